@@ -1,0 +1,116 @@
+use std::fmt;
+
+use crate::{OutOfBounds, ShopperId};
+
+/// How many lanes a database has; fixed when the database is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes(u16);
+
+/// One lane: the unit of commit and of scale. Everything of one shopper is in one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(u16);
+
+impl Lanes {
+    /// The most lanes a deployment has.
+    pub const MAX: u16 = 1024;
+
+    /// Takes a count over: 1 to [`Lanes::MAX`].
+    pub fn new(lanes: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
+        const BOUNDS: OutOfBounds = OutOfBounds {
+            min: 1,
+            max: Lanes::MAX as u64,
+        };
+        match lanes.try_into() {
+            Ok(lanes @ 1..=Self::MAX) => Ok(Self(lanes)),
+            _ => Err(BOUNDS),
+        }
+    }
+
+    /// How many.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The lane with this number, if there is one.
+    pub fn lane(self, number: impl TryInto<u16>) -> Result<Lane, OutOfBounds> {
+        match number.try_into() {
+            Ok(number) if number < self.0 => Ok(Lane(number)),
+            _ => Err(OutOfBounds {
+                min: 0,
+                max: u64::from(self.0) - 1,
+            }),
+        }
+    }
+
+    /// Every lane.
+    pub fn all(self) -> impl Iterator<Item = Lane> {
+        (0..self.0).map(Lane)
+    }
+
+    /// The lane of a shopper. Part of the data format: rows are where this function put them, so it must never change.
+    pub fn of(self, shopper: &ShopperId) -> Lane {
+        let hash = stable_hash(shopper.as_str().as_bytes());
+        // The remainder of a u64 by a u16 fits a u16.
+        Lane((hash % u64::from(self.0)) as u16)
+    }
+}
+
+impl Lane {
+    /// The lane's number, from 0.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// 64-bit FNV-1a with a final mix, because the low bits of plain FNV depend on the low bits of the input only.
+fn stable_hash(bytes: &[u8]) -> u64 {
+    let mut hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lane_of_a_shopper_never_changes() {
+        let lanes = Lanes::new(64u16).unwrap();
+        let lane = |id: &str| lanes.of(&ShopperId::parse(id).unwrap()).get();
+        assert_eq!([lane("alice"), lane("bob"), lane("s-000001")], GOLDEN);
+    }
+    const GOLDEN: [u16; 3] = [45, 60, 7];
+
+    #[test]
+    fn shoppers_spread_evenly_over_lanes() {
+        let lanes = Lanes::new(8u16).unwrap();
+        let mut counts = [0u32; 8];
+        for n in 0..80_000 {
+            counts[usize::from(
+                lanes
+                    .of(&ShopperId::parse(format!("shopper-{n}")).unwrap())
+                    .get(),
+            )] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (9_500..10_500).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn a_lane_beyond_the_last_is_refused() {
+        assert!(Lanes::new(4u16).unwrap().lane(4u32).is_err());
+        assert!(Lanes::new(0u16).is_err());
+        assert!(Lanes::new(1025u16).is_err());
+    }
+}

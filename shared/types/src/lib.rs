@@ -1,0 +1,24 @@
+//! The words of Tidegate's domain as types that cannot hold a wrong value.
+//!
+//! Everything here is parsed once, at the edge of a service, and is trusted from there on. Nothing here knows gRPC or SQL.
+
+mod coupon_code;
+mod fields;
+mod lane;
+mod money;
+mod numbers;
+mod refusal;
+mod text;
+
+pub use coupon_code::{CouponCode, CouponKey, CouponKeyError, CouponKeyring, DecodedCode};
+pub use fields::{FieldViolation, Violations};
+pub use lane::{Lane, Lanes};
+pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
+pub use numbers::{
+    CampaignNumber, LimitPerShopper, MAX_SLOTS, MAX_STOCK, MAX_TIERS, OutOfBounds, Slot, TierNumber,
+};
+pub use refusal::{Reason, Refusal, Retry};
+pub use text::{CampaignId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId};
+
+/// A moment, in UTC.
+pub type Timestamp = time::OffsetDateTime;

@@ -1,0 +1,158 @@
+use std::{fmt, time::Duration};
+
+use crate::{FieldViolation, Timestamp, Violations};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
+        /// Why something was refused. A reason never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $name),* }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The name used in `google.rpc.ErrorInfo`, metrics and logs.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The reason with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The last coupon is gone for good.
+    BudgetExhausted => "BUDGET_EXHAUSTED",
+    /// The shopper holds all the coupons the campaign allows.
+    ShopperLimitReached => "SHOPPER_LIMIT_REACHED",
+    /// The campaign has ended.
+    CampaignClosed => "CAMPAIGN_CLOSED",
+    /// The campaign opens later.
+    CampaignNotOpen => "CAMPAIGN_NOT_OPEN",
+    /// There is no such campaign.
+    CampaignNotFound => "CAMPAIGN_NOT_FOUND",
+    /// The suite cannot serve this now, or cannot yet say whether it did.
+    Overloaded => "OVERLOADED",
+    /// The queue in front of the work is full.
+    QueueFull => "QUEUE_FULL",
+    /// Nothing is free now, but stock on lease may come back.
+    StockReturning => "STOCK_RETURNING",
+    /// The request id was used before with other content.
+    RequestIdConflict => "REQUEST_ID_CONFLICT",
+    /// No such claim has produced a coupon.
+    ClaimNotFound => "CLAIM_NOT_FOUND",
+    /// No such coupon for this shopper.
+    CouponNotFound => "COUPON_NOT_FOUND",
+    /// The coupon has paid for another order.
+    CouponRedeemed => "COUPON_REDEEMED",
+    /// The coupon's validity is over.
+    CouponExpired => "COUPON_EXPIRED",
+    /// The coupon was withdrawn.
+    CouponRevoked => "COUPON_REVOKED",
+    /// No such order for this shopper.
+    OrderNotFound => "ORDER_NOT_FOUND",
+    /// There is no such store.
+    StoreNotFound => "STORE_NOT_FOUND",
+    /// There is no such lease.
+    LeaseNotFound => "LEASE_NOT_FOUND",
+    /// One field or more is out of its bounds.
+    InvalidField => "INVALID_FIELD",
+    /// No valid credentials.
+    Unauthenticated => "UNAUTHENTICATED",
+    /// The caller may not do this.
+    PermissionDenied => "PERMISSION_DENIED",
+    /// Caller and callee disagree about the deployment.
+    Misconfigured => "MISCONFIGURED",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether and when trying again makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It never does.
+    Never,
+    /// After this long.
+    After(Duration),
+    /// From this moment on.
+    At(Timestamp),
+}
+
+/// A refusal: why, whether to try again, and the facts that go with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Whether and when trying again makes sense.
+    pub retry: Retry,
+    /// Facts for machines, such as `opens_at`.
+    pub metadata: Vec<(String, String)>,
+    /// The bad fields of [`Reason::InvalidField`].
+    pub violations: Vec<FieldViolation>,
+}
+
+impl Refusal {
+    /// A refusal that no retry will turn.
+    pub fn never(reason: Reason) -> Self {
+        Self {
+            reason,
+            retry: Retry::Never,
+            metadata: Vec::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    /// A refusal that may be over after this long.
+    pub fn after(reason: Reason, delay: Duration) -> Self {
+        Self {
+            retry: Retry::After(delay),
+            ..Self::never(reason)
+        }
+    }
+
+    /// A refusal that is over at a known moment.
+    pub fn at(reason: Reason, moment: Timestamp) -> Self {
+        Self {
+            retry: Retry::At(moment),
+            ..Self::never(reason)
+        }
+    }
+
+    /// A request with bad fields.
+    pub fn invalid(violations: Violations) -> Self {
+        Self {
+            violations: violations.into_vec(),
+            ..Self::never(Reason::InvalidField)
+        }
+    }
+
+    /// A request with one bad field.
+    pub fn invalid_field(field: impl fmt::Display, description: impl fmt::Display) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, description);
+        Self::invalid(violations)
+    }
+
+    /// Adds a fact for machines.
+    pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.metadata.push((key.to_owned(), value.to_string()));
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.name())
+    }
+}
+
+impl std::error::Error for Refusal {}
