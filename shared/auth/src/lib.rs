@@ -1,1 +1,11 @@
-//! placeholder
+//! Who is calling: certificates say which service, tokens say which customer or colleague. Both reload without a restart.
+
+mod files;
+mod identity;
+mod jwt;
+mod tls;
+
+pub use files::RELOAD_INTERVAL;
+pub use identity::Identity;
+pub use jwt::{Caller, InvalidToken, JwksUnusable, Scope, TokenSettings, TokenVerifier};
+pub use tls::{PeerRequirement, TlsFiles, TlsIdentity, TlsUnusable};

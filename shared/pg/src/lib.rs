@@ -1,1 +1,11 @@
-//! placeholder
+//! PostgreSQL as the suite uses it: it must be durable, its schema current, its lanes those it was made with; and hot writes go through a [`CommitQueue`].
+
+mod commit_queue;
+mod database;
+mod faults;
+
+pub use commit_queue::{
+    Commit, CommitQueue, CommitQueueSettings, NotCommitted, QueueMetrics, Queued,
+};
+pub use database::{Database, DatabaseUnusable};
+pub use faults::{Fault, constraint, fault};

@@ -1,0 +1,2 @@
+-- Relies on fix_lanes having run in this database before.
+SELECT lanes FROM deployment

@@ -1,0 +1,155 @@
+//! One commit for many callers.
+//!
+//! A queue has one writer with one connection of its own. While one batch commits, the next one gathers: no timer delays anybody, and batches grow with the load. A batch whose connection broke is
+//! committed again over a new one, because the statement finds by its keys what the first attempt did; nobody is told "failed" for something that may have been committed.
+
+mod metrics;
+mod state;
+mod writer;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use sqlx::PgConnection;
+use tidegate_telemetry::{Span, TraceContext, Tracing};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::QueueMetrics;
+use state::State;
+use writer::Writer;
+
+use crate::Database;
+
+/// How a batch of one kind is committed.
+pub trait Commit: Send + 'static {
+    /// What callers hand in.
+    type Item: Send + Sync + 'static;
+    /// What each is told.
+    type Outcome: Send + 'static;
+    /// What two items of one batch may not share; those that do go into batches one after the other, in the order they came.
+    type Key: Ord + Send + Clone;
+
+    /// The key of an item. Batches are sorted by it, so that two writers lock rows in the same order.
+    fn key(item: &Self::Item) -> Self::Key;
+
+    /// Whether this item goes before those that are not urgent.
+    fn urgent(item: &Self::Item) -> bool;
+
+    /// Commits all items or none, and tells what became of each, in their order. Called again with the same items if the outcome of an attempt is unknown, so it must find what an earlier attempt did.
+    fn commit(
+        &mut self,
+        connection: &mut PgConnection,
+        items: &[Queued<Self::Item>],
+        span: &mut Span,
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, sqlx::Error>> + Send;
+}
+
+/// An item in the queue.
+pub struct Queued<T> {
+    /// What was handed in.
+    pub item: T,
+    /// The story it belongs to.
+    pub trace: TraceContext,
+    /// When its caller stops waiting.
+    pub deadline: Instant,
+    queued: Instant,
+    queued_at: SystemTime,
+}
+
+/// The bounds of a queue.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitQueueSettings {
+    /// Names the queue in metrics and spans.
+    pub name: &'static str,
+    /// Items that wait at most.
+    pub capacity: usize,
+    /// Items of one commit at most.
+    pub max_batch: usize,
+}
+
+/// Why an item was not committed, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotCommitted {
+    /// The queue is full. The item was not taken.
+    #[error("the commit queue is full")]
+    Full {
+        /// When there should be room.
+        retry_after: Duration,
+    },
+    /// The wait would outlast the deadline, or did. The item was not committed.
+    #[error("the wait in the commit queue would outlast the deadline")]
+    TooLate {
+        /// When the queue should be short enough.
+        retry_after: Duration,
+    },
+    /// The deadline passed while the connection was being mended. It may have been committed; asking again with the same keys tells.
+    #[error("the outcome of the commit is not known yet")]
+    Unknown,
+    /// The statement failed for a reason that doing it again will not mend; the log says which. The item was not committed.
+    #[error("the commit failed")]
+    Failed,
+    /// The process is shutting down. The item was not taken.
+    #[error("the commit queue is closed")]
+    Closed,
+}
+
+/// See the module's documentation. Cheap to clone.
+pub struct CommitQueue<C: Commit> {
+    state: Arc<State<C>>,
+}
+
+impl<C: Commit> Clone for CommitQueue<C> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+/// What the writer answers: the outcome, and how long the item waited before its commit began.
+pub(crate) type Reply<C> = Result<(<C as Commit>::Outcome, Duration), NotCommitted>;
+
+impl<C: Commit> CommitQueue<C> {
+    /// Starts the writer. Once `stop` is cancelled it takes no more items, commits those it has, and ends.
+    pub fn start(
+        settings: CommitQueueSettings,
+        commit: C,
+        database: Database,
+        tracing: Tracing,
+        metrics: &QueueMetrics,
+        stop: CancellationToken,
+    ) -> (Self, JoinHandle<()>) {
+        let state = Arc::new(State::new(settings, metrics.of(settings.name)));
+        let writer = Writer::new(Arc::clone(&state), commit, database, tracing, stop);
+        (Self { state }, tokio::spawn(writer.run()))
+    }
+
+    /// Hands an item in and waits for what became of it. Dropping the returned future does not undo the item.
+    ///
+    /// An item that cannot make its deadline is refused at once: waiting would only make others late as well.
+    pub async fn submit(&self, item: C::Item, trace: TraceContext, deadline: Instant) -> Reply<C> {
+        let (reply, answer) = oneshot::channel();
+        let now = Instant::now();
+        self.state.push(
+            Queued {
+                item,
+                trace,
+                deadline,
+                queued: now,
+                queued_at: SystemTime::now(),
+            },
+            reply,
+            now,
+        )?;
+        // The writer answers every item it has taken; it is gone only if the process is ending.
+        answer.await.unwrap_or(Err(NotCommitted::Unknown))
+    }
+
+    /// How long an item handed in now would wait.
+    pub fn estimated_wait(&self) -> Duration {
+        self.state.estimated_wait()
+    }
+}

@@ -1,0 +1,310 @@
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{Commit, CommitQueueSettings, NotCommitted, Queued, Reply, metrics::OneQueueMetrics};
+
+/// The share of the newest commit in the running mean of commit times.
+const NEWEST_SHARE: f64 = 0.2;
+const FIRST_GUESS_OF_COMMIT_TIME: Duration = Duration::from_millis(5);
+const MIN_RETRY: Duration = Duration::from_millis(100);
+
+/// An item and who waits for it.
+pub(super) struct Entry<C: Commit> {
+    pub(super) queued: Queued<C::Item>,
+    pub(super) reply: oneshot::Sender<Reply<C>>,
+}
+
+/// What callers and the writer share.
+pub(super) struct State<C: Commit> {
+    pub(super) settings: CommitQueueSettings,
+    pub(super) metrics: OneQueueMetrics,
+    pub(super) arrived: Notify,
+    waiting: Mutex<Waiting<C>>,
+}
+
+struct Waiting<C: Commit> {
+    urgent: VecDeque<Entry<C>>,
+    others: VecDeque<Entry<C>>,
+    commit_time: Duration,
+    closed: bool,
+}
+
+impl<C: Commit> State<C> {
+    pub(super) fn new(settings: CommitQueueSettings, metrics: OneQueueMetrics) -> Self {
+        let waiting = Waiting {
+            urgent: VecDeque::new(),
+            others: VecDeque::new(),
+            commit_time: FIRST_GUESS_OF_COMMIT_TIME,
+            closed: false,
+        };
+        Self {
+            settings,
+            metrics,
+            arrived: Notify::new(),
+            waiting: Mutex::new(waiting),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting<C>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(
+        &self,
+        queued: Queued<C::Item>,
+        reply: oneshot::Sender<Reply<C>>,
+        now: Instant,
+    ) -> Result<(), NotCommitted> {
+        let urgent = C::urgent(&queued.item);
+        let mut waiting = self.waiting();
+        if waiting.closed {
+            return Err(NotCommitted::Closed);
+        }
+        let length = waiting.urgent.len() + waiting.others.len();
+        let wait = waiting.estimated_wait(
+            if urgent { waiting.urgent.len() } else { length },
+            self.settings.max_batch,
+        );
+        if length >= self.settings.capacity {
+            self.metrics.refused_full.inc();
+            return Err(NotCommitted::Full {
+                retry_after: wait.max(MIN_RETRY),
+            });
+        }
+        if now + wait > queued.deadline {
+            self.metrics.refused_late.inc();
+            return Err(NotCommitted::TooLate {
+                retry_after: wait.max(MIN_RETRY),
+            });
+        }
+        let queue = if urgent {
+            &mut waiting.urgent
+        } else {
+            &mut waiting.others
+        };
+        queue.push_back(Entry { queued, reply });
+        drop(waiting);
+        self.metrics.length.inc();
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn estimated_wait(&self) -> Duration {
+        let waiting = self.waiting();
+        waiting.estimated_wait(
+            waiting.urgent.len() + waiting.others.len(),
+            self.settings.max_batch,
+        )
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.urgent.is_empty() && waiting.others.is_empty()
+    }
+
+    pub(super) fn committed_in(&self, took: Duration) {
+        let mut waiting = self.waiting();
+        waiting.commit_time =
+            waiting.commit_time.mul_f64(1.0 - NEWEST_SHARE) + took.mul_f64(NEWEST_SHARE);
+    }
+
+    pub(super) fn close(&self) {
+        self.waiting().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Takes the next batch, sorted by key, each key once. Expired items are answered and dropped; an item whose key is taken keeps its place for the next batch.
+    pub(super) fn take_batch(&self, now: Instant) -> Vec<Entry<C>> {
+        let mut batch: Vec<(C::Key, Entry<C>)> = Vec::new();
+        let mut keys = BTreeSet::new();
+        let mut expired = Vec::new();
+        let mut waiting = self.waiting();
+        let retry_after = waiting.commit_time.max(MIN_RETRY);
+        let Waiting { urgent, others, .. } = &mut *waiting;
+        for queue in [urgent, others] {
+            let mut kept = VecDeque::new();
+            while batch.len() < self.settings.max_batch {
+                let Some(entry) = queue.pop_front() else {
+                    break;
+                };
+                if entry.queued.deadline <= now {
+                    expired.push(entry);
+                    continue;
+                }
+                let key = C::key(&entry.queued.item);
+                if keys.insert(key.clone()) {
+                    batch.push((key, entry));
+                } else {
+                    kept.push_back(entry);
+                }
+            }
+            while let Some(entry) = kept.pop_back() {
+                queue.push_front(entry);
+            }
+        }
+        drop(waiting);
+        self.metrics
+            .length
+            .dec_by((batch.len() + expired.len()) as i64);
+        for entry in expired {
+            self.metrics.expired.inc();
+            // A caller that has gone does not need the answer.
+            let _ = entry.reply.send(Err(NotCommitted::TooLate { retry_after }));
+        }
+        batch.sort_by(|(one, _), (other, _)| one.cmp(other));
+        batch.into_iter().map(|(_, entry)| entry).collect()
+    }
+}
+
+impl<C: Commit> Waiting<C> {
+    /// The batches ahead, and the one that may be under way.
+    fn estimated_wait(&self, ahead: usize, max_batch: usize) -> Duration {
+        self.commit_time
+            .mul_f64(1.0 + ahead as f64 / max_batch as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgConnection;
+    use tidegate_telemetry::{Registry, Span, TraceContext};
+
+    use super::*;
+    use crate::QueueMetrics;
+
+    struct Numbers;
+
+    impl Commit for Numbers {
+        type Item = (u32, &'static str);
+        type Outcome = ();
+        type Key = u32;
+
+        fn key(item: &Self::Item) -> u32 {
+            item.0
+        }
+
+        fn urgent(item: &Self::Item) -> bool {
+            item.1 == "urgent"
+        }
+
+        async fn commit(
+            &mut self,
+            _: &mut PgConnection,
+            items: &[Queued<Self::Item>],
+            _: &mut Span,
+        ) -> Result<Vec<()>, sqlx::Error> {
+            Ok(vec![(); items.len()])
+        }
+    }
+
+    fn state(capacity: usize, max_batch: usize) -> State<Numbers> {
+        let settings = CommitQueueSettings {
+            name: "numbers",
+            capacity,
+            max_batch,
+        };
+        State::new(
+            settings,
+            QueueMetrics::register(&mut Registry::default()).of("numbers"),
+        )
+    }
+
+    fn push(
+        state: &State<Numbers>,
+        item: (u32, &'static str),
+        deadline_ms: u64,
+    ) -> Result<oneshot::Receiver<Reply<Numbers>>, NotCommitted> {
+        let now = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let deadline = now + Duration::from_millis(deadline_ms);
+        let queued = Queued {
+            item,
+            trace: TraceContext::new_root(false),
+            deadline,
+            queued: now,
+            queued_at: std::time::SystemTime::now(),
+        };
+        state.push(queued, reply, now).map(|()| answer)
+    }
+
+    fn batch(state: &State<Numbers>) -> Vec<(u32, &'static str)> {
+        state
+            .take_batch(Instant::now())
+            .iter()
+            .map(|entry| entry.queued.item)
+            .collect()
+    }
+
+    #[test]
+    fn a_batch_is_sorted_and_holds_each_key_once_and_the_rest_keep_their_order() {
+        let state = state(10, 10);
+        let _answers: Vec<_> = [(3, "a"), (1, "b"), (3, "c"), (2, "d"), (3, "e")]
+            .map(|item| push(&state, item, 1_000).unwrap())
+            .into();
+        assert_eq!(batch(&state), [(1, "b"), (2, "d"), (3, "a")]);
+        assert_eq!(batch(&state), [(3, "c")]);
+        assert_eq!(batch(&state), [(3, "e")]);
+        assert!(state.is_empty());
+    }
+
+    #[test]
+    fn urgent_items_go_first_when_the_batch_is_too_small_for_all() {
+        let state = state(10, 2);
+        let _answers: Vec<_> = [(1, "a"), (2, "b"), (9, "urgent"), (8, "urgent")]
+            .map(|item| push(&state, item, 1_000).unwrap())
+            .into();
+        assert_eq!(batch(&state), [(8, "urgent"), (9, "urgent")]);
+        assert_eq!(batch(&state), [(1, "a"), (2, "b")]);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_the_door() {
+        let state = state(1, 10);
+        let _first = push(&state, (1, "a"), 1_000).unwrap();
+        assert!(matches!(
+            push(&state, (2, "b"), 1_000),
+            Err(NotCommitted::Full { .. })
+        ));
+    }
+
+    #[test]
+    fn an_item_that_cannot_make_its_deadline_is_refused_at_the_door() {
+        let state = state(10_000, 1);
+        state.committed_in(Duration::from_secs(5));
+        assert!(matches!(
+            push(&state, (1, "a"), 100),
+            Err(NotCommitted::TooLate { .. })
+        ));
+        assert!(push(&state, (1, "a"), 5_000).is_ok());
+    }
+
+    #[test]
+    fn an_expired_item_is_answered_and_not_committed() {
+        let state = state(10, 10);
+        let mut answer = push(&state, (1, "a"), 50).unwrap();
+        assert!(
+            state
+                .take_batch(Instant::now() + Duration::from_millis(60))
+                .is_empty()
+        );
+        assert!(matches!(
+            answer.try_recv(),
+            Ok(Err(NotCommitted::TooLate { .. }))
+        ));
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_more() {
+        let state = state(10, 10);
+        state.close();
+        assert_eq!(
+            push(&state, (1, "a"), 1_000).err(),
+            Some(NotCommitted::Closed)
+        );
+    }
+}

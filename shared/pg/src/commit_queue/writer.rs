@@ -1,0 +1,249 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use sqlx::PgConnection;
+use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tokio::{sync::oneshot, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Commit, NotCommitted, Queued, Reply,
+    state::{Entry, State},
+};
+use crate::{Database, Fault, database::within, fault};
+
+/// A commit that takes longer counts as a lost connection.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// Attempts at a batch that others keep getting in the way of.
+const MAX_CONFLICTS: u32 = 10;
+/// Links of one commit's span at most.
+const MAX_LINKS: usize = 128;
+/// A stopping writer that cannot reach its database gives up after this long.
+const MAX_MENDING_WHILE_STOPPING: Duration = Duration::from_secs(5);
+
+/// The one task that commits.
+pub(super) struct Writer<C: Commit> {
+    state: Arc<State<C>>,
+    commit: C,
+    database: Database,
+    tracing: Tracing,
+    stop: CancellationToken,
+    connection: Option<PgConnection>,
+}
+
+type Replies<C> = Vec<oneshot::Sender<Reply<C>>>;
+
+impl<C: Commit> Writer<C> {
+    pub(super) fn new(
+        state: Arc<State<C>>,
+        commit: C,
+        database: Database,
+        tracing: Tracing,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            state,
+            commit,
+            database,
+            tracing,
+            stop,
+            connection: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        // The first caller should not wait for the connection.
+        self.connection = self.database.connect_writer().await.ok();
+        loop {
+            let batch = self.state.take_batch(Instant::now());
+            if !batch.is_empty() {
+                self.commit_batch(batch).await;
+                continue;
+            }
+            if self.stop.is_cancelled() && self.state.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = self.state.arrived.notified() => {}
+                () = self.stop.cancelled(), if !self.stop.is_cancelled() => self.state.close(),
+            }
+        }
+    }
+
+    async fn commit_batch(&mut self, batch: Vec<Entry<C>>) {
+        let began = Instant::now();
+        let (mut items, mut replies): (Vec<_>, Replies<C>) = batch
+            .into_iter()
+            .map(|entry| (entry.queued, entry.reply))
+            .unzip();
+        let mut conflicts = 0;
+        let mut outage = Outage::default();
+        loop {
+            let (commit_began, mut span) = (Instant::now(), self.batch_span(&items));
+            let error = match self.attempt(&items, &mut span).await {
+                Ok(outcomes) => {
+                    self.state.committed_in(commit_began.elapsed());
+                    self.state
+                        .metrics
+                        .committed(items.len(), commit_began.elapsed());
+                    self.trace_items(&items, span.context(), began);
+                    return answer(&self.state, items, replies, outcomes, began);
+                }
+                Err(error) => error,
+            };
+            span.fail(error.to_string());
+            match fault(&error) {
+                Fault::Conflict if conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
+                    self.state.metrics.conflicts.inc();
+                }
+                Fault::ConnectionLost => {
+                    outage.note(self.state.settings.name, &error);
+                    self.connection = None;
+                    self.state.metrics.connection_losses.inc();
+                    drop_expired(&mut items, &mut replies);
+                    if items.is_empty() || self.stop.is_cancelled() && outage.lasted_too_long() {
+                        return refuse(replies, NotCommitted::Unknown);
+                    }
+                    sleep(outage.next_pause()).await;
+                }
+                Fault::Conflict | Fault::Statement => {
+                    tracing::error!(queue = self.state.settings.name, items = items.len(), %error, "a batch could not be committed and was refused; its callers were told to retry");
+                    // If an earlier attempt broke off, it may have committed.
+                    let why = if outage.since.is_some() {
+                        NotCommitted::Unknown
+                    } else {
+                        NotCommitted::Failed
+                    };
+                    return refuse(replies, why);
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        items: &[Queued<C::Item>],
+        span: &mut Span,
+    ) -> Result<Vec<C::Outcome>, sqlx::Error> {
+        // A connection whose attempt failed or was cut off is in an unknown state: it is kept only after a success.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.connect_writer().await?,
+        };
+        let committed = within(
+            COMMIT_TIMEOUT,
+            self.commit.commit(&mut connection, items, span),
+        )
+        .await;
+        if committed.is_ok()
+            || matches!(&committed, Err(error) if fault(error) == Fault::Conflict)
+        {
+            self.connection = Some(connection);
+        }
+        committed
+    }
+
+    /// The commit's own span, which starts a story of its own and links to the items it carries.
+    fn batch_span(&self, items: &[Queued<C::Item>]) -> Span {
+        let recorded = items.iter().any(|queued| queued.trace.sampled());
+        let name = format!("commit {}", self.state.settings.name);
+        let mut span =
+            self.tracing
+                .start(name, SpanKind::Internal, TraceContext::new_root(recorded));
+        span.attribute(
+            "tidegate.batch_size",
+            i64::try_from(items.len()).unwrap_or(i64::MAX),
+        );
+        items
+            .iter()
+            .filter(|queued| queued.trace.sampled())
+            .take(MAX_LINKS)
+            .for_each(|queued| span.link(queued.trace));
+        span
+    }
+
+    /// Each recorded item gets its wait and its commit as spans of its own story, linked to the commit that carried it.
+    fn trace_items(&self, items: &[Queued<C::Item>], commit: TraceContext, began: Instant) {
+        for queued in items.iter().filter(|queued| queued.trace.sampled()) {
+            let waited = began.saturating_duration_since(queued.queued);
+            let mut span = self.tracing.start_at(
+                format!("queue and commit {}", self.state.settings.name),
+                SpanKind::Internal,
+                queued.trace,
+                queued.queued_at,
+            );
+            span.attribute("tidegate.queue_delay_ms", waited.as_secs_f64() * 1e3);
+            span.link(commit);
+        }
+    }
+}
+
+fn answer<C: Commit>(
+    state: &State<C>,
+    items: Vec<Queued<C::Item>>,
+    replies: Replies<C>,
+    outcomes: Vec<C::Outcome>,
+    began: Instant,
+) {
+    debug_assert_eq!(items.len(), outcomes.len());
+    for ((queued, reply), outcome) in items.into_iter().zip(replies).zip(outcomes) {
+        let waited = began.saturating_duration_since(queued.queued);
+        state.metrics.delay.observe(waited.as_secs_f64());
+        // A caller that has gone does not need the answer; its item is committed all the same.
+        let _ = reply.send(Ok((outcome, waited)));
+    }
+}
+
+fn refuse<R>(replies: Vec<oneshot::Sender<Result<R, NotCommitted>>>, why: NotCommitted) {
+    for reply in replies {
+        let _ = reply.send(Err(why));
+    }
+}
+
+fn drop_expired<T, R>(
+    items: &mut Vec<Queued<T>>,
+    replies: &mut Vec<oneshot::Sender<Result<R, NotCommitted>>>,
+) {
+    let now = Instant::now();
+    let (mut kept, mut kept_replies) = (Vec::new(), Vec::new());
+    for (queued, reply) in items.drain(..).zip(replies.drain(..)) {
+        if queued.deadline > now {
+            kept.push(queued);
+            kept_replies.push(reply);
+        } else {
+            let _ = reply.send(Err(NotCommitted::Unknown));
+        }
+    }
+    (*items, *replies) = (kept, kept_replies);
+}
+
+/// One stretch of time in which the database could not be reached.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl Outage {
+    fn note(&mut self, queue: &'static str, error: &sqlx::Error) {
+        if self.since.is_none() {
+            tracing::warn!(queue, %error, at = ?SystemTime::now(), "the database connection was lost during a commit; the batch is committed again over a new one, and finds what the first attempt did");
+            self.since = Some(Instant::now());
+        }
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        self.pause = (self.pause * 2).clamp(MIN_RECONNECT_PAUSE, MAX_RECONNECT_PAUSE);
+        self.pause
+    }
+
+    fn lasted_too_long(&self) -> bool {
+        self.since
+            .is_some_and(|since| since.elapsed() > MAX_MENDING_WHILE_STOPPING)
+    }
+}

@@ -1,0 +1,226 @@
+use std::{str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    migrate::{Migrate as _, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tidegate_types::Lanes;
+use tokio::time::timeout;
+
+/// How long a new connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a read waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const MIN_SERVER_VERSION: u32 = 150_000;
+
+/// The database cannot be used as it is. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseUnusable {
+    /// The URL cannot be read. It is not shown, because it holds a password.
+    #[error(
+        "the database URL cannot be read; it has the form postgres://role:password@host:port/database"
+    )]
+    Url,
+    /// The server cannot be reached or refused us.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(#[source] sqlx::Error),
+    /// Commits would not survive a crash.
+    #[error(
+        "PostgreSQL runs with {setting}={value}, so a crash would lose what callers were told is kept; set {setting}=on and start again"
+    )]
+    NotDurable {
+        /// The setting.
+        setting: String,
+        /// Its value.
+        value: String,
+    },
+    /// Too old a server.
+    #[error("PostgreSQL {found} is too old; 15 to 18 are supported")]
+    TooOld {
+        /// What it says it is.
+        found: String,
+    },
+    /// Migrations have not been applied.
+    #[error(
+        "the database schema is at version {found}, this program needs {needed}; run `migrate` first, or set TIDEGATE_MIGRATE_ON_START=true"
+    )]
+    SchemaNotCurrent {
+        /// Version found.
+        found: i64,
+        /// Version needed.
+        needed: i64,
+    },
+    /// A migration failed.
+    #[error("a migration failed: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The database was made for another number of lanes.
+    #[error(
+        "this database was made with {fixed} lanes and TIDEGATE_LANES is {configured}; rows would be looked for where they are not, so set TIDEGATE_LANES={fixed}"
+    )]
+    OtherLanes {
+        /// What the database was made with.
+        fixed: i32,
+        /// What the setting says.
+        configured: u16,
+    },
+    /// A query at start failed.
+    #[error("the database could not be checked: {0}")]
+    Check(#[source] sqlx::Error),
+}
+
+/// Where a service keeps its state.
+#[derive(Clone)]
+pub struct Database {
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// Reads `postgres://role:password@host:port/database`.
+    pub fn parse(url: &str, application_name: &str) -> Result<Self, DatabaseUnusable> {
+        let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseUnusable::Url)?;
+        let options = options
+            .application_name(application_name)
+            .log_statements(tracing::log::LevelFilter::Off);
+        Ok(Self { options })
+    }
+
+    /// Makes sure the server keeps what it commits, and is of a version that is supported.
+    pub async fn check_durability(&self) -> Result<(), DatabaseUnusable> {
+        let mut connection = self
+            .connect()
+            .await
+            .map_err(DatabaseUnusable::Unreachable)?;
+        let settings: Vec<(String, String)> =
+            sqlx::query_as(include_str!("../queries/durability_settings.sql"))
+                .fetch_all(&mut connection)
+                .await
+                .map_err(DatabaseUnusable::Check)?;
+        for (setting, value) in settings {
+            // synchronous_commit has several values that are at least as strict as `on`.
+            let durable = value == "on"
+                || setting == "synchronous_commit"
+                    && matches!(&*value, "remote_write" | "remote_apply");
+            if !durable {
+                return Err(DatabaseUnusable::NotDurable { setting, value });
+            }
+        }
+        if connection
+            .server_version_num()
+            .is_some_and(|version| version < MIN_SERVER_VERSION)
+        {
+            let found = connection
+                .server_version_num()
+                .map_or(String::new(), |version| (version / 10_000).to_string());
+            return Err(DatabaseUnusable::TooOld { found });
+        }
+        connection.close().await.map_err(DatabaseUnusable::Check)
+    }
+
+    /// Applies the migrations that are missing. Several processes may do so at once: they take turns.
+    pub async fn migrate(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
+        let mut connection = self
+            .connect()
+            .await
+            .map_err(DatabaseUnusable::Unreachable)?;
+        migrator
+            .run_direct(&mut connection)
+            .await
+            .map_err(DatabaseUnusable::Migration)?;
+        connection.close().await.map_err(DatabaseUnusable::Check)
+    }
+
+    /// Makes sure that no migration is missing.
+    pub async fn check_schema(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
+        let mut connection = self
+            .connect()
+            .await
+            .map_err(DatabaseUnusable::Unreachable)?;
+        connection
+            .ensure_migrations_table()
+            .await
+            .map_err(DatabaseUnusable::Migration)?;
+        let applied = connection
+            .list_applied_migrations()
+            .await
+            .map_err(DatabaseUnusable::Migration)?;
+        let found = applied
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
+        let needed = migrator
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
+        if found < needed {
+            return Err(DatabaseUnusable::SchemaNotCurrent { found, needed });
+        }
+        connection.close().await.map_err(DatabaseUnusable::Check)
+    }
+
+    /// Fixes the number of lanes when the database is new, and from then on refuses any other.
+    pub async fn fix_lanes(&self, lanes: Lanes) -> Result<(), DatabaseUnusable> {
+        let mut connection = self
+            .connect()
+            .await
+            .map_err(DatabaseUnusable::Unreachable)?;
+        sqlx::query(include_str!("../queries/fix_lanes.sql"))
+            .bind(i32::from(lanes.get()))
+            .execute(&mut connection)
+            .await
+            .map_err(DatabaseUnusable::Check)?;
+        let fixed: i32 = sqlx::query_scalar(include_str!("../queries/read_lanes.sql"))
+            .fetch_one(&mut connection)
+            .await
+            .map_err(DatabaseUnusable::Check)?;
+        if fixed != i32::from(lanes.get()) {
+            return Err(DatabaseUnusable::OtherLanes {
+                fixed,
+                configured: lanes.get(),
+            });
+        }
+        connection.close().await.map_err(DatabaseUnusable::Check)
+    }
+
+    /// A pool for reads and for writes that are not hot.
+    pub fn pool(&self, max_connections: u32) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(self.options.clone())
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        within(CONNECT_TIMEOUT, self.options.connect()).await
+    }
+
+    /// A connection for one writer. The planner may only probe indexes on it: with young statistics it takes a batch joined to a large table for a hash or a scan of the whole table, which costs more
+    /// with every row there is.
+    pub async fn connect_writer(&self) -> Result<PgConnection, sqlx::Error> {
+        let probe_only = [
+            "enable_seqscan",
+            "enable_hashjoin",
+            "enable_mergejoin",
+            "enable_bitmapscan",
+            "jit",
+        ]
+        .map(|setting| (setting, "off"));
+        within(
+            CONNECT_TIMEOUT,
+            self.options.clone().options(probe_only).connect(),
+        )
+        .await
+    }
+}
+
+/// Runs a database call for at most this long; one that takes longer counts as a broken connection.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(limit, call)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}

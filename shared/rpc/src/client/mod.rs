@@ -1,0 +1,7 @@
+//! Calling other services.
+
+mod connect;
+mod replicas;
+
+pub use connect::{channel, with_context};
+pub use replicas::{Replica, Replicas};

@@ -1,0 +1,109 @@
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use http::HeaderMap;
+use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
+use tidegate_types::{Reason, Refusal};
+
+/// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The RPC's path, such as `/tidegate.quota.v1.LeaseService/AcquireLease`.
+    pub path: &'static str,
+    /// Services that may call it by their certificate alone.
+    pub services: &'static [Identity],
+    /// What a token must allow; `None` if no token opens it.
+    pub scope: Option<Scope>,
+}
+
+/// The rules of one service, with what is needed to apply them.
+pub struct AccessRules {
+    rules: HashMap<&'static str, Rule>,
+    tokens: Option<Arc<TokenVerifier>>,
+    token_peers: Option<Identity>,
+}
+
+/// Open to every connection: load balancers and tools look here before they have a token.
+const OPEN_PREFIXES: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
+
+/// What came of applying the rules.
+pub(super) enum Access {
+    /// Go on; the token's caller, if a token decided.
+    Granted(Option<Arc<Caller>>),
+    /// There is no such RPC.
+    NoSuchMethod,
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl AccessRules {
+    /// Rules for a service that takes no tokens.
+    pub fn services_only(rules: &[Rule]) -> Self {
+        Self {
+            rules: by_path(rules),
+            tokens: None,
+            token_peers: None,
+        }
+    }
+
+    /// Rules for a service that takes tokens. If `token_peers` is set, a token counts only over a connection of that identity.
+    pub fn with_tokens(
+        rules: &[Rule],
+        tokens: Arc<TokenVerifier>,
+        token_peers: Option<Identity>,
+    ) -> Self {
+        Self {
+            rules: by_path(rules),
+            tokens: Some(tokens),
+            token_peers,
+        }
+    }
+
+    /// The method's name for metrics and spans, from the closed set of those there are, and whether the call may go on.
+    pub(super) fn check(
+        &self,
+        path: &str,
+        peer: Option<Identity>,
+        headers: &HeaderMap,
+    ) -> (&'static str, Access) {
+        match self.rules.get(path) {
+            Some(rule) => (rule.path, self.apply(rule, peer, headers)),
+            None if OPEN_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) => {
+                ("health or reflection", Access::Granted(None))
+            }
+            None => ("no such method", Access::NoSuchMethod),
+        }
+    }
+
+    fn apply(&self, rule: &Rule, peer: Option<Identity>, headers: &HeaderMap) -> Access {
+        if peer.is_some_and(|peer| rule.services.contains(&peer)) {
+            return Access::Granted(None);
+        }
+        let (Some(tokens), Some(scope)) = (&self.tokens, rule.scope) else {
+            return denied("this certificate may not make this call");
+        };
+        if self
+            .token_peers
+            .is_some_and(|required| peer != Some(required))
+        {
+            return denied("this certificate may not make this call");
+        }
+        let authorization = headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        match tokens.verify(authorization, SystemTime::now()) {
+            Ok(caller) if caller.has(scope) => Access::Granted(Some(caller)),
+            Ok(_) => denied(format!("the token lacks the scope {}", scope.name())),
+            Err(error) => {
+                Access::Refused(Refusal::never(Reason::Unauthenticated).with("detail", error))
+            }
+        }
+    }
+}
+
+fn by_path(rules: &[Rule]) -> HashMap<&'static str, Rule> {
+    rules.iter().map(|rule| (rule.path, *rule)).collect()
+}
+
+fn denied(detail: impl std::fmt::Display) -> Access {
+    Access::Refused(Refusal::never(Reason::PermissionDenied).with("detail", detail))
+}

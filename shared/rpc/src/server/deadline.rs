@@ -1,0 +1,87 @@
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+/// How long a call may take if its caller does not say.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
+/// The longest a caller can ask for.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(10);
+/// Kept back at each hop, so that the answer still travels in time.
+const HOP_MARGIN: Duration = Duration::from_millis(10);
+
+/// When the answer must be there, by the `grpc-timeout` header.
+pub(super) fn of(headers: &HeaderMap, now: Instant) -> Instant {
+    let asked = headers
+        .get("grpc-timeout")
+        .and_then(|value| parse(value.to_str().ok()?));
+    now + asked.unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)
+}
+
+/// How long the next hop may take; `None` if there is no time left to ask it.
+pub fn for_next_hop(deadline: Instant, now: Instant) -> Option<Duration> {
+    deadline
+        .checked_duration_since(now)?
+        .checked_sub(HOP_MARGIN)
+        .filter(|left| !left.is_zero())
+}
+
+/// At most eight digits and a unit, as the gRPC protocol has it.
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3_600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(timeout: &str) -> Duration {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", timeout.parse().unwrap());
+        let now = Instant::now();
+        of(&headers, now) - now
+    }
+
+    #[test]
+    fn a_caller_gets_the_time_it_asks_for_up_to_the_bound() {
+        assert_eq!(asked("250m"), Duration::from_millis(250));
+        assert_eq!(asked("3S"), Duration::from_secs(3));
+        assert_eq!(asked("99999999H"), MAX_DEADLINE);
+    }
+
+    #[test]
+    fn a_caller_that_says_nothing_sensible_gets_the_default() {
+        for nonsense in ["", "S", "1", "-1S", "123456789m", "5x", "é"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                "grpc-timeout",
+                http::HeaderValue::from_bytes(nonsense.as_bytes()).unwrap(),
+            );
+            let now = Instant::now();
+            assert_eq!(of(&headers, now) - now, DEFAULT_DEADLINE, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn the_next_hop_gets_less_than_is_left() {
+        let now = Instant::now();
+        assert_eq!(
+            for_next_hop(now + Duration::from_millis(110), now),
+            Some(Duration::from_millis(100))
+        );
+        assert_eq!(for_next_hop(now + HOP_MARGIN, now), None);
+        assert_eq!(for_next_hop(now, now + HOP_MARGIN), None);
+    }
+}

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+use tidegate_telemetry::{Registry, duration_histogram};
+use tonic::Code;
+
+/// Rate, errors and duration of every RPC.
+#[derive(Clone)]
+pub struct CallMetrics {
+    handled: Family<HandledLabels, Counter>,
+    duration: Family<MethodLabel, Histogram, fn() -> Histogram>,
+    pub(super) in_flight: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HandledLabels {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MethodLabel {
+    method: &'static str,
+}
+
+impl CallMetrics {
+    /// Registers the metrics.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            handled: Family::default(),
+            duration: Family::new_with_constructor(duration_histogram as fn() -> Histogram),
+            in_flight: Gauge::default(),
+        };
+        registry.register(
+            "grpc_server_handled",
+            "Calls answered, by method and gRPC code",
+            metrics.handled.clone(),
+        );
+        registry.register(
+            "grpc_server_handling_seconds",
+            "Time from a call's headers to the head of its answer",
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "grpc_server_in_flight",
+            "Calls being answered at this moment",
+            metrics.in_flight.clone(),
+        );
+        metrics
+    }
+
+    pub(super) fn answered(&self, method: &'static str, code: Code, took: Duration) {
+        self.handled
+            .get_or_create(&HandledLabels {
+                method,
+                code: code_name(code),
+            })
+            .inc();
+        self.duration
+            .get_or_create(&MethodLabel { method })
+            .observe(took.as_secs_f64());
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,80 @@
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use tidegate_telemetry::Registry;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin port shows.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    registry: Arc<Registry>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Admin {
+    pub(crate) fn new(registry: Registry) -> Self {
+        Self {
+            registry: Arc::new(registry),
+            ready: Arc::default(),
+        }
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Serves `/livez` (the process runs; nothing else is looked at), `/readyz` (it takes calls) and `/metrics`.
+    pub(crate) async fn serve(
+        &self,
+        address: SocketAddr,
+    ) -> io::Result<JoinHandle<io::Result<()>>> {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::other(format!(
+                "cannot listen on {address}: {error}; free the port or choose another one"
+            ))
+        })?;
+        let routes = Router::new()
+            .route("/livez", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(self.clone());
+        Ok(tokio::spawn(
+            async move { axum::serve(listener, routes).await },
+        ))
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    if admin.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting or draining\n")
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [(header::CONTENT_TYPE, "text/plain")],
+            error.to_string(),
+        ),
+    }
+}

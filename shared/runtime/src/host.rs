@@ -1,0 +1,164 @@
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
+use tidegate_rpc::server::{
+    AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, serve, standard_routes,
+};
+use tidegate_telemetry::{Registry, Tracing};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+
+use crate::{HostSettings, admin::Admin, program::Failure};
+
+/// What a service is given to be built with.
+pub struct Host {
+    /// Its settings.
+    pub settings: HostSettings,
+    /// Where its metrics go.
+    pub registry: Registry,
+    /// Where its spans go.
+    pub tracing: Tracing,
+    /// Its certificate.
+    pub tls: Arc<TlsIdentity>,
+    /// Cancelled when the process begins to stop.
+    pub stop: CancellationToken,
+    /// Tasks that end with the process.
+    pub background: Vec<JoinHandle<()>>,
+    calls: CallMetrics,
+}
+
+/// A service that is ready to be served.
+pub struct Service {
+    /// Full names of its gRPC services.
+    pub names: &'static [&'static str],
+    /// Adds its gRPC services.
+    pub routes: Box<dyn FnOnce(Routes) -> Routes + Send>,
+    /// Who may call what.
+    pub access: AccessRules,
+    /// Calls in flight at once.
+    pub max_in_flight: usize,
+    /// True once it can serve; it stays not ready until then.
+    pub ready: watch::Receiver<bool>,
+    /// Runs after the last call has been answered: flushes and gives back what it holds.
+    pub finish: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Host {
+    /// Reads the certificate and starts telemetry.
+    pub fn prepare(
+        service: Identity,
+        settings: HostSettings,
+        peers: PeerRequirement,
+        stop: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let tls = Arc::new(TlsIdentity::load(&settings.tls, peers)?);
+        let fresh = Arc::clone(&tls).keep_fresh(settings.tls.clone(), peers);
+        let tracing = match &settings.otlp_endpoint {
+            Some(endpoint) => Tracing::export_to(
+                endpoint,
+                service.name(),
+                settings.replica.as_str(),
+                settings.trace_sample_ratio,
+            )?,
+            None => Tracing::disabled(),
+        };
+        let mut registry = Registry::default();
+        let calls = CallMetrics::register(&mut registry);
+        Ok(Self {
+            settings,
+            registry,
+            tracing,
+            tls,
+            stop,
+            background: vec![fresh],
+            calls,
+        })
+    }
+
+    /// Serves until `stop`, then drains: says NOT_SERVING, waits for callers to go elsewhere, finishes calls in flight, lets the service finish, and sends the last spans.
+    pub async fn serve(self, service: Service) -> Result<(), Failure> {
+        let Self {
+            settings,
+            registry,
+            tracing,
+            tls,
+            stop,
+            background,
+            calls,
+        } = self;
+        let admin = Admin::new(registry);
+        let admin_task = admin.serve(settings.admin_listen).await?;
+        let listener = Listener::bind(settings.listen).await?;
+        let (routes, health) =
+            standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, service.names).await?;
+        let policy = CallPolicy {
+            access: service.access,
+            max_in_flight: service.max_in_flight,
+            tracing: tracing.clone(),
+            metrics: calls,
+        };
+        let stop_accepting = CancellationToken::new();
+        tracing::info!(address = %listener.address(), admin = %settings.admin_listen, replica = %settings.replica, "listening");
+        let mut server = tokio::spawn(serve(
+            listener,
+            tls,
+            CallLayer::new(policy),
+            (service.routes)(routes),
+            stop_accepting.clone(),
+        ));
+
+        let mut ready = service.ready;
+        let announce = async {
+            // An error means that the service is gone, and then it is not ready.
+            if ready.wait_for(|ready| *ready).await.is_ok() {
+                set_health(&health, service.names, ServingStatus::Serving).await;
+                admin.set_ready(true);
+                tracing::info!("serving");
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ended = &mut server => return Ok(ended??),
+            () = announce => {}
+        }
+
+        tracing::info!("draining");
+        set_health(&health, service.names, ServingStatus::NotServing).await;
+        admin.set_ready(false);
+        sleep(settings.lame_duck).await;
+        stop_accepting.cancel();
+        if timeout(settings.drain, &mut server).await.is_err() {
+            tracing::warn!(
+                "some calls were still in flight at the end of the drain and were cut off"
+            );
+            server.abort();
+        }
+        if timeout(settings.drain, service.finish).await.is_err() {
+            tracing::warn!(
+                "the service did not finish its own work within the drain; what it held is reclaimed later"
+            );
+        }
+        background.iter().for_each(JoinHandle::abort);
+        admin_task.abort();
+        tokio::task::spawn_blocking(move || tracing.flush()).await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn set_health(
+    health: &tonic_health::server::HealthReporter,
+    names: &[&str],
+    status: ServingStatus,
+) {
+    for name in names.iter().chain(&[""]) {
+        health.set_service_status(*name, status).await;
+    }
+}

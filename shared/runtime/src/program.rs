@@ -1,0 +1,113 @@
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tidegate_auth::{Identity, PeerRequirement};
+use tidegate_telemetry::init_logs;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Environment, Host, HostSettings, Service};
+
+/// Why a process cannot start or go on. Its text is one sentence for the operator.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_BAD_CONFIG: u8 = 2;
+const EXIT_INTERRUPTED_TWICE: i32 = 130;
+
+#[derive(Parser)]
+#[command(
+    about = "One service of Tidegate. Settings come from TIDEGATE_* environment variables; the service's README lists them.",
+    version
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT (the default)
+    Serve,
+    /// Bring the database's schema up to date and exit
+    Migrate,
+    /// Check the settings, report every fault, and exit
+    CheckConfig,
+}
+
+/// The life of a service process, from arguments to exit code.
+///
+/// `read` reads the service's own settings; `migrate` brings its database up to date; `build` makes the service.
+pub fn run<Config, Migrated, Built>(
+    identity: Identity,
+    peers: PeerRequirement,
+    read: impl FnOnce(&mut Environment) -> Option<Config>,
+    migrate: impl FnOnce(Config) -> Migrated,
+    build: impl FnOnce(Config, Host) -> Built,
+) -> ExitCode
+where
+    Migrated: Future<Output = Result<(), Failure>>,
+    Built: Future<Output = Result<(Service, Host), Failure>>,
+{
+    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let mut environment = Environment::of_process();
+    let settings = HostSettings::read(&mut environment);
+    let config = read(&mut environment);
+    let faults = environment.into_faults();
+    let (Some(settings), Some(config), true) = (settings, config, faults.is_empty()) else {
+        faults
+            .iter()
+            .for_each(|fault| eprintln!("tidegate-{identity}: {fault}"));
+        return ExitCode::from(EXIT_BAD_CONFIG);
+    };
+    let outcome = match command {
+        Command::CheckConfig => Ok(()),
+        Command::Migrate => in_runtime(migrate(config)),
+        Command::Serve => match init_logs(&settings.log_filter) {
+            Ok(()) => in_runtime(async {
+                let stop = stop_on_signal()?;
+                let host = Host::prepare(identity, settings, peers, stop)?;
+                let (service, host) = build(config, host).await?;
+                host.serve(service).await
+            }),
+            Err(error) => Err(error.into()),
+        },
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidegate-{identity}: {error}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// The first SIGTERM or SIGINT begins the drain, the second ends the process at once.
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(EXIT_INTERRUPTED_TWICE);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(token)
+}
