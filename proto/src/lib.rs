@@ -40,3 +40,20 @@ pub mod order_intake {
 
 /// The encoded `FileDescriptorSet` of the whole contract, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tidegate_descriptor");
+
+/// The paths of every method of these services, such as `/tidegate.quota.v1.LeaseService/AcquireLease`; for tests that every method has a rule.
+pub fn methods(services: &[&str]) -> Vec<String> {
+    use prost::Message as _;
+
+    let Ok(set) = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET) else { return Vec::new() };
+    let mut methods = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            if services.contains(&name.as_str()) {
+                methods.extend(service.method.iter().map(|method| format!("/{name}/{}", method.name())));
+            }
+        }
+    }
+    methods
+}

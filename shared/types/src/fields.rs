@@ -38,6 +38,11 @@ impl Violations {
     }
 
     /// All that was noted.
+    pub fn as_slice(&self) -> &[FieldViolation] {
+        &self.0
+    }
+
+    /// All that was noted.
     pub fn into_vec(self) -> Vec<FieldViolation> {
         self.0
     }

@@ -1,0 +1,134 @@
+//! What issuance knows of campaigns: watched from quota, kept in its own database for the time quota is away.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use sqlx::PgPool;
+use tidegate_proto::quota::v1::{
+    WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
+    watch_campaigns_response::Event,
+};
+use tidegate_rpc::client::Replicas;
+use tidegate_types::CampaignNumber;
+use tokio::{sync::watch, time::sleep};
+use tonic::{Request, Status};
+
+use crate::{domain::campaign::Campaign, grpc::convert::campaign_from, store};
+
+const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
+
+/// The campaigns known so far. Cheap to clone.
+#[derive(Clone)]
+pub struct Campaigns {
+    known: Arc<ArcSwap<HashMap<CampaignNumber, Arc<Campaign>>>>,
+    pool: PgPool,
+}
+
+impl Campaigns {
+    /// Starts with what the database kept.
+    pub async fn load(pool: PgPool) -> Result<Self, sqlx::Error> {
+        let kept = store::campaigns::list(&pool).await?;
+        let known = kept
+            .into_iter()
+            .map(|campaign| (campaign.number, Arc::new(campaign)))
+            .collect();
+        Ok(Self {
+            known: Arc::new(ArcSwap::from_pointee(known)),
+            pool,
+        })
+    }
+
+    /// True if nothing is known yet, as on a new database.
+    pub fn is_empty(&self) -> bool {
+        self.known.load().is_empty()
+    }
+
+    /// The campaign with this number.
+    pub fn get(&self, number: CampaignNumber) -> Option<Arc<Campaign>> {
+        self.known.load().get(&number).cloned()
+    }
+
+    /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
+    pub async fn follow(
+        self,
+        quota: Replicas,
+        changed: impl Fn(CampaignNumber),
+        synced: watch::Sender<bool>,
+    ) {
+        loop {
+            for replica in quota.in_turn(Instant::now()) {
+                let ended = self
+                    .watch_once(
+                        CampaignServiceClient::new(replica.channel()),
+                        &changed,
+                        &synced,
+                    )
+                    .await;
+                match ended {
+                    Ok(()) => replica.answered(),
+                    Err(status) => {
+                        tracing::debug!(%status, "the watch of campaigns broke off");
+                        replica.failed(Instant::now());
+                    }
+                }
+            }
+            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
+        }
+    }
+
+    async fn watch_once(
+        &self,
+        mut quota: CampaignServiceClient<tonic::transport::Channel>,
+        changed: &impl Fn(CampaignNumber),
+        synced: &watch::Sender<bool>,
+    ) -> Result<(), Status> {
+        let mut events = quota
+            .watch_campaigns(Request::new(WatchCampaignsRequest {}))
+            .await?
+            .into_inner();
+        while let Some(event) = events.message().await? {
+            match event.event {
+                Some(Event::Campaign(campaign)) => {
+                    let number = campaign.campaign_number;
+                    match campaign_from(campaign) {
+                        Some(campaign) => self.learn(campaign, changed).await,
+                        None => tracing::error!(
+                            campaign_number = number,
+                            "quota sent a campaign that this version cannot read; its claims will be refused"
+                        ),
+                    }
+                }
+                Some(Event::Synced(_)) => {
+                    synced.send_replace(true);
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn(&self, campaign: Campaign, changed: &impl Fn(CampaignNumber)) {
+        let number = campaign.number;
+        let known = self.get(number);
+        if known
+            .as_ref()
+            .is_some_and(|known| known.revision >= campaign.revision)
+        {
+            return;
+        }
+        // Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
+        while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
+            tracing::warn!(%error, campaign = %campaign.id, "a campaign cannot be kept in the database; it is tried again");
+            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
+        }
+        tracing::info!(campaign = %campaign.id, campaign_number = %number, revision = campaign.revision, "a campaign is known");
+        let mut next = HashMap::clone(&self.known.load());
+        next.insert(number, Arc::new(campaign));
+        self.known.store(Arc::new(next));
+        changed(number);
+    }
+}

@@ -1,0 +1,206 @@
+//! Claiming: from a claim's fields to a durable coupon or the reason why not.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tidegate_pg::CommitQueue;
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::{CampaignNumber, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp};
+
+use crate::{
+    campaigns::Campaigns,
+    domain::{
+        campaign::{Campaign, Phase},
+        coupon::StoredCoupon,
+        lease_book::Outlook,
+    },
+    error::IssuanceError,
+    lane_work::{Claim, Done, LaneCommit, Work},
+    leases::LaneStock,
+    metrics::IssuanceMetrics,
+    store,
+};
+
+/// How long a claim waits for stock that was asked for. Bounded well below the callers' deadlines, because the claims it came with wait for it.
+const MAX_WAIT_FOR_STOCK: Duration = Duration::from_millis(300);
+const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
+
+/// One claim as it comes in.
+pub struct ClaimRequest {
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Whose.
+    pub shopper: ShopperId,
+    /// The claim's name.
+    pub request_id: RequestId,
+    /// The tier wanted; any, if none.
+    pub tier: Option<TierNumber>,
+    /// The story it belongs to.
+    pub trace: TraceContext,
+    /// When its caller stops waiting.
+    pub deadline: Instant,
+}
+
+/// A claim that was served.
+pub struct Issued {
+    /// The coupon.
+    pub coupon: StoredCoupon,
+    /// Whether an earlier claim with this request id produced it.
+    pub replayed: bool,
+    /// How long it waited for its commit.
+    pub queue_delay: Duration,
+}
+
+/// One lane of this replica.
+#[derive(Clone)]
+pub struct LaneHandle {
+    /// Where its work is committed.
+    pub queue: CommitQueue<LaneCommit>,
+    /// Its stock.
+    pub stock: LaneStock,
+}
+
+/// Serves claims.
+#[derive(Clone)]
+pub struct Claims {
+    /// The lanes, by number.
+    pub lanes: Arc<Vec<LaneHandle>>,
+    /// How many there are.
+    pub lane_count: Lanes,
+    /// The campaigns known.
+    pub campaigns: Campaigns,
+    /// For reads.
+    pub pool: PgPool,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where claims are counted.
+    pub metrics: IssuanceMetrics,
+}
+
+impl Claims {
+    /// Issues a coupon, or answers with the one an earlier claim with this request id produced, whatever has become of the campaign since.
+    pub async fn issue(&self, request: ClaimRequest) -> Result<Issued, IssuanceError> {
+        let mut span = self
+            .tracing
+            .start("issue coupon", SpanKind::Internal, request.trace);
+        let trace = span.context();
+        let outcome = self.issue_traced(request, trace).await;
+        match &outcome {
+            Ok(issued) => {
+                self.metrics.issued(issued.replayed);
+                span.attribute("tidegate.replayed", issued.replayed);
+            }
+            Err(error) => {
+                self.metrics.refused(error);
+                span.fail(error.to_string());
+            }
+        }
+        outcome
+    }
+
+    async fn issue_traced(
+        &self,
+        request: ClaimRequest,
+        trace: TraceContext,
+    ) -> Result<Issued, IssuanceError> {
+        let campaign = self
+            .campaigns
+            .get(request.campaign)
+            .ok_or(IssuanceError::CampaignNotFound)?;
+        if request
+            .tier
+            .is_some_and(|tier| campaign.tier(tier).is_none())
+        {
+            return Err(IssuanceError::CampaignNotFound);
+        }
+        let lane = self.lane(self.lane_count.of(&request.shopper))?;
+        let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
+        loop {
+            let phase = campaign.phase(Timestamp::now_utc());
+            let claim = claim_of(&request, &campaign, phase);
+            let (done, queue_delay) = lane
+                .queue
+                .submit(Work::Claim(claim), trace, request.deadline)
+                .await?;
+            match done {
+                Done::Issued { coupon, replayed } if coupon.requested_tier == request.tier => {
+                    return Ok(Issued {
+                        coupon: *coupon,
+                        replayed,
+                        queue_delay,
+                    });
+                }
+                Done::Issued { .. } => return Err(IssuanceError::RequestIdConflict),
+                Done::OverLimit => return Err(IssuanceError::ShopperLimitReached),
+                Done::NoStock => {
+                    self.wait_for_stock(&lane.stock, &request, &campaign, phase, wait_until)
+                        .await?
+                }
+                Done::Coupon(_) | Done::Released(_) => return Err(IssuanceError::Internal),
+            }
+        }
+    }
+
+    /// Returns if the claim is worth committing again.
+    async fn wait_for_stock(
+        &self,
+        stock: &LaneStock,
+        request: &ClaimRequest,
+        campaign: &Campaign,
+        phase: Phase,
+        until: Instant,
+    ) -> Result<(), IssuanceError> {
+        match phase {
+            Phase::NotOpen => {
+                return Err(IssuanceError::CampaignNotOpen {
+                    opens_at: campaign.opens_at,
+                });
+            }
+            Phase::Closed => return Err(IssuanceError::CampaignClosed),
+            Phase::Open => {}
+        }
+        match stock.wait(request.campaign, request.tier, until).await {
+            Outlook::InHand if Instant::now() < until => Ok(()),
+            Outlook::InHand | Outlook::Coming => Err(IssuanceError::StockLate {
+                retry_after: RETRY_WHEN_STOCK_IS_LATE,
+            }),
+            Outlook::Returning => Err(IssuanceError::StockReturning),
+            Outlook::SoldOut => Err(IssuanceError::BudgetExhausted),
+        }
+    }
+
+    /// Finds the coupon an earlier claim produced.
+    pub async fn lookup(
+        &self,
+        campaign: CampaignNumber,
+        shopper: &ShopperId,
+        request_id: &RequestId,
+    ) -> Result<Option<StoredCoupon>, IssuanceError> {
+        let lane = self.lane_count.of(shopper);
+        Ok(store::coupons::of_claim(&self.pool, lane, shopper, campaign, request_id).await?)
+    }
+
+    /// A lane's handle.
+    pub fn lane(&self, lane: Lane) -> Result<&LaneHandle, IssuanceError> {
+        self.lanes
+            .get(usize::from(lane.get()))
+            .ok_or(IssuanceError::OtherLanes {
+                lanes: self.lane_count.get(),
+            })
+    }
+}
+
+fn claim_of(request: &ClaimRequest, campaign: &Campaign, phase: Phase) -> Claim {
+    Claim {
+        shopper: request.shopper.clone(),
+        campaign: request.campaign,
+        request_id: request.request_id.clone(),
+        requested_tier: request.tier,
+        limit: campaign.limit_per_shopper.get(),
+        validity: campaign.coupon_validity,
+        may_issue: phase == Phase::Open,
+    }
+}

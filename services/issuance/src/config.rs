@@ -1,0 +1,61 @@
+use std::{fs, sync::Arc};
+
+use tidegate_pg::{Database, DatabaseUnusable};
+use tidegate_runtime::Environment;
+use tidegate_types::{CouponKeyring, Lanes};
+
+/// What issuance is told, beside what every service is told.
+pub struct Config {
+    /// Its database.
+    pub database: Database,
+    /// Whether it may bring the schema up to date itself.
+    pub migrate_on_start: bool,
+    /// How many lanes the database has.
+    pub lanes: Lanes,
+    /// Where quota is.
+    pub quota_addresses: Vec<String>,
+    /// The keys of coupon codes.
+    pub keyring: Arc<CouponKeyring>,
+    /// Claims that wait in one lane's commit queue at most.
+    pub queue_capacity: usize,
+    /// Claims of one commit at most.
+    pub max_batch: usize,
+    /// Connections for reads; each lane has one more of its own.
+    pub read_connections: u32,
+    /// Calls in flight at once.
+    pub max_in_flight: usize,
+}
+
+impl Config {
+    /// Reads the settings, noting every fault.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let database = environment.required("TIDEGATE_DATABASE_URL", |url| {
+            Database::parse(url, "tidegate-issuance")
+                .map_err(|error: DatabaseUnusable| error.to_string())
+        });
+        let migrate_on_start = environment.flag("TIDEGATE_MIGRATE_ON_START", false);
+        let lanes = environment.lanes();
+        let quota_addresses = environment.addresses("TIDEGATE_QUOTA_ADDRESSES");
+        let keyring = environment.required("TIDEGATE_COUPON_KEYS_FILE", |file| {
+            let json = fs::read_to_string(file)
+                .map_err(|error| format!("names a file that cannot be read: {error}"))?;
+            CouponKeyring::from_json(&json)
+                .map_err(|error| format!("names a file that cannot be used: {error}"))
+        });
+        let queue_capacity = environment.number("TIDEGATE_QUEUE_CAPACITY", 20_000, 1, 1_000_000);
+        let max_batch = environment.number("TIDEGATE_MAX_BATCH", 1_000, 1, 5_000);
+        let read_connections = environment.number("TIDEGATE_READ_CONNECTIONS", 8, 1, 200);
+        let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 4_000, 1, 100_000);
+        Some(Self {
+            database: database?,
+            migrate_on_start: migrate_on_start?,
+            lanes: lanes?,
+            quota_addresses: quota_addresses?,
+            keyring: Arc::new(keyring?),
+            queue_capacity: queue_capacity?,
+            max_batch: max_batch?,
+            read_connections: read_connections?,
+            max_in_flight: max_in_flight?,
+        })
+    }
+}

@@ -1,0 +1,296 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignNumber, TierNumber};
+use uuid::Uuid;
+
+use super::lease_size::Demand;
+
+/// A lease nobody has spent from for this long is given back: others may need it.
+pub const IDLE_BEFORE_RETURN: Duration = Duration::from_secs(2);
+
+/// What one lane of this replica holds of each campaign, and what is asked of it.
+///
+/// The book decides which lease a claim is assigned to. Whether the stock is really there is the database's decision; the book is corrected by what each commit reports.
+#[derive(Default)]
+pub struct LeaseBook {
+    campaigns: BTreeMap<CampaignNumber, Holding>,
+}
+
+#[derive(Default)]
+struct Holding {
+    leases: Vec<HeldLease>,
+    demand: BTreeMap<Option<TierNumber>, Demand>,
+    acquiring: bool,
+    denied: Option<Denial>,
+}
+
+/// A lease in hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldLease {
+    /// Its id.
+    pub id: Uuid,
+    /// What is left, tier by tier.
+    pub remaining: BTreeMap<TierNumber, u64>,
+    /// The story of its acquisition.
+    pub trace: TraceContext,
+    /// When something was last spent from it.
+    pub spent_at: Instant,
+}
+
+/// What quota said when it had nothing to give.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Denial {
+    /// Whether each tier is gone for good, in the campaign's order.
+    pub tier_sold_out: Vec<bool>,
+    /// When to ask again.
+    pub ask_again_at: Instant,
+}
+
+/// What a claim that found no stock in hand can expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// There is stock in hand now.
+    InHand,
+    /// More has been asked for.
+    Coming,
+    /// None is free, but some may come back.
+    Returning,
+    /// None is left and none can come back.
+    SoldOut,
+}
+
+/// What to ask quota for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Of particular tiers.
+    pub tiers: Vec<(TierNumber, u64)>,
+    /// Of any tier.
+    pub any_tier: u64,
+}
+
+impl LeaseBook {
+    /// Assigns a claim to a lease with stock of the tier (any, if none is named) and takes one off the book. `None` if nothing is in hand; that is noted as unmet demand.
+    pub fn reserve(
+        &mut self,
+        campaign: CampaignNumber,
+        tier: Option<TierNumber>,
+    ) -> Option<(Uuid, TierNumber)> {
+        let holding = self.campaigns.entry(campaign).or_default();
+        for lease in &mut holding.leases {
+            let stocked = lease
+                .remaining
+                .iter_mut()
+                .find(|(number, left)| tier.is_none_or(|tier| tier == **number) && **left > 0);
+            if let Some((number, left)) = stocked {
+                *left -= 1;
+                return Some((lease.id, *number));
+            }
+        }
+        holding.demand.entry(tier).or_default().unmet();
+        None
+    }
+
+    /// One claim was served from stock in hand.
+    pub fn served(&mut self, campaign: CampaignNumber, tier: Option<TierNumber>) {
+        self.campaigns
+            .entry(campaign)
+            .or_default()
+            .demand
+            .entry(tier)
+            .or_default()
+            .met();
+    }
+
+    /// Sets what the database says is left of a lease after a commit.
+    pub fn correct(
+        &mut self,
+        campaign: CampaignNumber,
+        lease: Uuid,
+        tier: TierNumber,
+        remaining: u64,
+        spent_at: Option<Instant>,
+    ) {
+        if let Some(held) = self.lease_mut(campaign, lease) {
+            held.remaining.insert(tier, remaining);
+            held.spent_at = spent_at.unwrap_or(held.spent_at);
+        }
+    }
+
+    /// Undoes a reservation that no coupon came of.
+    pub fn give_back(&mut self, campaign: CampaignNumber, lease: Uuid, tier: TierNumber) {
+        if let Some(left) = self
+            .lease_mut(campaign, lease)
+            .and_then(|held| held.remaining.get_mut(&tier))
+        {
+            *left += 1;
+        }
+    }
+
+    /// The story of a lease's acquisition.
+    pub fn trace_of(&self, campaign: CampaignNumber, lease: Uuid) -> Option<TraceContext> {
+        let holding = self.campaigns.get(&campaign)?;
+        holding
+            .leases
+            .iter()
+            .find(|held| held.id == lease)
+            .map(|held| held.trace)
+    }
+
+    /// Adds a lease that is installed.
+    pub fn add(&mut self, campaign: CampaignNumber, lease: HeldLease) {
+        let holding = self.campaigns.entry(campaign).or_default();
+        holding.leases.push(lease);
+        holding.denied = None;
+        holding.demand.values_mut().for_each(Demand::forget_unmet);
+    }
+
+    /// Notes that quota had nothing.
+    pub fn deny(&mut self, campaign: CampaignNumber, denial: Denial) {
+        let holding = self.campaigns.entry(campaign).or_default();
+        holding.denied = Some(denial);
+        holding.demand.values_mut().for_each(Demand::forget_unmet);
+    }
+
+    /// An acquisition ended, whatever came of it.
+    pub fn acquired(&mut self, campaign: CampaignNumber) {
+        self.campaigns.entry(campaign).or_default().acquiring = false;
+    }
+
+    /// Budget may have been added: earlier denials count no longer.
+    pub fn forget_denial(&mut self, campaign: CampaignNumber) {
+        if let Some(holding) = self.campaigns.get_mut(&campaign) {
+            holding.denied = None;
+        }
+    }
+
+    /// Measures the demand since the last call.
+    pub fn measure(&mut self, elapsed: Duration) {
+        self.campaigns
+            .values_mut()
+            .flat_map(|holding| holding.demand.values_mut())
+            .for_each(|demand| demand.measure(elapsed));
+    }
+
+    /// What to ask for now. Each campaign named counts as being asked for until [`LeaseBook::acquired`].
+    pub fn wanted(&mut self, now: Instant) -> Vec<Wanted> {
+        let mut all = Vec::new();
+        for (campaign, holding) in &mut self.campaigns {
+            if holding.acquiring
+                || holding
+                    .denied
+                    .as_ref()
+                    .is_some_and(|denial| now < denial.ask_again_at)
+            {
+                continue;
+            }
+            let mut wanted = Wanted {
+                campaign: *campaign,
+                tiers: Vec::new(),
+                any_tier: 0,
+            };
+            for (tier, demand) in &holding.demand {
+                let in_hand = remaining(&holding.leases, *tier);
+                match (demand.wanted(in_hand), tier) {
+                    (Some(quantity), Some(tier)) => wanted.tiers.push((*tier, quantity)),
+                    (Some(quantity), None) => wanted.any_tier = quantity,
+                    (None, _) => {}
+                }
+            }
+            if wanted.any_tier > 0 || !wanted.tiers.is_empty() {
+                holding.acquiring = true;
+                all.push(wanted);
+            }
+        }
+        all
+    }
+
+    /// Takes the leases off the book that have nothing left, or that nobody has spent from for a while.
+    pub fn take_finished(&mut self, now: Instant) -> Vec<(CampaignNumber, Uuid)> {
+        self.take_if(|lease| {
+            lease.remaining.values().all(|left| *left == 0)
+                || now.saturating_duration_since(lease.spent_at) >= IDLE_BEFORE_RETURN
+        })
+    }
+
+    /// Takes every lease off the book.
+    pub fn take_all(&mut self) -> Vec<(CampaignNumber, Uuid)> {
+        self.take_if(|_| true)
+    }
+
+    /// What a claim that was not served can expect.
+    pub fn outlook(&self, campaign: CampaignNumber, tier: Option<TierNumber>) -> Outlook {
+        let Some(holding) = self.campaigns.get(&campaign) else {
+            return Outlook::Coming;
+        };
+        if remaining(&holding.leases, tier) > 0 {
+            return Outlook::InHand;
+        }
+        match &holding.denied {
+            None => Outlook::Coming,
+            Some(denial) => {
+                let gone = match tier {
+                    Some(tier) => denial
+                        .tier_sold_out
+                        .get(usize::from(tier.get()))
+                        .copied()
+                        .unwrap_or(false),
+                    None => denial.tier_sold_out.iter().all(|gone| *gone),
+                };
+                if gone {
+                    Outlook::SoldOut
+                } else {
+                    Outlook::Returning
+                }
+            }
+        }
+    }
+
+    /// How many leases are in hand, and how many coupons they still hold.
+    pub fn totals(&self) -> (usize, u64) {
+        let leases = || self.campaigns.values().flat_map(|holding| &holding.leases);
+        (
+            leases().count(),
+            leases().flat_map(|lease| lease.remaining.values()).sum(),
+        )
+    }
+
+    fn take_if(&mut self, done: impl Fn(&HeldLease) -> bool) -> Vec<(CampaignNumber, Uuid)> {
+        let mut taken = Vec::new();
+        for (campaign, holding) in &mut self.campaigns {
+            taken.extend(
+                holding
+                    .leases
+                    .extract_if(.., |lease| done(lease))
+                    .map(|lease| (*campaign, lease.id)),
+            );
+        }
+        taken
+    }
+
+    fn lease_mut(&mut self, campaign: CampaignNumber, lease: Uuid) -> Option<&mut HeldLease> {
+        self.campaigns
+            .get_mut(&campaign)?
+            .leases
+            .iter_mut()
+            .find(|held| held.id == lease)
+    }
+}
+
+fn remaining(leases: &[HeldLease], tier: Option<TierNumber>) -> u64 {
+    let counted = |number: &TierNumber| tier.is_none_or(|tier| tier == *number);
+    leases
+        .iter()
+        .flat_map(|lease| &lease.remaining)
+        .filter(|(number, _)| counted(number))
+        .map(|(_, left)| *left)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests;

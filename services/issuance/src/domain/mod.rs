@@ -1,0 +1,10 @@
+//! The rules of coupons and leases, without a clock, a network or a database.
+
+/// Campaigns, as far as issuance needs them.
+pub mod campaign;
+/// Coupons and their states.
+pub mod coupon;
+/// Which lease a claim is assigned to.
+pub mod lease_book;
+/// How much to ask for.
+pub mod lease_size;

@@ -1,0 +1,258 @@
+//! The gRPC face: decode, call, encode.
+
+pub mod convert;
+pub mod status;
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tidegate_auth::Identity;
+use tidegate_proto::issuance::v1::{
+    CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
+    ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
+    LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
+    ReleaseCouponsResponse, issuance_service_server::IssuanceService,
+};
+use tidegate_rpc::{
+    server::{CallContext, Rule},
+    wire,
+};
+use tidegate_types::{Lane, Timestamp};
+use tonic::{Request, Response, Status};
+
+use crate::{claims::Claims, domain::coupon::CouponState, error::IssuanceError, wallet::Wallet};
+use status::{ended, to_status};
+
+/// The full names of the services.
+pub const SERVICES: &[&str] = &["tidegate.issuance.v1.IssuanceService"];
+
+macro_rules! rule {
+    ($method:literal, $($service:ident),+) => {
+        Rule { path: concat!("/tidegate.issuance.v1.IssuanceService/", $method), services: &[$(Identity::$service),+], scope: None }
+    };
+}
+
+/// Who may call what.
+pub const RULES: &[Rule] = &[
+    rule!("IssueCoupons", Gateway),
+    rule!("LookupClaims", Gateway),
+    rule!("ListCoupons", Gateway),
+    rule!("CheckCoupon", Gateway, OrderIntake),
+    rule!("RedeemCoupons", OrderIntake),
+    rule!("ReleaseCoupons", OrderIntake),
+];
+
+/// Items of one call at most.
+pub const MAX_ITEMS: usize = 1_000;
+
+/// Serves `IssuanceService`.
+pub struct IssuanceGrpc {
+    claims: Claims,
+    wallet: Wallet,
+}
+
+impl IssuanceGrpc {
+    /// Serves with these.
+    pub fn new(claims: Claims, wallet: Wallet) -> Self {
+        Self { claims, wallet }
+    }
+
+    fn lane(&self, lane: u32, lanes: u32) -> Result<Lane, Status> {
+        let ours = self.claims.lane_count;
+        let other = || to_status(&IssuanceError::OtherLanes { lanes: ours.get() });
+        if lanes != u32::from(ours.get()) {
+            return Err(other());
+        }
+        ours.lane(lane).map_err(|_| other())
+    }
+}
+
+#[tonic::async_trait]
+impl IssuanceService for IssuanceGrpc {
+    async fn issue_coupons(
+        &self,
+        request: Request<IssueCouponsRequest>,
+    ) -> Result<Response<IssueCouponsResponse>, Status> {
+        let (call, message) = open(request)?;
+        let lane = self.lane(message.lane, message.lanes)?;
+        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let (claims, wallet) = (self.claims.clone(), self.wallet.clone());
+        // The caller may hang up; what it asked for goes on.
+        let work = tokio::spawn(async move {
+            join_all(message.items.into_iter().map(|item| async {
+                let shopper = item.shopper_id.clone();
+                let request = convert::claim_request(item, &call, claims.lane_count, lane)?;
+                let (presenting, issued) = (wallet.clone(), claims.issue(request).await?);
+                let shopper = tidegate_types::ShopperId::parse(shopper)
+                    .map_err(|_| IssuanceError::Internal)?;
+                Ok((
+                    presenting.present(issued.coupon, &shopper)?,
+                    issued.replayed,
+                    issued.queue_delay,
+                ))
+            }))
+            .await
+        });
+        let outcomes: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
+        let queue_delay = outcomes
+            .iter()
+            .flatten()
+            .map(|(_, _, delay)| *delay)
+            .max()
+            .unwrap_or(Duration::ZERO);
+        let now = Timestamp::now_utc();
+        let results = outcomes
+            .into_iter()
+            .map(|outcome| {
+                convert::issue_result(outcome.map(|(coupon, replayed, _)| (coupon, replayed)), now)
+            })
+            .collect();
+        Ok(Response::new(IssueCouponsResponse {
+            results,
+            queue_delay: Some(wire::duration(queue_delay)),
+        }))
+    }
+
+    async fn lookup_claims(
+        &self,
+        request: Request<LookupClaimsRequest>,
+    ) -> Result<Response<LookupClaimsResponse>, Status> {
+        let (_, message) = open(request)?;
+        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let mut results = Vec::with_capacity(message.items.len());
+        for item in message.items {
+            let (campaign, shopper, request_id) =
+                convert::lookup(item).map_err(|error| to_status(&error))?;
+            let found = self
+                .claims
+                .lookup(campaign, &shopper, &request_id)
+                .await
+                .map_err(|error| to_status(&error))?;
+            let coupon = found
+                .map(|coupon| self.wallet.present(coupon, &shopper))
+                .transpose()
+                .map_err(|error| to_status(&error))?;
+            results.push(LookupResult {
+                coupon: coupon.map(|coupon| convert::coupon(&coupon, Timestamp::now_utc())),
+            });
+        }
+        Ok(Response::new(LookupClaimsResponse { results }))
+    }
+
+    async fn list_coupons(
+        &self,
+        request: Request<ListCouponsRequest>,
+    ) -> Result<Response<ListCouponsResponse>, Status> {
+        let (_, message) = open(request)?;
+        let page = convert::page(message).map_err(|error| to_status(&error))?;
+        let (coupons, next) = self
+            .wallet
+            .list(&page.shopper, page.campaign, page.start, page.size)
+            .await
+            .map_err(|error| to_status(&error))?;
+        let now = Timestamp::now_utc();
+        Ok(Response::new(ListCouponsResponse {
+            coupons: coupons
+                .iter()
+                .map(|coupon| convert::coupon(coupon, now))
+                .collect(),
+            next_page_token: next.map(convert::page_token).unwrap_or_default(),
+        }))
+    }
+
+    async fn check_coupon(
+        &self,
+        request: Request<CheckCouponRequest>,
+    ) -> Result<Response<CheckCouponResponse>, Status> {
+        let (_, message) = open(request)?;
+        let shopper = convert::shopper(&message.shopper_id).map_err(|error| to_status(&error))?;
+        let coupon = self
+            .wallet
+            .get(&shopper, &message.coupon_code)
+            .await
+            .map_err(|error| to_status(&error))?;
+        let now = Timestamp::now_utc();
+        let state = coupon.stored.state(now);
+        Ok(Response::new(CheckCouponResponse {
+            coupon: Some(convert::coupon(&coupon, now)),
+            usable: state == CouponState::Issued,
+            unusable_because: convert::unusable_because(state).into(),
+        }))
+    }
+
+    async fn redeem_coupons(
+        &self,
+        request: Request<RedeemCouponsRequest>,
+    ) -> Result<Response<RedeemCouponsResponse>, Status> {
+        let (call, message) = open(request)?;
+        let lane = self.lane(message.lane, message.lanes)?;
+        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let wallet = self.wallet.clone();
+        let work = tokio::spawn(async move {
+            join_all(message.items.into_iter().map(|item| async {
+                let request = convert::redeem_request(item, &call, wallet.claims.lane_count, lane)?;
+                wallet.redeem(request).await
+            }))
+            .await
+        });
+        let outcomes = work.await.map_err(ended)?;
+        let now = Timestamp::now_utc();
+        Ok(Response::new(RedeemCouponsResponse {
+            results: outcomes
+                .into_iter()
+                .map(|outcome| convert::redeem_result(outcome, now))
+                .collect(),
+        }))
+    }
+
+    async fn release_coupons(
+        &self,
+        request: Request<ReleaseCouponsRequest>,
+    ) -> Result<Response<ReleaseCouponsResponse>, Status> {
+        let (call, message) = open(request)?;
+        let lane = self.lane(message.lane, message.lanes)?;
+        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let wallet = self.wallet.clone();
+        let work = tokio::spawn(async move {
+            join_all(message.items.into_iter().map(|item| async {
+                let request =
+                    convert::release_request(item, &call, wallet.claims.lane_count, lane)?;
+                wallet.release(request).await
+            }))
+            .await
+        });
+        let outcomes = work.await.map_err(ended)?;
+        Ok(Response::new(ReleaseCouponsResponse {
+            results: outcomes.into_iter().map(convert::release_result).collect(),
+        }))
+    }
+}
+
+fn open<T>(request: Request<T>) -> Result<(CallContext, T), Status> {
+    let call = request.extensions().get::<CallContext>().cloned();
+    let call = call.ok_or_else(|| to_status(&IssuanceError::Internal))?;
+    Ok((call, request.into_inner()))
+}
+
+/// When an item's caller stops waiting: its own deadline, but not after the call's.
+fn item_deadline(deadline_ms: u32, call: &CallContext) -> Instant {
+    call.deadline
+        .min(Instant::now() + Duration::from_millis(u64::from(deadline_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_rule() {
+        let methods = tidegate_proto::methods(SERVICES);
+        assert_eq!(methods.len(), RULES.len());
+        for method in methods {
+            assert!(
+                RULES.iter().any(|rule| rule.path == method),
+                "{method} has no rule"
+            );
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Wire messages to domain types and back.
+
+use std::time::Duration;
+
+use tidegate_proto::{
+    issuance::v1::{
+        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, RedeemItem,
+        RedeemResult, ReleaseItem, ReleaseResult, Released, issue_result, redeem_result,
+        release_result,
+    },
+    r#type::v1 as shared,
+};
+use tidegate_rpc::{server::CallContext, wire};
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{
+    CampaignId, CampaignNumber, CurrencyCode, Lane, Lanes, LimitPerShopper, Reason, RequestId,
+    ShopperId, Slot, TierId, TierNumber, Timestamp, Violations,
+};
+use uuid::Uuid;
+
+use super::{MAX_ITEMS, item_deadline, status::refusal_of};
+use crate::{
+    claims::ClaimRequest,
+    domain::{
+        campaign::{Campaign, Tier},
+        coupon::{Coupon, CouponState},
+    },
+    error::IssuanceError,
+    wallet::{PageStart, UseRequest},
+};
+
+const MAX_PAGE_SIZE: u32 = 100;
+
+/// Refuses calls without items, and those with too many.
+pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
+    let mut bad = Violations::default();
+    if !(1..=MAX_ITEMS).contains(&count) {
+        bad.add("items", format!("must be 1 to {MAX_ITEMS}"));
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    Ok(())
+}
+
+/// A claim of a batch.
+pub fn claim_request(
+    item: IssueItem,
+    call: &CallContext,
+    lanes: Lanes,
+    lane: Lane,
+) -> Result<ClaimRequest, IssuanceError> {
+    let mut bad = Violations::default();
+    let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
+    let shopper = shopper_of_lane(&mut bad, &item.shopper_id, lanes, lane);
+    let request_id = bad.check("request_id", RequestId::parse(item.request_id));
+    let tier = item
+        .tier_number
+        .map(|tier| bad.check("tier_number", TierNumber::new(tier)));
+    match (campaign, shopper, request_id, tier) {
+        (Some(campaign), Some(shopper), Some(request_id), None | Some(Some(_))) => {
+            Ok(ClaimRequest {
+                campaign,
+                shopper,
+                request_id,
+                tier: tier.flatten(),
+                trace: trace(&item.traceparent, call),
+                deadline: item_deadline(item.deadline_ms, call),
+            })
+        }
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+/// A redemption of a batch.
+pub fn redeem_request(
+    item: RedeemItem,
+    call: &CallContext,
+    lanes: Lanes,
+    lane: Lane,
+) -> Result<UseRequest, IssuanceError> {
+    use_request(
+        (&item.shopper_id, item.coupon_code, &item.order_id),
+        (&item.traceparent, item.deadline_ms),
+        call,
+        lanes,
+        lane,
+    )
+}
+
+/// A release of a batch.
+pub fn release_request(
+    item: ReleaseItem,
+    call: &CallContext,
+    lanes: Lanes,
+    lane: Lane,
+) -> Result<UseRequest, IssuanceError> {
+    use_request(
+        (&item.shopper_id, item.coupon_code, &item.order_id),
+        (&item.traceparent, item.deadline_ms),
+        call,
+        lanes,
+        lane,
+    )
+}
+
+fn use_request(
+    (shopper_id, code, order_id): (&str, String, &str),
+    (traceparent, deadline_ms): (&str, u32),
+    call: &CallContext,
+    lanes: Lanes,
+    lane: Lane,
+) -> Result<UseRequest, IssuanceError> {
+    let mut bad = Violations::default();
+    let shopper = shopper_of_lane(&mut bad, shopper_id, lanes, lane);
+    let order_id = bad.check(
+        "order_id",
+        Uuid::try_parse(order_id).map_err(|_| "must be a UUID"),
+    );
+    match (shopper, order_id) {
+        (Some(shopper), Some(order_id)) => Ok(UseRequest {
+            shopper,
+            code,
+            order_id,
+            trace: trace(traceparent, call),
+            deadline: item_deadline(deadline_ms, call),
+        }),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+fn shopper_of_lane(
+    bad: &mut Violations,
+    shopper_id: &str,
+    lanes: Lanes,
+    lane: Lane,
+) -> Option<ShopperId> {
+    let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id))?;
+    if lanes.of(&shopper) != lane {
+        bad.add(
+            "shopper_id",
+            format!("must belong to lane {lane}, as the call says"),
+        );
+        return None;
+    }
+    Some(shopper)
+}
+
+/// The item's own story; the call's if it has none.
+fn trace(traceparent: &str, call: &CallContext) -> TraceContext {
+    TraceContext::parse(traceparent).unwrap_or(call.trace)
+}
+
+/// An earlier claim.
+pub fn lookup(item: LookupItem) -> Result<(CampaignNumber, ShopperId, RequestId), IssuanceError> {
+    let mut bad = Violations::default();
+    let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
+    let shopper = bad.check("shopper_id", ShopperId::parse(item.shopper_id));
+    let request_id = bad.check("request_id", RequestId::parse(item.request_id));
+    match (campaign, shopper, request_id) {
+        (Some(campaign), Some(shopper), Some(request_id)) => Ok((campaign, shopper, request_id)),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+/// A shopper's id.
+pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
+    let mut bad = Violations::default();
+    bad.check("shopper_id", ShopperId::parse(shopper_id))
+        .ok_or(IssuanceError::InvalidFields(bad))
+}
+
+/// A page that was asked for.
+pub struct Page {
+    /// Whose wallet.
+    pub shopper: ShopperId,
+    /// Only this campaign.
+    pub campaign: Option<CampaignNumber>,
+    /// Where it begins.
+    pub start: PageStart,
+    /// How many at most.
+    pub size: u32,
+}
+
+/// Reads which page is asked for.
+pub fn page(message: ListCouponsRequest) -> Result<Page, IssuanceError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
+    let campaign = match message.campaign_number {
+        0 => None,
+        number => bad.check("campaign_number", CampaignNumber::new(number)),
+    };
+    if !(1..=MAX_PAGE_SIZE).contains(&message.page_size) {
+        bad.add("page_size", format!("must be 1 to {MAX_PAGE_SIZE}"));
+    }
+    let start = bad.check(
+        "page_token",
+        page_start(&message.page_token).ok_or("must be a token from the page before"),
+    );
+    match (shopper, start) {
+        (Some(shopper), Some(start)) if bad.is_empty() => Ok(Page {
+            shopper,
+            campaign,
+            start,
+            size: message.page_size,
+        }),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+/// The token of a page's start.
+pub fn page_token(start: PageStart) -> String {
+    format!("{:x}.{:x}", start.0, start.1)
+}
+
+fn page_start(token: &str) -> Option<PageStart> {
+    if token.is_empty() {
+        return Some(PageStart::FIRST);
+    }
+    let (campaign, slot) = token.split_once('.')?;
+    let campaign = CampaignNumber::new(u32::from_str_radix(campaign, 16).ok()?).ok()?;
+    let slot = Slot::new(u8::from_str_radix(slot, 16).ok()?).ok()?;
+    Some(PageStart(campaign.get(), slot.get()))
+}
+
+/// What became of a claim.
+pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) -> IssueResult {
+    let outcome = match outcome {
+        Ok((issued, replayed)) => issue_result::Outcome::Issued(IssuedCoupon {
+            coupon: Some(coupon(&issued, now)),
+            replayed,
+        }),
+        Err(error) => issue_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+    };
+    IssueResult {
+        outcome: Some(outcome),
+    }
+}
+
+/// What became of a redemption.
+pub fn redeem_result(outcome: Result<Coupon, IssuanceError>, now: Timestamp) -> RedeemResult {
+    let outcome = match outcome {
+        Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
+        Err(error) => redeem_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+    };
+    RedeemResult {
+        outcome: Some(outcome),
+    }
+}
+
+/// What became of a release.
+pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
+    let outcome = match outcome {
+        Ok(changed) => release_result::Outcome::Released(Released { changed }),
+        Err(error) => release_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+    };
+    ReleaseResult {
+        outcome: Some(outcome),
+    }
+}
+
+/// A coupon as callers see it at `now`.
+pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
+    let state = match coupon.stored.state(now) {
+        CouponState::Issued => shared::CouponState::Issued,
+        CouponState::Redeemed(_) => shared::CouponState::Redeemed,
+        CouponState::Expired => shared::CouponState::Expired,
+        CouponState::Revoked => shared::CouponState::Revoked,
+    };
+    shared::Coupon {
+        code: coupon.code.reveal(),
+        campaign_id: coupon.campaign_id.to_string(),
+        tier_id: coupon.tier_id.to_string(),
+        face_value: Some(wire::money(coupon.face_value)),
+        state: state.into(),
+        issued_at: Some(wire::timestamp(coupon.stored.issued_at)),
+        valid_until: Some(wire::timestamp(coupon.stored.valid_until)),
+        order_id: coupon
+            .stored
+            .order_id
+            .map(|order| order.to_string())
+            .unwrap_or_default(),
+        request_id: coupon.stored.request_id.to_string(),
+        claim_trace_id: coupon
+            .stored
+            .claim_trace
+            .map(|trace| trace.trace_id())
+            .unwrap_or_default(),
+    }
+}
+
+/// Why a coupon in this state cannot be used.
+pub fn unusable_because(state: CouponState) -> shared::Reason {
+    match state {
+        CouponState::Issued => shared::Reason::Unspecified,
+        CouponState::Redeemed(_) => wire::reason(Reason::CouponRedeemed),
+        CouponState::Expired => wire::reason(Reason::CouponExpired),
+        CouponState::Revoked => wire::reason(Reason::CouponRevoked),
+    }
+}
+
+/// A campaign as quota tells it; `None` if a field is outside its bounds.
+pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
+    let tiers = campaign.tiers.into_iter().map(|tier| {
+        Some(Tier {
+            id: TierId::parse(tier.tier_id).ok()?,
+            face_value_minor_units: tier.face_value_minor_units,
+        })
+    });
+    Some(Campaign {
+        number: CampaignNumber::new(campaign.campaign_number).ok()?,
+        id: CampaignId::parse(campaign.campaign_id).ok()?,
+        currency: CurrencyCode::parse(&campaign.currency_code).ok()?,
+        limit_per_shopper: LimitPerShopper::new(campaign.limit_per_shopper).ok()?,
+        opens_at: wire::moment(campaign.opens_at?)?,
+        closes_at: wire::moment(campaign.closes_at?)?,
+        coupon_validity: wire::span(campaign.coupon_validity?)
+            .filter(|validity| *validity >= Duration::from_secs(1))?,
+        revision: campaign.revision,
+        tiers: tiers.collect::<Option<_>>()?,
+    })
+}

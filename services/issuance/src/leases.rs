@@ -1,0 +1,289 @@
+//! Keeps a lane stocked: acquires leases ahead of need, and gives back what is used up or idle.
+
+mod quota;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::{CampaignNumber, Lane, ReplicaId, Timestamp};
+use tokio::{
+    sync::{Notify, watch},
+    time::{interval, sleep, timeout_at},
+};
+use uuid::Uuid;
+
+pub use quota::QuotaClient;
+use quota::{Acquired, QuotaAway};
+
+use crate::{
+    domain::lease_book::{Denial, HeldLease, Outlook, Wanted},
+    lane_work::SharedBook,
+    metrics::IssuanceMetrics,
+    store::leases::{self, Installed, TierCounts},
+};
+
+const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
+const ASK_AGAIN_WHEN_RETURNING: Duration = Duration::from_millis(250);
+/// Sell-out is final unless budget is added, and then the campaign's revision tells; this is for a revision that got lost.
+const ASK_AGAIN_WHEN_SOLD_OUT: Duration = Duration::from_secs(5);
+const PAUSE_WHILE_AWAY: Duration = Duration::from_millis(250);
+/// Leases left behind by an earlier life that are given back at start.
+const MAX_LEFT_BEHIND: u32 = 10_000;
+
+/// The stock of one lane of this replica.
+#[derive(Clone)]
+pub struct LaneStock(Arc<Shared>);
+
+struct Shared {
+    lane: Lane,
+    holder: ReplicaId,
+    book: SharedBook,
+    pool: PgPool,
+    quota: QuotaClient,
+    tracing: Tracing,
+    metrics: IssuanceMetrics,
+    needed: Notify,
+    changed: watch::Sender<u64>,
+}
+
+impl LaneStock {
+    /// The stock of one lane, with nothing in hand yet.
+    pub fn new(
+        lane: Lane,
+        holder: ReplicaId,
+        book: SharedBook,
+        pool: PgPool,
+        quota: QuotaClient,
+        tracing: Tracing,
+        metrics: IssuanceMetrics,
+    ) -> Self {
+        let (needed, changed) = (Notify::new(), watch::Sender::new(0));
+        Self(Arc::new(Shared {
+            lane,
+            holder,
+            book,
+            pool,
+            quota,
+            tracing,
+            metrics,
+            needed,
+            changed,
+        }))
+    }
+
+    /// Waits until something can be said to a claim that found no stock, until `until` at the latest.
+    pub async fn wait(
+        &self,
+        campaign: CampaignNumber,
+        tier: Option<tidegate_types::TierNumber>,
+        until: Instant,
+    ) -> Outlook {
+        let mut changes = self.0.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let outlook = self.0.book.lock().outlook(campaign, tier);
+            if outlook != Outlook::Coming {
+                return outlook;
+            }
+            self.0.needed.notify_one();
+            if timeout_at(until.into(), changes.changed()).await.is_err() {
+                return Outlook::Coming;
+            }
+        }
+    }
+
+    /// Budget may have been added.
+    pub fn campaign_changed(&self, campaign: CampaignNumber) {
+        self.0.book.lock().forget_denial(campaign);
+        self.0.note_change();
+    }
+
+    /// Keeps the lane stocked until the task is aborted.
+    pub async fn keep(self) {
+        let mut ticks = interval(MEASURE_INTERVAL);
+        let mut measured = Instant::now();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let now = Instant::now();
+                    self.0.book.lock().measure(now - measured);
+                    measured = now;
+                    self.return_finished(now);
+                }
+                () = self.0.needed.notified() => {}
+            }
+            let wanted = self.0.book.lock().wanted(Instant::now());
+            for wanted in wanted {
+                tokio::spawn(Arc::clone(&self.0).acquire(wanted));
+            }
+        }
+    }
+
+    /// Seals and gives back everything in hand; the last thing a stopping replica does.
+    pub async fn return_all(&self) {
+        let held = self.0.book.lock().take_all();
+        for (_, lease) in held {
+            Arc::clone(&self.0).give_back(lease).await;
+        }
+    }
+
+    /// Gives back what an earlier life of this replica left behind in this lane.
+    pub async fn return_left_behind(self, leases: Vec<Uuid>) {
+        for lease in leases {
+            Arc::clone(&self.0).give_back(lease).await;
+        }
+    }
+
+    fn return_finished(&self, now: Instant) {
+        let mut book = self.0.book.lock();
+        let finished = book.take_finished(now);
+        let (leases, coupons) = book.totals();
+        drop(book);
+        self.0.metrics.holding(self.0.lane, leases, coupons);
+        for (_, lease) in finished {
+            tokio::spawn(Arc::clone(&self.0).give_back(lease));
+        }
+    }
+}
+
+/// Leases of an earlier life, by lane.
+pub async fn left_behind(
+    pool: &PgPool,
+    holder: &ReplicaId,
+) -> Result<Vec<(u16, Uuid)>, sqlx::Error> {
+    leases::unreturned(pool, holder, MAX_LEFT_BEHIND).await
+}
+
+impl Shared {
+    fn note_change(&self) {
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    async fn acquire(self: Arc<Self>, wanted: Wanted) {
+        let campaign = wanted.campaign;
+        // Leases are few and explain many claims: their stories are always recorded.
+        let root = self.tracing.new_root().force_sampled();
+        let mut span = self.tracing.start("acquire lease", SpanKind::Client, root);
+        let lease = Uuid::now_v7();
+        let began = Instant::now();
+        // The same id until there is an answer: a lost one may have granted.
+        let acquired = loop {
+            match self
+                .quota
+                .acquire(lease, &self.holder, self.lane, &wanted, span.context())
+                .await
+            {
+                Ok(acquired) => break acquired,
+                Err(QuotaAway) => {
+                    self.metrics.quota_away.inc();
+                    sleep(PAUSE_WHILE_AWAY).await;
+                }
+            }
+        };
+        self.metrics
+            .acquire_seconds
+            .observe(began.elapsed().as_secs_f64());
+        match acquired {
+            Acquired::Granted(granted) => {
+                span.attribute(
+                    "tidegate.granted",
+                    granted
+                        .iter()
+                        .map(|(_, quantity)| *quantity as i64)
+                        .sum::<i64>(),
+                );
+                let remaining = self.install(lease, campaign, &granted).await;
+                let held = HeldLease {
+                    id: lease,
+                    remaining: remaining.into_iter().collect(),
+                    trace: span.context(),
+                    spent_at: Instant::now(),
+                };
+                self.book.lock().add(campaign, held);
+            }
+            Acquired::Nothing { tier_sold_out } => {
+                let pause = if tier_sold_out.iter().all(|gone| *gone) {
+                    ASK_AGAIN_WHEN_SOLD_OUT
+                } else {
+                    ASK_AGAIN_WHEN_RETURNING
+                };
+                self.book.lock().deny(
+                    campaign,
+                    Denial {
+                        tier_sold_out,
+                        ask_again_at: Instant::now() + pause,
+                    },
+                );
+            }
+            Acquired::Refused => {
+                // The campaign has closed, or quota does not know it; claims are told so before they come here.
+                let denial = Denial {
+                    tier_sold_out: Vec::new(),
+                    ask_again_at: Instant::now() + ASK_AGAIN_WHEN_SOLD_OUT,
+                };
+                self.book.lock().deny(campaign, denial);
+            }
+        }
+        self.book.lock().acquired(campaign);
+        self.note_change();
+    }
+
+    async fn install(
+        &self,
+        lease: Uuid,
+        campaign: CampaignNumber,
+        granted: &TierCounts,
+    ) -> TierCounts {
+        loop {
+            match leases::install(
+                &self.pool,
+                self.lane,
+                lease,
+                campaign,
+                &self.holder,
+                granted,
+                Timestamp::now_utc(),
+            )
+            .await
+            {
+                Ok(Installed::Fresh) => return granted.clone(),
+                Ok(Installed::Before(remaining)) => return remaining,
+                Err(error) => {
+                    tracing::warn!(%error, %lease, "a granted lease cannot be installed yet; it is tried again");
+                    sleep(PAUSE_WHILE_AWAY).await;
+                }
+            }
+        }
+    }
+
+    /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts is done at the next start.
+    async fn give_back(self: Arc<Self>, lease: Uuid) {
+        let used = loop {
+            match leases::seal(&self.pool, self.lane, lease).await {
+                Ok(used) => break used,
+                Err(error) => {
+                    tracing::warn!(%error, %lease, "a lease cannot be sealed yet; it is tried again");
+                    sleep(PAUSE_WHILE_AWAY).await;
+                }
+            }
+        };
+        self.metrics.seals.inc();
+        let trace = TraceContext::new_root(false);
+        while let Err(QuotaAway) = self.quota.settle(lease, &used, trace).await {
+            self.metrics.quota_away.inc();
+            sleep(PAUSE_WHILE_AWAY).await;
+        }
+        while let Err(error) =
+            leases::mark_returned(&self.pool, self.lane, lease, Timestamp::now_utc()).await
+        {
+            tracing::warn!(%error, %lease, "a settled lease cannot be marked yet; it is tried again");
+            sleep(PAUSE_WHILE_AWAY).await;
+        }
+        // Others may have been told that nothing is free.
+        self.note_change();
+    }
+}

@@ -1,0 +1,124 @@
+//! What issuance counts, beside the commit queue's own metrics.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+use tidegate_telemetry::{Registry, duration_histogram};
+use tidegate_types::Lane;
+
+use crate::{error::IssuanceError, grpc::status::refusal_of};
+
+/// Issuance's own metrics. Cheap to clone.
+#[derive(Clone)]
+pub struct IssuanceMetrics {
+    issued: Family<ReplayedLabel, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+    leases_held: Family<LaneLabel, Gauge>,
+    stock_held: Family<LaneLabel, Gauge>,
+    /// Coupons used for orders, repeats included.
+    pub redeemed: Counter,
+    /// Leases sealed.
+    pub seals: Counter,
+    /// Calls that no quota replica answered.
+    pub quota_away: Counter,
+    /// Time from asking for a lease to the answer.
+    pub acquire_seconds: Histogram,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReplayedLabel {
+    replayed: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LaneLabel {
+    lane: u16,
+}
+
+impl IssuanceMetrics {
+    /// Registers the metrics.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            issued: Family::default(),
+            refused: Family::default(),
+            leases_held: Family::default(),
+            stock_held: Family::default(),
+            redeemed: Counter::default(),
+            seals: Counter::default(),
+            quota_away: Counter::default(),
+            acquire_seconds: duration_histogram(),
+        };
+        registry.register(
+            "tidegate_coupons_answered",
+            "Claims answered with a coupon, new or replayed",
+            metrics.issued.clone(),
+        );
+        registry.register(
+            "tidegate_refusals",
+            "Claims, redemptions and releases refused, by reason",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "tidegate_leases_held",
+            "Leases this replica can spend from, by lane",
+            metrics.leases_held.clone(),
+        );
+        registry.register(
+            "tidegate_stock_held",
+            "Coupons left on the leases this replica holds, by lane",
+            metrics.stock_held.clone(),
+        );
+        registry.register(
+            "tidegate_coupons_redeemed",
+            "Redemptions answered with success, repeats included",
+            metrics.redeemed.clone(),
+        );
+        registry.register(
+            "tidegate_lease_seals",
+            "Leases this replica has sealed",
+            metrics.seals.clone(),
+        );
+        registry.register(
+            "tidegate_quota_away",
+            "Questions that no quota replica answered; they are asked again",
+            metrics.quota_away.clone(),
+        );
+        registry.register(
+            "tidegate_lease_acquire_seconds",
+            "Time from asking for a lease to the answer",
+            metrics.acquire_seconds.clone(),
+        );
+        metrics
+    }
+
+    /// A claim was answered with a coupon.
+    pub fn issued(&self, replayed: bool) {
+        self.issued
+            .get_or_create(&ReplayedLabel {
+                replayed: if replayed { "true" } else { "false" },
+            })
+            .inc();
+    }
+
+    /// Something was refused.
+    pub fn refused(&self, error: &IssuanceError) {
+        self.refused
+            .get_or_create(&ReasonLabel {
+                reason: refusal_of(error).reason.name(),
+            })
+            .inc();
+    }
+
+    /// What a lane holds.
+    pub fn holding(&self, lane: Lane, leases: usize, coupons: u64) {
+        let label = LaneLabel { lane: lane.get() };
+        self.leases_held.get_or_create(&label).set(leases as i64);
+        self.stock_held.get_or_create(&label).set(coupons as i64);
+    }
+}

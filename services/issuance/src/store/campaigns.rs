@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use sqlx::{FromRow, PgPool};
+use tidegate_types::{
+    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+};
+
+use crate::domain::campaign::{Campaign, Tier};
+
+/// Campaigns kept in memory; the newest are kept.
+pub const MAX_CAMPAIGNS: usize = 10_000;
+
+#[derive(FromRow)]
+struct Row {
+    campaign_number: i32,
+    campaign_id: String,
+    currency_code: String,
+    limit_per_shopper: i16,
+    opens_at: Timestamp,
+    closes_at: Timestamp,
+    coupon_validity_seconds: i64,
+    revision: i64,
+    tier_ids: Vec<String>,
+    tier_face_values_minor_units: Vec<i64>,
+}
+
+/// Keeps what quota said of a campaign, unless a newer revision is there.
+pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Error> {
+    let tier_ids: Vec<_> = campaign.tiers.iter().map(|tier| tier.id.as_str()).collect();
+    let face_values: Vec<_> = campaign
+        .tiers
+        .iter()
+        .map(|tier| tier.face_value_minor_units)
+        .collect();
+    sqlx::query(include_str!("../../queries/upsert_campaign.sql"))
+        .bind(i64::from(campaign.number.get()) as i32)
+        .bind(campaign.id.as_str())
+        .bind(campaign.currency.as_str())
+        .bind(i16::from(campaign.limit_per_shopper.get()))
+        .bind(campaign.opens_at)
+        .bind(campaign.closes_at)
+        .bind(i64::try_from(campaign.coupon_validity.as_secs()).unwrap_or(i64::MAX))
+        .bind(i64::try_from(campaign.revision).unwrap_or(i64::MAX))
+        .bind(tier_ids)
+        .bind(face_values)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// Every campaign kept. A row that cannot be read is left out and logged.
+pub async fn list(pool: &PgPool) -> Result<Vec<Campaign>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(include_str!("../../queries/list_campaigns.sql"))
+        .bind(i64::try_from(MAX_CAMPAIGNS).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| {
+            let number = row.campaign_number;
+            let campaign = row.into_domain();
+            if campaign.is_none() {
+                tracing::error!(
+                    campaign_number = number,
+                    "a campaign's row cannot be read and is left out; its coupons will look unknown"
+                );
+            }
+            campaign
+        })
+        .collect())
+}
+
+impl Row {
+    fn into_domain(self) -> Option<Campaign> {
+        let tiers = self
+            .tier_ids
+            .into_iter()
+            .zip(self.tier_face_values_minor_units);
+        Some(Campaign {
+            number: CampaignNumber::new(self.campaign_number).ok()?,
+            id: CampaignId::parse(self.campaign_id).ok()?,
+            currency: CurrencyCode::parse(&self.currency_code).ok()?,
+            limit_per_shopper: LimitPerShopper::new(self.limit_per_shopper).ok()?,
+            opens_at: self.opens_at,
+            closes_at: self.closes_at,
+            coupon_validity: Duration::from_secs(self.coupon_validity_seconds.try_into().ok()?),
+            revision: self.revision.try_into().ok()?,
+            tiers: tiers
+                .map(|(id, face_value_minor_units)| {
+                    Some(Tier {
+                        id: TierId::parse(id).ok()?,
+                        face_value_minor_units,
+                    })
+                })
+                .collect::<Option<_>>()?,
+        })
+    }
+}
