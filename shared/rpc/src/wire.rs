@@ -3,7 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use tidegate_proto::r#type::v1 as proto;
-use tidegate_types::{Money, Reason, Refusal, Retry, Timestamp};
+use tidegate_types::{
+    CurrencyCode, FieldViolation, Lines, Money, OrderLine, Quantity, Reason, Refusal, Retry, Sku,
+    Timestamp, UnitPrice, Violations,
+};
 
 /// A moment on the wire.
 pub fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
@@ -50,6 +53,51 @@ pub fn money(money: Money) -> proto::Money {
     }
 }
 
+/// The lines of a basket from the wire, noting every bad field under `lines`.
+pub fn lines(bad: &mut Violations, lines: &[proto::OrderLine]) -> Option<Lines> {
+    if lines.len() > Lines::MAX {
+        return bad.check("lines", Lines::new(Vec::new()));
+    }
+    let read: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .map(|(place, line)| order_line(bad, place, line))
+        .collect();
+    let read = read.into_iter().collect::<Option<Vec<_>>>()?;
+    bad.check("lines", Lines::new(read))
+}
+
+fn order_line(bad: &mut Violations, place: usize, line: &proto::OrderLine) -> Option<OrderLine> {
+    let sku = bad.check(format_args!("lines[{place}].sku"), Sku::parse(&line.sku));
+    let quantity = bad.check(
+        format_args!("lines[{place}].quantity"),
+        Quantity::new(line.quantity),
+    );
+    let Some(price) = &line.unit_price else {
+        bad.add(format_args!("lines[{place}].unit_price"), "must be set");
+        return None;
+    };
+    let currency = bad.check(
+        format_args!("lines[{place}].unit_price.currency_code"),
+        CurrencyCode::parse(&price.currency_code),
+    );
+    let minor_units = price.minor_units;
+    let unit_price = currency.and_then(|currency| {
+        bad.check(
+            format_args!("lines[{place}].unit_price.minor_units"),
+            UnitPrice::new(Money {
+                currency,
+                minor_units,
+            }),
+        )
+    });
+    Some(OrderLine {
+        sku: sku?,
+        quantity: quantity?,
+        unit_price: unit_price?,
+    })
+}
+
 /// A reason on the wire.
 pub fn reason(reason: Reason) -> proto::Reason {
     proto::Reason::from_str_name(&format!("REASON_{}", reason.name()))
@@ -78,6 +126,14 @@ pub fn refusal(refusal: &Refusal) -> proto::Refusal {
         retry_after,
         retry_at,
         metadata: refusal.metadata.iter().cloned().collect::<HashMap<_, _>>(),
+        violations: refusal
+            .violations
+            .iter()
+            .map(|bad| proto::FieldViolation {
+                field: bad.field.clone(),
+                description: bad.description.clone(),
+            })
+            .collect(),
     }
 }
 
@@ -91,11 +147,16 @@ pub fn refusal_from(refusal: proto::Refusal) -> Refusal {
         (None, Some(delay)) => Retry::After(delay),
         (None, None) => Retry::Never,
     };
+    let violations = refusal.violations.into_iter().map(|bad| FieldViolation {
+        field: bad.field,
+        description: bad.description,
+    });
     match reason_from(refusal.reason) {
         Some(reason) => Refusal {
+            reason,
             retry,
             metadata: refusal.metadata.into_iter().collect(),
-            ..Refusal::never(reason)
+            violations: violations.collect(),
         },
         None => crate::refusal::out_of_time(),
     }

@@ -2,14 +2,17 @@
 //!
 //! Everything here is parsed once, at the edge of a service, and is trusted from there on. Nothing here knows gRPC or SQL.
 
+mod basket;
 mod coupon_code;
 mod fields;
 mod lane;
 mod money;
 mod numbers;
+mod printed_text;
 mod refusal;
 mod text;
 
+pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
 pub use coupon_code::{CouponCode, CouponKey, CouponKeyError, CouponKeyring, DecodedCode};
 pub use fields::{FieldViolation, Violations};
 pub use lane::{Lane, Lanes};
@@ -17,6 +20,7 @@ pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
 pub use numbers::{
     CampaignNumber, LimitPerShopper, MAX_SLOTS, MAX_STOCK, MAX_TIERS, OutOfBounds, Slot, TierNumber,
 };
+pub use printed_text::{InvalidPrintedText, PrintedText};
 pub use refusal::{Reason, Refusal, Retry};
 pub use text::{CampaignId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId};
 

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+
+use tidegate_auth::{TokenSettings, TokenVerifier};
+use tidegate_runtime::{Environment, read_token_settings};
+use tidegate_types::Lanes;
+
+/// What the gateway is told, beside what every service is told.
+pub struct Config {
+    /// How many lanes issuance and order-intake have.
+    pub lanes: Lanes,
+    /// Where quota is.
+    pub quota_addresses: Vec<String>,
+    /// Where issuance is.
+    pub issuance_addresses: Vec<String>,
+    /// Where order-intake is.
+    pub order_intake_addresses: Vec<String>,
+    /// What tokens must say.
+    pub tokens: TokenSettings,
+    /// Calls in flight at once, of all kinds.
+    pub max_in_flight: usize,
+    /// Claims in flight at once.
+    pub max_claims: usize,
+    /// Orders being placed at once; claims cannot take their places.
+    pub max_orders: usize,
+    /// Reads in flight at once.
+    pub max_reads: usize,
+    /// Streams of orders at once.
+    pub max_watches: usize,
+    /// Calls that one lane has under way at issuance at once; what comes meanwhile gathers into the next.
+    pub calls_per_lane: usize,
+}
+
+impl Config {
+    /// Reads the settings, noting every fault.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let lanes = environment.lanes();
+        let quota_addresses = environment.addresses("TIDEGATE_QUOTA_ADDRESSES");
+        let issuance_addresses = environment.addresses("TIDEGATE_ISSUANCE_ADDRESSES");
+        let order_intake_addresses = environment.addresses("TIDEGATE_ORDER_INTAKE_ADDRESSES");
+        let tokens = read_token_settings(environment);
+        let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 40_000, 1, 1_000_000);
+        let max_claims = environment.number("TIDEGATE_MAX_CLAIMS", 20_000, 1, 1_000_000);
+        let max_orders = environment.number("TIDEGATE_MAX_ORDERS", 10_000, 1, 1_000_000);
+        let max_reads = environment.number("TIDEGATE_MAX_READS", 5_000, 1, 1_000_000);
+        let max_watches = environment.number("TIDEGATE_MAX_WATCHES", 5_000, 1, 1_000_000);
+        let calls_per_lane = environment.number("TIDEGATE_CALLS_PER_LANE", 4, 1, 64);
+        Some(Self {
+            lanes: lanes?,
+            quota_addresses: quota_addresses?,
+            issuance_addresses: issuance_addresses?,
+            order_intake_addresses: order_intake_addresses?,
+            tokens: tokens?,
+            max_in_flight: max_in_flight?,
+            max_claims: max_claims?,
+            max_orders: max_orders?,
+            max_reads: max_reads?,
+            max_watches: max_watches?,
+            calls_per_lane: calls_per_lane?,
+        })
+    }
+
+    /// Reads the keys that may sign tokens.
+    pub fn token_verifier(&self) -> Result<Arc<TokenVerifier>, tidegate_auth::JwksUnusable> {
+        Ok(Arc::new(TokenVerifier::load(self.tokens.clone())?))
+    }
+}

@@ -1,0 +1,90 @@
+//! The gRPC face: decode, call, encode.
+
+mod claim_service;
+/// Wire messages to domain types and back.
+pub mod convert;
+mod order_service;
+/// Errors as refusals and statuses.
+pub mod status;
+mod wallet_service;
+
+use tidegate_auth::Scope;
+use tidegate_rpc::server::{CallContext, Rule};
+use tidegate_types::ShopperId;
+use tonic::Request;
+
+pub use claim_service::ClaimGrpc;
+pub use order_service::OrderGrpc;
+pub use wallet_service::WalletGrpc;
+
+use crate::error::GatewayError;
+
+/// The full names of the services.
+pub const SERVICES: &[&str] = &[
+    "tidegate.gateway.v1.ClaimService",
+    "tidegate.gateway.v1.WalletService",
+    "tidegate.gateway.v1.OrderService",
+];
+
+macro_rules! rule {
+    ($path:literal, $scope:ident) => {
+        Rule {
+            path: concat!("/tidegate.gateway.v1.", $path),
+            services: &[],
+            scope: Some(Scope::$scope),
+        }
+    };
+}
+
+/// Who may call what.
+pub const RULES: &[Rule] = &[
+    rule!("ClaimService/ClaimCoupon", ClaimsWrite),
+    rule!("ClaimService/GetClaim", ClaimsWrite),
+    rule!("WalletService/ListCoupons", WalletRead),
+    rule!("WalletService/GetCoupon", WalletRead),
+    rule!("WalletService/CheckCoupon", WalletRead),
+    rule!("OrderService/PlaceOrder", OrdersWrite),
+    rule!("OrderService/GetOrder", OrdersRead),
+    rule!("OrderService/ListOrders", OrdersRead),
+    rule!("OrderService/WatchOrder", OrdersRead),
+];
+
+fn open<T>(request: Request<T>) -> Result<(CallContext, T), GatewayError> {
+    // The layer in front puts it there; without it nobody has checked the caller.
+    let call = request
+        .extensions()
+        .get::<CallContext>()
+        .cloned()
+        .ok_or(GatewayError::NotReady)?;
+    Ok((call, request.into_inner()))
+}
+
+/// A token that is bound to one shopper speaks for no other.
+fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<(), GatewayError> {
+    let allowed = call
+        .caller
+        .as_ref()
+        .is_some_and(|caller| caller.may_act_for(shopper));
+    if allowed {
+        Ok(())
+    } else {
+        Err(GatewayError::OtherShopper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_rule() {
+        let methods = tidegate_proto::methods(SERVICES);
+        assert_eq!(methods.len(), RULES.len());
+        for method in methods {
+            assert!(
+                RULES.iter().any(|rule| rule.path == method),
+                "{method} has no rule"
+            );
+        }
+    }
+}

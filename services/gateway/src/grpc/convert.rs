@@ -1,0 +1,267 @@
+use tidegate_proto::{
+    gateway::v1::{ClaimCouponRequest, GetClaimRequest, PlaceOrderRequest},
+    order_intake::v1::PlaceOrderItem,
+    r#type::v1 as shared,
+};
+use tidegate_rpc::{server::CallContext, wire};
+use tidegate_types::{
+    CampaignId, CampaignNumber, CouponCode, RequestId, ShopperId, StoreId, TierId, Violations,
+};
+
+use crate::{claims::Claim, domain::campaign::Campaign, error::GatewayError};
+
+const DEFAULT_PAGE_SIZE: u32 = 20;
+const MAX_PAGE_SIZE: u32 = 100;
+const MAX_TOKEN_LENGTH: usize = 200;
+const MAX_ORDER_ID_LENGTH: usize = 36;
+
+/// A claim.
+pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
+    let mut bad = Violations::default();
+    let tier = if message.tier_id.is_empty() {
+        Some(None)
+    } else {
+        bad.check("tier_id", TierId::parse(message.tier_id))
+            .map(Some)
+    };
+    let key = claim_key(
+        &mut bad,
+        message.campaign_id,
+        message.shopper_id,
+        message.request_id,
+    );
+    match (key, tier) {
+        (Some((campaign, shopper, request_id)), Some(tier)) => Ok(Claim {
+            campaign,
+            shopper,
+            request_id,
+            tier,
+        }),
+        _ => Err(GatewayError::InvalidFields(bad)),
+    }
+}
+
+/// An earlier claim.
+pub fn earlier_claim(message: GetClaimRequest) -> Result<Claim, GatewayError> {
+    let mut bad = Violations::default();
+    let key = claim_key(
+        &mut bad,
+        message.campaign_id,
+        message.shopper_id,
+        message.request_id,
+    );
+    key.map(|(campaign, shopper, request_id)| Claim {
+        campaign,
+        shopper,
+        request_id,
+        tier: None,
+    })
+    .ok_or(GatewayError::InvalidFields(bad))
+}
+
+fn claim_key(
+    bad: &mut Violations,
+    campaign_id: String,
+    shopper_id: String,
+    request_id: String,
+) -> Option<(CampaignId, ShopperId, RequestId)> {
+    let campaign = bad.check("campaign_id", CampaignId::parse(campaign_id));
+    let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id));
+    let request_id = bad.check("request_id", RequestId::parse(request_id));
+    Some((campaign?, shopper?, request_id?))
+}
+
+/// A shopper's id, where that is all there is to check.
+pub fn shopper(shopper_id: &str) -> Result<ShopperId, GatewayError> {
+    let mut bad = Violations::default();
+    bad.check("shopper_id", ShopperId::parse(shopper_id))
+        .ok_or(GatewayError::InvalidFields(bad))
+}
+
+/// A shopper and the id of one of the shopper's orders.
+pub fn order_key(shopper_id: &str, order_id: &str) -> Result<ShopperId, GatewayError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id));
+    if order_id.len() != MAX_ORDER_ID_LENGTH
+        || !order_id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    {
+        bad.add("order_id", "must be a UUID");
+    }
+    shopper
+        .filter(|_| bad.is_empty())
+        .ok_or(GatewayError::InvalidFields(bad))
+}
+
+/// A page of something of a shopper's.
+pub struct Page {
+    /// Whose.
+    pub shopper: ShopperId,
+    /// Of which campaign, if one is named.
+    pub campaign: Option<CampaignId>,
+    /// How many at most, and from where.
+    pub range: (u32, String),
+}
+
+/// Reads which page is asked for.
+pub fn page(
+    shopper_id: &str,
+    campaign_id: &str,
+    page_size: u32,
+    page_token: String,
+) -> Result<Page, GatewayError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id));
+    let campaign = if campaign_id.is_empty() {
+        Some(None)
+    } else {
+        bad.check("campaign_id", CampaignId::parse(campaign_id))
+            .map(Some)
+    };
+    if page_size > MAX_PAGE_SIZE {
+        bad.add("page_size", format!("must be at most {MAX_PAGE_SIZE}"));
+    }
+    if page_token.len() > MAX_TOKEN_LENGTH {
+        bad.add("page_token", "must be a token from the page before");
+    }
+    let page_size = if page_size == 0 {
+        DEFAULT_PAGE_SIZE
+    } else {
+        page_size
+    };
+    match (shopper, campaign) {
+        (Some(shopper), Some(campaign)) if bad.is_empty() => Ok(Page {
+            shopper,
+            campaign,
+            range: (page_size, page_token),
+        }),
+        _ => Err(GatewayError::InvalidFields(bad)),
+    }
+}
+
+/// An order, checked whole, as order-intake takes it. Only its deadline is missing.
+pub fn order(
+    message: PlaceOrderRequest,
+    call: &CallContext,
+) -> Result<(ShopperId, PlaceOrderItem), GatewayError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check("shopper_id", ShopperId::parse(&message.shopper_id));
+    bad.check("request_id", RequestId::parse(&message.request_id));
+    bad.check("store_id", StoreId::parse(&message.store_id));
+    wire::lines(&mut bad, &message.lines);
+    if message.coupon_code.is_empty() {
+        bad.add("coupon_code", "must not be empty");
+    }
+    if message
+        .latest_acceptable_at
+        .is_some_and(|latest| wire::moment(latest).is_none())
+    {
+        bad.add(
+            "latest_acceptable_at",
+            "must be a moment between the years 1 and 9999",
+        );
+    }
+    let Some(shopper) = shopper.filter(|_| bad.is_empty()) else {
+        return Err(GatewayError::InvalidFields(bad));
+    };
+    let code = CouponCode::parse(&message.coupon_code).ok_or(GatewayError::CouponNotFound)?;
+    let item = PlaceOrderItem {
+        shopper_id: message.shopper_id,
+        request_id: message.request_id,
+        store_id: message.store_id,
+        lines: message.lines,
+        coupon_code: code.reveal(),
+        latest_acceptable_at: message.latest_acceptable_at,
+        traceparent: if call.trace.sampled() {
+            call.trace.traceparent()
+        } else {
+            String::new()
+        },
+        deadline_ms: 0,
+    };
+    Ok((shopper, item))
+}
+
+/// A campaign as quota tells it; `None` if a field is outside its bounds.
+pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
+    Some(Campaign {
+        id: CampaignId::parse(campaign.campaign_id).ok()?,
+        number: CampaignNumber::new(campaign.campaign_number).ok()?,
+        opens_at: wire::moment(campaign.opens_at?)?,
+        tiers: campaign
+            .tiers
+            .into_iter()
+            .map(|tier| TierId::parse(tier.tier_id).ok())
+            .collect::<Option<_>>()?,
+        revision: campaign.revision,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(error: GatewayError) -> Vec<String> {
+        match error {
+            GatewayError::InvalidFields(bad) => {
+                bad.into_vec().into_iter().map(|bad| bad.field).collect()
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn every_bad_field_of_a_claim_is_named_at_once() {
+        let message = ClaimCouponRequest {
+            campaign_id: "No Slug".into(),
+            shopper_id: "\u{202e}".into(),
+            request_id: String::new(),
+            tier_id: "T".repeat(65),
+        };
+        let mut named = fields(claim(message).err().unwrap());
+        named.sort();
+        assert_eq!(
+            named,
+            ["campaign_id", "request_id", "shopper_id", "tier_id"]
+        );
+    }
+
+    #[test]
+    fn every_bad_field_of_an_order_is_named_at_once() {
+        let line = shared::OrderLine {
+            sku: String::new(),
+            quantity: 0,
+            unit_price: Some(shared::Money {
+                currency_code: "cny".into(),
+                minor_units: -1,
+            }),
+        };
+        let message = PlaceOrderRequest {
+            lines: vec![line],
+            latest_acceptable_at: Some(prost_types::Timestamp {
+                seconds: i64::MAX,
+                nanos: 0,
+            }),
+            ..Default::default()
+        };
+        let call = CallContext {
+            trace: tidegate_telemetry::TraceContext::new_root(false),
+            deadline: std::time::Instant::now(),
+            peer: None,
+            caller: None,
+        };
+        let named = fields(order(message, &call).err().unwrap());
+        let expected = [
+            "shopper_id",
+            "request_id",
+            "store_id",
+            "lines[0].sku",
+            "lines[0].quantity",
+            "lines[0].unit_price.currency_code",
+            "coupon_code",
+            "latest_acceptable_at",
+        ];
+        assert_eq!(named, expected);
+    }
+}

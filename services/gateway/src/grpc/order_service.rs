@@ -1,0 +1,144 @@
+use std::pin::Pin;
+
+use futures_util::StreamExt as _;
+use tidegate_proto::gateway::v1::{
+    GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, PlaceOrderRequest,
+    PlaceOrderResponse, WatchOrderRequest, WatchOrderResponse, order_service_server::OrderService,
+};
+use tidegate_rpc::refusal;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::{check_shopper, convert, open, status::to_status};
+use crate::{bulkheads::Bulkhead, error::GatewayError, metrics::GatewayMetrics, orders::Orders};
+
+const SERVICE: &str = "OrderService";
+
+/// Serves `OrderService`.
+pub struct OrderGrpc {
+    /// The orders.
+    pub orders: Orders,
+    /// Streams open at once.
+    pub watch_places: Bulkhead,
+    /// Where refusals are counted.
+    pub metrics: GatewayMetrics,
+}
+
+type Watching = Pin<Box<dyn Stream<Item = Result<WatchOrderResponse, Status>> + Send>>;
+
+impl OrderGrpc {
+    async fn place(
+        &self,
+        request: Request<PlaceOrderRequest>,
+    ) -> Result<PlaceOrderResponse, GatewayError> {
+        let (call, message) = open(request)?;
+        let (shopper, item) = convert::order(message, &call)?;
+        check_shopper(&call, &shopper)?;
+        let placed = self.orders.place(&shopper, item, &call).await?;
+        Ok(PlaceOrderResponse {
+            order: placed.order,
+            replayed: placed.replayed,
+            trace_id: call.trace.trace_id(),
+        })
+    }
+
+    async fn get(
+        &self,
+        request: Request<GetOrderRequest>,
+    ) -> Result<GetOrderResponse, GatewayError> {
+        let (call, message) = open(request)?;
+        let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
+        check_shopper(&call, &shopper)?;
+        let order = self.orders.get(&shopper, &message.order_id, &call).await?;
+        Ok(GetOrderResponse {
+            order: Some(order),
+            trace_id: call.trace.trace_id(),
+        })
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListOrdersRequest>,
+    ) -> Result<ListOrdersResponse, GatewayError> {
+        let (call, message) = open(request)?;
+        let page = convert::page(
+            &message.shopper_id,
+            "",
+            message.page_size,
+            message.page_token,
+        )?;
+        check_shopper(&call, &page.shopper)?;
+        let answer = self.orders.list(&page.shopper, page.range, &call).await?;
+        Ok(ListOrdersResponse {
+            orders: answer.orders,
+            next_page_token: answer.next_page_token,
+            trace_id: call.trace.trace_id(),
+        })
+    }
+
+    async fn watch(&self, request: Request<WatchOrderRequest>) -> Result<Watching, GatewayError> {
+        let (call, message) = open(request)?;
+        let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
+        check_shopper(&call, &shopper)?;
+        let place = self.watch_places.enter()?;
+        let changes = self
+            .orders
+            .watch(&shopper, &message.order_id, &call)
+            .await?;
+        Ok(Box::pin(changes.map(move |change| {
+            // The place is held as long as the stream.
+            let _ = &place;
+            match change {
+                Ok(change) => Ok(WatchOrderResponse {
+                    order: change.order,
+                }),
+                Err(status) => Err(refusal::to_status(&refusal::from_status(&status))),
+            }
+        })))
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for OrderGrpc {
+    type WatchOrderStream = Watching;
+
+    async fn place_order(
+        &self,
+        request: Request<PlaceOrderRequest>,
+    ) -> Result<Response<PlaceOrderResponse>, Status> {
+        self.place(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<GetOrderRequest>,
+    ) -> Result<Response<GetOrderResponse>, Status> {
+        self.get(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<ListOrdersRequest>,
+    ) -> Result<Response<ListOrdersResponse>, Status> {
+        self.list(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<WatchOrderRequest>,
+    ) -> Result<Response<Watching>, Status> {
+        self.watch(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+}

@@ -1,0 +1,219 @@
+//! Orders: gathered by lane and placed by order-intake; reads and watches are forwarded.
+
+use std::sync::Arc;
+
+use tidegate_proto::order_intake::v1::{
+    GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem, PlaceOrderResult,
+    PlaceOrdersRequest, PlacedOrder, WatchOrderRequest, WatchOrderResponse,
+    order_intake_service_client::OrderIntakeServiceClient, place_order_result,
+};
+use tidegate_proto::r#type::v1::Order;
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    server::{CallContext, for_next_hop},
+    wire,
+};
+use tidegate_telemetry::Tracing;
+use tidegate_types::{Lane, Lanes, ShopperId};
+use tonic::Streaming;
+
+use crate::{
+    bulkheads::Bulkhead,
+    claims::{batch_span, for_each, last_deadline},
+    error::GatewayError,
+    lane_batches::{BatchCall, LaneBatches, Pending},
+    upstream::Upstream,
+};
+
+/// Serves orders.
+pub struct Orders {
+    /// How many lanes there are.
+    pub lanes: Lanes,
+    /// Where orders gather.
+    pub batches: LaneBatches<PlaceCall>,
+    /// Order-intake, for reads.
+    pub order_intake: Upstream,
+    /// Orders being placed.
+    pub order_places: Bulkhead,
+    /// Reads in flight.
+    pub read_places: Bulkhead,
+}
+
+impl Orders {
+    /// Places an order.
+    pub async fn place(
+        &self,
+        shopper: &ShopperId,
+        item: PlaceOrderItem,
+        call: &CallContext,
+    ) -> Result<PlacedOrder, GatewayError> {
+        let _place = self.order_places.enter()?;
+        let lane = self.lanes.of(shopper);
+        self.batches
+            .submit(
+                lane,
+                Pending {
+                    item,
+                    trace: call.trace,
+                    deadline: call.deadline,
+                },
+            )
+            .await
+    }
+
+    /// One order.
+    pub async fn get(
+        &self,
+        shopper: &ShopperId,
+        order_id: &str,
+        call: &CallContext,
+    ) -> Result<Order, GatewayError> {
+        let _place = self.read_places.enter()?;
+        let message = || GetOrderRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            order_id: order_id.to_owned(),
+        };
+        let answer = self
+            .order_intake
+            .ask(
+                self.key(shopper),
+                call.trace,
+                call.deadline,
+                message,
+                |channel, request| async move {
+                    OrderIntakeServiceClient::new(channel)
+                        .get_order(request)
+                        .await
+                },
+            )
+            .await?;
+        answer.order.ok_or(GatewayError::NoAnswer)
+    }
+
+    /// A page of a shopper's orders.
+    pub async fn list(
+        &self,
+        shopper: &ShopperId,
+        page: (u32, String),
+        call: &CallContext,
+    ) -> Result<ListOrdersResponse, GatewayError> {
+        let _place = self.read_places.enter()?;
+        let (page_size, page_token) = page;
+        let message = || ListOrdersRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            page_size,
+            page_token: page_token.clone(),
+        };
+        self.order_intake
+            .ask(
+                self.key(shopper),
+                call.trace,
+                call.deadline,
+                message,
+                |channel, request| async move {
+                    OrderIntakeServiceClient::new(channel)
+                        .list_orders(request)
+                        .await
+                },
+            )
+            .await
+    }
+
+    /// An order's changes, until its state is final.
+    pub async fn watch(
+        &self,
+        shopper: &ShopperId,
+        order_id: &str,
+        call: &CallContext,
+    ) -> Result<Streaming<WatchOrderResponse>, GatewayError> {
+        let message = || WatchOrderRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            order_id: order_id.to_owned(),
+        };
+        let watch = |channel, mut request: tonic::Request<WatchOrderRequest>| async move {
+            // The stream outlives the call's deadline: only its beginning is bounded.
+            request.metadata_mut().remove("grpc-timeout");
+            OrderIntakeServiceClient::new(channel)
+                .watch_order(request)
+                .await
+        };
+        self.order_intake
+            .ask(self.key(shopper), call.trace, call.deadline, message, watch)
+            .await
+    }
+
+    fn key(&self, shopper: &ShopperId) -> u64 {
+        u64::from(self.lanes.of(shopper).get())
+    }
+}
+
+/// Sends the orders of one lane to order-intake.
+#[derive(Clone)]
+pub struct PlaceCall {
+    /// Order-intake.
+    pub order_intake: Upstream,
+    /// How many lanes there are.
+    pub lanes: Lanes,
+    /// Where spans go.
+    pub tracing: Tracing,
+}
+
+impl BatchCall for PlaceCall {
+    type Item = PlaceOrderItem;
+    type Answer = PlacedOrder;
+
+    async fn send(
+        &self,
+        lane: Lane,
+        items: Arc<Vec<Pending<PlaceOrderItem>>>,
+    ) -> Vec<Result<PlacedOrder, GatewayError>> {
+        let span = batch_span(&self.tracing, "order batch", &items);
+        let message = || PlaceOrdersRequest {
+            lane: u32::from(lane.get()),
+            lanes: u32::from(self.lanes.get()),
+            items: items.iter().map(with_deadline).collect(),
+        };
+        let answer = self
+            .order_intake
+            .ask(
+                u64::from(lane.get()),
+                span.context(),
+                last_deadline(&items),
+                message,
+                |channel, request| async move {
+                    let client = OrderIntakeServiceClient::new(channel)
+                        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+                    client
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+                        .place_orders(request)
+                        .await
+                },
+            )
+            .await;
+        match answer {
+            Ok(answer) if answer.results.len() == items.len() => {
+                answer.results.into_iter().map(read_result).collect()
+            }
+            Ok(_) => items.iter().map(|_| Err(GatewayError::NoAnswer)).collect(),
+            Err(error) => for_each(&items, &error),
+        }
+    }
+}
+
+fn with_deadline(pending: &Pending<PlaceOrderItem>) -> PlaceOrderItem {
+    let left = for_next_hop(pending.deadline, std::time::Instant::now()).unwrap_or_default();
+    PlaceOrderItem {
+        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+        ..pending.item.clone()
+    }
+}
+
+fn read_result(result: PlaceOrderResult) -> Result<PlacedOrder, GatewayError> {
+    match result.outcome {
+        Some(place_order_result::Outcome::Placed(placed)) => Ok(placed),
+        Some(place_order_result::Outcome::Refused(refused)) => {
+            Err(GatewayError::Refused(wire::refusal_from(refused)))
+        }
+        None => Err(GatewayError::NoAnswer),
+    }
+}

@@ -1,0 +1,98 @@
+//! Asking the services behind the gateway: the replica that should know first, another one if it does not answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidegate_rpc::{
+    client::{Replica, Replicas, with_context},
+    refusal,
+    server::for_next_hop,
+};
+use tidegate_telemetry::TraceContext;
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::{domain::retry_budget::RetryBudget, error::GatewayError};
+
+/// Replicas asked for one call at most.
+const MAX_ATTEMPTS: usize = 3;
+/// A replica that has not answered a call with plenty of time left by then is given up for another one.
+const MAX_ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The replicas of one service, with the budget for trying again.
+#[derive(Clone)]
+pub struct Upstream {
+    replicas: Replicas,
+    retries: Arc<RetryBudget>,
+}
+
+impl Upstream {
+    /// Asks these replicas.
+    pub fn new(replicas: Replicas) -> Self {
+        Self {
+            replicas,
+            retries: Arc::default(),
+        }
+    }
+
+    /// Asks the replica that `key` belongs to, and others in turn if it cannot be reached. Every request made must be idempotent: one whose answer was lost is sent again elsewhere.
+    pub async fn ask<Message, Answer, Answering>(
+        &self,
+        key: u64,
+        trace: TraceContext,
+        deadline: Instant,
+        message: impl Fn() -> Message,
+        call: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, GatewayError>
+    where
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        self.retries.earn();
+        for (attempt, replica) in self
+            .replicas
+            .for_key(key, Instant::now())
+            .into_iter()
+            .take(MAX_ATTEMPTS)
+            .enumerate()
+        {
+            if attempt > 0 && !self.retries.spend() {
+                break;
+            }
+            let Some(left) = for_next_hop(deadline, Instant::now()) else {
+                break;
+            };
+            let answer = call(
+                replica.channel(),
+                with_context(message(), trace, left.min(MAX_ATTEMPT)),
+            )
+            .await;
+            if let Some(answer) = judge(&replica, answer) {
+                return answer;
+            }
+        }
+        Err(GatewayError::NoAnswer)
+    }
+}
+
+/// What an answer means; `None` if it says nothing but that this replica did not answer.
+fn judge<Answer>(
+    replica: &Replica,
+    answer: Result<Response<Answer>, Status>,
+) -> Option<Result<Answer, GatewayError>> {
+    match answer {
+        Ok(response) => {
+            replica.answered();
+            Some(Ok(response.into_inner()))
+        }
+        Err(status) if refusal::reason_of(&status).is_some() => {
+            replica.answered();
+            Some(Err(refusal::from_status(&status).into()))
+        }
+        Err(status) => {
+            tracing::debug!(replica = replica.address(), code = ?status.code(), message = status.message(), "a call got no answer");
+            replica.failed(Instant::now());
+            None
+        }
+    }
+}

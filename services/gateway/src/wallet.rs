@@ -1,0 +1,91 @@
+//! The wallet: reads, forwarded to issuance.
+
+use tidegate_proto::issuance::v1::{
+    CheckCouponRequest, CheckCouponResponse, ListCouponsRequest, ListCouponsResponse,
+    issuance_service_client::IssuanceServiceClient,
+};
+use tidegate_rpc::server::CallContext;
+use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
+
+use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError, upstream::Upstream};
+
+/// Serves wallets.
+pub struct Wallet {
+    /// The campaigns known.
+    pub campaigns: Campaigns,
+    /// How many lanes there are.
+    pub lanes: Lanes,
+    /// Issuance.
+    pub issuance: Upstream,
+    /// Reads in flight.
+    pub read_places: Bulkhead,
+}
+
+impl Wallet {
+    /// A page of a shopper's coupons.
+    pub async fn list(
+        &self,
+        shopper: &ShopperId,
+        campaign: Option<&CampaignId>,
+        page: (u32, String),
+        call: &CallContext,
+    ) -> Result<ListCouponsResponse, GatewayError> {
+        let _place = self.read_places.enter()?;
+        let campaign_number = match campaign {
+            Some(campaign) => self.campaigns.get(campaign)?.number.get(),
+            None => 0,
+        };
+        let (page_size, page_token) = page;
+        let message = || ListCouponsRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            campaign_number,
+            page_size,
+            page_token: page_token.clone(),
+        };
+        self.issuance
+            .ask(
+                self.key(shopper),
+                call.trace,
+                call.deadline,
+                message,
+                |channel, request| async move {
+                    IssuanceServiceClient::new(channel)
+                        .list_coupons(request)
+                        .await
+                },
+            )
+            .await
+    }
+
+    /// One coupon, and whether it can be used. A text that is no code is answered without asking anybody.
+    pub async fn check(
+        &self,
+        shopper: &ShopperId,
+        code: &str,
+        call: &CallContext,
+    ) -> Result<CheckCouponResponse, GatewayError> {
+        let _place = self.read_places.enter()?;
+        let code = CouponCode::parse(code).ok_or(GatewayError::CouponNotFound)?;
+        let message = || CheckCouponRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            coupon_code: code.reveal(),
+        };
+        self.issuance
+            .ask(
+                self.key(shopper),
+                call.trace,
+                call.deadline,
+                message,
+                |channel, request| async move {
+                    IssuanceServiceClient::new(channel)
+                        .check_coupon(request)
+                        .await
+                },
+            )
+            .await
+    }
+
+    fn key(&self, shopper: &ShopperId) -> u64 {
+        u64::from(self.lanes.of(shopper).get())
+    }
+}
