@@ -1,0 +1,3 @@
+-- Orders of this run's shoppers that are still being decided. $1 what the shoppers' ids begin with.
+-- In orders.state 1 is PENDING, as in tidegate.type.v1.OrderState.
+SELECT count(*) FROM orders WHERE starts_with(shopper_id, $1) AND state = 1;

@@ -1,0 +1,15 @@
+-- Whether a coupon pays for at most one accepted order, and a request makes at most one order. $1 what the shoppers' ids begin with.
+-- In orders.state 2 is ACCEPTED, as in tidegate.type.v1.OrderState.
+WITH orders_of_run AS (
+    SELECT shopper_id, request_id, coupon_code, state
+    FROM orders
+    WHERE starts_with(shopper_id, $1)
+), per_coupon AS (
+    SELECT count(*) AS orders FROM orders_of_run WHERE state = 2 GROUP BY coupon_code
+), per_request AS (
+    SELECT count(*) AS orders FROM orders_of_run GROUP BY shopper_id, request_id
+)
+SELECT
+    (SELECT coalesce(sum(orders), 0)::bigint FROM per_coupon) AS orders_accepted,
+    (SELECT count(*) FROM per_coupon WHERE orders > 1) AS wrong_coupons_that_paid_for_two_orders,
+    (SELECT count(*) FROM per_request WHERE orders > 1) AS wrong_requests_with_two_orders;

@@ -1,0 +1,117 @@
+//! Brings what is known elsewhere into a database as temporary tables, so that one join counts what is missing.
+
+use anyhow::Result;
+use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::answers::read;
+use crate::replay::ledger::{Ledger, Told};
+
+/// Rows sent to a database in one statement.
+const CHUNK: usize = 10_000;
+
+/// Makes `told_coupons` in the issuance database for this session.
+pub(super) async fn load_coupons(
+    issuance: &mut PgConnection,
+    ledger: &Ledger,
+    told: &Told,
+) -> Result<()> {
+    issuance
+        .execute(include_str!("../../queries/told_coupons_table.sql"))
+        .await?;
+    for chunk in told.coupons.chunks(CHUNK) {
+        let (campaigns, slots): (Vec<i64>, Vec<i16>) = chunk
+            .iter()
+            .map(|coupon| read(&coupon.code).unwrap_or((0, -1)))
+            .unzip();
+        sqlx::query(include_str!("../../queries/told_coupons_insert.sql"))
+            .bind(
+                chunk
+                    .iter()
+                    .map(|coupon| ledger.shopper_id(coupon.shopper))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                chunk
+                    .iter()
+                    .map(|coupon| Ledger::claim_request_id(coupon.request))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(campaigns)
+            .bind(slots)
+            .execute(&mut *issuance)
+            .await?;
+    }
+    issuance.execute("ANALYZE told_coupons").await?;
+    Ok(())
+}
+
+/// Makes `told_orders` in the order-intake database for this session.
+pub(super) async fn load_orders(
+    order_intake: &mut PgConnection,
+    ledger: &Ledger,
+    told: &Told,
+) -> Result<()> {
+    order_intake
+        .execute(include_str!("../../queries/told_orders_table.sql"))
+        .await?;
+    for chunk in told.orders.chunks(CHUNK) {
+        sqlx::query(include_str!("../../queries/told_orders_insert.sql"))
+            .bind(
+                chunk
+                    .iter()
+                    .map(|order| ledger.shopper_id(order.shopper))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(chunk.iter().map(|order| order.order_id).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|order| order.accepted).collect::<Vec<_>>())
+            .execute(&mut *order_intake)
+            .await?;
+    }
+    order_intake.execute("ANALYZE told_orders").await?;
+    Ok(())
+}
+
+/// Makes `accepted_orders` in the issuance database for this session, from rows (order id, shopper id).
+pub(super) async fn load_accepted(issuance: &mut PgConnection, accepted: &[PgRow]) -> Result<()> {
+    issuance
+        .execute(include_str!("../../queries/accepted_orders_table.sql"))
+        .await?;
+    for chunk in accepted.chunks(CHUNK) {
+        sqlx::query(include_str!("../../queries/accepted_orders_insert.sql"))
+            .bind(column::<Uuid>(chunk, 0)?)
+            .bind(column::<String>(chunk, 1)?)
+            .execute(&mut *issuance)
+            .await?;
+    }
+    issuance.execute("ANALYZE accepted_orders").await?;
+    Ok(())
+}
+
+/// Makes `leases_of_quota` in the issuance database for this session, from rows (lease id, tier number, granted, used).
+pub(super) async fn load_leases(issuance: &mut PgConnection, leases: &[PgRow]) -> Result<()> {
+    issuance
+        .execute(include_str!("../../queries/leases_of_quota_table.sql"))
+        .await?;
+    for chunk in leases.chunks(CHUNK) {
+        sqlx::query(include_str!("../../queries/leases_of_quota_insert.sql"))
+            .bind(column::<Uuid>(chunk, 0)?)
+            .bind(column::<i16>(chunk, 1)?)
+            .bind(column::<i64>(chunk, 2)?)
+            .bind(column::<Option<i64>>(chunk, 3)?)
+            .execute(&mut *issuance)
+            .await?;
+    }
+    issuance.execute("ANALYZE leases_of_quota").await?;
+    Ok(())
+}
+
+fn column<'r, T>(rows: &'r [PgRow], place: usize) -> Result<Vec<T>>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(place))
+        .collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,84 @@
+//! The certificate authority of one stack and the certificates it signs.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use time::{Duration, OffsetDateTime};
+
+use super::Identity;
+use crate::secret_file;
+
+/// Clocks of containers and of their hosts differ; a certificate is good from a little before it was made.
+const CLOCK_DIFFERENCE: Duration = Duration::hours(1);
+
+pub(super) fn ca_file(folder: &Path) -> PathBuf {
+    folder.join("ca.pem")
+}
+
+pub(super) fn certificate_file(folder: &Path, identity: Identity) -> PathBuf {
+    folder.join(format!("{}.pem", identity.name()))
+}
+
+pub(super) fn key_file(folder: &Path, identity: Identity) -> PathBuf {
+    folder.join(format!("{}.key", identity.name()))
+}
+
+/// Makes a CA and a certificate for every identity. The CA's key is not kept: nothing can be signed later that is not signed now.
+pub(super) fn make(folder: &Path, now: OffsetDateTime, ends_at: OffsetDateTime) -> Result<()> {
+    let ca_key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Tidegate local CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.not_before, params.not_after) = (now - CLOCK_DIFFERENCE, ends_at);
+    secret_file::write(
+        &ca_file(folder),
+        params.self_signed(&ca_key)?.pem().as_bytes(),
+    )?;
+    let authority = Issuer::new(params, ca_key);
+    for identity in Identity::ALL {
+        let key = KeyPair::generate()?;
+        let certificate = leaf(identity, now, ends_at)?.signed_by(&key, &authority)?;
+        secret_file::write(
+            &certificate_file(folder, identity),
+            certificate.pem().as_bytes(),
+        )?;
+        secret_file::write(&key_file(folder, identity), key.serialize_pem().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn leaf(
+    identity: Identity,
+    now: OffsetDateTime,
+    ends_at: OffsetDateTime,
+) -> Result<CertificateParams> {
+    let name = identity.name();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.subject_alt_names = vec![
+        SanType::URI(format!("spiffe://tidegate/{name}").try_into()?),
+        SanType::DnsName(format!("{name}.tidegate").try_into()?),
+        // Ordinary clients on this machine check the name they dialled.
+        SanType::DnsName("localhost".try_into()?),
+        SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+    ];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = (now - CLOCK_DIFFERENCE, ends_at);
+    Ok(params)
+}

@@ -1,0 +1,202 @@
+//! Replays the day on a stack that is up, audits what came of it, and reports.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Result;
+use rand::Rng;
+use tidegate_local::{
+    audit::{Audit, Books, Subject},
+    collector::{Span, TraceId},
+    credentials::{Identity, Scope, Token},
+    live,
+    replay::{
+        self, Scene,
+        campaign::{self, LIMIT_PER_SHOPPER, Staff},
+        curve::Curve,
+        door::Door,
+        ledger::Ledger,
+        measures::{Measures, Picture},
+        schedule::Schedule,
+    },
+    report::{Report, RunFacts, table, waterfall::Waterfall},
+    stack::{Service, Stack},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    arguments::Arguments,
+    console::{print, tell},
+};
+
+/// How long the services get to send the spans of a finished story.
+const STORY_LIMIT: Duration = Duration::from_secs(20);
+const STORY_POLL: Duration = Duration::from_millis(500);
+
+/// Replays, audits and reports; true if all claims are accounted for and every audited promise holds.
+pub async fn replay(
+    stack: &Stack,
+    arguments: &Arguments,
+    staff: &Staff,
+    run_id: &str,
+) -> Result<bool> {
+    let tiers = campaign::stock(arguments.orders);
+    let stock = tiers.0 + tiers.1;
+    let campaign = staff.create_campaign(run_id, tiers).await?;
+    let door = door(stack)?;
+    campaign::wait_until_known(&door, run_id).await?;
+    let seed = arguments
+        .seed
+        .unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let schedule = Schedule::new(
+        seed,
+        Curve::qwen_day()?,
+        arguments.orders,
+        arguments.duration(),
+    );
+    let scene = Arc::new(Scene {
+        door,
+        ledger: Ledger::new(run_id),
+        measures: Measures::new()?,
+        collector: stack.collector().clone(),
+        campaign_id: run_id.to_owned(),
+        started: Instant::now(),
+    });
+    let (orders, minutes) = (arguments.orders, arguments.minutes);
+    tell(&format!(
+        "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}."
+    ));
+    tokio::select! {
+        () = replay::run(scene.clone(), schedule) => (),
+        () = live::show(&scene, stock, arguments.duration()) => (),
+    }
+    let took = scene.started.elapsed();
+
+    tell("The last shopper has left. Auditing.");
+    let audit = audit(stack, &scene, campaign.campaign_number).await?;
+    let picture = scene.measures.picture();
+    let story = best_story(stack, &picture).await;
+    let run = RunFacts {
+        campaign_id: run_id.to_owned(),
+        stock,
+        planned_orders: orders,
+        minutes,
+        seed,
+        took_seconds: took.as_secs_f64(),
+        retries: picture.retries,
+        answers_lost: picture.answers_lost,
+        gateways: stack
+            .addresses(Service::Gateway)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    };
+    let report = Report::new(
+        run,
+        picture,
+        audit,
+        story
+            .as_ref()
+            .map(|(trace_id, spans)| (*trace_id, spans.as_slice())),
+    );
+    publish(
+        &report,
+        story,
+        &stack.options().data.join("reports").join(run_id),
+        arguments.json.as_ref(),
+    )?;
+    Ok(report.holds())
+}
+
+fn door(stack: &Stack) -> Result<Door> {
+    let gateways = stack
+        .replicas()
+        .iter()
+        .filter(|replica| replica.service() == Service::Gateway);
+    let channels = gateways
+        .map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()))
+        .collect::<Result<_>>()?;
+    Door::new(
+        channels,
+        &stack
+            .credentials()
+            .sign(&Token::new("chatbot", &Scope::CHATBOT))?,
+    )
+}
+
+async fn audit(stack: &Stack, scene: &Scene, campaign_number: u32) -> Result<Audit> {
+    let subject = Subject {
+        campaign_number: i64::from(campaign_number),
+        limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),
+        shopper_prefix: scene.ledger.shopper_prefix(),
+    };
+    Books::open(stack)
+        .await?
+        .audit(&subject, &scene.ledger, &scene.ledger.told())
+        .await
+}
+
+/// The traced story that touches most services, waiting a while for one that touches all.
+async fn best_story(stack: &Stack, picture: &Picture) -> Option<(TraceId, Vec<Span>)> {
+    let services = |spans: &[Span]| {
+        let names = spans.iter().map(|span| span.service.as_str());
+        names
+            .filter(|name| {
+                Service::START_ORDER
+                    .iter()
+                    .any(|service| service.name() == *name)
+            })
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    let began = Instant::now();
+    loop {
+        let stories = picture
+            .stories
+            .iter()
+            .map(|trace_id| (*trace_id, stack.collector().story(*trace_id)));
+        let best = stories.max_by_key(|(_, spans)| (services(spans), spans.len()));
+        let complete = best
+            .as_ref()
+            .is_some_and(|(_, spans)| services(spans) == Service::START_ORDER.len());
+        if complete || picture.stories.is_empty() || began.elapsed() > STORY_LIMIT {
+            return best;
+        }
+        sleep(STORY_POLL).await;
+    }
+}
+
+fn publish(
+    report: &Report,
+    story: Option<(TraceId, Vec<Span>)>,
+    folder: &Path,
+    json: Option<&PathBuf>,
+) -> Result<()> {
+    print(&table(report));
+    let waterfall = story.map(|(trace_id, spans)| Waterfall::new(trace_id, &spans));
+    if let Some(waterfall) = &waterfall {
+        print(&format!(
+            "One shopper, trace {}\n{}",
+            report.trace.trace_id,
+            waterfall.text()
+        ));
+    }
+    let mut files = report.draw(folder, waterfall.as_ref())?;
+    for file in [Some(&folder.join("report.json")), json]
+        .into_iter()
+        .flatten()
+    {
+        report.write_json(file)?;
+        files.push(file.clone());
+    }
+    let list: String = files
+        .iter()
+        .map(|file| format!("\n  {}", file.display()))
+        .collect();
+    print(&format!("Written{list}"));
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Roles and databases: each service owns one, and can connect to no other.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+
+use crate::secret_file;
+
+const PASSWORD_LENGTH: usize = 32;
+
+/// A database of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Database {
+    /// Campaigns, stock, leases.
+    Quota,
+    /// Coupons and the leases they are spent from.
+    Issuance,
+    /// Orders and stores.
+    OrderIntake,
+}
+
+impl Database {
+    /// Every database.
+    pub const ALL: [Self; 3] = [Self::Quota, Self::Issuance, Self::OrderIntake];
+
+    /// The name of the database and of the role that owns it.
+    pub fn name(self, prefix: &str) -> String {
+        let service = match self {
+            Self::Quota => "quota",
+            Self::Issuance => "issuance",
+            Self::OrderIntake => "order_intake",
+        };
+        format!("{prefix}_{service}")
+    }
+}
+
+/// The passwords of the owners, kept in the data folder.
+#[derive(Debug)]
+pub(super) struct Passwords(BTreeMap<Database, String>);
+
+impl Passwords {
+    pub(super) fn load_or_make(home: &Path) -> Result<Self> {
+        let file = home.join("passwords.json");
+        if let Ok(text) = fs::read_to_string(&file) {
+            return Ok(Self(serde_json::from_str(&text).with_context(|| {
+                format!("{} cannot be read: start with --reset", file.display())
+            })?));
+        }
+        let passwords: BTreeMap<_, _> = Database::ALL
+            .into_iter()
+            .map(|database| (database, new_password()))
+            .collect();
+        secret_file::write(&file, serde_json::to_string(&passwords)?.as_bytes())?;
+        Ok(Self(passwords))
+    }
+
+    pub(super) fn of(&self, database: Database) -> &str {
+        self.0.get(&database).map_or("", String::as_str)
+    }
+}
+
+fn new_password() -> String {
+    rand::rng()
+        .sample_iter(rand::distr::Alphanumeric)
+        .take(PASSWORD_LENGTH)
+        .map(char::from)
+        .collect()
+}
+
+/// The password in a file, made if there is none.
+pub(super) fn password_in(file: &Path) -> Result<String> {
+    if let Ok(password) = fs::read_to_string(file) {
+        return Ok(password);
+    }
+    let password = new_password();
+    secret_file::write(file, password.as_bytes())?;
+    Ok(password)
+}
+
+/// Makes the roles and databases that are missing and sets the passwords.
+pub(super) async fn create(
+    superuser: &PgConnectOptions,
+    prefix: &str,
+    passwords: &Passwords,
+) -> Result<()> {
+    let mut connection = superuser
+        .connect()
+        .await
+        .context("PostgreSQL cannot be reached with the superuser's URL")?;
+    for database in Database::ALL {
+        let name = database.name(prefix);
+        let role_exists: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+                .bind(&name)
+                .fetch_one(&mut connection)
+                .await?;
+        let verb = if role_exists { "ALTER" } else { "CREATE" };
+        // Names and passwords are our own letters and digits: DDL takes no parameters.
+        connection
+            .execute(format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{}'", passwords.of(database)).as_str())
+            .await
+            .with_context(|| format!("The role {name} cannot be made: the URL must be a superuser's"))?;
+        let database_exists: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(&name)
+                .fetch_one(&mut connection)
+                .await?;
+        if !database_exists {
+            connection
+                .execute(format!("CREATE DATABASE \"{name}\" OWNER \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'").as_str())
+                .await
+                .with_context(|| format!("The database {name} cannot be made"))?;
+        }
+        connection
+            .execute(format!("REVOKE ALL ON DATABASE \"{name}\" FROM PUBLIC").as_str())
+            .await?;
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Drops the databases, cutting whoever uses them, and their roles.
+pub(super) async fn drop_all(superuser: &PgConnectOptions, prefix: &str) -> Result<()> {
+    let mut connection = superuser
+        .connect()
+        .await
+        .context("PostgreSQL cannot be reached with the superuser's URL")?;
+    for database in Database::ALL {
+        let name = database.name(prefix);
+        connection
+            .execute(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)").as_str())
+            .await?;
+        connection
+            .execute(format!("DROP ROLE IF EXISTS \"{name}\"").as_str())
+            .await?;
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// The URL of a role's own database on the server that `superuser` reaches.
+pub(super) fn url_at(superuser: &PgConnectOptions, role: &str, password: &str) -> String {
+    let address = format!(
+        "postgres://{role}:{password}@{}:{}/{role}",
+        superuser.get_host(),
+        superuser.get_port()
+    );
+    match superuser.get_socket() {
+        Some(folder) => format!(
+            "postgres://{role}:{password}@localhost:{}/{role}?host={}",
+            superuser.get_port(),
+            folder.display().to_string().replace('/', "%2F")
+        ),
+        None => address,
+    }
+}

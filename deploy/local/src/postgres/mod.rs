@@ -1,0 +1,219 @@
+//! A PostgreSQL of the stack's own, or a database in one that is there already.
+//!
+//! [`Postgres::prepare`] decides which; [`Postgres::start`] brings it up and makes the databases. A server that is ours can be stopped,
+//! killed and started again, which is what the fault tests do.
+
+mod account;
+mod binaries;
+mod cluster;
+mod databases;
+mod server;
+mod wheel;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use sqlx::postgres::PgConnectOptions;
+
+pub use account::Account;
+pub use binaries::Binaries;
+pub use databases::Database;
+
+use cluster::Cluster;
+use databases::Passwords;
+use server::Server;
+
+/// Names the superuser URL of a server that is there already; unset, the stack runs its own.
+pub const DATABASE_URL_VARIABLE: &str = "TIDEGATE_DATABASE_URL";
+
+/// How PostgreSQL is to be run.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// Where the data, the passwords and the log go.
+    pub home: PathBuf,
+    /// The superuser URL of a server to use instead of one of our own.
+    pub external_url: Option<String>,
+    /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
+    pub tcp_port: Option<u16>,
+    /// Turns durability off, for the test that proves that the services refuse to start on such a server.
+    pub fsync_off: bool,
+    /// What the names of databases and roles begin with: `tidegate` makes `tidegate_quota` and so on.
+    pub database_prefix: String,
+    /// Start from nothing: our own data is removed, and on a server that is not ours the databases are dropped.
+    pub reset: bool,
+}
+
+impl PostgresOptions {
+    /// A server of our own in `home`, or the one that `TIDEGATE_DATABASE_URL` names.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            external_url: std::env::var(DATABASE_URL_VARIABLE)
+                .ok()
+                .filter(|url| !url.is_empty()),
+            tcp_port: None,
+            fsync_off: false,
+            database_prefix: "tidegate".to_owned(),
+            reset: false,
+        }
+    }
+}
+
+/// The database server of a stack.
+#[derive(Debug)]
+pub struct Postgres {
+    options: PostgresOptions,
+    passwords: Passwords,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    External(Box<PgConnectOptions>),
+    Own(Box<Server>),
+}
+
+impl Postgres {
+    /// Finds the server, or the binaries for one of our own, and makes the data folder. Nothing runs yet.
+    ///
+    /// `say` is told of steps that take time or that a person should know of.
+    ///
+    /// # Errors
+    /// No PostgreSQL to be had; a data folder of another version; a folder that cannot be written.
+    pub async fn prepare(options: PostgresOptions, say: &dyn Fn(&str)) -> Result<Self> {
+        let place = match &options.external_url {
+            Some(url) => {
+                let superuser: PgConnectOptions =
+                    url.parse().with_context(|| format!("{DATABASE_URL_VARIABLE} is not a PostgreSQL URL: write it as postgres://user:password@host:port/postgres"))?;
+                if options.reset {
+                    databases::drop_all(&superuser, &options.database_prefix).await?;
+                }
+                Place::External(Box::new(superuser))
+            }
+            None => {
+                let account = Account::for_server()?;
+                let home = account::reachable_home(account.as_ref(), &options.home, say)?;
+                if options.reset {
+                    cluster::remove(&home)?;
+                }
+                let binaries = Binaries::find_or_fetch(&cluster::data_folder(&home), say).await?;
+                let cluster = Cluster::prepare(
+                    account,
+                    home,
+                    binaries,
+                    options.tcp_port,
+                    options.fsync_off,
+                    say,
+                )
+                .await?;
+                Place::Own(Box::new(Server::new(cluster)))
+            }
+        };
+        std::fs::create_dir_all(&options.home)
+            .with_context(|| format!("{} cannot be made", options.home.display()))?;
+        let passwords = Passwords::load_or_make(&options.home)?;
+        Ok(Self {
+            options,
+            passwords,
+            place,
+        })
+    }
+
+    /// Starts the server if it is ours, waits until it answers, and makes the roles and databases that are missing.
+    ///
+    /// # Errors
+    /// The server does not come up (with the end of its log), or refuses what a superuser may do.
+    pub async fn start(&mut self) -> Result<()> {
+        if let Place::Own(server) = &mut self.place {
+            server.start().await?;
+        }
+        databases::create(
+            &self.superuser(),
+            &self.options.database_prefix,
+            &self.passwords,
+        )
+        .await
+    }
+
+    /// Stops the server quickly and cleanly: sessions are cut, nothing is lost. A server that is not ours is left alone.
+    ///
+    /// # Errors
+    /// The server does not stop in time.
+    pub async fn stop(&mut self) -> Result<()> {
+        match &mut self.place {
+            Place::Own(server) => server.stop().await,
+            Place::External(_) => Ok(()),
+        }
+    }
+
+    /// Kills the server as a power cut would (SIGKILL), and waits until all its processes are gone.
+    ///
+    /// # Errors
+    /// The server is not ours to kill.
+    pub async fn kill(&mut self) -> Result<()> {
+        match &mut self.place {
+            Place::Own(server) => server.kill().await,
+            Place::External(_) => bail!(
+                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to kill: unset the variable for this test."
+            ),
+        }
+    }
+
+    /// Removes everything that was written, when nobody will want it again. The server must have been stopped if it is ours.
+    ///
+    /// # Errors
+    /// A folder cannot be removed, or the server that is not ours refuses.
+    pub async fn remove_data(&self) -> Result<()> {
+        match &self.place {
+            Place::Own(server) => cluster::remove(server.cluster().home()),
+            Place::External(superuser) => {
+                databases::drop_all(superuser, &self.options.database_prefix).await
+            }
+        }
+    }
+
+    /// The process id of the server, while it is ours and runs.
+    pub fn process_id(&self) -> Option<u32> {
+        match &self.place {
+            Place::Own(server) => server.process_id(),
+            Place::External(_) => None,
+        }
+    }
+
+    /// What the command line of our server contains and no other process's does; none for a server that is not ours.
+    pub fn command_mark(&self) -> Option<String> {
+        match &self.place {
+            Place::Own(server) => Some(server.cluster().data().display().to_string()),
+            Place::External(_) => None,
+        }
+    }
+
+    /// The URL with which the owner of a database reaches it.
+    pub fn database_url(&self, database: Database) -> String {
+        let name = database.name(&self.options.database_prefix);
+        let password = self.passwords.of(database);
+        match &self.place {
+            Place::Own(server) => server.cluster().url(&name, password, &name),
+            Place::External(superuser) => databases::url_at(superuser, &name, password),
+        }
+    }
+
+    /// How a superuser connects, for what only one may see.
+    pub fn superuser(&self) -> PgConnectOptions {
+        match &self.place {
+            Place::Own(server) => server.cluster().superuser(),
+            Place::External(superuser) => (**superuser).clone(),
+        }
+    }
+
+    /// One line that says which PostgreSQL this is.
+    pub fn describe(&self) -> String {
+        match &self.place {
+            Place::Own(server) => server.cluster().describe(),
+            Place::External(superuser) => format!(
+                "PostgreSQL at {} (from {DATABASE_URL_VARIABLE})",
+                superuser.get_host()
+            ),
+        }
+    }
+}

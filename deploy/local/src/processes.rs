@@ -1,0 +1,48 @@
+//! Processes of the operating system: signals, command lines, the end of a log.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// The process is gone, or not ours.
+pub fn signal(process: u32, signal: Signal) -> Result<()> {
+    let pid = pid(process).with_context(|| format!("{process} is not a process id"))?;
+    kill_process(pid, signal).with_context(|| format!("process {process} cannot be signalled"))
+}
+
+/// Whether a process is there and ours to signal.
+pub fn lives(process: u32) -> bool {
+    pid(process).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+fn pid(process: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(process).ok()?)
+}
+
+/// The command line of a process, its arguments parted by spaces; none if there is no such process.
+pub fn command_line(process: u32) -> Option<String> {
+    if let Ok(line) = fs::read(format!("/proc/{process}/cmdline")) {
+        return Some(String::from_utf8_lossy(&line).replace('\0', " "));
+    }
+    // Systems without /proc have ps.
+    let output = Command::new("ps")
+        .args(["-p", &process.to_string(), "-o", "command="])
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The last lines of a file; empty if it cannot be read.
+pub fn tail(file: &Path, lines: usize) -> String {
+    let text = fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

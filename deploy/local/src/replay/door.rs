@@ -1,0 +1,246 @@
+//! The gateways as a careful client sees them: few connections with many streams, retries as the answers say, the next gateway if one is gone.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use rand::Rng;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+use tonic_types::StatusExt;
+
+use super::measures::{ClaimEnd, Measures, OrderEnd};
+
+/// How long one send waits for its answer; sent along as the deadline.
+const CALL_LIMIT: Duration = Duration::from_secs(2);
+/// Sends of one call, the first included.
+const SEND_LIMIT: u32 = 10;
+/// No call is retried when this has passed since it was due.
+const RETRY_LIMIT: Duration = Duration::from_secs(30);
+/// Between sends of a call whose answer named no time: doubled each time, with chance.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
+/// Calls under way at once; more wait here, and their latency counts from when they were due all the same.
+const IN_FLIGHT_LIMIT: usize = 16_384;
+
+/// The gateways, with the token that opens them.
+#[derive(Debug)]
+pub struct Door {
+    gateways: Vec<Channel>,
+    authorization: MetadataValue<Ascii>,
+    turn: AtomicUsize,
+    in_flight: Semaphore,
+}
+
+/// Why a call has no good answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The answer named this reason, for the last time.
+    Refused(String),
+    /// There was no answer.
+    Unanswered,
+}
+
+impl From<Failure> for ClaimEnd {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(reason) => Self::Refused(reason),
+            Failure::Unanswered => Self::Unanswered,
+        }
+    }
+}
+
+impl From<Failure> for OrderEnd {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(reason) => Self::Rejected(reason),
+            Failure::Unanswered => Self::Unanswered,
+        }
+    }
+}
+
+/// What to do about a failed send.
+#[derive(Debug, PartialEq, Eq)]
+enum Advice {
+    Final(Failure),
+    /// Again after a while, at the next gateway if this one gave no answer of its own.
+    Again {
+        after: Option<Duration>,
+        failure: Failure,
+    },
+}
+
+impl Door {
+    /// A door of all gateways.
+    ///
+    /// # Errors
+    /// There is no gateway, or the token has characters that metadata cannot carry.
+    pub fn new(gateways: Vec<Channel>, token: &str) -> Result<Self> {
+        ensure!(
+            !gateways.is_empty(),
+            "There is no gateway to send claims to."
+        );
+        let authorization = format!("Bearer {token}").parse()?;
+        Ok(Self {
+            gateways,
+            authorization,
+            turn: AtomicUsize::new(0),
+            in_flight: Semaphore::new(IN_FLIGHT_LIMIT),
+        })
+    }
+
+    /// The gateways' connections.
+    pub fn gateways(&self) -> &[Channel] {
+        &self.gateways
+    }
+
+    /// One of the gateways, each in its turn.
+    pub fn next_gateway(&self) -> Channel {
+        self.gateways[self.next_turn()].clone()
+    }
+
+    fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.gateways.len()
+    }
+
+    /// A request with token, deadline and trace context.
+    pub fn request<T>(&self, message: T, traceparent: Option<&str>) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(CALL_LIMIT);
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
+        if let Some(value) = traceparent.and_then(|traceparent| traceparent.parse().ok()) {
+            request.metadata_mut().insert("traceparent", value);
+        }
+        request
+    }
+
+    /// Makes a call, again and again while the answers say that this makes sense. `due` is when it was to be sent first.
+    pub async fn call<T, Sent>(
+        &self,
+        due: Instant,
+        measures: &Measures,
+        send: impl Fn(Channel) -> Sent,
+    ) -> Result<T, Failure>
+    where
+        Sent: Future<Output = Result<T, Status>>,
+    {
+        let mut gateway = self.next_turn();
+        let mut backoff = BACKOFF_FIRST;
+        for attempt in 1.. {
+            let status = {
+                let _permit = self.in_flight.acquire().await;
+                match send(self.gateways[gateway % self.gateways.len()].clone()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(status) => status,
+                }
+            };
+            let (after, failure) = match advice(&status) {
+                Advice::Final(failure) => return Err(failure),
+                Advice::Again { after, failure } => (after, failure),
+            };
+            let pause = after
+                .unwrap_or(backoff)
+                .mul_f64(rand::rng().random_range(1.0..1.5));
+            if attempt >= SEND_LIMIT || due.elapsed() + pause > RETRY_LIMIT {
+                return Err(failure);
+            }
+            if failure == Failure::Unanswered {
+                gateway += 1;
+            }
+            measures.retried();
+            sleep(pause).await;
+            backoff = (backoff * 2).min(BACKOFF_LIMIT);
+        }
+        Err(Failure::Unanswered)
+    }
+}
+
+fn advice(status: &Status) -> Advice {
+    let details = status.get_error_details();
+    let after = details.retry_info().and_then(|info| info.retry_delay);
+    match details.error_info() {
+        Some(info) => {
+            let failure = Failure::Refused(info.reason.clone());
+            if status.code() == Code::Unavailable {
+                Advice::Again { after, failure }
+            } else {
+                Advice::Final(failure)
+            }
+        }
+        // A gateway of ours always names a reason: these come from the connection, or from a deadline of this side.
+        None => match status.code() {
+            Code::Unavailable
+            | Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Unknown
+            | Code::Internal => Advice::Again {
+                after,
+                failure: Failure::Unanswered,
+            },
+            code => Advice::Final(Failure::Refused(format!("GRPC_{code:?}").to_uppercase())),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn refusal(code: Code, reason: &str, retry: Option<Duration>) -> Status {
+        let mut details =
+            ErrorDetails::with_error_info(reason, "tidegate", std::collections::HashMap::new());
+        if retry.is_some() {
+            details.set_retry_info(retry);
+        }
+        Status::with_error_details(code, "words", details)
+    }
+
+    #[test]
+    fn an_overload_is_retried_when_it_says_and_a_sell_out_never() {
+        let overload = refusal(
+            Code::Unavailable,
+            "OVERLOADED",
+            Some(Duration::from_millis(300)),
+        );
+        assert_eq!(
+            advice(&overload),
+            Advice::Again {
+                after: Some(Duration::from_millis(300)),
+                failure: Failure::Refused("OVERLOADED".into())
+            }
+        );
+        let sell_out = refusal(Code::ResourceExhausted, "BUDGET_EXHAUSTED", None);
+        assert_eq!(
+            advice(&sell_out),
+            Advice::Final(Failure::Refused("BUDGET_EXHAUSTED".into()))
+        );
+    }
+
+    #[test]
+    fn a_broken_connection_is_no_answer_and_a_code_without_a_reason_is_named() {
+        assert_eq!(
+            advice(&Status::unavailable("tcp connect error")),
+            Advice::Again {
+                after: None,
+                failure: Failure::Unanswered
+            }
+        );
+        assert_eq!(
+            advice(&Status::invalid_argument("what")),
+            Advice::Final(Failure::Refused("GRPC_INVALIDARGUMENT".into()))
+        );
+    }
+}

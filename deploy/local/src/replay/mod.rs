@@ -1,0 +1,65 @@
+//! Replays a real day against the gateways: open loop, so that a slow answer delays nobody else's claim and every latency counts from the
+//! moment the claim was due.
+
+pub mod campaign;
+pub mod curve;
+pub mod door;
+pub mod ledger;
+pub mod measures;
+pub mod schedule;
+mod shopper;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use crate::collector::Collector;
+use door::Door;
+use ledger::Ledger;
+use measures::Measures;
+use schedule::Schedule;
+
+/// Between a shopper's steps and the end of its last retry nothing takes longer; what does is cut off and counted as unanswered.
+const LAST_SHOPPER_LIMIT: Duration = Duration::from_secs(90);
+
+/// What all shoppers of a replay share.
+#[derive(Debug)]
+pub struct Scene {
+    /// The gateways.
+    pub door: Door,
+    /// What callers were told.
+    pub ledger: Ledger,
+    /// What happened.
+    pub measures: Measures,
+    /// Where traced shoppers leave their own spans.
+    pub collector: Collector,
+    /// What they claim from.
+    pub campaign_id: String,
+    /// When the replay began.
+    pub started: Instant,
+}
+
+/// Sends every arrival of the schedule when it is due and waits for the last shopper.
+///
+/// Dropping the future ends every call under way.
+pub async fn run(scene: Arc<Scene>, schedule: Schedule) {
+    let mut shoppers = JoinSet::new();
+    for arrival in schedule {
+        let due = scene.started + arrival.at;
+        // Sleeping has the grain of a millisecond; what is due within it goes out at once.
+        if due > Instant::now() {
+            sleep_until(due).await;
+        }
+        shoppers.spawn(shopper::visit(scene.clone(), arrival, due));
+        while shoppers.try_join_next().is_some() {}
+    }
+    let _ = tokio::time::timeout(LAST_SHOPPER_LIMIT, async {
+        while shoppers.join_next().await.is_some() {}
+    })
+    .await;
+    shoppers.shutdown().await;
+    scene.measures.close();
+}

@@ -1,0 +1,225 @@
+//! Who comes when, and what they do: drawn from a seed before anything is sent, so that a run can be had again.
+
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::curve::Curve;
+
+/// The share of shoppers whose claim is sent twice at once, as an impatient client does.
+pub const TWICE_SHARE: f64 = 0.02;
+/// The share that loses the answer and sends the same claim again.
+pub const LOST_ANSWER_SHARE: f64 = 0.02;
+/// The share that claims anew after having a coupon.
+pub const AGAIN_SHARE: f64 = 0.03;
+/// How long a shopper looks at the menu on average before ordering.
+pub const THINK_MEAN: Duration = Duration::from_millis(1_500);
+/// Nobody looks at it longer than this.
+pub const THINK_LIMIT: Duration = Duration::from_secs(10);
+/// How long a caller listens before an answer is lost, at most.
+const LISTEN_LIMIT: Duration = Duration::from_millis(40);
+/// How many stores there are.
+pub const STORES: u32 = 500;
+/// How much the first store is favoured over the next: orders fall as rank to this power.
+const ZIPF_EXPONENT: f64 = 1.0;
+
+/// What a shopper does besides claiming and ordering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Nothing.
+    Plain,
+    /// Sends the claim twice at once, with one request id.
+    Twice,
+    /// Hangs up after this long and sends the claim again, with the same request id.
+    LosesAnswer(Duration),
+    /// Claims again with a new request id once it has the coupon.
+    ClaimsAgain,
+}
+
+/// One shopper's arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Counted from 0.
+    pub shopper: u32,
+    /// Since the beginning of the replay.
+    pub at: Duration,
+    /// What else it does.
+    pub habit: Habit,
+    /// How long it thinks between coupon and order.
+    pub think: Duration,
+    /// The store it orders at, from 0; lower ones are more popular.
+    pub store: u32,
+}
+
+/// Arrivals as a Poisson process that follows the curve: about `orders` of them, in order of time.
+pub struct Schedule {
+    random: StdRng,
+    curve: Curve,
+    orders: f64,
+    duration: Duration,
+    /// Arrivals expected up to the last one drawn; the process runs at rate one on this axis.
+    expected: f64,
+    next_shopper: u32,
+    store_shares: Vec<f64>,
+}
+
+impl Schedule {
+    /// The schedule of a seed: the same arguments give the same arrivals.
+    pub fn new(seed: u64, curve: Curve, orders: u32, duration: Duration) -> Self {
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            curve,
+            orders: f64::from(orders),
+            duration,
+            expected: 0.0,
+            next_shopper: 0,
+            store_shares: zipf(STORES),
+        }
+    }
+
+    fn exponential(&mut self) -> f64 {
+        // 1 - u is never zero, so the logarithm is finite.
+        -(1.0 - self.random.random::<f64>()).ln()
+    }
+
+    fn habit(&mut self) -> Habit {
+        let draw: f64 = self.random.random();
+        if draw < TWICE_SHARE {
+            Habit::Twice
+        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE {
+            Habit::LosesAnswer(LISTEN_LIMIT.mul_f64(self.random.random()))
+        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE + AGAIN_SHARE {
+            Habit::ClaimsAgain
+        } else {
+            Habit::Plain
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        self.expected += self.exponential();
+        if self.expected > self.orders {
+            return None;
+        }
+        let at = self
+            .duration
+            .mul_f64(self.curve.time_of(self.expected / self.orders));
+        let habit = self.habit();
+        let think = THINK_MEAN.mul_f64(self.exponential()).min(THINK_LIMIT);
+        let draw: f64 = self.random.random();
+        let store = self
+            .store_shares
+            .partition_point(|&share| share < draw)
+            .min(self.store_shares.len() - 1) as u32;
+        let shopper = self.next_shopper;
+        self.next_shopper += 1;
+        Some(Arrival {
+            shopper,
+            at,
+            habit,
+            think,
+            store,
+        })
+    }
+}
+
+/// The share of all orders that goes to the first store, the first two, and so on.
+fn zipf(stores: u32) -> Vec<f64> {
+    let weights: Vec<f64> = (1..=stores)
+        .map(|rank| f64::from(rank).powf(-ZIPF_EXPONENT))
+        .collect();
+    let total: f64 = weights.iter().sum();
+    weights
+        .iter()
+        .scan(0.0, |sum, weight| {
+            *sum += weight / total;
+            Some(*sum)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(60);
+
+    fn schedule(seed: u64, orders: u32) -> Vec<Arrival> {
+        Schedule::new(seed, Curve::qwen_day().unwrap(), orders, DAY).collect()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_arrivals_again_and_another_gives_others() {
+        assert_eq!(schedule(7, 2_000), schedule(7, 2_000));
+        assert_ne!(schedule(7, 2_000), schedule(8, 2_000));
+    }
+
+    #[test]
+    fn as_many_come_as_planned_give_or_take_chance_and_in_order() {
+        let arrivals = schedule(1, 40_000);
+        // Five standard deviations of a Poisson count.
+        assert!(
+            arrivals.len().abs_diff(40_000) < 1_000,
+            "{}",
+            arrivals.len()
+        );
+        assert!(
+            arrivals
+                .windows(2)
+                .all(|pair| pair[0].at <= pair[1].at && pair[0].shopper + 1 == pair[1].shopper)
+        );
+        assert!(arrivals.iter().all(|arrival| arrival.at <= DAY));
+    }
+
+    #[test]
+    fn half_of_all_come_by_the_fifth_of_nine_hours() {
+        let arrivals = schedule(2, 40_000);
+        let by_then = arrivals
+            .iter()
+            .filter(|arrival| arrival.at <= DAY.mul_f64(300.0 / 540.0))
+            .count() as f64;
+        assert!((by_then / arrivals.len() as f64 - 0.5).abs() < 0.02);
+    }
+
+    #[test]
+    fn habits_and_stores_have_their_shares() {
+        let arrivals = schedule(3, 60_000);
+        let share = |count: usize| count as f64 / arrivals.len() as f64;
+        assert!(
+            (share(
+                arrivals
+                    .iter()
+                    .filter(|arrival| arrival.habit == Habit::Twice)
+                    .count()
+            ) - TWICE_SHARE)
+                .abs()
+                < 0.005
+        );
+        assert!(
+            (share(
+                arrivals
+                    .iter()
+                    .filter(|arrival| arrival.habit == Habit::ClaimsAgain)
+                    .count()
+            ) - AGAIN_SHARE)
+                .abs()
+                < 0.005
+        );
+        let at_store = |store| {
+            share(
+                arrivals
+                    .iter()
+                    .filter(|arrival| arrival.store == store)
+                    .count(),
+            )
+        };
+        assert!(
+            (at_store(0) / at_store(1) - 2.0).abs() < 0.3,
+            "Zipf: the first store gets twice the second's"
+        );
+        assert!(arrivals.iter().all(|arrival| arrival.store < STORES));
+    }
+}

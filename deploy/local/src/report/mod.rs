@@ -1,0 +1,164 @@
+//! What is left when a replay is over: a table, two pictures, a file for machines, and the way in for a person.
+
+pub mod by_hand;
+pub mod plot;
+mod svg;
+mod table;
+pub mod waterfall;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::{
+    audit::Audit,
+    collector::{Span, TraceId},
+    replay::measures::{ClaimCounts, OrderCounts, Picture, Quantiles, Second},
+};
+
+pub use table::table;
+
+/// Latencies of both kinds of calls.
+#[derive(Debug, Clone, Serialize)]
+pub struct Latencies {
+    /// Of claims.
+    pub claim: Quantiles,
+    /// Of orders.
+    pub order: Quantiles,
+}
+
+/// One shopper's trace.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Trace {
+    /// Empty if no traced shopper got coupon and order.
+    pub trace_id: String,
+    /// The services its spans come from.
+    pub services: BTreeSet<String>,
+    /// How many spans, those of linked traces included.
+    pub spans: usize,
+}
+
+/// What the run was asked to be.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunFacts {
+    /// The campaign made for it.
+    pub campaign_id: String,
+    /// Coupons of the campaign.
+    pub stock: u64,
+    /// Arrivals planned.
+    pub planned_orders: u32,
+    /// Minutes the day was pressed into.
+    pub minutes: f64,
+    /// The seed of the schedule.
+    pub seed: u64,
+    /// How long the replay took, last shopper included.
+    pub took_seconds: f64,
+    /// Sends beyond the first of a claim or order.
+    pub retries: u64,
+    /// Answers that callers lost on purpose.
+    pub answers_lost: u64,
+    /// gRPC addresses of the gateways.
+    pub gateways: Vec<String>,
+}
+
+/// Everything a run is reported with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What was asked for.
+    pub run: RunFacts,
+    /// How claims ended.
+    pub claims: ClaimCounts,
+    /// How orders ended.
+    pub orders: OrderCounts,
+    /// From the scheduled send to the final answer.
+    pub latency_ms: Latencies,
+    /// The promises, counted.
+    pub audit: Audit,
+    /// One shopper's story.
+    pub trace: Trace,
+    /// The replay second by second.
+    pub seconds: Vec<Second>,
+}
+
+impl Report {
+    /// Puts a report together.
+    pub fn new(
+        run: RunFacts,
+        picture: Picture,
+        audit: Audit,
+        story: Option<(TraceId, &[Span])>,
+    ) -> Self {
+        let trace = story.map(|(trace_id, spans)| Trace {
+            trace_id: format!("{:032x}", u128::from_be_bytes(trace_id)),
+            // The shopper is not a service.
+            services: spans
+                .iter()
+                .map(|span| span.service.clone())
+                .filter(|service| service != "shopper")
+                .collect(),
+            spans: spans.len(),
+        });
+        Self {
+            run,
+            claims: picture.claims,
+            orders: picture.orders,
+            latency_ms: Latencies {
+                claim: picture.claim_latency,
+                order: picture.order_latency,
+            },
+            audit,
+            trace: trace.unwrap_or_default(),
+            seconds: picture.seconds,
+        }
+    }
+
+    /// Whether all claims are accounted for and every audited promise holds.
+    pub fn holds(&self) -> bool {
+        self.claims.offered == self.claims.ended() && self.audit.holds()
+    }
+
+    /// Writes the file for machines.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_json(&self, file: &Path) -> Result<()> {
+        write(file, &(serde_json::to_string_pretty(self)? + "\n"))
+    }
+
+    /// Draws the pictures into a folder and says where they are.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn draw(
+        &self,
+        folder: &Path,
+        waterfall: Option<&waterfall::Waterfall>,
+    ) -> Result<Vec<PathBuf>> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+        let subtitle = format!(
+            "{} shoppers, {} coupons, the Qwen day in {} minutes",
+            self.run.planned_orders, self.run.stock, self.run.minutes
+        );
+        let mut files = vec![folder.join("claims.svg")];
+        write(&files[0], &plot::draw(&self.seconds, &subtitle))?;
+        if let Some(waterfall) = waterfall {
+            let file = folder.join("shopper.svg");
+            write(
+                &file,
+                &waterfall.svg(&format!("trace {}", self.trace.trace_id)),
+            )?;
+            files.push(file);
+        }
+        Ok(files)
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
+}

@@ -1,0 +1,126 @@
+//! One run from start to end: the stack, the day, and an orderly end at whatever moment it is asked for.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use rand::Rng;
+use tidegate_local::{
+    credentials::{Identity, Scope, Token},
+    replay::campaign::Staff,
+    report::by_hand::{self, Call},
+    stack::{Service, Stack},
+};
+
+use crate::{
+    arguments::Arguments,
+    console::{print, tell},
+    day,
+    stop::StopSignals,
+};
+
+/// Coupons for a person who calls by hand: the replay's own are gone by then.
+const BY_HAND_STOCK: (u64, u64) = (800, 200);
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every audited promise holds, or none was to be audited.
+    Holds,
+    /// One does not, or claims are not accounted for.
+    Broken,
+    /// Asked to stop before the audit.
+    Interrupted,
+}
+
+/// Runs everything that the arguments ask for.
+///
+/// # Errors
+/// Something could not be started, measured or stopped; nothing is left running.
+pub async fn run(arguments: Arguments) -> Result<Verdict> {
+    let mut stop = StopSignals::listen()?;
+    let mut stack = tokio::select! {
+        stack = Stack::prepare(arguments.stack()) => stack?,
+        () = stop.next() => return Ok(Verdict::Interrupted),
+    };
+    let verdict = tokio::select! {
+        verdict = serve(&mut stack, &arguments) => verdict,
+        () = stop.next() => Ok(Verdict::Interrupted),
+    };
+    if !arguments.exit && matches!(verdict, Ok(Verdict::Holds | Verdict::Broken)) {
+        tell("\nThe stack stays up: Ctrl-C stops it.");
+        stop.next().await;
+    }
+    tell("Stopping the services and PostgreSQL; Ctrl-C again kills them.");
+    let stopped = tokio::select! {
+        stopped = stack.shutdown() => stopped,
+        // Dropping the stack kills what still runs.
+        () = stop.next() => return Ok(Verdict::Interrupted),
+    };
+    if arguments.no_keep {
+        stack.shutdown_and_remove().await?;
+    }
+    let verdict = verdict?;
+    stopped?;
+    Ok(verdict)
+}
+
+async fn serve(stack: &mut Stack, arguments: &Arguments) -> Result<Verdict> {
+    stack.bring_up().await?;
+    let run_id = run_id();
+    let staff = Staff {
+        quota: stack.channel(Some(Identity::Staff), "quota-0")?,
+        order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
+        token: stack
+            .credentials()
+            .sign(&Token::new("staff", &Scope::STAFF))?,
+    };
+    let by_hand_campaign = format!("{run_id}-by-hand");
+    staff
+        .create_campaign(&by_hand_campaign, BY_HAND_STOCK)
+        .await?;
+    staff.upsert_stores().await?;
+    let holds = arguments.no_replay || day::replay(stack, arguments, &staff, &run_id).await?;
+    print_way_in(stack, &by_hand_campaign)?;
+    Ok(if holds {
+        Verdict::Holds
+    } else {
+        Verdict::Broken
+    })
+}
+
+fn print_way_in(stack: &Stack, campaign_id: &str) -> Result<()> {
+    print(&by_hand::endpoints(stack));
+    let Some(gateway) = stack
+        .addresses(Service::Gateway)
+        .first()
+        .map(ToString::to_string)
+    else {
+        return Ok(());
+    };
+    let token = stack
+        .credentials()
+        .sign(&Token::new("by-hand", &Scope::CHATBOT))?;
+    let call = Call {
+        address: &gateway,
+        ca_file: &stack.credentials().ca_file(),
+        token: &token,
+        campaign_id,
+    };
+    print(&format!(
+        "A token for a day, as a chatbot's backend\n  {token}\n"
+    ));
+    print(&format!(
+        "A claim by hand\n{}\n\nor\n{}",
+        call.buf_curl(),
+        call.python()
+    ));
+    Ok(())
+}
+
+/// A new name for each run, so that a kept database is never asked for an old campaign.
+fn run_id() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
+    format!("day-{seconds:x}-{:04x}", rand::rng().random::<u16>())
+}

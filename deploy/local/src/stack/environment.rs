@@ -1,0 +1,96 @@
+//! The environment of each service: the whole of its configuration.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use super::{Replica, Service, Stack, join};
+use crate::credentials::{TOKEN_AUDIENCE, TOKEN_ISSUER};
+
+impl Stack {
+    /// The variables of a replica, the usual ones first and then what the options and tests changed.
+    pub(super) fn environment_of(&self, replica: &Replica) -> BTreeMap<String, String> {
+        let mut environment = self.usual_environment(replica);
+        let of_service = self
+            .options
+            .variables
+            .iter()
+            .filter(|(service, ..)| *service == replica.service())
+            .map(|(_, name, value)| (name, value));
+        for (name, value) in of_service.chain(replica.variables()) {
+            match value {
+                Some(value) => environment.insert(name.clone(), value.clone()),
+                None => environment.remove(name),
+            };
+        }
+        environment
+    }
+
+    fn usual_environment(&self, replica: &Replica) -> BTreeMap<String, String> {
+        let (options, credentials, service) = (&self.options, &self.credentials, replica.service());
+        let mut environment = BTreeMap::new();
+        let mut set =
+            |name: &str, value: String| environment.insert(format!("TIDEGATE_{name}"), value);
+        set("LISTEN", replica.grpc_address().to_string());
+        set("ADMIN_LISTEN", replica.admin_address().to_string());
+        set("REPLICA_ID", replica.name().to_owned());
+        set("TLS_CA_FILE", credentials.ca_file().display().to_string());
+        set(
+            "TLS_CERT_FILE",
+            credentials
+                .certificate_file(service.identity())
+                .display()
+                .to_string(),
+        );
+        set(
+            "TLS_KEY_FILE",
+            credentials
+                .key_file(service.identity())
+                .display()
+                .to_string(),
+        );
+        set(
+            "OTLP_ENDPOINT",
+            format!("http://{}", self.collector.address()),
+        );
+        set("TRACE_SAMPLE_RATIO", options.trace_sample_ratio.to_string());
+        set("LOG", options.log_filter.clone());
+        set("DRAIN_MS", options.drain_ms.to_string());
+        if service != Service::Issuance {
+            set("JWKS_FILE", credentials.jwks_file().display().to_string());
+            set("JWT_ISSUER", TOKEN_ISSUER.to_owned());
+            set("JWT_AUDIENCE", TOKEN_AUDIENCE.to_owned());
+        }
+        if let Some(url) = self.database_url(service) {
+            set("DATABASE_URL", url);
+            set("MIGRATE_ON_START", "true".to_owned());
+        }
+        if service != Service::Quota {
+            set("LANES", options.lanes.to_string());
+        }
+        if service == Service::Issuance {
+            set(
+                "COUPON_KEYS_FILE",
+                credentials.coupon_keys_file().display().to_string(),
+            );
+        }
+        for callee in callees(service) {
+            let addresses: Vec<SocketAddr> = self.addresses(*callee);
+            set(
+                &format!(
+                    "{}_ADDRESSES",
+                    callee.name().to_uppercase().replace('-', "_")
+                ),
+                join(&addresses).replace(' ', ""),
+            );
+        }
+        environment
+    }
+}
+
+fn callees(service: Service) -> &'static [Service] {
+    match service {
+        Service::Quota => &[],
+        Service::Issuance => &[Service::Quota],
+        Service::OrderIntake => &[Service::Issuance],
+        Service::Gateway => &[Service::Quota, Service::Issuance, Service::OrderIntake],
+    }
+}

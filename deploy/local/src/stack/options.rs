@@ -1,0 +1,132 @@
+//! What a stack is asked to be.
+
+use std::path::{Path, PathBuf};
+
+use crate::{credentials::Identity, postgres::Database};
+
+/// A service of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// Campaigns, stock and leases.
+    Quota,
+    /// Coupons.
+    Issuance,
+    /// Orders.
+    OrderIntake,
+    /// The public door.
+    Gateway,
+}
+
+impl Service {
+    /// Each after those it calls.
+    pub const START_ORDER: [Self; 4] = [
+        Self::Quota,
+        Self::Issuance,
+        Self::OrderIntake,
+        Self::Gateway,
+    ];
+
+    /// Who it is to the others.
+    pub fn identity(self) -> Identity {
+        match self {
+            Self::Quota => Identity::Quota,
+            Self::Issuance => Identity::Issuance,
+            Self::OrderIntake => Identity::OrderIntake,
+            Self::Gateway => Identity::Gateway,
+        }
+    }
+
+    /// The service's name, which its replicas' names begin with.
+    pub fn name(self) -> &'static str {
+        self.identity().name()
+    }
+
+    /// The file name of its binary.
+    pub fn binary(self) -> String {
+        format!("tidegate-{}", self.name())
+    }
+
+    /// Its database.
+    pub fn database(self) -> Option<Database> {
+        match self {
+            Self::Quota => Some(Database::Quota),
+            Self::Issuance => Some(Database::Issuance),
+            Self::OrderIntake => Some(Database::OrderIntake),
+            Self::Gateway => None,
+        }
+    }
+}
+
+/// What a stack is asked to be. [`StackOptions::new`] is the default of the command line.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    /// The folder for everything: data, credentials, logs.
+    pub data: PathBuf,
+    /// Begin with an empty folder.
+    pub reset: bool,
+    /// The first of the ports used, one after the other; none takes free ones.
+    pub base_port: Option<u16>,
+    /// How many processes of issuance.
+    pub issuance_replicas: u16,
+    /// How many processes of the gateway.
+    pub gateway_replicas: u16,
+    /// The lanes of the databases; fixed once they are made.
+    pub lanes: u16,
+    /// The share of calls traced that bring no decision of their own, 0 to 1.
+    pub trace_sample_ratio: f64,
+    /// The services' log filter.
+    pub log_filter: String,
+    /// How long a service may take to finish what it has begun when it is asked to end.
+    pub drain_ms: u64,
+    /// Starts PostgreSQL without durability, for the test that proves that the services refuse it.
+    pub fsync_off: bool,
+    /// What the names of the databases begin with; tests that share a server choose their own.
+    pub database_prefix: String,
+    /// Variables for every replica of a service, set after the usual ones; none takes one away.
+    pub variables: Vec<(Service, String, Option<String>)>,
+    /// Told of every step that takes time.
+    pub say: fn(&str),
+}
+
+impl StackOptions {
+    /// The default stack in a folder: two replicas of issuance and of the gateway, four lanes, free ports.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            reset: false,
+            base_port: None,
+            issuance_replicas: 2,
+            gateway_replicas: 2,
+            lanes: 4,
+            trace_sample_ratio: 0.01,
+            log_filter: "info".to_owned(),
+            drain_ms: 5_000,
+            fsync_off: false,
+            database_prefix: "tidegate".to_owned(),
+            variables: Vec::new(),
+            say: |_| (),
+        }
+    }
+
+    /// How many replicas a service has.
+    pub fn replicas_of(&self, service: Service) -> u16 {
+        match service {
+            Service::Issuance => self.issuance_replicas,
+            Service::Gateway => self.gateway_replicas,
+            Service::Quota | Service::OrderIntake => 1,
+        }
+    }
+
+    pub(super) fn credentials_folder(&self) -> PathBuf {
+        self.data.join("credentials")
+    }
+
+    pub(super) fn log_folder(&self) -> PathBuf {
+        self.data.join("logs")
+    }
+
+    pub(super) fn log_file(&self, name: &str) -> PathBuf {
+        self.log_folder()
+            .join(Path::new(name).with_extension("log"))
+    }
+}

@@ -1,0 +1,298 @@
+//! One process of one service.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Child,
+    time::{sleep, timeout},
+};
+
+use super::{Service, StackOptions, ports::Ports};
+use crate::processes::{self, tail};
+
+/// Names the folder of the service binaries, where they are not beside this one.
+const BINARY_FOLDER_VARIABLE: &str = "TIDEGATE_BIN_DIR";
+const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_POLL: Duration = Duration::from_millis(50);
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// What a service may take to end beyond the time it has for draining.
+const END_MARGIN: Duration = Duration::from_secs(10);
+const LOG_LINES: usize = 10;
+
+/// One process of one service: its name, its addresses, its log.
+#[derive(Debug)]
+pub struct Replica {
+    service: Service,
+    name: String,
+    grpc_address: SocketAddr,
+    admin_address: SocketAddr,
+    binary: PathBuf,
+    log: PathBuf,
+    command_mark: String,
+    end_limit: Duration,
+    variables: BTreeMap<String, Option<String>>,
+    child: Option<Child>,
+}
+
+/// Names every replica and gives it ports: the gateways' gRPC ports first, since people type those.
+pub(super) fn lay_out(options: &StackOptions) -> Result<Vec<Replica>> {
+    let folder = binary_folder()?;
+    let mut ports = Ports::new(options.base_port);
+    let mut replicas = Vec::new();
+    for service in Service::START_ORDER.into_iter().rev() {
+        let binary = folder.join(service.binary());
+        if !binary.is_file() {
+            bail!(
+                "{} is missing: build it with `cargo build -p {}`, or set {BINARY_FOLDER_VARIABLE} to the folder that has it.",
+                binary.display(),
+                service.binary()
+            );
+        }
+        for number in 0..options.replicas_of(service) {
+            let name = format!("{}-{number}", service.name());
+            replicas.push(Replica {
+                service,
+                grpc_address: ports.take(&format!("the gRPC of {name}"))?,
+                // Replaced below: admin ports come after all gRPC ports.
+                admin_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                binary: binary.clone(),
+                log: options.log_file(&name),
+                command_mark: format!("tidegate {name} in {}", options.data.display()),
+                end_limit: Duration::from_millis(options.drain_ms) + END_MARGIN,
+                variables: BTreeMap::new(),
+                child: None,
+                name,
+            });
+        }
+    }
+    for replica in &mut replicas {
+        replica.admin_address = ports.take(&format!("the admin pages of {}", replica.name))?;
+    }
+    Ok(replicas)
+}
+
+/// The folder of this executable; that of a test is one further up.
+fn binary_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(BINARY_FOLDER_VARIABLE) {
+        return Ok(PathBuf::from(folder));
+    }
+    let executable = std::env::current_exe().context("this executable's own path is not known")?;
+    let folder = executable
+        .parent()
+        .context("this executable has no folder")?;
+    Ok(if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder).to_owned()
+    } else {
+        folder.to_owned()
+    })
+}
+
+impl Replica {
+    /// Which service.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// The name, such as `issuance-1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it serves gRPC over TLS.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where it serves `/livez`, `/readyz` and `/metrics` over plain HTTP.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its process, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// What its command line contains and no other process's does.
+    pub(super) fn command_mark(&self) -> &str {
+        &self.command_mark
+    }
+
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&String, &Option<String>)> {
+        self.variables.iter()
+    }
+
+    pub(super) fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.variables
+            .insert(name.to_owned(), value.map(str::to_owned));
+    }
+
+    pub(super) fn spawn(&mut self, environment: &BTreeMap<String, String>) -> Result<()> {
+        if let Some(folder) = self.log.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{} cannot be made", folder.display()))?;
+        }
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("{} cannot be written", self.log.display()))?;
+        let mut command = std::process::Command::new(&self.binary);
+        // The name in process lists says which replica of which stack this is; leftovers are known by it.
+        command.arg0(&self.command_mark).arg("serve");
+        // Nothing of the launcher's own configuration may reach a service.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEGATE_"))
+        {
+            command.env_remove(name);
+        }
+        command
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        // A group of its own, so that Ctrl-C reaches the launcher only, which stops the services in order.
+        command.process_group(0);
+        let mut command = tokio::process::Command::from(command);
+        self.child = Some(
+            command
+                .kill_on_drop(true)
+                .spawn()
+                .with_context(|| format!("{} cannot be run", self.binary.display()))?,
+        );
+        Ok(())
+    }
+
+    /// Waits for `/readyz`.
+    ///
+    /// # Errors
+    /// The process ended, with the end of its log; or it is not ready in time.
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while !self.is_ready().await {
+            if let Some(status) = self
+                .child
+                .as_mut()
+                .context("it was not started")?
+                .try_wait()?
+            {
+                self.child = None;
+                bail!(
+                    "{} ended while it started ({status}). The end of {}:\n{}",
+                    self.name,
+                    self.log.display(),
+                    tail(&self.log, LOG_LINES)
+                );
+            }
+            if started.elapsed() > READY_LIMIT {
+                bail!(
+                    "{} is not ready after {} s. The end of {}:\n{}",
+                    self.name,
+                    READY_LIMIT.as_secs(),
+                    self.log.display(),
+                    tail(&self.log, LOG_LINES)
+                );
+            }
+            sleep(READY_POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Whether `/readyz` says yes now.
+    pub async fn is_ready(&self) -> bool {
+        matches!(self.get("/readyz").await, Ok((200, _)))
+    }
+
+    /// Reads a page of the admin port: its status and its body.
+    ///
+    /// # Errors
+    /// Nobody listens, or no answer comes in time.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        timeout(PROBE_LIMIT, fetch(self.admin_address, path))
+            .await
+            .with_context(|| format!("{} does not answer {path}", self.name))?
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        processes::signal(
+            self.process_id()
+                .ok_or_else(|| anyhow!("{} does not run", self.name))?,
+            signal,
+        )
+    }
+
+    pub(super) async fn kill(&mut self) -> Result<()> {
+        let mut child = self
+            .child
+            .take()
+            .ok_or_else(|| anyhow!("{} does not run", self.name))?;
+        child
+            .kill()
+            .await
+            .with_context(|| format!("{} cannot be killed", self.name))
+    }
+
+    pub(super) async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        // One that is paused hears nothing until it goes on.
+        self.signal(Signal::CONT)?;
+        self.wait().await
+    }
+
+    pub(super) async fn wait(&mut self) -> Result<ExitStatus> {
+        let mut child = self
+            .child
+            .take()
+            .ok_or_else(|| anyhow!("{} does not run", self.name))?;
+        match timeout(self.end_limit, child.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => {
+                child.kill().await?;
+                bail!(
+                    "{} did not end within {} s and was killed: read {}.",
+                    self.name,
+                    self.end_limit.as_secs(),
+                    self.log.display()
+                )
+            }
+        }
+    }
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream
+        .write_all(
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("the answer is not HTTP")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("the answer has no status")?;
+    Ok((status, body.to_owned()))
+}
