@@ -1,1 +1,237 @@
-//! placeholder
+//! The suite as its users meet it: real processes, a real PostgreSQL, real certificates and tokens.
+
+mod answers;
+mod staff;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use tidegate_local::{
+    credentials::{Identity, Scope, Token},
+    stack::{Stack, StackOptions},
+};
+use tidegate_proto::{
+    gateway::v1::{
+        ClaimCouponRequest, IssuedClaim, PlaceOrderRequest, claim_coupon_response,
+        claim_service_client::ClaimServiceClient, order_service_client::OrderServiceClient,
+        wallet_service_client::WalletServiceClient,
+    },
+    r#type::v1::{Money, Order, OrderLine},
+};
+use tonic::{Request, Response, Status, transport::Channel};
+use uuid::Uuid;
+
+pub use answers::{Refused, refused};
+pub use staff::{CampaignTerms, StaffDesk};
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// A running suite, with the hands of a chatbot and of staff.
+pub struct Suite {
+    /// The processes.
+    pub stack: Stack,
+    /// A token that may do all that chatbots may.
+    pub token: String,
+}
+
+impl Suite {
+    /// Starts a suite of its own for one test, in an empty folder.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(|_| ()).await
+    }
+
+    /// The same, with other options.
+    pub async fn start_with(change: impl FnOnce(&mut StackOptions)) -> Result<Self> {
+        let mut options = Self::options();
+        change(&mut options);
+        Self::of(Stack::start(options).await?)
+    }
+
+    /// Options for a suite in a folder of its own: traced whole, started afresh.
+    pub fn options() -> StackOptions {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../target/e2e")
+            .join(Uuid::new_v4().to_string());
+        let mut options = StackOptions::new(folder);
+        options.drain_ms = 3_000;
+        options
+    }
+
+    /// A suite around a stack that runs.
+    pub fn of(stack: Stack) -> Result<Self> {
+        let token = stack
+            .credentials()
+            .sign(&Token::new("chatbot", &Scope::CHATBOT))?;
+        Ok(Self { stack, token })
+    }
+
+    /// Ends the suite and removes its folder.
+    pub async fn end(self) -> Result<()> {
+        self.stack.shutdown_and_remove().await
+    }
+
+    /// What staff do.
+    pub fn staff(&self) -> Result<StaffDesk> {
+        StaffDesk::new(&self.stack)
+    }
+
+    /// A connection to a gateway, without a certificate, as chatbots have.
+    pub fn door(&self, gateway: &str) -> Result<Channel> {
+        self.stack.channel(None, gateway)
+    }
+
+    /// A connection to any replica with the certificate of `identity`.
+    pub fn inside(&self, identity: Identity, replica: &str) -> Result<Channel> {
+        self.stack.channel(Some(identity), replica)
+    }
+
+    /// A request with the suite's token.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        with_token(message, &self.token)
+    }
+
+    /// Claims through the first gateway.
+    pub async fn claim(
+        &self,
+        campaign: &str,
+        shopper: &str,
+        request_id: &str,
+    ) -> Result<IssuedClaim, Status> {
+        self.claim_at("gateway-0", claim_of(campaign, shopper, request_id))
+            .await
+            .map(|response| response.into_inner())
+    }
+
+    /// Claims through a gateway of one's choice; the answer comes with its metadata.
+    pub async fn claim_at(
+        &self,
+        gateway: &str,
+        message: ClaimCouponRequest,
+    ) -> Result<Response<IssuedClaim>, Status> {
+        let channel = self
+            .door(gateway)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let response = ClaimServiceClient::new(channel)
+            .claim_coupon(self.request(message))
+            .await?;
+        let (metadata, message, extensions) = response.into_parts();
+        let Some(claim_coupon_response::Outcome::Issued(issued)) = message.outcome else {
+            return Err(Status::internal(
+                "the answer holds neither a coupon nor a refusal",
+            ));
+        };
+        Ok(Response::from_parts(metadata, issued, extensions))
+    }
+
+    /// The code of a fresh coupon.
+    pub async fn coupon(&self, campaign: &str, shopper: &str) -> Result<String> {
+        let issued = self
+            .claim(campaign, shopper, &Uuid::new_v4().to_string())
+            .await?;
+        Ok(issued.coupon.map(|coupon| coupon.code).unwrap_or_default())
+    }
+
+    /// Places an order at store-1 with a coupon.
+    pub async fn order(
+        &self,
+        shopper: &str,
+        request_id: &str,
+        code: &str,
+    ) -> Result<Order, Status> {
+        let mut orders = OrderServiceClient::new(
+            self.door("gateway-0")
+                .map_err(|error| Status::internal(error.to_string()))?,
+        );
+        let response = orders
+            .place_order(self.request(order_of(shopper, request_id, code)))
+            .await?;
+        response
+            .into_inner()
+            .order
+            .ok_or_else(|| Status::internal("the answer holds no order"))
+    }
+
+    /// The wallet.
+    pub fn wallet(&self) -> Result<WalletServiceClient<Channel>> {
+        Ok(WalletServiceClient::new(self.door("gateway-0")?))
+    }
+
+    /// The orders.
+    pub fn orders(&self) -> Result<OrderServiceClient<Channel>> {
+        Ok(OrderServiceClient::new(self.door("gateway-0")?))
+    }
+
+    /// One number of a replica's metrics: the sum of all samples of that name whose labels hold `label`.
+    pub async fn metric(&self, replica: &str, name: &str, label: &str) -> Result<f64> {
+        let (status, text) = self.stack.replica(replica)?.get("/metrics").await?;
+        if status != 200 {
+            bail!("{replica} answered {status} to /metrics");
+        }
+        let samples = text.lines().filter(|line| {
+            let sample = line.split([' ', '{']).next();
+            sample == Some(name) && line.contains(label)
+        });
+        Ok(samples
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
+    }
+}
+
+/// A request with a token.
+pub fn with_token<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Ok(value) = format!("Bearer {token}").parse() {
+        request.metadata_mut().insert("authorization", value);
+    }
+    request
+}
+
+/// A claim of any tier.
+pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponRequest {
+    ClaimCouponRequest {
+        campaign_id: campaign.into(),
+        shopper_id: shopper.into(),
+        request_id: request_id.into(),
+        tier_id: String::new(),
+    }
+}
+
+/// One milk tea at store-1.
+pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderRequest {
+    let line = OrderLine {
+        sku: "milk-tea".into(),
+        quantity: 1,
+        unit_price: Some(Money {
+            currency_code: "CNY".into(),
+            minor_units: 2_800,
+        }),
+    };
+    PlaceOrderRequest {
+        shopper_id: shopper.into(),
+        request_id: request_id.into(),
+        store_id: "store-1".into(),
+        lines: vec![line],
+        coupon_code: code.into(),
+        latest_acceptable_at: None,
+    }
+}
+
+/// Tries until it works; the last error if it does not work in time.
+pub async fn eventually<T, E, Trying>(
+    limit: Duration,
+    mut attempt: impl FnMut() -> Trying,
+) -> Result<T, E>
+where
+    Trying: Future<Output = Result<T, E>>,
+{
+    let began = Instant::now();
+    loop {
+        match attempt().await {
+            Err(_) if began.elapsed() < limit => tokio::time::sleep(POLL).await,
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use tidegate_local::{
+    credentials::{Identity, Scope, Token},
+    stack::{Service, Stack},
+};
+use tidegate_proto::{
+    gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
+    order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
+    quota::v1::{CreateCampaignRequest, campaign_service_client::CampaignServiceClient},
+    r#type::v1::{Campaign, Tier},
+};
+use tonic::{Status, transport::Channel};
+
+use crate::{eventually, refused, with_token};
+
+const KNOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// A campaign to make.
+#[derive(Debug, Clone)]
+pub struct CampaignTerms {
+    /// Its name.
+    pub id: &'static str,
+    /// Name and stock of each tier.
+    pub tiers: Vec<(&'static str, u64)>,
+    /// Coupons a shopper may hold.
+    pub limit: u32,
+    /// When it opens, from now.
+    pub opens_in: Duration,
+    /// When it closes, after its opening.
+    pub open_for: Duration,
+    /// How long coupons are valid.
+    pub validity: Duration,
+}
+
+impl CampaignTerms {
+    /// Open now, one coupon a shopper, valid for a day.
+    pub fn open(id: &'static str, stock: u64) -> Self {
+        let hour = Duration::from_secs(3_600);
+        Self {
+            id,
+            tiers: vec![("tea", stock)],
+            limit: 1,
+            opens_in: Duration::ZERO,
+            open_for: hour,
+            validity: 24 * hour,
+        }
+    }
+}
+
+/// Staff with a certificate and a token.
+pub struct StaffDesk {
+    token: String,
+    quota: Channel,
+    order_intake: Channel,
+    gateways: Vec<Channel>,
+    chatbot: String,
+}
+
+impl StaffDesk {
+    pub(crate) fn new(stack: &Stack) -> Result<Self> {
+        let gateways = stack
+            .replicas()
+            .iter()
+            .filter(|replica| replica.service() == Service::Gateway);
+        Ok(Self {
+            token: stack
+                .credentials()
+                .sign(&Token::new("staff", &Scope::STAFF))?,
+            quota: stack.channel(Some(Identity::Staff), "quota-0")?,
+            order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
+            gateways: gateways
+                .map(|gateway| stack.channel(None, gateway.name()))
+                .collect::<Result<_>>()?,
+            chatbot: stack
+                .credentials()
+                .sign(&Token::new("chatbot", &Scope::CHATBOT))?,
+        })
+    }
+
+    /// Makes a campaign, without waiting for anybody to know it.
+    pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, Status> {
+        let opens_at = SystemTime::now() + terms.opens_in;
+        let message = CreateCampaignRequest {
+            campaign_id: terms.id.into(),
+            currency_code: "CNY".into(),
+            tiers: terms
+                .tiers
+                .iter()
+                .map(|(id, stock)| Tier {
+                    tier_id: (*id).into(),
+                    face_value_minor_units: 2_500,
+                    stock: *stock,
+                })
+                .collect(),
+            limit_per_shopper: terms.limit,
+            opens_at: Some(opens_at.into()),
+            closes_at: Some((opens_at + terms.open_for).into()),
+            coupon_validity: prost_types::Duration::try_from(terms.validity).ok(),
+        };
+        let response = CampaignServiceClient::new(self.quota.clone())
+            .create_campaign(with_token(message, &self.token))
+            .await?;
+        response
+            .into_inner()
+            .campaign
+            .ok_or_else(|| Status::internal("the answer holds no campaign"))
+    }
+
+    /// Makes a campaign and waits until every gateway knows it.
+    pub async fn open(&self, terms: CampaignTerms) -> Result<Campaign> {
+        let campaign = self.make(&terms).await?;
+        for gateway in &self.gateways {
+            eventually(KNOWN_WITHIN, || async {
+                let message = GetClaimRequest {
+                    campaign_id: terms.id.into(),
+                    shopper_id: "nobody".into(),
+                    request_id: "known".into(),
+                };
+                let answer = ClaimServiceClient::new(gateway.clone())
+                    .get_claim(with_token(message, &self.chatbot))
+                    .await;
+                let reason = answer.err().map(|status| refused(&status).reason);
+                if reason.as_deref() == Some("CLAIM_NOT_FOUND") {
+                    Ok(())
+                } else {
+                    Err(reason)
+                }
+            })
+            .await
+            .ok()
+            .with_context(|| format!("a gateway does not learn of {}", terms.id))?;
+        }
+        Ok(campaign)
+    }
+
+    /// The campaign as quota has it.
+    pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
+        CampaignServiceClient::new(self.quota.clone())
+    }
+
+    /// A request with the staff token.
+    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
+        with_token(message, &self.token)
+    }
+
+    /// Makes store-1.
+    pub async fn make_store(&self) -> Result<()> {
+        let store = Store {
+            store_id: "store-1".into(),
+            display_name: "Milk tea no. 1".into(),
+            area: "centre".into(),
+        };
+        StoreServiceClient::new(self.order_intake.clone())
+            .upsert_stores(self.request(UpsertStoresRequest {
+                stores: vec![store],
+            }))
+            .await?;
+        Ok(())
+    }
+}
