@@ -120,7 +120,8 @@ impl Commit for LaneCommit {
         items: &[Queued<Work>],
         span: &mut Span,
     ) -> Result<Vec<Done>, sqlx::Error> {
-        let now = Timestamp::now_utc();
+        // PostgreSQL keeps microseconds: a first answer must not tell more than its replay can.
+        let now = Timestamp::now_utc().truncate_to_microsecond();
         let (mut claims, mut redeems, mut releases) = (Vec::new(), Vec::new(), Vec::new());
         for (place, queued) in items.iter().enumerate() {
             match &queued.item {

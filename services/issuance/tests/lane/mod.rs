@@ -1,0 +1,211 @@
+//! One lane of a real database, its stock, and writers that commit to it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use sqlx::PgPool;
+use tidegate_issuance::{
+    domain::{coupon::StoredCoupon, lease_book::HeldLease},
+    lane_work::{Claim, Done, LaneCommit, SharedBook, Work},
+    store::leases::{self, Installed, TierCounts},
+};
+use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, NotCommitted, QueueMetrics};
+use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_types::{
+    CampaignNumber, Lane, Lanes, ReplicaId, RequestId, ShopperId, TierNumber, Timestamp,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::database::TestDatabase;
+
+/// Long enough that no claim of a test runs out of time.
+const PATIENCE: Duration = Duration::from_secs(60);
+const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The key new codes are made with.
+pub const KEY_ID: u8 = 1;
+
+/// A lane and the database it is in.
+pub struct TestLane {
+    /// The database.
+    pub database: TestDatabase,
+    /// Connections for reads and for leases.
+    pub pool: PgPool,
+}
+
+/// A commit queue of the lane with a book of its own, as each replica has.
+pub struct Writer {
+    /// The queue.
+    pub queue: CommitQueue<LaneCommit>,
+    book: SharedBook,
+    stop: CancellationToken,
+}
+
+impl TestLane {
+    /// The only lane of a new database.
+    pub async fn create() -> Result<Self> {
+        let database = TestDatabase::create().await?;
+        let pool = database.open()?.pool(8);
+        Ok(Self { database, pool })
+    }
+
+    /// Installs a lease on the first campaign.
+    pub async fn lease(&self, granted: &[(u8, u64)]) -> Result<Uuid> {
+        let lease = Uuid::now_v7();
+        match install(&self.pool, lease, granted).await? {
+            Installed::Fresh => Ok(lease),
+            Installed::Before(left) => bail!("a new lease was there before, with {left:?} left"),
+        }
+    }
+
+    /// A writer over connections of its own.
+    pub fn writer(&self) -> Result<Writer> {
+        Ok(Writer::start(
+            self.database.open()?,
+            &mut Registry::default(),
+        ))
+    }
+
+    /// Tiers of leases whose `used` differs from the coupons that were issued from them, and coupons of leases that are not there.
+    pub async fn unbalanced(&self) -> Result<Vec<(Option<Uuid>, Option<i64>, Option<i64>)>> {
+        Ok(sqlx::query_as(
+            "WITH issued AS (SELECT lane, lease_id, tier_number, count(*) AS coupons FROM coupons GROUP BY lane, lease_id, tier_number)
+             SELECT lease_id, used, coupons FROM lease_tiers FULL JOIN issued USING (lane, lease_id, tier_number)
+             WHERE used IS DISTINCT FROM coalesce(coupons, 0)",
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// How many coupons there are.
+    pub async fn issued(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM coupons")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}
+
+impl Writer {
+    /// Starts one whose metrics go to `registry`.
+    pub fn start(database: Database, registry: &mut Registry) -> Self {
+        let (book, stop) = (SharedBook::default(), CancellationToken::new());
+        let commit = LaneCommit {
+            lane: lane(),
+            key_id: KEY_ID,
+            book: book.clone(),
+        };
+        let settings = CommitQueueSettings {
+            name: "coupons",
+            capacity: 20_000,
+            max_batch: 1_000,
+        };
+        let metrics = QueueMetrics::register(registry);
+        let (queue, _writer) = CommitQueue::start(
+            settings,
+            commit,
+            database,
+            Tracing::disabled(),
+            &metrics,
+            stop.clone(),
+        );
+        Self { queue, book, stop }
+    }
+
+    /// Makes the writer believe that so much is left of a lease on `campaign`; the database may know better.
+    pub fn hold(&self, campaign: u32, lease: Uuid, left: &[(u8, u64)]) {
+        let held = HeldLease {
+            id: lease,
+            remaining: counts(left).into_iter().collect(),
+            trace: TraceContext::new_root(false),
+            spent_at: Instant::now(),
+        };
+        self.book.lock().add(campaign_of(campaign), held);
+    }
+
+    /// Commits a claim.
+    pub async fn claim(&self, claim: Claim) -> Result<Done, NotCommitted> {
+        self.commit(Work::Claim(claim)).await
+    }
+
+    /// Commits anything.
+    pub async fn commit(&self, work: Work) -> Result<Done, NotCommitted> {
+        let trace = TraceContext::new_root(false);
+        let submitted = self.queue.submit(work, trace, Instant::now() + PATIENCE);
+        submitted.await.map(|(done, _)| done)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A claim on the first campaign for any tier, by a shopper who may hold one coupon.
+pub fn claim(shopper: &str, request: &str) -> Claim {
+    Claim {
+        shopper: shopper_of(shopper),
+        campaign: campaign_of(1),
+        request_id: RequestId::parse(request).expect("a request id"),
+        requested_tier: None,
+        limit: 1,
+        validity: VALIDITY,
+        may_issue: true,
+    }
+}
+
+/// The coupon a claim was answered with, and whether it is a replay.
+pub fn answered(done: Result<Done, NotCommitted>) -> Result<(StoredCoupon, bool)> {
+    match done {
+        Ok(Done::Issued { coupon, replayed }) => Ok((*coupon, replayed)),
+        other => bail!("no coupon but {other:?}"),
+    }
+}
+
+/// Installs a lease on the first campaign.
+pub async fn install(
+    pool: &PgPool,
+    lease: Uuid,
+    granted: &[(u8, u64)],
+) -> Result<Installed, sqlx::Error> {
+    let holder = ReplicaId::parse("issuance-0").expect("a replica's name");
+    leases::install(
+        pool,
+        lane(),
+        lease,
+        campaign_of(1),
+        &holder,
+        &counts(granted),
+        Timestamp::now_utc(),
+    )
+    .await
+}
+
+/// The only lane.
+pub fn lane() -> Lane {
+    let lanes = Lanes::new(1u16).expect("one lane");
+    lanes.lane(0u16).expect("the first lane")
+}
+
+/// A campaign's number.
+pub fn campaign_of(number: u32) -> CampaignNumber {
+    CampaignNumber::new(number).expect("a campaign's number")
+}
+
+/// A shopper's id.
+pub fn shopper_of(id: &str) -> ShopperId {
+    ShopperId::parse(id).expect("a shopper's id")
+}
+
+/// A tier's number.
+pub fn tier_of(number: u8) -> TierNumber {
+    TierNumber::new(number).expect("a tier's number")
+}
+
+/// Tiers with a count each.
+pub fn counts(tiers: &[(u8, u64)]) -> TierCounts {
+    tiers
+        .iter()
+        .map(|(tier, count)| (tier_of(*tier), *count))
+        .collect()
+}

@@ -1,0 +1,212 @@
+//! What becomes of a coupon after it was issued, against a real database: orders that use it, and the wallet.
+
+mod database;
+mod lane;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lane::{TestLane, Writer, answered, campaign_of, claim, lane, shopper_of};
+use tidegate_issuance::{
+    domain::coupon::{CouponState, StoredCoupon},
+    lane_work::{Claim, CouponUse, Done, Work},
+    store::coupons,
+};
+use tidegate_types::{Slot, Timestamp};
+use uuid::Uuid;
+
+fn used(shopper: &str, slot: u8, order_id: Uuid) -> CouponUse {
+    CouponUse {
+        shopper: shopper_of(shopper),
+        campaign: campaign_of(1),
+        slot: Slot::new(slot).expect("a slot"),
+        order_id,
+    }
+}
+
+/// The coupon as it is after a redemption was tried.
+async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<StoredCoupon> {
+    match writer.commit(Work::Redeem(used(shopper, 1, order))).await {
+        Ok(Done::Coupon(coupon)) => coupon.map(|coupon| *coupon),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether a release changed anything.
+async fn release(writer: &Writer, shopper: &str, order: Uuid) -> bool {
+    match writer.commit(Work::Release(used(shopper, 1, order))).await {
+        Ok(Done::Released(changed)) => changed,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A lane with one writer, and a coupon for each of these shoppers.
+async fn with_coupons(shoppers: &[&str]) -> (TestLane, Writer) {
+    let lane = TestLane::create().await.expect("a database");
+    let writer = lane.writer().expect("a writer");
+    let lease = lane.lease(&[(0, 1_000)]).await.expect("a lease");
+    writer.hold(1, lease, &[(0, 1_000)]);
+    for shopper in shoppers {
+        answered(writer.claim(claim(shopper, "r-1")).await).expect("a coupon");
+    }
+    assert_eq!(lane.issued().await.expect("a count"), shoppers.len() as i64);
+    (lane, writer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_orders_that_race_for_a_coupon_one_wins_and_the_other_sees_which() {
+    let names: Vec<_> = (0..100).map(|number| format!("s-{number:03}")).collect();
+    let shoppers: Vec<_> = names.iter().map(String::as_str).collect();
+    let (lane, first) = with_coupons(&shoppers).await;
+    let second = lane.writer().unwrap();
+    let outcomes = join_all(shoppers.iter().map(async |shopper| {
+        let orders = [Uuid::new_v4(), Uuid::new_v4()];
+        let (one, other) = tokio::join!(
+            redeem(&first, shopper, orders[0]),
+            redeem(&second, shopper, orders[1])
+        );
+        (orders, one.unwrap().order_id, other.unwrap().order_id)
+    }))
+    .await;
+    for (orders, one, other) in outcomes {
+        assert_eq!(one, other, "both must be told the same winner");
+        assert!(orders.contains(&one.unwrap()));
+    }
+    assert_eq!(lane.unbalanced().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_order_that_redeemed_a_coupon_gets_the_same_answer_again() {
+    let (_lane, writer) = with_coupons(&["ann"]).await;
+    let order = Uuid::new_v4();
+    let first = redeem(&writer, "ann", order).await.unwrap();
+    assert_eq!(
+        first.state(Timestamp::now_utc()),
+        CouponState::Redeemed(order)
+    );
+    assert_eq!(redeem(&writer, "ann", order).await.unwrap(), first);
+    let late = redeem(&writer, "ann", Uuid::new_v4()).await.unwrap();
+    assert_eq!(late, first, "another order changes nothing");
+}
+
+#[tokio::test]
+async fn a_release_gives_back_once_and_only_what_its_own_order_holds() {
+    let (_lane, writer) = with_coupons(&["ann"]).await;
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    assert!(
+        !release(&writer, "ann", first).await,
+        "nothing holds it yet"
+    );
+    redeem(&writer, "ann", first).await.unwrap();
+    assert!(!release(&writer, "ann", second).await);
+    assert!(release(&writer, "ann", first).await);
+    assert!(!release(&writer, "ann", first).await);
+    assert_eq!(
+        redeem(&writer, "ann", second).await.unwrap().order_id,
+        Some(second)
+    );
+    assert!(
+        !release(&writer, "ann", first).await,
+        "a late repeat must not take it from the next order"
+    );
+    assert_eq!(
+        redeem(&writer, "ann", second).await.unwrap().order_id,
+        Some(second)
+    );
+}
+
+#[tokio::test]
+async fn expired_and_revoked_and_missing_coupons_are_not_redeemed() {
+    let (lane, writer) = with_coupons(&["expired", "revoked", "good"]).await;
+    let past = Timestamp::now_utc() - Duration::from_secs(1);
+    for statement in [
+        "UPDATE coupons SET valid_until = $1 WHERE shopper_id = 'expired'",
+        "UPDATE coupons SET revoked_at = $1 WHERE shopper_id = 'revoked'",
+    ] {
+        sqlx::query(statement)
+            .bind(past)
+            .execute(&lane.pool)
+            .await
+            .unwrap();
+    }
+    let order = Uuid::new_v4();
+    for (shopper, state) in [
+        ("expired", CouponState::Expired),
+        ("revoked", CouponState::Revoked),
+        ("good", CouponState::Redeemed(order)),
+    ] {
+        let coupon = redeem(&writer, shopper, order).await.unwrap();
+        assert_eq!(coupon.state(Timestamp::now_utc()), state, "{shopper}");
+        let free = !matches!(state, CouponState::Redeemed(_));
+        assert_eq!(coupon.order_id.is_none(), free, "{shopper}");
+    }
+    assert_eq!(redeem(&writer, "nobody", order).await, None);
+}
+
+#[tokio::test]
+async fn redemptions_releases_and_claims_of_one_batch_are_all_committed() {
+    let (lane, writer) = with_coupons(&["ann", "bob"]).await;
+    let (ann, bob) = (Uuid::new_v4(), Uuid::new_v4());
+    redeem(&writer, "bob", bob).await.unwrap();
+    let (redeemed, released, issued) = tokio::join!(
+        redeem(&writer, "ann", ann),
+        release(&writer, "bob", bob),
+        writer.claim(claim("cyd", "r-1")),
+    );
+    answered(issued).unwrap();
+    assert_eq!(redeemed.unwrap().order_id, Some(ann));
+    assert!(released);
+    // All were handed in before the writer ran, and so went into one transaction.
+    let transactions: i64 = sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM coupons")
+        .fetch_one(&lane.pool)
+        .await
+        .unwrap();
+    assert_eq!(transactions, 1);
+    assert_eq!(lane.issued().await.unwrap(), 3);
+    assert_eq!(lane.unbalanced().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_wallet_pages_through_every_coupon_without_gaps_or_repeats_newest_campaign_first() {
+    let (lane_, writer) = with_coupons(&["bob"]).await;
+    let mut expected = Vec::new();
+    for campaign in (1..=7u32).rev() {
+        let lease = lane_.lease(&[(0, 10)]).await.unwrap();
+        writer.hold(campaign, lease, &[(0, 10)]);
+        for slot in 1..=3u8 {
+            let wanted = Claim {
+                campaign: campaign_of(campaign),
+                limit: 3,
+                ..claim("ann", &format!("r-{slot}"))
+            };
+            answered(writer.claim(wanted).await).unwrap();
+        }
+        expected.extend((1..=3u8).rev().map(|slot| (campaign, slot)));
+    }
+    let (ann, first) = (shopper_of("ann"), (i32::MAX as u32, u8::MAX));
+    let page = async |start, campaign, size| -> Vec<(u32, u8)> {
+        let page = coupons::list(&lane_.pool, lane(), &ann, start, campaign, size);
+        let coupons = page.await.unwrap();
+        let keys = coupons
+            .iter()
+            .map(|coupon| (coupon.campaign.get(), coupon.slot.get()));
+        keys.collect()
+    };
+    for page_size in 1..=22 {
+        let (mut seen, mut start) = (Vec::new(), first);
+        loop {
+            let keys = page(start, None, page_size).await;
+            assert!(keys.len() <= page_size as usize);
+            let Some(last) = keys.last() else { break };
+            start = *last;
+            seen.extend(keys);
+            assert!(
+                seen.len() <= expected.len(),
+                "coupons are repeated: {seen:?}"
+            );
+        }
+        assert_eq!(seen, expected, "pages of {page_size}");
+    }
+    let of_one = page(first, Some(campaign_of(4)), 50).await;
+    assert_eq!(of_one, [(4, 3), (4, 2), (4, 1)]);
+}
