@@ -45,13 +45,20 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tide
 pub fn methods(services: &[&str]) -> Vec<String> {
     use prost::Message as _;
 
-    let Ok(set) = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET) else { return Vec::new() };
+    let Ok(set) = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET) else {
+        return Vec::new();
+    };
     let mut methods = Vec::new();
     for file in &set.file {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
             if services.contains(&name.as_str()) {
-                methods.extend(service.method.iter().map(|method| format!("/{name}/{}", method.name())));
+                methods.extend(
+                    service
+                        .method
+                        .iter()
+                        .map(|method| format!("/{name}/{}", method.name())),
+                );
             }
         }
     }

@@ -1,1 +1,123 @@
-//! placeholder
+//! Order-intake: makes orders durable, pays them with coupons, and tells what became of them. See the README.
+
+mod config;
+mod domain;
+mod error;
+mod finish;
+mod grpc;
+mod metrics;
+mod place;
+mod recover;
+mod redeem;
+mod store;
+mod watch;
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tidegate_auth::{Identity, TokenVerifier};
+use tidegate_pg::QueueMetrics;
+use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_runtime::{Failure, Host, Service};
+use tokio::sync::watch as watch_channel;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use config::Config;
+pub use grpc::RULES;
+
+use finish::Finisher;
+use grpc::{SERVICE_NAMES, Server};
+use metrics::Metrics;
+use place::Placer;
+use recover::Recovery;
+use redeem::Redeemer;
+use store::{Store, migrations};
+use watch::Watcher;
+
+/// Calls in flight at once; each PlaceOrders call carries up to 500 orders.
+const MAX_CALLS_IN_FLIGHT: usize = 4_096;
+
+/// Brings the database's schema up to date.
+pub async fn migrate(config: Config) -> Result<(), Failure> {
+    Ok(config.database.migrate(&migrations()).await?)
+}
+
+/// Checks the database, starts the writers, gatherers and recovery workers of every lane, and makes the service that stands on them.
+///
+/// Fails with one sentence if the database cannot be reached, would lose commits in a crash, has another schema than this program, or was made for another number of lanes.
+pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
+    check_database(&config).await?;
+    let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
+    host.background.push(Arc::clone(&tokens).keep_fresh());
+    let (issuance, refreshing) =
+        Replicas::find(config.issuance, Identity::Issuance, Arc::clone(&host.tls)).await;
+    host.background.push(refreshing);
+
+    let metrics = Metrics::register(&mut host.registry);
+    let queue_metrics = QueueMetrics::register(&mut host.registry);
+    // Not the host's own token: calls in flight still commit while the process drains.
+    let closing = CancellationToken::new();
+    let (lanes, tracing) = (config.lanes, &host.tracing);
+    let (store, writers) = Store::start(&config.database, lanes, tracing, &queue_metrics, &closing);
+    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, tracing, &metrics);
+    host.background.extend(gatherers);
+    let tasks = TaskTracker::new();
+    let finisher = Finisher::new(
+        store.clone(),
+        redeemer,
+        tracing.clone(),
+        metrics.clone(),
+        tasks.clone(),
+    );
+    for lane in lanes.all() {
+        let recovery = Recovery {
+            lane,
+            store: store.clone(),
+            finisher: finisher.clone(),
+            tracing: tracing.clone(),
+            metrics: metrics.clone(),
+        };
+        host.background
+            .push(tokio::spawn(recovery.run(host.stop.clone())));
+    }
+    let server = Server {
+        lanes,
+        placer: Placer::new(
+            store.clone(),
+            finisher.clone(),
+            tracing.clone(),
+            metrics.clone(),
+        ),
+        watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
+        store,
+        metrics,
+        tasks: tasks.clone(),
+    };
+    let (ready, is_ready) = watch_channel::channel(true);
+    let service = Service {
+        names: SERVICE_NAMES,
+        routes: Box::new(move |routes| server.add_to(routes)),
+        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
+        max_in_flight: MAX_CALLS_IN_FLIGHT,
+        ready: is_ready,
+        finish: Box::pin(async move {
+            // Orders under way reach their outcome, and only then do the writers end.
+            tasks.close();
+            tasks.wait().await;
+            closing.cancel();
+            join_all(writers).await;
+            drop(ready);
+        }),
+    };
+    Ok((service, host))
+}
+
+async fn check_database(config: &Config) -> Result<(), Failure> {
+    config.database.check_durability().await?;
+    if config.migrate_on_start {
+        config.database.migrate(&migrations()).await?;
+    } else {
+        config.database.check_schema(&migrations()).await?;
+    }
+    Ok(config.database.fix_lanes(config.lanes).await?)
+}

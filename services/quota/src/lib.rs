@@ -1,1 +1,72 @@
-//! placeholder
+//! Quota: owns campaigns, their stock, and who holds it.
+
+pub mod campaigns;
+mod config;
+pub mod domain;
+mod error;
+mod grpc;
+pub mod leases;
+mod metrics;
+pub mod store;
+pub mod watch;
+
+use std::sync::Arc;
+
+use sqlx::migrate::Migrator;
+use tidegate_auth::{Identity, TokenVerifier};
+use tidegate_rpc::server::AccessRules;
+use tidegate_runtime::{Failure, Host, Service};
+use tokio::sync::watch::channel;
+
+pub use config::Config;
+pub use error::QuotaError;
+pub use grpc::RULES;
+pub use metrics::Metrics;
+
+use crate::{campaigns::Campaigns, leases::Leases, store::Store, watch::Watch};
+
+/// Calls in flight at once; further ones are refused before their body is read. Watch streams count until they begin.
+const MAX_CALLS_IN_FLIGHT: usize = 1_024;
+/// Connections to the database; calls beyond wait for one for as long as the pool lets them.
+const MAX_DATABASE_CONNECTIONS: u32 = 16;
+
+/// The schema this program needs.
+pub fn migrations() -> Migrator {
+    sqlx::migrate!()
+}
+
+/// Brings the database's schema up to date.
+pub async fn migrate(config: Config) -> Result<(), Failure> {
+    Ok(config.database.migrate(&migrations()).await?)
+}
+
+/// Makes the service. Fails with a sentence if the database cannot be reached, would not survive a crash, or lacks migrations.
+pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
+    config.database.check_durability().await?;
+    if config.migrate_on_start {
+        config.database.migrate(&migrations()).await?;
+    } else {
+        config.database.check_schema(&migrations()).await?;
+    }
+    let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
+    host.background.push(Arc::clone(&tokens).keep_fresh());
+
+    let store = Store::new(config.database.pool(MAX_DATABASE_CONNECTIONS));
+    let (watch, poller) = Watch::start(store.clone(), host.stop.clone());
+    host.background.push(poller);
+    let metrics = Metrics::register(&mut host.registry, watch.clone());
+    let campaigns = Campaigns::new(store.clone());
+    let leases = Leases::new(store.clone(), host.tracing.clone(), metrics.clone());
+
+    let (_, ready) = channel(true);
+    let service = Service {
+        names: grpc::SERVICE_NAMES,
+        routes: Box::new(move |routes| grpc::add(routes, campaigns, leases, watch, metrics)),
+        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
+        max_in_flight: MAX_CALLS_IN_FLIGHT,
+        ready,
+        // Transactions run on when their caller has gone; closing waits for them.
+        finish: Box::pin(async move { store.close().await }),
+    };
+    Ok((service, host))
+}

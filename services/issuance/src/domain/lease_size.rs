@@ -4,8 +4,8 @@ use std::time::Duration;
 pub const LEASE_COVERS: Duration = Duration::from_secs(2);
 /// More is fetched once less than this much of the demand is left.
 pub const REFILL_BELOW: Duration = Duration::from_secs(1);
-/// The least a replica asks for: enough that a first handful of shoppers does not wait one by one.
-pub const MIN_LEASE: u64 = 16;
+/// The least a replica asks for: enough that the first burst on a lane does not wait for several leases in a row. Quota grants less as the pool drains.
+pub const MIN_LEASE: u64 = 256;
 /// The most one lease holds, whatever the demand.
 pub const MAX_LEASE: u64 = 50_000;
 /// The share of the newest measurement in the running rate.

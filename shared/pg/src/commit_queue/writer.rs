@@ -140,8 +140,7 @@ impl<C: Commit> Writer<C> {
             self.commit.commit(&mut connection, items, span),
         )
         .await;
-        if committed.is_ok()
-            || matches!(&committed, Err(error) if fault(error) == Fault::Conflict)
+        if committed.is_ok() || matches!(&committed, Err(error) if fault(error) == Fault::Conflict)
         {
             self.connection = Some(connection);
         }

@@ -1,0 +1,169 @@
+//! Takes PENDING orders to their outcome: redeem at issuance, then commit what came of it.
+//!
+//! An order is finished by one task of this process at a time, however many wait for it, and whether they go on waiting or not.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::Timestamp;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    domain::{Order, OrderId, OrderState, Standing},
+    metrics::Metrics,
+    redeem::{Redeemed, Redeemer},
+    store::Store,
+};
+
+/// Orders that are finished at once; more stay PENDING until the recovery worker finds room for them.
+const MAX_FINISHING: usize = 20_000;
+/// The order is durable, so its coupon is worth redeeming even if its caller's deadline comes sooner.
+const REDEEM_TIMEOUT: Duration = Duration::from_secs(2);
+/// The coupon is used by then: the commit is worth waiting for.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+enum Progress {
+    Working,
+    Settled(Standing),
+    LeftPending,
+}
+
+/// Waits for one order's outcome.
+pub struct Waiter(watch::Receiver<Progress>);
+
+impl Waiter {
+    /// How the order stands once it is settled; `None` if it was left PENDING. May be dropped at any time: the work goes on.
+    pub async fn outcome(mut self) -> Option<Standing> {
+        let decided = self
+            .0
+            .wait_for(|progress| !matches!(progress, Progress::Working))
+            .await;
+        match &*decided.ok()? {
+            Progress::Settled(standing) => Some(standing.clone()),
+            Progress::Working | Progress::LeftPending => None,
+        }
+    }
+}
+
+/// See the module's documentation. Cheap to clone.
+#[derive(Clone)]
+pub struct Finisher(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    redeemer: Redeemer,
+    tracing: Tracing,
+    metrics: Metrics,
+    tasks: TaskTracker,
+    under_way: Mutex<HashMap<OrderId, watch::Receiver<Progress>>>,
+}
+
+impl Finisher {
+    /// `tasks` keeps the tasks, so that the process can wait for them before it ends.
+    pub fn new(
+        store: Store,
+        redeemer: Redeemer,
+        tracing: Tracing,
+        metrics: Metrics,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            redeemer,
+            tracing,
+            metrics,
+            tasks,
+            under_way: Mutex::default(),
+        }))
+    }
+
+    /// Begins to finish a PENDING order, or joins in if that is under way. `None` if too many are: the order stays PENDING for now.
+    pub fn finish(&self, order: Order, trace: TraceContext) -> Option<Waiter> {
+        let mut under_way = self.0.under_way();
+        if let Some(progress) = under_way.get(&order.standing.order_id) {
+            return Some(Waiter(progress.clone()));
+        }
+        if under_way.len() >= MAX_FINISHING {
+            return None;
+        }
+        let (sender, progress) = watch::channel(Progress::Working);
+        under_way.insert(order.standing.order_id, progress.clone());
+        self.0.metrics.finishing(under_way.len());
+        drop(under_way);
+        let place = UnderWay {
+            shared: Arc::clone(&self.0),
+            order_id: order.standing.order_id,
+        };
+        self.0.tasks.spawn(async move {
+            let outcome = place.shared.work(&order, trace).await;
+            sender.send_replace(outcome);
+        });
+        Some(Waiter(progress))
+    }
+
+    /// Joins in waiting for an order, if this process is finishing it.
+    pub fn join(&self, order_id: OrderId) -> Option<Waiter> {
+        self.0.under_way().get(&order_id).cloned().map(Waiter)
+    }
+}
+
+/// Keeps an order's entry for as long as a task works at it.
+struct UnderWay {
+    shared: Arc<Shared>,
+    order_id: OrderId,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut under_way = self.shared.under_way();
+        under_way.remove(&self.order_id);
+        self.shared.metrics.finishing(under_way.len());
+    }
+}
+
+impl Shared {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<OrderId, watch::Receiver<Progress>>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work(&self, order: &Order, trace: TraceContext) -> Progress {
+        let deadline = Instant::now() + REDEEM_TIMEOUT;
+        let outcome = match self.redeemer.redeem(order, trace, deadline).await {
+            Redeemed::Used => OrderState::Accepted,
+            Redeemed::Refused(rejection) => OrderState::Rejected(rejection),
+            Redeemed::Undecided => {
+                self.metrics.left_pending();
+                return Progress::LeftPending;
+            }
+        };
+        let mut span = self
+            .tracing
+            .start("settle order", SpanKind::Internal, trace);
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
+        let settled = self
+            .store
+            .settle(order, outcome, span.context(), deadline)
+            .await;
+        match settled {
+            Ok(standing) => {
+                let age = Duration::try_from(Timestamp::now_utc() - standing.created_at);
+                self.metrics
+                    .settled(&standing.state, age.unwrap_or_default());
+                Progress::Settled(standing)
+            }
+            Err(error) => {
+                span.fail(error.to_string());
+                self.metrics.left_pending();
+                Progress::LeftPending
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Messages of the contract, to and from the domain.
+
+use std::{collections::HashSet, time::Duration};
+
+use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
+use tidegate_rpc::wire;
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{
+    CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId, Violations,
+};
+use uuid::Uuid;
+
+use super::status::to_item_refusal;
+use crate::{
+    domain::{
+        Area, DisplayName, Draft, InvalidLines, Lines, Order, OrderId, OrderLine, OrderState,
+        PagePosition, PageSize, Quantity, Sku, Store, UnitPrice, to_microsecond,
+    },
+    error::OrderIntakeError,
+    metrics::Metrics,
+    place::PlacedOrder,
+};
+
+const MAX_ITEMS: usize = 500;
+const MAX_STORES: usize = 1_000;
+
+/// One order to be placed, as it came.
+pub(super) struct PlaceItem {
+    pub(super) draft: Draft,
+    pub(super) trace: Option<TraceContext>,
+    /// How long the caller waits for this item; `None`: as long as for the call.
+    pub(super) patience: Option<Duration>,
+}
+
+/// The items of a call. A bad item refuses itself only; a call for other lanes, or without a sensible number of items, is refused whole.
+pub(super) fn place_items(
+    request: proto::PlaceOrdersRequest,
+    lanes: Lanes,
+) -> Result<Vec<Result<PlaceItem, OrderIntakeError>>, OrderIntakeError> {
+    if request.lanes != u32::from(lanes.get()) {
+        return Err(OrderIntakeError::OtherLanes { ours: lanes });
+    }
+    let mut violations = Violations::default();
+    let lane = violations.check("lane", lanes.lane(request.lane));
+    if !(1..=MAX_ITEMS).contains(&request.items.len()) {
+        violations.add("items", format!("must be 1 to {MAX_ITEMS}"));
+    }
+    match lane {
+        Some(lane) if violations.is_empty() => Ok(request
+            .items
+            .into_iter()
+            .map(|item| place_item(item, lanes, lane))
+            .collect()),
+        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    }
+}
+
+fn place_item(
+    item: proto::PlaceOrderItem,
+    lanes: Lanes,
+    lane: Lane,
+) -> Result<PlaceItem, OrderIntakeError> {
+    let mut violations = Violations::default();
+    let shopper = violations.check("shopper_id", ShopperId::parse(&item.shopper_id));
+    let request_id = violations.check("request_id", RequestId::parse(&item.request_id));
+    let store = violations.check("store_id", StoreId::parse(&item.store_id));
+    let lines = basket(item.lines, &mut violations);
+    let latest = item
+        .latest_acceptable_at
+        .map(|at| wire::moment(at).ok_or("must be a time from year 1 to 9999"));
+    let latest = violations.check("latest_acceptable_at", latest.transpose());
+    let (Some(shopper), Some(request_id), Some(store), Some(lines), Some(latest)) =
+        (shopper, request_id, store, lines, latest)
+    else {
+        return Err(OrderIntakeError::InvalidFields(violations));
+    };
+    let belongs_to = lanes.of(&shopper);
+    if belongs_to != lane {
+        return Err(OrderIntakeError::OtherLane { belongs_to });
+    }
+    let draft = Draft {
+        shopper,
+        request_id,
+        store,
+        lines,
+        coupon_code: CouponCode::parse(&item.coupon_code)
+            .ok_or(OrderIntakeError::UnreadableCouponCode)?,
+        latest_acceptable_at: latest.map(to_microsecond),
+    };
+    Ok(PlaceItem {
+        draft,
+        trace: TraceContext::parse(&item.traceparent).ok(),
+        patience: (item.deadline_ms > 0).then(|| Duration::from_millis(item.deadline_ms.into())),
+    })
+}
+
+fn basket(lines: Vec<shared::OrderLine>, violations: &mut Violations) -> Option<Lines> {
+    if lines.len() > Lines::MAX {
+        violations.add("lines", InvalidLines::Count);
+        return None;
+    }
+    let lines: Vec<_> = lines
+        .into_iter()
+        .enumerate()
+        .map(|(at, line)| order_line(at, line, violations))
+        .collect();
+    let lines = lines.into_iter().collect::<Option<_>>()?;
+    violations.check("lines", Lines::new(lines))
+}
+
+fn order_line(
+    at: usize,
+    line: shared::OrderLine,
+    violations: &mut Violations,
+) -> Option<OrderLine> {
+    let sku = violations.check(format_args!("lines[{at}].sku"), Sku::parse(&line.sku));
+    let quantity = violations.check(
+        format_args!("lines[{at}].quantity"),
+        Quantity::new(line.quantity),
+    );
+    let price = line.unit_price.unwrap_or_default();
+    let currency = violations.check(
+        format_args!("lines[{at}].unit_price.currency_code"),
+        CurrencyCode::parse(&price.currency_code),
+    );
+    let unit_price = violations.check(
+        format_args!("lines[{at}].unit_price.minor_units"),
+        UnitPrice::new(Money {
+            currency: currency?,
+            minor_units: price.minor_units,
+        }),
+    );
+    Some(OrderLine {
+        sku: sku?,
+        quantity: quantity?,
+        unit_price: unit_price?,
+    })
+}
+
+/// What became of an item. Refusals are counted here, where every kind of them passes.
+pub(super) fn place_result(
+    outcome: Result<PlacedOrder, OrderIntakeError>,
+    metrics: &Metrics,
+) -> proto::PlaceOrderResult {
+    use proto::place_order_result::Outcome;
+
+    let outcome = match outcome {
+        Ok(placed) => Outcome::Placed(proto::PlacedOrder {
+            order: Some(order(placed.order)),
+            replayed: placed.replayed,
+        }),
+        Err(error) => {
+            let (reason, refusal) = to_item_refusal(error);
+            metrics.refused(reason);
+            Outcome::Refused(refusal)
+        }
+    };
+    proto::PlaceOrderResult {
+        outcome: Some(outcome),
+    }
+}
+
+pub(super) fn order(order: Order) -> shared::Order {
+    let Order { draft, standing } = order;
+    let (state, rejected_because) = match standing.state {
+        OrderState::Pending => (shared::OrderState::Pending, shared::Reason::Unspecified),
+        OrderState::Accepted => (shared::OrderState::Accepted, shared::Reason::Unspecified),
+        OrderState::Rejected(rejection) => (
+            shared::OrderState::Rejected,
+            wire::reason(rejection.because()),
+        ),
+    };
+    let line = |line: &OrderLine| shared::OrderLine {
+        sku: line.sku.as_str().to_owned(),
+        quantity: line.quantity.get().into(),
+        unit_price: Some(wire::money(line.unit_price.get())),
+    };
+    shared::Order {
+        order_id: standing.order_id.to_string(),
+        shopper_id: draft.shopper.as_str().to_owned(),
+        request_id: draft.request_id.as_str().to_owned(),
+        store_id: draft.store.as_str().to_owned(),
+        lines: draft.lines.as_slice().iter().map(line).collect(),
+        state: state.into(),
+        rejected_because: rejected_because.into(),
+        latest_acceptable_at: draft.latest_acceptable_at.map(wire::timestamp),
+        created_at: Some(wire::timestamp(standing.created_at)),
+        updated_at: Some(wire::timestamp(standing.updated_at)),
+        masked_coupon_code: draft.coupon_code.masked(),
+        trace_id: standing
+            .trace
+            .map_or(String::new(), |trace| trace.trace_id()),
+    }
+}
+
+/// Names one order of one shopper.
+pub(super) fn order_key(
+    shopper_id: &str,
+    order_id: &str,
+) -> Result<(ShopperId, OrderId), OrderIntakeError> {
+    let mut violations = Violations::default();
+    let shopper = violations.check("shopper_id", ShopperId::parse(shopper_id));
+    let order_id = violations.check(
+        "order_id",
+        Uuid::try_parse(order_id).map_err(|_| "must be a UUID"),
+    );
+    match (shopper, order_id) {
+        (Some(shopper), Some(order_id)) => Ok((shopper, OrderId(order_id))),
+        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    }
+}
+
+pub(super) fn list_query(
+    request: &proto::ListOrdersRequest,
+) -> Result<(ShopperId, PageSize, PagePosition), OrderIntakeError> {
+    let mut violations = Violations::default();
+    let shopper = violations.check("shopper_id", ShopperId::parse(&request.shopper_id));
+    let size = violations.check("page_size", PageSize::new(request.page_size));
+    let after = match &*request.page_token {
+        "" => Some(PagePosition::NEWEST),
+        token => violations.check("page_token", PagePosition::parse(token)),
+    };
+    match (shopper, size, after) {
+        (Some(shopper), Some(size), Some(after)) => Ok((shopper, size, after)),
+        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    }
+}
+
+pub(super) fn stores(request: proto::UpsertStoresRequest) -> Result<Vec<Store>, OrderIntakeError> {
+    let mut violations = Violations::default();
+    if !(1..=MAX_STORES).contains(&request.stores.len()) {
+        violations.add("stores", format!("must be 1 to {MAX_STORES}"));
+        return Err(OrderIntakeError::InvalidFields(violations));
+    }
+    let (mut ids, mut stores) = (HashSet::new(), Vec::new());
+    for (at, store) in request.stores.into_iter().enumerate() {
+        let field = |name: &str| format!("stores[{at}].{name}");
+        let id = violations.check(field("store_id"), StoreId::parse(&store.store_id));
+        let display_name = violations.check(
+            field("display_name"),
+            DisplayName::parse(&store.display_name),
+        );
+        let area = violations.check(field("area"), Area::parse(&store.area));
+        let (Some(id), Some(display_name), Some(area)) = (id, display_name, area) else {
+            continue;
+        };
+        if !ids.insert(id.clone()) {
+            violations.add(field("store_id"), "must not be there twice");
+        }
+        stores.push(Store {
+            id,
+            display_name,
+            area,
+        });
+    }
+    if violations.is_empty() {
+        Ok(stores)
+    } else {
+        Err(OrderIntakeError::InvalidFields(violations))
+    }
+}
+
+pub(super) fn store_id(text: &str) -> Result<StoreId, OrderIntakeError> {
+    let mut violations = Violations::default();
+    violations
+        .check("store_id", StoreId::parse(text))
+        .ok_or(OrderIntakeError::InvalidFields(violations))
+}
+
+pub(super) fn store(store: Store) -> proto::Store {
+    proto::Store {
+        store_id: store.id.as_str().to_owned(),
+        display_name: store.display_name.as_str().to_owned(),
+        area: store.area.as_str().to_owned(),
+    }
+}
+
+pub(super) fn upserted(count: usize, created: usize) -> proto::UpsertStoresResponse {
+    // There are at most 1,000 stores in a call.
+    let counted = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    proto::UpsertStoresResponse {
+        created: counted(created),
+        updated: counted(count.saturating_sub(created)),
+    }
+}

@@ -1,0 +1,96 @@
+//! Places orders: durable first, then the coupon, then the outcome.
+
+use std::{sync::Arc, time::Instant};
+
+use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Draft, Order, OrderId, OrderState},
+    error::OrderIntakeError,
+    finish::Finisher,
+    metrics::Metrics,
+    store::Store,
+};
+
+/// An order that is durable, and whether an earlier request placed it.
+pub struct PlacedOrder {
+    /// ACCEPTED, or PENDING if its outcome was not known in time.
+    pub order: Order,
+    /// True if an earlier request placed it.
+    pub replayed: bool,
+}
+
+/// Places orders. Cheap to clone.
+#[derive(Clone)]
+pub struct Placer {
+    store: Store,
+    finisher: Finisher,
+    tracing: Tracing,
+    metrics: Metrics,
+}
+
+impl Placer {
+    /// A placer over its parts.
+    pub fn new(store: Store, finisher: Finisher, tracing: Tracing, metrics: Metrics) -> Self {
+        Self {
+            store,
+            finisher,
+            tracing,
+            metrics,
+        }
+    }
+
+    /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from PENDING whether or not its caller still waits. To be run in a task of its own.
+    pub async fn place(
+        self,
+        draft: Draft,
+        story: Option<TraceContext>,
+        deadline: Instant,
+    ) -> Result<PlacedOrder, OrderIntakeError> {
+        let story = story.unwrap_or_else(|| self.tracing.new_root());
+        let mut span = self.tracing.start("place order", SpanKind::Internal, story);
+        let placed = self.place_in(&mut span, draft, deadline).await;
+        if let Err(error) = &placed {
+            span.fail(error.to_string());
+        }
+        placed
+    }
+
+    async fn place_in(
+        &self,
+        span: &mut Span,
+        draft: Draft,
+        deadline: Instant,
+    ) -> Result<PlacedOrder, OrderIntakeError> {
+        let draft = Arc::new(draft);
+        let order_id = OrderId(Uuid::now_v7());
+        let placed = self
+            .store
+            .place(order_id, Arc::clone(&draft), span.context(), deadline)
+            .await?;
+        self.metrics.placed(placed.replayed);
+        let mut order = Order {
+            draft,
+            standing: placed.standing,
+        };
+        if span.is_recording() {
+            span.attribute("tidegate.order_id", order.standing.order_id.to_string());
+            span.attribute("tidegate.replayed", placed.replayed);
+        }
+        if order.standing.state == OrderState::Pending
+            && let Some(waiter) = self.finisher.finish(order.clone(), span.context())
+            && let Ok(Some(settled)) = timeout_at(deadline.into(), waiter.outcome()).await
+        {
+            order.standing = settled;
+        }
+        match order.standing.state {
+            OrderState::Rejected(rejection) => Err(OrderIntakeError::Rejected(rejection)),
+            OrderState::Pending | OrderState::Accepted => Ok(PlacedOrder {
+                order,
+                replayed: placed.replayed,
+            }),
+        }
+    }
+}

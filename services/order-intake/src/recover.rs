@@ -1,0 +1,100 @@
+//! Finishes orders that were left PENDING: by a crash, by issuance being away, by a commit whose outcome was not known.
+//!
+//! Several replicas may pick the same order at once: issuance answers the same order the same way, and an outcome is written once.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tidegate_telemetry::Tracing;
+use tidegate_types::{Lane, Timestamp};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Order, OrderState, PagePosition},
+    error::OrderIntakeError,
+    finish::Finisher,
+    metrics::Metrics,
+    store::Store,
+};
+
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// Younger orders are being finished by the task that placed them.
+const RECOVERY_AGE: Duration = Duration::from_secs(3);
+/// Orders of one lane that are picked at once.
+const RECOVERY_BATCH: u16 = 500;
+
+/// Looks after one lane.
+pub struct Recovery {
+    /// Its lane.
+    pub lane: Lane,
+    /// Where orders are.
+    pub store: Store,
+    /// Who finishes them.
+    pub finisher: Finisher,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where recoveries are counted.
+    pub metrics: Metrics,
+}
+
+impl Recovery {
+    /// Sweeps the lane again and again until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut ticks = interval(RECOVERY_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // A failed sweep is logged where the read failed, and the next one comes soon.
+                _ = self.sweep(Timestamp::now_utc()) => {}
+            }
+        }
+    }
+
+    /// Takes up every order of the lane that has been PENDING for too long at `now`, a batch at a time, the oldest first. One that cannot be finished does not hold up those behind it.
+    async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+        let mut after = PagePosition::OLDEST;
+        loop {
+            let orders = self
+                .store
+                .pending_orders(self.lane, now - RECOVERY_AGE, after, RECOVERY_BATCH)
+                .await?;
+            if after == PagePosition::OLDEST {
+                let age = orders
+                    .first()
+                    .map(|order| Duration::try_from(now - order.standing.created_at));
+                self.metrics
+                    .oldest_pending(self.lane, age.and_then(Result::ok).unwrap_or_default());
+            }
+            let Some(last) = orders.last() else {
+                return Ok(());
+            };
+            after = PagePosition::after(last);
+            let is_last_batch = orders.len() < usize::from(RECOVERY_BATCH);
+            self.recover(orders).await;
+            if is_last_batch {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn recover(&self, orders: Vec<Order>) {
+        let waiters = orders.into_iter().filter_map(|order| {
+            // The span of the placing step is the parent: the story goes on where the crash cut it.
+            let story = order
+                .standing
+                .trace
+                .unwrap_or_else(|| self.tracing.new_root());
+            self.finisher.finish(order, story)
+        });
+        for settled in join_all(waiters.map(|waiter| waiter.outcome())).await {
+            let state = settled.map_or(OrderState::Pending, |standing| standing.state);
+            self.metrics.recovered(&state);
+        }
+    }
+}

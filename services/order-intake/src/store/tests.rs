@@ -1,0 +1,139 @@
+#[path = "../../tests/database/mod.rs"]
+mod database;
+
+mod commits;
+mod plan;
+mod reads;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidegate_pg::{Database, QueueMetrics};
+use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_types::{CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Placed, Store, migrations};
+use crate::{
+    domain::{
+        Area, DisplayName, Draft, Lines, Order, OrderId, OrderLine, OrderState, Quantity,
+        Rejection, Sku, UnitPrice,
+    },
+    error::OrderIntakeError,
+};
+use database::TestDatabase;
+
+const CODE: &str = "0123456789ABCDEF";
+const OTHER_CODE: &str = "FEDCBA9876543210";
+
+/// A store over a database of its own, with one lane, and the shop `s-1` in it.
+struct Fixture {
+    store: Store,
+    lane: Lane,
+    database: TestDatabase,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let database = TestDatabase::create().await;
+        let lanes = Lanes::new(1u16).unwrap();
+        let opened = Database::parse(&database.url(), "store test").unwrap();
+        opened.check_durability().await.unwrap();
+        opened.migrate(&migrations()).await.unwrap();
+        opened.fix_lanes(lanes).await.unwrap();
+        let store = open(&opened, lanes);
+        store.upsert_stores(vec![shop("s-1")]).await.unwrap();
+        Self {
+            store,
+            lane: lanes.lane(0).unwrap(),
+            database,
+        }
+    }
+
+    /// A second process at the same database.
+    fn other_replica(&self) -> Store {
+        let opened = Database::parse(&self.database.url(), "other replica").unwrap();
+        open(&opened, Lanes::new(1u16).unwrap())
+    }
+
+    async fn place(&self, draft: &Draft) -> Result<Placed, OrderIntakeError> {
+        let trace = TraceContext::new_root(false);
+        self.store
+            .place(
+                OrderId(Uuid::now_v7()),
+                Arc::new(draft.clone()),
+                trace,
+                soon(),
+            )
+            .await
+    }
+
+    async fn placed(&self, draft: &Draft) -> Order {
+        Order {
+            standing: self.place(draft).await.unwrap().standing,
+            draft: Arc::new(draft.clone()),
+        }
+    }
+
+    async fn settle(&self, order: &Order, state: OrderState) -> OrderState {
+        let trace = TraceContext::new_root(false);
+        self.store
+            .settle(order, state, trace, soon())
+            .await
+            .unwrap()
+            .state
+    }
+}
+
+fn open(database: &Database, lanes: Lanes) -> Store {
+    let metrics = QueueMetrics::register(&mut Registry::default());
+    let (tracing, closing) = (Tracing::disabled(), CancellationToken::new());
+    Store::start(database, lanes, &tracing, &metrics, &closing).0
+}
+
+/// Far enough away for any machine; nothing here waits for it.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn shop(id: &str) -> crate::domain::Store {
+    crate::domain::Store {
+        id: StoreId::parse(id).unwrap(),
+        display_name: DisplayName::parse("奶茶 No. 1").unwrap(),
+        area: Area::parse("west").unwrap(),
+    }
+}
+
+fn draft(shopper: &str, request_id: &str) -> Draft {
+    let line = OrderLine {
+        sku: Sku::parse("珍珠奶茶").unwrap(),
+        quantity: Quantity::new(2u8).unwrap(),
+        unit_price: UnitPrice::new(Money {
+            currency: CurrencyCode::parse("CNY").unwrap(),
+            minor_units: 1_250,
+        })
+        .unwrap(),
+    };
+    Draft {
+        shopper: ShopperId::parse(shopper).unwrap(),
+        request_id: RequestId::parse(request_id).unwrap(),
+        store: StoreId::parse("s-1").unwrap(),
+        lines: Lines::new(vec![line]).unwrap(),
+        coupon_code: CouponCode::parse(CODE).unwrap(),
+        latest_acceptable_at: Some(time::macros::datetime!(2026-02-06 12:30:00.123456 UTC)),
+    }
+}
+
+fn with_code(draft: Draft, code: &str) -> Draft {
+    Draft {
+        coupon_code: CouponCode::parse(code).unwrap(),
+        ..draft
+    }
+}
+
+fn rejected_by(order: &Order) -> OrderState {
+    OrderState::Rejected(Rejection::coupon_redeemed(order.standing.order_id))
+}

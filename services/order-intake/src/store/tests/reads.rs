@@ -1,0 +1,104 @@
+use tidegate_types::Timestamp;
+
+use super::*;
+use crate::domain::{PagePosition, PageSize};
+
+#[tokio::test]
+async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
+    let fixture = Fixture::start().await;
+    let mut placed = Vec::new();
+    for number in 0..5 {
+        let order = fixture
+            .placed(&draft("alice", &format!("r-{number}")))
+            .await;
+        placed.push(order.standing.order_id);
+    }
+    fixture.placed(&draft("bob", "r-0")).await;
+    let (alice, size) = (
+        ShopperId::parse("alice").unwrap(),
+        PageSize::new(2).unwrap(),
+    );
+    let (mut seen, mut after) = (Vec::new(), Some(PagePosition::NEWEST));
+    while let Some(place) = after {
+        let page = fixture.store.list_orders(&alice, size, place).await;
+        let (orders, next) = page.unwrap();
+        assert!(orders.len() <= 2);
+        seen.extend(orders.iter().map(|order| order.standing.order_id));
+        after = next;
+        // Newer than every page that follows.
+        fixture
+            .placed(&draft("alice", &format!("later-{}", seen.len())))
+            .await;
+    }
+    placed.reverse();
+    assert_eq!(seen, placed);
+}
+
+#[tokio::test]
+async fn an_order_is_shown_to_its_shopper_only() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&draft("alice", "r-1")).await;
+    let bob = ShopperId::parse("bob").unwrap();
+    let read = fixture.store.get_order(&bob, order.standing.order_id).await;
+    assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
+}
+
+#[tokio::test]
+async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_last_one() {
+    let fixture = Fixture::start().await;
+    let mut orders = Vec::new();
+    for number in 0..4 {
+        let code = format!("000000000000000{number}");
+        let draft = with_code(draft("alice", &format!("r-{number}")), &code);
+        orders.push(fixture.placed(&draft).await);
+    }
+    fixture.settle(&orders[1], OrderState::Accepted).await;
+    fixture.settle(&orders[2], rejected_by(&orders[1])).await;
+    let pick = async |before, after, limit| {
+        let picked = fixture
+            .store
+            .pending_orders(fixture.lane, before, after, limit)
+            .await;
+        picked.unwrap()
+    };
+    let later = Timestamp::now_utc() + Duration::from_secs(1);
+    let first = pick(later, PagePosition::OLDEST, 1).await;
+    assert_eq!(first, [orders[0].clone()]);
+    let rest = pick(later, PagePosition::after(&first[0]), 10).await;
+    assert_eq!(rest, [orders[3].clone()]);
+    let too_young = pick(orders[0].standing.created_at, PagePosition::OLDEST, 10).await;
+    assert_eq!(too_young, []);
+}
+
+#[tokio::test]
+async fn stores_are_made_once_and_changed_after_that() {
+    let fixture = Fixture::start().await;
+    let renamed = crate::domain::Store {
+        display_name: DisplayName::parse("茶").unwrap(),
+        ..shop("s-1")
+    };
+    let created = fixture
+        .store
+        .upsert_stores(vec![shop("s-2"), renamed.clone()])
+        .await;
+    assert_eq!(created.unwrap(), 1);
+    assert_eq!(fixture.store.get_store(&renamed.id).await.unwrap(), renamed);
+    let unknown = fixture
+        .store
+        .get_store(&StoreId::parse("s-3").unwrap())
+        .await;
+    assert!(matches!(unknown, Err(OrderIntakeError::StoreNotFound)));
+}
+
+#[tokio::test]
+async fn a_database_of_other_lanes_is_refused() {
+    let fixture = Fixture::start().await;
+    let opened = Database::parse(&fixture.database.url(), "other lanes").unwrap();
+    let refused = opened.fix_lanes(Lanes::new(2u16).unwrap()).await;
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("TIDEGATE_LANES=1")
+    );
+}

@@ -1,0 +1,99 @@
+//! Follows one order until its state is final.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    Stream,
+    future::OptionFuture,
+    stream::{self, StreamExt as _},
+};
+use tidegate_types::ShopperId;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Order, OrderId},
+    error::OrderIntakeError,
+    finish::Finisher,
+    store::Store,
+};
+
+/// Streams at once.
+const MAX_WATCHERS: usize = 2_000;
+/// How often an order is read again, since another replica may settle it.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// A stream that saw no change for this long ends, and its caller asks again if it still cares.
+const WATCH_LIMIT: Duration = Duration::from_secs(600);
+
+/// Follows orders. Cheap to clone.
+#[derive(Clone)]
+pub struct Watcher {
+    store: Store,
+    finisher: Finisher,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Watcher {
+    /// A watcher whose streams end at `stop`.
+    pub fn new(store: Store, finisher: Finisher, stop: CancellationToken) -> Self {
+        Self {
+            store,
+            finisher,
+            places: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            stop,
+        }
+    }
+
+    /// The order as it stands, and then as it stands after each change of its state.
+    pub async fn watch(
+        &self,
+        shopper: ShopperId,
+        order_id: OrderId,
+    ) -> Result<impl Stream<Item = Result<Order, OrderIntakeError>> + use<>, OrderIntakeError> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| OrderIntakeError::TooManyWatchers)?;
+        let first = self.store.get_order(&shopper, order_id).await?;
+        let watcher = self.clone();
+        // The place is part of the state, so it is held for as long as the stream is.
+        let changes = stream::try_unfold((first.clone(), place), move |(last, place)| {
+            let watcher = watcher.clone();
+            async move {
+                if last.standing.state.is_final() {
+                    return Ok(None);
+                }
+                let order = watcher.change_of(&last).await?;
+                Ok(Some((order.clone(), (order, place))))
+            }
+        });
+        Ok(stream::iter([Ok(first)]).chain(changes))
+    }
+
+    async fn change_of(&self, last: &Order) -> Result<Order, OrderIntakeError> {
+        let ends_at = Instant::now() + WATCH_LIMIT;
+        while Instant::now() < ends_at {
+            let settled_here: OptionFuture<_> = self
+                .finisher
+                .join(last.standing.order_id)
+                .map(|waiter| waiter.outcome())
+                .into();
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
+                Some(Some(_)) = settled_here => {}
+                () = sleep(POLL_INTERVAL) => {}
+            }
+            let order = self
+                .store
+                .get_order(&last.draft.shopper, last.standing.order_id)
+                .await?;
+            if order.standing.state != last.standing.state {
+                return Ok(order);
+            }
+        }
+        Err(OrderIntakeError::OutcomeUnknown)
+    }
+}

@@ -1,0 +1,14 @@
+//! Order-intake's promises, asked for over gRPC.
+
+// All of it is test code, helpers included; an unwrap here says what the test expects.
+#![allow(clippy::unwrap_used)]
+
+mod database;
+mod suite;
+
+mod service {
+    mod access;
+    mod faults;
+    mod placing;
+    mod refusals;
+}

@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tidegate_auth::Identity;
+use tidegate_proto::{
+    order_intake::v1::PlaceOrdersRequest,
+    r#type::v1::{Order, OrderState},
+};
+use tidegate_rpc::client::with_context;
+use tidegate_telemetry::TraceContext;
+use tokio::time::sleep;
+
+use crate::suite::{LANES, Suite, code, item, lane_of, placed};
+
+#[tokio::test]
+async fn an_order_with_a_good_coupon_is_accepted_and_reads_back_the_same_everywhere() {
+    let suite = Suite::start().await;
+    let asked = item("alice", "r-1", &code(1));
+    let answer = placed(suite.place(asked.clone()).await);
+    let order = answer.order.unwrap();
+    assert_eq!(order.state(), OrderState::Accepted);
+    assert!(!answer.replayed);
+    assert_eq!(order.lines, asked.lines);
+    assert_eq!(order.masked_coupon_code, "************0001");
+    let trace = TraceContext::parse(&asked.traceparent).unwrap();
+    assert_eq!(order.trace_id, trace.trace_id());
+    assert_eq!(suite.get(&order).await, order);
+    assert_eq!(suite.list("alice").await, std::slice::from_ref(&order));
+    assert_eq!(suite.watch(&order).await, [order]);
+}
+
+#[tokio::test]
+async fn issuance_is_told_the_order_and_its_story() {
+    let suite = Suite::start().await;
+    let asked = item("alice", "r-1", &code(1));
+    let order = placed(suite.place(asked.clone()).await).order.unwrap();
+    let calls = suite.issuance.calls();
+    let [redemption] = &calls[0][..] else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(redemption.order_id, order.order_id);
+    assert_eq!(redemption.shopper_id, "alice");
+    assert_eq!(redemption.coupon_code, code(1));
+    let story = TraceContext::parse(&redemption.traceparent).unwrap();
+    assert_eq!(story.trace_id(), order.trace_id);
+    assert!(redemption.deadline_ms > 0);
+}
+
+#[tokio::test]
+async fn the_same_request_many_times_at_once_is_one_order_and_one_coupon() {
+    let suite = Suite::start().await;
+    let same = vec![item("alice", "r-1", &code(1)); 20];
+    let answers: Vec<_> = suite
+        .place_all(same)
+        .await
+        .into_iter()
+        .map(placed)
+        .collect();
+    let first = answers.iter().find(|answer| !answer.replayed).unwrap();
+    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    assert!(answers.iter().all(|answer| answer.order == first.order));
+    let again = placed(suite.place(item("alice", "r-1", &code(1))).await);
+    assert!(again.replayed && again.order == first.order);
+    assert_eq!(
+        suite.database.number("SELECT count(*) FROM orders").await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn orders_that_arrive_while_a_call_to_issuance_is_in_flight_share_the_next_one() {
+    let suite = Suite::start().await;
+    suite.issuance.hang().await;
+    let items: Vec<_> = (0..200)
+        .map(|number| item("alice", &format!("r-{number}"), &code(number)))
+        .collect();
+    let placing = join_all(items.into_iter().map(|item| suite.place(item)));
+    let pending = async {
+        let query = "SELECT count(*) FROM orders WHERE state = 1";
+        while suite.database.number(query).await < 200 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        suite.issuance.go_on();
+    };
+    let (answers, ()) = tokio::join!(placing, pending);
+    assert!(
+        answers
+            .into_iter()
+            .all(|answer| placed(answer).order.unwrap().state() == OrderState::Accepted)
+    );
+    let calls = suite.issuance.calls();
+    assert_eq!(calls.iter().map(Vec::len).sum::<usize>(), 200);
+    assert!(calls.len() <= 20, "{} calls for 200 orders", calls.len());
+}
+
+#[tokio::test]
+async fn an_order_goes_on_when_its_caller_hangs_up() {
+    let suite = Suite::start().await;
+    suite.issuance.hang().await;
+    let request = PlaceOrdersRequest {
+        lane: lane_of("alice"),
+        lanes: LANES.into(),
+        items: vec![item("alice", "r-1", &code(1))],
+    };
+    let patience = Duration::from_secs(5);
+    let request = with_context(request, TraceContext::new_root(false), patience);
+    let mut gateway = suite.orders(Identity::Gateway);
+    let order = tokio::select! {
+        _ = gateway.place_orders(request) => panic!("issuance hangs, so this cannot be over"),
+        order = first_order(&suite) => order,
+    };
+    suite.issuance.go_on();
+    let last = suite.watch(&order).await.pop().unwrap();
+    assert_eq!(last.state(), OrderState::Accepted);
+}
+
+#[tokio::test]
+async fn what_is_under_way_reaches_its_outcome_before_the_process_ends() {
+    let mut suite = Suite::start().await;
+    suite.issuance.hang().await;
+    let mut impatient = item("alice", "r-1", &code(1));
+    impatient.deadline_ms = 300;
+    let order = placed(suite.place(impatient).await).order.unwrap();
+    assert_eq!(order.state(), OrderState::Pending);
+    let issuance = suite.issuance.clone();
+    tokio::join!(suite.finish(), async { issuance.go_on() });
+    let accepted = "SELECT count(*) FROM orders WHERE state = 2";
+    assert_eq!(suite.database.number(accepted).await, 1);
+}
+
+async fn first_order(suite: &Suite) -> Order {
+    loop {
+        if let Some(order) = suite.list("alice").await.pop() {
+            return order;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,191 @@
+use tidegate_auth::Identity;
+use tidegate_proto::{
+    order_intake::v1::{
+        GetOrderRequest, ListOrdersRequest, PlaceOrdersRequest, Store, UpsertStoresRequest,
+    },
+    r#type::v1::{OrderState, Reason, Refusal},
+};
+use tidegate_rpc::refusal::{from_status, reason_of};
+use tidegate_types as types;
+
+use crate::suite::{LANES, Suite, code, item, lane_of, placed, refused};
+
+#[tokio::test]
+async fn a_coupon_that_paid_for_another_order_rejects_this_one_for_ever() {
+    let suite = Suite::start().await;
+    let first = placed(suite.place(item("alice", "r-1", &code(1))).await);
+    let refusal = refused(suite.place(item("alice", "r-2", &code(1))).await);
+    assert_eq!(refusal.reason(), Reason::CouponRedeemed);
+    assert_eq!(refusal.metadata["order_id"], first.order.unwrap().order_id);
+    assert_eq!(refusal.retry_after, None);
+    let replayed = refused(suite.place(item("alice", "r-2", &code(1))).await);
+    assert_eq!(replayed, refusal);
+    let rejected = suite.list("alice").await.remove(0);
+    assert_eq!(rejected.state(), OrderState::Rejected);
+    assert_eq!(rejected.rejected_because(), Reason::CouponRedeemed);
+    assert_eq!(suite.get(&rejected).await, rejected);
+}
+
+#[tokio::test]
+async fn each_fault_of_a_coupon_is_told_as_it_is() {
+    let suite = Suite::start().await;
+    let reasons = [
+        types::Reason::CouponExpired,
+        types::Reason::CouponRevoked,
+        types::Reason::CouponNotFound,
+    ];
+    for (number, reason) in reasons.into_iter().enumerate() {
+        suite.issuance.refuse(Some(types::Refusal::never(reason)));
+        let request_id = format!("r-{number}");
+        let refusal = refused(suite.place(item("alice", &request_id, &code(1))).await);
+        assert_eq!(refusal.reason().as_str_name(), format!("REASON_{reason}"));
+        let replay = refused(suite.place(item("alice", &request_id, &code(1))).await);
+        assert_eq!(replay, refusal);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_is_none_is_refused_at_the_door() {
+    let suite = Suite::start().await;
+    for text in ["", "not-a-code", "UUUUUUUUUUUUUUUU"] {
+        let refusal = refused(suite.place(item("alice", "r-1", text)).await);
+        assert_eq!(refusal.reason(), Reason::CouponNotFound, "{text}");
+    }
+    assert_eq!(
+        suite.database.number("SELECT count(*) FROM orders").await,
+        0
+    );
+    assert!(suite.issuance.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_item_refuses_itself_only_and_names_every_bad_field() {
+    let suite = Suite::start().await;
+    let mut bad = item("alice", "", &code(2));
+    bad.lines[0].quantity = 0;
+    bad.lines[0].sku = "tea\u{202e}".to_owned();
+    bad.lines[0].unit_price = None;
+    let mut two_currencies = item("alice", "r-3", &code(3));
+    two_currencies.lines.push(two_currencies.lines[0].clone());
+    if let Some(price) = &mut two_currencies.lines[1].unit_price {
+        price.currency_code = "USD".to_owned();
+    }
+    let mut unknown_store = item("alice", "r-4", &code(4));
+    unknown_store.store_id = "s-9".to_owned();
+    let elsewhere = ["bob", "carol", "dave", "erin", "frank", "grace"]
+        .into_iter()
+        .find(|shopper| lane_of(shopper) != lane_of("alice"))
+        .unwrap();
+    let good = item("alice", "r-1", &code(1));
+    let other_lane = item(elsewhere, "r-1", &code(5));
+    let answers = suite
+        .place_all(vec![good, bad, two_currencies, unknown_store, other_lane])
+        .await;
+    let mut answers = answers.into_iter();
+    let accepted = placed(answers.next().unwrap()).order.unwrap();
+    assert_eq!(accepted.state(), OrderState::Accepted);
+    let refusals: Vec<_> = answers.map(refused).collect();
+    assert_eq!(
+        fields(&refusals[0]),
+        [
+            "request_id",
+            "lines[0].sku",
+            "lines[0].quantity",
+            "lines[0].unit_price.currency_code"
+        ]
+    );
+    assert_eq!(fields(&refusals[1]), ["lines"]);
+    assert_eq!(refusals[2].reason(), Reason::StoreNotFound);
+    assert_eq!(refusals[3].reason(), Reason::Misconfigured);
+}
+
+fn fields(refusal: &Refusal) -> Vec<&str> {
+    assert_eq!(refusal.reason(), Reason::InvalidField);
+    let violations = refusal.violations.iter();
+    violations.map(|bad| bad.field.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_call_for_other_lanes_or_of_no_sensible_size_is_refused_whole() {
+    let suite = Suite::start().await;
+    let call = async |lane, lanes, count| {
+        let request = PlaceOrdersRequest {
+            lane,
+            lanes,
+            items: vec![item("alice", "r-1", &code(1)); count],
+        };
+        let answer = suite.orders(Identity::Gateway).place_orders(request).await;
+        reason_of(&answer.unwrap_err()).unwrap()
+    };
+    let (lane, lanes) = (lane_of("alice"), u32::from(LANES));
+    assert_eq!(call(lane, 8, 1).await, types::Reason::Misconfigured);
+    assert_eq!(call(lanes, lanes, 1).await, types::Reason::InvalidField);
+    assert_eq!(call(lane, lanes, 0).await, types::Reason::InvalidField);
+    assert_eq!(call(lane, lanes, 501).await, types::Reason::InvalidField);
+}
+
+#[tokio::test]
+async fn the_same_request_id_with_other_content_is_a_conflict() {
+    let suite = Suite::start().await;
+    placed(suite.place(item("alice", "r-1", &code(1))).await);
+    let refusal = refused(suite.place(item("alice", "r-1", &code(2))).await);
+    assert_eq!(refusal.reason(), Reason::RequestIdConflict);
+}
+
+#[tokio::test]
+async fn reads_and_stores_with_bad_fields_name_them() {
+    let suite = Suite::start().await;
+    let mut gateway = suite.orders(Identity::Gateway);
+    let get = gateway
+        .get_order(GetOrderRequest {
+            shopper_id: "a b".to_owned(),
+            order_id: "7".to_owned(),
+        })
+        .await;
+    assert_eq!(bad_fields(get.unwrap_err()), ["shopper_id", "order_id"]);
+    let list = gateway
+        .list_orders(ListOrdersRequest {
+            shopper_id: "alice".to_owned(),
+            page_size: 101,
+            page_token: "7".to_owned(),
+        })
+        .await;
+    assert_eq!(bad_fields(list.unwrap_err()), ["page_size", "page_token"]);
+    let store = |store_id: &str, area: &str| Store {
+        store_id: store_id.to_owned(),
+        display_name: "茶".to_owned(),
+        area: area.to_owned(),
+    };
+    let stores = vec![store("s-2", "west"), store("s-2", "no where")];
+    let mut stores = UpsertStoresRequest { stores };
+    stores.stores.push(store("s-2", "east"));
+    let request = suite.with_token(stores, "stores:write", None);
+    let upsert = suite.stores(Identity::Staff).upsert_stores(request).await;
+    assert_eq!(
+        bad_fields(upsert.unwrap_err()),
+        ["stores[1].area", "stores[2].store_id"]
+    );
+}
+
+fn bad_fields(status: tonic::Status) -> Vec<String> {
+    let violations = from_status(&status).violations;
+    violations.into_iter().map(|bad| bad.field).collect()
+}
+
+#[tokio::test]
+async fn an_unknown_order_is_not_found_also_by_who_watches_it() {
+    let suite = Suite::start().await;
+    let mut order = placed(suite.place(item("alice", "r-1", &code(1))).await)
+        .order
+        .unwrap();
+    order.shopper_id = "bob".to_owned();
+    let request = tidegate_proto::order_intake::v1::WatchOrderRequest {
+        shopper_id: order.shopper_id,
+        order_id: order.order_id,
+    };
+    let watching = suite.orders(Identity::Gateway).watch_order(request).await;
+    assert_eq!(
+        reason_of(&watching.unwrap_err()),
+        Some(types::Reason::OrderNotFound)
+    );
+}

@@ -1,0 +1,71 @@
+use std::fmt;
+
+use tidegate_auth::TokenSettings;
+use tidegate_pg::Database;
+use tidegate_runtime::{Environment, read_token_settings};
+
+/// What the quota service is told, beside what every service is.
+pub struct Config {
+    /// Where campaigns, stock and leases are kept.
+    pub database: Database,
+    /// Whether `serve` applies missing migrations itself; otherwise it refuses to start without them.
+    pub migrate_on_start: bool,
+    /// What staff's tokens must say.
+    pub tokens: TokenSettings,
+}
+
+impl Config {
+    /// Reads the settings; faults are noted in the environment.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let database = environment.required("TIDEGATE_DATABASE_URL", |url| {
+            Database::parse(url, "tidegate-quota")
+                .map_err(|_| "must have the form postgres://role:password@host:port/database")
+        });
+        let migrate_on_start = environment.flag("TIDEGATE_MIGRATE_ON_START", false);
+        let tokens = read_token_settings(environment);
+        Some(Self {
+            database: database?,
+            migrate_on_start: migrate_on_start?,
+            tokens: tokens?,
+        })
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The database's URL holds a password.
+        f.debug_struct("Config")
+            .field("migrate_on_start", &self.migrate_on_start)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_missing_setting_is_named_and_the_password_is_not_shown() {
+        let mut environment = Environment::from_variables([(
+            "TIDEGATE_DATABASE_URL".into(),
+            "postgres://tidegate_quota:secret@".into(),
+        )]);
+        assert!(Config::read(&mut environment).is_none());
+        let faults: Vec<_> = environment
+            .into_faults()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let all = faults.join("\n");
+        for variable in [
+            "TIDEGATE_DATABASE_URL",
+            "TIDEGATE_JWKS_FILE",
+            "TIDEGATE_JWT_ISSUER",
+            "TIDEGATE_JWT_AUDIENCE",
+        ] {
+            assert!(all.contains(variable), "{all}");
+        }
+        assert!(!all.contains("secret"), "{all}");
+    }
+}

@@ -1,0 +1,156 @@
+use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber};
+use uuid::Uuid;
+
+use super::{TierCounts, TierStock};
+
+/// A lease gets at most one part in so many of what is free, rounded up. Leases shrink towards 1 as the pool drains, so the last coupons are not stranded with one holder while others have shoppers
+/// waiting.
+pub const DRAIN_DIVISOR: u64 = 16;
+
+/// What a replica asks for. Two requests with the same lease id are the same request if all of it is equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Made by the holder.
+    pub lease_id: Uuid,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// The replica that asks.
+    pub holder: ReplicaId,
+    /// The lane it will spend on.
+    pub lane: Lane,
+    /// Wanted of particular tiers.
+    pub wanted: TierCounts,
+    /// Wanted of whichever tier comes first and has stock.
+    pub wanted_of_any_tier: u64,
+}
+
+/// A lease that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What was asked.
+    pub request: LeaseRequest,
+    /// What was granted; never nothing.
+    pub granted: TierCounts,
+    /// What was used of it, once it is settled.
+    pub used: Option<TierCounts>,
+}
+
+/// Whether stock can be had, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Availability {
+    /// Some was granted, or is free.
+    Granted,
+    /// Nothing is free, but leases may return some.
+    Returning,
+    /// Nothing is free and nothing is on lease.
+    SoldOut,
+}
+
+/// What a replica is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseAnswer {
+    /// What it holds now; nothing if there is no lease.
+    pub granted: TierCounts,
+    /// How the tiers it asked for stand, taken together.
+    pub availability: Availability,
+    /// How each tier stands, in the campaign's order.
+    pub tier_availability: Vec<Availability>,
+}
+
+/// Divides what is free: for each tier at most what is wanted, at most what [`DRAIN_DIVISOR`] allows, and at least 1 if any is free and wanted.
+///
+/// What is wanted of any tier comes from the first tier that has stock and from no other, even if that gives less than is wanted: a later tier is not begun before an earlier one is empty.
+pub fn grant(wanted: &TierCounts, wanted_of_any_tier: u64, tiers: &[TierStock]) -> TierCounts {
+    let mut granted = TierCounts::default();
+    for ((tier, quantity), stock) in wanted.iter().zip(tiers) {
+        granted.set(tier, quantity.min(largest_lease(*stock)));
+    }
+    let first_in_stock = granted
+        .iter()
+        .zip(tiers)
+        .find(|((_, taken), stock)| stock.free > *taken);
+    if let Some(((tier, taken), stock)) = first_in_stock {
+        let left = largest_lease(*stock) - taken;
+        granted.set(tier, taken + wanted_of_any_tier.min(left));
+    }
+    granted
+}
+
+fn largest_lease(stock: TierStock) -> u64 {
+    stock.free.div_ceil(DRAIN_DIVISOR)
+}
+
+impl LeaseAnswer {
+    /// The answer to a request that was granted this much, with the stock as it is afterwards.
+    pub fn new(request: &LeaseRequest, granted: TierCounts, tiers: &[TierStock]) -> Self {
+        let tier_availability: Vec<_> = granted
+            .iter()
+            .zip(tiers)
+            .map(|((_, granted), stock)| match stock {
+                _ if granted > 0 => Availability::Granted,
+                TierStock { free: 1.., .. } => Availability::Granted,
+                TierStock { leased: 1.., .. } => Availability::Returning,
+                _ => Availability::SoldOut,
+            })
+            .collect();
+        let asked = request.wanted.iter().zip(&tier_availability);
+        let availability = if granted.total() > 0 {
+            Availability::Granted
+        } else {
+            asked
+                .filter(|((_, wanted), _)| *wanted > 0 || request.wanted_of_any_tier > 0)
+                .map(|(_, availability)| *availability)
+                .min()
+                .unwrap_or(Availability::SoldOut)
+        };
+        Self {
+            granted,
+            availability,
+            tier_availability,
+        }
+    }
+}
+
+/// What is left to do about a lease that is returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// Settle it.
+    Now,
+    /// Nothing: it was settled before with the same counts.
+    Before,
+}
+
+/// Why a lease cannot be settled with these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSettled {
+    /// More was used of a tier than was granted.
+    UsedMoreThanGranted {
+        /// The tier.
+        tier: TierNumber,
+        /// What was granted of it.
+        granted: u64,
+    },
+    /// It was settled before with other counts.
+    SettledOtherwise,
+}
+
+impl Lease {
+    /// What a return with these counts means.
+    pub fn settle(&self, used: &TierCounts) -> Result<Settlement, NotSettled> {
+        let over = used
+            .iter()
+            .zip(self.granted.iter())
+            .find(|((_, used), (_, granted))| used > granted);
+        if let Some((_, (tier, granted))) = over {
+            return Err(NotSettled::UsedMoreThanGranted { tier, granted });
+        }
+        match &self.used {
+            None => Ok(Settlement::Now),
+            Some(before) if before == used => Ok(Settlement::Before),
+            Some(_) => Err(NotSettled::SettledOtherwise),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use tidegate_pg::{Fault, fault};
+use tidegate_types::{FieldViolation, Reason, Refusal, Violations};
+
+/// Short enough that leases are topped up as soon as the database is back.
+const RETRY_WHEN_DATABASE_AWAY: Duration = Duration::from_millis(500);
+const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
+const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(5);
+
+/// Why quota did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QuotaError {
+    /// Fields are out of their bounds.
+    #[error("the request has fields that are out of their bounds")]
+    InvalidFields(Vec<FieldViolation>),
+    /// There is no such campaign.
+    #[error("there is no such campaign")]
+    CampaignNotFound,
+    /// The campaign has ended.
+    #[error("the campaign has ended")]
+    CampaignClosed,
+    /// Another campaign has the id.
+    #[error("the campaign id belongs to a campaign with other content")]
+    CampaignIdTaken,
+    /// The request id added other budget before.
+    #[error("the request id added another quantity or to another tier before")]
+    BudgetRequestIdTaken,
+    /// The lease id was granted for another request.
+    #[error("the lease id was granted for another request")]
+    LeaseIdTaken,
+    /// The lease was settled with other counts.
+    #[error("the lease was settled before with other counts")]
+    LeaseSettledOtherwise,
+    /// There is no such lease.
+    #[error("there is no such lease")]
+    LeaseNotFound,
+    /// As many campaigns as watchers can be told of have not ended.
+    #[error("too many campaigns have not ended; wait until one has")]
+    TooManyCampaigns,
+    /// Every place for watch streams is taken.
+    #[error("too many streams watch campaigns on this replica")]
+    TooManyWatchers,
+    /// The caller stops waiting before work could begin; nothing was done.
+    #[error("no database connection was free in time")]
+    OutOfTime,
+    /// The database did not answer, or another transaction was in the way. Whether a change was committed is not known.
+    #[error("the database did not answer: {0}")]
+    DatabaseAway(#[source] sqlx::Error),
+    /// The database refused a statement, or holds what its constraints exclude.
+    #[error("a statement failed: {0}")]
+    Defect(#[source] sqlx::Error),
+}
+
+impl QuotaError {
+    /// One bad field.
+    pub fn invalid_field(field: &str, description: impl std::fmt::Display) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, description);
+        violations.into()
+    }
+
+    /// What the caller is told. `None` for a defect, for which there is no reason a caller could act on.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let refusal = match self {
+            Self::InvalidFields(violations) => Refusal {
+                violations: violations.clone(),
+                ..Refusal::never(Reason::InvalidField)
+            },
+            Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
+            Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
+            Self::CampaignIdTaken
+            | Self::BudgetRequestIdTaken
+            | Self::LeaseIdTaken
+            | Self::LeaseSettledOtherwise => {
+                Refusal::never(Reason::RequestIdConflict).with("detail", self)
+            }
+            Self::LeaseNotFound => Refusal::never(Reason::LeaseNotFound),
+            Self::TooManyCampaigns => {
+                Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_MANY_CAMPAIGNS)
+                    .with("detail", self)
+            }
+            Self::TooManyWatchers => {
+                Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_MANY_WATCHERS)
+                    .with("detail", self)
+            }
+            Self::OutOfTime => {
+                Refusal::after(Reason::Overloaded, RETRY_WHEN_DATABASE_AWAY).with("detail", self)
+            }
+            // The source may name addresses and is for the log.
+            Self::DatabaseAway(_) => Refusal::after(Reason::Overloaded, RETRY_WHEN_DATABASE_AWAY)
+                .with(
+                    "detail",
+                    "the database does not answer; ask again with the same id",
+                ),
+            Self::Defect(_) => return None,
+        };
+        Some(refusal)
+    }
+}
+
+impl From<Violations> for QuotaError {
+    fn from(violations: Violations) -> Self {
+        Self::InvalidFields(violations.into_vec())
+    }
+}
+
+impl From<sqlx::Error> for QuotaError {
+    fn from(error: sqlx::Error) -> Self {
+        match fault(&error) {
+            Fault::ConnectionLost | Fault::Conflict => Self::DatabaseAway(error),
+            Fault::Statement => Self::Defect(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_types::Retry;
+
+    #[test]
+    fn a_database_that_is_away_is_worth_a_retry_and_is_not_described_to_callers() {
+        let error = QuotaError::from(sqlx::Error::Io(std::io::Error::other("db.internal:5432")));
+        let refusal = error.refusal().unwrap();
+        assert_eq!(refusal.reason, Reason::Overloaded);
+        assert!(matches!(refusal.retry, Retry::After(_)));
+        assert!(!format!("{refusal:?}").contains("db.internal"));
+    }
+
+    #[test]
+    fn a_defect_is_no_refusal() {
+        assert!(
+            QuotaError::from(sqlx::Error::RowNotFound)
+                .refusal()
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,177 @@
+use tidegate_types::Reason;
+
+use super::*;
+
+fn good() -> proto::CreateCampaignRequest {
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    proto::CreateCampaignRequest {
+        campaign_id: "spring".into(),
+        currency_code: "CNY".into(),
+        tiers: vec![tier("large", 2_500, 10), tier("small", 1_500, 20)],
+        limit_per_shopper: 1,
+        opens_at: at(1_000),
+        closes_at: at(2_000),
+        coupon_validity: Some(WireDuration {
+            seconds: 3_600,
+            nanos: 0,
+        }),
+    }
+}
+
+fn tier(tier_id: &str, face_value_minor_units: i64, stock: u64) -> wire_types::Tier {
+    wire_types::Tier {
+        tier_id: tier_id.into(),
+        face_value_minor_units,
+        stock,
+    }
+}
+
+fn bad_fields<T: std::fmt::Debug>(parsed: Result<T, QuotaError>) -> Vec<String> {
+    let refusal = parsed.unwrap_err().refusal().unwrap();
+    assert_eq!(refusal.reason, Reason::InvalidField);
+    refusal
+        .violations
+        .into_iter()
+        .map(|bad| bad.field)
+        .collect()
+}
+
+#[test]
+fn every_bad_field_of_a_campaign_is_named_at_once() {
+    let bad = proto::CreateCampaignRequest {
+        campaign_id: "Spring Tea".into(),
+        currency_code: "cny".into(),
+        tiers: vec![
+            tier("same", 0, 1),
+            tier("same", 1, MAX_STOCK + 1),
+            tier("", 10_000_001, 0),
+        ],
+        limit_per_shopper: 101,
+        opens_at: None,
+        closes_at: Some(prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+        coupon_validity: Some(WireDuration {
+            seconds: 366 * 24 * 3_600 + 1,
+            nanos: 0,
+        }),
+    };
+    assert_eq!(
+        bad_fields(campaign_terms(bad)),
+        [
+            "campaign_id",
+            "currency_code",
+            "limit_per_shopper",
+            "tiers[0].face_value_minor_units",
+            "tiers[1].tier_id",
+            "tiers[1].stock",
+            "tiers[2].tier_id",
+            "tiers[2].face_value_minor_units",
+            "tiers[2].stock",
+            "opens_at",
+            "closes_at",
+            "coupon_validity",
+        ]
+    );
+}
+
+#[test]
+fn a_campaign_has_1_to_16_tiers_and_closes_after_it_opens() {
+    let with_tiers = |count: usize| {
+        campaign_terms(proto::CreateCampaignRequest {
+            tiers: (0..count).map(|n| tier(&format!("t{n}"), 1, 1)).collect(),
+            ..good()
+        })
+    };
+    assert_eq!(with_tiers(16).unwrap().tiers.len(), 16);
+    assert_eq!(bad_fields(with_tiers(0)), ["tiers"]);
+    assert_eq!(bad_fields(with_tiers(17)), ["tiers"]);
+    let backwards = proto::CreateCampaignRequest {
+        closes_at: good().opens_at,
+        ..good()
+    };
+    assert_eq!(bad_fields(campaign_terms(backwards)), ["closes_at"]);
+}
+
+#[test]
+fn validity_is_whole_seconds_up_to_366_days() {
+    let with = |seconds, nanos| {
+        campaign_terms(proto::CreateCampaignRequest {
+            coupon_validity: Some(WireDuration { seconds, nanos }),
+            ..good()
+        })
+    };
+    assert!(with(1, 0).is_ok());
+    assert!(with(366 * 24 * 3_600, 0).is_ok());
+    for (seconds, nanos) in [(0, 0), (-1, 0), (1, 1), (i64::MAX, 0)] {
+        assert_eq!(bad_fields(with(seconds, nanos)), ["coupon_validity"]);
+    }
+}
+
+#[test]
+fn moments_are_kept_as_the_database_keeps_them() {
+    let mut request = good();
+    request.opens_at = Some(prost_types::Timestamp {
+        seconds: 1_000,
+        nanos: 123_456_789,
+    });
+    let opens_at = campaign_terms(request).unwrap().opens_at;
+    assert_eq!(opens_at.nanosecond(), 123_456_000);
+}
+
+#[test]
+fn every_bad_field_of_a_lease_request_is_named_at_once() {
+    let quantity = |tier_number, quantity| proto::TierQuantity {
+        tier_number,
+        quantity,
+    };
+    let bad = proto::AcquireLeaseRequest {
+        lease_id: "lease".into(),
+        campaign_number: 1 << 24,
+        holder_id: "issuance 0".into(),
+        lane: 1_024,
+        wanted: vec![quantity(16, 1), quantity(1, u64::MAX), quantity(1, 1)],
+        wanted_of_any_tier: MAX_STOCK + 1,
+    };
+    assert_eq!(
+        bad_fields(lease_request(&bad)),
+        [
+            "lease_id",
+            "campaign_number",
+            "holder_id",
+            "lane",
+            "wanted[0].tier_number",
+            "wanted[1].quantity",
+            "wanted[2].tier_number",
+            "wanted_of_any_tier",
+        ]
+    );
+}
+
+#[test]
+fn a_lease_of_nothing_is_not_asked_for() {
+    let nothing = proto::AcquireLeaseRequest {
+        lease_id: Uuid::nil().to_string(),
+        campaign_number: 1,
+        holder_id: "issuance-0".into(),
+        ..proto::AcquireLeaseRequest::default()
+    };
+    assert_eq!(bad_fields(lease_request(&nothing)), ["wanted"]);
+}
+
+#[test]
+fn pages_are_bounded_and_tokens_are_ours() {
+    let ask = |page_size, page_token: &str| {
+        page(&proto::ListCampaignsRequest {
+            page_size,
+            page_token: page_token.into(),
+        })
+    };
+    assert_eq!(ask(0, "").unwrap(), (None, 20));
+    assert_eq!(
+        ask(100, "7").unwrap(),
+        (CampaignNumber::new(7u32).ok(), 100)
+    );
+    assert_eq!(bad_fields(ask(101, "seven")), ["page_size", "page_token"]);
+}

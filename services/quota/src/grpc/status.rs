@@ -1,0 +1,51 @@
+use tidegate_rpc::{refusal, server::CallContext};
+use tonic::{Request, Status};
+
+use crate::{Metrics, QuotaError};
+
+const DEFECT: &str = "quota met a defect of its own; its log says more";
+
+/// Turns outcomes into what callers are told, and counts refusals.
+#[derive(Clone)]
+pub(super) struct Answers(Metrics);
+
+impl Answers {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self(metrics)
+    }
+
+    /// The answer to an outcome.
+    pub(super) fn of<T>(&self, outcome: Result<T, QuotaError>) -> Result<T, Status> {
+        outcome.map_err(|error| match error.refusal() {
+            Some(refusal) => {
+                self.0.refused(refusal.reason);
+                refusal::to_status(&refusal)
+            }
+            None => {
+                tracing::error!(%error, "a call failed for a reason that should not occur; nothing was committed, and the text says which statement or row to look at");
+                Status::internal(DEFECT)
+            }
+        })
+    }
+
+    /// The answer to work that goes on when its caller hangs up: a cancelled call must not cancel a commit.
+    pub(super) async fn of_detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QuotaError>> + Send + 'static,
+    ) -> Result<T, Status> {
+        match tokio::spawn(work).await {
+            Ok(outcome) => self.of(outcome),
+            Err(ended) if ended.is_panic() => Err(Status::internal(DEFECT)),
+            // The process is ending under the task, so the outcome is not known.
+            Err(_) => Err(refusal::to_status(&refusal::out_of_time())),
+        }
+    }
+}
+
+/// What the call layer noted of a call.
+pub(super) fn call_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
+    let call = request.extensions().get::<CallContext>().cloned();
+    call.ok_or_else(|| {
+        Status::internal("the call came past the call layer; the service is wired wrongly")
+    })
+}

@@ -1,0 +1,201 @@
+//! Lending stock to issuance replicas and taking it back.
+
+use std::time::Instant;
+
+use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_types::{TierNumber, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    Metrics, QuotaError,
+    domain::{
+        Lease, LeaseAnswer, LeaseRequest, NotSettled, Settlement, TierCounts, grant, sold_out,
+    },
+    store::{Store, Work, within_limit},
+};
+
+/// The stock that is lent.
+#[derive(Clone)]
+pub struct Leases {
+    store: Store,
+    tracing: Tracing,
+    metrics: Metrics,
+}
+
+/// What came of a request for a lease, and whether stock moved.
+struct Acquired {
+    answer: LeaseAnswer,
+    is_new: bool,
+}
+
+impl Leases {
+    /// Leases kept in a store.
+    pub fn new(store: Store, tracing: Tracing, metrics: Metrics) -> Self {
+        Self {
+            store,
+            tracing,
+            metrics,
+        }
+    }
+
+    /// Moves stock from the pool to a lease, once for each lease id; granted again, it names the same quantities, also after the campaign's end. Nothing granted leaves no trace.
+    pub async fn acquire(
+        &self,
+        request: &LeaseRequest,
+        now: Timestamp,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<LeaseAnswer, QuotaError> {
+        let mut span = self.span("grant lease", trace, request.lease_id);
+        let acquired = within_limit(async {
+            let mut work = self.store.begin(deadline).await?;
+            let outcome = acquire(&mut work, request, now).await;
+            work.end(outcome).await
+        })
+        .await;
+        match acquired {
+            Ok(Acquired { answer, is_new }) => {
+                if span.is_recording() {
+                    span.attribute(
+                        "tidegate.campaign_number",
+                        i64::from(request.campaign.get()),
+                    );
+                    span.attribute("tidegate.holder_id", request.holder.to_string());
+                    span.attribute("tidegate.lane", i64::from(request.lane.get()));
+                    span.attribute("tidegate.granted", answer.granted.total() as i64);
+                    span.attribute("tidegate.replayed", !is_new);
+                }
+                if is_new {
+                    self.metrics.leased(answer.granted.total());
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                span.fail(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Settles a lease that its holder has sealed, once: what was used stays used, the rest goes back to the pool.
+    pub async fn settle(
+        &self,
+        lease_id: Uuid,
+        used: &TierCounts,
+        now: Timestamp,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<(), QuotaError> {
+        let mut span = self.span("settle lease", trace, lease_id);
+        let settled = within_limit(async {
+            let mut work = self.store.begin(deadline).await?;
+            let outcome = settle(&mut work, lease_id, used, now).await;
+            work.end(outcome).await
+        })
+        .await;
+        match settled {
+            Ok(None) => Ok(()),
+            Ok(Some(lease)) => {
+                let returned = lease.granted.total() - used.total();
+                span.attribute("tidegate.returned", returned as i64);
+                self.metrics.settled(used.total(), returned);
+                Ok(())
+            }
+            Err(error) => {
+                span.fail(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn span(&self, name: &'static str, trace: TraceContext, lease_id: Uuid) -> Span {
+        let mut span = self.tracing.start(name, SpanKind::Client, trace);
+        if span.is_recording() {
+            span.attribute("db.system.name", "postgresql");
+            span.attribute("tidegate.lease_id", lease_id.to_string());
+        }
+        span
+    }
+}
+
+async fn acquire(
+    work: &mut Work,
+    request: &LeaseRequest,
+    now: Timestamp,
+) -> Result<Acquired, QuotaError> {
+    let locked = work.lock_tiers(request.campaign).await?;
+    let locked = locked.ok_or(QuotaError::CampaignNotFound)?;
+    if let Some(lease) = work.lease(request.lease_id).await? {
+        return if lease.request == *request {
+            Ok(Acquired {
+                answer: LeaseAnswer::new(request, lease.granted, &locked.stock),
+                is_new: false,
+            })
+        } else {
+            Err(QuotaError::LeaseIdTaken)
+        };
+    }
+    if locked.closes_at <= now {
+        return Err(QuotaError::CampaignClosed);
+    }
+    let beyond = request
+        .wanted
+        .some()
+        .find(|(tier, _)| usize::from(tier.get()) >= locked.stock.len());
+    if let Some((tier, _)) = beyond {
+        return Err(no_such_tier("wanted", tier, locked.stock.len()));
+    }
+    let granted = grant(&request.wanted, request.wanted_of_any_tier, &locked.stock);
+    let is_new = granted.total() > 0;
+    if is_new {
+        work.grant_lease(request, &granted, now).await?;
+    }
+    let stock = locked.stock.iter().zip(granted.iter());
+    let after: Vec<_> = stock
+        .map(|(stock, (_, quantity))| stock.lend(quantity))
+        .collect();
+    Ok(Acquired {
+        answer: LeaseAnswer::new(request, granted, &after),
+        is_new,
+    })
+}
+
+/// The lease, if this call settled it.
+async fn settle(
+    work: &mut Work,
+    lease_id: Uuid,
+    used: &TierCounts,
+    now: Timestamp,
+) -> Result<Option<Lease>, QuotaError> {
+    let locked = work.lock_tiers_of_lease(lease_id).await?;
+    let locked = locked.ok_or(QuotaError::LeaseNotFound)?;
+    let lease = work.lease(lease_id).await?;
+    let lease = lease.ok_or(QuotaError::LeaseNotFound)?;
+    match lease.settle(used) {
+        Ok(Settlement::Before) => return Ok(None),
+        Ok(Settlement::Now) => {}
+        Err(NotSettled::SettledOtherwise) => return Err(QuotaError::LeaseSettledOtherwise),
+        Err(NotSettled::UsedMoreThanGranted { tier, granted }) => {
+            let most =
+                format!("must be at most {granted} of tier {tier}, which is what was granted");
+            return Err(QuotaError::invalid_field("used", most));
+        }
+    }
+    work.settle_lease(&lease, used, now).await?;
+    let stock = locked.stock.iter().zip(lease.granted.iter());
+    let after: Vec<_> = stock
+        .map(|(stock, (tier, granted))| stock.settle(granted, used.get(tier)))
+        .collect();
+    // Settling is the only step that takes the last coupon off lease, so the campaign sells out here or nowhere.
+    if sold_out(&after) {
+        work.bump_revision(lease.request.campaign).await?;
+    }
+    Ok(Some(lease))
+}
+
+fn no_such_tier(field: &str, tier: TierNumber, tiers: usize) -> QuotaError {
+    QuotaError::invalid_field(
+        field,
+        format!("names tier {tier}, but the campaign has {tiers} tiers, numbered from 0"),
+    )
+}

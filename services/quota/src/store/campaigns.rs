@@ -1,0 +1,216 @@
+use std::time::Duration;
+
+use sqlx::FromRow;
+use tidegate_types::{
+    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, RequestId, TierId, TierNumber,
+    Timestamp,
+};
+
+use super::{Work, decoded, stored};
+use crate::{
+    QuotaError,
+    domain::{Campaign, CampaignTerms, Tier, TierStock},
+};
+
+#[derive(FromRow)]
+struct CampaignRow {
+    campaign_number: i32,
+    campaign_id: String,
+    currency_code: String,
+    limit_per_shopper: i16,
+    opens_at: Timestamp,
+    closes_at: Timestamp,
+    coupon_validity_seconds: i64,
+    revision: i64,
+    tier_ids: Vec<String>,
+    face_values_minor_units: Vec<i64>,
+    initial_stocks: Vec<i64>,
+    free: Vec<i64>,
+    leased: Vec<i64>,
+    settled: Vec<i64>,
+}
+
+impl TryFrom<CampaignRow> for Campaign {
+    type Error = sqlx::Error;
+
+    fn try_from(row: CampaignRow) -> Result<Self, sqlx::Error> {
+        let tiers = row
+            .tier_ids
+            .into_iter()
+            .zip(row.face_values_minor_units)
+            .zip(row.initial_stocks)
+            .map(|((id, face_value_minor_units), initial_stock)| {
+                Ok(Tier {
+                    id: decoded(TierId::parse(id))?,
+                    face_value_minor_units,
+                    initial_stock: decoded(initial_stock.try_into())?,
+                })
+            });
+        let stock = row.free.into_iter().zip(row.leased).zip(row.settled);
+        Ok(Self {
+            number: decoded(CampaignNumber::new(row.campaign_number))?,
+            terms: CampaignTerms {
+                id: decoded(CampaignId::parse(row.campaign_id))?,
+                currency: decoded(CurrencyCode::parse(&row.currency_code))?,
+                tiers: tiers.collect::<Result<_, sqlx::Error>>()?,
+                limit_per_shopper: decoded(LimitPerShopper::new(row.limit_per_shopper))?,
+                opens_at: row.opens_at,
+                closes_at: row.closes_at,
+                coupon_validity: Duration::from_secs(decoded(
+                    row.coupon_validity_seconds.try_into(),
+                )?),
+            },
+            stock: stock
+                .map(|((free, leased), settled)| tier_stock(free, leased, settled))
+                .collect::<Result<_, _>>()?,
+            revision: decoded(row.revision.try_into())?,
+        })
+    }
+}
+
+pub(super) fn tier_stock(free: i64, leased: i64, settled: i64) -> Result<TierStock, sqlx::Error> {
+    Ok(TierStock {
+        free: decoded(free.try_into())?,
+        leased: decoded(leased.try_into())?,
+        settled: decoded(settled.try_into())?,
+    })
+}
+
+fn campaigns(rows: Vec<CampaignRow>) -> Result<Vec<Campaign>, QuotaError> {
+    Ok(rows
+        .into_iter()
+        .map(Campaign::try_from)
+        .collect::<Result<_, _>>()?)
+}
+
+impl Work {
+    /// The campaign with this id.
+    pub async fn campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>, QuotaError> {
+        let row: Option<CampaignRow> =
+            sqlx::query_as(include_str!("../../queries/campaign_by_id.sql"))
+                .bind(id.as_str())
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(row.map(Campaign::try_from).transpose()?)
+    }
+
+    /// At most `limit` campaigns with numbers below `before`, newest first.
+    pub async fn campaigns_before(
+        &mut self,
+        before: i32,
+        limit: u8,
+    ) -> Result<Vec<Campaign>, QuotaError> {
+        let rows = sqlx::query_as(include_str!("../../queries/list_campaigns.sql"))
+            .bind(before)
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        campaigns(rows)
+    }
+
+    /// Every campaign that ends after `moment`.
+    pub async fn campaigns_ending_after(
+        &mut self,
+        moment: Timestamp,
+    ) -> Result<Vec<Campaign>, QuotaError> {
+        let rows = sqlx::query_as(include_str!("../../queries/current_campaigns.sql"))
+            .bind(moment)
+            .fetch_all(self.connection())
+            .await?;
+        campaigns(rows)
+    }
+
+    /// How many campaigns end after `moment`.
+    pub async fn count_campaigns_ending_after(
+        &mut self,
+        moment: Timestamp,
+    ) -> Result<i64, QuotaError> {
+        Ok(
+            sqlx::query_scalar(include_str!("../../queries/count_current_campaigns.sql"))
+                .bind(moment)
+                .fetch_one(self.connection())
+                .await?,
+        )
+    }
+
+    /// Makes a campaign, unless its id is taken; after that, a new statement finds who has it.
+    pub async fn insert_campaign(
+        &mut self,
+        terms: &CampaignTerms,
+        now: Timestamp,
+    ) -> Result<(), QuotaError> {
+        let column = |stock: fn(&Tier) -> Result<i64, sqlx::Error>| {
+            terms.tiers.iter().map(stock).collect::<Result<Vec<_>, _>>()
+        };
+        let tier_ids: Vec<_> = terms.tiers.iter().map(|tier| tier.id.as_str()).collect();
+        sqlx::query(include_str!("../../queries/insert_campaign.sql"))
+            .bind(terms.id.as_str())
+            .bind(terms.currency.as_str())
+            .bind(i16::from(terms.limit_per_shopper.get()))
+            .bind(terms.opens_at)
+            .bind(terms.closes_at)
+            .bind(stored(terms.coupon_validity.as_secs())?)
+            .bind(now)
+            .bind(tier_ids)
+            .bind(column(|tier| Ok(tier.face_value_minor_units))?)
+            .bind(column(|tier| stored(tier.initial_stock))?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The tier and quantity that a request id has added to a campaign.
+    pub async fn budget_addition(
+        &mut self,
+        campaign: CampaignNumber,
+        request_id: &RequestId,
+    ) -> Result<Option<(TierNumber, u64)>, QuotaError> {
+        let row: Option<(i16, i64)> =
+            sqlx::query_as(include_str!("../../queries/find_budget_addition.sql"))
+                .bind(number(campaign))
+                .bind(request_id.as_str())
+                .fetch_optional(self.connection())
+                .await?;
+        let Some((tier, quantity)) = row else {
+            return Ok(None);
+        };
+        Ok(Some((
+            decoded(TierNumber::new(tier))?,
+            decoded(quantity.try_into())?,
+        )))
+    }
+
+    /// Adds to a tier's stock, in a transaction that holds the campaign's locks.
+    pub async fn add_budget(
+        &mut self,
+        campaign: CampaignNumber,
+        request_id: &RequestId,
+        tier: TierNumber,
+        quantity: u64,
+        now: Timestamp,
+    ) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/add_budget.sql"))
+            .bind(number(campaign))
+            .bind(request_id.as_str())
+            .bind(i16::from(tier.get()))
+            .bind(stored(quantity)?)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Marks a change that watchers must hear of, in a transaction that holds the campaign's locks.
+    pub async fn bump_revision(&mut self, campaign: CampaignNumber) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/bump_revision.sql"))
+            .bind(number(campaign))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+/// A campaign's number as the database holds it: 24 bits fit.
+pub(super) fn number(campaign: CampaignNumber) -> i32 {
+    campaign.get() as i32
+}

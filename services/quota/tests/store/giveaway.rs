@@ -1,0 +1,126 @@
+//! A small giveaway and the requests that tests make of it.
+
+use std::time::{Duration, Instant};
+
+use tidegate_quota::{
+    Metrics, QuotaError,
+    campaigns::Campaigns,
+    domain::{Campaign, CampaignTerms, LeaseAnswer, LeaseRequest, Tier, TierCounts},
+    leases::Leases,
+    store::Store,
+    watch::Watch,
+};
+use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_types::{
+    CampaignId, CampaignNumber, CurrencyCode, Lanes, LimitPerShopper, ReplicaId, TierId,
+    TierNumber, Timestamp,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A moment at which the giveaway is open.
+pub fn open() -> Timestamp {
+    Timestamp::from_unix_timestamp(1_770_000_100).unwrap()
+}
+
+/// The moment at which it closes.
+pub fn closed() -> Timestamp {
+    Timestamp::from_unix_timestamp(1_770_003_600).unwrap()
+}
+
+/// A deadline that is far away.
+pub fn later() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// What the makers of a campaign with these stocks fix.
+pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
+    let tier = |(place, stock): (usize, &u64)| Tier {
+        id: TierId::parse(format!("tier-{place}")).unwrap(),
+        face_value_minor_units: 2_500,
+        initial_stock: *stock,
+    };
+    CampaignTerms {
+        id: CampaignId::parse(id).unwrap(),
+        currency: CurrencyCode::parse("CNY").unwrap(),
+        tiers: stocks.iter().enumerate().map(tier).collect(),
+        limit_per_shopper: LimitPerShopper::new(1u8).unwrap(),
+        opens_at: Timestamp::from_unix_timestamp(1_770_000_000).unwrap(),
+        closes_at: closed(),
+        coupon_validity: Duration::from_secs(3_600),
+    }
+}
+
+/// One count for each of the first tiers.
+pub fn counts(values: &[u64]) -> TierCounts {
+    let mut counts = TierCounts::default();
+    for (place, value) in values.iter().enumerate() {
+        counts.set(TierNumber::new(place).unwrap(), *value);
+    }
+    counts
+}
+
+/// A request for a new lease.
+pub fn request(campaign: CampaignNumber, wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
+    LeaseRequest {
+        lease_id: Uuid::new_v4(),
+        campaign,
+        holder: ReplicaId::parse("issuance-0").unwrap(),
+        lane: Lanes::new(4u16).unwrap().lane(3u16).unwrap(),
+        wanted: counts(wanted),
+        wanted_of_any_tier,
+    }
+}
+
+/// The use cases over one store.
+#[derive(Clone)]
+pub struct Giveaway {
+    pub campaigns: Campaigns,
+    pub leases: Leases,
+}
+
+impl Giveaway {
+    pub fn new(store: &Store) -> Self {
+        let (watch, _poller) = Watch::start(store.clone(), CancellationToken::new());
+        let metrics = Metrics::register(&mut Registry::default(), watch);
+        Self {
+            campaigns: Campaigns::new(store.clone()),
+            leases: Leases::new(store.clone(), Tracing::disabled(), metrics),
+        }
+    }
+
+    pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {
+        let terms = terms(id, stocks);
+        self.campaigns
+            .create(&terms, open(), later())
+            .await
+            .unwrap()
+    }
+
+    pub async fn read(&self, id: &str) -> Campaign {
+        self.campaigns
+            .get(&CampaignId::parse(id).unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub async fn acquire_at(
+        &self,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<LeaseAnswer, QuotaError> {
+        let trace = TraceContext::new_root(false);
+        self.leases.acquire(request, now, later(), trace).await
+    }
+
+    pub async fn acquire(&self, request: &LeaseRequest) -> LeaseAnswer {
+        self.acquire_at(request, open()).await.unwrap()
+    }
+
+    pub async fn settle(&self, lease_id: Uuid, used: &TierCounts) -> Result<(), QuotaError> {
+        let trace = TraceContext::new_root(false);
+        self.leases
+            .settle(lease_id, used, open(), later(), trace)
+            .await
+    }
+}

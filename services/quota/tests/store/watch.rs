@@ -1,0 +1,152 @@
+//! Watch streams on a real PostgreSQL.
+
+use std::time::Duration;
+
+use crate::database::with_database;
+use crate::giveaway::{Giveaway, later, request, terms};
+use tidegate_quota::{
+    domain::Campaign,
+    store::Store,
+    watch::{Event, Subscription, Watch},
+};
+use tidegate_types::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+/// Makes a campaign that ended this long ago, or ends this long from now.
+async fn create(giveaway: &Giveaway, id: &str, ends_in: time::Duration) -> Campaign {
+    let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
+    let mut terms = terms(id, &[100]);
+    terms.closes_at = now + ends_in;
+    terms.opens_at = terms.closes_at - Duration::from_secs(1);
+    giveaway
+        .campaigns
+        .create(&terms, now, later())
+        .await
+        .unwrap()
+}
+
+/// The ids told until `synced`.
+async fn picture(stream: &mut Subscription) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Event::Campaign(campaign) = stream.next().await.unwrap() {
+        ids.push(campaign.terms.id.to_string());
+    }
+    ids
+}
+
+async fn changed(stream: &mut Subscription) -> Campaign {
+    match stream.next().await.unwrap() {
+        Event::Campaign(campaign) => Campaign::clone(&campaign),
+        Event::Synced => panic!("a stream is synced once"),
+    }
+}
+
+fn watch(store: &Store) -> Watch {
+    Watch::start(store.clone(), CancellationToken::new()).0
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_everything_made_before_it_and_then_is_synced() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let watch = watch(&database.store);
+        create(&giveaway, "ended-long-ago", time::Duration::hours(-25)).await;
+        create(&giveaway, "ended", time::Duration::hours(-23)).await;
+        for id in ["a", "b", "c"] {
+            create(&giveaway, id, time::Duration::hours(1)).await;
+            // Whatever the poller read last, a new stream knows what was committed before it.
+            assert_eq!(
+                picture(&mut watch.subscribe().unwrap())
+                    .await
+                    .last()
+                    .unwrap(),
+                id
+            );
+        }
+        assert_eq!(
+            picture(&mut watch.subscribe().unwrap()).await,
+            ["ended", "a", "b", "c"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changes_made_through_another_replica_are_told_and_nothing_else() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let spring = create(&giveaway, "spring", time::Duration::hours(1)).await;
+        let summer = create(&giveaway, "summer", time::Duration::hours(1)).await;
+        let mut stream = watch(&database.store).subscribe().unwrap();
+        picture(&mut stream).await;
+
+        let asked = request(summer.number, &[], 5);
+        giveaway
+            .acquire_at(&asked, spring.terms.opens_at)
+            .await
+            .unwrap();
+        let told = changed(&mut stream).await;
+        assert_eq!((told.number, told.stock[0].leased), (summer.number, 5));
+        assert_eq!(told.revision, summer.revision);
+
+        create(&giveaway, "autumn", time::Duration::hours(1)).await;
+        assert_eq!(changed(&mut stream).await.terms.id.as_str(), "autumn");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_slow_stream_skips_to_the_newest() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
+        let watch = watch(&database.store);
+        let (mut slow, mut fast) = (watch.subscribe().unwrap(), watch.subscribe().unwrap());
+        picture(&mut slow).await;
+        picture(&mut fast).await;
+        for leased in 1..=3 {
+            let asked = request(campaign.number, &[], 1);
+            giveaway
+                .acquire_at(&asked, campaign.terms.opens_at)
+                .await
+                .unwrap();
+            assert_eq!(changed(&mut fast).await.stock[0].leased, leased);
+        }
+        assert_eq!(changed(&mut slow).await.stock[0].leased, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_outlives_lost_connections() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
+        let mut stream = watch(&database.store).subscribe().unwrap();
+        picture(&mut stream).await;
+        for _ in 0..3 {
+            sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+                .execute(&database.pool)
+                .await
+                .unwrap();
+        }
+        let asked = request(campaign.number, &[], 1);
+        giveaway.acquire_at(&asked, campaign.terms.opens_at).await.unwrap();
+        assert_eq!(changed(&mut stream).await.stock[0].leased, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn streams_end_when_the_process_stops() {
+    with_database(async |database| {
+        let stop = CancellationToken::new();
+        let (watch, poller) = Watch::start(database.store, stop.clone());
+        let mut stream = watch.subscribe().unwrap();
+        assert_eq!(stream.next().await, Some(Event::Synced));
+        stop.cancel();
+        assert_eq!(stream.next().await, None);
+        poller.await.unwrap();
+    })
+    .await;
+}

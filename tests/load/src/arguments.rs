@@ -1,0 +1,100 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+
+/// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
+///
+/// The exit code is 0 whenever it could measure: this is no test.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate-load",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How long each figure is measured, after its warm-up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub seconds: u64,
+    /// How long the shoppers come before anything is counted.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub warm_up_seconds: u64,
+    /// Lanes of the databases; each number is measured on databases of its own.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub lanes: Vec<u16>,
+    /// Processes of the gateway and, as many, of issuance.
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub replicas: Vec<u16>,
+    /// Shoppers at a time; each sends its claim when the one before it has its answer.
+    #[arg(long, value_delimiter = ',', default_value = "1,64,1000,2000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub shoppers: Vec<u32>,
+    /// Connections that all shoppers share.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// Clients of pgbench; the best number counts.
+    #[arg(long, value_delimiter = ',', default_value = "1,4,16,64", value_parser = clap::value_parser!(u32).range(1..=70))]
+    pub pgbench_clients: Vec<u32>,
+    /// The folder for data, credentials and logs; emptied first, removed at the end.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TIDEGATE_LOAD_DATA",
+        default_value = "target/load"
+    )]
+    pub data: PathBuf,
+    /// Writes all figures for machines to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What the harness starts itself as.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answers every claim with one fixed coupon until standard input ends; prints its address first.
+    Echo {
+        /// The folder of the certificates.
+        #[arg(long, value_name = "DIR")]
+        credentials: PathBuf,
+    },
+}
+
+/// How long a figure takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Before anything is counted.
+    pub warm_up: Duration,
+    /// What is counted.
+    pub measured: Duration,
+}
+
+impl Arguments {
+    /// How long each figure takes.
+    pub fn timing(&self) -> Timing {
+        Timing {
+            warm_up: Duration::from_secs(self.warm_up_seconds),
+            measured: Duration::from_secs(self.seconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_parted_by_commas_and_their_bounds_are_kept() {
+        let arguments =
+            Arguments::try_parse_from(["tidegate-load", "--lanes", "1,8", "--shoppers", "5"])
+                .unwrap();
+        assert_eq!((arguments.lanes, arguments.shoppers), (vec![1, 8], vec![5]));
+        for bad in [["--lanes", "0"], ["--shoppers", "1,0"], ["--seconds", "0"]] {
+            assert!(
+                Arguments::try_parse_from(["tidegate-load", bad[0], bad[1]]).is_err(),
+                "{bad:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run.
+
+mod arguments;
+mod commits;
+mod connection;
+mod crowd;
+mod echo;
+mod echo_process;
+mod peer;
+mod processor_time;
+mod report;
+mod run;
+mod suite;
+mod tally;
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+
+use arguments::{Arguments, Command};
+use crowd::{Crowd, THREAD_NAME};
+
+/// Ended by a signal before everything was measured.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    match start(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> Result<ExitCode> {
+    // As many workers as the services have, which take one for each core.
+    let runtime = Runtime::new()?;
+    if let Some(Command::Echo { credentials }) = arguments.command {
+        runtime.block_on(echo::serve(&credentials))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The shoppers have threads of their own, so that what they cost is not mixed with what the harness and the collector of traces cost.
+    let shoppers = Builder::new_multi_thread()
+        .thread_name(THREAD_NAME)
+        .enable_all()
+        .build()?;
+    let crowd = Crowd::new(shoppers.handle().clone());
+    let code = runtime.block_on(async {
+        tokio::select! {
+            result = run::run(&arguments, &crowd) => result.map(|()| ExitCode::SUCCESS),
+            // Dropping the run ends the services and PostgreSQL.
+            result = stop_signal() => result.map(|()| ExitCode::from(INTERRUPTED)),
+        }
+    });
+    shoppers.shutdown_background();
+    code
+}
+
+async fn stop_signal() -> Result<()> {
+    let listen = |kind| signal(kind).context("signals cannot be received");
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        _ = interrupt.recv() => (),
+        _ = terminate.recv() => (),
+    }
+    Ok(())
+}
+
+/// Tells of a step, on stderr. A terminal that went away must not end a run.
+fn tell(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{words}");
+}

@@ -1,0 +1,274 @@
+//! Processor time of every process that has a part in a claim, from Linux's /proc.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::crowd::THREAD_NAME;
+
+/// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every architecture of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Whose time is counted together.
+#[derive(Debug, Clone)]
+pub struct Part {
+    name: String,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Process(u32),
+    /// A process and its children, those that ended included.
+    Family(u32),
+    Shoppers,
+    Harness,
+}
+
+impl Part {
+    /// One process.
+    pub fn process(name: &str, process: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            whose: Whose::Process(process),
+        }
+    }
+
+    /// A process and its children.
+    pub fn family(name: &str, process: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            whose: Whose::Family(process),
+        }
+    }
+
+    /// The threads of this process that shoppers live on: the load generator.
+    pub fn shoppers() -> Self {
+        Self {
+            name: "load generator".to_owned(),
+            whose: Whose::Shoppers,
+        }
+    }
+
+    /// The other threads of this process, among them the collector of traces.
+    pub fn harness() -> Self {
+        Self {
+            name: "trace collector".to_owned(),
+            whose: Whose::Harness,
+        }
+    }
+}
+
+/// Seconds of processor time up to a moment.
+#[derive(Debug)]
+pub struct ProcessorTime {
+    parts: BTreeMap<String, f64>,
+    machine: Machine,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    processes: f64,
+    interrupts: f64,
+    stolen: f64,
+    all: f64,
+}
+
+/// Where the processor time of a stretch went.
+#[derive(Debug, Clone, Serialize)]
+pub struct Spent {
+    /// Microseconds of processor time for each coupon given, by part.
+    pub us_each: BTreeMap<String, f64>,
+    /// Seconds of processor time, by part.
+    pub seconds: BTreeMap<String, f64>,
+    /// The share of the machine's processors that was busy, 0 to 1.
+    pub busy: f64,
+    /// The share that programs outside this measurement used, 0 to 1. Well above 0, the figures are too low.
+    pub others: f64,
+    /// The share that the hypervisor gave to other machines, 0 to 1.
+    pub stolen: f64,
+}
+
+impl ProcessorTime {
+    /// Reads the time of each part, and of the machine.
+    ///
+    /// # Errors
+    /// A process is gone, or this is not Linux.
+    pub fn read(parts: &[Part]) -> Result<Self> {
+        let machine = fs::read_to_string("/proc/stat")
+            .context("/proc/stat cannot be read: processor time is measured on Linux only")?;
+        let times = parts
+            .iter()
+            .map(|part| Ok((part.name.clone(), seconds_of(part.whose)?)));
+        Ok(Self {
+            parts: times.collect::<Result<_>>()?,
+            machine: Machine::parse(&machine).context("/proc/stat is not as expected")?,
+        })
+    }
+
+    /// What was spent since `before`, in which so many coupons were given.
+    pub fn since(&self, before: &Self, issued: u64) -> Spent {
+        let mut seconds: BTreeMap<_, _> = self
+            .parts
+            .iter()
+            .map(|(name, time)| {
+                let earlier = before.parts.get(name).copied().unwrap_or_default();
+                (name.clone(), time - earlier)
+            })
+            .collect();
+        let (now, then) = (&self.machine, &before.machine);
+        let all = (now.all - then.all).max(1.0 / TICKS_PER_SECOND);
+        let processes = now.processes - then.processes;
+        let ours: f64 = seconds.values().sum();
+        let interrupts = now.interrupts - then.interrupts;
+        seconds.insert("interrupts".to_owned(), interrupts);
+        let each = |time: &f64| 1e6 * time / issued.max(1) as f64;
+        Spent {
+            us_each: seconds
+                .iter()
+                .map(|(name, time)| (name.clone(), each(time)))
+                .collect(),
+            seconds,
+            busy: (processes + interrupts) / all,
+            others: ((processes - ours) / all).max(0.0),
+            stolen: (now.stolen - then.stolen) / all,
+        }
+    }
+}
+
+impl Machine {
+    /// Reads the first line: user, nice, system, idle, iowait, irq, softirq, steal. Guests are part of user.
+    fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().next()?.strip_prefix("cpu ")?;
+        let times: Vec<f64> = line
+            .split_whitespace()
+            .map(|ticks| Some(ticks.parse::<f64>().ok()? / TICKS_PER_SECOND))
+            .collect::<Option<_>>()?;
+        let [user, nice, system, _, _, irq, softirq, stolen] = *times.get(..8)? else {
+            return None;
+        };
+        Some(Self {
+            processes: user + nice + system,
+            interrupts: irq + softirq,
+            stolen,
+            all: times[..8].iter().sum(),
+        })
+    }
+}
+
+fn seconds_of(whose: Whose) -> Result<f64> {
+    match whose {
+        Whose::Process(process) => Ok(Stat::of_process(process)?.own),
+        Whose::Family(process) => {
+            let parent = Stat::of_process(process)?;
+            Ok(parent.own + parent.ended_children + children_of(process)?)
+        }
+        Whose::Shoppers => own_threads(|name| name == THREAD_NAME),
+        Whose::Harness => own_threads(|name| name != THREAD_NAME),
+    }
+}
+
+fn children_of(parent: u32) -> Result<f64> {
+    let processes = stats_in(Path::new("/proc"))?;
+    Ok(processes
+        .iter()
+        .filter(|stat| stat.parent == parent)
+        .map(|stat| stat.own)
+        .sum())
+}
+
+fn own_threads(ours: impl Fn(&str) -> bool) -> Result<f64> {
+    let threads = stats_in(Path::new("/proc/self/task"))?;
+    Ok(threads
+        .iter()
+        .filter(|stat| ours(&stat.name))
+        .map(|stat| stat.own)
+        .sum())
+}
+
+/// Everything with a number in a folder of /proc; what ends meanwhile is left out.
+fn stats_in(folder: &Path) -> Result<Vec<Stat>> {
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("{} cannot be read", folder.display()))?
+        .flatten();
+    let numbered = entries.filter(|entry| {
+        entry
+            .file_name()
+            .to_string_lossy()
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+    });
+    Ok(numbered
+        .filter_map(|entry| Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?))
+        .collect())
+}
+
+/// One process or thread.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    name: String,
+    parent: u32,
+    own: f64,
+    ended_children: f64,
+}
+
+impl Stat {
+    fn of_process(process: u32) -> Result<Self> {
+        let text = fs::read_to_string(format!("/proc/{process}/stat"))
+            .with_context(|| format!("process {process} is gone"))?;
+        Self::parse(&text).with_context(|| format!("/proc/{process}/stat is not as expected"))
+    }
+
+    /// Reads `number (name) state parent …`; names may hold blanks and parentheses.
+    fn parse(text: &str) -> Option<Self> {
+        let (head, tail) = text.rsplit_once(')')?;
+        let name = head.split_once('(')?.1.to_owned();
+        let fields: Vec<&str> = tail.split_whitespace().collect();
+        let seconds =
+            |place: usize| Some(fields.get(place)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
+        Some(Self {
+            name,
+            parent: fields.get(1)?.parse().ok()?,
+            own: seconds(11)? + seconds(12)?,
+            ended_children: seconds(13)? + seconds(14)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_a_strange_name_is_read_right() {
+        let text = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 30 20 20 0 1 0 99";
+        assert_eq!(
+            Stat::parse(text),
+            Some(Stat {
+                name: "a) b (c".into(),
+                parent: 7,
+                own: 2.0,
+                ended_children: 0.5
+            })
+        );
+    }
+
+    #[test]
+    fn time_outside_the_measurement_is_told_apart() {
+        let at = |ours: f64, stat: &str| ProcessorTime {
+            parts: BTreeMap::from([("gateway-0".to_owned(), ours)]),
+            machine: Machine::parse(stat).unwrap(),
+        };
+        let before = at(1.0, "cpu  1000 0 0 1000 0 0 0 0 0 0\n");
+        let after = at(7.0, "cpu  1700 0 100 1100 0 20 30 50 0 0\n");
+        let spent = after.since(&before, 1_000_000);
+        assert_eq!(spent.seconds["gateway-0"], 6.0);
+        assert_eq!(spent.us_each["gateway-0"], 6.0);
+        let near = |left: f64, right: f64| (left - right).abs() < 1e-9;
+        assert!(
+            near(spent.busy, 0.85) && near(spent.others, 0.2) && near(spent.stolen, 0.05),
+            "{spent:?}"
+        );
+    }
+}
