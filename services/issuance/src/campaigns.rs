@@ -14,7 +14,10 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::client::Replicas;
 use tidegate_types::CampaignNumber;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout_at},
+};
 use tonic::{Request, Status};
 
 use crate::{domain::campaign::Campaign, grpc::convert::campaign_from, store};
@@ -25,6 +28,7 @@ const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Campaigns {
     known: Arc<ArcSwap<HashMap<CampaignNumber, Arc<Campaign>>>>,
+    learned: watch::Sender<()>,
     pool: PgPool,
 }
 
@@ -38,6 +42,7 @@ impl Campaigns {
             .collect();
         Ok(Self {
             known: Arc::new(ArcSwap::from_pointee(known)),
+            learned: watch::Sender::new(()),
             pool,
         })
     }
@@ -50,6 +55,20 @@ impl Campaigns {
     /// The campaign with this number.
     pub fn get(&self, number: CampaignNumber) -> Option<Arc<Campaign>> {
         self.known.load().get(&number).cloned()
+    }
+
+    /// The campaign with this number, as soon as quota has told this replica of it. A gateway may have been told a moment earlier.
+    pub async fn get_by(&self, number: CampaignNumber, until: Instant) -> Option<Arc<Campaign>> {
+        let mut learned = self.learned.subscribe();
+        loop {
+            if let Some(campaign) = self.get(number) {
+                return Some(campaign);
+            }
+            timeout_at(until.into(), learned.changed())
+                .await
+                .ok()?
+                .ok()?;
+        }
     }
 
     /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
@@ -129,6 +148,7 @@ impl Campaigns {
         let mut next = HashMap::clone(&self.known.load());
         next.insert(number, Arc::new(campaign));
         self.known.store(Arc::new(next));
+        self.learned.send_replace(());
         changed(number);
     }
 }

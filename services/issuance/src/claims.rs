@@ -106,18 +106,15 @@ impl Claims {
         request: ClaimRequest,
         trace: TraceContext,
     ) -> Result<Issued, IssuanceError> {
-        let campaign = self
-            .campaigns
-            .get(request.campaign)
-            .ok_or(IssuanceError::CampaignNotFound)?;
-        if request
-            .tier
-            .is_some_and(|tier| campaign.tier(tier).is_none())
-        {
-            return Err(IssuanceError::CampaignNotFound);
-        }
-        let lane = self.lane(self.lane_count.of(&request.shopper))?;
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
+        let campaign = self.campaigns.get_by(request.campaign, wait_until).await;
+        let campaign = campaign.filter(|campaign| {
+            request
+                .tier
+                .is_none_or(|tier| campaign.tier(tier).is_some())
+        });
+        let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
+        let lane = self.lane(self.lane_count.of(&request.shopper))?;
         loop {
             let phase = campaign.phase(Timestamp::now_utc());
             let claim = claim_of(&request, &campaign, phase);

@@ -19,9 +19,9 @@ pub enum IssuanceError {
     /// The request id was used for a claim of another tier.
     #[error("the request id was used for another tier")]
     RequestIdConflict,
-    /// No such campaign is known here.
-    #[error("the campaign is not known")]
-    CampaignNotFound,
+    /// The caller knows a campaign, or a tier of it, that quota has not told this replica of yet.
+    #[error("the campaign is not known here yet")]
+    CampaignNotKnownYet,
     /// Claims are served later.
     #[error("the campaign opens at {opens_at}")]
     CampaignNotOpen {

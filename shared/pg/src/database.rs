@@ -189,29 +189,31 @@ impl Database {
         PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(self.options.clone())
+            .connect_lazy_with(self.probing())
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         within(CONNECT_TIMEOUT, self.options.connect()).await
     }
 
-    /// A connection for one writer. The planner may only probe indexes on it: with young statistics it takes a batch joined to a large table for a hash or a scan of the whole table, which costs more
-    /// with every row there is.
+    /// A connection for one writer.
     pub async fn connect_writer(&self) -> Result<PgConnection, sqlx::Error> {
-        let probe_only = [
+        within(CONNECT_TIMEOUT, self.probing().connect()).await
+    }
+
+    /// The planner may only probe indexes: with young statistics it takes a batch joined to a large table for a hash or a scan of the whole table, which costs more with every row there is, and keeps such
+    /// a plan for as long as the connection.
+    fn probing(&self) -> PgConnectOptions {
+        const PROBE_ONLY: [&str; 5] = [
             "enable_seqscan",
             "enable_hashjoin",
             "enable_mergejoin",
             "enable_bitmapscan",
             "jit",
-        ]
-        .map(|setting| (setting, "off"));
-        within(
-            CONNECT_TIMEOUT,
-            self.options.clone().options(probe_only).connect(),
-        )
-        .await
+        ];
+        self.options
+            .clone()
+            .options(PROBE_ONLY.map(|setting| (setting, "off")))
     }
 }
 

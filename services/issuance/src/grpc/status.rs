@@ -22,7 +22,6 @@ pub fn refusal_of(error: &IssuanceError) -> Refusal {
         }
         IssuanceError::ShopperLimitReached => Refusal::never(Reason::ShopperLimitReached),
         IssuanceError::RequestIdConflict => Refusal::never(Reason::RequestIdConflict),
-        IssuanceError::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
         IssuanceError::CampaignNotOpen { opens_at } => {
             Refusal::at(Reason::CampaignNotOpen, *opens_at)
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default())
@@ -52,6 +51,7 @@ pub fn refusal_of(error: &IssuanceError) -> Refusal {
         }
         IssuanceError::NotCommitted(NotCommitted::Unknown) => refusal::out_of_time(),
         IssuanceError::NotCommitted(NotCommitted::Failed | NotCommitted::Closed)
+        | IssuanceError::CampaignNotKnownYet
         | IssuanceError::DatabaseAway
         | IssuanceError::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),
     }
