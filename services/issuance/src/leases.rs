@@ -14,6 +14,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{interval, sleep, timeout_at},
 };
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use quota::QuotaClient;
@@ -48,6 +49,8 @@ struct Shared {
     metrics: IssuanceMetrics,
     needed: Notify,
     changed: watch::Sender<u64>,
+    /// Acquisitions and returns under way; closed once the replica is stopping.
+    under_way: TaskTracker,
 }
 
 impl LaneStock {
@@ -62,6 +65,7 @@ impl LaneStock {
         metrics: IssuanceMetrics,
     ) -> Self {
         let (needed, changed) = (Notify::new(), watch::Sender::new(0));
+        let under_way = TaskTracker::new();
         Self(Arc::new(Shared {
             lane,
             holder,
@@ -72,6 +76,7 @@ impl LaneStock {
             metrics,
             needed,
             changed,
+            under_way,
         }))
     }
 
@@ -116,15 +121,21 @@ impl LaneStock {
                 }
                 () = self.0.needed.notified() => {}
             }
+            if self.0.under_way.is_closed() {
+                return;
+            }
             let wanted = self.0.book.lock().wanted(Instant::now());
             for wanted in wanted {
-                tokio::spawn(Arc::clone(&self.0).acquire(wanted));
+                self.0.under_way.spawn(Arc::clone(&self.0).acquire(wanted));
             }
         }
     }
 
     /// Seals and gives back everything in hand; the last thing a stopping replica does.
     pub async fn return_all(&self) {
+        // What is being acquired must arrive before all can be given back.
+        self.0.under_way.close();
+        self.0.under_way.wait().await;
         let held = self.0.book.lock().take_all();
         for (_, lease) in held {
             Arc::clone(&self.0).give_back(lease).await;
@@ -145,7 +156,7 @@ impl LaneStock {
         drop(book);
         self.0.metrics.holding(self.0.lane, leases, coupons);
         for (_, lease) in finished {
-            tokio::spawn(Arc::clone(&self.0).give_back(lease));
+            self.0.under_way.spawn(Arc::clone(&self.0).give_back(lease));
         }
     }
 }

@@ -2,8 +2,10 @@
 //! no token is checked, nothing is traced, no database is asked.
 
 use std::{
+    io,
     net::Ipv4Addr,
     path::Path,
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -23,9 +25,8 @@ use tidegate_proto::{
 };
 use time::OffsetDateTime;
 use tokio::{
-    io::{AsyncReadExt, stdin},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -76,10 +77,7 @@ pub async fn serve(credentials: &Path) -> Result<()> {
         .context("the echo stopped serving")
 }
 
-fn connections(
-    listener: TcpListener,
-    tls: TlsIdentity,
-) -> ReceiverStream<std::io::Result<Connection>> {
+fn connections(listener: TcpListener, tls: TlsIdentity) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(HANDSHAKES_WAITING);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -94,15 +92,21 @@ fn connections(
     ReceiverStream::new(connections)
 }
 
-async fn handshake(tls: &TlsIdentity, stream: TcpStream) -> std::io::Result<Connection> {
+async fn handshake(tls: &TlsIdentity, stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let stream = TlsAcceptor::from(tls.server()).accept(stream).await?;
     Ok(Connection(stream))
 }
 
 async fn input_ends() {
-    let mut bytes = [0; 64];
-    while matches!(stdin().read(&mut bytes).await, Ok(count) if count > 0) {}
+    let (ended, end) = oneshot::channel::<()>();
+    // A thread of its own: reading standard input blocks.
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        drop(ended);
+    });
+    // Its sender being dropped is the message.
+    let _ = end.await;
 }
 
 /// Answers with a coupon of the size that issuance's have.

@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use crate::{
     arguments::Arguments,
+    processor_time::{Part, ProcessorTime},
     report::{Peer, PeerPoint},
 };
 
@@ -31,10 +32,12 @@ const FORMS: [(&str, &str); 2] = [
 const THREADS: u32 = 2;
 
 /// Measures both forms with every number of clients, in issuance's own database, while the services stand idle.
+/// `parts` are the processes of the suite.
 ///
 /// # Errors
 /// There is no pgbench, or the server refuses.
-pub async fn measure(arguments: &Arguments, stack: &Stack) -> Result<Peer> {
+pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>) -> Result<Peer> {
+    parts.push(Part::ended_children("pgbench"));
     let pgbench = find_pgbench(stack)?;
     let url = stack
         .database_url(Service::Issuance)
@@ -47,7 +50,9 @@ pub async fn measure(arguments: &Arguments, stack: &Stack) -> Result<Peer> {
             .with_context(|| format!("{} cannot be written", file.display()))?;
         for clients in &arguments.pgbench_clients {
             sqlx::raw_sql(TABLES).execute(&mut connection).await?;
+            let before = ProcessorTime::read(&parts)?;
             let per_second = run(&pgbench, &url, &file, *clients, arguments.seconds).await?;
+            let after = ProcessorTime::read(&parts)?;
             let (claims, spent): (i64, i64) =
                 sqlx::query_as(CLAIMS).fetch_one(&mut connection).await?;
             ensure!(
@@ -58,6 +63,7 @@ pub async fn measure(arguments: &Arguments, stack: &Stack) -> Result<Peer> {
                 form: form.to_owned(),
                 clients: *clients,
                 per_second,
+                processor: after.since(&before, u64::try_from(claims)?),
             });
         }
     }
@@ -110,8 +116,8 @@ async fn run(pgbench: &Path, url: &str, script: &Path, clients: u32, seconds: u6
 }
 
 fn transactions_per_second(words: &str) -> Option<f64> {
-    let rates = words.lines().filter_map(|line| line.strip_prefix("tps = "));
-    rates.last()?.split(' ').next()?.parse().ok()
+    let mut rates = words.lines().filter_map(|line| line.strip_prefix("tps = "));
+    rates.next_back()?.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ enum Whose {
     Process(u32),
     /// A process and its children, those that ended included.
     Family(u32),
+    EndedChildren,
     Shoppers,
     Harness,
 }
@@ -40,6 +41,14 @@ impl Part {
         Self {
             name: name.to_owned(),
             whose: Whose::Family(process),
+        }
+    }
+
+    /// The children of this process that have ended and been waited for.
+    pub fn ended_children(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            whose: Whose::EndedChildren,
         }
     }
 
@@ -164,6 +173,7 @@ fn seconds_of(whose: Whose) -> Result<f64> {
             let parent = Stat::of_process(process)?;
             Ok(parent.own + parent.ended_children + children_of(process)?)
         }
+        Whose::EndedChildren => Ok(Stat::of_process(std::process::id())?.ended_children),
         Whose::Shoppers => own_threads(|name| name == THREAD_NAME),
         Whose::Harness => own_threads(|name| name != THREAD_NAME),
     }

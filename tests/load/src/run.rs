@@ -1,7 +1,11 @@
 //! The order in which things are measured: an echo before and after each shape of the suite, so that a machine that changes its speed
 //! meanwhile changes both sides of the ratio.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 use tidegate_local::credentials::Credentials;
@@ -42,6 +46,8 @@ pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
             rounds.push(echo().await?);
         }
     }
+    fs::remove_dir_all(&credentials_folder)
+        .with_context(|| format!("{} cannot be removed", credentials_folder.display()))?;
     let conditions = Conditions::new(arguments);
     let report = Report::new(
         conditions,
@@ -50,7 +56,8 @@ pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
         claims,
     )
     .context("nothing was asked for: give --lanes, --replicas and --shoppers a number each")?;
-    println!("{}", table::text(&report));
+    // Whoever reads may have gone; the file is written all the same.
+    let _ = writeln!(io::stdout(), "{}", table::text(&report));
     if let Some(file) = &arguments.json {
         write_json(&report, file)?;
     }
@@ -67,7 +74,7 @@ async fn measure_shape(
     let suite = Suite::open(shape, &arguments.data.join("stack"), arguments, crowd).await?;
     if pgbench.is_none() {
         tell("Measuring pgbench on one hot row.");
-        *pgbench = Some(peer::measure(arguments, suite.stack()).await?);
+        *pgbench = Some(peer::measure(arguments, suite.stack(), suite.parts()?).await?);
     }
     let mut points = Vec::new();
     for shoppers in &arguments.shoppers {

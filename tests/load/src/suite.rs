@@ -114,7 +114,10 @@ impl Suite {
     }
 
     /// Every process whose time a claim can cost.
-    fn parts(&self) -> Result<Vec<Part>> {
+    ///
+    /// # Errors
+    /// One of them does not run.
+    pub fn parts(&self) -> Result<Vec<Part>> {
         let mut parts = vec![Part::shoppers(), Part::harness()];
         for replica in self.stack.replicas() {
             let process = replica

@@ -49,7 +49,7 @@ impl Demand {
     pub fn wanted(&self, remaining: u64) -> Option<u64> {
         let lasting = |duration: Duration| (self.per_second * duration.as_secs_f64()).ceil() as u64;
         let idle = self.per_second == 0.0 && self.unmet == 0;
-        if idle || remaining > lasting(REFILL_BELOW).max(MIN_LEASE / 2) {
+        if idle || remaining > lasting(REFILL_BELOW) {
             return None;
         }
         Some(

@@ -66,7 +66,10 @@ impl AccessRules {
         headers: &HeaderMap,
     ) -> (&'static str, Access) {
         match self.rules.get(path) {
-            Some(rule) => (rule.path, self.apply(rule, peer, headers)),
+            Some(rule) => (
+                rule.path.trim_start_matches('/'),
+                self.apply(rule, peer, headers),
+            ),
             None if OPEN_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) => {
                 ("health or reflection", Access::Granted(None))
             }

@@ -83,6 +83,7 @@ pub struct PeerPoint {
     pub form: String,
     pub clients: u32,
     pub per_second: f64,
+    pub processor: Spent,
 }
 
 /// Claims beside the echo and pgbench.
@@ -251,6 +252,7 @@ pub mod examples {
             form: "statement".to_owned(),
             clients,
             per_second,
+            processor: spent("pgbench"),
         });
         let pgbench = Peer::new(pgbench.into()).unwrap();
         Report::new(conditions, echo.into(), pgbench, vec![claims]).unwrap()

@@ -8,6 +8,8 @@ use crate::{processor_time::Spent, tally::Outcomes};
 /// What the suite is held to at its peak.
 const EXPECTED_OF_ECHO: f64 = 0.5;
 const EXPECTED_OF_PGBENCH: f64 = 8.0;
+/// Below this a part had nothing to do with it.
+const SHOWN_FROM_US: f64 = 0.05;
 /// Below this share of the machine, other programs are not worth a warning.
 const OTHERS_TOLERATED: f64 = 0.05;
 
@@ -35,12 +37,19 @@ fn write(out: &mut String, report: &Report) -> Result {
         write_echo(out, number + 1, round)?;
     }
     writeln!(out, "\nOne hot row under pgbench (the peer)")?;
-    writeln!(out, "  {:<12} {:>7} {:>10}", "form", "clients", "claims/s")?;
+    writeln!(
+        out,
+        "  {:<12} {:>7} {:>10}  processor time per claim, µs",
+        "form", "clients", "claims/s"
+    )?;
     for point in &report.pgbench.points {
         writeln!(
             out,
-            "  {:<12} {:>7} {:>10.0}",
-            point.form, point.clients, point.per_second
+            "  {:<12} {:>7} {:>10.0}  {}",
+            point.form,
+            point.clients,
+            point.per_second,
+            costs(&point.processor)
         )?;
     }
     let mut ratios = report.ratios.iter();
@@ -132,7 +141,11 @@ fn write_claims<'a>(
 
 /// The parts in falling order, and how busy the machine was.
 fn costs(spent: &Spent) -> String {
-    let mut parts: Vec<_> = spent.us_each.iter().collect();
+    let mut parts: Vec<_> = spent
+        .us_each
+        .iter()
+        .filter(|(_, us)| **us >= SHOWN_FROM_US)
+        .collect();
     parts.sort_by(|left, right| right.1.total_cmp(left.1));
     let parts: Vec<_> = parts
         .iter()
@@ -177,7 +190,8 @@ fn write_warnings(out: &mut String, report: &Report) -> Result {
     let claims = report.claims.iter().flat_map(|run| &run.points);
     let spent = echo
         .map(|point| &point.processor)
-        .chain(claims.map(|point| &point.processor));
+        .chain(claims.map(|point| &point.processor))
+        .chain(report.pgbench.points.iter().map(|point| &point.processor));
     let worst = spent
         .map(|spent| spent.others + spent.stolen)
         .fold(0.0, f64::max);

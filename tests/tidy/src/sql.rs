@@ -1,0 +1,173 @@
+//! SQL: explained, used, and with a name for every constraint, so that an error names the promise that it kept.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use regex::Regex;
+
+use crate::{
+    links::beside,
+    repository::{Fault, Repository},
+    rust_source::{RustSource, pattern},
+};
+
+static INCLUDED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"(?:include_str|query_file(?:_as|_scalar)?)!\(\s*(?:\w+\s*,\s*)?""#)
+});
+/// Comments, quoted text, words, and each other character by itself.
+static TOKEN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?s)--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"[^"]*"|\w+|\S"#));
+
+/// Queries that do not begin with a comment.
+pub fn unexplained_queries(repository: &Repository) -> Vec<Fault> {
+    queries(repository)
+        .filter(|(_, text)| !text.trim_start().starts_with("--"))
+        .map(|(path, _)| {
+            Fault::of_file(
+                path,
+                "does not begin with a comment: say what it does and what it relies on",
+            )
+        })
+        .collect()
+}
+
+/// Queries that no code includes.
+pub fn unused_queries(repository: &Repository) -> Vec<Fault> {
+    let included: BTreeSet<String> = repository
+        .ending(".rs")
+        .flat_map(|(path, text)| {
+            let code = RustSource::parse(text).code;
+            let names: Vec<String> = INCLUDED
+                .find_iter(&code)
+                .filter_map(|found| text[found.end()..].split('"').next())
+                .filter_map(|name| beside(path, name))
+                .collect();
+            names
+        })
+        .collect();
+    queries(repository)
+        .filter(|(path, _)| !included.contains(*path))
+        .map(|(path, _)| Fault::of_file(path, "no code includes it: use it or remove it"))
+        .collect()
+}
+
+fn queries(repository: &Repository) -> impl Iterator<Item = (&str, &str)> {
+    repository
+        .ending(".sql")
+        .filter(|(path, _)| path.contains("/queries/"))
+}
+
+/// Constraints in migrations that have no name.
+pub fn unnamed_constraints(repository: &Repository) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let migrations = repository
+        .ending(".sql")
+        .filter(|(path, _)| path.contains("/migrations/"));
+    for (path, text) in migrations {
+        let tokens: Vec<(String, usize)> = TOKEN
+            .find_iter(text)
+            .filter(|token| !token.as_str().starts_with("--") && !token.as_str().starts_with("/*"))
+            .map(|token| (token.as_str().to_ascii_uppercase(), token.start()))
+            .collect();
+        for (index, (word, place)) in tokens.iter().enumerate() {
+            if is_constraint(&tokens, index) && !is_named(&tokens, index) {
+                let what = format!(
+                    "a {word} without a name: write CONSTRAINT and a name that says what holds"
+                );
+                faults.push(Fault::at(path, text, *place, what));
+            }
+        }
+    }
+    faults
+}
+
+type Tokens = [(String, usize)];
+
+fn word(tokens: &Tokens, index: Option<usize>) -> &str {
+    index
+        .and_then(|index| tokens.get(index))
+        .map_or("", |(word, _)| word.as_str())
+}
+
+fn is_constraint(tokens: &Tokens, index: usize) -> bool {
+    let before = word(tokens, index.checked_sub(1));
+    let after = word(tokens, Some(index + 1));
+    match tokens[index].0.as_str() {
+        "PRIMARY" | "FOREIGN" => after == "KEY",
+        // An index has its own name; USING makes a constraint of one.
+        "UNIQUE" => before != "CREATE",
+        // `WITH CHECK` belongs to a policy.
+        "CHECK" => before != "WITH",
+        "EXCLUDE" => matches!(after, "USING" | "("),
+        "REFERENCES" => !follows_foreign_key(tokens, index),
+        _ => false,
+    }
+}
+
+fn is_named(tokens: &Tokens, index: usize) -> bool {
+    word(tokens, index.checked_sub(2)) == "CONSTRAINT"
+}
+
+/// Whether the columns of a FOREIGN KEY, which carries the name, stand before this REFERENCES.
+fn follows_foreign_key(tokens: &Tokens, references: usize) -> bool {
+    let before = &tokens[..references];
+    if before.last().is_none_or(|(word, _)| word != ")") {
+        return false;
+    }
+    let opening = before.iter().rposition(|(word, _)| word == "(");
+    word(tokens, opening.and_then(|place| place.checked_sub(2))) == "FOREIGN"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{places, repository};
+
+    #[test]
+    fn a_query_begins_with_a_comment() {
+        let repository = repository(&[
+            ("a/queries/said.sql", "\n-- Why.\nSELECT 1"),
+            ("a/queries/bare.sql", "SELECT 1 -- why"),
+        ]);
+        assert_eq!(
+            places(&unexplained_queries(&repository)),
+            ["a/queries/bare.sql:1"]
+        );
+    }
+
+    #[test]
+    fn a_query_is_used_by_code_and_a_mention_is_no_use() {
+        let repository = repository(&[
+            ("a/queries/used.sql", "-- x"),
+            ("a/queries/checked.sql", "-- x"),
+            ("a/queries/mentioned.sql", "-- x"),
+            (
+                "a/src/store/mod.rs",
+                "query(include_str!(\"../../queries/used.sql\"));\nquery_file_as!(Row, \"../../queries/checked.sql\");\n// include_str!(\"../../queries/mentioned.sql\")",
+            ),
+        ]);
+        assert_eq!(
+            places(&unused_queries(&repository)),
+            ["a/queries/mentioned.sql:1"]
+        );
+    }
+
+    #[test]
+    fn bare_constraints_are_found() {
+        let text = "CREATE TABLE a (\n b int PRIMARY KEY,\n c int UNIQUE,\n d int CHECK (d > 0),\n e int REFERENCES f (g),\n UNIQUE (b, c),\n FOREIGN KEY (e) REFERENCES f (g),\n h int CONSTRAINT named PRIMARY KEY CHECK (h > 0)\n);";
+        let repository = repository(&[("a/migrations/1.sql", text)]);
+        let lines: Vec<usize> = unnamed_constraints(&repository)
+            .into_iter()
+            .map(|fault| fault.line)
+            .collect();
+        assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn named_constraints_indexes_and_words_in_comments_or_text_pass() {
+        let text = "-- a CHECK\nCREATE TABLE a (\n b int CONSTRAINT a_pkey PRIMARY KEY,\n c text DEFAULT 'UNIQUE',\n CONSTRAINT a_f FOREIGN KEY (b, c) REFERENCES f (g, h),\n e int CONSTRAINT a_e REFERENCES f (g)\n);\nCREATE UNIQUE INDEX i ON a (b); /* PRIMARY KEY */";
+        assert_eq!(
+            unnamed_constraints(&repository(&[("a/migrations/1.sql", text)])),
+            []
+        );
+    }
+}
