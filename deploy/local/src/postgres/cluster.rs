@@ -185,10 +185,6 @@ impl Cluster {
             .database("postgres")
     }
 
-    pub(super) fn superuser_url(&self) -> String {
-        self.url(SUPERUSER, &self.superuser_password, "postgres")
-    }
-
     pub(super) fn url(&self, role: &str, password: &str, database: &str) -> String {
         let port = self.tcp_port.unwrap_or(SOCKET_PORT);
         // A host before the path is required by the syntax; the parameter wins.

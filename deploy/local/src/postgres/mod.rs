@@ -206,14 +206,6 @@ impl Postgres {
         }
     }
 
-    /// The URL with which a superuser connects; none for a server that is not ours, whose URL is in [`DATABASE_URL_VARIABLE`].
-    pub fn superuser_url(&self) -> Option<String> {
-        match &self.place {
-            Place::Own(server) => Some(server.cluster().superuser_url()),
-            Place::External(_) => None,
-        }
-    }
-
     /// One line that says which PostgreSQL this is.
     pub fn describe(&self) -> String {
         match &self.place {
