@@ -105,3 +105,49 @@ impl Lines {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CurrencyCode;
+
+    fn line(sku: &str, quantity: u32, currency: &str) -> OrderLine {
+        let money = Money {
+            currency: CurrencyCode::parse(currency).unwrap(),
+            minor_units: 1_500,
+        };
+        OrderLine {
+            sku: Sku::parse(sku).unwrap(),
+            quantity: Quantity::new(quantity).unwrap(),
+            unit_price: UnitPrice::new(money).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_basket_has_1_to_50_lines_of_one_currency() {
+        assert_eq!(Lines::new(vec![]), Err(InvalidLines::Count));
+        assert_eq!(
+            Lines::new(vec![line("a", 1, "CNY"); 51]),
+            Err(InvalidLines::Count)
+        );
+        assert_eq!(
+            Lines::new(vec![line("a", 1, "CNY"), line("a", 1, "USD")]),
+            Err(InvalidLines::Currencies)
+        );
+        assert!(Lines::new(vec![line("a", 1, "CNY"); 50]).is_ok());
+    }
+
+    #[test]
+    fn quantities_and_prices_keep_to_their_bounds() {
+        assert!(Quantity::new(0u32).is_err() && Quantity::new(100u32).is_err());
+        assert_eq!(Quantity::new(99u32).map(Quantity::get), Ok(99));
+        let price = |minor_units| {
+            UnitPrice::new(Money {
+                currency: CurrencyCode::parse("CNY").unwrap(),
+                minor_units,
+            })
+        };
+        assert!(price(-1).is_err() && price(MAX_UNIT_PRICE + 1).is_err());
+        assert!(price(0).is_ok() && price(MAX_UNIT_PRICE).is_ok());
+    }
+}

@@ -3,11 +3,9 @@
 mod draft;
 mod order;
 mod page;
-mod printed_text;
 mod store;
 
-pub use draft::{Draft, InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
+pub use draft::Draft;
 pub use order::{Order, OrderId, OrderState, Rejection, Standing, to_microsecond};
 pub use page::{PagePosition, PageSize};
-pub use printed_text::PrintedText;
 pub use store::{Area, DisplayName, Store};

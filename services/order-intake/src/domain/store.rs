@@ -1,6 +1,4 @@
-use tidegate_types::{InvalidText, StoreId};
-
-use super::PrintedText;
+use tidegate_types::{InvalidText, PrintedText, StoreId};
 
 /// A store's name for people.
 pub type DisplayName = PrintedText<100>;

@@ -6,15 +6,15 @@ use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
 use tidegate_rpc::wire;
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId, Violations,
+    CouponCode, Lane, Lanes, OrderLine, RequestId, ShopperId, StoreId, Violations,
 };
 use uuid::Uuid;
 
 use super::status::to_item_refusal;
 use crate::{
     domain::{
-        Area, DisplayName, Draft, InvalidLines, Lines, Order, OrderId, OrderLine, OrderState,
-        PagePosition, PageSize, Quantity, Sku, Store, UnitPrice, to_microsecond,
+        Area, DisplayName, Draft, Order, OrderId, OrderState, PagePosition, PageSize, Store,
+        to_microsecond,
     },
     error::OrderIntakeError,
     metrics::Metrics,
@@ -64,7 +64,7 @@ fn place_item(
     let shopper = violations.check("shopper_id", ShopperId::parse(&item.shopper_id));
     let request_id = violations.check("request_id", RequestId::parse(&item.request_id));
     let store = violations.check("store_id", StoreId::parse(&item.store_id));
-    let lines = basket(item.lines, &mut violations);
+    let lines = wire::lines(&mut violations, &item.lines);
     let latest = item
         .latest_acceptable_at
         .map(|at| wire::moment(at).ok_or("must be a time from year 1 to 9999"));
@@ -91,49 +91,6 @@ fn place_item(
         draft,
         trace: TraceContext::parse(&item.traceparent).ok(),
         patience: (item.deadline_ms > 0).then(|| Duration::from_millis(item.deadline_ms.into())),
-    })
-}
-
-fn basket(lines: Vec<shared::OrderLine>, violations: &mut Violations) -> Option<Lines> {
-    if lines.len() > Lines::MAX {
-        violations.add("lines", InvalidLines::Count);
-        return None;
-    }
-    let lines: Vec<_> = lines
-        .into_iter()
-        .enumerate()
-        .map(|(at, line)| order_line(at, line, violations))
-        .collect();
-    let lines = lines.into_iter().collect::<Option<_>>()?;
-    violations.check("lines", Lines::new(lines))
-}
-
-fn order_line(
-    at: usize,
-    line: shared::OrderLine,
-    violations: &mut Violations,
-) -> Option<OrderLine> {
-    let sku = violations.check(format_args!("lines[{at}].sku"), Sku::parse(&line.sku));
-    let quantity = violations.check(
-        format_args!("lines[{at}].quantity"),
-        Quantity::new(line.quantity),
-    );
-    let price = line.unit_price.unwrap_or_default();
-    let currency = violations.check(
-        format_args!("lines[{at}].unit_price.currency_code"),
-        CurrencyCode::parse(&price.currency_code),
-    );
-    let unit_price = violations.check(
-        format_args!("lines[{at}].unit_price.minor_units"),
-        UnitPrice::new(Money {
-            currency: currency?,
-            minor_units: price.minor_units,
-        }),
-    );
-    Some(OrderLine {
-        sku: sku?,
-        quantity: quantity?,
-        unit_price: unit_price?,
     })
 }
 

@@ -4,16 +4,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, CurrencyCode, Money, Reason, Refusal, RequestId, ShopperId, StoreId, Timestamp,
+    CouponCode, CurrencyCode, Lines, Money, OrderLine, Quantity, Reason, Refusal, RequestId,
+    ShopperId, Sku, StoreId, Timestamp, UnitPrice,
 };
 use uuid::Uuid;
 
 use super::Placed;
 use crate::{
-    domain::{
-        Draft, Lines, Order, OrderId, OrderLine, OrderState, Quantity, Rejection, Sku, Standing,
-        UnitPrice,
-    },
+    domain::{Draft, Order, OrderId, OrderState, Rejection, Standing},
     error::OrderIntakeError,
 };
 

@@ -12,16 +12,16 @@ use std::{
 
 use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
-use tidegate_types::{CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId};
+use tidegate_types::{
+    CouponCode, CurrencyCode, Lane, Lanes, Lines, Money, OrderLine, Quantity, RequestId, ShopperId,
+    Sku, StoreId, UnitPrice,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Placed, Store, migrations};
 use crate::{
-    domain::{
-        Area, DisplayName, Draft, Lines, Order, OrderId, OrderLine, OrderState, Quantity,
-        Rejection, Sku, UnitPrice,
-    },
+    domain::{Area, DisplayName, Draft, Order, OrderId, OrderState, Rejection},
     error::OrderIntakeError,
 };
 use database::TestDatabase;
