@@ -1,11 +1,14 @@
 //! The campaigns, watched from quota, so that the door needs to ask nobody.
 
+mod decode;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
+use decode::campaign_from;
 use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
@@ -18,7 +21,6 @@ use tonic::{Request, Status, transport::Channel};
 use crate::{
     domain::campaign::{Campaign, Snapshot},
     error::GatewayError,
-    grpc::convert::campaign_from,
 };
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(300);

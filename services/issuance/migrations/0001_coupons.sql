@@ -1,7 +1,7 @@
 -- The lane comes first in every key of the hot tables, so that one transaction touches one lane, and one shard where the database is distributed by lane.
 
 CREATE TABLE deployment (
-    is_deployment boolean NOT NULL CONSTRAINT deployment_is_one_row PRIMARY KEY CHECK (is_deployment),
+    is_deployment boolean NOT NULL CONSTRAINT deployment_is_one_row PRIMARY KEY CONSTRAINT deployment_is_true CHECK (is_deployment),
     lanes integer NOT NULL CONSTRAINT deployment_lanes_in_range CHECK (lanes BETWEEN 1 AND 1024)
 );
 

@@ -1,5 +1,7 @@
 //! What issuance knows of campaigns: watched from quota, kept in its own database for the time quota is away.
 
+mod decode;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -7,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use decode::campaign_from;
 use sqlx::PgPool;
 use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
@@ -20,7 +23,7 @@ use tokio::{
 };
 use tonic::{Request, Status};
 
-use crate::{domain::campaign::Campaign, grpc::convert::campaign_from, store};
+use crate::{domain::campaign::Campaign, store};
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
 

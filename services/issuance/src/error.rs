@@ -1,8 +1,13 @@
 use std::time::Duration;
 
 use tidegate_pg::{Fault, NotCommitted, fault};
-use tidegate_types::{Timestamp, Violations};
+use tidegate_rpc::refusal;
+use tidegate_types::{Reason, Refusal, Timestamp, Violations};
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
+
+const RETRY_WHILE_STOCK_RETURNS: Duration = Duration::from_millis(700);
+const RETRY_WHILE_AWAY: Duration = Duration::from_secs(1);
 
 /// Everything that can keep issuance from doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,48 @@ pub enum IssuanceError {
     /// A coupon's key is gone from the keyring, or a row cannot be read; the log says which.
     #[error("internal error")]
     Internal,
+}
+
+impl IssuanceError {
+    /// What callers are told of it.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::BudgetExhausted => Refusal::never(Reason::BudgetExhausted),
+            Self::StockReturning => {
+                Refusal::after(Reason::StockReturning, RETRY_WHILE_STOCK_RETURNS)
+            }
+            Self::ShopperLimitReached => Refusal::never(Reason::ShopperLimitReached),
+            Self::RequestIdConflict => Refusal::never(Reason::RequestIdConflict),
+            Self::CampaignNotOpen { opens_at } => Refusal::at(Reason::CampaignNotOpen, *opens_at)
+                .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default()),
+            Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
+            Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
+            Self::CouponRedeemed { order_id } => {
+                Refusal::never(Reason::CouponRedeemed).with("order_id", order_id)
+            }
+            Self::CouponExpired { valid_until } => Refusal::never(Reason::CouponExpired).with(
+                "valid_until",
+                valid_until.format(&Rfc3339).unwrap_or_default(),
+            ),
+            Self::CouponRevoked => Refusal::never(Reason::CouponRevoked),
+            Self::InvalidFields(violations) => Refusal {
+                violations: violations.as_slice().to_vec(),
+                ..Refusal::never(Reason::InvalidField)
+            },
+            Self::OtherLanes { lanes } => Refusal::never(Reason::Misconfigured)
+                .with("detail", format!("this database has {lanes} lanes")),
+            Self::NotCommitted(NotCommitted::Full { retry_after }) => {
+                Refusal::after(Reason::QueueFull, *retry_after)
+            }
+            Self::NotCommitted(NotCommitted::TooLate { retry_after })
+            | Self::StockLate { retry_after } => Refusal::after(Reason::Overloaded, *retry_after),
+            Self::NotCommitted(NotCommitted::Unknown) => refusal::out_of_time(),
+            Self::NotCommitted(NotCommitted::Failed | NotCommitted::Closed)
+            | Self::CampaignNotKnownYet
+            | Self::DatabaseAway
+            | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),
+        }
+    }
 }
 
 impl From<sqlx::Error> for IssuanceError {

@@ -7,7 +7,7 @@ use prometheus_client::{
 use tidegate_telemetry::{Registry, duration_histogram};
 use tidegate_types::Lane;
 
-use crate::{error::IssuanceError, grpc::status::refusal_of};
+use crate::error::IssuanceError;
 
 /// Issuance's own metrics. Cheap to clone.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ impl IssuanceMetrics {
     pub fn refused(&self, error: &IssuanceError) {
         self.refused
             .get_or_create(&ReasonLabel {
-                reason: refusal_of(error).reason.name(),
+                reason: error.refusal().reason.name(),
             })
             .inc();
     }

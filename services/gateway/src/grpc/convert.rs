@@ -1,14 +1,11 @@
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, GetClaimRequest, PlaceOrderRequest},
     order_intake::v1::PlaceOrderItem,
-    r#type::v1 as shared,
 };
 use tidegate_rpc::{server::CallContext, wire};
-use tidegate_types::{
-    CampaignId, CampaignNumber, CouponCode, RequestId, ShopperId, StoreId, TierId, Violations,
-};
+use tidegate_types::{CampaignId, CouponCode, RequestId, ShopperId, StoreId, TierId, Violations};
 
-use crate::{claims::Claim, domain::campaign::Campaign, error::GatewayError};
+use crate::{claims::Claim, error::GatewayError};
 
 const DEFAULT_PAGE_SIZE: u32 = 20;
 const MAX_PAGE_SIZE: u32 = 100;
@@ -183,23 +180,10 @@ pub fn order(
     Ok((shopper, item))
 }
 
-/// A campaign as quota tells it; `None` if a field is outside its bounds.
-pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
-    Some(Campaign {
-        id: CampaignId::parse(campaign.campaign_id).ok()?,
-        number: CampaignNumber::new(campaign.campaign_number).ok()?,
-        opens_at: wire::moment(campaign.opens_at?)?,
-        tiers: campaign
-            .tiers
-            .into_iter()
-            .map(|tier| TierId::parse(tier.tier_id).ok())
-            .collect::<Option<_>>()?,
-        revision: campaign.revision,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use tidegate_proto::r#type::v1 as shared;
+
     use super::*;
 
     fn fields(error: GatewayError) -> Vec<String> {

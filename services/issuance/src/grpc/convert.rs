@@ -1,7 +1,5 @@
 //! Wire messages to domain types and back.
 
-use std::time::Duration;
-
 use tidegate_proto::{
     issuance::v1::{
         IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, RedeemItem,
@@ -13,18 +11,15 @@ use tidegate_proto::{
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, Lane, Lanes, LimitPerShopper, Reason, RequestId,
-    ShopperId, Slot, TierId, TierNumber, Timestamp, Violations,
+    CampaignNumber, Lane, Lanes, Reason, RequestId, ShopperId, Slot, TierNumber, Timestamp,
+    Violations,
 };
 use uuid::Uuid;
 
-use super::{MAX_ITEMS, item_deadline, status::refusal_of};
+use super::{MAX_ITEMS, item_deadline};
 use crate::{
     claims::ClaimRequest,
-    domain::{
-        campaign::{Campaign, Tier},
-        coupon::{Coupon, CouponState},
-    },
+    domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
     wallet::{PageStart, UseRequest},
 };
@@ -228,7 +223,7 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
             coupon: Some(coupon(&issued, now)),
             replayed,
         }),
-        Err(error) => issue_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+        Err(error) => issue_result::Outcome::Refused(wire::refusal(&error.refusal())),
     };
     IssueResult {
         outcome: Some(outcome),
@@ -239,7 +234,7 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
 pub fn redeem_result(outcome: Result<Coupon, IssuanceError>, now: Timestamp) -> RedeemResult {
     let outcome = match outcome {
         Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
-        Err(error) => redeem_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+        Err(error) => redeem_result::Outcome::Refused(wire::refusal(&error.refusal())),
     };
     RedeemResult {
         outcome: Some(outcome),
@@ -250,7 +245,7 @@ pub fn redeem_result(outcome: Result<Coupon, IssuanceError>, now: Timestamp) -> 
 pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
     let outcome = match outcome {
         Ok(changed) => release_result::Outcome::Released(Released { changed }),
-        Err(error) => release_result::Outcome::Refused(wire::refusal(&refusal_of(&error))),
+        Err(error) => release_result::Outcome::Refused(wire::refusal(&error.refusal())),
     };
     ReleaseResult {
         outcome: Some(outcome),
@@ -295,26 +290,4 @@ pub fn unusable_because(state: CouponState) -> shared::Reason {
         CouponState::Expired => wire::reason(Reason::CouponExpired),
         CouponState::Revoked => wire::reason(Reason::CouponRevoked),
     }
-}
-
-/// A campaign as quota tells it; `None` if a field is outside its bounds.
-pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
-    let tiers = campaign.tiers.into_iter().map(|tier| {
-        Some(Tier {
-            id: TierId::parse(tier.tier_id).ok()?,
-            face_value_minor_units: tier.face_value_minor_units,
-        })
-    });
-    Some(Campaign {
-        number: CampaignNumber::new(campaign.campaign_number).ok()?,
-        id: CampaignId::parse(campaign.campaign_id).ok()?,
-        currency: CurrencyCode::parse(&campaign.currency_code).ok()?,
-        limit_per_shopper: LimitPerShopper::new(campaign.limit_per_shopper).ok()?,
-        opens_at: wire::moment(campaign.opens_at?)?,
-        closes_at: wire::moment(campaign.closes_at?)?,
-        coupon_validity: wire::span(campaign.coupon_validity?)
-            .filter(|validity| *validity >= Duration::from_secs(1))?,
-        revision: campaign.revision,
-        tiers: tiers.collect::<Option<_>>()?,
-    })
 }

@@ -13,7 +13,6 @@ use tidegate_rpc::{
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
 use tidegate_types::{Lane, Lanes};
 use tokio::time::timeout_at;
-use tonic::Status;
 
 use super::{Redeemed, Redemption};
 use crate::{
@@ -86,22 +85,22 @@ impl RedeemCaller {
         let mut client = IssuanceServiceClient::new(replica.channel())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         // The client's own timeout does not count the time until the connection takes the call.
-        let answer = timeout_at((now + left).into(), client.redeem_coupons(request))
-            .await
-            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
-        let status = match answer {
-            Ok(response) => {
+        let answer = timeout_at((now + left).into(), client.redeem_coupons(request)).await;
+        match answer {
+            Ok(Ok(response)) => {
                 replica.answered();
                 return Some(self.decode(response.into_inner().results, redemptions.len()));
             }
-            Err(status) => status,
-        };
-        span.fail(status.code().description());
-        if let Some(reason) = reason_of(&status) {
-            replica.answered();
-            self.metrics.redeem_call(RedeemCall::Refused);
-            tracing::warn!(lane = %self.lane, replica = replica.address(), %reason, orders = redemptions.len(), "issuance refused a whole batch of redemptions; its orders stay PENDING and are tried again");
-            return Some(vec![Redeemed::Undecided; redemptions.len()]);
+            Ok(Err(status)) => {
+                span.fail(status.code().description());
+                if let Some(reason) = reason_of(&status) {
+                    replica.answered();
+                    self.metrics.redeem_call(RedeemCall::Refused);
+                    tracing::warn!(lane = %self.lane, replica = replica.address(), %reason, orders = redemptions.len(), "issuance refused a whole batch of redemptions; its orders stay PENDING and are tried again");
+                    return Some(vec![Redeemed::Undecided; redemptions.len()]);
+                }
+            }
+            Err(_) => span.fail("no answer in time"),
         }
         replica.failed(Instant::now());
         self.metrics.redeem_call(RedeemCall::Failed);
