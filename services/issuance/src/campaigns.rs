@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use decode::campaign_from;
 use sqlx::PgPool;
+use tidegate_pg::{Fault, fault};
 use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
@@ -144,6 +145,10 @@ impl Campaigns {
         }
         // Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
         while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
+            // Another replica is keeping the same campaign at this moment; the next attempt finds what it wrote.
+            if fault(&error) == Fault::Conflict {
+                continue;
+            }
             tracing::warn!(%error, campaign = %campaign.id, "a campaign cannot be kept in the database; it is tried again");
             sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
         }
