@@ -39,6 +39,19 @@ pub fn command_line(process: u32) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The processes that a process has started and that live.
+pub fn children(process: u32) -> Vec<u32> {
+    // `pgrep` is on Linux and on macOS; it answers with nothing, and an exit code of its own, if there are none.
+    let output = Command::new("pgrep")
+        .args(["-P", &process.to_string()])
+        .output();
+    let ids = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&ids)
+        .lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect()
+}
+
 /// The last lines of a file; empty if it cannot be read.
 pub fn tail(file: &Path, lines: usize) -> String {
     let text = fs::read(file).unwrap_or_default();

@@ -13,8 +13,8 @@ use crate::processes::{self, tail};
 /// Recovery after a kill replays at most what lies between two checkpoints.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// How long the backends of a killed postmaster get to notice; until then a new server refuses to start.
-const ORPHAN_LIMIT: Duration = Duration::from_secs(10);
+/// How long the kernel gets to take away the processes of a killed server; until then a new one refuses to start.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(30);
 /// How long a dropped server gets to stop before it is killed.
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
@@ -120,10 +120,35 @@ impl Server {
         Ok(())
     }
 
-    /// Kills the postmaster and waits for its end. Its backends notice by themselves, and the next start waits for that.
+    /// Kills all processes of the server at one moment and waits for their end: what was in its memory only is lost.
     pub(super) async fn kill(&mut self) -> Result<()> {
-        if let Some(mut child) = self.child.take() {
-            child.kill().await.context("PostgreSQL cannot be killed")?;
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        let Some(process) = child.id() else {
+            return Ok(());
+        };
+        // A postmaster that stands still starts no backend between the count and the kill.
+        processes::signal(process, Signal::STOP)?;
+        let backends = processes::children(process);
+        child.kill().await.context("PostgreSQL cannot be killed")?;
+        for backend in &backends {
+            // One that has ended by itself meanwhile is as good as killed.
+            let _ = processes::signal(*backend, Signal::KILL);
+        }
+        let killed = Instant::now();
+        // What nobody has reaped yet is still listed, but has no command line any more.
+        let runs = |backend: &u32| {
+            processes::command_line(*backend).is_some_and(|line| !line.trim().is_empty())
+        };
+        while backends.iter().any(runs) {
+            if killed.elapsed() > ORPHAN_LIMIT {
+                bail!(
+                    "Processes of the killed PostgreSQL are still there after {} s; end them by hand.",
+                    ORPHAN_LIMIT.as_secs()
+                );
+            }
+            sleep(POLL).await;
         }
         Ok(())
     }
