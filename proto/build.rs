@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "tidegate/gateway/v1/order_service.proto",
     "tidegate/gateway/v1/wallet_service.proto",
     "tidegate/issuance/v1/issuance_service.proto",
+    "tidegate/order_intake/v1/feed_service.proto",
     "tidegate/order_intake/v1/order_intake_service.proto",
     "tidegate/order_intake/v1/store_service.proto",
     "tidegate/quota/v1/campaign_service.proto",

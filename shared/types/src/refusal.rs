@@ -68,6 +68,14 @@ reasons! {
     PermissionDenied => "PERMISSION_DENIED",
     /// Caller and callee disagree about the deployment.
     Misconfigured => "MISCONFIGURED",
+    /// The store has no room until the latest acceptable time.
+    StoreBusy => "STORE_BUSY",
+    /// The store takes no orders.
+    StoreClosed => "STORE_CLOSED",
+    /// The coupon's terms do not fit the order.
+    CouponNotApplicable => "COUPON_NOT_APPLICABLE",
+    /// The order's state does not allow it.
+    OrderStateConflict => "ORDER_STATE_CONFLICT",
 }
 
 impl fmt::Display for Reason {

@@ -35,6 +35,21 @@ pub const RULES: &[Rule] = &[
         scope: None,
     },
     Rule {
+        path: "/tidegate.order_intake.v1.OrderIntakeService/CancelOrder",
+        services: &[Identity::Gateway],
+        scope: Some(Scope::OrdersWrite),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.OrderIntakeService/AdvanceOrder",
+        services: &[],
+        scope: Some(Scope::OrdersFulfil),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.StoreService/SetStoreState",
+        services: &[],
+        scope: Some(Scope::StoresWrite),
+    },
+    Rule {
         path: "/tidegate.order_intake.v1.StoreService/UpsertStores",
         services: &[],
         scope: Some(Scope::StoresWrite),

@@ -28,8 +28,13 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked
+        | Reason::CouponNotApplicable
+        | Reason::StoreClosed
+        | Reason::OrderStateConflict
         | Reason::Misconfigured => Code::FailedPrecondition,
-        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning => Code::Unavailable,
+        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
+            Code::Unavailable
+        }
         Reason::RequestIdConflict => Code::AlreadyExists,
         Reason::CampaignNotFound
         | Reason::ClaimNotFound
