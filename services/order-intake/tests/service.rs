@@ -8,7 +8,10 @@ mod suite;
 
 mod service {
     mod access;
+    mod cancelling;
     mod faults;
+    mod fulfilling;
     mod placing;
     mod refusals;
+    mod slots;
 }
