@@ -10,11 +10,13 @@ CREATE TABLE order_events (
     store_id text COLLATE "C" NOT NULL,
     area text NOT NULL,
     state smallint NOT NULL CONSTRAINT order_events_state_is_known CHECK (state BETWEEN 1 AND 7),
+    rejected_because text CONSTRAINT order_events_rejected_has_reason CHECK ((state = 3) = (rejected_because IS NOT NULL)),
     placed_on date NOT NULL,
     slot_starts_at timestamptz,
     slot_minutes smallint,
     happened_at timestamptz NOT NULL,
-    CONSTRAINT order_events_key PRIMARY KEY (happened_on, lane, position)
+    -- The day comes last: within each day's table this is the order in which a lane is read.
+    CONSTRAINT order_events_key PRIMARY KEY (lane, position, happened_on)
 ) PARTITION BY RANGE (happened_on);
 CREATE TABLE order_events_of_other_days PARTITION OF order_events DEFAULT;
 
@@ -23,8 +25,6 @@ CREATE TABLE order_events_of_other_days PARTITION OF order_events DEFAULT;
 CREATE TABLE feed_heads (
     lane smallint NOT NULL,
     last_position bigint NOT NULL,
-    -- Never goes back, also if a clock does: the order of (happened_on, position) is that of position.
-    last_day date NOT NULL,
     CONSTRAINT feed_heads_key PRIMARY KEY (lane)
 ) WITH (fillfactor = 50);
 

@@ -63,22 +63,24 @@ booked AS (
     SET slot_minutes = excluded.slot_minutes, booked = excluded.booked, capacity_when_booked = excluded.capacity_when_booked
 ),
 event AS MATERIALIZED (
-    SELECT order_id, shopper_id, store_id, area, 1::smallint AS state, $3 AS placed_on, slot_starts_at, slot_minutes
+    SELECT order_id, shopper_id, store_id, area, 1::smallint AS state, NULL AS rejected_because, $3 AS placed_on, slot_starts_at, slot_minutes
     FROM placed
     UNION ALL
-    SELECT order_id, shopper_id, store_id, area, next_state, (created_at AT TIME ZONE 'UTC')::date, slot_starts_at, slot_minutes
+    SELECT order_id, shopper_id, store_id, area, next_state, next_rejected_because, (created_at AT TIME ZONE 'UTC')::date, slot_starts_at, slot_minutes
     FROM moved
     WHERE next_state <> state
 ),
 head AS (
-    INSERT INTO feed_heads (lane, last_position, last_day)
-    SELECT $1, count(*), $3
+    INSERT INTO feed_heads (lane, last_position)
+    SELECT $1, count(*)
     FROM event
     HAVING count(*) > 0
     ON CONFLICT ON CONSTRAINT feed_heads_key DO UPDATE
-    SET last_position = feed_heads.last_position + excluded.last_position, last_day = greatest(feed_heads.last_day, excluded.last_day)
-    RETURNING last_position, last_day
+    SET last_position = feed_heads.last_position + excluded.last_position
+    RETURNING last_position
 )
-INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, slot_starts_at, slot_minutes, happened_at)
-SELECT head.last_day, $1, head.last_position + 1 - row_number() OVER (), event.order_id, event.shopper_id, event.store_id, event.area, event.state, event.placed_on, event.slot_starts_at, event.slot_minutes, $2
+INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, rejected_because, placed_on, slot_starts_at, slot_minutes, happened_at)
+SELECT
+    $3, $1, head.last_position + 1 - row_number() OVER (),
+    event.order_id, event.shopper_id, event.store_id, event.area, event.state, event.rejected_because, event.placed_on, event.slot_starts_at, event.slot_minutes, $2
 FROM head, event

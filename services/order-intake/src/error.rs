@@ -5,7 +5,7 @@ use tidegate_pg::{Fault, NotCommitted, fault};
 use tidegate_types::{Lane, Lanes, Reason, Refusal, StoreId, Timestamp, Violations};
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::{Area, Rejection, StateConflict};
+use crate::domain::{Area, InvalidCursor, Rejection, StateConflict};
 
 /// When to come back if the database is away; it is usually back, or failed over, within seconds.
 const RETRY_WHEN_AWAY: Duration = Duration::from_secs(1);
@@ -87,6 +87,12 @@ pub enum OrderIntakeError {
     /// As many watch already as may.
     #[error("as many watch orders as may")]
     TooManyWatchers,
+    /// The cursor is none of this feed.
+    #[error("the cursor {0}")]
+    InvalidCursor(InvalidCursor),
+    /// As many consumers are remembered already as may be.
+    #[error("as many consumers of the feed are remembered as may be")]
+    TooManyConsumers,
     /// The database cannot be reached now.
     #[error("the database is away")]
     DatabaseAway,
@@ -181,6 +187,11 @@ impl OrderIntakeError {
             Self::TooLate { retry_after } => Refusal::after(Reason::Overloaded, retry_after),
             Self::OutcomeUnknown => tidegate_rpc::refusal::out_of_time(),
             Self::Closing => Refusal::after(Reason::Overloaded, RETRY_WHEN_CLOSING),
+            Self::InvalidCursor(why) => Refusal::invalid_field("cursor", why),
+            Self::TooManyConsumers => Refusal::invalid_field(
+                "consumer",
+                "must be one of those that are remembered, which are as many as may be",
+            ),
             Self::TooManyWatchers => Refusal::after(Reason::Overloaded, RETRY_WHEN_FULL),
             Self::DatabaseAway => Refusal::after(Reason::Overloaded, RETRY_WHEN_AWAY),
             Self::Internal => Refusal::after(Reason::Overloaded, RETRY_AFTER_INTERNAL),

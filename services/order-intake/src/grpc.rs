@@ -2,12 +2,14 @@
 
 mod access;
 mod convert;
+mod feed_service;
 mod order_service;
 mod status;
 mod store_service;
 
 use tidegate_proto::order_intake::v1::{
-    order_intake_service_server::OrderIntakeServiceServer, store_service_server::StoreServiceServer,
+    feed_service_server::FeedServiceServer, order_intake_service_server::OrderIntakeServiceServer,
+    store_service_server::StoreServiceServer,
 };
 use tidegate_rpc::MAX_MESSAGE_BYTES;
 use tidegate_types::Lanes;
@@ -17,7 +19,9 @@ use tonic::service::Routes;
 pub use access::RULES;
 pub(crate) use access::SERVICE_NAMES;
 
-use crate::{metrics::Metrics, moves::Mover, place::Placer, store::Store, watch::Watcher};
+use crate::{
+    feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store, watch::Watcher,
+};
 
 /// The gRPC services of order-intake. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) placer: Placer,
     pub(crate) mover: Mover,
     pub(crate) watcher: Watcher,
+    pub(crate) feed: Feed,
     pub(crate) metrics: Metrics,
     /// Keeps what must not end with the call that began it.
     pub(crate) tasks: TaskTracker,
@@ -36,7 +41,12 @@ impl Server {
     pub(crate) fn add_to(self, routes: Routes) -> Routes {
         let orders = OrderIntakeServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let stores = StoreServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        routes.add_service(orders).add_service(stores)
+        let stores =
+            StoreServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let feed = FeedServiceServer::new(self);
+        routes
+            .add_service(orders)
+            .add_service(stores)
+            .add_service(feed)
     }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod domain;
 mod error;
+mod feed;
 mod finish;
 mod grpc;
 mod issuance;
@@ -28,6 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::Config;
 pub use grpc::RULES;
 
+use feed::Feed;
 use finish::Finisher;
 use grpc::{SERVICE_NAMES, Server};
 use issuance::IssuanceOfLane;
@@ -102,8 +104,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         let releasing = releaser.clone().run(issuance, metrics, stop);
         host.background.push(tokio::spawn(releasing));
     }
+    let feed = Feed::new(store.clone(), host.stop.clone());
+    host.background
+        .push(tokio::spawn(feed.clone().measure(metrics.clone())));
     let server = Server {
         lanes,
+        feed,
         mover: Mover {
             store: store.clone(),
             releaser,

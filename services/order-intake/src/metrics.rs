@@ -24,6 +24,7 @@ pub struct Metrics {
     released: Counter,
     unreleased: Family<LaneLabel, Gauge>,
     moved: Family<StateLabel, Counter>,
+    feed_lag: Family<ConsumerLabel, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -46,6 +47,11 @@ struct CallLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConsumerLabel {
+    consumer: String,
 }
 
 /// How a call to issuance ended.
@@ -73,6 +79,7 @@ impl Metrics {
             released: Counter::default(),
             unreleased: Family::default(),
             moved: Family::default(),
+            feed_lag: Family::default(),
         };
         registry.register(
             "tidegate_orders",
@@ -123,6 +130,11 @@ impl Metrics {
             "tidegate_order_moves",
             "Orders that were cancelled or moved on, by the state they got",
             metrics.moved.clone(),
+        );
+        registry.register(
+            "tidegate_feed_lag_events",
+            "Changes of orders that a consumer of the feed has not acknowledged",
+            metrics.feed_lag.clone(),
         );
         metrics
     }
@@ -192,6 +204,12 @@ impl Metrics {
         self.unreleased
             .get_or_create(&LaneLabel { lane: lane.get() })
             .set(orders as i64);
+    }
+
+    pub(crate) fn feed_lag(&self, consumer: String, events: i64) {
+        self.feed_lag
+            .get_or_create(&ConsumerLabel { consumer })
+            .set(events);
     }
 
     pub(crate) fn moved(&self, state: &OrderState) {

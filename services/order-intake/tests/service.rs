@@ -10,6 +10,7 @@ mod service {
     mod access;
     mod cancelling;
     mod faults;
+    mod feed;
     mod fulfilling;
     mod placing;
     mod refusals;

@@ -2,6 +2,7 @@
 
 mod bill;
 mod draft;
+mod feed;
 mod hours;
 mod order;
 mod page;
@@ -10,6 +11,7 @@ mod store;
 
 pub use bill::Bill;
 pub use draft::Draft;
+pub use feed::{FeedCursor, FeedFilter, InvalidCursor, OrderEvent};
 pub use hours::{Minute, MinuteOfDay, OpeningHours, UtcOffset};
 pub use order::{
     Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict, to_microsecond,

@@ -1,5 +1,6 @@
 //! Messages of the contract, to and from the domain.
 
+pub(super) mod feed;
 pub(super) mod stores;
 
 use std::time::Duration;
@@ -123,10 +124,6 @@ pub(super) fn place_result(
 pub(super) fn order(order: Order) -> shared::Order {
     let bill = order.bill();
     let Order { draft, standing } = order;
-    let rejected_because = match &standing.state {
-        OrderState::Rejected(rejection) => wire::reason(rejection.because()),
-        _ => shared::Reason::Unspecified,
-    };
     shared::Order {
         order_id: standing.order_id.to_string(),
         shopper_id: draft.shopper.as_str().to_owned(),
@@ -134,7 +131,7 @@ pub(super) fn order(order: Order) -> shared::Order {
         store_id: draft.store.as_str().to_owned(),
         lines: lines(&draft.lines),
         state: state(&standing.state).into(),
-        rejected_because: rejected_because.into(),
+        rejected_because: rejected_because(&standing.state).into(),
         latest_acceptable_at: draft.latest_acceptable_at.map(wire::timestamp),
         created_at: Some(wire::timestamp(standing.created_at)),
         updated_at: Some(wire::timestamp(standing.updated_at)),
@@ -163,6 +160,13 @@ fn slot(slot: Slot) -> shared::Slot {
     shared::Slot {
         starts_at: Some(wire::timestamp(slot.starts_at())),
         ends_at: Some(wire::timestamp(slot.ends_at())),
+    }
+}
+
+fn rejected_because(state: &OrderState) -> shared::Reason {
+    match state {
+        OrderState::Rejected(rejection) => wire::reason(rejection.because()),
+        _ => shared::Reason::Unspecified,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Orders and stores in PostgreSQL: rows to domain and back.
 
 mod commit;
+mod feed;
 mod rows;
 mod stores;
 
@@ -100,6 +101,11 @@ impl Store {
             queues: queues.into(),
         };
         (store, writers)
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> Lanes {
+        self.lanes
     }
 
     /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made.

@@ -79,20 +79,7 @@ impl OrderRow {
 
 impl StandingRow {
     pub(super) fn into_standing(self) -> Result<Standing, sqlx::Error> {
-        let state = match (self.state, self.rejected_because, self.rejection_metadata) {
-            (PENDING, None, None) => OrderState::Pending,
-            (ACCEPTED, None, None) => OrderState::Accepted,
-            (REJECTED, Some(because), Some(metadata)) => {
-                OrderState::Rejected(rejection(&because, &metadata)?)
-            }
-            (IN_PREPARATION, None, None) => OrderState::InPreparation,
-            (READY, None, None) => OrderState::Ready,
-            (COMPLETED, None, None) => OrderState::Completed,
-            (CANCELLED, None, None) => OrderState::Cancelled,
-            (number, ..) => {
-                return Err(unreadable("state", format!("{number} with these reasons")));
-            }
-        };
+        let state = state(self.state, self.rejected_because, self.rejection_metadata)?;
         Ok(Standing {
             order_id: OrderId(self.order_id),
             area: column("area", Area::parse(&self.area))?,
@@ -107,6 +94,33 @@ impl StandingRow {
             updated_at: self.updated_at,
         })
     }
+}
+
+fn state(
+    number: i16,
+    because: Option<String>,
+    metadata: Option<String>,
+) -> Result<OrderState, sqlx::Error> {
+    Ok(match (number, because, metadata) {
+        (PENDING, None, None) => OrderState::Pending,
+        (ACCEPTED, None, None) => OrderState::Accepted,
+        (REJECTED, Some(because), Some(metadata)) => {
+            OrderState::Rejected(rejection(&because, &metadata)?)
+        }
+        (IN_PREPARATION, None, None) => OrderState::InPreparation,
+        (READY, None, None) => OrderState::Ready,
+        (COMPLETED, None, None) => OrderState::Completed,
+        (CANCELLED, None, None) => OrderState::Cancelled,
+        (number, ..) => {
+            return Err(unreadable("state", format!("{number} with these reasons")));
+        }
+    })
+}
+
+/// A state as events keep it: of a rejection, they know the reason and not the facts.
+pub(super) fn event_state(number: i16, because: Option<String>) -> Result<OrderState, sqlx::Error> {
+    let metadata = because.is_some().then(|| "{}".to_owned());
+    state(number, because, metadata)
 }
 
 /// The slot in two columns, which are both set or both unset.
@@ -196,7 +210,7 @@ pub(super) fn column<T, E: Display>(
     parsed.map_err(|error| unreadable(name, error))
 }
 
-pub(super) fn unreadable(name: &'static str, problem: impl Display) -> sqlx::Error {
+fn unreadable(name: &'static str, problem: impl Display) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: name.to_owned(),
         source: problem.to_string().into(),

@@ -2,6 +2,7 @@
 mod database;
 
 mod commits;
+mod feed;
 mod moves;
 mod plan;
 mod reads;

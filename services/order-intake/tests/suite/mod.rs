@@ -13,6 +13,7 @@ use tidegate_order_intake::{Config, build};
 use tidegate_pg::Database;
 use tidegate_proto::{
     order_intake::v1::{
+        feed_service_client::FeedServiceClient,
         order_intake_service_client::OrderIntakeServiceClient, place_order_result::Outcome,
         store_service_client::StoreServiceClient, *,
     },
@@ -93,7 +94,7 @@ impl Suite {
         suite
     }
 
-    fn channel(&self, identity: Identity) -> Channel {
+    pub fn channel(&self, identity: Identity) -> Channel {
         let tls = tls(&self.folder, identity);
         channel(&self.address.to_string(), Identity::OrderIntake, tls)
     }
@@ -104,6 +105,10 @@ impl Suite {
 
     pub fn stores(&self, identity: Identity) -> StoreServiceClient<Channel> {
         StoreServiceClient::new(self.channel(identity))
+    }
+
+    pub fn feed(&self) -> FeedServiceClient<Channel> {
+        FeedServiceClient::new(self.channel(Identity::Staff))
     }
 
     /// A request with a token of staff.

@@ -10,7 +10,10 @@ const FILL: &str = "
     INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, rejected_because, rejection_metadata, coupon_code, content_hash, created_at, updated_at)
     SELECT 0, 'shopper-' || number, 'r', gen_random_uuid(), 's-1', 'west', 1 + number % 3, CASE number % 3 WHEN 2 THEN 'COUPON_EXPIRED' END, CASE number % 3 WHEN 2 THEN '{}'::jsonb END,
            lpad(number::text, 16, '0'), sha256(''), clock_timestamp(), clock_timestamp()
-    FROM generate_series(1, 50000) AS number";
+    FROM generate_series(1, 50000) AS number;
+    INSERT INTO order_details SELECT current_date, 0, order_id, '[]' FROM orders;
+    INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
+    SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, now() FROM orders";
 const UNANALYSED: &str = "
     ALTER TABLE orders SET (autovacuum_enabled = off);
     ALTER TABLE stores SET (autovacuum_enabled = off);
@@ -24,7 +27,7 @@ struct Hot {
     probes: &'static [(&'static str, usize)],
 }
 
-const HOT: [Hot; 6] = [
+const HOT: [Hot; 7] = [
     Hot {
         statement: include_str!("../../../queries/find_earlier_orders.sql"),
         types: "smallint, text[], text[], bytea[]",
@@ -54,6 +57,12 @@ const HOT: [Hot; 6] = [
         types: "text[], timestamptz, timestamptz",
         arguments: "array_fill('x'::text, '{100}'), now(), now() + interval '1 day'",
         probes: &[("store_id =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/read_feed.sql"),
+        types: "smallint[], bigint[], bigint, text, text",
+        arguments: "array_fill(0::smallint, '{4}'), array_fill(0::bigint, '{4}'), 500, NULL, NULL",
+        probes: &[("\"position\" >", 1), ("placed_on =", 1)],
     },
     Hot {
         statement: include_str!("../../../queries/write_orders.sql"),
