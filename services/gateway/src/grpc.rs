@@ -44,6 +44,7 @@ pub const RULES: &[Rule] = &[
     rule!("WalletService/GetCoupon", WalletRead),
     rule!("WalletService/CheckCoupon", WalletRead),
     rule!("OrderService/PlaceOrder", OrdersWrite),
+    rule!("OrderService/CancelOrder", OrdersWrite),
     rule!("OrderService/GetOrder", OrdersRead),
     rule!("OrderService/ListOrders", OrdersRead),
     rule!("OrderService/WatchOrder", OrdersRead),

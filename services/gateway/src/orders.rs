@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidegate_proto::order_intake::v1::{
-    GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem, PlaceOrderResult,
-    PlaceOrdersRequest, PlacedOrder, WatchOrderRequest, WatchOrderResponse,
+    CancelOrderRequest, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem,
+    PlaceOrderResult, PlaceOrdersRequest, PlacedOrder, WatchOrderRequest, WatchOrderResponse,
     order_intake_service_client::OrderIntakeServiceClient, place_order_result,
 };
 use tidegate_proto::r#type::v1::Order;
@@ -83,6 +83,35 @@ impl Orders {
                 |channel, request| async move {
                     OrderIntakeServiceClient::new(channel)
                         .get_order(request)
+                        .await
+                },
+            )
+            .await?;
+        answer.order.ok_or(GatewayError::NoAnswer)
+    }
+
+    /// Cancels an order.
+    pub async fn cancel(
+        &self,
+        shopper: &ShopperId,
+        order_id: &str,
+        call: &CallContext,
+    ) -> Result<Order, GatewayError> {
+        let _place = self.order_places.enter()?;
+        let message = || CancelOrderRequest {
+            shopper_id: shopper.as_str().to_owned(),
+            order_id: order_id.to_owned(),
+        };
+        let answer = self
+            .order_intake
+            .ask(
+                self.key(shopper),
+                call.trace,
+                call.deadline,
+                message,
+                |channel, request| async move {
+                    OrderIntakeServiceClient::new(channel)
+                        .cancel_order(request)
                         .await
                 },
             )

@@ -216,6 +216,7 @@ pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderReques
         lines: vec![line],
         coupon_code: code.into(),
         latest_acceptable_at: None,
+        suggest_stores: false,
     }
 }
 

@@ -151,11 +151,17 @@ impl StaffDesk {
             store_id: "store-1".into(),
             display_name: "Milk tea no. 1".into(),
             area: "centre".into(),
+            orders_per_slot: Some(10_000),
+            ..Store::default()
+        };
+        let message = UpsertStoresRequest {
+            stores: vec![store],
         };
         StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(UpsertStoresRequest {
-                stores: vec![store],
-            }))
+            .upsert_stores(self.request(futures_util::stream::iter([message])))
+            .await?
+            .into_inner()
+            .message()
             .await?;
         Ok(())
     }

@@ -15,6 +15,8 @@ use tonic_types::StatusExt;
 
 use super::{door::Door, schedule::STORES};
 
+/// More than any store is asked for: the replay is about coupons.
+const ORDERS_PER_SLOT: u32 = 10_000;
 /// The currency of the giveaway.
 pub const CURRENCY: &str = "CNY";
 /// The share of the expected shoppers for whom there is a coupon: enough to fill the first hours, too few for the rush.
@@ -99,14 +101,23 @@ impl Staff {
             store_id: store_id(number),
             display_name: format!("Milk tea no. {}", number + 1),
             area: format!("area-{:02}", number % 20),
+            orders_per_slot: Some(ORDERS_PER_SLOT),
+            ..Store::default()
         };
         let message = UpsertStoresRequest {
             stores: (0..STORES).map(store).collect(),
         };
+        let not_made = |status| refused("order-intake did not make the stores", &status);
+        let messages = tokio_stream::iter([message]);
         StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(message)?)
+            .upsert_stores(self.request(messages)?)
             .await
-            .map_err(|status| refused("order-intake did not make the stores", &status))?;
+            .map_err(not_made)?
+            .into_inner()
+            .message()
+            .await
+            .map_err(not_made)?
+            .context("order-intake did not answer for the stores")?;
         Ok(())
     }
 }

@@ -157,6 +157,7 @@ impl Visit {
             }],
             coupon_code: code.to_owned(),
             latest_acceptable_at: None,
+            suggest_stores: false,
         };
         scene.measures.order_placed();
         let send = |gateway| {
@@ -195,6 +196,10 @@ impl Visit {
                         reason.strip_prefix("REASON_").unwrap_or(reason).to_owned(),
                     );
                 }
+                OrderState::InPreparation | OrderState::Ready | OrderState::Completed => {
+                    return OrderEnd::Accepted;
+                }
+                OrderState::Cancelled => return OrderEnd::Rejected("CANCELLED".to_owned()),
                 OrderState::Pending | OrderState::Unspecified => sleep(ORDER_POLL).await,
             }
             let message = GetOrderRequest {

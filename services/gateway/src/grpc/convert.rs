@@ -176,6 +176,7 @@ pub fn order(
             String::new()
         },
         deadline_ms: 0,
+        suggest_stores: message.suggest_stores,
     };
     Ok((shopper, item))
 }

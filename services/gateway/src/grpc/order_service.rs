@@ -2,8 +2,9 @@ use std::pin::Pin;
 
 use futures_util::StreamExt as _;
 use tidegate_proto::gateway::v1::{
-    GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, PlaceOrderRequest,
-    PlaceOrderResponse, WatchOrderRequest, WatchOrderResponse, order_service_server::OrderService,
+    CancelOrderRequest, CancelOrderResponse, GetOrderRequest, GetOrderResponse, ListOrdersRequest,
+    ListOrdersResponse, PlaceOrderRequest, PlaceOrderResponse, WatchOrderRequest,
+    WatchOrderResponse, order_service_server::OrderService,
 };
 use tidegate_rpc::refusal;
 use tokio_stream::Stream;
@@ -51,6 +52,23 @@ impl OrderGrpc {
         check_shopper(&call, &shopper)?;
         let order = self.orders.get(&shopper, &message.order_id, &call).await?;
         Ok(GetOrderResponse {
+            order: Some(order),
+            trace_id: call.trace.trace_id(),
+        })
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<CancelOrderRequest>,
+    ) -> Result<CancelOrderResponse, GatewayError> {
+        let (call, message) = open(request)?;
+        let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
+        check_shopper(&call, &shopper)?;
+        let order = self
+            .orders
+            .cancel(&shopper, &message.order_id, &call)
+            .await?;
+        Ok(CancelOrderResponse {
             order: Some(order),
             trace_id: call.trace.trace_id(),
         })
@@ -117,6 +135,16 @@ impl OrderService for OrderGrpc {
         request: Request<GetOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
         self.get(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<CancelOrderRequest>,
+    ) -> Result<Response<CancelOrderResponse>, Status> {
+        self.cancel(request)
             .await
             .map(Response::new)
             .map_err(|error| to_status(error, SERVICE, &self.metrics))
