@@ -5,6 +5,9 @@ use tidegate_pg::Database;
 use tidegate_runtime::{Environment, read_token_settings};
 use tidegate_types::Lanes;
 
+const DEFAULT_RETENTION_DAYS: u16 = 30;
+const MAX_RETENTION_DAYS: u16 = 3_650;
+
 /// What order-intake is told beyond what every service is.
 pub struct Config {
     /// Its database.
@@ -15,6 +18,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// Where issuance is.
     pub issuance: Vec<String>,
+    /// How long settled orders are kept.
+    pub retention_days: u16,
     /// What the tokens of staff must say.
     pub tokens: TokenSettings,
 }
@@ -29,12 +34,19 @@ impl Config {
         let migrate_on_start = environment.flag("TIDEGATE_MIGRATE_ON_START", false);
         let lanes = environment.lanes();
         let issuance = environment.addresses("TIDEGATE_ISSUANCE_ADDRESSES");
+        let retention_days = environment.number(
+            "TIDEGATE_ORDER_RETENTION_DAYS",
+            DEFAULT_RETENTION_DAYS,
+            1,
+            MAX_RETENTION_DAYS,
+        );
         let tokens = read_token_settings(environment);
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
             lanes: lanes?,
             issuance: issuance?,
+            retention_days: retention_days?,
             tokens: tokens?,
         })
     }
@@ -47,6 +59,7 @@ impl fmt::Debug for Config {
             .field("migrate_on_start", &self.migrate_on_start)
             .field("lanes", &self.lanes)
             .field("issuance", &self.issuance)
+            .field("retention_days", &self.retention_days)
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
@@ -62,6 +75,7 @@ mod tests {
             ("TIDEGATE_DATABASE_URL", "secret without a scheme"),
             ("TIDEGATE_LANES", "0"),
             ("TIDEGATE_ISSUANCE_ADDRESSES", "issuance"),
+            ("TIDEGATE_ORDER_RETENTION_DAYS", "0"),
         ];
         let mut environment =
             Environment::from_variables(variables.map(|(key, value)| (key.into(), value.into())));
@@ -77,6 +91,7 @@ mod tests {
                 "TIDEGATE_DATABASE_URL must be of the form postgres://role:password@host:port/database",
                 "TIDEGATE_LANES must be a number from 1 to 1024",
                 "TIDEGATE_ISSUANCE_ADDRESSES must be a list of host:port, separated by commas",
+                "TIDEGATE_ORDER_RETENTION_DAYS must be a number from 1 to 3650",
                 "TIDEGATE_JWKS_FILE must be set",
                 "TIDEGATE_JWT_ISSUER must be set",
                 "TIDEGATE_JWT_AUDIENCE must be set",

@@ -17,6 +17,7 @@ use crate::{
     domain::{Move, Order, OrderId, OrderState, Rejection, Standing},
     metrics::Metrics,
     redeem::{Redeemed, Redeemer},
+    retention::CampaignEnds,
     store::Store,
 };
 
@@ -64,6 +65,7 @@ struct Shared {
     tracing: Tracing,
     metrics: Metrics,
     tasks: TaskTracker,
+    campaigns: CampaignEnds,
     under_way: Mutex<HashMap<OrderId, watch::Receiver<Progress>>>,
 }
 
@@ -75,6 +77,7 @@ impl Finisher {
         tracing: Tracing,
         metrics: Metrics,
         tasks: TaskTracker,
+        campaigns: CampaignEnds,
     ) -> Self {
         Self(Arc::new(Shared {
             store,
@@ -82,6 +85,7 @@ impl Finisher {
             tracing,
             metrics,
             tasks,
+            campaigns,
             under_way: Mutex::default(),
         }))
     }
@@ -140,7 +144,15 @@ impl Shared {
     async fn work(&self, order: &Order, trace: TraceContext) -> Progress {
         let deadline = Instant::now() + REDEEM_TIMEOUT;
         let outcome = match self.redeemer.redeem(order, trace, deadline).await {
-            Redeemed::Used { bill, .. } => Move::Accept(bill),
+            Redeemed::Used {
+                bill,
+                campaign_closes_at,
+            } => {
+                if let Some(closes_at) = campaign_closes_at {
+                    self.campaigns.note(order.draft.coupon_code, closes_at);
+                }
+                Move::Accept(bill)
+            }
             Redeemed::Refused(rejection) if !self.comes_free(order, &rejection).await => {
                 Move::Reject(rejection)
             }

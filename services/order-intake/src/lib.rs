@@ -13,6 +13,7 @@ mod place;
 mod recover;
 mod redeem;
 mod release;
+mod retention;
 mod store;
 mod watch;
 
@@ -23,12 +24,14 @@ use tidegate_auth::{Identity, TokenVerifier};
 use tidegate_pg::QueueMetrics;
 use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
+use tidegate_types::Timestamp;
 use tokio::sync::watch as watch_channel;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::Config;
 pub use grpc::RULES;
 
+use domain::RetentionPeriod;
 use feed::Feed;
 use finish::Finisher;
 use grpc::{SERVICE_NAMES, Server};
@@ -39,6 +42,7 @@ use place::Placer;
 use recover::Recovery;
 use redeem::Redeemer;
 use release::Releaser;
+use retention::{CampaignEnds, Retention};
 use store::{Store, migrations};
 use watch::Watcher;
 
@@ -79,14 +83,23 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .collect();
     let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, tracing);
     host.background.extend(gatherers);
-    let tasks = TaskTracker::new();
+    let (tasks, campaigns) = (TaskTracker::new(), CampaignEnds::default());
     let finisher = Finisher::new(
         store.clone(),
         redeemer,
         tracing.clone(),
         metrics.clone(),
         tasks.clone(),
+        campaigns.clone(),
     );
+    let retention = Retention {
+        store: store.clone(),
+        campaigns,
+        period: RetentionPeriod::days(config.retention_days),
+    };
+    retention.prepare(Timestamp::now_utc()).await;
+    host.background
+        .push(tokio::spawn(retention.run(host.stop.clone())));
     for lane in lanes.all() {
         let recovery = Recovery {
             lane,

@@ -6,6 +6,7 @@ mod feed;
 mod hours;
 mod order;
 mod page;
+mod retention;
 mod slots;
 mod store;
 
@@ -17,6 +18,7 @@ pub use order::{
     Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict, to_microsecond,
 };
 pub use page::{PagePosition, PageSize};
+pub use retention::RetentionPeriod;
 pub use slots::{Booking, NoSlot, Slot, Timetable};
 pub use store::{
     Area, ClosingReason, DisplayName, OrdersPerSlot, SlotMinutes, Store, StoreChange, StoreState,

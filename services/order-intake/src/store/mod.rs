@@ -2,6 +2,7 @@
 
 mod commit;
 mod feed;
+mod retention;
 mod rows;
 mod stores;
 

@@ -6,6 +6,7 @@ mod feed;
 mod moves;
 mod plan;
 mod reads;
+mod retention;
 mod slots;
 
 use std::{

@@ -109,3 +109,16 @@ async fn a_coupon_s_terms_are_told_and_the_total_beyond_all_bounds_is_refused() 
     assert_eq!(refusal.reason(), Reason::InvalidField);
     assert_eq!(refusal.violations[0].field, "lines");
 }
+
+#[tokio::test]
+async fn the_end_of_a_campaign_is_remembered_when_one_of_its_coupons_pays() {
+    let suite = Suite::start().await;
+    suite
+        .issuance
+        .close_campaigns_at(types::Timestamp::UNIX_EPOCH);
+    placed(suite.place(item("alice", "r-1", &code(1))).await);
+    let remembered = "SELECT count(*) FROM campaign_ends WHERE closes_at = 'epoch'";
+    while suite.database.number(remembered).await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

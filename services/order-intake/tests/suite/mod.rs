@@ -69,6 +69,7 @@ impl Suite {
                 .flatten()
                 .map(|address| address.to_string())
                 .collect(),
+            retention_days: 30,
             tokens: token_settings,
         };
         let stop = CancellationToken::new();

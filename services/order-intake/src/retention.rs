@@ -1,0 +1,177 @@
+//! Forgets what is no longer needed: day by day, and in bounded steps.
+//!
+//! Details of orders and events of the feed live in a table a day, which is dropped whole. Keys live as long as their campaign, so that a late retry finds its order, and are deleted by the thousand.
+//! Several replicas may sweep at once: each step may be done twice.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tidegate_types::{CouponCode, Lane, Timestamp};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{OrderId, RetentionPeriod},
+    error::OrderIntakeError,
+    store::Store,
+};
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How soon the end of a campaign is remembered beyond this process.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
+/// Days whose tables are made ahead, so that a sweep may fail for a week.
+const DAYS_AHEAD: u16 = 8;
+/// Tables that one sweep drops: two a day.
+const MAX_TABLES_DROPPED: u16 = 28;
+/// Rows that one statement deletes.
+const STEP_ROWS: u16 = 1_000;
+/// Statements of one sweep for rows, and for the keys of one lane.
+const MAX_STEPS: u32 = 1_000;
+/// Campaigns whose end waits to be remembered; more are noted by later redemptions.
+const MAX_CAMPAIGNS: usize = 10_000;
+
+/// Gathers when campaigns end, as issuance says with every redemption. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct CampaignEnds(Arc<Mutex<Noted>>);
+
+#[derive(Default)]
+struct Noted {
+    known: BTreeMap<u32, Timestamp>,
+    fresh: BTreeMap<u32, Timestamp>,
+}
+
+impl CampaignEnds {
+    /// Notes the end of the campaign that a code names; the code has just been redeemed, so it names a true one.
+    pub fn note(&self, code: CouponCode, closes_at: Timestamp) {
+        let campaign = code.claimed_campaign();
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = noted
+            .known
+            .get(&campaign)
+            .is_some_and(|known| *known >= closes_at);
+        if !is_known && noted.known.len() < MAX_CAMPAIGNS {
+            noted.known.insert(campaign, closes_at);
+            noted.fresh.insert(campaign, closes_at);
+        }
+    }
+
+    fn take_fresh(&self) -> BTreeMap<u32, Timestamp> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut noted.fresh)
+    }
+
+    /// Those that could not be remembered wait for the next time.
+    fn put_back(&self, ends: BTreeMap<u32, Timestamp>) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (campaign, closes_at) in ends {
+            noted.fresh.entry(campaign).or_insert(closes_at);
+        }
+    }
+}
+
+/// The job that forgets.
+pub struct Retention {
+    /// Where everything is kept.
+    pub store: Store,
+    /// When campaigns end.
+    pub campaigns: CampaignEnds,
+    /// How long settled orders are kept.
+    pub period: RetentionPeriod,
+}
+
+impl Retention {
+    /// Makes the tables of the next days. What is written without them is kept as well, but has to be deleted row by row later.
+    pub async fn prepare(&self, now: Timestamp) {
+        if self.store.make_days(now.date(), DAYS_AHEAD).await.is_err() {
+            tracing::warn!(
+                "the tables of the next days could not be made, as the line before says; orders are kept in the table of other days until they are, and the next try is within the hour"
+            );
+        }
+    }
+
+    /// Sweeps again and again until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let (mut sweeps, mut notes) = (interval(SWEEP_INTERVAL), interval(NOTE_INTERVAL));
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = notes.tick() => self.note_campaign_ends().await,
+                _ = sweeps.tick() => {
+                    let now = Timestamp::now_utc();
+                    self.prepare(now).await;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        // A failed step is logged where it failed, and the next sweep goes on.
+                        _ = self.sweep(now) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn note_campaign_ends(&self) {
+        let fresh = self.campaigns.take_fresh();
+        if !fresh.is_empty() && self.store.note_campaign_ends(&fresh).await.is_err() {
+            self.campaigns.put_back(fresh);
+        }
+    }
+
+    /// Forgets what is older than the period at `now`, except what a worker still needs.
+    pub async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+        let cutoff = self.period.cutoff(now);
+        let unfinished = self.store.oldest_unfinished().await?;
+        let first_kept = unfinished.map_or(cutoff, |unfinished| unfinished.min(cutoff));
+        let first_kept = first_kept.to_offset(time::UtcOffset::UTC).date();
+        let dropped = self.store.drop_days(first_kept, MAX_TABLES_DROPPED).await?;
+        if dropped > 0 {
+            tracing::info!(tables = dropped, %first_kept, "orders and events of days before the retention period were forgotten");
+        }
+        for _ in 0..MAX_STEPS {
+            if self.store.forget_rows(first_kept, STEP_ROWS).await? == 0 {
+                break;
+            }
+        }
+        for lane in self.store.lanes().all() {
+            self.forget_keys(lane, cutoff, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_keys(
+        &self,
+        lane: Lane,
+        cutoff: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), OrderIntakeError> {
+        let before = OrderId::first_at(cutoff);
+        let mut after = OrderId::first_at(Timestamp::UNIX_EPOCH);
+        for _ in 0..MAX_STEPS {
+            let keys = self.store.old_keys(lane, after, before, STEP_ROWS).await?;
+            let Some(last) = keys.last() else {
+                return Ok(());
+            };
+            after = last.order_id();
+            let campaigns: HashSet<_> = keys.iter().filter_map(|key| key.campaign()).collect();
+            let ends = self.store.campaign_ends(campaigns.into_iter()).await?;
+            let ended: Vec<_> = keys
+                .iter()
+                .filter(|key| {
+                    let closes_at = key.campaign().and_then(|campaign| ends.get(&campaign));
+                    !self
+                        .period
+                        .needs_key(key.created_at, closes_at.copied(), now)
+                })
+                .map(|key| key.order_id())
+                .collect();
+            if !ended.is_empty() {
+                self.store.forget_keys(lane, &ended).await?;
+            }
+        }
+        Ok(())
+    }
+}
