@@ -8,6 +8,7 @@ mod plan;
 mod reads;
 mod retention;
 mod slots;
+mod zipf;
 
 use std::{
     sync::Arc,
