@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tidegate_e2e::{CampaignTerms, Suite, order_of, refused};
 use tidegate_proto::{
     gateway::v1::{
-        CheckCouponRequest, GetCouponRequest, GetOrderRequest, ListCouponsRequest,
-        ListOrdersRequest, PlaceOrderRequest, WatchOrderRequest,
+        CancelOrderRequest, CheckCouponRequest, GetCouponRequest, GetOrderRequest,
+        ListCouponsRequest, ListOrdersRequest, PlaceOrderRequest, WatchOrderRequest,
     },
     r#type::v1::{CouponState, OrderState, Reason},
 };
@@ -253,5 +253,34 @@ async fn a_wallet_pages_through_every_coupon_once() -> Result<()> {
         listed, codes,
         "newest campaign first, and nothing twice or left out"
     );
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_order_gives_its_coupon_back_and_the_coupon_pays_for_another() -> Result<()> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    staff.make_store().await?;
+    staff.open(CampaignTerms::open("tea", 10)).await?;
+    let code = suite.coupon("tea", "alice").await?;
+    let order = suite.order("alice", "order-1", &code).await?;
+    assert_eq!(order.state(), OrderState::Accepted);
+    assert!(order.slot.is_some() && order.amount_to_pay.is_some());
+    let cancel = CancelOrderRequest {
+        shopper_id: "alice".into(),
+        order_id: order.order_id.clone(),
+    };
+    for _ in 0..2 {
+        let answer = suite
+            .orders()?
+            .cancel_order(suite.request(cancel.clone()))
+            .await?
+            .into_inner();
+        let cancelled = answer.order.unwrap();
+        assert_eq!(cancelled.state(), OrderState::Cancelled);
+        assert!(cancelled.coupon_released_at.is_some());
+    }
+    let next = suite.order("alice", "order-2", &code).await?;
+    assert_eq!(next.state(), OrderState::Accepted);
     suite.end().await
 }
