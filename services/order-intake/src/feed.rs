@@ -21,8 +21,8 @@ use crate::{
 const MAX_READERS: usize = 64;
 /// Consumers that are remembered. A new one beyond that is refused until an operator removes one that is not used any more.
 const MAX_CONSUMERS: i64 = 100;
-/// Events of one page, before the filter.
-const PAGE_EVENTS: u16 = 500;
+/// Events of one page, before the filter. So many of the largest baskets fit a message that every client takes.
+const PAGE_EVENTS: u16 = 200;
 /// How often a reader that has come to the end looks for more.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// A stream ends after this long, so that readers spread over the replicas again.

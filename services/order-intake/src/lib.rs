@@ -69,8 +69,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     // Not the host's own token: calls in flight still commit while the process drains.
     let closing = CancellationToken::new();
-    let (lanes, tracing) = (config.lanes, &host.tracing);
-    let (store, writers) = Store::start(&config.database, lanes, tracing, &queue_metrics, &closing);
+    let (lanes, tracing) = (config.lanes, host.tracing.clone());
+    let (store, writers) =
+        Store::start(&config.database, lanes, &tracing, &queue_metrics, &closing);
     let issuance: Vec<_> = lanes
         .all()
         .map(|lane| IssuanceOfLane {
@@ -81,7 +82,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
             metrics: metrics.clone(),
         })
         .collect();
-    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, tracing);
+    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, &tracing);
     host.background.extend(gatherers);
     let (tasks, campaigns) = (TaskTracker::new(), CampaignEnds::default());
     let finisher = Finisher::new(
@@ -97,26 +98,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         campaigns,
         period: RetentionPeriod::days(config.retention_days),
     };
-    retention.prepare(Timestamp::now_utc()).await;
-    host.background
-        .push(tokio::spawn(retention.run(host.stop.clone())));
-    for lane in lanes.all() {
-        let recovery = Recovery {
-            lane,
-            store: store.clone(),
-            finisher: finisher.clone(),
-            tracing: tracing.clone(),
-            metrics: metrics.clone(),
-        };
-        host.background
-            .push(tokio::spawn(recovery.run(host.stop.clone())));
-    }
-    let releaser = Releaser::new(store.clone(), lanes);
-    for issuance in issuance {
-        let (metrics, stop) = (metrics.clone(), host.stop.clone());
-        let releasing = releaser.clone().run(issuance, metrics, stop);
-        host.background.push(tokio::spawn(releasing));
-    }
+    start_retention(retention, &mut host).await;
+    start_recovery(&store, &finisher, &metrics, &mut host);
+    let releaser = start_releases(issuance, &store, &metrics, &mut host);
     let feed = Feed::new(store.clone(), host.stop.clone());
     host.background
         .push(tokio::spawn(feed.clone().measure(metrics.clone())));
@@ -157,6 +141,41 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }),
     };
     Ok((service, host))
+}
+
+/// The tables of this day are there before the first order is.
+async fn start_retention(retention: Retention, host: &mut Host) {
+    retention.prepare(Timestamp::now_utc()).await;
+    let forgetting = retention.run(host.stop.clone());
+    host.background.push(tokio::spawn(forgetting));
+}
+
+fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &mut Host) {
+    for lane in store.lanes().all() {
+        let recovery = Recovery {
+            lane,
+            store: store.clone(),
+            finisher: finisher.clone(),
+            tracing: host.tracing.clone(),
+            metrics: metrics.clone(),
+        };
+        let recovering = recovery.run(host.stop.clone());
+        host.background.push(tokio::spawn(recovering));
+    }
+}
+
+fn start_releases(
+    issuance: Vec<IssuanceOfLane>,
+    store: &Store,
+    metrics: &Metrics,
+    host: &mut Host,
+) -> Releaser {
+    let releaser = Releaser::new(store.clone(), host.stop.clone());
+    for issuance in issuance {
+        let releasing = releaser.clone().run(issuance, metrics.clone());
+        host.background.push(tokio::spawn(releasing));
+    }
+    releaser
 }
 
 async fn check_database(config: &Config) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use tidegate_proto::issuance::v1::{
 };
 use tidegate_rpc::wire::reason_from;
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Lanes, Reason};
+use tidegate_types::Reason;
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval},
@@ -41,9 +41,9 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Releaser {
     store: Store,
-    lanes: Lanes,
     /// One of each lane, by its number.
     signals: Arc<[Signal]>,
+    stop: CancellationToken,
 }
 
 struct Signal {
@@ -53,22 +53,22 @@ struct Signal {
 }
 
 impl Releaser {
-    /// The signals of every lane; [`Releaser::run`] is to be started for each.
-    pub fn new(store: Store, lanes: Lanes) -> Self {
+    /// The signals of every lane; [`Releaser::run`] is to be started for each. Works until `stop`.
+    pub fn new(store: Store, stop: CancellationToken) -> Self {
         let signal = |_| Signal {
             wake: Notify::new(),
             sweeps: watch::channel(0).0,
         };
         Self {
+            signals: store.lanes().all().map(signal).collect(),
             store,
-            lanes,
-            signals: lanes.all().map(signal).collect(),
+            stop,
         }
     }
 
     /// Has the coupon of a cancelled order given back at once, and tells how the order stands when it is. May be dropped at any time: the work goes on.
     pub async fn released(&self, order: Order) -> Result<Order, OrderIntakeError> {
-        let lane = self.lanes.of(&order.draft.shopper);
+        let lane = self.store.lanes().of(&order.draft.shopper);
         let signal = self
             .signals
             .get(usize::from(lane.get()))
@@ -77,10 +77,10 @@ impl Releaser {
         let mut order = order;
         while order.standing.coupon_released_at.is_none() {
             signal.wake.notify_one();
-            sweeps
-                .changed()
-                .await
-                .map_err(|_| OrderIntakeError::Closing)?;
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
+                _ = sweeps.changed() => {}
+            }
             order = self
                 .store
                 .get_order(&order.draft.shopper, order.standing.order_id)
@@ -89,13 +89,8 @@ impl Releaser {
         Ok(order)
     }
 
-    /// Gives back what is to be given back in one lane, until `stop`.
-    pub async fn run(
-        self,
-        mut issuance: IssuanceOfLane,
-        metrics: Metrics,
-        stop: CancellationToken,
-    ) {
+    /// Gives back what is to be given back in one lane, until the process ends.
+    pub async fn run(self, mut issuance: IssuanceOfLane, metrics: Metrics) {
         let Some(signal) = self.signals.get(usize::from(issuance.lane.get())) else {
             return;
         };
@@ -103,12 +98,12 @@ impl Releaser {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = self.stop.cancelled() => return,
                 () = signal.wake.notified() => {}
                 _ = ticks.tick() => {}
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = self.stop.cancelled() => return,
                 // A failed sweep is logged where the read failed, and the next one comes soon.
                 _ = self.sweep(&mut issuance, &metrics) => {}
             }

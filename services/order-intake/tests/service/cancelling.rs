@@ -102,3 +102,24 @@ async fn a_rejected_order_cannot_be_cancelled_and_nobody_cancels_another_shopper
     let refusal = from_status(&suite.cancel(&other).await.unwrap_err());
     assert_eq!(refusal.reason, types::Reason::OrderNotFound);
 }
+
+#[tokio::test]
+async fn a_process_that_ends_does_not_wait_for_an_issuance_that_takes_nothing_back() {
+    let mut suite = Suite::start().await;
+    let order = placed(suite.place(item("alice", "r-1", &code(1))).await);
+    suite.issuance.refuse_releases(true);
+    let order = order.order.unwrap();
+    let began = std::time::Instant::now();
+    let stopper = suite.stopper();
+    let ending = async {
+        while suite.get(&order).await.state() != OrderState::Cancelled {
+            sleep(Duration::from_millis(10)).await;
+        }
+        stopper.cancel();
+    };
+    let (cancelled, ()) = tokio::join!(suite.cancel(&order), ending);
+    assert_eq!(cancelled.unwrap().coupon_released_at, None);
+    suite.finish().await;
+    // The call alone could have waited for two seconds.
+    assert!(began.elapsed() < Duration::from_millis(1_900));
+}

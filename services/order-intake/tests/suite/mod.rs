@@ -206,6 +206,11 @@ impl Suite {
         Ok(answer?.into_inner().order.unwrap())
     }
 
+    /// Tells order-intake that its process is ending.
+    pub fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
     /// Ends order-intake as the end of its process does.
     pub async fn finish(&mut self) {
         self.stop.cancel();

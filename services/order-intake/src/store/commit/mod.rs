@@ -1,6 +1,6 @@
 //! Commits batches: reads what they touch under locks, has the domain decide, and writes it in one statement.
 //!
-//! Locks are taken in one order by everybody, so no two batches wait for each other: orders by key, then stores by id, then the head of the lane's feed.
+//! Locks are taken in one order by everybody, so no two batches wait for each other: orders by key, then stores by id, then the head of the lane's feed. Behind the head, the batches of a lane write one after the other, also those of several replicas.
 
 mod decide;
 mod read;
