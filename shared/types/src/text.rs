@@ -114,7 +114,9 @@ identifier!(
     /// A reader of the feed of orders.
     ConsumerId, 64, is_slug, NotSlug
 );
-readable!(RequestId, CampaignId, TierId, StoreId, ReplicaId, ConsumerId);
+readable!(
+    RequestId, CampaignId, TierId, StoreId, ReplicaId, ConsumerId
+);
 
 impl fmt::Display for ShopperId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
