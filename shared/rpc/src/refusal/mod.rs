@@ -28,9 +28,12 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked
+        | Reason::IssuanceHalted
+        | Reason::RedemptionHalted
         | Reason::Misconfigured => Code::FailedPrecondition,
         Reason::Overloaded | Reason::QueueFull | Reason::StockReturning => Code::Unavailable,
         Reason::RequestIdConflict => Code::AlreadyExists,
+        Reason::ControlEpochConflict => Code::Aborted,
         Reason::CampaignNotFound
         | Reason::ClaimNotFound
         | Reason::CouponNotFound
