@@ -77,7 +77,12 @@ pub async fn replay(
     let took = scene.started.elapsed();
 
     tell("The last shopper has left. Auditing.");
-    let audit = audit(stack, &scene, campaign.campaign_number).await?;
+    let mut audit = audit(stack, &scene, campaign.campaign_number).await?;
+    let differences = staff.audit_campaign(run_id).await?;
+    audit.never_oversold.add(
+        "wrong_by_the_services_own_audit",
+        i64::try_from(differences)?,
+    );
     let picture = scene.measures.picture();
     let story = best_story(stack, &picture).await;
     let run = RunFacts {

@@ -22,6 +22,7 @@ use tidegate_types::{
 use crate::{
     bulkheads::Bulkhead,
     campaigns::Campaigns,
+    domain::campaign::Issuing,
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending},
     upstream::Upstream,
@@ -81,6 +82,9 @@ impl Claims {
                     .ok_or_else(|| no_such_tier(&campaign.tiers))?,
             ),
         };
+        if campaign.issuing != Issuing::Open {
+            return self.earlier(claim, campaign.issuing, call).await;
+        }
         let lane = self.lanes.of(&claim.shopper);
         let item = IssueItem {
             campaign_number: campaign.number.get(),
@@ -104,6 +108,27 @@ impl Claims {
                 },
             )
             .await
+    }
+
+    /// What a claim gets while nothing is issued: the coupon it produced before, or the reason.
+    async fn earlier(
+        &self,
+        claim: Claim,
+        issuing: Issuing,
+        call: &CallContext,
+    ) -> Result<IssuedCoupon, GatewayError> {
+        let refused = match issuing {
+            Issuing::Halted { resume_at } => GatewayError::IssuanceHalted { resume_at },
+            Issuing::Open | Issuing::Held => GatewayError::IssuanceHeld,
+        };
+        match self.lookup(claim, call).await {
+            Ok(coupon) => Ok(IssuedCoupon {
+                coupon: Some(coupon),
+                replayed: true,
+            }),
+            Err(GatewayError::ClaimNotFound) => Err(refused),
+            Err(other) => Err(other),
+        }
     }
 
     /// Finds the coupon an earlier claim produced.

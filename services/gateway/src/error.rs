@@ -18,6 +18,15 @@ pub enum GatewayError {
         /// From when.
         opens_at: Timestamp,
     },
+    /// Staff have halted issuing.
+    #[error("issuing is halted")]
+    IssuanceHalted {
+        /// When it is expected to go on, if staff said so.
+        resume_at: Option<Timestamp>,
+    },
+    /// Staff hold claims back for a while.
+    #[error("claims are held back")]
+    IssuanceHeld,
     /// The claim has produced no coupon.
     #[error("no coupon came of the claim")]
     ClaimNotFound,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use decode::campaign_from;
+use decode::{campaign_from, free_stock_of};
 use sqlx::PgPool;
 use tidegate_pg::{Fault, fault};
 use tidegate_proto::quota::v1::{
@@ -17,7 +17,7 @@ use tidegate_proto::quota::v1::{
     watch_campaigns_response::Event,
 };
 use tidegate_rpc::client::Replicas;
-use tidegate_types::CampaignNumber;
+use tidegate_types::{CampaignId, CampaignNumber};
 use tokio::{
     sync::watch,
     time::{sleep, timeout_at},
@@ -27,6 +27,21 @@ use tonic::{Request, Status};
 use crate::{domain::campaign::Campaign, store};
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the watch of campaigns tells the lanes.
+pub enum News {
+    /// A campaign's terms, budget or control are others now.
+    Changed(CampaignNumber),
+    /// How much of each tier is free in quota's pool, in the campaign's order.
+    Stock {
+        /// Of which campaign.
+        campaign: CampaignNumber,
+        /// The counts.
+        free: Vec<u64>,
+    },
+    /// The watch broke off: what was told of stock counts no longer.
+    StockUnknown,
+}
 
 /// The campaigns known so far. Cheap to clone.
 #[derive(Clone)]
@@ -61,11 +76,29 @@ impl Campaigns {
         self.known.load().get(&number).cloned()
     }
 
+    fn find(&self, id: &CampaignId) -> Option<Arc<Campaign>> {
+        let known = self.known.load();
+        known.values().find(|campaign| campaign.id == *id).cloned()
+    }
+
     /// The campaign with this number, as soon as quota has told this replica of it. A gateway may have been told a moment earlier.
     pub async fn get_by(&self, number: CampaignNumber, until: Instant) -> Option<Arc<Campaign>> {
+        self.once_known(|known| known.get(number), until).await
+    }
+
+    /// The campaign with this public name, as soon as quota has told this replica of it.
+    pub async fn find_by(&self, id: &CampaignId, until: Instant) -> Option<Arc<Campaign>> {
+        self.once_known(|known| known.find(id), until).await
+    }
+
+    async fn once_known(
+        &self,
+        look: impl Fn(&Self) -> Option<Arc<Campaign>>,
+        until: Instant,
+    ) -> Option<Arc<Campaign>> {
         let mut learned = self.learned.subscribe();
         loop {
-            if let Some(campaign) = self.get(number) {
+            if let Some(campaign) = look(self) {
                 return Some(campaign);
             }
             timeout_at(until.into(), learned.changed())
@@ -76,21 +109,17 @@ impl Campaigns {
     }
 
     /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
-    pub async fn follow(
-        self,
-        quota: Replicas,
-        changed: impl Fn(CampaignNumber),
-        synced: watch::Sender<bool>,
-    ) {
+    pub async fn follow(self, quota: Replicas, tell: impl Fn(News), synced: watch::Sender<bool>) {
         loop {
             for replica in quota.in_turn(Instant::now()) {
                 let ended = self
                     .watch_once(
                         CampaignServiceClient::new(replica.channel()),
-                        &changed,
+                        &tell,
                         &synced,
                     )
                     .await;
+                tell(News::StockUnknown);
                 match ended {
                     Ok(()) => replica.answered(),
                     Err(status) => {
@@ -106,7 +135,7 @@ impl Campaigns {
     async fn watch_once(
         &self,
         mut quota: CampaignServiceClient<tonic::transport::Channel>,
-        changed: &impl Fn(CampaignNumber),
+        tell: &impl Fn(News),
         synced: &watch::Sender<bool>,
     ) -> Result<(), Status> {
         let mut events = quota
@@ -116,9 +145,14 @@ impl Campaigns {
         while let Some(event) = events.message().await? {
             match event.event {
                 Some(Event::Campaign(campaign)) => {
-                    let number = campaign.campaign_number;
+                    let (number, free) = (campaign.campaign_number, free_stock_of(&campaign));
                     match campaign_from(campaign) {
-                        Some(campaign) => self.learn(campaign, changed).await,
+                        Some(campaign) => {
+                            let campaign = self.learn(campaign, tell).await;
+                            if let Some(free) = free {
+                                tell(News::Stock { campaign, free });
+                            }
+                        }
                         None => tracing::error!(
                             campaign_number = number,
                             "quota sent a campaign that this version cannot read; its claims will be refused"
@@ -134,14 +168,14 @@ impl Campaigns {
         Ok(())
     }
 
-    async fn learn(&self, campaign: Campaign, changed: &impl Fn(CampaignNumber)) {
+    async fn learn(&self, campaign: Campaign, tell: &impl Fn(News)) -> CampaignNumber {
         let number = campaign.number;
         let known = self.get(number);
         if known
             .as_ref()
             .is_some_and(|known| known.revision >= campaign.revision)
         {
-            return;
+            return number;
         }
         // Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
         while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
@@ -157,6 +191,7 @@ impl Campaigns {
         next.insert(number, Arc::new(campaign));
         self.known.store(Arc::new(next));
         self.learned.send_replace(());
-        changed(number);
+        tell(News::Changed(number));
+        number
     }
 }

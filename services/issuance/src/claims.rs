@@ -107,15 +107,16 @@ impl Claims {
         trace: TraceContext,
     ) -> Result<Issued, IssuanceError> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
-        let campaign = self.campaigns.get_by(request.campaign, wait_until).await;
-        let campaign = campaign.filter(|campaign| {
-            request
-                .tier
-                .is_none_or(|tier| campaign.tier(tier).is_some())
-        });
-        let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
         let lane = self.lane(self.lane_count.of(&request.shopper))?;
         loop {
+            // Read anew for each attempt: staff may have halted the campaign meanwhile.
+            let campaign = self.campaigns.get_by(request.campaign, wait_until).await;
+            let campaign = campaign.filter(|campaign| {
+                request
+                    .tier
+                    .is_none_or(|tier| campaign.tier(tier).is_some())
+            });
+            let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
             let phase = campaign.phase(Timestamp::now_utc());
             let claim = claim_of(&request, &campaign, phase);
             let (done, queue_delay) = lane
@@ -133,10 +134,13 @@ impl Claims {
                 Done::Issued { .. } => return Err(IssuanceError::RequestIdConflict),
                 Done::OverLimit => return Err(IssuanceError::ShopperLimitReached),
                 Done::NoStock => {
-                    self.wait_for_stock(&lane.stock, &request, &campaign, phase, wait_until)
+                    check_open(&campaign, phase)?;
+                    self.wait_for_stock(&lane.stock, &request, wait_until)
                         .await?
                 }
-                Done::Coupon(_) | Done::Released(_) => return Err(IssuanceError::Internal),
+                Done::Coupon(_) | Done::Released(_) | Done::Revoked(_) => {
+                    return Err(IssuanceError::Internal);
+                }
             }
         }
     }
@@ -146,19 +150,8 @@ impl Claims {
         &self,
         stock: &LaneStock,
         request: &ClaimRequest,
-        campaign: &Campaign,
-        phase: Phase,
         until: Instant,
     ) -> Result<(), IssuanceError> {
-        match phase {
-            Phase::NotOpen => {
-                return Err(IssuanceError::CampaignNotOpen {
-                    opens_at: campaign.opens_at,
-                });
-            }
-            Phase::Closed => return Err(IssuanceError::CampaignClosed),
-            Phase::Open => {}
-        }
         match stock.wait(request.campaign, request.tier, until).await {
             Outlook::InHand if Instant::now() < until => Ok(()),
             Outlook::InHand | Outlook::Coming => Err(IssuanceError::StockLate {
@@ -187,6 +180,21 @@ impl Claims {
             .ok_or(IssuanceError::OtherLanes {
                 lanes: self.lane_count.get(),
             })
+    }
+}
+
+/// Why a campaign issues nothing in this phase.
+fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
+    match phase {
+        Phase::Open => Ok(()),
+        Phase::NotOpen => Err(IssuanceError::CampaignNotOpen {
+            opens_at: campaign.opens_at,
+        }),
+        Phase::QueueOnly => Err(IssuanceError::QueueOnly),
+        Phase::Halted => Err(IssuanceError::IssuanceHalted {
+            resume_at: campaign.control.resume_at,
+        }),
+        Phase::Closed => Err(IssuanceError::CampaignClosed),
     }
 }
 

@@ -1,7 +1,8 @@
 use std::{fs, sync::Arc};
 
+use tidegate_auth::TokenSettings;
 use tidegate_pg::{Database, DatabaseUnusable};
-use tidegate_runtime::Environment;
+use tidegate_runtime::{Environment, read_token_settings};
 use tidegate_types::{CouponKeyring, Lanes};
 
 /// What issuance is told, beside what every service is told.
@@ -14,6 +15,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// Where quota is.
     pub quota_addresses: Vec<String>,
+    /// What staff's tokens must say.
+    pub tokens: TokenSettings,
     /// The keys of coupon codes.
     pub keyring: Arc<CouponKeyring>,
     /// Claims that wait in one lane's commit queue at most.
@@ -24,6 +27,9 @@ pub struct Config {
     pub read_connections: u32,
     /// Calls in flight at once.
     pub max_in_flight: usize,
+    /// What this build does wrong on purpose.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -36,6 +42,7 @@ impl Config {
         let migrate_on_start = environment.flag("TIDEGATE_MIGRATE_ON_START", false);
         let lanes = environment.lanes();
         let quota_addresses = environment.addresses("TIDEGATE_QUOTA_ADDRESSES");
+        let tokens = read_token_settings(environment);
         let keyring = environment.required("TIDEGATE_COUPON_KEYS_FILE", |file| {
             let json = fs::read_to_string(file)
                 .map_err(|error| format!("names a file that cannot be read: {error}"))?;
@@ -46,16 +53,23 @@ impl Config {
         let max_batch = environment.number("TIDEGATE_MAX_BATCH", 1_000, 1, 5_000);
         let read_connections = environment.number("TIDEGATE_READ_CONNECTIONS", 8, 1, 200);
         let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 4_000, 1, 100_000);
+        #[cfg(feature = "mutations")]
+        let mutation = environment.optional("TIDEGATE_MUTATION", None, |name| {
+            name.parse::<crate::mutation::Mutation>().map(Some)
+        });
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
             lanes: lanes?,
             quota_addresses: quota_addresses?,
+            tokens: tokens?,
             keyring: Arc::new(keyring?),
             queue_capacity: queue_capacity?,
             max_batch: max_batch?,
             read_connections: read_connections?,
             max_in_flight: max_in_flight?,
+            #[cfg(feature = "mutations")]
+            mutation: mutation?,
         })
     }
 }

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 const RETRY_WHILE_STOCK_RETURNS: Duration = Duration::from_millis(700);
 const RETRY_WHILE_AWAY: Duration = Duration::from_secs(1);
+const RETRY_WHILE_QUEUE_ONLY: Duration = Duration::from_secs(2);
+/// Staff said when they would resume, that moment has passed, and they have not.
+const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
 
 /// Everything that can keep issuance from doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,33 @@ pub enum IssuanceError {
     /// Claims are no longer served.
     #[error("the campaign has closed")]
     CampaignClosed,
+    /// Staff hold claims back for the moment.
+    #[error("claims are asked to wait")]
+    QueueOnly,
+    /// Staff have halted issuing.
+    #[error("issuing is halted")]
+    IssuanceHalted {
+        /// When they expect to resume, if they said so.
+        resume_at: Option<Timestamp>,
+    },
+    /// Staff have halted redemption.
+    #[error("redemption is halted")]
+    RedemptionHalted {
+        /// When they expect to resume, if they said so.
+        resume_at: Option<Timestamp>,
+    },
+    /// Staff named a campaign that there is not.
+    #[error("there is no such campaign")]
+    CampaignNotFound,
+    /// Staff have as many streams of grants open as one process serves.
+    #[error("too many streams of grants are open")]
+    TooManyGrantStreams,
+    /// A stream of grants brought nothing for too long.
+    #[error("the stream of grants was idle for too long")]
+    GrantStreamIdle,
+    /// The process is stopping, and another replica serves.
+    #[error("this replica is stopping")]
+    Stopping,
     /// No such coupon for this shopper.
     #[error("there is no such coupon")]
     CouponNotFound,
@@ -93,6 +123,10 @@ impl IssuanceError {
             Self::CampaignNotOpen { opens_at } => Refusal::at(Reason::CampaignNotOpen, *opens_at)
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default()),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
+            Self::QueueOnly => Refusal::after(Reason::Overloaded, RETRY_WHILE_QUEUE_ONLY),
+            Self::IssuanceHalted { resume_at } => halted(Reason::IssuanceHalted, *resume_at),
+            Self::RedemptionHalted { resume_at } => halted(Reason::RedemptionHalted, *resume_at),
+            Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::CouponRedeemed { order_id } => {
                 Refusal::never(Reason::CouponRedeemed).with("order_id", order_id)
@@ -117,7 +151,24 @@ impl IssuanceError {
             Self::NotCommitted(NotCommitted::Failed | NotCommitted::Closed)
             | Self::CampaignNotKnownYet
             | Self::DatabaseAway
+            | Self::TooManyGrantStreams
+            | Self::GrantStreamIdle
+            | Self::Stopping
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),
+        }
+    }
+}
+
+fn halted(reason: Reason, resume_at: Option<Timestamp>) -> Refusal {
+    match resume_at {
+        None => Refusal::never(reason),
+        Some(resume_at) => {
+            let refusal = if resume_at > Timestamp::now_utc() {
+                Refusal::at(reason, resume_at)
+            } else {
+                Refusal::after(reason, RETRY_WHEN_OVERDUE)
+            };
+            refusal.with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default())
         }
     }
 }
@@ -131,5 +182,24 @@ impl From<sqlx::Error> for IssuanceError {
                 Self::Internal
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::Retry;
+
+    use super::*;
+
+    #[test]
+    fn a_halt_tells_when_to_come_back_only_if_staff_said_so_and_never_at_once() {
+        let now = Timestamp::now_utc();
+        let told = |resume_at| IssuanceError::IssuanceHalted { resume_at }.refusal();
+        assert_eq!(told(None), Refusal::never(Reason::IssuanceHalted));
+        let later = now + Duration::from_secs(600);
+        assert_eq!(told(Some(later)).retry, Retry::At(later));
+        let overdue = now - Duration::from_secs(1);
+        assert_eq!(told(Some(overdue)).retry, Retry::After(RETRY_WHEN_OVERDUE));
+        assert_eq!(told(Some(overdue)).metadata[0].0, "resume_at");
     }
 }

@@ -1,49 +1,103 @@
 //! The gRPC face: decode, call, encode.
 
 pub mod convert;
+/// The desk of staff.
+pub mod coupon_desk;
+/// The fence of leases.
+pub mod lease_fence;
 pub mod status;
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tidegate_auth::Identity;
-use tidegate_proto::issuance::v1::{
-    CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
-    ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
-    LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
-    ReleaseCouponsResponse, issuance_service_server::IssuanceService,
+use tidegate_auth::{Identity, Scope};
+use tidegate_proto::{
+    issuance::v1::{
+        CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
+        ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
+        LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
+        ReleaseCouponsResponse,
+        coupon_desk_service_server::CouponDeskServiceServer,
+        issuance_service_server::{IssuanceService, IssuanceServiceServer},
+        lease_fence_service_server::LeaseFenceServiceServer,
+    },
+    r#type::v1 as shared,
 };
 use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
     server::{CallContext, Rule},
     wire,
 };
 use tidegate_types::{Lane, Timestamp};
-use tonic::{Request, Response, Status};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, service::Routes};
 
-use crate::{claims::Claims, domain::coupon::CouponState, error::IssuanceError, wallet::Wallet};
+use crate::{
+    claims::Claims, coupon_desk::CouponDesk, error::IssuanceError, fence::LeaseFence,
+    wallet::Wallet,
+};
+use coupon_desk::CouponDeskGrpc;
+use lease_fence::LeaseFenceGrpc;
 use status::{ended, to_status};
 
 /// The full names of the services.
-pub const SERVICES: &[&str] = &["tidegate.issuance.v1.IssuanceService"];
+pub const SERVICES: &[&str] = &[
+    "tidegate.issuance.v1.IssuanceService",
+    "tidegate.issuance.v1.LeaseFenceService",
+    "tidegate.issuance.v1.CouponDeskService",
+];
 
 macro_rules! rule {
     ($method:literal, $($service:ident),+) => {
-        Rule { path: concat!("/tidegate.issuance.v1.IssuanceService/", $method), services: &[$(Identity::$service),+], scope: None }
+        Rule { path: concat!("/tidegate.issuance.v1.", $method), services: &[$(Identity::$service),+], scope: None }
+    };
+    ($method:literal by $scope:ident) => {
+        Rule { path: concat!("/tidegate.issuance.v1.", $method), services: &[], scope: Some(Scope::$scope) }
     };
 }
 
-/// Who may call what.
+/// Who may call what: services by their certificate, staff by their token.
 pub const RULES: &[Rule] = &[
-    rule!("IssueCoupons", Gateway),
-    rule!("LookupClaims", Gateway),
-    rule!("ListCoupons", Gateway),
-    rule!("CheckCoupon", Gateway, OrderIntake),
-    rule!("RedeemCoupons", OrderIntake),
-    rule!("ReleaseCoupons", OrderIntake),
+    rule!("IssuanceService/IssueCoupons", Gateway),
+    rule!("IssuanceService/LookupClaims", Gateway),
+    rule!("IssuanceService/ListCoupons", Gateway),
+    rule!("IssuanceService/CheckCoupon", Gateway, OrderIntake),
+    rule!("IssuanceService/RedeemCoupons", OrderIntake),
+    rule!("IssuanceService/ReleaseCoupons", OrderIntake),
+    rule!("LeaseFenceService/SealLeases", Quota),
+    rule!("LeaseFenceService/InspectLeases", Quota),
+    rule!("LeaseFenceService/CountCoupons", Quota),
+    rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
+    rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
 ];
 
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
+
+/// Adds every service. Streams end once `stop` is cancelled.
+pub fn add(
+    routes: Routes,
+    claims: Claims,
+    wallet: Wallet,
+    fence: LeaseFence,
+    desk: CouponDesk,
+    stop: CancellationToken,
+) -> Routes {
+    macro_rules! bounded {
+        ($server:expr) => {
+            $server
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        };
+    }
+    let issuance = IssuanceServiceServer::new(IssuanceGrpc::new(claims, wallet));
+    let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(fence));
+    let desk = CouponDeskServiceServer::new(CouponDeskGrpc::new(desk, stop));
+    routes
+        .add_service(bounded!(issuance))
+        .add_service(bounded!(fence))
+        .add_service(bounded!(desk))
+}
 
 /// Serves `IssuanceService`.
 pub struct IssuanceGrpc {
@@ -172,11 +226,13 @@ impl IssuanceService for IssuanceGrpc {
             .await
             .map_err(|error| to_status(&error))?;
         let now = Timestamp::now_utc();
-        let state = coupon.stored.state(now);
+        let because = coupon.unusable_because(now);
         Ok(Response::new(CheckCouponResponse {
             coupon: Some(convert::coupon(&coupon, now)),
-            usable: state == CouponState::Issued,
-            unusable_because: convert::unusable_because(state).into(),
+            usable: because.is_none(),
+            unusable_because: because
+                .map_or(shared::Reason::Unspecified, wire::reason)
+                .into(),
         }))
     }
 

@@ -1,21 +1,28 @@
-//! What a lane's commit queue commits: claims, redemptions and releases.
+//! What a lane's commit queue commits: claims, redemptions, releases and revocations.
+
+mod work;
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, Queued};
 use tidegate_telemetry::{Span, TraceContext};
-use tidegate_types::{CampaignNumber, Lane, RequestId, ShopperId, Slot, TierNumber, Timestamp};
-use uuid::Uuid;
+use tidegate_types::{Lane, ShopperId, Slot, TierNumber, Timestamp};
 
 use crate::{
     domain::{coupon::StoredCoupon, lease_book::LeaseBook},
-    store::coupons::{self, CouponKey, IssueOutcome, IssueRow},
+    metrics::IssuanceMetrics,
+    store::{
+        coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
+        coupons::{self, CouponKey, IssueOutcome, IssueRow},
+        statements::Statements,
+    },
 };
+pub use work::{Claim, CouponUse, Done, Redemption, Revocation, RevocationReason, Work};
 
 /// A lane's leases, shared by its writer and its keeper.
 #[derive(Clone, Default)]
@@ -28,66 +35,6 @@ impl SharedBook {
     }
 }
 
-/// One thing to commit.
-pub enum Work {
-    /// Give the shopper a coupon.
-    Claim(Claim),
-    /// Use a coupon for an order.
-    Redeem(CouponUse),
-    /// Give a coupon back that an order holds.
-    Release(CouponUse),
-}
-
-/// A claim that has passed every check that needs no database.
-pub struct Claim {
-    /// Whose.
-    pub shopper: ShopperId,
-    /// Of which campaign.
-    pub campaign: CampaignNumber,
-    /// The claim's name.
-    pub request_id: RequestId,
-    /// The tier it named.
-    pub requested_tier: Option<TierNumber>,
-    /// How many coupons the shopper may hold.
-    pub limit: u8,
-    /// How long the coupon will be valid.
-    pub validity: Duration,
-    /// False if only a coupon there already may be answered, because the campaign is not open.
-    pub may_issue: bool,
-}
-
-/// A coupon and an order.
-pub struct CouponUse {
-    /// Whose coupon.
-    pub shopper: ShopperId,
-    /// Of which campaign.
-    pub campaign: CampaignNumber,
-    /// Which one.
-    pub slot: Slot,
-    /// The order.
-    pub order_id: Uuid,
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub enum Done {
-    /// The coupon is durable; `replayed` if an earlier claim produced it.
-    Issued {
-        /// The coupon.
-        coupon: Box<StoredCoupon>,
-        /// Whether it was there before.
-        replayed: bool,
-    },
-    /// The shopper holds all the campaign allows.
-    OverLimit,
-    /// No stock in hand.
-    NoStock,
-    /// The coupon after a redemption was tried; `None` if it is not there.
-    Coupon(Option<Box<StoredCoupon>>),
-    /// Whether a release changed anything.
-    Released(bool),
-}
-
 /// Commits the work of one lane.
 pub struct LaneCommit {
     /// Which lane.
@@ -96,6 +43,10 @@ pub struct LaneCommit {
     pub key_id: u8,
     /// The lane's leases.
     pub book: SharedBook,
+    /// What is run.
+    pub statements: Statements,
+    /// Where refusals of the fence are counted.
+    pub metrics: IssuanceMetrics,
 }
 
 impl Commit for LaneCommit {
@@ -104,10 +55,7 @@ impl Commit for LaneCommit {
     type Key = ShopperId;
 
     fn key(work: &Work) -> ShopperId {
-        match work {
-            Work::Claim(claim) => claim.shopper.clone(),
-            Work::Redeem(used) | Work::Release(used) => used.shopper.clone(),
-        }
+        work.shopper().clone()
     }
 
     fn urgent(work: &Work) -> bool {
@@ -122,24 +70,25 @@ impl Commit for LaneCommit {
     ) -> Result<Vec<Done>, sqlx::Error> {
         // PostgreSQL keeps microseconds: a first answer must not tell more than its replay can.
         let now = Timestamp::now_utc().truncate_to_microsecond();
-        let (mut claims, mut redeems, mut releases) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut claims, mut changes) = (Vec::new(), Changes::default());
         for (place, queued) in items.iter().enumerate() {
             match &queued.item {
                 Work::Claim(claim) => claims.push((place, claim, queued.trace)),
-                Work::Redeem(used) => redeems.push((place, used)),
-                Work::Release(used) => releases.push((place, used)),
+                Work::Redeem(redemption) => changes.redemptions.push((place, redemption)),
+                Work::Release(used) => changes.releases.push((place, used)),
+                Work::Revoke(revocation) => changes.revocations.push((place, revocation)),
             }
         }
+        self.statements.prepare(connection).await?;
         let mut done: Vec<Option<Done>> = items.iter().map(|_| None).collect();
-        if redeems.is_empty() && releases.is_empty() {
+        if changes.is_empty() {
             // One statement is its own transaction: two round trips fewer.
             self.issue(connection, &claims, now, span, &mut done)
                 .await?;
         } else {
             let mut transaction = connection.begin().await?;
-            self.redeem(&mut transaction, &redeems, now, &mut done)
+            self.change(&mut transaction, &changes, now, &mut done)
                 .await?;
-            self.release(&mut transaction, &releases, &mut done).await?;
             if !claims.is_empty() {
                 self.issue(&mut transaction, &claims, now, span, &mut done)
                     .await?;
@@ -150,6 +99,20 @@ impl Commit for LaneCommit {
             .into_iter()
             .map(|done| done.unwrap_or(Done::NoStock))
             .collect())
+    }
+}
+
+/// What a batch changes in coupons there are, each with its place in the batch.
+#[derive(Default)]
+struct Changes<'a> {
+    redemptions: Vec<(usize, &'a Redemption)>,
+    releases: Vec<(usize, &'a CouponUse)>,
+    revocations: Vec<(usize, &'a Revocation)>,
+}
+
+impl Changes<'_> {
+    fn is_empty(&self) -> bool {
+        self.redemptions.is_empty() && self.releases.is_empty() && self.revocations.is_empty()
     }
 }
 
@@ -165,7 +128,9 @@ impl LaneCommit {
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
         let rows = self.assign(claims, now, span);
-        let outcomes = coupons::issue(connection, self.lane, self.key_id, now, &rows).await;
+        let issuing = &self.statements.issue;
+        let outcomes =
+            coupons::issue(connection, issuing, (self.lane, self.key_id), now, &rows).await;
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -254,7 +219,10 @@ impl LaneCommit {
                     book.served(row.campaign, row.requested_tier);
                     book.correct(row.campaign, lease, tier, *remaining, Some(spent_at));
                 }
-                IssueOutcome::NoStock => book.correct(row.campaign, lease, tier, 0, None),
+                IssueOutcome::NoStock => {
+                    self.metrics.fence_refusals.inc();
+                    book.correct(row.campaign, lease, tier, 0, None);
+                }
                 IssueOutcome::Replay(_) | IssueOutcome::OverLimit => {
                     handed_back.push((row.campaign, lease, tier))
                 }
@@ -303,29 +271,55 @@ impl LaneCommit {
             tier,
             key_id: self.key_id,
             issued_at: now,
-            valid_until: row.valid_until,
+            own_valid_until: row.valid_until,
             order_id: None,
             revoked: false,
             claim_trace: trace.sampled().then_some(trace),
         }
     }
 
-    async fn redeem(
+    async fn change(
         &self,
         connection: &mut PgConnection,
-        uses: &[(usize, &CouponUse)],
+        changes: &Changes<'_>,
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
-        if uses.is_empty() {
-            return Ok(());
+        if !changes.redemptions.is_empty() {
+            self.redeem(connection, &changes.redemptions, now, done)
+                .await?;
         }
-        let (keys, orders) = keys_and_orders(uses);
-        coupons::redeem(connection, self.lane, &keys, &orders, now).await?;
-        for ((place, _), coupon) in uses
+        if !changes.releases.is_empty() {
+            self.release(connection, &changes.releases, done).await?;
+        }
+        if !changes.revocations.is_empty() {
+            self.revoke(connection, &changes.revocations, now, done)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn redeem(
+        &self,
+        connection: &mut PgConnection,
+        items: &[(usize, &Redemption)],
+        now: Timestamp,
+        done: &mut [Option<Done>],
+    ) -> Result<(), sqlx::Error> {
+        let rows: Vec<_> = items
             .iter()
-            .zip(coupons::read(connection, self.lane, &keys).await?)
-        {
+            .map(|(_, item)| RedeemRow {
+                key: key_of(&item.used),
+                order_id: item.used.order_id,
+                may_redeem: item.may_redeem,
+                extended_valid_until: item.extended_valid_until,
+            })
+            .collect();
+        let statement = &self.statements.redeem;
+        coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let coupons = coupons::read(connection, self.lane, &keys).await?;
+        for ((place, _), coupon) in items.iter().zip(coupons) {
             done[*place] = Some(Done::Coupon(coupon.map(Box::new)));
         }
         Ok(())
@@ -334,25 +328,50 @@ impl LaneCommit {
     async fn release(
         &self,
         connection: &mut PgConnection,
-        uses: &[(usize, &CouponUse)],
+        items: &[(usize, &CouponUse)],
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
-        if uses.is_empty() {
-            return Ok(());
-        }
-        let (keys, orders) = keys_and_orders(uses);
-        for ((place, _), changed) in uses
+        let rows: Vec<_> = items
             .iter()
-            .zip(coupons::release(connection, self.lane, &keys, &orders).await?)
-        {
+            .map(|(_, used)| ReleaseRow {
+                key: key_of(used),
+                order_id: used.order_id,
+            })
+            .collect();
+        let statement = &self.statements.release;
+        let changed = coupon_changes::release(connection, statement, self.lane, &rows).await?;
+        for ((place, _), changed) in items.iter().zip(changed) {
             done[*place] = Some(Done::Released(changed));
+        }
+        Ok(())
+    }
+
+    async fn revoke(
+        &self,
+        connection: &mut PgConnection,
+        items: &[(usize, &Revocation)],
+        now: Timestamp,
+        done: &mut [Option<Done>],
+    ) -> Result<(), sqlx::Error> {
+        let rows: Vec<_> = items
+            .iter()
+            .map(|(_, item)| RevokeRow {
+                key: (&item.shopper, item.campaign, item.slot),
+                reason: item.reason.as_str(),
+            })
+            .collect();
+        let statement = &self.statements.revoke;
+        let changed = coupon_changes::revoke(connection, statement, self.lane, &rows, now).await?;
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let coupons = coupons::read(connection, self.lane, &keys).await?;
+        for (((place, _), coupon), changed) in items.iter().zip(coupons).zip(changed) {
+            let coupon = coupon.map(|coupon| (Box::new(coupon), changed));
+            done[*place] = Some(Done::Revoked(coupon));
         }
         Ok(())
     }
 }
 
-fn keys_and_orders<'a>(uses: &[(usize, &'a CouponUse)]) -> (Vec<CouponKey<'a>>, Vec<Uuid>) {
-    uses.iter()
-        .map(|(_, used)| ((&used.shopper, used.campaign, used.slot), used.order_id))
-        .unzip()
+fn key_of(used: &CouponUse) -> CouponKey<'_> {
+    (&used.shopper, used.campaign, used.slot)
 }

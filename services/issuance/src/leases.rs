@@ -3,7 +3,11 @@
 mod quota;
 
 use std::{
-    sync::Arc,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +16,7 @@ use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{CampaignNumber, Lane, ReplicaId, Timestamp};
 use tokio::{
     sync::{Notify, watch},
-    time::{interval, sleep, timeout_at},
+    time::{MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -21,18 +25,21 @@ pub use quota::QuotaClient;
 use quota::{Acquired, QuotaAway};
 
 use crate::{
+    campaigns::News,
     domain::lease_book::{Denial, HeldLease, Outlook, Wanted},
     lane_work::SharedBook,
     metrics::IssuanceMetrics,
-    store::leases::{self, Installed, TierCounts},
+    store::leases::{self, Installed, LeaseToSeal, TierCounts},
 };
 
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 const ASK_AGAIN_WHEN_RETURNING: Duration = Duration::from_millis(250);
 /// Sell-out is final unless budget is added, and then the campaign's revision tells; this is for a revision that got lost.
 const ASK_AGAIN_WHEN_SOLD_OUT: Duration = Duration::from_secs(5);
+/// A halt that ends changes the campaign's revision; this is for a revision that got lost.
+const ASK_AGAIN_WHEN_HALTED: Duration = Duration::from_secs(1);
 const PAUSE_WHILE_AWAY: Duration = Duration::from_millis(250);
-/// Leases left behind by an earlier life that are given back at start.
+/// Leases left behind by earlier lives that are given back at start.
 const MAX_LEFT_BEHIND: u32 = 10_000;
 
 /// The stock of one lane of this replica.
@@ -51,6 +58,8 @@ struct Shared {
     changed: watch::Sender<u64>,
     /// Acquisitions and returns under way; closed once the replica is stopping.
     under_way: TaskTracker,
+    /// Leases this lane has finished with and quota has not settled yet.
+    unsettled: AtomicUsize,
 }
 
 impl LaneStock {
@@ -77,6 +86,7 @@ impl LaneStock {
             needed,
             changed,
             under_way,
+            unsettled: AtomicUsize::new(0),
         }))
     }
 
@@ -101,15 +111,24 @@ impl LaneStock {
         }
     }
 
-    /// Budget may have been added.
-    pub fn campaign_changed(&self, campaign: CampaignNumber) {
-        self.0.book.lock().forget_denial(campaign);
-        self.0.note_change();
+    /// Takes note of what quota says.
+    pub fn hear(&self, news: &News) {
+        match news {
+            News::Changed(campaign) => {
+                // Budget may have been added, or a halt may be over.
+                self.0.book.lock().forget_denial(*campaign);
+                self.0.note_change();
+            }
+            News::Stock { campaign, free } => self.0.book.lock().tell_free(*campaign, free.clone()),
+            News::StockUnknown => self.0.book.lock().forget_free(),
+        }
     }
 
     /// Keeps the lane stocked until the task is aborted.
     pub async fn keep(self) {
         let mut ticks = interval(MEASURE_INTERVAL);
+        // After a pause, ticks caught up on all at once would measure a demand that never was.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut measured = Instant::now();
         loop {
             tokio::select! {
@@ -137,36 +156,48 @@ impl LaneStock {
         self.0.under_way.close();
         self.0.under_way.wait().await;
         let held = self.0.book.lock().take_all();
-        for (_, lease) in held {
+        for (campaign, lease) in held {
+            let lease = self.0.own(campaign, lease);
             Arc::clone(&self.0).give_back(lease).await;
         }
     }
 
-    /// Gives back what an earlier life of this replica left behind in this lane.
-    pub async fn return_left_behind(self, leases: Vec<Uuid>) {
+    /// Gives back what earlier lives of this replica left behind in this lane.
+    pub async fn return_left_behind(self, leases: Vec<LeaseToSeal>) {
         for lease in leases {
             Arc::clone(&self.0).give_back(lease).await;
         }
     }
 
     fn return_finished(&self, now: Instant) {
+        // Stock that others may need goes only as fast as quota takes it: while quota is away, what is in hand is all there is.
+        let may_give_way = self.0.unsettled.load(Ordering::Relaxed) == 0;
         let mut book = self.0.book.lock();
-        let finished = book.take_finished(now);
+        let finished = book.take_finished(now, may_give_way);
         let (leases, coupons) = book.totals();
         drop(book);
         self.0.metrics.holding(self.0.lane, leases, coupons);
-        for (_, lease) in finished {
-            self.0.under_way.spawn(Arc::clone(&self.0).give_back(lease));
+        for (campaign, lease) in finished {
+            let (shared, lease) = (Arc::clone(&self.0), self.0.own(campaign, lease));
+            shared.unsettled.fetch_add(1, Ordering::Relaxed);
+            self.0.under_way.spawn(async move {
+                Arc::clone(&shared).give_back(lease).await;
+                shared.unsettled.fetch_sub(1, Ordering::Relaxed);
+            });
         }
     }
 }
 
-/// Leases of an earlier life, by lane.
+/// Leases of earlier lives, by the number of their lane.
 pub async fn left_behind(
     pool: &PgPool,
     holder: &ReplicaId,
-) -> Result<Vec<(u16, Uuid)>, sqlx::Error> {
-    leases::unreturned(pool, holder, MAX_LEFT_BEHIND).await
+) -> Result<BTreeMap<u16, Vec<LeaseToSeal>>, sqlx::Error> {
+    let mut by_lane = BTreeMap::<_, Vec<_>>::new();
+    for (lane, lease) in leases::unreturned(pool, holder, MAX_LEFT_BEHIND).await? {
+        by_lane.entry(lane).or_default().push(lease);
+    }
+    Ok(by_lane)
 }
 
 impl Shared {
@@ -208,11 +239,13 @@ impl Shared {
                         .sum::<i64>(),
                 );
                 let remaining = self.install(lease, campaign, &granted).await;
+                let now = Instant::now();
                 let held = HeldLease {
                     id: lease,
                     remaining: remaining.into_iter().collect(),
                     trace: span.context(),
-                    spent_at: Instant::now(),
+                    held_since: now,
+                    spent_at: now,
                 };
                 self.book.lock().add(campaign, held);
             }
@@ -222,25 +255,22 @@ impl Shared {
                 } else {
                     ASK_AGAIN_WHEN_RETURNING
                 };
-                self.book.lock().deny(
-                    campaign,
-                    Denial {
-                        tier_sold_out,
-                        ask_again_at: Instant::now() + pause,
-                    },
-                );
+                self.deny(campaign, tier_sold_out, pause);
             }
-            Acquired::Refused => {
-                // The campaign has closed, or quota does not know it; claims are told so before they come here.
-                let denial = Denial {
-                    tier_sold_out: Vec::new(),
-                    ask_again_at: Instant::now() + ASK_AGAIN_WHEN_SOLD_OUT,
-                };
-                self.book.lock().deny(campaign, denial);
-            }
+            Acquired::Halted => self.deny(campaign, Vec::new(), ASK_AGAIN_WHEN_HALTED),
+            // The campaign has closed, or quota does not know it; claims are told so before they come here.
+            Acquired::Refused => self.deny(campaign, Vec::new(), ASK_AGAIN_WHEN_SOLD_OUT),
         }
         self.book.lock().acquired(campaign);
         self.note_change();
+    }
+
+    fn deny(&self, campaign: CampaignNumber, tier_sold_out: Vec<bool>, pause: Duration) {
+        let denial = Denial {
+            tier_sold_out,
+            ask_again_at: Instant::now() + pause,
+        };
+        self.book.lock().deny(campaign, denial);
     }
 
     async fn install(
@@ -271,27 +301,37 @@ impl Shared {
         }
     }
 
-    /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts is done at the next start.
-    async fn give_back(self: Arc<Self>, lease: Uuid) {
+    fn own(&self, campaign: CampaignNumber, id: Uuid) -> LeaseToSeal {
+        LeaseToSeal {
+            id,
+            campaign,
+            holder: self.holder.clone(),
+        }
+    }
+
+    /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts is done at the next start. Quota may have sealed and settled it first: then both say the same, and
+    /// nothing changes.
+    async fn give_back(self: Arc<Self>, lease: LeaseToSeal) {
+        let (lease_id, to_seal) = (lease.id, std::slice::from_ref(&lease));
         let used = loop {
-            match leases::seal(&self.pool, self.lane, lease).await {
-                Ok(used) => break used,
+            match leases::seal(&self.pool, self.lane, to_seal).await {
+                Ok(sealed) => break sealed.into_iter().flat_map(|sealed| sealed.used).collect(),
                 Err(error) => {
-                    tracing::warn!(%error, %lease, "a lease cannot be sealed yet; it is tried again");
+                    tracing::warn!(%error, lease = %lease_id, "a lease cannot be sealed yet; it is tried again");
                     sleep(PAUSE_WHILE_AWAY).await;
                 }
             }
         };
         self.metrics.seals.inc();
         let trace = TraceContext::new_root(false);
-        while let Err(QuotaAway) = self.quota.settle(lease, &used, trace).await {
+        while let Err(QuotaAway) = self.quota.settle(lease_id, &used, trace).await {
             self.metrics.quota_away.inc();
             sleep(PAUSE_WHILE_AWAY).await;
         }
         while let Err(error) =
-            leases::mark_returned(&self.pool, self.lane, lease, Timestamp::now_utc()).await
+            leases::mark_returned(&self.pool, self.lane, lease_id, Timestamp::now_utc()).await
         {
-            tracing::warn!(%error, %lease, "a settled lease cannot be marked yet; it is tried again");
+            tracing::warn!(%error, lease = %lease_id, "a settled lease cannot be marked yet; it is tried again");
             sleep(PAUSE_WHILE_AWAY).await;
         }
         // Others may have been told that nothing is free.

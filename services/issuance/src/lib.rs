@@ -4,35 +4,43 @@ pub mod campaigns;
 pub mod claims;
 /// Settings.
 pub mod config;
+pub mod coupon_desk;
 pub mod domain;
 /// The errors, all of them.
 pub mod error;
+pub mod fence;
 pub mod grpc;
+pub mod heartbeat;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
+#[cfg(feature = "mutations")]
+pub mod mutation;
 pub mod store;
 pub mod wallet;
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tidegate_auth::Identity;
+use sqlx::PgPool;
+use tidegate_auth::{Identity, TokenVerifier};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
-use tidegate_proto::issuance::v1::issuance_service_server::IssuanceServiceServer;
-use tidegate_rpc::{MAX_MESSAGE_BYTES, client::Replicas, server::AccessRules};
+use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
-use tokio::sync::watch;
+use tidegate_types::ReplicaId;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    campaigns::Campaigns,
+    campaigns::{Campaigns, News},
     claims::{Claims, LaneHandle},
     config::Config,
-    grpc::IssuanceGrpc,
+    coupon_desk::CouponDesk,
+    fence::LeaseFence,
     lane_work::{LaneCommit, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
+    store::statements::Statements,
     wallet::Wallet,
 };
 
@@ -44,9 +52,10 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 /// Makes the service: checks the database, starts the lanes, and follows quota.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     check_database(&config).await?;
+    let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
+    host.background.push(Arc::clone(&tokens).keep_fresh());
     let pool = config.database.pool(config.read_connections);
     let metrics = IssuanceMetrics::register(&mut host.registry);
-    let queues = QueueMetrics::register(&mut host.registry);
     let campaigns = Campaigns::load(pool.clone()).await?;
     let (quota, resolver) = Replicas::find(
         config.quota_addresses.clone(),
@@ -55,45 +64,30 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     )
     .await;
     let client = QuotaClient::new(quota.clone());
+    let holder = heartbeat::new_holder(&host.settings.replica)?;
+    // From before the first lease is acquired until after the last one is returned: background tasks outlive `finish`.
+    host.background.push(tokio::spawn(heartbeat::beat(
+        holder.clone(),
+        client.clone(),
+        metrics.clone(),
+    )));
 
+    let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
-    let settings = CommitQueueSettings {
-        name: "coupons",
-        capacity: config.queue_capacity,
-        max_batch: config.max_batch,
+    let queues = Queues {
+        metrics: QueueMetrics::register(&mut host.registry),
+        stop: stop_queues.clone(),
     };
-    let (mut lanes, mut writers) = (Vec::new(), Vec::new());
-    for lane in config.lanes.all() {
-        let book = SharedBook::default();
-        let commit = LaneCommit {
-            lane,
-            key_id: config.keyring.active_key_id(),
-            book: book.clone(),
-        };
-        let (queue, writer) = CommitQueue::start(
-            settings,
-            commit,
-            config.database.clone(),
-            host.tracing.clone(),
-            &queues,
-            stop_queues.clone(),
-        );
-        let stock = LaneStock::new(
-            lane,
-            host.settings.replica.clone(),
-            book,
-            pool.clone(),
-            client.clone(),
-            host.tracing.clone(),
-            metrics.clone(),
-        );
-        host.background.push(tokio::spawn(stock.clone().keep()));
-        lanes.push(LaneHandle { queue, stock });
-        writers.push(writer);
-    }
+    let holding = Holding {
+        holder: holder.clone(),
+        pool: pool.clone(),
+        quota: client,
+        metrics: metrics.clone(),
+    };
+    let (lanes, writers) = start_lanes(&config, &mut host, &queues, &holding, &statements);
     let lanes = Arc::new(lanes);
-    for (lane, leases) in left_behind_by_lane(&pool, &host).await? {
+    for (lane, leases) in leases::left_behind(&pool, &holder).await? {
         if let Some(handle) = lanes.get(usize::from(lane)) {
             host.background.push(tokio::spawn(
                 handle.stock.clone().return_left_behind(leases),
@@ -103,16 +97,17 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let (synced, ready) = watch::channel(!campaigns.is_empty());
     let stocks = Arc::clone(&lanes);
-    let changed = move |campaign| {
-        stocks
-            .iter()
-            .for_each(|lane| lane.stock.campaign_changed(campaign))
-    };
+    let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
     host.background.push(resolver);
-    host.background.push(tokio::spawn(
-        campaigns.clone().follow(quota, changed, synced),
-    ));
+    host.background
+        .push(tokio::spawn(campaigns.clone().follow(quota, tell, synced)));
 
+    let fence = LeaseFence {
+        pool: pool.clone(),
+        lane_count: config.lanes,
+        tracing: host.tracing.clone(),
+        metrics: metrics.clone(),
+    };
     let claims = Claims {
         lanes: Arc::clone(&lanes),
         lane_count: config.lanes,
@@ -125,9 +120,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         claims: claims.clone(),
         keyring: Arc::clone(&config.keyring),
     };
-    let server = IssuanceServiceServer::new(IssuanceGrpc::new(claims, wallet))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let desk = CouponDesk::new(claims.clone(), wallet.clone());
+    let stop = host.stop.clone();
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
@@ -135,13 +129,87 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let service = Service {
         names: grpc::SERVICES,
-        routes: Box::new(|routes| routes.add_service(server)),
-        access: AccessRules::services_only(grpc::RULES),
+        routes: Box::new(|routes| grpc::add(routes, claims, wallet, fence, desk, stop)),
+        access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff)),
         max_in_flight: config.max_in_flight,
         ready,
         finish: Box::pin(finish),
     };
     Ok((service, host))
+}
+
+/// What every lane's queue shares.
+struct Queues {
+    metrics: QueueMetrics,
+    stop: CancellationToken,
+}
+
+/// What every lane's stock shares.
+struct Holding {
+    holder: ReplicaId,
+    pool: PgPool,
+    quota: QuotaClient,
+    metrics: IssuanceMetrics,
+}
+
+/// Starts a writer and a keeper of stock for each lane.
+fn start_lanes(
+    config: &Config,
+    host: &mut Host,
+    queues: &Queues,
+    holding: &Holding,
+    statements: &Statements,
+) -> (Vec<LaneHandle>, Vec<JoinHandle<()>>) {
+    let settings = CommitQueueSettings {
+        name: "coupons",
+        capacity: config.queue_capacity,
+        max_batch: config.max_batch,
+    };
+    let (mut lanes, mut writers) = (Vec::new(), Vec::new());
+    for lane in config.lanes.all() {
+        let book = SharedBook::default();
+        let commit = LaneCommit {
+            lane,
+            key_id: config.keyring.active_key_id(),
+            book: book.clone(),
+            statements: statements.clone(),
+            metrics: holding.metrics.clone(),
+        };
+        let (queue, writer) = CommitQueue::start(
+            settings,
+            commit,
+            config.database.clone(),
+            host.tracing.clone(),
+            &queues.metrics,
+            queues.stop.clone(),
+        );
+        let stock = LaneStock::new(
+            lane,
+            holding.holder.clone(),
+            book,
+            holding.pool.clone(),
+            holding.quota.clone(),
+            host.tracing.clone(),
+            holding.metrics.clone(),
+        );
+        host.background.push(tokio::spawn(stock.clone().keep()));
+        lanes.push(LaneHandle { queue, stock });
+        writers.push(writer);
+    }
+    (lanes, writers)
+}
+
+#[cfg(not(feature = "mutations"))]
+async fn statements(_: &Config, _: &PgPool) -> Result<Statements, Failure> {
+    Ok(Statements::default())
+}
+
+#[cfg(feature = "mutations")]
+async fn statements(config: &Config, pool: &PgPool) -> Result<Statements, Failure> {
+    match config.mutation {
+        Some(mutation) => Ok(mutation.apply(pool).await?),
+        None => Ok(Statements::default()),
+    }
 }
 
 async fn check_database(config: &Config) -> Result<(), Failure> {
@@ -151,15 +219,4 @@ async fn check_database(config: &Config) -> Result<(), Failure> {
     }
     config.database.check_schema(&store::MIGRATIONS).await?;
     Ok(config.database.fix_lanes(config.lanes).await?)
-}
-
-async fn left_behind_by_lane(
-    pool: &sqlx::PgPool,
-    host: &Host,
-) -> Result<std::collections::BTreeMap<u16, Vec<uuid::Uuid>>, Failure> {
-    let mut by_lane = std::collections::BTreeMap::<u16, Vec<uuid::Uuid>>::new();
-    for (lane, lease) in leases::left_behind(pool, &host.settings.replica).await? {
-        by_lane.entry(lane).or_default().push(lease);
-    }
-    Ok(by_lane)
 }

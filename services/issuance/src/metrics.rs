@@ -4,6 +4,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
+use tidegate_pg::NotCommitted;
 use tidegate_telemetry::{Registry, duration_histogram};
 use tidegate_types::Lane;
 
@@ -24,6 +25,13 @@ pub struct IssuanceMetrics {
     pub quota_away: Counter,
     /// Time from asking for a lease to the answer.
     pub acquire_seconds: Histogram,
+    /// Heartbeats that no quota replica heard.
+    pub heartbeats_missed: Counter,
+    /// Spends that the database refused although the book had stock.
+    pub fence_refusals: Counter,
+    /// Coupons withdrawn by staff, repeats included.
+    pub revoked: Counter,
+    unknown_commits: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -53,6 +61,10 @@ impl IssuanceMetrics {
             seals: Counter::default(),
             quota_away: Counter::default(),
             acquire_seconds: duration_histogram(),
+            heartbeats_missed: Counter::default(),
+            fence_refusals: Counter::default(),
+            revoked: Counter::default(),
+            unknown_commits: Counter::default(),
         };
         registry.register(
             "tidegate_coupons_answered",
@@ -94,7 +106,31 @@ impl IssuanceMetrics {
             "Time from asking for a lease to the answer",
             metrics.acquire_seconds.clone(),
         );
+        metrics.register_fence(registry);
         metrics
+    }
+
+    fn register_fence(&self, registry: &mut Registry) {
+        registry.register(
+            "tidegate_heartbeats_missed",
+            "Heartbeats that no quota replica heard",
+            self.heartbeats_missed.clone(),
+        );
+        registry.register(
+            "tidegate_fence_refusals",
+            "Claims that a sealed or overdrawn lease did not yield a coupon for, although this replica believed it had stock",
+            self.fence_refusals.clone(),
+        );
+        registry.register(
+            "tidegate_unknown_commits",
+            "Callers told that the outcome is not known, because the database was lost during the commit",
+            self.unknown_commits.clone(),
+        );
+        registry.register(
+            "tidegate_coupons_revoked",
+            "Revocations answered with success, repeats included",
+            self.revoked.clone(),
+        );
     }
 
     /// A claim was answered with a coupon.
@@ -108,6 +144,9 @@ impl IssuanceMetrics {
 
     /// Something was refused.
     pub fn refused(&self, error: &IssuanceError) {
+        if matches!(error, IssuanceError::NotCommitted(NotCommitted::Unknown)) {
+            self.unknown_commits.inc();
+        }
         self.refused
             .get_or_create(&ReasonLabel {
                 reason: error.refusal().reason.name(),

@@ -10,9 +10,12 @@ use uuid::Uuid;
 
 use crate::{
     claims::Claims,
-    domain::coupon::{Coupon, CouponState, StoredCoupon},
+    domain::{
+        campaign::RedemptionControl,
+        coupon::{Coupon, CouponState, StoredCoupon},
+    },
     error::IssuanceError,
-    lane_work::{CouponUse, Done, Work},
+    lane_work::{CouponUse, Done, Redemption, Work},
     store,
 };
 
@@ -127,24 +130,35 @@ impl Wallet {
         trace: TraceContext,
     ) -> Result<Coupon, IssuanceError> {
         let (lane, used) = self.coupon_use(request)?;
+        let campaign = self.claims.campaigns.get(used.campaign);
+        let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
+        let may_redeem = campaign.control.redemption == RedemptionControl::Open;
+        let redemption = Redemption {
+            used,
+            may_redeem,
+            extended_valid_until: campaign.extended_valid_until,
+        };
         let (done, _) = self
             .claims
             .lane(lane)?
             .queue
-            .submit(Work::Redeem(used), trace, request.deadline)
+            .submit(Work::Redeem(redemption), trace, request.deadline)
             .await?;
         let Done::Coupon(Some(coupon)) = done else {
             return Err(IssuanceError::CouponNotFound);
         };
-        match coupon.state(Timestamp::now_utc()) {
+        match coupon.state(campaign.extended_valid_until, Timestamp::now_utc()) {
             CouponState::Redeemed(order) if order == request.order_id => {
                 self.present(*coupon, &request.shopper)
             }
             CouponState::Redeemed(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
             CouponState::Revoked => Err(IssuanceError::CouponRevoked),
+            CouponState::Issued if !may_redeem => Err(IssuanceError::RedemptionHalted {
+                resume_at: campaign.control.resume_at,
+            }),
             // A coupon that was free and valid would have been redeemed: its end came in between.
             CouponState::Expired | CouponState::Issued => Err(IssuanceError::CouponExpired {
-                valid_until: coupon.valid_until,
+                valid_until: coupon.valid_until(campaign.extended_valid_until),
             }),
         }
     }
@@ -194,11 +208,14 @@ impl Wallet {
             campaign_id: campaign.id.clone(),
             tier_id: tier.id.clone(),
             face_value,
+            valid_until: stored.valid_until(campaign.extended_valid_until),
+            redemption: campaign.control.redemption,
             stored,
         })
     }
 
-    fn decode(&self, shopper: &ShopperId, code: &str) -> Result<DecodedCode, IssuanceError> {
+    /// Which coupon of the shopper a code means.
+    pub fn decode(&self, shopper: &ShopperId, code: &str) -> Result<DecodedCode, IssuanceError> {
         let code = CouponCode::parse(code).ok_or(IssuanceError::CouponNotFound)?;
         self.keyring
             .verify(code, shopper)

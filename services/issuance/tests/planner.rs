@@ -14,7 +14,7 @@ const MAX_PAGES_PER_CLAIM: f64 = 24.0;
 const MAX_SPREAD: f64 = 4.0;
 const LEASE: &str = "00000000-0000-7000-8000-000000000001";
 
-const STATEMENTS: [(&str, &str, &str); 6] = [
+const STATEMENTS: [(&str, &str, &str); 7] = [
     (
         "issue_coupons",
         "smallint, text[], integer[], text[], smallint[], smallint[], uuid[], smallint[], timestamptz[], text[], smallint, timestamptz",
@@ -22,8 +22,13 @@ const STATEMENTS: [(&str, &str, &str); 6] = [
     ),
     (
         "redeem_coupons",
-        "smallint, text[], integer[], smallint[], uuid[], timestamptz",
+        "smallint, text[], integer[], smallint[], uuid[], timestamptz, boolean[], timestamptz[]",
         include_str!("../queries/redeem_coupons.sql"),
+    ),
+    (
+        "revoke_coupons",
+        "smallint, text[], integer[], smallint[], text[], timestamptz",
+        include_str!("../queries/revoke_coupons.sql"),
     ),
     (
         "release_coupons",
@@ -75,7 +80,14 @@ fn arguments(statement: &str) -> String {
             )
         }
         "redeem_coupons" => {
-            format!("0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z'")
+            let (may, extensions) = (array(|_| "true".into()), array(|_| "NULL".into()));
+            format!(
+                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {may}, {extensions}"
+            )
+        }
+        "revoke_coupons" => {
+            let reasons = array(|_| "mistake".into());
+            format!("0, {shoppers}, {ones}, {ones}, {reasons}, '2026-02-06 00:00Z'")
         }
         "release_coupons" => format!("0, {shoppers}, {ones}, {ones}, {orders}"),
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use lane::{TestLane, Writer, answered, campaign_of, claim, lane, shopper_of};
 use tidegate_issuance::{
     domain::coupon::{CouponState, StoredCoupon},
-    lane_work::{Claim, CouponUse, Done, Work},
+    lane_work::{Claim, CouponUse, Done, Redemption, Revocation, RevocationReason, Work},
     store::coupons,
 };
 use tidegate_types::{Slot, Timestamp};
@@ -26,7 +26,23 @@ fn used(shopper: &str, slot: u8, order_id: Uuid) -> CouponUse {
 
 /// The coupon as it is after a redemption was tried.
 async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<StoredCoupon> {
-    match writer.commit(Work::Redeem(used(shopper, 1, order))).await {
+    redeem_if(writer, shopper, order, true, None).await
+}
+
+/// The same while redemption may be halted, and under an extension.
+async fn redeem_if(
+    writer: &Writer,
+    shopper: &str,
+    order: Uuid,
+    may_redeem: bool,
+    extended_valid_until: Option<Timestamp>,
+) -> Option<StoredCoupon> {
+    let redemption = Redemption {
+        used: used(shopper, 1, order),
+        may_redeem,
+        extended_valid_until,
+    };
+    match writer.commit(Work::Redeem(redemption)).await {
         Ok(Done::Coupon(coupon)) => coupon.map(|coupon| *coupon),
         other => panic!("{other:?}"),
     }
@@ -81,7 +97,7 @@ async fn the_order_that_redeemed_a_coupon_gets_the_same_answer_again() {
     let order = Uuid::new_v4();
     let first = redeem(&writer, "ann", order).await.unwrap();
     assert_eq!(
-        first.state(Timestamp::now_utc()),
+        first.state(None, Timestamp::now_utc()),
         CouponState::Redeemed(order)
     );
     assert_eq!(redeem(&writer, "ann", order).await.unwrap(), first);
@@ -136,11 +152,84 @@ async fn expired_and_revoked_and_missing_coupons_are_not_redeemed() {
         ("good", CouponState::Redeemed(order)),
     ] {
         let coupon = redeem(&writer, shopper, order).await.unwrap();
-        assert_eq!(coupon.state(Timestamp::now_utc()), state, "{shopper}");
+        assert_eq!(coupon.state(None, Timestamp::now_utc()), state, "{shopper}");
         let free = !matches!(state, CouponState::Redeemed(_));
         assert_eq!(coupon.order_id.is_none(), free, "{shopper}");
     }
     assert_eq!(redeem(&writer, "nobody", order).await, None);
+}
+
+#[tokio::test]
+async fn while_redemption_is_halted_only_the_order_that_holds_the_coupon_is_answered() {
+    let (_lane, writer) = with_coupons(&["ann", "bob"]).await;
+    let order = Uuid::new_v4();
+    let held = redeem(&writer, "ann", order).await;
+    assert_eq!(redeem_if(&writer, "ann", order, false, None).await, held);
+    let untouched = redeem_if(&writer, "bob", order, false, None).await.unwrap();
+    assert_eq!(untouched.order_id, None);
+    assert!(release(&writer, "ann", order).await, "releases go on");
+}
+
+#[tokio::test]
+async fn an_extension_makes_an_expired_coupon_pay_again() {
+    let (lane, writer) = with_coupons(&["ann"]).await;
+    let now = Timestamp::now_utc();
+    let (past, future) = (now - Duration::from_secs(9), now + Duration::from_secs(600));
+    sqlx::query("UPDATE coupons SET valid_until = $1")
+        .bind(past)
+        .execute(&lane.pool)
+        .await
+        .unwrap();
+    let order = Uuid::new_v4();
+    for too_early in [None, Some(past), Some(now)] {
+        let coupon = redeem_if(&writer, "ann", order, true, too_early).await;
+        assert_eq!(coupon.unwrap().order_id, None, "{too_early:?}");
+    }
+    let coupon = redeem_if(&writer, "ann", order, true, Some(future)).await;
+    assert_eq!(coupon.unwrap().order_id, Some(order));
+    let own_end: Timestamp = sqlx::query_scalar("SELECT valid_until FROM coupons")
+        .fetch_one(&lane.pool)
+        .await
+        .unwrap();
+    assert_eq!(own_end, past.truncate_to_microsecond(), "its own end stays");
+}
+
+/// The coupon after a revocation was tried, and whether that changed it.
+async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(StoredCoupon, bool)> {
+    let revocation = Revocation {
+        shopper: shopper_of(shopper),
+        campaign: campaign_of(1),
+        slot: Slot::new(1u8).expect("a slot"),
+        reason: RevocationReason::parse(reason).expect("a reason"),
+    };
+    match writer.commit(Work::Revoke(revocation)).await {
+        Ok(Done::Revoked(coupon)) => coupon.map(|(coupon, changed)| (*coupon, changed)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_coupon_keeps_its_first_reason_and_a_redeemed_one_is_not_revoked() {
+    let (lane, writer) = with_coupons(&["ann", "bob"]).await;
+    let (revoked, changed) = revoke(&writer, "ann", "by mistake").await.unwrap();
+    assert!(revoked.revoked && changed);
+    assert_eq!(
+        revoke(&writer, "ann", "again").await,
+        Some((revoked.clone(), false))
+    );
+    let reason: String =
+        sqlx::query_scalar("SELECT revoked_reason FROM coupons WHERE shopper_id = 'ann'")
+            .fetch_one(&lane.pool)
+            .await
+            .unwrap();
+    assert_eq!(reason, "by mistake");
+    let order = Uuid::new_v4();
+    assert_eq!(redeem(&writer, "ann", order).await, Some(revoked));
+    redeem(&writer, "bob", order).await.unwrap();
+    let (redeemed, changed) = revoke(&writer, "bob", "too late").await.unwrap();
+    assert!(!redeemed.revoked && !changed);
+    assert_eq!(redeemed.order_id, Some(order));
+    assert_eq!(revoke(&writer, "nobody", "no coupon").await, None);
 }
 
 #[tokio::test]

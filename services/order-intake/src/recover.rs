@@ -19,7 +19,8 @@ use crate::{
 };
 
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
-/// Younger orders are being finished by the task that placed them.
+/// Orders made durable less than this before or after the sweep are being finished by the task that placed them. After: another replica's clock may be a little ahead; one that is far ahead, or was, hides
+/// no order.
 const RECOVERY_AGE: Duration = Duration::from_secs(3);
 /// Orders of one lane that are picked at once.
 const RECOVERY_BATCH: u16 = 500;
@@ -62,7 +63,12 @@ impl Recovery {
         loop {
             let orders = self
                 .store
-                .pending_orders(self.lane, now - RECOVERY_AGE, after, RECOVERY_BATCH)
+                .pending_orders(
+                    self.lane,
+                    now - RECOVERY_AGE..=now + RECOVERY_AGE,
+                    after,
+                    RECOVERY_BATCH,
+                )
                 .await?;
             if after == PagePosition::OLDEST {
                 let age = orders

@@ -1,6 +1,6 @@
 -- Relies on the locks of lock_tiers_of_lease, and on the caller having seen that the lease is not settled. $3 and $4 name every tier the lease holds.
 WITH lease AS (
-    UPDATE leases SET settled_at = $2 WHERE lease_id = $1 RETURNING campaign_number
+    UPDATE leases SET settled_at = $2, sealed_because = $5 WHERE lease_id = $1 RETURNING campaign_number
 ), spent AS (
     UPDATE lease_tiers
     SET used = counted.quantity

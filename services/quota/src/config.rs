@@ -1,8 +1,11 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use tidegate_auth::TokenSettings;
 use tidegate_pg::Database;
 use tidegate_runtime::{Environment, read_token_settings};
+
+const DEFAULT_LEASE_TTL_MS: u64 = 10_000;
+const DEFAULT_AUDIT_INTERVAL_MS: u64 = 60_000;
 
 /// What the quota service is told, beside what every service is.
 pub struct Config {
@@ -12,6 +15,15 @@ pub struct Config {
     pub migrate_on_start: bool,
     /// What staff's tokens must say.
     pub tokens: TokenSettings,
+    /// Where issuance is.
+    pub issuance_addresses: Vec<String>,
+    /// Leases of a holder that is silent for about this long are sealed.
+    pub lease_ttl: Duration,
+    /// The pause between two audits of the watched campaigns.
+    pub audit_interval: Duration,
+    /// The promise that this build breaks on purpose.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -23,10 +35,30 @@ impl Config {
         });
         let migrate_on_start = environment.flag("TIDEGATE_MIGRATE_ON_START", false);
         let tokens = read_token_settings(environment);
+        let issuance_addresses = environment.addresses("TIDEGATE_ISSUANCE_ADDRESSES");
+        let lease_ttl = environment.milliseconds(
+            "TIDEGATE_LEASE_TTL_MS",
+            DEFAULT_LEASE_TTL_MS,
+            1_000,
+            600_000,
+        );
+        let audit_interval = environment.milliseconds(
+            "TIDEGATE_AUDIT_INTERVAL_MS",
+            DEFAULT_AUDIT_INTERVAL_MS,
+            1_000,
+            86_400_000,
+        );
+        #[cfg(feature = "mutations")]
+        let mutation = crate::mutation::Mutation::read(environment);
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
             tokens: tokens?,
+            issuance_addresses: issuance_addresses?,
+            lease_ttl: lease_ttl?,
+            audit_interval: audit_interval?,
+            #[cfg(feature = "mutations")]
+            mutation: mutation?,
         })
     }
 }
@@ -37,6 +69,9 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("migrate_on_start", &self.migrate_on_start)
             .field("tokens", &self.tokens)
+            .field("issuance_addresses", &self.issuance_addresses)
+            .field("lease_ttl", &self.lease_ttl)
+            .field("audit_interval", &self.audit_interval)
             .finish_non_exhaustive()
     }
 }
@@ -63,6 +98,7 @@ mod tests {
             "TIDEGATE_JWKS_FILE",
             "TIDEGATE_JWT_ISSUER",
             "TIDEGATE_JWT_AUDIENCE",
+            "TIDEGATE_ISSUANCE_ADDRESSES",
         ] {
             assert!(all.contains(variable), "{all}");
         }

@@ -1,13 +1,27 @@
 //! Campaigns, stock and leases as they are decided about: no database, no wire, and the time is an argument.
 
+mod audit;
 mod campaign;
+mod control;
 mod lease;
+mod silence;
 mod stock;
 
+pub use audit::{
+    Audit, AuditReport, CouponBooks, Difference, DifferenceKind, FencedLease, LeaseBooks,
+    LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, TierAudit, TierBooks,
+};
 pub use campaign::{
-    Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier,
+    Campaign, CampaignTerms, Extension, MAX_COUPON_VALIDITY_SECONDS, MAX_EXTENSION,
+    MIN_COUPON_VALIDITY_SECONDS, NotExtended, Tier,
+};
+pub use control::{
+    Control, ControlChange, ControlReason, IssuanceControl, IssuanceState, RedemptionControl,
+    WantedControl, nothing_leased,
 };
 pub use lease::{
-    Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, Settlement, grant,
+    Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
+    Settlement, grant,
 };
+pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};

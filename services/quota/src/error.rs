@@ -1,10 +1,14 @@
 use std::time::Duration;
 
 use tidegate_pg::{Fault, fault};
-use tidegate_types::{FieldViolation, Reason, Refusal, Violations};
+use tidegate_types::{FieldViolation, Reason, Refusal, Timestamp, Violations};
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 /// Short enough that leases are topped up as soon as the database is back.
 const RETRY_WHEN_DATABASE_AWAY: Duration = Duration::from_millis(500);
+/// A replica of issuance that restarts is back in about a second.
+const RETRY_WHEN_ISSUANCE_AWAY: Duration = Duration::from_secs(1);
 const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
 const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(5);
 
@@ -20,6 +24,18 @@ pub enum QuotaError {
     /// The campaign has ended.
     #[error("the campaign has ended")]
     CampaignClosed,
+    /// Staff have halted the issuing of the campaign.
+    #[error("staff have halted the issuing of the campaign")]
+    IssuanceHalted {
+        /// When they expect to resume, if that is still to come.
+        resume_at: Option<Timestamp>,
+    },
+    /// Somebody else changed the campaign's control first.
+    #[error("the campaign's control was changed since; its epoch is {epoch}")]
+    ControlEpochConflict {
+        /// The epoch there is.
+        epoch: u64,
+    },
     /// Another campaign has the id.
     #[error("the campaign id belongs to a campaign with other content")]
     CampaignIdTaken,
@@ -47,6 +63,22 @@ pub enum QuotaError {
     /// The database did not answer, or another transaction was in the way. Whether a change was committed is not known.
     #[error("the database did not answer: {0}")]
     DatabaseAway(#[source] sqlx::Error),
+    /// No replica of issuance answered, or it refused.
+    #[error("issuance cannot be asked now: {0}")]
+    IssuanceAway(String),
+    /// Issuance answered what cannot be an answer.
+    #[error("issuance's answer cannot be read: {0}; compare the versions of issuance and quota")]
+    IssuanceUnreadable(String),
+    /// A lease cannot be settled with what issuance says was used of it.
+    #[error(
+        "lease {lease_id} cannot be settled with what issuance sealed ({why}); its stock stays on lease, and an audit of the campaign tells more"
+    )]
+    SealDisagrees {
+        /// Which.
+        lease_id: Uuid,
+        /// What quota has against it.
+        why: String,
+    },
     /// The database refused a statement, or holds what its constraints exclude.
     #[error("a statement failed: {0}")]
     Defect(#[source] sqlx::Error),
@@ -69,6 +101,14 @@ impl QuotaError {
             },
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
+            Self::IssuanceHalted {
+                resume_at: Some(resume_at),
+            } => Refusal::at(Reason::IssuanceHalted, *resume_at)
+                .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+            Self::IssuanceHalted { resume_at: None } => Refusal::never(Reason::IssuanceHalted),
+            Self::ControlEpochConflict { epoch } => {
+                Refusal::never(Reason::ControlEpochConflict).with("epoch", epoch)
+            }
             Self::CampaignIdTaken
             | Self::BudgetRequestIdTaken
             | Self::LeaseIdTaken
@@ -93,7 +133,12 @@ impl QuotaError {
                     "detail",
                     "the database does not answer; ask again with the same id",
                 ),
-            Self::Defect(_) => return None,
+            // The source may name addresses and is for the log.
+            Self::IssuanceAway(_) => Refusal::after(Reason::Overloaded, RETRY_WHEN_ISSUANCE_AWAY)
+                .with("detail", "issuance does not answer"),
+            Self::Defect(_) | Self::IssuanceUnreadable(_) | Self::SealDisagrees { .. } => {
+                return None;
+            }
         };
         Some(refusal)
     }
@@ -135,5 +180,31 @@ mod tests {
                 .refusal()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_halt_says_when_it_goes_on_if_that_is_known() {
+        let resume_at = Timestamp::from_unix_timestamp(1_770_000_000).unwrap();
+        let known = QuotaError::IssuanceHalted {
+            resume_at: Some(resume_at),
+        };
+        let refusal = known.refusal().unwrap();
+        assert_eq!(refusal.reason, Reason::IssuanceHalted);
+        assert_eq!(refusal.retry, Retry::At(resume_at));
+        assert_eq!(
+            refusal.metadata,
+            [("resume_at".to_owned(), "2026-02-02T02:40:00Z".to_owned())]
+        );
+        let unknown = QuotaError::IssuanceHalted { resume_at: None };
+        assert_eq!(unknown.refusal().unwrap().retry, Retry::Never);
+    }
+
+    #[test]
+    fn a_conflict_of_control_names_the_epoch_there_is() {
+        let refusal = QuotaError::ControlEpochConflict { epoch: 4 }
+            .refusal()
+            .unwrap();
+        assert_eq!(refusal.reason, Reason::ControlEpochConflict);
+        assert_eq!(refusal.metadata, [("epoch".to_owned(), "4".to_owned())]);
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{TierNumber, Timestamp};
+use tidegate_types::{CampaignNumber, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     Metrics, QuotaError,
     domain::{
-        Lease, LeaseAnswer, LeaseRequest, NotSettled, Settlement, TierCounts, grant, sold_out,
+        IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause, Settlement,
+        TierCounts, grant, nothing_leased, sold_out,
     },
     store::{Store, Work, within_limit},
 };
@@ -77,35 +78,47 @@ impl Leases {
         }
     }
 
-    /// Settles a lease that its holder has sealed, once: what was used stays used, the rest goes back to the pool.
+    /// Settles a lease that has been sealed, once: what was used stays used, the rest goes back to the pool. True if this call did it, false if an earlier one had with the same counts.
     pub async fn settle(
         &self,
         lease_id: Uuid,
         used: &TierCounts,
+        because: SealedBecause,
         now: Timestamp,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<(), QuotaError> {
+    ) -> Result<bool, QuotaError> {
         let mut span = self.span("settle lease", trace, lease_id);
         let settled = within_limit(async {
             let mut work = self.store.begin(deadline).await?;
-            let outcome = settle(&mut work, lease_id, used, now).await;
+            let outcome = settle(&mut work, lease_id, used, because, now).await;
             work.end(outcome).await
         })
         .await;
         match settled {
-            Ok(None) => Ok(()),
+            Ok(None) => Ok(false),
             Ok(Some(lease)) => {
                 let returned = lease.granted.total() - used.total();
                 span.attribute("tidegate.returned", returned as i64);
+                span.attribute("tidegate.sealed_because", because.name());
                 self.metrics.settled(used.total(), returned);
-                Ok(())
+                Ok(true)
             }
             Err(error) => {
                 span.fail(error.to_string());
                 Err(error)
             }
         }
+    }
+
+    /// Notes that a holder lives.
+    pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result<(), QuotaError> {
+        within_limit(async {
+            let mut work = self.store.begin(deadline).await?;
+            let outcome = work.renew_holder(holder).await;
+            work.end(outcome).await
+        })
+        .await
     }
 
     fn span(&self, name: &'static str, trace: TraceContext, lease_id: Uuid) -> Span {
@@ -138,6 +151,12 @@ async fn acquire(
     if locked.closes_at <= now {
         return Err(QuotaError::CampaignClosed);
     }
+    if is_held_back(work, request.campaign, now).await? {
+        return Ok(Acquired {
+            answer: LeaseAnswer::held_back(&locked.stock),
+            is_new: false,
+        });
+    }
     let beyond = request
         .wanted
         .some()
@@ -160,11 +179,31 @@ async fn acquire(
     })
 }
 
+/// Whether claims are to wait. [`QuotaError::IssuanceHalted`] if they are to be refused.
+async fn is_held_back(
+    work: &mut Work,
+    campaign: CampaignNumber,
+    now: Timestamp,
+) -> Result<bool, QuotaError> {
+    let control = work.control(campaign).await?;
+    let control = control.ok_or(QuotaError::CampaignNotFound)?;
+    match control.issuance {
+        IssuanceControl::Open => Ok(false),
+        IssuanceControl::QueueOnly => Ok(true),
+        IssuanceControl::Halted => {
+            // A moment that has passed without a change no longer tells when.
+            let resume_at = control.resume_at.filter(|resume_at| *resume_at > now);
+            Err(QuotaError::IssuanceHalted { resume_at })
+        }
+    }
+}
+
 /// The lease, if this call settled it.
 async fn settle(
     work: &mut Work,
     lease_id: Uuid,
     used: &TierCounts,
+    because: SealedBecause,
     now: Timestamp,
 ) -> Result<Option<Lease>, QuotaError> {
     let locked = work.lock_tiers_of_lease(lease_id).await?;
@@ -181,16 +220,22 @@ async fn settle(
             return Err(QuotaError::invalid_field("used", most));
         }
     }
-    work.settle_lease(&lease, used, now).await?;
+    work.settle_lease(&lease, used, because, now).await?;
     let stock = locked.stock.iter().zip(lease.granted.iter());
     let after: Vec<_> = stock
         .map(|(stock, (tier, granted))| stock.settle(granted, used.get(tier)))
         .collect();
-    // Settling is the only step that takes the last coupon off lease, so the campaign sells out here or nowhere.
-    if sold_out(&after) {
-        work.bump_revision(lease.request.campaign).await?;
+    // Settling is the only step that takes the last coupon off lease, so the campaign sells out or has come to a halt here or nowhere.
+    let campaign = lease.request.campaign;
+    if sold_out(&after) || nothing_leased(&after) && is_halted(work, campaign).await? {
+        work.bump_revision(campaign).await?;
     }
     Ok(Some(lease))
+}
+
+async fn is_halted(work: &mut Work, campaign: CampaignNumber) -> Result<bool, QuotaError> {
+    let control = work.control(campaign).await?;
+    Ok(control.is_some_and(|control| control.issuance == IssuanceControl::Halted))
 }
 
 fn no_such_tier(field: &str, tier: TierNumber, tiers: usize) -> QuotaError {

@@ -1,12 +1,18 @@
 //! Quota: owns campaigns, their stock, and who holds it.
 
+pub mod audit;
 pub mod campaigns;
 mod config;
+pub mod control;
 pub mod domain;
 mod error;
 mod grpc;
+pub mod issuance;
 pub mod leases;
 mod metrics;
+#[cfg(feature = "mutations")]
+pub mod mutation;
+pub mod reclaim;
 pub mod store;
 pub mod watch;
 
@@ -14,7 +20,7 @@ use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_rpc::server::AccessRules;
+use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
 use tokio::sync::watch::channel;
 
@@ -23,7 +29,17 @@ pub use error::QuotaError;
 pub use grpc::RULES;
 pub use metrics::Metrics;
 
-use crate::{campaigns::Campaigns, leases::Leases, store::Store, watch::Watch};
+use crate::{
+    audit::Auditor,
+    campaigns::Campaigns,
+    control::Controls,
+    grpc::UseCases,
+    issuance::IssuanceClient,
+    leases::Leases,
+    reclaim::{Reclaimer, Wake},
+    store::Store,
+    watch::Watch,
+};
 
 /// Calls in flight at once; further ones are refused before their body is read. Watch streams count until they begin.
 const MAX_CALLS_IN_FLIGHT: usize = 1_024;
@@ -55,13 +71,53 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let (watch, poller) = Watch::start(store.clone(), host.stop.clone());
     host.background.push(poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
-    let campaigns = Campaigns::new(store.clone());
     let leases = Leases::new(store.clone(), host.tracing.clone(), metrics.clone());
+    let (replicas, resolver) = Replicas::find(
+        config.issuance_addresses,
+        Identity::Issuance,
+        Arc::clone(&host.tls),
+    )
+    .await;
+    host.background.push(resolver);
+    let issuance = IssuanceClient::new(replicas);
+    let wake = Wake::default();
+    let reclaimer = Reclaimer::new(
+        store.clone(),
+        leases.clone(),
+        issuance.clone(),
+        host.tracing.clone(),
+        metrics.clone(),
+        wake.clone(),
+    );
+    let controls = Controls::new(store.clone(), wake);
+    #[cfg(feature = "mutations")]
+    let (reclaimer, controls) = (
+        reclaimer.mutated(config.mutation),
+        controls.mutated(config.mutation),
+    );
+    let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
+    host.background.push(tokio::spawn(reclaiming));
+    let auditor = Auditor::new(store.clone(), issuance, host.tracing.clone());
+    host.background.push(tokio::spawn(auditor.clone().run(
+        watch.clone(),
+        metrics.clone(),
+        config.audit_interval,
+        host.stop.clone(),
+    )));
 
+    let use_cases = UseCases {
+        campaigns: Campaigns::new(store.clone()),
+        controls,
+        auditor,
+        leases,
+        watch,
+        #[cfg(feature = "mutations")]
+        mutation: config.mutation,
+    };
     let (_, ready) = channel(true);
     let service = Service {
         names: grpc::SERVICE_NAMES,
-        routes: Box::new(move |routes| grpc::add(routes, campaigns, leases, watch, metrics)),
+        routes: Box::new(move |routes| grpc::add(routes, use_cases, metrics)),
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         ready,

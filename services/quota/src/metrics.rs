@@ -1,17 +1,17 @@
-use std::fmt;
+mod collectors;
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
-    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::Reason;
+use tidegate_types::{CampaignId, Reason};
 
-use crate::watch::Watch;
-
-/// Campaigns whose stock is shown; those made last, if there are more.
-const MAX_CAMPAIGNS_SHOWN: usize = 100;
+use self::collectors::{AuditCollector, LastAudit, WatchCollector};
+use crate::{
+    domain::{AuditReport, SealedBecause},
+    watch::Watch,
+};
 
 /// What quota counts.
 #[derive(Clone)]
@@ -22,11 +22,47 @@ pub struct Metrics {
     coupons_settled: Counter,
     coupons_returned: Counter,
     refusals: Family<RefusalLabel, Counter>,
+    leases_reclaimed: Family<BecauseLabel, Counter>,
+    reclaim_failures: Counter,
+    silent_holders: Gauge,
+    audit_runs: Family<OutcomeLabel, Counter>,
+    last_audit: LastAudit,
+}
+
+/// How an audit of one campaign ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuditOutcome {
+    /// The books add up.
+    Sound,
+    /// They do not.
+    Different,
+    /// They could not be read.
+    Failed,
+}
+
+impl AuditOutcome {
+    pub(crate) fn of(report: &AuditReport) -> Self {
+        if report.difference_count == 0 {
+            Self::Sound
+        } else {
+            Self::Different
+        }
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RefusalLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BecauseLabel {
+    because: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 impl Metrics {
@@ -63,6 +99,32 @@ impl Metrics {
             "Calls refused, by reason",
             refusals.clone(),
         );
+        let reclaim_failures = Counter::default();
+        registry.register(
+            "tidegate_reclaim_failures",
+            "Rounds in which some lease could not be taken back; its stock stays on lease",
+            reclaim_failures.clone(),
+        );
+        let leases_reclaimed = Family::default();
+        registry.register(
+            "tidegate_leases_reclaimed",
+            "Leases this replica sealed and settled without their holder, by why",
+            leases_reclaimed.clone(),
+        );
+        let silent_holders = Gauge::default();
+        registry.register(
+            "tidegate_silent_holders",
+            "Holders of leases that give no sign of life",
+            silent_holders.clone(),
+        );
+        let audit_runs = Family::default();
+        registry.register(
+            "tidegate_audit_runs",
+            "Audits of one campaign by this replica's auditor, by outcome: sound, different or failed",
+            audit_runs.clone(),
+        );
+        let last_audit = LastAudit::default();
+        registry.register_collector(Box::new(AuditCollector(last_audit.clone())));
         registry.register_collector(Box::new(WatchCollector(watch)));
         Self {
             leases_granted,
@@ -71,6 +133,11 @@ impl Metrics {
             coupons_settled,
             coupons_returned,
             refusals,
+            leases_reclaimed,
+            reclaim_failures,
+            silent_holders,
+            audit_runs,
+            last_audit,
         }
     }
 
@@ -89,64 +156,68 @@ impl Metrics {
         let reason = reason.name();
         self.refusals.get_or_create(&RefusalLabel { reason }).inc();
     }
-}
 
-/// Shows the newest snapshot at each scrape, so that a campaign that is no longer watched leaves no label behind.
-struct WatchCollector(Watch);
+    pub(crate) fn reclaimed(&self, because: SealedBecause) {
+        let because = because.name();
+        self.leases_reclaimed
+            .get_or_create(&BecauseLabel { because })
+            .inc();
+    }
 
-impl fmt::Debug for WatchCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchCollector")
+    pub(crate) fn reclaim_failed(&self) {
+        self.reclaim_failures.inc();
+    }
+
+    pub(crate) fn silent_holders(&self, holders: usize) {
+        self.silent_holders.set(holders as i64);
+    }
+
+    pub(crate) fn audited(&self, outcome: AuditOutcome) {
+        let outcome = match outcome {
+            AuditOutcome::Sound => "sound",
+            AuditOutcome::Different => "different",
+            AuditOutcome::Failed => "failed",
+        };
+        self.audit_runs
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
+    }
+
+    /// Shows what the newest audit of each campaign found, and whether none was left out.
+    pub(crate) fn audit_found(&self, differences: Vec<(CampaignId, u64)>, is_complete: bool) {
+        self.last_audit.replace(differences, is_complete);
     }
 }
 
-impl Collector for WatchCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let newest = self.0.newest();
-        let mut gauge = |name, help, value| {
-            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::<i64>::new(value).encode(descriptor)
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn only_campaigns_of_the_newest_audit_are_shown() {
+        let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy_with(Default::default());
+        let (watch, _poller) = Watch::start(Store::new(pool), CancellationToken::new());
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry, watch);
+        let shown = || {
+            let mut shown = String::new();
+            text::encode(&mut shown, &registry).unwrap();
+            shown
         };
-        gauge(
-            "tidegate_watchers",
-            "Streams that watch campaigns",
-            self.0.watchers() as i64,
-        )?;
-        gauge(
-            "tidegate_campaigns_watched",
-            "Campaigns that watchers are told of",
-            newest.campaigns.len() as i64,
-        )?;
-        gauge(
-            "tidegate_campaigns_age_milliseconds",
-            "Time since campaigns were last read; grows while the database is away",
-            newest.read_at.elapsed().as_millis() as i64,
-        )?;
-        let mut stock = encoder.encode_descriptor(
-            "tidegate_stock",
-            "Coupons of a tier by where they are; the states add up to all there is",
-            None,
-            MetricType::Gauge,
-        )?;
-        for campaign in newest.campaigns.values().rev().take(MAX_CAMPAIGNS_SHOWN) {
-            for (tier, at) in campaign.terms.tiers.iter().zip(&campaign.stock) {
-                for (state, coupons) in [
-                    ("free", at.free),
-                    ("leased", at.leased),
-                    ("settled", at.settled),
-                ] {
-                    let labels = [
-                        ("campaign_id", campaign.terms.id.as_str()),
-                        ("tier_id", tier.id.as_str()),
-                        ("state", state),
-                    ];
-                    // A tier's stock is at most a billion.
-                    stock
-                        .encode_family(&labels)?
-                        .encode_gauge(&(coupons as i64))?;
-                }
-            }
-        }
-        Ok(())
+        let found = |id, count| vec![(CampaignId::parse(id).unwrap(), count)];
+        metrics.audit_found(found("spring", 3), true);
+        assert!(shown().contains("tidegate_audit_differences{campaign_id=\"spring\"} 3\n"));
+        metrics.audit_found(found("summer", 0), false);
+        let shown = shown();
+        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"summer\"} 0\n"));
+        assert!(!shown.contains("spring"), "{shown}");
+        assert!(
+            shown.contains("tidegate_audit_age_milliseconds "),
+            "{shown}"
+        );
     }
 }

@@ -1,11 +1,16 @@
 //! Rows and domain types, and the life of a transaction.
 
+mod audit;
 mod campaigns;
+mod control;
+mod holders;
 mod leases;
 mod work;
 
 use sqlx::PgPool;
+use uuid::Uuid;
 
+pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
 pub use work::{Work, within_limit};
 
@@ -25,6 +30,11 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The id after this one in the order of the database; `None` after the last there can be.
+pub fn next_lease_id(id: Uuid) -> Option<Uuid> {
+    id.as_u128().checked_add(1).map(Uuid::from_u128)
 }
 
 /// A value that the schema's constraints exclude.

@@ -58,6 +58,8 @@ scopes! {
     CampaignsRead => "campaigns:read",
     /// Make and change campaigns.
     CampaignsWrite => "campaigns:write",
+    /// Revoke and grant coupons.
+    CouponsWrite => "coupons:write",
     /// Read stores.
     StoresRead => "stores:read",
     /// Make and change stores.

@@ -68,6 +68,12 @@ reasons! {
     PermissionDenied => "PERMISSION_DENIED",
     /// Caller and callee disagree about the deployment.
     Misconfigured => "MISCONFIGURED",
+    /// Staff have halted issuing.
+    IssuanceHalted => "ISSUANCE_HALTED",
+    /// Staff have halted redemption.
+    RedemptionHalted => "REDEMPTION_HALTED",
+    /// Somebody else changed the campaign's control first.
+    ControlEpochConflict => "CONTROL_EPOCH_CONFLICT",
     /// The store has no room until the latest acceptable time.
     StoreBusy => "STORE_BUSY",
     /// The store takes no orders.

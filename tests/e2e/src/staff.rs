@@ -7,9 +7,13 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
+    issuance::v1::coupon_desk_service_client::CouponDeskServiceClient,
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
-    quota::v1::{CreateCampaignRequest, campaign_service_client::CampaignServiceClient},
-    r#type::v1::{Campaign, Tier},
+    quota::v1::{
+        AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, SetCampaignControlRequest,
+        campaign_service_client::CampaignServiceClient,
+    },
+    r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier},
 };
 use tonic::{Status, transport::Channel};
 
@@ -53,6 +57,7 @@ impl CampaignTerms {
 pub struct StaffDesk {
     token: String,
     quota: Channel,
+    issuance: Channel,
     order_intake: Channel,
     gateways: Vec<Channel>,
     chatbot: String,
@@ -69,6 +74,7 @@ impl StaffDesk {
                 .credentials()
                 .sign(&Token::new("staff", &Scope::STAFF))?,
             quota: stack.channel(Some(Identity::Staff), "quota-0")?,
+            issuance: stack.channel(Some(Identity::Staff), "issuance-0")?,
             order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
             gateways: gateways
                 .map(|gateway| stack.channel(None, gateway.name()))
@@ -138,6 +144,62 @@ impl StaffDesk {
     /// The campaign as quota has it.
     pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
         CampaignServiceClient::new(self.quota.clone())
+    }
+
+    /// Revokes and grants coupons.
+    pub fn coupon_desk(&self) -> CouponDeskServiceClient<Channel> {
+        CouponDeskServiceClient::new(self.issuance.clone())
+    }
+
+    /// The campaign as it is now.
+    pub async fn read(&self, campaign: &str) -> Result<Campaign, Status> {
+        let message = GetCampaignRequest {
+            campaign_id: campaign.into(),
+        };
+        let response = self.campaigns().get_campaign(self.request(message)).await?;
+        response
+            .into_inner()
+            .campaign
+            .ok_or_else(|| Status::internal("the answer holds no campaign"))
+    }
+
+    /// Sets both controls of a campaign, on the epoch it has now; answers with its control afterwards.
+    pub async fn control(
+        &self,
+        campaign: &str,
+        issuance: IssuanceControl,
+        redemption: RedemptionControl,
+    ) -> Result<CampaignControl, Status> {
+        let epoch = self.read(campaign).await?.control.unwrap_or_default().epoch;
+        let message = SetCampaignControlRequest {
+            campaign_id: campaign.into(),
+            issuance: issuance.into(),
+            redemption: redemption.into(),
+            reason: "tried out".into(),
+            resume_at: None,
+            epoch,
+        };
+        let response = self
+            .campaigns()
+            .set_campaign_control(self.request(message))
+            .await?;
+        let campaign = response.into_inner().campaign.unwrap_or_default();
+        Ok(campaign.control.unwrap_or_default())
+    }
+
+    /// Every difference the services' own audit finds.
+    pub async fn audit(&self, campaign: &str) -> Result<Vec<String>, Status> {
+        let message = AuditCampaignRequest {
+            campaign_id: campaign.into(),
+        };
+        let response = self
+            .campaigns()
+            .audit_campaign(self.request(message))
+            .await?;
+        let found = response.into_inner().differences.into_iter();
+        Ok(found
+            .map(|difference| format!("{}: {}", difference.kind, difference.description))
+            .collect())
     }
 
     /// A request with the staff token.

@@ -32,6 +32,8 @@ pub enum Scope {
     CampaignsRead,
     /// Make and change campaigns.
     CampaignsWrite,
+    /// Revoke and grant coupons.
+    CouponsWrite,
     /// Read stores.
     StoresRead,
     /// Make and change stores.
@@ -47,9 +49,10 @@ impl Scope {
         Self::OrdersRead,
     ];
     /// What staff are allowed.
-    pub const STAFF: [Self; 5] = [
+    pub const STAFF: [Self; 6] = [
         Self::CampaignsRead,
         Self::CampaignsWrite,
+        Self::CouponsWrite,
         Self::StoresRead,
         Self::StoresWrite,
         Self::OrdersRead,
@@ -63,6 +66,7 @@ impl Scope {
             Self::OrdersRead => "orders:read",
             Self::CampaignsRead => "campaigns:read",
             Self::CampaignsWrite => "campaigns:write",
+            Self::CouponsWrite => "coupons:write",
             Self::StoresRead => "stores:read",
             Self::StoresWrite => "stores:write",
         }

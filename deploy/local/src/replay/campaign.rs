@@ -6,7 +6,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
-    quota::v1::{CreateCampaignRequest, campaign_service_client::CampaignServiceClient},
+    quota::v1::{
+        AuditCampaignRequest, CreateCampaignRequest, campaign_service_client::CampaignServiceClient,
+    },
     r#type::v1::{Campaign, Tier},
 };
 use tokio::time::{Instant, sleep};
@@ -90,6 +92,21 @@ impl Staff {
             .into_inner()
             .campaign
             .context("quota made the campaign and did not say how it is")
+    }
+
+    /// How many differences the services' own audit of a campaign finds between quota's books and issuance's coupons.
+    ///
+    /// # Errors
+    /// Quota refuses or cannot be reached.
+    pub async fn audit_campaign(&self, campaign_id: &str) -> Result<u64> {
+        let message = AuditCampaignRequest {
+            campaign_id: campaign_id.to_owned(),
+        };
+        let response = CampaignServiceClient::new(self.quota.clone())
+            .audit_campaign(self.request(message)?)
+            .await
+            .map_err(|status| refused("quota did not audit the campaign", &status))?;
+        Ok(response.into_inner().difference_count)
     }
 
     /// Makes the stores that shoppers order at.

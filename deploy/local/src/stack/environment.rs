@@ -54,11 +54,9 @@ impl Stack {
         set("TRACE_SAMPLE_RATIO", options.trace_sample_ratio.to_string());
         set("LOG", options.log_filter.clone());
         set("DRAIN_MS", options.drain_ms.to_string());
-        if service != Service::Issuance {
-            set("JWKS_FILE", credentials.jwks_file().display().to_string());
-            set("JWT_ISSUER", TOKEN_ISSUER.to_owned());
-            set("JWT_AUDIENCE", TOKEN_AUDIENCE.to_owned());
-        }
+        set("JWKS_FILE", credentials.jwks_file().display().to_string());
+        set("JWT_ISSUER", TOKEN_ISSUER.to_owned());
+        set("JWT_AUDIENCE", TOKEN_AUDIENCE.to_owned());
         if let Some(url) = self.database_url(service) {
             set("DATABASE_URL", url);
             set("MIGRATE_ON_START", "true".to_owned());
@@ -88,7 +86,7 @@ impl Stack {
 
 fn callees(service: Service) -> &'static [Service] {
     match service {
-        Service::Quota => &[],
+        Service::Quota => &[Service::Issuance],
         Service::Issuance => &[Service::Quota],
         Service::OrderIntake => &[Service::Issuance],
         Service::Gateway => &[Service::Quota, Service::Issuance, Service::OrderIntake],

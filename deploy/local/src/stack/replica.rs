@@ -120,6 +120,11 @@ impl Replica {
         self.admin_address
     }
 
+    /// The program it runs.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Its log.
     pub fn log(&self) -> &Path {
         &self.log

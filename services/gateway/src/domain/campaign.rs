@@ -13,8 +13,24 @@ pub struct Campaign {
     pub opens_at: Timestamp,
     /// The names of its tiers.
     pub tiers: Vec<TierId>,
+    /// Whether staff let coupons be issued.
+    pub issuing: Issuing,
     /// Grows with each change.
     pub revision: u64,
+}
+
+/// What staff want of issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuing {
+    /// Claims are served.
+    Open,
+    /// Claims are asked to wait.
+    Held,
+    /// Claims are refused, also while leases are still being sealed.
+    Halted {
+        /// When it is expected to go on, if staff said so.
+        resume_at: Option<Timestamp>,
+    },
 }
 
 impl Campaign {
@@ -70,6 +86,7 @@ mod tests {
             number: CampaignNumber::new(7u32).unwrap(),
             opens_at,
             tiers,
+            issuing: Issuing::Open,
             revision,
         }
     }

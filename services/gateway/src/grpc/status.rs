@@ -11,6 +11,7 @@ use crate::{error::GatewayError, metrics::GatewayMetrics};
 
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
 const RETRY_WHEN_STARTING: Duration = Duration::from_secs(1);
+const RETRY_WHEN_HELD: Duration = Duration::from_secs(2);
 
 /// What callers are told of an error.
 pub fn refusal_of(error: GatewayError) -> Refusal {
@@ -23,6 +24,12 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
             Refusal::at(Reason::CampaignNotOpen, opens_at)
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default())
         }
+        GatewayError::IssuanceHalted { resume_at: None } => Refusal::never(Reason::IssuanceHalted),
+        GatewayError::IssuanceHalted {
+            resume_at: Some(resume_at),
+        } => Refusal::at(Reason::IssuanceHalted, resume_at)
+            .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+        GatewayError::IssuanceHeld => Refusal::after(Reason::Overloaded, RETRY_WHEN_HELD),
         GatewayError::ClaimNotFound => Refusal::never(Reason::ClaimNotFound),
         GatewayError::CouponNotFound => Refusal::never(Reason::CouponNotFound),
         GatewayError::Full => Refusal::after(Reason::QueueFull, RETRY_WHEN_FULL),

@@ -1,10 +1,12 @@
 use std::time::Duration;
+
 use tidegate_proto::r#type::v1 as shared;
 use tidegate_rpc::wire;
+use tidegate_types::{
+    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+};
 
-use tidegate_types::{CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId};
-
-use crate::domain::campaign::{Campaign, Tier};
+use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
 
 /// A campaign as quota tells it; `None` if a field is outside its bounds.
 pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
@@ -25,5 +27,41 @@ pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
             .filter(|validity| *validity >= Duration::from_secs(1))?,
         revision: campaign.revision,
         tiers: tiers.collect::<Option<_>>()?,
+        control: control_from(campaign.control.unwrap_or_default())?,
+        extended_valid_until: optional(campaign.extended_valid_until.map(wire::moment))?,
     })
+}
+
+/// A control that was never set reads as open.
+fn control_from(control: shared::CampaignControl) -> Option<Control> {
+    use shared::{IssuanceControl as Issuance, RedemptionControl as Redemption};
+    let issuance = match Issuance::try_from(control.issuance).ok()? {
+        Issuance::Unspecified | Issuance::Open => IssuanceControl::Open,
+        Issuance::QueueOnly => IssuanceControl::QueueOnly,
+        Issuance::Halted => IssuanceControl::Halted,
+    };
+    let redemption = match Redemption::try_from(control.redemption).ok()? {
+        Redemption::Unspecified | Redemption::Open => RedemptionControl::Open,
+        Redemption::Halted => RedemptionControl::Halted,
+    };
+    Some(Control {
+        issuance,
+        redemption,
+        resume_at: optional(control.resume_at.map(wire::moment))?,
+    })
+}
+
+/// A moment that may be left out; `None` if it is there and cannot be read.
+fn optional(moment: Option<Option<Timestamp>>) -> Option<Option<Timestamp>> {
+    moment.map_or(Some(None), |moment| moment.map(Some))
+}
+
+/// How much of each tier is in quota's pool, in the campaign's order; `None` if quota did not say of each.
+pub(super) fn free_stock_of(campaign: &shared::Campaign) -> Option<Vec<u64>> {
+    let tiers = campaign.tiers.iter().map(|tier| {
+        let mut stock = campaign.stock.iter();
+        let stock = stock.find(|stock| stock.tier_id == tier.tier_id)?;
+        Some(stock.free)
+    });
+    tiers.collect()
 }

@@ -25,6 +25,43 @@ pub struct Campaign {
     pub revision: u64,
     /// Its tiers, in the order in which claims that name none are served.
     pub tiers: Vec<Tier>,
+    /// What staff have said of it while it runs.
+    pub control: Control,
+    /// Every coupon of it is valid at least until then.
+    pub extended_valid_until: Option<Timestamp>,
+}
+
+/// What staff have said of a campaign while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Control {
+    /// Of issuing.
+    pub issuance: IssuanceControl,
+    /// Of redeeming.
+    pub redemption: RedemptionControl,
+    /// When they expect to resume, if they said so.
+    pub resume_at: Option<Timestamp>,
+}
+
+/// What staff want of issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IssuanceControl {
+    /// Claims are served.
+    #[default]
+    Open,
+    /// Claims are asked to wait.
+    QueueOnly,
+    /// Claims are refused.
+    Halted,
+}
+
+/// What staff want of redeeming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RedemptionControl {
+    /// Coupons pay for orders.
+    #[default]
+    Open,
+    /// Redemptions are refused.
+    Halted,
 }
 
 /// One kind of coupon.
@@ -43,22 +80,66 @@ pub enum Phase {
     NotOpen,
     /// Yes.
     Open,
+    /// Not now, but those who wait will be served.
+    QueueOnly,
+    /// Not until staff resume.
+    Halted,
     /// No longer.
     Closed,
 }
 
 impl Campaign {
-    /// Where the campaign stands at `now`.
+    /// Where the campaign stands at `now`. A halt outlasts the opening, and nothing outlasts the end.
     pub fn phase(&self, now: Timestamp) -> Phase {
-        match now {
+        match self.control.issuance {
+            _ if now >= self.closes_at => Phase::Closed,
+            IssuanceControl::Halted => Phase::Halted,
             _ if now < self.opens_at => Phase::NotOpen,
-            _ if now < self.closes_at => Phase::Open,
-            _ => Phase::Closed,
+            IssuanceControl::QueueOnly => Phase::QueueOnly,
+            IssuanceControl::Open => Phase::Open,
         }
     }
 
     /// The tier with this number.
     pub fn tier(&self, number: TierNumber) -> Option<&Tier> {
         self.tiers.get(usize::from(number.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_halt_outlasts_the_opening_and_nothing_outlasts_the_end() {
+        let now = Timestamp::now_utc();
+        let second = Duration::from_secs(1);
+        let phase = |issuance, at: Timestamp| {
+            let campaign = Campaign {
+                number: CampaignNumber::new(1u32).unwrap(),
+                id: CampaignId::parse("spring").unwrap(),
+                currency: CurrencyCode::parse("CNY").unwrap(),
+                limit_per_shopper: LimitPerShopper::new(1u8).unwrap(),
+                opens_at: now,
+                closes_at: now + second,
+                coupon_validity: second,
+                revision: 1,
+                tiers: Vec::new(),
+                control: Control {
+                    issuance,
+                    ..Control::default()
+                },
+                extended_valid_until: None,
+            };
+            campaign.phase(at)
+        };
+        let phases = |issuance| [now - second, now, now + second].map(|at| phase(issuance, at));
+        use Phase::{Closed, Halted, NotOpen, Open, QueueOnly};
+        assert_eq!(phases(IssuanceControl::Open), [NotOpen, Open, Closed]);
+        assert_eq!(
+            phases(IssuanceControl::QueueOnly),
+            [NotOpen, QueueOnly, Closed]
+        );
+        assert_eq!(phases(IssuanceControl::Halted), [Halted, Halted, Closed]);
     }
 }

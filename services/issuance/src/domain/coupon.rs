@@ -1,8 +1,10 @@
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CampaignNumber, CouponCode, Money, RequestId, Slot, TierId, TierNumber, Timestamp,
+    CampaignNumber, CouponCode, Money, Reason, RequestId, Slot, TierId, TierNumber, Timestamp,
 };
 use uuid::Uuid;
+
+use super::campaign::RedemptionControl;
 
 /// A coupon as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +23,8 @@ pub struct StoredCoupon {
     pub key_id: u8,
     /// When it became durable.
     pub issued_at: Timestamp,
-    /// Its own end.
-    pub valid_until: Timestamp,
+    /// The end it was issued with; the campaign's extension may be later.
+    pub own_valid_until: Timestamp,
     /// The order it pays for.
     pub order_id: Option<Uuid>,
     /// Withdrawn.
@@ -44,6 +46,10 @@ pub struct Coupon {
     pub tier_id: TierId,
     /// What it takes off an order.
     pub face_value: Money,
+    /// The end of its validity, the campaign's extension counted in.
+    pub valid_until: Timestamp,
+    /// What staff have said of redeeming its campaign's coupons.
+    pub redemption: RedemptionControl,
 }
 
 /// Where a coupon stands.
@@ -60,13 +66,38 @@ pub enum CouponState {
 }
 
 impl StoredCoupon {
+    /// The end of its validity: the one it was issued with, or the extension of its campaign if that is later.
+    pub fn valid_until(&self, extended_valid_until: Option<Timestamp>) -> Timestamp {
+        extended_valid_until.map_or(self.own_valid_until, |extended| {
+            extended.max(self.own_valid_until)
+        })
+    }
+
     /// Where the coupon stands at `now`. What it paid for outlasts its validity.
-    pub fn state(&self, now: Timestamp) -> CouponState {
+    pub fn state(&self, extended_valid_until: Option<Timestamp>, now: Timestamp) -> CouponState {
         match self.order_id {
             _ if self.revoked => CouponState::Revoked,
             Some(order) => CouponState::Redeemed(order),
-            None if self.valid_until <= now => CouponState::Expired,
+            None if self.valid_until(extended_valid_until) <= now => CouponState::Expired,
             None => CouponState::Issued,
+        }
+    }
+}
+
+impl Coupon {
+    /// Where the coupon stands at `now`.
+    pub fn state(&self, now: Timestamp) -> CouponState {
+        self.stored.state(Some(self.valid_until), now)
+    }
+
+    /// Why it could not pay for an order at `now`; none if it could.
+    pub fn unusable_because(&self, now: Timestamp) -> Option<Reason> {
+        match (self.state(now), self.redemption) {
+            (CouponState::Redeemed(_), _) => Some(Reason::CouponRedeemed),
+            (CouponState::Expired, _) => Some(Reason::CouponExpired),
+            (CouponState::Revoked, _) => Some(Reason::CouponRevoked),
+            (CouponState::Issued, RedemptionControl::Halted) => Some(Reason::RedemptionHalted),
+            (CouponState::Issued, RedemptionControl::Open) => None,
         }
     }
 }
@@ -77,29 +108,42 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_redeemed_coupon_stays_redeemed_after_its_validity_and_a_revoked_one_is_final() {
-        let now = Timestamp::now_utc();
-        let coupon = |order_id, revoked| StoredCoupon {
+    fn coupon(order_id: Option<Uuid>, revoked: bool, valid_until: Timestamp) -> StoredCoupon {
+        StoredCoupon {
             campaign: CampaignNumber::new(1u32).unwrap(),
             slot: Slot::new(1u8).unwrap(),
             request_id: RequestId::parse("r").unwrap(),
             requested_tier: None,
             tier: TierNumber::new(0u8).unwrap(),
             key_id: 1,
-            issued_at: now,
-            valid_until: now + Duration::from_secs(10),
+            issued_at: valid_until - Duration::from_secs(10),
+            own_valid_until: valid_until,
             order_id,
             revoked,
             claim_trace: None,
-        };
-        let (order, late) = (Uuid::nil(), now + Duration::from_secs(10));
-        assert_eq!(coupon(None, false).state(now), CouponState::Issued);
-        assert_eq!(coupon(None, false).state(late), CouponState::Expired);
-        assert_eq!(
-            coupon(Some(order), false).state(late),
-            CouponState::Redeemed(order)
-        );
-        assert_eq!(coupon(Some(order), true).state(now), CouponState::Revoked);
+        }
+    }
+
+    #[test]
+    fn a_redeemed_coupon_stays_redeemed_after_its_validity_and_a_revoked_one_is_final() {
+        let end = Timestamp::now_utc();
+        let (early, order) = (end - Duration::from_secs(1), Uuid::nil());
+        let state = |order, revoked, now| coupon(order, revoked, end).state(None, now);
+        assert_eq!(state(None, false, early), CouponState::Issued);
+        assert_eq!(state(None, false, end), CouponState::Expired);
+        assert_eq!(state(Some(order), false, end), CouponState::Redeemed(order));
+        assert_eq!(state(Some(order), true, early), CouponState::Revoked);
+    }
+
+    #[test]
+    fn an_extension_lengthens_a_coupons_validity_and_never_shortens_it() {
+        let end = Timestamp::now_utc();
+        let (earlier, later) = (end - Duration::from_secs(5), end + Duration::from_secs(5));
+        let stored = coupon(None, false, end);
+        assert_eq!(stored.valid_until(None), end);
+        assert_eq!(stored.valid_until(Some(earlier)), end);
+        assert_eq!(stored.valid_until(Some(later)), later);
+        assert_eq!(stored.state(Some(later), end), CouponState::Issued);
+        assert_eq!(stored.state(Some(later), later), CouponState::Expired);
     }
 }

@@ -11,6 +11,8 @@ use super::lease_size::Demand;
 
 /// A lease nobody has spent from for this long is given back: others may need it.
 pub const IDLE_BEFORE_RETURN: Duration = Duration::from_secs(2);
+/// A lease is given back after this long, in use or not, while quota's pool has none of a tier that the lease still holds: others can get it from nowhere else.
+pub const HELD_WHILE_OTHERS_NEED: Duration = Duration::from_secs(2);
 
 /// What one lane of this replica holds of each campaign, and what is asked of it.
 ///
@@ -26,6 +28,8 @@ struct Holding {
     demand: BTreeMap<Option<TierNumber>, Demand>,
     acquiring: bool,
     denied: Option<Denial>,
+    /// What quota's pool has of each tier, if that is known.
+    free: Option<Vec<u64>>,
 }
 
 /// A lease in hand.
@@ -37,6 +41,8 @@ pub struct HeldLease {
     pub remaining: BTreeMap<TierNumber, u64>,
     /// The story of its acquisition.
     pub trace: TraceContext,
+    /// When it was acquired.
+    pub held_since: Instant,
     /// When something was last spent from it.
     pub spent_at: Instant,
 }
@@ -44,7 +50,7 @@ pub struct HeldLease {
 /// What quota said when it had nothing to give.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Denial {
-    /// Whether each tier is gone for good, in the campaign's order.
+    /// Whether each tier is gone for good, in the campaign's order; empty if quota did not say.
     pub tier_sold_out: Vec<bool>,
     /// When to ask again.
     pub ask_again_at: Instant,
@@ -210,17 +216,39 @@ impl LeaseBook {
         all
     }
 
-    /// Takes the leases off the book that have nothing left, or that nobody has spent from for a while.
-    pub fn take_finished(&mut self, now: Instant) -> Vec<(CampaignNumber, Uuid)> {
-        self.take_if(|lease| {
+    /// Notes what quota's pool has of each tier of a campaign that this lane was asked for.
+    pub fn tell_free(&mut self, campaign: CampaignNumber, free: Vec<u64>) {
+        if let Some(holding) = self.campaigns.get_mut(&campaign) {
+            holding.free = Some(free);
+        }
+    }
+
+    /// What was told of quota's pool counts no longer.
+    pub fn forget_free(&mut self) {
+        for holding in self.campaigns.values_mut() {
+            holding.free = None;
+        }
+    }
+
+    /// Takes the leases off the book that have nothing left, that nobody has spent from for a while, or, if `may_give_way`, that others may need.
+    pub fn take_finished(
+        &mut self,
+        now: Instant,
+        may_give_way: bool,
+    ) -> Vec<(CampaignNumber, Uuid)> {
+        self.take_if(|lease, free| {
+            let since = |moment: Instant| now.saturating_duration_since(moment);
             lease.remaining.values().all(|left| *left == 0)
-                || now.saturating_duration_since(lease.spent_at) >= IDLE_BEFORE_RETURN
+                || since(lease.spent_at) >= IDLE_BEFORE_RETURN
+                || may_give_way
+                    && since(lease.held_since) >= HELD_WHILE_OTHERS_NEED
+                    && free.is_some_and(|free| lease.holds_what_is_gone(free))
         })
     }
 
     /// Takes every lease off the book.
     pub fn take_all(&mut self) -> Vec<(CampaignNumber, Uuid)> {
-        self.take_if(|_| true)
+        self.take_if(|_, _| true)
     }
 
     /// What a claim that was not served can expect.
@@ -240,7 +268,10 @@ impl LeaseBook {
                         .get(usize::from(tier.get()))
                         .copied()
                         .unwrap_or(false),
-                    None => denial.tier_sold_out.iter().all(|gone| *gone),
+                    None => {
+                        !denial.tier_sold_out.is_empty()
+                            && denial.tier_sold_out.iter().all(|gone| *gone)
+                    }
                 };
                 if gone {
                     Outlook::SoldOut
@@ -260,13 +291,17 @@ impl LeaseBook {
         )
     }
 
-    fn take_if(&mut self, done: impl Fn(&HeldLease) -> bool) -> Vec<(CampaignNumber, Uuid)> {
+    fn take_if(
+        &mut self,
+        done: impl Fn(&HeldLease, Option<&[u64]>) -> bool,
+    ) -> Vec<(CampaignNumber, Uuid)> {
         let mut taken = Vec::new();
         for (campaign, holding) in &mut self.campaigns {
+            let free = holding.free.as_deref();
             taken.extend(
                 holding
                     .leases
-                    .extract_if(.., |lease| done(lease))
+                    .extract_if(.., |lease| done(lease, free))
                     .map(|lease| (*campaign, lease.id)),
             );
         }
@@ -279,6 +314,14 @@ impl LeaseBook {
             .leases
             .iter_mut()
             .find(|held| held.id == lease)
+    }
+}
+
+impl HeldLease {
+    fn holds_what_is_gone(&self, free: &[u64]) -> bool {
+        self.remaining
+            .iter()
+            .any(|(tier, left)| *left > 0 && free.get(usize::from(tier.get())) == Some(&0))
     }
 }
 

@@ -4,6 +4,8 @@
 pub mod campaign;
 /// Coupons and their states.
 pub mod coupon;
+/// The life of a lease in the database.
+pub mod fence;
 /// Which lease a claim is assigned to.
 pub mod lease_book;
 /// How much to ask for.

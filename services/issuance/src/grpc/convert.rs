@@ -11,8 +11,7 @@ use tidegate_proto::{
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CampaignNumber, Lane, Lanes, Reason, RequestId, ShopperId, Slot, TierNumber, Timestamp,
-    Violations,
+    CampaignNumber, Lane, Lanes, RequestId, ShopperId, Slot, TierNumber, Timestamp, Violations,
 };
 use uuid::Uuid;
 
@@ -255,7 +254,7 @@ pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
 
 /// A coupon as callers see it at `now`.
 pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
-    let state = match coupon.stored.state(now) {
+    let state = match coupon.state(now) {
         CouponState::Issued => shared::CouponState::Issued,
         CouponState::Redeemed(_) => shared::CouponState::Redeemed,
         CouponState::Expired => shared::CouponState::Expired,
@@ -268,7 +267,7 @@ pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
         face_value: Some(wire::money(coupon.face_value)),
         state: state.into(),
         issued_at: Some(wire::timestamp(coupon.stored.issued_at)),
-        valid_until: Some(wire::timestamp(coupon.stored.valid_until)),
+        valid_until: Some(wire::timestamp(coupon.valid_until)),
         order_id: coupon
             .stored
             .order_id
@@ -280,15 +279,5 @@ pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
             .claim_trace
             .map(|trace| trace.trace_id())
             .unwrap_or_default(),
-    }
-}
-
-/// Why a coupon in this state cannot be used.
-pub fn unusable_because(state: CouponState) -> shared::Reason {
-    match state {
-        CouponState::Issued => shared::Reason::Unspecified,
-        CouponState::Redeemed(_) => wire::reason(Reason::CouponRedeemed),
-        CouponState::Expired => wire::reason(Reason::CouponExpired),
-        CouponState::Revoked => wire::reason(Reason::CouponRevoked),
     }
 }

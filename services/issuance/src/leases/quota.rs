@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_proto::quota::v1::{
-    AcquireLeaseRequest, Availability, ReturnLeaseRequest, TierQuantity,
+    AcquireLeaseRequest, Availability, RenewLeasesRequest, ReturnLeaseRequest, TierQuantity,
     lease_service_client::LeaseServiceClient,
 };
 use tidegate_rpc::{
@@ -16,6 +16,8 @@ use uuid::Uuid;
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Shorter, because a quota replica that hangs must not keep the others from hearing that this holder lives.
+const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks quota for leases and settles them.
 #[derive(Clone)]
@@ -23,7 +25,7 @@ pub struct QuotaClient(Replicas);
 
 /// No quota replica could say. The same question can be asked again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct QuotaAway;
+pub(crate) struct QuotaAway;
 
 /// What quota answered.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) enum Acquired {
         /// Whether each tier is gone for good.
         tier_sold_out: Vec<bool>,
     },
+    /// Issuing is halted.
+    Halted,
     /// It will not grant at all.
     Refused,
 }
@@ -71,6 +75,10 @@ impl QuotaClient {
                     replica.answered();
                     return Ok(read(response.into_inner()));
                 }
+                Err(status) if reason_of(&status) == Some(Reason::IssuanceHalted) => {
+                    replica.answered();
+                    return Ok(Acquired::Halted);
+                }
                 Err(status) if is_final(&status) => {
                     replica.answered();
                     tracing::warn!(%lease, reason = status.message(), "quota will not grant a lease");
@@ -105,6 +113,28 @@ impl QuotaClient {
                 Err(status) if is_final(&status) => {
                     replica.answered();
                     tracing::error!(%lease, reason = status.message(), "quota will not settle a lease; its stock stays on lease until somebody finds out why");
+                    return Ok(());
+                }
+                Err(_) => replica.failed(Instant::now()),
+            }
+        }
+        Err(QuotaAway)
+    }
+
+    /// Says that a holder lives.
+    pub(crate) async fn renew(&self, holder: &ReplicaId) -> Result<(), QuotaAway> {
+        let request = RenewLeasesRequest {
+            holder_id: holder.to_string(),
+        };
+        let trace = TraceContext::new_root(false);
+        for replica in self.0.in_turn(Instant::now()) {
+            let mut client = LeaseServiceClient::new(replica.channel());
+            match client
+                .renew_leases(with_context(request.clone(), trace, RENEW_TIMEOUT))
+                .await
+            {
+                Ok(_) => {
+                    replica.answered();
                     return Ok(());
                 }
                 Err(_) => replica.failed(Instant::now()),

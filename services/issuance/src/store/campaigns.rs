@@ -5,7 +5,7 @@ use tidegate_types::{
     CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, Timestamp,
 };
 
-use crate::domain::campaign::{Campaign, Tier};
+use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
 
 /// Campaigns kept in memory; the newest are kept.
 pub const MAX_CAMPAIGNS: usize = 10_000;
@@ -22,6 +22,10 @@ struct Row {
     revision: i64,
     tier_ids: Vec<String>,
     tier_face_values_minor_units: Vec<i64>,
+    issuance_control: String,
+    redemption_control: String,
+    resume_at: Option<Timestamp>,
+    extended_valid_until: Option<Timestamp>,
 }
 
 /// Keeps what quota said of a campaign, unless a newer revision is there.
@@ -43,6 +47,10 @@ pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Erro
         .bind(i64::try_from(campaign.revision).unwrap_or(i64::MAX))
         .bind(tier_ids)
         .bind(face_values)
+        .bind(issuance_text(campaign.control.issuance))
+        .bind(redemption_text(campaign.control.redemption))
+        .bind(campaign.control.resume_at)
+        .bind(campaign.extended_valid_until)
         .execute(pool)
         .await
         .map(|_| ())
@@ -93,6 +101,40 @@ impl Row {
                     })
                 })
                 .collect::<Option<_>>()?,
+            control: Control {
+                issuance: issuance_control(&self.issuance_control)?,
+                redemption: redemption_control(&self.redemption_control)?,
+                resume_at: self.resume_at,
+            },
+            extended_valid_until: self.extended_valid_until,
         })
     }
+}
+
+fn issuance_text(control: IssuanceControl) -> &'static str {
+    match control {
+        IssuanceControl::Open => "OPEN",
+        IssuanceControl::QueueOnly => "QUEUE_ONLY",
+        IssuanceControl::Halted => "HALTED",
+    }
+}
+
+fn issuance_control(text: &str) -> Option<IssuanceControl> {
+    use IssuanceControl::{Halted, Open, QueueOnly};
+    [Open, QueueOnly, Halted]
+        .into_iter()
+        .find(|control| issuance_text(*control) == text)
+}
+
+fn redemption_text(control: RedemptionControl) -> &'static str {
+    match control {
+        RedemptionControl::Open => "OPEN",
+        RedemptionControl::Halted => "HALTED",
+    }
+}
+
+fn redemption_control(text: &str) -> Option<RedemptionControl> {
+    [RedemptionControl::Open, RedemptionControl::Halted]
+        .into_iter()
+        .find(|control| redemption_text(*control) == text)
 }

@@ -58,16 +58,16 @@ struct IssuedRow {
     remaining: Option<i64>,
 }
 
-/// Runs the issuing statement. Outcomes stand in the order of the rows.
+/// Runs the issuing statement: coupons of `lane` whose codes are made with the key of `key_id`. Outcomes stand in the order of the rows.
 pub async fn issue(
     connection: &mut PgConnection,
-    lane: Lane,
-    key_id: u8,
+    statement: &str,
+    (lane, key_id): (Lane, u8),
     now: Timestamp,
     rows: &[IssueRow<'_>],
 ) -> Result<Vec<IssueOutcome>, sqlx::Error> {
     let column = |of: fn(&IssueRow<'_>) -> Option<i16>| rows.iter().map(of).collect::<Vec<_>>();
-    let answers: Vec<IssuedRow> = sqlx::query_as(include_str!("../../queries/issue_coupons.sql"))
+    let answers: Vec<IssuedRow> = sqlx::query_as(statement)
         .bind(lane_number(lane))
         .bind(
             rows.iter()
@@ -182,7 +182,7 @@ impl CouponRow {
             tier: TierNumber::new(self.tier_number).ok()?,
             key_id: self.key_id.try_into().ok()?,
             issued_at: self.issued_at,
-            valid_until: self.valid_until,
+            own_valid_until: self.valid_until,
             order_id: self.order_id,
             revoked: self.revoked,
             claim_trace: self
@@ -213,54 +213,6 @@ pub async fn read(
         *coupon = Some(row.into_domain()?);
     }
     Ok(coupons)
-}
-
-/// Uses each coupon for its order, where it is free and valid. What became of each is read with [`read`].
-pub async fn redeem(
-    connection: &mut PgConnection,
-    lane: Lane,
-    keys: &[CouponKey<'_>],
-    orders: &[Uuid],
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    let (shoppers, campaigns, slots) = columns(keys);
-    let query = sqlx::query(include_str!("../../queries/redeem_coupons.sql"));
-    query
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
-        .bind(orders)
-        .bind(now)
-        .execute(connection)
-        .await
-        .map(|_| ())
-}
-
-/// Gives back each coupon that its order holds; true for those that changed.
-pub async fn release(
-    connection: &mut PgConnection,
-    lane: Lane,
-    keys: &[CouponKey<'_>],
-    orders: &[Uuid],
-) -> Result<Vec<bool>, sqlx::Error> {
-    let (shoppers, campaigns, slots) = columns(keys);
-    let query = sqlx::query_scalar(include_str!("../../queries/release_coupons.sql"));
-    let places: Vec<i64> = query
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
-        .bind(orders)
-        .fetch_all(connection)
-        .await?;
-    let mut changed = vec![false; keys.len()];
-    for place in places {
-        *changed
-            .get_mut((place - 1) as usize)
-            .ok_or(sqlx::Error::RowNotFound)? = true;
-    }
-    Ok(changed)
 }
 
 /// The coupon a claim produced.
@@ -302,9 +254,9 @@ pub async fn list(
     rows.into_iter().map(CouponRow::into_domain).collect()
 }
 
-type KeyColumns<'a> = (Vec<&'a str>, Vec<i32>, Vec<i16>);
+pub(super) type KeyColumns<'a> = (Vec<&'a str>, Vec<i32>, Vec<i16>);
 
-fn columns<'a>(keys: &[CouponKey<'a>]) -> KeyColumns<'a> {
+pub(super) fn columns<'a>(keys: &[CouponKey<'a>]) -> KeyColumns<'a> {
     let shoppers = keys
         .iter()
         .map(|(shopper, _, _)| shopper.as_str())

@@ -1,4 +1,6 @@
-use sqlx::PgPool;
+use std::collections::BTreeMap;
+
+use sqlx::{FromRow, PgPool};
 use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
@@ -57,14 +59,64 @@ pub async fn install(
     }
 }
 
-/// Seals a lease for ever and tells what was used of it.
-pub async fn seal(pool: &PgPool, lane: Lane, lease: Uuid) -> Result<TierCounts, sqlx::Error> {
-    let rows: Vec<(i16, i64)> = sqlx::query_as(include_str!("../../queries/seal_lease.sql"))
+/// A lease to seal, with what its tombstone must say if it never arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseToSeal {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// To whom it was lent.
+    pub holder: ReplicaId,
+}
+
+/// What a seal tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedLease {
+    /// False if the lease had never been installed.
+    pub was_installed: bool,
+    /// What was used of it, for each tier that was lent.
+    pub used: TierCounts,
+}
+
+/// Seals leases of one lane for ever, all or none, and tells what was used of each, in their order. No lease may be named twice.
+pub async fn seal(
+    pool: &PgPool,
+    lane: Lane,
+    leases: &[LeaseToSeal],
+) -> Result<Vec<SealedLease>, sqlx::Error> {
+    let mut ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
+    let campaigns = leases.iter().map(|lease| campaign_number(lease.campaign));
+    let holders = leases.iter().map(|lease| lease.holder.as_str());
+    let mut transaction = pool.begin().await?;
+    sqlx::query(include_str!("../../queries/seal_lease_headers.sql"))
         .bind(lane_number(lane))
-        .bind(lease)
-        .fetch_all(pool)
+        .bind(&ids)
+        .bind(campaigns.collect::<Vec<_>>())
+        .bind(holders.collect::<Vec<_>>())
+        .execute(&mut *transaction)
         .await?;
-    Ok(counts(rows))
+    ids.sort();
+    let rows: Vec<(Uuid, i16, i64)> =
+        sqlx::query_as(include_str!("../../queries/seal_lease_tiers.sql"))
+            .bind(lane_number(lane))
+            .bind(&ids)
+            .fetch_all(&mut *transaction)
+            .await?;
+    transaction.commit().await?;
+    let mut tiers = BTreeMap::<Uuid, Vec<(i16, i64)>>::new();
+    for (lease, tier, used) in rows {
+        tiers.entry(lease).or_default().push((tier, used));
+    }
+    let sealed = leases.iter().map(|lease| {
+        // No lease is granted without a tier: what has none is a tombstone.
+        let tiers = tiers.remove(&lease.id);
+        SealedLease {
+            was_installed: tiers.is_some(),
+            used: counts(tiers.unwrap_or_default()),
+        }
+    });
+    Ok(sealed.collect())
 }
 
 /// Notes that quota has settled a sealed lease.
@@ -84,22 +136,36 @@ pub async fn mark_returned(
         .map(|_| ())
 }
 
-/// Leases this replica left behind when it stopped, and sealed ones that quota has not settled: lane number and lease.
+#[derive(FromRow)]
+struct UnreturnedRow {
+    lane: i16,
+    lease_id: Uuid,
+    campaign_number: i32,
+    holder_id: String,
+}
+
+/// Leases that earlier lives of this holder's replica left behind, and sealed ones that quota has not settled, each with the number of its lane.
 pub async fn unreturned(
     pool: &PgPool,
     holder: &ReplicaId,
     limit: u32,
-) -> Result<Vec<(u16, Uuid)>, sqlx::Error> {
-    let rows: Vec<(i16, Uuid)> =
+) -> Result<Vec<(u16, LeaseToSeal)>, sqlx::Error> {
+    let rows: Vec<UnreturnedRow> =
         sqlx::query_as(include_str!("../../queries/unreturned_leases.sql"))
             .bind(holder.as_str())
             .bind(i64::from(limit))
             .fetch_all(pool)
             .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(lane, lease)| Some((u16::try_from(lane).ok()?, lease)))
-        .collect())
+    Ok(rows.into_iter().filter_map(unreturned_lease).collect())
+}
+
+fn unreturned_lease(row: UnreturnedRow) -> Option<(u16, LeaseToSeal)> {
+    let lease = LeaseToSeal {
+        id: row.lease_id,
+        campaign: CampaignNumber::new(row.campaign_number).ok()?,
+        holder: ReplicaId::parse(row.holder_id).ok()?,
+    };
+    Some((u16::try_from(row.lane).ok()?, lease))
 }
 
 /// A lane as its column has it: lanes are at most 1,024.
@@ -112,7 +178,8 @@ pub(super) fn campaign_number(campaign: CampaignNumber) -> i32 {
     campaign.get() as i32
 }
 
-fn counts(rows: Vec<(i16, i64)>) -> TierCounts {
+pub(super) fn counts(mut rows: Vec<(i16, i64)>) -> TierCounts {
+    rows.sort();
     // The table's checks keep both within their bounds.
     rows.into_iter()
         .filter_map(|(tier, count)| Some((TierNumber::new(tier).ok()?, u64::try_from(count).ok()?)))

@@ -2,10 +2,16 @@
 
 /// The campaigns kept.
 pub mod campaigns;
+/// What happens to coupons after they were issued.
+pub mod coupon_changes;
 /// The coupons.
 pub mod coupons;
+/// The leases as quota inspects and audits them.
+pub mod fence;
 /// The leases.
 pub mod leases;
+/// What is run to change coupons.
+pub mod statements;
 
 /// The schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

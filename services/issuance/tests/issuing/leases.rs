@@ -1,15 +1,16 @@
 use futures_util::future::join_all;
 use tidegate_issuance::{
     lane_work::{Claim, Done},
-    store::leases::{Installed, seal},
+    store::leases::Installed,
 };
 use tidegate_pg::DatabaseUnusable;
-use tidegate_types::{Lanes, Timestamp};
+use tidegate_types::Lanes;
 use uuid::Uuid;
 
 use crate::{
     database::TestDatabase,
-    lane::{TestLane, answered, claim, counts, install, lane},
+    lane::{TestLane, answered, claim, counts, install},
+    seals::{seal, seal_all},
 };
 
 #[tokio::test]
@@ -19,16 +20,10 @@ async fn a_sealed_lease_yields_no_coupon_and_its_used_never_changes_again() {
     let writer = lane_.writer().unwrap();
     writer.hold(1, lease, &[(0, 10)]);
     answered(writer.claim(claim("ann", "r-1")).await).unwrap();
-    assert_eq!(
-        seal(&lane_.pool, lane(), lease).await.unwrap(),
-        counts(&[(0, 1)])
-    );
+    assert_eq!(seal(&lane_.pool, lease).await.unwrap(), counts(&[(0, 1)]));
     let refused = writer.claim(claim("bob", "r-1")).await;
     assert!(matches!(refused, Ok(Done::NoStock)), "{refused:?}");
-    assert_eq!(
-        seal(&lane_.pool, lane(), lease).await.unwrap(),
-        counts(&[(0, 1)])
-    );
+    assert_eq!(seal(&lane_.pool, lease).await.unwrap(), counts(&[(0, 1)]));
     assert_eq!(lane_.issued().await.unwrap(), 1);
 }
 
@@ -82,7 +77,7 @@ async fn a_seal_in_the_middle_of_commits_tells_exactly_what_was_issued() {
             }
             issued
         }));
-        let (told, used) = tokio::join!(claims, seal(&lane_.pool, lane(), lease));
+        let (told, used) = tokio::join!(claims, seal(&lane_.pool, lease));
         let told = told.iter().sum::<u64>() + 1;
         assert_eq!(used.unwrap(), counts(&[(0, told)]), "round {round}");
     }
@@ -93,14 +88,9 @@ async fn a_seal_in_the_middle_of_commits_tells_exactly_what_was_issued() {
 async fn a_lease_sealed_before_it_arrived_cannot_be_installed() {
     let lane = TestLane::create().await.unwrap();
     let lease = Uuid::now_v7();
-    sqlx::query(
-        "INSERT INTO leases (lane, lease_id, campaign_number, holder_id, sealed, installed_at) VALUES (0, $1, 1, 'issuance-0', TRUE, $2)",
-    )
-    .bind(lease)
-    .bind(Timestamp::now_utc())
-    .execute(&lane.pool)
-    .await
-    .unwrap();
+    let sealed = seal_all(&lane.pool, &[lease]).await.unwrap();
+    assert!(!sealed[0].was_installed);
+    assert_eq!(sealed[0].used, []);
     let late = install(&lane.pool, lease, &[(0, 10)]).await.unwrap();
     assert_eq!(late, Installed::Before(Vec::new()));
     let writer = lane.writer().unwrap();
@@ -108,6 +98,7 @@ async fn a_lease_sealed_before_it_arrived_cannot_be_installed() {
     let refused = writer.claim(claim("ann", "r-1")).await;
     assert!(matches!(refused, Ok(Done::NoStock)), "{refused:?}");
     assert_eq!(lane.issued().await.unwrap(), 0);
+    assert_eq!(seal_all(&lane.pool, &[lease]).await.unwrap(), sealed);
 }
 
 #[tokio::test]
@@ -121,7 +112,7 @@ async fn installing_twice_changes_nothing_and_tells_what_is_left() {
         .await
         .unwrap();
     assert_eq!(again, Installed::Before(counts(&[(0, 9), (1, 4)])));
-    seal(&lane_.pool, lane(), lease).await.unwrap();
+    seal(&lane_.pool, lease).await.unwrap();
     let sealed = install(&lane_.pool, lease, &[(0, 10), (1, 4)])
         .await
         .unwrap();

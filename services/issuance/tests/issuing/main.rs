@@ -7,7 +7,11 @@ mod lane;
 
 mod batches;
 mod connections;
+mod fences;
 mod flaky_path;
 mod leases;
+#[cfg(feature = "mutations")]
+mod mutations;
 mod random_batches;
 mod replays;
+mod seals;

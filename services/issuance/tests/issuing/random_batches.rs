@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
 use tidegate_issuance::store::{
     coupons::{IssueOutcome, IssueRow, issue},
-    leases::seal,
+    statements::Statements,
 };
 use tidegate_types::{RequestId, ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
-use crate::lane::{KEY_ID, TestLane, campaign_of, counts, lane, shopper_of, tier_of};
+use crate::{
+    lane::{KEY_ID, TestLane, campaign_of, counts, lane, shopper_of, tier_of},
+    seals::seal,
+};
 
 const SEEDS: u64 = 6;
 const BATCHES: usize = 60;
@@ -146,7 +149,7 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
         for number in 0..BATCHES {
             if random.random_bool(0.05) {
                 let lease = leases.iter().skip(1).choose(&mut random).copied().unwrap();
-                let used = seal(&lane_.pool, lane(), lease).await.unwrap();
+                let used = seal(&lane_.pool, lease).await.unwrap();
                 let known = model.leases.get_mut(&lease).unwrap();
                 known.sealed = true;
                 let expected =
@@ -180,7 +183,8 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
                     traceparent: None,
                 })
                 .collect();
-            let told = issue(&mut connection, lane(), KEY_ID, now, &rows)
+            let statement = Statements::default().issue;
+            let told = issue(&mut connection, &statement, (lane(), KEY_ID), now, &rows)
                 .await
                 .unwrap();
             assert_eq!(told, model.issue(&batch), "seed {seed}, batch {number}");

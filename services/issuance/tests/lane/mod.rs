@@ -7,7 +7,11 @@ use sqlx::PgPool;
 use tidegate_issuance::{
     domain::{coupon::StoredCoupon, lease_book::HeldLease},
     lane_work::{Claim, Done, LaneCommit, SharedBook, Work},
-    store::leases::{self, Installed, TierCounts},
+    metrics::IssuanceMetrics,
+    store::{
+        leases::{self, Installed, TierCounts},
+        statements::Statements,
+    },
 };
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, NotCommitted, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
@@ -88,11 +92,18 @@ impl TestLane {
 impl Writer {
     /// Starts one whose metrics go to `registry`.
     pub fn start(database: Database, registry: &mut Registry) -> Self {
+        Self::start_with(Statements::default(), database, registry)
+    }
+
+    /// Starts one that runs these statements.
+    pub fn start_with(statements: Statements, database: Database, registry: &mut Registry) -> Self {
         let (book, stop) = (SharedBook::default(), CancellationToken::new());
         let commit = LaneCommit {
             lane: lane(),
             key_id: KEY_ID,
             book: book.clone(),
+            statements,
+            metrics: IssuanceMetrics::register(registry),
         };
         let settings = CommitQueueSettings {
             name: "coupons",
@@ -113,11 +124,13 @@ impl Writer {
 
     /// Makes the writer believe that so much is left of a lease on `campaign`; the database may know better.
     pub fn hold(&self, campaign: u32, lease: Uuid, left: &[(u8, u64)]) {
+        let now = Instant::now();
         let held = HeldLease {
             id: lease,
             remaining: counts(left).into_iter().collect(),
             trace: TraceContext::new_root(false),
-            spent_at: Instant::now(),
+            held_since: now,
+            spent_at: now,
         };
         self.book.lock().add(campaign_of(campaign), held);
     }
@@ -168,17 +181,21 @@ pub async fn install(
     lease: Uuid,
     granted: &[(u8, u64)],
 ) -> Result<Installed, sqlx::Error> {
-    let holder = ReplicaId::parse("issuance-0").expect("a replica's name");
     leases::install(
         pool,
         lane(),
         lease,
         campaign_of(1),
-        &holder,
+        &holder(),
         &counts(granted),
         Timestamp::now_utc(),
     )
     .await
+}
+
+/// Who holds the leases.
+pub fn holder() -> ReplicaId {
+    ReplicaId::parse("issuance-0/0123abcd").expect("a holder's name")
 }
 
 /// The only lane.

@@ -16,7 +16,7 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Why an order is rejected for good: its coupon cannot pay for it, and never will.
+/// Why an order is rejected for good: its coupon cannot pay for it. Where it could later, as after a halt of redemption, that is for another order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     because: Reason,
@@ -24,7 +24,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// What a refused redemption means for the order: a rejection if the coupon itself is at fault. `None` if asking again may turn out otherwise, and then the order stays PENDING.
+    /// What a refused redemption means for the order: a rejection if the coupon itself is at fault, or if staff have halted redemption, since nobody knows for how long. `None` if asking again may turn out otherwise, and then the order stays PENDING.
     pub fn of(refusal: Refusal) -> Option<Self> {
         matches!(
             refusal.reason,
@@ -32,6 +32,7 @@ impl Rejection {
                 | Reason::CouponRedeemed
                 | Reason::CouponExpired
                 | Reason::CouponRevoked
+                | Reason::RedemptionHalted
                 | Reason::CouponNotApplicable
         )
         .then_some(Self {
@@ -238,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_coupon_s_own_faults_reject_an_order() {
+    fn only_the_coupon_s_own_faults_and_a_halt_reject_an_order() {
         let rejecting: Vec<_> = Reason::ALL
             .iter()
             .filter(|reason| Rejection::of(Refusal::never(**reason)).is_some())
@@ -251,6 +252,7 @@ mod tests {
                 "COUPON_REDEEMED",
                 "COUPON_EXPIRED",
                 "COUPON_REVOKED",
+                "REDEMPTION_HALTED",
                 "COUPON_NOT_APPLICABLE"
             ]
         );

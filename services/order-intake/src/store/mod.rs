@@ -7,6 +7,7 @@ mod rows;
 mod stores;
 
 use std::{
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -226,20 +227,21 @@ impl Store {
         Ok((orders, next.flatten()))
     }
 
-    /// The oldest orders of a lane that were made durable before `before` and are PENDING still, from after `after`.
+    /// The oldest orders of a lane that are PENDING and were not made durable within `fresh`, from after `after`.
     pub async fn pending_orders(
         &self,
         lane: Lane,
-        before: Timestamp,
+        fresh: RangeInclusive<Timestamp>,
         after: PagePosition,
         limit: u16,
     ) -> Result<Vec<Order>, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/pending_orders.sql"))
             .bind(lane_number(lane))
-            .bind(before)
+            .bind(*fresh.start())
             .bind(after.created_at)
             .bind(after.order_id.0)
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(*fresh.end());
         into_orders(in_time(query.fetch_all(&self.pool)).await?)
     }
 

@@ -4,12 +4,15 @@ use tidegate_types::{
     CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, TierNumber, Timestamp,
 };
 
-use super::{TierStock, sold_out};
+use super::{Control, IssuanceState, TierStock, sold_out};
 
 /// The shortest validity of a coupon.
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
 /// The longest validity of a coupon: 366 days.
 pub const MAX_COUPON_VALIDITY_SECONDS: u64 = 366 * 24 * 3_600;
+
+/// The longest time from the end of a campaign to the end of an extended validity: 3,660 days.
+pub const MAX_EXTENSION: Duration = Duration::from_secs(3_660 * 24 * 3_600);
 
 /// One kind of coupon within a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,10 @@ pub struct Campaign {
     pub terms: CampaignTerms,
     /// Where the stock is, tier by tier in the order of the terms.
     pub stock: Vec<TierStock>,
+    /// What staff have said of it while it runs.
+    pub control: Control,
+    /// Every coupon is valid at least until this moment; whole microseconds.
+    pub extended_valid_until: Option<Timestamp>,
     /// Grows with every change but that of the stock's whereabouts.
     pub revision: u64,
 }
@@ -60,9 +67,55 @@ impl Campaign {
         sold_out(&self.stock)
     }
 
+    /// How far issuing has come towards what staff want.
+    pub fn issuance_state(&self) -> IssuanceState {
+        self.control.issuance_state(&self.stock)
+    }
+
+    /// What it means to make every coupon valid at least until this moment.
+    pub fn extend(&self, valid_until: Timestamp, now: Timestamp) -> Result<Extension, NotExtended> {
+        // Whoever repeats an extension is told of the one there is, also after its end.
+        if self.extended_valid_until == Some(valid_until) {
+            return Ok(Extension::Before);
+        }
+        if valid_until <= now {
+            return Err(NotExtended::NotInFuture);
+        }
+        if valid_until - self.terms.closes_at > MAX_EXTENSION {
+            return Err(NotExtended::TooLong);
+        }
+        match self.extended_valid_until {
+            Some(earlier) if valid_until < earlier => Err(NotExtended::BeforeEarlier { earlier }),
+            _ => Ok(Extension::Now),
+        }
+    }
+
     /// The tier's place in the campaign's list.
     pub fn tier_number(&self, id: &TierId) -> Option<TierNumber> {
         let place = self.terms.tiers.iter().position(|tier| tier.id == *id)?;
         TierNumber::new(place).ok()
     }
+}
+
+/// What is left to do about an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// Make it.
+    Now,
+    /// Nothing: it was made before.
+    Before,
+}
+
+/// Why a validity is not extended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotExtended {
+    /// The moment has passed.
+    NotInFuture,
+    /// It is further than [`MAX_EXTENSION`] from the end of the campaign.
+    TooLong,
+    /// Coupons were promised to be valid for longer.
+    BeforeEarlier {
+        /// Until when.
+        earlier: Timestamp,
+    },
 }

@@ -35,6 +35,31 @@ pub struct Lease {
     pub used: Option<TierCounts>,
 }
 
+/// Why a lease was sealed and settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SealedBecause {
+    /// Its holder returned it.
+    Returned,
+    /// Its holder gave no sign of life.
+    Silent,
+    /// Staff halted issuing.
+    Halted,
+    /// The campaign has ended.
+    Closed,
+}
+
+impl SealedBecause {
+    /// The name the database and the metrics use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "RETURNED",
+            Self::Silent => "SILENT",
+            Self::Halted => "HALTED",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
 /// Whether stock can be had, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Availability {
@@ -107,6 +132,15 @@ impl LeaseAnswer {
             granted,
             availability,
             tier_availability,
+        }
+    }
+
+    /// The answer while staff hold issuing back: nothing is granted, and nobody is turned away for good.
+    pub fn held_back(tiers: &[TierStock]) -> Self {
+        Self {
+            granted: TierCounts::default(),
+            availability: Availability::Returning,
+            tier_availability: vec![Availability::Returning; tiers.len()],
         }
     }
 }

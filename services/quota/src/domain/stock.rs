@@ -73,6 +73,16 @@ impl TierCounts {
         self.iter().filter(|(_, count)| *count > 0)
     }
 
+    /// Both together, tier by tier.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        for (tier, count) in other.iter() {
+            sum.set(tier, self.get(tier).saturating_add(count));
+        }
+        sum
+    }
+
     /// The sum over all tiers.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()

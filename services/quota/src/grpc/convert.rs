@@ -1,23 +1,28 @@
+mod audit;
+mod control;
+mod leases;
+
 use std::collections::BTreeSet;
 
 use prost_types::Duration as WireDuration;
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
 use tidegate_rpc::wire;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, Lanes, LimitPerShopper, MAX_FACE_VALUE_MINOR_UNITS,
-    MAX_STOCK, MAX_TIERS, OutOfBounds, ReplicaId, RequestId, TierId, TierNumber, Timestamp,
-    Violations,
+    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, MAX_FACE_VALUE_MINOR_UNITS,
+    MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, TierId, Timestamp, Violations,
 };
-use uuid::Uuid;
 
+pub(super) use self::{
+    audit::audit_report,
+    control::{control_request, validity_extension},
+    leases::{holder, lease_answer, lease_request, returned_lease},
+};
 use crate::{
     QuotaError,
-    campaigns::{BudgetAddition, MAX_PAGE_SIZE, Page},
+    campaigns::{BudgetAddition, MAX_PAGE_SIZE},
     domain::{
-        Availability, Campaign, CampaignTerms, LeaseAnswer, LeaseRequest,
-        MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier, TierCounts,
+        Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier,
     },
-    watch::Event,
 };
 
 const DEFAULT_PAGE_SIZE: u8 = 20;
@@ -123,9 +128,9 @@ fn coupon_validity(validity: Option<WireDuration>) -> Result<std::time::Duration
         })
 }
 
-pub(super) fn campaign_id(request: &proto::GetCampaignRequest) -> Result<CampaignId, QuotaError> {
+pub(super) fn campaign_id(campaign_id: &str) -> Result<CampaignId, QuotaError> {
     let mut bad = Violations::default();
-    let id = bad.check("campaign_id", CampaignId::parse(&request.campaign_id));
+    let id = bad.check("campaign_id", CampaignId::parse(campaign_id));
     if_good(id, bad)
 }
 
@@ -181,89 +186,6 @@ pub(super) fn budget_addition(
     if_good(addition, bad)
 }
 
-pub(super) fn lease_request(
-    request: &proto::AcquireLeaseRequest,
-) -> Result<LeaseRequest, QuotaError> {
-    let mut bad = Violations::default();
-    let lease_id = lease_id(&request.lease_id, &mut bad);
-    let campaign = bad.check(
-        "campaign_number",
-        CampaignNumber::new(request.campaign_number),
-    );
-    let holder = bad.check("holder_id", ReplicaId::parse(&request.holder_id));
-    let lane = bad.check(
-        "lane",
-        Lanes::new(Lanes::MAX).and_then(|lanes| lanes.lane(request.lane)),
-    );
-    let wanted = counts("wanted", &request.wanted, &mut bad);
-    let wanted_of_any_tier = bad.check(
-        "wanted_of_any_tier",
-        within(request.wanted_of_any_tier, 0, MAX_STOCK),
-    );
-    if bad.is_empty() && wanted.total() == 0 && request.wanted_of_any_tier == 0 {
-        bad.add(
-            "wanted",
-            "must ask for one coupon or more, here or in wanted_of_any_tier",
-        );
-    }
-    let asked = (|| {
-        Some(LeaseRequest {
-            lease_id: lease_id?,
-            campaign: campaign?,
-            holder: holder?,
-            lane: lane?,
-            wanted,
-            wanted_of_any_tier: wanted_of_any_tier?,
-        })
-    })();
-    if_good(asked, bad)
-}
-
-pub(super) fn returned_lease(
-    request: &proto::ReturnLeaseRequest,
-) -> Result<(Uuid, TierCounts), QuotaError> {
-    let mut bad = Violations::default();
-    let lease_id = lease_id(&request.lease_id, &mut bad);
-    let used = counts("used", &request.used, &mut bad);
-    if_good(lease_id.map(|lease_id| (lease_id, used)), bad)
-}
-
-fn lease_id(text: &str, bad: &mut Violations) -> Option<Uuid> {
-    bad.check(
-        "lease_id",
-        Uuid::parse_str(text).map_err(|_| "must be a UUID"),
-    )
-}
-
-fn counts(field: &str, quantities: &[proto::TierQuantity], bad: &mut Violations) -> TierCounts {
-    let mut counts = TierCounts::default();
-    if quantities.len() > usize::from(MAX_TIERS) {
-        bad.add(field, format!("must name at most {MAX_TIERS} tiers"));
-        return counts;
-    }
-    let mut seen = BTreeSet::new();
-    for (place, asked) in quantities.iter().enumerate() {
-        let tier = bad.check(
-            format_args!("{field}[{place}].tier_number"),
-            TierNumber::new(asked.tier_number),
-        );
-        let quantity = bad.check(
-            format_args!("{field}[{place}].quantity"),
-            within(asked.quantity, 0, MAX_STOCK),
-        );
-        if !seen.insert(asked.tier_number) {
-            bad.add(
-                format_args!("{field}[{place}].tier_number"),
-                "must be named once only",
-            );
-        }
-        if let Some((tier, quantity)) = tier.zip(quantity) {
-            counts.set(tier, quantity);
-        }
-    }
-    counts
-}
-
 fn within<T: PartialOrd + TryInto<u64>>(value: T, min: T, max: T) -> Result<T, OutOfBounds> {
     if min <= value && value <= max {
         return Ok(value);
@@ -312,49 +234,17 @@ pub(super) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
             .collect(),
         sold_out: campaign.sold_out(),
         revision: campaign.revision,
+        control: Some(control::encode(
+            &campaign.control,
+            campaign.issuance_state(),
+        )),
+        extended_valid_until: campaign.extended_valid_until.map(wire::timestamp),
     }
 }
 
-pub(super) fn campaigns(page: &Page) -> proto::ListCampaignsResponse {
-    proto::ListCampaignsResponse {
-        campaigns: page.campaigns.iter().map(campaign).collect(),
-        next_page_token: page.next.map(|last| last.to_string()).unwrap_or_default(),
-    }
-}
-
-pub(super) fn event(event: Event) -> proto::WatchCampaignsResponse {
-    use proto::watch_campaigns_response::Event as WireEvent;
-
-    proto::WatchCampaignsResponse {
-        event: Some(match event {
-            Event::Campaign(changed) => WireEvent::Campaign(campaign(&changed)),
-            Event::Synced => WireEvent::Synced(proto::Synced {}),
-        }),
-    }
-}
-
-pub(super) fn lease_answer(answer: &LeaseAnswer) -> proto::AcquireLeaseResponse {
-    let granted = answer
-        .granted
-        .some()
-        .map(|(tier, quantity)| proto::TierQuantity {
-            tier_number: tier.get().into(),
-            quantity,
-        });
-    let tiers = answer.tier_availability.iter();
-    proto::AcquireLeaseResponse {
-        granted: granted.collect(),
-        availability: availability(answer.availability).into(),
-        tier_availability: tiers.map(|tier| availability(*tier).into()).collect(),
-    }
-}
-
-fn availability(availability: Availability) -> proto::Availability {
-    match availability {
-        Availability::Granted => proto::Availability::Granted,
-        Availability::Returning => proto::Availability::Returning,
-        Availability::SoldOut => proto::Availability::SoldOut,
-    }
+/// Where the next page begins, for [`page`] to read.
+pub(super) fn page_token(next: Option<CampaignNumber>) -> String {
+    next.map(|last| last.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

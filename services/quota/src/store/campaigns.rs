@@ -6,7 +6,7 @@ use tidegate_types::{
     Timestamp,
 };
 
-use super::{Work, decoded, stored};
+use super::{Work, control::ControlRow, decoded, stored};
 use crate::{
     QuotaError,
     domain::{Campaign, CampaignTerms, Tier, TierStock},
@@ -28,6 +28,9 @@ struct CampaignRow {
     free: Vec<i64>,
     leased: Vec<i64>,
     settled: Vec<i64>,
+    #[sqlx(flatten)]
+    control: ControlRow,
+    extended_valid_until: Option<Timestamp>,
 }
 
 impl TryFrom<CampaignRow> for Campaign {
@@ -63,6 +66,8 @@ impl TryFrom<CampaignRow> for Campaign {
             stock: stock
                 .map(|((free, leased), settled)| tier_stock(free, leased, settled))
                 .collect::<Result<_, _>>()?,
+            control: row.control.try_into()?,
+            extended_valid_until: row.extended_valid_until,
             revision: decoded(row.revision.try_into())?,
         })
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     QuotaError,
-    domain::{Lease, LeaseRequest, TierCounts, TierStock},
+    domain::{Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
 };
 
 /// A campaign's stock, which nobody else can move until the transaction ends.
@@ -62,7 +62,7 @@ impl LeaseRow {
     }
 }
 
-fn counts(tiers: &[i16], quantities: &[i64]) -> Result<TierCounts, sqlx::Error> {
+pub(super) fn counts(tiers: &[i16], quantities: &[i64]) -> Result<TierCounts, sqlx::Error> {
     let mut counts = TierCounts::default();
     for (tier, quantity) in tiers.iter().zip(quantities) {
         counts.set(
@@ -159,6 +159,7 @@ impl Work {
         &mut self,
         lease: &Lease,
         used: &TierCounts,
+        because: SealedBecause,
         now: Timestamp,
     ) -> Result<(), QuotaError> {
         let held = lease.granted.some().map(|(tier, _)| (tier, used.get(tier)));
@@ -168,6 +169,7 @@ impl Work {
             .bind(now)
             .bind(tiers)
             .bind(quantities)
+            .bind(because.name())
             .execute(self.connection())
             .await?;
         Ok(())

@@ -18,6 +18,8 @@ pub struct TestDatabase {
     pub store: Store,
     /// For looking behind the service's back.
     pub pool: PgPool,
+    /// For a service that connects by itself.
+    pub url: String,
 }
 
 /// Runs a test on a database of its own.
@@ -30,12 +32,14 @@ where
     });
     let name = format!("quota_test_{}", Uuid::new_v4().simple());
     on_server(&server, &format!("CREATE DATABASE {name}")).await;
-    let database = Database::parse(&url_of(&server, &name), "tidegate-quota-test").unwrap();
+    let url = url_of(&server, &name);
+    let database = Database::parse(&url, "tidegate-quota-test").unwrap();
     database.migrate(&migrations()).await.unwrap();
     let pool = database.pool(MAX_CONNECTIONS);
     let given = TestDatabase {
         store: Store::new(pool.clone()),
         pool: pool.clone(),
+        url,
     };
     let outcome = tokio::spawn(test(given)).await;
     pool.close().await;

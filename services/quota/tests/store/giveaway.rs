@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 use tidegate_quota::{
     Metrics, QuotaError,
     campaigns::Campaigns,
-    domain::{Campaign, CampaignTerms, LeaseAnswer, LeaseRequest, Tier, TierCounts},
+    control::{ControlRequest, Controls},
+    domain::{
+        Campaign, CampaignTerms, ControlReason, IssuanceControl, LeaseAnswer, LeaseRequest,
+        RedemptionControl, SealedBecause, Tier, TierCounts, WantedControl,
+    },
     leases::Leases,
+    reclaim::Wake,
     store::Store,
     watch::Watch,
 };
@@ -72,20 +77,42 @@ pub fn request(campaign: CampaignNumber, wanted: &[u64], wanted_of_any_tier: u64
     }
 }
 
+/// A wish of staff who read the control at this epoch.
+pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequest {
+    ControlRequest {
+        campaign: CampaignId::parse(id).unwrap(),
+        wanted: WantedControl {
+            issuance,
+            redemption: RedemptionControl::Open,
+            reason: ControlReason::parse("店里忙不过来").unwrap(),
+            resume_at: None,
+        },
+        seen_epoch,
+    }
+}
+
 /// The use cases over one store.
 #[derive(Clone)]
 pub struct Giveaway {
     pub campaigns: Campaigns,
     pub leases: Leases,
+    pub controls: Controls,
+    pub metrics: Metrics,
+    /// Wakes the reclaimer, if the test has one.
+    pub wake: Wake,
 }
 
 impl Giveaway {
     pub fn new(store: &Store) -> Self {
         let (watch, _poller) = Watch::start(store.clone(), CancellationToken::new());
         let metrics = Metrics::register(&mut Registry::default(), watch);
+        let wake = Wake::default();
         Self {
             campaigns: Campaigns::new(store.clone()),
-            leases: Leases::new(store.clone(), Tracing::disabled(), metrics),
+            leases: Leases::new(store.clone(), Tracing::disabled(), metrics.clone()),
+            controls: Controls::new(store.clone(), wake.clone()),
+            metrics,
+            wake,
         }
     }
 
@@ -95,6 +122,16 @@ impl Giveaway {
             .create(&terms, open(), later())
             .await
             .unwrap()
+    }
+
+    /// A campaign that is open by the machine's own clock, which is what a running reclaimer goes by.
+    pub async fn create_current(&self, id: &str) -> CampaignNumber {
+        let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
+        let mut terms = terms(id, &[100]);
+        terms.opens_at = now - Duration::from_secs(60);
+        terms.closes_at = now + Duration::from_secs(3_600);
+        let made = self.campaigns.create(&terms, now, later()).await;
+        made.unwrap().number
     }
 
     pub async fn read(&self, id: &str) -> Campaign {
@@ -120,7 +157,34 @@ impl Giveaway {
     pub async fn settle(&self, lease_id: Uuid, used: &TierCounts) -> Result<(), QuotaError> {
         let trace = TraceContext::new_root(false);
         self.leases
-            .settle(lease_id, used, open(), later(), trace)
+            .settle(
+                lease_id,
+                used,
+                SealedBecause::Returned,
+                open(),
+                later(),
+                trace,
+            )
             .await
+            .map(drop)
+    }
+
+    pub async fn renew(&self, holder: &str) {
+        let holder = ReplicaId::parse(holder).unwrap();
+        self.leases.renew(&holder, later()).await.unwrap();
+    }
+
+    /// Changes a control and answers when that is done, or at the deadline.
+    pub async fn set_by(
+        &self,
+        wish: &ControlRequest,
+        deadline: Instant,
+    ) -> Result<Campaign, QuotaError> {
+        let trace = TraceContext::new_root(false);
+        self.controls.set(wish, deadline, trace).await
+    }
+
+    pub async fn set(&self, wish: &ControlRequest) -> Result<Campaign, QuotaError> {
+        self.set_by(wish, later()).await
     }
 }

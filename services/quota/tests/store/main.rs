@@ -1,11 +1,22 @@
-//! The use cases on a real PostgreSQL.
+//! The use cases, and the service as a whole, on a real PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     reason = "a helper of a test fails the test by panicking"
 )]
 
+mod audit;
 mod campaigns;
+mod control;
 mod database;
 mod giveaway;
+mod halt;
+mod issuance;
 mod leases;
+#[cfg(feature = "mutations")]
+mod mutation;
+mod reclaim;
+mod service;
+mod silence;
+mod tokens;
+mod validity;
 mod watch;

@@ -28,6 +28,8 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked
+        | Reason::IssuanceHalted
+        | Reason::RedemptionHalted
         | Reason::CouponNotApplicable
         | Reason::StoreClosed
         | Reason::OrderStateConflict
@@ -36,6 +38,7 @@ pub fn code_of(reason: Reason) -> Code {
             Code::Unavailable
         }
         Reason::RequestIdConflict => Code::AlreadyExists,
+        Reason::ControlEpochConflict => Code::Aborted,
         Reason::CampaignNotFound
         | Reason::ClaimNotFound
         | Reason::CouponNotFound

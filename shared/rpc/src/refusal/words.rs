@@ -38,6 +38,30 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
             ),
             None => ("本次活动尚未开始。".into(), "This giveaway has not started yet.".into()),
         },
+        Reason::IssuanceHalted => match fact("resume_at") {
+            Some(resume_at) => (
+                format!("本次活动的领取已暂停，预计 {resume_at} 恢复。您已领取的优惠券仍可正常使用。"),
+                format!("Claiming is paused and expected to go on at {resume_at}. Coupons you already hold still work."),
+            ),
+            None => (
+                "本次活动的领取已暂停，恢复时间待定。您已领取的优惠券仍可正常使用。".into(),
+                "Claiming is paused, and it is not known yet when it goes on. Coupons you already hold still work.".into(),
+            ),
+        },
+        Reason::RedemptionHalted => match fact("resume_at") {
+            Some(resume_at) => (
+                format!("优惠券暂时不能使用，预计 {resume_at} 恢复。优惠券未被使用，仍归您所有。"),
+                format!("Coupons cannot be used right now; that is expected to go on at {resume_at}. The coupon was not used and stays yours."),
+            ),
+            None => (
+                "优惠券暂时不能使用，恢复时间待定。优惠券未被使用，仍归您所有。".into(),
+                "Coupons cannot be used right now, and it is not known yet when that goes on. The coupon was not used and stays yours.".into(),
+            ),
+        },
+        Reason::ControlEpochConflict => (
+            "活动控制已被他人修改，请重新读取后再决定。".into(),
+            "Somebody else changed this campaign's control first. Read the campaign again and decide anew.".into(),
+        ),
         Reason::CampaignNotFound => ("没有找到这个活动。".into(), "There is no such giveaway.".into()),
         Reason::Overloaded | Reason::QueueFull => (
             format!("当前参与人数较多，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),

@@ -17,6 +17,7 @@ fn lease(stock: &[(u8, u64)], spent_at: Instant) -> HeldLease {
         id: Uuid::now_v7(),
         remaining,
         trace: TraceContext::new_root(false),
+        held_since: spent_at,
         spent_at,
     }
 }
@@ -83,8 +84,50 @@ fn leases_that_are_used_up_or_idle_are_given_back_and_no_others() {
     [empty, idle, busy]
         .into_iter()
         .for_each(|lease| book.add(campaign(), lease));
-    assert_eq!(book.take_finished(now), expected);
+    assert_eq!(book.take_finished(now, true), expected);
     assert_eq!(book.totals(), (1, 5));
+}
+
+#[test]
+fn a_lease_in_use_is_given_back_once_the_pool_has_none_of_what_it_holds() {
+    let held_since = Instant::now();
+    let later = held_since + HELD_WHILE_OTHERS_NEED;
+    let book = |free: Option<&[u64]>| {
+        let mut book = LeaseBook::default();
+        let mut held = lease(&[(0, 0), (1, 5)], held_since);
+        held.spent_at = later;
+        book.add(campaign(), held);
+        if let Some(free) = free {
+            book.tell_free(campaign(), free.to_vec());
+        }
+        book
+    };
+    let taken = |mut book: LeaseBook, now, may_give_way| book.take_finished(now, may_give_way);
+    assert_eq!(taken(book(Some(&[3, 0])), later, true).len(), 1);
+    let too_early = later - Duration::from_millis(1);
+    assert_eq!(taken(book(Some(&[3, 0])), too_early, true), []);
+    assert_eq!(taken(book(Some(&[3, 0])), later, false), []);
+    assert_eq!(
+        taken(book(Some(&[0, 3])), later, true),
+        [],
+        "nothing is left of tier 0"
+    );
+    assert_eq!(taken(book(None), later, true), []);
+    let mut forgotten = book(Some(&[3, 0]));
+    forgotten.forget_free();
+    assert_eq!(taken(forgotten, later, true), []);
+}
+
+#[test]
+fn a_denial_that_tells_nothing_of_the_tiers_is_no_sell_out() {
+    let (mut book, now) = (LeaseBook::default(), Instant::now());
+    let denial = Denial {
+        tier_sold_out: Vec::new(),
+        ask_again_at: now + Duration::from_secs(1),
+    };
+    book.deny(campaign(), denial);
+    assert_eq!(book.outlook(campaign(), None), Outlook::Returning);
+    assert_eq!(book.outlook(campaign(), Some(tier(0))), Outlook::Returning);
 }
 
 #[test]

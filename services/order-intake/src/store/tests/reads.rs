@@ -3,6 +3,8 @@ use tidegate_types::Timestamp;
 use super::*;
 use crate::domain::{PagePosition, PageSize};
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 #[tokio::test]
 async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
     let fixture = Fixture::start().await;
@@ -55,9 +57,10 @@ async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_la
     fixture.settle(&orders[1], accept()).await;
     fixture.settle(&orders[2], reject_for(&orders[1])).await;
     let pick = async |before, after, limit| {
+        let fresh = before..=before + HOUR;
         let picked = fixture
             .store
-            .pending_orders(fixture.lane, before, after, limit)
+            .pending_orders(fixture.lane, fresh, after, limit)
             .await;
         picked.unwrap()
     };
@@ -68,6 +71,23 @@ async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_la
     assert_eq!(rest, [orders[3].clone()]);
     let too_young = pick(orders[0].standing.created_at, PagePosition::OLDEST, 10).await;
     assert_eq!(too_young, []);
+}
+
+#[tokio::test]
+async fn an_order_placed_while_a_clock_was_ahead_is_recovered_once_the_clock_is_right() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&draft("alice", "r-1")).await;
+    let right = order.standing.created_at - 3 * HOUR;
+    let picked = fixture
+        .store
+        .pending_orders(
+            fixture.lane,
+            right - HOUR..=right + HOUR,
+            PagePosition::OLDEST,
+            10,
+        )
+        .await;
+    assert_eq!(picked.unwrap(), [order]);
 }
 
 #[tokio::test]

@@ -91,7 +91,12 @@ async fn a_day_is_kept_as_long_as_a_worker_needs_one_of_its_orders() {
     retention(&fixture).sweep(now).await.unwrap();
     let found = fixture
         .store
-        .pending_orders(fixture.lane, now, crate::domain::PagePosition::OLDEST, 10)
+        .pending_orders(
+            fixture.lane,
+            now..=now + Duration::from_secs(3_600),
+            crate::domain::PagePosition::OLDEST,
+            10,
+        )
         .await;
     assert_eq!(
         found.unwrap()[0].standing.order_id,

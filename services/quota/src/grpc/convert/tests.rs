@@ -1,4 +1,5 @@
 use tidegate_types::Reason;
+use uuid::Uuid;
 
 use super::*;
 
@@ -174,4 +175,47 @@ fn pages_are_bounded_and_tokens_are_ours() {
         (CampaignNumber::new(7u32).ok(), 100)
     );
     assert_eq!(bad_fields(ask(101, "seven")), ["page_size", "page_token"]);
+}
+
+#[test]
+fn every_bad_field_of_a_control_change_is_named_at_once() {
+    let bad = proto::SetCampaignControlRequest {
+        campaign_id: "Spring Tea".into(),
+        issuance: 0,
+        redemption: 7,
+        reason: "多".repeat(201),
+        resume_at: Some(prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+        epoch: u64::MAX,
+    };
+    assert_eq!(
+        bad_fields(control_request(&bad)),
+        [
+            "campaign_id",
+            "issuance",
+            "redemption",
+            "reason",
+            "resume_at"
+        ]
+    );
+}
+
+#[test]
+fn a_control_change_need_not_say_when_it_ends() {
+    let halt = proto::SetCampaignControlRequest {
+        campaign_id: "spring".into(),
+        issuance: wire_types::IssuanceControl::Halted.into(),
+        redemption: wire_types::RedemptionControl::Open.into(),
+        reason: "店里忙不过来".into(),
+        ..proto::SetCampaignControlRequest::default()
+    };
+    let parsed = control_request(&halt).unwrap();
+    assert_eq!((parsed.wanted.resume_at, parsed.seen_epoch), (None, 0));
+    let until_when = proto::ExtendValidityRequest {
+        campaign_id: "spring".into(),
+        valid_until: None,
+    };
+    assert_eq!(bad_fields(validity_extension(&until_when)), ["valid_until"]);
 }

@@ -1,0 +1,161 @@
+//! What staff do with coupons: withdraw one, or give them to a list of shoppers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidegate_telemetry::{SpanKind, TraceContext};
+use tidegate_types::{CampaignId, DecodedCode, RequestId, Retry, ShopperId, TierNumber};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
+
+use crate::{
+    claims::{ClaimRequest, Claims},
+    domain::{campaign::Campaign, coupon::Coupon},
+    error::IssuanceError,
+    lane_work::{Done, Revocation, RevocationReason, Work},
+    wallet::Wallet,
+};
+
+/// Streams of grants that one process serves at once.
+pub const MAX_GRANT_STREAMS: usize = 16;
+/// How long one grant is tried before it is refused.
+const GRANT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a campaign that is not known yet is waited for: staff may have made it a moment ago.
+const WAIT_FOR_CAMPAIGN: Duration = Duration::from_millis(500);
+
+/// Serves staff.
+#[derive(Clone)]
+pub struct CouponDesk {
+    claims: Claims,
+    wallet: Wallet,
+    streams: Arc<Semaphore>,
+}
+
+/// A coupon that is to be withdrawn.
+pub struct RevokeRequest {
+    /// Whose.
+    pub shopper: ShopperId,
+    /// Its code, as typed.
+    pub code: String,
+    /// Why.
+    pub reason: RevocationReason,
+    /// The story it belongs to.
+    pub trace: TraceContext,
+    /// When its caller stops waiting.
+    pub deadline: Instant,
+}
+
+/// A coupon that is to be given to a shopper.
+pub struct Grant {
+    /// Whose.
+    pub shopper: ShopperId,
+    /// The grant's name.
+    pub request_id: RequestId,
+    /// The tier; any, if none.
+    pub tier: Option<TierNumber>,
+}
+
+impl CouponDesk {
+    /// A desk with no stream open yet.
+    pub fn new(claims: Claims, wallet: Wallet) -> Self {
+        Self {
+            claims,
+            wallet,
+            streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
+        }
+    }
+
+    /// Withdraws a coupon for ever; true if it had been withdrawn before.
+    pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
+        let tracing = &self.claims.tracing;
+        let mut span = tracing.start("revoke coupon", SpanKind::Internal, request.trace);
+        let outcome = self.revoke_traced(request, span.context()).await;
+        match &outcome {
+            Ok(_) => {
+                self.claims.metrics.revoked.inc();
+            }
+            Err(error) => {
+                self.claims.metrics.refused(error);
+                span.fail(error.to_string());
+            }
+        }
+        outcome
+    }
+
+    async fn revoke_traced(
+        &self,
+        request: RevokeRequest,
+        trace: TraceContext,
+    ) -> Result<(Coupon, bool), IssuanceError> {
+        let shopper = request.shopper;
+        let DecodedCode { campaign, slot } = self.wallet.decode(&shopper, &request.code)?;
+        let revocation = Revocation {
+            shopper: shopper.clone(),
+            campaign,
+            slot,
+            reason: request.reason,
+        };
+        let lane = self.claims.lane(self.claims.lane_count.of(&shopper))?;
+        let (done, _) = lane
+            .queue
+            .submit(Work::Revoke(revocation), trace, request.deadline)
+            .await?;
+        let Done::Revoked(Some((coupon, changed))) = done else {
+            return Err(IssuanceError::CouponNotFound);
+        };
+        match coupon.order_id {
+            _ if coupon.revoked => Ok((self.wallet.present(*coupon, &shopper)?, !changed)),
+            Some(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
+            None => Err(IssuanceError::Internal),
+        }
+    }
+
+    /// A place for one stream of grants, held as long as it lasts.
+    pub fn open_stream(&self) -> Result<OwnedSemaphorePermit, IssuanceError> {
+        let streams = Arc::clone(&self.streams);
+        let place = streams.try_acquire_owned();
+        place.map_err(|_| IssuanceError::TooManyGrantStreams)
+    }
+
+    /// The campaign staff named.
+    pub async fn campaign(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
+        let until = Instant::now() + WAIT_FOR_CAMPAIGN;
+        let campaign = self.claims.campaigns.find_by(id, until).await;
+        campaign.ok_or(IssuanceError::CampaignNotFound)
+    }
+
+    /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
+    pub async fn grant(
+        &self,
+        campaign: &Campaign,
+        grant: Grant,
+        trace: TraceContext,
+    ) -> Result<(Coupon, bool), IssuanceError> {
+        let deadline = Instant::now() + GRANT_PATIENCE;
+        loop {
+            let request = ClaimRequest {
+                campaign: campaign.number,
+                shopper: grant.shopper.clone(),
+                request_id: grant.request_id.clone(),
+                tier: grant.tier,
+                trace,
+                deadline,
+            };
+            let error = match self.claims.issue(request).await {
+                Ok(issued) => {
+                    let coupon = self.wallet.present(issued.coupon, &grant.shopper)?;
+                    return Ok((coupon, issued.replayed));
+                }
+                Err(error) => error,
+            };
+            match error.refusal().retry {
+                Retry::After(delay) if Instant::now() + delay < deadline => sleep(delay).await,
+                Retry::After(_) | Retry::At(_) | Retry::Never => return Err(error),
+            }
+        }
+    }
+}

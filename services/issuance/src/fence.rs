@@ -1,0 +1,121 @@
+//! The fence around lent stock, as quota uses it: seals leases of any holder, and tells what has been spent inside.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sqlx::PgPool;
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::{CampaignNumber, Lane, Lanes};
+use uuid::Uuid;
+
+use crate::{
+    domain::fence::Fence,
+    error::IssuanceError,
+    metrics::IssuanceMetrics,
+    store::{
+        fence::{self, CouponCount},
+        leases::{self, LeaseToSeal, SealedLease},
+    },
+};
+
+/// Lanes of one call that are worked on at once, so that one call leaves connections for others.
+const LANES_AT_ONCE: usize = 4;
+/// Kept back from a count's deadline, so that the database gives up first and the connection stays good.
+const COUNT_MARGIN: Duration = Duration::from_millis(100);
+
+/// Seals and inspects leases, and counts what was spent from them.
+#[derive(Clone)]
+pub struct LeaseFence {
+    /// Where leases are; not the writers' connections, so that claims of other leases go on.
+    pub pool: PgPool,
+    /// How many lanes there are.
+    pub lane_count: Lanes,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where seals are counted.
+    pub metrics: IssuanceMetrics,
+}
+
+impl LeaseFence {
+    /// Seals leases for ever and tells what was used of each, in their order. Each lane is one transaction: after an error some may be sealed, and asking again tells the same of them.
+    pub async fn seal(
+        &self,
+        leases: Vec<(Lane, LeaseToSeal)>,
+        trace: TraceContext,
+    ) -> Result<Vec<SealedLease>, IssuanceError> {
+        let mut span = self.tracing.start("seal leases", SpanKind::Internal, trace);
+        span.attribute("tidegate.leases", leases.len() as i64);
+        let keys: Vec<_> = leases
+            .iter()
+            .map(|(lane, lease)| (*lane, lease.id))
+            .collect();
+        let mut by_lane = BTreeMap::<Lane, BTreeMap<Uuid, LeaseToSeal>>::new();
+        for (lane, lease) in leases {
+            by_lane.entry(lane).or_default().insert(lease.id, lease);
+        }
+        let by_lane = by_lane.into_iter().map(|(lane, leases)| {
+            let pool = self.pool.clone();
+            async move {
+                let leases: Vec<_> = leases.into_values().collect();
+                let sealed = leases::seal(&pool, lane, &leases).await?;
+                let ids = leases.into_iter().map(move |lease| (lane, lease.id));
+                Ok::<_, sqlx::Error>(ids.zip(sealed).collect::<Vec<_>>())
+            }
+        });
+        let sealed = stream::iter(by_lane).buffer_unordered(LANES_AT_ONCE);
+        let sealed: Vec<_> = sealed
+            .try_collect()
+            .await
+            .inspect_err(|error| span.fail(error.to_string()))?;
+        let sealed: BTreeMap<_, _> = sealed.into_iter().flatten().collect();
+        self.metrics.seals.inc_by(sealed.len() as u64);
+        in_order(&keys, &sealed)
+    }
+
+    /// How leases stand, in their order.
+    pub async fn inspect(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>, IssuanceError> {
+        let mut by_lane = BTreeMap::<Lane, BTreeSet<Uuid>>::new();
+        for (lane, lease) in &keys {
+            by_lane.entry(*lane).or_default().insert(*lease);
+        }
+        let by_lane = by_lane.into_iter().map(|(lane, leases)| {
+            let pool = self.pool.clone();
+            async move {
+                let leases: Vec<_> = leases.into_iter().collect();
+                let fences = fence::inspect(&pool, lane, &leases).await?;
+                let ids = leases.into_iter().map(move |lease| (lane, lease));
+                Ok::<_, sqlx::Error>(ids.zip(fences).collect::<Vec<_>>())
+            }
+        });
+        let fences = stream::iter(by_lane).buffer_unordered(LANES_AT_ONCE);
+        let fences: Vec<_> = fences.try_collect().await?;
+        in_order(&keys, &fences.into_iter().flatten().collect())
+    }
+
+    /// Counts a campaign's coupons in one lane, and compares them with its leases, at one instant.
+    pub async fn count(
+        &self,
+        campaign: CampaignNumber,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<CouponCount, IssuanceError> {
+        let limit = deadline
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(COUNT_MARGIN)
+            // The database takes 0 for no limit at all.
+            .max(Duration::from_millis(1));
+        Ok(fence::count(&self.pool, lane, campaign, limit).await?)
+    }
+}
+
+fn in_order<T: Clone>(
+    keys: &[(Lane, Uuid)],
+    found: &BTreeMap<(Lane, Uuid), T>,
+) -> Result<Vec<T>, IssuanceError> {
+    keys.iter()
+        .map(|key| found.get(key).cloned().ok_or(IssuanceError::Internal))
+        .collect()
+}

@@ -1,0 +1,216 @@
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, future::join_all, stream};
+use tidegate_proto::issuance::v1::{
+    self as proto, GrantCouponsRequest, GrantCouponsResponse, GrantResult, GrantedCoupon,
+    RevokeCouponRequest, RevokeCouponResponse, coupon_desk_service_server::CouponDeskService,
+    grant_result,
+};
+use tidegate_rpc::{server::CallContext, wire};
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignId, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    MAX_ITEMS, convert, open,
+    status::{ended, to_status},
+};
+use crate::{
+    coupon_desk::{CouponDesk, Grant, RevokeRequest},
+    domain::{campaign::Campaign, coupon::Coupon},
+    error::IssuanceError,
+    lane_work::RevocationReason,
+};
+
+/// A stream that brings nothing for this long is ended, so that it does not keep others out.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// Serves `CouponDeskService`.
+pub struct CouponDeskGrpc {
+    desk: CouponDesk,
+    stop: CancellationToken,
+}
+
+impl CouponDeskGrpc {
+    /// Serves with this. Streams end once `stop` is cancelled, so that they do not hold up a process that is stopping.
+    pub fn new(desk: CouponDesk, stop: CancellationToken) -> Self {
+        Self { desk, stop }
+    }
+}
+
+#[tonic::async_trait]
+impl CouponDeskService for CouponDeskGrpc {
+    async fn revoke_coupon(
+        &self,
+        request: Request<RevokeCouponRequest>,
+    ) -> Result<Response<RevokeCouponResponse>, Status> {
+        let (call, message) = open(request)?;
+        let request = revoke_request(message, &call).map_err(|error| to_status(&error))?;
+        let desk = self.desk.clone();
+        // The caller may hang up; what it asked for goes on.
+        let work = tokio::spawn(async move { desk.revoke(request).await });
+        let (coupon, replayed) = work
+            .await
+            .map_err(ended)?
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(RevokeCouponResponse {
+            coupon: Some(convert::coupon(&coupon, Timestamp::now_utc())),
+            replayed,
+        }))
+    }
+
+    type GrantCouponsStream =
+        Pin<Box<dyn Stream<Item = Result<GrantCouponsResponse, Status>> + Send>>;
+
+    async fn grant_coupons(
+        &self,
+        request: Request<Streaming<GrantCouponsRequest>>,
+    ) -> Result<Response<Self::GrantCouponsStream>, Status> {
+        let (call, incoming) = open(request)?;
+        let place = self.desk.open_stream().map_err(|error| to_status(&error))?;
+        let grants = Grants {
+            incoming,
+            desk: self.desk.clone(),
+            stop: self.stop.clone(),
+            trace: call.trace,
+            _place: place,
+        };
+        let answers = stream::try_unfold(grants, |mut grants| async move {
+            let answer = grants.answer_next().await?;
+            Ok(answer.map(|answer| (answer, grants)))
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// One stream of grants.
+struct Grants {
+    incoming: Streaming<GrantCouponsRequest>,
+    desk: CouponDesk,
+    stop: CancellationToken,
+    trace: TraceContext,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Grants {
+    /// The answer to the next message; none at the end of the stream.
+    async fn answer_next(&mut self) -> Result<Option<GrantCouponsResponse>, Status> {
+        let message = tokio::select! {
+            message = timeout(MAX_IDLE, self.incoming.message()) => {
+                message.map_err(|_| to_status(&IssuanceError::GrantStreamIdle))??
+            }
+            () = self.stop.cancelled() => return Err(to_status(&IssuanceError::Stopping)),
+        };
+        let Some(message) = message else {
+            return Ok(None);
+        };
+        let (desk, trace) = (self.desk.clone(), self.trace);
+        // The caller may hang up; what it asked for goes on.
+        let work = tokio::spawn(async move { grant_all(&desk, message, trace).await });
+        let answer = work.await.map_err(ended)?;
+        answer.map(Some).map_err(|error| to_status(&error))
+    }
+}
+
+async fn grant_all(
+    desk: &CouponDesk,
+    message: GrantCouponsRequest,
+    trace: TraceContext,
+) -> Result<GrantCouponsResponse, IssuanceError> {
+    let mut bad = Violations::default();
+    let campaign_id = bad.check("campaign_id", CampaignId::parse(&message.campaign_id));
+    if !(1..=MAX_ITEMS).contains(&message.grants.len()) {
+        bad.add("grants", format_args!("must be 1 to {MAX_ITEMS}"));
+    }
+    let campaign_id = campaign_id.filter(|_| bad.is_empty());
+    let campaign_id = campaign_id.ok_or(IssuanceError::InvalidFields(bad))?;
+    let campaign = desk.campaign(&campaign_id).await.ok();
+    let results = message
+        .grants
+        .into_iter()
+        .enumerate()
+        .map(async |(place, asked)| {
+            let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
+            desk.grant(campaign, grant(place, asked, campaign)?, trace)
+                .await
+        });
+    let results = join_all(results).await;
+    let now = Timestamp::now_utc();
+    Ok(GrantCouponsResponse {
+        results: results
+            .into_iter()
+            .map(|outcome| grant_result(outcome, now))
+            .collect(),
+    })
+}
+
+fn grant(
+    place: usize,
+    asked: proto::Grant,
+    campaign: &Arc<Campaign>,
+) -> Result<Grant, IssuanceError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check(
+        format_args!("grants[{place}].shopper_id"),
+        ShopperId::parse(asked.shopper_id),
+    );
+    let request_id = bad.check(
+        format_args!("grants[{place}].request_id"),
+        RequestId::parse(asked.request_id),
+    );
+    let tier = Some(asked.tier_id).filter(|tier| !tier.is_empty());
+    let tier = tier.map(|tier| {
+        bad.check(
+            format_args!("grants[{place}].tier_id"),
+            tier_number(&tier, campaign).ok_or("must be a tier of the campaign, or empty"),
+        )
+    });
+    match (shopper, request_id, tier) {
+        (Some(shopper), Some(request_id), None | Some(Some(_))) => Ok(Grant {
+            shopper,
+            request_id,
+            tier: tier.flatten(),
+        }),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+fn tier_number(tier_id: &str, campaign: &Campaign) -> Option<TierNumber> {
+    let id = TierId::parse(tier_id).ok()?;
+    let place = campaign.tiers.iter().position(|tier| tier.id == id)?;
+    TierNumber::new(place as u64).ok()
+}
+
+fn revoke_request(
+    message: RevokeCouponRequest,
+    call: &CallContext,
+) -> Result<RevokeRequest, IssuanceError> {
+    let mut bad = Violations::default();
+    let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
+    let reason = bad.check("reason", RevocationReason::parse(&message.reason));
+    match (shopper, reason) {
+        (Some(shopper), Some(reason)) => Ok(RevokeRequest {
+            shopper,
+            code: message.coupon_code,
+            reason,
+            trace: call.trace,
+            deadline: call.deadline,
+        }),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+fn grant_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) -> GrantResult {
+    let outcome = match outcome {
+        Ok((coupon, replayed)) => grant_result::Outcome::Granted(GrantedCoupon {
+            coupon: Some(convert::coupon(&coupon, now)),
+            replayed,
+        }),
+        Err(error) => grant_result::Outcome::Refused(wire::refusal(&error.refusal())),
+    };
+    GrantResult {
+        outcome: Some(outcome),
+    }
+}

@@ -1,0 +1,239 @@
+use std::collections::BTreeMap;
+
+use tidegate_proto::issuance::v1::{
+    CountCouponsRequest, CountCouponsResponse, InspectLeasesRequest, InspectLeasesResponse,
+    InspectedLease, LeaseKey, LeaseMismatch, LeaseToSeal, SealLeasesRequest, SealLeasesResponse,
+    SealedLease, TierCount, lease_fence_service_server::LeaseFenceService,
+};
+use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Violations};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{
+    MAX_ITEMS, open,
+    status::{ended, to_status},
+};
+use crate::{
+    domain::fence::Fence,
+    error::IssuanceError,
+    fence::LeaseFence,
+    store::{fence::CouponCount, leases},
+};
+
+/// Serves `LeaseFenceService`.
+pub struct LeaseFenceGrpc {
+    fence: LeaseFence,
+}
+
+impl LeaseFenceGrpc {
+    /// Serves with this.
+    pub fn new(fence: LeaseFence) -> Self {
+        Self { fence }
+    }
+}
+
+#[tonic::async_trait]
+impl LeaseFenceService for LeaseFenceGrpc {
+    async fn seal_leases(
+        &self,
+        request: Request<SealLeasesRequest>,
+    ) -> Result<Response<SealLeasesResponse>, Status> {
+        let (call, message) = open(request)?;
+        let leases =
+            leases_to_seal(message, self.fence.lane_count).map_err(|error| to_status(&error))?;
+        let ids: Vec<_> = leases.iter().map(|(_, lease)| lease.id).collect();
+        let fence = self.fence.clone();
+        // The caller may hang up; a seal that began goes on.
+        let work = tokio::spawn(async move { fence.seal(leases, call.trace).await });
+        let sealed = work
+            .await
+            .map_err(ended)?
+            .map_err(|error| to_status(&error))?;
+        let leases = ids.into_iter().zip(sealed).map(|(id, sealed)| SealedLease {
+            lease_id: id.to_string(),
+            used: positive(sealed.used),
+            was_installed: sealed.was_installed,
+        });
+        Ok(Response::new(SealLeasesResponse {
+            leases: leases.collect(),
+        }))
+    }
+
+    async fn inspect_leases(
+        &self,
+        request: Request<InspectLeasesRequest>,
+    ) -> Result<Response<InspectLeasesResponse>, Status> {
+        let (_, message) = open(request)?;
+        let keys = lease_keys(message, self.fence.lane_count).map_err(|error| to_status(&error))?;
+        let fences = self.fence.inspect(keys.clone()).await;
+        let fences = fences.map_err(|error| to_status(&error))?;
+        Ok(Response::new(InspectLeasesResponse {
+            leases: keys
+                .into_iter()
+                .zip(fences)
+                .map(|((_, id), fence)| inspected(id, fence))
+                .collect(),
+        }))
+    }
+
+    async fn count_coupons(
+        &self,
+        request: Request<CountCouponsRequest>,
+    ) -> Result<Response<CountCouponsResponse>, Status> {
+        let (call, message) = open(request)?;
+        let lanes = self.fence.lane_count;
+        let (campaign, lane) = which_coupons(&message, lanes).map_err(|error| to_status(&error))?;
+        let counted = self.fence.count(campaign, lane, call.deadline).await;
+        let counted = counted.map_err(|error| to_status(&error))?;
+        Ok(Response::new(count_response(counted, lanes)))
+    }
+}
+
+fn leases_to_seal(
+    message: SealLeasesRequest,
+    lanes: Lanes,
+) -> Result<Vec<(Lane, leases::LeaseToSeal)>, IssuanceError> {
+    let mut bad = Violations::default();
+    check_count(&mut bad, message.leases.len());
+    if !bad.is_empty() {
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    let mut read = Vec::with_capacity(message.leases.len());
+    for (place, lease) in message.leases.into_iter().enumerate() {
+        read.extend(lease_to_seal(&mut bad, place, lease));
+    }
+    if !bad.is_empty() {
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    read.into_iter()
+        .map(|(lane, lease)| Ok((known_lane(lane, lanes)?, lease)))
+        .collect()
+}
+
+fn lease_to_seal(
+    bad: &mut Violations,
+    place: usize,
+    lease: LeaseToSeal,
+) -> Option<(u32, leases::LeaseToSeal)> {
+    let key = lease_key(bad, format_args!("leases[{place}].lease"), lease.lease);
+    let campaign = bad.check(
+        format_args!("leases[{place}].campaign_number"),
+        CampaignNumber::new(lease.campaign_number),
+    );
+    let holder = bad.check(
+        format_args!("leases[{place}].holder_id"),
+        ReplicaId::parse(lease.holder_id),
+    );
+    let (lane, id) = key?;
+    let lease = leases::LeaseToSeal {
+        id,
+        campaign: campaign?,
+        holder: holder?,
+    };
+    Some((lane, lease))
+}
+
+fn lease_keys(
+    message: InspectLeasesRequest,
+    lanes: Lanes,
+) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
+    let mut bad = Violations::default();
+    check_count(&mut bad, message.leases.len());
+    if !bad.is_empty() {
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    let mut read = Vec::with_capacity(message.leases.len());
+    for (place, key) in message.leases.into_iter().enumerate() {
+        read.extend(lease_key(
+            &mut bad,
+            format_args!("leases[{place}]"),
+            Some(key),
+        ));
+    }
+    if !bad.is_empty() {
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    read.into_iter()
+        .map(|(lane, id)| Ok((known_lane(lane, lanes)?, id)))
+        .collect()
+}
+
+fn check_count(bad: &mut Violations, count: usize) {
+    if !(1..=MAX_ITEMS).contains(&count) {
+        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
+    }
+}
+
+fn lease_key(
+    bad: &mut Violations,
+    field: std::fmt::Arguments<'_>,
+    key: Option<LeaseKey>,
+) -> Option<(u32, Uuid)> {
+    let key = bad.check(field, key.ok_or("must be set"))?;
+    let id = bad.check(
+        format_args!("{field}.lease_id"),
+        Uuid::try_parse(&key.lease_id).map_err(|_| "must be a UUID"),
+    )?;
+    Some((key.lane, id))
+}
+
+fn which_coupons(
+    message: &CountCouponsRequest,
+    lanes: Lanes,
+) -> Result<(CampaignNumber, Lane), IssuanceError> {
+    let mut bad = Violations::default();
+    let campaign = bad.check(
+        "campaign_number",
+        CampaignNumber::new(message.campaign_number),
+    );
+    let campaign = campaign.ok_or(IssuanceError::InvalidFields(bad))?;
+    Ok((campaign, known_lane(message.lane, lanes)?))
+}
+
+fn known_lane(lane: u32, lanes: Lanes) -> Result<Lane, IssuanceError> {
+    lanes
+        .lane(lane)
+        .map_err(|_| IssuanceError::OtherLanes { lanes: lanes.get() })
+}
+
+fn inspected(id: Uuid, fence: Fence) -> InspectedLease {
+    let (is_known, is_sealed, granted, used) = match fence {
+        Fence::Unknown => (false, false, BTreeMap::new(), BTreeMap::new()),
+        Fence::Open { granted, used } => (true, false, granted, used),
+        Fence::Sealed { granted, used } => (true, true, granted, used),
+    };
+    InspectedLease {
+        lease_id: id.to_string(),
+        is_known,
+        is_sealed,
+        granted: positive(granted),
+        used: positive(used),
+    }
+}
+
+/// Counts that are not 0.
+fn positive(counts: impl IntoIterator<Item = (TierNumber, u64)>) -> Vec<TierCount> {
+    counts
+        .into_iter()
+        .filter(|(_, quantity)| *quantity > 0)
+        .map(|(tier, quantity)| TierCount {
+            tier_number: u32::from(tier.get()),
+            quantity,
+        })
+        .collect()
+}
+
+fn count_response(counted: CouponCount, lanes: Lanes) -> CountCouponsResponse {
+    let mismatches = counted.mismatches.into_iter().map(|found| LeaseMismatch {
+        lease_id: found.lease.to_string(),
+        tier_number: u32::from(found.tier.get()),
+        used: found.used,
+        coupons: found.coupons,
+    });
+    CountCouponsResponse {
+        lanes: u32::from(lanes.get()),
+        coupons: positive(counted.coupons),
+        coupons_on_live_leases: positive(counted.on_live_leases),
+        mismatches: mismatches.collect(),
+    }
+}

@@ -1,0 +1,68 @@
+//! Tells quota that this replica lives. One that is silent for longer than quota's lease TTL has its leases sealed.
+
+use std::time::Duration;
+
+use tidegate_types::{InvalidText, ReplicaId};
+use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use crate::{leases::QuotaClient, metrics::IssuanceMetrics};
+
+/// Twenty fit quota's lease TTL, unless that is set shorter; a handful must get lost in a row before a living holder looks silent.
+const BEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// Digits of the name of one life.
+const LIFE_DIGITS: usize = 8;
+
+/// The name under which this life of a replica holds leases: `<replica>/<8 hexadecimal digits>`. It is another one after each start, so that quota notices a death however soon the replica is back, and the
+/// new life cannot be taken for the old.
+pub fn new_holder(replica: &ReplicaId) -> Result<ReplicaId, InvalidText> {
+    let life = Uuid::new_v4().simple().to_string();
+    // The slash ends the replica's part. What is cut off or replaced makes two replicas look alike at worst, and then one gives back what the other left behind.
+    let replica: String = replica
+        .as_str()
+        .chars()
+        .map(|letter| if letter == '/' { '-' } else { letter })
+        .take(ReplicaId::MAX_LENGTH - LIFE_DIGITS - 1)
+        .collect();
+    ReplicaId::parse(format!("{replica}/{}", &life[..LIFE_DIGITS]))
+}
+
+/// Beats until the task is aborted. Beats that no quota replica heard are counted and not logged: the client logs once that it does not answer.
+pub async fn beat(holder: ReplicaId, quota: QuotaClient, metrics: IssuanceMetrics) {
+    let mut ticks = interval(BEAT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if quota.renew(&holder).await.is_err() {
+            metrics.heartbeats_missed.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(replica: &str) -> (String, String) {
+        let holder = new_holder(&ReplicaId::parse(replica).unwrap()).unwrap();
+        let (replica, life) = holder.as_str().split_once('/').unwrap();
+        (replica.to_owned(), life.to_owned())
+    }
+
+    #[test]
+    fn every_life_of_a_replica_has_a_name_of_its_own_and_the_replicas_part_in_common() {
+        let (first, second) = (parts("issuance-0"), parts("issuance-0"));
+        assert_eq!(first.0, "issuance-0");
+        assert_eq!(first.0, second.0);
+        assert_ne!(first.1, second.1);
+        assert_eq!(first.1.len(), LIFE_DIGITS);
+    }
+
+    #[test]
+    fn any_replicas_name_makes_a_holders_name_with_one_slash() {
+        assert_eq!(parts(&"r".repeat(ReplicaId::MAX_LENGTH)).0.len(), 55);
+        let (replica, life) = parts("zone/issuance-0");
+        assert_eq!(replica, "zone-issuance-0");
+        assert!(!life.contains('/'));
+    }
+}

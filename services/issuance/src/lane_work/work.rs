@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use tidegate_types::{
+    CampaignNumber, PrintedText, RequestId, ShopperId, Slot, TierNumber, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::domain::coupon::StoredCoupon;
+
+/// One thing to commit.
+pub enum Work {
+    /// Give the shopper a coupon.
+    Claim(Claim),
+    /// Use a coupon for an order.
+    Redeem(Redemption),
+    /// Give a coupon back that an order holds.
+    Release(CouponUse),
+    /// Withdraw a coupon for ever.
+    Revoke(Revocation),
+}
+
+impl Work {
+    /// Whose coupon it is about.
+    pub fn shopper(&self) -> &ShopperId {
+        match self {
+            Self::Claim(claim) => &claim.shopper,
+            Self::Redeem(redemption) => &redemption.used.shopper,
+            Self::Release(used) => &used.shopper,
+            Self::Revoke(revocation) => &revocation.shopper,
+        }
+    }
+}
+
+/// A claim that has passed every check that needs no database.
+pub struct Claim {
+    /// Whose.
+    pub shopper: ShopperId,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// The claim's name.
+    pub request_id: RequestId,
+    /// The tier it named.
+    pub requested_tier: Option<TierNumber>,
+    /// How many coupons the shopper may hold.
+    pub limit: u8,
+    /// How long the coupon will be valid.
+    pub validity: Duration,
+    /// False if only a coupon there already may be answered, because the campaign is not open for claims.
+    pub may_issue: bool,
+}
+
+/// A coupon and an order.
+pub struct CouponUse {
+    /// Whose coupon.
+    pub shopper: ShopperId,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Which one.
+    pub slot: Slot,
+    /// The order.
+    pub order_id: Uuid,
+}
+
+/// A coupon that is to pay for an order.
+pub struct Redemption {
+    /// The coupon and the order.
+    pub used: CouponUse,
+    /// False if only an order that holds the coupon already may be answered, because redemption is halted.
+    pub may_redeem: bool,
+    /// The extension of its campaign.
+    pub extended_valid_until: Option<Timestamp>,
+}
+
+/// A coupon that staff withdraw.
+pub struct Revocation {
+    /// Whose coupon.
+    pub shopper: ShopperId,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Which one.
+    pub slot: Slot,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// Why staff withdraw a coupon: for people.
+pub type RevocationReason = PrintedText<200>;
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Done {
+    /// The coupon is durable; `replayed` if an earlier claim produced it.
+    Issued {
+        /// The coupon.
+        coupon: Box<StoredCoupon>,
+        /// Whether it was there before.
+        replayed: bool,
+    },
+    /// The shopper holds all the campaign allows.
+    OverLimit,
+    /// No stock in hand.
+    NoStock,
+    /// The coupon after a redemption was tried; `None` if it is not there.
+    Coupon(Option<Box<StoredCoupon>>),
+    /// Whether a release changed anything.
+    Released(bool),
+    /// The coupon after a revocation was tried, and whether that changed it; `None` if it is not there.
+    Revoked(Option<(Box<StoredCoupon>, bool)>),
+}

@@ -1,0 +1,13 @@
+//! Issuance as its callers meet it: over mutual TLS, with a quota and a real database.
+
+// All of it is test code, helpers included; an unwrap here says what the test expects.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../database/mod.rs"]
+mod database;
+mod suite;
+
+mod control;
+mod desk;
+mod fence;
+mod holding;

@@ -1,0 +1,302 @@
+//! Issuance as a whole in this process, over mutual TLS: its own database, a quota, and clients of several identities.
+
+mod certificates;
+pub mod quota;
+mod tokens;
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tempfile::TempDir;
+use tidegate_auth::{Identity, PeerRequirement, TlsIdentity, TokenSettings};
+use tidegate_issuance::{build, config::Config};
+use tidegate_proto::{
+    issuance::v1::{
+        coupon_desk_service_client::CouponDeskServiceClient, issuance_service_client::*,
+        issue_result, lease_fence_service_client::LeaseFenceServiceClient, redeem_result, *,
+    },
+    r#type::v1::Refusal,
+};
+use tidegate_rpc::{
+    client::channel,
+    server::{CallLayer, CallMetrics, CallPolicy, Listener, serve},
+};
+use tidegate_runtime::{Host, HostSettings, Service};
+use tidegate_telemetry::{Registry, TraceContext};
+use tidegate_types::{CouponKeyring, Lanes, ReplicaId, ShopperId};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, service::Routes, transport::Channel};
+
+use crate::database::TestDatabase;
+use quota::{CAMPAIGN, Quota};
+use tokens::TokenMint;
+
+pub const LANES: u16 = 2;
+/// A condition that is not met for so long never will be.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What outlives a restart of issuance.
+pub struct Suite {
+    pub database: TestDatabase,
+    pub quota: Quota,
+    quota_address: SocketAddr,
+    tokens: TokenMint,
+    token_settings: TokenSettings,
+    folder: TempDir,
+}
+
+/// One life of issuance.
+pub struct Issuance {
+    address: SocketAddr,
+    folder: std::path::PathBuf,
+    finish: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    ready: tokio::sync::watch::Receiver<bool>,
+    host: Host,
+}
+
+impl Suite {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certificates::make(folder.path());
+        let (tokens, token_settings) = TokenMint::make(folder.path());
+        let (quota, quota_address) = Quota::start(tls(folder.path(), Identity::Quota)).await;
+        Self {
+            database: TestDatabase::create().await.unwrap(),
+            quota,
+            quota_address,
+            tokens,
+            token_settings,
+            folder,
+        }
+    }
+
+    /// Starts issuance, and waits until it can serve.
+    pub async fn issuance(&self) -> Issuance {
+        self.issuance_with(self.quota_address).await
+    }
+
+    /// The same with a quota that does not answer.
+    pub async fn issuance_without_quota(&self) -> Issuance {
+        self.issuance_with(([127, 0, 0, 1], 1).into()).await
+    }
+
+    async fn issuance_with(&self, quota: SocketAddr) -> Issuance {
+        let key = BASE64_STANDARD.encode([7; 32]);
+        let keyring = format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#);
+        let config = Config {
+            database: self.database.open().unwrap(),
+            migrate_on_start: true,
+            lanes: Lanes::new(LANES).unwrap(),
+            quota_addresses: vec![quota.to_string()],
+            tokens: self.token_settings.clone(),
+            keyring: Arc::new(CouponKeyring::from_json(&keyring).unwrap()),
+            queue_capacity: 1_000,
+            max_batch: 100,
+            read_connections: 8,
+            max_in_flight: 100,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        };
+        let host = Host::prepare(
+            Identity::Issuance,
+            settings(&self.folder),
+            PeerRequirement::Certificate,
+            CancellationToken::new(),
+        );
+        let (service, host) = build(config, host.unwrap()).await.unwrap();
+        let mut issuance = listen(service, host, self.folder.path()).await;
+        issuance.ready.wait_for(|ready| *ready).await.unwrap();
+        issuance
+    }
+
+    /// A request with a token of staff.
+    pub fn with_token<T>(&self, message: T, scope: &str) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = self.tokens.bearer(scope).parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+}
+
+impl Issuance {
+    fn channel(&self, identity: Identity) -> Channel {
+        let tls = tls(&self.folder, identity);
+        channel(&self.address.to_string(), Identity::Issuance, tls)
+    }
+
+    pub fn issuance(&self, identity: Identity) -> IssuanceServiceClient<Channel> {
+        IssuanceServiceClient::new(self.channel(identity))
+    }
+
+    pub fn fence(&self, identity: Identity) -> LeaseFenceServiceClient<Channel> {
+        LeaseFenceServiceClient::new(self.channel(identity))
+    }
+
+    pub fn desk(&self, identity: Identity) -> CouponDeskServiceClient<Channel> {
+        CouponDeskServiceClient::new(self.channel(identity))
+    }
+
+    /// Claims a coupon of any tier.
+    pub async fn claim(&self, shopper_id: &str) -> Result<IssuedCoupon, Refusal> {
+        let item = IssueItem {
+            campaign_number: CAMPAIGN,
+            shopper_id: shopper_id.to_owned(),
+            request_id: "r-1".to_owned(),
+            tier_number: None,
+            traceparent: TraceContext::new_root(false).traceparent(),
+            deadline_ms: 1_900,
+        };
+        let request = IssueCouponsRequest {
+            lane: lane_of(shopper_id),
+            lanes: LANES.into(),
+            items: vec![item],
+        };
+        let mut client = self.issuance(Identity::Gateway);
+        let answer = client.issue_coupons(request).await.unwrap().into_inner();
+        match answer.results[0].outcome.clone().unwrap() {
+            issue_result::Outcome::Issued(issued) => Ok(issued),
+            issue_result::Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// Claims until a coupon is there.
+    pub async fn claim_in_the_end(&self, shopper_id: &str) -> IssuedCoupon {
+        let mut last = None;
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            match self.claim(shopper_id).await {
+                Ok(issued) => return issued,
+                Err(refusal) => last = Some(refusal),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no coupon in the end: {last:?}");
+    }
+
+    /// Uses a coupon for an order.
+    pub async fn redeem(
+        &self,
+        shopper_id: &str,
+        coupon_code: &str,
+        order_id: &str,
+    ) -> Result<tidegate_proto::r#type::v1::Coupon, Refusal> {
+        let item = RedeemItem {
+            shopper_id: shopper_id.to_owned(),
+            coupon_code: coupon_code.to_owned(),
+            order_id: order_id.to_owned(),
+            traceparent: TraceContext::new_root(false).traceparent(),
+            deadline_ms: 1_900,
+        };
+        let request = RedeemCouponsRequest {
+            lane: lane_of(shopper_id),
+            lanes: LANES.into(),
+            items: vec![item],
+        };
+        let mut client = self.issuance(Identity::OrderIntake);
+        let answer = client.redeem_coupons(request).await.unwrap().into_inner();
+        match answer.results[0].outcome.clone().unwrap() {
+            redeem_result::Outcome::Redeemed(coupon) => Ok(coupon),
+            redeem_result::Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    pub async fn check(&self, shopper_id: &str, coupon_code: &str) -> CheckCouponResponse {
+        let request = CheckCouponRequest {
+            shopper_id: shopper_id.to_owned(),
+            coupon_code: coupon_code.to_owned(),
+        };
+        let mut client = self.issuance(Identity::OrderIntake);
+        client.check_coupon(request).await.unwrap().into_inner()
+    }
+
+    /// The value of a metric; 0 if it has none yet.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &self.host.registry).unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
+    /// Ends as a process that is asked to: gives back what it holds.
+    pub async fn stop(mut self) {
+        self.host.stop.cancel();
+        if let Some(finish) = self.finish.take() {
+            finish.await;
+        }
+    }
+}
+
+impl Drop for Issuance {
+    /// Ends as a process that is killed, unless it has been stopped.
+    fn drop(&mut self) {
+        self.host.background.iter().for_each(|task| task.abort());
+    }
+}
+
+/// Waits until a condition is met.
+pub async fn eventually<T>(what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(seen) = met().await {
+            return seen;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what}: not in {PATIENCE:?}");
+}
+
+async fn listen(service: Service, host: Host, folder: &std::path::Path) -> Issuance {
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.address();
+    let policy = CallPolicy {
+        access: service.access,
+        max_in_flight: service.max_in_flight,
+        tracing: host.tracing.clone(),
+        metrics: CallMetrics::register(&mut Registry::default()),
+    };
+    tokio::spawn(serve(
+        listener,
+        Arc::clone(&host.tls),
+        CallLayer::new(policy),
+        (service.routes)(Routes::default()),
+        CancellationToken::new(),
+    ));
+    Issuance {
+        address,
+        folder: folder.to_owned(),
+        finish: Some(service.finish),
+        ready: service.ready,
+        host,
+    }
+}
+
+fn tls(folder: &std::path::Path, identity: Identity) -> Arc<TlsIdentity> {
+    let files = certificates::files(folder, identity);
+    Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
+}
+
+fn settings(folder: &TempDir) -> HostSettings {
+    HostSettings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin_listen: ([127, 0, 0, 1], 0).into(),
+        replica: ReplicaId::parse("issuance-0").unwrap(),
+        tls: certificates::files(folder.path(), Identity::Issuance),
+        otlp_endpoint: None,
+        trace_sample_ratio: 0.0,
+        log_filter: "info".to_owned(),
+        lame_duck: Duration::ZERO,
+        drain: Duration::from_secs(10),
+    }
+}
+
+pub fn lane_of(shopper_id: &str) -> u32 {
+    let shopper = ShopperId::parse(shopper_id).unwrap();
+    Lanes::new(LANES).unwrap().of(&shopper).get().into()
+}

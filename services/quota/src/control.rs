@@ -1,0 +1,184 @@
+//! What staff say of a campaign while it runs: opening, holding and halting it, and extending its coupons.
+
+use std::time::{Duration, Instant};
+
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignId, Timestamp};
+use tokio::time::{sleep, timeout_at};
+
+use crate::{
+    QuotaError,
+    domain::{
+        Campaign, ControlChange, Extension, IssuanceState, MAX_EXTENSION, NotExtended,
+        WantedControl,
+    },
+    reclaim::Wake,
+    store::{Store, Work, within_limit},
+};
+
+/// Kept of the call's time, so that the answer still travels when a halt is slow.
+const ANSWER_MARGIN: Duration = Duration::from_millis(200);
+/// How often a halt is looked at while its caller waits; leases are settled by any replica, so the database is asked.
+const HALT_POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A change of a campaign's control.
+#[derive(Debug, Clone)]
+pub struct ControlRequest {
+    /// Of which campaign.
+    pub campaign: CampaignId,
+    /// What staff want.
+    pub wanted: WantedControl,
+    /// The epoch of the control they decided on.
+    pub seen_epoch: u64,
+}
+
+/// The controls of campaigns.
+#[derive(Clone)]
+pub struct Controls {
+    store: Store,
+    reclaimer: Wake,
+    #[cfg(feature = "mutations")]
+    mutation: Option<crate::mutation::Mutation>,
+}
+
+impl Controls {
+    /// Controls kept in a store; `reclaimer` is woken by every halt.
+    pub fn new(store: Store, reclaimer: Wake) -> Self {
+        Self {
+            store,
+            reclaimer,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
+    /// The same, with a promise broken.
+    #[cfg(feature = "mutations")]
+    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
+        Self { mutation, ..self }
+    }
+
+    /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. A halt is waited for as long as the deadline allows; after that the campaign is
+    /// told as it is, HALTING.
+    pub async fn set(
+        &self,
+        request: &ControlRequest,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<Campaign, QuotaError> {
+        let campaign = within_limit(async {
+            let mut work = self.store.begin(deadline).await?;
+            let outcome = set(&mut work, request).await;
+            work.end(outcome).await
+        })
+        .await?;
+        if campaign.issuance_state() != IssuanceState::Halting {
+            return Ok(campaign);
+        }
+        self.reclaimer.up(trace);
+        #[cfg(feature = "mutations")]
+        if self.mutation == Some(crate::mutation::Mutation::AcknowledgeHaltEarly) {
+            return Ok(campaign);
+        }
+        self.wait_while_halting(campaign, deadline).await
+    }
+
+    /// Makes every coupon of a campaign valid at least until a moment. The same moment again changes nothing.
+    pub async fn extend_validity(
+        &self,
+        id: &CampaignId,
+        valid_until: Timestamp,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Campaign, QuotaError> {
+        within_limit(async {
+            let mut work = self.store.begin(deadline).await?;
+            let outcome = extend(&mut work, id, valid_until, now).await;
+            work.end(outcome).await
+        })
+        .await
+    }
+
+    async fn wait_while_halting(
+        &self,
+        mut campaign: Campaign,
+        deadline: Instant,
+    ) -> Result<Campaign, QuotaError> {
+        let epoch = campaign.control.epoch;
+        let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
+        while campaign.issuance_state() == IssuanceState::Halting
+            && campaign.control.epoch == epoch
+            && Instant::now() + HALT_POLL_INTERVAL < answer_by
+        {
+            sleep(HALT_POLL_INTERVAL).await;
+            // The halt is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
+            match timeout_at(answer_by.into(), self.read(&campaign.terms.id)).await {
+                Ok(Ok(read)) => campaign = read,
+                Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+        Ok(campaign)
+    }
+
+    async fn read(&self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+        within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.campaign(id).await;
+            read.end(found).await?.ok_or(QuotaError::CampaignNotFound)
+        })
+        .await
+    }
+}
+
+async fn set(work: &mut Work, request: &ControlRequest) -> Result<Campaign, QuotaError> {
+    let campaign = lock(work, &request.campaign).await?;
+    match campaign
+        .control
+        .change(request.wanted.clone(), request.seen_epoch)
+    {
+        ControlChange::Before => Ok(campaign),
+        ControlChange::Conflict { epoch } => Err(QuotaError::ControlEpochConflict { epoch }),
+        ControlChange::Changed(control) => {
+            work.set_control(campaign.number, &control).await?;
+            find(work, &request.campaign).await
+        }
+    }
+}
+
+async fn extend(
+    work: &mut Work,
+    id: &CampaignId,
+    valid_until: Timestamp,
+    now: Timestamp,
+) -> Result<Campaign, QuotaError> {
+    let campaign = lock(work, id).await?;
+    let invalid = |description: String| QuotaError::invalid_field("valid_until", description);
+    match campaign.extend(valid_until, now) {
+        Ok(Extension::Before) => Ok(campaign),
+        Ok(Extension::Now) => {
+            work.extend_validity(campaign.number, valid_until).await?;
+            find(work, id).await
+        }
+        Err(NotExtended::NotInFuture) => Err(invalid("must be in the future".into())),
+        Err(NotExtended::TooLong) => Err(invalid(format!(
+            "must be at most {} days after the campaign closes",
+            MAX_EXTENSION.as_secs() / (24 * 3_600)
+        ))),
+        Err(NotExtended::BeforeEarlier { earlier }) => Err(invalid(format!(
+            "must not be before {earlier}, until when coupons were promised to be valid"
+        ))),
+    }
+}
+
+/// The campaign as it is under its locks. It is read after they were taken: a statement that waits for a lock shows other tables as they were before the wait.
+async fn lock(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    let number = find(work, id).await?.number;
+    let locked = work.lock_tiers(number).await?;
+    locked.ok_or(QuotaError::CampaignNotFound)?;
+    find(work, id).await
+}
+
+async fn find(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    work.campaign(id).await?.ok_or(QuotaError::CampaignNotFound)
+}

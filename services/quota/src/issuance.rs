@@ -1,0 +1,159 @@
+//! Asking issuance to seal leases, and what has become of them.
+
+mod decode;
+
+use std::time::{Duration, Instant};
+
+use tidegate_proto::issuance::v1::{
+    CountCouponsRequest, InspectLeasesRequest, LeaseKey, LeaseToSeal, SealLeasesRequest,
+    lease_fence_service_client::LeaseFenceServiceClient,
+};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{Replicas, with_context},
+    refusal::reason_of,
+};
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignNumber, Lane};
+use tokio::time::timeout;
+use tonic::{Response, Status, transport::Channel};
+use uuid::Uuid;
+
+pub use decode::LaneCoupons;
+
+use crate::{
+    QuotaError,
+    domain::{FencedLease, TierCounts},
+    store::LeaseToReclaim,
+};
+
+/// Leases of one call at most.
+pub const MAX_LEASES_PER_CALL: u32 = 1_000;
+/// A replica that takes longer to seal is given up for the next one.
+const SEAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Counting reads every coupon of a lane. Issuance takes no longer deadline than this.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Calls any replica of issuance; they share one database.
+#[derive(Clone)]
+pub struct IssuanceClient(Replicas);
+
+impl IssuanceClient {
+    /// A client for these replicas.
+    pub fn new(replicas: Replicas) -> Self {
+        Self(replicas)
+    }
+
+    /// Seals leases for ever, at most [`MAX_LEASES_PER_CALL`]; answers with what was used of each, in their order.
+    pub async fn seal(
+        &self,
+        leases: &[LeaseToReclaim],
+        trace: TraceContext,
+    ) -> Result<Vec<TierCounts>, QuotaError> {
+        let to_seal = |lease: &LeaseToReclaim| LeaseToSeal {
+            lease: Some(key(&(lease.lease_id, lease.lane))),
+            campaign_number: lease.campaign.get(),
+            holder_id: lease.holder.to_string(),
+        };
+        let request = SealLeasesRequest {
+            leases: leases.iter().map(to_seal).collect(),
+        };
+        // One replica that is frozen must not use up the time of the others, so only each call is bounded.
+        let call = |mut client: Client, limit| {
+            let request = with_context(request.clone(), trace, limit);
+            async move { client.seal_leases(request).await }
+        };
+        let response = self.ask(SEAL_TIMEOUT, None, call).await?;
+        decode::sealed(leases, &response.leases)
+    }
+
+    /// How leases stand, at most [`MAX_LEASES_PER_CALL`], in their order; `None` for one that issuance does not know.
+    pub async fn inspect(
+        &self,
+        leases: &[(Uuid, Lane)],
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<Vec<Option<FencedLease>>, QuotaError> {
+        let request = InspectLeasesRequest {
+            leases: leases.iter().map(key).collect(),
+        };
+        let call = |mut client: Client, limit| {
+            let request = with_context(request.clone(), trace, limit);
+            async move { client.inspect_leases(request).await }
+        };
+        let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
+        decode::inspected(leases, &response.leases)
+    }
+
+    /// The coupons of a campaign in one lane, and how many lanes there are.
+    pub async fn count_coupons(
+        &self,
+        campaign: CampaignNumber,
+        lane: u32,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<LaneCoupons, QuotaError> {
+        let request = CountCouponsRequest {
+            campaign_number: campaign.get(),
+            lane,
+        };
+        let call = |mut client: Client, limit| {
+            let request = with_context(request, trace, limit);
+            async move { client.count_coupons(request).await }
+        };
+        let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
+        decode::counted(&response)
+    }
+
+    /// Asks the replicas in turn until one answers. What one refuses another may still do, so a refusal is the answer only if all refuse.
+    async fn ask<T, Call>(
+        &self,
+        call_timeout: Duration,
+        deadline: Option<Instant>,
+        call: impl Fn(Client, Duration) -> Call,
+    ) -> Result<T, QuotaError>
+    where
+        Call: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut why = "no replica is known".to_owned();
+        for replica in self.0.in_turn(Instant::now()) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let limit = left.unwrap_or(call_timeout).min(call_timeout);
+            if limit.is_zero() {
+                why = "there was no time left to ask".to_owned();
+                break;
+            }
+            let client = LeaseFenceServiceClient::new(replica.channel())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES);
+            // The client's own timeout does not count the time until the connection takes the call.
+            match timeout(limit, call(client, limit)).await {
+                Ok(Ok(response)) => {
+                    replica.answered();
+                    return Ok(response.into_inner());
+                }
+                Ok(Err(status)) if reason_of(&status).is_some() => {
+                    replica.answered();
+                    why = status.message().to_owned();
+                }
+                Ok(Err(status)) => {
+                    replica.failed(Instant::now());
+                    why = format!("{}: {}", status.code(), status.message());
+                }
+                Err(_) => {
+                    replica.failed(Instant::now());
+                    why = "no answer in time".to_owned();
+                }
+            }
+        }
+        Err(QuotaError::IssuanceAway(why))
+    }
+}
+
+type Client = LeaseFenceServiceClient<Channel>;
+
+fn key((lease_id, lane): &(Uuid, Lane)) -> LeaseKey {
+    LeaseKey {
+        lease_id: lease_id.to_string(),
+        lane: lane.get().into(),
+    }
+}

@@ -1,0 +1,153 @@
+use tidegate_proto::issuance::v1::{CountCouponsResponse, InspectedLease, SealedLease, TierCount};
+use tidegate_types::{Lane, Lanes, TierNumber};
+use uuid::Uuid;
+
+use crate::{
+    QuotaError,
+    domain::{CouponBooks, FencedLease, LeaseMismatch, TierCounts},
+    store::LeaseToReclaim,
+};
+
+/// The coupons of one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneCoupons {
+    /// How many lanes there are.
+    pub lanes: Lanes,
+    /// What was counted.
+    pub books: CouponBooks,
+}
+
+/// What was used of each lease. Stock moves by this, so an answer that does not fit the question lease by lease is none.
+pub(super) fn sealed(
+    asked: &[LeaseToReclaim],
+    answered: &[SealedLease],
+) -> Result<Vec<TierCounts>, QuotaError> {
+    same_count(asked.len(), answered.len())?;
+    asked
+        .iter()
+        .zip(answered)
+        .map(|(asked, answered)| {
+            same_lease(asked.lease_id, &answered.lease_id)?;
+            counts(&answered.used)
+        })
+        .collect()
+}
+
+/// How each lease stands; `None` for one that issuance does not know.
+pub(super) fn inspected(
+    asked: &[(Uuid, Lane)],
+    answered: &[InspectedLease],
+) -> Result<Vec<Option<FencedLease>>, QuotaError> {
+    same_count(asked.len(), answered.len())?;
+    asked
+        .iter()
+        .zip(answered)
+        .map(|((asked, _), answered)| {
+            same_lease(*asked, &answered.lease_id)?;
+            if !answered.is_known {
+                return Ok(None);
+            }
+            Ok(Some(FencedLease {
+                is_sealed: answered.is_sealed,
+                granted: counts(&answered.granted)?,
+                used: counts(&answered.used)?,
+            }))
+        })
+        .collect()
+}
+
+pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons, QuotaError> {
+    let lanes = Lanes::new(response.lanes)
+        .map_err(|bounds| unreadable(format!("the number of lanes {bounds}")))?;
+    let mismatches = response.mismatches.iter().map(|mismatch| {
+        Ok(LeaseMismatch {
+            lease_id: Uuid::parse_str(&mismatch.lease_id)
+                .map_err(|_| unreadable(format!("{:?} is no lease id", mismatch.lease_id)))?,
+            tier: tier(mismatch.tier_number)?,
+            used: mismatch.used,
+            coupons: mismatch.coupons,
+        })
+    });
+    Ok(LaneCoupons {
+        lanes,
+        books: CouponBooks {
+            coupons: counts(&response.coupons)?,
+            on_live_leases: counts(&response.coupons_on_live_leases)?,
+            mismatches: mismatches.collect::<Result<_, QuotaError>>()?,
+        },
+    })
+}
+
+fn counts(answered: &[TierCount]) -> Result<TierCounts, QuotaError> {
+    let mut counts = TierCounts::default();
+    for count in answered {
+        counts.set(tier(count.tier_number)?, count.quantity);
+    }
+    Ok(counts)
+}
+
+fn tier(number: u32) -> Result<TierNumber, QuotaError> {
+    TierNumber::new(number).map_err(|bounds| unreadable(format!("a tier number {bounds}")))
+}
+
+fn same_count(asked: usize, answered: usize) -> Result<(), QuotaError> {
+    if asked == answered {
+        return Ok(());
+    }
+    Err(unreadable(format!(
+        "{asked} leases were asked for and {answered} answered"
+    )))
+}
+
+fn same_lease(asked: Uuid, answered: &str) -> Result<(), QuotaError> {
+    if Uuid::parse_str(answered) == Ok(asked) {
+        return Ok(());
+    }
+    Err(unreadable(format!(
+        "lease {asked} was asked for and {answered:?} answered"
+    )))
+}
+
+fn unreadable(what: String) -> QuotaError {
+    QuotaError::IssuanceUnreadable(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(lease_id: u128) -> (Uuid, Lane) {
+        let lane = Lanes::new(1u16).unwrap().lane(0u16).unwrap();
+        (Uuid::from_u128(lease_id), lane)
+    }
+
+    fn answered(lease_id: u128, tier_number: u32) -> InspectedLease {
+        InspectedLease {
+            lease_id: Uuid::from_u128(lease_id).to_string(),
+            is_known: true,
+            used: vec![TierCount {
+                tier_number,
+                quantity: 1,
+            }],
+            ..InspectedLease::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_the_question_is_none() {
+        let question = [asked(1), asked(2)];
+        let read = |answer: &[InspectedLease]| inspected(&question, answer);
+        assert!(read(&[answered(1, 0), answered(2, 15)]).is_ok());
+        for unfit in [
+            vec![answered(1, 0)],
+            vec![answered(2, 0), answered(1, 0)],
+            vec![answered(1, 0), answered(2, 16)],
+        ] {
+            let refused = read(&unfit);
+            assert!(
+                matches!(refused, Err(QuotaError::IssuanceUnreadable(_))),
+                "{refused:?}"
+            );
+        }
+    }
+}

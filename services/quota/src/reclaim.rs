@@ -1,0 +1,264 @@
+//! Taking leases back from holders that fell silent, from campaigns that staff halted, and from campaigns that have ended.
+//!
+//! Nothing here proves that a holder is dead, and nothing needs to: a lease is credited only with what issuance says was used when it sealed it. Until issuance answers, the stock stays on lease.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::{ReplicaId, Timestamp};
+use tokio::{sync::Notify, time::sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    Metrics, QuotaError,
+    domain::{SILENT_AFTER_READINGS, SilenceWatch, TierCounts},
+    issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
+    leases::Leases,
+    store::{LeaseToReclaim, Store, next_lease_id, within_limit},
+};
+
+/// Holders that are watched at once; those that hold a lease come first.
+const MAX_HOLDERS: u32 = 10_000;
+/// How soon leases that could not be taken back are tried again, if the next reading is not sooner.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// A settlement that waits longer for a connection is left to the next round.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Wakes the reclaimer.
+#[derive(Clone, Default)]
+pub struct Wake(Arc<WakeShared>);
+
+#[derive(Default)]
+struct WakeShared {
+    woken: Notify,
+    cause: Mutex<Option<TraceContext>>,
+}
+
+impl Wake {
+    /// There is a lease to take back now, and this call is why.
+    pub fn up(&self, cause: TraceContext) {
+        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        self.0.woken.notify_one();
+    }
+
+    fn cause(&self) -> Option<TraceContext> {
+        let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.take()
+    }
+}
+
+/// Takes leases back. Any number of replicas may do so at once, and holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
+pub struct Reclaimer {
+    store: Store,
+    leases: Leases,
+    issuance: IssuanceClient,
+    tracing: Tracing,
+    metrics: Metrics,
+    wake: Wake,
+    #[cfg(feature = "mutations")]
+    mutation: Option<crate::mutation::Mutation>,
+}
+
+impl Reclaimer {
+    /// A reclaimer that can be woken by `wake`.
+    pub fn new(
+        store: Store,
+        leases: Leases,
+        issuance: IssuanceClient,
+        tracing: Tracing,
+        metrics: Metrics,
+        wake: Wake,
+    ) -> Self {
+        Self {
+            store,
+            leases,
+            issuance,
+            tracing,
+            metrics,
+            wake,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+
+    /// The same, with a promise broken.
+    #[cfg(feature = "mutations")]
+    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
+        Self { mutation, ..self }
+    }
+
+    /// Reads the holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
+    ///
+    /// Being woken takes back at once but reads no holders: if every halt were a reading, halts in quick succession would make living holders silent.
+    pub async fn run(self, lease_ttl: Duration, stop: CancellationToken) {
+        let reading_interval = lease_ttl / SILENT_AFTER_READINGS;
+        let (mut watch, mut silent) = (SilenceWatch::default(), Vec::new());
+        let mut next_reading = Instant::now();
+        let mut is_failing = false;
+        while !stop.is_cancelled() {
+            let mut outcome = Ok(());
+            if next_reading <= Instant::now() {
+                match self.find_silent(&mut watch).await {
+                    Ok(found) => silent = found,
+                    Err(error) => {
+                        silent.clear();
+                        outcome = Err(error);
+                    }
+                }
+                // Counted from now, so that a process that was stopped makes up for no reading it missed.
+                next_reading = Instant::now() + reading_interval;
+            }
+            let reclaimed = self.reclaim(&silent, Timestamp::now_utc()).await;
+            let mut next_round = next_reading;
+            if let Err(error) = outcome.and(reclaimed) {
+                next_round = next_round.min(Instant::now() + RETRY_INTERVAL);
+                self.metrics.reclaim_failed();
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "leases cannot be taken back: their stock stays on lease and halts are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back");
+                }
+            } else if std::mem::take(&mut is_failing) {
+                tracing::info!("leases are taken back again");
+            }
+            tokio::select! {
+                () = sleep_until(next_round.into()) => {}
+                () = self.wake.0.woken.notified() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Takes a reading of all holders; tells those that are silent and forgets those of them that hold nothing.
+    pub async fn find_silent(
+        &self,
+        watch: &mut SilenceWatch,
+    ) -> Result<Vec<ReplicaId>, QuotaError> {
+        let readings = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.holders(MAX_HOLDERS).await;
+            read.end(found).await
+        })
+        .await?;
+        let (holding, over): (Vec<_>, Vec<_>) = watch
+            .observe(readings)
+            .into_iter()
+            .partition(|silent| silent.is_holding);
+        self.metrics.silent_holders(holding.len());
+        if !over.is_empty() {
+            within_limit(async {
+                let mut work = self.store.begin(Instant::now() + SETTLE_TIMEOUT).await?;
+                let outcome = work.forget_holders(&over).await;
+                work.end(outcome).await
+            })
+            .await?;
+        }
+        Ok(holding.into_iter().map(|silent| silent.holder).collect())
+    }
+
+    /// Takes back every lease of these silent holders, of halted campaigns, and of campaigns that have ended by `now`.
+    pub async fn reclaim(&self, silent: &[ReplicaId], now: Timestamp) -> Result<(), QuotaError> {
+        let silent: Vec<_> = silent.iter().map(ReplicaId::as_str).collect();
+        let cause = self.wake.cause();
+        let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
+        while let Some(first) = from {
+            let page = within_limit(async {
+                let mut read = self.store.begin_read().await?;
+                let found = read
+                    .leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
+                    .await;
+                read.end(found).await
+            })
+            .await?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            from = next_lease_id(last.lease_id);
+            let trace = cause.unwrap_or_else(|| self.tracing.new_root());
+            outcome = outcome.and(self.take_back(&page, trace).await);
+        }
+        outcome
+    }
+
+    /// Seals leases at issuance and settles each with what was used of it.
+    async fn take_back(
+        &self,
+        leases: &[LeaseToReclaim],
+        trace: TraceContext,
+    ) -> Result<(), QuotaError> {
+        let mut span = self.tracing.start("seal leases", SpanKind::Client, trace);
+        span.attribute("tidegate.leases", leases.len() as i64);
+        let sealed = match self.seal(leases, span.context()).await {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                span.fail(error.to_string());
+                return Err(error);
+            }
+        };
+        let mut outcome = Ok(());
+        for (lease, used) in leases.iter().zip(sealed) {
+            match self.settle(lease, &used, span.context()).await {
+                Ok(()) => {}
+                // The others need not wait for a lease that somebody has to look at.
+                Err(error @ QuotaError::SealDisagrees { .. }) => outcome = Err(error),
+                Err(error) => return Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// What was used of leases from which nothing can be spent any more.
+    async fn seal(
+        &self,
+        leases: &[LeaseToReclaim],
+        trace: TraceContext,
+    ) -> Result<Vec<TierCounts>, QuotaError> {
+        #[cfg(feature = "mutations")]
+        if let Some(mutation) = self.mutation {
+            return mutation.seal(&self.issuance, leases, trace).await;
+        }
+        self.issuance.seal(leases, trace).await
+    }
+
+    async fn settle(
+        &self,
+        lease: &LeaseToReclaim,
+        used: &TierCounts,
+        trace: TraceContext,
+    ) -> Result<(), QuotaError> {
+        let (now, deadline) = (Timestamp::now_utc(), Instant::now() + SETTLE_TIMEOUT);
+        let settled = self
+            .leases
+            .settle(lease.lease_id, used, lease.because, now, deadline, trace);
+        match settled.await {
+            Ok(true) => {
+                self.metrics.reclaimed(lease.because);
+                Ok(())
+            }
+            // The holder returned it, or another replica was first.
+            Ok(false) => Ok(()),
+            Err(error) => Err(match disagreement(&error) {
+                Some(why) => QuotaError::SealDisagrees {
+                    lease_id: lease.lease_id,
+                    why,
+                },
+                None => error,
+            }),
+        }
+    }
+}
+
+/// What quota has against the counts that issuance sealed; `None` if the settlement failed for another reason, which time may mend.
+fn disagreement(error: &QuotaError) -> Option<String> {
+    match error {
+        QuotaError::LeaseSettledOtherwise => Some(error.to_string()),
+        QuotaError::InvalidFields(bad) => {
+            let bad = bad.iter();
+            let sentences = bad.map(|bad| format!("{} {}", bad.field, bad.description));
+            Some(sentences.collect::<Vec<_>>().join("; "))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+use sqlx::FromRow;
+use tidegate_types::{CampaignNumber, Timestamp};
+
+use super::{Work, campaigns::number, decoded, stored};
+use crate::{
+    QuotaError,
+    domain::{Control, ControlReason, IssuanceControl, RedemptionControl},
+};
+
+#[derive(FromRow)]
+pub(super) struct ControlRow {
+    issuance_control: String,
+    redemption_control: String,
+    control_reason: String,
+    resume_at: Option<Timestamp>,
+    control_epoch: i64,
+}
+
+impl TryFrom<ControlRow> for Control {
+    type Error = sqlx::Error;
+
+    fn try_from(row: ControlRow) -> Result<Self, sqlx::Error> {
+        let reason = match row.control_reason.as_str() {
+            "" => None,
+            reason => Some(decoded(ControlReason::parse(reason))?),
+        };
+        Ok(Self {
+            issuance: issuance_control(&row.issuance_control)?,
+            redemption: redemption_control(&row.redemption_control)?,
+            reason,
+            resume_at: row.resume_at,
+            epoch: decoded(row.control_epoch.try_into())?,
+        })
+    }
+}
+
+fn issuance_control(text: &str) -> Result<IssuanceControl, sqlx::Error> {
+    match text {
+        "OPEN" => Ok(IssuanceControl::Open),
+        "QUEUE_ONLY" => Ok(IssuanceControl::QueueOnly),
+        "HALTED" => Ok(IssuanceControl::Halted),
+        _ => Err(unknown("issuance_control", text)),
+    }
+}
+
+fn redemption_control(text: &str) -> Result<RedemptionControl, sqlx::Error> {
+    match text {
+        "OPEN" => Ok(RedemptionControl::Open),
+        "HALTED" => Ok(RedemptionControl::Halted),
+        _ => Err(unknown("redemption_control", text)),
+    }
+}
+
+/// A text that the column's constraint excludes.
+pub(super) fn unknown(column: &str, text: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("{column} holds {text:?}, which this version does not know").into())
+}
+
+impl Work {
+    /// What staff have said of a campaign, in a transaction that holds its locks; `None` if there is no such campaign.
+    pub async fn control(
+        &mut self,
+        campaign: CampaignNumber,
+    ) -> Result<Option<Control>, QuotaError> {
+        let row: Option<ControlRow> =
+            sqlx::query_as(include_str!("../../queries/read_control.sql"))
+                .bind(number(campaign))
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(row.map(Control::try_from).transpose()?)
+    }
+
+    /// Changes the control and the revision, in a transaction that holds the campaign's locks.
+    pub async fn set_control(
+        &mut self,
+        campaign: CampaignNumber,
+        control: &Control,
+    ) -> Result<(), QuotaError> {
+        let issuance = match control.issuance {
+            IssuanceControl::Open => "OPEN",
+            IssuanceControl::QueueOnly => "QUEUE_ONLY",
+            IssuanceControl::Halted => "HALTED",
+        };
+        let redemption = match control.redemption {
+            RedemptionControl::Open => "OPEN",
+            RedemptionControl::Halted => "HALTED",
+        };
+        let reason = control.reason.as_ref().map_or("", ControlReason::as_str);
+        sqlx::query(include_str!("../../queries/set_control.sql"))
+            .bind(number(campaign))
+            .bind(issuance)
+            .bind(redemption)
+            .bind(reason)
+            .bind(control.resume_at)
+            .bind(stored(control.epoch)?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Extends the validity and grows the revision, in a transaction that holds the campaign's locks.
+    pub async fn extend_validity(
+        &mut self,
+        campaign: CampaignNumber,
+        valid_until: Timestamp,
+    ) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/extend_validity.sql"))
+            .bind(number(campaign))
+            .bind(valid_until)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+use sqlx::FromRow;
+use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, Timestamp};
+use uuid::Uuid;
+
+use super::{Work, control::unknown, decoded, stored};
+use crate::{
+    QuotaError,
+    domain::{HolderReading, SealedBecause},
+};
+
+/// A lease that has to be sealed and settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseToReclaim {
+    /// Which.
+    pub lease_id: Uuid,
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// The lane it may be spent on.
+    pub lane: Lane,
+    /// To whom it was lent.
+    pub holder: ReplicaId,
+    /// Why.
+    pub because: SealedBecause,
+}
+
+#[derive(FromRow)]
+struct HolderRow {
+    holder_id: String,
+    beats: i64,
+    is_holding: bool,
+}
+
+#[derive(FromRow)]
+struct LeaseToReclaimRow {
+    lease_id: Uuid,
+    campaign_number: i32,
+    lane: i16,
+    holder_id: String,
+    because: String,
+}
+
+impl TryFrom<HolderRow> for HolderReading {
+    type Error = sqlx::Error;
+
+    fn try_from(row: HolderRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            holder: decoded(ReplicaId::parse(row.holder_id))?,
+            beats: decoded(row.beats.try_into())?,
+            is_holding: row.is_holding,
+        })
+    }
+}
+
+impl TryFrom<LeaseToReclaimRow> for LeaseToReclaim {
+    type Error = sqlx::Error;
+
+    fn try_from(row: LeaseToReclaimRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            lease_id: row.lease_id,
+            campaign: decoded(CampaignNumber::new(row.campaign_number))?,
+            lane: decoded(Lanes::new(Lanes::MAX).and_then(|lanes| lanes.lane(row.lane)))?,
+            holder: decoded(ReplicaId::parse(row.holder_id))?,
+            because: match row.because.as_str() {
+                "SILENT" => SealedBecause::Silent,
+                "HALTED" => SealedBecause::Halted,
+                "CLOSED" => SealedBecause::Closed,
+                other => return Err(unknown("because", other)),
+            },
+        })
+    }
+}
+
+impl Work {
+    /// Notes a sign of life.
+    pub async fn renew_holder(&mut self, holder: &ReplicaId) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/renew_holder.sql"))
+            .bind(holder.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// At most `limit` holders at one instant, those that hold a lease first.
+    pub async fn holders(&mut self, limit: u32) -> Result<Vec<HolderReading>, QuotaError> {
+        let rows: Vec<HolderRow> = sqlx::query_as(include_str!("../../queries/read_holders.sql"))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        let readings = rows.into_iter().map(HolderReading::try_from);
+        Ok(readings.collect::<Result<_, _>>()?)
+    }
+
+    /// Removes holders that have given no sign of life since they were read and hold nothing.
+    pub async fn forget_holders(&mut self, silent: &[HolderReading]) -> Result<(), QuotaError> {
+        let holders: Vec<_> = silent.iter().map(|read| read.holder.as_str()).collect();
+        let beats = silent.iter().map(|read| stored(read.beats));
+        sqlx::query(include_str!("../../queries/forget_holders.sql"))
+            .bind(holders)
+            .bind(beats.collect::<Result<Vec<_>, _>>()?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// At most `limit` leases from the id `from` on that are to be taken back: of these silent holders, of halted campaigns, and of campaigns that have ended.
+    pub async fn leases_to_reclaim(
+        &mut self,
+        now: Timestamp,
+        silent: &[&str],
+        from: Uuid,
+        limit: u32,
+    ) -> Result<Vec<LeaseToReclaim>, QuotaError> {
+        let rows: Vec<LeaseToReclaimRow> =
+            sqlx::query_as(include_str!("../../queries/leases_to_reclaim.sql"))
+                .bind(now)
+                .bind(silent)
+                .bind(from)
+                .bind(i64::from(limit))
+                .fetch_all(self.connection())
+                .await?;
+        let leases = rows.into_iter().map(LeaseToReclaim::try_from);
+        Ok(leases.collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,231 @@
+//! Auditing campaigns, on a real PostgreSQL and with an issuance behind gRPC.
+
+use std::time::Duration;
+
+use crate::database::{TestDatabase, with_database};
+use crate::giveaway::{Giveaway, counts, later, open};
+use crate::issuance::{Issuance, Lease};
+use crate::reclaim::{holder, reclaimer, spend};
+use tidegate_proto::issuance::v1::LeaseMismatch;
+use tidegate_quota::{
+    Metrics, QuotaError,
+    audit::Auditor,
+    domain::{AuditReport, LeaseRequest},
+    watch::Watch,
+};
+use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_types::CampaignId;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// A campaign with a lease that is settled and one that is live, and the two services that know of them.
+struct Books {
+    database: TestDatabase,
+    issuance: Issuance,
+    auditor: Auditor,
+    settled: LeaseRequest,
+    live: LeaseRequest,
+}
+
+impl Books {
+    async fn open(database: TestDatabase) -> Self {
+        let giveaway = Giveaway::new(&database.store);
+        let (issuance, client) = Issuance::start().await;
+        let campaign = giveaway.create("spring", &[100]).await;
+        let settled = spend(&giveaway, &issuance, campaign.number, 3).await;
+        reclaimer(&giveaway, &database.store, client.clone())
+            .reclaim(&[holder()], open())
+            .await
+            .unwrap();
+        let live = spend(&giveaway, &issuance, campaign.number, 2).await;
+        let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
+        Self {
+            database,
+            issuance,
+            auditor,
+            settled,
+            live,
+        }
+    }
+
+    async fn audit(&self) -> Result<AuditReport, QuotaError> {
+        let id = CampaignId::parse("spring").unwrap();
+        let trace = TraceContext::new_root(false);
+        let audited = self.auditor.audit(&id, later(), trace).await;
+        audited.map(|(_, report)| report)
+    }
+
+    /// The kinds of the differences there are.
+    async fn kinds(&self) -> Vec<&'static str> {
+        let report = self.audit().await.unwrap();
+        let differences = report.differences.iter();
+        differences.map(|found| found.kind.name()).collect()
+    }
+
+    async fn execute(&self, statement: &str) {
+        sqlx::query(statement)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn sound_books_have_no_difference() {
+    with_database(async |database| {
+        let books = Books::open(database).await;
+        let report = books.audit().await.unwrap();
+        assert_eq!(report.differences, []);
+        assert_eq!((report.difference_count, report.leases), (0, 2));
+        let tier = report.tiers[0];
+        assert_eq!((tier.stock, tier.at.free), (100, 92));
+        assert_eq!((tier.at.leased, tier.at.settled), (5, 3));
+        assert_eq!((tier.coupons, tier.coupons_on_live_leases), (5, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_issuance_has_otherwise_is_found() {
+    with_database(async |database| {
+        let books = Books::open(database).await;
+        let (settled, live) = (books.settled.lease_id, books.live.lease_id);
+        let sound = |lease| books.issuance.state().leases[&lease];
+        let (sound_settled, sound_live) = (sound(settled), sound(live));
+        let put = |id, lease| books.issuance.state().leases.insert(id, lease);
+
+        put(
+            settled,
+            Lease {
+                is_sealed: false,
+                ..sound_settled
+            },
+        );
+        assert_eq!(books.kinds().await, ["settled_lease"]);
+        put(
+            settled,
+            Lease {
+                used: counts(&[4]),
+                ..sound_settled
+            },
+        );
+        assert_eq!(books.kinds().await, ["settled_lease"]);
+        books.issuance.state().leases.remove(&settled);
+        assert_eq!(books.kinds().await, ["coupons", "settled_lease"]);
+        put(settled, sound_settled);
+
+        put(
+            live,
+            Lease {
+                granted: counts(&[6]),
+                ..sound_live
+            },
+        );
+        assert_eq!(books.kinds().await, ["live_lease"]);
+        put(
+            live,
+            Lease {
+                used: counts(&[6]),
+                ..sound_live
+            },
+        );
+        assert_eq!(books.kinds().await, ["coupons", "live_lease"]);
+        put(live, sound_live);
+
+        books.issuance.state().stray_coupons = 4;
+        assert_eq!(books.kinds().await, ["coupons"]);
+        books.issuance.state().stray_coupons = 96;
+        assert_eq!(books.kinds().await, ["coupons", "oversold"]);
+        books.issuance.state().stray_coupons = 0;
+
+        books.issuance.state().mismatches.push(LeaseMismatch {
+            lease_id: live.to_string(),
+            tier_number: 0,
+            used: 2,
+            coupons: 1,
+        });
+        assert_eq!(books.kinds().await, ["lease_coupons"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_quota_has_otherwise_is_found() {
+    with_database(async |database| {
+        let books = Books::open(database).await;
+        books
+            .execute("UPDATE tiers SET free = free - 1, leased = leased + 1")
+            .await;
+        assert_eq!(books.kinds().await, ["stock"]);
+        books
+            .execute("UPDATE tiers SET leased = leased - 1, settled = settled + 1")
+            .await;
+        assert_eq!(books.kinds().await, ["stock"]);
+        books
+            .execute("ALTER TABLE tiers DROP CONSTRAINT tiers_conserve_stock")
+            .await;
+        books
+            .execute("UPDATE tiers SET settled = settled - 1")
+            .await;
+        assert_eq!(books.kinds().await, ["stock"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_audit_that_cannot_be_made_says_so_and_finds_nothing() {
+    with_database(async |database| {
+        let books = Books::open(database).await;
+        books.issuance.state().is_away = true;
+        let failed = books.audit().await;
+        assert!(
+            matches!(failed, Err(QuotaError::IssuanceAway(_))),
+            "{failed:?}"
+        );
+        let autumn = CampaignId::parse("autumn").unwrap();
+        let trace = TraceContext::new_root(false);
+        let missing = books.auditor.audit(&autumn, later(), trace).await;
+        assert!(
+            matches!(missing, Err(QuotaError::CampaignNotFound)),
+            "{missing:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_watched_campaign_is_audited_again_and_again() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        giveaway.create_current("spring").await;
+        giveaway.create_current("summer").await;
+        giveaway.create("ended-long-ago", &[100]).await;
+        let (issuance, client) = Issuance::start().await;
+        let (watch, _poller) = Watch::start(database.store.clone(), CancellationToken::new());
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry, watch.clone());
+        let shows = async |line: &str| {
+            let mut shown = String::new();
+            while !shown.contains(line) {
+                sleep(Duration::from_millis(20)).await;
+                shown.clear();
+                prometheus_client::encoding::text::encode(&mut shown, &registry).unwrap();
+            }
+            shown
+        };
+        let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
+        let interval = Duration::from_millis(20);
+        let running = auditor.run(watch, metrics, interval, CancellationToken::new());
+        let running = tokio::spawn(running);
+        let shown = shows("tidegate_audit_differences{campaign_id=\"summer\"} 0").await;
+        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"spring\"} 0"));
+        assert!(!shown.contains("ended-long-ago"));
+        issuance.state().stray_coupons = 1;
+        shows("tidegate_audit_differences{campaign_id=\"spring\"} 1").await;
+        shows("tidegate_audit_runs_total{outcome=\"different\"}").await;
+        issuance.state().is_away = true;
+        shows("tidegate_audit_runs_total{outcome=\"failed\"}").await;
+        running.abort();
+    })
+    .await;
+}

@@ -1,0 +1,158 @@
+//! What staff say of a campaign, on a real PostgreSQL.
+
+use crate::database::with_database;
+use crate::giveaway::{Giveaway, closed, counts, open, request, wish};
+use tidegate_quota::{
+    QuotaError,
+    control::ControlRequest,
+    domain::{
+        Availability, IssuanceControl, IssuanceState, RedemptionControl, TierCounts, WantedControl,
+    },
+};
+use tidegate_types::Timestamp;
+
+const HALTED: IssuanceControl = IssuanceControl::Halted;
+
+fn until(resume_at: Timestamp) -> ControlRequest {
+    let halt = wish("spring", HALTED, 0);
+    ControlRequest {
+        wanted: WantedControl {
+            resume_at: Some(resume_at),
+            ..halt.wanted
+        },
+        ..halt
+    }
+}
+
+#[tokio::test]
+async fn a_control_is_kept_and_told_with_the_campaign() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let before = giveaway.create("spring", &[10]).await;
+        assert_eq!(
+            (before.control.epoch, before.control.reason.clone()),
+            (0, None)
+        );
+        let halt = ControlRequest {
+            wanted: WantedControl {
+                redemption: RedemptionControl::Halted,
+                ..until(closed()).wanted
+            },
+            ..until(closed())
+        };
+        let after = giveaway.set(&halt).await.unwrap();
+        assert_eq!(after.control.issuance, HALTED);
+        assert_eq!(after.control.redemption, RedemptionControl::Halted);
+        assert_eq!(after.control.reason, Some(halt.wanted.reason));
+        assert_eq!(after.control.resume_at, Some(closed()));
+        assert_eq!(after.control.epoch, 1);
+        assert_eq!(after.revision, before.revision + 1);
+        assert_eq!(after.issuance_state(), IssuanceState::Halted);
+        assert_eq!(giveaway.read("spring").await, after);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_change_is_answered_alike_and_changes_nothing() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        giveaway.create("spring", &[10]).await;
+        let halt = wish("spring", HALTED, 0);
+        let first = giveaway.set(&halt).await.unwrap();
+        assert_eq!(giveaway.set(&halt).await.unwrap(), first);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_staff_with_one_epoch_one_is_told_of_the_other() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        giveaway.create("spring", &[10]).await;
+        for epoch in 0..10 {
+            let halt = wish("spring", HALTED, epoch);
+            let queue = wish("spring", IssuanceControl::QueueOnly, epoch);
+            let (halted, queued) = tokio::join!(giveaway.set(&halt), giveaway.set(&queue));
+            let refused = match (halted, queued) {
+                (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+                both => panic!("{both:?}"),
+            };
+            assert!(
+                matches!(refused, QuotaError::ControlEpochConflict { epoch: there_is } if there_is == epoch + 1),
+                "{refused:?}"
+            );
+        }
+        let missing = giveaway.set(&wish("autumn", HALTED, 0)).await;
+        assert!(matches!(missing, Err(QuotaError::CampaignNotFound)), "{missing:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_granted_while_halted_and_what_was_granted_is_still_named() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let campaign = giveaway.create("spring", &[100]).await;
+        let asked = request(campaign.number, &[], 1);
+        let granted = giveaway.acquire(&asked).await;
+        giveaway
+            .settle(asked.lease_id, &counts(&[1]))
+            .await
+            .unwrap();
+        giveaway.set(&until(closed())).await.unwrap();
+        let other = request(campaign.number, &[], 1);
+        let refused = giveaway.acquire_at(&other, open()).await;
+        assert!(
+            matches!(refused, Err(QuotaError::IssuanceHalted { resume_at: Some(at) }) if at == closed()),
+            "{refused:?}"
+        );
+        let again = giveaway.acquire(&asked).await;
+        assert_eq!(again.granted, granted.granted);
+
+        giveaway
+            .set(&wish("spring", IssuanceControl::Open, 1))
+            .await
+            .unwrap();
+        assert_eq!(giveaway.acquire(&other).await.granted, counts(&[1]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resumption_that_is_overdue_is_not_promised_any_more() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let campaign = giveaway.create("spring", &[100]).await;
+        giveaway.set(&until(open())).await.unwrap();
+        let refused = giveaway
+            .acquire_at(&request(campaign.number, &[], 1), open())
+            .await;
+        assert!(
+            matches!(refused, Err(QuotaError::IssuanceHalted { resume_at: None })),
+            "{refused:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_claims_queue_nothing_is_granted_and_nobody_is_turned_away_for_good() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let campaign = giveaway.create("spring", &[100, 1]).await;
+        let asked = request(campaign.number, &[1], 0);
+        giveaway.acquire(&asked).await;
+        let queue = wish("spring", IssuanceControl::QueueOnly, 0);
+        let queued = giveaway.set(&queue).await.unwrap();
+        assert_eq!(queued.issuance_state(), IssuanceState::QueueOnly);
+        let nothing = giveaway
+            .acquire(&request(campaign.number, &[1, 1], 1))
+            .await;
+        assert_eq!(nothing.granted, TierCounts::default());
+        assert_eq!(nothing.availability, Availability::Returning);
+        assert_eq!(nothing.tier_availability, [Availability::Returning; 2]);
+        assert_eq!(giveaway.acquire(&asked).await.granted, counts(&[1]));
+    })
+    .await;
+}

@@ -1,0 +1,227 @@
+//! An issuance that keeps its leases in memory: the contract's answers to quota, over the suite's own transport.
+
+pub mod certificates;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tempfile::TempDir;
+use tidegate_auth::Identity;
+use tidegate_proto::issuance::v1::{
+    lease_fence_service_server::{LeaseFenceService, LeaseFenceServiceServer},
+    *,
+};
+use tidegate_quota::{domain::TierCounts, issuance::IssuanceClient};
+use tidegate_rpc::{
+    client::Replicas,
+    server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
+};
+use tidegate_telemetry::{Registry, Tracing};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, service::Routes};
+use uuid::Uuid;
+
+const LANES: u32 = 4;
+
+const fn quota(path: &'static str) -> Rule {
+    Rule {
+        path,
+        services: &[Identity::Quota],
+        scope: None,
+    }
+}
+
+const RULES: &[Rule] = &[
+    quota("/tidegate.issuance.v1.LeaseFenceService/SealLeases"),
+    quota("/tidegate.issuance.v1.LeaseFenceService/InspectLeases"),
+    quota("/tidegate.issuance.v1.LeaseFenceService/CountCoupons"),
+];
+
+/// Served until the test ends.
+#[derive(Clone)]
+pub struct Issuance {
+    state: Arc<Mutex<State>>,
+    /// Where it listens.
+    pub address: String,
+    /// Holds everybody's certificates.
+    pub folder: Arc<TempDir>,
+}
+
+/// What it knows, open to be told otherwise.
+#[derive(Default)]
+pub struct State {
+    pub leases: BTreeMap<Uuid, Lease>,
+    /// Coupons beyond those the leases say were used.
+    pub stray_coupons: u64,
+    pub mismatches: Vec<LeaseMismatch>,
+    /// While true, every call fails as if nobody were there.
+    pub is_away: bool,
+    /// The leases of each SealLeases that was answered.
+    pub seals: Vec<Vec<Uuid>>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Lease {
+    pub lane: u32,
+    pub is_sealed: bool,
+    pub granted: TierCounts,
+    pub used: TierCounts,
+}
+
+impl Issuance {
+    /// Starts it; the client calls it as quota does.
+    pub async fn start() -> (Self, IssuanceClient) {
+        let folder = tempfile::tempdir().unwrap();
+        certificates::make(folder.path());
+        let tls = |identity| Arc::new(certificates::load(folder.path(), identity));
+        let (server, client) = (tls(Identity::Issuance), tls(Identity::Quota));
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.address().to_string();
+        let issuance = Self {
+            state: Arc::default(),
+            address: address.clone(),
+            folder: Arc::new(folder),
+        };
+        let policy = CallPolicy {
+            access: AccessRules::services_only(RULES),
+            max_in_flight: 100,
+            tracing: Tracing::disabled(),
+            metrics: CallMetrics::register(&mut Registry::default()),
+        };
+        let routes = Routes::new(LeaseFenceServiceServer::new(issuance.clone()));
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(
+            listener,
+            server,
+            CallLayer::new(policy),
+            routes,
+            stop,
+        ));
+        let (replicas, _) = Replicas::find(vec![address], Identity::Issuance, client).await;
+        (issuance, IssuanceClient::new(replicas))
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Makes a lease spendable and spends from it.
+    pub fn install(&self, lease_id: Uuid, lane: u32, granted: TierCounts, used: TierCounts) {
+        let lease = Lease {
+            lane,
+            is_sealed: false,
+            granted,
+            used,
+        };
+        self.state().leases.insert(lease_id, lease);
+    }
+
+    /// Seals a lease as its holder would, and tells what was used.
+    pub fn seal(&self, lease_id: Uuid) -> TierCounts {
+        let mut state = self.state();
+        let lease = state.leases.entry(lease_id).or_default();
+        lease.is_sealed = true;
+        lease.used
+    }
+
+    fn answering(&self) -> Result<MutexGuard<'_, State>, Status> {
+        let state = self.state();
+        if state.is_away {
+            return Err(Status::unavailable("nobody is there"));
+        }
+        Ok(state)
+    }
+}
+
+#[tonic::async_trait]
+impl LeaseFenceService for Issuance {
+    async fn seal_leases(
+        &self,
+        request: Request<SealLeasesRequest>,
+    ) -> Result<Response<SealLeasesResponse>, Status> {
+        let mut state = self.answering()?;
+        let mut seal = SealLeasesResponse::default();
+        let mut sealed = Vec::new();
+        for asked in request.into_inner().leases {
+            let key = asked.lease.unwrap();
+            let lease_id = Uuid::parse_str(&key.lease_id).unwrap();
+            let was_installed = state.leases.contains_key(&lease_id);
+            let lease = state.leases.entry(lease_id).or_default();
+            (lease.lane, lease.is_sealed) = (key.lane, true);
+            seal.leases.push(SealedLease {
+                lease_id: key.lease_id,
+                used: counts(&lease.used),
+                was_installed,
+            });
+            sealed.push(lease_id);
+        }
+        state.seals.push(sealed);
+        Ok(Response::new(seal))
+    }
+
+    async fn inspect_leases(
+        &self,
+        request: Request<InspectLeasesRequest>,
+    ) -> Result<Response<InspectLeasesResponse>, Status> {
+        let state = self.answering()?;
+        let inspect = |key: LeaseKey| {
+            let known = state.leases.get(&Uuid::parse_str(&key.lease_id).unwrap());
+            let lease = known.copied().unwrap_or_default();
+            InspectedLease {
+                lease_id: key.lease_id,
+                is_known: known.is_some(),
+                is_sealed: lease.is_sealed,
+                granted: counts(&lease.granted),
+                used: counts(&lease.used),
+            }
+        };
+        let leases = request.into_inner().leases.into_iter().map(inspect);
+        Ok(Response::new(InspectLeasesResponse {
+            leases: leases.collect(),
+        }))
+    }
+
+    async fn count_coupons(
+        &self,
+        request: Request<CountCouponsRequest>,
+    ) -> Result<Response<CountCouponsResponse>, Status> {
+        let state = self.answering()?;
+        let lane = request.into_inner().lane;
+        let (mut coupons, mut live) = (TierCounts::default(), TierCounts::default());
+        for lease in state.leases.values().filter(|lease| lease.lane == lane) {
+            coupons = coupons.plus(&lease.used);
+            if !lease.is_sealed {
+                live = live.plus(&lease.used);
+            }
+        }
+        let is_first = lane == 0;
+        let mut coupons = counts(&coupons);
+        if is_first && state.stray_coupons > 0 {
+            assert_eq!(coupons, [], "strays are counted in a lane without leases");
+            coupons = vec![TierCount {
+                tier_number: 0,
+                quantity: state.stray_coupons,
+            }];
+        }
+        Ok(Response::new(CountCouponsResponse {
+            lanes: LANES,
+            coupons,
+            coupons_on_live_leases: counts(&live),
+            mismatches: if is_first {
+                state.mismatches.clone()
+            } else {
+                Vec::new()
+            },
+        }))
+    }
+}
+
+fn counts(counts: &TierCounts) -> Vec<TierCount> {
+    let count = |(tier, quantity): (tidegate_types::TierNumber, u64)| TierCount {
+        tier_number: tier.get().into(),
+        quantity,
+    };
+    counts.some().map(count).collect()
+}

@@ -1,0 +1,70 @@
+//! Extending the validity of coupons, on a real PostgreSQL.
+
+use std::time::Duration;
+
+use crate::database::with_database;
+use crate::giveaway::{Giveaway, closed, later, open};
+use tidegate_quota::{
+    QuotaError,
+    domain::{Campaign, MAX_EXTENSION},
+};
+use tidegate_types::{CampaignId, Timestamp};
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+async fn extend(
+    giveaway: &Giveaway,
+    valid_until: Timestamp,
+    now: Timestamp,
+) -> Result<Campaign, QuotaError> {
+    let id = CampaignId::parse("spring").unwrap();
+    giveaway
+        .controls
+        .extend_validity(&id, valid_until, now, later())
+        .await
+}
+
+#[tokio::test]
+async fn validity_is_extended_once_and_moved_later_only() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let before = giveaway.create("spring", &[10]).await;
+        assert_eq!(before.extended_valid_until, None);
+        let extended = extend(&giveaway, closed() + DAY, open()).await.unwrap();
+        assert_eq!(extended.extended_valid_until, Some(closed() + DAY));
+        assert_eq!(extended.revision, before.revision + 1);
+        // The same again changes nothing, also once that moment has passed.
+        let again = extend(&giveaway, closed() + DAY, closed() + 2 * DAY).await;
+        assert_eq!(again.unwrap(), extended);
+
+        let earlier = extend(&giveaway, closed(), open()).await;
+        assert!(
+            matches!(earlier, Err(QuotaError::InvalidFields(_))),
+            "{earlier:?}"
+        );
+        let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
+        assert_eq!(later.revision, extended.revision + 1);
+        assert_eq!(giveaway.read("spring").await, later);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn validity_ends_in_the_future_and_within_ten_years() {
+    with_database(async |database| {
+        let giveaway = Giveaway::new(&database.store);
+        let before = giveaway.create("spring", &[10]).await;
+        let longest = closed() + MAX_EXTENSION;
+        for (valid_until, now) in [
+            (open(), open()),
+            (longest + Duration::from_micros(1), open()),
+        ] {
+            let refused = extend(&giveaway, valid_until, now).await.unwrap_err();
+            let refusal = refused.refusal().unwrap();
+            assert_eq!(refusal.violations[0].field, "valid_until");
+        }
+        assert_eq!(giveaway.read("spring").await, before);
+        assert!(extend(&giveaway, longest, open()).await.is_ok());
+    })
+    .await;
+}

@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+use tidegate_chaos::Mutation;
+
+/// Breaks a running suite from a seed while shoppers claim and order, and counts every broken promise.
+///
+/// The exit code is 0 only if every count is zero and the faults hit work under way; with --mutation, only if the mutation was caught.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-chaos", version)]
+pub struct Arguments {
+    /// How many minutes faults go on, in rounds of five at most; a full round takes more than one in any case.
+    #[arg(long, default_value_t = 1.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Gives the same plan of faults again; drawn by chance unless set.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit, spend-without-fence, drop-unique-key,
+    /// credit-without-seal or acknowledge-halt-early.
+    #[arg(long, value_name = "NAME")]
+    pub mutation: Option<Mutation>,
+    /// Writes the result for machines to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The folder for data, credentials and logs; a round's own is removed when nothing was found in it.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TIDEGATE_CHAOS_DATA",
+        default_value = "target/chaos"
+    )]
+    pub data: PathBuf,
+}
+
+impl Arguments {
+    /// How long faults go on.
+    pub fn faults_last(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
+    }
+
+    /// The command that repeats this run.
+    pub fn again(&self, seed: u64) -> String {
+        let mutation = self
+            .mutation
+            .map(|mutation| format!(" --mutation {}", mutation.name()));
+        let mutation = mutation.unwrap_or_default();
+        format!(
+            "tests/chaos/run --minutes {} --seed {seed}{mutation}",
+            self.minutes
+        )
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.05..=10_080.0).contains(&minutes) => Ok(minutes),
+        _ => Err("give minutes from 0.05 to 10080, which is a week".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_names_the_command_that_repeats_it() {
+        let arguments = Arguments::try_parse_from([
+            "tidegate-chaos",
+            "--mutation",
+            "drop-unique-key",
+            "--minutes",
+            "0.5",
+        ])
+        .unwrap();
+        assert_eq!(
+            arguments.again(7),
+            "tests/chaos/run --minutes 0.5 --seed 7 --mutation drop-unique-key"
+        );
+        assert!(Arguments::try_parse_from(["tidegate-chaos", "--mutation", "none"]).is_err());
+        assert!(Arguments::try_parse_from(["tidegate-chaos", "--minutes", "0"]).is_err());
+    }
+}

@@ -1,0 +1,277 @@
+//! One sound campaign, and each way in which it can be unsound.
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    books::{Coupon, LentLease, Order, SpentLease, TierBooks},
+    *,
+};
+use crate::{
+    campaigns::Terms,
+    code::tests::code_of,
+    findings::Count,
+    ledger::{ClaimKey, OrderKey, ToldCoupon, ToldOrder},
+};
+
+const NUMBER: i32 = 5;
+const LEASE: Uuid = Uuid::from_u128(1);
+const ORDER: Uuid = Uuid::from_u128(2);
+const CLAIM: ClaimKey = ClaimKey {
+    campaign: 0,
+    shopper: 7,
+    request: 1,
+};
+
+fn campaign() -> Campaign {
+    Campaign {
+        terms: Terms {
+            campaign_id: "tea".to_owned(),
+            tiers: vec![("tea", 1)],
+            limit_per_shopper: 1,
+        },
+        campaign_number: NUMBER,
+    }
+}
+
+fn coupon() -> Coupon {
+    Coupon {
+        shopper_id: CLAIM.shopper_id(),
+        request_id: CLAIM.request_id(),
+        slot: 1,
+        tier_number: 0,
+        lease_id: LEASE,
+        issued_at_ms: 1_000,
+        order_id: Some(ORDER),
+    }
+}
+
+/// One coupon of a stock of one, told, and used for one order.
+fn sound() -> (Facts, Told) {
+    let key = OrderKey {
+        claim: CLAIM,
+        place: 1,
+    };
+    let facts = Facts {
+        coupons: vec![coupon()],
+        spent: vec![SpentLease {
+            lease_id: LEASE,
+            tier_number: 0,
+            granted: 1,
+            used: 1,
+        }],
+        lent: vec![LentLease {
+            lease_id: LEASE,
+            tier_number: 0,
+            granted: 1,
+            used: Some(1),
+            is_settled: true,
+            is_reclaimed: false,
+        }],
+        tiers: vec![TierBooks {
+            tier_number: 0,
+            tier_id: "tea".to_owned(),
+            stock: 1,
+            free: 0,
+            leased: 0,
+            settled: 1,
+        }],
+        orders: vec![Order {
+            shopper_id: CLAIM.shopper_id(),
+            request_id: key.request_id(),
+            order_id: ORDER,
+            state: Order::ACCEPTED,
+            coupon_code: code_of(NUMBER, 1),
+        }],
+    };
+    let mut told = Told::default();
+    told.asked.insert(CLAIM);
+    let coupon = ToldCoupon {
+        code: code_of(NUMBER, 1),
+        tier_id: "tea".to_owned(),
+        issued_at_ms: 1_000,
+    };
+    told.coupons.insert(CLAIM, coupon);
+    let order = ToldOrder {
+        order_id: ORDER.to_string(),
+        accepted_since: Some(Instant::now()),
+        cancelled_since: None,
+    };
+    told.orders.insert(key, order);
+    (facts, told)
+}
+
+/// The counts that are not zero after a change of what is sound.
+fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
+    let (mut facts, mut told) = sound();
+    change(&mut facts, &mut told);
+    let campaign = campaign();
+    let subject = Subject {
+        campaign: &campaign,
+        place: 0,
+        is_sold_out: true,
+    };
+    let findings = check(subject, &facts, &told);
+    let counts = Count::ALL.into_iter();
+    counts.filter(|count| findings.total(*count) > 0).collect()
+}
+
+#[test]
+fn a_sound_campaign_has_no_findings() {
+    assert_eq!(found(|_, _| ()), []);
+}
+
+#[test]
+fn a_coupon_beyond_the_stock_is_found_with_all_that_follows_from_it() {
+    let counts = found(|facts, _| facts.coupons.push(coupon()));
+    for count in [
+        Count::IssuedBeyondStock,
+        Count::ShoppersOverLimit,
+        Count::RequestsWithTwo,
+        Count::LedgerImbalance,
+    ] {
+        assert!(counts.contains(&count), "{count:?} in {counts:?}");
+    }
+}
+
+#[test]
+fn a_coupon_that_is_gone_is_missed_by_its_shopper_its_lease_and_its_order() {
+    let counts = found(|facts, _| facts.coupons.clear());
+    for count in [
+        Count::IssuedShortOfStock,
+        Count::AcknowledgedNotKept,
+        Count::LedgerImbalance,
+        Count::OrdersWithoutCoupon,
+    ] {
+        assert!(counts.contains(&count), "{count:?} in {counts:?}");
+    }
+}
+
+#[test]
+fn a_coupon_that_was_lost_and_issued_again_is_known_by_its_moment() {
+    let counts = found(|facts, _| facts.coupons[0].issued_at_ms += 500);
+    assert_eq!(counts, [Count::AcknowledgedNotKept]);
+}
+
+#[test]
+fn a_coupon_that_nobody_asked_for_is_found() {
+    let counts = found(|_, told| {
+        told.asked.clear();
+        told.coupons.clear();
+    });
+    assert_eq!(counts, [Count::NeverAskedFor]);
+}
+
+#[test]
+fn a_lease_that_was_credited_with_less_than_was_spent_is_found() {
+    let counts = found(|facts, _| {
+        facts.lent[0].used = Some(0);
+        facts.tiers[0].settled = 0;
+        facts.tiers[0].free = 1;
+    });
+    assert_eq!(counts, [Count::LedgerImbalance]);
+}
+
+#[test]
+fn stock_that_is_left_after_the_end_was_told_is_found() {
+    let counts = found(|facts, told| {
+        facts.tiers[0].stock = 2;
+        facts.tiers[0].free = 1;
+        told.exhausted(0, "");
+    });
+    assert_eq!(
+        counts,
+        [Count::IssuedShortOfStock, Count::ExhaustedTooEarly]
+    );
+}
+
+#[test]
+fn an_order_without_its_coupon_and_a_coupon_without_its_order_are_found() {
+    let counts = found(|facts, _| facts.coupons[0].order_id = None);
+    assert_eq!(counts, [Count::OrdersWithoutCoupon]);
+    let counts = found(|facts, told| {
+        facts.orders.clear();
+        told.orders.clear();
+    });
+    assert_eq!(counts, [Count::OrdersWithoutCoupon]);
+}
+
+#[test]
+fn a_coupon_that_a_given_up_order_still_has_is_found() {
+    for state in [Order::REJECTED, Order::CANCELLED] {
+        let counts = found(|facts, told| {
+            facts.orders[0].state = state;
+            told.orders.clear();
+        });
+        assert_eq!(counts, [Count::GivenUpWithCoupon]);
+    }
+}
+
+#[test]
+fn an_order_on_its_way_to_the_shopper_counts_as_accepted() {
+    for state in [Order::IN_PREPARATION, Order::READY, Order::COMPLETED] {
+        assert_eq!(found(|facts, _| facts.orders[0].state = state), []);
+    }
+}
+
+#[test]
+fn a_cancellation_that_was_told_is_kept_and_one_that_nobody_asked_for_is_found() {
+    let give_up = |facts: &mut Facts| {
+        facts.orders[0].state = Order::CANCELLED;
+        facts.coupons[0].order_id = None;
+    };
+    let key = OrderKey {
+        claim: CLAIM,
+        place: 1,
+    };
+    let counts = found(|facts, told| {
+        give_up(facts);
+        told.cancels.insert(key);
+    });
+    assert_eq!(counts, []);
+    assert_eq!(
+        found(|facts, _| give_up(facts)),
+        [Count::AcknowledgedNotKept]
+    );
+    let counts = found(|_, told| {
+        let order = told.orders.get_mut(&key).unwrap();
+        order.cancelled_since = Some(Instant::now());
+    });
+    assert_eq!(counts, [Count::AcknowledgedNotKept]);
+}
+
+#[test]
+fn two_orders_for_one_coupon_are_found_in_the_database_and_in_what_was_told() {
+    let counts = found(|facts, _| {
+        let second = Order {
+            order_id: Uuid::from_u128(3),
+            request_id: "o-1-2".to_owned(),
+            ..facts.orders[0].clone()
+        };
+        facts.orders.push(second);
+    });
+    assert!(counts.contains(&Count::RedeemedTwice), "{counts:?}");
+    let counts = found(|_, told| {
+        let key = OrderKey {
+            claim: CLAIM,
+            place: 2,
+        };
+        let order = ToldOrder {
+            order_id: Uuid::from_u128(3).to_string(),
+            accepted_since: Some(Instant::now()),
+            cancelled_since: None,
+        };
+        told.orders.insert(key, order);
+    });
+    assert_eq!(counts, [Count::AcknowledgedNotKept, Count::RedeemedTwice]);
+}
+
+#[test]
+fn an_order_that_nobody_decides_is_found() {
+    let counts = found(|facts, told| {
+        facts.orders[0].state = Order::PENDING;
+        facts.coupons[0].order_id = None;
+        told.orders.clear();
+    });
+    assert_eq!(counts, [Count::LeftUndecided]);
+}

@@ -1,0 +1,26 @@
+//! Breaks a running suite on purpose, by a plan that follows from a seed, while shoppers claim and order; then counts every broken promise.
+
+mod campaigns;
+mod checker;
+mod clock;
+mod code;
+mod door;
+mod edges;
+mod faults;
+mod findings;
+mod ledger;
+mod metrics;
+mod mutation;
+mod proxy;
+mod report;
+mod round;
+mod run;
+mod staff;
+mod suite;
+mod tally;
+mod workload;
+
+pub use findings::Count;
+pub use mutation::Mutation;
+pub use report::Report;
+pub use run::{Settings, run};

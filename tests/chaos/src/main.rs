@@ -1,0 +1,79 @@
+//! `tidegate-chaos`: the command line.
+
+mod arguments;
+
+use std::{fs, io::Write, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use rand::Rng;
+use tidegate_chaos::{Settings, run};
+use tokio::signal::unix::{SignalKind, signal};
+
+use arguments::Arguments;
+
+/// Ended by a signal before everything was checked.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match start(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: Arguments) -> Result<ExitCode> {
+    let seed = arguments
+        .seed
+        .unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let settings = Settings {
+        seed,
+        faults_last: arguments.faults_last(),
+        mutation: arguments.mutation,
+        data: arguments.data.clone(),
+        say: tell,
+    };
+    tell(&format!(
+        "Seed {seed}. To repeat: {}",
+        arguments.again(seed)
+    ));
+    let report = tokio::select! {
+        report = run(&settings) => report?,
+        // Dropping the run ends the services and PostgreSQL.
+        code = stopped() => return code,
+    };
+    // Whoever reads may have gone; the file is written all the same.
+    let _ = writeln!(std::io::stdout(), "{}", report.table());
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        tell(&format!("To repeat: {}", arguments.again(seed)));
+        ExitCode::FAILURE
+    })
+}
+
+async fn stopped() -> Result<ExitCode> {
+    let listen = |kind| signal(kind).context("signals cannot be received");
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        _ = interrupt.recv() => (),
+        _ = terminate.recv() => (),
+    }
+    Ok(ExitCode::from(INTERRUPTED))
+}
+
+/// Tells of a step, on stderr. A terminal that went away must not end a run.
+fn tell(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{words}");
+}

@@ -1,0 +1,135 @@
+//! Counters of the services, added up over the lives of processes that are killed again and again.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tidegate_local::stack::{Service, Stack};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+/// Spends of a lease that the database refused.
+pub const FENCE_REFUSALS: &str = "tidegate_fence_refusals_total";
+/// Commits whose connection was lost, so that their outcome had to be looked up.
+pub const CONNECTION_LOSSES: &str = "tidegate_commit_connection_losses_total";
+const WATCHED: [&str; 2] = [FENCE_REFUSALS, CONNECTION_LOSSES];
+/// A killed process takes what it counted since the last reading with it, so there are many.
+const INTERVAL: Duration = Duration::from_millis(200);
+const READ_LIMIT: Duration = Duration::from_secs(1);
+
+/// Reads the metrics of every issuance.
+#[derive(Debug)]
+pub struct Metrics {
+    pages: Vec<SocketAddr>,
+    readings: Mutex<HashMap<(SocketAddr, &'static str), Reading>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Reading {
+    last: u64,
+    of_earlier_lives: u64,
+}
+
+impl Metrics {
+    /// The metrics of a stack.
+    pub fn of(stack: &Stack) -> Self {
+        let issuances = stack
+            .replicas()
+            .iter()
+            .filter(|replica| replica.service() == Service::Issuance);
+        Self {
+            pages: issuances.map(|replica| replica.admin_address()).collect(),
+            readings: Mutex::default(),
+        }
+    }
+
+    /// Reads again and again, until dropped.
+    pub async fn watch(&self) {
+        loop {
+            self.read().await;
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// Reads what can be read now.
+    pub async fn read(&self) {
+        for page in &self.pages {
+            if let Ok(Ok(text)) = timeout(READ_LIMIT, fetch(*page)).await {
+                for name in WATCHED {
+                    self.note(*page, name, counter(&text, name));
+                }
+            }
+        }
+    }
+
+    fn note(&self, page: SocketAddr, name: &'static str, value: u64) {
+        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = readings.entry((page, name)).or_default();
+        if value < reading.last {
+            // A counter that fell belongs to another process.
+            reading.of_earlier_lives += reading.last;
+        }
+        reading.last = value;
+    }
+
+    /// A counter over all replicas and all their lives.
+    pub fn total(&self, name: &str) -> u64 {
+        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let matching = readings.iter().filter(|((_, of), _)| *of == name);
+        matching
+            .map(|(_, reading)| reading.last + reading.of_earlier_lives)
+            .sum()
+    }
+}
+
+/// The sum over all labels.
+fn counter(page: &str, name: &str) -> u64 {
+    let samples = page
+        .lines()
+        .filter(|line| line.split([' ', '{']).next() == Some(name));
+    let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum::<f64>() as u64
+}
+
+async fn fetch(page: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(page).await?;
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer
+        .split_once("\r\n\r\n")
+        .context("the answer is not HTTP")?;
+    Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_goes_on_over_the_lives_of_a_process() {
+        let metrics = Metrics {
+            pages: Vec::new(),
+            readings: Mutex::default(),
+        };
+        let page = SocketAddr::from(([127, 0, 0, 1], 1));
+        for value in [3, 5, 1, 2] {
+            metrics.note(page, FENCE_REFUSALS, value);
+        }
+        assert_eq!(metrics.total(FENCE_REFUSALS), 7);
+    }
+
+    #[test]
+    fn a_counter_is_the_sum_of_its_samples() {
+        let page = "# TYPE a counter\na_total{lane=\"0\"} 2\na_total{lane=\"1\"} 3\nab_total 9\n";
+        assert_eq!(counter(page, "a_total"), 5);
+    }
+}

@@ -1,0 +1,79 @@
+//! Promises broken on purpose by the services themselves, in test builds only: each must be caught.
+
+use std::str::FromStr;
+
+use anyhow::{Error, anyhow};
+use tidegate_local::stack::Service;
+
+use crate::findings::Count;
+
+/// A switch of a test build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// Issuance answers before its commit is on disk.
+    AcknowledgeBeforeCommit,
+    /// Issuance spends from leases whether they are sealed or not.
+    SpendWithoutFence,
+    /// Issuance's table of coupons has no unique key.
+    DropUniqueKey,
+    /// Quota takes back what a lease seems not to have used, without sealing it.
+    CreditWithoutSeal,
+    /// Quota calls a campaign halted while leases are still out.
+    AcknowledgeHaltEarly,
+}
+
+impl Mutation {
+    /// Every switch.
+    pub const ALL: [Self; 5] = [
+        Self::AcknowledgeBeforeCommit,
+        Self::SpendWithoutFence,
+        Self::DropUniqueKey,
+        Self::CreditWithoutSeal,
+        Self::AcknowledgeHaltEarly,
+    ];
+
+    /// What it is called on the command line and in the service's environment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AcknowledgeBeforeCommit => "acknowledge-before-commit",
+            Self::SpendWithoutFence => "spend-without-fence",
+            Self::DropUniqueKey => "drop-unique-key",
+            Self::CreditWithoutSeal => "credit-without-seal",
+            Self::AcknowledgeHaltEarly => "acknowledge-halt-early",
+        }
+    }
+
+    /// The counts that it has to be caught by: a claim left undecided, or a suite that does not work, proves nothing.
+    pub fn exposed_by(self) -> &'static [Count] {
+        match self {
+            Self::AcknowledgeBeforeCommit => &[Count::AcknowledgedNotKept],
+            Self::SpendWithoutFence | Self::CreditWithoutSeal => {
+                &[Count::LedgerImbalance, Count::IssuedBeyondStock]
+            }
+            Self::DropUniqueKey => &[Count::RequestsWithTwo, Count::ShoppersOverLimit],
+            Self::AcknowledgeHaltEarly => &[Count::CommittedAfterHalt],
+        }
+    }
+
+    /// The service that has it.
+    pub fn service(self) -> Service {
+        match self {
+            Self::AcknowledgeBeforeCommit | Self::SpendWithoutFence | Self::DropUniqueKey => {
+                Service::Issuance
+            }
+            Self::CreditWithoutSeal | Self::AcknowledgeHaltEarly => Service::Quota,
+        }
+    }
+}
+
+impl FromStr for Mutation {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|mutation| mutation.name() == name)
+            .ok_or_else(|| anyhow!("there is no such mutation; there are {names}"))
+    }
+}

@@ -1,0 +1,223 @@
+//! What a run found, for people and for machines.
+
+mod table;
+
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    faults::{Inflicted, Kind},
+    findings::{Count, Findings},
+    mutation::Mutation,
+    tally::Tally,
+};
+
+/// A campaign at the end of its round.
+#[derive(Debug, Clone, Serialize)]
+pub struct CampaignReport {
+    /// Its name.
+    pub campaign_id: String,
+    /// How many coupons there were to give.
+    pub stock: u64,
+    /// How many the database has.
+    pub issued: u64,
+    /// How many claims were told of a coupon.
+    pub told: u64,
+    /// How many orders the database has of its shoppers.
+    pub orders: u64,
+}
+
+/// One round.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RoundReport {
+    /// Repeats the round by itself.
+    pub seed: u64,
+    /// The faults, in their order.
+    pub faults: Vec<Inflicted>,
+    /// Until everything was whole again.
+    pub faults_took_seconds: f64,
+    /// With selling out and late requests.
+    pub took_seconds: f64,
+    /// The campaigns that anybody claimed of.
+    pub campaigns: Vec<CampaignReport>,
+    /// Requests sent, each copy and each retry counted.
+    pub sent: u64,
+    /// Coupons told to be new.
+    pub issued: u64,
+    /// Coupons told again.
+    pub replayed: u64,
+    /// Orders told to be accepted.
+    pub accepted: u64,
+    /// Orders told to be cancelled.
+    pub cancelled: u64,
+    /// Requests whose outcome was unknown when they ended.
+    pub unknown: u64,
+    /// Requests sent twice or more at one moment.
+    pub duplicated: u64,
+    /// Requests sent again when everything was over.
+    pub late: u64,
+    /// Halts acknowledged, and ended again.
+    pub halts: u64,
+    /// Leases that quota took back from holders that had gone silent.
+    pub leases_reclaimed: u64,
+    /// Spends of leases that the database refused.
+    pub fence_refusals: u64,
+    /// Commits whose outcome issuance had to look up, since the connection was lost.
+    pub connection_losses: u64,
+    /// Refusals by reason.
+    pub refusals: BTreeMap<String, u64>,
+    /// What must be zero.
+    pub findings: Findings,
+}
+
+impl RoundReport {
+    /// Takes the counts of a round in.
+    pub fn count(&mut self, tally: &Tally) {
+        self.sent = tally.sent.load(Relaxed);
+        self.issued = tally.issued.load(Relaxed);
+        self.replayed = tally.replayed.load(Relaxed);
+        self.accepted = tally.accepted.load(Relaxed);
+        self.cancelled = tally.cancelled.load(Relaxed);
+        self.unknown = tally.unknown.load(Relaxed);
+        self.duplicated = tally.duplicated.load(Relaxed);
+        self.late = tally.late.load(Relaxed);
+        self.halts = tally.halts.load(Relaxed);
+        self.refusals = tally.refusals();
+    }
+
+    /// Orders refused because their store had no room.
+    fn full_stores(&self) -> u64 {
+        self.refusals.get("STORE_BUSY").copied().unwrap_or(0)
+    }
+}
+
+/// All rounds of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The seed of the run, which is that of its first round.
+    pub seed: u64,
+    /// The promise that was broken on purpose.
+    #[serde(serialize_with = "name")]
+    pub mutation: Option<Mutation>,
+    /// The rounds.
+    pub rounds: Vec<RoundReport>,
+}
+
+impl Report {
+    /// A report of no round yet.
+    pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        Self {
+            seed,
+            mutation,
+            rounds: Vec::new(),
+        }
+    }
+
+    /// Whether anything was found that must not be.
+    pub fn found_something(&self) -> bool {
+        self.rounds.iter().any(|round| !round.findings.none())
+    }
+
+    /// How often something was found, over all rounds.
+    pub fn total(&self, count: Count) -> u64 {
+        self.sum(|round| round.findings.total(count))
+    }
+
+    /// What is missing for the run to prove anything; nothing if it does.
+    pub fn vacuous_because(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        let mut need = |number: u64, words: &str| {
+            if number == 0 {
+                missing.push(words.to_owned());
+            }
+        };
+        need(self.sum(|round| round.unknown), "no outcome was unknown");
+        need(
+            self.sum(|round| round.leases_reclaimed),
+            "no lease was reclaimed",
+        );
+        need(
+            self.sum(|round| round.fence_refusals),
+            "no write of a sealed lease was refused",
+        );
+        need(self.sum(|round| round.halts), "no halt was acknowledged");
+        need(self.sum(|round| round.cancelled), "no order was cancelled");
+        need(self.sum(RoundReport::full_stores), "no store was full");
+        need(
+            self.sum(|round| round.duplicated),
+            "no request was duplicated",
+        );
+        need(self.sum(|round| round.late), "no request came late");
+        for fault in self.rounds.iter().flat_map(|round| &round.faults) {
+            need(
+                fault.in_flight,
+                &format!("nothing was under way at {}", fault.fault),
+            );
+        }
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_possible()) {
+            let times = self.inflicted(kind).count() as u64;
+            need(times, &format!("there was no {}", kind.name()));
+        }
+        missing
+    }
+
+    /// Whether the run proves what it was for: that nothing breaks, or that a mutation is caught.
+    pub fn holds(&self) -> bool {
+        match self.mutation {
+            Some(mutation) => self.caught(mutation),
+            None => !self.found_something() && self.vacuous_because().is_empty(),
+        }
+    }
+
+    fn caught(&self, mutation: Mutation) -> bool {
+        mutation
+            .exposed_by()
+            .iter()
+            .any(|count| self.total(*count) > 0)
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        table::text(self)
+    }
+
+    fn inflicted(&self, kind: Kind) -> impl Iterator<Item = &Inflicted> {
+        let faults = self.rounds.iter().flat_map(|round| &round.faults);
+        faults.filter(move |fault| fault.kind == kind)
+    }
+
+    fn sum(&self, number: impl Fn(&RoundReport) -> u64) -> u64 {
+        self.rounds.iter().map(number).sum()
+    }
+}
+
+fn name<S: Serializer>(mutation: &Option<Mutation>, serializer: S) -> Result<S::Ok, S::Error> {
+    mutation.map(Mutation::name).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_which_nothing_happened_proves_nothing() {
+        let mut report = Report::new(1, None);
+        report.rounds.push(RoundReport::default());
+        assert!(!report.found_something() && !report.holds());
+        assert!(report.vacuous_because().len() > Kind::ALL.len());
+    }
+
+    #[test]
+    fn a_mutation_that_nothing_was_found_of_is_not_caught() {
+        let mut report = Report::new(1, Some(Mutation::DropUniqueKey));
+        report.rounds.push(RoundReport::default());
+        assert!(!report.holds());
+        let mut found = |count| report.rounds[0].findings.add("tea", count, 1, "one");
+        found(Count::LeftUndecided);
+        assert!(!report.holds());
+        let mut found = |count| report.rounds[0].findings.add("tea", count, 1, "one");
+        found(Count::RequestsWithTwo);
+        assert!(report.holds());
+    }
+}

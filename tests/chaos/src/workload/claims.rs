@@ -1,0 +1,184 @@
+//! One claim, sent in every way that a caller may.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use futures_util::future::join_all;
+use rand::{Rng, rngs::StdRng};
+use tidegate_proto::gateway::v1::{
+    ClaimCouponRequest, IssuedClaim, claim_coupon_response::Outcome,
+    claim_service_client::ClaimServiceClient,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Scene;
+use crate::{
+    campaigns::TIERED,
+    door::Failure,
+    findings::Count,
+    ledger::{ClaimKey, ToldCoupon},
+};
+
+/// Copies of one claim that are sent within this time overtake each other.
+const SCATTER_MS: u64 = 40;
+const COPIES: usize = 4;
+
+/// How a claim is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Once, and again as the answers say.
+    Plain,
+    /// Twice at one moment, over both gateways.
+    Twice,
+    /// Several copies at moments that differ by little, over both gateways in turn.
+    Scattered,
+    /// Once without listening for long, and then again.
+    HangsUp,
+}
+
+impl Manner {
+    /// Most are plain.
+    pub fn draw(random: &mut StdRng) -> Self {
+        match random.random_range(0..100) {
+            0..50 => Self::Plain,
+            50..70 => Self::Twice,
+            70..85 => Self::Scattered,
+            _ => Self::HangsUp,
+        }
+    }
+}
+
+/// How a claim ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimEnd {
+    /// The shopper has the coupon.
+    Coupon(String),
+    /// It was refused for good.
+    Refused(String),
+    /// There was no final answer, and the shopper gave up.
+    Undecided,
+}
+
+impl Scene {
+    /// Claims in some manner, and notes what was asked and told.
+    pub async fn claim(&self, claim: ClaimKey, manner: Manner, random: &mut StdRng) -> ClaimEnd {
+        self.ledger.ask(claim);
+        let gateway = random.random_range(0..self.door.gateways());
+        if manner != Manner::Plain && manner != Manner::HangsUp {
+            self.tally.duplicated.fetch_add(1, Relaxed);
+        }
+        match manner {
+            Manner::Plain => self.claim_to_the_end(claim, gateway).await,
+            Manner::Twice => {
+                let both = tokio::join!(
+                    self.claim_to_the_end(claim, 0),
+                    self.claim_to_the_end(claim, 1)
+                );
+                best([both.0, both.1])
+            }
+            Manner::Scattered => {
+                let copies = (0..COPIES).map(|copy| {
+                    let moment = Duration::from_millis(random.random_range(0..SCATTER_MS));
+                    async move {
+                        sleep(moment).await;
+                        self.claim_to_the_end(claim, gateway + copy).await
+                    }
+                });
+                best(join_all(copies).await)
+            }
+            Manner::HangsUp => {
+                let listens = Duration::from_millis(random.random_range(1..SCATTER_MS));
+                let _ = timeout(listens, self.claim_to_the_end(claim, gateway)).await;
+                self.claim_to_the_end(claim, gateway + 1).await
+            }
+        }
+    }
+
+    async fn claim_to_the_end(&self, claim: ClaimKey, gateway: usize) -> ClaimEnd {
+        let message = self.claim_request(claim);
+        let rpc = |channel, request| async move {
+            let answer = ClaimServiceClient::new(channel)
+                .claim_coupon(request)
+                .await?;
+            Ok(answer.into_inner().outcome)
+        };
+        let answer = self
+            .door
+            .call(gateway, &message, || self.gives_up_at(), rpc)
+            .await;
+        match answer {
+            Ok((Some(Outcome::Issued(issued)), sent)) => self.told_coupon(claim, issued, sent),
+            Ok((None, _)) => ClaimEnd::Refused("NO_OUTCOME".to_owned()),
+            Err(Failure::Refused(reason)) => {
+                if reason == "BUDGET_EXHAUSTED" {
+                    self.ledger
+                        .told()
+                        .exhausted(claim.campaign, &message.tier_id);
+                    self.sold_out(claim.campaign);
+                }
+                ClaimEnd::Refused(reason)
+            }
+            Err(Failure::Undecided) => {
+                let campaign_id = self.campaign_id(claim.campaign);
+                let example = format!("{claim:?} has no answer");
+                let mut told = self.ledger.told();
+                told.findings
+                    .add(campaign_id, Count::LeftUndecided, 1, example);
+                ClaimEnd::Undecided
+            }
+        }
+    }
+
+    fn told_coupon(&self, claim: ClaimKey, issued: IssuedClaim, sent: Instant) -> ClaimEnd {
+        let coupon = issued.coupon.unwrap_or_default();
+        let issued_at = coupon.issued_at.unwrap_or_default();
+        let told = ToldCoupon {
+            code: coupon.code.clone(),
+            tier_id: coupon.tier_id,
+            issued_at_ms: issued_at.seconds * 1_000 + i64::from(issued_at.nanos) / 1_000_000,
+        };
+        let count = if issued.replayed {
+            &self.tally.replayed
+        } else {
+            &self.tally.issued
+        };
+        count.fetch_add(1, Relaxed);
+        let fresh_since = (!issued.replayed).then_some(sent);
+        let campaign_id = self.campaign_id(claim.campaign);
+        self.ledger
+            .told()
+            .coupon(campaign_id, claim, told, fresh_since);
+        ClaimEnd::Coupon(coupon.code)
+    }
+
+    /// The same message for every copy of a claim.
+    pub fn claim_request(&self, claim: ClaimKey) -> ClaimCouponRequest {
+        // Which tier is wanted has to follow from the claim, or a copy would be another claim.
+        let tier_id = match (
+            claim.campaign,
+            (claim.shopper + u32::from(claim.request)) % 8,
+        ) {
+            (TIERED, 0 | 1) => "gold",
+            (TIERED, 2) => "tea",
+            _ => "",
+        };
+        ClaimCouponRequest {
+            campaign_id: self.campaign_id(claim.campaign).to_owned(),
+            shopper_id: claim.shopper_id(),
+            request_id: claim.request_id(),
+            tier_id: tier_id.to_owned(),
+        }
+    }
+}
+
+/// A coupon if any copy has brought one.
+fn best(ends: impl IntoIterator<Item = ClaimEnd>) -> ClaimEnd {
+    let mut best = ClaimEnd::Undecided;
+    for end in ends {
+        match end {
+            ClaimEnd::Coupon(_) => return end,
+            ClaimEnd::Refused(_) => best = end,
+            ClaimEnd::Undecided => (),
+        }
+    }
+    best
+}

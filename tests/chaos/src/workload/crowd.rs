@@ -1,0 +1,109 @@
+//! Shoppers that come one after the other, and what they mostly do.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+    time::interval,
+};
+
+use super::{Scene, shopper};
+use crate::mutation::Mutation;
+
+/// Shoppers at a time of the tiered, the halted and the drained campaigns: who waits for one of them must not keep others away.
+const SHOPPERS_AT_ONCE: [usize; 3] = [110, 60, 80];
+
+/// What shoppers do.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// How many come each second, as long as there is room for them.
+    pub arrivals_per_second: u64,
+    /// How much stock there is for each second of a round.
+    pub stock_per_second: u64,
+    /// How many of a hundred claim of the tiered campaign, and of the halted one. The others claim of the one that is being drained.
+    pub who_claim: (u32, u32),
+    /// How many of a hundred order with their coupon.
+    pub who_order: u32,
+}
+
+impl Habits {
+    /// The habits of a full round; for a mutation those that expose it.
+    pub fn of(mutation: Option<Mutation>) -> Self {
+        match mutation {
+            // Commits of orders and of small leases bring those before them to disk as well, and would save what is to be lost.
+            Some(Mutation::AcknowledgeBeforeCommit) => Self {
+                arrivals_per_second: 120,
+                stock_per_second: 10_000,
+                who_claim: (100, 0),
+                who_order: 0,
+            },
+            // Issuance hears of a halt within a fraction of a second: there have to be claims in it.
+            Some(Mutation::AcknowledgeHaltEarly) => Self {
+                arrivals_per_second: 120,
+                stock_per_second: 120,
+                who_claim: (20, 60),
+                who_order: 10,
+            },
+            _ => Self {
+                arrivals_per_second: 40,
+                // More than shoppers ask for while faults slow them down, so that the end is reached after the faults.
+                stock_per_second: 32,
+                who_claim: (40, 25),
+                who_order: 70,
+            },
+        }
+    }
+}
+
+/// Shoppers that come one after the other, until they are told to stay away.
+#[derive(Debug)]
+pub struct Crowd {
+    arriving: JoinHandle<JoinSet<()>>,
+    is_open: watch::Sender<()>,
+}
+
+impl Crowd {
+    /// Lets shoppers come.
+    pub fn come(scene: Arc<Scene>) -> Self {
+        let (is_open, mut is_over) = watch::channel(());
+        let arriving = tokio::spawn(async move {
+            let mut shoppers = JoinSet::new();
+            let rooms = SHOPPERS_AT_ONCE.map(|places| Arc::new(Semaphore::new(places)));
+            let mut ticks = interval(Duration::from_millis(
+                1_000 / scene.habits.arrivals_per_second,
+            ));
+            let mut random = StdRng::seed_from_u64(scene.seed);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => (),
+                    _ = is_over.changed() => return shoppers,
+                }
+                let (campaign, room) = scene.draw_campaign(&mut random);
+                let visit = shopper::visit(scene.clone(), campaign, random.random());
+                if let Ok(place) = rooms[room].clone().try_acquire_owned() {
+                    shoppers.spawn(async move {
+                        visit.await;
+                        drop(place);
+                    });
+                }
+            }
+        });
+        Self { arriving, is_open }
+    }
+
+    /// Lets no more come and waits until the last one is gone.
+    ///
+    /// # Errors
+    /// A shopper crashed.
+    pub async fn leave(self) -> Result<()> {
+        drop(self.is_open);
+        let mut shoppers = self.arriving.await.context("shoppers stopped coming")?;
+        while let Some(ended) = shoppers.join_next().await {
+            ended.context("a shopper crashed")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Requests that come back when everything is over, as from a caller that was away.
+
+use std::{
+    mem::take,
+    sync::{PoisonError, atomic::Ordering::Relaxed},
+};
+
+use futures_util::{StreamExt, stream};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{
+    Scene,
+    claims::{ClaimEnd, Manner},
+    orders::Until,
+    wishes::Wish,
+};
+use crate::{findings::Count, ledger::ClaimKey};
+
+const AT_ONCE: usize = 32;
+
+/// What a shopper will send again.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// The claim, which had a coupon.
+    pub claim: ClaimKey,
+    /// The orders that its coupon was to pay for.
+    pub orders: Vec<Wish>,
+}
+
+/// Sends everything again; the ledger notes every answer that is not the first one.
+pub async fn repeat_late(scene: &Scene) {
+    let all = take(&mut *scene.late.lock().unwrap_or_else(PoisonError::into_inner));
+    let repeats = stream::iter(all).map(|late| async move {
+        scene.tally.late.fetch_add(1, Relaxed);
+        let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));
+        let end = scene.claim(late.claim, Manner::Twice, random).await;
+        if let ClaimEnd::Refused(reason) = end {
+            let campaign_id = scene.campaign_id(late.claim.campaign);
+            let example = format!("{:?} had a coupon and is refused: {reason}", late.claim);
+            let mut told = scene.ledger.told();
+            told.findings
+                .add(campaign_id, Count::AcknowledgedNotKept, 1, example);
+        }
+        for wish in late.orders {
+            let gateway = usize::from(wish.key.place);
+            scene.place(&wish, gateway, Until::Decided).await;
+        }
+    });
+    repeats.buffer_unordered(AT_ONCE).collect::<()>().await;
+}

@@ -1,0 +1,219 @@
+//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at stores that are full soon.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use rand::{Rng, rngs::StdRng};
+use tidegate_proto::{
+    gateway::v1::{GetOrderRequest, order_service_client::OrderServiceClient},
+    r#type::v1::{Order, OrderState},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Scene, wishes::Wish};
+use crate::{
+    door::Failure,
+    findings::Count,
+    ledger::{ClaimKey, OrderKey, ToldOrder},
+};
+
+/// Of a hundred who order.
+const WHO_TRY_SMALL_STORES: u32 = 15;
+/// Of a hundred who order.
+const WHO_CHANGE_THEIR_MINDS: u32 = 10;
+/// Of a hundred who change their minds.
+const WHO_DO_SO_AT_ONCE: u32 = 50;
+/// Between two looks at an order that is still being decided.
+const POLL: Duration = Duration::from_millis(400);
+/// The place of the order at the big store, among those that one coupon is to pay for.
+const FIRST: u8 = 1;
+/// The place of the one that races with it.
+const RIVAL: u8 = 2;
+/// The place of the one at a small store.
+const SMALL: u8 = 3;
+/// The place of the one after a cancellation.
+pub const AGAIN: u8 = 4;
+
+/// How long a shopper attends to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Until it is known to be placed.
+    Placed,
+    /// Until it is decided.
+    Decided,
+}
+
+impl Scene {
+    /// Orders with a coupon, in one way or another. Answers with all that was asked for.
+    pub async fn order(&self, claim: ClaimKey, code: &str, random: &mut StdRng) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        let gateway = random.random_range(0..self.door.gateways());
+        let changes_mind = random.random_range(0..100) < WHO_CHANGE_THEIR_MINDS;
+        let until = if changes_mind && random.random_range(0..100) < WHO_DO_SO_AT_ONCE {
+            Until::Placed
+        } else {
+            Until::Decided
+        };
+        let mut is_placed = false;
+        if random.random_range(0..100) < WHO_TRY_SMALL_STORES {
+            let small = Wish::at_small_store(claim, SMALL, code, random);
+            is_placed = self.place(&small, gateway, until).await;
+            wishes.push(small);
+        }
+        if !is_placed {
+            let drawn = random.random_range(0..100);
+            wishes.extend(
+                self.order_at_big_store(claim, code, gateway, drawn, until)
+                    .await,
+            );
+        }
+        if changes_mind {
+            wishes.extend(self.change_mind(&wishes, code, gateway).await);
+        }
+        wishes
+    }
+
+    async fn order_at_big_store(
+        &self,
+        claim: ClaimKey,
+        code: &str,
+        gateway: usize,
+        drawn: u32,
+        until: Until,
+    ) -> Vec<Wish> {
+        let first = Wish::at_big_store(claim, FIRST, code);
+        match drawn {
+            0..60 => {
+                self.place(&first, gateway, until).await;
+                vec![first]
+            }
+            60..80 => {
+                self.tally.duplicated.fetch_add(1, Relaxed);
+                tokio::join!(self.place(&first, 0, until), self.place(&first, 1, until));
+                vec![first]
+            }
+            _ => {
+                let rival = Wish::at_big_store(claim, RIVAL, code);
+                tokio::join!(
+                    self.place(&first, gateway, until),
+                    self.place(&rival, gateway + 1, until)
+                );
+                vec![first, rival]
+            }
+        }
+    }
+
+    /// Places an order and perhaps waits until it is decided. Whether there is such an order.
+    pub async fn place(&self, wish: &Wish, gateway: usize, until: Until) -> bool {
+        let rpc = |channel, request| async move {
+            let answer = OrderServiceClient::new(channel)
+                .place_order(request)
+                .await?;
+            Ok(answer.into_inner().order.unwrap_or_default())
+        };
+        let began = Instant::now();
+        let answer = self
+            .door
+            .call(gateway, &wish.message(), || self.gives_up_at(), rpc)
+            .await;
+        match answer {
+            Ok((order, sent)) if until == Until::Placed => {
+                self.told_order(wish.key, &order, sent);
+                true
+            }
+            Ok((order, sent)) => {
+                self.follow(wish.key, order, sent, gateway).await;
+                true
+            }
+            Err(Failure::Refused(reason)) => {
+                let told = self.ledger.told().orders.get(&wish.key).cloned();
+                if told.is_some_and(|order| order.held_before(began)) {
+                    self.lost(wish.key, &reason);
+                }
+                false
+            }
+            Err(Failure::Undecided) => {
+                self.undecided(wish.key);
+                false
+            }
+        }
+    }
+
+    async fn follow(&self, key: OrderKey, mut order: Order, mut sent: Instant, gateway: usize) {
+        loop {
+            self.told_order(key, &order, sent);
+            match order.state() {
+                state if is_paid(state) => {
+                    self.tally.accepted.fetch_add(1, Relaxed);
+                    return;
+                }
+                OrderState::Pending | OrderState::Unspecified => sleep(POLL).await,
+                _ => return,
+            }
+            if self.gives_up_at().is_some_and(|at| Instant::now() > at) {
+                return self.undecided(key);
+            }
+            let message = GetOrderRequest {
+                shopper_id: key.claim.shopper_id(),
+                order_id: order.order_id.clone(),
+            };
+            let rpc = |channel, request| async move {
+                let answer = OrderServiceClient::new(channel).get_order(request).await?;
+                Ok(answer.into_inner().order.unwrap_or_default())
+            };
+            match self
+                .door
+                .call(gateway, &message, || self.gives_up_at(), rpc)
+                .await
+            {
+                Ok(now) => (order, sent) = now,
+                Err(Failure::Refused(reason)) => return self.lost(key, &reason),
+                Err(Failure::Undecided) => return self.undecided(key),
+            }
+        }
+    }
+
+    /// Notes how an answer says that an order stands.
+    pub fn told_order(&self, key: OrderKey, order: &Order, sent: Instant) {
+        let told = ToldOrder {
+            order_id: order.order_id.clone(),
+            accepted_since: is_paid(order.state()).then(Instant::now),
+            cancelled_since: (order.state() == OrderState::Cancelled).then(Instant::now),
+        };
+        let campaign_id = self.campaign_id(key.claim.campaign);
+        self.ledger.told().order(campaign_id, key, told, sent);
+    }
+
+    /// Nobody said what became of an order.
+    pub fn undecided(&self, key: OrderKey) {
+        let example = format!("{key:?} has no answer");
+        self.found(key, Count::LeftUndecided, example);
+    }
+
+    fn lost(&self, key: OrderKey, reason: &str) {
+        let example = format!("{key:?} was told, and now it is refused: {reason}");
+        self.found(key, Count::AcknowledgedNotKept, example);
+    }
+
+    /// Adds what was found of an order.
+    pub fn found(&self, key: OrderKey, count: Count, example: String) {
+        let campaign_id = self.campaign_id(key.claim.campaign);
+        self.ledger
+            .told()
+            .findings
+            .add(campaign_id, count, 1, example);
+    }
+}
+
+/// Whether the coupon of an order in this state is used.
+fn is_paid(state: OrderState) -> bool {
+    match state {
+        OrderState::Accepted
+        | OrderState::InPreparation
+        | OrderState::Ready
+        | OrderState::Completed => true,
+        OrderState::Unspecified
+        | OrderState::Pending
+        | OrderState::Rejected
+        | OrderState::Cancelled => false,
+    }
+}
