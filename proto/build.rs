@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "tidegate/issuance/v1/coupon_desk_service.proto",
     "tidegate/issuance/v1/issuance_service.proto",
     "tidegate/issuance/v1/lease_fence_service.proto",
+    "tidegate/order_intake/v1/feed_service.proto",
     "tidegate/order_intake/v1/order_intake_service.proto",
     "tidegate/order_intake/v1/store_service.proto",
     "tidegate/quota/v1/campaign_service.proto",

@@ -1,6 +1,9 @@
--- The oldest PENDING orders of a lane that were made durable before $2, from after the order that $3 and $4 name. Relies on the partial index orders_pending, which holds these rows and no others.
-SELECT shopper_id, request_id, order_id, store_id, state, rejected_because, rejection_metadata::text AS rejection_metadata, coupon_code, lines::text AS lines, latest_acceptable_at, traceparent, created_at, updated_at
+-- The oldest PENDING orders of a lane that were made durable before $2, from after the order that $3 and $4 name. Relies on the partial index orders_pending, which holds these rows and no others, and on
+-- order_details_key.
+SELECT orders.shopper_id, orders.request_id, orders.order_id, orders.store_id, orders.area, orders.slot_starts_at, orders.slot_minutes, orders.state, orders.rejected_because, orders.rejection_metadata::text AS rejection_metadata,
+    orders.discount_minor_units, orders.coupon_released_at, orders.coupon_code, order_details.lines::text AS lines, orders.latest_acceptable_at, orders.traceparent, orders.created_at, orders.updated_at
 FROM orders
-WHERE lane = $1 AND state = 1 AND created_at < $2 AND (created_at, order_id) > ($3, $4)
-ORDER BY created_at, order_id
+JOIN order_details ON order_details.placed_on = (orders.created_at AT TIME ZONE 'UTC')::date AND order_details.lane = orders.lane AND order_details.order_id = orders.order_id
+WHERE orders.lane = $1 AND orders.state = 1 AND orders.created_at < $2 AND (orders.created_at, orders.order_id) > ($3, $4)
+ORDER BY orders.created_at, orders.order_id
 LIMIT $5

@@ -1,5 +1,46 @@
--- Relies on stores_key, and on the list being sorted by it with each id once, so that two callers lock rows in the same order. A row that nobody has updated has no xmax: it is new.
-INSERT INTO stores (store_id, display_name, area)
-SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[])
-ON CONFLICT (store_id) DO UPDATE SET display_name = excluded.display_name, area = excluded.area
-RETURNING xmax = 0 AS is_new
+-- Makes or changes stores; what is NULL stays as it is, or gets its default. Relies on stores_key, and on the list being sorted by it with each id once, so that this and the batches of orders lock rows in
+-- the same order. The row is locked where it is read, so that two callers never undo each other's changes.
+WITH given AS MATERIALIZED (
+    SELECT
+        given.store_id,
+        given.display_name,
+        given.area,
+        coalesce(given.opens_at_minute, known.opens_at_minute, 0::smallint) AS opens_at_minute,
+        coalesce(given.closes_at_minute, known.closes_at_minute, 0::smallint) AS closes_at_minute,
+        coalesce(given.utc_offset_minutes, known.utc_offset_minutes, 0::smallint) AS utc_offset_minutes,
+        coalesce(given.slot_minutes, known.slot_minutes, 10::smallint) AS slot_minutes,
+        coalesce(given.orders_per_slot, known.orders_per_slot, 0) AS orders_per_slot,
+        coalesce(given.is_closed, known.is_closed, FALSE) AS is_closed,
+        known.closed_because,
+        known.store_id IS NULL AS is_new
+    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::integer[], $9::boolean[])
+        AS given (store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed)
+    LEFT JOIN LATERAL (
+        SELECT stores.*
+        FROM stores
+        WHERE stores.store_id >= given.store_id AND stores.store_id <= given.store_id
+        ORDER BY stores.store_id
+        LIMIT 1
+        FOR NO KEY UPDATE
+    ) AS known ON TRUE
+),
+kept AS (
+    INSERT INTO stores (store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed, closed_because)
+    SELECT store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed, CASE WHEN is_closed THEN closed_because END
+    FROM given
+    ORDER BY store_id
+    ON CONFLICT ON CONSTRAINT stores_key DO UPDATE
+    SET
+        display_name = excluded.display_name,
+        area = excluded.area,
+        opens_at_minute = excluded.opens_at_minute,
+        closes_at_minute = excluded.closes_at_minute,
+        utc_offset_minutes = excluded.utc_offset_minutes,
+        slot_minutes = excluded.slot_minutes,
+        orders_per_slot = excluded.orders_per_slot,
+        is_closed = excluded.is_closed,
+        closed_because = excluded.closed_because
+)
+SELECT count(*)
+FROM given
+WHERE is_new

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    domain::{Order, OrderId, OrderState, Standing},
+    domain::{Move, Order, OrderId, OrderState, Rejection, Standing},
     metrics::Metrics,
     redeem::{Redeemed, Redeemer},
     store::Store,
@@ -26,6 +26,9 @@ const MAX_FINISHING: usize = 20_000;
 const REDEEM_TIMEOUT: Duration = Duration::from_secs(2);
 /// The coupon is used by then: the commit is worth waiting for.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A refusal that is younger than the release of the coupon it names may have come before it.
+const RELEASE_SHOWS: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 enum Progress {
@@ -137,9 +140,11 @@ impl Shared {
     async fn work(&self, order: &Order, trace: TraceContext) -> Progress {
         let deadline = Instant::now() + REDEEM_TIMEOUT;
         let outcome = match self.redeemer.redeem(order, trace, deadline).await {
-            Redeemed::Used => OrderState::Accepted,
-            Redeemed::Refused(rejection) => OrderState::Rejected(rejection),
-            Redeemed::Undecided => {
+            Redeemed::Used { bill, .. } => Move::Accept(bill),
+            Redeemed::Refused(rejection) if !self.comes_free(order, &rejection).await => {
+                Move::Reject(rejection)
+            }
+            Redeemed::Refused(_) | Redeemed::Undecided => {
                 self.metrics.left_pending();
                 return Progress::LeftPending;
             }
@@ -150,7 +155,7 @@ impl Shared {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
         let settled = self
             .store
-            .settle(order, outcome, span.context(), deadline)
+            .move_order(order, outcome, span.context(), deadline)
             .await;
         match settled {
             Ok(standing) => {
@@ -165,5 +170,19 @@ impl Shared {
                 Progress::LeftPending
             }
         }
+    }
+
+    /// Whether the coupon that cannot pay is held by an order of the same shopper that has been cancelled: it is on its way back, and the recovery worker asks again.
+    async fn comes_free(&self, order: &Order, rejection: &Rejection) -> bool {
+        let Some(holder) = rejection.coupon_holder() else {
+            return false;
+        };
+        let holder = self.store.get_order(&order.draft.shopper, holder).await;
+        let is_on_its_way = |standing: Standing| {
+            let freshly = |released: Timestamp| Timestamp::now_utc() - released < RELEASE_SHOWS;
+            standing.state == OrderState::Cancelled
+                && standing.coupon_released_at.is_none_or(freshly)
+        };
+        holder.is_ok_and(|holder| is_on_its_way(holder.standing))
     }
 }

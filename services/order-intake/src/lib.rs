@@ -3,12 +3,16 @@
 mod config;
 mod domain;
 mod error;
+mod feed;
 mod finish;
 mod grpc;
+mod issuance;
 mod metrics;
+mod moves;
 mod place;
 mod recover;
 mod redeem;
+mod release;
 mod store;
 mod watch;
 
@@ -25,12 +29,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::Config;
 pub use grpc::RULES;
 
+use feed::Feed;
 use finish::Finisher;
 use grpc::{SERVICE_NAMES, Server};
+use issuance::IssuanceOfLane;
 use metrics::Metrics;
+use moves::Mover;
 use place::Placer;
 use recover::Recovery;
 use redeem::Redeemer;
+use release::Releaser;
 use store::{Store, migrations};
 use watch::Watcher;
 
@@ -59,7 +67,17 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let closing = CancellationToken::new();
     let (lanes, tracing) = (config.lanes, &host.tracing);
     let (store, writers) = Store::start(&config.database, lanes, tracing, &queue_metrics, &closing);
-    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, tracing, &metrics);
+    let issuance: Vec<_> = lanes
+        .all()
+        .map(|lane| IssuanceOfLane {
+            lane,
+            lanes,
+            replicas: issuance.clone(),
+            tracing: tracing.clone(),
+            metrics: metrics.clone(),
+        })
+        .collect();
+    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, tracing);
     host.background.extend(gatherers);
     let tasks = TaskTracker::new();
     let finisher = Finisher::new(
@@ -80,8 +98,24 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         host.background
             .push(tokio::spawn(recovery.run(host.stop.clone())));
     }
+    let releaser = Releaser::new(store.clone(), lanes);
+    for issuance in issuance {
+        let (metrics, stop) = (metrics.clone(), host.stop.clone());
+        let releasing = releaser.clone().run(issuance, metrics, stop);
+        host.background.push(tokio::spawn(releasing));
+    }
+    let feed = Feed::new(store.clone(), host.stop.clone());
+    host.background
+        .push(tokio::spawn(feed.clone().measure(metrics.clone())));
     let server = Server {
         lanes,
+        feed,
+        mover: Mover {
+            store: store.clone(),
+            releaser,
+            tracing: tracing.clone(),
+            metrics: metrics.clone(),
+        },
         placer: Placer::new(
             store.clone(),
             finisher.clone(),

@@ -20,7 +20,11 @@ pub struct Metrics {
     recovered: Family<OrderLabels, Counter>,
     oldest_pending_seconds: Family<LaneLabel, Gauge>,
     redeem_batch_size: Histogram,
-    redeem_calls: Family<ResultLabel, Counter>,
+    issuance_calls: Family<CallLabels, Counter>,
+    released: Counter,
+    unreleased: Family<LaneLabel, Gauge>,
+    moved: Family<StateLabel, Counter>,
+    feed_lag: Family<ConsumerLabel, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -35,16 +39,27 @@ struct LaneLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ResultLabel {
+struct CallLabels {
+    method: &'static str,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConsumerLabel {
+    consumer: String,
 }
 
 /// How a call to issuance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedeemCall {
-    /// With a result for each item.
+pub enum IssuanceCall {
+    /// With results.
     Answered,
-    /// With a refusal of the whole call, or an answer that does not fit the question.
+    /// With a refusal of the whole call.
     Refused,
     /// The replica could not be reached, or broke off.
     Failed,
@@ -60,11 +75,15 @@ impl Metrics {
             recovered: Family::default(),
             oldest_pending_seconds: Family::default(),
             redeem_batch_size: size_histogram(),
-            redeem_calls: Family::default(),
+            issuance_calls: Family::default(),
+            released: Counter::default(),
+            unreleased: Family::default(),
+            moved: Family::default(),
+            feed_lag: Family::default(),
         };
         registry.register(
             "tidegate_orders",
-            "What became of orders and of requests to place them: placed (durable), replayed, refused, accepted, rejected, left_pending (the recovery worker finishes those)",
+            "What became of orders and of requests to place them: placed (durable), replayed, refused, accepted, rejected, cancelled (before their outcome), left_pending (the recovery worker finishes those)",
             metrics.orders.clone(),
         );
         registry.register(
@@ -93,9 +112,29 @@ impl Metrics {
             metrics.redeem_batch_size.clone(),
         );
         registry.register(
-            "tidegate_redeem_calls",
-            "Calls of RedeemCoupons, by how they ended",
-            metrics.redeem_calls.clone(),
+            "tidegate_order_issuance_calls",
+            "Calls of issuance, by how they ended",
+            metrics.issuance_calls.clone(),
+        );
+        registry.register(
+            "tidegate_order_coupons_released",
+            "Coupons of cancelled orders that this replica gave back to issuance",
+            metrics.released.clone(),
+        );
+        registry.register(
+            "tidegate_order_coupons_unreleased",
+            "Cancelled orders whose coupon was still to be given back when the release worker last looked",
+            metrics.unreleased.clone(),
+        );
+        registry.register(
+            "tidegate_order_moves",
+            "Orders that were cancelled or moved on, by the state they got",
+            metrics.moved.clone(),
+        );
+        registry.register(
+            "tidegate_feed_lag_events",
+            "Changes of orders that a consumer of the feed has not acknowledged",
+            metrics.feed_lag.clone(),
         );
         metrics
     }
@@ -146,22 +185,47 @@ impl Metrics {
         self.redeem_batch_size.observe(items as f64);
     }
 
-    pub(crate) fn redeem_call(&self, ended: RedeemCall) {
+    pub(crate) fn issuance_call(&self, method: &'static str, ended: IssuanceCall) {
         let result = match ended {
-            RedeemCall::Answered => "answered",
-            RedeemCall::Refused => "refused",
-            RedeemCall::Failed => "failed",
+            IssuanceCall::Answered => "answered",
+            IssuanceCall::Refused => "refused",
+            IssuanceCall::Failed => "failed",
         };
-        self.redeem_calls
-            .get_or_create(&ResultLabel { result })
+        self.issuance_calls
+            .get_or_create(&CallLabels { method, result })
             .inc();
+    }
+
+    pub(crate) fn released(&self) {
+        self.released.inc();
+    }
+
+    pub(crate) fn unreleased(&self, lane: Lane, orders: usize) {
+        self.unreleased
+            .get_or_create(&LaneLabel { lane: lane.get() })
+            .set(orders as i64);
+    }
+
+    pub(crate) fn feed_lag(&self, consumer: String, events: i64) {
+        self.feed_lag
+            .get_or_create(&ConsumerLabel { consumer })
+            .set(events);
+    }
+
+    pub(crate) fn moved(&self, state: &OrderState) {
+        let state = state.name();
+        self.moved.get_or_create(&StateLabel { state }).inc();
     }
 }
 
 fn labels(state: &OrderState) -> (&'static str, &'static str) {
     match state {
         OrderState::Pending => ("left_pending", ""),
-        OrderState::Accepted => ("accepted", ""),
+        OrderState::Accepted
+        | OrderState::InPreparation
+        | OrderState::Ready
+        | OrderState::Completed => ("accepted", ""),
         OrderState::Rejected(rejection) => ("rejected", rejection.because().name()),
+        OrderState::Cancelled => ("cancelled", ""),
     }
 }

@@ -3,16 +3,21 @@
 use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_types::{StoreId, Timestamp};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
     domain::{Draft, Order, OrderId, OrderState},
-    error::OrderIntakeError,
+    error::{BusyStore, OrderIntakeError, Suggestion},
     finish::Finisher,
     metrics::Metrics,
     store::Store,
 };
+
+/// Stores of an area that are looked at for one that is less busy.
+const STORES_LOOKED_AT: u8 = 50;
+const MAX_SUGGESTIONS: usize = 5;
 
 /// An order that is durable, and whether an earlier request placed it.
 pub struct PlacedOrder {
@@ -20,6 +25,15 @@ pub struct PlacedOrder {
     pub order: Order,
     /// True if an earlier request placed it.
     pub replayed: bool,
+}
+
+/// What a caller wants beside the order itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// The story the order belongs to.
+    pub trace: Option<TraceContext>,
+    /// Whether to name other stores if this one is full.
+    pub suggest_stores: bool,
 }
 
 /// Places orders. Cheap to clone.
@@ -46,16 +60,22 @@ impl Placer {
     pub async fn place(
         self,
         draft: Draft,
-        story: Option<TraceContext>,
+        wishes: Wishes,
         deadline: Instant,
     ) -> Result<PlacedOrder, OrderIntakeError> {
-        let story = story.unwrap_or_else(|| self.tracing.new_root());
+        let story = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
         let mut span = self.tracing.start("place order", SpanKind::Internal, story);
+        let store = draft.store.clone();
         let placed = self.place_in(&mut span, draft, deadline).await;
         if let Err(error) = &placed {
             span.fail(error.to_string());
         }
-        placed
+        match placed {
+            Err(OrderIntakeError::StoreBusy(busy)) if wishes.suggest_stores => Err(
+                OrderIntakeError::StoreBusy(self.with_suggestions(&store, busy).await),
+            ),
+            placed => placed,
+        }
     }
 
     async fn place_in(
@@ -87,10 +107,36 @@ impl Placer {
         }
         match order.standing.state {
             OrderState::Rejected(rejection) => Err(OrderIntakeError::Rejected(rejection)),
-            OrderState::Pending | OrderState::Accepted => Ok(PlacedOrder {
+            _ => Ok(PlacedOrder {
                 order,
                 replayed: placed.replayed,
             }),
+        }
+    }
+
+    /// Adds other stores of the area that can make the order sooner. They are a hint: a failure to find any is none of the order's.
+    async fn with_suggestions(&self, store: &StoreId, busy: BusyStore) -> BusyStore {
+        let now = Timestamp::now_utc();
+        let nearby = self
+            .store
+            .look_around(&busy.area, store, STORES_LOOKED_AT, now)
+            .await;
+        let mut free: Vec<_> = nearby
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mut timetable| {
+                let slot_at = timetable.first_free()?.starts_at();
+                let store = timetable.store().id.clone();
+                Some(Suggestion { store, slot_at })
+            })
+            .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
+            .collect();
+        // Stable: stores with the same slot stay in the order of the round, which begins somewhere else for every store.
+        free.sort_by_key(|found| found.slot_at);
+        free.truncate(MAX_SUGGESTIONS);
+        BusyStore {
+            suggestions: free,
+            ..busy
         }
     }
 }

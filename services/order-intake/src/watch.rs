@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Order, OrderId},
+    domain::{Order, OrderId, OrderState},
     error::OrderIntakeError,
     finish::Finisher,
     store::Store,
@@ -25,6 +25,8 @@ use crate::{
 const MAX_WATCHERS: usize = 2_000;
 /// How often an order is read again, since another replica may settle it.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Once an order is accepted, people move it on, and minutes lie between.
+const SLOW_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A stream that saw no change for this long ends, and its caller asks again if it still cares.
 const WATCH_LIMIT: Duration = Duration::from_secs(600);
 
@@ -75,6 +77,10 @@ impl Watcher {
 
     async fn change_of(&self, last: &Order) -> Result<Order, OrderIntakeError> {
         let ends_at = Instant::now() + WATCH_LIMIT;
+        let pause = match last.standing.state {
+            OrderState::Pending => POLL_INTERVAL,
+            _ => SLOW_POLL_INTERVAL,
+        };
         while Instant::now() < ends_at {
             let settled_here: OptionFuture<_> = self
                 .finisher
@@ -84,7 +90,7 @@ impl Watcher {
             tokio::select! {
                 () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
                 Some(Some(_)) = settled_here => {}
-                () = sleep(POLL_INTERVAL) => {}
+                () = sleep(pause) => {}
             }
             let order = self
                 .store

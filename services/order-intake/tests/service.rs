@@ -8,7 +8,11 @@ mod suite;
 
 mod service {
     mod access;
+    mod cancelling;
     mod faults;
+    mod feed;
+    mod fulfilling;
     mod placing;
     mod refusals;
+    mod slots;
 }

@@ -64,6 +64,10 @@ scopes! {
     StoresRead => "stores:read",
     /// Make and change stores.
     StoresWrite => "stores:write",
+    /// Move orders on.
+    OrdersFulfil => "orders:fulfil",
+    /// Read the feed of orders.
+    FeedRead => "feed:read",
 }
 
 /// Whom a verified token speaks for.

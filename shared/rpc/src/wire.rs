@@ -53,6 +53,14 @@ pub fn money(money: Money) -> proto::Money {
     }
 }
 
+/// An amount from the wire; `None` if it has no currency.
+pub fn money_from(money: proto::Money) -> Option<Money> {
+    Some(Money {
+        currency: CurrencyCode::parse(&money.currency_code).ok()?,
+        minor_units: money.minor_units,
+    })
+}
+
 /// The lines of a basket from the wire, noting every bad field under `lines`.
 pub fn lines(bad: &mut Violations, lines: &[proto::OrderLine]) -> Option<Lines> {
     if lines.len() > Lines::MAX {
@@ -175,8 +183,7 @@ mod tests {
 
     #[test]
     fn every_reason_of_the_contract_is_in_the_domain() {
-        // Numbers are dense; the first that is not defined ends the list.
-        let numbers = (1..).take_while(|number| proto::Reason::try_from(*number).is_ok());
+        let numbers = (1..1_000).filter(|number| proto::Reason::try_from(*number).is_ok());
         assert_eq!(
             numbers
                 .filter(|number| reason_from(*number).is_some())

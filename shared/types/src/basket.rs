@@ -7,8 +7,10 @@ pub type Sku = PrintedText<64>;
 
 const MAX_LINES: usize = 50;
 const MAX_QUANTITY: u8 = 99;
-/// In minor units; keeps the sum of a basket far inside an `i64`.
+/// In minor units.
 const MAX_UNIT_PRICE: i64 = 10_000_000;
+/// In minor units. No basket of a shop comes near it, and every sum of money about an order fits.
+const MAX_TOTAL: i64 = 1_000_000_000;
 
 /// How many of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,16 @@ pub struct OrderLine {
     pub unit_price: UnitPrice,
 }
 
+impl OrderLine {
+    /// What the line comes to, in minor units; `None` if that does not fit.
+    fn price(&self) -> Option<i64> {
+        self.unit_price
+            .0
+            .minor_units
+            .checked_mul(self.quantity.0.into())
+    }
+}
+
 /// Why lines do not make a basket. The sentence fits behind the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLines {
@@ -75,11 +87,17 @@ pub enum InvalidLines {
     /// Prices that cannot be added.
     #[error("must all be in one currency")]
     Currencies,
+    /// A sum that no shop asks for.
+    #[error("must come to at most {MAX_TOTAL} minor units")]
+    Total,
 }
 
-/// A basket: 1 to 50 lines, all in one currency.
+/// A basket: 1 to 50 lines, all in one currency, that come to a sum within bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lines(Vec<OrderLine>);
+pub struct Lines {
+    lines: Vec<OrderLine>,
+    total: Money,
+}
 
 impl Lines {
     /// The most lines there are; looked at before the lines themselves are read.
@@ -97,12 +115,26 @@ impl Lines {
         {
             return Err(InvalidLines::Currencies);
         }
-        Ok(Self(lines))
+        let minor_units = lines
+            .iter()
+            .try_fold(0i64, |sum, line| sum.checked_add(line.price()?))
+            .filter(|total| *total <= MAX_TOTAL)
+            .ok_or(InvalidLines::Total)?;
+        let total = Money {
+            currency,
+            minor_units,
+        };
+        Ok(Self { lines, total })
     }
 
     /// The lines.
     pub fn as_slice(&self) -> &[OrderLine] {
-        &self.0
+        &self.lines
+    }
+
+    /// What all of them come to.
+    pub fn total(&self) -> Money {
+        self.total
     }
 }
 
@@ -135,6 +167,17 @@ mod tests {
             Err(InvalidLines::Currencies)
         );
         assert!(Lines::new(vec![line("a", 1, "CNY"); 50]).is_ok());
+    }
+
+    #[test]
+    fn a_basket_knows_its_total_and_refuses_one_beyond_the_bound() {
+        let lines = Lines::new(vec![line("a", 2, "CNY"), line("b", 3, "CNY")]).unwrap();
+        assert_eq!(lines.total().minor_units, 5 * 1_500);
+        assert_eq!(lines.total().currency.as_str(), "CNY");
+        let mut dear = line("a", 50, "CNY");
+        dear.unit_price.0.minor_units = MAX_UNIT_PRICE;
+        assert!(Lines::new(vec![dear.clone(); 2]).is_ok());
+        assert_eq!(Lines::new(vec![dear; 3]), Err(InvalidLines::Total));
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl CouponCode {
         format!("************{}", &self.reveal()[LENGTH - 4..])
     }
 
+    /// The number of the campaign the code says it is of. Nobody has verified that; good for keeping house and not for paying.
+    pub fn claimed_campaign(self) -> u32 {
+        (self.0 >> (MAC_BITS + KEY_ID_BITS + SLOT_BITS)) as u32
+    }
+
     fn key_id(self) -> u8 {
         (self.0 >> MAC_BITS) as u8 & ((1 << KEY_ID_BITS) - 1)
     }

@@ -22,7 +22,7 @@ pub use numbers::{
 };
 pub use printed_text::{InvalidPrintedText, PrintedText};
 pub use refusal::{Reason, Refusal, Retry};
-pub use text::{CampaignId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId};
+pub use text::{CampaignId, ConsumerId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId};
 
 /// A moment, in UTC.
 pub type Timestamp = time::OffsetDateTime;

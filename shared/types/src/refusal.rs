@@ -74,6 +74,14 @@ reasons! {
     RedemptionHalted => "REDEMPTION_HALTED",
     /// Somebody else changed the campaign's control first.
     ControlEpochConflict => "CONTROL_EPOCH_CONFLICT",
+    /// The store has no room until the latest acceptable time.
+    StoreBusy => "STORE_BUSY",
+    /// The store takes no orders.
+    StoreClosed => "STORE_CLOSED",
+    /// The coupon's terms do not fit the order.
+    CouponNotApplicable => "COUPON_NOT_APPLICABLE",
+    /// The order's state does not allow it.
+    OrderStateConflict => "ORDER_STATE_CONFLICT",
 }
 
 impl fmt::Display for Reason {

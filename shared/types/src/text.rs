@@ -110,7 +110,11 @@ identifier!(
     /// One running copy of a service.
     ReplicaId, 64, is_visible_ascii, NotVisibleAscii
 );
-readable!(RequestId, CampaignId, TierId, StoreId, ReplicaId);
+identifier!(
+    /// A reader of the feed of orders.
+    ConsumerId, 64, is_slug, NotSlug
+);
+readable!(RequestId, CampaignId, TierId, StoreId, ReplicaId, ConsumerId);
 
 impl fmt::Display for ShopperId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -237,6 +237,7 @@ pub fn redeem_result(outcome: Result<Coupon, IssuanceError>, now: Timestamp) -> 
     };
     RedeemResult {
         outcome: Some(outcome),
+        campaign_closes_at: None,
     }
 }
 

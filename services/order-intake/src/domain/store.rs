@@ -1,7 +1,15 @@
-use tidegate_types::{InvalidText, PrintedText, StoreId};
+use tidegate_types::{InvalidText, OutOfBounds, PrintedText, StoreId};
+
+use super::OpeningHours;
 
 /// A store's name for people.
 pub type DisplayName = PrintedText<100>;
+/// Why staff closed a store, in their own words.
+pub type ClosingReason = PrintedText<200>;
+
+/// How long a slot is unless the store says otherwise.
+const DEFAULT_SLOT_MINUTES: u8 = 10;
+const MAX_ORDERS_PER_SLOT: u16 = 10_000;
 
 /// The part of town a store is in: 1 to 64 visible ASCII characters, the same alphabet as a store's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +27,71 @@ impl Area {
     }
 }
 
+/// A length no slot has. The sentence fits behind the field's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a number of minutes that divides 60")]
+pub struct InvalidSlotMinutes;
+
+/// How long a slot is: a number of minutes that divides 60, so that slots begin at the same minutes of every hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotMinutes(u8);
+
+impl SlotMinutes {
+    /// The longest there is.
+    pub const MAX: i64 = 60;
+
+    /// Takes a number over if it divides 60.
+    pub fn new(minutes: impl TryInto<u8>) -> Result<Self, InvalidSlotMinutes> {
+        match minutes.try_into() {
+            Ok(minutes @ 1..) if 60 % minutes == 0 => Ok(Self(minutes)),
+            _ => Err(InvalidSlotMinutes),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for SlotMinutes {
+    fn default() -> Self {
+        Self(DEFAULT_SLOT_MINUTES)
+    }
+}
+
+/// How many orders a store makes in one slot: 0 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct OrdersPerSlot(u16);
+
+impl OrdersPerSlot {
+    /// Takes a number over if it is within bounds.
+    pub fn new(orders: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
+        match orders.try_into() {
+            Ok(orders @ 0..=MAX_ORDERS_PER_SLOT) => Ok(Self(orders)),
+            _ => Err(OutOfBounds {
+                min: 0,
+                max: MAX_ORDERS_PER_SLOT.into(),
+            }),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// Whether a store takes orders at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StoreState {
+    /// It does, within its opening hours.
+    #[default]
+    Open,
+    /// It does not, until it is opened again.
+    Closed(Option<ClosingReason>),
+}
+
 /// A place that makes orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
@@ -28,4 +101,52 @@ pub struct Store {
     pub display_name: DisplayName,
     /// Where it is, for finding another store nearby.
     pub area: Area,
+    /// When it opens and closes.
+    pub hours: OpeningHours,
+    /// How long its slots are.
+    pub slot_minutes: SlotMinutes,
+    /// How many orders it makes in one.
+    pub orders_per_slot: OrdersPerSlot,
+    /// Whether it takes orders at all.
+    pub state: StoreState,
+}
+
+/// What staff say of a store; what they leave out stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreChange {
+    /// Which store.
+    pub id: StoreId,
+    /// Its name for people.
+    pub display_name: DisplayName,
+    /// Where it is.
+    pub area: Area,
+    /// When it opens and closes.
+    pub hours: Option<OpeningHours>,
+    /// How long its slots are.
+    pub slot_minutes: Option<SlotMinutes>,
+    /// How many orders it makes in one.
+    pub orders_per_slot: Option<OrdersPerSlot>,
+    /// Whether it takes orders at all.
+    pub is_closed: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_s_length_divides_an_hour() {
+        let lengths: Vec<_> = (0..=255u8)
+            .filter(|minutes| SlotMinutes::new(*minutes).is_ok())
+            .collect();
+        assert_eq!(lengths, [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60]);
+        assert!(SlotMinutes::new(316u32).is_err());
+    }
+
+    #[test]
+    fn a_store_may_make_nothing_in_a_slot_and_ten_thousand_at_most() {
+        assert_eq!(OrdersPerSlot::new(0u32).map(OrdersPerSlot::get), Ok(0));
+        assert!(OrdersPerSlot::new(10_000u32).is_ok());
+        assert!(OrdersPerSlot::new(10_001u32).is_err() && OrdersPerSlot::new(-1i32).is_err());
+    }
 }

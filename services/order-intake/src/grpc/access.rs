@@ -10,6 +10,7 @@ use crate::error::OrderIntakeError;
 pub(crate) const SERVICE_NAMES: &[&str] = &[
     "tidegate.order_intake.v1.OrderIntakeService",
     "tidegate.order_intake.v1.StoreService",
+    "tidegate.order_intake.v1.FeedService",
 ];
 
 /// Who may call what. A token counts only over a connection of staff.
@@ -35,6 +36,21 @@ pub const RULES: &[Rule] = &[
         scope: None,
     },
     Rule {
+        path: "/tidegate.order_intake.v1.OrderIntakeService/CancelOrder",
+        services: &[Identity::Gateway],
+        scope: Some(Scope::OrdersWrite),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.OrderIntakeService/AdvanceOrder",
+        services: &[],
+        scope: Some(Scope::OrdersFulfil),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.StoreService/SetStoreState",
+        services: &[],
+        scope: Some(Scope::StoresWrite),
+    },
+    Rule {
         path: "/tidegate.order_intake.v1.StoreService/UpsertStores",
         services: &[],
         scope: Some(Scope::StoresWrite),
@@ -43,6 +59,16 @@ pub const RULES: &[Rule] = &[
         path: "/tidegate.order_intake.v1.StoreService/GetStore",
         services: &[],
         scope: Some(Scope::StoresRead),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.FeedService/StreamOrders",
+        services: &[],
+        scope: Some(Scope::FeedRead),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.FeedService/AcknowledgeOrders",
+        services: &[],
+        scope: Some(Scope::FeedRead),
     },
 ];
 

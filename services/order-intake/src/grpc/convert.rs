@@ -1,33 +1,34 @@
 //! Messages of the contract, to and from the domain.
 
-use std::{collections::HashSet, time::Duration};
+pub(super) mod feed;
+pub(super) mod stores;
+
+use std::time::Duration;
 
 use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
 use tidegate_rpc::wire;
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, Lane, Lanes, OrderLine, RequestId, ShopperId, StoreId, Violations,
+    CouponCode, Lane, Lanes, Lines, OrderLine, RequestId, ShopperId, StoreId, Violations,
 };
 use uuid::Uuid;
 
 use super::status::to_item_refusal;
 use crate::{
     domain::{
-        Area, DisplayName, Draft, Order, OrderId, OrderState, PagePosition, PageSize, Store,
-        to_microsecond,
+        Draft, Move, Order, OrderId, OrderState, PagePosition, PageSize, Slot, to_microsecond,
     },
     error::OrderIntakeError,
     metrics::Metrics,
-    place::PlacedOrder,
+    place::{PlacedOrder, Wishes},
 };
 
 const MAX_ITEMS: usize = 500;
-const MAX_STORES: usize = 1_000;
 
 /// One order to be placed, as it came.
 pub(super) struct PlaceItem {
     pub(super) draft: Draft,
-    pub(super) trace: Option<TraceContext>,
+    pub(super) wishes: Wishes,
     /// How long the caller waits for this item; `None`: as long as for the call.
     pub(super) patience: Option<Duration>,
 }
@@ -89,7 +90,10 @@ fn place_item(
     };
     Ok(PlaceItem {
         draft,
-        trace: TraceContext::parse(&item.traceparent).ok(),
+        wishes: Wishes {
+            trace: TraceContext::parse(&item.traceparent).ok(),
+            suggest_stores: item.suggest_stores,
+        },
         patience: (item.deadline_ms > 0).then(|| Duration::from_millis(item.deadline_ms.into())),
     })
 }
@@ -118,28 +122,16 @@ pub(super) fn place_result(
 }
 
 pub(super) fn order(order: Order) -> shared::Order {
+    let bill = order.bill();
     let Order { draft, standing } = order;
-    let (state, rejected_because) = match standing.state {
-        OrderState::Pending => (shared::OrderState::Pending, shared::Reason::Unspecified),
-        OrderState::Accepted => (shared::OrderState::Accepted, shared::Reason::Unspecified),
-        OrderState::Rejected(rejection) => (
-            shared::OrderState::Rejected,
-            wire::reason(rejection.because()),
-        ),
-    };
-    let line = |line: &OrderLine| shared::OrderLine {
-        sku: line.sku.as_str().to_owned(),
-        quantity: line.quantity.get().into(),
-        unit_price: Some(wire::money(line.unit_price.get())),
-    };
     shared::Order {
         order_id: standing.order_id.to_string(),
         shopper_id: draft.shopper.as_str().to_owned(),
         request_id: draft.request_id.as_str().to_owned(),
         store_id: draft.store.as_str().to_owned(),
-        lines: draft.lines.as_slice().iter().map(line).collect(),
-        state: state.into(),
-        rejected_because: rejected_because.into(),
+        lines: lines(&draft.lines),
+        state: state(&standing.state).into(),
+        rejected_because: rejected_because(&standing.state).into(),
         latest_acceptable_at: draft.latest_acceptable_at.map(wire::timestamp),
         created_at: Some(wire::timestamp(standing.created_at)),
         updated_at: Some(wire::timestamp(standing.updated_at)),
@@ -147,6 +139,46 @@ pub(super) fn order(order: Order) -> shared::Order {
         trace_id: standing
             .trace
             .map_or(String::new(), |trace| trace.trace_id()),
+        slot: standing.slot.map(slot),
+        total: Some(wire::money(draft.lines.total())),
+        discount: bill.map(|bill| wire::money(bill.discount())),
+        amount_to_pay: bill.map(|bill| wire::money(bill.amount_to_pay())),
+        coupon_released_at: standing.coupon_released_at.map(wire::timestamp),
+    }
+}
+
+fn lines(lines: &Lines) -> Vec<shared::OrderLine> {
+    let line = |line: &OrderLine| shared::OrderLine {
+        sku: line.sku.as_str().to_owned(),
+        quantity: line.quantity.get().into(),
+        unit_price: Some(wire::money(line.unit_price.get())),
+    };
+    lines.as_slice().iter().map(line).collect()
+}
+
+fn slot(slot: Slot) -> shared::Slot {
+    shared::Slot {
+        starts_at: Some(wire::timestamp(slot.starts_at())),
+        ends_at: Some(wire::timestamp(slot.ends_at())),
+    }
+}
+
+fn rejected_because(state: &OrderState) -> shared::Reason {
+    match state {
+        OrderState::Rejected(rejection) => wire::reason(rejection.because()),
+        _ => shared::Reason::Unspecified,
+    }
+}
+
+fn state(state: &OrderState) -> shared::OrderState {
+    match state {
+        OrderState::Pending => shared::OrderState::Pending,
+        OrderState::Accepted => shared::OrderState::Accepted,
+        OrderState::Rejected(_) => shared::OrderState::Rejected,
+        OrderState::InPreparation => shared::OrderState::InPreparation,
+        OrderState::Ready => shared::OrderState::Ready,
+        OrderState::Completed => shared::OrderState::Completed,
+        OrderState::Cancelled => shared::OrderState::Cancelled,
     }
 }
 
@@ -183,60 +215,16 @@ pub(super) fn list_query(
     }
 }
 
-pub(super) fn stores(request: proto::UpsertStoresRequest) -> Result<Vec<Store>, OrderIntakeError> {
-    let mut violations = Violations::default();
-    if !(1..=MAX_STORES).contains(&request.stores.len()) {
-        violations.add("stores", format!("must be 1 to {MAX_STORES}"));
-        return Err(OrderIntakeError::InvalidFields(violations));
-    }
-    let (mut ids, mut stores) = (HashSet::new(), Vec::new());
-    for (at, store) in request.stores.into_iter().enumerate() {
-        let field = |name: &str| format!("stores[{at}].{name}");
-        let id = violations.check(field("store_id"), StoreId::parse(&store.store_id));
-        let display_name = violations.check(
-            field("display_name"),
-            DisplayName::parse(&store.display_name),
-        );
-        let area = violations.check(field("area"), Area::parse(&store.area));
-        let (Some(id), Some(display_name), Some(area)) = (id, display_name, area) else {
-            continue;
-        };
-        if !ids.insert(id.clone()) {
-            violations.add(field("store_id"), "must not be there twice");
+/// Which step fulfilment asks for.
+pub(super) fn step(state: shared::OrderState) -> Result<Move, OrderIntakeError> {
+    match state {
+        shared::OrderState::InPreparation => Ok(Move::Prepare),
+        shared::OrderState::Ready => Ok(Move::MakeReady),
+        shared::OrderState::Completed => Ok(Move::Complete),
+        _ => {
+            let mut violations = Violations::default();
+            violations.add("state", "must be IN_PREPARATION, READY or COMPLETED");
+            Err(OrderIntakeError::InvalidFields(violations))
         }
-        stores.push(Store {
-            id,
-            display_name,
-            area,
-        });
-    }
-    if violations.is_empty() {
-        Ok(stores)
-    } else {
-        Err(OrderIntakeError::InvalidFields(violations))
-    }
-}
-
-pub(super) fn store_id(text: &str) -> Result<StoreId, OrderIntakeError> {
-    let mut violations = Violations::default();
-    violations
-        .check("store_id", StoreId::parse(text))
-        .ok_or(OrderIntakeError::InvalidFields(violations))
-}
-
-pub(super) fn store(store: Store) -> proto::Store {
-    proto::Store {
-        store_id: store.id.as_str().to_owned(),
-        display_name: store.display_name.as_str().to_owned(),
-        area: store.area.as_str().to_owned(),
-    }
-}
-
-pub(super) fn upserted(count: usize, created: usize) -> proto::UpsertStoresResponse {
-    // There are at most 1,000 stores in a call.
-    let counted = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    proto::UpsertStoresResponse {
-        created: counted(created),
-        updated: counted(count.saturating_sub(created)),
     }
 }

@@ -6,19 +6,17 @@ mod call;
 
 use std::{sync::Arc, time::Instant};
 
-use tidegate_rpc::client::Replicas;
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{CouponCode, Lane, Lanes, ShopperId};
+use tidegate_types::{Lanes, Timestamp};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
 use crate::{
-    domain::{Order, OrderId, Rejection},
-    metrics::Metrics,
+    domain::{Area, Bill, Draft, Order, OrderId, Rejection},
+    issuance::IssuanceOfLane,
 };
-use call::RedeemCaller;
 
 /// Redemptions that wait for the call in flight, in one lane. More are left to the recovery worker.
 const MAX_WAITING: usize = 4_000;
@@ -29,7 +27,12 @@ const MAX_BATCH: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redeemed {
     /// The coupon is used by this order.
-    Used,
+    Used {
+        /// What the order costs with it.
+        bill: Bill,
+        /// When the coupon's campaign ends, if issuance said so.
+        campaign_closes_at: Option<Timestamp>,
+    },
     /// The coupon cannot pay for this order, for good.
     Refused(Rejection),
     /// Nothing is known; asking again is safe.
@@ -38,9 +41,9 @@ pub enum Redeemed {
 
 /// One coupon to be used for one order.
 struct Redemption {
-    shopper: ShopperId,
-    coupon_code: CouponCode,
     order_id: OrderId,
+    draft: Arc<Draft>,
+    area: Area,
     trace: TraceContext,
     deadline: Instant,
 }
@@ -62,23 +65,15 @@ pub struct Redeemer {
 impl Redeemer {
     /// Starts one gatherer a lane; they run until they are aborted.
     pub fn start(
-        issuance: &Replicas,
+        issuance: &[IssuanceOfLane],
         lanes: Lanes,
         tracing: &Tracing,
-        metrics: &Metrics,
     ) -> (Self, Vec<JoinHandle<()>>) {
-        let start = |lane: Lane| {
+        let start = |issuance: &IssuanceOfLane| {
             let (sender, arrivals) = mpsc::channel(MAX_WAITING);
-            let caller = RedeemCaller::new(
-                lane,
-                lanes,
-                issuance.clone(),
-                tracing.clone(),
-                metrics.clone(),
-            );
-            (sender, tokio::spawn(gather(arrivals, caller)))
+            (sender, tokio::spawn(gather(arrivals, issuance.clone())))
         };
-        let (gatherers, tasks): (Vec<_>, _) = lanes.all().map(start).unzip();
+        let (gatherers, tasks): (Vec<_>, _) = issuance.iter().map(start).unzip();
         let redeemer = Self {
             lanes,
             gatherers: gatherers.into(),
@@ -92,9 +87,9 @@ impl Redeemer {
         let mut span = self.tracing.start("redeem coupon", SpanKind::Client, trace);
         let (reply, answer) = oneshot::channel();
         let redemption = Redemption {
-            shopper: order.draft.shopper.clone(),
-            coupon_code: order.draft.coupon_code,
             order_id: order.standing.order_id,
+            draft: Arc::clone(&order.draft),
+            area: order.standing.area.clone(),
             trace: span.context(),
             deadline,
         };
@@ -116,7 +111,7 @@ impl Redeemer {
 
 fn tell(span: &mut Span, redeemed: &Redeemed) {
     match redeemed {
-        Redeemed::Used => {}
+        Redeemed::Used { .. } => {}
         Redeemed::Refused(rejection) => {
             span.attribute("tidegate.reason", rejection.because().name());
         }
@@ -124,7 +119,7 @@ fn tell(span: &mut Span, redeemed: &Redeemed) {
     }
 }
 
-async fn gather(mut arrivals: mpsc::Receiver<Waiting>, mut caller: RedeemCaller) {
+async fn gather(mut arrivals: mpsc::Receiver<Waiting>, mut issuance: IssuanceOfLane) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     while arrivals.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let now = Instant::now();
@@ -137,7 +132,7 @@ async fn gather(mut arrivals: mpsc::Receiver<Waiting>, mut caller: RedeemCaller)
         if redemptions.is_empty() {
             continue;
         }
-        let answers = caller.redeem(&redemptions).await;
+        let answers = call::redeem(&mut issuance, &redemptions).await;
         for (reply, redeemed) in replies.into_iter().zip(answers) {
             // Whoever asked may have gone; the answer is kept by issuance.
             let _ = reply.send(redeemed);

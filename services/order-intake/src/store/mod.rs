@@ -1,6 +1,7 @@
 //! Orders and stores in PostgreSQL: rows to domain and back.
 
 mod commit;
+mod feed;
 mod rows;
 mod stores;
 
@@ -17,10 +18,10 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Draft, Order, OrderId, OrderState, PagePosition, PageSize, Standing},
+    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing},
     error::OrderIntakeError,
 };
-use commit::{Change, Commits, Placement, Settlement};
+use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
 use rows::OrderRow;
 
 /// The schema, in steps.
@@ -28,7 +29,7 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
 
-/// Connections for reads and for stores; hot writes have their own, one a lane.
+/// Connections for reads and for stores; hot writes have their own, two a lane.
 const POOL_CONNECTIONS: u32 = 8;
 /// A read that takes longer counts as a database that is away.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,8 +43,14 @@ const MAX_BATCH: usize = 1_000;
 pub struct Store {
     pool: PgPool,
     lanes: Lanes,
-    /// One of each lane, by its number.
-    queues: Arc<[CommitQueue<Commits>]>,
+    /// Those of each lane, by its number.
+    queues: Arc<[LaneQueues]>,
+}
+
+/// The two queues of a lane. Orders to a store at which another batch books at that moment go to the second one, so that the others never wait for a favourite.
+struct LaneQueues {
+    first: CommitQueue<Commits>,
+    busy_stores: CommitQueue<Commits>,
 }
 
 /// How an order stands after it was handed in.
@@ -55,7 +62,7 @@ pub struct Placed {
 }
 
 impl Store {
-    /// Starts one writer a lane. Once `closing` is cancelled they commit what they have and end; the handles tell when.
+    /// Starts two writers a lane. Once `closing` is cancelled they commit what they have and end; the handles tell when.
     pub fn start(
         database: &Database,
         lanes: Lanes,
@@ -63,28 +70,42 @@ impl Store {
         metrics: &QueueMetrics,
         closing: &CancellationToken,
     ) -> (Self, Vec<JoinHandle<()>>) {
-        let settings = CommitQueueSettings {
-            name: "orders",
-            capacity: QUEUE_CAPACITY,
-            max_batch: MAX_BATCH,
-        };
-        let start = |lane| {
-            CommitQueue::start(
+        let mut writers = Vec::new();
+        let mut start = |name, lane, busy_stores| {
+            let settings = CommitQueueSettings {
+                name,
+                capacity: QUEUE_CAPACITY,
+                max_batch: MAX_BATCH,
+            };
+            let (queue, writer) = CommitQueue::start(
                 settings,
-                Commits::of(lane),
+                Commits { lane, busy_stores },
                 database.clone(),
                 tracing.clone(),
                 metrics,
                 closing.clone(),
-            )
+            );
+            writers.push(writer);
+            queue
         };
-        let (queues, writers): (Vec<_>, _) = lanes.all().map(start).unzip();
+        let queues: Vec<_> = lanes
+            .all()
+            .map(|lane| LaneQueues {
+                first: start("orders", lane, BusyStores::LeaveOut),
+                busy_stores: start("orders_of_busy_stores", lane, BusyStores::WaitFor),
+            })
+            .collect();
         let store = Self {
             pool: database.pool(POOL_CONNECTIONS),
             lanes,
             queues: queues.into(),
         };
         (store, writers)
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> Lanes {
+        self.lanes
     }
 
     /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made.
@@ -101,28 +122,50 @@ impl Store {
             draft,
             trace,
         };
-        self.commit(lane, Change::Place(placement), trace, deadline)
-            .await
+        match self
+            .commit(lane, Change::Place(placement), trace, deadline)
+            .await?
+        {
+            Done::Placed(placed) => Ok(placed),
+            Done::Moved(_) | Done::LeftOut => Err(OrderIntakeError::Internal),
+        }
     }
 
-    /// Gives a PENDING order its outcome. If it has one already, that one stays and is what comes back.
-    pub async fn settle(
+    /// Moves an order on. An outcome for an order that has one already, and a move that was made already, change nothing; what comes back is how the order stands.
+    pub async fn move_order(
         &self,
         order: &Order,
-        state: OrderState,
+        asked: Move,
+        trace: TraceContext,
+        deadline: Instant,
+    ) -> Result<Standing, OrderIntakeError> {
+        let change = Change::Move(movement_of(order), asked);
+        self.commit_movement(order, change, trace, deadline).await
+    }
+
+    /// Notes that issuance has the coupon of a cancelled order back.
+    pub async fn note_release(
+        &self,
+        order: &Order,
+        trace: TraceContext,
+        deadline: Instant,
+    ) -> Result<Standing, OrderIntakeError> {
+        let change = Change::Released(movement_of(order));
+        self.commit_movement(order, change, trace, deadline).await
+    }
+
+    async fn commit_movement(
+        &self,
+        order: &Order,
+        change: Change,
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing, OrderIntakeError> {
         let lane = self.lanes.of(&order.draft.shopper);
-        let settlement = Settlement {
-            order_id: order.standing.order_id,
-            draft: Arc::clone(&order.draft),
-            state,
-        };
-        let settled = self
-            .commit(lane, Change::Settle(settlement), trace, deadline)
-            .await?;
-        Ok(settled.standing)
+        match self.commit(lane, change, trace, deadline).await? {
+            Done::Moved(standing) => Ok(standing),
+            Done::Placed(_) | Done::LeftOut => Err(OrderIntakeError::Internal),
+        }
     }
 
     async fn commit(
@@ -131,14 +174,18 @@ impl Store {
         change: Change,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Placed, OrderIntakeError> {
-        // A lane of these lanes has a queue.
-        let queue = self
+    ) -> Result<Done, OrderIntakeError> {
+        // A lane of these lanes has its queues.
+        let queues = self
             .queues
             .get(usize::from(lane.get()))
             .ok_or(OrderIntakeError::Internal)?;
-        let (outcome, _) = queue.submit(change, trace, deadline).await?;
-        outcome
+        let (done, _) = queues.first.submit(change.clone(), trace, deadline).await?;
+        if !matches!(done, Ok(Done::LeftOut)) {
+            return done;
+        }
+        let (done, _) = queues.busy_stores.submit(change, trace, deadline).await?;
+        done
     }
 
     /// One order of a shopper.
@@ -193,6 +240,28 @@ impl Store {
             .bind(after.order_id.0)
             .bind(i64::from(limit));
         into_orders(in_time(query.fetch_all(&self.pool)).await?)
+    }
+
+    /// Cancelled orders of a lane whose coupon is still to be given back, those that have waited longest first, from after `after`, a place in the time of cancellations.
+    pub async fn unreleased_orders(
+        &self,
+        lane: Lane,
+        after: PagePosition,
+        limit: u16,
+    ) -> Result<Vec<Order>, OrderIntakeError> {
+        let query = sqlx::query_as(include_str!("../../queries/unreleased_orders.sql"))
+            .bind(lane_number(lane))
+            .bind(after.created_at)
+            .bind(after.order_id.0)
+            .bind(i64::from(limit));
+        into_orders(in_time(query.fetch_all(&self.pool)).await?)
+    }
+}
+
+fn movement_of(order: &Order) -> Movement {
+    Movement {
+        order_id: order.standing.order_id,
+        draft: Arc::clone(&order.draft),
     }
 }
 

@@ -9,17 +9,19 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
-use super::Placed;
-use crate::{
-    domain::{Draft, Order, OrderId, OrderState, Rejection, Standing},
-    error::OrderIntakeError,
+use crate::domain::{
+    Area, Draft, Minute, Order, OrderId, OrderState, Rejection, Slot, SlotMinutes, Standing,
 };
 
 const PENDING: i16 = 1;
 const ACCEPTED: i16 = 2;
 const REJECTED: i16 = 3;
+const IN_PREPARATION: i16 = 4;
+const READY: i16 = 5;
+const COMPLETED: i16 = 6;
+const CANCELLED: i16 = 7;
 
-/// An order as `get_order`, `list_orders` and `pending_orders` read it.
+/// An order as it is read with its details.
 #[derive(FromRow)]
 pub(super) struct OrderRow {
     shopper_id: String,
@@ -32,24 +34,18 @@ pub(super) struct OrderRow {
     standing: StandingRow,
 }
 
-/// What `commit_orders` answers for one item.
+/// What has become of an order, in every query that reads one.
 #[derive(FromRow)]
-pub(super) struct CommittedRow {
-    shopper_id: String,
-    request_id: String,
-    replayed: bool,
-    conflicts: bool,
-    lacks_store: bool,
-    #[sqlx(flatten)]
-    standing: StandingRow,
-}
-
-#[derive(FromRow)]
-struct StandingRow {
+pub(super) struct StandingRow {
     order_id: Uuid,
+    area: String,
+    slot_starts_at: Option<Timestamp>,
+    slot_minutes: Option<i16>,
     state: i16,
     rejected_because: Option<String>,
     rejection_metadata: Option<String>,
+    discount_minor_units: Option<i64>,
+    coupon_released_at: Option<Timestamp>,
     traceparent: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -81,41 +77,16 @@ impl OrderRow {
     }
 }
 
-impl CommittedRow {
-    /// The order's key: its shopper and request id.
-    pub(super) fn key(&self) -> (&str, &str) {
-        (&self.shopper_id, &self.request_id)
-    }
-
-    pub(super) fn into_outcome(self) -> Result<Result<Placed, OrderIntakeError>, sqlx::Error> {
-        if self.conflicts {
-            return Ok(Err(OrderIntakeError::RequestIdConflict));
-        }
-        if self.lacks_store {
-            return Ok(Err(OrderIntakeError::StoreNotFound));
-        }
-        Ok(Ok(Placed {
-            standing: self.standing.into_standing()?,
-            replayed: self.replayed,
-        }))
-    }
-}
-
 impl StandingRow {
-    fn into_standing(self) -> Result<Standing, sqlx::Error> {
-        let state = match (self.state, self.rejected_because, self.rejection_metadata) {
-            (PENDING, None, None) => OrderState::Pending,
-            (ACCEPTED, None, None) => OrderState::Accepted,
-            (REJECTED, Some(because), Some(metadata)) => {
-                OrderState::Rejected(rejection(&because, &metadata)?)
-            }
-            (number, ..) => {
-                return Err(unreadable("state", format!("{number} with these reasons")));
-            }
-        };
+    pub(super) fn into_standing(self) -> Result<Standing, sqlx::Error> {
+        let state = state(self.state, self.rejected_because, self.rejection_metadata)?;
         Ok(Standing {
             order_id: OrderId(self.order_id),
+            area: column("area", Area::parse(&self.area))?,
+            slot: slot(self.slot_starts_at, self.slot_minutes)?,
             state,
+            discount_minor_units: self.discount_minor_units,
+            coupon_released_at: self.coupon_released_at,
             trace: self
                 .traceparent
                 .and_then(|text| TraceContext::parse(&text).ok()),
@@ -125,11 +96,56 @@ impl StandingRow {
     }
 }
 
+fn state(
+    number: i16,
+    because: Option<String>,
+    metadata: Option<String>,
+) -> Result<OrderState, sqlx::Error> {
+    Ok(match (number, because, metadata) {
+        (PENDING, None, None) => OrderState::Pending,
+        (ACCEPTED, None, None) => OrderState::Accepted,
+        (REJECTED, Some(because), Some(metadata)) => {
+            OrderState::Rejected(rejection(&because, &metadata)?)
+        }
+        (IN_PREPARATION, None, None) => OrderState::InPreparation,
+        (READY, None, None) => OrderState::Ready,
+        (COMPLETED, None, None) => OrderState::Completed,
+        (CANCELLED, None, None) => OrderState::Cancelled,
+        (number, ..) => {
+            return Err(unreadable("state", format!("{number} with these reasons")));
+        }
+    })
+}
+
+/// A state as events keep it: of a rejection, they know the reason and not the facts.
+pub(super) fn event_state(number: i16, because: Option<String>) -> Result<OrderState, sqlx::Error> {
+    let metadata = because.is_some().then(|| "{}".to_owned());
+    state(number, because, metadata)
+}
+
+/// The slot in two columns, which are both set or both unset.
+pub(super) fn slot(
+    starts_at: Option<Timestamp>,
+    minutes: Option<i16>,
+) -> Result<Option<Slot>, sqlx::Error> {
+    let slot = |(starts_at, minutes)| {
+        Ok(Slot {
+            begins: Minute::of(starts_at),
+            minutes: column("slot_minutes", SlotMinutes::new(minutes))?,
+        })
+    };
+    starts_at.zip(minutes).map(slot).transpose()
+}
+
 pub(super) fn state_number(state: &OrderState) -> i16 {
     match state {
         OrderState::Pending => PENDING,
         OrderState::Accepted => ACCEPTED,
         OrderState::Rejected(_) => REJECTED,
+        OrderState::InPreparation => IN_PREPARATION,
+        OrderState::Ready => READY,
+        OrderState::Completed => COMPLETED,
+        OrderState::Cancelled => CANCELLED,
     }
 }
 
@@ -166,7 +182,7 @@ pub(super) fn lines_to_json(lines: &Lines) -> String {
     serde_json::Value::from_iter(lines.as_slice().iter().map(document)).to_string()
 }
 
-fn lines_from_json(json: &str) -> Result<Lines, sqlx::Error> {
+pub(super) fn lines_from_json(json: &str) -> Result<Lines, sqlx::Error> {
     let documents: Vec<LineDocument> = column("lines", serde_json::from_str(json))?;
     let line = |document: LineDocument| {
         let money = Money {

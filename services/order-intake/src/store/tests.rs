@@ -2,8 +2,11 @@
 mod database;
 
 mod commits;
+mod feed;
+mod moves;
 mod plan;
 mod reads;
+mod slots;
 
 use std::{
     sync::Arc,
@@ -21,7 +24,10 @@ use uuid::Uuid;
 
 use super::{Placed, Store, migrations};
 use crate::{
-    domain::{Area, DisplayName, Draft, Order, OrderId, OrderState, Rejection},
+    domain::{
+        Area, Bill, DisplayName, Draft, Move, Order, OrderId, OrderState, OrdersPerSlot, Rejection,
+        Standing, StoreChange,
+    },
     error::OrderIntakeError,
 };
 use database::TestDatabase;
@@ -78,13 +84,17 @@ impl Fixture {
         }
     }
 
-    async fn settle(&self, order: &Order, state: OrderState) -> OrderState {
+    async fn moved(&self, order: &Order, asked: Move) -> Result<Standing, OrderIntakeError> {
         let trace = TraceContext::new_root(false);
-        self.store
-            .settle(order, state, trace, soon())
-            .await
-            .unwrap()
-            .state
+        self.store.move_order(order, asked, trace, soon()).await
+    }
+
+    async fn settle(&self, order: &Order, outcome: Move) -> OrderState {
+        self.moved(order, outcome).await.unwrap().state
+    }
+
+    async fn upsert(&self, store: StoreChange) {
+        self.store.upsert_stores(vec![store]).await.unwrap();
     }
 }
 
@@ -99,11 +109,20 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-fn shop(id: &str) -> crate::domain::Store {
-    crate::domain::Store {
+/// A shop that takes whatever comes.
+fn shop(id: &str) -> StoreChange {
+    shop_of(id, 10_000)
+}
+
+fn shop_of(id: &str, orders_per_slot: u16) -> StoreChange {
+    StoreChange {
         id: StoreId::parse(id).unwrap(),
         display_name: DisplayName::parse("奶茶 No. 1").unwrap(),
         area: Area::parse("west").unwrap(),
+        hours: None,
+        slot_minutes: None,
+        orders_per_slot: Some(OrdersPerSlot::new(orders_per_slot).unwrap()),
+        is_closed: None,
     }
 }
 
@@ -123,7 +142,7 @@ fn draft(shopper: &str, request_id: &str) -> Draft {
         store: StoreId::parse("s-1").unwrap(),
         lines: Lines::new(vec![line]).unwrap(),
         coupon_code: CouponCode::parse(CODE).unwrap(),
-        latest_acceptable_at: Some(time::macros::datetime!(2026-02-06 12:30:00.123456 UTC)),
+        latest_acceptable_at: Some(time::macros::datetime!(2126-02-06 12:30:00.123456 UTC)),
     }
 }
 
@@ -136,4 +155,18 @@ fn with_code(draft: Draft, code: &str) -> Draft {
 
 fn rejected_by(order: &Order) -> OrderState {
     OrderState::Rejected(Rejection::coupon_redeemed(order.standing.order_id))
+}
+
+/// The outcome of an order whose coupon paid for another one.
+fn reject_for(order: &Order) -> Move {
+    Move::Reject(Rejection::coupon_redeemed(order.standing.order_id))
+}
+
+/// The outcome of an order whose coupon takes off ten yuan.
+fn accept() -> Move {
+    let money = |minor_units| Money {
+        currency: CurrencyCode::parse("CNY").unwrap(),
+        minor_units,
+    };
+    Move::Accept(Bill::with_coupon(money(2_500), money(1_000)).unwrap())
 }

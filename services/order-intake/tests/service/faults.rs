@@ -22,7 +22,7 @@ async fn an_order_that_issuance_cannot_decide_stays_pending_and_is_recovered() {
         .unwrap();
     assert_eq!(order.state(), OrderState::Pending);
     suite.issuance.refuse(None);
-    let seen = suite.watch(&order).await;
+    let seen = suite.watch_until(&order, OrderState::Accepted).await;
     let states: Vec<_> = seen.iter().map(|order| order.state()).collect();
     assert_eq!(states, [OrderState::Pending, OrderState::Accepted]);
 }
@@ -43,10 +43,12 @@ async fn orders_that_a_crash_left_pending_are_finished_batch_by_batch() {
     let suite = Suite::start().await;
     // What a process leaves that was killed between the two commits, for more orders than one batch of a sweep.
     let left_behind = format!(
-        "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, state, coupon_code, lines, content_hash, created_at, updated_at)
-         SELECT {}, 'alice', 'r-' || number, gen_random_uuid(), 's-1', 1, lpad(number::text, 16, '0'),
-             '[{{\"sku\": \"tea\", \"quantity\": 1, \"currency_code\": \"CNY\", \"unit_price_minor_units\": 5}}]', sha256(''), now() - interval '1 hour', now()
-         FROM generate_series(1, 1200) AS number",
+        "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
+         SELECT {}, 'alice', 'r-' || number, gen_random_uuid(), 's-1', 'west', date_trunc('hour', now()), 10, 1, lpad(number::text, 16, '0'), sha256(''), now() - interval '1 hour', now()
+         FROM generate_series(1, 1200) AS number;
+         INSERT INTO order_details
+         SELECT (created_at AT TIME ZONE 'UTC')::date, lane, order_id, '[{{\"sku\": \"tea\", \"quantity\": 1, \"currency_code\": \"CNY\", \"unit_price_minor_units\": 5}}]'
+         FROM orders",
         lane_of("alice")
     );
     suite.database.execute(&left_behind).await;

@@ -26,7 +26,8 @@ async fn an_order_with_a_good_coupon_is_accepted_and_reads_back_the_same_everywh
     assert_eq!(order.trace_id, trace.trace_id());
     assert_eq!(suite.get(&order).await, order);
     assert_eq!(suite.list("alice").await, std::slice::from_ref(&order));
-    assert_eq!(suite.watch(&order).await, [order]);
+    let seen = suite.watch_until(&order, OrderState::Accepted).await;
+    assert_eq!(seen, [order]);
 }
 
 #[tokio::test]
@@ -110,8 +111,7 @@ async fn an_order_goes_on_when_its_caller_hangs_up() {
         order = first_order(&suite) => order,
     };
     suite.issuance.go_on();
-    let last = suite.watch(&order).await.pop().unwrap();
-    assert_eq!(last.state(), OrderState::Accepted);
+    suite.watch_until(&order, OrderState::Accepted).await;
 }
 
 #[tokio::test]

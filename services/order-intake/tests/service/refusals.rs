@@ -1,14 +1,15 @@
 use tidegate_auth::Identity;
 use tidegate_proto::{
     order_intake::v1::{
-        GetOrderRequest, ListOrdersRequest, PlaceOrdersRequest, Store, UpsertStoresRequest,
+        GetOrderRequest, ListOrdersRequest, OpeningHours, PlaceOrdersRequest, SetStoreStateRequest,
+        Store, StoreState,
     },
     r#type::v1::{OrderState, Reason, Refusal},
 };
 use tidegate_rpc::refusal::{from_status, reason_of};
 use tidegate_types as types;
 
-use crate::suite::{LANES, Suite, code, item, lane_of, placed, refused};
+use crate::suite::{LANES, Suite, code, item, lane_of, placed, refused, store_of};
 
 #[tokio::test]
 async fn a_coupon_that_paid_for_another_order_rejects_this_one_for_ever() {
@@ -151,20 +152,46 @@ async fn reads_and_stores_with_bad_fields_name_them() {
         })
         .await;
     assert_eq!(bad_fields(list.unwrap_err()), ["page_size", "page_token"]);
-    let store = |store_id: &str, area: &str| Store {
-        store_id: store_id.to_owned(),
-        display_name: "茶".to_owned(),
+    let two = |store_id: &str, area: &str| Store {
         area: area.to_owned(),
+        ..store_of(store_id, 10)
     };
-    let stores = vec![store("s-2", "west"), store("s-2", "no where")];
-    let mut stores = UpsertStoresRequest { stores };
-    stores.stores.push(store("s-2", "east"));
-    let request = suite.with_token(stores, "stores:write", None);
-    let upsert = suite.stores(Identity::Staff).upsert_stores(request).await;
+    let odd = Store {
+        slot_minutes: Some(7),
+        orders_per_slot: Some(10_001),
+        opening_hours: Some(OpeningHours {
+            opens_at_minute: 1_440,
+            closes_at_minute: 0,
+            utc_offset_minutes: -721,
+        }),
+        ..store_of("s-3", 10)
+    };
+    let stores = vec![
+        two("s-2", "west"),
+        two("s-2", "no where"),
+        two("s-2", "east"),
+        odd,
+    ];
+    let upsert = suite.upsert(stores).await;
     assert_eq!(
         bad_fields(upsert.unwrap_err()),
-        ["stores[1].area", "stores[2].store_id"]
+        [
+            "stores[1].area",
+            "stores[2].store_id",
+            "stores[3].opening_hours.opens_at_minute",
+            "stores[3].opening_hours.utc_offset_minutes",
+            "stores[3].slot_minutes",
+            "stores[3].orders_per_slot",
+        ]
     );
+    let state = SetStoreStateRequest {
+        store_id: "s-1".to_owned(),
+        state: StoreState::Closed.into(),
+        reason: String::new(),
+    };
+    let request = suite.with_token(state, "stores:write", None);
+    let set = suite.stores(Identity::Staff).set_store_state(request).await;
+    assert_eq!(bad_fields(set.unwrap_err()), ["reason"]);
 }
 
 fn bad_fields(status: tonic::Status) -> Vec<String> {

@@ -1,9 +1,10 @@
 //! An issuance that keeps what it redeemed in memory: the contract's answers, over the suite's own transport.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tidegate_auth::{Identity, TlsIdentity};
@@ -13,23 +14,32 @@ use tidegate_proto::{
         redeem_result::Outcome,
         *,
     },
-    r#type::v1::Coupon,
+    r#type::v1::{Coupon, Money},
 };
 use tidegate_rpc::{
     server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
     wire,
 };
 use tidegate_telemetry::{Registry, Tracing};
-use tidegate_types::{Reason, Refusal};
+use tidegate_types::{Reason, Refusal, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
-const RULES: &[Rule] = &[Rule {
-    path: "/tidegate.issuance.v1.IssuanceService/RedeemCoupons",
-    services: &[Identity::OrderIntake],
-    scope: None,
-}];
+const RULES: &[Rule] = &[
+    Rule {
+        path: "/tidegate.issuance.v1.IssuanceService/RedeemCoupons",
+        services: &[Identity::OrderIntake],
+        scope: None,
+    },
+    Rule {
+        path: "/tidegate.issuance.v1.IssuanceService/ReleaseCoupons",
+        services: &[Identity::OrderIntake],
+        scope: None,
+    },
+];
+/// What every coupon takes off, in minor units of yuan.
+pub const FACE_VALUE: i64 = 1_000;
 
 #[derive(Clone)]
 pub struct Issuance(Arc<Shared>);
@@ -43,8 +53,15 @@ struct Shared {
 #[derive(Default)]
 struct State {
     paid_orders: HashMap<String, String>,
+    /// Orders that have given their coupon back, or never had it: they cannot use it any more.
+    released_orders: HashSet<String>,
     refusing: Option<Refusal>,
+    refusing_releases: bool,
+    minimum_spend: i64,
+    campaign_closes_at: Option<Timestamp>,
     calls: Vec<Vec<RedeemItem>>,
+    /// Releases that gave a coupon back.
+    given_back: Vec<String>,
 }
 
 impl Issuance {
@@ -81,6 +98,31 @@ impl Issuance {
         self.0.state.lock().unwrap().refusing = refusal;
     }
 
+    /// Orders below this total are none for any coupon.
+    pub fn ask_for(&self, minimum_spend: i64) {
+        self.0.state.lock().unwrap().minimum_spend = minimum_spend;
+    }
+
+    /// Releases fail from now on, or work again.
+    pub fn refuse_releases(&self, refusing: bool) {
+        self.0.state.lock().unwrap().refusing_releases = refusing;
+    }
+
+    /// Tells when the campaign of every coupon ends.
+    pub fn close_campaigns_at(&self, moment: Timestamp) {
+        self.0.state.lock().unwrap().campaign_closes_at = Some(moment);
+    }
+
+    /// The order a coupon pays for now.
+    pub fn holder(&self, code: &str) -> Option<String> {
+        self.0.state.lock().unwrap().paid_orders.get(code).cloned()
+    }
+
+    /// The coupons that were given back, once for each time.
+    pub fn given_back(&self) -> Vec<String> {
+        self.0.state.lock().unwrap().given_back.clone()
+    }
+
     /// What each call so far asked for.
     pub fn calls(&self) -> Vec<Vec<RedeemItem>> {
         self.0.state.lock().unwrap().calls.clone()
@@ -92,6 +134,16 @@ impl State {
         if let Some(refusal) = &self.refusing {
             return Outcome::Refused(wire::refusal(refusal));
         }
+        let total = item.total.as_ref().unwrap().minor_units;
+        if total < self.minimum_spend {
+            let refusal = Refusal::never(Reason::CouponNotApplicable)
+                .with("minimum_spend_minor_units", self.minimum_spend);
+            return Outcome::Refused(wire::refusal(&refusal));
+        }
+        if self.released_orders.contains(&item.order_id) {
+            let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", &item.order_id);
+            return Outcome::Refused(wire::refusal(&refusal));
+        }
         let paid = self
             .paid_orders
             .entry(item.coupon_code.clone())
@@ -99,11 +151,29 @@ impl State {
         if *paid == item.order_id {
             return Outcome::Redeemed(Coupon {
                 order_id: paid.clone(),
+                face_value: Some(Money {
+                    currency_code: "CNY".to_owned(),
+                    minor_units: FACE_VALUE,
+                }),
                 ..Coupon::default()
             });
         }
         let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", paid);
         Outcome::Refused(wire::refusal(&refusal))
+    }
+
+    fn release(&mut self, item: &ReleaseItem) -> release_result::Outcome {
+        if self.refusing_releases {
+            let refusal = Refusal::after(Reason::Overloaded, Duration::from_millis(100));
+            return release_result::Outcome::Refused(wire::refusal(&refusal));
+        }
+        self.released_orders.insert(item.order_id.clone());
+        let changed = self.paid_orders.get(&item.coupon_code) == Some(&item.order_id);
+        if changed {
+            self.paid_orders.remove(&item.coupon_code);
+            self.given_back.push(item.coupon_code.clone());
+        }
+        release_result::Outcome::Released(Released { changed })
     }
 }
 
@@ -121,6 +191,7 @@ impl IssuanceService for Issuance {
             .iter()
             .map(|item| RedeemResult {
                 outcome: Some(state.redeem(item)),
+                campaign_closes_at: state.campaign_closes_at.map(wire::timestamp),
             })
             .collect();
         Ok(Response::new(RedeemCouponsResponse { results }))
@@ -156,12 +227,20 @@ impl IssuanceService for Issuance {
 
     async fn release_coupons(
         &self,
-        _: Request<ReleaseCouponsRequest>,
+        request: Request<ReleaseCouponsRequest>,
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
-        Err(not_for_order_intake())
+        let items = request.into_inner().items;
+        let mut state = self.0.state.lock().unwrap();
+        let results = items
+            .iter()
+            .map(|item| ReleaseResult {
+                outcome: Some(state.release(item)),
+            })
+            .collect();
+        Ok(Response::new(ReleaseCouponsResponse { results }))
     }
 }
 
 fn not_for_order_intake() -> Status {
-    Status::unimplemented("order-intake only redeems")
+    Status::unimplemented("order-intake redeems and releases")
 }

@@ -6,16 +6,18 @@ mod tokens;
 
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
+use futures_util::stream;
 use tempfile::TempDir;
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
 use tidegate_order_intake::{Config, build};
 use tidegate_pg::Database;
 use tidegate_proto::{
     order_intake::v1::{
+        feed_service_client::FeedServiceClient,
         order_intake_service_client::OrderIntakeServiceClient, place_order_result::Outcome,
         store_service_client::StoreServiceClient, *,
     },
-    r#type::v1::{Money, Order, OrderLine, Refusal},
+    r#type::v1::{Money, Order, OrderLine, OrderState, Refusal},
 };
 use tidegate_rpc::{
     client::channel,
@@ -25,7 +27,7 @@ use tidegate_runtime::{Host, HostSettings, Service};
 use tidegate_telemetry::{Registry, TraceContext};
 use tidegate_types::{Lanes, ReplicaId, ShopperId};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, service::Routes, transport::Channel};
+use tonic::{Request, Status, service::Routes, transport::Channel};
 
 use crate::database::TestDatabase;
 use issuance::Issuance;
@@ -92,7 +94,7 @@ impl Suite {
         suite
     }
 
-    fn channel(&self, identity: Identity) -> Channel {
+    pub fn channel(&self, identity: Identity) -> Channel {
         let tls = tls(&self.folder, identity);
         channel(&self.address.to_string(), Identity::OrderIntake, tls)
     }
@@ -105,6 +107,10 @@ impl Suite {
         StoreServiceClient::new(self.channel(identity))
     }
 
+    pub fn feed(&self) -> FeedServiceClient<Channel> {
+        FeedServiceClient::new(self.channel(Identity::Staff))
+    }
+
     /// A request with a token of staff.
     pub fn with_token<T>(&self, message: T, scope: &str, shopper_id: Option<&str>) -> Request<T> {
         let mut request = Request::new(message);
@@ -113,20 +119,18 @@ impl Suite {
         request
     }
 
+    /// A store that takes whatever comes.
     pub async fn upsert_store(&self, store_id: &str) {
-        let store = Store {
-            store_id: store_id.to_owned(),
-            display_name: "奶茶店".to_owned(),
-            area: "west".to_owned(),
-        };
-        let message = UpsertStoresRequest {
-            stores: vec![store],
-        };
-        let request = self.with_token(message, "stores:write", None);
-        self.stores(Identity::Staff)
-            .upsert_stores(request)
-            .await
-            .unwrap();
+        self.upsert(vec![store_of(store_id, 10_000)]).await.unwrap();
+    }
+
+    /// Keeps stores, in one message.
+    pub async fn upsert(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
+        let messages = stream::iter([UpsertStoresRequest { stores }]);
+        let request = self.with_token(messages, "stores:write", None);
+        let answers = self.stores(Identity::Staff).upsert_stores(request).await;
+        let answer = answers?.into_inner().message().await?;
+        Ok(answer.unwrap())
     }
 
     /// Places items of the first one's lane.
@@ -166,18 +170,39 @@ impl Suite {
         read.unwrap().into_inner().orders
     }
 
-    /// Watches an order to its end.
-    pub async fn watch(&self, order: &Order) -> Vec<Order> {
+    /// Watches an order until it is in a state.
+    pub async fn watch_until(&self, order: &Order, state: OrderState) -> Vec<Order> {
         let request = WatchOrderRequest {
             shopper_id: order.shopper_id.clone(),
             order_id: order.order_id.clone(),
         };
         let watching = self.orders(Identity::Gateway).watch_order(request).await;
         let (mut stream, mut seen) = (watching.unwrap().into_inner(), Vec::new());
-        while let Some(step) = stream.message().await.unwrap() {
-            seen.push(step.order.unwrap());
+        while seen.last().is_none_or(|last: &Order| last.state() != state) {
+            let step = stream.message().await.unwrap();
+            seen.push(step.unwrap().order.unwrap());
         }
         seen
+    }
+
+    pub async fn cancel(&self, order: &Order) -> Result<Order, Status> {
+        let request = CancelOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+        };
+        let answer = self.orders(Identity::Gateway).cancel_order(request).await;
+        Ok(answer?.into_inner().order.unwrap())
+    }
+
+    pub async fn advance(&self, order: &Order, state: OrderState) -> Result<Order, Status> {
+        let message = AdvanceOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+            state: state.into(),
+        };
+        let request = self.with_token(message, "orders:fulfil", None);
+        let answer = self.orders(Identity::Staff).advance_order(request).await;
+        Ok(answer?.into_inner().order.unwrap())
     }
 
     /// Ends order-intake as the end of its process does.
@@ -257,6 +282,17 @@ pub fn item(shopper_id: &str, request_id: &str, coupon_code: &str) -> PlaceOrder
         latest_acceptable_at: None,
         traceparent: TraceContext::new_root(false).traceparent(),
         deadline_ms: 1_900,
+        suggest_stores: false,
+    }
+}
+
+pub fn store_of(store_id: &str, orders_per_slot: u32) -> Store {
+    Store {
+        store_id: store_id.to_owned(),
+        display_name: "奶茶店".to_owned(),
+        area: "west".to_owned(),
+        orders_per_slot: Some(orders_per_slot),
+        ..Store::default()
     }
 }
 

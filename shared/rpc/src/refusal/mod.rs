@@ -30,8 +30,13 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::CouponRevoked
         | Reason::IssuanceHalted
         | Reason::RedemptionHalted
+        | Reason::CouponNotApplicable
+        | Reason::StoreClosed
+        | Reason::OrderStateConflict
         | Reason::Misconfigured => Code::FailedPrecondition,
-        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning => Code::Unavailable,
+        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
+            Code::Unavailable
+        }
         Reason::RequestIdConflict => Code::AlreadyExists,
         Reason::ControlEpochConflict => Code::Aborted,
         Reason::CampaignNotFound

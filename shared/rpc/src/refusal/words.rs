@@ -86,6 +86,40 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::InvalidField => ("请求中有不正确的内容，请修改后再试。".into(), bad_fields(refusal)),
         Reason::Unauthenticated => ("身份凭证缺失或无效。".into(), with_detail("The credentials are missing or not valid", fact("detail"))),
         Reason::PermissionDenied => ("没有进行此操作的权限。".into(), with_detail("This caller may not do this", fact("detail"))),
+        Reason::StoreBusy => match fact("next_slot_at") {
+            Some(slot) => (
+                format!("这家门店在您要求的时间之前已约满，最早可约 {slot}。优惠券未被使用。"),
+                format!("This store is full until the time you asked for; its next free slot is at {slot}. The coupon was not used."),
+            ),
+            None => (
+                "这家门店暂时没有空余名额，请稍后再试或换一家门店。优惠券未被使用。".into(),
+                "This store has no free slot now. Please try later or choose another store. The coupon was not used.".into(),
+            ),
+        },
+        Reason::StoreClosed => match fact("opens_at") {
+            Some(opens_at) => (
+                format!("这家门店当前不营业，下次接单时间为 {opens_at}。优惠券未被使用。"),
+                format!("This store is closed and takes orders again from {opens_at}. The coupon was not used."),
+            ),
+            None => (
+                "这家门店目前不接单，请换一家门店。优惠券未被使用。".into(),
+                "This store takes no orders at present. Please choose another one. The coupon was not used.".into(),
+            ),
+        },
+        Reason::CouponNotApplicable => (
+            "这张优惠券不适用于这笔订单，请查看使用条件。优惠券未被使用。".into(),
+            "This coupon's terms do not fit this order. The coupon was not used.".into(),
+        ),
+        Reason::OrderStateConflict => match fact("state") {
+            Some(state) => (
+                format!("订单当前状态为 {state}，无法进行此操作。"),
+                format!("The order is {state}, which does not allow this."),
+            ),
+            None => (
+                "订单当前状态不允许此操作。".into(),
+                "The order's state does not allow this.".into(),
+            ),
+        },
         Reason::Misconfigured => ("系统配置不一致，请联系运维人员。".into(), with_detail("The deployment's settings disagree; an operator has to mend them", fact("detail"))),
     };
     Words { zh, en }

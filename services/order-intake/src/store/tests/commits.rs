@@ -25,8 +25,12 @@ async fn a_replay_finds_the_first_order_whatever_its_state() {
     assert_eq!(replay.standing, order.standing);
 
     let refusal = Refusal::never(Reason::CouponExpired).with("valid_until", "2026-02-06");
-    let rejected = OrderState::Rejected(Rejection::of(refusal).unwrap());
-    assert_eq!(fixture.settle(&order, rejected.clone()).await, rejected);
+    let rejection = Rejection::of(refusal).unwrap();
+    let rejected = OrderState::Rejected(rejection.clone());
+    assert_eq!(
+        fixture.settle(&order, Move::Reject(rejection)).await,
+        rejected
+    );
     let replay = fixture.place(&draft("alice", "r-1")).await.unwrap();
     assert_eq!(replay.standing.state, rejected);
     assert_eq!(replay.standing.order_id, order.standing.order_id);
@@ -107,13 +111,10 @@ async fn two_replicas_that_place_the_same_requests_at_once_make_each_order_once(
 async fn an_outcome_is_written_once_and_later_ones_find_it() {
     let fixture = Fixture::start().await;
     let order = fixture.placed(&draft("alice", "r-1")).await;
-    assert_eq!(
-        fixture.settle(&order, OrderState::Accepted).await,
-        OrderState::Accepted
-    );
+    assert_eq!(fixture.settle(&order, accept()).await, OrderState::Accepted);
     let before = fixture.placed(&draft("alice", "r-1")).await.standing;
     assert_eq!(
-        fixture.settle(&order, rejected_by(&order)).await,
+        fixture.settle(&order, reject_for(&order)).await,
         OrderState::Accepted
     );
     assert_eq!(
@@ -127,11 +128,8 @@ async fn a_coupon_pays_for_one_order_even_if_issuance_says_otherwise() {
     let fixture = Fixture::start().await;
     let first = fixture.placed(&draft("alice", "r-1")).await;
     let second = fixture.placed(&draft("alice", "r-2")).await;
-    fixture.settle(&first, OrderState::Accepted).await;
-    assert_eq!(
-        fixture.settle(&second, OrderState::Accepted).await,
-        rejected_by(&first)
-    );
+    fixture.settle(&first, accept()).await;
+    assert_eq!(fixture.settle(&second, accept()).await, rejected_by(&first));
 }
 
 #[tokio::test]
@@ -142,9 +140,7 @@ async fn a_coupon_pays_for_one_order_of_those_that_are_settled_together() {
     for request in &requests {
         orders.push(fixture.placed(&draft("alice", request)).await);
     }
-    let settling = orders
-        .iter()
-        .map(|order| fixture.settle(order, OrderState::Accepted));
+    let settling = orders.iter().map(|order| fixture.settle(order, accept()));
     let states = join_all(settling).await;
     let accepted: Vec<_> = orders
         .iter()
@@ -174,7 +170,7 @@ async fn the_database_itself_refuses_a_second_accepted_order_of_a_coupon() {
         .unwrap_err();
     assert_eq!(
         tidegate_pg::constraint(&refused),
-        Some("orders_one_accepted_per_coupon")
+        Some("orders_one_paid_per_coupon")
     );
 }
 
@@ -190,18 +186,21 @@ async fn two_replicas_that_settle_the_same_orders_at_once_agree_on_each_outcome(
         );
         orders.push(fixture.placed(&draft).await);
     }
-    let settle = |store: Store, state: OrderState| {
+    let settle = |store: Store, outcome: Move| {
         let settling = orders.iter().cloned().map(move |order| {
-            let (store, state) = (store.clone(), state.clone());
+            let (store, outcome) = (store.clone(), outcome.clone());
             async move {
                 let trace = TraceContext::new_root(false);
-                store.settle(&order, state, trace, soon()).await.unwrap()
+                store
+                    .move_order(&order, outcome, trace, soon())
+                    .await
+                    .unwrap()
             }
         });
         join_all(settling)
     };
-    let here = settle(fixture.store.clone(), OrderState::Accepted);
-    let there = settle(other, rejected_by(&orders[0]));
+    let here = settle(fixture.store.clone(), accept());
+    let there = settle(other, reject_for(&orders[0]));
     let (here, there) = tokio::join!(here, there);
     assert_eq!(here, there);
 }

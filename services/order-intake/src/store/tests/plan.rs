@@ -4,30 +4,93 @@ use super::*;
 
 /// Enough that a scan would cost a planner more than a probe, and few enough to be made in a moment.
 const FILL: &str = "
-    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, state, rejected_because, rejection_metadata, coupon_code, lines, content_hash, created_at, updated_at)
-    SELECT 0, 'shopper-' || number, 'r', gen_random_uuid(), 's-1', 1 + number % 3, CASE number % 3 WHEN 2 THEN 'COUPON_EXPIRED' END, CASE number % 3 WHEN 2 THEN '{}'::jsonb END,
-           lpad(number::text, 16, '0'), '[]', sha256(''), clock_timestamp(), clock_timestamp()
-    FROM generate_series(1, 50000) AS number";
-const PREPARE: &str = "PREPARE commit_orders (smallint, timestamptz, text[], text[], uuid[], text[], text[], text[], bytea[], timestamptz[], text[], text[], text[], text[], smallint[], text[], text[]) AS ";
-/// A batch of 100 new orders and 100 outcomes.
-const EXPLAIN: &str = "
-    EXPLAIN EXECUTE commit_orders (0::smallint, now(), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'),
-        array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(''::bytea, '{100}'), array_fill(now(), '{100}'), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'),
-        array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(2::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'))";
+    INSERT INTO stores (store_id, display_name, area) SELECT 'store-' || number, 'tea', 'west' FROM generate_series(1, 20000) AS number;
+    INSERT INTO store_slots (store_id, slot_starts_at, slot_minutes, booked, capacity_when_booked)
+    SELECT 'store-' || number, date_trunc('hour', now()) + make_interval(mins => number % 100 * 10), 10, 1, 1 FROM generate_series(1, 20000) AS number;
+    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, rejected_because, rejection_metadata, coupon_code, content_hash, created_at, updated_at)
+    SELECT 0, 'shopper-' || number, 'r', gen_random_uuid(), 's-1', 'west', 1 + number % 3, CASE number % 3 WHEN 2 THEN 'COUPON_EXPIRED' END, CASE number % 3 WHEN 2 THEN '{}'::jsonb END,
+           lpad(number::text, 16, '0'), sha256(''), clock_timestamp(), clock_timestamp()
+    FROM generate_series(1, 50000) AS number;
+    INSERT INTO order_details SELECT current_date, 0, order_id, '[]' FROM orders;
+    INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
+    SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, now() FROM orders";
+const UNANALYSED: &str = "
+    ALTER TABLE orders SET (autovacuum_enabled = off);
+    ALTER TABLE stores SET (autovacuum_enabled = off);
+    ALTER TABLE store_slots SET (autovacuum_enabled = off)";
+
+/// A statement of the hot path, what it is run with, and the keys it must probe.
+struct Hot {
+    statement: &'static str,
+    types: &'static str,
+    arguments: &'static str,
+    probes: &'static [(&'static str, usize)],
+}
+
+const HOT: [Hot; 7] = [
+    Hot {
+        statement: include_str!("../../../queries/find_earlier_orders.sql"),
+        types: "smallint, text[], text[], bytea[]",
+        arguments: "0::smallint, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(''::bytea, '{100}')",
+        probes: &[("request_id >=", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/lock_orders.sql"),
+        types: "smallint, uuid[], text[]",
+        arguments: "0::smallint, array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}')",
+        probes: &[("order_id >=", 1), ("coupon_code >=", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/lock_stores.sql"),
+        types: "text[]",
+        arguments: "array_fill('x'::text, '{100}')",
+        probes: &[("store_id >=", 1), ("store_id =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/lock_free_stores.sql"),
+        types: "text[]",
+        arguments: "array_fill('x'::text, '{100}')",
+        probes: &[("store_id >=", 1), ("store_id =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/read_bookings.sql"),
+        types: "text[], timestamptz, timestamptz",
+        arguments: "array_fill('x'::text, '{100}'), now(), now() + interval '1 day'",
+        probes: &[("store_id =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/read_feed.sql"),
+        types: "smallint[], bigint[], bigint, text, text",
+        arguments: "array_fill(0::smallint, '{4}'), array_fill(0::bigint, '{4}'), 500, NULL, NULL",
+        probes: &[("\"position\" >", 1), ("placed_on =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/write_orders.sql"),
+        types: "smallint, timestamptz, date, text[], text[], uuid[], text[], text[], timestamptz[], smallint[], text[], text[], bytea[], timestamptz[], text[],
+            uuid[], smallint[], text[], text[], bigint[], timestamptz[], text[], timestamptz[], smallint[], integer[], integer[]",
+        arguments: "0::smallint, now(), current_date, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'),
+            array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('[]'::text, '{100}'),
+            array_fill(''::bytea, '{100}'), array_fill(now(), '{100}'), array_fill('x'::text, '{100}'),
+            array_fill(gen_random_uuid(), '{100}'), array_fill(2::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('{}'::text, '{100}'), array_fill(1::bigint, '{100}'),
+            array_fill(now(), '{100}'), array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill(1, '{100}'), array_fill(1, '{100}')",
+        probes: &[("order_id >=", 1)],
+    },
+];
 
 /// Each look-up must be a probe by its whole key: an index of which only the lane fits is a scan of the lane.
-async fn assert_probes_only(fixture: &Fixture, plan_cache_mode: &str) {
+async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str) {
     let opened = Database::parse(&fixture.database.url(), "plan").unwrap();
     let mut writer = opened.connect_writer().await.unwrap();
     let mode = format!("SET plan_cache_mode = {plan_cache_mode}");
-    let prepare = format!(
-        "{PREPARE}{}",
-        include_str!("../../../queries/commit_orders.sql")
-    );
+    let prepare = format!("PREPARE hot ({}) AS {}", hot.types, hot.statement);
     for statement in [&mode, &prepare] {
         writer.execute(&**statement).await.unwrap();
     }
-    let rows = sqlx::raw_sql(EXPLAIN).fetch_all(&mut writer).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE hot ({})", hot.arguments);
+    let rows = sqlx::raw_sql(&explain)
+        .fetch_all(&mut writer)
+        .await
+        .unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let shown = plan.join("\n");
     for scan in [
@@ -43,25 +106,23 @@ async fn assert_probes_only(fixture: &Fixture, plan_cache_mode: &str) {
         .iter()
         .filter(|line| line.contains("Index Cond"))
         .collect();
-    assert_eq!(conditions.len(), 4, "{shown}");
-    for (key, probes) in [
-        ("request_id >=", 2),
-        ("coupon_code >=", 1),
-        ("store_id =", 1),
-    ] {
+    for (key, probes) in hot.probes {
         let found = conditions.iter().filter(|line| line.contains(key)).count();
-        assert_eq!(found, probes, "{key} in\n{shown}");
+        assert_eq!(found, *probes, "{key} in\n{shown}");
     }
+    let expected: usize = hot.probes.iter().map(|(_, probes)| probes).sum();
+    assert_eq!(conditions.len(), expected, "{shown}");
 }
 
 #[tokio::test]
 async fn a_batch_probes_indexes_on_an_empty_table_a_full_one_never_analysed_and_an_analysed_one() {
     let fixture = Fixture::start().await;
-    let unanalysed = "ALTER TABLE orders SET (autovacuum_enabled = off)";
-    for change in [unanalysed, FILL, "ANALYZE"] {
+    for change in [UNANALYSED, FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
-        for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
-            assert_probes_only(&fixture, plan_cache_mode).await;
+        for hot in &HOT {
+            for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
+                assert_probes_only(&fixture, hot, plan_cache_mode).await;
+            }
         }
     }
 }

@@ -52,8 +52,8 @@ async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_la
         let draft = with_code(draft("alice", &format!("r-{number}")), &code);
         orders.push(fixture.placed(&draft).await);
     }
-    fixture.settle(&orders[1], OrderState::Accepted).await;
-    fixture.settle(&orders[2], rejected_by(&orders[1])).await;
+    fixture.settle(&orders[1], accept()).await;
+    fixture.settle(&orders[2], reject_for(&orders[1])).await;
     let pick = async |before, after, limit| {
         let picked = fixture
             .store
@@ -68,26 +68,6 @@ async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_la
     assert_eq!(rest, [orders[3].clone()]);
     let too_young = pick(orders[0].standing.created_at, PagePosition::OLDEST, 10).await;
     assert_eq!(too_young, []);
-}
-
-#[tokio::test]
-async fn stores_are_made_once_and_changed_after_that() {
-    let fixture = Fixture::start().await;
-    let renamed = crate::domain::Store {
-        display_name: DisplayName::parse("茶").unwrap(),
-        ..shop("s-1")
-    };
-    let created = fixture
-        .store
-        .upsert_stores(vec![shop("s-2"), renamed.clone()])
-        .await;
-    assert_eq!(created.unwrap(), 1);
-    assert_eq!(fixture.store.get_store(&renamed.id).await.unwrap(), renamed);
-    let unknown = fixture
-        .store
-        .get_store(&StoreId::parse("s-3").unwrap())
-        .await;
-    assert!(matches!(unknown, Err(OrderIntakeError::StoreNotFound)));
 }
 
 #[tokio::test]

@@ -1,0 +1,17 @@
+-- Takes those rows of stores that nobody else holds: nobody else books there, or changes the store, until this transaction ends. A store that another batch books at is left out, and the orders to it go to the queue that waits.
+--
+-- Relies on: the list being sorted and without duplicates, so that two writers lock in the same order; stores_key, which is probed whatever the planner believes.
+SELECT
+    wanted.store_id AS wanted_id,
+    -- A scalar subquery and not EXISTS, which the planner may turn into a hash of all stores.
+    (SELECT TRUE FROM stores WHERE stores.store_id = wanted.store_id) IS TRUE AS is_there,
+    locked.*
+FROM UNNEST($1::text[]) AS wanted (store_id)
+LEFT JOIN LATERAL (
+    SELECT store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed, closed_because
+    FROM stores
+    WHERE stores.store_id >= wanted.store_id AND stores.store_id <= wanted.store_id
+    ORDER BY stores.store_id
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS locked ON TRUE

@@ -1,0 +1,163 @@
+//! Stores of the contract, to and from the domain.
+
+use std::collections::HashSet;
+
+use tidegate_proto::order_intake::v1 as proto;
+use tidegate_types::{StoreId, Violations};
+
+use crate::{
+    domain::{
+        Area, ClosingReason, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot, SlotMinutes,
+        Store, StoreChange, StoreState, UtcOffset,
+    },
+    error::OrderIntakeError,
+};
+
+const MAX_STORES: usize = 1_000;
+
+/// The stores of one message.
+pub(in crate::grpc) fn changes(
+    request: proto::UpsertStoresRequest,
+) -> Result<Vec<StoreChange>, OrderIntakeError> {
+    let mut violations = Violations::default();
+    if !(1..=MAX_STORES).contains(&request.stores.len()) {
+        violations.add("stores", format!("must be 1 to {MAX_STORES}"));
+        return Err(OrderIntakeError::InvalidFields(violations));
+    }
+    let (mut ids, mut changes) = (HashSet::new(), Vec::new());
+    for (at, store) in request.stores.iter().enumerate() {
+        let Some(change) = change(&mut violations, at, store) else {
+            continue;
+        };
+        if !ids.insert(change.id.clone()) {
+            violations.add(format!("stores[{at}].store_id"), "must not be there twice");
+        }
+        changes.push(change);
+    }
+    if violations.is_empty() {
+        Ok(changes)
+    } else {
+        Err(OrderIntakeError::InvalidFields(violations))
+    }
+}
+
+fn change(violations: &mut Violations, at: usize, store: &proto::Store) -> Option<StoreChange> {
+    let field = |name: &str| format!("stores[{at}].{name}");
+    let id = violations.check(field("store_id"), StoreId::parse(&store.store_id));
+    let display_name = violations.check(
+        field("display_name"),
+        DisplayName::parse(&store.display_name),
+    );
+    let area = violations.check(field("area"), Area::parse(&store.area));
+    let hours = store.opening_hours.as_ref();
+    let hours = hours.map(|hours| opening_hours(violations, &field("opening_hours"), hours));
+    let slot_minutes = store.slot_minutes.map(SlotMinutes::new).transpose();
+    let slot_minutes = violations.check(field("slot_minutes"), slot_minutes);
+    let orders_per_slot = store.orders_per_slot.map(OrdersPerSlot::new).transpose();
+    let orders_per_slot = violations.check(field("orders_per_slot"), orders_per_slot);
+    let is_closed = match proto::StoreState::try_from(store.state) {
+        Ok(proto::StoreState::Unspecified) => Some(None),
+        Ok(proto::StoreState::Open) => Some(Some(false)),
+        Ok(proto::StoreState::Closed) => Some(Some(true)),
+        Err(_) => violations.check(field("state"), Err("must be a known state")),
+    };
+    Some(StoreChange {
+        id: id?,
+        display_name: display_name?,
+        area: area?,
+        hours: match hours {
+            Some(hours) => Some(hours?),
+            None => None,
+        },
+        slot_minutes: slot_minutes?,
+        orders_per_slot: orders_per_slot?,
+        is_closed: is_closed?,
+    })
+}
+
+fn opening_hours(
+    violations: &mut Violations,
+    field: &str,
+    hours: &proto::OpeningHours,
+) -> Option<OpeningHours> {
+    let opens_at = violations.check(
+        format_args!("{field}.opens_at_minute"),
+        MinuteOfDay::new(hours.opens_at_minute),
+    );
+    let closes_at = violations.check(
+        format_args!("{field}.closes_at_minute"),
+        MinuteOfDay::new(hours.closes_at_minute),
+    );
+    let utc_offset = violations.check(
+        format_args!("{field}.utc_offset_minutes"),
+        UtcOffset::new(hours.utc_offset_minutes),
+    );
+    Some(OpeningHours {
+        opens_at: opens_at?,
+        closes_at: closes_at?,
+        utc_offset: utc_offset?,
+    })
+}
+
+/// Which store is to be opened or closed.
+pub(in crate::grpc) fn state_change(
+    request: proto::SetStoreStateRequest,
+) -> Result<(StoreId, StoreState), OrderIntakeError> {
+    let mut violations = Violations::default();
+    let id = violations.check("store_id", StoreId::parse(&request.store_id));
+    let state = match request.state() {
+        proto::StoreState::Open => {
+            if !request.reason.is_empty() {
+                violations.add("reason", "must be empty for a store that is opened");
+            }
+            Some(StoreState::Open)
+        }
+        proto::StoreState::Closed => {
+            let because = ClosingReason::parse(&request.reason);
+            let because = violations.check("reason", because);
+            because.map(|because| StoreState::Closed(Some(because)))
+        }
+        proto::StoreState::Unspecified => violations.check("state", Err("must be OPEN or CLOSED")),
+    };
+    match (id, state) {
+        (Some(id), Some(state)) if violations.is_empty() => Ok((id, state)),
+        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    }
+}
+
+pub(in crate::grpc) fn id(text: &str) -> Result<StoreId, OrderIntakeError> {
+    let mut violations = Violations::default();
+    violations
+        .check("store_id", StoreId::parse(text))
+        .ok_or(OrderIntakeError::InvalidFields(violations))
+}
+
+pub(in crate::grpc) fn store(store: Store) -> proto::Store {
+    let (state, because) = match store.state {
+        StoreState::Open => (proto::StoreState::Open, None),
+        StoreState::Closed(because) => (proto::StoreState::Closed, because),
+    };
+    proto::Store {
+        store_id: store.id.as_str().to_owned(),
+        display_name: store.display_name.as_str().to_owned(),
+        area: store.area.as_str().to_owned(),
+        opening_hours: Some(proto::OpeningHours {
+            opens_at_minute: store.hours.opens_at.get().into(),
+            closes_at_minute: store.hours.closes_at.get().into(),
+            utc_offset_minutes: store.hours.utc_offset.get().into(),
+        }),
+        slot_minutes: Some(store.slot_minutes.get().into()),
+        orders_per_slot: Some(store.orders_per_slot.get().into()),
+        state: state.into(),
+        closed_because: because.map_or(String::new(), |because| because.as_str().to_owned()),
+    }
+}
+
+pub(in crate::grpc) fn upserted(count: usize, created: usize) -> proto::UpsertStoresResponse {
+    // There are at most 1,000 stores in a message.
+    let counted = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    proto::UpsertStoresResponse {
+        created: counted(created),
+        updated: counted(count.saturating_sub(created)),
+    }
+}

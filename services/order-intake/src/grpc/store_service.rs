@@ -1,0 +1,77 @@
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use tidegate_proto::order_intake::v1::{
+    self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Server, convert::stores as convert, status::to_status};
+use crate::error::OrderIntakeError;
+
+impl Server {
+    /// Keeps one message of stores, in a task of its own, since a caller that hangs up must not cancel a commit.
+    async fn upsert(
+        &self,
+        message: UpsertStoresRequest,
+    ) -> Result<UpsertStoresResponse, OrderIntakeError> {
+        let changes = convert::changes(message)?;
+        let (store, count) = (self.store.clone(), changes.len());
+        let upserting = self
+            .tasks
+            .spawn(async move { store.upsert_stores(changes).await });
+        let created = upserting.await.unwrap_or(Err(OrderIntakeError::Internal))?;
+        Ok(convert::upserted(count, created))
+    }
+}
+
+#[tonic::async_trait]
+impl StoreService for Server {
+    type UpsertStoresStream =
+        Pin<Box<dyn Stream<Item = Result<UpsertStoresResponse, Status>> + Send>>;
+
+    async fn upsert_stores(
+        &self,
+        request: Request<Streaming<UpsertStoresRequest>>,
+    ) -> Result<Response<Self::UpsertStoresStream>, Status> {
+        let server = self.clone();
+        // A message is read when the one before it is answered, so a fast caller waits and nothing piles up.
+        let answers = stream::try_unfold(request.into_inner(), move |mut messages| {
+            let server = server.clone();
+            async move {
+                let Some(message) = messages.message().await? else {
+                    return Ok(None);
+                };
+                let answer = server.upsert(message).await.map_err(to_status)?;
+                Ok(Some((answer, messages)))
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get_store(
+        &self,
+        request: Request<proto::GetStoreRequest>,
+    ) -> Result<Response<proto::GetStoreResponse>, Status> {
+        let id = convert::id(&request.into_inner().store_id).map_err(to_status)?;
+        let store = self.store.get_store(&id).await.map_err(to_status)?;
+        Ok(Response::new(proto::GetStoreResponse {
+            store: Some(convert::store(store)),
+        }))
+    }
+
+    async fn set_store_state(
+        &self,
+        request: Request<proto::SetStoreStateRequest>,
+    ) -> Result<Response<proto::SetStoreStateResponse>, Status> {
+        let (id, state) = convert::state_change(request.into_inner()).map_err(to_status)?;
+        let store = self.store.clone();
+        let setting = self
+            .tasks
+            .spawn(async move { store.set_store_state(&id, &state).await });
+        let set = setting.await.unwrap_or(Err(OrderIntakeError::Internal));
+        Ok(Response::new(proto::SetStoreStateResponse {
+            store: Some(convert::store(set.map_err(to_status)?)),
+        }))
+    }
+}

@@ -1,0 +1,134 @@
+//! Asks issuance for all that has gathered in a lane: the replica the lane's batches meet in, and the next one if that one does not answer.
+
+use std::time::{Duration, Instant};
+
+use tidegate_proto::issuance::v1::issuance_service_client::IssuanceServiceClient;
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{Replica, Replicas, with_context},
+    refusal::reason_of,
+};
+use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_types::{Lane, Lanes};
+use tokio::time::timeout_at;
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::metrics::{IssuanceCall, Metrics};
+
+/// Links of one call's span at most.
+const MAX_LINKS: usize = 128;
+
+/// Calls issuance for one lane. Everything asked is idempotent by order id.
+#[derive(Clone)]
+pub struct IssuanceOfLane {
+    /// Which lane.
+    pub lane: Lane,
+    /// How many there are.
+    pub lanes: Lanes,
+    /// Where issuance is.
+    pub replicas: Replicas,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where calls are counted.
+    pub metrics: Metrics,
+}
+
+/// The client that a call is made with.
+pub type Client = IssuanceServiceClient<Channel>;
+
+impl IssuanceOfLane {
+    /// Makes the call. `None` if nothing is known of what came of it, or the whole call was refused: asking again is safe.
+    pub async fn call<Message, Answer, Answering>(
+        &mut self,
+        method: &'static str,
+        traces: &[TraceContext],
+        deadline: Instant,
+        message: impl Fn(Instant) -> Message + Send + Sync,
+        send: impl Fn(Client, Request<Message>) -> Answering + Send + Sync,
+    ) -> Option<Answer>
+    where
+        Answering: Future<Output = Result<Response<Answer>, Status>> + Send,
+    {
+        let replicas = self
+            .replicas
+            .for_key(self.lane.get().into(), Instant::now());
+        for replica in replicas {
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            if left.is_zero() {
+                break;
+            }
+            let mut span = self.call_span(method, traces);
+            let request = with_context(message(now), span.context(), left);
+            let client = IssuanceServiceClient::new(replica.channel())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES);
+            // The client's own timeout does not count the time until the connection takes the call.
+            match timeout_at((now + left).into(), send(client, request)).await {
+                Ok(Ok(response)) => {
+                    replica.answered();
+                    self.metrics.issuance_call(method, IssuanceCall::Answered);
+                    return Some(response.into_inner());
+                }
+                Ok(Err(status)) => {
+                    span.fail(status.code().description());
+                    if self.is_refused_whole(method, &replica, &status, traces.len()) {
+                        return None;
+                    }
+                }
+                Err(_) => span.fail("no answer in time"),
+            }
+            replica.failed(Instant::now());
+            self.metrics.issuance_call(method, IssuanceCall::Failed);
+        }
+        None
+    }
+
+    fn is_refused_whole(
+        &self,
+        method: &'static str,
+        replica: &Replica,
+        status: &Status,
+        orders: usize,
+    ) -> bool {
+        let Some(reason) = reason_of(status) else {
+            return false;
+        };
+        replica.answered();
+        self.metrics.issuance_call(method, IssuanceCall::Refused);
+        tracing::warn!(lane = %self.lane, replica = replica.address(), %reason, method, orders, "issuance refused a whole batch; its orders stay as they are and are tried again");
+        true
+    }
+
+    /// Whether issuance answered each item. If it did not, nothing is known of any.
+    pub fn is_complete(&self, method: &'static str, asked: usize, answered: usize) -> bool {
+        if asked != answered {
+            tracing::error!(lane = %self.lane, method, asked, answered, "issuance did not answer each item; compare the versions of issuance and order-intake");
+        }
+        asked == answered
+    }
+
+    /// The call's own span, which starts a story of its own and links to the orders it carries.
+    fn call_span(&self, method: &str, traces: &[TraceContext]) -> Span {
+        let recorded = traces.iter().any(TraceContext::sampled);
+        let root = TraceContext::new_root(recorded);
+        let mut span = self
+            .tracing
+            .start(format!("call {method}"), SpanKind::Client, root);
+        span.attribute(
+            "tidegate.batch_size",
+            i64::try_from(traces.len()).unwrap_or(i64::MAX),
+        );
+        traces
+            .iter()
+            .filter(|trace| trace.sampled())
+            .take(MAX_LINKS)
+            .for_each(|trace| span.link(*trace));
+        span
+    }
+}
+
+/// What is left until a deadline, as items carry it.
+pub fn milliseconds_left(deadline: Instant, now: Instant) -> u32 {
+    let left: Duration = deadline.saturating_duration_since(now);
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,78 @@
+//! Moves orders that have been placed: shoppers cancel them, fulfilment moves them on.
+
+use std::time::Instant;
+
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_types::ShopperId;
+use tokio::time::timeout_at;
+
+use crate::{
+    domain::{Move, Order, OrderId, OrderState},
+    error::OrderIntakeError,
+    metrics::Metrics,
+    release::Releaser,
+    store::Store,
+};
+
+/// Moves orders. Cheap to clone.
+#[derive(Clone)]
+pub struct Mover {
+    /// Where orders are.
+    pub store: Store,
+    /// Who gives coupons back.
+    pub releaser: Releaser,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where moves are counted.
+    pub metrics: Metrics,
+}
+
+impl Mover {
+    /// Makes the move, if the order's state allows it, and tells how the order stands. After a cancellation it waits until the deadline for the coupon to be given back. To be run in a task of its own.
+    pub async fn move_order(
+        self,
+        shopper: ShopperId,
+        order_id: OrderId,
+        asked: Move,
+        story: TraceContext,
+        deadline: Instant,
+    ) -> Result<Order, OrderIntakeError> {
+        let mut span = self.tracing.start("move order", SpanKind::Internal, story);
+        let moved = self
+            .moved(&shopper, order_id, asked, span.context(), deadline)
+            .await;
+        match &moved {
+            Ok(order) => span.attribute("tidegate.order_state", order.standing.state.name()),
+            Err(error) => span.fail(error.to_string()),
+        }
+        moved
+    }
+
+    async fn moved(
+        &self,
+        shopper: &ShopperId,
+        order_id: OrderId,
+        asked: Move,
+        trace: TraceContext,
+        deadline: Instant,
+    ) -> Result<Order, OrderIntakeError> {
+        let mut order = self.store.get_order(shopper, order_id).await?;
+        let before = order.standing.state.clone();
+        order.standing = self
+            .store
+            .move_order(&order, asked, trace, deadline)
+            .await?;
+        if order.standing.state != before {
+            self.metrics.moved(&order.standing.state);
+        }
+        if order.standing.state != OrderState::Cancelled {
+            return Ok(order);
+        }
+        // The order is cancelled whatever comes of the wait: the release worker goes on until issuance has the coupon back.
+        let waiting = self.releaser.released(order.clone());
+        Ok(match timeout_at(deadline.into(), waiting).await {
+            Ok(Ok(released)) => released,
+            Ok(Err(_)) | Err(_) => order,
+        })
+    }
+}

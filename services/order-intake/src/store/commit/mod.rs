@@ -1,0 +1,124 @@
+//! Commits batches: reads what they touch under locks, has the domain decide, and writes it in one statement.
+//!
+//! Locks are taken in one order by everybody, so no two batches wait for each other: orders by key, then stores by id, then the head of the lane's feed.
+
+mod decide;
+mod read;
+mod write;
+
+use std::{sync::Arc, time::SystemTime};
+
+use sqlx::{Connection as _, PgConnection};
+use tidegate_pg::{Commit, Queued};
+use tidegate_telemetry::{Span, TraceContext};
+use tidegate_types::{Lane, RequestId, ShopperId, Timestamp};
+
+use super::Placed;
+use crate::{
+    domain::{Draft, Move, OrderId, Standing, to_microsecond},
+    error::OrderIntakeError,
+};
+use decide::Decisions;
+use read::Known;
+pub(super) use read::timetables;
+
+/// What a batch does about stores at which another one books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BusyStores {
+    /// It leaves them out, so that the orders to all other stores never wait for a lock.
+    LeaveOut,
+    /// It waits for its turn.
+    WaitFor,
+}
+
+/// Commits the batches of one lane.
+pub(super) struct Commits {
+    pub(super) lane: Lane,
+    pub(super) busy_stores: BusyStores,
+}
+
+/// One thing to be committed.
+#[derive(Clone)]
+pub(super) enum Change {
+    /// A draft becomes an order.
+    Place(Placement),
+    /// An order goes from one state to the next.
+    Move(Movement, Move),
+    /// The coupon of a cancelled order was given back.
+    Released(Movement),
+}
+
+#[derive(Clone)]
+pub(super) struct Placement {
+    /// The order's id, should there be no earlier one.
+    pub(super) order_id: OrderId,
+    pub(super) draft: Arc<Draft>,
+    /// What the order's later steps belong to.
+    pub(super) trace: TraceContext,
+}
+
+#[derive(Clone)]
+pub(super) struct Movement {
+    pub(super) order_id: OrderId,
+    pub(super) draft: Arc<Draft>,
+}
+
+/// What became of a change.
+pub(super) enum Done {
+    Placed(Placed),
+    /// How the order stands, moved or not.
+    Moved(Standing),
+    /// Nothing was done, because another batch books at the store: for the queue that waits.
+    LeftOut,
+}
+
+pub(super) type Outcome = Result<Done, OrderIntakeError>;
+
+impl Change {
+    fn draft(&self) -> &Draft {
+        match self {
+            Self::Place(placement) => &placement.draft,
+            Self::Move(movement, _) | Self::Released(movement) => &movement.draft,
+        }
+    }
+}
+
+impl Commit for Commits {
+    type Item = Change;
+    type Outcome = Outcome;
+    type Key = (ShopperId, RequestId);
+
+    fn key(item: &Change) -> Self::Key {
+        let draft = item.draft();
+        (draft.shopper.clone(), draft.request_id.clone())
+    }
+
+    /// What moves an order goes first: somebody has waited longest for it, and its coupon may be spent.
+    fn urgent(item: &Change) -> bool {
+        match item {
+            Change::Place(_) => false,
+            Change::Move(..) | Change::Released(_) => true,
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        connection: &mut PgConnection,
+        items: &[Queued<Change>],
+        span: &mut Span,
+    ) -> Result<Vec<Outcome>, sqlx::Error> {
+        let now = to_microsecond(Timestamp::from(SystemTime::now()));
+        let changes: Vec<&Change> = items.iter().map(|queued| &queued.item).collect();
+        let mut transaction = connection.begin().await?;
+        let known =
+            Known::read(&mut transaction, self.lane, self.busy_stores, &changes, now).await?;
+        let mut decisions = Decisions::new(now);
+        let outcomes = decisions.decide(&changes, known);
+        let written = decisions.into_written();
+        written.describe(span);
+        span.attribute("tidegate.lane", i64::from(self.lane.get()));
+        written.write(&mut transaction, self.lane, now).await?;
+        transaction.commit().await?;
+        Ok(outcomes)
+    }
+}

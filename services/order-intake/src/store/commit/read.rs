@@ -1,0 +1,286 @@
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::{FromRow, PgConnection};
+use tidegate_types::{Lane, RequestId, ShopperId, StoreId, Timestamp};
+use uuid::Uuid;
+
+use super::{BusyStores, Change};
+use crate::{
+    domain::{Booking, Move, OrderId, OrderState, Rejection, Standing, Store, Timetable},
+    store::{
+        lane_number,
+        rows::{StandingRow, column, slot},
+        stores::StoreRow,
+    },
+};
+
+/// What a batch finds: orders by key, and the stores it may book at. Orders that are to be moved and stores are locked.
+pub(super) struct Known {
+    pub(super) earlier: HashMap<(ShopperId, RequestId), Earlier>,
+    pub(super) moved: HashMap<OrderId, MovedOrder>,
+    pub(super) stores: HashMap<StoreId, Found>,
+}
+
+/// The order that an earlier request with the same key made.
+pub(super) struct Earlier {
+    pub(super) standing: Standing,
+    pub(super) is_same: bool,
+}
+
+/// An order that is to be moved.
+pub(super) struct MovedOrder {
+    pub(super) standing: Standing,
+    /// Another order that the coupon has paid for.
+    pub(super) paid: Option<OrderId>,
+}
+
+/// A store, as the batch found it.
+pub(super) enum Found {
+    Locked(Box<Timetable>),
+    /// Another batch books there.
+    Busy,
+    Missing,
+}
+
+#[derive(FromRow)]
+struct EarlierRow {
+    shopper_id: String,
+    request_id: String,
+    is_same: bool,
+    #[sqlx(flatten)]
+    standing: StandingRow,
+}
+
+#[derive(FromRow)]
+struct MovedRow {
+    paid_order_id: Option<Uuid>,
+    #[sqlx(flatten)]
+    standing: StandingRow,
+}
+
+#[derive(FromRow)]
+struct WantedRow {
+    wanted_id: String,
+    is_there: bool,
+    /// Unset if the row could not be locked.
+    store_id: Option<String>,
+}
+
+#[derive(FromRow)]
+struct BookingsRow {
+    store_id: String,
+    starts_at: Vec<Timestamp>,
+    minutes: Vec<i16>,
+    booked: Vec<i32>,
+    capacity_when_booked: Vec<i32>,
+}
+
+impl Known {
+    pub(super) async fn read(
+        connection: &mut PgConnection,
+        lane: Lane,
+        busy_stores: BusyStores,
+        changes: &[&Change],
+        now: Timestamp,
+    ) -> Result<Self, sqlx::Error> {
+        let mut known = Self {
+            earlier: find_earlier(connection, lane, changes).await?,
+            moved: lock_moved(connection, lane, changes).await?,
+            stores: HashMap::new(),
+        };
+        let wanted: BTreeSet<&StoreId> = changes
+            .iter()
+            .filter_map(|change| known.needs_store(change))
+            .collect();
+        if !wanted.is_empty() {
+            known.stores = lock_stores(connection, busy_stores, &wanted, now).await?;
+        }
+        Ok(known)
+    }
+
+    /// The store whose slots the change may touch: to book, or to give back.
+    fn needs_store<'a>(&self, change: &'a Change) -> Option<&'a StoreId> {
+        match change {
+            Change::Place(placement) => {
+                let draft = &*placement.draft;
+                let key = (draft.shopper.clone(), draft.request_id.clone());
+                (!self.earlier.contains_key(&key)).then_some(&draft.store)
+            }
+            Change::Move(movement, asked) => {
+                let order = self.moved.get(&movement.order_id)?;
+                let gives_back = match asked {
+                    // An acceptance becomes a rejection if the coupon has paid for another order.
+                    Move::Accept(_) => order.paid.is_some(),
+                    Move::Reject(_) | Move::Cancel => true,
+                    Move::Prepare | Move::MakeReady | Move::Complete => false,
+                };
+                let is_open = !order.standing.state.is_final();
+                (gives_back && is_open).then_some(&movement.draft.store)
+            }
+            Change::Released(_) => None,
+        }
+    }
+}
+
+async fn find_earlier(
+    connection: &mut PgConnection,
+    lane: Lane,
+    changes: &[&Change],
+) -> Result<HashMap<(ShopperId, RequestId), Earlier>, sqlx::Error> {
+    let (mut shoppers, mut requests, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        if let Change::Place(placement) = change {
+            shoppers.push(placement.draft.shopper.as_str());
+            requests.push(placement.draft.request_id.as_str());
+            hashes.push(placement.draft.content_hash().to_vec());
+        }
+    }
+    if shoppers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = sqlx::query_as(include_str!("../../../queries/find_earlier_orders.sql"))
+        .bind(lane_number(lane))
+        .bind(shoppers)
+        .bind(requests)
+        .bind(hashes);
+    let rows: Vec<EarlierRow> = query.fetch_all(connection).await?;
+    let entry = |row: EarlierRow| {
+        let shopper = column("shopper_id", ShopperId::parse(&row.shopper_id))?;
+        let request_id = column("request_id", RequestId::parse(&row.request_id))?;
+        let earlier = Earlier {
+            standing: row.standing.into_standing()?,
+            is_same: row.is_same,
+        };
+        Ok(((shopper, request_id), earlier))
+    };
+    rows.into_iter().map(entry).collect()
+}
+
+async fn lock_moved(
+    connection: &mut PgConnection,
+    lane: Lane,
+    changes: &[&Change],
+) -> Result<HashMap<OrderId, MovedOrder>, sqlx::Error> {
+    let (mut order_ids, mut codes) = (Vec::new(), Vec::new());
+    for change in changes {
+        if let Change::Move(movement, _) | Change::Released(movement) = change {
+            order_ids.push(movement.order_id.0);
+            codes.push(movement.draft.coupon_code.reveal());
+        }
+    }
+    if order_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = sqlx::query_as(include_str!("../../../queries/lock_orders.sql"))
+        .bind(lane_number(lane))
+        .bind(order_ids)
+        .bind(codes);
+    let rows: Vec<MovedRow> = query.fetch_all(connection).await?;
+    let entry = |row: MovedRow| {
+        let standing = row.standing.into_standing()?;
+        let paid = row
+            .paid_order_id
+            .map(OrderId)
+            .filter(|paid| *paid != standing.order_id);
+        Ok((standing.order_id, MovedOrder { standing, paid }))
+    };
+    rows.into_iter().map(entry).collect()
+}
+
+async fn lock_stores(
+    connection: &mut PgConnection,
+    busy_stores: BusyStores,
+    wanted: &BTreeSet<&StoreId>,
+    now: Timestamp,
+) -> Result<HashMap<StoreId, Found>, sqlx::Error> {
+    let statement = match busy_stores {
+        BusyStores::LeaveOut => include_str!("../../../queries/lock_free_stores.sql"),
+        BusyStores::WaitFor => include_str!("../../../queries/lock_stores.sql"),
+    };
+    let ids: Vec<&str> = wanted.iter().map(|id| id.as_str()).collect();
+    let rows = sqlx::query(statement)
+        .bind(ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (mut found, mut locked) = (HashMap::new(), Vec::new());
+    for row in &rows {
+        let wanted = WantedRow::from_row(row)?;
+        let id = column("store_id", StoreId::parse(&wanted.wanted_id))?;
+        if wanted.store_id.is_some() {
+            locked.push(StoreRow::from_row(row)?.into_store()?);
+        } else if wanted.is_there {
+            found.insert(id, Found::Busy);
+        } else {
+            found.insert(id, Found::Missing);
+        }
+    }
+    for timetable in timetables(connection, locked, now).await? {
+        let id = timetable.store().id.clone();
+        found.insert(id, Found::Locked(Box::new(timetable)));
+    }
+    Ok(found)
+}
+
+/// Stores with what is booked there.
+pub(in crate::store) async fn timetables(
+    connection: &mut PgConnection,
+    stores: Vec<Store>,
+    now: Timestamp,
+) -> Result<Vec<Timetable>, sqlx::Error> {
+    if stores.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = stores.iter().map(|store| store.id.as_str()).collect();
+    let (first, last) = Timetable::span(now);
+    let query = sqlx::query_as(include_str!("../../../queries/read_bookings.sql"))
+        .bind(ids)
+        .bind(first)
+        .bind(last);
+    let rows: Vec<BookingsRow> = query.fetch_all(connection).await?;
+    let mut bookings = HashMap::new();
+    for row in rows {
+        bookings.insert(row.store_id.clone(), row.into_bookings()?);
+    }
+    let timetable = |store: Store| {
+        let booked = bookings.remove(store.id.as_str()).unwrap_or_default();
+        Timetable::new(store, now, booked)
+    };
+    Ok(stores.into_iter().map(timetable).collect())
+}
+
+impl BookingsRow {
+    fn into_bookings(self) -> Result<Vec<Booking>, sqlx::Error> {
+        let slots = self.starts_at.into_iter().zip(self.minutes);
+        let counts = self.booked.into_iter().zip(self.capacity_when_booked);
+        let booking = |((starts_at, minutes), (booked, capacity))| {
+            let slot = slot(Some(starts_at), Some(minutes))?;
+            Ok(slot.map(|slot| (slot, booked, capacity)))
+        };
+        let mut bookings = Vec::new();
+        for read in slots.zip(counts).map(booking) {
+            let read: Result<_, sqlx::Error> = read;
+            if let Some((slot, booked, capacity)) = read? {
+                bookings.push(Booking {
+                    slot,
+                    booked: column("booked", u16::try_from(booked))?,
+                    capacity_when_booked: column("capacity_when_booked", u16::try_from(capacity))?,
+                });
+            }
+        }
+        Ok(bookings)
+    }
+}
+
+impl MovedOrder {
+    /// What is to become of the order: an acceptance is a rejection if the coupon has paid for another order, before or in this batch.
+    pub(super) fn fair(&self, asked: &Move, paid_here: Option<OrderId>) -> Move {
+        match (asked, &self.standing.state, self.paid.or(paid_here)) {
+            (Move::Accept(_), OrderState::Pending, Some(paid))
+                if paid != self.standing.order_id =>
+            {
+                Move::Reject(Rejection::coupon_redeemed(paid))
+            }
+            _ => asked.clone(),
+        }
+    }
+}

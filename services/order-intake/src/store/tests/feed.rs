@@ -1,0 +1,196 @@
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use sqlx::PgPool;
+use tidegate_types::ConsumerId;
+
+use super::*;
+use crate::domain::{FeedCursor, FeedFilter, OrderEvent};
+
+/// Adds an event as a batch does, in a transaction that the test holds open.
+const EVENT_BY_HAND: &str = "
+    WITH head AS (
+        INSERT INTO feed_heads (lane, last_position) VALUES (0, 1)
+        ON CONFLICT ON CONSTRAINT feed_heads_key DO UPDATE SET last_position = feed_heads.last_position + 1
+        RETURNING last_position
+    )
+    INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
+    SELECT current_date, 0, last_position, '00000000-0000-0000-0000-000000000001', 'slow', 's-1', 'west', 1, current_date, now() FROM head";
+
+fn by_hand(fixture: &Fixture) -> PgPool {
+    let opened = Database::parse(&fixture.database.url(), "by hand").unwrap();
+    opened.pool(4)
+}
+
+fn start(fixture: &Fixture) -> FeedCursor {
+    FeedCursor::start(fixture.store.lanes())
+}
+
+async fn read(fixture: &Fixture, cursor: &mut FeedCursor) -> Vec<OrderEvent> {
+    let (lanes, everything) = ([fixture.lane], FeedFilter::default());
+    let read = fixture.store.read_feed(cursor, &lanes, &everything, 500);
+    read.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sequence_would_lose_events_that_commit_late() {
+    let fixture = Fixture::start().await;
+    let pool = by_hand(&fixture);
+    let run = async |statement: &'static str| {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    };
+    run("CREATE TABLE trap (position bigserial)").await;
+    let mut slow = pool.begin().await.unwrap();
+    sqlx::query("INSERT INTO trap DEFAULT VALUES")
+        .execute(&mut *slow)
+        .await
+        .unwrap();
+    run("INSERT INTO trap DEFAULT VALUES").await;
+    let after = async |position: i64| -> Vec<i64> {
+        sqlx::query_scalar("SELECT position FROM trap WHERE position > $1 ORDER BY position")
+            .bind(position)
+            .fetch_all(&pool)
+            .await
+            .unwrap()
+    };
+    assert_eq!(after(0).await, [2]);
+    slow.commit().await.unwrap();
+    // A reader that goes on after the last position it saw never sees the first one.
+    assert_eq!(after(2).await, Vec::<i64>::new());
+    assert_eq!(after(0).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn nobody_overtakes_an_event_that_commits_late() {
+    let fixture = Fixture::start().await;
+    let pool = by_hand(&fixture);
+    let mut slow = pool.begin().await.unwrap();
+    sqlx::query(EVENT_BY_HAND)
+        .execute(&mut *slow)
+        .await
+        .unwrap();
+    let quick = draft("alice", "r-1");
+    let mut placing = std::pin::pin!(fixture.place(&quick));
+    let mut cursor = start(&fixture);
+    tokio::select! {
+        biased;
+        _ = &mut placing => panic!("it has overtaken the event before it"),
+        events = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            read(&fixture, &mut cursor).await
+        } => assert_eq!(events, []),
+    }
+    slow.commit().await.unwrap();
+    placing.await.unwrap();
+    let events = read(&fixture, &mut cursor).await;
+    let shoppers: Vec<_> = events.iter().map(|event| event.shopper.as_str()).collect();
+    assert_eq!(shoppers, ["slow", "alice"]);
+}
+
+#[tokio::test]
+async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in_order() {
+    let fixture = Fixture::start().await;
+    let other = fixture.other_replica();
+    let work = |store: Store, number: usize| async move {
+        let draft = Arc::new(with_code(
+            draft("alice", &format!("r-{number}")),
+            &format!("{number:016}"),
+        ));
+        let trace = TraceContext::new_root(false);
+        let id = OrderId(Uuid::now_v7());
+        let placed = store.place(id, Arc::clone(&draft), trace, soon()).await;
+        let order = Order {
+            draft,
+            standing: placed.unwrap().standing,
+        };
+        for step in [accept(), Move::Prepare, Move::MakeReady] {
+            store.move_order(&order, step, trace, soon()).await.unwrap();
+        }
+    };
+    let here = join_all((0..50).map(|number| work(fixture.store.clone(), number)));
+    let there = join_all((50..100).map(|number| work(other.clone(), number)));
+    let reading = async {
+        let (mut cursor, mut seen) = (start(&fixture), HashMap::<_, Vec<_>>::new());
+        let mut count = 0;
+        while count < 400 {
+            for event in read(&fixture, &mut cursor).await {
+                assert!(event.lines.is_some() && event.slot.is_some());
+                seen.entry(event.order_id)
+                    .or_default()
+                    .push(event.state.name());
+                count += 1;
+            }
+        }
+        (cursor, seen)
+    };
+    let (_, _, (cursor, seen)) = tokio::join!(here, there, reading);
+    assert_eq!(seen.len(), 100);
+    let way = ["PENDING", "ACCEPTED", "IN_PREPARATION", "READY"];
+    assert!(seen.values().all(|states| *states == way));
+    assert_eq!(cursor, fixture.store.feed_end().await.unwrap());
+    let gaps = "SELECT max(position) - count(*) FROM order_events";
+    assert_eq!(fixture.database.number(gaps).await, 0);
+}
+
+#[tokio::test]
+async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
+    let fixture = Fixture::start().await;
+    let east = StoreChange {
+        area: Area::parse("east").unwrap(),
+        ..shop("s-2")
+    };
+    fixture.upsert(east).await;
+    fixture.placed(&draft("alice", "r-1")).await;
+    let there = Draft {
+        store: StoreId::parse("s-2").unwrap(),
+        ..draft("alice", "r-2")
+    };
+    fixture.placed(&there).await;
+    fixture.placed(&draft("alice", "r-3")).await;
+    let by_store = FeedFilter {
+        store: Some(StoreId::parse("s-2").unwrap()),
+        area: None,
+    };
+    let by_area = FeedFilter {
+        store: None,
+        area: Some(Area::parse("east").unwrap()),
+    };
+    for filter in [by_store, by_area] {
+        let mut cursor = start(&fixture);
+        let lanes = [fixture.lane];
+        let read = fixture
+            .store
+            .read_feed(&mut cursor, &lanes, &filter, 500)
+            .await;
+        let stores: Vec<_> = read.unwrap().into_iter().map(|event| event.store).collect();
+        assert_eq!(stores, [StoreId::parse("s-2").unwrap()]);
+        assert_eq!(cursor.position(fixture.lane), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledged_cursor_is_kept_and_never_goes_back() {
+    let fixture = Fixture::start().await;
+    let kitchen = ConsumerId::parse("kitchen").unwrap();
+    for number in 0..3 {
+        fixture
+            .placed(&draft("alice", &format!("r-{number}")))
+            .await;
+    }
+    let at = |position| {
+        let mut cursor = start(&fixture);
+        cursor.advance(fixture.lane, position);
+        cursor
+    };
+    assert_eq!(fixture.store.feed_cursor(&kitchen).await.unwrap(), None);
+    for position in [2, 1] {
+        let reached = at(position);
+        let acknowledged = fixture.store.acknowledge_feed(&kitchen, &reached);
+        acknowledged.await.unwrap();
+        let kept = fixture.store.feed_cursor(&kitchen).await.unwrap();
+        assert_eq!(kept, Some(at(2)));
+    }
+    let lags = fixture.store.feed_lags().await.unwrap();
+    assert_eq!(lags, [("kitchen".to_owned(), 1)]);
+    assert_eq!(fixture.store.count_consumers().await.unwrap(), 1);
+}
