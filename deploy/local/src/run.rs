@@ -78,7 +78,7 @@ async fn serve(stack: &mut Stack, arguments: &Arguments) -> Result<Verdict> {
     staff
         .create_campaign(&by_hand_campaign, BY_HAND_STOCK)
         .await?;
-    staff.upsert_stores().await?;
+    staff.upsert_stores(10_000).await?;
     let holds = arguments.no_replay || day::replay(stack, arguments, &staff, &run_id).await?;
     print_way_in(stack, &by_hand_campaign)?;
     Ok(if holds {

@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
 pub use answers::{Refused, refused};
-pub use staff::{CampaignTerms, StaffDesk};
+pub use staff::{CampaignTerms, StaffDesk, store_of};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -216,6 +216,7 @@ pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderReques
         lines: vec![line],
         coupon_code: code.into(),
         latest_acceptable_at: None,
+        suggest_stores: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
+use futures_util::stream;
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
@@ -19,6 +20,10 @@ use super::{door::Door, schedule::STORES};
 
 /// The currency of the giveaway.
 pub const CURRENCY: &str = "CNY";
+/// Parts of town, each with as many stores.
+const AREAS: u32 = 20;
+/// As short as slots can be: a day pressed into minutes is to fill some.
+pub const SLOT_MINUTES: u32 = 1;
 /// The share of the expected shoppers for whom there is a coupon: enough to fill the first hours, too few for the rush.
 pub const STOCK_SHARE: f64 = 0.6;
 /// The first tier: 25 yuan, as in the giveaway that is replayed.
@@ -111,19 +116,25 @@ impl Staff {
     ///
     /// # Errors
     /// Order-intake refuses or cannot be reached.
-    pub async fn upsert_stores(&self) -> Result<()> {
+    pub async fn upsert_stores(&self, orders_per_slot: u32) -> Result<()> {
         let store = |number| Store {
             store_id: store_id(number),
             display_name: format!("Milk tea no. {}", number + 1),
-            area: format!("area-{:02}", number % 20),
+            area: format!("area-{:02}", number % AREAS),
+            slot_minutes: Some(SLOT_MINUTES),
+            orders_per_slot: Some(orders_per_slot),
+            ..Store::default()
         };
         let message = UpsertStoresRequest {
             stores: (0..STORES).map(store).collect(),
         };
-        StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(message)?)
+        let not_made = |status| refused("order-intake did not make the stores", &status);
+        let mut answers = StoreServiceClient::new(self.order_intake.clone())
+            .upsert_stores(self.request(stream::iter([message]))?)
             .await
-            .map_err(|status| refused("order-intake did not make the stores", &status))?;
+            .map_err(not_made)?
+            .into_inner();
+        while answers.message().await.map_err(not_made)?.is_some() {}
         Ok(())
     }
 }

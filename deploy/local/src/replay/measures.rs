@@ -37,6 +37,8 @@ pub enum OrderEnd {
     Accepted,
     /// It was refused, or rejected later, for a reason.
     Rejected(String),
+    /// The shopper gave it up.
+    Cancelled,
     /// With no final answer, after every retry.
     Unanswered,
 }
@@ -72,6 +74,8 @@ pub struct OrderCounts {
     pub accepted: u64,
     /// Not made, by reason.
     pub rejected: BTreeMap<String, u64>,
+    /// Given up by their shoppers.
+    pub cancelled: u64,
     /// Without a final answer.
     pub unanswered: u64,
 }
@@ -79,7 +83,7 @@ pub struct OrderCounts {
 impl OrderCounts {
     /// Orders that have ended.
     pub fn ended(&self) -> u64 {
-        self.accepted + self.rejected.values().sum::<u64>() + self.unanswered
+        self.accepted + self.rejected.values().sum::<u64>() + self.cancelled + self.unanswered
     }
 }
 
@@ -187,6 +191,7 @@ impl Measures {
         match end {
             OrderEnd::Accepted => orders.accepted += 1,
             OrderEnd::Rejected(reason) => *orders.rejected.entry(reason.clone()).or_default() += 1,
+            OrderEnd::Cancelled => orders.cancelled += 1,
             OrderEnd::Unanswered => orders.unanswered += 1,
         }
         inner.order_latency.saturating_record(microseconds(latency));

@@ -157,6 +157,7 @@ impl Visit {
             }],
             coupon_code: code.to_owned(),
             latest_acceptable_at: None,
+            suggest_stores: true,
         };
         scene.measures.order_placed();
         let send = |gateway| {
@@ -188,7 +189,11 @@ impl Visit {
                 order.state() == OrderState::Accepted,
             );
             match order.state() {
-                OrderState::Accepted => return OrderEnd::Accepted,
+                OrderState::Accepted
+                | OrderState::InPreparation
+                | OrderState::Ready
+                | OrderState::Completed => return OrderEnd::Accepted,
+                OrderState::Cancelled => return OrderEnd::Cancelled,
                 OrderState::Rejected => {
                     let reason = order.rejected_because().as_str_name();
                     return OrderEnd::Rejected(
