@@ -16,14 +16,24 @@ use tokio::time::{Instant, sleep};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use super::{door::Door, schedule::STORES};
+use super::{
+    door::Door,
+    schedule::{PATIENCE_LIMIT, STORES, share_of_store},
+};
 
 /// The currency of the giveaway.
 pub const CURRENCY: &str = "CNY";
 /// Parts of town, each with as many stores.
 const AREAS: u32 = 20;
 /// As short as slots can be: a day pressed into minutes is to fill some.
-pub const SLOT_MINUTES: u32 = 1;
+const SLOT_MINUTES: u32 = 1;
+/// The same as a duration.
+pub const SLOT: Duration = Duration::from_secs(60 * SLOT_MINUTES as u64);
+/// The last rank whose store is to have more orders than room.
+const LAST_FULL_RANK: u32 = 2;
+/// How much of the orders of that store it can make.
+const ROOM_OF_LAST_FULL: f64 = 0.5;
+const MAX_ORDERS_PER_SLOT: f64 = 10_000.0;
 /// The share of the expected shoppers for whom there is a coupon: enough to fill the first hours, too few for the rush.
 pub const STOCK_SHARE: f64 = 0.6;
 /// The first tier: 25 yuan, as in the giveaway that is replayed.
@@ -112,7 +122,7 @@ impl Staff {
         Ok(response.into_inner().difference_count)
     }
 
-    /// Makes the stores that shoppers order at.
+    /// Makes the stores that shoppers order at, or changes them.
     ///
     /// # Errors
     /// Order-intake refuses or cannot be reached.
@@ -151,6 +161,15 @@ fn refused(what: &str, status: &Status) -> anyhow::Error {
 /// The id of a store, counted from 0.
 pub fn store_id(number: u32) -> String {
     format!("store-{:04}", number + 1)
+}
+
+/// How many orders each store makes in a slot, if so many coupons are ordered with within a day: too few for the three favourites, and in all far more than there are coupons.
+pub fn orders_per_slot(coupons: u64, day: Duration) -> u32 {
+    let slots_in_reach = (day + PATIENCE_LIMIT).as_secs_f64() / SLOT.as_secs_f64();
+    let wanted = coupons as f64 * share_of_store(LAST_FULL_RANK);
+    (wanted * ROOM_OF_LAST_FULL / slots_in_reach)
+        .ceil()
+        .clamp(1.0, MAX_ORDERS_PER_SLOT) as u32
 }
 
 /// How many coupons of each tier, for so many expected shoppers; never none.
@@ -205,5 +224,21 @@ mod tests {
     fn stock_is_six_tenths_of_the_shoppers_and_no_tier_is_empty() {
         assert_eq!(stock(20_000), (9_600, 2_400));
         assert_eq!(stock(1), (1, 1));
+    }
+
+    #[test]
+    fn three_favourites_are_asked_for_more_than_they_can_make_and_all_stores_together_for_less() {
+        for (coupons, minutes) in [(2_400, 1), (12_000, 2), (120_000, 5), (6_000_000, 60)] {
+            let day = Duration::from_secs(60 * minutes);
+            let room = f64::from(orders_per_slot(coupons, day))
+                * (day + PATIENCE_LIMIT).as_secs_f64()
+                / SLOT.as_secs_f64();
+            let coupons = coupons as f64;
+            assert!(room < coupons * share_of_store(2), "{room} of {coupons}");
+            assert!(
+                room * f64::from(STORES) > 2.0 * coupons,
+                "{room} of {coupons}"
+            );
+        }
     }
 }

@@ -37,8 +37,6 @@ pub enum OrderEnd {
     Accepted,
     /// It was refused, or rejected later, for a reason.
     Rejected(String),
-    /// The shopper gave it up.
-    Cancelled,
     /// With no final answer, after every retry.
     Unanswered,
 }
@@ -74,8 +72,6 @@ pub struct OrderCounts {
     pub accepted: u64,
     /// Not made, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Given up by their shoppers.
-    pub cancelled: u64,
     /// Without a final answer.
     pub unanswered: u64,
 }
@@ -83,8 +79,23 @@ pub struct OrderCounts {
 impl OrderCounts {
     /// Orders that have ended.
     pub fn ended(&self) -> u64 {
-        self.accepted + self.rejected.values().sum::<u64>() + self.cancelled + self.unanswered
+        self.accepted + self.rejected.values().sum::<u64>() + self.unanswered
     }
+}
+
+/// What stores with too many friends make shoppers do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Detours {
+    /// Answers that a store has no room in time.
+    pub told_busy: u64,
+    /// Orders that were accepted at a store the answer suggested.
+    pub accepted_elsewhere: u64,
+    /// Orders that were accepted for the later slot that the answer named.
+    pub accepted_later: u64,
+    /// Accepted orders whose shopper cancelled them.
+    pub cancelled: u64,
+    /// Orders that were accepted with the coupon of a cancelled one.
+    pub accepted_anew: u64,
 }
 
 /// One second of the replay.
@@ -116,6 +127,8 @@ pub struct Picture {
     pub claims: ClaimCounts,
     /// Orders.
     pub orders: OrderCounts,
+    /// Detours of orders.
+    pub detours: Detours,
     /// Latency of claims.
     pub claim_latency: Quantiles,
     /// Latency of orders.
@@ -191,10 +204,14 @@ impl Measures {
         match end {
             OrderEnd::Accepted => orders.accepted += 1,
             OrderEnd::Rejected(reason) => *orders.rejected.entry(reason.clone()).or_default() += 1,
-            OrderEnd::Cancelled => orders.cancelled += 1,
             OrderEnd::Unanswered => orders.unanswered += 1,
         }
         inner.order_latency.saturating_record(microseconds(latency));
+    }
+
+    /// Counts something about detours.
+    pub fn detour(&self, count: impl FnOnce(&mut Detours)) {
+        count(&mut self.lock().picture.detours);
     }
 
     /// Something is sent again.
