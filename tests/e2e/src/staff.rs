@@ -10,7 +10,8 @@ use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     issuance::v1::coupon_desk_service_client::CouponDeskServiceClient,
     order_intake::v1::{
-        Store, UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
+        SetStoreStateRequest, Store, StoreState, UpsertStoresRequest, UpsertStoresResponse,
+        store_service_client::StoreServiceClient,
     },
     quota::v1::{
         AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, SetCampaignControlRequest,
@@ -101,6 +102,7 @@ impl StaffDesk {
                     tier_id: (*id).into(),
                     face_value_minor_units: 2_500,
                     stock: *stock,
+                    ..Tier::default()
                 })
                 .collect(),
             limit_per_shopper: terms.limit,
@@ -228,6 +230,22 @@ impl StaffDesk {
             .message()
             .await?
             .ok_or_else(|| Status::internal("the stores have no answer"))
+    }
+
+    /// Closes a store for a reason, or opens it if there is none.
+    pub async fn set_store_state(&self, store_id: &str, reason: &str) -> Result<Store, Status> {
+        let state = if reason.is_empty() {
+            StoreState::Open
+        } else {
+            StoreState::Closed
+        };
+        let message = SetStoreStateRequest {
+            store_id: store_id.into(),
+            state: state.into(),
+            reason: reason.into(),
+        };
+        let response = self.stores().set_store_state(self.request(message)).await?;
+        Ok(response.into_inner().store.unwrap_or_default())
     }
 
     /// The stores.

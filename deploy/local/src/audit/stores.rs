@@ -76,7 +76,7 @@ impl Books {
             finding.absorb(counts(&accepted)?);
         }
         finding.add(
-            "coupons_of_shoppers_turned_away",
+            "coupons_seen_after_a_full_store",
             i64::try_from(told.coupons_left)?,
         );
         finding.add(

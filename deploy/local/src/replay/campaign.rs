@@ -84,6 +84,7 @@ impl Staff {
             tier_id: tier_id.to_owned(),
             face_value_minor_units,
             stock,
+            ..Tier::default()
         };
         let message = CreateCampaignRequest {
             campaign_id: campaign_id.to_owned(),

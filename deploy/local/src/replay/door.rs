@@ -63,28 +63,42 @@ pub const STORE_BUSY: &str = "STORE_BUSY";
 pub struct Alternatives {
     /// When its next slot with room begins.
     pub next_slot_at: Option<OffsetDateTime>,
-    /// Ids of stores nearby that can make it sooner.
-    pub stores: Vec<String>,
+    /// Stores nearby that can make it sooner.
+    pub stores: Vec<Suggestion>,
+}
+
+/// A store that can make an order sooner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Which.
+    pub store_id: String,
+    /// When its first slot with room begins.
+    pub slot_at: OffsetDateTime,
 }
 
 impl Alternatives {
     /// Reads the metadata of an ErrorInfo; what cannot be read is not there.
-    fn read(metadata: &HashMap<String, String>) -> Self {
+    pub fn read(metadata: &HashMap<String, String>) -> Self {
         #[derive(Deserialize)]
-        struct Suggestion {
+        struct Document {
             store_id: String,
+            slot_at: String,
         }
-        let suggestions: Vec<Suggestion> = metadata
+        let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+        let suggestions: Vec<Document> = metadata
             .get("suggested_stores")
             .and_then(|list| serde_json::from_str(list).ok())
             .unwrap_or_default();
         Self {
-            next_slot_at: metadata
-                .get("next_slot_at")
-                .and_then(|moment| OffsetDateTime::parse(moment, &Rfc3339).ok()),
+            next_slot_at: metadata.get("next_slot_at").and_then(|text| moment(text)),
             stores: suggestions
                 .into_iter()
-                .map(|suggestion| suggestion.store_id)
+                .filter_map(|suggestion| {
+                    Some(Suggestion {
+                        slot_at: moment(&suggestion.slot_at)?,
+                        store_id: suggestion.store_id,
+                    })
+                })
                 .collect(),
         }
     }
@@ -288,7 +302,10 @@ mod tests {
         let full = Status::with_error_details(Code::Unavailable, "words", details);
         let told = Alternatives {
             next_slot_at: Some(datetime!(2026-02-06 09:20 UTC)),
-            stores: vec!["store-0041".to_owned()],
+            stores: vec![Suggestion {
+                store_id: "store-0041".to_owned(),
+                slot_at: datetime!(2026-02-06 09:10 UTC),
+            }],
         };
         assert_eq!(advice(&full), Advice::Final(Failure::StoreBusy(told)));
         let bare = refusal(Code::Unavailable, STORE_BUSY, None);

@@ -63,7 +63,7 @@ pub struct Told {
     pub orders: Vec<ToldOrder>,
     /// Orders that the feed said were accepted; none if nobody listened to it.
     pub heard: Option<HashSet<Uuid>>,
-    /// Coupons of refused orders that were looked at afterwards.
+    /// Coupons that were looked at after a full store had refused the order.
     pub coupons_left: u64,
     /// Those of them that could not be used any more.
     pub coupons_spoiled: u64,
@@ -151,7 +151,7 @@ impl Ledger {
         orders.iter().filter(|order| !heard(order)).count()
     }
 
-    /// Writes down whether the coupon of a refused order could still be used.
+    /// Writes down whether a coupon could still be used after a full store had refused the order.
     pub fn coupon_left(&self, usable: bool) {
         self.change(|told| {
             told.coupons_left += 1;

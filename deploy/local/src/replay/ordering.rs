@@ -54,8 +54,8 @@ impl Try {
             latest: SystemTime::from(next) + SLOT,
             detour: Some(Detour::Later),
         });
-        let elsewhere = store.map(|store_id| Self {
-            store_id,
+        let elsewhere = store.map(|store| Self {
+            store_id: store.store_id,
             latest: self.latest,
             detour: Some(Detour::Elsewhere),
         });
@@ -129,6 +129,9 @@ impl Visit {
                 Ok(placed) => placed,
                 Err(Failure::StoreBusy(told)) => {
                     measures.detour(|detours| detours.told_busy += 1);
+                    if number == 1 {
+                        self.look_at_coupon(code).await;
+                    }
                     next = now.instead(told, wish.is_loyal, self.shopper);
                     continue;
                 }
@@ -142,7 +145,6 @@ impl Visit {
             });
             return Ok(order);
         }
-        self.look_at_coupon(code).await;
         Err(OrderEnd::Rejected(STORE_BUSY.to_owned()))
     }
 
@@ -264,7 +266,7 @@ impl Visit {
         false
     }
 
-    /// The coupon of a shopper whom no store had room for must still be good.
+    /// A full store must leave the coupon as good as it was.
     async fn look_at_coupon(&self, code: &str) {
         let scene = &self.scene;
         let message = CheckCouponRequest {
@@ -301,6 +303,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::replay::door::Suggestion;
 
     #[test]
     fn the_loyal_wait_for_their_favourite_and_others_go_where_the_answer_sends_them() {
@@ -311,7 +314,12 @@ mod tests {
         };
         let told = Alternatives {
             next_slot_at: Some(datetime!(2026-02-06 09:20 UTC)),
-            stores: vec!["first".to_owned(), "second".to_owned()],
+            stores: ["first", "second"]
+                .map(|store_id| Suggestion {
+                    store_id: store_id.to_owned(),
+                    slot_at: datetime!(2026-02-06 09:10 UTC),
+                })
+                .into(),
         };
         let loyal = favourite.instead(told.clone(), true, 1).unwrap();
         assert_eq!(
