@@ -107,6 +107,10 @@ identifier!(
     StoreId, 64, is_visible_ascii, NotVisibleAscii
 );
 identifier!(
+    /// The part of town a store is in.
+    Area, 64, is_visible_ascii, NotVisibleAscii
+);
+identifier!(
     /// One running copy of a service.
     ReplicaId, 64, is_visible_ascii, NotVisibleAscii
 );
@@ -114,7 +118,9 @@ identifier!(
     /// A reader of the feed of orders.
     ConsumerId, 64, is_slug, NotSlug
 );
-readable!(RequestId, CampaignId, TierId, StoreId, ReplicaId, ConsumerId);
+readable!(
+    RequestId, CampaignId, TierId, StoreId, Area, ReplicaId, ConsumerId
+);
 
 impl fmt::Display for ShopperId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
