@@ -3,5 +3,7 @@ DROP TABLE IF EXISTS told_orders;
 CREATE TEMPORARY TABLE told_orders (
     shopper_id text NOT NULL,
     order_id uuid NOT NULL,
-    accepted boolean NOT NULL
+    accepted boolean NOT NULL,
+    cancel_asked boolean NOT NULL,
+    cancelled boolean NOT NULL
 );

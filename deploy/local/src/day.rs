@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use rand::Rng;
 use tidegate_local::{
-    audit::{Audit, Books, Subject},
+    audit::{Books, Subject},
     collector::{Span, TraceId},
     credentials::{Identity, Scope, Token},
     live,
@@ -19,6 +19,7 @@ use tidegate_local::{
         campaign::{self, LIMIT_PER_SHOPPER, Staff},
         curve::Curve,
         door::Door,
+        fulfilment::{Fulfilment, wait_until_heard},
         ledger::Ledger,
         measures::{Measures, Picture},
         schedule::Schedule,
@@ -26,13 +27,18 @@ use tidegate_local::{
     report::{Report, RunFacts, table, waterfall::Waterfall},
     stack::{Service, Stack},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::{
     arguments::Arguments,
     console::{print, tell},
 };
 
+/// How many stores the plot of slots shows.
+const BUSIEST_STORES: i64 = 3;
 /// How long the services get to send the spans of a finished story.
 const STORY_LIMIT: Duration = Duration::from_secs(20);
 const STORY_POLL: Duration = Duration::from_millis(500);
@@ -70,6 +76,10 @@ pub async fn replay(
     tell(&format!(
         "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}."
     ));
+    let fulfilment = fulfilment(stack)?;
+    scene.ledger.listen();
+    let mut listening = JoinSet::new();
+    listening.spawn(fulfilment.listen(scene.clone()));
     tokio::select! {
         () = replay::run(scene.clone(), schedule) => (),
         () = live::show(&scene, stock, arguments.duration()) => (),
@@ -77,7 +87,20 @@ pub async fn replay(
     let took = scene.started.elapsed();
 
     tell("The last shopper has left. Auditing.");
-    let mut audit = audit(stack, &scene, campaign.campaign_number).await?;
+    let subject = Subject {
+        campaign_number: i64::from(campaign.campaign_number),
+        limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),
+        shopper_prefix: scene.ledger.shopper_prefix(),
+        orders_per_slot: i64::from(campaign::orders_per_slot(stock, arguments.duration())),
+    };
+    let mut books = Books::open(stack).await?;
+    books.wait_until_decided(&subject).await?;
+    wait_until_heard(&scene, &books.paid_orders(&subject).await?).await;
+    listening.shutdown().await;
+    let mut audit = books
+        .audit(&subject, &scene.ledger, &scene.ledger.told())
+        .await?;
+    let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
     let differences = staff.audit_campaign(run_id).await?;
     audit.never_oversold.add(
         "wrong_by_the_services_own_audit",
@@ -104,6 +127,7 @@ pub async fn replay(
         run,
         picture,
         audit,
+        busiest_stores,
         story
             .as_ref()
             .map(|(trace_id, spans)| (*trace_id, spans.as_slice())),
@@ -133,16 +157,14 @@ fn door(stack: &Stack) -> Result<Door> {
     )
 }
 
-async fn audit(stack: &Stack, scene: &Scene, campaign_number: u32) -> Result<Audit> {
-    let subject = Subject {
-        campaign_number: i64::from(campaign_number),
-        limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),
-        shopper_prefix: scene.ledger.shopper_prefix(),
-    };
-    Books::open(stack)
-        .await?
-        .audit(&subject, &scene.ledger, &scene.ledger.told())
-        .await
+fn fulfilment(stack: &Stack) -> Result<Fulfilment> {
+    let token = stack
+        .credentials()
+        .sign(&Token::new("fulfilment", &Scope::FULFILMENT))?;
+    Fulfilment::new(
+        stack.channel(Some(Identity::Staff), "order-intake-0")?,
+        &token,
+    )
 }
 
 /// The traced story that touches most services, waiting a while for one that touches all.

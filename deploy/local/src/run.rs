@@ -6,7 +6,7 @@ use anyhow::Result;
 use rand::Rng;
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
-    replay::campaign::Staff,
+    replay::campaign::{self, Staff},
     report::by_hand::{self, Call},
     stack::{Service, Stack},
 };
@@ -78,7 +78,9 @@ async fn serve(stack: &mut Stack, arguments: &Arguments) -> Result<Verdict> {
     staff
         .create_campaign(&by_hand_campaign, BY_HAND_STOCK)
         .await?;
-    staff.upsert_stores().await?;
+    let (first, second) = campaign::stock(arguments.orders);
+    let orders_per_slot = campaign::orders_per_slot(first + second, arguments.duration());
+    staff.upsert_stores(orders_per_slot).await?;
     let holds = arguments.no_replay || day::replay(stack, arguments, &staff, &run_id).await?;
     print_way_in(stack, &by_hand_campaign)?;
     Ok(if holds {

@@ -5,7 +5,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use tidegate_local::{
     audit::{Audit, Books, Subject},
     postgres::{Database, Postgres, PostgresOptions},
-    replay::ledger::Ledger,
+    replay::ledger::{Ledger, ToldStanding},
 };
 
 /// Campaign 1, slot 1, key 1, and a MAC of zeroes.
@@ -26,8 +26,15 @@ const ISSUANCE: &str = "
         '2026-01-01', '2027-01-01', '00000000-0000-0000-0000-0000000000aa', '2026-01-01');
 ";
 const ORDERS: &str = "
-    INSERT INTO orders VALUES (0, 'run-7', 'order-1', '00000000-0000-0000-0000-0000000000aa', 'store-1', 2, NULL, NULL, '000020J000000000', '[]',
-        decode(repeat('00', 32), 'hex'), NULL, NULL, '2026-01-01', '2026-01-01');
+    INSERT INTO stores (store_id, display_name, area, orders_per_slot) VALUES ('store-1', 'Tea', 'centre', 1);
+    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, discount_minor_units, created_at, updated_at)
+        VALUES (0, 'run-7', 'order-1', '00000000-0000-0000-0000-0000000000aa', 'store-1', 'centre', '2026-01-01', 1, 2, '000020J000000000',
+            decode(repeat('00', 32), 'hex'), 2500, '2026-01-01', '2026-01-01');
+    INSERT INTO store_slots VALUES ('store-1', '2026-01-01', 1, 1, 1);
+    INSERT INTO feed_heads VALUES (0, 2);
+    INSERT INTO order_events
+        SELECT '2026-01-01', lane, position, order_id, shopper_id, store_id, area, position, NULL, '2026-01-01', slot_starts_at, slot_minutes, '2026-01-01'
+        FROM orders, generate_series(1, 2) AS position;
 ";
 
 async fn database(
@@ -76,6 +83,7 @@ async fn audit(
         campaign_number: 1,
         limit_per_shopper: 1,
         shopper_prefix: "run-".to_owned(),
+        orders_per_slot: 1,
     };
     books.audit(&subject, ledger, &ledger.told()).await
 }
@@ -95,7 +103,8 @@ fn wrong(audit: &Audit) -> Vec<String> {
 fn sound_ledger() -> Ledger {
     let ledger = Ledger::new("run");
     ledger.coupon(7, 1, CODE);
-    ledger.order(7, ORDER, CODE, true);
+    ledger.order(7, ORDER, CODE, ToldStanding::Accepted);
+    ledger.heard(ORDER);
     ledger
 }
 
@@ -220,15 +229,19 @@ async fn sound_books_hold_and_every_wrong_row_is_found_under_its_promise() -> Re
         );
     }
     wrong_orders_are_found(&postgres).await?;
+    wrong_answers_are_found(&postgres).await?;
+    overfull_stores_are_found(&postgres).await?;
     postgres.stop().await?;
     postgres.remove_data().await
 }
 
 async fn wrong_orders_are_found(postgres: &Postgres) -> Result<()> {
-    let second_order = "DROP INDEX orders_one_accepted_per_coupon;
-        INSERT INTO orders SELECT lane, shopper_id, 'order-2', '00000000-0000-0000-0000-0000000000bb', store_id, state, NULL, NULL, coupon_code, lines, content_hash, NULL, NULL, created_at, updated_at FROM orders";
-    let copied_request = "ALTER TABLE orders DROP CONSTRAINT orders_key; DROP INDEX orders_one_accepted_per_coupon;
-        INSERT INTO orders SELECT lane, shopper_id, request_id, '00000000-0000-0000-0000-0000000000bb', store_id, state, NULL, NULL, coupon_code, lines, content_hash, NULL, NULL, created_at, updated_at FROM orders";
+    let second_order = "DROP INDEX orders_one_paid_per_coupon;
+        INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
+            SELECT lane, shopper_id, 'order-2', '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
+    let copied_request = "ALTER TABLE orders DROP CONSTRAINT orders_key; DROP INDEX orders_one_paid_per_coupon;
+        INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
+            SELECT lane, shopper_id, request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
     let paid_twice = "UPDATE lease_tiers SET used = 2; INSERT INTO coupons SELECT lane, 'run-8', 1, 1, 'claim-1', NULL, 0, lease_id, 1, issued_at, valid_until, order_id, redeemed_at FROM coupons";
     let broken = [
         (
@@ -251,6 +264,14 @@ async fn wrong_orders_are_found(postgres: &Postgres) -> Result<()> {
             ["", "", "DELETE FROM orders"],
             "redeemed-once: wrong_redeemed_coupons_without_an_accepted_order",
         ),
+        (
+            [
+                "",
+                "",
+                "UPDATE orders SET state = 7, coupon_released_at = '2026-01-02'",
+            ],
+            "redeemed-once: wrong_cancelled_orders_that_hold_a_coupon",
+        ),
     ];
     for (changes, expected) in broken {
         let found = audit(postgres, &sound_ledger(), changes).await?;
@@ -260,13 +281,71 @@ async fn wrong_orders_are_found(postgres: &Postgres) -> Result<()> {
             wrong(&found)
         );
     }
+    Ok(())
+}
+
+async fn overfull_stores_are_found(postgres: &Postgres) -> Result<()> {
+    let broken = [
+        (
+            "UPDATE store_slots SET booked = 0, capacity_when_booked = 0",
+            "wrong_slots_above_capacity",
+        ),
+        (
+            "DELETE FROM store_slots",
+            "wrong_slots_whose_bookings_are_not_their_orders",
+        ),
+        (
+            "UPDATE store_slots SET capacity_when_booked = 2",
+            "wrong_slots_with_another_capacity_than_staff_said",
+        ),
+        (
+            "DELETE FROM order_events WHERE position = 2; UPDATE feed_heads SET last_position = 1",
+            "wrong_orders_whose_changes_the_feed_does_not_tell",
+        ),
+        (
+            "UPDATE order_events SET state = 3 - state",
+            "wrong_orders_whose_changes_the_feed_does_not_tell",
+        ),
+        (
+            "UPDATE order_events SET order_id = '00000000-0000-0000-0000-0000000000bb'",
+            "wrong_orders_that_only_the_feed_knows",
+        ),
+        (
+            "UPDATE order_events SET position = 3 WHERE position = 2; UPDATE feed_heads SET last_position = 3",
+            "wrong_lanes_with_gaps",
+        ),
+        (
+            "UPDATE feed_heads SET last_position = 3",
+            "wrong_lanes_with_gaps",
+        ),
+        (
+            "UPDATE orders SET order_id = '00000000-0000-0000-0000-0000000000bb'",
+            "wrong_accepted_orders_that_fulfilment_never_heard_of",
+        ),
+    ];
+    for (change, expected) in broken {
+        let found = wrong(&audit(postgres, &sound_ledger(), ["", "", change]).await?);
+        let expected = format!("stores-survive: {expected}");
+        assert!(
+            found.contains(&expected),
+            "{expected} is missing in {found:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn wrong_answers_are_found(postgres: &Postgres) -> Result<()> {
     let ledger = sound_ledger();
     ledger.coupon(7, 1, "000020J000000001");
     ledger.coupon(8, 1, "unreadable");
+    ledger.order(7, ORDER, CODE, ToldStanding::Cancelled);
+    ledger.coupon_left(false);
     let found = wrong(&audit(postgres, &ledger, [""; 3]).await?);
     for expected in [
         "exactly-once: wrong_answers_that_differ",
         "acked-is-kept: wrong_answers_unreadable",
+        "acked-is-kept: wrong_cancelled_orders_made_all_the_same",
+        "stores-survive: wrong_coupons_spoiled_by_a_full_store",
     ] {
         assert!(
             found.iter().any(|name| name == expected),

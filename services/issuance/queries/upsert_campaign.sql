@@ -2,11 +2,12 @@
 -- Relies on campaigns_pkey.
 INSERT INTO campaigns AS known
     (campaign_number, campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units,
-    issuance_control, redemption_control, resume_at, extended_valid_until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    tier_minimum_spends_minor_units, tier_areas, tier_store_ids, issuance_control, redemption_control, resume_at, extended_valid_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (campaign_number) DO UPDATE
 SET limit_per_shopper = excluded.limit_per_shopper, opens_at = excluded.opens_at, closes_at = excluded.closes_at,
     coupon_validity_seconds = excluded.coupon_validity_seconds, revision = excluded.revision,
     tier_ids = excluded.tier_ids, tier_face_values_minor_units = excluded.tier_face_values_minor_units,
+    tier_minimum_spends_minor_units = excluded.tier_minimum_spends_minor_units, tier_areas = excluded.tier_areas, tier_store_ids = excluded.tier_store_ids,
     issuance_control = excluded.issuance_control, redemption_control = excluded.redemption_control, resume_at = excluded.resume_at, extended_valid_until = excluded.extended_valid_until
 WHERE known.revision < excluded.revision

@@ -2,15 +2,20 @@ use std::time::Duration;
 
 use tidegate_pg::{Fault, NotCommitted, fault};
 use tidegate_rpc::refusal;
-use tidegate_types::{Reason, Refusal, Timestamp, Violations};
+use tidegate_types::{Area, Reason, Refusal, StoreId, Timestamp, Violations};
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
+
+use crate::domain::purchase::NotApplicable;
 
 const RETRY_WHILE_STOCK_RETURNS: Duration = Duration::from_millis(700);
 const RETRY_WHILE_AWAY: Duration = Duration::from_secs(1);
 const RETRY_WHILE_QUEUE_ONLY: Duration = Duration::from_secs(2);
 /// Staff said when they would resume, that moment has passed, and they have not.
 const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
+
+/// Areas, and stores, that a refusal names: it travels in headers, which are small.
+const MAX_NAMES_TOLD: usize = 10;
 
 /// Everything that can keep issuance from doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +80,15 @@ pub enum IssuanceError {
         /// Which.
         order_id: Uuid,
     },
+    /// The order has given it back, and does not get it again.
+    #[error("the order has given the coupon back")]
+    OrderReleasedCoupon {
+        /// The order itself.
+        order_id: Uuid,
+    },
+    /// Its terms do not fit the order.
+    #[error("the coupon's terms do not fit the order")]
+    CouponNotApplicable(NotApplicable),
     /// Its validity is over.
     #[error("the coupon has expired")]
     CouponExpired {
@@ -128,9 +142,10 @@ impl IssuanceError {
             Self::RedemptionHalted { resume_at } => halted(Reason::RedemptionHalted, *resume_at),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
-            Self::CouponRedeemed { order_id } => {
+            Self::CouponRedeemed { order_id } | Self::OrderReleasedCoupon { order_id } => {
                 Refusal::never(Reason::CouponRedeemed).with("order_id", order_id)
             }
+            Self::CouponNotApplicable(why) => not_applicable(why),
             Self::CouponExpired { valid_until } => Refusal::never(Reason::CouponExpired).with(
                 "valid_until",
                 valid_until.format(&Rfc3339).unwrap_or_default(),
@@ -173,6 +188,28 @@ fn halted(reason: Reason, resume_at: Option<Timestamp>) -> Refusal {
     }
 }
 
+fn not_applicable(why: &NotApplicable) -> Refusal {
+    let refusal = Refusal::never(Reason::CouponNotApplicable);
+    match why {
+        NotApplicable::OtherCurrency { currency } => refusal.with("currency_code", currency),
+        NotApplicable::BelowMinimumSpend {
+            minimum_spend_minor_units,
+        } => refusal.with("minimum_spend_minor_units", minimum_spend_minor_units),
+        NotApplicable::OtherStores { terms } => {
+            let areas = some_of(terms.areas().iter().map(Area::as_str));
+            let stores = some_of(terms.stores().iter().map(StoreId::as_str));
+            let named = [("areas", areas), ("stores", stores)].into_iter();
+            let named = named.filter(|(_, names)| !names.is_empty());
+            named.fold(refusal, |refusal, (key, names)| refusal.with(key, names))
+        }
+    }
+}
+
+fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.take(MAX_NAMES_TOLD).collect();
+    names.join(" ")
+}
+
 impl From<sqlx::Error> for IssuanceError {
     fn from(error: sqlx::Error) -> Self {
         match fault(&error) {
@@ -187,9 +224,29 @@ impl From<sqlx::Error> for IssuanceError {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_types::Retry;
+    use std::sync::Arc;
+
+    use tidegate_types::{CouponTerms, Retry};
 
     use super::*;
+
+    #[test]
+    fn a_refusal_for_the_store_names_the_first_few_that_take_the_coupon() {
+        let stores: Vec<_> = (100..200).map(|number| format!("s-{number}")).collect();
+        let mut bad = Violations::default();
+        let terms = CouponTerms::parse(&mut bad, "terms", 0, &["west"], &stores).unwrap();
+        let terms = Arc::new(terms);
+        let refusal =
+            IssuanceError::CouponNotApplicable(NotApplicable::OtherStores { terms }).refusal();
+        assert_eq!(refusal.reason, Reason::CouponNotApplicable);
+        assert_eq!(refusal.retry, Retry::Never);
+        let told = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let first = "s-100 s-101 s-102 s-103 s-104 s-105 s-106 s-107 s-108 s-109";
+        assert_eq!(
+            refusal.metadata,
+            [told("areas", "west"), told("stores", first)]
+        );
+    }
 
     #[test]
     fn a_halt_tells_when_to_come_back_only_if_staff_said_so_and_never_at_once() {

@@ -33,8 +33,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
-    claims::Claims, coupon_desk::CouponDesk, error::IssuanceError, fence::LeaseFence,
-    wallet::Wallet,
+    claims::Claims,
+    coupon_desk::CouponDesk,
+    error::IssuanceError,
+    fence::LeaseFence,
+    wallet::{Redeemed, Wallet},
 };
 use coupon_desk::CouponDeskGrpc;
 use lease_fence::LeaseFenceGrpc;
@@ -228,7 +231,7 @@ impl IssuanceService for IssuanceGrpc {
         let now = Timestamp::now_utc();
         let because = coupon.unusable_because(now);
         Ok(Response::new(CheckCouponResponse {
-            coupon: Some(convert::coupon(&coupon, now)),
+            coupon: Some(convert::whole_coupon(&coupon, now)),
             usable: because.is_none(),
             unusable_because: because
                 .map_or(shared::Reason::Unspecified, wire::reason)
@@ -246,8 +249,10 @@ impl IssuanceService for IssuanceGrpc {
         let wallet = self.wallet.clone();
         let work = tokio::spawn(async move {
             join_all(message.items.into_iter().map(|item| async {
-                let request = convert::redeem_request(item, &call, wallet.claims.lane_count, lane)?;
-                wallet.redeem(request).await
+                match convert::redeem_request(item, &call, wallet.claims.lane_count, lane) {
+                    Ok(request) => wallet.redeem(request).await,
+                    Err(error) => Redeemed::refused(error),
+                }
             }))
             .await
         });
@@ -256,7 +261,7 @@ impl IssuanceService for IssuanceGrpc {
         Ok(Response::new(RedeemCouponsResponse {
             results: outcomes
                 .into_iter()
-                .map(|outcome| convert::redeem_result(outcome, now))
+                .map(|redeemed| convert::redeem_result(redeemed, now))
                 .collect(),
         }))
     }

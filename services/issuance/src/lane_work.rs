@@ -22,7 +22,7 @@ use crate::{
         statements::Statements,
     },
 };
-pub use work::{Claim, CouponUse, Done, Redemption, Revocation, RevocationReason, Work};
+pub use work::{Claim, CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work};
 
 /// A lane's leases, shared by its writer and its keeper.
 #[derive(Clone, Default)]
@@ -75,7 +75,7 @@ impl Commit for LaneCommit {
             match &queued.item {
                 Work::Claim(claim) => claims.push((place, claim, queued.trace)),
                 Work::Redeem(redemption) => changes.redemptions.push((place, redemption)),
-                Work::Release(used) => changes.releases.push((place, used)),
+                Work::Release(release) => changes.releases.push((place, release)),
                 Work::Revoke(revocation) => changes.revocations.push((place, revocation)),
             }
         }
@@ -106,7 +106,7 @@ impl Commit for LaneCommit {
 #[derive(Default)]
 struct Changes<'a> {
     redemptions: Vec<(usize, &'a Redemption)>,
-    releases: Vec<(usize, &'a CouponUse)>,
+    releases: Vec<(usize, &'a Release)>,
     revocations: Vec<(usize, &'a Revocation)>,
 }
 
@@ -273,6 +273,7 @@ impl LaneCommit {
             issued_at: now,
             own_valid_until: row.valid_until,
             order_id: None,
+            released_order_ids: Vec::new(),
             revoked: false,
             claim_trace: trace.sampled().then_some(trace),
         }
@@ -290,7 +291,8 @@ impl LaneCommit {
                 .await?;
         }
         if !changes.releases.is_empty() {
-            self.release(connection, &changes.releases, done).await?;
+            self.release(connection, &changes.releases, now, done)
+                .await?;
         }
         if !changes.revocations.is_empty() {
             self.revoke(connection, &changes.revocations, now, done)
@@ -311,7 +313,7 @@ impl LaneCommit {
             .map(|(_, item)| RedeemRow {
                 key: key_of(&item.used),
                 order_id: item.used.order_id,
-                may_redeem: item.may_redeem,
+                payable_tiers: item.payable_tiers,
                 extended_valid_until: item.extended_valid_until,
             })
             .collect();
@@ -328,18 +330,20 @@ impl LaneCommit {
     async fn release(
         &self,
         connection: &mut PgConnection,
-        items: &[(usize, &CouponUse)],
+        items: &[(usize, &Release)],
+        now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
         let rows: Vec<_> = items
             .iter()
-            .map(|(_, used)| ReleaseRow {
-                key: key_of(used),
-                order_id: used.order_id,
+            .map(|(_, item)| ReleaseRow {
+                key: key_of(&item.used),
+                order_id: item.used.order_id,
+                extended_valid_until: item.extended_valid_until,
             })
             .collect();
         let statement = &self.statements.release;
-        let changed = coupon_changes::release(connection, statement, self.lane, &rows).await?;
+        let changed = coupon_changes::release(connection, statement, self.lane, &rows, now).await?;
         for ((place, _), changed) in items.iter().zip(changed) {
             done[*place] = Some(Done::Released(changed));
         }

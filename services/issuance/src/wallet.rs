@@ -11,11 +11,12 @@ use uuid::Uuid;
 use crate::{
     claims::Claims,
     domain::{
-        campaign::RedemptionControl,
+        campaign::{Campaign, RedemptionControl},
         coupon::{Coupon, CouponState, StoredCoupon},
+        purchase::Purchase,
     },
     error::IssuanceError,
-    lane_work::{CouponUse, Done, Redemption, Work},
+    lane_work::{CouponUse, Done, Redemption, Release, Work},
     store,
 };
 
@@ -40,6 +41,32 @@ pub struct UseRequest {
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
+}
+
+/// A coupon that is to pay for an order, as it comes in.
+pub struct RedeemRequest {
+    /// The coupon and the order.
+    pub used: UseRequest,
+    /// What is known of the order.
+    pub purchase: Purchase,
+}
+
+/// What became of a redemption.
+pub struct Redeemed {
+    /// The coupon, if it pays for the order.
+    pub outcome: Result<Coupon, IssuanceError>,
+    /// When the coupon's campaign ends, if it is known.
+    pub campaign_closes_at: Option<Timestamp>,
+}
+
+impl Redeemed {
+    /// A redemption that was refused before its campaign was looked at.
+    pub fn refused(error: IssuanceError) -> Self {
+        Self {
+            outcome: Err(error),
+            campaign_closes_at: None,
+        }
+    }
 }
 
 /// Where a page of a wallet begins: everything before this campaign and slot.
@@ -105,13 +132,25 @@ impl Wallet {
         )
     }
 
-    /// Uses a coupon for an order. The same order may ask again.
-    pub async fn redeem(&self, request: UseRequest) -> Result<Coupon, IssuanceError> {
+    /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
+    pub async fn redeem(&self, request: RedeemRequest) -> Redeemed {
         let mut span =
             self.claims
                 .tracing
-                .start("redeem coupon", SpanKind::Internal, request.trace);
-        let outcome = self.redeem_traced(&request, span.context()).await;
+                .start("redeem coupon", SpanKind::Internal, request.used.trace);
+        let found = self.coupon_use(&request.used).and_then(|(lane, used)| {
+            let campaign = self.claims.campaigns.get(used.campaign);
+            let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
+            Ok((lane, used, campaign))
+        });
+        let (outcome, campaign_closes_at) = match found {
+            Ok((lane, used, campaign)) => {
+                let redeemed =
+                    self.redeem_traced((lane, used), &request, &campaign, span.context());
+                (redeemed.await, Some(campaign.closes_at))
+            }
+            Err(error) => (Err(error), None),
+        };
         match &outcome {
             Ok(_) => {
                 self.claims.metrics.redeemed.inc();
@@ -121,60 +160,60 @@ impl Wallet {
                 span.fail(error.to_string());
             }
         }
-        outcome
+        Redeemed {
+            outcome,
+            campaign_closes_at,
+        }
     }
 
     async fn redeem_traced(
         &self,
-        request: &UseRequest,
+        (lane, used): (Lane, CouponUse),
+        request: &RedeemRequest,
+        campaign: &Campaign,
         trace: TraceContext,
     ) -> Result<Coupon, IssuanceError> {
-        let (lane, used) = self.coupon_use(request)?;
-        let campaign = self.claims.campaigns.get(used.campaign);
-        let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
-        let may_redeem = campaign.control.redemption == RedemptionControl::Open;
+        let RedeemRequest {
+            used: asked,
+            purchase,
+        } = request;
         let redemption = Redemption {
             used,
-            may_redeem,
+            payable_tiers: campaign.payable_tiers(purchase),
             extended_valid_until: campaign.extended_valid_until,
         };
         let (done, _) = self
             .claims
             .lane(lane)?
             .queue
-            .submit(Work::Redeem(redemption), trace, request.deadline)
+            .submit(Work::Redeem(redemption), trace, asked.deadline)
             .await?;
         let Done::Coupon(Some(coupon)) = done else {
             return Err(IssuanceError::CouponNotFound);
         };
-        match coupon.state(campaign.extended_valid_until, Timestamp::now_utc()) {
-            CouponState::Redeemed(order) if order == request.order_id => {
-                self.present(*coupon, &request.shopper)
-            }
-            CouponState::Redeemed(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
-            CouponState::Revoked => Err(IssuanceError::CouponRevoked),
-            CouponState::Issued if !may_redeem => Err(IssuanceError::RedemptionHalted {
-                resume_at: campaign.control.resume_at,
-            }),
-            // A coupon that was free and valid would have been redeemed: its end came in between.
-            CouponState::Expired | CouponState::Issued => Err(IssuanceError::CouponExpired {
-                valid_until: coupon.valid_until(campaign.extended_valid_until),
-            }),
+        match refused(&coupon, campaign, asked.order_id, purchase) {
+            None => self.present(*coupon, &asked.shopper),
+            Some(error) => Err(error),
         }
     }
 
-    /// Gives back a coupon that the order holds; true if this call changed anything.
+    /// Gives back a coupon that the order holds, and keeps the order from taking it later in any case; true if this call gave it back.
     pub async fn release(&self, request: UseRequest) -> Result<bool, IssuanceError> {
         let span = self
             .claims
             .tracing
             .start("release coupon", SpanKind::Internal, request.trace);
         let (lane, used) = self.coupon_use(&request)?;
+        let campaign = self.claims.campaigns.get(used.campaign);
+        let release = Release {
+            used,
+            extended_valid_until: campaign.and_then(|campaign| campaign.extended_valid_until),
+        };
         let (done, _) = self
             .claims
             .lane(lane)?
             .queue
-            .submit(Work::Release(used), span.context(), request.deadline)
+            .submit(Work::Release(release), span.context(), request.deadline)
             .await?;
         Ok(matches!(done, Done::Released(true)))
     }
@@ -208,6 +247,7 @@ impl Wallet {
             campaign_id: campaign.id.clone(),
             tier_id: tier.id.clone(),
             face_value,
+            terms: Arc::clone(&tier.terms),
             valid_until: stored.valid_until(campaign.extended_valid_until),
             redemption: campaign.control.redemption,
             stored,
@@ -232,6 +272,40 @@ impl Wallet {
         };
         Ok((self.claims.lane_count.of(&request.shopper), used))
     }
+}
+
+/// Why a coupon, as it is after the order has tried to use it, does not pay for the order; none if it does.
+fn refused(
+    coupon: &StoredCoupon,
+    campaign: &Campaign,
+    order_id: Uuid,
+    purchase: &Purchase,
+) -> Option<IssuanceError> {
+    let extended_valid_until = campaign.extended_valid_until;
+    let tier = campaign.tier(coupon.tier);
+    let misfit = tier.and_then(|tier| campaign.refuses(tier, purchase));
+    let is_halted = campaign.control.redemption == RedemptionControl::Halted;
+    let error = match (
+        coupon.state(extended_valid_until, Timestamp::now_utc()),
+        misfit,
+    ) {
+        (CouponState::Redeemed(holder), _) if holder == order_id => return None,
+        _ if coupon.released_order_ids.contains(&order_id) => {
+            IssuanceError::OrderReleasedCoupon { order_id }
+        }
+        (CouponState::Redeemed(order_id), _) => IssuanceError::CouponRedeemed { order_id },
+        (CouponState::Revoked, _) => IssuanceError::CouponRevoked,
+        // For good, and so told rather than a halt that will be over.
+        (CouponState::Issued, Some(misfit)) => IssuanceError::CouponNotApplicable(misfit),
+        (CouponState::Issued, None) if is_halted => IssuanceError::RedemptionHalted {
+            resume_at: campaign.control.resume_at,
+        },
+        // A coupon that was free and valid would have been redeemed: its end came in between.
+        (CouponState::Expired | CouponState::Issued, _) => IssuanceError::CouponExpired {
+            valid_until: coupon.valid_until(extended_valid_until),
+        },
+    };
+    Some(error)
 }
 
 fn internal(coupon: &StoredCoupon, why: &str) -> IssuanceError {

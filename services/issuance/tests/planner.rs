@@ -22,7 +22,7 @@ const STATEMENTS: [(&str, &str, &str); 7] = [
     ),
     (
         "redeem_coupons",
-        "smallint, text[], integer[], smallint[], uuid[], timestamptz, boolean[], timestamptz[]",
+        "smallint, text[], integer[], smallint[], uuid[], timestamptz, integer[], timestamptz[]",
         include_str!("../queries/redeem_coupons.sql"),
     ),
     (
@@ -32,7 +32,7 @@ const STATEMENTS: [(&str, &str, &str); 7] = [
     ),
     (
         "release_coupons",
-        "smallint, text[], integer[], smallint[], uuid[]",
+        "smallint, text[], integer[], smallint[], uuid[], timestamptz, timestamptz[], interval, integer",
         include_str!("../queries/release_coupons.sql"),
     ),
     (
@@ -80,16 +80,21 @@ fn arguments(statement: &str) -> String {
             )
         }
         "redeem_coupons" => {
-            let (may, extensions) = (array(|_| "true".into()), array(|_| "NULL".into()));
+            let (tiers, extensions) = (array(|_| "65535".into()), array(|_| "NULL".into()));
             format!(
-                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {may}, {extensions}"
+                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {tiers}, {extensions}"
             )
         }
         "revoke_coupons" => {
             let reasons = array(|_| "mistake".into());
             format!("0, {shoppers}, {ones}, {ones}, {reasons}, '2026-02-06 00:00Z'")
         }
-        "release_coupons" => format!("0, {shoppers}, {ones}, {ones}, {orders}"),
+        "release_coupons" => {
+            let extensions = array(|_| "NULL".into());
+            format!(
+                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {extensions}, '7 days', 32"
+            )
+        }
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),
         "read_claim" => format!("0, '{}', 1, 'old'", shopper(7)),
         _ => format!("0, '{}', 2147483647, 255::smallint, 0, 21", shopper(7)),

@@ -13,6 +13,8 @@ use crate::{
 
 /// The largest page of campaigns.
 pub const MAX_PAGE_SIZE: u8 = 100;
+/// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
+const MAX_NAMES_OF_PAGE: usize = 20_000;
 
 /// More coupons for a tier.
 #[derive(Debug, Clone)]
@@ -73,7 +75,7 @@ impl Campaigns {
         .await
     }
 
-    /// At most `size` campaigns that are older than `before`, or the newest.
+    /// At most `size` campaigns that are older than `before`, or the newest; fewer if their terms name very many stores.
     pub async fn list(&self, before: Option<CampaignNumber>, size: u8) -> Result<Page, QuotaError> {
         // Campaign numbers have 24 bits, so none is left out.
         let before = before.map_or(i32::MAX, |number| number.get() as i32);
@@ -84,8 +86,9 @@ impl Campaigns {
             read.end(found).await
         })
         .await?;
-        let more = campaigns.len() > usize::from(size);
-        campaigns.truncate(usize::from(size));
+        let fitting = fitting(&campaigns).min(usize::from(size));
+        let more = campaigns.len() > fitting;
+        campaigns.truncate(fitting);
         let last = campaigns.last().map(|campaign| campaign.number);
         Ok(Page {
             next: last.filter(|_| more),
@@ -107,6 +110,17 @@ impl Campaigns {
         })
         .await
     }
+}
+
+/// How many of the first campaigns fit into a page by what their terms name.
+fn fitting(campaigns: &[Campaign]) -> usize {
+    let names = campaigns.iter().scan(0, |names, campaign| {
+        *names += campaign.terms.names();
+        Some(*names)
+    });
+    names
+        .take_while(|names| *names <= MAX_NAMES_OF_PAGE)
+        .count()
 }
 
 async fn create(

@@ -4,6 +4,7 @@
 
 mod basket;
 mod coupon_code;
+mod coupon_terms;
 mod fields;
 mod lane;
 mod money;
@@ -14,6 +15,7 @@ mod text;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
 pub use coupon_code::{CouponCode, CouponKey, CouponKeyError, CouponKeyring, DecodedCode};
+pub use coupon_terms::CouponTerms;
 pub use fields::{FieldViolation, Violations};
 pub use lane::{Lane, Lanes};
 pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
@@ -23,7 +25,7 @@ pub use numbers::{
 pub use printed_text::{InvalidPrintedText, PrintedText};
 pub use refusal::{Reason, Refusal, Retry};
 pub use text::{
-    CampaignId, ConsumerId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId,
+    Area, CampaignId, ConsumerId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId,
 };
 
 /// A moment, in UTC.

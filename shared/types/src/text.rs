@@ -107,6 +107,10 @@ identifier!(
     StoreId, 64, is_visible_ascii, NotVisibleAscii
 );
 identifier!(
+    /// The part of town a store is in.
+    Area, 64, is_visible_ascii, NotVisibleAscii
+);
+identifier!(
     /// One running copy of a service.
     ReplicaId, 64, is_visible_ascii, NotVisibleAscii
 );
@@ -115,7 +119,7 @@ identifier!(
     ConsumerId, 64, is_slug, NotSlug
 );
 readable!(
-    RequestId, CampaignId, TierId, StoreId, ReplicaId, ConsumerId
+    RequestId, CampaignId, TierId, StoreId, Area, ReplicaId, ConsumerId
 );
 
 impl fmt::Display for ShopperId {

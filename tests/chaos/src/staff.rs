@@ -110,6 +110,7 @@ impl Staff {
             tier_id: (*tier_id).to_owned(),
             face_value_minor_units: 2_500,
             stock: *stock,
+            terms: None,
         };
         let message = CreateCampaignRequest {
             campaign_id: terms.campaign_id.clone(),

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
@@ -10,6 +10,8 @@ pub struct Refused {
     pub code: Code,
     /// The reason, without which a refusal is no honest answer.
     pub reason: String,
+    /// What machines are told beside the reason.
+    pub metadata: HashMap<String, String>,
     /// When to try again; none if never.
     pub retry_after: Option<Duration>,
     /// The bad fields.
@@ -36,6 +38,10 @@ pub fn refused(status: &Status) -> Refused {
             .error_info()
             .map(|info| info.reason.clone())
             .unwrap_or_else(|| format!("no reason: {status}")),
+        metadata: details
+            .error_info()
+            .map(|info| info.metadata.clone())
+            .unwrap_or_default(),
         retry_after: details.retry_info().and_then(|info| info.retry_delay),
         fields: details
             .bad_request()

@@ -1,6 +1,8 @@
 //! The suite as its users meet it: real processes, a real PostgreSQL, real certificates and tokens.
 
 mod answers;
+mod books;
+mod fulfilment;
 mod staff;
 
 use std::{
@@ -15,17 +17,19 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     gateway::v1::{
-        ClaimCouponRequest, IssuedClaim, PlaceOrderRequest, claim_coupon_response,
-        claim_service_client::ClaimServiceClient, order_service_client::OrderServiceClient,
-        wallet_service_client::WalletServiceClient,
+        CancelOrderRequest, CheckCouponRequest, ClaimCouponRequest, GetOrderRequest, IssuedClaim,
+        PlaceOrderRequest, claim_coupon_response, claim_service_client::ClaimServiceClient,
+        order_service_client::OrderServiceClient, wallet_service_client::WalletServiceClient,
     },
-    r#type::v1::{Money, Order, OrderLine},
+    r#type::v1::{Coupon, Money, Order, OrderLine},
 };
 use tonic::{Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
 pub use answers::{Refused, refused};
-pub use staff::{CampaignTerms, StaffDesk};
+pub use books::{OrderBooks, SlotBooking};
+pub use fulfilment::FulfilmentDesk;
+pub use staff::{CampaignTerms, StaffDesk, store_of};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -141,17 +145,55 @@ impl Suite {
         request_id: &str,
         code: &str,
     ) -> Result<Order, Status> {
-        let mut orders = OrderServiceClient::new(
-            self.door("gateway-0")
-                .map_err(|error| Status::internal(error.to_string()))?,
-        );
-        let response = orders
-            .place_order(self.request(order_of(shopper, request_id, code)))
-            .await?;
-        response
-            .into_inner()
-            .order
-            .ok_or_else(|| Status::internal("the answer holds no order"))
+        self.place(order_of(shopper, request_id, code)).await
+    }
+
+    /// Places an order of one's choice.
+    pub async fn place(&self, message: PlaceOrderRequest) -> Result<Order, Status> {
+        let mut orders = self.orders().map_err(internal)?;
+        let response = orders.place_order(self.request(message)).await?;
+        response.into_inner().order.ok_or_else(no_order)
+    }
+
+    /// The order as it stands.
+    pub async fn read(&self, order: &Order) -> Result<Order, Status> {
+        let message = GetOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+        };
+        let mut orders = self.orders().map_err(internal)?;
+        let response = orders.get_order(self.request(message)).await?;
+        response.into_inner().order.ok_or_else(no_order)
+    }
+
+    /// Cancels an order as its shopper.
+    pub async fn cancel(&self, order: &Order) -> Result<Order, Status> {
+        let message = CancelOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+        };
+        let mut orders = self.orders().map_err(internal)?;
+        let response = orders.cancel_order(self.request(message)).await?;
+        response.into_inner().order.ok_or_else(no_order)
+    }
+
+    /// The coupon, and whether it could pay for an order now.
+    pub async fn check(&self, shopper: &str, code: &str) -> Result<(Coupon, bool), Status> {
+        let message = CheckCouponRequest {
+            shopper_id: shopper.into(),
+            coupon_code: code.into(),
+        };
+        let mut wallet = self.wallet().map_err(internal)?;
+        let checked = wallet
+            .check_coupon(self.request(message))
+            .await?
+            .into_inner();
+        Ok((checked.coupon.unwrap_or_default(), checked.usable))
+    }
+
+    /// What those who make the orders do.
+    pub fn fulfilment(&self) -> Result<FulfilmentDesk> {
+        FulfilmentDesk::new(&self.stack)
     }
 
     /// The wallet.
@@ -178,6 +220,14 @@ impl Suite {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum())
     }
+}
+
+fn internal(error: anyhow::Error) -> Status {
+    Status::internal(error.to_string())
+}
+
+fn no_order() -> Status {
+    Status::internal("the answer holds no order")
 }
 
 /// A request with a token.

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
+use futures_util::stream;
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
     stack::{Service, Stack},
@@ -8,7 +9,10 @@ use tidegate_local::{
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     issuance::v1::coupon_desk_service_client::CouponDeskServiceClient,
-    order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
+    order_intake::v1::{
+        SetStoreStateRequest, Store, StoreState, UpsertStoresRequest, UpsertStoresResponse,
+        store_service_client::StoreServiceClient,
+    },
     quota::v1::{
         AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, SetCampaignControlRequest,
         campaign_service_client::CampaignServiceClient,
@@ -98,6 +102,7 @@ impl StaffDesk {
                     tier_id: (*id).into(),
                     face_value_minor_units: 2_500,
                     stock: *stock,
+                    ..Tier::default()
                 })
                 .collect(),
             limit_per_shopper: terms.limit,
@@ -207,24 +212,55 @@ impl StaffDesk {
         with_token(message, &self.token)
     }
 
-    /// Makes store-1.
+    /// Makes store-1, which is never full.
     pub async fn make_store(&self) -> Result<()> {
-        let store = Store {
-            store_id: "store-1".into(),
-            display_name: "Milk tea no. 1".into(),
-            area: "centre".into(),
-            orders_per_slot: Some(10_000),
-            ..Store::default()
-        };
-        let message = UpsertStoresRequest {
-            stores: vec![store],
-        };
-        StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(futures_util::stream::iter([message])))
-            .await?
-            .into_inner()
-            .message()
-            .await?;
+        self.put_stores(vec![store_of("store-1", 10_000)]).await?;
         Ok(())
+    }
+
+    /// Makes or changes stores.
+    pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
+        let message = UpsertStoresRequest { stores };
+        let mut answers = self
+            .stores()
+            .upsert_stores(self.request(stream::iter([message])))
+            .await?
+            .into_inner();
+        answers
+            .message()
+            .await?
+            .ok_or_else(|| Status::internal("the stores have no answer"))
+    }
+
+    /// Closes a store for a reason, or opens it if there is none.
+    pub async fn set_store_state(&self, store_id: &str, reason: &str) -> Result<Store, Status> {
+        let state = if reason.is_empty() {
+            StoreState::Open
+        } else {
+            StoreState::Closed
+        };
+        let message = SetStoreStateRequest {
+            store_id: store_id.into(),
+            state: state.into(),
+            reason: reason.into(),
+        };
+        let response = self.stores().set_store_state(self.request(message)).await?;
+        Ok(response.into_inner().store.unwrap_or_default())
+    }
+
+    /// The stores.
+    pub fn stores(&self) -> StoreServiceClient<Channel> {
+        StoreServiceClient::new(self.order_intake.clone())
+    }
+}
+
+/// A store of the centre that makes so many orders in ten minutes.
+pub fn store_of(store_id: &str, orders_per_slot: u32) -> Store {
+    Store {
+        store_id: store_id.into(),
+        display_name: format!("Milk tea at {store_id}"),
+        area: "centre".into(),
+        orders_per_slot: Some(orders_per_slot),
+        ..Store::default()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use tidegate_e2e::{CampaignTerms, Suite, order_of, refused};
+use tidegate_e2e::{CampaignTerms, OrderBooks, Suite, order_of, refused};
 use tidegate_proto::{
     gateway::v1::{
         CancelOrderRequest, CheckCouponRequest, GetCouponRequest, GetOrderRequest,
@@ -56,6 +56,14 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked() -> Result<()>
         .err()
         .unwrap();
     assert_eq!(refused(&conflict).reason, "REQUEST_ID_CONFLICT");
+
+    let mut other_lines = order_of("alice", &winner.request_id, &code);
+    other_lines.lines[0].quantity = 2;
+    let conflict = suite.place(other_lines).await.unwrap_err();
+    assert_eq!(refused(&conflict).reason, "REQUEST_ID_CONFLICT");
+    let slots = OrderBooks::open(&suite).await?.slots("store-1").await?;
+    let booked: i64 = slots.iter().map(|slot| slot.booked).sum();
+    assert_eq!(booked, 1, "those that lost the race hold no place");
 
     let checked = suite
         .wallet()?
@@ -109,7 +117,7 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked() -> Result<()>
         .await?
         .into_inner()
         .map(|change| change.map(|change| change.order.unwrap().state()))
-        // The order goes on to be made, so its stream does not end here.
+        // The store has yet to make it: the stream goes on.
         .take(1)
         .collect()
         .await;

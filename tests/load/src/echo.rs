@@ -132,6 +132,7 @@ impl Echo {
             order_id: String::new(),
             request_id: REQUEST_ID.to_owned(),
             claim_trace_id: trace_id.to_owned(),
+            ..Coupon::default()
         };
         let issued = IssuedClaim {
             coupon: Some(coupon),

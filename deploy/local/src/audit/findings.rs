@@ -73,16 +73,19 @@ pub struct Audit {
     pub acked_is_kept: Finding,
     /// A coupon pays for one order, and every accepted order is paid for by its own.
     pub redeemed_once: Finding,
+    /// No store makes more in a slot than it can, and fulfilment is told of every order.
+    pub stores_survive: Finding,
 }
 
 impl Audit {
     /// Each promise by its name.
-    pub fn promises(&self) -> [(&'static str, &Finding); 4] {
+    pub fn promises(&self) -> [(&'static str, &Finding); 5] {
         [
             ("never-oversold", &self.never_oversold),
             ("exactly-once", &self.exactly_once),
             ("acked-is-kept", &self.acked_is_kept),
             ("redeemed-once", &self.redeemed_once),
+            ("stores-survive", &self.stores_survive),
         ]
     }
 

@@ -6,6 +6,7 @@
 mod answers;
 mod findings;
 mod session_tables;
+mod stores;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use findings::{Audit, Finding, WRONG};
+pub use stores::{BookedSlot, BookedStore};
 
 /// How long orders get to be decided before the audit counts them.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
@@ -34,6 +36,8 @@ pub struct Subject {
     pub limit_per_shopper: i64,
     /// What the ids of this run's shoppers begin with; orders of other runs on the same data are left out.
     pub shopper_prefix: String,
+    /// What staff said each store makes in a slot.
+    pub orders_per_slot: i64,
 }
 
 /// A connection to each database.
@@ -85,11 +89,15 @@ impl Books {
             exactly_once: self.exactly_once(subject, told).await?,
             acked_is_kept: self.acked_is_kept(subject, told).await?,
             redeemed_once: self.redeemed_once(subject).await?,
+            stores_survive: self.stores_survive(subject, told).await?,
         })
     }
 
-    /// Orders that are still being decided are neither right nor wrong.
-    async fn wait_until_decided(&mut self, subject: &Subject) -> Result<()> {
+    /// Waits until every order is decided and every coupon given back: until then they are neither right nor wrong.
+    ///
+    /// # Errors
+    /// A query fails.
+    pub async fn wait_until_decided(&mut self, subject: &Subject) -> Result<()> {
         for _ in 0..SETTLE_LIMIT.as_millis() / SETTLE_POLL.as_millis() {
             let row = sqlx::query(include_str!("../../queries/orders_pending.sql"))
                 .bind(&subject.shopper_prefix)
@@ -170,11 +178,8 @@ impl Books {
             .bind(&subject.shopper_prefix)
             .fetch_one(&mut self.order_intake)
             .await?;
-        let accepted = sqlx::query(include_str!("../../queries/accepted_orders.sql"))
-            .bind(&subject.shopper_prefix)
-            .fetch_all(&mut self.order_intake)
-            .await?;
-        session_tables::load_accepted(&mut self.issuance, &accepted).await?;
+        let placed = self.paid_or_cancelled(subject).await?;
+        session_tables::load_paid_or_cancelled(&mut self.issuance, &placed).await?;
         let coupons = sqlx::query(include_str!("../../queries/redemptions.sql"))
             .bind(subject.campaign_number)
             .fetch_one(&mut self.issuance)

@@ -1,11 +1,13 @@
 //! Brings what is known elsewhere into a database as temporary tables, so that one join counts what is missing.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::answers::read;
-use crate::replay::ledger::{Ledger, Told};
+use crate::replay::ledger::{Ledger, Told, ToldOrder, ToldStanding};
 
 /// Rows sent to a database in one statement.
 const CHUNK: usize = 10_000;
@@ -64,7 +66,12 @@ pub(super) async fn load_orders(
                     .collect::<Vec<_>>(),
             )
             .bind(chunk.iter().map(|order| order.order_id).collect::<Vec<_>>())
-            .bind(chunk.iter().map(|order| order.accepted).collect::<Vec<_>>())
+            .bind(standing(chunk, &[ToldStanding::Accepted]))
+            .bind(standing(
+                chunk,
+                &[ToldStanding::CancelAsked, ToldStanding::Cancelled],
+            ))
+            .bind(standing(chunk, &[ToldStanding::Cancelled]))
             .execute(&mut *order_intake)
             .await?;
     }
@@ -72,19 +79,54 @@ pub(super) async fn load_orders(
     Ok(())
 }
 
-/// Makes `accepted_orders` in the issuance database for this session, from rows (order id, shopper id).
-pub(super) async fn load_accepted(issuance: &mut PgConnection, accepted: &[PgRow]) -> Result<()> {
-    issuance
-        .execute(include_str!("../../queries/accepted_orders_table.sql"))
+/// Which of the answers said one of these.
+fn standing(chunk: &[ToldOrder], any_of: &[ToldStanding]) -> Vec<bool> {
+    chunk
+        .iter()
+        .map(|order| any_of.contains(&order.standing))
+        .collect()
+}
+
+/// Makes `heard_orders` in the order-intake database for this session.
+pub(super) async fn load_heard(
+    order_intake: &mut PgConnection,
+    heard: &HashSet<Uuid>,
+) -> Result<()> {
+    order_intake
+        .execute(include_str!("../../queries/heard_orders_table.sql"))
         .await?;
-    for chunk in accepted.chunks(CHUNK) {
-        sqlx::query(include_str!("../../queries/accepted_orders_insert.sql"))
-            .bind(column::<Uuid>(chunk, 0)?)
-            .bind(column::<String>(chunk, 1)?)
-            .execute(&mut *issuance)
+    let heard: Vec<Uuid> = heard.iter().copied().collect();
+    for chunk in heard.chunks(CHUNK) {
+        sqlx::query(include_str!("../../queries/heard_orders_insert.sql"))
+            .bind(chunk)
+            .execute(&mut *order_intake)
             .await?;
     }
-    issuance.execute("ANALYZE accepted_orders").await?;
+    order_intake.execute("ANALYZE heard_orders").await?;
+    Ok(())
+}
+
+/// Makes `paid_or_cancelled_orders` in the issuance database for this session, from rows (order id, shopper id, whether paid for).
+pub(super) async fn load_paid_or_cancelled(
+    issuance: &mut PgConnection,
+    orders: &[PgRow],
+) -> Result<()> {
+    issuance
+        .execute(include_str!(
+            "../../queries/paid_or_cancelled_orders_table.sql"
+        ))
+        .await?;
+    for chunk in orders.chunks(CHUNK) {
+        sqlx::query(include_str!(
+            "../../queries/paid_or_cancelled_orders_insert.sql"
+        ))
+        .bind(column::<Uuid>(chunk, 0)?)
+        .bind(column::<String>(chunk, 1)?)
+        .bind(column::<bool>(chunk, 2)?)
+        .execute(&mut *issuance)
+        .await?;
+    }
+    issuance.execute("ANALYZE paid_or_cancelled_orders").await?;
     Ok(())
 }
 

@@ -28,6 +28,10 @@ pub enum Scope {
     OrdersWrite,
     /// Read orders.
     OrdersRead,
+    /// Move orders on.
+    OrdersFulfil,
+    /// Read the feed of orders.
+    FeedRead,
     /// Read campaigns.
     CampaignsRead,
     /// Make and change campaigns.
@@ -58,12 +62,17 @@ impl Scope {
         Self::OrdersRead,
     ];
 
+    /// What those who make and hand out orders are allowed.
+    pub const FULFILMENT: [Self; 2] = [Self::OrdersFulfil, Self::FeedRead];
+
     fn name(self) -> &'static str {
         match self {
             Self::ClaimsWrite => "claims:write",
             Self::WalletRead => "wallet:read",
             Self::OrdersWrite => "orders:write",
             Self::OrdersRead => "orders:read",
+            Self::OrdersFulfil => "orders:fulfil",
+            Self::FeedRead => "feed:read",
             Self::CampaignsRead => "campaigns:read",
             Self::CampaignsWrite => "campaigns:write",
             Self::CouponsWrite => "coupons:write",

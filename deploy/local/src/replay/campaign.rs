@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
+use futures_util::stream;
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
@@ -15,12 +16,24 @@ use tokio::time::{Instant, sleep};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use super::{door::Door, schedule::STORES};
+use super::{
+    door::Door,
+    schedule::{PATIENCE_LIMIT, STORES, share_of_store},
+};
 
-/// More than any store is asked for: the replay is about coupons.
-const ORDERS_PER_SLOT: u32 = 10_000;
 /// The currency of the giveaway.
 pub const CURRENCY: &str = "CNY";
+/// Parts of town, each with as many stores.
+const AREAS: u32 = 20;
+/// As short as slots can be: a day pressed into minutes is to fill some.
+const SLOT_MINUTES: u32 = 1;
+/// The same as a duration.
+pub const SLOT: Duration = Duration::from_secs(60 * SLOT_MINUTES as u64);
+/// The last rank whose store is to have more orders than room.
+const LAST_FULL_RANK: u32 = 2;
+/// How much of the orders of that store it can make.
+const ROOM_OF_LAST_FULL: f64 = 0.5;
+const MAX_ORDERS_PER_SLOT: f64 = 10_000.0;
 /// The share of the expected shoppers for whom there is a coupon: enough to fill the first hours, too few for the rush.
 pub const STOCK_SHARE: f64 = 0.6;
 /// The first tier: 25 yuan, as in the giveaway that is replayed.
@@ -71,6 +84,7 @@ impl Staff {
             tier_id: tier_id.to_owned(),
             face_value_minor_units,
             stock,
+            ..Tier::default()
         };
         let message = CreateCampaignRequest {
             campaign_id: campaign_id.to_owned(),
@@ -109,32 +123,29 @@ impl Staff {
         Ok(response.into_inner().difference_count)
     }
 
-    /// Makes the stores that shoppers order at.
+    /// Makes the stores that shoppers order at, or changes them.
     ///
     /// # Errors
     /// Order-intake refuses or cannot be reached.
-    pub async fn upsert_stores(&self) -> Result<()> {
+    pub async fn upsert_stores(&self, orders_per_slot: u32) -> Result<()> {
         let store = |number| Store {
             store_id: store_id(number),
             display_name: format!("Milk tea no. {}", number + 1),
-            area: format!("area-{:02}", number % 20),
-            orders_per_slot: Some(ORDERS_PER_SLOT),
+            area: format!("area-{:02}", number % AREAS),
+            slot_minutes: Some(SLOT_MINUTES),
+            orders_per_slot: Some(orders_per_slot),
             ..Store::default()
         };
         let message = UpsertStoresRequest {
             stores: (0..STORES).map(store).collect(),
         };
         let not_made = |status| refused("order-intake did not make the stores", &status);
-        let messages = tokio_stream::iter([message]);
-        StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(messages)?)
+        let mut answers = StoreServiceClient::new(self.order_intake.clone())
+            .upsert_stores(self.request(stream::iter([message]))?)
             .await
             .map_err(not_made)?
-            .into_inner()
-            .message()
-            .await
-            .map_err(not_made)?
-            .context("order-intake did not answer for the stores")?;
+            .into_inner();
+        while answers.message().await.map_err(not_made)?.is_some() {}
         Ok(())
     }
 }
@@ -151,6 +162,15 @@ fn refused(what: &str, status: &Status) -> anyhow::Error {
 /// The id of a store, counted from 0.
 pub fn store_id(number: u32) -> String {
     format!("store-{:04}", number + 1)
+}
+
+/// How many orders each store makes in a slot, if so many coupons are ordered with within a day: too few for the three favourites, and in all far more than there are coupons.
+pub fn orders_per_slot(coupons: u64, day: Duration) -> u32 {
+    let slots_in_reach = (day + PATIENCE_LIMIT).as_secs_f64() / SLOT.as_secs_f64();
+    let wanted = coupons as f64 * share_of_store(LAST_FULL_RANK);
+    (wanted * ROOM_OF_LAST_FULL / slots_in_reach)
+        .ceil()
+        .clamp(1.0, MAX_ORDERS_PER_SLOT) as u32
 }
 
 /// How many coupons of each tier, for so many expected shoppers; never none.
@@ -205,5 +225,21 @@ mod tests {
     fn stock_is_six_tenths_of_the_shoppers_and_no_tier_is_empty() {
         assert_eq!(stock(20_000), (9_600, 2_400));
         assert_eq!(stock(1), (1, 1));
+    }
+
+    #[test]
+    fn three_favourites_are_asked_for_more_than_they_can_make_and_all_stores_together_for_less() {
+        for (coupons, minutes) in [(2_400, 1), (12_000, 2), (120_000, 5), (6_000_000, 60)] {
+            let day = Duration::from_secs(60 * minutes);
+            let room = f64::from(orders_per_slot(coupons, day))
+                * (day + PATIENCE_LIMIT).as_secs_f64()
+                / SLOT.as_secs_f64();
+            let coupons = coupons as f64;
+            assert!(room < coupons * share_of_store(2), "{room} of {coupons}");
+            assert!(
+                room * f64::from(STORES) > 2.0 * coupons,
+                "{room} of {coupons}"
+            );
+        }
     }
 }

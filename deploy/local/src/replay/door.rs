@@ -1,12 +1,15 @@
 //! The gateways as a careful client sees them: few connections with many streams, retries as the answers say, the next gateway if one is gone.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use anyhow::{Result, ensure};
 use rand::Rng;
+use serde::Deserialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep},
@@ -46,14 +49,66 @@ pub struct Door {
 pub enum Failure {
     /// The answer named this reason, for the last time.
     Refused(String),
+    /// The store has no room in time; the answer names what has.
+    StoreBusy(Alternatives),
     /// There was no answer.
     Unanswered,
+}
+
+/// The reason of a store without room.
+pub const STORE_BUSY: &str = "STORE_BUSY";
+
+/// What a store without room tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alternatives {
+    /// When its next slot with room begins.
+    pub next_slot_at: Option<OffsetDateTime>,
+    /// Stores nearby that can make it sooner.
+    pub stores: Vec<Suggestion>,
+}
+
+/// A store that can make an order sooner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Which.
+    pub store_id: String,
+    /// When its first slot with room begins.
+    pub slot_at: OffsetDateTime,
+}
+
+impl Alternatives {
+    /// Reads the metadata of an ErrorInfo; what cannot be read is not there.
+    pub fn read(metadata: &HashMap<String, String>) -> Self {
+        #[derive(Deserialize)]
+        struct Document {
+            store_id: String,
+            slot_at: String,
+        }
+        let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+        let suggestions: Vec<Document> = metadata
+            .get("suggested_stores")
+            .and_then(|list| serde_json::from_str(list).ok())
+            .unwrap_or_default();
+        Self {
+            next_slot_at: metadata.get("next_slot_at").and_then(|text| moment(text)),
+            stores: suggestions
+                .into_iter()
+                .filter_map(|suggestion| {
+                    Some(Suggestion {
+                        slot_at: moment(&suggestion.slot_at)?,
+                        store_id: suggestion.store_id,
+                    })
+                })
+                .collect(),
+        }
+    }
 }
 
 impl From<Failure> for ClaimEnd {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(reason) => Self::Refused(reason),
+            Failure::StoreBusy(_) => Self::Refused(STORE_BUSY.to_owned()),
             Failure::Unanswered => Self::Unanswered,
         }
     }
@@ -63,6 +118,7 @@ impl From<Failure> for OrderEnd {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(reason) => Self::Rejected(reason),
+            Failure::StoreBusy(_) => Self::Rejected(STORE_BUSY.to_owned()),
             Failure::Unanswered => Self::Unanswered,
         }
     }
@@ -170,6 +226,10 @@ fn advice(status: &Status) -> Advice {
     let details = status.get_error_details();
     let after = details.retry_info().and_then(|info| info.retry_delay);
     match details.error_info() {
+        // Asking again would be answered alike; asking for something else may not.
+        Some(info) if info.reason == STORE_BUSY => {
+            Advice::Final(Failure::StoreBusy(Alternatives::read(&info.metadata)))
+        }
         Some(info) => {
             let failure = Failure::Refused(info.reason.clone());
             if status.code() == Code::Unavailable {
@@ -195,13 +255,13 @@ fn advice(status: &Status) -> Advice {
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
     use tonic_types::ErrorDetails;
 
     use super::*;
 
     fn refusal(code: Code, reason: &str, retry: Option<Duration>) -> Status {
-        let mut details =
-            ErrorDetails::with_error_info(reason, "tidegate", std::collections::HashMap::new());
+        let mut details = ErrorDetails::with_error_info(reason, "tidegate", HashMap::new());
         if retry.is_some() {
             details.set_retry_info(retry);
         }
@@ -227,6 +287,30 @@ mod tests {
             advice(&sell_out),
             Advice::Final(Failure::Refused("BUDGET_EXHAUSTED".into()))
         );
+    }
+
+    #[test]
+    fn a_full_store_is_not_asked_again_but_tells_where_else_and_when() {
+        let metadata = HashMap::from([
+            ("next_slot_at".to_owned(), "2026-02-06T09:20:00Z".to_owned()),
+            (
+                "suggested_stores".to_owned(),
+                r#"[{"store_id":"store-0041","slot_at":"2026-02-06T09:10:00Z"}]"#.to_owned(),
+            ),
+        ]);
+        let details = ErrorDetails::with_error_info(STORE_BUSY, "tidegate", metadata);
+        let full = Status::with_error_details(Code::Unavailable, "words", details);
+        let told = Alternatives {
+            next_slot_at: Some(datetime!(2026-02-06 09:20 UTC)),
+            stores: vec![Suggestion {
+                store_id: "store-0041".to_owned(),
+                slot_at: datetime!(2026-02-06 09:10 UTC),
+            }],
+        };
+        assert_eq!(advice(&full), Advice::Final(Failure::StoreBusy(told)));
+        let bare = refusal(Code::Unavailable, STORE_BUSY, None);
+        let nothing = Failure::StoreBusy(Alternatives::default());
+        assert_eq!(advice(&bare), Advice::Final(nothing));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What callers were told, kept for the audit: some thirty bytes for each answer, so that a few million shoppers fit in memory.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
 use uuid::Uuid;
 
@@ -18,6 +21,19 @@ pub struct ToldCoupon {
     pub code: Code,
 }
 
+/// The most that somebody was told of an order, or did to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldStanding {
+    /// It is durable.
+    Durable,
+    /// It is accepted.
+    Accepted,
+    /// Its shopper asked to cancel it, and may have no answer.
+    CancelAsked,
+    /// It is cancelled.
+    Cancelled,
+}
+
 /// An order somebody was told is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToldOrder {
@@ -27,8 +43,8 @@ pub struct ToldOrder {
     pub order_id: Uuid,
     /// The coupon it was placed with.
     pub code: Code,
-    /// Whether it was told to be accepted, and not only durable.
-    pub accepted: bool,
+    /// How it stands, as far as was told.
+    pub standing: ToldStanding,
 }
 
 /// Every answer that a caller may rely on.
@@ -45,6 +61,12 @@ pub struct Told {
     pub coupons: Vec<ToldCoupon>,
     /// Every order named in an answer.
     pub orders: Vec<ToldOrder>,
+    /// Orders that the feed said were accepted; none if nobody listened to it.
+    pub heard: Option<HashSet<Uuid>>,
+    /// Coupons that were looked at after a full store had refused the order.
+    pub coupons_left: u64,
+    /// Those of them that could not be used any more.
+    pub coupons_spoiled: u64,
     /// Answers that named no coupon code or order id that can be read.
     pub unreadable: u64,
 }
@@ -86,18 +108,55 @@ impl Ledger {
     }
 
     /// Writes down an order.
-    pub fn order(&self, shopper: u32, order_id: &str, code: &str, accepted: bool) {
+    pub fn order(&self, shopper: u32, order_id: &str, code: &str, standing: ToldStanding) {
         self.change(
             |told| match (order_id.parse(), code.as_bytes().try_into()) {
                 (Ok(order_id), Ok(code)) => told.orders.push(ToldOrder {
                     shopper,
                     order_id,
                     code,
-                    accepted,
+                    standing,
                 }),
                 _ => told.unreadable += 1,
             },
         );
+    }
+
+    /// Somebody listens to the feed from now on.
+    pub fn listen(&self) {
+        self.change(|told| {
+            told.heard.get_or_insert_default();
+        });
+    }
+
+    /// Writes down that the feed said of an order that it is accepted.
+    pub fn heard(&self, order_id: &str) {
+        self.change(|told| match order_id.parse() {
+            // At least once: the feed may tell of it again.
+            Ok(order_id) => {
+                told.heard.get_or_insert_default().insert(order_id);
+            }
+            Err(_) => told.unreadable += 1,
+        });
+    }
+
+    /// How many of these orders the feed has not told of yet.
+    pub fn unheard(&self, orders: &[Uuid]) -> usize {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = |order| {
+            told.heard
+                .as_ref()
+                .is_some_and(|heard| heard.contains(order))
+        };
+        orders.iter().filter(|order| !heard(order)).count()
+    }
+
+    /// Writes down whether a coupon could still be used after a full store had refused the order.
+    pub fn coupon_left(&self, usable: bool) {
+        self.change(|told| {
+            told.coupons_left += 1;
+            told.coupons_spoiled += u64::from(!usable);
+        });
     }
 
     /// Everything written down so far.
@@ -122,7 +181,7 @@ mod tests {
         let ledger = Ledger::new("run");
         ledger.coupon(1, 1, "0123456789ABCDEF");
         ledger.coupon(1, 1, "short");
-        ledger.order(1, "not-a-uuid", "0123456789ABCDEF", true);
+        ledger.order(1, "not-a-uuid", "0123456789ABCDEF", ToldStanding::Accepted);
         let told = ledger.told();
         assert_eq!(
             (told.coupons.len(), told.orders.len(), told.unreadable),

@@ -83,6 +83,21 @@ impl OrderCounts {
     }
 }
 
+/// What stores with too many friends make shoppers do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Detours {
+    /// Answers that a store has no room in time.
+    pub told_busy: u64,
+    /// Orders that were accepted at a store the answer suggested.
+    pub accepted_elsewhere: u64,
+    /// Orders that were accepted for the later slot that the answer named.
+    pub accepted_later: u64,
+    /// Accepted orders whose shopper cancelled them.
+    pub cancelled: u64,
+    /// Orders that were accepted with the coupon of a cancelled one.
+    pub accepted_anew: u64,
+}
+
 /// One second of the replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
@@ -112,6 +127,8 @@ pub struct Picture {
     pub claims: ClaimCounts,
     /// Orders.
     pub orders: OrderCounts,
+    /// Detours of orders.
+    pub detours: Detours,
     /// Latency of claims.
     pub claim_latency: Quantiles,
     /// Latency of orders.
@@ -190,6 +207,11 @@ impl Measures {
             OrderEnd::Unanswered => orders.unanswered += 1,
         }
         inner.order_latency.saturating_record(microseconds(latency));
+    }
+
+    /// Counts something about detours.
+    pub fn detour(&self, count: impl FnOnce(&mut Detours)) {
+        count(&mut self.lock().picture.detours);
     }
 
     /// Something is sent again.

@@ -4,8 +4,10 @@
 pub mod campaign;
 pub mod curve;
 pub mod door;
+pub mod fulfilment;
 pub mod ledger;
 pub mod measures;
+mod ordering;
 pub mod schedule;
 mod shopper;
 

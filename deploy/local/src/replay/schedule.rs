@@ -21,7 +21,17 @@ const LISTEN_LIMIT: Duration = Duration::from_millis(40);
 /// How many stores there are.
 pub const STORES: u32 = 500;
 /// How much the first store is favoured over the next: orders fall as rank to this power.
-const ZIPF_EXPONENT: f64 = 1.0;
+const ZIPF_EXPONENT: f64 = 1.1;
+
+/// How long a shopper is ready to wait for the tea, at least and at most.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), PATIENCE_LIMIT);
+/// Nobody waits longer than this.
+pub const PATIENCE_LIMIT: Duration = Duration::from_secs(180);
+/// The share that waits for a full favourite even if another store could make it sooner.
+const LOYAL_SHARE: f64 = 0.3;
+/// The share that cancels an accepted order, and the share of those that order anew.
+const CANCEL_SHARE: f64 = 0.04;
+const ANEW_SHARE: f64 = 0.5;
 
 /// What a shopper does besides claiming and ordering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +57,32 @@ pub struct Arrival {
     pub habit: Habit,
     /// How long it thinks between coupon and order.
     pub think: Duration,
-    /// The store it orders at, from 0; lower ones are more popular.
+    /// What it wants from the stores.
+    pub wish: Wish,
+}
+
+/// What a shopper wants to drink where, and by when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The favourite store, from 0; lower ones are more popular.
     pub store: u32,
+    /// How long the shopper is ready to wait.
+    pub patience: Duration,
+    /// Whether a later slot at the favourite is better than another store.
+    pub is_loyal: bool,
+    /// What becomes of the order once it is accepted.
+    pub change_of_mind: ChangeOfMind,
+}
+
+/// What a shopper does with an accepted order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOfMind {
+    /// Nothing.
+    Keeps,
+    /// Cancels it.
+    Cancels,
+    /// Cancels it and orders again with the same coupon.
+    OrdersAnew,
 }
 
 /// Arrivals as a Poisson process that follows the curve: about `orders` of them, in order of time.
@@ -96,6 +130,33 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    fn wish(&mut self) -> Wish {
+        let draw: f64 = self.random.random();
+        let store = self
+            .store_shares
+            .partition_point(|&share| share < draw)
+            .min(self.store_shares.len() - 1) as u32;
+        let (least, most) = PATIENCE;
+        let patience = least + (most - least).mul_f64(self.random.random());
+        let is_loyal = self.random.random::<f64>() < LOYAL_SHARE;
+        let draw: f64 = self.random.random();
+        let change_of_mind = if draw < CANCEL_SHARE * ANEW_SHARE {
+            ChangeOfMind::OrdersAnew
+        } else if draw < CANCEL_SHARE {
+            ChangeOfMind::Cancels
+        } else {
+            ChangeOfMind::Keeps
+        };
+        Wish {
+            store,
+            patience,
+            is_loyal,
+            change_of_mind,
+        }
+    }
+}
+
 impl Iterator for Schedule {
     type Item = Arrival;
 
@@ -109,11 +170,7 @@ impl Iterator for Schedule {
             .mul_f64(self.curve.time_of(self.expected / self.orders));
         let habit = self.habit();
         let think = THINK_MEAN.mul_f64(self.exponential()).min(THINK_LIMIT);
-        let draw: f64 = self.random.random();
-        let store = self
-            .store_shares
-            .partition_point(|&share| share < draw)
-            .min(self.store_shares.len() - 1) as u32;
+        let wish = self.wish();
         let shopper = self.next_shopper;
         self.next_shopper += 1;
         Some(Arrival {
@@ -121,16 +178,24 @@ impl Iterator for Schedule {
             at,
             habit,
             think,
-            store,
+            wish,
         })
     }
 }
 
+/// The share of all orders that would go to the store of a rank, from 0, if none was ever full.
+pub fn share_of_store(rank: u32) -> f64 {
+    let total: f64 = (1..=STORES).map(weight).sum();
+    weight(rank + 1) / total
+}
+
+fn weight(place: u32) -> f64 {
+    f64::from(place).powf(-ZIPF_EXPONENT)
+}
+
 /// The share of all orders that goes to the first store, the first two, and so on.
 fn zipf(stores: u32) -> Vec<f64> {
-    let weights: Vec<f64> = (1..=stores)
-        .map(|rank| f64::from(rank).powf(-ZIPF_EXPONENT))
-        .collect();
+    let weights: Vec<f64> = (1..=stores).map(weight).collect();
     let total: f64 = weights.iter().sum();
     weights
         .iter()
@@ -212,14 +277,20 @@ mod tests {
             share(
                 arrivals
                     .iter()
-                    .filter(|arrival| arrival.store == store)
+                    .filter(|arrival| arrival.wish.store == store)
                     .count(),
             )
         };
         assert!(
-            (at_store(0) / at_store(1) - 2.0).abs() < 0.3,
-            "Zipf: the first store gets twice the second's"
+            (at_store(0) / at_store(1) - 2.14).abs() < 0.3,
+            "Zipf: the first store gets a good twice the second's"
         );
-        assert!(arrivals.iter().all(|arrival| arrival.store < STORES));
+        assert!((at_store(2) - share_of_store(2)).abs() < 0.005);
+        assert!(arrivals.iter().all(|arrival| arrival.wish.store < STORES));
+        let cancels = |arrival: &&Arrival| arrival.wish.change_of_mind != ChangeOfMind::Keeps;
+        assert!((share(arrivals.iter().filter(cancels).count()) - CANCEL_SHARE).abs() < 0.005);
+        let patient =
+            |arrival: &Arrival| (PATIENCE.0..=PATIENCE_LIMIT).contains(&arrival.wish.patience);
+        assert!(arrivals.iter().all(patient));
     }
 }

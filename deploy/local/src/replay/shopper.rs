@@ -6,20 +6,15 @@ use std::{
 };
 
 use rand::Rng;
-use tidegate_proto::{
-    gateway::v1::{
-        ClaimCouponRequest, GetOrderRequest, PlaceOrderRequest, claim_coupon_response::Outcome,
-        claim_service_client::ClaimServiceClient, order_service_client::OrderServiceClient,
-    },
-    r#type::v1::{Money, Order, OrderLine, OrderState},
+use tidegate_proto::gateway::v1::{
+    ClaimCouponRequest, claim_coupon_response::Outcome, claim_service_client::ClaimServiceClient,
 };
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Scene,
-    campaign::{CURRENCY, store_id},
     ledger::Ledger,
-    measures::{ClaimEnd, OrderEnd},
+    measures::ClaimEnd,
     schedule::{Arrival, Habit},
 };
 use crate::collector::{Span, SpanId, TraceId};
@@ -28,15 +23,12 @@ use crate::collector::{Span, SpanId, TraceId};
 const TRACED_EVERY: u32 = 50;
 /// A caller that lost the answer notices after this long.
 const NOTICE: Duration = Duration::from_millis(100);
-const MILK_TEA_MINOR_UNITS: i64 = 2_800;
-/// An order that is not decided yet is asked for so often, so long apart.
-const ORDER_POLLS: u32 = 60;
-const ORDER_POLL: Duration = Duration::from_millis(250);
 
-struct Visit {
-    scene: Arc<Scene>,
-    shopper: u32,
-    shopper_id: String,
+/// What the steps of one shopper's visit share.
+pub(super) struct Visit {
+    pub(super) scene: Arc<Scene>,
+    pub(super) shopper: u32,
+    pub(super) shopper_id: String,
     trace_id: Option<TraceId>,
 }
 
@@ -69,7 +61,7 @@ pub(super) async fn visit(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
     };
     let Some(code) = code else { return };
     sleep(arrival.think).await;
-    let accepted = visit.order(&code, arrival.store, Instant::now()).await;
+    let accepted = visit.order_with(&code, &arrival.wish).await;
     if let (Some(trace_id), true) = (visit.trace_id, accepted) {
         visit.scene.measures.story_complete(trace_id);
     }
@@ -138,87 +130,7 @@ impl Visit {
         }
     }
 
-    /// Orders with the coupon; true if the order is accepted in the end.
-    async fn order(&self, code: &str, store: u32, due: Instant) -> bool {
-        let scene = &self.scene;
-        let span = self.begin("shopper orders");
-        let price = Money {
-            currency_code: CURRENCY.to_owned(),
-            minor_units: MILK_TEA_MINOR_UNITS,
-        };
-        let message = PlaceOrderRequest {
-            shopper_id: self.shopper_id.clone(),
-            request_id: "order-1".to_owned(),
-            store_id: store_id(store),
-            lines: vec![OrderLine {
-                sku: "milk-tea".to_owned(),
-                quantity: 1,
-                unit_price: Some(price),
-            }],
-            coupon_code: code.to_owned(),
-            latest_acceptable_at: None,
-            suggest_stores: false,
-        };
-        scene.measures.order_placed();
-        let send = |gateway| {
-            let request = scene
-                .door
-                .request(message.clone(), span.traceparent().as_deref());
-            async move { OrderServiceClient::new(gateway).place_order(request).await }
-        };
-        let end = match scene.door.call(due, &scene.measures, send).await {
-            Ok(response) => {
-                self.follow(response.into_inner().order.unwrap_or_default(), code)
-                    .await
-            }
-            Err(failure) => failure.into(),
-        };
-        scene.measures.order_ended(due.elapsed(), &end);
-        self.finish(span, end != OrderEnd::Accepted);
-        end == OrderEnd::Accepted
-    }
-
-    /// Writes down what was told of the order and asks again until it is decided.
-    async fn follow(&self, mut order: Order, code: &str) -> OrderEnd {
-        let scene = &self.scene;
-        for _ in 0..ORDER_POLLS {
-            scene.ledger.order(
-                self.shopper,
-                &order.order_id,
-                code,
-                order.state() == OrderState::Accepted,
-            );
-            match order.state() {
-                OrderState::Accepted => return OrderEnd::Accepted,
-                OrderState::Rejected => {
-                    let reason = order.rejected_because().as_str_name();
-                    return OrderEnd::Rejected(
-                        reason.strip_prefix("REASON_").unwrap_or(reason).to_owned(),
-                    );
-                }
-                OrderState::InPreparation | OrderState::Ready | OrderState::Completed => {
-                    return OrderEnd::Accepted;
-                }
-                OrderState::Cancelled => return OrderEnd::Rejected("CANCELLED".to_owned()),
-                OrderState::Pending | OrderState::Unspecified => sleep(ORDER_POLL).await,
-            }
-            let message = GetOrderRequest {
-                shopper_id: self.shopper_id.clone(),
-                order_id: order.order_id.clone(),
-            };
-            let send = |gateway| {
-                let request = scene.door.request(message.clone(), None);
-                async move { OrderServiceClient::new(gateway).get_order(request).await }
-            };
-            match scene.door.call(Instant::now(), &scene.measures, send).await {
-                Ok(response) => order = response.into_inner().order.unwrap_or_default(),
-                Err(failure) => return failure.into(),
-            }
-        }
-        OrderEnd::Unanswered
-    }
-
-    fn begin(&self, name: &'static str) -> OwnSpan {
+    pub(super) fn begin(&self, name: &'static str) -> OwnSpan {
         OwnSpan {
             trace_id: self.trace_id,
             span_id: rand::rng().random(),
@@ -227,7 +139,7 @@ impl Visit {
         }
     }
 
-    fn finish(&self, span: OwnSpan, failed: bool) {
+    pub(super) fn finish(&self, span: OwnSpan, failed: bool) {
         let Some(trace_id) = span.trace_id else {
             return;
         };
@@ -246,7 +158,7 @@ impl Visit {
 }
 
 /// The shopper's own view of a call, the first span of the story.
-struct OwnSpan {
+pub(super) struct OwnSpan {
     trace_id: Option<TraceId>,
     span_id: SpanId,
     name: &'static str,
@@ -255,7 +167,7 @@ struct OwnSpan {
 
 impl OwnSpan {
     /// The W3C header that tells the gateway to follow this call.
-    fn traceparent(&self) -> Option<String> {
+    pub(super) fn traceparent(&self) -> Option<String> {
         let trace_id = u128::from_be_bytes(self.trace_id?);
         Some(format!(
             "00-{trace_id:032x}-{:016x}-01",

@@ -1,7 +1,8 @@
-//! What is left when a replay is over: a table, two pictures, a file for machines, and the way in for a person.
+//! What is left when a replay is over: a table, three pictures, a file for machines, and the way in for a person.
 
 pub mod by_hand;
 pub mod plot;
+pub mod slots;
 mod svg;
 mod table;
 pub mod waterfall;
@@ -16,9 +17,9 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::{
-    audit::Audit,
+    audit::{Audit, BookedStore},
     collector::{Span, TraceId},
-    replay::measures::{ClaimCounts, OrderCounts, Picture, Quantiles, Second},
+    replay::measures::{ClaimCounts, Detours, OrderCounts, Picture, Quantiles, Second},
 };
 
 pub use table::table;
@@ -75,6 +76,10 @@ pub struct Report {
     pub claims: ClaimCounts,
     /// How orders ended.
     pub orders: OrderCounts,
+    /// What full stores made of them.
+    pub detours: Detours,
+    /// The slots of the stores with most orders.
+    pub busiest_stores: Vec<BookedStore>,
     /// From the scheduled send to the final answer.
     pub latency_ms: Latencies,
     /// The promises, counted.
@@ -91,6 +96,7 @@ impl Report {
         run: RunFacts,
         picture: Picture,
         audit: Audit,
+        busiest_stores: Vec<BookedStore>,
         story: Option<(TraceId, &[Span])>,
     ) -> Self {
         let trace = story.map(|(trace_id, spans)| Trace {
@@ -107,6 +113,8 @@ impl Report {
             run,
             claims: picture.claims,
             orders: picture.orders,
+            detours: picture.detours,
+            busiest_stores,
             latency_ms: Latencies {
                 claim: picture.claim_latency,
                 order: picture.order_latency,
@@ -145,8 +153,9 @@ impl Report {
             "{} shoppers, {} coupons, the Qwen day in {} minutes",
             self.run.planned_orders, self.run.stock, self.run.minutes
         );
-        let mut files = vec![folder.join("claims.svg")];
+        let mut files = vec![folder.join("claims.svg"), folder.join("slots.svg")];
         write(&files[0], &plot::draw(&self.seconds, &subtitle))?;
+        write(&files[1], &slots::draw(&self.busiest_stores, &subtitle))?;
         if let Some(waterfall) = waterfall {
             let file = folder.join("shopper.svg");
             write(

@@ -110,7 +110,7 @@ fn rates(seconds: &[Second], step: usize, of: impl Fn(&Second) -> u64) -> Vec<f6
 }
 
 /// The next of 1, 2, 5, 10, 20, 50 and so on.
-fn round_up(value: f64) -> f64 {
+pub(super) fn round_up(value: f64) -> f64 {
     let magnitude = 10_f64.powf(value.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
         .into_iter()
@@ -119,7 +119,7 @@ fn round_up(value: f64) -> f64 {
         .unwrap_or(value)
 }
 
-fn thousands(value: f64) -> String {
+pub(super) fn thousands(value: f64) -> String {
     if value >= 10_000.0 {
         format!("{}k", value / 1_000.0)
     } else {

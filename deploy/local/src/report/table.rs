@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::Report;
-use crate::replay::measures::Quantiles;
+use crate::{audit::BookedStore, replay::measures::Quantiles};
 
 /// The result of a run for a person.
 pub fn table(report: &Report) -> String {
@@ -46,6 +46,17 @@ pub fn table(report: &Report) -> String {
         orders.placed,
     );
     let _ = writeln!(text, "  {}", balance(orders.placed, orders.ended()));
+    let detours = &report.detours;
+    for (name, count) in [
+        ("answers that a store is full", detours.told_busy),
+        ("accepted at a suggested store", detours.accepted_elsewhere),
+        ("accepted for the later slot told", detours.accepted_later),
+        ("cancelled after being accepted", detours.cancelled),
+        ("accepted with a coupon given back", detours.accepted_anew),
+    ] {
+        row(&mut text, name, count, orders.placed);
+    }
+    busiest(&mut text, &report.busiest_stores);
 
     let _ = writeln!(
         text,
@@ -90,6 +101,26 @@ fn row(text: &mut String, name: &str, count: u64, of: u64) {
         String::new()
     };
     let _ = writeln!(text, "  {name:<44}{:>12}{share}", grouped(count));
+}
+
+/// The fullest slot of each of the busiest stores: what a plot shows at a glance, for those who read text.
+fn busiest(text: &mut String, stores: &[BookedStore]) {
+    for store in stores {
+        let orders: i64 = store.slots.iter().map(|slot| slot.orders).sum();
+        let full = store
+            .slots
+            .iter()
+            .filter(|slot| slot.orders >= slot.capacity);
+        let capacity = store.slots.iter().map(|slot| slot.capacity).max();
+        let _ = writeln!(
+            text,
+            "  {}: {orders} orders in {} slots of up to {}, {} of them full",
+            store.store_id,
+            store.slots.len(),
+            capacity.unwrap_or_default(),
+            full.count()
+        );
+    }
 }
 
 fn reasons(text: &mut String, verb: &str, reasons: &BTreeMap<String, u64>, of: u64) {
@@ -155,6 +186,7 @@ mod tests {
                 ..Picture::default()
             },
             audit,
+            Vec::new(),
             None,
         )
     }
@@ -166,6 +198,7 @@ mod tests {
             &mut audit.exactly_once,
             &mut audit.acked_is_kept,
             &mut audit.redeemed_once,
+            &mut audit.stores_survive,
         ] {
             finding.add("wrong_rows", 0);
         }
@@ -226,6 +259,9 @@ mod tests {
             "/latency_ms/order/p999",
             "/audit/never_oversold/holds",
             "/audit/redeemed_once/holds",
+            "/audit/stores_survive/holds",
+            "/detours/told_busy",
+            "/busiest_stores",
             "/trace/trace_id",
             "/trace/services",
         ] {

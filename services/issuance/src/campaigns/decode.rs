@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tidegate_proto::r#type::v1 as shared;
 use tidegate_rpc::wire;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+    Violations,
 };
 
 use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
@@ -14,6 +15,7 @@ pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
         Some(Tier {
             id: TierId::parse(tier.tier_id).ok()?,
             face_value_minor_units: tier.face_value_minor_units,
+            terms: Arc::new(terms_from(&tier.terms.unwrap_or_default())?),
         })
     });
     Some(Campaign {
@@ -30,6 +32,17 @@ pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
         control: control_from(campaign.control.unwrap_or_default())?,
         extended_valid_until: optional(campaign.extended_valid_until.map(wire::moment))?,
     })
+}
+
+/// Terms that were left out ask nothing.
+fn terms_from(terms: &shared::CouponTerms) -> Option<CouponTerms> {
+    CouponTerms::parse(
+        &mut Violations::default(),
+        "terms",
+        terms.minimum_spend_minor_units,
+        &terms.areas,
+        &terms.store_ids,
+    )
 }
 
 /// A control that was never set reads as open.

@@ -1,7 +1,8 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, TierNumber, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, TierNumber,
+    Timestamp,
 };
 
 /// What issuance knows of a campaign.
@@ -71,6 +72,8 @@ pub struct Tier {
     pub id: TierId,
     /// What a coupon takes off an order.
     pub face_value_minor_units: i64,
+    /// What an order must be for a coupon to pay for it.
+    pub terms: Arc<CouponTerms>,
 }
 
 /// Whether new coupons may be issued.

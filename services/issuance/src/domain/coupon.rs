@@ -1,10 +1,18 @@
+use std::{sync::Arc, time::Duration};
+
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CampaignNumber, CouponCode, Money, Reason, RequestId, Slot, TierId, TierNumber, Timestamp,
+    CampaignNumber, CouponCode, CouponTerms, Money, Reason, RequestId, Slot, TierId, TierNumber,
+    Timestamp,
 };
 use uuid::Uuid;
 
 use super::campaign::RedemptionControl;
+
+/// The orders that a coupon remembers to have been given back by; the newest are kept. A redemption would have to be later than so many other orders to take the coupon once more.
+pub const MAX_RELEASED_ORDERS: u8 = 32;
+/// The most that a release adds to a coupon's validity, whatever clocks say of the time the order held it.
+pub const MAX_VALIDITY_GIVEN_BACK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A coupon as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +31,12 @@ pub struct StoredCoupon {
     pub key_id: u8,
     /// When it became durable.
     pub issued_at: Timestamp,
-    /// The end it was issued with; the campaign's extension may be later.
+    /// The end it was issued with, and later by the time that orders held it before they gave it back; the campaign's extension may be later.
     pub own_valid_until: Timestamp,
     /// The order it pays for.
     pub order_id: Option<Uuid>,
+    /// The orders that gave it back, oldest first.
+    pub released_order_ids: Vec<Uuid>,
     /// Withdrawn.
     pub revoked: bool,
     /// The story of its claim, if that was recorded.
@@ -46,6 +56,8 @@ pub struct Coupon {
     pub tier_id: TierId,
     /// What it takes off an order.
     pub face_value: Money,
+    /// What an order must be for it to pay.
+    pub terms: Arc<CouponTerms>,
     /// The end of its validity, the campaign's extension counted in.
     pub valid_until: Timestamp,
     /// What staff have said of redeeming its campaign's coupons.
@@ -66,7 +78,7 @@ pub enum CouponState {
 }
 
 impl StoredCoupon {
-    /// The end of its validity: the one it was issued with, or the extension of its campaign if that is later.
+    /// The end of its validity: its own, or the extension of its campaign if that is later.
     pub fn valid_until(&self, extended_valid_until: Option<Timestamp>) -> Timestamp {
         extended_valid_until.map_or(self.own_valid_until, |extended| {
             extended.max(self.own_valid_until)
@@ -104,8 +116,6 @@ impl Coupon {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn coupon(order_id: Option<Uuid>, revoked: bool, valid_until: Timestamp) -> StoredCoupon {
@@ -119,6 +129,7 @@ mod tests {
             issued_at: valid_until - Duration::from_secs(10),
             own_valid_until: valid_until,
             order_id,
+            released_order_ids: Vec::new(),
             revoked,
             claim_trace: None,
         }

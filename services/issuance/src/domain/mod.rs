@@ -10,3 +10,5 @@ pub mod fence;
 pub mod lease_book;
 /// How much to ask for.
 pub mod lease_size;
+/// Orders that coupons are to pay for.
+pub mod purchase;

@@ -1,29 +1,32 @@
 //! Wire messages to domain types and back.
 
+mod uses;
+
 use tidegate_proto::{
     issuance::v1::{
-        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, RedeemItem,
-        RedeemResult, ReleaseItem, ReleaseResult, Released, issue_result, redeem_result,
-        release_result,
+        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, issue_result,
     },
     r#type::v1 as shared,
 };
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CampaignNumber, Lane, Lanes, RequestId, ShopperId, Slot, TierNumber, Timestamp, Violations,
+    Area, CampaignNumber, CouponTerms, Lane, Lanes, RequestId, ShopperId, Slot, StoreId,
+    TierNumber, Timestamp, Violations,
 };
-use uuid::Uuid;
 
+pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
 use super::{MAX_ITEMS, item_deadline};
 use crate::{
     claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
-    wallet::{PageStart, UseRequest},
+    wallet::PageStart,
 };
 
 const MAX_PAGE_SIZE: u32 = 100;
+/// Areas, and stores, that a coupon names in an answer with others: an answer with [`MAX_ITEMS`] coupons has to fit into one message.
+const MAX_NAMES_OF_ONE_IN_MANY: usize = 10;
 
 /// Refuses calls without items, and those with too many.
 pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
@@ -60,63 +63,6 @@ pub fn claim_request(
                 deadline: item_deadline(item.deadline_ms, call),
             })
         }
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
-}
-
-/// A redemption of a batch.
-pub fn redeem_request(
-    item: RedeemItem,
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<UseRequest, IssuanceError> {
-    use_request(
-        (&item.shopper_id, item.coupon_code, &item.order_id),
-        (&item.traceparent, item.deadline_ms),
-        call,
-        lanes,
-        lane,
-    )
-}
-
-/// A release of a batch.
-pub fn release_request(
-    item: ReleaseItem,
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<UseRequest, IssuanceError> {
-    use_request(
-        (&item.shopper_id, item.coupon_code, &item.order_id),
-        (&item.traceparent, item.deadline_ms),
-        call,
-        lanes,
-        lane,
-    )
-}
-
-fn use_request(
-    (shopper_id, code, order_id): (&str, String, &str),
-    (traceparent, deadline_ms): (&str, u32),
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<UseRequest, IssuanceError> {
-    let mut bad = Violations::default();
-    let shopper = shopper_of_lane(&mut bad, shopper_id, lanes, lane);
-    let order_id = bad.check(
-        "order_id",
-        Uuid::try_parse(order_id).map_err(|_| "must be a UUID"),
-    );
-    match (shopper, order_id) {
-        (Some(shopper), Some(order_id)) => Ok(UseRequest {
-            shopper,
-            code,
-            order_id,
-            trace: trace(traceparent, call),
-            deadline: item_deadline(deadline_ms, call),
-        }),
         _ => Err(IssuanceError::InvalidFields(bad)),
     }
 }
@@ -229,31 +175,17 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
     }
 }
 
-/// What became of a redemption.
-pub fn redeem_result(outcome: Result<Coupon, IssuanceError>, now: Timestamp) -> RedeemResult {
-    let outcome = match outcome {
-        Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
-        Err(error) => redeem_result::Outcome::Refused(wire::refusal(&error.refusal())),
-    };
-    RedeemResult {
-        outcome: Some(outcome),
-        campaign_closes_at: None,
-    }
-}
-
-/// What became of a release.
-pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
-    let outcome = match outcome {
-        Ok(changed) => release_result::Outcome::Released(Released { changed }),
-        Err(error) => release_result::Outcome::Refused(wire::refusal(&error.refusal())),
-    };
-    ReleaseResult {
-        outcome: Some(outcome),
-    }
-}
-
-/// A coupon as callers see it at `now`.
+/// A coupon as callers see it at `now`; one of many in an answer, so it names only some of its stores.
 pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
+    coupon_naming(coupon, now, MAX_NAMES_OF_ONE_IN_MANY)
+}
+
+/// A coupon as callers see it at `now`, with every store.
+pub fn whole_coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
+    coupon_naming(coupon, now, usize::MAX)
+}
+
+fn coupon_naming(coupon: &Coupon, now: Timestamp, max_names: usize) -> shared::Coupon {
     let state = match coupon.state(now) {
         CouponState::Issued => shared::CouponState::Issued,
         CouponState::Redeemed(_) => shared::CouponState::Redeemed,
@@ -279,5 +211,18 @@ pub fn coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
             .claim_trace
             .map(|trace| trace.trace_id())
             .unwrap_or_default(),
+        terms: terms(&coupon.terms, max_names),
+        terms_shortened: coupon.terms.areas().len().max(coupon.terms.stores().len()) > max_names,
     }
+}
+
+/// Terms that ask nothing are left out.
+fn terms(terms: &CouponTerms, max_names: usize) -> Option<shared::CouponTerms> {
+    let areas = terms.areas().iter().take(max_names);
+    let stores = terms.stores().iter().take(max_names);
+    (*terms != CouponTerms::default()).then(|| shared::CouponTerms {
+        minimum_spend_minor_units: terms.minimum_spend_minor_units(),
+        areas: areas.map(Area::to_string).collect(),
+        store_ids: stores.map(StoreId::to_string).collect(),
+    })
 }

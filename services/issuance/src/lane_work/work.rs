@@ -5,7 +5,7 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
-use crate::domain::coupon::StoredCoupon;
+use crate::domain::{coupon::StoredCoupon, purchase::TierSet};
 
 /// One thing to commit.
 pub enum Work {
@@ -13,8 +13,8 @@ pub enum Work {
     Claim(Claim),
     /// Use a coupon for an order.
     Redeem(Redemption),
-    /// Give a coupon back that an order holds.
-    Release(CouponUse),
+    /// Give a coupon back that an order holds, and keep the order from taking it later.
+    Release(Release),
     /// Withdraw a coupon for ever.
     Revoke(Revocation),
 }
@@ -25,7 +25,7 @@ impl Work {
         match self {
             Self::Claim(claim) => &claim.shopper,
             Self::Redeem(redemption) => &redemption.used.shopper,
-            Self::Release(used) => &used.shopper,
+            Self::Release(release) => &release.used.shopper,
             Self::Revoke(revocation) => &revocation.shopper,
         }
     }
@@ -65,8 +65,16 @@ pub struct CouponUse {
 pub struct Redemption {
     /// The coupon and the order.
     pub used: CouponUse,
-    /// False if only an order that holds the coupon already may be answered, because redemption is halted.
-    pub may_redeem: bool,
+    /// The tiers that may pay for the order. With a coupon of another only an order that holds it already is answered.
+    pub payable_tiers: TierSet,
+    /// The extension of its campaign.
+    pub extended_valid_until: Option<Timestamp>,
+}
+
+/// A coupon that an order gives back, or will never take.
+pub struct Release {
+    /// The coupon and the order.
+    pub used: CouponUse,
     /// The extension of its campaign.
     pub extended_valid_until: Option<Timestamp>,
 }
@@ -102,7 +110,7 @@ pub enum Done {
     NoStock,
     /// The coupon after a redemption was tried; `None` if it is not there.
     Coupon(Option<Box<StoredCoupon>>),
-    /// Whether a release changed anything.
+    /// Whether a release gave the coupon back.
     Released(bool),
     /// The coupon after a revocation was tried, and whether that changed it; `None` if it is not there.
     Revoked(Option<(Box<StoredCoupon>, bool)>),

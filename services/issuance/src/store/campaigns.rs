@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{FromRow, PgPool};
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, Timestamp,
 };
 
 use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
@@ -22,10 +22,45 @@ struct Row {
     revision: i64,
     tier_ids: Vec<String>,
     tier_face_values_minor_units: Vec<i64>,
+    #[sqlx(flatten)]
+    terms: TermsColumns,
     issuance_control: String,
     redemption_control: String,
     resume_at: Option<Timestamp>,
     extended_valid_until: Option<Timestamp>,
+}
+
+/// What each tier asks of orders; empty in rows of a version that knew of no terms.
+#[derive(FromRow)]
+struct TermsColumns {
+    tier_minimum_spends_minor_units: Vec<i64>,
+    tier_areas: Vec<String>,
+    tier_store_ids: Vec<String>,
+}
+
+impl TermsColumns {
+    fn of(tiers: &[Tier]) -> Self {
+        let texts = |text: fn(&CouponTerms) -> String| {
+            let texts = tiers.iter().map(|tier| text(&tier.terms));
+            texts.collect()
+        };
+        let minimum_spends = tiers
+            .iter()
+            .map(|tier| tier.terms.minimum_spend_minor_units());
+        Self {
+            tier_minimum_spends_minor_units: minimum_spends.collect(),
+            tier_areas: texts(CouponTerms::areas_text),
+            tier_store_ids: texts(CouponTerms::stores_text),
+        }
+    }
+
+    fn at(&self, place: usize) -> Option<CouponTerms> {
+        let Some(minimum_spend) = self.tier_minimum_spends_minor_units.get(place) else {
+            return Some(CouponTerms::default());
+        };
+        let (areas, stores) = (self.tier_areas.get(place)?, self.tier_store_ids.get(place)?);
+        CouponTerms::from_texts(*minimum_spend, areas, stores)
+    }
 }
 
 /// Keeps what quota said of a campaign, unless a newer revision is there.
@@ -36,6 +71,7 @@ pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Erro
         .iter()
         .map(|tier| tier.face_value_minor_units)
         .collect();
+    let terms = TermsColumns::of(&campaign.tiers);
     sqlx::query(include_str!("../../queries/upsert_campaign.sql"))
         .bind(i64::from(campaign.number.get()) as i32)
         .bind(campaign.id.as_str())
@@ -47,6 +83,9 @@ pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Erro
         .bind(i64::try_from(campaign.revision).unwrap_or(i64::MAX))
         .bind(tier_ids)
         .bind(face_values)
+        .bind(terms.tier_minimum_spends_minor_units)
+        .bind(terms.tier_areas)
+        .bind(terms.tier_store_ids)
         .bind(issuance_text(campaign.control.issuance))
         .bind(redemption_text(campaign.control.redemption))
         .bind(campaign.control.resume_at)
@@ -94,10 +133,12 @@ impl Row {
             coupon_validity: Duration::from_secs(self.coupon_validity_seconds.try_into().ok()?),
             revision: self.revision.try_into().ok()?,
             tiers: tiers
-                .map(|(id, face_value_minor_units)| {
+                .enumerate()
+                .map(|(place, (id, face_value_minor_units))| {
                     Some(Tier {
                         id: TierId::parse(id).ok()?,
                         face_value_minor_units,
+                        terms: Arc::new(self.terms.at(place)?),
                     })
                 })
                 .collect::<Option<_>>()?,

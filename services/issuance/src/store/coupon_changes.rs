@@ -2,6 +2,11 @@ use sqlx::PgConnection;
 use tidegate_types::{Lane, Timestamp};
 use uuid::Uuid;
 
+use crate::domain::{
+    coupon::{MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK},
+    purchase::TierSet,
+};
+
 use super::{
     coupons::{CouponKey, columns},
     leases::lane_number,
@@ -13,8 +18,8 @@ pub struct RedeemRow<'a> {
     pub key: CouponKey<'a>,
     /// The order it is to pay for.
     pub order_id: Uuid,
-    /// False if nothing may change.
-    pub may_redeem: bool,
+    /// The tiers whose coupons may change.
+    pub payable_tiers: TierSet,
     /// The extension of the coupon's campaign.
     pub extended_valid_until: Option<Timestamp>,
 }
@@ -25,6 +30,8 @@ pub struct ReleaseRow<'a> {
     pub key: CouponKey<'a>,
     /// The order that gives it back.
     pub order_id: Uuid,
+    /// The extension of the coupon's campaign.
+    pub extended_valid_until: Option<Timestamp>,
 }
 
 /// A revocation as its statement takes it.
@@ -52,7 +59,11 @@ pub async fn redeem(
         .bind(slots)
         .bind(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
         .bind(now)
-        .bind(rows.iter().map(|row| row.may_redeem).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| i32::from(row.payable_tiers.bits()))
+                .collect::<Vec<_>>(),
+        )
         .bind(
             rows.iter()
                 .map(|row| row.extended_valid_until)
@@ -63,12 +74,13 @@ pub async fn redeem(
         .map(|_| ())
 }
 
-/// Gives back each coupon that its order holds; true for those that changed.
+/// Gives back each coupon that its order holds, and keeps the order from taking it later in any case; true for those given back.
 pub async fn release(
     connection: &mut PgConnection,
     statement: &str,
     lane: Lane,
     rows: &[ReleaseRow<'_>],
+    now: Timestamp,
 ) -> Result<Vec<bool>, sqlx::Error> {
     let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
     let (shoppers, campaigns, slots) = columns(&keys);
@@ -78,6 +90,14 @@ pub async fn release(
         .bind(campaigns)
         .bind(slots)
         .bind(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
+        .bind(now)
+        .bind(
+            rows.iter()
+                .map(|row| row.extended_valid_until)
+                .collect::<Vec<_>>(),
+        )
+        .bind(MAX_VALIDITY_GIVEN_BACK)
+        .bind(i32::from(MAX_RELEASED_ORDERS))
         .fetch_all(connection)
         .await?;
     changed(&places, rows.len())

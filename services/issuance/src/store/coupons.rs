@@ -157,6 +157,7 @@ struct CouponRow {
     issued_at: Timestamp,
     valid_until: Timestamp,
     order_id: Option<Uuid>,
+    released_order_ids: Vec<Uuid>,
     revoked: bool,
     claim_traceparent: Option<String>,
     campaign_number: i32,
@@ -184,6 +185,7 @@ impl CouponRow {
             issued_at: self.issued_at,
             own_valid_until: self.valid_until,
             order_id: self.order_id,
+            released_order_ids: self.released_order_ids,
             revoked: self.revoked,
             claim_trace: self
                 .claim_traceparent

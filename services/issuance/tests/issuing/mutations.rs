@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use tidegate_issuance::{
-    lane_work::{CouponUse, Done, Redemption, Revocation, RevocationReason, Work},
+    lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
     mutation::{Mutation, UnknownMutation},
 };
 use tidegate_telemetry::Registry;
@@ -10,7 +10,7 @@ use tidegate_types::Slot;
 use uuid::Uuid;
 
 use crate::{
-    lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of},
+    lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of, tier_of},
     seals::seal,
 };
 
@@ -91,7 +91,7 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
     };
     let redemption = Redemption {
         used: used(),
-        may_redeem: true,
+        payable_tiers: [tier_of(0)].into_iter().collect(),
         extended_valid_until: None,
     };
     let redeemed = writers[0].commit(Work::Redeem(redemption)).await;
@@ -99,8 +99,17 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
         panic!("{redeemed:?}");
     };
     assert_eq!(coupon.order_id, Some(order_id));
-    let released = writers[0].commit(Work::Release(used())).await;
-    assert!(matches!(released, Ok(Done::Released(true))), "{released:?}");
+    for held in [true, false] {
+        let release = Release {
+            used: used(),
+            extended_valid_until: None,
+        };
+        let released = writers[0].commit(Work::Release(release)).await;
+        assert!(
+            matches!(released, Ok(Done::Released(given_back)) if given_back == held),
+            "{released:?}"
+        );
+    }
     let revocation = Revocation {
         shopper: shopper_of("s-0"),
         campaign: campaign_of(1),

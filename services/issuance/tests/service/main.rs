@@ -11,3 +11,4 @@ mod control;
 mod desk;
 mod fence;
 mod holding;
+mod terms;

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, TierId, TierNumber, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, TierNumber,
+    Timestamp,
 };
 
 use super::{Control, IssuanceState, TierStock, sold_out};
@@ -23,6 +24,8 @@ pub struct Tier {
     pub face_value_minor_units: i64,
     /// How many coupons the campaign was made with.
     pub initial_stock: u64,
+    /// What an order must be for a coupon to pay for it.
+    pub terms: CouponTerms,
 }
 
 /// What a campaign's makers fixed. Two requests to make a campaign are the same request if these are equal.
@@ -42,6 +45,14 @@ pub struct CampaignTerms {
     pub closes_at: Timestamp,
     /// How long a coupon can be used after it was issued; whole seconds.
     pub coupon_validity: Duration,
+}
+
+impl CampaignTerms {
+    /// How many areas and stores its tiers name.
+    pub fn names(&self) -> usize {
+        let names = |tier: &Tier| tier.terms.areas().len() + tier.terms.stores().len();
+        self.tiers.iter().map(names).sum()
+    }
 }
 
 /// A campaign and where its stock is.

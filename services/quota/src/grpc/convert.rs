@@ -8,8 +8,9 @@ use prost_types::Duration as WireDuration;
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
 use tidegate_rpc::wire;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, MAX_FACE_VALUE_MINOR_UNITS,
-    MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, TierId, Timestamp, Violations,
+    Area, CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper,
+    MAX_FACE_VALUE_MINOR_UNITS, MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, StoreId, TierId,
+    Timestamp, Violations,
 };
 
 pub(super) use self::{
@@ -90,15 +91,35 @@ fn tiers(tiers: &[wire_types::Tier], bad: &mut Violations) -> Vec<Tier> {
             format_args!("tiers[{place}].stock"),
             within(tier.stock, 1, MAX_STOCK),
         );
+        let terms = coupon_terms(place, tier.terms.as_ref(), bad);
         parsed.extend((|| {
             Some(Tier {
                 id: id?,
                 face_value_minor_units: face_value?,
                 initial_stock: stock?,
+                terms: terms?,
             })
         })());
     }
     parsed
+}
+
+/// Terms that were left out ask nothing.
+fn coupon_terms(
+    place: usize,
+    terms: Option<&wire_types::CouponTerms>,
+    bad: &mut Violations,
+) -> Option<CouponTerms> {
+    let Some(terms) = terms else {
+        return Some(CouponTerms::default());
+    };
+    CouponTerms::parse(
+        bad,
+        format_args!("tiers[{place}].terms"),
+        terms.minimum_spend_minor_units,
+        &terms.areas,
+        &terms.store_ids,
+    )
 }
 
 /// A moment in whole microseconds, which is what the database keeps: a repeated request must compare equal.
@@ -217,6 +238,7 @@ pub(super) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
                 tier_id: tier.id.to_string(),
                 face_value_minor_units: tier.face_value_minor_units,
                 stock: stock.stock(),
+                terms: encoded(&tier.terms),
             })
             .collect(),
         limit_per_shopper: terms.limit_per_shopper.get().into(),
@@ -240,6 +262,15 @@ pub(super) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
         )),
         extended_valid_until: campaign.extended_valid_until.map(wire::timestamp),
     }
+}
+
+/// Terms that ask nothing are left out.
+fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
+    (*terms != CouponTerms::default()).then(|| wire_types::CouponTerms {
+        minimum_spend_minor_units: terms.minimum_spend_minor_units(),
+        areas: terms.areas().iter().map(Area::to_string).collect(),
+        store_ids: terms.stores().iter().map(StoreId::to_string).collect(),
+    })
 }
 
 /// Where the next page begins, for [`page`] to read.

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, LimitPerShopper, RequestId, TierId, TierNumber,
-    Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, RequestId, TierId,
+    TierNumber, Timestamp,
 };
 
 use super::{Work, control::ControlRow, decoded, stored};
@@ -24,6 +24,9 @@ struct CampaignRow {
     revision: i64,
     tier_ids: Vec<String>,
     face_values_minor_units: Vec<i64>,
+    minimum_spends_minor_units: Vec<i64>,
+    areas: Vec<String>,
+    store_ids: Vec<String>,
     initial_stocks: Vec<i64>,
     free: Vec<i64>,
     leased: Vec<i64>,
@@ -37,16 +40,22 @@ impl TryFrom<CampaignRow> for Campaign {
     type Error = sqlx::Error;
 
     fn try_from(row: CampaignRow) -> Result<Self, sqlx::Error> {
+        let places = row.areas.into_iter().zip(row.store_ids);
+        let terms = row.minimum_spends_minor_units.into_iter().zip(places);
         let tiers = row
             .tier_ids
             .into_iter()
             .zip(row.face_values_minor_units)
             .zip(row.initial_stocks)
-            .map(|((id, face_value_minor_units), initial_stock)| {
+            .zip(terms)
+            .map(|(((id, face_value_minor_units), initial_stock), terms)| {
+                let (minimum_spend, (areas, store_ids)) = terms;
                 Ok(Tier {
                     id: decoded(TierId::parse(id))?,
                     face_value_minor_units,
                     initial_stock: decoded(initial_stock.try_into())?,
+                    terms: CouponTerms::from_texts(minimum_spend, &areas, &store_ids)
+                        .ok_or_else(|| sqlx::Error::Decode("terms out of bounds".into()))?,
                 })
             });
         let stock = row.free.into_iter().zip(row.leased).zip(row.settled);
@@ -147,6 +156,7 @@ impl Work {
         let column = |stock: fn(&Tier) -> Result<i64, sqlx::Error>| {
             terms.tiers.iter().map(stock).collect::<Result<Vec<_>, _>>()
         };
+        let texts = |text: fn(&Tier) -> String| terms.tiers.iter().map(text).collect::<Vec<_>>();
         let tier_ids: Vec<_> = terms.tiers.iter().map(|tier| tier.id.as_str()).collect();
         sqlx::query(include_str!("../../queries/insert_campaign.sql"))
             .bind(terms.id.as_str())
@@ -159,6 +169,9 @@ impl Work {
             .bind(tier_ids)
             .bind(column(|tier| Ok(tier.face_value_minor_units))?)
             .bind(column(|tier| stored(tier.initial_stock))?)
+            .bind(column(|tier| Ok(tier.terms.minimum_spend_minor_units()))?)
+            .bind(texts(|tier| tier.terms.areas_text()))
+            .bind(texts(|tier| tier.terms.stores_text()))
             .execute(self.connection())
             .await?;
         Ok(())

@@ -17,8 +17,8 @@ use tidegate_quota::{
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
-    CampaignId, CampaignNumber, CurrencyCode, Lanes, LimitPerShopper, ReplicaId, TierId,
-    TierNumber, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, Lanes, LimitPerShopper, ReplicaId,
+    TierId, TierNumber, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,6 +44,7 @@ pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
         id: TierId::parse(format!("tier-{place}")).unwrap(),
         face_value_minor_units: 2_500,
         initial_stock: *stock,
+        terms: CouponTerms::default(),
     };
     CampaignTerms {
         id: CampaignId::parse(id).unwrap(),

@@ -17,6 +17,7 @@ mod mutation;
 mod reclaim;
 mod service;
 mod silence;
+mod terms;
 mod tokens;
 mod validity;
 mod watch;

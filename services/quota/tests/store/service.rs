@@ -11,7 +11,7 @@ use tidegate_proto::{
     quota::v1::{
         campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient, *,
     },
-    r#type::v1::{Campaign, IssuanceControl, IssuanceState, RedemptionControl, Tier},
+    r#type::v1::{Campaign, CouponTerms, IssuanceControl, IssuanceState, RedemptionControl, Tier},
 };
 use tidegate_quota::{Config, build};
 use tidegate_rpc::{
@@ -117,6 +117,11 @@ impl Quota {
                 tier_id: "cup".to_owned(),
                 face_value_minor_units: 2_500,
                 stock: 100,
+                terms: Some(CouponTerms {
+                    minimum_spend_minor_units: 3_000,
+                    areas: vec!["west".to_owned()],
+                    store_ids: Vec::new(),
+                }),
             }],
             limit_per_shopper: 1,
             opens_at: Some(wire::timestamp(now)),

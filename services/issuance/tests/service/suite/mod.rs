@@ -19,7 +19,8 @@ use tidegate_issuance::{build, config::Config};
 use tidegate_proto::{
     issuance::v1::{
         coupon_desk_service_client::CouponDeskServiceClient, issuance_service_client::*,
-        issue_result, lease_fence_service_client::LeaseFenceServiceClient, redeem_result, *,
+        issue_result, lease_fence_service_client::LeaseFenceServiceClient, redeem_result,
+        release_result, *,
     },
     r#type::v1::Refusal,
 };
@@ -191,19 +192,49 @@ impl Issuance {
             shopper_id: shopper_id.to_owned(),
             coupon_code: coupon_code.to_owned(),
             order_id: order_id.to_owned(),
+            ..RedeemItem::default()
+        };
+        match self.redeem_item(item).await.outcome.unwrap() {
+            redeem_result::Outcome::Redeemed(coupon) => Ok(coupon),
+            redeem_result::Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// The same with all that is told of the order.
+    pub async fn redeem_item(&self, item: RedeemItem) -> RedeemResult {
+        let request = RedeemCouponsRequest {
+            lane: lane_of(&item.shopper_id),
+            lanes: LANES.into(),
+            items: vec![RedeemItem {
+                traceparent: TraceContext::new_root(false).traceparent(),
+                deadline_ms: 1_900,
+                ..item
+            }],
+        };
+        let mut client = self.issuance(Identity::OrderIntake);
+        let answer = client.redeem_coupons(request).await.unwrap().into_inner();
+        answer.results.into_iter().next().unwrap()
+    }
+
+    /// Gives a coupon back; true if the order held it.
+    pub async fn release(&self, shopper_id: &str, coupon_code: &str, order_id: &str) -> bool {
+        let item = ReleaseItem {
+            shopper_id: shopper_id.to_owned(),
+            coupon_code: coupon_code.to_owned(),
+            order_id: order_id.to_owned(),
             traceparent: TraceContext::new_root(false).traceparent(),
             deadline_ms: 1_900,
         };
-        let request = RedeemCouponsRequest {
+        let request = ReleaseCouponsRequest {
             lane: lane_of(shopper_id),
             lanes: LANES.into(),
             items: vec![item],
         };
         let mut client = self.issuance(Identity::OrderIntake);
-        let answer = client.redeem_coupons(request).await.unwrap().into_inner();
+        let answer = client.release_coupons(request).await.unwrap().into_inner();
         match answer.results[0].outcome.clone().unwrap() {
-            redeem_result::Outcome::Redeemed(coupon) => Ok(coupon),
-            redeem_result::Outcome::Refused(refusal) => Err(refusal),
+            release_result::Outcome::Released(released) => released.changed,
+            release_result::Outcome::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
 

@@ -132,6 +132,7 @@ fn campaign() -> Campaign {
             tier_id: "milk-tea".to_owned(),
             face_value_minor_units: 1_500,
             stock: STOCK,
+            terms: None,
         }],
         limit_per_shopper: 1,
         opens_at: Some(wire::timestamp(now - Duration::from_secs(60))),

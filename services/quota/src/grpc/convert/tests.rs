@@ -24,6 +24,7 @@ fn tier(tier_id: &str, face_value_minor_units: i64, stock: u64) -> wire_types::T
         tier_id: tier_id.into(),
         face_value_minor_units,
         stock,
+        terms: None,
     }
 }
 
@@ -93,6 +94,45 @@ fn a_campaign_has_1_to_16_tiers_and_closes_after_it_opens() {
         ..good()
     };
     assert_eq!(bad_fields(campaign_terms(backwards)), ["closes_at"]);
+}
+
+#[test]
+fn every_bad_field_of_a_tiers_terms_is_named_with_its_place() {
+    let with_terms = |terms: wire_types::CouponTerms| {
+        let mut request = good();
+        request.tiers[1].terms = Some(terms);
+        campaign_terms(request)
+    };
+    let texts = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| text.to_string())
+            .collect::<Vec<_>>()
+    };
+    let bad = wire_types::CouponTerms {
+        minimum_spend_minor_units: -1,
+        areas: texts(&["west", "the east"]),
+        store_ids: texts(&["s-1", "s-2", "s-3", "s-1"]),
+    };
+    assert_eq!(
+        bad_fields(with_terms(bad)),
+        [
+            "tiers[1].terms.minimum_spend_minor_units",
+            "tiers[1].terms.areas[1]",
+            "tiers[1].terms.store_ids[3]",
+        ]
+    );
+    // Terms that ask nothing are no terms, and are told as none.
+    let asking_nothing = with_terms(wire_types::CouponTerms::default()).unwrap();
+    assert_eq!(asking_nothing, campaign_terms(good()).unwrap());
+    assert_eq!(encoded(&asking_nothing.tiers[1].terms), None);
+    let sorted = wire_types::CouponTerms {
+        minimum_spend_minor_units: 3_000,
+        areas: texts(&["east", "west"]),
+        store_ids: texts(&["s-1"]),
+    };
+    let parsed = with_terms(sorted.clone()).unwrap();
+    assert_eq!(encoded(&parsed.tiers[1].terms), Some(sorted));
 }
 
 #[test]

@@ -1,73 +1,26 @@
 //! What becomes of a coupon after it was issued, against a real database: orders that use it, and the wallet.
 
+#[path = "../database/mod.rs"]
 mod database;
+#[path = "../lane/mod.rs"]
 mod lane;
+
+mod coupon_uses;
+mod random_uses;
+mod releases;
 
 use std::time::Duration;
 
+use coupon_uses::{every_tier, redeem, redeem_if, release, revoke, with_coupons};
 use futures_util::future::join_all;
-use lane::{TestLane, Writer, answered, campaign_of, claim, lane, shopper_of};
+use lane::{answered, campaign_of, claim, lane, shopper_of};
 use tidegate_issuance::{
-    domain::coupon::{CouponState, StoredCoupon},
-    lane_work::{Claim, CouponUse, Done, Redemption, Revocation, RevocationReason, Work},
+    domain::{coupon::CouponState, purchase::TierSet},
+    lane_work::Claim,
     store::coupons,
 };
-use tidegate_types::{Slot, Timestamp};
+use tidegate_types::Timestamp;
 use uuid::Uuid;
-
-fn used(shopper: &str, slot: u8, order_id: Uuid) -> CouponUse {
-    CouponUse {
-        shopper: shopper_of(shopper),
-        campaign: campaign_of(1),
-        slot: Slot::new(slot).expect("a slot"),
-        order_id,
-    }
-}
-
-/// The coupon as it is after a redemption was tried.
-async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<StoredCoupon> {
-    redeem_if(writer, shopper, order, true, None).await
-}
-
-/// The same while redemption may be halted, and under an extension.
-async fn redeem_if(
-    writer: &Writer,
-    shopper: &str,
-    order: Uuid,
-    may_redeem: bool,
-    extended_valid_until: Option<Timestamp>,
-) -> Option<StoredCoupon> {
-    let redemption = Redemption {
-        used: used(shopper, 1, order),
-        may_redeem,
-        extended_valid_until,
-    };
-    match writer.commit(Work::Redeem(redemption)).await {
-        Ok(Done::Coupon(coupon)) => coupon.map(|coupon| *coupon),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Whether a release changed anything.
-async fn release(writer: &Writer, shopper: &str, order: Uuid) -> bool {
-    match writer.commit(Work::Release(used(shopper, 1, order))).await {
-        Ok(Done::Released(changed)) => changed,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A lane with one writer, and a coupon for each of these shoppers.
-async fn with_coupons(shoppers: &[&str]) -> (TestLane, Writer) {
-    let lane = TestLane::create().await.expect("a database");
-    let writer = lane.writer().expect("a writer");
-    let lease = lane.lease(&[(0, 1_000)]).await.expect("a lease");
-    writer.hold(1, lease, &[(0, 1_000)]);
-    for shopper in shoppers {
-        answered(writer.claim(claim(shopper, "r-1")).await).expect("a coupon");
-    }
-    assert_eq!(lane.issued().await.expect("a count"), shoppers.len() as i64);
-    (lane, writer)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_orders_that_race_for_a_coupon_one_wins_and_the_other_sees_which() {
@@ -106,32 +59,6 @@ async fn the_order_that_redeemed_a_coupon_gets_the_same_answer_again() {
 }
 
 #[tokio::test]
-async fn a_release_gives_back_once_and_only_what_its_own_order_holds() {
-    let (_lane, writer) = with_coupons(&["ann"]).await;
-    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
-    assert!(
-        !release(&writer, "ann", first).await,
-        "nothing holds it yet"
-    );
-    redeem(&writer, "ann", first).await.unwrap();
-    assert!(!release(&writer, "ann", second).await);
-    assert!(release(&writer, "ann", first).await);
-    assert!(!release(&writer, "ann", first).await);
-    assert_eq!(
-        redeem(&writer, "ann", second).await.unwrap().order_id,
-        Some(second)
-    );
-    assert!(
-        !release(&writer, "ann", first).await,
-        "a late repeat must not take it from the next order"
-    );
-    assert_eq!(
-        redeem(&writer, "ann", second).await.unwrap().order_id,
-        Some(second)
-    );
-}
-
-#[tokio::test]
 async fn expired_and_revoked_and_missing_coupons_are_not_redeemed() {
     let (lane, writer) = with_coupons(&["expired", "revoked", "good"]).await;
     let past = Timestamp::now_utc() - Duration::from_secs(1);
@@ -164,8 +91,13 @@ async fn while_redemption_is_halted_only_the_order_that_holds_the_coupon_is_answ
     let (_lane, writer) = with_coupons(&["ann", "bob"]).await;
     let order = Uuid::new_v4();
     let held = redeem(&writer, "ann", order).await;
-    assert_eq!(redeem_if(&writer, "ann", order, false, None).await, held);
-    let untouched = redeem_if(&writer, "bob", order, false, None).await.unwrap();
+    assert_eq!(
+        redeem_if(&writer, "ann", order, TierSet::NONE, None).await,
+        held
+    );
+    let untouched = redeem_if(&writer, "bob", order, TierSet::NONE, None)
+        .await
+        .unwrap();
     assert_eq!(untouched.order_id, None);
     assert!(release(&writer, "ann", order).await, "releases go on");
 }
@@ -182,30 +114,16 @@ async fn an_extension_makes_an_expired_coupon_pay_again() {
         .unwrap();
     let order = Uuid::new_v4();
     for too_early in [None, Some(past), Some(now)] {
-        let coupon = redeem_if(&writer, "ann", order, true, too_early).await;
+        let coupon = redeem_if(&writer, "ann", order, every_tier(), too_early).await;
         assert_eq!(coupon.unwrap().order_id, None, "{too_early:?}");
     }
-    let coupon = redeem_if(&writer, "ann", order, true, Some(future)).await;
+    let coupon = redeem_if(&writer, "ann", order, every_tier(), Some(future)).await;
     assert_eq!(coupon.unwrap().order_id, Some(order));
     let own_end: Timestamp = sqlx::query_scalar("SELECT valid_until FROM coupons")
         .fetch_one(&lane.pool)
         .await
         .unwrap();
     assert_eq!(own_end, past.truncate_to_microsecond(), "its own end stays");
-}
-
-/// The coupon after a revocation was tried, and whether that changed it.
-async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(StoredCoupon, bool)> {
-    let revocation = Revocation {
-        shopper: shopper_of(shopper),
-        campaign: campaign_of(1),
-        slot: Slot::new(1u8).expect("a slot"),
-        reason: RevocationReason::parse(reason).expect("a reason"),
-    };
-    match writer.commit(Work::Revoke(revocation)).await {
-        Ok(Done::Revoked(coupon)) => coupon.map(|(coupon, changed)| (*coupon, changed)),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]

@@ -1,0 +1,244 @@
+//! Shoppers change their minds, and stores make what is left.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures_util::future::{join_all, try_join_all};
+use tidegate_e2e::{
+    CampaignTerms, OrderBooks, StaffDesk, Suite, eventually, order_of, refused, store_of,
+};
+use tidegate_proto::{
+    gateway::v1::{ListOrdersRequest, WatchOrderRequest},
+    r#type::v1::{CouponState, Order, OrderState},
+};
+use tonic::Code;
+
+const SOON: Duration = Duration::from_secs(15);
+/// The number of CANCELLED in the database.
+const CANCELLED: i16 = 7;
+
+async fn suite_with_store(orders_per_slot: u32) -> Result<(Suite, StaffDesk)> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    let store = store_of("store-1", orders_per_slot);
+    staff.put_stores(vec![store]).await?;
+    staff.open(CampaignTerms::open("tea", 1_000)).await?;
+    Ok((suite, staff))
+}
+
+/// Waits until the order's coupon is given back.
+async fn released(suite: &Suite, order: &Order) -> Result<()> {
+    eventually(SOON, || async {
+        let now = suite.read(order).await?;
+        if now.coupon_released_at.is_none() {
+            bail!("{:?}: the coupon is not given back", now.state());
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked() -> Result<()> {
+    let (suite, _) = suite_with_store(1).await?;
+    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("tea", who))).await?;
+    let valid_until = suite.check("ann", &codes[0]).await?.0.valid_until;
+    let order = suite.order("ann", "o-1", &codes[0]).await?;
+    assert_eq!(order.state(), OrderState::Accepted);
+
+    for cancelled in join_all((0..12).map(|_| suite.cancel(&order))).await {
+        let cancelled = cancelled?;
+        assert_eq!(cancelled.state(), OrderState::Cancelled);
+        assert_eq!(cancelled.slot, order.slot);
+    }
+    released(&suite, &order).await?;
+    let (coupon, usable) = suite.check("ann", &codes[0]).await?;
+    assert!(usable && coupon.state() == CouponState::Issued);
+    let lasts = |until: Option<prost_types::Timestamp>| until.map(|at| (at.seconds, at.nanos));
+    assert!(
+        lasts(coupon.valid_until) >= lasts(valid_until),
+        "the detour does not shorten the coupon's validity"
+    );
+    let books = OrderBooks::open(&suite).await?;
+    assert_eq!(books.changes_to_state(CANCELLED).await?, 1);
+
+    let bob = suite.order("bob", "o-1", &codes[1]).await?;
+    assert_eq!(bob.slot, order.slot, "the place is free again");
+    let cem = suite.order("cem", "o-1", &codes[2]).await?;
+    assert_ne!(cem.slot, order.slot, "one place is free again, and no more");
+
+    let again = suite.order("ann", "o-2", &codes[0]).await?;
+    assert_eq!(again.state(), OrderState::Accepted);
+    suite.cancel(&order).await?;
+    let (coupon, usable) = suite.check("ann", &codes[0]).await?;
+    assert!(
+        !usable,
+        "a cancellation that is asked again takes the coupon from nobody"
+    );
+    assert_eq!(coupon.order_id, again.order_id);
+    for slot in books.slots("store-1").await? {
+        assert!(slot.booked == slot.orders && slot.booked <= 1, "{slot:?}");
+    }
+    suite.end().await
+}
+
+/// Cancels the shopper's order as soon as there is one.
+async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
+    let list = || async {
+        let message = ListOrdersRequest {
+            shopper_id: shopper.into(),
+            ..ListOrdersRequest::default()
+        };
+        let page = suite.orders()?.list_orders(suite.request(message)).await?;
+        match page.into_inner().orders.into_iter().next() {
+            Some(order) => Ok(order),
+            None => bail!("{shopper} has no order"),
+        }
+    };
+    let order = eventually(SOON, list).await?;
+    Ok(suite.cancel(&order).await?)
+}
+
+/// A cancelled order leaves a coupon that pays for another one.
+async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> {
+    released(suite, order).await?;
+    assert!(suite.check(&order.shopper_id, code).await?.1);
+    let again = suite.order(&order.shopper_id, "again", code).await?;
+    assert_eq!(again.state(), OrderState::Accepted);
+    let (coupon, _) = suite.check(&order.shopper_id, code).await?;
+    assert_eq!(coupon.order_id, again.order_id);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon() -> Result<()> {
+    let (suite, _) = suite_with_store(10_000).await?;
+    let shoppers: Vec<String> = (0..16).map(|number| format!("shopper-{number}")).collect();
+    let codes = try_join_all(shoppers.iter().map(|shopper| suite.coupon("tea", shopper))).await?;
+    let racing = shoppers.iter().zip(&codes).map(|(shopper, code)| {
+        let suite = &suite;
+        async move {
+            let (placed, cancelled) = tokio::join!(
+                suite.order(shopper, "o-1", code),
+                cancel_at_once(suite, shopper)
+            );
+            anyhow::Ok((placed?, cancelled?))
+        }
+    });
+    for ((placed, cancelled), code) in try_join_all(racing).await?.into_iter().zip(&codes) {
+        assert_eq!(cancelled.state(), OrderState::Cancelled);
+        assert_eq!(cancelled.order_id, placed.order_id);
+        coupon_is_free(&suite, &placed, code).await?;
+    }
+    let slots = OrderBooks::open(&suite).await?.slots("store-1").await?;
+    assert!(
+        slots.iter().all(|slot| slot.booked == slot.orders),
+        "{slots:?}"
+    );
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon() -> Result<()> {
+    let (mut suite, _) = suite_with_store(10_000).await?;
+    let code = suite.coupon("tea", "ann").await?;
+    for replica in ["issuance-0", "issuance-1"] {
+        suite.stack.pause(replica)?;
+    }
+    let pending = suite.order("ann", "o-1", &code).await?;
+    assert_eq!(pending.state(), OrderState::Pending);
+    let cancelled = suite.cancel(&pending).await?;
+    assert_eq!(cancelled.state(), OrderState::Cancelled);
+    assert_eq!(cancelled.coupon_released_at, None);
+    for replica in ["issuance-0", "issuance-1"] {
+        suite.stack.resume(replica)?;
+    }
+    coupon_is_free(&suite, &pending, &code).await?;
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way() -> Result<()>
+{
+    let (suite, _) = suite_with_store(10).await?;
+    let fulfilment = suite.fulfilment()?;
+    let code = suite.coupon("tea", "ann").await?;
+    let order = suite.order("ann", "o-1", &code).await?;
+    let money =
+        |of: &Option<tidegate_proto::r#type::v1::Money>| of.as_ref().map(|money| money.minor_units);
+    assert_eq!(
+        [&order.total, &order.discount, &order.amount_to_pay].map(money),
+        [Some(2_800), Some(2_500), Some(300)]
+    );
+    let message = WatchOrderRequest {
+        shopper_id: "ann".into(),
+        order_id: order.order_id.clone(),
+    };
+    let mut changes = suite
+        .orders()?
+        .watch_order(suite.request(message))
+        .await?
+        .into_inner();
+    let mut seen = Vec::new();
+    let steps = [
+        OrderState::InPreparation,
+        OrderState::Ready,
+        OrderState::Completed,
+    ];
+    for (place, step) in steps.into_iter().enumerate() {
+        let change = changes.message().await?.and_then(|change| change.order);
+        let now = change.unwrap_or_default();
+        seen.push(now.state());
+        for wrong in steps
+            .into_iter()
+            .enumerate()
+            .filter(|(other, _)| *other > place || other + 1 < place)
+        {
+            let told = refused(&fulfilment.advance(&order, wrong.1).await.unwrap_err());
+            let state = now.state().as_str_name().replace("ORDER_STATE_", "");
+            assert_eq!(
+                (told.code, told.reason.as_str(), &told.metadata["state"]),
+                (Code::FailedPrecondition, "ORDER_STATE_CONFLICT", &state)
+            );
+        }
+        assert_eq!(fulfilment.advance(&order, step).await?.state(), step);
+        let again = fulfilment.advance(&order, step).await?;
+        assert_eq!(
+            again.state(),
+            step,
+            "a step that is asked again changes nothing"
+        );
+        let told = refused(&suite.cancel(&order).await.unwrap_err());
+        assert_eq!(
+            told.reason, "ORDER_STATE_CONFLICT",
+            "too late after {step:?}"
+        );
+    }
+    let last = changes.message().await?.and_then(|change| change.order);
+    seen.push(last.unwrap_or_default().state());
+    assert_eq!(changes.message().await?, None, "COMPLETED is final");
+    assert_eq!(seen[0], OrderState::Accepted);
+    assert_eq!(seen[1..], steps);
+    for impossible in [
+        OrderState::Pending,
+        OrderState::Accepted,
+        OrderState::Cancelled,
+    ] {
+        let told = refused(&fulfilment.advance(&order, impossible).await.unwrap_err());
+        assert_eq!(told.fields, ["state"]);
+    }
+
+    let code = suite.coupon("tea", "bob").await?;
+    let mut cheap = order_of("bob", "o-1", &code);
+    cheap.lines[0].quantity = 2;
+    if let Some(price) = &mut cheap.lines[0].unit_price {
+        price.minor_units = 1_000;
+    }
+    let cheap = suite.place(cheap).await?;
+    assert_eq!(
+        [&cheap.total, &cheap.discount, &cheap.amount_to_pay].map(money),
+        [Some(2_000), Some(2_000), Some(0)],
+        "a coupon takes off no more than the total"
+    );
+    suite.end().await
+}

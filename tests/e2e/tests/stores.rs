@@ -1,0 +1,259 @@
+//! Stores take as many orders as they can make, and say so when they cannot.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use futures_util::future::{join_all, try_join_all};
+use tidegate_e2e::{CampaignTerms, OrderBooks, StaffDesk, Suite, order_of, refused, store_of};
+use tidegate_local::replay::door::Alternatives;
+use tidegate_proto::{
+    gateway::v1::PlaceOrderRequest,
+    order_intake::v1::{OpeningHours, Store, StoreState},
+    r#type::v1::{Order, OrderState},
+};
+use tonic::Code;
+
+const HOUR: i64 = 3_600;
+/// So near its end an hour may be over before a test is.
+const TOO_NEAR_SECONDS: u64 = 30;
+
+/// A suite with an open campaign, in an hour that lasts a while: slots of an hour are to be the same throughout a test.
+async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open("tea", 1_000)).await?;
+    let into_hour = SystemTime::UNIX_EPOCH.elapsed()?.as_secs() % 3_600;
+    if into_hour > 3_600 - TOO_NEAR_SECONDS {
+        tokio::time::sleep(Duration::from_secs(3_601 - into_hour)).await;
+    }
+    Ok((suite, staff))
+}
+
+/// A store whose slots are an hour long.
+fn hourly(store_id: &str, orders_per_slot: u32) -> Store {
+    Store {
+        slot_minutes: Some(60),
+        ..store_of(store_id, orders_per_slot)
+    }
+}
+
+fn order_at(store_id: &str, shopper: &str, code: &str) -> PlaceOrderRequest {
+    PlaceOrderRequest {
+        store_id: store_id.into(),
+        ..order_of(shopper, &format!("at-{store_id}"), code)
+    }
+}
+
+fn slot_of(order: &Order) -> i64 {
+    let starts_at = order.slot.and_then(|slot| slot.starts_at);
+    starts_at.unwrap_or_default().seconds
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_room() -> Result<()> {
+    let (suite, staff) = suite_in_one_hour().await?;
+    let mut stores: Vec<_> = (1..=7)
+        .map(|number| hourly(&format!("near-{number}"), 1))
+        .collect();
+    stores.push(hourly("full", 1));
+    stores.push(Store {
+        area: "suburb".into(),
+        ..hourly("far", 1)
+    });
+    staff.put_stores(stores).await?;
+    let latest = SystemTime::now() + Duration::from_secs(3_600);
+    let at_full = |shopper: &str, code: &str| PlaceOrderRequest {
+        latest_acceptable_at: Some(latest.into()),
+        suggest_stores: true,
+        ..order_at("full", shopper, code)
+    };
+    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("tea", who))).await?;
+    let first = suite.place(at_full("ann", &codes[0])).await?;
+    let second = suite.place(at_full("bob", &codes[1])).await?;
+    assert_eq!(slot_of(&second), slot_of(&first) + HOUR);
+
+    let told = refused(&suite.place(at_full("cem", &codes[2])).await.unwrap_err());
+    assert_eq!(
+        (told.code, told.reason.as_str()),
+        (Code::Unavailable, "STORE_BUSY")
+    );
+    assert!(told.retry_after.is_some() && told.locales.len() == 2);
+    let told = Alternatives::read(&told.metadata);
+    let next = told.next_slot_at.map(|next| next.unix_timestamp());
+    assert_eq!(next, Some(slot_of(&second) + HOUR));
+    assert_eq!(told.stores.len(), 5, "{told:?}");
+    for suggestion in &told.stores {
+        assert!(suggestion.store_id.starts_with("near-"), "{suggestion:?}");
+        assert!(
+            Some(suggestion.slot_at.unix_timestamp()) < next,
+            "{suggestion:?}"
+        );
+    }
+    let not_asked = PlaceOrderRequest {
+        suggest_stores: false,
+        ..at_full("cem", &codes[2])
+    };
+    let unasked = refused(&suite.place(not_asked).await.unwrap_err());
+    assert_eq!(unasked.reason, "STORE_BUSY");
+    assert!(Alternatives::read(&unasked.metadata).stores.is_empty());
+
+    assert!(
+        suite.check("cem", &codes[2]).await?.1,
+        "the coupon is untouched"
+    );
+    let store_id = &told.stores[0].store_id;
+    let elsewhere = suite.place(order_at(store_id, "cem", &codes[2])).await?;
+    assert_eq!(elsewhere.state(), OrderState::Accepted);
+    assert_eq!(slot_of(&elsewhere), slot_of(&first));
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0() -> Result<()> {
+    let (suite, staff) = suite_in_one_hour().await?;
+    staff.put_stores(vec![hourly("tea-house", 10)]).await?;
+    let code = suite.coupon("tea", "ann").await?;
+    let closed = staff.set_store_state("tea-house", "out of cups").await?;
+    assert_eq!(
+        (closed.state(), closed.closed_because.as_str()),
+        (StoreState::Closed, "out of cups")
+    );
+    let order = || suite.place(order_at("tea-house", "ann", &code));
+    let told = refused(&order().await.unwrap_err());
+    assert_eq!(
+        (told.code, told.reason.as_str()),
+        (Code::FailedPrecondition, "STORE_CLOSED")
+    );
+    staff.set_store_state("tea-house", "").await?;
+    staff.put_stores(vec![hourly("tea-house", 0)]).await?;
+    assert_eq!(refused(&order().await.unwrap_err()).reason, "STORE_CLOSED");
+    assert!(
+        suite.check("ann", &code).await?.1,
+        "the coupon is untouched"
+    );
+    staff.put_stores(vec![hourly("tea-house", 1)]).await?;
+    assert_eq!(order().await?.state(), OrderState::Accepted);
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
+    let (suite, staff) = suite_in_one_hour().await?;
+    let good = || hourly("tea-house", 10);
+    let slot = |minutes| Store {
+        slot_minutes: Some(minutes),
+        ..good()
+    };
+    let too_late = OpeningHours {
+        opens_at_minute: 1_440,
+        ..OpeningHours::default()
+    };
+    let hours = Store {
+        opening_hours: Some(too_late),
+        ..good()
+    };
+    let many = hourly("tea-house", 10_001);
+    for (store, field) in [
+        (slot(0), "stores[1].slot_minutes"),
+        (slot(7), "stores[1].slot_minutes"),
+        (slot(120), "stores[1].slot_minutes"),
+        (many, "stores[1].orders_per_slot"),
+        (hours, "stores[1].opening_hours.opens_at_minute"),
+        (hourly("", 1), "stores[1].store_id"),
+        (hourly("other", 1), "stores[1].store_id"),
+    ] {
+        let told = refused(
+            &staff
+                .put_stores(vec![hourly("other", 1), store])
+                .await
+                .unwrap_err(),
+        );
+        assert_eq!(
+            (told.code, told.reason.as_str(), told.fields.as_slice()),
+            (
+                Code::InvalidArgument,
+                "INVALID_FIELD",
+                &[field.to_owned()][..]
+            )
+        );
+    }
+    staff.put_stores(vec![good()]).await?;
+    let code = suite.coupon("tea", "ann").await?;
+    let order = || order_at("tea-house", "ann", &code);
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    let past = PlaceOrderRequest {
+        latest_acceptable_at: Some(an_hour_ago.into()),
+        ..order()
+    };
+    let with_line = |quantity, minor_units| {
+        let mut message = order();
+        message.lines[0].quantity = quantity;
+        if let Some(price) = &mut message.lines[0].unit_price {
+            price.minor_units = minor_units;
+        }
+        message
+    };
+    let empty = PlaceOrderRequest {
+        lines: Vec::new(),
+        ..order()
+    };
+    for (message, field) in [
+        (past, "latest_acceptable_at"),
+        (empty, "lines"),
+        (with_line(0, 2_800), "lines[0].quantity"),
+        (with_line(100, 2_800), "lines[0].quantity"),
+        (with_line(1, -1), "lines[0].unit_price.minor_units"),
+    ] {
+        let told = refused(&suite.place(message).await.unwrap_err());
+        assert_eq!(
+            (told.code, told.fields.as_slice()),
+            (Code::InvalidArgument, &[field.to_owned()][..])
+        );
+    }
+    let overflow = refused(&suite.place(with_line(99, i64::MAX)).await.unwrap_err());
+    assert_eq!(overflow.reason, "INVALID_FIELD");
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn halving_the_capacity_while_orders_run_never_oversells_a_slot() -> Result<()> {
+    const WAVE: usize = 24;
+    let (suite, staff) = suite_in_one_hour().await?;
+    staff.put_stores(vec![hourly("tea-house", 8)]).await?;
+    let shoppers: Vec<String> = (0..2 * WAVE)
+        .map(|number| format!("shopper-{number}"))
+        .collect();
+    let codes = try_join_all(shoppers.iter().map(|shopper| suite.coupon("tea", shopper))).await?;
+    let order =
+        |number: usize| suite.place(order_at("tea-house", &shoppers[number], &codes[number]));
+
+    let (before, halved) = tokio::join!(
+        join_all((0..WAVE).map(order)),
+        staff.put_stores(vec![hourly("tea-house", 4)])
+    );
+    halved?;
+    let mut at_halving = std::collections::BTreeMap::new();
+    for placed in before {
+        *at_halving.entry(slot_of(&placed?)).or_insert(0) += 1;
+    }
+    assert!(
+        at_halving.values().all(|orders| *orders <= 8),
+        "{at_halving:?}"
+    );
+    let mut in_all = at_halving.clone();
+    for placed in join_all((WAVE..2 * WAVE).map(order)).await {
+        *in_all.entry(slot_of(&placed?)).or_insert(0) += 1;
+    }
+    for (slot, orders) in &in_all {
+        let had = at_halving.get(slot).copied().unwrap_or(0);
+        assert!(
+            *orders <= 4 || *orders == had,
+            "a slot of {had} orders was filled up to {orders} after the halving"
+        );
+    }
+    for slot in OrderBooks::open(&suite).await?.slots("tea-house").await? {
+        assert_eq!(slot.booked, slot.orders, "{slot:?}");
+        assert!(slot.booked <= slot.capacity_when_booked, "{slot:?}");
+    }
+    suite.end().await
+}
