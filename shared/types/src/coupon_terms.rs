@@ -52,10 +52,20 @@ impl CouponTerms {
 
     /// Reads what [`Self::areas_text`] and [`Self::stores_text`] wrote; `None` if it is out of bounds.
     pub fn from_texts(minimum_spend_minor_units: i64, areas: &str, stores: &str) -> Option<Self> {
-        let names = |text: &'_ str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let names = |text: &'_ str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let (areas, stores) = (names(areas), names(stores));
         let mut bad = Violations::default();
-        Self::parse(&mut bad, "terms", minimum_spend_minor_units, &areas, &stores)
+        Self::parse(
+            &mut bad,
+            "terms",
+            minimum_spend_minor_units,
+            &areas,
+            &stores,
+        )
     }
 
     /// Every area in one text, separated by spaces: no name holds one.
