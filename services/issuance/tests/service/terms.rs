@@ -166,12 +166,13 @@ async fn terms_that_do_not_fit_are_told_rather_than_a_halt() {
         ));
     });
     eventually("redemption is halted", async || {
-        let fitting = order(&coupon, "s-1", "west", 3_000);
-        let refusal = issuance.redeem_item(fitting).await.outcome;
-        matches!(refusal, Some(Outcome::Refused(refusal)) if refusal.reason() == Reason::RedemptionHalted)
-            .then_some(())
+        let checked = issuance.check("ann", &coupon.code).await;
+        (checked.unusable_because() == Reason::RedemptionHalted).then_some(())
     })
     .await;
+    let fitting = order(&coupon, "s-1", "west", 3_000);
+    let halted = refusal(issuance.redeem_item(fitting).await);
+    assert_eq!(halted.reason(), Reason::RedemptionHalted);
     let misfit = refusal(issuance.redeem_item(order(&coupon, "s-1", "west", 1)).await);
     assert_eq!(misfit.reason(), Reason::CouponNotApplicable);
 }
