@@ -11,8 +11,6 @@ use crate::domain::purchase::NotApplicable;
 const RETRY_WHILE_STOCK_RETURNS: Duration = Duration::from_millis(700);
 const RETRY_WHILE_AWAY: Duration = Duration::from_secs(1);
 const RETRY_WHILE_QUEUE_ONLY: Duration = Duration::from_secs(2);
-/// Staff said when they would resume, that moment has passed, and they have not.
-const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
 
 /// Areas, and stores, that a refusal names: it travels in headers, which are small.
 const MAX_NAMES_TOLD: usize = 10;
@@ -138,8 +136,12 @@ impl IssuanceError {
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default()),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
             Self::QueueOnly => Refusal::after(Reason::Overloaded, RETRY_WHILE_QUEUE_ONLY),
-            Self::IssuanceHalted { resume_at } => halted(Reason::IssuanceHalted, *resume_at),
-            Self::RedemptionHalted { resume_at } => halted(Reason::RedemptionHalted, *resume_at),
+            Self::IssuanceHalted { resume_at } => {
+                Refusal::halted(Reason::IssuanceHalted, *resume_at, Timestamp::now_utc())
+            }
+            Self::RedemptionHalted { resume_at } => {
+                Refusal::halted(Reason::RedemptionHalted, *resume_at, Timestamp::now_utc())
+            }
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::CouponRedeemed { order_id } | Self::OrderReleasedCoupon { order_id } => {
@@ -170,20 +172,6 @@ impl IssuanceError {
             | Self::GrantStreamIdle
             | Self::Stopping
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),
-        }
-    }
-}
-
-fn halted(reason: Reason, resume_at: Option<Timestamp>) -> Refusal {
-    match resume_at {
-        None => Refusal::never(reason),
-        Some(resume_at) => {
-            let refusal = if resume_at > Timestamp::now_utc() {
-                Refusal::at(reason, resume_at)
-            } else {
-                Refusal::after(reason, RETRY_WHEN_OVERDUE)
-            };
-            refusal.with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default())
         }
     }
 }
@@ -246,17 +234,5 @@ mod tests {
             refusal.metadata,
             [told("areas", "west"), told("stores", first)]
         );
-    }
-
-    #[test]
-    fn a_halt_tells_when_to_come_back_only_if_staff_said_so_and_never_at_once() {
-        let now = Timestamp::now_utc();
-        let told = |resume_at| IssuanceError::IssuanceHalted { resume_at }.refusal();
-        assert_eq!(told(None), Refusal::never(Reason::IssuanceHalted));
-        let later = now + Duration::from_secs(600);
-        assert_eq!(told(Some(later)).retry, Retry::At(later));
-        let overdue = now - Duration::from_secs(1);
-        assert_eq!(told(Some(overdue)).retry, Retry::After(RETRY_WHEN_OVERDUE));
-        assert_eq!(told(Some(overdue)).metadata[0].0, "resume_at");
     }
 }

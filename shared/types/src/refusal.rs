@@ -1,6 +1,11 @@
 use std::{fmt, time::Duration};
 
+use time::format_description::well_known::Rfc3339;
+
 use crate::{FieldViolation, Timestamp, Violations};
+
+/// Staff said when they would resume, that moment has passed, and they have not.
+const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
@@ -141,6 +146,16 @@ impl Refusal {
         }
     }
 
+    /// A halt by staff, who may have said when they expect to resume. A moment that has passed is told to nobody: it would bring everyone back at once, and the words would promise the past.
+    pub fn halted(reason: Reason, resume_at: Option<Timestamp>, now: Timestamp) -> Self {
+        match resume_at {
+            None => Self::never(reason),
+            Some(overdue) if overdue <= now => Self::after(reason, RETRY_WHEN_OVERDUE),
+            Some(resume_at) => Self::at(reason, resume_at)
+                .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+        }
+    }
+
     /// A request with bad fields.
     pub fn invalid(violations: Violations) -> Self {
         Self {
@@ -170,3 +185,23 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_halt_tells_when_to_come_back_only_if_staff_said_so_and_never_at_once() {
+        let now = Timestamp::UNIX_EPOCH;
+        let told = |resume_at| Refusal::halted(Reason::IssuanceHalted, resume_at, now);
+        assert_eq!(told(None), Refusal::never(Reason::IssuanceHalted));
+        let later = now + Duration::from_secs(600);
+        assert_eq!(told(Some(later)).retry, Retry::At(later));
+        assert_eq!(told(Some(later)).metadata[0].0, "resume_at");
+        for overdue in [now, now - Duration::from_secs(1)] {
+            let refusal = told(Some(overdue));
+            assert_eq!(refusal.retry, Retry::After(RETRY_WHEN_OVERDUE));
+            assert_eq!(refusal.metadata, []);
+        }
+    }
+}

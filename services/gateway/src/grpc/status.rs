@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_rpc::refusal;
-use tidegate_types::{Reason, Refusal};
+use tidegate_types::{Reason, Refusal, Timestamp};
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
@@ -24,11 +24,9 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
             Refusal::at(Reason::CampaignNotOpen, opens_at)
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default())
         }
-        GatewayError::IssuanceHalted { resume_at: None } => Refusal::never(Reason::IssuanceHalted),
-        GatewayError::IssuanceHalted {
-            resume_at: Some(resume_at),
-        } => Refusal::at(Reason::IssuanceHalted, resume_at)
-            .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+        GatewayError::IssuanceHalted { resume_at } => {
+            Refusal::halted(Reason::IssuanceHalted, resume_at, Timestamp::now_utc())
+        }
         GatewayError::IssuanceHeld => Refusal::after(Reason::Overloaded, RETRY_WHEN_HELD),
         GatewayError::ClaimNotFound => Refusal::never(Reason::ClaimNotFound),
         GatewayError::CouponNotFound => Refusal::never(Reason::CouponNotFound),
