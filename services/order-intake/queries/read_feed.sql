@@ -3,7 +3,12 @@
 SELECT
     asked.lane, event.position, passes.yes AS passes,
     event.order_id, event.shopper_id, event.store_id, event.area, event.state, event.rejected_because, event.slot_starts_at, event.slot_minutes, event.happened_at,
-    order_details.lines::text AS lines
+    -- A subquery for each event and not a join, for which the planner may read all details of a lane.
+    CASE WHEN passes.yes THEN (
+        SELECT order_details.lines::text
+        FROM order_details
+        WHERE order_details.placed_on = event.placed_on AND order_details.lane = asked.lane AND order_details.order_id = event.order_id
+    ) END AS lines
 FROM UNNEST($1::smallint[], $2::bigint[]) WITH ORDINALITY AS asked (lane, after, ordinal)
 JOIN LATERAL (
     SELECT order_events.*
@@ -13,7 +18,5 @@ JOIN LATERAL (
     LIMIT $3
 ) AS event ON TRUE
 CROSS JOIN LATERAL (SELECT ($4::text IS NULL OR event.store_id = $4) AND ($5::text IS NULL OR event.area = $5) AS yes) AS passes
-LEFT JOIN order_details
-    ON passes.yes AND order_details.placed_on = event.placed_on AND order_details.lane = asked.lane AND order_details.order_id = event.order_id
 ORDER BY asked.ordinal, event.position
 LIMIT $3

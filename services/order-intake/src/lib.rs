@@ -9,6 +9,7 @@ mod grpc;
 mod issuance;
 mod metrics;
 mod moves;
+mod nearby;
 mod place;
 mod recover;
 mod redeem;

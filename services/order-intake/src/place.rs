@@ -3,21 +3,17 @@
 use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{StoreId, Timestamp};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
     domain::{Draft, Order, OrderId, OrderState},
-    error::{BusyStore, OrderIntakeError, Suggestion},
+    error::OrderIntakeError,
     finish::Finisher,
     metrics::Metrics,
+    nearby::Nearby,
     store::Store,
 };
-
-/// Stores of an area that are looked at for one that is less busy.
-const STORES_LOOKED_AT: u8 = 50;
-const MAX_SUGGESTIONS: usize = 5;
 
 /// An order that is durable, and whether an earlier request placed it.
 pub struct PlacedOrder {
@@ -41,6 +37,7 @@ pub struct Wishes {
 pub struct Placer {
     store: Store,
     finisher: Finisher,
+    nearby: Nearby,
     tracing: Tracing,
     metrics: Metrics,
 }
@@ -49,6 +46,7 @@ impl Placer {
     /// A placer over its parts.
     pub fn new(store: Store, finisher: Finisher, tracing: Tracing, metrics: Metrics) -> Self {
         Self {
+            nearby: Nearby::new(store.clone()),
             store,
             finisher,
             tracing,
@@ -72,7 +70,7 @@ impl Placer {
         }
         match placed {
             Err(OrderIntakeError::StoreBusy(busy)) if wishes.suggest_stores => Err(
-                OrderIntakeError::StoreBusy(self.with_suggestions(&store, busy).await),
+                OrderIntakeError::StoreBusy(self.nearby.suggest(&store, busy).await),
             ),
             placed => placed,
         }
@@ -111,32 +109,6 @@ impl Placer {
                 order,
                 replayed: placed.replayed,
             }),
-        }
-    }
-
-    /// Adds other stores of the area that can make the order sooner. They are a hint: a failure to find any is none of the order's.
-    async fn with_suggestions(&self, store: &StoreId, busy: BusyStore) -> BusyStore {
-        let now = Timestamp::now_utc();
-        let nearby = self
-            .store
-            .look_around(&busy.area, store, STORES_LOOKED_AT, now)
-            .await;
-        let mut free: Vec<_> = nearby
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|mut timetable| {
-                let slot_at = timetable.first_free()?.starts_at();
-                let store = timetable.store().id.clone();
-                Some(Suggestion { store, slot_at })
-            })
-            .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
-            .collect();
-        // Stable: stores with the same slot stay in the order of the round, which begins somewhere else for every store.
-        free.sort_by_key(|found| found.slot_at);
-        free.truncate(MAX_SUGGESTIONS);
-        BusyStore {
-            suggestions: free,
-            ..busy
         }
     }
 }

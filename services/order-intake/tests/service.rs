@@ -12,6 +12,7 @@ mod service {
     mod faults;
     mod feed;
     mod fulfilling;
+    mod hanging_up;
     mod placing;
     mod refusals;
     mod slots;

@@ -44,7 +44,7 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_PENDING_RESETS: usize = 200;
+const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
 
 const HANDSHAKES_WAITING: usize = 64;
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);

@@ -54,6 +54,8 @@ impl Credentials {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .buffer_size(CALL_BUFFER)
+            // Callers of the replay hang up on purpose; late answers to them must not end the connection.
+            .http2_max_local_error_reset_streams(None)
             .http2_keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_LIMIT)
             .connect_with_connector_lazy(connect))

@@ -17,6 +17,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// Calls given up that are remembered, so that an answer on its way to one is expected.
+const RESETS_REMEMBERED: usize = 2_000;
 
 /// A channel to `address` (`host:port`) that connects when first used and again after every loss. The peer must prove to be `server`, whatever its address; certificates are taken as they are at
 /// the moment of connecting.
@@ -39,6 +41,9 @@ pub fn channel(address: &str, server: Identity, tls: Arc<TlsIdentity>) -> Channe
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_concurrent_reset_streams(RESETS_REMEMBERED)
+        // Answers to calls that were given up longer ago count as the server's errors, and by default the 1,024th in its life ends the connection and every call on it.
+        .http2_max_local_error_reset_streams(None)
         .connect_with_connector_lazy(connector)
 }
 

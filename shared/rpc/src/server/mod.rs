@@ -25,8 +25,10 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Streams a peer may open and reset before they were looked at; the guard against rapid resets.
-const MAX_PENDING_RESETS: usize = 200;
+/// Streams a peer may open and reset before they were looked at; the guard against rapid resets. A caller whose deadlines pass together gives up all its calls at one moment.
+const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
+/// Frames in a connection's life that come late for a call that was refused or given up. They are ordinary, but each costs an answer.
+const MAX_LATE_FRAMES: usize = 1_000_000;
 
 /// Serves until `stop` is cancelled, then lets calls in flight finish. The caller bounds how long that may take.
 pub async fn serve(
@@ -40,6 +42,7 @@ pub async fn serve(
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_LATE_FRAMES))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
+
 use sqlx::{Executor as _, Row as _};
 
 use super::*;
 
 /// Enough that a scan would cost a planner more than a probe, and few enough to be made in a moment.
 const FILL: &str = "
+    CREATE TABLE order_details_of_today PARTITION OF order_details FOR VALUES FROM (current_date) TO (current_date + 1);
+    CREATE TABLE order_events_of_today PARTITION OF order_events FOR VALUES FROM (current_date) TO (current_date + 1);
     INSERT INTO stores (store_id, display_name, area) SELECT 'store-' || number, 'tea', 'west' FROM generate_series(1, 20000) AS number;
     INSERT INTO store_slots (store_id, slot_starts_at, slot_minutes, booked, capacity_when_booked)
     SELECT 'store-' || number, date_trunc('hour', now()) + make_interval(mins => number % 100 * 10), 10, 1, 1 FROM generate_series(1, 20000) AS number;
@@ -98,13 +102,16 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
         "Hash",
         "Merge Join",
         "Bitmap",
+        "Memoize",
         "Sort Key: orders",
     ] {
         assert!(!shown.contains(scan), "{scan} in\n{shown}");
     }
-    let conditions: Vec<_> = plan
+    // Every day's table is probed alike.
+    let conditions: BTreeSet<_> = plan
         .iter()
         .filter(|line| line.contains("Index Cond"))
+        .map(|line| line.trim())
         .collect();
     for (key, probes) in hot.probes {
         let found = conditions.iter().filter(|line| line.contains(key)).count();

@@ -1,0 +1,91 @@
+//! Finds other stores for orders that a full one cannot make.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+use rand::seq::SliceRandom as _;
+use tidegate_types::{StoreId, Timestamp};
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    error::{BusyStore, OrderIntakeError, Suggestion},
+    store::Store,
+};
+
+/// Stores of an area that are looked at for one that is less busy.
+const STORES_LOOKED_AT: u8 = 50;
+const MAX_SUGGESTIONS: usize = 5;
+/// Looks at once: they must not take the connections from those who read orders.
+const LOOKS_AT_ONCE: usize = 2;
+/// An order that is refused waits no longer than this for the names of other stores.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(200);
+/// A crowd at a favourite store is shown the same look; by the time somebody orders, any may be out of date.
+const SHOWN_FOR: Duration = Duration::from_secs(1);
+const STORES_REMEMBERED: u64 = 10_000;
+
+/// Finds other stores. They are a hint, and cost an order neither its answer nor much time. Cheap to clone.
+#[derive(Clone)]
+pub struct Nearby {
+    store: Store,
+    looks: Arc<Semaphore>,
+    /// What was free around a store a moment ago. Of several who want the same look, one takes it.
+    seen: Cache<StoreId, Arc<[Suggestion]>>,
+}
+
+impl Nearby {
+    /// A finder over the stores.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            seen: Cache::builder()
+                .max_capacity(STORES_REMEMBERED)
+                .time_to_live(SHOWN_FOR)
+                .build(),
+        }
+    }
+
+    /// Adds stores of the same area that can make the order sooner than the full one, the soonest first.
+    pub async fn suggest(&self, full: &StoreId, busy: BusyStore) -> BusyStore {
+        let look = async {
+            // A look that failed is not taken again at once, either.
+            self.look(full, &busy).await.unwrap_or_default().into()
+        };
+        let seen = self.seen.get_with_by_ref(full, look).await;
+        let mut free: Vec<_> = seen
+            .iter()
+            .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
+            .cloned()
+            .collect();
+        // Stores with the same slot come in any order, so that not everybody is sent to the same few.
+        free.shuffle(&mut rand::rng());
+        free.sort_by_key(|found| found.slot_at);
+        free.truncate(MAX_SUGGESTIONS);
+        BusyStore {
+            suggestions: free,
+            ..busy
+        }
+    }
+
+    async fn look(
+        &self,
+        full: &StoreId,
+        busy: &BusyStore,
+    ) -> Result<Vec<Suggestion>, OrderIntakeError> {
+        let Ok(_look) = self.looks.try_acquire() else {
+            return Ok(Vec::new());
+        };
+        let look = self
+            .store
+            .look_around(&busy.area, full, STORES_LOOKED_AT, Timestamp::now_utc());
+        let Ok(timetables) = timeout(LOOK_TIMEOUT, look).await else {
+            return Ok(Vec::new());
+        };
+        let free = timetables?.into_iter().filter_map(|mut timetable| {
+            let slot_at = timetable.first_free()?.starts_at();
+            let store = timetable.store().id.clone();
+            Some(Suggestion { store, slot_at })
+        });
+        Ok(free.collect())
+    }
+}
