@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
-use tidegate_types::ConsumerId;
+use tidegate_types::{ConsumerId, Lane};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, MissedTickBehavior, interval, sleep},
@@ -35,6 +35,8 @@ pub struct FeedPage {
     pub events: Vec<OrderEvent>,
     /// The place after all that was read.
     pub cursor: FeedCursor,
+    /// Events between the page before and this one that are no longer kept, whether or not they would have passed the filter.
+    pub missed: u64,
 }
 
 /// Reads the feed for consumers. Cheap to clone.
@@ -48,6 +50,8 @@ pub struct Feed {
 struct Reader {
     cursor: FeedCursor,
     filter: FeedFilter,
+    /// Whether it began at the oldest event there is: then what was dropped before that was not missed.
+    is_new: bool,
     /// The lane to begin the next page with, so that a busy one does not hold up the others.
     next_lane: u16,
     ends_at: Instant,
@@ -76,16 +80,13 @@ impl Feed {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| OrderIntakeError::TooManyWatchers)?;
-        let cursor = match cursor {
-            Some(cursor) => self.checked(cursor).await?,
-            None => self
-                .store
-                .feed_cursor(consumer)
-                .await?
-                .unwrap_or_else(|| FeedCursor::start(self.store.lanes())),
+        let known = match cursor {
+            Some(cursor) => Some(self.checked(cursor).await?),
+            None => self.store.feed_cursor(consumer).await?,
         };
         let reader = Reader {
-            cursor,
+            is_new: known.is_none(),
+            cursor: known.unwrap_or_else(|| FeedCursor::start(self.store.lanes())),
             filter,
             next_lane: 0,
             ends_at: Instant::now() + STREAM_LIMIT,
@@ -109,19 +110,7 @@ impl Feed {
             let behind = reader.cursor.lanes_before(&end, lanes, reader.next_lane);
             if let Some(first) = behind.first() {
                 reader.next_lane = first.get() + 1;
-                let before = reader.cursor.clone();
-                let events = self
-                    .store
-                    .read_feed(&mut reader.cursor, &behind, &reader.filter, PAGE_EVENTS)
-                    .await?;
-                if reader.cursor != before {
-                    let cursor = reader.cursor.clone();
-                    return Ok(Some(FeedPage { events, cursor }));
-                }
-                // What lies between was dropped as too old, and there is nothing after it: the reader is at the end.
-                behind
-                    .iter()
-                    .for_each(|lane| reader.cursor.advance(*lane, end.position(*lane)));
+                return self.page(reader, &behind, &end).await.map(Some);
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
@@ -129,6 +118,34 @@ impl Feed {
             }
         }
         Ok(None)
+    }
+
+    async fn page(
+        &self,
+        reader: &mut Reader,
+        behind: &[Lane],
+        end: &FeedCursor,
+    ) -> Result<FeedPage, OrderIntakeError> {
+        let before = reader.cursor.clone();
+        let (events, mut missed) = self
+            .store
+            .read_feed(&mut reader.cursor, behind, &reader.filter, PAGE_EVENTS)
+            .await?;
+        if reader.cursor == before {
+            // Everything up to the end was dropped as too old, the last event of each lane included.
+            for lane in behind {
+                missed += 1 + reader.cursor.advance(*lane, end.position(*lane));
+            }
+        }
+        if reader.is_new {
+            missed = 0;
+        }
+        let cursor = reader.cursor.clone();
+        Ok(FeedPage {
+            events,
+            cursor,
+            missed,
+        })
     }
 
     /// Remembers how far a consumer has come.

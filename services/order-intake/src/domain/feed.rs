@@ -61,11 +61,14 @@ impl FeedCursor {
             .unwrap_or_default()
     }
 
-    /// Goes on in one lane, and never back.
-    pub fn advance(&mut self, lane: Lane, position: u64) {
-        if let Some(here) = self.0.get_mut(usize::from(lane.get())) {
-            *here = position.max(*here);
-        }
+    /// Goes on in one lane, and never back. Answers how many positions it has passed over: there are no gaps, so what was there has been dropped.
+    pub fn advance(&mut self, lane: Lane, position: u64) -> u64 {
+        let Some(here) = self.0.get_mut(usize::from(lane.get())) else {
+            return 0;
+        };
+        let passed_over = position.saturating_sub(*here).saturating_sub(1);
+        *here = position.max(*here);
+        passed_over
     }
 
     /// Whether some lane is further than `end`: nobody can have read there.
@@ -198,11 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_never_goes_back() {
+    fn a_cursor_never_goes_back_and_tells_what_it_passes_over() {
         let mut here = cursor([1, 5, 0]);
         let lane = |number: u16| lanes().lane(number).unwrap();
-        here.advance(lane(1), 4);
-        here.advance(lane(2), 2);
-        assert_eq!(here, cursor([1, 5, 2]));
+        assert_eq!(here.advance(lane(1), 4), 0);
+        assert_eq!(here.advance(lane(0), 2), 0);
+        assert_eq!(here.advance(lane(2), 3), 2, "1 and 2 were not told");
+        assert_eq!(here, cursor([2, 5, 3]));
     }
 }

@@ -87,14 +87,15 @@ impl Store {
         Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// The events that come after the cursor in some lanes, `limit` at most, of which those are told that pass the filter. Moves the cursor to behind the last one read.
+    /// The events that come after the cursor in some lanes, `limit` at most, of which those are told that pass the filter. Moves the cursor to behind the last one read, and answers how many it passed over
+    /// because they are no longer kept.
     pub async fn read_feed(
         &self,
         cursor: &mut FeedCursor,
         lanes: &[Lane],
         filter: &FeedFilter,
         limit: u16,
-    ) -> Result<Vec<OrderEvent>, OrderIntakeError> {
+    ) -> Result<(Vec<OrderEvent>, u64), OrderIntakeError> {
         let after: Vec<_> = lanes
             .iter()
             .map(|lane| position_number(cursor.position(*lane)))
@@ -107,15 +108,15 @@ impl Store {
             .bind(filter.store.as_ref().map(StoreId::as_str))
             .bind(filter.area.as_ref().map(Area::as_str));
         let rows: Vec<EventRow> = in_time(query.fetch_all(&self.pool)).await?;
-        let mut events = Vec::with_capacity(rows.len());
+        let (mut events, mut passed_over) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
             let lane = column("lane", self.lanes.lane(row.lane))?;
-            cursor.advance(lane, column("position", u64::try_from(row.position))?);
+            passed_over += cursor.advance(lane, column("position", u64::try_from(row.position))?);
             if row.passes {
                 events.push(row.into_event()?);
             }
         }
-        Ok(events)
+        Ok((events, passed_over))
     }
 
     fn cursor(&self, rows: Vec<PositionRow>) -> Result<FeedCursor, OrderIntakeError> {

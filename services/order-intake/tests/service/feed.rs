@@ -135,3 +135,33 @@ async fn the_feed_is_for_staff_with_the_scope_for_it() {
     let refused = gateway.stream_orders(of("kitchen", "")).await.unwrap_err();
     assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
 }
+
+#[tokio::test]
+async fn a_consumer_beyond_the_retention_is_told_how_much_it_missed_and_a_new_one_missed_nothing() {
+    let suite = Suite::start().await;
+    place(&suite, 0..3).await;
+    let mut stream = open(&suite, of("kitchen", "")).await.unwrap();
+    let (cursor, _) = accepted(&mut stream, 3).await;
+    place(&suite, 3..5).await;
+    let dropped = suite
+        .database
+        .number(
+            "WITH dropped AS (DELETE FROM order_events RETURNING 1) SELECT count(*) FROM dropped",
+        )
+        .await;
+    assert_eq!(dropped, 10, "each order was PENDING and then ACCEPTED");
+    place(&suite, 5..6).await;
+    for (consumer, cursor, missed) in [("kitchen", &*cursor, 4), ("screen", "", 0)] {
+        let mut stream = open(&suite, of(consumer, cursor)).await.unwrap();
+        let (mut told, mut accepted) = (0, 0);
+        while accepted < 1 || told < missed {
+            let page = stream.message().await.unwrap().unwrap();
+            told += page.missed_events;
+            let of_page = page.events.iter();
+            accepted += of_page
+                .filter(|event| event.state() == OrderState::Accepted)
+                .count();
+        }
+        assert_eq!((told, accepted), (missed, 1), "{consumer}");
+    }
+}

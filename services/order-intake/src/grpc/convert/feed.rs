@@ -57,6 +57,7 @@ pub(in crate::grpc) fn page(page: FeedPage, consumer: &ConsumerId) -> proto::Str
     proto::StreamOrdersResponse {
         events: page.events.iter().map(event).collect(),
         cursor: page.cursor.token(consumer),
+        missed_events: page.missed,
     }
 }
 

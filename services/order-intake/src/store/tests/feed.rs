@@ -29,7 +29,9 @@ fn start(fixture: &Fixture) -> FeedCursor {
 async fn read(fixture: &Fixture, cursor: &mut FeedCursor) -> Vec<OrderEvent> {
     let (lanes, everything) = ([fixture.lane], FeedFilter::default());
     let read = fixture.store.read_feed(cursor, &lanes, &everything, 500);
-    read.await.unwrap()
+    let (events, passed_over) = read.await.unwrap();
+    assert_eq!(passed_over, 0);
+    events
 }
 
 #[tokio::test]
@@ -162,7 +164,8 @@ async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
             .store
             .read_feed(&mut cursor, &lanes, &filter, 500)
             .await;
-        let stores: Vec<_> = read.unwrap().into_iter().map(|event| event.store).collect();
+        let events = read.unwrap().0.into_iter();
+        let stores: Vec<_> = events.map(|event| event.store).collect();
         assert_eq!(stores, [StoreId::parse("s-2").unwrap()]);
         assert_eq!(cursor.position(fixture.lane), 3);
     }
