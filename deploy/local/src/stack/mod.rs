@@ -25,6 +25,7 @@ use crate::{
 };
 
 pub use options::{Service, StackOptions};
+use ports::Ports;
 pub use replica::Replica;
 
 use records::Records;
@@ -36,6 +37,7 @@ pub struct Stack {
     credentials: Credentials,
     // Dropped in this order: services before the database they use, and last the lock on the data folder.
     replicas: Vec<Replica>,
+    _ports: Ports,
     postgres: Postgres,
     collector: Collector,
     records: Records,
@@ -75,7 +77,7 @@ impl Stack {
         }
         let credentials =
             Credentials::load_or_make(&options.credentials_folder(), OffsetDateTime::now_utc())?;
-        let replicas = replica::lay_out(&options)?;
+        let (replicas, ports) = replica::lay_out(&options)?;
         let postgres = PostgresOptions {
             fsync_off: options.fsync_off,
             reset: options.reset,
@@ -88,6 +90,7 @@ impl Stack {
             options,
             credentials,
             replicas,
+            _ports: ports,
             postgres,
             collector,
             records,

@@ -1,6 +1,9 @@
 //! Chooses ports: in a row from a base, or free ones.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+};
 
 use anyhow::{Context, Result, bail};
 use rand::Rng;
@@ -9,10 +12,16 @@ use rand::Rng;
 const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
 const ATTEMPTS: usize = 200;
 
-/// Gives out addresses on 127.0.0.1.
+/// Where stacks tell each other which ports they have chosen, below the system's folder for temporary files.
+const RESERVATIONS: &str = "tidegate-ports";
+
+/// Gives out addresses on 127.0.0.1, and keeps other stacks from choosing the same for as long as it lives: between its choice and its owner's start, and while its owner is dead, a port looks free.
+#[derive(Debug)]
 pub(super) struct Ports {
     next: Option<u16>,
     given: Vec<u16>,
+    /// Locked until they are closed.
+    reservations: Vec<File>,
 }
 
 impl Ports {
@@ -20,6 +29,7 @@ impl Ports {
         Self {
             next: base,
             given: Vec::new(),
+            reservations: Vec::new(),
         }
     }
 
@@ -43,22 +53,37 @@ impl Ports {
         Ok(address(port))
     }
 
-    fn search(&self) -> Result<u16> {
+    fn search(&mut self) -> Result<u16> {
         let mut random = rand::rng();
-        (0..ATTEMPTS)
-            .map(|_| random.random_range(FREE_PORTS))
-            .find(|&port| !self.given.contains(&port) && is_free(port))
-            .with_context(|| {
-                format!(
-                    "No free port between {} and {} was found: choose one with --port.",
-                    FREE_PORTS.start, FREE_PORTS.end
-                )
-            })
+        for _ in 0..ATTEMPTS {
+            let port = random.random_range(FREE_PORTS);
+            if !self.given.contains(&port)
+                && let Some(reservation) = reserve(port)
+                && is_free(port)
+            {
+                self.reservations.push(reservation);
+                return Ok(port);
+            }
+        }
+        bail!(
+            "No free port between {} and {} was found: choose one with --port.",
+            FREE_PORTS.start,
+            FREE_PORTS.end
+        )
     }
 }
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// `None` if another stack has it, or if that cannot be known.
+fn reserve(port: u16) -> Option<File> {
+    let folder = std::env::temp_dir().join(RESERVATIONS);
+    fs::create_dir_all(&folder).ok()?;
+    let file = File::create(folder.join(port.to_string())).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 fn is_free(port: u16) -> bool {
@@ -90,5 +115,14 @@ mod tests {
         let mut ports = Ports::new(None);
         let first = ports.take("a").unwrap();
         assert_ne!(first, ports.take("b").unwrap());
+    }
+
+    #[test]
+    fn a_port_is_another_stack_s_until_that_ends() {
+        let mut ports = Ports::new(None);
+        let port = ports.take("a").unwrap().port();
+        assert!(is_free(port) && reserve(port).is_none());
+        drop(ports);
+        assert!(reserve(port).is_some());
     }
 }

@@ -46,8 +46,8 @@ pub struct Replica {
     child: Option<Child>,
 }
 
-/// Names every replica and gives it ports: the gateways' gRPC ports first, since people type those.
-pub(super) fn lay_out(options: &StackOptions) -> Result<Vec<Replica>> {
+/// Names every replica and gives it ports, which are its own for as long as [`Ports`] lives: the gateways' gRPC ports first, since people type those.
+pub(super) fn lay_out(options: &StackOptions) -> Result<(Vec<Replica>, Ports)> {
     let folder = binary_folder()?;
     let mut ports = Ports::new(options.base_port);
     let mut replicas = Vec::new();
@@ -80,7 +80,7 @@ pub(super) fn lay_out(options: &StackOptions) -> Result<Vec<Replica>> {
     for replica in &mut replicas {
         replica.admin_address = ports.take(&format!("the admin pages of {}", replica.name))?;
     }
-    Ok(replicas)
+    Ok((replicas, ports))
 }
 
 /// The folder of this executable; that of a test is one further up.
