@@ -23,7 +23,7 @@ use tidegate_proto::{
     },
     r#type::v1::{Coupon, Money, Order, OrderLine},
 };
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
 pub use answers::{Refused, refused};
@@ -32,6 +32,8 @@ pub use fulfilment::FulfilmentDesk;
 pub use staff::{CampaignTerms, StaffDesk, store_of};
 
 const POLL: Duration = Duration::from_millis(50);
+/// How long a claim is sent again that was told to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running suite, with the hands of a chatbot and of staff.
 pub struct Suite {
@@ -132,10 +134,20 @@ impl Suite {
 
     /// The code of a fresh coupon.
     pub async fn coupon(&self, campaign: &str, shopper: &str) -> Result<String> {
-        let issued = self
-            .claim(campaign, shopper, &Uuid::new_v4().to_string())
-            .await?;
-        Ok(issued.coupon.map(|coupon| coupon.code).unwrap_or_default())
+        let request_id = Uuid::new_v4().to_string();
+        let began = Instant::now();
+        loop {
+            match self.claim(campaign, shopper, &request_id).await {
+                // Asked to come back, as anybody may be while a campaign is young and the machine busy.
+                Err(status) if status.code() == Code::Unavailable && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(POLL).await;
+                }
+                outcome => {
+                    let coupon = outcome?.coupon;
+                    return Ok(coupon.map(|coupon| coupon.code).unwrap_or_default());
+                }
+            }
+        }
     }
 
     /// Places an order at store-1 with a coupon.

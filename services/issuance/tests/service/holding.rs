@@ -55,14 +55,10 @@ async fn a_lease_in_use_goes_back_once_the_pool_is_empty_and_not_before() {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;
     let began = Instant::now();
-    let mut number = 0;
-    let mut claim = async || {
-        number += 1;
-        issuance.claim_in_the_end(&format!("s-{number}")).await;
-    };
+    let mut shoppers = (1..).map(|number| format!("s-{number}"));
     // In use all the time: it never is idle.
     while began.elapsed() < HELD_WHILE_OTHERS_NEED + HELD_WHILE_OTHERS_NEED / 2 {
-        claim().await;
+        issuance.claim_in_the_end(&shoppers.next().unwrap()).await;
     }
     // Leases that came back although something was left of them.
     let unused = || {
@@ -76,7 +72,8 @@ async fn a_lease_in_use_goes_back_once_the_pool_is_empty_and_not_before() {
     assert_eq!(unused(), 0);
     suite.quota.set_free(0);
     eventually("a lease in use comes back", async || {
-        claim().await;
+        // Refused, if the shopper's lane has none left.
+        let _ = issuance.claim(&shoppers.next().unwrap()).await;
         (unused() > 0).then_some(())
     })
     .await;
