@@ -124,7 +124,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Child, Command};
 
     use super::*;
 
@@ -151,6 +151,14 @@ mod tests {
         let records = Records::take(folder.path()).unwrap();
         let mut ours = Command::new("sleep").arg("300").spawn().unwrap();
         let mut theirs = Command::new("sleep").arg("301").spawn().unwrap();
+        // For a moment after its start a process has no command line yet.
+        let has_begun = |process: &Child| {
+            let line = processes::command_line(process.id());
+            line.is_some_and(|line| line.contains("sleep 30"))
+        };
+        while !has_begun(&ours) || !has_begun(&theirs) {
+            sleep(POLL).await;
+        }
         records
             .write(
                 [
