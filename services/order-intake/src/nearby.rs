@@ -1,11 +1,14 @@
 //! Finds other stores for orders that a full one cannot make.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use moka::future::Cache;
 use rand::seq::SliceRandom as _;
 use tidegate_types::{StoreId, Timestamp};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::timeout_at};
 
 use crate::{
     error::{BusyStore, OrderIntakeError, Suggestion},
@@ -17,8 +20,9 @@ const STORES_LOOKED_AT: u8 = 50;
 const MAX_SUGGESTIONS: usize = 5;
 /// Looks at once: they must not take the connections from those who read orders.
 const LOOKS_AT_ONCE: usize = 2;
-/// An order that is refused waits no longer than this for the names of other stores.
-const LOOK_TIMEOUT: Duration = Duration::from_millis(200);
+/// An order that is refused waits no longer than this for the names of other stores, and never so long that its own answer would be late.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 /// A crowd at a favourite store is shown the same look; by the time somebody orders, any may be out of date.
 const SHOWN_FOR: Duration = Duration::from_secs(1);
 const STORES_REMEMBERED: u64 = 10_000;
@@ -46,12 +50,17 @@ impl Nearby {
     }
 
     /// Adds stores of the same area that can make the order sooner than the full one, the soonest first.
-    pub async fn suggest(&self, full: &StoreId, busy: BusyStore) -> BusyStore {
+    pub async fn suggest(&self, full: &StoreId, busy: BusyStore, deadline: Instant) -> BusyStore {
         let look = async {
             // A look that failed is not taken again at once, either.
             self.look(full, &busy).await.unwrap_or_default().into()
         };
-        let seen = self.seen.get_with_by_ref(full, look).await;
+        let seen = self.seen.get_with_by_ref(full, look);
+        let latest = Instant::now() + LOOK_TIMEOUT;
+        let latest = deadline
+            .checked_sub(ANSWER_MARGIN)
+            .map_or(latest, |deadline| deadline.min(latest));
+        let seen = timeout_at(latest.into(), seen).await.unwrap_or_default();
         let mut free: Vec<_> = seen
             .iter()
             .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
@@ -72,16 +81,13 @@ impl Nearby {
         full: &StoreId,
         busy: &BusyStore,
     ) -> Result<Vec<Suggestion>, OrderIntakeError> {
-        let Ok(_look) = self.looks.try_acquire() else {
-            return Ok(Vec::new());
-        };
-        let look = self
+        // The semaphore is never closed.
+        let _place = self.looks.acquire().await;
+        let timetables = self
             .store
-            .look_around(&busy.area, full, STORES_LOOKED_AT, Timestamp::now_utc());
-        let Ok(timetables) = timeout(LOOK_TIMEOUT, look).await else {
-            return Ok(Vec::new());
-        };
-        let free = timetables?.into_iter().filter_map(|mut timetable| {
+            .look_around(&busy.area, full, STORES_LOOKED_AT, Timestamp::now_utc())
+            .await?;
+        let free = timetables.into_iter().filter_map(|mut timetable| {
             let slot_at = timetable.first_free()?.starts_at();
             let store = timetable.store().id.clone();
             Some(Suggestion { store, slot_at })

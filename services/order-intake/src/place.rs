@@ -70,7 +70,7 @@ impl Placer {
         }
         match placed {
             Err(OrderIntakeError::StoreBusy(busy)) if wishes.suggest_stores => Err(
-                OrderIntakeError::StoreBusy(self.nearby.suggest(&store, busy).await),
+                OrderIntakeError::StoreBusy(self.nearby.suggest(&store, busy, deadline).await),
             ),
             placed => placed,
         }

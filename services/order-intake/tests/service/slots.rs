@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
 use tidegate_auth::Identity;
 use tidegate_proto::{
     order_intake::v1::{GetStoreRequest, SetStoreStateRequest, StoreState, UpsertStoresRequest},
@@ -49,6 +49,30 @@ async fn a_full_store_tells_its_next_slot_and_stores_nearby_and_leaves_the_coupo
     elsewhere.store_id = names[0].clone();
     let order = placed(suite.place(elsewhere).await).order.unwrap();
     assert_eq!(order.state(), OrderState::Accepted);
+}
+
+#[tokio::test]
+async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_full() {
+    let suite = Suite::start().await;
+    let mut stores = vec![store_of("s-0", 60)];
+    stores.extend((1..21).map(|number| store_of(&format!("s-{number}"), 1)));
+    suite.upsert(stores).await.unwrap();
+    let wanted = |round: u32| {
+        (1..21).map(move |store| {
+            let mut wanted = soon_wanted(100 * round + store);
+            wanted.store_id = format!("s-{store}");
+            wanted
+        })
+    };
+    for order in join_all(wanted(1).map(|item| suite.place(item))).await {
+        placed(order);
+    }
+    for refusal in join_all(wanted(2).map(|item| suite.place(item))).await {
+        let refusal = refused(refusal);
+        assert_eq!(refusal.reason(), Reason::StoreBusy);
+        let suggested = &refusal.metadata["suggested_stores"];
+        assert!(suggested.contains("s-0"), "{suggested}");
+    }
 }
 
 #[tokio::test]
