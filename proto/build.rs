@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "tidegate/order_intake/v1/store_service.proto",
     "tidegate/quota/v1/campaign_service.proto",
     "tidegate/quota/v1/lease_service.proto",
+    "tidegate/quota/v1/queue_service.proto",
 ];
 
 fn main() -> io::Result<()> {

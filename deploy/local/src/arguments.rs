@@ -20,6 +20,9 @@ pub struct Arguments {
     /// How many minutes the day is pressed into.
     #[arg(long, default_value_t = 2.0, value_parser = minutes)]
     pub minutes: f64,
+    /// The share of them that is there before the campaign opens, and has its order drawn at the opening; with 0 it is open from the start.
+    #[arg(long, default_value_t = 0.1, value_parser = early_share)]
+    pub early_share: f64,
     /// Gives the same shoppers at the same moments again; drawn by chance unless set.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -74,7 +77,7 @@ impl Arguments {
         }
     }
 
-    /// How long arrivals last.
+    /// How long arrivals last from the opening on.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
     }
@@ -84,6 +87,13 @@ fn minutes(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(minutes) if (0.05..=1_440.0).contains(&minutes) => Ok(minutes),
         _ => Err("give minutes from 0.05 to 1440".to_owned()),
+    }
+}
+
+fn early_share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
+        _ => Err("give a share from 0 to 0.9".to_owned()),
     }
 }
 
@@ -101,5 +111,18 @@ mod tests {
         }
         let arguments = Arguments::try_parse_from(["tidegate-local", "--minutes", "0.5"]).unwrap();
         assert_eq!(arguments.duration(), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_tenth_comes_early_unless_another_share_is_asked_for() {
+        let early = |arguments: &[&str]| {
+            let arguments = ["tidegate-local"].iter().chain(arguments);
+            Arguments::try_parse_from(arguments).map(|arguments| arguments.early_share)
+        };
+        assert_eq!(early(&[]).unwrap(), 0.1);
+        assert_eq!(early(&["--early-share", "0"]).unwrap(), 0.0);
+        for bad in ["1", "-0.1", "NaN", "many"] {
+            assert!(early(&["--early-share", bad]).is_err(), "{bad}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Result;
@@ -22,7 +22,7 @@ use tidegate_local::{
         fulfilment::{Fulfilment, wait_until_heard},
         ledger::Ledger,
         measures::{Measures, Picture},
-        schedule::Schedule,
+        schedule::{Crowd, Schedule},
     },
     report::{Report, RunFacts, table, waterfall::Waterfall},
     stack::{Service, Stack},
@@ -37,6 +37,10 @@ use crate::{
     console::{print, tell},
 };
 
+/// How long shoppers gather before the opening.
+const GATHERING: Duration = Duration::from_secs(5);
+/// How long the gateways get to hear of the campaign before that.
+const SETTING_UP: Duration = Duration::from_secs(2);
 /// How many stores the plot of slots shows.
 const BUSIEST_STORES: i64 = 3;
 /// How long the services get to send the spans of a finished story.
@@ -52,29 +56,37 @@ pub async fn replay(
 ) -> Result<bool> {
     let tiers = campaign::stock(arguments.orders);
     let stock = tiers.0 + tiers.1;
-    let campaign = staff.create_campaign(run_id, tiers).await?;
+    let opens_at = opens_at(arguments);
+    let campaign = staff
+        .create_campaign_that_opens(run_id, tiers, opens_at)
+        .await?;
     let door = door(stack)?;
     campaign::wait_until_known(&door, run_id).await?;
     let seed = arguments
         .seed
         .unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
-    let schedule = Schedule::new(
-        seed,
-        Curve::qwen_day()?,
-        arguments.orders,
-        arguments.duration(),
-    );
+    let opening = gathering(arguments);
+    let crowd = Crowd {
+        shoppers: arguments.orders,
+        early_share: arguments.early_share,
+        opening,
+        day: arguments.duration(),
+    };
+    let schedule = Schedule::new(seed, Curve::qwen_day()?, crowd);
+    let (started, started_at) = wait_for_the_crowd(opens_at, opening).await;
     let scene = Arc::new(Scene {
         door,
         ledger: Ledger::new(run_id),
         measures: Measures::new()?,
         collector: stack.collector().clone(),
         campaign_id: run_id.to_owned(),
-        started: Instant::now(),
+        started,
+        opening,
     });
     let (orders, minutes) = (arguments.orders, arguments.minutes);
     tell(&format!(
-        "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}."
+        "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}. {}",
+        opening_in_words(opening)
     ));
     let fulfilment = fulfilment(stack)?;
     scene.ledger.listen();
@@ -82,7 +94,7 @@ pub async fn replay(
     listening.spawn(fulfilment.listen(scene.clone()));
     tokio::select! {
         () = replay::run(scene.clone(), schedule) => (),
-        () = live::show(&scene, stock, arguments.duration()) => (),
+        () = live::show(&scene, stock, opening + arguments.duration()) => (),
     }
     let took = scene.started.elapsed();
 
@@ -92,6 +104,9 @@ pub async fn replay(
         limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),
         shopper_prefix: scene.ledger.shopper_prefix(),
         orders_per_slot: i64::from(campaign::orders_per_slot(stock, arguments.duration())),
+        stock: i64::try_from(stock)?,
+        started_at: started_at.into(),
+        opening,
     };
     let mut books = Books::open(stack).await?;
     books.wait_until_decided(&subject).await?;
@@ -113,6 +128,8 @@ pub async fn replay(
         stock,
         planned_orders: orders,
         minutes,
+        early_share: arguments.early_share,
+        opening_second: opening.as_secs_f64(),
         seed,
         took_seconds: took.as_secs_f64(),
         retries: picture.retries,
@@ -141,6 +158,52 @@ pub async fn replay(
     Ok(report.holds())
 }
 
+/// When the campaign opens: in a while if shoppers are to gather before it, else since a moment ago.
+fn opens_at(arguments: &Arguments) -> SystemTime {
+    let now = SystemTime::now();
+    match gathering(arguments) {
+        Duration::ZERO => now - Duration::from_secs(1),
+        gathering => now + SETTING_UP + gathering,
+    }
+}
+
+fn gathering(arguments: &Arguments) -> Duration {
+    if arguments.early_share > 0.0 {
+        GATHERING
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// Waits until the first shoppers come, and says when that is, by either clock. A start that is past already is the start all the same:
+/// the opening is what the schedule goes by.
+async fn wait_for_the_crowd(opens_at: SystemTime, opening: Duration) -> (Instant, SystemTime) {
+    let (started, now) = (Instant::now(), SystemTime::now());
+    if opening.is_zero() {
+        return (started, now);
+    }
+    let started_at = opens_at - opening;
+    match started_at.duration_since(now) {
+        Ok(wait) => {
+            sleep(wait).await;
+            (started + wait, started_at)
+        }
+        Err(late) => {
+            let started = started.checked_sub(late.duration()).unwrap_or(started);
+            (started, started_at)
+        }
+    }
+}
+
+fn opening_in_words(opening: Duration) -> String {
+    if opening.is_zero() {
+        "The campaign is open.".to_owned()
+    } else {
+        let seconds = opening.as_secs();
+        format!("The campaign opens {seconds} s from now; the first are there already.")
+    }
+}
+
 fn door(stack: &Stack) -> Result<Door> {
     let gateways = stack
         .replicas()
@@ -167,8 +230,15 @@ fn fulfilment(stack: &Stack) -> Result<Fulfilment> {
     )
 }
 
-/// The traced story that touches most services, waiting a while for one that touches all.
+/// The traced story that touches most services, waiting a while for one that touches all; of somebody who waited in the queue if there is one.
 async fn best_story(stack: &Stack, picture: &Picture) -> Option<(TraceId, Vec<Span>)> {
+    let some_waited = picture.stories.iter().any(|story| story.has_waited);
+    let candidates: Vec<_> = picture
+        .stories
+        .iter()
+        .filter(|story| story.has_waited == some_waited)
+        .map(|story| story.trace_id)
+        .collect();
     let services = |spans: &[Span]| {
         let names = spans.iter().map(|span| span.service.as_str());
         names
@@ -182,15 +252,14 @@ async fn best_story(stack: &Stack, picture: &Picture) -> Option<(TraceId, Vec<Sp
     };
     let began = Instant::now();
     loop {
-        let stories = picture
-            .stories
+        let stories = candidates
             .iter()
             .map(|trace_id| (*trace_id, stack.collector().story(*trace_id)));
         let best = stories.max_by_key(|(_, spans)| (services(spans), spans.len()));
         let complete = best
             .as_ref()
             .is_some_and(|(_, spans)| services(spans) == Service::START_ORDER.len());
-        if complete || picture.stories.is_empty() || began.elapsed() > STORY_LIMIT {
+        if complete || candidates.is_empty() || began.elapsed() > STORY_LIMIT {
             return best;
         }
         sleep(STORY_POLL).await;

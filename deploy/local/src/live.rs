@@ -67,12 +67,14 @@ fn stock_left(picture: &Picture, stock: u64) -> u64 {
 fn line(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) -> String {
     let now = last_second(picture, elapsed);
     format!(
-        "{:>4}/{} s  offered {:>6}/s  issued {:>6}/s  refused {:>6}/s  stock left {:>8}  orders {:>8}  claim p50 {:.1} ms p99 {:.1} ms",
+        "{:>4}/{} s  offered {:>6}/s  issued {:>6}/s  refused {:>6}/s  waiting {:>6}  pace {:>6}/s  stock left {:>8}  orders {:>8}  claim p50 {:.1} ms p99 {:.1} ms",
         elapsed.as_secs(),
         duration.as_secs(),
         now.offered,
         now.issued,
         now.refused,
+        picture.queue.waiting(),
+        now.served_from_queue,
         stock_left(picture, stock),
         picture.orders.accepted,
         picture.claim_latency.p50,
@@ -107,6 +109,15 @@ fn block(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) -
         text,
         "  so far    offered {:>9}   issued {:>9}   replayed {:>7}   resent {}",
         picture.claims.offered, picture.claims.issued, picture.claims.replayed, picture.retries
+    );
+    let _ = writeln!(
+        text,
+        "  queue     waiting {:>7}     pace {:>7}/s   served {:>7}     wait p50 {:.1} s  p99 {:.1} s",
+        picture.queue.waiting(),
+        now.served_from_queue,
+        picture.queue.served,
+        picture.wait.from_joining.p50 / 1_000.0,
+        picture.wait.from_joining.p99 / 1_000.0
     );
     let _ = writeln!(
         text,
@@ -173,8 +184,12 @@ mod tests {
             ClaimEnd::Refused("BUDGET_EXHAUSTED".into()),
         ] {
             measures.claim_offered(Duration::from_millis(100));
-            measures.claim_ended(Duration::from_millis(110), Duration::from_millis(10), &end);
+            let latency = Some(Duration::from_millis(10));
+            measures.claim_ended(Duration::from_millis(110), latency, &end);
         }
+        measures.queued(Duration::from_millis(120));
+        measures.queued(Duration::from_millis(120));
+        measures.wait_ended(Duration::from_millis(900), &ClaimEnd::Issued);
         measures.picture()
     }
 
@@ -197,13 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn the_line_shows_the_last_whole_second_and_the_stock_left() {
+    fn the_line_shows_the_last_whole_second_the_queue_and_the_stock_left() {
         let line = line(
             &picture(),
             10,
             Duration::from_millis(1_900),
             Duration::from_secs(60),
         );
+        assert!(line.contains("waiting      1  pace      1/s"), "{line}");
         assert!(
             line.contains("offered      2/s") && line.contains("stock left        9"),
             "{line}"

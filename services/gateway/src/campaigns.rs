@@ -14,13 +14,14 @@ use tidegate_proto::quota::v1::{
     watch_campaigns_response::Event,
 };
 use tidegate_rpc::client::Replicas;
-use tidegate_types::CampaignId;
+use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
     domain::campaign::{Campaign, Snapshot},
     error::GatewayError,
+    holders::SoldOut,
 };
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(300);
@@ -54,6 +55,28 @@ impl Campaigns {
             None if *self.synced.borrow() => Err(GatewayError::CampaignNotFound),
             None => Err(GatewayError::NotReady),
         }
+    }
+
+    /// The campaigns whose queues can matter at `now`, in the order of their numbers.
+    pub fn that_may_queue(&self, now: Timestamp) -> Vec<CampaignNumber> {
+        let snapshot = self.snapshot.load();
+        let mut numbers: Vec<_> = snapshot
+            .all()
+            .filter(|campaign| campaign.may_queue(now))
+            .map(|campaign| campaign.number)
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The campaigns of which no coupon commits any more, as they are now.
+    pub fn that_issue_no_more(&self) -> Vec<SoldOut> {
+        let snapshot = self.snapshot.load();
+        snapshot
+            .all()
+            .filter(|campaign| campaign.issues_no_more())
+            .map(|campaign| (campaign.number, campaign.revision))
+            .collect()
     }
 
     /// Follows quota until the task is aborted. While quota is away, the last snapshot stays in use.

@@ -1,4 +1,4 @@
-use tidegate_types::{Refusal, Timestamp, Violations};
+use tidegate_types::{HeldCoupons, Refusal, TierId, Timestamp, Violations};
 
 /// Everything that can keep the gateway from doing what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -23,10 +23,47 @@ pub enum GatewayError {
     IssuanceHalted {
         /// When it is expected to go on, if staff said so.
         resume_at: Option<Timestamp>,
+        /// Whether the shopper has a place in the queue that is not lost.
+        ticket_kept: bool,
     },
     /// Staff hold claims back for a while.
     #[error("claims are held back")]
     IssuanceHeld,
+    /// The campaign has ended.
+    #[error("the campaign has ended")]
+    CampaignClosed,
+    /// The last coupon is gone.
+    #[error("the campaign is sold out")]
+    SoldOut,
+    /// More wait ahead than there are coupons left.
+    #[error("the queue is longer than the stock")]
+    BehindStock {
+        /// Whether the shopper has a place in the queue that counts again if budget is added.
+        ticket_kept: bool,
+    },
+    /// The last coupon of the tier that is claimed is gone, and there may be others.
+    #[error("no coupon of tier {tier} is left")]
+    TierGone {
+        /// Which.
+        tier: TierId,
+    },
+    /// So many wait that no more are let in.
+    #[error("too many wait")]
+    QueueTooLong,
+    /// The ticket is of a claim for another tier.
+    #[error("the ticket is of a claim for another tier")]
+    OtherTier,
+    /// The shopper was told a moment ago that the campaign allows no more coupons.
+    #[error("the shopper holds all the campaign allows")]
+    ShopperLimitReached,
+    /// A claim was refused, and something is known of the coupons that its shopper holds.
+    #[error("{refused}")]
+    OfCampaign {
+        /// Why.
+        refused: Box<GatewayError>,
+        /// What still works.
+        held: HeldCoupons,
+    },
     /// The claim has produced no coupon.
     #[error("no coupon came of the claim")]
     ClaimNotFound,
@@ -36,7 +73,10 @@ pub enum GatewayError {
     /// Too many calls of this kind are in flight, or too many items wait.
     #[error("too much of this kind is in flight")]
     Full,
-    /// Campaigns are not known yet, because quota has not been reached since the start.
+    /// The shopper follows as many claims at once as one shopper may.
+    #[error("the shopper has too many streams open")]
+    TooManyStreams,
+    /// Campaigns or their queues are not known yet, because quota has not been reached since the start.
     #[error("the campaigns are not known yet")]
     NotReady,
     /// No replica answered in time. What was asked for may have happened.

@@ -8,6 +8,8 @@ mod order_service;
 pub mod status;
 mod wallet_service;
 
+use std::time::Instant;
+
 use tidegate_auth::Scope;
 use tidegate_rpc::server::{CallContext, Rule};
 use tidegate_types::ShopperId;
@@ -17,7 +19,7 @@ pub use claim_service::ClaimGrpc;
 pub use order_service::OrderGrpc;
 pub use wallet_service::WalletGrpc;
 
-use crate::error::GatewayError;
+use crate::{error::GatewayError, rate_limits::ShopperLimits};
 
 /// The full names of the services.
 pub const SERVICES: &[&str] = &[
@@ -40,6 +42,8 @@ macro_rules! rule {
 pub const RULES: &[Rule] = &[
     rule!("ClaimService/ClaimCoupon", ClaimsWrite),
     rule!("ClaimService/GetClaim", ClaimsWrite),
+    rule!("ClaimService/WatchClaim", ClaimsWrite),
+    rule!("ClaimService/LeaveQueue", ClaimsWrite),
     rule!("WalletService/ListCoupons", WalletRead),
     rule!("WalletService/GetCoupon", WalletRead),
     rule!("WalletService/CheckCoupon", WalletRead),
@@ -60,14 +64,18 @@ fn open<T>(request: Request<T>) -> Result<(CallContext, T), GatewayError> {
     Ok((call, request.into_inner()))
 }
 
-/// A token that is bound to one shopper speaks for no other.
-fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<(), GatewayError> {
+/// A token that is bound to one shopper speaks for no other, and nobody asks for one shopper without end.
+fn check_shopper(
+    call: &CallContext,
+    shopper: &ShopperId,
+    limits: &ShopperLimits,
+) -> Result<(), GatewayError> {
     let allowed = call
         .caller
         .as_ref()
         .is_some_and(|caller| caller.may_act_for(shopper));
     if allowed {
-        Ok(())
+        limits.check(shopper, Instant::now())
     } else {
         Err(GatewayError::OtherShopper)
     }

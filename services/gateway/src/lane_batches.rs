@@ -77,6 +77,15 @@ impl<B: BatchCall> LaneBatches<B> {
         lane: Lane,
         pending: Pending<B::Item>,
     ) -> Result<B::Answer, GatewayError> {
+        self.hand_in(lane, pending)?.await
+    }
+
+    /// Hands an item in, or refuses it at once. The answer comes before the item's deadline.
+    pub fn hand_in(
+        &self,
+        lane: Lane,
+        pending: Pending<B::Item>,
+    ) -> Result<impl Future<Output = Result<B::Answer, GatewayError>> + use<B>, GatewayError> {
         debug_assert!(lane.get() < self.lanes.get());
         let deadline = pending.deadline;
         let (reply, answer) = oneshot::channel();
@@ -87,10 +96,12 @@ impl<B: BatchCall> LaneBatches<B> {
         sender
             .try_send((pending, reply))
             .map_err(|_| GatewayError::Full)?;
-        match timeout_at(deadline.into(), answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(GatewayError::NoAnswer),
-        }
+        Ok(async move {
+            match timeout_at(deadline.into(), answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) | Err(_) => Err(GatewayError::NoAnswer),
+            }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gateway is the only public door: it authenticates, validates, answers what it can from its snapshot of the campaigns, and gathers claims and orders for the services behind it.
 
-/// Limits per kind of work.
+pub mod admission;
 pub mod bulkheads;
 pub mod campaigns;
 pub mod claims;
@@ -10,10 +10,14 @@ pub mod domain;
 /// The errors, all of them.
 pub mod error;
 pub mod grpc;
+pub mod holders;
 pub mod lane_batches;
+pub mod limit_reached;
 pub mod metrics;
 pub mod orders;
+pub mod rate_limits;
 pub mod upstream;
+pub mod waiting_room;
 pub mod wallet;
 
 use std::sync::Arc;
@@ -23,24 +27,39 @@ use tidegate_proto::gateway::v1::{
     claim_service_server::ClaimServiceServer, order_service_server::OrderServiceServer,
     wallet_service_server::WalletServiceServer,
 };
-use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_rpc::{
+    client::Replicas,
+    server::{AccessRules, Limits, Work},
+};
 use tidegate_runtime::{Failure, Host, Service};
+use tokio::sync::watch;
 
 use crate::{
-    bulkheads::Bulkhead,
+    admission::Admission,
+    bulkheads::{Bulkhead, ShopperStreams},
     campaigns::Campaigns,
     claims::{Claims, IssueCall},
     config::Config,
     grpc::{ClaimGrpc, OrderGrpc, WalletGrpc},
+    holders::Holders,
     lane_batches::LaneBatches,
-    metrics::GatewayMetrics,
+    limit_reached::LimitReached,
+    metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
+    rate_limits::ShopperLimits,
     upstream::Upstream,
+    waiting_room::{Reporter, WaitingRoom},
     wallet::Wallet,
 };
 
 /// A shopper's request is small; larger ones are refused unread.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Of all calls in flight, claims take at most this share, most of them to be told their place: orders always find room.
+const MAX_SHARE_OF_CLAIMS: f64 = 0.75;
+/// A shopper follows its claims on a few devices at once.
+const MAX_STREAMS_PER_SHOPPER: usize = 4;
+/// At the end, a report that was under way and one with what came after it.
+const LAST_REPORTS: u64 = 2;
 
 /// Makes the service: finds the services behind it and follows the campaigns.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
@@ -48,8 +67,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.background.push(Arc::clone(&tokens).keep_fresh());
     let metrics = GatewayMetrics::register(&mut host.registry);
     let quota = find(&mut host, config.quota_addresses, Identity::Quota).await;
-    let issuance =
-        Upstream::new(find(&mut host, config.issuance_addresses, Identity::Issuance).await);
+    let issuing = find(&mut host, config.issuance_addresses, Identity::Issuance).await;
+    let issuance = Upstream::new(issuing.clone());
     let order_intake = Upstream::new(
         find(
             &mut host,
@@ -59,15 +78,31 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .await,
     );
     let campaigns = Campaigns::default();
-    let ready = campaigns.synced();
     host.background
-        .push(tokio::spawn(campaigns.clone().follow(quota)));
+        .push(tokio::spawn(campaigns.clone().follow(quota.clone())));
+    let holders = Holders::default();
+    let watched = campaigns.clone();
+    host.background.push(tokio::spawn(
+        holders
+            .clone()
+            .follow(move || watched.that_issue_no_more(), issuing),
+    ));
+
+    let queue_metrics = QueueMetrics::register(&mut host.registry);
+    let room = WaitingRoom::new(
+        config.waiting_room,
+        config.ticket_keys,
+        queue_metrics.clone(),
+    );
+    let admission = Arc::new(Admission::new(config.queue_delay_target));
+    let (reports, ready) = report(&mut host, &room, &campaigns, &admission, quota);
 
     let lanes = config.lanes;
     let read_places = Bulkhead::new(config.max_reads);
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
+        admission: Arc::clone(&admission),
         tracing: host.tracing.clone(),
     };
     let (issue_batches, issuing) = LaneBatches::start(lanes, &issue, config.calls_per_lane);
@@ -82,8 +117,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let claims = Claims {
         campaigns: campaigns.clone(),
         lanes,
-        batches: issue_batches,
+        batches: Arc::new(issue_batches),
         issuance: issuance.clone(),
+        room,
+        admission,
+        limit_reached: LimitReached::default(),
+        holders,
         claim_places: Bulkhead::new(config.max_claims),
         read_places: read_places.clone(),
     };
@@ -100,22 +139,33 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         order_places: Bulkhead::new(config.max_orders),
         read_places,
     };
+    let shopper_limits = Arc::new(ShopperLimits::new(config.shopper_rate_per_second));
     let claims = ClaimServiceServer::new(ClaimGrpc {
         claims,
+        watch_places: Bulkhead::new(config.max_claim_watches),
+        shopper_streams: ShopperStreams::new(MAX_STREAMS_PER_SHOPPER),
+        shopper_limits: Arc::clone(&shopper_limits),
+        stop: host.stop.clone(),
         metrics: metrics.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let wallet = WalletServiceServer::new(WalletGrpc {
         wallet,
+        shopper_limits: Arc::clone(&shopper_limits),
         metrics: metrics.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let orders = OrderServiceServer::new(OrderGrpc {
         orders,
         watch_places: Bulkhead::new(config.max_watches),
+        shopper_limits,
         metrics,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let most_claims = (config.max_in_flight as f64 * MAX_SHARE_OF_CLAIMS).ceil() as usize;
+    let limits = Limits::default()
+        .at_most(Work::Claims, most_claims)
+        .caller_rate(config.caller_rate_per_second);
     let service = Service {
         names: grpc::SERVICES,
         routes: Box::new(|routes| {
@@ -124,12 +174,44 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
                 .add_service(wallet)
                 .add_service(orders)
         }),
-        access: AccessRules::with_tokens(grpc::RULES, tokens, None),
+        access: AccessRules::with_tokens(grpc::RULES, tokens, None).limited(limits),
         max_in_flight: config.max_in_flight,
         ready,
-        finish: Box::pin(std::future::ready(())),
+        finish: Box::pin(last_reports(reports)),
     };
     Ok((service, host))
+}
+
+/// Starts the reports of the waiting room; the number of the last one that quota has taken in, and whether claims can be judged by what is known.
+fn report(
+    host: &mut Host,
+    room: &WaitingRoom,
+    campaigns: &Campaigns,
+    admission: &Arc<Admission>,
+    quota: Replicas,
+) -> (Option<watch::Receiver<u64>>, watch::Receiver<bool>) {
+    if !room.is_open() {
+        return (None, campaigns.synced());
+    }
+    let reporter = Reporter::new(
+        room.clone(),
+        campaigns.clone(),
+        Arc::clone(admission),
+        quota,
+        &host.settings.replica,
+    );
+    let acknowledged = reporter.acknowledged();
+    host.background.push(tokio::spawn(reporter.run()));
+    (Some(acknowledged), room.ready())
+}
+
+/// Waits until quota has heard of all that happened before this process ends. The host bounds how long that may take.
+async fn last_reports(reports: Option<watch::Receiver<u64>>) {
+    if let Some(mut reports) = reports {
+        let last = *reports.borrow() + LAST_REPORTS;
+        // An error means that nobody reports any more.
+        let _ = reports.wait_for(|number| *number >= last).await;
+    }
 }
 
 async fn find(host: &mut Host, addresses: Vec<String>, service: Identity) -> Replicas {

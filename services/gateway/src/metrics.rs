@@ -2,7 +2,7 @@
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
 use tidegate_types::Reason;
@@ -41,5 +41,68 @@ impl GatewayMetrics {
                 reason: reason.name(),
             })
             .inc();
+    }
+}
+
+/// What waiting rooms count. Cheap to clone.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// Tickets handed out.
+    pub joined: Counter,
+    /// Due tickets whose claims went to issuance.
+    pub served: Counter,
+    /// Tickets given back before their turn.
+    pub left: Counter,
+    ended: Family<EndLabels, Counter>,
+    /// Streams of WatchClaim that are open.
+    pub watching: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EndLabels {
+    reason: &'static str,
+}
+
+impl QueueMetrics {
+    /// Registers the metrics.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            joined: Counter::default(),
+            served: Counter::default(),
+            left: Counter::default(),
+            ended: Family::default(),
+            watching: Gauge::default(),
+        };
+        registry.register(
+            "tidegate_queue_joined",
+            "Tickets handed out",
+            metrics.joined.clone(),
+        );
+        registry.register(
+            "tidegate_queue_served",
+            "Due tickets whose claims went to issuance",
+            metrics.served.clone(),
+        );
+        registry.register(
+            "tidegate_queue_left",
+            "Tickets given back before their turn",
+            metrics.left.clone(),
+        );
+        registry.register(
+            "tidegate_queue_ended",
+            "Claims with a ticket that were refused, by the reason told",
+            metrics.ended.clone(),
+        );
+        registry.register(
+            "tidegate_claims_watched",
+            "Streams of WatchClaim that are open",
+            metrics.watching.clone(),
+        );
+        metrics
+    }
+
+    /// A claim with a ticket was refused.
+    pub fn ended(&self, reason: &'static str) {
+        self.ended.get_or_create(&EndLabels { reason }).inc();
     }
 }

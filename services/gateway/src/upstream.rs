@@ -19,6 +19,8 @@ use crate::{domain::retry_budget::RetryBudget, error::GatewayError};
 const MAX_ATTEMPTS: usize = 3;
 /// A replica that has not answered a call with plenty of time left by then is given up for another one.
 const MAX_ATTEMPT: Duration = Duration::from_secs(3);
+/// An attempt that had less time than this and got no answer says more of its caller's patience than of the replica.
+const FAIR_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// The replicas of one service, with the budget for trying again.
 #[derive(Clone)]
@@ -59,15 +61,13 @@ impl Upstream {
             if attempt > 0 && !self.retries.spend() {
                 break;
             }
-            let Some(left) = for_next_hop(deadline, Instant::now()) else {
+            let began = Instant::now();
+            let Some(left) = for_next_hop(deadline, began) else {
                 break;
             };
-            let answer = call(
-                replica.channel(),
-                with_context(message(), trace, left.min(MAX_ATTEMPT)),
-            )
-            .await;
-            if let Some(answer) = judge(&replica, answer) {
+            let allowed = left.min(MAX_ATTEMPT);
+            let answer = call(replica.channel(), with_context(message(), trace, allowed)).await;
+            if let Some(answer) = judge(&replica, answer, (began, allowed)) {
                 return answer;
             }
         }
@@ -79,19 +79,25 @@ impl Upstream {
 fn judge<Answer>(
     replica: &Replica,
     answer: Result<Response<Answer>, Status>,
+    (began, allowed): (Instant, Duration),
 ) -> Option<Result<Answer, GatewayError>> {
+    let now = Instant::now();
     match answer {
         Ok(response) => {
-            replica.answered();
+            replica.answered_in(now - began);
             Some(Ok(response.into_inner()))
         }
+        // A refusal is quick also where serving is slow, so it tells nothing of the replica's pace.
         Err(status) if refusal::reason_of(&status).is_some() => {
             replica.answered();
             Some(Err(refusal::from_status(&status).into()))
         }
         Err(status) => {
             tracing::debug!(replica = replica.address(), code = ?status.code(), message = status.message(), "a call got no answer");
-            replica.failed(Instant::now());
+            // Otherwise callers in a hurry could eject every replica there is.
+            if allowed >= FAIR_ATTEMPT || now - began < allowed {
+                replica.failed(now);
+            }
             None
         }
     }

@@ -50,8 +50,14 @@ pub struct Issued {
     pub coupon: StoredCoupon,
     /// Whether an earlier claim with this request id produced it.
     pub replayed: bool,
-    /// How long it waited for its commit.
-    pub queue_delay: Duration,
+}
+
+/// What became of a claim.
+pub struct Answered {
+    /// The coupon, or the reason why not.
+    pub outcome: Result<Issued, IssuanceError>,
+    /// How long the claim waited for its commit, or would have waited if that kept it out; none if it did not come to the queue.
+    pub queue_delay: Option<Duration>,
 }
 
 /// One lane of this replica.
@@ -82,12 +88,13 @@ pub struct Claims {
 
 impl Claims {
     /// Issues a coupon, or answers with the one an earlier claim with this request id produced, whatever has become of the campaign since.
-    pub async fn issue(&self, request: ClaimRequest) -> Result<Issued, IssuanceError> {
+    pub async fn issue(&self, request: ClaimRequest) -> Answered {
         let mut span = self
             .tracing
             .start("issue coupon", SpanKind::Internal, request.trace);
         let trace = span.context();
-        let outcome = self.issue_traced(request, trace).await;
+        let mut queue_delay = None;
+        let outcome = self.issue_traced(request, trace, &mut queue_delay).await;
         match &outcome {
             Ok(issued) => {
                 self.metrics.issued(issued.replayed);
@@ -98,13 +105,17 @@ impl Claims {
                 span.fail(error.to_string());
             }
         }
-        outcome
+        Answered {
+            outcome,
+            queue_delay,
+        }
     }
 
     async fn issue_traced(
         &self,
         request: ClaimRequest,
         trace: TraceContext,
+        queue_delay: &mut Option<Duration>,
     ) -> Result<Issued, IssuanceError> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
         let lane = self.lane(self.lane_count.of(&request.shopper))?;
@@ -119,16 +130,20 @@ impl Claims {
             let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
             let phase = campaign.phase(Timestamp::now_utc());
             let claim = claim_of(&request, &campaign, phase);
-            let (done, queue_delay) = lane
+            let submitted = lane
                 .queue
                 .submit(Work::Claim(claim), trace, request.deadline)
-                .await?;
-            match done {
+                .await;
+            let waited = match &submitted {
+                Ok((_, waited)) => *waited,
+                Err(_) => lane.queue.estimated_wait(),
+            };
+            *queue_delay = (*queue_delay).max(Some(waited));
+            match submitted?.0 {
                 Done::Issued { coupon, replayed } if coupon.requested_tier == request.tier => {
                     return Ok(Issued {
                         coupon: *coupon,
                         replayed,
-                        queue_delay,
                     });
                 }
                 Done::Issued { .. } => return Err(IssuanceError::RequestIdConflict),

@@ -145,7 +145,7 @@ impl CouponDesk {
                 trace,
                 deadline,
             };
-            let error = match self.claims.issue(request).await {
+            let error = match self.claims.issue(request).await.outcome {
                 Ok(issued) => {
                     let coupon = self.wallet.present(issued.coupon, &grant.shopper)?;
                     return Ok((coupon, issued.replayed));

@@ -63,6 +63,12 @@ pub enum IssuanceError {
     /// Staff have as many streams of grants open as one process serves.
     #[error("too many streams of grants are open")]
     TooManyGrantStreams,
+    /// Gateways have as many streams of holders open as one process serves.
+    #[error("too many streams of holders are open")]
+    TooManyHolderStreams,
+    /// A stream of holders was read so slowly that it kept others out.
+    #[error("the stream of holders took too long")]
+    HolderStreamTooSlow,
     /// A stream of grants brought nothing for too long.
     #[error("the stream of grants was idle for too long")]
     GrantStreamIdle,
@@ -169,6 +175,8 @@ impl IssuanceError {
             | Self::CampaignNotKnownYet
             | Self::DatabaseAway
             | Self::TooManyGrantStreams
+            | Self::TooManyHolderStreams
+            | Self::HolderStreamTooSlow
             | Self::GrantStreamIdle
             | Self::Stopping
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),

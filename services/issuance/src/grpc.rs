@@ -3,20 +3,25 @@
 pub mod convert;
 /// The desk of staff.
 pub mod coupon_desk;
+/// The stream of holders.
+pub mod holders;
 /// The fence of leases.
 pub mod lease_fence;
 pub mod status;
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
-use futures_util::future::join_all;
+use futures_util::{Stream, future::join_all};
 use tidegate_auth::{Identity, Scope};
 use tidegate_proto::{
     issuance::v1::{
         CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
         ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
         LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
-        ReleaseCouponsResponse,
+        ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse,
         coupon_desk_service_server::CouponDeskServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
@@ -25,7 +30,7 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    server::{CallContext, Rule},
+    server::{CallContext, Limits, Rule, Work},
     wire,
 };
 use tidegate_types::{Lane, Timestamp};
@@ -37,6 +42,7 @@ use crate::{
     coupon_desk::CouponDesk,
     error::IssuanceError,
     fence::LeaseFence,
+    holders::Holders,
     wallet::{Redeemed, Wallet},
 };
 use coupon_desk::CouponDeskGrpc;
@@ -63,6 +69,7 @@ macro_rules! rule {
 pub const RULES: &[Rule] = &[
     rule!("IssuanceService/IssueCoupons", Gateway),
     rule!("IssuanceService/LookupClaims", Gateway),
+    rule!("IssuanceService/StreamHolders", Gateway),
     rule!("IssuanceService/ListCoupons", Gateway),
     rule!("IssuanceService/CheckCoupon", Gateway, OrderIntake),
     rule!("IssuanceService/RedeemCoupons", OrderIntake),
@@ -77,15 +84,44 @@ pub const RULES: &[Rule] = &[
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
 
+macro_rules! paths {
+    ($($method:literal),+ $(,)?) => { &[$(concat!("/tidegate.issuance.v1.IssuanceService/", $method)),+] };
+}
+
+/// Of the calls in flight, a half may be claims, a quarter redemptions and releases, and an eighth reads: no crowd of one keeps out another, and quota's seals always find room.
+pub fn limits(max_in_flight: usize) -> Limits {
+    let orders = paths!["RedeemCoupons", "ReleaseCoupons"];
+    let reads = paths![
+        "LookupClaims",
+        "ListCoupons",
+        "CheckCoupon",
+        "StreamHolders"
+    ];
+    Limits::default()
+        .with_work(Work::Orders, orders)
+        .with_work(Work::Claims, paths!["IssueCoupons"])
+        .with_work(Work::Browsing, reads)
+        .at_most(Work::Claims, max_in_flight.div_ceil(2))
+        .at_most(Work::Orders, max_in_flight.div_ceil(4))
+        .at_most(Work::Browsing, max_in_flight.div_ceil(8))
+}
+
+/// What the services do their work with.
+pub struct Parts {
+    /// Claims.
+    pub claims: Claims,
+    /// Coupons there are.
+    pub wallet: Wallet,
+    /// Who holds coupons.
+    pub holders: Holders,
+    /// The fence of leases.
+    pub fence: LeaseFence,
+    /// The desk of staff.
+    pub desk: CouponDesk,
+}
+
 /// Adds every service. Streams end once `stop` is cancelled.
-pub fn add(
-    routes: Routes,
-    claims: Claims,
-    wallet: Wallet,
-    fence: LeaseFence,
-    desk: CouponDesk,
-    stop: CancellationToken,
-) -> Routes {
+pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
     macro_rules! bounded {
         ($server:expr) => {
             $server
@@ -93,9 +129,14 @@ pub fn add(
                 .max_encoding_message_size(MAX_MESSAGE_BYTES)
         };
     }
-    let issuance = IssuanceServiceServer::new(IssuanceGrpc::new(claims, wallet));
-    let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(fence));
-    let desk = CouponDeskServiceServer::new(CouponDeskGrpc::new(desk, stop));
+    let issuance = IssuanceServiceServer::new(IssuanceGrpc {
+        claims: parts.claims,
+        wallet: parts.wallet,
+        holders: parts.holders,
+        stop: stop.clone(),
+    });
+    let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
+    let desk = CouponDeskServiceServer::new(CouponDeskGrpc::new(parts.desk, stop));
     routes
         .add_service(bounded!(issuance))
         .add_service(bounded!(fence))
@@ -103,17 +144,14 @@ pub fn add(
 }
 
 /// Serves `IssuanceService`.
-pub struct IssuanceGrpc {
+struct IssuanceGrpc {
     claims: Claims,
     wallet: Wallet,
+    holders: Holders,
+    stop: CancellationToken,
 }
 
 impl IssuanceGrpc {
-    /// Serves with these.
-    pub fn new(claims: Claims, wallet: Wallet) -> Self {
-        Self { claims, wallet }
-    }
-
     fn lane(&self, lane: u32, lanes: u32) -> Result<Lane, Status> {
         let ours = self.claims.lane_count;
         let other = || to_status(&IssuanceError::OtherLanes { lanes: ours.get() });
@@ -136,37 +174,32 @@ impl IssuanceService for IssuanceGrpc {
         let (claims, wallet) = (self.claims.clone(), self.wallet.clone());
         // The caller may hang up; what it asked for goes on.
         let work = tokio::spawn(async move {
-            join_all(message.items.into_iter().map(|item| async {
-                let shopper = item.shopper_id.clone();
+            let answers = message.items.into_iter().map(|item| async {
                 let request = convert::claim_request(item, &call, claims.lane_count, lane)?;
-                let (presenting, issued) = (wallet.clone(), claims.issue(request).await?);
-                let shopper = tidegate_types::ShopperId::parse(shopper)
-                    .map_err(|_| IssuanceError::Internal)?;
-                Ok((
-                    presenting.present(issued.coupon, &shopper)?,
-                    issued.replayed,
-                    issued.queue_delay,
-                ))
-            }))
-            .await
+                let shopper = request.shopper.clone();
+                let answered = claims.issue(request).await;
+                let presented = answered.outcome.and_then(|issued| {
+                    let coupon = wallet.present(issued.coupon, &shopper)?;
+                    Ok((coupon, issued.replayed))
+                });
+                Ok((presented, answered.queue_delay))
+            });
+            join_all(answers).await
         });
-        let outcomes: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
-        let queue_delay = outcomes
-            .iter()
-            .flatten()
-            .map(|(_, _, delay)| *delay)
-            .max()
-            .unwrap_or(Duration::ZERO);
+        let answers: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
+        let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
+        let queue_delay = delays.max().map(wire::duration);
         let now = Timestamp::now_utc();
-        let results = outcomes
+        let results = answers
             .into_iter()
-            .map(|outcome| {
-                convert::issue_result(outcome.map(|(coupon, replayed, _)| (coupon, replayed)), now)
+            .map(|answer| {
+                let outcome = answer.and_then(|(outcome, _)| outcome);
+                convert::issue_result(outcome, now)
             })
             .collect();
         Ok(Response::new(IssueCouponsResponse {
             results,
-            queue_delay: Some(wire::duration(queue_delay)),
+            queue_delay,
         }))
     }
 
@@ -194,6 +227,24 @@ impl IssuanceService for IssuanceGrpc {
             });
         }
         Ok(Response::new(LookupClaimsResponse { results }))
+    }
+
+    type StreamHoldersStream =
+        Pin<Box<dyn Stream<Item = Result<StreamHoldersResponse, Status>> + Send>>;
+
+    async fn stream_holders(
+        &self,
+        request: Request<StreamHoldersRequest>,
+    ) -> Result<Response<Self::StreamHoldersStream>, Status> {
+        let (_, message) = open(request)?;
+        let campaign =
+            convert::campaign(message.campaign_number).map_err(|error| to_status(&error))?;
+        let pages = self
+            .holders
+            .open(campaign)
+            .map_err(|error| to_status(&error))?;
+        let stream = holders::stream(pages, self.stop.clone());
+        Ok(Response::new(Box::pin(stream)))
     }
 
     async fn list_coupons(

@@ -11,6 +11,7 @@ pub mod error;
 pub mod fence;
 pub mod grpc;
 pub mod heartbeat;
+pub mod holders;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
@@ -37,6 +38,7 @@ use crate::{
     config::Config,
     coupon_desk::CouponDesk,
     fence::LeaseFence,
+    holders::Holders,
     lane_work::{LaneCommit, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
@@ -121,6 +123,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         keyring: Arc::clone(&config.keyring),
     };
     let desk = CouponDesk::new(claims.clone(), wallet.clone());
+    let parts = grpc::Parts {
+        holders: Holders::new(&claims),
+        claims,
+        wallet,
+        fence,
+        desk,
+    };
     let stop = host.stop.clone();
     let finish = async move {
         stop_queues.cancel();
@@ -129,8 +138,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let service = Service {
         names: grpc::SERVICES,
-        routes: Box::new(|routes| grpc::add(routes, claims, wallet, fence, desk, stop)),
-        access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff)),
+        routes: Box::new(|routes| grpc::add(routes, parts, stop)),
+        access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
+            .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,
         ready,
         finish: Box::pin(finish),

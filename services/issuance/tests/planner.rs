@@ -101,6 +101,10 @@ fn arguments(statement: &str) -> String {
     }
 }
 
+/// A page of holders, and what the database may touch for it.
+const LIST_HOLDERS: &str = include_str!("../queries/list_holders.sql");
+const HOLDERS_PAGE: usize = 1_000;
+
 async fn text(connection: &mut PgConnection, statement: &str) -> Result<Vec<String>> {
     let rows = sqlx::raw_sql(statement).fetch_all(connection).await?;
     Ok(rows
@@ -283,4 +287,42 @@ async fn a_claim_costs_the_same_few_pages_on_an_empty_a_never_analysed_and_an_an
         });
     assert!(most <= MAX_PAGES_PER_CLAIM, "pages per claim: {pages:?}");
     assert!(most <= least * MAX_SPREAD, "pages per claim: {pages:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_holders_costs_the_same_however_few_of_its_coupons_are_of_the_campaign() {
+    let database = TestDatabase::create().await.unwrap();
+    let connection = &mut database.open().unwrap().connect_writer().await.unwrap();
+    fill(connection).await.unwrap();
+    let types = "smallint, text, integer, smallint, integer, bigint";
+    run(
+        connection,
+        &format!("PREPARE list_holders ({types}) AS {LIST_HOLDERS}"),
+    )
+    .await
+    .unwrap();
+    let middle = shopper(BATCH / 2);
+    for analysed in [false, true] {
+        if analysed {
+            run(connection, "ANALYZE coupons").await.unwrap();
+        }
+        for campaign in [1, 2] {
+            let page =
+                format!("list_holders (0, '{middle}', 1, 1::smallint, {campaign}, {HOLDERS_PAGE})");
+            let options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF";
+            let plan = text(connection, &format!("EXPLAIN ({options}) EXECUTE {page}")).await;
+            let plan = plan.unwrap();
+            let told = plan.join("\n");
+            let by_key = plan.iter().any(|line| {
+                line.contains("Index Cond:")
+                    && line.contains("lane = ")
+                    && line.contains("ROW(shopper_id")
+            });
+            assert!(by_key, "does not begin at the key:\n{told}");
+            assert!(!told.contains("Sort"), "{told}");
+            // Each coupon is on a page of the table that its neighbours share.
+            let pages = first_buffers(&plan).unwrap();
+            assert!(pages < HOLDERS_PAGE as u64 / 4, "{pages} pages:\n{told}");
+        }
+    }
 }

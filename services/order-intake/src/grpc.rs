@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 pub use access::RULES;
-pub(crate) use access::SERVICE_NAMES;
+pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
     feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store, watch::Watcher,

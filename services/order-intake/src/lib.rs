@@ -35,7 +35,7 @@ pub use grpc::RULES;
 use domain::RetentionPeriod;
 use feed::Feed;
 use finish::Finisher;
-use grpc::{SERVICE_NAMES, Server};
+use grpc::{SERVICE_NAMES, Server, limits};
 use issuance::IssuanceOfLane;
 use metrics::Metrics;
 use moves::Mover;
@@ -129,7 +129,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let service = Service {
         names: SERVICE_NAMES,
         routes: Box::new(move |routes| server.add_to(routes)),
-        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
+        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff))
+            .limited(limits(MAX_CALLS_IN_FLIGHT)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         ready: is_ready,
         finish: Box::pin(async move {

@@ -1,9 +1,10 @@
-//! Campaigns, stock and leases as they are decided about: no database, no wire, and the time is an argument.
+//! Campaigns, stock, leases and queues as they are decided about: no database, no wire, and the time is an argument.
 
 mod audit;
 mod campaign;
 mod control;
 mod lease;
+mod queue;
 mod silence;
 mod stock;
 
@@ -22,6 +23,11 @@ pub use control::{
 pub use lease::{
     Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
     Settlement, grant,
+};
+pub use queue::{
+    COHORTS_KEPT_SECONDS, Cohort, CohortChange, CohortCounts, CohortNews, CohortStanding, Crowd,
+    Delay, GatewayReport, Issued, Pace, PaceRange, Queue, QueueCampaign, QueueClock, QueueReport,
+    QueueStanding, Shown, ToldPace, Waiting, Watermark,
 };
 pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};

@@ -3,25 +3,29 @@
 mod campaigns;
 mod convert;
 mod leases;
+mod queues;
 mod status;
 
 use tidegate_auth::{Identity, Scope};
 use tidegate_proto::quota::v1::{
     campaign_service_server, campaign_service_server::CampaignServiceServer, lease_service_server,
-    lease_service_server::LeaseServiceServer,
+    lease_service_server::LeaseServiceServer, queue_service_server,
+    queue_service_server::QueueServiceServer,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::Rule};
 use tonic::service::Routes;
 
-use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, status::Answers};
+use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, queues::QueueGrpc, status::Answers};
 use crate::{
-    Metrics, audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases, watch::Watch,
+    Metrics, audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases,
+    queues::Queues, watch::Watch,
 };
 
 /// Full names of the gRPC services.
 pub(crate) const SERVICE_NAMES: &[&str] = &[
     campaign_service_server::SERVICE_NAME,
     lease_service_server::SERVICE_NAME,
+    queue_service_server::SERVICE_NAME,
 ];
 
 const fn staff(path: &'static str, scope: Scope) -> Rule {
@@ -37,6 +41,13 @@ const fn issuance(path: &'static str) -> Rule {
         path,
         services: &[Identity::Issuance],
         scope: None,
+    }
+}
+
+const fn gateway(path: &'static str) -> Rule {
+    Rule {
+        services: &[Identity::Gateway],
+        ..issuance(path)
     }
 }
 
@@ -80,6 +91,7 @@ pub const RULES: &[Rule] = &[
     issuance("/tidegate.quota.v1.LeaseService/AcquireLease"),
     issuance("/tidegate.quota.v1.LeaseService/ReturnLease"),
     issuance("/tidegate.quota.v1.LeaseService/RenewLeases"),
+    gateway("/tidegate.quota.v1.QueueService/ReportQueues"),
 ];
 
 /// What the services call.
@@ -88,12 +100,13 @@ pub(crate) struct UseCases {
     pub(crate) controls: Controls,
     pub(crate) auditor: Auditor,
     pub(crate) leases: Leases,
+    pub(crate) queues: Queues,
     pub(crate) watch: Watch,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
-/// Adds both services.
+/// Adds the services.
 pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Routes {
     let answers = Answers::new(metrics);
     let UseCases {
@@ -101,6 +114,7 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         controls,
         auditor,
         leases,
+        queues,
         watch,
         #[cfg(feature = "mutations")]
         mutation,
@@ -114,7 +128,11 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         #[cfg(feature = "mutations")]
         mutation,
     });
-    let leases = LeaseServiceServer::new(LeaseGrpc { leases, answers });
+    let leases = LeaseServiceServer::new(LeaseGrpc {
+        leases,
+        answers: answers.clone(),
+    });
+    let queues = QueueServiceServer::new(QueueGrpc { queues, answers });
     routes
         .add_service(
             campaigns
@@ -123,6 +141,11 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         )
         .add_service(
             leases
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            queues
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
@@ -172,6 +195,16 @@ mod tests {
             .filter(|rule| rule.path.contains("LeaseService"));
         for rule in lease_rules {
             assert_eq!(rule.services, [Identity::Issuance]);
+            assert_eq!(rule.scope, None);
+        }
+    }
+    #[test]
+    fn only_gateways_report_queues_and_no_token_opens_that() {
+        let queue_rules = RULES
+            .iter()
+            .filter(|rule| rule.path.contains("QueueService"));
+        for rule in queue_rules {
+            assert_eq!(rule.services, [Identity::Gateway]);
             assert_eq!(rule.scope, None);
         }
     }

@@ -1,4 +1,4 @@
-//! Quota: owns campaigns, their stock, and who holds it.
+//! Quota: owns campaigns, their stock, who holds it, and who waits for it.
 
 pub mod audit;
 pub mod campaigns;
@@ -12,6 +12,7 @@ pub mod leases;
 mod metrics;
 #[cfg(feature = "mutations")]
 pub mod mutation;
+pub mod queues;
 pub mod reclaim;
 pub mod store;
 pub mod watch;
@@ -36,6 +37,7 @@ use crate::{
     grpc::UseCases,
     issuance::IssuanceClient,
     leases::Leases,
+    queues::Queues,
     reclaim::{Reclaimer, Wake},
     store::Store,
     watch::Watch,
@@ -105,11 +107,16 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         host.stop.clone(),
     )));
 
+    let queues = Queues::new(store.clone(), metrics.clone());
+    let tidying = queues.clone().keep_tidy(host.stop.clone());
+    host.background.push(tokio::spawn(tidying));
+
     let use_cases = UseCases {
         campaigns: Campaigns::new(store.clone()),
         controls,
         auditor,
         leases,
+        queues,
         watch,
         #[cfg(feature = "mutations")]
         mutation: config.mutation,

@@ -1,13 +1,18 @@
 mod collectors;
+mod queues;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::{CampaignId, Reason};
+use tidegate_types::{CampaignId, CampaignNumber, Reason};
 
-use self::collectors::{AuditCollector, LastAudit, WatchCollector};
+pub(crate) use self::queues::QueueShown;
+use self::{
+    collectors::{AuditCollector, LastAudit, WatchCollector},
+    queues::{QueueCollector, ShownQueues},
+};
 use crate::{
     domain::{AuditReport, SealedBecause},
     watch::Watch,
@@ -27,6 +32,10 @@ pub struct Metrics {
     silent_holders: Gauge,
     audit_runs: Family<OutcomeLabel, Counter>,
     last_audit: LastAudit,
+    queue_joined: Counter,
+    queue_served: Counter,
+    queue_left: Counter,
+    shown_queues: ShownQueues,
 }
 
 /// How an audit of one campaign ended.
@@ -93,6 +102,18 @@ impl Metrics {
             "tidegate_coupons_returned",
             "Coupons of settled leases that went back to the pool",
         );
+        let queue_joined = counter(
+            "tidegate_queue_joined",
+            "Tickets of waiting rooms that were handed out",
+        );
+        let queue_served = counter(
+            "tidegate_queue_served",
+            "Due tickets of waiting rooms that were used",
+        );
+        let queue_left = counter(
+            "tidegate_queue_left",
+            "Tickets of waiting rooms that were given back",
+        );
         let refusals = Family::default();
         registry.register(
             "tidegate_refusals",
@@ -125,6 +146,11 @@ impl Metrics {
         );
         let last_audit = LastAudit::default();
         registry.register_collector(Box::new(AuditCollector(last_audit.clone())));
+        let shown_queues = ShownQueues::default();
+        registry.register_collector(Box::new(QueueCollector {
+            queues: shown_queues.clone(),
+            watch: watch.clone(),
+        }));
         registry.register_collector(Box::new(WatchCollector(watch)));
         Self {
             leases_granted,
@@ -138,6 +164,10 @@ impl Metrics {
             silent_holders,
             audit_runs,
             last_audit,
+            queue_joined,
+            queue_served,
+            queue_left,
+            shown_queues,
         }
     }
 
@@ -162,6 +192,17 @@ impl Metrics {
         self.leases_reclaimed
             .get_or_create(&BecauseLabel { because })
             .inc();
+    }
+
+    /// Counts tickets that were handed out, used, and given back.
+    pub(crate) fn queue_moved(&self, (joined, served, left): (u64, u64, u64)) {
+        self.queue_joined.inc_by(joined);
+        self.queue_served.inc_by(served);
+        self.queue_left.inc_by(left);
+    }
+
+    pub(crate) fn queue_shown(&self, campaign: CampaignNumber, shown: QueueShown) {
+        self.shown_queues.show(campaign, shown);
     }
 
     pub(crate) fn reclaim_failed(&self) {

@@ -5,6 +5,7 @@ mod campaigns;
 mod control;
 mod holders;
 mod leases;
+mod queues;
 mod work;
 
 use sqlx::PgPool;
@@ -12,9 +13,10 @@ use uuid::Uuid;
 
 pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
+pub use queues::FoundQueue;
 pub use work::{Work, within_limit};
 
-/// The database of campaigns, stock and leases.
+/// The database of campaigns, stock, leases and queues.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
@@ -45,7 +47,7 @@ where
     value.map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// A count as the database holds it. Every count is at most a tier's stock, so it fits.
+/// A count as the database holds it. Every count is bounded where it comes in, so it fits.
 fn stored(count: u64) -> Result<i64, sqlx::Error> {
     i64::try_from(count).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }

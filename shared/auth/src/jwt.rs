@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     fs,
+    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -21,6 +22,10 @@ const MAX_TOKEN_LENGTH: usize = 4_096;
 const MAX_CACHED_TOKENS: u64 = 10_000;
 /// A remembered token is verified again after this long, so that a removed key stops working.
 const CACHE_TTL: Duration = Duration::from_secs(60);
+/// Refused tokens that are remembered, by a hash that only this process can make.
+const MAX_REFUSED_TOKENS: u64 = 100_000;
+/// A refused token is looked at again after this long: its time may have come.
+const REFUSED_TTL: Duration = Duration::from_secs(5);
 /// How far the issuer's clock may be off.
 const CLOCK_LEEWAY_SECONDS: u64 = 30;
 /// The most keys a JWKS file holds.
@@ -133,11 +138,13 @@ pub struct TokenSettings {
     pub audience: String,
 }
 
-/// Verifies tokens (EdDSA or ES256) and remembers the good ones, since a backend sends the same one a million times.
+/// Verifies tokens (EdDSA or ES256) and remembers the good ones, since a backend sends the same one a million times, and the bad ones, since one that has expired is sent as often.
 pub struct TokenVerifier {
     settings: TokenSettings,
     keys: ArcSwap<HashMap<String, (Algorithm, DecodingKey)>>,
     verified: Cache<Box<str>, Arc<Caller>>,
+    refused: Cache<u64, InvalidToken>,
+    hashes: RandomState,
 }
 
 #[derive(Deserialize)]
@@ -157,10 +164,16 @@ impl TokenVerifier {
             .max_capacity(MAX_CACHED_TOKENS)
             .time_to_live(CACHE_TTL)
             .build();
+        let refused = Cache::builder()
+            .max_capacity(MAX_REFUSED_TOKENS)
+            .time_to_live(REFUSED_TTL)
+            .build();
         Ok(Self {
             settings,
             keys,
             verified,
+            refused,
+            hashes: RandomState::new(),
         })
     }
 
@@ -180,11 +193,7 @@ impl TokenVerifier {
         }
         let caller = match self.verified.get(token) {
             Some(caller) => caller,
-            None => {
-                let caller = Arc::new(self.verify_anew(token)?);
-                self.verified.insert(token.into(), Arc::clone(&caller));
-                caller
-            }
+            None => self.verify_unknown(token)?,
         };
         let now = now
             .duration_since(UNIX_EPOCH)
@@ -193,6 +202,24 @@ impl TokenVerifier {
             return Err(InvalidToken::Expired);
         }
         Ok(caller)
+    }
+
+    fn verify_unknown(&self, token: &str) -> Result<Arc<Caller>, InvalidToken> {
+        let hash = self.hashes.hash_one(token);
+        if let Some(refused) = self.refused.get(&hash) {
+            return Err(refused);
+        }
+        match self.verify_anew(token) {
+            Ok(caller) => {
+                let caller = Arc::new(caller);
+                self.verified.insert(token.into(), Arc::clone(&caller));
+                Ok(caller)
+            }
+            Err(refused) => {
+                self.refused.insert(hash, refused);
+                Err(refused)
+            }
+        }
     }
 
     fn verify_anew(&self, token: &str) -> Result<Caller, InvalidToken> {
@@ -251,6 +278,7 @@ impl TokenVerifier {
                     Ok(keys) => {
                         self.keys.store(Arc::new(keys));
                         self.verified.invalidate_all();
+                        self.refused.invalidate_all();
                         tracing::info!(
                             "the JWKS file was read again; tokens of removed keys are refused from now on"
                         );

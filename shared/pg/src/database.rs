@@ -2,17 +2,23 @@ use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
-    migrate::{Migrate as _, Migrator},
+    migrate::{Migrate as _, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tidegate_types::Lanes;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::faults::{Fault, fault};
 
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a read waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_SERVER_VERSION: u32 = 150_000;
+const UNDEFINED_TABLE: &str = "42P01";
+/// How long a process waits at its start for its database and for the migration of its schema. They come up in any order, and whoever ends meanwhile is started again after ever longer pauses.
+const START_PATIENCE: Duration = Duration::from_secs(90);
+const START_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The database cannot be used as it is. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +75,27 @@ pub enum DatabaseUnusable {
     Check(#[source] sqlx::Error),
 }
 
+impl DatabaseUnusable {
+    /// Whether waiting can help: the database or its migration is still under way. Everything else is for a person to mend.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::SchemaNotCurrent { .. } => true,
+            Self::Check(error) => fault(error) == Fault::ConnectionLost,
+            Self::Url
+            | Self::NotDurable { .. }
+            | Self::TooOld { .. }
+            | Self::Migration(_)
+            | Self::OtherLanes { .. } => false,
+        }
+    }
+}
+
 /// Where a service keeps its state.
 #[derive(Clone)]
 pub struct Database {
     options: PgConnectOptions,
+    /// All checks of a start share one patience, so that together they last no longer than one of them.
+    patient_until: Instant,
 }
 
 impl Database {
@@ -82,11 +105,18 @@ impl Database {
         let options = options
             .application_name(application_name)
             .log_statements(tracing::log::LevelFilter::Off);
-        Ok(Self { options })
+        Ok(Self {
+            options,
+            patient_until: Instant::now() + START_PATIENCE,
+        })
     }
 
-    /// Makes sure the server keeps what it commits, and is of a version that is supported.
+    /// Makes sure the server keeps what it commits, and is of a version that is supported. Waits for a server that cannot be reached yet.
     pub async fn check_durability(&self) -> Result<(), DatabaseUnusable> {
+        self.patiently(|| self.check_durability_now()).await
+    }
+
+    async fn check_durability_now(&self) -> Result<(), DatabaseUnusable> {
         let mut connection = self
             .connect()
             .await
@@ -130,20 +160,22 @@ impl Database {
         connection.close().await.map_err(DatabaseUnusable::Check)
     }
 
-    /// Makes sure that no migration is missing.
+    /// Makes sure that no migration is missing. Waits for one that somebody else is to apply.
     pub async fn check_schema(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
+        self.patiently(|| self.check_schema_now(migrator)).await
+    }
+
+    async fn check_schema_now(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
         let mut connection = self
             .connect()
             .await
             .map_err(DatabaseUnusable::Unreachable)?;
-        connection
-            .ensure_migrations_table()
-            .await
-            .map_err(DatabaseUnusable::Migration)?;
-        let applied = connection
-            .list_applied_migrations()
-            .await
-            .map_err(DatabaseUnusable::Migration)?;
+        let applied = match connection.list_applied_migrations().await {
+            // A new database has no list yet. Making one here would race with the migration, which makes it too.
+            Err(MigrateError::Execute(error)) if is_undefined_table(&error) => Vec::new(),
+            Err(MigrateError::Execute(error)) => return Err(DatabaseUnusable::Check(error)),
+            applied => applied.map_err(DatabaseUnusable::Migration)?,
+        };
         let found = applied
             .iter()
             .map(|migration| migration.version)
@@ -158,6 +190,32 @@ impl Database {
             return Err(DatabaseUnusable::SchemaNotCurrent { found, needed });
         }
         connection.close().await.map_err(DatabaseUnusable::Check)
+    }
+
+    /// Checks until it succeeds, fails for good, or the patience of the start is over. Says once what it waits for.
+    async fn patiently<Checking>(
+        &self,
+        check: impl Fn() -> Checking,
+    ) -> Result<(), DatabaseUnusable>
+    where
+        Checking: Future<Output = Result<(), DatabaseUnusable>>,
+    {
+        let mut is_told = false;
+        loop {
+            let error = match check().await {
+                Err(error) if error.may_pass() => error,
+                outcome => return outcome,
+            };
+            let left = self.patient_until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(error);
+            }
+            if !is_told {
+                tracing::warn!(%error, seconds_left = left.as_secs(), "waiting for the database before anything is served; the process ends if this lasts longer");
+                is_told = true;
+            }
+            sleep(START_RETRY_INTERVAL).await;
+        }
     }
 
     /// Fixes the number of lanes when the database is new, and from then on refuses any other.
@@ -217,6 +275,11 @@ impl Database {
     }
 }
 
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some(UNDEFINED_TABLE)
+}
+
 /// Runs a database call for at most this long; one that takes longer counts as a broken connection.
 pub(crate) async fn within<T>(
     limit: Duration,
@@ -225,4 +288,41 @@ pub(crate) async fn within<T>(
     timeout(limit, call)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody listens on this port.
+    const NOWHERE: &str = "postgres://role:password@127.0.0.1:1/database";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_a_database_that_is_away_and_then_gives_up() {
+        let began = Instant::now();
+        let database = Database::parse(NOWHERE, "test").unwrap();
+        let outcome = database.check_durability().await;
+        assert!(matches!(outcome, Err(DatabaseUnusable::Unreachable(_))));
+        let waited = began.elapsed();
+        assert!(waited >= START_PATIENCE, "{waited:?}");
+        let longest = START_PATIENCE + START_RETRY_INTERVAL + CONNECT_TIMEOUT;
+        assert!(waited <= longest, "{waited:?}");
+        let outcome = database.check_schema(&Migrator::DEFAULT).await;
+        assert!(matches!(outcome, Err(DatabaseUnusable::Unreachable(_))));
+        assert!(began.elapsed() - waited <= CONNECT_TIMEOUT, "waited again");
+    }
+
+    #[test]
+    fn a_missing_migration_may_pass_and_a_database_that_loses_commits_does_not() {
+        let missing = DatabaseUnusable::SchemaNotCurrent {
+            found: 1,
+            needed: 2,
+        };
+        assert!(missing.may_pass());
+        let not_durable = DatabaseUnusable::NotDurable {
+            setting: "fsync".to_owned(),
+            value: "off".to_owned(),
+        };
+        assert!(!not_durable.may_pass());
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tidegate_proto::r#type::v1 as proto;
 use tidegate_types::{
-    CurrencyCode, FieldViolation, Lines, Money, OrderLine, Quantity, Reason, Refusal, Retry, Sku,
-    Timestamp, UnitPrice, Violations,
+    CurrencyCode, FieldViolation, Lines, Money, OrderLine, Quantity, Reason, Refusal, Retry,
+    ShopperId, Sku, Timestamp, UnitPrice, Violations,
 };
 
 /// A moment on the wire.
@@ -106,6 +107,13 @@ fn order_line(bad: &mut Violations, place: usize, line: &proto::OrderLine) -> Op
     })
 }
 
+/// A shopper where only membership matters: the first eight bytes of the SHA-256 of its id.
+pub fn shopper_hash(shopper: &ShopperId) -> u64 {
+    let hash = digest(&SHA256, shopper.as_str().as_bytes());
+    let first = hash.as_ref().iter().take(size_of::<u64>());
+    first.fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// A reason on the wire.
 pub fn reason(reason: Reason) -> proto::Reason {
     proto::Reason::from_str_name(&format!("REASON_{}", reason.name()))
@@ -190,6 +198,12 @@ mod tests {
                 .count(),
             Reason::ALL.len()
         );
+    }
+
+    #[test]
+    fn a_shopper_has_the_same_hash_in_every_version() {
+        let shopper = ShopperId::parse("abc").unwrap();
+        assert_eq!(shopper_hash(&shopper), 0xba78_16bf_8f01_cfea);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod basket;
 mod coupon_code;
 mod coupon_terms;
 mod fields;
+mod keyring;
 mod lane;
 mod money;
 mod numbers;
@@ -14,16 +15,17 @@ mod refusal;
 mod text;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
-pub use coupon_code::{CouponCode, CouponKey, CouponKeyError, CouponKeyring, DecodedCode};
+pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode};
 pub use coupon_terms::CouponTerms;
 pub use fields::{FieldViolation, Violations};
+pub use keyring::{Keyring, KeyringError};
 pub use lane::{Lane, Lanes};
 pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
 pub use numbers::{
     CampaignNumber, LimitPerShopper, MAX_SLOTS, MAX_STOCK, MAX_TIERS, OutOfBounds, Slot, TierNumber,
 };
 pub use printed_text::{InvalidPrintedText, PrintedText};
-pub use refusal::{Reason, Refusal, Retry};
+pub use refusal::{HeldCoupons, Reason, Refusal, Retry};
 pub use text::{
     Area, CampaignId, ConsumerId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId,
 };

@@ -6,6 +6,8 @@ use crate::{FieldViolation, Timestamp, Violations};
 
 /// Staff said when they would resume, that moment has passed, and they have not.
 const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
+const HELD_VALID_UNTIL: &str = "coupons_valid_until";
+const HELD_USABLE: &str = "coupons_usable";
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
@@ -95,6 +97,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What is true of the coupons of a campaign that a shopper holds already, while new ones are not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldCoupons {
+    /// Whether they can pay for orders at present.
+    pub usable: bool,
+    /// Until when they are valid at least, if staff extended them all.
+    pub valid_until: Option<Timestamp>,
+}
+
 /// Whether and when trying again makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -171,6 +182,43 @@ impl Refusal {
         Self::invalid(violations)
     }
 
+    /// Adds what is true of the coupons that the shopper holds already.
+    pub fn with_held_coupons(self, held: HeldCoupons) -> Self {
+        let refusal = match held.valid_until {
+            Some(moment) => self.with(
+                HELD_VALID_UNTIL,
+                moment.format(&Rfc3339).unwrap_or_default(),
+            ),
+            None => self,
+        };
+        if held.usable {
+            refusal
+        } else {
+            refusal.with(HELD_USABLE, false)
+        }
+    }
+
+    /// What is true of the coupons that the shopper holds already, as far as the facts tell.
+    pub fn held_coupons(&self) -> HeldCoupons {
+        HeldCoupons {
+            usable: self.fact(HELD_USABLE) != Some("false"),
+            valid_until: self.moment(HELD_VALID_UNTIL),
+        }
+    }
+
+    /// A fact.
+    pub fn fact(&self, key: &str) -> Option<&str> {
+        let mut facts = self.metadata.iter();
+        facts
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A fact that is a moment.
+    pub fn moment(&self, key: &str) -> Option<Timestamp> {
+        Timestamp::parse(self.fact(key)?, &Rfc3339).ok()
+    }
+
     /// Adds a fact for machines.
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.metadata.push((key.to_owned(), value.to_string()));
@@ -203,5 +251,20 @@ mod tests {
             assert_eq!(refusal.retry, Retry::After(RETRY_WHEN_OVERDUE));
             assert_eq!(refusal.metadata, []);
         }
+    }
+
+    #[test]
+    fn what_is_told_of_held_coupons_can_be_read_again() {
+        let valid_until = Some(Timestamp::UNIX_EPOCH + Duration::from_secs(86_400));
+        for usable in [true, false] {
+            let held = HeldCoupons {
+                usable,
+                valid_until,
+            };
+            let refusal = Refusal::never(Reason::IssuanceHalted).with_held_coupons(held);
+            assert_eq!(refusal.held_coupons(), held);
+        }
+        let silent = Refusal::never(Reason::IssuanceHalted);
+        assert!(silent.held_coupons().usable);
     }
 }

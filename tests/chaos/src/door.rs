@@ -1,7 +1,7 @@
 //! The gateways as shoppers see them: every send has a deadline, and is repeated as the answers say until there is one that is final.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -32,13 +32,16 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
 /// Refusals that pass although they name no time: a halt that nobody put an end to, a campaign that has not been heard of yet.
 const PASSING: [&str; 3] = ["ISSUANCE_HALTED", "REDEMPTION_HALTED", "CAMPAIGN_NOT_FOUND"];
 
+/// The detail of a BUDGET_EXHAUSTED that is told before everything is gone.
+const BEHIND_STOCK: &str = "queue_is_longer_than_stock";
+
 /// Refusals that are final although they name a time: the shopper goes to another store.
 const FINAL: [&str; 1] = ["STORE_BUSY"];
 
 /// All gateways, and the token that opens them.
 #[derive(Debug, Clone)]
 pub struct Door {
-    gateways: Vec<Channel>,
+    gateways: Arc<RwLock<Vec<Channel>>>,
     authorization: MetadataValue<Ascii>,
     tally: Arc<Tally>,
 }
@@ -69,13 +72,13 @@ impl Door {
             .iter()
             .filter(|replica| replica.service() == Service::Gateway)
             .map(|gateway| stack.channel(None, gateway.name()))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
         let token = stack.credentials().sign(&Token {
             lifetime: TOKEN_LIFETIME,
             ..Token::new("chatbot", &Scope::CHATBOT)
         })?;
         Ok(Self {
-            gateways,
+            gateways: Arc::new(RwLock::new(gateways)),
             authorization: format!("Bearer {token}").parse()?,
             tally,
         })
@@ -83,7 +86,21 @@ impl Door {
 
     /// How many gateways there are.
     pub fn gateways(&self) -> usize {
-        self.gateways.len()
+        let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
+        gateways.len()
+    }
+
+    /// From now on every send goes to one of these, of which there is at least one. Calls under way stay where they are.
+    pub fn lead_to(&self, gateways: Vec<Channel>) {
+        *self
+            .gateways
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = gateways;
+    }
+
+    fn channel(&self, gateway: usize) -> Channel {
+        let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
+        gateways[gateway % gateways.len()].clone()
     }
 
     /// Sends once, over one of the gateways.
@@ -103,7 +120,7 @@ impl Door {
         request.set_timeout(CALL_LIMIT);
         let metadata = request.metadata_mut();
         metadata.insert("authorization", self.authorization.clone());
-        let channel = self.gateways[gateway % self.gateways.len()].clone();
+        let channel = self.channel(gateway);
         let _under_way = self.tally.send();
         timeout(HANG_UP, rpc(channel, request))
             .await
@@ -155,8 +172,11 @@ impl Door {
         };
         self.tally.refused(&info.reason);
         let after = details.retry_info().and_then(|info| info.retry_delay);
-        let passing = PASSING.contains(&info.reason.as_str());
-        let is_final = FINAL.contains(&info.reason.as_str());
+        // Who is behind the stock is told that it will hardly reach that far, and not that it is gone: a stubborn shopper asks until it is.
+        let detail = info.metadata.get("detail").map(String::as_str);
+        let behind = detail == Some(BEHIND_STOCK);
+        let passing = behind || PASSING.contains(&info.reason.as_str());
+        let is_final = !behind && FINAL.contains(&info.reason.as_str());
         if !is_final && (status.code() == Code::Unavailable || passing) {
             Advice::Again(after.unwrap_or(BACKOFF))
         } else {

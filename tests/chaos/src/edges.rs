@@ -117,7 +117,11 @@ fn callees(service: Service) -> &'static [Service] {
     }
 }
 
-fn postgres(stack: &Stack) -> Result<Target> {
+/// Where the database server listens.
+///
+/// # Errors
+/// It is not one of our own.
+pub fn postgres(stack: &Stack) -> Result<Target> {
     let superuser = stack.postgres().superuser();
     let folder: &PathBuf = superuser
         .get_socket()
@@ -127,7 +131,10 @@ fn postgres(stack: &Stack) -> Result<Target> {
 }
 
 /// The same role, password and database at another address.
-fn through(url: &str, address: &str) -> Result<String> {
+///
+/// # Errors
+/// The URL is not one of the stack's.
+pub fn through(url: &str, address: &str) -> Result<String> {
     let malformed = "the database's URL is not written as expected";
     let (role, rest) = url.split_once('@').context(malformed)?;
     let (_, path) = rest.split_once('/').context(malformed)?;

@@ -2,18 +2,18 @@
 
 mod arguments;
 
-use std::{fs, io::Write, process::ExitCode};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use rand::Rng;
-use tidegate_chaos::{Settings, run};
-use tokio::signal::unix::{SignalKind, signal};
+use tidegate_chaos::{
+    Settings,
+    console::{print, stopped, tell},
+    run,
+};
 
 use arguments::Arguments;
-
-/// Ended by a signal before everything was checked.
-const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,7 +47,7 @@ async fn start(arguments: Arguments) -> Result<ExitCode> {
         code = stopped() => return code,
     };
     // Whoever reads may have gone; the file is written all the same.
-    let _ = writeln!(std::io::stdout(), "{}", report.table());
+    print(&report.table());
     if let Some(file) = &arguments.json {
         fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
             .with_context(|| format!("{} cannot be written", file.display()))?;
@@ -58,22 +58,4 @@ async fn start(arguments: Arguments) -> Result<ExitCode> {
         tell(&format!("To repeat: {}", arguments.again(seed)));
         ExitCode::FAILURE
     })
-}
-
-async fn stopped() -> Result<ExitCode> {
-    let listen = |kind| signal(kind).context("signals cannot be received");
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
-    tokio::select! {
-        _ = interrupt.recv() => (),
-        _ = terminate.recv() => (),
-    }
-    Ok(ExitCode::from(INTERRUPTED))
-}
-
-/// Tells of a step, on stderr. A terminal that went away must not end a run.
-fn tell(words: &str) {
-    let _ = writeln!(std::io::stderr(), "{words}");
 }

@@ -98,7 +98,11 @@ fn counter(page: &str, name: &str) -> u64 {
     values.sum::<f64>() as u64
 }
 
-async fn fetch(page: SocketAddr) -> Result<String> {
+/// Reads a page of metrics.
+///
+/// # Errors
+/// Nobody answers there.
+pub async fn fetch(page: SocketAddr) -> Result<String> {
     let mut stream = TcpStream::connect(page).await?;
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -1,6 +1,12 @@
 //! A TCP proxy that can be told to misbehave: it stands on one edge between two processes, and neither knows of it.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Result;
 use rand::Rng;
@@ -45,12 +51,20 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of this machine.
+    /// Listens on a free port that only this machine reaches.
     ///
     /// # Errors
     /// There is no free port.
     pub async fn start(target: Target) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::start_at(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// Listens on a free port of one of this machine's addresses.
+    ///
+    /// # Errors
+    /// There is no free port, or no such address.
+    pub async fn start_at(host: Ipv4Addr, target: Target) -> Result<Self> {
+        let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?;
         let (weather, forecast) = watch::channel(Weather::default());
         let listening = tokio::spawn(listen(listener, Arc::new(target), forecast));

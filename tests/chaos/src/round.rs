@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use tidegate_local::stack::Stack;
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -17,6 +18,7 @@ use crate::{
     metrics::{CONNECTION_LOSSES, FENCE_REFUSALS, Metrics},
     mutation::Mutation,
     report::{CampaignReport, RoundReport},
+    staff::Staff,
     suite::Suite,
     tally::Tally,
     workload::{Crowd, Habits, Scene, halt_and_resume, repeat_late, sell_out},
@@ -60,7 +62,8 @@ pub async fn play(terms: Terms, folder: &Path, say: fn(&str)) -> Result<RoundRep
     metrics.read().await;
     report.fence_refusals = metrics.total(FENCE_REFUSALS);
     report.connection_losses = metrics.total(CONNECTION_LOSSES);
-    settle_up(&suite, &scene, &mut report, terms.mutation.is_none()).await?;
+    let is_sold_out = terms.mutation.is_none();
+    settle_up(&suite.stack, &scene.staff, &scene, &mut report, is_sold_out).await?;
     if report.findings.none() || terms.mutation.is_some() {
         suite.stack.shutdown_and_remove().await?;
         fs::remove_dir_all(folder)
@@ -132,14 +135,18 @@ async fn act(
     })
 }
 
-/// Reads the books and counts.
-async fn settle_up(
-    suite: &Suite,
+/// Reads the books and counts; these staff ask for the suite's own audit.
+///
+/// # Errors
+/// A database or quota does not answer.
+pub async fn settle_up(
+    stack: &Stack,
+    staff: &Staff,
     scene: &Scene,
     report: &mut RoundReport,
     is_sold_out: bool,
 ) -> Result<()> {
-    let mut books = Books::open(&suite.stack).await?;
+    let mut books = Books::open(stack).await?;
     books.wait_for_orders(SETTLE_LIMIT).await?;
     let mut findings = Findings::default();
     for slot in books.wrong_slots().await? {
@@ -148,7 +155,7 @@ async fn settle_up(
     }
     for (place, campaign) in scene.begun() {
         let id = &campaign.terms.campaign_id;
-        let audit = scene.staff.audit(id, SETTLE_LIMIT).await?;
+        let audit = staff.audit(id, SETTLE_LIMIT).await?;
         for difference in &audit.differences {
             let example = format!("the suite's own audit: {}", difference.description);
             findings.add(id, Count::LedgerImbalance, 1, example);

@@ -47,19 +47,27 @@ pub struct Staff {
 }
 
 impl Staff {
-    /// Staff of a stack.
+    /// Staff of a stack, who call the first replica of each service.
     ///
     /// # Errors
     /// The credentials cannot be read.
     pub fn new(stack: &Stack) -> Result<Self> {
+        Self::who_call(stack, "quota-0", "order-intake-0")
+    }
+
+    /// Staff of a stack, who call these replicas.
+    ///
+    /// # Errors
+    /// The credentials cannot be read, or there is no such replica.
+    pub fn who_call(stack: &Stack, quota: &str, order_intake: &str) -> Result<Self> {
         let token = stack.credentials().sign(&Token {
             lifetime: TOKEN_LIFETIME,
             ..Token::new("staff", &Scope::STAFF)
         })?;
         let channel = |replica| stack.channel(Some(Identity::Staff), replica);
         Ok(Self {
-            quota: CampaignServiceClient::new(channel("quota-0")?),
-            stores: StoreServiceClient::new(channel("order-intake-0")?),
+            quota: CampaignServiceClient::new(channel(quota)?),
+            stores: StoreServiceClient::new(channel(order_intake)?),
             authorization: format!("Bearer {token}").parse()?,
         })
     }

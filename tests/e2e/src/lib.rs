@@ -4,6 +4,7 @@ mod answers;
 mod books;
 mod fulfilment;
 mod staff;
+mod waiting;
 
 use std::{
     path::PathBuf,
@@ -30,7 +31,10 @@ pub use answers::{Refused, refused};
 pub use books::{OrderBooks, SlotBooking};
 pub use fulfilment::FulfilmentDesk;
 pub use staff::{CampaignTerms, StaffDesk, store_of};
+pub use waiting::{Answer, Shopper};
 
+/// What [`Suite::claim`] says of a claim that was given a place in the queue.
+pub const QUEUED: &str = "the claim waits in the queue";
 const POLL: Duration = Duration::from_millis(50);
 /// How long a claim is sent again that was told to come back.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,9 +129,7 @@ impl Suite {
             .await?;
         let (metadata, message, extensions) = response.into_parts();
         let Some(claim_coupon_response::Outcome::Issued(issued)) = message.outcome else {
-            return Err(Status::internal(
-                "the answer holds neither a coupon nor a refusal",
-            ));
+            return Err(Status::internal(QUEUED));
         };
         Ok(Response::from_parts(metadata, issued, extensions))
     }
@@ -258,6 +260,7 @@ pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponR
         shopper_id: shopper.into(),
         request_id: request_id.into(),
         tier_id: String::new(),
+        ticket: String::new(),
     }
 }
 

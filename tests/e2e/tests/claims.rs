@@ -54,10 +54,10 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back() -> Result
         ..CampaignTerms::open("tea", 0)
     };
     staff.open(two_tiers).await?;
-    let minute = Duration::from_secs(60);
+    let hour = Duration::from_secs(3_600);
     staff
         .open(CampaignTerms {
-            opens_in: minute,
+            opens_in: hour,
             ..CampaignTerms::open("later", 10)
         })
         .await?;
@@ -88,7 +88,7 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back() -> Result
     assert!(
         early
             .retry_after
-            .is_some_and(|delay| delay > minute / 2 && delay <= minute),
+            .is_some_and(|delay| delay > hour / 2 && delay <= hour),
         "{early:?}"
     );
 
@@ -145,6 +145,7 @@ async fn every_bad_field_is_named_and_nothing_is_issued() -> Result<()> {
             shopper_id: text.into(),
             request_id: text.into(),
             tier_id: "tea".into(),
+            ticket: String::new(),
         };
         let bad = suite
             .claim_at("gateway-0", message)

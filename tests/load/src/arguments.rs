@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{fairness, goodput};
 
 /// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
 ///
@@ -50,7 +52,7 @@ pub struct Arguments {
     pub json: Option<PathBuf>,
 }
 
-/// What the harness starts itself as.
+/// Other measurements, and what the harness starts itself as.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answers every claim with one fixed coupon until standard input ends; prints its address first.
@@ -59,6 +61,33 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         credentials: PathBuf,
     },
+    /// What is left of the peak when up to ten times as many come, with the waiting room and without.
+    Goodput {
+        #[command(flatten)]
+        options: goodput::Options,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Whether the order of service is that of joining, and what a flood of claims does to orders and to a gateway's memory.
+    Fairness {
+        #[command(flatten)]
+        options: fairness::Options,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where a run lives and leaves its results.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The folder for data, credentials and logs, which are removed at the end, and for the results.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TIDEGATE_LOAD_DATA",
+        default_value = "target/load"
+    )]
+    pub data: PathBuf,
 }
 
 /// How long a figure takes.

@@ -54,6 +54,11 @@ impl Crowd {
         Self { threads }
     }
 
+    /// The threads that shoppers live on.
+    pub fn threads(&self) -> &Handle {
+        &self.threads
+    }
+
     /// Makes connections whose tasks run on the shoppers' threads.
     pub fn connect<T>(&self, make: impl FnOnce() -> T) -> T {
         let _entered = self.threads.enter();
@@ -112,7 +117,7 @@ async fn visits(door: Arc<Door>, name: String, phase: Arc<AtomicU8>) -> Tally {
             campaign_id: CAMPAIGN_ID.to_owned(),
             shopper_id: format!("{name}-{visit}"),
             request_id: REQUEST_ID.to_owned(),
-            tier_id: String::new(),
+            ..ClaimCouponRequest::default()
         };
         let sent = Instant::now();
         let answer = client.claim_coupon(door.request(claim, None)).await;

@@ -18,6 +18,7 @@ use tidegate_local::{
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
+        LeaveQueueRequest, LeaveQueueResponse, WatchClaimRequest, WatchClaimResponse,
         claim_coupon_response::Outcome,
         claim_service_server::{ClaimService, ClaimServiceServer},
     },
@@ -160,8 +161,26 @@ impl ClaimService for Echo {
         &self,
         _request: Request<GetClaimRequest>,
     ) -> Result<Response<GetClaimResponse>, Status> {
-        Err(Status::unimplemented(
-            "the echo answers ClaimCoupon and nothing else",
-        ))
+        Err(nothing_else())
     }
+
+    type WatchClaimStream = tokio_stream::Empty<Result<WatchClaimResponse, Status>>;
+
+    async fn watch_claim(
+        &self,
+        _request: Request<WatchClaimRequest>,
+    ) -> Result<Response<Self::WatchClaimStream>, Status> {
+        Err(nothing_else())
+    }
+
+    async fn leave_queue(
+        &self,
+        _request: Request<LeaveQueueRequest>,
+    ) -> Result<Response<LeaveQueueResponse>, Status> {
+        Err(nothing_else())
+    }
+}
+
+fn nothing_else() -> Status {
+    Status::unimplemented("the echo answers ClaimCoupon and nothing else")
 }

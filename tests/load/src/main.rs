@@ -1,15 +1,23 @@
-//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run.
+//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run; what is left of that in a flood; and whether the order of service is fair.
 
 mod arguments;
+mod caller;
 mod commits;
 mod connection;
+mod criteria;
 mod crowd;
 mod echo;
 mod echo_process;
+mod fairness;
+mod goodput;
+mod machine;
 mod peer;
 mod processor_time;
 mod report;
+mod results;
 mod run;
+mod shoppers;
+mod stage;
 mod suite;
 mod tally;
 
@@ -41,8 +49,8 @@ fn main() -> ExitCode {
 fn start(arguments: Arguments) -> Result<ExitCode> {
     // As many workers as the services have, which take one for each core.
     let runtime = Runtime::new()?;
-    if let Some(Command::Echo { credentials }) = arguments.command {
-        runtime.block_on(echo::serve(&credentials))?;
+    if let Some(Command::Echo { credentials }) = &arguments.command {
+        runtime.block_on(echo::serve(credentials))?;
         return Ok(ExitCode::SUCCESS);
     }
     // The shoppers have threads of their own, so that what they cost is not mixed with what the harness and the collector of traces cost.
@@ -53,13 +61,25 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     let crowd = Crowd::new(shoppers.handle().clone());
     let code = runtime.block_on(async {
         tokio::select! {
-            result = run::run(&arguments, &crowd) => result.map(|()| ExitCode::SUCCESS),
+            result = measure(&arguments, &crowd) => result.map(|()| ExitCode::SUCCESS),
             // Dropping the run ends the services and PostgreSQL.
             result = stop_signal() => result.map(|()| ExitCode::from(INTERRUPTED)),
         }
     });
     shoppers.shutdown_background();
     code
+}
+
+async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
+    match &arguments.command {
+        Some(Command::Goodput { options, place }) => {
+            goodput::run(options, &place.data, crowd).await
+        }
+        Some(Command::Fairness { options, place }) => {
+            fairness::run(options, &place.data, crowd).await
+        }
+        Some(Command::Echo { .. }) | None => run::run(arguments, crowd).await,
+    }
 }
 
 async fn stop_signal() -> Result<()> {

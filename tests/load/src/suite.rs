@@ -62,14 +62,7 @@ impl Suite {
             ..StackOptions::new(folder)
         })
         .await?;
-        let staff = Staff {
-            quota: stack.channel(Some(Identity::Staff), "quota-0")?,
-            order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
-            token: stack
-                .credentials()
-                .sign(&Token::new("staff", &Scope::STAFF))?,
-        };
-        let campaign = staff.create_campaign(CAMPAIGN_ID, STOCK).await?;
+        let campaign = staff(&stack)?.create_campaign(CAMPAIGN_ID, STOCK).await?;
         let door = door(&stack, arguments, crowd)?;
         campaign::wait_until_known(&door, CAMPAIGN_ID).await?;
         Ok(Self {
@@ -118,18 +111,7 @@ impl Suite {
     /// # Errors
     /// One of them does not run.
     pub fn parts(&self) -> Result<Vec<Part>> {
-        let mut parts = vec![Part::shoppers(), Part::harness()];
-        for replica in self.stack.replicas() {
-            let process = replica
-                .process_id()
-                .with_context(|| format!("{} does not run", replica.name()))?;
-            parts.push(Part::process(replica.name(), process));
-        }
-        // A server that is not ours may be on another machine; its time is then among the others'.
-        if let Some(process) = self.stack.postgres().process_id() {
-            parts.push(Part::family("postgres", process));
-        }
-        Ok(parts)
+        parts(&self.stack)
     }
 
     /// The coupons that are in the database, to be held against those that shoppers were given.
@@ -137,17 +119,7 @@ impl Suite {
     /// # Errors
     /// The database cannot be asked.
     pub async fn coupons_kept(&self) -> Result<u64> {
-        let url = self
-            .stack
-            .database_url(Service::Issuance)
-            .context("issuance has no database")?;
-        let mut connection = PgConnection::connect(&url).await?;
-        let kept: i64 = sqlx::query_scalar(COUPONS_KEPT)
-            .bind(i64::from(self.campaign_number))
-            .fetch_one(&mut connection)
-            .await?;
-        connection.close().await?;
-        Ok(u64::try_from(kept)?)
+        coupons_kept(&self.stack, self.campaign_number).await
     }
 
     /// Stops everything and removes its files.
@@ -157,6 +129,47 @@ impl Suite {
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }
+}
+
+/// Those who make campaigns and stores.
+pub fn staff(stack: &Stack) -> Result<Staff> {
+    Ok(Staff {
+        quota: stack.channel(Some(Identity::Staff), "quota-0")?,
+        order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
+        token: stack
+            .credentials()
+            .sign(&Token::new("staff", &Scope::STAFF))?,
+    })
+}
+
+/// Every process of a stack, and this one.
+pub fn parts(stack: &Stack) -> Result<Vec<Part>> {
+    let mut parts = vec![Part::shoppers(), Part::harness()];
+    for replica in stack.replicas() {
+        let process = replica
+            .process_id()
+            .with_context(|| format!("{} does not run", replica.name()))?;
+        parts.push(Part::process(replica.name(), process));
+    }
+    // A server that is not ours may be on another machine; its time is then among the others'.
+    if let Some(process) = stack.postgres().process_id() {
+        parts.push(Part::family("postgres", process));
+    }
+    Ok(parts)
+}
+
+/// The coupons of a campaign that are in the database.
+pub async fn coupons_kept(stack: &Stack, campaign_number: u32) -> Result<u64> {
+    let url = stack
+        .database_url(Service::Issuance)
+        .context("issuance has no database")?;
+    let mut connection = PgConnection::connect(&url).await?;
+    let kept: i64 = sqlx::query_scalar(COUPONS_KEPT)
+        .bind(i64::from(campaign_number))
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(u64::try_from(kept)?)
 }
 
 /// The connections that all shoppers share, spread over the gateways.

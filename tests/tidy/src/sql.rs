@@ -17,6 +17,22 @@ static INCLUDED: LazyLock<Regex> = LazyLock::new(|| {
 static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"(?s)--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"[^"]*"|\w+|\S"#));
 
+/// Begins the comment that lets a migration take something away.
+const SAFE_BECAUSE: &str = "The version before:";
+/// What may be dropped: nothing that a version reads or writes.
+const DROPPED_SAFELY: [&str; 7] = [
+    "CONSTRAINT",
+    "NOT",
+    "DEFAULT",
+    "INDEX",
+    "EXPRESSION",
+    "IDENTITY",
+    // Made again with more columns in the same transaction.
+    "VIEW",
+];
+/// Migrations that take something away and can have no comment any more, since it would change their checksum. No release is older than they are.
+const APPLIED: [&str; 1] = ["services/order-intake/migrations/0002_slots.sql"];
+
 /// Queries that do not begin with a comment.
 pub fn unexplained_queries(repository: &Repository) -> Vec<Fault> {
     queries(repository)
@@ -59,15 +75,8 @@ fn queries(repository: &Repository) -> impl Iterator<Item = (&str, &str)> {
 /// Constraints in migrations that have no name.
 pub fn unnamed_constraints(repository: &Repository) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let migrations = repository
-        .ending(".sql")
-        .filter(|(path, _)| path.contains("/migrations/"));
-    for (path, text) in migrations {
-        let tokens: Vec<(String, usize)> = TOKEN
-            .find_iter(text)
-            .filter(|token| !token.as_str().starts_with("--") && !token.as_str().starts_with("/*"))
-            .map(|token| (token.as_str().to_ascii_uppercase(), token.start()))
-            .collect();
+    for (path, text) in migrations(repository) {
+        let tokens = words(text);
         for (index, (word, place)) in tokens.iter().enumerate() {
             if is_constraint(&tokens, index) && !is_named(&tokens, index) {
                 let what = format!(
@@ -78,6 +87,75 @@ pub fn unnamed_constraints(repository: &Repository) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Migrations that take something away from the version before, which goes on running beside the new one during a rolling update and after a roll-back.
+pub fn contracting_migrations(repository: &Repository) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (path, text) in migrations(repository) {
+        let tokens = words(text);
+        let found: Vec<Fault> = (0..tokens.len())
+            .filter_map(|index| Some((tokens[index].1, takes_away(&tokens, index)?)))
+            .filter(|(place, _)| !is_explained(text, *place))
+            .map(|(place, what)| {
+                let what = format!(
+                    "{what} that the version before may need: expand now and take away one release later, or say above it, after `-- {SAFE_BECAUSE}`, why that version does without"
+                );
+                Fault::at(path, text, place, what)
+            })
+            .collect();
+        match (APPLIED.contains(&path), found.is_empty()) {
+            (false, _) => faults.extend(found),
+            (true, true) => faults.push(Fault::of_file(
+                path,
+                "takes nothing away: remove it from the exceptions in tests/tidy/src/sql.rs",
+            )),
+            (true, false) => {}
+        }
+    }
+    faults
+}
+
+/// What a statement takes away at this word, if it does.
+fn takes_away(tokens: &Tokens, index: usize) -> Option<&'static str> {
+    let before = |steps: usize| word(tokens, index.checked_sub(steps));
+    let after = |steps: usize| word(tokens, Some(index + steps));
+    match tokens[index].0.as_str() {
+        // What else can be dropped is looser afterwards, or no more than slower. The word COLUMN may be left out.
+        "DROP" => (!DROPPED_SAFELY.contains(&after(1))).then_some("drops something"),
+        "RENAME" => Some("renames something"),
+        "SET" => ((after(1), after(2)) == ("NOT", "NULL")).then_some("forbids a NULL"),
+        "TYPE" => (before(1) == "DATA" || matches!(before(2), "ALTER" | "COLUMN"))
+            .then_some("changes the type of something"),
+        _ => None,
+    }
+}
+
+/// Whether the comment right above a line says why it is safe, in more than a word or two.
+fn is_explained(text: &str, place: usize) -> bool {
+    let line = text[..place].rfind('\n').map_or(0, |end| end + 1);
+    text[..line]
+        .lines()
+        .rev()
+        .map(str::trim)
+        .map_while(|line| line.strip_prefix("--"))
+        .filter_map(|comment| comment.trim().strip_prefix(SAFE_BECAUSE))
+        .any(|why| why.split_whitespace().count() >= 4)
+}
+
+fn migrations(repository: &Repository) -> impl Iterator<Item = (&str, &str)> {
+    repository
+        .ending(".sql")
+        .filter(|(path, _)| path.contains("/migrations/"))
+}
+
+/// The words of a statement and where they stand, without comments.
+fn words(text: &str) -> Vec<(String, usize)> {
+    TOKEN
+        .find_iter(text)
+        .filter(|token| !token.as_str().starts_with("--") && !token.as_str().starts_with("/*"))
+        .map(|token| (token.as_str().to_ascii_uppercase(), token.start()))
+        .collect()
 }
 
 type Tokens = [(String, usize)];
@@ -160,6 +238,35 @@ mod tests {
             .map(|fault| fault.line)
             .collect();
         assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_migration_that_takes_something_away_is_found() {
+        let text = "ALTER TABLE a DROP COLUMN b;\nALTER TABLE a DROP c;\nDROP TABLE d;\nALTER TABLE a RENAME TO e;\nALTER TABLE a ALTER COLUMN b SET NOT NULL;\nALTER TABLE a ALTER b TYPE bigint;\nALTER TABLE a ALTER b SET DATA TYPE bigint;\n-- The version before: never.\nDROP TABLE f;";
+        let repository = repository(&[("a/migrations/2.sql", text)]);
+        let lines: Vec<usize> = contracting_migrations(&repository)
+            .into_iter()
+            .map(|fault| fault.line)
+            .collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 9]);
+    }
+
+    #[test]
+    fn a_migration_that_expands_or_says_why_it_is_safe_passes() {
+        let text = "CREATE TYPE a AS ENUM ();\nALTER TABLE b ADD COLUMN c int NOT NULL DEFAULT 0, ALTER d DROP NOT NULL, DROP CONSTRAINT e, ALTER f SET DEFAULT 1;\nDROP INDEX g;\nCREATE TABLE h (type text);\n-- RENAME\nUPDATE b SET type = 'DROP TABLE';\n-- The version before: has not read this column since it began to read c.\n-- It is large.\nALTER TABLE b DROP COLUMN i;";
+        assert_eq!(
+            contracting_migrations(&repository(&[("a/migrations/2.sql", text)])),
+            []
+        );
+    }
+
+    #[test]
+    fn an_exception_that_nothing_needs_is_found() {
+        let repository = repository(&[(APPLIED[0], "DROP INDEX a;")]);
+        assert_eq!(
+            places(&contracting_migrations(&repository)),
+            [format!("{}:1", APPLIED[0])]
+        );
     }
 
     #[test]

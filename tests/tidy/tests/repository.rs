@@ -126,6 +126,11 @@ fn every_constraint_has_a_name() {
 }
 
 #[test]
+fn a_migration_takes_nothing_from_the_version_before() {
+    holds(sql::contracting_migrations);
+}
+
+#[test]
 fn relative_links_lead_somewhere() {
     holds(links::broken_links);
 }

@@ -75,17 +75,23 @@ pub struct Audit {
     pub redeemed_once: Finding,
     /// No store makes more in a slot than it can, and fulfilment is told of every order.
     pub stores_survive: Finding,
+    /// Every answer says why, what then and in both languages; nobody waits for what is gone; estimates are kept.
+    pub honest_answer: Finding,
+    /// Positions never grow, and who joins later is not served first.
+    pub no_overtaking: Finding,
 }
 
 impl Audit {
     /// Each promise by its name.
-    pub fn promises(&self) -> [(&'static str, &Finding); 5] {
+    pub fn promises(&self) -> [(&'static str, &Finding); 7] {
         [
             ("never-oversold", &self.never_oversold),
             ("exactly-once", &self.exactly_once),
             ("acked-is-kept", &self.acked_is_kept),
             ("redeemed-once", &self.redeemed_once),
             ("stores-survive", &self.stores_survive),
+            ("honest-answer", &self.honest_answer),
+            ("no-overtaking", &self.no_overtaking),
         ]
     }
 

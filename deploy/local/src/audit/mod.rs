@@ -1,10 +1,12 @@
 //! Holds the promises against the three databases and against what callers were told.
 //!
-//! Every count is made by a query under `queries/`; a column whose name begins with `wrong_` must be zero, the others are facts. Nothing of
+//! Every count of what is stored is made by a query under `queries/`; a column whose name begins with `wrong_` must be zero, the others are facts. Nothing of
 //! the services' own code is used: the layout of a code is read here from its published form.
 
 mod answers;
 mod findings;
+mod honest_answer;
+pub mod queue;
 mod session_tables;
 mod stores;
 
@@ -12,6 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{Column, Connection, PgConnection, Row, TypeInfo, postgres::PgRow};
+use time::OffsetDateTime;
 use tokio::time::sleep;
 
 use crate::{
@@ -38,6 +41,12 @@ pub struct Subject {
     pub shopper_prefix: String,
     /// What staff said each store makes in a slot.
     pub orders_per_slot: i64,
+    /// Coupons the campaign began with.
+    pub stock: i64,
+    /// When the replay began: what callers were told is kept by moments counted from it.
+    pub started_at: OffsetDateTime,
+    /// When the campaign opened, as a moment of the replay.
+    pub opening: Duration,
 }
 
 /// A connection to each database.
@@ -90,6 +99,8 @@ impl Books {
             acked_is_kept: self.acked_is_kept(subject, told).await?,
             redeemed_once: self.redeemed_once(subject).await?,
             stores_survive: self.stores_survive(subject, told).await?,
+            honest_answer: self.honest_answer(subject, ledger, told).await?,
+            no_overtaking: queue::order_of_service(told, subject.opening),
         })
     }
 

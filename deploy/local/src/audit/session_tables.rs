@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::answers::read;
+use super::{Subject, answers::read};
 use crate::replay::ledger::{Ledger, Told, ToldOrder, ToldStanding};
 
 /// Rows sent to a database in one statement.
@@ -45,6 +46,33 @@ pub(super) async fn load_coupons(
             .await?;
     }
     issuance.execute("ANALYZE told_coupons").await?;
+    Ok(())
+}
+
+/// Makes `told_sell_outs` in the issuance database for this session.
+pub(super) async fn load_sell_outs(
+    issuance: &mut PgConnection,
+    subject: &Subject,
+    ledger: &Ledger,
+    told: &Told,
+) -> Result<()> {
+    issuance
+        .execute(include_str!("../../queries/told_sell_outs_table.sql"))
+        .await?;
+    for chunk in told.sell_outs.chunks(CHUNK) {
+        let shoppers = chunk.iter().map(|told| ledger.shopper_id(told.shopper));
+        let requests = chunk
+            .iter()
+            .map(|told| Ledger::claim_request_id(told.request));
+        let moments = chunk.iter().map(|told| subject.started_at + told.asked_at);
+        sqlx::query(include_str!("../../queries/told_sell_outs_insert.sql"))
+            .bind(shoppers.collect::<Vec<_>>())
+            .bind(requests.collect::<Vec<_>>())
+            .bind(moments.collect::<Vec<OffsetDateTime>>())
+            .execute(&mut *issuance)
+            .await?;
+    }
+    issuance.execute("ANALYZE told_sell_outs").await?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! Everything that proves who somebody is: the CA, one certificate for each identity, the key that signs tokens, and the keys that coupon
-//! codes are made with. All of it is made on this machine, kept in the data folder for its owner's eyes, and used again until it nears its end.
+//! codes and tickets are made with. All of it is made on this machine, kept in the data folder for its owner's eyes, and used again until it nears its end.
 
 mod authority;
 mod channel;
@@ -32,7 +32,7 @@ const LIFETIME: Duration = Duration::days(90);
 const RENEW_BEFORE_END: Duration = Duration::days(7);
 /// Changes when the files here change their meaning, so that those of an earlier build are made anew.
 const FORMAT: u32 = 1;
-const COUPON_KEY_BYTES: usize = 32;
+const SECRET_KEY_BYTES: usize = 32;
 
 /// Somebody with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,11 +118,18 @@ impl Credentials {
             )?;
         }
         // Codes of coupons are derived from these keys, so they live as long as the coupons do.
-        if !credentials.coupon_keys_file().exists() {
-            let mut key = [0_u8; COUPON_KEY_BYTES];
-            rand::rng().fill(&mut key);
-            let keys = serde_json::json!({ "active": 1, "keys": { "1": STANDARD.encode(key) } });
-            secret_file::write(&credentials.coupon_keys_file(), keys.to_string().as_bytes())?;
+        // Tickets live for the length of a queue only, but a gateway may come back while one waits.
+        for file in [
+            credentials.coupon_keys_file(),
+            credentials.ticket_keys_file(),
+        ] {
+            if !file.exists() {
+                let mut key = [0_u8; SECRET_KEY_BYTES];
+                rand::rng().fill(&mut key);
+                let keys =
+                    serde_json::json!({ "active": 1, "keys": { "1": STANDARD.encode(key) } });
+                secret_file::write(&file, keys.to_string().as_bytes())?;
+            }
         }
         Ok(credentials)
     }
@@ -164,6 +171,11 @@ impl Credentials {
     /// The secret keys of coupon codes.
     pub fn coupon_keys_file(&self) -> PathBuf {
         self.folder.join("coupon-keys.json")
+    }
+
+    /// The secret keys of tickets.
+    pub fn ticket_keys_file(&self) -> PathBuf {
+        self.folder.join("ticket-keys.json")
     }
 }
 
@@ -242,6 +254,7 @@ mod tests {
             Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
         for file in [
             credentials.coupon_keys_file(),
+            credentials.ticket_keys_file(),
             credentials.key_file(Identity::Staff),
             folder.path().join("token.key"),
         ] {

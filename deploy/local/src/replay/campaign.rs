@@ -74,12 +74,22 @@ impl Staff {
     ///
     /// # Errors
     /// Quota refuses or cannot be reached.
-    pub async fn create_campaign(
+    pub async fn create_campaign(&self, campaign_id: &str, tiers: (u64, u64)) -> Result<Campaign> {
+        let opens_at = SystemTime::now() - Duration::from_secs(1);
+        self.create_campaign_that_opens(campaign_id, tiers, opens_at)
+            .await
+    }
+
+    /// Makes a campaign that opens at some time, with so many coupons of either tier and one coupon a shopper.
+    ///
+    /// # Errors
+    /// Quota refuses or cannot be reached.
+    pub async fn create_campaign_that_opens(
         &self,
         campaign_id: &str,
         (first, second): (u64, u64),
+        opens_at: SystemTime,
     ) -> Result<Campaign> {
-        let now = SystemTime::now();
         let tier = |tier_id: &str, face_value_minor_units, stock| Tier {
             tier_id: tier_id.to_owned(),
             face_value_minor_units,
@@ -94,8 +104,8 @@ impl Staff {
                 tier("milk-tea-15", SECOND_TIER_MINOR_UNITS, second),
             ],
             limit_per_shopper: LIMIT_PER_SHOPPER,
-            opens_at: Some((now - Duration::from_secs(1)).into()),
-            closes_at: Some((now + OPEN_FOR).into()),
+            opens_at: Some(opens_at.into()),
+            closes_at: Some((opens_at + OPEN_FOR).into()),
             coupon_validity: Some(COUPON_VALIDITY.try_into()?),
         };
         let response = CampaignServiceClient::new(self.quota.clone())

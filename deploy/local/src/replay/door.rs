@@ -21,7 +21,10 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::measures::{ClaimEnd, Measures, OrderEnd};
+use super::{
+    Scene,
+    measures::{ClaimEnd, OrderEnd},
+};
 
 /// How long one send waits for its answer; sent along as the deadline.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -126,7 +129,7 @@ impl From<Failure> for OrderEnd {
 
 /// What to do about a failed send.
 #[derive(Debug, PartialEq, Eq)]
-enum Advice {
+pub(super) enum Advice {
     Final(Failure),
     /// Again after a while, at the next gateway if this one gave no answer of its own.
     Again {
@@ -170,8 +173,14 @@ impl Door {
 
     /// A request with token, deadline and trace context.
     pub fn request<T>(&self, message: T, traceparent: Option<&str>) -> Request<T> {
-        let mut request = Request::new(message);
+        let mut request = self.stream_request(message, traceparent);
         request.set_timeout(CALL_LIMIT);
+        request
+    }
+
+    /// A request without a deadline, for answers that come over a long time.
+    pub fn stream_request<T>(&self, message: T, traceparent: Option<&str>) -> Request<T> {
+        let mut request = Request::new(message);
         request
             .metadata_mut()
             .insert("authorization", self.authorization.clone());
@@ -182,10 +191,12 @@ impl Door {
     }
 
     /// Makes a call, again and again while the answers say that this makes sense. `due` is when it was to be sent first.
+    ///
+    /// Every refusal is looked at for the audit, those that are tried again included.
     pub async fn call<T, Sent>(
         &self,
         due: Instant,
-        measures: &Measures,
+        scene: &Scene,
         send: impl Fn(Channel) -> Sent,
     ) -> Result<T, Failure>
     where
@@ -201,6 +212,7 @@ impl Door {
                     Err(status) => status,
                 }
             };
+            scene.ledger.answer(|answers| answers.refusal(&status));
             let (after, failure) = match advice(&status) {
                 Advice::Final(failure) => return Err(failure),
                 Advice::Again { after, failure } => (after, failure),
@@ -214,7 +226,7 @@ impl Door {
             if failure == Failure::Unanswered {
                 gateway += 1;
             }
-            measures.retried();
+            scene.measures.retried();
             sleep(pause).await;
             backoff = (backoff * 2).min(BACKOFF_LIMIT);
         }
@@ -222,7 +234,7 @@ impl Door {
     }
 }
 
-fn advice(status: &Status) -> Advice {
+pub(super) fn advice(status: &Status) -> Advice {
     let details = status.get_error_details();
     let after = details.retry_info().and_then(|info| info.retry_delay);
     match details.error_info() {

@@ -3,9 +3,12 @@
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use uuid::Uuid;
+
+use super::{answers::AnswerCounts, place::Place};
 
 /// A coupon code as it was told.
 pub type Code = [u8; 16];
@@ -47,6 +50,26 @@ pub struct ToldOrder {
     pub standing: ToldStanding,
 }
 
+/// A coupon that was made for a claim, whether it had to wait or not. Moments are those of the replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldService {
+    /// The claim joined the queue, or was served without one, no earlier than this.
+    pub joined_after: Duration,
+    /// When its shopper was told.
+    pub told_at: Duration,
+}
+
+/// A claim that was told that there is nothing left for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldSellOut {
+    /// Which shopper, counted from 0.
+    pub shopper: u32,
+    /// Which of the shopper's requests, counted from 1.
+    pub request: u8,
+    /// When the claim was sent, as a moment of the replay.
+    pub asked_at: Duration,
+}
+
 /// Every answer that a caller may rely on.
 #[derive(Debug)]
 pub struct Ledger {
@@ -69,6 +92,14 @@ pub struct Told {
     pub coupons_spoiled: u64,
     /// Answers that named no coupon code or order id that can be read.
     pub unreadable: u64,
+    /// Whether refusals and places in the queue said all that they owe.
+    pub answers: AnswerCounts,
+    /// Every place in the queue, once its wait is over.
+    pub places: Vec<Place>,
+    /// Every coupon that was made for a claim; those of earlier sends are left out.
+    pub services: Vec<ToldService>,
+    /// Every claim that was told that there is nothing left for it.
+    pub sell_outs: Vec<ToldSellOut>,
 }
 
 impl Ledger {
@@ -149,6 +180,26 @@ impl Ledger {
                 .is_some_and(|heard| heard.contains(order))
         };
         orders.iter().filter(|order| !heard(order)).count()
+    }
+
+    /// Looks at an answer that was no coupon and no order.
+    pub fn answer(&self, count: impl FnOnce(&mut AnswerCounts)) {
+        self.change(|told| count(&mut told.answers));
+    }
+
+    /// Writes down a place whose wait is over.
+    pub fn place(&self, place: Place) {
+        self.change(|told| told.places.push(place));
+    }
+
+    /// Writes down that a coupon was made for a claim.
+    pub fn service(&self, service: ToldService) {
+        self.change(|told| told.services.push(service));
+    }
+
+    /// Writes down that a claim was told that there is nothing left for it.
+    pub fn sell_out(&self, sell_out: ToldSellOut) {
+        self.change(|told| told.sell_outs.push(sell_out));
     }
 
     /// Writes down whether a coupon could still be used after a full store had refused the order.

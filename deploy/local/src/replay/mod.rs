@@ -1,15 +1,20 @@
 //! Replays a real day against the gateways: open loop, so that a slow answer delays nobody else's claim and every latency counts from the
 //! moment the claim was due.
 
+pub mod answers;
 pub mod campaign;
 pub mod curve;
 pub mod door;
 pub mod fulfilment;
+pub mod habits;
 pub mod ledger;
 pub mod measures;
 mod ordering;
+pub mod place;
+mod queueing;
 pub mod schedule;
 mod shopper;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +32,9 @@ use schedule::Schedule;
 /// Between a shopper's steps and the end of its last retry nothing takes longer; what does is cut off and counted as unanswered.
 const LAST_SHOPPER_LIMIT: Duration = Duration::from_secs(90);
 
+/// The name of a traced shopper's span from being told to wait to asking again.
+pub const WAIT: &str = "waits for its turn";
+
 /// What all shoppers of a replay share.
 #[derive(Debug)]
 pub struct Scene {
@@ -42,6 +50,15 @@ pub struct Scene {
     pub campaign_id: String,
     /// When the replay began.
     pub started: Instant,
+    /// When the campaign opens, as a moment of the replay.
+    pub opening: Duration,
+}
+
+impl Scene {
+    /// This moment of the replay.
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
 }
 
 /// Sends every arrival of the schedule when it is due and waits for the last shopper.

@@ -178,10 +178,7 @@ impl Visit {
             let request = scene.door.request(message.clone(), traceparent);
             async move { OrderServiceClient::new(gateway).place_order(request).await }
         };
-        let answer = scene
-            .door
-            .call(Instant::now(), &scene.measures, send)
-            .await?;
+        let answer = scene.door.call(Instant::now(), scene, send).await?;
         Ok(answer.into_inner().order.unwrap_or_default())
     }
 
@@ -224,10 +221,7 @@ impl Visit {
             let request = scene.door.request(message.clone(), None);
             async move { OrderServiceClient::new(gateway).get_order(request).await }
         };
-        let answer = scene
-            .door
-            .call(Instant::now(), &scene.measures, send)
-            .await?;
+        let answer = scene.door.call(Instant::now(), scene, send).await?;
         Ok(answer.into_inner().order.unwrap_or_default())
     }
 
@@ -248,7 +242,7 @@ impl Visit {
             let request = scene.door.request(message.clone(), None);
             async move { OrderServiceClient::new(gateway).cancel_order(request).await }
         };
-        let answer = scene.door.call(Instant::now(), &scene.measures, send).await;
+        let answer = scene.door.call(Instant::now(), scene, send).await;
         let Ok(answer) = answer else { return false };
         tell(ToldStanding::Cancelled);
         scene.measures.detour(|detours| detours.cancelled += 1);
@@ -281,7 +275,7 @@ impl Visit {
                     .await
             }
         };
-        if let Ok(checked) = scene.door.call(Instant::now(), &scene.measures, send).await {
+        if let Ok(checked) = scene.door.call(Instant::now(), scene, send).await {
             scene.ledger.coupon_left(checked.into_inner().usable);
         }
     }

@@ -4,20 +4,15 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use super::curve::Curve;
+use super::{
+    curve::Curve,
+    habits::{Habit, InQueue},
+};
 
-/// The share of shoppers whose claim is sent twice at once, as an impatient client does.
-pub const TWICE_SHARE: f64 = 0.02;
-/// The share that loses the answer and sends the same claim again.
-pub const LOST_ANSWER_SHARE: f64 = 0.02;
-/// The share that claims anew after having a coupon.
-pub const AGAIN_SHARE: f64 = 0.03;
 /// How long a shopper looks at the menu on average before ordering.
 pub const THINK_MEAN: Duration = Duration::from_millis(1_500);
 /// Nobody looks at it longer than this.
 pub const THINK_LIMIT: Duration = Duration::from_secs(10);
-/// How long a caller listens before an answer is lost, at most.
-const LISTEN_LIMIT: Duration = Duration::from_millis(40);
 /// How many stores there are.
 pub const STORES: u32 = 500;
 /// How much the first store is favoured over the next: orders fall as rank to this power.
@@ -33,19 +28,6 @@ const LOYAL_SHARE: f64 = 0.3;
 const CANCEL_SHARE: f64 = 0.04;
 const ANEW_SHARE: f64 = 0.5;
 
-/// What a shopper does besides claiming and ordering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
-    /// Nothing.
-    Plain,
-    /// Sends the claim twice at once, with one request id.
-    Twice,
-    /// Hangs up after this long and sends the claim again, with the same request id.
-    LosesAnswer(Duration),
-    /// Claims again with a new request id once it has the coupon.
-    ClaimsAgain,
-}
-
 /// One shopper's arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -55,6 +37,8 @@ pub struct Arrival {
     pub at: Duration,
     /// What else it does.
     pub habit: Habit,
+    /// What it does if it has to wait.
+    pub in_queue: InQueue,
     /// How long it thinks between coupon and order.
     pub think: Duration,
     /// What it wants from the stores.
@@ -85,12 +69,24 @@ pub enum ChangeOfMind {
     OrdersAnew,
 }
 
-/// Arrivals as a Poisson process that follows the curve: about `orders` of them, in order of time.
+/// How many come, and when the campaign opens to them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crowd {
+    /// About how many come over the whole day.
+    pub shoppers: u32,
+    /// The share of them that is there before the opening.
+    pub early_share: f64,
+    /// The opening, counted from the beginning of the replay.
+    pub opening: Duration,
+    /// How long the day lasts from the opening on.
+    pub day: Duration,
+}
+
+/// Arrivals as a Poisson process, in order of time: before the opening more and more of them, after it as the curve says.
 pub struct Schedule {
     random: StdRng,
     curve: Curve,
-    orders: f64,
-    duration: Duration,
+    crowd: Crowd,
     /// Arrivals expected up to the last one drawn; the process runs at rate one on this axis.
     expected: f64,
     next_shopper: u32,
@@ -99,16 +95,28 @@ pub struct Schedule {
 
 impl Schedule {
     /// The schedule of a seed: the same arguments give the same arrivals.
-    pub fn new(seed: u64, curve: Curve, orders: u32, duration: Duration) -> Self {
+    pub fn new(seed: u64, curve: Curve, crowd: Crowd) -> Self {
         Self {
             random: StdRng::seed_from_u64(seed),
             curve,
-            orders: f64::from(orders),
-            duration,
+            crowd,
             expected: 0.0,
             next_shopper: 0,
             store_shares: zipf(STORES),
         }
+    }
+
+    /// When the last of so many expected arrivals comes; none after the end of the day.
+    fn time_of(&self, expected: f64) -> Option<Duration> {
+        let crowd = &self.crowd;
+        let all = f64::from(crowd.shoppers);
+        let early = all * crowd.early_share;
+        if expected < early {
+            // The rate grows evenly towards the opening.
+            return Some(crowd.opening.mul_f64((expected / early).sqrt()));
+        }
+        let share = (expected - early) / (all - early);
+        (share <= 1.0).then(|| crowd.opening + crowd.day.mul_f64(self.curve.time_of(share)))
     }
 
     fn exponential(&mut self) -> f64 {
@@ -116,21 +124,6 @@ impl Schedule {
         -(1.0 - self.random.random::<f64>()).ln()
     }
 
-    fn habit(&mut self) -> Habit {
-        let draw: f64 = self.random.random();
-        if draw < TWICE_SHARE {
-            Habit::Twice
-        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE {
-            Habit::LosesAnswer(LISTEN_LIMIT.mul_f64(self.random.random()))
-        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE + AGAIN_SHARE {
-            Habit::ClaimsAgain
-        } else {
-            Habit::Plain
-        }
-    }
-}
-
-impl Schedule {
     fn wish(&mut self) -> Wish {
         let draw: f64 = self.random.random();
         let store = self
@@ -162,13 +155,9 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Arrival> {
         self.expected += self.exponential();
-        if self.expected > self.orders {
-            return None;
-        }
-        let at = self
-            .duration
-            .mul_f64(self.curve.time_of(self.expected / self.orders));
-        let habit = self.habit();
+        let at = self.time_of(self.expected)?;
+        let habit = Habit::draw(&mut self.random);
+        let in_queue = InQueue::draw(&mut self.random);
         let think = THINK_MEAN.mul_f64(self.exponential()).min(THINK_LIMIT);
         let wish = self.wish();
         let shopper = self.next_shopper;
@@ -177,6 +166,7 @@ impl Iterator for Schedule {
             shopper,
             at,
             habit,
+            in_queue,
             think,
             wish,
         })
@@ -212,8 +202,16 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(60);
 
-    fn schedule(seed: u64, orders: u32) -> Vec<Arrival> {
-        Schedule::new(seed, Curve::qwen_day().unwrap(), orders, DAY).collect()
+    const CROWD: Crowd = Crowd {
+        shoppers: 40_000,
+        early_share: 0.0,
+        opening: Duration::ZERO,
+        day: DAY,
+    };
+
+    fn schedule(seed: u64, shoppers: u32) -> Vec<Arrival> {
+        let crowd = Crowd { shoppers, ..CROWD };
+        Schedule::new(seed, Curve::qwen_day().unwrap(), crowd).collect()
     }
 
     #[test]
@@ -250,29 +248,27 @@ mod tests {
     }
 
     #[test]
-    fn habits_and_stores_have_their_shares() {
+    fn the_early_share_comes_before_the_opening_and_most_of_it_in_the_second_half() {
+        let opening = Duration::from_secs(5);
+        let crowd = Crowd {
+            early_share: 0.1,
+            opening,
+            ..CROWD
+        };
+        let arrivals: Vec<_> = Schedule::new(4, Curve::qwen_day().unwrap(), crowd).collect();
+        let before = |moment: Duration| arrivals.iter().filter(move |arrival| arrival.at < moment);
+        let early = before(opening).count() as f64;
+        assert!((early / 4_000.0 - 1.0).abs() < 0.08, "{early}");
+        let first_half = before(opening / 2).count() as f64;
+        assert!((first_half / early - 0.25).abs() < 0.04, "{first_half}");
+        assert!(arrivals.len().abs_diff(40_000) < 1_000);
+        assert!(arrivals.iter().all(|arrival| arrival.at <= opening + DAY));
+    }
+
+    #[test]
+    fn stores_and_changes_of_mind_have_their_shares() {
         let arrivals = schedule(3, 60_000);
         let share = |count: usize| count as f64 / arrivals.len() as f64;
-        assert!(
-            (share(
-                arrivals
-                    .iter()
-                    .filter(|arrival| arrival.habit == Habit::Twice)
-                    .count()
-            ) - TWICE_SHARE)
-                .abs()
-                < 0.005
-        );
-        assert!(
-            (share(
-                arrivals
-                    .iter()
-                    .filter(|arrival| arrival.habit == Habit::ClaimsAgain)
-                    .count()
-            ) - AGAIN_SHARE)
-                .abs()
-                < 0.005
-        );
         let at_store = |store| {
             share(
                 arrivals

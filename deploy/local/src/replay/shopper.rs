@@ -6,16 +6,16 @@ use std::{
 };
 
 use rand::Rng;
-use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, claim_coupon_response::Outcome, claim_service_client::ClaimServiceClient,
-};
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, claim_service_client::ClaimServiceClient};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Scene,
+    habits::{Habit, InQueue},
     ledger::Ledger,
-    measures::ClaimEnd,
-    schedule::{Arrival, Habit},
+    measures::Story,
+    queueing::Claimed,
+    schedule::Arrival,
 };
 use crate::collector::{Span, SpanId, TraceId};
 
@@ -29,6 +29,7 @@ pub(super) struct Visit {
     pub(super) scene: Arc<Scene>,
     pub(super) shopper: u32,
     pub(super) shopper_id: String,
+    pub(super) in_queue: InQueue,
     trace_id: Option<TraceId>,
 }
 
@@ -41,41 +42,47 @@ pub(super) async fn visit(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
     let visit = Visit {
         shopper: arrival.shopper,
         shopper_id: scene.ledger.shopper_id(arrival.shopper),
+        in_queue: arrival.in_queue,
         trace_id,
         scene,
     };
-    let code = match arrival.habit {
+    let claimed = match arrival.habit {
         Habit::Plain => visit.claim(1, due).await,
         Habit::Twice => {
             let (first, second) = tokio::join!(visit.claim(1, due), visit.claim(1, due));
-            first.or(second)
+            if first.code.is_some() { first } else { second }
         }
         Habit::LosesAnswer(listens) => visit.claim_losing_the_answer(listens, due).await,
         Habit::ClaimsAgain => {
-            let code = visit.claim(1, due).await;
-            if code.is_some() {
+            let claimed = visit.claim(1, due).await;
+            if claimed.code.is_some() {
                 visit.claim(2, Instant::now()).await;
             }
-            code
+            claimed
         }
     };
-    let Some(code) = code else { return };
+    let Some(code) = claimed.code else { return };
     sleep(arrival.think).await;
     let accepted = visit.order_with(&code, &arrival.wish).await;
     if let (Some(trace_id), true) = (visit.trace_id, accepted) {
-        visit.scene.measures.story_complete(trace_id);
+        visit.scene.measures.story_complete(Story {
+            trace_id,
+            has_waited: claimed.has_waited,
+        });
     }
 }
 
 impl Visit {
-    async fn claim(&self, request: u8, due: Instant) -> Option<String> {
+    async fn claim(&self, request: u8, due: Instant) -> Claimed {
         self.scene.measures.claim_offered(due - self.scene.started);
-        self.claim_to_the_end(request, due).await
+        let now = self.scene.now();
+        self.claim_to_the_end(request, due, now).await
     }
 
     /// Sends the claim, hangs up, and sends it again with the same request id: one claim, whichever of the two sends gets the coupon.
-    async fn claim_losing_the_answer(&self, listens: Duration, due: Instant) -> Option<String> {
+    async fn claim_losing_the_answer(&self, listens: Duration, due: Instant) -> Claimed {
         self.scene.measures.claim_offered(due - self.scene.started);
+        let first_sent_at = self.scene.now();
         let mut client = ClaimServiceClient::new(self.scene.door.next_gateway());
         let _ = timeout(
             listens,
@@ -84,49 +91,37 @@ impl Visit {
         .await;
         self.scene.measures.answer_lost();
         sleep(NOTICE).await;
-        self.claim_to_the_end(1, Instant::now()).await
+        self.claim_to_the_end(1, Instant::now(), first_sent_at)
+            .await
     }
 
-    async fn claim_to_the_end(&self, request: u8, due: Instant) -> Option<String> {
+    async fn claim_to_the_end(
+        &self,
+        request: u8,
+        due: Instant,
+        first_sent_at: Duration,
+    ) -> Claimed {
         let scene = &self.scene;
         let span = self.begin("shopper claims");
-        let message = self.claim_request(request);
-        let send = |gateway| {
-            let request = scene
-                .door
-                .request(message.clone(), span.traceparent().as_deref());
-            async move { ClaimServiceClient::new(gateway).claim_coupon(request).await }
-        };
-        let answer = scene.door.call(due, &scene.measures, send).await;
-        let (end, code) = match answer.map(|response| response.into_inner().outcome) {
-            Ok(Some(Outcome::Issued(issued))) => {
-                let code = issued.coupon.map(|coupon| coupon.code).unwrap_or_default();
-                scene.ledger.coupon(self.shopper, request, &code);
-                (
-                    if issued.replayed {
-                        ClaimEnd::Replayed
-                    } else {
-                        ClaimEnd::Issued
-                    },
-                    Some(code),
-                )
-            }
-            Ok(None) => (ClaimEnd::Refused("NO_OUTCOME".to_owned()), None),
-            Err(failure) => (failure.into(), None),
-        };
+        let claimed = self
+            .claim_through_the_queue(request, due, first_sent_at, &span)
+            .await;
+        // How long the queue was is another matter than how fast the answers are.
+        let latency = (!claimed.has_waited).then(|| due.elapsed());
         scene
             .measures
-            .claim_ended(scene.started.elapsed(), due.elapsed(), &end);
-        self.finish(span, code.is_none());
-        code
+            .claim_ended(scene.now(), latency, &claimed.end);
+        self.finish(span, claimed.code.is_none());
+        claimed
     }
 
-    fn claim_request(&self, request: u8) -> ClaimCouponRequest {
+    pub(super) fn claim_request(&self, request: u8) -> ClaimCouponRequest {
         ClaimCouponRequest {
             campaign_id: self.scene.campaign_id.clone(),
             shopper_id: self.shopper_id.clone(),
             request_id: Ledger::claim_request_id(request),
             tier_id: String::new(),
+            ticket: String::new(),
         }
     }
 
@@ -134,8 +129,17 @@ impl Visit {
         OwnSpan {
             trace_id: self.trace_id,
             span_id: rand::rng().random(),
+            parent_id: SpanId::default(),
             name,
             start_ns: unix_ns(),
+        }
+    }
+
+    /// A step of another step.
+    pub(super) fn begin_within(&self, whole: &OwnSpan, name: &'static str) -> OwnSpan {
+        OwnSpan {
+            parent_id: whole.span_id,
+            ..self.begin(name)
         }
     }
 
@@ -146,7 +150,7 @@ impl Visit {
         self.scene.collector.record(Span {
             trace_id,
             span_id: span.span_id,
-            parent_id: SpanId::default(),
+            parent_id: span.parent_id,
             name: span.name.to_owned(),
             service: "shopper".to_owned(),
             start_ns: span.start_ns,
@@ -161,6 +165,7 @@ impl Visit {
 pub(super) struct OwnSpan {
     trace_id: Option<TraceId>,
     span_id: SpanId,
+    parent_id: SpanId,
     name: &'static str,
     start_ns: u64,
 }

@@ -2,6 +2,7 @@
 
 pub mod by_hand;
 pub mod plot;
+mod queue_rows;
 pub mod slots;
 mod svg;
 mod table;
@@ -19,7 +20,9 @@ use serde::Serialize;
 use crate::{
     audit::{Audit, BookedStore},
     collector::{Span, TraceId},
-    replay::measures::{ClaimCounts, Detours, OrderCounts, Picture, Quantiles, Second},
+    replay::measures::{
+        ClaimCounts, Detours, OrderCounts, Picture, Quantiles, QueueCounts, Second, WaitTimes,
+    },
 };
 
 pub use table::table;
@@ -27,7 +30,7 @@ pub use table::table;
 /// Latencies of both kinds of calls.
 #[derive(Debug, Clone, Serialize)]
 pub struct Latencies {
-    /// Of claims.
+    /// Of claims that never waited in the queue.
     pub claim: Quantiles,
     /// Of orders.
     pub order: Quantiles,
@@ -55,6 +58,10 @@ pub struct RunFacts {
     pub planned_orders: u32,
     /// Minutes the day was pressed into.
     pub minutes: f64,
+    /// The share of arrivals before the opening.
+    pub early_share: f64,
+    /// When the campaign opened, in seconds since the replay began.
+    pub opening_second: f64,
     /// The seed of the schedule.
     pub seed: u64,
     /// How long the replay took, last shopper included.
@@ -74,6 +81,10 @@ pub struct Report {
     pub run: RunFacts,
     /// How claims ended.
     pub claims: ClaimCounts,
+    /// How those of them ended that had to wait.
+    pub queue: QueueCounts,
+    /// How long those waited who did as told and were served.
+    pub wait_ms: WaitTimes,
     /// How orders ended.
     pub orders: OrderCounts,
     /// What full stores made of them.
@@ -112,6 +123,8 @@ impl Report {
         Self {
             run,
             claims: picture.claims,
+            queue: picture.queue,
+            wait_ms: picture.wait,
             orders: picture.orders,
             detours: picture.detours,
             busiest_stores,
@@ -125,9 +138,11 @@ impl Report {
         }
     }
 
-    /// Whether all claims are accounted for and every audited promise holds.
+    /// Whether all claims and waits are accounted for and every audited promise holds.
     pub fn holds(&self) -> bool {
-        self.claims.offered == self.claims.ended() && self.audit.holds()
+        let all_ended =
+            self.claims.offered == self.claims.ended() && self.queue.queued == self.queue.ended();
+        all_ended && self.audit.holds()
     }
 
     /// Writes the file for machines.
@@ -154,7 +169,8 @@ impl Report {
             self.run.planned_orders, self.run.stock, self.run.minutes
         );
         let mut files = vec![folder.join("claims.svg"), folder.join("slots.svg")];
-        write(&files[0], &plot::draw(&self.seconds, &subtitle))?;
+        let opening = self.run.opening_second;
+        write(&files[0], &plot::draw(&self.seconds, opening, &subtitle))?;
         write(&files[1], &slots::draw(&self.busiest_stores, &subtitle))?;
         if let Some(waterfall) = waterfall {
             let file = folder.join("shopper.svg");

@@ -1,105 +1,155 @@
-//! The replay as a picture: offered, issued and refused claims a second over time.
+//! The replay as a picture: offered, issued and refused claims a second over time, and under them how many wait.
 
 use super::svg::{Anchor, Svg};
 use crate::replay::measures::Second;
 
 const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 440.0;
+const HEIGHT: f64 = 640.0;
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 84.0;
-const BOTTOM: f64 = 56.0;
+/// Where the panel of claims begins and ends, and the one of those who wait.
+const CLAIMS: (f64, f64) = (84.0, 384.0);
+const WAITING: (f64, f64) = (464.0, 584.0);
 /// Points along the time axis, at most: more would be finer than the eye.
 const POINTS: usize = 160;
 const GRID_LINES: f64 = 5.0;
+const GRID_LINES_OF_WAITING: f64 = 2.0;
 
-/// Draws the claims second by second. `subtitle` says of which run.
-pub fn draw(seconds: &[Second], subtitle: &str) -> String {
-    let step = seconds.len().div_ceil(POINTS).max(1);
-    let series: [(&str, &str, Vec<f64>); 3] = [
-        (
-            "offered",
-            "c0",
-            rates(seconds, step, |second| second.offered),
-        ),
-        ("issued", "c1", rates(seconds, step, |second| second.issued)),
-        (
-            "refused",
-            "c2",
-            rates(seconds, step, |second| second.refused),
-        ),
-    ];
-    let peak = series
-        .iter()
-        .flat_map(|(_, _, rates)| rates)
-        .fold(0.0_f64, |peak, &rate| peak.max(rate));
-    let top = round_up(peak.max(1.0));
-    let span = (series[0].2.len().saturating_sub(1) * step).max(1) as f64;
-    let x = |place: usize| LEFT + (place * step) as f64 / span * (WIDTH - LEFT - RIGHT);
-    let y = |rate: f64| HEIGHT - BOTTOM - rate / top * (HEIGHT - TOP - BOTTOM);
+/// One line of a panel: its name, its colour, and what is drawn of each second.
+type Series = (&'static str, &'static str, fn(&Second) -> u64);
 
+const OF_CLAIMS: [Series; 3] = [
+    ("offered", "c0", |second| second.offered),
+    ("issued", "c1", |second| second.issued),
+    ("refused", "c2", |second| second.refused),
+];
+const OF_WAITING: [Series; 1] = [("waiting", "c3", |second| second.waiting)];
+
+/// Draws the replay second by second. `opening` is the second in which the campaign opened, `subtitle` says of which run.
+pub fn draw(seconds: &[Second], opening: f64, subtitle: &str) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT);
-    svg.text(
-        "ink title",
-        LEFT,
-        32.0,
-        Anchor::Start,
-        "Claims offered, issued and refused",
-    );
+    let title = "Claims offered, issued and refused";
+    svg.text("ink title", LEFT, 32.0, Anchor::Start, title);
     svg.text("dim", LEFT, 52.0, Anchor::Start, subtitle);
-    axes(&mut svg, top, span, y);
-    for (place, (name, colour, rates)) in series.iter().enumerate() {
-        let line: Vec<_> = rates
-            .iter()
-            .enumerate()
-            .map(|(place, &rate)| (x(place), y(rate)))
-            .collect();
-        let (Some(first), Some(last)) = (line.first(), line.last()) else {
-            continue;
-        };
-        let area: Vec<_> = [(first.0, y(0.0))]
-            .into_iter()
-            .chain(line.iter().copied())
-            .chain([(last.0, y(0.0))])
-            .collect();
-        svg.path(&format!("{colour} area"), &area, true);
-        svg.path(&format!("{colour} line"), &line, false);
-        let legend = WIDTH - RIGHT - 270.0 + 90.0 * place as f64;
-        svg.rectangle(&format!("{colour} bar"), legend, 42.0, 14.0, 10.0);
-        svg.text("ink", legend + 20.0, 52.0, Anchor::Start, name);
+    let step = seconds.len().div_ceil(POINTS).max(1);
+    let span = (seconds.len().div_ceil(step).saturating_sub(1) * step).max(1) as f64;
+    let claims = OF_CLAIMS.map(|(name, colour, of)| (name, colour, rates(seconds, step, of)));
+    // The longest queue of the seconds drawn as one: an average would hide a short one.
+    let waiting = OF_WAITING.map(|(name, colour, of)| (name, colour, peaks(seconds, step, of)));
+    let panel = |(top, bottom), unit, grid_lines, series: &[Drawn]| Panel {
+        top,
+        bottom,
+        unit,
+        grid_lines,
+        span,
+        step,
+        peak: peak(series),
+    };
+    let upper = panel(CLAIMS, "claims/s", GRID_LINES, &claims);
+    upper.draw(&mut svg, &claims, opening);
+    let lower = panel(WAITING, "waiting", GRID_LINES_OF_WAITING, &waiting);
+    lower.draw(&mut svg, &waiting, opening);
+    if opening > 0.0 {
+        let x = upper.x(opening) + 4.0;
+        svg.text("dim", x, CLAIMS.0 - 2.0, Anchor::Start, "opening");
     }
-    svg.finish("Claims offered, issued and refused a second over the replay")
+    let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+    let words = "seconds since the first arrival";
+    svg.text("dim", middle, HEIGHT - 12.0, Anchor::Middle, words);
+    svg.finish("Claims offered, issued and refused a second over the replay, and how many wait")
 }
 
-fn axes(svg: &mut Svg, top: f64, span: f64, y: impl Fn(f64) -> f64) {
-    for line in 0..=GRID_LINES as u32 {
-        let rate = top * f64::from(line) / GRID_LINES;
-        svg.line("grid", (LEFT, y(rate)), (WIDTH - RIGHT, y(rate)));
-        svg.text(
-            "dim",
-            LEFT - 8.0,
-            y(rate) + 4.0,
-            Anchor::End,
-            thousands(rate),
-        );
+/// A line of a panel with its points.
+type Drawn = (&'static str, &'static str, Vec<f64>);
+
+/// A picture of its own over the time axis that all share.
+struct Panel {
+    top: f64,
+    bottom: f64,
+    unit: &'static str,
+    grid_lines: f64,
+    /// Seconds from the first point to the last.
+    span: f64,
+    /// Seconds from one point to the next.
+    step: usize,
+    /// The value at the top.
+    peak: f64,
+}
+
+impl Panel {
+    fn x(&self, second: f64) -> f64 {
+        LEFT + (second / self.span).min(1.0) * (WIDTH - LEFT - RIGHT)
     }
-    let every = round_up(span / 8.0).max(1.0);
-    let mut second = 0.0;
-    while second <= span {
-        let x = LEFT + second / span * (WIDTH - LEFT - RIGHT);
-        svg.line("axis", (x, y(0.0)), (x, y(0.0) + 5.0));
-        svg.text("dim", x, y(0.0) + 20.0, Anchor::Middle, second);
-        second += every;
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - value / self.peak * (self.bottom - self.top)
     }
-    svg.line("axis", (LEFT, y(0.0)), (WIDTH - RIGHT, y(0.0)));
-    svg.text(
-        "dim",
-        (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 12.0,
-        Anchor::Middle,
-        "seconds since the first arrival",
-    );
-    svg.text("dim", LEFT - 8.0, TOP - 12.0, Anchor::End, "claims/s");
+
+    fn draw(&self, svg: &mut Svg, series: &[Drawn], opening: f64) {
+        self.axes(svg);
+        if opening > 0.0 {
+            let x = self.x(opening);
+            svg.line("axis", (x, self.top), (x, self.bottom));
+        }
+        let legends = WIDTH - RIGHT - 90.0 * series.len() as f64;
+        for (place, (name, colour, values)) in series.iter().enumerate() {
+            self.curve(svg, colour, values);
+            let legend = legends + 90.0 * place as f64;
+            let y = self.top - 42.0;
+            svg.rectangle(&format!("{colour} bar"), legend, y, 14.0, 10.0);
+            svg.text("ink", legend + 20.0, y + 10.0, Anchor::Start, name);
+        }
+    }
+
+    fn curve(&self, svg: &mut Svg, colour: &str, values: &[f64]) {
+        let points = values.iter().enumerate();
+        let line: Vec<_> = points
+            .map(|(place, &value)| (self.x((place * self.step) as f64), self.y(value)))
+            .collect();
+        let (Some(first), Some(last)) = (line.first(), line.last()) else {
+            return;
+        };
+        let ends = [(first.0, self.y(0.0)), (last.0, self.y(0.0))];
+        let mut area = line.clone();
+        area.insert(0, ends[0]);
+        area.push(ends[1]);
+        svg.path(&format!("{colour} area"), &area, true);
+        svg.path(&format!("{colour} line"), &line, false);
+    }
+
+    fn axes(&self, svg: &mut Svg) {
+        for line in 0..=self.grid_lines as u32 {
+            let value = self.peak * f64::from(line) / self.grid_lines;
+            let y = self.y(value);
+            svg.line("grid", (LEFT, y), (WIDTH - RIGHT, y));
+            let words = thousands(value);
+            svg.text("dim", LEFT - 8.0, y + 4.0, Anchor::End, words);
+        }
+        let every = round_up(self.span / 8.0).max(1.0);
+        let mut second = 0.0;
+        while second <= self.span {
+            let x = self.x(second);
+            svg.line("axis", (x, self.bottom), (x, self.bottom + 5.0));
+            svg.text("dim", x, self.bottom + 20.0, Anchor::Middle, second);
+            second += every;
+        }
+        svg.line("axis", (LEFT, self.bottom), (WIDTH - RIGHT, self.bottom));
+        svg.text("dim", LEFT - 8.0, self.top - 12.0, Anchor::End, self.unit);
+    }
+}
+
+/// A round value that nothing drawn is above.
+fn peak(series: &[Drawn]) -> f64 {
+    let values = series.iter().flat_map(|(_, _, values)| values);
+    let peak = values.fold(0.0_f64, |peak, &value| peak.max(value));
+    round_up(peak.max(1.0))
+}
+
+fn peaks(seconds: &[Second], step: usize, of: impl Fn(&Second) -> u64) -> Vec<f64> {
+    seconds
+        .chunks(step)
+        .map(|chunk| chunk.iter().map(&of).max().unwrap_or_default() as f64)
+        .collect()
 }
 
 fn rates(seconds: &[Second], step: usize, of: impl Fn(&Second) -> u64) -> Vec<f64> {
@@ -137,13 +187,15 @@ mod tests {
                 offered: 100 + second,
                 issued: 60,
                 refused: 40 + second,
+                waiting: 3 * second,
+                served_from_queue: 10,
             })
             .collect()
     }
 
     #[test]
     fn the_plot_is_well_formed_and_has_title_axes_units_and_legend() {
-        let svg = draw(&seconds(400), "20,000 shoppers & <one> day");
+        let svg = draw(&seconds(400), 5.0, "20,000 shoppers & <one> day");
         let document = roxmltree::Document::parse(&svg).unwrap();
         let texts: Vec<_> = document
             .descendants()
@@ -156,6 +208,8 @@ mod tests {
             "issued",
             "refused",
             "claims/s",
+            "waiting",
+            "opening",
             "seconds since the first arrival",
         ] {
             assert!(
@@ -169,7 +223,7 @@ mod tests {
     #[test]
     fn every_point_lies_within_the_frame() {
         for count in [0, 1, 2, 61, 1_000] {
-            let svg = draw(&seconds(count), "");
+            let svg = draw(&seconds(count), 5.0, "");
             let document = roxmltree::Document::parse(&svg).unwrap();
             for path in document
                 .descendants()
@@ -186,7 +240,7 @@ mod tests {
                         .chunks(2)
                         .all(
                             |point| (LEFT - 0.1..=WIDTH - RIGHT + 0.1).contains(&point[0])
-                                && (TOP - 0.1..=HEIGHT - BOTTOM + 0.1).contains(&point[1])
+                                && (CLAIMS.0 - 0.1..=WAITING.1 + 0.1).contains(&point[1])
                         ),
                     "{count}: {numbers:?}"
                 );
@@ -200,5 +254,16 @@ mod tests {
             [0.4, 1.0, 3.0, 47.0, 51.0, 100.0].map(round_up),
             [0.5, 1.0, 5.0, 50.0, 100.0, 100.0]
         );
+    }
+
+    #[test]
+    fn a_queue_of_one_second_is_seen_however_many_seconds_are_drawn_as_one() {
+        let mut day = seconds(1_000);
+        for second in &mut day {
+            second.waiting = 0;
+        }
+        day[503].waiting = 70;
+        let drawn = peaks(&day, 7, |second| second.waiting);
+        assert_eq!(drawn.iter().sum::<f64>(), 70.0);
     }
 }

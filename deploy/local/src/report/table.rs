@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::Report;
+use super::{Report, queue_rows};
 use crate::{audit::BookedStore, replay::measures::Quantiles};
 
 /// The result of a run for a person.
@@ -26,13 +26,15 @@ pub fn table(report: &Report) -> String {
         claims.offered,
     );
     reasons(&mut text, "  refused", &claims.refused, claims.offered);
-    row(
-        &mut text,
-        "  without an answer",
-        claims.unanswered,
-        claims.offered,
-    );
+    for (name, count) in [
+        ("  gave up a place in the queue", claims.left),
+        ("  never came back to a place", claims.never_came_back),
+        ("  without an answer", claims.unanswered),
+    ] {
+        row(&mut text, name, count, claims.offered);
+    }
     let _ = writeln!(text, "  {}", balance(claims.offered, claims.ended()));
+    queue_rows::write(&mut text, report);
 
     let orders = &report.orders;
     let _ = writeln!(text, "\nOrders");
@@ -62,7 +64,11 @@ pub fn table(report: &Report) -> String {
         text,
         "\nLatency from the scheduled send     p50         p99       p99.9"
     );
-    latency(&mut text, "claim", report.latency_ms.claim);
+    latency(
+        &mut text,
+        "claim that never waited",
+        report.latency_ms.claim,
+    );
     latency(&mut text, "order", report.latency_ms.order);
     let _ = writeln!(
         text,
@@ -94,7 +100,7 @@ pub fn table(report: &Report) -> String {
     text
 }
 
-fn row(text: &mut String, name: &str, count: u64, of: u64) {
+pub(super) fn row(text: &mut String, name: &str, count: u64, of: u64) {
     let share = if of > 0 && count != of {
         format!("{:>7.2} %", count as f64 * 100.0 / of as f64)
     } else {
@@ -123,13 +129,13 @@ fn busiest(text: &mut String, stores: &[BookedStore]) {
     }
 }
 
-fn reasons(text: &mut String, verb: &str, reasons: &BTreeMap<String, u64>, of: u64) {
+pub(super) fn reasons(text: &mut String, verb: &str, reasons: &BTreeMap<String, u64>, of: u64) {
     for (reason, count) in reasons {
         row(text, &format!("{verb}: {reason}"), *count, of);
     }
 }
 
-fn balance(offered: u64, ended: u64) -> String {
+pub(super) fn balance(offered: u64, ended: u64) -> String {
     if offered == ended {
         "every one of them ended in exactly one of these".to_owned()
     } else {
@@ -137,7 +143,7 @@ fn balance(offered: u64, ended: u64) -> String {
     }
 }
 
-fn latency(text: &mut String, name: &str, quantiles: Quantiles) {
+pub(super) fn latency(text: &mut String, name: &str, quantiles: Quantiles) {
     let _ = writeln!(
         text,
         "  {name:<28}{:>9.1} ms{:>9.1} ms{:>9.1} ms",
@@ -159,7 +165,7 @@ fn grouped(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         audit::Audit,
@@ -167,12 +173,14 @@ mod tests {
         report::RunFacts,
     };
 
-    fn report(claims: ClaimCounts, audit: Audit) -> Report {
+    pub(in crate::report) fn report(claims: ClaimCounts, audit: Audit) -> Report {
         let run = RunFacts {
             campaign_id: "day".to_owned(),
             stock: 1_234_567,
             planned_orders: 10,
             minutes: 1.0,
+            early_share: 0.1,
+            opening_second: 5.0,
             seed: 1,
             took_seconds: 60.0,
             retries: 0,
@@ -199,6 +207,8 @@ mod tests {
             &mut audit.acked_is_kept,
             &mut audit.redeemed_once,
             &mut audit.stores_survive,
+            &mut audit.honest_answer,
+            &mut audit.no_overtaking,
         ] {
             finding.add("wrong_rows", 0);
         }
@@ -230,7 +240,9 @@ mod tests {
     fn a_broken_promise_is_named_with_its_count_and_fails_the_run() {
         let mut audit = sound_audit();
         audit.exactly_once.add("wrong_over_limit", 3);
+        audit.no_overtaking.add("wrong_shoppers_overtaken", 1);
         let report = report(ClaimCounts::default(), audit);
+        assert!(table(&report).contains("BROKEN no-overtaking"));
         assert!(
             table(&report).contains("BROKEN exactly-once")
                 && table(&report).contains("wrong over limit: 3"),
@@ -260,6 +272,12 @@ mod tests {
             "/audit/never_oversold/holds",
             "/audit/redeemed_once/holds",
             "/audit/stores_survive/holds",
+            "/audit/honest_answer/holds",
+            "/audit/no_overtaking/holds",
+            "/queue/served",
+            "/queue/never_came_back",
+            "/wait_ms/from_joining/p50",
+            "/wait_ms/promised_at_most/p99",
             "/detours/told_busy",
             "/busiest_stores",
             "/trace/trace_id",

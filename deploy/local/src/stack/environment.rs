@@ -70,6 +70,12 @@ impl Stack {
                 credentials.coupon_keys_file().display().to_string(),
             );
         }
+        if service == Service::Gateway {
+            set(
+                "TICKET_KEY_FILE",
+                credentials.ticket_keys_file().display().to_string(),
+            );
+        }
         for callee in callees(service) {
             let addresses: Vec<SocketAddr> = self.addresses(*callee);
             set(

@@ -26,7 +26,7 @@ use crate::{
 
 pub use options::{Service, StackOptions};
 use ports::Ports;
-pub use replica::Replica;
+pub use replica::{Place, Replica};
 
 use records::Records;
 
@@ -187,6 +187,14 @@ impl Stack {
         self.find(name)?.signal(Signal::CONT)
     }
 
+    /// Asks a replica to drain and does not wait for its end.
+    ///
+    /// # Errors
+    /// There is no replica of that name, or it does not run.
+    pub fn ask_to_end(&mut self, name: &str) -> Result<()> {
+        self.find(name)?.signal(Signal::TERM)
+    }
+
     /// Waits for a replica to end by itself.
     ///
     /// # Errors
@@ -235,6 +243,15 @@ impl Stack {
     /// There is no replica of that name.
     pub fn set_variable(&mut self, name: &str, variable: &str, value: Option<&str>) -> Result<()> {
         self.find(name)?.set_variable(variable, value);
+        Ok(())
+    }
+
+    /// Lets a replica run somewhere else from its next start on.
+    ///
+    /// # Errors
+    /// There is no replica of that name.
+    pub fn place(&mut self, name: &str, place: Place) -> Result<()> {
+        self.find(name)?.place(place);
         Ok(())
     }
 

@@ -66,8 +66,12 @@ pub struct StackOptions {
     pub reset: bool,
     /// The first of the ports used, one after the other; none takes free ones.
     pub base_port: Option<u16>,
+    /// How many processes of quota.
+    pub quota_replicas: u16,
     /// How many processes of issuance.
     pub issuance_replicas: u16,
+    /// How many processes of order-intake.
+    pub order_intake_replicas: u16,
     /// How many processes of the gateway.
     pub gateway_replicas: u16,
     /// The lanes of the databases; fixed once they are made.
@@ -95,7 +99,9 @@ impl StackOptions {
             data: data.into(),
             reset: false,
             base_port: None,
+            quota_replicas: 1,
             issuance_replicas: 2,
+            order_intake_replicas: 1,
             gateway_replicas: 2,
             lanes: 4,
             trace_sample_ratio: 0.01,
@@ -111,9 +117,10 @@ impl StackOptions {
     /// How many replicas a service has.
     pub fn replicas_of(&self, service: Service) -> u16 {
         match service {
+            Service::Quota => self.quota_replicas,
             Service::Issuance => self.issuance_replicas,
+            Service::OrderIntake => self.order_intake_replicas,
             Service::Gateway => self.gateway_replicas,
-            Service::Quota | Service::OrderIntake => 1,
         }
     }
 

@@ -43,7 +43,19 @@ pub struct Replica {
     command_mark: String,
     end_limit: Duration,
     variables: BTreeMap<String, Option<String>>,
+    entrance: Vec<String>,
     child: Option<Child>,
+}
+
+/// Where a replica runs that does not run beside its launcher.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where it is to serve gRPC.
+    pub grpc_address: SocketAddr,
+    /// Where it is to serve the admin pages.
+    pub admin_address: SocketAddr,
+    /// The words of a command that goes there and then becomes the process that the words after them name: what its first argument is to be, the program, and the program's arguments.
+    pub entrance: Vec<String>,
 }
 
 /// Names every replica and gives it ports, which are its own for as long as [`Ports`] lives: the gateways' gRPC ports first, since people type those.
@@ -72,6 +84,7 @@ pub(super) fn lay_out(options: &StackOptions) -> Result<(Vec<Replica>, Ports)> {
                 command_mark: format!("tidegate {name} in {}", options.data.display()),
                 end_limit: Duration::from_millis(options.drain_ms) + END_MARGIN,
                 variables: BTreeMap::new(),
+                entrance: Vec::new(),
                 child: None,
                 name,
             });
@@ -149,6 +162,12 @@ impl Replica {
             .insert(name.to_owned(), value.map(str::to_owned));
     }
 
+    pub(super) fn place(&mut self, place: Place) {
+        self.grpc_address = place.grpc_address;
+        self.admin_address = place.admin_address;
+        self.entrance = place.entrance;
+    }
+
     pub(super) fn spawn(&mut self, environment: &BTreeMap<String, String>) -> Result<()> {
         if let Some(folder) = self.log.parent() {
             fs::create_dir_all(folder)
@@ -159,9 +178,8 @@ impl Replica {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("{} cannot be written", self.log.display()))?;
-        let mut command = std::process::Command::new(&self.binary);
-        // The name in process lists says which replica of which stack this is; leftovers are known by it.
-        command.arg0(&self.command_mark).arg("serve");
+        let mut command = self.command();
+        command.arg("serve");
         // Nothing of the launcher's own configuration may reach a service.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEGATE_"))
@@ -183,6 +201,25 @@ impl Replica {
                 .with_context(|| format!("{} cannot be run", self.binary.display()))?,
         );
         Ok(())
+    }
+
+    fn command(&self) -> std::process::Command {
+        // The name in process lists says which replica of which stack this is; leftovers are known by it.
+        match self.entrance.split_first() {
+            None => {
+                let mut command = std::process::Command::new(&self.binary);
+                command.arg0(&self.command_mark);
+                command
+            }
+            Some((program, words)) => {
+                let mut command = std::process::Command::new(program);
+                command
+                    .args(words)
+                    .arg(&self.command_mark)
+                    .arg(&self.binary);
+                command
+            }
+        }
     }
 
     /// Waits for `/readyz`.

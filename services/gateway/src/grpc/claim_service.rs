@@ -1,12 +1,24 @@
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt as _};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
+    LeaveQueueRequest, LeaveQueueResponse, WatchClaimRequest, WatchClaimResponse,
     claim_coupon_response, claim_service_server::ClaimService, get_claim_response,
+    watch_claim_response,
 };
-use tidegate_types::Timestamp;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{check_shopper, convert, open, status::to_status};
-use crate::{claims::Claims, error::GatewayError, metrics::GatewayMetrics};
+use crate::{
+    bulkheads::{Bulkhead, ShopperStreams},
+    claims::{Claims, Outcome},
+    error::GatewayError,
+    metrics::GatewayMetrics,
+    rate_limits::ShopperLimits,
+};
 
 const SERVICE: &str = "ClaimService";
 
@@ -14,9 +26,19 @@ const SERVICE: &str = "ClaimService";
 pub struct ClaimGrpc {
     /// The claims.
     pub claims: Claims,
+    /// Streams open at once.
+    pub watch_places: Bulkhead,
+    /// Streams that one shopper has open at once.
+    pub shopper_streams: ShopperStreams,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+    /// How often one shopper may ask.
+    pub shopper_limits: Arc<ShopperLimits>,
     /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
+
+type Watching = Pin<Box<dyn Stream<Item = Result<WatchClaimResponse, Status>> + Send>>;
 
 impl ClaimGrpc {
     async fn claim(
@@ -25,15 +47,15 @@ impl ClaimGrpc {
     ) -> Result<ClaimCouponResponse, GatewayError> {
         let (call, message) = open(request)?;
         let claim = convert::claim(message)?;
-        check_shopper(&call, &claim.shopper)?;
-        let issued = self
-            .claims
-            .claim(claim, &call, Timestamp::now_utc())
-            .await?;
-        let outcome = claim_coupon_response::Outcome::Issued(IssuedClaim {
-            coupon: issued.coupon,
-            replayed: issued.replayed,
-        });
+        check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
+        let outcome = match self.claims.claim(&claim, &call).await? {
+            Outcome::Issued(issued) => {
+                claim_coupon_response::Outcome::Issued(convert::issued_claim(issued))
+            }
+            Outcome::Queued(place) => {
+                claim_coupon_response::Outcome::Queued(convert::queued_claim(place))
+            }
+        };
         Ok(ClaimCouponResponse {
             outcome: Some(outcome),
             trace_id: call.trace.trace_id(),
@@ -46,8 +68,8 @@ impl ClaimGrpc {
     ) -> Result<GetClaimResponse, GatewayError> {
         let (call, message) = open(request)?;
         let claim = convert::earlier_claim(message)?;
-        check_shopper(&call, &claim.shopper)?;
-        let coupon = self.claims.lookup(claim, &call).await?;
+        check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
+        let coupon = self.claims.lookup(&claim, &call).await?;
         let outcome = get_claim_response::Outcome::Issued(IssuedClaim {
             coupon: Some(coupon),
             replayed: true,
@@ -57,10 +79,55 @@ impl ClaimGrpc {
             trace_id: call.trace.trace_id(),
         })
     }
+
+    async fn watch(&self, request: Request<WatchClaimRequest>) -> Result<Watching, GatewayError> {
+        let (call, message) = open(request)?;
+        let claim = convert::watched_claim(message)?;
+        check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
+        let of_shopper = self.shopper_streams.enter(&claim.shopper)?;
+        let place = (self.watch_places.enter()?, of_shopper);
+        let trace_id = call.trace.trace_id();
+        let happenings = self
+            .claims
+            .watch(claim, call, place, self.stop.clone())
+            .await?;
+        let metrics = self.metrics.clone();
+        Ok(Box::pin(ReceiverStream::new(happenings).map(
+            move |happening| {
+                let outcome = happening.map_err(|error| to_status(error, SERVICE, &metrics))?;
+                Ok(WatchClaimResponse {
+                    outcome: Some(match outcome {
+                        Outcome::Issued(issued) => {
+                            watch_claim_response::Outcome::Issued(convert::issued_claim(issued))
+                        }
+                        Outcome::Queued(place) => {
+                            watch_claim_response::Outcome::Queued(convert::queued_claim(place))
+                        }
+                    }),
+                    trace_id: trace_id.clone(),
+                })
+            },
+        )))
+    }
+
+    fn leave(
+        &self,
+        request: Request<LeaveQueueRequest>,
+    ) -> Result<LeaveQueueResponse, GatewayError> {
+        let (call, message) = open(request)?;
+        let claim = convert::claim_that_leaves(message)?;
+        check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
+        self.claims.leave(&claim)?;
+        Ok(LeaveQueueResponse {
+            trace_id: call.trace.trace_id(),
+        })
+    }
 }
 
 #[tonic::async_trait]
 impl ClaimService for ClaimGrpc {
+    type WatchClaimStream = Watching;
+
     async fn claim_coupon(
         &self,
         request: Request<ClaimCouponRequest>,
@@ -77,6 +144,25 @@ impl ClaimService for ClaimGrpc {
     ) -> Result<Response<GetClaimResponse>, Status> {
         self.lookup(request)
             .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn watch_claim(
+        &self,
+        request: Request<WatchClaimRequest>,
+    ) -> Result<Response<Watching>, Status> {
+        self.watch(request)
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+    }
+
+    async fn leave_queue(
+        &self,
+        request: Request<LeaveQueueRequest>,
+    ) -> Result<Response<LeaveQueueResponse>, Status> {
+        self.leave(request)
             .map(Response::new)
             .map_err(|error| to_status(error, SERVICE, &self.metrics))
     }

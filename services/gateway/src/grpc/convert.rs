@@ -1,11 +1,19 @@
 use tidegate_proto::{
-    gateway::v1::{ClaimCouponRequest, GetClaimRequest, PlaceOrderRequest},
+    gateway::v1::{
+        ClaimCouponRequest, GetClaimRequest, IssuedClaim, LeaveQueueRequest, PlaceOrderRequest,
+        QueuedClaim, WatchClaimRequest,
+    },
+    issuance::v1::IssuedCoupon,
     order_intake::v1::PlaceOrderItem,
+    r#type::v1::LocalizedText,
 };
-use tidegate_rpc::{server::CallContext, wire};
+use tidegate_rpc::{refusal::Waiting, server::CallContext, wire};
 use tidegate_types::{CampaignId, CouponCode, RequestId, ShopperId, StoreId, TierId, Violations};
 
-use crate::{claims::Claim, error::GatewayError};
+use crate::{
+    claims::Claim, domain::ticket::MAX_LENGTH as MAX_TICKET_LENGTH, error::GatewayError,
+    waiting_room::Place,
+};
 
 const DEFAULT_PAGE_SIZE: u32 = 20;
 const MAX_PAGE_SIZE: u32 = 100;
@@ -21,39 +29,99 @@ pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
         bad.check("tier_id", TierId::parse(message.tier_id))
             .map(Some)
     };
+    let ticket = ticket(&mut bad, message.ticket);
     let key = claim_key(
         &mut bad,
         message.campaign_id,
         message.shopper_id,
         message.request_id,
     );
-    match (key, tier) {
-        (Some((campaign, shopper, request_id)), Some(tier)) => Ok(Claim {
+    match (key, tier, ticket) {
+        (Some((campaign, shopper, request_id)), Some(tier), Some(ticket)) => Ok(Claim {
             campaign,
             shopper,
             request_id,
             tier,
+            ticket,
         }),
         _ => Err(GatewayError::InvalidFields(bad)),
     }
 }
 
+/// A claim to follow.
+pub fn watched_claim(message: WatchClaimRequest) -> Result<Claim, GatewayError> {
+    claim(ClaimCouponRequest {
+        campaign_id: message.campaign_id,
+        shopper_id: message.shopper_id,
+        request_id: message.request_id,
+        tier_id: message.tier_id,
+        ticket: message.ticket,
+    })
+}
+
+/// A claim whose place is given up.
+pub fn claim_that_leaves(message: LeaveQueueRequest) -> Result<Claim, GatewayError> {
+    claim(ClaimCouponRequest {
+        campaign_id: message.campaign_id,
+        shopper_id: message.shopper_id,
+        request_id: message.request_id,
+        tier_id: String::new(),
+        ticket: message.ticket,
+    })
+}
+
 /// An earlier claim.
 pub fn earlier_claim(message: GetClaimRequest) -> Result<Claim, GatewayError> {
-    let mut bad = Violations::default();
-    let key = claim_key(
-        &mut bad,
-        message.campaign_id,
-        message.shopper_id,
-        message.request_id,
-    );
-    key.map(|(campaign, shopper, request_id)| Claim {
-        campaign,
-        shopper,
-        request_id,
-        tier: None,
+    claim(ClaimCouponRequest {
+        campaign_id: message.campaign_id,
+        shopper_id: message.shopper_id,
+        request_id: message.request_id,
+        tier_id: String::new(),
+        ticket: String::new(),
     })
-    .ok_or(GatewayError::InvalidFields(bad))
+}
+
+/// The ticket shown, if one is. Whether it is genuine shows when its campaign is known.
+fn ticket(bad: &mut Violations, ticket: String) -> Option<Option<String>> {
+    if ticket.len() > MAX_TICKET_LENGTH || !ticket.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bad.add(
+            "ticket",
+            format!("must have at most {MAX_TICKET_LENGTH} visible ASCII characters"),
+        );
+        return None;
+    }
+    Some((!ticket.is_empty()).then_some(ticket))
+}
+
+/// A claim that has its coupon.
+pub fn issued_claim(issued: IssuedCoupon) -> IssuedClaim {
+    IssuedClaim {
+        coupon: issued.coupon,
+        replayed: issued.replayed,
+    }
+}
+
+/// A claim that waits, with words for its shopper.
+pub fn queued_claim(place: Place) -> QueuedClaim {
+    let words = place.why.words(place.poll_after, place.held);
+    let (position, wait) = match place.why {
+        Waiting::ForOpening { .. } => (None, None),
+        Waiting::ForOthers { position, wait } => (Some(position), wait),
+        Waiting::ForStaff { position, .. } => (Some(position), None),
+        Waiting::ForServing | Waiting::ForStock => (place.ticket.told_position, None),
+    };
+    let text = |locale: &str, message| LocalizedText {
+        locale: locale.to_owned(),
+        message,
+    };
+    QueuedClaim {
+        ticket: place.shown,
+        position,
+        shortest_wait: wait.map(|(shortest, _)| wire::duration(shortest)),
+        longest_wait: wait.map(|(_, longest)| wire::duration(longest)),
+        poll_after: Some(wire::duration(place.poll_after)),
+        messages: vec![text("zh-CN", words.zh), text("en", words.en)],
+    }
 }
 
 fn claim_key(
@@ -203,12 +271,19 @@ mod tests {
             shopper_id: "\u{202e}".into(),
             request_id: String::new(),
             tier_id: "T".repeat(65),
+            ticket: "t".repeat(513),
         };
         let mut named = fields(claim(message).err().unwrap());
         named.sort();
         assert_eq!(
             named,
-            ["campaign_id", "request_id", "shopper_id", "tier_id"]
+            [
+                "campaign_id",
+                "request_id",
+                "shopper_id",
+                "ticket",
+                "tier_id"
+            ]
         );
     }
 

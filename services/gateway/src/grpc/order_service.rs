@@ -1,4 +1,4 @@
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::StreamExt as _;
 use tidegate_proto::gateway::v1::{
@@ -11,7 +11,10 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{check_shopper, convert, open, status::to_status};
-use crate::{bulkheads::Bulkhead, error::GatewayError, metrics::GatewayMetrics, orders::Orders};
+use crate::{
+    bulkheads::Bulkhead, error::GatewayError, metrics::GatewayMetrics, orders::Orders,
+    rate_limits::ShopperLimits,
+};
 
 const SERVICE: &str = "OrderService";
 
@@ -21,6 +24,8 @@ pub struct OrderGrpc {
     pub orders: Orders,
     /// Streams open at once.
     pub watch_places: Bulkhead,
+    /// How often one shopper may ask.
+    pub shopper_limits: Arc<ShopperLimits>,
     /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
@@ -34,7 +39,7 @@ impl OrderGrpc {
     ) -> Result<PlaceOrderResponse, GatewayError> {
         let (call, message) = open(request)?;
         let (shopper, item) = convert::order(message, &call)?;
-        check_shopper(&call, &shopper)?;
+        check_shopper(&call, &shopper, &self.shopper_limits)?;
         let placed = self.orders.place(&shopper, item, &call).await?;
         Ok(PlaceOrderResponse {
             order: placed.order,
@@ -49,7 +54,7 @@ impl OrderGrpc {
     ) -> Result<GetOrderResponse, GatewayError> {
         let (call, message) = open(request)?;
         let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
-        check_shopper(&call, &shopper)?;
+        check_shopper(&call, &shopper, &self.shopper_limits)?;
         let order = self.orders.get(&shopper, &message.order_id, &call).await?;
         Ok(GetOrderResponse {
             order: Some(order),
@@ -63,7 +68,7 @@ impl OrderGrpc {
     ) -> Result<CancelOrderResponse, GatewayError> {
         let (call, message) = open(request)?;
         let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
-        check_shopper(&call, &shopper)?;
+        check_shopper(&call, &shopper, &self.shopper_limits)?;
         let order = self
             .orders
             .cancel(&shopper, &message.order_id, &call)
@@ -85,7 +90,7 @@ impl OrderGrpc {
             message.page_size,
             message.page_token,
         )?;
-        check_shopper(&call, &page.shopper)?;
+        check_shopper(&call, &page.shopper, &self.shopper_limits)?;
         let answer = self.orders.list(&page.shopper, page.range, &call).await?;
         Ok(ListOrdersResponse {
             orders: answer.orders,
@@ -97,7 +102,7 @@ impl OrderGrpc {
     async fn watch(&self, request: Request<WatchOrderRequest>) -> Result<Watching, GatewayError> {
         let (call, message) = open(request)?;
         let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
-        check_shopper(&call, &shopper)?;
+        check_shopper(&call, &shopper, &self.shopper_limits)?;
         let place = self.watch_places.enter()?;
         let changes = self
             .orders

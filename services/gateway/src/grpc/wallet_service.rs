@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tidegate_proto::{
     gateway::v1::{
         CheckCouponRequest, CheckCouponResponse, GetCouponRequest, GetCouponResponse,
@@ -9,7 +11,9 @@ use tidegate_rpc::server::CallContext;
 use tonic::{Request, Response, Status};
 
 use super::{check_shopper, convert, open, status::to_status};
-use crate::{error::GatewayError, metrics::GatewayMetrics, wallet::Wallet};
+use crate::{
+    error::GatewayError, metrics::GatewayMetrics, rate_limits::ShopperLimits, wallet::Wallet,
+};
 
 const SERVICE: &str = "WalletService";
 
@@ -17,6 +21,8 @@ const SERVICE: &str = "WalletService";
 pub struct WalletGrpc {
     /// The wallets.
     pub wallet: Wallet,
+    /// How often one shopper may ask.
+    pub shopper_limits: Arc<ShopperLimits>,
     /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
@@ -33,7 +39,7 @@ impl WalletGrpc {
             message.page_size,
             message.page_token,
         )?;
-        check_shopper(&call, &page.shopper)?;
+        check_shopper(&call, &page.shopper, &self.shopper_limits)?;
         let answer = self
             .wallet
             .list(&page.shopper, page.campaign.as_ref(), page.range, &call)
@@ -52,7 +58,7 @@ impl WalletGrpc {
         code: &str,
     ) -> Result<issuance::v1::CheckCouponResponse, GatewayError> {
         let shopper = convert::shopper(shopper_id)?;
-        check_shopper(call, &shopper)?;
+        check_shopper(call, &shopper, &self.shopper_limits)?;
         self.wallet.check(&shopper, code, call).await
     }
 

@@ -108,6 +108,13 @@ pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
         .ok_or(IssuanceError::InvalidFields(bad))
 }
 
+/// A campaign by its number.
+pub fn campaign(campaign_number: u32) -> Result<CampaignNumber, IssuanceError> {
+    let mut bad = Violations::default();
+    bad.check("campaign_number", CampaignNumber::new(campaign_number))
+        .ok_or(IssuanceError::InvalidFields(bad))
+}
+
 /// A page that was asked for.
 pub struct Page {
     /// Whose wallet.

@@ -8,6 +8,8 @@ pub mod coupon_changes;
 pub mod coupons;
 /// The leases as quota inspects and audits them.
 pub mod fence;
+/// Who holds coupons.
+pub mod holders;
 /// The leases.
 pub mod leases;
 /// What is run to change coupons.

@@ -10,5 +10,6 @@ mod suite;
 mod control;
 mod desk;
 mod fence;
+mod holders;
 mod holding;
 mod terms;

@@ -1,5 +1,5 @@
 use tidegate_auth::{Identity, Scope};
-use tidegate_rpc::server::{CallContext, Rule};
+use tidegate_rpc::server::{CallContext, Limits, Rule, Work};
 use tidegate_types::ShopperId;
 use tonic::{Request, Status};
 
@@ -71,6 +71,17 @@ pub const RULES: &[Rule] = &[
         scope: Some(Scope::FeedRead),
     },
 ];
+
+/// Of the calls in flight, a half may be orders, and three eighths reads and those who watch an order: no crowd of one keeps out another, and staff and the feed always find room.
+pub(crate) fn limits(max_in_flight: usize) -> Limits {
+    const ORDERS: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders"];
+    const WATCHED: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/WatchOrder"];
+    Limits::default()
+        .with_work(Work::Orders, ORDERS)
+        .with_work(Work::Browsing, WATCHED)
+        .at_most(Work::Orders, max_in_flight.div_ceil(2))
+        .at_most(Work::Browsing, max_in_flight / 8 * 3)
+}
 
 /// What the call layer knows of a call. It stands in front of every handler, so a call without it is a fault of the wiring.
 pub(super) fn context_of<T>(request: &Request<T>) -> Result<CallContext, Status> {

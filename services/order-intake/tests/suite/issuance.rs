@@ -3,10 +3,12 @@
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures_util::Stream;
 use tidegate_auth::{Identity, TlsIdentity};
 use tidegate_proto::{
     issuance::v1::{
@@ -208,6 +210,16 @@ impl IssuanceService for Issuance {
         &self,
         _: Request<LookupClaimsRequest>,
     ) -> Result<Response<LookupClaimsResponse>, Status> {
+        Err(not_for_order_intake())
+    }
+
+    type StreamHoldersStream =
+        Pin<Box<dyn Stream<Item = Result<StreamHoldersResponse, Status>> + Send>>;
+
+    async fn stream_holders(
+        &self,
+        _: Request<StreamHoldersRequest>,
+    ) -> Result<Response<Self::StreamHoldersStream>, Status> {
         Err(not_for_order_intake())
     }
 

@@ -1,6 +1,7 @@
 mod audit;
 mod control;
 mod leases;
+mod queues;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ pub(super) use self::{
     audit::audit_report,
     control::{control_request, validity_extension},
     leases::{holder, lease_answer, lease_request, returned_lease},
+    queues::{gateway_report, queue_standing},
 };
 use crate::{
     QuotaError,

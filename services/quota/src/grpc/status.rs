@@ -3,8 +3,6 @@ use tonic::{Request, Status};
 
 use crate::{Metrics, QuotaError};
 
-const DEFECT: &str = "quota met a defect of its own; its log says more";
-
 /// Turns outcomes into what callers are told, and counts refusals.
 #[derive(Clone)]
 pub(super) struct Answers(Metrics);
@@ -23,7 +21,7 @@ impl Answers {
             }
             None => {
                 tracing::error!(%error, "a call failed for a reason that should not occur; nothing was committed, and the text says which statement or row to look at");
-                Status::internal(DEFECT)
+                refusal::defect()
             }
         })
     }
@@ -35,7 +33,7 @@ impl Answers {
     ) -> Result<T, Status> {
         match tokio::spawn(work).await {
             Ok(outcome) => self.of(outcome),
-            Err(ended) if ended.is_panic() => Err(Status::internal(DEFECT)),
+            Err(ended) if ended.is_panic() => Err(refusal::defect()),
             // The process is ending under the task, so the outcome is not known.
             Err(_) => Err(refusal::to_status(&refusal::out_of_time())),
         }
@@ -46,6 +44,7 @@ impl Answers {
 pub(super) fn call_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
     let call = request.extensions().get::<CallContext>().cloned();
     call.ok_or_else(|| {
-        Status::internal("the call came past the call layer; the service is wired wrongly")
+        tracing::error!("a call came past the call layer; the service is wired wrongly");
+        refusal::defect()
     })
 }

@@ -34,7 +34,7 @@ impl TryFrom<ControlRow> for Control {
     }
 }
 
-fn issuance_control(text: &str) -> Result<IssuanceControl, sqlx::Error> {
+pub(super) fn issuance_control(text: &str) -> Result<IssuanceControl, sqlx::Error> {
     match text {
         "OPEN" => Ok(IssuanceControl::Open),
         "QUEUE_ONLY" => Ok(IssuanceControl::QueueOnly),

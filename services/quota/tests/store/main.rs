@@ -14,6 +14,7 @@ mod issuance;
 mod leases;
 #[cfg(feature = "mutations")]
 mod mutation;
+mod queues;
 mod reclaim;
 mod service;
 mod silence;

@@ -9,7 +9,8 @@ use tidegate_auth::{Identity, PeerRequirement};
 use tidegate_pg::Database;
 use tidegate_proto::{
     quota::v1::{
-        campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient, *,
+        campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient,
+        queue_service_client::QueueServiceClient, *,
     },
     r#type::v1::{Campaign, CouponTerms, IssuanceControl, IssuanceState, RedemptionControl, Tier},
 };
@@ -257,6 +258,44 @@ async fn staff_extend_and_audit_a_campaign() {
         assert_eq!(audited.differences[0].kind, "coupons");
         assert_eq!((audited.tiers[0].coupons, audited.tiers[0].leased), (7, 5));
         assert_eq!(audited.leases, 1);
+        quota.stop.cancel();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_reports_a_queue_and_nobody_else_may() {
+    with_database(async |database| {
+        let quota = Quota::start(&database).await;
+        let campaign = quota.create().await;
+        let report = |gateway_id: &str| ReportQueuesRequest {
+            gateway_id: gateway_id.to_owned(),
+            report_number: 1,
+            queues: vec![QueueReport {
+                campaign_number: campaign.campaign_number,
+                cohorts: vec![CohortReport {
+                    cohort: 0,
+                    joined: 12,
+                    ..CohortReport::default()
+                }],
+                wants_queue: true,
+                ..QueueReport::default()
+            }],
+        };
+        let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
+        let reported = gateway.report_queues(report("gateway-0/1")).await.unwrap();
+        let standing = &reported.into_inner().queues[0];
+        assert!(standing.is_queueing);
+        assert_eq!(standing.remaining, 100);
+        assert_eq!(standing.cohorts[0].joined, 12);
+        assert_eq!(standing.cohorts[0].due_second, None);
+
+        let refused = gateway.report_queues(report("")).await.unwrap_err();
+        assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+        let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
+        let refused = issuance.report_queues(report("gateway-0/2")).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
         quota.stop.cancel();
     })
     .await;

@@ -132,3 +132,16 @@ fn a_remembered_token_still_expires() {
         Err(InvalidToken::Expired)
     );
 }
+
+#[test]
+fn a_refused_token_is_not_verified_again_until_the_keys_change() {
+    let (ours, other) = (issuer(), issuer());
+    let token = other.token(json!({}));
+    assert_eq!(ours.verify(&token), Err(InvalidToken::Malformed));
+    ours.verifier
+        .keys
+        .store(Arc::clone(&other.verifier.keys.load()));
+    assert_eq!(ours.verify(&token), Err(InvalidToken::Malformed));
+    ours.verifier.refused.invalidate_all();
+    assert!(ours.verify(&token).is_ok());
+}

@@ -1,6 +1,7 @@
 //! Calling other services.
 
 mod connect;
+mod health;
 mod replicas;
 
 pub use connect::{channel, with_context};

@@ -1,7 +1,8 @@
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -12,12 +13,15 @@ use tidegate_auth::{Identity, TlsIdentity};
 use tokio::{net::lookup_host, task::JoinHandle, time::interval};
 use tonic::transport::Channel;
 
-use super::channel;
+use super::{
+    channel,
+    health::{Change, Health, Standing, middle},
+};
 
 /// How often names are resolved again.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(2);
-const MIN_EJECTION: Duration = Duration::from_millis(500);
-const MAX_EJECTION: Duration = Duration::from_secs(8);
+/// How often the replicas' times are compared.
+const JUDGE_INTERVAL: Duration = Duration::from_millis(250);
 /// The most replicas of one service that are called.
 const MAX_REPLICAS: usize = 256;
 
@@ -26,12 +30,6 @@ pub struct Replica {
     address: String,
     channel: Channel,
     health: Mutex<Health>,
-}
-
-#[derive(Default)]
-struct Health {
-    failures_in_row: u32,
-    ejected_until: Option<Instant>,
 }
 
 impl Replica {
@@ -55,32 +53,34 @@ impl Replica {
 
     /// It answered, be it with a refusal.
     pub fn answered(&self) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if health.failures_in_row > 0 {
-            tracing::info!(replica = self.address, "a replica answers again");
-            *health = Health::default();
-        }
+        self.note(self.health().answered(None, Instant::now()));
     }
 
-    /// It could not be reached, or broke off. Others come first for a while, the longer the more often this happens in a row.
+    /// It did what was asked, and took so long for it; a replica far slower than its peers comes last for a while.
+    pub fn answered_in(&self, took: Duration) {
+        self.note(self.health().answered(Some(took), Instant::now()));
+    }
+
+    /// It could not be reached, or broke off. Others come first for a while, until one call finds that it answers again; the longer the more often this happens in a row.
     pub fn failed(&self, now: Instant) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let ejection = MIN_EJECTION
-            .saturating_mul(1 << health.failures_in_row.min(8))
-            .min(MAX_EJECTION);
-        if health.failures_in_row == 0 {
-            tracing::warn!(
+        self.note(self.health().failed(now));
+    }
+
+    fn note(&self, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::TrustedAgain => {
+                tracing::info!(replica = self.address, "a replica answers again");
+            }
+            Change::Ejected => tracing::warn!(
                 replica = self.address,
                 "a replica does not answer; others are asked first until it does"
-            );
+            ),
         }
-        health.failures_in_row = health.failures_in_row.saturating_add(1);
-        health.ejected_until = Some(now + ejection);
     }
 
-    fn is_ejected(&self, now: Instant) -> bool {
-        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.ejected_until.is_some_and(|until| now < until)
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,10 +114,12 @@ impl Replicas {
         replicas.resolve().await;
         let refreshing = replicas.clone();
         let task = tokio::spawn(async move {
-            let mut ticks = interval(RESOLVE_INTERVAL);
+            let (mut resolve, mut judge) = (interval(RESOLVE_INTERVAL), interval(JUDGE_INTERVAL));
             loop {
-                ticks.tick().await;
-                refreshing.resolve().await;
+                tokio::select! {
+                    _ = resolve.tick() => refreshing.resolve().await,
+                    _ = judge.tick() => judge_paces(&refreshing.0.current.load(), Instant::now()),
+                }
             }
         });
         (replicas, task)
@@ -163,20 +165,46 @@ impl Replicas {
     }
 
     /// The replicas in the order in which to ask them for `key`: always the same one first as long as it answers, and each key its own order, so that load spreads and only the keys of a lost replica move.
+    ///
+    /// A replica whose ejection is over is first for one call, which tells whether it is so for the others again.
     pub fn for_key(&self, key: u64, now: Instant) -> Vec<Arc<Replica>> {
-        let mut replicas = self.0.current.load().to_vec();
-        replicas.sort_by_cached_key(|replica| {
-            (
-                replica.is_ejected(now),
-                std::cmp::Reverse(weight(key, &replica.address)),
-            )
-        });
-        replicas
+        in_order(self.0.current.load().to_vec(), key, now)
     }
 
     /// The replicas in turn, those that answer first; for calls that any of them serves alike.
     pub fn in_turn(&self, now: Instant) -> Vec<Arc<Replica>> {
         self.for_key(self.0.turn.fetch_add(1, Ordering::Relaxed), now)
+    }
+}
+
+fn in_order(mut replicas: Vec<Arc<Replica>>, key: u64, now: Instant) -> Vec<Arc<Replica>> {
+    replicas.sort_by_cached_key(|replica| Reverse(weight(key, &replica.address)));
+    let probing = replicas
+        .first()
+        .is_some_and(|first| first.health().begin_probe(now));
+    replicas[usize::from(probing)..]
+        .sort_by_cached_key(|replica| replica.health().standing(now) != Standing::Trusted);
+    replicas
+}
+
+/// Ejects replicas that are far slower than their peers. If most are slow, none is: there is nowhere better to go.
+fn judge_paces(replicas: &[Arc<Replica>], now: Instant) {
+    let paces: Vec<_> = replicas
+        .iter()
+        .map(|replica| replica.health().pace())
+        .collect();
+    for (place, replica) in replicas.iter().enumerate() {
+        let peers = paces.iter().enumerate().filter(|(peer, _)| *peer != place);
+        let Some(middle) = middle(peers.filter_map(|(_, pace)| *pace).collect()) else {
+            continue;
+        };
+        if replica.health().judge(middle, now) == Change::Ejected {
+            tracing::warn!(
+                replica = replica.address,
+                peers_seconds = middle,
+                "a replica answers far more slowly than its peers; others are asked first until it is quick again"
+            );
+        }
     }
 }
 
@@ -193,6 +221,7 @@ fn weight(key: u64, address: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::health::MIN_EJECTION;
     use super::*;
 
     fn best(key: u64, addresses: &[&str]) -> String {
@@ -223,16 +252,50 @@ mod tests {
         assert!((400..600).contains(&first), "{first}");
     }
 
+    fn three() -> Vec<Arc<Replica>> {
+        let replica = |name: &str| {
+            let channel = Channel::from_static("http://127.0.0.1:1").connect_lazy();
+            Arc::new(Replica::new(name.to_owned(), channel))
+        };
+        ["a:1", "b:1", "c:1"].map(replica).into()
+    }
+
+    fn order(replicas: &[Arc<Replica>], now: Instant) -> Vec<String> {
+        let order = in_order(replicas.to_vec(), 7, now).into_iter();
+        order.map(|replica| replica.address.clone()).collect()
+    }
+
     #[tokio::test]
-    async fn a_replica_that_fails_is_asked_last_for_a_while_and_longer_each_time() {
-        let channel = Channel::from_static("http://127.0.0.1:1").connect_lazy();
-        let replica = Replica::new("a:1".into(), channel);
-        let now = Instant::now();
-        replica.failed(now);
-        assert!(replica.is_ejected(now) && !replica.is_ejected(now + MIN_EJECTION));
-        replica.failed(now);
-        assert!(replica.is_ejected(now + MIN_EJECTION));
-        replica.answered();
-        assert!(!replica.is_ejected(now));
+    async fn a_replica_that_fails_is_asked_last_until_one_call_has_found_that_it_answers() {
+        let (replicas, now) = (three(), Instant::now());
+        let [first, second, third] = order(&replicas, now).try_into().unwrap();
+        let failing = replicas.iter().find(|replica| replica.address == first);
+        let failing = failing.unwrap();
+        failing.failed(now);
+        let without = [second.clone(), third.clone(), first.clone()];
+        assert_eq!(order(&replicas, now), without);
+        let later = now + MIN_EJECTION;
+        let with = [first, second, third];
+        assert_eq!(order(&replicas, later), with, "the probe");
+        assert_eq!(order(&replicas, later), without, "the others meanwhile");
+        failing.answered();
+        assert_eq!(order(&replicas, later), with);
+    }
+
+    #[tokio::test]
+    async fn a_slow_replica_is_asked_last_and_a_service_that_is_slow_as_a_whole_is_left_as_it_is() {
+        let (replicas, now) = (three(), Instant::now());
+        let before = order(&replicas, now);
+        let pace = |slow: &dyn Fn(&str) -> bool| {
+            for replica in &replicas {
+                let took_ms = if slow(&replica.address) { 900 } else { 10 };
+                (0..80).for_each(|_| replica.answered_in(Duration::from_millis(took_ms)));
+            }
+            judge_paces(&replicas, now);
+        };
+        pace(&|_| true);
+        assert_eq!(order(&replicas, now), before);
+        pace(&|address| address == before[0]);
+        assert_eq!(order(&replicas, now)[2], before[0]);
     }
 }

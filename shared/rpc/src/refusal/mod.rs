@@ -10,6 +10,7 @@ use tonic_types::{
     BadRequest, ErrorDetail, ErrorInfo, FieldViolation, LocalizedMessage, QuotaFailure,
     QuotaViolation, RetryInfo, StatusExt as _,
 };
+pub use words::{ASKED_TOO_OFTEN, QUEUE_IS_LONGER_THAN_STOCK, TIER_IS_GONE, Waiting, Words};
 
 /// The domain of every reason.
 pub const DOMAIN: &str = "tidegate";
@@ -59,6 +60,17 @@ pub fn out_of_time() -> Refusal {
     )
 }
 
+/// The answer of a service that met a defect of its own. Its log says more than a caller should know.
+pub fn defect() -> Status {
+    let words = Words::of_defect();
+    let message = words.en.clone();
+    let details = vec![
+        LocalizedMessage::new("zh-CN", words.zh).into(),
+        LocalizedMessage::new("en", words.en).into(),
+    ];
+    Status::with_error_details_vec(Code::Internal, message, details)
+}
+
 /// The status that tells a refusal: `ErrorInfo`, `RetryInfo`, `QuotaFailure` or `BadRequest` where they apply, a sentence in zh-CN and en, and the retry pushback.
 pub fn to_status(refusal: &Refusal) -> Status {
     let delay = delay_of(refusal.retry, Timestamp::now_utc());
@@ -78,7 +90,13 @@ pub fn to_status(refusal: &Refusal) -> Status {
         details.push(
             QuotaFailure::new(vec![QuotaViolation::new(
                 "campaign",
-                "every coupon has been given out",
+                match refusal.fact("detail") {
+                    Some(words::QUEUE_IS_LONGER_THAN_STOCK) => {
+                        "more claims wait than there are coupons left"
+                    }
+                    Some(words::TIER_IS_GONE) => "every coupon of the tier has been given out",
+                    _ => "every coupon has been given out",
+                },
             )])
             .into(),
         );

@@ -1,57 +1,84 @@
+mod moments;
+mod waiting;
+
 use std::time::Duration;
 
-use tidegate_types::{Reason, Refusal};
+use tidegate_types::{HeldCoupons, Reason, Refusal};
 
-/// A refusal in words a chatbot can pass on as they stand.
-pub(super) struct Words {
-    pub(super) zh: String,
-    pub(super) en: String,
+pub use waiting::Waiting;
+
+use moments::spoken_moment;
+
+/// What a chatbot can pass on as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// In zh-CN. Moments are those of Beijing.
+    pub zh: String,
+    /// In en. Moments are in UTC.
+    pub en: String,
 }
+
+impl Words {
+    fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            zh: zh.into(),
+            en: en.into(),
+        }
+    }
+
+    /// What is said when nobody knows what went wrong.
+    pub(super) fn of_defect() -> Self {
+        Self::new(
+            "系统内部出现问题。请稍后重试，重试不会重复领取或重复下单。",
+            "Something went wrong on our side. Please try again later; trying again never counts twice.",
+        )
+    }
+
+    /// These and then those.
+    fn then(self, next: Self) -> Self {
+        Self {
+            zh: self.zh + &next.zh,
+            en: self.en + " " + &next.en,
+        }
+    }
+}
+
+/// The detail of a BUDGET_EXHAUSTED that is told while there are coupons, to those whom they will not reach.
+pub const QUEUE_IS_LONGER_THAN_STOCK: &str = "queue_is_longer_than_stock";
+
+/// The detail of a BUDGET_EXHAUSTED that is told of one tier while there may be coupons of others.
+pub const TIER_IS_GONE: &str = "tier_is_gone";
+
+/// The detail of an OVERLOADED that is the caller's own doing, however few others there are.
+pub const ASKED_TOO_OFTEN: &str = "asked_too_often";
 
 /// The one catalogue of what shoppers hear. Each sentence must be true whenever its reason is.
 pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
     let seconds = delay.map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
-    let fact = |key: &str| {
-        refusal
-            .metadata
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
-    };
+    let fact = |key: &str| refusal.fact(key);
+    let moment = |key: &str| refusal.moment(key).map(spoken_moment);
+    let held = held_coupons(refusal.held_coupons());
     let (zh, en) = match refusal.reason {
-        Reason::BudgetExhausted => (
-            "本次活动的优惠券已全部发完。您已领取的优惠券仍可正常使用。".into(),
-            "All coupons of this giveaway have been given out. Coupons you already hold still work.".into(),
-        ),
+        Reason::BudgetExhausted => return exhausted(refusal).then(held),
         Reason::ShopperLimitReached => (
             "您已领取本次活动允许的全部优惠券，可在卡包中查看和使用。".into(),
             "You already hold every coupon this giveaway allows you; you can find and use them in your wallet.".into(),
         ),
-        Reason::CampaignClosed => (
-            "本次活动已结束。您已领取的优惠券在有效期内仍可使用。".into(),
-            "This giveaway has ended. Coupons you already hold work until they expire.".into(),
-        ),
-        Reason::CampaignNotOpen => match fact("opens_at") {
+        Reason::CampaignClosed => {
+            return Words::new("本次活动已结束。", "This giveaway has ended.").then(held);
+        }
+        Reason::CampaignNotOpen => match moment("opens_at") {
             Some(opens_at) => (
-                format!("本次活动尚未开始，开始时间为 {opens_at}。"),
-                format!("This giveaway has not started yet. It opens at {opens_at}."),
+                format!("本次活动尚未开始，开始时间为{}。", opens_at.zh),
+                format!("This giveaway has not started yet. It opens at {}.", opens_at.en),
             ),
             None => ("本次活动尚未开始。".into(), "This giveaway has not started yet.".into()),
         },
-        Reason::IssuanceHalted => match fact("resume_at") {
+        Reason::IssuanceHalted => return halted(refusal).then(held),
+        Reason::RedemptionHalted => match moment("resume_at") {
             Some(resume_at) => (
-                format!("本次活动的领取已暂停，预计 {resume_at} 恢复。您已领取的优惠券仍可正常使用。"),
-                format!("Claiming is paused and expected to go on at {resume_at}. Coupons you already hold still work."),
-            ),
-            None => (
-                "本次活动的领取已暂停，恢复时间待定。您已领取的优惠券仍可正常使用。".into(),
-                "Claiming is paused, and it is not known yet when it goes on. Coupons you already hold still work.".into(),
-            ),
-        },
-        Reason::RedemptionHalted => match fact("resume_at") {
-            Some(resume_at) => (
-                format!("优惠券暂时不能使用，预计 {resume_at} 恢复。优惠券未被使用，仍归您所有。"),
-                format!("Coupons cannot be used right now; that is expected to go on at {resume_at}. The coupon was not used and stays yours."),
+                format!("优惠券暂时不能使用，预计{}恢复。优惠券未被使用，仍归您所有。", resume_at.zh),
+                format!("Coupons cannot be used right now; that is expected to go on at {}. The coupon was not used and stays yours.", resume_at.en),
             ),
             None => (
                 "优惠券暂时不能使用，恢复时间待定。优惠券未被使用，仍归您所有。".into(),
@@ -63,7 +90,15 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
             "Somebody else changed this campaign's control first. Read the campaign again and decide anew.".into(),
         ),
         Reason::CampaignNotFound => ("没有找到这个活动。".into(), "There is no such giveaway.".into()),
-        Reason::Overloaded | Reason::QueueFull => (
+        Reason::Overloaded if fact("detail") == Some(ASKED_TOO_OFTEN) => (
+            format!("请求过于频繁，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
+            format!("This was asked too often. Please try again in {seconds} s; trying again never counts twice."),
+        ),
+        Reason::Overloaded => (
+            format!("现在暂时无法完成这次请求，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
+            format!("This could not be done just now. Please try again in {seconds} s; trying again never counts twice."),
+        ),
+        Reason::QueueFull => (
             format!("当前参与人数较多，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
             format!("Very many people are here right now. Please try again in {seconds} s; trying again never counts twice."),
         ),
@@ -86,20 +121,20 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::InvalidField => ("请求中有不正确的内容，请修改后再试。".into(), bad_fields(refusal)),
         Reason::Unauthenticated => ("身份凭证缺失或无效。".into(), with_detail("The credentials are missing or not valid", fact("detail"))),
         Reason::PermissionDenied => ("没有进行此操作的权限。".into(), with_detail("This caller may not do this", fact("detail"))),
-        Reason::StoreBusy => match fact("next_slot_at") {
+        Reason::StoreBusy => match moment("next_slot_at") {
             Some(slot) => (
-                format!("这家门店在您要求的时间之前已约满，最早可约 {slot}。优惠券未被使用。"),
-                format!("This store is full until the time you asked for; its next free slot is at {slot}. The coupon was not used."),
+                format!("这家门店在您要求的时间之前已约满，最早可约{}。优惠券未被使用。", slot.zh),
+                format!("This store is full until the time you asked for; its next free slot is at {}. The coupon was not used.", slot.en),
             ),
             None => (
                 "这家门店暂时没有空余名额，请稍后再试或换一家门店。优惠券未被使用。".into(),
                 "This store has no free slot now. Please try later or choose another store. The coupon was not used.".into(),
             ),
         },
-        Reason::StoreClosed => match fact("opens_at") {
+        Reason::StoreClosed => match moment("opens_at") {
             Some(opens_at) => (
-                format!("这家门店当前不营业，下次接单时间为 {opens_at}。优惠券未被使用。"),
-                format!("This store is closed and takes orders again from {opens_at}. The coupon was not used."),
+                format!("这家门店当前不营业，下次接单时间为{}。优惠券未被使用。", opens_at.zh),
+                format!("This store is closed and takes orders again from {}. The coupon was not used.", opens_at.en),
             ),
             None => (
                 "这家门店目前不接单，请换一家门店。优惠券未被使用。".into(),
@@ -125,6 +160,81 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
     Words { zh, en }
 }
 
+/// What still works of what the shopper has.
+fn held_coupons(held: HeldCoupons) -> Words {
+    match (held.usable, held.valid_until.map(spoken_moment)) {
+        (false, _) => Words::new(
+            "您已领取的优惠券仍归您所有，但暂时不能使用。",
+            "Coupons you already hold stay yours, though they cannot be used at the moment.",
+        ),
+        (true, Some(until)) => Words::new(
+            format!("您已领取且未使用的优惠券至少可使用至{}。", until.zh),
+            format!(
+                "Unused coupons you already hold work at least until {}.",
+                until.en
+            ),
+        ),
+        (true, None) => Words::new(
+            "您已领取且未使用的优惠券在有效期内仍可使用。",
+            "Unused coupons you already hold still work until they expire.",
+        ),
+    }
+}
+
+fn exhausted(refusal: &Refusal) -> Words {
+    match refusal.fact("detail") {
+        Some(QUEUE_IS_LONGER_THAN_STOCK) => behind_the_stock(refusal),
+        Some(TIER_IS_GONE) => Words::new(
+            "您要领取的这种优惠券已全部发完，本次活动的其他优惠券可能还有。",
+            "All coupons of the kind you asked for have been given out; there may still be others in this giveaway.",
+        ),
+        _ => Words::new(
+            "本次活动的优惠券已全部发完。",
+            "All coupons of this giveaway have been given out.",
+        ),
+    }
+}
+
+/// Some of those ahead may not come for theirs, so that nothing is certain but the order.
+fn behind_the_stock(refusal: &Refusal) -> Words {
+    let words = Words::new(
+        "排在您前面的人数已超过剩余的优惠券数量，这次领取很可能无法成功，不必继续等待。",
+        "More people are ahead of you than there are coupons left, so there will very probably be none for this claim; there is no need to wait.",
+    );
+    if refusal.fact("ticket_kept") == Some("true") {
+        words.then(Words::new(
+            "如果活动增加优惠券，您的排队位置仍然有效。",
+            "Should coupons be added, your place in the queue counts again.",
+        ))
+    } else {
+        words
+    }
+}
+
+fn halted(refusal: &Refusal) -> Words {
+    let words = match refusal.moment("resume_at").map(spoken_moment) {
+        Some(resume_at) => Words::new(
+            format!("本次活动的领取已暂停，预计{}恢复。", resume_at.zh),
+            format!(
+                "Claiming is paused and expected to go on at {}.",
+                resume_at.en
+            ),
+        ),
+        None => Words::new(
+            "本次活动的领取已暂停，恢复时间待定。",
+            "Claiming is paused, and it is not known yet when it goes on.",
+        ),
+    };
+    if refusal.fact("ticket_kept") == Some("true") {
+        words.then(Words::new(
+            "您的排队位置已为您保留。",
+            "Your place in the queue is kept.",
+        ))
+    } else {
+        words
+    }
+}
+
 fn with_detail(sentence: &str, detail: Option<&str>) -> String {
     match detail {
         Some(detail) => format!("{sentence}: {detail}."),
@@ -143,3 +253,6 @@ fn bad_fields(refusal: &Refusal) -> String {
         fields => format!("The request cannot be used: {}.", fields.join("; ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,14 @@
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use http::HeaderMap;
 use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
+
+use super::limits::{CallerRates, Limits, Work};
 
 /// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
 #[derive(Debug, Clone, Copy)]
@@ -15,11 +21,13 @@ pub struct Rule {
     pub scope: Option<Scope>,
 }
 
-/// The rules of one service, with what is needed to apply them.
+/// The rules of one service, with what is needed to apply them: who may call what, and how much of it.
 pub struct AccessRules {
-    rules: HashMap<&'static str, Rule>,
+    rules: HashMap<&'static str, (Rule, Work)>,
     tokens: Option<Arc<TokenVerifier>>,
     token_peers: Option<Identity>,
+    limits: Limits,
+    callers: CallerRates,
 }
 
 /// Open to every connection: load balancers and tools look here before they have a token.
@@ -31,6 +39,8 @@ pub(super) enum Access {
     Granted(Option<Arc<Caller>>),
     /// There is no such RPC.
     NoSuchMethod,
+    /// The token's subject calls more often than it may.
+    TooOften,
     /// Refused.
     Refused(Refusal),
 }
@@ -38,11 +48,7 @@ pub(super) enum Access {
 impl AccessRules {
     /// Rules for a service that takes no tokens.
     pub fn services_only(rules: &[Rule]) -> Self {
-        Self {
-            rules: by_path(rules),
-            tokens: None,
-            token_peers: None,
-        }
+        Self::new(rules, None, None)
     }
 
     /// Rules for a service that takes tokens. If `token_peers` is set, a token counts only over a connection of that identity.
@@ -51,33 +57,71 @@ impl AccessRules {
         tokens: Arc<TokenVerifier>,
         token_peers: Option<Identity>,
     ) -> Self {
+        Self::new(rules, Some(tokens), token_peers)
+    }
+
+    fn new(
+        rules: &[Rule],
+        tokens: Option<Arc<TokenVerifier>>,
+        token_peers: Option<Identity>,
+    ) -> Self {
+        let limits = Limits::default();
+        let rules = rules
+            .iter()
+            .map(|rule| (rule.path, (*rule, limits.work_of(rule))));
         Self {
-            rules: by_path(rules),
-            tokens: Some(tokens),
+            rules: rules.collect(),
+            tokens,
             token_peers,
+            callers: limits.callers(),
+            limits,
         }
     }
 
-    /// The method's name for metrics and spans, from the closed set of those there are, and whether the call may go on.
+    /// The same rules with these limits.
+    pub fn limited(mut self, limits: Limits) -> Self {
+        for (rule, work) in self.rules.values_mut() {
+            *work = limits.work_of(rule);
+        }
+        Self {
+            callers: limits.callers(),
+            limits,
+            ..self
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The method's name for metrics and spans, from the closed set of those there are, what it is about, and whether the call may go on.
     pub(super) fn check(
         &self,
         path: &str,
         peer: Option<Identity>,
         headers: &HeaderMap,
-    ) -> (&'static str, Access) {
+        now: Instant,
+    ) -> (&'static str, Work, Access) {
         match self.rules.get(path) {
-            Some(rule) => (
+            Some((rule, work)) => (
                 rule.path.trim_start_matches('/'),
-                self.apply(rule, peer, headers),
+                *work,
+                self.apply(rule, peer, headers, now),
             ),
             None if OPEN_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) => {
-                ("health or reflection", Access::Granted(None))
+                ("health or reflection", Work::Probes, Access::Granted(None))
             }
-            None => ("no such method", Access::NoSuchMethod),
+            None => ("no such method", Work::Inner, Access::NoSuchMethod),
         }
     }
 
-    fn apply(&self, rule: &Rule, peer: Option<Identity>, headers: &HeaderMap) -> Access {
+    fn apply(
+        &self,
+        rule: &Rule,
+        peer: Option<Identity>,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Access {
         if peer.is_some_and(|peer| rule.services.contains(&peer)) {
             return Access::Granted(None);
         }
@@ -94,17 +138,19 @@ impl AccessRules {
             .get(http::header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         match tokens.verify(authorization, SystemTime::now()) {
-            Ok(caller) if caller.has(scope) => Access::Granted(Some(caller)),
+            Ok(caller) if caller.has(scope) => {
+                if self.callers.allow(&caller, now) {
+                    Access::Granted(Some(caller))
+                } else {
+                    Access::TooOften
+                }
+            }
             Ok(_) => denied(format!("the token lacks the scope {}", scope.name())),
             Err(error) => {
                 Access::Refused(Refusal::never(Reason::Unauthenticated).with("detail", error))
             }
         }
     }
-}
-
-fn by_path(rules: &[Rule]) -> HashMap<&'static str, Rule> {
-    rules.iter().map(|rule| (rule.path, *rule)).collect()
 }
 
 fn denied(detail: impl std::fmt::Display) -> Access {

@@ -1,19 +1,16 @@
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tidegate_auth::{Caller, Identity};
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{Reason, Refusal};
+use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_types::{Reason, Refusal, Violations};
 use tokio::time::timeout_at;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
@@ -21,12 +18,20 @@ use tower::{Layer, Service};
 use super::{
     access::{Access, AccessRules},
     deadline,
+    in_flight::{InFlight, NoPlace, Place},
+    limits::Work,
     listener::Peer,
     metrics::CallMetrics,
+    ready::ReadyRefusal,
 };
-use crate::{TRACE_ID_HEADER, TRACEPARENT_HEADER, refusal};
+use crate::{
+    TRACE_ID_HEADER, TRACEPARENT_HEADER,
+    refusal::{self, ASKED_TOO_OFTEN},
+};
 
+const CODE_ATTRIBUTE: &str = "rpc.grpc.status_code";
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
+const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
 
 /// What every handler knows of its call; found in the request's extensions.
 #[derive(Debug, Clone)]
@@ -43,9 +48,9 @@ pub struct CallContext {
 
 /// How a service takes calls.
 pub struct CallPolicy {
-    /// Who may call what.
+    /// Who may call what, and how much of each kind of work.
     pub access: AccessRules,
-    /// Calls in flight at once; further ones are refused before their body is read.
+    /// Calls in flight at once, of all kinds; further ones are refused before their body is read.
     pub max_in_flight: usize,
     /// Where spans go.
     pub tracing: Tracing,
@@ -59,16 +64,58 @@ pub struct CallLayer(Arc<Shared>);
 
 struct Shared {
     policy: CallPolicy,
-    in_flight: AtomicUsize,
+    in_flight: Arc<InFlight>,
+    full: ReadyRefusal,
+    full_of_kind: ReadyRefusal,
+    too_often: ReadyRefusal,
 }
 
 impl CallLayer {
     /// A layer for one service.
     pub fn new(policy: CallPolicy) -> Self {
+        let in_flight = InFlight::new(
+            policy.max_in_flight,
+            policy.access.limits(),
+            policy.metrics.in_flight.clone(),
+        );
+        let full = |reason| ReadyRefusal::new(&Refusal::after(reason, RETRY_WHEN_FULL));
+        let too_often = Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_OFTEN)
+            .with("detail", ASKED_TOO_OFTEN)
+            .with("who", "caller");
         Self(Arc::new(Shared {
             policy,
-            in_flight: AtomicUsize::new(0),
+            in_flight: Arc::new(in_flight),
+            full: full(Reason::Overloaded),
+            full_of_kind: full(Reason::QueueFull),
+            too_often: ReadyRefusal::new(&too_often),
         }))
+    }
+}
+
+/// A call that goes on: its place, and whom its token speaks for.
+type Admitted = (Place, Option<Arc<Caller>>);
+
+impl Shared {
+    /// The call's place and caller, or the answer that ends it here.
+    fn admit(&self, access: Access, work: Work) -> Result<Admitted, Box<Response<Body>>> {
+        let caller = match access {
+            Access::Granted(caller) => caller,
+            Access::TooOften => return Err(self.too_often.answer().into()),
+            Access::Refused(refusal) => {
+                return Err(Box::new(refusal::to_status(&refusal).into_http()));
+            }
+            Access::NoSuchMethod => {
+                let status = Status::unimplemented(
+                    "there is no such method; reflection lists those there are",
+                );
+                return Err(Box::new(status.into_http()));
+            }
+        };
+        match Place::take(&self.in_flight, work) {
+            Ok(place) => Ok((place, caller)),
+            Err(NoPlace::OfKind) => Err(self.full_of_kind.answer().into()),
+            Err(NoPlace::AtAll) => Err(self.full.answer().into()),
+        }
     }
 }
 
@@ -90,22 +137,43 @@ pub struct CallService<S> {
     shared: Arc<Shared>,
 }
 
-/// Holds one place of the calls in flight.
-struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        shared.policy.metrics.in_flight.inc();
-        let place = Self(Arc::clone(shared));
-        (before < shared.policy.max_in_flight).then_some(place)
-    }
+/// A call from its headers on.
+struct Call {
+    method: &'static str,
+    began: Instant,
+    began_at: SystemTime,
+    trace: TraceContext,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.policy.metrics.in_flight.dec();
+impl Call {
+    /// Counts the answer and names the call in it.
+    fn finish(&self, policy: &CallPolicy, response: &mut Response<Body>) -> Code {
+        let code = code_of(response.headers());
+        policy
+            .metrics
+            .answered(self.method, code, self.began.elapsed());
+        if let Ok(trace_id) = HeaderValue::from_str(&self.trace.trace_id()) {
+            response.headers_mut().insert(TRACE_ID_HEADER, trace_id);
+        }
+        code
+    }
+
+    fn span(&self, policy: &CallPolicy) -> Span {
+        let Self { method, trace, .. } = *self;
+        policy
+            .tracing
+            .start_at(method, SpanKind::Server, trace, self.began_at)
+    }
+
+    /// Errors are always recorded, also of stories that are not.
+    fn record_error(&self, policy: &CallPolicy) {
+        let Self { method, trace, .. } = *self;
+        let forced = Self {
+            trace: trace.force_sampled(),
+            ..*self
+        };
+        forced.span(policy).fail("internal error");
+        tracing::error!(method, trace_id = %trace, "a call failed for a reason that should not occur; look for earlier lines of this trace");
     }
 }
 
@@ -128,65 +196,56 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let (began, began_at) = (Instant::now(), SystemTime::now());
         let policy = &self.shared.policy;
-        let incoming = trace_of(request.headers()).unwrap_or_else(|| policy.tracing.new_root());
+        let incoming = trace_of(request.headers());
         let peer = request
             .extensions()
             .get::<Peer>()
             .and_then(|peer| peer.identity);
-        let (method, access) = policy
-            .access
-            .check(request.uri().path(), peer, request.headers());
-        let mut span = policy.tracing.start(method, SpanKind::Server, incoming);
-        let trace = span.context();
-        let place = Place::take(&self.shared);
-        let answer = match (access, &place) {
-            (Access::NoSuchMethod, _) => Err(Status::unimplemented(
-                "there is no such method; reflection lists those there are",
-            )),
-            (Access::Refused(refusal), _) => Err(refusal::to_status(&refusal)),
-            (Access::Granted(_), None) => Err(refusal::to_status(&Refusal::after(
-                Reason::Overloaded,
-                RETRY_WHEN_FULL,
-            ))),
-            (Access::Granted(caller), Some(_)) => {
-                let deadline = deadline::of(request.headers(), began);
-                request.extensions_mut().insert(CallContext {
-                    trace,
-                    deadline,
-                    peer,
-                    caller,
-                });
-                Ok((self.inner.call(request), deadline))
+        let (method, work, access) =
+            policy
+                .access
+                .check(request.uri().path(), peer, request.headers(), began);
+        let mut call = Call {
+            method,
+            began,
+            began_at,
+            trace: incoming.unwrap_or_else(|| policy.tracing.new_root()),
+        };
+        let (place, caller) = match self.shared.admit(access, work) {
+            Ok(admitted) => admitted,
+            Err(mut response) => {
+                let code = call.finish(policy, &mut response);
+                // A refusal is recorded only for a caller that records its story: crowds of them would drown the rest.
+                if incoming.is_some_and(|trace| trace.sampled()) {
+                    let mut span = call.span(policy);
+                    span.attribute(CODE_ATTRIBUTE, i64::from(code as i32));
+                }
+                return Box::pin(ready(Ok(*response)));
             }
         };
+        let mut span = call.span(policy);
+        call.trace = span.context();
+        let deadline = deadline::of(request.headers(), began);
+        request.extensions_mut().insert(CallContext {
+            trace: call.trace,
+            deadline,
+            peer,
+            caller,
+        });
+        let handled = self.inner.call(request);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let mut response = match answer {
-                Err(status) => status.into_http(),
-                Ok((handled, deadline)) => match timeout_at(deadline.into(), handled).await {
-                    Ok(Ok(response)) => response,
-                    Err(_) => refusal::to_status(&refusal::out_of_time()).into_http(),
-                },
+            let answer_by = deadline::answer_by(deadline);
+            let mut response = match timeout_at(answer_by.into(), handled).await {
+                Ok(Ok(response)) => or_unreadable(response),
+                Err(_) => refusal::to_status(&refusal::out_of_time()).into_http(),
             };
             drop(place);
-            let code = code_of(response.headers());
-            let policy = &shared.policy;
-            policy.metrics.answered(method, code, began.elapsed());
+            let code = call.finish(&shared.policy, &mut response);
             if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
-                // Errors are always recorded, also of stories that are not.
-                let mut error = policy.tracing.start_at(
-                    method,
-                    SpanKind::Server,
-                    trace.force_sampled(),
-                    began_at,
-                );
-                error.fail("internal error");
-                tracing::error!(method, trace_id = %trace, "a call failed for a reason that should not occur; look for earlier lines of this trace");
+                call.record_error(&shared.policy);
             }
-            span.attribute("rpc.grpc.status_code", i64::from(code as i32));
-            if let Ok(trace_id) = HeaderValue::from_str(&trace.trace_id()) {
-                response.headers_mut().insert(TRACE_ID_HEADER, trace_id);
-            }
+            span.attribute(CODE_ATTRIBUTE, i64::from(code as i32));
             Ok(response)
         })
     }
@@ -196,9 +255,38 @@ fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?).ok()
 }
 
+/// Every status of ours has details. One that says INTERNAL without any is the codec's word on a request that it could not read, or that broke off: that is the caller's fault, and no defect.
+fn or_unreadable(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    let is_fault = matches!(code_of(headers), Code::Internal | Code::Unknown);
+    if !is_fault || headers.contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    let said = Status::from_header_map(headers);
+    let mut bad = Violations::default();
+    bad.add("request", said.as_ref().map_or("", Status::message));
+    refusal::to_status(&Refusal::invalid(bad)).into_http()
+}
+
 /// The status stands in the headers if the answer is a refusal; otherwise it comes after the body.
 fn code_of(headers: &HeaderMap) -> Code {
     headers
         .get("grpc-status")
         .map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_its_callers_fault_and_a_defect_is_not() {
+        let code_after = |status: Status| code_of(or_unreadable(status.into_http()).headers());
+        for said in ["Missing request message.", "invalid wire type"] {
+            assert_eq!(code_after(Status::internal(said)), Code::InvalidArgument);
+        }
+        assert_eq!(code_after(refusal::defect()), Code::Internal);
+        let refused = refusal::to_status(&refusal::out_of_time());
+        assert_eq!(code_after(refused), Code::Unavailable);
+    }
 }

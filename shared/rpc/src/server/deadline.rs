@@ -8,6 +8,8 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
 pub const MAX_DEADLINE: Duration = Duration::from_secs(10);
 /// Kept back at each hop, so that the answer still travels in time.
 const HOP_MARGIN: Duration = Duration::from_millis(10);
+/// Less than the margin of a hop: who is asked gives up first, and says why.
+const ANSWER_MARGIN: Duration = Duration::from_millis(5);
 
 /// When the answer must be there, by the `grpc-timeout` header.
 pub(super) fn of(headers: &HeaderMap, now: Instant) -> Instant {
@@ -23,6 +25,11 @@ pub fn for_next_hop(deadline: Instant, now: Instant) -> Option<Duration> {
         .checked_duration_since(now)?
         .checked_sub(HOP_MARGIN)
         .filter(|left| !left.is_zero())
+}
+
+/// When to stop waiting for others, so that the caller still hears what became of the call.
+pub(super) fn answer_by(deadline: Instant) -> Instant {
+    deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline)
 }
 
 /// At most eight digits and a unit, as the gRPC protocol has it.

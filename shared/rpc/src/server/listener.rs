@@ -11,17 +11,25 @@ use tidegate_auth::{Identity, TlsIdentity};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{sleep, timeout},
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, Sleep, sleep, sleep_until, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
+use super::addresses::{AddressPlace, Addresses};
+
 /// Connections a process holds at once; further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 8_192;
-/// A peer that has not finished its TLS handshake by then is dropped.
+/// Connections of one address; further ones are closed at once. Callers behind one address translator, or behind a load balancer that hides them, share this.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = MAX_CONNECTIONS / 4;
+/// TLS handshakes at once. They are the dearest thing that a stranger can ask for, and calls in flight need the processor as well.
+const MAX_HANDSHAKES: usize = 1_024;
+/// Of them, those of one address; further ones wait for each other.
+const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 2;
+/// A peer that has not finished its TLS handshake and said a first word of HTTP/2 by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
@@ -59,17 +67,29 @@ impl Listener {
         let (ready, connections) = mpsc::channel(64);
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+            let addresses = Addresses::new(MAX_CONNECTIONS_PER_ADDRESS, MAX_HANDSHAKES_PER_ADDRESS);
+            let addresses = Arc::new(addresses);
+            let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => return,
                     accepted = accept(&self.0, &places) => accepted,
                 };
                 match accepted {
-                    Ok((stream, place)) => {
+                    Ok((stream, peer, place)) => {
+                        let Some(of_address) = addresses.connect(peer.ip()) else {
+                            tracing::debug!(%peer, "an address has as many connections as one may have; this one was closed");
+                            continue;
+                        };
+                        let newcomer = Newcomer {
+                            stream,
+                            peer,
+                            places: (place, of_address),
+                        };
                         let acceptor = TlsAcceptor::from(tls.server());
-                        let ready = ready.clone();
+                        let (ready, handshakes) = (ready.clone(), Arc::clone(&handshakes));
                         tokio::spawn(async move {
-                            if let Some(connection) = handshake(acceptor, stream, place).await {
+                            if let Some(connection) = newcomer.greet(acceptor, &handshakes).await {
                                 // The server is gone if nobody takes it.
                                 let _ = ready.send(Ok(connection)).await;
                             }
@@ -89,45 +109,73 @@ impl Listener {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, peer, place))
 }
 
+/// A connection before its handshake.
+struct Newcomer {
+    stream: TcpStream,
+    peer: SocketAddr,
+    places: (OwnedSemaphorePermit, AddressPlace),
+}
+
+impl Newcomer {
+    async fn greet(self, acceptor: TlsAcceptor, handshakes: &Semaphore) -> Option<Connection> {
+        let Self {
+            stream,
+            peer,
+            places,
+        } = self;
+        let patience = Instant::now() + HANDSHAKE_TIMEOUT;
+        let of_address = &places.1.handshakes;
+        let handshake = handshake(acceptor, stream, of_address, handshakes);
+        match timeout_at(patience, handshake).await {
+            Ok(Ok(stream)) => {
+                let certificate = stream
+                    .get_ref()
+                    .1
+                    .peer_certificates()
+                    .and_then(<[_]>::first);
+                let identity = certificate.and_then(Identity::of_certificate);
+                Some(Connection {
+                    stream,
+                    peer: Peer { identity },
+                    patience: Some(Box::pin(sleep_until(patience))),
+                    _places: places,
+                })
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "a TLS handshake took too long");
+                None
+            }
+        }
+    }
+}
+
+/// Takes a place among the handshakes only once the peer has said something: one that stays silent keeps nobody waiting.
 async fn handshake(
     acceptor: TlsAcceptor,
     stream: TcpStream,
-    place: OwnedSemaphorePermit,
-) -> Option<Connection> {
-    let address = stream.peer_addr().ok()?;
-    match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let certificate = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(<[_]>::first);
-            let identity = certificate.and_then(Identity::of_certificate);
-            Some(Connection {
-                stream,
-                peer: Peer { identity },
-                _place: place,
-            })
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "a TLS handshake failed");
-            None
-        }
-        Err(_) => {
-            tracing::debug!(%address, "a TLS handshake took too long");
-            None
-        }
-    }
+    of_address: &Semaphore,
+    of_all: &Semaphore,
+) -> io::Result<TlsStream<TcpStream>> {
+    // Not `readable`, which may say so without a byte there.
+    stream.peek(&mut [0]).await?;
+    let closed = |error: AcquireError| io::Error::other(error);
+    let _of_address = of_address.acquire().await.map_err(closed)?;
+    let _of_all = of_all.acquire().await.map_err(closed)?;
+    acceptor.accept(stream).await
 }
 
 /// Who is at the other end of a connection.
@@ -141,7 +189,9 @@ pub(super) struct Peer {
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
-    _place: OwnedSemaphorePermit,
+    /// Until when the peer must have said its first word; none once it has. From then on HTTP/2 watches it.
+    patience: Option<Pin<Box<Sleep>>>,
+    _places: (OwnedSemaphorePermit, AddressPlace),
 }
 
 impl Connected for Connection {
@@ -158,7 +208,16 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(patience) = &mut self.patience {
+            if buf.filled().len() > before {
+                self.patience = None;
+            } else if read.is_pending() && patience.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
     }
 }
 

@@ -1,10 +1,15 @@
 //! Serving calls.
 
 mod access;
+mod addresses;
 mod call;
 mod deadline;
+mod in_flight;
+mod limits;
 mod listener;
 mod metrics;
+mod rate;
+mod ready;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +20,10 @@ use tonic::{service::Routes, transport::Server};
 pub use access::{AccessRules, Rule};
 pub use call::{CallContext, CallLayer, CallPolicy};
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
+pub use limits::{Limits, Work};
 pub use listener::{Listener, PortUnavailable};
 pub use metrics::CallMetrics;
+pub use rate::{Rate, RateBucket};
 
 /// Calls in flight on one connection; more wait at the client.
 const MAX_STREAMS_PER_CONNECTION: u32 = 2_000;

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use futures_util::future::join_all;
 use rand::{Rng, rngs::StdRng};
 use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, IssuedClaim, claim_coupon_response::Outcome,
+    ClaimCouponRequest, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome,
     claim_service_client::ClaimServiceClient,
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +21,8 @@ use crate::{
 /// Copies of one claim that are sent within this time overtake each other.
 const SCATTER_MS: u64 = 40;
 const COPIES: usize = 4;
+/// However late a place in the queue is to be asked for again, a shopper does so after this: rounds are short.
+const POLL_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a claim is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,38 +96,51 @@ impl Scene {
     }
 
     async fn claim_to_the_end(&self, claim: ClaimKey, gateway: usize) -> ClaimEnd {
-        let message = self.claim_request(claim);
-        let rpc = |channel, request| async move {
-            let answer = ClaimServiceClient::new(channel)
-                .claim_coupon(request)
-                .await?;
-            Ok(answer.into_inner().outcome)
-        };
-        let answer = self
-            .door
-            .call(gateway, &message, || self.gives_up_at(), rpc)
-            .await;
-        match answer {
-            Ok((Some(Outcome::Issued(issued)), sent)) => self.told_coupon(claim, issued, sent),
-            Ok((None, _)) => ClaimEnd::Refused("NO_OUTCOME".to_owned()),
-            Err(Failure::Refused(reason)) => {
-                if reason == "BUDGET_EXHAUSTED" {
-                    self.ledger
-                        .told()
-                        .exhausted(claim.campaign, &message.tier_id);
-                    self.sold_out(claim.campaign);
+        let mut message = self.claim_request(claim);
+        loop {
+            let rpc = |channel, request| async move {
+                let answer = ClaimServiceClient::new(channel)
+                    .claim_coupon(request)
+                    .await?;
+                Ok(answer.into_inner().outcome)
+            };
+            let answer = self
+                .door
+                .call(gateway, &message, || self.gives_up_at(), rpc)
+                .await;
+            match answer {
+                Ok((Some(Outcome::Issued(issued)), sent)) => {
+                    return self.told_coupon(claim, issued, sent);
                 }
-                ClaimEnd::Refused(reason)
-            }
-            Err(Failure::Undecided) => {
-                let campaign_id = self.campaign_id(claim.campaign);
-                let example = format!("{claim:?} has no answer");
-                let mut told = self.ledger.told();
-                told.findings
-                    .add(campaign_id, Count::LeftUndecided, 1, example);
-                ClaimEnd::Undecided
+                Ok((Some(Outcome::Queued(queued)), _)) => {
+                    if self.gives_up_at().is_some_and(|at| Instant::now() > at) {
+                        return self.no_answer(claim);
+                    }
+                    sleep(poll_after(&queued)).await;
+                    message.ticket = queued.ticket;
+                }
+                Ok((None, _)) => return ClaimEnd::Refused("NO_OUTCOME".to_owned()),
+                Err(Failure::Refused(reason)) => {
+                    if reason == "BUDGET_EXHAUSTED" {
+                        self.ledger
+                            .told()
+                            .exhausted(claim.campaign, &message.tier_id);
+                        self.sold_out(claim.campaign);
+                    }
+                    return ClaimEnd::Refused(reason);
+                }
+                Err(Failure::Undecided) => return self.no_answer(claim),
             }
         }
+    }
+
+    fn no_answer(&self, claim: ClaimKey) -> ClaimEnd {
+        let campaign_id = self.campaign_id(claim.campaign);
+        let example = format!("{claim:?} has no answer");
+        let mut told = self.ledger.told();
+        told.findings
+            .add(campaign_id, Count::LeftUndecided, 1, example);
+        ClaimEnd::Undecided
     }
 
     fn told_coupon(&self, claim: ClaimKey, issued: IssuedClaim, sent: Instant) -> ClaimEnd {
@@ -166,8 +181,17 @@ impl Scene {
             shopper_id: claim.shopper_id(),
             request_id: claim.request_id(),
             tier_id: tier_id.to_owned(),
+            ticket: String::new(),
         }
     }
+}
+
+/// When to ask for a place in the queue again; not later than rounds allow.
+fn poll_after(queued: &QueuedClaim) -> Duration {
+    let told = queued
+        .poll_after
+        .and_then(|pause| Duration::try_from(pause).ok());
+    told.map_or(POLL_LIMIT, |pause| pause.min(POLL_LIMIT))
 }
 
 /// A coupon if any copy has brought one.

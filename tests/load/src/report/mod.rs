@@ -2,11 +2,12 @@
 
 pub mod table;
 
-use std::{fs, thread};
-
 use serde::Serialize;
 
-use crate::{arguments::Arguments, commits::Commits, processor_time::Spent, tally::Outcomes};
+use crate::{
+    arguments::Arguments, commits::Commits, machine::Machine, processor_time::Spent,
+    tally::Outcomes,
+};
 
 /// What was measured, and on what.
 #[derive(Debug, Serialize)]
@@ -24,8 +25,8 @@ pub struct Report {
 /// The machine and what was asked of it.
 #[derive(Debug, Serialize)]
 pub struct Conditions {
-    pub processors: usize,
-    pub processor_model: String,
+    #[serde(flatten)]
+    pub machine: Machine,
     pub connections: u32,
     pub warm_up_seconds: u64,
     pub seconds: u64,
@@ -113,14 +114,8 @@ pub struct Peak {
 impl Conditions {
     /// This machine, and what the arguments ask of it.
     pub fn new(arguments: &Arguments) -> Self {
-        let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = facts
-            .lines()
-            .find(|line| line.starts_with("model name"))
-            .and_then(|line| line.split(": ").nth(1));
         Self {
-            processors: thread::available_parallelism().map_or(0, usize::from),
-            processor_model: model.unwrap_or("unknown").to_owned(),
+            machine: Machine::this(),
             connections: arguments.connections,
             warm_up_seconds: arguments.warm_up_seconds,
             seconds: arguments.seconds,
@@ -215,8 +210,10 @@ pub mod examples {
 
     pub fn report() -> Report {
         let conditions = Conditions {
-            processors: 2,
-            processor_model: "abacus".to_owned(),
+            machine: Machine {
+                processors: 2,
+                processor_model: "abacus".to_owned(),
+            },
             connections: 2,
             warm_up_seconds: 3,
             seconds: 10,

@@ -25,12 +25,8 @@ fn write(out: &mut String, report: &Report) -> Result {
     let conditions = &report.conditions;
     writeln!(
         out,
-        "{} × {}; {} connections; each figure over {} s after {} s of warm-up",
-        conditions.processors,
-        conditions.processor_model,
-        conditions.connections,
-        conditions.seconds,
-        conditions.warm_up_seconds
+        "{}; {} connections; each figure over {} s after {} s of warm-up",
+        conditions.machine, conditions.connections, conditions.seconds, conditions.warm_up_seconds
     )?;
     writeln!(out, "\nBare echo over the same TLS (the ceiling)")?;
     for (number, round) in report.echo.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The time axis of a story, with the long idle stretches cut out.
 
-use crate::collector::Span;
+use crate::{collector::Span, replay::WAIT};
 
 /// Idle time longer than this part of the busy time is cut.
 const CUT_BEYOND: f64 = 0.15;
@@ -17,8 +17,16 @@ pub(super) struct Axis {
 
 impl Axis {
     pub(super) fn new(spans: &[Span]) -> Self {
+        let waits: Vec<_> = spans.iter().filter(|span| span.name == WAIT).collect();
+        // Waiting is not doing something, and neither is whatever lasts as long as a wait.
+        let is_idle = |span: &Span| {
+            let covers =
+                |wait: &&Span| span.start_ns <= wait.start_ns && wait.end_ns <= span.end_ns;
+            waits.iter().any(covers)
+        };
         let mut intervals: Vec<(u64, u64)> = spans
             .iter()
+            .filter(|span| !is_idle(span))
             .map(|span| (span.start_ns, span.end_ns))
             .collect();
         intervals.sort_unstable();

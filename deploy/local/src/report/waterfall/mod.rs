@@ -305,6 +305,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_in_the_queue_is_shown_with_its_length_and_does_not_crowd_out_the_rest() {
+        let spans = [
+            span(1, 1, 0, "shopper", "shopper claims", (0, 5_010)),
+            span(1, 2, 1, "gateway", "ClaimCoupon", (1, 4)),
+            span(1, 3, 1, "shopper", crate::replay::WAIT, (5, 4_995)),
+            span(1, 4, 1, "gateway", "ClaimCoupon", (5_001, 5_009)),
+        ];
+        let waterfall = Waterfall::new([1; 16], &spans);
+        let text = waterfall.text();
+        let wait = text.lines().find(|line| line.contains(crate::replay::WAIT));
+        assert!(wait.unwrap().contains("4.99 s"), "{text}");
+        let last = &waterfall.rows[3];
+        assert!(last.to - last.from > 0.5, "{:?}", waterfall.rows);
+    }
+
+    #[test]
     fn the_picture_is_well_formed_and_bars_stay_within_it() {
         let mut spans = story();
         spans[1].name = "<&\">".to_owned();

@@ -146,6 +146,15 @@ impl Issuance {
 
     /// Claims a coupon of any tier.
     pub async fn claim(&self, shopper_id: &str) -> Result<IssuedCoupon, Refusal> {
+        let answer = self.answer(shopper_id).await;
+        match answer.results[0].outcome.clone().unwrap() {
+            issue_result::Outcome::Issued(issued) => Ok(issued),
+            issue_result::Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// The whole answer to a claim of any tier.
+    pub async fn answer(&self, shopper_id: &str) -> IssueCouponsResponse {
         let item = IssueItem {
             campaign_number: CAMPAIGN,
             shopper_id: shopper_id.to_owned(),
@@ -160,11 +169,7 @@ impl Issuance {
             items: vec![item],
         };
         let mut client = self.issuance(Identity::Gateway);
-        let answer = client.issue_coupons(request).await.unwrap().into_inner();
-        match answer.results[0].outcome.clone().unwrap() {
-            issue_result::Outcome::Issued(issued) => Ok(issued),
-            issue_result::Outcome::Refused(refusal) => Err(refusal),
-        }
+        client.issue_coupons(request).await.unwrap().into_inner()
     }
 
     /// Claims until a coupon is there.
@@ -327,7 +332,10 @@ fn settings(folder: &TempDir) -> HostSettings {
     }
 }
 
+/// The lane of a shopper; what is no shopper's id is refused in any.
 pub fn lane_of(shopper_id: &str) -> u32 {
-    let shopper = ShopperId::parse(shopper_id).unwrap();
-    Lanes::new(LANES).unwrap().of(&shopper).get().into()
+    let shopper = ShopperId::parse(shopper_id);
+    shopper.map_or(0, |shopper| {
+        Lanes::new(LANES).unwrap().of(&shopper).get().into()
+    })
 }

@@ -15,7 +15,12 @@ pub fn make(folder: &Path) {
     let certificate = params.self_signed(&authority_key).unwrap();
     std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     let authority = Issuer::new(params, authority_key);
-    for identity in [Identity::Quota, Identity::Issuance, Identity::Staff] {
+    for identity in [
+        Identity::Quota,
+        Identity::Issuance,
+        Identity::Staff,
+        Identity::Gateway,
+    ] {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         let name = identity.server_name().try_into().unwrap();

@@ -1,147 +1,26 @@
 //! What happened, counted while it happens.
 
+mod counts;
+
 use std::{
-    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
 
-use crate::collector::TraceId;
+pub use counts::{
+    ClaimCounts, ClaimEnd, Detours, OrderCounts, OrderEnd, Picture, Quantiles, QueueCounts, Second,
+    Story, WaitTimes,
+};
+
+use super::place::Place;
 
 /// Latencies beyond this are counted as this.
 const LATENCY_LIMIT_US: u64 = 10 * 60 * 1_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// Shoppers whose whole story is traced, at most.
 pub const STORIES_LIMIT: usize = 64;
-
-/// How one claim ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClaimEnd {
-    /// With a coupon, made for it.
-    Issued,
-    /// With the coupon of an earlier claim with its request id.
-    Replayed,
-    /// With a reason.
-    Refused(String),
-    /// With no answer at all, after every retry.
-    Unanswered,
-}
-
-/// How one order ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrderEnd {
-    /// The store makes it.
-    Accepted,
-    /// It was refused, or rejected later, for a reason.
-    Rejected(String),
-    /// With no final answer, after every retry.
-    Unanswered,
-}
-
-/// Claims: each of those offered is in exactly one of the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ClaimCounts {
-    /// Scheduled.
-    pub offered: u64,
-    /// Ended with a new coupon.
-    pub issued: u64,
-    /// Ended with the coupon of an earlier send.
-    pub replayed: u64,
-    /// Ended with a refusal, by reason.
-    pub refused: BTreeMap<String, u64>,
-    /// Ended without an answer.
-    pub unanswered: u64,
-}
-
-impl ClaimCounts {
-    /// Claims that have ended.
-    pub fn ended(&self) -> u64 {
-        self.issued + self.replayed + self.refused.values().sum::<u64>() + self.unanswered
-    }
-}
-
-/// Orders: each of those placed is in exactly one of the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct OrderCounts {
-    /// Sent.
-    pub placed: u64,
-    /// Made by a store.
-    pub accepted: u64,
-    /// Not made, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Without a final answer.
-    pub unanswered: u64,
-}
-
-impl OrderCounts {
-    /// Orders that have ended.
-    pub fn ended(&self) -> u64 {
-        self.accepted + self.rejected.values().sum::<u64>() + self.unanswered
-    }
-}
-
-/// What stores with too many friends make shoppers do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Detours {
-    /// Answers that a store has no room in time.
-    pub told_busy: u64,
-    /// Orders that were accepted at a store the answer suggested.
-    pub accepted_elsewhere: u64,
-    /// Orders that were accepted for the later slot that the answer named.
-    pub accepted_later: u64,
-    /// Accepted orders whose shopper cancelled them.
-    pub cancelled: u64,
-    /// Orders that were accepted with the coupon of a cancelled one.
-    pub accepted_anew: u64,
-}
-
-/// One second of the replay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Second {
-    /// Claims scheduled in it.
-    pub offered: u64,
-    /// Coupons told in it, replays included.
-    pub issued: u64,
-    /// Refusals told in it.
-    pub refused: u64,
-}
-
-/// Milliseconds from the scheduled send to the final answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Quantiles {
-    /// Half are at most this.
-    pub p50: f64,
-    /// 99 of a hundred are.
-    pub p99: f64,
-    /// 999 of a thousand are.
-    pub p999: f64,
-}
-
-/// Everything counted, at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Picture {
-    /// Claims.
-    pub claims: ClaimCounts,
-    /// Orders.
-    pub orders: OrderCounts,
-    /// Detours of orders.
-    pub detours: Detours,
-    /// Latency of claims.
-    pub claim_latency: Quantiles,
-    /// Latency of orders.
-    pub order_latency: Quantiles,
-    /// The replay second by second.
-    pub seconds: Vec<Second>,
-    /// Sends beyond the first of a claim or order.
-    pub retries: u64,
-    /// Answers that callers lost on purpose.
-    pub answers_lost: u64,
-    /// Traces of shoppers who got coupon and order.
-    pub stories: Vec<TraceId>,
-}
 
 /// The counters, shared by all shoppers.
 #[derive(Debug)]
@@ -152,6 +31,9 @@ struct Inner {
     picture: Picture,
     claim_latency: Histogram<u64>,
     order_latency: Histogram<u64>,
+    wait_from_joining: Histogram<u64>,
+    promised_at_most: Histogram<u64>,
+    wait_from_estimate: Histogram<u64>,
 }
 
 impl Measures {
@@ -165,6 +47,9 @@ impl Measures {
             picture: Picture::default(),
             claim_latency: histogram()?,
             order_latency: histogram()?,
+            wait_from_joining: histogram()?,
+            promised_at_most: histogram()?,
+            wait_from_estimate: histogram()?,
         })))
     }
 
@@ -175,21 +60,69 @@ impl Measures {
         inner.second(at).offered += 1;
     }
 
-    /// A claim ended at this moment of the replay, so long after it was due.
-    pub fn claim_ended(&self, at: Duration, latency: Duration, end: &ClaimEnd) {
+    /// A claim ended at this moment of the replay. `latency` counts from when it was due; none if it had to wait in the queue.
+    pub fn claim_ended(&self, at: Duration, latency: Option<Duration>, end: &ClaimEnd) {
         let mut inner = self.lock();
         let claims = &mut inner.picture.claims;
         match end {
             ClaimEnd::Issued => claims.issued += 1,
             ClaimEnd::Replayed => claims.replayed += 1,
             ClaimEnd::Refused(reason) => *claims.refused.entry(reason.clone()).or_default() += 1,
+            ClaimEnd::Left => claims.left += 1,
+            ClaimEnd::NeverCameBack => claims.never_came_back += 1,
             ClaimEnd::Unanswered => claims.unanswered += 1,
         }
         match end {
             ClaimEnd::Issued | ClaimEnd::Replayed => inner.second(at).issued += 1,
             ClaimEnd::Refused(_) | ClaimEnd::Unanswered => inner.second(at).refused += 1,
+            ClaimEnd::Left | ClaimEnd::NeverCameBack => {}
         }
-        inner.claim_latency.saturating_record(microseconds(latency));
+        if let Some(latency) = latency {
+            inner.claim_latency.saturating_record(microseconds(latency));
+        }
+    }
+
+    /// A claim was told its first place in the queue at this moment of the replay.
+    pub fn queued(&self, at: Duration) {
+        let mut inner = self.lock();
+        inner.second(at);
+        inner.picture.queue.queued += 1;
+        let waiting = inner.picture.queue.waiting();
+        let second = inner.second(at);
+        second.waiting = second.waiting.max(waiting);
+    }
+
+    /// A wait ended at this moment of the replay, in the way its claim did.
+    pub fn wait_ended(&self, at: Duration, end: &ClaimEnd) {
+        let mut inner = self.lock();
+        // What waited at the beginning of a second waited in it.
+        inner.second(at);
+        let queue = &mut inner.picture.queue;
+        match end {
+            ClaimEnd::Issued | ClaimEnd::Replayed => queue.served += 1,
+            ClaimEnd::Refused(reason) => *queue.refused.entry(reason.clone()).or_default() += 1,
+            ClaimEnd::Left => queue.left += 1,
+            ClaimEnd::NeverCameBack => queue.never_came_back += 1,
+            ClaimEnd::Unanswered => queue.unanswered += 1,
+        }
+        if matches!(end, ClaimEnd::Issued | ClaimEnd::Replayed) {
+            inner.second(at).served_from_queue += 1;
+        }
+    }
+
+    /// How long a shopper waited who did as told and got the coupon.
+    pub fn waited(&self, place: &Place, opening: Duration) {
+        let mut inner = self.lock();
+        if let Some(waited) = place.waited(opening) {
+            let histogram = &mut inner.wait_from_joining;
+            histogram.saturating_record(microseconds(waited));
+        }
+        if let Some((waited, promised)) = place.waited_of_promised() {
+            let histogram = &mut inner.wait_from_estimate;
+            histogram.saturating_record(microseconds(waited));
+            let histogram = &mut inner.promised_at_most;
+            histogram.saturating_record(microseconds(promised));
+        }
     }
 
     /// An order is sent.
@@ -225,10 +158,10 @@ impl Measures {
     }
 
     /// A traced shopper got both coupon and order.
-    pub fn story_complete(&self, trace_id: TraceId) {
+    pub fn story_complete(&self, story: Story) {
         let mut inner = self.lock();
         if inner.picture.stories.len() < STORIES_LIMIT {
-            inner.picture.stories.push(trace_id);
+            inner.picture.stories.push(story);
         }
     }
 
@@ -248,6 +181,11 @@ impl Measures {
         Picture {
             claim_latency: quantiles(&inner.claim_latency),
             order_latency: quantiles(&inner.order_latency),
+            wait: WaitTimes {
+                from_joining: quantiles(&inner.wait_from_joining),
+                promised_at_most: quantiles(&inner.promised_at_most),
+                from_estimate: quantiles(&inner.wait_from_estimate),
+            },
             ..inner.picture.clone()
         }
     }
@@ -260,9 +198,14 @@ impl Measures {
 impl Inner {
     fn second(&mut self, at: Duration) -> &mut Second {
         let second = at.as_secs() as usize;
+        let waiting = self.picture.queue.waiting();
         let seconds = &mut self.picture.seconds;
         if seconds.len() <= second {
-            seconds.resize(second + 1, Second::default());
+            let quiet = Second {
+                waiting,
+                ..Second::default()
+            };
+            seconds.resize(second + 1, quiet);
         }
         &mut seconds[second]
     }
@@ -293,14 +236,16 @@ mod tests {
             ClaimEnd::Issued,
             ClaimEnd::Replayed,
             ClaimEnd::Refused("OVERLOADED".into()),
+            ClaimEnd::Left,
+            ClaimEnd::NeverCameBack,
             ClaimEnd::Unanswered,
         ];
         for (second, end) in ends.iter().enumerate() {
             let at = Duration::from_secs(second as u64);
             measures.claim_offered(at);
-            measures.claim_ended(at, Duration::from_millis(10), end);
+            measures.claim_ended(at, Some(Duration::from_millis(10)), end);
         }
-        assert_eq!(measures.picture().claims.ended(), 4);
+        assert_eq!(measures.picture().claims.ended(), 6);
         measures.close();
         let picture = measures.picture();
         assert_eq!(
@@ -309,7 +254,7 @@ mod tests {
                 picture.claims.ended(),
                 picture.claims.unanswered
             ),
-            (5, 5, 2)
+            (7, 7, 2)
         );
         assert_eq!(
             picture
@@ -320,5 +265,21 @@ mod tests {
             2
         );
         assert!((picture.claim_latency.p99 - 10.0).abs() < 0.1);
+    }
+    #[test]
+    fn those_who_wait_are_counted_in_every_second_until_their_wait_ends() {
+        let measures = Measures::new().unwrap();
+        let at = Duration::from_secs;
+        measures.queued(at(1));
+        measures.queued(at(1));
+        measures.claim_offered(at(3));
+        measures.wait_ended(at(4), &ClaimEnd::Issued);
+        measures.wait_ended(at(6), &ClaimEnd::Left);
+        measures.claim_offered(at(7));
+        let picture = measures.picture();
+        let waiting: Vec<_> = picture.seconds.iter().map(|now| now.waiting).collect();
+        assert_eq!(waiting, [0, 2, 2, 2, 2, 1, 1, 0]);
+        assert_eq!(picture.seconds[4].served_from_queue, 1);
+        assert_eq!((picture.queue.waiting(), picture.queue.ended()), (0, 2));
     }
 }

@@ -1,0 +1,205 @@
+use tidegate_proto::issuance::v1::IssuedCoupon;
+use tidegate_rpc::server::CallContext;
+use tidegate_types::Reason;
+
+use super::{Claims, Outcome};
+use crate::{domain::ticket::Ticket, error::GatewayError, waiting_room::Visit};
+
+impl Claims {
+    /// Ends a claim, unless it has produced a coupon.
+    pub(super) async fn end(
+        &self,
+        visit: Visit<'_>,
+        refused: GatewayError,
+        call: &CallContext,
+    ) -> Result<Outcome, GatewayError> {
+        let replay = self.replay(visit.holder, call);
+        unless_issued(refused, self.holds_nothing(visit), replay).await
+    }
+
+    /// The same while others are served: issuance is asked once for each claim, so that a flood of them costs it little.
+    pub(super) async fn end_once(
+        &self,
+        visit: Visit<'_>,
+        refused: GatewayError,
+        call: &CallContext,
+    ) -> Result<Outcome, GatewayError> {
+        let replay = async {
+            let found = self.replay(visit.holder, call).await?;
+            if found.is_none() {
+                self.room.looked_up(visit);
+            }
+            Ok(found)
+        };
+        unless_issued(refused, self.room.was_looked_up(visit), replay).await
+    }
+
+    /// Whether it is certain that the shopper has no coupon of a campaign that issues no more.
+    pub(super) fn holds_nothing(&self, visit: Visit<'_>) -> bool {
+        let campaign = (visit.campaign.number, visit.campaign.revision);
+        self.holders.may_hold(campaign, visit.holder.shopper) == Some(false)
+    }
+}
+
+/// Refuses a claim for good only if it is certain that it has no coupon. A ticket proves nothing: the answer with the coupon may have been lost, or given at another gateway. While issuance cannot be asked
+/// the claim is to come again.
+async fn unless_issued(
+    refused: GatewayError,
+    has_none: bool,
+    replay: impl Future<Output = Result<Option<IssuedCoupon>, GatewayError>>,
+) -> Result<Outcome, GatewayError> {
+    if has_none {
+        return Err(refused);
+    }
+    replay.await?.map(Outcome::Issued).ok_or(refused)
+}
+
+/// What a refusal by issuance, which knows nothing of tickets, is at the door.
+pub(super) fn at_the_door(
+    refused: GatewayError,
+    visit: Visit<'_>,
+    ticket: Option<Ticket>,
+) -> GatewayError {
+    let GatewayError::Refused(refusal) = &refused else {
+        return refused;
+    };
+    match refusal.reason {
+        Reason::IssuanceHalted => GatewayError::IssuanceHalted {
+            resume_at: refusal.moment("resume_at"),
+            ticket_kept: ticket.is_some(),
+        },
+        Reason::BudgetExhausted => match visit.campaign.tier_beside_others(visit.tier) {
+            Some(tier) => GatewayError::TierGone {
+                tier: tier.id.clone(),
+            },
+            None => refused,
+        },
+        _ => refused,
+    }
+}
+
+/// Why a claim need not wait any longer, if that is what the refusal says.
+pub(super) fn end_of_waiting(refused: &GatewayError) -> Option<Reason> {
+    match refused {
+        GatewayError::SoldOut
+        | GatewayError::BehindStock { .. }
+        | GatewayError::TierGone { .. } => Some(Reason::BudgetExhausted),
+        GatewayError::CampaignClosed => Some(Reason::CampaignClosed),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use tidegate_types::{
+        CampaignId, CampaignNumber, Keyring, Refusal, RequestId, ShopperId, TierId, TierNumber,
+        Timestamp,
+    };
+
+    use super::*;
+    use crate::{
+        domain::{
+            campaign::{Campaign, Issuing, Tier},
+            queue::Cohort,
+            ticket::{Holder, TicketOffice},
+        },
+        waiting_room::Moment,
+    };
+
+    async fn ended(
+        has_none: bool,
+        replay: Result<Option<IssuedCoupon>, GatewayError>,
+    ) -> Result<Outcome, GatewayError> {
+        unless_issued(GatewayError::SoldOut, has_none, async { replay }).await
+    }
+
+    #[tokio::test]
+    async fn nobody_who_may_have_the_coupon_is_refused_for_good() {
+        let coupon = || Ok(Some(IssuedCoupon::default()));
+        assert!(matches!(
+            ended(false, coupon()).await,
+            Ok(Outcome::Issued(_))
+        ));
+        assert!(matches!(
+            ended(false, Ok(None)).await,
+            Err(GatewayError::SoldOut)
+        ));
+        for retryable in [GatewayError::Full, GatewayError::NoAnswer] {
+            let refused = ended(false, Err(retryable)).await;
+            assert!(matches!(
+                refused,
+                Err(GatewayError::Full | GatewayError::NoAnswer)
+            ));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_certainly_has_none_is_refused_without_asking() {
+        let asked = async { panic!("issuance was asked") };
+        let refused = unless_issued(GatewayError::SoldOut, true, asked).await;
+        assert!(matches!(refused, Err(GatewayError::SoldOut)));
+    }
+
+    /// What becomes of a refusal by issuance of a claim for the first of two tiers.
+    fn told(reason: Reason, tier: Option<u8>, other_is_gone: bool) -> GatewayError {
+        let tiers = [("large", false), ("small", other_is_gone)];
+        let campaign = Campaign {
+            id: CampaignId::parse("tea").unwrap(),
+            number: CampaignNumber::new(7u32).unwrap(),
+            opens_at: Timestamp::UNIX_EPOCH,
+            closes_at: Timestamp::UNIX_EPOCH + Duration::from_secs(3_600),
+            tiers: tiers
+                .map(|(id, is_gone)| Tier {
+                    id: TierId::parse(id).unwrap(),
+                    is_gone,
+                })
+                .into(),
+            issuing: Issuing::Open,
+            sold_out: false,
+            redeeming: true,
+            extended_valid_until: None,
+            revision: 1,
+        };
+        let holder = Holder {
+            campaign: campaign.number,
+            shopper: &ShopperId::parse("ann").unwrap(),
+            request_id: &RequestId::parse("r-1").unwrap(),
+        };
+        let visit = Visit {
+            campaign: &campaign,
+            holder,
+            tier: tier.and_then(|tier| TierNumber::new(tier).ok()),
+            now: Moment::now(),
+        };
+        let key = BASE64_STANDARD.encode([7; 32]);
+        let keys = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#));
+        let office = TicketOffice::new(keys.unwrap());
+        let ticket = office.new_ticket(holder, Cohort::BEFORE_OPENING, visit.tier);
+        at_the_door(Refusal::never(reason).into(), visit, Some(ticket))
+    }
+
+    #[test]
+    fn the_end_of_one_tier_is_not_told_as_the_end_of_all() {
+        let gone = told(Reason::BudgetExhausted, Some(0), false);
+        assert!(matches!(gone, GatewayError::TierGone { tier } if tier.as_str() == "large"));
+        for (tier, other_is_gone) in [(None, false), (Some(0), true)] {
+            let all = told(Reason::BudgetExhausted, tier, other_is_gone);
+            assert!(matches!(all, GatewayError::Refused(_)), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_halt_that_issuance_hears_of_first_keeps_the_ticket_as_well() {
+        let halted = told(Reason::IssuanceHalted, None, false);
+        assert!(matches!(
+            halted,
+            GatewayError::IssuanceHalted {
+                ticket_kept: true,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,126 @@
+//! Claims: checked at the door, queued if they must, gathered by lane, committed by issuance.
+
+mod door;
+mod ends;
+mod issue;
+mod lookup;
+mod watch;
+
+use std::sync::Arc;
+
+use tidegate_proto::issuance::v1::IssuedCoupon;
+use tidegate_rpc::server::CallContext;
+use tidegate_types::{CampaignId, CampaignNumber, Lanes, RequestId, ShopperId, TierId};
+
+pub use issue::IssueCall;
+pub(crate) use issue::{batch_span, for_each, last_deadline};
+pub use watch::StreamPlace;
+
+use crate::{
+    admission::Admission,
+    bulkheads::Bulkhead,
+    campaigns::Campaigns,
+    domain::ticket::{Holder, Ticket},
+    error::GatewayError,
+    holders::Holders,
+    lane_batches::LaneBatches,
+    limit_reached::LimitReached,
+    upstream::Upstream,
+    waiting_room::{Moment, Place, Visit, WaitingRoom},
+};
+
+/// A claim whose fields are within bounds.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Of which campaign.
+    pub campaign: CampaignId,
+    /// Whose.
+    pub shopper: ShopperId,
+    /// The claim's name.
+    pub request_id: RequestId,
+    /// The tier wanted; any, if none.
+    pub tier: Option<TierId>,
+    /// The ticket shown, if one is.
+    pub ticket: Option<String>,
+}
+
+impl Claim {
+    fn holder(&self, campaign: CampaignNumber) -> Holder<'_> {
+        Holder {
+            campaign,
+            shopper: &self.shopper,
+            request_id: &self.request_id,
+        }
+    }
+}
+
+/// What becomes of a claim.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The shopper has the coupon.
+    Issued(IssuedCoupon),
+    /// The shopper has a place in the queue.
+    Queued(Place),
+}
+
+/// Serves claims. Cheap to clone.
+#[derive(Clone)]
+pub struct Claims {
+    /// The campaigns known.
+    pub campaigns: Campaigns,
+    /// How many lanes there are.
+    pub lanes: Lanes,
+    /// Where claims gather.
+    pub batches: Arc<LaneBatches<IssueCall>>,
+    /// Issuance, for look-ups.
+    pub issuance: Upstream,
+    /// Where claims wait that cannot be served.
+    pub room: WaitingRoom,
+    /// Whether issuance keeps up.
+    pub admission: Arc<Admission>,
+    /// Claims that were refused a moment ago.
+    pub limit_reached: LimitReached,
+    /// Who holds coupons of campaigns that issue no more.
+    pub holders: Holders,
+    /// Claims in flight.
+    pub claim_places: Bulkhead,
+    /// Reads in flight.
+    pub read_places: Bulkhead,
+}
+
+impl Claims {
+    /// Claims a coupon: it is issued, or there is a place in the queue, or a reason why not.
+    pub async fn claim(&self, claim: &Claim, call: &CallContext) -> Result<Outcome, GatewayError> {
+        let ticket = self.ticket(claim)?;
+        self.decide(claim, ticket, call).await
+    }
+
+    /// Gives a place in the queue up.
+    pub fn leave(&self, claim: &Claim) -> Result<(), GatewayError> {
+        let campaign = self.campaigns.get(&claim.campaign)?;
+        let shown = claim.ticket.as_deref().unwrap_or_default();
+        let holder = claim.holder(campaign.number);
+        let ticket = self.room.read(shown, holder)?;
+        let now = Moment::now();
+        if campaign.may_queue(now.utc) {
+            let visit = Visit {
+                campaign: &campaign,
+                holder,
+                tier: ticket.tier,
+                now,
+            };
+            self.room.leave(visit, &ticket);
+        }
+        Ok(())
+    }
+
+    /// The ticket that the claim shows.
+    fn ticket(&self, claim: &Claim) -> Result<Option<Ticket>, GatewayError> {
+        let Some(shown) = &claim.ticket else {
+            return Ok(None);
+        };
+        let campaign = self.campaigns.get(&claim.campaign)?;
+        let holder = claim.holder(campaign.number);
+        self.room.read(shown, holder).map(Some)
+    }
+}

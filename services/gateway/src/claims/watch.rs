@@ -1,0 +1,161 @@
+use std::{
+    mem::discriminant,
+    time::{Duration, Instant},
+};
+
+use tidegate_rpc::{
+    refusal::Waiting,
+    server::{CallContext, DEFAULT_DEADLINE},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::sleep_until,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Claim, Claims, Outcome};
+use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::Place};
+
+/// A stream ends after this long; its caller goes on with the newest ticket.
+const MAX_WATCH: Duration = Duration::from_secs(600);
+/// Places told that a slow reader has not taken yet; those between are left out.
+const MAX_UNREAD: usize = 2;
+
+/// What happens to a watched claim, in order.
+pub type Happenings = mpsc::Receiver<Result<Outcome, GatewayError>>;
+
+/// A stream's place among those of this gateway and among those of its shopper.
+pub type StreamPlace = (OwnedSemaphorePermit, ShopperPlace);
+
+/// A claim that waits while somebody watches.
+struct Watch {
+    claims: Claims,
+    claim: Claim,
+    call: CallContext,
+    place: Place,
+    told: Waiting,
+    /// Held as long as the stream.
+    _stream: StreamPlace,
+}
+
+impl Claims {
+    /// Claims, and goes on telling the place until the claim is served or refused, the reader has gone, or `stop` is cancelled.
+    pub async fn watch(
+        &self,
+        claim: Claim,
+        call: CallContext,
+        stream: StreamPlace,
+        stop: CancellationToken,
+    ) -> Result<Happenings, GatewayError> {
+        let outcome = self.claim(&claim, &call).await?;
+        let (sender, happenings) = mpsc::channel(MAX_UNREAD);
+        let place = match &outcome {
+            Outcome::Issued(_) => None,
+            Outcome::Queued(place) => Some(place.clone()),
+        };
+        // The channel is new, so there is room.
+        let _ = sender.try_send(Ok(outcome));
+        if let Some(place) = place {
+            let watch = Watch {
+                claims: self.clone(),
+                claim,
+                call,
+                told: place.why,
+                place,
+                _stream: stream,
+            };
+            tokio::spawn(watch.run(sender, stop));
+        }
+        Ok(happenings)
+    }
+}
+
+impl Watch {
+    async fn run(
+        mut self,
+        sender: mpsc::Sender<Result<Outcome, GatewayError>>,
+        stop: CancellationToken,
+    ) {
+        let mut ticks = self.claims.room.ticks();
+        let end = tokio::time::Instant::now() + MAX_WATCH;
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                () = stop.cancelled() => return,
+                () = sleep_until(end) => return,
+                ticked = ticks.changed() => if ticked.is_err() { return },
+            }
+            self.call.deadline = Instant::now() + DEFAULT_DEADLINE;
+            let ticket = Some(self.place.ticket);
+            match self.claims.decide(&self.claim, ticket, &self.call).await {
+                Ok(Outcome::Queued(place)) => self.tell(place, &sender),
+                last => return tell_last(last, &sender, end, &stop).await,
+            }
+        }
+    }
+
+    /// Tells a place that has changed. A reader that is behind hears of a later one.
+    fn tell(&mut self, place: Place, sender: &mpsc::Sender<Result<Outcome, GatewayError>>) {
+        self.place = place;
+        let is_news = standing_of(self.told) != standing_of(self.place.why);
+        if is_news
+            && sender
+                .try_send(Ok(Outcome::Queued(self.place.clone())))
+                .is_ok()
+        {
+            self.told = self.place.why;
+        }
+    }
+}
+
+/// Tells what the stream ends with. A reader that does not read keeps its place no longer than any other; the coupon is found by its request id.
+async fn tell_last(
+    last: Result<Outcome, GatewayError>,
+    sender: &mpsc::Sender<Result<Outcome, GatewayError>>,
+    end: tokio::time::Instant,
+    stop: &CancellationToken,
+) {
+    tokio::select! {
+        // An error means that nobody is there to read it.
+        _ = sender.send(last) => {}
+        () = stop.cancelled() => {}
+        () = sleep_until(end) => {}
+    }
+}
+
+/// What of a place is worth telling anew: estimates change with every look.
+fn standing_of(why: Waiting) -> (std::mem::Discriminant<Waiting>, Option<u64>, bool) {
+    let (position, is_estimated) = match why {
+        Waiting::ForOthers { position, wait } => (Some(position), wait.is_some()),
+        Waiting::ForStaff { position, .. } => (Some(position), false),
+        Waiting::ForOpening { .. } | Waiting::ForServing | Waiting::ForStock => (None, false),
+    };
+    (discriminant(&why), position, is_estimated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells the end of a stream whose reader reads nothing, and waits until that is given up.
+    async fn given_up_after(stop_after: Duration) -> Duration {
+        let (sender, _unread) = mpsc::channel(1);
+        sender.try_send(Err(GatewayError::SoldOut)).unwrap();
+        let (stop, began) = (CancellationToken::new(), tokio::time::Instant::now());
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(stop_after).await;
+            stopping.cancel();
+        });
+        let last = Err(GatewayError::SoldOut);
+        tell_last(last, &sender, began + MAX_WATCH, &stop).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_does_not_read_the_end_keeps_no_place_for_ever() {
+        let second = Duration::from_secs(1);
+        assert!(given_up_after(10_000 * second).await <= MAX_WATCH + second);
+        assert!(given_up_after(5 * second).await <= 6 * second);
+    }
+}

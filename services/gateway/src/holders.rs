@@ -1,0 +1,156 @@
+//! Who holds coupons of campaigns that are sold out, so that a crowd that comes too late is answered without asking issuance for each.
+
+mod filter;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use filter::Filter;
+use tidegate_proto::issuance::v1::{
+    StreamHoldersRequest, issuance_service_client::IssuanceServiceClient,
+};
+use tidegate_rpc::{client::Replicas, refusal, wire};
+use tidegate_types::{CampaignNumber, ShopperId};
+use tokio::time::{interval, timeout};
+use tonic::{Code, Status, transport::Channel};
+
+/// How often the campaigns are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// A stream of holders that brings nothing for this long is given up for one from another replica.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// What all filters may take together, in bytes. Claims of a campaign that has no filter are asked of issuance, as long as it is sold out.
+const MAX_FILTER_BYTES: usize = 256 * 1024 * 1024;
+
+/// A campaign as it was sold out: with budget added it has another revision, and other holders when it is sold out again.
+pub type SoldOut = (CampaignNumber, u64);
+
+/// The holders known. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Holders(Arc<ArcSwap<HashMap<SoldOut, Known>>>);
+
+/// What was learned of a campaign's holders.
+#[derive(Clone)]
+enum Known {
+    These(Arc<Filter>),
+    TooManyToRemember,
+}
+
+impl Known {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::These(filter) => filter.bytes(),
+            Self::TooManyToRemember => 0,
+        }
+    }
+}
+
+impl Holders {
+    /// Whether the shopper may hold a coupon of the sold-out campaign. `Some(false)` is certain, `Some(true)` is wrong for one shopper in a hundred, and `None` means that it is not known.
+    pub fn may_hold(&self, campaign: SoldOut, shopper: &ShopperId) -> Option<bool> {
+        let known = self.0.load();
+        match known.get(&campaign)? {
+            Known::These(filter) => Some(filter.may_hold(wire::shopper_hash(shopper))),
+            Known::TooManyToRemember => None,
+        }
+    }
+
+    /// Fetches the holders of each campaign that `sold_out` names, once, and forgets those of others, until the task is aborted.
+    pub async fn follow(self, sold_out: impl Fn() -> Vec<SoldOut>, issuance: Replicas) {
+        let mut looks = interval(LOOK_INTERVAL);
+        loop {
+            looks.tick().await;
+            let wanted = sold_out();
+            self.forget_others(&wanted);
+            let known = self.0.load_full();
+            for campaign in wanted {
+                if known.contains_key(&campaign) {
+                    continue;
+                }
+                if let Some(fetched) = self.fetch(campaign.0, &issuance).await {
+                    let mut next = HashMap::clone(&self.0.load());
+                    next.insert(campaign, fetched);
+                    self.0.store(Arc::new(next));
+                }
+            }
+        }
+    }
+
+    fn forget_others(&self, wanted: &[SoldOut]) {
+        let known = self.0.load();
+        if known.keys().any(|campaign| !wanted.contains(campaign)) {
+            let mut next = HashMap::clone(&known);
+            next.retain(|campaign, _| wanted.contains(campaign));
+            self.0.store(Arc::new(next));
+        }
+    }
+
+    /// Nothing commits any more once a campaign is sold out, so what is streamed then is complete.
+    async fn fetch(&self, campaign: CampaignNumber, issuance: &Replicas) -> Option<Known> {
+        let held: usize = self.0.load().values().map(Known::bytes).sum();
+        for replica in issuance.in_turn(Instant::now()) {
+            let client = IssuanceServiceClient::new(replica.channel());
+            match stream(client, campaign, MAX_FILTER_BYTES.saturating_sub(held)).await {
+                Ok(known) => {
+                    replica.answered();
+                    return Some(known);
+                }
+                // An issuance of an older version streams no holders, and is well otherwise.
+                Err(status) if is_answer(&status) => replica.answered(),
+                Err(status) => {
+                    tracing::debug!(%status, "a stream of holders broke off");
+                    replica.failed(Instant::now());
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Whether the replica said that it will not do this, and did not fail at it.
+fn is_answer(status: &Status) -> bool {
+    refusal::reason_of(status).is_some() || status.code() == Code::Unimplemented
+}
+
+async fn stream(
+    mut issuance: IssuanceServiceClient<Channel>,
+    campaign: CampaignNumber,
+    max_bytes: usize,
+) -> Result<Known, Status> {
+    let request = StreamHoldersRequest {
+        campaign_number: campaign.get(),
+    };
+    let silent = |_| refusal::to_status(&refusal::out_of_time());
+    let opened = timeout(MAX_SILENCE, issuance.stream_holders(request)).await;
+    let mut pages = opened.map_err(silent)??.into_inner();
+    let mut filter = Filter::default();
+    while let Some(page) = timeout(MAX_SILENCE, pages.message())
+        .await
+        .map_err(silent)??
+    {
+        for hash in page.shopper_hashes {
+            filter.insert(hash);
+        }
+        if filter.bytes() > max_bytes {
+            tracing::warn!(campaign_number = %campaign, "a sold-out campaign has more holders than this gateway can remember; issuance is asked for each claim that comes too late");
+            return Ok(Known::TooManyToRemember);
+        }
+    }
+    tracing::info!(campaign_number = %campaign, bytes = filter.bytes(), "the holders of a sold-out campaign are known; claims of anybody else are answered here");
+    Ok(Known::These(Arc::new(filter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuance_that_streams_no_holders_yet_goes_on_serving_claims() {
+        assert!(is_answer(&Status::unimplemented("")));
+        assert!(is_answer(&refusal::to_status(&refusal::out_of_time())));
+        assert!(!is_answer(&Status::unavailable("connection refused")));
+    }
+}

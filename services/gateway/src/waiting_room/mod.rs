@@ -1,0 +1,182 @@
+//! The waiting room: who comes when not all can be served takes a ticket and comes back with it.
+//!
+//! Nothing is kept of one who waits: the ticket holds the place, and the table of cohorts that quota keeps tells whose turn it is.
+
+mod decode;
+mod once;
+mod places;
+mod queue;
+mod reports;
+mod seats;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tidegate_types::{CampaignNumber, Keyring, Timestamp, Violations};
+use tokio::{sync::watch, time::timeout};
+
+pub use places::{Place, Visit};
+pub use queue::Queue;
+pub use reports::Reporter;
+
+use crate::{
+    domain::ticket::{Holder, Ticket, TicketOffice},
+    error::GatewayError,
+    metrics::QueueMetrics,
+};
+use once::Once;
+use seats::Seats;
+
+/// A claim of a campaign that has just been made waits for so long until quota has told how its queue stands. Reports go out more often.
+const WORD_WITHIN: Duration = Duration::from_millis(500);
+
+/// What quota answered to a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Nothing, or that the report is to come again.
+    Nothing,
+    /// That it is of an older version, which keeps no queues.
+    NoQueues,
+    /// How the queues stand that the report names.
+    Standings,
+}
+
+/// One moment, by both of this machine's clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// For what has a date.
+    pub utc: Timestamp,
+    /// For how long something takes.
+    pub instant: Instant,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self {
+            utc: SystemTime::now().into(),
+            instant: Instant::now(),
+        }
+    }
+}
+
+/// The queues of all campaigns, as this gateway sees them. Cheap to clone.
+#[derive(Clone)]
+pub struct WaitingRoom(Arc<Shared>);
+
+struct Shared {
+    is_open: bool,
+    office: TicketOffice,
+    queues: ArcSwap<HashMap<CampaignNumber, Arc<Queue>>>,
+    once: Once,
+    seats: Seats,
+    ticks: watch::Sender<()>,
+    /// The last answer that was one.
+    heard: watch::Sender<Heard>,
+    ready: watch::Sender<bool>,
+    metrics: QueueMetrics,
+}
+
+impl WaitingRoom {
+    /// A room in which nobody waits. If it is not open, every claim is served at once or refused.
+    pub fn new(is_open: bool, keys: Keyring, metrics: QueueMetrics) -> Self {
+        Self(Arc::new(Shared {
+            is_open,
+            office: TicketOffice::new(keys),
+            queues: ArcSwap::default(),
+            once: Once::default(),
+            seats: Seats::default(),
+            ticks: watch::Sender::new(()),
+            heard: watch::Sender::new(Heard::Nothing),
+            ready: watch::Sender::new(false),
+            metrics,
+        }))
+    }
+
+    /// Whether claims may wait here.
+    pub fn is_open(&self) -> bool {
+        self.0.is_open
+    }
+
+    /// The ticket that a holder shows.
+    pub fn read(&self, shown: &str, holder: Holder<'_>) -> Result<Ticket, GatewayError> {
+        self.0.office.read(shown, holder).ok_or_else(|| {
+            let mut bad = Violations::default();
+            bad.add(
+                "ticket",
+                "must be empty or the newest ticket that an answer to this claim held",
+            );
+            GatewayError::InvalidFields(bad)
+        })
+    }
+
+    /// The queue of a campaign.
+    pub fn queue(&self, campaign: CampaignNumber) -> Arc<Queue> {
+        if let Some(queue) = self.0.queues.load().get(&campaign) {
+            return Arc::clone(queue);
+        }
+        let new = Arc::new(Queue::new(Instant::now()));
+        self.0.queues.rcu(|queues| {
+            let mut queues = HashMap::clone(queues);
+            queues.entry(campaign).or_insert_with(|| Arc::clone(&new));
+            queues
+        });
+        let queues = self.0.queues.load();
+        queues.get(&campaign).map_or(new, Arc::clone)
+    }
+
+    /// True once it is known how the queue of every campaign stands, or that quota keeps none.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.0.ready.subscribe()
+    }
+
+    /// Takes in that a report was answered, and lets claims go on that waited for that. `is_of_all` says whether every campaign was known when the report was made.
+    fn note(&self, heard: Heard, is_of_all: bool) {
+        if heard == Heard::Nothing {
+            return;
+        }
+        self.0.heard.send_replace(heard);
+        if is_of_all && !*self.0.ready.borrow() {
+            self.0.ready.send_replace(true);
+        }
+    }
+
+    /// Waits until quota has told how a campaign's queue stands: until then nobody knows who is before whom. A quota that keeps no queues need not be waited for.
+    pub async fn knows_queue(&self, campaign: CampaignNumber) -> Result<(), GatewayError> {
+        if self.queue(campaign).is_known() {
+            return Ok(());
+        }
+        let mut heard = self.0.heard.subscribe();
+        let is_enough =
+            |heard: &Heard| *heard == Heard::NoQueues || self.queue(campaign).is_known();
+        let enough = timeout(WORD_WITHIN, heard.wait_for(is_enough)).await;
+        match enough {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(GatewayError::NotReady),
+        }
+    }
+
+    /// Tells about once a second that the queues may have moved.
+    pub fn ticks(&self) -> watch::Receiver<()> {
+        self.0.ticks.subscribe()
+    }
+
+    /// Forgets the queues of all other campaigns.
+    fn keep_only(&self, campaigns: &[CampaignNumber]) {
+        let is_kept = |campaign: &CampaignNumber| campaigns.binary_search(campaign).is_ok();
+        if self.0.queues.load().keys().all(is_kept) {
+            return;
+        }
+        self.0.queues.rcu(|queues| {
+            let mut queues = HashMap::clone(queues);
+            queues.retain(|campaign, _| is_kept(campaign));
+            queues
+        });
+    }
+}

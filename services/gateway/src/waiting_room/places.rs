@@ -1,0 +1,247 @@
+use std::time::Duration;
+
+use tidegate_rpc::refusal::Waiting;
+use tidegate_types::{CampaignNumber, HeldCoupons, Reason, Timestamp};
+
+use super::{Moment, WaitingRoom, queue::Outlook};
+use crate::{
+    domain::{
+        campaign::{Campaign, Issuing},
+        queue::{Cohort, MAX_WAITING, Stage, Wait, poll_after, poll_before_opening},
+        ticket::{Holder, Ticket},
+    },
+    error::GatewayError,
+};
+
+/// Between two attempts of a ticket whose turn has come.
+const POLL_WHEN_DUE: Duration = Duration::from_secs(1);
+
+/// A claim at the door.
+#[derive(Clone, Copy)]
+pub struct Visit<'a> {
+    /// Of which campaign.
+    pub campaign: &'a Campaign,
+    /// Whose, and which.
+    pub holder: Holder<'a>,
+    /// The tier wanted; any, if none.
+    pub tier: Option<tidegate_types::TierNumber>,
+    /// When.
+    pub now: Moment,
+}
+
+/// A place in the waiting room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What its holder is to show.
+    pub ticket: Ticket,
+    /// The same, written.
+    pub shown: String,
+    /// Why it is not served now.
+    pub why: Waiting,
+    /// When to ask again.
+    pub poll_after: Duration,
+    /// What is true of the coupons that its holder has already.
+    pub held: HeldCoupons,
+}
+
+impl WaitingRoom {
+    /// A place for a claim that came before the opening.
+    pub fn before_opening(
+        &self,
+        visit: Visit<'_>,
+        ticket: Option<Ticket>,
+        opens_at: Timestamp,
+    ) -> Result<Place, GatewayError> {
+        let cohort = Cohort::BEFORE_OPENING;
+        let ticket = match ticket.filter(|ticket| ticket.turn.cohort == cohort) {
+            Some(ticket) => ticket,
+            None => self.join(visit, cohort)?,
+        };
+        let until_opening = Duration::try_from(opens_at - visit.now.utc).unwrap_or_default();
+        let poll_after = poll_before_opening(until_opening, rand::random());
+        Ok(self.place(visit, ticket, Waiting::ForOpening { opens_at }, poll_after))
+    }
+
+    /// A place behind those who came before: the one that the ticket holds, or a new one at the end. Refused where it would be in vain.
+    pub fn queue_up(
+        &self,
+        visit: Visit<'_>,
+        ticket: Option<Ticket>,
+    ) -> Result<Place, GatewayError> {
+        let queue = self.queue(visit.campaign.number);
+        let is_new = ticket.is_none();
+        let mut ticket = ticket.unwrap_or_else(|| {
+            let cohort = queue.current_cohort(visit.now);
+            self.0.office.new_ticket(visit.holder, cohort, visit.tier)
+        });
+        let outlook = queue.outlook(ticket.turn, is_new);
+        let told = ticket
+            .told_position
+            .map_or(outlook.position, |told| told.min(outlook.position));
+        let standing = queue.standing();
+        // Only whoever is certainly behind the last coupon is sent away.
+        let remaining = standing.word().remaining;
+        if told > remaining.saturating_add(standing.uncertainty(ticket.turn)) {
+            return Err(GatewayError::BehindStock {
+                ticket_kept: !is_new,
+            });
+        }
+        if is_new {
+            ticket = self.join(visit, ticket.turn.cohort)?;
+        }
+        ticket.told_position = Some(told);
+        let (why, poll_after) = outlook_of(visit.campaign, outlook, told, standing.word().pace);
+        Ok(self.place(visit, ticket, why, poll_after))
+    }
+
+    /// The ticket of a claim that has joined here and is made again without it.
+    pub fn recall(&self, visit: Visit<'_>) -> Option<Ticket> {
+        let cohort = self.0.seats.cohort_of(visit.holder)?;
+        Some(self.0.office.new_ticket(visit.holder, cohort, visit.tier))
+    }
+
+    /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is no verdict on the claim quota hears of it, so that turns do not run out; and if its holder only has to come
+    /// back, the turn is kept.
+    pub fn turn_met(
+        &self,
+        visit: Visit<'_>,
+        mut ticket: Ticket,
+        met: GatewayError,
+    ) -> Result<Place, GatewayError> {
+        let why = match &met {
+            GatewayError::Full => Some(Waiting::ForServing),
+            GatewayError::Refused(refusal) => match refusal.reason {
+                Reason::Overloaded | Reason::QueueFull => Some(Waiting::ForServing),
+                Reason::StockReturning => Some(Waiting::ForStock),
+                _ => return Err(met),
+            },
+            GatewayError::NoAnswer => None,
+            _ => return Err(met),
+        };
+        let queue = self.queue(visit.campaign.number);
+        queue.want(visit.now.instant);
+        let why = why.ok_or(met)?;
+        queue.kept();
+        ticket.told_position = Some(1);
+        let poll_after = POLL_WHEN_DUE.mul_f64(1.0 + rand::random::<f64>());
+        Ok(self.place(visit, ticket, why, poll_after))
+    }
+
+    /// The claim of a ticket whose turn has come goes to issuance.
+    pub fn serve(&self, visit: Visit<'_>, ticket: &Ticket) {
+        let served = ("served", holder_key(visit.holder), ticket.turn.cohort);
+        self.0.seats.give_up(visit.holder);
+        if self.0.once.is_first(served) {
+            self.queue(visit.campaign.number).served(ticket.turn.cohort);
+            self.0.metrics.served.inc();
+        }
+    }
+
+    /// Gives a place up. One whose turn has come needs no giving up, and one that was not given out here, or was given up before, is not counted: others would move up into places that are taken.
+    pub fn leave(&self, visit: Visit<'_>, ticket: &Ticket) {
+        let (queue, cohort) = (self.queue(visit.campaign.number), ticket.turn.cohort);
+        let had_it = self.0.seats.give_up(visit.holder) == Some(cohort);
+        if had_it && queue.stage(ticket.turn) == Stage::Waiting {
+            queue.left(cohort);
+            self.0.metrics.left.inc();
+        }
+    }
+
+    /// The claim goes to issuance: from now on it may have produced a coupon, whatever is heard of it. True if it is not known to have gone there before.
+    pub fn hand_over(&self, holder: Holder<'_>) -> bool {
+        self.0.once.is_first(("handed over", holder_key(holder)))
+    }
+
+    /// The claim was handed over once, and certainly produced no coupon.
+    pub fn take_back(&self, holder: Holder<'_>) {
+        self.0.once.forget(("handed over", holder_key(holder)));
+    }
+
+    /// Whether this gateway remembers that the claim went to issuance.
+    pub fn was_handed_over(&self, holder: Holder<'_>) -> bool {
+        self.0.once.knows(("handed over", holder_key(holder)))
+    }
+
+    /// Issuance has said that the claim has no coupon. That counts until its campaign changes: with more stock it may get one elsewhere.
+    pub fn looked_up(&self, visit: Visit<'_>) {
+        self.0.once.is_first(look_up_key(visit));
+    }
+
+    /// Whether this gateway remembers that.
+    pub fn was_looked_up(&self, visit: Visit<'_>) -> bool {
+        self.0.once.knows(look_up_key(visit))
+    }
+
+    /// Issuance has answered a claim with a coupon.
+    pub fn issued(&self, campaign: CampaignNumber) {
+        self.queue(campaign).issued();
+    }
+
+    /// A claim with a ticket was refused.
+    pub fn ended(&self, reason: &'static str) {
+        self.0.metrics.ended(reason);
+    }
+
+    /// Hands a ticket out. A shopper who joins again within a cohort has the same draw and is counted once.
+    fn join(&self, visit: Visit<'_>, cohort: Cohort) -> Result<Ticket, GatewayError> {
+        let queue = self.queue(visit.campaign.number);
+        let ticket = self.0.office.new_ticket(visit.holder, cohort, visit.tier);
+        if queue.outlook(ticket.turn, true).waiting >= MAX_WAITING {
+            return Err(GatewayError::QueueTooLong);
+        }
+        let joined = (
+            "joined",
+            visit.holder.campaign,
+            visit.holder.shopper,
+            cohort,
+        );
+        if self.0.once.is_first(joined) {
+            queue.joined(cohort);
+            self.0.metrics.joined.inc();
+        }
+        self.0.seats.take(visit.holder, cohort);
+        Ok(ticket)
+    }
+
+    fn place(&self, visit: Visit<'_>, ticket: Ticket, why: Waiting, poll_after: Duration) -> Place {
+        Place {
+            shown: self.0.office.write(&ticket, visit.holder),
+            ticket,
+            why,
+            poll_after,
+            held: visit.campaign.held_coupons(visit.now.utc),
+        }
+    }
+}
+
+fn outlook_of(
+    campaign: &Campaign,
+    outlook: Outlook,
+    told: u64,
+    pace: Option<crate::domain::queue::Pace>,
+) -> (Waiting, Duration) {
+    let (position, chance) = (outlook.position, rand::random());
+    if let Issuing::Held { resume_at } = campaign.issuing {
+        let why = Waiting::ForStaff {
+            position: told,
+            resume_at,
+        };
+        return (why, poll_after(position, None, chance));
+    }
+    let poll_after = poll_after(position, pace, chance);
+    let wait = pace.and_then(|pace| Wait::at(position, pace, poll_after));
+    let why = Waiting::ForOthers {
+        position: told,
+        wait: wait.map(|wait| (wait.shortest, wait.longest)),
+    };
+    (why, poll_after)
+}
+
+fn look_up_key<'a>(visit: Visit<'a>) -> impl std::hash::Hash + use<'a> {
+    let revision = visit.campaign.revision;
+    ("looked up", holder_key(visit.holder), revision)
+}
+
+fn holder_key<'a>(holder: Holder<'a>) -> impl std::hash::Hash + use<'a> {
+    (holder.campaign, holder.shopper, holder.request_id)
+}

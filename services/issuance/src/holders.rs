@@ -1,0 +1,87 @@
+//! Who holds coupons of a campaign, for gateways that answer after its end without asking for each claim.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tidegate_types::{CampaignNumber, Lane, Lanes, ShopperId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    campaigns::Campaigns,
+    claims::Claims,
+    error::IssuanceError,
+    store::holders::{self, PageEnd},
+};
+
+/// Streams that one process serves at once: each reads every coupon there is, and claims of other campaigns need the database as well.
+pub const MAX_HOLDER_STREAMS: usize = 2;
+/// Coupons looked at for one message.
+const PAGE_SIZE: u32 = 10_000;
+/// A stream that has not been read to its end by then is ended, so that it does not keep others out.
+const MAX_DURATION: Duration = Duration::from_secs(600);
+
+/// Reads who holds coupons.
+#[derive(Clone)]
+pub struct Holders {
+    pool: PgPool,
+    lanes: Lanes,
+    campaigns: Campaigns,
+    streams: Arc<Semaphore>,
+}
+
+impl Holders {
+    /// Reads what these claims have written.
+    pub fn new(claims: &Claims) -> Self {
+        Self {
+            pool: claims.pool.clone(),
+            lanes: claims.lane_count,
+            campaigns: claims.campaigns.clone(),
+            streams: Arc::new(Semaphore::new(MAX_HOLDER_STREAMS)),
+        }
+    }
+
+    /// Begins to read the holders of a campaign.
+    pub fn open(&self, campaign: CampaignNumber) -> Result<HolderPages, IssuanceError> {
+        let known = self.campaigns.get(campaign);
+        known.ok_or(IssuanceError::CampaignNotFound)?;
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        let place = place.map_err(|_| IssuanceError::TooManyHolderStreams)?;
+        Ok(HolderPages {
+            pool: self.pool.clone(),
+            campaign,
+            lanes: Box::new(self.lanes.all()),
+            at: None,
+            end_by: Instant::now() + MAX_DURATION,
+            _place: place,
+        })
+    }
+}
+
+/// The holders of one campaign, page by page. Between two pages no connection is held, so a reader may take its time.
+pub struct HolderPages {
+    pool: PgPool,
+    campaign: CampaignNumber,
+    lanes: Box<dyn Iterator<Item = Lane> + Send>,
+    at: Option<(Lane, PageEnd)>,
+    end_by: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl HolderPages {
+    /// The next page, which may be empty; none at the end of the last lane.
+    pub async fn next(&mut self) -> Result<Option<Vec<ShopperId>>, IssuanceError> {
+        if Instant::now() > self.end_by {
+            return Err(IssuanceError::HolderStreamTooSlow);
+        }
+        let at = self.at.take();
+        let Some((lane, after)) = at.or_else(|| Some((self.lanes.next()?, PageEnd::START))) else {
+            return Ok(None);
+        };
+        let page = holders::page(&self.pool, lane, self.campaign, &after, PAGE_SIZE).await?;
+        self.at = page.end.map(|end| (lane, end));
+        Ok(Some(page.holders))
+    }
+}

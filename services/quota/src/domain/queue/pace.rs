@@ -1,0 +1,373 @@
+use std::time::Duration;
+
+/// How long claims may wait for their commit at issuance. The pace is set so that they wait about so long.
+const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
+/// What is tried first when nothing is known.
+const FIRST_GUESS_PER_SECOND: f64 = 500.0;
+const SLOWEST_PER_SECOND: f64 = 5.0;
+const FASTEST_PER_SECOND: f64 = 1_000_000.0;
+/// Replicas of issuance hold leases for about this long of what they issue, those they are about to return included. What is on lease when a queue begins tells how fast it can go.
+const LEASED_SECONDS: f64 = 4.0;
+
+/// How fast the pace grows while nothing is known of what issuance can do, or it can do much more than of late.
+const FAR_BELOW: f64 = 1.5;
+/// How much more than it did issuance is offered while its claims wait less than half of the target, and less than the target.
+const PROBE: f64 = 1.25;
+const PROBE_NEAR_TARGET: f64 = 1.1;
+/// How much less while its claims wait too long: so much that the excess is gone after this time. It has to be longer than the lag, or the pace would swing.
+const CORRECTED_WITHIN: Duration = Duration::from_secs(3);
+/// It is offered this share at least, so that it shows what it can do.
+const LEAST_SHARE: f64 = 0.1;
+const NOBODY_ANSWERED: f64 = 0.5;
+/// Of what is used, so much becomes due while claims wait and it is not known yet what issuance can do.
+const UNTIL_KNOWN: f64 = 0.9;
+/// From this share of what issuance could do before, the pace grows slowly.
+const NEAR_FROM: f64 = 0.8;
+/// If a smaller share of what becomes due is used, nothing is learned from it: nobody is there, or something is broken.
+const LEAST_SHOW_RATE: f64 = 0.03;
+/// If nobody uses turns and fewer than this share of them join, all shoppers are cut off: those who come back are to find their turns.
+const LEAST_JOINING: f64 = 0.1;
+/// A pace of which issuance feels less than this share is not what makes it slow.
+const FELT_FROM: f64 = 0.5;
+/// While the limit is not known the pace may still grow to this multiple of itself before whoever waits now is served.
+const MAY_GROW_BY: f64 = 8.0;
+
+/// A lower delay replaces a higher one only after this long: gateways report one after the other, and the worst counts.
+const WORST_DELAY_HELD: Duration = Duration::from_millis(400);
+/// A delay that is older says nothing.
+const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
+/// Two of these are remembered, so the extremes are those of 15 to 30 s.
+const RANGE_SPAN: Duration = Duration::from_secs(15);
+/// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
+const LAG_SECONDS: f64 = 1.3;
+/// Coupons a second are counted over this time. Claims have to wait for as long before that says what issuance can do: before, it did less because less was asked of it.
+const ISSUED_SECONDS: f64 = 2.0;
+const LOADED_FROM: Duration = Duration::from_secs(2);
+/// Over this time the share of turns that are used is taken.
+const SHOW_SECONDS: f64 = 3.0;
+/// Whoever finds no room for a turn that has come is back after this time on average.
+const BACK_AFTER_SECONDS: f64 = 1.5;
+/// Over this time is remembered what issuance could do before.
+const USUAL_SECONDS: f64 = 30.0;
+
+/// How many tickets become due each second, and what is known of it.
+///
+/// What issuance can do is seen while its claims wait for their commits: it is what it does then. As many turns come as bring that many claims, by the share of turns that were used of late, a little fewer while
+/// claims wait longer than they should, and a little more while they do not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pace {
+    /// Tickets that become due each second; 0 until the first queue of the campaign begins.
+    pub per_second: f64,
+    /// The pace of those tickets that are being used now, were all used.
+    pub felt_per_second: f64,
+    /// Tickets used each second.
+    pub used_per_second: f64,
+    /// Tickets handed out each second.
+    pub joined_per_second: f64,
+    /// How often a second a turn that had come found no room.
+    pub kept_per_second: f64,
+    /// Turns that came, and those that were used, by which the share of those who come is taken.
+    pub shown: Shown,
+    /// Coupons a second.
+    pub issued: Issued,
+    /// The delay at issuance of late, that of the gateway which finds it worst.
+    pub delay: Option<Delay>,
+    /// The extremes of this span and the one before.
+    pub recent: PaceRange,
+    /// The extremes of the span before.
+    pub earlier: PaceRange,
+}
+
+/// How many of those whose turns came have used them: both are averages a second.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Shown {
+    /// Turns that came.
+    pub due_per_second: f64,
+    /// Turns that were used.
+    pub used_per_second: f64,
+}
+
+/// What issuance does each second, and what it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Issued {
+    /// What it does now.
+    pub per_second: f64,
+    /// For how long its claims have had to wait, up to what matters.
+    pub loaded: Duration,
+    /// What it can do, as far as is known: what it did when its claims waited last, or more if it did more since.
+    pub most_per_second: Option<f64>,
+    /// The same over a longer time, for after a breakdown.
+    pub usual_per_second: Option<f64>,
+}
+
+/// How long claims waited for their commit at issuance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// How long.
+    pub waited: Duration,
+    /// How long ago that was reported.
+    pub age: Duration,
+}
+
+/// The slowest and the fastest pace of a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PaceRange {
+    /// The slowest.
+    pub slowest: f64,
+    /// The fastest.
+    pub fastest: f64,
+    /// For how long.
+    pub span: Duration,
+}
+
+/// What gateways found since the pace was set last.
+#[derive(Debug, Clone, Copy)]
+pub struct Findings {
+    /// The time since then.
+    pub elapsed: Duration,
+    /// Due tickets that were used.
+    pub used: u64,
+    /// Tickets that were handed out.
+    pub joined: u64,
+    /// Coupons that issuance answered with.
+    pub issued: u64,
+    /// How often a turn that had come found no room.
+    pub kept: u64,
+    /// How long claims waited for their commit. `None` if none was answered.
+    pub delay: Option<Duration>,
+}
+
+impl Pace {
+    /// Begins a queue: with what was learned in the one before, or from what issuance holds on lease.
+    pub fn begin(&mut self, leased: u64) {
+        let known = if self.per_second > 0.0 {
+            self.per_second
+        } else {
+            FIRST_GUESS_PER_SECOND
+        };
+        let per_second = known.max(leased as f64 / LEASED_SECONDS);
+        self.per_second = per_second.min(FASTEST_PER_SECOND);
+        self.recent = PaceRange::of(self.per_second);
+        self.earlier = self.recent;
+        self.pause();
+    }
+
+    /// Notes that nothing becomes due for now: what issuance feels from here on is not this pace.
+    pub fn pause(&mut self) {
+        self.felt_per_second = 0.0;
+        self.used_per_second = 0.0;
+        self.issued.per_second = 0.0;
+        self.issued.loaded = Duration::ZERO;
+    }
+
+    /// Sets the pace by what gateways found.
+    pub fn steer(&mut self, found: Findings) {
+        let (elapsed, used) = (found.elapsed, found.used as f64);
+        self.used_per_second = average(self.used_per_second, used, elapsed, LAG_SECONDS);
+        let joined = found.joined as f64;
+        self.joined_per_second = average(self.joined_per_second, joined, elapsed, LAG_SECONDS);
+        let kept = found.kept as f64;
+        self.kept_per_second = average(self.kept_per_second, kept, elapsed, LAG_SECONDS);
+        self.note_shown(used, elapsed);
+        self.note_delay(found);
+        // What was found earlier says nothing of what issuance does now.
+        let waited = found.delay.and(self.delay).map(|delay| delay.waited);
+        self.issued.learn(found.issued, waited, elapsed);
+        self.per_second = self.wanted().clamp(SLOWEST_PER_SECOND, FASTEST_PER_SECOND);
+        if self.recent.span >= RANGE_SPAN {
+            self.earlier = self.recent;
+            self.recent = PaceRange::of(self.per_second);
+        }
+        self.recent.include(self.per_second, elapsed);
+    }
+
+    /// Notes how many tickets became due since the pace was set.
+    pub fn made_due(&mut self, tickets: f64, elapsed: Duration) {
+        self.felt_per_second = average(self.felt_per_second, tickets, elapsed, LAG_SECONDS);
+    }
+
+    /// The slowest and the fastest that whoever waits now has to expect, by the last half minute; `None` if nobody can say how long a queue takes, because issuance has not felt its pace yet.
+    pub fn expected(&self) -> Option<(f64, f64)> {
+        let (recent, earlier) = (self.recent, self.earlier);
+        let slowest = recent.slowest.min(earlier.slowest);
+        let fastest = recent.fastest.max(earlier.fastest);
+        if self.issued.most_per_second.is_some() {
+            return Some((slowest, fastest));
+        }
+        // Issuance bears this pace and more: from here on it only grows.
+        let is_borne = self.delay.is_some() && !self.is_over_target() && self.kept_per_second < 1.0;
+        let is_known = is_borne && self.is_felt() && self.is_used();
+        is_known.then_some((slowest, MAY_GROW_BY * fastest))
+    }
+
+    /// Whether claims go to issuance and none is answered.
+    pub fn is_unanswered(&self) -> bool {
+        self.delay.is_none() && self.is_felt() && self.is_used()
+    }
+
+    /// Whether claims wait too long at issuance.
+    pub fn is_over_target(&self) -> bool {
+        self.delay
+            .is_some_and(|delay| delay.waited > QUEUE_DELAY_TARGET)
+    }
+
+    fn is_felt(&self) -> bool {
+        self.felt_per_second > 0.0 && self.felt_per_second >= FELT_FROM * self.per_second
+    }
+
+    fn is_used(&self) -> bool {
+        self.used_per_second >= LEAST_SHOW_RATE * self.felt_per_second
+    }
+
+    fn is_cut_off(&self) -> bool {
+        !self.is_used() && self.joined_per_second < LEAST_JOINING * self.felt_per_second
+    }
+
+    fn note_shown(&mut self, used: f64, elapsed: Duration) {
+        if self.is_cut_off() {
+            return;
+        }
+        let due = self.felt_per_second * elapsed.as_secs_f64();
+        let shown = &mut self.shown;
+        shown.due_per_second = average(shown.due_per_second, due, elapsed, SHOW_SECONDS);
+        shown.used_per_second = average(shown.used_per_second, used, elapsed, SHOW_SECONDS);
+    }
+
+    fn note_delay(&mut self, found: Findings) {
+        let known = self.delay.map(|delay| Delay {
+            age: delay.age + found.elapsed,
+            ..delay
+        });
+        let new = found.delay.map(|waited| Delay {
+            waited,
+            age: Duration::ZERO,
+        });
+        self.delay = match (known, new) {
+            (Some(known), Some(new))
+                if new.waited < known.waited && known.age < WORST_DELAY_HELD =>
+            {
+                Some(known)
+            }
+            (_, Some(new)) => Some(new),
+            (known, None) => known.filter(|known| known.age < DELAY_FORGOTTEN_AFTER),
+        };
+    }
+
+    fn wanted(&self) -> f64 {
+        let now = self.per_second;
+        let turns = |claims: f64| claims / self.shown.rate();
+        match (self.delay, self.issued.most_per_second) {
+            (None, _) if self.is_unanswered() => now.min(NOBODY_ANSWERED * self.felt_per_second),
+            // Nobody comes: whoever waits behind a crowd that has gone is not to wait for ever, and if something is broken nobody is to lose a turn for it.
+            (None, Some(most)) => turns(most).max(self.grown()),
+            (None, None) => now,
+            (Some(delay), Some(most)) => {
+                let outside = self.kept_per_second * BACK_AFTER_SECONDS / most.max(1.0);
+                let waited = delay.waited.as_secs_f64() + outside;
+                let offered = turns(self.offered(waited, most));
+                // A stretch of the queue that everybody has left: issuance idles until it is passed.
+                if waited < QUEUE_DELAY_TARGET.as_secs_f64() / 2.0 {
+                    offered.max(self.grown())
+                } else {
+                    offered
+                }
+            }
+            (Some(delay), None) if delay.waited <= QUEUE_DELAY_TARGET && self.is_used() => {
+                now.max(self.grown())
+            }
+            // What is used is what finds room: more turns would only wait for each other.
+            (Some(_), None) => now.min(turns(UNTIL_KNOWN * self.used_per_second)),
+        }
+    }
+
+    /// The pace one step faster, if issuance has felt this one. While all shoppers are cut off it stays as it is, so that they find their turns when they are back.
+    fn grown(&self) -> f64 {
+        if self.is_felt() && !self.is_cut_off() {
+            FAR_BELOW * self.felt_per_second
+        } else {
+            0.0
+        }
+    }
+
+    /// Claims a second that issuance is offered, by how many seconds they wait there and before it.
+    fn offered(&self, waited: f64, most: f64) -> f64 {
+        let target = QUEUE_DELAY_TARGET.as_secs_f64();
+        let excess = waited - target;
+        if excess > 0.0 {
+            let less = excess / CORRECTED_WITHIN.as_secs_f64();
+            return most * (1.0 - less).max(LEAST_SHARE);
+        }
+        if waited > target / 2.0 {
+            return most * PROBE_NEAR_TARGET;
+        }
+        let usual = self.issued.usual_per_second.unwrap_or_default();
+        most * if most < NEAR_FROM * usual {
+            FAR_BELOW
+        } else {
+            PROBE
+        }
+    }
+}
+
+impl Shown {
+    fn rate(self) -> f64 {
+        if self.due_per_second <= 0.0 {
+            return 1.0;
+        }
+        (self.used_per_second / self.due_per_second).clamp(LEAST_SHOW_RATE, 1.0)
+    }
+}
+
+impl Issued {
+    fn learn(&mut self, issued: u64, waited: Option<Duration>, elapsed: Duration) {
+        self.per_second = average(self.per_second, issued as f64, elapsed, ISSUED_SECONDS);
+        let now = self.per_second;
+        self.loaded = match waited {
+            Some(waited) if waited > QUEUE_DELAY_TARGET => (self.loaded + elapsed).min(LOADED_FROM),
+            _ => Duration::ZERO,
+        };
+        if self.loaded < LOADED_FROM {
+            self.most_per_second = self.most_per_second.map(|most| most.max(now));
+            return;
+        }
+        let usual = self.usual_per_second.unwrap_or(now).max(now);
+        // A breakdown says nothing of what is usual.
+        let is_usual = now >= LEAST_SHARE * usual;
+        let forgotten = 1.0 - (-elapsed.as_secs_f64() / USUAL_SECONDS).exp();
+        let learned = if is_usual { forgotten } else { 0.0 };
+        self.usual_per_second = Some(usual + learned * (now - usual));
+        self.most_per_second = Some(now.max(LEAST_SHARE * usual));
+    }
+}
+
+impl PaceRange {
+    fn of(per_second: f64) -> Self {
+        Self {
+            slowest: per_second,
+            fastest: per_second,
+            span: Duration::ZERO,
+        }
+    }
+
+    fn include(&mut self, per_second: f64, elapsed: Duration) {
+        self.slowest = self.slowest.min(per_second);
+        self.fastest = self.fastest.max(per_second);
+        self.span += elapsed;
+    }
+}
+
+/// A rate averaged over the last `seconds`, after `count` more in `elapsed`.
+fn average(rate: f64, count: f64, elapsed: Duration, seconds: f64) -> f64 {
+    let elapsed = elapsed.as_secs_f64();
+    let kept = (-elapsed / seconds).exp();
+    // Two reports may come at the same instant; what the second one counts is not lost.
+    let weight = if elapsed > 0.0 {
+        (1.0 - kept) / elapsed
+    } else {
+        1.0 / seconds
+    };
+    rate * kept + count * weight
+}
+
+#[cfg(test)]
+mod tests;

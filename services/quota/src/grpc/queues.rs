@@ -1,0 +1,36 @@
+use tidegate_proto::quota::v1::{self as proto, queue_service_server};
+use tidegate_types::Timestamp;
+use tonic::{Request, Response, Status};
+
+use super::{convert, status, status::Answers};
+use crate::queues::Queues;
+
+/// What gateways call.
+pub(super) struct QueueGrpc {
+    pub(super) queues: Queues,
+    pub(super) answers: Answers,
+}
+
+#[tonic::async_trait]
+impl queue_service_server::QueueService for QueueGrpc {
+    async fn report_queues(
+        &self,
+        request: Request<proto::ReportQueuesRequest>,
+    ) -> Result<Response<proto::ReportQueuesResponse>, Status> {
+        let call = status::call_of(&request)?;
+        let report = self
+            .answers
+            .of(convert::gateway_report(&request.into_inner()))?;
+        let queues = self.queues.clone();
+        let standings = self
+            .answers
+            .of_detached(async move {
+                queues
+                    .report(&report, Timestamp::now_utc(), call.deadline)
+                    .await
+            })
+            .await?;
+        let queues = standings.iter().map(convert::queue_standing).collect();
+        Ok(Response::new(proto::ReportQueuesResponse { queues }))
+    }
+}

@@ -1,0 +1,208 @@
+//! Calls that are made to hurt.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::{future::join_all, stream};
+use tidegate_proto::issuance::v1::{Grant, GrantCouponsRequest};
+use tidegate_rpc::refusal::reason_of;
+use tidegate_types::Reason;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    attacker::{
+        Attacker, CONTINUATION, DATA, ELSEWHERE, END_HEADERS, HEADERS, RST_STREAM, call_headers,
+        header,
+    },
+    suite::{MAX_UNARY, Suite, UNARY, eventually},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let crowd: Vec<_> = (0..MAX_UNARY)
+        .map(|_| {
+            let caller = caller.clone();
+            tokio::spawn(async move { caller.call("wait").await })
+        })
+        .collect();
+    eventually("the places are taken", || {
+        suite.seen.waiting.load(Ordering::SeqCst) == MAX_UNARY
+    })
+    .await;
+    let refused = caller.call("").await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
+    assert!(refused.metadata().get("tidegate-trace-id").is_some());
+    let other = stream::iter([GrantCouponsRequest::default()]);
+    let mut answers = caller.0.clone().grant_coupons(other).await.unwrap();
+    assert!(answers.get_mut().message().await.unwrap().is_some());
+    suite.seen.go_on.notify_waiters();
+    let served = join_all(crowd).await;
+    assert!(served.into_iter().all(|call| call.unwrap().is_ok()));
+    caller.call("").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_headers_ends_the_connection_it_comes_over_and_no_other() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let before = caller.pace().await;
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let mut more = Vec::new();
+    for _ in 0..100 {
+        header(&mut more, "x-flood", &"a".repeat(100));
+    }
+    let flood = async {
+        attacker.frame(HEADERS, 0, 1, &call_headers(UNARY)).await?;
+        // One block of headers without an end.
+        for _ in 0..100_000 {
+            attacker.frame(CONTINUATION, 0, 1, &more).await?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    assert!(flood.await.is_err(), "a gigabyte of headers was taken");
+    caller.is_as_quick_as(before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_over_the_bound_are_refused_and_the_connection_goes_on() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let mut client = caller.0.clone();
+    let mut request = tonic::Request::new(Default::default());
+    let big = "a".repeat(17 * 1024).parse().unwrap();
+    request.metadata_mut().insert("x-big", big);
+    assert!(client.revoke_coupon(request).await.is_err());
+    caller.call("").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rapid_resets_take_no_place_and_leave_others_as_quick_as_before() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let before = caller.pace().await;
+    let attack = async {
+        let mut ended = 0;
+        loop {
+            let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+            let (headers, cancelled) = (call_headers(UNARY), 8u32.to_be_bytes());
+            for call in 0..5_000 {
+                let stream = 2 * call + 1;
+                let opened = attacker.frame(HEADERS, END_HEADERS, stream, &headers);
+                if opened.await.is_err() {
+                    break;
+                }
+                let reset = attacker.frame(RST_STREAM, 0, stream, &cancelled);
+                if reset.await.is_err() {
+                    break;
+                }
+            }
+            ended += 1;
+            if ended == 20 {
+                return;
+            }
+        }
+    };
+    let normal = async {
+        sleep(Duration::from_millis(50)).await;
+        caller.is_as_quick_as(before).await;
+    };
+    tokio::join!(attack, normal);
+    caller.is_as_quick_as(before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_giant_message_is_refused_by_its_size_and_not_waited_for() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let before = caller.pace().await;
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let headers = call_headers(UNARY);
+    attacker
+        .frame(HEADERS, END_HEADERS, 1, &headers)
+        .await
+        .unwrap();
+    // Says that a gigabyte will come, and sends what the window allows.
+    let mut beginning = vec![0];
+    beginning.extend((1u32 << 30).to_be_bytes());
+    beginning.resize(16 * 1024, 0);
+    for _ in 0..16 {
+        if attacker.frame(DATA, 0, 1, &beginning).await.is_err() {
+            break;
+        }
+    }
+    caller.is_as_quick_as(before).await;
+    drop(attacker);
+    // The same from a client that keeps to the rules: twice the bound.
+    let mut client = caller.0.clone();
+    let grants = vec![
+        Grant {
+            shopper_id: "s".repeat(1_000),
+            ..Grant::default()
+        };
+        9_000
+    ];
+    let message = GrantCouponsRequest {
+        campaign_id: String::new(),
+        grants,
+    };
+    let mut answers = client.grant_coupons(stream::iter([message])).await.unwrap();
+    let refused = answers.get_mut().message().await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::OutOfRange);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_does_not_read_is_not_read_from_either() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let before = caller.pace().await;
+    // Each message is answered by one of 2 kB; nobody takes the answers.
+    let grants = vec![Grant::default(); 1_000];
+    let message = GrantCouponsRequest {
+        campaign_id: String::new(),
+        grants,
+    };
+    let messages = stream::iter(std::iter::repeat_n(message, 100_000));
+    let slow = suite.caller();
+    let answers = slow.0.clone().grant_coupons(messages).await.unwrap();
+    let read = || suite.seen.messages.load(Ordering::SeqCst);
+    // Until the server stands still.
+    let mut last = usize::MAX;
+    while read() != last {
+        last = read();
+        sleep(Duration::from_millis(500)).await;
+    }
+    // 1 MiB of window at the reader, and about half of that in between.
+    assert!(last < 3_000, "{last} messages were read");
+    caller.is_as_quick_as(before).await;
+    drop(answers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_body_never_comes_gives_its_place_back_at_its_deadline() {
+    let suite = Suite::start().await;
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let headers = call_headers(UNARY);
+    for call in 0..MAX_UNARY as u32 {
+        let stream = 2 * call + 1;
+        attacker
+            .frame(HEADERS, END_HEADERS, stream, &headers)
+            .await
+            .unwrap();
+    }
+    let caller = suite.caller();
+    let refused = async {
+        while caller.call("").await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // The bound of a call that names no deadline is two seconds.
+    timeout(Duration::from_secs(2), refused).await.unwrap();
+    let served = async {
+        while caller.call("").await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), served).await.unwrap();
+    drop(attacker);
+}

@@ -1,0 +1,234 @@
+//! One service over the suite's own transport, and a caller that behaves.
+
+use std::{
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::{Stream, StreamExt as _};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+};
+use tempfile::TempDir;
+use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
+use tidegate_proto::issuance::v1::{
+    coupon_desk_service_client::CouponDeskServiceClient,
+    coupon_desk_service_server::{CouponDeskService, CouponDeskServiceServer},
+    *,
+};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::channel,
+    server::{
+        AccessRules, CallLayer, CallMetrics, CallPolicy, Limits, Listener, Rule, Work, serve,
+    },
+};
+use tidegate_telemetry::{Registry, Tracing};
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, service::Routes, transport::Channel};
+
+pub const UNARY: &str = "/tidegate.issuance.v1.CouponDeskService/RevokeCoupon";
+const STREAM: &str = "/tidegate.issuance.v1.CouponDeskService/GrantCoupons";
+const RULES: &[Rule] = &[rule(UNARY), rule(STREAM)];
+/// Unary calls that the server answers at once.
+pub const MAX_UNARY: usize = 50;
+/// A condition that is not met for so long never will be.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How much slower than before a normal caller may be served during an attack. The attackers' own work is done by the same processor.
+const MAX_SLOWDOWN: u32 = 20;
+/// Below this, times are noise.
+const NOISE: Duration = Duration::from_millis(5);
+
+const fn rule(path: &'static str) -> Rule {
+    Rule {
+        path,
+        services: &[Identity::Gateway],
+        scope: None,
+    }
+}
+
+/// What the handlers saw.
+#[derive(Clone, Default)]
+pub struct Seen {
+    /// Messages of streams that were read.
+    pub messages: Arc<AtomicUsize>,
+    /// Calls that wait to be let go.
+    pub waiting: Arc<AtomicUsize>,
+    /// Lets them go.
+    pub go_on: Arc<Notify>,
+}
+
+#[tonic::async_trait]
+impl CouponDeskService for Seen {
+    /// Answers at once, or waits if the reason says so.
+    async fn revoke_coupon(
+        &self,
+        request: Request<RevokeCouponRequest>,
+    ) -> Result<Response<RevokeCouponResponse>, Status> {
+        if request.into_inner().reason == "wait" {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            self.go_on.notified().await;
+        }
+        Ok(Response::new(RevokeCouponResponse::default()))
+    }
+
+    type GrantCouponsStream =
+        Pin<Box<dyn Stream<Item = Result<GrantCouponsResponse, Status>> + Send>>;
+
+    /// Answers each message with as many results as it has grants.
+    async fn grant_coupons(
+        &self,
+        request: Request<Streaming<GrantCouponsRequest>>,
+    ) -> Result<Response<Self::GrantCouponsStream>, Status> {
+        let messages = Arc::clone(&self.messages);
+        let answers = request.into_inner().map(move |message| {
+            messages.fetch_add(1, Ordering::SeqCst);
+            let results = message?.grants.into_iter().map(|_| GrantResult::default());
+            Ok(GrantCouponsResponse {
+                results: results.collect(),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+/// A server that runs.
+pub struct Suite {
+    pub address: std::net::SocketAddr,
+    pub seen: Seen,
+    folder: TempDir,
+}
+
+impl Suite {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        make_certificates(folder.path());
+        // On all of the loopback, so that attackers and callers can have addresses of their own.
+        let listener = Listener::bind(([0, 0, 0, 0], 0).into()).await.unwrap();
+        let address = ([127, 0, 0, 1], listener.address().port()).into();
+        let limits = Limits::default()
+            .with_work(Work::Claims, &[UNARY])
+            .with_work(Work::Browsing, &[STREAM])
+            .at_most(Work::Claims, MAX_UNARY);
+        let policy = CallPolicy {
+            access: AccessRules::services_only(RULES).limited(limits),
+            max_in_flight: 1_000,
+            tracing: Tracing::disabled(),
+            metrics: CallMetrics::register(&mut Registry::default()),
+        };
+        let seen = Seen::default();
+        let desk =
+            CouponDeskServiceServer::new(seen.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        tokio::spawn(serve(
+            listener,
+            tls(folder.path(), Identity::Issuance),
+            CallLayer::new(policy),
+            Routes::new(desk),
+            CancellationToken::new(),
+        ));
+        Self {
+            address,
+            seen,
+            folder,
+        }
+    }
+
+    /// What a caller of the suite shows to the server.
+    pub fn tls(&self) -> Arc<TlsIdentity> {
+        tls(self.folder.path(), Identity::Gateway)
+    }
+
+    /// A caller on a connection of its own.
+    pub fn caller(&self) -> Caller {
+        let address = self.address.to_string();
+        Caller(CouponDeskServiceClient::new(channel(
+            &address,
+            Identity::Issuance,
+            self.tls(),
+        )))
+    }
+}
+
+/// A caller that behaves.
+#[derive(Clone)]
+pub struct Caller(pub CouponDeskServiceClient<Channel>);
+
+impl Caller {
+    pub async fn call(&self, reason: &str) -> Result<(), Status> {
+        let message = RevokeCouponRequest {
+            reason: reason.to_owned(),
+            ..RevokeCouponRequest::default()
+        };
+        self.0.clone().revoke_coupon(message).await.map(drop)
+    }
+
+    /// The middle time of many calls, one after the other, all of which must be answered.
+    pub async fn pace(&self) -> Duration {
+        let mut times = Vec::new();
+        for _ in 0..101 {
+            let began = Instant::now();
+            self.call("").await.unwrap();
+            times.push(began.elapsed());
+        }
+        times.sort();
+        times[times.len() / 2]
+    }
+
+    /// Fails unless calls are about as quick as `before`.
+    pub async fn is_as_quick_as(&self, before: Duration) {
+        let during = self.pace().await;
+        let bound = before.max(NOISE) * MAX_SLOWDOWN;
+        assert!(during < bound, "{during:?} a call, {before:?} before");
+    }
+}
+
+/// Waits until a condition is met.
+pub async fn eventually(what: &str, mut met: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !met() {
+        assert!(Instant::now() < until, "{what}: not in {PATIENCE:?}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn make_certificates(folder: &Path) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let certificate = params.self_signed(&authority_key).unwrap();
+    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+    let authority = Issuer::new(params, authority_key);
+    for identity in [Identity::Issuance, Identity::Gateway] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        let name = identity.server_name().try_into().unwrap();
+        params.subject_alt_names = vec![SanType::DnsName(name)];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        let files = files(folder, identity);
+        std::fs::write(files.certificate, certificate.pem()).unwrap();
+        std::fs::write(files.key, key.serialize_pem()).unwrap();
+    }
+}
+
+fn files(folder: &Path, identity: Identity) -> TlsFiles {
+    TlsFiles {
+        ca: folder.join("ca.pem"),
+        certificate: folder.join(format!("{identity}.pem")),
+        key: folder.join(format!("{identity}.key")),
+    }
+}
+
+fn tls(folder: &Path, identity: Identity) -> Arc<TlsIdentity> {
+    let files = files(folder, identity);
+    Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
+}

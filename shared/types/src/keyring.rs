@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+const MAX_KEY_ID: u8 = 7;
+const MIN_KEY_BYTES: usize = 32;
+/// What HMAC-SHA-256 yields.
+const MAC_BYTES: usize = 32;
+
+/// Why keys cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// The file is not the JSON that is expected.
+    #[error("the keys are not of the form {{\"active\":1,\"keys\":{{\"1\":\"<base64>\"}}}}: {0}")]
+    Malformed(String),
+    /// A key id is too large.
+    #[error("key id {0} is not from 0 to {MAX_KEY_ID}")]
+    KeyId(String),
+    /// A key is not base64 of 32 bytes or more.
+    #[error("key {0} is not base64 of at least {MIN_KEY_BYTES} bytes")]
+    Key(String),
+    /// The active key is not among the keys.
+    #[error("the active key {0} is not among the keys")]
+    NoActiveKey(u8),
+}
+
+/// Secret keys of HMAC-SHA-256: one is for what is made new, all are for checking what was made before, so that the active key can be changed.
+pub struct Keyring {
+    active: u8,
+    keys: BTreeMap<u8, hmac::Key>,
+}
+
+#[derive(serde::Deserialize)]
+struct KeyFile {
+    active: u8,
+    keys: BTreeMap<String, String>,
+}
+
+impl Keyring {
+    /// Reads `{"active":1,"keys":{"1":"<base64 of 32 bytes>"}}`.
+    pub fn from_json(json: &str) -> Result<Self, KeyringError> {
+        // The parser's own message may quote the input, which is secret; its position may not.
+        let file: KeyFile = serde_json::from_str(json).map_err(|error| {
+            KeyringError::Malformed(format!("line {}, column {}", error.line(), error.column()))
+        })?;
+        let mut keys = BTreeMap::new();
+        for (id, text) in file.keys {
+            let number = id.parse().ok().filter(|number: &u8| *number <= MAX_KEY_ID);
+            let number = number.ok_or_else(|| KeyringError::KeyId(id.clone()))?;
+            let bytes = BASE64_STANDARD
+                .decode(text)
+                .ok()
+                .filter(|bytes| bytes.len() >= MIN_KEY_BYTES);
+            let bytes = bytes.ok_or(KeyringError::Key(id))?;
+            keys.insert(number, hmac::Key::new(hmac::HMAC_SHA256, &bytes));
+        }
+        if !keys.contains_key(&file.active) {
+            return Err(KeyringError::NoActiveKey(file.active));
+        }
+        Ok(Self {
+            active: file.active,
+            keys,
+        })
+    }
+
+    /// The id of the key for what is made new.
+    pub fn active_key_id(&self) -> u8 {
+        self.active
+    }
+
+    /// The MAC of the parts, one after the other, under a key; `None` if that key is gone from the keyring. It is the caller's part that no two meanings have the same parts.
+    pub fn mac(&self, key_id: u8, parts: &[&[u8]]) -> Option<[u8; MAC_BYTES]> {
+        let mut context = hmac::Context::with_key(self.keys.get(&key_id)?);
+        for part in parts {
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().ok()
+    }
+
+    /// Whether `head` is how the MAC of the parts begins, found out in a time that tells nothing of it.
+    pub fn is_head_of_mac(&self, key_id: u8, parts: &[&[u8]], head: &[u8]) -> bool {
+        let mac = self.mac(key_id, parts);
+        let expected = mac.as_ref().and_then(|mac| mac.get(..head.len()));
+        expected.is_some_and(|expected| verify_slices_are_equal(expected, head).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_cannot_be_used_are_refused_without_being_quoted() {
+        let short = BASE64_STANDARD.encode([1; 31]);
+        let error = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{short}"}}}}"#))
+            .err()
+            .unwrap();
+        assert_eq!(error, KeyringError::Key("1".into()));
+        assert!(!error.to_string().contains(&short));
+        let good = BASE64_STANDARD.encode([1; 32]);
+        let ring = |active, id| {
+            Keyring::from_json(&format!(
+                r#"{{"active":{active},"keys":{{"{id}":"{good}"}}}}"#
+            ))
+            .err()
+        };
+        assert_eq!(ring(1, 8), Some(KeyringError::KeyId("8".into())));
+        assert_eq!(ring(3, 1), Some(KeyringError::NoActiveKey(3)));
+        assert!(matches!(
+            Keyring::from_json("{"),
+            Err(KeyringError::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn a_mac_is_right_for_its_key_and_its_parts_only() {
+        let key = |byte| BASE64_STANDARD.encode([byte; 32]);
+        let json = format!(
+            r#"{{"active":2,"keys":{{"1":"{}","2":"{}"}}}}"#,
+            key(1),
+            key(2)
+        );
+        let ring = Keyring::from_json(&json).unwrap();
+        let mac = ring.mac(ring.active_key_id(), &[b"a", b"b"]).unwrap();
+        assert!(ring.is_head_of_mac(2, &[b"ab"], &mac[..16]));
+        assert!(!ring.is_head_of_mac(1, &[b"ab"], &mac[..16]));
+        assert!(!ring.is_head_of_mac(2, &[b"ac"], &mac[..16]));
+        assert!(!ring.is_head_of_mac(3, &[b"ab"], &mac[..16]));
+        assert!(!ring.is_head_of_mac(2, &[b"ab"], &[mac.as_slice(), &[0]].concat()));
+    }
+}

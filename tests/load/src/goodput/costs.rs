@@ -1,0 +1,127 @@
+//! What a refusal costs beside a served claim: processor time of the whole suite, without what it takes to stand idle.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    caller::Caller,
+    crowd::Crowd,
+    processor_time::{ProcessorTime, Spent},
+    shoppers::{
+        Scene,
+        arrivals::{Arrivals, Stretch},
+        come,
+        journey::{End, Manner},
+    },
+    stage::Stage,
+};
+
+/// A campaign with one coupon of either tier.
+const CAMPAIGN_ID: &str = "sold-out";
+const STOCK: (u64, u64) = (1, 1);
+/// Who takes the coupons, and then whom the suite has time to find out that there are no more.
+const FIRST: Stretch = Stretch {
+    length: Duration::from_secs(3),
+    per_second: 20.0,
+};
+/// Enough for a figure that ticks of a hundredth of a second do not blur.
+const REFUSED: Stretch = Stretch {
+    length: Duration::from_secs(4),
+    per_second: 5_000.0,
+};
+const IDLE: Duration = Duration::from_secs(2);
+const AT_MOST: Duration = Duration::from_secs(30);
+const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
+/// Of this process, not of the suite.
+const NOT_OF_THE_SUITE: [&str; 3] = ["load generator", "trace collector", "interrupts"];
+
+/// Processor time of the suite.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Costs {
+    /// Seconds of processor time in a second without calls.
+    pub idle_share: f64,
+    /// Of a claim that ends with a coupon, at the peak.
+    pub served_us: f64,
+    /// Of a claim that is refused because nothing is left.
+    pub refused_us: f64,
+    /// Of that, in the gateway.
+    pub refused_by_gateway_us: f64,
+}
+
+/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many seconds.
+///
+/// # Errors
+/// The suite does not refuse as it should, or is gone.
+pub async fn measure(
+    stage: &Stage,
+    caller: &Arc<Caller>,
+    crowd: &Crowd,
+    served: (&Spent, u64, f64),
+) -> Result<Costs> {
+    stage.campaign(CAMPAIGN_ID, STOCK).await?;
+    let parts = stage.parts()?;
+    refuse(caller, crowd, "first", FIRST).await?;
+    let before = ProcessorTime::read(&parts)?;
+    sleep(IDLE).await;
+    let idle = ProcessorTime::read(&parts)?.since(&before, 1);
+    let before = ProcessorTime::read(&parts)?;
+    let began = Instant::now();
+    let refused = refuse(caller, crowd, "later", REFUSED).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    let spent = ProcessorTime::read(&parts)?.since(&before, 1);
+    ensure!(
+        refused > 0,
+        "Nobody was refused with {SOLD_OUT} although nothing is left: what a refusal costs cannot be measured."
+    );
+    let idle_share = suite_seconds(&idle) / IDLE.as_secs_f64();
+    let each = |spent: f64, seconds: f64, count: u64| {
+        1e6 * (spent - idle_share * seconds) / count.max(1) as f64
+    };
+    let (served, issued, served_seconds) = served;
+    let gateway = spent.seconds.iter();
+    let gateway: f64 = gateway
+        .filter(|(part, _)| part.starts_with("gateway"))
+        .map(|(_, seconds)| seconds)
+        .sum();
+    Ok(Costs {
+        idle_share,
+        served_us: each(suite_seconds(served), served_seconds, issued),
+        refused_us: each(suite_seconds(&spent), seconds, refused),
+        refused_by_gateway_us: 1e6 * gateway / refused as f64,
+    })
+}
+
+/// How many of those who came were told that nothing is left.
+async fn refuse(caller: &Arc<Caller>, crowd: &Crowd, round: &str, stretch: Stretch) -> Result<u64> {
+    let scene = Scene {
+        caller: Arc::clone(caller),
+        campaign_id: CAMPAIGN_ID.to_owned(),
+        round: round.to_owned(),
+        patience: AT_MOST,
+        began: Instant::now(),
+    };
+    let journeys = come(
+        Arc::new(scene),
+        Arrivals::new(vec![stretch], 2),
+        |_| Manner::AsTold,
+        AT_MOST,
+        crowd.threads(),
+    )
+    .await
+    .context("the crowd that is refused did not come through")?;
+    let sold_out = End::Refused(SOLD_OUT.to_owned());
+    let refused = journeys.iter().filter(|journey| journey.end == sold_out);
+    Ok(refused.count() as u64)
+}
+
+fn suite_seconds(spent: &Spent) -> f64 {
+    spent
+        .seconds
+        .iter()
+        .filter(|(part, _)| !NOT_OF_THE_SUITE.contains(&part.as_str()))
+        .map(|(_, seconds)| seconds)
+        .sum()
+}

@@ -1,0 +1,184 @@
+//! What a stretch of a crowd came to.
+
+use std::{collections::BTreeMap, ops::Range, time::Duration};
+
+use serde::Serialize;
+
+use crate::shoppers::journey::{End, Journey};
+
+/// Later than this, a shopper came when the generator could, and not when it was to: the load was not the one that is written beside the figures.
+const LAG_TOLERATED: Duration = Duration::from_millis(50);
+/// A second is normal if all but so many of its shoppers are served as in ordinary times.
+const EXCEPTIONS: f64 = 0.01;
+
+/// One load.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// Shoppers that came a second.
+    pub offered_per_second: f64,
+    /// Coupons that came within their shoppers' patience, a second.
+    pub goodput_per_second: f64,
+    /// Claims that each shopper sent, on average.
+    pub claims_per_shopper: f64,
+    /// Of the calls that brought a coupon.
+    pub admitted_p50_ms: Option<f64>,
+    pub admitted_p99_ms: Option<f64>,
+    /// From arriving to the coupon.
+    pub coupon_p99_ms: Option<f64>,
+    /// How it ended for those who came.
+    pub ends: BTreeMap<String, u64>,
+    /// How late the generator sent the first calls.
+    pub lag_p99_ms: f64,
+    /// Whether the generator fell behind, so that the figures are not those of this load.
+    pub is_void: bool,
+}
+
+impl Figures {
+    /// Looks at who came and which coupons came in the window.
+    pub fn of(journeys: &[Journey], window: &Range<Duration>, patience: Duration) -> Self {
+        let seconds = (window.end - window.start).as_secs_f64();
+        let came: Vec<_> = journeys
+            .iter()
+            .filter(|journey| window.contains(&journey.due))
+            .collect();
+        let served: Vec<_> = journeys
+            .iter()
+            .filter(|journey| journey.has_coupon() && window.contains(&journey.ended))
+            .collect();
+        let in_time = served
+            .iter()
+            .filter(|journey| journey.took() <= patience)
+            .count();
+        let calls = || served.iter().filter_map(|journey| journey.coupon_call);
+        let lag = quantile(came.iter().map(|journey| journey.lag), 0.99).unwrap_or_default();
+        let mut ends = BTreeMap::new();
+        for journey in &came {
+            *ends.entry(name(&journey.end)).or_default() += 1;
+        }
+        let claims: u64 = came.iter().map(|journey| u64::from(journey.claims)).sum();
+        Self {
+            offered_per_second: came.len() as f64 / seconds,
+            goodput_per_second: in_time as f64 / seconds,
+            claims_per_shopper: claims as f64 / came.len().max(1) as f64,
+            admitted_p50_ms: quantile(calls(), 0.5).map(milliseconds),
+            admitted_p99_ms: quantile(calls(), 0.99).map(milliseconds),
+            coupon_p99_ms: quantile(served.iter().map(|journey| journey.took()), 0.99)
+                .map(milliseconds),
+            ends,
+            lag_p99_ms: milliseconds(lag),
+            is_void: lag > LAG_TOLERATED,
+        }
+    }
+}
+
+/// Seconds from the end of a flood until all that come are served as in ordinary times: each with a coupon at most `normal` after arriving.
+pub fn recovery_seconds(journeys: &[Journey], flood_ends: Duration, normal: Duration) -> u64 {
+    // By the second after the flood: who came, and who was not served as usual.
+    let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for journey in journeys.iter().filter(|journey| journey.due >= flood_ends) {
+        let counts = seconds
+            .entry((journey.due - flood_ends).as_secs())
+            .or_default();
+        counts.0 += 1;
+        counts.1 += u64::from(!journey.has_coupon() || journey.took() > normal);
+    }
+    let last_bad = seconds
+        .iter()
+        .rfind(|(_, (came, badly))| *badly as f64 > *came as f64 * EXCEPTIONS);
+    last_bad.map_or(0, |(second, _)| second + 1)
+}
+
+/// The value that this share of all values is not above.
+pub fn quantile(values: impl Iterator<Item = Duration>, share: f64) -> Option<Duration> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable();
+    let place = (values.len() as f64 * share).ceil() as usize;
+    values.get(place.saturating_sub(1)).copied()
+}
+
+/// As figures are written.
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+fn name(end: &End) -> String {
+    match end {
+        End::Coupon => "coupon".to_owned(),
+        End::Refused(reason) => reason.clone(),
+        End::Left => "left".to_owned(),
+        End::Unanswered => "unanswered".to_owned(),
+        End::Waiting => "waiting".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shoppers::journey::Manner;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn journey(due: f64, ended: f64, end: End) -> Journey {
+        Journey {
+            claims: 2,
+            coupon_call: (end == End::Coupon).then_some(Duration::from_millis(40)),
+            end,
+            ended: seconds(ended),
+            ..Journey::new(Manner::AsTold, seconds(due), seconds(due))
+        }
+    }
+
+    #[test]
+    fn only_coupons_that_came_in_the_window_and_in_time_are_goodput() {
+        let journeys = [
+            journey(1.0, 11.0, End::Coupon),
+            journey(0.5, 11.0, End::Coupon),
+            journey(11.0, 13.0, End::Coupon),
+            journey(11.5, 11.6, End::Refused("OVERLOADED".to_owned())),
+        ];
+        let figures = Figures::of(&journeys, &(seconds(10.0)..seconds(12.0)), seconds(10.0));
+        assert_eq!(figures.goodput_per_second, 0.5);
+        assert_eq!(figures.offered_per_second, 1.0);
+        assert_eq!(figures.claims_per_shopper, 2.0);
+        assert_eq!(figures.admitted_p99_ms, Some(40.0));
+        assert_eq!(figures.ends["OVERLOADED"], 1);
+        assert!(!figures.is_void);
+    }
+
+    #[test]
+    fn a_generator_that_fell_behind_voids_the_step() {
+        let mut late = journey(1.0, 2.0, End::Coupon);
+        late.lag = Duration::from_millis(51);
+        let figures = Figures::of(&[late], &(seconds(0.0)..seconds(2.0)), seconds(10.0));
+        assert!(figures.is_void);
+    }
+
+    #[test]
+    fn recovery_ends_after_the_last_second_with_more_than_a_few_exceptions() {
+        let normal = Duration::from_millis(100);
+        let mut journeys: Vec<_> = (0..800)
+            .map(|number| {
+                let due = 20.0 + f64::from(number) / 100.0;
+                journey(due, due + 0.05, End::Coupon)
+            })
+            .collect();
+        let flood_ends = seconds(20.0);
+        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 0);
+        // One in a hundred is an exception, two are not.
+        journeys[650].end = End::Left;
+        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 0);
+        journeys[350].end = End::Left;
+        journeys[360].ended += normal;
+        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 4);
+    }
+
+    #[test]
+    fn a_quantile_of_nothing_is_unknown() {
+        assert_eq!(quantile(std::iter::empty(), 0.99), None);
+        let values = || (1..=100).map(Duration::from_millis);
+        assert_eq!(quantile(values(), 0.99), Some(Duration::from_millis(99)));
+        assert_eq!(quantile(values(), 0.5), Some(Duration::from_millis(50)));
+    }
+}

@@ -1,0 +1,166 @@
+//! Goodput over the load as a picture: both crowds, with the waiting room and without.
+
+use std::fmt::Write;
+
+use super::{report::Report, series::Series};
+
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 460.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 28.0;
+const TOP: f64 = 104.0;
+const BOTTOM: f64 = 58.0;
+/// The loads that have a mark on their axis, which is logarithmic; the first and the last are its ends.
+const LOAD_MARKS: [f64; 7] = [0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0];
+/// Shares of the peak that have a line.
+const SHARE_MARKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+/// Head room for a door that serves a little more than the closed loop did.
+const HIGHEST_SHARE: f64 = 1.1;
+const LEGEND_ROW: f64 = 18.0;
+/// Colours that keep their contrast in both schemes; the page's own scheme decides.
+const STYLE: &str = "\
+    .page{fill:#fff}.ink{fill:#1c2430}.dim{fill:#5c6773}.grid{stroke:#dde2e8}.axis{stroke:#5c6773}\
+    .on{stroke:#0b7a75;fill:#0b7a75}.off{stroke:#c2410c;fill:#c2410c}.line{fill:none;stroke-width:2;stroke-linejoin:round}.once{stroke-dasharray:6 4}\
+    text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:12px}.title{font-size:17px;font-weight:600}\
+    @media (prefers-color-scheme:dark){.page{fill:#12161c}.ink{fill:#e8ecf1}.dim{fill:#9aa6b2}.grid{stroke:#2a323c}.axis{stroke:#9aa6b2}\
+    .on{stroke:#2dd4bf;fill:#2dd4bf}.off{stroke:#fb923c;fill:#fb923c}.line{fill:none}}";
+
+/// Draws goodput over load, both as multiples of the peak.
+pub fn draw(report: &Report) -> String {
+    let mut body = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_axes(&mut body);
+    for (row, series) in report.series.iter().enumerate() {
+        let _ = write_series(&mut body, series, report.peak.per_second, row);
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">\n\
+         <title>Goodput over the load that is offered</title>\n<style>{STYLE}</style>\n\
+         <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
+         <text class=\"ink title\" x=\"{LEFT}\" y=\"32\">Goodput over the load that is offered</text>\n\
+         <text class=\"dim\" x=\"{LEFT}\" y=\"52\">coupons within {} s, ÷ the peak of {:.0}/s</text>\n{body}</svg>\n",
+        report.patience_seconds, report.peak.per_second
+    )
+}
+
+fn x(load: f64) -> f64 {
+    let (first, last) = (LOAD_MARKS[0], LOAD_MARKS[LOAD_MARKS.len() - 1]);
+    let along = (load / first).ln() / (last / first).ln();
+    LEFT + along.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+}
+
+fn y(share: f64) -> f64 {
+    let up = (share / HIGHEST_SHARE).clamp(0.0, 1.0);
+    HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+}
+
+fn write_axes(out: &mut String) -> std::fmt::Result {
+    let right = WIDTH - RIGHT;
+    for share in SHARE_MARKS {
+        let height = y(share);
+        writeln!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{height:.1}\" x2=\"{right}\" y2=\"{height:.1}\"/>"
+        )?;
+        write_text(out, (LEFT - 8.0, height + 4.0), "end", &format!("{share}"))?;
+    }
+    for load in LOAD_MARKS {
+        let (along, foot) = (x(load), y(0.0));
+        writeln!(
+            out,
+            "<line class=\"axis\" x1=\"{along:.1}\" y1=\"{foot:.1}\" x2=\"{along:.1}\" y2=\"{:.1}\"/>",
+            foot + 5.0
+        )?;
+        write_text(out, (along, foot + 20.0), "middle", &format!("{load}"))?;
+    }
+    let middle = (LEFT + right) / 2.0;
+    write_text(
+        out,
+        (middle, HEIGHT - 14.0),
+        "middle",
+        "shoppers that come, ÷ the peak",
+    )
+}
+
+fn write_series(
+    out: &mut String,
+    series: &Series,
+    peak_per_second: f64,
+    row: usize,
+) -> std::fmt::Result {
+    let colour = if series.waiting_room { "on" } else { "off" };
+    let dashes = if series.crowd == "at once" {
+        " once"
+    } else {
+        ""
+    };
+    // A void point is not the load that its place says.
+    let points: Vec<_> = series
+        .points
+        .iter()
+        .filter(|point| !point.figures.is_void)
+        .map(|point| {
+            let share = point.figures.goodput_per_second / peak_per_second;
+            (x(point.load), y(share))
+        })
+        .collect();
+    let line = |points: &[(f64, f64)]| {
+        let places: Vec<_> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.1} {y:.1}"))
+            .collect();
+        format!(
+            "<path class=\"{colour}{dashes} line\" d=\"M{}\"/>",
+            places.join("L")
+        )
+    };
+    if !points.is_empty() {
+        writeln!(out, "{}", line(&points))?;
+    }
+    for (x, y) in &points {
+        writeln!(
+            out,
+            "<circle class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>"
+        )?;
+    }
+    let (column, line_of_legend) = ((row % 2) as f64, (row / 2) as f64);
+    let (left, height) = (LEFT + 290.0 * column, 70.0 + LEGEND_ROW * line_of_legend);
+    writeln!(out, "{}", line(&[(left, height), (left + 28.0, height)]))?;
+    let words = format!("sends again {}, waiting room {colour}", series.crowd);
+    write_text(out, (left + 36.0, height + 4.0), "start", &words)
+}
+
+fn write_text(out: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) -> std::fmt::Result {
+    writeln!(
+        out,
+        "<text class=\"dim\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goodput::report::examples;
+
+    #[test]
+    fn every_crowd_has_its_line_and_its_words_and_void_points_are_left_out() {
+        let mut report = examples::report();
+        let whole = draw(&report);
+        assert_eq!(whole.matches("<circle").count(), 4);
+        for words in [
+            "sends again as told, waiting room on",
+            "sends again at once, waiting room off",
+        ] {
+            assert!(whole.contains(words), "{words} is not in\n{whole}");
+        }
+        report.series[0].points[1].figures.is_void = true;
+        assert_eq!(draw(&report).matches("<circle").count(), 3);
+    }
+
+    #[test]
+    fn the_axes_end_at_the_frame_and_nothing_leaves_it() {
+        assert_eq!((x(0.2), x(10.0)), (LEFT, WIDTH - RIGHT));
+        assert_eq!((y(0.0), y(5.0)), (HEIGHT - BOTTOM, TOP));
+        assert!(x(1.0) > x(0.8) && y(1.0) < y(0.8));
+    }
+}

@@ -1,0 +1,333 @@
+//! The figures of a run, what they are held to, and the words for people.
+
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    Options,
+    costs::Costs,
+    series::{BUSY_LOAD, Point, Series},
+};
+use crate::{
+    criteria::{Bound, Criterion},
+    machine::Machine,
+    processor_time::Spent,
+};
+
+/// How much of the peak must be left, by the load.
+const GOODPUT: [(f64, f64); 3] = [(2.0, 0.95), (5.0, 0.92), (10.0, 0.9)];
+const HIGHEST_LOAD: f64 = 10.0;
+/// How much slower an admitted claim may be under the highest load than in a busy hour.
+const SLOWER_AT_MOST: f64 = 2.0;
+const RECOVERY_SECONDS: f64 = 5.0;
+const REFUSAL_COST: f64 = 0.01;
+
+/// The most that is served under the ceiling.
+#[derive(Debug, Serialize)]
+pub struct Peak {
+    pub per_second: f64,
+    pub p99: Duration,
+    pub processor: Spent,
+    pub issued: u64,
+    pub seconds: f64,
+    /// Coupons given, warm-up included.
+    pub coupons_told: u64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub machine: Machine,
+    pub patience_seconds: u64,
+    /// The share of the second crowd that sends again at once.
+    pub at_once_share: f64,
+    pub peak: Peak,
+    pub series: Vec<Series>,
+    pub costs: Costs,
+    pub coupons_told: u64,
+    pub coupons_kept: u64,
+    pub criteria: Vec<Criterion>,
+}
+
+impl Report {
+    /// Holds the figures against what is demanded.
+    pub fn new(
+        options: &Options,
+        peak: Peak,
+        series: Vec<Series>,
+        costs: Costs,
+        (coupons_told, coupons_kept): (u64, u64),
+    ) -> Self {
+        let mut criteria: Vec<_> = series
+            .iter()
+            .filter(|series| series.waiting_room)
+            .flat_map(|series| demands(series, peak.per_second))
+            .collect();
+        criteria.push(Criterion::new(
+            "a refusal's processor time ÷ a served claim's",
+            Bound::AtMost(REFUSAL_COST),
+            Some(costs.refused_us / costs.served_us),
+        ));
+        Self {
+            machine: Machine::this(),
+            patience_seconds: options.patience_seconds,
+            at_once_share: options.at_once_share,
+            peak,
+            series,
+            costs,
+            coupons_told,
+            coupons_kept,
+            criteria,
+        }
+    }
+}
+
+fn demands(series: &Series, peak_per_second: f64) -> Vec<Criterion> {
+    let crowd = series.crowd;
+    let sound = |load| series.at(load).filter(|point| !point.figures.is_void);
+    let mut criteria: Vec<_> = GOODPUT
+        .iter()
+        .map(|(load, least)| {
+            let figure = sound(*load).map(|point| point.figures.goodput_per_second);
+            Criterion::new(
+                format!("{crowd}: goodput at {load} times the peak ÷ peak"),
+                Bound::AtLeast(*least),
+                figure.map(|goodput| goodput / peak_per_second),
+            )
+        })
+        .collect();
+    let p99 = |load| sound(load).and_then(|point| point.figures.admitted_p99_ms);
+    criteria.push(Criterion::new(
+        format!("{crowd}: p99 of admitted claims at {HIGHEST_LOAD} times ÷ at {BUSY_LOAD} times"),
+        Bound::AtMost(SLOWER_AT_MOST),
+        p99(HIGHEST_LOAD)
+            .zip(p99(BUSY_LOAD))
+            .map(|(flooded, busy)| flooded / busy),
+    ));
+    criteria.push(Criterion::new(
+        format!("{crowd}: seconds from the flood's end to normal service"),
+        Bound::AtMost(RECOVERY_SECONDS),
+        series.recovery_seconds.map(|seconds| seconds as f64),
+    ));
+    criteria
+}
+
+/// Every figure that a person looks for, in plain text.
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, report);
+    out
+}
+
+fn write(out: &mut String, report: &Report) -> fmt::Result {
+    let (peak, costs) = (&report.peak, &report.costs);
+    writeln!(out, "{}", report.machine)?;
+    writeln!(
+        out,
+        "Peak under the ceiling: {:.0} claims/s, p99 {:.0} ms; patience {} s; {} coupons given, {} in the database",
+        peak.per_second,
+        peak.p99.as_secs_f64() * 1_000.0,
+        report.patience_seconds,
+        report.coupons_told,
+        report.coupons_kept
+    )?;
+    for series in &report.series {
+        write_series(out, series, report)?;
+    }
+    writeln!(
+        out,
+        "\nProcessor time: {:.0} µs for a served claim, {:.1} µs for a refusal ({:.1} µs of it in the gateway), {:.1} % of a processor when idle",
+        costs.served_us,
+        costs.refused_us,
+        costs.refused_by_gateway_us,
+        100.0 * costs.idle_share
+    )?;
+    writeln!(out)?;
+    for criterion in &report.criteria {
+        writeln!(out, "{criterion}")?;
+    }
+    Ok(())
+}
+
+fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Result {
+    writeln!(
+        out,
+        "\nSends again {}{}, waiting room {}; normal service {} after the flood",
+        series.crowd,
+        if series.crowd == "at once" {
+            format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
+        } else {
+            String::new()
+        },
+        if series.waiting_room { "on" } else { "off" },
+        series
+            .recovery_seconds
+            .map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds} s"))
+    )?;
+    writeln!(
+        out,
+        "  {:>6} {:>9} {:>9} {:>7} {:>11} {:>12} {:>12} {:>13} {:>6} {:>6}",
+        "load",
+        "offered/s",
+        "goodput/s",
+        "÷ peak",
+        "claims each",
+        "admitted p50",
+        "admitted p99",
+        "to coupon p99",
+        "lag ms",
+        "busy %"
+    )?;
+    for point in &series.points {
+        write_point(out, point, report.peak.per_second)?;
+    }
+    Ok(())
+}
+
+fn write_point(out: &mut String, point: &Point, peak_per_second: f64) -> fmt::Result {
+    let figures = &point.figures;
+    let told = |time: Option<f64>| {
+        time.map_or_else(
+            || "-".to_owned(),
+            |milliseconds| format!("{milliseconds:.0}"),
+        )
+    };
+    write!(
+        out,
+        "  {:>6} {:>9.0} {:>9.0} {:>7.2} {:>11.1} {:>12} {:>12} {:>13} {:>6.1} {:>6.0}",
+        point.load,
+        figures.offered_per_second,
+        figures.goodput_per_second,
+        figures.goodput_per_second / peak_per_second,
+        figures.claims_per_shopper,
+        told(figures.admitted_p50_ms),
+        told(figures.admitted_p99_ms),
+        told(figures.coupon_p99_ms),
+        figures.lag_p99_ms,
+        100.0 * point.processor.busy
+    )?;
+    for (end, count) in &figures.ends {
+        write!(out, "  {end} {count}")?;
+    }
+    let void = if figures.is_void {
+        "  VOID: the generator fell behind"
+    } else {
+        ""
+    };
+    writeln!(out, "{void}")
+}
+
+#[cfg(test)]
+pub mod examples {
+    //! A report with round figures.
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::goodput::figures::Figures;
+
+    pub fn report() -> Report {
+        let peak = Peak {
+            per_second: 300.0,
+            p99: Duration::from_millis(60),
+            processor: spent(),
+            issued: 1_800,
+            seconds: 6.0,
+            coupons_told: 2_000,
+        };
+        let series = [("as told", true), ("at once", false)].map(|(crowd, waiting_room)| Series {
+            crowd,
+            waiting_room,
+            points: vec![point(BUSY_LOAD, 240.0, 50.0), point(10.0, 285.0, 90.0)],
+            recovery_seconds: Some(3),
+            coupons_told: 3_000,
+        });
+        let costs = Costs {
+            idle_share: 0.02,
+            served_us: 400.0,
+            refused_us: 24.0,
+            refused_by_gateway_us: 23.0,
+        };
+        let options = Options {
+            patience_seconds: 10,
+            at_once_share: 0.5,
+            loads: Vec::new(),
+            no_comparison: false,
+        };
+        Report::new(&options, peak, series.into(), costs, (8_000, 8_000))
+    }
+
+    fn point(load: f64, goodput_per_second: f64, admitted_p99_ms: f64) -> Point {
+        Point {
+            load,
+            figures: Figures {
+                offered_per_second: 300.0 * load,
+                goodput_per_second,
+                claims_per_shopper: 1.5,
+                admitted_p50_ms: Some(30.0),
+                admitted_p99_ms: Some(admitted_p99_ms),
+                coupon_p99_ms: Some(5_000.0),
+                ends: BTreeMap::from([("left".to_owned(), 7)]),
+                lag_p99_ms: 1.0,
+                is_void: false,
+            },
+            processor: spent(),
+        }
+    }
+
+    fn spent() -> Spent {
+        Spent {
+            us_each: BTreeMap::new(),
+            seconds: BTreeMap::from([("gateway-0".to_owned(), 1.0)]),
+            busy: 0.5,
+            others: 0.0,
+            stolen: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn criterion(report: &Report, what: &str) -> (Option<f64>, bool) {
+        let found = report
+            .criteria
+            .iter()
+            .find(|criterion| criterion.what.contains(what))
+            .unwrap();
+        (found.figure, found.is_met)
+    }
+
+    #[test]
+    fn only_the_waiting_room_is_held_to_the_demands_and_a_step_that_is_missing_fails_them() {
+        let report = examples::report();
+        assert_eq!(
+            criterion(&report, "goodput at 10 times"),
+            (Some(0.95), true)
+        );
+        assert_eq!(criterion(&report, "p99 of admitted"), (Some(1.8), true));
+        assert_eq!(criterion(&report, "goodput at 2 times"), (None, false));
+        assert_eq!(criterion(&report, "refusal"), (Some(0.06), false));
+        let of_others = |criterion: &Criterion| criterion.what.starts_with("at once");
+        assert!(!report.criteria.iter().any(of_others));
+    }
+
+    #[test]
+    fn the_words_name_the_peak_and_what_is_not_met() {
+        let words = text(&examples::report());
+        for expected in [
+            "Peak under the ceiling: 300 claims/s",
+            "Sends again at once (50 % of them), waiting room off",
+            "left 7",
+            "NOT MET",
+        ] {
+            assert!(words.contains(expected), "{expected} is not in\n{words}");
+        }
+    }
+}

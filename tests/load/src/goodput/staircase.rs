@@ -1,0 +1,107 @@
+//! The loads one after the other, each a little later than the one before is measured, and an ordinary load after the last.
+
+use std::{ops::Range, time::Duration};
+
+use crate::shoppers::arrivals::Stretch;
+
+/// A door that keeps up is in its stride at once.
+const WARM_UP: Duration = Duration::from_millis(1_500);
+const MEASURED: Duration = Duration::from_secs(4);
+/// A queue takes a while until as many give up as come.
+const WARM_UP_OVERLOADED: Duration = Duration::from_millis(3_500);
+const MEASURED_OVERLOADED: Duration = Duration::from_secs(5);
+/// What comes when the flood is over, and for how long.
+const ORDINARY_LOAD: f64 = 0.5;
+const RECOVERY: Duration = Duration::from_secs(7);
+
+/// One load, as a multiple of the peak.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub load: f64,
+    begins: Duration,
+    /// What counts.
+    pub window: Range<Duration>,
+}
+
+/// All loads of one crowd.
+#[derive(Debug, Clone)]
+pub struct Staircase {
+    pub steps: Vec<Step>,
+    peak_per_second: f64,
+}
+
+impl Staircase {
+    /// These loads, in this order.
+    pub fn new(loads: &[f64], peak_per_second: f64) -> Self {
+        let mut begins = Duration::ZERO;
+        let steps = loads.iter().map(|&load| {
+            let (warm_up, measured) = if load < 1.0 {
+                (WARM_UP, MEASURED)
+            } else {
+                (WARM_UP_OVERLOADED, MEASURED_OVERLOADED)
+            };
+            let from = begins + warm_up;
+            let step = Step {
+                load,
+                begins,
+                window: from..from + measured,
+            };
+            begins = step.window.end;
+            step
+        });
+        Self {
+            steps: steps.collect(),
+            peak_per_second,
+        }
+    }
+
+    /// When the last load ends and ordinary load begins.
+    pub fn flood_ends(&self) -> Duration {
+        self.steps
+            .last()
+            .map_or(Duration::ZERO, |step| step.window.end)
+    }
+
+    /// When nobody comes any more.
+    pub fn ends(&self) -> Duration {
+        self.flood_ends() + RECOVERY
+    }
+
+    /// Who comes when.
+    pub fn stretches(&self) -> Vec<Stretch> {
+        let stretch = |length, load| Stretch {
+            length,
+            per_second: load * self.peak_per_second,
+        };
+        self.steps
+            .iter()
+            .map(|step| stretch(step.window.end - step.begins, step.load))
+            .chain([stretch(RECOVERY, ORDINARY_LOAD)])
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_follow_each_other_without_a_gap_and_end_with_an_ordinary_load() {
+        let staircase = Staircase::new(&[0.5, 10.0], 100.0);
+        let milliseconds = Duration::from_millis;
+        assert_eq!(
+            staircase.steps[0].window,
+            milliseconds(1_500)..milliseconds(5_500)
+        );
+        assert_eq!(
+            staircase.steps[1].window,
+            milliseconds(9_000)..milliseconds(14_000)
+        );
+        let stretches = staircase.stretches();
+        let rates: Vec<_> = stretches.iter().map(|stretch| stretch.per_second).collect();
+        assert_eq!(rates, [50.0, 1_000.0, 50.0]);
+        let all: Duration = stretches.iter().map(|stretch| stretch.length).sum();
+        assert_eq!(all, staircase.ends());
+        assert_eq!(staircase.flood_ends(), milliseconds(14_000));
+    }
+}

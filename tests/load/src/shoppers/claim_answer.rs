@@ -1,0 +1,162 @@
+//! What a claim was answered, as its shopper understands it.
+
+use std::time::Duration;
+
+use prost_types::Duration as ProtoDuration;
+use tidegate_proto::{
+    gateway::v1::{ClaimCouponResponse, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome},
+    r#type::v1::CouponState,
+};
+use tidegate_types::CouponCode;
+
+use crate::caller::Failure;
+
+/// The answer to one claim.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClaimAnswer {
+    /// The coupon, with this code.
+    Coupon(String),
+    /// A place in the queue.
+    Queued(Place),
+    /// No, and why; with a time to ask again if that makes sense.
+    Refused {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
+    /// There was no answer in time.
+    Unanswered,
+}
+
+/// A place in the queue.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Place {
+    /// What to show next time.
+    pub ticket: String,
+    /// How many are ahead, and this shopper; unset before the opening.
+    pub position: Option<u64>,
+    /// The soonest and the latest that the coupon is likely to come; unset if that is not known.
+    pub estimate: Option<Estimate>,
+    /// When to ask again.
+    pub poll_after: Duration,
+}
+
+/// How long a wait will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    pub shortest: Duration,
+    pub longest: Duration,
+}
+
+impl ClaimAnswer {
+    /// Reads an answer to a claim of this campaign.
+    pub fn read(answer: Result<ClaimCouponResponse, Failure>, campaign_id: &str) -> Self {
+        match answer {
+            Ok(response) => match response.outcome {
+                Some(Outcome::Issued(issued)) => issued_answer(issued, campaign_id),
+                Some(Outcome::Queued(queued)) => Self::Queued(place(queued)),
+                None => wrong("NO_OUTCOME"),
+            },
+            Err(Failure::Refused {
+                reason,
+                retry_after,
+            }) => Self::Refused {
+                reason,
+                retry_after,
+            },
+            Err(Failure::Unanswered) => Self::Unanswered,
+        }
+    }
+}
+
+/// A coupon counts only if it is one of this campaign that is free to use and whose code is well formed. One that an attempt before produced is as good.
+fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
+    match issued.coupon {
+        Some(coupon)
+            if coupon.state() == CouponState::Issued
+                && coupon.campaign_id == campaign_id
+                && CouponCode::parse(&coupon.code).is_some() =>
+        {
+            ClaimAnswer::Coupon(coupon.code)
+        }
+        Some(_) => wrong("WRONG_COUPON"),
+        None => wrong("NO_COUPON"),
+    }
+}
+
+fn wrong(reason: &str) -> ClaimAnswer {
+    ClaimAnswer::Refused {
+        reason: reason.to_owned(),
+        retry_after: None,
+    }
+}
+
+fn place(queued: QueuedClaim) -> Place {
+    let (shortest, longest) = (
+        queued.shortest_wait.and_then(length),
+        queued.longest_wait.and_then(length),
+    );
+    Place {
+        ticket: queued.ticket,
+        position: queued.position,
+        estimate: shortest
+            .zip(longest)
+            .map(|(shortest, longest)| Estimate { shortest, longest }),
+        poll_after: queued.poll_after.and_then(length).unwrap_or_default(),
+    }
+}
+
+fn length(told: ProtoDuration) -> Option<Duration> {
+    told.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_proto::r#type::v1::Coupon;
+
+    use super::*;
+
+    fn issued(state: CouponState) -> ClaimCouponResponse {
+        let coupon = Coupon {
+            code: "0123456789ABCDEF".to_owned(),
+            campaign_id: "load".to_owned(),
+            state: state.into(),
+            ..Coupon::default()
+        };
+        ClaimCouponResponse {
+            outcome: Some(Outcome::Issued(IssuedClaim {
+                coupon: Some(coupon),
+                replayed: true,
+            })),
+            trace_id: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_coupon_that_can_be_used_is_one() {
+        let good = ClaimAnswer::read(Ok(issued(CouponState::Issued)), "load");
+        assert_eq!(good, ClaimAnswer::Coupon("0123456789ABCDEF".to_owned()));
+        let revoked = ClaimAnswer::read(Ok(issued(CouponState::Revoked)), "load");
+        assert_eq!(revoked, wrong("WRONG_COUPON"));
+        let elsewhere = ClaimAnswer::read(Ok(issued(CouponState::Issued)), "other");
+        assert_eq!(elsewhere, wrong("WRONG_COUPON"));
+    }
+
+    #[test]
+    fn an_estimate_that_is_not_told_is_not_made_up() {
+        let seconds = |seconds| Some(ProtoDuration { seconds, nanos: 0 });
+        let half_told = QueuedClaim {
+            shortest_wait: seconds(3),
+            ..QueuedClaim::default()
+        };
+        assert_eq!(place(half_told.clone()).estimate, None);
+        let told = QueuedClaim {
+            longest_wait: seconds(9),
+            ..half_told
+        };
+        let expected = Estimate {
+            shortest: Duration::from_secs(3),
+            longest: Duration::from_secs(9),
+        };
+        assert_eq!(place(told).estimate, Some(expected));
+    }
+}

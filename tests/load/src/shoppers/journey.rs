@@ -1,0 +1,130 @@
+//! What one shopper lived through, for all questions that are asked afterwards. Every moment is counted from the beginning of the crowd.
+
+use std::time::Duration;
+
+use super::claim_answer::{Estimate, Place};
+
+/// How a shopper takes an answer that is no coupon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Shows the newest ticket when it is time, and asks again when a refusal says so.
+    AsTold,
+    /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is left to try.
+    AtOnce,
+    /// Sends the same bytes again at once as often, and then follows the newest ticket as told.
+    AtOnceThenAsTold,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Coupon,
+    /// For good, with this reason.
+    Refused(String),
+    /// Gave up the place, or the attempt, because it would have taken longer than the patience.
+    Left,
+    /// Nothing but silence.
+    Unanswered,
+    /// Was still told to wait when the run was over.
+    Waiting,
+}
+
+/// A shopper's way from arriving to the end.
+#[derive(Debug, Clone)]
+pub struct Journey {
+    pub manner: Manner,
+    /// When the first call was to be sent.
+    pub due: Duration,
+    /// How much later than that it was sent: the generator's fault, and nobody else's.
+    pub lag: Duration,
+    /// Claims sent.
+    pub claims: u32,
+    /// When the first place in the queue was told.
+    pub joined: Option<Duration>,
+    /// The first estimate, and when it was told.
+    pub estimate: Option<(Duration, Estimate)>,
+    /// When the last claim was sent that was answered with a place in the queue.
+    pub last_sent_to_wait: Option<Duration>,
+    /// The position told last.
+    pub position: Option<u64>,
+    /// How often a position was higher than the one told before.
+    pub grown: u32,
+    pub end: End,
+    pub ended: Duration,
+    /// How long the call took that brought the coupon.
+    pub coupon_call: Option<Duration>,
+}
+
+impl Journey {
+    /// One that has not begun.
+    pub fn new(manner: Manner, due: Duration, first_sent: Duration) -> Self {
+        Self {
+            manner,
+            due,
+            lag: first_sent.saturating_sub(due),
+            claims: 0,
+            joined: None,
+            estimate: None,
+            last_sent_to_wait: None,
+            position: None,
+            grown: 0,
+            end: End::Waiting,
+            ended: first_sent,
+            coupon_call: None,
+        }
+    }
+
+    /// A claim that was sent at one moment was answered at another with a place in the queue.
+    pub fn told_to_wait(&mut self, sent: Duration, answered: Duration, place: &Place) {
+        self.joined.get_or_insert(answered);
+        self.last_sent_to_wait = Some(sent);
+        if let Some(estimate) = place.estimate {
+            self.estimate.get_or_insert((answered, estimate));
+        }
+        if let Some(position) = place.position {
+            if self.position.is_some_and(|before| position > before) {
+                self.grown += 1;
+            }
+            self.position = Some(position);
+        }
+    }
+
+    /// Whether there is a coupon.
+    pub fn has_coupon(&self) -> bool {
+        self.end == End::Coupon
+    }
+
+    /// From being due to the end.
+    pub fn took(&self) -> Duration {
+        self.ended.saturating_sub(self.due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_that_grows_is_counted_and_the_first_estimate_is_kept() {
+        let seconds = Duration::from_secs;
+        let place = |position, longest| Place {
+            position: Some(position),
+            estimate: Some(Estimate {
+                shortest: seconds(1),
+                longest: seconds(longest),
+            }),
+            ..Place::default()
+        };
+        let mut journey = Journey::new(Manner::AsTold, seconds(1), seconds(2));
+        journey.told_to_wait(seconds(2), seconds(3), &place(9, 20));
+        journey.told_to_wait(seconds(5), seconds(6), &place(7, 8));
+        assert_eq!(journey.grown, 0);
+        journey.told_to_wait(seconds(8), seconds(9), &place(8, 8));
+        assert_eq!(journey.grown, 1);
+        let (told, estimate) = journey.estimate.unwrap();
+        assert_eq!((told, estimate.longest), (seconds(3), seconds(20)));
+        assert_eq!(journey.joined, Some(seconds(3)));
+        assert_eq!(journey.last_sent_to_wait, Some(seconds(8)));
+        assert_eq!(journey.lag, seconds(1));
+    }
+}

@@ -1,0 +1,191 @@
+//! One shopper: claims, and does about the answer what its manner is.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Scene,
+    claim_answer::{ClaimAnswer, Place},
+    journey::{End, Journey, Manner},
+};
+use crate::{
+    caller::{Method, framed},
+    crowd::REQUEST_ID,
+};
+
+/// Claims that a shopper sends at once, one after the other, before it stops to think.
+const CLAIMS_AT_ONCE: u32 = 10;
+/// Refusals and silences in a row after which even a patient shopper goes.
+const SETBACK_LIMIT: u32 = 10;
+/// After a call without an answer: doubled each time.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
+
+/// Claims until there is an end, at the latest when `end` has come.
+pub async fn visit(
+    scene: Arc<Scene>,
+    number: u64,
+    due: Duration,
+    manner: Manner,
+    end: Instant,
+) -> Journey {
+    let mut visit = Visit {
+        journey: Journey::new(manner, due, scene.elapsed()),
+        shopper_id: format!("{}-{number}", scene.round),
+        scene,
+        end,
+    };
+    visit.journey.end = match manner {
+        Manner::AsTold => visit.follow(String::new()).await,
+        Manner::AtOnce => match visit.storm().await {
+            Storm::Coupon => End::Coupon,
+            Storm::Spent { last, .. } => last,
+        },
+        Manner::AtOnceThenAsTold => match visit.storm().await {
+            Storm::Coupon => End::Coupon,
+            Storm::Spent { ticket, .. } => visit.follow(ticket).await,
+        },
+    };
+    visit.journey.ended = visit.scene.elapsed();
+    visit.journey
+}
+
+struct Visit {
+    scene: Arc<Scene>,
+    shopper_id: String,
+    journey: Journey,
+    end: Instant,
+}
+
+/// What sending at once came to.
+enum Storm {
+    Coupon,
+    /// All was in vain: how the last claim ended, and the newest ticket that any of them brought.
+    Spent {
+        last: End,
+        ticket: String,
+    },
+}
+
+impl Visit {
+    /// Follows a ticket, or begins without one.
+    async fn follow(&mut self, mut ticket: String) -> End {
+        let mut setbacks = 0;
+        let mut backoff = BACKOFF_FIRST;
+        loop {
+            let body = self.body(ticket.clone());
+            let (pause, setback) = match self.claim(body).await {
+                ClaimAnswer::Coupon(_) => return End::Coupon,
+                ClaimAnswer::Queued(place) => {
+                    setbacks = 0;
+                    ticket.clone_from(&place.ticket);
+                    if self.is_hopeless(&place) {
+                        self.leave(ticket).await;
+                        return End::Left;
+                    }
+                    (place.poll_after, End::Waiting)
+                }
+                ClaimAnswer::Refused {
+                    reason,
+                    retry_after: Some(after),
+                } => (after, End::Refused(reason)),
+                ClaimAnswer::Refused {
+                    reason,
+                    retry_after: None,
+                } => return End::Refused(reason),
+                ClaimAnswer::Unanswered => {
+                    let pause = backoff;
+                    backoff = (backoff * 2).min(BACKOFF_LIMIT);
+                    (pause, End::Unanswered)
+                }
+            };
+            setbacks += u32::from(setback != End::Waiting);
+            if setbacks > SETBACK_LIMIT || Instant::now() + pause > self.end {
+                return setback;
+            }
+            if self.spent() + pause > self.scene.patience {
+                if !ticket.is_empty() {
+                    self.leave(ticket).await;
+                }
+                return End::Left;
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Sends the same bytes again and again, deaf to what the answers say.
+    async fn storm(&mut self) -> Storm {
+        let body = self.body(String::new());
+        let (mut last, mut ticket) = (End::Unanswered, String::new());
+        for _ in 0..CLAIMS_AT_ONCE {
+            last = match self.claim(body.clone()).await {
+                ClaimAnswer::Coupon(_) => return Storm::Coupon,
+                ClaimAnswer::Queued(place) => {
+                    // A claim without a ticket is a place anew, whose position need not be lower.
+                    self.journey.position = None;
+                    ticket = place.ticket;
+                    End::Left
+                }
+                ClaimAnswer::Refused { reason, .. } => End::Refused(reason),
+                ClaimAnswer::Unanswered => End::Unanswered,
+            };
+        }
+        Storm::Spent { last, ticket }
+    }
+
+    async fn claim(&mut self, body: Bytes) -> ClaimAnswer {
+        self.journey.claims += 1;
+        let sent = self.scene.elapsed();
+        let answer = self.scene.caller.call(Method::ClaimCoupon, body).await;
+        let answered = self.scene.elapsed();
+        let answer = ClaimAnswer::read(answer, &self.scene.campaign_id);
+        match &answer {
+            ClaimAnswer::Coupon(_) => {
+                self.journey.coupon_call = Some(answered.saturating_sub(sent));
+            }
+            ClaimAnswer::Queued(place) => self.journey.told_to_wait(sent, answered, place),
+            ClaimAnswer::Refused { .. } | ClaimAnswer::Unanswered => (),
+        }
+        answer
+    }
+
+    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer than the shortest, so half of the patience that is left has to be enough for that.
+    fn is_hopeless(&self, place: &Place) -> bool {
+        let left = self.scene.patience.saturating_sub(self.spent());
+        place
+            .estimate
+            .is_some_and(|estimate| estimate.shortest * 2 > left)
+    }
+
+    fn spent(&self) -> Duration {
+        self.scene.elapsed().saturating_sub(self.journey.due)
+    }
+
+    async fn leave(&self, ticket: String) {
+        let body = framed(&LeaveQueueRequest {
+            campaign_id: self.scene.campaign_id.clone(),
+            shopper_id: self.shopper_id.clone(),
+            request_id: REQUEST_ID.to_owned(),
+            ticket,
+        });
+        // A shopper who goes does not care for the answer.
+        let _ = self
+            .scene
+            .caller
+            .call::<LeaveQueueResponse>(Method::LeaveQueue, body)
+            .await;
+    }
+
+    fn body(&self, ticket: String) -> Bytes {
+        framed(&ClaimCouponRequest {
+            campaign_id: self.scene.campaign_id.clone(),
+            shopper_id: self.shopper_id.clone(),
+            request_id: REQUEST_ID.to_owned(),
+            tier_id: String::new(),
+            ticket,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! The suite with a ceiling well below what the generator can offer tenfold.
+//!
+//! Suite and generator share the machine, so ten times what the machine itself can serve cannot be offered honestly. Here issuance's commits are slow, by PostgreSQL's own `commit_delay`, and small: what can be
+//! served is set by waiting and not by processors, and whatever the flood costs in processor time is there to be had.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use sqlx::{ConnectOptions, Connection};
+use tidegate_local::{
+    credentials::{Identity, Scope, Token},
+    replay::{
+        campaign::{self, Staff},
+        door::Door,
+    },
+    stack::{Service, Stack, StackOptions},
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    caller::{Caller, Gateway},
+    processor_time::Part,
+    suite, tell,
+};
+
+const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
+const LANES: u16 = 1;
+/// Claims of one commit at most.
+const MAX_BATCH: u32 = 4;
+/// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
+const COMMIT: Duration = Duration::from_millis(25);
+const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
+/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a door without a waiting room keeps a flood's calls for seconds.
+const CONNECTIONS: usize = 12;
+
+/// A running suite whose commits are slow.
+pub struct Stage {
+    stack: Stack,
+    staff: Staff,
+}
+
+impl Stage {
+    /// Starts one on empty databases.
+    ///
+    /// # Errors
+    /// A part does not come up.
+    pub async fn open(folder: &Path, gateways: u16) -> Result<Self> {
+        let max_batch = (
+            Service::Issuance,
+            "TIDEGATE_MAX_BATCH".to_owned(),
+            Some(MAX_BATCH.to_string()),
+        );
+        let mut stack = Stack::start(StackOptions {
+            reset: true,
+            issuance_replicas: 1,
+            gateway_replicas: gateways,
+            lanes: LANES,
+            variables: vec![max_batch],
+            say: tell,
+            ..StackOptions::new(folder)
+        })
+        .await?;
+        let mut connection = stack.postgres().superuser().connect().await?;
+        sqlx::raw_sql(COMMITS_SLOWED)
+            .execute(&mut connection)
+            .await
+            .context(
+                "the commits of issuance cannot be slowed: a superuser of PostgreSQL is needed",
+            )?;
+        connection.close().await?;
+        // The connections that it commits with are as old as it is.
+        stack.restart("issuance-0").await?;
+        let staff = suite::staff(&stack)?;
+        Ok(Self { stack, staff })
+    }
+
+    /// Claims a second that the settings leave room for; what is served in truth is measured.
+    pub fn nominal_per_second() -> f64 {
+        f64::from(MAX_BATCH) / COMMIT.as_secs_f64()
+    }
+
+    /// Turns the waiting room on or off, by a restart of every gateway. Callers must connect anew.
+    ///
+    /// # Errors
+    /// A gateway does not come up again.
+    pub async fn set_waiting_room(&mut self, is_on: bool) -> Result<()> {
+        for gateway in self.names(Service::Gateway) {
+            let value = if is_on { None } else { Some("off") };
+            self.stack.set_variable(&gateway, WAITING_ROOM, value)?;
+            self.stack.restart(&gateway).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a campaign that is open now, with so many coupons of either tier, and waits until every gateway knows it.
+    ///
+    /// # Errors
+    /// Quota refuses, or a gateway does not hear of it.
+    pub async fn campaign(&self, campaign_id: &str, stock: (u64, u64)) -> Result<u32> {
+        let campaign = self.staff.create_campaign(campaign_id, stock).await?;
+        campaign::wait_until_known(&self.door()?, campaign_id).await?;
+        Ok(campaign.campaign_number)
+    }
+
+    /// The gateways behind a client that serves every purpose.
+    ///
+    /// # Errors
+    /// The credentials cannot be read.
+    pub fn door(&self) -> Result<Door> {
+        let channels = self
+            .names(Service::Gateway)
+            .into_iter()
+            .map(|gateway| self.stack.channel(Some(Identity::Chatbot), &gateway));
+        Door::new(channels.collect::<Result<_>>()?, &self.token()?)
+    }
+
+    /// Connections for a crowd that lives on `threads`.
+    ///
+    /// # Errors
+    /// A gateway cannot be reached.
+    pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
+        let gateways: Vec<_> = self
+            .stack
+            .addresses(Service::Gateway)
+            .into_iter()
+            .map(Gateway)
+            .collect();
+        let token = self.token()?;
+        let credentials = self.stack.credentials();
+        let caller = Caller::connect(&gateways, CONNECTIONS, credentials, &token, threads).await?;
+        Ok(Arc::new(caller))
+    }
+
+    fn token(&self) -> Result<String> {
+        self.stack
+            .credentials()
+            .sign(&Token::new("load", &Scope::CHATBOT))
+    }
+
+    /// The processes.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Those who make campaigns and stores.
+    pub fn staff(&self) -> &Staff {
+        &self.staff
+    }
+
+    /// Every process of the suite, and this one.
+    ///
+    /// # Errors
+    /// One of them does not run.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        suite::parts(&self.stack)
+    }
+
+    fn names(&self, service: Service) -> Vec<String> {
+        self.stack
+            .replicas()
+            .iter()
+            .filter(|replica| replica.service() == service)
+            .map(|replica| replica.name().to_owned())
+            .collect()
+    }
+
+    /// Stops everything and removes its files.
+    ///
+    /// # Errors
+    /// Something did not stop by itself; it has been killed.
+    pub async fn close(self) -> Result<()> {
+        self.stack.shutdown_and_remove().await
+    }
+}
