@@ -10,9 +10,9 @@ use super::{
 };
 use crate::report::RoundReport;
 
-/// Beyond what the first step has, so many calls may be asked to come again for each coupon of the first step. While leases and lanes move some are, once or twice, since a lease on its way
-/// cannot be spent from; a service that is away for some seconds has every caller come again each second, and more of them with each second.
-const PUT_OFF_PER_COUPON: f64 = 0.5;
+/// Beyond what the first step has, so many calls may be asked to come again for each coupon of the first step. While leases and lanes move some are, once or twice, since a lane that moves
+/// has to be found; a service that is away for some seconds has every caller come again each second, and more of them with each second.
+const PUT_OFF_PER_COUPON: f64 = 1.0;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
@@ -294,7 +294,7 @@ mod tests {
             report.broken().len()
         };
         // One coupon a second in the first step, and thirty seconds in the second.
-        assert_eq!((put_off(15), put_off(16)), (0, 1));
+        assert_eq!((put_off(30), put_off(31)), (0, 1));
     }
 
     #[test]

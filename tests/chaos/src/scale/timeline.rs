@@ -31,8 +31,8 @@ const EXPECTED: [&str; 8] = [
     "STOCK_RETURNING",
 ];
 
-/// Refusals that ask to come again, soon, because the suite cannot serve now.
-const PUT_OFF: [&str; 3] = ["OVERLOADED", "QUEUE_FULL", "STOCK_RETURNING"];
+/// Refusals that ask to come again, soon, because the suite cannot serve now. STOCK_RETURNING is none of them: it tells of a stock that is nearly gone, whoever serves it.
+const PUT_OFF: [&str; 2] = ["OVERLOADED", "QUEUE_FULL"];
 
 /// Everything counted until a moment.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -204,7 +204,11 @@ mod tests {
 
     #[test]
     fn a_refusal_that_says_when_to_come_again_is_no_failed_call_and_a_missing_campaign_is() {
-        let refusals = [("STOCK_RETURNING", 5), ("CAMPAIGN_NOT_FOUND", 2)];
+        let refusals = [
+            ("STOCK_RETURNING", 5),
+            ("OVERLOADED", 3),
+            ("CAMPAIGN_NOT_FOUND", 2),
+        ];
         let sample = Sample {
             unknown: 1,
             refusals: refusals
@@ -212,8 +216,8 @@ mod tests {
                 .into(),
             ..Sample::default()
         };
-        assert_eq!((sample.refused(), sample.failed()), (7, 3));
-        assert_eq!(sample.put_off(), 5);
+        assert_eq!((sample.refused(), sample.failed()), (10, 3));
+        assert_eq!(sample.put_off(), 3);
     }
 
     #[tokio::test]
