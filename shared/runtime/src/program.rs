@@ -66,8 +66,11 @@ where
         Command::Serve => match init_logs(&settings.log_filter) {
             Ok(()) => in_runtime(async {
                 let stop = stop_on_signal()?;
-                let host = Host::prepare(identity, settings, peers, stop)?;
-                let (service, host) = build(config, host).await?;
+                let host = Host::prepare(identity, settings, peers, stop.clone())?;
+                // A start may wait for its database. Who is asked to end meanwhile has nothing to finish.
+                let built = stop.run_until_cancelled(build(config, host)).await;
+                let Some(built) = built else { return Ok(()) };
+                let (service, host) = built?;
                 host.serve(service).await
             }),
             Err(error) => Err(error.into()),

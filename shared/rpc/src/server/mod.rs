@@ -32,8 +32,9 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Streams a peer may open and reset before they were looked at; the guard against rapid resets. A caller whose deadlines pass together gives up all its calls at one moment.
-const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
+/// Streams a peer may open and reset before they were looked at; the guard against rapid resets. A caller whose deadlines pass together gives up all its calls at one moment, and several such crowds may pass while
+/// this process is too busy to look.
+const MAX_PENDING_RESETS: usize = 5 * MAX_STREAMS_PER_CONNECTION as usize;
 /// Frames in a connection's life that come late for a call that was refused or given up. They are ordinary, but each costs an answer.
 const MAX_LATE_FRAMES: usize = 1_000_000;
 

@@ -16,7 +16,7 @@ use crate::workload::Scene;
 /// A replica that was published, or is connected again, issues within this time.
 pub const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long the load is watched at least, once it has to be spread.
-const WATCHED: Duration = Duration::from_secs(10);
+const WATCHED: Duration = Duration::from_secs(6);
 /// How long a replica is cut off: longer than the lease TTL.
 pub const CUT: Duration = Duration::from_secs(10);
 /// From the publication of a new replica until an old one is withdrawn, so that the new one is in every caller's list by then.

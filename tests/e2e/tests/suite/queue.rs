@@ -327,12 +327,14 @@ async fn a_halt_keeps_the_ticket() -> Result<()> {
         "{status}"
     );
     control(&staff, IssuanceControl::Open).await?;
+    // Who asks before the gateway has heard of it is told to come back in a minute or so.
     eventually(SOON, || {
         let mut shopper = shopper.clone();
         let suite = &suite;
-        async move { shopper.follow(suite).await }
+        async move { shopper.ask(suite).await }
     })
     .await?;
+    shopper.follow(&suite).await?;
     suite.end().await
 }
 

@@ -12,6 +12,8 @@ use tonic::Code;
 
 const AWAY: Duration = Duration::from_secs(10);
 const BACK_WITHIN: Duration = Duration::from_secs(20);
+/// A process that was started has read its settings and listens for signals.
+const WAITING_BY_THEN: Duration = Duration::from_secs(2);
 
 /// Claims for a while; every answer must be a coupon or a refusal that says when to come back. Returns how many of each.
 async fn claim_for(suite: &Suite, prefix: &str, duration: Duration) -> (usize, usize) {
@@ -176,6 +178,20 @@ async fn a_service_that_is_asked_to_end_finishes_and_exits_with_0() -> Result<()
         .await?;
     pool.close().await;
     assert_eq!(leased, 0, "replicas that end give back what they hold");
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_waits_for_its_database_hears_that_it_is_to_end() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    suite.stack.terminate("issuance-1").await?;
+    suite.stack.postgres_mut().kill().await?;
+    suite.stack.start_replica("issuance-1")?;
+    tokio::time::sleep(WAITING_BY_THEN).await;
+    let status = suite.stack.terminate("issuance-1").await?;
+    // Not the 1 of a start that was given up, nor the signal that ends a process which does not listen.
+    assert_eq!(status.code(), Some(0));
+    suite.stack.postgres_mut().start().await?;
     suite.end().await
 }
 

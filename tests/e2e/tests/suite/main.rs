@@ -1,0 +1,14 @@
+//! What the whole suite promises, tested on real processes. One binary, because each one more would link everything once more.
+
+mod cancel;
+mod claims;
+mod control;
+mod faults;
+mod feed;
+mod hostile;
+mod orders;
+mod queue;
+mod reclaim;
+mod security;
+mod stores;
+mod trace;
