@@ -2,6 +2,8 @@
 //!
 //! While calls of a lane are under way, the next items gather; nothing waits for a timer. An item that was taken goes on when its caller hangs up, because it may have been committed already.
 
+mod one_call;
+
 use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::TraceContext;
@@ -11,6 +13,8 @@ use tokio::{
     task::JoinHandle,
     time::timeout_at,
 };
+
+pub use one_call::{answer_each, last_deadline, span_of};
 
 use crate::error::GatewayError;
 

@@ -8,20 +8,15 @@ use tidegate_proto::order_intake::v1::{
     order_intake_service_client::OrderIntakeServiceClient, place_order_result,
 };
 use tidegate_proto::r#type::v1::Order;
-use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
-    server::{CallContext, for_next_hop},
-    wire,
-};
+use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
 use tonic::Streaming;
 
 use crate::{
     bulkheads::Bulkhead,
-    claims::{batch_span, for_each, last_deadline},
     error::GatewayError,
-    lane_batches::{BatchCall, LaneBatches, Pending},
+    lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     upstream::Upstream,
 };
 
@@ -196,7 +191,7 @@ impl BatchCall for PlaceCall {
         lane: Lane,
         items: Arc<Vec<Pending<PlaceOrderItem>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let span = batch_span(&self.tracing, "order batch", &items);
+        let span = span_of(&self.tracing, "order batch", &items);
         let message = || PlaceOrdersRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -219,20 +214,13 @@ impl BatchCall for PlaceCall {
                 },
             )
             .await;
-        match answer {
-            Ok(answer) if answer.results.len() == items.len() => {
-                answer.results.into_iter().map(read_result).collect()
-            }
-            Ok(_) => items.iter().map(|_| Err(GatewayError::NoAnswer)).collect(),
-            Err(error) => for_each(&items, &error),
-        }
+        answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
 fn with_deadline(pending: &Pending<PlaceOrderItem>) -> PlaceOrderItem {
-    let left = for_next_hop(pending.deadline, std::time::Instant::now()).unwrap_or_default();
     PlaceOrderItem {
-        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+        deadline_ms: pending.milliseconds_left(),
         ..pending.item.clone()
     }
 }

@@ -22,8 +22,9 @@ CREATE TABLE queues (
     -- By what share of the turns that come are used.
     shown_due_per_second double precision NOT NULL DEFAULT 0,
     shown_used_per_second double precision NOT NULL DEFAULT 0,
-    -- What issuance does, for how long claims have had to wait there, and what it can do: not known until they had to once.
+    -- What issuance does, for how long that was counted, for how long claims have had to wait there, and what it can do: not known until they had to once.
     issued_per_second double precision NOT NULL DEFAULT 0,
+    issued_counted_ms bigint NOT NULL DEFAULT 0 CONSTRAINT queues_issued_counted_is_not_negative CHECK (issued_counted_ms >= 0),
     issued_loaded_ms bigint NOT NULL DEFAULT 0 CONSTRAINT queues_issued_loaded_is_not_negative CHECK (issued_loaded_ms >= 0),
     issued_most_per_second double precision,
     issued_usual_per_second double precision,

@@ -24,6 +24,7 @@ SELECT
     coalesce(queues.shown_due_per_second, 0) AS shown_due_per_second,
     coalesce(queues.shown_used_per_second, 0) AS shown_used_per_second,
     coalesce(queues.issued_per_second, 0) AS issued_per_second,
+    coalesce(queues.issued_counted_ms, 0) AS issued_counted_ms,
     coalesce(queues.issued_loaded_ms, 0) AS issued_loaded_ms,
     queues.issued_most_per_second,
     queues.issued_usual_per_second,

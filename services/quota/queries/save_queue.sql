@@ -26,5 +26,6 @@ SET
     earlier_fastest_per_second = $24,
     held_ms = $25,
     joined_per_second = $26,
-    kept_per_second = $27
+    kept_per_second = $27,
+    issued_counted_ms = $28
 WHERE campaign_number = $1

@@ -25,6 +25,8 @@ use crate::{
 
 const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
 const LANES: u16 = 1;
+/// Calls of one gateway that are under way at issuance: as many as by default with sixteen lanes. With the four of a single lane half of the commits would be of the first claim that came.
+const CALLS: u32 = 64;
 /// Claims of one commit at most.
 const MAX_BATCH: u32 = 4;
 /// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
@@ -50,12 +52,17 @@ impl Stage {
             "TIDEGATE_MAX_BATCH".to_owned(),
             Some(MAX_BATCH.to_string()),
         );
+        let calls = (
+            Service::Gateway,
+            "TIDEGATE_CALLS_PER_LANE".to_owned(),
+            Some(CALLS.to_string()),
+        );
         let mut stack = Stack::start(StackOptions {
             reset: true,
             issuance_replicas: 1,
             gateway_replicas: gateways,
             lanes: LANES,
-            variables: vec![max_batch],
+            variables: vec![max_batch, calls],
             say: tell,
             ..StackOptions::new(folder)
         })

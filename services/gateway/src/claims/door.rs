@@ -242,9 +242,9 @@ impl Claims {
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
         let queue = self.room.queue(visit.campaign.number);
-        let is_long_due = queue.is_long_due(ticket.turn);
+        let overdue = queue.overdue(ticket.turn);
         let served = match self.claim_places.enter() {
-            Ok(_place) if self.admission.may_take_turn(is_long_due) => {
+            Ok(_place) if self.admission.may_take_turn(overdue) => {
                 self.room.serve(visit, &ticket);
                 self.issue(visit, call).await
             }

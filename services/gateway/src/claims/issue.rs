@@ -7,26 +7,19 @@ use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
     issuance_service_client::IssuanceServiceClient, issue_result,
 };
-use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
-    server::{CallContext, for_next_hop},
-    wire,
-};
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    admission::Admission,
+    admission::{Admission, UnderWay},
     domain::ticket::Holder,
     error::GatewayError,
-    lane_batches::{BatchCall, Pending},
+    lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
     upstream::Upstream,
     waiting_room::Visit,
 };
-
-/// Links of one batch's span at most.
-const MAX_LINKS: usize = 128;
 
 impl Claims {
     /// Hands a claim to issuance, which also answers those that have their coupon already.
@@ -49,16 +42,17 @@ impl Claims {
             deadline_ms: 0,
         };
         let pending = Pending {
-            item,
+            item: UnderWayItem {
+                item,
+                _under_way: self.admission.enter(),
+            },
             trace: call.trace,
             deadline: call.deadline,
         };
         let lane = self.lanes.of(holder.shopper);
         let answer = self.batches.hand_in(lane, pending)?;
         let is_first = self.room.hand_over(holder);
-        let under_way = self.admission.enter();
         let answer = answer.await;
-        drop(under_way);
         match &answer {
             Ok(_) => self.room.issued(holder.campaign),
             Err(GatewayError::Refused(refusal)) => {
@@ -81,6 +75,12 @@ impl Claims {
     }
 }
 
+/// A claim on its way to issuance. It takes up room there until it is answered, whether its caller still waits or not.
+pub struct UnderWayItem {
+    item: IssueItem,
+    _under_way: UnderWay,
+}
+
 /// Sends the claims of one lane to issuance.
 #[derive(Clone)]
 pub struct IssueCall {
@@ -95,15 +95,15 @@ pub struct IssueCall {
 }
 
 impl BatchCall for IssueCall {
-    type Item = IssueItem;
+    type Item = UnderWayItem;
     type Answer = IssuedCoupon;
 
     async fn send(
         &self,
         lane: Lane,
-        items: Arc<Vec<Pending<IssueItem>>>,
+        items: Arc<Vec<Pending<UnderWayItem>>>,
     ) -> Vec<Result<IssuedCoupon, GatewayError>> {
-        let span = batch_span(&self.tracing, "issue batch", &items);
+        let span = span_of(&self.tracing, "issue batch", &items);
         let message = || IssueCouponsRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -130,13 +130,7 @@ impl BatchCall for IssueCall {
             self.admission
                 .observe(queue_delay, items.len(), Instant::now());
         }
-        match answer {
-            Ok(answer) if answer.results.len() == items.len() => {
-                answer.results.into_iter().map(read_result).collect()
-            }
-            Ok(_) => items.iter().map(|_| Err(GatewayError::NoAnswer)).collect(),
-            Err(error) => for_each(&items, &error),
-        }
+        answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
@@ -144,11 +138,10 @@ fn queue_delay_of(answer: &IssueCouponsResponse) -> Option<Duration> {
     answer.queue_delay.and_then(wire::span)
 }
 
-fn with_deadline(pending: &Pending<IssueItem>) -> IssueItem {
-    let left = for_next_hop(pending.deadline, Instant::now()).unwrap_or_default();
+fn with_deadline(pending: &Pending<UnderWayItem>) -> IssueItem {
     IssueItem {
-        deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-        ..pending.item.clone()
+        deadline_ms: pending.milliseconds_left(),
+        ..pending.item.item.clone()
     }
 }
 
@@ -160,49 +153,4 @@ fn read_result(result: IssueResult) -> Result<IssuedCoupon, GatewayError> {
         }
         None => Err(GatewayError::NoAnswer),
     }
-}
-
-/// A call for many stories is a story of its own, linked to those it carries.
-pub(crate) fn batch_span<T>(
-    tracing: &Tracing,
-    name: &'static str,
-    items: &[Pending<T>],
-) -> tidegate_telemetry::Span {
-    let recorded = items.iter().any(|pending| pending.trace.sampled());
-    let mut span = tracing.start(name, SpanKind::Client, TraceContext::new_root(recorded));
-    span.attribute(
-        "tidegate.batch_size",
-        i64::try_from(items.len()).unwrap_or(i64::MAX),
-    );
-    items
-        .iter()
-        .filter(|pending| pending.trace.sampled())
-        .take(MAX_LINKS)
-        .for_each(|pending| span.link(pending.trace));
-    span
-}
-
-/// The call as a whole may take as long as its most patient item; each item's own deadline travels with it.
-pub(crate) fn last_deadline<T>(items: &[Pending<T>]) -> Instant {
-    items
-        .iter()
-        .map(|pending| pending.deadline)
-        .max()
-        .unwrap_or_else(Instant::now)
-}
-
-/// The same answer for every item of a call that failed as a whole.
-pub(crate) fn for_each<T, R>(
-    items: &[Pending<T>],
-    error: &GatewayError,
-) -> Vec<Result<R, GatewayError>> {
-    items
-        .iter()
-        .map(|_| {
-            Err(match error {
-                GatewayError::Refused(refusal) => GatewayError::Refused(refusal.clone()),
-                _ => GatewayError::NoAnswer,
-            })
-        })
-        .collect()
 }

@@ -13,7 +13,6 @@ use tidegate_rpc::server::CallContext;
 use tidegate_types::{CampaignId, CampaignNumber, Lanes, RequestId, ShopperId, TierId};
 
 pub use issue::IssueCall;
-pub(crate) use issue::{batch_span, for_each, last_deadline};
 pub use watch::StreamPlace;
 
 use crate::{

@@ -11,8 +11,6 @@ use crate::domain::queue::{Cohort, HandedOut, Stage, Standing, Turn, Word};
 
 /// Cohorts of one campaign in one report at most; the rest comes with the next.
 const MAX_COHORTS_PER_REPORT: usize = 10_000;
-/// A turn is long due once those have come who joined so much later.
-const LONG_DUE: Duration = Duration::from_secs(1);
 /// Once a claim had to wait, later ones do not overtake it until quota has said what is to be.
 const WANTED_FOR: Duration = Duration::from_secs(1);
 
@@ -99,9 +97,10 @@ impl Queue {
         self.standing.load().stage(turn)
     }
 
-    /// Whether turns of those who came a while later have come as well.
-    pub fn is_long_due(&self, turn: Turn) -> bool {
-        turn.cohort.plus(LONG_DUE) <= self.standing.load().word().watermark.cohort
+    /// Those who came so much later have their turn as well.
+    pub fn overdue(&self, turn: Turn) -> Duration {
+        let watermark = self.standing.load().word().watermark.cohort;
+        Duration::from_secs(watermark.get().saturating_sub(turn.cohort.get()))
     }
 
     /// The cohort of those who join at `now`. Before quota has said anything, this machine's clock tells the second.

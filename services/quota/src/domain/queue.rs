@@ -189,6 +189,7 @@ impl Queue {
             joined,
             issued: report.issued,
             kept: report.kept,
+            leased: campaign.leased,
             delay: report.queue_delay,
         };
         self.pace.steer(found);

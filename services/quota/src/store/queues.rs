@@ -106,6 +106,7 @@ impl Work {
             .bind(milliseconds(queue.held))
             .bind(pace.joined_per_second)
             .bind(pace.kept_per_second)
+            .bind(milliseconds(pace.issued.counted))
             .execute(self.connection())
             .await?;
         Ok(())

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use futures_util::future::join_all;
-use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, refused, with_token};
+use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, order_of, refused, with_token};
 use tidegate_local::{
     credentials::{Scope, Token},
     stack::Service,
 };
 use tidegate_proto::gateway::v1::{
-    ListCouponsRequest, WatchOrderRequest, claim_service_client::ClaimServiceClient,
+    CancelOrderRequest, GetClaimRequest, GetCouponRequest, GetOrderRequest, LeaveQueueRequest,
+    ListCouponsRequest, ListOrdersRequest, WatchClaimRequest, WatchOrderRequest,
+    claim_service_client::ClaimServiceClient,
 };
 use tokio::net::TcpStream;
+use tonic::Status;
 
 const IDLE: usize = 1_000;
 const SLOW_READERS: usize = 300;
@@ -50,7 +53,8 @@ async fn pace(suite: &Suite) -> Result<Duration> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_and_idle_connections_leave_the_others_as_quick_as_before() -> Result<()> {
-    let suite = Suite::start().await?;
+    // One shopper reads slowly in many places, and is not to be stopped by how often one may ask.
+    let suite = with_gateway_setting("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1000").await?;
     let staff = suite.staff()?;
     staff.make_store().await?;
     staff.open(CampaignTerms::open("tea", 100)).await?;
@@ -67,9 +71,7 @@ async fn slow_readers_and_idle_connections_leave_the_others_as_quick_as_before()
     let mut orders = suite.orders()?;
     let mut unread = Vec::new();
     for _ in 0..SLOW_READERS {
-        if let Ok(stream) = orders.watch_order(suite.request(watch.clone())).await {
-            unread.push(stream);
-        }
+        unread.push(orders.watch_order(suite.request(watch.clone())).await?);
     }
     let during = pace(&suite).await?;
     let bound = before.max(NOISE) * MAX_SLOWDOWN;
@@ -97,6 +99,122 @@ async fn a_shopper_that_asks_without_end_is_slowed_down_and_others_are_not() -> 
     assert!(slowed.iter().all(|told| told.retry_after.is_some()));
     for number in 0..20 {
         suite.claim("tea", &format!("s-{number}"), "r-1").await?;
+    }
+    suite.end().await
+}
+
+const RPCS_OF_A_SHOPPER: [&str; 12] = [
+    "ClaimCoupon",
+    "GetClaim",
+    "WatchClaim",
+    "LeaveQueue",
+    "ListCoupons",
+    "GetCoupon",
+    "CheckCoupon",
+    "PlaceOrder",
+    "GetOrder",
+    "ListOrders",
+    "WatchOrder",
+    "CancelOrder",
+];
+
+/// The reason with which an answer refuses.
+fn reason<T>(answer: Result<T, Status>) -> Option<String> {
+    answer.err().map(|status| refused(&status).reason)
+}
+
+fn look_of(shopper: &str) -> ListCouponsRequest {
+    ListCouponsRequest {
+        shopper_id: shopper.into(),
+        page_size: 1,
+        ..ListCouponsRequest::default()
+    }
+}
+
+/// Calls one RPC for a shopper and tells why it was refused. `code` and `order` are well-formed, and not the shopper's.
+async fn ask(
+    suite: &Suite,
+    rpc: &str,
+    shopper: &str,
+    code: &str,
+    order: &str,
+) -> Result<Option<String>> {
+    let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
+    let (mut wallet, mut orders) = (suite.wallet()?, suite.orders()?);
+    let (campaign_id, request_id) = ("tea".to_owned(), "r-1".to_owned());
+    let (shopper_id, order_id) = (shopper.to_owned(), order.to_owned());
+    macro_rules! call {
+        ($client:ident.$method:ident($message:expr)) => {
+            reason($client.$method(suite.request($message)).await)
+        };
+    }
+    Ok(match rpc {
+        "ClaimCoupon" => reason(suite.claim("tea", shopper, "r-1").await),
+        "GetClaim" => call!(claims.get_claim(GetClaimRequest {
+            campaign_id,
+            shopper_id,
+            request_id,
+        })),
+        "WatchClaim" => call!(claims.watch_claim(WatchClaimRequest {
+            campaign_id,
+            shopper_id,
+            request_id,
+            ..WatchClaimRequest::default()
+        })),
+        "LeaveQueue" => call!(claims.leave_queue(LeaveQueueRequest {
+            campaign_id,
+            shopper_id,
+            request_id,
+            ticket: "none".into(),
+        })),
+        "ListCoupons" => call!(wallet.list_coupons(look_of(shopper))),
+        "GetCoupon" => call!(wallet.get_coupon(GetCouponRequest {
+            shopper_id,
+            coupon_code: code.into(),
+        })),
+        "CheckCoupon" => reason(suite.check(shopper, code).await),
+        "PlaceOrder" => reason(suite.place(order_of(shopper, "o-1", code)).await),
+        "GetOrder" => call!(orders.get_order(GetOrderRequest {
+            shopper_id,
+            order_id,
+        })),
+        "ListOrders" => call!(orders.list_orders(ListOrdersRequest {
+            shopper_id,
+            page_size: 1,
+            ..ListOrdersRequest::default()
+        })),
+        "WatchOrder" => call!(orders.watch_order(WatchOrderRequest {
+            shopper_id,
+            order_id,
+        })),
+        _ => call!(orders.cancel_order(CancelOrderRequest {
+            shopper_id,
+            order_id,
+        })),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_shopper_asks_counts_towards_how_often_it_may_ask() -> Result<()> {
+    let suite = with_gateway_setting("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1").await?;
+    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+    let code = suite.coupon("tea", "alice").await?;
+    let order = uuid::Uuid::now_v7().to_string();
+    for rpc in RPCS_OF_A_SHOPPER {
+        let slowed = eventually(PATIENCE, || {
+            let (suite, code, order) = (&suite, &code, &order);
+            async move {
+                // Whatever may be asked at once is used up.
+                for _ in 0..10 {
+                    let look = suite.request(look_of("bot"));
+                    let _ = suite.wallet()?.list_coupons(look).await;
+                }
+                let refused = ask(suite, rpc, "bot", code, order).await?;
+                anyhow::ensure!(refused.as_deref() == Some("OVERLOADED"), "{refused:?}");
+                Ok(())
+            }
+        });
+        slowed.await.with_context(|| rpc)?;
     }
     suite.end().await
 }

@@ -16,11 +16,12 @@ use crate::{
     arguments::Timing,
     crowd::{CAMPAIGN_ID, Crowd},
     results,
+    shoppers::journey::Manner,
     stage::Stage,
     suite, tell,
 };
 use report::{Peak, Report};
-use series::{BUSY_LOAD, Series, Setting};
+use series::{AS_TOLD, AT_ONCE, AT_ONCE_AND_GONE, BUSY_LOAD, Series, Setting};
 use staircase::Staircase;
 
 pub use figures::quantile;
@@ -43,7 +44,7 @@ pub struct Options {
     /// How long a shopper waits for the coupon; who is told that the shortest wait is more than half of what is left of that gives the place up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=600))]
     pub patience_seconds: u64,
-    /// Of the second crowd, the share that sends again at once, without a ticket, whatever the answer; the others do as told.
+    /// Of the second and the third crowd, the share that sends again at once, without a ticket, whatever the answer: of the second all do as told then, and of the third these are gone.
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub at_once_share: f64,
     /// The loads to offer, as multiples of the peak, in this order. What is asked of others is then not known.
@@ -130,18 +131,18 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     results::write_plot(folder, "goodput", &plot::draw(&report))
 }
 
-fn crowds(options: &Options) -> [series::Crowd; 2] {
+fn crowds(options: &Options) -> [series::Crowd; 3] {
+    let crowd = |name, round, impatient, at_once_share| series::Crowd {
+        name,
+        impatient,
+        at_once_share,
+        round,
+    };
+    let share = options.at_once_share;
     [
-        series::Crowd {
-            name: "as told",
-            at_once_share: 0.0,
-            round: "told",
-        },
-        series::Crowd {
-            name: "at once",
-            at_once_share: options.at_once_share,
-            round: "once",
-        },
+        crowd(AS_TOLD, "told", Manner::AsTold, 0.0),
+        crowd(AT_ONCE, "once", Manner::AtOnceThenAsTold, share),
+        crowd(AT_ONCE_AND_GONE, "gone", Manner::AtOnce, share),
     ]
 }
 

@@ -1,14 +1,17 @@
-//! Goodput over the load as a picture: both crowds, with the waiting room and without.
+//! Goodput over the load as a picture: all crowds, with the waiting room and without.
 
 use std::fmt::Write;
 
-use super::{report::Report, series::Series};
+use super::{
+    report::Report,
+    series::{AT_ONCE, AT_ONCE_AND_GONE, Series},
+};
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 460.0;
+const HEIGHT: f64 = 478.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 28.0;
-const TOP: f64 = 104.0;
+const TOP: f64 = 122.0;
 const BOTTOM: f64 = 58.0;
 /// The loads that have a mark on their axis, which is logarithmic; the first and the last are its ends.
 const LOAD_MARKS: [f64; 7] = [0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0];
@@ -17,10 +20,12 @@ const SHARE_MARKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 /// Head room for a door that serves a little more than the closed loop did.
 const HIGHEST_SHARE: f64 = 1.1;
 const LEGEND_ROW: f64 = 18.0;
+/// With and without a waiting room, one below the other.
+const CROWDS: usize = 3;
 /// Colours that keep their contrast in both schemes; the page's own scheme decides.
 const STYLE: &str = "\
     .page{fill:#fff}.ink{fill:#1c2430}.dim{fill:#5c6773}.grid{stroke:#dde2e8}.axis{stroke:#5c6773}\
-    .on{stroke:#0b7a75;fill:#0b7a75}.off{stroke:#c2410c;fill:#c2410c}.line{fill:none;stroke-width:2;stroke-linejoin:round}.once{stroke-dasharray:6 4}\
+    .on{stroke:#0b7a75;fill:#0b7a75}.off{stroke:#c2410c;fill:#c2410c}.line{fill:none;stroke-width:2;stroke-linejoin:round}.once{stroke-dasharray:6 4}.gone{stroke-dasharray:2 3}\
     text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:12px}.title{font-size:17px;font-weight:600}\
     @media (prefers-color-scheme:dark){.page{fill:#12161c}.ink{fill:#e8ecf1}.dim{fill:#9aa6b2}.grid{stroke:#2a323c}.axis{stroke:#9aa6b2}\
     .on{stroke:#2dd4bf;fill:#2dd4bf}.off{stroke:#fb923c;fill:#fb923c}.line{fill:none}}";
@@ -89,10 +94,10 @@ fn write_series(
     row: usize,
 ) -> std::fmt::Result {
     let colour = if series.waiting_room { "on" } else { "off" };
-    let dashes = if series.crowd == "at once" {
-        " once"
-    } else {
-        ""
+    let dashes = match series.crowd {
+        AT_ONCE => " once",
+        AT_ONCE_AND_GONE => " gone",
+        _ => "",
     };
     // A void point is not the load that its place says.
     let points: Vec<_> = series
@@ -123,8 +128,8 @@ fn write_series(
             "<circle class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>"
         )?;
     }
-    let (column, line_of_legend) = ((row % 2) as f64, (row / 2) as f64);
-    let (left, height) = (LEFT + 290.0 * column, 70.0 + LEGEND_ROW * line_of_legend);
+    let (column, line_of_legend) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
+    let (left, height) = (LEFT + 360.0 * column, 70.0 + LEGEND_ROW * line_of_legend);
     writeln!(out, "{}", line(&[(left, height), (left + 28.0, height)]))?;
     let words = format!("sends again {}, waiting room {colour}", series.crowd);
     write_text(out, (left + 36.0, height + 4.0), "start", &words)

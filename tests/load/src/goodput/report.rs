@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     Options,
     costs::Costs,
-    series::{BUSY_LOAD, Point, Series},
+    series::{AS_TOLD, AT_ONCE_AND_GONE, BUSY_LOAD, Point, Series},
 };
 use crate::{
     criteria::{Bound, Criterion},
@@ -43,7 +43,7 @@ pub struct Peak {
 pub struct Report {
     pub machine: Machine,
     pub patience_seconds: u64,
-    /// The share of the second crowd that sends again at once.
+    /// The share of the second crowd, and of the third, that sends again at once.
     pub at_once_share: f64,
     pub peak: Peak,
     pub series: Vec<Series>,
@@ -64,7 +64,8 @@ impl Report {
     ) -> Self {
         let mut criteria: Vec<_> = series
             .iter()
-            .filter(|series| series.waiting_room)
+            // Nobody can serve those who are gone: how much of the peak the others leave is told, and not demanded.
+            .filter(|series| series.waiting_room && series.crowd != AT_ONCE_AND_GONE)
             .flat_map(|series| demands(series, peak.per_second))
             .collect();
         criteria.push(Criterion::new(
@@ -159,10 +160,10 @@ fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Resu
         out,
         "\nSends again {}{}, waiting room {}; normal service {} after the flood",
         series.crowd,
-        if series.crowd == "at once" {
-            format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
-        } else {
+        if series.crowd == AS_TOLD {
             String::new()
+        } else {
+            format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
         },
         if series.waiting_room { "on" } else { "off" },
         series

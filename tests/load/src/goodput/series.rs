@@ -31,12 +31,21 @@ const NORMAL_TIMES: u32 = 2;
 /// The last ones' calls end within this after their patience.
 const LAST_CALLS: Duration = Duration::from_secs(3);
 
+/// Does as it is told.
+pub const AS_TOLD: &str = "as told";
+/// Sends again at once, and then does as it is told.
+pub const AT_ONCE: &str = "at once";
+/// Sends again at once, hears nothing, and goes: its places are ones that nobody comes for.
+pub const AT_ONCE_AND_GONE: &str = "at once and is gone";
+
 /// Who comes.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
-    /// What the tables call it.
+    /// What the tables call it: one of the names above.
     pub name: &'static str,
-    /// The share of shoppers that send again at once.
+    /// What the impatient ones do.
+    pub impatient: Manner,
+    /// Their share.
     pub at_once_share: f64,
     /// What its shoppers' ids begin with.
     pub round: &'static str,
@@ -106,7 +115,7 @@ pub async fn measure(
     let coming = come(
         scene,
         arrivals,
-        move |number| manner(number, crowd.at_once_share),
+        move |number| manner(number, crowd),
         at_most,
         setting.threads,
     );
@@ -166,10 +175,10 @@ fn coupons(journeys: &[Journey]) -> u64 {
 }
 
 /// Spreads the impatient evenly among the others.
-fn manner(number: u64, at_once_share: f64) -> Manner {
-    let impatient_before = |number: u64| (number as f64 * at_once_share).floor();
+fn manner(number: u64, crowd: Crowd) -> Manner {
+    let impatient_before = |number: u64| (number as f64 * crowd.at_once_share).floor();
     if impatient_before(number + 1) > impatient_before(number) {
-        Manner::AtOnce
+        crowd.impatient
     } else {
         Manner::AsTold
     }
@@ -181,8 +190,14 @@ mod tests {
 
     #[test]
     fn the_share_of_the_impatient_is_kept_at_every_moment() {
-        let impatient = |share, among: u64| {
-            let all = (0..among).filter(|number| manner(*number, share) == Manner::AtOnce);
+        let impatient = |at_once_share, among: u64| {
+            let crowd = Crowd {
+                name: AT_ONCE,
+                impatient: Manner::AtOnce,
+                at_once_share,
+                round: "",
+            };
+            let all = (0..among).filter(|number| manner(*number, crowd) == Manner::AtOnce);
             all.count()
         };
         assert_eq!((impatient(0.0, 100), impatient(1.0, 100)), (0, 100));

@@ -12,7 +12,7 @@ const WARM_UP_OVERLOADED: Duration = Duration::from_millis(3_500);
 const MEASURED_OVERLOADED: Duration = Duration::from_secs(5);
 /// What comes when the flood is over, and for how long.
 const ORDINARY_LOAD: f64 = 0.5;
-const RECOVERY: Duration = Duration::from_secs(7);
+const RECOVERY: Duration = Duration::from_secs(15);
 
 /// One load, as a multiple of the peak.
 #[derive(Debug, Clone, PartialEq)]

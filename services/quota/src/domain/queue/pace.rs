@@ -2,6 +2,7 @@ use std::time::Duration;
 
 /// How long claims may wait for their commit at issuance. The pace is set so that they wait about so long.
 const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
+const TARGET_SECONDS: f64 = QUEUE_DELAY_TARGET.as_millis() as f64 / 1_000.0;
 /// What is tried first when nothing is known.
 const FIRST_GUESS_PER_SECOND: f64 = 500.0;
 const SLOWEST_PER_SECOND: f64 = 5.0;
@@ -19,7 +20,7 @@ const CORRECTED_WITHIN: Duration = Duration::from_secs(3);
 /// It is offered this share at least, so that it shows what it can do.
 const LEAST_SHARE: f64 = 0.1;
 const NOBODY_ANSWERED: f64 = 0.5;
-/// Of what is used, so much becomes due while claims wait and it is not known yet what issuance can do.
+/// Of what issuance does, so much becomes due while claims wait and it is not known yet what it can do.
 const UNTIL_KNOWN: f64 = 0.9;
 /// From this share of what issuance could do before, the pace grows slowly.
 const NEAR_FROM: f64 = 0.8;
@@ -40,13 +41,20 @@ const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 const RANGE_SPAN: Duration = Duration::from_secs(15);
 /// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
 const LAG_SECONDS: f64 = 1.3;
-/// Coupons a second are counted over this time. Claims have to wait for as long before that says what issuance can do: before, it did less because less was asked of it.
+/// Coupons a second are counted over this time. For half of it longer than not claims have to wait this long before that says what issuance can do: before, it did less because less was asked of it.
 const ISSUED_SECONDS: f64 = 2.0;
-const LOADED_FROM: Duration = Duration::from_secs(2);
+const LOADED_FROM: Duration = Duration::from_secs(1);
+const LOADED_DELAY: Duration = Duration::from_millis(50);
+/// From then on the average holds nothing that was not counted.
+const COUNTED_UP_TO: Duration = Duration::from_secs(30);
 /// Over this time the share of turns that are used is taken.
 const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
 const BACK_AFTER_SECONDS: f64 = 1.5;
+/// How much the wait of those counts beside that at issuance. A few are to be outside, because polls come in bunches, and between them issuance would run short.
+const OUTSIDE_WEIGHT: f64 = 1.0 / 3.0;
+/// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
+const MOST_TURNS: f64 = 10.0;
 /// Over this time is remembered what issuance could do before.
 const USUAL_SECONDS: f64 = 30.0;
 
@@ -90,8 +98,10 @@ pub struct Shown {
 /// What issuance does each second, and what it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Issued {
-    /// What it does now.
+    /// What it does now, as far as it was counted.
     pub per_second: f64,
+    /// For how long that was counted, up to what matters.
+    pub counted: Duration,
     /// For how long its claims have had to wait, up to what matters.
     pub loaded: Duration,
     /// What it can do, as far as is known: what it did when its claims waited last, or more if it did more since.
@@ -133,6 +143,8 @@ pub struct Findings {
     pub issued: u64,
     /// How often a turn that had come found no room.
     pub kept: u64,
+    /// Coupons that are on lease.
+    pub leased: u64,
     /// How long claims waited for their commit. `None` if none was answered.
     pub delay: Option<Duration>,
 }
@@ -157,6 +169,7 @@ impl Pace {
         self.felt_per_second = 0.0;
         self.used_per_second = 0.0;
         self.issued.per_second = 0.0;
+        self.issued.counted = Duration::ZERO;
         self.issued.loaded = Duration::ZERO;
     }
 
@@ -172,13 +185,20 @@ impl Pace {
         self.note_delay(found);
         // What was found earlier says nothing of what issuance does now.
         let waited = found.delay.and(self.delay).map(|delay| delay.waited);
+        let was_known = self.issued.most_per_second.is_some();
         self.issued.learn(found.issued, waited, elapsed);
-        self.per_second = self.wanted().clamp(SLOWEST_PER_SECOND, FASTEST_PER_SECOND);
+        let wanted = self.wanted(found.leased as f64 / LEASED_SECONDS);
+        self.per_second = wanted.clamp(SLOWEST_PER_SECOND, FASTEST_PER_SECOND);
+        if !was_known && self.issued.most_per_second.is_some() {
+            // Until now it was tried out what issuance can do, which says nothing of what is to come.
+            self.recent = PaceRange::of(self.per_second);
+            self.earlier = self.recent;
+        }
         if self.recent.span >= RANGE_SPAN {
             self.earlier = self.recent;
-            self.recent = PaceRange::of(self.per_second);
+            self.recent = PaceRange::of(self.felt_or_set());
         }
-        self.recent.include(self.per_second, elapsed);
+        self.recent.include(self.felt_or_set(), elapsed);
     }
 
     /// Notes how many tickets became due since the pace was set.
@@ -209,6 +229,15 @@ impl Pace {
     pub fn is_over_target(&self) -> bool {
         self.delay
             .is_some_and(|delay| delay.waited > QUEUE_DELAY_TARGET)
+    }
+
+    /// How fast turns have come of late: a wait is long beside the moments in which the pace is corrected.
+    fn felt_or_set(&self) -> f64 {
+        if self.is_felt() {
+            self.felt_per_second
+        } else {
+            self.per_second
+        }
     }
 
     fn is_felt(&self) -> bool {
@@ -253,37 +282,45 @@ impl Pace {
         };
     }
 
-    fn wanted(&self) -> f64 {
+    /// How long claims wait whose turns have come: at issuance, and before it those that found no room there, by what they weigh.
+    fn waited_seconds(&self) -> Option<f64> {
+        let delay = self.delay?;
+        let issued = self.issued.most_per_second;
+        let issued = issued.unwrap_or(self.issued.rate()).max(1.0);
+        let outside = self.kept_per_second * BACK_AFTER_SECONDS / issued;
+        Some(delay.waited.as_secs_f64() + OUTSIDE_WEIGHT * outside)
+    }
+
+    /// `usual` is what issuance does each second as its leases tell: better than nothing while nothing else is known.
+    fn wanted(&self, usual: f64) -> f64 {
         let now = self.per_second;
-        let turns = |claims: f64| claims / self.shown.rate();
-        match (self.delay, self.issued.most_per_second) {
+        let turns = |claims: f64| claims / self.shown.rate().max(1.0 / MOST_TURNS);
+        match (self.waited_seconds(), self.issued.most_per_second) {
             (None, _) if self.is_unanswered() => now.min(NOBODY_ANSWERED * self.felt_per_second),
             // Nobody comes: whoever waits behind a crowd that has gone is not to wait for ever, and if something is broken nobody is to lose a turn for it.
-            (None, Some(most)) => turns(most).max(self.grown()),
+            (None, Some(most)) => turns(most).max(self.grown(most)),
             (None, None) => now,
-            (Some(delay), Some(most)) => {
-                let outside = self.kept_per_second * BACK_AFTER_SECONDS / most.max(1.0);
-                let waited = delay.waited.as_secs_f64() + outside;
+            (Some(waited), Some(most)) => {
                 let offered = turns(self.offered(waited, most));
                 // A stretch of the queue that everybody has left: issuance idles until it is passed.
-                if waited < QUEUE_DELAY_TARGET.as_secs_f64() / 2.0 {
-                    offered.max(self.grown())
+                if waited < TARGET_SECONDS / 2.0 {
+                    offered.max(self.grown(most))
                 } else {
                     offered
                 }
             }
-            (Some(delay), None) if delay.waited <= QUEUE_DELAY_TARGET && self.is_used() => {
-                now.max(self.grown())
-            }
-            // What is used is what finds room: more turns would only wait for each other.
-            (Some(_), None) => now.min(turns(UNTIL_KNOWN * self.used_per_second)),
+            (Some(waited), None) if waited <= TARGET_SECONDS && self.is_used() => now
+                .max(self.grown(f64::INFINITY))
+                .max(turns(UNTIL_KNOWN * usual)),
+            // More turns would only wait for each other.
+            (Some(_), None) => now.min(turns(UNTIL_KNOWN * self.issued.rate().max(usual))),
         }
     }
 
-    /// The pace one step faster, if issuance has felt this one. While all shoppers are cut off it stays as it is, so that they find their turns when they are back.
-    fn grown(&self) -> f64 {
+    /// The pace one step faster, if issuance, which can do `most`, has felt this one. While all shoppers are cut off it stays as it is, so that they find their turns when they are back.
+    fn grown(&self, most: f64) -> f64 {
         if self.is_felt() && !self.is_cut_off() {
-            FAR_BELOW * self.felt_per_second
+            (FAR_BELOW * self.felt_per_second).min(MOST_TURNS * most)
         } else {
             0.0
         }
@@ -291,13 +328,12 @@ impl Pace {
 
     /// Claims a second that issuance is offered, by how many seconds they wait there and before it.
     fn offered(&self, waited: f64, most: f64) -> f64 {
-        let target = QUEUE_DELAY_TARGET.as_secs_f64();
-        let excess = waited - target;
+        let excess = waited - TARGET_SECONDS;
         if excess > 0.0 {
             let less = excess / CORRECTED_WITHIN.as_secs_f64();
             return most * (1.0 - less).max(LEAST_SHARE);
         }
-        if waited > target / 2.0 {
+        if waited > TARGET_SECONDS / 2.0 {
             return most * PROBE_NEAR_TARGET;
         }
         let usual = self.issued.usual_per_second.unwrap_or_default();
@@ -319,12 +355,25 @@ impl Shown {
 }
 
 impl Issued {
+    /// Coupons a second, also if they have been counted for a moment only.
+    fn rate(self) -> f64 {
+        let counted = self.counted.as_secs_f64();
+        if counted <= 0.0 {
+            return 0.0;
+        }
+        self.per_second / (1.0 - (-counted / ISSUED_SECONDS).exp())
+    }
+
     fn learn(&mut self, issued: u64, waited: Option<Duration>, elapsed: Duration) {
         self.per_second = average(self.per_second, issued as f64, elapsed, ISSUED_SECONDS);
-        let now = self.per_second;
-        self.loaded = match waited {
-            Some(waited) if waited > QUEUE_DELAY_TARGET => (self.loaded + elapsed).min(LOADED_FROM),
-            _ => Duration::ZERO,
+        self.counted = (self.counted + elapsed).min(COUNTED_UP_TO);
+        let now = self.rate();
+        let is_loaded = waited.is_some_and(|waited| waited > LOADED_DELAY);
+        // Polls come in bunches, so that even under a flood there are moments in which few claims wait.
+        self.loaded = if is_loaded {
+            (self.loaded + elapsed).min(LOADED_FROM)
+        } else {
+            self.loaded.saturating_sub(elapsed)
         };
         if self.loaded < LOADED_FROM {
             self.most_per_second = self.most_per_second.map(|most| most.max(now));

@@ -43,6 +43,7 @@ struct PaceRow {
     shown_due_per_second: f64,
     shown_used_per_second: f64,
     issued_per_second: f64,
+    issued_counted_ms: i64,
     issued_loaded_ms: i64,
     issued_most_per_second: Option<f64>,
     issued_usual_per_second: Option<f64>,
@@ -112,6 +113,7 @@ impl TryFrom<PaceRow> for Pace {
             },
             issued: Issued {
                 per_second: row.issued_per_second,
+                counted: span(row.issued_counted_ms)?,
                 loaded: span(row.issued_loaded_ms)?,
                 most_per_second: row.issued_most_per_second,
                 usual_per_second: row.issued_usual_per_second,
