@@ -228,4 +228,43 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(*recorder.sizes.lock().unwrap(), [1]);
     }
+
+    #[derive(Clone, Default)]
+    struct Keeper(Arc<Notify>);
+
+    impl BatchCall for Keeper {
+        type Item = Arc<()>;
+        type Answer = ();
+
+        async fn send(
+            &self,
+            _: Lane,
+            items: Arc<Vec<Pending<Arc<()>>>>,
+        ) -> Vec<Result<(), GatewayError>> {
+            self.0.notified().await;
+            items.iter().map(|_| Ok(())).collect()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_that_was_sent_is_held_until_it_is_answered_though_its_caller_hangs_up() {
+        let (keeper, lanes) = (Keeper::default(), Lanes::new(1u16).unwrap());
+        let lane = lanes.lane(0u16).unwrap();
+        let (batches, _tasks) = LaneBatches::start(lanes, &keeper, 1);
+        let held = Arc::new(());
+        let pending = Pending {
+            item: Arc::clone(&held),
+            trace: TraceContext::new_root(false),
+            deadline: Instant::now() + Duration::from_secs(60),
+        };
+        let hung_up = timeout_at(
+            tokio::time::Instant::now() + Duration::from_millis(10),
+            batches.submit(lane, pending),
+        );
+        assert!(hung_up.await.is_err());
+        assert_eq!(Arc::strong_count(&held), 2, "it is under way");
+        keeper.0.notify_one();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
 }

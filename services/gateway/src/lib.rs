@@ -94,7 +94,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         config.ticket_keys,
         queue_metrics.clone(),
     );
-    let admission = Arc::new(Admission::new(config.queue_delay_target));
+    let admission = Arc::new(Admission::new(config.queue_delay_target, config.lanes));
     let (reports, ready) = report(&mut host, &room, &campaigns, &admission, quota);
 
     let lanes = config.lanes;

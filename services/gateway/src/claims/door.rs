@@ -201,7 +201,8 @@ impl Claims {
         }
         let now = visit.now.instant;
         let queue = self.room.queue(visit.campaign.number);
-        if !queue.is_queueing(now) && self.admission.may_issue(now) {
+        let lane = self.lanes.of(visit.holder.shopper);
+        if !queue.is_queueing(now) && self.admission.may_issue(lane, now) {
             match self.serve(visit, call).await {
                 Err(GatewayError::Full) => {}
                 Err(GatewayError::Refused(refusal)) if refusal.reason == Reason::QueueFull => {}
@@ -213,7 +214,7 @@ impl Claims {
         {
             return Ok(Outcome::Issued(issued));
         }
-        if !queue.is_queueing(now) || !self.admission.may_issue(now) {
+        if !queue.is_queueing(now) || !self.admission.may_issue(lane, now) {
             queue.want(now);
         }
         self.wait(visit, shown, call).await
@@ -243,8 +244,9 @@ impl Claims {
     ) -> Result<Outcome, GatewayError> {
         let queue = self.room.queue(visit.campaign.number);
         let overdue = queue.overdue(ticket.turn);
+        let (lane, now) = (self.lanes.of(visit.holder.shopper), visit.now.instant);
         let served = match self.claim_places.enter() {
-            Ok(_place) if self.admission.may_take_turn(overdue) => {
+            Ok(_place) if self.admission.may_take_turn(lane, overdue, now) => {
                 self.room.serve(visit, &ticket);
                 self.issue(visit, call).await
             }

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
@@ -13,7 +10,7 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    admission::{Admission, UnderWay},
+    admission::{Admission, Answered, UnderWay},
     domain::ticket::Holder,
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
@@ -29,6 +26,7 @@ impl Claims {
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
         let holder = visit.holder;
+        let lane = self.lanes.of(holder.shopper);
         let item = IssueItem {
             campaign_number: holder.campaign.get(),
             shopper_id: holder.shopper.as_str().to_owned(),
@@ -44,12 +42,11 @@ impl Claims {
         let pending = Pending {
             item: UnderWayItem {
                 item,
-                _under_way: self.admission.enter(),
+                _under_way: self.admission.enter(lane),
             },
             trace: call.trace,
             deadline: call.deadline,
         };
-        let lane = self.lanes.of(holder.shopper);
         let answer = self.batches.hand_in(lane, pending)?;
         let is_first = self.room.hand_over(holder);
         let answer = answer.await;
@@ -109,6 +106,7 @@ impl BatchCall for IssueCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
+        let began = Instant::now();
         let answer = self
             .issuance
             .ask(
@@ -126,16 +124,31 @@ impl BatchCall for IssueCall {
                 },
             )
             .await;
-        if let Some(queue_delay) = answer.as_ref().ok().and_then(queue_delay_of) {
-            self.admission
-                .observe(queue_delay, items.len(), Instant::now());
+        if let Ok(answer) = &answer {
+            self.observe(answer, began);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
-fn queue_delay_of(answer: &IssueCouponsResponse) -> Option<Duration> {
-    answer.queue_delay.and_then(wire::span)
+impl IssueCall {
+    /// What issuance can do is told by coupons: refusals may come much faster.
+    fn observe(&self, answer: &IssueCouponsResponse, began: Instant) {
+        let Some(queue_delay) = answer.queue_delay.and_then(wire::span) else {
+            return;
+        };
+        let is_issued = |result: &&IssueResult| {
+            matches!(&result.outcome, Some(issue_result::Outcome::Issued(_)))
+        };
+        let now = Instant::now();
+        let answered = Answered {
+            queue_delay,
+            took: now.saturating_duration_since(began),
+            claims: answer.results.len(),
+            issued: answer.results.iter().filter(is_issued).count(),
+        };
+        self.admission.observe(answered, now);
+    }
 }
 
 fn with_deadline(pending: &Pending<UnderWayItem>) -> IssueItem {

@@ -71,16 +71,41 @@ impl Figures {
     }
 }
 
-/// Seconds from the end of a flood until all that come are served as in ordinary times: each with a coupon at most `normal` after arriving.
-pub fn recovery_seconds(journeys: &[Journey], flood_ends: Duration, normal: Duration) -> u64 {
-    // By the second after the flood: who came, and who was not served as usual.
+/// How long it takes after the end of a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// Seconds until all that come have their coupon within their patience.
+    pub in_time_seconds: u64,
+    /// Seconds until they have it at once, because nobody is before them; unknown if the load that this is taken from was not offered.
+    pub at_once_seconds: Option<u64>,
+}
+
+impl Recovery {
+    /// Looks at those who came after the flood. `at_once` is how long a coupon takes in a busy hour.
+    pub fn of(
+        journeys: &[Journey],
+        flood_ends: Duration,
+        patience: Duration,
+        at_once: Option<Duration>,
+    ) -> Self {
+        let within = |time| seconds_until_all_have(journeys, flood_ends, time);
+        Self {
+            in_time_seconds: within(patience),
+            at_once_seconds: at_once.map(within),
+        }
+    }
+}
+
+/// Seconds from the end of a flood until all that come have a coupon within so long.
+fn seconds_until_all_have(journeys: &[Journey], flood_ends: Duration, within: Duration) -> u64 {
+    // By the second after the flood: who came, and who had none.
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for journey in journeys.iter().filter(|journey| journey.due >= flood_ends) {
         let counts = seconds
             .entry((journey.due - flood_ends).as_secs())
             .or_default();
         counts.0 += 1;
-        counts.1 += u64::from(!journey.has_coupon() || journey.took() > normal);
+        counts.1 += u64::from(!journey.has_coupon() || journey.took() > within);
     }
     let last_bad = seconds
         .iter()
@@ -157,21 +182,27 @@ mod tests {
 
     #[test]
     fn recovery_ends_after_the_last_second_with_more_than_a_few_exceptions() {
-        let normal = Duration::from_millis(100);
+        let (flood_ends, patience) = (seconds(20.0), seconds(10.0));
+        let at_once = Duration::from_millis(100);
         let mut journeys: Vec<_> = (0..800)
             .map(|number| {
                 let due = 20.0 + f64::from(number) / 100.0;
                 journey(due, due + 0.05, End::Coupon)
             })
             .collect();
-        let flood_ends = seconds(20.0);
-        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 0);
+        let recovery = |journeys: &[Journey]| {
+            let found = Recovery::of(journeys, flood_ends, patience, Some(at_once));
+            (found.in_time_seconds, found.at_once_seconds)
+        };
+        assert_eq!(recovery(&journeys), (0, Some(0)));
         // One in a hundred is an exception, two are not.
         journeys[650].end = End::Left;
-        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 0);
+        assert_eq!(recovery(&journeys), (0, Some(0)));
         journeys[350].end = End::Left;
-        journeys[360].ended += normal;
-        assert_eq!(recovery_seconds(&journeys, flood_ends, normal), 4);
+        journeys[360].ended += at_once;
+        assert_eq!(recovery(&journeys), (0, Some(4)));
+        journeys[370].ended += patience;
+        assert_eq!(recovery(&journeys), (4, Some(4)));
     }
 
     #[test]

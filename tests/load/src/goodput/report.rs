@@ -110,9 +110,9 @@ fn demands(series: &Series, peak_per_second: f64) -> Vec<Criterion> {
             .map(|(flooded, busy)| flooded / busy),
     ));
     criteria.push(Criterion::new(
-        format!("{crowd}: seconds from the flood's end to normal service"),
+        format!("{crowd}: seconds from the flood's end until all are served in time"),
         Bound::AtMost(RECOVERY_SECONDS),
-        series.recovery_seconds.map(|seconds| seconds as f64),
+        sound(HIGHEST_LOAD).map(|_| series.recovery.in_time_seconds as f64),
     ));
     criteria
 }
@@ -158,7 +158,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
 fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Result {
     writeln!(
         out,
-        "\nSends again {}{}, waiting room {}; normal service {} after the flood",
+        "\nSends again {}{}, waiting room {}; {} s after the flood all that come are served in time, {} after it at once",
         series.crowd,
         if series.crowd == AS_TOLD {
             String::new()
@@ -166,8 +166,10 @@ fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Resu
             format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
         },
         if series.waiting_room { "on" } else { "off" },
+        series.recovery.in_time_seconds,
         series
-            .recovery_seconds
+            .recovery
+            .at_once_seconds
             .map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds} s"))
     )?;
     writeln!(
@@ -230,7 +232,7 @@ pub mod examples {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::goodput::figures::Figures;
+    use crate::goodput::figures::{Figures, Recovery};
 
     pub fn report() -> Report {
         let peak = Peak {
@@ -245,7 +247,10 @@ pub mod examples {
             crowd,
             waiting_room,
             points: vec![point(BUSY_LOAD, 240.0, 50.0), point(10.0, 285.0, 90.0)],
-            recovery_seconds: Some(3),
+            recovery: Recovery {
+                in_time_seconds: 3,
+                at_once_seconds: Some(12),
+            },
             coupons_told: 3_000,
         });
         let costs = Costs {

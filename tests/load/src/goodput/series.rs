@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    figures::{Figures, quantile, recovery_seconds},
+    figures::{Figures, Recovery, quantile},
     staircase::Staircase,
 };
 use crate::{
@@ -67,8 +67,8 @@ pub struct Series {
     pub crowd: &'static str,
     pub waiting_room: bool,
     pub points: Vec<Point>,
-    /// Seconds from the flood's end until service was normal; unknown if the load that normal is taken from was not offered.
-    pub recovery_seconds: Option<u64>,
+    /// After the flood's end.
+    pub recovery: Recovery,
     /// Coupons that shoppers were given, whenever.
     pub coupons_told: u64,
 }
@@ -133,8 +133,9 @@ pub async fn measure(
             quantile(busy, 0.99)
         });
     let normal = busy_p99.or(setting.normal);
-    let recovery = normal
-        .map(|normal| recovery_seconds(&journeys, staircase.flood_ends(), normal * NORMAL_TIMES));
+    let at_once = normal.map(|normal| normal * NORMAL_TIMES);
+    let flood_ends = staircase.flood_ends();
+    let recovery = Recovery::of(&journeys, flood_ends, setting.patience, at_once);
     let points = staircase
         .steps
         .iter()
@@ -148,7 +149,7 @@ pub async fn measure(
         crowd: crowd.name,
         waiting_room: setting.waiting_room,
         points: points.collect(),
-        recovery_seconds: recovery,
+        recovery,
         coupons_told: coupons(&journeys),
     };
     Ok((series, normal))

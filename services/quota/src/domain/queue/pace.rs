@@ -1,4 +1,8 @@
+mod issued;
+
 use std::time::Duration;
+
+pub use issued::Issued;
 
 /// How long claims may wait for their commit at issuance. The pace is set so that they wait about so long.
 const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
@@ -41,12 +45,6 @@ const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 const RANGE_SPAN: Duration = Duration::from_secs(15);
 /// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
 const LAG_SECONDS: f64 = 1.3;
-/// Coupons a second are counted over this time. For half of it longer than not claims have to wait this long before that says what issuance can do: before, it did less because less was asked of it.
-const ISSUED_SECONDS: f64 = 2.0;
-const LOADED_FROM: Duration = Duration::from_secs(1);
-const LOADED_DELAY: Duration = Duration::from_millis(50);
-/// From then on the average holds nothing that was not counted.
-const COUNTED_UP_TO: Duration = Duration::from_secs(30);
 /// Over this time the share of turns that are used is taken.
 const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
@@ -55,9 +53,6 @@ const BACK_AFTER_SECONDS: f64 = 1.5;
 const OUTSIDE_WEIGHT: f64 = 1.0 / 3.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
-/// Over this time is remembered what issuance could do before.
-const USUAL_SECONDS: f64 = 30.0;
-
 /// How many tickets become due each second, and what is known of it.
 ///
 /// What issuance can do is seen while its claims wait for their commits: it is what it does then. As many turns come as bring that many claims, by the share of turns that were used of late, a little fewer while
@@ -93,21 +88,6 @@ pub struct Shown {
     pub due_per_second: f64,
     /// Turns that were used.
     pub used_per_second: f64,
-}
-
-/// What issuance does each second, and what it can do.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Issued {
-    /// What it does now, as far as it was counted.
-    pub per_second: f64,
-    /// For how long that was counted, up to what matters.
-    pub counted: Duration,
-    /// For how long its claims have had to wait, up to what matters.
-    pub loaded: Duration,
-    /// What it can do, as far as is known: what it did when its claims waited last, or more if it did more since.
-    pub most_per_second: Option<f64>,
-    /// The same over a longer time, for after a breakdown.
-    pub usual_per_second: Option<f64>,
 }
 
 /// How long claims waited for their commit at issuance.
@@ -183,8 +163,9 @@ impl Pace {
         self.kept_per_second = average(self.kept_per_second, kept, elapsed, LAG_SECONDS);
         self.note_shown(used, elapsed);
         self.note_delay(found);
-        // What was found earlier says nothing of what issuance does now.
-        let waited = found.delay.and(self.delay).map(|delay| delay.waited);
+        // A gateway that few claims come to has no answer to tell of in each of its reports.
+        let recent = self.delay.filter(|delay| delay.age < WORST_DELAY_HELD);
+        let waited = recent.map(|delay| delay.waited);
         let was_known = self.issued.most_per_second.is_some();
         self.issued.learn(found.issued, waited, elapsed);
         let wanted = self.wanted(found.leased as f64 / LEASED_SECONDS);
@@ -351,41 +332,6 @@ impl Shown {
             return 1.0;
         }
         (self.used_per_second / self.due_per_second).clamp(LEAST_SHOW_RATE, 1.0)
-    }
-}
-
-impl Issued {
-    /// Coupons a second, also if they have been counted for a moment only.
-    fn rate(self) -> f64 {
-        let counted = self.counted.as_secs_f64();
-        if counted <= 0.0 {
-            return 0.0;
-        }
-        self.per_second / (1.0 - (-counted / ISSUED_SECONDS).exp())
-    }
-
-    fn learn(&mut self, issued: u64, waited: Option<Duration>, elapsed: Duration) {
-        self.per_second = average(self.per_second, issued as f64, elapsed, ISSUED_SECONDS);
-        self.counted = (self.counted + elapsed).min(COUNTED_UP_TO);
-        let now = self.rate();
-        let is_loaded = waited.is_some_and(|waited| waited > LOADED_DELAY);
-        // Polls come in bunches, so that even under a flood there are moments in which few claims wait.
-        self.loaded = if is_loaded {
-            (self.loaded + elapsed).min(LOADED_FROM)
-        } else {
-            self.loaded.saturating_sub(elapsed)
-        };
-        if self.loaded < LOADED_FROM {
-            self.most_per_second = self.most_per_second.map(|most| most.max(now));
-            return;
-        }
-        let usual = self.usual_per_second.unwrap_or(now).max(now);
-        // A breakdown says nothing of what is usual.
-        let is_usual = now >= LEAST_SHARE * usual;
-        let forgotten = 1.0 - (-elapsed.as_secs_f64() / USUAL_SECONDS).exp();
-        let learned = if is_usual { forgotten } else { 0.0 };
-        self.usual_per_second = Some(usual + learned * (now - usual));
-        self.most_per_second = Some(now.max(LEAST_SHARE * usual));
     }
 }
 

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    issued::{COUNTED_UP_TO, LOADED_FROM},
+    *,
+};
 
 const STEP: Duration = Duration::from_millis(200);
 
@@ -175,6 +178,118 @@ fn the_extremes_are_those_of_the_last_half_minute() {
     assert_eq!(at(100.0, 10), (100.0, 500.0));
     assert_eq!(at(200.0, 10), (100.0, 500.0));
     assert_eq!(at(200.0, 40), (200.0, 200.0));
+}
+
+#[test]
+fn whoever_found_no_room_counts_as_waiting_for_a_third() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.kept_per_second = 200.0;
+    // 60 ms at issuance, and a third of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
+    let found = Findings {
+        kept: 40,
+        ..found(1_000, Some(60))
+    };
+    pace.steer(found);
+    assert!((pace.per_second - 980.0).abs() < 1.0, "{}", pace.per_second);
+}
+
+#[test]
+fn no_more_turns_come_than_ten_times_what_issuance_can_do() {
+    let mut pace = at_its_limit(100.0);
+    pace.shown = Shown {
+        due_per_second: 3_000.0,
+        used_per_second: 30.0,
+    };
+    pace.felt_per_second = 3_000.0;
+    pace.joined_per_second = 3_000.0;
+    let at_most = 10.0 * PROBE * 100.0;
+    let per_second = steered(pace, 30, Some(10));
+    assert!(per_second <= at_most, "{per_second}");
+}
+
+#[test]
+fn claims_that_wait_most_of_the_time_show_what_issuance_can_do() {
+    let mut pace = Pace::default();
+    pace.begin(0);
+    for round in 0..30 {
+        let delay_ms = if round % 3 == 2 { 10 } else { 80 };
+        pace.steer(found(1_000, Some(delay_ms)));
+        pace.made_due(0.2 * pace.per_second, STEP);
+    }
+    let most = pace.issued.most_per_second.unwrap();
+    assert!((most / 1_000.0 - 1.0).abs() < 0.05, "{most}");
+    let mut pace = Pace::default();
+    pace.begin(0);
+    for round in 0..30 {
+        // The worst delay counts for two of the five.
+        let delay_ms = if round % 5 == 4 { 80 } else { 10 };
+        pace.steer(found(1_000, Some(delay_ms)));
+    }
+    assert_eq!(pace.issued.most_per_second, None);
+}
+
+#[test]
+fn a_stall_at_the_beginning_says_nothing_of_what_issuance_does() {
+    let stalled = |leased| {
+        let mut pace = Pace::default();
+        pace.begin(leased);
+        for _ in 0..10 {
+            let found = Findings {
+                leased,
+                ..found(0, Some(400))
+            };
+            pace.steer(found);
+        }
+        pace.per_second
+    };
+    // What is on lease is what it does in four seconds.
+    assert_eq!(stalled(400), 90.0);
+    assert_eq!(stalled(0), SLOWEST_PER_SECOND);
+}
+
+#[test]
+fn a_moment_says_nothing_of_a_second() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.pause();
+    let moment = Findings {
+        elapsed: Duration::from_millis(3),
+        issued: 200,
+        ..found(1_000, Some(10))
+    };
+    pace.steer(moment);
+    assert_eq!(pace.issued.most_per_second, Some(1_000.0));
+}
+
+#[test]
+fn a_gateway_without_answers_does_not_hide_that_claims_wait_at_another() {
+    let mut pace = Pace::default();
+    pace.begin(0);
+    for _ in 0..30 {
+        for delay_ms in [Some(80), None] {
+            let half = Findings {
+                elapsed: STEP / 2,
+                ..found(500, delay_ms)
+            };
+            pace.steer(half);
+            pace.made_due(0.1 * pace.per_second, STEP / 2);
+        }
+    }
+    assert!(pace.issued.most_per_second.is_some());
+}
+
+#[test]
+fn the_range_begins_anew_when_it_is_known_what_issuance_can_do() {
+    let mut pace = Pace::default();
+    pace.begin(40_000);
+    for _ in 0..20 {
+        pace.steer(found(1_000, Some(80)));
+        pace.made_due(0.2 * pace.per_second, STEP);
+    }
+    let (_, fastest) = pace.expected().unwrap();
+    assert!(
+        fastest < 5_000.0,
+        "it began with 10,000, and {fastest} is told"
+    );
 }
 
 #[test]
