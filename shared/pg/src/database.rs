@@ -18,6 +18,8 @@ const MIN_SERVER_VERSION: u32 = 150_000;
 const UNDEFINED_TABLE: &str = "42P01";
 /// How long a process waits at its start for its database and for the migration of its schema. They come up in any order, and whoever ends meanwhile is started again after ever longer pauses.
 const START_PATIENCE: Duration = Duration::from_secs(90);
+/// A process that hangs in the middle of a transaction, paused or frozen, loses it after this time: others wait for its locks, such as those who take back what it held.
+const HUNG_AFTER: &str = "5s";
 const START_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The database cannot be used as it is. Each says what to do.
@@ -104,6 +106,7 @@ impl Database {
         let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseUnusable::Url)?;
         let options = options
             .application_name(application_name)
+            .options([("idle_in_transaction_session_timeout", HUNG_AFTER)])
             .log_statements(tracing::log::LevelFilter::Off);
         Ok(Self {
             options,

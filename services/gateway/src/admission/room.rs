@@ -7,8 +7,8 @@ use super::Answered;
 /// The time over which answers are counted; what can be answered is forgotten ten times as slowly, and only while claims wait: else fewer answers only mean that fewer asked.
 const RATE_MEMORY: Duration = Duration::from_secs(1);
 const RATE_KEPT: Duration = Duration::from_secs(10);
-/// Claims have to wait for so long before it is believed for the first time that as many are answered as can be: one late answer says nothing.
-const LOADED_FOR: Duration = Duration::from_millis(400);
+/// Claims have to wait for so long before it is believed for the first time that as many are answered as can be: of a crowd that is served in less, fewer are counted than could be answered in a second.
+const LOADED_FOR: Duration = RATE_MEMORY;
 /// A call takes time also if its claims do not wait: at least this is counted on, and at most the other.
 const LEAST_SERVICE: Duration = Duration::from_millis(30);
 const MOST_SERVICE: Duration = Duration::from_millis(300);

@@ -10,6 +10,7 @@ mod control;
 mod database;
 mod giveaway;
 mod halt;
+mod hanging;
 mod issuance;
 mod leases;
 #[cfg(feature = "mutations")]
