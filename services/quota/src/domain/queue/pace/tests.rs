@@ -212,7 +212,8 @@ fn claims_that_wait_most_of_the_time_show_what_issuance_can_do() {
     let mut pace = Pace::default();
     pace.begin(0);
     for round in 0..30 {
-        let delay_ms = if round % 3 == 2 { 10 } else { 80 };
+        // The worst delay counts for one step longer, so that they wait four steps and then two not.
+        let delay_ms = if round % 6 < 3 { 80 } else { 10 };
         pace.steer(found(1_000, Some(delay_ms)));
         pace.made_due(0.2 * pace.per_second, STEP);
     }
