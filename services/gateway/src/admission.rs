@@ -132,17 +132,24 @@ impl Admission {
     /// Whether a new claim may go to issuance at once.
     pub fn may_issue(&self, lane: Lane, now: Instant) -> bool {
         let state = self.state();
-        let is_trusted = !state.is_over_target || state.is_stale(now);
         // Also of another campaign: a due turn goes before a new claim.
-        let turns_first = state
-            .turn_refused_at
-            .is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR);
-        let factor = if turns_first {
+        let factor = if state.turns_go_first(now) {
             JUST_DUE_SHARE
         } else {
             NEW_FACTOR
         };
-        is_trusted && state.room.has_room(lane, self.target.mul_f64(factor))
+        state.is_trusted(now) && state.room.has_room(lane, self.target.mul_f64(factor))
+    }
+
+    /// Whether a new claim may go to issuance at once although others have turns: these leave room, and it is known how much there is.
+    pub fn may_fill_in(&self, lane: Lane, now: Instant) -> bool {
+        let state = self.state();
+        !state.turns_go_first(now)
+            && state.is_trusted(now)
+            && state.room.is_known()
+            && state
+                .room
+                .has_room(lane, self.target.mul_f64(JUST_DUE_SHARE))
     }
 
     /// The mean delay since this was last asked; none if no answer came. One late answer is no crowd, so the longest would say little.
@@ -158,6 +165,15 @@ impl Admission {
 }
 
 impl State {
+    fn is_trusted(&self, now: Instant) -> bool {
+        !self.is_over_target || self.is_stale(now)
+    }
+
+    fn turns_go_first(&self, now: Instant) -> bool {
+        self.turn_refused_at
+            .is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
+    }
+
     fn is_stale(&self, now: Instant) -> bool {
         self.answered_at
             .is_none_or(|at| now.saturating_duration_since(at) > STALE_AFTER)

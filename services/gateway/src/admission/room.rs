@@ -60,6 +60,11 @@ impl Room {
         }
     }
 
+    /// Whether anything is known of what can be answered.
+    pub(super) fn is_known(&self) -> bool {
+        self.most_per_second.is_some()
+    }
+
     /// Whether one more would wait no longer than `wait`, as far as is known: also if no answer comes any more, or claims would heap up where none is served in time. What issuance could do when claims waited last
     /// may be less than it can do now; then claims are answered sooner than that, more of them find room, and it is seen that it can do more.
     pub(super) fn has_room(&self, lane: Lane, wait: Duration) -> bool {

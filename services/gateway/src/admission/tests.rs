@@ -106,6 +106,22 @@ fn no_more_are_under_way_than_are_answered_in_time_and_who_was_first_finds_room_
 }
 
 #[test]
+fn a_new_claim_fills_what_turns_leave_once_it_is_known_how_much_that_is() {
+    let (admission, lane) = with_a_lane();
+    assert!(admission.may_issue(lane, Instant::now()));
+    assert!(!admission.may_fill_in(lane, Instant::now()));
+    let now = answers(&admission, Instant::now(), 80, 2, 1_000);
+    let few = enter(&admission, lane, 16);
+    assert!(admission.may_fill_in(lane, now));
+    let more = enter(&admission, lane, 5);
+    assert!(!admission.may_fill_in(lane, now));
+    assert!(!admission.may_take_turn(lane, Duration::ZERO, now));
+    drop((few, more));
+    assert!(!admission.may_fill_in(lane, now), "turns go first");
+    assert!(admission.may_fill_in(lane, now + TURNS_FIRST_FOR));
+}
+
+#[test]
 fn a_pause_teaches_nothing_and_more_find_room_when_issuance_can_do_more() {
     let (admission, lane) = with_a_lane();
     let now = answers(&admission, Instant::now(), 80, 5, 1_000);

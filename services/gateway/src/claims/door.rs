@@ -186,7 +186,7 @@ impl Claims {
         self.wait(visit, shown, call).await
     }
 
-    /// Serves a claim whose turn it is, or any while there is no queue.
+    /// Serves a claim whose turn it is, any while there is no queue, and one that fills what turns leave of issuance while nobody waits from before.
     async fn open(
         &self,
         visit: Visit<'_>,
@@ -202,7 +202,14 @@ impl Claims {
         let now = visit.now.instant;
         let queue = self.room.queue(visit.campaign.number);
         let lane = self.lanes.of(visit.holder.shopper);
-        if !queue.is_queueing(now) && self.admission.may_issue(lane, now) {
+        let may_issue = if queue.is_queueing(now) {
+            matches!(shown, Shown::Nothing)
+                && self.room.may_fill_in(visit)
+                && self.admission.may_fill_in(lane, now)
+        } else {
+            self.admission.may_issue(lane, now)
+        };
+        if may_issue {
             match self.serve(visit, call).await {
                 Err(GatewayError::Full) => {}
                 Err(GatewayError::Refused(refusal)) if refusal.reason == Reason::QueueFull => {}

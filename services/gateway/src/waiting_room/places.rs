@@ -16,6 +16,11 @@ use crate::{
 /// Between two attempts of a ticket whose turn has come.
 const POLL_WHEN_DUE: Duration = Duration::from_secs(1);
 
+/// The turns of a cohort come no sooner than so long after it is over: quota waits until every gateway has told of it, and tells them.
+const DUE_AFTER: Duration = Duration::from_millis(500);
+/// Those who would ask before that ask within this time after it.
+const FIRST_POLLS_WITHIN: Duration = Duration::from_secs(1);
+
 /// A claim at the door.
 #[derive(Clone, Copy)]
 pub struct Visit<'a> {
@@ -91,7 +96,18 @@ impl WaitingRoom {
         }
         ticket.told_position = Some(told);
         let (why, poll_after) = outlook_of(visit.campaign, outlook, told, standing.word().pace);
+        let poll_after = poll_after.max(first_poll_after(ticket.turn.cohort, visit.now.utc));
         Ok(self.place(visit, ticket, why, poll_after))
+    }
+
+    /// Whether a claim that has no place may be served at once although there is a queue: nobody of an earlier cohort waits, and its shopper has not been told to wait in this one.
+    pub fn may_fill_in(&self, visit: Visit<'_>) -> bool {
+        let queue = self.queue(visit.campaign.number);
+        queue.is_up_to(visit.now.instant)
+            && !self
+                .0
+                .once
+                .knows(joined_key(visit, queue.current_cohort(visit.now)))
     }
 
     /// The ticket of a claim that has joined here and is made again without it.
@@ -189,13 +205,7 @@ impl WaitingRoom {
         if queue.outlook(ticket.turn, true).waiting >= MAX_WAITING {
             return Err(GatewayError::QueueTooLong);
         }
-        let joined = (
-            "joined",
-            visit.holder.campaign,
-            visit.holder.shopper,
-            cohort,
-        );
-        if self.0.once.is_first(joined) {
+        if self.0.once.is_first(joined_key(visit, cohort)) {
             queue.joined(cohort);
             self.0.metrics.joined.inc();
         }
@@ -235,6 +245,27 @@ fn outlook_of(
         wait: wait.map(|wait| (wait.shortest, wait.longest)),
     };
     (why, poll_after)
+}
+
+/// When to ask at the soonest: before that no turn of the cohort can come.
+fn first_poll_after(cohort: Cohort, now: Timestamp) -> Duration {
+    let over = Timestamp::UNIX_EPOCH + Duration::from_secs(cohort.get() + 1);
+    let until_due = Duration::try_from(over + DUE_AFTER - now).unwrap_or_default();
+    // The cohort is that of quota's clock, which may be another.
+    let until_due = until_due.min(Duration::from_secs(1) + DUE_AFTER);
+    if until_due.is_zero() {
+        return Duration::ZERO;
+    }
+    until_due + FIRST_POLLS_WITHIN.mul_f64(rand::random())
+}
+
+fn joined_key<'a>(visit: Visit<'a>, cohort: Cohort) -> impl std::hash::Hash + use<'a> {
+    (
+        "joined",
+        visit.holder.campaign,
+        visit.holder.shopper,
+        cohort,
+    )
 }
 
 fn look_up_key<'a>(visit: Visit<'a>) -> impl std::hash::Hash + use<'a> {

@@ -75,6 +75,12 @@ impl Queue {
         is_wanted || standing.awaits_draw(&counts.handed_out)
     }
 
+    /// Whether the turns of all have come who joined before the cohort of this moment: whoever comes now overtakes nobody of an earlier one.
+    pub(super) fn is_up_to(&self, now: Instant) -> bool {
+        let standing = self.standing.load();
+        standing.is_known() && standing.word().watermark.cohort >= standing.current_cohort(now)
+    }
+
     /// A claim could not be served at once.
     pub fn want(&self, now: Instant) {
         let mut counts = self.counts();

@@ -132,6 +132,31 @@ fn a_position_never_grows() {
 }
 
 #[test]
+fn who_comes_when_nobody_waits_from_before_may_be_served_at_once_unless_told_to_wait() {
+    let (room, ann) = (room(), Shopper::new("ann", "r-1"));
+    assert!(!room.may_fill_in(ann.visit()), "nothing is known yet");
+    let up_to = |second| Word {
+        watermark: Turn {
+            cohort: cohort(second),
+            draw: 0,
+        },
+        ..word(10, 0, 1_000)
+    };
+    ann.queue(&room).hear(up_to(9));
+    assert!(
+        !room.may_fill_in(ann.visit()),
+        "some of the ninth second wait"
+    );
+    ann.queue(&room).hear(up_to(10));
+    assert!(room.may_fill_in(ann.visit()));
+    ann.queue_up(&room, None);
+    assert!(!room.may_fill_in(ann.visit()));
+    let again = Shopper::new("ann", "r-2");
+    assert!(!room.may_fill_in(again.visit()), "the same shopper");
+    assert!(room.may_fill_in(Shopper::new("ben", "r-1").visit()));
+}
+
+#[test]
 fn who_claims_again_within_a_second_is_counted_once_and_gains_nothing() {
     let (room, ann) = (room(), Shopper::new("ann", "r-1"));
     ann.queue(&room).hear(word(10, 0, 1_000));

@@ -27,7 +27,7 @@ pub const COHORTS_KEPT_SECONDS: u64 = 600;
 /// A gateway that has not heard of quota for a while counts the seconds by itself; it may be ahead by this much and is followed. Tickets that are further ahead count as of now.
 const MAX_LEAD_COHORTS: u64 = 10;
 /// A cohort's tickets become due only when it has been over for this long, by when every gateway has reported it.
-const REPORTED_AFTER: Duration = Duration::from_millis(500);
+const REPORTED_AFTER: Duration = Duration::from_millis(300);
 /// A queue ends when nobody has waited and no gateway has wanted one for this long.
 const ENDS_AFTER: Duration = Duration::from_secs(2);
 /// A gateway may hand out tickets of so many cohorts after a queue has ended before it hears of that.
@@ -194,7 +194,7 @@ impl Queue {
         };
         self.pace.steer(found);
         let end = self.reported_before();
-        let allowed = self.pace.per_second * elapsed.as_secs_f64();
+        let allowed = self.pace.allowed(elapsed);
         let mut passed = self
             .watermark
             .pass(&waiting.first, waiting.is_whole, end, allowed);

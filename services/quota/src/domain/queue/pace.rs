@@ -45,12 +45,14 @@ const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 const RANGE_SPAN: Duration = Duration::from_secs(15);
 /// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
 const LAG_SECONDS: f64 = 1.3;
+/// As many turns as come in this time come at once at the beginning, because those who have them ask one after the other.
+const FIRST_TURNS_SECONDS: f64 = 0.7;
 /// Over this time the share of turns that are used is taken.
 const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
 const BACK_AFTER_SECONDS: f64 = 1.5;
 /// How much the wait of those counts beside that at issuance. A few are to be outside, because polls come in bunches, and between them issuance would run short.
-const OUTSIDE_WEIGHT: f64 = 1.0 / 3.0;
+const OUTSIDE_WEIGHT: f64 = 1.0 / 5.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
 /// How many tickets become due each second, and what is known of it.
@@ -139,6 +141,9 @@ impl Pace {
         };
         let per_second = known.max(leased as f64 / LEASED_SECONDS);
         self.per_second = per_second.min(FASTEST_PER_SECOND);
+        if self.issued.most_per_second.is_none() {
+            self.issued.usual_per_second = Some(leased as f64 / LEASED_SECONDS);
+        }
         self.recent = PaceRange::of(self.per_second);
         self.earlier = self.recent;
         self.pause();
@@ -167,11 +172,14 @@ impl Pace {
         let recent = self.delay.filter(|delay| delay.age < WORST_DELAY_HELD);
         let waited = recent.map(|delay| delay.waited);
         let was_known = self.issued.most_per_second.is_some();
-        self.issued.learn(found.issued, waited, elapsed);
-        let wanted = self.wanted(found.leased as f64 / LEASED_SECONDS);
+        self.issued.learn(found, waited);
+        // Until the first turns are used less is leased every second, and what was usual before the queue counts.
+        let usual = self.issued.usual_per_second.unwrap_or_default();
+        let wanted = self.wanted(usual.max(found.leased as f64 / LEASED_SECONDS));
         self.per_second = wanted.clamp(SLOWEST_PER_SECOND, FASTEST_PER_SECOND);
         if !was_known && self.issued.most_per_second.is_some() {
             // Until now it was tried out what issuance can do, which says nothing of what is to come.
+            self.felt_per_second = self.felt_per_second.min(self.per_second);
             self.recent = PaceRange::of(self.per_second);
             self.earlier = self.recent;
         }
@@ -180,6 +188,17 @@ impl Pace {
             self.recent = PaceRange::of(self.felt_or_set());
         }
         self.recent.include(self.felt_or_set(), elapsed);
+    }
+
+    /// How many tickets may become due after this time.
+    pub fn allowed(&self, elapsed: Duration) -> f64 {
+        let is_beginning = self.felt_per_second <= 0.0;
+        let first = if is_beginning {
+            FIRST_TURNS_SECONDS
+        } else {
+            0.0
+        };
+        self.per_second * (first + elapsed.as_secs_f64())
     }
 
     /// Notes how many tickets became due since the pace was set.

@@ -181,13 +181,13 @@ fn the_extremes_are_those_of_the_last_half_minute() {
 }
 
 #[test]
-fn whoever_found_no_room_counts_as_waiting_for_a_third() {
+fn whoever_found_no_room_counts_as_waiting_for_a_fifth() {
     let mut pace = at_its_limit(1_000.0);
     pace.kept_per_second = 200.0;
-    // 60 ms at issuance, and a third of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
+    // 100 ms at issuance, and a fifth of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
     let found = Findings {
         kept: 40,
-        ..found(1_000, Some(60))
+        ..found(1_000, Some(100))
     };
     pace.steer(found);
     assert!((pace.per_second - 980.0).abs() < 1.0, "{}", pace.per_second);
@@ -246,6 +246,42 @@ fn a_stall_at_the_beginning_says_nothing_of_what_issuance_does() {
     // What is on lease is what it does in four seconds.
     assert_eq!(stalled(400), 90.0);
     assert_eq!(stalled(0), SLOWEST_PER_SECOND);
+}
+
+#[test]
+fn what_was_on_lease_when_the_queue_began_counts_until_more_is_known() {
+    let mut pace = Pace::default();
+    pace.begin(400);
+    for _ in 0..10 {
+        // Nobody is due yet, so leases run out and are not renewed.
+        pace.steer(found(0, Some(400)));
+    }
+    assert_eq!(pace.per_second, UNTIL_KNOWN * 100.0);
+}
+
+#[test]
+fn the_time_between_the_first_crowd_and_the_first_turns_says_nothing_of_what_issuance_can_do() {
+    let mut pace = Pace::default();
+    pace.begin(400);
+    let mut steer = |per_second, delay_ms, steps| {
+        (0..steps).for_each(|_| pace.steer(found(per_second, delay_ms)));
+        pace.issued.most_per_second
+    };
+    assert_eq!(steer(1_000, Some(200), 3), None);
+    assert_eq!(steer(0, None, 8), None);
+    let most = steer(1_000, Some(80), 6).unwrap();
+    // The worst delay of the first crowd counts for two steps more.
+    assert!((most / 1_000.0 - 1.0).abs() < 0.3, "{most}");
+}
+
+#[test]
+fn leases_that_are_far_too_large_are_forgotten() {
+    let mut pace = Pace::default();
+    pace.begin(4_000_000);
+    (0..10).for_each(|_| pace.steer(found(1_000, Some(80))));
+    let issued = pace.issued;
+    assert!((issued.most_per_second.unwrap() / 1_000.0 - 1.0).abs() < 0.01);
+    assert!(issued.usual_per_second.unwrap() <= 10_000.0);
 }
 
 #[test]
