@@ -276,3 +276,32 @@ fn look_up_key<'a>(visit: Visit<'a>) -> impl std::hash::Hash + use<'a> {
 fn holder_key<'a>(holder: Holder<'a>) -> impl std::hash::Hash + use<'a> {
     (holder.campaign, holder.shopper, holder.request_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_ask_before_their_turn_may_come() {
+        let cohort = Cohort::new(1_770_379_200).unwrap();
+        let at = |milliseconds| {
+            Timestamp::UNIX_EPOCH
+                + Duration::from_secs(cohort.get())
+                + Duration::from_millis(milliseconds)
+        };
+        let within = |milliseconds, least_ms, most_ms| {
+            let after = first_poll_after(cohort, at(milliseconds));
+            let range = Duration::from_millis(least_ms)..Duration::from_millis(most_ms + 1);
+            assert!(range.contains(&after), "{after:?}");
+        };
+        within(200, 1_300, 2_300);
+        within(1_400, 100, 1_100);
+        within(1_500, 0, 0);
+        // A quota whose clock is far ahead is not waited for.
+        assert!(first_poll_after(cohort, Timestamp::UNIX_EPOCH) <= Duration::from_millis(2_500));
+        assert_eq!(
+            first_poll_after(Cohort::BEFORE_OPENING, at(0)),
+            Duration::ZERO
+        );
+    }
+}

@@ -135,12 +135,10 @@ fn a_position_never_grows() {
 fn who_comes_when_nobody_waits_from_before_may_be_served_at_once_unless_told_to_wait() {
     let (room, ann) = (room(), Shopper::new("ann", "r-1"));
     assert!(!room.may_fill_in(ann.visit()), "nothing is known yet");
-    let up_to = |second| Word {
-        watermark: Turn {
-            cohort: cohort(second),
-            draw: 0,
-        },
-        ..word(10, 0, 1_000)
+    let up_to = |second| {
+        let mut word = word(10, 0, 1_000);
+        word.watermark.cohort = cohort(second);
+        word
     };
     ann.queue(&room).hear(up_to(9));
     assert!(

@@ -288,7 +288,8 @@ async fn a_gateway_reports_a_queue_and_nobody_else_may() {
         assert!(standing.is_queueing);
         assert_eq!(standing.remaining, 100);
         assert_eq!(standing.cohorts[0].joined, 12);
-        assert_eq!(standing.cohorts[0].due_second, None);
+        // So few have their turns at once.
+        assert!(standing.cohorts[0].due_second.is_some());
 
         let refused = gateway.report_queues(report("")).await.unwrap_err();
         assert_eq!(reason_of(&refused), Some(Reason::InvalidField));

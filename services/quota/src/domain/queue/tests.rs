@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use super::*;
 
 const NOW: u64 = 1_770_000_000;
-const HALF: u32 = 1 << 31;
 
 /// A campaign that opened a minute ago.
 pub(super) fn campaign() -> QueueCampaign {

@@ -275,6 +275,19 @@ fn the_time_between_the_first_crowd_and_the_first_turns_says_nothing_of_what_iss
 }
 
 #[test]
+fn that_issuance_can_do_less_is_believed_within_seconds_and_that_it_can_do_more_at_once() {
+    let mut pace = at_its_limit(1_000.0);
+    let mut most_after = |per_second, steps| {
+        (0..steps).for_each(|_| pace.steer(found(per_second, Some(80))));
+        pace.issued.most_per_second.unwrap()
+    };
+    assert!(most_after(0, 2) > 900.0, "a short stall");
+    assert!(most_after(200, 50) < 300.0, "ten seconds");
+    let more = most_after(2_000, 10);
+    assert!(more > 1_000.0, "{more}");
+}
+
+#[test]
 fn leases_that_are_far_too_large_are_forgotten() {
     let mut pace = Pace::default();
     pace.begin(4_000_000);
