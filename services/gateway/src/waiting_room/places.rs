@@ -289,7 +289,7 @@ mod tests {
                 + Duration::from_secs(cohort.get())
                 + Duration::from_millis(milliseconds)
         };
-        let within = |milliseconds, least_ms, most_ms| {
+        let within = |milliseconds, least_ms, most_ms: u64| {
             let after = first_poll_after(cohort, at(milliseconds));
             let range = Duration::from_millis(least_ms)..Duration::from_millis(most_ms + 1);
             assert!(range.contains(&after), "{after:?}");
