@@ -118,7 +118,10 @@ fn a_new_claim_fills_what_turns_leave_once_it_is_known_how_much_that_is() {
     assert!(!admission.may_take_turn(lane, Duration::ZERO, now));
     drop((few, more));
     assert!(!admission.may_fill_in(lane, now), "turns go first");
-    assert!(admission.may_fill_in(lane, now + TURNS_FIRST_FOR));
+    let now = now + TURNS_FIRST_FOR;
+    assert!(admission.may_fill_in(lane, now));
+    let now = answers(&admission, now, 500, 2, 20);
+    assert!(!admission.may_fill_in(lane, now), "claims wait too long");
 }
 
 #[test]

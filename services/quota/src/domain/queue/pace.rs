@@ -55,6 +55,7 @@ const BACK_AFTER_SECONDS: f64 = 1.5;
 const OUTSIDE_WEIGHT: f64 = 1.0 / 5.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
+
 /// How many tickets become due each second, and what is known of it.
 ///
 /// What issuance can do is seen while its claims wait for their commits: it is what it does then. As many turns come as bring that many claims, by the share of turns that were used of late, a little fewer while

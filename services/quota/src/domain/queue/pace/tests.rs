@@ -288,6 +288,17 @@ fn that_issuance_can_do_less_is_believed_within_seconds_and_that_it_can_do_more_
 }
 
 #[test]
+fn a_report_without_an_answer_says_nothing_of_what_issuance_can_do() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.pause();
+    (0..5).for_each(|_| pace.steer(found(1_000, Some(200))));
+    // That claims waited is known for longer than any of them is answered.
+    (0..3).for_each(|_| pace.steer(found(0, None)));
+    let most = pace.issued.most_per_second.unwrap();
+    assert!(most > 999.0, "{most}");
+}
+
+#[test]
 fn leases_that_are_far_too_large_are_forgotten() {
     let mut pace = Pace::default();
     pace.begin(4_000_000);
