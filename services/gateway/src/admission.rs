@@ -1,8 +1,10 @@
 //! Whether issuance keeps up: claims are admitted by how long others wait in its commit queues, and by how many of this gateway are there.
 //!
 //! Latency at the gateway would mislead: a group commit is slower and better under load. The queue's own delay grows only when more comes than can be committed. It is known only as late as it is long, so a
-//! crowd that comes at once is held by what issuance has answered of late: no more are under way than it answers within the time they may wait.
+//! crowd that comes at once is held by what issuance has answered of late: no more are under way than it answers within the time they may wait. Those whose turn has come wait at the door for room, the earliest
+//! first, as long as that takes a moment.
 
+mod line;
 mod room;
 
 use std::{
@@ -11,25 +13,33 @@ use std::{
 };
 
 use tidegate_types::{Lane, Lanes};
+use tokio::time::timeout;
 
+use crate::domain::queue::Turn;
+use line::{Line, Place};
 use room::Room;
 
 /// Time over which the running mean forgets.
 const MEMORY: Duration = Duration::from_millis(200);
 /// The newest answer always counts this much, also if many come at one moment.
 const LEAST_SHARE_OF_NEWEST: f64 = 0.02;
-/// New claims are held back when claims wait for so many times the target on average.
-const QUEUED_FROM: f64 = 2.0;
+/// New claims are held back when claims wait for so many times the target on average: after a hiccup of the disk that is shorter they are served sooner than a queue could serve them.
+const QUEUED_FROM: f64 = 4.0;
 /// Once over its target, issuance is trusted again when the mean has fallen to this share of it, so that the door does not flutter.
 const TRUSTED_AGAIN_BELOW: f64 = 0.5;
 /// Without any answer for this long nothing is known of the delay, and a closed door would never learn that it may open.
 const STALE_AFTER: Duration = Duration::from_secs(1);
-/// One whose turn has just come may wait at issuance for this share of the target, and the longer ago that was the more: where not all find room, those who were first are served first.
-const JUST_DUE_SHARE: f64 = 0.75;
+/// One whose turn has come may wait at issuance for this share of the target.
+const TURN_SHARE: f64 = 0.5;
+/// As many turns wait for room as find it within this time, each of them for no longer.
+const ROOM_WITHIN: Duration = Duration::from_millis(50);
+/// Turns that are overdue by more than a cohort wait for so much longer by each second, if room comes late: whoever is sent away is back after seconds only, and those who came later may be served meanwhile.
+const ROOM_WITHIN_PER_SECOND_OVERDUE: Duration = Duration::from_millis(300);
+const OVERDUE_FROM: Duration = Duration::from_secs(1);
 /// From here on all turns are equally overdue.
 const OVERDUE_MOST: Duration = Duration::from_secs(4);
 /// A queue costs those in it a second at least, so one begins only when a new claim would have to wait so many times the target.
-const NEW_FACTOR: f64 = 3.0;
+const NEW_FACTOR: f64 = 5.0;
 /// Where turns that have come found no room, new claims find less of it than they for so long.
 const TURNS_FIRST_FOR: Duration = Duration::from_secs(2);
 /// While claims wait for longer than this share of the target, as many are answered as can be.
@@ -59,8 +69,9 @@ struct State {
     answered_at: Option<Instant>,
     is_over_target: bool,
     room: Room,
-    turn_refused_at: Option<Instant>,
-    /// Of the answers since the delay was last told: how long they waited together, and how many they are.
+    line: Line,
+    turn_waited_at: Option<Instant>,
+    /// Of the answers since the delay was last told: how long they waited together, at the door too, and how many they are.
     waited: Duration,
     answers: u32,
 }
@@ -73,7 +84,8 @@ impl Admission {
             answered_at: None,
             is_over_target: false,
             room: Room::new(lanes),
-            turn_refused_at: None,
+            line: Line::default(),
+            turn_waited_at: None,
             waited: Duration::ZERO,
             answers: 0,
         };
@@ -88,7 +100,7 @@ impl Admission {
         let target = self.target.as_secs_f64();
         let queue_delay = answered.queue_delay;
         let mut state = self.state();
-        let is_loaded = state.mean_seconds > target * LOADED_FROM_SHARE;
+        let is_loaded = state.mean_seconds > target * LOADED_FROM_SHARE || !state.line.is_empty();
         state.room.count(answered, is_loaded, now);
         let claims = u32::try_from(answered.claims).unwrap_or(u32::MAX);
         state.waited += queue_delay * claims;
@@ -111,22 +123,36 @@ impl Admission {
     /// A claim goes to issuance, and is under way there as long as this is held.
     pub fn enter(self: &Arc<Self>, lane: Lane) -> UnderWay {
         self.state().room.enter(lane);
-        UnderWay {
-            admission: Arc::clone(self),
-            lane,
-        }
+        self.under_way(lane)
     }
 
-    /// Whether a claim whose turn has come may go to issuance now. Those who came after it by `overdue` have their turn as well.
-    pub fn may_take_turn(&self, lane: Lane, overdue: Duration, now: Instant) -> bool {
-        let overdue = overdue.min(OVERDUE_MOST).div_duration_f64(OVERDUE_MOST);
-        let share = JUST_DUE_SHARE + (1.0 - JUST_DUE_SHARE) * overdue;
-        let mut state = self.state();
-        let has_room = state.room.has_room(lane, self.target.mul_f64(share));
-        if !has_room {
-            state.turn_refused_at = Some(now);
-        }
-        has_room
+    /// Lets a claim whose turn has come go to issuance, once there is room and no earlier turn waits for it; `None` if there was none in time. Those who came after it by `overdue` have their turn as well.
+    pub async fn take_turn(
+        self: &Arc<Self>,
+        lane: Lane,
+        turn: Turn,
+        overdue: Duration,
+        patience: Duration,
+    ) -> Option<UnderWay> {
+        let now = tokio::time::Instant::now().into_std();
+        let overdue = overdue.min(OVERDUE_MOST).saturating_sub(OVERDUE_FROM);
+        let longer = ROOM_WITHIN_PER_SECOND_OVERDUE.mul_f64(overdue.as_secs_f64());
+        let within = ROOM_WITHIN + longer;
+        let mut place = {
+            let mut state = self.state();
+            if state.line.is_empty() && state.room.has_room_for_turn(lane, self.turn_waits()) {
+                state.room.enter(lane);
+                return Some(self.under_way(lane));
+            }
+            state.turn_waited_at = Some(now);
+            let most = state.room.answered_within(ROOM_WITHIN);
+            let (key, granted) = state.line.join(lane, turn, now, most)?;
+            // Those before it may wait for another lane.
+            self.let_in(state, now);
+            Place::new(Arc::clone(self), key, granted)
+        };
+        let granted = timeout(within.min(patience), place.granted()).await;
+        granted.ok().flatten()
     }
 
     /// Whether a new claim may go to issuance at once.
@@ -134,22 +160,20 @@ impl Admission {
         let state = self.state();
         // Also of another campaign: a due turn goes before a new claim.
         let factor = if state.turns_go_first(now) {
-            JUST_DUE_SHARE
+            TURN_SHARE
         } else {
             NEW_FACTOR
         };
         state.is_trusted(now) && state.room.has_room(lane, self.target.mul_f64(factor))
     }
 
-    /// Whether a new claim may go to issuance at once although others have turns: these leave room, and it is known how much there is.
+    /// Whether a new claim may go to issuance at once although others have turns: these leave room, and claims do not wait too long.
     pub fn may_fill_in(&self, lane: Lane, now: Instant) -> bool {
         let state = self.state();
-        !state.turns_go_first(now)
-            && state.is_trusted(now)
-            && state.room.is_known()
-            && state
-                .room
-                .has_room(lane, self.target.mul_f64(JUST_DUE_SHARE))
+        let is_in_time = state.mean_seconds <= self.target.as_secs_f64() || state.is_stale(now);
+        is_in_time
+            && !state.turns_go_first(now)
+            && state.room.has_room_for_turn(lane, self.turn_waits())
     }
 
     /// The mean delay since this was last asked; none if no answer came. One late answer is no crowd, so the longest would say little.
@@ -159,19 +183,65 @@ impl Admission {
         waited.checked_div(std::mem::take(&mut state.answers))
     }
 
+    fn turn_waits(&self) -> Duration {
+        self.target.mul_f64(TURN_SHARE)
+    }
+
+    fn under_way(self: &Arc<Self>, lane: Lane) -> UnderWay {
+        UnderWay {
+            admission: Arc::clone(self),
+            lane,
+        }
+    }
+
+    /// A claim is under way no more, and there may be room for those who wait for it.
+    fn leave(self: &Arc<Self>, lane: Lane) {
+        let now = tokio::time::Instant::now().into_std();
+        let mut state = self.state();
+        state.room.leave(lane);
+        self.let_in(state, now);
+    }
+
+    /// Lets those in line go to issuance for whom there is room.
+    fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
+        let mut granted = Vec::new();
+        while let Some(next) = state.next_in_line(self.turn_waits()) {
+            state.room.enter(next.lane);
+            state.waited += now.saturating_duration_since(next.since);
+            granted.push(next);
+        }
+        drop(state);
+        // Who has gone meanwhile gives the room back.
+        for next in granted {
+            let under_way = self.under_way(next.lane);
+            next.grant(under_way);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// The earliest of those in line for whose lane there is room.
+    fn next_in_line(&mut self, wait: Duration) -> Option<line::Waiting> {
+        if self.line.is_empty() || self.room.is_full_for_turns(wait) {
+            return None;
+        }
+        let room = &self.room;
+        self.line
+            .take_first(|lane| room.has_room_for_turn(lane, wait))
+    }
+
     fn is_trusted(&self, now: Instant) -> bool {
         !self.is_over_target || self.is_stale(now)
     }
 
     fn turns_go_first(&self, now: Instant) -> bool {
-        self.turn_refused_at
-            .is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
+        let last = self.turn_waited_at;
+        !self.line.is_empty()
+            || last.is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
     }
 
     fn is_stale(&self, now: Instant) -> bool {
@@ -188,7 +258,7 @@ pub struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.admission.state().room.leave(self.lane);
+        self.admission.leave(self.lane);
     }
 }
 

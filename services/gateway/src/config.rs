@@ -20,7 +20,7 @@ pub struct Config {
     pub waiting_room: bool,
     /// The keys that tickets are signed with, the same in every gateway.
     pub ticket_keys: Keyring,
-    /// How long claims may wait at issuance while there is a queue, which begins when they wait twice as long.
+    /// How long claims may wait at issuance while there is a queue, which begins when they wait four times as long.
     pub queue_delay_target: Duration,
     /// How often one shopper may ask each second.
     pub shopper_rate_per_second: u32,

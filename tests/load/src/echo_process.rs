@@ -61,7 +61,10 @@ pub async fn measure(
 }
 
 /// Starts this program again as the echo. It ends when its standard input does, which is when `Child` is dropped.
-async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
+///
+/// # Errors
+/// It does not start.
+pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
     let program = std::env::current_exe().context("this executable's own path is not known")?;
     let mut child = Command::new(program)
         .arg("echo")

@@ -33,7 +33,7 @@ const MAX_BATCH: u32 = 4;
 const COMMIT: Duration = Duration::from_millis(25);
 const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
 /// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a door without a waiting room keeps a flood's calls for seconds.
-const CONNECTIONS: usize = 12;
+pub const CONNECTIONS: usize = 12;
 
 /// A running suite whose commits are slow.
 pub struct Stage {

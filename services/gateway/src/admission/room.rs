@@ -15,7 +15,7 @@ const MOST_SERVICE: Duration = Duration::from_millis(300);
 /// How much a new call counts in the mean of that time.
 const SHARE_OF_NEWEST: f64 = 0.05;
 /// So many may be under way however few were answered, and so many of each lane.
-const LEAST_UNDER_WAY: usize = 16;
+const LEAST_UNDER_WAY: usize = 8;
 const LEAST_PER_LANE: usize = 2;
 /// One lane has room for so many times its even share, so that one that hangs leaves room for the others.
 const LANE_FACTOR: usize = 4;
@@ -60,24 +60,43 @@ impl Room {
         }
     }
 
-    /// Whether anything is known of what can be answered.
-    pub(super) fn is_known(&self) -> bool {
-        self.most_per_second.is_some()
+    /// How many are answered in such a time, as far as is known.
+    pub(super) fn answered_within(&self, span: Duration) -> usize {
+        (self.most_or_now() * span.as_secs_f64()) as usize
     }
 
     /// Whether one more would wait no longer than `wait`, as far as is known: also if no answer comes any more, or claims would heap up where none is served in time. What issuance could do when claims waited last
     /// may be less than it can do now; then claims are answered sooner than that, more of them find room, and it is seen that it can do more.
     pub(super) fn has_room(&self, lane: Lane, wait: Duration) -> bool {
-        let Some(most) = self.most_per_second else {
-            return true;
-        };
-        let lanes = self.by_lane.len();
-        let answered_in_time = (most * (wait.as_secs_f64() + self.service_seconds)) as usize;
-        let room = answered_in_time
+        self.most_per_second
+            .is_none_or(|most| self.has_room_of(lane, self.room(most, wait)))
+    }
+
+    /// The same in a queue. There it is believed that issuance can do what it does, also if that is not known for long: it is seen at once if it does more.
+    pub(super) fn has_room_for_turn(&self, lane: Lane, wait: Duration) -> bool {
+        self.has_room_of(lane, self.room(self.most_or_now(), wait))
+    }
+
+    /// Whether a turn, of whatever lane, would wait longer than `wait`.
+    pub(super) fn is_full_for_turns(&self, wait: Duration) -> bool {
+        self.under_way >= self.room(self.most_or_now(), wait)
+    }
+
+    fn most_or_now(&self) -> f64 {
+        self.most_per_second.unwrap_or(self.answers_per_second)
+    }
+
+    /// How many may be under way if so many are answered each second.
+    fn room(&self, per_second: f64, wait: Duration) -> usize {
+        let answered_in_time = (per_second * (wait.as_secs_f64() + self.service_seconds)) as usize;
+        answered_in_time
             .max(LEAST_UNDER_WAY)
-            .max(LEAST_PER_LANE * lanes);
+            .max(LEAST_PER_LANE * self.by_lane.len())
+    }
+
+    fn has_room_of(&self, lane: Lane, room: usize) -> bool {
         let of_lane = self.by_lane.get(usize::from(lane.get()));
-        let room_of_lane = (LANE_FACTOR * room).div_ceil(lanes);
+        let room_of_lane = (LANE_FACTOR * room).div_ceil(self.by_lane.len());
         self.under_way < room && of_lane.is_none_or(|of_lane| *of_lane < room_of_lane)
     }
 

@@ -1,7 +1,11 @@
+use tokio::{task::yield_now, time::advance};
+
 use super::*;
+use crate::domain::queue::Cohort;
 
 const TARGET: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(10);
+const AN_HOUR: Duration = Duration::from_secs(3_600);
 
 fn with_lanes(lanes: u16) -> (Arc<Admission>, Vec<Lane>) {
     let lanes = Lanes::new(lanes).unwrap();
@@ -41,6 +45,51 @@ fn answers(
     now
 }
 
+fn turn(second: u64) -> Turn {
+    Turn {
+        cohort: Cohort::new(second).unwrap(),
+        draw: 0,
+    }
+}
+
+/// Whether one whose turn has come finds room at this moment.
+async fn finds_room(admission: &Arc<Admission>, lane: Lane) -> bool {
+    let none = Duration::ZERO;
+    let under_way = admission.take_turn(lane, turn(1), none, none).await;
+    under_way.is_some()
+}
+
+/// Those whose turns of these seconds have come ask one after the other; in which order they are let in.
+struct InLine {
+    entered: Arc<Mutex<Vec<u64>>>,
+}
+
+impl InLine {
+    async fn new(admission: &Arc<Admission>, lane: Lane, asking: &[(u64, Duration)]) -> Self {
+        let entered = Arc::new(Mutex::new(Vec::new()));
+        for &(second, overdue) in asking {
+            let (admission, entered) = (Arc::clone(admission), Arc::clone(&entered));
+            tokio::spawn(async move {
+                let taken = admission.take_turn(lane, turn(second), overdue, AN_HOUR);
+                if let Some(under_way) = taken.await {
+                    entered.lock().unwrap().push(second);
+                    // It is never answered.
+                    std::mem::forget(under_way);
+                }
+            });
+            yield_now().await;
+        }
+        Self { entered }
+    }
+
+    async fn entered(&self) -> Vec<u64> {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        self.entered.lock().unwrap().clone()
+    }
+}
+
 fn enter(admission: &Arc<Admission>, lane: Lane, claims: usize) -> Vec<UnderWay> {
     (0..claims).map(|_| admission.enter(lane)).collect()
 }
@@ -54,7 +103,7 @@ fn claims_are_held_back_while_issuance_is_over_its_target_and_not_by_one_late_an
         admission.may_issue(lane, now),
         "one late answer is no crowd"
     );
-    let now = answers(&admission, now, 500, 1, 20);
+    let now = answers(&admission, now, 600, 1, 40);
     assert!(!admission.may_issue(lane, now));
     let now = answers(&admission, now, 80, 1, 40);
     assert!(!admission.may_issue(lane, now), "just below the target");
@@ -78,25 +127,23 @@ fn the_door_opens_again_when_nobody_answers_any_more() {
     assert!(admission.may_issue(lane, now + STALE_AFTER + STEP));
 }
 
-#[test]
-fn no_more_are_under_way_than_are_answered_in_time_and_who_was_first_finds_room_first() {
+#[tokio::test(start_paused = true)]
+async fn no_more_are_under_way_than_are_answered_in_time() {
     let (admission, lane) = with_a_lane();
     // Two hundred a second, each of which waits for 80 ms.
     let now = answers(&admission, Instant::now(), 80, 2, 1_000);
-    let under_way = enter(&admission, lane, 21);
+    let under_way = enter(&admission, lane, 15);
     assert!(admission.may_issue(lane, now), "nobody waits in a queue");
-    assert!(admission.may_take_turn(lane, OVERDUE_MOST, now));
-    assert!(!admission.may_take_turn(lane, Duration::ZERO, now));
-    let more = enter(&admission, lane, 5);
-    assert!(
-        !admission.may_take_turn(lane, OVERDUE_MOST, now),
-        "26 take 130 ms"
-    );
+    assert!(finds_room(&admission, lane).await, "16 take 80 ms");
+    let more = enter(&admission, lane, 1);
+    assert!(!finds_room(&admission, lane).await);
+    let now = tokio::time::Instant::now().into_std();
     assert!(!admission.may_issue(lane, now), "turns go first");
     let later = now + TURNS_FIRST_FOR;
+    admission.observe(answered(80, 2), later);
     assert!(admission.may_issue(lane, later));
-    let many = enter(&admission, lane, 40);
-    assert!(!admission.may_issue(lane, later), "66 take 330 ms");
+    let many = enter(&admission, lane, 96);
+    assert!(!admission.may_issue(lane, later), "112 take 560 ms");
     assert!(
         !admission.may_issue(lane, later + STALE_AFTER),
         "and nobody answers"
@@ -105,17 +152,132 @@ fn no_more_are_under_way_than_are_answered_in_time_and_who_was_first_finds_room_
     assert!(admission.may_issue(lane, later));
 }
 
-#[test]
-fn a_new_claim_fills_what_turns_leave_once_it_is_known_how_much_that_is() {
+#[tokio::test(start_paused = true)]
+async fn of_those_who_wait_for_room_the_earliest_find_it_first() {
     let (admission, lane) = with_a_lane();
-    assert!(admission.may_issue(lane, Instant::now()));
-    assert!(!admission.may_fill_in(lane, Instant::now()));
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    let mut under_way = enter(&admission, lane, 16);
+    let now = Duration::ZERO;
+    let line = InLine::new(&admission, lane, &[(12, now), (10, now), (13, now)]).await;
+    assert!(line.entered().await.is_empty());
+    under_way.pop();
+    assert_eq!(line.entered().await, [10]);
+    assert!(!admission.may_fill_in(lane, Instant::now() + AN_HOUR));
+    under_way.truncate(13);
+    assert_eq!(line.entered().await, [10, 12, 13]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_many_wait_for_room_the_latest_have_to_come_back() {
+    let (admission, lane) = with_a_lane();
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    let mut under_way = enter(&admission, lane, 16);
+    // As many as are answered within 50 ms.
+    let mut asking: Vec<_> = (20..30).map(|second| (second, Duration::ZERO)).collect();
+    asking.extend([(99, Duration::ZERO), (5, Duration::ZERO)]);
+    let line = InLine::new(&admission, lane, &asking).await;
+    under_way.clear();
+    let mut entered = vec![5];
+    entered.extend(20..29);
+    assert_eq!(line.entered().await, entered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_long_overdue_waits_for_longer_if_issuance_stands_still() {
+    let (admission, lane) = with_a_lane();
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    let mut under_way = enter(&admission, lane, 16);
+    let seconds = Duration::from_secs;
+    let asking = [
+        (1, seconds(9)),
+        (2, seconds(3)),
+        (3, seconds(1)),
+        (4, seconds(0)),
+    ];
+    let mut waits = Vec::new();
+    for (second, overdue) in asking {
+        let began = tokio::time::Instant::now();
+        let taken = admission.take_turn(lane, turn(second), overdue, AN_HOUR);
+        assert!(taken.await.is_none());
+        waits.push(began.elapsed().as_millis());
+    }
+    assert_eq!(waits, [950, 650, 50, 50]);
+    let began = tokio::time::Instant::now();
+    let hasty = admission.take_turn(lane, turn(1), seconds(9), STEP);
+    assert!(hasty.await.is_none());
+    assert_eq!(began.elapsed(), STEP, "its caller waits no longer");
+    let line = InLine::new(&admission, lane, &asking).await;
+    advance(Duration::from_millis(500)).await;
+    line.entered().await;
+    under_way.clear();
+    assert_eq!(line.entered().await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_gone_takes_no_room() {
+    let (admission, lane) = with_a_lane();
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    let mut under_way = enter(&admission, lane, 16);
+    let admission_of_one = Arc::clone(&admission);
+    let gone = tokio::spawn(async move {
+        let none = Duration::ZERO;
+        admission_of_one
+            .take_turn(lane, turn(1), none, AN_HOUR)
+            .await
+    });
+    yield_now().await;
+    let line = InLine::new(&admission, lane, &[(2, Duration::ZERO)]).await;
+    gone.abort();
+    yield_now().await;
+    under_way.pop();
+    assert_eq!(line.entered().await, [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_turns_wait_for_room_is_told_with_the_delay() {
+    let (admission, lane) = with_a_lane();
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    admission.mean_delay_since_last();
+    let mut under_way = enter(&admission, lane, 16);
+    let line = InLine::new(&admission, lane, &[(1, Duration::ZERO)]).await;
+    advance(Duration::from_millis(40)).await;
+    under_way.pop();
+    assert_eq!(line.entered().await, [1]);
+    answers(&admission, Instant::now(), 80, 2, 2);
+    let mean = Some(Duration::from_millis(90));
+    assert_eq!(admission.mean_delay_since_last(), mean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_turns_wait_for_room_as_many_are_answered_as_can_be() {
+    let (admission, lane) = with_a_lane();
+    let many = enter(&admission, lane, 1_000);
+    let now = answers(&admission, Instant::now(), 40, 2, 1_000);
+    assert!(admission.may_issue(lane, now), "nothing is known yet");
+    let line = InLine::new(&admission, lane, &[(1, Duration::ZERO)]).await;
+    let now = answers(&admission, now, 40, 2, 1_000);
+    assert!(line.entered().await.is_empty());
+    assert!(!admission.may_issue(lane, now), "two hundred a second");
+    drop(many);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_claim_fills_what_turns_leave() {
+    let (admission, lane) = with_a_lane();
+    assert!(admission.may_fill_in(lane, Instant::now()));
+    let many = enter(&admission, lane, 100);
+    assert!(
+        !admission.may_fill_in(lane, Instant::now()),
+        "nobody knows whether issuance can do so much"
+    );
+    drop(many);
     let now = answers(&admission, Instant::now(), 80, 2, 1_000);
-    let few = enter(&admission, lane, 16);
+    let few = enter(&admission, lane, 15);
     assert!(admission.may_fill_in(lane, now));
-    let more = enter(&admission, lane, 5);
+    let more = enter(&admission, lane, 1);
     assert!(!admission.may_fill_in(lane, now));
-    assert!(!admission.may_take_turn(lane, Duration::ZERO, now));
+    assert!(!finds_room(&admission, lane).await);
+    let now = tokio::time::Instant::now().into_std();
     drop((few, more));
     assert!(!admission.may_fill_in(lane, now), "turns go first");
     let now = now + TURNS_FIRST_FOR;
@@ -124,33 +286,28 @@ fn a_new_claim_fills_what_turns_leave_once_it_is_known_how_much_that_is() {
     assert!(!admission.may_fill_in(lane, now), "claims wait too long");
 }
 
-#[test]
-fn a_pause_teaches_nothing_and_more_find_room_when_issuance_can_do_more() {
+#[tokio::test(start_paused = true)]
+async fn a_pause_teaches_nothing_and_more_find_room_when_issuance_can_do_more() {
     let (admission, lane) = with_a_lane();
     let now = answers(&admission, Instant::now(), 80, 5, 1_000);
     let an_hour = Duration::from_secs(3_600);
     let now = answers(&admission, now + an_hour, 1, 1, 1);
-    let under_way = enter(&admission, lane, 50);
-    assert!(
-        admission.may_take_turn(lane, OVERDUE_MOST, now),
-        "500 a second"
-    );
+    let under_way = enter(&admission, lane, 34);
+    assert!(finds_room(&admission, lane).await, "500 a second");
     let more = enter(&admission, lane, 20);
-    assert!(!admission.may_take_turn(lane, OVERDUE_MOST, now));
-    let now = answers(&admission, now, 1, 20, 300);
-    assert!(
-        admission.may_take_turn(lane, Duration::ZERO, now),
-        "2,000 a second"
-    );
+    assert!(!finds_room(&admission, lane).await);
+    answers(&admission, now, 1, 20, 300);
+    assert!(finds_room(&admission, lane).await, "2,000 a second");
     drop((under_way, more));
 }
 
 #[test]
 fn one_late_answer_bounds_nothing() {
     let (admission, lane) = with_a_lane();
-    let now = answers(&admission, Instant::now(), 500, 1, 2);
+    let now = answers(&admission, Instant::now(), 20, 1, 50);
+    let now = answers(&admission, now, 500, 1, 2);
     let _under_way = enter(&admission, lane, 1_000);
-    assert!(admission.may_take_turn(lane, Duration::ZERO, now));
+    assert!(admission.may_issue(lane, now));
 }
 
 #[test]
@@ -161,20 +318,23 @@ fn a_crowd_is_not_held_back_while_nobody_waits() {
     assert!(admission.may_issue(lane, now));
 }
 
-#[test]
-fn a_lane_that_hangs_leaves_room_for_the_others() {
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_hangs_leaves_room_for_the_others() {
     let (admission, lanes) = with_lanes(16);
-    let now = answers(&admission, Instant::now(), 80, 20, 1_000);
+    answers(&admission, Instant::now(), 80, 20, 1_000);
     let mut stuck = Vec::new();
-    while admission.may_take_turn(lanes[0], Duration::ZERO, now) {
+    while finds_room(&admission, lanes[0]).await {
         stuck.push(admission.enter(lanes[0]));
     }
     assert!(stuck.len() > 20, "{}", stuck.len());
-    assert!(admission.may_take_turn(lanes[1], Duration::ZERO, now));
+    assert!(finds_room(&admission, lanes[1]).await);
+    let line = InLine::new(&admission, lanes[0], &[(0, Duration::ZERO)]).await;
+    assert!(line.entered().await.is_empty());
+    assert!(finds_room(&admission, lanes[1]).await, "past the line");
 }
 
-#[test]
-fn slow_calls_leave_as_many_under_way_as_they_take() {
+#[tokio::test(start_paused = true)]
+async fn slow_calls_leave_as_many_under_way_as_they_take() {
     let (admission, lane) = with_a_lane();
     let mut now = Instant::now();
     for _ in 0..1_000 {
@@ -185,9 +345,9 @@ fn slow_calls_leave_as_many_under_way_as_they_take() {
         };
         admission.observe(slow, now);
     }
-    // A thousand a second, for 75 and 200 ms.
-    let _under_way = enter(&admission, lane, 250);
-    assert!(admission.may_take_turn(lane, Duration::ZERO, now));
+    // A thousand a second, for 50 and 200 ms.
+    let _under_way = enter(&admission, lane, 240);
+    assert!(finds_room(&admission, lane).await);
 }
 
 #[test]

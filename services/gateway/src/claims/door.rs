@@ -1,3 +1,4 @@
+use tidegate_proto::issuance::v1::IssuedCoupon;
 use tidegate_rpc::server::CallContext;
 use tidegate_types::{Reason, TierId, TierNumber, Timestamp, Violations};
 
@@ -242,28 +243,36 @@ impl Claims {
         }
     }
 
-    /// Serves a claim whose turn has come. Where there is no place at this moment its turn is kept, so that it only has to come back.
+    /// Serves a claim whose turn has come. Where there is no room for it within a moment its turn is kept, so that it only has to come back.
     async fn take_turn(
         &self,
         visit: Visit<'_>,
         ticket: Ticket,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let queue = self.room.queue(visit.campaign.number);
-        let overdue = queue.overdue(ticket.turn);
-        let (lane, now) = (self.lanes.of(visit.holder.shopper), visit.now.instant);
-        let served = match self.claim_places.enter() {
-            Ok(_place) if self.admission.may_take_turn(lane, overdue, now) => {
-                self.room.serve(visit, &ticket);
-                self.issue(visit, call).await
-            }
-            Ok(_) => Err(GatewayError::Full),
-            Err(full) => Err(full),
-        };
-        match served {
+        match self.serve_turn(visit, ticket, call).await {
             Ok(issued) => Ok(Outcome::Issued(issued)),
             Err(met) => self.room.turn_met(visit, ticket, met).map(Outcome::Queued),
         }
+    }
+
+    async fn serve_turn(
+        &self,
+        visit: Visit<'_>,
+        ticket: Ticket,
+        call: &CallContext,
+    ) -> Result<IssuedCoupon, GatewayError> {
+        let _place = self.claim_places.enter()?;
+        let lane = self.lanes.of(visit.holder.shopper);
+        let overdue = self.room.queue(visit.campaign.number).overdue(ticket.turn);
+        let patience = call.deadline.saturating_duration_since(visit.now.instant) / 2;
+        let admitted = self
+            .admission
+            .take_turn(lane, ticket.turn, overdue, patience)
+            .await;
+        let under_way = admitted.ok_or(GatewayError::Full)?;
+        self.room.serve(visit, &ticket);
+        self.issue_admitted(visit, under_way, call).await
     }
 
     async fn serve(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {

@@ -25,6 +25,18 @@ impl Claims {
         visit: Visit<'_>,
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
+        let lane = self.lanes.of(visit.holder.shopper);
+        let under_way = self.admission.enter(lane);
+        self.issue_admitted(visit, under_way, call).await
+    }
+
+    /// The same where room at issuance is held already.
+    pub(super) async fn issue_admitted(
+        &self,
+        visit: Visit<'_>,
+        under_way: UnderWay,
+        call: &CallContext,
+    ) -> Result<IssuedCoupon, GatewayError> {
         let holder = visit.holder;
         let lane = self.lanes.of(holder.shopper);
         let item = IssueItem {
@@ -42,7 +54,7 @@ impl Claims {
         let pending = Pending {
             item: UnderWayItem {
                 item,
-                _under_way: self.admission.enter(lane),
+                _under_way: under_way,
             },
             trace: call.trace,
             deadline: call.deadline,

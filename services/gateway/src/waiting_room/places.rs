@@ -100,14 +100,18 @@ impl WaitingRoom {
         Ok(self.place(visit, ticket, why, poll_after))
     }
 
-    /// Whether a claim that has no place may be served at once although there is a queue: nobody of an earlier cohort waits, and its shopper has not been told to wait in this one.
+    /// Whether a claim that has no place may be served at once although there is a queue: its shopper has not been told to wait, and nobody of an earlier cohort waits but those of the last one, whose turns
+    /// cannot have come yet.
     pub fn may_fill_in(&self, visit: Visit<'_>) -> bool {
         let queue = self.queue(visit.campaign.number);
-        queue.is_up_to(visit.now.instant)
-            && !self
-                .0
-                .once
-                .knows(joined_key(visit, queue.current_cohort(visit.now)))
+        let current = queue.current_cohort(visit.now);
+        let Some(first) = queue.first_waiting() else {
+            return false;
+        };
+        let is_last = first.plus(Duration::from_secs(1)) >= current;
+        let is_first = first >= current || is_last && !until_due(first, visit.now.utc).is_zero();
+        let waits = |cohort| self.0.once.knows(joined_key(visit, cohort));
+        is_first && !waits(first) && !waits(current)
     }
 
     /// The ticket of a claim that has joined here and is made again without it.
@@ -247,12 +251,17 @@ fn outlook_of(
     (why, poll_after)
 }
 
-/// When to ask at the soonest: before that no turn of the cohort can come.
-fn first_poll_after(cohort: Cohort, now: Timestamp) -> Duration {
+/// How long it is at least until turns of the cohort come.
+fn until_due(cohort: Cohort, now: Timestamp) -> Duration {
     let over = Timestamp::UNIX_EPOCH + Duration::from_secs(cohort.get() + 1);
     let until_due = Duration::try_from(over + DUE_AFTER - now).unwrap_or_default();
     // The cohort is that of quota's clock, which may be another.
-    let until_due = until_due.min(Duration::from_secs(1) + DUE_AFTER);
+    until_due.min(Duration::from_secs(1) + DUE_AFTER)
+}
+
+/// When to ask at the soonest: after the first turns of the cohort, and not all at one moment.
+fn first_poll_after(cohort: Cohort, now: Timestamp) -> Duration {
+    let until_due = until_due(cohort, now);
     if until_due.is_zero() {
         return Duration::ZERO;
     }

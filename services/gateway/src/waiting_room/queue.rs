@@ -75,10 +75,11 @@ impl Queue {
         is_wanted || standing.awaits_draw(&counts.handed_out)
     }
 
-    /// Whether the turns of all have come who joined before the cohort of this moment: whoever comes now overtakes nobody of an earlier one.
-    pub(super) fn is_up_to(&self, now: Instant) -> bool {
+    /// The cohort of the watermark: the turns of all earlier ones have come. None before quota has said anything.
+    pub(super) fn first_waiting(&self) -> Option<Cohort> {
         let standing = self.standing.load();
-        standing.is_known() && standing.word().watermark.cohort >= standing.current_cohort(now)
+        let watermark = standing.word().watermark.cohort;
+        standing.is_known().then_some(watermark)
     }
 
     /// A claim could not be served at once.

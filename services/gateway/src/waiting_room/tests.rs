@@ -11,6 +11,8 @@ use crate::domain::{
     queue::{Cohort, CohortStanding, Stage, Turn, Word},
 };
 
+mod fill_in;
+
 const FIRST: u64 = 1_770_379_200;
 
 fn room() -> WaitingRoom {
@@ -129,29 +131,6 @@ fn a_position_never_grows() {
     let ticket = room.read(&second.shown, ann.visit().holder).unwrap();
     let third = ann.queue_up(&room, Some(ticket));
     assert!(position(&third) < 200, "{third:?}");
-}
-
-#[test]
-fn who_comes_when_nobody_waits_from_before_may_be_served_at_once_unless_told_to_wait() {
-    let (room, ann) = (room(), Shopper::new("ann", "r-1"));
-    assert!(!room.may_fill_in(ann.visit()), "nothing is known yet");
-    let up_to = |second| {
-        let mut word = word(10, 0, 1_000);
-        word.watermark.cohort = cohort(second);
-        word
-    };
-    ann.queue(&room).hear(up_to(9));
-    assert!(
-        !room.may_fill_in(ann.visit()),
-        "some of the ninth second wait"
-    );
-    ann.queue(&room).hear(up_to(10));
-    assert!(room.may_fill_in(ann.visit()));
-    ann.queue_up(&room, None);
-    assert!(!room.may_fill_in(ann.visit()));
-    let again = Shopper::new("ann", "r-2");
-    assert!(!room.may_fill_in(again.visit()), "the same shopper");
-    assert!(room.may_fill_in(Shopper::new("ben", "r-1").visit()));
 }
 
 #[test]

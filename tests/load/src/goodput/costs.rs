@@ -1,22 +1,25 @@
 //! What a refusal costs beside a served claim: processor time of the whole suite, without what it takes to stand idle.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use tidegate_local::credentials::{Credentials, Scope, Token};
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    caller::Caller,
+    caller::{Caller, Gateway},
     crowd::Crowd,
-    processor_time::{ProcessorTime, Spent},
+    echo_process,
+    processor_time::{Part, ProcessorTime, Spent},
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
         come,
         journey::{End, Manner},
     },
-    stage::Stage,
+    stage::{CONNECTIONS, Stage},
 };
 
 /// A campaign with one coupon of either tier.
@@ -49,6 +52,8 @@ pub struct Costs {
     pub refused_us: f64,
     /// Of that, in the gateway.
     pub refused_by_gateway_us: f64,
+    /// Of an answer by a server that gives the same to each claim and does nothing else.
+    pub echo_us: f64,
 }
 
 /// Measures refusals. `served` is the time that so many coupons took at the peak, in so many seconds.
@@ -59,6 +64,7 @@ pub async fn measure(
     stage: &Stage,
     caller: &Arc<Caller>,
     crowd: &Crowd,
+    echo_folder: &Path,
     served: (&Spent, u64, f64),
 ) -> Result<Costs> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
@@ -91,14 +97,58 @@ pub async fn measure(
         served_us: each(suite_seconds(served), served_seconds, issued),
         refused_us: each(suite_seconds(&spent), seconds, refused),
         refused_by_gateway_us: 1e6 * gateway / refused as f64,
+        echo_us: echo(crowd, echo_folder).await?,
     })
+}
+
+/// What as many claims cost the bare echo.
+async fn echo(crowd: &Crowd, folder: &Path) -> Result<f64> {
+    let credentials = Credentials::load_or_make(folder, OffsetDateTime::now_utc())?;
+    let (child, address) = echo_process::start(folder).await?;
+    let parts = [Part::process(
+        "echo",
+        child.id().context("the echo has ended")?,
+    )];
+    let gateways = [Gateway(address)];
+    let token = credentials.sign(&Token::new("load", &Scope::CHATBOT))?;
+    let caller = Caller::connect(
+        &gateways,
+        CONNECTIONS,
+        &credentials,
+        &token,
+        crowd.threads(),
+    );
+    let caller = Arc::new(caller.await?);
+    let before = ProcessorTime::read(&parts)?;
+    let ends = come_through(&caller, crowd, (crate::crowd::CAMPAIGN_ID, "echo"), REFUSED).await?;
+    let answered = ends.iter().filter(|end| **end == End::Coupon).count() as u64;
+    let spent = ProcessorTime::read(&parts)?.since(&before, 1);
+    ensure!(
+        answered > 0,
+        "The echo answered nobody: what a bare answer costs cannot be measured."
+    );
+    let seconds: f64 = spent.seconds.get("echo").copied().unwrap_or_default();
+    Ok(1e6 * seconds / answered as f64)
 }
 
 /// How many of those who came were told that nothing is left.
 async fn refuse(caller: &Arc<Caller>, crowd: &Crowd, round: &str, stretch: Stretch) -> Result<u64> {
+    let ends = come_through(caller, crowd, (CAMPAIGN_ID, round), stretch).await?;
+    let sold_out = End::Refused(SOLD_OUT.to_owned());
+    let refused = ends.into_iter().filter(|end| *end == sold_out);
+    Ok(refused.count() as u64)
+}
+
+/// How it ended for those who came to a campaign in a round.
+async fn come_through(
+    caller: &Arc<Caller>,
+    crowd: &Crowd,
+    (campaign_id, round): (&str, &str),
+    stretch: Stretch,
+) -> Result<Vec<End>> {
     let scene = Scene {
         caller: Arc::clone(caller),
-        campaign_id: CAMPAIGN_ID.to_owned(),
+        campaign_id: campaign_id.to_owned(),
         round: round.to_owned(),
         patience: AT_MOST,
         began: Instant::now(),
@@ -111,10 +161,8 @@ async fn refuse(caller: &Arc<Caller>, crowd: &Crowd, round: &str, stretch: Stret
         crowd.threads(),
     )
     .await
-    .context("the crowd that is refused did not come through")?;
-    let sold_out = End::Refused(SOLD_OUT.to_owned());
-    let refused = journeys.iter().filter(|journey| journey.end == sold_out);
-    Ok(refused.count() as u64)
+    .context("the crowd did not come through")?;
+    Ok(journeys.into_iter().map(|journey| journey.end).collect())
 }
 
 fn suite_seconds(spent: &Spent) -> f64 {

@@ -114,7 +114,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     tell("Measuring what a refusal costs.");
     let caller = stage.caller(crowd.threads()).await?;
     let served = (&peak.processor, peak.issued, peak.seconds);
-    let costs = costs::measure(&stage, &caller, crowd, served).await?;
+    let costs = costs::measure(&stage, &caller, crowd, &folder.join("echo"), served).await?;
     let coupons_told = peak.coupons_told
         + all
             .iter()

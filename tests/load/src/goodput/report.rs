@@ -142,10 +142,11 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     }
     writeln!(
         out,
-        "\nProcessor time: {:.0} µs for a served claim, {:.1} µs for a refusal ({:.1} µs of it in the gateway), {:.1} % of a processor when idle",
+        "\nProcessor time: {:.0} µs for a served claim, {:.1} µs for a refusal ({:.1} µs of it in the gateway), {:.1} µs for a bare echo of gRPC; {:.1} % of a processor when idle",
         costs.served_us,
         costs.refused_us,
         costs.refused_by_gateway_us,
+        costs.echo_us,
         100.0 * costs.idle_share
     )?;
     writeln!(out)?;
@@ -258,6 +259,7 @@ pub mod examples {
             served_us: 400.0,
             refused_us: 24.0,
             refused_by_gateway_us: 23.0,
+            echo_us: 20.0,
         };
         let options = Options {
             patience_seconds: 10,

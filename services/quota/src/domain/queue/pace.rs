@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use issued::Issued;
 
-/// How long claims may wait for their commit at issuance. The pace is set so that they wait about so long.
+/// How long claims may wait, at gateways for room and at issuance for their commit. The pace is set so that they wait about so long.
 const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
 const TARGET_SECONDS: f64 = QUEUE_DELAY_TARGET.as_millis() as f64 / 1_000.0;
 /// What is tried first when nothing is known.
@@ -45,8 +45,8 @@ const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 const RANGE_SPAN: Duration = Duration::from_secs(15);
 /// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
 const LAG_SECONDS: f64 = 1.3;
-/// As many turns as come in this time come at once at the beginning, because those who have them ask one after the other.
-const FIRST_TURNS_SECONDS: f64 = 0.7;
+/// As many turns as come in this time come at once at the beginning, because those who have them ask one after the other, within a second. Some of them find no room then: those are back when fewer ask.
+const FIRST_TURNS_SECONDS: f64 = 1.5;
 /// Over this time the share of turns that are used is taken.
 const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
@@ -93,7 +93,7 @@ pub struct Shown {
     pub used_per_second: f64,
 }
 
-/// How long claims waited for their commit at issuance.
+/// How long claims waited, at gateways for room and at issuance for their commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// How long.
@@ -128,7 +128,7 @@ pub struct Findings {
     pub kept: u64,
     /// Coupons that are on lease.
     pub leased: u64,
-    /// How long claims waited for their commit. `None` if none was answered.
+    /// How long claims waited, at gateways for room and at issuance for their commit. `None` if none was answered.
     pub delay: Option<Duration>,
 }
 
@@ -283,7 +283,7 @@ impl Pace {
         };
     }
 
-    /// How long claims wait whose turns have come: at issuance, and before it those that found no room there, by what they weigh.
+    /// How long claims wait whose turns have come: for room and at issuance, and those that were sent away, by what they weigh.
     fn waited_seconds(&self) -> Option<f64> {
         let delay = self.delay?;
         let issued = self.issued.most_per_second;
@@ -329,13 +329,18 @@ impl Pace {
 
     /// Claims a second that issuance is offered, by how many seconds they wait there and before it.
     fn offered(&self, waited: f64, most: f64) -> f64 {
-        let excess = waited - TARGET_SECONDS;
-        if excess > 0.0 {
-            let less = excess / CORRECTED_WITHIN.as_secs_f64();
-            return most * (1.0 - less).max(LEAST_SHARE);
-        }
-        if waited > TARGET_SECONDS / 2.0 {
-            return most * PROBE_NEAR_TARGET;
+        let idles = self
+            .delay
+            .is_none_or(|delay| delay.waited <= QUEUE_DELAY_TARGET / 2);
+        // While it idles, those who were sent away find room.
+        if !idles {
+            let less = (waited - TARGET_SECONDS) / CORRECTED_WITHIN.as_secs_f64();
+            return most
+                * if less > 0.0 {
+                    (1.0 - less).max(LEAST_SHARE)
+                } else {
+                    PROBE_NEAR_TARGET
+                };
         }
         let usual = self.issued.usual_per_second.unwrap_or_default();
         most * if most < NEAR_FROM * usual {

@@ -24,7 +24,7 @@ pub struct QueueReport {
     pub cohorts: Vec<CohortNews>,
     /// Whether the gateway could not serve at once all that came.
     pub wants_queue: bool,
-    /// How long claims waited for their commit on average.
+    /// How long claims waited on average, at the gateway for room and at issuance for their commit.
     pub queue_delay: Option<Duration>,
     /// Coupons that issuance answered with.
     pub issued: u64,

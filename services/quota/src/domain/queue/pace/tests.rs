@@ -194,6 +194,18 @@ fn whoever_found_no_room_counts_as_waiting_for_a_fifth() {
 }
 
 #[test]
+fn who_found_no_room_slows_nothing_down_while_issuance_idles() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.kept_per_second = 2_000.0;
+    let found = Findings {
+        kept: 400,
+        ..found(1_000, Some(10))
+    };
+    pace.steer(found);
+    assert!(pace.per_second > 1_200.0, "{}", pace.per_second);
+}
+
+#[test]
 fn no_more_turns_come_than_ten_times_what_issuance_can_do() {
     let mut pace = at_its_limit(100.0);
     pace.shown = Shown {
