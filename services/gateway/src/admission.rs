@@ -167,13 +167,10 @@ impl Admission {
         state.is_trusted(now) && state.room.has_room(lane, self.target.mul_f64(factor))
     }
 
-    /// Whether a new claim may go to issuance at once although others have turns: these leave room, and claims do not wait too long.
+    /// Whether a new claim may go to issuance at once although others have turns: these leave room.
     pub fn may_fill_in(&self, lane: Lane, now: Instant) -> bool {
         let state = self.state();
-        let is_in_time = state.mean_seconds <= self.target.as_secs_f64() || state.is_stale(now);
-        is_in_time
-            && !state.turns_go_first(now)
-            && state.room.has_room_for_turn(lane, self.turn_waits())
+        !state.turns_go_first(now) && state.room.has_room_for_turn(lane, self.turn_waits())
     }
 
     /// The mean delay since this was last asked; none if no answer came. One late answer is no crowd, so the longest would say little.

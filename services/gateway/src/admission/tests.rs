@@ -282,8 +282,17 @@ async fn a_new_claim_fills_what_turns_leave() {
     assert!(!admission.may_fill_in(lane, now), "turns go first");
     let now = now + TURNS_FIRST_FOR;
     assert!(admission.may_fill_in(lane, now));
-    let now = answers(&admission, now, 500, 2, 20);
-    assert!(!admission.may_fill_in(lane, now), "claims wait too long");
+}
+
+#[test]
+fn when_those_are_answered_who_waited_too_long_the_next_fill_in_at_once() {
+    let (admission, lane) = with_a_lane();
+    let under_way = enter(&admission, lane, 100);
+    let now = answers(&admission, Instant::now(), 600, 2, 100);
+    assert!(!admission.may_fill_in(lane, now));
+    drop(under_way);
+    assert!(!admission.may_issue(lane, now), "not without a queue");
+    assert!(admission.may_fill_in(lane, now));
 }
 
 #[tokio::test(start_paused = true)]

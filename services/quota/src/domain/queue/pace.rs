@@ -51,8 +51,8 @@ const FIRST_TURNS_SECONDS: f64 = 1.5;
 const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
 const BACK_AFTER_SECONDS: f64 = 1.5;
-/// How much the wait of those counts beside that at issuance. A few are to be outside, because polls come in bunches, and between them issuance would run short.
-const OUTSIDE_WEIGHT: f64 = 1.0 / 5.0;
+/// How much the wait of those counts beside that at issuance. Some are to be outside, because polls come in bunches, and between them issuance would run short.
+const OUTSIDE_WEIGHT: f64 = 1.0 / 10.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
 

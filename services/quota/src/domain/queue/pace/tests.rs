@@ -181,12 +181,12 @@ fn the_extremes_are_those_of_the_last_half_minute() {
 }
 
 #[test]
-fn whoever_found_no_room_counts_as_waiting_for_a_fifth() {
+fn whoever_found_no_room_counts_as_waiting_for_a_tenth() {
     let mut pace = at_its_limit(1_000.0);
-    pace.kept_per_second = 200.0;
-    // 100 ms at issuance, and a fifth of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
+    pace.kept_per_second = 400.0;
+    // 100 ms at issuance, and a tenth of 600 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
     let found = Findings {
-        kept: 40,
+        kept: 80,
         ..found(1_000, Some(100))
     };
     pace.steer(found);
