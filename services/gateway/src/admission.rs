@@ -1,8 +1,8 @@
 //! Whether issuance keeps up: claims are admitted by how long others wait in its commit queues, and by how many of this gateway are there.
 //!
 //! Latency at the gateway would mislead: a group commit is slower and better under load. The queue's own delay grows only when more comes than can be committed. It is known only as late as it is long, so a
-//! crowd that comes at once is held by what issuance has answered of late: no more are under way than it answers within the time they may wait. Those whose turn has come wait at the door for room, the earliest
-//! first, as long as that takes a moment.
+//! crowd that comes at once is held by what issuance has answered of late: no more are under way than it answers within the time they may wait. Those whose turn has come wait at the door for room, those first
+//! who are the most overdue, as long as that takes a moment.
 
 mod line;
 mod room;
@@ -15,7 +15,6 @@ use std::{
 use tidegate_types::{Lane, Lanes};
 use tokio::time::timeout;
 
-use crate::domain::queue::Turn;
 use line::{Line, Place};
 use room::Room;
 
@@ -33,14 +32,14 @@ const STALE_AFTER: Duration = Duration::from_secs(1);
 const TURN_SHARE: f64 = 0.5;
 /// As many turns wait for room as find it within this time, each of them for no longer.
 const ROOM_WITHIN: Duration = Duration::from_millis(50);
-/// Turns that are overdue by more than a cohort wait for so much longer by each second, if room comes late: whoever is sent away is back after seconds only, and those who came later may be served meanwhile.
+/// While issuance stands still, turns that are overdue by more than a cohort wait for so much longer by each second: whoever is sent away is back after seconds only, and those who came later may be served meanwhile.
 const ROOM_WITHIN_PER_SECOND_OVERDUE: Duration = Duration::from_millis(300);
 const OVERDUE_FROM: Duration = Duration::from_secs(1);
 /// From here on all turns are equally overdue.
 const OVERDUE_MOST: Duration = Duration::from_secs(4);
 /// A queue costs those in it a second at least, so one begins only when a new claim would have to wait so many times the target.
 const NEW_FACTOR: f64 = 5.0;
-/// Where turns that have come found no room, new claims find less of it than they for so long.
+/// Where turns that have come found no room at once, new claims find no more of it than they for so long.
 const TURNS_FIRST_FOR: Duration = Duration::from_secs(2);
 /// While claims wait for longer than this share of the target, as many are answered as can be.
 const LOADED_FROM_SHARE: f64 = 0.5;
@@ -71,9 +70,12 @@ struct State {
     room: Room,
     line: Line,
     turn_waited_at: Option<Instant>,
-    /// Of the answers since the delay was last told: how long they waited together, at the door too, and how many they are.
-    waited: Duration,
-    answers: u32,
+    /// When a claim was answered last, whatever the answer was.
+    left_at: Option<Instant>,
+    /// How long claims waited at issuance since the delay was last told.
+    waited: Waits,
+    /// How long those waited in line who have gone to issuance since then; most of them not at all.
+    waited_in_line: Waits,
 }
 
 impl Admission {
@@ -86,8 +88,9 @@ impl Admission {
             room: Room::new(lanes),
             line: Line::default(),
             turn_waited_at: None,
-            waited: Duration::ZERO,
-            answers: 0,
+            left_at: None,
+            waited: Waits::default(),
+            waited_in_line: Waits::default(),
         };
         Self {
             target,
@@ -103,8 +106,7 @@ impl Admission {
         let is_loaded = state.mean_seconds > target * LOADED_FROM_SHARE || !state.line.is_empty();
         state.room.count(answered, is_loaded, now);
         let claims = u32::try_from(answered.claims).unwrap_or(u32::MAX);
-        state.waited += queue_delay * claims;
-        state.answers += claims;
+        state.waited.add(queue_delay, claims);
         let newest = queue_delay.as_secs_f64();
         let share = state.answered_at.map_or(1.0, |before| {
             let since = now.saturating_duration_since(before).as_secs_f64();
@@ -122,49 +124,58 @@ impl Admission {
 
     /// A claim goes to issuance, and is under way there as long as this is held.
     pub fn enter(self: &Arc<Self>, lane: Lane) -> UnderWay {
-        self.state().room.enter(lane);
+        self.state().enter(lane, Duration::ZERO);
         self.under_way(lane)
     }
 
-    /// Lets a claim whose turn has come go to issuance, once there is room and no earlier turn waits for it; `None` if there was none in time. Those who came after it by `overdue` have their turn as well.
+    /// Lets a claim whose turn has come go to issuance, once there is room for it and for whoever goes before it; `None` if there was none in time. Those who came after it by `overdue` have their turn as well.
     pub async fn take_turn(
         self: &Arc<Self>,
         lane: Lane,
-        turn: Turn,
         overdue: Duration,
         patience: Duration,
     ) -> Option<UnderWay> {
         let now = tokio::time::Instant::now().into_std();
-        let overdue = overdue.min(OVERDUE_MOST).saturating_sub(OVERDUE_FROM);
-        let longer = ROOM_WITHIN_PER_SECOND_OVERDUE.mul_f64(overdue.as_secs_f64());
-        let within = ROOM_WITHIN + longer;
+        let overdue = overdue.min(OVERDUE_MOST);
         let mut place = {
             let mut state = self.state();
-            if state.line.is_empty() && state.room.has_room_for_turn(lane, self.turn_waits()) {
-                state.room.enter(lane);
+            // Whoever stands in line at this moment waits for another lane.
+            if state.room.has_room_for_turn(lane, self.turn_waits()) {
+                state.enter(lane, Duration::ZERO);
                 return Some(self.under_way(lane));
             }
             state.turn_waited_at = Some(now);
             let most = state.room.answered_within(ROOM_WITHIN);
-            let (key, granted) = state.line.join(lane, turn, now, most)?;
-            // Those before it may wait for another lane.
-            self.let_in(state, now);
+            let (key, granted) = state.line.join(lane, overdue.as_secs(), now, most)?;
             Place::new(Arc::clone(self), key, granted)
         };
-        let granted = timeout(within.min(patience), place.granted()).await;
-        granted.ok().flatten()
+        let overdue = overdue.saturating_sub(OVERDUE_FROM).as_secs_f64();
+        let longer = ROOM_WITHIN_PER_SECOND_OVERDUE.mul_f64(overdue);
+        let until = now + (ROOM_WITHIN + longer).min(patience);
+        let mut since = now;
+        loop {
+            let within = (until - since).min(ROOM_WITHIN);
+            if let Ok(granted) = timeout(within, place.granted()).await {
+                return granted;
+            }
+            let moves = self.state().left_at.is_some_and(|left| left >= since);
+            since += within;
+            if moves || since >= until {
+                return None;
+            }
+        }
     }
 
     /// Whether a new claim may go to issuance at once.
     pub fn may_issue(&self, lane: Lane, now: Instant) -> bool {
         let state = self.state();
         // Also of another campaign: a due turn goes before a new claim.
-        let factor = if state.turns_go_first(now) {
-            TURN_SHARE
+        let has_room = if state.turns_go_first(now) {
+            state.room.has_room_for_turn(lane, self.turn_waits())
         } else {
-            NEW_FACTOR
+            state.room.has_room(lane, self.target.mul_f64(NEW_FACTOR))
         };
-        state.is_trusted(now) && state.room.has_room(lane, self.target.mul_f64(factor))
+        state.is_trusted(now) && has_room
     }
 
     /// Whether a new claim may go to issuance at once although others have turns: these leave room.
@@ -173,11 +184,12 @@ impl Admission {
         !state.turns_go_first(now) && state.room.has_room_for_turn(lane, self.turn_waits())
     }
 
-    /// The mean delay since this was last asked; none if no answer came. One late answer is no crowd, so the longest would say little.
+    /// How long claims have waited since this was last asked, in line and at issuance, on average; none if no answer came. One late answer is no crowd, so the longest would say little.
     pub fn mean_delay_since_last(&self) -> Option<Duration> {
         let mut state = self.state();
-        let waited = std::mem::take(&mut state.waited);
-        waited.checked_div(std::mem::take(&mut state.answers))
+        let in_line = std::mem::take(&mut state.waited_in_line).mean();
+        let at_issuance = std::mem::take(&mut state.waited).mean()?;
+        Some(at_issuance + in_line.unwrap_or_default())
     }
 
     fn turn_waits(&self) -> Duration {
@@ -196,6 +208,7 @@ impl Admission {
         let now = tokio::time::Instant::now().into_std();
         let mut state = self.state();
         state.room.leave(lane);
+        state.left_at = Some(now);
         self.let_in(state, now);
     }
 
@@ -203,8 +216,8 @@ impl Admission {
     fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
         let mut granted = Vec::new();
         while let Some(next) = state.next_in_line(self.turn_waits()) {
-            state.room.enter(next.lane);
-            state.waited += now.saturating_duration_since(next.since);
+            let waited = now.saturating_duration_since(next.since);
+            state.enter(next.lane, waited);
             granted.push(next);
         }
         drop(state);
@@ -221,7 +234,12 @@ impl Admission {
 }
 
 impl State {
-    /// The earliest of those in line for whose lane there is room.
+    fn enter(&mut self, lane: Lane, waited_in_line: Duration) {
+        self.room.enter(lane);
+        self.waited_in_line.add(waited_in_line, 1);
+    }
+
+    /// The first of those in line for whose lane there is room.
     fn next_in_line(&mut self, wait: Duration) -> Option<line::Waiting> {
         if self.line.is_empty() || self.room.is_full_for_turns(wait) {
             return None;
@@ -244,6 +262,24 @@ impl State {
     fn is_stale(&self, now: Instant) -> bool {
         self.answered_at
             .is_none_or(|at| now.saturating_duration_since(at) > STALE_AFTER)
+    }
+}
+
+/// Waits of so many claims.
+#[derive(Default)]
+struct Waits {
+    sum: Duration,
+    claims: u32,
+}
+
+impl Waits {
+    fn add(&mut self, waited: Duration, claims: u32) {
+        self.sum += waited * claims;
+        self.claims = self.claims.saturating_add(claims);
+    }
+
+    fn mean(&self) -> Option<Duration> {
+        self.sum.checked_div(self.claims)
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_types::{Lane, Lanes};
 
-use super::Answered;
+use super::{Answered, line::Most};
 
 /// The time over which answers are counted; what can be answered is forgotten ten times as slowly, and only while claims wait: else fewer answers only mean that fewer asked.
 const RATE_MEMORY: Duration = Duration::from_secs(1);
@@ -60,9 +60,13 @@ impl Room {
         }
     }
 
-    /// How many are answered in such a time, as far as is known.
-    pub(super) fn answered_within(&self, span: Duration) -> usize {
-        (self.most_or_now() * span.as_secs_f64()) as usize
+    /// How many may stand in line if they are to find room within such a time, as far as is known.
+    pub(super) fn answered_within(&self, span: Duration) -> Most {
+        let of_all = (self.most_or_now() * span.as_secs_f64()) as usize;
+        Most {
+            of_all,
+            of_lane: self.of_one_lane(of_all),
+        }
     }
 
     /// Whether one more would wait no longer than `wait`, as far as is known: also if no answer comes any more, or claims would heap up where none is served in time. What issuance could do when claims waited last
@@ -86,9 +90,10 @@ impl Room {
         self.most_per_second.unwrap_or(self.answers_per_second)
     }
 
-    /// How many may be under way if so many are answered each second.
+    /// How many may be under way if so many are answered each second. Whoever just missed a commit waits for as long as one takes, however short that is to be.
     fn room(&self, per_second: f64, wait: Duration) -> usize {
-        let answered_in_time = (per_second * (wait.as_secs_f64() + self.service_seconds)) as usize;
+        let wait = wait.as_secs_f64().max(self.service_seconds);
+        let answered_in_time = (per_second * (wait + self.service_seconds)) as usize;
         answered_in_time
             .max(LEAST_UNDER_WAY)
             .max(LEAST_PER_LANE * self.by_lane.len())
@@ -96,8 +101,12 @@ impl Room {
 
     fn has_room_of(&self, lane: Lane, room: usize) -> bool {
         let of_lane = self.by_lane.get(usize::from(lane.get()));
-        let room_of_lane = (LANE_FACTOR * room).div_ceil(self.by_lane.len());
-        self.under_way < room && of_lane.is_none_or(|of_lane| *of_lane < room_of_lane)
+        let most = self.of_one_lane(room);
+        self.under_way < room && of_lane.is_none_or(|of_lane| *of_lane < most)
+    }
+
+    fn of_one_lane(&self, of_all: usize) -> usize {
+        (LANE_FACTOR * of_all).div_ceil(self.by_lane.len())
     }
 
     /// Takes an answer in; `is_loaded` tells that claims have had to wait.

@@ -1,7 +1,6 @@
 use tokio::{task::yield_now, time::advance};
 
 use super::*;
-use crate::domain::queue::Cohort;
 
 const TARGET: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(10);
@@ -45,34 +44,27 @@ fn answers(
     now
 }
 
-fn turn(second: u64) -> Turn {
-    Turn {
-        cohort: Cohort::new(second).unwrap(),
-        draw: 0,
-    }
-}
-
 /// Whether one whose turn has come finds room at this moment.
 async fn finds_room(admission: &Arc<Admission>, lane: Lane) -> bool {
     let none = Duration::ZERO;
-    let under_way = admission.take_turn(lane, turn(1), none, none).await;
+    let under_way = admission.take_turn(lane, none, none).await;
     under_way.is_some()
 }
 
-/// Those whose turns of these seconds have come ask one after the other; in which order they are let in.
+/// Those whose turns have come, each with a number and by how much it is overdue, ask one after the other; in which order they are let in.
 struct InLine {
-    entered: Arc<Mutex<Vec<u64>>>,
+    entered: Arc<Mutex<Vec<u32>>>,
 }
 
 impl InLine {
-    async fn new(admission: &Arc<Admission>, lane: Lane, asking: &[(u64, Duration)]) -> Self {
+    async fn new(admission: &Arc<Admission>, lane: Lane, asking: &[(u32, Duration)]) -> Self {
         let entered = Arc::new(Mutex::new(Vec::new()));
-        for &(second, overdue) in asking {
+        for &(number, overdue) in asking {
             let (admission, entered) = (Arc::clone(admission), Arc::clone(&entered));
             tokio::spawn(async move {
-                let taken = admission.take_turn(lane, turn(second), overdue, AN_HOUR);
+                let taken = admission.take_turn(lane, overdue, AN_HOUR);
                 if let Some(under_way) = taken.await {
-                    entered.lock().unwrap().push(second);
+                    entered.lock().unwrap().push(number);
                     // It is never answered.
                     std::mem::forget(under_way);
                 }
@@ -82,7 +74,7 @@ impl InLine {
         Self { entered }
     }
 
-    async fn entered(&self) -> Vec<u64> {
+    async fn entered(&self) -> Vec<u32> {
         for _ in 0..10 {
             yield_now().await;
         }
@@ -153,12 +145,13 @@ async fn no_more_are_under_way_than_are_answered_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_those_who_wait_for_room_the_earliest_find_it_first() {
+async fn of_those_who_wait_for_room_the_most_overdue_find_it_first() {
     let (admission, lane) = with_a_lane();
     answers(&admission, Instant::now(), 80, 2, 1_000);
     let mut under_way = enter(&admission, lane, 16);
-    let now = Duration::ZERO;
-    let line = InLine::new(&admission, lane, &[(12, now), (10, now), (13, now)]).await;
+    let (just_due, overdue) = (Duration::ZERO, Duration::from_secs(1));
+    let asking = [(12, just_due), (10, overdue), (13, just_due)];
+    let line = InLine::new(&admission, lane, &asking).await;
     assert!(line.entered().await.is_empty());
     under_way.pop();
     assert_eq!(line.entered().await, [10]);
@@ -168,13 +161,14 @@ async fn of_those_who_wait_for_room_the_earliest_find_it_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_too_many_wait_for_room_the_latest_have_to_come_back() {
+async fn where_too_many_wait_for_room_the_least_overdue_have_to_come_back() {
     let (admission, lane) = with_a_lane();
     answers(&admission, Instant::now(), 80, 2, 1_000);
     let mut under_way = enter(&admission, lane, 16);
     // As many as are answered within 50 ms.
-    let mut asking: Vec<_> = (20..30).map(|second| (second, Duration::ZERO)).collect();
-    asking.extend([(99, Duration::ZERO), (5, Duration::ZERO)]);
+    let second = Duration::from_secs(1);
+    let mut asking: Vec<_> = (20..30).map(|number| (number, second)).collect();
+    asking.extend([(99, Duration::ZERO), (5, 2 * second)]);
     let line = InLine::new(&admission, lane, &asking).await;
     under_way.clear();
     let mut entered = vec![5];
@@ -195,17 +189,28 @@ async fn who_is_long_overdue_waits_for_longer_if_issuance_stands_still() {
         (4, seconds(0)),
     ];
     let mut waits = Vec::new();
-    for (second, overdue) in asking {
+    for (_, overdue) in asking {
         let began = tokio::time::Instant::now();
-        let taken = admission.take_turn(lane, turn(second), overdue, AN_HOUR);
+        let taken = admission.take_turn(lane, overdue, AN_HOUR);
         assert!(taken.await.is_none());
         waits.push(began.elapsed().as_millis());
     }
     assert_eq!(waits, [950, 650, 50, 50]);
     let began = tokio::time::Instant::now();
-    let hasty = admission.take_turn(lane, turn(1), seconds(9), STEP);
+    let hasty = admission.take_turn(lane, seconds(9), STEP);
     assert!(hasty.await.is_none());
     assert_eq!(began.elapsed(), STEP, "its caller waits no longer");
+    let began = tokio::time::Instant::now();
+    let busy = async {
+        tokio::time::sleep(STEP).await;
+        drop(admission.enter(lane));
+    };
+    let taken = admission.take_turn(lane, seconds(9), AN_HOUR);
+    let (taken, ()) = tokio::join!(taken, busy);
+    assert!(
+        taken.is_none() && began.elapsed() == ROOM_WITHIN,
+        "others are served"
+    );
     let line = InLine::new(&admission, lane, &asking).await;
     advance(Duration::from_millis(500)).await;
     line.entered().await;
@@ -221,9 +226,7 @@ async fn who_has_gone_takes_no_room() {
     let admission_of_one = Arc::clone(&admission);
     let gone = tokio::spawn(async move {
         let none = Duration::ZERO;
-        admission_of_one
-            .take_turn(lane, turn(1), none, AN_HOUR)
-            .await
+        admission_of_one.take_turn(lane, none, AN_HOUR).await
     });
     yield_now().await;
     let line = InLine::new(&admission, lane, &[(2, Duration::ZERO)]).await;
@@ -237,14 +240,15 @@ async fn who_has_gone_takes_no_room() {
 async fn how_long_turns_wait_for_room_is_told_with_the_delay() {
     let (admission, lane) = with_a_lane();
     answers(&admission, Instant::now(), 80, 2, 1_000);
-    admission.mean_delay_since_last();
     let mut under_way = enter(&admission, lane, 16);
+    admission.mean_delay_since_last();
     let line = InLine::new(&admission, lane, &[(1, Duration::ZERO)]).await;
     advance(Duration::from_millis(40)).await;
     under_way.pop();
     assert_eq!(line.entered().await, [1]);
-    answers(&admission, Instant::now(), 80, 2, 2);
-    let mean = Some(Duration::from_millis(90));
+    drop(admission.enter(lane));
+    answers(&admission, Instant::now(), 80, 2, 1);
+    let mean = Some(Duration::from_millis(80 + 40 / 2));
     assert_eq!(admission.mean_delay_since_last(), mean);
 }
 
@@ -337,9 +341,17 @@ async fn a_lane_that_hangs_leaves_room_for_the_others() {
     }
     assert!(stuck.len() > 20, "{}", stuck.len());
     assert!(finds_room(&admission, lanes[1]).await);
-    let line = InLine::new(&admission, lanes[0], &[(0, Duration::ZERO)]).await;
+    let asking = [(0, OVERDUE_MOST); 200];
+    let line = InLine::new(&admission, lanes[0], &asking).await;
     assert!(line.entered().await.is_empty());
     assert!(finds_room(&admission, lanes[1]).await, "past the line");
+    let mut others = Vec::new();
+    while finds_room(&admission, lanes[1]).await {
+        others.push(admission.enter(lanes[1 + others.len() % 15]));
+    }
+    let line = InLine::new(&admission, lanes[1], &[(1, Duration::ZERO)]).await;
+    others.clear();
+    assert_eq!(line.entered().await, [1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -266,10 +266,7 @@ impl Claims {
         let lane = self.lanes.of(visit.holder.shopper);
         let overdue = self.room.queue(visit.campaign.number).overdue(ticket.turn);
         let patience = call.deadline.saturating_duration_since(visit.now.instant) / 2;
-        let admitted = self
-            .admission
-            .take_turn(lane, ticket.turn, overdue, patience)
-            .await;
+        let admitted = self.admission.take_turn(lane, overdue, patience).await;
         let under_way = admitted.ok_or(GatewayError::Full)?;
         self.room.serve(visit, &ticket);
         self.issue_admitted(visit, under_way, call).await

@@ -105,10 +105,11 @@ impl WaitingRoom {
     pub fn may_fill_in(&self, visit: Visit<'_>) -> bool {
         let queue = self.queue(visit.campaign.number);
         let current = queue.current_cohort(visit.now);
-        let Some(first) = queue.first_waiting() else {
+        let Some(watermark) = queue.watermark() else {
             return false;
         };
-        let is_last = first.plus(Duration::from_secs(1)) >= current;
+        let first = watermark.cohort;
+        let is_last = first.plus(Duration::from_secs(1)) >= current && watermark.draw == 0;
         let is_first = first >= current || is_last && !until_due(first, visit.now.utc).is_zero();
         let waits = |cohort| self.0.once.knows(joined_key(visit, cohort));
         is_first && !waits(first) && !waits(current)

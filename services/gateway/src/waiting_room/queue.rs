@@ -75,11 +75,10 @@ impl Queue {
         is_wanted || standing.awaits_draw(&counts.handed_out)
     }
 
-    /// The cohort of the watermark: the turns of all earlier ones have come. None before quota has said anything.
-    pub(super) fn first_waiting(&self) -> Option<Cohort> {
+    /// Turns before this one have come. None before quota has said anything.
+    pub(super) fn watermark(&self) -> Option<Turn> {
         let standing = self.standing.load();
-        let watermark = standing.word().watermark.cohort;
-        standing.is_known().then_some(watermark)
+        standing.is_known().then(|| standing.word().watermark)
     }
 
     /// A claim could not be served at once.

@@ -52,7 +52,7 @@ const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
 const BACK_AFTER_SECONDS: f64 = 1.5;
 /// How much the wait of those counts beside that at issuance. Some are to be outside, because polls come in bunches, and between them issuance would run short.
-const OUTSIDE_WEIGHT: f64 = 1.0 / 10.0;
+const OUTSIDE_WEIGHT: f64 = 1.0 / 5.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
 
@@ -89,7 +89,7 @@ pub struct Pace {
 pub struct Shown {
     /// Turns that came.
     pub due_per_second: f64,
-    /// Turns that were used.
+    /// Turns that were used, or would have been had there been room.
     pub used_per_second: f64,
 }
 
@@ -165,9 +165,18 @@ impl Pace {
         self.used_per_second = average(self.used_per_second, used, elapsed, LAG_SECONDS);
         let joined = found.joined as f64;
         self.joined_per_second = average(self.joined_per_second, joined, elapsed, LAG_SECONDS);
-        let kept = found.kept as f64;
-        self.kept_per_second = average(self.kept_per_second, kept, elapsed, LAG_SECONDS);
-        self.note_shown(used, elapsed);
+        let kept = average(
+            self.kept_per_second,
+            found.kept as f64,
+            elapsed,
+            LAG_SECONDS,
+        );
+        // Who came and was sent away has shown up, and when it is served it is no other.
+        self.note_shown(
+            used + BACK_AFTER_SECONDS * (kept - self.kept_per_second),
+            elapsed,
+        );
+        self.kept_per_second = kept;
         self.note_delay(found);
         // A gateway that few claims come to has no answer to tell of in each of its reports.
         let recent = self.delay.filter(|delay| delay.age < WORST_DELAY_HELD);
@@ -260,7 +269,8 @@ impl Pace {
         let due = self.felt_per_second * elapsed.as_secs_f64();
         let shown = &mut self.shown;
         shown.due_per_second = average(shown.due_per_second, due, elapsed, SHOW_SECONDS);
-        shown.used_per_second = average(shown.used_per_second, used, elapsed, SHOW_SECONDS);
+        let used = average(shown.used_per_second, used, elapsed, SHOW_SECONDS);
+        shown.used_per_second = used.max(0.0);
     }
 
     fn note_delay(&mut self, found: Findings) {
@@ -310,12 +320,21 @@ impl Pace {
                     offered
                 }
             }
-            (Some(waited), None) if waited <= TARGET_SECONDS && self.is_used() => now
-                .max(self.grown(f64::INFINITY))
-                .max(turns(UNTIL_KNOWN * usual)),
+            (Some(waited), None)
+                if (waited <= TARGET_SECONDS || self.idles()) && self.is_used() =>
+            {
+                now.max(self.grown(f64::INFINITY))
+                    .max(turns(UNTIL_KNOWN * usual))
+            }
             // More turns would only wait for each other.
             (Some(_), None) => now.min(turns(UNTIL_KNOWN * self.issued.rate().max(usual))),
         }
+    }
+
+    /// Whether claims hardly wait, so that those who were sent away find room.
+    fn idles(&self) -> bool {
+        self.delay
+            .is_none_or(|delay| delay.waited <= QUEUE_DELAY_TARGET / 2)
     }
 
     /// The pace one step faster, if issuance, which can do `most`, has felt this one. While all shoppers are cut off it stays as it is, so that they find their turns when they are back.
@@ -329,15 +348,13 @@ impl Pace {
 
     /// Claims a second that issuance is offered, by how many seconds they wait there and before it.
     fn offered(&self, waited: f64, most: f64) -> f64 {
-        let idles = self
-            .delay
-            .is_none_or(|delay| delay.waited <= QUEUE_DELAY_TARGET / 2);
-        // While it idles, those who were sent away find room.
-        if !idles {
+        if !self.idles() {
             let less = (waited - TARGET_SECONDS) / CORRECTED_WITHIN.as_secs_f64();
+            let is_too_long = less > 0.0;
+            let corrected = (1.0 - less).max(LEAST_SHARE);
             return most
-                * if less > 0.0 {
-                    (1.0 - less).max(LEAST_SHARE)
+                * if is_too_long {
+                    corrected
                 } else {
                     PROBE_NEAR_TARGET
                 };

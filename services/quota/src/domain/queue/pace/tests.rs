@@ -181,12 +181,12 @@ fn the_extremes_are_those_of_the_last_half_minute() {
 }
 
 #[test]
-fn whoever_found_no_room_counts_as_waiting_for_a_tenth() {
+fn whoever_found_no_room_counts_as_waiting_for_a_fifth() {
     let mut pace = at_its_limit(1_000.0);
-    pace.kept_per_second = 400.0;
-    // 100 ms at issuance, and a tenth of 600 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
+    pace.kept_per_second = 200.0;
+    // 100 ms at issuance, and a fifth of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
     let found = Findings {
-        kept: 80,
+        kept: 40,
         ..found(1_000, Some(100))
     };
     pace.steer(found);
@@ -203,6 +203,23 @@ fn who_found_no_room_slows_nothing_down_while_issuance_idles() {
     };
     pace.steer(found);
     assert!(pace.per_second > 1_200.0, "{}", pace.per_second);
+}
+
+#[test]
+fn who_is_sent_away_has_shown_up() {
+    let mut pace = at_its_limit(1_000.0);
+    // Of as many turns as were used, half as many again are sent away and come back every second and a half.
+    for step in 0..10 {
+        let found = Findings {
+            kept: 10 * step,
+            used: 150,
+            ..found(1_000, Some(400))
+        };
+        pace.steer(found);
+        pace.made_due(200.0, STEP);
+    }
+    let shown = pace.shown.used_per_second / pace.shown.due_per_second;
+    assert!((0.95..1.3).contains(&shown), "{shown}");
 }
 
 #[test]
