@@ -1,8 +1,10 @@
 mod issued;
+mod shown;
 
 use std::time::Duration;
 
 pub use issued::Issued;
+pub use shown::Shown;
 
 /// How long claims may wait, at gateways for room and at issuance for their commit. The pace is set so that they wait about so long.
 const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
@@ -47,8 +49,6 @@ const RANGE_SPAN: Duration = Duration::from_secs(15);
 const LAG_SECONDS: f64 = 1.3;
 /// As many turns as come in this time come at once at the beginning, because those who have them ask one after the other, within a second. Some of them find no room then: those are back when fewer ask.
 const FIRST_TURNS_SECONDS: f64 = 1.5;
-/// Over this time the share of turns that are used is taken.
-const SHOW_SECONDS: f64 = 3.0;
 /// Whoever finds no room for a turn that has come is back after this time on average.
 const BACK_AFTER_SECONDS: f64 = 1.5;
 /// How much the wait of those counts beside that at issuance. Some are to be outside, because polls come in bunches, and between them issuance would run short.
@@ -82,15 +82,6 @@ pub struct Pace {
     pub recent: PaceRange,
     /// The extremes of the span before.
     pub earlier: PaceRange,
-}
-
-/// How many of those whose turns came have used them: both are averages a second.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Shown {
-    /// Turns that came.
-    pub due_per_second: f64,
-    /// Turns that were used, or would have been had there been room.
-    pub used_per_second: f64,
 }
 
 /// How long claims waited, at gateways for room and at issuance for their commit.
@@ -187,10 +178,10 @@ impl Pace {
         let usual = self.issued.usual_per_second.unwrap_or_default();
         let wanted = self.wanted(usual.max(found.leased as f64 / LEASED_SECONDS));
         self.per_second = wanted.clamp(SLOWEST_PER_SECOND, FASTEST_PER_SECOND);
-        if !was_known && self.issued.most_per_second.is_some() {
+        if let Some(most) = self.issued.most_per_second.filter(|_| !was_known) {
             // Until now it was tried out what issuance can do, which says nothing of what is to come.
             self.felt_per_second = self.felt_per_second.min(self.per_second);
-            self.recent = PaceRange::of(self.per_second);
+            self.recent = PaceRange::of(self.per_second.min(self.turns(most)));
             self.earlier = self.recent;
         }
         if self.recent.span >= RANGE_SPAN {
@@ -243,7 +234,7 @@ impl Pace {
 
     /// How fast turns have come of late: a wait is long beside the moments in which the pace is corrected.
     fn felt_or_set(&self) -> f64 {
-        if self.is_felt() {
+        if self.felt_per_second > 0.0 {
             self.felt_per_second
         } else {
             self.per_second
@@ -267,10 +258,7 @@ impl Pace {
             return;
         }
         let due = self.felt_per_second * elapsed.as_secs_f64();
-        let shown = &mut self.shown;
-        shown.due_per_second = average(shown.due_per_second, due, elapsed, SHOW_SECONDS);
-        let used = average(shown.used_per_second, used, elapsed, SHOW_SECONDS);
-        shown.used_per_second = used.max(0.0);
+        self.shown.note(due, used, elapsed);
     }
 
     fn note_delay(&mut self, found: Findings) {
@@ -305,14 +293,13 @@ impl Pace {
     /// `usual` is what issuance does each second as its leases tell: better than nothing while nothing else is known.
     fn wanted(&self, usual: f64) -> f64 {
         let now = self.per_second;
-        let turns = |claims: f64| claims / self.shown.rate().max(1.0 / MOST_TURNS);
         match (self.waited_seconds(), self.issued.most_per_second) {
             (None, _) if self.is_unanswered() => now.min(NOBODY_ANSWERED * self.felt_per_second),
             // Nobody comes: whoever waits behind a crowd that has gone is not to wait for ever, and if something is broken nobody is to lose a turn for it.
-            (None, Some(most)) => turns(most).max(self.grown(most)),
+            (None, Some(most)) => self.turns(most).max(self.grown(most)),
             (None, None) => now,
             (Some(waited), Some(most)) => {
-                let offered = turns(self.offered(waited, most));
+                let offered = self.turns(self.offered(waited, most));
                 // A stretch of the queue that everybody has left: issuance idles until it is passed.
                 if waited < TARGET_SECONDS / 2.0 {
                     offered.max(self.grown(most))
@@ -324,11 +311,16 @@ impl Pace {
                 if (waited <= TARGET_SECONDS || self.idles()) && self.is_used() =>
             {
                 now.max(self.grown(f64::INFINITY))
-                    .max(turns(UNTIL_KNOWN * usual))
+                    .max(self.turns(UNTIL_KNOWN * usual))
             }
             // More turns would only wait for each other.
-            (Some(_), None) => now.min(turns(UNTIL_KNOWN * self.issued.rate().max(usual))),
+            (Some(_), None) => now.min(self.turns(UNTIL_KNOWN * self.issued.rate().max(usual))),
         }
+    }
+
+    /// As many turns as bring so many claims.
+    fn turns(&self, claims: f64) -> f64 {
+        claims / self.shown.rate().max(1.0 / MOST_TURNS)
     }
 
     /// Whether claims hardly wait, so that those who were sent away find room.
@@ -365,15 +357,6 @@ impl Pace {
         } else {
             PROBE
         }
-    }
-}
-
-impl Shown {
-    fn rate(self) -> f64 {
-        if self.due_per_second <= 0.0 {
-            return 1.0;
-        }
-        (self.used_per_second / self.due_per_second).clamp(LEAST_SHOW_RATE, 1.0)
     }
 }
 
