@@ -3,6 +3,8 @@ use super::{
     *,
 };
 
+mod sent_away;
+
 const STEP: Duration = Duration::from_millis(200);
 
 /// A pace that issuance has felt for long, with as many coupons as it brings.
@@ -178,48 +180,6 @@ fn the_extremes_are_those_of_the_last_half_minute() {
     assert_eq!(at(100.0, 10), (100.0, 500.0));
     assert_eq!(at(200.0, 10), (100.0, 500.0));
     assert_eq!(at(200.0, 40), (200.0, 200.0));
-}
-
-#[test]
-fn whoever_found_no_room_counts_as_waiting_for_a_fifth() {
-    let mut pace = at_its_limit(1_000.0);
-    pace.kept_per_second = 200.0;
-    // 100 ms at issuance, and a fifth of 300 ms before it: 60 ms more than the target, of which a fiftieth is a fiftieth less.
-    let found = Findings {
-        kept: 40,
-        ..found(1_000, Some(100))
-    };
-    pace.steer(found);
-    assert!((pace.per_second - 980.0).abs() < 1.0, "{}", pace.per_second);
-}
-
-#[test]
-fn who_found_no_room_slows_nothing_down_while_issuance_idles() {
-    let mut pace = at_its_limit(1_000.0);
-    pace.kept_per_second = 2_000.0;
-    let found = Findings {
-        kept: 400,
-        ..found(1_000, Some(10))
-    };
-    pace.steer(found);
-    assert!(pace.per_second > 1_200.0, "{}", pace.per_second);
-}
-
-#[test]
-fn who_is_sent_away_has_shown_up() {
-    let mut pace = at_its_limit(1_000.0);
-    // Of as many turns as were used, half as many again are sent away and come back every second and a half.
-    for step in 0..10 {
-        let found = Findings {
-            kept: 10 * step,
-            used: 150,
-            ..found(1_000, Some(400))
-        };
-        pace.steer(found);
-        pace.made_due(200.0, STEP);
-    }
-    let shown = pace.shown.used_per_second / pace.shown.due_per_second;
-    assert!((0.95..1.3).contains(&shown), "{shown}");
 }
 
 #[test]
