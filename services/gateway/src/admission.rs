@@ -30,11 +30,13 @@ const TRUSTED_AGAIN_BELOW: f64 = 0.5;
 const STALE_AFTER: Duration = Duration::from_secs(1);
 /// One whose turn has come may wait at issuance for this share of the target.
 const TURN_SHARE: f64 = 0.5;
-/// As many turns wait for room as find it within this time, each of them for no longer.
+/// So many turns wait for room as find it within this time, each of them for no longer.
 const ROOM_WITHIN: Duration = Duration::from_millis(50);
-/// While issuance stands still, turns that are overdue by more than a cohort wait for so much longer by each second: whoever is sent away is back after seconds only, and those who came later may be served meanwhile.
-const ROOM_WITHIN_PER_SECOND_OVERDUE: Duration = Duration::from_millis(300);
-const OVERDUE_FROM: Duration = Duration::from_secs(1);
+/// From here on a turn is overdue: of those who came more than a cohort later the first may have their coupons, so it must not be sent away, for its holder would be back after seconds only. Few are, because they go first.
+const OVERDUE_FROM: Duration = Duration::from_secs(2);
+/// So many overdue turns wait as find room within this time, and for no longer than the other: it takes longer than expected when issuance stands still for a moment.
+const OVERDUE_ROOM_WITHIN: Duration = Duration::from_millis(250);
+const OVERDUE_WAITS_FOR: Duration = Duration::from_secs(1);
 /// From here on all turns are equally overdue.
 const OVERDUE_MOST: Duration = Duration::from_secs(4);
 /// A queue costs those in it a second at least, so one begins only when a new claim would have to wait so many times the target.
@@ -68,10 +70,10 @@ struct State {
     answered_at: Option<Instant>,
     is_over_target: bool,
     room: Room,
+    /// Of turns that are overdue, which go first.
+    overdue_line: Line,
     line: Line,
     turn_waited_at: Option<Instant>,
-    /// When a claim was answered last, whatever the answer was.
-    left_at: Option<Instant>,
     /// How long claims waited at issuance since the delay was last told.
     waited: Waits,
     /// How long those waited in line who have gone to issuance since then; most of them not at all.
@@ -86,9 +88,9 @@ impl Admission {
             answered_at: None,
             is_over_target: false,
             room: Room::new(lanes),
+            overdue_line: Line::default(),
             line: Line::default(),
             turn_waited_at: None,
-            left_at: None,
             waited: Waits::default(),
             waited_in_line: Waits::default(),
         };
@@ -103,7 +105,7 @@ impl Admission {
         let target = self.target.as_secs_f64();
         let queue_delay = answered.queue_delay;
         let mut state = self.state();
-        let is_loaded = state.mean_seconds > target * LOADED_FROM_SHARE || !state.line.is_empty();
+        let is_loaded = state.mean_seconds > target * LOADED_FROM_SHARE || state.somebody_waits();
         state.room.count(answered, is_loaded, now);
         let claims = u32::try_from(answered.claims).unwrap_or(u32::MAX);
         state.waited.add(queue_delay, claims);
@@ -137,6 +139,12 @@ impl Admission {
     ) -> Option<UnderWay> {
         let now = tokio::time::Instant::now().into_std();
         let overdue = overdue.min(OVERDUE_MOST);
+        let is_overdue = overdue >= OVERDUE_FROM;
+        let (room_within, waits_for) = if is_overdue {
+            (OVERDUE_ROOM_WITHIN, OVERDUE_WAITS_FOR)
+        } else {
+            (ROOM_WITHIN, ROOM_WITHIN)
+        };
         let mut place = {
             let mut state = self.state();
             // Whoever stands in line at this moment waits for another lane.
@@ -145,25 +153,20 @@ impl Admission {
                 return Some(self.under_way(lane));
             }
             state.turn_waited_at = Some(now);
-            let most = state.room.answered_within(ROOM_WITHIN);
-            let (key, granted) = state.line.join(lane, overdue.as_secs(), now, most)?;
-            Place::new(Arc::clone(self), key, granted)
+            let most = state.room.answered_within(room_within);
+            let line = state.line(is_overdue);
+            let (key, granted) = line.join(lane, overdue.as_secs(), now, most)?;
+            Place {
+                admission: Arc::clone(self),
+                is_overdue,
+                lane,
+                key,
+                granted,
+            }
         };
-        let overdue = overdue.saturating_sub(OVERDUE_FROM).as_secs_f64();
-        let longer = ROOM_WITHIN_PER_SECOND_OVERDUE.mul_f64(overdue);
-        let until = now + (ROOM_WITHIN + longer).min(patience);
-        let mut since = now;
-        loop {
-            let within = (until - since).min(ROOM_WITHIN);
-            if let Ok(granted) = timeout(within, place.granted()).await {
-                return granted;
-            }
-            let moves = self.state().left_at.is_some_and(|left| left >= since);
-            since += within;
-            if moves || since >= until {
-                return None;
-            }
-        }
+        timeout(waits_for.min(patience), place.granted())
+            .await
+            .ok()?
     }
 
     /// Whether a new claim may go to issuance at once.
@@ -205,26 +208,23 @@ impl Admission {
 
     /// A claim is under way no more, and there may be room for those who wait for it.
     fn leave(self: &Arc<Self>, lane: Lane) {
-        let now = tokio::time::Instant::now().into_std();
         let mut state = self.state();
         state.room.leave(lane);
-        state.left_at = Some(now);
-        self.let_in(state, now);
+        self.let_in(state, tokio::time::Instant::now().into_std());
     }
 
     /// Lets those in line go to issuance for whom there is room.
     fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
         let mut granted = Vec::new();
-        while let Some(next) = state.next_in_line(self.turn_waits()) {
+        while let Some((lane, next)) = state.next_in_line(self.turn_waits()) {
             let waited = now.saturating_duration_since(next.since);
-            state.enter(next.lane, waited);
-            granted.push(next);
+            state.enter(lane, waited);
+            granted.push((lane, next));
         }
         drop(state);
         // Who has gone meanwhile gives the room back.
-        for next in granted {
-            let under_way = self.under_way(next.lane);
-            next.grant(under_way);
+        for (lane, next) in granted {
+            next.grant(self.under_way(lane));
         }
     }
 
@@ -240,13 +240,26 @@ impl State {
     }
 
     /// The first of those in line for whose lane there is room.
-    fn next_in_line(&mut self, wait: Duration) -> Option<line::Waiting> {
-        if self.line.is_empty() || self.room.is_full_for_turns(wait) {
+    fn next_in_line(&mut self, wait: Duration) -> Option<(Lane, line::Waiting)> {
+        if !self.somebody_waits() || self.room.is_full_for_turns(wait) {
             return None;
         }
         let room = &self.room;
-        self.line
-            .take_first(|lane| room.has_room_for_turn(lane, wait))
+        let has_room = |lane| room.has_room_for_turn(lane, wait);
+        let overdue = self.overdue_line.take_first(has_room);
+        overdue.or_else(|| self.line.take_first(has_room))
+    }
+
+    fn line(&mut self, is_overdue: bool) -> &mut Line {
+        if is_overdue {
+            &mut self.overdue_line
+        } else {
+            &mut self.line
+        }
+    }
+
+    fn somebody_waits(&self) -> bool {
+        !self.overdue_line.is_empty() || !self.line.is_empty()
     }
 
     fn is_trusted(&self, now: Instant) -> bool {
@@ -255,7 +268,7 @@ impl State {
 
     fn turns_go_first(&self, now: Instant) -> bool {
         let last = self.turn_waited_at;
-        !self.line.is_empty()
+        self.somebody_waits()
             || last.is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
     }
 

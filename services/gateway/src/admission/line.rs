@@ -11,7 +11,9 @@ const LEAST_IN_LINE: usize = 4;
 /// Turns that have come and wait for room: those first that are overdue by more seconds, whatever their campaign, and of these whoever asked first.
 #[derive(Default)]
 pub(super) struct Line {
-    waiting: BTreeMap<Key, Waiting>,
+    /// Only lanes for which somebody waits.
+    by_lane: BTreeMap<Lane, BTreeMap<Key, Waiting>>,
+    waiting: usize,
     asked: u64,
 }
 
@@ -28,7 +30,6 @@ pub(super) struct Most {
 
 /// One who waits in the line.
 pub(super) struct Waiting {
-    pub(super) lane: Lane,
     pub(super) since: Instant,
     granted: oneshot::Sender<UnderWay>,
 }
@@ -42,7 +43,7 @@ impl Waiting {
 
 impl Line {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting == 0
     }
 
     /// A place for a turn; `None` if so many wait already, all of them before it. The last of them has to go if this one goes before it.
@@ -55,68 +56,64 @@ impl Line {
     ) -> Option<(Key, oneshot::Receiver<UnderWay>)> {
         self.asked += 1;
         let key = (Reverse(overdue_seconds), self.asked);
-        let of_lane = self.waiting.values().filter(|other| other.lane == lane);
-        let last = if of_lane.count() >= most.of_lane.max(LEAST_IN_LINE) {
-            self.last(|other| other == lane)
-        } else if self.waiting.len() >= most.of_all.max(LEAST_IN_LINE) {
-            self.last(|_| true)
+        let of_lane = self.by_lane.get(&lane).map_or(0, BTreeMap::len);
+        let last = if of_lane >= most.of_lane.max(LEAST_IN_LINE) {
+            self.last_of(lane)
+        } else if self.waiting >= most.of_all.max(LEAST_IN_LINE) {
+            let last_of_each = self.by_lane.keys().filter_map(|lane| self.last_of(*lane));
+            last_of_each.max_by_key(|(_, key)| *key)
         } else {
             None
         };
-        if let Some(last) = last {
+        if let Some((lane, last)) = last {
             if last < key {
                 return None;
             }
-            self.waiting.remove(&last);
+            self.remove(lane, last);
         }
         let (granted, receiver) = oneshot::channel();
-        let waiting = Waiting {
-            lane,
-            since,
-            granted,
-        };
-        self.waiting.insert(key, waiting);
+        let waiting = Waiting { since, granted };
+        self.by_lane.entry(lane).or_default().insert(key, waiting);
+        self.waiting += 1;
         Some((key, receiver))
     }
 
-    fn last(&self, is_meant: impl Fn(Lane) -> bool) -> Option<Key> {
-        let mut of_those = self.waiting.iter().rev();
-        of_those
-            .find(|(_, waiting)| is_meant(waiting.lane))
-            .map(|(key, _)| *key)
+    fn last_of(&self, lane: Lane) -> Option<(Lane, Key)> {
+        let (key, _) = self.by_lane.get(&lane)?.last_key_value()?;
+        Some((lane, *key))
     }
 
     /// Takes the first out whose lane is one that it may be.
-    pub(super) fn take_first(&mut self, may_be: impl Fn(Lane) -> bool) -> Option<Waiting> {
-        let first = self
-            .waiting
-            .iter()
-            .find(|(_, waiting)| may_be(waiting.lane));
-        let key = first.map(|(key, _)| *key)?;
-        self.waiting.remove(&key)
+    pub(super) fn take_first(&mut self, may_be: impl Fn(Lane) -> bool) -> Option<(Lane, Waiting)> {
+        let lanes = self.by_lane.iter().filter(|(lane, _)| may_be(**lane));
+        let first_of_each =
+            lanes.filter_map(|(lane, waiting)| Some((*lane, *waiting.first_key_value()?.0)));
+        let (lane, first) = first_of_each.min_by_key(|(_, key)| *key)?;
+        let waiting = self.remove(lane, first)?;
+        Some((lane, waiting))
+    }
+
+    pub(super) fn remove(&mut self, lane: Lane, key: Key) -> Option<Waiting> {
+        let of_lane = self.by_lane.get_mut(&lane)?;
+        let removed = of_lane.remove(&key)?;
+        if of_lane.is_empty() {
+            self.by_lane.remove(&lane);
+        }
+        self.waiting -= 1;
+        Some(removed)
     }
 }
 
 /// A place in the line, given up when this is dropped.
 pub(super) struct Place {
-    admission: Arc<Admission>,
-    key: Key,
-    granted: oneshot::Receiver<UnderWay>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) is_overdue: bool,
+    pub(super) lane: Lane,
+    pub(super) key: Key,
+    pub(super) granted: oneshot::Receiver<UnderWay>,
 }
 
 impl Place {
-    pub(super) fn new(
-        admission: Arc<Admission>,
-        key: Key,
-        granted: oneshot::Receiver<UnderWay>,
-    ) -> Self {
-        Self {
-            admission,
-            key,
-            granted,
-        }
-    }
-
     /// Waits until there is room; `None` if another turn needs this place.
     pub(super) async fn granted(&mut self) -> Option<UnderWay> {
         (&mut self.granted).await.ok()
@@ -125,6 +122,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.admission.state().line.waiting.remove(&self.key);
+        let mut state = self.admission.state();
+        state.line(self.is_overdue).remove(self.lane, self.key);
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_proto::quota::v1 as quota;
 use tidegate_types::{CampaignNumber, OutOfBounds};
@@ -17,6 +17,7 @@ pub(super) fn word_from(
     let word = Word {
         is_queueing: standing.is_queueing,
         current_cohort: Cohort::new(standing.current_cohort)?,
+        current_cohort_age: age_from(standing.current_cohort_age_ms)?,
         received_at,
         watermark: Turn {
             cohort: Cohort::new(standing.watermark_cohort)?,
@@ -34,6 +35,14 @@ pub(super) fn word_from(
             .collect::<Result<_, _>>()?,
     };
     Ok((CampaignNumber::new(standing.campaign_number)?, word))
+}
+
+fn age_from(milliseconds: u32) -> Result<Duration, OutOfBounds> {
+    const BOUNDS: OutOfBounds = OutOfBounds { min: 0, max: 999 };
+    let milliseconds = u64::from(milliseconds);
+    (milliseconds <= BOUNDS.max)
+        .then(|| Duration::from_millis(milliseconds))
+        .ok_or(BOUNDS)
 }
 
 fn cohort_from(cohort: &quota::CohortStanding) -> Result<CohortStanding, OutOfBounds> {
@@ -75,6 +84,12 @@ mod tests {
             ..quota::QueueStanding::default()
         };
         assert!(word_from(standing, Instant::now()).is_err());
+        let older_than_a_second = quota::QueueStanding {
+            campaign_number: 7,
+            current_cohort_age_ms: 1_000,
+            ..quota::QueueStanding::default()
+        };
+        assert!(word_from(older_than_a_second, Instant::now()).is_err());
         let nobodys = quota::QueueStanding::default();
         assert!(word_from(nobodys, Instant::now()).is_err());
     }

@@ -13,8 +13,8 @@ use crate::{
     error::GatewayError,
 };
 
-/// Between two attempts of a ticket whose turn has come.
-const POLL_WHEN_DUE: Duration = Duration::from_secs(1);
+/// Between two attempts of a ticket whose turn has come: this, and up to twice as long. So soon that hardly anybody is overdue by two seconds who was sent away once.
+const POLL_WHEN_DUE: Duration = Duration::from_millis(500);
 
 /// The turns of a cohort come no sooner than so long after it is over: quota waits until every gateway has told of it, and tells them.
 const DUE_AFTER: Duration = Duration::from_millis(500);

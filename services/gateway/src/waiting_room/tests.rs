@@ -50,6 +50,7 @@ fn word(second: u64, joined: u64, remaining: u64) -> Word {
     Word {
         is_queueing: true,
         current_cohort: cohort(second),
+        current_cohort_age: Duration::ZERO,
         received_at: Instant::now(),
         watermark: Turn {
             cohort: cohort(0),

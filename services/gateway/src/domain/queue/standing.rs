@@ -10,6 +10,11 @@ const MAX_COUNTED_ON: Duration = Duration::from_secs(3_600);
 /// A cohort is complete once it is over by so much: every gateway has reported by then.
 const COMPLETE_AFTER: Duration = Duration::from_secs(2);
 
+/// A word is late by as long as it took to write and to send it, so the time is counted on from the one that was least late, unless it is by more than this: then quota's clock was set.
+const MOST_LATE: Duration = Duration::from_secs(1);
+/// So much of that is given up with each word, which keeps up with a clock that is slower than this machine's.
+const GIVEN_UP_EACH_WORD: Duration = Duration::from_millis(1);
+
 /// How one cohort stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohortStanding {
@@ -36,6 +41,8 @@ pub struct Word {
     pub is_queueing: bool,
     /// The cohort of those who joined when this was told.
     pub current_cohort: Cohort,
+    /// For how long it had lasted then.
+    pub current_cohort_age: Duration,
     /// When this was told, by this gateway's clock.
     pub received_at: Instant,
     /// Turns before this one have come.
@@ -52,6 +59,24 @@ pub struct Word {
     pub serving_second: u64,
     /// Cohorts that changed since the version known before.
     pub cohorts: Vec<CohortStanding>,
+}
+
+impl Word {
+    /// What quota's clock showed.
+    fn clock(&self) -> Duration {
+        Duration::from_secs(self.current_cohort.get()) + self.current_cohort_age
+    }
+
+    /// Takes over what the clock shows by the words before, if this one is later than those were.
+    fn count_on(&mut self, counted: Duration) {
+        let counted = counted.saturating_sub(GIVEN_UP_EACH_WORD);
+        let late = counted.saturating_sub(self.clock());
+        if late < MOST_LATE {
+            let clock = self.clock() + late;
+            self.current_cohort = Cohort(clock.as_secs().min(LAST_COHORT));
+            self.current_cohort_age = Duration::from_nanos(clock.subsec_nanos().into());
+        }
+    }
 }
 
 /// How a queue stands by all that quota has told.
@@ -71,6 +96,7 @@ impl Standing {
         let nothing = Word {
             is_queueing: false,
             current_cohort: Cohort::BEFORE_OPENING,
+            current_cohort_age: Duration::ZERO,
             received_at: now,
             watermark: Turn {
                 cohort: Cohort::BEFORE_OPENING,
@@ -88,6 +114,9 @@ impl Standing {
 
     /// The same with a newer word.
     pub fn with(&self, mut word: Word) -> Self {
+        if self.is_known {
+            word.count_on(self.clock(word.received_at));
+        }
         let known = self.word.cohorts.iter().copied();
         let mut cohorts: BTreeMap<_, _> = known
             .chain(word.cohorts)
@@ -125,8 +154,13 @@ impl Standing {
 
     /// The cohort of those who join at `now`.
     pub fn current_cohort(&self, now: Instant) -> Cohort {
+        Cohort(self.clock(now).as_secs().min(LAST_COHORT))
+    }
+
+    /// What quota's clock shows at `now`.
+    fn clock(&self, now: Instant) -> Duration {
         let since = now.saturating_duration_since(self.word.received_at);
-        self.word.current_cohort.plus(since.min(MAX_COUNTED_ON))
+        self.word.clock() + since.min(MAX_COUNTED_ON)
     }
 
     /// Where a ticket with this turn stands.

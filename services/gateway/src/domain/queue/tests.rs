@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -29,6 +29,7 @@ fn word(watermark: Turn) -> Word {
     Word {
         is_queueing: true,
         current_cohort: cohort(10),
+        current_cohort_age: Duration::ZERO,
         received_at: Instant::now(),
         watermark,
         pace: None,
@@ -137,6 +138,44 @@ fn those_who_come_while_quota_is_away_are_not_one_cohort() {
     };
     assert_eq!((at(0), at(3), at(60)), (cohort(10), cohort(13), cohort(70)));
     assert_eq!((at(3_600), at(9_000)), (cohort(3_610), cohort(3_610)));
+}
+
+#[test]
+fn all_gateways_begin_the_next_cohort_when_quota_does() {
+    let told = word(turn(2, 0.5));
+    let later = Word {
+        current_cohort_age: Duration::from_millis(700),
+        received_at: told.received_at + Duration::from_millis(700),
+        ..told.clone()
+    };
+    let after = |word: &Word, milliseconds| {
+        let now = told.received_at + Duration::from_millis(milliseconds);
+        standing(word.clone()).current_cohort(now)
+    };
+    for word in [&told, &later] {
+        assert_eq!(after(word, 999), cohort(10));
+        assert_eq!(after(word, 1_000), cohort(11));
+    }
+}
+
+#[test]
+fn a_word_that_is_late_does_not_put_the_next_cohort_off() {
+    let first = word(turn(2, 0.5));
+    let told_at = first.received_at;
+    let next = |told_ms, received_ms| Word {
+        current_cohort_age: Duration::from_millis(told_ms),
+        received_at: told_at + Duration::from_millis(received_ms),
+        ..first.clone()
+    };
+    let before = standing(first.clone());
+    let begins = |word: Word, milliseconds| {
+        let after = before.with(word);
+        let at = |milliseconds| after.current_cohort(told_at + Duration::from_millis(milliseconds));
+        (at(milliseconds - 1), at(milliseconds)) == (cohort(10), cohort(11))
+    };
+    assert!(begins(next(200, 500), 1_001));
+    assert!(begins(next(300, 200), 900), "this one was less late");
+    assert!(begins(next(0, 1_500), 2_500), "its clock was set");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 mod issued;
+mod range;
 mod shown;
 
 use std::time::Duration;
 
 pub use issued::Issued;
+pub use range::PaceRange;
 pub use shown::Shown;
 
 /// How long claims may wait, at gateways for room and at issuance for their commit. The pace is set so that they wait about so long.
@@ -45,14 +47,17 @@ const WORST_DELAY_HELD: Duration = Duration::from_millis(400);
 const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 /// Two of these are remembered, so the extremes are those of 15 to 30 s.
 const RANGE_SPAN: Duration = Duration::from_secs(15);
+/// For so long after a range has begun little has been seen of what issuance can do, and it may be more by so much.
+const RANGE_IS_NEW_FOR: Duration = Duration::from_secs(5);
+const MAY_BE_MORE_BY: f64 = 1.5;
 /// How long it takes on average until a turn that has come is used and issuance's answer has been reported: whoever is next asks about once a second, however long the queue is.
 const LAG_SECONDS: f64 = 1.3;
 /// As many turns as come in this time come at once at the beginning, because those who have them ask one after the other, within a second. Some of them find no room then: those are back when fewer ask.
 const FIRST_TURNS_SECONDS: f64 = 1.5;
 /// Whoever finds no room for a turn that has come is back after this time on average.
-const BACK_AFTER_SECONDS: f64 = 1.5;
+const BACK_AFTER_SECONDS: f64 = 0.75;
 /// How much the wait of those counts beside that at issuance. Some are to be outside, because polls come in bunches, and between them issuance would run short.
-const OUTSIDE_WEIGHT: f64 = 1.0 / 5.0;
+const OUTSIDE_WEIGHT: f64 = 2.0 / 5.0;
 /// At most so many times as many turns come as claims are wanted. Who comes is seen a second or two later, and if a crowd comes after a stretch that everybody has left, no more of it are due by then.
 const MOST_TURNS: f64 = 10.0;
 
@@ -91,17 +96,6 @@ pub struct Delay {
     pub waited: Duration,
     /// How long ago that was reported.
     pub age: Duration,
-}
-
-/// The slowest and the fastest pace of a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct PaceRange {
-    /// The slowest.
-    pub slowest: f64,
-    /// The fastest.
-    pub fastest: f64,
-    /// For how long.
-    pub span: Duration,
 }
 
 /// What gateways found since the pace was set last.
@@ -181,7 +175,7 @@ impl Pace {
         if let Some(most) = self.issued.most_per_second.filter(|_| !was_known) {
             // Until now it was tried out what issuance can do, which says nothing of what is to come.
             self.felt_per_second = self.felt_per_second.min(self.per_second);
-            self.recent = PaceRange::of(self.per_second.min(self.turns(most)));
+            self.recent = PaceRange::of(self.per_second.min(most));
             self.earlier = self.recent;
         }
         if self.recent.span >= RANGE_SPAN {
@@ -212,8 +206,10 @@ impl Pace {
         let (recent, earlier) = (self.recent, self.earlier);
         let slowest = recent.slowest.min(earlier.slowest);
         let fastest = recent.fastest.max(earlier.fastest);
-        if self.issued.most_per_second.is_some() {
-            return Some((slowest, fastest));
+        if let Some(most) = self.issued.most_per_second {
+            let is_new = recent.span + earlier.span < RANGE_IS_NEW_FOR;
+            let may_be = if is_new { MAY_BE_MORE_BY } else { 0.0 };
+            return Some((slowest, fastest.max(may_be * most)));
         }
         // Issuance bears this pace and more: from here on it only grows.
         let is_borne = self.delay.is_some() && !self.is_over_target() && self.kept_per_second < 1.0;
@@ -357,22 +353,6 @@ impl Pace {
         } else {
             PROBE
         }
-    }
-}
-
-impl PaceRange {
-    fn of(per_second: f64) -> Self {
-        Self {
-            slowest: per_second,
-            fastest: per_second,
-            span: Duration::ZERO,
-        }
-    }
-
-    fn include(&mut self, per_second: f64, elapsed: Duration) {
-        self.slowest = self.slowest.min(per_second);
-        self.fastest = self.fastest.max(per_second);
-        self.span += elapsed;
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidegate_types::{CampaignNumber, Timestamp};
 
 use super::{Cohort, CohortStanding, Queue, QueueCampaign, Watermark};
@@ -11,6 +13,8 @@ pub struct QueueStanding {
     pub is_queueing: bool,
     /// The cohort of those who join now.
     pub current_cohort: Cohort,
+    /// For how long it has lasted: less than a second.
+    pub current_cohort_age: Duration,
     /// Whose turn has come.
     pub watermark: Watermark,
     /// Tickets that become due each second; `None` if that is not known, or nobody's turn can come at present.
@@ -53,6 +57,7 @@ impl Queue {
             campaign: campaign.number,
             is_queueing: self.is_queueing,
             current_cohort: self.current_cohort(now),
+            current_cohort_age: Duration::from_millis(self.clock.at(now) % 1_000),
             watermark: self.watermark,
             pace: expected.map(|(slowest_per_second, fastest_per_second)| ToldPace {
                 per_second: self.pace.per_second,

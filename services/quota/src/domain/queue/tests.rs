@@ -166,9 +166,10 @@ fn nobody_becomes_due_while_nobody_can_be_served() {
         room.pass(0, 50);
         assert!(room.queue.is_queueing);
         assert_eq!(room.queue.watermark, Watermark::before(cohort(NOW)));
-        let standing = room.queue.standing(&held, 1, Vec::new(), at(10_000));
+        let standing = room.queue.standing(&held, 1, Vec::new(), at(10_250));
         assert_eq!(standing.pace, None);
         assert_eq!(standing.current_cohort, cohort(NOW + 10));
+        assert_eq!(standing.current_cohort_age, Duration::from_millis(250));
         // From here on they can, and of the time that was lost no more is made up for than at every beginning.
         room.campaign = campaign();
         room.pass(10_000, 1);

@@ -153,6 +153,7 @@ pub(in crate::grpc) fn queue_standing(standing: &QueueStanding) -> proto::QueueS
         oldest_cohort: standing.oldest_cohort.get(),
         remaining: standing.remaining,
         serving_second: standing.serving_second,
+        current_cohort_age_ms: standing.current_cohort_age.subsec_millis(),
     }
 }
 

@@ -3,6 +3,7 @@ use super::{
     *,
 };
 
+mod beginning;
 mod sent_away;
 
 const STEP: Duration = Duration::from_millis(200);
