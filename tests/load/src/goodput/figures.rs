@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn one_second_of_a_stall_is_not_in_the_median_second() {
-        let served: Vec<_> = (0..30)
+        let served: Vec<_> = (0_u32..30)
             .map(|number| {
                 let ended = f64::from(number) / 10.0;
                 let mut journey = journey(ended, ended, End::Coupon);
