@@ -150,14 +150,19 @@ async fn of_those_who_wait_for_room_the_most_overdue_find_it_first() {
     answers(&admission, Instant::now(), 80, 2, 1_000);
     let mut under_way = enter(&admission, lane, 16);
     let (just_due, overdue) = (Duration::ZERO, Duration::from_secs(1));
-    let asking = [(12, just_due), (10, overdue), (13, just_due)];
+    let asking = [
+        (12, just_due),
+        (10, overdue),
+        (13, just_due),
+        (8, OVERDUE_FROM),
+    ];
     let line = InLine::new(&admission, lane, &asking).await;
     assert!(line.entered().await.is_empty());
     under_way.pop();
-    assert_eq!(line.entered().await, [10]);
+    assert_eq!(line.entered().await, [8]);
     assert!(!admission.may_fill_in(lane, Instant::now() + AN_HOUR));
-    under_way.truncate(13);
-    assert_eq!(line.entered().await, [10, 12, 13]);
+    under_way.truncate(12);
+    assert_eq!(line.entered().await, [8, 10, 12, 13]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,7 +343,7 @@ async fn a_lane_that_hangs_leaves_room_for_the_others() {
     }
     assert!(stuck.len() > 20, "{}", stuck.len());
     assert!(finds_room(&admission, lanes[1]).await);
-    let asking = [(0, OVERDUE_MOST); 200];
+    let asking = [(0, OVERDUE_MOST); 600];
     let line = InLine::new(&admission, lanes[0], &asking).await;
     assert!(line.entered().await.is_empty());
     assert!(finds_room(&admission, lanes[1]).await, "past the line");
@@ -346,9 +351,21 @@ async fn a_lane_that_hangs_leaves_room_for_the_others() {
     while finds_room(&admission, lanes[1]).await {
         others.push(admission.enter(lanes[1 + others.len() % 15]));
     }
-    let line = InLine::new(&admission, lanes[1], &[(1, Duration::ZERO)]).await;
+    let line = InLine::new(&admission, lanes[1], &[(1, OVERDUE_MOST)]).await;
     others.clear();
     assert_eq!(line.entered().await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_lanes_whoever_asked_first_goes_first() {
+    let (admission, lanes) = with_lanes(2);
+    answers(&admission, Instant::now(), 80, 2, 1_000);
+    let mut under_way = enter(&admission, lanes[0], 16);
+    let first = InLine::new(&admission, lanes[1], &[(1, Duration::ZERO)]).await;
+    let second = InLine::new(&admission, lanes[0], &[(2, Duration::ZERO)]).await;
+    under_way.pop();
+    assert_eq!(first.entered().await, [1]);
+    assert!(second.entered().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
