@@ -28,7 +28,6 @@ use report::Report;
 
 /// More than one, so that what one gateway knows of the queue is not all there is to know.
 const GATEWAYS: u16 = 2;
-const CAMPAIGN_ID: &str = "fair";
 /// How many more come than can be served, and for how long.
 const LOAD: f64 = 3.0;
 const COMING: Duration = Duration::from_secs(10);
@@ -44,6 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
+    /// Crowds that come one after the other, each to a campaign of its own: what is asked of the order of service holds for all of them together. A rare fault shows only in many.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub crowds: u32,
     /// Shoppers that join the queue whose cost in memory is measured.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=4_000_000))]
     pub waiting: u64,
@@ -55,13 +57,20 @@ pub struct Options {
 /// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
     let stage = Stage::open(&folder.join("stack"), GATEWAYS).await?;
-    let (journeys, coupons_unsold) = sell_out(&stage, crowd).await?;
+    let mut crowds = Vec::new();
+    let mut coupons_unsold = 0;
+    for number in 1..=options.crowds {
+        tell(&format!("Crowd {number} of {}:", options.crowds));
+        let (journeys, unsold) = sell_out(&stage, crowd, number).await?;
+        crowds.push(journeys);
+        coupons_unsold += unsold;
+    }
     let orders = orders::measure(&stage, crowd).await?;
     let memory = waiting_million::measure(&stage, crowd, options.waiting).await?;
     stage.close().await?;
     let report = Report::new(
         Stage::nominal_per_second(),
-        Treatment::of(&journeys),
+        Treatment::of(&crowds),
         coupons_unsold,
         orders,
         memory,
@@ -70,18 +79,19 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
 }
 
 /// A crowd that is larger than the stock, from the first to the last.
-async fn sell_out(stage: &Stage, crowd: &Crowd) -> Result<(Vec<Journey>, u64)> {
+async fn sell_out(stage: &Stage, crowd: &Crowd, number: u32) -> Result<(Vec<Journey>, u64)> {
+    let campaign_id = format!("fair-{number}");
     let per_second = LOAD * Stage::nominal_per_second();
     let stock = (per_second * COMING.as_secs_f64() * STOCK_SHARE) as u64;
     // The second tier has no more than every campaign must.
-    let campaign_number = stage.campaign(CAMPAIGN_ID, (stock - 1, 1)).await?;
+    let campaign_number = stage.campaign(&campaign_id, (stock - 1, 1)).await?;
     tell(&format!(
         "{per_second:.0} shoppers a second come for {stock} coupons."
     ));
     let scene = Scene {
         caller: stage.caller(crowd.threads()).await?,
-        campaign_id: CAMPAIGN_ID.to_owned(),
-        round: "fair".to_owned(),
+        round: campaign_id.clone(),
+        campaign_id,
         patience: PATIENCE,
         began: Instant::now(),
     };
@@ -98,7 +108,7 @@ async fn sell_out(stage: &Stage, crowd: &Crowd) -> Result<(Vec<Journey>, u64)> {
     };
     let journeys = come(
         Arc::new(scene),
-        Arrivals::new(vec![coming], 5),
+        Arrivals::new(vec![coming], u64::from(number)),
         manner_of,
         AT_MOST,
         crowd.threads(),

@@ -9,9 +9,11 @@ use crate::shoppers::journey::{End, Journey, Manner};
 /// Two shoppers who joined further apart than this are more than one cohort of a second apart, wherever the seconds begin.
 const MORE_THAN_ONE_COHORT: Duration = Duration::from_secs(2);
 
-/// What a crowd can say of its treatment.
+/// What crowds can say of their treatment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Treatment {
+    /// How many came, one after the other.
+    pub crowds: usize,
     /// Who came.
     pub shoppers: usize,
     /// Of them, who was given a place in the queue.
@@ -37,22 +39,25 @@ pub struct Treatment {
 }
 
 impl Treatment {
-    /// Asks everybody.
-    pub fn of(journeys: &[Journey]) -> Self {
-        let estimates = Estimates::of(journeys);
+    /// Asks everybody. Only those of one crowd can overtake each other.
+    pub fn of(crowds: &[Vec<Journey>]) -> Self {
+        let journeys: Vec<&Journey> = crowds.iter().flatten().collect();
+        let estimates = Estimates::of(&journeys);
         let (storm, told): (Vec<_>, Vec<_>) = journeys
             .iter()
+            .copied()
             .partition(|journey| journey.manner != Manner::AsTold);
         let lag = crate::goodput::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
         let mut ends = BTreeMap::new();
-        for journey in journeys {
+        for journey in &journeys {
             *ends.entry(format!("{:?}", journey.end)).or_default() += 1;
         }
         Self {
+            crowds: crowds.len(),
             shoppers: journeys.len(),
-            queued: queued(journeys).count(),
+            queued: crowds.iter().flat_map(|crowd| queued(crowd)).count(),
             ends,
-            overtaken: overtaken(journeys),
+            overtaken: crowds.iter().map(|crowd| overtaken(crowd)).sum(),
             positions_grown: journeys
                 .iter()
                 .map(|journey| u64::from(journey.grown))
@@ -109,7 +114,7 @@ struct Estimates {
 }
 
 impl Estimates {
-    fn of(journeys: &[Journey]) -> Self {
+    fn of(journeys: &[&Journey]) -> Self {
         let mut estimates = Self::default();
         for journey in journeys.iter().filter(|journey| journey.has_coupon()) {
             let Some((told, estimate)) = journey.estimate else {
@@ -201,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn of_several_crowds_all_are_counted_and_none_overtakes_those_of_another() {
+        let (patient, later) = (journey(0.0, 6.0, 8.0), journey(2.5, 3.0, 5.0));
+        let apart = Treatment::of(&[vec![patient.clone()], vec![later.clone()]]);
+        assert_eq!((apart.shoppers, apart.queued, apart.overtaken), (2, 2, 0));
+        let crowd = vec![patient, later];
+        let twice = Treatment::of(&[crowd.clone(), crowd]);
+        assert_eq!((twice.shoppers, twice.queued, twice.overtaken), (4, 4, 2));
+    }
+
+    #[test]
     fn an_estimate_is_kept_between_its_ends_only() {
         let crowd = [
             journey(0.0, 0.5, 1.0),
@@ -208,7 +223,7 @@ mod tests {
             journey(0.0, 2.0, 6.0),
             journey(0.0, 6.0, 7.0),
         ];
-        let treatment = Treatment::of(&crowd);
+        let treatment = Treatment::of(&[crowd.into()]);
         assert_eq!(treatment.inside_estimate, Some(0.5));
         assert_eq!(treatment.sooner_than_estimate, Some(0.25));
         assert_eq!(treatment.later_than_estimate, Some(0.25));
@@ -220,7 +235,7 @@ mod tests {
         quick.manner = Manner::AtOnceThenAsTold;
         let mut refused = journey(0.0, 1.0, 4.0);
         refused.end = End::Refused("BUDGET_EXHAUSTED".to_owned());
-        let treatment = Treatment::of(&[quick, journey(0.0, 1.0, 4.0), refused]);
+        let treatment = Treatment::of(&[vec![quick, journey(0.0, 1.0, 4.0), refused]]);
         assert_eq!(treatment.storm_served_ratio, Some(2.0));
         assert_eq!(treatment.storm_wait_ratio, Some(2.0));
         assert_eq!(treatment.left_waiting, 0);
@@ -232,6 +247,6 @@ mod tests {
         waiting.end = End::Waiting;
         let mut unheard = journey(0.0, 9.0, 9.0);
         unheard.end = End::Unanswered;
-        assert_eq!(Treatment::of(&[waiting, unheard]).left_waiting, 2);
+        assert_eq!(Treatment::of(&[vec![waiting, unheard]]).left_waiting, 2);
     }
 }

@@ -132,8 +132,12 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "\nA crowd until the sell-out: {} came, {} queued, {} coupons unsold; lag of the generator {:.1} ms",
-        treatment.shoppers, treatment.queued, report.coupons_unsold, treatment.lag_p99_ms
+        "\n{} crowds until the sell-out: {} came, {} queued, {} coupons unsold; lag of the generator {:.1} ms",
+        treatment.crowds,
+        treatment.shoppers,
+        treatment.queued,
+        report.coupons_unsold,
+        treatment.lag_p99_ms
     )?;
     for (end, count) in &treatment.ends {
         writeln!(out, "  {end}: {count}")?;

@@ -36,7 +36,7 @@ pub fn draw(report: &Report) -> String {
     // Writing to a string cannot fail.
     let _ = write_axes(&mut body);
     for (row, series) in report.series.iter().enumerate() {
-        let _ = write_series(&mut body, series, report.peak.per_second, row);
+        let _ = write_series(&mut body, series, report.peak_per_second, row);
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">\n\
@@ -44,7 +44,7 @@ pub fn draw(report: &Report) -> String {
          <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
          <text class=\"ink title\" x=\"{LEFT}\" y=\"32\">Goodput over the load that is offered</text>\n\
          <text class=\"dim\" x=\"{LEFT}\" y=\"52\">coupons within {} s, ÷ the peak of {:.0}/s</text>\n{body}</svg>\n",
-        report.patience_seconds, report.peak.per_second
+        report.patience_seconds, report.peak_per_second
     )
 }
 

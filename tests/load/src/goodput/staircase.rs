@@ -6,11 +6,10 @@ use crate::shoppers::arrivals::Stretch;
 
 /// A door that keeps up is in its stride at once.
 const WARM_UP: Duration = Duration::from_millis(1_500);
-const MEASURED: Duration = Duration::from_secs(4);
 /// A queue takes a while until as many give up as come.
 const WARM_UP_OVERLOADED: Duration = Duration::from_millis(3_500);
-/// Long enough that one stall of the disk does not decide, and the queue's beginning is in it or close before.
-const MEASURED_OVERLOADED: Duration = Duration::from_secs(10);
+/// As long at each load, for stalls of the disk come at each; and long enough that one of them does not decide.
+const MEASURED: Duration = Duration::from_secs(10);
 /// What comes when the flood is over, and for how long.
 const ORDINARY_LOAD: f64 = 0.5;
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -36,16 +35,16 @@ impl Staircase {
     pub fn new(loads: &[f64], peak_per_second: f64) -> Self {
         let mut begins = Duration::ZERO;
         let steps = loads.iter().map(|&load| {
-            let (warm_up, measured) = if load < 1.0 {
-                (WARM_UP, MEASURED)
+            let warm_up = if load < 1.0 {
+                WARM_UP
             } else {
-                (WARM_UP_OVERLOADED, MEASURED_OVERLOADED)
+                WARM_UP_OVERLOADED
             };
             let from = begins + warm_up;
             let step = Step {
                 load,
                 begins,
-                window: from..from + measured,
+                window: from..from + MEASURED,
             };
             begins = step.window.end;
             step
@@ -92,17 +91,17 @@ mod tests {
         let milliseconds = Duration::from_millis;
         assert_eq!(
             staircase.steps[0].window,
-            milliseconds(1_500)..milliseconds(5_500)
+            milliseconds(1_500)..milliseconds(11_500)
         );
         assert_eq!(
             staircase.steps[1].window,
-            milliseconds(9_000)..milliseconds(19_000)
+            milliseconds(15_000)..milliseconds(25_000)
         );
         let stretches = staircase.stretches();
         let rates: Vec<_> = stretches.iter().map(|stretch| stretch.per_second).collect();
         assert_eq!(rates, [50.0, 1_000.0, 50.0]);
         let all: Duration = stretches.iter().map(|stretch| stretch.length).sum();
         assert_eq!(all, staircase.ends());
-        assert_eq!(staircase.flood_ends(), milliseconds(19_000));
+        assert_eq!(staircase.flood_ends(), milliseconds(25_000));
     }
 }
