@@ -2,8 +2,9 @@
 //!
 //! Latency at the gateway would mislead: a group commit is slower and better under load. The queue's own delay grows only when more comes than can be committed. It is known only as late as it is long, so a
 //! crowd that comes at once is held by what issuance has answered of late: no more are under way than it answers within the time they may wait. Those whose turn has come wait at the door for room, those first
-//! who are the most overdue, as long as that takes a moment.
+//! who are the most overdue, as long as that takes a moment; and where a queue is short new claims do so after them, so that it comes to an end.
 
+mod asking;
 mod line;
 mod room;
 
@@ -15,6 +16,7 @@ use std::{
 use tidegate_types::{Lane, Lanes};
 use tokio::time::timeout;
 
+pub use asking::Asking;
 use line::{Line, Place};
 use room::Room;
 
@@ -30,18 +32,9 @@ const TRUSTED_AGAIN_BELOW: f64 = 0.5;
 const STALE_AFTER: Duration = Duration::from_secs(1);
 /// One whose turn has come may wait at issuance for this share of the target.
 const TURN_SHARE: f64 = 0.5;
-/// So many turns wait for room as find it within this time, each of them for no longer.
-const ROOM_WITHIN: Duration = Duration::from_millis(50);
-/// From here on a turn is overdue: of those who came more than a cohort later the first may have their coupons, so it must not be sent away, for its holder would be back after seconds only. Few are, because they go first.
-const OVERDUE_FROM: Duration = Duration::from_secs(2);
-/// So many overdue turns wait as find room within this time, and for no longer than the other: it takes longer than expected when issuance stands still for a moment.
-const OVERDUE_ROOM_WITHIN: Duration = Duration::from_millis(250);
-const OVERDUE_WAITS_FOR: Duration = Duration::from_secs(1);
-/// From here on all turns are equally overdue.
-const OVERDUE_MOST: Duration = Duration::from_secs(4);
 /// A queue costs those in it a second at least, so one begins only when a new claim would have to wait so many times the target.
 const NEW_FACTOR: f64 = 5.0;
-/// Where turns that have come found no room at once, new claims find no more of it than they for so long.
+/// Where turns that have come were sent away, new claims find no more room than they for so long.
 const TURNS_FIRST_FOR: Duration = Duration::from_secs(2);
 /// While claims wait for longer than this share of the target, as many are answered as can be.
 const LOADED_FROM_SHARE: f64 = 0.5;
@@ -73,7 +66,7 @@ struct State {
     /// Of turns that are overdue, which go first.
     overdue_line: Line,
     line: Line,
-    turn_waited_at: Option<Instant>,
+    turn_sent_away_at: Option<Instant>,
     /// How long claims waited at issuance since the delay was last told.
     waited: Waits,
     /// How long those waited in line who have gone to issuance since then; most of them not at all.
@@ -90,7 +83,7 @@ impl Admission {
             room: Room::new(lanes),
             overdue_line: Line::default(),
             line: Line::default(),
-            turn_waited_at: None,
+            turn_sent_away_at: None,
             waited: Waits::default(),
             waited_in_line: Waits::default(),
         };
@@ -130,41 +123,50 @@ impl Admission {
         self.under_way(lane)
     }
 
-    /// Lets a claim whose turn has come go to issuance, once there is room for it and for whoever goes before it; `None` if there was none in time. Those who came after it by `overdue` have their turn as well.
-    pub async fn take_turn(
+    /// Lets a claim go to issuance while there is a queue, once there is room for it and for whoever goes before it; `None` if there was none in time.
+    pub async fn find_room(
         self: &Arc<Self>,
         lane: Lane,
-        overdue: Duration,
+        asking: Asking,
+        patience: Duration,
+    ) -> Option<UnderWay> {
+        let found = self.wait_for_room(lane, asking, patience).await;
+        if found.is_none() && asking.is_turn() {
+            self.state().turn_sent_away_at = Some(tokio::time::Instant::now().into_std());
+        }
+        found
+    }
+
+    async fn wait_for_room(
+        self: &Arc<Self>,
+        lane: Lane,
+        asking: Asking,
         patience: Duration,
     ) -> Option<UnderWay> {
         let now = tokio::time::Instant::now().into_std();
-        let overdue = overdue.min(OVERDUE_MOST);
-        let is_overdue = overdue >= OVERDUE_FROM;
-        let (room_within, waits_for) = if is_overdue {
-            (OVERDUE_ROOM_WITHIN, OVERDUE_WAITS_FOR)
-        } else {
-            (ROOM_WITHIN, ROOM_WITHIN)
-        };
         let mut place = {
             let mut state = self.state();
+            // Those who were sent away come back first.
+            if !asking.is_turn() && state.has_sent_turns_away(now) {
+                return None;
+            }
             // Whoever stands in line at this moment waits for another lane.
             if state.room.has_room_for_turn(lane, self.turn_waits()) {
                 state.enter(lane, Duration::ZERO);
                 return Some(self.under_way(lane));
             }
-            state.turn_waited_at = Some(now);
-            let most = state.room.answered_within(room_within);
-            let line = state.line(is_overdue);
-            let (key, granted) = line.join(lane, overdue.as_secs(), now, most)?;
+            let most = state.room.answered_within(asking.room_within());
+            let line = state.line(asking.is_overdue());
+            let (key, granted) = line.join(lane, asking.rank(), now, most)?;
             Place {
                 admission: Arc::clone(self),
-                is_overdue,
+                is_overdue: asking.is_overdue(),
                 lane,
                 key,
                 granted,
             }
         };
-        timeout(waits_for.min(patience), place.granted())
+        timeout(asking.waits_for().min(patience), place.granted())
             .await
             .ok()?
     }
@@ -179,12 +181,6 @@ impl Admission {
             state.room.has_room(lane, self.target.mul_f64(NEW_FACTOR))
         };
         state.is_trusted(now) && has_room
-    }
-
-    /// Whether a new claim may go to issuance at once although others have turns: these leave room.
-    pub fn may_fill_in(&self, lane: Lane, now: Instant) -> bool {
-        let state = self.state();
-        !state.turns_go_first(now) && state.room.has_room_for_turn(lane, self.turn_waits())
     }
 
     /// How long claims have waited since this was last asked, in line and at issuance, on average; none if no answer came. One late answer is no crowd, so the longest would say little.
@@ -267,9 +263,12 @@ impl State {
     }
 
     fn turns_go_first(&self, now: Instant) -> bool {
-        let last = self.turn_waited_at;
-        self.somebody_waits()
-            || last.is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
+        self.somebody_waits() || self.has_sent_turns_away(now)
+    }
+
+    fn has_sent_turns_away(&self, now: Instant) -> bool {
+        let last = self.turn_sent_away_at;
+        last.is_some_and(|at| now.saturating_duration_since(at) < TURNS_FIRST_FOR)
     }
 
     fn is_stale(&self, now: Instant) -> bool {

@@ -8,7 +8,7 @@ use super::{Admission, UnderWay};
 /// So many may always wait for room, however few are answered, and so many of one lane.
 const LEAST_IN_LINE: usize = 4;
 
-/// Turns that have come and wait for room: those first that are overdue by more seconds, whatever their campaign, and of these whoever asked first.
+/// Claims that wait for room: those first that have the higher rank, whatever their campaign, and of these whoever asked first.
 #[derive(Default)]
 pub(super) struct Line {
     /// Only lanes for which somebody waits.
@@ -17,7 +17,7 @@ pub(super) struct Line {
     asked: u64,
 }
 
-/// A place in the line: by how many seconds its turn is overdue, and how many asked before.
+/// A place in the line: its rank, and how many asked before.
 pub(super) type Key = (Reverse<u64>, u64);
 
 /// How many may wait for room at most.
@@ -46,16 +46,16 @@ impl Line {
         self.waiting == 0
     }
 
-    /// A place for a turn; `None` if so many wait already, all of them before it. The last of them has to go if this one goes before it.
+    /// A place for a claim; `None` if so many wait already, all of them before it. The last of them has to go if this one goes before it.
     pub(super) fn join(
         &mut self,
         lane: Lane,
-        overdue_seconds: u64,
+        rank: u64,
         since: Instant,
         most: Most,
     ) -> Option<(Key, oneshot::Receiver<UnderWay>)> {
         self.asked += 1;
-        let key = (Reverse(overdue_seconds), self.asked);
+        let key = (Reverse(rank), self.asked);
         let of_lane = self.by_lane.get(&lane).map_or(0, BTreeMap::len);
         let last = if of_lane >= most.of_lane.max(LEAST_IN_LINE) {
             self.last_of(lane)
@@ -114,7 +114,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Waits until there is room; `None` if another turn needs this place.
+    /// Waits until there is room; `None` if another claim needs this place.
     pub(super) async fn granted(&mut self) -> Option<UnderWay> {
         (&mut self.granted).await.ok()
     }

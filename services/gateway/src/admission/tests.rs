@@ -1,6 +1,11 @@
 use tokio::{task::yield_now, time::advance};
 
-use super::*;
+use super::{
+    asking::{OVERDUE_FROM, OVERDUE_MOST},
+    *,
+};
+
+mod short_queue;
 
 const TARGET: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(10);
@@ -44,10 +49,18 @@ fn answers(
     now
 }
 
+/// A turn in a long queue.
+fn turn(overdue: Duration) -> Asking {
+    Asking::Turn {
+        overdue,
+        is_queue_short: false,
+    }
+}
+
 /// Whether one whose turn has come finds room at this moment.
 async fn finds_room(admission: &Arc<Admission>, lane: Lane) -> bool {
     let none = Duration::ZERO;
-    let under_way = admission.take_turn(lane, none, none).await;
+    let under_way = admission.find_room(lane, turn(none), none).await;
     under_way.is_some()
 }
 
@@ -58,11 +71,22 @@ struct InLine {
 
 impl InLine {
     async fn new(admission: &Arc<Admission>, lane: Lane, asking: &[(u32, Duration)]) -> Self {
+        let turns = asking
+            .iter()
+            .map(|(number, overdue)| (*number, turn(*overdue)));
+        Self::of(admission, lane, turns).await
+    }
+
+    async fn of(
+        admission: &Arc<Admission>,
+        lane: Lane,
+        all: impl IntoIterator<Item = (u32, Asking)>,
+    ) -> Self {
         let entered = Arc::new(Mutex::new(Vec::new()));
-        for &(number, overdue) in asking {
+        for (number, asking) in all {
             let (admission, entered) = (Arc::clone(admission), Arc::clone(&entered));
             tokio::spawn(async move {
-                let taken = admission.take_turn(lane, overdue, AN_HOUR);
+                let taken = admission.find_room(lane, asking, AN_HOUR);
                 if let Some(under_way) = taken.await {
                     entered.lock().unwrap().push(number);
                     // It is never answered.
@@ -160,7 +184,6 @@ async fn of_those_who_wait_for_room_the_most_overdue_find_it_first() {
     assert!(line.entered().await.is_empty());
     under_way.pop();
     assert_eq!(line.entered().await, [8]);
-    assert!(!admission.may_fill_in(lane, Instant::now() + AN_HOUR));
     under_way.truncate(12);
     assert_eq!(line.entered().await, [8, 10, 12, 13]);
 }
@@ -189,12 +212,12 @@ async fn who_is_overdue_by_two_seconds_is_not_sent_away_while_others_are_served(
     let asking = [(1, seconds(1)), (2, seconds(2)), (9, seconds(9))];
     for (number, waits_ms) in [(1, 50), (2, 1_000), (9, 1_000)] {
         let began = tokio::time::Instant::now();
-        let taken = admission.take_turn(lane, seconds(number), AN_HOUR);
+        let taken = admission.find_room(lane, turn(seconds(number)), AN_HOUR);
         assert!(taken.await.is_none());
         assert_eq!(began.elapsed(), Duration::from_millis(waits_ms));
     }
     let began = tokio::time::Instant::now();
-    let hasty = admission.take_turn(lane, seconds(9), STEP);
+    let hasty = admission.find_room(lane, turn(seconds(9)), STEP);
     assert!(hasty.await.is_none());
     assert_eq!(began.elapsed(), STEP, "its caller waits no longer");
     let line = InLine::new(&admission, lane, &asking).await;
@@ -212,7 +235,7 @@ async fn there_is_a_place_in_line_for_as_many_overdue_turns_as_are_answered_whil
     let asking: Vec<_> = (0..50).map(|number| (number, OVERDUE_FROM)).collect();
     let line = InLine::new(&admission, lane, &asking).await;
     let began = tokio::time::Instant::now();
-    let taken = admission.take_turn(lane, OVERDUE_FROM, AN_HOUR);
+    let taken = admission.find_room(lane, turn(OVERDUE_FROM), AN_HOUR);
     assert!(taken.await.is_none());
     assert_eq!(began.elapsed(), Duration::ZERO, "the line is full");
     under_way.clear();
@@ -227,7 +250,7 @@ async fn who_has_gone_takes_no_room() {
     let admission_of_one = Arc::clone(&admission);
     let gone = tokio::spawn(async move {
         let none = Duration::ZERO;
-        admission_of_one.take_turn(lane, none, AN_HOUR).await
+        admission_of_one.find_room(lane, turn(none), AN_HOUR).await
     });
     yield_now().await;
     let line = InLine::new(&admission, lane, &[(2, Duration::ZERO)]).await;
@@ -265,40 +288,6 @@ async fn while_turns_wait_for_room_as_many_are_answered_as_can_be() {
     assert!(line.entered().await.is_empty(), "it has gone");
     assert!(!admission.may_issue(lane, now), "two hundred a second");
     drop(many);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_claim_fills_what_turns_leave() {
-    let (admission, lane) = with_a_lane();
-    assert!(admission.may_fill_in(lane, Instant::now()));
-    let many = enter(&admission, lane, 100);
-    assert!(
-        !admission.may_fill_in(lane, Instant::now()),
-        "nobody knows whether issuance can do so much"
-    );
-    drop(many);
-    let now = answers(&admission, Instant::now(), 80, 2, 1_000);
-    let few = enter(&admission, lane, 15);
-    assert!(admission.may_fill_in(lane, now));
-    let more = enter(&admission, lane, 1);
-    assert!(!admission.may_fill_in(lane, now));
-    assert!(!finds_room(&admission, lane).await);
-    let now = tokio::time::Instant::now().into_std();
-    drop((few, more));
-    assert!(!admission.may_fill_in(lane, now), "turns go first");
-    let now = now + TURNS_FIRST_FOR;
-    assert!(admission.may_fill_in(lane, now));
-}
-
-#[test]
-fn when_those_are_answered_who_waited_too_long_the_next_fill_in_at_once() {
-    let (admission, lane) = with_a_lane();
-    let under_way = enter(&admission, lane, 100);
-    let now = answers(&admission, Instant::now(), 600, 2, 100);
-    assert!(!admission.may_fill_in(lane, now));
-    drop(under_way);
-    assert!(!admission.may_issue(lane, now), "not without a queue");
-    assert!(admission.may_fill_in(lane, now));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use super::{
     ends::{at_the_door, end_of_waiting},
 };
 use crate::{
+    admission::{Asking, UnderWay},
     domain::{
         campaign::{Campaign, Course, Over, Tier},
         queue::Stage,
@@ -203,29 +204,44 @@ impl Claims {
         let now = visit.now.instant;
         let queue = self.room.queue(visit.campaign.number);
         let lane = self.lanes.of(visit.holder.shopper);
-        let may_issue = if queue.is_queueing(now) {
-            matches!(shown, Shown::Nothing)
-                && self.room.may_fill_in(visit)
-                && self.admission.may_fill_in(lane, now)
-        } else {
-            self.admission.may_issue(lane, now)
-        };
-        if may_issue {
-            match self.serve(visit, call).await {
-                Err(GatewayError::Full) => {}
-                Err(GatewayError::Refused(refusal)) if refusal.reason == Reason::QueueFull => {}
-                outcome => return outcome,
+        let found_no_room = match self.serve_at_once(visit, shown, call).await {
+            Some(Err(GatewayError::Full)) => true,
+            Some(Err(GatewayError::Refused(refusal))) if refusal.reason == Reason::QueueFull => {
+                true
             }
-        }
+            Some(outcome) => return outcome,
+            None => !queue.is_queueing(now) || !self.admission.may_issue(lane, now),
+        };
         if self.room.was_handed_over(visit.holder)
             && let Ok(Some(issued)) = self.replay(visit.holder, call).await
         {
             return Ok(Outcome::Issued(issued));
         }
-        if !queue.is_queueing(now) || !self.admission.may_issue(lane, now) {
+        if found_no_room {
             queue.want(now);
         }
         self.wait(visit, shown, call).await
+    }
+
+    /// Serves a claim that has no turn, where that takes nobody's place. `None` if it was not tried.
+    async fn serve_at_once(
+        &self,
+        visit: Visit<'_>,
+        shown: Shown,
+        call: &CallContext,
+    ) -> Option<Result<Outcome, GatewayError>> {
+        let now = visit.now.instant;
+        if self.room.queue(visit.campaign.number).is_queueing(now) {
+            if matches!(shown, Shown::Nothing) && self.room.may_fill_in(visit) {
+                return Some(self.fill_in(visit, call).await);
+            }
+        } else if self
+            .admission
+            .may_issue(self.lanes.of(visit.holder.shopper), now)
+        {
+            return Some(self.serve(visit, call).await);
+        }
+        None
     }
 
     /// A place in the queue, unless it would be in vain.
@@ -263,13 +279,33 @@ impl Claims {
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
         let _place = self.claim_places.enter()?;
-        let lane = self.lanes.of(visit.holder.shopper);
-        let overdue = self.room.queue(visit.campaign.number).overdue(ticket.turn);
-        let patience = call.deadline.saturating_duration_since(visit.now.instant) / 2;
-        let admitted = self.admission.take_turn(lane, overdue, patience).await;
-        let under_way = admitted.ok_or(GatewayError::Full)?;
+        let asking = Asking::Turn {
+            overdue: self.room.queue(visit.campaign.number).overdue(ticket.turn),
+            is_queue_short: self.room.is_queue_short(visit),
+        };
+        let under_way = self.find_room(visit, asking, call).await?;
         self.room.serve(visit, &ticket);
         self.issue_admitted(visit, under_way, call).await
+    }
+
+    /// Serves a new claim in a short queue, after all turns.
+    async fn fill_in(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
+        let _place = self.claim_places.enter()?;
+        let under_way = self.find_room(visit, Asking::NewClaim, call).await?;
+        let issued = self.issue_admitted(visit, under_way, call).await;
+        issued.map(Outcome::Issued)
+    }
+
+    async fn find_room(
+        &self,
+        visit: Visit<'_>,
+        asking: Asking,
+        call: &CallContext,
+    ) -> Result<UnderWay, GatewayError> {
+        let lane = self.lanes.of(visit.holder.shopper);
+        let patience = call.deadline.saturating_duration_since(visit.now.instant) / 2;
+        let found = self.admission.find_room(lane, asking, patience).await;
+        found.ok_or(GatewayError::Full)
     }
 
     async fn serve(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {

@@ -100,19 +100,26 @@ impl WaitingRoom {
         Ok(self.place(visit, ticket, why, poll_after))
     }
 
-    /// Whether a claim that has no place may be served at once although there is a queue: its shopper has not been told to wait, and nobody of an earlier cohort waits but those of the last one, whose turns
-    /// cannot have come yet.
+    /// Whether a claim that has no place may be served at once although there is a queue: its shopper has not been told to wait, and the queue is short.
     pub fn may_fill_in(&self, visit: Visit<'_>) -> bool {
         let queue = self.queue(visit.campaign.number);
-        let current = queue.current_cohort(visit.now);
         let Some(watermark) = queue.watermark() else {
             return false;
         };
-        let first = watermark.cohort;
-        let is_last = first.plus(Duration::from_secs(1)) >= current && watermark.draw == 0;
-        let is_first = first >= current || is_last && !until_due(first, visit.now.utc).is_zero();
         let waits = |cohort| self.0.once.knows(joined_key(visit, cohort));
-        is_first && !waits(first) && !waits(current)
+        let current = queue.current_cohort(visit.now);
+        self.is_queue_short(visit) && !waits(watermark.cohort) && !waits(current)
+    }
+
+    /// Whether nobody of an earlier cohort waits but those of the last one, whose turns cannot have come yet.
+    pub fn is_queue_short(&self, visit: Visit<'_>) -> bool {
+        let queue = self.queue(visit.campaign.number);
+        let current = queue.current_cohort(visit.now);
+        queue.watermark().is_some_and(|watermark| {
+            let first = watermark.cohort;
+            let is_last = first.plus(Duration::from_secs(1)) >= current && watermark.draw == 0;
+            first >= current || is_last && !until_due(first, visit.now.utc).is_zero()
+        })
     }
 
     /// The ticket of a claim that has joined here and is made again without it.

@@ -28,6 +28,8 @@ pub const COHORTS_KEPT_SECONDS: u64 = 600;
 const MAX_LEAD_COHORTS: u64 = 10;
 /// A cohort's tickets become due only when it has been over for this long, by when every gateway has reported it.
 const REPORTED_AFTER: Duration = Duration::from_millis(300);
+/// If no more wait than become due in this time they are all called at once: whoever joined last asks within a second, so that they come one after the other all the same.
+const SHORT_SECONDS: f64 = 1.0;
 /// A queue ends when nobody has waited and no gateway has wanted one for this long.
 const ENDS_AFTER: Duration = Duration::from_secs(2);
 /// A gateway may hand out tickets of so many cohorts after a queue has ended before it hears of that.
@@ -183,6 +185,9 @@ impl Queue {
             return Vec::new();
         }
         let (joined, used, _) = report.totals();
+        let end = self.reported_before();
+        let not_due = self.not_due(waiting, end);
+        let is_short = waiting.is_whole && not_due <= SHORT_SECONDS * self.pace.borne_per_second();
         let found = Findings {
             elapsed,
             used,
@@ -190,17 +195,20 @@ impl Queue {
             issued: report.issued,
             kept: report.kept,
             leased: campaign.leased,
+            is_short,
             delay: report.queue_delay,
         };
         self.pace.steer(found);
-        let end = self.reported_before();
-        let allowed = self.pace.allowed(elapsed);
+        let mut allowed = self.pace.allowed(elapsed);
+        if is_short && self.pace.issued.most_per_second.is_some() {
+            allowed = allowed.max(not_due);
+        }
         let mut passed = self
             .watermark
             .pass(&waiting.first, waiting.is_whole, end, allowed);
         self.pace.made_due(passed.tickets, elapsed);
         self.watermark = passed.watermark;
-        if report.wants_queue || self.pace.is_over_target() || self.is_behind(waiting, end) {
+        if report.wants_queue || self.pace.is_over_target() || !is_short {
             self.quiet = Duration::ZERO;
         } else {
             self.quiet += elapsed;
@@ -312,8 +320,8 @@ impl Queue {
         changes
     }
 
-    /// Whether more wait of the cohorts before `end` than become due within a second.
-    fn is_behind(&self, waiting: &Waiting, end: Cohort) -> bool {
+    /// Who waits of the cohorts before `end`.
+    fn not_due(&self, waiting: &Waiting, end: Cohort) -> f64 {
         let over = waiting
             .first
             .iter()
@@ -321,7 +329,7 @@ impl Queue {
         let not_due = over.map(|counts| {
             counts.staying() as f64 * (1.0 - self.watermark.due_share(counts.cohort))
         });
-        !waiting.is_whole || not_due.sum::<f64>() > self.pace.per_second
+        not_due.sum()
     }
 
     /// Every gateway has reported the cohorts before this one.

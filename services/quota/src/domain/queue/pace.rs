@@ -38,6 +38,8 @@ const LEAST_SHOW_RATE: f64 = 0.03;
 const LEAST_JOINING: f64 = 0.1;
 /// A pace of which issuance feels less than this share is not what makes it slow.
 const FELT_FROM: f64 = 0.5;
+/// If turns come at less than this share of the pace hardly anybody has waited for one, and the next ones are first turns again.
+const HARDLY_FELT: f64 = 0.1;
 /// While the limit is not known the pace may still grow to this multiple of itself before whoever waits now is served.
 const MAY_GROW_BY: f64 = 8.0;
 
@@ -113,6 +115,8 @@ pub struct Findings {
     pub kept: u64,
     /// Coupons that are on lease.
     pub leased: u64,
+    /// Whether so few wait that turns come as their holders join, and not as fast as the pace.
+    pub is_short: bool,
     /// How long claims waited, at gateways for room and at issuance for their commit. `None` if none was answered.
     pub delay: Option<Duration>,
 }
@@ -178,22 +182,32 @@ impl Pace {
             self.recent = PaceRange::of(self.per_second.min(most));
             self.earlier = self.recent;
         }
+        let pace = if found.is_short {
+            self.borne_per_second()
+        } else {
+            self.felt_or_set()
+        };
         if self.recent.span >= RANGE_SPAN {
             self.earlier = self.recent;
-            self.recent = PaceRange::of(self.felt_or_set());
+            self.recent = PaceRange::of(pace);
         }
-        self.recent.include(self.felt_or_set(), elapsed);
+        self.recent.include(pace, elapsed);
     }
 
     /// How many tickets may become due after this time.
     pub fn allowed(&self, elapsed: Duration) -> f64 {
-        let is_beginning = self.felt_per_second <= 0.0;
-        let first = if is_beginning {
+        let first = if self.is_hardly_felt() {
             FIRST_TURNS_SECONDS
         } else {
             0.0
         };
         self.per_second * (first + elapsed.as_secs_f64())
+    }
+
+    /// The pace, as far as issuance is known to bear it, were all turns used.
+    pub fn borne_per_second(&self) -> f64 {
+        let most = self.issued.most_per_second;
+        most.map_or(self.per_second, |most| self.per_second.min(most))
     }
 
     /// Notes how many tickets became due since the pace was set.
@@ -230,11 +244,15 @@ impl Pace {
 
     /// How fast turns have come of late: a wait is long beside the moments in which the pace is corrected.
     fn felt_or_set(&self) -> f64 {
-        if self.felt_per_second > 0.0 {
-            self.felt_per_second
+        if self.is_hardly_felt() {
+            self.borne_per_second()
         } else {
-            self.per_second
+            self.felt_per_second
         }
+    }
+
+    fn is_hardly_felt(&self) -> bool {
+        self.felt_per_second <= HARDLY_FELT * self.per_second
     }
 
     fn is_felt(&self) -> bool {

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+mod short;
+
 const NOW: u64 = 1_770_000_000;
 
 /// A campaign that opened a minute ago.

@@ -43,6 +43,7 @@ fn found(per_second: u64, delay_ms: Option<u64>) -> Findings {
         joined: 0,
         kept: 0,
         leased: 0,
+        is_short: false,
         issued: per_second / 5,
         delay: delay_ms.map(Duration::from_millis),
     }

@@ -28,3 +28,32 @@ fn turns_whose_holders_had_no_time_to_come_are_no_pace_to_tell() {
     let (_, fastest) = pace.expected().unwrap();
     assert!(fastest < 2_000.0, "{fastest}");
 }
+
+#[test]
+fn how_few_wait_in_a_short_queue_is_not_told_as_its_pace() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.recent = PaceRange::of(1_000.0);
+    pace.recent.span = RANGE_IS_NEW_FOR;
+    pace.earlier = pace.recent;
+    for _ in 0..10 {
+        pace.steer(Findings {
+            is_short: true,
+            ..found(300, Some(10))
+        });
+        pace.made_due(0.3 * 1_000.0 * STEP.as_secs_f64(), STEP);
+    }
+    let (slowest, fastest) = pace.expected().unwrap();
+    assert!((900.0..=1_100.0).contains(&slowest), "{slowest}");
+    assert!((900.0..=1_100.0).contains(&fastest), "{fastest}");
+}
+
+#[test]
+fn after_a_while_in_which_hardly_anybody_waited_the_first_turns_come_at_once_again() {
+    let mut pace = at_its_limit(1_000.0);
+    pace.felt_per_second = 0.11 * pace.per_second;
+    let of_a_step = pace.per_second * STEP.as_secs_f64();
+    assert_eq!(pace.allowed(STEP), of_a_step);
+    pace.felt_per_second = 0.09 * pace.per_second;
+    let first = pace.per_second * FIRST_TURNS_SECONDS;
+    assert_eq!(pace.allowed(STEP), of_a_step + first);
+}
