@@ -175,7 +175,7 @@ async fn a_grant_that_only_time_can_mend_is_tried_again_before_it_is_answered() 
     };
     hold(IssuanceControl::QueueOnly);
     eventually("claims are held back", async || {
-        let refusal = issuance.claim("bob").await.err()?;
+        let refusal = issuance.claim(&Uuid::new_v4().to_string()).await.err()?;
         (refusal.reason() == Reason::Overloaded).then_some(())
     })
     .await;
