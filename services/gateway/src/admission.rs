@@ -34,7 +34,7 @@ const STALE_AFTER: Duration = Duration::from_secs(1);
 const TURN_SHARE: f64 = 0.5;
 /// A queue costs those in it a second at least, so one begins only when a new claim would have to wait so many times the target.
 const NEW_FACTOR: f64 = 5.0;
-/// Where turns that have come were sent away, new claims find no more room than they for so long.
+/// Where turns that have come were sent away, new claims find no more room than they for so long, and none in their line.
 const TURNS_FIRST_FOR: Duration = Duration::from_secs(2);
 /// While claims wait for longer than this share of the target, as many are answered as can be.
 const LOADED_FROM_SHARE: f64 = 0.5;
@@ -213,8 +213,7 @@ impl Admission {
     fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
         let mut granted = Vec::new();
         while let Some((lane, next)) = state.next_in_line(self.turn_waits()) {
-            let waited = now.saturating_duration_since(next.since);
-            state.enter(lane, waited);
+            state.enter(lane, next.turn_waited(now));
             granted.push((lane, next));
         }
         drop(state);
@@ -263,7 +262,7 @@ impl State {
     }
 
     fn turns_go_first(&self, now: Instant) -> bool {
-        self.somebody_waits() || self.has_sent_turns_away(now)
+        self.line.has_turns() || self.overdue_line.has_turns() || self.has_sent_turns_away(now)
     }
 
     fn has_sent_turns_away(&self, now: Instant) -> bool {

@@ -13,6 +13,9 @@ const SHORT_QUEUE_WAITS_FOR: Duration = Duration::from_millis(500);
 /// From here on all turns are equally overdue.
 pub(super) const OVERDUE_MOST: Duration = Duration::from_secs(4);
 
+/// The rank of a new claim; that of every turn is higher.
+pub(super) const NEW_CLAIM: u64 = 0;
+
 /// Who asks for room at issuance while there is a queue.
 #[derive(Debug, Clone, Copy)]
 pub enum Asking {
@@ -39,8 +42,8 @@ impl Asking {
     /// Whoever has a higher one goes first: a turn before any new claim.
     pub(super) fn rank(self) -> u64 {
         match self {
-            Self::Turn { overdue, .. } => 1 + overdue.min(OVERDUE_MOST).as_secs(),
-            Self::NewClaim => 0,
+            Self::Turn { overdue, .. } => NEW_CLAIM + 1 + overdue.min(OVERDUE_MOST).as_secs(),
+            Self::NewClaim => NEW_CLAIM,
         }
     }
 

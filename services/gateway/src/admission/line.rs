@@ -1,9 +1,14 @@
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidegate_types::Lane;
 use tokio::sync::oneshot;
 
-use super::{Admission, UnderWay};
+use super::{Admission, UnderWay, asking::NEW_CLAIM};
 
 /// So many may always wait for room, however few are answered, and so many of one lane.
 const LEAST_IN_LINE: usize = 4;
@@ -30,11 +35,21 @@ pub(super) struct Most {
 
 /// One who waits in the line.
 pub(super) struct Waiting {
-    pub(super) since: Instant,
+    is_turn: bool,
+    since: Instant,
     granted: oneshot::Sender<UnderWay>,
 }
 
 impl Waiting {
+    /// How long a turn waited; new claims that wait are no sign that turns come too fast.
+    pub(super) fn turn_waited(&self, now: Instant) -> Duration {
+        if self.is_turn {
+            now.saturating_duration_since(self.since)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Lets it go to issuance. If it has gone away, what was granted is dropped here.
     pub(super) fn grant(self, under_way: UnderWay) {
         drop(self.granted.send(under_way));
@@ -44,6 +59,12 @@ impl Waiting {
 impl Line {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting == 0
+    }
+
+    /// Whether any of those who wait is a turn.
+    pub(super) fn has_turns(&self) -> bool {
+        let mut first_of_each = self.by_lane.values().filter_map(BTreeMap::first_key_value);
+        first_of_each.any(|(_, first)| first.is_turn)
     }
 
     /// A place for a claim; `None` if so many wait already, all of them before it. The last of them has to go if this one goes before it.
@@ -72,7 +93,11 @@ impl Line {
             self.remove(lane, last);
         }
         let (granted, receiver) = oneshot::channel();
-        let waiting = Waiting { since, granted };
+        let waiting = Waiting {
+            is_turn: rank > NEW_CLAIM,
+            since,
+            granted,
+        };
         self.by_lane.entry(lane).or_default().insert(key, waiting);
         self.waiting += 1;
         Some((key, receiver))

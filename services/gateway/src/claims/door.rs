@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use tidegate_proto::issuance::v1::IssuedCoupon;
 use tidegate_rpc::server::CallContext;
 use tidegate_types::{Reason, TierId, TierNumber, Timestamp, Violations};
@@ -201,23 +203,21 @@ impl Claims {
         if let Shown::Due(ticket) = shown {
             return self.take_turn(visit, ticket, call).await;
         }
-        let now = visit.now.instant;
         let queue = self.room.queue(visit.campaign.number);
         let lane = self.lanes.of(visit.holder.shopper);
-        let found_no_room = match self.serve_at_once(visit, shown, call).await {
-            Some(Err(GatewayError::Full)) => true,
-            Some(Err(GatewayError::Refused(refusal))) if refusal.reason == Reason::QueueFull => {
-                true
-            }
+        match self.serve_at_once(visit, shown, call).await {
+            None | Some(Err(GatewayError::Full)) => {}
+            Some(Err(GatewayError::Refused(refusal))) if refusal.reason == Reason::QueueFull => {}
             Some(outcome) => return outcome,
-            None => !queue.is_queueing(now) || !self.admission.may_issue(lane, now),
-        };
+        }
         if self.room.was_handed_over(visit.holder)
             && let Ok(Some(issued)) = self.replay(visit.holder, call).await
         {
             return Ok(Outcome::Issued(issued));
         }
-        if found_no_room {
+        // It may have stood in line for a while.
+        let now = Instant::now();
+        if !queue.is_queueing(now) || !self.admission.may_issue(lane, now) {
             queue.want(now);
         }
         self.wait(visit, shown, call).await
@@ -280,7 +280,7 @@ impl Claims {
     ) -> Result<IssuedCoupon, GatewayError> {
         let _place = self.claim_places.enter()?;
         let asking = Asking::Turn {
-            overdue: self.room.queue(visit.campaign.number).overdue(ticket.turn),
+            overdue: self.room.overdue(visit, ticket.turn),
             is_queue_short: self.room.is_queue_short(visit),
         };
         let under_way = self.find_room(visit, asking, call).await?;
@@ -292,6 +292,10 @@ impl Claims {
     async fn fill_in(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
         let _place = self.claim_places.enter()?;
         let under_way = self.find_room(visit, Asking::NewClaim, call).await?;
+        // The same claim, sent twice, may have been told to wait meanwhile.
+        if let Some(ticket) = self.room.recall(visit) {
+            self.room.leave(visit, &ticket);
+        }
         let issued = self.issue_admitted(visit, under_way, call).await;
         issued.map(Outcome::Issued)
     }

@@ -7,7 +7,7 @@ use super::{Moment, WaitingRoom, queue::Outlook};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{Cohort, MAX_WAITING, Stage, Wait, poll_after, poll_before_opening},
+        queue::{Cohort, MAX_WAITING, Stage, Turn, Wait, poll_after, poll_before_opening},
         ticket::{Holder, Ticket},
     },
     error::GatewayError,
@@ -120,6 +120,18 @@ impl WaitingRoom {
             let is_last = first.plus(Duration::from_secs(1)) >= current && watermark.draw == 0;
             first >= current || is_last && !until_due(first, visit.now.utc).is_zero()
         })
+    }
+
+    /// Those who came so much later than the holder of a turn may be served as well: where the queue is short, those who come now.
+    pub fn overdue(&self, visit: Visit<'_>, turn: Turn) -> Duration {
+        let queue = self.queue(visit.campaign.number);
+        let served = if self.is_queue_short(visit) {
+            queue.current_cohort(visit.now)
+        } else {
+            let watermark = queue.watermark();
+            watermark.map_or(turn.cohort, |watermark| watermark.cohort)
+        };
+        Duration::from_secs(served.get().saturating_sub(turn.cohort.get()))
     }
 
     /// The ticket of a claim that has joined here and is made again without it.

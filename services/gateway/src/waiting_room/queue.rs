@@ -103,12 +103,6 @@ impl Queue {
         self.standing.load().stage(turn)
     }
 
-    /// Those who came so much later have their turn as well.
-    pub fn overdue(&self, turn: Turn) -> Duration {
-        let watermark = self.standing.load().word().watermark.cohort;
-        Duration::from_secs(watermark.get().saturating_sub(turn.cohort.get()))
-    }
-
     /// The cohort of those who join at `now`. Before quota has said anything, this machine's clock tells the second.
     pub(super) fn current_cohort(&self, now: Moment) -> Cohort {
         let standing = self.standing.load();

@@ -200,7 +200,7 @@ impl Queue {
         };
         self.pace.steer(found);
         let mut allowed = self.pace.allowed(elapsed);
-        if is_short && self.pace.issued.most_per_second.is_some() {
+        if is_short && self.pace.is_known_to_be_borne() {
             allowed = allowed.max(not_due);
         }
         let mut passed = self

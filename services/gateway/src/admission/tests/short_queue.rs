@@ -104,3 +104,21 @@ async fn when_those_are_answered_who_waited_too_long_the_next_fill_in_at_once() 
     assert!(!admission.may_issue(lane, now), "not without a queue");
     assert!(fills_in(&admission, lane).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn new_claims_that_wait_hold_others_back_no_more_than_a_queue_does() {
+    let (admission, lane, mut under_way) = full();
+    admission.mean_delay_since_last();
+    let line = InLine::of(&admission, lane, [(1, Asking::NewClaim)]).await;
+    let now = Instant::now();
+    assert!(admission.may_issue(lane, now), "no turn waits");
+    advance(Duration::from_millis(40)).await;
+    under_way.pop();
+    assert_eq!(line.entered().await, [1]);
+    answers(&admission, Instant::now(), 80, 2, 1);
+    let mean = admission.mean_delay_since_last();
+    assert_eq!(mean, Some(Duration::from_millis(80)), "turns did not wait");
+    let line = InLine::of(&admission, lane, [(2, last_turn(NONE))]).await;
+    assert!(!admission.may_issue(lane, now));
+    assert!(line.entered().await.is_empty());
+}

@@ -59,3 +59,21 @@ fn until_the_turns_of_the_last_second_can_come_nobody_of_it_is_overtaken() {
         "two seconds would be overtaken"
     );
 }
+
+#[test]
+fn a_turn_is_overdue_by_as_much_as_those_came_later_who_may_be_served() {
+    let (room, ann) = (room(), Shopper::new("ann", "r-1"));
+    let overdue = |second: u64| {
+        let turn = Turn {
+            cohort: cohort(second),
+            draw: 0,
+        };
+        room.overdue(ann.visit(), turn).as_secs()
+    };
+    ann.queue(&room).hear(up_to(7));
+    assert_eq!(overdue(5), 2, "the turns of the seventh second are next");
+    ann.queue(&room).hear(up_to(10));
+    assert_eq!(overdue(8), 2, "those who come in the tenth are served");
+    ann.queue(&room).hear(up_to(11));
+    assert_eq!(overdue(8), 2);
+}

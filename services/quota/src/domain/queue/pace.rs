@@ -38,7 +38,7 @@ const LEAST_SHOW_RATE: f64 = 0.03;
 const LEAST_JOINING: f64 = 0.1;
 /// A pace of which issuance feels less than this share is not what makes it slow.
 const FELT_FROM: f64 = 0.5;
-/// If turns come at less than this share of the pace hardly anybody has waited for one, and the next ones are first turns again.
+/// If turns come at less than this share of what issuance bears hardly anybody has waited for one: nothing is learned from those, and the next ones are first turns again.
 const HARDLY_FELT: f64 = 0.1;
 /// While the limit is not known the pace may still grow to this multiple of itself before whoever waits now is served.
 const MAY_GROW_BY: f64 = 8.0;
@@ -134,7 +134,7 @@ impl Pace {
         if self.issued.most_per_second.is_none() {
             self.issued.usual_per_second = Some(leased as f64 / LEASED_SECONDS);
         }
-        self.recent = PaceRange::of(self.per_second);
+        self.recent = PaceRange::of(self.borne_per_second());
         self.earlier = self.recent;
         self.pause();
     }
@@ -185,7 +185,7 @@ impl Pace {
         let pace = if found.is_short {
             self.borne_per_second()
         } else {
-            self.felt_or_set()
+            self.felt_or_borne()
         };
         if self.recent.span >= RANGE_SPAN {
             self.earlier = self.recent;
@@ -197,17 +197,22 @@ impl Pace {
     /// How many tickets may become due after this time.
     pub fn allowed(&self, elapsed: Duration) -> f64 {
         let first = if self.is_hardly_felt() {
-            FIRST_TURNS_SECONDS
+            self.borne_per_second() * FIRST_TURNS_SECONDS
         } else {
             0.0
         };
-        self.per_second * (first + elapsed.as_secs_f64())
+        first + self.per_second * elapsed.as_secs_f64()
     }
 
     /// The pace, as far as issuance is known to bear it, were all turns used.
     pub fn borne_per_second(&self) -> f64 {
         let most = self.issued.most_per_second;
         most.map_or(self.per_second, |most| self.per_second.min(most))
+    }
+
+    /// Whether it is known what issuance can do, and it answers.
+    pub fn is_known_to_be_borne(&self) -> bool {
+        self.issued.most_per_second.is_some() && self.delay.is_some()
     }
 
     /// Notes how many tickets became due since the pace was set.
@@ -242,17 +247,20 @@ impl Pace {
             .is_some_and(|delay| delay.waited > QUEUE_DELAY_TARGET)
     }
 
-    /// How fast turns have come of late: a wait is long beside the moments in which the pace is corrected.
-    fn felt_or_set(&self) -> f64 {
-        if self.is_hardly_felt() {
-            self.borne_per_second()
+    /// How fast turns have come of late: a wait is long beside the moments in which the pace is corrected. Where few came because few waited it is what issuance bears.
+    fn felt_or_borne(&self) -> f64 {
+        let is_known = self.issued.most_per_second.is_some();
+        let borne = self.borne_per_second();
+        let few_came = is_known && self.felt_per_second < FELT_FROM * borne;
+        if self.felt_per_second <= 0.0 || few_came {
+            borne
         } else {
             self.felt_per_second
         }
     }
 
     fn is_hardly_felt(&self) -> bool {
-        self.felt_per_second <= HARDLY_FELT * self.per_second
+        self.felt_per_second <= HARDLY_FELT * self.borne_per_second()
     }
 
     fn is_felt(&self) -> bool {
@@ -268,7 +276,8 @@ impl Pace {
     }
 
     fn note_shown(&mut self, used: f64, elapsed: Duration) {
-        if self.is_cut_off() {
+        let came_few = self.felt_per_second > 0.0 && self.is_hardly_felt();
+        if self.is_cut_off() || came_few {
             return;
         }
         let due = self.felt_per_second * elapsed.as_secs_f64();

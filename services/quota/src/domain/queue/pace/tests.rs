@@ -179,8 +179,8 @@ fn the_extremes_are_those_of_the_last_half_minute() {
         }
         pace.expected().unwrap()
     };
-    assert_eq!(at(100.0, 10), (100.0, 500.0));
-    assert_eq!(at(200.0, 10), (100.0, 500.0));
+    assert_eq!(at(100.0, 10), (100.0, 100.0));
+    assert_eq!(at(200.0, 10), (100.0, 200.0));
     assert_eq!(at(200.0, 40), (200.0, 200.0));
 }
 
