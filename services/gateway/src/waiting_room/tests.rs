@@ -322,6 +322,21 @@ fn quota_hears_of_every_turn_that_could_not_be_used() {
 }
 
 #[test]
+fn a_turn_that_found_no_room_comes_back_within_a_second() {
+    let (room, ann) = (room(), Shopper::new("ann", "r-1"));
+    let ticket = ann.queue_up(&room, None).ticket;
+    let soonest = Duration::from_millis(500);
+    for _ in 0..100 {
+        let place = room.turn_met(ann.visit(), ticket, GatewayError::Full);
+        let poll_after = place.unwrap().poll_after;
+        assert!(
+            (soonest..soonest * 2).contains(&poll_after),
+            "{poll_after:?}"
+        );
+    }
+}
+
+#[test]
 fn a_claim_that_went_to_issuance_is_remembered_until_it_certainly_came_to_nothing() {
     let (room, ann) = (room(), Shopper::new("ann", "r-1"));
     let holder = ann.visit().holder;

@@ -57,6 +57,21 @@ fn how_few_wait_in_a_short_queue_is_not_told_as_its_pace() {
 }
 
 #[test]
+fn turns_that_come_as_their_holders_join_are_not_told_as_the_pace() {
+    let told = |is_short| {
+        let mut pace = hardly_needed();
+        pace.felt_per_second = 700.0;
+        pace.steer(Findings {
+            is_short,
+            ..found(700, Some(10))
+        });
+        pace.expected().unwrap().0
+    };
+    assert!(told(true) >= 900.0);
+    assert_eq!(told(false), 700.0);
+}
+
+#[test]
 fn a_few_turns_that_nobody_used_yet_teach_nothing() {
     let pace = hardly_needed();
     assert!(pace.per_second <= PROBE * 1_000.0, "{}", pace.per_second);
