@@ -21,7 +21,7 @@ pub(super) const NEW_CLAIM: u64 = 0;
 pub enum Asking {
     /// One whose turn has come.
     Turn {
-        /// Those who came later by so much have their turn as well.
+        /// Those who came later by so much may be served as well.
         overdue: Duration,
         /// Whether nobody waits in the queue but those who came last.
         is_queue_short: bool,
