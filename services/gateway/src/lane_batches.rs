@@ -10,7 +10,6 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, Lanes};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    task::JoinHandle,
     time::timeout_at,
 };
 
@@ -60,15 +59,20 @@ pub struct LaneBatches<B: BatchCall> {
 }
 
 impl<B: BatchCall> LaneBatches<B> {
-    /// Starts a task per lane, which runs until aborted. `calls_per_lane` calls of a lane are under way at once.
-    pub fn start(lanes: Lanes, call: &B, calls_per_lane: usize) -> (Self, Vec<JoinHandle<()>>) {
+    /// A gatherer per lane comes with it, which the caller runs. `calls_per_lane` calls of a lane are
+    /// under way at once.
+    pub fn new(
+        lanes: Lanes,
+        call: &B,
+        calls_per_lane: usize,
+    ) -> (Self, Vec<impl Future<Output = ()> + Send + use<B>>) {
         let (senders, tasks) = lanes
             .all()
             .map(|lane| {
                 let (sender, entries) = mpsc::channel(MAX_WAITING_PER_LANE);
                 (
                     sender,
-                    tokio::spawn(run_lane(lane, call.clone(), entries, calls_per_lane)),
+                    run_lane(lane, call.clone(), entries, calls_per_lane),
                 )
             })
             .unzip();
@@ -174,6 +178,14 @@ mod tests {
         }
     }
 
+    fn started<B: BatchCall>(lanes: Lanes, call: &B) -> LaneBatches<B> {
+        let (batches, gatherers) = LaneBatches::new(lanes, call, 1);
+        gatherers.into_iter().for_each(|gatherer| {
+            tokio::spawn(gatherer);
+        });
+        batches
+    }
+
     fn pending(item: u32) -> Pending<u32> {
         Pending {
             item,
@@ -186,7 +198,7 @@ mod tests {
     async fn items_gather_while_a_call_is_under_way_and_each_caller_gets_its_own_answer() {
         let (recorder, lanes) = (Recorder::default(), Lanes::new(1u16).unwrap());
         let lane = lanes.lane(0u16).unwrap();
-        let (batches, _tasks) = LaneBatches::start(lanes, &recorder, 1);
+        let batches = started(lanes, &recorder);
         let batches = Arc::new(batches);
         let callers: Vec<_> = (0..5)
             .map(|item| {
@@ -211,7 +223,7 @@ mod tests {
     async fn an_item_whose_caller_hung_up_before_it_was_sent_is_not_sent() {
         let (recorder, lanes) = (Recorder::default(), Lanes::new(1u16).unwrap());
         let lane = lanes.lane(0u16).unwrap();
-        let (batches, _tasks) = LaneBatches::start(lanes, &recorder, 1);
+        let batches = started(lanes, &recorder);
         let batches = Arc::new(batches);
         let first = tokio::spawn({
             let batches = Arc::clone(&batches);
@@ -250,7 +262,7 @@ mod tests {
     async fn an_item_that_was_sent_is_held_until_it_is_answered_though_its_caller_hangs_up() {
         let (keeper, lanes) = (Keeper::default(), Lanes::new(1u16).unwrap());
         let lane = lanes.lane(0u16).unwrap();
-        let (batches, _tasks) = LaneBatches::start(lanes, &keeper, 1);
+        let batches = started(lanes, &keeper);
         let held = Arc::new(());
         let pending = Pending {
             item: Arc::clone(&held),

@@ -64,7 +64,8 @@ const LAST_REPORTS: u64 = 2;
 /// Makes the service: finds the services behind it and follows the campaigns.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     let tokens = config.token_verifier()?;
-    host.background.push(Arc::clone(&tokens).keep_fresh());
+    host.supervisor
+        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let metrics = GatewayMetrics::register(&mut host.registry);
     let quota = find(&mut host, config.quota_addresses, Identity::Quota).await;
     let issuing = find(&mut host, config.issuance_addresses, Identity::Issuance).await;
@@ -78,15 +79,16 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .await,
     );
     let campaigns = Campaigns::default();
-    host.background
-        .push(tokio::spawn(campaigns.clone().follow(quota.clone())));
+    host.supervisor.start(
+        "watch of campaigns",
+        campaigns.clone().follow(quota.clone()),
+    );
     let holders = Holders::default();
     let watched = campaigns.clone();
-    host.background.push(tokio::spawn(
-        holders
-            .clone()
-            .follow(move || watched.that_issue_no_more(), issuing),
-    ));
+    let following = holders
+        .clone()
+        .follow(move || watched.that_issue_no_more(), issuing);
+    host.supervisor.start("watch of holders", following);
 
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     let room = WaitingRoom::new(
@@ -105,14 +107,18 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         admission: Arc::clone(&admission),
         tracing: host.tracing.clone(),
     };
-    let (issue_batches, issuing) = LaneBatches::start(lanes, &issue, config.calls_per_lane);
+    let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
     let place = PlaceCall {
         order_intake: order_intake.clone(),
         lanes,
         tracing: host.tracing.clone(),
     };
-    let (order_batches, placing) = LaneBatches::start(lanes, &place, config.calls_per_lane);
-    host.background.extend(issuing.into_iter().chain(placing));
+    let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
+    for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {
+        let supervisor = &mut host.supervisor;
+        supervisor.start(format!("gatherer of claims of lane {lane}"), issuing);
+        supervisor.start(format!("gatherer of orders of lane {lane}"), placing);
+    }
 
     let claims = Claims {
         campaigns: campaigns.clone(),
@@ -201,7 +207,7 @@ fn report(
         &host.settings.replica,
     );
     let acknowledged = reporter.acknowledged();
-    host.background.push(tokio::spawn(reporter.run()));
+    host.supervisor.start("reporter of queues", reporter.run());
     (Some(acknowledged), room.ready())
 }
 
@@ -216,6 +222,7 @@ async fn last_reports(reports: Option<watch::Receiver<u64>>) {
 
 async fn find(host: &mut Host, addresses: Vec<String>, service: Identity) -> Replicas {
     let (replicas, resolver) = Replicas::find(addresses, service, Arc::clone(&host.tls)).await;
-    host.background.push(resolver);
+    host.supervisor
+        .start(format!("resolver of {service}"), resolver);
     replicas
 }

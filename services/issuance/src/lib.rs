@@ -29,7 +29,7 @@ use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
 use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::ReplicaId;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -55,7 +55,8 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
-    host.background.push(Arc::clone(&tokens).keep_fresh());
+    host.supervisor
+        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let pool = config.database.pool(config.read_connections);
     let metrics = IssuanceMetrics::register(&mut host.registry);
     let campaigns = Campaigns::load(pool.clone()).await?;
@@ -67,12 +68,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     .await;
     let client = QuotaClient::new(quota.clone());
     let holder = heartbeat::new_holder(&host.settings.replica)?;
-    // From before the first lease is acquired until after the last one is returned: background tasks outlive `finish`.
-    host.background.push(tokio::spawn(heartbeat::beat(
-        holder.clone(),
-        client.clone(),
-        metrics.clone(),
-    )));
+    // From before the first lease is acquired until after the last one is returned: supervised tasks outlive `finish`.
+    let beating = heartbeat::beat(holder.clone(), client.clone(), metrics.clone());
+    host.supervisor.start("heartbeat", beating);
 
     let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
@@ -91,18 +89,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let lanes = Arc::new(lanes);
     for (lane, leases) in leases::left_behind(&pool, &holder).await? {
         if let Some(handle) = lanes.get(usize::from(lane)) {
-            host.background.push(tokio::spawn(
-                handle.stock.clone().return_left_behind(leases),
-            ));
+            let name = format!("return of leases left behind in lane {lane}");
+            let returning = handle.stock.clone().return_left_behind(leases);
+            host.supervisor.start_errand(name, returning);
         }
     }
 
     let (synced, ready) = watch::channel(!campaigns.is_empty());
     let stocks = Arc::clone(&lanes);
     let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
-    host.background.push(resolver);
-    host.background
-        .push(tokio::spawn(campaigns.clone().follow(quota, tell, synced)));
+    host.supervisor.start("resolver of quota", resolver);
+    host.supervisor.start(
+        "watch of campaigns",
+        campaigns.clone().follow(quota, tell, synced),
+    );
 
     let fence = LeaseFence {
         pool: pool.clone(),
@@ -169,7 +169,7 @@ fn start_lanes(
     queues: &Queues,
     holding: &Holding,
     statements: &Statements,
-) -> (Vec<LaneHandle>, Vec<JoinHandle<()>>) {
+) -> (Vec<LaneHandle>, Vec<oneshot::Receiver<()>>) {
     let settings = CommitQueueSettings {
         name: "coupons",
         capacity: config.queue_capacity,
@@ -185,7 +185,7 @@ fn start_lanes(
             statements: statements.clone(),
             metrics: holding.metrics.clone(),
         };
-        let (queue, writer) = CommitQueue::start(
+        let (queue, writer) = CommitQueue::new(
             settings,
             commit,
             config.database.clone(),
@@ -202,9 +202,11 @@ fn start_lanes(
             host.tracing.clone(),
             holding.metrics.clone(),
         );
-        host.background.push(tokio::spawn(stock.clone().keep()));
+        let name = format!("lease keeper of lane {lane}");
+        host.supervisor.start(name, stock.clone().keep());
         lanes.push(LaneHandle { queue, stock });
-        writers.push(writer);
+        let name = format!("writer of coupons of lane {lane}");
+        writers.push(host.supervisor.start(name, writer));
     }
     (lanes, writers)
 }

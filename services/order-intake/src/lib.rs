@@ -61,18 +61,22 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
-    host.background.push(Arc::clone(&tokens).keep_fresh());
+    host.supervisor
+        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let (issuance, refreshing) =
         Replicas::find(config.issuance, Identity::Issuance, Arc::clone(&host.tls)).await;
-    host.background.push(refreshing);
+    host.supervisor.start("resolver of issuance", refreshing);
 
     let metrics = Metrics::register(&mut host.registry);
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     // Not the host's own token: calls in flight still commit while the process drains.
     let closing = CancellationToken::new();
     let (lanes, tracing) = (config.lanes, host.tracing.clone());
-    let (store, writers) =
-        Store::start(&config.database, lanes, &tracing, &queue_metrics, &closing);
+    let (store, writers) = Store::new(&config.database, lanes, &tracing, &queue_metrics, &closing);
+    let writers: Vec<_> = writers
+        .into_iter()
+        .map(|(name, writer)| host.supervisor.start(name, writer))
+        .collect();
     let issuance: Vec<_> = lanes
         .all()
         .map(|lane| IssuanceOfLane {
@@ -83,8 +87,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
             metrics: metrics.clone(),
         })
         .collect();
-    let (redeemer, gatherers) = Redeemer::start(&issuance, lanes, &tracing);
-    host.background.extend(gatherers);
+    let (redeemer, gatherers) = Redeemer::new(&issuance, lanes, &tracing);
+    for (lane, gatherer) in lanes.all().zip(gatherers) {
+        let name = format!("gatherer of redemptions of lane {lane}");
+        host.supervisor.start(name, gatherer);
+    }
     let (tasks, campaigns) = (TaskTracker::new(), CampaignEnds::default());
     let finisher = Finisher::new(
         store.clone(),
@@ -103,8 +110,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     start_recovery(&store, &finisher, &metrics, &mut host);
     let releaser = start_releases(issuance, &store, &metrics, &mut host);
     let feed = Feed::new(store.clone(), host.stop.clone());
-    host.background
-        .push(tokio::spawn(feed.clone().measure(metrics.clone())));
+    host.supervisor.start(
+        "measurer of the feed",
+        feed.clone().measure(metrics.clone()),
+    );
     let server = Server {
         lanes,
         feed,
@@ -149,7 +158,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 async fn start_retention(retention: Retention, host: &mut Host) {
     retention.prepare(Timestamp::now_utc()).await;
     let forgetting = retention.run(host.stop.clone());
-    host.background.push(tokio::spawn(forgetting));
+    host.supervisor.start("retention", forgetting);
 }
 
 fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &mut Host) {
@@ -162,7 +171,8 @@ fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &
             metrics: metrics.clone(),
         };
         let recovering = recovery.run(host.stop.clone());
-        host.background.push(tokio::spawn(recovering));
+        host.supervisor
+            .start(format!("recovery of lane {lane}"), recovering);
     }
 }
 
@@ -174,8 +184,9 @@ fn start_releases(
 ) -> Releaser {
     let releaser = Releaser::new(store.clone(), host.stop.clone());
     for issuance in issuance {
+        let name = format!("releaser of lane {}", issuance.lane);
         let releasing = releaser.clone().run(issuance, metrics.clone());
-        host.background.push(tokio::spawn(releasing));
+        host.supervisor.start(name, releasing);
     }
     releaser
 }

@@ -67,11 +67,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         config.database.check_schema(&migrations()).await?;
     }
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
-    host.background.push(Arc::clone(&tokens).keep_fresh());
+    host.supervisor
+        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
 
     let store = Store::new(config.database.pool(MAX_DATABASE_CONNECTIONS));
-    let (watch, poller) = Watch::start(store.clone(), host.stop.clone());
-    host.background.push(poller);
+    let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
+    host.supervisor.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
     let leases = Leases::new(store.clone(), host.tracing.clone(), metrics.clone());
     let (replicas, resolver) = Replicas::find(
@@ -80,7 +81,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         Arc::clone(&host.tls),
     )
     .await;
-    host.background.push(resolver);
+    host.supervisor.start("resolver of issuance", resolver);
     let issuance = IssuanceClient::new(replicas);
     let wake = Wake::default();
     let reclaimer = Reclaimer::new(
@@ -98,18 +99,19 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         controls.mutated(config.mutation),
     );
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
-    host.background.push(tokio::spawn(reclaiming));
+    host.supervisor.start("reclaimer", reclaiming);
     let auditor = Auditor::new(store.clone(), issuance, host.tracing.clone());
-    host.background.push(tokio::spawn(auditor.clone().run(
+    let auditing = auditor.clone().run(
         watch.clone(),
         metrics.clone(),
         config.audit_interval,
         host.stop.clone(),
-    )));
+    );
+    host.supervisor.start("auditor", auditing);
 
     let queues = Queues::new(store.clone(), metrics.clone());
     let tidying = queues.clone().keep_tidy(host.stop.clone());
-    host.background.push(tokio::spawn(tidying));
+    host.supervisor.start("tidier of queues", tidying);
 
     let use_cases = UseCases {
         campaigns: Campaigns::new(store.clone()),

@@ -241,7 +241,8 @@ mod tests {
     #[tokio::test]
     async fn only_campaigns_of_the_newest_audit_are_shown() {
         let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy_with(Default::default());
-        let (watch, _poller) = Watch::start(Store::new(pool), CancellationToken::new());
+        let (watch, poller) = Watch::new(Store::new(pool), CancellationToken::new());
+        tokio::spawn(poller);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry, watch);
         let shown = || {

@@ -12,7 +12,6 @@ use std::{
 use tidegate_types::{CampaignNumber, Timestamp};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinHandle,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -77,8 +76,12 @@ pub struct Subscription {
 }
 
 impl Watch {
-    /// Starts the poller; it ends when `stop` is cancelled, and so do all streams.
-    pub fn start(store: Store, stop: CancellationToken) -> (Self, JoinHandle<()>) {
+    /// A watch and its poller, which the caller runs; it ends when `stop` is cancelled, and so do all
+    /// streams.
+    pub fn new(
+        store: Store,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let nothing = Snapshot {
             read_at: Instant::now(),
             campaigns: BTreeMap::new(),
@@ -89,7 +92,7 @@ impl Watch {
             places: Arc::new(Semaphore::new(MAX_WATCHERS)),
             stop,
         };
-        let poller = tokio::spawn(watch.clone().poll(store));
+        let poller = watch.clone().poll(store);
         (watch, poller)
     }
 

@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jw
 use moka::sync::Cache;
 use serde::Deserialize;
 use tidegate_types::{RequestId, ShopperId};
-use tokio::{task::JoinHandle, time::interval};
+use tokio::time::interval;
 
 use crate::files::{FileWatch, RELOAD_INTERVAL};
 
@@ -264,10 +264,10 @@ impl TokenVerifier {
         })
     }
 
-    /// Looks at the JWKS file from time to time, until the returned task is aborted.
-    pub fn keep_fresh(self: Arc<Self>) -> JoinHandle<()> {
+    /// Looks at the JWKS file from time to time, for as long as the returned future runs.
+    pub fn keep_fresh(self: Arc<Self>) -> impl Future<Output = ()> + Send {
         let mut watch = FileWatch::new([&*self.settings.jwks_file]);
-        tokio::spawn(async move {
+        async move {
             let mut ticks = interval(RELOAD_INTERVAL);
             loop {
                 ticks.tick().await;
@@ -288,7 +288,7 @@ impl TokenVerifier {
                     }
                 }
             }
-        })
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustls::{
     server::WebPkiClientVerifier,
     version::TLS13,
 };
-use tokio::{task::JoinHandle, time::interval};
+use tokio::time::interval;
 
 use crate::files::{FileWatch, RELOAD_INTERVAL};
 
@@ -73,10 +73,14 @@ impl TlsIdentity {
         self.client.load_full()
     }
 
-    /// Looks at the files from time to time, until the returned task is aborted. New connections use what was read last; those there are stay.
-    pub fn keep_fresh(self: Arc<Self>, files: TlsFiles, peers: PeerRequirement) -> JoinHandle<()> {
+    /// Looks at the files from time to time, for as long as the returned future runs. New connections use what was read last; those there are stay.
+    pub fn keep_fresh(
+        self: Arc<Self>,
+        files: TlsFiles,
+        peers: PeerRequirement,
+    ) -> impl Future<Output = ()> + Send {
         let mut watch = FileWatch::new([&*files.ca, &*files.certificate, &*files.key]);
-        tokio::spawn(async move {
+        async move {
             let mut ticks = interval(RELOAD_INTERVAL);
             loop {
                 ticks.tick().await;
@@ -96,7 +100,7 @@ impl TlsIdentity {
                     }
                 }
             }
-        })
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use axum::{
     routing::get,
 };
 use tidegate_telemetry::Registry;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::net::TcpListener;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -42,7 +42,7 @@ impl Admin {
     pub(crate) async fn serve(
         &self,
         address: SocketAddr,
-    ) -> io::Result<JoinHandle<io::Result<()>>> {
+    ) -> io::Result<impl Future<Output = ()> + Send + use<>> {
         let listener = TcpListener::bind(address).await.map_err(|error| {
             io::Error::other(format!(
                 "cannot listen on {address}: {error}; free the port or choose another one"
@@ -53,9 +53,11 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(self.clone());
-        Ok(tokio::spawn(
-            async move { axum::serve(listener, routes).await },
-        ))
+        Ok(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(%error, "the admin port broke down");
+            }
+        })
     }
 }
 

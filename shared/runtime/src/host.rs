@@ -7,14 +7,13 @@ use tidegate_rpc::server::{
 use tidegate_telemetry::{Registry, Tracing};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
-use crate::{HostSettings, admin::Admin, program::Failure};
+use crate::{HostSettings, Supervisor, admin::Admin, program::Failure};
 
 /// What a service is given to be built with.
 pub struct Host {
@@ -28,8 +27,8 @@ pub struct Host {
     pub tls: Arc<TlsIdentity>,
     /// Cancelled when the process begins to stop.
     pub stop: CancellationToken,
-    /// Tasks that end with the process.
-    pub background: Vec<JoinHandle<()>>,
+    /// Runs what has to run as long as the process.
+    pub supervisor: Supervisor,
     calls: CallMetrics,
 }
 
@@ -58,7 +57,11 @@ impl Host {
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
         let tls = Arc::new(TlsIdentity::load(&settings.tls, peers)?);
-        let fresh = Arc::clone(&tls).keep_fresh(settings.tls.clone(), peers);
+        let mut supervisor = Supervisor::default();
+        supervisor.start(
+            "certificate reloader",
+            Arc::clone(&tls).keep_fresh(settings.tls.clone(), peers),
+        );
         let tracing = match &settings.otlp_endpoint {
             Some(endpoint) => Tracing::export_to(
                 endpoint,
@@ -76,12 +79,12 @@ impl Host {
             tracing,
             tls,
             stop,
-            background: vec![fresh],
+            supervisor,
             calls,
         })
     }
 
-    /// Serves until `stop`, then drains: says NOT_SERVING, waits for callers to go elsewhere, finishes calls in flight, lets the service finish, and sends the last spans.
+    /// Serves until `stop`, or until a task ends that the process lives by. Then drains: says NOT_SERVING, waits for callers to go elsewhere, finishes calls in flight, lets the service finish, and sends the last spans.
     pub async fn serve(self, service: Service) -> Result<(), Failure> {
         let Self {
             settings,
@@ -89,11 +92,11 @@ impl Host {
             tracing,
             tls,
             stop,
-            background,
+            mut supervisor,
             calls,
         } = self;
         let admin = Admin::new(registry);
-        let admin_task = admin.serve(settings.admin_listen).await?;
+        supervisor.start("admin port", admin.serve(settings.admin_listen).await?);
         let listener = Listener::bind(settings.listen).await?;
         let (routes, health) =
             standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, service.names).await?;
@@ -124,8 +127,11 @@ impl Host {
             std::future::pending::<()>().await;
         };
         tokio::select! {
+            // Tasks end when they are told to stop.
+            biased;
             () = stop.cancelled() => {}
             ended = &mut server => return Ok(ended??),
+            ended = supervisor.failed() => return Err(ended.into()),
             () = announce => {}
         }
 
@@ -145,8 +151,7 @@ impl Host {
                 "the service did not finish its own work within the drain; what it held is reclaimed later"
             );
         }
-        background.iter().for_each(JoinHandle::abort);
-        admin_task.abort();
+        drop(supervisor);
         tokio::task::spawn_blocking(move || tracing.flush()).await?;
         tracing::info!("stopped");
         Ok(())

@@ -2,11 +2,15 @@
 
 mod admin;
 mod environment;
+#[cfg(feature = "mutations")]
+mod fault_point;
 mod host;
 mod program;
 mod settings;
+mod supervisor;
 
 pub use environment::{ConfigFault, Environment};
 pub use host::{Host, Service};
 pub use program::{Failure, run};
 pub use settings::{HostSettings, read_token_settings};
+pub use supervisor::{Supervisor, TaskEnded};

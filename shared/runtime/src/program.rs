@@ -6,13 +6,14 @@ use tidegate_telemetry::init_logs;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Environment, Host, HostSettings, Service};
+use crate::{Environment, Host, HostSettings, Service, TaskEnded};
 
 /// Why a process cannot start or go on. Its text is one sentence for the operator.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_BAD_CONFIG: u8 = 2;
+const EXIT_TASK_ENDED: u8 = 3;
 const EXIT_INTERRUPTED_TWICE: i32 = 130;
 
 #[derive(Parser)]
@@ -80,7 +81,11 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidegate-{identity}: {error}");
-            ExitCode::from(EXIT_FAILED)
+            ExitCode::from(if error.is::<TaskEnded>() {
+                EXIT_TASK_ENDED
+            } else {
+                EXIT_FAILED
+            })
         }
     }
 }

@@ -111,7 +111,7 @@ impl Writer {
             max_batch: 1_000,
         };
         let metrics = QueueMetrics::register(registry);
-        let (queue, _writer) = CommitQueue::start(
+        let (queue, writer) = CommitQueue::new(
             settings,
             commit,
             database,
@@ -119,6 +119,7 @@ impl Writer {
             &metrics,
             stop.clone(),
         );
+        tokio::spawn(writer);
         Self { queue, book, stop }
     }
 

@@ -8,10 +8,7 @@ use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
 use tidegate_types::{Lanes, Timestamp};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     domain::{Area, Bill, Draft, Order, OrderId, Rejection},
@@ -63,15 +60,15 @@ pub struct Redeemer {
 }
 
 impl Redeemer {
-    /// Starts one gatherer a lane; they run until they are aborted.
-    pub fn start(
+    /// One gatherer a lane comes with it, which the caller runs.
+    pub fn new(
         issuance: &[IssuanceOfLane],
         lanes: Lanes,
         tracing: &Tracing,
-    ) -> (Self, Vec<JoinHandle<()>>) {
+    ) -> (Self, Vec<impl Future<Output = ()> + Send + use<>>) {
         let start = |issuance: &IssuanceOfLane| {
             let (sender, arrivals) = mpsc::channel(MAX_WAITING);
-            (sender, tokio::spawn(gather(arrivals, issuance.clone())))
+            (sender, gather(arrivals, issuance.clone()))
         };
         let (gatherers, tasks): (Vec<_>, _) = issuance.iter().map(start).unzip();
         let redeemer = Self {

@@ -16,7 +16,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
 use tidegate_telemetry::{TraceContext, Tracing};
 use tidegate_types::{Lane, Lanes, ShopperId, Timestamp};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -64,14 +64,15 @@ pub struct Placed {
 }
 
 impl Store {
-    /// Starts two writers a lane. Once `closing` is cancelled they commit what they have and end; the handles tell when.
-    pub fn start(
+    /// Two writers a lane come with it, each with its name, which the caller runs. Once `closing` is
+    /// cancelled they commit what they have and end.
+    pub fn new(
         database: &Database,
         lanes: Lanes,
         tracing: &Tracing,
         metrics: &QueueMetrics,
         closing: &CancellationToken,
-    ) -> (Self, Vec<JoinHandle<()>>) {
+    ) -> (Self, Vec<(String, impl Future<Output = ()> + Send + use<>)>) {
         let mut writers = Vec::new();
         let mut start = |name, lane, busy_stores| {
             let settings = CommitQueueSettings {
@@ -79,7 +80,7 @@ impl Store {
                 capacity: QUEUE_CAPACITY,
                 max_batch: MAX_BATCH,
             };
-            let (queue, writer) = CommitQueue::start(
+            let (queue, writer) = CommitQueue::new(
                 settings,
                 Commits { lane, busy_stores },
                 database.clone(),
@@ -87,7 +88,7 @@ impl Store {
                 metrics,
                 closing.clone(),
             );
-            writers.push(writer);
+            writers.push((format!("writer of {name} of lane {lane}"), writer));
             queue
         };
         let queues: Vec<_> = lanes

@@ -103,7 +103,11 @@ impl Fixture {
 fn open(database: &Database, lanes: Lanes) -> Store {
     let metrics = QueueMetrics::register(&mut Registry::default());
     let (tracing, closing) = (Tracing::disabled(), CancellationToken::new());
-    Store::start(database, lanes, &tracing, &metrics, &closing).0
+    let (store, writers) = Store::new(database, lanes, &tracing, &metrics, &closing);
+    writers.into_iter().for_each(|(_, writer)| {
+        tokio::spawn(writer);
+    });
+    store
 }
 
 /// Far enough away for any machine; nothing here waits for it.

@@ -201,7 +201,8 @@ async fn every_watched_campaign_is_audited_again_and_again() {
         giveaway.create_current("summer").await;
         giveaway.create("ended-long-ago", &[100]).await;
         let (issuance, client) = Issuance::start().await;
-        let (watch, _poller) = Watch::start(database.store.clone(), CancellationToken::new());
+        let (watch, poller) = Watch::new(database.store.clone(), CancellationToken::new());
+        tokio::spawn(poller);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry, watch.clone());
         let shows = async |line: &str| {

@@ -105,7 +105,8 @@ pub struct Giveaway {
 
 impl Giveaway {
     pub fn new(store: &Store) -> Self {
-        let (watch, _poller) = Watch::start(store.clone(), CancellationToken::new());
+        let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
+        tokio::spawn(poller);
         let metrics = Metrics::register(&mut Registry::default(), watch);
         let wake = Wake::default();
         Self {

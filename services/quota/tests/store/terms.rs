@@ -60,7 +60,8 @@ async fn watchers_are_told_what_each_tier_asks() {
         (made.opens_at, made.closes_at) = (now, now + time::Duration::hours(1));
         let campaigns = Giveaway::new(&database.store).campaigns;
         campaigns.create(&made, now, later()).await.unwrap();
-        let (watch, _poller) = Watch::start(database.store, CancellationToken::new());
+        let (watch, poller) = Watch::new(database.store, CancellationToken::new());
+        tokio::spawn(poller);
         match watch.subscribe().unwrap().next().await {
             Some(Event::Campaign(told)) => assert_eq!(told.terms, made),
             other => panic!("{other:?}"),

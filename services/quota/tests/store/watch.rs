@@ -42,7 +42,9 @@ async fn changed(stream: &mut Subscription) -> Campaign {
 }
 
 fn watch(store: &Store) -> Watch {
-    Watch::start(store.clone(), CancellationToken::new()).0
+    let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
+    tokio::spawn(poller);
+    watch
 }
 
 #[tokio::test]
@@ -141,7 +143,8 @@ async fn a_stream_outlives_lost_connections() {
 async fn streams_end_when_the_process_stops() {
     with_database(async |database| {
         let stop = CancellationToken::new();
-        let (watch, poller) = Watch::start(database.store, stop.clone());
+        let (watch, poller) = Watch::new(database.store, stop.clone());
+        let poller = tokio::spawn(poller);
         let mut stream = watch.subscribe().unwrap();
         assert_eq!(stream.next().await, Some(Event::Synced));
         stop.cancel();

@@ -3,6 +3,7 @@
 //! A queue has one writer with one connection of its own. While one batch commits, the next one gathers: no timer delays anybody, and batches grow with the load. A batch whose connection broke is
 //! committed again over a new one, because the statement finds by its keys what the first attempt did; nobody is told "failed" for something that may have been committed.
 
+mod commit_time;
 mod metrics;
 mod state;
 mod writer;
@@ -14,7 +15,7 @@ use std::{
 
 use sqlx::PgConnection;
 use tidegate_telemetry::{Span, TraceContext, Tracing};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use metrics::QueueMetrics;
@@ -113,18 +114,19 @@ impl<C: Commit> Clone for CommitQueue<C> {
 pub(crate) type Reply<C> = Result<(<C as Commit>::Outcome, Duration), NotCommitted>;
 
 impl<C: Commit> CommitQueue<C> {
-    /// Starts the writer. Once `stop` is cancelled it takes no more items, commits those it has, and ends.
-    pub fn start(
+    /// A queue and its writer, which the caller runs. Once `stop` is cancelled the writer takes no
+    /// more items, commits those it has, and ends.
+    pub fn new(
         settings: CommitQueueSettings,
         commit: C,
         database: Database,
         tracing: Tracing,
         metrics: &QueueMetrics,
         stop: CancellationToken,
-    ) -> (Self, JoinHandle<()>) {
+    ) -> (Self, impl Future<Output = ()> + Send + use<C>) {
         let state = Arc::new(State::new(settings, metrics.of(settings.name)));
         let writer = Writer::new(Arc::clone(&state), commit, database, tracing, stop);
-        (Self { state }, tokio::spawn(writer.run()))
+        (Self { state }, writer.run())
     }
 
     /// Hands an item in and waits for what became of it. Dropping the returned future does not undo the item.

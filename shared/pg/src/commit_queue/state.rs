@@ -6,12 +6,14 @@ use std::{
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Commit, CommitQueueSettings, NotCommitted, Queued, Reply, metrics::OneQueueMetrics};
+use super::{
+    Commit, CommitQueueSettings, NotCommitted, Queued, Reply, commit_time::CommitTime,
+    metrics::OneQueueMetrics,
+};
 
-/// The share of the newest commit in the running mean of commit times.
-const NEWEST_SHARE: f64 = 0.2;
-const FIRST_GUESS_OF_COMMIT_TIME: Duration = Duration::from_millis(5);
 const MIN_RETRY: Duration = Duration::from_millis(100);
+/// An estimate may be wrong, so nobody is sent away on one for longer.
+const MAX_RETRY: Duration = Duration::from_secs(1);
 
 /// An item and who waits for it.
 pub(super) struct Entry<C: Commit> {
@@ -30,7 +32,7 @@ pub(super) struct State<C: Commit> {
 struct Waiting<C: Commit> {
     urgent: VecDeque<Entry<C>>,
     others: VecDeque<Entry<C>>,
-    commit_time: Duration,
+    commit_time: CommitTime,
     closed: bool,
 }
 
@@ -39,7 +41,7 @@ impl<C: Commit> State<C> {
         let waiting = Waiting {
             urgent: VecDeque::new(),
             others: VecDeque::new(),
-            commit_time: FIRST_GUESS_OF_COMMIT_TIME,
+            commit_time: CommitTime::new(Instant::now()),
             closed: false,
         };
         Self {
@@ -66,21 +68,16 @@ impl<C: Commit> State<C> {
             return Err(NotCommitted::Closed);
         }
         let length = waiting.urgent.len() + waiting.others.len();
-        let wait = waiting.estimated_wait(
-            if urgent { waiting.urgent.len() } else { length },
-            self.settings.max_batch,
-        );
+        let ahead = if urgent { waiting.urgent.len() } else { length };
+        let wait = waiting.estimated_wait(ahead, self.settings.max_batch, now);
+        let retry_after = wait.clamp(MIN_RETRY, MAX_RETRY);
         if length >= self.settings.capacity {
             self.metrics.refused_full.inc();
-            return Err(NotCommitted::Full {
-                retry_after: wait.max(MIN_RETRY),
-            });
+            return Err(NotCommitted::Full { retry_after });
         }
         if now + wait > queued.deadline {
             self.metrics.refused_late.inc();
-            return Err(NotCommitted::TooLate {
-                retry_after: wait.max(MIN_RETRY),
-            });
+            return Err(NotCommitted::TooLate { retry_after });
         }
         let queue = if urgent {
             &mut waiting.urgent
@@ -96,10 +93,8 @@ impl<C: Commit> State<C> {
 
     pub(super) fn estimated_wait(&self) -> Duration {
         let waiting = self.waiting();
-        waiting.estimated_wait(
-            waiting.urgent.len() + waiting.others.len(),
-            self.settings.max_batch,
-        )
+        let ahead = waiting.urgent.len() + waiting.others.len();
+        waiting.estimated_wait(ahead, self.settings.max_batch, Instant::now())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -107,10 +102,14 @@ impl<C: Commit> State<C> {
         waiting.urgent.is_empty() && waiting.others.is_empty()
     }
 
-    pub(super) fn committed_in(&self, took: Duration) {
-        let mut waiting = self.waiting();
-        waiting.commit_time =
-            waiting.commit_time.mul_f64(1.0 - NEWEST_SHARE) + took.mul_f64(NEWEST_SHARE);
+    /// A commit succeeded after `took`.
+    pub(super) fn committed_in(&self, took: Duration, now: Instant) {
+        self.waiting().commit_time.learn(took, now);
+    }
+
+    /// The writer has done with the batch that it took, whatever became of it.
+    pub(super) fn batch_ended(&self) {
+        self.waiting().commit_time.batch_ended();
     }
 
     pub(super) fn close(&self) {
@@ -118,13 +117,15 @@ impl<C: Commit> State<C> {
         self.arrived.notify_one();
     }
 
-    /// Takes the next batch, sorted by key, each key once. Expired items are answered and dropped; an item whose key is taken keeps its place for the next batch.
+    /// Takes the next batch, sorted by key, each key once, and counts it as under way until
+    /// [`Self::batch_ended`]. Expired items are answered and dropped; an item whose key is taken
+    /// keeps its place for the next batch.
     pub(super) fn take_batch(&self, now: Instant) -> Vec<Entry<C>> {
         let mut batch: Vec<(C::Key, Entry<C>)> = Vec::new();
         let mut keys = BTreeSet::new();
         let mut expired = Vec::new();
         let mut waiting = self.waiting();
-        let retry_after = waiting.commit_time.max(MIN_RETRY);
+        let retry_after = waiting.commit_time.at(now).clamp(MIN_RETRY, MAX_RETRY);
         let Waiting { urgent, others, .. } = &mut *waiting;
         for queue in [urgent, others] {
             let mut kept = VecDeque::new();
@@ -147,6 +148,9 @@ impl<C: Commit> State<C> {
                 queue.push_front(entry);
             }
         }
+        if !batch.is_empty() {
+            waiting.commit_time.batch_began(now);
+        }
         drop(waiting);
         self.metrics
             .length
@@ -162,10 +166,11 @@ impl<C: Commit> State<C> {
 }
 
 impl<C: Commit> Waiting<C> {
-    /// The batches ahead, and the one that may be under way.
-    fn estimated_wait(&self, ahead: usize, max_batch: usize) -> Duration {
-        self.commit_time
-            .mul_f64(1.0 + ahead as f64 / max_batch as f64)
+    /// What is left of the batch under way, and the batches ahead. Nothing if the writer is idle:
+    /// the next item is taken at once, and shows how long a commit takes now.
+    fn estimated_wait(&self, ahead: usize, max_batch: usize, now: Instant) -> Duration {
+        let batches_ahead = ahead as f64 / max_batch as f64;
+        self.commit_time.left_of_batch(now) + self.commit_time.at(now).mul_f64(batches_ahead)
     }
 }
 
@@ -275,12 +280,25 @@ mod tests {
     #[test]
     fn an_item_that_cannot_make_its_deadline_is_refused_at_the_door() {
         let state = state(10_000, 1);
-        state.committed_in(Duration::from_secs(5));
-        assert!(matches!(
-            push(&state, (1, "a"), 100),
-            Err(NotCommitted::TooLate { .. })
-        ));
-        assert!(push(&state, (1, "a"), 5_000).is_ok());
+        state.committed_in(Duration::from_secs(5), Instant::now());
+        let _first = push(&state, (1, "a"), 5_000).unwrap();
+        assert_eq!(batch(&state), [(1, "a")], "it is under way");
+        let refused = push(&state, (2, "b"), 100);
+        assert!(
+            matches!(refused, Err(NotCommitted::TooLate { retry_after }) if retry_after <= MAX_RETRY)
+        );
+        assert!(push(&state, (2, "b"), 5_000).is_ok());
+    }
+
+    #[test]
+    fn an_idle_queue_takes_an_item_however_long_the_last_commit_took() {
+        let state = state(10, 10);
+        state.committed_in(Duration::from_secs(60), Instant::now());
+        assert_eq!(state.estimated_wait(), Duration::ZERO);
+        let _probe = push(&state, (1, "a"), 10).unwrap();
+        assert_eq!(batch(&state), [(1, "a")]);
+        state.batch_ended();
+        let _next = push(&state, (2, "b"), 10).unwrap();
     }
 
     #[test]

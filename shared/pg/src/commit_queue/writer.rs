@@ -62,6 +62,7 @@ impl<C: Commit> Writer<C> {
             let batch = self.state.take_batch(Instant::now());
             if !batch.is_empty() {
                 self.commit_batch(batch).await;
+                self.state.batch_ended();
                 continue;
             }
             if self.stop.is_cancelled() && self.state.is_empty() {
@@ -86,10 +87,9 @@ impl<C: Commit> Writer<C> {
             let (commit_began, mut span) = (Instant::now(), self.batch_span(&items));
             let error = match self.attempt(&items, &mut span).await {
                 Ok(outcomes) => {
-                    self.state.committed_in(commit_began.elapsed());
-                    self.state
-                        .metrics
-                        .committed(items.len(), commit_began.elapsed());
+                    let took = commit_began.elapsed();
+                    self.state.committed_in(took, Instant::now());
+                    self.state.metrics.committed(items.len(), took);
                     self.trace_items(&items, span.context(), began);
                     return answer(&self.state, items, replies, outcomes, began);
                 }

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tidegate_auth::{Identity, TlsIdentity};
-use tokio::{net::lookup_host, task::JoinHandle, time::interval};
+use tokio::{net::lookup_host, time::interval};
 use tonic::transport::Channel;
 
 use super::{
@@ -97,12 +97,12 @@ struct Shared {
 }
 
 impl Replicas {
-    /// Starts with what `addresses` (`host:port`, names or numbers) stand for now. The returned task resolves them again until it is aborted; a name that cannot be resolved keeps the replicas it had.
+    /// Starts with what `addresses` (`host:port`, names or numbers) stand for now. The returned future resolves them again for as long as it runs; a name that cannot be resolved keeps the replicas it had.
     pub async fn find(
         addresses: Vec<String>,
         server: Identity,
         tls: Arc<TlsIdentity>,
-    ) -> (Self, JoinHandle<()>) {
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let shared = Shared {
             addresses,
             server,
@@ -113,7 +113,7 @@ impl Replicas {
         let replicas = Self(Arc::new(shared));
         replicas.resolve().await;
         let refreshing = replicas.clone();
-        let task = tokio::spawn(async move {
+        let task = async move {
             let (mut resolve, mut judge) = (interval(RESOLVE_INTERVAL), interval(JUDGE_INTERVAL));
             loop {
                 tokio::select! {
@@ -121,7 +121,7 @@ impl Replicas {
                     _ = judge.tick() => judge_paces(&refreshing.0.current.load(), Instant::now()),
                 }
             }
-        });
+        };
         (replicas, task)
     }
 

@@ -269,13 +269,6 @@ impl Issuance {
     }
 }
 
-impl Drop for Issuance {
-    /// Ends as a process that is killed, unless it has been stopped.
-    fn drop(&mut self) {
-        self.host.background.iter().for_each(|task| task.abort());
-    }
-}
-
 /// Waits until a condition is met.
 pub async fn eventually<T>(what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
