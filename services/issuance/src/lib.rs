@@ -170,11 +170,12 @@ fn start_lanes(
     holding: &Holding,
     statements: &Statements,
 ) -> (Vec<LaneHandle>, Vec<oneshot::Receiver<()>>) {
-    let settings = CommitQueueSettings {
-        name: "coupons",
-        capacity: config.queue_capacity,
-        max_batch: config.max_batch,
-    };
+    #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
+    let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
+    #[cfg(feature = "mutations")]
+    if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
+        settings.never_forgets = true;
+    }
     let (mut lanes, mut writers) = (Vec::new(), Vec::new());
     for lane in config.lanes.all() {
         let book = SharedBook::default();

@@ -18,11 +18,15 @@ pub enum Mutation {
     SpendWithoutFence,
     /// Nothing keeps two writers from giving a shopper the same slot.
     DropUniqueKey,
+    /// Commit queues never forget how long a commit took, and refuse by it when they are idle.
+    KeepStaleEstimates,
 }
 
 /// It is none of the mutations there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be acknowledge-before-commit, spend-without-fence or drop-unique-key")]
+#[error(
+    "must be acknowledge-before-commit, spend-without-fence, drop-unique-key or keep-stale-estimates"
+)]
 pub struct UnknownMutation;
 
 impl FromStr for Mutation {
@@ -33,6 +37,7 @@ impl FromStr for Mutation {
             "acknowledge-before-commit" => Ok(Self::AcknowledgeBeforeCommit),
             "spend-without-fence" => Ok(Self::SpendWithoutFence),
             "drop-unique-key" => Ok(Self::DropUniqueKey),
+            "keep-stale-estimates" => Ok(Self::KeepStaleEstimates),
             _ => Err(UnknownMutation),
         }
     }
@@ -52,6 +57,7 @@ impl Mutation {
                 issue: sound.issue.replace(FENCE, "").into(),
                 ..sound
             }),
+            Self::KeepStaleEstimates => Ok(sound),
             Self::DropUniqueKey => {
                 sqlx::raw_sql(include_str!("../queries/mutations/drop_unique_key.sql"))
                     .execute(pool)

@@ -26,11 +26,16 @@ pub struct Campaign {
 pub const TIERED: usize = 0;
 /// The place of the campaign that is halted and resumed.
 pub const HALTED: usize = 1;
+/// The place of the campaign for those who come when a fault is over.
+pub const CALLERS: usize = 2;
 /// The place of the first campaign that is drained; another follows whenever one is sold out.
-pub const FIRST_DRAINED: usize = 2;
+pub const FIRST_DRAINED: usize = 3;
 /// Every place before this is used from the beginning on.
 const DRAINED_EVERY: Duration = Duration::from_secs(12);
 const DRAINED_STOCK: u64 = 150;
+/// Eight come after each fault, and each kind of fault comes however short the round is.
+const CALLERS_AT_LEAST: u64 = 300;
+const CALLERS_PER_SECOND: u64 = 8;
 /// Faults take longer than they are given, since each kind comes once.
 const SHORTEST: Duration = Duration::from_secs(15);
 
@@ -47,6 +52,14 @@ pub fn of_round(duration: Duration, stock_per_second: u64) -> Vec<Terms> {
         Terms {
             campaign_id: "halted".to_owned(),
             tiers: vec![("tea", stock / 2)],
+            limit_per_shopper: 1,
+        },
+        Terms {
+            campaign_id: "callers".to_owned(),
+            tiers: vec![(
+                "tea",
+                CALLERS_AT_LEAST + CALLERS_PER_SECOND * duration.as_secs(),
+            )],
             limit_per_shopper: 1,
         },
     ];

@@ -23,10 +23,10 @@ use crate::{suite::TOKEN_LIFETIME, tally::Tally};
 
 /// How long a shopper listens; sent along as the deadline.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
-/// A paused gateway does not keep a deadline; a little later the shopper does.
-const HANG_UP: Duration = Duration::from_millis(2_300);
+/// A paused gateway does not keep a deadline; so much later the shopper does.
+const HANG_UP_AFTER: Duration = Duration::from_millis(300);
 /// Between sends whose answer named no time.
-const BACKOFF: Duration = Duration::from_millis(150);
+pub const BACKOFF: Duration = Duration::from_millis(150);
 /// However far an answer sends a shopper away, it comes back after this: rounds are short.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
 /// Refusals that pass although they name no time: a halt that nobody put an end to, a campaign that has not been heard of yet.
@@ -55,9 +55,13 @@ pub enum Failure {
     Undecided,
 }
 
-enum Advice {
+/// What an answer says of sending again.
+pub enum Advice {
+    /// Never: the reason.
     Final(String),
+    /// After so long.
     Again(Duration),
+    /// There was no answer of the suite's.
     Unknown,
 }
 
@@ -103,7 +107,7 @@ impl Door {
         gateways[gateway % gateways.len()].clone()
     }
 
-    /// Sends once, over one of the gateways.
+    /// Sends once, over one of the gateways, and listens for so long.
     ///
     /// # Errors
     /// The refusal, or the lack of an answer.
@@ -111,18 +115,19 @@ impl Door {
         &self,
         gateway: usize,
         message: M,
+        limit: Duration,
         rpc: impl FnOnce(Channel, Request<M>) -> Sent,
     ) -> Result<T, Status>
     where
         Sent: Future<Output = Result<T, Status>>,
     {
         let mut request = Request::new(message);
-        request.set_timeout(CALL_LIMIT);
+        request.set_timeout(limit);
         let metadata = request.metadata_mut();
         metadata.insert("authorization", self.authorization.clone());
         let channel = self.channel(gateway);
         let _under_way = self.tally.send();
-        timeout(HANG_UP, rpc(channel, request))
+        timeout(limit + HANG_UP_AFTER, rpc(channel, request))
             .await
             .unwrap_or_else(|_| Err(Status::deadline_exceeded("the shopper hung up")))
     }
@@ -144,7 +149,7 @@ impl Door {
         let mut gateway = first_gateway;
         loop {
             let sent = Instant::now();
-            let pause = match self.send(gateway, message.clone(), &rpc).await {
+            let pause = match self.send(gateway, message.clone(), CALL_LIMIT, &rpc).await {
                 Ok(answer) => return Ok((answer, sent)),
                 Err(status) => match self.advice(&status) {
                     Advice::Final(reason) => return Err(Failure::Refused(reason)),
@@ -163,7 +168,8 @@ impl Door {
         }
     }
 
-    fn advice(&self, status: &Status) -> Advice {
+    /// What an answer without success says.
+    pub fn advice(&self, status: &Status) -> Advice {
         let details = status.get_error_details();
         let Some(info) = details.error_info() else {
             // A gateway names a reason; this is the connection's end, or the deadline's.

@@ -39,11 +39,15 @@ pub enum Count {
     ExhaustedTooEarly,
     /// Claims and orders that nobody decided although everything had healed.
     LeftUndecided,
+    /// Claims that were told "never" and served when they were sent again.
+    NeverButLater,
+    /// Callers who were not served within seconds of a fault's end.
+    StuckAfterHeal,
 }
 
 impl Count {
     /// Every count.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::IssuedBeyondStock,
         Self::IssuedShortOfStock,
         Self::ShoppersOverLimit,
@@ -58,6 +62,8 @@ impl Count {
         Self::LedgerImbalance,
         Self::ExhaustedTooEarly,
         Self::LeftUndecided,
+        Self::NeverButLater,
+        Self::StuckAfterHeal,
     ];
 
     /// What it counts, for people.
@@ -77,6 +83,8 @@ impl Count {
             Self::LedgerImbalance => "ledger imbalances",
             Self::ExhaustedTooEarly => "told exhausted too early",
             Self::LeftUndecided => "left undecided",
+            Self::NeverButLater => "told never and served later",
+            Self::StuckAfterHeal => "stuck after heal",
         }
     }
 }

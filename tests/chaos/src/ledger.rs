@@ -111,6 +111,8 @@ pub struct Told {
     pub cancels: HashSet<OrderKey>,
     /// When it was first said of a campaign that the stock of a tier, or with an empty name of all tiers, is gone for ever.
     pub exhausted_since: HashMap<(usize, String), Instant>,
+    /// Claims that were refused for ever, with the reason.
+    pub nevers: HashMap<ClaimKey, String>,
     /// Answers that contradict each other.
     pub findings: Findings,
 }
@@ -132,6 +134,13 @@ impl Ledger {
 }
 
 impl Told {
+    /// A claim was told that it will never be served.
+    pub fn never(&mut self, claim: ClaimKey, reason: &str) {
+        self.nevers
+            .entry(claim)
+            .or_insert_with(|| reason.to_owned());
+    }
+
     /// An answer named a coupon. `fresh_since` is when the request left, if the answer said that this very request produced it.
     pub fn coupon(
         &mut self,

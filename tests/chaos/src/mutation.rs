@@ -20,16 +20,19 @@ pub enum Mutation {
     CreditWithoutSeal,
     /// Quota calls a campaign halted while leases are still out.
     AcknowledgeHaltEarly,
+    /// Issuance's commit queues never forget how long a commit took, and refuse by it when idle.
+    KeepStaleEstimates,
 }
 
 impl Mutation {
     /// Every switch.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AcknowledgeBeforeCommit,
         Self::SpendWithoutFence,
         Self::DropUniqueKey,
         Self::CreditWithoutSeal,
         Self::AcknowledgeHaltEarly,
+        Self::KeepStaleEstimates,
     ];
 
     /// What it is called on the command line and in the service's environment.
@@ -40,6 +43,7 @@ impl Mutation {
             Self::DropUniqueKey => "drop-unique-key",
             Self::CreditWithoutSeal => "credit-without-seal",
             Self::AcknowledgeHaltEarly => "acknowledge-halt-early",
+            Self::KeepStaleEstimates => "keep-stale-estimates",
         }
     }
 
@@ -52,15 +56,17 @@ impl Mutation {
             }
             Self::DropUniqueKey => &[Count::RequestsWithTwo, Count::ShoppersOverLimit],
             Self::AcknowledgeHaltEarly => &[Count::CommittedAfterHalt],
+            Self::KeepStaleEstimates => &[Count::StuckAfterHeal],
         }
     }
 
     /// The service that has it.
     pub fn service(self) -> Service {
         match self {
-            Self::AcknowledgeBeforeCommit | Self::SpendWithoutFence | Self::DropUniqueKey => {
-                Service::Issuance
-            }
+            Self::AcknowledgeBeforeCommit
+            | Self::SpendWithoutFence
+            | Self::DropUniqueKey
+            | Self::KeepStaleEstimates => Service::Issuance,
             Self::CreditWithoutSeal | Self::AcknowledgeHaltEarly => Service::Quota,
         }
     }

@@ -21,7 +21,9 @@ use crate::{
     staff::Staff,
     suite::Suite,
     tally::Tally,
-    workload::{Crowd, Habits, Scene, halt_and_resume, repeat_late, sell_out},
+    workload::{
+        Crowd, Habits, Scene, ask_again_after_never, halt_and_resume, repeat_late, sell_out,
+    },
 };
 
 /// Who has no final answer when everything has been whole for so long, has been left alone.
@@ -106,7 +108,7 @@ async fn act(
     let halts = halt_and_resume(scene, is_over);
     let faults = async {
         let inflicted = inflicting
-            .inflict(suite, &mut plan, &scene.tally, terms.faults_last)
+            .inflict(suite, &mut plan, scene, terms.faults_last)
             .await;
         let healed = suite.heal().await;
         // Also after an error, so that nobody waits for a suite that is gone.
@@ -126,6 +128,9 @@ async fn act(
     inflicting.say_now("sending old requests again");
     scene.give_up_after(patience);
     repeat_late(scene).await;
+    if terms.mutation.is_none() {
+        ask_again_after_never(scene).await;
+    }
     Ok(RoundReport {
         seed: terms.seed,
         faults,

@@ -8,6 +8,7 @@ mod binaries;
 mod cluster;
 mod databases;
 mod server;
+mod stall;
 mod wheel;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use sqlx::postgres::PgConnectOptions;
 pub use account::Account;
 pub use binaries::Binaries;
 pub use databases::Database;
+pub use stall::Stalled;
 
 use cluster::Cluster;
 use databases::Passwords;

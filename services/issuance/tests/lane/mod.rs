@@ -105,11 +105,7 @@ impl Writer {
             statements,
             metrics: IssuanceMetrics::register(registry),
         };
-        let settings = CommitQueueSettings {
-            name: "coupons",
-            capacity: 20_000,
-            max_batch: 1_000,
-        };
+        let settings = CommitQueueSettings::new("coupons", 20_000, 1_000);
         let metrics = QueueMetrics::register(registry);
         let (queue, writer) = CommitQueue::new(
             settings,

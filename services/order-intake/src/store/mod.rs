@@ -75,11 +75,7 @@ impl Store {
     ) -> (Self, Vec<(String, impl Future<Output = ()> + Send + use<>)>) {
         let mut writers = Vec::new();
         let mut start = |name, lane, busy_stores| {
-            let settings = CommitQueueSettings {
-                name,
-                capacity: QUEUE_CAPACITY,
-                max_batch: MAX_BATCH,
-            };
+            let settings = CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH);
             let (queue, writer) = CommitQueue::new(
                 settings,
                 Commits { lane, busy_stores },

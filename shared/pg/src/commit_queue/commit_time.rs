@@ -12,11 +12,15 @@ pub(super) struct CommitTime {
     mean: Duration,
     learned_at: Instant,
     batch_began_at: Option<Instant>,
+    #[cfg(feature = "mutations")]
+    never_forgets: bool,
 }
 
 impl CommitTime {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, #[cfg(feature = "mutations")] never_forgets: bool) -> Self {
         Self {
+            #[cfg(feature = "mutations")]
+            never_forgets,
             mean: FIRST_GUESS,
             learned_at: now,
             batch_began_at: None,
@@ -39,6 +43,10 @@ impl CommitTime {
 
     /// How long a commit that begins now is thought to take.
     pub(super) fn at(&self, now: Instant) -> Duration {
+        #[cfg(feature = "mutations")]
+        if self.never_forgets {
+            return self.mean;
+        }
         let unlearned = now.saturating_duration_since(self.learned_at);
         self.mean
             .mul_f64((-unlearned.div_duration_f64(HALF_LIFE)).exp2())
@@ -48,6 +56,10 @@ impl CommitTime {
     /// that is more than usual. Zero without one.
     pub(super) fn left_of_batch(&self, now: Instant) -> Duration {
         let Some(began_at) = self.batch_began_at else {
+            #[cfg(feature = "mutations")]
+            if self.never_forgets {
+                return self.mean;
+            }
             return Duration::ZERO;
         };
         self.at(now).max(now.saturating_duration_since(began_at))
@@ -58,10 +70,18 @@ impl CommitTime {
 mod tests {
     use super::*;
 
+    fn new(now: Instant) -> CommitTime {
+        CommitTime::new(
+            now,
+            #[cfg(feature = "mutations")]
+            false,
+        )
+    }
+
     #[test]
     fn what_a_stall_taught_is_forgotten_within_two_seconds_without_a_commit() {
         let now = Instant::now();
-        let mut time = CommitTime::new(now);
+        let mut time = new(now);
         time.learn(Duration::from_secs(9), now);
         assert!(time.at(now) > Duration::from_secs(1));
         assert!(time.at(now + Duration::from_secs(2)) < Duration::from_millis(10));
@@ -70,7 +90,7 @@ mod tests {
     #[test]
     fn what_a_stall_taught_is_forgotten_after_a_score_of_quick_commits() {
         let now = Instant::now();
-        let mut time = CommitTime::new(now);
+        let mut time = new(now);
         time.learn(Duration::from_secs(9), now);
         for _ in 0..20 {
             time.learn(Duration::from_millis(2), now);
@@ -81,7 +101,7 @@ mod tests {
     #[test]
     fn a_batch_that_takes_longer_than_usual_is_thought_to_take_as_long_again() {
         let began = Instant::now();
-        let mut time = CommitTime::new(began);
+        let mut time = new(began);
         time.batch_began(began);
         let later = began + Duration::from_secs(3);
         assert_eq!(time.left_of_batch(later), Duration::from_secs(3));

@@ -69,6 +69,22 @@ pub struct CommitQueueSettings {
     pub capacity: usize,
     /// Items of one commit at most.
     pub max_batch: usize,
+    /// Whether what a commit took is never forgotten, as a test build may have it.
+    #[cfg(feature = "mutations")]
+    pub never_forgets: bool,
+}
+
+impl CommitQueueSettings {
+    /// A queue of this name and these bounds.
+    pub fn new(name: &'static str, capacity: usize, max_batch: usize) -> Self {
+        Self {
+            name,
+            capacity,
+            max_batch,
+            #[cfg(feature = "mutations")]
+            never_forgets: false,
+        }
+    }
 }
 
 /// Why an item was not committed, as far as is known.

@@ -41,7 +41,11 @@ impl<C: Commit> State<C> {
         let waiting = Waiting {
             urgent: VecDeque::new(),
             others: VecDeque::new(),
-            commit_time: CommitTime::new(Instant::now()),
+            commit_time: CommitTime::new(
+                Instant::now(),
+                #[cfg(feature = "mutations")]
+                settings.never_forgets,
+            ),
             closed: false,
         };
         Self {
@@ -208,11 +212,7 @@ mod tests {
     }
 
     fn state(capacity: usize, max_batch: usize) -> State<Numbers> {
-        let settings = CommitQueueSettings {
-            name: "numbers",
-            capacity,
-            max_batch,
-        };
+        let settings = CommitQueueSettings::new("numbers", capacity, max_batch);
         State::new(
             settings,
             QueueMetrics::register(&mut Registry::default()).of("numbers"),

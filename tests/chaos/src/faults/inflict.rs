@@ -11,13 +11,15 @@ use tidegate_local::stack::Service;
 use tokio::time::{Instant, sleep};
 
 use super::{Fault, Kind, Plan, plan::Step};
-use crate::{edges::Edge, proxy::Weather, suite::Suite, tally::Tally};
+use crate::{edges::Edge, proxy::Weather, suite::Suite, tally::Tally, workload::Scene};
 
 /// How long a fault waits for something to hit.
 const PREY_LIMIT: Duration = Duration::from_secs(3);
 const PREY_POLL: Duration = Duration::from_millis(1);
 /// A cut comes within so many bytes: some messages, or a few commits.
 const CUT_WITHIN_BYTES: u64 = 6_000;
+/// Claims gather again before the next stall of a row.
+const BETWEEN_STALLS: Duration = Duration::from_millis(50);
 
 /// A fault that has been.
 #[derive(Debug, Clone, Serialize)]
@@ -62,7 +64,7 @@ impl Inflicting {
         &self,
         suite: &mut Suite,
         plan: &mut Plan,
-        tally: &Tally,
+        scene: &Scene,
         duration: Duration,
     ) -> Result<Vec<Inflicted>> {
         let began = Instant::now();
@@ -72,13 +74,18 @@ impl Inflicting {
                 break;
             }
             sleep(plan.breath()).await;
-            let at = Instant::now();
-            for (kind, fault, in_flight) in self.carry_out(suite, &plan.next(), tally).await? {
+            let (at, step) = (Instant::now(), plan.next());
+            let hits = self.carry_out(suite, &step, &scene.tally).await?;
+            let took = at.elapsed();
+            if plan.callers_come() {
+                scene.call_after_heal(&step.fault.to_string()).await;
+            }
+            for (kind, fault, in_flight) in hits {
                 inflicted.push(Inflicted {
                     kind,
                     fault,
                     at_ms: at.duration_since(began).as_millis() as u64,
-                    took_ms: at.elapsed().as_millis() as u64,
+                    took_ms: took.as_millis() as u64,
                     in_flight,
                 });
             }
@@ -140,6 +147,17 @@ async fn strike(suite: &mut Suite, fault: &Fault) -> Result<()> {
             suite.stack.pause(replica)?;
             sleep(*still).await;
             suite.stack.resume(replica)
+        }
+        Fault::StallPostgres {
+            stalled,
+            lasts,
+            times,
+        } => {
+            for _ in 0..*times {
+                suite.stack.postgres().stall(*stalled, *lasts).await?;
+                sleep(BETWEEN_STALLS).await;
+            }
+            Ok(())
         }
         Fault::RollingRestart => {
             for service in Service::START_ORDER {

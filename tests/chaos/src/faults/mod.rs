@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
+use tidegate_local::postgres::Stalled;
+
 use crate::edges::Edge;
 
 pub use inflict::{Inflicted, Inflicting};
@@ -44,6 +46,12 @@ pub enum Fault {
     },
     /// Each replica in turn is asked to end, and started again.
     RollingRestart,
+    /// SIGSTOP of a part of PostgreSQL, and SIGCONT; several times in a row.
+    StallPostgres {
+        stalled: Stalled,
+        lasts: Duration,
+        times: u32,
+    },
 }
 
 /// A kind of fault, as the report counts them.
@@ -80,11 +88,19 @@ pub enum Kind {
     ClockJump,
     /// See [`Fault::RollingRestart`].
     RollingRestart,
+    /// See [`Fault::StallPostgres`].
+    StallQuotaDatabase,
+    /// See [`Fault::StallPostgres`].
+    StallIssuanceDatabase,
+    /// See [`Fault::StallPostgres`].
+    StallOrderIntakeDatabase,
+    /// See [`Fault::StallPostgres`].
+    StallDisk,
 }
 
 impl Kind {
     /// Every kind that a full round has.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::KillQuota,
         Self::KillIssuance,
         Self::KillOrderIntake,
@@ -100,6 +116,10 @@ impl Kind {
         Self::Silence,
         Self::ClockJump,
         Self::RollingRestart,
+        Self::StallQuotaDatabase,
+        Self::StallIssuanceDatabase,
+        Self::StallOrderIntakeDatabase,
+        Self::StallDisk,
     ];
 
     /// Whether this machine can do it.
@@ -125,6 +145,10 @@ impl Kind {
             Self::Silence => "silence issuance past the TTL",
             Self::ClockJump => "clock jump",
             Self::RollingRestart => "rolling restart",
+            Self::StallQuotaDatabase => "stall quota's database",
+            Self::StallIssuanceDatabase => "stall issuance's database",
+            Self::StallOrderIntakeDatabase => "stall order-intake's database",
+            Self::StallDisk => "stall the disk",
         }
     }
 }
@@ -157,6 +181,15 @@ impl fmt::Display for Fault {
                 write!(out, "move the clock of {replica} by {offset_seconds} s")
             }
             Self::RollingRestart => write!(out, "rolling restart"),
+            Self::StallPostgres {
+                stalled,
+                lasts,
+                times,
+            } => write!(
+                out,
+                "stall {stalled:?} {times} times for {} ms",
+                lasts.as_millis()
+            ),
         }
     }
 }

@@ -8,6 +8,8 @@ use rand::{
     seq::{IndexedRandom, SliceRandom},
 };
 
+use tidegate_local::postgres::{Database, Stalled};
+
 use super::{Fault, Kind};
 use crate::{
     edges::{Edge, POSTGRES},
@@ -23,6 +25,14 @@ const BREATH: Duration = Duration::from_millis(400);
 /// With a mutation, so that there is something to lose.
 const LONG_BREATH: Duration = Duration::from_millis(1_500);
 const COMPANIONS_OF_HUNDRED: u32 = 30;
+/// Stalls of the database, one after the other: how long, and how many in a row. They lie below,
+/// at and above what commits and callers wait.
+const STALLS: [(Duration, u32); 4] = [
+    (Duration::from_millis(9_900), 2),
+    (Duration::from_secs(1), 3),
+    (Duration::from_secs(30), 1),
+    (Duration::from_secs(5), 2),
+];
 
 /// What there is to break.
 #[derive(Debug, Clone)]
@@ -53,7 +63,9 @@ pub struct Plan {
     repertoire: Repertoire,
     kinds: Vec<Kind>,
     next: VecDeque<Kind>,
+    stalls: usize,
     is_full: bool,
+    callers_come: bool,
 }
 
 impl Plan {
@@ -66,6 +78,7 @@ impl Plan {
             Some(Mutation::DropUniqueKey) => vec![Kind::Split],
             // What exposes it is the halts, under many claims.
             Some(Mutation::AcknowledgeHaltEarly) => vec![Kind::Delay],
+            Some(Mutation::KeepStaleEstimates) => vec![Kind::StallIssuanceDatabase],
         };
         kinds.retain(|kind| *kind != Kind::ClockJump || repertoire.clocks);
         Self {
@@ -73,13 +86,21 @@ impl Plan {
             repertoire,
             kinds,
             next: VecDeque::new(),
+            stalls: 0,
             is_full: mutation.is_none(),
+            callers_come: mutation.is_none_or(|it| it == Mutation::KeepStaleEstimates),
         }
     }
 
     /// How many steps it takes until each kind had its turn.
     pub fn kinds(&self) -> usize {
         self.kinds.len()
+    }
+
+    /// Whether it is looked after each fault who is served again; most mutations break other
+    /// promises than that.
+    pub fn callers_come(&self) -> bool {
+        self.callers_come
     }
 
     /// How long the suite is left alone before a step, so that work is under way again.
@@ -162,6 +183,20 @@ impl Plan {
             },
             Kind::ClockJump => self.clock_jump(),
             Kind::RollingRestart => Fault::RollingRestart,
+            Kind::StallQuotaDatabase => self.stall(Stalled::Backends(Database::Quota)),
+            Kind::StallIssuanceDatabase => self.stall(Stalled::Backends(Database::Issuance)),
+            Kind::StallOrderIntakeDatabase => self.stall(Stalled::Backends(Database::OrderIntake)),
+            Kind::StallDisk => self.stall(Stalled::Disk),
+        }
+    }
+
+    fn stall(&mut self, stalled: Stalled) -> Fault {
+        let (lasts, times) = STALLS[self.stalls % STALLS.len()];
+        self.stalls += 1;
+        Fault::StallPostgres {
+            stalled,
+            lasts,
+            times,
         }
     }
 

@@ -127,6 +127,7 @@ impl Scene {
                             .exhausted(claim.campaign, &message.tier_id);
                         self.sold_out(claim.campaign);
                     }
+                    self.ledger.told().never(claim, &reason);
                     return ClaimEnd::Refused(reason);
                 }
                 Err(Failure::Undecided) => return self.no_answer(claim),
@@ -143,7 +144,12 @@ impl Scene {
         ClaimEnd::Undecided
     }
 
-    fn told_coupon(&self, claim: ClaimKey, issued: IssuedClaim, sent: Instant) -> ClaimEnd {
+    pub(super) fn told_coupon(
+        &self,
+        claim: ClaimKey,
+        issued: IssuedClaim,
+        sent: Instant,
+    ) -> ClaimEnd {
         let coupon = issued.coupon.unwrap_or_default();
         let issued_at = coupon.issued_at.unwrap_or_default();
         let told = ToldCoupon {
@@ -187,7 +193,7 @@ impl Scene {
 }
 
 /// When to ask for a place in the queue again; not later than rounds allow.
-fn poll_after(queued: &QueuedClaim) -> Duration {
+pub(super) fn poll_after(queued: &QueuedClaim) -> Duration {
     let told = queued
         .poll_after
         .and_then(|pause| Duration::try_from(pause).ok());

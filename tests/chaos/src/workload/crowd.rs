@@ -1,6 +1,9 @@
 //! Shoppers that come one after the other, and what they mostly do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -76,10 +79,13 @@ impl Crowd {
                 1_000 / scene.habits.arrivals_per_second,
             ));
             let mut random = StdRng::seed_from_u64(scene.seed);
-            loop {
+            for tick in 0u64.. {
                 tokio::select! {
                     _ = ticks.tick() => (),
                     _ = is_over.changed() => return shoppers,
+                }
+                if tick % 2 == 1 && scene.comes_half.load(Relaxed) {
+                    continue;
                 }
                 let (campaign, room) = scene.draw_campaign(&mut random);
                 let visit = shopper::visit(scene.clone(), campaign, random.random());
@@ -90,6 +96,7 @@ impl Crowd {
                     });
                 }
             }
+            shoppers
         });
         Self { arriving, is_open }
     }

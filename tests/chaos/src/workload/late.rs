@@ -17,6 +17,8 @@ use super::{
 use crate::{findings::Count, ledger::ClaimKey};
 
 const AT_ONCE: usize = 32;
+/// Of those who were told never, so many are asked again at most.
+const NEVERS_ASKED_AGAIN: usize = 5_000;
 
 /// What a shopper will send again.
 #[derive(Debug, Clone)]
@@ -44,6 +46,25 @@ pub async fn repeat_late(scene: &Scene) {
         for wish in late.orders {
             let gateway = usize::from(wish.key.place);
             scene.place(&wish, gateway, Until::Decided).await;
+        }
+    });
+    repeats.buffer_unordered(AT_ONCE).collect::<()>().await;
+}
+
+/// Everybody who was told "never" sends the same claim again; who is served was told what was not
+/// true.
+pub async fn ask_again_after_never(scene: &Scene) {
+    let all = take(&mut scene.ledger.told().nevers);
+    let all = all.into_iter().take(NEVERS_ASKED_AGAIN);
+    let repeats = stream::iter(all).map(|(claim, reason)| async move {
+        scene.tally.late.fetch_add(1, Relaxed);
+        let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(claim.shopper));
+        if let ClaimEnd::Coupon(_) = scene.claim(claim, Manner::Plain, random).await {
+            let campaign_id = scene.campaign_id(claim.campaign);
+            let example = format!("{claim:?} was told {reason}, never, and has a coupon");
+            let mut told = scene.ledger.told();
+            told.findings
+                .add(campaign_id, Count::NeverButLater, 1, example);
         }
     });
     repeats.buffer_unordered(AT_ONCE).collect::<()>().await;

@@ -1,5 +1,6 @@
 //! Shoppers that claim, order and look into their wallets while the suite is being broken, and staff that halt a campaign meanwhile.
 
+mod callers;
 mod cancellations;
 mod claims;
 mod crowd;
@@ -13,7 +14,7 @@ mod wishes;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -34,7 +35,7 @@ use crate::{
 
 pub use crowd::{Crowd, Habits};
 pub use halts::halt_and_resume;
-pub use late::{Late, repeat_late};
+pub use late::{Late, ask_again_after_never, repeat_late};
 pub use sell_out::sell_out;
 
 /// What all who act in a round share.
@@ -58,6 +59,8 @@ pub struct Scene {
     drained: AtomicUsize,
     late: Mutex<Vec<Late>>,
     gives_up_at: Mutex<Option<Instant>>,
+    /// Whether half as many shoppers come as usual.
+    comes_half: AtomicBool,
 }
 
 impl Scene {
@@ -98,6 +101,7 @@ impl Scene {
             campaigns,
             late: Mutex::default(),
             gives_up_at: Mutex::default(),
+            comes_half: AtomicBool::new(false),
         }))
     }
 

@@ -205,7 +205,7 @@ impl Scene {
 }
 
 /// Whether the coupon of an order in this state is used.
-fn is_paid(state: OrderState) -> bool {
+pub(super) fn is_paid(state: OrderState) -> bool {
     match state {
         OrderState::Accepted
         | OrderState::InPreparation

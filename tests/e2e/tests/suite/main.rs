@@ -2,6 +2,7 @@
 
 mod cancel;
 mod claims;
+mod comes_back;
 mod control;
 mod faults;
 mod feed;

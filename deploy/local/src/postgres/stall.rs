@@ -1,0 +1,83 @@
+//! Holds processes of the server still, as a disk or a machine that hangs would.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Result, bail};
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::{DATABASE_URL_VARIABLE, Database, Postgres};
+use crate::processes;
+
+/// How often processes are looked for that began meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Those that write, beside the backends.
+const WRITERS: [&str; 3] = ["walwriter", "checkpointer", "background writer"];
+
+/// What stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stalled {
+    /// The backends of a service.
+    Backends(Database),
+    /// Whatever writes to the disk: the backends of all services, and the server's own writers.
+    Disk,
+}
+
+/// Processes that were stopped; they go on when this is dropped.
+#[derive(Default)]
+struct Stopped(BTreeSet<u32>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            // One that was killed meanwhile needs nothing.
+            let _ = processes::signal(*process, Signal::CONT);
+        }
+    }
+}
+
+impl Postgres {
+    /// Holds a part of the server still for a time (SIGSTOP and SIGCONT), and whatever joins it
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// The server is not ours, or does not run.
+    pub async fn stall(&self, stalled: Stalled, lasts: Duration) -> Result<()> {
+        let Some(postmaster) = self.process_id() else {
+            bail!(
+                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to stop: unset the variable for this test."
+            );
+        };
+        let titles = self.titles(stalled);
+        let (until, mut stopped) = (Instant::now() + lasts, Stopped::default());
+        loop {
+            for process in processes::children(postmaster) {
+                let line = processes::command_line(process).unwrap_or_default();
+                let is_meant = titles.iter().any(|title| line.contains(title));
+                if is_meant && processes::signal(process, Signal::STOP).is_ok() {
+                    stopped.0.insert(process);
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            sleep(left.min(LOOK_INTERVAL)).await;
+        }
+    }
+
+    /// What the titles of these processes contain. A backend's names its role and its database.
+    fn titles(&self, stalled: Stalled) -> Vec<String> {
+        let of_owner = |database: Database| {
+            let name = database.name(&self.options.database_prefix);
+            format!("{name} {name} ")
+        };
+        match stalled {
+            Stalled::Backends(database) => vec![of_owner(database)],
+            Stalled::Disk => {
+                let backends = Database::ALL.into_iter().map(of_owner);
+                backends.chain(WRITERS.map(str::to_owned)).collect()
+            }
+        }
+    }
+}
