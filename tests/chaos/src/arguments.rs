@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Parser;
-use tidegate_chaos::Mutation;
+use clap::{Parser, ValueEnum};
+use tidegate_chaos::{Kind, Mutation};
 
 /// Breaks a running suite from a seed while shoppers claim and order, and counts every broken promise.
 ///
@@ -18,9 +18,12 @@ pub struct Arguments {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit, spend-without-fence, drop-unique-key,
-    /// credit-without-seal or acknowledge-halt-early.
+    /// credit-without-seal, acknowledge-halt-early or keep-stale-estimates.
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<Mutation>,
+    /// Does only faults of this kind; such a run proves little, and finds out much.
+    #[arg(long, value_name = "KIND", conflicts_with = "mutation")]
+    pub only: Option<Kind>,
     /// Writes the result for machines to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -45,9 +48,11 @@ impl Arguments {
         let mutation = self
             .mutation
             .map(|mutation| format!(" --mutation {}", mutation.name()));
-        let mutation = mutation.unwrap_or_default();
+        let only = self.only.and_then(|kind| kind.to_possible_value());
+        let only = only.map(|kind| format!(" --only {}", kind.get_name()));
+        let what = mutation.or(only).unwrap_or_default();
         format!(
-            "tests/chaos/run --minutes {} --seed {seed}{mutation}",
+            "tests/chaos/run --minutes {} --seed {seed}{what}",
             self.minutes
         )
     }

@@ -22,6 +22,7 @@ mod suite;
 mod tally;
 mod workload;
 
+pub use faults::Kind;
 pub use findings::Count;
 pub use mutation::Mutation;
 pub use report::Report;

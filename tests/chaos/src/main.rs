@@ -34,6 +34,7 @@ async fn start(arguments: Arguments) -> Result<ExitCode> {
         seed,
         faults_last: arguments.faults_last(),
         mutation: arguments.mutation,
+        only: arguments.only,
         data: arguments.data.clone(),
         say: tell,
     };

@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     campaigns,
     checker::{Books, Subject, check},
-    faults::{Inflicting, Plan, Repertoire},
+    faults::{Inflicting, Kind, Plan, Repertoire},
     findings::{Count, Findings},
     ledger::ClaimKey,
     metrics::{CONNECTION_LOSSES, FENCE_REFUSALS, Metrics},
@@ -43,6 +43,8 @@ pub struct Terms {
     pub faults_last: Duration,
     /// The promise that the services break on purpose.
     pub mutation: Option<Mutation>,
+    /// The one kind of fault that is done; all, if none.
+    pub only: Option<Kind>,
 }
 
 /// Plays a round in a folder, which is removed if nothing was found.
@@ -97,7 +99,7 @@ async fn act(
         edges: suite.edges.all().cloned().collect(),
         clocks: suite.clocks.can_jump(),
     };
-    let mut plan = Plan::new(terms.seed, repertoire, terms.mutation);
+    let mut plan = Plan::new(terms.seed, repertoire, terms.mutation, terms.only);
     let patience = match terms.mutation {
         None => PATIENCE,
         Some(_) => PATIENCE_WITH_A_MUTATION,

@@ -8,6 +8,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
+    faults::Kind,
     mutation::Mutation,
     report::Report,
     round::{Terms, play},
@@ -27,6 +28,8 @@ pub struct Settings {
     pub faults_last: Duration,
     /// The promise that the services break on purpose.
     pub mutation: Option<Mutation>,
+    /// The one kind of fault that is done; all, if none.
+    pub only: Option<Kind>,
     /// The folder for data, credentials and logs.
     pub data: PathBuf,
     /// Told of every step and of progress.
@@ -50,6 +53,7 @@ pub async fn run(settings: &Settings) -> Result<Report> {
             seed,
             faults_last,
             mutation: settings.mutation,
+            only: settings.only,
         };
         let round = play(terms, &folder(&settings.data, seed), settings.say).await?;
         report.rounds.push(round);

@@ -17,6 +17,7 @@ async fn chaos(mutation: Option<Mutation>, faults_last: Duration) -> Result<Repo
         seed: SEED,
         faults_last,
         mutation,
+        only: None,
         data: PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join(format!("../../target/chaos/test-{name}")),
         say: |words| eprintln!("{words}"),

@@ -5,6 +5,7 @@ mod plan;
 
 use std::{fmt, time::Duration};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use tidegate_local::postgres::Stalled;
@@ -55,7 +56,7 @@ pub enum Fault {
 }
 
 /// A kind of fault, as the report counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// See [`Fault::Kill`].

@@ -69,10 +69,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed. A mutation is only shown the faults that expose it.
-    pub fn new(seed: u64, repertoire: Repertoire, mutation: Option<Mutation>) -> Self {
+    /// The plan of a seed, of one kind of fault only if that is asked for. A mutation is only shown
+    /// the faults that expose it.
+    pub fn new(
+        seed: u64,
+        repertoire: Repertoire,
+        mutation: Option<Mutation>,
+        only: Option<Kind>,
+    ) -> Self {
         let mut kinds = match mutation {
-            None => Kind::ALL.to_vec(),
+            None => only.map_or(Kind::ALL.to_vec(), |kind| vec![kind]),
             Some(Mutation::AcknowledgeBeforeCommit) => vec![Kind::KillPostgres],
             Some(Mutation::SpendWithoutFence | Mutation::CreditWithoutSeal) => vec![Kind::Silence],
             Some(Mutation::DropUniqueKey) => vec![Kind::Split],
@@ -87,7 +93,7 @@ impl Plan {
             kinds,
             next: VecDeque::new(),
             stalls: 0,
-            is_full: mutation.is_none(),
+            is_full: mutation.is_none() && only.is_none(),
             callers_come: mutation.is_none_or(|it| it == Mutation::KeepStaleEstimates),
         }
     }
@@ -261,7 +267,7 @@ mod tests {
             edges: vec![edge(POSTGRES), edge("quota-0")],
             clocks: true,
         };
-        Plan::new(seed, repertoire, None)
+        Plan::new(seed, repertoire, None, None)
     }
 
     #[test]

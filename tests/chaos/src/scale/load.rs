@@ -38,6 +38,12 @@ pub fn campaigns(arrivals_per_second: u64, seconds: u64) -> Vec<Terms> {
             tiers: vec![("tea", steady)],
             limit_per_shopper: 1,
         },
+        // Nobody comes for it while the suite is scaled.
+        Terms {
+            campaign_id: "callers".to_owned(),
+            tiers: vec![("tea", 1)],
+            limit_per_shopper: 1,
+        },
     ];
     all.extend((1..=drained).map(|number| Terms {
         campaign_id: format!("drained-{number}"),

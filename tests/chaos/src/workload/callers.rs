@@ -1,6 +1,6 @@
 //! Callers with deadlines of their own who come the moment that a fault is over.
 
-use std::time::Duration;
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures_util::future::join_all;
 use tidegate_proto::{
@@ -27,20 +27,50 @@ const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// The place of the order among those that the coupon is to pay for.
 const ONLY: u8 = 1;
 
+/// What a caller was told, and when.
+struct Answers {
+    began: Instant,
+    told: Vec<String>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            told: Vec::new(),
+        }
+    }
+}
+
+impl Answers {
+    fn note(&mut self, answer: String) {
+        let after = self.began.elapsed().as_millis();
+        self.told.push(format!("after {after} ms {answer}"));
+    }
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.told.is_empty() {
+            return write!(out, "no answer at all");
+        }
+        write!(out, "{}", self.told.join("; "))
+    }
+}
+
 impl Scene {
     /// One caller of each deadline at each gateway claims and orders, as the answers say, while
     /// half as many shoppers come. Counts those who are not served in time.
     pub async fn call_after_heal(&self, fault: &str) {
-        self.comes_half
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+        self.comes_half.store(true, Relaxed);
         let gateways = 0..self.door.gateways();
         let callers = gateways.flat_map(|gateway| DEADLINES.map(|deadline| (gateway, deadline)));
         join_all(callers.map(|(gateway, deadline)| async move {
-            let mut last_answer = "no answer".to_owned();
-            let calls = self.claim_and_order(gateway, deadline, &mut last_answer);
+            let mut answers = Answers::default();
+            let calls = self.claim_and_order(gateway, deadline, &mut answers);
             if timeout(SERVED_WITHIN, calls).await != Ok(true) {
                 let example = format!(
-                    "{} s after \"{fault}\" a caller of gateway {gateway} with a deadline of {deadline:?} was not served: {last_answer}",
+                    "{} s after \"{fault}\" a caller of gateway {gateway} with a deadline of {deadline:?} was not served: {answers}",
                     SERVED_WITHIN.as_secs()
                 );
                 let campaign_id = self.campaign_id(CALLERS);
@@ -49,8 +79,7 @@ impl Scene {
             }
         }))
         .await;
-        self.comes_half
-            .store(false, std::sync::atomic::Ordering::Relaxed);
+        self.comes_half.store(false, Relaxed);
     }
 
     /// Whether the caller has a coupon and an order in the end.
@@ -58,7 +87,7 @@ impl Scene {
         &self,
         gateway: usize,
         deadline: Duration,
-        last_answer: &mut String,
+        answers: &mut Answers,
     ) -> bool {
         let claim = ClaimKey {
             campaign: CALLERS,
@@ -86,13 +115,16 @@ impl Scene {
                     break code;
                 }
                 Ok(Some(Outcome::Queued(queued))) => {
-                    *last_answer = format!("its claim is queued, {:?} ahead", queued.position);
+                    answers.note(format!(
+                        "queued behind {}",
+                        queued.position.unwrap_or_default()
+                    ));
                     sleep(poll_after(&queued)).await;
                     message.ticket = queued.ticket;
                 }
                 Ok(None) => return false,
                 Err(status) => {
-                    *last_answer = format!("its claim is refused: {status}");
+                    answers.note(format!("claim: {}", status.message()));
                     if !self.may_come_again(&status).await {
                         return false;
                     }
@@ -103,7 +135,7 @@ impl Scene {
             Wish::at_big_store(claim, ONLY, &code),
             gateway,
             deadline,
-            last_answer,
+            answers,
         )
         .await
     }
@@ -113,7 +145,7 @@ impl Scene {
         wish: Wish,
         gateway: usize,
         deadline: Duration,
-        last_answer: &mut String,
+        answers: &mut Answers,
     ) -> bool {
         loop {
             let rpc = |channel, request| async move {
@@ -127,13 +159,13 @@ impl Scene {
                 Ok(order) => {
                     self.told_order(wish.key, &order, sent);
                     if order.state() != OrderState::Pending {
-                        *last_answer = format!("its order is {:?}", order.state());
+                        answers.note(format!("order {:?}", order.state()));
                         return is_paid(order.state());
                     }
-                    "its order is pending".clone_into(last_answer);
+                    answers.note("order pending".to_owned());
                 }
                 Err(status) => {
-                    *last_answer = format!("its order is refused: {status}");
+                    answers.note(format!("order: {}", status.message()));
                     if !self.may_come_again(&status).await {
                         return false;
                     }
