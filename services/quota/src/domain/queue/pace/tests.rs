@@ -355,3 +355,17 @@ fn an_average_does_not_depend_on_how_often_it_is_taken() {
         assert!((rate - 1_000.0).abs() < 1.0, "{step_ms}: {rate}");
     }
 }
+
+#[test]
+fn what_issuance_can_do_is_not_learned_from_a_stall() {
+    let mut pace = at_its_limit(1_000.0);
+    let stall = Duration::from_secs(30).div_duration_f64(STEP) as u32;
+    for _ in 0..stall {
+        pace.steer(found(0, Some(9_000)));
+    }
+    assert!(pace.per_second <= 1_000.0, "{}", pace.per_second);
+    for _ in 0..5 {
+        pace.steer(found(100, Some(10)));
+    }
+    assert!(pace.per_second >= 1_000.0, "{}", pace.per_second);
+}
