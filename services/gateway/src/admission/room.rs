@@ -9,6 +9,8 @@ const RATE_MEMORY: Duration = Duration::from_secs(1);
 const RATE_KEPT: Duration = Duration::from_secs(10);
 /// Claims have to wait for so long before it is believed for the first time that as many are answered as can be: of a crowd that is served in less, fewer are counted than could be answered in a second.
 const LOADED_FOR: Duration = RATE_MEMORY;
+/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
+const STALLED_FROM: Duration = Duration::from_secs(1);
 /// A call takes time also if its claims do not wait: at least this is counted on, and at most the other.
 const LEAST_SERVICE: Duration = Duration::from_millis(30);
 const MOST_SERVICE: Duration = Duration::from_millis(300);
@@ -115,6 +117,9 @@ impl Room {
             .answered_at
             .map_or(RATE_MEMORY, |before| now.saturating_duration_since(before));
         self.answered_at = Some(now);
+        if answered.queue_delay >= STALLED_FROM {
+            return;
+        }
         let share = |elapsed: Duration, memory| (-elapsed.div_duration_f64(memory)).exp();
         self.answers_per_second = self.answers_per_second * share(elapsed, RATE_MEMORY)
             + answered.issued as f64 / RATE_MEMORY.as_secs_f64();

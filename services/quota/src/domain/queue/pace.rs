@@ -45,6 +45,8 @@ const MAY_GROW_BY: f64 = 8.0;
 
 /// A lower delay replaces a higher one only after this long: gateways report one after the other, and the worst counts.
 const WORST_DELAY_HELD: Duration = Duration::from_millis(400);
+/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
+const STALLED_FROM: Duration = Duration::from_secs(1);
 /// A delay that is older says nothing.
 const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 /// Two of these are remembered, so the extremes are those of 15 to 30 s.
@@ -129,8 +131,7 @@ impl Pace {
         } else {
             FIRST_GUESS_PER_SECOND
         };
-        let per_second = known.max(leased as f64 / LEASED_SECONDS);
-        self.per_second = per_second.min(FASTEST_PER_SECOND);
+        self.per_second = at_least_leased(known, leased);
         if self.issued.most_per_second.is_none() {
             self.issued.usual_per_second = Some(leased as f64 / LEASED_SECONDS);
         }
@@ -166,7 +167,13 @@ impl Pace {
             elapsed,
         );
         self.kept_per_second = kept;
+        let stood_still = self.stands_still();
         self.note_delay(found);
+        if stood_still && !self.stands_still() && self.issued.most_per_second.is_none() {
+            // What was tried out while nobody answered says nothing: it begins anew.
+            let known = self.per_second.max(FIRST_GUESS_PER_SECOND);
+            self.per_second = at_least_leased(known, found.leased);
+        }
         // A gateway that few claims come to has no answer to tell of in each of its reports.
         let recent = self.delay.filter(|delay| delay.age < WORST_DELAY_HELD);
         let waited = recent.map(|delay| delay.waited);
@@ -257,6 +264,11 @@ impl Pace {
         } else {
             self.felt_per_second
         }
+    }
+
+    /// Whether nobody is answered, or claims wait so long that it tells of nothing but a stall.
+    fn stands_still(&self) -> bool {
+        self.delay.is_none_or(|delay| delay.waited >= STALLED_FROM)
     }
 
     fn is_hardly_felt(&self) -> bool {
@@ -381,6 +393,12 @@ impl Pace {
             PROBE
         }
     }
+}
+
+fn at_least_leased(per_second: f64, leased: u64) -> f64 {
+    per_second
+        .max(leased as f64 / LEASED_SECONDS)
+        .min(FASTEST_PER_SECOND)
 }
 
 /// A rate averaged over the last `seconds`, after `count` more in `elapsed`.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Findings, LEAST_SHARE, average};
+use super::{Findings, LEAST_SHARE, STALLED_FROM, average};
 
 /// Coupons a second are counted over this time.
 const ISSUED_SECONDS: f64 = 2.0;
@@ -9,8 +9,6 @@ pub(super) const LOADED_FROM: Duration = Duration::from_secs(1);
 const LOADED_DELAY: Duration = Duration::from_millis(50);
 /// From then on the average holds nothing that was not counted.
 pub(super) const COUNTED_UP_TO: Duration = Duration::from_secs(30);
-/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
-const STALLED_FROM: Duration = Duration::from_secs(1);
 /// Over this time it is believed that issuance can do less. What it does is an average, and at the beginning of a queue, after a stall and wherever few come it is less for a while without that.
 const LESS_SECONDS: f64 = 3.0;
 /// Over this time is remembered what issuance could do before.

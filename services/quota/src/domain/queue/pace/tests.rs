@@ -369,3 +369,22 @@ fn what_issuance_can_do_is_not_learned_from_a_stall() {
     }
     assert!(pace.per_second >= 1_000.0, "{}", pace.per_second);
 }
+
+#[test]
+fn a_pace_that_nobody_knows_begins_anew_after_a_stall() {
+    let mut pace = steady(500.0);
+    for _ in 0..50 {
+        pace.steer(found(0, None));
+    }
+    assert!(
+        pace.per_second < FIRST_GUESS_PER_SECOND,
+        "{}",
+        pace.per_second
+    );
+    pace.steer(found(5, Some(10)));
+    assert!(
+        pace.per_second >= FIRST_GUESS_PER_SECOND,
+        "{}",
+        pace.per_second
+    );
+}
