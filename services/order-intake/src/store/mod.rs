@@ -1,5 +1,6 @@
 //! Orders and stores in PostgreSQL: rows to domain and back.
 
+mod closings;
 mod commit;
 mod feed;
 mod retention;
@@ -20,7 +21,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing},
+    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing, Verdict},
     error::OrderIntakeError,
 };
 use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
@@ -64,10 +65,11 @@ pub struct Placed {
 }
 
 impl Store {
-    /// Starts two writers a lane. Once `closing` is cancelled they commit what they have and end; the handles tell when.
+    /// Starts two writers a lane. A shopper has no more orders to come than `orders_to_come`. Once `closing` is cancelled they commit what they have and end; the handles tell when.
     pub fn start(
         database: &Database,
         lanes: Lanes,
+        orders_to_come: u16,
         tracing: &Tracing,
         metrics: &QueueMetrics,
         closing: &CancellationToken,
@@ -81,7 +83,11 @@ impl Store {
             };
             let (queue, writer) = CommitQueue::start(
                 settings,
-                Commits { lane, busy_stores },
+                Commits {
+                    lane,
+                    busy_stores,
+                    orders_to_come,
+                },
                 database.clone(),
                 tracing.clone(),
                 metrics,
@@ -110,11 +116,12 @@ impl Store {
         self.lanes
     }
 
-    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made.
+    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made. A draft whose code is known to be false only finds one.
     pub async fn place(
         &self,
         order_id: OrderId,
         draft: Arc<Draft>,
+        code: Verdict,
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Placed, OrderIntakeError> {
@@ -122,6 +129,7 @@ impl Store {
         let placement = Placement {
             order_id,
             draft,
+            code,
             trace,
         };
         match self
@@ -145,7 +153,7 @@ impl Store {
         self.commit_movement(order, change, trace, deadline).await
     }
 
-    /// Notes that issuance has the coupon of a cancelled order back.
+    /// Notes that issuance has the coupon back of an order that will not be made.
     pub async fn note_release(
         &self,
         order: &Order,
@@ -245,7 +253,7 @@ impl Store {
         into_orders(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// Cancelled orders of a lane whose coupon is still to be given back, those that have waited longest first, from after `after`, a place in the time of cancellations.
+    /// Orders of a lane that will not be made and whose coupon is still to be given back, those that have waited longest first, from after `after`, a place in the time at which they came to nothing.
     pub async fn unreleased_orders(
         &self,
         lane: Lane,

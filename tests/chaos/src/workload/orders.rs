@@ -214,6 +214,7 @@ fn is_paid(state: OrderState) -> bool {
         OrderState::Unspecified
         | OrderState::Pending
         | OrderState::Rejected
-        | OrderState::Cancelled => false,
+        | OrderState::Cancelled
+        | OrderState::Failed => false,
     }
 }
