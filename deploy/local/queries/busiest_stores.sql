@@ -1,5 +1,6 @@
 -- The slots of the stores with most orders of this run, and what each can make in them. $1 what the shoppers' ids begin with, $2 how many stores.
--- In orders.state 3 is REJECTED, 7 CANCELLED and 8 FAILED, as in tidegate.type.v1.OrderState: these hold no place.
+-- In orders.state 3 is REJECTED, 7 CANCELLED and 8 FAILED, as in tidegate.type.v1.OrderState: these
+-- hold no place.
 WITH run AS (
     SELECT min(slot_starts_at) AS first_slot FROM orders WHERE starts_with(shopper_id, $1)
 ), busiest AS (

@@ -1,4 +1,5 @@
--- Whether a coupon pays for at most one order, a request makes at most one order, and every order that came to nothing has given its coupon back. $1 what the shoppers' ids begin with.
+-- Whether a coupon pays for at most one order, a request makes at most one order, and every order
+-- that came to nothing has given its coupon back. $1 what the shoppers' ids begin with.
 -- In orders.state 2 is ACCEPTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED and 7 CANCELLED, as in tidegate.type.v1.OrderState.
 WITH orders_of_run AS (
     SELECT shopper_id, request_id, coupon_code, state, owes_coupon

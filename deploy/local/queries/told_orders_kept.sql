@@ -1,5 +1,6 @@
 -- Whether every order that a caller was told of is there, made if that was told and nobody gave it up, and cancelled if that was told. Relies on told_orders having been filled in this session.
--- In orders.state 2 is ACCEPTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED, 7 CANCELLED and 8 FAILED, which is the store's own doing, as in tidegate.type.v1.OrderState.
+-- In orders.state 2 is ACCEPTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED, 7 CANCELLED and 8 FAILED,
+-- which is the store's own doing, as in tidegate.type.v1.OrderState.
 WITH told AS (
     SELECT shopper_id, order_id, bool_or(accepted) AS accepted, bool_or(cancel_asked) AS cancel_asked, bool_or(cancelled) AS cancelled
     FROM told_orders

@@ -3,8 +3,10 @@
 -- because coupons are never deleted. The probe locks the row, so what it tells of the holder is still so when the conflict changes the row. A coupon that another order holds, or none, only gets the note,
 -- and nothing at all if it has it: releasing again changes nothing. Only the newest notes are kept.
 -- What the order held of the validity is added to its end, the campaign's extension included: never less than nothing and never more than the bound, because clocks may jump. `valid_until` of the proposed
--- row is the new end, or the moment that the release asks it to be valid until if that is later. A day has 24 hours: sessions are in UTC.
--- Parameters: lane, shoppers, campaigns, slots, orders, now, extensions, longest time added, notes kept, valid at least until.
+-- row is the new end, or the moment that the release asks it to be valid until if that is later. A
+-- day has 24 hours: sessions are in UTC.
+-- Parameters: lane, shoppers, campaigns, slots, orders, now, extensions, longest time added, notes
+-- kept, valid at least until.
 WITH wanted AS MATERIALIZED (
     SELECT
         coupon.*,

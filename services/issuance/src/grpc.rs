@@ -90,7 +90,9 @@ macro_rules! paths {
     ($($method:literal),+ $(,)?) => { &[$(concat!("/tidegate.issuance.v1.IssuanceService/", $method)),+] };
 }
 
-/// Of the calls in flight, a half may be claims, a quarter redemptions, releases and what orders ask before, and an eighth reads: no crowd of one keeps out another, and quota's seals always find room.
+/// Of the calls in flight, a half may be claims, a quarter redemptions, releases and what orders
+/// ask before, and an eighth reads: no crowd of one keeps out another, and quota's seals always
+/// find room.
 pub fn limits(max_in_flight: usize) -> Limits {
     let orders = paths!["RedeemCoupons", "ReleaseCoupons", "VerifyCodes"];
     let reads = paths![

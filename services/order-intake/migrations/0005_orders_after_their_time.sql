@@ -1,4 +1,5 @@
--- Orders that come to nothing after their time or because their store failed, and stores that close with
+-- Orders that come to nothing after their time or because their store failed, and stores that close
+-- with
 -- all that they have not begun.
 
 ALTER TABLE orders

@@ -8,8 +8,10 @@ ALTER TABLE stores
     ADD CONSTRAINT stores_weekly_hours_are_threes CHECK (cardinality(weekly_hours) % 3 = 0 AND cardinality(weekly_hours) <= 84),
     ADD CONSTRAINT stores_closed_days_in_bounds CHECK (cardinality(closed_days) <= 400);
 
--- A fixed offset becomes a zone whose clocks are that far ahead today: of whole hours one that is never
--- changed (the sign in its name is turned round), of others the place that has it. An offset that no
+-- A fixed offset becomes a zone whose clocks are that far ahead today: of whole hours one that is
+-- never
+-- changed (the sign in its name is turned round), of others the place that has it. An offset that
+-- no
 -- place has becomes that of the nearest hour.
 UPDATE stores SET
     time_zone = CASE utc_offset_minutes

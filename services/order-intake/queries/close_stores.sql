@@ -1,4 +1,5 @@
--- Closes stores whose rows this transaction holds, and counts them. Relies on stores_key and store_closings_key.
+-- Closes stores whose rows this transaction holds, and counts them. Relies on stores_key and
+-- store_closings_key.
 WITH closed AS (
     UPDATE stores
     SET is_closed = TRUE, closed_because = $3, closed_by = $1

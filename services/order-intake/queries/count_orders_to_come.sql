@@ -1,5 +1,7 @@
--- How many orders some shoppers have that are still to be made: PENDING or ACCEPTED, and in a slot that is not over at $3. Counts no further than $4.
--- Relies on the index orders_to_come_of_shopper, which holds such orders only and gives the order asked for without a sort; a slot has 60 minutes at most.
+-- How many orders some shoppers have that are still to be made: PENDING or ACCEPTED, and in a slot
+-- that is not over at $3. Counts no further than $4.
+-- Relies on the index orders_to_come_of_shopper, which holds such orders only and gives the order
+-- asked for without a sort; a slot has 60 minutes at most.
 SELECT
     asked.shopper_id,
     (

@@ -1,4 +1,5 @@
--- Writes down what a closing has done, once. Relies on store_closings_key and on the index orders_ended_by_closing.
+-- Writes down what a closing has done, once. Relies on store_closings_key and on the index
+-- orders_ended_by_closing.
 UPDATE store_closings
 SET finished_at = $3, orders_failed = ended.failed, orders_rejected = ended.rejected
 FROM (

@@ -1,4 +1,6 @@
--- Forgets orders of a lane that were rejected before $2 because there is no such coupon, $3 at most, with what they were made of. Relies on the index orders_never_real and on order_details_key.
+-- Forgets orders of a lane that were rejected before $2 because there is no such coupon, $3 at
+-- most, with what they were made of. Relies on the index orders_never_real and on
+-- order_details_key.
 WITH forgotten AS (
     DELETE FROM orders
     WHERE lane = $1 AND order_id = ANY (ARRAY(

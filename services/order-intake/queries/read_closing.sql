@@ -1,4 +1,5 @@
--- What a closing was asked for, and what it has done: counted from the orders themselves until it is finished. Relies on store_closings_key and on the index orders_ended_by_closing.
+-- What a closing was asked for, and what it has done: counted from the orders themselves until it
+-- is finished. Relies on store_closings_key and on the index orders_ended_by_closing.
 SELECT
     closing.request_id, closing.store_id, closing.area, closing.reason, closing.fails_orders, closing.stores_closed, closing.finished_at,
     coalesce(closing.orders_failed, ended.failed) AS orders_failed,

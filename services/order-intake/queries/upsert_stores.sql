@@ -1,5 +1,7 @@
 -- Makes or changes stores; what is NULL stays as it is, or gets its default. Relies on stores_key, and on the list being sorted by it with each id once, so that this and the batches of orders lock rows in
--- the same order. Hours and days come as the texts of arrays, since arrays of arrays cannot be taken apart row by row. The row is locked where it is read, so that two callers never undo each other's changes.
+-- the same order. Hours and days come as the texts of arrays, since arrays of arrays cannot be
+-- taken apart row by row. The row is locked where it is read, so that two callers never undo each
+-- other's changes.
 WITH given AS MATERIALIZED (
     SELECT
         given.store_id,

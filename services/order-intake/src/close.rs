@@ -1,6 +1,8 @@
 //! Closes stores, and ends the orders that they have not begun.
 //!
-//! A closing is written down with the state of its stores, in one transaction; what it has to do is read from there, so a crash forgets none and any replica goes on. Each order is ended by its own row, once,
+//! A closing is written down with the state of its stores, in one transaction; what it has to do is
+//! read from there, so a crash forgets none and any replica goes on. Each order is ended by its own
+//! row, once,
 //! and remembers the closing, which is how the closing knows what it has done.
 
 use std::{
@@ -30,7 +32,8 @@ const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_CLOSINGS: u16 = 100;
 const CLOSE_BATCH: u16 = 500;
 const MOVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// An accepted order whose slot began longer ago than this has been made, whether or not its store said so.
+/// An accepted order whose slot began longer ago than this has been made, whether or not its store
+/// said so.
 const NOT_BEGUN_WITHIN: Duration = Duration::from_secs(2 * 3_600);
 
 /// Closes stores. Cheap to clone.
@@ -63,7 +66,8 @@ impl Closer {
         }
     }
 
-    /// Closes the stores, and waits until the deadline for their orders to be ended. Tells how far that has come. To be run in a task of its own.
+    /// Closes the stores, and waits until the deadline for their orders to be ended. Tells how far
+    /// that has come. To be run in a task of its own.
     pub async fn close(
         self,
         closing: StoreClosing,

@@ -149,7 +149,9 @@ impl Shared {
         self.settle(order, outcome, trace).await
     }
 
-    /// What is to become of the order; `None` if that cannot be known yet. An order whose time is over is not paid any more. Whether an acceptance still comes in time is decided where it is committed.
+    /// What is to become of the order; `None` if that cannot be known yet. An order whose time is
+    /// over is not paid any more. Whether an acceptance still comes in time is decided where it is
+    /// committed.
     async fn outcome(&self, order: &Order, trace: TraceContext) -> Option<Move> {
         let now = Timestamp::now_utc();
         if Timing::of(&order.draft, order.standing.slot, now) == Timing::Over {
@@ -200,7 +202,8 @@ impl Shared {
         }
     }
 
-    /// Whether the coupon that cannot pay is held by an order of the same shopper that will not be made: it is on its way back, and the recovery worker asks again.
+    /// Whether the coupon that cannot pay is held by an order of the same shopper that will not be
+    /// made: it is on its way back, and the recovery worker asks again.
     async fn comes_free(&self, order: &Order, rejection: &Rejection) -> bool {
         let Some(holder) = rejection.coupon_holder() else {
             return false;

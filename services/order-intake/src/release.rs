@@ -1,6 +1,8 @@
-//! Gives the coupons of orders that will not be made back to issuance, again and again until it worked.
+//! Gives the coupons of orders that will not be made back to issuance, again and again until it
+//! worked.
 //!
-//! An order that owes its coupon is the work to do, so a crash forgets none. Issuance is idempotent by order id, and refuses a redemption that comes after the release: what is given back
+//! An order that owes its coupon is the work to do, so a crash forgets none. Issuance is idempotent
+//! by order id, and refuses a redemption that comes after the release: what is given back
 //! stays given back, whatever is still under way. Several replicas may give the same coupon back at once.
 
 use std::{
@@ -68,7 +70,8 @@ impl Releaser {
         }
     }
 
-    /// Has the coupon of an order that will not be made given back at once, and tells how the order stands when it is. May be dropped at any time: the work goes on.
+    /// Has the coupon of an order that will not be made given back at once, and tells how the order
+    /// stands when it is. May be dropped at any time: the work goes on.
     pub async fn released(&self, order: Order) -> Result<Order, OrderIntakeError> {
         let lane = self.store.lanes().of(&order.draft.shopper);
         let signal = self

@@ -1,7 +1,11 @@
-//! Asks issuance whether codes are true for their shoppers, before a slot is booked: one call for all that has gathered in a lane.
+//! Asks issuance whether codes are true for their shoppers, before a slot is booked: one call for
+//! all that has gathered in a lane.
 //!
-//! Issuance tells by recomputing a code and asks no database, so this costs an order one hop among many others. The keys stay with issuance: another service that had them could be behind with a new one,
-//! and refuse true coupons for good. If issuance does not answer at once, the order is placed all the same, and the redemption decides.
+//! Issuance tells by recomputing a code and asks no database, so this costs an order one hop among
+//! many others. The keys stay with issuance: another service that had them could be behind with a
+//! new one,
+//! and refuse true coupons for good. If issuance does not answer at once, the order is placed all
+//! the same, and the redemption decides.
 
 use std::{
     sync::Arc,
@@ -27,7 +31,8 @@ const METHOD: &str = "VerifyCodes";
 const MAX_WAITING: usize = 4_000;
 /// Codes of one call; issuance takes up to 1,000.
 const MAX_BATCH: usize = 500;
-/// An order waits no longer than this to hear of its code, and no more than a share of the time it has.
+/// An order waits no longer than this to hear of its code, and no more than a share of the time it
+/// has.
 const VERIFY_TIMEOUT: Duration = Duration::from_millis(250);
 const SHARE_OF_DEADLINE: u32 = 4;
 

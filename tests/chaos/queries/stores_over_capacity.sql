@@ -1,4 +1,6 @@
--- Slots whose bookings are not those of their orders. In orders.state 3 is REJECTED, 7 CANCELLED and 8 FAILED, as in tidegate.type.v1.OrderState: these hold no place. One statement, so all of it is of one instant.
+-- Slots whose bookings are not those of their orders. In orders.state 3 is REJECTED, 7 CANCELLED
+-- and 8 FAILED, as in tidegate.type.v1.OrderState: these hold no place. One statement, so all of it
+-- is of one instant.
 WITH held AS (
     SELECT
         store_id,

@@ -191,7 +191,8 @@ impl Visit {
                 OrderState::Pending | OrderState::Rejected | OrderState::Unspecified => {
                     ToldStanding::Durable
                 }
-                // A store that failed gave the coupon back, which is no more than the order's being known.
+                // A store that failed gave the coupon back, which is no more than the order's being
+                // known.
                 OrderState::Failed => ToldStanding::Durable,
                 OrderState::Cancelled => ToldStanding::Cancelled,
                 OrderState::Accepted

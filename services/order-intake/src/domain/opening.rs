@@ -82,7 +82,8 @@ impl OpeningHours {
         self.closed_days.iter().copied()
     }
 
-    /// Every stretch that touches the time from one minute to another, in order and with gaps between them.
+    /// Every stretch that touches the time from one minute to another, in order and with gaps
+    /// between them.
     pub fn open_between(&self, zone: &StoreZone, from: Minute, until: Minute) -> Vec<OpenSpan> {
         if self.weekly.is_empty() && self.closed_days.is_empty() {
             return vec![OpenSpan {

@@ -72,7 +72,8 @@ impl Rejection {
         }
     }
 
-    /// Whether a redemption that is still under way could take the coupon for the order: all but one of
+    /// Whether a redemption that is still under way could take the coupon for the order: all but
+    /// one of
     /// a coupon that never was, or never will be good again.
     fn leaves_coupon(&self) -> bool {
         !matches!(self.because, Reason::CouponNotFound | Reason::CouponRevoked)
@@ -222,7 +223,8 @@ impl OrderState {
         }
     }
 
-    /// Whether issuance must be told that the order holds no coupon: it has one, or a redemption that is
+    /// Whether issuance must be told that the order holds no coupon: it has one, or a redemption
+    /// that is
     /// still under way could get it one.
     pub fn gives_coupon_back(&self) -> bool {
         match self {

@@ -9,7 +9,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long the key of an order is kept whose campaign nobody knows: no coupon of it was ever redeemed here.
 const KEPT_FOR_UNKNOWN_CAMPAIGN: Duration = Duration::from_secs(400 * 86_400);
 
-/// How long an order is kept whose coupon never was: longer than any caller goes on asking. Asked again later, it is refused again.
+/// How long an order is kept whose coupon never was: longer than any caller goes on asking. Asked
+/// again later, it is refused again.
 const FALSE_ORDER_KEPT: Duration = Duration::from_secs(3_600);
 
 /// How long settled orders are kept, and their keys beyond the end of their campaign.

@@ -76,7 +76,8 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// The first and the last minute at which bookings may begin that a timetable needs to know. `given_back` are the first and the last slot in which a place may be given back.
+    /// The first and the last minute at which bookings may begin that a timetable needs to know.
+    /// `given_back` are the first and the last slot in which a place may be given back.
     pub fn span(
         now: Timestamp,
         given_back: Option<(Timestamp, Timestamp)>,

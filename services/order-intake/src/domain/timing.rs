@@ -4,7 +4,8 @@ use tidegate_types::Timestamp;
 
 use super::{Draft, Slot};
 
-/// How long after its slot an order may still be made in another one: nobody waits for a drink of hours
+/// How long after its slot an order may still be made in another one: nobody waits for a drink of
+/// hours
 /// ago, and a store is not to get hours of orders at once.
 const REBOOKED_WITHIN: Duration = Duration::from_secs(3_600);
 

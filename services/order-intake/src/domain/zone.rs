@@ -82,7 +82,8 @@ impl StoreZone {
         Day(self.0.to_datetime(instant(minute)).date())
     }
 
-    /// The minute in which its clocks show a time of a day. Of two it is the first; one that they leave out is as much later as they are set.
+    /// The minute in which its clocks show a time of a day. Of two it is the first; one that they
+    /// leave out is as much later as they are set.
     pub fn minute_of(&self, day: Day, minute: MinuteOfDay) -> Minute {
         // A minute of the day has an hour below 24 and a minute below 60.
         let (hour, minute) = ((minute.get() / 60) as i8, (minute.get() % 60) as i8);
@@ -91,7 +92,8 @@ impl StoreZone {
         Minute::since_1970(seconds.div_euclid(60))
     }
 
-    /// The beginning of the stretch of so many minutes in which a minute lies, counted from the hours that its clocks show.
+    /// The beginning of the stretch of so many minutes in which a minute lies, counted from the
+    /// hours that its clocks show.
     pub fn stretch_of(&self, minute: Minute, minutes: i64) -> Minute {
         let shown = minute.get() + i64::from(self.seconds_ahead(minute)).div_euclid(60);
         minute.plus(-shown.rem_euclid(minutes))

@@ -23,7 +23,8 @@ struct ClosingRow {
 }
 
 impl Store {
-    /// Closes stores, all or none, and writes down what becomes of their orders; a closing of that name
+    /// Closes stores, all or none, and writes down what becomes of their orders; a closing of that
+    /// name
     /// that was written down before changes nothing. Tells what it has done so far.
     pub async fn begin_closing(
         &self,
@@ -84,7 +85,8 @@ impl Store {
             .collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Orders of a lane that a closing is still to end. Of accepted ones only those whose slot began at
+    /// Orders of a lane that a closing is still to end. Of accepted ones only those whose slot
+    /// began at
     /// `first_slot` or later.
     pub async fn orders_to_close(
         &self,

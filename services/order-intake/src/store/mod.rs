@@ -65,7 +65,8 @@ pub struct Placed {
 }
 
 impl Store {
-    /// Starts two writers a lane. A shopper has no more orders to come than `orders_to_come`. Once `closing` is cancelled they commit what they have and end; the handles tell when.
+    /// Starts two writers a lane. A shopper has no more orders to come than `orders_to_come`. Once
+    /// `closing` is cancelled they commit what they have and end; the handles tell when.
     pub fn start(
         database: &Database,
         lanes: Lanes,
@@ -116,7 +117,8 @@ impl Store {
         self.lanes
     }
 
-    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made. A draft whose code is known to be false only finds one.
+    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key
+    /// and content made. A draft whose code is known to be false only finds one.
     pub async fn place(
         &self,
         order_id: OrderId,
@@ -253,7 +255,9 @@ impl Store {
         into_orders(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// Orders of a lane that will not be made and whose coupon is still to be given back, those that have waited longest first, from after `after`, a place in the time at which they came to nothing.
+    /// Orders of a lane that will not be made and whose coupon is still to be given back, those
+    /// that have waited longest first, from after `after`, a place in the time at which they came
+    /// to nothing.
     pub async fn unreleased_orders(
         &self,
         lane: Lane,

@@ -63,7 +63,8 @@ impl Store {
         Ok(statements.len())
     }
 
-    /// Forgets, row by row and so many of each kind at most, what was written for days that had no table, what was booked, and what closings of stores have done. Tells how many rows that was.
+    /// Forgets, row by row and so many of each kind at most, what was written for days that had no
+    /// table, what was booked, and what closings of stores have done. Tells how many rows that was.
     pub async fn forget_rows(&self, first: Date, rows: u16) -> Result<u64, OrderIntakeError> {
         let mut forgotten = 0;
         for statement in [
@@ -85,7 +86,8 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// Forgets orders of a lane that were found before a moment to name coupons that never were, and tells how many.
+    /// Forgets orders of a lane that were found before a moment to name coupons that never were,
+    /// and tells how many.
     pub async fn forget_false_orders(
         &self,
         lane: Lane,

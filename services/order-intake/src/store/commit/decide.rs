@@ -142,7 +142,8 @@ impl Decisions {
         Ok(Done::Moved(standing))
     }
 
-    /// An acceptance, as the time allows: in another slot if the order's own is over, or a rejection if nothing that the shopper accepts is left. `None` if its store is busy.
+    /// An acceptance, as the time allows: in another slot if the order's own is over, or a
+    /// rejection if nothing that the shopper accepts is left. `None` if its store is busy.
     fn in_time(
         &self,
         movement: &Movement,

@@ -147,7 +147,8 @@ impl Known {
             Change::Move(movement, asked) => {
                 let order = self.moved.get(&movement.order_id)?;
                 let gives_back = match asked {
-                    // An acceptance becomes a rejection if the coupon has paid for another order, or if it comes too late; or it comes with another slot.
+                    // An acceptance becomes a rejection if the coupon has paid for another order,
+                    // or if it comes too late; or it comes with another slot.
                     Move::Accept(_) => {
                         let slot = order.standing.slot;
                         let timing = Timing::of(&movement.draft, slot, now);
@@ -200,7 +201,8 @@ async fn find_earlier(
     rows.into_iter().map(entry).collect()
 }
 
-/// How many orders these shoppers have that are still to be made, counted no further than the limit.
+/// How many orders these shoppers have that are still to be made, counted no further than the
+/// limit.
 async fn count_to_come(
     connection: &mut PgConnection,
     lane: Lane,

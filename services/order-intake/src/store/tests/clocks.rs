@@ -32,7 +32,7 @@ async fn stores_with_a_fixed_offset_get_a_zone_that_is_as_far_ahead_and_hours_on
     let store = open(&opened, Lanes::new(1u16).unwrap());
     let mut zones = Vec::new();
     for offset in offsets {
-        let id = StoreId::parse(&format!("at{offset}")).unwrap();
+        let id = StoreId::parse(format!("at{offset}")).unwrap();
         let kept = store.get_store(&id).await.unwrap();
         zones.push(kept.zone.name().to_owned());
         let days = if offset == 0 { 0 } else { 7 };

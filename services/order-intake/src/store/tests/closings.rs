@@ -58,7 +58,8 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
         let store = ["s-1", "s-2", "s-3"][number % 3];
         orders.push(fixture.placed(&numbered(number, store)).await);
     }
-    // Of the west 0 and 3 are accepted, 1 is in preparation, 4, 6 and 7 are pending; 2 and 5 are elsewhere.
+    // Of the west 0 and 3 are accepted, 1 is in preparation, 4, 6 and 7 are pending; 2 and 5 are
+    // elsewhere.
     for number in [0, 1, 3, 2] {
         fixture.settle(&orders[number], accept()).await;
     }
