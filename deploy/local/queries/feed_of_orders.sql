@@ -6,7 +6,8 @@ WITH told AS (
     WHERE starts_with(shopper_id, $1)
     GROUP BY order_id
 ), ways (state, states) AS (
-    VALUES (1, '{1}'::integer[]), (2, '{1,2}'), (3, '{1,3}'), (4, '{1,2,4}'), (5, '{1,2,4,5}'), (6, '{1,2,4,5,6}'), (7, '{1,7}'), (7, '{1,2,7}')
+    VALUES (1, '{1}'::integer[]), (2, '{1,2}'), (3, '{1,3}'), (4, '{1,2,4}'), (5, '{1,2,4,5}'), (6, '{1,2,4,5,6}'), (7, '{1,7}'), (7, '{1,2,7}'),
+        (8, '{1,2,8}'), (8, '{1,2,4,8}'), (8, '{1,2,4,5,8}')
 ), lanes AS (
     SELECT lane, count(*) AS events, min(position) AS first_position, max(position) AS last_position
     FROM order_events

@@ -1,7 +1,8 @@
--- Whether a coupon pays for at most one order, a request makes at most one order, and every cancelled order has given its coupon back. $1 what the shoppers' ids begin with.
+-- Whether a coupon pays for at most one order, a request makes at most one order, and every order
+-- that came to nothing has given its coupon back. $1 what the shoppers' ids begin with.
 -- In orders.state 2 is ACCEPTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED and 7 CANCELLED, as in tidegate.type.v1.OrderState.
 WITH orders_of_run AS (
-    SELECT shopper_id, request_id, coupon_code, state, coupon_released_at
+    SELECT shopper_id, request_id, coupon_code, state, owes_coupon
     FROM orders
     WHERE starts_with(shopper_id, $1)
 ), per_coupon AS (
@@ -12,6 +13,6 @@ WITH orders_of_run AS (
 SELECT
     (SELECT coalesce(sum(orders), 0)::bigint FROM per_coupon) AS orders_accepted,
     (SELECT count(*) FROM orders_of_run WHERE state = 7) AS orders_cancelled,
-    (SELECT count(*) FROM orders_of_run WHERE state = 7 AND coupon_released_at IS NULL) AS wrong_cancelled_orders_that_keep_their_coupon,
+    (SELECT count(*) FROM orders_of_run WHERE owes_coupon) AS wrong_cancelled_orders_that_keep_their_coupon,
     (SELECT count(*) FROM per_coupon WHERE orders > 1) AS wrong_coupons_that_paid_for_two_orders,
     (SELECT count(*) FROM per_request WHERE orders > 1) AS wrong_requests_with_two_orders;

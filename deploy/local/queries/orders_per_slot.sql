@@ -1,11 +1,13 @@
 -- Whether a store makes more in a slot than it said, and whether what is booked is what was ordered. $1 what the shoppers' ids begin with, $2 what staff said each store makes in a slot during the run.
--- All orders count, also those of others, but no slots before this run's first: those may be forgotten. In orders.state 3 is REJECTED and 7 CANCELLED, as in tidegate.type.v1.OrderState: these hold no place.
+-- All orders count, also those of others, but no slots before this run's first: those may be
+-- forgotten. In orders.state 3 is REJECTED, 7 CANCELLED and 8 FAILED, as in
+-- tidegate.type.v1.OrderState: these hold no place.
 WITH run AS (
     SELECT min(slot_starts_at) AS first_slot FROM orders WHERE starts_with(shopper_id, $1)
 ), held AS (
     SELECT store_id, slot_starts_at, count(*) AS orders, bool_or(starts_with(shopper_id, $1)) AS is_of_run
     FROM orders, run
-    WHERE state NOT IN (3, 7) AND slot_starts_at >= first_slot
+    WHERE state NOT IN (3, 7, 8) AND slot_starts_at >= first_slot
     GROUP BY store_id, slot_starts_at
 ), booked AS (
     SELECT store_id, slot_starts_at, booked, capacity_when_booked

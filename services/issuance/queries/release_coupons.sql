@@ -3,14 +3,23 @@
 -- because coupons are never deleted. The probe locks the row, so what it tells of the holder is still so when the conflict changes the row. A coupon that another order holds, or none, only gets the note,
 -- and nothing at all if it has it: releasing again changes nothing. Only the newest notes are kept.
 -- What the order held of the validity is added to its end, the campaign's extension included: never less than nothing and never more than the bound, because clocks may jump. `valid_until` of the proposed
--- row is that end. A day has 24 hours: sessions are in UTC.
--- Parameters: lane, shoppers, campaigns, slots, orders, now, extensions, longest time added, notes kept.
+-- row is the new end, or the moment that the release asks it to be valid until if that is later. A
+-- day has 24 hours: sessions are in UTC.
+-- Parameters: lane, shoppers, campaigns, slots, orders, now, extensions, longest time added, notes
+-- kept, valid at least until.
 WITH wanted AS MATERIALIZED (
-    SELECT coupon.*, greatest(coupon.own_valid_until, item.extended_valid_until) AS valid_until, item.order_id AS released_by, item.place
-    FROM unnest($2::text[], $3::integer[], $4::smallint[], $5::uuid[], $7::timestamptz[])
-        WITH ORDINALITY AS item (shopper_id, campaign_number, slot, order_id, extended_valid_until, place)
+    SELECT
+        coupon.*,
+        greatest(
+            greatest(coupon.own_valid_until, item.extended_valid_until) + least(greatest($6 - coupon.held_since, interval '0'), $8::interval),
+            item.valid_at_least_until
+        ) AS valid_until,
+        item.order_id AS released_by,
+        item.place
+    FROM unnest($2::text[], $3::integer[], $4::smallint[], $5::uuid[], $7::timestamptz[], $10::timestamptz[])
+        WITH ORDINALITY AS item (shopper_id, campaign_number, slot, order_id, extended_valid_until, valid_at_least_until, place)
     CROSS JOIN LATERAL (
-        SELECT lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until AS own_valid_until, order_id AS held_by
+        SELECT lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until AS own_valid_until, order_id AS held_by, redeemed_at AS held_since
         FROM coupons AS coupon
         WHERE coupon.lane = $1 AND coupon.shopper_id = item.shopper_id AND coupon.campaign_number = item.campaign_number AND coupon.slot = item.slot
         LIMIT 1
@@ -25,7 +34,7 @@ WITH wanted AS MATERIALIZED (
     SET order_id = nullif(coupon.order_id, excluded.order_id),
         redeemed_at = CASE WHEN coupon.order_id <> excluded.order_id THEN coupon.redeemed_at END,
         valid_until = CASE
-            WHEN coupon.order_id = excluded.order_id THEN excluded.valid_until + least(greatest($6 - coupon.redeemed_at, interval '0'), $8::interval)
+            WHEN coupon.order_id = excluded.order_id THEN excluded.valid_until
             ELSE coupon.valid_until
         END,
         released_order_ids = CASE

@@ -18,10 +18,11 @@ use futures_util::{Stream, future::join_all};
 use tidegate_auth::{Identity, Scope};
 use tidegate_proto::{
     issuance::v1::{
-        CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
-        ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
-        LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
-        ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse,
+        CheckCouponRequest, CheckCouponResponse, CodeOfShopper, IssueCouponsRequest,
+        IssueCouponsResponse, ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest,
+        LookupClaimsResponse, LookupResult, RedeemCouponsRequest, RedeemCouponsResponse,
+        ReleaseCouponsRequest, ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse,
+        VerifyCodesRequest, VerifyCodesResponse,
         coupon_desk_service_server::CouponDeskServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
@@ -74,6 +75,7 @@ pub const RULES: &[Rule] = &[
     rule!("IssuanceService/CheckCoupon", Gateway, OrderIntake),
     rule!("IssuanceService/RedeemCoupons", OrderIntake),
     rule!("IssuanceService/ReleaseCoupons", OrderIntake),
+    rule!("IssuanceService/VerifyCodes", OrderIntake),
     rule!("LeaseFenceService/SealLeases", Quota),
     rule!("LeaseFenceService/InspectLeases", Quota),
     rule!("LeaseFenceService/CountCoupons", Quota),
@@ -88,9 +90,11 @@ macro_rules! paths {
     ($($method:literal),+ $(,)?) => { &[$(concat!("/tidegate.issuance.v1.IssuanceService/", $method)),+] };
 }
 
-/// Of the calls in flight, a half may be claims, a quarter redemptions and releases, and an eighth reads: no crowd of one keeps out another, and quota's seals always find room.
+/// Of the calls in flight, a half may be claims, a quarter redemptions, releases and what orders
+/// ask before, and an eighth reads: no crowd of one keeps out another, and quota's seals always
+/// find room.
 pub fn limits(max_in_flight: usize) -> Limits {
-    let orders = paths!["RedeemCoupons", "ReleaseCoupons"];
+    let orders = paths!["RedeemCoupons", "ReleaseCoupons", "VerifyCodes"];
     let reads = paths![
         "LookupClaims",
         "ListCoupons",
@@ -336,6 +340,25 @@ impl IssuanceService for IssuanceGrpc {
         let outcomes = work.await.map_err(ended)?;
         Ok(Response::new(ReleaseCouponsResponse {
             results: outcomes.into_iter().map(convert::release_result).collect(),
+        }))
+    }
+
+    async fn verify_codes(
+        &self,
+        request: Request<VerifyCodesRequest>,
+    ) -> Result<Response<VerifyCodesResponse>, Status> {
+        let (_, message) = open(request)?;
+        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let is_true = |item: &CodeOfShopper| {
+            let shopper = convert::shopper(&item.shopper_id).ok()?;
+            self.wallet.decode(&shopper, &item.coupon_code).ok()
+        };
+        Ok(Response::new(VerifyCodesResponse {
+            is_true: message
+                .items
+                .iter()
+                .map(|item| is_true(item).is_some())
+                .collect(),
         }))
     }
 }

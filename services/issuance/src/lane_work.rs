@@ -340,6 +340,7 @@ impl LaneCommit {
                 key: key_of(&item.used),
                 order_id: item.used.order_id,
                 extended_valid_until: item.extended_valid_until,
+                valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
             })
             .collect();
         let statement = &self.statements.release;

@@ -12,7 +12,7 @@ use crate::{
     claims::Claims,
     domain::{
         campaign::{Campaign, RedemptionControl},
-        coupon::{Coupon, CouponState, StoredCoupon},
+        coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
         purchase::Purchase,
     },
     error::IssuanceError,
@@ -41,6 +41,14 @@ pub struct UseRequest {
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
+}
+
+/// A coupon that an order gives back, as it comes in.
+pub struct ReleaseRequest {
+    /// The coupon and the order.
+    pub used: UseRequest,
+    /// For how long it is valid from then on at least, if the order held it.
+    pub minimum_validity: Option<MinimumValidity>,
 }
 
 /// A coupon that is to pay for an order, as it comes in.
@@ -198,7 +206,11 @@ impl Wallet {
     }
 
     /// Gives back a coupon that the order holds, and keeps the order from taking it later in any case; true if this call gave it back.
-    pub async fn release(&self, request: UseRequest) -> Result<bool, IssuanceError> {
+    pub async fn release(&self, request: ReleaseRequest) -> Result<bool, IssuanceError> {
+        let ReleaseRequest {
+            used: request,
+            minimum_validity,
+        } = request;
         let span = self
             .claims
             .tracing
@@ -208,6 +220,7 @@ impl Wallet {
         let release = Release {
             used,
             extended_valid_until: campaign.and_then(|campaign| campaign.extended_valid_until),
+            minimum_validity,
         };
         let (done, _) = self
             .claims

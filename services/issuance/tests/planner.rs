@@ -92,7 +92,7 @@ fn arguments(statement: &str) -> String {
         "release_coupons" => {
             let extensions = array(|_| "NULL".into());
             format!(
-                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {extensions}, '7 days', 32"
+                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {extensions}, '7 days', 32, {extensions}"
             )
         }
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),

@@ -7,7 +7,7 @@ SELECT
     earlier.shopper_id,
     earlier.request_id,
     earlier.content_hash = asked.content_hash AS is_same,
-    earlier.order_id, earlier.area, earlier.slot_starts_at, earlier.slot_minutes, earlier.state, earlier.rejected_because, earlier.rejection_metadata::text AS rejection_metadata,
+    earlier.order_id, earlier.area, earlier.slot_starts_at, earlier.slot_minutes, earlier.state, earlier.rejected_because, earlier.rejection_metadata::text AS rejection_metadata, earlier.failure_note,
     earlier.discount_minor_units, earlier.coupon_released_at, earlier.traceparent, earlier.created_at, earlier.updated_at
 FROM UNNEST($2::text[], $3::text[], $4::bytea[]) AS asked (shopper_id, request_id, content_hash)
 JOIN LATERAL (

@@ -6,7 +6,7 @@ SELECT
     locked.shopper_id,
     locked.request_id,
     paid.order_id AS paid_order_id,
-    locked.order_id, locked.area, locked.slot_starts_at, locked.slot_minutes, locked.state, locked.rejected_because, locked.rejection_metadata::text AS rejection_metadata,
+    locked.order_id, locked.area, locked.slot_starts_at, locked.slot_minutes, locked.state, locked.rejected_because, locked.rejection_metadata::text AS rejection_metadata, locked.failure_note,
     locked.discount_minor_units, locked.coupon_released_at, locked.traceparent, locked.created_at, locked.updated_at
 FROM UNNEST($2::uuid[], $3::text[]) AS moved (order_id, coupon_code)
 JOIN LATERAL (

@@ -1,7 +1,7 @@
 -- The oldest PENDING orders of a lane that are not fresh, from after the order that $3 and $4 name. Fresh is what was made durable between $2 and $6; what seems to come from later was placed while a clock
 -- was ahead, and would otherwise wait until the right time has caught up with it. Relies on the partial index orders_pending, which holds PENDING orders and no others.
 -- order_details_key finds what each is made of.
-SELECT orders.shopper_id, orders.request_id, orders.order_id, orders.store_id, orders.area, orders.slot_starts_at, orders.slot_minutes, orders.state, orders.rejected_because, orders.rejection_metadata::text AS rejection_metadata,
+SELECT orders.shopper_id, orders.request_id, orders.order_id, orders.store_id, orders.area, orders.slot_starts_at, orders.slot_minutes, orders.state, orders.rejected_because, orders.rejection_metadata::text AS rejection_metadata, orders.failure_note,
     orders.discount_minor_units, orders.coupon_released_at, orders.coupon_code, order_details.lines::text AS lines, orders.latest_acceptable_at, orders.traceparent, orders.created_at, orders.updated_at
 FROM orders
 JOIN order_details ON order_details.placed_on = (orders.created_at AT TIME ZONE 'UTC')::date AND order_details.lane = orders.lane AND order_details.order_id = orders.order_id

@@ -2,7 +2,7 @@
 -- Relies on order_events_key and order_details_key for the probes, in every day's table.
 SELECT
     asked.lane, event.position, passes.yes AS passes,
-    event.order_id, event.shopper_id, event.store_id, event.area, event.state, event.rejected_because, event.slot_starts_at, event.slot_minutes, event.happened_at,
+    event.order_id, event.shopper_id, event.store_id, event.area, event.state, event.rejected_because, event.failure_note, event.slot_starts_at, event.slot_minutes, event.happened_at,
     -- A subquery for each event and not a join, for which the planner may read all details of a lane.
     CASE WHEN passes.yes THEN (
         SELECT order_details.lines::text

@@ -1,20 +1,23 @@
 -- Makes or changes stores; what is NULL stays as it is, or gets its default. Relies on stores_key, and on the list being sorted by it with each id once, so that this and the batches of orders lock rows in
--- the same order. The row is locked where it is read, so that two callers never undo each other's changes.
+-- the same order. Hours and days come as the texts of arrays, since arrays of arrays cannot be
+-- taken apart row by row. The row is locked where it is read, so that two callers never undo each
+-- other's changes.
 WITH given AS MATERIALIZED (
     SELECT
         given.store_id,
         given.display_name,
         given.area,
-        coalesce(given.opens_at_minute, known.opens_at_minute, 0::smallint) AS opens_at_minute,
-        coalesce(given.closes_at_minute, known.closes_at_minute, 0::smallint) AS closes_at_minute,
-        coalesce(given.utc_offset_minutes, known.utc_offset_minutes, 0::smallint) AS utc_offset_minutes,
+        coalesce(given.time_zone, known.time_zone, 'UTC') AS time_zone,
+        coalesce(given.weekly_hours::smallint[], known.weekly_hours, '{}') AS weekly_hours,
+        coalesce(given.closed_days::date[], known.closed_days, '{}') AS closed_days,
         coalesce(given.slot_minutes, known.slot_minutes, 10::smallint) AS slot_minutes,
         coalesce(given.orders_per_slot, known.orders_per_slot, 0) AS orders_per_slot,
         coalesce(given.is_closed, known.is_closed, FALSE) AS is_closed,
         known.closed_because,
+        known.closed_by,
         known.store_id IS NULL AS is_new
-    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::integer[], $9::boolean[])
-        AS given (store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed)
+    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::integer[], $9::boolean[])
+        AS given (store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed)
     LEFT JOIN LATERAL (
         SELECT stores.*
         FROM stores
@@ -25,21 +28,22 @@ WITH given AS MATERIALIZED (
     ) AS known ON TRUE
 ),
 kept AS (
-    INSERT INTO stores (store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed, closed_because)
-    SELECT store_id, display_name, area, opens_at_minute, closes_at_minute, utc_offset_minutes, slot_minutes, orders_per_slot, is_closed, CASE WHEN is_closed THEN closed_because END
+    INSERT INTO stores (store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed, closed_because, closed_by)
+    SELECT store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed, CASE WHEN is_closed THEN closed_because END, CASE WHEN is_closed THEN closed_by END
     FROM given
     ORDER BY store_id
     ON CONFLICT ON CONSTRAINT stores_key DO UPDATE
     SET
         display_name = excluded.display_name,
         area = excluded.area,
-        opens_at_minute = excluded.opens_at_minute,
-        closes_at_minute = excluded.closes_at_minute,
-        utc_offset_minutes = excluded.utc_offset_minutes,
+        time_zone = excluded.time_zone,
+        weekly_hours = excluded.weekly_hours,
+        closed_days = excluded.closed_days,
         slot_minutes = excluded.slot_minutes,
         orders_per_slot = excluded.orders_per_slot,
         is_closed = excluded.is_closed,
-        closed_because = excluded.closed_because
+        closed_because = excluded.closed_because,
+        closed_by = excluded.closed_by
 )
 SELECT count(*)
 FROM given

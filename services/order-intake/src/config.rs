@@ -7,6 +7,8 @@ use tidegate_types::Lanes;
 
 const DEFAULT_RETENTION_DAYS: u16 = 30;
 const MAX_RETENTION_DAYS: u16 = 3_650;
+const DEFAULT_OPEN_ORDERS: u16 = 20;
+const MAX_OPEN_ORDERS: u16 = 10_000;
 
 /// What order-intake is told beyond what every service is.
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub issuance: Vec<String>,
     /// How long settled orders are kept.
     pub retention_days: u16,
+    /// How many orders a shopper may have that are still to be made.
+    pub open_orders_per_shopper: u16,
     /// What the tokens of staff must say.
     pub tokens: TokenSettings,
 }
@@ -40,6 +44,12 @@ impl Config {
             1,
             MAX_RETENTION_DAYS,
         );
+        let open_orders_per_shopper = environment.number(
+            "TIDEGATE_OPEN_ORDERS_PER_SHOPPER",
+            DEFAULT_OPEN_ORDERS,
+            1,
+            MAX_OPEN_ORDERS,
+        );
         let tokens = read_token_settings(environment);
         Some(Self {
             database: database?,
@@ -47,6 +57,7 @@ impl Config {
             lanes: lanes?,
             issuance: issuance?,
             retention_days: retention_days?,
+            open_orders_per_shopper: open_orders_per_shopper?,
             tokens: tokens?,
         })
     }
@@ -60,6 +71,7 @@ impl fmt::Debug for Config {
             .field("lanes", &self.lanes)
             .field("issuance", &self.issuance)
             .field("retention_days", &self.retention_days)
+            .field("open_orders_per_shopper", &self.open_orders_per_shopper)
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
@@ -76,6 +88,7 @@ mod tests {
             ("TIDEGATE_LANES", "0"),
             ("TIDEGATE_ISSUANCE_ADDRESSES", "issuance"),
             ("TIDEGATE_ORDER_RETENTION_DAYS", "0"),
+            ("TIDEGATE_OPEN_ORDERS_PER_SHOPPER", "0"),
         ];
         let mut environment =
             Environment::from_variables(variables.map(|(key, value)| (key.into(), value.into())));
@@ -92,6 +105,7 @@ mod tests {
                 "TIDEGATE_LANES must be a number from 1 to 1024",
                 "TIDEGATE_ISSUANCE_ADDRESSES must be a list of host:port, separated by commas",
                 "TIDEGATE_ORDER_RETENTION_DAYS must be a number from 1 to 3650",
+                "TIDEGATE_OPEN_ORDERS_PER_SHOPPER must be a number from 1 to 10000",
                 "TIDEGATE_JWKS_FILE must be set",
                 "TIDEGATE_JWT_ISSUER must be set",
                 "TIDEGATE_JWT_AUDIENCE must be set",

@@ -13,6 +13,8 @@ const RETRY_WHEN_CLOSING: Duration = Duration::from_millis(200);
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// When to ask again at a store that is full for as long as orders are booked ahead.
 const RETRY_WHEN_BOOKED_OUT: Duration = Duration::from_secs(600);
+/// When to ask again with as many orders to come as one may have: slots have 10 minutes unless set.
+const RETRY_WHEN_AT_LIMIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER_INTERNAL: Duration = Duration::from_secs(5);
 
 /// Everything that can keep order-intake from doing what was asked.
@@ -36,9 +38,12 @@ pub enum OrderIntakeError {
     /// The token is good for another shopper only.
     #[error("the token is bound to another shopper")]
     OtherShopper,
-    /// The text is no coupon code at all.
-    #[error("the coupon code cannot be read")]
-    UnreadableCouponCode,
+    /// The text is no coupon code, or none of this shopper.
+    #[error("there is no such coupon")]
+    CouponNotFound,
+    /// The shopper has as many orders that are still to be made as one may have.
+    #[error("the shopper has as many orders to come as one may have")]
+    OpenOrderLimitReached,
     /// The coupon cannot pay for the order.
     #[error("the order is rejected: {}", .0.because())]
     Rejected(Rejection),
@@ -167,7 +172,7 @@ impl OrderIntakeError {
             ),
             Self::OtherShopper => Refusal::never(Reason::PermissionDenied)
                 .with("detail", "the token is bound to another shopper"),
-            Self::UnreadableCouponCode => Refusal::never(Reason::CouponNotFound),
+            Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::Rejected(rejection) => rejection.into_refusal(),
             Self::RequestIdConflict => Refusal::never(Reason::RequestIdConflict),
             Self::StoreNotFound => Refusal::never(Reason::StoreNotFound),
@@ -183,6 +188,9 @@ impl OrderIntakeError {
                 Refusal::never(Reason::OrderStateConflict).with("state", conflict.state)
             }
             Self::OrderNotFound => Refusal::never(Reason::OrderNotFound),
+            Self::OpenOrderLimitReached => {
+                Refusal::after(Reason::OpenOrderLimitReached, RETRY_WHEN_AT_LIMIT)
+            }
             Self::QueueFull { retry_after } => Refusal::after(Reason::QueueFull, retry_after),
             Self::TooLate { retry_after } => Refusal::after(Reason::Overloaded, retry_after),
             Self::OutcomeUnknown => tidegate_rpc::refusal::out_of_time(),

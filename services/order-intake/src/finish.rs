@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    domain::{Move, Order, OrderId, OrderState, Rejection, Standing},
+    domain::{Move, Order, OrderId, OrderState, Rejection, Standing, Timing},
     metrics::Metrics,
     redeem::{Redeemed, Redeemer},
     retention::CampaignEnds,
@@ -142,8 +142,23 @@ impl Shared {
     }
 
     async fn work(&self, order: &Order, trace: TraceContext) -> Progress {
+        let Some(outcome) = self.outcome(order, trace).await else {
+            self.metrics.left_pending();
+            return Progress::LeftPending;
+        };
+        self.settle(order, outcome, trace).await
+    }
+
+    /// What is to become of the order; `None` if that cannot be known yet. An order whose time is
+    /// over is not paid any more. Whether an acceptance still comes in time is decided where it is
+    /// committed.
+    async fn outcome(&self, order: &Order, trace: TraceContext) -> Option<Move> {
+        let now = Timestamp::now_utc();
+        if Timing::of(&order.draft, order.standing.slot, now) == Timing::Over {
+            return Some(Move::Reject(Rejection::too_late()));
+        }
         let deadline = Instant::now() + REDEEM_TIMEOUT;
-        let outcome = match self.redeemer.redeem(order, trace, deadline).await {
+        match self.redeemer.redeem(order, trace, deadline).await {
             Redeemed::Used {
                 bill,
                 campaign_closes_at,
@@ -151,16 +166,16 @@ impl Shared {
                 if let Some(closes_at) = campaign_closes_at {
                     self.campaigns.note(order.draft.coupon_code, closes_at);
                 }
-                Move::Accept(bill)
+                Some(Move::Accept(bill))
             }
             Redeemed::Refused(rejection) if !self.comes_free(order, &rejection).await => {
-                Move::Reject(rejection)
+                Some(Move::Reject(rejection))
             }
-            Redeemed::Refused(_) | Redeemed::Undecided => {
-                self.metrics.left_pending();
-                return Progress::LeftPending;
-            }
-        };
+            Redeemed::Refused(_) | Redeemed::Undecided => None,
+        }
+    }
+
+    async fn settle(&self, order: &Order, outcome: Move, trace: TraceContext) -> Progress {
         let mut span = self
             .tracing
             .start("settle order", SpanKind::Internal, trace);
@@ -174,6 +189,9 @@ impl Shared {
                 let age = Duration::try_from(Timestamp::now_utc() - standing.created_at);
                 self.metrics
                     .settled(&standing.state, age.unwrap_or_default());
+                if standing.state == OrderState::Accepted && standing.slot != order.standing.slot {
+                    self.metrics.rebooked();
+                }
                 Progress::Settled(standing)
             }
             Err(error) => {
@@ -184,7 +202,8 @@ impl Shared {
         }
     }
 
-    /// Whether the coupon that cannot pay is held by an order of the same shopper that has been cancelled: it is on its way back, and the recovery worker asks again.
+    /// Whether the coupon that cannot pay is held by an order of the same shopper that will not be
+    /// made: it is on its way back, and the recovery worker asks again.
     async fn comes_free(&self, order: &Order, rejection: &Rejection) -> bool {
         let Some(holder) = rejection.coupon_holder() else {
             return false;
@@ -192,8 +211,7 @@ impl Shared {
         let holder = self.store.get_order(&order.draft.shopper, holder).await;
         let is_on_its_way = |standing: Standing| {
             let freshly = |released: Timestamp| Timestamp::now_utc() - released < RELEASE_SHOWS;
-            standing.state == OrderState::Cancelled
-                && standing.coupon_released_at.is_none_or(freshly)
+            standing.state.gives_coupon_back() && standing.coupon_released_at.is_none_or(freshly)
         };
         holder.is_ok_and(|holder| is_on_its_way(holder.standing))
     }

@@ -1,5 +1,6 @@
 //! Order-intake: makes orders durable, pays them with coupons, and tells what became of them. See the README.
 
+mod close;
 mod config;
 mod domain;
 mod error;
@@ -16,6 +17,7 @@ mod redeem;
 mod release;
 mod retention;
 mod store;
+mod verify;
 mod watch;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::Config;
 pub use grpc::RULES;
 
+use close::Closer;
 use domain::RetentionPeriod;
 use feed::Feed;
 use finish::Finisher;
@@ -45,6 +48,7 @@ use redeem::Redeemer;
 use release::Releaser;
 use retention::{CampaignEnds, Retention};
 use store::{Store, migrations};
+use verify::Verifier;
 use watch::Watcher;
 
 /// Calls in flight at once; each PlaceOrders call carries up to 500 orders.
@@ -72,7 +76,14 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     // Not the host's own token: calls in flight still commit while the process drains.
     let closing = CancellationToken::new();
     let (lanes, tracing) = (config.lanes, host.tracing.clone());
-    let (store, writers) = Store::new(&config.database, lanes, &tracing, &queue_metrics, &closing);
+    let (store, writers) = Store::new(
+        &config.database,
+        lanes,
+        config.open_orders_per_shopper,
+        &tracing,
+        &queue_metrics,
+        &closing,
+    );
     let writers: Vec<_> = writers
         .into_iter()
         .map(|(name, writer)| host.supervisor.start(name, writer))
@@ -92,6 +103,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         let name = format!("gatherer of redemptions of lane {lane}");
         host.supervisor.start(name, gatherer);
     }
+    let (verifier, gatherers) = Verifier::new(&issuance, lanes);
+    for (lane, gatherer) in lanes.all().zip(gatherers) {
+        let name = format!("gatherer of codes of lane {lane}");
+        host.supervisor.start(name, gatherer);
+    }
     let (tasks, campaigns) = (TaskTracker::new(), CampaignEnds::default());
     let finisher = Finisher::new(
         store.clone(),
@@ -109,6 +125,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     start_retention(retention, &mut host).await;
     start_recovery(&store, &finisher, &metrics, &mut host);
     let releaser = start_releases(issuance, &store, &metrics, &mut host);
+    let closer = Closer::new(store.clone(), metrics.clone(), host.stop.clone());
+    host.supervisor
+        .start("closer of stores", closer.clone().run());
     let feed = Feed::new(store.clone(), host.stop.clone());
     host.supervisor.start(
         "measurer of the feed",
@@ -117,6 +136,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let server = Server {
         lanes,
         feed,
+        closer,
         mover: Mover {
             store: store.clone(),
             releaser,
@@ -126,6 +146,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         placer: Placer::new(
             store.clone(),
             finisher.clone(),
+            verifier,
             tracing.clone(),
             metrics.clone(),
         ),

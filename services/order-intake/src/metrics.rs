@@ -24,6 +24,8 @@ pub struct Metrics {
     released: Counter,
     unreleased: Family<LaneLabel, Gauge>,
     moved: Family<StateLabel, Counter>,
+    rebooked: Counter,
+    unfinished_closings: Gauge,
     feed_lag: Family<ConsumerLabel, Gauge>,
 }
 
@@ -79,11 +81,13 @@ impl Metrics {
             released: Counter::default(),
             unreleased: Family::default(),
             moved: Family::default(),
+            rebooked: Counter::default(),
+            unfinished_closings: Gauge::default(),
             feed_lag: Family::default(),
         };
         registry.register(
             "tidegate_orders",
-            "What became of orders and of requests to place them: placed (durable), replayed, refused, accepted, rejected, cancelled (before their outcome), left_pending (the recovery worker finishes those)",
+            "What became of orders and of requests to place them: placed (durable), replayed, refused, accepted, rejected (ORDER_TOO_LATE: their time was over before their coupon had paid), cancelled and failed (before their outcome was written), left_pending (the recovery worker finishes those)",
             metrics.orders.clone(),
         );
         registry.register(
@@ -118,18 +122,28 @@ impl Metrics {
         );
         registry.register(
             "tidegate_order_coupons_released",
-            "Coupons of cancelled orders that this replica gave back to issuance",
+            "Orders that will not be made and of which this replica told issuance, so that their coupons are free",
             metrics.released.clone(),
         );
         registry.register(
             "tidegate_order_coupons_unreleased",
-            "Cancelled orders whose coupon was still to be given back when the release worker last looked",
+            "Orders that will not be made and of which issuance was still to be told when the release worker last looked",
             metrics.unreleased.clone(),
         );
         registry.register(
             "tidegate_order_moves",
-            "Orders that were cancelled or moved on, by the state they got",
+            "Orders that were cancelled, moved on, failed by their stores (FAILED) or ended by a closing of stores, by the state they got",
             metrics.moved.clone(),
+        );
+        registry.register(
+            "tidegate_orders_rebooked",
+            "Orders whose slot was over when their coupon had paid, and that got a later one",
+            metrics.rebooked.clone(),
+        );
+        registry.register(
+            "tidegate_store_closings_unfinished",
+            "Closings of stores that had orders to end when this replica last looked",
+            metrics.unfinished_closings.clone(),
         );
         registry.register(
             "tidegate_feed_lag_events",
@@ -212,6 +226,14 @@ impl Metrics {
             .set(events);
     }
 
+    pub(crate) fn rebooked(&self) {
+        self.rebooked.inc();
+    }
+
+    pub(crate) fn unfinished_closings(&self, closings: usize) {
+        self.unfinished_closings.set(closings as i64);
+    }
+
     pub(crate) fn moved(&self, state: &OrderState) {
         let state = state.name();
         self.moved.get_or_create(&StateLabel { state }).inc();
@@ -227,5 +249,6 @@ fn labels(state: &OrderState) -> (&'static str, &'static str) {
         | OrderState::Completed => ("accepted", ""),
         OrderState::Rejected(rejection) => ("rejected", rejection.because().name()),
         OrderState::Cancelled => ("cancelled", ""),
+        OrderState::Failed(_) => ("failed", ""),
     }
 }

@@ -7,7 +7,7 @@ use tidegate_types::ShopperId;
 use tokio::time::timeout_at;
 
 use crate::{
-    domain::{Move, Order, OrderId, OrderState},
+    domain::{Move, Order, OrderId},
     error::OrderIntakeError,
     metrics::Metrics,
     release::Releaser,
@@ -28,7 +28,9 @@ pub struct Mover {
 }
 
 impl Mover {
-    /// Makes the move, if the order's state allows it, and tells how the order stands. After a cancellation it waits until the deadline for the coupon to be given back. To be run in a task of its own.
+    /// Makes the move, if the order's state allows it, and tells how the order stands. After a
+    /// cancellation or a failure it waits until the deadline for the coupon to be given back. To be
+    /// run in a task of its own.
     pub async fn move_order(
         self,
         shopper: ShopperId,
@@ -65,10 +67,11 @@ impl Mover {
         if order.standing.state != before {
             self.metrics.moved(&order.standing.state);
         }
-        if order.standing.state != OrderState::Cancelled {
+        if !order.standing.state.gives_coupon_back() {
             return Ok(order);
         }
-        // The order is cancelled whatever comes of the wait: the release worker goes on until issuance has the coupon back.
+        // The order has come to nothing whatever comes of the wait: the release worker goes on
+        // until issuance has the coupon back.
         let waiting = self.releaser.released(order.clone());
         Ok(match timeout_at(deadline.into(), waiting).await {
             Ok(Ok(released)) => released,

@@ -89,6 +89,7 @@ impl Nearby {
             .await?;
         let free = timetables.into_iter().filter_map(|mut timetable| {
             let slot_at = timetable.first_free()?.starts_at();
+            let slot_at = timetable.store().zone.shown(slot_at);
             let store = timetable.store().id.clone();
             Some(Suggestion { store, slot_at })
         });

@@ -1,4 +1,4 @@
-//! Places orders: durable first, then the coupon, then the outcome.
+//! Places orders: a look at the code, durable, then the coupon, then the outcome.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,6 +13,7 @@ use crate::{
     metrics::Metrics,
     nearby::Nearby,
     store::Store,
+    verify::Verifier,
 };
 
 /// An order that is durable, and whether an earlier request placed it.
@@ -37,6 +38,7 @@ pub struct Wishes {
 pub struct Placer {
     store: Store,
     finisher: Finisher,
+    verifier: Verifier,
     nearby: Nearby,
     tracing: Tracing,
     metrics: Metrics,
@@ -44,8 +46,15 @@ pub struct Placer {
 
 impl Placer {
     /// A placer over its parts.
-    pub fn new(store: Store, finisher: Finisher, tracing: Tracing, metrics: Metrics) -> Self {
+    pub fn new(
+        store: Store,
+        finisher: Finisher,
+        verifier: Verifier,
+        tracing: Tracing,
+        metrics: Metrics,
+    ) -> Self {
         Self {
+            verifier,
             nearby: Nearby::new(store.clone()),
             store,
             finisher,
@@ -84,9 +93,10 @@ impl Placer {
     ) -> Result<PlacedOrder, OrderIntakeError> {
         let draft = Arc::new(draft);
         let order_id = OrderId(Uuid::now_v7());
+        let code = self.verifier.verify(&draft, span.context(), deadline).await;
         let placed = self
             .store
-            .place(order_id, Arc::clone(&draft), span.context(), deadline)
+            .place(order_id, Arc::clone(&draft), code, span.context(), deadline)
             .await?;
         self.metrics.placed(placed.replayed);
         let mut order = Order {

@@ -1,6 +1,8 @@
-//! Gives the coupons of cancelled orders back to issuance, again and again until it worked.
+//! Gives the coupons of orders that will not be made back to issuance, again and again until it
+//! worked.
 //!
-//! A cancelled order without `coupon_released_at` is the work to do, so a crash forgets none. Issuance is idempotent by order id, and refuses a redemption that comes after the release: what is given back
+//! An order that owes its coupon is the work to do, so a crash forgets none. Issuance is idempotent
+//! by order id, and refuses a redemption that comes after the release: what is given back
 //! stays given back, whatever is still under way. Several replicas may give the same coupon back at once.
 
 use std::{
@@ -12,7 +14,7 @@ use futures_util::future::join_all;
 use tidegate_proto::issuance::v1::{
     ReleaseCouponsRequest, ReleaseItem, ReleaseResult, release_result::Outcome,
 };
-use tidegate_rpc::wire::reason_from;
+use tidegate_rpc::wire::{self, reason_from};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::Reason;
 use tokio::{
@@ -22,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Order, PagePosition},
+    domain::{Order, OrderState, PagePosition},
     error::OrderIntakeError,
     issuance::{Client, IssuanceOfLane, milliseconds_left},
     metrics::Metrics,
@@ -36,6 +38,8 @@ const RELEASE_INTERVAL: Duration = Duration::from_secs(1);
 const RELEASE_BATCH: u16 = 500;
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 const NOTE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who was let down by a store has this long to order at another one.
+const VALID_AFTER_FAILURE: Duration = Duration::from_secs(3_600);
 
 /// Wakes the workers and waits for them. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +70,8 @@ impl Releaser {
         }
     }
 
-    /// Has the coupon of a cancelled order given back at once, and tells how the order stands when it is. May be dropped at any time: the work goes on.
+    /// Has the coupon of an order that will not be made given back at once, and tells how the order
+    /// stands when it is. May be dropped at any time: the work goes on.
     pub async fn released(&self, order: Order) -> Result<Order, OrderIntakeError> {
         let lane = self.store.lanes().of(&order.draft.shopper);
         let signal = self
@@ -75,7 +80,7 @@ impl Releaser {
             .ok_or(OrderIntakeError::Internal)?;
         let mut sweeps = signal.sweeps.subscribe();
         let mut order = order;
-        while order.standing.coupon_released_at.is_none() {
+        while order.standing.owes_coupon() {
             signal.wake.notify_one();
             tokio::select! {
                 () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
@@ -199,6 +204,8 @@ fn item(order: &Order, deadline: Instant, now: Instant) -> ReleaseItem {
         order_id: order.standing.order_id.to_string(),
         traceparent: story(order).traceparent(),
         deadline_ms: milliseconds_left(deadline, now),
+        minimum_validity: matches!(order.standing.state, OrderState::Failed(_))
+            .then(|| wire::duration(VALID_AFTER_FAILURE)),
     }
 }
 

@@ -136,7 +136,17 @@ impl Retention {
                 break;
             }
         }
+        let false_before = self.period.false_order_cutoff(now);
         for lane in self.store.lanes().all() {
+            for _ in 0..MAX_STEPS {
+                let forgotten = self
+                    .store
+                    .forget_false_orders(lane, false_before, STEP_ROWS)
+                    .await?;
+                if forgotten < i64::from(STEP_ROWS) {
+                    break;
+                }
+            }
             self.forget_keys(lane, cutoff, now).await?;
         }
         Ok(())

@@ -9,10 +9,14 @@ mod suite;
 mod service {
     mod access;
     mod cancelling;
+    mod closing;
+    mod failing;
+    mod false_codes;
     mod faults;
     mod feed;
     mod fulfilling;
     mod hanging_up;
+    mod late;
     mod placing;
     mod refusals;
     mod slots;

@@ -30,5 +30,5 @@ pub use text::{
     Area, CampaignId, ConsumerId, InvalidText, ReplicaId, RequestId, ShopperId, StoreId, TierId,
 };
 
-/// A moment, in UTC.
+/// A moment. In UTC, unless it is to be told as the clocks of some store show it.
 pub type Timestamp = time::OffsetDateTime;

@@ -89,6 +89,12 @@ reasons! {
     CouponNotApplicable => "COUPON_NOT_APPLICABLE",
     /// The order's state does not allow it.
     OrderStateConflict => "ORDER_STATE_CONFLICT",
+    /// The order's time was over before its coupon had paid.
+    OrderTooLate => "ORDER_TOO_LATE",
+    /// The store took the order and could not make it.
+    StoreFailed => "STORE_FAILED",
+    /// The shopper has as many orders to come as one may have.
+    OpenOrderLimitReached => "OPEN_ORDER_LIMIT_REACHED",
 }
 
 impl fmt::Display for Reason {

@@ -1,12 +1,13 @@
--- Slots whose bookings are not those of their orders. In orders.state 3 is REJECTED and 7 CANCELLED, as in tidegate.type.v1.OrderState: these hold no place. One statement, so all of it is of one instant.
--- The place of an order that was given up when its slot was long over is kept by the slot: two hours, by the clock of the process that wrote updated_at, which clock jumps make come true.
+-- Slots whose bookings are not those of their orders. In orders.state 3 is REJECTED, 7 CANCELLED
+-- and 8 FAILED, as in tidegate.type.v1.OrderState: these hold no place. One statement, so all of it
+-- is of one instant.
 WITH held AS (
     SELECT
         store_id,
         slot_starts_at,
         count(*) AS orders
     FROM orders
-    WHERE state NOT IN (3, 7) OR slot_starts_at < date_trunc('minute', updated_at) - interval '2 hours'
+    WHERE state NOT IN (3, 7, 8)
     GROUP BY store_id, slot_starts_at
 )
 SELECT

@@ -4,10 +4,11 @@ use tidegate_local::stack::Service;
 
 use crate::Suite;
 
-/// Orders that hold a place in a slot, beside what is booked into it. 3 is REJECTED and 7 CANCELLED, as in tidegate.type.v1.OrderState.
+/// Orders that hold a place in a slot, beside what is booked into it. 3 is REJECTED, 7 CANCELLED
+/// and 8 FAILED, as in tidegate.type.v1.OrderState.
 const SLOTS: &str = "
     SELECT slot.slot_starts_at::text, slot.booked::bigint, slot.capacity_when_booked::bigint,
-        (SELECT count(*) FROM orders WHERE orders.store_id = slot.store_id AND orders.slot_starts_at = slot.slot_starts_at AND state NOT IN (3, 7))
+        (SELECT count(*) FROM orders WHERE orders.store_id = slot.store_id AND orders.slot_starts_at = slot.slot_starts_at AND state NOT IN (3, 7, 8))
     FROM store_slots AS slot
     WHERE slot.store_id = $1
     ORDER BY slot.slot_starts_at";

@@ -5,8 +5,8 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     order_intake::v1::{
-        AcknowledgeOrdersRequest, AdvanceOrderRequest, StreamOrdersRequest, StreamOrdersResponse,
-        feed_service_client::FeedServiceClient,
+        AcknowledgeOrdersRequest, AdvanceOrderRequest, FailOrderRequest, StreamOrdersRequest,
+        StreamOrdersResponse, feed_service_client::FeedServiceClient,
         order_intake_service_client::OrderIntakeServiceClient,
     },
     r#type::v1::{Order, OrderState},
@@ -40,6 +40,22 @@ impl FulfilmentDesk {
         };
         let response = OrderIntakeServiceClient::new(self.order_intake.clone())
             .advance_order(with_token(message, &self.token))
+            .await?;
+        response
+            .into_inner()
+            .order
+            .ok_or_else(|| Status::internal("the answer holds no order"))
+    }
+
+    /// Says that the store cannot make an order.
+    pub async fn fail(&self, order: &Order, note: &str) -> Result<Order, Status> {
+        let message = FailOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+            note: note.into(),
+        };
+        let response = OrderIntakeServiceClient::new(self.order_intake.clone())
+            .fail_order(with_token(message, &self.token))
             .await?;
         response
             .into_inner()

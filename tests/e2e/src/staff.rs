@@ -10,8 +10,8 @@ use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
     issuance::v1::coupon_desk_service_client::CouponDeskServiceClient,
     order_intake::v1::{
-        SetStoreStateRequest, Store, StoreState, UpsertStoresRequest, UpsertStoresResponse,
-        store_service_client::StoreServiceClient,
+        CloseStoresRequest, CloseStoresResponse, SetStoreStateRequest, Store, StoreState,
+        UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
     },
     quota::v1::{
         AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, SetCampaignControlRequest,
@@ -246,6 +246,15 @@ impl StaffDesk {
         };
         let response = self.stores().set_store_state(self.request(message)).await?;
         Ok(response.into_inner().store.unwrap_or_default())
+    }
+
+    /// Closes stores, and keeps or fails their orders.
+    pub async fn close_stores(
+        &self,
+        message: CloseStoresRequest,
+    ) -> Result<CloseStoresResponse, Status> {
+        let response = self.stores().close_stores(self.request(message)).await?;
+        Ok(response.into_inner())
     }
 
     /// The stores.

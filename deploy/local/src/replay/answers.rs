@@ -129,7 +129,7 @@ fn again(reason: Reason) -> Again {
         Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
             Again::Always
         }
-        Reason::CampaignNotOpen => Again::Always,
+        Reason::CampaignNotOpen | Reason::OpenOrderLimitReached => Again::Always,
         Reason::IssuanceHalted | Reason::RedemptionHalted | Reason::StoreClosed => Again::Perhaps,
         Reason::Unspecified
         | Reason::BudgetExhausted
@@ -147,6 +147,8 @@ fn again(reason: Reason) -> Again {
         | Reason::LeaseNotFound
         | Reason::InvalidField
         | Reason::Unauthenticated
+        | Reason::OrderTooLate
+        | Reason::StoreFailed
         | Reason::PermissionDenied
         | Reason::Misconfigured
         | Reason::ControlEpochConflict

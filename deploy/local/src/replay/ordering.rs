@@ -191,6 +191,9 @@ impl Visit {
                 OrderState::Pending | OrderState::Rejected | OrderState::Unspecified => {
                     ToldStanding::Durable
                 }
+                // A store that failed gave the coupon back, which is no more than the order's being
+                // known.
+                OrderState::Failed => ToldStanding::Durable,
                 OrderState::Cancelled => ToldStanding::Cancelled,
                 OrderState::Accepted
                 | OrderState::InPreparation
@@ -285,6 +288,7 @@ impl Visit {
 fn why(order: &Order) -> String {
     match order.state() {
         OrderState::Cancelled => "CANCELLED".to_owned(),
+        OrderState::Failed => "STORE_FAILED".to_owned(),
         _ => {
             let reason = order.rejected_because().as_str_name();
             reason.strip_prefix("REASON_").unwrap_or(reason).to_owned()

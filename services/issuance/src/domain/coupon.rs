@@ -14,6 +14,29 @@ pub const MAX_RELEASED_ORDERS: u8 = 32;
 /// The most that a release adds to a coupon's validity, whatever clocks say of the time the order held it.
 pub const MAX_VALIDITY_GIVEN_BACK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// A validity that no release may ask for. The sentence fits behind the field's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be from 0 to 7 days")]
+pub struct InvalidMinimumValidity;
+
+/// For how long a coupon that comes back is valid at least: at most 7 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinimumValidity(Duration);
+
+impl MinimumValidity {
+    /// Takes a span over if it is within bounds.
+    pub fn new(span: Duration) -> Result<Self, InvalidMinimumValidity> {
+        (span <= MAX_VALIDITY_GIVEN_BACK)
+            .then_some(Self(span))
+            .ok_or(InvalidMinimumValidity)
+    }
+
+    /// The span.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
 /// A coupon as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCoupon {
@@ -144,6 +167,13 @@ mod tests {
         assert_eq!(state(None, false, end), CouponState::Expired);
         assert_eq!(state(Some(order), false, end), CouponState::Redeemed(order));
         assert_eq!(state(Some(order), true, early), CouponState::Revoked);
+    }
+
+    #[test]
+    fn a_release_asks_for_seven_days_at_most() {
+        assert!(MinimumValidity::new(MAX_VALIDITY_GIVEN_BACK).is_ok());
+        let more = MAX_VALIDITY_GIVEN_BACK + Duration::from_nanos(1);
+        assert_eq!(MinimumValidity::new(more), Err(InvalidMinimumValidity));
     }
 
     #[test]

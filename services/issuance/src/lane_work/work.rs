@@ -5,7 +5,10 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
-use crate::domain::{coupon::StoredCoupon, purchase::TierSet};
+use crate::domain::{
+    coupon::{MinimumValidity, StoredCoupon},
+    purchase::TierSet,
+};
 
 /// One thing to commit.
 pub enum Work {
@@ -77,6 +80,8 @@ pub struct Release {
     pub used: CouponUse,
     /// The extension of its campaign.
     pub extended_valid_until: Option<Timestamp>,
+    /// For how long it is valid from the release on at least, if the order held it.
+    pub minimum_validity: Option<MinimumValidity>,
 }
 
 /// A coupon that staff withdraw.

@@ -32,6 +32,8 @@ pub struct ReleaseRow<'a> {
     pub order_id: Uuid,
     /// The extension of the coupon's campaign.
     pub extended_valid_until: Option<Timestamp>,
+    /// The earliest end of its validity, if the order held it.
+    pub valid_at_least_until: Option<Timestamp>,
 }
 
 /// A revocation as its statement takes it.
@@ -98,6 +100,11 @@ pub async fn release(
         )
         .bind(MAX_VALIDITY_GIVEN_BACK)
         .bind(i32::from(MAX_RELEASED_ORDERS))
+        .bind(
+            rows.iter()
+                .map(|row| row.valid_at_least_until)
+                .collect::<Vec<_>>(),
+        )
         .fetch_all(connection)
         .await?;
     changed(&places, rows.len())

@@ -103,6 +103,7 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
         let release = Release {
             used: used(),
             extended_valid_until: None,
+            minimum_validity: None,
         };
         let released = writers[0].commit(Work::Release(release)).await;
         assert!(

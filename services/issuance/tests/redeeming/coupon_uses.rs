@@ -1,7 +1,10 @@
 //! One step in a coupon's life, as a writer commits it.
 
 use tidegate_issuance::{
-    domain::{coupon::StoredCoupon, purchase::TierSet},
+    domain::{
+        coupon::{MinimumValidity, StoredCoupon},
+        purchase::TierSet,
+    },
     lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
 };
 use tidegate_types::{MAX_TIERS, Slot, Timestamp};
@@ -49,9 +52,20 @@ pub async fn redeem_if(
 
 /// Whether a release gave the coupon back.
 pub async fn release(writer: &Writer, shopper: &str, order: Uuid) -> bool {
+    release_for(writer, shopper, order, None).await
+}
+
+/// The same, and the coupon is to be valid for a while at least.
+pub async fn release_for(
+    writer: &Writer,
+    shopper: &str,
+    order: Uuid,
+    minimum_validity: Option<MinimumValidity>,
+) -> bool {
     let release = Release {
         used: used(shopper, 1, order),
         extended_valid_until: None,
+        minimum_validity,
     };
     match writer.commit(Work::Release(release)).await {
         Ok(Done::Released(changed)) => changed,

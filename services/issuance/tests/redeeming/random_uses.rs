@@ -160,6 +160,7 @@ impl Batch {
                 key: keys[at],
                 order_id: self.orders[at],
                 extended_valid_until: self.extensions[at],
+                valid_at_least_until: None,
             })
             .collect();
         let statement = Statements::default().release;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tidegate_issuance::domain::coupon::{
-    CouponState, MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK, StoredCoupon,
+    CouponState, MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK, MinimumValidity, StoredCoupon,
 };
 use tidegate_types::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    coupon_uses::{every_tier, redeem, redeem_if, release, revoke, with_coupons},
+    coupon_uses::{every_tier, redeem, redeem_if, release, release_for, revoke, with_coupons},
     lane::TestLane,
 };
 
@@ -218,4 +218,44 @@ async fn only_tiers_that_may_pay_change_hands_and_the_holder_is_answered_all_the
     let held = redeem_if(&writer, "ann", order, every_tier(), None).await;
     assert_eq!(held.as_ref().unwrap().order_id, Some(order));
     assert_eq!(redeem_if(&writer, "ann", order, others, None).await, held);
+}
+
+#[tokio::test]
+async fn a_coupon_comes_back_with_the_life_asked_for_once_and_only_from_its_own_order() {
+    let hour = Duration::from_secs(3_600);
+    let least = Some(MinimumValidity::new(hour).unwrap());
+    let (lane, writer) = with_coupons(&["ann"]).await;
+    let (order, next) = (Uuid::new_v4(), Uuid::new_v4());
+    redeem(&writer, "ann", order).await.unwrap();
+    sqlx::query("UPDATE coupons SET valid_until = now() + interval '1 minute'")
+        .execute(&lane.pool)
+        .await
+        .unwrap();
+    assert!(!release_for(&writer, "ann", Uuid::new_v4(), least).await);
+    let left = |coupon: &StoredCoupon| coupon.own_valid_until - Timestamp::now_utc();
+    let held = redeem(&writer, "ann", order).await.unwrap();
+    assert!(
+        left(&held) < Duration::from_secs(120),
+        "another order adds nothing"
+    );
+    assert!(release_for(&writer, "ann", order, least).await);
+    let taken = redeem(&writer, "ann", next).await.unwrap();
+    assert!(is_about(left(&taken), hour - Duration::from_secs(30)));
+    // The second order gives it back without asking for anything, and the first asks once more.
+    release(&writer, "ann", next).await;
+    let long = MinimumValidity::new(MAX_VALIDITY_GIVEN_BACK).ok();
+    assert!(!release_for(&writer, "ann", order, long).await);
+    let after = redeem(&writer, "ann", Uuid::new_v4()).await.unwrap();
+    assert!(left(&after) < hour + Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_longer_life_is_not_shortened_by_the_least_one() {
+    let (_lane, writer) = with_coupons(&["ann"]).await;
+    let order = Uuid::new_v4();
+    let before = redeem(&writer, "ann", order).await.unwrap();
+    let least = MinimumValidity::new(Duration::from_secs(1)).ok();
+    assert!(release_for(&writer, "ann", order, least).await);
+    let after = redeem(&writer, "ann", Uuid::new_v4()).await.unwrap();
+    assert!(after.own_valid_until >= before.own_valid_until);
 }

@@ -244,3 +244,37 @@ async fn streams_of_grants_are_bounded_and_end_when_the_replica_stops() {
         assert_eq!(reason_of(&ended), Some(Refused::Overloaded));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_are_told_to_be_true_only_for_their_own_shopper() {
+    let suite = Suite::start().await;
+    let issuance = suite.issuance().await;
+    let coupon = issuance.claim_in_the_end("ann").await.coupon.unwrap();
+    let item = |shopper_id: &str, coupon_code: &str| CodeOfShopper {
+        shopper_id: shopper_id.to_owned(),
+        coupon_code: coupon_code.to_owned(),
+    };
+    let items = vec![
+        item("ann", &coupon.code),
+        item("bob", &coupon.code),
+        item("ann", "0123456789ABCDEF"),
+        item("ann", "no code"),
+        item("", &coupon.code),
+    ];
+    let mut client = issuance.issuance(Identity::OrderIntake);
+    let verified = client.verify_codes(VerifyCodesRequest { items }).await;
+    assert_eq!(
+        verified.unwrap().into_inner().is_true,
+        [true, false, false, false, false]
+    );
+    let none = VerifyCodesRequest { items: Vec::new() };
+    let refused = client.verify_codes(none).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Refused::InvalidField));
+    let mut gateway = issuance.issuance(Identity::Gateway);
+    let items = vec![item("ann", &coupon.code)];
+    let refused = gateway.verify_codes(VerifyCodesRequest { items }).await;
+    assert_eq!(
+        reason_of(&refused.unwrap_err()),
+        Some(Refused::PermissionDenied)
+    );
+}

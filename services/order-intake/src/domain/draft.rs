@@ -18,6 +18,17 @@ pub struct Draft {
     pub latest_acceptable_at: Option<Timestamp>,
 }
 
+/// What is known of a draft's coupon code before anything is booked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was made for this shopper.
+    True,
+    /// It was not.
+    False,
+    /// Nobody could tell in time.
+    Unknown,
+}
+
 impl Draft {
     /// SHA-256 over everything but the key (shopper, request id). Two drafts of one key with the same hash are the same order; part of the data format, so it must never change.
     pub fn content_hash(&self) -> [u8; 32] {

@@ -1,21 +1,28 @@
 //! What an order is and what may become of it. Pure: no clock, no database, no wire.
 
 mod bill;
+mod closing;
 mod draft;
 mod feed;
 mod hours;
+mod opening;
 mod order;
 mod page;
 mod retention;
 mod slots;
 mod store;
+mod timing;
+mod zone;
 
 pub use bill::Bill;
-pub use draft::Draft;
+pub use closing::{Closed, ClosingScope, PendingOrders, StoreClosing};
+pub use draft::{Draft, Verdict};
 pub use feed::{FeedCursor, FeedFilter, InvalidCursor, OrderEvent};
-pub use hours::{Minute, MinuteOfDay, OpeningHours, UtcOffset};
+pub use hours::{Minute, MinuteOfDay, Weekday};
+pub use opening::{OpeningHours, WeeklyHours};
 pub use order::{
-    Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict, to_microsecond,
+    FailureNote, Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict,
+    to_microsecond,
 };
 pub use page::{PagePosition, PageSize};
 pub use retention::RetentionPeriod;
@@ -23,3 +30,5 @@ pub use slots::{Booking, NoSlot, Slot, Timetable};
 pub use store::{
     Area, ClosingReason, DisplayName, OrdersPerSlot, SlotMinutes, Store, StoreChange, StoreState,
 };
+pub use timing::Timing;
+pub use zone::{Day, StoreZone};

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Money, Reason, Refusal, Timestamp};
+use tidegate_types::{Money, PrintedText, Reason, Refusal, RequestId, Timestamp};
 use uuid::Uuid;
 
 use super::{Area, Bill, Draft, Slot};
@@ -15,6 +15,9 @@ impl fmt::Display for OrderId {
         self.0.fmt(f)
     }
 }
+
+/// Why a store cannot make an order, in its own words.
+pub type FailureNote = PrintedText<200>;
 
 /// Why an order is rejected for good: its coupon cannot pay for it. Where it could later, as after a halt of redemption, that is for another order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,41 @@ impl Rejection {
             because: refusal.reason,
             metadata: refusal.metadata,
         })
+    }
+
+    /// The order's time was over before its coupon had paid.
+    pub fn too_late() -> Self {
+        Self::without_facts(Reason::OrderTooLate)
+    }
+
+    /// The store was closed, with all that it had not begun, before the coupon had paid.
+    pub fn store_closed() -> Self {
+        Self::without_facts(Reason::StoreClosed)
+    }
+
+    fn without_facts(because: Reason) -> Self {
+        Self {
+            because,
+            metadata: Vec::new(),
+        }
+    }
+
+    /// A rejection as it was written down.
+    pub fn kept(because: Reason, metadata: Vec<(String, String)>) -> Option<Self> {
+        match because {
+            Reason::OrderTooLate | Reason::StoreClosed => Some(Self { because, metadata }),
+            _ => Self::of(Refusal {
+                metadata,
+                ..Refusal::never(because)
+            }),
+        }
+    }
+
+    /// Whether a redemption that is still under way could take the coupon for the order: all but
+    /// one of
+    /// a coupon that never was, or never will be good again.
+    fn leaves_coupon(&self) -> bool {
+        !matches!(self.because, Reason::CouponNotFound | Reason::CouponRevoked)
     }
 
     /// The coupon has paid for another order.
@@ -84,7 +122,7 @@ pub enum OrderState {
     Pending,
     /// The store will make it; the coupon is used.
     Accepted,
-    /// It will not be made; the coupon was not used by it.
+    /// It will not be made; the coupon is not used by it.
     Rejected(Rejection),
     /// The store is making it.
     InPreparation,
@@ -94,6 +132,8 @@ pub enum OrderState {
     Completed,
     /// The shopper gave it up in time; slot and coupon are given back.
     Cancelled,
+    /// The store cannot make it; slot and coupon are given back.
+    Failed(FailureNote),
 }
 
 /// What is asked to become of an order.
@@ -111,6 +151,15 @@ pub enum Move {
     MakeReady,
     /// The shopper has taken it.
     Complete,
+    /// The store cannot make it.
+    Fail(FailureNote),
+    /// Its store closes with all that it has not begun.
+    CloseStore {
+        /// The closing.
+        closing: RequestId,
+        /// Why.
+        note: FailureNote,
+    },
 }
 
 /// The order's state does not allow the move.
@@ -131,11 +180,21 @@ impl OrderState {
             (Move::Prepare, Self::Accepted) => Self::InPreparation,
             (Move::MakeReady, Self::InPreparation) => Self::Ready,
             (Move::Complete, Self::Ready) => Self::Completed,
+            (Move::Fail(note), Self::Accepted | Self::InPreparation | Self::Ready) => {
+                Self::Failed(note.clone())
+            }
+            (Move::CloseStore { .. }, Self::Pending) => Self::Rejected(Rejection::store_closed()),
+            (Move::CloseStore { note, .. }, Self::Accepted) => Self::Failed(note.clone()),
+            (Move::CloseStore { .. }, _) => return Ok(None),
             (Move::Cancel, Self::Cancelled)
             | (Move::Prepare, Self::InPreparation)
             | (Move::MakeReady, Self::Ready)
-            | (Move::Complete, Self::Completed) => return Ok(None),
-            (Move::Cancel | Move::Prepare | Move::MakeReady | Move::Complete, state) => {
+            | (Move::Complete, Self::Completed)
+            | (Move::Fail(_), Self::Failed(_)) => return Ok(None),
+            (
+                Move::Cancel | Move::Prepare | Move::MakeReady | Move::Complete | Move::Fail(_),
+                state,
+            ) => {
                 return Err(StateConflict {
                     state: state.name(),
                 });
@@ -148,7 +207,7 @@ impl OrderState {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Pending | Self::Accepted | Self::InPreparation | Self::Ready => false,
-            Self::Rejected(_) | Self::Completed | Self::Cancelled => true,
+            Self::Rejected(_) | Self::Completed | Self::Cancelled | Self::Failed(_) => true,
         }
     }
 
@@ -160,7 +219,22 @@ impl OrderState {
             | Self::InPreparation
             | Self::Ready
             | Self::Completed => true,
-            Self::Rejected(_) | Self::Cancelled => false,
+            Self::Rejected(_) | Self::Cancelled | Self::Failed(_) => false,
+        }
+    }
+
+    /// Whether issuance must be told that the order holds no coupon: it has one, or a redemption
+    /// that is
+    /// still under way could get it one.
+    pub fn gives_coupon_back(&self) -> bool {
+        match self {
+            Self::Rejected(rejection) => rejection.leaves_coupon(),
+            Self::Cancelled | Self::Failed(_) => true,
+            Self::Pending
+            | Self::Accepted
+            | Self::InPreparation
+            | Self::Ready
+            | Self::Completed => false,
         }
     }
 
@@ -174,6 +248,7 @@ impl OrderState {
             Self::Ready => "READY",
             Self::Completed => "COMPLETED",
             Self::Cancelled => "CANCELLED",
+            Self::Failed(_) => "FAILED",
         }
     }
 }
@@ -191,7 +266,7 @@ pub struct Standing {
     pub state: OrderState,
     /// What the coupon takes off, once it has paid.
     pub discount_minor_units: Option<i64>,
-    /// When the coupon of a cancelled order was given back.
+    /// When the coupon of an order that will not be made was given back.
     pub coupon_released_at: Option<Timestamp>,
     /// The step of the story it was placed in.
     pub trace: Option<TraceContext>,
@@ -208,6 +283,13 @@ pub struct Order {
     pub draft: Arc<Draft>,
     /// What became of it.
     pub standing: Standing,
+}
+
+impl Standing {
+    /// Whether issuance is still to be told that the order holds no coupon.
+    pub fn owes_coupon(&self) -> bool {
+        self.state.gives_coupon_back() && self.coupon_released_at.is_none()
+    }
 }
 
 impl Order {
@@ -233,103 +315,4 @@ pub fn to_microsecond(moment: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn only_the_coupon_s_own_faults_and_a_halt_reject_an_order() {
-        let rejecting: Vec<_> = Reason::ALL
-            .iter()
-            .filter(|reason| Rejection::of(Refusal::never(**reason)).is_some())
-            .map(|reason| reason.name())
-            .collect();
-        assert_eq!(
-            rejecting,
-            [
-                "COUPON_NOT_FOUND",
-                "COUPON_REDEEMED",
-                "COUPON_EXPIRED",
-                "COUPON_REVOKED",
-                "REDEMPTION_HALTED",
-                "COUPON_NOT_APPLICABLE"
-            ]
-        );
-        let later = Refusal::after(Reason::Overloaded, Duration::from_secs(1));
-        assert_eq!(Rejection::of(later), None);
-    }
-
-    fn states() -> [OrderState; 7] {
-        let because = Rejection::coupon_redeemed(OrderId(Uuid::nil()));
-        [
-            OrderState::Pending,
-            OrderState::Accepted,
-            OrderState::Rejected(because),
-            OrderState::InPreparation,
-            OrderState::Ready,
-            OrderState::Completed,
-            OrderState::Cancelled,
-        ]
-    }
-
-    /// What a move does in each state: the next one's name, `-` for nothing, `!` for a conflict.
-    fn effects(asked: &Move) -> Vec<&'static str> {
-        let effect = |state: OrderState| match state.after(asked) {
-            Ok(Some(next)) => next.name(),
-            Ok(None) => "-",
-            Err(conflict) => {
-                assert_eq!(conflict.state, state.name());
-                "!"
-            }
-        };
-        states().map(effect).into()
-    }
-
-    #[test]
-    fn an_outcome_is_for_pending_orders_and_changes_no_other() {
-        let money = Money {
-            currency: tidegate_types::CurrencyCode::parse("CNY").unwrap(),
-            minor_units: 5,
-        };
-        let accept = Move::Accept(Bill::with_coupon(money, money).unwrap());
-        let reject = Move::Reject(Rejection::coupon_redeemed(OrderId(Uuid::nil())));
-        assert_eq!(effects(&accept), ["ACCEPTED", "-", "-", "-", "-", "-", "-"]);
-        assert_eq!(effects(&reject), ["REJECTED", "-", "-", "-", "-", "-", "-"]);
-    }
-
-    #[test]
-    fn an_order_can_be_cancelled_until_the_store_begins() {
-        let expected = ["CANCELLED", "CANCELLED", "!", "!", "!", "!", "-"];
-        assert_eq!(effects(&Move::Cancel), expected);
-    }
-
-    #[test]
-    fn fulfilment_goes_one_step_at_a_time_and_may_ask_for_a_step_again() {
-        let prepare = ["!", "IN_PREPARATION", "!", "-", "!", "!", "!"];
-        let make_ready = ["!", "!", "!", "READY", "-", "!", "!"];
-        let complete = ["!", "!", "!", "!", "COMPLETED", "-", "!"];
-        assert_eq!(effects(&Move::Prepare), prepare);
-        assert_eq!(effects(&Move::MakeReady), make_ready);
-        assert_eq!(effects(&Move::Complete), complete);
-    }
-
-    #[test]
-    fn what_is_final_is_not_moved_and_what_is_not_made_holds_no_slot() {
-        let final_ones = states().into_iter().filter(OrderState::is_final);
-        let names: Vec<_> = final_ones.map(|state| state.name()).collect();
-        assert_eq!(names, ["REJECTED", "COMPLETED", "CANCELLED"]);
-        let without = states().into_iter().filter(|state| !state.holds_slot());
-        let names: Vec<_> = without.map(|state| state.name()).collect();
-        assert_eq!(names, ["REJECTED", "CANCELLED"]);
-    }
-
-    #[test]
-    fn a_rejection_is_told_as_the_refusal_it_came_from() {
-        let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", "o-1");
-        assert_eq!(
-            Rejection::of(refusal.clone()).unwrap().into_refusal(),
-            refusal
-        );
-    }
-}
+mod tests;

@@ -9,6 +9,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long the key of an order is kept whose campaign nobody knows: no coupon of it was ever redeemed here.
 const KEPT_FOR_UNKNOWN_CAMPAIGN: Duration = Duration::from_secs(400 * 86_400);
 
+/// How long an order is kept whose coupon never was: longer than any caller goes on asking. Asked
+/// again later, it is refused again.
+const FALSE_ORDER_KEPT: Duration = Duration::from_secs(3_600);
+
 /// How long settled orders are kept, and their keys beyond the end of their campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPeriod(Duration);
@@ -22,6 +26,11 @@ impl RetentionPeriod {
     /// What happened before this is forgotten.
     pub fn cutoff(self, now: Timestamp) -> Timestamp {
         now - self.0
+    }
+
+    /// What was found before this to name a coupon that never was is forgotten.
+    pub fn false_order_cutoff(self, now: Timestamp) -> Timestamp {
+        now - FALSE_ORDER_KEPT.min(self.0)
     }
 
     /// Whether the key of an order is needed: a retry of its request may still come, as long as its campaign runs and for the period after.

@@ -2,10 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_types::Timestamp;
 
-use super::{Minute, SlotMinutes, Store, StoreState};
+use super::{Minute, SlotMinutes, Store, StoreState, opening::OpenSpan};
 
 /// How far ahead orders are booked at most, and looked for if the shopper names no latest time.
 const HORIZON_MINUTES: i64 = 24 * 60;
+/// How far ahead the opening of a store is told.
+const OPENING_TOLD_MINUTES: i64 = 15 * 24 * 60;
 
 /// A stretch of time in which a store makes so many orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub enum NoSlot {
 pub struct Timetable {
     store: Store,
     now: Minute,
+    /// When the store is open as far ahead as orders are booked.
+    open: Vec<OpenSpan>,
     bookings: BTreeMap<Minute, Booking>,
     changed: BTreeSet<Minute>,
     /// No slot before this one has room: where the next search begins.
@@ -73,18 +77,29 @@ pub struct Timetable {
 
 impl Timetable {
     /// The first and the last minute at which bookings may begin that a timetable needs to know.
-    pub fn span(now: Timestamp) -> (Timestamp, Timestamp) {
+    /// `given_back` are the first and the last slot in which a place may be given back.
+    pub fn span(
+        now: Timestamp,
+        given_back: Option<(Timestamp, Timestamp)>,
+    ) -> (Timestamp, Timestamp) {
         let now = Minute::of(now);
-        let first = now.plus(-2 * SlotMinutes::MAX);
-        let last = now.plus(HORIZON_MINUTES + SlotMinutes::MAX);
+        let recent = now.plus(-2 * SlotMinutes::MAX);
+        let first = given_back.map_or(recent, |(first, _)| recent.min(Minute::of(first)));
+        let ahead = now.plus(HORIZON_MINUTES + SlotMinutes::MAX);
+        let last = given_back.map_or(ahead, |(_, last)| ahead.max(Minute::of(last)));
         (first.begins_at(), last.begins_at())
     }
 
     /// A timetable with every booking of the store in [`Timetable::span`].
     pub fn new(store: Store, now: Timestamp, bookings: impl IntoIterator<Item = Booking>) -> Self {
         let now = Minute::of(now);
+        let (from, until) = (
+            now.plus(-SlotMinutes::MAX),
+            now.plus(HORIZON_MINUTES + SlotMinutes::MAX),
+        );
         Self {
             now,
+            open: store.hours.open_between(&store.zone, from, until),
             full_until: now,
             bookings: bookings
                 .into_iter()
@@ -160,6 +175,7 @@ impl Timetable {
             return NoSlot::Closed { opens_at: None };
         }
         let opens = self.open_slots(self.now).next();
+        let opens = opens.or_else(|| self.opens_later());
         if opens.is_some_and(|opens| opens.begins <= latest) {
             NoSlot::Busy { next }
         } else {
@@ -178,15 +194,30 @@ impl Timetable {
 
     /// The slots within the opening hours, from the one a minute lies in up to the horizon.
     fn open_slots(&self, from: Minute) -> impl Iterator<Item = Slot> + use<'_> {
-        let (hours, minutes) = (self.store.hours, self.store.slot_minutes);
+        let minutes = self.store.slot_minutes;
         let length = i64::from(minutes.get());
-        let first = hours.stretch_of(from, length);
+        let first = self.store.zone.stretch_of(from, length);
         let horizon = self.horizon();
         (0..)
             .map(move |index| first.plus(index * length))
             .take_while(move |begins| *begins <= horizon)
-            .filter(move |begins| hours.cover(*begins, length))
+            .filter(move |begins| self.open.iter().any(|span| span.covers(*begins, length)))
             .map(move |begins| Slot { begins, minutes })
+    }
+
+    /// The first slot beyond the horizon, if it is not too far off to be told.
+    fn opens_later(&self) -> Option<Slot> {
+        let minutes = self.store.slot_minutes;
+        let length = i64::from(minutes.get());
+        let (from, until) = (self.horizon(), self.now.plus(OPENING_TOLD_MINUTES));
+        let open = self.store.hours.open_between(&self.store.zone, from, until);
+        open.into_iter().find_map(|span| {
+            let first = self.store.zone.stretch_of(span.begins.max(from), length);
+            [first, first.plus(length)]
+                .into_iter()
+                .find(|begins| *begins > from && span.covers(*begins, length))
+                .map(|begins| Slot { begins, minutes })
+        })
     }
 
     /// Bookings of another length count in every slot they touch.

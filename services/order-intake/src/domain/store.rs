@@ -1,6 +1,6 @@
 use tidegate_types::{InvalidText, OutOfBounds, PrintedText, StoreId};
 
-use super::OpeningHours;
+use super::{OpeningHours, StoreZone};
 
 /// A store's name for people.
 pub type DisplayName = PrintedText<100>;
@@ -101,6 +101,8 @@ pub struct Store {
     pub display_name: DisplayName,
     /// Where it is, for finding another store nearby.
     pub area: Area,
+    /// What its clocks go by.
+    pub zone: StoreZone,
     /// When it opens and closes.
     pub hours: OpeningHours,
     /// How long its slots are.
@@ -120,6 +122,8 @@ pub struct StoreChange {
     pub display_name: DisplayName,
     /// Where it is.
     pub area: Area,
+    /// What its clocks go by.
+    pub zone: Option<StoreZone>,
     /// When it opens and closes.
     pub hours: Option<OpeningHours>,
     /// How long its slots are.

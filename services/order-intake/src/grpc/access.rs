@@ -46,6 +46,16 @@ pub const RULES: &[Rule] = &[
         scope: Some(Scope::OrdersFulfil),
     },
     Rule {
+        path: "/tidegate.order_intake.v1.OrderIntakeService/FailOrder",
+        services: &[],
+        scope: Some(Scope::OrdersFulfil),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.StoreService/CloseStores",
+        services: &[],
+        scope: Some(Scope::StoresWrite),
+    },
+    Rule {
         path: "/tidegate.order_intake.v1.StoreService/SetStoreState",
         services: &[],
         scope: Some(Scope::StoresWrite),

@@ -6,17 +6,19 @@ pub(super) mod stores;
 use std::time::Duration;
 
 use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
-use tidegate_rpc::wire;
+use tidegate_rpc::{refusal::words_of, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, Lane, Lanes, Lines, OrderLine, RequestId, ShopperId, StoreId, Violations,
+    CouponCode, Lane, Lanes, Lines, OrderLine, Reason, Refusal, RequestId, ShopperId, StoreId,
+    Violations,
 };
 use uuid::Uuid;
 
 use super::status::to_item_refusal;
 use crate::{
     domain::{
-        Draft, Move, Order, OrderId, OrderState, PagePosition, PageSize, Slot, to_microsecond,
+        Draft, FailureNote, Move, Order, OrderId, OrderState, PagePosition, PageSize, Slot,
+        to_microsecond,
     },
     error::OrderIntakeError,
     metrics::Metrics,
@@ -85,7 +87,7 @@ fn place_item(
         store,
         lines,
         coupon_code: CouponCode::parse(&item.coupon_code)
-            .ok_or(OrderIntakeError::UnreadableCouponCode)?,
+            .ok_or(OrderIntakeError::CouponNotFound)?,
         latest_acceptable_at: latest.map(to_microsecond),
     };
     Ok(PlaceItem {
@@ -123,6 +125,7 @@ pub(super) fn place_result(
 
 pub(super) fn order(order: Order) -> shared::Order {
     let bill = order.bill();
+    let messages = messages(&order.standing.state);
     let Order { draft, standing } = order;
     shared::Order {
         order_id: standing.order_id.to_string(),
@@ -144,7 +147,47 @@ pub(super) fn order(order: Order) -> shared::Order {
         discount: bill.map(|bill| wire::money(bill.discount())),
         amount_to_pay: bill.map(|bill| wire::money(bill.amount_to_pay())),
         coupon_released_at: standing.coupon_released_at.map(wire::timestamp),
+        failed_because: failed_because(&standing.state).into(),
+        failure_note: failure_note(&standing.state),
+        messages,
     }
+}
+
+/// What the shopper of an order hears that will not be made.
+fn messages(state: &OrderState) -> Vec<shared::LocalizedText> {
+    let refusal = match state {
+        OrderState::Rejected(rejection) => rejection.clone().into_refusal(),
+        OrderState::Failed(_) => Refusal::never(Reason::StoreFailed),
+        _ => return Vec::new(),
+    };
+    let words = words_of(&refusal);
+    let text = |locale: &str, message| shared::LocalizedText {
+        locale: locale.to_owned(),
+        message,
+    };
+    vec![text("zh-CN", words.zh), text("en", words.en)]
+}
+
+fn failed_because(state: &OrderState) -> shared::Reason {
+    match state {
+        OrderState::Failed(_) => wire::reason(Reason::StoreFailed),
+        _ => shared::Reason::Unspecified,
+    }
+}
+
+fn failure_note(state: &OrderState) -> String {
+    match state {
+        OrderState::Failed(note) => note.as_str().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// That the store cannot make an order.
+pub(super) fn failure(note: &str) -> Result<Move, OrderIntakeError> {
+    let mut violations = Violations::default();
+    let note = violations.check("note", FailureNote::parse(note));
+    note.map(Move::Fail)
+        .ok_or(OrderIntakeError::InvalidFields(violations))
 }
 
 fn lines(lines: &Lines) -> Vec<shared::OrderLine> {
@@ -179,6 +222,7 @@ fn state(state: &OrderState) -> shared::OrderState {
         OrderState::Ready => shared::OrderState::Ready,
         OrderState::Completed => shared::OrderState::Completed,
         OrderState::Cancelled => shared::OrderState::Cancelled,
+        OrderState::Failed(_) => shared::OrderState::Failed,
     }
 }
 

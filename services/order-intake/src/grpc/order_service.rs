@@ -181,4 +181,19 @@ impl OrderIntakeService for Server {
             order: Some(convert::order(advanced.map_err(to_status)?)),
         }))
     }
+
+    async fn fail_order(
+        &self,
+        request: Request<proto::FailOrderRequest>,
+    ) -> Result<Response<proto::FailOrderResponse>, Status> {
+        let context = context_of(&request)?;
+        let request = request.into_inner();
+        let asked = convert::failure(&request.note);
+        let failed = self
+            .move_order(&context, &request.shopper_id, &request.order_id, asked)
+            .await;
+        Ok(Response::new(proto::FailOrderResponse {
+            order: Some(convert::order(failed.map_err(to_status)?)),
+        }))
+    }
 }

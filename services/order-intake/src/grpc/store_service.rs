@@ -1,12 +1,13 @@
-use std::pin::Pin;
+use std::{pin::Pin, time::Instant};
 
 use futures_util::{Stream, stream};
 use tidegate_proto::order_intake::v1::{
     self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
 };
+use tidegate_rpc::server::for_next_hop;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Server, convert::stores as convert, status::to_status};
+use super::{Server, access::context_of, convert::stores as convert, status::to_status};
 use crate::error::OrderIntakeError;
 
 impl Server {
@@ -58,6 +59,22 @@ impl StoreService for Server {
         Ok(Response::new(proto::GetStoreResponse {
             store: Some(convert::store(store)),
         }))
+    }
+
+    async fn close_stores(
+        &self,
+        request: Request<proto::CloseStoresRequest>,
+    ) -> Result<Response<proto::CloseStoresResponse>, Status> {
+        let context = context_of(&request)?;
+        let closing = convert::closing(request.into_inner()).map_err(to_status)?;
+        let now = Instant::now();
+        let left = for_next_hop(context.deadline, now).ok_or(OrderIntakeError::OutcomeUnknown);
+        let deadline = now + left.map_err(to_status)?;
+        let closing = self
+            .tasks
+            .spawn(self.closer.clone().close(closing, deadline));
+        let closed = closing.await.unwrap_or(Err(OrderIntakeError::Internal));
+        Ok(Response::new(convert::closed(closed.map_err(to_status)?)))
     }
 
     async fn set_store_state(

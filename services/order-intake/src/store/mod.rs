@@ -1,5 +1,6 @@
 //! Orders and stores in PostgreSQL: rows to domain and back.
 
+mod closings;
 mod commit;
 mod feed;
 mod retention;
@@ -20,7 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing},
+    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing, Verdict},
     error::OrderIntakeError,
 };
 use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
@@ -64,11 +65,13 @@ pub struct Placed {
 }
 
 impl Store {
-    /// Two writers a lane come with it, each with its name, which the caller runs. Once `closing` is
-    /// cancelled they commit what they have and end.
+    /// Two writers a lane come with it, each with its name, which the caller runs. A shopper has no
+    /// more orders to come than `orders_to_come`. Once `closing` is cancelled they commit what they
+    /// have and end.
     pub fn new(
         database: &Database,
         lanes: Lanes,
+        orders_to_come: u16,
         tracing: &Tracing,
         metrics: &QueueMetrics,
         closing: &CancellationToken,
@@ -78,7 +81,11 @@ impl Store {
             let settings = CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH);
             let (queue, writer) = CommitQueue::new(
                 settings,
-                Commits { lane, busy_stores },
+                Commits {
+                    lane,
+                    busy_stores,
+                    orders_to_come,
+                },
                 database.clone(),
                 tracing.clone(),
                 metrics,
@@ -107,11 +114,13 @@ impl Store {
         self.lanes
     }
 
-    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key and content made.
+    /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key
+    /// and content made. A draft whose code is known to be false only finds one.
     pub async fn place(
         &self,
         order_id: OrderId,
         draft: Arc<Draft>,
+        code: Verdict,
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Placed, OrderIntakeError> {
@@ -119,6 +128,7 @@ impl Store {
         let placement = Placement {
             order_id,
             draft,
+            code,
             trace,
         };
         match self
@@ -142,7 +152,7 @@ impl Store {
         self.commit_movement(order, change, trace, deadline).await
     }
 
-    /// Notes that issuance has the coupon of a cancelled order back.
+    /// Notes that issuance has the coupon back of an order that will not be made.
     pub async fn note_release(
         &self,
         order: &Order,
@@ -242,7 +252,9 @@ impl Store {
         into_orders(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// Cancelled orders of a lane whose coupon is still to be given back, those that have waited longest first, from after `after`, a place in the time of cancellations.
+    /// Orders of a lane that will not be made and whose coupon is still to be given back, those
+    /// that have waited longest first, from after `after`, a place in the time at which they came
+    /// to nothing.
     pub async fn unreleased_orders(
         &self,
         lane: Lane,

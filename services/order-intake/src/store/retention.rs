@@ -63,7 +63,8 @@ impl Store {
         Ok(statements.len())
     }
 
-    /// Forgets, row by row and so many of each kind at most, what was written for days that had no table, and what was booked. Tells how many rows that was.
+    /// Forgets, row by row and so many of each kind at most, what was written for days that had no
+    /// table, what was booked, and what closings of stores have done. Tells how many rows that was.
     pub async fn forget_rows(&self, first: Date, rows: u16) -> Result<u64, OrderIntakeError> {
         let mut forgotten = 0;
         for statement in [
@@ -73,11 +74,31 @@ impl Store {
             let query = sqlx::query(statement).bind(first).bind(i64::from(rows));
             forgotten += in_time(query.execute(&self.pool)).await?.rows_affected();
         }
-        let query = sqlx::query(include_str!("../../queries/forget_slots.sql"))
-            .bind(first.midnight().assume_utc())
-            .bind(i64::from(rows));
-        forgotten += in_time(query.execute(&self.pool)).await?.rows_affected();
+        for statement in [
+            include_str!("../../queries/forget_slots.sql"),
+            include_str!("../../queries/forget_closings.sql"),
+        ] {
+            let query = sqlx::query(statement)
+                .bind(first.midnight().assume_utc())
+                .bind(i64::from(rows));
+            forgotten += in_time(query.execute(&self.pool)).await?.rows_affected();
+        }
         Ok(forgotten)
+    }
+
+    /// Forgets orders of a lane that were found before a moment to name coupons that never were,
+    /// and tells how many.
+    pub async fn forget_false_orders(
+        &self,
+        lane: Lane,
+        before: Timestamp,
+        rows: u16,
+    ) -> Result<i64, OrderIntakeError> {
+        let query = sqlx::query_scalar(include_str!("../../queries/forget_false_orders.sql"))
+            .bind(lane_number(lane))
+            .bind(before)
+            .bind(i64::from(rows));
+        Ok(in_time(query.fetch_one(&self.pool)).await?)
     }
 
     /// When the oldest order was placed that a worker still has something to do for.

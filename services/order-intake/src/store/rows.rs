@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, CurrencyCode, Lines, Money, OrderLine, Quantity, Reason, Refusal, RequestId,
-    ShopperId, Sku, StoreId, Timestamp, UnitPrice,
+    CouponCode, CurrencyCode, Lines, Money, OrderLine, Quantity, Reason, RequestId, ShopperId, Sku,
+    StoreId, Timestamp, UnitPrice,
 };
 use uuid::Uuid;
 
 use crate::domain::{
-    Area, Draft, Minute, Order, OrderId, OrderState, Rejection, Slot, SlotMinutes, Standing,
+    Area, Draft, FailureNote, Minute, Order, OrderId, OrderState, Rejection, Slot, SlotMinutes,
+    Standing,
 };
 
 const PENDING: i16 = 1;
@@ -20,6 +21,7 @@ const IN_PREPARATION: i16 = 4;
 const READY: i16 = 5;
 const COMPLETED: i16 = 6;
 const CANCELLED: i16 = 7;
+const FAILED: i16 = 8;
 
 /// An order as it is read with its details.
 #[derive(FromRow)]
@@ -44,6 +46,7 @@ pub(super) struct StandingRow {
     state: i16,
     rejected_because: Option<String>,
     rejection_metadata: Option<String>,
+    failure_note: Option<String>,
     discount_minor_units: Option<i64>,
     coupon_released_at: Option<Timestamp>,
     traceparent: Option<String>,
@@ -79,7 +82,11 @@ impl OrderRow {
 
 impl StandingRow {
     pub(super) fn into_standing(self) -> Result<Standing, sqlx::Error> {
-        let state = state(self.state, self.rejected_because, self.rejection_metadata)?;
+        let state = state(
+            self.state,
+            self.rejected_because.zip(self.rejection_metadata),
+            self.failure_note,
+        )?;
         Ok(Standing {
             order_id: OrderId(self.order_id),
             area: column("area", Area::parse(&self.area))?,
@@ -98,19 +105,22 @@ impl StandingRow {
 
 fn state(
     number: i16,
-    because: Option<String>,
-    metadata: Option<String>,
+    rejected: Option<(String, String)>,
+    failure_note: Option<String>,
 ) -> Result<OrderState, sqlx::Error> {
-    Ok(match (number, because, metadata) {
+    Ok(match (number, rejected, failure_note) {
         (PENDING, None, None) => OrderState::Pending,
         (ACCEPTED, None, None) => OrderState::Accepted,
-        (REJECTED, Some(because), Some(metadata)) => {
+        (REJECTED, Some((because, metadata)), None) => {
             OrderState::Rejected(rejection(&because, &metadata)?)
         }
         (IN_PREPARATION, None, None) => OrderState::InPreparation,
         (READY, None, None) => OrderState::Ready,
         (COMPLETED, None, None) => OrderState::Completed,
         (CANCELLED, None, None) => OrderState::Cancelled,
+        (FAILED, None, Some(note)) => {
+            OrderState::Failed(column("failure_note", FailureNote::parse(&note))?)
+        }
         (number, ..) => {
             return Err(unreadable("state", format!("{number} with these reasons")));
         }
@@ -118,9 +128,13 @@ fn state(
 }
 
 /// A state as events keep it: of a rejection, they know the reason and not the facts.
-pub(super) fn event_state(number: i16, because: Option<String>) -> Result<OrderState, sqlx::Error> {
-    let metadata = because.is_some().then(|| "{}".to_owned());
-    state(number, because, metadata)
+pub(super) fn event_state(
+    number: i16,
+    because: Option<String>,
+    failure_note: Option<String>,
+) -> Result<OrderState, sqlx::Error> {
+    let rejected = because.map(|because| (because, "{}".to_owned()));
+    state(number, rejected, failure_note)
 }
 
 /// The slot in two columns, which are both set or both unset.
@@ -146,6 +160,7 @@ pub(super) fn state_number(state: &OrderState) -> i16 {
         OrderState::Ready => READY,
         OrderState::Completed => COMPLETED,
         OrderState::Cancelled => CANCELLED,
+        OrderState::Failed(_) => FAILED,
     }
 }
 
@@ -161,12 +176,7 @@ fn rejection(because: &str, metadata: &str) -> Result<Rejection, sqlx::Error> {
     let metadata: BTreeMap<String, String> =
         column("rejection_metadata", serde_json::from_str(metadata))?;
     Reason::from_name(because)
-        .and_then(|reason| {
-            Rejection::of(Refusal {
-                metadata: metadata.into_iter().collect(),
-                ..Refusal::never(reason)
-            })
-        })
+        .and_then(|reason| Rejection::kept(reason, metadata.into_iter().collect()))
         .ok_or_else(|| unreadable("rejected_because", because))
 }
 

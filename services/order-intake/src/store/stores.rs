@@ -4,8 +4,8 @@ use tidegate_types::{StoreId, Timestamp};
 use super::{Store, commit::timetables, in_time, rows::column};
 use crate::{
     domain::{
-        self, Area, ClosingReason, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot,
-        SlotMinutes, StoreChange, StoreState, Timetable, UtcOffset,
+        self, Area, ClosingReason, Day, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot,
+        SlotMinutes, StoreChange, StoreState, StoreZone, Timetable, Weekday, WeeklyHours,
     },
     error::OrderIntakeError,
 };
@@ -16,9 +16,9 @@ pub(super) struct StoreRow {
     store_id: String,
     display_name: String,
     area: String,
-    opens_at_minute: i16,
-    closes_at_minute: i16,
-    utc_offset_minutes: i16,
+    time_zone: String,
+    weekly_hours: Vec<i16>,
+    closed_days: Vec<time::Date>,
     slot_minutes: i16,
     orders_per_slot: i32,
     is_closed: bool,
@@ -27,7 +27,6 @@ pub(super) struct StoreRow {
 
 impl StoreRow {
     pub(super) fn into_store(self) -> Result<domain::Store, sqlx::Error> {
-        let minute = |name, minute| column(name, MinuteOfDay::new(minute));
         let state = if self.is_closed {
             let because = self.closed_because.as_deref().map(ClosingReason::parse);
             StoreState::Closed(column("closed_because", because.transpose())?)
@@ -38,14 +37,8 @@ impl StoreRow {
             id: column("store_id", StoreId::parse(&self.store_id))?,
             display_name: column("display_name", DisplayName::parse(&self.display_name))?,
             area: column("area", Area::parse(&self.area))?,
-            hours: OpeningHours {
-                opens_at: minute("opens_at_minute", self.opens_at_minute)?,
-                closes_at: minute("closes_at_minute", self.closes_at_minute)?,
-                utc_offset: column(
-                    "utc_offset_minutes",
-                    UtcOffset::new(self.utc_offset_minutes),
-                )?,
-            },
+            zone: column("time_zone", StoreZone::parse(&self.time_zone))?,
+            hours: hours(&self.weekly_hours, &self.closed_days)?,
             slot_minutes: column("slot_minutes", SlotMinutes::new(self.slot_minutes))?,
             orders_per_slot: column("orders_per_slot", OrdersPerSlot::new(self.orders_per_slot))?,
             state,
@@ -63,9 +56,18 @@ impl Store {
         let texts = |of: fn(&StoreChange) -> &str| -> Vec<String> {
             changes.iter().map(|change| of(change).to_owned()).collect()
         };
-        let numbers = |of: fn(&StoreChange) -> Option<i16>| -> Vec<Option<i16>> {
-            changes.iter().map(of).collect()
+        let of_hours = |of: fn(&OpeningHours) -> String| -> Vec<Option<String>> {
+            let hours = changes.iter().map(|change| change.hours.as_ref());
+            hours.map(|hours| hours.map(of)).collect()
         };
+        let zones: Vec<_> = changes
+            .iter()
+            .map(|change| change.zone.as_ref().map(|zone| zone.name().to_owned()))
+            .collect();
+        let slot_minutes: Vec<_> = changes
+            .iter()
+            .map(|change| change.slot_minutes.map(|slot| i16::from(slot.get())))
+            .collect();
         let orders_per_slot: Vec<_> = changes
             .iter()
             .map(|change| change.orders_per_slot.map(|orders| i32::from(orders.get())))
@@ -75,14 +77,10 @@ impl Store {
             .bind(texts(|change| change.id.as_str()))
             .bind(texts(|change| change.display_name.as_str()))
             .bind(texts(|change| change.area.as_str()))
-            .bind(numbers(|change| {
-                Some(minute_number(change.hours?.opens_at))
-            }))
-            .bind(numbers(|change| {
-                Some(minute_number(change.hours?.closes_at))
-            }))
-            .bind(numbers(|change| Some(change.hours?.utc_offset.get())))
-            .bind(numbers(|change| Some(change.slot_minutes?.get().into())))
+            .bind(zones)
+            .bind(of_hours(weekly_text))
+            .bind(of_hours(closed_days_text))
+            .bind(slot_minutes)
             .bind(orders_per_slot)
             .bind(is_closed);
         let created: i64 = query.fetch_one(&self.pool).await?;
@@ -132,11 +130,44 @@ impl Store {
             .map(StoreRow::into_store)
             .collect::<Result<Vec<_>, _>>()?;
         let mut connection = in_time(self.pool.acquire()).await?;
-        Ok(in_time(timetables(&mut connection, stores, now)).await?)
+        Ok(in_time(timetables(&mut connection, stores, now, None)).await?)
     }
 }
 
-fn minute_number(minute: MinuteOfDay) -> i16 {
-    // There are 1,440 minutes in a day.
-    i16::try_from(minute.get()).unwrap_or_default()
+/// Hours as the columns keep them: three numbers a stretch, and days.
+fn hours(weekly: &[i16], closed_days: &[time::Date]) -> Result<OpeningHours, sqlx::Error> {
+    let stretch = |numbers: &[i16]| match numbers {
+        [weekday, opens_at, closes_at] => Ok(WeeklyHours {
+            weekday: column("weekly_hours", Weekday::new(*weekday))?,
+            opens_at: column("weekly_hours", MinuteOfDay::new(*opens_at))?,
+            closes_at: column("weekly_hours", MinuteOfDay::new(*closes_at))?,
+        }),
+        _ => column("weekly_hours", Err("its numbers are no threes")),
+    };
+    let weekly = weekly
+        .chunks(3)
+        .map(stretch)
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let day = |day: &time::Date| column("closed_days", Day::parse(&day.to_string()));
+    let closed_days = closed_days
+        .iter()
+        .map(day)
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    Ok(OpeningHours::new(weekly, closed_days))
+}
+
+/// The text of an array of numbers, three a stretch.
+fn weekly_text(hours: &OpeningHours) -> String {
+    let stretch = |hours: WeeklyHours| {
+        let (day, opens, closes) = (hours.weekday, hours.opens_at, hours.closes_at);
+        format!("{},{},{}", day.get(), opens.get(), closes.get())
+    };
+    let stretches: Vec<_> = hours.weekly().map(stretch).collect();
+    format!("{{{}}}", stretches.join(","))
+}
+
+/// The text of an array of days.
+fn closed_days_text(hours: &OpeningHours) -> String {
+    let days: Vec<_> = hours.closed_days().map(|day| day.to_string()).collect();
+    format!("{{{}}}", days.join(","))
 }

@@ -1,8 +1,11 @@
 #[path = "../../tests/database/mod.rs"]
 mod database;
 
+mod clocks;
+mod closings;
 mod commits;
 mod feed;
+mod late;
 mod moves;
 mod plan;
 mod reads;
@@ -28,13 +31,15 @@ use super::{Placed, Store, migrations};
 use crate::{
     domain::{
         Area, Bill, DisplayName, Draft, Move, Order, OrderId, OrderState, OrdersPerSlot, Rejection,
-        Standing, StoreChange,
+        Standing, StoreChange, Verdict,
     },
     error::OrderIntakeError,
 };
 use database::TestDatabase;
 
 const CODE: &str = "0123456789ABCDEF";
+/// As many as no test has, unless it is about them.
+const ORDERS_TO_COME: u16 = 1_000;
 const OTHER_CODE: &str = "FEDCBA9876543210";
 
 /// A store over a database of its own, with one lane, and the shop `s-1` in it.
@@ -67,12 +72,19 @@ impl Fixture {
         open(&opened, Lanes::new(1u16).unwrap())
     }
 
+    /// A process at the same database in which a shopper may have this many orders to come.
+    fn with_orders_to_come(&self, orders_to_come: u16) -> Store {
+        let opened = Database::parse(&self.database.url(), "strict replica").unwrap();
+        open_with(&opened, Lanes::new(1u16).unwrap(), orders_to_come)
+    }
+
     async fn place(&self, draft: &Draft) -> Result<Placed, OrderIntakeError> {
         let trace = TraceContext::new_root(false);
         self.store
             .place(
                 OrderId(Uuid::now_v7()),
                 Arc::new(draft.clone()),
+                Verdict::True,
                 trace,
                 soon(),
             )
@@ -101,9 +113,20 @@ impl Fixture {
 }
 
 fn open(database: &Database, lanes: Lanes) -> Store {
+    open_with(database, lanes, ORDERS_TO_COME)
+}
+
+fn open_with(database: &Database, lanes: Lanes, orders_to_come: u16) -> Store {
     let metrics = QueueMetrics::register(&mut Registry::default());
     let (tracing, closing) = (Tracing::disabled(), CancellationToken::new());
-    let (store, writers) = Store::new(database, lanes, &tracing, &metrics, &closing);
+    let (store, writers) = Store::new(
+        database,
+        lanes,
+        orders_to_come,
+        &tracing,
+        &metrics,
+        &closing,
+    );
     writers.into_iter().for_each(|(_, writer)| {
         tokio::spawn(writer);
     });
@@ -125,6 +148,7 @@ fn shop_of(id: &str, orders_per_slot: u16) -> StoreChange {
         id: StoreId::parse(id).unwrap(),
         display_name: DisplayName::parse("奶茶 No. 1").unwrap(),
         area: Area::parse("west").unwrap(),
+        zone: None,
         hours: None,
         slot_minutes: None,
         orders_per_slot: Some(OrdersPerSlot::new(orders_per_slot).unwrap()),

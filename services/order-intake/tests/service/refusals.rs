@@ -2,7 +2,7 @@ use tidegate_auth::Identity;
 use tidegate_proto::{
     order_intake::v1::{
         GetOrderRequest, ListOrdersRequest, OpeningHours, PlaceOrdersRequest, SetStoreStateRequest,
-        Store, StoreState,
+        Store, StoreState, WeeklyHours,
     },
     r#type::v1::{OrderState, Reason, Refusal},
 };
@@ -160,10 +160,14 @@ async fn reads_and_stores_with_bad_fields_name_them() {
         slot_minutes: Some(7),
         orders_per_slot: Some(10_001),
         opening_hours: Some(OpeningHours {
-            opens_at_minute: 1_440,
-            closes_at_minute: 0,
-            utc_offset_minutes: -721,
+            weekly: vec![WeeklyHours {
+                weekday: 8,
+                opens_at_minute: 1_440,
+                closes_at_minute: 0,
+            }],
+            closed_days: vec!["2026-02-30".to_owned()],
         }),
+        time_zone: "Mars/Olympus".to_owned(),
         ..store_of("s-3", 10)
     };
     let stores = vec![
@@ -178,8 +182,10 @@ async fn reads_and_stores_with_bad_fields_name_them() {
         [
             "stores[1].area",
             "stores[2].store_id",
-            "stores[3].opening_hours.opens_at_minute",
-            "stores[3].opening_hours.utc_offset_minutes",
+            "stores[3].time_zone",
+            "stores[3].opening_hours.weekly[0].weekday",
+            "stores[3].opening_hours.weekly[0].opens_at_minute",
+            "stores[3].opening_hours.closed_days[0]",
             "stores[3].slot_minutes",
             "stores[3].orders_per_slot",
         ]

@@ -35,6 +35,11 @@ const RULES: &[Rule] = &[
         scope: None,
     },
     Rule {
+        path: "/tidegate.issuance.v1.IssuanceService/VerifyCodes",
+        services: &[Identity::OrderIntake],
+        scope: None,
+    },
+    Rule {
         path: "/tidegate.issuance.v1.IssuanceService/ReleaseCoupons",
         services: &[Identity::OrderIntake],
         scope: None,
@@ -62,6 +67,10 @@ struct State {
     minimum_spend: i64,
     campaign_closes_at: Option<Timestamp>,
     calls: Vec<Vec<RedeemItem>>,
+    /// Codes that were never made.
+    false_codes: HashSet<String>,
+    /// What releases asked for, by the order that gave its coupon back.
+    releases: HashMap<String, ReleaseItem>,
     /// Releases that gave a coupon back.
     given_back: Vec<String>,
 }
@@ -100,6 +109,17 @@ impl Issuance {
         self.0.state.lock().unwrap().refusing = refusal;
     }
 
+    /// A code was never made.
+    pub fn deny(&self, code: &str) {
+        let mut state = self.0.state.lock().unwrap();
+        state.false_codes.insert(code.to_owned());
+    }
+
+    /// What the last release for an order asked.
+    pub fn release_of(&self, order_id: &str) -> Option<ReleaseItem> {
+        self.0.state.lock().unwrap().releases.get(order_id).cloned()
+    }
+
     /// Orders below this total are none for any coupon.
     pub fn ask_for(&self, minimum_spend: i64) {
         self.0.state.lock().unwrap().minimum_spend = minimum_spend;
@@ -133,6 +153,9 @@ impl Issuance {
 
 impl State {
     fn redeem(&mut self, item: &RedeemItem) -> Outcome {
+        if self.false_codes.contains(&item.coupon_code) {
+            return Outcome::Refused(wire::refusal(&Refusal::never(Reason::CouponNotFound)));
+        }
         if let Some(refusal) = &self.refusing {
             return Outcome::Refused(wire::refusal(refusal));
         }
@@ -170,6 +193,7 @@ impl State {
             return release_result::Outcome::Refused(wire::refusal(&refusal));
         }
         self.released_orders.insert(item.order_id.clone());
+        self.releases.insert(item.order_id.clone(), item.clone());
         let changed = self.paid_orders.get(&item.coupon_code) == Some(&item.order_id);
         if changed {
             self.paid_orders.remove(&item.coupon_code);
@@ -197,6 +221,19 @@ impl IssuanceService for Issuance {
             })
             .collect();
         Ok(Response::new(RedeemCouponsResponse { results }))
+    }
+
+    async fn verify_codes(
+        &self,
+        request: Request<VerifyCodesRequest>,
+    ) -> Result<Response<VerifyCodesResponse>, Status> {
+        let items = request.into_inner().items;
+        let _open = self.0.open.acquire().await.unwrap();
+        let state = self.0.state.lock().unwrap();
+        let is_true = |item: &CodeOfShopper| !state.false_codes.contains(&item.coupon_code);
+        Ok(Response::new(VerifyCodesResponse {
+            is_true: items.iter().map(is_true).collect(),
+        }))
     }
 
     async fn issue_coupons(

@@ -34,6 +34,8 @@ use issuance::Issuance;
 use tokens::TokenMint;
 
 pub const LANES: u16 = 4;
+/// How many orders a shopper may have that are still to be made.
+pub const OPEN_ORDERS: u16 = 300;
 
 pub struct Suite {
     pub database: TestDatabase,
@@ -70,6 +72,7 @@ impl Suite {
                 .map(|address| address.to_string())
                 .collect(),
             retention_days: 30,
+            open_orders_per_shopper: OPEN_ORDERS,
             tokens: token_settings,
         };
         let stop = CancellationToken::new();
@@ -204,6 +207,23 @@ impl Suite {
         let request = self.with_token(message, "orders:fulfil", None);
         let answer = self.orders(Identity::Staff).advance_order(request).await;
         Ok(answer?.into_inner().order.unwrap())
+    }
+
+    pub async fn fail(&self, order: &Order, note: &str) -> Result<Order, Status> {
+        let message = FailOrderRequest {
+            shopper_id: order.shopper_id.clone(),
+            order_id: order.order_id.clone(),
+            note: note.to_owned(),
+        };
+        let request = self.with_token(message, "orders:fulfil", None);
+        let answer = self.orders(Identity::Staff).fail_order(request).await;
+        Ok(answer?.into_inner().order.unwrap())
+    }
+
+    pub async fn close(&self, message: CloseStoresRequest) -> Result<CloseStoresResponse, Status> {
+        let request = self.with_token(message, "stores:write", None);
+        let answer = self.stores(Identity::Staff).close_stores(request).await;
+        Ok(answer?.into_inner())
     }
 
     /// Tells order-intake that its process is ending.

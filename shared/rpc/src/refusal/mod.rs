@@ -34,6 +34,9 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::CouponNotApplicable
         | Reason::StoreClosed
         | Reason::OrderStateConflict
+        | Reason::OrderTooLate
+        | Reason::StoreFailed
+        | Reason::OpenOrderLimitReached
         | Reason::Misconfigured => Code::FailedPrecondition,
         Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
             Code::Unavailable
@@ -50,6 +53,11 @@ pub fn code_of(reason: Reason) -> Code {
         Reason::Unauthenticated => Code::Unauthenticated,
         Reason::PermissionDenied => Code::PermissionDenied,
     }
+}
+
+/// What shoppers hear of a refusal, where it is told beside an answer and not as a status.
+pub fn words_of(refusal: &Refusal) -> Words {
+    words::say(refusal, delay_of(refusal.retry, Timestamp::now_utc()))
 }
 
 /// The answer of a service whose time ran out before it knew the outcome.

@@ -7,7 +7,7 @@ use tidegate_types::{HeldCoupons, Reason, Refusal};
 
 pub use waiting::Waiting;
 
-use moments::spoken_moment;
+use moments::{spoken_moment, spoken_store_moment};
 
 /// What a chatbot can pass on as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
     let seconds = delay.map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
     let fact = |key: &str| refusal.fact(key);
     let moment = |key: &str| refusal.moment(key).map(spoken_moment);
+    let store_moment = |key: &str| refusal.moment(key).map(spoken_store_moment);
     let held = held_coupons(refusal.held_coupons());
     let (zh, en) = match refusal.reason {
         Reason::BudgetExhausted => return exhausted(refusal).then(held),
@@ -121,7 +122,7 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::InvalidField => ("请求中有不正确的内容，请修改后再试。".into(), bad_fields(refusal)),
         Reason::Unauthenticated => ("身份凭证缺失或无效。".into(), with_detail("The credentials are missing or not valid", fact("detail"))),
         Reason::PermissionDenied => ("没有进行此操作的权限。".into(), with_detail("This caller may not do this", fact("detail"))),
-        Reason::StoreBusy => match moment("next_slot_at") {
+        Reason::StoreBusy => match store_moment("next_slot_at") {
             Some(slot) => (
                 format!("这家门店在您要求的时间之前已约满，最早可约{}。优惠券未被使用。", slot.zh),
                 format!("This store is full until the time you asked for; its next free slot is at {}. The coupon was not used.", slot.en),
@@ -131,7 +132,7 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
                 "This store has no free slot now. Please try later or choose another store. The coupon was not used.".into(),
             ),
         },
-        Reason::StoreClosed => match moment("opens_at") {
+        Reason::StoreClosed => match store_moment("opens_at") {
             Some(opens_at) => (
                 format!("这家门店当前不营业，下次接单时间为{}。优惠券未被使用。", opens_at.zh),
                 format!("This store is closed and takes orders again from {}. The coupon was not used.", opens_at.en),
@@ -155,6 +156,18 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
                 "The order's state does not allow this.".into(),
             ),
         },
+        Reason::OrderTooLate => (
+            "这笔订单未能在您要求的时间内确认，因此不会制作。优惠券未被使用，可用于其他订单。".into(),
+            "This order could not be confirmed in time and will not be made. The coupon was not used by it and can pay for another order.".into(),
+        ),
+        Reason::StoreFailed => (
+            "很抱歉，门店无法完成这笔订单。优惠券正在退还给您，退还后至少一小时内有效，请在其他门店下单。".into(),
+            "Sorry, the store cannot make this order. The coupon comes back to you and is valid for another hour at least; please order at another store.".into(),
+        ),
+        Reason::OpenOrderLimitReached => (
+            "您待制作的订单已达上限，请等其中一笔完成或取消后再下单。优惠券未被使用。".into(),
+            "You already have as many orders to be made as one may have. Please order again when one of them is done or cancelled. The coupon was not used.".into(),
+        ),
         Reason::Misconfigured => ("系统配置不一致，请联系运维人员。".into(), with_detail("The deployment's settings disagree; an operator has to mend them", fact("detail"))),
     };
     Words { zh, en }

@@ -79,6 +79,8 @@ impl Order {
     pub const COMPLETED: i16 = 6;
     /// As in `tidegate.type.v1.OrderState`.
     pub const CANCELLED: i16 = 7;
+    /// As in `tidegate.type.v1.OrderState`.
+    pub const FAILED: i16 = 8;
 
     /// Whether a coupon pays for it.
     pub fn is_paid(&self) -> bool {
@@ -90,7 +92,7 @@ impl Order {
 
     /// Whether it was given up, so that no coupon may pay for it.
     pub fn is_given_up(&self) -> bool {
-        matches!(self.state, Self::REJECTED | Self::CANCELLED)
+        matches!(self.state, Self::REJECTED | Self::CANCELLED | Self::FAILED)
     }
 }
 

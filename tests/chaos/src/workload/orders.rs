@@ -214,6 +214,7 @@ pub(super) fn is_paid(state: OrderState) -> bool {
         OrderState::Unspecified
         | OrderState::Pending
         | OrderState::Rejected
-        | OrderState::Cancelled => false,
+        | OrderState::Cancelled
+        | OrderState::Failed => false,
     }
 }

@@ -8,6 +8,7 @@ mod faults;
 mod feed;
 mod hostile;
 mod orders;
+mod orders_after_their_time;
 mod queue;
 mod reclaim;
 mod security;

@@ -8,7 +8,7 @@ use tidegate_e2e::{CampaignTerms, OrderBooks, StaffDesk, Suite, order_of, refuse
 use tidegate_local::replay::door::Alternatives;
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
-    order_intake::v1::{OpeningHours, Store, StoreState},
+    order_intake::v1::{OpeningHours, Store, StoreState, WeeklyHours},
     r#type::v1::{Order, OrderState},
 };
 use tonic::Code;
@@ -145,8 +145,16 @@ async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
         ..good()
     };
     let too_late = OpeningHours {
-        opens_at_minute: 1_440,
-        ..OpeningHours::default()
+        weekly: vec![WeeklyHours {
+            weekday: 1,
+            opens_at_minute: 1_440,
+            closes_at_minute: 0,
+        }],
+        closed_days: Vec::new(),
+    };
+    let nowhere = Store {
+        time_zone: "Mars/Olympus".into(),
+        ..good()
     };
     let hours = Store {
         opening_hours: Some(too_late),
@@ -158,7 +166,8 @@ async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
         (slot(7), "stores[1].slot_minutes"),
         (slot(120), "stores[1].slot_minutes"),
         (many, "stores[1].orders_per_slot"),
-        (hours, "stores[1].opening_hours.opens_at_minute"),
+        (hours, "stores[1].opening_hours.weekly[0].opens_at_minute"),
+        (nowhere, "stores[1].time_zone"),
         (hourly("", 1), "stores[1].store_id"),
         (hourly("other", 1), "stores[1].store_id"),
     ] {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidegate_proto::{
     issuance::v1::{
         RedeemItem, RedeemResult, ReleaseItem, ReleaseResult, Released, redeem_result,
@@ -14,9 +16,12 @@ use uuid::Uuid;
 
 use super::{coupon, item_deadline, shopper_of_lane, trace};
 use crate::{
-    domain::purchase::Purchase,
+    domain::{
+        coupon::{InvalidMinimumValidity, MinimumValidity},
+        purchase::Purchase,
+    },
     error::IssuanceError,
-    wallet::{RedeemRequest, Redeemed, UseRequest},
+    wallet::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
 };
 
 /// A redemption of a batch.
@@ -47,8 +52,9 @@ pub fn release_request(
     call: &CallContext,
     lanes: Lanes,
     lane: Lane,
-) -> Result<UseRequest, IssuanceError> {
+) -> Result<ReleaseRequest, IssuanceError> {
     let mut bad = Violations::default();
+    let minimum_validity = minimum_validity(&mut bad, item.minimum_validity.map(wire::span));
     let used = use_request(
         &mut bad,
         (&item.shopper_id, item.coupon_code, &item.order_id),
@@ -56,7 +62,26 @@ pub fn release_request(
         call,
         (lanes, lane),
     );
-    used.ok_or(IssuanceError::InvalidFields(bad))
+    match (used, minimum_validity) {
+        (Some(used), Some(minimum_validity)) => Ok(ReleaseRequest {
+            used,
+            minimum_validity,
+        }),
+        _ => Err(IssuanceError::InvalidFields(bad)),
+    }
+}
+
+/// The least validity asked for, which may be left out; `None` if it is there and bad.
+fn minimum_validity(
+    bad: &mut Violations,
+    asked: Option<Option<Duration>>,
+) -> Option<Option<MinimumValidity>> {
+    let Some(span) = asked else {
+        return Some(None);
+    };
+    let span = span.ok_or(InvalidMinimumValidity);
+    let minimum_validity = span.and_then(MinimumValidity::new);
+    bad.check("minimum_validity", minimum_validity).map(Some)
 }
 
 fn use_request(

@@ -229,6 +229,7 @@ impl Issuance {
             order_id: order_id.to_owned(),
             traceparent: TraceContext::new_root(false).traceparent(),
             deadline_ms: 1_900,
+            ..ReleaseItem::default()
         };
         let request = ReleaseCouponsRequest {
             lane: lane_of(shopper_id),

@@ -3,7 +3,8 @@ use time::macros::datetime;
 
 use super::*;
 use crate::domain::{
-    Area, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot, SlotMinutes, UtcOffset,
+    Area, Day, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot, SlotMinutes, StoreZone,
+    Weekday, WeeklyHours,
 };
 
 const NOON: Timestamp = datetime!(2026-02-06 12:03 UTC);
@@ -13,6 +14,7 @@ fn shop(orders_per_slot: u16) -> Store {
         id: StoreId::parse("s-1").unwrap(),
         display_name: DisplayName::parse("茶").unwrap(),
         area: Area::parse("west").unwrap(),
+        zone: StoreZone::default(),
         hours: OpeningHours::default(),
         slot_minutes: SlotMinutes::default(),
         orders_per_slot: OrdersPerSlot::new(orders_per_slot).unwrap(),
@@ -22,13 +24,17 @@ fn shop(orders_per_slot: u16) -> Store {
 
 fn open_from_to(opens_at: u16, closes_at: u16) -> Store {
     Store {
-        hours: OpeningHours {
-            opens_at: MinuteOfDay::new(opens_at).unwrap(),
-            closes_at: MinuteOfDay::new(closes_at).unwrap(),
-            utc_offset: UtcOffset::default(),
-        },
+        hours: OpeningHours::new(every_day(opens_at, closes_at), []),
         ..shop(1)
     }
+}
+
+fn every_day(opens_at: u16, closes_at: u16) -> impl Iterator<Item = WeeklyHours> {
+    (1..=7u8).map(move |weekday| WeeklyHours {
+        weekday: Weekday::new(weekday).unwrap(),
+        opens_at: MinuteOfDay::new(opens_at).unwrap(),
+        closes_at: MinuteOfDay::new(closes_at).unwrap(),
+    })
 }
 
 fn timetable(store: Store) -> Timetable {
@@ -154,4 +160,56 @@ fn after_a_change_of_length_a_booking_counts_in_every_slot_it_touches() {
     let slots: Vec<_> = (0..7).map(|_| booked(&mut short, None).unwrap()).collect();
     // Nobody knows when in the hour its two orders are made, so none of its slots takes another.
     assert_eq!(slots, [0, 60, 60, 70, 70, 80, 80]);
+}
+
+#[test]
+fn a_store_that_opens_days_from_now_says_on_which() {
+    // 2026-02-06 is a Friday; the store is closed at the weekend and on Monday.
+    let closed_days = ["2026-02-07", "2026-02-08", "2026-02-09"];
+    let store = Store {
+        hours: OpeningHours::new(
+            every_day(9 * 60, 12 * 60),
+            closed_days.map(|day| Day::parse(day).unwrap()),
+        ),
+        zone: StoreZone::parse("Asia/Shanghai").unwrap(),
+        ..shop(1)
+    };
+    let opens_at = Some(datetime!(2026-02-10 09:00 +8));
+    let answer = booked(&mut timetable(store), None);
+    assert_eq!(answer, Err(NoSlot::Closed { opens_at }));
+}
+
+#[test]
+fn the_hour_that_new_york_s_clocks_show_twice_has_slots_of_its_own() {
+    let night = datetime!(2026-11-01 05:00 UTC);
+    let store = Store {
+        zone: StoreZone::parse("America/New_York").unwrap(),
+        slot_minutes: SlotMinutes::new(60u8).unwrap(),
+        ..shop(1)
+    };
+    let mut timetable = Timetable::new(store, night, []);
+    let slots: Vec<_> = (0..3)
+        .map(|_| timetable.book(night, None).unwrap().starts_at())
+        .collect();
+    let hours = [0, 1, 2].map(|hours| night + time::Duration::hours(hours));
+    assert_eq!(slots, hours);
+}
+
+#[test]
+fn a_place_of_hours_ago_is_given_back_if_its_slot_was_read() {
+    let long_ago = NOON - time::Duration::hours(5);
+    // A clock that was ahead may have booked far in the future.
+    let far_ahead = NOON + time::Duration::days(3);
+    let span = Timetable::span(NOON, Some((long_ago, far_ahead)));
+    assert_eq!(Minute::of(span.0), Minute::of(long_ago));
+    assert_eq!(Minute::of(span.1), Minute::of(far_ahead));
+    let mut before = Timetable::new(shop(1), long_ago, []);
+    let slot = before.book(long_ago, None).unwrap();
+    let mut after = Timetable::new(shop(1), NOON, before.changes().copied());
+    after.give_back(slot);
+    assert_eq!(
+        after.changes().map(|booking| booking.booked).sum::<u16>(),
+        0
+    );
+    assert_eq!(after.changes().count(), 1);
 }

@@ -4,7 +4,7 @@ use tidegate_proto::order_intake::v1 as proto;
 use tidegate_rpc::wire;
 use tidegate_types::{ConsumerId, Lanes, StoreId, Violations};
 
-use super::{lines, rejected_because, slot, state};
+use super::{failed_because, failure_note, lines, rejected_because, slot, state};
 use crate::{
     domain::{Area, FeedCursor, FeedFilter, OrderEvent},
     error::OrderIntakeError,
@@ -72,5 +72,7 @@ fn event(event: &OrderEvent) -> proto::OrderEvent {
         changed_at: Some(wire::timestamp(event.happened_at)),
         slot: event.slot.map(slot),
         lines: event.lines.as_ref().map(lines).unwrap_or_default(),
+        failed_because: failed_because(&event.state).into(),
+        failure_note: failure_note(&event.state),
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use tidegate_proto::order_intake::v1 as proto;
-use tidegate_types::{StoreId, Violations};
+use tidegate_types::{RequestId, StoreId, Violations};
 
 use crate::{
     domain::{
-        Area, ClosingReason, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot, SlotMinutes,
-        Store, StoreChange, StoreState, UtcOffset,
+        Area, Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
+        OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing, StoreState,
+        StoreZone, Weekday, WeeklyHours,
     },
     error::OrderIntakeError,
 };
@@ -49,6 +50,12 @@ fn change(violations: &mut Violations, at: usize, store: &proto::Store) -> Optio
         DisplayName::parse(&store.display_name),
     );
     let area = violations.check(field("area"), Area::parse(&store.area));
+    let zone = match &*store.time_zone {
+        "" => Some(None),
+        name => violations
+            .check(field("time_zone"), StoreZone::parse(name))
+            .map(Some),
+    };
     let hours = store.opening_hours.as_ref();
     let hours = hours.map(|hours| opening_hours(violations, &field("opening_hours"), hours));
     let slot_minutes = store.slot_minutes.map(SlotMinutes::new).transpose();
@@ -65,6 +72,7 @@ fn change(violations: &mut Violations, at: usize, store: &proto::Store) -> Optio
         id: id?,
         display_name: display_name?,
         area: area?,
+        zone: zone?,
         hours: match hours {
             Some(hours) => Some(hours?),
             None => None,
@@ -80,23 +88,95 @@ fn opening_hours(
     field: &str,
     hours: &proto::OpeningHours,
 ) -> Option<OpeningHours> {
-    let opens_at = violations.check(
-        format_args!("{field}.opens_at_minute"),
-        MinuteOfDay::new(hours.opens_at_minute),
+    let (weekly, closed_days) = (&hours.weekly, &hours.closed_days);
+    let few = violations.check(
+        format_args!("{field}.weekly"),
+        OpeningHours::check_weekly(weekly.len()),
     );
-    let closes_at = violations.check(
-        format_args!("{field}.closes_at_minute"),
-        MinuteOfDay::new(hours.closes_at_minute),
+    let few_days = violations.check(
+        format_args!("{field}.closed_days"),
+        OpeningHours::check_closed_days(closed_days.len()),
     );
-    let utc_offset = violations.check(
-        format_args!("{field}.utc_offset_minutes"),
-        UtcOffset::new(hours.utc_offset_minutes),
-    );
-    Some(OpeningHours {
+    few.and(few_days)?;
+    let weekly: Vec<_> = weekly
+        .iter()
+        .enumerate()
+        .map(|(at, hours)| weekly_hours(violations, &format!("{field}.weekly[{at}]"), hours))
+        .collect();
+    let closed_days: Vec<_> = closed_days
+        .iter()
+        .enumerate()
+        .map(|(at, day)| {
+            violations.check(format_args!("{field}.closed_days[{at}]"), Day::parse(day))
+        })
+        .collect();
+    Some(OpeningHours::new(
+        weekly.into_iter().collect::<Option<Vec<_>>>()?,
+        closed_days.into_iter().collect::<Option<Vec<_>>>()?,
+    ))
+}
+
+fn weekly_hours(
+    violations: &mut Violations,
+    field: &str,
+    hours: &proto::WeeklyHours,
+) -> Option<WeeklyHours> {
+    let weekday = violations.check(format_args!("{field}.weekday"), Weekday::new(hours.weekday));
+    let mut minute = |name: &str, minute: u32| {
+        violations.check(format_args!("{field}.{name}"), MinuteOfDay::new(minute))
+    };
+    let opens_at = minute("opens_at_minute", hours.opens_at_minute);
+    let closes_at = minute("closes_at_minute", hours.closes_at_minute);
+    Some(WeeklyHours {
+        weekday: weekday?,
         opens_at: opens_at?,
         closes_at: closes_at?,
-        utc_offset: utc_offset?,
     })
+}
+
+/// Which stores are to be closed, and what becomes of their orders.
+pub(in crate::grpc) fn closing(
+    request: proto::CloseStoresRequest,
+) -> Result<StoreClosing, OrderIntakeError> {
+    use proto::close_stores_request::Stores;
+
+    let mut violations = Violations::default();
+    let request_id = violations.check("request_id", RequestId::parse(&request.request_id));
+    let reason = violations.check("reason", ClosingReason::parse(&request.reason));
+    let pending_orders = match request.pending_orders() {
+        proto::PendingOrders::Keep => Some(PendingOrders::Keep),
+        proto::PendingOrders::Fail => Some(PendingOrders::Fail),
+        proto::PendingOrders::Unspecified => {
+            violations.check("pending_orders", Err("must be KEEP or FAIL"))
+        }
+    };
+    let scope = match &request.stores {
+        Some(Stores::StoreId(id)) => violations
+            .check("store_id", StoreId::parse(id))
+            .map(ClosingScope::Store),
+        Some(Stores::Area(area)) => violations
+            .check("area", Area::parse(area))
+            .map(ClosingScope::Area),
+        None => violations.check("stores", Err("must be a store_id or an area")),
+    };
+    match (request_id, scope, reason, pending_orders) {
+        (Some(request_id), Some(scope), Some(reason), Some(pending_orders)) => Ok(StoreClosing {
+            request_id,
+            scope,
+            reason,
+            pending_orders,
+        }),
+        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    }
+}
+
+pub(in crate::grpc) fn closed(closed: Closed) -> proto::CloseStoresResponse {
+    proto::CloseStoresResponse {
+        stores_closed: closed.stores,
+        orders_failed: closed.orders_failed,
+        orders_rejected: closed.orders_rejected,
+        is_done: closed.finished_at.is_some(),
+    }
 }
 
 /// Which store is to be opened or closed.
@@ -142,14 +222,26 @@ pub(in crate::grpc) fn store(store: Store) -> proto::Store {
         display_name: store.display_name.as_str().to_owned(),
         area: store.area.as_str().to_owned(),
         opening_hours: Some(proto::OpeningHours {
-            opens_at_minute: store.hours.opens_at.get().into(),
-            closes_at_minute: store.hours.closes_at.get().into(),
-            utc_offset_minutes: store.hours.utc_offset.get().into(),
+            weekly: store.hours.weekly().map(weekly_message).collect(),
+            closed_days: store
+                .hours
+                .closed_days()
+                .map(|day| day.to_string())
+                .collect(),
         }),
         slot_minutes: Some(store.slot_minutes.get().into()),
         orders_per_slot: Some(store.orders_per_slot.get().into()),
         state: state.into(),
         closed_because: because.map_or(String::new(), |because| because.as_str().to_owned()),
+        time_zone: store.zone.name().to_owned(),
+    }
+}
+
+fn weekly_message(hours: WeeklyHours) -> proto::WeeklyHours {
+    proto::WeeklyHours {
+        weekday: hours.weekday.get().into(),
+        opens_at_minute: hours.opens_at.get().into(),
+        closes_at_minute: hours.closes_at.get().into(),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use tidegate_types::{CouponCode, StoreId, Timestamp};
+use tidegate_types::{CouponCode, ShopperId, StoreId, Timestamp};
 
 use super::{
     Change, Done, Movement, Outcome, Placement,
@@ -8,7 +8,9 @@ use super::{
     write::Written,
 };
 use crate::{
-    domain::{Move, NoSlot, OrderId, OrderState, Slot, Standing, Timetable},
+    domain::{
+        Move, NoSlot, OrderId, OrderState, Rejection, Slot, Standing, Timetable, Timing, Verdict,
+    },
     error::{BusyStore, OrderIntakeError},
     store::Placed,
 };
@@ -16,15 +18,18 @@ use crate::{
 /// Decides a batch and gathers what is to be written of it.
 pub(super) struct Decisions {
     now: Timestamp,
+    /// How many orders a shopper may have that are still to be made.
+    orders_to_come: u16,
     written: Written,
     /// What each coupon pays for in this batch: what was read is what was committed before it.
     paid: HashMap<CouponCode, OrderId>,
 }
 
 impl Decisions {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub(super) fn new(now: Timestamp, orders_to_come: u16) -> Self {
         Self {
             now,
+            orders_to_come,
             written: Written::default(),
             paid: HashMap::new(),
         }
@@ -63,6 +68,10 @@ impl Decisions {
         if let Some(earlier) = known.earlier.remove(&key) {
             return replay(placement, earlier);
         }
+        if placement.code == Verdict::False {
+            return Err(OrderIntakeError::CouponNotFound);
+        }
+        let to_come = self.check_to_come(&draft.shopper, known)?;
         let timetable = match known.stores.get_mut(&draft.store) {
             Some(Found::Locked(timetable)) => timetable,
             Some(Found::Busy) => return Ok(Done::LeftOut),
@@ -83,18 +92,31 @@ impl Decisions {
             updated_at: self.now,
         };
         self.written.place(placement, &standing, slot);
+        known.to_come.insert(draft.shopper.clone(), to_come + 1);
         Ok(Done::Placed(Placed {
             standing,
             replayed: false,
         }))
     }
 
+    /// How many orders the shopper has to come, if that leaves room for another one.
+    fn check_to_come(&self, shopper: &ShopperId, known: &Known) -> Result<u16, OrderIntakeError> {
+        let to_come = known.to_come.get(shopper).copied().unwrap_or_default();
+        if to_come >= self.orders_to_come {
+            return Err(OrderIntakeError::OpenOrderLimitReached);
+        }
+        Ok(to_come)
+    }
+
     fn move_order(&mut self, movement: &Movement, asked: &Move, known: &mut Known) -> Outcome {
-        let Some(order) = known.moved.remove(&movement.order_id) else {
+        let Some(mut order) = known.moved.remove(&movement.order_id) else {
             return Err(OrderIntakeError::OrderNotFound);
         };
         let code = movement.draft.coupon_code;
         let asked = order.fair(asked, self.paid.get(&code).copied());
+        let Some(asked) = self.in_time(movement, &mut order, asked, &mut known.stores) else {
+            return Ok(Done::LeftOut);
+        };
         let Some(next) = order.standing.state.after(&asked)? else {
             return Ok(Done::Moved(order.standing));
         };
@@ -112,8 +134,50 @@ impl Decisions {
             self.paid.insert(code, movement.order_id);
         }
         let standing = self.standing_after(order, next, &asked);
-        self.written.rewrite(&standing);
+        let closing = match &asked {
+            Move::CloseStore { closing, .. } => Some(closing),
+            _ => None,
+        };
+        self.written.rewrite(&standing, closing);
         Ok(Done::Moved(standing))
+    }
+
+    /// An acceptance, as the time allows: in another slot if the order's own is over, or a
+    /// rejection if nothing that the shopper accepts is left. `None` if its store is busy.
+    fn in_time(
+        &self,
+        movement: &Movement,
+        order: &mut MovedOrder,
+        asked: Move,
+        stores: &mut HashMap<StoreId, Found>,
+    ) -> Option<Move> {
+        if !matches!(
+            (&asked, &order.standing.state),
+            (Move::Accept(_), OrderState::Pending)
+        ) {
+            return Some(asked);
+        }
+        let latest = match Timing::of(&movement.draft, order.standing.slot, self.now) {
+            Timing::InTime => return Some(asked),
+            Timing::Over => return Some(Move::Reject(Rejection::too_late())),
+            Timing::Rebook { latest } => latest,
+        };
+        let booked = match stores.get_mut(&movement.draft.store) {
+            Some(Found::Locked(timetable)) => {
+                let booked = timetable.book(self.now, Some(latest)).ok();
+                if let (Some(_), Some(over)) = (booked, order.standing.slot) {
+                    timetable.give_back(over);
+                }
+                booked
+            }
+            Some(Found::Busy) | None => return None,
+            Some(Found::Missing) => None,
+        };
+        let Some(slot) = booked else {
+            return Some(Move::Reject(Rejection::too_late()));
+        };
+        order.standing.slot = Some(slot);
+        Some(asked)
     }
 
     fn standing_after(&self, order: MovedOrder, state: OrderState, asked: &Move) -> Standing {
@@ -134,9 +198,9 @@ impl Decisions {
             return Err(OrderIntakeError::OrderNotFound);
         };
         let mut standing = order.standing;
-        if standing.state == OrderState::Cancelled && standing.coupon_released_at.is_none() {
+        if standing.owes_coupon() {
             standing.coupon_released_at = Some(self.now);
-            self.written.rewrite(&standing);
+            self.written.rewrite(&standing, None);
         }
         Ok(Done::Moved(standing))
     }
@@ -173,14 +237,18 @@ fn give_back(
     GivenBack::Yes
 }
 
+/// Moments of a store are told as its own clocks show them.
 fn no_slot(none: NoSlot, timetable: &Timetable) -> OrderIntakeError {
+    let zone = &timetable.store().zone;
     match none {
         NoSlot::LatestPassed => OrderIntakeError::LatestPassed,
         NoSlot::Busy { next } => OrderIntakeError::StoreBusy(BusyStore {
             area: timetable.store().area.clone(),
-            next_slot_at: next.map(Slot::starts_at),
+            next_slot_at: next.map(|next| zone.shown(next.starts_at())),
             suggestions: Vec::new(),
         }),
-        NoSlot::Closed { opens_at } => OrderIntakeError::StoreClosed { opens_at },
+        NoSlot::Closed { opens_at } => OrderIntakeError::StoreClosed {
+            opens_at: opens_at.map(|opens_at| zone.shown(opens_at)),
+        },
     }
 }

@@ -15,7 +15,7 @@ use tidegate_types::{Lane, RequestId, ShopperId, Timestamp};
 
 use super::Placed;
 use crate::{
-    domain::{Draft, Move, OrderId, Standing, to_microsecond},
+    domain::{Draft, Move, OrderId, Standing, Verdict, to_microsecond},
     error::OrderIntakeError,
 };
 use decide::Decisions;
@@ -35,6 +35,8 @@ pub(super) enum BusyStores {
 pub(super) struct Commits {
     pub(super) lane: Lane,
     pub(super) busy_stores: BusyStores,
+    /// How many orders a shopper may have that are still to be made.
+    pub(super) orders_to_come: u16,
 }
 
 /// One thing to be committed.
@@ -44,7 +46,7 @@ pub(super) enum Change {
     Place(Placement),
     /// An order goes from one state to the next.
     Move(Movement, Move),
-    /// The coupon of a cancelled order was given back.
+    /// The coupon of an order that will not be made was given back.
     Released(Movement),
 }
 
@@ -53,6 +55,8 @@ pub(super) struct Placement {
     /// The order's id, should there be no earlier one.
     pub(super) order_id: OrderId,
     pub(super) draft: Arc<Draft>,
+    /// What is known of its coupon's code.
+    pub(super) code: Verdict,
     /// What the order's later steps belong to.
     pub(super) trace: TraceContext,
 }
@@ -110,9 +114,8 @@ impl Commit for Commits {
         let now = to_microsecond(Timestamp::from(SystemTime::now()));
         let changes: Vec<&Change> = items.iter().map(|queued| &queued.item).collect();
         let mut transaction = connection.begin().await?;
-        let known =
-            Known::read(&mut transaction, self.lane, self.busy_stores, &changes, now).await?;
-        let mut decisions = Decisions::new(now);
+        let known = Known::read(&mut transaction, self, &changes, now).await?;
+        let mut decisions = Decisions::new(now, self.orders_to_come);
         let outcomes = decisions.decide(&changes, known);
         let written = decisions.into_written();
         written.describe(span);

@@ -4,9 +4,12 @@ use sqlx::{FromRow, PgConnection};
 use tidegate_types::{Lane, RequestId, ShopperId, StoreId, Timestamp};
 use uuid::Uuid;
 
-use super::{BusyStores, Change};
+use super::{BusyStores, Change, Commits};
 use crate::{
-    domain::{Booking, Move, OrderId, OrderState, Rejection, Standing, Store, Timetable},
+    domain::{
+        Booking, Draft, Move, OrderId, OrderState, Rejection, Standing, Store, Timetable, Timing,
+        Verdict,
+    },
     store::{
         lane_number,
         rows::{StandingRow, column, slot},
@@ -19,6 +22,8 @@ pub(super) struct Known {
     pub(super) earlier: HashMap<(ShopperId, RequestId), Earlier>,
     pub(super) moved: HashMap<OrderId, MovedOrder>,
     pub(super) stores: HashMap<StoreId, Found>,
+    /// How many orders shoppers of new ones have that are still to be made.
+    pub(super) to_come: HashMap<ShopperId, u16>,
 }
 
 /// The order that an earlier request with the same key made.
@@ -59,6 +64,12 @@ struct MovedRow {
 }
 
 #[derive(FromRow)]
+struct ToComeRow {
+    shopper_id: String,
+    orders: i64,
+}
+
+#[derive(FromRow)]
 struct WantedRow {
     wanted_id: String,
     is_there: bool,
@@ -78,40 +89,74 @@ struct BookingsRow {
 impl Known {
     pub(super) async fn read(
         connection: &mut PgConnection,
-        lane: Lane,
-        busy_stores: BusyStores,
+        commits: &Commits,
         changes: &[&Change],
         now: Timestamp,
     ) -> Result<Self, sqlx::Error> {
+        let lane = commits.lane;
         let mut known = Self {
             earlier: find_earlier(connection, lane, changes).await?,
             moved: lock_moved(connection, lane, changes).await?,
             stores: HashMap::new(),
+            to_come: HashMap::new(),
         };
+        let new_of: BTreeSet<&ShopperId> = changes
+            .iter()
+            .filter_map(|change| known.new_draft(change))
+            .map(|draft| &draft.shopper)
+            .collect();
+        if !new_of.is_empty() {
+            let limit = commits.orders_to_come;
+            known.to_come = count_to_come(connection, lane, &new_of, limit, now).await?;
+        }
         let wanted: BTreeSet<&StoreId> = changes
             .iter()
-            .filter_map(|change| known.needs_store(change))
+            .filter_map(|change| known.needs_store(change, now))
             .collect();
         if !wanted.is_empty() {
-            known.stores = lock_stores(connection, busy_stores, &wanted, now).await?;
+            let (busy_stores, given_back) = (commits.busy_stores, known.given_back());
+            known.stores = lock_stores(connection, busy_stores, &wanted, (now, given_back)).await?;
         }
         Ok(known)
     }
 
+    /// A draft that is to become an order now.
+    fn new_draft<'a>(&self, change: &'a Change) -> Option<&'a Draft> {
+        let Change::Place(placement) = change else {
+            return None;
+        };
+        let draft = &*placement.draft;
+        let key = (draft.shopper.clone(), draft.request_id.clone());
+        let is_new = placement.code != Verdict::False && !self.earlier.contains_key(&key);
+        is_new.then_some(draft)
+    }
+
+    /// When the first and the last slot begin in which a place may be given back.
+    fn given_back(&self) -> Option<(Timestamp, Timestamp)> {
+        let slots = || {
+            let slots = self.moved.values().filter_map(|order| order.standing.slot);
+            slots.map(|slot| slot.starts_at())
+        };
+        slots().min().zip(slots().max())
+    }
+
     /// The store whose slots the change may touch: to book, or to give back.
-    fn needs_store<'a>(&self, change: &'a Change) -> Option<&'a StoreId> {
+    fn needs_store<'a>(&self, change: &'a Change, now: Timestamp) -> Option<&'a StoreId> {
         match change {
-            Change::Place(placement) => {
-                let draft = &*placement.draft;
-                let key = (draft.shopper.clone(), draft.request_id.clone());
-                (!self.earlier.contains_key(&key)).then_some(&draft.store)
-            }
+            Change::Place(_) => self.new_draft(change).map(|draft| &draft.store),
             Change::Move(movement, asked) => {
                 let order = self.moved.get(&movement.order_id)?;
                 let gives_back = match asked {
-                    // An acceptance becomes a rejection if the coupon has paid for another order.
-                    Move::Accept(_) => order.paid.is_some(),
-                    Move::Reject(_) | Move::Cancel => true,
+                    // An acceptance becomes a rejection if the coupon has paid for another order,
+                    // or if it comes too late; or it comes with another slot.
+                    Move::Accept(_) => {
+                        let slot = order.standing.slot;
+                        let timing = Timing::of(&movement.draft, slot, now);
+                        order.paid.is_some() || timing != Timing::InTime
+                    }
+                    Move::Reject(_) | Move::Cancel | Move::Fail(_) | Move::CloseStore { .. } => {
+                        true
+                    }
                     Move::Prepare | Move::MakeReady | Move::Complete => false,
                 };
                 let is_open = !order.standing.state.is_final();
@@ -156,6 +201,29 @@ async fn find_earlier(
     rows.into_iter().map(entry).collect()
 }
 
+/// How many orders these shoppers have that are still to be made, counted no further than the
+/// limit.
+async fn count_to_come(
+    connection: &mut PgConnection,
+    lane: Lane,
+    shoppers: &BTreeSet<&ShopperId>,
+    limit: u16,
+    now: Timestamp,
+) -> Result<HashMap<ShopperId, u16>, sqlx::Error> {
+    let shoppers: Vec<&str> = shoppers.iter().map(|shopper| shopper.as_str()).collect();
+    let query = sqlx::query_as(include_str!("../../../queries/count_orders_to_come.sql"))
+        .bind(lane_number(lane))
+        .bind(shoppers)
+        .bind(now)
+        .bind(i64::from(limit));
+    let rows: Vec<ToComeRow> = query.fetch_all(connection).await?;
+    let entry = |row: ToComeRow| {
+        let shopper = column("shopper_id", ShopperId::parse(&row.shopper_id))?;
+        Ok((shopper, column("orders", u16::try_from(row.orders))?))
+    };
+    rows.into_iter().map(entry).collect()
+}
+
 async fn lock_moved(
     connection: &mut PgConnection,
     lane: Lane,
@@ -191,7 +259,7 @@ async fn lock_stores(
     connection: &mut PgConnection,
     busy_stores: BusyStores,
     wanted: &BTreeSet<&StoreId>,
-    now: Timestamp,
+    (now, given_back): (Timestamp, Option<(Timestamp, Timestamp)>),
 ) -> Result<HashMap<StoreId, Found>, sqlx::Error> {
     let statement = match busy_stores {
         BusyStores::LeaveOut => include_str!("../../../queries/lock_free_stores.sql"),
@@ -214,24 +282,25 @@ async fn lock_stores(
             found.insert(id, Found::Missing);
         }
     }
-    for timetable in timetables(connection, locked, now).await? {
+    for timetable in timetables(connection, locked, now, given_back).await? {
         let id = timetable.store().id.clone();
         found.insert(id, Found::Locked(Box::new(timetable)));
     }
     Ok(found)
 }
 
-/// Stores with what is booked there.
+/// Stores with what is booked there, and in the slots in which a place may be given back.
 pub(in crate::store) async fn timetables(
     connection: &mut PgConnection,
     stores: Vec<Store>,
     now: Timestamp,
+    given_back: Option<(Timestamp, Timestamp)>,
 ) -> Result<Vec<Timetable>, sqlx::Error> {
     if stores.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<&str> = stores.iter().map(|store| store.id.as_str()).collect();
-    let (first, last) = Timetable::span(now);
+    let (first, last) = Timetable::span(now, given_back);
     let query = sqlx::query_as(include_str!("../../../queries/read_bookings.sql"))
         .bind(ids)
         .bind(first)

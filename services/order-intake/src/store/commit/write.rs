@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 use tidegate_telemetry::Span;
-use tidegate_types::{Lane, Timestamp};
+use tidegate_types::{Lane, RequestId, Timestamp};
 use uuid::Uuid;
 
 use super::Placement;
@@ -44,6 +44,11 @@ struct MovedColumns {
     rejection_metadata: Vec<Option<String>>,
     discount_minor_units: Vec<Option<i64>>,
     coupon_released_at: Vec<Option<Timestamp>>,
+    owes_coupon: Vec<bool>,
+    failure_note: Vec<Option<String>>,
+    slot_starts_at: Vec<Option<Timestamp>>,
+    slot_minutes: Vec<Option<i16>>,
+    ended_by_closing: Vec<Option<String>>,
 }
 
 #[derive(Default)]
@@ -77,8 +82,8 @@ impl Written {
         columns.traceparent.push(placement.trace.traceparent());
     }
 
-    /// An order as it now stands.
-    pub(super) fn rewrite(&mut self, standing: &Standing) {
+    /// An order as it now stands, and the closing of stores that made it so.
+    pub(super) fn rewrite(&mut self, standing: &Standing, closing: Option<&RequestId>) {
         let columns = &mut self.moved;
         let rejection = match &standing.state {
             OrderState::Rejected(rejection) => Some(rejection),
@@ -96,6 +101,19 @@ impl Written {
             .discount_minor_units
             .push(standing.discount_minor_units);
         columns.coupon_released_at.push(standing.coupon_released_at);
+        columns.owes_coupon.push(standing.owes_coupon());
+        columns.failure_note.push(match &standing.state {
+            OrderState::Failed(note) => Some(note.as_str().to_owned()),
+            _ => None,
+        });
+        columns
+            .slot_starts_at
+            .push(standing.slot.map(Slot::starts_at));
+        let minutes = |slot: Slot| i16::from(slot.minutes.get());
+        columns.slot_minutes.push(standing.slot.map(minutes));
+        columns
+            .ended_by_closing
+            .push(closing.map(|closing| closing.as_str().to_owned()));
     }
 
     /// What is booked at a store by now.
@@ -152,6 +170,11 @@ impl Written {
             .bind(moved.rejection_metadata)
             .bind(moved.discount_minor_units)
             .bind(moved.coupon_released_at)
+            .bind(moved.owes_coupon)
+            .bind(moved.failure_note)
+            .bind(moved.slot_starts_at)
+            .bind(moved.slot_minutes)
+            .bind(moved.ended_by_closing)
             .bind(booked.store_id)
             .bind(booked.slot_starts_at)
             .bind(booked.slot_minutes)

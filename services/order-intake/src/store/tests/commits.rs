@@ -94,7 +94,13 @@ async fn two_replicas_that_place_the_same_requests_at_once_make_each_order_once(
     let place = |store: Store, number: usize| async move {
         let draft = Arc::new(draft("alice", &format!("r-{number}")));
         let id = OrderId(Uuid::now_v7());
-        let placed = store.place(id, draft, TraceContext::new_root(false), soon());
+        let placed = store.place(
+            id,
+            draft,
+            Verdict::True,
+            TraceContext::new_root(false),
+            soon(),
+        );
         placed.await.unwrap().standing.order_id
     };
     let here = join_all((0..100).map(|number| place(fixture.store.clone(), number)));

@@ -100,7 +100,9 @@ async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in
         ));
         let trace = TraceContext::new_root(false);
         let id = OrderId(Uuid::now_v7());
-        let placed = store.place(id, Arc::clone(&draft), trace, soon()).await;
+        let placed = store
+            .place(id, Arc::clone(&draft), Verdict::True, trace, soon())
+            .await;
         let order = Order {
             draft,
             standing: placed.unwrap().standing,

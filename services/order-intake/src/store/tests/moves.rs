@@ -139,6 +139,6 @@ async fn an_order_whose_coupon_was_not_given_back_cannot_be_marked_so_by_hand() 
         .unwrap_err();
     assert_eq!(
         tidegate_pg::constraint(&refused),
-        Some("orders_only_cancelled_ones_release")
+        Some("orders_only_ended_ones_release")
     );
 }

@@ -31,12 +31,18 @@ struct Hot {
     probes: &'static [(&'static str, usize)],
 }
 
-const HOT: [Hot; 7] = [
+const HOT: [Hot; 8] = [
     Hot {
         statement: include_str!("../../../queries/find_earlier_orders.sql"),
         types: "smallint, text[], text[], bytea[]",
         arguments: "0::smallint, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(''::bytea, '{100}')",
         probes: &[("request_id >=", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/count_orders_to_come.sql"),
+        types: "smallint, text[], timestamptz, bigint",
+        arguments: "0::smallint, array_fill('x'::text, '{100}'), now(), 20",
+        probes: &[("shopper_id =", 1)],
     },
     Hot {
         statement: include_str!("../../../queries/lock_orders.sql"),
@@ -71,12 +77,13 @@ const HOT: [Hot; 7] = [
     Hot {
         statement: include_str!("../../../queries/write_orders.sql"),
         types: "smallint, timestamptz, date, text[], text[], uuid[], text[], text[], timestamptz[], smallint[], text[], text[], bytea[], timestamptz[], text[],
-            uuid[], smallint[], text[], text[], bigint[], timestamptz[], text[], timestamptz[], smallint[], integer[], integer[]",
+            uuid[], smallint[], text[], text[], bigint[], timestamptz[], boolean[], text[], timestamptz[], smallint[], text[], text[], timestamptz[], smallint[], integer[], integer[]",
         arguments: "0::smallint, now(), current_date, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'),
             array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('[]'::text, '{100}'),
             array_fill(''::bytea, '{100}'), array_fill(now(), '{100}'), array_fill('x'::text, '{100}'),
             array_fill(gen_random_uuid(), '{100}'), array_fill(2::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('{}'::text, '{100}'), array_fill(1::bigint, '{100}'),
-            array_fill(now(), '{100}'), array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill(1, '{100}'), array_fill(1, '{100}')",
+            array_fill(now(), '{100}'), array_fill(FALSE, '{100}'), array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill('x'::text, '{100}'),
+            array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill(1, '{100}'), array_fill(1, '{100}')",
         probes: &[("order_id >=", 1)],
     },
 ];

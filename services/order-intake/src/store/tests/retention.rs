@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use tidegate_types::Timestamp;
+use tidegate_types::{Reason, Refusal, Timestamp};
 
 use super::*;
 use crate::{
@@ -26,7 +26,9 @@ async fn placed_days_ago(fixture: &Fixture, days: u32, draft: &Draft) -> Order {
     let made = uuid::Timestamp::from_unix(uuid::NoContext, then.unix_timestamp() as u64, 0);
     let (id, trace) = (OrderId(Uuid::new_v7(made)), TraceContext::new_root(false));
     let draft = Arc::new(draft.clone());
-    let placed = fixture.store.place(id, Arc::clone(&draft), trace, soon());
+    let placed = fixture
+        .store
+        .place(id, Arc::clone(&draft), Verdict::True, trace, soon());
     let standing = placed.await.unwrap().standing;
     let back = format!(
         "UPDATE orders SET created_at = created_at - interval '{days} days' WHERE order_id = '{id}';
@@ -154,4 +156,27 @@ async fn the_end_of_a_campaign_is_never_remembered_as_an_earlier_one() {
     let known = fixture.store.campaign_ends([7, 8].into_iter()).await;
     let known: Vec<_> = known.unwrap().into_iter().collect();
     assert_eq!(known, [(7, later)]);
+}
+
+#[tokio::test]
+async fn orders_with_coupons_that_never_were_are_forgotten_within_hours_and_others_are_not() {
+    let fixture = Fixture::start().await;
+    let not_found = Refusal::never(Reason::CouponNotFound);
+    let reject = Move::Reject(Rejection::of(not_found).unwrap());
+    let old = fixture.placed(&draft("alice", "r-1")).await;
+    fixture.settle(&old, reject.clone()).await;
+    let expired = Refusal::never(Reason::CouponExpired);
+    let other = fixture.placed(&draft("alice", "r-2")).await;
+    let expired = Move::Reject(Rejection::of(expired).unwrap());
+    fixture.settle(&other, expired).await;
+    let back = "UPDATE orders SET updated_at = updated_at - interval '61 minutes'";
+    fixture.database.execute(back).await;
+    let young = fixture.placed(&draft("alice", "r-3")).await;
+    fixture.settle(&young, reject).await;
+    let now = Timestamp::now_utc();
+    retention(&fixture).sweep(now).await.unwrap();
+    assert_eq!(count(&fixture, "orders").await, 2);
+    assert_eq!(count(&fixture, "order_details").await, 2);
+    assert!(!fixture.place(&old.draft).await.unwrap().replayed);
+    assert!(fixture.place(&young.draft).await.unwrap().replayed);
 }

@@ -3,7 +3,10 @@ use tidegate_types::Timestamp;
 
 use super::*;
 use crate::{
-    domain::{ClosingReason, MinuteOfDay, OpeningHours, SlotMinutes, StoreState, UtcOffset},
+    domain::{
+        ClosingReason, Day, MinuteOfDay, OpeningHours, SlotMinutes, StoreState, StoreZone, Weekday,
+        WeeklyHours,
+    },
     error::BusyStore,
 };
 
@@ -41,7 +44,10 @@ async fn orders_of_two_replicas_fill_slots_one_after_the_other_and_none_beyond_i
         let (draft, trace) = (Arc::clone(draft), TraceContext::new_root(false));
         async move {
             let id = OrderId(Uuid::now_v7());
-            store.place(id, draft, trace, soon()).await.unwrap()
+            store
+                .place(id, draft, Verdict::True, trace, soon())
+                .await
+                .unwrap()
         }
     };
     let placed = join_all(drafts.iter().enumerate().map(place)).await;
@@ -201,13 +207,17 @@ async fn a_store_that_somebody_holds_does_not_hold_up_orders_to_others() {
 #[tokio::test]
 async fn stores_keep_what_an_upsert_does_not_name() {
     let fixture = Fixture::start().await;
-    let hours = OpeningHours {
+    let weekday = |weekday: u8| WeeklyHours {
+        weekday: Weekday::new(weekday).unwrap(),
         opens_at: MinuteOfDay::new(540u16).unwrap(),
         closes_at: MinuteOfDay::new(1_260u16).unwrap(),
-        utc_offset: UtcOffset::new(480i16).unwrap(),
     };
+    let closed_days = ["2026-12-25", "2027-01-01"].map(|day| Day::parse(day).unwrap());
+    let hours = OpeningHours::new([weekday(1), weekday(7)], closed_days);
+    let zone = StoreZone::parse("America/New_York").unwrap();
     let full = StoreChange {
-        hours: Some(hours),
+        zone: Some(zone.clone()),
+        hours: Some(hours.clone()),
         slot_minutes: Some(SlotMinutes::new(15u8).unwrap()),
         is_closed: Some(true),
         ..shop_of("s-2", 12)
@@ -216,7 +226,6 @@ async fn stores_keep_what_an_upsert_does_not_name() {
     assert_eq!(created.unwrap(), 1);
     let renamed = StoreChange {
         display_name: DisplayName::parse("茶").unwrap(),
-        hours: None,
         slot_minutes: None,
         orders_per_slot: None,
         ..shop("s-2")
@@ -226,7 +235,8 @@ async fn stores_keep_what_an_upsert_does_not_name() {
     let id = |text| StoreId::parse(text).unwrap();
     let kept = fixture.store.get_store(&id("s-2")).await.unwrap();
     assert_eq!(kept.display_name.as_str(), "茶");
-    assert_eq!((kept.hours, kept.slot_minutes.get()), (hours, 15));
+    assert_eq!((kept.zone, kept.hours), (zone, hours));
+    assert_eq!(kept.slot_minutes.get(), 15);
     assert_eq!(kept.orders_per_slot.get(), 12);
     assert_eq!(kept.state, StoreState::Closed(None));
     let unknown = fixture.store.get_store(&id("s-3")).await;

@@ -41,7 +41,9 @@ async fn favourites_of_all_lanes_and_replicas_are_never_booked_above_their_capac
         async move {
             let id = OrderId(Uuid::now_v7());
             let trace = TraceContext::new_root(false);
-            replica.place(id, Arc::new(draft), trace, soon()).await
+            replica
+                .place(id, Arc::new(draft), Verdict::True, trace, soon())
+                .await
         }
     });
     let answers: Vec<_> = stream::iter(orders)

@@ -33,6 +33,26 @@ pub(super) fn spoken_moment(moment: Timestamp) -> Words {
     )
 }
 
+/// A moment as the clocks of a store show it: it carries what they are ahead of UTC.
+pub(super) fn spoken_store_moment(moment: Timestamp) -> Words {
+    let (hours, minutes, _) = moment.offset().as_hms();
+    let sign = if moment.offset().is_negative() {
+        '-'
+    } else {
+        '+'
+    };
+    let (hour, minute) = (moment.hour(), moment.minute());
+    let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
+    Words::new(
+        format!("门店当地时间 {year} 年 {month} 月 {day} 日 {hour:02}:{minute:02}"),
+        format!(
+            "{hour:02}:{minute:02} on {year}-{month:02}-{day:02} by the store's clock (UTC{sign}{:02}:{:02})",
+            hours.unsigned_abs(),
+            minutes.unsigned_abs()
+        ),
+    )
+}
+
 /// A span from `shortest` to `longest` as people say it: in seconds below two minutes, else in minutes, and never shorter than it may become.
 pub(super) fn spoken_span(shortest: Duration, longest: Duration) -> Words {
     let (from, to) = (shortest.as_secs(), longest.as_secs_f64().ceil() as u64);
@@ -55,6 +75,8 @@ pub(super) fn spoken_span(shortest: Duration, longest: Duration) -> Words {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_types::{Reason, Refusal};
+
     use super::*;
 
     #[test]
@@ -63,6 +85,22 @@ mod tests {
         let words = spoken_moment(moment);
         assert_eq!(words.zh, "北京时间 2026 年 2 月 6 日 22:00");
         assert_eq!(words.en, "14:00 UTC on 2026-02-06");
+    }
+
+    #[test]
+    fn a_store_s_moment_is_said_as_its_own_clocks_show_it() {
+        let spoken = |moment: &str| {
+            let refusal = Refusal::never(Reason::StoreClosed).with("opens_at", moment);
+            spoken_store_moment(refusal.moment("opens_at").unwrap())
+        };
+        let words = spoken("2026-03-08T03:05:00-04:00");
+        assert_eq!(words.zh, "门店当地时间 2026 年 3 月 8 日 03:05");
+        let clock = "03:05 on 2026-03-08 by the store's clock";
+        assert_eq!(words.en, format!("{clock} (UTC-04:00)"));
+        let half = spoken("2026-03-08T03:05:00-00:30");
+        assert_eq!(half.en, format!("{clock} (UTC-00:30)"));
+        let ahead = spoken("2026-03-08T03:05:00+05:45");
+        assert_eq!(ahead.en, format!("{clock} (UTC+05:45)"));
     }
 
     #[test]

@@ -1,0 +1,174 @@
+//! Closes stores, and ends the orders that they have not begun.
+//!
+//! A closing is written down with the state of its stores, in one transaction; what it has to do is
+//! read from there, so a crash forgets none and any replica goes on. Each order is ended by its own
+//! row, once,
+//! and remembers the closing, which is how the closing knows what it has done.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{Lane, RequestId, Timestamp};
+use tokio::{
+    sync::{Notify, watch},
+    time::{MissedTickBehavior, interval, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{Closed, FailureNote, Move, Order, StoreClosing},
+    error::OrderIntakeError,
+    metrics::Metrics,
+    store::Store,
+};
+
+/// How often to look for what another replica, or an earlier process, has left.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+/// Closings that are taken up at once, and orders of one lane.
+const MAX_CLOSINGS: u16 = 100;
+const CLOSE_BATCH: u16 = 500;
+const MOVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// An accepted order whose slot began longer ago than this has been made, whether or not its store
+/// said so.
+const NOT_BEGUN_WITHIN: Duration = Duration::from_secs(2 * 3_600);
+
+/// Closes stores. Cheap to clone.
+#[derive(Clone)]
+pub struct Closer {
+    store: Store,
+    metrics: Metrics,
+    stop: CancellationToken,
+    signal: Arc<Signal>,
+}
+
+struct Signal {
+    wake: Notify,
+    /// How many sweeps there have been.
+    sweeps: watch::Sender<u64>,
+}
+
+impl Closer {
+    /// A closer whose work [`Closer::run`] does.
+    pub fn new(store: Store, metrics: Metrics, stop: CancellationToken) -> Self {
+        let signal = Signal {
+            wake: Notify::new(),
+            sweeps: watch::channel(0).0,
+        };
+        Self {
+            store,
+            metrics,
+            stop,
+            signal: Arc::new(signal),
+        }
+    }
+
+    /// Closes the stores, and waits until the deadline for their orders to be ended. Tells how far
+    /// that has come. To be run in a task of its own.
+    pub async fn close(
+        self,
+        closing: StoreClosing,
+        deadline: Instant,
+    ) -> Result<Closed, OrderIntakeError> {
+        let mut sweeps = self.signal.sweeps.subscribe();
+        let mut closed = self
+            .store
+            .begin_closing(&closing, Timestamp::now_utc())
+            .await?;
+        while closed.finished_at.is_none() {
+            self.signal.wake.notify_one();
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                swept = timeout_at(deadline.into(), sweeps.changed()) => if swept.is_err() {
+                    break;
+                }
+            }
+            closed = self.store.read_closing(&closing.request_id).await?.1;
+        }
+        Ok(closed)
+    }
+
+    /// Does what closings have left to do, until the process ends.
+    pub async fn run(self) {
+        let mut ticks = interval(CLOSE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.signal.wake.notified() => {}
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                // A failed sweep is logged where the read failed, and the next one comes soon.
+                _ = self.sweep(Timestamp::now_utc()) => {}
+            }
+            self.signal.sweeps.send_modify(|sweeps| *sweeps += 1);
+        }
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+        let closings = self.store.unfinished_closings(MAX_CLOSINGS).await?;
+        self.metrics.unfinished_closings(closings.len());
+        for (closing, note) in closings {
+            let mut is_done = true;
+            for lane in self.store.lanes().all() {
+                is_done &= self.close_lane(lane, &closing, &note, now).await?;
+            }
+            // The stores are closed since before this sweep, so no order can have come after it.
+            if is_done {
+                self.store
+                    .finish_closing(&closing, Timestamp::now_utc())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the orders of one lane; true if none is left.
+    async fn close_lane(
+        &self,
+        lane: Lane,
+        closing: &RequestId,
+        note: &FailureNote,
+        now: Timestamp,
+    ) -> Result<bool, OrderIntakeError> {
+        let first_slot = now - NOT_BEGUN_WITHIN;
+        loop {
+            let orders = self
+                .store
+                .orders_to_close(lane, closing, first_slot, CLOSE_BATCH)
+                .await?;
+            if orders.is_empty() {
+                return Ok(true);
+            }
+            let ending = orders.iter().map(|order| self.end(order, closing, note));
+            if !join_all(ending).await.into_iter().all(|ended| ended) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// If this fails, the next sweep finds the order again.
+    async fn end(&self, order: &Order, closing: &RequestId, note: &FailureNote) -> bool {
+        let deadline = Instant::now() + MOVE_TIMEOUT;
+        let story = order.standing.trace;
+        let story = story.unwrap_or_else(|| TraceContext::new_root(false));
+        let asked = Move::CloseStore {
+            closing: closing.clone(),
+            note: note.clone(),
+        };
+        match self.store.move_order(order, asked, story, deadline).await {
+            Ok(standing) => {
+                if standing.state != order.standing.state {
+                    self.metrics.moved(&standing.state);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use tidegate_types::{Reason, Timestamp};
+
+use super::*;
+use crate::domain::{ClosingReason, PagePosition, StoreState};
+
+async fn booked(fixture: &Fixture) -> i64 {
+    let query = "SELECT coalesce(sum(booked), 0)::bigint FROM store_slots";
+    fixture.database.number(query).await
+}
+
+/// Moves the order's slot, and what is booked in it, into the past.
+async fn back_by(fixture: &Fixture, minutes: u32) {
+    let back = format!(
+        "UPDATE orders SET slot_starts_at = slot_starts_at - interval '{minutes} minutes';
+         UPDATE store_slots SET slot_starts_at = slot_starts_at - interval '{minutes} minutes'"
+    );
+    fixture.database.execute(&back).await;
+}
+
+fn any_time(request_id: &str) -> Draft {
+    Draft {
+        latest_acceptable_at: None,
+        ..draft("alice", request_id)
+    }
+}
+
+fn is_too_late(state: &OrderState) -> bool {
+    matches!(state, OrderState::Rejected(why) if why.because() == Reason::OrderTooLate)
+}
+
+#[tokio::test]
+async fn a_coupon_that_paid_after_the_latest_time_is_given_back_and_the_order_rejected() {
+    let fixture = Fixture::start().await;
+    let hasty = Draft {
+        latest_acceptable_at: Some(Timestamp::now_utc() + Duration::from_millis(300)),
+        ..draft("alice", "r-1")
+    };
+    let order = fixture.placed(&hasty).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let settled = fixture.moved(&order, accept()).await.unwrap();
+    assert!(is_too_late(&settled.state), "{settled:?}");
+    assert!(settled.owes_coupon());
+    assert_eq!(booked(&fixture).await, 0);
+    // Another replica's answer that comes even later changes nothing.
+    assert_eq!(fixture.settle(&order, accept()).await, settled.state);
+    let owing = async || {
+        let (lane, oldest) = (fixture.lane, PagePosition::OLDEST);
+        let owing = fixture.store.unreleased_orders(lane, oldest, 10).await;
+        owing.unwrap().len()
+    };
+    assert_eq!(owing().await, 1);
+    let trace = TraceContext::new_root(false);
+    let noted = fixture.store.note_release(&order, trace, soon()).await;
+    assert!(noted.unwrap().coupon_released_at.is_some());
+    assert_eq!(owing().await, 0);
+    let read = fixture
+        .store
+        .get_order(&hasty.shopper, order.standing.order_id)
+        .await;
+    assert!(is_too_late(&read.unwrap().standing.state));
+    // The coupon pays for another one.
+    let next = fixture.placed(&any_time("r-2")).await;
+    assert_eq!(fixture.settle(&next, accept()).await, OrderState::Accepted);
+}
+
+#[tokio::test]
+async fn an_order_whose_slot_is_over_gets_a_later_one_and_leaves_no_place_behind() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&any_time("r-1")).await;
+    back_by(&fixture, 30).await;
+    let settled = fixture.moved(&order, accept()).await.unwrap();
+    assert_eq!(settled.state, OrderState::Accepted);
+    assert!(settled.slot.unwrap().ends_at() > Timestamp::now_utc());
+    let read = fixture
+        .store
+        .get_order(&order.draft.shopper, order.standing.order_id)
+        .await;
+    assert_eq!(read.unwrap().standing, settled);
+    let wrong = "SELECT count(*) FROM store_slots AS slot WHERE booked <> (SELECT count(*) FROM orders WHERE orders.slot_starts_at = slot.slot_starts_at)";
+    assert_eq!(fixture.database.number(wrong).await, 0);
+    assert_eq!(booked(&fixture).await, 1);
+    let told = "SELECT count(*) FROM order_events JOIN orders USING (order_id, slot_starts_at) WHERE order_events.state = 2";
+    assert_eq!(fixture.database.number(told).await, 1);
+}
+
+#[tokio::test]
+async fn hours_after_its_slot_an_order_is_rejected_and_its_place_is_given_back() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&any_time("r-1")).await;
+    back_by(&fixture, 300).await;
+    let state = fixture.settle(&order, accept()).await;
+    assert!(is_too_late(&state), "{state:?}");
+    assert_eq!(booked(&fixture).await, 0);
+}
+
+#[tokio::test]
+async fn an_order_whose_slot_is_over_is_rejected_where_no_other_is_to_be_had() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&any_time("r-1")).await;
+    back_by(&fixture, 30).await;
+    let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
+    let id = StoreId::parse("s-1").unwrap();
+    fixture.store.set_store_state(&id, &closed).await.unwrap();
+    let state = fixture.settle(&order, accept()).await;
+    assert!(is_too_late(&state), "{state:?}");
+    assert_eq!(booked(&fixture).await, 0);
+}
+
+#[tokio::test]
+async fn a_shopper_has_no_more_orders_to_come_than_the_deployment_allows() {
+    let fixture = Fixture::start().await;
+    let strict = fixture.with_orders_to_come(2);
+    let place = async |number: usize, code: Verdict| {
+        let draft = with_code(any_time(&format!("r-{number}")), &format!("{number:016}"));
+        let (id, trace) = (OrderId(Uuid::now_v7()), TraceContext::new_root(false));
+        let draft = Arc::new(draft);
+        let placed = strict.place(id, Arc::clone(&draft), code, trace, soon());
+        let standing = placed.await?.standing;
+        Ok::<_, OrderIntakeError>(Order { draft, standing })
+    };
+    let first = place(1, Verdict::Unknown).await.unwrap();
+    place(2, Verdict::True).await.unwrap();
+    let refused = place(3, Verdict::True).await;
+    assert!(matches!(
+        refused,
+        Err(OrderIntakeError::OpenOrderLimitReached)
+    ));
+    // A replay is no new order, and one that is over makes room.
+    assert!(place(2, Verdict::True).await.is_ok());
+    fixture.moved(&first, Move::Cancel).await.unwrap();
+    place(3, Verdict::True).await.unwrap();
+    back_by(&fixture, 30).await;
+    place(4, Verdict::True).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_draft_with_a_false_code_books_nothing_and_finds_what_there_is() {
+    let fixture = Fixture::start().await;
+    let place = async |request_id: &str, code: Verdict| {
+        let (id, trace) = (OrderId(Uuid::now_v7()), TraceContext::new_root(false));
+        let draft = Arc::new(any_time(request_id));
+        fixture.store.place(id, draft, code, trace, soon()).await
+    };
+    let refused = place("r-1", Verdict::False).await.map(|_| ());
+    assert!(matches!(refused, Err(OrderIntakeError::CouponNotFound)));
+    assert_eq!(booked(&fixture).await, 0);
+    let rows = "SELECT count(*) FROM orders";
+    assert_eq!(fixture.database.number(rows).await, 0);
+    place("r-1", Verdict::True).await.unwrap();
+    assert!(place("r-1", Verdict::False).await.unwrap().replayed);
+}
