@@ -15,6 +15,7 @@ pub mod lane_batches;
 pub mod limit_reached;
 pub mod metrics;
 pub mod orders;
+pub mod owner_word;
 pub mod rate_limits;
 pub mod upstream;
 pub mod waiting_room;
@@ -46,6 +47,7 @@ use crate::{
     limit_reached::LimitReached,
     metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
+    owner_word::OwnerWord,
     rate_limits::ShopperLimits,
     upstream::Upstream,
     waiting_room::{Reporter, WaitingRoom},
@@ -77,7 +79,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         )
         .await,
     );
-    let campaigns = Campaigns::default();
+    let (owner, asking) = OwnerWord::start(&quota);
+    host.background.extend(asking);
+    let campaigns = Campaigns::new(owner);
     host.background
         .push(tokio::spawn(campaigns.clone().follow(quota.clone())));
     let holders = Holders::default();

@@ -14,9 +14,12 @@ use tidegate_telemetry::{Span, TraceContext};
 use tidegate_types::{Lane, ShopperId, Slot, TierNumber, Timestamp};
 
 use crate::{
-    domain::{coupon::StoredCoupon, lease_book::LeaseBook},
+    domain::{
+        campaign::RedemptionControl, coupon::StoredCoupon, lease_book::LeaseBook, purchase::TierSet,
+    },
     metrics::IssuanceMetrics,
     store::{
+        controls::{self, Controls},
         coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
         statements::Statements,
@@ -286,12 +289,13 @@ impl LaneCommit {
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
+        let controls = self.lock_controls(connection, changes).await?;
         if !changes.redemptions.is_empty() {
-            self.redeem(connection, &changes.redemptions, now, done)
+            self.redeem(connection, &changes.redemptions, &controls, now, done)
                 .await?;
         }
         if !changes.releases.is_empty() {
-            self.release(connection, &changes.releases, now, done)
+            self.release(connection, &changes.releases, &controls, now, done)
                 .await?;
         }
         if !changes.revocations.is_empty() {
@@ -301,28 +305,53 @@ impl LaneCommit {
         Ok(())
     }
 
+    /// What staff have said of the coupons of a batch; it cannot change before the batch has committed.
+    async fn lock_controls(
+        &self,
+        connection: &mut PgConnection,
+        changes: &Changes<'_>,
+    ) -> Result<Controls, sqlx::Error> {
+        let redeemed = changes.redemptions.iter().map(|(_, item)| &item.used);
+        let released = changes.releases.iter().map(|(_, item)| &item.used);
+        let campaigns: BTreeSet<_> = redeemed.chain(released).map(|used| used.campaign).collect();
+        if campaigns.is_empty() {
+            return Ok(Controls::default());
+        }
+        let campaigns: Vec<_> = campaigns.into_iter().collect();
+        controls::lock(connection, self.lane, &campaigns).await
+    }
+
     async fn redeem(
         &self,
         connection: &mut PgConnection,
         items: &[(usize, &Redemption)],
+        controls: &Controls,
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
+        let in_force = |item: &Redemption| item.control.or_newer(controls.get(&item.used.campaign));
         let rows: Vec<_> = items
             .iter()
-            .map(|(_, item)| RedeemRow {
-                key: key_of(&item.used),
-                order_id: item.used.order_id,
-                payable_tiers: item.payable_tiers,
-                extended_valid_until: item.extended_valid_until,
+            .map(|(_, item)| {
+                let control = in_force(item);
+                RedeemRow {
+                    key: key_of(&item.used),
+                    order_id: item.used.order_id,
+                    payable_tiers: match control.redemption {
+                        RedemptionControl::Open => item.payable_tiers,
+                        RedemptionControl::Halted => TierSet::NONE,
+                    },
+                    extended_valid_until: control.extended_valid_until,
+                }
             })
             .collect();
         let statement = &self.statements.redeem;
         coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let coupons = coupons::read(connection, self.lane, &keys).await?;
-        for ((place, _), coupon) in items.iter().zip(coupons) {
-            done[*place] = Some(Done::Coupon(coupon.map(Box::new)));
+        for ((place, item), coupon) in items.iter().zip(coupons) {
+            let coupon = coupon.map(|coupon| (Box::new(coupon), in_force(item)));
+            done[*place] = Some(Done::Coupon(coupon));
         }
         Ok(())
     }
@@ -331,6 +360,7 @@ impl LaneCommit {
         &self,
         connection: &mut PgConnection,
         items: &[(usize, &Release)],
+        controls: &Controls,
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
@@ -339,7 +369,12 @@ impl LaneCommit {
             .map(|(_, item)| ReleaseRow {
                 key: key_of(&item.used),
                 order_id: item.used.order_id,
-                extended_valid_until: item.extended_valid_until,
+                // Extensions only ever grow, so the later one is the newer.
+                extended_valid_until: item.extended_valid_until.max(
+                    controls
+                        .get(&item.used.campaign)
+                        .and_then(|control| control.extended_valid_until),
+                ),
             })
             .collect();
         let statement = &self.statements.release;

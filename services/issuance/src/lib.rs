@@ -58,7 +58,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.background.push(Arc::clone(&tokens).keep_fresh());
     let pool = config.database.pool(config.read_connections);
     let metrics = IssuanceMetrics::register(&mut host.registry);
-    let campaigns = Campaigns::load(pool.clone()).await?;
     let (quota, resolver) = Replicas::find(
         config.quota_addresses.clone(),
         Identity::Quota,
@@ -97,18 +96,21 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }
     }
 
-    let (synced, ready) = watch::channel(!campaigns.is_empty());
     let stocks = Arc::clone(&lanes);
     let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
+    let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
+    let (synced, ready) = watch::channel(!campaigns.is_empty());
     host.background.push(resolver);
+    host.background.push(asking);
     host.background
-        .push(tokio::spawn(campaigns.clone().follow(quota, tell, synced)));
+        .push(tokio::spawn(campaigns.clone().follow(quota, synced)));
 
     let fence = LeaseFence {
         pool: pool.clone(),
         lane_count: config.lanes,
         tracing: host.tracing.clone(),
         metrics: metrics.clone(),
+        campaigns: campaigns.clone(),
     };
     let claims = Claims {
         lanes: Arc::clone(&lanes),

@@ -1,7 +1,7 @@
 //! One step in a coupon's life, as a writer commits it.
 
 use tidegate_issuance::{
-    domain::{coupon::StoredCoupon, purchase::TierSet},
+    domain::{campaign::CouponControl, coupon::StoredCoupon, purchase::TierSet},
     lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
 };
 use tidegate_types::{MAX_TIERS, Slot, Timestamp};
@@ -39,10 +39,13 @@ pub async fn redeem_if(
     let redemption = Redemption {
         used: used(shopper, 1, order),
         payable_tiers,
-        extended_valid_until,
+        control: CouponControl {
+            extended_valid_until,
+            ..CouponControl::default()
+        },
     };
     match writer.commit(Work::Redeem(redemption)).await {
-        Ok(Done::Coupon(coupon)) => coupon.map(|coupon| *coupon),
+        Ok(Done::Coupon(coupon)) => coupon.map(|(coupon, _)| *coupon),
         other => panic!("{other:?}"),
     }
 }

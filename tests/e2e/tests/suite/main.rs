@@ -6,6 +6,8 @@ mod control;
 mod faults;
 mod feed;
 mod hostile;
+mod in_force;
+mod never;
 mod orders;
 mod queue;
 mod reclaim;
