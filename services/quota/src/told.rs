@@ -43,7 +43,7 @@ pub(crate) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
 }
 
 /// Terms that ask nothing are left out.
-fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
+pub(crate) fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
     (*terms != CouponTerms::default()).then(|| wire_types::CouponTerms {
         minimum_spend_minor_units: terms.minimum_spend_minor_units(),
         areas: terms.areas().iter().map(Area::to_string).collect(),

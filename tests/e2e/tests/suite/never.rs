@@ -210,10 +210,11 @@ async fn a_gateway_cut_off_from_quota_says_never_only_of_what_cannot_change() ->
     };
     staff.open(terms).await?;
     let terms = CampaignTerms {
-        open_for: Duration::from_secs(2),
+        open_for: Duration::from_millis(100),
         ..CampaignTerms::open("over", 10)
     };
     staff.open(terms).await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let large = |shopper: &str| ClaimCouponRequest {
         tier_id: "large".into(),
         ..claim_of("tiers", shopper, "r-1")
