@@ -1,5 +1,6 @@
 //! What a lane's commit queue commits: claims, redemptions, releases and revocations.
 
+mod in_force;
 mod work;
 
 use std::{
@@ -14,12 +15,10 @@ use tidegate_telemetry::{Span, TraceContext};
 use tidegate_types::{Lane, ShopperId, Slot, TierNumber, Timestamp};
 
 use crate::{
-    domain::{
-        campaign::RedemptionControl, coupon::StoredCoupon, lease_book::LeaseBook, purchase::TierSet,
-    },
+    domain::{coupon::StoredCoupon, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
     store::{
-        controls::{self, Controls},
+        controls::Controls,
         coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
         statements::Statements,
@@ -289,7 +288,7 @@ impl LaneCommit {
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
-        let controls = self.lock_controls(connection, changes).await?;
+        let controls = changes.lock_controls(connection, self.lane).await?;
         if !changes.redemptions.is_empty() {
             self.redeem(connection, &changes.redemptions, &controls, now, done)
                 .await?;
@@ -303,22 +302,6 @@ impl LaneCommit {
                 .await?;
         }
         Ok(())
-    }
-
-    /// What staff have said of the coupons of a batch; it cannot change before the batch has committed.
-    async fn lock_controls(
-        &self,
-        connection: &mut PgConnection,
-        changes: &Changes<'_>,
-    ) -> Result<Controls, sqlx::Error> {
-        let redeemed = changes.redemptions.iter().map(|(_, item)| &item.used);
-        let released = changes.releases.iter().map(|(_, item)| &item.used);
-        let campaigns: BTreeSet<_> = redeemed.chain(released).map(|used| used.campaign).collect();
-        if campaigns.is_empty() {
-            return Ok(Controls::default());
-        }
-        let campaigns: Vec<_> = campaigns.into_iter().collect();
-        controls::lock(connection, self.lane, &campaigns).await
     }
 
     async fn redeem(
@@ -337,10 +320,7 @@ impl LaneCommit {
                 RedeemRow {
                     key: key_of(&item.used),
                     order_id: item.used.order_id,
-                    payable_tiers: match control.redemption {
-                        RedemptionControl::Open => item.payable_tiers,
-                        RedemptionControl::Halted => TierSet::NONE,
-                    },
+                    payable_tiers: in_force::payable_tiers(item, &control),
                     extended_valid_until: control.extended_valid_until,
                 }
             })

@@ -25,7 +25,7 @@ fn said(revision: u64, redemption: RedemptionControl) -> CouponControl {
 
 async fn apply(test: &TestLane, control: &CouponControl) {
     let applied = controls::apply(&test.pool, lane(), campaign_of(1), control);
-    applied.await.unwrap();
+    applied.await.expect("an applied control");
 }
 
 #[tokio::test]

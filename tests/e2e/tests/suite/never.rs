@@ -60,7 +60,7 @@ async fn is_served(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) {
             Err(told)
         }
     });
-    served.await.unwrap();
+    assert_eq!(served.await, Ok(()));
 }
 
 async fn is_told(suite: &Suite, gateway: &str, claim: ClaimCouponRequest, expected: Told) {
@@ -68,7 +68,7 @@ async fn is_told(suite: &Suite, gateway: &str, claim: ClaimCouponRequest, expect
         let told = told_of(suite, gateway, claim.clone()).await;
         if told == expected { Ok(()) } else { Err(told) }
     });
-    heard.await.unwrap();
+    assert_eq!(heard.await, Ok(()));
 }
 
 fn never(reason: &str) -> Told {
