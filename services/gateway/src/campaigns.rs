@@ -1,4 +1,4 @@
-//! The campaigns, watched from quota, so that the door needs to ask nobody.
+//! The campaigns, watched from quota, so that the door needs to ask nobody but about what it must not decide by a copy.
 
 mod decode;
 
@@ -8,12 +8,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use decode::campaign_from;
+pub(crate) use decode::campaign_from;
 use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
 };
-use tidegate_rpc::client::Replicas;
+use tidegate_rpc::client::{Replicas, Unanswered};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Status, transport::Channel};
@@ -22,39 +22,75 @@ use crate::{
     domain::campaign::{Campaign, Snapshot},
     error::GatewayError,
     holders::SoldOut,
+    owner_word::OwnerWord,
 };
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(300);
+
+/// Campaigns remembered that the watch does not tell of; further ones are asked of quota each time.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// The newest snapshot. Cheap to clone.
 #[derive(Clone)]
 pub struct Campaigns {
     snapshot: Arc<ArcSwap<Snapshot>>,
     synced: watch::Sender<bool>,
-}
-
-impl Default for Campaigns {
-    fn default() -> Self {
-        Self {
-            snapshot: Arc::default(),
-            synced: watch::Sender::new(false),
-        }
-    }
+    owner: OwnerWord,
 }
 
 impl Campaigns {
+    /// Nothing is known yet; what is not known is asked of the owner.
+    pub fn new(owner: OwnerWord) -> Self {
+        Self {
+            snapshot: Arc::default(),
+            synced: watch::Sender::new(false),
+            owner,
+        }
+    }
+
     /// True once every campaign has been seen.
     pub fn synced(&self) -> watch::Receiver<bool> {
         self.synced.subscribe()
     }
 
-    /// The campaign with this name.
-    pub fn get(&self, id: &CampaignId) -> Result<Campaign, GatewayError> {
-        match self.snapshot.load().get(id) {
-            Some(campaign) => Ok(campaign.clone()),
-            None if *self.synced.borrow() => Err(GatewayError::CampaignNotFound),
-            None => Err(GatewayError::NotReady),
+    /// The campaign with this name, of the snapshot or by the owner's word. Only the owner says that there is none.
+    pub async fn get(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
+        if let Some(campaign) = self.snapshot.load().get(id) {
+            return Ok(campaign.clone());
         }
+        let told = self.owner.of_stranger(id, until).await;
+        self.take_in(told)
+    }
+
+    /// The campaign as its owner has it after this call began.
+    pub async fn confirm(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
+        let told = self.owner.of_known(id, until).await;
+        self.take_in(told)
+    }
+
+    fn take_in(
+        &self,
+        told: Result<Option<Arc<Campaign>>, Unanswered>,
+    ) -> Result<Campaign, GatewayError> {
+        let campaign = match told {
+            Ok(Some(campaign)) => Campaign::clone(&campaign),
+            Ok(None) => return Err(GatewayError::CampaignNotFound),
+            Err(Unanswered) if *self.synced.borrow() => return Err(GatewayError::NotConfirmed),
+            Err(Unanswered) => return Err(GatewayError::NotReady),
+        };
+        let snapshot = self.snapshot.load();
+        let is_new = snapshot.get(&campaign.id) != Some(&campaign);
+        if is_new && (snapshot.all().len() < MAX_REMEMBERED || snapshot.get(&campaign.id).is_some())
+        {
+            self.learn(&campaign);
+        }
+        Ok(campaign)
+    }
+
+    /// The watch and the owner's word may come at the same time; neither undoes the other.
+    fn learn(&self, campaign: &Campaign) {
+        self.snapshot
+            .rcu(|snapshot| snapshot.with(campaign.clone()));
     }
 
     /// The campaigns whose queues can matter at `now`, in the order of their numbers.
@@ -108,9 +144,7 @@ impl Campaigns {
                 Some(Event::Campaign(campaign)) => {
                     let id = campaign.campaign_id.clone();
                     match campaign_from(campaign) {
-                        Some(campaign) => self
-                            .snapshot
-                            .store(Arc::new(self.snapshot.load().with(campaign))),
+                        Some(campaign) => self.learn(&campaign),
                         None => tracing::error!(
                             campaign = id,
                             "quota sent a campaign that this version cannot read; its claims will be refused"

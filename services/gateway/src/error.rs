@@ -12,6 +12,12 @@ pub enum GatewayError {
     /// No such campaign.
     #[error("the campaign is not known")]
     CampaignNotFound,
+    /// The campaign's owner has not said whether this is so, and a copy must not.
+    #[error("the owner of the campaign has not answered")]
+    NotConfirmed,
+    /// The owner says that there are coupons, and issuance has not heard of them yet.
+    #[error("coupons were added a moment ago")]
+    StockOnItsWay,
     /// Claims are served later.
     #[error("the campaign opens at {opens_at}")]
     CampaignNotOpen {

@@ -15,6 +15,7 @@ pub mod lane_batches;
 pub mod limit_reached;
 pub mod metrics;
 pub mod orders;
+pub mod owner_word;
 pub mod rate_limits;
 pub mod upstream;
 pub mod waiting_room;
@@ -46,6 +47,7 @@ use crate::{
     limit_reached::LimitReached,
     metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
+    owner_word::OwnerWord,
     rate_limits::ShopperLimits,
     upstream::Upstream,
     waiting_room::{Reporter, WaitingRoom},
@@ -78,7 +80,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         )
         .await,
     );
-    let campaigns = Campaigns::default();
+    let (owner, asking) = OwnerWord::new(&quota);
+    let [of_known, of_strangers] = asking;
+    host.supervisor
+        .start("questions of known campaigns", of_known);
+    host.supervisor
+        .start("questions of unknown campaigns", of_strangers);
+    let campaigns = Campaigns::new(owner);
     host.supervisor.start(
         "watch of campaigns",
         campaigns.clone().follow(quota.clone()),

@@ -7,7 +7,7 @@ use tidegate_types::{CampaignNumber, RequestId, ShopperId};
 
 /// Claims remembered at once.
 const MAX_REMEMBERED: u64 = 100_000;
-/// Long enough for a client that hammers; short enough that a limit raised by staff is soon noticed.
+/// Long enough for a client that hammers. What is remembered stays true: limits and coupons are for ever.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// The claims refused lately. Only the very same claim is answered from here: another request id of the shopper may be the one that has the coupon. Cheap to clone.

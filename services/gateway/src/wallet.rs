@@ -32,7 +32,10 @@ impl Wallet {
     ) -> Result<ListCouponsResponse, GatewayError> {
         let _place = self.read_places.enter()?;
         let campaign_number = match campaign {
-            Some(campaign) => self.campaigns.get(campaign)?.number.get(),
+            Some(campaign) => {
+                let known = self.campaigns.get(campaign, call.deadline).await?;
+                known.number.get()
+            }
             None => 0,
         };
         let (page_size, page_token) = page;

@@ -1,6 +1,7 @@
-//! What issuance knows of campaigns: watched from quota, kept in its own database for the time quota is away.
+//! What issuance knows of campaigns: watched from quota, asked of it where that is not enough, and kept in its own database for the time quota is away.
 
 mod decode;
+mod owner;
 
 use std::{
     collections::HashMap,
@@ -9,14 +10,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use decode::{campaign_from, free_stock_of};
+pub use decode::campaign_from;
+use decode::free_stock_of;
 use sqlx::PgPool;
 use tidegate_pg::{Fault, fault};
 use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
 };
-use tidegate_rpc::client::Replicas;
+use tidegate_rpc::client::{Questions, Replicas};
 use tidegate_types::{CampaignId, CampaignNumber};
 use tokio::{
     sync::watch,
@@ -24,7 +26,8 @@ use tokio::{
 };
 use tonic::{Request, Status};
 
-use crate::{domain::campaign::Campaign, store};
+use crate::{domain::campaign::Campaign, error::IssuanceError, store};
+use owner::CampaignKey;
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
 
@@ -43,36 +46,122 @@ pub enum News {
     StockUnknown,
 }
 
+type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
 /// The campaigns known so far. Cheap to clone.
 #[derive(Clone)]
 pub struct Campaigns {
+    kept: Kept,
+    questions: Questions<CampaignKey, Option<Arc<Campaign>>>,
+}
+
+/// What is known, and who is told of what is learned.
+#[derive(Clone)]
+struct Kept {
     known: Arc<ArcSwap<HashMap<CampaignNumber, Arc<Campaign>>>>,
     learned: watch::Sender<()>,
+    tell: Tell,
     pool: PgPool,
 }
 
 impl Campaigns {
-    /// Starts with what the database kept.
-    pub async fn load(pool: PgPool) -> Result<Self, sqlx::Error> {
-        let kept = store::campaigns::list(&pool).await?;
-        let known = kept
+    /// Starts with what the database kept. The returned task asks quota what it has not told, until it is aborted.
+    pub async fn load(
+        pool: PgPool,
+        quota: Replicas,
+        tell: impl Fn(News) + Send + Sync + 'static,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), sqlx::Error> {
+        let list = store::campaigns::list(&pool).await?;
+        let known = list
             .into_iter()
             .map(|campaign| (campaign.number, Arc::new(campaign)))
             .collect();
-        Ok(Self {
+        let kept = Kept {
             known: Arc::new(ArcSwap::from_pointee(known)),
             learned: watch::Sender::new(()),
+            tell: Arc::new(tell),
             pool,
-        })
+        };
+        let (questions, asking) = owner::questions(quota, kept.clone());
+        Ok((Self { kept, questions }, asking))
     }
 
     /// True if nothing is known yet, as on a new database.
     pub fn is_empty(&self) -> bool {
-        self.known.load().is_empty()
+        self.kept.known.load().is_empty()
     }
 
-    /// The campaign with this number.
+    /// The campaign with this number, if this replica has heard of it.
     pub fn get(&self, number: CampaignNumber) -> Option<Arc<Campaign>> {
+        self.kept.get(number)
+    }
+
+    /// The campaign with this number, of this revision at least if quota can be asked; an older one is better than none.
+    pub async fn get_by(
+        &self,
+        number: CampaignNumber,
+        revision: u64,
+        until: Instant,
+    ) -> Result<Arc<Campaign>, IssuanceError> {
+        let known = self.get(number);
+        if let Some(known) = known.as_ref().filter(|known| known.revision >= revision) {
+            return Ok(Arc::clone(known));
+        }
+        let asked = self.ask(CampaignKey::Number(number), until).await;
+        asked.or_else(|error| known.ok_or(error))
+    }
+
+    /// The campaign with this public name.
+    pub async fn find_by(
+        &self,
+        id: &CampaignId,
+        until: Instant,
+    ) -> Result<Arc<Campaign>, IssuanceError> {
+        match self.kept.find(id) {
+            Some(campaign) => Ok(campaign),
+            None => self.ask(CampaignKey::Id(id.clone()), until).await,
+        }
+    }
+
+    /// Asks quota; while it does not answer, the watch may tell.
+    async fn ask(&self, key: CampaignKey, until: Instant) -> Result<Arc<Campaign>, IssuanceError> {
+        match self.questions.ask(key.clone(), until).await {
+            Ok(Some(campaign)) => Ok(campaign),
+            Ok(None) => Err(IssuanceError::CampaignNotFound),
+            Err(_) => {
+                let known = self.kept.once_known(|kept| kept.find_key(&key), until);
+                known.await.ok_or(IssuanceError::CampaignNotKnownYet)
+            }
+        }
+    }
+
+    /// Takes in what quota says of a campaign and keeps it in the database.
+    pub async fn keep(&self, campaign: Campaign) -> Result<(), sqlx::Error> {
+        self.kept.keep(campaign).await
+    }
+
+    /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
+    pub async fn follow(self, quota: Replicas, synced: watch::Sender<bool>) {
+        loop {
+            for replica in quota.in_turn(Instant::now()) {
+                let client = CampaignServiceClient::new(replica.channel());
+                let ended = self.kept.watch_once(client, &synced).await;
+                (self.kept.tell)(News::StockUnknown);
+                match ended {
+                    Ok(()) => replica.answered(),
+                    Err(status) => {
+                        tracing::debug!(%status, "the watch of campaigns broke off");
+                        replica.failed(Instant::now());
+                    }
+                }
+            }
+            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
+        }
+    }
+}
+
+impl Kept {
+    fn get(&self, number: CampaignNumber) -> Option<Arc<Campaign>> {
         self.known.load().get(&number).cloned()
     }
 
@@ -81,14 +170,11 @@ impl Campaigns {
         known.values().find(|campaign| campaign.id == *id).cloned()
     }
 
-    /// The campaign with this number, as soon as quota has told this replica of it. A gateway may have been told a moment earlier.
-    pub async fn get_by(&self, number: CampaignNumber, until: Instant) -> Option<Arc<Campaign>> {
-        self.once_known(|known| known.get(number), until).await
-    }
-
-    /// The campaign with this public name, as soon as quota has told this replica of it.
-    pub async fn find_by(&self, id: &CampaignId, until: Instant) -> Option<Arc<Campaign>> {
-        self.once_known(|known| known.find(id), until).await
+    fn find_key(&self, key: &CampaignKey) -> Option<Arc<Campaign>> {
+        match key {
+            CampaignKey::Id(id) => self.find(id),
+            CampaignKey::Number(number) => self.get(*number),
+        }
     }
 
     async fn once_known(
@@ -108,34 +194,9 @@ impl Campaigns {
         }
     }
 
-    /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
-    pub async fn follow(self, quota: Replicas, tell: impl Fn(News), synced: watch::Sender<bool>) {
-        loop {
-            for replica in quota.in_turn(Instant::now()) {
-                let ended = self
-                    .watch_once(
-                        CampaignServiceClient::new(replica.channel()),
-                        &tell,
-                        &synced,
-                    )
-                    .await;
-                tell(News::StockUnknown);
-                match ended {
-                    Ok(()) => replica.answered(),
-                    Err(status) => {
-                        tracing::debug!(%status, "the watch of campaigns broke off");
-                        replica.failed(Instant::now());
-                    }
-                }
-            }
-            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
-        }
-    }
-
     async fn watch_once(
         &self,
         mut quota: CampaignServiceClient<tonic::transport::Channel>,
-        tell: &impl Fn(News),
         synced: &watch::Sender<bool>,
     ) -> Result<(), Status> {
         let mut events = quota
@@ -148,9 +209,9 @@ impl Campaigns {
                     let (number, free) = (campaign.campaign_number, free_stock_of(&campaign));
                     match campaign_from(campaign) {
                         Some(campaign) => {
-                            let campaign = self.learn(campaign, tell).await;
+                            let campaign = self.learn(campaign).await;
                             if let Some(free) = free {
-                                tell(News::Stock { campaign, free });
+                                (self.tell)(News::Stock { campaign, free });
                             }
                         }
                         None => tracing::error!(
@@ -168,30 +229,45 @@ impl Campaigns {
         Ok(())
     }
 
-    async fn learn(&self, campaign: Campaign, tell: &impl Fn(News)) -> CampaignNumber {
+    /// Takes in what quota says of a campaign, however often that must be tried.
+    async fn learn(&self, campaign: Campaign) -> CampaignNumber {
         let number = campaign.number;
-        let known = self.get(number);
-        if known
-            .as_ref()
-            .is_some_and(|known| known.revision >= campaign.revision)
-        {
-            return number;
-        }
-        // Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
-        while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
-            // Another replica is keeping the same campaign at this moment; the next attempt finds what it wrote.
-            if fault(&error) == Fault::Conflict {
-                continue;
-            }
+        while let Err(error) = self.keep(campaign.clone()).await {
             tracing::warn!(%error, campaign = %campaign.id, "a campaign cannot be kept in the database; it is tried again");
             sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
         }
-        tracing::info!(campaign = %campaign.id, campaign_number = %number, revision = campaign.revision, "a campaign is known");
-        let mut next = HashMap::clone(&self.known.load());
-        next.insert(number, Arc::new(campaign));
-        self.known.store(Arc::new(next));
-        self.learned.send_replace(());
-        tell(News::Changed(number));
         number
+    }
+
+    /// Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
+    async fn keep(&self, campaign: Campaign) -> Result<(), sqlx::Error> {
+        let (number, revision) = (campaign.number, campaign.revision);
+        let is_news = |known: &HashMap<CampaignNumber, Arc<Campaign>>| {
+            known
+                .get(&number)
+                .is_none_or(|known| known.revision < revision)
+        };
+        if !is_news(&self.known.load()) {
+            return Ok(());
+        }
+        while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
+            // Another replica is keeping the same campaign at this moment; the next attempt finds what it wrote.
+            if fault(&error) != Fault::Conflict {
+                return Err(error);
+            }
+        }
+        tracing::info!(campaign = %campaign.id, campaign_number = %number, revision, "a campaign is known");
+        let campaign = Arc::new(campaign);
+        // The watch and a question may learn at the same time; neither undoes the other.
+        self.known.rcu(|known| {
+            let mut next = HashMap::clone(known);
+            if is_news(known) {
+                next.insert(number, Arc::clone(&campaign));
+            }
+            next
+        });
+        self.learned.send_replace(());
+        (self.tell)(News::Changed(number));
+        Ok(())
     }
 }

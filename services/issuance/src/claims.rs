@@ -32,6 +32,8 @@ const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
 pub struct ClaimRequest {
     /// Of which campaign.
     pub campaign: CampaignNumber,
+    /// The revision that its caller has seen; 0 if it did not say.
+    pub campaign_revision: u64,
     /// Whose.
     pub shopper: ShopperId,
     /// The claim's name.
@@ -121,13 +123,14 @@ impl Claims {
         let lane = self.lane(self.lane_count.of(&request.shopper))?;
         loop {
             // Read anew for each attempt: staff may have halted the campaign meanwhile.
-            let campaign = self.campaigns.get_by(request.campaign, wait_until).await;
-            let campaign = campaign.filter(|campaign| {
-                request
-                    .tier
-                    .is_none_or(|tier| campaign.tier(tier).is_some())
-            });
-            let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
+            let revision = request.campaign_revision;
+            let campaigns = &self.campaigns;
+            let campaign = campaigns.get_by(request.campaign, revision, wait_until);
+            let campaign = campaign.await?;
+            let has_tier = |tier| campaign.tier(tier).is_some();
+            if !request.tier.is_none_or(has_tier) {
+                return Err(IssuanceError::CampaignNotKnownYet);
+            }
             let phase = campaign.phase(Timestamp::now_utc());
             let claim = claim_of(&request, &campaign, phase);
             let submitted = lane

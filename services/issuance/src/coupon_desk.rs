@@ -108,7 +108,7 @@ impl CouponDesk {
             return Err(IssuanceError::CouponNotFound);
         };
         match coupon.order_id {
-            _ if coupon.revoked => Ok((self.wallet.present(*coupon, &shopper)?, !changed)),
+            _ if coupon.revoked => Ok((self.wallet.present(*coupon, &shopper, None)?, !changed)),
             Some(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
             None => Err(IssuanceError::Internal),
         }
@@ -124,8 +124,7 @@ impl CouponDesk {
     /// The campaign staff named.
     pub async fn campaign(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
         let until = Instant::now() + WAIT_FOR_CAMPAIGN;
-        let campaign = self.claims.campaigns.find_by(id, until).await;
-        campaign.ok_or(IssuanceError::CampaignNotFound)
+        self.claims.campaigns.find_by(id, until).await
     }
 
     /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
@@ -139,6 +138,7 @@ impl CouponDesk {
         loop {
             let request = ClaimRequest {
                 campaign: campaign.number,
+                campaign_revision: campaign.revision,
                 shopper: grant.shopper.clone(),
                 request_id: grant.request_id.clone(),
                 tier: grant.tier,
@@ -147,7 +147,7 @@ impl CouponDesk {
             };
             let error = match self.claims.issue(request).await.outcome {
                 Ok(issued) => {
-                    let coupon = self.wallet.present(issued.coupon, &grant.shopper)?;
+                    let coupon = self.wallet.present(issued.coupon, &grant.shopper, None)?;
                     return Ok((coupon, issued.replayed));
                 }
                 Err(error) => error,

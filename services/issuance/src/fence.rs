@@ -12,10 +12,12 @@ use tidegate_types::{CampaignNumber, Lane, Lanes};
 use uuid::Uuid;
 
 use crate::{
-    domain::fence::Fence,
+    campaigns::Campaigns,
+    domain::{campaign::Campaign, fence::Fence},
     error::IssuanceError,
     metrics::IssuanceMetrics,
     store::{
+        controls,
         fence::{self, CouponCount},
         leases::{self, LeaseToSeal, SealedLease},
     },
@@ -37,6 +39,8 @@ pub struct LeaseFence {
     pub tracing: Tracing,
     /// Where seals are counted.
     pub metrics: IssuanceMetrics,
+    /// The campaigns known.
+    pub campaigns: Campaigns,
 }
 
 impl LeaseFence {
@@ -73,6 +77,31 @@ impl LeaseFence {
         let sealed: BTreeMap<_, _> = sealed.into_iter().flatten().collect();
         self.metrics.seals.inc_by(sealed.len() as u64);
         in_order(&keys, &sealed)
+    }
+
+    /// Puts what staff have said of a campaign's coupons into every lane. After an error it may be in some, and asking again is harmless.
+    pub async fn apply_control(
+        &self,
+        campaign: Campaign,
+        trace: TraceContext,
+    ) -> Result<(), IssuanceError> {
+        let mut span = self
+            .tracing
+            .start("apply control", SpanKind::Internal, trace);
+        let (number, control) = (campaign.number, campaign.coupon_control());
+        let applied = async {
+            self.campaigns.keep(campaign).await?;
+            let lanes = self.lane_count.all().map(|lane| {
+                let pool = self.pool.clone();
+                async move { controls::apply(&pool, lane, number, &control).await }
+            });
+            let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
+            lanes.try_collect::<Vec<()>>().await
+        };
+        applied
+            .await
+            .inspect_err(|error| span.fail(error.to_string()))?;
+        Ok(())
     }
 
     /// How leases stand, in their order.

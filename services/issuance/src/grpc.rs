@@ -79,6 +79,7 @@ pub const RULES: &[Rule] = &[
     rule!("LeaseFenceService/SealLeases", Quota),
     rule!("LeaseFenceService/InspectLeases", Quota),
     rule!("LeaseFenceService/CountCoupons", Quota),
+    rule!("LeaseFenceService/ApplyControl", Quota),
     rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
     rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
 ];
@@ -183,7 +184,7 @@ impl IssuanceService for IssuanceGrpc {
                 let shopper = request.shopper.clone();
                 let answered = claims.issue(request).await;
                 let presented = answered.outcome.and_then(|issued| {
-                    let coupon = wallet.present(issued.coupon, &shopper)?;
+                    let coupon = wallet.present(issued.coupon, &shopper, None)?;
                     Ok((coupon, issued.replayed))
                 });
                 Ok((presented, answered.queue_delay))
@@ -211,20 +212,16 @@ impl IssuanceService for IssuanceGrpc {
         &self,
         request: Request<LookupClaimsRequest>,
     ) -> Result<Response<LookupClaimsResponse>, Status> {
-        let (_, message) = open(request)?;
+        let (call, message) = open(request)?;
         convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
         let mut results = Vec::with_capacity(message.items.len());
         for item in message.items {
             let (campaign, shopper, request_id) =
                 convert::lookup(item).map_err(|error| to_status(&error))?;
-            let found = self
-                .claims
-                .lookup(campaign, &shopper, &request_id)
+            let coupon = self
+                .wallet
+                .of_claim(campaign, &shopper, &request_id, call.deadline)
                 .await
-                .map_err(|error| to_status(&error))?;
-            let coupon = found
-                .map(|coupon| self.wallet.present(coupon, &shopper))
-                .transpose()
                 .map_err(|error| to_status(&error))?;
             results.push(LookupResult {
                 coupon: coupon.map(|coupon| convert::coupon(&coupon, Timestamp::now_utc())),
@@ -240,12 +237,13 @@ impl IssuanceService for IssuanceGrpc {
         &self,
         request: Request<StreamHoldersRequest>,
     ) -> Result<Response<Self::StreamHoldersStream>, Status> {
-        let (_, message) = open(request)?;
+        let (call, message) = open(request)?;
         let campaign =
             convert::campaign(message.campaign_number).map_err(|error| to_status(&error))?;
         let pages = self
             .holders
-            .open(campaign)
+            .open(campaign, call.deadline)
+            .await
             .map_err(|error| to_status(&error))?;
         let stream = holders::stream(pages, self.stop.clone());
         Ok(Response::new(Box::pin(stream)))
@@ -255,11 +253,16 @@ impl IssuanceService for IssuanceGrpc {
         &self,
         request: Request<ListCouponsRequest>,
     ) -> Result<Response<ListCouponsResponse>, Status> {
-        let (_, message) = open(request)?;
+        let (call, message) = open(request)?;
         let page = convert::page(message).map_err(|error| to_status(&error))?;
         let (coupons, next) = self
             .wallet
-            .list(&page.shopper, page.campaign, page.start, page.size)
+            .list(
+                &page.shopper,
+                page.campaign,
+                (page.start, page.size),
+                call.deadline,
+            )
             .await
             .map_err(|error| to_status(&error))?;
         let now = Timestamp::now_utc();
@@ -276,11 +279,11 @@ impl IssuanceService for IssuanceGrpc {
         &self,
         request: Request<CheckCouponRequest>,
     ) -> Result<Response<CheckCouponResponse>, Status> {
-        let (_, message) = open(request)?;
+        let (call, message) = open(request)?;
         let shopper = convert::shopper(&message.shopper_id).map_err(|error| to_status(&error))?;
         let coupon = self
             .wallet
-            .get(&shopper, &message.coupon_code)
+            .get(&shopper, &message.coupon_code, call.deadline)
             .await
             .map_err(|error| to_status(&error))?;
         let now = Timestamp::now_utc();

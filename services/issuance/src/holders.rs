@@ -44,9 +44,12 @@ impl Holders {
     }
 
     /// Begins to read the holders of a campaign.
-    pub fn open(&self, campaign: CampaignNumber) -> Result<HolderPages, IssuanceError> {
-        let known = self.campaigns.get(campaign);
-        known.ok_or(IssuanceError::CampaignNotFound)?;
+    pub async fn open(
+        &self,
+        campaign: CampaignNumber,
+        until: Instant,
+    ) -> Result<HolderPages, IssuanceError> {
+        self.campaigns.get_by(campaign, 0, until).await?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
         let place = place.map_err(|_| IssuanceError::TooManyHolderStreams)?;
         Ok(HolderPages {

@@ -1,5 +1,6 @@
 //! What a lane's commit queue commits: claims, redemptions, releases and revocations.
 
+mod in_force;
 mod work;
 
 use std::{
@@ -17,6 +18,7 @@ use crate::{
     domain::{coupon::StoredCoupon, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
     store::{
+        controls::Controls,
         coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
         statements::Statements,
@@ -286,12 +288,13 @@ impl LaneCommit {
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
+        let controls = changes.lock_controls(connection, self.lane).await?;
         if !changes.redemptions.is_empty() {
-            self.redeem(connection, &changes.redemptions, now, done)
+            self.redeem(connection, &changes.redemptions, &controls, now, done)
                 .await?;
         }
         if !changes.releases.is_empty() {
-            self.release(connection, &changes.releases, now, done)
+            self.release(connection, &changes.releases, &controls, now, done)
                 .await?;
         }
         if !changes.revocations.is_empty() {
@@ -305,24 +308,30 @@ impl LaneCommit {
         &self,
         connection: &mut PgConnection,
         items: &[(usize, &Redemption)],
+        controls: &Controls,
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
+        let in_force = |item: &Redemption| item.control.or_newer(controls.get(&item.used.campaign));
         let rows: Vec<_> = items
             .iter()
-            .map(|(_, item)| RedeemRow {
-                key: key_of(&item.used),
-                order_id: item.used.order_id,
-                payable_tiers: item.payable_tiers,
-                extended_valid_until: item.extended_valid_until,
+            .map(|(_, item)| {
+                let control = in_force(item);
+                RedeemRow {
+                    key: key_of(&item.used),
+                    order_id: item.used.order_id,
+                    payable_tiers: in_force::payable_tiers(item, &control),
+                    extended_valid_until: control.extended_valid_until,
+                }
             })
             .collect();
         let statement = &self.statements.redeem;
         coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let coupons = coupons::read(connection, self.lane, &keys).await?;
-        for ((place, _), coupon) in items.iter().zip(coupons) {
-            done[*place] = Some(Done::Coupon(coupon.map(Box::new)));
+        for ((place, item), coupon) in items.iter().zip(coupons) {
+            let coupon = coupon.map(|coupon| (Box::new(coupon), in_force(item)));
+            done[*place] = Some(Done::Coupon(coupon));
         }
         Ok(())
     }
@@ -331,6 +340,7 @@ impl LaneCommit {
         &self,
         connection: &mut PgConnection,
         items: &[(usize, &Release)],
+        controls: &Controls,
         now: Timestamp,
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
@@ -339,7 +349,12 @@ impl LaneCommit {
             .map(|(_, item)| ReleaseRow {
                 key: key_of(&item.used),
                 order_id: item.used.order_id,
-                extended_valid_until: item.extended_valid_until,
+                // Extensions only ever grow, so the later one is the newer.
+                extended_valid_until: item.extended_valid_until.max(
+                    controls
+                        .get(&item.used.campaign)
+                        .and_then(|control| control.extended_valid_until),
+                ),
                 valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
             })
             .collect();

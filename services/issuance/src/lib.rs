@@ -59,7 +59,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let pool = config.database.pool(config.read_connections);
     let metrics = IssuanceMetrics::register(&mut host.registry);
-    let campaigns = Campaigns::load(pool.clone()).await?;
     let (quota, resolver) = Replicas::find(
         config.quota_addresses.clone(),
         Identity::Quota,
@@ -95,13 +94,15 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }
     }
 
-    let (synced, ready) = watch::channel(!campaigns.is_empty());
     let stocks = Arc::clone(&lanes);
     let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
     host.supervisor.start("resolver of quota", resolver);
+    let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
+    let (synced, ready) = watch::channel(!campaigns.is_empty());
+    host.supervisor.start("questions of campaigns", asking);
     host.supervisor.start(
         "watch of campaigns",
-        campaigns.clone().follow(quota, tell, synced),
+        campaigns.clone().follow(quota, synced),
     );
 
     let fence = LeaseFence {
@@ -109,6 +110,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         lane_count: config.lanes,
         tracing: host.tracing.clone(),
         metrics: metrics.clone(),
+        campaigns: campaigns.clone(),
     };
     let claims = Claims {
         lanes: Arc::clone(&lanes),

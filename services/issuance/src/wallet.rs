@@ -1,17 +1,18 @@
 //! The wallet: reading coupons, using them for orders, giving them back.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{
-    CampaignNumber, CouponCode, CouponKeyring, DecodedCode, Lane, Money, ShopperId, Timestamp,
+    CampaignNumber, CouponCode, CouponKeyring, DecodedCode, Lane, Money, RequestId, ShopperId,
+    Timestamp,
 };
 use uuid::Uuid;
 
 use crate::{
     claims::Claims,
     domain::{
-        campaign::{Campaign, RedemptionControl},
+        campaign::{Campaign, CouponControl, RedemptionControl},
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
         purchase::Purchase,
     },
@@ -92,8 +93,8 @@ impl Wallet {
         &self,
         shopper: &ShopperId,
         campaign: Option<CampaignNumber>,
-        start: PageStart,
-        page_size: u32,
+        (start, page_size): (PageStart, u32),
+        until: Instant,
     ) -> Result<(Vec<Coupon>, Option<PageStart>), IssuanceError> {
         let lane = self.claims.lane_count.of(shopper);
         // One more than asked for tells whether there is a next page.
@@ -112,15 +113,16 @@ impl Wallet {
             .last()
             .filter(|_| more)
             .map(|last| PageStart(last.campaign.get(), last.slot.get()));
-        let coupons: Result<Vec<_>, _> = stored
-            .into_iter()
-            .map(|coupon| self.present(coupon, shopper))
-            .collect();
-        Ok((coupons?, next))
+        Ok((self.present_all(stored, shopper, until).await?, next))
     }
 
     /// Reads one coupon by its code.
-    pub async fn get(&self, shopper: &ShopperId, code: &str) -> Result<Coupon, IssuanceError> {
+    pub async fn get(
+        &self,
+        shopper: &ShopperId,
+        code: &str,
+        until: Instant,
+    ) -> Result<Coupon, IssuanceError> {
         let decoded = self.decode(shopper, code)?;
         let lane = self.claims.lane_count.of(shopper);
         let mut connection = self.claims.pool.acquire().await?;
@@ -130,14 +132,48 @@ impl Wallet {
             &[(shopper, decoded.campaign, decoded.slot)],
         )
         .await?;
-        self.present(
-            found
-                .into_iter()
-                .flatten()
-                .next()
-                .ok_or(IssuanceError::CouponNotFound)?,
-            shopper,
-        )
+        drop(connection);
+        let found = found.into_iter().flatten().collect();
+        let presented = self.present_all(found, shopper, until).await?;
+        let mut presented = presented.into_iter();
+        presented.next().ok_or(IssuanceError::CouponNotFound)
+    }
+
+    /// The coupon that an earlier claim produced.
+    pub async fn of_claim(
+        &self,
+        campaign: CampaignNumber,
+        shopper: &ShopperId,
+        request_id: &RequestId,
+        until: Instant,
+    ) -> Result<Option<Coupon>, IssuanceError> {
+        let found = self.claims.lookup(campaign, shopper, request_id).await?;
+        let found = found.into_iter().collect();
+        Ok(self.present_all(found, shopper, until).await?.pop())
+    }
+
+    /// Coupons as callers see them, by what is in force in the database.
+    async fn present_all(
+        &self,
+        stored: Vec<StoredCoupon>,
+        shopper: &ShopperId,
+        until: Instant,
+    ) -> Result<Vec<Coupon>, IssuanceError> {
+        let campaigns: BTreeSet<_> = stored.iter().map(|coupon| coupon.campaign).collect();
+        if campaigns.is_empty() {
+            return Ok(Vec::new());
+        }
+        for campaign in &campaigns {
+            self.claims.campaigns.get_by(*campaign, 0, until).await?;
+        }
+        let campaigns: Vec<_> = campaigns.into_iter().collect();
+        let lane = self.claims.lane_count.of(shopper);
+        let controls = store::controls::read(&self.claims.pool, lane, &campaigns).await?;
+        let present = |coupon: StoredCoupon| {
+            let control = controls.get(&coupon.campaign);
+            self.present(coupon, shopper, control)
+        };
+        stored.into_iter().map(present).collect()
     }
 
     /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
@@ -146,11 +182,15 @@ impl Wallet {
             self.claims
                 .tracing
                 .start("redeem coupon", SpanKind::Internal, request.used.trace);
-        let found = self.coupon_use(&request.used).and_then(|(lane, used)| {
-            let campaign = self.claims.campaigns.get(used.campaign);
-            let campaign = campaign.ok_or(IssuanceError::CampaignNotKnownYet)?;
+        let found = async {
+            let (lane, used) = self.coupon_use(&request.used)?;
+            let campaigns = &self.claims.campaigns;
+            let campaign = campaigns
+                .get_by(used.campaign, 0, request.used.deadline)
+                .await?;
             Ok((lane, used, campaign))
-        });
+        };
+        let found: Result<_, IssuanceError> = found.await;
         let (outcome, campaign_closes_at) = match found {
             Ok((lane, used, campaign)) => {
                 let redeemed =
@@ -188,7 +228,7 @@ impl Wallet {
         let redemption = Redemption {
             used,
             payable_tiers: campaign.payable_tiers(purchase),
-            extended_valid_until: campaign.extended_valid_until,
+            control: campaign.coupon_control(),
         };
         let (done, _) = self
             .claims
@@ -196,11 +236,11 @@ impl Wallet {
             .queue
             .submit(Work::Redeem(redemption), trace, asked.deadline)
             .await?;
-        let Done::Coupon(Some(coupon)) = done else {
+        let Done::Coupon(Some((coupon, control))) = done else {
             return Err(IssuanceError::CouponNotFound);
         };
-        match refused(&coupon, campaign, asked.order_id, purchase) {
-            None => self.present(*coupon, &asked.shopper),
+        match refused(&coupon, (campaign, &control), asked.order_id, purchase) {
+            None => self.present(*coupon, &asked.shopper, Some(&control)),
             Some(error) => Err(error),
         }
     }
@@ -231,14 +271,16 @@ impl Wallet {
         Ok(matches!(done, Done::Released(true)))
     }
 
-    /// Adds to a coupon's row what callers see: its code, and its campaign's words.
+    /// Adds to a coupon's row what callers see: its code, and its campaign's words. `kept` is what the database says of its campaign's coupons, if it was read.
     pub fn present(
         &self,
         stored: StoredCoupon,
         shopper: &ShopperId,
+        kept: Option<&CouponControl>,
     ) -> Result<Coupon, IssuanceError> {
         let campaign = self.claims.campaigns.get(stored.campaign);
         let campaign = campaign.ok_or_else(|| internal(&stored, "its campaign is not known"))?;
+        let control = campaign.coupon_control().or_newer(kept);
         let tier = campaign
             .tier(stored.tier)
             .ok_or_else(|| internal(&stored, "its tier is not known"))?;
@@ -261,8 +303,8 @@ impl Wallet {
             tier_id: tier.id.clone(),
             face_value,
             terms: Arc::clone(&tier.terms),
-            valid_until: stored.valid_until(campaign.extended_valid_until),
-            redemption: campaign.control.redemption,
+            valid_until: stored.valid_until(control.extended_valid_until),
+            redemption: control.redemption,
             stored,
         })
     }
@@ -290,14 +332,14 @@ impl Wallet {
 /// Why a coupon, as it is after the order has tried to use it, does not pay for the order; none if it does.
 fn refused(
     coupon: &StoredCoupon,
-    campaign: &Campaign,
+    (campaign, control): (&Campaign, &CouponControl),
     order_id: Uuid,
     purchase: &Purchase,
 ) -> Option<IssuanceError> {
-    let extended_valid_until = campaign.extended_valid_until;
+    let extended_valid_until = control.extended_valid_until;
     let tier = campaign.tier(coupon.tier);
     let misfit = tier.and_then(|tier| campaign.refuses(tier, purchase));
-    let is_halted = campaign.control.redemption == RedemptionControl::Halted;
+    let is_halted = control.redemption == RedemptionControl::Halted;
     let error = match (
         coupon.state(extended_valid_until, Timestamp::now_utc()),
         misfit,
@@ -311,7 +353,7 @@ fn refused(
         // For good, and so told rather than a halt that will be over.
         (CouponState::Issued, Some(misfit)) => IssuanceError::CouponNotApplicable(misfit),
         (CouponState::Issued, None) if is_halted => IssuanceError::RedemptionHalted {
-            resume_at: campaign.control.resume_at,
+            resume_at: control.resume_at,
         },
         // A coupon that was free and valid would have been redeemed: its end came in between.
         (CouponState::Expired | CouponState::Issued, _) => IssuanceError::CouponExpired {

@@ -6,11 +6,13 @@ use tidegate_types::{CampaignId, CampaignNumber, MAX_STOCK, RequestId, TierId, T
 
 use crate::{
     QuotaError,
-    domain::{Campaign, CampaignTerms},
+    domain::{Campaign, CampaignTerms, WantedCampaigns},
     store::{Store, Work, within_limit},
-    watch::{MAX_WATCHED_CAMPAIGNS, watched_if_closing_after},
+    watch::{MAX_CURRENT_CAMPAIGNS, current_if_closing_after},
 };
 
+/// Campaigns of one look-up at most.
+pub const MAX_LOOKED_UP: usize = 100;
 /// The largest page of campaigns.
 pub const MAX_PAGE_SIZE: u8 = 100;
 /// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
@@ -36,6 +38,15 @@ pub struct Page {
     pub campaigns: Vec<Campaign>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<CampaignNumber>,
+}
+
+/// What there is of campaigns that were asked for.
+#[derive(Debug)]
+pub struct Found {
+    /// The campaigns.
+    pub campaigns: Vec<Campaign>,
+    /// What there is not.
+    pub unknown: WantedCampaigns,
 }
 
 /// The campaigns there are.
@@ -73,6 +84,30 @@ impl Campaigns {
             read.end(found).await?.ok_or(QuotaError::CampaignNotFound)
         })
         .await
+    }
+
+    /// The campaigns that are asked for, as they are after this call began; `None` for what there is not.
+    ///
+    /// What does not fit into one message is left out, and the caller asks for it again.
+    pub async fn lookup(&self, wanted: &WantedCampaigns) -> Result<Found, QuotaError> {
+        let mut campaigns = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.lookup_campaigns(wanted).await;
+            read.end(found).await
+        })
+        .await?;
+        let is_known = |known: &dyn Fn(&Campaign) -> bool| campaigns.iter().any(known);
+        let ids = wanted.ids.iter();
+        let unknown_ids = ids.filter(|id| !is_known(&|campaign| campaign.terms.id == **id));
+        let numbers = wanted.numbers.iter();
+        let unknown_numbers =
+            numbers.filter(|number| !is_known(&|campaign| campaign.number == **number));
+        let unknown = WantedCampaigns {
+            ids: unknown_ids.cloned().collect(),
+            numbers: unknown_numbers.copied().collect(),
+        };
+        campaigns.truncate(fitting(&campaigns));
+        Ok(Found { campaigns, unknown })
     }
 
     /// At most `size` campaigns that are older than `before`, or the newest; fewer if their terms name very many stores.
@@ -131,10 +166,10 @@ async fn create(
     let campaign = match work.campaign(&terms.id).await? {
         Some(campaign) => campaign,
         None => {
-            let watched = work
-                .count_campaigns_ending_after(watched_if_closing_after(now))
+            let current = work
+                .count_campaigns_ending_after(current_if_closing_after(now))
                 .await?;
-            if watched >= MAX_WATCHED_CAMPAIGNS {
+            if current >= MAX_CURRENT_CAMPAIGNS {
                 return Err(QuotaError::TooManyCampaigns);
             }
             work.insert_campaign(terms, now).await?;

@@ -18,8 +18,8 @@ use crate::{
 
 /// Kept of the call's time, so that the answer still travels when a halt is slow.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
-/// How often a halt is looked at while its caller waits; leases are settled by any replica, so the database is asked.
-const HALT_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a change is looked at while its caller waits; any replica may bring it into force, so the database is asked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A change of a campaign's control.
 #[derive(Debug, Clone)]
@@ -37,16 +37,18 @@ pub struct ControlRequest {
 pub struct Controls {
     store: Store,
     reclaimer: Wake,
+    fencer: Wake,
     #[cfg(feature = "mutations")]
     mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Controls {
-    /// Controls kept in a store; `reclaimer` is woken by every halt.
-    pub fn new(store: Store, reclaimer: Wake) -> Self {
+    /// Controls kept in a store; `reclaimer` is woken by every halt, and `fencer` by whatever issuance must know.
+    pub fn new(store: Store, reclaimer: Wake, fencer: Wake) -> Self {
         Self {
             store,
             reclaimer,
+            fencer,
             #[cfg(feature = "mutations")]
             mutation: None,
         }
@@ -58,8 +60,8 @@ impl Controls {
         Self { mutation, ..self }
     }
 
-    /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. A halt is waited for as long as the deadline allows; after that the campaign is
-    /// told as it is, HALTING.
+    /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. What is said is waited for until it is in force, as long as the deadline allows;
+    /// after that the campaign is told as it is, HALTING or RESUMING.
     pub async fn set(
         &self,
         request: &ControlRequest,
@@ -72,46 +74,62 @@ impl Controls {
             work.end(outcome).await
         })
         .await?;
-        if campaign.issuance_state() != IssuanceState::Halting {
-            return Ok(campaign);
+        if !campaign.fence.holds_redemption() {
+            self.fencer.up(trace);
         }
-        self.reclaimer.up(trace);
+        if campaign.issuance_state() == IssuanceState::Halting {
+            self.reclaimer.up(trace);
+        }
         #[cfg(feature = "mutations")]
         if self.mutation == Some(crate::mutation::Mutation::AcknowledgeHaltEarly) {
             return Ok(campaign);
         }
-        self.wait_while_halting(campaign, deadline).await
+        let epoch = campaign.control.epoch;
+        let is_open = |campaign: &Campaign| {
+            campaign.control.epoch == epoch
+                && (campaign.issuance_state() == IssuanceState::Halting
+                    || !campaign.fence.holds_redemption())
+        };
+        self.wait_while(is_open, campaign, deadline).await
     }
 
-    /// Makes every coupon of a campaign valid at least until a moment. The same moment again changes nothing.
+    /// Makes every coupon of a campaign valid at least until a moment. The same moment again changes nothing, and is answered once it is in force. [`QuotaError::NotInForceYet`] if that takes longer than
+    /// the deadline allows: it is recorded all the same.
     pub async fn extend_validity(
         &self,
         id: &CampaignId,
         valid_until: Timestamp,
         now: Timestamp,
-        deadline: Instant,
+        (deadline, trace): (Instant, TraceContext),
     ) -> Result<Campaign, QuotaError> {
-        within_limit(async {
+        let campaign = within_limit(async {
             let mut work = self.store.begin(deadline).await?;
             let outcome = extend(&mut work, id, valid_until, now).await;
             work.end(outcome).await
         })
-        .await
+        .await?;
+        let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
+        if is_open(&campaign) {
+            self.fencer.up(trace);
+        }
+        let campaign = self.wait_while(is_open, campaign, deadline).await?;
+        if is_open(&campaign) {
+            return Err(QuotaError::NotInForceYet);
+        }
+        Ok(campaign)
     }
 
-    async fn wait_while_halting(
+    /// Waits while something of the campaign is not in force, as long as there is time.
+    async fn wait_while(
         &self,
+        is_open: impl Fn(&Campaign) -> bool,
         mut campaign: Campaign,
         deadline: Instant,
     ) -> Result<Campaign, QuotaError> {
-        let epoch = campaign.control.epoch;
         let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
-        while campaign.issuance_state() == IssuanceState::Halting
-            && campaign.control.epoch == epoch
-            && Instant::now() + HALT_POLL_INTERVAL < answer_by
-        {
-            sleep(HALT_POLL_INTERVAL).await;
-            // The halt is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
+        while is_open(&campaign) && Instant::now() + POLL_INTERVAL < answer_by {
+            sleep(POLL_INTERVAL).await;
+            // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
             match timeout_at(answer_by.into(), self.read(&campaign.terms.id)).await {
                 Ok(Ok(read)) => campaign = read,
                 Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}

@@ -13,12 +13,12 @@ pub use audit::{
     LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, TierAudit, TierBooks,
 };
 pub use campaign::{
-    Campaign, CampaignTerms, Extension, MAX_COUPON_VALIDITY_SECONDS, MAX_EXTENSION,
-    MIN_COUPON_VALIDITY_SECONDS, NotExtended, Tier,
+    Campaign, CampaignTerms, Extension, Fence, MAX_COUPON_VALIDITY_SECONDS, MAX_EXTENSION,
+    MIN_COUPON_VALIDITY_SECONDS, NotExtended, Tier, WantedCampaigns,
 };
 pub use control::{
     Control, ControlChange, ControlReason, IssuanceControl, IssuanceState, RedemptionControl,
-    WantedControl, nothing_leased,
+    RedemptionState, WantedControl, nothing_leased,
 };
 pub use lease::{
     Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,

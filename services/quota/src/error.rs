@@ -57,6 +57,9 @@ pub enum QuotaError {
     /// Every place for watch streams is taken.
     #[error("too many streams watch campaigns on this replica")]
     TooManyWatchers,
+    /// The change is recorded, and issuance's database is not known to have it yet.
+    #[error("recorded, and in force as soon as issuance has it; ask again with the same content")]
+    NotInForceYet,
     /// The caller stops waiting before work could begin; nothing was done.
     #[error("no database connection was free in time")]
     OutOfTime,
@@ -133,6 +136,9 @@ impl QuotaError {
                     "detail",
                     "the database does not answer; ask again with the same id",
                 ),
+            Self::NotInForceYet => {
+                Refusal::after(Reason::Overloaded, RETRY_WHEN_ISSUANCE_AWAY).with("detail", self)
+            }
             // The source may name addresses and is for the log.
             Self::IssuanceAway(_) => Refusal::after(Reason::Overloaded, RETRY_WHEN_ISSUANCE_AWAY)
                 .with("detail", "issuance does not answer"),

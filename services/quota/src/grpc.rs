@@ -88,6 +88,10 @@ pub const RULES: &[Rule] = &[
             Scope::CampaignsRead,
         )
     },
+    Rule {
+        services: &[Identity::Gateway, Identity::Issuance],
+        ..issuance("/tidegate.quota.v1.CampaignService/LookupCampaigns")
+    },
     issuance("/tidegate.quota.v1.LeaseService/AcquireLease"),
     issuance("/tidegate.quota.v1.LeaseService/ReturnLease"),
     issuance("/tidegate.quota.v1.LeaseService/RenewLeases"),

@@ -1,12 +1,12 @@
-//! Asking issuance to seal leases, and what has become of them.
+//! Asking issuance to seal leases, what has become of them, and to obey what staff have said.
 
 mod decode;
 
 use std::time::{Duration, Instant};
 
 use tidegate_proto::issuance::v1::{
-    CountCouponsRequest, InspectLeasesRequest, LeaseKey, LeaseToSeal, SealLeasesRequest,
-    lease_fence_service_client::LeaseFenceServiceClient,
+    ApplyControlRequest, CountCouponsRequest, InspectLeasesRequest, LeaseKey, LeaseToSeal,
+    SealLeasesRequest, lease_fence_service_client::LeaseFenceServiceClient,
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
@@ -23,14 +23,17 @@ pub use decode::LaneCoupons;
 
 use crate::{
     QuotaError,
-    domain::{FencedLease, TierCounts},
+    domain::{Campaign, FencedLease, TierCounts},
     store::LeaseToReclaim,
+    told,
 };
 
 /// Leases of one call at most.
 pub const MAX_LEASES_PER_CALL: u32 = 1_000;
 /// A replica that takes longer to seal is given up for the next one.
 const SEAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// A replica that takes longer to write a control is given up for the next one.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counting reads every coupon of a lane. Issuance takes no longer deadline than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -65,6 +68,22 @@ impl IssuanceClient {
         };
         let response = self.ask(SEAL_TIMEOUT, None, call).await?;
         decode::sealed(leases, &response.leases)
+    }
+
+    /// Puts what staff have said of a campaign's coupons into issuance's database. Answered, it is in force.
+    pub async fn apply_control(
+        &self,
+        campaign: &Campaign,
+        trace: TraceContext,
+    ) -> Result<(), QuotaError> {
+        let request = ApplyControlRequest {
+            campaign: Some(told::campaign(campaign)),
+        };
+        let call = |mut client: Client, limit| {
+            let request = with_context(request.clone(), trace, limit);
+            async move { client.apply_control(request).await }
+        };
+        self.ask(APPLY_TIMEOUT, None, call).await.map(|_| ())
     }
 
     /// How leases stand, at most [`MAX_LEASES_PER_CALL`], in their order; `None` for one that issuance does not know.

@@ -6,6 +6,7 @@ mod config;
 pub mod control;
 pub mod domain;
 mod error;
+pub mod fence;
 mod grpc;
 pub mod issuance;
 pub mod leases;
@@ -15,6 +16,7 @@ pub mod mutation;
 pub mod queues;
 pub mod reclaim;
 pub mod store;
+mod told;
 pub mod watch;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use crate::{
     audit::Auditor,
     campaigns::Campaigns,
     control::Controls,
+    fence::Fencer,
     grpc::UseCases,
     issuance::IssuanceClient,
     leases::Leases,
@@ -92,7 +95,16 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics.clone(),
         wake.clone(),
     );
-    let controls = Controls::new(store.clone(), wake);
+    let fence_wake = Wake::default();
+    let fencer = Fencer::new(
+        store.clone(),
+        issuance.clone(),
+        host.tracing.clone(),
+        fence_wake.clone(),
+    );
+    host.supervisor
+        .start("fencer", fencer.run(host.stop.clone()));
+    let controls = Controls::new(store.clone(), wake, fence_wake);
     #[cfg(feature = "mutations")]
     let (reclaimer, controls) = (
         reclaimer.mutated(config.mutation),

@@ -28,7 +28,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A settlement that waits longer for a connection is left to the next round.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Wakes the reclaimer.
+/// Wakes the reclaimer, or the fencer.
 #[derive(Clone, Default)]
 pub struct Wake(Arc<WakeShared>);
 
@@ -39,13 +39,19 @@ struct WakeShared {
 }
 
 impl Wake {
-    /// There is a lease to take back now, and this call is why.
+    /// There is something to do now, and this call is why.
     pub fn up(&self, cause: TraceContext) {
         *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
         self.0.woken.notify_one();
     }
 
-    fn cause(&self) -> Option<TraceContext> {
+    /// Until somebody wakes it.
+    pub(crate) async fn woken(&self) {
+        self.0.woken.notified().await;
+    }
+
+    /// Why it was woken last, told once.
+    pub(crate) fn cause(&self) -> Option<TraceContext> {
         let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
         cause.take()
     }
@@ -125,7 +131,7 @@ impl Reclaimer {
             }
             tokio::select! {
                 () = sleep_until(next_round.into()) => {}
-                () = self.wake.0.woken.notified() => {}
+                () = self.wake.woken() => {}
                 () = stop.cancelled() => {}
             }
         }

@@ -26,15 +26,18 @@ use crate::{
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 /// How often campaigns are read for the metrics alone.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
-/// Watchers are told of a campaign for this long after its end.
+/// Watchers are told of a campaign for this long after its end, and after the end of its coupons.
 const WATCHED_AFTER_END: Duration = Duration::from_secs(24 * 3_600);
-/// Campaigns that watchers are told of at once; no more are made until one has ended.
-pub const MAX_WATCHED_CAMPAIGNS: i64 = 1_000;
+/// Campaigns that run, or ended a moment ago, at once; no more are made until one has ended.
+pub const MAX_CURRENT_CAMPAIGNS: i64 = 1_000;
+/// Ended campaigns whose coupons can still be used that watchers are told of, once for those whose
+/// coupons end by themselves and once for those that were extended. Others are looked up.
+const MAX_ENDED_CAMPAIGNS: u32 = 500;
 /// Streams of one process.
 const MAX_WATCHERS: usize = 1_000;
 
-/// Watchers are told of a campaign if it closes after this moment.
-pub fn watched_if_closing_after(now: Timestamp) -> Timestamp {
+/// A campaign is current if it closes after this moment, and watched if its coupons can be used after it.
+pub fn current_if_closing_after(now: Timestamp) -> Timestamp {
     now - WATCHED_AFTER_END
 }
 
@@ -154,10 +157,12 @@ impl Watch {
 
     async fn read(&self, store: &Store) -> Result<Snapshot, QuotaError> {
         let read_at = Instant::now();
-        let since = watched_if_closing_after(Timestamp::now_utc());
+        let since = current_if_closing_after(Timestamp::now_utc());
         let campaigns = within_limit(async {
             let mut read = store.begin_read().await?;
-            let found = read.campaigns_ending_after(since).await;
+            let found = read
+                .campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
+                .await;
             read.end(found).await
         })
         .await?;

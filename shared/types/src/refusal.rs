@@ -6,6 +6,8 @@ use crate::{FieldViolation, Timestamp, Violations};
 
 /// Staff said when they would resume, that moment has passed, and they have not.
 const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
+/// Staff have not said when they would resume.
+const RETRY_WHEN_UNKNOWN: Duration = Duration::from_secs(60);
 const HELD_VALID_UNTIL: &str = "coupons_valid_until";
 const HELD_USABLE: &str = "coupons_usable";
 
@@ -163,10 +165,10 @@ impl Refusal {
         }
     }
 
-    /// A halt by staff, who may have said when they expect to resume. A moment that has passed is told to nobody: it would bring everyone back at once, and the words would promise the past.
+    /// A halt by staff, who may have said when they expect to resume. It never is for good: where nobody has said when it ends, it is worth asking again now and then. A moment that has passed is told to nobody: it would bring everyone back at once, and the words would promise the past.
     pub fn halted(reason: Reason, resume_at: Option<Timestamp>, now: Timestamp) -> Self {
         match resume_at {
-            None => Self::never(reason),
+            None => Self::after(reason, RETRY_WHEN_UNKNOWN),
             Some(overdue) if overdue <= now => Self::after(reason, RETRY_WHEN_OVERDUE),
             Some(resume_at) => Self::at(reason, resume_at)
                 .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
@@ -248,7 +250,8 @@ mod tests {
     fn a_halt_tells_when_to_come_back_only_if_staff_said_so_and_never_at_once() {
         let now = Timestamp::UNIX_EPOCH;
         let told = |resume_at| Refusal::halted(Reason::IssuanceHalted, resume_at, now);
-        assert_eq!(told(None), Refusal::never(Reason::IssuanceHalted));
+        let unknown = Refusal::after(Reason::IssuanceHalted, RETRY_WHEN_UNKNOWN);
+        assert_eq!(told(None), unknown);
         let later = now + Duration::from_secs(600);
         assert_eq!(told(Some(later)).retry, Retry::At(later));
         assert_eq!(told(Some(later)).metadata[0].0, "resume_at");

@@ -178,13 +178,13 @@ impl Door {
         };
         self.tally.refused(&info.reason);
         let after = details.retry_info().and_then(|info| info.retry_delay);
-        // Who is behind the stock is told that it will hardly reach that far, and not that it is gone: a stubborn shopper asks until it is.
+        // Who is behind the stock is told that it will hardly reach that far, and not that it is gone: a stubborn shopper asks until it is, and sooner than it was told to.
         let detail = info.metadata.get("detail").map(String::as_str);
         let behind = detail == Some(BEHIND_STOCK);
         let passing = behind || PASSING.contains(&info.reason.as_str());
         let is_final = !behind && FINAL.contains(&info.reason.as_str());
         if !is_final && (status.code() == Code::Unavailable || passing) {
-            Advice::Again(after.unwrap_or(BACKOFF))
+            Advice::Again(after.filter(|_| !behind).unwrap_or(BACKOFF))
         } else {
             Advice::Final(info.reason.clone())
         }

@@ -5,7 +5,7 @@ DECLARE
     -- Read by every statement and changed rarely, or belonging to no lane: a copy on every node.
     copied text[] := ARRAY['deployment', 'campaigns'];
     -- In this order: a table comes after the one that it refers to.
-    by_lane text[] := ARRAY['coupons', 'leases', 'lease_tiers'];
+    by_lane text[] := ARRAY['coupons', 'leases', 'lease_tiers', 'campaign_controls'];
     name text;
     first_by_lane text := by_lane[1];
 BEGIN

@@ -130,9 +130,12 @@ fn again(reason: Reason) -> Again {
             Again::Always
         }
         Reason::CampaignNotOpen | Reason::OpenOrderLimitReached => Again::Always,
-        Reason::IssuanceHalted | Reason::RedemptionHalted | Reason::StoreClosed => Again::Perhaps,
+        // Whoever is behind the stock may come again; whoever came after the last coupon may not.
+        Reason::BudgetExhausted
+        | Reason::IssuanceHalted
+        | Reason::RedemptionHalted
+        | Reason::StoreClosed => Again::Perhaps,
         Reason::Unspecified
-        | Reason::BudgetExhausted
         | Reason::ShopperLimitReached
         | Reason::CampaignClosed
         | Reason::CampaignNotFound
@@ -246,7 +249,7 @@ mod tests {
     fn a_refusal_that_says_two_things_about_trying_again_is_counted() {
         let contradictions = [
             ("OVERLOADED", Code::Unavailable, None, -1),
-            ("BUDGET_EXHAUSTED", Code::ResourceExhausted, SECOND, 1_000),
+            ("CAMPAIGN_CLOSED", Code::FailedPrecondition, SECOND, 1_000),
             ("OVERLOADED", Code::Unavailable, SECOND, -1),
             ("BUDGET_EXHAUSTED", Code::ResourceExhausted, None, 5),
             ("CAMPAIGN_NOT_OPEN", Code::FailedPrecondition, None, -1),

@@ -5,7 +5,7 @@ use tidegate_types::{CampaignId, CampaignNumber, TierId};
 use crate::domain::campaign::{Campaign, Issuing, Tier};
 
 /// A campaign as quota tells it; `None` if a field is outside its bounds.
-pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
+pub(crate) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
     Some(Campaign {
         id: CampaignId::parse(campaign.campaign_id).ok()?,
         number: CampaignNumber::new(campaign.campaign_number).ok()?,

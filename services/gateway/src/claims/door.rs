@@ -7,6 +7,7 @@ use tidegate_types::{Reason, TierId, TierNumber, Timestamp, Violations};
 use super::{
     Claim, Claims, Outcome,
     ends::{at_the_door, end_of_waiting},
+    final_word::{is_by_a_copy, still_holds},
 };
 use crate::{
     admission::{Asking, UnderWay},
@@ -44,18 +45,41 @@ impl Shown {
 }
 
 impl Claims {
-    /// Decides what becomes of a claim now, and serves it if it may be served. Whatever can be told from here is told without asking anybody.
+    /// Decides what becomes of a claim now, and serves it if it may be served. What can be told from here is told without asking anybody, but nobody is refused for good by a copy.
     pub(super) async fn decide(
         &self,
         claim: &Claim,
         ticket: Option<Ticket>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let campaign = self.campaigns.get(&claim.campaign)?;
+        let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
+        let refused = match self.decide_by(&campaign, claim, ticket, call).await {
+            Err(refused) if is_by_a_copy(&refused) => refused,
+            outcome => return outcome,
+        };
+        let told = self.campaigns.confirm(&claim.campaign, call.deadline);
+        let told = told.await?;
+        if still_holds(&refused, &told, claim.tier.as_ref()) {
+            return Err(refused);
+        }
+        match self.decide_by(&told, claim, ticket, call).await {
+            // Issuance is behind as well; its copy is renewed by now.
+            Err(refused) if is_by_a_copy(&refused) => Err(GatewayError::StockOnItsWay),
+            outcome => outcome,
+        }
+    }
+
+    async fn decide_by(
+        &self,
+        campaign: &Campaign,
+        claim: &Claim,
+        ticket: Option<Ticket>,
+        call: &CallContext,
+    ) -> Result<Outcome, GatewayError> {
         let visit = Visit {
-            campaign: &campaign,
+            campaign,
             holder: claim.holder(campaign.number),
-            tier: tier_number(&campaign, claim.tier.as_ref())?,
+            tier: tier_number(campaign, claim.tier.as_ref())?,
             now: Moment::now(),
         };
         if ticket.is_some_and(|ticket| ticket.tier != visit.tier) {

@@ -41,6 +41,7 @@ impl Claims {
         let lane = self.lanes.of(holder.shopper);
         let item = IssueItem {
             campaign_number: holder.campaign.get(),
+            campaign_revision: visit.campaign.revision,
             shopper_id: holder.shopper.as_str().to_owned(),
             request_id: holder.request_id.as_str().to_owned(),
             tier_number: visit.tier.map(|tier: TierNumber| u32::from(tier.get())),

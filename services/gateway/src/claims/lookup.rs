@@ -13,7 +13,7 @@ use crate::{domain::ticket::Holder, error::GatewayError};
 impl Claims {
     /// Finds the coupon an earlier claim produced.
     pub async fn lookup(&self, claim: &Claim, call: &CallContext) -> Result<Coupon, GatewayError> {
-        let campaign = self.campaigns.get(&claim.campaign)?;
+        let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let holder = claim.holder(campaign.number);
         let found = self.find(holder, call).await?;
         found.ok_or(GatewayError::ClaimNotFound)

@@ -2,6 +2,7 @@
 
 mod door;
 mod ends;
+mod final_word;
 mod issue;
 mod lookup;
 mod watch;
@@ -90,13 +91,13 @@ pub struct Claims {
 impl Claims {
     /// Claims a coupon: it is issued, or there is a place in the queue, or a reason why not.
     pub async fn claim(&self, claim: &Claim, call: &CallContext) -> Result<Outcome, GatewayError> {
-        let ticket = self.ticket(claim)?;
+        let ticket = self.ticket(claim, call).await?;
         self.decide(claim, ticket, call).await
     }
 
     /// Gives a place in the queue up.
-    pub fn leave(&self, claim: &Claim) -> Result<(), GatewayError> {
-        let campaign = self.campaigns.get(&claim.campaign)?;
+    pub async fn leave(&self, claim: &Claim, call: &CallContext) -> Result<(), GatewayError> {
+        let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let shown = claim.ticket.as_deref().unwrap_or_default();
         let holder = claim.holder(campaign.number);
         let ticket = self.room.read(shown, holder)?;
@@ -114,11 +115,15 @@ impl Claims {
     }
 
     /// The ticket that the claim shows.
-    fn ticket(&self, claim: &Claim) -> Result<Option<Ticket>, GatewayError> {
+    async fn ticket(
+        &self,
+        claim: &Claim,
+        call: &CallContext,
+    ) -> Result<Option<Ticket>, GatewayError> {
         let Some(shown) = &claim.ticket else {
             return Ok(None);
         };
-        let campaign = self.campaigns.get(&claim.campaign)?;
+        let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let holder = claim.holder(campaign.number);
         self.room.read(shown, holder).map(Some)
     }

@@ -182,7 +182,7 @@ impl Snapshot {
     }
 
     /// Every campaign.
-    pub fn all(&self) -> impl Iterator<Item = &Campaign> {
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Campaign> {
         self.campaigns.values()
     }
 

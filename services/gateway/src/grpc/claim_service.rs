@@ -110,14 +110,14 @@ impl ClaimGrpc {
         )))
     }
 
-    fn leave(
+    async fn leave(
         &self,
         request: Request<LeaveQueueRequest>,
     ) -> Result<LeaveQueueResponse, GatewayError> {
         let (call, message) = open(request)?;
         let claim = convert::claim_that_leaves(message)?;
         check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
-        self.claims.leave(&claim)?;
+        self.claims.leave(&claim, &call).await?;
         Ok(LeaveQueueResponse {
             trace_id: call.trace.trace_id(),
         })
@@ -163,6 +163,7 @@ impl ClaimService for ClaimGrpc {
         request: Request<LeaveQueueRequest>,
     ) -> Result<Response<LeaveQueueResponse>, Status> {
         self.leave(request)
+            .await
             .map(Response::new)
             .map_err(|error| to_status(error, SERVICE, &self.metrics))
     }

@@ -12,6 +12,11 @@ use crate::{error::GatewayError, metrics::GatewayMetrics};
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
 const RETRY_WHEN_TOO_MANY_WAIT: Duration = Duration::from_secs(30);
 const RETRY_WHEN_STARTING: Duration = Duration::from_secs(1);
+/// A quota that restarts is back in about that time.
+const RETRY_WHEN_NOT_CONFIRMED: Duration = Duration::from_secs(2);
+const RETRY_WHEN_STOCK_IS_ON_ITS_WAY: Duration = Duration::from_millis(300);
+/// Others ahead may leave, so it is no refusal for good; most who ask are told the same again.
+const RETRY_WHEN_BEHIND_STOCK: Duration = Duration::from_secs(60);
 const RETRY_WHEN_HELD: Duration = Duration::from_secs(2);
 const RETRY_WITH_TOO_MANY_STREAMS: Duration = Duration::from_secs(1);
 /// During a halt, whoever has a place asks again within this time: staff may resume before they said, and a turn that has come then is kept for two minutes.
@@ -25,6 +30,10 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
         GatewayError::OtherShopper => Refusal::never(Reason::PermissionDenied)
             .with("detail", "the token is bound to another shopper"),
         GatewayError::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
+        GatewayError::NotConfirmed => Refusal::after(Reason::Overloaded, RETRY_WHEN_NOT_CONFIRMED),
+        GatewayError::StockOnItsWay => {
+            Refusal::after(Reason::StockReturning, RETRY_WHEN_STOCK_IS_ON_ITS_WAY)
+        }
         GatewayError::CampaignNotOpen { opens_at } => {
             Refusal::at(Reason::CampaignNotOpen, opens_at)
                 .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default())
@@ -36,7 +45,8 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
         GatewayError::CampaignClosed => Refusal::never(Reason::CampaignClosed),
         GatewayError::SoldOut => Refusal::never(Reason::BudgetExhausted),
         GatewayError::BehindStock { ticket_kept } => with_kept_ticket(
-            Refusal::never(Reason::BudgetExhausted).with("detail", QUEUE_IS_LONGER_THAN_STOCK),
+            Refusal::after(Reason::BudgetExhausted, RETRY_WHEN_BEHIND_STOCK)
+                .with("detail", QUEUE_IS_LONGER_THAN_STOCK),
             ticket_kept,
         ),
         GatewayError::TierGone { tier } => Refusal::never(Reason::BudgetExhausted)
@@ -125,7 +135,7 @@ mod tests {
             let told = resume_at.filter(|resume_at| *resume_at > now);
             assert_eq!(refusal.moment("resume_at"), told);
         }
-        assert_eq!(halted(None, false, now).retry, Retry::Never);
+        assert_ne!(halted(None, false, now).retry, Retry::Never);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tidegate_types::{
 use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
 
 /// A campaign as quota tells it; `None` if a field is outside its bounds.
-pub(super) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
+pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
     let tiers = campaign.tiers.into_iter().map(|tier| {
         Some(Tier {
             id: TierId::parse(tier.tier_id).ok()?,

@@ -43,6 +43,29 @@ pub struct Control {
     pub resume_at: Option<Timestamp>,
 }
 
+/// What staff have said of the coupons there are, and in which of the campaign's revisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CouponControl {
+    /// The campaign's revision.
+    pub revision: u64,
+    /// Of redeeming.
+    pub redemption: RedemptionControl,
+    /// When they expect to resume, if they said so.
+    pub resume_at: Option<Timestamp>,
+    /// Every coupon is valid at least until then.
+    pub extended_valid_until: Option<Timestamp>,
+}
+
+impl CouponControl {
+    /// The newer of what is known here and what the database says.
+    pub fn or_newer(self, kept: Option<&Self>) -> Self {
+        match kept {
+            Some(kept) if kept.revision > self.revision => *kept,
+            _ => self,
+        }
+    }
+}
+
 /// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IssuanceControl {
@@ -103,6 +126,16 @@ impl Campaign {
         }
     }
 
+    /// What is known here of what staff have said of its coupons.
+    pub fn coupon_control(&self) -> CouponControl {
+        CouponControl {
+            revision: self.revision,
+            redemption: self.control.redemption,
+            resume_at: self.control.resume_at,
+            extended_valid_until: self.extended_valid_until,
+        }
+    }
+
     /// The tier with this number.
     pub fn tier(&self, number: TierNumber) -> Option<&Tier> {
         self.tiers.get(usize::from(number.get()))
@@ -112,6 +145,20 @@ impl Campaign {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_is_known_here_and_what_the_database_says_the_newer_counts() {
+        let said = |revision, redemption| CouponControl {
+            revision,
+            redemption,
+            ..CouponControl::default()
+        };
+        let (open, halted) = (RedemptionControl::Open, RedemptionControl::Halted);
+        let known = said(4, open);
+        assert_eq!(known.or_newer(None), known);
+        assert_eq!(known.or_newer(Some(&said(5, halted))), said(5, halted));
+        assert_eq!(known.or_newer(Some(&said(3, halted))), known);
+    }
 
     #[test]
     fn a_halt_outlasts_the_opening_and_nothing_outlasts_the_end() {

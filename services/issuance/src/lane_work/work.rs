@@ -6,6 +6,7 @@ use tidegate_types::{
 use uuid::Uuid;
 
 use crate::domain::{
+    campaign::CouponControl,
     coupon::{MinimumValidity, StoredCoupon},
     purchase::TierSet,
 };
@@ -70,8 +71,8 @@ pub struct Redemption {
     pub used: CouponUse,
     /// The tiers that may pay for the order. With a coupon of another only an order that holds it already is answered.
     pub payable_tiers: TierSet,
-    /// The extension of its campaign.
-    pub extended_valid_until: Option<Timestamp>,
+    /// What this replica has heard of its campaign's coupons; the database may know better.
+    pub control: CouponControl,
 }
 
 /// A coupon that an order gives back, or will never take.
@@ -113,8 +114,8 @@ pub enum Done {
     OverLimit,
     /// No stock in hand.
     NoStock,
-    /// The coupon after a redemption was tried; `None` if it is not there.
-    Coupon(Option<Box<StoredCoupon>>),
+    /// The coupon after a redemption was tried, and what was in force for it; `None` if it is not there.
+    Coupon(Option<(Box<StoredCoupon>, CouponControl)>),
     /// Whether a release gave the coupon back.
     Released(bool),
     /// The coupon after a revocation was tried, and whether that changed it; `None` if it is not there.

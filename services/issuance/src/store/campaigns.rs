@@ -167,14 +167,14 @@ fn issuance_control(text: &str) -> Option<IssuanceControl> {
         .find(|control| issuance_text(*control) == text)
 }
 
-fn redemption_text(control: RedemptionControl) -> &'static str {
+pub(super) fn redemption_text(control: RedemptionControl) -> &'static str {
     match control {
         RedemptionControl::Open => "OPEN",
         RedemptionControl::Halted => "HALTED",
     }
 }
 
-fn redemption_control(text: &str) -> Option<RedemptionControl> {
+pub(super) fn redemption_control(text: &str) -> Option<RedemptionControl> {
     [RedemptionControl::Open, RedemptionControl::Halted]
         .into_iter()
         .find(|control| redemption_text(*control) == text)

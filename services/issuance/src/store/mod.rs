@@ -2,6 +2,8 @@
 
 /// The campaigns kept.
 pub mod campaigns;
+/// What staff have said of coupons, where redemptions commit.
+pub mod controls;
 /// What happens to coupons after they were issued.
 pub mod coupon_changes;
 /// The coupons.

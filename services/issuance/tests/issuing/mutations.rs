@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use tidegate_issuance::{
+    domain::campaign::CouponControl,
     lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
     mutation::{Mutation, UnknownMutation},
 };
@@ -92,10 +93,10 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
     let redemption = Redemption {
         used: used(),
         payable_tiers: [tier_of(0)].into_iter().collect(),
-        extended_valid_until: None,
+        control: CouponControl::default(),
     };
     let redeemed = writers[0].commit(Work::Redeem(redemption)).await;
-    let Ok(Done::Coupon(Some(coupon))) = redeemed else {
+    let Ok(Done::Coupon(Some((coupon, _)))) = redeemed else {
         panic!("{redeemed:?}");
     };
     assert_eq!(coupon.order_id, Some(order_id));

@@ -2,6 +2,7 @@
 
 use tidegate_issuance::{
     domain::{
+        campaign::CouponControl,
         coupon::{MinimumValidity, StoredCoupon},
         purchase::TierSet,
     },
@@ -42,10 +43,13 @@ pub async fn redeem_if(
     let redemption = Redemption {
         used: used(shopper, 1, order),
         payable_tiers,
-        extended_valid_until,
+        control: CouponControl {
+            extended_valid_until,
+            ..CouponControl::default()
+        },
     };
     match writer.commit(Work::Redeem(redemption)).await {
-        Ok(Done::Coupon(coupon)) => coupon.map(|coupon| *coupon),
+        Ok(Done::Coupon(coupon)) => coupon.map(|(coupon, _)| *coupon),
         other => panic!("{other:?}"),
     }
 }

@@ -5,6 +5,7 @@ mod database;
 #[path = "../lane/mod.rs"]
 mod lane;
 
+mod controls;
 mod coupon_uses;
 mod random_uses;
 mod releases;

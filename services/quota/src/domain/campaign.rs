@@ -5,7 +5,7 @@ use tidegate_types::{
     Timestamp,
 };
 
-use super::{Control, IssuanceState, TierStock, sold_out};
+use super::{Control, IssuanceState, RedemptionControl, RedemptionState, TierStock, sold_out};
 
 /// The shortest validity of a coupon.
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
@@ -70,6 +70,40 @@ pub struct Campaign {
     pub extended_valid_until: Option<Timestamp>,
     /// Grows with every change but that of the stock's whereabouts.
     pub revision: u64,
+    /// How far issuance's database has what was said of its coupons.
+    pub fence: Fence,
+}
+
+/// Which of a campaign's revisions issuance's database has, and which it has to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fence {
+    /// The one that brought redeeming to what it is.
+    pub redemption_revision: u64,
+    /// The one that brought the extension.
+    pub extension_revision: u64,
+    /// The newest that issuance's database is known to have.
+    pub fenced_revision: u64,
+}
+
+impl Fence {
+    /// Whether what was said of redeeming is in force.
+    pub fn holds_redemption(self) -> bool {
+        self.redemption_revision <= self.fenced_revision
+    }
+
+    /// Whether the extension is in force.
+    pub fn holds_extension(self) -> bool {
+        self.extension_revision <= self.fenced_revision
+    }
+}
+
+/// Campaigns that are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct WantedCampaigns {
+    /// By their public names.
+    pub ids: Vec<CampaignId>,
+    /// By their numbers.
+    pub numbers: Vec<CampaignNumber>,
 }
 
 impl Campaign {
@@ -81,6 +115,16 @@ impl Campaign {
     /// How far issuing has come towards what staff want.
     pub fn issuance_state(&self) -> IssuanceState {
         self.control.issuance_state(&self.stock)
+    }
+
+    /// How far redeeming has come towards what staff want.
+    pub fn redemption_state(&self) -> RedemptionState {
+        match (self.control.redemption, self.fence.holds_redemption()) {
+            (RedemptionControl::Open, true) => RedemptionState::Open,
+            (RedemptionControl::Open, false) => RedemptionState::Resuming,
+            (RedemptionControl::Halted, true) => RedemptionState::Halted,
+            (RedemptionControl::Halted, false) => RedemptionState::Halting,
+        }
     }
 
     /// What it means to make every coupon valid at least until this moment.

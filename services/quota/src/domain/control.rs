@@ -38,6 +38,19 @@ pub enum IssuanceState {
     Halted,
 }
 
+/// How far redeeming has come towards what staff want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedemptionState {
+    /// Coupons pay for orders, at every replica.
+    Open,
+    /// The halt is not known to be in issuance's database.
+    Halting,
+    /// It is: no coupon pays for an order until redeeming is opened again.
+    Halted,
+    /// The end of the halt is not known to be in issuance's database.
+    Resuming,
+}
+
 /// What staff want of a campaign from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedControl {

@@ -16,6 +16,7 @@ use crate::{
     campaigns::Campaigns,
     control::Controls,
     domain::Campaign,
+    told,
     watch::{Event, Watch},
 };
 
@@ -36,11 +37,11 @@ impl CampaignGrpc {
     fn told(&self, campaign: &Campaign) -> wire_types::Campaign {
         #[cfg(feature = "mutations")]
         if let Some(mutation) = self.mutation {
-            let mut told = convert::campaign(campaign);
+            let mut told = told::campaign(campaign);
             mutation.tell(&mut told);
             return told;
         }
-        convert::campaign(campaign)
+        told::campaign(campaign)
     }
 }
 
@@ -152,7 +153,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move {
                 let now = Timestamp::now_utc();
                 controls
-                    .extend_validity(&id, valid_until, now, call.deadline)
+                    .extend_validity(&id, valid_until, now, (call.deadline, call.trace))
                     .await
             })
             .await?;
@@ -172,6 +173,19 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         let audited = self.auditor.audit(&id, call.deadline, call.trace).await;
         let (campaign, report) = self.answers.of(audited)?;
         Ok(Response::new(convert::audit_report(&campaign, report)))
+    }
+
+    async fn lookup_campaigns(
+        &self,
+        request: Request<proto::LookupCampaignsRequest>,
+    ) -> Result<Response<proto::LookupCampaignsResponse>, Status> {
+        let request = request.into_inner();
+        let wanted = self.answers.of(convert::wanted_campaigns(&request))?;
+        let found = self.answers.of(self.campaigns.lookup(&wanted).await)?;
+        let campaigns = found.campaigns.iter();
+        let campaigns = campaigns.map(|campaign| self.told(campaign)).collect();
+        let answer = convert::found_campaigns(campaigns, &found.unknown);
+        Ok(Response::new(answer))
     }
 
     type WatchCampaignsStream =

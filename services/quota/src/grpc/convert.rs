@@ -9,9 +9,9 @@ use prost_types::Duration as WireDuration;
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
 use tidegate_rpc::wire;
 use tidegate_types::{
-    Area, CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper,
-    MAX_FACE_VALUE_MINOR_UNITS, MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, StoreId, TierId,
-    Timestamp, Violations,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper,
+    MAX_FACE_VALUE_MINOR_UNITS, MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, TierId, Timestamp,
+    Violations,
 };
 
 pub(super) use self::{
@@ -22,9 +22,10 @@ pub(super) use self::{
 };
 use crate::{
     QuotaError,
-    campaigns::{BudgetAddition, MAX_PAGE_SIZE},
+    campaigns::{BudgetAddition, MAX_LOOKED_UP, MAX_PAGE_SIZE},
     domain::{
-        Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier,
+        CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier,
+        WantedCampaigns,
     },
 };
 
@@ -187,6 +188,44 @@ pub(super) fn page(
     if_good(before.zip(size), bad)
 }
 
+/// Campaigns that another service asks for.
+pub(super) fn wanted_campaigns(
+    request: &proto::LookupCampaignsRequest,
+) -> Result<WantedCampaigns, QuotaError> {
+    let mut bad = Violations::default();
+    let count = request.campaign_ids.len() + request.campaign_numbers.len();
+    if !(1..=MAX_LOOKED_UP).contains(&count) {
+        bad.add(
+            "campaign_ids",
+            format!("must be 1 to {MAX_LOOKED_UP}, the numbers counted in"),
+        );
+        return Err(bad.into());
+    }
+    let mut wanted = WantedCampaigns::default();
+    for (place, id) in request.campaign_ids.iter().enumerate() {
+        let id = bad.check(format_args!("campaign_ids[{place}]"), CampaignId::parse(id));
+        wanted.ids.extend(id);
+    }
+    for (place, number) in request.campaign_numbers.iter().enumerate() {
+        let number = CampaignNumber::new(*number);
+        let number = bad.check(format_args!("campaign_numbers[{place}]"), number);
+        wanted.numbers.extend(number);
+    }
+    if_good(Some(wanted), bad)
+}
+
+pub(super) fn found_campaigns(
+    campaigns: Vec<wire_types::Campaign>,
+    unknown: &WantedCampaigns,
+) -> proto::LookupCampaignsResponse {
+    let numbers = unknown.numbers.iter();
+    proto::LookupCampaignsResponse {
+        campaigns,
+        unknown_campaign_ids: unknown.ids.iter().map(CampaignId::to_string).collect(),
+        unknown_campaign_numbers: numbers.map(|number| number.get()).collect(),
+    }
+}
+
 pub(super) fn budget_addition(
     request: &proto::AddBudgetRequest,
 ) -> Result<BudgetAddition, QuotaError> {
@@ -226,53 +265,6 @@ fn if_good<T>(parsed: Option<T>, bad: Violations) -> Result<T, QuotaError> {
         Some(parsed) if bad.is_empty() => Ok(parsed),
         _ => Err(bad.into()),
     }
-}
-
-pub(super) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
-    let terms = &campaign.terms;
-    let tiers = || terms.tiers.iter().zip(&campaign.stock);
-    wire_types::Campaign {
-        campaign_id: terms.id.to_string(),
-        campaign_number: campaign.number.get(),
-        currency_code: terms.currency.to_string(),
-        tiers: tiers()
-            .map(|(tier, stock)| wire_types::Tier {
-                tier_id: tier.id.to_string(),
-                face_value_minor_units: tier.face_value_minor_units,
-                stock: stock.stock(),
-                terms: encoded(&tier.terms),
-            })
-            .collect(),
-        limit_per_shopper: terms.limit_per_shopper.get().into(),
-        opens_at: Some(wire::timestamp(terms.opens_at)),
-        closes_at: Some(wire::timestamp(terms.closes_at)),
-        coupon_validity: Some(wire::duration(terms.coupon_validity)),
-        stock: tiers()
-            .map(|(tier, stock)| wire_types::TierStock {
-                tier_id: tier.id.to_string(),
-                stock: stock.stock(),
-                free: stock.free,
-                leased: stock.leased,
-                settled: stock.settled,
-            })
-            .collect(),
-        sold_out: campaign.sold_out(),
-        revision: campaign.revision,
-        control: Some(control::encode(
-            &campaign.control,
-            campaign.issuance_state(),
-        )),
-        extended_valid_until: campaign.extended_valid_until.map(wire::timestamp),
-    }
-}
-
-/// Terms that ask nothing are left out.
-fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
-    (*terms != CouponTerms::default()).then(|| wire_types::CouponTerms {
-        minimum_spend_minor_units: terms.minimum_spend_minor_units(),
-        areas: terms.areas().iter().map(Area::to_string).collect(),
-        store_ids: terms.stores().iter().map(StoreId::to_string).collect(),
-    })
 }
 
 /// Where the next page begins, for [`page`] to read.

@@ -9,7 +9,10 @@ use tidegate_types::{
 use super::{Work, control::ControlRow, decoded, stored};
 use crate::{
     QuotaError,
-    domain::{Campaign, CampaignTerms, Tier, TierStock},
+    domain::{
+        Campaign, CampaignTerms, Fence, MAX_COUPON_VALIDITY_SECONDS, Tier, TierStock,
+        WantedCampaigns,
+    },
 };
 
 #[derive(FromRow)]
@@ -34,6 +37,9 @@ struct CampaignRow {
     #[sqlx(flatten)]
     control: ControlRow,
     extended_valid_until: Option<Timestamp>,
+    redemption_revision: i64,
+    extension_revision: i64,
+    fenced_revision: i64,
 }
 
 impl TryFrom<CampaignRow> for Campaign {
@@ -78,6 +84,11 @@ impl TryFrom<CampaignRow> for Campaign {
             control: row.control.try_into()?,
             extended_valid_until: row.extended_valid_until,
             revision: decoded(row.revision.try_into())?,
+            fence: Fence {
+                redemption_revision: decoded(row.redemption_revision.try_into())?,
+                extension_revision: decoded(row.extension_revision.try_into())?,
+                fenced_revision: decoded(row.fenced_revision.try_into())?,
+            },
         })
     }
 }
@@ -122,13 +133,55 @@ impl Work {
         campaigns(rows)
     }
 
-    /// Every campaign that ends after `moment`.
-    pub async fn campaigns_ending_after(
+    /// The campaigns with these ids and numbers, those that there are.
+    pub async fn lookup_campaigns(
+        &mut self,
+        wanted: &WantedCampaigns,
+    ) -> Result<Vec<Campaign>, QuotaError> {
+        let ids: Vec<_> = wanted.ids.iter().map(CampaignId::as_str).collect();
+        let numbers: Vec<_> = wanted.numbers.iter().copied().map(number).collect();
+        let rows = sqlx::query_as(include_str!("../../queries/lookup_campaigns.sql"))
+            .bind(ids)
+            .bind(numbers)
+            .fetch_all(self.connection())
+            .await?;
+        campaigns(rows)
+    }
+
+    /// At most `limit` campaigns that issuance's database is not known to have as they are.
+    pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>, QuotaError> {
+        let rows = sqlx::query_as(include_str!("../../queries/campaigns_to_fence.sql"))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        campaigns(rows)
+    }
+
+    /// Issuance's database has this revision of the campaign, or a newer one.
+    pub async fn mark_fenced(
+        &mut self,
+        campaign: CampaignNumber,
+        revision: u64,
+    ) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/mark_fenced.sql"))
+            .bind(number(campaign))
+            .bind(stored(revision)?)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Every campaign that ends after `moment`, and the latest `ended_limit` of those that ended
+    /// before and whose coupons can be used after it.
+    pub async fn campaigns_in_use_after(
         &mut self,
         moment: Timestamp,
+        ended_limit: u32,
     ) -> Result<Vec<Campaign>, QuotaError> {
         let rows = sqlx::query_as(include_str!("../../queries/current_campaigns.sql"))
             .bind(moment)
+            .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
+            .bind(i64::from(ended_limit))
             .fetch_all(self.connection())
             .await?;
         campaigns(rows)

@@ -1,12 +1,15 @@
 //! What staff say of a campaign, on a real PostgreSQL.
 
+use std::time::{Duration, Instant};
+
 use crate::database::with_database;
-use crate::giveaway::{Giveaway, closed, counts, open, request, wish};
+use crate::giveaway::{Giveaway, closed, counts, later, open, request, wish};
 use tidegate_quota::{
     QuotaError,
     control::ControlRequest,
     domain::{
-        Availability, IssuanceControl, IssuanceState, RedemptionControl, TierCounts, WantedControl,
+        Availability, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState,
+        TierCounts, WantedControl,
     },
 };
 use tidegate_types::Timestamp;
@@ -27,7 +30,7 @@ fn until(resume_at: Timestamp) -> ControlRequest {
 #[tokio::test]
 async fn a_control_is_kept_and_told_with_the_campaign() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
+        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
         let before = giveaway.create("spring", &[10]).await;
         assert_eq!(
             (before.control.epoch, before.control.reason.clone()),
@@ -48,7 +51,9 @@ async fn a_control_is_kept_and_told_with_the_campaign() {
         assert_eq!(after.control.epoch, 1);
         assert_eq!(after.revision, before.revision + 1);
         assert_eq!(after.issuance_state(), IssuanceState::Halted);
+        assert_eq!(after.redemption_state(), RedemptionState::Halted);
         assert_eq!(giveaway.read("spring").await, after);
+        stop.cancel();
     })
     .await;
 }
@@ -153,6 +158,46 @@ async fn while_claims_queue_nothing_is_granted_and_nobody_is_turned_away_for_goo
         assert_eq!(nothing.availability, Availability::Returning);
         assert_eq!(nothing.tier_availability, [Availability::Returning; 2]);
         assert_eq!(giveaway.acquire(&asked).await.granted, counts(&[1]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_halt_of_redeeming_reads_halting_until_issuance_has_it_and_a_late_fencer_undoes_nothing()
+{
+    with_database(async |database| {
+        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
+        let campaign = giveaway.create("spring", &[10]).await;
+        let redeeming = |redemption, epoch| {
+            let wish = wish("spring", IssuanceControl::Open, epoch);
+            ControlRequest {
+                wanted: WantedControl {
+                    redemption,
+                    ..wish.wanted
+                },
+                ..wish
+            }
+        };
+        issuance.state().is_away = true;
+        let soon = Instant::now() + Duration::from_millis(900);
+        let halt = redeeming(RedemptionControl::Halted, 0);
+        let halting = giveaway.set_by(&halt, soon).await.unwrap();
+        assert_eq!(halting.redemption_state(), RedemptionState::Halting);
+        issuance.state().is_away = false;
+        // Asked again, and brought meanwhile by nobody's call.
+        let halted = giveaway.set(&halt).await.unwrap();
+        assert_eq!(halted.redemption_state(), RedemptionState::Halted);
+        let resume = redeeming(RedemptionControl::Open, 1);
+        let resumed = giveaway.set(&resume).await.unwrap();
+        assert_eq!(resumed.redemption_state(), RedemptionState::Open);
+        let kept = issuance.state().controls[&campaign.number.get()].clone();
+        assert_eq!(kept.revision, resumed.revision);
+        // Whoever is late notes nothing older.
+        let mut work = database.store.begin(later()).await.unwrap();
+        let noted = work.mark_fenced(campaign.number, halted.revision).await;
+        work.end(noted).await.unwrap();
+        assert_eq!(giveaway.read("spring").await, resumed);
+        stop.cancel();
     })
     .await;
 }

@@ -10,6 +10,7 @@ use tidegate_quota::{
         Campaign, CampaignTerms, ControlReason, IssuanceControl, LeaseAnswer, LeaseRequest,
         RedemptionControl, SealedBecause, Tier, TierCounts, WantedControl,
     },
+    fence::Fencer,
     leases::Leases,
     reclaim::Wake,
     store::Store,
@@ -22,6 +23,8 @@ use tidegate_types::{
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::issuance::Issuance;
 
 /// A moment at which the giveaway is open.
 pub fn open() -> Timestamp {
@@ -101,6 +104,8 @@ pub struct Giveaway {
     pub metrics: Metrics,
     /// Wakes the reclaimer, if the test has one.
     pub wake: Wake,
+    /// Wakes the fencer, if the test has one.
+    pub fence_wake: Wake,
 }
 
 impl Giveaway {
@@ -108,14 +113,26 @@ impl Giveaway {
         let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
         tokio::spawn(poller);
         let metrics = Metrics::register(&mut Registry::default(), watch);
-        let wake = Wake::default();
+        let (wake, fence_wake) = (Wake::default(), Wake::default());
         Self {
             campaigns: Campaigns::new(store.clone()),
             leases: Leases::new(store.clone(), Tracing::disabled(), metrics.clone()),
-            controls: Controls::new(store.clone(), wake.clone()),
+            controls: Controls::new(store.clone(), wake.clone(), fence_wake.clone()),
             metrics,
             wake,
+            fence_wake,
         }
+    }
+
+    /// The same with an issuance, and a fencer that runs until it is told to stop.
+    pub async fn fenced(store: &Store) -> (Self, Issuance, CancellationToken) {
+        let giveaway = Self::new(store);
+        let (issuance, client) = Issuance::start().await;
+        let wake = giveaway.fence_wake.clone();
+        let fencer = Fencer::new(store.clone(), client, Tracing::disabled(), wake);
+        let stop = CancellationToken::new();
+        tokio::spawn(fencer.run(stop.clone()));
+        (giveaway, issuance, stop)
     }
 
     pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {

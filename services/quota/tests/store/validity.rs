@@ -1,6 +1,6 @@
 //! Extending the validity of coupons, on a real PostgreSQL.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::database::with_database;
 use crate::giveaway::{Giveaway, closed, later, open};
@@ -8,6 +8,7 @@ use tidegate_quota::{
     QuotaError,
     domain::{Campaign, MAX_EXTENSION},
 };
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, Timestamp};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -17,17 +18,31 @@ async fn extend(
     valid_until: Timestamp,
     now: Timestamp,
 ) -> Result<Campaign, QuotaError> {
+    extend_by(giveaway, valid_until, now, later()).await
+}
+
+async fn extend_by(
+    giveaway: &Giveaway,
+    valid_until: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Campaign, QuotaError> {
     let id = CampaignId::parse("spring").unwrap();
     giveaway
         .controls
-        .extend_validity(&id, valid_until, now, later())
+        .extend_validity(
+            &id,
+            valid_until,
+            now,
+            (deadline, TraceContext::new_root(false)),
+        )
         .await
 }
 
 #[tokio::test]
 async fn validity_is_extended_once_and_moved_later_only() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
+        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
         let before = giveaway.create("spring", &[10]).await;
         assert_eq!(before.extended_valid_until, None);
         let extended = extend(&giveaway, closed() + DAY, open()).await.unwrap();
@@ -45,6 +60,7 @@ async fn validity_is_extended_once_and_moved_later_only() {
         let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
         assert_eq!(later.revision, extended.revision + 1);
         assert_eq!(giveaway.read("spring").await, later);
+        stop.cancel();
     })
     .await;
 }
@@ -52,7 +68,7 @@ async fn validity_is_extended_once_and_moved_later_only() {
 #[tokio::test]
 async fn validity_ends_in_the_future_and_within_ten_years() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
+        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
         let before = giveaway.create("spring", &[10]).await;
         let longest = closed() + MAX_EXTENSION;
         for (valid_until, now) in [
@@ -65,6 +81,28 @@ async fn validity_ends_in_the_future_and_within_ten_years() {
         }
         assert_eq!(giveaway.read("spring").await, before);
         assert!(extend(&giveaway, longest, open()).await.is_ok());
+        stop.cancel();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_extension_is_recorded_but_not_acknowledged_while_issuance_is_away() {
+    with_database(async |database| {
+        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
+        giveaway.create("spring", &[10]).await;
+        issuance.state().is_away = true;
+        let soon = Instant::now() + Duration::from_secs(1);
+        let until = closed() + DAY;
+        let early = extend_by(&giveaway, until, open(), soon).await;
+        assert!(matches!(early, Err(QuotaError::NotInForceYet)), "{early:?}");
+        let read = giveaway.read("spring").await;
+        assert_eq!(read.extended_valid_until, Some(until));
+        issuance.state().is_away = false;
+        let again = extend(&giveaway, until, open()).await.unwrap();
+        let controls = issuance.state().controls.clone();
+        assert_eq!(controls[&again.number.get()].revision, again.revision);
+        stop.cancel();
     })
     .await;
 }

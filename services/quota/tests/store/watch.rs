@@ -5,17 +5,28 @@ use std::time::Duration;
 use crate::database::with_database;
 use crate::giveaway::{Giveaway, later, request, terms};
 use tidegate_quota::{
-    domain::Campaign,
+    domain::{Campaign, WantedCampaigns},
     store::Store,
     watch::{Event, Subscription, Watch},
 };
-use tidegate_types::Timestamp;
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-/// Makes a campaign that ended this long ago, or ends this long from now.
+/// Makes a campaign that ended this long ago, or ends this long from now, and whose coupons end soon after.
 async fn create(giveaway: &Giveaway, id: &str, ends_in: time::Duration) -> Campaign {
+    create_valid_for(giveaway, id, ends_in, Duration::from_secs(60)).await
+}
+
+async fn create_valid_for(
+    giveaway: &Giveaway,
+    id: &str,
+    ends_in: time::Duration,
+    coupon_validity: Duration,
+) -> Campaign {
     let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
     let mut terms = terms(id, &[100]);
+    terms.coupon_validity = coupon_validity;
     terms.closes_at = now + ends_in;
     terms.opens_at = terms.closes_at - Duration::from_secs(1);
     giveaway
@@ -69,6 +80,42 @@ async fn a_stream_begins_with_everything_made_before_it_and_then_is_synced() {
             picture(&mut watch.subscribe().unwrap()).await,
             ["ended", "a", "b", "c"]
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ended_campaign_is_watched_as_long_as_its_coupons_can_be_used() {
+    with_database(async |database| {
+        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
+        let ended = -time::Duration::days(10);
+        let week = Duration::from_secs(7 * 24 * 3_600);
+        create_valid_for(&giveaway, "used-up", ended, week).await;
+        create_valid_for(&giveaway, "usable", ended, 2 * week).await;
+        let watch = watch(&database.store);
+        let told = picture(&mut watch.subscribe().unwrap()).await;
+        assert_eq!(told, ["usable"]);
+        let wanted = WantedCampaigns {
+            ids: vec![
+                CampaignId::parse("used-up").unwrap(),
+                CampaignId::parse("never-made").unwrap(),
+            ],
+            numbers: Vec::new(),
+        };
+        let found = giveaway.campaigns.lookup(&wanted).await.unwrap();
+        assert_eq!(found.campaigns[0].terms.id.as_str(), "used-up");
+        assert_eq!(found.unknown.ids[0].as_str(), "never-made");
+
+        let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
+        let call = (later(), TraceContext::new_root(false));
+        let extended =
+            giveaway
+                .controls
+                .extend_validity(&found.campaigns[0].terms.id, now + week, now, call);
+        extended.await.unwrap();
+        let told = picture(&mut watch.subscribe().unwrap()).await;
+        assert_eq!(told, ["used-up", "usable"]);
+        stop.cancel();
     })
     .await;
 }

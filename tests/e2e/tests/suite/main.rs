@@ -7,6 +7,8 @@ mod control;
 mod faults;
 mod feed;
 mod hostile;
+mod in_force;
+mod never;
 mod orders;
 mod orders_after_their_time;
 mod queue;

@@ -224,7 +224,8 @@ async fn a_place_behind_the_stock_ends_at_once_and_added_budget_revives_it() -> 
         if let Err(status) = shopper.ask(&suite).await {
             let refusal = refused(&status);
             assert_eq!(refusal.reason, "BUDGET_EXHAUSTED");
-            assert_eq!(refusal.retry_after, None);
+            // Others ahead may leave, so it is not for good.
+            assert!(refusal.retry_after.is_some(), "{status}");
             assert!(status.message().contains("place in the queue"), "{status}");
             behind.push(shopper);
         }

@@ -162,6 +162,7 @@ impl Issuance {
             tier_number: None,
             traceparent: TraceContext::new_root(false).traceparent(),
             deadline_ms: 1_900,
+            campaign_revision: 0,
         };
         let request = IssueCouponsRequest {
             lane: lane_of(shopper_id),

@@ -43,6 +43,7 @@ const fn rule(path: &'static str) -> Rule {
 
 const RULES: &[Rule] = &[
     rule("/tidegate.quota.v1.CampaignService/WatchCampaigns"),
+    rule("/tidegate.quota.v1.CampaignService/LookupCampaigns"),
     rule("/tidegate.quota.v1.LeaseService/AcquireLease"),
     rule("/tidegate.quota.v1.LeaseService/ReturnLease"),
     rule("/tidegate.quota.v1.LeaseService/RenewLeases"),
@@ -237,6 +238,28 @@ impl CampaignService for Quota {
         Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(
             events,
         ))))
+    }
+
+    async fn lookup_campaigns(
+        &self,
+        request: Request<LookupCampaignsRequest>,
+    ) -> Result<Response<LookupCampaignsResponse>, Status> {
+        let asked = request.into_inner();
+        let campaign = self.state.lock().unwrap().campaign.clone();
+        let (ids, unknown_campaign_ids): (Vec<_>, _) = asked
+            .campaign_ids
+            .into_iter()
+            .partition(|id| *id == campaign.campaign_id);
+        let (numbers, unknown_campaign_numbers): (Vec<_>, _) = asked
+            .campaign_numbers
+            .into_iter()
+            .partition(|number| *number == campaign.campaign_number);
+        let is_asked_for = !ids.is_empty() || !numbers.is_empty();
+        Ok(Response::new(LookupCampaignsResponse {
+            campaigns: is_asked_for.then_some(campaign).into_iter().collect(),
+            unknown_campaign_ids,
+            unknown_campaign_numbers,
+        }))
     }
 
     async fn create_campaign(

@@ -1,14 +1,11 @@
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
-use tidegate_rpc::wire;
 use tidegate_types::{CampaignId, Timestamp, Violations};
 
 use super::{if_good, moment};
 use crate::{
     QuotaError,
     control::ControlRequest,
-    domain::{
-        Control, ControlReason, IssuanceControl, IssuanceState, RedemptionControl, WantedControl,
-    },
+    domain::{ControlReason, IssuanceControl, RedemptionControl, WantedControl},
 };
 
 pub(in crate::grpc) fn control_request(
@@ -67,32 +64,5 @@ fn redemption_control(control: wire_types::RedemptionControl) -> Option<Redempti
         wire_types::RedemptionControl::Unspecified => None,
         wire_types::RedemptionControl::Open => Some(RedemptionControl::Open),
         wire_types::RedemptionControl::Halted => Some(RedemptionControl::Halted),
-    }
-}
-
-pub(super) fn encode(control: &Control, state: IssuanceState) -> wire_types::CampaignControl {
-    let issuance = match control.issuance {
-        IssuanceControl::Open => wire_types::IssuanceControl::Open,
-        IssuanceControl::QueueOnly => wire_types::IssuanceControl::QueueOnly,
-        IssuanceControl::Halted => wire_types::IssuanceControl::Halted,
-    };
-    let redemption = match control.redemption {
-        RedemptionControl::Open => wire_types::RedemptionControl::Open,
-        RedemptionControl::Halted => wire_types::RedemptionControl::Halted,
-    };
-    let state = match state {
-        IssuanceState::Open => wire_types::IssuanceState::Open,
-        IssuanceState::QueueOnly => wire_types::IssuanceState::QueueOnly,
-        IssuanceState::Halting => wire_types::IssuanceState::Halting,
-        IssuanceState::Halted => wire_types::IssuanceState::Halted,
-    };
-    let reason = control.reason.as_ref();
-    wire_types::CampaignControl {
-        issuance: issuance.into(),
-        redemption: redemption.into(),
-        reason: reason.map_or(String::new(), |reason| reason.as_str().to_owned()),
-        resume_at: control.resume_at.map(wire::timestamp),
-        epoch: control.epoch,
-        issuance_state: state.into(),
     }
 }

@@ -2,6 +2,7 @@ use tidegate_types::Reason;
 use uuid::Uuid;
 
 use super::*;
+use crate::told::encoded;
 
 fn good() -> proto::CreateCampaignRequest {
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });

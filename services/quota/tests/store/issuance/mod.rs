@@ -9,9 +9,12 @@ use std::{
 
 use tempfile::TempDir;
 use tidegate_auth::Identity;
-use tidegate_proto::issuance::v1::{
-    lease_fence_service_server::{LeaseFenceService, LeaseFenceServiceServer},
-    *,
+use tidegate_proto::{
+    issuance::v1::{
+        lease_fence_service_server::{LeaseFenceService, LeaseFenceServiceServer},
+        *,
+    },
+    r#type::v1 as wire_types,
 };
 use tidegate_quota::{domain::TierCounts, issuance::IssuanceClient};
 use tidegate_rpc::{
@@ -37,6 +40,7 @@ const RULES: &[Rule] = &[
     quota("/tidegate.issuance.v1.LeaseFenceService/SealLeases"),
     quota("/tidegate.issuance.v1.LeaseFenceService/InspectLeases"),
     quota("/tidegate.issuance.v1.LeaseFenceService/CountCoupons"),
+    quota("/tidegate.issuance.v1.LeaseFenceService/ApplyControl"),
 ];
 
 /// Served until the test ends.
@@ -58,6 +62,8 @@ pub struct State {
     pub mismatches: Vec<LeaseMismatch>,
     /// While true, every call fails as if nobody were there.
     pub is_away: bool,
+    /// What staff have said of each campaign, by its number.
+    pub controls: BTreeMap<u32, wire_types::Campaign>,
     /// The leases of each SealLeases that was answered.
     pub seals: Vec<Vec<Uuid>>,
 }
@@ -181,6 +187,19 @@ impl LeaseFenceService for Issuance {
         Ok(Response::new(InspectLeasesResponse {
             leases: leases.collect(),
         }))
+    }
+
+    async fn apply_control(
+        &self,
+        request: Request<ApplyControlRequest>,
+    ) -> Result<Response<ApplyControlResponse>, Status> {
+        let mut state = self.answering()?;
+        let campaign = request.into_inner().campaign.unwrap();
+        let known = state.controls.entry(campaign.campaign_number).or_default();
+        if known.revision < campaign.revision {
+            *known = campaign;
+        }
+        Ok(Response::new(ApplyControlResponse {}))
     }
 
     async fn count_coupons(

@@ -1,0 +1,112 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidegate_proto::quota::v1::{
+    LookupCampaignsRequest, LookupCampaignsResponse, campaign_service_client::CampaignServiceClient,
+};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{QuestionLimits, Questions, Replicas},
+    refusal::reason_of,
+};
+use tidegate_types::{CampaignId, CampaignNumber};
+use tokio::time::timeout;
+use tonic::Request;
+
+use super::{Kept, campaign_from};
+use crate::domain::campaign::Campaign;
+
+/// Work that waits for quota's word at once, and campaigns of one question.
+const LIMITS: QuestionLimits = QuestionLimits {
+    callers: 10_000,
+    keys: 100,
+};
+/// A replica of quota that has not answered by then is given up for the next one.
+const MAX_ATTEMPT: Duration = Duration::from_millis(400);
+
+/// How a campaign is named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum CampaignKey {
+    /// As staff name it.
+    Id(CampaignId),
+    /// As services name it.
+    Number(CampaignNumber),
+}
+
+type Answers = HashMap<CampaignKey, Option<Arc<Campaign>>>;
+
+/// The task that asks quota what campaigns there are comes with it. What it answers is kept before it is used.
+pub(super) fn questions(
+    quota: Replicas,
+    kept: Kept,
+) -> (
+    Questions<CampaignKey, Option<Arc<Campaign>>>,
+    impl Future<Output = ()> + Send + use<>,
+) {
+    Questions::new(LIMITS, move |keys| ask(quota.clone(), kept.clone(), keys))
+}
+
+async fn ask(quota: Replicas, kept: Kept, keys: Vec<CampaignKey>) -> Answers {
+    let mut message = LookupCampaignsRequest::default();
+    for key in &keys {
+        match key {
+            CampaignKey::Id(id) => message.campaign_ids.push(id.to_string()),
+            CampaignKey::Number(number) => message.campaign_numbers.push(number.get()),
+        }
+    }
+    let mut answers = match look_up(&quota, &message).await {
+        Some(response) => read(&kept, response).await,
+        None => Answers::new(),
+    };
+    // A campaign answers to both its names.
+    answers.retain(|key, _| keys.contains(key));
+    answers
+}
+
+async fn look_up(
+    quota: &Replicas,
+    message: &LookupCampaignsRequest,
+) -> Option<LookupCampaignsResponse> {
+    for replica in quota.in_turn(Instant::now()) {
+        let mut client = CampaignServiceClient::new(replica.channel())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut request = Request::new(message.clone());
+        request.set_timeout(MAX_ATTEMPT);
+        match timeout(MAX_ATTEMPT, client.lookup_campaigns(request)).await {
+            Ok(Ok(response)) => {
+                replica.answered();
+                return Some(response.into_inner());
+            }
+            Ok(Err(status)) if reason_of(&status).is_some() => replica.answered(),
+            Ok(Err(_)) | Err(_) => replica.failed(Instant::now()),
+        }
+    }
+    None
+}
+
+async fn read(kept: &Kept, response: LookupCampaignsResponse) -> Answers {
+    let mut answers = Answers::new();
+    for campaign in response.campaigns {
+        let Some(campaign) = campaign_from(campaign) else {
+            continue;
+        };
+        let (id, number) = (campaign.id.clone(), campaign.number);
+        if let Err(error) = kept.keep(campaign).await {
+            tracing::warn!(%error, campaign = %id, "a campaign cannot be kept in the database, so it is not used yet");
+            continue;
+        }
+        let known = kept.get(number);
+        answers.insert(CampaignKey::Id(id), known.clone());
+        answers.insert(CampaignKey::Number(number), known);
+    }
+    let ids = response.unknown_campaign_ids.into_iter();
+    let ids = ids.filter_map(|id| CampaignId::parse(id).ok().map(CampaignKey::Id));
+    let numbers = response.unknown_campaign_numbers.into_iter();
+    let numbers = numbers.filter_map(|number| CampaignNumber::new(number).ok());
+    let unknown = ids.chain(numbers.map(CampaignKey::Number));
+    answers.extend(unknown.map(|key| (key, None)));
+    answers
+}

@@ -1,0 +1,111 @@
+//! Bringing what staff said of coupons, halts of redeeming and extensions, into the database that commits redemptions.
+//!
+//! It is in force once issuance has answered. Until then it is tried again, whoever made the change and
+//! however long issuance is away.
+
+use std::time::{Duration, Instant};
+
+use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    QuotaError,
+    domain::Campaign,
+    issuance::IssuanceClient,
+    reclaim::Wake,
+    store::{Store, within_limit},
+};
+
+/// Campaigns of one round at most; the next round follows at once.
+const CAMPAIGNS_PER_ROUND: u32 = 100;
+/// How soon what could not be brought is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the database is looked at for what another replica of quota left undone.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// A note that waits longer for a connection is left to the next round.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Brings controls to issuance. Any number of replicas may do so at once: issuance keeps the newest revision.
+pub struct Fencer {
+    store: Store,
+    issuance: IssuanceClient,
+    tracing: Tracing,
+    wake: Wake,
+}
+
+impl Fencer {
+    /// A fencer that can be woken by `wake`.
+    pub fn new(store: Store, issuance: IssuanceClient, tracing: Tracing, wake: Wake) -> Self {
+        Self {
+            store,
+            issuance,
+            tracing,
+            wake,
+        }
+    }
+
+    /// Brings whatever there is to bring until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut is_failing = false;
+        while !stop.is_cancelled() {
+            let pause = match self.round().await {
+                Ok(brought) => {
+                    if std::mem::take(&mut is_failing) {
+                        tracing::info!("what staff say of coupons is brought to issuance again");
+                    }
+                    if brought == CAMPAIGNS_PER_ROUND as usize {
+                        continue;
+                    }
+                    LOOK_INTERVAL
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::warn!(%error, "what staff say of coupons cannot be brought to issuance: halts of redeeming and extensions are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back");
+                    }
+                    RETRY_INTERVAL
+                }
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.wake.woken() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Brings what there is to bring; how much that was. One campaign that fails keeps no other back.
+    pub async fn round(&self) -> Result<usize, QuotaError> {
+        let cause = self.wake.cause();
+        let campaigns = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await;
+            read.end(found).await
+        })
+        .await?;
+        let mut outcome = Ok(campaigns.len());
+        for campaign in &campaigns {
+            let trace = cause.unwrap_or_else(|| self.tracing.new_root());
+            if let Err(error) = self.bring(campaign, trace).await {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn bring(&self, campaign: &Campaign, trace: TraceContext) -> Result<(), QuotaError> {
+        let mut span = self.tracing.start("apply control", SpanKind::Client, trace);
+        span.attribute("tidegate.campaign", campaign.terms.id.to_string());
+        let applied = self.issuance.apply_control(campaign, span.context()).await;
+        if let Err(error) = applied {
+            span.fail(error.to_string());
+            return Err(error);
+        }
+        within_limit(async {
+            let mut work = self.store.begin(Instant::now() + NOTE_TIMEOUT).await?;
+            let outcome = work.mark_fenced(campaign.number, campaign.revision).await;
+            work.end(outcome).await
+        })
+        .await
+    }
+}
