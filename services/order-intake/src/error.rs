@@ -13,7 +13,7 @@ const RETRY_WHEN_CLOSING: Duration = Duration::from_millis(200);
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// When to ask again at a store that is full for as long as orders are booked ahead.
 const RETRY_WHEN_BOOKED_OUT: Duration = Duration::from_secs(600);
-const RETRY_AFTER_INTERNAL: Duration = Duration::from_secs(5);
+const RETRY_AFTER_INTERNAL: Duration = Duration::from_secs(3);
 
 /// Everything that can keep order-intake from doing what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use super::{
     access::{Access, AccessRules},
-    deadline,
+    answer, deadline,
     in_flight::{InFlight, NoPlace, Place},
     limits::Work,
     listener::Peer,
@@ -142,13 +142,21 @@ struct Call {
     method: &'static str,
     began: Instant,
     began_at: SystemTime,
+    /// How long its caller waits, if it said so.
+    patience: Option<Duration>,
     trace: TraceContext,
 }
 
 impl Call {
-    /// Counts the answer and names the call in it.
+    /// Counts the answer, names the call in it, and sees to it that its caller can read it.
     fn finish(&self, policy: &CallPolicy, response: &mut Response<Body>) -> Code {
         let code = code_of(response.headers());
+        if code != Code::Ok {
+            let headers = response.headers_mut();
+            answer::fit(headers);
+            let left = |patience: Duration| patience.saturating_sub(self.began.elapsed());
+            answer::tell_in_time(headers, self.patience.map(left));
+        }
         policy
             .metrics
             .answered(self.method, code, self.began.elapsed());
@@ -209,6 +217,7 @@ where
             method,
             began,
             began_at,
+            patience: deadline::asked(request.headers()),
             trace: incoming.unwrap_or_else(|| policy.tracing.new_root()),
         };
         let (place, caller) = match self.shared.admit(access, work) {
