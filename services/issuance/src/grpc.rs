@@ -20,8 +20,8 @@ use tidegate_proto::{
     issuance::v1::{
         CheckCouponRequest, CheckCouponResponse, IssueCouponsRequest, IssueCouponsResponse,
         ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest, LookupClaimsResponse,
-        LookupResult, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
-        ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse,
+        RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest, ReleaseCouponsResponse,
+        StreamHoldersRequest, StreamHoldersResponse,
         coupon_desk_service_server::CouponDeskServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
@@ -211,20 +211,13 @@ impl IssuanceService for IssuanceGrpc {
         convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
         let mut results = Vec::with_capacity(message.items.len());
         for item in message.items {
-            let (campaign, shopper, request_id) =
-                convert::lookup(item).map_err(|error| to_status(&error))?;
-            let found = self
-                .claims
-                .lookup(campaign, &shopper, &request_id)
-                .await
-                .map_err(|error| to_status(&error))?;
-            let coupon = found
-                .map(|coupon| self.wallet.present(coupon, &shopper))
-                .transpose()
-                .map_err(|error| to_status(&error))?;
-            results.push(LookupResult {
-                coupon: coupon.map(|coupon| convert::coupon(&coupon, Timestamp::now_utc())),
+            let earlier = convert::lookup(item).map_err(|error| to_status(&error))?;
+            let found = self.claims.lookup(&earlier).await.and_then(|found| {
+                let present = |coupon| self.wallet.present(coupon, &earlier.shopper);
+                found.map(present).transpose()
             });
+            let result = convert::lookup_result(found, Timestamp::now_utc());
+            results.push(result.map_err(|error| to_status(&error))?);
         }
         Ok(Response::new(LookupClaimsResponse { results }))
     }

@@ -58,7 +58,11 @@ impl Claims {
             tier: tier_number(&campaign, claim.tier.as_ref())?,
             now: Moment::now(),
         };
-        if ticket.is_some_and(|ticket| ticket.tier != visit.tier) {
+        let is_other_claim = match ticket {
+            Some(ticket) => ticket.tier != visit.tier,
+            None => self.room.waits_for_other_tier(visit),
+        };
+        if is_other_claim {
             return Err(GatewayError::OtherTier);
         }
         let holder = visit.holder;
@@ -180,7 +184,7 @@ impl Claims {
     ) -> Result<Outcome, GatewayError> {
         if !shown.is_waiting() || self.room.was_handed_over(visit.holder) {
             // Issuance has nothing else to do now. If it cannot tell all the same, the queue keeps the claim until it can.
-            if let Ok(Some(issued)) = self.replay(visit.holder, call).await {
+            if let Some(issued) = self.replay_if_known(visit, call).await? {
                 return Ok(Outcome::Issued(issued));
             }
         }
@@ -211,7 +215,7 @@ impl Claims {
             Some(outcome) => return outcome,
         }
         if self.room.was_handed_over(visit.holder)
-            && let Ok(Some(issued)) = self.replay(visit.holder, call).await
+            && let Some(issued) = self.replay_if_known(visit, call).await?
         {
             return Ok(Outcome::Issued(issued));
         }
