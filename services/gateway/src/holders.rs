@@ -160,6 +160,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn holders_are_known_until_coupons_were_issued_whatever_else_changes() {
+        let (holders, campaign) = (Holders::default(), CampaignNumber::new(7u32).unwrap());
+        let shopper = |id: &str| ShopperId::parse(id).unwrap();
+        let mut filter = Filter::default();
+        filter.insert(wire::shopper_hash(&shopper("ann")));
+        let known = Known::These(Arc::new(filter));
+        let all = HashMap::from([(campaign, (3, known))]);
+        holders.0.store(Arc::new(all));
+        let may_hold = |issued, id| holders.may_hold((campaign, issued), &shopper(id));
+        assert_eq!(may_hold(3, "ann"), Some(true));
+        assert_eq!(may_hold(3, "bob"), Some(false));
+        // A coupon more may be bob's.
+        assert_eq!(may_hold(4, "bob"), None);
+        assert!(is_known(&holders.0.load(), (campaign, 3)));
+        assert!(!is_known(&holders.0.load(), (campaign, 4)));
+        holders.forget_others(&[(campaign, 3)]);
+        assert_eq!(may_hold(3, "bob"), Some(false));
+        holders.forget_others(&[(campaign, 4)]);
+        assert_eq!(may_hold(3, "bob"), None);
+    }
+
+    #[test]
     fn an_issuance_that_streams_no_holders_yet_goes_on_serving_claims() {
         assert!(is_answer(&Status::unimplemented("")));
         assert!(is_answer(&refusal::to_status(&refusal::out_of_time())));

@@ -19,6 +19,9 @@ use crate::{
     waiting_room::{Moment, Visit},
 };
 
+/// Names of tiers that a refusal tells, in bytes; the others are counted.
+const MAX_TIERS_TOLD_BYTES: usize = 128;
+
 /// What a claim shows of its place in the queue.
 #[derive(Debug, Clone, Copy)]
 enum Shown {
@@ -335,10 +338,17 @@ fn tier_number(
 
 fn no_such_tier(tiers: &[Tier]) -> GatewayError {
     let mut bad = Violations::default();
-    let names: Vec<_> = tiers.iter().map(|tier| tier.id.as_str()).collect();
-    bad.add(
-        "tier_id",
-        format!("must be empty or one of: {}", names.join(", ")),
-    );
+    let (mut names, mut room) = (String::new(), MAX_TIERS_TOLD_BYTES);
+    for (place, tier) in tiers.iter().enumerate() {
+        let name = tier.id.as_str();
+        let Some(left) = room.checked_sub(name.len()) else {
+            names.push_str(&format!(" and {} more", tiers.len() - place));
+            break;
+        };
+        room = left;
+        names.push_str(if place == 0 { "" } else { ", " });
+        names.push_str(name);
+    }
+    bad.add("tier_id", format!("must be empty or one of: {names}"));
     GatewayError::InvalidFields(bad)
 }

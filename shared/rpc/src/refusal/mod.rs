@@ -79,6 +79,18 @@ pub fn defect() -> Status {
     Status::with_error_details_vec(Code::Internal, message, details)
 }
 
+/// Every status of ours has details. One that says INTERNAL without any is the codec's word on a message that it could not read, or that broke off, and OUT_OF_RANGE its word on one that is too long: that is the caller's fault, and no defect.
+pub fn or_unreadable(said: Status) -> Status {
+    let is_of_codec = matches!(
+        said.code(),
+        Code::Internal | Code::Unknown | Code::OutOfRange
+    );
+    if !is_of_codec || !said.details().is_empty() {
+        return said;
+    }
+    to_status(&Refusal::invalid_field("request", said.message()))
+}
+
 /// The status that tells a refusal: `ErrorInfo`, `RetryInfo`, `QuotaFailure` or `BadRequest` where they apply, a sentence in zh-CN and en, and the retry pushback. What does not fit into [`MAX_METADATA_BYTES`] is counted.
 pub fn to_status(refusal: &Refusal) -> Status {
     let delay = delay_of(refusal.retry, Timestamp::now_utc());
