@@ -19,6 +19,7 @@ use tidegate_local::{
         campaign::{self, LIMIT_PER_SHOPPER, Staff},
         curve::Curve,
         door::Door,
+        finals,
         fulfilment::{Fulfilment, wait_until_heard},
         ledger::Ledger,
         measures::{Measures, Picture},
@@ -98,7 +99,9 @@ pub async fn replay(
     }
     let took = scene.started.elapsed();
 
-    tell("The last shopper has left. Auditing.");
+    tell("The last shopper has left. Those who were told never ask once more.");
+    finals::ask_again(&scene).await;
+    tell("Auditing.");
     let subject = Subject {
         campaign_number: i64::from(campaign.campaign_number),
         limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),

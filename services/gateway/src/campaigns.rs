@@ -105,13 +105,13 @@ impl Campaigns {
         numbers
     }
 
-    /// The campaigns of which no coupon commits any more, as they are now.
+    /// The campaigns of which no coupon commits any more, and how many were issued.
     pub fn that_issue_no_more(&self) -> Vec<SoldOut> {
         let snapshot = self.snapshot.load();
         snapshot
             .all()
             .filter(|campaign| campaign.issues_no_more())
-            .map(|campaign| (campaign.number, campaign.revision))
+            .map(|campaign| (campaign.number, campaign.settled))
             .collect()
     }
 

@@ -56,8 +56,8 @@ pub enum GatewayError {
     /// So many wait that no more are let in.
     #[error("too many wait")]
     QueueTooLong,
-    /// The ticket is of a claim for another tier.
-    #[error("the ticket is of a claim for another tier")]
+    /// The claim with this request id, or the ticket that is shown, is for another tier.
+    #[error("the claim that waits is for another tier")]
     OtherTier,
     /// The shopper was told a moment ago that the campaign allows no more coupons.
     #[error("the shopper holds all the campaign allows")]

@@ -25,12 +25,12 @@ const MAX_SILENCE: Duration = Duration::from_secs(10);
 /// What all filters may take together, in bytes. Claims of a campaign that has no filter are asked of issuance, as long as it is sold out.
 const MAX_FILTER_BYTES: usize = 256 * 1024 * 1024;
 
-/// A campaign as it was sold out: with budget added it has another revision, and other holders when it is sold out again.
+/// A campaign of which nothing commits any more, and how many of its coupons were issued by then. Only a coupon more makes other holders; other changes of the campaign make none.
 pub type SoldOut = (CampaignNumber, u64);
 
 /// The holders known. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Holders(Arc<ArcSwap<HashMap<SoldOut, Known>>>);
+pub struct Holders(Arc<ArcSwap<HashMap<CampaignNumber, (u64, Known)>>>);
 
 /// What was learned of a campaign's holders.
 #[derive(Clone)]
@@ -52,13 +52,17 @@ impl Holders {
     /// Whether the shopper may hold a coupon of the sold-out campaign. `Some(false)` is certain, `Some(true)` is wrong for one shopper in a hundred, and `None` means that it is not known.
     pub fn may_hold(&self, campaign: SoldOut, shopper: &ShopperId) -> Option<bool> {
         let known = self.0.load();
-        match known.get(&campaign)? {
+        let (number, issued) = campaign;
+        let (issued_then, known) = known.get(&number)?;
+        match known {
+            // Those of fewer coupons say nothing of who got one since.
+            _ if *issued_then != issued => None,
             Known::These(filter) => Some(filter.may_hold(wire::shopper_hash(shopper))),
             Known::TooManyToRemember => None,
         }
     }
 
-    /// Fetches the holders of each campaign that `sold_out` names, once, and forgets those of others, until the task is aborted.
+    /// Fetches the holders of each campaign that `sold_out` names, again only if coupons were issued since, and forgets those of others, until the task is aborted.
     pub async fn follow(self, sold_out: impl Fn() -> Vec<SoldOut>, issuance: Replicas) {
         let mut looks = interval(LOOK_INTERVAL);
         loop {
@@ -67,12 +71,13 @@ impl Holders {
             self.forget_others(&wanted);
             let known = self.0.load_full();
             for campaign in wanted {
-                if known.contains_key(&campaign) {
+                let (number, issued) = campaign;
+                if is_known(&known, campaign) {
                     continue;
                 }
-                if let Some(fetched) = self.fetch(campaign.0, &issuance).await {
+                if let Some(fetched) = self.fetch(number, &issuance).await {
                     let mut next = HashMap::clone(&self.0.load());
-                    next.insert(campaign, fetched);
+                    next.insert(number, (issued, fetched));
                     self.0.store(Arc::new(next));
                 }
             }
@@ -81,16 +86,18 @@ impl Holders {
 
     fn forget_others(&self, wanted: &[SoldOut]) {
         let known = self.0.load();
-        if known.keys().any(|campaign| !wanted.contains(campaign)) {
+        let is_wanted = |number: &CampaignNumber, issued: u64| wanted.contains(&(*number, issued));
+        let mut held = known.iter();
+        if held.any(|(number, (issued, _))| !is_wanted(number, *issued)) {
             let mut next = HashMap::clone(&known);
-            next.retain(|campaign, _| wanted.contains(campaign));
+            next.retain(|number, (issued, _)| is_wanted(number, *issued));
             self.0.store(Arc::new(next));
         }
     }
 
     /// Nothing commits any more once a campaign is sold out, so what is streamed then is complete.
     async fn fetch(&self, campaign: CampaignNumber, issuance: &Replicas) -> Option<Known> {
-        let held: usize = self.0.load().values().map(Known::bytes).sum();
+        let held: usize = self.0.load().values().map(|(_, known)| known.bytes()).sum();
         for replica in issuance.in_turn(Instant::now()) {
             let client = IssuanceServiceClient::new(replica.channel());
             match stream(client, campaign, MAX_FILTER_BYTES.saturating_sub(held)).await {
@@ -108,6 +115,11 @@ impl Holders {
         }
         None
     }
+}
+
+fn is_known(known: &HashMap<CampaignNumber, (u64, Known)>, campaign: SoldOut) -> bool {
+    let (number, issued) = campaign;
+    known.get(&number).is_some_and(|(then, _)| *then == issued)
 }
 
 /// Whether the replica said that it will not do this, and did not fail at it.
@@ -146,6 +158,28 @@ async fn stream(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn holders_are_known_until_coupons_were_issued_whatever_else_changes() {
+        let (holders, campaign) = (Holders::default(), CampaignNumber::new(7u32).unwrap());
+        let shopper = |id: &str| ShopperId::parse(id).unwrap();
+        let mut filter = Filter::default();
+        filter.insert(wire::shopper_hash(&shopper("ann")));
+        let known = Known::These(Arc::new(filter));
+        let all = HashMap::from([(campaign, (3, known))]);
+        holders.0.store(Arc::new(all));
+        let may_hold = |issued, id| holders.may_hold((campaign, issued), &shopper(id));
+        assert_eq!(may_hold(3, "ann"), Some(true));
+        assert_eq!(may_hold(3, "bob"), Some(false));
+        // A coupon more may be bob's.
+        assert_eq!(may_hold(4, "bob"), None);
+        assert!(is_known(&holders.0.load(), (campaign, 3)));
+        assert!(!is_known(&holders.0.load(), (campaign, 4)));
+        holders.forget_others(&[(campaign, 3)]);
+        assert_eq!(may_hold(3, "bob"), Some(false));
+        holders.forget_others(&[(campaign, 4)]);
+        assert_eq!(may_hold(3, "bob"), None);
+    }
 
     #[test]
     fn an_issuance_that_streams_no_holders_yet_goes_on_serving_claims() {

@@ -66,11 +66,14 @@ struct Kept {
 
 impl Campaigns {
     /// Starts with what the database kept. The returned task asks quota what it has not told, until it is aborted.
-    pub async fn load(
+    pub async fn load<Tell>(
         pool: PgPool,
         quota: Replicas,
-        tell: impl Fn(News) + Send + Sync + 'static,
-    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), sqlx::Error> {
+        tell: Tell,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<Tell>), sqlx::Error>
+    where
+        Tell: Fn(News) + Send + Sync + 'static,
+    {
         let list = store::campaigns::list(&pool).await?;
         let known = list
             .into_iter()

@@ -28,6 +28,25 @@ use crate::{
 const MAX_WAIT_FOR_STOCK: Duration = Duration::from_millis(300);
 const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
 
+/// A claim that was made before.
+pub struct EarlierClaim {
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Whose.
+    pub shopper: ShopperId,
+    /// The claim's name.
+    pub request_id: RequestId,
+    /// What it asks for; `None` if its caller does not say.
+    pub content: Option<ClaimContent>,
+}
+
+/// What a claim asks for, beside what names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimContent {
+    /// The tier wanted; any, if none.
+    pub tier: Option<TierNumber>,
+}
+
 /// One claim as it comes in.
 pub struct ClaimRequest {
     /// Of which campaign.
@@ -180,15 +199,29 @@ impl Claims {
         }
     }
 
-    /// Finds the coupon an earlier claim produced.
+    /// Finds the coupon an earlier claim produced. It is no other claim's only because the request id is the same.
     pub async fn lookup(
         &self,
-        campaign: CampaignNumber,
-        shopper: &ShopperId,
-        request_id: &RequestId,
+        earlier: &EarlierClaim,
     ) -> Result<Option<StoredCoupon>, IssuanceError> {
-        let lane = self.lane_count.of(shopper);
-        Ok(store::coupons::of_claim(&self.pool, lane, shopper, campaign, request_id).await?)
+        let lane = self.lane_count.of(&earlier.shopper);
+        let found = store::coupons::of_claim(
+            &self.pool,
+            lane,
+            &earlier.shopper,
+            earlier.campaign,
+            &earlier.request_id,
+        )
+        .await?;
+        let asked_for = |coupon: &StoredCoupon| {
+            earlier
+                .content
+                .is_none_or(|content| content.tier == coupon.requested_tier)
+        };
+        match found {
+            Some(coupon) if !asked_for(&coupon) => Err(IssuanceError::RequestIdConflict),
+            found => Ok(found),
+        }
     }
 
     /// A lane's handle.

@@ -159,10 +159,7 @@ impl IssuanceError {
                 valid_until.format(&Rfc3339).unwrap_or_default(),
             ),
             Self::CouponRevoked => Refusal::never(Reason::CouponRevoked),
-            Self::InvalidFields(violations) => Refusal {
-                violations: violations.as_slice().to_vec(),
-                ..Refusal::never(Reason::InvalidField)
-            },
+            Self::InvalidFields(violations) => Refusal::invalid(violations.clone()),
             Self::OtherLanes { lanes } => Refusal::never(Reason::Misconfigured)
                 .with("detail", format!("this database has {lanes} lanes")),
             Self::NotCommitted(NotCommitted::Full { retry_after }) => {

@@ -20,9 +20,9 @@ use tidegate_proto::{
     issuance::v1::{
         CheckCouponRequest, CheckCouponResponse, CodeOfShopper, IssueCouponsRequest,
         IssueCouponsResponse, ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest,
-        LookupClaimsResponse, LookupResult, RedeemCouponsRequest, RedeemCouponsResponse,
-        ReleaseCouponsRequest, ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse,
-        VerifyCodesRequest, VerifyCodesResponse,
+        LookupClaimsResponse, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
+        ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse, VerifyCodesRequest,
+        VerifyCodesResponse,
         coupon_desk_service_server::CouponDeskServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
@@ -216,16 +216,10 @@ impl IssuanceService for IssuanceGrpc {
         convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
         let mut results = Vec::with_capacity(message.items.len());
         for item in message.items {
-            let (campaign, shopper, request_id) =
-                convert::lookup(item).map_err(|error| to_status(&error))?;
-            let coupon = self
-                .wallet
-                .of_claim(campaign, &shopper, &request_id, call.deadline)
-                .await
-                .map_err(|error| to_status(&error))?;
-            results.push(LookupResult {
-                coupon: coupon.map(|coupon| convert::coupon(&coupon, Timestamp::now_utc())),
-            });
+            let earlier = convert::lookup(item).map_err(|error| to_status(&error))?;
+            let found = self.wallet.of_claim(&earlier, call.deadline).await;
+            let result = convert::lookup_result(found, Timestamp::now_utc());
+            results.push(result.map_err(|error| to_status(&error))?);
         }
         Ok(Response::new(LookupClaimsResponse { results }))
     }

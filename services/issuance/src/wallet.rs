@@ -4,13 +4,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{
-    CampaignNumber, CouponCode, CouponKeyring, DecodedCode, Lane, Money, RequestId, ShopperId,
-    Timestamp,
+    CampaignNumber, CouponCode, CouponKeyring, DecodedCode, Lane, Money, ShopperId, Timestamp,
 };
 use uuid::Uuid;
 
 use crate::{
-    claims::Claims,
+    claims::{Claims, EarlierClaim},
     domain::{
         campaign::{Campaign, CouponControl, RedemptionControl},
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
@@ -142,14 +141,12 @@ impl Wallet {
     /// The coupon that an earlier claim produced.
     pub async fn of_claim(
         &self,
-        campaign: CampaignNumber,
-        shopper: &ShopperId,
-        request_id: &RequestId,
+        earlier: &EarlierClaim,
         until: Instant,
     ) -> Result<Option<Coupon>, IssuanceError> {
-        let found = self.claims.lookup(campaign, shopper, request_id).await?;
-        let found = found.into_iter().collect();
-        Ok(self.present_all(found, shopper, until).await?.pop())
+        let found = self.claims.lookup(earlier).await?.into_iter().collect();
+        let coupons = self.present_all(found, &earlier.shopper, until).await?;
+        Ok(coupons.into_iter().next())
     }
 
     /// Coupons as callers see them, by what is in force in the database.

@@ -15,7 +15,7 @@ const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 const RETRY_WHEN_BOOKED_OUT: Duration = Duration::from_secs(600);
 /// When to ask again with as many orders to come as one may have: slots have 10 minutes unless set.
 const RETRY_WHEN_AT_LIMIT: Duration = Duration::from_secs(60);
-const RETRY_AFTER_INTERNAL: Duration = Duration::from_secs(5);
+const RETRY_AFTER_INTERNAL: Duration = Duration::from_secs(3);
 
 /// Everything that can keep order-intake from doing what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_pg::{Fault, fault};
-use tidegate_types::{FieldViolation, Reason, Refusal, Timestamp, Violations};
+use tidegate_types::{Reason, Refusal, Timestamp, Violations};
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
@@ -10,14 +10,14 @@ const RETRY_WHEN_DATABASE_AWAY: Duration = Duration::from_millis(500);
 /// A replica of issuance that restarts is back in about a second.
 const RETRY_WHEN_ISSUANCE_AWAY: Duration = Duration::from_secs(1);
 const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
-const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(5);
+const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(3);
 
 /// Why quota did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QuotaError {
     /// Fields are out of their bounds.
     #[error("the request has fields that are out of their bounds")]
-    InvalidFields(Vec<FieldViolation>),
+    InvalidFields(Violations),
     /// There is no such campaign.
     #[error("there is no such campaign")]
     CampaignNotFound,
@@ -98,10 +98,7 @@ impl QuotaError {
     /// What the caller is told. `None` for a defect, for which there is no reason a caller could act on.
     pub fn refusal(&self) -> Option<Refusal> {
         let refusal = match self {
-            Self::InvalidFields(violations) => Refusal {
-                violations: violations.clone(),
-                ..Refusal::never(Reason::InvalidField)
-            },
+            Self::InvalidFields(violations) => Refusal::invalid(violations.clone()),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
             Self::IssuanceHalted {
@@ -152,7 +149,7 @@ impl QuotaError {
 
 impl From<Violations> for QuotaError {
     fn from(violations: Violations) -> Self {
-        Self::InvalidFields(violations.into_vec())
+        Self::InvalidFields(violations)
     }
 }
 

@@ -261,7 +261,7 @@ fn disagreement(error: &QuotaError) -> Option<String> {
     match error {
         QuotaError::LeaseSettledOtherwise => Some(error.to_string()),
         QuotaError::InvalidFields(bad) => {
-            let bad = bad.iter();
+            let bad = bad.clone().into_vec().into_iter();
             let sentences = bad.map(|bad| format!("{} {}", bad.field, bad.description));
             Some(sentences.collect::<Vec<_>>().join("; "))
         }

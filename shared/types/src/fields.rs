@@ -1,6 +1,6 @@
 use std::fmt::Display;
 
-/// The most bad fields that one answer names; a hostile request could have thousands.
+/// The most bad fields that are named; a hostile request could have thousands, and the others are counted.
 const MAX_VIOLATIONS: usize = 32;
 
 /// One field that is out of its bounds.
@@ -13,8 +13,11 @@ pub struct FieldViolation {
 }
 
 /// Collects every bad field of a request, so that the caller can mend all at once.
-#[derive(Debug, Default)]
-pub struct Violations(Vec<FieldViolation>);
+#[derive(Debug, Clone, Default)]
+pub struct Violations {
+    named: Vec<FieldViolation>,
+    left_out: usize,
+}
 
 impl Violations {
     /// Hands a good value through and notes a bad one.
@@ -24,26 +27,43 @@ impl Violations {
 
     /// Notes a bad field.
     pub fn add(&mut self, field: impl Display, description: impl Display) {
-        if self.0.len() < MAX_VIOLATIONS {
-            self.0.push(FieldViolation {
+        if self.named.len() < MAX_VIOLATIONS {
+            self.named.push(FieldViolation {
                 field: field.to_string(),
                 description: description.to_string(),
             });
+        } else {
+            self.left_out += 1;
         }
     }
 
     /// True as long as every field was good.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.named.is_empty()
     }
 
-    /// All that was noted.
-    pub fn as_slice(&self) -> &[FieldViolation] {
-        &self.0
+    /// How many were noted and are not named.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
-    /// All that was noted.
+    /// Those that are named.
     pub fn into_vec(self) -> Vec<FieldViolation> {
-        self.0
+        self.named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_fields_beyond_those_that_are_named_are_counted() {
+        let mut bad = Violations::default();
+        for place in 0..MAX_VIOLATIONS + 37 {
+            bad.add(format_args!("lines[{place}].sku"), "must not be empty");
+        }
+        assert_eq!(bad.left_out(), 37);
+        assert_eq!(bad.into_vec().len(), MAX_VIOLATIONS);
     }
 }

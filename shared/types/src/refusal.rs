@@ -10,6 +10,7 @@ const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
 const RETRY_WHEN_UNKNOWN: Duration = Duration::from_secs(60);
 const HELD_VALID_UNTIL: &str = "coupons_valid_until";
 const HELD_USABLE: &str = "coupons_usable";
+const VIOLATIONS_LEFT_OUT: &str = "violations_left_out";
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
@@ -177,10 +178,35 @@ impl Refusal {
 
     /// A request with bad fields.
     pub fn invalid(violations: Violations) -> Self {
+        let left_out = violations.left_out();
         Self {
             violations: violations.into_vec(),
             ..Self::never(Reason::InvalidField)
         }
+        .leaving_out(left_out)
+    }
+
+    /// How many bad fields there are beside those that are named.
+    pub fn violations_left_out(&self) -> usize {
+        let told = self.fact(VIOLATIONS_LEFT_OUT);
+        told.and_then(|told| told.parse().ok()).unwrap_or(0)
+    }
+
+    /// The same naming only the first so many bad fields; the others are counted.
+    pub fn naming_violations(&self, most: usize) -> Self {
+        let mut fewer = self.clone();
+        let left_out = fewer.violations.len().saturating_sub(most);
+        fewer.violations.truncate(most);
+        fewer.leaving_out(left_out)
+    }
+
+    fn leaving_out(mut self, more: usize) -> Self {
+        let left_out = self.violations_left_out().saturating_add(more);
+        if left_out == 0 {
+            return self;
+        }
+        self.metadata.retain(|(key, _)| key != VIOLATIONS_LEFT_OUT);
+        self.with(VIOLATIONS_LEFT_OUT, left_out)
     }
 
     /// A request with one bad field.

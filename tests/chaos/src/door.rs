@@ -30,7 +30,15 @@ pub const BACKOFF: Duration = Duration::from_millis(150);
 /// However far an answer sends a shopper away, it comes back after this: rounds are short.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
 /// Refusals that pass although they name no time: a halt that nobody put an end to, a campaign that has not been heard of yet.
-const PASSING: [&str; 3] = ["ISSUANCE_HALTED", "REDEMPTION_HALTED", "CAMPAIGN_NOT_FOUND"];
+const PASSING: [&str; 6] = [
+    "ISSUANCE_HALTED",
+    "REDEMPTION_HALTED",
+    "CAMPAIGN_NOT_FOUND",
+    // UNAVAILABLE only while they last no longer than seconds.
+    "OVERLOADED",
+    "QUEUE_FULL",
+    "STOCK_RETURNING",
+];
 
 /// The detail of a BUDGET_EXHAUSTED that is told before everything is gone.
 const BEHIND_STOCK: &str = "queue_is_longer_than_stock";

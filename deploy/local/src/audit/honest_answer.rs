@@ -7,7 +7,26 @@ use sqlx::Row;
 use time::OffsetDateTime;
 
 use super::{Books, Finding, Subject, counts, queue, session_tables};
-use crate::replay::ledger::{Ledger, Told};
+use crate::replay::{
+    finals::Finals,
+    ledger::{Ledger, Told},
+};
+
+/// Whether never was true: those who were told so and ask once more at the end are refused again.
+fn never_but_later(finals: &Finals) -> Result<Finding> {
+    let mut finding = Finding::default();
+    finding.add("told_never", i64::try_from(finals.told)?);
+    finding.add("told_never_asked_again", i64::try_from(finals.asked_again)?);
+    finding.add(
+        "told_never_undecided_again",
+        i64::try_from(finals.undecided)?,
+    );
+    finding.add(
+        "wrong_never_but_later",
+        i64::try_from(finals.never_but_later)?,
+    );
+    Ok(finding)
+}
 
 impl Books {
     /// Relies on `told_coupons` having been filled in this session.
@@ -23,6 +42,7 @@ impl Books {
             .fetch_one(&mut self.issuance)
             .await?;
         let mut finding = queue::words_and_estimates(told);
+        finding.absorb(never_but_later(&told.finals)?);
         finding.absorb(counts(&holders)?);
         let sold_out_at = self.sold_out_at(subject).await?;
         finding.absorb(queue::left_waiting(told, sold_out_at));

@@ -31,7 +31,7 @@ const LIFETIME: Duration = Duration::days(90);
 /// They are made anew when less than this is left, so that none ends while a stack runs.
 const RENEW_BEFORE_END: Duration = Duration::days(7);
 /// Changes when the files here change their meaning, so that those of an earlier build are made anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const SECRET_KEY_BYTES: usize = 32;
 
 /// Somebody with a certificate.
@@ -244,6 +244,23 @@ mod tests {
                 text.contains(&format!("URI:spiffe://tidegate/{}", identity.name())),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn openssl_reads_every_private_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials =
+            Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
+        let tls = Identity::ALL.map(|identity| credentials.key_file(identity));
+        for file in tls.into_iter().chain([folder.path().join("token.key")]) {
+            let read = Command::new("openssl")
+                .args(["pkey", "-noout", "-check", "-in"])
+                .arg(&file)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&read.stderr).into_owned();
+            assert!(read.status.success(), "{}: {said}", file.display());
         }
     }
 

@@ -6,9 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ED25519};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use time::{Duration, OffsetDateTime};
 
 use super::{Credentials, TOKEN_AUDIENCE, TOKEN_ISSUER};
@@ -154,7 +156,10 @@ fn key_file(folder: &Path) -> PathBuf {
 
 /// Makes the signing key and writes its public half as a JWKS.
 pub(super) fn make_key(folder: &Path) -> Result<()> {
-    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    // Version 1 of PKCS#8. OpenSSL and what is made with it cannot read version 2, which rcgen writes.
+    let key = Ed25519KeyPair::generate()?.to_pkcs8v1()?;
+    let key = PrivatePkcs8KeyDer::from(key.as_ref());
+    let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519)?;
     let jwks = serde_json::json!({ "keys": [{
         "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": URL_SAFE_NO_PAD.encode(key.public_key_raw()),
     }] });

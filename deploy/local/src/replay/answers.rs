@@ -12,6 +12,8 @@ use super::place::ToldPlace;
 const DOMAIN: &str = "tidegate";
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// The longest wait for which a refusal may be UNAVAILABLE: gRPC's own retries sleep through it.
+const LONGEST_PUSHBACK: Duration = Duration::from_secs(5);
 /// The contract's limit of a ticket.
 const TICKET_LIMIT: usize = 512;
 
@@ -163,18 +165,24 @@ fn again(reason: Reason) -> Again {
 /// Whether reason, code, `RetryInfo` and pushback say the same about trying again.
 fn agrees(status: &Status, reason: Reason) -> bool {
     let details = status.get_details_retry_info();
-    let says_when = details.is_some_and(|info| info.retry_delay.is_some());
+    let after = details.and_then(|info| info.retry_delay);
+    let says_when = after.is_some();
+    let is_unavailable = status.code() == Code::Unavailable;
     let pushback: Option<i64> = status
         .metadata()
         .get(PUSHBACK)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let pushback_agrees = pushback.is_none_or(|ms| (ms >= 0) == says_when);
+    // Negative as well where the caller's deadline leaves no time for a retry.
+    let pushback = pushback.and_then(|ms| u64::try_from(ms).ok());
+    let pushback_agrees = pushback.is_none_or(|ms| {
+        is_unavailable && says_when && Duration::from_millis(ms) <= LONGEST_PUSHBACK
+    });
     let reason_agrees = match again(reason) {
         Again::Never => !says_when,
         Again::Perhaps => true,
         Again::Always => says_when,
     };
-    let code_agrees = status.code() != Code::Unavailable || says_when;
+    let code_agrees = !is_unavailable || after.is_some_and(|after| after <= LONGEST_PUSHBACK);
     pushback_agrees && reason_agrees && code_agrees
 }
 
@@ -212,6 +220,7 @@ mod tests {
     }
 
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+    const LONG: Option<Duration> = Some(Duration::from_secs(945));
     const SOUND: AnswerCounts = AnswerCounts {
         refusals: 1,
         refusals_without_reason: 0,
@@ -250,7 +259,9 @@ mod tests {
         let contradictions = [
             ("OVERLOADED", Code::Unavailable, None, -1),
             ("CAMPAIGN_CLOSED", Code::FailedPrecondition, SECOND, 1_000),
-            ("OVERLOADED", Code::Unavailable, SECOND, -1),
+            ("OVERLOADED", Code::Unavailable, LONG, -1),
+            ("OVERLOADED", Code::Unavailable, SECOND, 15_000),
+            ("STORE_BUSY", Code::FailedPrecondition, LONG, 945_000),
             ("BUDGET_EXHAUSTED", Code::ResourceExhausted, None, 5),
             ("CAMPAIGN_NOT_OPEN", Code::FailedPrecondition, None, -1),
         ];
@@ -266,7 +277,7 @@ mod tests {
             refusal(code, "ISSUANCE_HALTED", again, &LANGUAGES, pushback)
         };
         assert_eq!(
-            (count(&halted(SECOND, 1_000)), count(&halted(None, -1))),
+            (count(&halted(SECOND, -1)), count(&halted(None, -1))),
             (SOUND, SOUND)
         );
     }

@@ -50,7 +50,9 @@ pub struct Door {
 /// Why a call has no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The answer named this reason, for the last time.
+    /// The answer named this reason and no time to come back.
+    Never(String),
+    /// The answer named this reason, and trying again was given up.
     Refused(String),
     /// The store has no room in time; the answer names what has.
     StoreBusy(Alternatives),
@@ -60,6 +62,9 @@ pub enum Failure {
 
 /// The reason of a store without room.
 pub const STORE_BUSY: &str = "STORE_BUSY";
+
+/// Reasons for which asking again soon makes sense, however long they say to wait.
+const PASSING: [&str; 3] = ["OVERLOADED", "QUEUE_FULL", "STOCK_RETURNING"];
 
 /// What a store without room tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,7 +115,7 @@ impl Alternatives {
 impl From<Failure> for ClaimEnd {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused(reason) => Self::Refused(reason),
+            Failure::Never(reason) | Failure::Refused(reason) => Self::Refused(reason),
             Failure::StoreBusy(_) => Self::Refused(STORE_BUSY.to_owned()),
             Failure::Unanswered => Self::Unanswered,
         }
@@ -120,7 +125,7 @@ impl From<Failure> for ClaimEnd {
 impl From<Failure> for OrderEnd {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused(reason) => Self::Rejected(reason),
+            Failure::Never(reason) | Failure::Refused(reason) => Self::Rejected(reason),
             Failure::StoreBusy(_) => Self::Rejected(STORE_BUSY.to_owned()),
             Failure::Unanswered => Self::Unanswered,
         }
@@ -243,11 +248,14 @@ pub(super) fn advice(status: &Status) -> Advice {
             Advice::Final(Failure::StoreBusy(Alternatives::read(&info.metadata)))
         }
         Some(info) => {
-            let failure = Failure::Refused(info.reason.clone());
-            if status.code() == Code::Unavailable {
+            let reason = info.reason.clone();
+            if PASSING.contains(&info.reason.as_str()) {
+                let failure = Failure::Refused(reason);
                 Advice::Again { after, failure }
+            } else if after.is_none() {
+                Advice::Final(Failure::Never(reason))
             } else {
-                Advice::Final(failure)
+                Advice::Final(Failure::Refused(reason))
             }
         }
         // A gateway of ours always names a reason: these come from the connection, or from a deadline of this side.
@@ -297,8 +305,16 @@ mod tests {
         let sell_out = refusal(Code::ResourceExhausted, "BUDGET_EXHAUSTED", None);
         assert_eq!(
             advice(&sell_out),
-            Advice::Final(Failure::Refused("BUDGET_EXHAUSTED".into()))
+            Advice::Final(Failure::Never("BUDGET_EXHAUSTED".into()))
         );
+        let later = Some(Duration::from_secs(600));
+        let halted = refusal(Code::FailedPrecondition, "ISSUANCE_HALTED", later);
+        assert_eq!(
+            advice(&halted),
+            Advice::Final(Failure::Refused("ISSUANCE_HALTED".into()))
+        );
+        let long = refusal(Code::FailedPrecondition, "QUEUE_FULL", later);
+        assert!(matches!(advice(&long), Advice::Again { .. }));
     }
 
     #[test]
@@ -311,7 +327,7 @@ mod tests {
             ),
         ]);
         let details = ErrorDetails::with_error_info(STORE_BUSY, "tidegate", metadata);
-        let full = Status::with_error_details(Code::Unavailable, "words", details);
+        let full = Status::with_error_details(Code::FailedPrecondition, "words", details);
         let told = Alternatives {
             next_slot_at: Some(datetime!(2026-02-06 09:20 UTC)),
             stores: vec![Suggestion {
@@ -320,7 +336,7 @@ mod tests {
             }],
         };
         assert_eq!(advice(&full), Advice::Final(Failure::StoreBusy(told)));
-        let bare = refusal(Code::Unavailable, STORE_BUSY, None);
+        let bare = refusal(Code::FailedPrecondition, STORE_BUSY, None);
         let nothing = Failure::StoreBusy(Alternatives::default());
         assert_eq!(advice(&bare), Advice::Final(nothing));
     }

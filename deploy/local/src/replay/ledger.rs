@@ -8,7 +8,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{answers::AnswerCounts, place::Place};
+use super::{
+    answers::AnswerCounts,
+    finals::{AskedAgain, Finals, ToldNever},
+    place::Place,
+};
 
 /// A coupon code as it was told.
 pub type Code = [u8; 16];
@@ -100,6 +104,8 @@ pub struct Told {
     pub services: Vec<ToldService>,
     /// Every claim that was told that there is nothing left for it.
     pub sell_outs: Vec<ToldSellOut>,
+    /// Everybody who was told never.
+    pub finals: Finals,
 }
 
 impl Ledger {
@@ -200,6 +206,16 @@ impl Ledger {
     /// Writes down that a claim was told that there is nothing left for it.
     pub fn sell_out(&self, sell_out: ToldSellOut) {
         self.change(|told| told.sell_outs.push(sell_out));
+    }
+
+    /// Writes down that a request was refused for good.
+    pub fn never(&self, told: ToldNever) {
+        self.change(|all| all.finals.tell(told));
+    }
+
+    /// Writes down what became of such a request when it was sent again.
+    pub fn asked_again(&self, outcome: AskedAgain) {
+        self.change(|told| told.finals.asked(outcome));
     }
 
     /// Writes down whether a coupon could still be used after a full store had refused the order.

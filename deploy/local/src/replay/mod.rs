@@ -5,6 +5,7 @@ pub mod answers;
 pub mod campaign;
 pub mod curve;
 pub mod door;
+pub mod finals;
 pub mod fulfilment;
 pub mod habits;
 pub mod ledger;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     campaign::{CURRENCY, SLOT, store_id},
     door::{Alternatives, Failure, STORE_BUSY},
+    finals::ToldNever,
     ledger::ToldStanding,
     measures::OrderEnd,
     schedule::{ChangeOfMind, Wish},
@@ -178,7 +179,14 @@ impl Visit {
             let request = scene.door.request(message.clone(), traceparent);
             async move { OrderServiceClient::new(gateway).place_order(request).await }
         };
-        let answer = scene.door.call(Instant::now(), scene, send).await?;
+        let answer = scene.door.call(Instant::now(), scene, send).await;
+        if let Err(Failure::Never(_)) = answer {
+            scene.ledger.never(ToldNever::Order {
+                shopper: self.shopper,
+                message: Box::new(message.clone()),
+            });
+        }
+        let answer = answer?;
         Ok(answer.into_inner().order.unwrap_or_default())
     }
 

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     WAIT,
     answers::poll_after,
-    door::{Advice, advice},
+    door::{Advice, Failure, advice},
+    finals::ToldNever,
     habits::InQueue,
     ledger::{Ledger, ToldSellOut, ToldService},
     measures::ClaimEnd,
@@ -115,7 +116,19 @@ impl Claiming<'_> {
             told_at: scene.now(),
         };
         let no_outcome = || ClaimEnd::Refused("NO_OUTCOME".to_owned());
-        answer?.into_inner().outcome.ok_or_else(no_outcome)
+        let answer = answer.map_err(|failure| self.failed(failure))?;
+        answer.into_inner().outcome.ok_or_else(no_outcome)
+    }
+
+    /// The end that a failure is. One that is said to be for good is remembered.
+    fn failed(&self, failure: Failure) -> ClaimEnd {
+        if let Failure::Never(_) = failure {
+            self.visit.scene.ledger.never(ToldNever::Claim {
+                shopper: self.visit.shopper,
+                request: self.request,
+            });
+        }
+        failure.into()
     }
 
     fn ticket(&self) -> String {
@@ -174,7 +187,8 @@ impl Claiming<'_> {
             let request = scene.door.stream_request(message.clone(), traceparent);
             async move { ClaimServiceClient::new(gateway).watch_claim(request).await }
         };
-        let answer = scene.door.call(Instant::now(), scene, send).await?;
+        let answer = scene.door.call(Instant::now(), scene, send).await;
+        let answer = answer.map_err(|failure| self.failed(failure))?;
         let mut pushes = answer.into_inner();
         let pause = loop {
             let push = match pushes.message().await {
@@ -183,7 +197,7 @@ impl Claiming<'_> {
                 Err(status) => {
                     scene.ledger.answer(|answers| answers.refusal(&status));
                     match advice(&status) {
-                        Advice::Final(failure) => return Err(failure.into()),
+                        Advice::Final(failure) => return Err(self.failed(failure)),
                         Advice::Again { after, .. } => break after.unwrap_or(SHORTEST_PAUSE),
                     }
                 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tidegate_local::{
     postgres::Postgres,
     replay::{
+        finals::{AskedAgain, ToldNever},
         habits::InQueue,
         ledger::{Ledger, ToldSellOut, ToldStanding},
         place::{Asked, Place, ToldPlace},
@@ -58,6 +59,23 @@ pub async fn dishonest_answers_are_found(postgres: &Postgres) -> Result<()> {
         let found = wrong(&audit(postgres, ledger, ["", change, ""]).await?);
         assert!(!found.iter().any(|name| name == holder), "{found:?}");
     }
+
+    let ledger = sound_ledger();
+    let never = "honest-answer: wrong_never_but_later";
+    for shopper in [8, 9] {
+        ledger.never(ToldNever::Claim {
+            shopper,
+            request: 1,
+        });
+        ledger.asked_again(AskedAgain::Refused);
+    }
+    let found = audit(postgres, &ledger, [""; 3]).await?;
+    assert!(!wrong(&found).iter().any(|name| name == never));
+    assert_eq!(found.honest_answer.count("told_never"), Some(2));
+    ledger.asked_again(AskedAgain::Served);
+    let found = audit(postgres, &ledger, [""; 3]).await?;
+    assert_eq!(found.honest_answer.count("wrong_never_but_later"), Some(1));
+    assert!(wrong(&found).iter().any(|name| name == never));
 
     let ledger = sound_ledger();
     let asked = Asked {

@@ -28,6 +28,10 @@ pub(crate) fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
             Some(moment) => Some(wire::moment(moment)?),
             None => None,
         },
+        settled: campaign
+            .stock
+            .iter()
+            .fold(0, |sum, tier| tier.settled.saturating_add(sum)),
         revision: campaign.revision,
     })
 }

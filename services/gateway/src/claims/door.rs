@@ -20,6 +20,9 @@ use crate::{
     waiting_room::{Moment, Visit},
 };
 
+/// Names of tiers that a refusal tells, in bytes; the others are counted.
+const MAX_TIERS_TOLD_BYTES: usize = 128;
+
 /// What a claim shows of its place in the queue.
 #[derive(Debug, Clone, Copy)]
 enum Shown {
@@ -82,7 +85,11 @@ impl Claims {
             tier: tier_number(campaign, claim.tier.as_ref())?,
             now: Moment::now(),
         };
-        if ticket.is_some_and(|ticket| ticket.tier != visit.tier) {
+        let is_other_claim = match ticket {
+            Some(ticket) => ticket.tier != visit.tier,
+            None => self.room.waits_for_other_tier(visit),
+        };
+        if is_other_claim {
             return Err(GatewayError::OtherTier);
         }
         let holder = visit.holder;
@@ -204,7 +211,7 @@ impl Claims {
     ) -> Result<Outcome, GatewayError> {
         if !shown.is_waiting() || self.room.was_handed_over(visit.holder) {
             // Issuance has nothing else to do now. If it cannot tell all the same, the queue keeps the claim until it can.
-            if let Ok(Some(issued)) = self.replay(visit.holder, call).await {
+            if let Some(issued) = self.replay_if_known(visit, call).await? {
                 return Ok(Outcome::Issued(issued));
             }
         }
@@ -235,7 +242,7 @@ impl Claims {
             Some(outcome) => return outcome,
         }
         if self.room.was_handed_over(visit.holder)
-            && let Ok(Some(issued)) = self.replay(visit.holder, call).await
+            && let Some(issued) = self.replay_if_known(visit, call).await?
         {
             return Ok(Outcome::Issued(issued));
         }
@@ -355,10 +362,17 @@ fn tier_number(
 
 fn no_such_tier(tiers: &[Tier]) -> GatewayError {
     let mut bad = Violations::default();
-    let names: Vec<_> = tiers.iter().map(|tier| tier.id.as_str()).collect();
-    bad.add(
-        "tier_id",
-        format!("must be empty or one of: {}", names.join(", ")),
-    );
+    let (mut names, mut room) = (String::new(), MAX_TIERS_TOLD_BYTES);
+    for (place, tier) in tiers.iter().enumerate() {
+        let name = tier.id.as_str();
+        let Some(left) = room.checked_sub(name.len()) else {
+            names.push_str(&format!(" and {} more", tiers.len() - place));
+            break;
+        };
+        room = left;
+        names.push_str(if place == 0 { "" } else { ", " });
+        names.push_str(name);
+    }
+    bad.add("tier_id", format!("must be empty or one of: {names}"));
     GatewayError::InvalidFields(bad)
 }

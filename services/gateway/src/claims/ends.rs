@@ -13,7 +13,7 @@ impl Claims {
         refused: GatewayError,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let replay = self.replay(visit.holder, call);
+        let replay = self.replay(visit, call);
         unless_issued(refused, self.holds_nothing(visit), replay).await
     }
 
@@ -25,7 +25,7 @@ impl Claims {
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
         let replay = async {
-            let found = self.replay(visit.holder, call).await?;
+            let found = self.replay(visit, call).await?;
             if found.is_none() {
                 self.room.looked_up(visit);
             }
@@ -36,7 +36,7 @@ impl Claims {
 
     /// Whether it is certain that the shopper has no coupon of a campaign that issues no more.
     pub(super) fn holds_nothing(&self, visit: Visit<'_>) -> bool {
-        let campaign = (visit.campaign.number, visit.campaign.revision);
+        let campaign = (visit.campaign.number, visit.campaign.settled);
         self.holders.may_hold(campaign, visit.holder.shopper) == Some(false)
     }
 }
@@ -161,6 +161,7 @@ mod tests {
             sold_out: false,
             redeeming: true,
             extended_valid_until: None,
+            settled: 0,
             revision: 1,
         };
         let holder = Holder {

@@ -53,6 +53,7 @@ mod tests {
             sold_out: large_is_gone && small_is_gone,
             redeeming: true,
             extended_valid_until: None,
+            settled: 0,
             revision: 2,
         }
     }

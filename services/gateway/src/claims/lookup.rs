@@ -1,40 +1,61 @@
 use tidegate_proto::{
     issuance::v1::{
-        IssuedCoupon, LookupClaimsRequest, LookupItem,
+        ClaimContent, IssuedCoupon, LookupClaimsRequest, LookupItem,
         issuance_service_client::IssuanceServiceClient,
     },
     r#type::v1::Coupon,
 };
-use tidegate_rpc::server::CallContext;
+use tidegate_rpc::{server::CallContext, wire};
+use tidegate_types::Reason;
 
 use super::{Claim, Claims};
-use crate::{domain::ticket::Holder, error::GatewayError};
+use crate::{domain::ticket::Holder, error::GatewayError, waiting_room::Visit};
 
 impl Claims {
     /// Finds the coupon an earlier claim produced.
     pub async fn lookup(&self, claim: &Claim, call: &CallContext) -> Result<Coupon, GatewayError> {
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let holder = claim.holder(campaign.number);
-        let found = self.find(holder, call).await?;
+        let found = self.find(holder, None, call).await?;
         found.ok_or(GatewayError::ClaimNotFound)
     }
 
-    /// The coupon that the claim produced before, if it is one that issues nothing new now.
+    /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused if its request id belongs to a claim for something else.
     pub(super) async fn replay(
         &self,
-        holder: Holder<'_>,
+        visit: Visit<'_>,
         call: &CallContext,
     ) -> Result<Option<IssuedCoupon>, GatewayError> {
-        let found = self.find(holder, call).await?;
+        let content = ClaimContent {
+            tier_number: visit.tier.map(|tier| u32::from(tier.get())),
+        };
+        let found = self.find(visit.holder, Some(content), call).await?;
         Ok(found.map(|coupon| IssuedCoupon {
             coupon: Some(coupon),
             replayed: true,
         }))
     }
 
+    /// The same where the claim can wait: not to know is nothing, but a request id that belongs to another claim is told.
+    pub(super) async fn replay_if_known(
+        &self,
+        visit: Visit<'_>,
+        call: &CallContext,
+    ) -> Result<Option<IssuedCoupon>, GatewayError> {
+        match self.replay(visit, call).await {
+            Err(GatewayError::Refused(conflict))
+                if conflict.reason == Reason::RequestIdConflict =>
+            {
+                Err(conflict.into())
+            }
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+
     async fn find(
         &self,
         holder: Holder<'_>,
+        content: Option<ClaimContent>,
         call: &CallContext,
     ) -> Result<Option<Coupon>, GatewayError> {
         let _place = self.read_places.enter()?;
@@ -43,6 +64,7 @@ impl Claims {
             campaign_number: holder.campaign.get(),
             shopper_id: holder.shopper.as_str().to_owned(),
             request_id: holder.request_id.as_str().to_owned(),
+            content,
         };
         let message = || LookupClaimsRequest {
             items: vec![item.clone()],
@@ -61,7 +83,10 @@ impl Claims {
                 },
             )
             .await?;
-        let found = answer.results.into_iter().next();
-        Ok(found.and_then(|result| result.coupon))
+        let found = answer.results.into_iter().next().unwrap_or_default();
+        match found.refused {
+            Some(refused) => Err(wire::refusal_from(refused).into()),
+            None => Ok(found.coupon),
+        }
     }
 }

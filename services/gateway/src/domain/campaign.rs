@@ -28,6 +28,8 @@ pub struct Campaign {
     pub redeeming: bool,
     /// Every coupon is valid at least until then, if staff extended them.
     pub extended_valid_until: Option<Timestamp>,
+    /// How many coupons leases that are settled have used: once nothing is on lease, how many were issued.
+    pub settled: u64,
     /// Grows with each change.
     pub revision: u64,
 }
@@ -222,6 +224,7 @@ mod tests {
             sold_out: false,
             redeeming: true,
             extended_valid_until: None,
+            settled: 0,
             revision,
         }
     }

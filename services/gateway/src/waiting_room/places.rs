@@ -136,8 +136,14 @@ impl WaitingRoom {
 
     /// The ticket of a claim that has joined here and is made again without it.
     pub fn recall(&self, visit: Visit<'_>) -> Option<Ticket> {
-        let cohort = self.0.seats.cohort_of(visit.holder)?;
+        let (cohort, _) = self.0.seats.joined(visit.holder)?;
         Some(self.0.office.new_ticket(visit.holder, cohort, visit.tier))
+    }
+
+    /// Whether a claim with the same request id has joined here that is for another tier.
+    pub fn waits_for_other_tier(&self, visit: Visit<'_>) -> bool {
+        let joined = self.0.seats.joined(visit.holder);
+        joined.is_some_and(|(_, tier)| tier != visit.tier)
     }
 
     /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is no verdict on the claim quota hears of it, so that turns do not run out; and if its holder only has to come
@@ -233,7 +239,7 @@ impl WaitingRoom {
             queue.joined(cohort);
             self.0.metrics.joined.inc();
         }
-        self.0.seats.take(visit.holder, cohort);
+        self.0.seats.take(visit.holder, visit.tier, cohort);
         Ok(ticket)
     }
 

@@ -37,6 +37,7 @@ fn campaign() -> Campaign {
         sold_out: false,
         redeeming: true,
         extended_valid_until: None,
+        settled: 0,
         revision: 1,
     }
 }

@@ -4,7 +4,8 @@ mod uses;
 
 use tidegate_proto::{
     issuance::v1::{
-        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, issue_result,
+        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, LookupResult,
+        issue_result,
     },
     r#type::v1 as shared,
 };
@@ -18,7 +19,7 @@ use tidegate_types::{
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
 use super::{MAX_ITEMS, item_deadline};
 use crate::{
-    claims::ClaimRequest,
+    claims::{ClaimContent, ClaimRequest, EarlierClaim},
     domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
     wallet::PageStart,
@@ -91,13 +92,23 @@ fn trace(traceparent: &str, call: &CallContext) -> TraceContext {
 }
 
 /// An earlier claim.
-pub fn lookup(item: LookupItem) -> Result<(CampaignNumber, ShopperId, RequestId), IssuanceError> {
+pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
     let mut bad = Violations::default();
     let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
     let shopper = bad.check("shopper_id", ShopperId::parse(item.shopper_id));
     let request_id = bad.check("request_id", RequestId::parse(item.request_id));
+    let content = item.content.map(|content| ClaimContent {
+        tier: content
+            .tier_number
+            .and_then(|tier| bad.check("content.tier_number", TierNumber::new(tier))),
+    });
     match (campaign, shopper, request_id) {
-        (Some(campaign), Some(shopper), Some(request_id)) => Ok((campaign, shopper, request_id)),
+        (Some(campaign), Some(shopper), Some(request_id)) if bad.is_empty() => Ok(EarlierClaim {
+            campaign,
+            shopper,
+            request_id,
+            content,
+        }),
         _ => Err(IssuanceError::InvalidFields(bad)),
     }
 }
@@ -180,6 +191,24 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
     };
     IssueResult {
         outcome: Some(outcome),
+    }
+}
+
+/// What is known of an earlier claim.
+pub fn lookup_result(
+    found: Result<Option<Coupon>, IssuanceError>,
+    now: Timestamp,
+) -> Result<LookupResult, IssuanceError> {
+    match found {
+        Ok(found) => Ok(LookupResult {
+            coupon: found.map(|found| coupon(&found, now)),
+            refused: None,
+        }),
+        Err(conflict @ IssuanceError::RequestIdConflict) => Ok(LookupResult {
+            coupon: None,
+            refused: Some(wire::refusal(&conflict.refusal())),
+        }),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,7 @@ use tidegate_proto::issuance::v1::{
     RevokeCouponRequest, RevokeCouponResponse, coupon_desk_service_server::CouponDeskService,
     grant_result,
 };
-use tidegate_rpc::{server::CallContext, wire};
+use tidegate_rpc::{refusal::or_unreadable, server::CallContext, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
@@ -99,7 +99,8 @@ impl Grants {
     async fn answer_next(&mut self) -> Result<Option<GrantCouponsResponse>, Status> {
         let message = tokio::select! {
             message = timeout(MAX_IDLE, self.incoming.message()) => {
-                message.map_err(|_| to_status(&IssuanceError::GrantStreamIdle))??
+                let message = message.map_err(|_| to_status(&IssuanceError::GrantStreamIdle))?;
+                message.map_err(or_unreadable)?
             }
             () = self.stop.cancelled() => return Err(to_status(&IssuanceError::Stopping)),
         };

@@ -4,7 +4,7 @@ use futures_util::{Stream, stream};
 use tidegate_proto::order_intake::v1::{
     self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
 };
-use tidegate_rpc::server::for_next_hop;
+use tidegate_rpc::{refusal::or_unreadable, server::for_next_hop};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Server, access::context_of, convert::stores as convert, status::to_status};
@@ -40,7 +40,7 @@ impl StoreService for Server {
         let answers = stream::try_unfold(request.into_inner(), move |mut messages| {
             let server = server.clone();
             async move {
-                let Some(message) = messages.message().await? else {
+                let Some(message) = messages.message().await.map_err(or_unreadable)? else {
                     return Ok(None);
                 };
                 let answer = server.upsert(message).await.map_err(to_status)?;

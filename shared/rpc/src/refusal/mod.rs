@@ -1,9 +1,12 @@
 //! Refusals as gRPC statuses: the code, the reason for machines, when to come back, and words for people.
 
+mod bounds;
 mod words;
 
 use std::time::Duration;
 
+pub use bounds::MAX_METADATA_BYTES;
+pub(crate) use bounds::{bytes_of, cut};
 use tidegate_types::{Reason, Refusal, Retry, Timestamp};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{
@@ -14,13 +17,16 @@ pub use words::{ASKED_TOO_OFTEN, QUEUE_IS_LONGER_THAN_STOCK, TIER_IS_GONE, Waiti
 
 /// The domain of every reason.
 pub const DOMAIN: &str = "tidegate";
-const PUSHBACK_HEADER: &str = "grpc-retry-pushback-ms";
+/// When gRPC's own retries come back, in milliseconds; negative: not at all.
+pub const PUSHBACK_HEADER: &str = "grpc-retry-pushback-ms";
+/// The longest wait that UNAVAILABLE asks for. Usual retry policies sleep for as long as they are told, and at their deadline the reason is lost.
+pub const MAX_PUSHBACK: Duration = Duration::from_secs(5);
 /// Retries are spread over this share of the delay on top of it, so that those refused together do not come back together.
 const RETRY_JITTER: f64 = 0.5;
 const RETRY_WHEN_OUT_OF_TIME: Duration = Duration::from_millis(500);
 
-/// The gRPC code of a reason.
-pub fn code_of(reason: Reason) -> Code {
+/// The gRPC code of a reason that may be over after this long, if ever.
+pub fn code_of(reason: Reason, delay: Option<Duration>) -> Code {
     match reason {
         Reason::BudgetExhausted => Code::ResourceExhausted,
         Reason::ShopperLimitReached
@@ -32,15 +38,17 @@ pub fn code_of(reason: Reason) -> Code {
         | Reason::IssuanceHalted
         | Reason::RedemptionHalted
         | Reason::CouponNotApplicable
+        | Reason::StoreBusy
         | Reason::StoreClosed
         | Reason::OrderStateConflict
         | Reason::OrderTooLate
         | Reason::StoreFailed
         | Reason::OpenOrderLimitReached
         | Reason::Misconfigured => Code::FailedPrecondition,
-        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
-            Code::Unavailable
-        }
+        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning => match delay {
+            Some(delay) if delay > MAX_PUSHBACK => Code::FailedPrecondition,
+            _ => Code::Unavailable,
+        },
         Reason::RequestIdConflict => Code::AlreadyExists,
         Reason::ControlEpochConflict => Code::Aborted,
         Reason::CampaignNotFound
@@ -79,9 +87,25 @@ pub fn defect() -> Status {
     Status::with_error_details_vec(Code::Internal, message, details)
 }
 
-/// The status that tells a refusal: `ErrorInfo`, `RetryInfo`, `QuotaFailure` or `BadRequest` where they apply, a sentence in zh-CN and en, and the retry pushback.
+/// Every status of ours has details. One that says INTERNAL without any is the codec's word on a message that it could not read, or that broke off, and OUT_OF_RANGE its word on one that is too long: that is the caller's fault, and no defect.
+pub fn or_unreadable(said: Status) -> Status {
+    let is_of_codec = matches!(
+        said.code(),
+        Code::Internal | Code::Unknown | Code::OutOfRange
+    );
+    if !is_of_codec || !said.details().is_empty() {
+        return said;
+    }
+    to_status(&Refusal::invalid_field("request", said.message()))
+}
+
+/// The status that tells a refusal: `ErrorInfo`, `RetryInfo`, `QuotaFailure` or `BadRequest` where they apply, a sentence in zh-CN and en, and the retry pushback. What does not fit into [`MAX_METADATA_BYTES`] is counted.
 pub fn to_status(refusal: &Refusal) -> Status {
     let delay = delay_of(refusal.retry, Timestamp::now_utc());
+    bounds::fitting(refusal, |refusal| status_after(refusal, delay))
+}
+
+fn status_after(refusal: &Refusal, delay: Option<Duration>) -> Status {
     let mut details = vec![ErrorDetail::from(ErrorInfo::new(
         refusal.reason.name(),
         DOMAIN,
@@ -122,12 +146,9 @@ pub fn to_status(refusal: &Refusal) -> Status {
     details.push(LocalizedMessage::new("zh-CN", words.zh).into());
     details.push(LocalizedMessage::new("en", words.en).into());
     let mut metadata = MetadataMap::new();
-    // A negative pushback tells gRPC's own retry logic to leave it.
-    let pushback = delay.map_or(-1, |delay| {
-        i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
-    });
-    metadata.insert(PUSHBACK_HEADER, pushback.into());
-    Status::with_error_details_vec_and_metadata(code_of(refusal.reason), message, details, metadata)
+    let code = code_of(refusal.reason, delay);
+    metadata.insert(PUSHBACK_HEADER, pushback_ms(code, delay).into());
+    Status::with_error_details_vec_and_metadata(code, message, details, metadata)
 }
 
 /// The reason in a status of this suite; `None` if the status came from somewhere else, such as a broken connection.
@@ -166,89 +187,27 @@ pub fn from_status(status: &Status) -> Refusal {
     refusal
 }
 
+/// Some clients come back after any pushback that is not negative, whatever the code. So only what a retry within seconds may mend has one.
+fn pushback_ms(code: Code, delay: Option<Duration>) -> i64 {
+    match delay {
+        Some(delay) if code == Code::Unavailable => {
+            i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
+        }
+        _ => -1,
+    }
+}
+
 fn delay_of(retry: Retry, now: Timestamp) -> Option<Duration> {
     match retry {
         Retry::Never => None,
-        Retry::After(delay) => Some(delay.mul_f64(1.0 + RETRY_JITTER * rand::random::<f64>())),
+        Retry::After(delay) => {
+            let spread = delay.mul_f64(1.0 + RETRY_JITTER * rand::random::<f64>());
+            // What is over within seconds stays so.
+            Some(spread.min(delay.max(MAX_PUSHBACK)))
+        }
         Retry::At(moment) => Some(Duration::try_from(moment - now).unwrap_or(Duration::ZERO)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tidegate_types::Violations;
-
-    #[test]
-    fn every_reason_has_words_in_both_languages_and_survives_the_wire() {
-        for reason in Reason::ALL {
-            let status = to_status(&Refusal::never(*reason));
-            assert_eq!(reason_of(&status), Some(*reason));
-            let spoken: Vec<_> = status
-                .get_error_details_vec()
-                .into_iter()
-                .filter_map(|detail| match detail {
-                    ErrorDetail::LocalizedMessage(words) => Some(words),
-                    _ => None,
-                })
-                .collect();
-            assert_eq!(
-                spoken
-                    .iter()
-                    .map(|words| words.locale.as_str())
-                    .collect::<Vec<_>>(),
-                ["zh-CN", "en"],
-                "{reason}"
-            );
-            assert!(
-                spoken.iter().all(|words| words.message.chars().count() > 5),
-                "{reason}"
-            );
-            assert!(
-                spoken[1].message.is_ascii() && !spoken[0].message.is_ascii(),
-                "{reason}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_final_refusal_tells_clients_not_to_retry() {
-        let status = to_status(&Refusal::never(Reason::BudgetExhausted));
-        assert_eq!(status.code(), Code::ResourceExhausted);
-        assert_eq!(status.metadata().get(PUSHBACK_HEADER).unwrap(), "-1");
-        assert!(status.get_details_retry_info().is_none());
-        assert!(status.get_details_quota_failure().is_some());
-    }
-
-    #[test]
-    fn retry_delays_are_at_least_what_was_asked_and_spread() {
-        let refusal = Refusal::after(Reason::Overloaded, Duration::from_millis(100));
-        let delays: Vec<_> = (0..50)
-            .map(|_| {
-                to_status(&refusal)
-                    .get_details_retry_info()
-                    .unwrap()
-                    .retry_delay
-                    .unwrap()
-            })
-            .collect();
-        assert!(
-            delays
-                .iter()
-                .all(|delay| (100..=150).contains(&delay.as_millis())),
-            "{delays:?}"
-        );
-        assert!(delays.iter().any(|delay| *delay != delays[0]));
-    }
-
-    #[test]
-    fn bad_fields_are_all_named() {
-        let mut violations = Violations::default();
-        violations.add("shopper_id", "must not be empty");
-        violations.add("lines[0].quantity", "must be from 1 to 99");
-        let refusal = Refusal::invalid(violations);
-        let status = to_status(&refusal);
-        assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(from_status(&status).violations, refusal.violations);
-    }
-}
+mod tests;

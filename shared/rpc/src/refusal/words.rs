@@ -43,6 +43,9 @@ impl Words {
     }
 }
 
+/// Bad fields that the words name. `BadRequest` names all that fit.
+const MAX_SPOKEN_FIELDS: usize = 4;
+
 /// The detail of a BUDGET_EXHAUSTED that is told while there are coupons, to those whom they will not reach.
 pub const QUEUE_IS_LONGER_THAN_STOCK: &str = "queue_is_longer_than_stock";
 
@@ -119,7 +122,7 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::OrderNotFound => ("没有找到这笔订单。".into(), "There is no such order.".into()),
         Reason::StoreNotFound => ("没有找到这家门店，优惠券未被使用。".into(), "There is no such store. The coupon was not used.".into()),
         Reason::LeaseNotFound => ("没有找到这份库存租约。".into(), "There is no such lease.".into()),
-        Reason::InvalidField => ("请求中有不正确的内容，请修改后再试。".into(), bad_fields(refusal)),
+        Reason::InvalidField => return bad_fields(refusal),
         Reason::Unauthenticated => ("身份凭证缺失或无效。".into(), with_detail("The credentials are missing or not valid", fact("detail"))),
         Reason::PermissionDenied => ("没有进行此操作的权限。".into(), with_detail("This caller may not do this", fact("detail"))),
         Reason::StoreBusy => match store_moment("next_slot_at") {
@@ -255,15 +258,25 @@ fn with_detail(sentence: &str, detail: Option<&str>) -> String {
     }
 }
 
-fn bad_fields(refusal: &Refusal) -> String {
-    let fields: Vec<_> = refusal
-        .violations
-        .iter()
+fn bad_fields(refusal: &Refusal) -> Words {
+    let fields = refusal.violations.iter().take(MAX_SPOKEN_FIELDS);
+    let mut named: Vec<_> = fields
         .map(|bad| format!("{} {}", bad.field, bad.description))
         .collect();
-    match fields.as_slice() {
-        [] => "The request has a field that is out of its bounds.".into(),
-        fields => format!("The request cannot be used: {}.", fields.join("; ")),
+    let all = refusal.violations.len() + refusal.violations_left_out();
+    let more = all - named.len();
+    if more > 0 {
+        named.push(format!("and {more} more"));
+    }
+    match named.as_slice() {
+        [] => Words::new(
+            "请求中有不正确的内容，请修改后再试。",
+            "The request has a field that is out of its bounds.",
+        ),
+        named => Words::new(
+            format!("请求中有 {all} 处不正确的内容，请修改后再试。"),
+            format!("The request cannot be used: {}.", named.join("; ")),
+        ),
     }
 }
 

@@ -10,14 +10,14 @@ use std::{
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tidegate_auth::{Caller, Identity};
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{Reason, Refusal, Violations};
+use tidegate_types::{Reason, Refusal};
 use tokio::time::timeout_at;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
     access::{Access, AccessRules},
-    deadline,
+    answer, deadline,
     in_flight::{InFlight, NoPlace, Place},
     limits::Work,
     listener::Peer,
@@ -142,13 +142,21 @@ struct Call {
     method: &'static str,
     began: Instant,
     began_at: SystemTime,
+    /// How long its caller waits, if it said so.
+    patience: Option<Duration>,
     trace: TraceContext,
 }
 
 impl Call {
-    /// Counts the answer and names the call in it.
+    /// Counts the answer, names the call in it, and sees to it that its caller can read it.
     fn finish(&self, policy: &CallPolicy, response: &mut Response<Body>) -> Code {
         let code = code_of(response.headers());
+        if code != Code::Ok {
+            let headers = response.headers_mut();
+            answer::fit(headers);
+            let left = |patience: Duration| patience.saturating_sub(self.began.elapsed());
+            answer::tell_in_time(headers, self.patience.map(left));
+        }
         policy
             .metrics
             .answered(self.method, code, self.began.elapsed());
@@ -209,6 +217,7 @@ where
             method,
             began,
             began_at,
+            patience: deadline::asked(request.headers()),
             trace: incoming.unwrap_or_else(|| policy.tracing.new_root()),
         };
         let (place, caller) = match self.shared.admit(access, work) {
@@ -255,17 +264,15 @@ fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?).ok()
 }
 
-/// Every status of ours has details. One that says INTERNAL without any is the codec's word on a request that it could not read, or that broke off: that is the caller's fault, and no defect.
 fn or_unreadable(response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
-    let is_fault = matches!(code_of(headers), Code::Internal | Code::Unknown);
-    if !is_fault || headers.contains_key("grpc-status-details-bin") {
+    if code_of(headers) == Code::Ok || headers.contains_key("grpc-status-details-bin") {
         return response;
     }
-    let said = Status::from_header_map(headers);
-    let mut bad = Violations::default();
-    bad.add("request", said.as_ref().map_or("", Status::message));
-    refusal::to_status(&Refusal::invalid(bad)).into_http()
+    match Status::from_header_map(headers) {
+        Some(said) => refusal::or_unreadable(said).into_http(),
+        None => response,
+    }
 }
 
 /// The status stands in the headers if the answer is a refusal; otherwise it comes after the body.
@@ -285,6 +292,8 @@ mod tests {
         for said in ["Missing request message.", "invalid wire type"] {
             assert_eq!(code_after(Status::internal(said)), Code::InvalidArgument);
         }
+        let too_long = Status::out_of_range("decoded message length too large");
+        assert_eq!(code_after(too_long), Code::InvalidArgument);
         assert_eq!(code_after(refusal::defect()), Code::Internal);
         let refused = refusal::to_status(&refusal::out_of_time());
         assert_eq!(code_after(refused), Code::Unavailable);

@@ -13,10 +13,12 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(5);
 
 /// When the answer must be there, by the `grpc-timeout` header.
 pub(super) fn of(headers: &HeaderMap, now: Instant) -> Instant {
-    let asked = headers
-        .get("grpc-timeout")
-        .and_then(|value| parse(value.to_str().ok()?));
-    now + asked.unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)
+    now + asked(headers).unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)
+}
+
+/// How long the caller waits, if it says so.
+pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
+    parse(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// How long the next hop may take; `None` if there is no time left to ask it.

@@ -2,6 +2,7 @@
 
 mod access;
 mod addresses;
+mod answer;
 mod call;
 mod deadline;
 mod in_flight;

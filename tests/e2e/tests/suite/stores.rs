@@ -18,7 +18,7 @@ const HOUR: i64 = 3_600;
 const TOO_NEAR_SECONDS: u64 = 30;
 
 /// A suite with an open campaign, in an hour that lasts a while: slots of an hour are to be the same throughout a test.
-async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
+pub(super) async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     staff.open(CampaignTerms::open("tea", 1_000)).await?;
@@ -30,7 +30,7 @@ async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
 }
 
 /// A store whose slots are an hour long.
-fn hourly(store_id: &str, orders_per_slot: u32) -> Store {
+pub(super) fn hourly(store_id: &str, orders_per_slot: u32) -> Store {
     Store {
         slot_minutes: Some(60),
         ..store_of(store_id, orders_per_slot)
@@ -75,7 +75,7 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
     let told = refused(&suite.place(at_full("cem", &codes[2])).await.unwrap_err());
     assert_eq!(
         (told.code, told.reason.as_str()),
-        (Code::Unavailable, "STORE_BUSY")
+        (Code::FailedPrecondition, "STORE_BUSY")
     );
     assert!(told.retry_after.is_some() && told.locales.len() == 2);
     let told = Alternatives::read(&told.metadata);

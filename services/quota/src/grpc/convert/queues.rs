@@ -221,7 +221,7 @@ mod tests {
         let Err(QuotaError::InvalidFields(named)) = gateway_report(&bad) else {
             panic!("bad fields must be named");
         };
-        let fields: Vec<_> = named.iter().map(|bad| bad.field.as_str()).collect();
+        let fields: Vec<_> = named.into_vec().into_iter().map(|bad| bad.field).collect();
         assert_eq!(
             fields,
             [

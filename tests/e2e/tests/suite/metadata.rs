@@ -1,0 +1,108 @@
+//! Answers that clients of every language take: small enough, with codes and waits that their own retries do not turn into something else.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use tidegate_e2e::{Suite, claim_of, order_of, refused};
+use tidegate_local::stack::Service;
+use tidegate_proto::{
+    gateway::v1::{PlaceOrderRequest, claim_service_client::ClaimServiceClient},
+    r#type::v1::OrderLine,
+};
+use tonic::{Code, Status};
+
+use super::stores::{hourly, suite_in_one_hour};
+
+const MAX_METADATA_BYTES: usize = 4 * 1024;
+
+/// What the metadata of a refusal comes to on the wire, counted as HTTP/2 does.
+fn metadata_bytes(status: &Status) -> usize {
+    let headers = status.clone().into_http::<()>().into_parts().0.headers;
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted() -> Result<()> {
+    let suite = Suite::start().await?;
+    let code = "0123456789ABCDEF";
+    let bad = PlaceOrderRequest {
+        lines: vec![OrderLine::default(); 50],
+        ..order_of("ann", "r-1", code)
+    };
+    let status = suite.place(bad).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let bytes = metadata_bytes(&status);
+    assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
+    let told = refused(&status);
+    let left_out: usize = told.metadata["violations_left_out"].parse()?;
+    let named = told.fields.len();
+    assert!(named >= 10, "{named} are named");
+    assert_eq!(named + left_out, 150, "{}", status.message());
+    assert!(status.message().contains(" more."), "{}", status.message());
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Result<()> {
+    let (suite, staff) = suite_in_one_hour().await?;
+    let near = |number: usize| hourly(&format!("{number}{}", "\"".repeat(63)), 5);
+    let stores = [hourly("full", 1)].into_iter().chain((0..8).map(near));
+    staff.put_stores(stores.collect()).await?;
+    let order = async |shopper: &str| -> Result<_> {
+        let code = suite.coupon("tea", shopper).await?;
+        let latest = SystemTime::now() + Duration::from_secs(20);
+        let order = PlaceOrderRequest {
+            store_id: "full".into(),
+            latest_acceptable_at: Some(latest.into()),
+            suggest_stores: true,
+            ..order_of(shopper, "r-1", &code)
+        };
+        Ok(suite.place(order).await)
+    };
+    order("ann").await??;
+    let status = order("bob").await?.unwrap_err();
+    let told = refused(&status);
+    assert_eq!(
+        (told.code, told.reason.as_str(), told.pushback.as_deref()),
+        (Code::FailedPrecondition, "STORE_BUSY", Some("-1"))
+    );
+    assert!(told.metadata.contains_key("suggested_stores"), "{told:?}");
+    assert!(told.retry_after.is_some_and(|after| after > Duration::ZERO));
+    let bytes = metadata_bytes(&status);
+    assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_is_asked_for_only_where_the_deadline_leaves_time_for_it() -> Result<()> {
+    let suite = Suite::start_with(|options| {
+        let (rate, one) = ("TIDEGATE_SHOPPER_RATE_PER_SECOND", Some("1".to_owned()));
+        options.variables.push((Service::Gateway, rate.into(), one));
+    })
+    .await?;
+    let patient = Duration::from_secs(8);
+    for (deadline, is_asked_for) in [(Duration::from_millis(300), false), (patient, true)] {
+        let told = loop {
+            let mut request = suite.request(claim_of("none", "ann", "r-1"));
+            request.set_timeout(deadline);
+            let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
+            let status = claims.claim_coupon(request).await.unwrap_err();
+            if status.code() == Code::Unavailable {
+                break refused(&status);
+            }
+        };
+        assert_eq!(told.reason, "OVERLOADED");
+        let after = told.retry_after.unwrap();
+        let pushback: i64 = told.pushback.unwrap().parse()?;
+        if is_asked_for {
+            assert_eq!(u128::try_from(pushback), Ok(after.as_millis()));
+        } else {
+            assert_eq!(pushback, -1);
+            assert!(after > deadline, "{after:?}");
+        }
+    }
+    suite.end().await
+}
