@@ -9,6 +9,8 @@ use uuid::Uuid;
 const RETRY_WHEN_DATABASE_AWAY: Duration = Duration::from_millis(500);
 /// A replica of issuance that restarts is back in about a second.
 const RETRY_WHEN_ISSUANCE_AWAY: Duration = Duration::from_secs(1);
+/// Issuance hears of the end of a halt by its watch, long before.
+const RETRY_WHILE_HALTED: Duration = Duration::from_secs(30);
 const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
 const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(3);
 
@@ -105,7 +107,9 @@ impl QuotaError {
                 resume_at: Some(resume_at),
             } => Refusal::at(Reason::IssuanceHalted, *resume_at)
                 .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
-            Self::IssuanceHalted { resume_at: None } => Refusal::never(Reason::IssuanceHalted),
+            Self::IssuanceHalted { resume_at: None } => {
+                Refusal::after(Reason::IssuanceHalted, RETRY_WHILE_HALTED)
+            }
             Self::ControlEpochConflict { epoch } => {
                 Refusal::never(Reason::ControlEpochConflict).with("epoch", epoch)
             }
@@ -199,7 +203,8 @@ mod tests {
             [("resume_at".to_owned(), "2026-02-02T02:40:00Z".to_owned())]
         );
         let unknown = QuotaError::IssuanceHalted { resume_at: None };
-        assert_eq!(unknown.refusal().unwrap().retry, Retry::Never);
+        let retry = unknown.refusal().unwrap().retry;
+        assert_eq!(retry, Retry::After(RETRY_WHILE_HALTED), "a halt ends");
     }
 
     #[test]

@@ -91,6 +91,23 @@ async fn a_replica_that_has_not_heard_of_a_halt_never_calls_the_campaign_sold_ou
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_asks_quota_before_it_serves_a_claim_of_a_gateway_that_has_seen_more() {
+    let suite = Suite::start().await;
+    let issuance = suite.issuance().await;
+    issuance.claim_in_the_end("ann").await;
+    suite.quota.change_silently(|campaign| {
+        campaign.revision += 1;
+        campaign.control = Some(control(IssuanceControl::QueueOnly, RedemptionControl::Open));
+    });
+    issuance.claim_seeing("bob", 1).await.unwrap();
+    let refusal = issuance.claim_seeing("carl", 2).await.unwrap_err();
+    assert_eq!(refusal.reason(), Reason::Overloaded);
+    // What it learned it knows from then on.
+    let refusal = issuance.claim("dora").await.unwrap_err();
+    assert_eq!(refusal.reason(), Reason::Overloaded);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn halted_redemption_leaves_coupons_untouched_and_answers_the_order_that_holds_one() {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;

@@ -146,7 +146,16 @@ impl Issuance {
 
     /// Claims a coupon of any tier.
     pub async fn claim(&self, shopper_id: &str) -> Result<IssuedCoupon, Refusal> {
-        let answer = self.answer(shopper_id).await;
+        self.claim_seeing(shopper_id, 0).await
+    }
+
+    /// The same at a gateway that has seen this revision of the campaign.
+    pub async fn claim_seeing(
+        &self,
+        shopper_id: &str,
+        campaign_revision: u64,
+    ) -> Result<IssuedCoupon, Refusal> {
+        let answer = self.answer_seeing(shopper_id, campaign_revision).await;
         match answer.results[0].outcome.clone().unwrap() {
             issue_result::Outcome::Issued(issued) => Ok(issued),
             issue_result::Outcome::Refused(refusal) => Err(refusal),
@@ -155,6 +164,14 @@ impl Issuance {
 
     /// The whole answer to a claim of any tier.
     pub async fn answer(&self, shopper_id: &str) -> IssueCouponsResponse {
+        self.answer_seeing(shopper_id, 0).await
+    }
+
+    async fn answer_seeing(
+        &self,
+        shopper_id: &str,
+        campaign_revision: u64,
+    ) -> IssueCouponsResponse {
         let item = IssueItem {
             campaign_number: CAMPAIGN,
             shopper_id: shopper_id.to_owned(),
@@ -162,7 +179,7 @@ impl Issuance {
             tier_number: None,
             traceparent: TraceContext::new_root(false).traceparent(),
             deadline_ms: 1_900,
-            campaign_revision: 0,
+            campaign_revision,
         };
         let request = IssueCouponsRequest {
             lane: lane_of(shopper_id),
