@@ -41,7 +41,5 @@ UPDATE stores SET
         7, opens_at_minute, closes_at_minute
     ]::smallint[] END;
 
-ALTER TABLE stores
-    DROP COLUMN opens_at_minute,
-    DROP COLUMN closes_at_minute,
-    DROP COLUMN utc_offset_minutes;
+-- opens_at_minute, closes_at_minute and utc_offset_minutes stay for replicas of the version before,
+-- while they are replaced. Nothing reads them any more, and a later migration can drop them.
