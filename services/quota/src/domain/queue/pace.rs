@@ -1,12 +1,14 @@
 mod issued;
 mod range;
 mod shown;
+mod stall;
 
 use std::time::Duration;
 
 pub use issued::Issued;
 pub use range::PaceRange;
 pub use shown::Shown;
+use stall::at_least_leased;
 
 /// How long claims may wait, at gateways for room and at issuance for their commit. The pace is set so that they wait about so long.
 const QUEUE_DELAY_TARGET: Duration = Duration::from_millis(100);
@@ -45,8 +47,6 @@ const MAY_GROW_BY: f64 = 8.0;
 
 /// A lower delay replaces a higher one only after this long: gateways report one after the other, and the worst counts.
 const WORST_DELAY_HELD: Duration = Duration::from_millis(400);
-/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
-const STALLED_FROM: Duration = Duration::from_secs(1);
 /// A delay that is older says nothing.
 const DELAY_FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 /// Two of these are remembered, so the extremes are those of 15 to 30 s.
@@ -169,10 +169,8 @@ impl Pace {
         self.kept_per_second = kept;
         let stood_still = self.stands_still();
         self.note_delay(found);
-        if stood_still && !self.stands_still() && self.issued.most_per_second.is_none() {
-            // What was tried out while nobody answered says nothing: it begins anew.
-            let known = self.per_second.max(FIRST_GUESS_PER_SECOND);
-            self.per_second = at_least_leased(known, found.leased);
+        if stood_still && !self.stands_still() {
+            self.go_on_after_stall(found.leased);
         }
         // A gateway that few claims come to has no answer to tell of in each of its reports.
         let recent = self.delay.filter(|delay| delay.age < WORST_DELAY_HELD);
@@ -243,11 +241,6 @@ impl Pace {
         is_known.then_some((slowest, MAY_GROW_BY * fastest))
     }
 
-    /// Whether claims go to issuance and none is answered.
-    pub fn is_unanswered(&self) -> bool {
-        self.delay.is_none() && self.is_felt() && self.is_used()
-    }
-
     /// Whether claims wait too long at issuance.
     pub fn is_over_target(&self) -> bool {
         self.delay
@@ -264,11 +257,6 @@ impl Pace {
         } else {
             self.felt_per_second
         }
-    }
-
-    /// Whether nobody is answered, or claims wait so long that it tells of nothing but a stall.
-    fn stands_still(&self) -> bool {
-        self.delay.is_none_or(|delay| delay.waited >= STALLED_FROM)
     }
 
     fn is_hardly_felt(&self) -> bool {
@@ -393,12 +381,6 @@ impl Pace {
             PROBE
         }
     }
-}
-
-fn at_least_leased(per_second: f64, leased: u64) -> f64 {
-    per_second
-        .max(leased as f64 / LEASED_SECONDS)
-        .min(FASTEST_PER_SECOND)
 }
 
 /// A rate averaged over the last `seconds`, after `count` more in `elapsed`.

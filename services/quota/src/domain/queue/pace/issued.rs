@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Findings, LEAST_SHARE, STALLED_FROM, average};
+use super::{Findings, LEAST_SHARE, average, stall::STALLED_FROM};
 
 /// Coupons a second are counted over this time.
 const ISSUED_SECONDS: f64 = 2.0;
