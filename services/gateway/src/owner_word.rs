@@ -49,7 +49,7 @@ pub struct OwnerWord {
 }
 
 impl OwnerWord {
-    /// Starts the tasks that ask; they run until they are aborted.
+    /// The tasks that ask come with it, which the caller runs.
     pub fn new(quota: &Replicas) -> (Self, [impl Future<Output = ()> + Send + use<>; 2]) {
         let questions = |limits| {
             let quota = quota.clone();

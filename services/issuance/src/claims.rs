@@ -158,7 +158,7 @@ impl Claims {
                 .await;
             let waited = match &submitted {
                 Ok((_, waited)) => *waited,
-                Err(_) => lane.queue.estimated_wait(),
+                Err(_) => lane.queue.queue_delay(),
             };
             *queue_delay = (*queue_delay).max(Some(waited));
             match submitted?.0 {

@@ -3,9 +3,8 @@
 //!
 //! Issuance tells by recomputing a code and asks no database, so this costs an order one hop among
 //! many others. The keys stay with issuance: another service that had them could be behind with a
-//! new one,
-//! and refuse true coupons for good. If issuance does not answer at once, the order is placed all
-//! the same, and the redemption decides.
+//! new one, and refuse true coupons for good. If issuance does not answer at once, the order is
+//! placed all the same, and the redemption decides.
 
 use std::{
     sync::Arc,

@@ -166,8 +166,8 @@ impl<C: Commit> CommitQueue<C> {
         answer.await.unwrap_or(Err(NotCommitted::Unknown))
     }
 
-    /// How long an item handed in now would wait.
-    pub fn estimated_wait(&self) -> Duration {
-        self.state.estimated_wait()
+    /// How long items wait here, as commits that ended of late tell.
+    pub fn queue_delay(&self) -> Duration {
+        self.state.queue_delay(Instant::now())
     }
 }

@@ -95,10 +95,13 @@ impl<C: Commit> State<C> {
         Ok(())
     }
 
-    pub(super) fn estimated_wait(&self) -> Duration {
+    /// How long items wait here, as commits that ended tell. A batch that hangs is an outage and no
+    /// crowd: told as a delay, it would have callers queue for what nobody is served.
+    pub(super) fn queue_delay(&self, now: Instant) -> Duration {
         let waiting = self.waiting();
         let ahead = waiting.urgent.len() + waiting.others.len();
-        waiting.estimated_wait(ahead, self.settings.max_batch, Instant::now())
+        let batches = 1.0 + ahead as f64 / self.settings.max_batch as f64;
+        waiting.commit_time.at(now).mul_f64(batches)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -294,11 +297,21 @@ mod tests {
     fn an_idle_queue_takes_an_item_however_long_the_last_commit_took() {
         let state = state(10, 10);
         state.committed_in(Duration::from_secs(60), Instant::now());
-        assert_eq!(state.estimated_wait(), Duration::ZERO);
         let _probe = push(&state, (1, "a"), 10).unwrap();
         assert_eq!(batch(&state), [(1, "a")]);
         state.batch_ended();
         let _next = push(&state, (2, "b"), 10).unwrap();
+    }
+
+    #[test]
+    fn a_batch_that_hangs_is_not_told_as_a_delay_and_items_that_cannot_wait_for_it_are_refused() {
+        let state = state(10_000, 10);
+        let _first = push(&state, (1, "a"), 10_000).unwrap();
+        assert_eq!(batch(&state), [(1, "a")], "it is under way");
+        let later = Instant::now() + Duration::from_secs(5);
+        assert!(state.queue_delay(later) < Duration::from_millis(1));
+        let waiting = state.waiting();
+        assert!(waiting.estimated_wait(0, 10, later) >= Duration::from_secs(5));
     }
 
     #[test]
