@@ -49,7 +49,7 @@ def connections(service, lanes, settings):
         default = number(
             "services/issuance/src/config.rs", r'"TIDEGATE_READ_CONNECTIONS",\s*([\d_]+),'
         )
-        writers_of_a_lane = len(re.findall(r"CommitQueue::start\(", read("services/issuance/src/lib.rs")))
+        writers_of_a_lane = len(re.findall(r"CommitQueue::new\(", read("services/issuance/src/lib.rs")))
         return lanes * writers_of_a_lane + int(settings.get("TIDEGATE_READ_CONNECTIONS", default))
     if service == "order-intake":
         path = "services/order-intake/src/store/mod.rs"

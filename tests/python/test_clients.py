@@ -181,8 +181,8 @@ def test_bad_fields_that_do_not_fit_are_counted(staff):
 
 
 def test_an_overload_is_retried_as_the_answer_says_and_its_reason_is_there_before_the_deadline(staff):
-    timeout = 2
-    with ThreadPoolExecutor(100) as crowd:
+    timeout = 5
+    with ThreadPoolExecutor(40) as crowd:
         answers = list(crowd.map(lambda _: claim(staff, "storm", timeout=timeout), range(300)))
     refused = [told for told in answers if isinstance(told, Told)]
     assert len(refused) > 20, "nobody was asked to come back"

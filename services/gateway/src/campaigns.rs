@@ -3,6 +3,7 @@
 mod decode;
 
 use std::{
+    cmp::Reverse,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use crate::{
 };
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(300);
+const CROWDS_COME_AFTER_CLOSING: Duration = Duration::from_secs(24 * 3_600);
 
 /// Campaigns remembered that the watch does not tell of; further ones are asked of quota each time.
 const MAX_REMEMBERED: usize = 10_000;
@@ -105,12 +107,18 @@ impl Campaigns {
         numbers
     }
 
-    /// The campaigns of which no coupon commits any more, and how many were issued.
-    pub fn that_issue_no_more(&self) -> Vec<SoldOut> {
+    /// The campaigns of which no coupon commits any more, and how many were issued; those first that
+    /// close last. Nobody asks for one that closed long ago in crowds.
+    pub fn that_issue_no_more(&self, now: Timestamp) -> Vec<SoldOut> {
         let snapshot = self.snapshot.load();
-        snapshot
+        let mut ended: Vec<_> = snapshot
             .all()
             .filter(|campaign| campaign.issues_no_more())
+            .filter(|campaign| campaign.closes_at + CROWDS_COME_AFTER_CLOSING > now)
+            .collect();
+        ended.sort_unstable_by_key(|campaign| Reverse(campaign.closes_at));
+        let ended = ended.into_iter();
+        ended
             .map(|campaign| (campaign.number, campaign.settled))
             .collect()
     }

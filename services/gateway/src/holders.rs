@@ -70,16 +70,15 @@ impl Holders {
             let wanted = sold_out();
             self.forget_others(&wanted);
             let known = self.0.load_full();
-            for campaign in wanted {
-                let (number, issued) = campaign;
-                if is_known(&known, campaign) {
-                    continue;
-                }
-                if let Some(fetched) = self.fetch(number, &issuance).await {
-                    let mut next = HashMap::clone(&self.0.load());
-                    next.insert(number, (issued, fetched));
-                    self.0.store(Arc::new(next));
-                }
+            // One at a time: whatever sells out while it is fetched may have to go before the others.
+            let next = wanted.iter().find(|campaign| !is_known(&known, **campaign));
+            let Some((number, issued)) = next else {
+                continue;
+            };
+            if let Some(fetched) = self.fetch(*number, &issuance).await {
+                let mut next = HashMap::clone(&self.0.load());
+                next.insert(*number, (*issued, fetched));
+                self.0.store(Arc::new(next));
             }
         }
     }
@@ -90,7 +89,10 @@ impl Holders {
         let mut held = known.iter();
         if held.any(|(number, (issued, _))| !is_wanted(number, *issued)) {
             let mut next = HashMap::clone(&known);
-            next.retain(|number, (issued, _)| is_wanted(number, *issued));
+            // There may be room now for those that were too many before.
+            next.retain(|number, (issued, known)| {
+                is_wanted(number, *issued) && matches!(known, Known::These(_))
+            });
             self.0.store(Arc::new(next));
         }
     }

@@ -33,6 +33,7 @@ use tidegate_rpc::{
     server::{AccessRules, Limits, Work},
 };
 use tidegate_runtime::{Failure, Host, Service};
+use tidegate_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
@@ -93,9 +94,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     );
     let holders = Holders::default();
     let watched = campaigns.clone();
-    let following = holders
-        .clone()
-        .follow(move || watched.that_issue_no_more(), issuing);
+    let following = holders.clone().follow(
+        move || watched.that_issue_no_more(Timestamp::now_utc()),
+        issuing,
+    );
     host.supervisor.start("watch of holders", following);
 
     let queue_metrics = QueueMetrics::register(&mut host.registry);

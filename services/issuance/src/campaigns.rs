@@ -30,6 +30,8 @@ use crate::{domain::campaign::Campaign, error::IssuanceError, store};
 use owner::CampaignKey;
 
 const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
+/// Others of the same batch wait as long.
+const MAX_WAIT_FOR_WATCH: Duration = Duration::from_millis(300);
 
 /// What the watch of campaigns tells the lanes.
 pub enum News {
@@ -126,12 +128,26 @@ impl Campaigns {
         }
     }
 
+    /// The campaign as quota tells it after this call, whatever is known here.
+    pub async fn confirm(
+        &self,
+        number: CampaignNumber,
+        until: Instant,
+    ) -> Result<Arc<Campaign>, IssuanceError> {
+        match self.questions.ask(CampaignKey::Number(number), until).await {
+            Ok(Some(campaign)) => Ok(campaign),
+            Ok(None) => Err(IssuanceError::CampaignNotFound),
+            Err(_) => Err(IssuanceError::CampaignNotKnownYet),
+        }
+    }
+
     /// Asks quota; while it does not answer, the watch may tell.
     async fn ask(&self, key: CampaignKey, until: Instant) -> Result<Arc<Campaign>, IssuanceError> {
         match self.questions.ask(key.clone(), until).await {
             Ok(Some(campaign)) => Ok(campaign),
             Ok(None) => Err(IssuanceError::CampaignNotFound),
             Err(_) => {
+                let until = until.min(Instant::now() + MAX_WAIT_FOR_WATCH);
                 let known = self.kept.once_known(|kept| kept.find_key(&key), until);
                 known.await.ok_or(IssuanceError::CampaignNotKnownYet)
             }

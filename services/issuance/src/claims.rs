@@ -13,7 +13,7 @@ use tidegate_types::{CampaignNumber, Lane, Lanes, RequestId, ShopperId, TierNumb
 use crate::{
     campaigns::Campaigns,
     domain::{
-        campaign::{Campaign, Phase},
+        campaign::{Campaign, CouponControl, Phase},
         coupon::StoredCoupon,
         lease_book::Outlook,
     },
@@ -71,6 +71,8 @@ pub struct Issued {
     pub coupon: StoredCoupon,
     /// Whether an earlier claim with this request id produced it.
     pub replayed: bool,
+    /// What staff have said of it since, in the database; nothing of a new one.
+    pub in_force: Option<CouponControl>,
 }
 
 /// What became of a claim.
@@ -162,8 +164,13 @@ impl Claims {
             };
             *queue_delay = (*queue_delay).max(Some(waited));
             match submitted?.0 {
-                Done::Issued { coupon, replayed } if coupon.requested_tier == request.tier => {
+                Done::Issued {
+                    coupon,
+                    replayed,
+                    in_force,
+                } if coupon.requested_tier == request.tier => {
                     return Ok(Issued {
+                        in_force,
                         coupon: *coupon,
                         replayed,
                     });

@@ -135,10 +135,11 @@ impl CouponDesk {
         trace: TraceContext,
     ) -> Result<(Coupon, bool), IssuanceError> {
         let deadline = Instant::now() + GRANT_PATIENCE;
+        let mut revision = campaign.revision;
         loop {
             let request = ClaimRequest {
                 campaign: campaign.number,
-                campaign_revision: campaign.revision,
+                campaign_revision: revision,
                 shopper: grant.shopper.clone(),
                 request_id: grant.request_id.clone(),
                 tier: grant.tier,
@@ -147,8 +148,21 @@ impl CouponDesk {
             };
             let error = match self.claims.issue(request).await.outcome {
                 Ok(issued) => {
-                    let coupon = self.wallet.present(issued.coupon, &grant.shopper, None)?;
+                    let in_force = issued.in_force.as_ref();
+                    let coupon = self
+                        .wallet
+                        .present(issued.coupon, &grant.shopper, in_force)?;
                     return Ok((coupon, issued.replayed));
+                }
+                // Budget may have been added since this replica heard of the campaign.
+                Err(IssuanceError::BudgetExhausted) => {
+                    let number = campaign.number;
+                    let told = self.claims.campaigns.confirm(number, deadline).await?;
+                    if told.revision <= revision {
+                        return Err(IssuanceError::BudgetExhausted);
+                    }
+                    revision = told.revision;
+                    continue;
                 }
                 Err(error) => error,
             };

@@ -184,7 +184,8 @@ impl IssuanceService for IssuanceGrpc {
                 let shopper = request.shopper.clone();
                 let answered = claims.issue(request).await;
                 let presented = answered.outcome.and_then(|issued| {
-                    let coupon = wallet.present(issued.coupon, &shopper, None)?;
+                    let in_force = issued.in_force.as_ref();
+                    let coupon = wallet.present(issued.coupon, &shopper, in_force)?;
                     Ok((coupon, issued.replayed))
                 });
                 Ok((presented, answered.queue_delay))

@@ -1,6 +1,7 @@
 //! What a lane's commit queue commits: claims, redemptions, releases and revocations.
 
 mod in_force;
+mod replays;
 mod work;
 
 use std::{
@@ -147,6 +148,7 @@ impl LaneCommit {
                 IssueOutcome::Issued { slot, tier, .. } => Done::Issued {
                     coupon: Box::new(self.fresh_coupon(claim, row, (*slot, *tier), *trace, now)),
                     replayed: false,
+                    in_force: None,
                 },
                 IssueOutcome::OverLimit => Done::OverLimit,
                 IssueOutcome::NoStock => Done::NoStock,
@@ -156,21 +158,7 @@ impl LaneCommit {
                 }
             });
         }
-        if !replays.is_empty() {
-            let keys: Vec<CouponKey<'_>> = replays.iter().map(|(_, key)| *key).collect();
-            for ((place, _), coupon) in replays
-                .iter()
-                .zip(coupons::read(connection, self.lane, &keys).await?)
-            {
-                // Coupons are never deleted: what the statement before saw is still there.
-                let coupon = coupon.ok_or(sqlx::Error::RowNotFound)?;
-                done[*place] = Some(Done::Issued {
-                    coupon: Box::new(coupon),
-                    replayed: true,
-                });
-            }
-        }
-        Ok(())
+        replays::answer(connection, self.lane, &replays, done).await
     }
 
     fn assign<'a>(

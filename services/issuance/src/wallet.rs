@@ -1,6 +1,10 @@
 //! The wallet: reading coupons, using them for orders, giving them back.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{
@@ -19,6 +23,9 @@ use crate::{
     lane_work::{CouponUse, Done, Redemption, Release, Work},
     store,
 };
+
+/// When to ask again for a coupon that came free a moment too late.
+const RETRY_WHEN_FREE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Reads and uses coupons.
 #[derive(Clone)]
@@ -352,9 +359,12 @@ fn refused(
         (CouponState::Issued, None) if is_halted => IssuanceError::RedemptionHalted {
             resume_at: control.resume_at,
         },
-        // A coupon that was free and valid would have been redeemed: its end came in between.
-        (CouponState::Expired | CouponState::Issued, _) => IssuanceError::CouponExpired {
+        (CouponState::Expired, _) => IssuanceError::CouponExpired {
             valid_until: coupon.valid_until(extended_valid_until),
+        },
+        // It came free after the statement had looked: another order gave it back.
+        (CouponState::Issued, None) => IssuanceError::StockLate {
+            retry_after: RETRY_WHEN_FREE_AGAIN,
         },
     };
     Some(error)

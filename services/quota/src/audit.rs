@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{CampaignId, CampaignNumber};
+use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::{
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     metrics::AuditOutcome,
     store::{Store, next_lease_id},
-    watch::Watch,
+    watch::{Watch, current_if_closing_after},
 };
 
 /// Leases of one campaign that are compared one by one. The sums over all leases are compared however many there are.
@@ -88,7 +88,11 @@ impl Auditor {
     async fn audit_watched(&self, watch: &Watch, metrics: &Metrics) {
         let watched = watch.newest();
         let (mut found, mut first_failure) = (Vec::new(), None);
-        for campaign in watched.campaigns.values() {
+        let since = current_if_closing_after(Timestamp::now_utc());
+        // Of those that ended long ago nothing is issued, and counting their coupons reads them all.
+        let current = watched.campaigns.values();
+        let current = current.filter(|campaign| campaign.terms.closes_at > since);
+        for campaign in current {
             let id = &campaign.terms.id;
             let deadline = Instant::now() + BACKGROUND_AUDIT_LIMIT;
             match self.audit(id, deadline, self.tracing.new_root()).await {

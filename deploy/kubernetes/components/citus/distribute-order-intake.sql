@@ -3,7 +3,7 @@
 DO $$
 DECLARE
     -- Read by every statement and changed rarely, or belonging to no lane: a copy on every node.
-    copied text[] := ARRAY['deployment', 'stores', 'store_slots', 'campaign_ends'];
+    copied text[] := ARRAY['deployment', 'stores', 'store_slots', 'store_closings', 'campaign_ends'];
     -- In this order: a table comes after the one that it refers to.
     by_lane text[] := ARRAY['orders', 'order_details', 'order_events', 'feed_heads', 'feed_cursors'];
     name text;

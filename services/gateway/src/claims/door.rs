@@ -62,10 +62,13 @@ impl Claims {
         };
         let told = self.campaigns.confirm(&claim.campaign, call.deadline);
         let told = told.await?;
-        if still_holds(&refused, &told, claim.tier.as_ref()) {
+        // What was found out of the shopper's coupons counts as long as no more were issued.
+        let is_same = told.revision == campaign.revision && told.settled == campaign.settled;
+        if is_same && still_holds(&refused, &told, claim.tier.as_ref()) {
             return Err(refused);
         }
         match self.decide_by(&told, claim, ticket, call).await {
+            Err(refused) if still_holds(&refused, &told, claim.tier.as_ref()) => Err(refused),
             // Issuance is behind as well; its copy is renewed by now.
             Err(refused) if is_by_a_copy(&refused) => Err(GatewayError::StockOnItsWay),
             outcome => outcome,
@@ -197,6 +200,8 @@ impl Claims {
                 resume_at,
                 ticket_kept: shown.ticket().is_some(),
             },
+            // It may be about to commit, and then it is served.
+            Over::Closed if self.may_commit_yet(visit) => GatewayError::NoAnswer,
             Over::Closed => GatewayError::CampaignClosed,
         };
         self.end(visit, refused, call).await

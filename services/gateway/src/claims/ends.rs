@@ -1,9 +1,14 @@
+use std::time::Duration;
+
 use tidegate_proto::issuance::v1::IssuedCoupon;
 use tidegate_rpc::server::CallContext;
 use tidegate_types::Reason;
 
 use super::{Claims, Outcome};
 use crate::{domain::ticket::Ticket, error::GatewayError, waiting_room::Visit};
+
+/// The longest deadline, and as long again as a commit may take before it is looked up.
+const COMMITS_WITHIN: Duration = Duration::from_secs(20);
 
 impl Claims {
     /// Ends a claim, unless it has produced a coupon.
@@ -37,7 +42,14 @@ impl Claims {
     /// Whether it is certain that the shopper has no coupon of a campaign that issues no more.
     pub(super) fn holds_nothing(&self, visit: Visit<'_>) -> bool {
         let campaign = (visit.campaign.number, visit.campaign.settled);
-        self.holders.may_hold(campaign, visit.holder.shopper) == Some(false)
+        visit.campaign.issues_no_more()
+            && self.holders.may_hold(campaign, visit.holder.shopper) == Some(false)
+    }
+
+    /// Whether a claim that went to issuance before its campaign closed may still be on its way.
+    pub(super) fn may_commit_yet(&self, visit: Visit<'_>) -> bool {
+        visit.now.utc < visit.campaign.closes_at + COMMITS_WITHIN
+            && self.room.was_handed_over(visit.holder)
     }
 }
 

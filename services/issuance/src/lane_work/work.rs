@@ -109,6 +109,8 @@ pub enum Done {
         coupon: Box<StoredCoupon>,
         /// Whether it was there before.
         replayed: bool,
+        /// What staff have said of it since, in the database; nothing of a new one.
+        in_force: Option<CouponControl>,
     },
     /// The shopper holds all the campaign allows.
     OverLimit,

@@ -167,7 +167,9 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
 /// The coupon a claim was answered with, and whether it is a replay.
 pub fn answered(done: Result<Done, NotCommitted>) -> Result<(StoredCoupon, bool)> {
     match done {
-        Ok(Done::Issued { coupon, replayed }) => Ok((*coupon, replayed)),
+        Ok(Done::Issued {
+            coupon, replayed, ..
+        }) => Ok((*coupon, replayed)),
         other => bail!("no coupon but {other:?}"),
     }
 }

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 /// The share of the newest commit in the running mean.
 const NEWEST_SHARE: f64 = 0.2;
 const FIRST_GUESS: Duration = Duration::from_millis(5);
-/// Half of the mean is forgotten in each such time without a commit: what a stalled disk or server
-/// taught is nearly gone a second after it.
+/// Half of the mean is forgotten in each such time in which nothing is committed: what a stalled disk
+/// or server taught is nearly gone a second after it.
 const HALF_LIFE: Duration = Duration::from_millis(250);
 
 /// How long commits take of late. It learns from each commit, and forgets without any.
@@ -41,13 +41,15 @@ impl CommitTime {
         self.learned_at = now;
     }
 
-    /// How long a commit that begins now is thought to take.
+    /// How long a commit that begins now is thought to take. What a batch under way takes says more
+    /// than the time without a commit.
     pub(super) fn at(&self, now: Instant) -> Duration {
         #[cfg(feature = "mutations")]
         if self.never_forgets {
             return self.mean;
         }
-        let unlearned = now.saturating_duration_since(self.learned_at);
+        let idle_until = self.batch_began_at.unwrap_or(now);
+        let unlearned = idle_until.saturating_duration_since(self.learned_at);
         self.mean
             .mul_f64((-unlearned.div_duration_f64(HALF_LIFE)).exp2())
     }
@@ -107,5 +109,18 @@ mod tests {
         assert_eq!(time.left_of_batch(later), Duration::from_secs(3));
         time.batch_ended();
         assert_eq!(time.left_of_batch(later), Duration::ZERO);
+    }
+
+    #[test]
+    fn commits_that_are_slow_one_after_the_other_are_known_to_be() {
+        let mut now = Instant::now();
+        let mut time = new(now);
+        for _ in 0..30 {
+            time.batch_began(now);
+            now += Duration::from_secs(1);
+            time.learn(Duration::from_secs(1), now);
+            time.batch_ended();
+        }
+        assert!(time.at(now) > Duration::from_millis(900));
     }
 }

@@ -309,7 +309,7 @@ mod tests {
         let _first = push(&state, (1, "a"), 10_000).unwrap();
         assert_eq!(batch(&state), [(1, "a")], "it is under way");
         let later = Instant::now() + Duration::from_secs(5);
-        assert!(state.queue_delay(later) < Duration::from_millis(1));
+        assert!(state.queue_delay(later) < Duration::from_millis(10));
         let waiting = state.waiting();
         assert!(waiting.estimated_wait(0, 10, later) >= Duration::from_secs(5));
     }

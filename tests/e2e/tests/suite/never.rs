@@ -173,6 +173,44 @@ async fn budget_added_is_claimable_at_every_gateway_the_moment_it_was_acknowledg
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn budget_added_is_there_for_grants_the_moment_it_was_acknowledged() -> Result<()> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open("tea", 1)).await?;
+    let grant = async |shopper: String| -> Result<Option<grant_result::Outcome>> {
+        let grants = GrantCouponsRequest {
+            campaign_id: "tea".into(),
+            grants: vec![Grant {
+                shopper_id: shopper,
+                request_id: "mailing".into(),
+                tier_id: String::new(),
+            }],
+        };
+        let mut answers = staff
+            .coupon_desk()
+            .grant_coupons(staff.request(tokio_stream::iter([grants])))
+            .await?
+            .into_inner();
+        let mut results = answers.message().await?.unwrap_or_default().results;
+        Ok(results.pop().and_then(|result| result.outcome))
+    };
+    for round in 0..ROUNDS {
+        let first = grant(format!("ann-{round}")).await?;
+        assert!(
+            matches!(first, Some(grant_result::Outcome::Granted(_))),
+            "{first:?}"
+        );
+        let late = grant(format!("bob-{round}")).await?;
+        assert!(
+            matches!(late, Some(grant_result::Outcome::Refused(_))),
+            "{late:?}"
+        );
+        add_budget(&staff, &format!("more-{round}"), "tea", 1).await?;
+    }
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn budget_added_to_a_tier_that_was_gone_is_claimable_at_once_while_others_are_left()
 -> Result<()> {
     let suite = Suite::start().await?;
