@@ -7,6 +7,7 @@ mod commits;
 mod feed;
 mod late;
 mod moves;
+mod old_replica;
 mod plan;
 mod reads;
 mod retention;
