@@ -40,6 +40,7 @@ CREATE INDEX orders_owing ON orders (lane, updated_at, order_id) WHERE owes_coup
 -- What a shopper has to come, and what a store has not begun.
 CREATE INDEX orders_to_come_of_shopper ON orders (lane, shopper_id, slot_starts_at) WHERE state IN (1, 2);
 CREATE INDEX orders_to_come_of_store ON orders (lane, store_id, slot_starts_at) WHERE state IN (1, 2);
+CREATE INDEX orders_pending_of_store ON orders (lane, store_id) WHERE state = 1;
 -- What a closing has done.
 CREATE INDEX orders_ended_by_closing ON orders (lane, ended_by_closing) WHERE ended_by_closing IS NOT NULL;
 -- Orders with coupons that never were, which are forgotten soon.
