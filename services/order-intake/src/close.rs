@@ -15,7 +15,7 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, RequestId, Timestamp};
 use tokio::{
     sync::{Notify, watch},
-    time::{MissedTickBehavior, interval, timeout_at},
+    time::{MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,10 @@ const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
 /// Closings that are taken up at once, and orders of one lane.
 const MAX_CLOSINGS: u16 = 100;
 const CLOSE_BATCH: u16 = 500;
+/// A closing has this long in each sweep, so that those behind it have their turn.
+const TURN: Duration = Duration::from_secs(5);
+/// How long whoever waits for a closing rests before the next sweep.
+const REST: Duration = Duration::from_millis(100);
 const MOVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An accepted order whose slot began longer ago than this has been made, whether or not its store
 /// said so.
@@ -87,8 +91,22 @@ impl Closer {
                 }
             }
             closed = self.store.read_closing(&closing.request_id).await?.1;
+            if closed.finished_at.is_none() && !self.rest(deadline).await {
+                break;
+            }
         }
         Ok(closed)
+    }
+
+    /// False if there is no time for another sweep.
+    async fn rest(&self, deadline: Instant) -> bool {
+        if Instant::now() + REST >= deadline {
+            return false;
+        }
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = sleep(REST) => true,
+        }
     }
 
     /// Does what closings have left to do, until the process ends.
@@ -114,30 +132,42 @@ impl Closer {
         let closings = self.store.unfinished_closings(MAX_CLOSINGS).await?;
         self.metrics.unfinished_closings(closings.len());
         for (closing, note) in closings {
-            let mut is_done = true;
-            for lane in self.store.lanes().all() {
-                is_done &= self.close_lane(lane, &closing, &note, now).await?;
-            }
-            // The stores are closed since before this sweep, so no order can have come after it.
-            if is_done {
-                self.store
-                    .finish_closing(&closing, Timestamp::now_utc())
-                    .await?;
+            if let Err(error) = self.turn(&closing, &note, now).await {
+                tracing::warn!(closing = closing.as_str(), %error, "a closing of stores could not go on; the next sweep tries again, and until then its orders stay as they are");
             }
         }
         Ok(())
     }
 
-    /// Ends the orders of one lane; true if none is left.
-    async fn close_lane(
+    /// Goes on with one closing, and notes it if nothing is left to do.
+    async fn turn(
         &self,
-        lane: Lane,
         closing: &RequestId,
         note: &FailureNote,
         now: Timestamp,
+    ) -> Result<(), OrderIntakeError> {
+        let until = Instant::now() + TURN;
+        for lane in self.store.lanes().all() {
+            if !self.close_lane(lane, (closing, note), now, until).await? {
+                return Ok(());
+            }
+        }
+        // The stores are closed since before this sweep, so no order can have come after it.
+        self.store
+            .finish_closing(closing, Timestamp::now_utc())
+            .await
+    }
+
+    /// Ends the orders of one lane; false if that takes longer than until `until`.
+    async fn close_lane(
+        &self,
+        lane: Lane,
+        (closing, note): (&RequestId, &FailureNote),
+        now: Timestamp,
+        until: Instant,
     ) -> Result<bool, OrderIntakeError> {
         let first_slot = now - NOT_BEGUN_WITHIN;
-        loop {
+        while Instant::now() < until {
             let orders = self
                 .store
                 .orders_to_close(lane, closing, first_slot, CLOSE_BATCH)
@@ -146,14 +176,21 @@ impl Closer {
                 return Ok(true);
             }
             let ending = orders.iter().map(|order| self.end(order, closing, note));
-            if !join_all(ending).await.into_iter().all(|ended| ended) {
-                return Ok(false);
-            }
+            join_all(ending)
+                .await
+                .into_iter()
+                .collect::<Result<(), _>>()?;
         }
+        Ok(false)
     }
 
     /// If this fails, the next sweep finds the order again.
-    async fn end(&self, order: &Order, closing: &RequestId, note: &FailureNote) -> bool {
+    async fn end(
+        &self,
+        order: &Order,
+        closing: &RequestId,
+        note: &FailureNote,
+    ) -> Result<(), OrderIntakeError> {
         let deadline = Instant::now() + MOVE_TIMEOUT;
         let story = order.standing.trace;
         let story = story.unwrap_or_else(|| TraceContext::new_root(false));
@@ -161,14 +198,10 @@ impl Closer {
             closing: closing.clone(),
             note: note.clone(),
         };
-        match self.store.move_order(order, asked, story, deadline).await {
-            Ok(standing) => {
-                if standing.state != order.standing.state {
-                    self.metrics.moved(&standing.state);
-                }
-                true
-            }
-            Err(_) => false,
+        let standing = self.store.move_order(order, asked, story, deadline).await?;
+        if standing.state != order.standing.state {
+            self.metrics.moved(&standing.state);
         }
+        Ok(())
     }
 }

@@ -15,6 +15,9 @@ use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::metrics::{IssuanceCall, Metrics};
 
+/// An attempt that had less time than this and got no answer says more of its caller's patience than
+/// of the replica.
+const FAIR_ATTEMPT: Duration = Duration::from_secs(1);
 /// Links of one call's span at most.
 const MAX_LINKS: usize = 128;
 
@@ -77,7 +80,10 @@ impl IssuanceOfLane {
                 }
                 Err(_) => span.fail("no answer in time"),
             }
-            replica.failed(Instant::now());
+            // Otherwise calls in a hurry could eject every replica there is.
+            if left >= FAIR_ATTEMPT || now.elapsed() < left {
+                replica.failed(Instant::now());
+            }
             self.metrics.issuance_call(method, IssuanceCall::Failed);
         }
         None
@@ -131,4 +137,61 @@ impl IssuanceOfLane {
 pub fn milliseconds_left(deadline: Instant, now: Instant) -> u32 {
     let left: Duration = deadline.saturating_duration_since(now);
     u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+#[path = "../tests/suite/certificates.rs"]
+mod certificates;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, sync::Arc};
+
+    use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
+    use tidegate_telemetry::Registry;
+
+    use super::*;
+
+    const METHOD: &str = "VerifyCodes";
+
+    /// Asks replicas that never answer, and tells which one was first in turn before and after.
+    async fn first_before_and_after(patience: Duration) -> (String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        certificates::make(folder.path());
+        let files = certificates::files(folder.path(), Identity::OrderIntake);
+        let tls = TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap();
+        let addresses = ["127.0.0.1:1", "127.0.0.1:2"].map(str::to_owned).to_vec();
+        let (replicas, _) = Replicas::find(addresses, Identity::Issuance, Arc::new(tls)).await;
+        let lanes = Lanes::new(1u16).unwrap();
+        let mut issuance = IssuanceOfLane {
+            lane: lanes.lane(0).unwrap(),
+            lanes,
+            replicas: replicas.clone(),
+            tracing: Tracing::disabled(),
+            metrics: Metrics::register(&mut Registry::default()),
+        };
+        let first = || {
+            let replicas = replicas.for_key(0, Instant::now());
+            replicas[0].address().to_owned()
+        };
+        let before = first();
+        let deadline = Instant::now() + patience;
+        let never = |_, _: Request<()>| pending::<Result<Response<()>, Status>>();
+        let answer = issuance.call(METHOD, &[], deadline, |_| (), never).await;
+        assert!(answer.is_none());
+        (before, first())
+    }
+
+    #[tokio::test]
+    async fn a_call_in_a_hurry_that_gets_no_answer_ejects_no_replica() {
+        let (before, after) = first_before_and_after(Duration::from_millis(100)).await;
+        assert_eq!(before, after);
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_does_not_answer_a_patient_call_is_asked_last() {
+        let (before, after) =
+            first_before_and_after(FAIR_ATTEMPT + Duration::from_millis(50)).await;
+        assert_ne!(before, after);
+    }
 }

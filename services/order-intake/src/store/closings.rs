@@ -9,6 +9,11 @@ use crate::{
     error::OrderIntakeError,
 };
 
+/// A statement that waits for a lock keeps its connection, even once nobody waits for its answer.
+const WAIT_FOR_STORE: &str = "SET LOCAL lock_timeout = '2s'";
+/// SQLSTATE lock_not_available.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 #[derive(FromRow)]
 struct ClosingRow {
     request_id: String,
@@ -31,19 +36,9 @@ impl Store {
         closing: &StoreClosing,
         now: Timestamp,
     ) -> Result<Closed, OrderIntakeError> {
-        let mut transaction = in_time(self.pool.begin()).await?;
-        if write_down(&mut transaction, closing, now).await? {
-            let stores = lock_stores(&mut transaction, &closing.scope).await?;
-            if stores.is_empty() {
-                return Err(OrderIntakeError::StoreNotFound);
-            }
-            sqlx::query(include_str!("../../queries/close_stores.sql"))
-                .bind(closing.request_id.as_str())
-                .bind(stores)
-                .bind(closing.reason.as_str())
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await?;
+        let begun = in_time(self.close_stores(closing, now));
+        if !begun.await.map_err(out_of_time)? {
+            return Err(OrderIntakeError::StoreNotFound);
         }
         let (written_down, closed) = self.read_closing(&closing.request_id).await?;
         if written_down == *closing {
@@ -51,6 +46,33 @@ impl Store {
         } else {
             Err(OrderIntakeError::RequestIdConflict)
         }
+    }
+
+    /// False if there is no store to close.
+    async fn close_stores(
+        &self,
+        closing: &StoreClosing,
+        now: Timestamp,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(WAIT_FOR_STORE)
+            .execute(&mut *transaction)
+            .await?;
+        if write_down(&mut transaction, closing, now).await? {
+            let stores = lock_stores(&mut transaction, &closing.scope).await?;
+            if stores.is_empty() {
+                return Ok(false);
+            }
+            sqlx::query(include_str!("../../queries/close_stores.sql"))
+                .bind(closing.request_id.as_str())
+                .bind(stores)
+                .bind(closing.reason.as_str())
+                .bind(closing.pending_orders == PendingOrders::Fail)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+        }
+        Ok(true)
     }
 
     /// What a closing was asked for, and what it has done so far.
@@ -119,6 +141,16 @@ impl Store {
 
     fn lane_numbers(&self) -> Vec<i16> {
         self.lanes.all().map(lane_number).collect()
+    }
+}
+
+/// A lock that was not to be had is told as what it is, a database that has no time now.
+fn out_of_time(error: sqlx::Error) -> sqlx::Error {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+        sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+    } else {
+        error
     }
 }
 

@@ -1,12 +1,14 @@
 #[path = "../../tests/database/mod.rs"]
 mod database;
 
+mod batches;
 mod clocks;
 mod closings;
 mod commits;
 mod feed;
 mod late;
 mod moves;
+mod old_replica;
 mod plan;
 mod reads;
 mod retention;

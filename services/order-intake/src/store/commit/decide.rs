@@ -75,6 +75,7 @@ impl Decisions {
         let timetable = match known.stores.get_mut(&draft.store) {
             Some(Found::Locked(timetable)) => timetable,
             Some(Found::Busy) => return Ok(Done::LeftOut),
+            Some(Found::Unreadable) => return Err(OrderIntakeError::Internal),
             Some(Found::Missing) | None => return Err(OrderIntakeError::StoreNotFound),
         };
         let slot = timetable
@@ -114,20 +115,21 @@ impl Decisions {
         };
         let code = movement.draft.coupon_code;
         let asked = order.fair(asked, self.paid.get(&code).copied());
-        let Some(asked) = self.in_time(movement, &mut order, asked, &mut known.stores) else {
-            return Ok(Done::LeftOut);
+        let asked = match self.in_time(movement, &mut order, asked, &mut known.stores) {
+            Ok(asked) => asked,
+            Err(kept) => return kept.into_outcome(),
         };
         let Some(next) = order.standing.state.after(&asked)? else {
             return Ok(Done::Moved(order.standing));
         };
         if order.standing.state.holds_slot() && !next.holds_slot() {
-            match give_back(
+            let given_back = give_back(
                 &mut known.stores,
                 &movement.draft.store,
                 order.standing.slot,
-            ) {
-                GivenBack::Yes => {}
-                GivenBack::StoreBusy => return Ok(Done::LeftOut),
+            );
+            if let Err(kept) = given_back {
+                return kept.into_outcome();
             }
         }
         if next == OrderState::Accepted {
@@ -143,23 +145,23 @@ impl Decisions {
     }
 
     /// An acceptance, as the time allows: in another slot if the order's own is over, or a
-    /// rejection if nothing that the shopper accepts is left. `None` if its store is busy.
+    /// rejection if nothing that the shopper accepts is left.
     fn in_time(
         &self,
         movement: &Movement,
         order: &mut MovedOrder,
         asked: Move,
         stores: &mut HashMap<StoreId, Found>,
-    ) -> Option<Move> {
+    ) -> Result<Move, Kept> {
         if !matches!(
             (&asked, &order.standing.state),
             (Move::Accept(_), OrderState::Pending)
         ) {
-            return Some(asked);
+            return Ok(asked);
         }
         let latest = match Timing::of(&movement.draft, order.standing.slot, self.now) {
-            Timing::InTime => return Some(asked),
-            Timing::Over => return Some(Move::Reject(Rejection::too_late())),
+            Timing::InTime => return Ok(asked),
+            Timing::Over => return Ok(Move::Reject(Rejection::too_late())),
             Timing::Rebook { latest } => latest,
         };
         let booked = match stores.get_mut(&movement.draft.store) {
@@ -170,14 +172,15 @@ impl Decisions {
                 }
                 booked
             }
-            Some(Found::Busy) | None => return None,
+            Some(Found::Busy) | None => return Err(Kept::StoreBusy),
+            Some(Found::Unreadable) => return Err(Kept::StoreUnreadable),
             Some(Found::Missing) => None,
         };
         let Some(slot) = booked else {
-            return Some(Move::Reject(Rejection::too_late()));
+            return Ok(Move::Reject(Rejection::too_late()));
         };
         order.standing.slot = Some(slot);
-        Some(asked)
+        Ok(asked)
     }
 
     fn standing_after(&self, order: MovedOrder, state: OrderState, asked: &Move) -> Standing {
@@ -217,24 +220,35 @@ fn replay(placement: &Placement, earlier: Earlier) -> Outcome {
     }))
 }
 
-enum GivenBack {
-    Yes,
+/// Why an order stays as it is.
+enum Kept {
     StoreBusy,
+    StoreUnreadable,
+}
+
+impl Kept {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Self::StoreBusy => Ok(Done::LeftOut),
+            Self::StoreUnreadable => Err(OrderIntakeError::Internal),
+        }
+    }
 }
 
 fn give_back(
     stores: &mut HashMap<StoreId, Found>,
     store: &StoreId,
     slot: Option<Slot>,
-) -> GivenBack {
+) -> Result<(), Kept> {
     match (stores.get_mut(store), slot) {
         // Not locked at all: an order of this very batch has been paid with the same coupon, which nobody could know before.
-        (Some(Found::Busy) | None, Some(_)) => return GivenBack::StoreBusy,
+        (Some(Found::Busy) | None, Some(_)) => return Err(Kept::StoreBusy),
+        (Some(Found::Unreadable), Some(_)) => return Err(Kept::StoreUnreadable),
         (Some(Found::Locked(timetable)), Some(slot)) => timetable.give_back(slot),
         // Stores are never deleted; an order from before there were slots holds none.
         (Some(Found::Missing), _) | (_, None) => {}
     }
-    GivenBack::Yes
+    Ok(())
 }
 
 /// Moments of a store are told as its own clocks show them.

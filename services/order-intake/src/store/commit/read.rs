@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::{BusyStores, Change, Commits};
 use crate::{
     domain::{
-        Booking, Draft, Move, OrderId, OrderState, Rejection, Standing, Store, Timetable, Timing,
-        Verdict,
+        Booking, Draft, Move, OrderId, OrderState, Rejection, Slot, Standing, Store, Timetable,
+        Timing, Verdict,
     },
     store::{
         lane_number,
@@ -44,6 +44,8 @@ pub(super) enum Found {
     Locked(Box<Timetable>),
     /// Another batch books there.
     Busy,
+    /// Its row makes no sense, as the log says: whatever needs it is refused, and nothing else.
+    Unreadable,
     Missing,
 }
 
@@ -109,12 +111,14 @@ impl Known {
             let limit = commits.orders_to_come;
             known.to_come = count_to_come(connection, lane, &new_of, limit, now).await?;
         }
-        let wanted: BTreeSet<&StoreId> = changes
-            .iter()
-            .filter_map(|change| known.needs_store(change, now))
-            .collect();
+        let needing = || {
+            let needed = |change| Some((known.needs_store(change, now)?, change));
+            changes.iter().copied().filter_map(needed)
+        };
+        let wanted: BTreeSet<&StoreId> = needing().map(|(store, _)| store).collect();
         if !wanted.is_empty() {
-            let (busy_stores, given_back) = (commits.busy_stores, known.given_back());
+            let given_back = known.given_back(needing().map(|(_, change)| change));
+            let busy_stores = commits.busy_stores;
             known.stores = lock_stores(connection, busy_stores, &wanted, (now, given_back)).await?;
         }
         Ok(known)
@@ -131,13 +135,23 @@ impl Known {
         is_new.then_some(draft)
     }
 
-    /// When the first and the last slot begin in which a place may be given back.
-    fn given_back(&self) -> Option<(Timestamp, Timestamp)> {
-        let slots = || {
-            let slots = self.moved.values().filter_map(|order| order.standing.slot);
-            slots.map(|slot| slot.starts_at())
+    /// When the first and the last slot begin in which these changes, which need their stores, may
+    /// give a place back.
+    fn given_back<'a>(
+        &self,
+        changes: impl Iterator<Item = &'a Change>,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let slot = |change: &Change| match change {
+            Change::Move(movement, _) => self.moved.get(&movement.order_id)?.standing.slot,
+            Change::Place(_) | Change::Released(_) => None,
         };
-        slots().min().zip(slots().max())
+        let starts_at = |slot: Slot| {
+            let starts_at = slot.starts_at();
+            (starts_at, starts_at)
+        };
+        let widest =
+            |(first, last): (Timestamp, Timestamp), (from, to)| (first.min(from), last.max(to));
+        changes.filter_map(slot).map(starts_at).reduce(widest)
     }
 
     /// The store whose slots the change may touch: to book, or to give back.
@@ -275,7 +289,13 @@ async fn lock_stores(
         let wanted = WantedRow::from_row(row)?;
         let id = column("store_id", StoreId::parse(&wanted.wanted_id))?;
         if wanted.store_id.is_some() {
-            locked.push(StoreRow::from_row(row)?.into_store()?);
+            match StoreRow::from_row(row)?.into_store() {
+                Ok(store) => locked.push(store),
+                Err(error) => {
+                    tracing::error!(store = id.as_str(), %error, "the row of a store cannot be read; its orders are refused or stay as they are until it is mended");
+                    found.insert(id, Found::Unreadable);
+                }
+            }
         } else if wanted.is_there {
             found.insert(id, Found::Busy);
         } else {

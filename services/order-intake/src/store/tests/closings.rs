@@ -163,3 +163,77 @@ async fn what_a_process_left_undone_another_one_ends() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn a_store_that_is_closed_again_is_left_to_the_closing_that_fails_its_orders() {
+    for again in ["closing", "state"] {
+        let fixture = Fixture::start().await;
+        let order = fixture.placed(&numbered(1, "s-1")).await;
+        fixture.settle(&order, accept()).await;
+        fixture.placed(&numbered(2, "s-1")).await;
+        let fail = closing("c-1", PendingOrders::Fail);
+        let now = Timestamp::now_utc();
+        fixture.store.begin_closing(&fail, now).await.unwrap();
+        if again == "closing" {
+            let keep = closing("c-2", PendingOrders::Keep);
+            fixture.store.begin_closing(&keep, now).await.unwrap();
+        } else {
+            let id = StoreId::parse("s-1").unwrap();
+            let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
+            fixture.store.set_store_state(&id, &closed).await.unwrap();
+        }
+        let closed = closer(&fixture.store).close(fail, soon()).await.unwrap();
+        assert!(closed.finished_at.is_some(), "{again}");
+        assert_eq!((closed.orders_failed, closed.orders_rejected), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_closing_of_a_store_that_somebody_holds_gives_up_and_its_connection_is_free() {
+    let fixture = Fixture::start().await;
+    let opened = Database::parse(&fixture.database.url(), "holder").unwrap();
+    let mut holder = opened.connect_writer().await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT * FROM stores FOR UPDATE")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let fail = closing("c-1", PendingOrders::Fail);
+    let begun = fixture
+        .store
+        .begin_closing(&fail, Timestamp::now_utc())
+        .await;
+    assert!(matches!(begun, Err(OrderIntakeError::DatabaseAway)));
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(fixture.database.number(waiting).await, 0);
+    let rows = "SELECT count(*) FROM store_closings";
+    assert_eq!(fixture.database.number(rows).await, 0);
+}
+
+#[tokio::test]
+async fn a_closing_that_cannot_go_on_does_not_keep_those_behind_it() {
+    let fixture = Fixture::start().await;
+    fixture.upsert(shop("s-2")).await;
+    fixture.placed(&numbered(1, "s-1")).await;
+    fixture.placed(&numbered(2, "s-2")).await;
+    // What an order of the first was made of cannot be read.
+    let spoil = "UPDATE order_details SET lines = '[]' FROM orders WHERE orders.order_id = order_details.order_id AND orders.store_id = 's-1'";
+    fixture.database.execute(spoil).await;
+    for number in [1, 2] {
+        let one = StoreClosing {
+            scope: ClosingScope::Store(StoreId::parse(format!("s-{number}")).unwrap()),
+            ..closing(&format!("c-{number}"), PendingOrders::Fail)
+        };
+        let now = Timestamp::now_utc() + time::Duration::milliseconds(number);
+        fixture.store.begin_closing(&one, now).await.unwrap();
+    }
+    let _closer = closer(&fixture.store);
+    let finished =
+        "SELECT count(*) FROM store_closings WHERE finished_at IS NOT NULL AND request_id = 'c-2'";
+    let until = Instant::now() + Duration::from_secs(10);
+    while fixture.database.number(finished).await == 0 {
+        assert!(Instant::now() < until, "the second waits for the first");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let left = "SELECT count(*) FROM store_closings WHERE finished_at IS NULL";
+    assert_eq!(fixture.database.number(left).await, 1);
+}

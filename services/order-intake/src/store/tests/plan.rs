@@ -31,7 +31,7 @@ struct Hot {
     probes: &'static [(&'static str, usize)],
 }
 
-const HOT: [Hot; 8] = [
+const HOT: [Hot; 9] = [
     Hot {
         statement: include_str!("../../../queries/find_earlier_orders.sql"),
         types: "smallint, text[], text[], bytea[]",
@@ -73,6 +73,17 @@ const HOT: [Hot; 8] = [
         types: "smallint[], bigint[], bigint, text, text",
         arguments: "array_fill(0::smallint, '{4}'), array_fill(0::bigint, '{4}'), 500, NULL, NULL",
         probes: &[("\"position\" >", 1), ("placed_on =", 1)],
+    },
+    Hot {
+        statement: include_str!("../../../queries/orders_to_close.sql"),
+        types: "smallint, text, timestamptz, bigint",
+        arguments: "0::smallint, 'x', now(), 500",
+        probes: &[
+            ("closed_by =", 1),
+            ("store_id = stores.store_id))", 1),
+            ("slot_starts_at >=", 1),
+            ("placed_on =", 1),
+        ],
     },
     Hot {
         statement: include_str!("../../../queries/write_orders.sql"),
