@@ -24,6 +24,8 @@ use room::Room;
 const MEMORY: Duration = Duration::from_millis(200);
 /// The newest answer always counts this much, also if many come at one moment.
 const LEAST_SHARE_OF_NEWEST: f64 = 0.02;
+/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
+const STALLED_FROM: Duration = Duration::from_secs(1);
 /// New claims are held back when claims wait for so many times the target on average: after a hiccup of the disk that is shorter they are served sooner than a queue could serve them.
 const QUEUED_FROM: f64 = 4.0;
 /// Once over its target, issuance is trusted again when the mean has fallen to this share of it, so that the door does not flutter.
@@ -107,6 +109,9 @@ impl Admission {
             let since = now.saturating_duration_since(before).as_secs_f64();
             (1.0 - (-since / MEMORY.as_secs_f64()).exp()).max(LEAST_SHARE_OF_NEWEST)
         });
+        // The first quick answer after a stall says that it is over.
+        let is_over = state.mean_seconds >= STALLED_FROM.as_secs_f64() && newest < target;
+        let share = if is_over { 1.0 } else { share };
         state.mean_seconds += share * (newest - state.mean_seconds);
         state.answered_at = Some(now);
         state.is_over_target = if state.is_over_target {

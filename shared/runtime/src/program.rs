@@ -1,4 +1,4 @@
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tidegate_auth::{Identity, PeerRequirement};
@@ -15,6 +15,8 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_BAD_CONFIG: u8 = 2;
 const EXIT_TASK_ENDED: u8 = 3;
 const EXIT_INTERRUPTED_TWICE: i32 = 130;
+/// How long a process that is done waits for what cannot be interrupted.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 #[command(
@@ -91,10 +93,13 @@ where
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(work)
+        .build()?;
+    let outcome = runtime.block_on(work);
+    // A name that is being resolved would else hold the process up.
+    runtime.shutdown_timeout(END_LIMIT);
+    outcome
 }
 
 /// The first SIGTERM or SIGINT begins the drain, the second ends the process at once.

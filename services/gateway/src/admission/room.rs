@@ -2,15 +2,13 @@ use std::time::{Duration, Instant};
 
 use tidegate_types::{Lane, Lanes};
 
-use super::{Answered, line::Most};
+use super::{Answered, STALLED_FROM, line::Most};
 
 /// The time over which answers are counted; what can be answered is forgotten ten times as slowly, and only while claims wait: else fewer answers only mean that fewer asked.
 const RATE_MEMORY: Duration = Duration::from_secs(1);
 const RATE_KEPT: Duration = Duration::from_secs(10);
 /// Claims have to wait for so long before it is believed for the first time that as many are answered as can be: of a crowd that is served in less, fewer are counted than could be answered in a second.
 const LOADED_FOR: Duration = RATE_MEMORY;
-/// Claims that wait for so long tell of a stall, and nothing of what issuance can do after it.
-const STALLED_FROM: Duration = Duration::from_secs(1);
 /// A call takes time also if its claims do not wait: at least this is counted on, and at most the other.
 const LEAST_SERVICE: Duration = Duration::from_millis(30);
 const MOST_SERVICE: Duration = Duration::from_millis(300);

@@ -6,6 +6,7 @@ use super::{
 };
 
 mod short_queue;
+mod stall;
 
 const TARGET: Duration = Duration::from_millis(100);
 const STEP: Duration = Duration::from_millis(10);
@@ -383,15 +384,4 @@ fn the_mean_delay_is_told_once() {
     let mean = Some(Duration::from_millis(25));
     assert_eq!(admission.mean_delay_since_last(), mean);
     assert_eq!(admission.mean_delay_since_last(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stall_teaches_nothing_of_how_many_find_room() {
-    let (admission, lane) = with_a_lane();
-    // A thousand a second, each of which waits for 80 ms; and then nobody is served for half a minute.
-    let now = answers(&admission, Instant::now(), 80, 10, 1_000);
-    let now = answers(&admission, now, 5_000, 0, 3_000);
-    answers(&admission, now, 20, 10, 1);
-    let _under_way = enter(&admission, lane, 60);
-    assert!(finds_room(&admission, lane).await);
 }
