@@ -9,8 +9,8 @@ const MESSAGE: &str = "grpc-message";
 const DETAILS: &str = "grpc-status-details-bin";
 /// Of a message that is too long so much is kept. Sent, it has three times as many bytes at most.
 const MAX_MESSAGE_BYTES: usize = 512;
-/// A retry needs at least so long to be answered.
-const TIME_FOR_AN_ANSWER: Duration = Duration::from_millis(50);
+/// A retry needs so long to be sent and answered where machines are busy.
+const TIME_FOR_AN_ANSWER: Duration = Duration::from_millis(250);
 
 /// Shortens an answer that clients may not take. The suite's own fit; this is for those that a library makes of what a caller sent.
 pub(super) fn fit(headers: &mut HeaderMap) {
