@@ -104,14 +104,16 @@ impl Admission {
         state.room.count(answered, is_loaded, now);
         let claims = u32::try_from(answered.claims).unwrap_or(u32::MAX);
         state.waited.add(queue_delay, claims);
+        if queue_delay >= STALLED_FROM {
+            // It is over, since it is answered. A door that it closed would be told so by nobody.
+            return;
+        }
         let newest = queue_delay.as_secs_f64();
         let share = state.answered_at.map_or(1.0, |before| {
             let since = now.saturating_duration_since(before).as_secs_f64();
             (1.0 - (-since / MEMORY.as_secs_f64()).exp()).max(LEAST_SHARE_OF_NEWEST)
         });
-        // The first quick answer after a stall says that it is over.
-        let is_over = state.mean_seconds >= STALLED_FROM.as_secs_f64() && newest < target;
-        let share = if is_over { 1.0 } else { share };
+
         state.mean_seconds += share * (newest - state.mean_seconds);
         state.answered_at = Some(now);
         state.is_over_target = if state.is_over_target {

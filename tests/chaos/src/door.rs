@@ -140,7 +140,7 @@ impl Door {
             .unwrap_or_else(|_| Err(Status::deadline_exceeded("the shopper hung up")))
     }
 
-    /// Sends until an answer is final. `begun` is told the moment of each send, `until` is when to give up.
+    /// Sends until an answer is final. At half the load every second call holds back until that is over. `begun` is told the moment of each send, `until` is when to give up.
     ///
     /// # Errors
     /// The final refusal, or none in time.
@@ -155,7 +155,11 @@ impl Door {
         Sent: Future<Output = Result<T, Status>>,
     {
         let mut gateway = first_gateway;
+        let holds_back = rand::rng().random();
         loop {
+            while holds_back && self.tally.half_load.load(Relaxed) {
+                sleep(BACKOFF).await;
+            }
             let sent = Instant::now();
             let pause = match self.send(gateway, message.clone(), CALL_LIMIT, &rpc).await {
                 Ok(answer) => return Ok((answer, sent)),

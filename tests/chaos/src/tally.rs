@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -32,6 +32,8 @@ pub struct Tally {
     pub late: AtomicU64,
     /// Halts that were acknowledged, and had requests under way when staff asked for them.
     pub halts: AtomicU64,
+    /// Whether only half of the shoppers come, and come again, as usual.
+    pub half_load: AtomicBool,
     refusals: Mutex<BTreeMap<String, u64>>,
 }
 

@@ -62,7 +62,7 @@ impl Scene {
     /// One caller of each deadline at each gateway claims and orders, as the answers say, while
     /// half as many shoppers come. Counts those who are not served in time.
     pub async fn call_after_heal(&self, fault: &str) {
-        self.comes_half.store(true, Relaxed);
+        self.tally.half_load.store(true, Relaxed);
         let gateways = 0..self.door.gateways();
         let callers = gateways.flat_map(|gateway| DEADLINES.map(|deadline| (gateway, deadline)));
         join_all(callers.map(|(gateway, deadline)| async move {
@@ -79,7 +79,7 @@ impl Scene {
             }
         }))
         .await;
-        self.comes_half.store(false, Relaxed);
+        self.tally.half_load.store(false, Relaxed);
     }
 
     /// Whether the caller has a coupon and an order in the end.

@@ -84,7 +84,7 @@ impl Crowd {
                     _ = ticks.tick() => (),
                     _ = is_over.changed() => return shoppers,
                 }
-                if tick % 2 == 1 && scene.comes_half.load(Relaxed) {
+                if tick % 2 == 1 && scene.tally.half_load.load(Relaxed) {
                     continue;
                 }
                 let (campaign, room) = scene.draw_campaign(&mut random);

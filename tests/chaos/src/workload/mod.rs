@@ -14,7 +14,7 @@ mod wishes;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -59,8 +59,6 @@ pub struct Scene {
     drained: AtomicUsize,
     late: Mutex<Vec<Late>>,
     gives_up_at: Mutex<Option<Instant>>,
-    /// Whether half as many shoppers come as usual.
-    comes_half: AtomicBool,
 }
 
 impl Scene {
@@ -101,7 +99,6 @@ impl Scene {
             campaigns,
             late: Mutex::default(),
             gives_up_at: Mutex::default(),
-            comes_half: AtomicBool::new(false),
         }))
     }
 
