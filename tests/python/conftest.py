@@ -10,5 +10,3 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("service", manifests.SERVICES)
     if "with_database" in metafunc.fixturenames:
         metafunc.parametrize("with_database", manifests.WITH_DATABASE)
-    if "on_citus" in metafunc.fixturenames:
-        metafunc.parametrize("on_citus", manifests.ON_CITUS)

@@ -12,17 +12,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("small", "event", "distributed", "base")
-# Those with autoscaling, tracing, backups and the public door.
-FOR_THE_DAY = ("event", "distributed")
+OVERLAYS = ("small", "event", "base")
+# With autoscaling, tracing, backups and the public door.
+FOR_THE_DAY = "event"
 # What each is rendered from. The base comes with the components that it refers to.
 FOLDERS = {
-    **{overlay: KUBERNETES / "overlays" / overlay for overlay in ("small", "event", "distributed")},
+    **{overlay: KUBERNETES / "overlays" / overlay for overlay in ("small", "event")},
     "base": Path(__file__).resolve().parent / "base_with_databases",
 }
 SERVICES = ("gateway", "issuance", "order-intake", "quota")
 WITH_DATABASE = ("issuance", "order-intake", "quota")
-ON_CITUS = ("issuance", "order-intake")
 WORKLOADS = ("Deployment", "Job")
 
 

@@ -66,7 +66,7 @@ def test_calls_go_along_the_arrows_of_the_design_and_no_others(overlay):
         out |= {(service, whom) for whom, port, _ in rules(overlay, policy, "egress") if port == 7000}
         into |= {(whom, service) for whom, port, _ in rules(overlay, policy, "ingress") if port == "grpc"}
     assert out == ARROWS
-    assert into == ARROWS | FROM_OUTSIDE | ({DOOR} if overlay in FOR_THE_DAY else set())
+    assert into == ARROWS | FROM_OUTSIDE | ({DOOR} if overlay == FOR_THE_DAY else set())
 
 
 def test_the_table_is_the_picture_in_the_architecture():
@@ -80,12 +80,10 @@ def test_the_table_is_the_picture_in_the_architecture():
 
 
 def test_each_service_reaches_its_database_the_collector_and_names_and_nothing_else(overlay, service):
-    expected = {(COLLECTOR if overlay in FOR_THE_DAY else f"nobody: {COLLECTOR}", 4317, "TCP")}
+    expected = {(COLLECTOR if overlay == FOR_THE_DAY else f"nobody: {COLLECTOR}", 4317, "TCP")}
     expected |= {("namespace kube-system", 53, protocol) for protocol in ("UDP", "TCP")}
     if service in WITH_DATABASE:
         expected.add((f"{service}-database", 5432, "TCP"))
-        if overlay == "distributed" and service != "quota":
-            expected.add(("tidegate.dev/citus", 5432, "TCP"))
     beside_calls = {rule for rule in rules(overlay, policy_of(overlay, service), "egress") if rule[1] != 7000}
     assert beside_calls == expected
 
@@ -98,8 +96,6 @@ def test_prometheus_alone_reaches_the_admin_port(overlay, service):
 def test_a_migration_reaches_its_database_and_names_and_nothing_reaches_it(overlay, with_database):
     policy = policy_of(overlay, f"{with_database}-migration")
     expected = {(f"{with_database}-database", 5432, "TCP")} | {("namespace kube-system", 53, each) for each in ("UDP", "TCP")}
-    if overlay == "distributed" and with_database != "quota":
-        expected.add(("tidegate.dev/citus", 5432, "TCP"))
     assert rules(overlay, policy, "egress") == expected
     assert rules(overlay, policy, "ingress") == set()
 
@@ -114,11 +110,11 @@ def test_a_database_is_reached_by_its_service_and_no_other(overlay):
         assert callers == {service, f"{service}-migration", name, "namespace cnpg-system"}
         # Open where somebody scrapes them, and closed elsewhere.
         readers = {whom for whom, port, _ in rules(overlay, policy, "ingress") if port == 9187}
-        assert readers == ({"tidegate.dev/monitoring"} if overlay in FOR_THE_DAY else set())
+        assert readers == ({"tidegate.dev/monitoring"} if overlay == FOR_THE_DAY else set())
 
 
 def test_the_collector_takes_spans_from_the_services_alone(overlay):
-    if overlay not in FOR_THE_DAY:
+    if overlay != FOR_THE_DAY:
         assert find(overlay, "Deployment", COLLECTOR) is None
         return
     found = rules(overlay, policy_of(overlay, COLLECTOR), "ingress")

@@ -10,8 +10,6 @@ from manifests import (
 # Made outside of the manifests; the README says how and with what in it.
 BROUGHT_SECRETS = {"coupon-keys", "database-backups", "ticket-keys"}
 BROUGHT_CONFIG_MAPS = {"token-keys", "certificate-authority"}
-# Without the operator of the databases, whoever runs these makes their Secrets.
-BROUGHT_WITH_CITUS = {f"{service}-database-{what}" for service in ("issuance", "order-intake") for what in ("app", "ca")}
 
 
 def secrets_made(overlay):
@@ -19,7 +17,7 @@ def secrets_made(overlay):
     for cluster in of_kind(overlay, "Cluster"):
         name = cluster["metadata"]["name"]
         made |= {f"{name}-app", f"{name}-ca"}
-    return made | BROUGHT_SECRETS | (BROUGHT_WITH_CITUS if overlay == "distributed" else set())
+    return made | BROUGHT_SECRETS
 
 
 def mentioned(value, key):
@@ -109,7 +107,7 @@ def test_services_budgets_and_monitors_select_serving_pods_alone(overlay):
         "databases": {label(each) for each in of_kind(overlay, "Cluster")},
     }
     monitors = of_kind(overlay, "PodMonitor")
-    assert len(monitors) == (2 if overlay in FOR_THE_DAY else 0)
+    assert len(monitors) == (2 if overlay == FOR_THE_DAY else 0)
     for each in monitors:
         taken = {name for name, labels in pods.items() if selects(each["spec"]["selector"], labels)}
         assert taken == expected[each["metadata"]["name"]]
@@ -185,7 +183,7 @@ def test_every_identity_has_one_certificate_that_is_renewed_in_place(overlay):
 
 def test_the_public_door_offers_the_services_of_the_contract(overlay):
     routes = of_kind(overlay, "GRPCRoute")
-    if overlay not in FOR_THE_DAY:
+    if overlay != FOR_THE_DAY:
         assert not routes
         return
     contract = set()
@@ -203,7 +201,7 @@ def test_the_public_door_offers_the_services_of_the_contract(overlay):
 def test_backups_are_of_clusters_that_archive_their_log(overlay):
     clusters = {each["metadata"]["name"]: each for each in of_kind(overlay, "Cluster")}
     backups = {each["spec"]["cluster"]["name"] for each in of_kind(overlay, "ScheduledBackup")}
-    assert backups == (set(clusters) if overlay in FOR_THE_DAY else set())
+    assert backups == (set(clusters) if overlay == FOR_THE_DAY else set())
     for name in backups:
         (plugin,) = clusters[name]["spec"]["plugins"]
         assert plugin["isWALArchiver"] and find(overlay, "ObjectStore", plugin["parameters"]["barmanObjectName"])

@@ -26,11 +26,6 @@ def needed(overlay, service):
     return (most + surge + leaving(overlay, service)) * service_source.connections(service, int(told.get("TIDEGATE_LANES", 0)), told)
 
 
-def citus_conf():
-    text = (KUBERNETES / "components/citus/citus.conf").read_text(encoding="utf-8")
-    return dict(re.findall(r"^([\w.]+) = (\S+)$", text, re.M))
-
-
 def test_the_connections_of_a_replica_are_those_of_the_source():
     assert service_source.connections("issuance", 4, {}) == 4 + 8
     assert service_source.connections("issuance", 4, {"TIDEGATE_READ_CONNECTIONS": "20"}) == 4 + 20
@@ -55,27 +50,18 @@ def test_each_database_has_room_for_its_service_at_the_most_replicas(overlay):
         assert needed(overlay, service) + RESERVED <= room, service
 
 
-def test_citus_has_room_for_both_services_at_the_most_replicas():
-    conf = citus_conf()
-    both = needed("distributed", "issuance") + needed("distributed", "order-intake")
-    assert both + 2 * RESERVED <= int(conf["max_connections"])
-    assert int(conf["max_prepared_transactions"]) >= int(conf["max_connections"])
-    assert int(conf["citus.shard_count"]) >= int(settings("distributed", "issuance")["TIDEGATE_LANES"])
-    assert not {"fsync", "full_page_writes", "synchronous_commit"} & set(conf), "durability keeps its defaults"
-
-
 def test_the_readmes_table_of_connections_is_what_the_manifests_say():
     text = (KUBERNETES / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([\w-]+) \| (\d+) \| (\d+)(?: to (\d+))? \| (\d+) \| (\d+) \| (\d+) \|$", text, re.M)
     told = {(overlay, service): tuple(int(number or 0) for number in numbers) for overlay, service, *numbers in rows}
     expected = {}
-    for overlay in ("small", "event", "distributed"):
+    for overlay in ("small", "event"):
         for service in ("issuance", "order-intake", "quota"):
             own = settings(overlay, service)
             lanes = int(own.get("TIDEGATE_LANES", 0))
             least, most = replicas(overlay, service)
             cluster = find(overlay, "Cluster", f"{service}-database")
-            room = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) if cluster else int(citus_conf()["max_connections"])
+            room = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
             each = service_source.connections(service, lanes, own)
             expected[overlay, service] = (lanes, least, most if most != least else 0, each, needed(overlay, service), room)
     assert told == expected
@@ -178,6 +164,7 @@ def test_databases_lose_no_commit_that_was_told(overlay):
             assert spec["instances"] == 1 and "synchronous" not in spec["postgresql"]
         else:
             assert spec["instances"] == 3
+            assert spec["primaryUpdateMethod"] == "restart", "a switchover by the operator may promote a standby without acknowledged commits"
             assert spec["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "required", "failoverQuorum": True}
 
 
@@ -191,10 +178,9 @@ def test_the_event_keeps_zones_apart():
 
 
 def test_the_day_keeps_the_instances_of_a_database_in_different_zones():
-    for overlay in FOR_THE_DAY:
-        for cluster in of_kind(overlay, "Cluster"):
-            affinity = cluster["spec"]["affinity"]
-            assert affinity == {"enablePodAntiAffinity": True, "podAntiAffinityType": "required", "topologyKey": "topology.kubernetes.io/zone"}
+    for cluster in of_kind(FOR_THE_DAY, "Cluster"):
+        affinity = cluster["spec"]["affinity"]
+        assert affinity == {"enablePodAntiAffinity": True, "podAntiAffinityType": "required", "topologyKey": "topology.kubernetes.io/zone"}
 
 
 def rows(name):
