@@ -3,7 +3,7 @@
 -- Relies on campaigns_by_end and campaigns_by_extension, on no coupon being valid for longer than the
 -- time between $2 and $1 without an extension, and on CreateCampaign to bound how many run. One
 -- statement, so every campaign is seen at the same instant.
-SELECT * FROM campaign_states WHERE campaign_number IN (
+WHERE campaign_number IN (
     SELECT campaign_number FROM campaigns WHERE closes_at > $1
     UNION ALL
     (

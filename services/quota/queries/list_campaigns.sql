@@ -1,2 +1,2 @@
 -- Relies on campaigns_pkey for the order and on campaign numbers growing with time: newest first, from below $1.
-SELECT * FROM campaign_states WHERE campaign_number < $1 ORDER BY campaign_number DESC LIMIT $2
+WHERE campaign_number < $1 ORDER BY campaign_number DESC LIMIT $2

@@ -1,2 +1,2 @@
 -- Relies on campaigns_id_is_unique and campaigns_pkey: each id and each number is one row at most.
-SELECT * FROM campaign_states WHERE campaign_id = ANY ($1) OR campaign_number = ANY ($2)
+WHERE campaign_id = ANY ($1) OR campaign_number = ANY ($2)

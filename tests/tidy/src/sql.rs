@@ -72,6 +72,33 @@ fn queries(repository: &Repository) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(path, _)| path.contains("/queries/"))
 }
 
+/// Queries that read every column of a stored table or view: a statement that is prepared fails from the migration that adds one until its connection ends.
+pub fn unnamed_columns(repository: &Repository) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (path, text) in queries(repository) {
+        let tokens = words(text);
+        for index in 0..tokens.len() {
+            if let Some(relation) = every_column_of(&tokens, index) {
+                let what = format!("reads every column of {relation}: name those that are needed");
+                faults.push(Fault::at(path, text, tokens[index].1, what));
+            }
+        }
+    }
+    faults
+}
+
+/// What stands after `SELECT * FROM`, unless the statement itself says what its columns are.
+fn every_column_of(tokens: &Tokens, index: usize) -> Option<&str> {
+    let at = |steps: usize| word(tokens, Some(index + steps));
+    let relation = at(3);
+    let is_named_here = relation == "("
+        || at(4) == "("
+        || tokens
+            .windows(2)
+            .any(|pair| pair[0].0 == relation && pair[1].0 == "AS");
+    ((at(0), at(1), at(2)) == ("SELECT", "*", "FROM") && !is_named_here).then_some(relation)
+}
+
 /// Constraints in migrations that have no name.
 pub fn unnamed_constraints(repository: &Repository) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -226,6 +253,28 @@ mod tests {
         assert_eq!(
             places(&unused_queries(&repository)),
             ["a/queries/mentioned.sql:1"]
+        );
+    }
+
+    #[test]
+    fn every_column_is_read_of_what_the_statement_makes_itself_alone() {
+        let repository = repository(&[
+            (
+                "a/queries/stored.sql",
+                "-- x\nSELECT * FROM campaign_states WHERE a = 1",
+            ),
+            (
+                "a/queries/inside.sql",
+                "-- x\nWITH made AS (SELECT a FROM b) SELECT a FROM made JOIN (\n SELECT * FROM stored) AS c",
+            ),
+            (
+                "a/queries/made.sql",
+                "-- SELECT * FROM stored\nWITH made AS (SELECT a FROM b) SELECT * FROM made, (SELECT * FROM unnest($1)) AS c",
+            ),
+        ]);
+        assert_eq!(
+            places(&unnamed_columns(&repository)),
+            ["a/queries/stored.sql:2", "a/queries/inside.sql:3"]
         );
     }
 

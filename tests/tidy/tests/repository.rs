@@ -121,6 +121,11 @@ fn every_query_is_used() {
 }
 
 #[test]
+fn no_query_reads_columns_that_it_does_not_name() {
+    holds(sql::unnamed_columns);
+}
+
+#[test]
 fn every_constraint_has_a_name() {
     holds(sql::unnamed_constraints);
 }

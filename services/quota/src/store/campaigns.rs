@@ -111,11 +111,13 @@ fn campaigns(rows: Vec<CampaignRow>) -> Result<Vec<Campaign>, QuotaError> {
 impl Work {
     /// The campaign with this id.
     pub async fn campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>, QuotaError> {
-        let row: Option<CampaignRow> =
-            sqlx::query_as(include_str!("../../queries/campaign_by_id.sql"))
-                .bind(id.as_str())
-                .fetch_optional(self.connection())
-                .await?;
+        let row: Option<CampaignRow> = sqlx::query_as(concat!(
+            include_str!("../../queries/select_campaigns.sql"),
+            include_str!("../../queries/campaign_by_id.sql")
+        ))
+        .bind(id.as_str())
+        .fetch_optional(self.connection())
+        .await?;
         Ok(row.map(Campaign::try_from).transpose()?)
     }
 
@@ -125,11 +127,14 @@ impl Work {
         before: i32,
         limit: u8,
     ) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(include_str!("../../queries/list_campaigns.sql"))
-            .bind(before)
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query_as(concat!(
+            include_str!("../../queries/select_campaigns.sql"),
+            include_str!("../../queries/list_campaigns.sql")
+        ))
+        .bind(before)
+        .bind(i64::from(limit))
+        .fetch_all(self.connection())
+        .await?;
         campaigns(rows)
     }
 
@@ -140,20 +145,26 @@ impl Work {
     ) -> Result<Vec<Campaign>, QuotaError> {
         let ids: Vec<_> = wanted.ids.iter().map(CampaignId::as_str).collect();
         let numbers: Vec<_> = wanted.numbers.iter().copied().map(number).collect();
-        let rows = sqlx::query_as(include_str!("../../queries/lookup_campaigns.sql"))
-            .bind(ids)
-            .bind(numbers)
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query_as(concat!(
+            include_str!("../../queries/select_campaigns.sql"),
+            include_str!("../../queries/lookup_campaigns.sql")
+        ))
+        .bind(ids)
+        .bind(numbers)
+        .fetch_all(self.connection())
+        .await?;
         campaigns(rows)
     }
 
     /// At most `limit` campaigns that issuance's database is not known to have as they are.
     pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(include_str!("../../queries/campaigns_to_fence.sql"))
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query_as(concat!(
+            include_str!("../../queries/select_campaigns.sql"),
+            include_str!("../../queries/campaigns_to_fence.sql")
+        ))
+        .bind(i64::from(limit))
+        .fetch_all(self.connection())
+        .await?;
         campaigns(rows)
     }
 
@@ -178,12 +189,15 @@ impl Work {
         moment: Timestamp,
         ended_limit: u32,
     ) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(include_str!("../../queries/current_campaigns.sql"))
-            .bind(moment)
-            .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
-            .bind(i64::from(ended_limit))
-            .fetch_all(self.connection())
-            .await?;
+        let rows = sqlx::query_as(concat!(
+            include_str!("../../queries/select_campaigns.sql"),
+            include_str!("../../queries/current_campaigns.sql")
+        ))
+        .bind(moment)
+        .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
+        .bind(i64::from(ended_limit))
+        .fetch_all(self.connection())
+        .await?;
         campaigns(rows)
     }
 

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use crate::database::with_database;
 use crate::giveaway::{Giveaway, closed, counts, later, open, request, terms};
+use tidegate_pg::Database;
 use tidegate_quota::{
     QuotaError,
     campaigns::BudgetAddition,
     domain::{Availability, TierStock},
+    store::Store,
 };
 use tidegate_types::{CampaignId, MAX_STOCK, RequestId, TierId};
 
@@ -198,6 +200,31 @@ async fn campaigns_are_listed_newest_first_and_page_by_page() {
         }
         assert_eq!(ids, ["e", "d", "c", "b", "a"]);
         assert_eq!(giveaway.campaigns.list(None, 5).await.unwrap().next, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_migration_that_widens_the_view_breaks_no_statement_that_is_prepared() {
+    with_database(async |database| {
+        // One connection, which has prepared its statements before the migration.
+        let pool = Database::parse(&database.url, "tidegate-quota-test")
+            .unwrap()
+            .pool(1);
+        let store = Store::new(pool);
+        let giveaway = Giveaway::new(&store);
+        let spring = giveaway.create("spring", &[10]).await;
+        assert_eq!(giveaway.read("spring").await, spring);
+        sqlx::raw_sql(
+            "DO $$ DECLARE definition text := rtrim(pg_get_viewdef('campaign_states'), ';'); BEGIN
+                DROP VIEW campaign_states;
+                EXECUTE 'CREATE VIEW campaign_states AS SELECT now() AS added, states.* FROM (' || definition || ') AS states';
+            END $$",
+        )
+        .execute(&database.pool)
+        .await
+        .unwrap();
+        assert_eq!(giveaway.read("spring").await, spring);
     })
     .await;
 }
