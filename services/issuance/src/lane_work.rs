@@ -23,6 +23,7 @@ use crate::{
         coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
         statements::Statements,
+        timelines,
     },
 };
 pub use work::{Claim, CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work};
@@ -63,6 +64,14 @@ impl Commit for LaneCommit {
 
     fn urgent(work: &Work) -> bool {
         !matches!(work, Work::Claim(_))
+    }
+
+    async fn connected(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let sealed = timelines::follow(connection, self.lane).await?;
+        if sealed > 0 {
+            tracing::warn!(lane = %self.lane, leases = sealed, "another database has taken over, or a backup was restored: every open lease of the lane was sealed anew, and what is left of them goes back to quota");
+        }
+        Ok(())
     }
 
     async fn commit(

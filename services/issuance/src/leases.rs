@@ -29,7 +29,10 @@ use crate::{
     domain::lease_book::{Denial, HeldLease, Outlook, Wanted},
     lane_work::SharedBook,
     metrics::IssuanceMetrics,
-    store::leases::{self, Installed, LeaseToSeal, TierCounts},
+    store::{
+        leases::{self, Installed, LeaseToSeal, TierCounts},
+        timelines::{self, Timeline},
+    },
 };
 
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
@@ -210,13 +213,14 @@ impl Shared {
         // Leases are few and explain many claims: their stories are always recorded.
         let root = self.tracing.new_root().force_sampled();
         let mut span = self.tracing.start("acquire lease", SpanKind::Client, root);
-        let lease = Uuid::now_v7();
+        let lease = self.own(campaign, Uuid::now_v7());
+        let asked_on = self.timeline().await;
         let began = Instant::now();
         // The same id until there is an answer: a lost one may have granted.
         let acquired = loop {
             match self
                 .quota
-                .acquire(lease, &self.holder, self.lane, &wanted, span.context())
+                .acquire(lease.id, &self.holder, self.lane, &wanted, span.context())
                 .await
             {
                 Ok(acquired) => break acquired,
@@ -238,10 +242,10 @@ impl Shared {
                         .map(|(_, quantity)| *quantity as i64)
                         .sum::<i64>(),
                 );
-                let remaining = self.install(lease, campaign, &granted).await;
+                let remaining = self.install(&lease, &granted, asked_on).await;
                 let now = Instant::now();
                 let held = HeldLease {
-                    id: lease,
+                    id: lease.id,
                     remaining: remaining.into_iter().collect(),
                     trace: span.context(),
                     held_since: now,
@@ -273,28 +277,33 @@ impl Shared {
         self.book.lock().deny(campaign, denial);
     }
 
+    /// The timeline that the lane's writer has found; there is one once it has connected.
+    async fn timeline(&self) -> Timeline {
+        loop {
+            match timelines::read(&self.pool, self.lane).await {
+                Ok(Some(timeline)) => return timeline,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, lane = %self.lane, "no lease can be asked for while the lane's timeline cannot be read; it is tried again");
+                }
+            }
+            sleep(PAUSE_WHILE_AWAY).await;
+        }
+    }
+
     async fn install(
         &self,
-        lease: Uuid,
-        campaign: CampaignNumber,
+        lease: &LeaseToSeal,
         granted: &TierCounts,
+        asked_on: Timeline,
     ) -> TierCounts {
         loop {
-            match leases::install(
-                &self.pool,
-                self.lane,
-                lease,
-                campaign,
-                &self.holder,
-                granted,
-                Timestamp::now_utc(),
-            )
-            .await
-            {
+            let now = Timestamp::now_utc();
+            match leases::install(&self.pool, self.lane, lease, granted, asked_on, now).await {
                 Ok(Installed::Fresh) => return granted.clone(),
                 Ok(Installed::Before(remaining)) => return remaining,
                 Err(error) => {
-                    tracing::warn!(%error, %lease, "a granted lease cannot be installed yet; it is tried again");
+                    tracing::warn!(%error, lease = %lease.id, "a granted lease cannot be installed yet; it is tried again");
                     sleep(PAUSE_WHILE_AWAY).await;
                 }
             }

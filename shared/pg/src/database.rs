@@ -18,6 +18,8 @@ const MIN_SERVER_VERSION: u32 = 150_000;
 const UNDEFINED_TABLE: &str = "42P01";
 /// How long a process waits at its start for its database and for the migration of its schema. They come up in any order, and whoever ends meanwhile is started again after ever longer pauses.
 const START_PATIENCE: Duration = Duration::from_secs(90);
+/// How often a server looks whether the client of a running statement is still there. A statement that was given up, because it hangs, ends so, and with it its connection and its locks.
+const CLIENT_LOOKED_FOR_EVERY: &str = "1s";
 /// A process that hangs in the middle of a transaction, paused or frozen, loses it after this time: others wait for its locks, such as those who take back what it held.
 const HUNG_AFTER: &str = "5s";
 const START_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -106,7 +108,10 @@ impl Database {
         let options = PgConnectOptions::from_str(url).map_err(|_| DatabaseUnusable::Url)?;
         let options = options
             .application_name(application_name)
-            .options([("idle_in_transaction_session_timeout", HUNG_AFTER)])
+            .options([
+                ("idle_in_transaction_session_timeout", HUNG_AFTER),
+                ("client_connection_check_interval", CLIENT_LOOKED_FOR_EVERY),
+            ])
             .log_statements(tracing::log::LevelFilter::Off);
         Ok(Self {
             options,
@@ -124,20 +129,7 @@ impl Database {
             .connect()
             .await
             .map_err(DatabaseUnusable::Unreachable)?;
-        let settings: Vec<(String, String)> =
-            sqlx::query_as(include_str!("../queries/durability_settings.sql"))
-                .fetch_all(&mut connection)
-                .await
-                .map_err(DatabaseUnusable::Check)?;
-        for (setting, value) in settings {
-            // synchronous_commit has several values that are at least as strict as `on`.
-            let durable = value == "on"
-                || setting == "synchronous_commit"
-                    && matches!(&*value, "remote_write" | "remote_apply");
-            if !durable {
-                return Err(DatabaseUnusable::NotDurable { setting, value });
-            }
-        }
+        check_settings(&mut connection).await?;
         if connection
             .server_version_num()
             .is_some_and(|version| version < MIN_SERVER_VERSION)
@@ -250,6 +242,7 @@ impl Database {
         PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(refuse_what_loses_commits(connection)))
             .connect_lazy_with(self.probing())
     }
 
@@ -257,9 +250,14 @@ impl Database {
         within(CONNECT_TIMEOUT, self.options.connect()).await
     }
 
-    /// A connection for one writer.
+    /// A connection for one writer. A server that took over after a failure may have other settings than the one before it, so each connection is looked at.
     pub async fn connect_writer(&self) -> Result<PgConnection, sqlx::Error> {
-        within(CONNECT_TIMEOUT, self.probing().connect()).await
+        within(CONNECT_TIMEOUT, async {
+            let mut connection = self.probing().connect().await?;
+            refuse_what_loses_commits(&mut connection).await?;
+            Ok(connection)
+        })
+        .await
     }
 
     /// The planner may only probe indexes: with young statistics it takes a batch joined to a large table for a hash, a scan or a memoized copy of the whole table, which costs more with every row there is.
@@ -276,6 +274,34 @@ impl Database {
         ];
         self.options.clone().options(PROBE_ONLY)
     }
+}
+
+async fn check_settings(connection: &mut PgConnection) -> Result<(), DatabaseUnusable> {
+    let settings: Vec<(String, String)> =
+        sqlx::query_as(include_str!("../queries/durability_settings.sql"))
+            .fetch_all(connection)
+            .await
+            .map_err(DatabaseUnusable::Check)?;
+    match settings
+        .into_iter()
+        .find(|(setting, value)| !keeps_commits(setting, value))
+    {
+        None => Ok(()),
+        Some((setting, value)) => Err(DatabaseUnusable::NotDurable { setting, value }),
+    }
+}
+
+/// `remote_write` does not: a standby's machine that fails with the primary's loses what its kernel had not written yet.
+fn keeps_commits(setting: &str, value: &str) -> bool {
+    value == "on" || setting == "synchronous_commit" && value == "remote_apply"
+}
+
+/// Counts as a connection that was lost: its server may be mended, or another may take over, and nothing is committed until then.
+async fn refuse_what_loses_commits(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    check_settings(connection).await.map_err(|error| {
+        tracing::error!(%error, "a database connection is not used, and what needs it waits: its server would lose commits");
+        sqlx::Error::Io(std::io::Error::other(error))
+    })
 }
 
 fn is_undefined_table(error: &sqlx::Error) -> bool {
@@ -313,6 +339,18 @@ mod tests {
         let outcome = database.check_schema(&Migrator::DEFAULT).await;
         assert!(matches!(outcome, Err(DatabaseUnusable::Unreachable(_))));
         assert!(began.elapsed() - waited <= CONNECT_TIMEOUT, "waited again");
+    }
+
+    #[test]
+    fn only_settings_that_survive_a_crash_keep_commits() {
+        for value in ["on", "remote_apply"] {
+            assert!(keeps_commits("synchronous_commit", value), "{value}");
+        }
+        for value in ["remote_write", "local", "off"] {
+            assert!(!keeps_commits("synchronous_commit", value), "{value}");
+        }
+        assert!(keeps_commits("fsync", "on") && !keeps_commits("fsync", "off"));
+        assert!(!keeps_commits("full_page_writes", "remote_apply"));
     }
 
     #[test]

@@ -25,12 +25,12 @@ pub fn fault(error: &sqlx::Error) -> Fault {
     match database.code().as_deref() {
         // unique_violation, exclusion_violation, serialization_failure, deadlock_detected
         Some("23505" | "23P01" | "40001" | "40P01") => Fault::Conflict,
-        // Classes: connection exception, insufficient resources, operator intervention, system error; then read-only after a failover, and idle in a transaction for too long, which ends the session.
+        // Classes: connection exception, insufficient resources, operator intervention, system error; then a standby that has not been promoted yet, read-only after a failover, and idle in a transaction for too long, which ends the session.
         Some(code)
             if ["08", "53", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class))
-                || ["25006", "25P03"].contains(&code) =>
+                || ["25006", "25P03", "55000"].contains(&code) =>
         {
             Fault::ConnectionLost
         }

@@ -3,9 +3,11 @@
 mod commit_queue;
 mod database;
 mod faults;
+mod transaction;
 
 pub use commit_queue::{
     Commit, CommitQueue, CommitQueueSettings, NotCommitted, QueueMetrics, Queued,
 };
 pub use database::{Database, DatabaseUnusable};
 pub use faults::{Fault, constraint, fault};
+pub use transaction::begin;

@@ -95,7 +95,7 @@ pub async fn count(
     campaign: CampaignNumber,
     limit: Duration,
 ) -> Result<CouponCount, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = tidegate_pg::begin(pool).await?;
     sqlx::query(include_str!("../../queries/allow_scan.sql"))
         .bind(limit.as_millis().to_string())
         .execute(&mut *transaction)

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
+
+use super::timelines::Timeline;
 
 /// Tiers with a count each.
 pub type TierCounts = Vec<(TierNumber, u64)>;
@@ -12,18 +14,17 @@ pub type TierCounts = Vec<(TierNumber, u64)>;
 pub enum Installed {
     /// The lease can be spent from.
     Fresh,
-    /// It was there already; this is what is left of it, nothing if it was sealed before it arrived.
+    /// It was there already, or came too late; this is what is left of it, nothing if it is sealed.
     Before(TierCounts),
 }
 
-/// Makes a granted lease spendable. Installing again changes nothing.
+/// Makes a granted lease spendable, if the database is still on the timeline on which it was asked for. Installing again changes nothing.
 pub async fn install(
     pool: &PgPool,
     lane: Lane,
-    lease: Uuid,
-    campaign: CampaignNumber,
-    holder: &ReplicaId,
+    lease: &LeaseToSeal,
     granted: &TierCounts,
+    asked_on: Timeline,
     now: Timestamp,
 ) -> Result<Installed, sqlx::Error> {
     let tiers: Vec<_> = granted
@@ -37,10 +38,11 @@ pub async fn install(
     let installed: Option<Uuid> =
         sqlx::query_scalar(include_str!("../../queries/install_lease.sql"))
             .bind(lane_number(lane))
-            .bind(lease)
-            .bind(campaign_number(campaign))
-            .bind(holder.as_str())
+            .bind(lease.id)
+            .bind(campaign_number(lease.campaign))
+            .bind(lease.holder.as_str())
             .bind(now)
+            .bind(asked_on.0)
             .bind(tiers)
             .bind(quantities)
             .fetch_optional(pool)
@@ -51,7 +53,7 @@ pub async fn install(
             let rows: Vec<(i16, i64)> =
                 sqlx::query_as(include_str!("../../queries/read_lease.sql"))
                     .bind(lane_number(lane))
-                    .bind(lease)
+                    .bind(lease.id)
                     .fetch_all(pool)
                     .await?;
             Ok(Installed::Before(counts(rows)))
@@ -59,7 +61,7 @@ pub async fn install(
     }
 }
 
-/// A lease to seal, with what its tombstone must say if it never arrived.
+/// A lease, with what its tombstone must say if it is sealed before it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseToSeal {
     /// Its id.
@@ -85,10 +87,20 @@ pub async fn seal(
     lane: Lane,
     leases: &[LeaseToSeal],
 ) -> Result<Vec<SealedLease>, sqlx::Error> {
+    let mut transaction = tidegate_pg::begin(pool).await?;
+    let sealed = seal_in(&mut transaction, lane, leases).await?;
+    transaction.commit().await?;
+    Ok(sealed)
+}
+
+pub(super) async fn seal_in(
+    transaction: &mut PgConnection,
+    lane: Lane,
+    leases: &[LeaseToSeal],
+) -> Result<Vec<SealedLease>, sqlx::Error> {
     let mut ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
     let campaigns = leases.iter().map(|lease| campaign_number(lease.campaign));
     let holders = leases.iter().map(|lease| lease.holder.as_str());
-    let mut transaction = pool.begin().await?;
     sqlx::query(include_str!("../../queries/seal_lease_headers.sql"))
         .bind(lane_number(lane))
         .bind(&ids)
@@ -101,9 +113,8 @@ pub async fn seal(
         sqlx::query_as(include_str!("../../queries/seal_lease_tiers.sql"))
             .bind(lane_number(lane))
             .bind(&ids)
-            .fetch_all(&mut *transaction)
+            .fetch_all(transaction)
             .await?;
-    transaction.commit().await?;
     let mut tiers = BTreeMap::<Uuid, Vec<(i16, i64)>>::new();
     for (lease, tier, used) in rows {
         tiers.entry(lease).or_default().push((tier, used));
@@ -139,6 +150,12 @@ pub async fn mark_returned(
 #[derive(FromRow)]
 struct UnreturnedRow {
     lane: i16,
+    #[sqlx(flatten)]
+    lease: LeaseRow,
+}
+
+#[derive(FromRow)]
+pub(super) struct LeaseRow {
     lease_id: Uuid,
     campaign_number: i32,
     holder_id: String,
@@ -156,16 +173,19 @@ pub async fn unreturned(
             .bind(i64::from(limit))
             .fetch_all(pool)
             .await?;
-    Ok(rows.into_iter().filter_map(unreturned_lease).collect())
+    let unreturned = rows.into_iter().filter_map(|row| {
+        let lane = u16::try_from(row.lane).ok()?;
+        Some((lane, lease_to_seal(row.lease)?))
+    });
+    Ok(unreturned.collect())
 }
 
-fn unreturned_lease(row: UnreturnedRow) -> Option<(u16, LeaseToSeal)> {
-    let lease = LeaseToSeal {
+pub(super) fn lease_to_seal(row: LeaseRow) -> Option<LeaseToSeal> {
+    Some(LeaseToSeal {
         id: row.lease_id,
         campaign: CampaignNumber::new(row.campaign_number).ok()?,
         holder: ReplicaId::parse(row.holder_id).ok()?,
-    };
-    Some((u16::try_from(row.lane).ok()?, lease))
+    })
 }
 
 /// A lane as its column has it: lanes are at most 1,024.

@@ -16,6 +16,8 @@ pub mod holders;
 pub mod leases;
 /// What is run to change coupons.
 pub mod statements;
+/// What a failover takes away.
+pub mod timelines;
 
 /// The schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

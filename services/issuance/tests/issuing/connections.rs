@@ -1,12 +1,14 @@
 use std::{
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use anyhow::Result;
 use futures_util::future::join_all;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tidegate_telemetry::Registry;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     database::APPLICATION,
@@ -68,6 +70,64 @@ async fn connections_killed_while_committing_lose_no_claim_and_make_no_duplicate
     assert_eq!(lane.issued().await.unwrap(), answers);
     assert_eq!(duplicates(&lane).await.unwrap(), 0);
     assert_eq!(lane.unbalanced().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_given_up_while_it_begins_is_not_left_open() {
+    let lane = TestLane::create().await.unwrap();
+    let path = FlakyPath::to(&lane.database).await.unwrap();
+    let pool = path.open(&lane.database).unwrap().pool(1);
+    drop(tidegate_pg::begin(&pool).await.unwrap());
+    path.be_late_by(10);
+    for patience_ms in 0..40 {
+        let patience = Duration::from_millis(patience_ms);
+        let _ = timeout(patience, tidegate_pg::begin(&pool)).await;
+        drop(pool.acquire().await.unwrap());
+        let open = transactions_open(&lane).await.unwrap();
+        assert_eq!(open, 0, "given up after {patience_ms} ms");
+    }
+}
+
+async fn transactions_open(lane: &TestLane) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = $1 AND state LIKE 'idle in transaction%'",
+    )
+    .bind(APPLICATION)
+    .fetch_one(&lane.pool)
+    .await?)
+}
+
+/// Changes a setting of the database for connections to come, over one that does not ask for it.
+async fn alter(lane: &TestLane, what: &str) -> Result<()> {
+    let options = lane.database.options();
+    let name = options.get_database().unwrap_or_default();
+    let statement = format!("ALTER DATABASE {name} {what}");
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(&statement).execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+#[tokio::test]
+async fn a_writer_commits_nothing_on_a_server_that_would_lose_it_and_goes_on_once_it_is_mended() {
+    let lane = TestLane::create().await.unwrap();
+    let lease = lane.lease(&[(0, 10)]).await.unwrap();
+    let writer = lane.writer().unwrap();
+    writer.hold(1, lease, &[(0, 10)]);
+    answered(writer.claim(claim("s-1", "r-1")).await).unwrap();
+    alter(&lane, "SET synchronous_commit = 'remote_write'")
+        .await
+        .unwrap();
+    // Another server takes over: every connection ends.
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .execute(&lane.pool)
+        .await
+        .unwrap();
+    let mut second = pin!(writer.claim(claim("s-2", "r-1")));
+    assert!(timeout(Duration::from_secs(1), &mut second).await.is_err());
+    alter(&lane, "RESET synchronous_commit").await.unwrap();
+    answered(second.await).unwrap();
+    assert_eq!(lane.issued().await.unwrap(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,18 +6,23 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
 use sqlx::PgConnection;
 use tidegate_issuance::{
     domain::fence::{Counts, Fence},
+    lane_work::Done,
     store::{
         coupons::{IssueOutcome, IssueRow, issue},
         fence::inspect,
         leases::Installed,
         statements::Statements,
+        timelines,
     },
 };
 use tidegate_types::{RequestId, ShopperId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    lane::{KEY_ID, TestLane, campaign_of, install, lane, shopper_of, tier_of},
+    lane::{
+        KEY_ID, TestLane, answered, campaign_of, claim, install, install_asked_on, lane,
+        shopper_of, tier_of,
+    },
     seals::seal_all,
 };
 
@@ -144,4 +149,34 @@ async fn of_an_installation_and_a_seal_at_once_nothing_is_left_to_spend() {
     }
     assert!(too_late > 0 && in_time > 0, "{too_late} {in_time}");
     assert_eq!(lane_.issued().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_lease_whose_seal_a_fail_over_lost_is_sealed_anew_before_anything_is_committed() {
+    let lane_ = TestLane::create().await.unwrap();
+    let lease = lane_.lease(&[(0, 10)]).await.unwrap();
+    let other = Uuid::now_v7();
+    seal_all(&lane_.pool, &[lease, other]).await.unwrap();
+    // The standby that takes over had neither the seal nor the tombstone yet.
+    sqlx::raw_sql(
+        "UPDATE leases SET sealed = FALSE WHERE installed_at IS NOT NULL; UPDATE lease_tiers SET sealed = FALSE;
+         DELETE FROM leases WHERE installed_at IS NULL; UPDATE lane_timelines SET timeline = timeline - 1",
+    )
+    .execute(&lane_.pool)
+    .await
+    .unwrap();
+    let asked_before = timelines::read(&lane_.pool, lane()).await.unwrap().unwrap();
+    let writer = lane_.writer().unwrap();
+    writer.hold(1, lease, &[(0, 10)]);
+    let told = writer.claim(claim("s-1", "r-1")).await.unwrap();
+    assert!(matches!(told, Done::NoStock), "{told:?}");
+    let late = install_asked_on(&lane_.pool, other, &[(0, 10)], asked_before)
+        .await
+        .unwrap();
+    assert_eq!(late, Installed::Before(Vec::new()));
+    // What is granted from now on can be spent.
+    let fresh = lane_.lease(&[(0, 10)]).await.unwrap();
+    writer.hold(1, fresh, &[(0, 10)]);
+    answered(writer.claim(claim("s-1", "r-1")).await).unwrap();
+    assert_eq!(lane_.unbalanced().await.unwrap(), []);
 }

@@ -9,8 +9,9 @@ use tidegate_issuance::{
     lane_work::{Claim, Done, LaneCommit, SharedBook, Work},
     metrics::IssuanceMetrics,
     store::{
-        leases::{self, Installed, TierCounts},
+        leases::{self, Installed, LeaseToSeal, TierCounts},
         statements::Statements,
+        timelines::{self, Timeline},
     },
 };
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, NotCommitted, QueueMetrics};
@@ -50,6 +51,7 @@ impl TestLane {
     pub async fn create() -> Result<Self> {
         let database = TestDatabase::create().await?;
         let pool = database.open()?.pool(8);
+        timelines::follow(&mut *pool.acquire().await?, lane()).await?;
         Ok(Self { database, pool })
     }
 
@@ -180,16 +182,25 @@ pub async fn install(
     lease: Uuid,
     granted: &[(u8, u64)],
 ) -> Result<Installed, sqlx::Error> {
-    leases::install(
-        pool,
-        lane(),
-        lease,
-        campaign_of(1),
-        &holder(),
-        &counts(granted),
-        Timestamp::now_utc(),
-    )
-    .await
+    let asked_on = timelines::read(pool, lane()).await?;
+    let asked_on = asked_on.expect("a lane that was committed to");
+    install_asked_on(pool, lease, granted, asked_on).await
+}
+
+/// Installs a lease on the first campaign that was asked for while the database was on that timeline.
+pub async fn install_asked_on(
+    pool: &PgPool,
+    lease: Uuid,
+    granted: &[(u8, u64)],
+    asked_on: Timeline,
+) -> Result<Installed, sqlx::Error> {
+    let lease = LeaseToSeal {
+        id: lease,
+        campaign: campaign_of(1),
+        holder: holder(),
+    };
+    let (granted, now) = (counts(granted), Timestamp::now_utc());
+    leases::install(pool, lane(), &lease, &granted, asked_on, now).await
 }
 
 /// Who holds the leases.

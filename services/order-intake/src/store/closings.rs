@@ -54,7 +54,7 @@ impl Store {
         closing: &StoreClosing,
         now: Timestamp,
     ) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = tidegate_pg::begin(&self.pool).await?;
         sqlx::query(WAIT_FOR_STORE)
             .execute(&mut *transaction)
             .await?;

@@ -53,7 +53,7 @@ impl Store {
 
     async fn change_tables(&self, statements: Vec<String>) -> Result<usize, OrderIntakeError> {
         for statement in &statements {
-            let mut transaction = in_time(self.pool.begin()).await?;
+            let mut transaction = in_time(tidegate_pg::begin(&self.pool)).await?;
             sqlx::query(WAIT_FOR_TABLE)
                 .execute(&mut *transaction)
                 .await?;

@@ -39,6 +39,14 @@ pub trait Commit: Send + 'static {
     /// Whether this item goes before those that are not urgent.
     fn urgent(item: &Self::Item) -> bool;
 
+    /// Makes a new connection fit for its first commit.
+    fn connected(
+        &mut self,
+        _connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// Commits all items or none, and tells what became of each, in their order. Called again with the same items if the outcome of an attempt is unknown, so it must find what an earlier attempt did.
     fn commit(
         &mut self,

@@ -57,7 +57,7 @@ impl<C: Commit> Writer<C> {
 
     pub(super) async fn run(mut self) {
         // The first caller should not wait for the connection.
-        self.connection = self.database.connect_writer().await.ok();
+        self.connection = self.connect().await.ok();
         loop {
             let batch = self.state.take_batch(Instant::now());
             if !batch.is_empty() {
@@ -133,7 +133,7 @@ impl<C: Commit> Writer<C> {
         // A connection whose attempt failed or was cut off is in an unknown state: it is kept only after a success.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.database.connect_writer().await?,
+            None => self.connect().await?,
         };
         let committed = within(
             COMMIT_TIMEOUT,
@@ -145,6 +145,12 @@ impl<C: Commit> Writer<C> {
             self.connection = Some(connection);
         }
         committed
+    }
+
+    async fn connect(&mut self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.database.connect_writer().await?;
+        within(COMMIT_TIMEOUT, self.commit.connected(&mut connection)).await?;
+        Ok(connection)
     }
 
     /// The commit's own span, which starts a story of its own and links to the items it carries.

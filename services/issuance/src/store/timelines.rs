@@ -1,0 +1,55 @@
+//! The database's timeline, and what a new one takes away.
+
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tidegate_types::Lane;
+
+use super::leases::{LeaseToSeal, lane_number, lease_to_seal, seal_in};
+
+/// A timeline of the database: another one begins when a standby is promoted or a backup is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeline(pub(super) i32);
+
+/// The timeline on which a lane was committed to last, if there was a commit.
+pub async fn read(pool: &PgPool, lane: Lane) -> Result<Option<Timeline>, sqlx::Error> {
+    let timeline: Option<i32> = sqlx::query_scalar(include_str!("../../queries/read_timeline.sql"))
+        .bind(lane_number(lane))
+        .fetch_optional(pool)
+        .await?;
+    Ok(timeline.map(Timeline))
+}
+
+/// Seals every open lease of a lane if the database has begun another timeline since the lane's last commit, and tells how many there were.
+pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, sqlx::Error> {
+    let (current, last): (i32, Option<i32>) =
+        sqlx::query_as(include_str!("../../queries/compare_timelines.sql"))
+            .bind(lane_number(lane))
+            .fetch_one(&mut *connection)
+            .await?;
+    if last == Some(current) {
+        return Ok(0);
+    }
+    let mut transaction = connection.begin().await?;
+    let noted: Option<i16> = sqlx::query_scalar(include_str!("../../queries/follow_timeline.sql"))
+        .bind(lane_number(lane))
+        .bind(current)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let open = match noted {
+        Some(_) => open_leases(&mut transaction, lane).await?,
+        None => Vec::new(),
+    };
+    seal_in(&mut transaction, lane, &open).await?;
+    transaction.commit().await?;
+    Ok(open.len())
+}
+
+async fn open_leases(
+    connection: &mut PgConnection,
+    lane: Lane,
+) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
+    let rows = sqlx::query_as(include_str!("../../queries/open_leases.sql"))
+        .bind(lane_number(lane))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().filter_map(lease_to_seal).collect())
+}
