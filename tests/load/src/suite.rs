@@ -26,6 +26,9 @@ const COUPONS_KEPT: &str = include_str!("../queries/coupons_kept.sql");
 /// More than a day of claims can take, so that no lease is made small because stock runs out.
 const STOCK: (u64, u64) = (500_000_000, 1_000_000);
 
+/// Of the database, for whoever looks and for superusers.
+const OTHER_CONNECTIONS: u32 = 50;
+
 /// How much of everything there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -58,6 +61,7 @@ impl Suite {
             issuance_replicas: shape.replicas,
             gateway_replicas: shape.replicas,
             lanes: shape.lanes,
+            other_connections: OTHER_CONNECTIONS + most_clients(arguments),
             say: tell,
             ..StackOptions::new(folder)
         })
@@ -129,6 +133,10 @@ impl Suite {
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }
+}
+
+fn most_clients(arguments: &Arguments) -> u32 {
+    arguments.pgbench_clients.iter().copied().max().unwrap_or(0)
 }
 
 /// Those who make campaigns and stores.

@@ -15,6 +15,7 @@ static UNFINISHED_CODE: LazyLock<Regex> =
 static UNFINISHED_NOTE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:TODO|FIXME|XXX)\b"));
 static CRASH: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"\.\s*(?:unwrap\s*\(\s*\)|expect\s*\(\s*")"#));
+static POOLED_BEGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bpool\s*\.\s*begin\s*\("));
 /// Folders of one machine. A letter before the slash means another path, such as `/var/tmp/`.
 static MACHINE_PATH: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)(?:^|[^\w.}-])/(?:work|root|home|tmp|Users)/"));
@@ -73,6 +74,19 @@ pub fn crashes(repository: &Repository) -> Vec<Fault> {
                 &CRASH,
                 "crashes the process: return an error",
             )
+        })
+        .collect()
+}
+
+/// Transactions begun on a pool by sqlx itself: dropped on the way, it leaves the connection in a transaction.
+pub fn droppable_transactions(repository: &Repository) -> Vec<Fault> {
+    delivered(repository)
+        .into_iter()
+        .filter(|(path, _)| *path != "shared/pg/src/transaction.rs")
+        .flat_map(|(path, source)| {
+            let what =
+                "may be dropped on the way and leave a transaction open: use tidegate_pg::begin";
+            find(path, &source.code, &POOLED_BEGIN, what)
         })
         .collect()
 }
@@ -177,6 +191,21 @@ mod tests {
                 "services/quota/src/leases.rs:2",
                 "services/quota/src/leases.rs:3"
             ]
+        );
+    }
+
+    #[test]
+    fn a_transaction_that_sqlx_begins_on_a_pool_is_found() {
+        let repository = repository(&[
+            (
+                "services/quota/src/store.rs",
+                "self.pool\n    .begin();\nconnection.begin();\nbegin(&self.pool);",
+            ),
+            ("services/quota/tests/store.rs", "pool.begin();"),
+        ]);
+        assert_eq!(
+            places(&droppable_transactions(&repository)),
+            ["services/quota/src/store.rs:1"]
         );
     }
 

@@ -76,6 +76,11 @@ fn no_work_is_left_unfinished() {
 }
 
 #[test]
+fn a_transaction_on_a_pool_begins_where_nobody_can_drop_it() {
+    holds(wording::droppable_transactions);
+}
+
+#[test]
 fn services_and_shared_crates_do_not_crash_on_purpose() {
     holds(wording::crashes);
 }

@@ -32,6 +32,7 @@ pub(super) struct Cluster {
     binaries: Binaries,
     sockets: PathBuf,
     tcp_port: Option<u16>,
+    max_connections: u32,
     fsync_off: bool,
     superuser_password: String,
 }
@@ -48,6 +49,7 @@ impl Cluster {
         home: PathBuf,
         binaries: Binaries,
         tcp_port: Option<u16>,
+        max_connections: u32,
         fsync_off: bool,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
@@ -62,6 +64,7 @@ impl Cluster {
             binaries,
             sockets,
             tcp_port,
+            max_connections,
             fsync_off,
             superuser_password,
         };
@@ -82,31 +85,28 @@ impl Cluster {
         let _ = fs::remove_dir_all(self.data());
         account::private_folder(self.account.as_ref(), &self.data())?;
         account::hand_over(self.account.as_ref(), password_file)?;
-        let output = account::command(
-            self.account.as_ref(),
-            &self.binaries.program("initdb"),
-            &self.home,
-        )
-        .arg("--pgdata")
-        .arg(self.data())
-        .args([
-            "--username",
-            SUPERUSER,
-            "--encoding=UTF8",
-            "--locale=C",
-            "--auth=scram-sha-256",
-            "--data-checksums",
-        ])
-        .arg(format!("--pwfile={}", password_file.display()))
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .with_context(|| {
-            format!(
-                "{} cannot be run",
-                self.binaries.program("initdb").display()
-            )
-        })?;
+        let output = self
+            .command("initdb")
+            .arg("--pgdata")
+            .arg(self.data())
+            .args([
+                "--username",
+                SUPERUSER,
+                "--encoding=UTF8",
+                "--locale=C",
+                "--auth=scram-sha-256",
+                "--data-checksums",
+            ])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .with_context(|| {
+                format!(
+                    "{} cannot be run",
+                    self.binaries.program("initdb").display()
+                )
+            })?;
         if !output.status.success() {
             // The version file is what makes a folder count as a cluster; initdb writes it early.
             let _ = fs::remove_dir_all(self.data());
@@ -135,6 +135,15 @@ impl Cluster {
         account::private_folder(self.account.as_ref(), &self.sockets)
     }
 
+    /// A program of PostgreSQL's, as the server's account.
+    pub(super) fn command(&self, program: &str) -> tokio::process::Command {
+        account::command(
+            self.account.as_ref(),
+            &self.binaries.program(program),
+            &self.home,
+        )
+    }
+
     /// The server in the foreground, not yet started.
     pub(super) fn server_command(&self) -> Result<tokio::process::Command> {
         let log = fs::OpenOptions::new()
@@ -142,11 +151,7 @@ impl Cluster {
             .append(true)
             .open(self.log())
             .with_context(|| format!("{} cannot be written", self.log().display()))?;
-        let mut command = account::command(
-            self.account.as_ref(),
-            &self.binaries.program("postgres"),
-            &self.home,
-        );
+        let mut command = self.command("postgres");
         command.arg("-D").arg(self.data());
         command.args([
             "-c",
@@ -164,6 +169,7 @@ impl Cluster {
                 "listen_addresses="
             },
         ]);
+        command.args(["-c", &format!("max_connections={}", self.max_connections)]);
         if self.fsync_off {
             command.args(["-c", "fsync=off"]);
         }

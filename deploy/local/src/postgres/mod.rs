@@ -9,6 +9,7 @@ mod cluster;
 mod databases;
 mod server;
 mod stall;
+mod timeline;
 mod wheel;
 
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub struct PostgresOptions {
     pub external_url: Option<String>,
     /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
     pub tcp_port: Option<u16>,
+    /// How many connections a server of our own takes.
+    pub max_connections: u32,
     /// Turns durability off, for the test that proves that the services refuse to start on such a server.
     pub fsync_off: bool,
     /// What the names of databases and roles begin with: `tidegate` makes `tidegate_quota` and so on.
@@ -54,6 +57,7 @@ impl PostgresOptions {
                 .ok()
                 .filter(|url| !url.is_empty()),
             tcp_port: None,
+            max_connections: 100,
             fsync_off: false,
             database_prefix: "tidegate".to_owned(),
             reset: false,
@@ -104,6 +108,7 @@ impl Postgres {
                     home,
                     binaries,
                     options.tcp_port,
+                    options.max_connections,
                     options.fsync_off,
                     say,
                 )

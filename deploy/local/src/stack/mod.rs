@@ -4,6 +4,7 @@
 //! pause and restart its parts by name: `quota-0`, `issuance-0`, `issuance-1`, `order-intake-0`, `gateway-0`, `gateway-1`.
 //! Dropping it leaves no process behind.
 
+mod connections;
 mod environment;
 mod options;
 mod ports;
@@ -24,6 +25,7 @@ use crate::{
     postgres::{Postgres, PostgresOptions},
 };
 
+pub use connections::connections_of;
 pub use options::{Service, StackOptions};
 use ports::Ports;
 pub use replica::{Place, Replica};
@@ -80,6 +82,7 @@ impl Stack {
         let (replicas, ports) = replica::lay_out(&options)?;
         let postgres = PostgresOptions {
             fsync_off: options.fsync_off,
+            max_connections: connections::max_connections(&options),
             reset: options.reset,
             database_prefix: options.database_prefix.clone(),
             ..PostgresOptions::new(options.data.join("postgres"))

@@ -82,6 +82,8 @@ pub struct StackOptions {
     pub log_filter: String,
     /// How long a service may take to finish what it has begun when it is asked to end.
     pub drain_ms: u64,
+    /// Database connections for others than these replicas: who looks, pgbench, replicas that are added later.
+    pub other_connections: u32,
     /// Starts PostgreSQL without durability, for the test that proves that the services refuse it.
     pub fsync_off: bool,
     /// What the names of the databases begin with; tests that share a server choose their own.
@@ -107,6 +109,7 @@ impl StackOptions {
             trace_sample_ratio: 0.01,
             log_filter: "info".to_owned(),
             drain_ms: 5_000,
+            other_connections: 100,
             fsync_off: false,
             database_prefix: "tidegate".to_owned(),
             variables: Vec::new(),

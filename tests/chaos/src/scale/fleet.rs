@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use sqlx::{ConnectOptions, Connection, Executor};
 use tidegate_local::stack::{Place, Service, Stack, StackOptions};
 use tonic::transport::Channel;
 
@@ -71,7 +70,7 @@ impl Fleet {
         // First, since it ends what an earlier run left behind.
         let mut network = Network::build()?;
         let mut stack = Stack::prepare(options(data, most_issuance, say)?).await?;
-        start_postgres(&mut stack).await?;
+        stack.postgres_mut().start().await?;
         let directory = Directory::make(data.canonicalize()?.join("names"))?;
         let to_postgres = Proxy::start_at(network.host(), postgres(&stack)?).await?;
         let replicas = stack.replicas().iter();
@@ -227,15 +226,4 @@ fn set_variables(
     stack.set_variable(name, "TIDEGATE_LAME_DUCK_MS", Some(&lame_duck))?;
     // The collector listens where no namespace reaches it.
     stack.set_variable(name, "TIDEGATE_OTLP_ENDPOINT", None)
-}
-
-async fn start_postgres(stack: &mut Stack) -> Result<()> {
-    stack.postgres_mut().start().await?;
-    let mut connection = stack.postgres().superuser().connect().await?;
-    connection
-        .execute(include_str!("../../queries/allow_connections.sql"))
-        .await?;
-    connection.close().await?;
-    stack.postgres_mut().stop().await?;
-    stack.postgres_mut().start().await
 }

@@ -4,6 +4,7 @@ mod cancel;
 mod claims;
 mod comes_back;
 mod control;
+mod databases;
 mod faults;
 mod feed;
 mod hostile;
