@@ -41,7 +41,7 @@ def test_every_secret_that_is_read_is_made_or_brought(overlay):
 
 def test_what_must_be_brought_is_in_the_readme():
     readme = (ROOT / "deploy/kubernetes/README.md").read_text(encoding="utf-8")
-    for name in BROUGHT_SECRETS | BROUGHT_CONFIG_MAPS | {"issuance-database-app"}:
+    for name in BROUGHT_SECRETS | BROUGHT_CONFIG_MAPS:
         assert f"`{name}`" in readme, name
 
 
