@@ -1,7 +1,8 @@
 //! Coupon codes: 80 bits as 16 Crockford base-32 characters.
 //!
 //! From the top: 24 bits campaign number, 7 bits slot, 3 bits key id, 46 bits of HMAC-SHA-256 over campaign number, slot and shopper id. A code is derived from the coupon's
-//! row and never stored; a forged or mistyped one fails the MAC, so it is refused without a query.
+//! row and never stored; a forged or mistyped one fails the MAC, so it is refused without a query. Two shoppers may have the same code: a coupon is known by its
+//! shopper as well.
 
 mod typed;
 

@@ -3,8 +3,8 @@
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Longer texts are refused before they are read: 16 characters of the longest encoding, with two
-/// separators around each.
+/// Longer texts are refused before they are read: 16 letters of four bytes, each with four separators
+/// of three.
 pub(super) const MAX_TYPED_BYTES: usize = 256;
 /// What people take for a dash and Unicode does not: the minus sign, the long mark of Japanese
 /// keyboards, and the line of Chinese ones.
