@@ -12,7 +12,10 @@ use futures_util::future::try_join_all;
 use tidegate_e2e::{CampaignTerms, Suite, eventually, refused};
 use tidegate_local::stack::Service;
 use tidegate_proto::{
-    gateway::v1::{GetCouponRequest, ListCouponsRequest},
+    gateway::v1::{
+        GetClaimRequest, GetCouponRequest, ListCouponsRequest,
+        claim_service_client::ClaimServiceClient,
+    },
     issuance::v1::RevokeCouponRequest,
     r#type::v1::{Coupon, Order, OrderState, Reason},
 };
@@ -234,10 +237,9 @@ async fn keys_change_in_two_steps_under_load_and_nothing_fails() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back() -> Result<()> {
     let suite = suite_with_first_key(3).await?;
-    let (of_first, paid) = (
-        suite.coupon("tea", "ann").await?,
-        suite.coupon("tea", "ann").await?,
-    );
+    let claimed = eventually(PATIENCE, || suite.claim("tea", "ann", "r-1")).await?;
+    let of_first = claimed.coupon.unwrap_or_default().code;
+    let paid = suite.coupon("tea", "ann").await?;
     let order = decided(&suite, "ann", "o-1", &paid).await?;
     assert_eq!(order.state(), OrderState::Accepted);
     change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
@@ -261,7 +263,16 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     let told = (of_second.clone(), Reason::Unspecified);
     assert_eq!(shown, [hidden.clone(), hidden, told]);
 
+    let claim = GetClaimRequest {
+        campaign_id: "tea".into(),
+        shopper_id: "ann".into(),
+        request_id: "r-1".into(),
+    };
+    let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
+    let looked_up = claims.get_claim(suite.request(claim)).await;
     for refusal in [
+        looked_up.unwrap_err(),
+        suite.claim("tea", "ann", "r-1").await.unwrap_err(),
         read(&suite, "ann", &of_first).await.unwrap_err(),
         suite.order("ann", "o-2", &of_first).await.unwrap_err(),
     ] {
