@@ -47,7 +47,7 @@ impl Config {
         let tokens = read_token_settings(environment);
         let coupon_keys = environment.required("TIDEGATE_COUPON_KEYS_FILE", |file| {
             CouponKeys::load(file)
-                .map_err(|error: CouponKeysUnusable| format!("is not good: {error}"))
+                .map_err(|error: CouponKeysUnusable| format!("names a file of no use: {error}"))
         });
         let queue_capacity = environment.number("TIDEGATE_QUEUE_CAPACITY", 20_000, 1, 1_000_000);
         let max_batch = environment.number("TIDEGATE_MAX_BATCH", 1_000, 1, 5_000);

@@ -61,7 +61,7 @@ async fn orders_go_on_while_the_index_of_paid_coupons_is_built() {
         let opened = opened.clone();
         tokio::spawn(async move { opened.migrate(&migrations()).await })
     };
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%CREATE UNIQUE INDEX CONCURRENTLY%' AND datname = current_database()";
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%CREATE UNIQUE INDEX%' AND datname = current_database()";
     while database.number(waits).await == 0 {
         assert!(!building.is_finished(), "it did not wait");
         tokio::time::sleep(Duration::from_millis(20)).await;
