@@ -35,6 +35,8 @@ const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The key new codes are made with.
 pub const KEY_ID: u8 = 1;
 
+// An unwrap here says what the test expects.
+#[allow(clippy::unwrap_used)]
 fn keys() -> CouponKeys {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let key = BASE64_STANDARD.encode([7; 32]);
