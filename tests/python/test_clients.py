@@ -17,6 +17,8 @@ from local_suite import CHATBOT, MAX_METADATA_BYTES, SERVICES, Told, contract
 AT_ONCE_SECONDS = 0.1
 TRIES = 5
 FAR_SECONDS = 3600
+# Of campaign 1, under key 1, with a checksum that is nobody's.
+NO_COUPON = "000020J000000000"
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +129,8 @@ REFUSALS = {
     "fifty bad lines": ("INVALID_ARGUMENT", "INVALID_FIELD", lambda suite: order(suite, "bob", lines=50)),
     "garbage": ("INVALID_ARGUMENT", "INVALID_FIELD", lambda suite: suite.call("gateway-0", "ClaimService", "ClaimCoupon", b"\xff" * 20)),
     "no such campaign": ("NOT_FOUND", "CAMPAIGN_NOT_FOUND", lambda suite: claim(suite, "bob", "nothing")),
-    "no such coupon": ("NOT_FOUND", "COUPON_NOT_FOUND", lambda suite: wallet(suite, "bob", "0123456789ABCDEF")),
+    "no such coupon": ("NOT_FOUND", "COUPON_NOT_FOUND", lambda suite: wallet(suite, "bob", NO_COUPON)),
+    "code of a key that is not there": ("FAILED_PRECONDITION", "COUPON_KEY_MISSING", lambda suite: wallet(suite, "bob", "0123456789ABCDEF")),
     "no such order": ("NOT_FOUND", "ORDER_NOT_FOUND", lambda suite: read_order(suite, "bob")),
     "no such store": ("NOT_FOUND", "STORE_NOT_FOUND", lambda suite: order(suite, "bob", store_id="nowhere", coupon_code=coupon(suite, "bob"))),
     "not open": ("FAILED_PRECONDITION", "CAMPAIGN_NOT_OPEN", lambda suite: claim(suite, "bob", "later")),
@@ -162,6 +165,15 @@ def test_the_reason_of_every_refusal_arrives_at_once_with_its_code_and_its_words
             break
         time.sleep(0.5)
     assert fastest <= AT_ONCE_SECONDS, told
+
+
+def test_a_code_is_read_as_people_paste_it(staff):
+    code = coupon(staff, "bob")
+    wide = "".join(chr(ord(letter) - 0x21 + 0xFF01) for letter in code)
+    for typed in (code.lower(), wide, f"\ufeff{code[:8]}\u3000\u2014{code[8:]}\u200b\t"):
+        answer = wallet(staff, "bob", typed)
+        read = contract("gateway", "wallet_service").GetCouponResponse
+        assert not isinstance(answer, Told) and read.FromString(answer).coupon.code == code, typed
 
 
 def test_a_long_wait_is_told_in_full_and_slept_through_by_nobody(staff):

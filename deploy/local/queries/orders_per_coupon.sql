@@ -1,12 +1,12 @@
 -- Whether a coupon pays for at most one order, a request makes at most one order, and every order
--- that came to nothing has given its coupon back. $1 what the shoppers' ids begin with.
+-- that came to nothing has given its coupon back. Two shoppers may have the same code. $1 what the shoppers' ids begin with.
 -- In orders.state 2 is ACCEPTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED and 7 CANCELLED, as in tidegate.type.v1.OrderState.
 WITH orders_of_run AS (
     SELECT shopper_id, request_id, coupon_code, state, owes_coupon
     FROM orders
     WHERE starts_with(shopper_id, $1)
 ), per_coupon AS (
-    SELECT count(*) AS orders FROM orders_of_run WHERE state IN (2, 4, 5, 6) GROUP BY coupon_code
+    SELECT count(*) AS orders FROM orders_of_run WHERE state IN (2, 4, 5, 6) GROUP BY shopper_id, coupon_code
 ), per_request AS (
     SELECT count(*) AS orders FROM orders_of_run GROUP BY shopper_id, request_id
 )

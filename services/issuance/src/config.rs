@@ -1,9 +1,11 @@
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use tidegate_auth::TokenSettings;
 use tidegate_pg::{Database, DatabaseUnusable};
 use tidegate_runtime::{Environment, read_token_settings};
-use tidegate_types::{CouponKeyring, Lanes};
+use tidegate_types::Lanes;
+
+use crate::coupon_keys::{CouponKeys, CouponKeysUnusable};
 
 /// What issuance is told, beside what every service is told.
 pub struct Config {
@@ -18,7 +20,7 @@ pub struct Config {
     /// What staff's tokens must say.
     pub tokens: TokenSettings,
     /// The keys of coupon codes.
-    pub keyring: Arc<CouponKeyring>,
+    pub coupon_keys: Arc<CouponKeys>,
     /// Claims that wait in one lane's commit queue at most.
     pub queue_capacity: usize,
     /// Claims of one commit at most.
@@ -43,11 +45,9 @@ impl Config {
         let lanes = environment.lanes();
         let quota_addresses = environment.addresses("TIDEGATE_QUOTA_ADDRESSES");
         let tokens = read_token_settings(environment);
-        let keyring = environment.required("TIDEGATE_COUPON_KEYS_FILE", |file| {
-            let json = fs::read_to_string(file)
-                .map_err(|error| format!("names a file that cannot be read: {error}"))?;
-            CouponKeyring::from_json(&json)
-                .map_err(|error| format!("names a file that cannot be used: {error}"))
+        let coupon_keys = environment.required("TIDEGATE_COUPON_KEYS_FILE", |file| {
+            CouponKeys::load(file)
+                .map_err(|error: CouponKeysUnusable| format!("names a file of no use: {error}"))
         });
         let queue_capacity = environment.number("TIDEGATE_QUEUE_CAPACITY", 20_000, 1, 1_000_000);
         let max_batch = environment.number("TIDEGATE_MAX_BATCH", 1_000, 1, 5_000);
@@ -63,7 +63,7 @@ impl Config {
             lanes: lanes?,
             quota_addresses: quota_addresses?,
             tokens: tokens?,
-            keyring: Arc::new(keyring?),
+            coupon_keys: Arc::new(coupon_keys?),
             queue_capacity: queue_capacity?,
             max_batch: max_batch?,
             read_connections: read_connections?,

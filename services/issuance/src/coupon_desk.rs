@@ -92,7 +92,7 @@ impl CouponDesk {
         trace: TraceContext,
     ) -> Result<(Coupon, bool), IssuanceError> {
         let shopper = request.shopper;
-        let DecodedCode { campaign, slot } = self.wallet.decode(&shopper, &request.code)?;
+        let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
         let revocation = Revocation {
             shopper: shopper.clone(),
             campaign,
@@ -151,7 +151,7 @@ impl CouponDesk {
                     let in_force = issued.in_force.as_ref();
                     let coupon = self
                         .wallet
-                        .present(issued.coupon, &grant.shopper, in_force)?;
+                        .hand_out(issued.coupon, &grant.shopper, in_force)?;
                     return Ok((coupon, issued.replayed));
                 }
                 // Budget may have been added since this replica heard of the campaign.

@@ -78,6 +78,12 @@ pub enum IssuanceError {
     /// No such coupon for this shopper.
     #[error("there is no such coupon")]
     CouponNotFound,
+    /// The key that the code names, or that the coupon was issued with, is not in the keys file.
+    #[error("coupon key {key_id} is missing")]
+    CouponKeyMissing {
+        /// Its id.
+        key_id: u8,
+    },
     /// It pays for another order.
     #[error("the coupon pays for another order")]
     CouponRedeemed {
@@ -123,7 +129,7 @@ pub enum IssuanceError {
     /// A read failed because the database was away.
     #[error("the database is away")]
     DatabaseAway,
-    /// A coupon's key is gone from the keyring, or a row cannot be read; the log says which.
+    /// A row cannot be read, or names what is not known; the log says which.
     #[error("internal error")]
     Internal,
 }
@@ -150,6 +156,7 @@ impl IssuanceError {
             }
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
+            Self::CouponKeyMissing { .. } => Refusal::coupon_key_missing(),
             Self::CouponRedeemed { order_id } | Self::OrderReleasedCoupon { order_id } => {
                 Refusal::never(Reason::CouponRedeemed).with("order_id", order_id)
             }

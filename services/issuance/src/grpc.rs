@@ -185,7 +185,7 @@ impl IssuanceService for IssuanceGrpc {
                 let answered = claims.issue(request).await;
                 let presented = answered.outcome.and_then(|issued| {
                     let in_force = issued.in_force.as_ref();
-                    let coupon = wallet.present(issued.coupon, &shopper, in_force)?;
+                    let coupon = wallet.hand_out(issued.coupon, &shopper, in_force)?;
                     Ok((coupon, issued.replayed))
                 });
                 Ok((presented, answered.queue_delay))
@@ -347,17 +347,12 @@ impl IssuanceService for IssuanceGrpc {
     ) -> Result<Response<VerifyCodesResponse>, Status> {
         let (_, message) = open(request)?;
         convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
-        let is_true = |item: &CodeOfShopper| {
-            let shopper = convert::shopper(&item.shopper_id).ok()?;
-            self.wallet.decode(&shopper, &item.coupon_code).ok()
+        let verify = |item: &CodeOfShopper| {
+            let shopper = convert::shopper(&item.shopper_id)?;
+            self.wallet.keys.decode(&item.coupon_code, &shopper)
         };
-        Ok(Response::new(VerifyCodesResponse {
-            is_true: message
-                .items
-                .iter()
-                .map(|item| is_true(item).is_some())
-                .collect(),
-        }))
+        let verified: Vec<_> = message.items.iter().map(verify).collect();
+        Ok(Response::new(convert::verified(&verified)))
     }
 }
 

@@ -16,6 +16,7 @@ use tidegate_telemetry::{Span, TraceContext};
 use tidegate_types::{Lane, ShopperId, Slot, TierNumber, Timestamp};
 
 use crate::{
+    coupon_keys::CouponKeys,
     domain::{coupon::StoredCoupon, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
     store::{
@@ -43,8 +44,8 @@ impl SharedBook {
 pub struct LaneCommit {
     /// Which lane.
     pub lane: Lane,
-    /// The key new codes are made with.
-    pub key_id: u8,
+    /// The keys of codes.
+    pub keys: Arc<CouponKeys>,
     /// The lane's leases.
     pub book: SharedBook,
     /// What is run.
@@ -141,8 +142,9 @@ impl LaneCommit {
     ) -> Result<(), sqlx::Error> {
         let rows = self.assign(claims, now, span);
         let issuing = &self.statements.issue;
-        let outcomes =
-            coupons::issue(connection, issuing, (self.lane, self.key_id), now, &rows).await;
+        // One key a batch, whatever is read meanwhile: it is kept with the coupon.
+        let key_id = self.keys.active_key_id();
+        let outcomes = coupons::issue(connection, issuing, (self.lane, key_id), now, &rows).await;
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -154,11 +156,14 @@ impl LaneCommit {
         let mut replays = Vec::new();
         for (((place, claim, trace), row), outcome) in claims.iter().zip(&rows).zip(&outcomes) {
             done[*place] = Some(match outcome {
-                IssueOutcome::Issued { slot, tier, .. } => Done::Issued {
-                    coupon: Box::new(self.fresh_coupon(claim, row, (*slot, *tier), *trace, now)),
-                    replayed: false,
-                    in_force: None,
-                },
+                IssueOutcome::Issued { slot, tier, .. } => {
+                    let given = (*slot, *tier, key_id);
+                    Done::Issued {
+                        coupon: Box::new(fresh_coupon(claim, row, given, *trace, now)),
+                        replayed: false,
+                        in_force: None,
+                    }
+                }
                 IssueOutcome::OverLimit => Done::OverLimit,
                 IssueOutcome::NoStock => Done::NoStock,
                 IssueOutcome::Replay(slot) => {
@@ -251,30 +256,6 @@ impl LaneCommit {
             if let Some((lease, tier)) = row.assigned {
                 book.give_back(row.campaign, lease, tier);
             }
-        }
-    }
-
-    fn fresh_coupon(
-        &self,
-        claim: &Claim,
-        row: &IssueRow<'_>,
-        (slot, tier): (Slot, TierNumber),
-        trace: TraceContext,
-        now: Timestamp,
-    ) -> StoredCoupon {
-        StoredCoupon {
-            campaign: claim.campaign,
-            slot,
-            request_id: claim.request_id.clone(),
-            requested_tier: claim.requested_tier,
-            tier,
-            key_id: self.key_id,
-            issued_at: now,
-            own_valid_until: row.valid_until,
-            order_id: None,
-            released_order_ids: Vec::new(),
-            revoked: false,
-            claim_trace: trace.sampled().then_some(trace),
         }
     }
 
@@ -386,6 +367,29 @@ impl LaneCommit {
             done[*place] = Some(Done::Revoked(coupon));
         }
         Ok(())
+    }
+}
+
+fn fresh_coupon(
+    claim: &Claim,
+    row: &IssueRow<'_>,
+    (slot, tier, key_id): (Slot, TierNumber, u8),
+    trace: TraceContext,
+    now: Timestamp,
+) -> StoredCoupon {
+    StoredCoupon {
+        campaign: claim.campaign,
+        slot,
+        request_id: claim.request_id.clone(),
+        requested_tier: claim.requested_tier,
+        tier,
+        key_id,
+        issued_at: now,
+        own_valid_until: row.valid_until,
+        order_id: None,
+        released_order_ids: Vec::new(),
+        revoked: false,
+        claim_trace: trace.sampled().then_some(trace),
     }
 }
 

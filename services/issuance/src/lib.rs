@@ -5,6 +5,7 @@ pub mod claims;
 /// Settings.
 pub mod config;
 pub mod coupon_desk;
+pub mod coupon_keys;
 pub mod domain;
 /// The errors, all of them.
 pub mod error;
@@ -59,6 +60,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let pool = config.database.pool(config.read_connections);
     let metrics = IssuanceMetrics::register(&mut host.registry);
+    let keys = Arc::clone(&config.coupon_keys);
+    let keys_reloader = keys.keep_fresh(metrics.clone());
+    host.supervisor.start("coupon key reloader", keys_reloader);
     let (quota, resolver) = Replicas::find(
         config.quota_addresses.clone(),
         Identity::Quota,
@@ -122,7 +126,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let wallet = Wallet {
         claims: claims.clone(),
-        keyring: Arc::clone(&config.keyring),
+        keys: Arc::clone(&config.coupon_keys),
     };
     let desk = CouponDesk::new(claims.clone(), wallet.clone());
     let parts = grpc::Parts {
@@ -183,7 +187,7 @@ fn start_lanes(
         let book = SharedBook::default();
         let commit = LaneCommit {
             lane,
-            key_id: config.keyring.active_key_id(),
+            keys: Arc::clone(&config.coupon_keys),
             book: book.clone(),
             statements: statements.clone(),
             metrics: holding.metrics.clone(),

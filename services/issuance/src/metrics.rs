@@ -6,7 +6,7 @@ use prometheus_client::{
 };
 use tidegate_pg::NotCommitted;
 use tidegate_telemetry::{Registry, duration_histogram};
-use tidegate_types::Lane;
+use tidegate_types::{CouponKeyring, Lane};
 
 use crate::error::IssuanceError;
 
@@ -31,6 +31,10 @@ pub struct IssuanceMetrics {
     pub fence_refusals: Counter,
     /// Coupons withdrawn by staff, repeats included.
     pub revoked: Counter,
+    /// Whether the coupon keys in use are those of their file.
+    pub coupon_keys_file_usable: Gauge,
+    coupon_keys: Family<KeyLabel, Gauge>,
+    active_coupon_key: Gauge,
     unknown_commits: Counter,
 }
 
@@ -49,6 +53,11 @@ struct LaneLabel {
     lane: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KeyLabel {
+    key_id: u8,
+}
+
 impl IssuanceMetrics {
     /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
@@ -64,6 +73,9 @@ impl IssuanceMetrics {
             heartbeats_missed: Counter::default(),
             fence_refusals: Counter::default(),
             revoked: Counter::default(),
+            coupon_keys_file_usable: Gauge::default(),
+            coupon_keys: Family::default(),
+            active_coupon_key: Gauge::default(),
             unknown_commits: Counter::default(),
         };
         registry.register(
@@ -107,6 +119,7 @@ impl IssuanceMetrics {
             metrics.acquire_seconds.clone(),
         );
         metrics.register_fence(registry);
+        metrics.register_coupon_keys(registry);
         metrics
     }
 
@@ -131,6 +144,34 @@ impl IssuanceMetrics {
             "Revocations answered with success, repeats included",
             self.revoked.clone(),
         );
+    }
+
+    fn register_coupon_keys(&self, registry: &mut Registry) {
+        registry.register(
+            "tidegate_coupon_keys_known",
+            "1 for each coupon key that this replica knows",
+            self.coupon_keys.clone(),
+        );
+        registry.register(
+            "tidegate_coupon_key_active",
+            "The id of the coupon key that new codes are made with",
+            self.active_coupon_key.clone(),
+        );
+        registry.register(
+            "tidegate_coupon_keys_file_usable",
+            "0 if the coupon keys file changed and cannot be used, so that older keys stay in use",
+            self.coupon_keys_file_usable.clone(),
+        );
+    }
+
+    /// The coupon keys in use, as their file has them.
+    pub fn coupon_keys(&self, keyring: &CouponKeyring) {
+        self.coupon_keys.clear();
+        for key_id in keyring.key_ids() {
+            self.coupon_keys.get_or_create(&KeyLabel { key_id }).set(1);
+        }
+        self.active_coupon_key.set(keyring.active_key_id().into());
+        self.coupon_keys_file_usable.set(1);
     }
 
     /// A claim was answered with a coupon.

@@ -7,13 +7,12 @@ use std::{
 };
 
 use tidegate_telemetry::{SpanKind, TraceContext};
-use tidegate_types::{
-    CampaignNumber, CouponCode, CouponKeyring, DecodedCode, Lane, Money, ShopperId, Timestamp,
-};
+use tidegate_types::{CampaignNumber, DecodedCode, Lane, Money, ShopperId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     claims::{Claims, EarlierClaim},
+    coupon_keys::CouponKeys,
     domain::{
         campaign::{Campaign, CouponControl, RedemptionControl},
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
@@ -33,7 +32,7 @@ pub struct Wallet {
     /// The lanes and campaigns.
     pub claims: Claims,
     /// The keys of codes.
-    pub keyring: Arc<CouponKeyring>,
+    pub keys: Arc<CouponKeys>,
 }
 
 /// A coupon and an order, as they come in.
@@ -94,7 +93,8 @@ impl PageStart {
 }
 
 impl Wallet {
-    /// A page of a shopper's coupons, newest campaign first, and where the next begins.
+    /// A page of a shopper's coupons, newest campaign first, and where the next begins. One whose
+    /// key is missing comes without its code.
     pub async fn list(
         &self,
         shopper: &ShopperId,
@@ -129,7 +129,7 @@ impl Wallet {
         code: &str,
         until: Instant,
     ) -> Result<Coupon, IssuanceError> {
-        let decoded = self.decode(shopper, code)?;
+        let decoded = self.keys.decode(code, shopper)?;
         let lane = self.claims.lane_count.of(shopper);
         let mut connection = self.claims.pool.acquire().await?;
         let found = store::coupons::read(
@@ -153,7 +153,7 @@ impl Wallet {
     ) -> Result<Option<Coupon>, IssuanceError> {
         let found = self.claims.lookup(earlier).await?.into_iter().collect();
         let coupons = self.present_all(found, &earlier.shopper, until).await?;
-        Ok(coupons.into_iter().next())
+        coupons.into_iter().next().map(with_code).transpose()
     }
 
     /// Coupons as callers see them, by what is in force in the database.
@@ -187,7 +187,10 @@ impl Wallet {
                 .tracing
                 .start("redeem coupon", SpanKind::Internal, request.used.trace);
         let found = async {
-            let (lane, used) = self.coupon_use(&request.used)?;
+            let coupon = self
+                .keys
+                .decode(&request.used.code, &request.used.shopper)?;
+            let (lane, used) = self.coupon_use(&request.used, coupon);
             let campaigns = &self.claims.campaigns;
             let campaign = campaigns
                 .get_by(used.campaign, 0, request.used.deadline)
@@ -259,7 +262,8 @@ impl Wallet {
             .claims
             .tracing
             .start("release coupon", SpanKind::Internal, request.trace);
-        let (lane, used) = self.coupon_use(&request)?;
+        let coupon = self.keys.decode_held(&request.code, &request.shopper)?;
+        let (lane, used) = self.coupon_use(&request, coupon);
         let campaign = self.claims.campaigns.get(used.campaign);
         let release = Release {
             used,
@@ -288,15 +292,7 @@ impl Wallet {
         let tier = campaign
             .tier(stored.tier)
             .ok_or_else(|| internal(&stored, "its tier is not known"))?;
-        let code = self
-            .keyring
-            .derive(stored.key_id, stored.campaign, shopper, stored.slot);
-        let code = code.ok_or_else(|| {
-            internal(
-                &stored,
-                "its key is gone from TIDEGATE_COUPON_KEYS_FILE; put it back",
-            )
-        })?;
+        let code = self.keys.code_of(&stored, shopper);
         let face_value = Money {
             currency: campaign.currency,
             minor_units: tier.face_value_minor_units,
@@ -313,24 +309,34 @@ impl Wallet {
         })
     }
 
-    /// Which coupon of the shopper a code means.
-    pub fn decode(&self, shopper: &ShopperId, code: &str) -> Result<DecodedCode, IssuanceError> {
-        let code = CouponCode::parse(code).ok_or(IssuanceError::CouponNotFound)?;
-        self.keyring
-            .verify(code, shopper)
-            .ok_or(IssuanceError::CouponNotFound)
+    /// The same for the shopper who is to get the code: a claim without one is answered again later.
+    pub fn hand_out(
+        &self,
+        stored: StoredCoupon,
+        shopper: &ShopperId,
+        kept: Option<&CouponControl>,
+    ) -> Result<Coupon, IssuanceError> {
+        let coupon = self.present(stored, shopper, kept).and_then(with_code);
+        coupon.inspect_err(|error| self.claims.metrics.refused(error))
     }
 
-    fn coupon_use(&self, request: &UseRequest) -> Result<(Lane, CouponUse), IssuanceError> {
-        let DecodedCode { campaign, slot } = self.decode(&request.shopper, &request.code)?;
+    fn coupon_use(&self, request: &UseRequest, coupon: DecodedCode) -> (Lane, CouponUse) {
+        let DecodedCode { campaign, slot } = coupon;
         let used = CouponUse {
             shopper: request.shopper.clone(),
             campaign,
             slot,
             order_id: request.order_id,
         };
-        Ok((self.claims.lane_count.of(&request.shopper), used))
+        (self.claims.lane_count.of(&request.shopper), used)
     }
+}
+
+fn with_code(coupon: Coupon) -> Result<Coupon, IssuanceError> {
+    let key_id = coupon.stored.key_id;
+    let code = coupon.code;
+    code.map(|_| coupon)
+        .ok_or(IssuanceError::CouponKeyMissing { key_id })
 }
 
 /// Why a coupon, as it is after the order has tried to use it, does not pay for the order; none if it does.

@@ -41,6 +41,9 @@ pub enum OrderIntakeError {
     /// The text is no coupon code, or none of this shopper.
     #[error("there is no such coupon")]
     CouponNotFound,
+    /// Nobody can tell whether the code is right, until its key is back.
+    #[error("the key of the coupon's code is missing")]
+    CouponKeyMissing,
     /// The shopper has as many orders that are still to be made as one may have.
     #[error("the shopper has as many orders to come as one may have")]
     OpenOrderLimitReached,
@@ -173,6 +176,7 @@ impl OrderIntakeError {
             Self::OtherShopper => Refusal::never(Reason::PermissionDenied)
                 .with("detail", "the token is bound to another shopper"),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
+            Self::CouponKeyMissing => Refusal::coupon_key_missing(),
             Self::Rejected(rejection) => rejection.into_refusal(),
             Self::RequestIdConflict => Refusal::never(Reason::RequestIdConflict),
             Self::StoreNotFound => Refusal::never(Reason::StoreNotFound),

@@ -2,16 +2,18 @@
 //! all that has gathered in a lane.
 //!
 //! Issuance tells by recomputing a code and asks no database, so this costs an order one hop among
-//! many others. The keys stay with issuance: another service that had them could be behind with a
-//! new one, and refuse true coupons for good. If issuance does not answer at once, the order is
-//! placed all the same, and the redemption decides.
+//! many others. The keys stay with issuance: another service that had them would be one more place
+//! where a key can be missing. If issuance does not answer at once, the order is placed all the same,
+//! and the redemption decides. If the code's key is missing, the order is refused for now and books
+//! nothing: a mistyped code may name such a key, and would hold a slot until its latest time.
 
 use std::{
+    iter,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tidegate_proto::issuance::v1::{CodeOfShopper, VerifyCodesRequest};
+use tidegate_proto::issuance::v1::{CodeOfShopper, VerifyCodesRequest, VerifyCodesResponse};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::Lanes;
 use tokio::{
@@ -127,18 +129,21 @@ async fn verify(issuance: &mut IssuanceOfLane, waiting: &[Waiting]) -> Vec<Verdi
     let answer = issuance
         .call(METHOD, &traces, deadline, message, send)
         .await;
-    let is_true = answer.map(|answer| answer.is_true).unwrap_or_default();
+    let VerifyCodesResponse {
+        is_true,
+        key_is_missing,
+    } = answer.unwrap_or_default();
     if is_true.is_empty() || !issuance.is_complete(METHOD, waiting.len(), is_true.len()) {
         return Vec::new();
     }
-    let verdict = |is_true| {
-        if is_true {
-            Verdict::True
-        } else {
-            Verdict::False
-        }
+    // A replica of the version before tells of no missing keys.
+    let missing = key_is_missing.into_iter().chain(iter::repeat(false));
+    let verdict = |(is_true, key_is_missing)| match (is_true, key_is_missing) {
+        (_, true) => Verdict::KeyMissing,
+        (true, false) => Verdict::True,
+        (false, false) => Verdict::False,
     };
-    is_true.into_iter().map(verdict).collect()
+    is_true.into_iter().zip(missing).map(verdict).collect()
 }
 
 fn item(waiting: &Waiting) -> CodeOfShopper {

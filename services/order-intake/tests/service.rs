@@ -17,6 +17,7 @@ mod service {
     mod fulfilling;
     mod hanging_up;
     mod late;
+    mod missing_keys;
     mod placing;
     mod refusals;
     mod slots;

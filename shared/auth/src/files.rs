@@ -7,20 +7,21 @@ use std::{
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Notices when one of a few files has changed.
-pub(crate) struct FileWatch {
+pub struct FileWatch {
     files: Vec<PathBuf>,
     seen: Vec<Option<SystemTime>>,
 }
 
 impl FileWatch {
-    pub(crate) fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+    /// A watch that has seen the files as they are now.
+    pub fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         let files: Vec<_> = files.into_iter().map(Path::to_owned).collect();
         let seen = modified(&files);
         Self { files, seen }
     }
 
     /// True once after each change. Follows symbolic links, because Kubernetes swaps those.
-    pub(crate) fn changed(&mut self) -> bool {
+    pub fn changed(&mut self) -> bool {
         let now = modified(&self.files);
         let changed = now != self.seen;
         self.seen = now;

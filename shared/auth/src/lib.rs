@@ -5,7 +5,7 @@ mod identity;
 mod jwt;
 mod tls;
 
-pub use files::RELOAD_INTERVAL;
+pub use files::{FileWatch, RELOAD_INTERVAL};
 pub use identity::Identity;
 pub use jwt::{Caller, InvalidToken, JwksUnusable, Scope, TokenSettings, TokenVerifier};
 pub use tls::{PeerRequirement, TlsFiles, TlsIdentity, TlsUnusable};

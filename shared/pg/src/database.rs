@@ -143,11 +143,29 @@ impl Database {
     }
 
     /// Applies the migrations that are missing. Several processes may do so at once: they take turns.
+    ///
+    /// Whoever waits for its turn holds no snapshot meanwhile, for which a concurrent build of an
+    /// index would wait in turn. What such a build left when it was cut off is removed first, so
+    /// that it can begin anew.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
         let mut connection = self
             .connect()
             .await
             .map_err(DatabaseUnusable::Unreachable)?;
+        while !take_turn(&mut connection).await? {
+            sleep(START_RETRY_INTERVAL).await;
+        }
+        let unfinished: Vec<String> =
+            sqlx::query_scalar(include_str!("../queries/unfinished_indexes.sql"))
+                .fetch_all(&mut connection)
+                .await
+                .map_err(DatabaseUnusable::Check)?;
+        for index in unfinished {
+            tracing::warn!(%index, "an index that was not built to its end is removed");
+            let statement = format!("DROP INDEX CONCURRENTLY {index}");
+            let dropped = sqlx::query(&statement).execute(&mut connection).await;
+            dropped.map_err(DatabaseUnusable::Check)?;
+        }
         migrator
             .run_direct(&mut connection)
             .await
@@ -302,6 +320,14 @@ async fn refuse_what_loses_commits(connection: &mut PgConnection) -> Result<(), 
         tracing::error!(%error, "a database connection is not used, and what needs it waits: its server would lose commits");
         sqlx::Error::Io(std::io::Error::other(error))
     })
+}
+
+/// Takes the turn to migrate, which ends with the connection; false if somebody else has it.
+async fn take_turn(connection: &mut PgConnection) -> Result<bool, DatabaseUnusable> {
+    sqlx::query_scalar(include_str!("../queries/take_turn_to_migrate.sql"))
+        .fetch_one(connection)
+        .await
+        .map_err(DatabaseUnusable::Check)
 }
 
 fn is_undefined_table(error: &sqlx::Error) -> bool {

@@ -69,6 +69,11 @@ impl Keyring {
         self.active
     }
 
+    /// The ids of all keys, the active one among them.
+    pub fn key_ids(&self) -> impl Iterator<Item = u8> {
+        self.keys.keys().copied()
+    }
+
     /// The MAC of the parts, one after the other, under a key; `None` if that key is gone from the keyring. It is the caller's part that no two meanings have the same parts.
     pub fn mac(&self, key_id: u8, parts: &[&[u8]]) -> Option<[u8; MAC_BYTES]> {
         let mut context = hmac::Context::with_key(self.keys.get(&key_id)?);

@@ -15,7 +15,7 @@ mod refusal;
 mod text;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
-pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode};
+pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode, Unverified};
 pub use coupon_terms::CouponTerms;
 pub use fields::{FieldViolation, Violations};
 pub use keyring::{Keyring, KeyringError};

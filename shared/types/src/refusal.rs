@@ -8,6 +8,8 @@ use crate::{FieldViolation, Timestamp, Violations};
 const RETRY_WHEN_OVERDUE: Duration = Duration::from_secs(30);
 /// Staff have not said when they would resume.
 const RETRY_WHEN_UNKNOWN: Duration = Duration::from_secs(60);
+/// An operator has to bring the key back, or it is on its way to this replica.
+const RETRY_WHEN_KEY_MISSING: Duration = Duration::from_secs(30);
 const HELD_VALID_UNTIL: &str = "coupons_valid_until";
 const HELD_USABLE: &str = "coupons_usable";
 const VIOLATIONS_LEFT_OUT: &str = "violations_left_out";
@@ -58,6 +60,8 @@ reasons! {
     ClaimNotFound => "CLAIM_NOT_FOUND",
     /// No such coupon for this shopper.
     CouponNotFound => "COUPON_NOT_FOUND",
+    /// The key that the coupon's code is checked with is missing, so that nobody can tell.
+    CouponKeyMissing => "COUPON_KEY_MISSING",
     /// The coupon has paid for another order.
     CouponRedeemed => "COUPON_REDEEMED",
     /// The coupon's validity is over.
@@ -174,6 +178,12 @@ impl Refusal {
             Some(resume_at) => Self::at(reason, resume_at)
                 .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
         }
+    }
+
+    /// A code that nobody can check or show, because its key is missing: never a fact about the
+    /// coupon.
+    pub fn coupon_key_missing() -> Self {
+        Self::after(Reason::CouponKeyMissing, RETRY_WHEN_KEY_MISSING)
     }
 
     /// A request with bad fields.

@@ -22,20 +22,21 @@ pub(super) fn read(code: &Code) -> Option<(i64, i16)> {
     ))
 }
 
-/// Whether every answer for a request named the same code, and no code was told to two.
+/// Whether every answer for a request named the same code, and no code was told for two requests of a shopper. Two shoppers may have the same code.
 pub(super) fn one_code_a_request(told: &Told) -> Finding {
     let mut by_request: HashMap<(u32, u8), Code> = HashMap::with_capacity(told.coupons.len());
-    let mut by_code: HashMap<Code, (u32, u8)> = HashMap::with_capacity(told.coupons.len());
+    let mut by_code: HashMap<(u32, Code), u8> = HashMap::with_capacity(told.coupons.len());
     let mut finding = Finding::default();
     let (mut differ, mut shared) = (0, 0);
     for coupon in &told.coupons {
         let request = (coupon.shopper, coupon.request);
         differ += i64::from(*by_request.entry(request).or_insert(coupon.code) != coupon.code);
-        shared += i64::from(*by_code.entry(coupon.code).or_insert(request) != request);
+        let (code, request) = ((coupon.shopper, coupon.code), coupon.request);
+        shared += i64::from(*by_code.entry(code).or_insert(request) != request);
     }
     finding.add("answers_with_a_coupon", told.coupons.len() as i64);
     finding.add("wrong_answers_that_differ", differ);
-    finding.add("wrong_codes_told_to_two", shared);
+    finding.add("wrong_codes_told_for_two_requests", shared);
     finding
 }
 
@@ -63,10 +64,11 @@ mod tests {
     fn the_same_code_for_the_same_request_is_right_and_anything_else_is_wrong() {
         let (one, two) = (b"0000000000000001", b"0000000000000002");
         assert!(one_code_a_request(&told(&[(1, 1, one), (1, 1, one), (2, 1, two)])).holds());
+        assert!(one_code_a_request(&told(&[(1, 1, one), (2, 1, one)])).holds());
         let differ = one_code_a_request(&told(&[(1, 1, one), (1, 1, two)]));
         assert_eq!(differ.count("wrong_answers_that_differ"), Some(1));
-        let shared = one_code_a_request(&told(&[(1, 1, one), (2, 1, one)]));
-        assert_eq!(shared.count("wrong_codes_told_to_two"), Some(1));
+        let shared = one_code_a_request(&told(&[(1, 1, one), (1, 2, one)]));
+        assert_eq!(shared.count("wrong_codes_told_for_two_requests"), Some(1));
     }
 
     #[test]

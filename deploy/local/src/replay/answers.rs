@@ -131,7 +131,9 @@ fn again(reason: Reason) -> Again {
         Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
             Again::Always
         }
-        Reason::CampaignNotOpen | Reason::OpenOrderLimitReached => Again::Always,
+        Reason::CampaignNotOpen | Reason::OpenOrderLimitReached | Reason::CouponKeyMissing => {
+            Again::Always
+        }
         // Whoever is behind the stock may come again; whoever came after the last coupon may not.
         Reason::BudgetExhausted
         | Reason::IssuanceHalted

@@ -247,12 +247,19 @@ async fn sound_books_hold_and_every_wrong_row_is_found_under_its_promise() -> Re
 }
 
 async fn wrong_orders_are_found(postgres: &Postgres) -> Result<()> {
-    let second_order = "DROP INDEX orders_one_paid_per_coupon;
+    let second_order = "DROP INDEX orders_one_paid_per_coupon_of_shopper;
         INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
             SELECT lane, shopper_id, 'order-2', '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
-    let copied_request = "ALTER TABLE orders DROP CONSTRAINT orders_key; DROP INDEX orders_one_paid_per_coupon;
+    let copied_request = "ALTER TABLE orders DROP CONSTRAINT orders_key; DROP INDEX orders_one_paid_per_coupon_of_shopper;
         INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
             SELECT lane, shopper_id, request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
+    let same_code = "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
+            SELECT lane, 'run-8', request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
+    let found = audit(postgres, &sound_ledger(), ["", "", same_code]).await?;
+    assert!(
+        !wrong(&found).contains(&"redeemed-once: wrong_coupons_that_paid_for_two_orders".into()),
+        "two shoppers may have the same code"
+    );
     let paid_twice = "UPDATE lease_tiers SET used = 2; INSERT INTO coupons SELECT lane, 'run-8', 1, 1, 'claim-1', NULL, 0, lease_id, 1, issued_at, valid_until, order_id, redeemed_at FROM coupons";
     let broken = [
         (

@@ -36,17 +36,22 @@ impl Claims {
         }))
     }
 
-    /// The same where the claim can wait: not to know is nothing, but a request id that belongs to another claim is told.
+    /// The same where the claim can wait: not to know is nothing, but a request id that belongs to
+    /// another claim is told, and so is a coupon that cannot be shown for want of its key, since no
+    /// waiting brings that.
     pub(super) async fn replay_if_known(
         &self,
         visit: Visit<'_>,
         call: &CallContext,
     ) -> Result<Option<IssuedCoupon>, GatewayError> {
         match self.replay(visit, call).await {
-            Err(GatewayError::Refused(conflict))
-                if conflict.reason == Reason::RequestIdConflict =>
+            Err(GatewayError::Refused(refusal))
+                if matches!(
+                    refusal.reason,
+                    Reason::RequestIdConflict | Reason::CouponKeyMissing
+                ) =>
             {
-                Err(conflict.into())
+                Err(refusal.into())
             }
             found => Ok(found.unwrap_or_default()),
         }

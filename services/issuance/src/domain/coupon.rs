@@ -71,8 +71,8 @@ pub struct StoredCoupon {
 pub struct Coupon {
     /// Its row.
     pub stored: StoredCoupon,
-    /// Its code, derived.
-    pub code: CouponCode,
+    /// Its code, derived; `None` while its key is missing.
+    pub code: Option<CouponCode>,
     /// Its campaign's public name.
     pub campaign_id: tidegate_types::CampaignId,
     /// Its tier's public name.

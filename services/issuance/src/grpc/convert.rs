@@ -5,15 +5,15 @@ mod uses;
 use tidegate_proto::{
     issuance::v1::{
         IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, LookupResult,
-        issue_result,
+        VerifyCodesResponse, issue_result,
     },
     r#type::v1 as shared,
 };
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    Area, CampaignNumber, CouponTerms, Lane, Lanes, RequestId, ShopperId, Slot, StoreId,
-    TierNumber, Timestamp, Violations,
+    Area, CampaignNumber, CouponCode, CouponTerms, DecodedCode, Lane, Lanes, RequestId, ShopperId,
+    Slot, StoreId, TierNumber, Timestamp, Violations,
 };
 
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
@@ -204,11 +204,29 @@ pub fn lookup_result(
             coupon: found.map(|found| coupon(&found, now)),
             refused: None,
         }),
-        Err(conflict @ IssuanceError::RequestIdConflict) => Ok(LookupResult {
+        Err(
+            refused @ (IssuanceError::RequestIdConflict | IssuanceError::CouponKeyMissing { .. }),
+        ) => Ok(LookupResult {
             coupon: None,
-            refused: Some(wire::refusal(&conflict.refusal())),
+            refused: Some(wire::refusal(&refused.refusal())),
         }),
         Err(error) => Err(error),
+    }
+}
+
+/// Which codes are true. One whose key is missing is not called false, also to callers that know
+/// nothing of missing keys: an order with it stays PENDING, and is not rejected.
+pub fn verified(verified: &[Result<DecodedCode, IssuanceError>]) -> VerifyCodesResponse {
+    let key_is_missing: Vec<_> = verified
+        .iter()
+        .map(|code| matches!(code, Err(IssuanceError::CouponKeyMissing { .. })))
+        .collect();
+    let codes = verified.iter().zip(&key_is_missing);
+    VerifyCodesResponse {
+        is_true: codes
+            .map(|(code, missing)| code.is_ok() || *missing)
+            .collect(),
+        key_is_missing,
     }
 }
 
@@ -230,7 +248,12 @@ fn coupon_naming(coupon: &Coupon, now: Timestamp, max_names: usize) -> shared::C
         CouponState::Revoked => shared::CouponState::Revoked,
     };
     shared::Coupon {
-        code: coupon.code.reveal(),
+        code: coupon.code.map(CouponCode::reveal).unwrap_or_default(),
+        code_missing_because: match coupon.code {
+            Some(_) => shared::Reason::Unspecified,
+            None => shared::Reason::CouponKeyMissing,
+        }
+        .into(),
         campaign_id: coupon.campaign_id.to_string(),
         tier_id: coupon.tier_id.to_string(),
         face_value: Some(wire::money(coupon.face_value)),

@@ -1,10 +1,16 @@
 //! One lane of a real database, its stock, and writers that commit to it.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sqlx::PgPool;
 use tidegate_issuance::{
+    coupon_keys::CouponKeys,
     domain::{coupon::StoredCoupon, lease_book::HeldLease},
     lane_work::{Claim, Done, LaneCommit, SharedBook, Work},
     metrics::IssuanceMetrics,
@@ -29,6 +35,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The key new codes are made with.
 pub const KEY_ID: u8 = 1;
+
+// An unwrap here says what the test expects.
+#[allow(clippy::unwrap_used)]
+fn keys() -> CouponKeys {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let key = BASE64_STANDARD.encode([7; 32]);
+    write!(
+        file,
+        r#"{{"active":{KEY_ID},"keys":{{"{KEY_ID}":"{key}"}}}}"#
+    )
+    .unwrap();
+    CouponKeys::load(file.path()).unwrap()
+}
 
 /// A lane and the database it is in.
 pub struct TestLane {
@@ -102,7 +121,7 @@ impl Writer {
         let (book, stop) = (SharedBook::default(), CancellationToken::new());
         let commit = LaneCommit {
             lane: lane(),
-            key_id: KEY_ID,
+            keys: Arc::new(keys()),
             book: book.clone(),
             statements,
             metrics: IssuanceMetrics::register(registry),

@@ -8,6 +8,7 @@ mod database;
 mod suite;
 
 mod control;
+mod coupon_keys;
 mod desk;
 mod fence;
 mod holders;

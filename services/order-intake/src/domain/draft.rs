@@ -25,8 +25,17 @@ pub enum Verdict {
     True,
     /// It was not.
     False,
+    /// Nobody can tell until its key is back.
+    KeyMissing,
     /// Nobody could tell in time.
     Unknown,
+}
+
+impl Verdict {
+    /// Whether a slot may be booked for it.
+    pub fn may_book(self) -> bool {
+        matches!(self, Self::True | Self::Unknown)
+    }
 }
 
 impl Draft {

@@ -115,7 +115,8 @@ impl Store {
     }
 
     /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key
-    /// and content made. A draft whose code is known to be false only finds one.
+    /// and content made. A draft whose code is false, or cannot be told for want of its key, only
+    /// finds one.
     pub async fn place(
         &self,
         order_id: OrderId,

@@ -59,7 +59,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    paid_orders: HashMap<String, String>,
+    /// By shopper and code: two shoppers may have the same code.
+    paid_orders: HashMap<(String, String), String>,
     /// Orders that have given their coupon back, or never had it: they cannot use it any more.
     released_orders: HashSet<String>,
     refusing: Option<Refusal>,
@@ -69,6 +70,8 @@ struct State {
     calls: Vec<Vec<RedeemItem>>,
     /// Codes that were never made.
     false_codes: HashSet<String>,
+    /// Codes whose key is missing.
+    keyless_codes: HashSet<String>,
     /// What releases asked for, by the order that gave its coupon back.
     releases: HashMap<String, ReleaseItem>,
     /// Releases that gave a coupon back.
@@ -115,6 +118,16 @@ impl Issuance {
         state.false_codes.insert(code.to_owned());
     }
 
+    /// The key of a code is missing from now on, or back.
+    pub fn lose_key_of(&self, code: &str, is_missing: bool) {
+        let mut state = self.0.state.lock().unwrap();
+        if is_missing {
+            state.keyless_codes.insert(code.to_owned());
+        } else {
+            state.keyless_codes.remove(code);
+        }
+    }
+
     /// What the last release for an order asked.
     pub fn release_of(&self, order_id: &str) -> Option<ReleaseItem> {
         self.0.state.lock().unwrap().releases.get(order_id).cloned()
@@ -137,7 +150,10 @@ impl Issuance {
 
     /// The order a coupon pays for now.
     pub fn holder(&self, code: &str) -> Option<String> {
-        self.0.state.lock().unwrap().paid_orders.get(code).cloned()
+        let state = self.0.state.lock().unwrap();
+        let mut paid = state.paid_orders.iter();
+        paid.find(|((_, paid), _)| paid == code)
+            .map(|(_, order)| order.clone())
     }
 
     /// The coupons that were given back, once for each time.
@@ -156,6 +172,9 @@ impl State {
         if self.false_codes.contains(&item.coupon_code) {
             return Outcome::Refused(wire::refusal(&Refusal::never(Reason::CouponNotFound)));
         }
+        if self.keyless_codes.contains(&item.coupon_code) {
+            return Outcome::Refused(wire::refusal(&Refusal::coupon_key_missing()));
+        }
         if let Some(refusal) = &self.refusing {
             return Outcome::Refused(wire::refusal(refusal));
         }
@@ -171,7 +190,7 @@ impl State {
         }
         let paid = self
             .paid_orders
-            .entry(item.coupon_code.clone())
+            .entry((item.shopper_id.clone(), item.coupon_code.clone()))
             .or_insert_with(|| item.order_id.clone());
         if *paid == item.order_id {
             return Outcome::Redeemed(Coupon {
@@ -194,9 +213,10 @@ impl State {
         }
         self.released_orders.insert(item.order_id.clone());
         self.releases.insert(item.order_id.clone(), item.clone());
-        let changed = self.paid_orders.get(&item.coupon_code) == Some(&item.order_id);
+        let coupon = (item.shopper_id.clone(), item.coupon_code.clone());
+        let changed = self.paid_orders.get(&coupon) == Some(&item.order_id);
         if changed {
-            self.paid_orders.remove(&item.coupon_code);
+            self.paid_orders.remove(&coupon);
             self.given_back.push(item.coupon_code.clone());
         }
         release_result::Outcome::Released(Released { changed })
@@ -231,8 +251,10 @@ impl IssuanceService for Issuance {
         let _open = self.0.open.acquire().await.unwrap();
         let state = self.0.state.lock().unwrap();
         let is_true = |item: &CodeOfShopper| !state.false_codes.contains(&item.coupon_code);
+        let is_missing = |item: &CodeOfShopper| state.keyless_codes.contains(&item.coupon_code);
         Ok(Response::new(VerifyCodesResponse {
             is_true: items.iter().map(is_true).collect(),
+            key_is_missing: items.iter().map(is_missing).collect(),
         }))
     }
 

@@ -35,6 +35,7 @@ pub fn code_of(reason: Reason, delay: Option<Duration>) -> Code {
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked
+        | Reason::CouponKeyMissing
         | Reason::IssuanceHalted
         | Reason::RedemptionHalted
         | Reason::CouponNotApplicable

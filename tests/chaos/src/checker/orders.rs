@@ -26,14 +26,16 @@ pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mut Fi
         .iter()
         .map(|order| (order.order_id, order))
         .collect();
-    let mut paid: HashMap<&str, u64> = HashMap::new();
+    let mut paid: HashMap<(&str, &str), u64> = HashMap::new();
     for order in &facts.orders {
         if order.state == Order::PENDING {
             let example = format!("the order {} is pending", order.order_id);
             findings.add(subject.id(), Count::LeftUndecided, 1, example);
         }
         if order.is_paid() {
-            *paid.entry(&order.coupon_code).or_default() += 1;
+            // Two shoppers may have the same code.
+            let coupon = (order.shopper_id.as_str(), order.coupon_code.as_str());
+            *paid.entry(coupon).or_default() += 1;
             let coupon = code::read(&order.coupon_code)
                 .and_then(|(_, slot)| by_slot.get(&(order.shopper_id.as_str(), slot)));
             if coupon.and_then(|coupon| coupon.order_id) != Some(order.order_id) {

@@ -267,6 +267,19 @@ fn two_orders_for_one_coupon_are_found_in_the_database_and_in_what_was_told() {
 }
 
 #[test]
+fn orders_of_two_shoppers_with_the_same_code_are_not_taken_for_one_coupon_twice() {
+    let counts = found(|facts, _| {
+        let other = Order {
+            order_id: Uuid::from_u128(3),
+            shopper_id: "somebody-else".to_owned(),
+            ..facts.orders[0].clone()
+        };
+        facts.orders.push(other);
+    });
+    assert!(!counts.contains(&Count::RedeemedTwice), "{counts:?}");
+}
+
+#[test]
 fn an_order_that_nobody_decides_is_found() {
     let counts = found(|facts, told| {
         facts.orders[0].state = Order::PENDING;

@@ -4,6 +4,7 @@ mod cancel;
 mod claims;
 mod comes_back;
 mod control;
+mod coupon_codes;
 mod databases;
 mod faults;
 mod feed;

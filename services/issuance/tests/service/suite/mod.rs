@@ -5,8 +5,10 @@ pub mod quota;
 mod tokens;
 
 use std::{
+    fs,
     future::Future,
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,7 +17,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity, TokenSettings};
-use tidegate_issuance::{build, config::Config};
+use tidegate_issuance::{build, config::Config, coupon_keys::CouponKeys};
 use tidegate_proto::{
     issuance::v1::{
         coupon_desk_service_client::CouponDeskServiceClient, issuance_service_client::*,
@@ -30,7 +32,7 @@ use tidegate_rpc::{
 };
 use tidegate_runtime::{Host, HostSettings, Service};
 use tidegate_telemetry::{Registry, TraceContext};
-use tidegate_types::{CouponKeyring, Lanes, ReplicaId, ShopperId};
+use tidegate_types::{Lanes, ReplicaId, ShopperId};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, service::Routes, transport::Channel};
@@ -68,14 +70,38 @@ impl Suite {
         certificates::make(folder.path());
         let (tokens, token_settings) = TokenMint::make(folder.path());
         let (quota, quota_address) = Quota::start(tls(folder.path(), Identity::Quota)).await;
-        Self {
+        let suite = Self {
             database: TestDatabase::create().await.unwrap(),
             quota,
             quota_address,
             tokens,
             token_settings,
             folder,
-        }
+        };
+        suite.write_keys(1, &[1]);
+        suite
+    }
+
+    fn keys_file(&self) -> PathBuf {
+        self.folder.path().join("coupon-keys.json")
+    }
+
+    /// Changes the keys of coupons; each of them is a byte, repeated.
+    pub fn write_keys(&self, active: u8, keys: &[u8]) {
+        let keys = keys.iter().map(|key| {
+            let secret = BASE64_STANDARD.encode([*key; 32]);
+            (key.to_string(), serde_json::Value::String(secret))
+        });
+        let keys: serde_json::Map<_, _> = keys.collect();
+        let json = serde_json::json!({ "active": active, "keys": keys });
+        self.write_keys_file(&json.to_string());
+    }
+
+    pub fn write_keys_file(&self, text: &str) {
+        // As Kubernetes does: never half of it.
+        let new = self.folder.path().join("new-keys");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.keys_file()).unwrap();
     }
 
     /// Starts issuance, and waits until it can serve.
@@ -89,15 +115,13 @@ impl Suite {
     }
 
     async fn issuance_with(&self, quota: SocketAddr) -> Issuance {
-        let key = BASE64_STANDARD.encode([7; 32]);
-        let keyring = format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#);
         let config = Config {
             database: self.database.open().unwrap(),
             migrate_on_start: true,
             lanes: Lanes::new(LANES).unwrap(),
             quota_addresses: vec![quota.to_string()],
             tokens: self.token_settings.clone(),
-            keyring: Arc::new(CouponKeyring::from_json(&keyring).unwrap()),
+            coupon_keys: Arc::new(CouponKeys::load(self.keys_file()).unwrap()),
             queue_capacity: 1_000,
             max_batch: 100,
             read_connections: 8,

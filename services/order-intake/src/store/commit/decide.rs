@@ -22,7 +22,7 @@ pub(super) struct Decisions {
     orders_to_come: u16,
     written: Written,
     /// What each coupon pays for in this batch: what was read is what was committed before it.
-    paid: HashMap<CouponCode, OrderId>,
+    paid: HashMap<(ShopperId, CouponCode), OrderId>,
 }
 
 impl Decisions {
@@ -68,8 +68,10 @@ impl Decisions {
         if let Some(earlier) = known.earlier.remove(&key) {
             return replay(placement, earlier);
         }
-        if placement.code == Verdict::False {
-            return Err(OrderIntakeError::CouponNotFound);
+        match placement.code {
+            Verdict::False => return Err(OrderIntakeError::CouponNotFound),
+            Verdict::KeyMissing => return Err(OrderIntakeError::CouponKeyMissing),
+            Verdict::True | Verdict::Unknown => {}
         }
         let to_come = self.check_to_come(&draft.shopper, known)?;
         let timetable = match known.stores.get_mut(&draft.store) {
@@ -113,8 +115,8 @@ impl Decisions {
         let Some(mut order) = known.moved.remove(&movement.order_id) else {
             return Err(OrderIntakeError::OrderNotFound);
         };
-        let code = movement.draft.coupon_code;
-        let asked = order.fair(asked, self.paid.get(&code).copied());
+        let coupon = (movement.draft.shopper.clone(), movement.draft.coupon_code);
+        let asked = order.fair(asked, self.paid.get(&coupon).copied());
         let asked = match self.in_time(movement, &mut order, asked, &mut known.stores) {
             Ok(asked) => asked,
             Err(kept) => return kept.into_outcome(),
@@ -133,7 +135,7 @@ impl Decisions {
             }
         }
         if next == OrderState::Accepted {
-            self.paid.insert(code, movement.order_id);
+            self.paid.insert(coupon, movement.order_id);
         }
         let standing = self.standing_after(order, next, &asked);
         let closing = match &asked {

@@ -8,7 +8,7 @@ use super::{BusyStores, Change, Commits};
 use crate::{
     domain::{
         Booking, Draft, Move, OrderId, OrderState, Rejection, Slot, Standing, Store, Timetable,
-        Timing, Verdict,
+        Timing,
     },
     store::{
         lane_number,
@@ -131,7 +131,7 @@ impl Known {
         };
         let draft = &*placement.draft;
         let key = (draft.shopper.clone(), draft.request_id.clone());
-        let is_new = placement.code != Verdict::False && !self.earlier.contains_key(&key);
+        let is_new = placement.code.may_book() && !self.earlier.contains_key(&key);
         is_new.then_some(draft)
     }
 
@@ -243,10 +243,11 @@ async fn lock_moved(
     lane: Lane,
     changes: &[&Change],
 ) -> Result<HashMap<OrderId, MovedOrder>, sqlx::Error> {
-    let (mut order_ids, mut codes) = (Vec::new(), Vec::new());
+    let (mut order_ids, mut shoppers, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         if let Change::Move(movement, _) | Change::Released(movement) = change {
             order_ids.push(movement.order_id.0);
+            shoppers.push(movement.draft.shopper.as_str());
             codes.push(movement.draft.coupon_code.reveal());
         }
     }
@@ -256,6 +257,7 @@ async fn lock_moved(
     let query = sqlx::query_as(include_str!("../../../queries/lock_orders.sql"))
         .bind(lane_number(lane))
         .bind(order_ids)
+        .bind(shoppers)
         .bind(codes);
     let rows: Vec<MovedRow> = query.fetch_all(connection).await?;
     let entry = |row: MovedRow| {

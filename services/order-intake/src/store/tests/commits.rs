@@ -176,7 +176,7 @@ async fn the_database_itself_refuses_a_second_accepted_order_of_a_coupon() {
         .unwrap_err();
     assert_eq!(
         tidegate_pg::constraint(&refused),
-        Some("orders_one_paid_per_coupon")
+        Some("orders_one_paid_per_coupon_of_shopper")
     );
 }
 

@@ -46,9 +46,9 @@ const HOT: [Hot; 9] = [
     },
     Hot {
         statement: include_str!("../../../queries/lock_orders.sql"),
-        types: "smallint, uuid[], text[]",
-        arguments: "0::smallint, array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}')",
-        probes: &[("order_id >=", 1), ("coupon_code >=", 1)],
+        types: "smallint, uuid[], text[], text[]",
+        arguments: "0::smallint, array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}')",
+        probes: &[("order_id >=", 1), ("shopper_id >=", 1)],
     },
     Hot {
         statement: include_str!("../../../queries/lock_stores.sql"),

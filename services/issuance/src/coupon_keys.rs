@@ -1,0 +1,133 @@
+//! The keys of coupon codes, read again when their file changes.
+//!
+//! A key that is not here says nothing about the coupons made with it. They are refused for now and
+//! are good again as soon as the key is back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use tidegate_auth::{FileWatch, RELOAD_INTERVAL};
+use tidegate_types::{CouponCode, CouponKeyring, DecodedCode, ShopperId, Unverified};
+use tokio::time::interval;
+
+use crate::{domain::coupon::StoredCoupon, error::IssuanceError, metrics::IssuanceMetrics};
+
+/// A keys file that cannot be used. Quotes no key.
+#[derive(Debug, thiserror::Error)]
+#[error("{file} cannot be used for the keys of coupons: {reason}")]
+pub struct CouponKeysUnusable {
+    file: PathBuf,
+    reason: String,
+}
+
+/// The keys as they were last read.
+pub struct CouponKeys {
+    file: PathBuf,
+    current: ArcSwap<CouponKeyring>,
+    /// A bit for each key that the log called missing since the last reading.
+    told_missing: AtomicU8,
+}
+
+impl CouponKeys {
+    /// Reads the keys.
+    pub fn load(file: impl Into<PathBuf>) -> Result<Self, CouponKeysUnusable> {
+        let file = file.into();
+        Ok(Self {
+            current: ArcSwap::from_pointee(read(&file)?),
+            file,
+            told_missing: AtomicU8::new(0),
+        })
+    }
+
+    /// The id of the key that new codes are made with.
+    pub fn active_key_id(&self) -> u8 {
+        self.current.load().active_key_id()
+    }
+
+    /// The coupon's code; `None` if its key is missing, which the log says once a key.
+    pub fn code_of(&self, coupon: &StoredCoupon, shopper: &ShopperId) -> Option<CouponCode> {
+        let (key_id, campaign, slot) = (coupon.key_id, coupon.campaign, coupon.slot);
+        let code = self.current.load().derive(key_id, campaign, shopper, slot);
+        let bit = 1u8.checked_shl(key_id.into()).unwrap_or_default();
+        if code.is_none() && self.told_missing.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            let file = self.file.display();
+            tracing::error!(key_id, %file, "the key of coupons that shoppers hold is missing: their codes are neither shown nor taken until it is back in the file; no coupon is lost");
+        }
+        code
+    }
+
+    /// Which coupon of the shopper a code means, as typed.
+    pub fn decode(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode, IssuanceError> {
+        let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
+        let verified = self.current.load().verify(code, shopper);
+        verified.map_err(|unverified| match unverified {
+            Unverified::Never => IssuanceError::CouponNotFound,
+            Unverified::KeyMissing { key_id } => IssuanceError::CouponKeyMissing { key_id },
+        })
+    }
+
+    /// The same, for giving back what an order holds: where nobody can verify the code, what it
+    /// claims is good enough, because only the order that holds the coupon can free it.
+    pub fn decode_held(
+        &self,
+        typed: &str,
+        shopper: &ShopperId,
+    ) -> Result<DecodedCode, IssuanceError> {
+        match self.decode(typed, shopper) {
+            Err(missing @ IssuanceError::CouponKeyMissing { .. }) => CouponCode::parse(typed)
+                .and_then(CouponCode::claimed)
+                .ok_or(missing),
+            decoded => decoded,
+        }
+    }
+
+    /// Looks at the file from time to time, for as long as the returned future runs.
+    pub fn keep_fresh(
+        self: Arc<Self>,
+        metrics: IssuanceMetrics,
+    ) -> impl Future<Output = ()> + Send {
+        let mut watch = FileWatch::new([&*self.file]);
+        async move {
+            metrics.coupon_keys(&self.current.load());
+            let mut ticks = interval(RELOAD_INTERVAL);
+            loop {
+                ticks.tick().await;
+                if !watch.changed() {
+                    continue;
+                }
+                match read(&self.file) {
+                    Ok(keyring) => {
+                        let (active_key_id, key_ids) = (
+                            keyring.active_key_id(),
+                            keyring.key_ids().collect::<Vec<_>>(),
+                        );
+                        metrics.coupon_keys(&keyring);
+                        self.current.store(Arc::new(keyring));
+                        self.told_missing.store(0, Ordering::Relaxed);
+                        tracing::info!(active_key_id, ?key_ids, "the coupon keys were read again");
+                    }
+                    Err(error) => {
+                        metrics.coupon_keys_file_usable.set(0);
+                        tracing::error!(%error, "the coupon keys changed but cannot be used; the ones from before stay in use until this process ends, and it cannot start again with this file")
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<CouponKeyring, CouponKeysUnusable> {
+    let unusable = |reason: String| CouponKeysUnusable {
+        file: file.to_owned(),
+        reason,
+    };
+    let json = fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    CouponKeyring::from_json(&json).map_err(|error| unusable(error.to_string()))
+}

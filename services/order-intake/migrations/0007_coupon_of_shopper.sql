@@ -1,0 +1,11 @@
+-- no-transaction
+-- A coupon is known by its code and its shopper: the MAC in a code is short enough for two shoppers
+-- of a large lane to have the same code, and the order of the second one is as good as the first's.
+-- A coupon has one code for ever, since the id of its key is kept with it.
+--
+-- Built while orders go on, which a build inside a transaction would stop for as long as it takes.
+-- That needs a file with one statement. A build that is cut off leaves an index that is not valid;
+-- the next migration removes it and builds it anew.
+--
+-- The code comes first: the version before looks for it alone, and finds it here as well.
+CREATE UNIQUE INDEX CONCURRENTLY orders_one_paid_per_coupon_of_shopper ON orders (lane, coupon_code, shopper_id) WHERE state IN (2, 4, 5, 6);

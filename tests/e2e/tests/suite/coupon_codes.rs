@@ -1,0 +1,305 @@
+//! Codes: whose they are, how people type them, and the keys that they are made with.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures_util::future::try_join_all;
+use tidegate_e2e::{CampaignTerms, Suite, eventually, refused};
+use tidegate_local::stack::Service;
+use tidegate_proto::{
+    gateway::v1::{
+        GetClaimRequest, GetCouponRequest, ListCouponsRequest,
+        claim_service_client::ClaimServiceClient,
+    },
+    issuance::v1::RevokeCouponRequest,
+    r#type::v1::{Coupon, Order, OrderState, Reason},
+};
+use tokio::time::sleep;
+use tonic::{Code, Status};
+
+/// A key's id, and the byte that it is made of.
+type Key = (u8, u8);
+/// What the stack makes has the id 1: nothing here is issued with that.
+const FIRST: Key = (2, 1);
+const SECOND: Key = (3, 2);
+/// Two shoppers of one lane whose first coupons of the first campaign have the same code under
+/// [`FIRST`]: found by trying some ten million ids.
+const COLLIDING: [&str; 2] = ["shopper-86530534", "shopper-161455760"];
+/// Files are looked at every 5 s.
+const KEYS_READ_WITHIN: Duration = Duration::from_secs(20);
+/// How long whoever is asked to come back does.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOADERS: u32 = 6;
+
+/// Changes the keys as an operator does, and waits until every replica of issuance has read them.
+async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
+    let secret = |(id, byte): &Key| (id.to_string(), BASE64_STANDARD.encode([*byte; 32]));
+    let secrets: std::collections::BTreeMap<_, _> = keys.iter().map(secret).collect();
+    let json = serde_json::json!({ "active": active, "keys": secrets });
+    let file = suite.stack.credentials().coupon_keys_file();
+    let new = file.with_extension("new");
+    fs::write(&new, json.to_string())?;
+    fs::rename(new, file)?;
+    for replica in ["issuance-0", "issuance-1"] {
+        let read = eventually(KEYS_READ_WITHIN, || async {
+            let known = suite.metric(replica, "tidegate_coupon_keys_known", "");
+            ensure!(known.await? as usize == keys.len());
+            for (id, _) in keys {
+                let label = format!("key_id=\"{id}\"");
+                let known = suite.metric(replica, "tidegate_coupon_keys_known", &label);
+                ensure!(known.await? as usize == 1);
+            }
+            let in_use = suite.metric(replica, "tidegate_coupon_key_active", "");
+            ensure!(in_use.await? as u8 == active);
+            Ok(())
+        });
+        read.await
+            .with_context(|| format!("{replica} does not read its keys"))?;
+    }
+    Ok(())
+}
+
+/// A suite with a store and the first campaign, whose coupons are made with [`FIRST`].
+async fn suite_with_first_key(limit: u32) -> Result<Suite> {
+    let suite = Suite::start().await?;
+    change_keys(&suite, FIRST.0, &[FIRST]).await?;
+    let staff = suite.staff()?;
+    staff.make_store().await?;
+    staff
+        .open(CampaignTerms {
+            limit,
+            ..CampaignTerms::open("tea", 100_000)
+        })
+        .await?;
+    Ok(suite)
+}
+
+/// Orders, again if asked to come back within seconds, until the order is decided.
+async fn decided(suite: &Suite, shopper: &str, request: &str, code: &str) -> Result<Order, Status> {
+    let began = Instant::now();
+    loop {
+        match suite.order(shopper, request, code).await {
+            Err(status) if status.code() == Code::Unavailable && began.elapsed() < PATIENCE => {}
+            Ok(order) if order.state() == OrderState::Pending && began.elapsed() < PATIENCE => {}
+            outcome => return outcome,
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn read(suite: &Suite, shopper: &str, code: &str) -> Result<Coupon, Status> {
+    let message = GetCouponRequest {
+        shopper_id: shopper.into(),
+        coupon_code: code.into(),
+    };
+    let mut wallet = suite
+        .wallet()
+        .map_err(|error| Status::internal(error.to_string()))?;
+    let answer = wallet.get_coupon(suite.request(message)).await?;
+    Ok(answer.into_inner().coupon.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon() -> Result<()>
+{
+    let suite = suite_with_first_key(1).await?;
+    let [one, two] = COLLIDING;
+    let code = suite.coupon("tea", one).await?;
+    assert_eq!(suite.coupon("tea", two).await?, code, "they collide");
+    let first = decided(&suite, one, "o-1", &code).await?;
+    let second = decided(&suite, two, "o-1", &code).await?;
+    for order in [&first, &second] {
+        assert_eq!(order.state(), OrderState::Accepted);
+    }
+    let cancelled = suite.cancel(&first).await?;
+    assert_eq!(cancelled.state(), OrderState::Cancelled);
+    assert_eq!(suite.read(&second).await?.state(), OrderState::Accepted);
+    assert!(suite.check(one, &code).await?.1, "it came back");
+    assert!(!suite.check(two, &code).await?.1, "it has paid");
+    let again = decided(&suite, one, "o-2", &code).await?;
+    assert_eq!(again.state(), OrderState::Accepted);
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_taken_as_people_type_and_paste_it() -> Result<()> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    staff.make_store().await?;
+    staff
+        .open(CampaignTerms {
+            limit: 2,
+            ..CampaignTerms::open("tea", 10)
+        })
+        .await?;
+    let code = suite.coupon("tea", "alice").await?;
+    let wide: String = code
+        .chars()
+        .filter_map(|letter| char::from_u32(letter as u32 - 0x21 + 0xFF01))
+        .collect();
+    let parted = |separator: &str| {
+        let parts = code.as_bytes().chunks(4).map(String::from_utf8_lossy);
+        parts.collect::<Vec<_>>().join(separator)
+    };
+    let typed = [
+        code.to_lowercase().replace('0', "o").replace('1', "l"),
+        wide,
+        parted("\u{3000}"),
+        parted("\u{A0}\t"),
+        parted("\u{2014}\u{2014}"),
+        parted("\u{FF0D}"),
+        parted("\u{2212}"),
+        format!("\u{FEFF}{}\u{200B}\r\n", parted("\u{200D}")),
+    ];
+    for typed in &typed {
+        let read = read(&suite, "alice", typed).await;
+        assert_eq!(read?.code, code, "{typed:?}");
+        assert!(suite.check("alice", typed).await?.1, "{typed:?}");
+    }
+    // The same order, however its code is typed.
+    let order = decided(&suite, "alice", "o-1", &typed[1]).await?;
+    assert_eq!(order.state(), OrderState::Accepted);
+    for typed in &typed {
+        let replay = decided(&suite, "alice", "o-1", typed).await?;
+        assert_eq!(replay.order_id, order.order_id, "{typed:?}");
+    }
+    let revocation = RevokeCouponRequest {
+        shopper_id: "alice".into(),
+        coupon_code: typed[7].clone(),
+        reason: "tried out".into(),
+    };
+    let mut desk = staff.coupon_desk();
+    let revoked = desk.revoke_coupon(staff.request(revocation)).await;
+    let refusal = revoked.unwrap_err();
+    assert_eq!(refused(&refusal).reason, "COUPON_REDEEMED");
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_change_in_two_steps_under_load_and_nothing_fails() -> Result<()> {
+    let suite = suite_with_first_key(1).await?;
+    let (is_over, orders) = (AtomicBool::new(false), AtomicU32::new(0));
+    let rotate = async {
+        sleep(Duration::from_secs(2)).await;
+        change_keys(&suite, FIRST.0, &[FIRST, SECOND]).await?;
+        change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
+        sleep(Duration::from_secs(2)).await;
+        is_over.store(true, Ordering::Relaxed);
+        anyhow::Ok(())
+    };
+    let load = try_join_all((0..LOADERS).map(|loader| {
+        let (suite, is_over, orders) = (&suite, &is_over, &orders);
+        async move {
+            // Of every pair of coupons one is ordered with at once, and one after the change.
+            let mut kept = Vec::new();
+            for number in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let shopper = format!("s-{loader}-{number}");
+                let code = suite.coupon("tea", &shopper).await?;
+                if number % 2 == 0 {
+                    kept.push((shopper, code));
+                    continue;
+                }
+                let order = decided(suite, &shopper, "o-1", &code).await?;
+                ensure!(order.state() == OrderState::Accepted, "{order:?}");
+                orders.fetch_add(1, Ordering::Relaxed);
+            }
+            for (shopper, code) in kept {
+                let order = decided(suite, &shopper, "o-1", &code).await?;
+                ensure!(order.state() == OrderState::Accepted, "{order:?}");
+            }
+            anyhow::Ok(())
+        }
+    }));
+    tokio::try_join!(rotate, load)?;
+    let orders = orders.into_inner();
+    assert!(orders >= 20, "{orders} orders are no load");
+    let url = suite
+        .stack
+        .database_url(Service::Issuance)
+        .unwrap_or_default();
+    let pool = sqlx::PgPool::connect(&url).await?;
+    let keys: i64 = sqlx::query_scalar("SELECT count(DISTINCT key_id) FROM coupons")
+        .fetch_one(&pool)
+        .await?;
+    pool.close().await;
+    assert_eq!(keys, 2, "coupons were made with both keys");
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back() -> Result<()> {
+    let suite = suite_with_first_key(3).await?;
+    let claimed = eventually(PATIENCE, || suite.claim("tea", "ann", "r-1")).await?;
+    let of_first = claimed.coupon.unwrap_or_default().code;
+    let paid = suite.coupon("tea", "ann").await?;
+    let order = decided(&suite, "ann", "o-1", &paid).await?;
+    assert_eq!(order.state(), OrderState::Accepted);
+    change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
+    let of_second = suite.coupon("tea", "ann").await?;
+    change_keys(&suite, SECOND.0, &[SECOND]).await?;
+
+    let message = ListCouponsRequest {
+        shopper_id: "ann".into(),
+        page_size: 10,
+        ..ListCouponsRequest::default()
+    };
+    let listed = suite.wallet()?.list_coupons(suite.request(message)).await?;
+    let mut shown: Vec<_> = listed
+        .into_inner()
+        .coupons
+        .iter()
+        .map(|coupon| (coupon.code.clone(), coupon.code_missing_because()))
+        .collect();
+    shown.sort_by(|one, other| one.0.cmp(&other.0));
+    let hidden = (String::new(), Reason::CouponKeyMissing);
+    let told = (of_second.clone(), Reason::Unspecified);
+    assert_eq!(shown, [hidden.clone(), hidden, told]);
+
+    let claim = GetClaimRequest {
+        campaign_id: "tea".into(),
+        shopper_id: "ann".into(),
+        request_id: "r-1".into(),
+    };
+    let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
+    let looked_up = claims.get_claim(suite.request(claim)).await;
+    for refusal in [
+        looked_up.unwrap_err(),
+        suite.claim("tea", "ann", "r-1").await.unwrap_err(),
+        read(&suite, "ann", &of_first).await.unwrap_err(),
+        suite.order("ann", "o-2", &of_first).await.unwrap_err(),
+    ] {
+        let told = refused(&refusal);
+        assert_eq!(
+            (told.code, told.reason.as_str()),
+            (Code::FailedPrecondition, "COUPON_KEY_MISSING")
+        );
+        assert!(told.retry_after.is_some(), "it is not for ever");
+        assert_eq!(told.locales, ["zh-CN", "en"]);
+    }
+    let of_second = decided(&suite, "ann", "o-3", &of_second).await?;
+    assert_eq!(of_second.state(), OrderState::Accepted);
+    // What has paid comes back to its shopper all the same.
+    let cancelled = suite.cancel(&order).await?;
+    assert_eq!(cancelled.state(), OrderState::Cancelled);
+    eventually(PATIENCE, || async {
+        let order = suite.read(&order).await?;
+        ensure!(order.coupon_released_at.is_some(), "{order:?}");
+        anyhow::Ok(())
+    })
+    .await?;
+
+    change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
+    for (request, code) in [("o-2", &of_first), ("o-4", &paid)] {
+        let order = decided(&suite, "ann", request, code).await?;
+        assert_eq!(order.state(), OrderState::Accepted, "{request}");
+    }
+    suite.end().await
+}
