@@ -48,6 +48,14 @@ impl Identity {
         format!("{}.{DOMAIN}", self.name())
     }
 
+    /// Whether it is one of the suite's own processes.
+    pub fn is_service(self) -> bool {
+        match self {
+            Self::Gateway | Self::Quota | Self::Issuance | Self::OrderIntake => true,
+            Self::Staff | Self::Chatbot => false,
+        }
+    }
+
     /// Reads the owner out of a certificate that has been verified already. `None` if it names nobody of this suite.
     pub fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;

@@ -8,6 +8,7 @@ mod database;
 mod suite;
 
 mod control;
+mod crowd;
 mod desk;
 mod fence;
 mod holders;

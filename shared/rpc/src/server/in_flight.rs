@@ -80,9 +80,7 @@ mod tests {
         let taken = claims.iter().filter(|place| place.is_ok()).count();
         assert_eq!(taken, 4);
         assert!(matches!(claims[4], Err(NoPlace::OfKind)));
-        let orders: Vec<_> = (0..6)
-            .map(|_| in_flight.take(Work::Orders, None))
-            .collect();
+        let orders: Vec<_> = (0..6).map(|_| in_flight.take(Work::Orders, None)).collect();
         assert!(orders.iter().all(Result::is_ok));
     }
 

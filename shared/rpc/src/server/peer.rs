@@ -17,6 +17,12 @@ const MAX_OPEN_CALLS: usize = 16;
 const CERTIFICATE_MARGIN: Duration = MAX_DEADLINE;
 /// A peer that was told to go may not have read it yet. After so long no further call of it is answered.
 const FAREWELL: Duration = MAX_DEADLINE;
+/// Longer than any certificate is good for.
+const UNLIMITED: ConnectionLimits = ConnectionLimits {
+    per_address: usize::MAX,
+    idle: Duration::from_secs(10 * 365 * 86_400),
+    age: Duration::from_secs(10 * 365 * 86_400),
+};
 /// How often it is seen whether a peer that was told to go has calls under way.
 const LEFT_ALONE_POLL: Duration = Duration::from_secs(1);
 
@@ -67,10 +73,17 @@ impl Peer {
     /// Counts a call as under way until what is returned is dropped, or refuses it.
     pub(super) fn begin_call(self: &Arc<Self>, work: Work) -> Result<CallUnderWay, NotAnswered> {
         // By the clock of the wall, which may have been set meanwhile.
-        if self.certificate_ends.is_some_and(|end| SystemTime::now() >= end) {
+        if self
+            .certificate_ends
+            .is_some_and(|end| SystemTime::now() >= end)
+        {
             return Err(NotAnswered::CertificateEnded);
         }
-        if self.answered_until.get().is_some_and(|end| Instant::now() >= *end) {
+        if self
+            .answered_until
+            .get()
+            .is_some_and(|end| Instant::now() >= *end)
+        {
             return Err(NotAnswered::ToldToGo);
         }
         let is_open = work.is_open();
@@ -86,7 +99,14 @@ impl Peer {
     }
 
     /// Waits until the peer is to be told to go: it has been there for long enough, has had nothing under way for long enough, or its certificate is about to end.
+    ///
+    /// A service of the suite stays until its certificate ends: its client gives up the calls that it is about to send when it is told to go, and there are few of its kind.
     pub(super) async fn time_to_go(&self, limits: ConnectionLimits) {
+        let limits = if self.identity.is_some_and(Identity::is_service) {
+            UNLIMITED
+        } else {
+            limits
+        };
         let latest = Instant::now() + limits.age.mul_f64(rand::random_range(0.8..=1.0));
         let latest = match self.certificate_left() {
             // Who comes with less than that may use what is left.
@@ -99,7 +119,10 @@ impl Peer {
         loop {
             let now = Instant::now();
             let idle_at = match &*self.under_way() {
-                UnderWay { calls: 0, changed_at } => *changed_at + limits.idle,
+                UnderWay {
+                    calls: 0,
+                    changed_at,
+                } => *changed_at + limits.idle,
                 UnderWay { .. } => now + limits.idle,
             };
             let next = idle_at.min(latest);
@@ -112,7 +135,8 @@ impl Peer {
 
     /// The peer is being told to go.
     pub(super) fn told_to_go(&self) {
-        self.answered_until.get_or_init(|| Instant::now() + FAREWELL);
+        self.answered_until
+            .get_or_init(|| Instant::now() + FAREWELL);
     }
 
     /// Waits until a peer that was told to go has nothing under way that anybody would miss.
@@ -137,7 +161,9 @@ impl Peer {
     }
 
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,8 +236,19 @@ mod tests {
             ages.push(goes_after(&peer).await);
         }
         ages.sort();
-        assert!(ages[0] >= 80 * SECOND && ages[19] <= 101 * SECOND, "{ages:?}");
+        assert!(
+            ages[0] >= 80 * SECOND && ages[19] <= 101 * SECOND,
+            "{ages:?}"
+        );
         assert!(ages[19] - ages[0] > 5 * SECOND, "{ages:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_of_the_suite_is_told_to_go_just_before_its_certificate_ends() {
+        let ends = SystemTime::now() + 1_000 * SECOND;
+        let peer = Arc::new(Peer::new(Some(Identity::Gateway), Some(ends)));
+        let after = goes_after(&peer).await;
+        assert!((989 * SECOND..991 * SECOND).contains(&after), "{after:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,7 +283,11 @@ mod tests {
 
     #[test]
     fn no_call_is_answered_once_the_certificate_has_ended() {
-        let began = |ends| Arc::new(Peer::new(None, Some(ends))).begin_call(Work::Claims).err();
+        let began = |ends| {
+            Arc::new(Peer::new(None, Some(ends)))
+                .begin_call(Work::Claims)
+                .err()
+        };
         let now = SystemTime::now();
         assert_eq!(began(now), Some(NotAnswered::CertificateEnded));
         assert_eq!(began(now + 60 * SECOND), None);

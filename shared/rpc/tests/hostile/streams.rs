@@ -4,9 +4,7 @@ use futures_util::stream;
 use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 use tonic::{Code, Status, Streaming, transport::Channel};
-use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::suite::{MAX_STREAMS, PATIENCE, Suite};

@@ -31,7 +31,11 @@ use tidegate_rpc::{
 };
 use tidegate_telemetry::{Registry, Tracing};
 use time::OffsetDateTime;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
@@ -52,7 +56,7 @@ const NOISE: Duration = Duration::from_millis(5);
 const fn rule(path: &'static str) -> Rule {
     Rule {
         path,
-        services: &[Identity::Gateway],
+        services: &[Identity::Gateway, Identity::Chatbot],
         scope: None,
     }
 }
@@ -119,7 +123,7 @@ impl Suite {
     pub async fn start_with(connections: ConnectionLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::make(folder.path());
-        for identity in [Identity::Issuance, Identity::Gateway] {
+        for identity in [Identity::Issuance, Identity::Gateway, Identity::Chatbot] {
             authority.sign(folder.path(), identity, rcgen::date_time_ymd(4096, 1, 1));
         }
         // On all of the loopback, so that attackers and callers can have addresses of their own.
@@ -160,24 +164,43 @@ impl Suite {
     /// From now on connections are made with a certificate that ends after so long.
     pub fn shorten_certificate(&self, left: Duration) {
         let ends = OffsetDateTime::now_utc() + left;
-        let folder = self.folder.path();
-        self.authority.sign(folder, Identity::Gateway, ends);
+        for identity in [Identity::Gateway, Identity::Chatbot] {
+            self.authority.sign(self.folder.path(), identity, ends);
+        }
     }
 
-    /// What a caller of the suite shows to the server.
-    pub fn tls(&self) -> Arc<TlsIdentity> {
-        tls(self.folder.path(), Identity::Gateway)
+    /// What a client shows to the server.
+    pub fn tls(&self, identity: Identity) -> Arc<TlsIdentity> {
+        tls(self.folder.path(), identity)
+    }
+
+    /// A service of the suite, on a connection of its own.
+    pub fn caller(&self) -> Caller {
+        self.caller_as(Identity::Gateway)
     }
 
     /// A caller on a connection of its own.
-    pub fn caller(&self) -> Caller {
-        Caller(CouponDeskServiceClient::new(self.channel()))
+    pub fn caller_as(&self, identity: Identity) -> Caller {
+        let (address, tls) = (self.address.to_string(), self.tls(identity));
+        Caller(CouponDeskServiceClient::new(channel(
+            &address,
+            Identity::Issuance,
+            tls,
+        )))
     }
 
-    /// A connection of its own.
+    /// A stranger's connection.
     pub fn channel(&self) -> Channel {
-        channel(&self.address.to_string(), Identity::Issuance, self.tls())
+        let (address, tls) = (self.address.to_string(), self.tls(Identity::Chatbot));
+        channel(&address, Identity::Issuance, tls)
     }
+}
+
+/// A stream that goes on.
+#[derive(Debug)]
+pub struct OpenStream {
+    pub answers: Streaming<GrantCouponsResponse>,
+    _messages: mpsc::Sender<GrantCouponsRequest>,
 }
 
 /// A caller that behaves.
@@ -194,10 +217,14 @@ impl Caller {
     }
 
     /// Opens a stream that goes on until what is returned is dropped.
-    pub async fn open_stream(&self) -> Result<Streaming<GrantCouponsResponse>, Status> {
-        let messages = futures_util::stream::pending();
-        let answer = self.0.clone().grant_coupons(messages).await?;
-        Ok(answer.into_inner())
+    pub async fn open_stream(&self) -> Result<OpenStream, Status> {
+        let (messages, receiver) = mpsc::channel(1);
+        let messages_of_call = ReceiverStream::new(receiver);
+        let answers = self.0.clone().grant_coupons(messages_of_call).await?;
+        Ok(OpenStream {
+            answers: answers.into_inner(),
+            _messages: messages,
+        })
     }
 
     /// The middle time of many calls, one after the other, all of which must be answered.
