@@ -7,6 +7,7 @@ use tidegate_proto::{
     r#type::v1::Reason,
 };
 use tidegate_telemetry::TraceContext;
+use uuid::Uuid;
 
 use crate::suite::{Issuance, LANES, Suite, lane_of, quota::CAMPAIGN};
 
@@ -49,7 +50,7 @@ async fn claims_that_fill_the_queue_leave_room_for_a_redemption() {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;
     let coupon = issuance.claim_in_the_end("ann").await.coupon.unwrap();
-    let lane = lane_of("ann");
+    let (lane, order) = (lane_of("ann"), Uuid::new_v4().to_string());
     // Nothing commits meanwhile, so that the queue stays full.
     let mut database = suite.database.options().connect().await.unwrap();
     let mut stall = database.begin().await.unwrap();
@@ -59,7 +60,7 @@ async fn claims_that_fill_the_queue_leave_room_for_a_redemption() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         // The queue takes no more claims.
         let refused = crowd(&issuance, lane);
-        let redeemed = issuance.redeem("ann", &coupon.code, "order-1");
+        let redeemed = issuance.redeem("ann", &coupon.code, &order);
         let end = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             stall.rollback().await.unwrap();
