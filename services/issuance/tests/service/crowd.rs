@@ -7,12 +7,16 @@ use tidegate_proto::{
     r#type::v1::Reason,
 };
 use tidegate_telemetry::TraceContext;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::suite::{Issuance, LANES, Suite, lane_of, quota::CAMPAIGN};
 
 /// What one call may carry, and as many as a lane's queue holds in these tests.
 const CROWD: usize = 1_000;
+
+/// A call is in the queue by then.
+const STEP: Duration = Duration::from_millis(400);
 
 /// Claims for so many shoppers of one lane; why each was refused that was.
 async fn crowd(issuance: &Issuance, lane: u32) -> Vec<Reason> {
@@ -57,12 +61,15 @@ async fn claims_that_fill_the_queue_leave_room_for_a_redemption() {
     let lock = "LOCK TABLE coupons IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut *stall).await.unwrap();
     let redeeming = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        sleep(STEP).await;
         // The queue takes no more claims.
         let refused = crowd(&issuance, lane);
-        let redeemed = issuance.redeem("ann", &coupon.code, &order);
+        let redeemed = async {
+            sleep(STEP).await;
+            issuance.redeem("ann", &coupon.code, &order).await
+        };
         let end = async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            sleep(2 * STEP).await;
             stall.rollback().await.unwrap();
         };
         let (refused, redeemed, ()) = tokio::join!(refused, redeemed, end);
