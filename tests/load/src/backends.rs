@@ -34,10 +34,10 @@ use crate::{
 
 const CAMPAIGN_ID: &str = "backends";
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
-/// Places for claims at the gateway. A flood has all that it can get of them while its claims still make their deadline.
-const PLACES: u32 = 90;
-/// What one backend asks for: a quarter of what can be served.
-const QUIET_PER_SECOND: f64 = 40.0;
+/// Places for claims at the gateway: as many as there can be if claims are to make their deadline when all are taken.
+const PLACES: u32 = 180;
+/// What one backend asks for: a fifth of what can be served.
+const QUIET_PER_SECOND: f64 = 30.0;
 /// How much more the other one does.
 const FLOOD_FACTOR: f64 = 10.0;
 /// The flood comes so long before anything is counted.

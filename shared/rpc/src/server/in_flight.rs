@@ -36,15 +36,15 @@ impl InFlight {
         let of_kind = self.of_kind[work as usize].take(subject);
         let of_kind = of_kind.ok_or(NoPlace::OfKind)?;
         let of_all = if work.counts_among_all() {
-            Some(self.all.take(subject).ok_or(NoPlace::AtAll)?)
+            let place = self.all.take(subject).ok_or(NoPlace::AtAll)?;
+            self.gauge.inc();
+            Some((place, self.gauge.clone()))
         } else {
             None
         };
-        self.gauge.inc();
         Ok(Place {
             _of_kind: of_kind,
-            _of_all: of_all,
-            gauge: self.gauge.clone(),
+            of_all,
         })
     }
 }
@@ -52,13 +52,14 @@ impl InFlight {
 /// One place among the calls in flight, until it is dropped.
 pub(super) struct Place {
     _of_kind: FairPlace,
-    _of_all: Option<FairPlace>,
-    gauge: Gauge,
+    of_all: Option<(FairPlace, Gauge)>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gauge.dec();
+        if let Some((_, gauge)) = &self.of_all {
+            gauge.dec();
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
 pub const MAX_CONNECTIONS: usize = 8_192;
 /// TLS handshakes at once. They are the dearest thing that a stranger can ask for, and calls in flight need the processor as well.
 const MAX_HANDSHAKES: usize = 1_024;
-/// Of them, those of one address; further ones wait for each other. An address has fewer if it may have fewer connections.
+/// Of them, those of one address; further ones wait for each other.
 const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 2;
 /// A peer that has not finished its TLS handshake and said a first word of HTTP/2 by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
