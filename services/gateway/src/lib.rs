@@ -181,6 +181,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let most_claims = (config.max_in_flight as f64 * MAX_SHARE_OF_CLAIMS).ceil() as usize;
     let limits = Limits::default()
         .at_most(Work::Claims, most_claims)
+        .at_most(Work::Streams, config.max_watches + config.max_claim_watches)
         .caller_rate(config.caller_rate_per_second);
     let service = Service {
         names: grpc::SERVICES,

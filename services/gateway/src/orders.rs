@@ -42,7 +42,7 @@ impl Orders {
         item: PlaceOrderItem,
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
-        let _place = self.order_places.enter()?;
+        let _place = self.order_places.enter(call)?;
         let lane = self.lanes.of(shopper);
         self.batches
             .submit(
@@ -63,7 +63,7 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         let message = || GetOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
@@ -92,7 +92,7 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.order_places.enter()?;
+        let _place = self.order_places.enter(call)?;
         let message = || CancelOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
@@ -121,7 +121,7 @@ impl Orders {
         page: (u32, String),
         call: &CallContext,
     ) -> Result<ListOrdersResponse, GatewayError> {
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         let (page_size, page_token) = page;
         let message = || ListOrdersRequest {
             shopper_id: shopper.as_str().to_owned(),

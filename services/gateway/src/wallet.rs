@@ -30,7 +30,7 @@ impl Wallet {
         page: (u32, String),
         call: &CallContext,
     ) -> Result<ListCouponsResponse, GatewayError> {
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         let campaign_number = match campaign {
             Some(campaign) => {
                 let known = self.campaigns.get(campaign, call.deadline).await?;
@@ -67,7 +67,7 @@ impl Wallet {
         code: &str,
         call: &CallContext,
     ) -> Result<CheckCouponResponse, GatewayError> {
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         let code = CouponCode::parse(code).ok_or(GatewayError::CouponNotFound)?;
         let message = || CheckCouponRequest {
             shopper_id: shopper.as_str().to_owned(),

@@ -96,12 +96,7 @@ macro_rules! paths {
 /// find room.
 pub fn limits(max_in_flight: usize) -> Limits {
     let orders = paths!["RedeemCoupons", "ReleaseCoupons", "VerifyCodes"];
-    let reads = paths![
-        "LookupClaims",
-        "ListCoupons",
-        "CheckCoupon",
-        "StreamHolders"
-    ];
+    let reads = paths!["LookupClaims", "ListCoupons", "CheckCoupon"];
     Limits::default()
         .with_work(Work::Orders, orders)
         .with_work(Work::Claims, paths!["IssueCoupons"])

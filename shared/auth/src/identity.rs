@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustls::pki_types::CertificateDer;
 
@@ -45,6 +48,14 @@ impl Identity {
         format!("{}.{DOMAIN}", self.name())
     }
 
+    /// Whether it is one of the suite's own processes.
+    pub fn is_service(self) -> bool {
+        match self {
+            Self::Gateway | Self::Quota | Self::Issuance | Self::OrderIntake => true,
+            Self::Staff | Self::Chatbot => false,
+        }
+    }
+
     /// Reads the owner out of a certificate that has been verified already. `None` if it names nobody of this suite.
     pub fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
@@ -52,6 +63,21 @@ impl Identity {
             .valid_dns_names()
             .find_map(|name| Self::from_name(name.strip_suffix(DOMAIN)?.strip_suffix('.')?))
     }
+}
+
+/// When the first certificate of a chain ends. One that cannot be read has ended.
+pub fn chain_ends(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
+    chain.iter().map(ends).min()
+}
+
+fn ends(certificate: &CertificateDer<'_>) -> SystemTime {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else {
+        return UNIX_EPOCH;
+    };
+    let ends = certificate.validity().not_after.timestamp();
+    u64::try_from(ends).map_or(UNIX_EPOCH, |seconds| {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    })
 }
 
 impl fmt::Display for Identity {

@@ -98,6 +98,7 @@ impl Host {
         let admin = Admin::new(registry);
         supervisor.start("admin port", admin.serve(settings.admin_listen).await?);
         let listener = Listener::bind(settings.listen).await?;
+        let listener = listener.limited(settings.connections);
         let (routes, health) =
             standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, service.names).await?;
         let policy = CallPolicy {
@@ -130,7 +131,7 @@ impl Host {
             // Tasks end when they are told to stop.
             biased;
             () = stop.cancelled() => {}
-            ended = &mut server => return Ok(ended??),
+            ended = &mut server => return Ok(ended?),
             ended = supervisor.failed() => return Err(ended.into()),
             () = announce => {}
         }

@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tidegate_auth::{TlsFiles, TokenSettings};
+use tidegate_rpc::server::{ConnectionLimits, MAX_CONNECTIONS};
 use tidegate_types::ReplicaId;
 
 use crate::Environment;
@@ -26,6 +27,8 @@ pub struct HostSettings {
     pub lame_duck: Duration,
     /// The longest that calls in flight may take after that.
     pub drain: Duration,
+    /// How many connections one address may have, and for how long.
+    pub connections: ConnectionLimits,
 }
 
 impl HostSettings {
@@ -52,6 +55,7 @@ impl HostSettings {
         });
         let lame_duck = environment.milliseconds("TIDEGATE_LAME_DUCK_MS", 0, 0, 60_000);
         let drain = environment.milliseconds("TIDEGATE_DRAIN_MS", 10_000, 0, 120_000);
+        let connections = connection_limits(environment);
         Some(Self {
             listen: listen?,
             admin_listen: admin_listen?,
@@ -66,8 +70,37 @@ impl HostSettings {
             log_filter: log_filter?,
             lame_duck: lame_duck?,
             drain: drain?,
+            connections: connections?,
         })
     }
+}
+
+fn connection_limits(environment: &mut Environment) -> Option<ConnectionLimits> {
+    let usual = ConnectionLimits::default();
+    let ms = |duration: Duration| duration.as_millis() as u64;
+    let per_address = environment.number(
+        "TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS",
+        usual.per_address,
+        1,
+        MAX_CONNECTIONS,
+    );
+    let idle = environment.milliseconds(
+        "TIDEGATE_CONNECTION_IDLE_MS",
+        ms(usual.idle),
+        1_000,
+        86_400_000,
+    );
+    let age = environment.milliseconds(
+        "TIDEGATE_CONNECTION_AGE_MS",
+        ms(usual.age),
+        1_000,
+        86_400_000,
+    );
+    Some(ConnectionLimits {
+        per_address: per_address?,
+        idle: idle?,
+        age: age?,
+    })
 }
 
 /// Reads what tokens must say, for the services that take them.

@@ -77,10 +77,11 @@ impl TraceContext {
 
     /// The same, to be recorded.
     pub fn force_sampled(self) -> Self {
-        Self {
-            sampled: true,
-            ..self
-        }
+        self.with_sampled(true)
+    }
+
+    pub(crate) fn with_sampled(self, sampled: bool) -> Self {
+        Self { sampled, ..self }
     }
 
     pub(crate) fn of_span(span: &SpanContext) -> Self {

@@ -35,7 +35,7 @@ pub struct ExporterFailed {
 
 /// Makes spans and sends them to a collector.
 ///
-/// A context that is not sampled costs nothing: its spans are never built. Whether a new story is sampled is decided once, where it enters the suite.
+/// A context that is not sampled costs nothing: its spans are never built. Whether a story is sampled is decided once, where it enters the suite.
 #[derive(Clone)]
 pub struct Tracing {
     exporter: Option<(SdkTracer, SdkTracerProvider)>,
@@ -93,8 +93,16 @@ impl Tracing {
 
     /// A new story, recorded with the configured probability.
     pub fn new_root(&self) -> TraceContext {
-        let sampled = self.exporter.is_some() && rand::random::<f64>() < self.sample_ratio;
-        TraceContext::new_root(sampled)
+        TraceContext::new_root(self.decides_to_sample())
+    }
+
+    /// A story that began outside of the suite, recorded with the configured probability, whatever was decided there.
+    pub fn decided_here(&self, story: TraceContext) -> TraceContext {
+        story.with_sampled(self.decides_to_sample())
+    }
+
+    fn decides_to_sample(&self) -> bool {
+        self.exporter.is_some() && rand::random::<f64>() < self.sample_ratio
     }
 
     /// Starts a span under `parent`.
@@ -194,6 +202,17 @@ mod tests {
         let span = Tracing::disabled().start("claim", SpanKind::Server, parent);
         assert!(!span.is_recording());
         assert_eq!(span.context(), parent);
+    }
+
+    #[tokio::test]
+    async fn a_story_from_outside_keeps_its_trace_id_and_is_recorded_as_often_as_a_new_one() {
+        for (ratio, decided) in [(0.0, false), (1.0, true)] {
+            let tracing = Tracing::export_to("http://127.0.0.1:1", "test", "test-0", ratio);
+            let outside = TraceContext::new_root(!decided);
+            let here = tracing.unwrap().decided_here(outside);
+            assert_eq!(here.trace_id(), outside.trace_id());
+            assert_eq!(here.sampled(), decided);
+        }
     }
 
     #[tokio::test]

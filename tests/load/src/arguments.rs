@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{fairness, goodput};
+use crate::{backends, fairness, goodput};
 
 /// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
 ///
@@ -65,6 +65,13 @@ pub enum Command {
     Goodput {
         #[command(flatten)]
         options: goodput::Options,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// What a backend gets beside another that floods the same gateway with ten times as many claims.
+    Backends {
+        #[command(flatten)]
+        options: backends::Options,
         #[command(flatten)]
         place: Place,
     },

@@ -1,6 +1,7 @@
-//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run; what is left of that in a flood; and whether the order of service is fair.
+//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run; what is left of that in a flood; whether the order of service is fair; and what one backend leaves to another.
 
 mod arguments;
+mod backends;
 mod caller;
 mod commits;
 mod connection;
@@ -74,6 +75,9 @@ async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
     match &arguments.command {
         Some(Command::Goodput { options, place }) => {
             goodput::run(options, &place.data, crowd).await
+        }
+        Some(Command::Backends { options, place }) => {
+            backends::run(options, &place.data, crowd).await
         }
         Some(Command::Fairness { options, place }) => {
             fairness::run(options, &place.data, crowd).await

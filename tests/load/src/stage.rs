@@ -32,6 +32,8 @@ const MAX_BATCH: u32 = 4;
 /// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
 const COMMIT: Duration = Duration::from_millis(25);
 const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
+/// The backend that all shoppers come through.
+const SUBJECT: &str = "load";
 /// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
 
@@ -91,10 +93,20 @@ impl Stage {
     /// # Errors
     /// A gateway does not come up again.
     pub async fn set_waiting_room(&mut self, is_on: bool) -> Result<()> {
+        self.set_gateways(WAITING_ROOM, if is_on { None } else { Some("off") })?;
         for gateway in self.names(Service::Gateway) {
-            let value = if is_on { None } else { Some("off") };
-            self.stack.set_variable(&gateway, WAITING_ROOM, value)?;
             self.stack.restart(&gateway).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a variable of every gateway from its next start on.
+    ///
+    /// # Errors
+    /// A gateway is not known.
+    pub fn set_gateways(&mut self, variable: &str, value: Option<&str>) -> Result<()> {
+        for gateway in self.names(Service::Gateway) {
+            self.stack.set_variable(&gateway, variable, value)?;
         }
         Ok(())
     }
@@ -118,7 +130,7 @@ impl Stage {
             .names(Service::Gateway)
             .into_iter()
             .map(|gateway| self.stack.channel(Some(Identity::Chatbot), &gateway));
-        Door::new(channels.collect::<Result<_>>()?, &self.token()?)
+        Door::new(channels.collect::<Result<_>>()?, &self.token(SUBJECT)?)
     }
 
     /// Connections for a crowd that lives on `threads`.
@@ -126,22 +138,30 @@ impl Stage {
     /// # Errors
     /// A gateway cannot be reached.
     pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
+        self.caller_of(SUBJECT, threads).await
+    }
+
+    /// The same with a token of this subject.
+    ///
+    /// # Errors
+    /// A gateway cannot be reached.
+    pub async fn caller_of(&self, subject: &str, threads: &Handle) -> Result<Arc<Caller>> {
         let gateways: Vec<_> = self
             .stack
             .addresses(Service::Gateway)
             .into_iter()
             .map(Gateway)
             .collect();
-        let token = self.token()?;
+        let token = self.token(subject)?;
         let credentials = self.stack.credentials();
         let caller = Caller::connect(&gateways, CONNECTIONS, credentials, &token, threads).await?;
         Ok(Arc::new(caller))
     }
 
-    fn token(&self) -> Result<String> {
+    fn token(&self, subject: &str) -> Result<String> {
         self.stack
             .credentials()
-            .sign(&Token::new("load", &Scope::CHATBOT))
+            .sign(&Token::new(subject, &Scope::CHATBOT))
     }
 
     /// The processes.

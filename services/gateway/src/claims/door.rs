@@ -176,7 +176,7 @@ impl Claims {
         if shown.is_waiting() || self.holds_nothing(visit) {
             return self.end(visit, GatewayError::SoldOut, call).await;
         }
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         self.issue(visit, call).await.map(Outcome::Issued)
     }
 
@@ -314,7 +314,7 @@ impl Claims {
         ticket: Ticket,
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
-        let _place = self.claim_places.enter()?;
+        let _place = self.claim_places.enter(call)?;
         let asking = Asking::Turn {
             overdue: self.room.overdue(visit, ticket.turn),
             is_queue_short: self.room.is_queue_short(visit),
@@ -326,7 +326,7 @@ impl Claims {
 
     /// Serves a new claim in a short queue, after all turns.
     async fn fill_in(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
-        let _place = self.claim_places.enter()?;
+        let _place = self.claim_places.enter(call)?;
         let under_way = self.find_room(visit, Asking::NewClaim, call).await?;
         // The same claim, sent twice, may have been told to wait meanwhile.
         if let Some(ticket) = self.room.recall(visit) {
@@ -349,7 +349,7 @@ impl Claims {
     }
 
     async fn serve(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
-        let _place = self.claim_places.enter()?;
+        let _place = self.claim_places.enter(call)?;
         self.issue(visit, call).await.map(Outcome::Issued)
     }
 }

@@ -63,7 +63,7 @@ impl Claims {
         content: Option<ClaimContent>,
         call: &CallContext,
     ) -> Result<Option<Coupon>, GatewayError> {
-        let _place = self.read_places.enter()?;
+        let _place = self.read_places.enter(call)?;
         let lane = self.lanes.of(holder.shopper);
         let item = LookupItem {
             campaign_number: holder.campaign.get(),

@@ -5,12 +5,9 @@ use std::{
 
 use tidegate_rpc::{
     refusal::Waiting,
-    server::{CallContext, DEFAULT_DEADLINE},
+    server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::sleep_until,
-};
+use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};
@@ -25,7 +22,7 @@ const MAX_UNREAD: usize = 2;
 pub type Happenings = mpsc::Receiver<Result<Outcome, GatewayError>>;
 
 /// A stream's place among those of this gateway and among those of its shopper.
-pub type StreamPlace = (OwnedSemaphorePermit, ShopperPlace);
+pub type StreamPlace = (FairPlace, ShopperPlace);
 
 /// A claim that waits while somebody watches.
 struct Watch {

@@ -85,7 +85,7 @@ impl ClaimGrpc {
         let claim = convert::watched_claim(message)?;
         check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
         let of_shopper = self.shopper_streams.enter(&claim.shopper)?;
-        let place = (self.watch_places.enter()?, of_shopper);
+        let place = (self.watch_places.enter(&call)?, of_shopper);
         let trace_id = call.trace.trace_id();
         let happenings = self
             .claims

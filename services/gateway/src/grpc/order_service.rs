@@ -103,7 +103,7 @@ impl OrderGrpc {
         let (call, message) = open(request)?;
         let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
         check_shopper(&call, &shopper, &self.shopper_limits)?;
-        let place = self.watch_places.enter()?;
+        let place = self.watch_places.enter(&call)?;
         let changes = self
             .orders
             .watch(&shopper, &message.order_id, &call)

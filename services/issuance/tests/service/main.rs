@@ -9,6 +9,7 @@ mod suite;
 
 mod control;
 mod coupon_keys;
+mod crowd;
 mod desk;
 mod fence;
 mod holders;

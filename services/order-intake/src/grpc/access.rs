@@ -82,13 +82,11 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// Of the calls in flight, a half may be orders, and three eighths reads and those who watch an order: no crowd of one keeps out another, and staff and the feed always find room.
+/// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out another, and staff always find room.
 pub(crate) fn limits(max_in_flight: usize) -> Limits {
     const ORDERS: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders"];
-    const WATCHED: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/WatchOrder"];
     Limits::default()
         .with_work(Work::Orders, ORDERS)
-        .with_work(Work::Browsing, WATCHED)
         .at_most(Work::Orders, max_in_flight.div_ceil(2))
         .at_most(Work::Browsing, max_in_flight / 8 * 3)
 }

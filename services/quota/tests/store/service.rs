@@ -18,7 +18,7 @@ use tidegate_quota::{Config, build};
 use tidegate_rpc::{
     client::channel,
     refusal::reason_of,
-    server::{CallLayer, CallMetrics, CallPolicy, Listener, serve},
+    server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
     wire,
 };
 use tidegate_runtime::{Host, HostSettings};
@@ -63,6 +63,7 @@ impl Quota {
             log_filter: "info".to_owned(),
             lame_duck: Duration::ZERO,
             drain: Duration::from_secs(10),
+            connections: ConnectionLimits::default(),
         };
         let stop = CancellationToken::new();
         let peers = PeerRequirement::Certificate;

@@ -73,7 +73,7 @@ pub struct Queued<T> {
 pub struct CommitQueueSettings {
     /// Names the queue in metrics and spans.
     pub name: &'static str,
-    /// Items that wait at most.
+    /// Items that wait at most; a quarter of them are places for urgent items alone.
     pub capacity: usize,
     /// Items of one commit at most.
     pub max_batch: usize,

@@ -11,6 +11,8 @@ use super::{
     metrics::OneQueueMetrics,
 };
 
+/// One place in so many is kept for urgent items: the others, however many come, leave them free.
+const RESERVED_ONE_IN: usize = 4;
 const MIN_RETRY: Duration = Duration::from_millis(100);
 /// An estimate may be wrong, so nobody is sent away on one for longer.
 const MAX_RETRY: Duration = Duration::from_secs(1);
@@ -75,7 +77,7 @@ impl<C: Commit> State<C> {
         let ahead = if urgent { waiting.urgent.len() } else { length };
         let wait = waiting.estimated_wait(ahead, self.settings.max_batch, now);
         let retry_after = wait.clamp(MIN_RETRY, MAX_RETRY);
-        if length >= self.settings.capacity {
+        if length >= self.capacity(urgent) {
             self.metrics.refused_full.inc();
             return Err(NotCommitted::Full { retry_after });
         }
@@ -93,6 +95,16 @@ impl<C: Commit> State<C> {
         self.metrics.length.inc();
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Up to which length the queue takes an item of this kind.
+    fn capacity(&self, urgent: bool) -> usize {
+        let capacity = self.settings.capacity;
+        if urgent {
+            capacity
+        } else {
+            capacity - capacity / RESERVED_ONE_IN
+        }
     }
 
     /// How long items wait here, as commits that ended tell. A batch that hangs is an outage and no
@@ -278,6 +290,20 @@ mod tests {
             push(&state, (2, "b"), 1_000),
             Err(NotCommitted::Full { .. })
         ));
+    }
+
+    #[test]
+    fn items_that_fill_the_queue_leave_places_for_urgent_ones() {
+        let state = state(8, 10);
+        let pushed = |number, kind| push(&state, (number, kind), 1_000);
+        let taken: Vec<_> = (0..8).map(|number| pushed(number, "claim")).collect();
+        let refused = |answer: &Result<_, _>| matches!(answer, Err(NotCommitted::Full { .. }));
+        assert!(taken[..6].iter().all(Result::is_ok));
+        assert!(taken[6..].iter().all(refused));
+        let _urgent = [8, 9].map(|number| pushed(number, "urgent").unwrap());
+        assert!(refused(&pushed(10, "urgent")));
+        assert_eq!(batch(&state)[..2], [(0, "claim"), (1, "claim")]);
+        let _again: Vec<_> = (0..6).map(|n| pushed(n, "claim").unwrap()).collect();
     }
 
     #[test]

@@ -31,12 +31,21 @@ pub struct AccessRules {
 }
 
 /// Open to every connection: load balancers and tools look here before they have a token.
-const OPEN_PREFIXES: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
+const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+const REFLECTION_PREFIX: &str = "/grpc.reflection.";
+
+/// How metrics name what is open to all.
+const PROBE: &str = "health or reflection";
 
 /// What came of applying the rules.
 pub(super) enum Access {
-    /// Go on; the token's caller, if a token decided.
-    Granted(Option<Arc<Caller>>),
+    /// Go on: a service of the suite, by its certificate.
+    ToService,
+    /// Go on: a caller, by its token.
+    ToCaller(Arc<Caller>),
+    /// Go on: whoever it is.
+    ToAll,
     /// There is no such RPC.
     NoSuchMethod,
     /// The token's subject calls more often than it may.
@@ -94,6 +103,15 @@ impl AccessRules {
         &self.limits
     }
 
+    /// Whether the one who calls decides that a story is recorded: a service always, a caller now and then, a stranger never.
+    pub(super) fn may_decide_to_record(&self, access: &Access, now: Instant) -> bool {
+        match access {
+            Access::ToService => true,
+            Access::ToCaller(caller) => self.callers.may_decide(&caller.subject, now),
+            Access::ToAll | Access::NoSuchMethod | Access::TooOften | Access::Refused(_) => false,
+        }
+    }
+
     /// The method's name for metrics and spans, from the closed set of those there are, what it is about, and whether the call may go on.
     pub(super) fn check(
         &self,
@@ -108,9 +126,10 @@ impl AccessRules {
                 *work,
                 self.apply(rule, peer, headers, now),
             ),
-            None if OPEN_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) => {
-                ("health or reflection", Work::Probes, Access::Granted(None))
+            None if path == HEALTH_WATCH || path.starts_with(REFLECTION_PREFIX) => {
+                (PROBE, Work::ProbeStreams, Access::ToAll)
             }
+            None if path.starts_with(HEALTH_PREFIX) => (PROBE, Work::Probes, Access::ToAll),
             None => ("no such method", Work::Inner, Access::NoSuchMethod),
         }
     }
@@ -123,7 +142,7 @@ impl AccessRules {
         now: Instant,
     ) -> Access {
         if peer.is_some_and(|peer| rule.services.contains(&peer)) {
-            return Access::Granted(None);
+            return Access::ToService;
         }
         let (Some(tokens), Some(scope)) = (&self.tokens, rule.scope) else {
             return denied("this certificate may not make this call");
@@ -140,7 +159,7 @@ impl AccessRules {
         match tokens.verify(authorization, SystemTime::now()) {
             Ok(caller) if caller.has(scope) => {
                 if self.callers.allow(&caller, now) {
-                    Access::Granted(Some(caller))
+                    Access::ToCaller(caller)
                 } else {
                     Access::TooOften
                 }

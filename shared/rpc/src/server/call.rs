@@ -18,10 +18,11 @@ use tower::{Layer, Service};
 use super::{
     access::{Access, AccessRules},
     answer, deadline,
-    in_flight::{InFlight, NoPlace, Place},
+    held::Held,
+    in_flight::{InFlight, NoPlace},
     limits::Work,
-    listener::Peer,
     metrics::CallMetrics,
+    peer::{NotAnswered, Peer},
     ready::ReadyRefusal,
 };
 use crate::{
@@ -30,6 +31,10 @@ use crate::{
 };
 
 const CODE_ATTRIBUTE: &str = "rpc.grpc.status_code";
+const CERTIFICATE_ENDED: &str =
+    "the certificate of this connection has ended; connect again with a valid one";
+const TOLD_TO_GO: &str = "this connection was closed; open another one";
+const TOO_MANY_OPEN: &str = "as many checks of health and reflections are open as may be";
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
 const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
 
@@ -64,7 +69,7 @@ pub struct CallLayer(Arc<Shared>);
 
 struct Shared {
     policy: CallPolicy,
-    in_flight: Arc<InFlight>,
+    in_flight: InFlight,
     full: ReadyRefusal,
     full_of_kind: ReadyRefusal,
     too_often: ReadyRefusal,
@@ -84,7 +89,7 @@ impl CallLayer {
             .with("who", "caller");
         Self(Arc::new(Shared {
             policy,
-            in_flight: Arc::new(in_flight),
+            in_flight,
             full: full(Reason::Overloaded),
             full_of_kind: full(Reason::QueueFull),
             too_often: ReadyRefusal::new(&too_often),
@@ -92,14 +97,22 @@ impl CallLayer {
     }
 }
 
-/// A call that goes on: its place, and whom its token speaks for.
-type Admitted = (Place, Option<Arc<Caller>>);
+/// A call that goes on: what it takes, and whom its token speaks for.
+type Admitted = (Held, Option<Arc<Caller>>);
 
 impl Shared {
-    /// The call's place and caller, or the answer that ends it here.
-    fn admit(&self, access: Access, work: Work) -> Result<Admitted, Box<Response<Body>>> {
+    /// What the call takes and its caller, or the answer that ends it here.
+    fn admit(
+        &self,
+        peer: Option<&Arc<Peer>>,
+        access: Access,
+        work: Work,
+    ) -> Result<Admitted, Box<Response<Body>>> {
+        let under_way = peer.map(|peer| peer.begin_call(work)).transpose();
+        let under_way = under_way.map_err(|why| Box::new(not_answered(why)))?;
         let caller = match access {
-            Access::Granted(caller) => caller,
+            Access::ToService | Access::ToAll => None,
+            Access::ToCaller(caller) => Some(caller),
             Access::TooOften => return Err(self.too_often.answer().into()),
             Access::Refused(refusal) => {
                 return Err(Box::new(refusal::to_status(&refusal).into_http()));
@@ -111,10 +124,33 @@ impl Shared {
                 return Err(Box::new(status.into_http()));
             }
         };
-        match Place::take(&self.in_flight, work) {
-            Ok(place) => Ok((place, caller)),
+        let subject = caller.as_ref().map(|caller| &caller.subject);
+        match self.in_flight.take(work, subject) {
+            Ok(place) => {
+                let held = Held {
+                    _place: place,
+                    _under_way: under_way,
+                };
+                Ok((held, caller))
+            }
+            Err(NoPlace::OfKind) if work.is_open() => Err(Box::new(too_many_open())),
             Err(NoPlace::OfKind) => Err(self.full_of_kind.answer().into()),
             Err(NoPlace::AtAll) => Err(self.full.answer().into()),
+        }
+    }
+
+    /// The step of a story that a call is, and whether the one who calls decided that it is recorded. It decides for a share of its stories at most; for the others this process does.
+    fn trace_of(&self, headers: &HeaderMap, access: &Access, now: Instant) -> (TraceContext, bool) {
+        let Self { policy, .. } = self;
+        let Some(said) = traceparent(headers) else {
+            return (policy.tracing.new_root(), false);
+        };
+        let is_service = matches!(access, Access::ToService);
+        let wants_record = said.sampled() && policy.access.may_decide_to_record(access, now);
+        if is_service || wants_record {
+            (said, wants_record)
+        } else {
+            (policy.tracing.decided_here(said), false)
         }
     }
 }
@@ -204,28 +240,24 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let (began, began_at) = (Instant::now(), SystemTime::now());
         let policy = &self.shared.policy;
-        let incoming = trace_of(request.headers());
-        let peer = request
-            .extensions()
-            .get::<Peer>()
-            .and_then(|peer| peer.identity);
-        let (method, work, access) =
-            policy
-                .access
-                .check(request.uri().path(), peer, request.headers(), began);
+        let peer = request.extensions_mut().remove::<Arc<Peer>>();
+        let identity = peer.as_ref().and_then(|peer| peer.identity);
+        let (path, headers) = (request.uri().path(), request.headers());
+        let (method, work, access) = policy.access.check(path, identity, headers, began);
+        let (trace, is_told_to_record) = self.shared.trace_of(headers, &access, began);
         let mut call = Call {
             method,
             began,
             began_at,
             patience: deadline::asked(request.headers()),
-            trace: incoming.unwrap_or_else(|| policy.tracing.new_root()),
+            trace,
         };
-        let (place, caller) = match self.shared.admit(access, work) {
+        let (held, caller) = match self.shared.admit(peer.as_ref(), access, work) {
             Ok(admitted) => admitted,
             Err(mut response) => {
                 let code = call.finish(policy, &mut response);
                 // A refusal is recorded only for a caller that records its story: crowds of them would drown the rest.
-                if incoming.is_some_and(|trace| trace.sampled()) {
+                if is_told_to_record {
                     let mut span = call.span(policy);
                     span.attribute(CODE_ATTRIBUTE, i64::from(code as i32));
                 }
@@ -238,7 +270,7 @@ where
         request.extensions_mut().insert(CallContext {
             trace: call.trace,
             deadline,
-            peer,
+            peer: identity,
             caller,
         });
         let handled = self.inner.call(request);
@@ -249,18 +281,32 @@ where
                 Ok(Ok(response)) => or_unreadable(response),
                 Err(_) => refusal::to_status(&refusal::out_of_time()).into_http(),
             };
-            drop(place);
             let code = call.finish(&shared.policy, &mut response);
             if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
                 call.record_error(&shared.policy);
             }
             span.attribute(CODE_ATTRIBUTE, i64::from(code as i32));
-            Ok(response)
+            Ok(held.until_sent(response))
         })
     }
 }
 
-fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+fn not_answered(why: NotAnswered) -> Response<Body> {
+    match why {
+        NotAnswered::CertificateEnded => {
+            let refusal = Refusal::never(Reason::Unauthenticated).with("detail", CERTIFICATE_ENDED);
+            refusal::to_status(&refusal).into_http()
+        }
+        NotAnswered::ToldToGo => Status::unavailable(TOLD_TO_GO).into_http(),
+        NotAnswered::TooManyOpen => too_many_open(),
+    }
+}
+
+fn too_many_open() -> Response<Body> {
+    Status::resource_exhausted(TOO_MANY_OPEN).into_http()
+}
+
+fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?).ok()
 }
 

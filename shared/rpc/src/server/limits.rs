@@ -18,8 +18,12 @@ const DEFAULT_CALLER_RATE_PER_SECOND: u32 = 50_000;
 const CALLER_BURST_SECONDS: u32 = 2;
 /// Callers whose rate is counted at once; who comes back after being forgotten starts with a full burst.
 const MAX_CALLERS: u64 = 10_000;
-/// Health checks and reflection in flight at once.
-const MAX_PROBES: usize = 200;
+/// Stories that one subject may have recorded each second because it says so, and as many at once in so many seconds; beyond that the process decides as for others.
+const CALLER_STORIES_PER_SECOND: u32 = 100;
+/// Streams open at once unless another bound is set.
+const MAX_STREAMS: usize = 5_000;
+/// Streams of strangers open at once, watches of health and reflection.
+const MAX_PROBE_STREAMS: usize = 200;
 
 /// What a call is about. Each kind has places of its own, so that a crowd of one kind keeps no other out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +38,36 @@ pub enum Work {
     Staff,
     /// What services ask of each other.
     Inner,
-    /// Health and reflection. They do not count among the others: a process that is full is not ill.
+    /// Whatever is answered by a stream. It goes on for long and does little.
+    Streams,
+    /// Checks of health. Nobody can fill their places: each connection has few of its own.
     Probes,
+    /// Watches of health, and reflection.
+    ProbeStreams,
 }
 
 impl Work {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Orders,
         Self::Claims,
         Self::Browsing,
         Self::Staff,
         Self::Inner,
+        Self::Streams,
         Self::Probes,
+        Self::ProbeStreams,
     ];
     pub(super) const KINDS: usize = Self::ALL.len();
+
+    /// Whether it takes one of the places of all kinds together. A process that is full is not ill, and goes on with what it has told others that it follows.
+    pub(super) fn counts_among_all(self) -> bool {
+        !matches!(self, Self::Streams | Self::Probes | Self::ProbeStreams)
+    }
+
+    /// Whether strangers may ask for it.
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Probes | Self::ProbeStreams)
+    }
 
     /// The kind of an RPC, by what a token must allow for it.
     pub(super) fn of(rule: &Rule) -> Self {
@@ -74,17 +94,21 @@ pub struct Limits {
     most: [usize; Work::KINDS],
     caller_rate: Rate,
     others: Vec<(&'static str, Work)>,
+    streams: Vec<String>,
 }
 
 impl Default for Limits {
-    /// No kind has a limit but that of all kinds together.
+    /// Of calls, no kind has a limit but that of all kinds together.
     fn default() -> Self {
         let limits = Self {
             most: [usize::MAX; Work::KINDS],
             caller_rate: caller_rate(DEFAULT_CALLER_RATE_PER_SECOND),
             others: Vec::new(),
+            streams: tidegate_proto::streaming_methods(),
         };
-        limits.at_most(Work::Probes, MAX_PROBES)
+        limits
+            .at_most(Work::Streams, MAX_STREAMS)
+            .at_most(Work::ProbeStreams, MAX_PROBE_STREAMS)
     }
 }
 
@@ -110,6 +134,9 @@ impl Limits {
     }
 
     pub(super) fn work_of(&self, rule: &Rule) -> Work {
+        if self.streams.iter().any(|path| path == rule.path) {
+            return Work::Streams;
+        }
         let said = self.others.iter().find(|(path, _)| *path == rule.path);
         said.map_or_else(|| Work::of(rule), |(_, work)| *work)
     }
@@ -120,7 +147,8 @@ impl Limits {
 
     pub(super) fn callers(&self) -> CallerRates {
         CallerRates {
-            rate: self.caller_rate,
+            calls: self.caller_rate,
+            stories: caller_rate(CALLER_STORIES_PER_SECOND),
             buckets: Cache::new(MAX_CALLERS),
             began: Instant::now(),
         }
@@ -131,21 +159,39 @@ fn caller_rate(per_second: u32) -> Rate {
     Rate::new(per_second, per_second.saturating_mul(CALLER_BURST_SECONDS))
 }
 
-/// Counts the calls of each token's subject, over however many tokens and connections they come.
+/// Counts the calls of each token's subject, over however many tokens and connections they come, and the stories it wants recorded.
 pub(super) struct CallerRates {
-    rate: Rate,
-    buckets: Cache<RequestId, Arc<RateBucket>>,
+    calls: Rate,
+    stories: Rate,
+    buckets: Cache<RequestId, Arc<Buckets>>,
     began: Instant,
+}
+
+#[derive(Default)]
+struct Buckets {
+    calls: RateBucket,
+    stories: RateBucket,
 }
 
 impl CallerRates {
     /// Whether the caller may make one more call at `now`.
     pub(super) fn allow(&self, caller: &Caller, now: Instant) -> bool {
-        let bucket = self
-            .buckets
-            .get_with_by_ref(&caller.subject, Arc::<RateBucket>::default);
-        let now: Duration = now.saturating_duration_since(self.began);
-        bucket.take(self.rate, now).is_ok()
+        let bucket = &self.buckets_of(&caller.subject).calls;
+        bucket.take(self.calls, self.since_began(now)).is_ok()
+    }
+
+    /// Whether one more story of the subject is recorded because it says so.
+    pub(super) fn may_decide(&self, subject: &RequestId, now: Instant) -> bool {
+        let bucket = &self.buckets_of(subject).stories;
+        bucket.take(self.stories, self.since_began(now)).is_ok()
+    }
+
+    fn buckets_of(&self, subject: &RequestId) -> Arc<Buckets> {
+        self.buckets.get_with_by_ref(subject, Arc::default)
+    }
+
+    fn since_began(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
     }
 }
 
@@ -154,6 +200,7 @@ mod tests {
     use super::*;
 
     const REDEEM: &str = "/tidegate.issuance.v1.IssuanceService/RedeemCoupons";
+    const WATCH: &str = "/tidegate.gateway.v1.ClaimService/WatchClaim";
 
     fn rule(path: &'static str, scope: Option<Scope>) -> Rule {
         Rule {
@@ -173,10 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn every_method_that_answers_by_a_stream_has_the_places_of_streams() {
+        let limits = Limits::default().with_work(Work::Inner, &[WATCH]);
+        let watch = rule(WATCH, Some(Scope::ClaimsWrite));
+        assert_eq!(limits.work_of(&watch), Work::Streams);
+        assert!(tidegate_proto::streaming_methods().len() >= 6);
+    }
+
+    #[test]
+    fn a_caller_has_few_stories_recorded_by_its_own_decision_and_others_are_not_touched() {
+        let callers = Limits::default().callers();
+        let [one, other] = ["one", "other"].map(|subject| RequestId::parse(subject).unwrap());
+        let decided = (0..100_000).filter(|_| callers.may_decide(&one, callers.began));
+        assert_eq!(decided.count(), 200);
+        assert!(callers.may_decide(&other, callers.began));
+    }
+
+    #[test]
     fn a_kind_without_a_bound_has_only_that_of_the_whole() {
         let limits = Limits::default().at_most(Work::Claims, 3);
         assert_eq!(limits.most(Work::Claims), 3);
         assert_eq!(limits.most(Work::Orders), usize::MAX);
-        assert_eq!(limits.most(Work::Probes), MAX_PROBES);
+        assert_eq!(limits.most(Work::ProbeStreams), MAX_PROBE_STREAMS);
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_auth::{Identity, TlsIdentity};
+use tidegate_auth::{Identity, TlsIdentity, chain_ends};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -15,16 +15,15 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
 
-use super::addresses::{AddressPlace, Addresses};
+use super::{
+    addresses::{AddressPlace, Addresses},
+    peer::Peer,
+};
 
 /// Connections a process holds at once; further ones wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 8_192;
-/// Connections of one address; further ones are closed at once. Callers behind one address translator, or behind a load balancer that hides them, share this.
-const MAX_CONNECTIONS_PER_ADDRESS: usize = MAX_CONNECTIONS / 4;
+pub const MAX_CONNECTIONS: usize = 8_192;
 /// TLS handshakes at once. They are the dearest thing that a stranger can ask for, and calls in flight need the processor as well.
 const MAX_HANDSHAKES: usize = 1_024;
 /// Of them, those of one address; further ones wait for each other.
@@ -41,21 +40,55 @@ pub struct PortUnavailable {
     reason: io::Error,
 }
 
+/// How many connections one address may have, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Connections of one address; further ones are closed at once. Callers behind one address translator, or behind a load balancer that hides them, share this.
+    pub per_address: usize,
+    /// A peer that has had no call under way for so long is told to go.
+    pub idle: Duration,
+    /// A peer is told to go after so long, or up to a fifth sooner, and opens another connection for its further calls. Those under way are not cut.
+    pub age: Duration,
+}
+
+impl Default for ConnectionLimits {
+    /// A connection carries two thousand calls at once, so that a fleet of hundreds of processes behind one address needs no more.
+    fn default() -> Self {
+        Self {
+            per_address: 512,
+            idle: Duration::from_secs(300),
+            age: Duration::from_secs(1_800),
+        }
+    }
+}
+
 /// A bound port.
-pub struct Listener(TcpListener, SocketAddr);
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    pub(super) limits: ConnectionLimits,
+}
 
 impl Listener {
     /// Binds the port.
     pub async fn bind(address: SocketAddr) -> Result<Self, PortUnavailable> {
         let unavailable = |reason| PortUnavailable { address, reason };
         let listener = TcpListener::bind(address).await.map_err(unavailable)?;
-        let bound = listener.local_addr().map_err(unavailable)?;
-        Ok(Self(listener, bound))
+        Ok(Self {
+            address: listener.local_addr().map_err(unavailable)?,
+            socket: listener,
+            limits: ConnectionLimits::default(),
+        })
+    }
+
+    /// The same port with these limits.
+    pub fn limited(self, limits: ConnectionLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.1
+        self.address
     }
 
     /// Accepts until `stop`. Handshakes run beside each other, so that a slow peer holds up nobody.
@@ -63,17 +96,17 @@ impl Listener {
         self,
         tls: Arc<TlsIdentity>,
         stop: CancellationToken,
-    ) -> ReceiverStream<io::Result<Connection>> {
+    ) -> mpsc::Receiver<Connection> {
         let (ready, connections) = mpsc::channel(64);
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-            let addresses = Addresses::new(MAX_CONNECTIONS_PER_ADDRESS, MAX_HANDSHAKES_PER_ADDRESS);
+            let addresses = Addresses::new(self.limits.per_address, MAX_HANDSHAKES_PER_ADDRESS);
             let addresses = Arc::new(addresses);
             let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => return,
-                    accepted = accept(&self.0, &places) => accepted,
+                    accepted = accept(&self.socket, &places) => accepted,
                 };
                 match accepted {
                     Ok((stream, peer, place)) => {
@@ -91,7 +124,7 @@ impl Listener {
                         tokio::spawn(async move {
                             if let Some(connection) = newcomer.greet(acceptor, &handshakes).await {
                                 // The server is gone if nobody takes it.
-                                let _ = ready.send(Ok(connection)).await;
+                                let _ = ready.send(connection).await;
                             }
                         });
                     }
@@ -102,7 +135,7 @@ impl Listener {
                 }
             }
         });
-        ReceiverStream::new(connections)
+        connections
     }
 }
 
@@ -138,15 +171,12 @@ impl Newcomer {
         let handshake = handshake(acceptor, stream, of_address, handshakes);
         match timeout_at(patience, handshake).await {
             Ok(Ok(stream)) => {
-                let certificate = stream
-                    .get_ref()
-                    .1
-                    .peer_certificates()
-                    .and_then(<[_]>::first);
-                let identity = certificate.and_then(Identity::of_certificate);
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let identity = chain.first().and_then(Identity::of_certificate);
+                let peer = Peer::new(identity, chain_ends(chain));
                 Some(Connection {
                     stream,
-                    peer: Peer { identity },
+                    peer: Arc::new(peer),
                     patience: Some(Box::pin(sleep_until(patience))),
                     _places: places,
                 })
@@ -178,28 +208,13 @@ async fn handshake(
     acceptor.accept(stream).await
 }
 
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
-    /// Whom the certificate names; `None` without one, or with one that names nobody of the suite.
-    pub(super) identity: Option<Identity>,
-}
-
 /// One connection after its handshake.
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
-    peer: Peer,
+    pub(super) peer: Arc<Peer>,
     /// Until when the peer must have said its first word; none once it has. From then on HTTP/2 watches it.
     patience: Option<Pin<Box<Sleep>>>,
     _places: (OwnedSemaphorePermit, AddressPlace),
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer
-    }
 }
 
 impl AsyncRead for Connection {

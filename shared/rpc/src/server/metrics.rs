@@ -46,7 +46,7 @@ impl CallMetrics {
         );
         registry.register(
             "grpc_server_in_flight",
-            "Calls being answered at this moment",
+            "Calls being answered at this moment, without streams and probes",
             metrics.in_flight.clone(),
         );
         metrics

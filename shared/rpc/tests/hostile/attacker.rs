@@ -60,7 +60,7 @@ impl Attacker {
     pub async fn shake_hands(suite: &Suite, from: Ipv4Addr) -> io::Result<Self> {
         let stream = connect(suite, from).await?;
         let name = ServerName::try_from(Identity::Issuance.server_name()).unwrap();
-        let tls = TlsConnector::from(suite.tls().client());
+        let tls = TlsConnector::from(suite.tls(Identity::Chatbot).client());
         let stream = timeout(Duration::from_secs(60), tls.connect(name, stream));
         Ok(Self(stream.await??))
     }

@@ -1,22 +1,38 @@
 //! Connections that are there and do nothing.
 
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, stream};
+use tidegate_auth::Identity;
+use tidegate_rpc::server::ConnectionLimits;
 use tokio::io::AsyncWriteExt as _;
+use tonic::Code;
 
 use crate::{
     attacker::{Attacker, ELSEWHERE, connect, wait_for_the_end},
     suite::{PATIENCE, Suite},
 };
 
+/// The frame with which a peer is told to go.
+const GOAWAY: u8 = 7;
+const SECOND: Duration = Duration::from_secs(1);
+
 const IDLE: usize = 2_000;
 /// More than the server shakes hands with at once, of one address.
 const STALLED: usize = 600;
+/// More than any of these attacks opens.
+const MANY: ConnectionLimits = ConnectionLimits {
+    per_address: 3_000,
+    idle: Duration::from_secs(300),
+    age: Duration::from_secs(1_800),
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_idle_connections_leave_others_as_quick_as_before() {
-    let suite = Suite::start().await;
+    let suite = Suite::start_with(MANY).await;
     let caller = suite.caller();
     let before = caller.pace().await;
     let idle: Vec<_> = stream::iter(0..IDLE)
@@ -36,7 +52,7 @@ async fn an_address_that_opens_connections_without_end_is_cut_short_and_others_s
     let suite = Suite::start().await;
     // Silent connections are the cheapest to open.
     let mut open = Vec::new();
-    for _ in 0..2_100 {
+    for _ in 0..ConnectionLimits::default().per_address + 50 {
         open.push(connect(&suite, ELSEWHERE).await.unwrap());
     }
     let mut last = open.pop().unwrap();
@@ -48,7 +64,7 @@ async fn an_address_that_opens_connections_without_end_is_cut_short_and_others_s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
-    let suite = Suite::start().await;
+    let suite = Suite::start_with(MANY).await;
     let caller = suite.caller();
     let before = caller.pace().await;
     let mut silent = Vec::new();
@@ -76,4 +92,81 @@ async fn a_peer_that_shakes_hands_and_then_says_nothing_is_dropped() {
     let suite = Suite::start().await;
     let mut silent = Attacker::shake_hands(&suite, ELSEWHERE).await.unwrap();
     wait_for_the_end(&mut silent.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_asks_nothing_is_told_to_go_and_dropped_and_one_with_a_call_is_answered() {
+    let idle = SECOND;
+    let suite = Suite::start_with(ConnectionLimits { idle, ..MANY }).await;
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let caller = suite.caller_as(Identity::Chatbot);
+    let open = caller.open_stream().await.unwrap();
+    let began = Instant::now();
+    let said = wait_for_the_end(&mut attacker.0).await;
+    // It does not acknowledge that it was told, so it has the time that every peer has for its last calls.
+    assert!(began.elapsed() < 13 * SECOND, "{:?}", began.elapsed());
+    assert!(is_told_to_go(&said));
+    caller.call("").await.unwrap();
+    drop(open);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_replaced_at_its_age_and_no_call_that_was_sent_is_cut() {
+    let age = SECOND;
+    let suite = Suite::start_with(ConnectionLimits { age, ..MANY }).await;
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let (caller, service) = (suite.caller_as(Identity::Chatbot), suite.caller());
+    let waiting = [&caller, &service].map(|caller| {
+        let caller = caller.clone();
+        tokio::spawn(async move { caller.call("wait").await })
+    });
+    let (mut cut, mut calls, began) = (0, 0, Instant::now());
+    while began.elapsed() < 4 * SECOND {
+        calls += 1;
+        if let Err(error) = caller.call("").await {
+            // The client of tonic gives up what it has not sent when it is told to go.
+            assert_eq!(error.code(), Code::Cancelled, "{error}");
+            cut += 1;
+        }
+        service.call("").await.unwrap();
+        if began.elapsed() > 3 * SECOND / 2 {
+            suite.seen.go_on.notify_waiters();
+        }
+    }
+    assert!(cut <= 5, "{cut} of {calls}");
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    let said = wait_for_the_end(&mut attacker.0).await;
+    assert!(is_told_to_go(&said));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_ends_with_the_certificate_that_opened_it() {
+    let suite = Suite::start().await;
+    suite.shorten_certificate(4 * SECOND);
+    let began = Instant::now();
+    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let caller = suite.caller();
+    let mut open = caller.open_stream().await.unwrap();
+    caller.call("").await.unwrap();
+    wait_for_the_end(&mut attacker.0).await;
+    // Certificates end at a full second.
+    assert!((2 * SECOND..6 * SECOND).contains(&began.elapsed()));
+    assert!(open.answers.message().await.is_err(), "a stream goes on");
+    assert!(caller.call("").await.is_err(), "a call was answered");
+    suite.shorten_certificate(60 * SECOND);
+    suite.caller().call("").await.unwrap();
+}
+
+/// Looks for the frame among those that a server said.
+fn is_told_to_go(mut said: &[u8]) -> bool {
+    while let [a, b, c, kind, ..] = *said {
+        if kind == GOAWAY {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        said = said.get(9 + length..).unwrap_or_default();
+    }
+    false
 }

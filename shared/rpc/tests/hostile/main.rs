@@ -10,3 +10,4 @@ mod suite;
 
 mod calls;
 mod connections;
+mod streams;

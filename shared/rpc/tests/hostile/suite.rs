@@ -25,19 +25,27 @@ use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::channel,
     server::{
-        AccessRules, CallLayer, CallMetrics, CallPolicy, Limits, Listener, Rule, Work, serve,
+        AccessRules, CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Limits, Listener, Rule,
+        Work, serve, standard_routes,
     },
 };
 use tidegate_telemetry::{Registry, Tracing};
-use tokio::{sync::Notify, time::sleep};
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, service::Routes, transport::Channel};
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
 pub const UNARY: &str = "/tidegate.issuance.v1.CouponDeskService/RevokeCoupon";
 const STREAM: &str = "/tidegate.issuance.v1.CouponDeskService/GrantCoupons";
 const RULES: &[Rule] = &[rule(UNARY), rule(STREAM)];
 /// Unary calls that the server answers at once.
 pub const MAX_UNARY: usize = 50;
+/// Streams open at once.
+pub const MAX_STREAMS: usize = 20;
 /// A condition that is not met for so long never will be.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How much slower than before a normal caller may be served during an attack. The attackers' own work is done by the same processor.
@@ -48,7 +56,7 @@ const NOISE: Duration = Duration::from_millis(5);
 const fn rule(path: &'static str) -> Rule {
     Rule {
         path,
-        services: &[Identity::Gateway],
+        services: &[Identity::Gateway, Identity::Chatbot],
         scope: None,
     }
 }
@@ -102,20 +110,30 @@ impl CouponDeskService for Seen {
 pub struct Suite {
     pub address: std::net::SocketAddr,
     pub seen: Seen,
+    authority: Authority,
     folder: TempDir,
 }
 
 impl Suite {
     pub async fn start() -> Self {
+        Self::start_with(ConnectionLimits::default()).await
+    }
+
+    /// The same with other limits of connections.
+    pub async fn start_with(connections: ConnectionLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        make_certificates(folder.path());
+        let authority = Authority::make(folder.path());
+        for identity in [Identity::Issuance, Identity::Gateway, Identity::Chatbot] {
+            authority.sign(folder.path(), identity, rcgen::date_time_ymd(4096, 1, 1));
+        }
         // On all of the loopback, so that attackers and callers can have addresses of their own.
         let listener = Listener::bind(([0, 0, 0, 0], 0).into()).await.unwrap();
+        let listener = listener.limited(connections);
         let address = ([127, 0, 0, 1], listener.address().port()).into();
         let limits = Limits::default()
             .with_work(Work::Claims, &[UNARY])
-            .with_work(Work::Browsing, &[STREAM])
-            .at_most(Work::Claims, MAX_UNARY);
+            .at_most(Work::Claims, MAX_UNARY)
+            .at_most(Work::Streams, MAX_STREAMS);
         let policy = CallPolicy {
             access: AccessRules::services_only(RULES).limited(limits),
             max_in_flight: 1_000,
@@ -125,34 +143,64 @@ impl Suite {
         let seen = Seen::default();
         let desk =
             CouponDeskServiceServer::new(seen.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let names = ["tidegate.issuance.v1.CouponDeskService"];
+        let routes = standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, &names);
+        let (routes, _) = routes.await.unwrap();
         tokio::spawn(serve(
             listener,
             tls(folder.path(), Identity::Issuance),
             CallLayer::new(policy),
-            Routes::new(desk),
+            routes.add_service(desk),
             CancellationToken::new(),
         ));
         Self {
             address,
             seen,
+            authority,
             folder,
         }
     }
 
-    /// What a caller of the suite shows to the server.
-    pub fn tls(&self) -> Arc<TlsIdentity> {
-        tls(self.folder.path(), Identity::Gateway)
+    /// From now on connections are made with a certificate that ends after so long.
+    pub fn shorten_certificate(&self, left: Duration) {
+        let ends = OffsetDateTime::now_utc() + left;
+        for identity in [Identity::Gateway, Identity::Chatbot] {
+            self.authority.sign(self.folder.path(), identity, ends);
+        }
+    }
+
+    /// What a client shows to the server.
+    pub fn tls(&self, identity: Identity) -> Arc<TlsIdentity> {
+        tls(self.folder.path(), identity)
+    }
+
+    /// A service of the suite, on a connection of its own.
+    pub fn caller(&self) -> Caller {
+        self.caller_as(Identity::Gateway)
     }
 
     /// A caller on a connection of its own.
-    pub fn caller(&self) -> Caller {
-        let address = self.address.to_string();
+    pub fn caller_as(&self, identity: Identity) -> Caller {
+        let (address, tls) = (self.address.to_string(), self.tls(identity));
         Caller(CouponDeskServiceClient::new(channel(
             &address,
             Identity::Issuance,
-            self.tls(),
+            tls,
         )))
     }
+
+    /// A stranger's connection.
+    pub fn channel(&self) -> Channel {
+        let (address, tls) = (self.address.to_string(), self.tls(Identity::Chatbot));
+        channel(&address, Identity::Issuance, tls)
+    }
+}
+
+/// A stream that goes on.
+#[derive(Debug)]
+pub struct OpenStream {
+    pub answers: Streaming<GrantCouponsResponse>,
+    _messages: mpsc::Sender<GrantCouponsRequest>,
 }
 
 /// A caller that behaves.
@@ -166,6 +214,17 @@ impl Caller {
             ..RevokeCouponRequest::default()
         };
         self.0.clone().revoke_coupon(message).await.map(drop)
+    }
+
+    /// Opens a stream that goes on until what is returned is dropped.
+    pub async fn open_stream(&self) -> Result<OpenStream, Status> {
+        let (messages, receiver) = mpsc::channel(1);
+        let messages_of_call = ReceiverStream::new(receiver);
+        let answers = self.0.clone().grant_coupons(messages_of_call).await?;
+        Ok(OpenStream {
+            answers: answers.into_inner(),
+            _messages: messages,
+        })
     }
 
     /// The middle time of many calls, one after the other, all of which must be answered.
@@ -197,23 +256,30 @@ pub async fn eventually(what: &str, mut met: impl FnMut() -> bool) {
     }
 }
 
-fn make_certificates(folder: &Path) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let certificate = params.self_signed(&authority_key).unwrap();
-    std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
-    let authority = Issuer::new(params, authority_key);
-    for identity in [Identity::Issuance, Identity::Gateway] {
+/// Signs certificates.
+struct Authority(Issuer<'static, KeyPair>);
+
+impl Authority {
+    fn make(folder: &Path) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+        Self(Issuer::new(params, key))
+    }
+
+    fn sign(&self, folder: &Path, identity: Identity, ends: OffsetDateTime) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         let name = identity.server_name().try_into().unwrap();
         params.subject_alt_names = vec![SanType::DnsName(name)];
+        params.not_after = ends;
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
-        let certificate = params.signed_by(&key, &authority).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         let files = files(folder, identity);
         std::fs::write(files.certificate, certificate.pem()).unwrap();
         std::fs::write(files.key, key.serialize_pem()).unwrap();

@@ -1,5 +1,6 @@
 //! What the whole suite promises, tested on real processes. One binary, because each one more would link everything once more.
 
+mod backends;
 mod cancel;
 mod claims;
 mod comes_back;

@@ -28,7 +28,7 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{
     client::channel,
-    server::{CallLayer, CallMetrics, CallPolicy, Listener, serve},
+    server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
 };
 use tidegate_runtime::{Host, HostSettings, Service};
 use tidegate_telemetry::{Registry, TraceContext};
@@ -365,6 +365,7 @@ fn settings(folder: &TempDir) -> HostSettings {
         log_filter: "info".to_owned(),
         lame_duck: Duration::ZERO,
         drain: Duration::from_secs(10),
+        connections: ConnectionLimits::default(),
     }
 }
 

@@ -1,0 +1,60 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use tonic::{Status, body::Body};
+
+use super::{in_flight::Place, peer::CallUnderWay};
+
+/// What a call takes until the last of its answer has been sent, however long a stream goes on.
+pub(super) struct Held {
+    pub(super) _place: Place,
+    /// None where no connection is known.
+    pub(super) _under_way: Option<CallUnderWay>,
+}
+
+impl Held {
+    /// Ties what is held to the answer's body.
+    pub(super) fn until_sent(self, answer: Response<Body>) -> Response<Body> {
+        if answer.body().is_end_stream() {
+            return answer;
+        }
+        answer.map(|body| {
+            let held = Some(self);
+            Body::new(HeldBody { body, held })
+        })
+    }
+}
+
+struct HeldBody {
+    body: Body,
+    held: Option<Held>,
+}
+
+impl http_body::Body for HeldBody {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        // Trailers are the last of an answer.
+        if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+            self.held = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

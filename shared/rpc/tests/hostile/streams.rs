@@ -1,0 +1,81 @@
+//! Streams that go on, and answers that nobody takes.
+
+use futures_util::stream;
+use tidegate_rpc::refusal::reason_of;
+use tidegate_types::Reason;
+use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+
+use crate::suite::{MAX_STREAMS, PATIENCE, Suite};
+
+/// What strangers may have open on one connection, and streams of them in all.
+const OF_CONNECTION: usize = 16;
+const IN_ALL: usize = 200;
+
+async fn watch(channel: &Channel) -> Result<Streaming<HealthCheckResponse>, Status> {
+    let mut client = HealthClient::new(channel.clone());
+    let answer = client.watch(HealthCheckRequest::default()).await?;
+    Ok(answer.into_inner())
+}
+
+async fn check(channel: &Channel) -> Result<(), Status> {
+    let mut client = HealthClient::new(channel.clone());
+    client.check(HealthCheckRequest::default()).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_strangers_keep_their_places_while_they_go_on_and_checks_get_in() {
+    let suite = Suite::start().await;
+    let mut open = Vec::new();
+    let mut channels = Vec::new();
+    while open.len() < IN_ALL {
+        let channel = suite.channel();
+        let wanted = OF_CONNECTION.min(IN_ALL - open.len());
+        for _ in 0..wanted {
+            open.push(watch(&channel).await.unwrap());
+        }
+        channels.push(channel);
+    }
+    let crowded = watch(&channels[0]).await.unwrap_err();
+    assert_eq!(crowded.code(), Code::ResourceExhausted, "of a connection");
+    assert!(check(&channels[0]).await.is_err(), "its own are all taken");
+    let newcomer = suite.channel();
+    let refused = watch(&newcomer).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "in all");
+    let questions = stream::pending();
+    let reflection = ServerReflectionClient::new(newcomer.clone())
+        .server_reflection_info(questions)
+        .await;
+    assert_eq!(reflection.unwrap_err().code(), Code::ResourceExhausted);
+    for _ in 0..3 * OF_CONNECTION {
+        check(&newcomer).await.unwrap();
+    }
+    suite.caller().call("").await.unwrap();
+    open.truncate(IN_ALL - 1);
+    until_answered(|| watch(&newcomer)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_callers_keep_their_places_while_they_go_on_and_leave_calls_theirs() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    let mut open = Vec::new();
+    for _ in 0..MAX_STREAMS {
+        open.push(caller.open_stream().await.unwrap());
+    }
+    let refused = caller.open_stream().await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
+    caller.call("").await.unwrap();
+    open.truncate(MAX_STREAMS - 1);
+    until_answered(|| caller.open_stream()).await;
+}
+
+/// A place is given back a moment after its stream was dropped.
+async fn until_answered<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) {
+    let until = std::time::Instant::now() + PATIENCE;
+    while let Err(refused) = ask().await {
+        assert!(std::time::Instant::now() < until, "{refused}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
