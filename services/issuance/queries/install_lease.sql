@@ -1,5 +1,6 @@
 -- Installs a lease that quota has granted, once. No row comes back if the lease is there already: then it was installed by an earlier attempt, or sealed before it ever arrived.
--- Relies on leases_pkey.
+-- The first of two statements of one transaction; `lease_is_too_late.sql` is the second.
+-- Relies on leases_pkey: an archived lease keeps its row, so it cannot come back.
 WITH installed AS (
     INSERT INTO leases (lane, lease_id, campaign_number, holder_id, installed_at)
     VALUES ($1, $2, $3, $4, $5)

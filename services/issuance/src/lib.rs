@@ -11,6 +11,7 @@ pub mod error;
 pub mod fence;
 pub mod grpc;
 pub mod heartbeat;
+pub mod history;
 pub mod holders;
 pub mod lane_work;
 pub mod leases;
@@ -38,6 +39,7 @@ use crate::{
     config::Config,
     coupon_desk::CouponDesk,
     fence::LeaseFence,
+    history::History,
     holders::Holders,
     lane_work::{LaneCommit, SharedBook},
     leases::{LaneStock, QuotaClient},
@@ -45,6 +47,9 @@ use crate::{
     store::statements::Statements,
     wallet::Wallet,
 };
+
+/// Connections for audits, beside those for reads and leases.
+const AUDIT_CONNECTIONS: u32 = 2;
 
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
@@ -107,11 +112,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let fence = LeaseFence {
         pool: pool.clone(),
+        audit_pool: config.database.pool(AUDIT_CONNECTIONS),
         lane_count: config.lanes,
         tracing: host.tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
     };
+    let history = History {
+        pool: config.database.pool(1),
+        lanes: config.lanes,
+        stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
+        metrics: metrics.clone(),
+    };
+    host.supervisor
+        .start("keeper of history", history.run(host.stop.clone()));
     let claims = Claims {
         lanes: Arc::clone(&lanes),
         lane_count: config.lanes,

@@ -31,6 +31,8 @@ pub struct IssuanceMetrics {
     pub fence_refusals: Counter,
     /// Coupons withdrawn by staff, repeats included.
     pub revoked: Counter,
+    /// Settled leases that were archived.
+    pub leases_archived: Counter,
     unknown_commits: Counter,
 }
 
@@ -64,6 +66,7 @@ impl IssuanceMetrics {
             heartbeats_missed: Counter::default(),
             fence_refusals: Counter::default(),
             revoked: Counter::default(),
+            leases_archived: Counter::default(),
             unknown_commits: Counter::default(),
         };
         registry.register(
@@ -125,6 +128,11 @@ impl IssuanceMetrics {
             "tidegate_unknown_commits",
             "Callers told that the outcome is not known, because the database was lost during the commit",
             self.unknown_commits.clone(),
+        );
+        registry.register(
+            "tidegate_leases_archived",
+            "Settled leases that this replica archived",
+            self.leases_archived.clone(),
         );
         registry.register(
             "tidegate_coupons_revoked",

@@ -8,6 +8,7 @@ pub mod domain;
 mod error;
 pub mod fence;
 mod grpc;
+pub mod history;
 pub mod issuance;
 pub mod leases;
 mod metrics;
@@ -38,6 +39,7 @@ use crate::{
     control::Controls,
     fence::Fencer,
     grpc::UseCases,
+    history::History,
     issuance::IssuanceClient,
     leases::Leases,
     queues::Queues,
@@ -50,6 +52,8 @@ use crate::{
 const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 /// Connections to the database; calls beyond wait for one for as long as the pool lets them.
 const MAX_DATABASE_CONNECTIONS: u32 = 16;
+/// Connections for audits and for what is over, beside those: however long these take, nobody else waits for them.
+const BACKGROUND_CONNECTIONS: u32 = 4;
 
 /// The schema this program needs.
 pub fn migrations() -> Migrator {
@@ -112,9 +116,18 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     );
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
     host.supervisor.start("reclaimer", reclaiming);
-    let auditor = Auditor::new(store.clone(), issuance, host.tracing.clone());
+    let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
+    let history = History::new(
+        background.clone(),
+        issuance.clone(),
+        host.tracing.clone(),
+        metrics.clone(),
+        config.lease_retention,
+    );
+    host.supervisor
+        .start("keeper of history", history.run(host.stop.clone()));
+    let auditor = Auditor::new(background.clone(), issuance, host.tracing.clone());
     let auditing = auditor.clone().run(
-        watch.clone(),
         metrics.clone(),
         config.audit_interval,
         host.stop.clone(),
@@ -143,7 +156,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         ready,
         // Transactions run on when their caller has gone; closing waits for them.
-        finish: Box::pin(async move { store.close().await }),
+        finish: Box::pin(async move {
+            store.close().await;
+            background.close().await;
+        }),
     };
     Ok((service, host))
 }

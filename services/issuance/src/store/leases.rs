@@ -12,11 +12,11 @@ pub type TierCounts = Vec<(TierNumber, u64)>;
 pub enum Installed {
     /// The lease can be spent from.
     Fresh,
-    /// It was there already; this is what is left of it, nothing if it was sealed before it arrived.
+    /// It was there already; this is what is left of it, nothing if it was sealed before it arrived, is archived, or comes after its campaign was retired.
     Before(TierCounts),
 }
 
-/// Makes a granted lease spendable. Installing again changes nothing.
+/// Makes a granted lease spendable. Installing again changes nothing. The caller must not drop this before it is done, so it runs in a task of its own.
 pub async fn install(
     pool: &PgPool,
     lane: Lane,
@@ -34,6 +34,7 @@ pub async fn install(
         .iter()
         .map(|(_, quantity)| i64::try_from(*quantity).unwrap_or(i64::MAX))
         .collect();
+    let mut transaction = pool.begin().await?;
     let installed: Option<Uuid> =
         sqlx::query_scalar(include_str!("../../queries/install_lease.sql"))
             .bind(lane_number(lane))
@@ -43,20 +44,29 @@ pub async fn install(
             .bind(now)
             .bind(tiers)
             .bind(quantities)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *transaction)
             .await?;
-    match installed {
-        Some(_) => Ok(Installed::Fresh),
-        None => {
-            let rows: Vec<(i16, i64)> =
-                sqlx::query_as(include_str!("../../queries/read_lease.sql"))
-                    .bind(lane_number(lane))
-                    .bind(lease)
-                    .fetch_all(pool)
-                    .await?;
-            Ok(Installed::Before(counts(rows)))
+    if installed.is_some() {
+        let is_too_late: bool =
+            sqlx::query_scalar(include_str!("../../queries/lease_is_too_late.sql"))
+                .bind(lane_number(lane))
+                .bind(campaign_number(campaign))
+                .fetch_one(&mut *transaction)
+                .await?;
+        if is_too_late {
+            transaction.rollback().await?;
+            return Ok(Installed::Before(Vec::new()));
         }
+        transaction.commit().await?;
+        return Ok(Installed::Fresh);
     }
+    let left: Vec<(i16, i64)> = sqlx::query_as(include_str!("../../queries/read_lease.sql"))
+        .bind(lane_number(lane))
+        .bind(lease)
+        .fetch_all(&mut *transaction)
+        .await?;
+    transaction.rollback().await?;
+    Ok(Installed::Before(counts(left)))
 }
 
 /// A lease to seal, with what its tombstone must say if it never arrived.
@@ -157,6 +167,22 @@ pub async fn unreturned(
             .fetch_all(pool)
             .await?;
     Ok(rows.into_iter().filter_map(unreturned_lease).collect())
+}
+
+/// At most `limit` leases of a lane that are sealed and not known to be settled.
+pub async fn sealed_unreturned(
+    pool: &PgPool,
+    lane: Lane,
+    limit: u32,
+) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
+    let rows: Vec<UnreturnedRow> =
+        sqlx::query_as(include_str!("../../queries/sealed_unreturned_leases.sql"))
+            .bind(lane_number(lane))
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await?;
+    let leases = rows.into_iter().filter_map(unreturned_lease);
+    Ok(leases.map(|(_, lease)| lease).collect())
 }
 
 fn unreturned_lease(row: UnreturnedRow) -> Option<(u16, LeaseToSeal)> {

@@ -74,6 +74,9 @@ pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons, Qu
             coupons: counts(&response.coupons)?,
             on_live_leases: counts(&response.coupons_on_live_leases)?,
             mismatches: mismatches.collect::<Result<_, QuotaError>>()?,
+            shoppers_over_limit: response.shoppers_over_limit,
+            shoppers_paying_twice: response.shoppers_paying_twice,
+            archived_used: counts(&response.archived_used)?,
         },
     })
 }
