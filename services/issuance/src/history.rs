@@ -33,7 +33,7 @@ const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
 
 /// What the keeping of history works on.
 pub struct History {
-    /// A connection of its own: it takes none from leases and reads.
+    /// Connections that leases and reads do not need.
     pub pool: PgPool,
     /// How many lanes there are.
     pub lanes: Lanes,

@@ -48,8 +48,8 @@ use crate::{
     wallet::Wallet,
 };
 
-/// Connections for audits, beside those for reads and leases.
-const AUDIT_CONNECTIONS: u32 = 2;
+/// Of the connections for reads and leases, those that are for audits and for what is over alone.
+pub const BACKGROUND_CONNECTIONS: u32 = 2;
 
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
@@ -62,7 +62,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let pool = config.database.pool(config.read_connections);
+    let pool = config
+        .database
+        .pool(config.read_connections - BACKGROUND_CONNECTIONS);
+    let background = config.database.pool(BACKGROUND_CONNECTIONS);
     let metrics = IssuanceMetrics::register(&mut host.registry);
     let (quota, resolver) = Replicas::find(
         config.quota_addresses.clone(),
@@ -112,14 +115,14 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let fence = LeaseFence {
         pool: pool.clone(),
-        audit_pool: config.database.pool(AUDIT_CONNECTIONS),
+        audit_pool: background.clone(),
         lane_count: config.lanes,
         tracing: host.tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
     };
     let history = History {
-        pool: config.database.pool(1),
+        pool: background,
         lanes: config.lanes,
         stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
         metrics: metrics.clone(),

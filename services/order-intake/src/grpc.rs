@@ -20,7 +20,7 @@ pub use access::RULES;
 pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
-    close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store,
+    audit::Auditor, close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store,
     watch::Watcher,
 };
 
@@ -34,6 +34,7 @@ pub(crate) struct Server {
     pub(crate) watcher: Watcher,
     pub(crate) feed: Feed,
     pub(crate) closer: Closer,
+    pub(crate) auditor: Auditor,
     pub(crate) metrics: Metrics,
     /// Keeps what must not end with the call that began it.
     pub(crate) tasks: TaskTracker,

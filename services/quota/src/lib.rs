@@ -52,8 +52,8 @@ use crate::{
 const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 /// Connections to the database; calls beyond wait for one for as long as the pool lets them.
 const MAX_DATABASE_CONNECTIONS: u32 = 16;
-/// Connections for audits and for what is over, beside those: however long these take, nobody else waits for them.
-const BACKGROUND_CONNECTIONS: u32 = 4;
+/// Of these, those that are for audits and for what is over alone: however long these take, nobody else waits for them.
+const BACKGROUND_CONNECTIONS: u32 = 3;
 
 /// The schema this program needs.
 pub fn migrations() -> Migrator {
@@ -77,7 +77,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
 
-    let store = Store::new(config.database.pool(MAX_DATABASE_CONNECTIONS));
+    let store = Store::new(
+        config
+            .database
+            .pool(MAX_DATABASE_CONNECTIONS - BACKGROUND_CONNECTIONS),
+    );
     let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
     host.supervisor.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
