@@ -84,9 +84,7 @@ impl History {
                 }
                 sleep(BATCH_PAUSE).await;
             }
-            for campaign in
-                history::to_forget(&self.pool, lane, MAX_FORGOTTEN_CAMPAIGNS).await?
-            {
+            for campaign in history::to_forget(&self.pool, lane, MAX_FORGOTTEN_CAMPAIGNS).await? {
                 let mut batches = 0..MAX_BATCHES;
                 while batches.next().is_some()
                     && history::forget(&self.pool, lane, campaign, BATCH_LEASES).await?

@@ -355,7 +355,11 @@ impl Shared {
         };
         let lease_id = lease.id;
         let sealed = leases::seal(&self.pool, self.lane, &[lease]).await;
-        let used = sealed.map_err(away)?.into_iter().flat_map(|sealed| sealed.used).collect();
+        let used = sealed
+            .map_err(away)?
+            .into_iter()
+            .flat_map(|sealed| sealed.used)
+            .collect();
         let trace = TraceContext::new_root(false);
         self.quota.settle(lease_id, &used, trace).await?;
         let now = Timestamp::now_utc();

@@ -88,7 +88,9 @@ impl Auditor {
                 let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
                 audit.orders += page.orders.unsigned_abs();
                 audit.orders_paid_twice += page.paid_twice.unsigned_abs();
-                let next = page.last_order_id.filter(|_| page.orders == i64::from(PAGE_SIZE));
+                let next = page
+                    .last_order_id
+                    .filter(|_| page.orders == i64::from(PAGE_SIZE));
                 after.extend(next.map(|last| (lane, OrderId(last))));
             }
             left = after;

@@ -20,8 +20,8 @@ pub use access::RULES;
 pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
-    audit::Auditor, close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store,
-    watch::Watcher,
+    audit::Auditor, close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer,
+    store::Store, watch::Watcher,
 };
 
 /// The gRPC services of order-intake. Cheap to clone.

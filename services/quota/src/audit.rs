@@ -150,7 +150,10 @@ impl Auditor {
                 Some(lease) if !is_last => lease.lease_id,
                 _ => Uuid::nil(),
             };
-            let keys: Vec<_> = page.iter().map(|lease| (lease.lease_id, lease.lane)).collect();
+            let keys: Vec<_> = page
+                .iter()
+                .map(|lease| (lease.lease_id, lease.lane))
+                .collect();
             let fenced = if keys.is_empty() {
                 Vec::new()
             } else {

@@ -145,7 +145,7 @@ impl IssuanceClient {
             async move { client.count_coupons(request).await }
         };
         let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
-        decode::counted(&response)
+        decode::counted(leases, &response)
     }
 
     /// Asks the replicas in turn until one answers. What one refuses another may still do, so a refusal is the answer only if all refuse.

@@ -131,11 +131,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("keeper of history", history.run(host.stop.clone()));
     let auditor = Auditor::new(background.clone(), issuance, host.tracing.clone());
-    let auditing = auditor.clone().run(
-        metrics.clone(),
-        config.audit_interval,
-        host.stop.clone(),
-    );
+    let auditing = auditor
+        .clone()
+        .run(metrics.clone(), config.audit_interval, host.stop.clone());
     host.supervisor.start("auditor", auditing);
 
     let queues = Queues::new(store.clone(), metrics.clone());

@@ -109,11 +109,16 @@ impl LeaseFenceService for LeaseFenceGrpc {
         let (call, message) = open(request)?;
         let lanes = self.fence.lane_count;
         let range = which_coupons(&message, lanes).map_err(|error| to_status(&error))?;
+        let ends = range.leases.clone();
         let counted = tokio::spawn(self.fence.clone().count(range, call.deadline))
             .await
             .map_err(ended)?
             .map_err(|error| to_status(&error))?;
-        Ok(Response::new(count_response(counted, lanes)))
+        Ok(Response::new(CountCouponsResponse {
+            first_lease_id: ends.start().to_string(),
+            last_lease_id: ends.end().to_string(),
+            ..count_response(counted, lanes)
+        }))
     }
 
     async fn retire_campaign(
@@ -307,5 +312,6 @@ fn count_response(counted: CouponCount, lanes: Lanes) -> CountCouponsResponse {
         shoppers_over_limit: counted.shoppers_over_limit,
         shoppers_paying_twice: counted.shoppers_paying_twice,
         archived_used: positive(counted.archived_used),
+        ..CountCouponsResponse::default()
     }
 }

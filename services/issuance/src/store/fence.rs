@@ -120,7 +120,10 @@ pub async fn count(
 ) -> Result<CouponCount, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     // The database gives up first; this is for one that does not answer.
-    let counting = timeout(limit * 2 + SILENCE_LIMIT, count_by(&mut connection, range, limit));
+    let counting = timeout(
+        limit * 2 + SILENCE_LIMIT,
+        count_by(&mut connection, range, limit),
+    );
     let counted = counting
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));

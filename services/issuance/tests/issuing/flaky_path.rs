@@ -104,7 +104,10 @@ async fn forward(
             if length == 0 || trouble.losing.swap(false, Ordering::SeqCst) {
                 return Ok(());
             }
-            sleep(Duration::from_millis(trouble.delay_ms.load(Ordering::SeqCst))).await;
+            sleep(Duration::from_millis(
+                trouble.delay_ms.load(Ordering::SeqCst),
+            ))
+            .await;
             to_client.write_all(&buffer[..length]).await?;
         }
     };

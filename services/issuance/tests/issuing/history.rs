@@ -70,14 +70,21 @@ async fn an_archived_lease_is_sealed_inspected_and_counted_as_before() {
     assert!(sealed[0].was_installed);
     assert_eq!(sealed[0].used, used);
     let stands = inspect(&lane_.pool, lane(), &[lease]).await.unwrap();
-    let Fence::Sealed { granted, used: told } = &stands[0] else {
+    let Fence::Sealed {
+        granted,
+        used: told,
+    } = &stands[0]
+    else {
         panic!("{stands:?}");
     };
     assert_eq!(granted, &counts(&[(0, 10), (2, 4)]).into_iter().collect());
     assert_eq!(told, &used.into_iter().collect());
     let counted = count_all(&lane_).await;
     assert_eq!(counted.coupons, counts(&[(0, 2), (2, 0)]));
-    assert_eq!((counted.mismatches, counted.on_live_leases), (vec![], counts(&[(0, 0), (2, 0)])));
+    assert_eq!(
+        (counted.mismatches, counted.on_live_leases),
+        (vec![], counts(&[(0, 0), (2, 0)]))
+    );
     assert_eq!(counted.archived_used, counts(&[(0, 2), (2, 0)]));
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM lease_tiers")
         .fetch_one(&lane_.pool)
@@ -113,22 +120,43 @@ async fn leases_of_a_retired_campaign_are_forgotten_and_none_comes_back() {
     let open = lane_.lease(&[(0, 10)]).await.unwrap();
     let (pool, campaign) = (&lane_.pool, campaign_of(1));
     history::retire(pool, lane(), campaign).await.unwrap();
-    assert_eq!(history::to_forget(pool, lane(), 10).await.unwrap(), [campaign]);
-    assert_eq!(history::forget(pool, lane(), campaign, 10).await.unwrap(), 1);
-    history::mark_forgotten(pool, lane(), campaign).await.unwrap();
+    assert_eq!(
+        history::to_forget(pool, lane(), 10).await.unwrap(),
+        [campaign]
+    );
+    assert_eq!(
+        history::forget(pool, lane(), campaign, 10).await.unwrap(),
+        1
+    );
+    history::mark_forgotten(pool, lane(), campaign)
+        .await
+        .unwrap();
     let waits = history::to_forget(pool, lane(), 10).await.unwrap();
     assert_eq!(waits, [campaign], "one is not archived yet");
 
     let late = install(pool, lease, &[(0, 10)]).await.unwrap();
     assert_eq!(late, Installed::Before(Vec::new()));
-    assert_eq!(inspect(pool, lane(), &[lease]).await.unwrap(), [Fence::Unknown]);
-    assert_eq!(count_all(&lane_).await.archived_used, counts(&[(0, 2), (2, 0)]));
+    assert_eq!(
+        inspect(pool, lane(), &[lease]).await.unwrap(),
+        [Fence::Unknown]
+    );
+    assert_eq!(
+        count_all(&lane_).await.archived_used,
+        counts(&[(0, 2), (2, 0)])
+    );
 
     seal(pool, open).await.unwrap();
-    mark_returned(pool, lane(), open, Timestamp::now_utc()).await.unwrap();
+    mark_returned(pool, lane(), open, Timestamp::now_utc())
+        .await
+        .unwrap();
     archive_all(&lane_).await;
-    assert_eq!(history::forget(pool, lane(), campaign, 10).await.unwrap(), 1);
-    history::mark_forgotten(pool, lane(), campaign).await.unwrap();
+    assert_eq!(
+        history::forget(pool, lane(), campaign, 10).await.unwrap(),
+        1
+    );
+    history::mark_forgotten(pool, lane(), campaign)
+        .await
+        .unwrap();
     assert_eq!(history::to_forget(pool, lane(), 10).await.unwrap(), []);
 }
 
@@ -188,14 +216,16 @@ async fn fill(lane_: &TestLane) -> Vec<Uuid> {
 
 /// The pages that a prepared statement touches when it is executed.
 async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
-    let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) {execute}");
-    let rows = sqlx::raw_sql(&explain)
-        .fetch_all(connection)
-        .await
-        .unwrap();
+    let explain =
+        format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) {execute}");
+    let rows = sqlx::raw_sql(&explain).fetch_all(connection).await.unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let buffers = plan.iter().find_map(|line| line.trim().strip_prefix("Buffers: "));
-    let touched = buffers.unwrap_or_else(|| panic!("{plan:?}")).split([' ', '=']);
+    let buffers = plan
+        .iter()
+        .find_map(|line| line.trim().strip_prefix("Buffers: "));
+    let touched = buffers
+        .unwrap_or_else(|| panic!("{plan:?}"))
+        .split([' ', '=']);
     let touched: u64 = touched.filter_map(|word| word.parse::<u64>().ok()).sum();
     println!("{touched} pages\n{}", plan.join("\n"));
     touched
@@ -205,7 +235,13 @@ async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
 async fn a_start_reads_only_open_leases() {
     let lane_ = TestLane::create().await.unwrap();
     let open = fill(&lane_).await;
-    let mut connection = lane_.database.open().unwrap().connect_writer().await.unwrap();
+    let mut connection = lane_
+        .database
+        .open()
+        .unwrap()
+        .connect_writer()
+        .await
+        .unwrap();
     let statement = include_str!("../../queries/unreturned_leases.sql");
     sqlx::raw_sql(&format!("PREPARE start (text, bigint) AS {statement}"))
         .execute(&mut connection)
@@ -232,16 +268,27 @@ async fn a_start_reads_only_open_leases() {
 async fn a_batch_is_archived_without_reading_what_is_archived_already() {
     let lane_ = TestLane::create().await.unwrap();
     fill(&lane_).await;
-    let mut connection = lane_.database.open().unwrap().connect_writer().await.unwrap();
-    let statement = include_str!("../../queries/archive_leases.sql");
-    sqlx::raw_sql(&format!("PREPARE archive (smallint, timestamptz, bigint) AS {statement}; BEGIN"))
-        .execute(&mut connection)
+    let mut connection = lane_
+        .database
+        .open()
+        .unwrap()
+        .connect_writer()
         .await
         .unwrap();
+    let statement = include_str!("../../queries/archive_leases.sql");
+    sqlx::raw_sql(&format!(
+        "PREPARE archive (smallint, timestamptz, bigint) AS {statement}; BEGIN"
+    ))
+    .execute(&mut connection)
+    .await
+    .unwrap();
     let execute = "EXECUTE archive (0::smallint, '2099-01-01 00:00Z', 100)";
     let touched = pages(&mut connection, execute).await;
     assert!(touched < 100 * 50, "{touched} pages for a hundred leases");
-    sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut connection)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -255,7 +302,13 @@ async fn a_range_of_leases_is_counted_without_reading_the_coupons_of_others() {
         .execute(&lane_.pool)
         .await
         .unwrap();
-    let mut connection = lane_.database.open().unwrap().connect_writer().await.unwrap();
+    let mut connection = lane_
+        .database
+        .open()
+        .unwrap()
+        .connect_writer()
+        .await
+        .unwrap();
     sqlx::raw_sql("SELECT brin_summarize_new_values('coupons_by_lease')")
         .execute(&mut connection)
         .await

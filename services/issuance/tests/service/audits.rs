@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tidegate_auth::Identity;
 use tidegate_proto::issuance::v1::CountCouponsRequest;
 use tokio::time::{sleep, timeout};
@@ -14,7 +13,11 @@ use crate::{
 };
 
 /// Far more than there are connections for audits, and for everything else.
-const CALLS: u64 = 200;
+const CALLS: u32 = 60;
+/// How long each answer of the database is held up.
+const ANSWER_DELAY: Duration = Duration::from_millis(10);
+/// What a count keeps back from its deadline.
+const COUNT_MARGIN: Duration = Duration::from_millis(100);
 
 fn request(lane: u32) -> CountCouponsRequest {
     CountCouponsRequest {
@@ -31,21 +34,21 @@ async fn counts_that_their_callers_give_up_leave_no_connection_in_a_transaction(
     let path = FlakyPath::to(&suite.database).await.unwrap();
     let issuance = suite.issuance_over(&path).await;
     issuance.claim_in_the_end("ann").await;
-    path.delay(Duration::from_millis(3));
-    let counts = (0..CALLS).map(|call| {
-        let mut fence = issuance.fence(Identity::Quota);
-        async move {
-            sleep(Duration::from_millis(call)).await;
-            // Some are given up by their deadline, and some by their caller alone.
-            let patience = Duration::from_millis(1 + call % 23);
-            let mut request = Request::new(request(0));
-            if call % 2 == 0 {
-                request.set_timeout(patience);
-            }
-            let _ = timeout(patience, fence.count_coupons(request)).await;
+    let fence = issuance.fence(Identity::Quota);
+    fence.clone().count_coupons(request(0)).await.unwrap();
+    // A count takes seven answers of the database: each of them is the one that is not waited for any more.
+    path.delay(ANSWER_DELAY);
+    for call in 0..CALLS {
+        let patience = ANSWER_DELAY * (call % 9) + ANSWER_DELAY / 2;
+        let mut request = Request::new(request(0));
+        // Some are given up by their deadline, and some by their caller alone.
+        if call % 2 == 0 {
+            request.set_timeout(COUNT_MARGIN + patience);
         }
-    });
-    join_all(counts).await;
+        let mut fence = fence.clone();
+        let given_up = timeout(patience, fence.count_coupons(request)).await;
+        drop(given_up);
+    }
     path.delay(Duration::ZERO);
 
     // What is in the middle of its work now may end; what was forgotten in a transaction stays in it.

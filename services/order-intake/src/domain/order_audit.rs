@@ -72,7 +72,13 @@ mod tests {
     #[test]
     fn a_slot_makes_what_is_booked_and_no_more_than_it_can() {
         assert_eq!(found(SOUND), (0, 0));
-        assert_eq!(found(SlotBooks { capacity: 2, ..SOUND }), (1, 0));
+        assert_eq!(
+            found(SlotBooks {
+                capacity: 2,
+                ..SOUND
+            }),
+            (1, 0)
+        );
         assert_eq!(found(SlotBooks { orders: 4, ..SOUND }), (1, 1));
         assert_eq!(found(SlotBooks { orders: 2, ..SOUND }), (0, 1));
     }
@@ -83,7 +89,14 @@ mod tests {
         let later = Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(1);
         audit.slot(&SlotBooks { orders: 2, ..SOUND }, later);
         assert_eq!(audit.differences(), 0);
-        audit.slot(&SlotBooks { orders: 4, capacity: 9, ..SOUND }, later);
+        audit.slot(
+            &SlotBooks {
+                orders: 4,
+                capacity: 9,
+                ..SOUND
+            },
+            later,
+        );
         assert_eq!(audit.differences(), 1);
     }
 }

@@ -51,7 +51,9 @@ impl Store {
             .bind(i64::from(limit))
             .bind(lanes);
         let rows: Vec<SlotRow> = in_time(query.fetch_all(&self.audit_pool)).await?;
-        let next = (rows.len() == usize::from(limit)).then(|| rows.last()).flatten();
+        let next = (rows.len() == usize::from(limit))
+            .then(|| rows.last())
+            .flatten();
         let next = next.map(|row| SlotPosition {
             starts_at: row.slot_starts_at,
             store_id: row.store_id.clone(),

@@ -180,7 +180,9 @@ impl Auditor {
         log(&subject.campaign.terms.id, &report);
         let complete = report.coverage.is_complete;
         Ok(Passed {
-            left: next.filter(|_| !complete).map(|next| (next, began_at, report.sums)),
+            left: next
+                .filter(|_| !complete)
+                .map(|next| (next, began_at, report.sums)),
             complete: complete.then_some((began_at, report.sums)),
             differences: report.difference_count,
         })

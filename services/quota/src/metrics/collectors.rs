@@ -4,12 +4,12 @@ use std::{
     time::Instant,
 };
 
+use crate::{store::ShownAudit, watch::Watch};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use crate::{store::ShownAudit, watch::Watch};
 
 /// Campaigns whose stock is shown; those made last, if there are more.
 const MAX_CAMPAIGNS_SHOWN: usize = 100;

@@ -124,10 +124,11 @@ impl Work {
 
     /// Whether a campaign grants no lease any more, in a transaction that holds its locks.
     pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool, QuotaError> {
-        let retired: Option<bool> = sqlx::query_scalar(include_str!("../../queries/is_retired.sql"))
-            .bind(number(campaign))
-            .fetch_optional(self.connection())
-            .await?;
+        let retired: Option<bool> =
+            sqlx::query_scalar(include_str!("../../queries/is_retired.sql"))
+                .bind(number(campaign))
+                .fetch_optional(self.connection())
+                .await?;
         Ok(retired.unwrap_or(false))
     }
 

@@ -30,7 +30,13 @@ const MANY: i64 = 5_000;
 
 fn history(giveaway: &Giveaway, store: &Store, client: IssuanceClient) -> History {
     let metrics = giveaway.metrics.clone();
-    History::new(store.clone(), client, Tracing::disabled(), metrics, RETENTION)
+    History::new(
+        store.clone(),
+        client,
+        Tracing::disabled(),
+        metrics,
+        RETENTION,
+    )
 }
 
 /// A settled lease of which three of five were used, at quota and at issuance.
@@ -66,14 +72,20 @@ async fn an_archived_lease_still_counts_in_the_audit() {
         let lease = settled(&giveaway, &issuance, "spring").await.lease_id;
         let history = history(&giveaway, &database.store, client.clone());
         history.archive(closed()).await.unwrap();
-        assert_eq!(count(&database, "SELECT count(*) FROM lease_tiers").await, 0);
+        assert_eq!(
+            count(&database, "SELECT count(*) FROM lease_tiers").await,
+            0
+        );
         let archived = "SELECT count(*) FROM leases WHERE archived_used = '{3}' AND wanted = '{}'";
         assert_eq!(count(&database, archived).await, 1);
 
         let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
         let report = audit(&auditor, "spring").await;
         assert_eq!(report.differences, []);
-        assert_eq!((report.tiers[0].at.settled, report.tiers[0].coupons), (3, 3));
+        assert_eq!(
+            (report.tiers[0].at.settled, report.tiers[0].coupons),
+            (3, 3)
+        );
         assert_eq!(report.coverage.leases, 1);
 
         // Neither the sums nor the lease itself may say otherwise.
@@ -108,7 +120,10 @@ async fn an_archived_lease_answers_a_repeated_request_as_it_did_and_takes_no_oth
         };
         let refused = giveaway.acquire_at(&other, open()).await;
         assert!(matches!(refused, Err(QuotaError::LeaseIdTaken)));
-        giveaway.settle(asked.lease_id, &counts(&[3])).await.unwrap();
+        giveaway
+            .settle(asked.lease_id, &counts(&[3]))
+            .await
+            .unwrap();
         let refused = giveaway.settle(asked.lease_id, &counts(&[4])).await;
         assert!(matches!(refused, Err(QuotaError::LeaseSettledOtherwise)));
         assert_eq!(giveaway.read("spring").await.stock, before);
@@ -128,24 +143,39 @@ async fn leases_are_forgotten_only_once_their_campaign_was_found_sound_and_can_g
         let leases = "SELECT count(*) FROM leases";
         history.round(past).await.unwrap();
         assert_eq!(count(&database, leases).await, 1, "nobody has audited it");
-        audit_in_rounds(&database, &client, "tidegate_audit_differences{campaign_id=\"spring\"} 0").await;
+        audit_in_rounds(
+            &database,
+            &client,
+            "tidegate_audit_differences{campaign_id=\"spring\"} 0",
+        )
+        .await;
         history.round(closed()).await.unwrap();
         assert_eq!(count(&database, leases).await, 1, "its time is not over");
 
         issuance.state().is_away = true;
         assert!(history.round(past).await.is_err());
-        assert_eq!(count(&database, leases).await, 1, "issuance could still install it");
+        assert_eq!(
+            count(&database, leases).await,
+            1,
+            "issuance could still install it"
+        );
         // Whatever the clock of a replica says.
         let late = request(asked.campaign, &[], 5);
         let refused = giveaway.acquire_at(&late, open()).await;
-        assert!(matches!(refused, Err(QuotaError::CampaignClosed)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(QuotaError::CampaignClosed)),
+            "{refused:?}"
+        );
 
         issuance.state().is_away = false;
         history.round(past).await.unwrap();
         assert_eq!(count(&database, leases).await, 0);
         assert!(issuance.state().retired.contains(&asked.campaign.get()));
         let refused = giveaway.acquire_at(&asked, open()).await;
-        assert!(matches!(refused, Err(QuotaError::CampaignClosed)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(QuotaError::CampaignClosed)),
+            "{refused:?}"
+        );
 
         let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
         issuance.state().leases.clear();
@@ -226,7 +256,12 @@ async fn a_lease_that_disagrees_is_found_however_old_it_is() {
             .execute(&database.pool)
             .await
             .unwrap();
-        audit_in_rounds(&database, &client, "tidegate_audit_runs_total{outcome=\"different\"}").await;
+        audit_in_rounds(
+            &database,
+            &client,
+            "tidegate_audit_runs_total{outcome=\"different\"}",
+        )
+        .await;
     })
     .await;
 }
@@ -245,15 +280,28 @@ async fn an_audit_says_what_it_covered_and_how_old_the_last_one_of_all_leases_is
         assert_eq!((whole.is_complete, whole.last_complete_at), (true, None));
 
         let began = Timestamp::now_utc();
-        audit_in_rounds(&database, &client, "tidegate_audit_leases_left_out{campaign_id=\"spring\"} 3000\n").await;
+        audit_in_rounds(
+            &database,
+            &client,
+            "tidegate_audit_leases_left_out{campaign_id=\"spring\"} 3000\n",
+        )
+        .await;
         let complete_at = audit(&auditor, "spring").await.coverage.last_complete_at;
         assert!(complete_at.unwrap() > began - Duration::from_secs(1));
-        let kept = sqlx::query("SELECT leases_compared, complete_leases, complete_is_final FROM audit_passes")
-            .fetch_one(&database.pool)
-            .await
-            .unwrap();
-        assert_eq!((kept.get::<i64, _>(0), kept.get::<i64, _>(1)), (2_000, MANY));
-        assert!(kept.get::<bool, _>(2), "it has closed and has nothing on lease");
+        let kept = sqlx::query(
+            "SELECT leases_compared, complete_leases, complete_is_final FROM audit_passes",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        assert_eq!(
+            (kept.get::<i64, _>(0), kept.get::<i64, _>(1)),
+            (2_000, MANY)
+        );
+        assert!(
+            kept.get::<bool, _>(2),
+            "it has closed and has nothing on lease"
+        );
     })
     .await;
 }
@@ -297,7 +345,9 @@ fn pages(
         ] {
             connection.execute(&*words).await.unwrap();
         }
-        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE measured ({arguments})");
+        let explain = format!(
+            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE measured ({arguments})"
+        );
         let plan = connection.fetch_all(&*explain).await.unwrap();
         connection.execute("ROLLBACK").await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
@@ -320,14 +370,33 @@ async fn neither_books_nor_readings_of_holders_read_what_is_archived() {
         fill(&database, &issuance, campaign.number.get() as i32).await;
         giveaway.acquire(&request(campaign.number, &[], 5)).await;
         let statements = [
-            ("integer", include_str!("../../queries/audit_books.sql"), "1"),
-            ("bigint", include_str!("../../queries/read_holders.sql"), "100"),
-            ("timestamptz, bigint", include_str!("../../queries/archive_leases.sql"), "'2099-01-01 00:00Z', 100"),
-            ("timestamptz, bigint", include_str!("../../queries/campaigns_to_retire.sql"), "'2099-01-01 00:00Z', 100"),
+            (
+                "integer",
+                include_str!("../../queries/audit_books.sql"),
+                "1",
+            ),
+            (
+                "bigint",
+                include_str!("../../queries/read_holders.sql"),
+                "100",
+            ),
+            (
+                "timestamptz, bigint",
+                include_str!("../../queries/archive_leases.sql"),
+                "'2099-01-01 00:00Z', 100",
+            ),
+            (
+                "timestamptz, bigint",
+                include_str!("../../queries/campaigns_to_retire.sql"),
+                "'2099-01-01 00:00Z', 100",
+            ),
         ];
         for analysed in [false, true] {
             if analysed {
-                sqlx::query("ANALYZE").execute(&database.pool).await.unwrap();
+                sqlx::query("ANALYZE")
+                    .execute(&database.pool)
+                    .await
+                    .unwrap();
             }
             for (types, statement, arguments) in statements {
                 let (pages, plan) = pages(&database, types, statement, arguments).await;

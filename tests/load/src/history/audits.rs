@@ -61,7 +61,9 @@ pub async fn by_call(stack: &Stack) -> Result<Call> {
     let mut quota = CampaignServiceClient::new(stack.channel(Some(Identity::Staff), "quota-0")?);
     let began = Instant::now();
     let answer = quota.audit_campaign(request).await?.into_inner();
-    let coverage = answer.coverage.context("quota does not say what it covered")?;
+    let coverage = answer
+        .coverage
+        .context("quota does not say what it covered")?;
     Ok(Call {
         seconds: began.elapsed().as_secs_f64(),
         is_complete: coverage.is_complete,

@@ -85,7 +85,10 @@ pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let call = audits::by_call(&stack).await?;
     let followed = Duration::from_secs(options.pass_minutes * 60);
     let pass = audits::follow(&stack, followed).await?;
-    let memory = (memory_mib(&stack, "quota-0")?, memory_mib(&stack, "issuance-0")?);
+    let memory = (
+        memory_mib(&stack, "quota-0")?,
+        memory_mib(&stack, "issuance-0")?,
+    );
     stack.shutdown_and_remove().await?;
     let report = Report {
         machine: Machine::this(),

@@ -47,7 +47,8 @@ impl Report {
             ("start of issuance", self.empty.issuance, self.full.issuance),
             ("start of quota", self.empty.quota, self.full.quota),
         ] {
-            let words = |start: Start| format!("{:.2} s, {:.0} MiB", start.seconds, start.memory_mib);
+            let words =
+                |start: Start| format!("{:.2} s, {:.0} MiB", start.seconds, start.memory_mib);
             let _ = writeln!(text, "| {name} | {} | {} |", words(empty), words(full));
         }
         let Call {
@@ -67,7 +68,11 @@ impl Report {
             leases_compared,
             differences,
         } = self.pass;
-        let end = if is_complete { "all of them" } else { "not all of them" };
+        let end = if is_complete {
+            "all of them"
+        } else {
+            "not all of them"
+        };
         let _ = writeln!(
             text,
             "| the pass over all leases | | {seconds:.0} s: {leases_compared} leases compared, {end}, {differences} differences |"

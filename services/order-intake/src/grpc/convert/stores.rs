@@ -9,8 +9,8 @@ use tidegate_types::{RequestId, StoreId, Violations};
 use crate::{
     domain::{
         Area, Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
-        OrderAudit, OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing, StoreState,
-        StoreZone, Weekday, WeeklyHours,
+        OrderAudit, OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing,
+        StoreState, StoreZone, Weekday, WeeklyHours,
     },
     error::OrderIntakeError,
 };

@@ -213,7 +213,10 @@ fn every_difference_is_counted_and_so_many_are_described() {
     assert_eq!(audit.sums().differences, 250);
     let report = audit.report(&[], COMPLETE);
     assert_eq!(report.differences.len(), MAX_DIFFERENCES_DESCRIBED);
-    assert_eq!((report.difference_count, report.coverage.leases), (250, 250));
+    assert_eq!(
+        (report.difference_count, report.coverage.leases),
+        (250, 250)
+    );
 }
 
 #[test]

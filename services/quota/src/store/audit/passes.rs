@@ -188,7 +188,9 @@ impl Work {
             (None, None, PassSums::default()),
             |(from, began_at, sums)| (Some(from), Some(began_at), sums),
         );
-        let complete = saved.complete.map_or_else(PassSums::default, |(_, sums)| sums);
+        let complete = saved
+            .complete
+            .map_or_else(PassSums::default, |(_, sums)| sums);
         sqlx::query(include_str!("../../../queries/save_audit_pass.sql"))
             .bind(number(campaign))
             .bind(auditor)

@@ -263,6 +263,8 @@ impl LeaseFenceService for Issuance {
             },
             shoppers_over_limit: of_lane(state.shoppers_over_limit),
             shoppers_paying_twice: of_lane(state.shoppers_paying_twice),
+            first_lease_id: request.first_lease_id,
+            last_lease_id: request.last_lease_id,
             archived_used: if lane == 0 {
                 counts(&state.archived_used)
             } else {
