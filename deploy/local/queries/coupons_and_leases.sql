@@ -1,10 +1,9 @@
 -- Whether every coupon was spent from a lease, and no lease more than it held. $1 the campaign's number.
 -- One statement, so that a commit in between cannot make the sides differ.
 WITH spent AS (
-    SELECT tier.lane, tier.lease_id, tier.tier_number, tier.granted, tier.used
-    FROM lease_tiers AS tier
-    JOIN leases AS lease USING (lane, lease_id)
-    WHERE lease.campaign_number = $1
+    SELECT lane, lease_id, tier_number, granted, used
+    FROM lease_counts
+    WHERE campaign_number = $1
 ), issued AS (
     SELECT lane, lease_id, tier_number, count(*) AS coupons
     FROM coupons

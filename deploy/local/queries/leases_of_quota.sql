@@ -1,5 +1,4 @@
 -- Every lease as quota granted it; `used` is null until it is settled. $1 the campaign's number.
 SELECT lease_id, tier_number, granted, used
-FROM leases
-JOIN lease_tiers USING (lease_id)
+FROM lease_counts
 WHERE campaign_number = $1;

@@ -4,7 +4,6 @@ SELECT
     count(*) FILTER (WHERE lent.lease_id IS NULL AND spent.used > 0) AS wrong_leases_that_quota_never_granted,
     count(*) FILTER (WHERE spent.granted > lent.granted) AS wrong_leases_larger_than_granted,
     count(*) FILTER (WHERE lent.used <> spent.used) AS wrong_leases_settled_with_another_use
-FROM lease_tiers AS spent
-JOIN leases AS lease USING (lane, lease_id)
+FROM lease_counts AS spent
 LEFT JOIN leases_of_quota AS lent USING (lease_id, tier_number)
-WHERE lease.campaign_number = $1;
+WHERE spent.campaign_number = $1;

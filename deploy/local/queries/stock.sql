@@ -5,8 +5,7 @@ WITH lent AS (
         tier_number,
         coalesce(sum(granted) FILTER (WHERE settled_at IS NULL), 0) AS leased,
         coalesce(sum(used) FILTER (WHERE settled_at IS NOT NULL), 0) AS settled
-    FROM leases
-    JOIN lease_tiers USING (lease_id)
+    FROM lease_counts
     WHERE campaign_number = $1
     GROUP BY tier_number
 )

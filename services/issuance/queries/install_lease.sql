@@ -1,6 +1,7 @@
 -- Installs a lease that quota has granted, once. No row comes back if there is nothing to spend: it was installed by an earlier attempt, sealed before it ever arrived, or asked for on an earlier timeline
 -- of the database. That one leaves a tombstone: its seal may be among what the timeline before has lost.
--- Relies on leases_pkey, and on lane_timelines_pkey for the lock that keeps the timeline until this is committed.
+-- The first of two statements of one transaction; `lease_is_too_late.sql` is the second.
+-- Relies on leases_pkey: an archived lease keeps its row, so it cannot come back; and on lane_timelines_pkey for the lock that keeps the timeline until this is committed.
 WITH current AS (
     SELECT timeline FROM lane_timelines WHERE lane = $1 FOR SHARE
 ), installed AS (

@@ -25,7 +25,7 @@ pub struct Config {
     pub queue_capacity: usize,
     /// Claims of one commit at most.
     pub max_batch: usize,
-    /// Connections for reads; each lane has one more of its own.
+    /// Connections for reads, leases and what goes on in the background; each lane has one more of its own.
     pub read_connections: u32,
     /// Calls in flight at once.
     pub max_in_flight: usize,
@@ -51,7 +51,12 @@ impl Config {
         });
         let queue_capacity = environment.number("TIDEGATE_QUEUE_CAPACITY", 20_000, 1, 1_000_000);
         let max_batch = environment.number("TIDEGATE_MAX_BATCH", 1_000, 1, 5_000);
-        let read_connections = environment.number("TIDEGATE_READ_CONNECTIONS", 8, 1, 200);
+        let read_connections = environment.number(
+            "TIDEGATE_READ_CONNECTIONS",
+            8,
+            crate::BACKGROUND_CONNECTIONS + 1,
+            200,
+        );
         let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 4_000, 1, 100_000);
         #[cfg(feature = "mutations")]
         let mutation = environment.optional("TIDEGATE_MUTATION", None, |name| {

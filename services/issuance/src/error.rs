@@ -126,6 +126,9 @@ pub enum IssuanceError {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// The caller stops waiting before anything could be read.
+    #[error("there was no time left")]
+    OutOfTime,
     /// A read failed because the database was away.
     #[error("the database is away")]
     DatabaseAway,
@@ -174,7 +177,7 @@ impl IssuanceError {
             }
             Self::NotCommitted(NotCommitted::TooLate { retry_after })
             | Self::StockLate { retry_after } => Refusal::after(Reason::Overloaded, *retry_after),
-            Self::NotCommitted(NotCommitted::Unknown) => refusal::out_of_time(),
+            Self::NotCommitted(NotCommitted::Unknown) | Self::OutOfTime => refusal::out_of_time(),
             Self::NotCommitted(NotCommitted::Failed | NotCommitted::Closed)
             | Self::CampaignNotKnownYet
             | Self::DatabaseAway

@@ -18,7 +18,8 @@ use crate::{
     metrics::IssuanceMetrics,
     store::{
         controls,
-        fence::{self, CouponCount},
+        fence::{self, CouponCount, CouponRange},
+        history,
         leases::{self, LeaseToSeal, SealedLease},
     },
 };
@@ -33,6 +34,8 @@ const COUNT_MARGIN: Duration = Duration::from_millis(100);
 pub struct LeaseFence {
     /// Where leases are; not the writers' connections, so that claims of other leases go on.
     pub pool: PgPool,
+    /// For audits: however many are asked for, they take no connection from seals, installations and look-ups.
+    pub audit_pool: PgPool,
     /// How many lanes there are.
     pub lane_count: Lanes,
     /// Where spans go.
@@ -111,7 +114,7 @@ impl LeaseFence {
             by_lane.entry(*lane).or_default().insert(*lease);
         }
         let by_lane = by_lane.into_iter().map(|(lane, leases)| {
-            let pool = self.pool.clone();
+            let pool = self.audit_pool.clone();
             async move {
                 let leases: Vec<_> = leases.into_iter().collect();
                 let fences = fence::inspect(&pool, lane, &leases).await?;
@@ -124,19 +127,29 @@ impl LeaseFence {
         in_order(&keys, &fences.into_iter().flatten().collect())
     }
 
-    /// Counts a campaign's coupons in one lane, and compares them with its leases, at one instant.
+    /// Ends a campaign in every lane: no lease of it is installed from now on. After an error it may be ended in some, and asking again is harmless.
+    pub async fn retire(&self, campaign: CampaignNumber) -> Result<(), IssuanceError> {
+        let lanes = self.lane_count.all().map(|lane| {
+            let pool = self.pool.clone();
+            async move { history::retire(&pool, lane, campaign).await }
+        });
+        let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
+        lanes.try_collect::<Vec<()>>().await?;
+        Ok(())
+    }
+
+    /// Counts coupons and compares them with their leases. Runs in a task of its own: a caller that hangs up must not leave a connection in the middle of it.
     pub async fn count(
-        &self,
-        campaign: CampaignNumber,
-        lane: Lane,
+        self,
+        range: CouponRange,
         deadline: Instant,
     ) -> Result<CouponCount, IssuanceError> {
-        let limit = deadline
-            .saturating_duration_since(Instant::now())
-            .saturating_sub(COUNT_MARGIN)
-            // The database takes 0 for no limit at all.
-            .max(Duration::from_millis(1));
-        Ok(fence::count(&self.pool, lane, campaign, limit).await?)
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = left.saturating_sub(COUNT_MARGIN);
+        if limit.is_zero() {
+            return Err(IssuanceError::OutOfTime);
+        }
+        Ok(fence::count(&self.audit_pool, &range, limit).await?)
     }
 }
 

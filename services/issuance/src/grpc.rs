@@ -80,6 +80,7 @@ pub const RULES: &[Rule] = &[
     rule!("LeaseFenceService/InspectLeases", Quota),
     rule!("LeaseFenceService/CountCoupons", Quota),
     rule!("LeaseFenceService/ApplyControl", Quota),
+    rule!("LeaseFenceService/RetireCampaign", Quota),
     rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
     rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
 ];

@@ -172,6 +172,15 @@ impl LaneStock {
         }
     }
 
+    /// Has quota settle leases that are sealed, once each; whatever it does not answer now is left to another time.
+    pub async fn settle_sealed(&self, leases: Vec<LeaseToSeal>) {
+        for lease in leases {
+            if self.0.settle_once(lease).await.is_err() {
+                return;
+            }
+        }
+    }
+
     fn return_finished(&self, now: Instant) {
         // Stock that others may need goes only as fast as quota takes it: while quota is away, what is in hand is all there is.
         let may_give_way = self.0.unsettled.load(Ordering::Relaxed) == 0;
@@ -345,5 +354,25 @@ impl Shared {
         }
         // Others may have been told that nothing is free.
         self.note_change();
+    }
+
+    /// Tells quota what was used of a sealed lease and notes that it is settled. Nothing is sealed by this that is not, and settling again changes nothing.
+    async fn settle_once(&self, lease: LeaseToSeal) -> Result<(), QuotaAway> {
+        let away = |error: sqlx::Error| {
+            tracing::debug!(%error, "a sealed lease cannot be settled now");
+            QuotaAway
+        };
+        let lease_id = lease.id;
+        let sealed = leases::seal(&self.pool, self.lane, &[lease]).await;
+        let used = sealed
+            .map_err(away)?
+            .into_iter()
+            .flat_map(|sealed| sealed.used)
+            .collect();
+        let trace = TraceContext::new_root(false);
+        self.quota.settle(lease_id, &used, trace).await?;
+        let now = Timestamp::now_utc();
+        let marked = leases::mark_returned(&self.pool, self.lane, lease_id, now).await;
+        marked.map_err(away)
     }
 }

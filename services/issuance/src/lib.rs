@@ -12,6 +12,7 @@ pub mod error;
 pub mod fence;
 pub mod grpc;
 pub mod heartbeat;
+pub mod history;
 pub mod holders;
 pub mod lane_work;
 pub mod leases;
@@ -39,6 +40,7 @@ use crate::{
     config::Config,
     coupon_desk::CouponDesk,
     fence::LeaseFence,
+    history::History,
     holders::Holders,
     lane_work::{LaneCommit, SharedBook},
     leases::{LaneStock, QuotaClient},
@@ -46,6 +48,9 @@ use crate::{
     store::statements::Statements,
     wallet::Wallet,
 };
+
+/// Of the connections for reads and leases, those that are for audits and for what is over alone.
+pub const BACKGROUND_CONNECTIONS: u32 = 2;
 
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
@@ -58,7 +63,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let pool = config.database.pool(config.read_connections);
+    let pool = config
+        .database
+        .pool(config.read_connections - BACKGROUND_CONNECTIONS);
+    let background = config.database.pool(BACKGROUND_CONNECTIONS);
     let metrics = IssuanceMetrics::register(&mut host.registry);
     let keys = Arc::clone(&config.coupon_keys);
     let keys_reloader = keys.keep_fresh(metrics.clone());
@@ -111,11 +119,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let fence = LeaseFence {
         pool: pool.clone(),
+        audit_pool: background.clone(),
         lane_count: config.lanes,
         tracing: host.tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
     };
+    let history = History {
+        pool: background,
+        lanes: config.lanes,
+        stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
+        metrics: metrics.clone(),
+    };
+    host.supervisor
+        .start("keeper of history", history.run(host.stop.clone()));
     let claims = Claims {
         lanes: Arc::clone(&lanes),
         lane_count: config.lanes,

@@ -35,6 +35,8 @@ pub struct IssuanceMetrics {
     pub coupon_keys_file_usable: Gauge,
     coupon_keys: Family<KeyLabel, Gauge>,
     active_coupon_key: Gauge,
+    /// Settled leases that were archived.
+    pub leases_archived: Counter,
     unknown_commits: Counter,
 }
 
@@ -76,6 +78,7 @@ impl IssuanceMetrics {
             coupon_keys_file_usable: Gauge::default(),
             coupon_keys: Family::default(),
             active_coupon_key: Gauge::default(),
+            leases_archived: Counter::default(),
             unknown_commits: Counter::default(),
         };
         registry.register(
@@ -138,6 +141,11 @@ impl IssuanceMetrics {
             "tidegate_unknown_commits",
             "Callers told that the outcome is not known, because the database was lost during the commit",
             self.unknown_commits.clone(),
+        );
+        registry.register(
+            "tidegate_leases_archived",
+            "Settled leases that this replica archived",
+            self.leases_archived.clone(),
         );
         registry.register(
             "tidegate_coupons_revoked",

@@ -1,8 +1,8 @@
 -- Orders of a lane that stores have not begun and that a closing is to end: of stores that are
 -- closed by it still, PENDING ones, and ACCEPTED ones whose slot began at $3 or later.
--- Relies on the indexes stores_closed_by_closing, orders_pending_of_store and
--- orders_to_come_of_store, of which it reads no other rows, and on order_details_key. Each look-up
--- asks for its rows in the order of its index, so that this is probed whatever the planner believes.
+-- Relies on the indexes stores_closed_by_closing, orders_pending_of_store and orders_of_slot, of
+-- which it reads beside them only orders of the same slots that stores have begun, and on
+-- order_details_key. Each look-up asks for its rows in the order of its index, so that this is probed whatever the planner believes.
 SELECT orders.shopper_id, orders.request_id, orders.order_id, orders.store_id, orders.area, orders.slot_starts_at, orders.slot_minutes, orders.state, orders.rejected_because, orders.rejection_metadata::text AS rejection_metadata, orders.failure_note,
     orders.discount_minor_units, orders.coupon_released_at, orders.coupon_code, order_details.lines::text AS lines, orders.latest_acceptable_at, orders.traceparent, orders.created_at, orders.updated_at
 FROM stores

@@ -20,8 +20,8 @@ pub use access::RULES;
 pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
-    close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer, store::Store,
-    watch::Watcher,
+    audit::Auditor, close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer,
+    store::Store, watch::Watcher,
 };
 
 /// The gRPC services of order-intake. Cheap to clone.
@@ -34,6 +34,7 @@ pub(crate) struct Server {
     pub(crate) watcher: Watcher,
     pub(crate) feed: Feed,
     pub(crate) closer: Closer,
+    pub(crate) auditor: Auditor,
     pub(crate) metrics: Metrics,
     /// Keeps what must not end with the call that began it.
     pub(crate) tasks: TaskTracker,

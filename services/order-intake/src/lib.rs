@@ -1,5 +1,6 @@
 //! Order-intake: makes orders durable, pays them with coupons, and tells what became of them. See the README.
 
+mod audit;
 mod close;
 mod config;
 mod domain;
@@ -34,6 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::Config;
 pub use grpc::RULES;
 
+use audit::Auditor;
 use close::Closer;
 use domain::RetentionPeriod;
 use feed::Feed;
@@ -122,6 +124,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         campaigns,
         period: RetentionPeriod::days(config.retention_days),
     };
+    let auditor = Auditor {
+        store: store.clone(),
+        period: retention.period,
+    };
     start_retention(retention, &mut host).await;
     start_recovery(&store, &finisher, &metrics, &mut host);
     let releaser = start_releases(issuance, &store, &metrics, &mut host);
@@ -137,6 +143,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         lanes,
         feed,
         closer,
+        auditor,
         mover: Mover {
             store: store.clone(),
             releaser,

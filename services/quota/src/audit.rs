@@ -1,49 +1,70 @@
-//! Auditing campaigns: quota's books against issuance's leases and coupons, also while claims run.
+//! Auditing campaigns: quota's books against issuance's leases and coupons, also while claims run and long after the end.
+//!
+//! Leases are compared one by one, newest first, page by page. An audit says how far it came.
 
-use std::time::{Duration, Instant};
+mod rounds;
+
+use std::{
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
-use tokio::time::{sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
-    Metrics, QuotaError,
-    domain::{Audit, AuditReport, Campaign, CouponBooks, TierBooks},
+    QuotaError,
+    domain::{Audit, AuditReport, Campaign, CouponBooks, Coverage, LeaseBooks, TierBooks},
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
-    metrics::AuditOutcome,
-    store::{Store, next_lease_id},
-    watch::{Watch, current_if_closing_after},
+    store::{KeptPass, Store, previous_lease_id},
 };
 
-/// Leases of one campaign that are compared one by one. The sums over all leases are compared however many there are.
-pub const MAX_LEASES_COMPARED: u64 = 200_000;
-/// Lanes that are counted at once; each count reads a whole lane, and claims come first.
-const LANES_COUNTED_AT_ONCE: usize = 4;
-/// The longest an audit nobody waits for may take.
-const BACKGROUND_AUDIT_LIMIT: Duration = Duration::from_secs(60);
+/// Coupons that the leases of one page may have used, so that a page is counted well within a call; a page has one lease in any case.
+const MAX_COUPONS_PER_PAGE: u64 = 200_000;
+/// Lanes that are counted at once; each holds a connection of issuance's for audits.
+const LANES_COUNTED_AT_ONCE: usize = 2;
 
-/// Audits campaigns.
+/// Audits campaigns. Its store is for audits alone: they wait for connections as long as they like, and nobody else does.
 #[derive(Clone)]
 pub struct Auditor {
     store: Store,
     issuance: IssuanceClient,
     tracing: Tracing,
+    name: Arc<str>,
+}
+
+/// A campaign to audit, and how far its audit has come.
+struct Subject {
+    campaign: Campaign,
+    kept: KeptPass,
+    is_retired: bool,
+}
+
+/// How far one walk over leases may go. One page is compared in any case.
+struct Bounds {
+    leases: u64,
+    until: Instant,
+    /// When answers are of no use any more.
+    deadline: Instant,
 }
 
 impl Auditor {
-    /// An auditor of what is kept in a store.
+    /// An auditor of what is kept in a store, with a name of its own.
     pub fn new(store: Store, issuance: IssuanceClient, tracing: Tracing) -> Self {
+        let name = Uuid::new_v4().to_string().into();
         Self {
             store,
             issuance,
             tracing,
+            name,
         }
     }
 
-    /// Audits one campaign; answers with it and what was found.
+    /// Audits one campaign, as much of it as fits into three quarters of the time; answers with it and what was found.
     pub async fn audit(
         &self,
         id: &CampaignId,
@@ -53,84 +74,159 @@ impl Auditor {
         let mut span = self
             .tracing
             .start("audit campaign", SpanKind::Internal, trace);
-        let audited = by(deadline, self.compare(id, deadline, span.context())).await;
-        match &audited {
-            Ok((_, report)) => {
-                span.attribute("tidegate.leases", report.leases as i64);
+        let now = Instant::now();
+        let bounds = Bounds {
+            leases: u64::MAX,
+            until: now + deadline.saturating_duration_since(now) / 4 * 3,
+            deadline,
+        };
+        let audited = by(deadline, async {
+            let subject = self.subject(id).await?;
+            let (audit, next) = self.begin(&subject, &bounds, span.context()).await?;
+            let report = self.end(&subject, audit, next.is_none(), &bounds, span.context());
+            Ok((report.await?, subject.campaign))
+        });
+        match audited.await {
+            Ok((report, campaign)) => {
+                span.attribute("tidegate.leases", report.coverage.leases as i64);
                 span.attribute("tidegate.differences", report.difference_count as i64);
+                Ok((campaign, report))
             }
-            Err(error) => span.fail(error.to_string()),
-        }
-        audited
-    }
-
-    /// Audits every watched campaign again and again until `stop` is cancelled.
-    pub async fn run(
-        self,
-        watch: Watch,
-        metrics: Metrics,
-        interval: Duration,
-        stop: CancellationToken,
-    ) {
-        loop {
-            tokio::select! {
-                () = sleep(interval) => {}
-                () = stop.cancelled() => return,
-            }
-            tokio::select! {
-                () = self.audit_watched(&watch, &metrics) => {}
-                () = stop.cancelled() => return,
+            Err(error) => {
+                span.fail(error.to_string());
+                Err(error)
             }
         }
     }
 
-    /// Audits every watched campaign once. One that cannot be audited does not keep the others from being so.
-    async fn audit_watched(&self, watch: &Watch, metrics: &Metrics) {
-        let watched = watch.newest();
-        let (mut found, mut first_failure) = (Vec::new(), None);
-        let since = current_if_closing_after(Timestamp::now_utc());
-        // Of those that ended long ago nothing is issued, and counting their coupons reads them all.
-        let current = watched.campaigns.values();
-        let current = current.filter(|campaign| campaign.terms.closes_at > since);
-        for campaign in current {
-            let id = &campaign.terms.id;
-            let deadline = Instant::now() + BACKGROUND_AUDIT_LIMIT;
-            match self.audit(id, deadline, self.tracing.new_root()).await {
-                Ok((_, report)) => {
-                    metrics.audited(AuditOutcome::of(&report));
-                    log_differences(id, &report);
-                    found.push((id.clone(), report.difference_count));
-                }
-                Err(error) => {
-                    metrics.audited(AuditOutcome::Failed);
-                    first_failure.get_or_insert((id.clone(), error));
-                }
-            }
-        }
-        metrics.audit_found(found, first_failure.is_none());
-        if let Some((id, error)) = first_failure {
-            tracing::warn!(campaign_id = %id, %error, "a campaign could not be audited, so nobody checks now that quota and issuance agree; look at issuance and the database, the next audit comes by itself");
-        }
-    }
-
-    /// The order of the readings is what makes the comparisons hold while claims run: see [`Audit`].
-    async fn compare(
-        &self,
-        id: &CampaignId,
-        deadline: Instant,
-        trace: TraceContext,
-    ) -> Result<(Campaign, AuditReport), QuotaError> {
+    async fn subject(&self, id: &CampaignId) -> Result<Subject, QuotaError> {
         let mut read = self.store.begin_read().await?;
-        let found = read.campaign(id).await;
-        let campaign = read.end(found).await?.ok_or(QuotaError::CampaignNotFound)?;
-        let number = campaign.number;
-        let before = self.tier_books(number).await?;
-        let coupons = self.count_coupons(number, deadline, trace).await?;
-        let after = self.tier_books(number).await?;
-        let mut audit = Audit::of_tiers(&before, &coupons, &after);
-        self.compare_leases(number, &mut audit, deadline, trace)
-            .await?;
-        Ok((campaign, audit.report()))
+        let found = async {
+            let campaign = read.campaign(id).await?;
+            let campaign = campaign.ok_or(QuotaError::CampaignNotFound)?;
+            let kept = read.audit_pass(campaign.number).await?;
+            let is_retired = read.is_retired(campaign.number).await?;
+            Ok(Subject {
+                campaign,
+                kept,
+                is_retired,
+            })
+        };
+        let found = found.await;
+        read.end(found).await
+    }
+
+    /// Reads quota's books and compares the newest leases; where to go on, if there are more.
+    async fn begin(
+        &self,
+        subject: &Subject,
+        bounds: &Bounds,
+        trace: TraceContext,
+    ) -> Result<(Audit, Option<Uuid>), QuotaError> {
+        let campaign = &subject.campaign;
+        let is_closed = campaign.terms.closes_at <= Timestamp::now_utc();
+        let mut audit = Audit::begin(&self.tier_books(campaign.number).await?, is_closed);
+        if subject.is_retired {
+            return Ok((audit, None));
+        }
+        let next = self.walk(campaign, &mut audit, Uuid::max(), bounds, trace);
+        let next = next.await?;
+        Ok((audit, next))
+    }
+
+    /// Compares leases from one downwards; where to go on, if there are more. The order of the readings is what makes the comparisons hold while claims run: see [`Audit`].
+    async fn walk(
+        &self,
+        campaign: &Campaign,
+        audit: &mut Audit,
+        from: Uuid,
+        bounds: &Bounds,
+        trace: TraceContext,
+    ) -> Result<Option<Uuid>, QuotaError> {
+        let (before, mut next) = (audit.sums().leases, Some(from));
+        while let Some(last) = next {
+            let (page, is_last) = self.page(campaign.number, last).await?;
+            let first = match page.last() {
+                Some(lease) if !is_last => lease.lease_id,
+                _ => Uuid::nil(),
+            };
+            let keys: Vec<_> = page
+                .iter()
+                .map(|lease| (lease.lease_id, lease.lane))
+                .collect();
+            let fenced = if keys.is_empty() {
+                Vec::new()
+            } else {
+                let inspected = self.issuance.inspect(&keys, bounds.deadline, trace);
+                inspected.await?
+            };
+            let leases = first..=last;
+            let coupons = self.count_coupons(campaign, &leases, bounds.deadline, trace);
+            audit.page(&page, &fenced, &coupons.await?);
+            next = previous_lease_id(first);
+            if audit.sums().leases - before >= bounds.leases || Instant::now() >= bounds.until {
+                break;
+            }
+        }
+        Ok(next)
+    }
+
+    /// A page of leases from one downwards, and whether it is the last.
+    async fn page(
+        &self,
+        campaign: CampaignNumber,
+        from: Uuid,
+    ) -> Result<(Vec<LeaseBooks>, bool), QuotaError> {
+        let mut read = self.store.begin_read().await?;
+        let page = read.lease_books(campaign, from, MAX_LEASES_PER_CALL).await;
+        let mut page = read.end(page).await?;
+        let is_last = page.len() < MAX_LEASES_PER_CALL as usize;
+        let mut coupons = 0;
+        let fitting = page.iter().take_while(|lease| {
+            coupons += lease.used.unwrap_or(lease.granted).total();
+            coupons <= MAX_COUPONS_PER_PAGE
+        });
+        let fitting = fitting.count().max(1);
+        let is_cut = fitting < page.len();
+        page.truncate(fitting);
+        Ok((page, is_last && !is_cut))
+    }
+
+    /// Ends an audit with quota's books as they are by now. If the campaign was retired meanwhile, leases may have been forgotten while they were compared, and only sums count.
+    async fn end(
+        &self,
+        subject: &Subject,
+        audit: Audit,
+        is_complete: bool,
+        bounds: &Bounds,
+        trace: TraceContext,
+    ) -> Result<AuditReport, QuotaError> {
+        let campaign = &subject.campaign;
+        let after = self.tier_books(campaign.number).await?;
+        let mut read = self.store.begin_read().await?;
+        let is_retired = read.is_retired(campaign.number).await;
+        let is_retired = read.end(is_retired).await?;
+        let leases: u64 = after.iter().map(|books| books.leases).sum();
+        let left_out = leases.saturating_sub(audit.sums().leases);
+        let coverage = Coverage {
+            leases_left_out: if is_complete { 0 } else { left_out },
+            is_complete,
+            leases_forgotten: is_retired,
+            last_complete_at: subject.kept.complete_at,
+            ..Coverage::default()
+        };
+        if !is_retired {
+            return Ok(audit.report(&after, coverage));
+        }
+        let sums = Audit::begin(&after, true);
+        // The coupons of no lease at all: only the sums of the archived ones are wanted.
+        let none = Uuid::max()..=Uuid::nil();
+        let kept = self.count_coupons(campaign, &none, bounds.deadline, trace);
+        let coverage = Coverage {
+            leases_left_out: 0,
+            ..coverage
+        };
+        Ok(sums.report_forgotten(&after, &kept.await?.archived_used, coverage))
     }
 
     async fn tier_books(&self, campaign: CampaignNumber) -> Result<Vec<TierBooks>, QuotaError> {
@@ -139,13 +235,19 @@ impl Auditor {
         read.end(books).await
     }
 
+    /// The coupons of a range of leases over all lanes.
     async fn count_coupons(
         &self,
-        campaign: CampaignNumber,
+        campaign: &Campaign,
+        leases: &RangeInclusive<Uuid>,
         deadline: Instant,
         trace: TraceContext,
     ) -> Result<CouponBooks, QuotaError> {
-        let count = |lane| self.issuance.count_coupons(campaign, lane, deadline, trace);
+        let limited = (campaign.number, campaign.terms.limit_per_shopper);
+        let count = |lane| {
+            self.issuance
+                .count_coupons(limited, leases, lane, deadline, trace)
+        };
         let first = count(0).await?;
         let lanes = first.lanes;
         let rest: Vec<_> = stream::iter(1..u32::from(lanes.get()))
@@ -161,48 +263,9 @@ impl Auditor {
                     "one replica says that there are {one} lanes and another says {other}"
                 )));
             }
-            all.coupons = all.coupons.plus(&lane.books.coupons);
-            all.on_live_leases = all.on_live_leases.plus(&lane.books.on_live_leases);
-            all.mismatches.extend(lane.books.mismatches);
+            all.add(lane.books);
         }
         Ok(all)
-    }
-
-    async fn compare_leases(
-        &self,
-        campaign: CampaignNumber,
-        audit: &mut Audit,
-        deadline: Instant,
-        trace: TraceContext,
-    ) -> Result<(), QuotaError> {
-        let (mut from, mut compared) = (Some(Uuid::nil()), 0);
-        while let Some(first) = from
-            && compared < MAX_LEASES_COMPARED
-        {
-            let mut read = self.store.begin_read().await?;
-            let page = read.lease_books(campaign, first, MAX_LEASES_PER_CALL).await;
-            let page = read.end(page).await?;
-            let Some(last) = page.last() else {
-                break;
-            };
-            from = next_lease_id(last.lease_id);
-            let keys: Vec<_> = page
-                .iter()
-                .map(|books| (books.lease_id, books.lane))
-                .collect();
-            let fenced = self.issuance.inspect(&keys, deadline, trace).await?;
-            for (books, fenced) in page.iter().zip(&fenced) {
-                audit.lease(books, fenced.as_ref());
-            }
-            compared += page.len() as u64;
-        }
-        Ok(())
-    }
-}
-
-fn log_differences(id: &CampaignId, report: &AuditReport) {
-    for difference in &report.differences {
-        tracing::error!(campaign_id = %id, kind = difference.kind.name(), difference = difference.description, differences_in_all = report.difference_count, "the books of a campaign do not add up: a promise may be broken; halt its issuing, keep both databases as they are, and find out why");
     }
 }
 
@@ -214,4 +277,11 @@ async fn by<T>(
     timeout_at(deadline.into(), work)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))
+}
+
+/// How long one campaign may take in a round, beside the calls under way at its end.
+fn slice_of(interval: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(30);
+    (interval / 2).clamp(SHORTEST, LONGEST)
 }

@@ -6,6 +6,8 @@ use tidegate_runtime::{Environment, read_token_settings};
 
 const DEFAULT_LEASE_TTL_MS: u64 = 10_000;
 const DEFAULT_AUDIT_INTERVAL_MS: u64 = 60_000;
+const DEFAULT_LEASE_RETENTION_DAYS: u32 = 90;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the quota service is told, beside what every service is.
 pub struct Config {
@@ -21,6 +23,8 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// The pause between two audits of the watched campaigns.
     pub audit_interval: Duration,
+    /// Leases are kept for so long after their campaign's end.
+    pub lease_retention: Duration,
     /// The promise that this build breaks on purpose.
     #[cfg(feature = "mutations")]
     pub mutation: Option<crate::mutation::Mutation>,
@@ -48,6 +52,12 @@ impl Config {
             1_000,
             86_400_000,
         );
+        let lease_retention_days = environment.number(
+            "TIDEGATE_LEASE_RETENTION_DAYS",
+            DEFAULT_LEASE_RETENTION_DAYS,
+            1,
+            3_650,
+        );
         #[cfg(feature = "mutations")]
         let mutation = crate::mutation::Mutation::read(environment);
         Some(Self {
@@ -57,6 +67,7 @@ impl Config {
             issuance_addresses: issuance_addresses?,
             lease_ttl: lease_ttl?,
             audit_interval: audit_interval?,
+            lease_retention: DAY * lease_retention_days?,
             #[cfg(feature = "mutations")]
             mutation: mutation?,
         })
@@ -72,6 +83,7 @@ impl fmt::Debug for Config {
             .field("issuance_addresses", &self.issuance_addresses)
             .field("lease_ttl", &self.lease_ttl)
             .field("audit_interval", &self.audit_interval)
+            .field("lease_retention", &self.lease_retention)
             .finish_non_exhaustive()
     }
 }

@@ -9,8 +9,8 @@ mod silence;
 mod stock;
 
 pub use audit::{
-    Audit, AuditReport, CouponBooks, Difference, DifferenceKind, FencedLease, LeaseBooks,
-    LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, TierAudit, TierBooks,
+    Audit, AuditReport, CouponBooks, Coverage, Difference, DifferenceKind, FencedLease, LeaseBooks,
+    LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, PassSums, TierAudit, TierBooks,
 };
 pub use campaign::{
     Campaign, CampaignTerms, Extension, Fence, MAX_COUPON_VALIDITY_SECONDS, MAX_EXTENSION,

@@ -2,11 +2,14 @@
 
 mod decode;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use tidegate_proto::issuance::v1::{
     ApplyControlRequest, CountCouponsRequest, InspectLeasesRequest, LeaseKey, LeaseToSeal,
-    SealLeasesRequest, lease_fence_service_client::LeaseFenceServiceClient,
+    RetireCampaignRequest, SealLeasesRequest, lease_fence_service_client::LeaseFenceServiceClient,
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
@@ -14,7 +17,7 @@ use tidegate_rpc::{
     refusal::reason_of,
 };
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{CampaignNumber, Lane};
+use tidegate_types::{CampaignNumber, Lane, LimitPerShopper};
 use tokio::time::timeout;
 use tonic::{Response, Status, transport::Channel};
 use uuid::Uuid;
@@ -34,7 +37,7 @@ pub const MAX_LEASES_PER_CALL: u32 = 1_000;
 const SEAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// A replica that takes longer to write a control is given up for the next one.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Counting reads every coupon of a lane. Issuance takes no longer deadline than this.
+/// Counting reads every coupon of a page of leases. Issuance takes no longer deadline than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls any replica of issuance; they share one database.
@@ -104,24 +107,45 @@ impl IssuanceClient {
         decode::inspected(leases, &response.leases)
     }
 
-    /// The coupons of a campaign in one lane, and how many lanes there are.
-    pub async fn count_coupons(
+    /// Ends a campaign at issuance: answered, no lease of it is installed any more.
+    pub async fn retire(
         &self,
         campaign: CampaignNumber,
+        trace: TraceContext,
+    ) -> Result<(), QuotaError> {
+        let request = RetireCampaignRequest {
+            campaign_number: campaign.get(),
+        };
+        let call = |mut client: Client, limit| {
+            let request = with_context(request, trace, limit);
+            async move { client.retire_campaign(request).await }
+        };
+        self.ask(APPLY_TIMEOUT, None, call).await.map(|_| ())
+    }
+
+    /// The coupons of a range of a campaign's leases in one lane, what their shoppers hold, and how many lanes there are.
+    pub async fn count_coupons(
+        &self,
+        campaign: (CampaignNumber, LimitPerShopper),
+        leases: &RangeInclusive<Uuid>,
         lane: u32,
         deadline: Instant,
         trace: TraceContext,
     ) -> Result<LaneCoupons, QuotaError> {
+        let (campaign, limit_per_shopper) = campaign;
         let request = CountCouponsRequest {
             campaign_number: campaign.get(),
             lane,
+            first_lease_id: leases.start().to_string(),
+            last_lease_id: leases.end().to_string(),
+            limit_per_shopper: limit_per_shopper.get().into(),
         };
         let call = |mut client: Client, limit| {
-            let request = with_context(request, trace, limit);
+            let request = with_context(request.clone(), trace, limit);
             async move { client.count_coupons(request).await }
         };
         let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
-        decode::counted(&response)
+        decode::counted(leases, &response)
     }
 
     /// Asks the replicas in turn until one answers. What one refuses another may still do, so a refusal is the answer only if all refuse.

@@ -139,7 +139,7 @@ async fn acquire(
     let locked = work.lock_tiers(request.campaign).await?;
     let locked = locked.ok_or(QuotaError::CampaignNotFound)?;
     if let Some(lease) = work.lease(request.lease_id).await? {
-        return if lease.request == *request {
+        return if lease.is_for(request) {
             Ok(Acquired {
                 answer: LeaseAnswer::new(request, lease.granted, &locked.stock),
                 is_new: false,
@@ -148,7 +148,8 @@ async fn acquire(
             Err(QuotaError::LeaseIdTaken)
         };
     }
-    if locked.closes_at <= now {
+    // By this replica's clock; a campaign that closed long ago is retired, whatever any clock says.
+    if locked.closes_at <= now || work.is_retired(request.campaign).await? {
         return Err(QuotaError::CampaignClosed);
     }
     if is_held_back(work, request.campaign, now).await? {

@@ -8,6 +8,7 @@ pub mod domain;
 mod error;
 pub mod fence;
 mod grpc;
+pub mod history;
 pub mod issuance;
 pub mod leases;
 mod metrics;
@@ -38,6 +39,7 @@ use crate::{
     control::Controls,
     fence::Fencer,
     grpc::UseCases,
+    history::History,
     issuance::IssuanceClient,
     leases::Leases,
     queues::Queues,
@@ -50,6 +52,8 @@ use crate::{
 const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 /// Connections to the database; calls beyond wait for one for as long as the pool lets them.
 const MAX_DATABASE_CONNECTIONS: u32 = 16;
+/// Of these, those that are for audits and for what is over alone: however long these take, nobody else waits for them.
+const BACKGROUND_CONNECTIONS: u32 = 3;
 
 /// The schema this program needs.
 pub fn migrations() -> Migrator {
@@ -73,7 +77,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
 
-    let store = Store::new(config.database.pool(MAX_DATABASE_CONNECTIONS));
+    let store = Store::new(
+        config
+            .database
+            .pool(MAX_DATABASE_CONNECTIONS - BACKGROUND_CONNECTIONS),
+    );
     let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
     host.supervisor.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
@@ -112,13 +120,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     );
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
     host.supervisor.start("reclaimer", reclaiming);
-    let auditor = Auditor::new(store.clone(), issuance, host.tracing.clone());
-    let auditing = auditor.clone().run(
-        watch.clone(),
+    let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
+    let history = History::new(
+        background.clone(),
+        issuance.clone(),
+        host.tracing.clone(),
         metrics.clone(),
-        config.audit_interval,
-        host.stop.clone(),
+        config.lease_retention,
     );
+    host.supervisor
+        .start("keeper of history", history.run(host.stop.clone()));
+    let auditor = Auditor::new(background.clone(), issuance, host.tracing.clone());
+    let auditing = auditor
+        .clone()
+        .run(metrics.clone(), config.audit_interval, host.stop.clone());
     host.supervisor.start("auditor", auditing);
 
     let queues = Queues::new(store.clone(), metrics.clone());
@@ -143,7 +158,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         ready,
         // Transactions run on when their caller has gone; closing waits for them.
-        finish: Box::pin(async move { store.close().await }),
+        finish: Box::pin(async move {
+            store.close().await;
+            background.close().await;
+        }),
     };
     Ok((service, host))
 }

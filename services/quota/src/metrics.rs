@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::{CampaignId, CampaignNumber, Reason};
+use tidegate_types::{CampaignNumber, Reason};
 
 pub(crate) use self::queues::QueueShown;
 use self::{
@@ -15,6 +15,7 @@ use self::{
 };
 use crate::{
     domain::{AuditReport, SealedBecause},
+    store::ShownAudit,
     watch::Watch,
 };
 
@@ -32,6 +33,9 @@ pub struct Metrics {
     silent_holders: Gauge,
     audit_runs: Family<OutcomeLabel, Counter>,
     last_audit: LastAudit,
+    audits_here: Gauge,
+    leases_archived: Counter,
+    leases_forgotten: Counter,
     queue_joined: Counter,
     queue_served: Counter,
     queue_left: Counter,
@@ -45,16 +49,18 @@ pub(crate) enum AuditOutcome {
     Sound,
     /// They do not.
     Different,
+    /// What was covered of them does; the rest was not looked at this time.
+    Partial,
     /// They could not be read.
     Failed,
 }
 
 impl AuditOutcome {
     pub(crate) fn of(report: &AuditReport) -> Self {
-        if report.difference_count == 0 {
-            Self::Sound
-        } else {
-            Self::Different
+        match (report.difference_count, report.coverage.is_complete) {
+            (0, true) => Self::Sound,
+            (0, false) => Self::Partial,
+            _ => Self::Different,
         }
     }
 }
@@ -114,6 +120,14 @@ impl Metrics {
             "tidegate_queue_left",
             "Tickets of waiting rooms that were given back",
         );
+        let leases_archived = counter(
+            "tidegate_leases_archived",
+            "Settled leases that this replica archived",
+        );
+        let leases_forgotten = counter(
+            "tidegate_leases_forgotten",
+            "Leases of retired campaigns that this replica forgot",
+        );
         let refusals = Family::default();
         registry.register(
             "tidegate_refusals",
@@ -141,8 +155,14 @@ impl Metrics {
         let audit_runs = Family::default();
         registry.register(
             "tidegate_audit_runs",
-            "Audits of one campaign by this replica's auditor, by outcome: sound, different or failed",
+            "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
             audit_runs.clone(),
+        );
+        let audits_here = Gauge::default();
+        registry.register(
+            "tidegate_audits_here",
+            "1 while it is this replica's turn to audit; one replica at a time has it",
+            audits_here.clone(),
         );
         let last_audit = LastAudit::default();
         registry.register_collector(Box::new(AuditCollector(last_audit.clone())));
@@ -164,6 +184,9 @@ impl Metrics {
             silent_holders,
             audit_runs,
             last_audit,
+            audits_here,
+            leases_archived,
+            leases_forgotten,
             queue_joined,
             queue_served,
             queue_left,
@@ -217,6 +240,7 @@ impl Metrics {
         let outcome = match outcome {
             AuditOutcome::Sound => "sound",
             AuditOutcome::Different => "different",
+            AuditOutcome::Partial => "partial",
             AuditOutcome::Failed => "failed",
         };
         self.audit_runs
@@ -224,9 +248,22 @@ impl Metrics {
             .inc();
     }
 
-    /// Shows what the newest audit of each campaign found, and whether none was left out.
-    pub(crate) fn audit_found(&self, differences: Vec<(CampaignId, u64)>, is_complete: bool) {
-        self.last_audit.replace(differences, is_complete);
+    /// Shows what audits found last, whichever replica made them.
+    pub(crate) fn audits_shown(&self, audits: Vec<ShownAudit>) {
+        self.last_audit.replace(audits);
+    }
+
+    /// Whether it is this replica's turn to audit.
+    pub(crate) fn audits_here(&self, has_turn: bool) {
+        self.audits_here.set(has_turn.into());
+    }
+
+    pub(crate) fn leases_archived(&self, leases: u64) {
+        self.leases_archived.inc_by(leases);
+    }
+
+    pub(crate) fn leases_forgotten(&self, leases: u64) {
+        self.leases_forgotten.inc_by(leases);
     }
 }
 
@@ -234,6 +271,10 @@ impl Metrics {
 mod tests {
     use prometheus_client::encoding::text;
     use tokio_util::sync::CancellationToken;
+
+    use std::time::Duration;
+
+    use tidegate_types::CampaignId;
 
     use super::*;
     use crate::store::Store;
@@ -250,11 +291,28 @@ mod tests {
             text::encode(&mut shown, &registry).unwrap();
             shown
         };
-        let found = |id, count| vec![(CampaignId::parse(id).unwrap(), count)];
-        metrics.audit_found(found("spring", 3), true);
+        let found = |id, differences| {
+            vec![ShownAudit {
+                campaign: CampaignId::parse(id).unwrap(),
+                is_current: true,
+                age: Duration::from_secs(7),
+                complete_age: Duration::from_secs(70),
+                leases_compared: 5,
+                leases_left_out: 2,
+                differences,
+            }]
+        };
+        metrics.audits_shown(found("spring", 3));
         assert!(shown().contains("tidegate_audit_differences{campaign_id=\"spring\"} 3\n"));
-        metrics.audit_found(found("summer", 0), false);
+        metrics.audits_shown(found("summer", 0));
         let shown = shown();
+        for line in [
+            "tidegate_audit_leases_compared{campaign_id=\"summer\"} 5\n",
+            "tidegate_audit_leases_left_out{campaign_id=\"summer\"} 2\n",
+            "tidegate_audit_complete_age_seconds{campaign_id=\"summer\"} 70\n",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
         assert!(shown.contains("tidegate_audit_differences{campaign_id=\"summer\"} 0\n"));
         assert!(!shown.contains("spring"), "{shown}");
         assert!(

@@ -3,6 +3,7 @@
 mod audit;
 mod campaigns;
 mod control;
+mod history;
 mod holders;
 mod leases;
 mod queues;
@@ -11,6 +12,7 @@ mod work;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+pub use audit::{KeptPass, SavedAudit, ShownAudit};
 pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
 pub use queues::FoundQueue;
@@ -37,6 +39,11 @@ impl Store {
 /// The id after this one in the order of the database; `None` after the last there can be.
 pub fn next_lease_id(id: Uuid) -> Option<Uuid> {
     id.as_u128().checked_add(1).map(Uuid::from_u128)
+}
+
+/// The id before this one in the order of the database; `None` before the first there can be.
+pub fn previous_lease_id(id: Uuid) -> Option<Uuid> {
+    id.as_u128().checked_sub(1).map(Uuid::from_u128)
 }
 
 /// A value that the schema's constraints exclude.

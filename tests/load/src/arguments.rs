@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{backends, fairness, goodput};
+use crate::{backends, fairness, goodput, history};
 
 /// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
 ///
@@ -72,6 +72,13 @@ pub enum Command {
     Backends {
         #[command(flatten)]
         options: backends::Options,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// How long a start and an audit take beside tens of millions of leases that are over, and how much memory.
+    History {
+        #[command(flatten)]
+        options: history::Options,
         #[command(flatten)]
         place: Place,
     },

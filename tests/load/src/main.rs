@@ -11,6 +11,7 @@ mod echo;
 mod echo_process;
 mod fairness;
 mod goodput;
+mod history;
 mod machine;
 mod peer;
 mod processor_time;
@@ -82,6 +83,7 @@ async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
         Some(Command::Fairness { options, place }) => {
             fairness::run(options, &place.data, crowd).await
         }
+        Some(Command::History { options, place }) => history::run(options, &place.data).await,
         Some(Command::Echo { .. }) | None => run::run(arguments, crowd).await,
     }
 }

@@ -153,6 +153,7 @@ impl LeaseProtocol {
             request: self.request.clone(),
             granted: to_quota(&lent.granted),
             used: lent.used.as_ref().map(to_quota),
+            is_archived: false,
         }
     }
 }

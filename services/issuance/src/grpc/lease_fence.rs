@@ -3,10 +3,12 @@ use std::collections::BTreeMap;
 use tidegate_proto::issuance::v1::{
     ApplyControlRequest, ApplyControlResponse, CountCouponsRequest, CountCouponsResponse,
     InspectLeasesRequest, InspectLeasesResponse, InspectedLease, LeaseKey, LeaseMismatch,
-    LeaseToSeal, SealLeasesRequest, SealLeasesResponse, SealedLease, TierCount,
-    lease_fence_service_server::LeaseFenceService,
+    LeaseToSeal, RetireCampaignRequest, RetireCampaignResponse, SealLeasesRequest,
+    SealLeasesResponse, SealedLease, TierCount, lease_fence_service_server::LeaseFenceService,
 };
-use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Violations};
+use tidegate_types::{
+    CampaignNumber, Lane, Lanes, LimitPerShopper, ReplicaId, TierNumber, Violations,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -19,7 +21,10 @@ use crate::{
     domain::fence::Fence,
     error::IssuanceError,
     fence::LeaseFence,
-    store::{fence::CouponCount, leases},
+    store::{
+        fence::{CouponCount, CouponRange},
+        leases,
+    },
 };
 
 /// Serves `LeaseFenceService`.
@@ -103,10 +108,36 @@ impl LeaseFenceService for LeaseFenceGrpc {
     ) -> Result<Response<CountCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lanes = self.fence.lane_count;
-        let (campaign, lane) = which_coupons(&message, lanes).map_err(|error| to_status(&error))?;
-        let counted = self.fence.count(campaign, lane, call.deadline).await;
-        let counted = counted.map_err(|error| to_status(&error))?;
-        Ok(Response::new(count_response(counted, lanes)))
+        let range = which_coupons(&message, lanes).map_err(|error| to_status(&error))?;
+        let ends = range.leases.clone();
+        let counted = tokio::spawn(self.fence.clone().count(range, call.deadline))
+            .await
+            .map_err(ended)?
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(CountCouponsResponse {
+            first_lease_id: ends.start().to_string(),
+            last_lease_id: ends.end().to_string(),
+            ..count_response(counted, lanes)
+        }))
+    }
+
+    async fn retire_campaign(
+        &self,
+        request: Request<RetireCampaignRequest>,
+    ) -> Result<Response<RetireCampaignResponse>, Status> {
+        let (_, message) = open(request)?;
+        let mut bad = Violations::default();
+        let campaign = bad.check(
+            "campaign_number",
+            CampaignNumber::new(message.campaign_number),
+        );
+        let campaign = campaign.ok_or_else(|| to_status(&IssuanceError::InvalidFields(bad)))?;
+        let fence = self.fence.clone();
+        let work = tokio::spawn(async move { fence.retire(campaign).await });
+        work.await
+            .map_err(ended)?
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(RetireCampaignResponse {}))
     }
 }
 
@@ -201,14 +232,36 @@ fn lease_key(
 fn which_coupons(
     message: &CountCouponsRequest,
     lanes: Lanes,
-) -> Result<(CampaignNumber, Lane), IssuanceError> {
+) -> Result<CouponRange, IssuanceError> {
     let mut bad = Violations::default();
     let campaign = bad.check(
         "campaign_number",
         CampaignNumber::new(message.campaign_number),
     );
-    let campaign = campaign.ok_or(IssuanceError::InvalidFields(bad))?;
-    Ok((campaign, known_lane(message.lane, lanes)?))
+    let first = end_of_range(&mut bad, "first_lease_id", &message.first_lease_id);
+    let last = end_of_range(&mut bad, "last_lease_id", &message.last_lease_id);
+    let limit = (message.limit_per_shopper > 0)
+        .then(|| LimitPerShopper::new(message.limit_per_shopper))
+        .transpose();
+    let limit = bad.check("limit_per_shopper", limit);
+    let (Some(campaign), Some(first), Some(last), Some(limit)) = (campaign, first, last, limit)
+    else {
+        return Err(IssuanceError::InvalidFields(bad));
+    };
+    Ok(CouponRange {
+        campaign,
+        lane: known_lane(message.lane, lanes)?,
+        leases: first.unwrap_or(Uuid::nil())..=last.unwrap_or(Uuid::max()),
+        limit,
+    })
+}
+
+fn end_of_range(bad: &mut Violations, field: &str, id: &str) -> Option<Option<Uuid>> {
+    if id.is_empty() {
+        return Some(None);
+    }
+    let id = Uuid::try_parse(id).map_err(|_| "must be a UUID");
+    bad.check(field, id).map(Some)
 }
 
 fn known_lane(lane: u32, lanes: Lanes) -> Result<Lane, IssuanceError> {
@@ -256,5 +309,9 @@ fn count_response(counted: CouponCount, lanes: Lanes) -> CountCouponsResponse {
         coupons: positive(counted.coupons),
         coupons_on_live_leases: positive(counted.on_live_leases),
         mismatches: mismatches.collect(),
+        shoppers_over_limit: counted.shoppers_over_limit,
+        shoppers_paying_twice: counted.shoppers_paying_twice,
+        archived_used: positive(counted.archived_used),
+        ..CountCouponsResponse::default()
     }
 }

@@ -1,7 +1,8 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io, ops::RangeInclusive, time::Duration};
 
-use sqlx::{FromRow, PgPool};
-use tidegate_types::{CampaignNumber, Lane, TierNumber};
+use sqlx::{Executor as _, FromRow, PgConnection, PgPool};
+use tidegate_types::{CampaignNumber, Lane, LimitPerShopper, TierNumber};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::leases::{TierCounts, campaign_number, counts, lane_number};
@@ -9,6 +10,8 @@ use crate::domain::fence::{Counts, Fence};
 
 /// Leases that do not add up which one count names.
 pub const MAX_MISMATCHES: u32 = 100;
+/// How much longer than it may take the database may be silent before a count is given up.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(FromRow)]
 struct InspectedRow {
@@ -55,7 +58,20 @@ fn fence(rows: &[InspectedRow]) -> Fence {
     }
 }
 
-/// The coupons of a campaign in one lane at one instant.
+/// The coupons of a campaign in one lane to be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponRange {
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// In which lane.
+    pub lane: Lane,
+    /// Of which leases.
+    pub leases: RangeInclusive<Uuid>,
+    /// What its shoppers are held against; they are left out without it.
+    pub limit: Option<LimitPerShopper>,
+}
+
+/// The coupons of a range at one instant, and what its shoppers hold at the next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CouponCount {
     /// Tier by tier.
@@ -64,6 +80,12 @@ pub struct CouponCount {
     pub on_live_leases: TierCounts,
     /// Leases whose `used` is not the number of their coupons, [`MAX_MISMATCHES`] at most.
     pub mismatches: Vec<Mismatch>,
+    /// Shoppers of the range who hold more of the campaign than the limit.
+    pub shoppers_over_limit: u64,
+    /// Shoppers of the range of whose coupons several pay for one order.
+    pub shoppers_paying_twice: u64,
+    /// What all archived leases of the campaign used in the lane.
+    pub archived_used: TierCounts,
 }
 
 /// A lease that does not add up.
@@ -88,25 +110,58 @@ struct CountedRow {
     on_live_leases: i64,
 }
 
-/// Counts a campaign's coupons in one lane and compares them with its leases. The database gives up after `limit`.
+/// Counts coupons and compares them with their leases. Each statement is given up after `limit`.
+///
+/// The connection goes back to its pool only with its transaction ended: whatever else happens closes it. The caller must not drop this before it is done, so it runs in a task of its own.
 pub async fn count(
     pool: &PgPool,
-    lane: Lane,
-    campaign: CampaignNumber,
+    range: &CouponRange,
     limit: Duration,
 ) -> Result<CouponCount, sqlx::Error> {
-    let mut transaction = tidegate_pg::begin(pool).await?;
+    let mut connection = pool.acquire().await?;
+    // The database gives up first; this is for one that does not answer.
+    let counting = timeout(
+        limit * 2 + SILENCE_LIMIT,
+        count_by(&mut connection, range, limit),
+    );
+    let counted = counting
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+    if counted.is_err() {
+        connection.close_on_drop();
+    }
+    counted
+}
+
+async fn count_by(
+    connection: &mut PgConnection,
+    range: &CouponRange,
+    limit: Duration,
+) -> Result<CouponCount, sqlx::Error> {
+    connection.execute("BEGIN").await?;
     sqlx::query(include_str!("../../queries/allow_scan.sql"))
         .bind(limit.as_millis().to_string())
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
+    let (lane, campaign) = (lane_number(range.lane), campaign_number(range.campaign));
     let rows: Vec<CountedRow> = sqlx::query_as(include_str!("../../queries/count_coupons.sql"))
-        .bind(lane_number(lane))
-        .bind(campaign_number(campaign))
+        .bind(lane)
+        .bind(campaign)
         .bind(i64::from(MAX_MISMATCHES))
-        .fetch_all(&mut *transaction)
+        .bind(range.leases.start())
+        .bind(range.leases.end())
+        .fetch_all(&mut *connection)
         .await?;
-    transaction.rollback().await?;
+    let (over_limit, paying_twice) = match range.limit {
+        Some(limit) => check_shoppers(connection, range, limit).await?,
+        None => (0, 0),
+    };
+    let archived = sqlx::query_as(include_str!("../../queries/archived_sums.sql"))
+        .bind(lane)
+        .bind(campaign)
+        .fetch_all(&mut *connection)
+        .await?;
+    connection.execute("ROLLBACK").await?;
     let of = |count: fn(&CountedRow) -> i64| {
         let tiers = rows.iter().filter(|row| row.lease_id.is_none());
         counts(tiers.map(|row| (row.tier_number, count(row))).collect())
@@ -115,7 +170,27 @@ pub async fn count(
         coupons: of(|row| row.coupons),
         on_live_leases: of(|row| row.on_live_leases),
         mismatches: rows.iter().filter_map(mismatch).collect(),
+        shoppers_over_limit: over_limit,
+        shoppers_paying_twice: paying_twice,
+        archived_used: counts(archived),
     })
+}
+
+async fn check_shoppers(
+    connection: &mut PgConnection,
+    range: &CouponRange,
+    limit: LimitPerShopper,
+) -> Result<(u64, u64), sqlx::Error> {
+    let (over_limit, paying_twice): (i64, i64) =
+        sqlx::query_as(include_str!("../../queries/check_shoppers.sql"))
+            .bind(lane_number(range.lane))
+            .bind(campaign_number(range.campaign))
+            .bind(i64::from(limit.get()))
+            .bind(range.leases.start())
+            .bind(range.leases.end())
+            .fetch_one(connection)
+            .await?;
+    Ok((over_limit.unsigned_abs(), paying_twice.unsigned_abs()))
 }
 
 fn mismatch(row: &CountedRow) -> Option<Mismatch> {

@@ -14,11 +14,11 @@ pub type TierCounts = Vec<(TierNumber, u64)>;
 pub enum Installed {
     /// The lease can be spent from.
     Fresh,
-    /// It was there already, or came too late; this is what is left of it, nothing if it is sealed.
+    /// It was there already, or came too late; this is what is left of it, nothing if it is sealed, archived, or of a campaign that was retired.
     Before(TierCounts),
 }
 
-/// Makes a granted lease spendable, if the database is still on the timeline on which it was asked for. Installing again changes nothing.
+/// Makes a granted lease spendable, if the database is still on the timeline on which it was asked for. Installing again changes nothing. The caller must not drop this before it is done, so it runs in a task of its own.
 pub async fn install(
     pool: &PgPool,
     lane: Lane,
@@ -35,6 +35,7 @@ pub async fn install(
         .iter()
         .map(|(_, quantity)| i64::try_from(*quantity).unwrap_or(i64::MAX))
         .collect();
+    let mut transaction = tidegate_pg::begin(pool).await?;
     let installed: Option<Uuid> =
         sqlx::query_scalar(include_str!("../../queries/install_lease.sql"))
             .bind(lane_number(lane))
@@ -45,20 +46,30 @@ pub async fn install(
             .bind(asked_on.0)
             .bind(tiers)
             .bind(quantities)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *transaction)
             .await?;
-    match installed {
-        Some(_) => Ok(Installed::Fresh),
-        None => {
-            let rows: Vec<(i16, i64)> =
-                sqlx::query_as(include_str!("../../queries/read_lease.sql"))
-                    .bind(lane_number(lane))
-                    .bind(lease.id)
-                    .fetch_all(pool)
-                    .await?;
-            Ok(Installed::Before(counts(rows)))
+    if installed.is_some() {
+        let is_too_late: bool =
+            sqlx::query_scalar(include_str!("../../queries/lease_is_too_late.sql"))
+                .bind(lane_number(lane))
+                .bind(campaign_number(lease.campaign))
+                .fetch_one(&mut *transaction)
+                .await?;
+        if is_too_late {
+            transaction.rollback().await?;
+            return Ok(Installed::Before(Vec::new()));
         }
+        transaction.commit().await?;
+        return Ok(Installed::Fresh);
     }
+    let left: Vec<(i16, i64)> = sqlx::query_as(include_str!("../../queries/read_lease.sql"))
+        .bind(lane_number(lane))
+        .bind(lease.id)
+        .fetch_all(&mut *transaction)
+        .await?;
+    // A tombstone may have been left.
+    transaction.commit().await?;
+    Ok(Installed::Before(counts(left)))
 }
 
 /// A lease, with what its tombstone must say if it is sealed before it arrives.
@@ -178,6 +189,21 @@ pub async fn unreturned(
         Some((lane, lease_to_seal(row.lease)?))
     });
     Ok(unreturned.collect())
+}
+
+/// At most `limit` leases of a lane that are sealed and not known to be settled.
+pub async fn sealed_unreturned(
+    pool: &PgPool,
+    lane: Lane,
+    limit: u32,
+) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
+    let rows: Vec<LeaseRow> =
+        sqlx::query_as(include_str!("../../queries/sealed_unreturned_leases.sql"))
+            .bind(lane_number(lane))
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await?;
+    Ok(rows.into_iter().filter_map(lease_to_seal).collect())
 }
 
 pub(super) fn lease_to_seal(row: LeaseRow) -> Option<LeaseToSeal> {

@@ -78,7 +78,7 @@ async fn a_transaction_that_is_given_up_while_it_begins_is_not_left_open() {
     let path = FlakyPath::to(&lane.database).await.unwrap();
     let pool = path.open(&lane.database).unwrap().pool(1);
     drop(tidegate_pg::begin(&pool).await.unwrap());
-    path.be_late_by(10);
+    path.delay(Duration::from_millis(10));
     for patience_ms in 0..40 {
         let patience = Duration::from_millis(patience_ms);
         let _ = timeout(patience, tidegate_pg::begin(&pool)).await;

@@ -10,7 +10,7 @@ use tidegate_issuance::{
     store::{
         coupons::{IssueOutcome, IssueRow, issue},
         fence::inspect,
-        leases::Installed,
+        leases::{Installed, mark_returned},
         statements::Statements,
         timelines,
     },
@@ -19,6 +19,7 @@ use tidegate_types::{RequestId, ShopperId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
+    history::archive_all,
     lane::{
         KEY_ID, TestLane, answered, campaign_of, claim, install, install_asked_on, lane,
         shopper_of, tier_of,
@@ -79,12 +80,22 @@ async fn step(
             assert_eq!(installed.expect("an answer") == Installed::Fresh, fresh);
             next
         }
-        3..9 => {
+        3..8 => {
             let (tier, quantity) = (random.random_range(0..TIERS), random.random_range(1..4));
             let spent = spend(writer, lease, tier, quantity).await;
             let next = fence.clone().spend(tier_of(tier), quantity);
             assert_eq!(spent, next.is_ok());
             next.unwrap_or(fence)
+        }
+        8 => {
+            // What is sealed is settled and archived at some time, and nobody can tell.
+            if matches!(fence, Fence::Sealed { .. }) {
+                let now = Timestamp::now_utc();
+                let marked = mark_returned(&lane.pool, crate::lane::lane(), lease, now).await;
+                marked.expect("a mark");
+                archive_all(lane).await;
+            }
+            fence
         }
         _ => {
             let sealed = seal_all(&lane.pool, &[lease]).await.expect("an answer");

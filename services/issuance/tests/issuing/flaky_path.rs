@@ -1,4 +1,5 @@
-//! A path to PostgreSQL that can lose an answer, as a network does.
+//! A path to PostgreSQL that can lose an answer, or be slow, as a network is.
+#![allow(dead_code, reason = "each test crate uses its part")]
 
 use std::{
     path::PathBuf,
@@ -15,34 +16,35 @@ use tidegate_pg::Database;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UnixStream},
+    time::sleep,
 };
 
 use crate::database::{APPLICATION, TestDatabase};
 
-/// Forwards connections to the server, each answer as late as it is told, until it is told to lose one.
+/// Forwards connections to the server until it is told to lose an answer.
 pub struct FlakyPath {
-    faults: Arc<Faults>,
+    trouble: Arc<Trouble>,
     port: u16,
 }
 
 #[derive(Default)]
-struct Faults {
+struct Trouble {
     losing: AtomicBool,
-    late_by_ms: AtomicU64,
+    delay_ms: AtomicU64,
 }
 
 impl FlakyPath {
     /// A path to the test's server.
     pub async fn to(database: &TestDatabase) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (faults, port) = (Arc::<Faults>::default(), listener.local_addr()?.port());
-        let (server, shared) = (database.options(), Arc::clone(&faults));
+        let (trouble, port) = (Arc::<Trouble>::default(), listener.local_addr()?.port());
+        let (server, shared) = (database.options(), Arc::clone(&trouble));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(connect(client, server.clone(), Arc::clone(&shared)));
             }
         });
-        Ok(Self { faults, port })
+        Ok(Self { trouble, port })
     }
 
     /// The database as it is seen over this path.
@@ -56,32 +58,33 @@ impl FlakyPath {
 
     /// Breaks the connection that the next answer comes over, in place of that answer.
     pub fn lose_the_next_answer(&self) {
-        self.faults.losing.store(true, Ordering::SeqCst);
+        self.trouble.losing.store(true, Ordering::SeqCst);
     }
 
-    /// Answers come so much later from now on.
-    pub fn be_late_by(&self, late_by_ms: u64) {
-        self.faults.late_by_ms.store(late_by_ms, Ordering::SeqCst);
+    /// Holds every answer up for so long.
+    pub fn delay(&self, by: Duration) {
+        let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.trouble.delay_ms.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Whether an answer is still to be lost.
     pub fn is_losing(&self) -> bool {
-        self.faults.losing.load(Ordering::SeqCst)
+        self.trouble.losing.load(Ordering::SeqCst)
     }
 }
 
-async fn connect(client: TcpStream, server: PgConnectOptions, faults: Arc<Faults>) {
+async fn connect(client: TcpStream, server: PgConnectOptions, trouble: Arc<Trouble>) {
     let socket: Option<PathBuf> = server
         .get_socket()
         .map(|folder| folder.join(format!(".s.PGSQL.{}", server.get_port())));
     // A connection that breaks is what this is for.
     let _ = match socket {
         Some(path) => match UnixStream::connect(path).await {
-            Ok(server) => forward(client, server, &faults).await,
+            Ok(server) => forward(client, server, &trouble).await,
             Err(error) => Err(error),
         },
         None => match TcpStream::connect((server.get_host(), server.get_port())).await {
-            Ok(server) => forward(client, server, &faults).await,
+            Ok(server) => forward(client, server, &trouble).await,
             Err(error) => Err(error),
         },
     };
@@ -90,7 +93,7 @@ async fn connect(client: TcpStream, server: PgConnectOptions, faults: Arc<Faults
 async fn forward(
     mut client: TcpStream,
     server: impl AsyncRead + AsyncWrite,
-    faults: &Faults,
+    trouble: &Trouble,
 ) -> std::io::Result<()> {
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let (mut from_client, mut to_client) = client.split();
@@ -98,11 +101,13 @@ async fn forward(
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = from_server.read(&mut buffer).await?;
-            if length == 0 || faults.losing.swap(false, Ordering::SeqCst) {
+            if length == 0 || trouble.losing.swap(false, Ordering::SeqCst) {
                 return Ok(());
             }
-            let late_by_ms = faults.late_by_ms.load(Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(late_by_ms)).await;
+            sleep(Duration::from_millis(
+                trouble.delay_ms.load(Ordering::SeqCst),
+            ))
+            .await;
             to_client.write_all(&buffer[..length]).await?;
         }
     };

@@ -9,6 +9,7 @@ mod batches;
 mod connections;
 mod fences;
 mod flaky_path;
+mod history;
 mod leases;
 #[cfg(feature = "mutations")]
 mod mutations;

@@ -95,7 +95,7 @@ impl TestLane {
     pub async fn unbalanced(&self) -> Result<Vec<(Option<Uuid>, Option<i64>, Option<i64>)>> {
         Ok(sqlx::query_as(
             "WITH issued AS (SELECT lane, lease_id, tier_number, count(*) AS coupons FROM coupons GROUP BY lane, lease_id, tier_number)
-             SELECT lease_id, used, coupons FROM lease_tiers FULL JOIN issued USING (lane, lease_id, tier_number)
+             SELECT lease_id, used, coupons FROM lease_counts FULL JOIN issued USING (lane, lease_id, tier_number)
              WHERE used IS DISTINCT FROM coalesce(coupons, 0)",
         )
         .fetch_all(&self.pool)

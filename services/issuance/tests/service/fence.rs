@@ -133,6 +133,8 @@ async fn counts_tell_coupons_by_lane_those_on_live_leases_and_leases_that_do_not
             let request = CountCouponsRequest {
                 campaign_number: CAMPAIGN,
                 lane,
+                limit_per_shopper: 1,
+                ..CountCouponsRequest::default()
             };
             let mut fence = issuance.fence(Identity::Quota);
             counts.push(fence.count_coupons(request).await.unwrap().into_inner());
@@ -167,6 +169,27 @@ async fn counts_tell_coupons_by_lane_those_on_live_leases_and_leases_that_do_not
         .execute(&pool)
         .await
         .unwrap();
+    let found = |counts: &[CountCouponsResponse]| {
+        let over = counts.iter().map(|count| count.shoppers_over_limit);
+        let twice = counts.iter().map(|count| count.shoppers_paying_twice);
+        (over.sum::<u64>(), twice.sum::<u64>())
+    };
+    assert_eq!(found(&counts), (0, 0));
+    sqlx::query("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until) SELECT lane, shopper_id, campaign_number, 2, 'r-2', tier_number, gen_random_uuid(), key_id, issued_at, valid_until FROM coupons WHERE shopper_id = 's-1'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(found(&count().await), (1, 0));
+    sqlx::query("UPDATE coupons SET order_id = '00000000-0000-0000-0000-000000000007', redeemed_at = issued_at WHERE shopper_id = 's-1'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(found(&count().await), (1, 1));
+    sqlx::query("DELETE FROM coupons WHERE request_id = 'r-2'")
+        .execute(&pool)
+        .await
+        .unwrap();
+
     let mismatches: Vec<_> = count()
         .await
         .into_iter()

@@ -5,8 +5,11 @@
 
 #[path = "../database/mod.rs"]
 mod database;
+#[path = "../issuing/flaky_path.rs"]
+mod flaky_path;
 mod suite;
 
+mod audits;
 mod control;
 mod coupon_keys;
 mod crowd;

@@ -7,6 +7,7 @@ mod feed;
 mod hours;
 mod opening;
 mod order;
+mod order_audit;
 mod page;
 mod retention;
 mod slots;
@@ -24,6 +25,7 @@ pub use order::{
     FailureNote, Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict,
     to_microsecond,
 };
+pub use order_audit::{OrderAudit, SlotBooks};
 pub use page::{PagePosition, PageSize};
 pub use retention::RetentionPeriod;
 pub use slots::{Booking, NoSlot, Slot, Timetable};

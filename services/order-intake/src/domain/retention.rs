@@ -28,6 +28,11 @@ impl RetentionPeriod {
         now - self.0
     }
 
+    /// All orders of slots that begin later than this are still kept: an order is placed hardly more than a day before its slot.
+    pub fn orders_are_kept_since(self, now: Timestamp) -> Timestamp {
+        self.cutoff(now) + DAY * 2
+    }
+
     /// What was found before this to name a coupon that never was is forgotten.
     pub fn false_order_cutoff(self, now: Timestamp) -> Timestamp {
         now - FALSE_ORDER_KEPT.min(self.0)

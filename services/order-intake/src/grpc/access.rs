@@ -51,6 +51,11 @@ pub const RULES: &[Rule] = &[
         scope: Some(Scope::OrdersFulfil),
     },
     Rule {
+        path: "/tidegate.order_intake.v1.StoreService/AuditOrders",
+        services: &[],
+        scope: Some(Scope::StoresRead),
+    },
+    Rule {
         path: "/tidegate.order_intake.v1.StoreService/CloseStores",
         services: &[],
         scope: Some(Scope::StoresWrite),

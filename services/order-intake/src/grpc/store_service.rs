@@ -5,6 +5,7 @@ use tidegate_proto::order_intake::v1::{
     self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
 };
 use tidegate_rpc::{refusal::or_unreadable, server::for_next_hop};
+use tidegate_types::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Server, access::context_of, convert::stores as convert, status::to_status};
@@ -75,6 +76,20 @@ impl StoreService for Server {
             .spawn(self.closer.clone().close(closing, deadline));
         let closed = closing.await.unwrap_or(Err(OrderIntakeError::Internal));
         Ok(Response::new(convert::closed(closed.map_err(to_status)?)))
+    }
+
+    async fn audit_orders(
+        &self,
+        request: Request<proto::AuditOrdersRequest>,
+    ) -> Result<Response<proto::AuditOrdersResponse>, Status> {
+        let deadline = context_of(&request)?.deadline;
+        let auditor = self.auditor.clone();
+        // In a task of its own: a caller that hangs up must not leave a connection in the middle of a page.
+        let auditing = self
+            .tasks
+            .spawn(auditor.audit(Timestamp::now_utc(), deadline));
+        let audited = auditing.await.unwrap_or(Err(OrderIntakeError::Internal));
+        Ok(Response::new(convert::audited(audited.map_err(to_status)?)))
     }
 
     async fn set_store_state(

@@ -1,5 +1,6 @@
 //! Orders and stores in PostgreSQL: rows to domain and back.
 
+mod audit;
 mod closings;
 mod commit;
 mod feed;
@@ -24,6 +25,7 @@ use crate::{
     domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing, Verdict},
     error::OrderIntakeError,
 };
+pub use audit::SlotPosition;
 use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
 use rows::OrderRow;
 
@@ -32,8 +34,10 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
 
-/// Connections for reads and for stores; hot writes have their own, two a lane.
+/// Connections for reads, stores and audits; hot writes have their own, two a lane.
 const POOL_CONNECTIONS: u32 = 8;
+/// Of these, those that are for audits alone.
+const AUDIT_CONNECTIONS: u32 = 1;
 /// A read that takes longer counts as a database that is away.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Orders and outcomes that wait for their commit, in one lane.
@@ -45,6 +49,8 @@ const MAX_BATCH: usize = 1_000;
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    /// Its own, so that an audit takes no connection from anybody.
+    audit_pool: PgPool,
     lanes: Lanes,
     /// Those of each lane, by its number.
     queues: Arc<[LaneQueues]>,
@@ -102,7 +108,8 @@ impl Store {
             })
             .collect();
         let store = Self {
-            pool: database.pool(POOL_CONNECTIONS),
+            pool: database.pool(POOL_CONNECTIONS - AUDIT_CONNECTIONS),
+            audit_pool: database.pool(AUDIT_CONNECTIONS),
             lanes,
             queues: queues.into(),
         };

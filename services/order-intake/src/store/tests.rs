@@ -1,6 +1,7 @@
 #[path = "../../tests/database/mod.rs"]
 mod database;
 
+mod audit;
 mod batches;
 mod clocks;
 mod closings;

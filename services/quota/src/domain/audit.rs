@@ -1,8 +1,9 @@
 //! Comparing quota's books of a campaign with issuance's leases and coupons.
 //!
-//! Nothing stands still meanwhile, so each comparison is of things that cannot differ whatever happens between the readings; the order of the readings is part of that. See [`Audit`].
+//! Nothing stands still meanwhile, so each comparison is of things that cannot differ whatever happens between the readings; the order of the readings is part of that. See [`Audit`]. A report speaks of
+//! what it covered and of nothing else.
 
-use tidegate_types::{Lane, TierNumber};
+use tidegate_types::{Lane, TierNumber, Timestamp};
 use uuid::Uuid;
 
 use super::{TierCounts, TierStock};
@@ -19,8 +20,10 @@ pub struct TierBooks {
     pub at: TierStock,
     /// What was granted of it to leases that are not settled.
     pub granted_unsettled: u64,
-    /// What was used of it by leases that are.
+    /// What was used of it by leases that are, archived or not.
     pub used_settled: u64,
+    /// Leases of which this is the first tier they hold: of all tiers together, all there are.
+    pub leases: u64,
 }
 
 /// One lease in quota's books.
@@ -60,7 +63,7 @@ pub struct LeaseMismatch {
     pub coupons: u64,
 }
 
-/// The coupons of a campaign at issuance, each lane at an instant of its own.
+/// The coupons of a range of a campaign's leases at issuance, each lane at an instant of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CouponBooks {
     /// All there are.
@@ -69,6 +72,24 @@ pub struct CouponBooks {
     pub on_live_leases: TierCounts,
     /// What issuance itself found wrong.
     pub mismatches: Vec<LeaseMismatch>,
+    /// Shoppers of the range who hold more coupons of the campaign than its limit.
+    pub shoppers_over_limit: u64,
+    /// Shoppers of the range of whose coupons several pay for one order.
+    pub shoppers_paying_twice: u64,
+    /// What all archived leases of the campaign used, whatever the range.
+    pub archived_used: TierCounts,
+}
+
+impl CouponBooks {
+    /// Adds those of another lane.
+    pub fn add(&mut self, other: Self) {
+        self.coupons = self.coupons.plus(&other.coupons);
+        self.on_live_leases = self.on_live_leases.plus(&other.on_live_leases);
+        self.mismatches.extend(other.mismatches);
+        self.shoppers_over_limit += other.shoppers_over_limit;
+        self.shoppers_paying_twice += other.shoppers_paying_twice;
+        self.archived_used = self.archived_used.plus(&other.archived_used);
+    }
 }
 
 /// What was compared.
@@ -86,6 +107,10 @@ pub enum DifferenceKind {
     Coupons,
     /// The number of coupons with the stock.
     Oversold,
+    /// What a shopper holds with the campaign's limit.
+    ShopperLimit,
+    /// The coupons that pay for an order, which must be one.
+    RedeemedOnce,
 }
 
 impl DifferenceKind {
@@ -98,6 +123,8 @@ impl DifferenceKind {
             Self::LeaseCoupons => "lease_coupons",
             Self::Coupons => "coupons",
             Self::Oversold => "oversold",
+            Self::ShopperLimit => "shopper_limit",
+            Self::RedeemedOnce => "redeemed_once",
         }
     }
 }
@@ -124,205 +151,58 @@ pub struct TierAudit {
     pub coupons_on_live_leases: u64,
 }
 
-/// What an audit found.
+/// What an audit went over, and what it left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// Leases compared one by one, the newest first.
+    pub leases: u64,
+    /// Leases that were not compared, all of them older.
+    pub leases_left_out: u64,
+    /// The last one compared.
+    pub oldest_lease: Option<Uuid>,
+    /// Whether every lease was compared, and with them every coupon.
+    pub is_complete: bool,
+    /// Whether the campaign is retired, so that only sums are left to compare.
+    pub leases_forgotten: bool,
+    /// When the last pass over all leases began.
+    pub last_complete_at: Option<Timestamp>,
+}
+
+/// What an audit found in what it covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditReport {
     /// The books, in the campaign's order.
     pub tiers: Vec<TierAudit>,
-    /// The first [`MAX_DIFFERENCES_DESCRIBED`]; empty if the books are sound.
+    /// The first [`MAX_DIFFERENCES_DESCRIBED`]; empty if what was covered is sound.
     pub differences: Vec<Difference>,
     /// How many there are in all.
     pub difference_count: u64,
-    /// Leases compared one by one.
+    /// What it went over.
+    pub coverage: Coverage,
+    /// What it has added up, and an interrupted pass before it.
+    pub sums: PassSums,
+}
+
+/// What a pass over the leases of a campaign has added up so far. It may take days: leases are compared newest first, page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PassSums {
+    /// Leases compared.
     pub leases: u64,
+    /// Differences found.
+    pub differences: u64,
+    /// What was settled when the pass began.
+    pub settled_before: TierCounts,
+    /// What the settled leases that were compared have used.
+    pub settled_used: TierCounts,
+    /// Coupons of the leases that were compared.
+    pub coupons: TierCounts,
+    /// Whether the campaign had closed and had nothing on lease when the pass began.
+    pub is_final: bool,
 }
 
-/// An audit under way. Quota's books are read before issuance's coupons and again after them, and each lease is read at quota before it is read at issuance.
-pub struct Audit {
-    tiers: Vec<TierAudit>,
-    differences: Vec<Difference>,
-    difference_count: u64,
-    leases: u64,
-}
+mod comparing;
 
-impl Audit {
-    /// Begins with the tiers: quota's books before and after the coupons were counted.
-    pub fn of_tiers(before: &[TierBooks], coupons: &CouponBooks, after: &[TierBooks]) -> Self {
-        let mut audit = Self {
-            tiers: Vec::with_capacity(after.len()),
-            differences: Vec::new(),
-            difference_count: 0,
-            leases: 0,
-        };
-        let counts = coupons.coupons.iter().zip(coupons.on_live_leases.iter());
-        for ((before, after), ((tier, count), (_, on_live_leases))) in
-            before.iter().zip(after).zip(counts)
-        {
-            audit.compare_books(tier, before);
-            audit.compare_coupons(tier, before, count, after);
-            audit.tiers.push(TierAudit {
-                at: after.at,
-                stock: after.stock,
-                coupons: count,
-                coupons_on_live_leases: on_live_leases,
-            });
-        }
-        for mismatch in &coupons.mismatches {
-            let LeaseMismatch {
-                lease_id,
-                tier,
-                used,
-                coupons,
-            } = mismatch;
-            audit.note(DifferenceKind::LeaseCoupons, || {
-                format!("lease {lease_id} says that {used} of tier {tier} were used, and {coupons} coupons name it")
-            });
-        }
-        audit
-    }
-
-    /// Compares one lease with how it stood at issuance later; `None` if issuance does not know it.
-    pub fn lease(&mut self, books: &LeaseBooks, fenced: Option<&FencedLease>) {
-        self.leases += 1;
-        match &books.used {
-            Some(used) => self.compare_settled(books.lease_id, used, fenced),
-            None => self.compare_live(books.lease_id, &books.granted, fenced),
-        }
-    }
-
-    /// What was found.
-    pub fn report(self) -> AuditReport {
-        AuditReport {
-            tiers: self.tiers,
-            differences: self.differences,
-            difference_count: self.difference_count,
-            leases: self.leases,
-        }
-    }
-
-    fn compare_books(&mut self, tier: TierNumber, books: &TierBooks) {
-        let TierStock {
-            free,
-            leased,
-            settled,
-        } = books.at;
-        if books.at.stock() != books.stock {
-            let stock = books.stock;
-            self.note(DifferenceKind::Stock, || {
-                format!("tier {tier} has {free} free, {leased} on lease and {settled} settled, which is not its stock of {stock}")
-            });
-        }
-        for (name, said, found) in [
-            ("on lease", leased, books.granted_unsettled),
-            ("settled", settled, books.used_settled),
-        ] {
-            if said != found {
-                self.note(DifferenceKind::Stock, || {
-                    format!("tier {tier} has {said} {name}, and its leases add up to {found}")
-                });
-            }
-        }
-    }
-
-    /// Between the two readings of quota's books each lane's coupons were counted once.
-    ///
-    /// At least what had been settled before: a lease is settled only after its seal was committed, its coupons were committed with what it used, and no coupon is ever deleted.
-    ///
-    /// At most what is settled or on lease after: every coupon counted was committed under a lease that quota had granted by then. If that lease is settled now, its coupons are all in `settled`, since
-    /// a seal is final; if not, they are at most what it was granted, which is in `leased`. What was given back to the pool in between was never used, so it counts on neither side.
-    fn compare_coupons(
-        &mut self,
-        tier: TierNumber,
-        before: &TierBooks,
-        coupons: u64,
-        after: &TierBooks,
-    ) {
-        let least = before.at.settled;
-        let most = after.at.settled + after.at.leased;
-        if coupons < least || coupons > most {
-            self.note(DifferenceKind::Coupons, || {
-                format!(
-                    "tier {tier} has {coupons} coupons, and its leases allow from {least} to {most}"
-                )
-            });
-        }
-        if coupons > after.stock {
-            let stock = after.stock;
-            self.note(DifferenceKind::Oversold, || {
-                format!("tier {tier} has {coupons} coupons and a stock of {stock}")
-            });
-        }
-    }
-
-    /// A settled lease was sealed before, and a sealed one never changes again: the counts are equal whenever issuance is read.
-    fn compare_settled(
-        &mut self,
-        lease_id: Uuid,
-        settled: &TierCounts,
-        fenced: Option<&FencedLease>,
-    ) {
-        let Some(fenced) = fenced else {
-            // What was sealed is known for ever, so only a lease of which nothing was used can be missing.
-            if settled.total() > 0 {
-                let total = settled.total();
-                self.note(DifferenceKind::SettledLease, || {
-                    format!("lease {lease_id} was settled with {total} used, and issuance does not know it")
-                });
-            }
-            return;
-        };
-        if !fenced.is_sealed {
-            self.note(DifferenceKind::SettledLease, || {
-                format!("lease {lease_id} is settled, and issuance has not sealed it")
-            });
-            return;
-        }
-        for ((tier, settled), (_, used)) in settled.iter().zip(fenced.used.iter()) {
-            if settled != used {
-                self.note(DifferenceKind::SettledLease, || {
-                    format!("lease {lease_id} was settled with {settled} of tier {tier} used, and issuance says {used}")
-                });
-            }
-        }
-    }
-
-    /// A lease that was not settled when quota was read may be anything at issuance by now; but what it holds there is what was granted, or nothing if it was sealed before it arrived.
-    fn compare_live(&mut self, lease_id: Uuid, lent: &TierCounts, fenced: Option<&FencedLease>) {
-        let Some(FencedLease {
-            is_sealed,
-            granted,
-            used,
-        }) = fenced
-        else {
-            return;
-        };
-        let is_tombstone = *is_sealed && granted.total() == 0;
-        for ((tier, lent), ((_, granted), (_, used))) in
-            lent.iter().zip(granted.iter().zip(used.iter()))
-        {
-            if lent != granted && !is_tombstone {
-                self.note(DifferenceKind::LiveLease, || {
-                    format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance installed {granted}")
-                });
-            }
-            if used > lent {
-                self.note(DifferenceKind::LiveLease, || {
-                    format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance has used {used}")
-                });
-            }
-        }
-    }
-
-    fn note(&mut self, kind: DifferenceKind, describe: impl FnOnce() -> String) {
-        self.difference_count += 1;
-        if self.differences.len() < MAX_DIFFERENCES_DESCRIBED {
-            self.differences.push(Difference {
-                kind,
-                description: describe(),
-            });
-        }
-    }
-}
+pub use comparing::Audit;
 
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,8 @@ pub struct Lease {
     pub granted: TierCounts,
     /// What was used of it, once it is settled.
     pub used: Option<TierCounts>,
+    /// Whether it is archived, so that what was wanted of which tier is no longer known.
+    pub is_archived: bool,
 }
 
 /// Why a lease was sealed and settled.
@@ -169,6 +171,19 @@ pub enum NotSettled {
 }
 
 impl Lease {
+    /// Whether a request is the one that this lease was granted for.
+    pub fn is_for(&self, request: &LeaseRequest) -> bool {
+        let known = LeaseRequest {
+            wanted: if self.is_archived {
+                request.wanted
+            } else {
+                self.request.wanted
+            },
+            ..self.request.clone()
+        };
+        known == *request
+    }
+
     /// What a return with these counts means.
     pub fn settle(&self, used: &TierCounts) -> Result<Settlement, NotSettled> {
         let over = used

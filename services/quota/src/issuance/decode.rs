@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use tidegate_proto::issuance::v1::{CountCouponsResponse, InspectedLease, SealedLease, TierCount};
 use tidegate_types::{Lane, Lanes, TierNumber};
 use uuid::Uuid;
@@ -56,7 +58,19 @@ pub(super) fn inspected(
         .collect()
 }
 
-pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons, QuotaError> {
+pub(super) fn counted(
+    asked: &RangeInclusive<Uuid>,
+    response: &CountCouponsResponse,
+) -> Result<LaneCoupons, QuotaError> {
+    let is_end = |asked: &Uuid, answered: &str| Uuid::parse_str(answered) == Ok(*asked);
+    // A replica of the version before counts all leases, whatever is asked.
+    if !is_end(asked.start(), &response.first_lease_id)
+        || !is_end(asked.end(), &response.last_lease_id)
+    {
+        return Err(unreadable(
+            "coupons were counted of other leases than was asked".to_owned(),
+        ));
+    }
     let lanes = Lanes::new(response.lanes)
         .map_err(|bounds| unreadable(format!("the number of lanes {bounds}")))?;
     let mismatches = response.mismatches.iter().map(|mismatch| {
@@ -74,6 +88,9 @@ pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons, Qu
             coupons: counts(&response.coupons)?,
             on_live_leases: counts(&response.coupons_on_live_leases)?,
             mismatches: mismatches.collect::<Result<_, QuotaError>>()?,
+            shoppers_over_limit: response.shoppers_over_limit,
+            shoppers_paying_twice: response.shoppers_paying_twice,
+            archived_used: counts(&response.archived_used)?,
         },
     })
 }

@@ -4,14 +4,12 @@ use std::{
     time::Instant,
 };
 
+use crate::{store::ShownAudit, watch::Watch};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use tidegate_types::CampaignId;
-
-use crate::watch::Watch;
 
 /// Campaigns whose stock is shown; those made last, if there are more.
 const MAX_CAMPAIGNS_SHOWN: usize = 100;
@@ -22,26 +20,25 @@ pub(super) struct LastAudit(Arc<Mutex<Found>>);
 
 #[derive(Debug)]
 struct Found {
-    differences: Vec<(CampaignId, u64)>,
-    complete_at: Instant,
+    audits: Vec<ShownAudit>,
+    read_at: Instant,
 }
 
 impl Default for LastAudit {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Found {
-            differences: Vec::new(),
-            complete_at: Instant::now(),
+            audits: Vec::new(),
+            read_at: Instant::now(),
         })))
     }
 }
 
 impl LastAudit {
-    pub(super) fn replace(&self, differences: Vec<(CampaignId, u64)>, is_complete: bool) {
-        let mut found = self.found();
-        found.differences = differences;
-        if is_complete {
-            found.complete_at = Instant::now();
-        }
+    pub(super) fn replace(&self, audits: Vec<ShownAudit>) {
+        *self.found() = Found {
+            audits,
+            read_at: Instant::now(),
+        };
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -58,22 +55,44 @@ impl Collector for AuditCollector {
         let found = self.0.found();
         let age = encoder.encode_descriptor(
             "tidegate_audit_age_milliseconds",
-            "Time since every watched campaign could be audited; grows while one cannot",
+            "Time since every current campaign was audited, by whichever replica; grows while one cannot be",
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::<i64>::new(found.complete_at.elapsed().as_millis() as i64).encode(age)?;
-        let mut differences = encoder.encode_descriptor(
-            "tidegate_audit_differences",
-            "What the newest audit of a campaign found that does not add up; must be 0",
-            None,
-            MetricType::Gauge,
-        )?;
-        for (campaign, count) in &found.differences {
-            let labels = [("campaign_id", campaign.as_str())];
-            differences
-                .encode_family(&labels)?
-                .encode_gauge(&(*count as i64))?;
+        let since = found.read_at.elapsed();
+        let current = found.audits.iter().filter(|audit| audit.is_current);
+        let oldest = current.map(|audit| audit.age).max().unwrap_or_default();
+        ConstGauge::<i64>::new((oldest + since).as_millis() as i64).encode(age)?;
+        let each: [(&str, &str, fn(&ShownAudit) -> u64); 4] = [
+            (
+                "tidegate_audit_differences",
+                "What audits of a campaign found last that does not add up; must be 0",
+                |audit| audit.differences,
+            ),
+            (
+                "tidegate_audit_leases_compared",
+                "Leases of a campaign that its last audit compared, the newest first",
+                |audit| audit.leases_compared,
+            ),
+            (
+                "tidegate_audit_leases_left_out",
+                "Leases of a campaign that its last audit left to the pass over all of them",
+                |audit| audit.leases_left_out,
+            ),
+            (
+                "tidegate_audit_complete_age_seconds",
+                "Time since the last audit began that went over every lease of a campaign; since it was made if none has",
+                |audit| audit.complete_age.as_secs(),
+            ),
+        ];
+        for (name, help, value) in each {
+            let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for audit in &found.audits {
+                let labels = [("campaign_id", audit.campaign.as_str())];
+                gauge
+                    .encode_family(&labels)?
+                    .encode_gauge(&(value(audit) as i64))?;
+            }
         }
         Ok(())
     }

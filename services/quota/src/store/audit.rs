@@ -2,6 +2,10 @@ use sqlx::FromRow;
 use tidegate_types::{CampaignNumber, Lanes};
 use uuid::Uuid;
 
+mod passes;
+
+pub use passes::{KeptPass, SavedAudit, ShownAudit};
+
 use super::{
     Work,
     campaigns::{number, tier_stock},
@@ -21,6 +25,7 @@ struct TierBooksRow {
     settled: i64,
     granted_unsettled: i64,
     used_settled: i64,
+    leases: i64,
 }
 
 #[derive(FromRow)]
@@ -42,6 +47,7 @@ impl TryFrom<TierBooksRow> for TierBooks {
             at: tier_stock(row.free, row.leased, row.settled)?,
             granted_unsettled: decoded(row.granted_unsettled.try_into())?,
             used_settled: decoded(row.used_settled.try_into())?,
+            leases: decoded(row.leases.try_into())?,
         })
     }
 }
@@ -74,7 +80,7 @@ impl Work {
         Ok(books.collect::<Result<_, _>>()?)
     }
 
-    /// At most `limit` leases of a campaign from the id `from` on, in the order of their ids.
+    /// At most `limit` leases of a campaign from the id `from` downwards, the newest first.
     pub async fn lease_books(
         &mut self,
         campaign: CampaignNumber,

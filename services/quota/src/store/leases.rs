@@ -36,6 +36,7 @@ struct LeaseRow {
     wanted: Vec<i64>,
     wanted_of_any_tier: i64,
     is_settled: bool,
+    is_archived: bool,
     tier_numbers: Vec<i16>,
     granted: Vec<i64>,
     used: Vec<i64>,
@@ -58,6 +59,7 @@ impl LeaseRow {
             },
             granted: counts(&self.tier_numbers, &self.granted)?,
             used: self.is_settled.then_some(used),
+            is_archived: self.is_archived,
         })
     }
 }
@@ -118,6 +120,16 @@ impl Work {
             .fetch_all(self.connection())
             .await?;
         locked(rows)
+    }
+
+    /// Whether a campaign grants no lease any more, in a transaction that holds its locks.
+    pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool, QuotaError> {
+        let retired: Option<bool> =
+            sqlx::query_scalar(include_str!("../../queries/is_retired.sql"))
+                .bind(number(campaign))
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(retired.unwrap_or(false))
     }
 
     /// The lease with this id, in a transaction that holds the campaign's locks.

@@ -76,7 +76,9 @@ async fn sound_books_have_no_difference() {
         let books = Books::open(database).await;
         let report = books.audit().await.unwrap();
         assert_eq!(report.differences, []);
-        assert_eq!((report.difference_count, report.leases), (0, 2));
+        assert_eq!((report.difference_count, report.coverage.leases), (0, 2));
+        assert!(report.coverage.is_complete);
+        assert_eq!(report.coverage.leases_left_out, 0);
         let tier = report.tiers[0];
         assert_eq!((tier.stock, tier.at.free), (100, 92));
         assert_eq!((tier.at.leased, tier.at.settled), (5, 3));
@@ -111,7 +113,7 @@ async fn what_issuance_has_otherwise_is_found() {
         );
         assert_eq!(books.kinds().await, ["settled_lease"]);
         books.issuance.state().leases.remove(&settled);
-        assert_eq!(books.kinds().await, ["coupons", "settled_lease"]);
+        assert_eq!(books.kinds().await, ["settled_lease", "coupons"]);
         put(settled, sound_settled);
 
         put(
@@ -129,7 +131,7 @@ async fn what_issuance_has_otherwise_is_found() {
                 ..sound_live
             },
         );
-        assert_eq!(books.kinds().await, ["coupons", "live_lease"]);
+        assert_eq!(books.kinds().await, ["live_lease", "coupons"]);
         put(live, sound_live);
 
         books.issuance.state().stray_coupons = 4;
@@ -145,6 +147,10 @@ async fn what_issuance_has_otherwise_is_found() {
             coupons: 1,
         });
         assert_eq!(books.kinds().await, ["lease_coupons"]);
+        books.issuance.state().mismatches.clear();
+        books.issuance.state().shoppers_over_limit = 1;
+        books.issuance.state().shoppers_paying_twice = 1;
+        assert_eq!(books.kinds().await, ["shopper_limit", "redeemed_once"]);
     })
     .await;
 }
@@ -194,7 +200,7 @@ async fn an_audit_that_cannot_be_made_says_so_and_finds_nothing() {
 }
 
 #[tokio::test]
-async fn every_watched_campaign_is_audited_again_and_again() {
+async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
     with_database(async |database| {
         let giveaway = Giveaway::new(&database.store);
         giveaway.create_current("spring").await;
@@ -204,7 +210,7 @@ async fn every_watched_campaign_is_audited_again_and_again() {
         let (watch, poller) = Watch::new(database.store.clone(), CancellationToken::new());
         tokio::spawn(poller);
         let mut registry = Registry::default();
-        let metrics = Metrics::register(&mut registry, watch.clone());
+        let metrics = Metrics::register(&mut registry, watch);
         let shows = async |line: &str| {
             let mut shown = String::new();
             while !shown.contains(line) {
@@ -216,11 +222,11 @@ async fn every_watched_campaign_is_audited_again_and_again() {
         };
         let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
         let interval = Duration::from_millis(20);
-        let running = auditor.run(watch, metrics, interval, CancellationToken::new());
+        let running = auditor.run(metrics, interval, CancellationToken::new());
         let running = tokio::spawn(running);
         let shown = shows("tidegate_audit_differences{campaign_id=\"summer\"} 0").await;
         assert!(shown.contains("tidegate_audit_differences{campaign_id=\"spring\"} 0"));
-        assert!(!shown.contains("ended-long-ago"));
+        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"ended-long-ago\"} 0"));
         issuance.state().stray_coupons = 1;
         shows("tidegate_audit_differences{campaign_id=\"spring\"} 1").await;
         shows("tidegate_audit_runs_total{outcome=\"different\"}").await;

@@ -11,6 +11,7 @@ mod database;
 mod giveaway;
 mod halt;
 mod hanging;
+mod history;
 mod issuance;
 mod leases;
 #[cfg(feature = "mutations")]

@@ -44,6 +44,7 @@ impl Quota {
         let folder = issuance.folder.path();
         let (tokens, token_settings) = TokenMint::make(folder);
         let config = Config {
+            lease_retention: Duration::from_secs(24 * 3_600),
             database: Database::parse(&database.url, "service test").unwrap(),
             migrate_on_start: false,
             tokens: token_settings,

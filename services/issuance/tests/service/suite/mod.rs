@@ -18,6 +18,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity, TokenSettings};
 use tidegate_issuance::{build, config::Config, coupon_keys::CouponKeys};
+use tidegate_pg::Database;
 use tidegate_proto::{
     issuance::v1::{
         coupon_desk_service_client::CouponDeskServiceClient, issuance_service_client::*,
@@ -37,7 +38,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, service::Routes, transport::Channel};
 
-use crate::database::TestDatabase;
+use crate::{database::TestDatabase, flaky_path::FlakyPath};
 use quota::{CAMPAIGN, Quota};
 use tokens::TokenMint;
 
@@ -106,17 +107,26 @@ impl Suite {
 
     /// Starts issuance, and waits until it can serve.
     pub async fn issuance(&self) -> Issuance {
-        self.issuance_with(self.quota_address).await
+        let database = self.database.open().unwrap();
+        self.issuance_with(database, self.quota_address).await
+    }
+
+    /// The same over a path of its own to the database.
+    pub async fn issuance_over(&self, path: &FlakyPath) -> Issuance {
+        let database = path.open(&self.database).unwrap();
+        self.issuance_with(database, self.quota_address).await
     }
 
     /// The same with a quota that does not answer.
     pub async fn issuance_without_quota(&self) -> Issuance {
-        self.issuance_with(([127, 0, 0, 1], 1).into()).await
+        let database = self.database.open().unwrap();
+        self.issuance_with(database, ([127, 0, 0, 1], 1).into())
+            .await
     }
 
-    async fn issuance_with(&self, quota: SocketAddr) -> Issuance {
+    async fn issuance_with(&self, database: Database, quota: SocketAddr) -> Issuance {
         let config = Config {
-            database: self.database.open().unwrap(),
+            database,
             migrate_on_start: true,
             lanes: Lanes::new(LANES).unwrap(),
             quota_addresses: vec![quota.to_string()],

@@ -3,18 +3,32 @@
 use std::collections::HashSet;
 
 use tidegate_proto::order_intake::v1 as proto;
+use tidegate_rpc::wire;
 use tidegate_types::{RequestId, StoreId, Violations};
 
 use crate::{
     domain::{
         Area, Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
-        OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing, StoreState,
-        StoreZone, Weekday, WeeklyHours,
+        OrderAudit, OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing,
+        StoreState, StoreZone, Weekday, WeeklyHours,
     },
     error::OrderIntakeError,
 };
 
 const MAX_STORES: usize = 1_000;
+
+/// What an audit found.
+pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse {
+    proto::AuditOrdersResponse {
+        slots: audit.slots,
+        slots_from: audit.slots_from.map(wire::timestamp),
+        slots_over_capacity: audit.slots_over_capacity,
+        slots_booked_otherwise: audit.slots_booked_otherwise,
+        orders: audit.orders,
+        orders_paid_twice: audit.orders_paid_twice,
+        is_complete: audit.is_complete,
+    }
+}
 
 /// The stores of one message.
 pub(in crate::grpc) fn changes(

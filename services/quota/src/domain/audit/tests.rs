@@ -25,6 +25,7 @@ fn books(leased: u64, settled: u64) -> TierBooks {
         },
         granted_unsettled: leased,
         used_settled: settled,
+        leases: 1,
     }
 }
 
@@ -35,26 +36,52 @@ fn counted(coupons: u64) -> CouponBooks {
     }
 }
 
-fn kinds(audit: Audit) -> Vec<DifferenceKind> {
-    let report = audit.report();
+/// All of it was covered.
+const COMPLETE: Coverage = Coverage {
+    leases: 0,
+    leases_left_out: 0,
+    oldest_lease: None,
+    is_complete: true,
+    leases_forgotten: false,
+    last_complete_at: None,
+};
+
+fn kinds(report: AuditReport) -> Vec<DifferenceKind> {
     assert_eq!(report.difference_count, report.differences.len() as u64);
     report.differences.iter().map(|found| found.kind).collect()
 }
 
 fn of_tier(before: TierBooks, coupons: u64, after: TierBooks) -> Vec<DifferenceKind> {
-    kinds(Audit::of_tiers(&[before], &counted(coupons), &[after]))
+    kinds(audited(before, &counted(coupons), after, COMPLETE))
 }
 
-fn of_lease(used: Option<&[u64]>, fenced: Option<FencedLease>) -> Vec<DifferenceKind> {
-    let lease = LeaseBooks {
+/// An audit of one tier, of which one lease used all that is settled after it.
+fn audited(
+    before: TierBooks,
+    coupons: &CouponBooks,
+    after: TierBooks,
+    coverage: Coverage,
+) -> AuditReport {
+    let mut audit = Audit::begin(&[before], false);
+    let settled = [after.at.settled];
+    let lease = lease(Some(&settled));
+    audit.page(&[lease], &[known(true, &settled, &settled)], coupons);
+    audit.report(&[after], coverage)
+}
+
+fn lease(used: Option<&[u64]>) -> LeaseBooks {
+    LeaseBooks {
         lease_id: Uuid::from_u128(7),
         lane: lane(),
         granted: counts(&[5, 3]),
         used: used.map(counts),
-    };
-    let mut audit = Audit::of_tiers(&[], &CouponBooks::default(), &[]);
-    audit.lease(&lease, fenced.as_ref());
-    kinds(audit)
+    }
+}
+
+fn of_lease(used: Option<&[u64]>, fenced: Option<FencedLease>) -> Vec<DifferenceKind> {
+    let mut audit = Audit::begin(&[], false);
+    audit.page(&[lease(used)], &[fenced], &CouponBooks::default());
+    kinds(audit.report(&[], COMPLETE))
 }
 
 fn known(is_sealed: bool, granted: &[u64], used: &[u64]) -> Option<FencedLease> {
@@ -165,23 +192,77 @@ fn what_issuance_itself_finds_wrong_is_a_difference() {
         mismatches: vec![mismatch],
         ..counted(20)
     };
-    let audit = Audit::of_tiers(&[books(10, 20)], &coupons, &[books(10, 20)]);
-    assert_eq!(kinds(audit), [DifferenceKind::LeaseCoupons]);
+    let report = audited(books(10, 20), &coupons, books(10, 20), COMPLETE);
+    assert_eq!(kinds(report), [DifferenceKind::LeaseCoupons]);
+    let coupons = CouponBooks {
+        shoppers_over_limit: 2,
+        shoppers_paying_twice: 1,
+        ..counted(20)
+    };
+    let report = audited(books(10, 20), &coupons, books(10, 20), COMPLETE);
+    let found = [DifferenceKind::ShopperLimit, DifferenceKind::RedeemedOnce];
+    assert_eq!(kinds(report), found);
 }
 
 #[test]
 fn every_difference_is_counted_and_so_many_are_described() {
-    let mut audit = Audit::of_tiers(&[], &CouponBooks::default(), &[]);
-    let lease = LeaseBooks {
-        lease_id: Uuid::from_u128(7),
-        lane: lane(),
-        granted: counts(&[1]),
-        used: Some(counts(&[1])),
-    };
+    let mut audit = Audit::begin(&[], false);
     for _ in 0..250 {
-        audit.lease(&lease, None);
+        audit.page(&[lease(Some(&[1]))], &[None], &CouponBooks::default());
     }
-    let report = audit.report();
+    assert_eq!(audit.sums().differences, 250);
+    let report = audit.report(&[], COMPLETE);
     assert_eq!(report.differences.len(), MAX_DIFFERENCES_DESCRIBED);
-    assert_eq!((report.difference_count, report.leases), (250, 250));
+    assert_eq!(
+        (report.difference_count, report.coverage.leases),
+        (250, 250)
+    );
+}
+
+#[test]
+fn what_was_not_covered_is_neither_sound_nor_different() {
+    let partial = Coverage {
+        is_complete: false,
+        leases_left_out: 1,
+        ..COMPLETE
+    };
+    // Half of the coupons are on leases that were left out.
+    let report = audited(books(10, 20), &counted(9), books(10, 20), partial);
+    assert_eq!(kinds(report.clone()), []);
+    assert!(!report.coverage.is_complete);
+    // More coupons than stock are too many, however many more there are.
+    let report = audited(books(10, 20), &counted(101), books(10, 20), partial);
+    assert_eq!(kinds(report), [DifferenceKind::Oversold]);
+}
+
+#[test]
+fn a_pass_that_was_interrupted_ends_as_if_it_had_not_been() {
+    let (before, after) = (books(10, 20), books(0, 25));
+    let first = Audit::begin(&[before], false);
+    let mut later = Audit::resume(first.sums());
+    let settled = lease(Some(&[25]));
+    later.page(&[settled], &[known(true, &[25], &[25])], &counted(25));
+    assert_eq!(kinds(later.report(&[after], COMPLETE)), []);
+
+    let mut short = Audit::resume(Audit::begin(&[before], false).sums());
+    short.page(&[], &[], &counted(19));
+    let found = [DifferenceKind::Stock, DifferenceKind::Coupons];
+    assert_eq!(kinds(short.report(&[after], COMPLETE)), found);
+}
+
+#[test]
+fn a_pass_is_final_once_nothing_is_on_lease_after_the_close() {
+    assert!(Audit::begin(&[books(0, 20)], true).sums().is_final);
+    assert!(!Audit::begin(&[books(1, 20)], true).sums().is_final);
+    assert!(!Audit::begin(&[books(0, 20)], false).sums().is_final);
+}
+
+#[test]
+fn leases_that_are_forgotten_are_held_against_the_sums_that_issuance_keeps() {
+    let audit = |used| {
+        let audit = Audit::begin(&[books(0, 20)], true);
+        kinds(audit.report_forgotten(&[books(0, 20)], &counts(&[used]), COMPLETE))
+    };
+    assert_eq!(audit(20), []);
+    assert_eq!(audit(19), [DifferenceKind::SettledLease]);
 }

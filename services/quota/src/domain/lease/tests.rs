@@ -101,6 +101,7 @@ fn a_lease_settles_once_and_never_for_more_than_it_holds() {
         request: request(&[5, 5], 0),
         granted: counts(&[5, 3]),
         used: None,
+        is_archived: false,
     };
     assert_eq!(lease.settle(&counts(&[5, 0])), Ok(Settlement::Now));
     assert_eq!(

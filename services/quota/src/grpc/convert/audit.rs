@@ -1,6 +1,8 @@
 use tidegate_proto::quota::v1 as proto;
 
-use crate::domain::{AuditReport, Campaign};
+use tidegate_rpc::wire;
+
+use crate::domain::{AuditReport, Campaign, Coverage};
 
 pub(in crate::grpc) fn audit_report(
     campaign: &Campaign,
@@ -27,6 +29,20 @@ pub(in crate::grpc) fn audit_report(
             })
             .collect(),
         difference_count: report.difference_count,
-        leases: report.leases,
+        leases: report.coverage.leases,
+        coverage: Some(coverage(&report.coverage)),
+    }
+}
+
+fn coverage(coverage: &Coverage) -> proto::AuditCoverage {
+    proto::AuditCoverage {
+        is_complete: coverage.is_complete,
+        leases_compared: coverage.leases,
+        leases_left_out: coverage.leases_left_out,
+        oldest_lease_id: coverage
+            .oldest_lease
+            .map_or_else(String::new, |lease| lease.to_string()),
+        last_complete_at: coverage.last_complete_at.map(wire::timestamp),
+        leases_forgotten: coverage.leases_forgotten,
     }
 }

@@ -3,7 +3,7 @@
 pub mod certificates;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -41,6 +41,7 @@ const RULES: &[Rule] = &[
     quota("/tidegate.issuance.v1.LeaseFenceService/InspectLeases"),
     quota("/tidegate.issuance.v1.LeaseFenceService/CountCoupons"),
     quota("/tidegate.issuance.v1.LeaseFenceService/ApplyControl"),
+    quota("/tidegate.issuance.v1.LeaseFenceService/RetireCampaign"),
 ];
 
 /// Served until the test ends.
@@ -66,6 +67,14 @@ pub struct State {
     pub controls: BTreeMap<u32, wire_types::Campaign>,
     /// The leases of each SealLeases that was answered.
     pub seals: Vec<Vec<Uuid>>,
+    /// The leases of each InspectLeases that was answered.
+    pub inspections: Vec<Vec<Uuid>>,
+    /// Campaigns that are retired.
+    pub retired: BTreeSet<u32>,
+    /// What archived leases used, in the first lane.
+    pub archived_used: TierCounts,
+    pub shoppers_over_limit: u64,
+    pub shoppers_paying_twice: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -171,7 +180,11 @@ impl LeaseFenceService for Issuance {
         &self,
         request: Request<InspectLeasesRequest>,
     ) -> Result<Response<InspectLeasesResponse>, Status> {
-        let state = self.answering()?;
+        let mut state = self.answering()?;
+        let asked = request.get_ref().leases.iter();
+        let asked = asked.map(|key| Uuid::parse_str(&key.lease_id).unwrap());
+        let asked = asked.collect();
+        state.inspections.push(asked);
         let inspect = |key: LeaseKey| {
             let known = state.leases.get(&Uuid::parse_str(&key.lease_id).unwrap());
             let lease = known.copied().unwrap_or_default();
@@ -202,20 +215,35 @@ impl LeaseFenceService for Issuance {
         Ok(Response::new(ApplyControlResponse {}))
     }
 
+    async fn retire_campaign(
+        &self,
+        request: Request<RetireCampaignRequest>,
+    ) -> Result<Response<RetireCampaignResponse>, Status> {
+        let number = request.into_inner().campaign_number;
+        self.answering()?.retired.insert(number);
+        Ok(Response::new(RetireCampaignResponse {}))
+    }
+
     async fn count_coupons(
         &self,
         request: Request<CountCouponsRequest>,
     ) -> Result<Response<CountCouponsResponse>, Status> {
         let state = self.answering()?;
-        let lane = request.into_inner().lane;
+        let request = request.into_inner();
+        let lane = request.lane;
+        let [first, last] = [&request.first_lease_id, &request.last_lease_id];
+        let [first, last] = [first, last].map(|id| Uuid::parse_str(id).unwrap());
         let (mut coupons, mut live) = (TierCounts::default(), TierCounts::default());
-        for lease in state.leases.values().filter(|lease| lease.lane == lane) {
+        let known = state.leases.iter();
+        let known = known.filter(|(id, lease)| lease.lane == lane && first <= **id && **id <= last);
+        for (_, lease) in known {
             coupons = coupons.plus(&lease.used);
             if !lease.is_sealed {
                 live = live.plus(&lease.used);
             }
         }
-        let is_first = lane == 0;
+        let is_first = lane == 0 && last == Uuid::max();
+        let of_lane = |count| if is_first { count } else { 0 };
         let mut coupons = counts(&coupons);
         if is_first && state.stray_coupons > 0 {
             assert_eq!(coupons, [], "strays are counted in a lane without leases");
@@ -230,6 +258,15 @@ impl LeaseFenceService for Issuance {
             coupons_on_live_leases: counts(&live),
             mismatches: if is_first {
                 state.mismatches.clone()
+            } else {
+                Vec::new()
+            },
+            shoppers_over_limit: of_lane(state.shoppers_over_limit),
+            shoppers_paying_twice: of_lane(state.shoppers_paying_twice),
+            first_lease_id: request.first_lease_id,
+            last_lease_id: request.last_lease_id,
+            archived_used: if lane == 0 {
+                counts(&state.archived_used)
             } else {
                 Vec::new()
             },

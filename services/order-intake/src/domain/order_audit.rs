@@ -1,0 +1,102 @@
+use tidegate_types::Timestamp;
+
+/// One slot of a store: what is booked, and what is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotBooks {
+    /// When it begins.
+    pub starts_at: Timestamp,
+    /// What the slot says is booked.
+    pub booked: u64,
+    /// What the store could make when it was booked last.
+    pub capacity: u64,
+    /// Orders that hold a place in it.
+    pub orders: u64,
+}
+
+/// What an audit of orders found in what it covered, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderAudit {
+    /// Slots compared.
+    pub slots: u64,
+    /// The earliest of them.
+    pub slots_from: Option<Timestamp>,
+    /// Slots in which more is booked, or to be made, than the store said it can make.
+    pub slots_over_capacity: u64,
+    /// Slots in which something else is booked than is ordered.
+    pub slots_booked_otherwise: u64,
+    /// Orders compared.
+    pub orders: u64,
+    /// Orders whose coupon pays for another one as well.
+    pub orders_paid_twice: u64,
+    /// Whether nothing was left out.
+    pub is_complete: bool,
+}
+
+impl OrderAudit {
+    /// Takes a slot in. What it says is booked is held against its orders only if it begins at `orders_since` or later: of what is older, orders may have been forgotten.
+    pub fn slot(&mut self, books: &SlotBooks, orders_since: Timestamp) {
+        self.slots += 1;
+        self.slots_from = Some(books.starts_at);
+        if books.booked.max(books.orders) > books.capacity {
+            self.slots_over_capacity += 1;
+        }
+        let may_lack_orders = books.starts_at < orders_since && books.orders < books.booked;
+        if books.orders != books.booked && !may_lack_orders {
+            self.slots_booked_otherwise += 1;
+        }
+    }
+
+    /// How many things are not as they must be.
+    pub fn differences(&self) -> u64 {
+        self.slots_over_capacity + self.slots_booked_otherwise + self.orders_paid_twice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(books: SlotBooks) -> (u64, u64) {
+        let mut audit = OrderAudit::default();
+        audit.slot(&books, Timestamp::UNIX_EPOCH);
+        (audit.slots_over_capacity, audit.slots_booked_otherwise)
+    }
+
+    const SOUND: SlotBooks = SlotBooks {
+        starts_at: Timestamp::UNIX_EPOCH,
+        booked: 3,
+        capacity: 3,
+        orders: 3,
+    };
+
+    #[test]
+    fn a_slot_makes_what_is_booked_and_no_more_than_it_can() {
+        assert_eq!(found(SOUND), (0, 0));
+        assert_eq!(
+            found(SlotBooks {
+                capacity: 2,
+                ..SOUND
+            }),
+            (1, 0)
+        );
+        assert_eq!(found(SlotBooks { orders: 4, ..SOUND }), (1, 1));
+        assert_eq!(found(SlotBooks { orders: 2, ..SOUND }), (0, 1));
+    }
+
+    #[test]
+    fn orders_that_may_be_forgotten_are_not_missed() {
+        let mut audit = OrderAudit::default();
+        let later = Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        audit.slot(&SlotBooks { orders: 2, ..SOUND }, later);
+        assert_eq!(audit.differences(), 0);
+        audit.slot(
+            &SlotBooks {
+                orders: 4,
+                capacity: 9,
+                ..SOUND
+            },
+            later,
+        );
+        assert_eq!(audit.differences(), 1);
+    }
+}

@@ -1,0 +1,176 @@
+//! Keeps what is over small: archives settled leases, retires campaigns that closed long ago, and forgets their leases.
+//!
+//! An archived lease answers as it did before, so when it is archived is nobody's concern. A campaign is retired only once an audit has found all of it sound after nothing could change any more; from
+//! then on neither quota grants nor issuance installs a lease of it, whatever any clock says, so a lease that is forgotten cannot come back.
+
+use std::time::{Duration, Instant};
+
+use tidegate_telemetry::Tracing;
+use tidegate_types::{CampaignNumber, Timestamp};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Metrics, QuotaError,
+    domain::nothing_leased,
+    issuance::IssuanceClient,
+    store::{Store, within_limit},
+};
+
+/// Between two rounds.
+const ROUND_INTERVAL: Duration = Duration::from_secs(30);
+/// Between two batches, so that grants have the database to themselves most of the time.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Leases of one statement.
+const BATCH_LEASES: u32 = 1_000;
+/// Batches of one kind in one round.
+const MAX_BATCHES: u32 = 200;
+/// Campaigns that one round retires, and forgets the leases of.
+const MAX_CAMPAIGNS: u32 = 100;
+/// A lease stays as it is for so long after it was settled, while people may still look at it.
+const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
+/// Work that waits longer for a connection is left to the next round.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keeps history small. Any number of replicas may do so at once.
+pub struct History {
+    store: Store,
+    issuance: IssuanceClient,
+    tracing: Tracing,
+    metrics: Metrics,
+    retention: Duration,
+}
+
+impl History {
+    /// Leases are kept for `retention` after their campaign's end. The store should be one of its own, so that nobody else waits for its connections.
+    pub fn new(
+        store: Store,
+        issuance: IssuanceClient,
+        tracing: Tracing,
+        metrics: Metrics,
+        retention: Duration,
+    ) -> Self {
+        Self {
+            store,
+            issuance,
+            tracing,
+            metrics,
+            retention,
+        }
+    }
+
+    /// Keeps history small until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut is_failing = false;
+        loop {
+            tokio::select! {
+                () = sleep(ROUND_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+            let kept = tokio::select! {
+                kept = self.round(Timestamp::now_utc()) => kept,
+                () = stop.cancelled() => return,
+            };
+            match kept {
+                Ok(()) if std::mem::take(&mut is_failing) => {
+                    tracing::info!("settled leases are archived and forgotten again");
+                }
+                Ok(()) => {}
+                Err(error) if !std::mem::replace(&mut is_failing, true) => {
+                    tracing::warn!(%error, "settled leases cannot be archived or forgotten: their tables grow, and nothing else is touched by that; look at issuance and the database, this goes on by itself when they are back");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// One round of everything.
+    pub async fn round(&self, now: Timestamp) -> Result<(), QuotaError> {
+        self.archive(now - ARCHIVED_AFTER).await?;
+        self.retire(now).await?;
+        self.forget().await
+    }
+
+    /// Archives leases that were settled before a moment.
+    pub async fn archive(&self, settled_before: Timestamp) -> Result<(), QuotaError> {
+        for _ in 0..MAX_BATCHES {
+            let archived = within_limit(async {
+                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
+                let archived = work.archive_leases(settled_before, BATCH_LEASES).await;
+                work.end(archived).await
+            });
+            let archived = archived.await?;
+            self.metrics.leases_archived(archived);
+            if archived < u64::from(BATCH_LEASES) {
+                break;
+            }
+            sleep(BATCH_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Retires campaigns that closed before the retention, of which all was compared and nothing can change any more.
+    async fn retire(&self, now: Timestamp) -> Result<(), QuotaError> {
+        let campaigns = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read
+                .campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
+                .await;
+            read.end(found).await
+        });
+        for campaign in campaigns.await? {
+            within_limit(async {
+                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
+                let outcome = async {
+                    let locked = work.lock_tiers(campaign).await?;
+                    if locked.is_some_and(|locked| nothing_leased(&locked.stock)) {
+                        work.retire_campaign(campaign, now).await?;
+                    }
+                    Ok(())
+                };
+                let outcome = outcome.await;
+                work.end(outcome).await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the leases of retired campaigns, once issuance has answered that none of them can arrive any more.
+    async fn forget(&self) -> Result<(), QuotaError> {
+        let campaigns = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.campaigns_to_forget(MAX_CAMPAIGNS).await;
+            read.end(found).await
+        });
+        for campaign in campaigns.await? {
+            self.issuance
+                .retire(campaign, self.tracing.new_root())
+                .await?;
+            self.forget_leases(campaign).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_leases(&self, campaign: CampaignNumber) -> Result<(), QuotaError> {
+        for _ in 0..MAX_BATCHES {
+            let forgotten = within_limit(async {
+                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
+                let forgotten = work.forget_leases(campaign, BATCH_LEASES).await;
+                work.end(forgotten).await
+            });
+            let forgotten = forgotten.await?;
+            self.metrics.leases_forgotten(forgotten);
+            if forgotten < u64::from(BATCH_LEASES) {
+                break;
+            }
+            sleep(BATCH_PAUSE).await;
+        }
+        within_limit(async {
+            let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
+            let outcome = work.mark_leases_forgotten(campaign).await;
+            work.end(outcome).await
+        })
+        .await
+    }
+}

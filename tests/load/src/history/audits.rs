@@ -1,0 +1,108 @@
+//! What an audit takes: one that staff ask for, and the pass over everything that goes on by itself.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+use tidegate_local::{
+    credentials::{Identity, Scope, Token},
+    stack::{Service, Stack},
+};
+use tidegate_proto::quota::v1::{
+    AuditCampaignRequest, campaign_service_client::CampaignServiceClient,
+};
+use tokio::time::{Instant, sleep};
+use tonic::Request;
+
+use crate::{crowd::CAMPAIGN_ID, tell};
+
+const PASS: &str = include_str!("../../queries/history_pass.sql");
+/// The longest a call to the suite may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often is told how far the pass has come.
+const TOLD_INTERVAL: Duration = Duration::from_secs(30);
+
+/// An audit that staff asked for.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Call {
+    pub seconds: f64,
+    pub is_complete: bool,
+    pub leases_compared: u64,
+    pub leases_left_out: u64,
+    pub differences: u64,
+}
+
+/// The pass over all leases, as the auditor makes it in rounds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Pass {
+    pub seconds: f64,
+    pub is_complete: bool,
+    pub leases_compared: u64,
+    pub differences: u64,
+}
+
+/// One audit with the longest deadline there is.
+///
+/// # Errors
+/// Quota does not answer.
+pub async fn by_call(stack: &Stack) -> Result<Call> {
+    let token = stack
+        .credentials()
+        .sign(&Token::new("staff", &Scope::STAFF))?;
+    let mut request = Request::new(AuditCampaignRequest {
+        campaign_id: CAMPAIGN_ID.to_owned(),
+    });
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse()?);
+    request.set_timeout(CALL_DEADLINE);
+    let mut quota = CampaignServiceClient::new(stack.channel(Some(Identity::Staff), "quota-0")?);
+    let began = Instant::now();
+    let answer = quota.audit_campaign(request).await?.into_inner();
+    let coverage = answer
+        .coverage
+        .context("quota does not say what it covered")?;
+    Ok(Call {
+        seconds: began.elapsed().as_secs_f64(),
+        is_complete: coverage.is_complete,
+        leases_compared: coverage.leases_compared,
+        leases_left_out: coverage.leases_left_out,
+        differences: answer.difference_count,
+    })
+}
+
+/// Follows the pass over all leases to its end, or for so long.
+///
+/// # Errors
+/// The database cannot be asked.
+pub async fn follow(stack: &Stack, at_most: Duration) -> Result<Pass> {
+    let url = stack
+        .database_url(Service::Quota)
+        .context("quota has no database")?;
+    let mut connection = PgConnection::connect(&url).await?;
+    let began = Instant::now();
+    let mut told_at = began;
+    loop {
+        let (leases, complete, differences): (i64, i64, i64) = sqlx::query_as(PASS)
+            .bind(CAMPAIGN_ID)
+            .fetch_one(&mut connection)
+            .await?;
+        let is_complete = complete > 0;
+        if is_complete || began.elapsed() >= at_most {
+            connection.close().await?;
+            return Ok(Pass {
+                seconds: began.elapsed().as_secs_f64(),
+                is_complete,
+                leases_compared: if is_complete { complete } else { leases }.unsigned_abs(),
+                differences: differences.unsigned_abs(),
+            });
+        }
+        if told_at.elapsed() >= TOLD_INTERVAL {
+            told_at = Instant::now();
+            tell(&format!("{leases} leases are compared."));
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+}
