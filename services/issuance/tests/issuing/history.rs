@@ -1,4 +1,8 @@
 //! What is over: archived, forgotten, and never in anybody's way.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
 
 use std::time::Duration;
 

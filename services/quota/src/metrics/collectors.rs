@@ -46,6 +46,9 @@ impl LastAudit {
     }
 }
 
+/// A gauge's name, what it tells, and its value for a campaign.
+type AuditGauge = (&'static str, &'static str, fn(&ShownAudit) -> u64);
+
 /// Shows the newest audit at each scrape, so that a campaign that is no longer audited leaves no label behind.
 #[derive(Debug)]
 pub(super) struct AuditCollector(pub(super) LastAudit);
@@ -63,7 +66,7 @@ impl Collector for AuditCollector {
         let current = found.audits.iter().filter(|audit| audit.is_current);
         let oldest = current.map(|audit| audit.age).max().unwrap_or_default();
         ConstGauge::<i64>::new((oldest + since).as_millis() as i64).encode(age)?;
-        let each: [(&str, &str, fn(&ShownAudit) -> u64); 4] = [
+        let each: [AuditGauge; 4] = [
             (
                 "tidegate_audit_differences",
                 "What audits of a campaign found last that does not add up; must be 0",

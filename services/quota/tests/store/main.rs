@@ -16,6 +16,7 @@ mod issuance;
 mod leases;
 #[cfg(feature = "mutations")]
 mod mutation;
+mod pages;
 mod queues;
 mod reclaim;
 mod service;
