@@ -4,8 +4,7 @@
 -- which stays as the key that a late installation meets. It can be forgotten once its campaign is
 -- retired, because from then on the campaign installs no lease at all.
 --
--- The indexes below are made under a lock against writes, which takes seconds for tens of millions
--- of leases. Replicas of the version before read an archived lease as one of which nothing is left.
+-- Replicas of the version before read an archived lease as one of which nothing is left.
 
 -- One count for each tier number from 0 on; unset until the lease is archived, empty for one that never arrived.
 ALTER TABLE leases
@@ -15,13 +14,6 @@ ALTER TABLE leases
     ADD CONSTRAINT leases_archived_counts_are_paired CHECK (
         cardinality(archived_granted) IS NOT DISTINCT FROM cardinality(archived_used)
     ) NOT VALID;
-
--- What a start looks for: few, however many leases there have been.
-CREATE INDEX leases_unreturned ON leases (lane, lease_id) WHERE returned_at IS NULL;
--- What is to be archived.
-CREATE INDEX leases_to_archive ON leases (lane, returned_at, lease_id) WHERE returned_at IS NOT NULL AND archived_used IS NULL;
--- An audit reads a campaign's leases range by range, and forgetting does so as well.
-CREATE INDEX leases_by_campaign ON leases (lane, campaign_number, lease_id);
 
 -- What the archived leases of a campaign used, kept when the leases themselves are forgotten.
 CREATE TABLE archived_lease_sums (
@@ -55,7 +47,3 @@ CROSS JOIN LATERAL (
     FROM unnest(leases.archived_granted, leases.archived_used) WITH ORDINALITY AS archived (granted, used, place)
     WHERE archived.granted > 0
 ) AS counts;
-
--- Coupons of leases that were granted at about the same time lie together in the table: a summary
--- of each few blocks is enough to find those of a range of leases, and costs a commit next to nothing.
-CREATE INDEX coupons_by_lease ON coupons USING brin (lease_id) WITH (pages_per_range = 16, autosummarize = on);

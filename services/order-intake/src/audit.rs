@@ -1,8 +1,10 @@
 //! Auditing orders: no slot above what its store can make, what is booked is what is ordered, and no coupon pays for two orders. The newest come first, and the answer says how far it came.
 
-use std::time::Instant;
+mod rounds;
 
-use tidegate_types::Timestamp;
+use std::{collections::VecDeque, mem, time::Instant};
+
+use tidegate_types::{Lane, Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -23,78 +25,102 @@ pub struct Auditor {
     pub period: RetentionPeriod,
 }
 
+/// What an audit has covered, and what is left of it.
+struct Pass {
+    audit: OrderAudit,
+    slots_before: Option<SlotPosition>,
+    /// Lanes that are not through, each with the order before which it goes on.
+    orders_before: Vec<(Lane, OrderId)>,
+}
+
+impl Pass {
+    fn over_all_of(store: &Store) -> Self {
+        Self {
+            audit: OrderAudit::default(),
+            slots_before: Some(SlotPosition::LAST),
+            orders_before: store
+                .lanes()
+                .all()
+                .map(|lane| (lane, OrderId(Uuid::max())))
+                .collect(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.slots_before.is_none() && self.orders_before.is_empty()
+    }
+}
+
 impl Auditor {
-    /// Audits as much as fits into three quarters of the time, first slots and then orders.
+    /// Audits as much as fits into three quarters of the time.
     pub async fn audit(
         self,
         now: Timestamp,
         deadline: Instant,
     ) -> Result<OrderAudit, OrderIntakeError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let (slots_until, until) = (deadline - left / 8 * 5, deadline - left / 4);
-        let mut audit = OrderAudit::default();
-        let all_slots = self.audit_slots(&mut audit, now, slots_until).await?;
-        let all_orders = self.audit_orders(&mut audit, until).await?;
-        audit.is_complete = all_slots && all_orders;
-        if audit.differences() > 0 {
+        let mut pass = Pass::over_all_of(&self.store);
+        self.go_on(&mut pass, now, deadline - left / 4).await?;
+        Ok(pass.audit)
+    }
+
+    /// Goes on with a pass, first over slots, for half of the time at most, and then over orders.
+    async fn go_on(
+        &self,
+        pass: &mut Pass,
+        now: Timestamp,
+        until: Instant,
+    ) -> Result<(), OrderIntakeError> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.audit_slots(pass, now, until - left / 2).await?;
+        self.audit_orders(pass, until).await?;
+        pass.audit.is_complete = pass.is_complete();
+        if pass.audit.differences() > 0 {
             tracing::error!(
-                slots_over_capacity = audit.slots_over_capacity,
-                slots_booked_otherwise = audit.slots_booked_otherwise,
-                orders_paid_twice = audit.orders_paid_twice,
+                slots_over_capacity = pass.audit.slots_over_capacity,
+                slots_booked_otherwise = pass.audit.slots_booked_otherwise,
+                orders_paid_twice = pass.audit.orders_paid_twice,
                 "orders and slots do not add up: a promise may be broken; keep the database as it is, and find out why"
             );
         }
-        Ok(audit)
+        Ok(())
     }
 
     async fn audit_slots(
         &self,
-        audit: &mut OrderAudit,
+        pass: &mut Pass,
         now: Timestamp,
         until: Instant,
-    ) -> Result<bool, OrderIntakeError> {
+    ) -> Result<(), OrderIntakeError> {
         let orders_since = self.period.orders_are_kept_since(now);
-        let mut next = Some(SlotPosition {
-            starts_at: Timestamp::new_utc(time::Date::MAX, time::Time::MIDNIGHT),
-            store_id: String::new(),
-        });
-        while let Some(before) = next {
-            let (books, after) = self.store.audit_slots(&before, PAGE_SIZE).await?;
+        while let Some(before) = &pass.slots_before {
+            let (books, next) = self.store.audit_slots(before, PAGE_SIZE).await?;
             for slot in &books {
-                audit.slot(slot, orders_since);
+                pass.audit.slot(slot, orders_since);
             }
-            next = after;
+            pass.slots_before = next;
             if Instant::now() >= until {
                 break;
             }
         }
-        Ok(next.is_none())
+        Ok(())
     }
 
-    /// Lane by lane, a page of each in turn, so that the newest of all come first.
-    async fn audit_orders(
-        &self,
-        audit: &mut OrderAudit,
-        until: Instant,
-    ) -> Result<bool, OrderIntakeError> {
-        let first = |lane| (lane, OrderId(Uuid::max()));
-        let mut left: Vec<_> = self.store.lanes().all().map(first).collect();
-        while !left.is_empty() {
-            let mut after = Vec::with_capacity(left.len());
-            for (lane, before) in left {
-                if Instant::now() >= until {
-                    return Ok(false);
-                }
-                let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
-                audit.orders += page.orders.unsigned_abs();
-                audit.orders_paid_twice += page.paid_twice.unsigned_abs();
-                let next = page
-                    .last_order_id
-                    .filter(|_| page.orders == i64::from(PAGE_SIZE));
-                after.extend(next.map(|last| (lane, OrderId(last))));
-            }
-            left = after;
+    /// A page of each lane in turn, so that the newest of all come first.
+    async fn audit_orders(&self, pass: &mut Pass, until: Instant) -> Result<(), OrderIntakeError> {
+        let mut lanes = VecDeque::from(mem::take(&mut pass.orders_before));
+        while Instant::now() < until
+            && let Some((lane, before)) = lanes.pop_front()
+        {
+            let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
+            pass.audit.orders += page.orders.unsigned_abs();
+            pass.audit.orders_paid_twice += page.paid_twice.unsigned_abs();
+            let next = page
+                .last_order_id
+                .filter(|_| page.orders == i64::from(PAGE_SIZE));
+            lanes.extend(next.map(|last| (lane, OrderId(last))));
         }
-        Ok(true)
+        pass.orders_before = lanes.into();
+        Ok(())
     }
 }

@@ -128,6 +128,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         store: store.clone(),
         period: retention.period,
     };
+    let auditing = auditor.clone().run(
+        host.settings.replica.clone(),
+        metrics.clone(),
+        host.stop.clone(),
+    );
+    host.supervisor.start("audit of orders", auditing);
     start_retention(retention, &mut host).await;
     start_recovery(&store, &finisher, &metrics, &mut host);
     let releaser = start_releases(issuance, &store, &metrics, &mut host);

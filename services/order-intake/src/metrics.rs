@@ -7,9 +7,9 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
 use tidegate_telemetry::{Registry, duration_histogram, size_histogram};
-use tidegate_types::{Lane, Reason};
+use tidegate_types::{Lane, Reason, Timestamp};
 
-use crate::domain::OrderState;
+use crate::domain::{OrderAudit, OrderState};
 
 /// Counts what becomes of orders. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Metrics {
     rebooked: Counter,
     unfinished_closings: Gauge,
     feed_lag: Family<ConsumerLabel, Gauge>,
+    audit_differences: Gauge,
+    audited_all_at_seconds: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -84,6 +86,8 @@ impl Metrics {
             rebooked: Counter::default(),
             unfinished_closings: Gauge::default(),
             feed_lag: Family::default(),
+            audit_differences: Gauge::default(),
+            audited_all_at_seconds: Gauge::default(),
         };
         registry.register(
             "tidegate_orders",
@@ -150,6 +154,16 @@ impl Metrics {
             "Changes of orders that a consumer of the feed has not acknowledged",
             metrics.feed_lag.clone(),
         );
+        registry.register(
+            "tidegate_order_audit_differences",
+            "Slots and orders that did not add up in what this replica compared last",
+            metrics.audit_differences.clone(),
+        );
+        registry.register(
+            "tidegate_order_audit_complete_timestamp_seconds",
+            "When this replica's last pass over every slot and order ended; 0 if there was none here",
+            metrics.audited_all_at_seconds.clone(),
+        );
         metrics
     }
 
@@ -176,6 +190,14 @@ impl Metrics {
     pub(crate) fn left_pending(&self) {
         let (outcome, reason) = labels(&OrderState::Pending);
         self.order(outcome, reason);
+    }
+
+    pub(crate) fn orders_audited(&self, audit: &OrderAudit) {
+        self.audit_differences.set(audit.differences() as i64);
+    }
+
+    pub(crate) fn all_orders_audited(&self, at: Timestamp) {
+        self.audited_all_at_seconds.set(at.unix_timestamp());
     }
 
     pub(crate) fn finishing(&self, count: usize) {

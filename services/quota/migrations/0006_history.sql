@@ -3,8 +3,6 @@
 -- A settled lease is archived: the rows of its tiers are folded into its own row, which stays as
 -- the key that a repeated request meets, without what was wanted. It can be forgotten once its
 -- campaign is retired, because from then on the campaign grants no lease at all.
---
--- The index below is made under a lock against writes, which takes seconds for tens of millions of leases.
 
 -- One count for each tier number from 0 on; unset until the lease is archived.
 ALTER TABLE leases
@@ -18,9 +16,6 @@ ALTER TABLE leases
     ADD CONSTRAINT leases_archived_counts_are_paired CHECK (
         cardinality(archived_granted) IS NOT DISTINCT FROM cardinality(archived_used)
     ) NOT VALID;
-
--- What is to be archived, and what of the settled leases an audit has to add up itself.
-CREATE INDEX leases_to_archive ON leases (settled_at, campaign_number, lease_id) WHERE settled_at IS NOT NULL AND archived_used IS NULL;
 
 -- What the archived leases of a campaign add up to, kept when the leases themselves are forgotten.
 CREATE TABLE archived_lease_sums (

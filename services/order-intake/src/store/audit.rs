@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use sqlx::FromRow;
-use tidegate_types::{Lane, Timestamp};
+use tidegate_types::{Lane, ReplicaId, Timestamp};
 use uuid::Uuid;
 
 use super::{Store, in_time, lane_number};
@@ -15,6 +17,14 @@ pub struct SlotPosition {
     pub starts_at: Timestamp,
     /// Of which store.
     pub store_id: String,
+}
+
+impl SlotPosition {
+    /// After every slot.
+    pub const LAST: Self = Self {
+        starts_at: Timestamp::new_utc(time::Date::MAX, time::Time::MIDNIGHT),
+        store_id: String::new(),
+    };
 }
 
 /// A page of a lane's orders.
@@ -38,6 +48,19 @@ struct SlotRow {
 }
 
 impl Store {
+    /// Takes the turn to audit, or keeps it, for so long; false if another replica has it.
+    pub async fn take_audit_turn(
+        &self,
+        replica: &ReplicaId,
+        turn: Duration,
+    ) -> Result<bool, OrderIntakeError> {
+        let query = sqlx::query_scalar(include_str!("../../queries/take_audit_turn.sql"))
+            .bind(replica.as_str())
+            .bind(i64::try_from(turn.as_millis()).unwrap_or(i64::MAX));
+        let taken: Option<bool> = in_time(query.fetch_optional(&self.audit_pool)).await?;
+        Ok(taken.is_some())
+    }
+
     /// At most `limit` slots before a position, the latest first, and where the next page begins.
     pub async fn audit_slots(
         &self,

@@ -1,4 +1,4 @@
-use tidegate_types::Timestamp;
+use tidegate_types::{ReplicaId, Timestamp};
 
 use super::*;
 use crate::{
@@ -63,10 +63,23 @@ async fn a_coupon_that_pays_for_two_orders_is_found_however_that_came_to_be() {
     assert_eq!(audit(&fixture).await.differences(), 0);
     // The index that keeps that from happening is gone.
     let twice = format!(
-        "DROP INDEX orders_one_paid_per_coupon; UPDATE orders SET coupon_code = '{CODE}' WHERE shopper_id = 'alice'"
+        "DROP INDEX orders_one_paid_per_coupon_of_shopper; UPDATE orders SET coupon_code = '{CODE}' WHERE shopper_id = 'alice'"
     );
     fixture.database.execute(&twice).await;
     assert_eq!(audit(&fixture).await.orders_paid_twice, 2);
+}
+
+#[tokio::test]
+async fn one_replica_audits_at_a_time_and_one_that_is_gone_loses_its_turn() {
+    let fixture = Fixture::start().await;
+    let store = &fixture.store;
+    let [one, other] = ["order-intake-0", "order-intake-1"].map(|name| ReplicaId::parse(name).unwrap());
+    let turn = Duration::from_millis(300);
+    assert!(store.take_audit_turn(&one, turn).await.unwrap());
+    assert!(store.take_audit_turn(&one, turn).await.unwrap());
+    assert!(!store.take_audit_turn(&other, turn).await.unwrap());
+    tokio::time::sleep(turn * 2).await;
+    assert!(store.take_audit_turn(&other, turn).await.unwrap());
 }
 
 #[tokio::test]
