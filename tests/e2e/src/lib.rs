@@ -121,10 +121,17 @@ impl Suite {
         gateway: &str,
         message: ClaimCouponRequest,
     ) -> Result<Response<IssuedClaim>, Status> {
-        let channel = self
-            .door(gateway)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        let response = ClaimServiceClient::new(channel)
+        self.claim_over(self.door(gateway).map_err(internal)?, message)
+            .await
+    }
+
+    /// Claims over a connection that there is; one address may have only so many.
+    pub async fn claim_over(
+        &self,
+        door: Channel,
+        message: ClaimCouponRequest,
+    ) -> Result<Response<IssuedClaim>, Status> {
+        let response = ClaimServiceClient::new(door)
             .claim_coupon(self.request(message))
             .await?;
         let (metadata, message, extensions) = response.into_parts();

@@ -263,15 +263,16 @@ async fn rows_per_commit_grow_with_the_load() -> Result<()> {
         .staff()?
         .open(CampaignTerms::open("tea", 100_000))
         .await?;
+    let door = suite.door("gateway-0")?;
     let mut means = Vec::new();
     for (round, concurrent) in [1usize, 64, 1_000].into_iter().enumerate() {
         let before = batches(&suite).await?;
         let claim = |number: usize| {
-            let suite = &suite;
+            let (suite, door) = (&suite, &door);
             async move {
-                let shopper = format!("shopper-{round}-{number}");
+                let message = claim_of("tea", &format!("shopper-{round}-{number}"), "r-1");
                 eventually(Duration::from_secs(30), || {
-                    suite.claim("tea", &shopper, "r-1")
+                    suite.claim_over(door.clone(), message.clone())
                 })
                 .await
             }

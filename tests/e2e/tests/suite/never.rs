@@ -375,13 +375,12 @@ async fn strangers_who_ask_for_campaigns_that_are_not_there_keep_nobody_out() ->
     staff.open(CampaignTerms::open("tea", 1_000)).await?;
     let strangers = (0..2_000).map(|number| {
         let suite = &suite;
-        async move {
-            let campaign = format!("no-such-{number}");
-            told(suite, GATEWAYS[0], &campaign, "stranger").await
-        }
+        async move { told(suite, GATEWAYS[0], &format!("no-such-{number}"), "stranger").await }
     });
     // Each comes over a connection of its own, and one address may have so many.
-    let strangers = stream::iter(strangers).buffer_unordered(400).collect::<Vec<_>>();
+    let strangers = stream::iter(strangers)
+        .buffer_unordered(400)
+        .collect::<Vec<_>>();
     let shoppers = (0..50).map(|number| {
         let claim = claim_of("tea", &format!("shopper-{number}"), "r-1");
         is_served(&suite, GATEWAYS[0], claim)

@@ -73,7 +73,8 @@ async fn a_coupon_that_pays_for_two_orders_is_found_however_that_came_to_be() {
 async fn one_replica_audits_at_a_time_and_one_that_is_gone_loses_its_turn() {
     let fixture = Fixture::start().await;
     let store = &fixture.store;
-    let [one, other] = ["order-intake-0", "order-intake-1"].map(|name| ReplicaId::parse(name).unwrap());
+    let [one, other] =
+        ["order-intake-0", "order-intake-1"].map(|name| ReplicaId::parse(name).unwrap());
     let turn = Duration::from_millis(300);
     assert!(store.take_audit_turn(&one, turn).await.unwrap());
     assert!(store.take_audit_turn(&one, turn).await.unwrap());
