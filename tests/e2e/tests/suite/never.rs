@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::stream::{self, StreamExt as _};
 use tidegate_e2e::{CampaignTerms, QUEUED, StaffDesk, Suite, claim_of, eventually, refused};
 use tidegate_proto::{
     gateway::v1::{
@@ -30,7 +29,11 @@ enum Told {
 }
 
 async fn told_of(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) -> Told {
-    match suite.claim_at(gateway, claim).await {
+    heard(suite.claim_at(gateway, claim).await)
+}
+
+fn heard<T>(answer: Result<T, tonic::Status>) -> Told {
+    match answer {
         Ok(_) => Told::Issued,
         Err(status) if status.message() == QUEUED => Told::Later(QUEUED.into()),
         Err(status) => {
@@ -373,14 +376,11 @@ async fn strangers_who_ask_for_campaigns_that_are_not_there_keep_nobody_out() ->
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     staff.open(CampaignTerms::open("tea", 1_000)).await?;
-    let strangers = (0..2_000).map(|number| {
-        let suite = &suite;
-        async move { told(suite, GATEWAYS[0], &format!("no-such-{number}"), "stranger").await }
-    });
-    // Each comes over a connection of its own, and one address may have so many.
-    let strangers = stream::iter(strangers)
-        .buffer_unordered(400)
-        .collect::<Vec<_>>();
+    let door = suite.door(GATEWAYS[0])?;
+    let strangers = futures_util::future::join_all((0..2_000).map(async |number| {
+        let claim = claim_of(&format!("no-such-{number}"), "stranger", "r-1");
+        heard(suite.claim_over(door.clone(), claim).await)
+    }));
     let shoppers = (0..50).map(|number| {
         let claim = claim_of("tea", &format!("shopper-{number}"), "r-1");
         is_served(&suite, GATEWAYS[0], claim)
