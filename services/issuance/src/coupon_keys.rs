@@ -7,7 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -30,6 +30,8 @@ pub struct CouponKeysUnusable {
 /// The keys as they were last read.
 pub struct CouponKeys {
     file: PathBuf,
+    /// From before the first reading, so that no change is missed; whoever keeps the keys fresh takes it.
+    watch: Mutex<Option<FileWatch>>,
     current: ArcSwap<CouponKeyring>,
     /// A bit for each key that the log called missing since the last reading.
     told_missing: AtomicU8,
@@ -39,7 +41,9 @@ impl CouponKeys {
     /// Reads the keys.
     pub fn load(file: impl Into<PathBuf>) -> Result<Self, CouponKeysUnusable> {
         let file = file.into();
+        let watch = FileWatch::new([&*file]);
         Ok(Self {
+            watch: Mutex::new(Some(watch)),
             current: ArcSwap::from_pointee(read(&file)?),
             file,
             told_missing: AtomicU8::new(0),
@@ -93,7 +97,11 @@ impl CouponKeys {
         self: Arc<Self>,
         metrics: IssuanceMetrics,
     ) -> impl Future<Output = ()> + Send {
-        let mut watch = FileWatch::new([&*self.file]);
+        let taken = self.watch.lock().map(|mut watch| watch.take());
+        let mut watch = taken
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| FileWatch::new([&*self.file]));
         async move {
             metrics.coupon_keys(&self.current.load());
             let mut ticks = interval(RELOAD_INTERVAL);

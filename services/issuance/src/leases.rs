@@ -42,6 +42,8 @@ const ASK_AGAIN_WHEN_SOLD_OUT: Duration = Duration::from_secs(5);
 /// A halt that ends changes the campaign's revision; this is for a revision that got lost.
 const ASK_AGAIN_WHEN_HALTED: Duration = Duration::from_secs(1);
 const PAUSE_WHILE_AWAY: Duration = Duration::from_millis(250);
+/// Sealed leases of one round that quota may fail to settle before the others wait for the next.
+const MAX_FAILURES: u32 = 3;
 /// Leases left behind by earlier lives that are given back at start.
 const MAX_LEFT_BEHIND: u32 = 10_000;
 
@@ -174,8 +176,11 @@ impl LaneStock {
 
     /// Has quota settle leases that are sealed, once each; whatever it does not answer now is left to another time.
     pub async fn settle_sealed(&self, leases: Vec<LeaseToSeal>) {
+        let mut failures = 0;
         for lease in leases {
-            if self.0.settle_once(lease).await.is_err() {
+            // One that quota cannot answer must not keep the others from being settled.
+            failures += u32::from(self.0.settle_once(lease).await.is_err());
+            if failures == MAX_FAILURES {
                 return;
             }
         }

@@ -8,4 +8,4 @@
 -- the next migration removes it and builds it anew.
 --
 -- The code comes first: the version before looks for it alone, and finds it here as well.
-CREATE UNIQUE INDEX CONCURRENTLY orders_one_paid_per_coupon_of_shopper ON orders (lane, coupon_code, shopper_id) WHERE state IN (2, 4, 5, 6);
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS orders_one_paid_per_coupon_of_shopper ON orders (lane, coupon_code, shopper_id) WHERE state IN (2, 4, 5, 6);

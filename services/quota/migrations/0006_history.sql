@@ -4,6 +4,9 @@
 -- the key that a repeated request meets, without what was wanted. It can be forgotten once its
 -- campaign is retired, because from then on the campaign grants no lease at all.
 
+-- In the order in which a grant takes them, so that neither waits for the other.
+LOCK TABLE campaigns, leases IN ACCESS EXCLUSIVE MODE;
+
 -- One count for each tier number from 0 on; unset until the lease is archived.
 ALTER TABLE leases
     ADD COLUMN archived_granted bigint[],

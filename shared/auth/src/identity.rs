@@ -65,12 +65,8 @@ impl Identity {
     }
 }
 
-/// When the first certificate of a chain ends. One that cannot be read has ended.
-pub fn chain_ends(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
-    chain.iter().map(ends).min()
-}
-
-fn ends(certificate: &CertificateDer<'_>) -> SystemTime {
+/// When a certificate ends. One that cannot be read has ended.
+pub fn certificate_ends(certificate: &CertificateDer<'_>) -> SystemTime {
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else {
         return UNIX_EPOCH;
     };

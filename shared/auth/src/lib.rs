@@ -6,6 +6,6 @@ mod jwt;
 mod tls;
 
 pub use files::{FileWatch, RELOAD_INTERVAL};
-pub use identity::{Identity, chain_ends};
+pub use identity::{Identity, certificate_ends};
 pub use jwt::{Caller, InvalidToken, JwksUnusable, Scope, TokenSettings, TokenVerifier};
 pub use tls::{PeerRequirement, TlsFiles, TlsIdentity, TlsUnusable};

@@ -9,7 +9,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
     version::TLS13,
 };
 use tokio::time::interval;
@@ -136,6 +136,9 @@ fn read(
         .with_single_cert(chain.clone(), key.clone_key())
         .map_err(|error| unusable(&files.certificate, error))?;
     server.alpn_protocols = vec![ALPN_H2.to_vec()];
+    // A resumed connection would bring the certificate of the first one, also when it has ended or its authority is trusted no more.
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
 
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(PROTOCOLS)

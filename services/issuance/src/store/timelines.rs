@@ -18,7 +18,7 @@ pub async fn read(pool: &PgPool, lane: Lane) -> Result<Option<Timeline>, sqlx::E
     Ok(timeline.map(Timeline))
 }
 
-/// Seals every open lease of a lane if the database has begun another timeline since the lane's last commit, and tells how many there were.
+/// Seals every open lease of a lane if the database has begun another timeline since the lane's last commit, and tells how many there were. Where none is known, the first is noted.
 pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, sqlx::Error> {
     let (current, last): (i32, Option<i32>) =
         sqlx::query_as(include_str!("../../queries/compare_timelines.sql"))
@@ -34,9 +34,9 @@ pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, 
         .bind(current)
         .fetch_optional(&mut *transaction)
         .await?;
-    let open = match noted {
-        Some(_) => open_leases(&mut transaction, lane).await?,
-        None => Vec::new(),
+    let open = match (noted, last) {
+        (Some(_), Some(_)) => open_leases(&mut transaction, lane).await?,
+        (None, _) | (_, None) => Vec::new(),
     };
     seal_in(&mut transaction, lane, &open).await?;
     transaction.commit().await?;

@@ -294,7 +294,8 @@ where
 fn not_answered(why: NotAnswered) -> Response<Body> {
     match why {
         NotAnswered::CertificateEnded => {
-            let refusal = Refusal::never(Reason::Unauthenticated).with("detail", CERTIFICATE_ENDED);
+            let refusal = Refusal::after(Reason::Overloaded, Duration::ZERO)
+                .with("detail", CERTIFICATE_ENDED);
             refusal::to_status(&refusal).into_http()
         }
         NotAnswered::ToldToGo => Status::unavailable(TOLD_TO_GO).into_http(),

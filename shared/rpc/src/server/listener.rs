@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_auth::{Identity, TlsIdentity, chain_ends};
+use tidegate_auth::{Identity, TlsIdentity, certificate_ends};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -171,9 +171,10 @@ impl Newcomer {
         let handshake = handshake(acceptor, stream, of_address, handshakes);
         match timeout_at(patience, handshake).await {
             Ok(Ok(stream)) => {
+                // Of what else is sent with it, only the verifier knows what it needed.
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let identity = chain.first().and_then(Identity::of_certificate);
-                let peer = Peer::new(identity, chain_ends(chain));
+                let peer = Peer::new(identity, chain.first().map(certificate_ends));
                 Some(Connection {
                     stream,
                     peer: Arc::new(peer),
