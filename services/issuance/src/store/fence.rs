@@ -144,6 +144,7 @@ async fn count_by(
         .execute(&mut *connection)
         .await?;
     let (lane, campaign) = (lane_number(range.lane), campaign_number(range.campaign));
+    let range = &within_bounds(connection, range).await?;
     let rows: Vec<CountedRow> = sqlx::query_as(include_str!("../../queries/count_coupons.sql"))
         .bind(lane)
         .bind(campaign)
@@ -173,6 +174,29 @@ async fn count_by(
         shoppers_over_limit: over_limit,
         shoppers_paying_twice: paying_twice,
         archived_used: counts(archived),
+    })
+}
+
+/// The range from the campaign's first lease in it to its last: what is beside is of other campaigns, and may be most of the table. A coupon that names an unknown lease is found between them alone.
+async fn within_bounds(
+    connection: &mut PgConnection,
+    range: &CouponRange,
+) -> Result<CouponRange, sqlx::Error> {
+    let bounds: (Option<Uuid>, Option<Uuid>) =
+        sqlx::query_as(include_str!("../../queries/lease_bounds.sql"))
+            .bind(lane_number(range.lane))
+            .bind(campaign_number(range.campaign))
+            .bind(range.leases.start())
+            .bind(range.leases.end())
+            .fetch_one(connection)
+            .await?;
+    let leases = match bounds {
+        (Some(first), Some(last)) => first..=last,
+        (None, _) | (_, None) => Uuid::nil()..=Uuid::nil(),
+    };
+    Ok(CouponRange {
+        leases,
+        ..range.clone()
     })
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 use tidegate_issuance::{
     domain::fence::Fence,
     store::{
@@ -218,6 +218,21 @@ async fn fill(lane_: &TestLane) -> Vec<Uuid> {
     open
 }
 
+/// Four coupons of each, as claims leave them: in the order of their leases.
+async fn coupons(pool: &PgPool) {
+    sqlx::query("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
+        SELECT 0, md5(number::text), 1, 1, 'r-1', 0, lpad(to_hex(number / 4), 32, '0')::uuid, 1, now(), now() FROM generate_series(4, $1 * 4 + 3) AS number")
+        .bind(LEASES)
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+async fn connect(lane_: &TestLane) -> PgConnection {
+    let database = lane_.database.open().unwrap();
+    database.connect_writer().await.unwrap()
+}
+
 /// The pages that a prepared statement touches when it is executed.
 async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
     let explain =
@@ -239,13 +254,7 @@ async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
 async fn a_start_reads_only_open_leases() {
     let lane_ = TestLane::create().await.unwrap();
     let open = fill(&lane_).await;
-    let mut connection = lane_
-        .database
-        .open()
-        .unwrap()
-        .connect_writer()
-        .await
-        .unwrap();
+    let mut connection = connect(&lane_).await;
     let statement = include_str!("../../queries/unreturned_leases.sql");
     sqlx::raw_sql(&format!("PREPARE start (text, bigint) AS {statement}"))
         .execute(&mut connection)
@@ -272,13 +281,7 @@ async fn a_start_reads_only_open_leases() {
 async fn a_batch_is_archived_without_reading_what_is_archived_already() {
     let lane_ = TestLane::create().await.unwrap();
     fill(&lane_).await;
-    let mut connection = lane_
-        .database
-        .open()
-        .unwrap()
-        .connect_writer()
-        .await
-        .unwrap();
+    let mut connection = connect(&lane_).await;
     let statement = include_str!("../../queries/archive_leases.sql");
     sqlx::raw_sql(&format!(
         "PREPARE archive (smallint, timestamptz, bigint) AS {statement}; BEGIN"
@@ -299,20 +302,8 @@ async fn a_batch_is_archived_without_reading_what_is_archived_already() {
 async fn a_range_of_leases_is_counted_without_reading_the_coupons_of_others() {
     let lane_ = TestLane::create().await.unwrap();
     fill(&lane_).await;
-    // As claims leave them: in the order of their leases.
-    sqlx::query("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-        SELECT 0, md5(number::text), 1, 1, 'r-1', 0, lpad(to_hex(number / 4), 32, '0')::uuid, 1, now(), now() FROM generate_series(4, $1 * 4 + 3) AS number")
-        .bind(LEASES)
-        .execute(&lane_.pool)
-        .await
-        .unwrap();
-    let mut connection = lane_
-        .database
-        .open()
-        .unwrap()
-        .connect_writer()
-        .await
-        .unwrap();
+    coupons(&lane_.pool).await;
+    let mut connection = connect(&lane_).await;
     sqlx::raw_sql("SELECT brin_summarize_new_values('coupons_by_lease')")
         .execute(&mut connection)
         .await
@@ -334,4 +325,68 @@ async fn a_range_of_leases_is_counted_without_reading_the_coupons_of_others() {
         let touched = pages(&mut connection, &execute).await;
         assert!(touched < 1_500, "{touched} pages, analysed: {analysed}");
     }
+}
+
+/// Pages of the coupons that were touched so far by connections that have ended: others tell late.
+async fn coupon_pages(lane_: &TestLane) -> i64 {
+    sqlx::query_scalar("SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relname = 'coupons'")
+        .fetch_one(&lane_.pool)
+        .await
+        .unwrap()
+}
+
+/// Ends a pool's one connection, and with that tells what it touched.
+async fn end(pool: PgPool, lane_: &TestLane) {
+    let ending: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let is_there = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+    while sqlx::query_scalar(is_there)
+        .bind(ending)
+        .fetch_one(&lane_.pool)
+        .await
+        .unwrap()
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_small_campaign_is_counted_without_reading_the_coupons_of_a_large_one() {
+    let lane_ = TestLane::create().await.unwrap();
+    fill(&lane_).await;
+    let filling = lane_.database.open().unwrap().pool(1);
+    // It would read the table too.
+    sqlx::raw_sql("ALTER TABLE coupons SET (autovacuum_enabled = off)")
+        .execute(&filling)
+        .await
+        .unwrap();
+    coupons(&filling).await;
+    // Its one lease is the newest.
+    sqlx::raw_sql("INSERT INTO leases (lane, lease_id, campaign_number, holder_id, installed_at) VALUES (0, 'ffffffff-0000-0000-0000-000000000000', 2, 'issuance-0/0123abcd', now());
+        INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
+        VALUES (0, 'alice', 2, 1, 'r-1', 0, 'ffffffff-0000-0000-0000-000000000000', 1, now(), now())")
+        .execute(&filling)
+        .await
+        .unwrap();
+    sqlx::raw_sql("SELECT brin_summarize_new_values('coupons_by_lease')")
+        .execute(&filling)
+        .await
+        .unwrap();
+    end(filling, &lane_).await;
+    let range = CouponRange {
+        campaign: campaign_of(2),
+        lane: lane(),
+        leases: Uuid::nil()..=Uuid::max(),
+        limit: LimitPerShopper::new(1u8).ok(),
+    };
+    let counting = lane_.database.open().unwrap().pool(1);
+    let before = coupon_pages(&lane_).await;
+    let counted = count(&counting, &range, Duration::from_secs(10)).await;
+    assert_eq!(counted.unwrap().coupons, counts(&[(0, 1)]));
+    end(counting, &lane_).await;
+    let touched = coupon_pages(&lane_).await - before;
+    assert!(touched < 100, "{touched} pages");
 }
