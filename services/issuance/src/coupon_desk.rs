@@ -93,6 +93,9 @@ impl CouponDesk {
     ) -> Result<(Coupon, bool), IssuanceError> {
         let shopper = request.shopper;
         let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
+        // The answer shows the campaign's words, which another replica may have heard of first.
+        let campaigns = &self.claims.campaigns;
+        campaigns.get_by(campaign, 0, request.deadline).await?;
         let revocation = Revocation {
             shopper: shopper.clone(),
             campaign,

@@ -60,6 +60,19 @@ async fn a_coupon_is_revoked_once_and_one_that_paid_for_an_order_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_revokes_a_coupon_of_a_campaign_it_has_not_heard_of() {
+    let suite = Suite::start().await;
+    suite.quota.keep_from_watch();
+    let (issuing, revoking) = (suite.issuance().await, suite.issuance().await);
+    let issued = issuing.claim_in_the_end("ann").await;
+    let code = issued.coupon.unwrap().code;
+    let request = suite.with_token(revocation("ann", &code, "by mistake"), SCOPE);
+    let revoked = revoking.desk(Identity::Staff).revoke_coupon(request).await;
+    let revoked = revoked.unwrap().into_inner().coupon.unwrap();
+    assert_eq!(revoked.state(), CouponState::Revoked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_desk_is_for_staff_with_the_scope_only() {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;

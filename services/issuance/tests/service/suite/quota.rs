@@ -57,6 +57,8 @@ pub struct Quota {
 
 pub struct State {
     pub campaign: Campaign,
+    /// Whether the watch tells of the campaign; whoever asks for it hears of it in any case.
+    pub watched: bool,
     /// By lease: who holds it, on which lane, and what was granted.
     pub granted: BTreeMap<String, Lent>,
     /// By lease: what was used.
@@ -76,6 +78,7 @@ impl Quota {
         let quota = Self {
             state: Arc::new(Mutex::new(State {
                 campaign: campaign(),
+                watched: true,
                 granted: BTreeMap::new(),
                 returned: BTreeMap::new(),
                 beats: BTreeMap::new(),
@@ -114,6 +117,11 @@ impl Quota {
     /// Changes the campaign as it is known to quota alone.
     pub fn change_silently(&self, change: impl FnOnce(&mut Campaign)) {
         change(&mut self.state.lock().unwrap().campaign);
+    }
+
+    /// Lets the watch tell nothing of the campaign.
+    pub fn keep_from_watch(&self) {
+        self.state.lock().unwrap().watched = false;
     }
 
     /// Changes only how much is free.
@@ -224,8 +232,11 @@ impl CampaignService for Quota {
         let events = stream::unfold((changes, state, Some(synced)), async |rest| {
             let (mut changes, state, synced) = rest;
             changes.changed().await.ok()?;
-            let campaign = state.lock().unwrap().campaign.clone();
-            let events = [Some(Event::Campaign(campaign)), synced];
+            let told = {
+                let state = state.lock().unwrap();
+                state.watched.then(|| state.campaign.clone())
+            };
+            let events = [told.map(Event::Campaign), synced];
             let events = events
                 .into_iter()
                 .flatten()
