@@ -1,5 +1,6 @@
 //! The gRPC face: decode, call, encode.
 
+mod access;
 pub mod convert;
 /// The desk of staff.
 pub mod coupon_desk;
@@ -15,25 +16,20 @@ use std::{
 };
 
 use futures_util::{Stream, future::join_all};
-use tidegate_auth::{Identity, Scope};
 use tidegate_proto::{
     issuance::v1::{
         CheckCouponRequest, CheckCouponResponse, CodeOfShopper, IssueCouponsRequest,
         IssueCouponsResponse, ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest,
-        LookupClaimsResponse, RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest,
-        ReleaseCouponsResponse, StreamHoldersRequest, StreamHoldersResponse, VerifyCodesRequest,
-        VerifyCodesResponse,
+        LookupClaimsResponse, LookupRedemptionsRequest, LookupRedemptionsResponse,
+        RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest, ReleaseCouponsResponse,
+        StreamHoldersRequest, StreamHoldersResponse, VerifyCodesRequest, VerifyCodesResponse,
         coupon_desk_service_server::CouponDeskServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
     },
     r#type::v1 as shared,
 };
-use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
-    server::{CallContext, Limits, Rule, Work},
-    wire,
-};
+use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
 use tidegate_types::{Lane, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
@@ -46,6 +42,7 @@ use crate::{
     holders::Holders,
     wallet::{Redeemed, Wallet},
 };
+pub use access::{RULES, limits};
 use coupon_desk::CouponDeskGrpc;
 use lease_fence::LeaseFenceGrpc;
 use status::{ended, to_status};
@@ -57,55 +54,8 @@ pub const SERVICES: &[&str] = &[
     "tidegate.issuance.v1.CouponDeskService",
 ];
 
-macro_rules! rule {
-    ($method:literal, $($service:ident),+) => {
-        Rule { path: concat!("/tidegate.issuance.v1.", $method), services: &[$(Identity::$service),+], scope: None }
-    };
-    ($method:literal by $scope:ident) => {
-        Rule { path: concat!("/tidegate.issuance.v1.", $method), services: &[], scope: Some(Scope::$scope) }
-    };
-}
-
-/// Who may call what: services by their certificate, staff by their token.
-pub const RULES: &[Rule] = &[
-    rule!("IssuanceService/IssueCoupons", Gateway),
-    rule!("IssuanceService/LookupClaims", Gateway),
-    rule!("IssuanceService/StreamHolders", Gateway),
-    rule!("IssuanceService/ListCoupons", Gateway),
-    rule!("IssuanceService/CheckCoupon", Gateway, OrderIntake),
-    rule!("IssuanceService/RedeemCoupons", OrderIntake),
-    rule!("IssuanceService/ReleaseCoupons", OrderIntake),
-    rule!("IssuanceService/VerifyCodes", OrderIntake),
-    rule!("LeaseFenceService/SealLeases", Quota),
-    rule!("LeaseFenceService/InspectLeases", Quota),
-    rule!("LeaseFenceService/CountCoupons", Quota),
-    rule!("LeaseFenceService/ApplyControl", Quota),
-    rule!("LeaseFenceService/RetireCampaign", Quota),
-    rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
-    rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
-];
-
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
-
-macro_rules! paths {
-    ($($method:literal),+ $(,)?) => { &[$(concat!("/tidegate.issuance.v1.IssuanceService/", $method)),+] };
-}
-
-/// Of the calls in flight, a half may be claims, a quarter redemptions, releases and what orders
-/// ask before, and an eighth reads: no crowd of one keeps out another, and quota's seals always
-/// find room.
-pub fn limits(max_in_flight: usize) -> Limits {
-    let orders = paths!["RedeemCoupons", "ReleaseCoupons", "VerifyCodes"];
-    let reads = paths!["LookupClaims", "ListCoupons", "CheckCoupon"];
-    Limits::default()
-        .with_work(Work::Orders, orders)
-        .with_work(Work::Claims, paths!["IssueCoupons"])
-        .with_work(Work::Browsing, reads)
-        .at_most(Work::Claims, max_in_flight.div_ceil(2))
-        .at_most(Work::Orders, max_in_flight.div_ceil(4))
-        .at_most(Work::Browsing, max_in_flight.div_ceil(8))
-}
 
 /// What the services do their work with.
 pub struct Parts {
@@ -350,6 +300,17 @@ impl IssuanceService for IssuanceGrpc {
         let verified: Vec<_> = message.items.iter().map(verify).collect();
         Ok(Response::new(convert::verified(&verified)))
     }
+
+    async fn lookup_redemptions(
+        &self,
+        request: Request<LookupRedemptionsRequest>,
+    ) -> Result<Response<LookupRedemptionsResponse>, Status> {
+        let (_, message) = open(request)?;
+        let codes = convert::typed_codes(&message.items).map_err(|error| to_status(&error))?;
+        let order_ids = self.wallet.redemptions(&codes).await;
+        let order_ids = order_ids.map_err(|error| to_status(&error))?;
+        Ok(Response::new(convert::redemptions(order_ids)))
+    }
 }
 
 fn open<T>(request: Request<T>) -> Result<(CallContext, T), Status> {
@@ -362,21 +323,4 @@ fn open<T>(request: Request<T>) -> Result<(CallContext, T), Status> {
 fn item_deadline(deadline_ms: u32, call: &CallContext) -> Instant {
     call.deadline
         .min(Instant::now() + Duration::from_millis(u64::from(deadline_ms)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_method_has_a_rule() {
-        let methods = tidegate_proto::methods(SERVICES);
-        assert_eq!(methods.len(), RULES.len());
-        for method in methods {
-            assert!(
-                RULES.iter().any(|rule| rule.path == method),
-                "{method} has no rule"
-            );
-        }
-    }
 }

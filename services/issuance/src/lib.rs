@@ -19,6 +19,7 @@ pub mod leases;
 pub mod metrics;
 #[cfg(feature = "mutations")]
 pub mod mutation;
+mod redemptions;
 pub mod store;
 pub mod wallet;
 

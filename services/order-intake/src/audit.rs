@@ -1,8 +1,9 @@
-//! Auditing orders: no slot above what its store can make, what is booked is what is ordered, and no coupon pays for two orders. The newest come first, and the answer says how far it came.
+//! Auditing orders: no slot above what its store can make, what is booked is what is ordered, and every paid order is the one that its coupon pays for. The newest come first, and the answer says how far it came.
 
+mod coupons;
 mod rounds;
 
-use std::{collections::VecDeque, mem, time::Instant};
+use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 
 use tidegate_types::{Lane, Timestamp};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     domain::{OrderAudit, OrderId, RetentionPeriod},
     error::OrderIntakeError,
+    issuance::IssuanceOfLane,
     store::{SlotPosition, Store},
 };
 
@@ -21,6 +23,8 @@ const PAGE_SIZE: u16 = 500;
 pub struct Auditor {
     /// Where they are kept.
     pub store: Store,
+    /// Where their coupons are, by the number of the lane.
+    pub issuance: Arc<[IssuanceOfLane]>,
     /// How long orders are kept.
     pub period: RetentionPeriod,
 }
@@ -80,7 +84,9 @@ impl Auditor {
                 slots_over_capacity = pass.audit.slots_over_capacity,
                 slots_booked_otherwise = pass.audit.slots_booked_otherwise,
                 orders_paid_twice = pass.audit.orders_paid_twice,
-                "orders and slots do not add up: a promise may be broken; keep the database as it is, and find out why"
+                orders_without_coupon = pass.audit.orders_without_coupon,
+                coupons_not_given_back = pass.audit.coupons_not_given_back,
+                "orders, slots and coupons do not add up: a promise may be broken; keep the databases as they are, and find out why"
             );
         }
         Ok(())
@@ -113,12 +119,18 @@ impl Auditor {
             && let Some((lane, before)) = lanes.pop_front()
         {
             let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
-            pass.audit.orders += page.orders.unsigned_abs();
-            pass.audit.orders_paid_twice += page.paid_twice.unsigned_abs();
-            let next = page
-                .last_order_id
-                .filter(|_| page.orders == i64::from(PAGE_SIZE));
-            lanes.extend(next.map(|last| (lane, OrderId(last))));
+            let Some(coupons) = self.compare_with_coupons(lane, &page, until).await? else {
+                // The pass goes on with this page.
+                lanes.push_front((lane, before));
+                break;
+            };
+            pass.audit.orders += page.len() as u64;
+            pass.audit.orders_paid_twice +=
+                page.iter().filter(|order| order.is_paid_twice).count() as u64;
+            pass.audit.orders_without_coupon += coupons.orders_without_coupon;
+            pass.audit.coupons_not_given_back += coupons.coupons_not_given_back;
+            let next = page.last().filter(|_| page.len() == usize::from(PAGE_SIZE));
+            lanes.extend(next.map(|last| (lane, last.order_id)));
         }
         pass.orders_before = lanes.into();
         Ok(())

@@ -9,9 +9,9 @@ use tidegate_rpc::{
     refusal::reason_of,
 };
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{Lane, Lanes};
+use tidegate_types::{Lane, Lanes, Reason};
 use tokio::time::timeout_at;
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 
 use crate::metrics::{IssuanceCall, Metrics};
 
@@ -96,7 +96,9 @@ impl IssuanceOfLane {
         status: &Status,
         orders: usize,
     ) -> bool {
-        let Some(reason) = reason_of(status) else {
+        // A replica of the version before knows fewer methods.
+        let is_unknown = status.code() == Code::Unimplemented;
+        let Some(reason) = reason_of(status).or(is_unknown.then_some(Reason::Misconfigured)) else {
             return false;
         };
         replica.answered();

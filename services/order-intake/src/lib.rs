@@ -126,6 +126,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let auditor = Auditor {
         store: store.clone(),
+        issuance: issuance.clone().into(),
         period: retention.period,
     };
     let auditing = auditor.clone().run(

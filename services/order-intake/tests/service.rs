@@ -8,6 +8,7 @@ mod suite;
 
 mod service {
     mod access;
+    mod auditing;
     mod cancelling;
     mod closing;
     mod failing;

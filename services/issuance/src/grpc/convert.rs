@@ -4,8 +4,8 @@ mod uses;
 
 use tidegate_proto::{
     issuance::v1::{
-        IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem, LookupResult,
-        VerifyCodesResponse, issue_result,
+        CodeOfShopper, IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem,
+        LookupRedemptionsResponse, LookupResult, VerifyCodesResponse, issue_result,
     },
     r#type::v1 as shared,
 };
@@ -15,6 +15,7 @@ use tidegate_types::{
     Area, CampaignNumber, CouponCode, CouponTerms, DecodedCode, Lane, Lanes, RequestId, ShopperId,
     Slot, StoreId, TierNumber, Timestamp, Violations,
 };
+use uuid::Uuid;
 
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
 use super::{MAX_ITEMS, item_deadline};
@@ -227,6 +228,24 @@ pub fn verified(verified: &[Result<DecodedCode, IssuanceError>]) -> VerifyCodesR
             .map(|(code, missing)| code.is_ok() || *missing)
             .collect(),
         key_is_missing,
+    }
+}
+
+/// Codes, as typed, and whose they are.
+pub fn typed_codes<'a>(
+    items: &'a [CodeOfShopper],
+) -> Result<Vec<(ShopperId, &'a str)>, IssuanceError> {
+    check_item_count(items.len())?;
+    let typed =
+        |item: &'a CodeOfShopper| Ok((shopper(&item.shopper_id)?, item.coupon_code.as_str()));
+    items.iter().map(typed).collect()
+}
+
+/// The orders that coupons pay for.
+pub fn redemptions(order_ids: Vec<Option<Uuid>>) -> LookupRedemptionsResponse {
+    let order_id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    LookupRedemptionsResponse {
+        order_ids: order_ids.into_iter().map(order_id).collect(),
     }
 }
 

@@ -259,6 +259,46 @@ async fn streams_of_grants_are_bounded_and_end_when_the_replica_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_hears_which_order_each_coupon_pays_for() {
+    let suite = Suite::start().await;
+    let issuance = suite.issuance().await;
+    let mut codes = Vec::new();
+    for shopper in ["ann", "bob"] {
+        codes.push(
+            issuance
+                .claim_in_the_end(shopper)
+                .await
+                .coupon
+                .unwrap()
+                .code,
+        );
+    }
+    let order = Uuid::new_v4().to_string();
+    issuance.redeem("ann", &codes[0], &order).await.unwrap();
+    let item = |shopper_id: &str, coupon_code: &str| CodeOfShopper {
+        shopper_id: shopper_id.to_owned(),
+        coupon_code: coupon_code.to_owned(),
+    };
+    let asked = || LookupRedemptionsRequest {
+        items: vec![
+            item("bob", &codes[1]),
+            item("ann", &codes[0]),
+            item("bob", &codes[0]),
+            item("ann", "no code"),
+        ],
+    };
+    let mut client = issuance.issuance(Identity::OrderIntake);
+    let found = client.lookup_redemptions(asked()).await.unwrap();
+    assert_eq!(found.into_inner().order_ids, ["", &*order, "", ""]);
+    let none = LookupRedemptionsRequest { items: Vec::new() };
+    let refused = client.lookup_redemptions(none).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Refused::InvalidField));
+    let mut gateway = issuance.issuance(Identity::Gateway);
+    let refused = gateway.lookup_redemptions(asked()).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Refused::PermissionDenied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codes_are_told_to_be_true_only_for_their_own_shopper() {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;

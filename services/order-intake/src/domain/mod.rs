@@ -25,7 +25,7 @@ pub use order::{
     FailureNote, Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict,
     to_microsecond,
 };
-pub use order_audit::{OrderAudit, SlotBooks};
+pub use order_audit::{OrderAudit, OrderBooks, SlotBooks};
 pub use page::{PagePosition, PageSize};
 pub use retention::RetentionPeriod;
 pub use slots::{Booking, NoSlot, Slot, Timetable};

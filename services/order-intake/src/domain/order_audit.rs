@@ -1,4 +1,6 @@
-use tidegate_types::Timestamp;
+use tidegate_types::{CouponCode, ShopperId, Timestamp};
+
+use super::OrderId;
 
 /// One slot of a store: what is booked, and what is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,29 @@ pub struct SlotBooks {
     pub capacity: u64,
     /// Orders that hold a place in it.
     pub orders: u64,
+}
+
+/// An order, and what must be true of its coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderBooks {
+    /// The order.
+    pub order_id: OrderId,
+    /// Whose it is.
+    pub shopper: ShopperId,
+    /// The coupon it named.
+    pub coupon_code: CouponCode,
+    /// Whether the coupon must, or must not, pay for it; neither while it is undecided.
+    pub is_paid: Option<bool>,
+    /// Whether the coupon pays for another order here as well.
+    pub is_paid_twice: bool,
+}
+
+impl OrderBooks {
+    /// Whether issuance says otherwise, which has the coupon pay for `paying`.
+    pub fn differs_from(&self, paying: Option<OrderId>) -> bool {
+        let is_paid = paying == Some(self.order_id);
+        self.is_paid.is_some_and(|must| must != is_paid)
+    }
 }
 
 /// What an audit of orders found in what it covered, the newest first.
@@ -28,6 +53,10 @@ pub struct OrderAudit {
     pub orders: u64,
     /// Orders whose coupon pays for another one as well.
     pub orders_paid_twice: u64,
+    /// Paid orders whose coupon pays for another one, or for none, at issuance.
+    pub orders_without_coupon: u64,
+    /// Orders that gave their coupon back, while it pays for them at issuance.
+    pub coupons_not_given_back: u64,
     /// Whether nothing was left out.
     pub is_complete: bool,
 }
@@ -48,12 +77,18 @@ impl OrderAudit {
 
     /// How many things are not as they must be.
     pub fn differences(&self) -> u64 {
-        self.slots_over_capacity + self.slots_booked_otherwise + self.orders_paid_twice
+        self.slots_over_capacity
+            + self.slots_booked_otherwise
+            + self.orders_paid_twice
+            + self.orders_without_coupon
+            + self.coupons_not_given_back
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn found(books: SlotBooks) -> (u64, u64) {
@@ -81,6 +116,23 @@ mod tests {
         );
         assert_eq!(found(SlotBooks { orders: 4, ..SOUND }), (1, 1));
         assert_eq!(found(SlotBooks { orders: 2, ..SOUND }), (0, 1));
+    }
+
+    #[test]
+    fn a_paid_order_is_what_its_coupon_pays_for_and_an_ended_one_is_not() {
+        let order = |is_paid| OrderBooks {
+            order_id: OrderId(Uuid::from_u128(1)),
+            shopper: ShopperId::parse("ann").unwrap(),
+            coupon_code: CouponCode::parse("0123456789ABCDEF").unwrap(),
+            is_paid,
+            is_paid_twice: false,
+        };
+        let (this, another) = (OrderId(Uuid::from_u128(1)), OrderId(Uuid::from_u128(2)));
+        let differs =
+            |is_paid| [Some(this), Some(another), None].map(|id| order(is_paid).differs_from(id));
+        assert_eq!(differs(Some(true)), [false, true, true]);
+        assert_eq!(differs(Some(false)), [true, false, false]);
+        assert_eq!(differs(None), [false, false, false]);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
 use sqlx::FromRow;
-use tidegate_types::{Lane, ReplicaId, Timestamp};
+use tidegate_types::{CouponCode, Lane, ReplicaId, ShopperId, Timestamp};
 use uuid::Uuid;
 
-use super::{Store, in_time, lane_number};
+use super::{
+    Store, in_time, lane_number,
+    rows::{column, unreadable},
+};
 use crate::{
-    domain::{OrderId, SlotBooks},
+    domain::{OrderBooks, OrderId, SlotBooks},
     error::OrderIntakeError,
 };
 
@@ -27,15 +30,13 @@ impl SlotPosition {
     };
 }
 
-/// A page of a lane's orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
-pub struct OrdersPage {
-    /// How many there are.
-    pub orders: i64,
-    /// The oldest of them.
-    pub last_order_id: Option<Uuid>,
-    /// How many are paid for by a coupon that pays for another order as well.
-    pub paid_twice: i64,
+#[derive(FromRow)]
+struct OrderRow {
+    order_id: Uuid,
+    shopper_id: String,
+    coupon_code: String,
+    is_paid: Option<bool>,
+    is_paid_twice: bool,
 }
 
 #[derive(FromRow)]
@@ -97,11 +98,40 @@ impl Store {
         lane: Lane,
         before: OrderId,
         limit: u16,
-    ) -> Result<OrdersPage, OrderIntakeError> {
+    ) -> Result<Vec<OrderBooks>, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/audit_orders.sql"))
             .bind(lane_number(lane))
             .bind(before.0)
             .bind(i64::from(limit));
-        Ok(in_time(query.fetch_one(&self.audit_pool)).await?)
+        let rows: Vec<OrderRow> = in_time(query.fetch_all(&self.audit_pool)).await?;
+        let books: Result<_, _> = rows.into_iter().map(OrderRow::into_books).collect();
+        Ok(books?)
+    }
+
+    /// Which of these orders of a lane are still paid for.
+    pub async fn still_paid_orders(
+        &self,
+        lane: Lane,
+        orders: &[OrderId],
+    ) -> Result<Vec<OrderId>, OrderIntakeError> {
+        let order_ids: Vec<_> = orders.iter().map(|order| order.0).collect();
+        let query = sqlx::query_scalar(include_str!("../../queries/still_paid_orders.sql"))
+            .bind(lane_number(lane))
+            .bind(order_ids);
+        let paid: Vec<Uuid> = in_time(query.fetch_all(&self.audit_pool)).await?;
+        Ok(paid.into_iter().map(OrderId).collect())
+    }
+}
+
+impl OrderRow {
+    fn into_books(self) -> Result<OrderBooks, sqlx::Error> {
+        Ok(OrderBooks {
+            order_id: OrderId(self.order_id),
+            shopper: column("shopper_id", ShopperId::parse(&self.shopper_id))?,
+            coupon_code: CouponCode::parse(&self.coupon_code)
+                .ok_or_else(|| unreadable("coupon_code", "it is no code"))?,
+            is_paid: self.is_paid,
+            is_paid_twice: self.is_paid_twice,
+        })
     }
 }

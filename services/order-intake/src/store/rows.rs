@@ -220,7 +220,7 @@ pub(super) fn column<T, E: Display>(
     parsed.map_err(|error| unreadable(name, error))
 }
 
-fn unreadable(name: &'static str, problem: impl Display) -> sqlx::Error {
+pub(super) fn unreadable(name: &'static str, problem: impl Display) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: name.to_owned(),
         source: problem.to_string().into(),

@@ -44,6 +44,11 @@ const RULES: &[Rule] = &[
         services: &[Identity::OrderIntake],
         scope: None,
     },
+    Rule {
+        path: "/tidegate.issuance.v1.IssuanceService/LookupRedemptions",
+        services: &[Identity::OrderIntake],
+        scope: None,
+    },
 ];
 /// What every coupon takes off, in minor units of yuan.
 pub const FACE_VALUE: i64 = 1_000;
@@ -110,6 +115,16 @@ impl Issuance {
     /// Every redemption is refused like this, until it is set to `None`.
     pub fn refuse(&self, refusal: Option<Refusal>) {
         self.0.state.lock().unwrap().refusing = refusal;
+    }
+
+    /// Has a coupon pay for an order, or for none, whatever was asked before.
+    pub fn pay_for(&self, shopper: &str, code: &str, order_id: Option<&str>) {
+        let mut state = self.0.state.lock().unwrap();
+        let coupon = (shopper.to_owned(), code.to_owned());
+        match order_id {
+            Some(order_id) => state.paid_orders.insert(coupon, order_id.to_owned()),
+            None => state.paid_orders.remove(&coupon),
+        };
     }
 
     /// A code was never made.
@@ -255,6 +270,22 @@ impl IssuanceService for Issuance {
         Ok(Response::new(VerifyCodesResponse {
             is_true: items.iter().map(is_true).collect(),
             key_is_missing: items.iter().map(is_missing).collect(),
+        }))
+    }
+
+    async fn lookup_redemptions(
+        &self,
+        request: Request<LookupRedemptionsRequest>,
+    ) -> Result<Response<LookupRedemptionsResponse>, Status> {
+        let items = request.into_inner().items;
+        let _open = self.0.open.acquire().await.unwrap();
+        let state = self.0.state.lock().unwrap();
+        let paid = |item: CodeOfShopper| {
+            let coupon = (item.shopper_id, item.coupon_code);
+            state.paid_orders.get(&coupon).cloned().unwrap_or_default()
+        };
+        Ok(Response::new(LookupRedemptionsResponse {
+            order_ids: items.into_iter().map(paid).collect(),
         }))
     }
 

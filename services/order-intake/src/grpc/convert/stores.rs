@@ -27,6 +27,8 @@ pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse 
         orders: audit.orders,
         orders_paid_twice: audit.orders_paid_twice,
         is_complete: audit.is_complete,
+        orders_without_coupon: audit.orders_without_coupon,
+        coupons_not_given_back: audit.coupons_not_given_back,
     }
 }
 
