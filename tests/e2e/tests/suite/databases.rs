@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
-use sqlx::{ConnectOptions as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tidegate_e2e::{CampaignTerms, Suite, eventually};
 use tidegate_local::stack::{Service, connections_of};
+use tidegate_proto::order_intake::v1::AuditOrdersRequest;
 
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 const SHOPPERS: usize = 60;
@@ -82,5 +83,34 @@ async fn when_another_database_takes_over_open_leases_are_sealed_and_claims_go_o
     let log = std::fs::read_to_string(suite.stack.options().data.join("logs/issuance-0.log"))?;
     assert!(log.contains("was sealed anew"), "{log}");
     assert_eq!(staff.audit("tea").await?, Vec::<String>::new());
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_of_orders_finds_a_payment_that_the_database_of_issuance_has_lost() -> Result<()> {
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open("tea", 1_000)).await?;
+    staff.make_store().await?;
+    for shopper in ["ann", "bob"] {
+        let code = suite.coupon("tea", shopper).await?;
+        suite.order(shopper, "o-1", &code).await?;
+    }
+    let audit = async || {
+        let request = staff.request(AuditOrdersRequest {});
+        let audited = staff.stores().audit_orders(request).await?.into_inner();
+        anyhow::Ok((
+            audited.orders,
+            audited.orders_without_coupon,
+            audited.is_complete,
+        ))
+    };
+    assert_eq!(audit().await?, (2, 0, true));
+    let issuance = suite.stack.database_url(Service::Issuance);
+    let mut issuance =
+        PgConnection::connect(&issuance.context("issuance has no database")?).await?;
+    let lost = "UPDATE coupons SET order_id = NULL, redeemed_at = NULL WHERE shopper_id = 'bob'";
+    sqlx::query(lost).execute(&mut issuance).await?;
+    assert_eq!(audit().await?, (2, 1, true));
     suite.end().await
 }
