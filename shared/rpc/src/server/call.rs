@@ -16,7 +16,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
-    access::{Access, AccessRules},
+    access::{Access, AccessRules, HEALTH_WATCH},
     answer, deadline,
     held::Held,
     in_flight::{InFlight, NoPlace},
@@ -105,11 +105,12 @@ impl Shared {
     fn admit(
         &self,
         peer: Option<&Arc<Peer>>,
+        path: &str,
         access: Access,
         work: Work,
     ) -> Result<Admitted, Box<Response<Body>>> {
         let under_way = peer.map(|peer| peer.begin_call(work)).transpose();
-        let under_way = under_way.map_err(|why| Box::new(not_answered(why)))?;
+        let under_way = under_way.map_err(|why| Box::new(not_answered(why, path)))?;
         let caller = match access {
             Access::ToService | Access::ToAll => None,
             Access::ToCaller(caller) => Some(caller),
@@ -133,7 +134,7 @@ impl Shared {
                 };
                 Ok((held, caller))
             }
-            Err(NoPlace::OfKind) if work.is_open() => Err(Box::new(too_many_open())),
+            Err(NoPlace::OfKind) if work.is_open() => Err(Box::new(too_many_open(path))),
             Err(NoPlace::OfKind) => Err(self.full_of_kind.answer().into()),
             Err(NoPlace::AtAll) => Err(self.full.answer().into()),
         }
@@ -252,7 +253,7 @@ where
             patience: deadline::asked(request.headers()),
             trace,
         };
-        let (held, caller) = match self.shared.admit(peer.as_ref(), access, work) {
+        let (held, caller) = match self.shared.admit(peer.as_ref(), path, access, work) {
             Ok(admitted) => admitted,
             Err(mut response) => {
                 let code = call.finish(policy, &mut response);
@@ -291,7 +292,7 @@ where
     }
 }
 
-fn not_answered(why: NotAnswered) -> Response<Body> {
+fn not_answered(why: NotAnswered, path: &str) -> Response<Body> {
     match why {
         NotAnswered::CertificateEnded => {
             let refusal = Refusal::after(Reason::Overloaded, Duration::ZERO)
@@ -299,11 +300,15 @@ fn not_answered(why: NotAnswered) -> Response<Body> {
             refusal::to_status(&refusal).into_http()
         }
         NotAnswered::ToldToGo => Status::unavailable(TOLD_TO_GO).into_http(),
-        NotAnswered::TooManyOpen => too_many_open(),
+        NotAnswered::TooManyOpen => too_many_open(path),
     }
 }
 
-fn too_many_open() -> Response<Body> {
+/// Clients that check health themselves take a server for healthy if it implements no watch, and for ill if it refuses one in any other way (gRFC A17).
+fn too_many_open(path: &str) -> Response<Body> {
+    if path == HEALTH_WATCH {
+        return Status::unimplemented(TOO_MANY_OPEN).into_http();
+    }
     Status::resource_exhausted(TOO_MANY_OPEN).into_http()
 }
 
