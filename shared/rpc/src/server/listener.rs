@@ -28,8 +28,10 @@ pub const MAX_CONNECTIONS: usize = 8_192;
 const MAX_HANDSHAKES: usize = 1_024;
 /// Of them, those of one address; further ones wait for each other.
 const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 2;
-/// A peer that has not finished its TLS handshake and said a first word of HTTP/2 by then is dropped.
+/// A peer that has not finished its TLS handshake and said its first words of HTTP/2 by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of the first words: the preface of HTTP/2, and the head of the settings that every client sends after it.
+const FIRST_WORDS_BYTES: usize = 24 + 9;
 const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
 /// The port cannot be listened on.
@@ -178,7 +180,10 @@ impl Newcomer {
                 Some(Connection {
                     stream,
                     peer: Arc::new(peer),
-                    patience: Some(Box::pin(sleep_until(patience))),
+                    first_words: Some(FirstWords {
+                        missing: FIRST_WORDS_BYTES,
+                        until: Box::pin(sleep_until(patience)),
+                    }),
                     _places: places,
                 })
             }
@@ -213,9 +218,15 @@ async fn handshake(
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     pub(super) peer: Arc<Peer>,
-    /// Until when the peer must have said its first word; none once it has. From then on HTTP/2 watches it.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// None once the peer has said them. From then on HTTP/2 watches it.
+    first_words: Option<FirstWords>,
     _places: (OwnedSemaphorePermit, AddressPlace),
+}
+
+/// How much of its first words a peer has not said yet, and until when it must.
+struct FirstWords {
+    missing: usize,
+    until: Pin<Box<Sleep>>,
 }
 
 impl AsyncRead for Connection {
@@ -226,10 +237,11 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(patience) = &mut self.patience {
-            if buf.filled().len() > before {
-                self.patience = None;
-            } else if read.is_pending() && patience.as_mut().poll(cx).is_ready() {
+        if let Some(FirstWords { missing, until }) = &mut self.first_words {
+            *missing = missing.saturating_sub(buf.filled().len() - before);
+            if *missing == 0 {
+                self.first_words = None;
+            } else if read.is_pending() && until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }

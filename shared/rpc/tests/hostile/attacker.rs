@@ -17,11 +17,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::suite::{PATIENCE, Suite, UNARY};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The preface and settings that change nothing.
+pub const FIRST_WORDS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 /// The frame with which a peer is told to go.
 const GOAWAY: u8 = 7;
@@ -59,8 +59,7 @@ pub struct Attacker(pub TlsStream<TcpStream>);
 impl Attacker {
     pub async fn enter(suite: &Suite, from: Ipv4Addr) -> io::Result<Self> {
         let mut attacker = Self::shake_hands(suite, from).await?;
-        attacker.0.write_all(PREFACE).await?;
-        attacker.frame(SETTINGS, 0, 0, &[]).await?;
+        attacker.0.write_all(FIRST_WORDS).await?;
         Ok(attacker)
     }
 

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tonic::Code;
 
 use crate::{
-    attacker::{Attacker, ELSEWHERE, connect, is_told_to_go, wait_for_the_end},
+    attacker::{Attacker, ELSEWHERE, FIRST_WORDS, connect, is_told_to_go, wait_for_the_end},
     suite::{PATIENCE, Suite},
 };
 
@@ -90,6 +90,23 @@ async fn a_peer_that_shakes_hands_and_then_says_nothing_is_dropped() {
     let suite = Suite::start().await;
     let mut silent = Attacker::shake_hands(&suite, ELSEWHERE).await.unwrap();
     wait_for_the_end(&mut silent.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_begins_to_speak_and_does_not_go_on_is_dropped_as_soon() {
+    let suite = Suite::start().await;
+    let began = Instant::now();
+    // A first byte, and all but the last byte that tells what comes after the preface.
+    let mut begun = Vec::new();
+    for said in [1, FIRST_WORDS.len() - 1] {
+        let mut attacker = Attacker::shake_hands(&suite, ELSEWHERE).await.unwrap();
+        attacker.0.write_all(&FIRST_WORDS[..said]).await.unwrap();
+        begun.push(attacker);
+    }
+    for attacker in &mut begun {
+        wait_for_the_end(&mut attacker.0).await;
+    }
+    assert!(began.elapsed() < 8 * SECOND, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
