@@ -49,12 +49,13 @@ async fn streams_of_strangers_keep_their_places_and_checks_and_the_streams_of_pe
     let crowded = watch(&channels[0]).await.unwrap_err();
     // Clients that check health by gRFC A17 take a server that answers anything else for ill.
     assert_eq!(crowded.code(), Code::Unimplemented, "of a connection");
-    assert!(check(&channels[0]).await.is_err(), "its own are all taken");
+    let refused = check(&channels[0]).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull), "all its own");
     let newcomer = suite.stranger();
     let refused = watch(&newcomer).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented, "in all");
     let refused = reflect(&newcomer).await.unwrap_err();
-    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
     for _ in 0..3 * OF_CONNECTION {
         check(&newcomer).await.unwrap();
     }
