@@ -109,8 +109,8 @@ impl Shared {
         access: Access,
         work: Work,
     ) -> Result<Admitted, Box<Response<Body>>> {
-        let under_way = peer.map(|peer| peer.begin_call(work)).transpose();
-        let under_way = under_way.map_err(|why| Box::new(self.not_answered(why, path)))?;
+        let permit = peer.map(|peer| peer.begin_call(work)).transpose();
+        let permit = permit.map_err(|why| Box::new(self.not_answered(why, path)))?;
         let caller = match access {
             Access::ToService | Access::ToAll => None,
             Access::ToCaller(caller) => Some(caller),
@@ -130,7 +130,7 @@ impl Shared {
             Ok(place) => {
                 let held = Held {
                     _place: place,
-                    _under_way: under_way,
+                    _permit: permit,
                 };
                 Ok((held, caller))
             }

@@ -47,9 +47,9 @@ pub struct PortUnavailable {
 pub struct ConnectionLimits {
     /// Connections of one address; further ones are closed at once. Callers behind one address translator, or behind a load balancer that hides them, share this.
     pub per_address: usize,
-    /// A peer that has had no call under way for so long is told to go.
+    /// A peer that has had no call in flight for so long is told to go.
     pub idle: Duration,
-    /// A peer is told to go after so long, or up to a fifth sooner, and opens another connection for its further calls. Those under way are not cut.
+    /// A peer is told to go after so long, or up to a fifth sooner, and opens another connection for its further calls. Those in flight are not cut.
     pub age: Duration,
 }
 
