@@ -95,6 +95,10 @@ impl CallLayer {
             too_often: ReadyRefusal::new(&too_often),
         }))
     }
+
+    pub(super) fn metrics(&self) -> CallMetrics {
+        self.0.policy.metrics.clone()
+    }
 }
 
 /// A call that goes on: what it takes, and whom its token speaks for.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     addresses::{AddressPlace, Addresses},
+    metrics::CallMetrics,
     peer::Peer,
 };
 
@@ -32,6 +33,8 @@ const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 2;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of the first words: the preface of HTTP/2, and the head of the settings that every client sends after it.
 const FIRST_WORDS_BYTES: usize = 24 + 9;
+/// A flood from one address must not be one of log lines as well.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
 /// The port cannot be listened on.
@@ -97,6 +100,7 @@ impl Listener {
     pub(super) fn connections(
         self,
         tls: Arc<TlsIdentity>,
+        metrics: CallMetrics,
         stop: CancellationToken,
     ) -> mpsc::Receiver<Connection> {
         let (ready, connections) = mpsc::channel(64);
@@ -105,6 +109,7 @@ impl Listener {
             let addresses = Addresses::new(self.limits.per_address, MAX_HANDSHAKES_PER_ADDRESS);
             let addresses = Arc::new(addresses);
             let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+            let mut next_warning = Instant::now();
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => return,
@@ -113,13 +118,18 @@ impl Listener {
                 match accepted {
                     Ok((stream, peer, place)) => {
                         let Some(of_address) = addresses.connect(peer.ip()) else {
-                            tracing::debug!(%peer, "an address has as many connections as one may have; this one was closed");
+                            metrics.connection_refused("TOO_MANY_OF_ADDRESS");
+                            if Instant::now() >= next_warning {
+                                next_warning = Instant::now() + WARNING_INTERVAL;
+                                tracing::warn!(address = %peer.ip(), limit = self.limits.per_address, "an address has as many connections as one may have; further ones are closed, and tidegate_connections_refused_total counts them: block the address if it is nobody you know; if many callers share it, such as behind a load balancer, raise TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS");
+                            }
                             continue;
                         };
                         let newcomer = Newcomer {
                             stream,
                             peer,
                             places: (place, of_address),
+                            metrics: metrics.clone(),
                         };
                         let acceptor = TlsAcceptor::from(tls.server());
                         let (ready, handshakes) = (ready.clone(), Arc::clone(&handshakes));
@@ -159,6 +169,7 @@ struct Newcomer {
     stream: TcpStream,
     peer: SocketAddr,
     places: (OwnedSemaphorePermit, AddressPlace),
+    metrics: CallMetrics,
 }
 
 impl Newcomer {
@@ -167,6 +178,7 @@ impl Newcomer {
             stream,
             peer,
             places,
+            metrics,
         } = self;
         let patience = Instant::now() + HANDSHAKE_TIMEOUT;
         let of_address = &places.1.handshakes;
@@ -188,10 +200,12 @@ impl Newcomer {
                 })
             }
             Ok(Err(error)) => {
+                metrics.connection_refused("HANDSHAKE_FAILED");
                 tracing::debug!(%peer, %error, "a TLS handshake failed");
                 None
             }
             Err(_) => {
+                metrics.connection_refused("HANDSHAKE_TOO_SLOW");
                 tracing::debug!(%peer, "a TLS handshake took too long");
                 None
             }

@@ -13,12 +13,14 @@ use tonic::Code;
 
 use crate::{
     attacker::{Attacker, ELSEWHERE, FIRST_WORDS, connect, is_told_to_go, wait_for_the_end},
-    suite::{PATIENCE, Suite},
+    suite::{PATIENCE, Suite, eventually},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 const IDLE: usize = 2_000;
+/// Connections beyond those that an address may have.
+const TOO_MANY: usize = 50;
 /// More than the server shakes hands with at once, of one address.
 const STALLED: usize = 600;
 /// More than any of these attacks opens.
@@ -50,13 +52,15 @@ async fn an_address_that_opens_connections_without_end_is_cut_short_and_others_s
     let suite = Suite::start().await;
     // Silent connections are the cheapest to open.
     let mut open = Vec::new();
-    for _ in 0..ConnectionLimits::default().per_address + 50 {
+    for _ in 0..ConnectionLimits::default().per_address + TOO_MANY {
         open.push(connect(&suite, ELSEWHERE).await.unwrap());
     }
     let mut last = open.pop().unwrap();
     let began = Instant::now();
     assert!(wait_for_the_end(&mut last).await.is_empty());
     assert!(began.elapsed().as_secs() < 3, "it was closed at once");
+    let counted = format!("_refused_total{{reason=\"TOO_MANY_OF_ADDRESS\"}} {TOO_MANY}\n");
+    assert!(suite.metrics().contains(&counted), "{}", suite.metrics());
     suite.caller().call("").await.unwrap();
 }
 
@@ -75,6 +79,9 @@ async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
         stream.write_all(&[0x16, 3, 1, 2, 0, 1]).await.unwrap();
         half.push(stream);
     }
+    let mut rubbish = connect(&suite, ELSEWHERE).await.unwrap();
+    rubbish.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    wait_for_the_end(&mut rubbish).await;
     let newcomer = suite.caller();
     newcomer.is_as_quick_as(before).await;
     caller.is_as_quick_as(before).await;
@@ -83,6 +90,10 @@ async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
         wait_for_the_end(stream).await;
     }
     assert!(began.elapsed() < PATIENCE);
+    for (reason, count) in [("HANDSHAKE_FAILED", 1), ("HANDSHAKE_TOO_SLOW", 2 * STALLED)] {
+        let counted = format!("_refused_total{{reason=\"{reason}\"}} {count}\n");
+        eventually(reason, || suite.metrics().contains(&counted)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,6 +120,7 @@ impl CouponDeskService for Seen {
 pub struct Suite {
     pub address: std::net::SocketAddr,
     pub seen: Seen,
+    registry: Registry,
     authority: Authority,
     folder: TempDir,
 }
@@ -144,11 +145,12 @@ impl Suite {
             .with_work(Work::Claims, &[UNARY])
             .at_most(Work::Claims, MAX_UNARY)
             .at_most(Work::Streams, MAX_STREAMS);
+        let mut registry = Registry::default();
         let policy = CallPolicy {
             access: AccessRules::services_only(RULES).limited(limits),
             max_in_flight: 1_000,
             tracing: Tracing::disabled(),
-            metrics: CallMetrics::register(&mut Registry::default()),
+            metrics: CallMetrics::register(&mut registry),
         };
         let seen = Seen::default();
         let desk =
@@ -168,9 +170,17 @@ impl Suite {
         Self {
             address,
             seen,
+            registry,
             authority,
             folder,
         }
+    }
+
+    /// The metrics, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     /// From now on connections are made with a certificate that ends after so long.
