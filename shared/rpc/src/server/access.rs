@@ -32,7 +32,7 @@ pub struct AccessRules {
 
 /// Open to every connection: load balancers and tools look here before they have a token.
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
-const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+pub(super) const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 const REFLECTION_PREFIX: &str = "/grpc.reflection.";
 
 /// How metrics name what is open to all.
@@ -127,7 +127,11 @@ impl AccessRules {
                 self.apply(rule, peer, headers, now),
             ),
             None if path == HEALTH_WATCH || path.starts_with(REFLECTION_PREFIX) => {
-                (PROBE, Work::ProbeStreams, Access::ToAll)
+                let work = match peer {
+                    Some(_) => Work::ProbeStreams,
+                    None => Work::StrangerStreams,
+                };
+                (PROBE, work, Access::ToAll)
             }
             None if path.starts_with(HEALTH_PREFIX) => (PROBE, Work::Probes, Access::ToAll),
             None => ("no such method", Work::Inner, Access::NoSuchMethod),

@@ -16,7 +16,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
-    access::{Access, AccessRules},
+    access::{Access, AccessRules, HEALTH_WATCH},
     answer, deadline,
     held::Held,
     in_flight::{InFlight, NoPlace},
@@ -33,8 +33,8 @@ use crate::{
 const CODE_ATTRIBUTE: &str = "rpc.grpc.status_code";
 const CERTIFICATE_ENDED: &str =
     "the certificate of this connection has ended; connect again with a valid one";
-const TOLD_TO_GO: &str = "this connection was closed; open another one";
-const TOO_MANY_OPEN: &str = "as many checks of health and reflections are open as may be";
+const TOLD_TO_GO: &str = "this connection was told to go; connect again";
+const TOO_MANY_WATCHES: &str = "as many watches of health are open as may be";
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
 const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
 
@@ -95,6 +95,10 @@ impl CallLayer {
             too_often: ReadyRefusal::new(&too_often),
         }))
     }
+
+    pub(super) fn metrics(&self) -> CallMetrics {
+        self.0.policy.metrics.clone()
+    }
 }
 
 /// A call that goes on: what it takes, and whom its token speaks for.
@@ -105,11 +109,12 @@ impl Shared {
     fn admit(
         &self,
         peer: Option<&Arc<Peer>>,
+        path: &str,
         access: Access,
         work: Work,
     ) -> Result<Admitted, Box<Response<Body>>> {
-        let under_way = peer.map(|peer| peer.begin_call(work)).transpose();
-        let under_way = under_way.map_err(|why| Box::new(not_answered(why)))?;
+        let permit = peer.map(|peer| peer.begin_call(work)).transpose();
+        let permit = permit.map_err(|why| Box::new(self.not_answered(why, path)))?;
         let caller = match access {
             Access::ToService | Access::ToAll => None,
             Access::ToCaller(caller) => Some(caller),
@@ -129,14 +134,29 @@ impl Shared {
             Ok(place) => {
                 let held = Held {
                     _place: place,
-                    _under_way: under_way,
+                    _permit: permit,
                 };
                 Ok((held, caller))
             }
-            Err(NoPlace::OfKind) if work.is_open() => Err(Box::new(too_many_open())),
-            Err(NoPlace::OfKind) => Err(self.full_of_kind.answer().into()),
+            Err(NoPlace::OfKind) => Err(self.no_place_of_kind(path).into()),
             Err(NoPlace::AtAll) => Err(self.full.answer().into()),
         }
+    }
+
+    fn not_answered(&self, why: NotAnswered, path: &str) -> Response<Body> {
+        match why {
+            NotAnswered::CertificateEnded => connect_again(CERTIFICATE_ENDED),
+            NotAnswered::ToldToGo => connect_again(TOLD_TO_GO),
+            NotAnswered::TooManyOpen => self.no_place_of_kind(path),
+        }
+    }
+
+    /// Clients that check health themselves take a server for healthy if it implements no watch, and for ill if it refuses one in any other way (gRFC A17).
+    fn no_place_of_kind(&self, path: &str) -> Response<Body> {
+        if path == HEALTH_WATCH {
+            return Status::unimplemented(TOO_MANY_WATCHES).into_http();
+        }
+        self.full_of_kind.answer()
     }
 
     /// The step of a story that a call is, and whether the one who calls decided that it is recorded. It decides for a share of its stories at most; for the others this process does.
@@ -252,7 +272,7 @@ where
             patience: deadline::asked(request.headers()),
             trace,
         };
-        let (held, caller) = match self.shared.admit(peer.as_ref(), access, work) {
+        let (held, caller) = match self.shared.admit(peer.as_ref(), path, access, work) {
             Ok(admitted) => admitted,
             Err(mut response) => {
                 let code = call.finish(policy, &mut response);
@@ -291,20 +311,9 @@ where
     }
 }
 
-fn not_answered(why: NotAnswered) -> Response<Body> {
-    match why {
-        NotAnswered::CertificateEnded => {
-            let refusal = Refusal::after(Reason::Overloaded, Duration::ZERO)
-                .with("detail", CERTIFICATE_ENDED);
-            refusal::to_status(&refusal).into_http()
-        }
-        NotAnswered::ToldToGo => Status::unavailable(TOLD_TO_GO).into_http(),
-        NotAnswered::TooManyOpen => too_many_open(),
-    }
-}
-
-fn too_many_open() -> Response<Body> {
-    Status::resource_exhausted(TOO_MANY_OPEN).into_http()
+fn connect_again(detail: &str) -> Response<Body> {
+    let refusal = Refusal::after(Reason::Overloaded, Duration::ZERO).with("detail", detail);
+    refusal::to_status(&refusal).into_http()
 }
 
 fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
@@ -331,7 +340,21 @@ fn code_of(headers: &HeaderMap) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_types::Retry;
+
     use super::*;
+
+    #[test]
+    fn who_has_to_connect_again_is_told_why_and_to_do_so_at_once() {
+        for why in [CERTIFICATE_ENDED, TOLD_TO_GO] {
+            let answer = connect_again(why);
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            let told = refusal::from_status(&status);
+            assert_eq!(told.reason, Reason::Overloaded);
+            assert_eq!(told.retry, Retry::After(Duration::ZERO));
+            assert_eq!(told.fact("detail"), Some(why));
+        }
+    }
 
     #[test]
     fn a_request_that_cannot_be_read_is_its_callers_fault_and_a_defect_is_not() {

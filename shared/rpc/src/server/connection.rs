@@ -28,7 +28,7 @@ const MAX_PENDING_RESETS: usize = 5 * MAX_STREAMS_PER_CONNECTION as usize;
 const MAX_LATE_FRAMES: usize = 1_000_000;
 
 impl Connection {
-    /// Answers calls until the peer goes. It is told to when its time has come, or at `stop`, and the calls under way are answered before it is gone; only the end of its certificate cuts what is left.
+    /// Answers calls until the peer goes. It is told to when its time has come, or at `stop`, and the calls in flight are answered before it is gone; only the end of its certificate cuts what is left.
     pub(super) async fn serve<S>(self, calls: S, limits: ConnectionLimits, stop: CancellationToken)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,

@@ -7,13 +7,13 @@ use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use tonic::{Status, body::Body};
 
-use super::{in_flight::Place, peer::CallUnderWay};
+use super::{in_flight::Place, peer::InFlightPermit};
 
 /// What a call takes until the last of its answer has been sent, however long a stream goes on.
 pub(super) struct Held {
     pub(super) _place: Place,
     /// None where no connection is known.
-    pub(super) _under_way: Option<CallUnderWay>,
+    pub(super) _permit: Option<InFlightPermit>,
 }
 
 impl Held {

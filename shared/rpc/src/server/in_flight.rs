@@ -91,7 +91,13 @@ mod tests {
         let claims = [0; 2].map(|_| in_flight.take(Work::Claims, None).ok().unwrap());
         let refused = in_flight.take(Work::Orders, None).err();
         assert_eq!(refused, Some(NoPlace::AtAll));
-        for work in [Work::Probes, Work::ProbeStreams, Work::Streams] {
+        let never_full = [
+            Work::Probes,
+            Work::ProbeStreams,
+            Work::StrangerStreams,
+            Work::Streams,
+        ];
+        for work in never_full {
             assert!(in_flight.take(work, None).is_ok());
         }
         drop(claims);

@@ -9,6 +9,7 @@ use tidegate_types::RequestId;
 
 use super::{
     access::Rule,
+    listener::MAX_CONNECTIONS,
     rate::{Rate, RateBucket},
 };
 
@@ -22,8 +23,10 @@ const MAX_CALLERS: u64 = 10_000;
 const CALLER_STORIES_PER_SECOND: u32 = 100;
 /// Streams open at once unless another bound is set.
 const MAX_STREAMS: usize = 5_000;
-/// Streams of strangers open at once, watches of health and reflection.
-const MAX_PROBE_STREAMS: usize = 200;
+/// Watches of health and reflection open at once, of all peers that show a certificate: one for each connection that there may be.
+const MAX_PROBE_STREAMS: usize = MAX_CONNECTIONS;
+/// The same of all strangers. They are tools and load balancers, which are few.
+const MAX_STRANGER_STREAMS: usize = 200;
 
 /// What a call is about. Each kind has places of its own, so that a crowd of one kind keeps no other out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +45,14 @@ pub enum Work {
     Streams,
     /// Checks of health. Nobody can fill their places: each connection has few of its own.
     Probes,
-    /// Watches of health, and reflection.
+    /// Watches of health, and reflection, of peers whose certificate names them.
     ProbeStreams,
+    /// The same of strangers, so that they take no peer's place.
+    StrangerStreams,
 }
 
 impl Work {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Orders,
         Self::Claims,
         Self::Browsing,
@@ -56,17 +61,21 @@ impl Work {
         Self::Streams,
         Self::Probes,
         Self::ProbeStreams,
+        Self::StrangerStreams,
     ];
     pub(super) const KINDS: usize = Self::ALL.len();
 
     /// Whether it takes one of the places of all kinds together. A process that is full is not ill, and goes on with what it has told others that it follows.
     pub(super) fn counts_among_all(self) -> bool {
-        !matches!(self, Self::Streams | Self::Probes | Self::ProbeStreams)
+        self != Self::Streams && !self.is_open()
     }
 
-    /// Whether strangers may ask for it.
+    /// Whether it is open to all.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Probes | Self::ProbeStreams)
+        matches!(
+            self,
+            Self::Probes | Self::ProbeStreams | Self::StrangerStreams
+        )
     }
 
     /// The kind of an RPC, by what a token must allow for it.
@@ -109,6 +118,7 @@ impl Default for Limits {
         limits
             .at_most(Work::Streams, MAX_STREAMS)
             .at_most(Work::ProbeStreams, MAX_PROBE_STREAMS)
+            .at_most(Work::StrangerStreams, MAX_STRANGER_STREAMS)
     }
 }
 
@@ -242,5 +252,6 @@ mod tests {
         assert_eq!(limits.most(Work::Claims), 3);
         assert_eq!(limits.most(Work::Orders), usize::MAX);
         assert_eq!(limits.most(Work::ProbeStreams), MAX_PROBE_STREAMS);
+        assert_eq!(limits.most(Work::StrangerStreams), MAX_STRANGER_STREAMS);
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     addresses::{AddressPlace, Addresses},
+    metrics::CallMetrics,
     peer::Peer,
 };
 
@@ -28,8 +29,12 @@ pub const MAX_CONNECTIONS: usize = 8_192;
 const MAX_HANDSHAKES: usize = 1_024;
 /// Of them, those of one address; further ones wait for each other.
 const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 2;
-/// A peer that has not finished its TLS handshake and said a first word of HTTP/2 by then is dropped.
+/// A peer that has not finished its TLS handshake and said its first words of HTTP/2 by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of the first words: the preface of HTTP/2, and the head of the settings that every client sends after it.
+const FIRST_WORDS_BYTES: usize = 24 + 9;
+/// A flood from one address must not be one of log lines as well.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
 /// The port cannot be listened on.
@@ -45,9 +50,9 @@ pub struct PortUnavailable {
 pub struct ConnectionLimits {
     /// Connections of one address; further ones are closed at once. Callers behind one address translator, or behind a load balancer that hides them, share this.
     pub per_address: usize,
-    /// A peer that has had no call under way for so long is told to go.
+    /// A peer that has had no call in flight for so long is told to go.
     pub idle: Duration,
-    /// A peer is told to go after so long, or up to a fifth sooner, and opens another connection for its further calls. Those under way are not cut.
+    /// A peer is told to go after so long, or up to a fifth sooner, and opens another connection for its further calls. Those in flight are not cut.
     pub age: Duration,
 }
 
@@ -95,6 +100,7 @@ impl Listener {
     pub(super) fn connections(
         self,
         tls: Arc<TlsIdentity>,
+        metrics: CallMetrics,
         stop: CancellationToken,
     ) -> mpsc::Receiver<Connection> {
         let (ready, connections) = mpsc::channel(64);
@@ -103,6 +109,7 @@ impl Listener {
             let addresses = Addresses::new(self.limits.per_address, MAX_HANDSHAKES_PER_ADDRESS);
             let addresses = Arc::new(addresses);
             let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+            let mut next_warning = Instant::now();
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => return,
@@ -111,13 +118,18 @@ impl Listener {
                 match accepted {
                     Ok((stream, peer, place)) => {
                         let Some(of_address) = addresses.connect(peer.ip()) else {
-                            tracing::debug!(%peer, "an address has as many connections as one may have; this one was closed");
+                            metrics.connection_refused("TOO_MANY_OF_ADDRESS");
+                            if Instant::now() >= next_warning {
+                                next_warning = Instant::now() + WARNING_INTERVAL;
+                                tracing::warn!(address = %peer.ip(), limit = self.limits.per_address, "an address has as many connections as one may have; further ones are closed, and tidegate_connections_refused_total counts them: block the address if it is nobody you know; if many callers share it, such as behind a load balancer, raise TIDEGATE_MAX_CONNECTIONS_PER_ADDRESS");
+                            }
                             continue;
                         };
                         let newcomer = Newcomer {
                             stream,
                             peer,
                             places: (place, of_address),
+                            metrics: metrics.clone(),
                         };
                         let acceptor = TlsAcceptor::from(tls.server());
                         let (ready, handshakes) = (ready.clone(), Arc::clone(&handshakes));
@@ -157,6 +169,7 @@ struct Newcomer {
     stream: TcpStream,
     peer: SocketAddr,
     places: (OwnedSemaphorePermit, AddressPlace),
+    metrics: CallMetrics,
 }
 
 impl Newcomer {
@@ -165,6 +178,7 @@ impl Newcomer {
             stream,
             peer,
             places,
+            metrics,
         } = self;
         let patience = Instant::now() + HANDSHAKE_TIMEOUT;
         let of_address = &places.1.handshakes;
@@ -178,15 +192,20 @@ impl Newcomer {
                 Some(Connection {
                     stream,
                     peer: Arc::new(peer),
-                    patience: Some(Box::pin(sleep_until(patience))),
+                    first_words: Some(FirstWords {
+                        missing: FIRST_WORDS_BYTES,
+                        until: Box::pin(sleep_until(patience)),
+                    }),
                     _places: places,
                 })
             }
             Ok(Err(error)) => {
+                metrics.connection_refused("HANDSHAKE_FAILED");
                 tracing::debug!(%peer, %error, "a TLS handshake failed");
                 None
             }
             Err(_) => {
+                metrics.connection_refused("HANDSHAKE_TOO_SLOW");
                 tracing::debug!(%peer, "a TLS handshake took too long");
                 None
             }
@@ -213,9 +232,15 @@ async fn handshake(
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     pub(super) peer: Arc<Peer>,
-    /// Until when the peer must have said its first word; none once it has. From then on HTTP/2 watches it.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// None once the peer has said them. From then on HTTP/2 watches it.
+    first_words: Option<FirstWords>,
     _places: (OwnedSemaphorePermit, AddressPlace),
+}
+
+/// How much of its first words a peer has not said yet, and until when it must.
+struct FirstWords {
+    missing: usize,
+    until: Pin<Box<Sleep>>,
 }
 
 impl AsyncRead for Connection {
@@ -226,10 +251,11 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(patience) = &mut self.patience {
-            if buf.filled().len() > before {
-                self.patience = None;
-            } else if read.is_pending() && patience.as_mut().poll(cx).is_ready() {
+        if let Some(FirstWords { missing, until }) = &mut self.first_words {
+            *missing = missing.saturating_sub(buf.filled().len() - before);
+            if *missing == 0 {
+                self.first_words = None;
+            } else if read.is_pending() && until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }

@@ -7,12 +7,18 @@ use prometheus_client::{
 use tidegate_telemetry::{Registry, duration_histogram};
 use tonic::Code;
 
-/// Rate, errors and duration of every RPC.
+/// Rate, errors and duration of every RPC, and the connections that were refused.
 #[derive(Clone)]
 pub struct CallMetrics {
     handled: Family<HandledLabels, Counter>,
     duration: Family<MethodLabel, Histogram, fn() -> Histogram>,
     pub(super) in_flight: Gauge,
+    connections_refused: Family<RefusedLabel, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusedLabel {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -33,6 +39,7 @@ impl CallMetrics {
             handled: Family::default(),
             duration: Family::new_with_constructor(duration_histogram as fn() -> Histogram),
             in_flight: Gauge::default(),
+            connections_refused: Family::default(),
         };
         registry.register(
             "grpc_server_handled",
@@ -49,7 +56,18 @@ impl CallMetrics {
             "Calls being answered at this moment, without streams and probes",
             metrics.in_flight.clone(),
         );
+        registry.register(
+            "tidegate_connections_refused",
+            "Connections closed before their first call, by reason",
+            metrics.connections_refused.clone(),
+        );
         metrics
+    }
+
+    pub(super) fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused
+            .get_or_create(&RefusedLabel { reason })
+            .inc();
     }
 
     pub(super) fn answered(&self, method: &'static str, code: Code, took: Duration) {

@@ -41,7 +41,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let (limits, service) = (listener.limits, calls.layer(routes.prepare()));
-    let mut connections = listener.connections(tls, stop.clone());
+    let mut connections = listener.connections(tls, calls.metrics(), stop.clone());
     let serving = TaskTracker::new();
     while let Some(connection) = connections.recv().await {
         serving.spawn(connection.serve(service.clone(), limits, stop.clone()));

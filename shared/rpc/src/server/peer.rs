@@ -1,8 +1,5 @@
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +10,7 @@ use super::{deadline::MAX_DEADLINE, limits::Work, listener::ConnectionLimits};
 
 /// Checks of health and what else is open to all, at once on one connection: a client has one watch, and tools two streams of reflection.
 const MAX_OPEN_CALLS: usize = 16;
-/// A peer is told to go so long before its certificate ends, so that the calls under way are answered.
+/// A peer is told to go so long before its certificate ends, so that the calls in flight are answered.
 const CERTIFICATE_MARGIN: Duration = MAX_DEADLINE;
 /// A peer that was told to go may not have read it yet. After so long no further call of it is answered.
 const FAREWELL: Duration = MAX_DEADLINE;
@@ -23,24 +20,24 @@ const UNLIMITED: ConnectionLimits = ConnectionLimits {
     idle: Duration::from_secs(10 * 365 * 86_400),
     age: Duration::from_secs(10 * 365 * 86_400),
 };
-/// How often it is seen whether a peer that was told to go has calls under way.
+/// How often it is seen whether a peer that was told to go has calls in flight.
 const LEFT_ALONE_POLL: Duration = Duration::from_secs(1);
 
-/// Who is at the other end of a connection, and what it has under way. Each of its calls carries it.
+/// Who is at the other end of a connection, and what it has in flight. Each of its calls carries it.
 #[derive(Debug)]
 pub(super) struct Peer {
     /// Whom the certificate names; `None` without one, or with one that names nobody of the suite.
     pub(super) identity: Option<Identity>,
     certificate_ends: Option<SystemTime>,
-    under_way: Mutex<UnderWay>,
-    /// Calls that are open to all, of those under way.
-    open_calls: AtomicUsize,
+    in_flight: Mutex<CallsInFlight>,
     answered_until: OnceLock<Instant>,
 }
 
 #[derive(Debug)]
-struct UnderWay {
-    calls: usize,
+struct CallsInFlight {
+    all: usize,
+    /// Those of them that are open to all.
+    open: usize,
     changed_at: Instant,
 }
 
@@ -51,27 +48,27 @@ pub(super) enum NotAnswered {
     CertificateEnded,
     /// The peer was told to go long ago.
     ToldToGo,
-    /// So many of the calls that are open to all are under way already.
+    /// So many of the calls that are open to all are in flight already.
     TooManyOpen,
 }
 
 impl Peer {
     pub(super) fn new(identity: Option<Identity>, certificate_ends: Option<SystemTime>) -> Self {
-        let under_way = UnderWay {
-            calls: 0,
+        let in_flight = CallsInFlight {
+            all: 0,
+            open: 0,
             changed_at: Instant::now(),
         };
         Self {
             identity,
             certificate_ends,
-            under_way: Mutex::new(under_way),
-            open_calls: AtomicUsize::new(0),
+            in_flight: Mutex::new(in_flight),
             answered_until: OnceLock::new(),
         }
     }
 
-    /// Counts a call as under way until what is returned is dropped, or refuses it.
-    pub(super) fn begin_call(self: &Arc<Self>, work: Work) -> Result<CallUnderWay, NotAnswered> {
+    /// Counts a call as in flight until what is returned is dropped, or refuses it.
+    pub(super) fn begin_call(self: &Arc<Self>, work: Work) -> Result<InFlightPermit, NotAnswered> {
         // By the clock of the wall, which may have been set meanwhile.
         if self
             .certificate_ends
@@ -79,6 +76,8 @@ impl Peer {
         {
             return Err(NotAnswered::CertificateEnded);
         }
+        // Before the look at the clock, so that `left_alone` sees every call that is answered.
+        let mut in_flight = self.in_flight();
         if self
             .answered_until
             .get()
@@ -87,18 +86,19 @@ impl Peer {
             return Err(NotAnswered::ToldToGo);
         }
         let is_open = work.is_open();
-        if is_open && self.open_calls.fetch_add(1, Ordering::Relaxed) >= MAX_OPEN_CALLS {
-            self.open_calls.fetch_sub(1, Ordering::Relaxed);
+        if is_open && in_flight.open >= MAX_OPEN_CALLS {
             return Err(NotAnswered::TooManyOpen);
         }
-        self.under_way().change(|calls| calls + 1);
-        Ok(CallUnderWay {
+        in_flight.all += 1;
+        in_flight.open += usize::from(is_open);
+        in_flight.changed_at = Instant::now();
+        Ok(InFlightPermit {
             peer: Arc::clone(self),
             is_open,
         })
     }
 
-    /// Waits until the peer is to be told to go: it has been there for long enough, has had nothing under way for long enough, or its certificate is about to end.
+    /// Waits until the peer is to be told to go: it has been there for long enough, has had nothing in flight for long enough, or its certificate is about to end.
     ///
     /// A service of the suite stays until its certificate ends: its client gives up the calls that it is about to send when it is told to go, and there are few of its kind.
     pub(super) async fn time_to_go(&self, limits: ConnectionLimits) {
@@ -118,12 +118,11 @@ impl Peer {
         };
         loop {
             let now = Instant::now();
-            let idle_at = match &*self.under_way() {
-                UnderWay {
-                    calls: 0,
-                    changed_at,
-                } => *changed_at + limits.idle,
-                UnderWay { .. } => now + limits.idle,
+            let idle_at = match *self.in_flight() {
+                CallsInFlight {
+                    all: 0, changed_at, ..
+                } => changed_at + limits.idle,
+                CallsInFlight { .. } => now + limits.idle,
             };
             let next = idle_at.min(latest);
             if next <= now {
@@ -139,12 +138,17 @@ impl Peer {
             .get_or_init(|| Instant::now() + FAREWELL);
     }
 
-    /// Waits until a peer that was told to go has nothing under way that anybody would miss.
+    /// Waits until a peer that was told to go has nothing in flight that anybody would miss.
     pub(super) async fn left_alone(&self) {
         sleep(FAREWELL).await;
-        while self.under_way().calls > self.open_calls.load(Ordering::Relaxed) {
+        while self.has_calls_to_end() {
             sleep(LEFT_ALONE_POLL).await;
         }
+    }
+
+    fn has_calls_to_end(&self) -> bool {
+        let in_flight = self.in_flight();
+        in_flight.all > in_flight.open
     }
 
     /// Waits until the certificate has ended.
@@ -160,32 +164,25 @@ impl Peer {
         Some(left.unwrap_or_default())
     }
 
-    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
+    fn in_flight(&self) -> MutexGuard<'_, CallsInFlight> {
+        self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl UnderWay {
-    fn change(&mut self, change: impl FnOnce(usize) -> usize) {
-        self.calls = change(self.calls);
-        self.changed_at = Instant::now();
-    }
-}
-
-/// One call of a connection, until it is dropped.
-pub(super) struct CallUnderWay {
+/// Leave for one call of a connection to be in flight, until it is dropped.
+pub(super) struct InFlightPermit {
     peer: Arc<Peer>,
     is_open: bool,
 }
 
-impl Drop for CallUnderWay {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
-        if self.is_open {
-            self.peer.open_calls.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.peer.under_way().change(|calls| calls - 1);
+        let mut in_flight = self.peer.in_flight();
+        in_flight.all -= 1;
+        in_flight.open -= usize::from(self.is_open);
+        in_flight.changed_at = Instant::now();
     }
 }
 
@@ -279,6 +276,22 @@ mod tests {
         assert!(begin(Work::Claims).is_ok());
         drop(checks);
         assert!(begin(Work::ProbeStreams).is_ok());
+    }
+
+    #[test]
+    fn a_call_is_seen_however_many_checks_begin_and_end_beside_it() {
+        let peer = peer();
+        let _call = peer.begin_call(Work::Claims).unwrap();
+        std::thread::scope(|scope| {
+            let checks = scope.spawn(|| {
+                for _ in 0..100_000 {
+                    drop(peer.begin_call(Work::Probes));
+                }
+            });
+            while !checks.is_finished() {
+                assert!(peer.has_calls_to_end());
+            }
+        });
     }
 
     #[test]

@@ -11,22 +11,30 @@ use tidegate_auth::Identity;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::suite::{PATIENCE, Suite};
+use crate::suite::{PATIENCE, Suite, UNARY};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The preface and settings that change nothing.
+pub const FIRST_WORDS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+/// The frame with which a peer is told to go.
+const GOAWAY: u8 = 7;
 pub const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+const ACK: u8 = 1;
 
 /// Where attackers come from, unless they hide among the callers.
 pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+
+/// Far less than any time after which a connection counts as idle.
+const BETWEEN_CALLS: Duration = Duration::from_millis(50);
 
 /// A connection that has said nothing.
 pub async fn connect(suite: &Suite, from: Ipv4Addr) -> io::Result<TcpStream> {
@@ -51,8 +59,7 @@ pub struct Attacker(pub TlsStream<TcpStream>);
 impl Attacker {
     pub async fn enter(suite: &Suite, from: Ipv4Addr) -> io::Result<Self> {
         let mut attacker = Self::shake_hands(suite, from).await?;
-        attacker.0.write_all(PREFACE).await?;
-        attacker.frame(SETTINGS, 0, 0, &[]).await?;
+        attacker.0.write_all(FIRST_WORDS).await?;
         Ok(attacker)
     }
 
@@ -80,6 +87,48 @@ impl Attacker {
         self.0.write_all(&frame).await?;
         self.0.flush().await
     }
+
+    /// Asks again and again, and answers pings until it is told to go, so that neither idleness nor silence is what ends the connection. What the server said until then.
+    pub async fn ask_until_the_end(mut self) -> Vec<u8> {
+        let (headers, mut said, mut pings) = (call_headers(UNARY), Vec::new(), 0);
+        let asking = async {
+            for stream in (1..).step_by(2) {
+                self.frame(HEADERS, END_HEADERS | END_STREAM, stream, &headers)
+                    .await?;
+                let read = timeout(BETWEEN_CALLS, self.0.read_buf(&mut said)).await;
+                if matches!(read, Ok(Ok(0) | Err(_))) {
+                    break;
+                }
+                for (_, payload) in frames(&said).filter(|(kind, _)| *kind == PING).skip(pings) {
+                    if !is_told_to_go(&said) {
+                        self.frame(PING, ACK, 0, payload).await?;
+                        pings += 1;
+                    }
+                }
+                sleep(BETWEEN_CALLS).await;
+            }
+            Ok::<_, io::Error>(())
+        };
+        // A broken connection has ended as well.
+        let _ = timeout(PATIENCE, asking).await.unwrap();
+        said
+    }
+}
+
+/// The kind and the payload of each whole frame that a server said.
+fn frames(mut said: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, rest) = said.split_first_chunk::<9>()?;
+        let [a, b, c, kind, ..] = *head;
+        let (payload, rest) = rest.split_at_checked(u32::from_be_bytes([0, a, b, c]) as usize)?;
+        said = rest;
+        Some((kind, payload))
+    })
+}
+
+/// Looks for the frame among those that a server said.
+pub fn is_told_to_go(said: &[u8]) -> bool {
+    frames(said).any(|(kind, _)| kind == GOAWAY)
 }
 
 /// The headers of a gRPC call, without compression.

@@ -12,15 +12,15 @@ use tokio::io::AsyncWriteExt as _;
 use tonic::Code;
 
 use crate::{
-    attacker::{Attacker, ELSEWHERE, connect, wait_for_the_end},
-    suite::{PATIENCE, Suite},
+    attacker::{Attacker, ELSEWHERE, FIRST_WORDS, connect, is_told_to_go, wait_for_the_end},
+    suite::{PATIENCE, Suite, eventually},
 };
 
-/// The frame with which a peer is told to go.
-const GOAWAY: u8 = 7;
 const SECOND: Duration = Duration::from_secs(1);
 
 const IDLE: usize = 2_000;
+/// Connections beyond those that an address may have.
+const TOO_MANY: usize = 50;
 /// More than the server shakes hands with at once, of one address.
 const STALLED: usize = 600;
 /// More than any of these attacks opens.
@@ -52,13 +52,15 @@ async fn an_address_that_opens_connections_without_end_is_cut_short_and_others_s
     let suite = Suite::start().await;
     // Silent connections are the cheapest to open.
     let mut open = Vec::new();
-    for _ in 0..ConnectionLimits::default().per_address + 50 {
+    for _ in 0..ConnectionLimits::default().per_address + TOO_MANY {
         open.push(connect(&suite, ELSEWHERE).await.unwrap());
     }
     let mut last = open.pop().unwrap();
     let began = Instant::now();
     assert!(wait_for_the_end(&mut last).await.is_empty());
     assert!(began.elapsed().as_secs() < 3, "it was closed at once");
+    let counted = format!("_refused_total{{reason=\"TOO_MANY_OF_ADDRESS\"}} {TOO_MANY}\n");
+    assert!(suite.metrics().contains(&counted), "{}", suite.metrics());
     suite.caller().call("").await.unwrap();
 }
 
@@ -77,6 +79,9 @@ async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
         stream.write_all(&[0x16, 3, 1, 2, 0, 1]).await.unwrap();
         half.push(stream);
     }
+    let mut rubbish = connect(&suite, ELSEWHERE).await.unwrap();
+    rubbish.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    wait_for_the_end(&mut rubbish).await;
     let newcomer = suite.caller();
     newcomer.is_as_quick_as(before).await;
     caller.is_as_quick_as(before).await;
@@ -85,6 +90,10 @@ async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
         wait_for_the_end(stream).await;
     }
     assert!(began.elapsed() < PATIENCE);
+    for (reason, count) in [("HANDSHAKE_FAILED", 1), ("HANDSHAKE_TOO_SLOW", 2 * STALLED)] {
+        let counted = format!("_refused_total{{reason=\"{reason}\"}} {count}\n");
+        eventually(reason, || suite.metrics().contains(&counted)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,6 +101,23 @@ async fn a_peer_that_shakes_hands_and_then_says_nothing_is_dropped() {
     let suite = Suite::start().await;
     let mut silent = Attacker::shake_hands(&suite, ELSEWHERE).await.unwrap();
     wait_for_the_end(&mut silent.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_begins_to_speak_and_does_not_go_on_is_dropped_as_soon() {
+    let suite = Suite::start().await;
+    let began = Instant::now();
+    // A first byte, and all but the last byte that tells what comes after the preface.
+    let mut begun = Vec::new();
+    for said in [1, FIRST_WORDS.len() - 1] {
+        let mut attacker = Attacker::shake_hands(&suite, ELSEWHERE).await.unwrap();
+        attacker.0.write_all(&FIRST_WORDS[..said]).await.unwrap();
+        begun.push(attacker);
+    }
+    for attacker in &mut begun {
+        wait_for_the_end(&mut attacker.0).await;
+    }
+    assert!(began.elapsed() < 8 * SECOND, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +140,8 @@ async fn a_peer_that_asks_nothing_is_told_to_go_and_dropped_and_one_with_a_call_
 async fn a_connection_is_replaced_at_its_age_and_no_call_that_was_sent_is_cut() {
     let age = SECOND;
     let suite = Suite::start_with(ConnectionLimits { age, ..MANY }).await;
-    let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
+    let attack = tokio::spawn(attacker.ask_until_the_end());
     let (caller, service) = (suite.caller_as(Identity::Chatbot), suite.caller());
     let waiting = [&caller, &service].map(|caller| {
         let caller = caller.clone();
@@ -137,7 +164,9 @@ async fn a_connection_is_replaced_at_its_age_and_no_call_that_was_sent_is_cut() 
     for call in waiting {
         call.await.unwrap().unwrap();
     }
-    let said = wait_for_the_end(&mut attacker.0).await;
+    let said = attack.await.unwrap();
+    // Sooner than the first ping of a connection that is only kept alive is missed.
+    assert!(began.elapsed() < 13 * SECOND, "{:?}", began.elapsed());
     assert!(is_told_to_go(&said));
 }
 
@@ -157,16 +186,4 @@ async fn a_connection_ends_with_the_certificate_that_opened_it() {
     assert!(caller.call("").await.is_err(), "a call was answered");
     suite.shorten_certificate(60 * SECOND);
     suite.caller().call("").await.unwrap();
-}
-
-/// Looks for the frame among those that a server said.
-fn is_told_to_go(mut said: &[u8]) -> bool {
-    while let [a, b, c, kind, ..] = *said {
-        if kind == GOAWAY {
-            return true;
-        }
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        said = said.get(9 + length..).unwrap_or_default();
-    }
-    false
 }

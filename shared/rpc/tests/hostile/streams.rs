@@ -1,11 +1,14 @@
 //! Streams that go on, and answers that nobody takes.
 
 use futures_util::stream;
+use tidegate_auth::Identity;
 use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
-use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::{
+    ServerReflectionResponse, server_reflection_client::ServerReflectionClient,
+};
 
 use crate::suite::{MAX_STREAMS, PATIENCE, Suite};
 
@@ -19,18 +22,24 @@ async fn watch(channel: &Channel) -> Result<Streaming<HealthCheckResponse>, Stat
     Ok(answer.into_inner())
 }
 
+async fn reflect(channel: &Channel) -> Result<Streaming<ServerReflectionResponse>, Status> {
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let answer = client.server_reflection_info(stream::pending()).await?;
+    Ok(answer.into_inner())
+}
+
 async fn check(channel: &Channel) -> Result<(), Status> {
     let mut client = HealthClient::new(channel.clone());
     client.check(HealthCheckRequest::default()).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_of_strangers_keep_their_places_while_they_go_on_and_checks_get_in() {
+async fn streams_of_strangers_keep_their_places_and_checks_and_the_streams_of_peers_get_in() {
     let suite = Suite::start().await;
     let mut open = Vec::new();
     let mut channels = Vec::new();
     while open.len() < IN_ALL {
-        let channel = suite.channel();
+        let channel = suite.stranger();
         let wanted = OF_CONNECTION.min(IN_ALL - open.len());
         for _ in 0..wanted {
             open.push(watch(&channel).await.unwrap());
@@ -38,20 +47,24 @@ async fn streams_of_strangers_keep_their_places_while_they_go_on_and_checks_get_
         channels.push(channel);
     }
     let crowded = watch(&channels[0]).await.unwrap_err();
-    assert_eq!(crowded.code(), Code::ResourceExhausted, "of a connection");
-    assert!(check(&channels[0]).await.is_err(), "its own are all taken");
-    let newcomer = suite.channel();
+    // Clients that check health by gRFC A17 take a server that answers anything else for ill.
+    assert_eq!(crowded.code(), Code::Unimplemented, "of a connection");
+    let refused = check(&channels[0]).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull), "all its own");
+    let newcomer = suite.stranger();
     let refused = watch(&newcomer).await.unwrap_err();
-    assert_eq!(refused.code(), Code::ResourceExhausted, "in all");
-    let questions = stream::pending();
-    let reflection = ServerReflectionClient::new(newcomer.clone())
-        .server_reflection_info(questions)
-        .await;
-    assert_eq!(reflection.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(refused.code(), Code::Unimplemented, "in all");
+    let refused = reflect(&newcomer).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
     for _ in 0..3 * OF_CONNECTION {
         check(&newcomer).await.unwrap();
     }
     suite.caller().call("").await.unwrap();
+    for identity in [Identity::Gateway, Identity::Chatbot] {
+        let peer = suite.peer(identity);
+        watch(&peer).await.unwrap();
+        reflect(&peer).await.unwrap();
+    }
     open.truncate(IN_ALL - 1);
     until_answered(|| watch(&newcomer)).await;
 }

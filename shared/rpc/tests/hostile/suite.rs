@@ -11,8 +11,13 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _};
+use hyper_util::rt::TokioIo;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+};
+use rustls::{
+    ClientConfig, SignatureScheme, client::ResolvesClientCert, pki_types::ServerName,
+    sign::CertifiedKey,
 };
 use tempfile::TempDir;
 use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
@@ -32,12 +37,17 @@ use tidegate_rpc::{
 use tidegate_telemetry::{Registry, Tracing};
 use time::OffsetDateTime;
 use tokio::{
+    net::TcpStream,
     sync::{Notify, mpsc},
     time::sleep,
 };
+use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, transport::Channel};
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
 
 pub const UNARY: &str = "/tidegate.issuance.v1.CouponDeskService/RevokeCoupon";
 const STREAM: &str = "/tidegate.issuance.v1.CouponDeskService/GrantCoupons";
@@ -110,6 +120,7 @@ impl CouponDeskService for Seen {
 pub struct Suite {
     pub address: std::net::SocketAddr,
     pub seen: Seen,
+    registry: Registry,
     authority: Authority,
     folder: TempDir,
 }
@@ -134,11 +145,12 @@ impl Suite {
             .with_work(Work::Claims, &[UNARY])
             .at_most(Work::Claims, MAX_UNARY)
             .at_most(Work::Streams, MAX_STREAMS);
+        let mut registry = Registry::default();
         let policy = CallPolicy {
             access: AccessRules::services_only(RULES).limited(limits),
             max_in_flight: 1_000,
             tracing: Tracing::disabled(),
-            metrics: CallMetrics::register(&mut Registry::default()),
+            metrics: CallMetrics::register(&mut registry),
         };
         let seen = Seen::default();
         let desk =
@@ -146,9 +158,11 @@ impl Suite {
         let names = ["tidegate.issuance.v1.CouponDeskService"];
         let routes = standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, &names);
         let (routes, _) = routes.await.unwrap();
+        let files = files(folder.path(), Identity::Issuance);
+        let tls = TlsIdentity::load(&files, PeerRequirement::CertificateOptional).unwrap();
         tokio::spawn(serve(
             listener,
-            tls(folder.path(), Identity::Issuance),
+            Arc::new(tls),
             CallLayer::new(policy),
             routes.add_service(desk),
             CancellationToken::new(),
@@ -156,9 +170,17 @@ impl Suite {
         Self {
             address,
             seen,
+            registry,
             authority,
             folder,
         }
+    }
+
+    /// The metrics, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     /// From now on connections are made with a certificate that ends after so long.
@@ -181,18 +203,43 @@ impl Suite {
 
     /// A caller on a connection of its own.
     pub fn caller_as(&self, identity: Identity) -> Caller {
-        let (address, tls) = (self.address.to_string(), self.tls(identity));
-        Caller(CouponDeskServiceClient::new(channel(
-            &address,
-            Identity::Issuance,
-            tls,
-        )))
+        Caller(CouponDeskServiceClient::new(self.peer(identity)))
     }
 
-    /// A stranger's connection.
-    pub fn channel(&self) -> Channel {
-        let (address, tls) = (self.address.to_string(), self.tls(Identity::Chatbot));
+    /// The connection of one who shows no certificate.
+    pub fn stranger(&self) -> Channel {
+        let mut tls = ClientConfig::clone(&self.tls(Identity::Chatbot).client());
+        tls.client_auth_cert_resolver = Arc::new(NoCertificate);
+        let (address, tls) = (self.address, TlsConnector::from(Arc::new(tls)));
+        let connector = tower::service_fn(move |_: http::Uri| {
+            let tls = tls.clone();
+            let name = ServerName::try_from(Identity::Issuance.server_name()).unwrap();
+            async move {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                tls.connect(name, stream).await.map(TokioIo::new)
+            }
+        });
+        Endpoint::from_static("http://issuance.tidegate").connect_with_connector_lazy(connector)
+    }
+
+    /// The connection of one who shows a certificate.
+    pub fn peer(&self, identity: Identity) -> Channel {
+        let (address, tls) = (self.address.to_string(), self.tls(identity));
         channel(&address, Identity::Issuance, tls)
+    }
+}
+
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
