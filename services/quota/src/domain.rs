@@ -25,9 +25,8 @@ pub use lease::{
     Settlement, grant,
 };
 pub use queue::{
-    COHORTS_KEPT_SECONDS, Cohort, CohortChange, CohortCounts, CohortNews, CohortStanding, Crowd,
-    Delay, GatewayReport, Issued, Pace, PaceRange, Queue, QueueCampaign, QueueClock, QueueReport,
-    QueueStanding, Shown, ToldPace, Waiting, Watermark,
+    CohortWaiting, Coming, GatewayReport, Pace, PaceRange, Promises, Queue, QueueCampaign,
+    QueueClock, QueueReport, QueueSnapshot, REPORTS_COUNT_FOR, TURNS_KEPT,
 };
 pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};

@@ -13,6 +13,7 @@ mod numbers;
 mod printed_text;
 mod refusal;
 mod text;
+mod turn;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
 pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode, Unverified};
@@ -32,3 +33,4 @@ pub use text::{
 
 /// A moment. In UTC, unless it is to be told as the clocks of some store show it.
 pub type Timestamp = time::OffsetDateTime;
+pub use turn::{Cohort, Turn};

@@ -2,9 +2,17 @@
 
 /// Campaigns as the gateway sees them.
 pub mod campaign;
+/// Promises to come back.
+pub mod promises;
 /// Queues as the gateway knows them.
 pub mod queue;
 /// How much may be tried again.
 pub mod retry_budget;
 /// What shoppers show of their place in a queue.
 pub mod ticket;
+/// Calls that wait.
+pub mod wait_queue;
+/// What may be in flight of one lane at issuance.
+pub mod window;
+/// What may be in flight of all lanes.
+pub mod windows;

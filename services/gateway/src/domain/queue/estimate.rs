@@ -1,22 +1,22 @@
 use std::time::Duration;
 
-const MIN_POLL: Duration = Duration::from_secs(1);
-const MAX_POLL: Duration = Duration::from_secs(30);
-/// Polls of one campaign that all gateways together should see each second, of each part of the queue that is ten times as long as the one before.
-const POLLS_PER_SECOND: f64 = 10_000.0;
-/// A poll comes a little before the earliest moment at which the turn may come.
-const SHARE_OF_SHORTEST_WAIT: f64 = 0.8;
-/// Polls are spread over this share of the delay on top of it, so that those told together do not come back together.
-const POLL_JITTER: f64 = 0.25;
-/// Polls at the opening are spread over this span.
-const OPENING_JITTER: Duration = Duration::from_secs(2);
+/// Between two asks at least.
+pub const SOONEST_ASK: Duration = Duration::from_millis(250);
+/// And at most, unless asking has to be stretched.
+const LATEST_ASK: Duration = Duration::from_secs(5);
+/// Nobody is told to ask later than this.
+const STRETCHED_ASK: Duration = Duration::from_secs(60);
+/// A call whose turn may come within this time is held until it does.
+pub const HELD_FOR: Duration = Duration::from_millis(1_500);
+/// Asks that a gateway answers each second with a tenth of one processor.
+pub const ASKS_PER_PROCESSOR: f64 = 1_000.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(2);
 /// Longer waits are as good as not known.
 const MAX_WAIT_SECONDS: f64 = 7.0 * 86_400.0;
 
-/// How fast turns come, as seen of late: tickets each second, both above 0.
+/// How fast turns come, as measured of late: turns each second, both above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     slowest: f64,
@@ -36,68 +36,102 @@ impl Pace {
 pub struct Wait {
     /// If all goes as fast as it did of late.
     pub shortest: Duration,
-    /// If it goes as slowly, until the poll that finds the turn has come.
+    /// If it goes as slowly, until the ask that finds the turn has come.
     pub longest: Duration,
 }
 
 impl Wait {
     /// The wait at a position; `None` if it is too long to be told.
-    pub fn at(position: u64, pace: Pace, poll_after: Duration) -> Option<Self> {
+    pub fn at(position: u64, pace: Pace, ask_after: Duration) -> Option<Self> {
         let longest = LONGEST_WAIT_FACTOR * position as f64 / pace.slowest;
         (longest <= MAX_WAIT_SECONDS).then(|| Self {
             shortest: Duration::from_secs_f64(position as f64 / pace.fastest),
-            longest: Duration::from_secs_f64(longest) + LONGEST_WAIT_MARGIN + poll_after,
+            longest: Duration::from_secs_f64(longest) + LONGEST_WAIT_MARGIN + ask_after,
         })
     }
 }
 
-/// When to ask again. Those in front ask often however many are behind them, or turns that have come would not be used. `chance` is from 0 to 1.
-pub fn poll_after(position: u64, pace: Option<Pace>, chance: f64) -> Duration {
-    let shortest = pace.map_or(0.0, |pace| position as f64 / pace.fastest);
-    let seconds = (SHARE_OF_SHORTEST_WAIT * shortest).max(position as f64 / POLLS_PER_SECOND);
-    let seconds = seconds.clamp(MIN_POLL.as_secs_f64(), MAX_POLL.as_secs_f64());
-    Duration::from_secs_f64(seconds * (1.0 + POLL_JITTER * chance))
+/// What is known when somebody asks whose turn has not come.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Those ahead, and the one who asks.
+    pub position: u64,
+    /// The most turns that can come each second.
+    pub fastest_per_second: f64,
+    /// Promises to ask again that this gateway has been given.
+    pub promises: u64,
+    /// Asks that it may answer each second.
+    pub asks_per_second: f64,
 }
 
-/// When to ask again before the opening. `chance` is from 0 to 1.
-pub fn poll_before_opening(until_opening: Duration, chance: f64) -> Duration {
-    (until_opening + OPENING_JITTER.mul_f64(chance))
-        .min(MAX_POLL.mul_f64(1.0 + POLL_JITTER * chance))
+impl Asked {
+    /// How soon the turn could come.
+    fn soonest(&self) -> f64 {
+        self.position as f64 / self.fastest_per_second.max(1.0)
+    }
+
+    /// Whether the turn could come while the call is held.
+    pub fn may_be_held(&self) -> bool {
+        self.soonest() < HELD_FOR.as_secs_f64()
+    }
+
+    /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1. Where so many ask that answering them would cost too much, everybody asks later.
+    pub fn ask_after(&self, chance: f64) -> Duration {
+        let soonest = (self.soonest() - HELD_FOR.as_secs_f64()).max(0.0) * (0.5 + 0.3 * chance);
+        let soonest = Duration::from_secs_f64(soonest.min(LATEST_ASK.as_secs_f64()));
+        let stretched = self.promises as f64 / self.asks_per_second * (0.8 + 0.4 * chance);
+        let stretched = Duration::from_secs_f64(stretched.min(STRETCHED_ASK.as_secs_f64()));
+        soonest.max(SOONEST_ASK).max(stretched)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn asked(position: u64) -> Asked {
+        Asked {
+            position,
+            fastest_per_second: 1_000.0,
+            promises: 0,
+            asks_per_second: 2_000.0,
+        }
+    }
+
     #[test]
     fn a_wait_lies_between_the_fastest_and_the_slowest_pace_of_late() {
         let pace = Pace::new(100.0, 400.0).unwrap();
-        let second = Duration::from_secs(1);
-        let wait = Wait::at(2_000, pace, 4 * second).unwrap();
-        assert_eq!(wait.shortest, 5 * second);
-        assert_eq!(wait.longest, (30 + 2 + 4) * second);
+        let wait = Wait::at(2_000, pace, 4 * SECOND).unwrap();
+        assert_eq!(wait.shortest, 5 * SECOND);
+        assert_eq!(wait.longest, (30 + 2 + 4) * SECOND);
         assert_eq!(Pace::new(0.0, 400.0), None);
         assert_eq!(Pace::new(f64::NAN, 400.0), None);
         let crawling = Pace::new(f64::MIN_POSITIVE, 1.0).unwrap();
-        assert_eq!(Wait::at(1, crawling, second), None);
+        assert_eq!(Wait::at(1, crawling, SECOND), None);
     }
 
     #[test]
-    fn polls_are_spread_so_that_a_million_who_wait_are_a_bounded_load() {
-        let second = Duration::from_secs(1);
-        let pace = Pace::new(1_000.0, 1_000.0);
-        assert_eq!(poll_after(10, pace, 0.0), second, "never at once");
-        assert_eq!(poll_after(10_000, pace, 0.0), 8 * second);
-        assert_eq!(poll_after(200_000, Pace::new(1e6, 1e6), 0.0), 20 * second);
-        assert_eq!(poll_after(1_000_000, pace, 0.0), 30 * second);
-        assert_eq!(poll_after(10, None, 1.0), second.mul_f64(1.25));
+    fn whoever_may_be_served_soon_is_held_and_the_others_ask_at_half_of_the_time() {
+        assert!(asked(1_400).may_be_held());
+        assert!(!asked(1_600).may_be_held());
+        assert_eq!(asked(1_600).ask_after(0.0), SOONEST_ASK, "never at once");
+        assert_eq!(asked(5_500).ask_after(0.0), 2 * SECOND);
+        assert_eq!(asked(1_000_000).ask_after(0.0), LATEST_ASK);
     }
 
     #[test]
-    fn those_who_wait_for_the_opening_come_back_soon_after_it_and_not_all_at_once() {
-        let second = Duration::from_secs(1);
-        assert_eq!(poll_before_opening(10 * second, 0.0), 10 * second);
-        assert_eq!(poll_before_opening(10 * second, 1.0), 12 * second);
-        assert_eq!(poll_before_opening(300 * second, 0.0), 30 * second);
+    fn asking_is_stretched_where_so_many_ask_that_it_costs_too_much() {
+        let crowded = Asked {
+            promises: 40_000,
+            ..asked(5_500)
+        };
+        assert_eq!(crowded.ask_after(0.5), 20 * SECOND);
+        let overrun = Asked {
+            promises: 10_000_000,
+            ..asked(5_500)
+        };
+        assert_eq!(overrun.ask_after(0.5), STRETCHED_ASK);
     }
 }

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use tidegate_types::Timestamp;
-
-use super::Cohort;
+use tidegate_types::{Cohort, Timestamp};
 
 /// The most time that one move makes up for. A queue that nobody moved for a while goes on at its pace, and not with all it missed at once.
 const MAX_ELAPSED: Duration = Duration::from_millis(500);

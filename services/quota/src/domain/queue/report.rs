@@ -1,11 +1,7 @@
-use std::time::Duration;
+use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Turn};
 
-use tidegate_types::{CampaignNumber, ReplicaId};
-
-use super::CohortNews;
-
-/// What happened at one gateway since it reported last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How all queues stand at one gateway.
+#[derive(Debug, Clone, PartialEq)]
 pub struct GatewayReport {
     /// One life of a gateway process.
     pub gateway: ReplicaId,
@@ -15,53 +11,49 @@ pub struct GatewayReport {
     pub queues: Vec<QueueReport>,
 }
 
-/// What happened to one campaign's queue at one gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How one campaign's queue stands at one gateway. Nothing in it is a difference to an earlier report: one that is lost is made good by the next.
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueueReport {
     /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// In which cohorts, in their order.
-    pub cohorts: Vec<CohortNews>,
     /// Whether the gateway could not serve at once all that came.
     pub wants_queue: bool,
-    /// How long claims waited on average, at the gateway for room and at issuance for their commit.
-    pub queue_delay: Option<Duration>,
-    /// Coupons that issuance answered with.
-    pub issued: u64,
-    /// How often a due ticket was shown and there was no room for its claim.
-    pub kept: u64,
-    /// The version of the standing that the gateway knows.
-    pub known_version: u64,
+    /// Claims that could go to issuance until the report after the next.
+    pub can_take: f64,
+    /// Coupons that issuance answered with, each second.
+    pub served_per_second: f64,
+    /// Claims that could be served each second if the windows were full, as far as was tried.
+    pub able_per_second: f64,
+    /// Turns that have come and wait for a permit.
+    pub at_door: u64,
+    /// What was known of the watermark when this was counted.
+    pub watermark: Turn,
+    /// Holders of turns that have come who promised to be there soon.
+    pub due_soon: u64,
+    /// Those whose turns have not come, in the order of their cohorts.
+    pub waiting: Vec<CohortWaiting>,
+    /// Promises of turns that had come, and how many of those were kept, since the gateway began.
+    pub promises_ended: u64,
+    /// See `promises_ended`.
+    pub promises_kept: u64,
+}
+
+/// Those of one cohort who wait at one gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CohortWaiting {
+    /// Which cohort.
+    pub cohort: Cohort,
+    /// Calls that are held until their turn comes.
+    pub held: u64,
+    /// Those who promised to come back.
+    pub promised: u64,
+    /// Of them, those who will be there soon.
+    pub promised_soon: u64,
 }
 
 impl QueueReport {
-    /// Whether it has to be counted. What else it says matters only while there is a queue.
+    /// Whether a queue has to begin, or somebody waits in one.
     pub fn has_news(&self) -> bool {
-        self.wants_queue || !self.cohorts.is_empty()
-    }
-
-    /// Whether it counts anything. Some of it matters only while there is a queue.
-    pub fn has_counts(&self) -> bool {
-        self.has_news() || self.issued > 0 || self.kept > 0
-    }
-
-    /// The same report once its counts have been taken in.
-    pub fn without_counts(&self) -> Self {
-        Self {
-            cohorts: Vec::new(),
-            issued: 0,
-            kept: 0,
-            ..self.clone()
-        }
-    }
-
-    /// Tickets that were handed out, used, and given back.
-    pub fn totals(&self) -> (u64, u64, u64) {
-        let sum = |count: fn(&CohortNews) -> u64| self.cohorts.iter().map(count).sum();
-        (
-            sum(|news| news.joined),
-            sum(|news| news.served),
-            sum(|news| news.left),
-        )
+        self.wants_queue || !self.waiting.is_empty()
     }
 }

@@ -1,0 +1,157 @@
+//! Who said to come back when. A place in a queue counts as long as its holder keeps coming back as told: nothing else tells one who waits from one who has gone.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tidegate_types::{Cohort, Turn};
+
+/// Promises are kept by such spans of time.
+const SLOT: Duration = Duration::from_millis(50);
+/// Whoever comes within this time is counted on: by then quota has heard of it and answered twice.
+pub const SOON: Duration = Duration::from_millis(400);
+
+/// Promises to come back, by when they are due.
+#[derive(Debug)]
+pub struct Promises {
+    began: Instant,
+    /// By slot and cohort, what their holders drew: four bytes a promise.
+    slots: BTreeMap<u64, BTreeMap<Cohort, Vec<u32>>>,
+    total: u64,
+    ended: u64,
+}
+
+/// How many of one cohort will come back whose turns have not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coming {
+    /// All of them.
+    pub all: u64,
+    /// Those who will be there soon.
+    pub soon: u64,
+}
+
+/// All promises at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Holders of turns that have come who will be there soon.
+    pub due_soon: u64,
+    /// The others, by cohort.
+    pub waiting: BTreeMap<Cohort, Coming>,
+}
+
+impl Promises {
+    /// None yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            slots: BTreeMap::new(),
+            total: 0,
+            ended: 0,
+        }
+    }
+
+    /// The holder of a turn will be back at this moment.
+    pub fn add(&mut self, turn: Turn, back_at: Instant) {
+        let slot = self.slot(back_at);
+        self.total += 1;
+        let cohorts = self.slots.entry(slot).or_default();
+        cohorts.entry(turn.cohort).or_default().push(turn.draw);
+    }
+
+    /// Forgets the promises that had to be kept by now, and counts those of turns that had come.
+    pub fn end(&mut self, watermark: Turn, now: Instant) {
+        let current = self.slot(now);
+        while let Some(first) = self.slots.first_entry().filter(|slot| *slot.key() < current) {
+            for (cohort, draws) in first.remove() {
+                self.total -= draws.len() as u64;
+                self.ended += due(cohort, &draws, watermark);
+            }
+        }
+    }
+
+    /// All that are still to be kept.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Promises of turns that had come by when they were to be kept, since the beginning.
+    pub fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// Those that are still to be kept.
+    pub fn count(&self, watermark: Turn, now: Instant) -> Counted {
+        let soon = self.slot(now + SOON);
+        let mut counted = Counted::default();
+        for (slot, cohorts) in &self.slots {
+            let is_soon = *slot <= soon;
+            for (cohort, draws) in cohorts {
+                let due = due(*cohort, draws, watermark);
+                if is_soon {
+                    counted.due_soon += due;
+                }
+                let waiting = draws.len() as u64 - due;
+                if waiting > 0 {
+                    let coming = counted.waiting.entry(*cohort).or_default();
+                    coming.all += waiting;
+                    coming.soon += if is_soon { waiting } else { 0 };
+                }
+            }
+        }
+        counted
+    }
+
+    fn slot(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.began);
+        u64::try_from(since.as_nanos() / SLOT.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn due(cohort: Cohort, draws: &[u32], watermark: Turn) -> u64 {
+    let is_due = |draw: &&u32| Turn { cohort, draw: **draw } < watermark;
+    if cohort < watermark.cohort {
+        draws.len() as u64
+    } else if cohort > watermark.cohort {
+        0
+    } else {
+        draws.iter().filter(is_due).count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn turn(cohort: u64, draw: u32) -> Turn {
+        Turn {
+            cohort: Cohort::new(cohort).unwrap(),
+            draw,
+        }
+    }
+
+    #[test]
+    fn a_promise_counts_until_it_was_to_be_kept() {
+        let now = Instant::now();
+        let mut promises = Promises::new(now);
+        promises.add(turn(5, 7), now + 200 * MS);
+        promises.add(turn(5, 9), now + 2_000 * MS);
+        promises.add(turn(6, 1), now + 2_000 * MS);
+        let watermark = turn(5, 8);
+        let counted = promises.count(watermark, now);
+        assert_eq!(counted.due_soon, 1);
+        let waiting: Vec<_> = counted.waiting.into_values().collect();
+        assert_eq!(waiting, [Coming { all: 1, soon: 0 }; 2]);
+        promises.end(watermark, now + 300 * MS);
+        assert_eq!(promises.ended(), 1);
+        let counted = promises.count(watermark, now + 1_800 * MS);
+        assert_eq!(counted.due_soon, 0);
+        let waiting: Vec<_> = counted.waiting.into_values().collect();
+        assert_eq!(waiting, [Coming { all: 1, soon: 1 }; 2]);
+        promises.end(watermark, now + 3_000 * MS);
+        assert_eq!(promises.ended(), 1, "the others had no turn to use");
+        assert_eq!(promises.count(watermark, now), Counted::default());
+    }
+}

@@ -1,0 +1,139 @@
+//! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and new claims last, as they came.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tidegate_types::Turn;
+
+/// Whoever has a lower one goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// One whose turn has come, or will.
+    Turn(Turn),
+    /// A claim that has no place in a queue.
+    NewClaim,
+}
+
+impl Rank {
+    /// For how long it waits for a permit. A turn that finds none is kept, and a new claim gets a place in the queue.
+    pub fn waits_for_permit(self) -> Duration {
+        match self {
+            Self::Turn(_) => Duration::from_millis(1_000),
+            Self::NewClaim => Duration::from_millis(300),
+        }
+    }
+}
+
+/// One call's place in the queue.
+pub type Key = (Rank, u64);
+
+/// Those who wait, in the order in which they go.
+#[derive(Debug)]
+pub struct WaitQueue<T> {
+    waiting: BTreeMap<Key, T>,
+    turns: usize,
+    came: u64,
+}
+
+impl<T> Default for WaitQueue<T> {
+    fn default() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            turns: 0,
+            came: 0,
+        }
+    }
+}
+
+impl<T> WaitQueue<T> {
+    /// Somebody waits from now on.
+    pub fn push(&mut self, rank: Rank, one: T) -> Key {
+        self.came += 1;
+        let key = (rank, self.came);
+        self.waiting.insert(key, one);
+        self.turns += usize::from(rank != Rank::NewClaim);
+        key
+    }
+
+    /// Somebody waits no longer.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        let removed = self.waiting.remove(&key)?;
+        self.turns -= usize::from(key.0 != Rank::NewClaim);
+        Some(removed)
+    }
+
+    /// Takes the first out.
+    pub fn pop(&mut self) -> Option<(Key, T)> {
+        let key = *self.waiting.first_key_value()?.0;
+        self.remove(key).map(|one| (key, one))
+    }
+
+    /// Takes the first out if its turn is before this one.
+    pub fn pop_before(&mut self, watermark: Turn) -> Option<(Turn, T)> {
+        let key = *self.waiting.first_key_value()?.0;
+        match key.0 {
+            Rank::Turn(turn) if turn < watermark => self.remove(key).map(|one| (turn, one)),
+            Rank::Turn(_) | Rank::NewClaim => None,
+        }
+    }
+
+    /// Whether somebody waits who goes before this rank.
+    pub fn has_before(&self, rank: Rank) -> bool {
+        let first = self.waiting.first_key_value();
+        first.is_some_and(|((first, _), _)| *first <= rank)
+    }
+
+    /// The turns of those who wait, in order.
+    pub fn turns(&self) -> impl Iterator<Item = Turn> {
+        self.waiting.keys().map_while(|(rank, _)| match rank {
+            Rank::Turn(turn) => Some(*turn),
+            Rank::NewClaim => None,
+        })
+    }
+
+    /// How many of them have a turn.
+    pub fn turn_count(&self) -> usize {
+        self.turns
+    }
+
+    /// How many are new claims.
+    pub fn new_claim_count(&self) -> usize {
+        self.waiting.len() - self.turns
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::Cohort;
+
+    use super::*;
+
+    fn turn(cohort: u64) -> Turn {
+        Turn::first_of(Cohort::new(cohort).unwrap())
+    }
+
+    #[test]
+    fn turns_go_in_their_order_and_new_claims_after_them_as_they_came() {
+        let mut queue = WaitQueue::default();
+        queue.push(Rank::NewClaim, "new");
+        queue.push(Rank::NewClaim, "newer");
+        queue.push(Rank::Turn(turn(9)), "late");
+        let early = queue.push(Rank::Turn(turn(5)), "early");
+        assert_eq!((queue.turn_count(), queue.new_claim_count()), (2, 2));
+        assert!(queue.has_before(Rank::NewClaim) && queue.has_before(Rank::Turn(turn(5))));
+        assert!(!queue.has_before(Rank::Turn(turn(4))));
+        assert_eq!(queue.pop_before(turn(5)), None);
+        assert_eq!(queue.remove(early), Some("early"));
+        assert_eq!(queue.remove(early), None);
+        let mut order = Vec::new();
+        while let Some((_, one)) = queue.pop() {
+            order.push(one);
+        }
+        assert_eq!(order, ["late", "new", "newer"]);
+        assert!(queue.is_empty() && queue.turn_count() == 0);
+    }
+}

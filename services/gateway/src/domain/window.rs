@@ -1,0 +1,210 @@
+//! A window: how many claims of one lane may be in flight at issuance, steered by the worst delay on their way.
+
+use std::time::{Duration, Instant};
+
+/// Below this delay a window grows, above it it shrinks.
+pub const TARGET_DELAY: Duration = Duration::from_millis(100);
+/// What the windows of one gateway begin with, all lanes together.
+pub const FIRST_WINDOW: f64 = 64.0;
+/// The share of the excess delay that a window gives up, once a round trip.
+const BACK_OFF: f64 = 0.4;
+/// Of a lane that does not answer, one claim more is tried in each such time.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+/// How much a new call counts in the mean of their time.
+const SHARE_OF_NEWEST: f64 = 0.05;
+
+/// What an answer tells of the way to issuance and back.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    /// The longest that its claims waited for anything: a commit, a processor.
+    pub delay: Duration,
+    /// How long the call took.
+    pub took: Duration,
+}
+
+/// The window of one lane.
+#[derive(Debug, Clone)]
+pub struct Window {
+    size: f64,
+    in_flight: usize,
+    call_seconds: f64,
+    /// Nothing was ever over the target, so that the window grows as fast as answers come.
+    is_probing: bool,
+    shrunk_at: Option<Instant>,
+    /// When the last answer came, or the first claim went out after a time without any.
+    heard_at: Option<Instant>,
+    answered: u64,
+}
+
+impl Window {
+    /// A window that begins with `size` permits.
+    pub fn new(size: f64) -> Self {
+        Self {
+            size: size.max(1.0),
+            in_flight: 0,
+            call_seconds: TARGET_DELAY.as_secs_f64() / 4.0,
+            is_probing: true,
+            shrunk_at: None,
+            heard_at: None,
+            answered: 0,
+        }
+    }
+
+    /// Whether another claim may go.
+    pub fn has_permit(&self, now: Instant) -> bool {
+        (self.in_flight as f64) < self.permits(now)
+    }
+
+    /// A claim goes.
+    pub fn begin(&mut self, now: Instant) {
+        if self.in_flight == 0 {
+            self.heard_at = Some(now);
+        }
+        self.in_flight += 1;
+    }
+
+    /// A claim is in flight no more: answered, or given up.
+    pub fn end(&mut self, answer: Option<Answer>, now: Instant) {
+        let was_used = self.in_flight as f64 >= self.size / 2.0;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(Answer { delay, took }) = answer else {
+            return;
+        };
+        // What silence took away is given up for good only now, when somebody answers.
+        self.size = self.size.min(self.permits(now)).max(1.0);
+        self.heard_at = Some(now);
+        self.answered += 1;
+        self.call_seconds += SHARE_OF_NEWEST * (took.as_secs_f64() - self.call_seconds);
+        if delay > TARGET_DELAY {
+            self.is_probing = false;
+            self.shrink(delay, now);
+        } else if was_used {
+            self.size += if self.is_probing { 1.0 } else { 2.0 / self.size };
+        }
+    }
+
+    /// Claims that could go at once.
+    pub fn idle(&self, now: Instant) -> f64 {
+        (self.permits(now) - self.in_flight as f64).max(0.0)
+    }
+
+    /// Claims that were answered since the beginning.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// How many claims a second it could have answered if it were full, while it is not known what is too much.
+    pub fn untried_per_second(&self) -> Option<f64> {
+        let per_second = self.size / self.call_seconds.max(0.005);
+        self.is_probing.then_some(per_second)
+    }
+
+    /// Proportional to how far the delay is over the target, by half at most, once a round trip.
+    fn shrink(&mut self, delay: Duration, now: Instant) {
+        let round_trip = Duration::from_secs_f64(self.call_seconds.max(0.05));
+        let is_due = self
+            .shrunk_at
+            .is_none_or(|at| now.saturating_duration_since(at) > round_trip);
+        if is_due {
+            let excess = 1.0 - TARGET_DELAY.div_duration_f64(delay);
+            self.size = (self.size * (1.0 - BACK_OFF * excess).max(0.5)).max(1.0);
+            self.shrunk_at = Some(now);
+        }
+    }
+
+    /// While claims are out and none is answered, the window falls by half each second, to what lets a probe through from time to time: nothing that is refused here depends on an answer that never comes.
+    pub(super) fn permits(&self, now: Instant) -> f64 {
+        let silent = match self.heard_at {
+            Some(heard_at) if self.in_flight > 0 => now.saturating_duration_since(heard_at),
+            _ => return self.size,
+        };
+        let probes = 1.0 + silent.div_duration_f64(PROBE_EVERY);
+        let left = self.size * (-silent.as_secs_f64()).exp2();
+        left.max(probes.min(self.size.max(1.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn answer(delay: Duration) -> Option<Answer> {
+        Some(Answer {
+            delay,
+            took: delay + 5 * MS,
+        })
+    }
+
+    /// Fills the window and answers all of it, `rounds` times.
+    fn rounds(window: &mut Window, delay: Duration, rounds: u32, from: Instant) -> Instant {
+        let mut now = from;
+        for _ in 0..rounds {
+            let mut sent = 0;
+            while window.has_permit(now) {
+                window.begin(now);
+                sent += 1;
+            }
+            now += delay + 5 * MS;
+            for _ in 0..sent {
+                window.end(answer(delay), now);
+            }
+        }
+        now
+    }
+
+    #[test]
+    fn it_grows_fast_while_nothing_was_over_the_target_and_slowly_afterwards() {
+        let mut window = Window::new(8.0);
+        let now = rounds(&mut window, 10 * MS, 3, Instant::now());
+        assert!(window.size > 30.0, "{}", window.size);
+        let now = rounds(&mut window, 300 * MS, 1, now);
+        let shrunk = window.size;
+        assert!(shrunk < 30.0, "{shrunk}");
+        rounds(&mut window, 10 * MS, 3, now);
+        assert!(window.size < shrunk + 8.0, "{}", window.size);
+    }
+
+    #[test]
+    fn it_shrinks_once_a_round_trip_and_keeps_one_permit() {
+        let mut window = Window::new(100.0);
+        let now = rounds(&mut window, 500 * MS, 1, Instant::now());
+        assert!((60.0..80.0).contains(&window.size), "{}", window.size);
+        rounds(&mut window, 10_000 * MS, 50, now);
+        assert_eq!(window.size, 1.0);
+        assert!(window.has_permit(now));
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_does_not_grow() {
+        let mut window = Window::new(100.0);
+        let now = Instant::now();
+        for _ in 0..1_000 {
+            window.begin(now);
+            window.end(answer(10 * MS), now);
+        }
+        assert_eq!(window.size, 100.0);
+    }
+
+    #[test]
+    fn without_answers_it_falls_and_lets_a_probe_through_from_time_to_time() {
+        let mut window = Window::new(64.0);
+        let began = Instant::now();
+        while window.has_permit(began) {
+            window.begin(began);
+        }
+        for _ in 0..60 {
+            window.end(None, began);
+        }
+        assert_eq!(window.in_flight, 4);
+        let after = |seconds| began + Duration::from_secs(seconds);
+        assert!(window.idle(after(1)) < 32.0);
+        assert!(window.has_permit(after(10)), "a probe");
+        // The first answer ends the silence, and the window grows again from there.
+        window.end(answer(MS), after(10));
+        assert!(window.has_permit(after(10)));
+        rounds(&mut window, MS, 3, after(10));
+        assert!(window.size > 64.0, "{}", window.size);
+    }
+}

@@ -1,0 +1,137 @@
+//! The windows of all lanes, and what they say together.
+
+use std::time::Instant;
+
+use tidegate_types::{Lane, Lanes};
+
+use super::{
+    promises::SOON,
+    window::{Answer, FIRST_WINDOW, Window},
+};
+
+/// How much the newest measurement counts in the rate.
+const SHARE_OF_NEWEST: f64 = 0.5;
+
+/// One window a lane.
+#[derive(Debug, Clone)]
+pub struct Windows {
+    by_lane: Vec<Window>,
+    measured_at: Instant,
+    answered: u64,
+    answered_per_second: f64,
+}
+
+/// What issuance can do, by what came back and what the windows allow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Capacity {
+    /// Claims that could go until the report after the next.
+    pub can_take: f64,
+    /// Claims answered each second.
+    pub served_per_second: f64,
+    /// Claims that could be answered each second, as far as was tried.
+    pub able_per_second: f64,
+}
+
+impl Windows {
+    /// Windows that were never used.
+    pub fn new(lanes: Lanes, now: Instant) -> Self {
+        let first = FIRST_WINDOW / f64::from(lanes.get());
+        Self {
+            by_lane: vec![Window::new(first); usize::from(lanes.get())],
+            measured_at: now,
+            answered: 0,
+            answered_per_second: 0.0,
+        }
+    }
+
+    /// Whether another claim of the lane may go.
+    pub fn has_permit(&self, lane: Lane, now: Instant) -> bool {
+        self.of(lane).is_some_and(|window| window.has_permit(now))
+    }
+
+    /// A claim goes.
+    pub fn begin(&mut self, lane: Lane, now: Instant) {
+        if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
+            window.begin(now);
+        }
+    }
+
+    /// A claim is in flight no more: answered, or given up.
+    pub fn end(&mut self, lane: Lane, answer: Option<Answer>, now: Instant) {
+        if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
+            window.end(answer, now);
+        }
+    }
+
+    /// Permits that nobody uses.
+    pub fn idle(&self, now: Instant) -> f64 {
+        self.by_lane.iter().map(|window| window.idle(now)).sum()
+    }
+
+    /// Claims of one lane that may wait for a permit beside those whose turns have come.
+    pub fn new_claims_that_may_wait(&self, lane: Lane, now: Instant) -> usize {
+        self.of(lane).map_or(1, |window| window.permits(now) as usize)
+    }
+
+    /// Measures what came back since the last time, and tells what could go.
+    pub fn measure(&mut self, now: Instant) -> Capacity {
+        let answered = self.by_lane.iter().map(Window::answered).sum::<u64>();
+        let since = now.saturating_duration_since(self.measured_at).as_secs_f64();
+        if since > 0.0 {
+            let newest = (answered - self.answered) as f64 / since;
+            self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);
+            (self.answered, self.measured_at) = (answered, now);
+        }
+        let untried = self.by_lane.iter().map(Window::untried_per_second);
+        let served_per_second = self.answered_per_second;
+        let (able_per_second, can_take) = match untried.sum::<Option<f64>>() {
+            Some(untried) => (untried, untried * SOON.as_secs_f64()),
+            None => (
+                served_per_second,
+                self.idle(now) + served_per_second * SOON.as_secs_f64(),
+            ),
+        };
+        Capacity {
+            can_take,
+            served_per_second,
+            able_per_second,
+        }
+    }
+
+    fn of(&self, lane: Lane) -> Option<&Window> {
+        self.by_lane.get(usize::from(lane.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_could_go_is_what_the_windows_would_allow_and_then_what_is_idle_and_comes_back() {
+        let (lanes, now) = (Lanes::new(2u16).unwrap(), Instant::now());
+        let mut windows = Windows::new(lanes, now);
+        let untried = windows.measure(now);
+        assert!(untried.able_per_second > 1_000.0 && untried.served_per_second == 0.0);
+        let lane = lanes.lane(0u16).unwrap();
+        for _ in 0..10 {
+            windows.begin(lane, now);
+        }
+        let late = Answer {
+            delay: 200 * MS,
+            took: 210 * MS,
+        };
+        for lane in lanes.all() {
+            windows.begin(lane, now);
+            windows.end(lane, Some(late), now + 200 * MS);
+        }
+        let tried = windows.measure(now + 1_000 * MS);
+        assert_eq!(tried.served_per_second, 1.0);
+        assert_eq!(tried.able_per_second, 1.0);
+        assert!(tried.can_take > windows.idle(now + 1_000 * MS));
+    }
+}

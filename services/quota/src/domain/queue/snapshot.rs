@@ -1,0 +1,58 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use tidegate_types::{CampaignNumber, Cohort, Timestamp, Turn};
+
+use super::{Coming, PaceRange, Queue, QueueCampaign};
+
+/// How a campaign's queue stands, as gateways are told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueSnapshot {
+    /// Of which campaign.
+    pub campaign: CampaignNumber,
+    /// Whether new claims take a ticket.
+    pub is_queueing: bool,
+    /// The cohort of those who join now.
+    pub current_cohort: Cohort,
+    /// For how long it has lasted: less than a second.
+    pub current_cohort_age: Duration,
+    /// Turns before this one have come.
+    pub watermark: Turn,
+    /// Turns before this one came too long ago.
+    pub expired_before: Turn,
+    /// How fast it went of late; `None` if nobody is served, or too little is known.
+    pub pace: Option<PaceRange>,
+    /// The most turns that can come each second, as far as is known; 0 if nothing is.
+    pub fastest_per_second: f64,
+    /// Who waits, by cohort.
+    pub waiting: BTreeMap<Cohort, u64>,
+    /// Coupons that can be issued at most.
+    pub remaining: u64,
+}
+
+impl Queue {
+    /// How it stands, with who waits by what gateways have reported.
+    pub fn snapshot(
+        &self,
+        campaign: &QueueCampaign,
+        waiting: &BTreeMap<Cohort, Coming>,
+        expired_before: Turn,
+        now: Timestamp,
+    ) -> QueueSnapshot {
+        let is_served = self.is_queueing && campaign.is_serving(now);
+        let waiting = waiting
+            .iter()
+            .map(|(cohort, coming)| (*cohort, coming.all.ceil() as u64));
+        QueueSnapshot {
+            campaign: campaign.number,
+            is_queueing: self.is_queueing,
+            current_cohort: self.current_cohort(now),
+            current_cohort_age: Duration::from_millis(self.clock.at(now) % 1_000),
+            watermark: self.watermark,
+            expired_before,
+            pace: self.pace.told().filter(|_| is_served),
+            fastest_per_second: self.pace.fastest(),
+            waiting: waiting.collect(),
+            remaining: campaign.remaining(),
+        }
+    }
+}
