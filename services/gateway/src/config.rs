@@ -1,4 +1,4 @@
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, sync::Arc};
 
 use tidegate_auth::{TokenSettings, TokenVerifier};
 use tidegate_runtime::{Environment, read_token_settings};
@@ -20,8 +20,6 @@ pub struct Config {
     pub waiting_room: bool,
     /// The keys that tickets are signed with, the same in every gateway.
     pub ticket_keys: Keyring,
-    /// How long claims may wait at issuance while there is a queue, which begins when they wait four times as long.
-    pub queue_delay_target: Duration,
     /// How often one shopper may ask each second.
     pub shopper_rate_per_second: u32,
     /// How often the bearers of one token subject may call each second.
@@ -62,8 +60,6 @@ impl Config {
             Keyring::from_json(&json)
                 .map_err(|error| format!("names a file that cannot be used: {error}"))
         });
-        let queue_delay_target =
-            environment.milliseconds("TIDEGATE_QUEUE_DELAY_TARGET_MS", 100, 1, 10_000);
         let shopper_rate = environment.number("TIDEGATE_SHOPPER_RATE_PER_SECOND", 10, 1, 1_000_000);
         let caller_rate =
             environment.number("TIDEGATE_CALLER_RATE_PER_SECOND", 50_000, 1, 10_000_000);
@@ -83,7 +79,6 @@ impl Config {
             tokens: tokens?,
             waiting_room: waiting_room?,
             ticket_keys: ticket_keys?,
-            queue_delay_target: queue_delay_target?,
             shopper_rate_per_second: shopper_rate?,
             caller_rate_per_second: caller_rate?,
             max_in_flight: max_in_flight?,

@@ -41,12 +41,6 @@ pub enum GatewayError {
     /// The last coupon is gone.
     #[error("the campaign is sold out")]
     SoldOut,
-    /// More wait ahead than there are coupons left.
-    #[error("the queue is longer than the stock")]
-    BehindStock {
-        /// Whether the shopper has a place in the queue that counts again if budget is added.
-        ticket_kept: bool,
-    },
     /// The last coupon of the tier that is claimed is gone, and there may be others.
     #[error("no coupon of tier {tier} is left")]
     TierGone {

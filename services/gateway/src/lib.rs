@@ -1,6 +1,5 @@
 //! The gateway is the only public door: it authenticates, validates, answers what it can from its snapshot of the campaigns, and gathers claims and orders for the services behind it.
 
-pub mod admission;
 pub mod bulkheads;
 pub mod campaigns;
 pub mod claims;
@@ -16,6 +15,7 @@ pub mod limit_reached;
 pub mod metrics;
 pub mod orders;
 pub mod owner_word;
+pub mod permits;
 pub mod rate_limits;
 pub mod upstream;
 pub mod waiting_room;
@@ -37,7 +37,6 @@ use tidegate_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    admission::Admission,
     bulkheads::{Bulkhead, ShopperStreams},
     campaigns::Campaigns,
     claims::{Claims, IssueCall},
@@ -49,6 +48,7 @@ use crate::{
     metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
     owner_word::OwnerWord,
+    permits::Permits,
     rate_limits::ShopperLimits,
     upstream::Upstream,
     waiting_room::{Reporter, WaitingRoom},
@@ -106,15 +106,14 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         config.ticket_keys,
         queue_metrics.clone(),
     );
-    let admission = Arc::new(Admission::new(config.queue_delay_target, config.lanes));
-    let (reports, ready) = report(&mut host, &room, &campaigns, &admission, quota);
+    let permits = Arc::new(Permits::new(config.lanes));
+    let (reports, ready) = report(&mut host, &room, &campaigns, &permits, quota);
 
     let lanes = config.lanes;
     let read_places = Bulkhead::new(config.max_reads);
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
-        admission: Arc::clone(&admission),
         tracing: host.tracing.clone(),
     };
     let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
@@ -136,7 +135,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         batches: Arc::new(issue_batches),
         issuance: issuance.clone(),
         room,
-        admission,
+        permits,
         limit_reached: LimitReached::default(),
         holders,
         claim_places: Bulkhead::new(config.max_claims),
@@ -204,7 +203,7 @@ fn report(
     host: &mut Host,
     room: &WaitingRoom,
     campaigns: &Campaigns,
-    admission: &Arc<Admission>,
+    permits: &Arc<Permits>,
     quota: Replicas,
 ) -> (Option<watch::Receiver<u64>>, watch::Receiver<bool>) {
     if !room.is_open() {
@@ -213,7 +212,7 @@ fn report(
     let reporter = Reporter::new(
         room.clone(),
         campaigns.clone(),
-        Arc::clone(admission),
+        Arc::clone(permits),
         quota,
         &host.settings.replica,
     );

@@ -53,6 +53,11 @@ const DRAWS: f64 = 4_294_967_296.0;
 impl Turn {
     /// Before every turn.
     pub const FIRST: Self = Self::first_of(Cohort::BEFORE_OPENING);
+    /// After every turn.
+    pub const LAST: Self = Self {
+        cohort: Cohort(Cohort::MAX),
+        draw: u32::MAX,
+    };
 
     /// The first turn of a cohort.
     pub const fn first_of(cohort: Cohort) -> Self {

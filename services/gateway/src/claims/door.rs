@@ -1,8 +1,9 @@
 use std::time::Instant;
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
-use tidegate_rpc::server::CallContext;
-use tidegate_types::{Reason, TierId, TierNumber, Timestamp, Violations};
+use tidegate_rpc::{refusal::Waiting, server::CallContext};
+use tidegate_types::{Reason, TierId, TierNumber, Violations};
+use tokio::time::timeout_at;
 
 use super::{
     Claim, Claims, Outcome,
@@ -10,42 +11,20 @@ use super::{
     final_word::{is_by_a_copy, still_holds},
 };
 use crate::{
-    admission::{Asking, UnderWay},
     domain::{
-        campaign::{Campaign, Course, Over, Tier},
+        campaign::{Campaign, Tier},
+        claim_decision::{Decision, End, Place, Situation, decide},
         queue::Stage,
         ticket::Ticket,
+        wait_queue::Rank,
     },
     error::GatewayError,
-    waiting_room::{Moment, Visit},
+    permits::Permit,
+    waiting_room::{ClaimAttempt, Moment, QueuePosition},
 };
 
 /// Names of tiers that a refusal tells, in bytes; the others are counted.
 const MAX_TIERS_TOLD_BYTES: usize = 128;
-
-/// What a claim shows of its place in the queue.
-#[derive(Debug, Clone, Copy)]
-enum Shown {
-    /// Nothing, or a place that is lost.
-    Nothing,
-    /// A place behind others.
-    Waiting(Ticket),
-    /// A turn that has come.
-    Due(Ticket),
-}
-
-impl Shown {
-    fn ticket(self) -> Option<Ticket> {
-        match self {
-            Self::Nothing => None,
-            Self::Waiting(ticket) | Self::Due(ticket) => Some(ticket),
-        }
-    }
-
-    fn is_waiting(self) -> bool {
-        matches!(self, Self::Waiting(_))
-    }
-}
 
 impl Claims {
     /// Decides what becomes of a claim now, and serves it if it may be served. What can be told from here is told without asking anybody, but nobody is refused for good by a copy.
@@ -82,275 +61,203 @@ impl Claims {
         ticket: Option<Ticket>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let visit = Visit {
+        let attempt = ClaimAttempt {
             campaign,
-            holder: claim.holder(campaign.number),
+            key: claim.key(campaign.number),
             tier: tier_number(campaign, claim.tier.as_ref())?,
             now: Moment::now(),
         };
         let is_other_claim = match ticket {
-            Some(ticket) => ticket.tier != visit.tier,
-            None => self.room.waits_for_other_tier(visit),
+            Some(ticket) => ticket.tier != attempt.tier,
+            None => self.room.waits_for_other_tier(attempt),
         };
         if is_other_claim {
             return Err(GatewayError::OtherTier);
         }
-        let holder = visit.holder;
+        let key = attempt.key;
         if self
             .limit_reached
-            .knows(holder.campaign, holder.shopper, holder.request_id)
+            .knows(key.campaign, key.shopper, key.request_id)
         {
             return Err(GatewayError::ShopperLimitReached);
         }
-        let outcome = self.decide_visit(visit, ticket, call).await;
+        if self.room.is_open() && campaign.may_queue(attempt.now.utc) {
+            self.room.knows_queue(campaign.number).await?;
+        }
+        let ticket = ticket.or_else(|| self.room.recall(attempt));
+        let outcome = self.act(attempt, ticket, call).await;
         outcome.map_err(|refused| {
+            let refused = at_the_door(refused, attempt, ticket);
             if let Some(reason) = end_of_waiting(&refused).filter(|_| ticket.is_some()) {
                 self.room.ended(reason.name());
             }
             GatewayError::OfCampaign {
                 refused: Box::new(refused),
-                held: campaign.held_coupons(visit.now.utc),
+                held: campaign.held_coupons(attempt.now.utc),
             }
         })
     }
 
-    async fn decide_visit(
+    async fn act(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         ticket: Option<Ticket>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let (campaign, now) = (visit.campaign, visit.now.utc);
-        let course = campaign.course(visit.tier, now);
-        if course == Course::Early {
-            return self.early(visit, ticket, now);
-        }
-        if self.room.is_open() && campaign.may_queue(now) {
-            self.room.knows_queue(campaign.number).await?;
-        }
-        let shown = self.shown(visit, ticket);
-        let outcome = match course {
-            Course::Over(over) => self.over(visit, shown, over, call).await,
-            Course::Held => self.held(visit, shown, call).await,
-            Course::Early | Course::Open => self.open(visit, shown, call).await,
-        };
-        outcome.map_err(|refused| at_the_door(refused, visit, shown.ticket()))
-    }
-
-    fn shown(&self, visit: Visit<'_>, ticket: Option<Ticket>) -> Shown {
-        let ticket = ticket.or_else(|| self.room.recall(visit));
-        let Some(ticket) = ticket.filter(|_| self.room.is_open()) else {
-            return Shown::Nothing;
-        };
-        let queue = self.room.queue(visit.campaign.number);
-        match queue.stage(ticket.turn) {
-            Stage::Waiting => Shown::Waiting(ticket),
-            Stage::Due => Shown::Due(ticket),
-            Stage::Expired => Shown::Nothing,
-        }
-    }
-
-    /// Before the opening there is a place in the waiting room, but not for ever.
-    fn early(
-        &self,
-        visit: Visit<'_>,
-        ticket: Option<Ticket>,
-        now: Timestamp,
-    ) -> Result<Outcome, GatewayError> {
-        let opens_at = visit.campaign.opens_at;
-        if !self.room.is_open() || !visit.campaign.takes_early_claims(now) {
-            return Err(GatewayError::CampaignNotOpen { opens_at });
-        }
-        let place = self.room.before_opening(visit, ticket, opens_at)?;
-        Ok(Outcome::Queued(place))
-    }
-
-    /// After the last coupon is gone, issuance is asked for those who may have one.
-    async fn sold_out(
-        &self,
-        visit: Visit<'_>,
-        shown: Shown,
-        call: &CallContext,
-    ) -> Result<Outcome, GatewayError> {
-        // Budget may have been added meanwhile, and is not for those whose turn has not come.
-        if shown.is_waiting() || self.holds_nothing(visit) {
-            return self.end(visit, GatewayError::SoldOut, call).await;
-        }
-        let _place = self.read_places.enter(call)?;
-        self.issue(visit, call).await.map(Outcome::Issued)
-    }
-
-    /// While no coupon is issued to it, a claim gets the one it produced before, or hears why there is none.
-    async fn over(
-        &self,
-        visit: Visit<'_>,
-        shown: Shown,
-        over: Over,
-        call: &CallContext,
-    ) -> Result<Outcome, GatewayError> {
-        let refused = match over {
-            Over::SoldOut => return self.sold_out(visit, shown, call).await,
-            // Others of the campaign are issued, so that no filter of holders can tell.
-            Over::TierGone(tier) => {
-                return self
-                    .end_once(visit, GatewayError::TierGone { tier }, call)
-                    .await;
+        let place = self.place(attempt, ticket);
+        let ticket = ticket.filter(|_| place != Place::None);
+        let phase = attempt.campaign.phase(attempt.tier, attempt.now.utc);
+        let decision = decide(&Situation {
+            phase: &phase,
+            takes_early_claims: attempt.campaign.takes_early_claims(attempt.now.utc),
+            is_room_open: self.room.is_open(),
+            place,
+            may_be_served: !self.room.is_open() || self.room.may_be_served(attempt),
+            was_handed_over: self.room.was_handed_over(attempt.key),
+            may_commit_yet: self.may_commit_yet(attempt),
+            holds_nothing: self.holds_nothing(attempt),
+        });
+        match decision {
+            Decision::WaitForOpening => {
+                let opens_at = attempt.campaign.opens_at;
+                let position = self.room.before_opening(attempt, ticket, opens_at)?;
+                Ok(self.told(attempt, position))
             }
-            Over::Halted { resume_at } => GatewayError::IssuanceHalted {
-                resume_at,
-                ticket_kept: shown.ticket().is_some(),
+            Decision::NotOpenYet => Err(GatewayError::CampaignNotOpen {
+                opens_at: attempt.campaign.opens_at,
+            }),
+            Decision::Serve => self.serve(attempt, call).await,
+            Decision::ServeTurn => match ticket {
+                Some(ticket) => self.serve_turn(attempt, ticket, call).await,
+                None => self.serve(attempt, call).await,
             },
-            // It may be about to commit, and then it is served.
-            Over::Closed if self.may_commit_yet(visit) => GatewayError::NoAnswer,
-            Over::Closed => GatewayError::CampaignClosed,
+            Decision::Queue => self.wait(attempt, ticket, call).await,
+            Decision::ReplayElseQueue => match self.replay_if_known(attempt, call).await? {
+                Some(issued) => Ok(Outcome::Issued(issued)),
+                None => self.wait(attempt, ticket, call).await,
+            },
+            Decision::ReplayElse(end) => self.end(attempt, refusal_of(end, ticket), call).await,
+            Decision::ReplayOnceElse(end) => {
+                self.end_once(attempt, refusal_of(end, ticket), call).await
+            }
+            Decision::AskIssuance => {
+                let _place = self.read_places.enter(call)?;
+                self.issue(attempt, None, call).await.map(Outcome::Issued)
+            }
+        }
+    }
+
+    /// The place that a claim has with its ticket.
+    fn place(&self, attempt: ClaimAttempt<'_>, ticket: Option<Ticket>) -> Place {
+        let Some(ticket) = ticket.filter(|_| self.room.is_open()) else {
+            return Place::None;
         };
-        self.end(visit, refused, call).await
-    }
-
-    /// While staff hold the queue, nobody is served and nobody loses a place.
-    async fn held(
-        &self,
-        visit: Visit<'_>,
-        shown: Shown,
-        call: &CallContext,
-    ) -> Result<Outcome, GatewayError> {
-        if !shown.is_waiting() || self.room.was_handed_over(visit.holder) {
-            // Issuance has nothing else to do now. If it cannot tell all the same, the queue keeps the claim until it can.
-            if let Some(issued) = self.replay_if_known(visit, call).await? {
-                return Ok(Outcome::Issued(issued));
+        match self.room.stage(attempt, &ticket) {
+            Stage::Waiting => Place::Waiting,
+            Stage::Due => {
+                self.room.shown(attempt, &ticket);
+                Place::Due
             }
+            Stage::Expired => Place::None,
         }
-        if !self.room.is_open() {
-            return Err(GatewayError::IssuanceHeld);
-        }
-        self.wait(visit, shown, call).await
     }
 
-    /// Serves a claim whose turn it is, any while there is no queue, and one that fills what turns leave of issuance while nobody waits from before.
-    async fn open(
+    /// Serves a new claim if there is a permit for it within a moment.
+    async fn serve(
         &self,
-        visit: Visit<'_>,
-        shown: Shown,
+        attempt: ClaimAttempt<'_>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        if !self.room.is_open() {
-            return self.serve(visit, call).await;
+        let served = self.issue_in_turn(attempt, Rank::NewClaim, call).await;
+        let is_full = match &served {
+            Err(GatewayError::Full) => true,
+            Err(GatewayError::Refused(refusal)) => refusal.reason == Reason::QueueFull,
+            _ => false,
+        };
+        if !is_full || !self.room.is_open() {
+            return served.map(Outcome::Issued);
         }
-        if let Shown::Due(ticket) = shown {
-            return self.take_turn(visit, ticket, call).await;
-        }
-        let queue = self.room.queue(visit.campaign.number);
-        let lane = self.lanes.of(visit.holder.shopper);
-        match self.serve_at_once(visit, shown, call).await {
-            None | Some(Err(GatewayError::Full)) => {}
-            Some(Err(GatewayError::Refused(refusal))) if refusal.reason == Reason::QueueFull => {}
-            Some(outcome) => return outcome,
-        }
-        if self.room.was_handed_over(visit.holder)
-            && let Some(issued) = self.replay_if_known(visit, call).await?
-        {
-            return Ok(Outcome::Issued(issued));
-        }
-        // It may have stood in line for a while.
-        let now = Instant::now();
-        if !queue.is_queueing(now) || !self.admission.may_issue(lane, now) {
-            queue.want(now);
-        }
-        self.wait(visit, shown, call).await
+        // It may have stood at the door for a while.
+        let now = Moment::now();
+        self.room.queue(attempt.campaign.number).want(now.instant);
+        self.wait(ClaimAttempt { now, ..attempt }, None, call).await
     }
 
-    /// Serves a claim that has no turn, where that takes nobody's place. `None` if it was not tried.
-    async fn serve_at_once(
-        &self,
-        visit: Visit<'_>,
-        shown: Shown,
-        call: &CallContext,
-    ) -> Option<Result<Outcome, GatewayError>> {
-        let now = visit.now.instant;
-        if self.room.queue(visit.campaign.number).is_queueing(now) {
-            if matches!(shown, Shown::Nothing) && self.room.may_fill_in(visit) {
-                return Some(self.fill_in(visit, call).await);
-            }
-        } else if self
-            .admission
-            .may_issue(self.lanes.of(visit.holder.shopper), now)
-        {
-            return Some(self.serve(visit, call).await);
-        }
-        None
-    }
-
-    /// A place in the queue, unless it would be in vain.
-    async fn wait(
-        &self,
-        visit: Visit<'_>,
-        shown: Shown,
-        call: &CallContext,
-    ) -> Result<Outcome, GatewayError> {
-        match self.room.queue_up(visit, shown.ticket()) {
-            Err(behind @ GatewayError::BehindStock { .. }) => {
-                self.end_once(visit, behind, call).await
-            }
-            place => place.map(Outcome::Queued),
-        }
-    }
-
-    /// Serves a claim whose turn has come. Where there is no room for it within a moment its turn is kept, so that it only has to come back.
-    async fn take_turn(
-        &self,
-        visit: Visit<'_>,
-        ticket: Ticket,
-        call: &CallContext,
-    ) -> Result<Outcome, GatewayError> {
-        match self.serve_turn(visit, ticket, call).await {
-            Ok(issued) => Ok(Outcome::Issued(issued)),
-            Err(met) => self.room.turn_met(visit, ticket, met).map(Outcome::Queued),
-        }
-    }
-
+    /// Serves a claim whose turn has come. Where there is no permit for it its turn is kept, so that it only has to come back.
     async fn serve_turn(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         ticket: Ticket,
+        call: &CallContext,
+    ) -> Result<Outcome, GatewayError> {
+        let rank = Rank::Turn(ticket.turn);
+        match self.issue_in_turn(attempt, rank, call).await {
+            Ok(issued) => Ok(Outcome::Issued(issued)),
+            Err(met) => self
+                .room
+                .turn_met(attempt, ticket, met)
+                .map(Outcome::Queued),
+        }
+    }
+
+    async fn issue_in_turn(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        rank: Rank,
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
         let _place = self.claim_places.enter(call)?;
-        let asking = Asking::Turn {
-            overdue: self.room.overdue(visit, ticket.turn),
-            is_queue_short: self.room.is_queue_short(visit),
-        };
-        let under_way = self.find_room(visit, asking, call).await?;
-        self.room.serve(visit, &ticket);
-        self.issue_admitted(visit, under_way, call).await
+        let lane = self.lanes.of(attempt.key.shopper);
+        let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
+        let permit: Option<Permit> = self.permits.acquire(lane, rank, patience).await;
+        let permit = permit.ok_or(GatewayError::Full)?;
+        self.room.serve(attempt);
+        self.issue(attempt, Some(permit), call).await
     }
 
-    /// Serves a new claim in a short queue, after all turns.
-    async fn fill_in(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
-        let _place = self.claim_places.enter(call)?;
-        let under_way = self.find_room(visit, Asking::NewClaim, call).await?;
-        // The same claim, sent twice, may have been told to wait meanwhile.
-        if let Some(ticket) = self.room.recall(visit) {
-            self.room.leave(visit, &ticket);
-        }
-        let issued = self.issue_admitted(visit, under_way, call).await;
-        issued.map(Outcome::Issued)
-    }
-
-    async fn find_room(
+    /// A place in the queue. A call whose turn may come soon is held until it does.
+    async fn wait(
         &self,
-        visit: Visit<'_>,
-        asking: Asking,
+        attempt: ClaimAttempt<'_>,
+        ticket: Option<Ticket>,
         call: &CallContext,
-    ) -> Result<UnderWay, GatewayError> {
-        let lane = self.lanes.of(visit.holder.shopper);
-        let patience = call.deadline.saturating_duration_since(visit.now.instant) / 2;
-        let found = self.admission.find_room(lane, asking, patience).await;
-        found.ok_or(GatewayError::Full)
+    ) -> Result<Outcome, GatewayError> {
+        let position = self.room.queue_up(attempt, ticket)?;
+        if matches!(position.why, Waiting::BehindStock { .. })
+            && let Some(issued) = self.replay_once(attempt, call).await?
+        {
+            return Ok(Outcome::Issued(issued));
+        }
+        let held = self.room.hold(attempt, &position, call.deadline);
+        if let Some((mut held, until)) = held
+            && timeout_at(until.into(), held.called()).await.is_ok()
+        {
+            let now = Moment::now();
+            let attempt = ClaimAttempt { now, ..attempt };
+            return self
+                .serve_turn(attempt, position.ticket, call)
+                .await;
+        }
+        Ok(self.told(attempt, position))
     }
 
-    async fn serve(&self, visit: Visit<'_>, call: &CallContext) -> Result<Outcome, GatewayError> {
-        let _place = self.claim_places.enter(call)?;
-        self.issue(visit, call).await.map(Outcome::Issued)
+    fn told(&self, attempt: ClaimAttempt<'_>, position: QueuePosition) -> Outcome {
+        self.room.promise(attempt, &position);
+        Outcome::Queued(position)
+    }
+}
+
+fn refusal_of(end: End, ticket: Option<Ticket>) -> GatewayError {
+    match end {
+        End::SoldOut => GatewayError::SoldOut,
+        End::TierGone(tier) => GatewayError::TierGone { tier },
+        End::Halted(resume_at) => GatewayError::IssuanceHalted {
+            resume_at,
+            ticket_kept: ticket.is_some(),
+        },
+        End::Held => GatewayError::IssuanceHeld,
+        End::Closed => GatewayError::CampaignClosed,
+        End::NotKnownYet => GatewayError::NoAnswer,
     }
 }
 

@@ -5,7 +5,7 @@ use tidegate_rpc::server::CallContext;
 use tidegate_types::Reason;
 
 use super::{Claims, Outcome};
-use crate::{domain::ticket::Ticket, error::GatewayError, waiting_room::Visit};
+use crate::{domain::ticket::Ticket, error::GatewayError, waiting_room::ClaimAttempt};
 
 /// The longest deadline, and as long again as a commit may take before it is looked up.
 const COMMITS_WITHIN: Duration = Duration::from_secs(20);
@@ -14,42 +14,52 @@ impl Claims {
     /// Ends a claim, unless it has produced a coupon.
     pub(super) async fn end(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         refused: GatewayError,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let replay = self.replay(visit, call);
-        unless_issued(refused, self.holds_nothing(visit), replay).await
+        let replay = self.replay(attempt, call);
+        unless_issued(refused, self.holds_nothing(attempt), replay).await
     }
 
     /// The same while others are served: issuance is asked once for each claim, so that a flood of them costs it little.
     pub(super) async fn end_once(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         refused: GatewayError,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let replay = async {
-            let found = self.replay(visit, call).await?;
-            if found.is_none() {
-                self.room.looked_up(visit);
-            }
-            Ok(found)
-        };
-        unless_issued(refused, self.room.was_looked_up(visit), replay).await
+        let replay = self.replay_once(attempt, call);
+        unless_issued(refused, false, replay).await
+    }
+
+    /// The coupon that a claim has produced, unless issuance has said before that there is none.
+    pub(super) async fn replay_once(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        call: &CallContext,
+    ) -> Result<Option<IssuedCoupon>, GatewayError> {
+        if self.room.was_looked_up(attempt) {
+            return Ok(None);
+        }
+        let found = self.replay(attempt, call).await?;
+        if found.is_none() {
+            self.room.looked_up(attempt);
+        }
+        Ok(found)
     }
 
     /// Whether it is certain that the shopper has no coupon of a campaign that issues no more.
-    pub(super) fn holds_nothing(&self, visit: Visit<'_>) -> bool {
-        let campaign = (visit.campaign.number, visit.campaign.settled);
-        visit.campaign.issues_no_more()
-            && self.holders.may_hold(campaign, visit.holder.shopper) == Some(false)
+    pub(super) fn holds_nothing(&self, attempt: ClaimAttempt<'_>) -> bool {
+        let campaign = (attempt.campaign.number, attempt.campaign.settled);
+        attempt.campaign.issues_no_more()
+            && self.holders.may_hold(campaign, attempt.key.shopper) == Some(false)
     }
 
     /// Whether a claim that went to issuance before its campaign closed may still be on its way.
-    pub(super) fn may_commit_yet(&self, visit: Visit<'_>) -> bool {
-        visit.now.utc < visit.campaign.closes_at + COMMITS_WITHIN
-            && self.room.was_handed_over(visit.holder)
+    pub(super) fn may_commit_yet(&self, attempt: ClaimAttempt<'_>) -> bool {
+        attempt.now.utc < attempt.campaign.closes_at + COMMITS_WITHIN
+            && self.room.was_handed_over(attempt.key)
     }
 }
 
@@ -69,7 +79,7 @@ async fn unless_issued(
 /// What a refusal by issuance, which knows nothing of tickets, is at the door.
 pub(super) fn at_the_door(
     refused: GatewayError,
-    visit: Visit<'_>,
+    attempt: ClaimAttempt<'_>,
     ticket: Option<Ticket>,
 ) -> GatewayError {
     let GatewayError::Refused(refusal) = &refused else {
@@ -80,7 +90,7 @@ pub(super) fn at_the_door(
             resume_at: refusal.moment("resume_at"),
             ticket_kept: ticket.is_some(),
         },
-        Reason::BudgetExhausted => match visit.campaign.tier_beside_others(visit.tier) {
+        Reason::BudgetExhausted => match attempt.campaign.tier_beside_others(attempt.tier) {
             Some(tier) => GatewayError::TierGone {
                 tier: tier.id.clone(),
             },
@@ -94,7 +104,6 @@ pub(super) fn at_the_door(
 pub(super) fn end_of_waiting(refused: &GatewayError) -> Option<Reason> {
     match refused {
         GatewayError::SoldOut
-        | GatewayError::BehindStock { .. }
         | GatewayError::TierGone { .. } => Some(Reason::BudgetExhausted),
         GatewayError::CampaignClosed => Some(Reason::CampaignClosed),
         _ => None,
@@ -107,7 +116,7 @@ mod tests {
 
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     use tidegate_types::{
-        CampaignId, CampaignNumber, Keyring, Refusal, RequestId, ShopperId, TierId, TierNumber,
+        CampaignId, CampaignNumber, Cohort, Keyring, Refusal, RequestId, ShopperId, TierId, TierNumber,
         Timestamp,
     };
 
@@ -115,8 +124,7 @@ mod tests {
     use crate::{
         domain::{
             campaign::{Campaign, Issuing, Tier},
-            queue::Cohort,
-            ticket::{Holder, TicketOffice},
+            ticket::{ClaimKey, TicketOffice},
         },
         waiting_room::Moment,
     };
@@ -176,22 +184,23 @@ mod tests {
             settled: 0,
             revision: 1,
         };
-        let holder = Holder {
+        let key = ClaimKey {
             campaign: campaign.number,
             shopper: &ShopperId::parse("ann").unwrap(),
             request_id: &RequestId::parse("r-1").unwrap(),
         };
-        let visit = Visit {
+        let attempt = ClaimAttempt {
             campaign: &campaign,
-            holder,
+            key,
             tier: tier.and_then(|tier| TierNumber::new(tier).ok()),
             now: Moment::now(),
         };
-        let key = BASE64_STANDARD.encode([7; 32]);
-        let keys = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#));
+        let secret = BASE64_STANDARD.encode([7; 32]);
+        let json = format!(r#"{{"active":1,"keys":{{"1":"{secret}"}}}}"#);
+        let keys = Keyring::from_json(&json);
         let office = TicketOffice::new(keys.unwrap());
-        let ticket = office.new_ticket(holder, Cohort::BEFORE_OPENING, visit.tier);
-        at_the_door(Refusal::never(reason).into(), visit, Some(ticket))
+        let ticket = office.new_ticket(key, Cohort::BEFORE_OPENING, attempt.tier);
+        at_the_door(Refusal::never(reason).into(), attempt, Some(ticket))
     }
 
     #[test]

@@ -10,41 +10,30 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    admission::{Admission, Answered, UnderWay},
-    domain::ticket::Holder,
+    domain::{ticket::ClaimKey, window::Answer},
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
+    permits::Permit,
     upstream::Upstream,
-    waiting_room::Visit,
+    waiting_room::ClaimAttempt,
 };
 
 impl Claims {
-    /// Hands a claim to issuance, which also answers those that have their coupon already.
+    /// Hands a claim to issuance, which also answers those that have their coupon already. Without a permit it is not meant to bring a new coupon.
     pub(super) async fn issue(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
+        permit: Option<Permit>,
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
-        let lane = self.lanes.of(visit.holder.shopper);
-        let under_way = self.admission.enter(lane);
-        self.issue_admitted(visit, under_way, call).await
-    }
-
-    /// The same where room at issuance is held already.
-    pub(super) async fn issue_admitted(
-        &self,
-        visit: Visit<'_>,
-        under_way: UnderWay,
-        call: &CallContext,
-    ) -> Result<IssuedCoupon, GatewayError> {
-        let holder = visit.holder;
-        let lane = self.lanes.of(holder.shopper);
+        let key = attempt.key;
+        let lane = self.lanes.of(key.shopper);
         let item = IssueItem {
-            campaign_number: holder.campaign.get(),
-            campaign_revision: visit.campaign.revision,
-            shopper_id: holder.shopper.as_str().to_owned(),
-            request_id: holder.request_id.as_str().to_owned(),
-            tier_number: visit.tier.map(|tier: TierNumber| u32::from(tier.get())),
+            campaign_number: key.campaign.get(),
+            campaign_revision: attempt.campaign.revision,
+            shopper_id: key.shopper.as_str().to_owned(),
+            request_id: key.request_id.as_str().to_owned(),
+            tier_number: attempt.tier.map(|tier: TierNumber| u32::from(tier.get())),
             traceparent: if call.trace.sampled() {
                 call.trace.traceparent()
             } else {
@@ -53,42 +42,35 @@ impl Claims {
             deadline_ms: 0,
         };
         let pending = Pending {
-            item: UnderWayItem {
-                item,
-                _under_way: under_way,
-            },
+            item: ClaimInFlight { item, permit },
             trace: call.trace,
             deadline: call.deadline,
         };
         let answer = self.batches.hand_in(lane, pending)?;
-        let is_first = self.room.hand_over(holder);
+        let is_first = self.room.hand_over(key);
         let answer = answer.await;
-        match &answer {
-            Ok(_) => self.room.issued(holder.campaign),
-            Err(GatewayError::Refused(refusal)) => {
-                self.learn(holder, refusal.reason, is_first);
-            }
-            Err(_) => {}
+        if let Err(GatewayError::Refused(refusal)) = &answer {
+            self.learn(key, refusal.reason, is_first);
         }
         answer
     }
 
     /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome is known.
-    fn learn(&self, holder: Holder<'_>, refused: Reason, is_first: bool) {
+    fn learn(&self, key: ClaimKey<'_>, refused: Reason, is_first: bool) {
         if refused == Reason::ShopperLimitReached {
             self.limit_reached
-                .remember(holder.campaign, holder.shopper, holder.request_id);
+                .remember(key.campaign, key.shopper, key.request_id);
         }
         if is_first && refused != Reason::Overloaded {
-            self.room.take_back(holder);
+            self.room.take_back(key);
         }
     }
 }
 
-/// A claim on its way to issuance. It takes up room there until it is answered, whether its caller still waits or not.
-pub struct UnderWayItem {
+/// A claim on its way to issuance. It is in flight until it is answered, whether its caller still waits or not.
+pub struct ClaimInFlight {
     item: IssueItem,
-    _under_way: UnderWay,
+    permit: Option<Permit>,
 }
 
 /// Sends the claims of one lane to issuance.
@@ -98,20 +80,18 @@ pub struct IssueCall {
     pub issuance: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Told how long claims waited there.
-    pub admission: Arc<Admission>,
     /// Where spans go.
     pub tracing: Tracing,
 }
 
 impl BatchCall for IssueCall {
-    type Item = UnderWayItem;
+    type Item = ClaimInFlight;
     type Answer = IssuedCoupon;
 
     async fn send(
         &self,
         lane: Lane,
-        items: Arc<Vec<Pending<UnderWayItem>>>,
+        items: Arc<Vec<Pending<ClaimInFlight>>>,
     ) -> Vec<Result<IssuedCoupon, GatewayError>> {
         let span = span_of(&self.tracing, "issue batch", &items);
         let message = || IssueCouponsRequest {
@@ -138,33 +118,23 @@ impl BatchCall for IssueCall {
             )
             .await;
         if let Ok(answer) = &answer {
-            self.observe(answer, began);
+            observe(answer, began, &items);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
-impl IssueCall {
-    /// What issuance can do is told by coupons: refusals may come much faster.
-    fn observe(&self, answer: &IssueCouponsResponse, began: Instant) {
-        let Some(queue_delay) = answer.queue_delay.and_then(wire::span) else {
-            return;
-        };
-        let is_issued = |result: &&IssueResult| {
-            matches!(&result.outcome, Some(issue_result::Outcome::Issued(_)))
-        };
-        let now = Instant::now();
-        let answered = Answered {
-            queue_delay,
-            took: now.saturating_duration_since(began),
-            claims: answer.results.len(),
-            issued: answer.results.iter().filter(is_issued).count(),
-        };
-        self.admission.observe(answered, now);
-    }
+/// Tells the windows how long the claims waited on their way.
+fn observe(answer: &IssueCouponsResponse, began: Instant, items: &[Pending<ClaimInFlight>]) {
+    let answer = Answer {
+        delay: answer.queue_delay.and_then(wire::span).unwrap_or_default(),
+        took: began.elapsed(),
+    };
+    let permits = items.iter().filter_map(|pending| pending.item.permit.as_ref());
+    permits.for_each(|permit| permit.answered(answer));
 }
 
-fn with_deadline(pending: &Pending<UnderWayItem>) -> IssueItem {
+fn with_deadline(pending: &Pending<ClaimInFlight>) -> IssueItem {
     IssueItem {
         deadline_ms: pending.milliseconds_left(),
         ..pending.item.item.clone()

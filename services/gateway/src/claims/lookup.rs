@@ -9,27 +9,27 @@ use tidegate_rpc::{server::CallContext, wire};
 use tidegate_types::Reason;
 
 use super::{Claim, Claims};
-use crate::{domain::ticket::Holder, error::GatewayError, waiting_room::Visit};
+use crate::{domain::ticket::ClaimKey, error::GatewayError, waiting_room::ClaimAttempt};
 
 impl Claims {
     /// Finds the coupon an earlier claim produced.
     pub async fn lookup(&self, claim: &Claim, call: &CallContext) -> Result<Coupon, GatewayError> {
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
-        let holder = claim.holder(campaign.number);
-        let found = self.find(holder, None, call).await?;
+        let key = claim.key(campaign.number);
+        let found = self.find(key, None, call).await?;
         found.ok_or(GatewayError::ClaimNotFound)
     }
 
     /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused if its request id belongs to a claim for something else.
     pub(super) async fn replay(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         call: &CallContext,
     ) -> Result<Option<IssuedCoupon>, GatewayError> {
         let content = ClaimContent {
-            tier_number: visit.tier.map(|tier| u32::from(tier.get())),
+            tier_number: attempt.tier.map(|tier| u32::from(tier.get())),
         };
-        let found = self.find(visit.holder, Some(content), call).await?;
+        let found = self.find(attempt.key, Some(content), call).await?;
         Ok(found.map(|coupon| IssuedCoupon {
             coupon: Some(coupon),
             replayed: true,
@@ -41,10 +41,10 @@ impl Claims {
     /// waiting brings that.
     pub(super) async fn replay_if_known(
         &self,
-        visit: Visit<'_>,
+        attempt: ClaimAttempt<'_>,
         call: &CallContext,
     ) -> Result<Option<IssuedCoupon>, GatewayError> {
-        match self.replay(visit, call).await {
+        match self.replay(attempt, call).await {
             Err(GatewayError::Refused(refusal))
                 if matches!(
                     refusal.reason,
@@ -59,16 +59,16 @@ impl Claims {
 
     async fn find(
         &self,
-        holder: Holder<'_>,
+        key: ClaimKey<'_>,
         content: Option<ClaimContent>,
         call: &CallContext,
     ) -> Result<Option<Coupon>, GatewayError> {
         let _place = self.read_places.enter(call)?;
-        let lane = self.lanes.of(holder.shopper);
+        let lane = self.lanes.of(key.shopper);
         let item = LookupItem {
-            campaign_number: holder.campaign.get(),
-            shopper_id: holder.shopper.as_str().to_owned(),
-            request_id: holder.request_id.as_str().to_owned(),
+            campaign_number: key.campaign.get(),
+            shopper_id: key.shopper.as_str().to_owned(),
+            request_id: key.request_id.as_str().to_owned(),
             content,
         };
         let message = || LookupClaimsRequest {

@@ -17,16 +17,16 @@ pub use issue::IssueCall;
 pub use watch::StreamPlace;
 
 use crate::{
-    admission::Admission,
     bulkheads::Bulkhead,
     campaigns::Campaigns,
-    domain::ticket::{Holder, Ticket},
+    domain::ticket::{ClaimKey, Ticket},
     error::GatewayError,
     holders::Holders,
     lane_batches::LaneBatches,
     limit_reached::LimitReached,
+    permits::Permits,
     upstream::Upstream,
-    waiting_room::{Moment, Place, Visit, WaitingRoom},
+    waiting_room::{ClaimAttempt, Moment, QueuePosition, WaitingRoom},
 };
 
 /// A claim whose fields are within bounds.
@@ -45,8 +45,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    fn holder(&self, campaign: CampaignNumber) -> Holder<'_> {
-        Holder {
+    fn key(&self, campaign: CampaignNumber) -> ClaimKey<'_> {
+        ClaimKey {
             campaign,
             shopper: &self.shopper,
             request_id: &self.request_id,
@@ -60,7 +60,7 @@ pub enum Outcome {
     /// The shopper has the coupon.
     Issued(IssuedCoupon),
     /// The shopper has a place in the queue.
-    Queued(Place),
+    Queued(QueuePosition),
 }
 
 /// Serves claims. Cheap to clone.
@@ -76,8 +76,8 @@ pub struct Claims {
     pub issuance: Upstream,
     /// Where claims wait that cannot be served.
     pub room: WaitingRoom,
-    /// Whether issuance keeps up.
-    pub admission: Arc<Admission>,
+    /// Which claims may be in flight.
+    pub permits: Arc<Permits>,
     /// Claims that were refused a moment ago.
     pub limit_reached: LimitReached,
     /// Who holds coupons of campaigns that issue no more.
@@ -99,17 +99,17 @@ impl Claims {
     pub async fn leave(&self, claim: &Claim, call: &CallContext) -> Result<(), GatewayError> {
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let shown = claim.ticket.as_deref().unwrap_or_default();
-        let holder = claim.holder(campaign.number);
-        let ticket = self.room.read(shown, holder)?;
+        let key = claim.key(campaign.number);
+        let ticket = self.room.read(shown, key)?;
         let now = Moment::now();
         if campaign.may_queue(now.utc) {
-            let visit = Visit {
+            let attempt = ClaimAttempt {
                 campaign: &campaign,
-                holder,
+                key,
                 tier: ticket.tier,
                 now,
             };
-            self.room.leave(visit, &ticket);
+            self.room.leave(attempt);
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Claims {
             return Ok(None);
         };
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
-        let holder = claim.holder(campaign.number);
-        self.room.read(shown, holder).map(Some)
+        let key = claim.key(campaign.number);
+        self.room.read(shown, key).map(Some)
     }
 }

@@ -7,15 +7,17 @@ use tidegate_rpc::{
     refusal::Waiting,
     server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::{sync::mpsc, time::{sleep, sleep_until}};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};
-use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::Place};
+use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::QueuePosition};
 
 /// A stream ends after this long; its caller goes on with the newest ticket.
 const MAX_WATCH: Duration = Duration::from_secs(600);
-/// Places told that a slow reader has not taken yet; those between are left out.
+/// A claim that waits is looked at so often at least: staff may have halted its campaign.
+const MAX_BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// Positions told that a slow reader has not taken yet; those between are left out.
 const MAX_UNREAD: usize = 2;
 
 /// What happens to a watched claim, in order.
@@ -29,14 +31,14 @@ struct Watch {
     claims: Claims,
     claim: Claim,
     call: CallContext,
-    place: Place,
+    position: QueuePosition,
     told: Waiting,
     /// Held as long as the stream.
     _stream: StreamPlace,
 }
 
 impl Claims {
-    /// Claims, and goes on telling the place until the claim is served or refused, the reader has gone, or `stop` is cancelled.
+    /// Claims, and goes on telling the position until the claim is served or refused, the reader has gone, or `stop` is cancelled.
     pub async fn watch(
         &self,
         claim: Claim,
@@ -46,19 +48,19 @@ impl Claims {
     ) -> Result<Happenings, GatewayError> {
         let outcome = self.claim(&claim, &call).await?;
         let (sender, happenings) = mpsc::channel(MAX_UNREAD);
-        let place = match &outcome {
+        let position = match &outcome {
             Outcome::Issued(_) => None,
-            Outcome::Queued(place) => Some(place.clone()),
+            Outcome::Queued(position) => Some(position.clone()),
         };
         // The channel is new, so there is room.
         let _ = sender.try_send(Ok(outcome));
-        if let Some(place) = place {
+        if let Some(position) = position {
             let watch = Watch {
                 claims: self.clone(),
                 claim,
                 call,
-                told: place.why,
-                place,
+                told: position.why,
+                position,
                 _stream: stream,
             };
             tokio::spawn(watch.run(sender, stop));
@@ -73,34 +75,34 @@ impl Watch {
         sender: mpsc::Sender<Result<Outcome, GatewayError>>,
         stop: CancellationToken,
     ) {
-        let mut ticks = self.claims.room.ticks();
         let end = tokio::time::Instant::now() + MAX_WATCH;
         loop {
+            let next_look = self.position.ask_after.min(MAX_BETWEEN_LOOKS);
             tokio::select! {
                 () = sender.closed() => return,
                 () = stop.cancelled() => return,
                 () = sleep_until(end) => return,
-                ticked = ticks.changed() => if ticked.is_err() { return },
+                () = sleep(next_look) => {}
             }
             self.call.deadline = Instant::now() + DEFAULT_DEADLINE;
-            let ticket = Some(self.place.ticket);
+            let ticket = Some(self.position.ticket);
             match self.claims.decide(&self.claim, ticket, &self.call).await {
-                Ok(Outcome::Queued(place)) => self.tell(place, &sender),
+                Ok(Outcome::Queued(position)) => self.tell(position, &sender),
                 last => return tell_last(last, &sender, end, &stop).await,
             }
         }
     }
 
-    /// Tells a place that has changed. A reader that is behind hears of a later one.
-    fn tell(&mut self, place: Place, sender: &mpsc::Sender<Result<Outcome, GatewayError>>) {
-        self.place = place;
-        let is_news = standing_of(self.told) != standing_of(self.place.why);
+    /// Tells a position that has changed. A reader that is behind hears of a later one.
+    fn tell(&mut self, position: QueuePosition, sender: &mpsc::Sender<Result<Outcome, GatewayError>>) {
+        self.position = position;
+        let is_news = standing_of(self.told) != standing_of(self.position.why);
         if is_news
             && sender
-                .try_send(Ok(Outcome::Queued(self.place.clone())))
+                .try_send(Ok(Outcome::Queued(self.position.clone())))
                 .is_ok()
         {
-            self.told = self.place.why;
+            self.told = self.position.why;
         }
     }
 }
@@ -125,6 +127,7 @@ fn standing_of(why: Waiting) -> (std::mem::Discriminant<Waiting>, Option<u64>, b
     let (position, is_estimated) = match why {
         Waiting::ForOthers { position, wait } => (Some(position), wait.is_some()),
         Waiting::ForStaff { position, .. } => (Some(position), false),
+        Waiting::BehindStock { position } => (Some(position), false),
         Waiting::ForOpening { .. } | Waiting::ForServing | Waiting::ForStock => (None, false),
     };
     (discriminant(&why), position, is_estimated)

@@ -45,7 +45,7 @@ pub struct Tier {
 
 /// What becomes of a claim, by its campaign alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Course {
+pub enum Phase {
     /// It is too early.
     Early,
     /// It can produce no coupon, but may have produced one before.
@@ -99,20 +99,20 @@ impl Campaign {
     }
 
     /// What becomes at `now` of a claim for a tier, or for any.
-    pub fn course(&self, tier: Option<TierNumber>, now: Timestamp) -> Course {
+    pub fn phase(&self, tier: Option<TierNumber>, now: Timestamp) -> Phase {
         let is_closed = self.is_closed(now);
         match self.issuing {
-            _ if self.is_not_open(now) => Course::Early,
+            _ if self.is_not_open(now) => Phase::Early,
             // What has ended does not go on, whatever staff said before.
             Issuing::Halted { resume_at, .. } if !is_closed => {
-                Course::Over(Over::Halted { resume_at })
+                Phase::Over(Over::Halted { resume_at })
             }
-            _ if self.sold_out => Course::Over(Over::SoldOut),
-            _ if is_closed => Course::Over(Over::Closed),
+            _ if self.sold_out => Phase::Over(Over::SoldOut),
+            _ if is_closed => Phase::Over(Over::Closed),
             issuing => match (self.tier_that_is_gone(tier), issuing) {
-                (Some(tier), _) => Course::Over(Over::TierGone(tier)),
-                (None, Issuing::Open) => Course::Open,
-                (None, _) => Course::Held,
+                (Some(tier), _) => Phase::Over(Over::TierGone(tier)),
+                (None, Issuing::Open) => Phase::Open,
+                (None, _) => Phase::Held,
             },
         }
     }
@@ -285,10 +285,10 @@ mod tests {
             },
             ..campaign(1, opens_at)
         };
-        let halt = Course::Over(Over::Halted { resume_at: None });
-        assert_eq!(halted.course(None, opens_at), halt);
-        let after = halted.course(None, halted.closes_at);
-        assert_eq!(after, Course::Over(Over::Closed));
+        let halt = Phase::Over(Over::Halted { resume_at: None });
+        assert_eq!(halted.phase(None, opens_at), halt);
+        let after = halted.phase(None, halted.closes_at);
+        assert_eq!(after, Phase::Over(Over::Closed));
     }
 
     #[test]
@@ -299,14 +299,14 @@ mod tests {
         let [large, small] = [0u8, 1].map(|number| TierNumber::new(number).ok());
         for issuing in [Issuing::Open, Issuing::Held { resume_at: None }] {
             campaign.issuing = issuing;
-            let gone = Course::Over(Over::TierGone(campaign.tiers[1].id.clone()));
-            assert_eq!(campaign.course(small, now), gone);
-            assert!(!matches!(campaign.course(large, now), Course::Over(_)));
-            assert!(!matches!(campaign.course(None, now), Course::Over(_)));
+            let gone = Phase::Over(Over::TierGone(campaign.tiers[1].id.clone()));
+            assert_eq!(campaign.phase(small, now), gone);
+            assert!(!matches!(campaign.phase(large, now), Phase::Over(_)));
+            assert!(!matches!(campaign.phase(None, now), Phase::Over(_)));
         }
         campaign.sold_out = true;
-        let sold_out = Course::Over(Over::SoldOut);
-        assert_eq!(campaign.course(small, now), sold_out);
+        let sold_out = Phase::Over(Over::SoldOut);
+        assert_eq!(campaign.phase(small, now), sold_out);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 /// Campaigns as the gateway sees them.
 pub mod campaign;
+/// What becomes of a claim.
+pub mod claim_decision;
 /// Promises to come back.
 pub mod promises;
 /// Queues as the gateway knows them.

@@ -1,7 +1,7 @@
 //! Who said to come back when. A place in a queue counts as long as its holder keeps coming back as told: nothing else tells one who waits from one who has gone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -11,15 +11,26 @@ use tidegate_types::{Cohort, Turn};
 const SLOT: Duration = Duration::from_millis(50);
 /// Whoever comes within this time is counted on: by then quota has heard of it and answered twice.
 pub const SOON: Duration = Duration::from_millis(400);
+/// Nobody is told to come back later than this, however many there are.
+const LATEST: Duration = Duration::from_secs(60);
 
 /// Promises to come back, by when they are due.
 #[derive(Debug)]
 pub struct Promises {
     began: Instant,
-    /// By slot and cohort, what their holders drew: four bytes a promise.
-    slots: BTreeMap<u64, BTreeMap<Cohort, Vec<u32>>>,
+    /// The number of the first slot that is kept.
+    first: u64,
+    slots: VecDeque<Slot>,
     total: u64,
     ended: u64,
+}
+
+/// Those who come back in one span of time.
+#[derive(Debug, Default)]
+struct Slot {
+    count: u64,
+    /// By cohort, what they drew: four bytes a promise.
+    draws: BTreeMap<Cohort, Vec<u32>>,
 }
 
 /// How many of one cohort will come back whose turns have not come.
@@ -45,26 +56,48 @@ impl Promises {
     pub fn new(now: Instant) -> Self {
         Self {
             began: now,
-            slots: BTreeMap::new(),
+            first: 0,
+            slots: VecDeque::new(),
             total: 0,
             ended: 0,
         }
     }
 
+    /// The first moment from this one on at which no more come back than can be answered.
+    pub fn free_from(&self, earliest: Instant, most_per_second: f64) -> Instant {
+        let most = (most_per_second * SLOT.as_secs_f64()).max(1.0) as u64;
+        let from = self.slot(earliest).saturating_sub(self.first) as usize;
+        let is_free = |slot: &&Slot| slot.count < most;
+        let latest = LATEST.div_duration_f64(SLOT) as usize;
+        let later = self.slots.iter().skip(from).take(latest);
+        let full = later.take_while(|slot| !is_free(slot)).count();
+        earliest + SLOT * u32::try_from(full).unwrap_or(u32::MAX)
+    }
+
     /// The holder of a turn will be back at this moment.
     pub fn add(&mut self, turn: Turn, back_at: Instant) {
-        let slot = self.slot(back_at);
-        self.total += 1;
-        let cohorts = self.slots.entry(slot).or_default();
-        cohorts.entry(turn.cohort).or_default().push(turn.draw);
+        let place = self.slot(back_at).saturating_sub(self.first) as usize;
+        if self.slots.len() <= place {
+            self.slots.resize_with(place + 1, Slot::default);
+        }
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.count += 1;
+            slot.draws.entry(turn.cohort).or_default().push(turn.draw);
+            self.total += 1;
+        }
     }
 
     /// Forgets the promises that had to be kept by now, and counts those of turns that had come.
     pub fn end(&mut self, watermark: Turn, now: Instant) {
         let current = self.slot(now);
-        while let Some(first) = self.slots.first_entry().filter(|slot| *slot.key() < current) {
-            for (cohort, draws) in first.remove() {
-                self.total -= draws.len() as u64;
+        while self.first < current {
+            let Some(slot) = self.slots.pop_front() else {
+                self.first = current;
+                break;
+            };
+            self.first += 1;
+            self.total -= slot.count;
+            for (cohort, draws) in slot.draws {
                 self.ended += due(cohort, &draws, watermark);
             }
         }
@@ -84,9 +117,9 @@ impl Promises {
     pub fn count(&self, watermark: Turn, now: Instant) -> Counted {
         let soon = self.slot(now + SOON);
         let mut counted = Counted::default();
-        for (slot, cohorts) in &self.slots {
-            let is_soon = *slot <= soon;
-            for (cohort, draws) in cohorts {
+        for (number, slot) in (self.first..).zip(&self.slots) {
+            let is_soon = number <= soon;
+            for (cohort, draws) in &slot.draws {
                 let due = due(*cohort, draws, watermark);
                 if is_soon {
                     counted.due_soon += due;
@@ -153,5 +186,26 @@ mod tests {
         promises.end(watermark, now + 3_000 * MS);
         assert_eq!(promises.ended(), 1, "the others had no turn to use");
         assert_eq!(promises.count(watermark, now), Counted::default());
+    }
+
+    #[test]
+    fn no_more_are_told_to_come_back_at_a_time_than_can_be_answered() {
+        let now = Instant::now();
+        let mut promises = Promises::new(now);
+        let mut told = Vec::new();
+        for draw in 0..1_000 {
+            let back_at = promises.free_from(now + 100 * MS, 200.0);
+            promises.add(turn(5, draw), back_at);
+            told.push((back_at - now).as_millis());
+        }
+        assert_eq!(told[0], 100);
+        assert_eq!(told[9], 100);
+        assert_eq!(told[10], 150);
+        assert!((5_000..5_200).contains(&told[999]), "{}", told[999]);
+        for draw in 0..100_000 {
+            promises.add(turn(5, draw), promises.free_from(now, 200.0));
+        }
+        let last = promises.free_from(now, 200.0) - now;
+        assert!(last <= LATEST, "{last:?}");
     }
 }

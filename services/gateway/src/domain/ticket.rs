@@ -1,9 +1,8 @@
 //! Tickets: a place in a queue, signed, so that nobody keeps it but its holder.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use tidegate_types::{CampaignNumber, Keyring, RequestId, ShopperId, TierNumber};
+use tidegate_types::{CampaignNumber, Cohort, Keyring, RequestId, ShopperId, TierNumber, Turn};
 
-use super::queue::{Cohort, Turn};
 
 /// The most characters a ticket has.
 pub const MAX_LENGTH: usize = 512;
@@ -14,9 +13,9 @@ const ANY_TIER: u8 = u8::MAX;
 /// In place of a position, for a ticket that was told none yet.
 const NO_POSITION: u64 = u64::MAX;
 
-/// Who waits for what: a ticket is good for one claim.
+/// Names a claim: a ticket is good for one.
 #[derive(Debug, Clone, Copy)]
-pub struct Holder<'a> {
+pub struct ClaimKey<'a> {
     /// In whose queue.
     pub campaign: CampaignNumber,
     /// Whose claim.
@@ -50,7 +49,7 @@ impl TicketOffice {
     /// A new place. The draw follows from campaign, cohort and shopper alone: claiming again, or under another request id, draws the same.
     pub fn new_ticket(
         &self,
-        holder: Holder<'_>,
+        key: ClaimKey<'_>,
         cohort: Cohort,
         tier: Option<TierNumber>,
     ) -> Ticket {
@@ -58,7 +57,7 @@ impl TicketOffice {
         Ticket {
             turn: Turn {
                 cohort,
-                draw: self.draw(key_id, holder, cohort).unwrap_or(u32::MAX),
+                draw: self.draw(key_id, key, cohort).unwrap_or(u32::MAX),
             },
             told_position: None,
             tier,
@@ -66,16 +65,16 @@ impl TicketOffice {
         }
     }
 
-    /// The ticket as its holder is to show it.
-    pub fn write(&self, ticket: &Ticket, holder: Holder<'_>) -> String {
-        let mut bytes = body(ticket, holder.campaign).to_vec();
-        let mac = self.0.mac(ticket.key_id, &signed(&bytes, holder));
+    /// The ticket as it is to be shown.
+    pub fn write(&self, ticket: &Ticket, key: ClaimKey<'_>) -> String {
+        let mut bytes = body(ticket, key.campaign).to_vec();
+        let mac = self.0.mac(ticket.key_id, &signed(&bytes, key));
         bytes.extend(mac.iter().flatten().take(MAC_BYTES));
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// What a holder shows; `None` if it is no ticket, was changed, or is for another claim.
-    pub fn read(&self, shown: &str, holder: Holder<'_>) -> Option<Ticket> {
+    /// What a claim shows; `None` if it is no ticket, was changed, or is for another claim.
+    pub fn read(&self, shown: &str, key: ClaimKey<'_>) -> Option<Ticket> {
         if shown.len() > MAX_LENGTH {
             return None;
         }
@@ -83,7 +82,7 @@ impl TicketOffice {
         let (body, mac) = bytes.split_at_checked(BODY_BYTES)?;
         let (key_id, body_rest) = body.split_first()?;
         let is_genuine =
-            mac.len() == MAC_BYTES && self.0.is_head_of_mac(*key_id, &signed(body, holder), mac);
+            mac.len() == MAC_BYTES && self.0.is_head_of_mac(*key_id, &signed(body, key), mac);
         if !is_genuine {
             return None;
         }
@@ -96,8 +95,8 @@ impl TicketOffice {
             ANY_TIER => None,
             number => Some(TierNumber::new(number).ok()?),
         };
-        let draw = self.draw(*key_id, holder, cohort)?;
-        (u32::from_be_bytes(*campaign) == holder.campaign.get()).then_some(Ticket {
+        let draw = self.draw(*key_id, key, cohort)?;
+        (u32::from_be_bytes(*campaign) == key.campaign.get()).then_some(Ticket {
             turn: Turn { cohort, draw },
             told_position: (position != NO_POSITION).then_some(position),
             tier,
@@ -105,14 +104,14 @@ impl TicketOffice {
         })
     }
 
-    fn draw(&self, key_id: u8, holder: Holder<'_>, cohort: Cohort) -> Option<u32> {
+    fn draw(&self, key_id: u8, key: ClaimKey<'_>, cohort: Cohort) -> Option<u32> {
         let mac = self.0.mac(
             key_id,
             &[
                 b"draw",
-                &holder.campaign.get().to_be_bytes(),
+                &key.campaign.get().to_be_bytes(),
                 &cohort.get().to_be_bytes(),
-                holder.shopper.as_str().as_bytes(),
+                key.shopper.as_str().as_bytes(),
             ],
         )?;
         mac.first_chunk().map(|first| u32::from_be_bytes(*first))
@@ -133,13 +132,13 @@ fn body(ticket: &Ticket, campaign: CampaignNumber) -> [u8; BODY_BYTES] {
 }
 
 /// What the MAC covers. The ids are visible ASCII, so the space between them cannot be part of either.
-fn signed<'a>(body: &'a [u8], holder: Holder<'a>) -> [&'a [u8]; 5] {
+fn signed<'a>(body: &'a [u8], key: ClaimKey<'a>) -> [&'a [u8]; 5] {
     [
         b"ticket",
         body,
-        holder.shopper.as_str().as_bytes(),
+        key.shopper.as_str().as_bytes(),
         b" ",
-        holder.request_id.as_str().as_bytes(),
+        key.request_id.as_str().as_bytes(),
     ]
 }
 
@@ -164,43 +163,43 @@ mod tests {
     }
 
     /// A claim of alice's, as it is and with one thing changed.
-    fn with_holders(test: impl Fn(Holder<'_>, [Holder<'_>; 3])) {
+    fn with_claims(test: impl Fn(ClaimKey<'_>, [ClaimKey<'_>; 3])) {
         let [alice, bob] = ["alice", "bob"].map(|id| ShopperId::parse(id).unwrap());
         let [one, two] = ["r-1", "r-2"].map(|id| RequestId::parse(id).unwrap());
         let [tea, cake] = [7u32, 8].map(|number| CampaignNumber::new(number).unwrap());
-        let holder = Holder {
+        let key = ClaimKey {
             campaign: tea,
             shopper: &alice,
             request_id: &one,
         };
         let others = [
-            Holder {
+            ClaimKey {
                 shopper: &bob,
-                ..holder
+                ..key
             },
-            Holder {
+            ClaimKey {
                 request_id: &two,
-                ..holder
+                ..key
             },
-            Holder {
+            ClaimKey {
                 campaign: cake,
-                ..holder
+                ..key
             },
         ];
-        test(holder, others);
+        test(key, others);
     }
 
     #[test]
     fn a_ticket_of_another_shopper_or_request_or_campaign_is_refused() {
-        with_holders(|holder, others| {
+        with_claims(|key, others| {
             let office = office(1);
             let tier = TierNumber::new(3u8).ok();
             let ticket = Ticket {
                 told_position: Some(12),
-                ..office.new_ticket(holder, cohort(1_770_379_200), tier)
+                ..office.new_ticket(key, cohort(1_770_379_200), tier)
             };
-            let shown = office.write(&ticket, holder);
-            assert_eq!(office.read(&shown, holder), Some(ticket));
+            let shown = office.write(&ticket, key);
+            assert_eq!(office.read(&shown, key), Some(ticket));
             for other in others {
                 assert_eq!(office.read(&shown, other), None);
             }
@@ -209,50 +208,50 @@ mod tests {
 
     #[test]
     fn a_changed_ticket_is_refused() {
-        with_holders(|holder, _| {
+        with_claims(|key, _| {
             let office = office(1);
-            let ticket = office.new_ticket(holder, cohort(9), None);
-            let shown = office.write(&ticket, holder);
+            let ticket = office.new_ticket(key, cohort(9), None);
+            let shown = office.write(&ticket, key);
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(&shown).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
                 let changed = BASE64_URL_SAFE_NO_PAD.encode(changed);
-                assert_eq!(office.read(&changed, holder), None, "bit {bit}");
+                assert_eq!(office.read(&changed, key), None, "bit {bit}");
             }
             for length in 0..shown.len() {
-                assert_eq!(office.read(&shown[..length], holder), None);
+                assert_eq!(office.read(&shown[..length], key), None);
             }
-            assert_eq!(office.read(&"A".repeat(100_000), holder), None);
+            assert_eq!(office.read(&"A".repeat(100_000), key), None);
         });
     }
 
     #[test]
     fn claiming_again_before_the_opening_draws_the_same_place() {
-        with_holders(|holder, [stranger, again, _]| {
+        with_claims(|key, [stranger, again, _]| {
             let office = office(1);
-            let draw = |holder| {
-                let ticket = office.new_ticket(holder, Cohort::BEFORE_OPENING, None);
+            let draw = |key| {
+                let ticket = office.new_ticket(key, Cohort::BEFORE_OPENING, None);
                 ticket.turn.draw
             };
             assert_eq!(
-                draw(holder),
+                draw(key),
                 draw(again),
                 "another request id gains nothing"
             );
-            assert_ne!(draw(holder), draw(stranger));
+            assert_ne!(draw(key), draw(stranger));
         });
     }
 
     #[test]
     fn a_ticket_keeps_its_place_when_the_active_key_changes() {
-        with_holders(|holder, _| {
+        with_claims(|key, _| {
             let (before, after) = (office(1), office(2));
-            let ticket = before.new_ticket(holder, cohort(9), None);
-            let read = after.read(&before.write(&ticket, holder), holder).unwrap();
+            let ticket = before.new_ticket(key, cohort(9), None);
+            let read = after.read(&before.write(&ticket, key), key).unwrap();
             assert_eq!(read, ticket);
             assert_eq!(
-                after.read(&after.write(&read, holder), holder),
+                after.read(&after.write(&read, key), key),
                 Some(ticket)
             );
         });

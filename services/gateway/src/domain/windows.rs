@@ -88,7 +88,7 @@ impl Windows {
             Some(untried) => (untried, untried * SOON.as_secs_f64()),
             None => (
                 served_per_second,
-                self.idle(now) + served_per_second * SOON.as_secs_f64(),
+                self.idle(now) + served_per_second * SOON.as_secs_f64() + self.by_lane.len() as f64,
             ),
         };
         Capacity {

@@ -12,7 +12,7 @@ use tidegate_types::{CampaignId, CouponCode, RequestId, ShopperId, StoreId, Tier
 
 use crate::{
     claims::Claim, domain::ticket::MAX_LENGTH as MAX_TICKET_LENGTH, error::GatewayError,
-    waiting_room::Place,
+    waiting_room::QueuePosition,
 };
 
 const DEFAULT_PAGE_SIZE: u32 = 20;
@@ -102,12 +102,14 @@ pub fn issued_claim(issued: IssuedCoupon) -> IssuedClaim {
 }
 
 /// A claim that waits, with words for its shopper.
-pub fn queued_claim(place: Place) -> QueuedClaim {
-    let words = place.why.words(place.poll_after, place.held);
+pub fn queued_claim(place: QueuePosition) -> QueuedClaim {
+    let words = place.why.words(place.ask_after, place.held_coupons);
     let (position, wait) = match place.why {
         Waiting::ForOpening { .. } => (None, None),
         Waiting::ForOthers { position, wait } => (Some(position), wait),
-        Waiting::ForStaff { position, .. } => (Some(position), None),
+        Waiting::ForStaff { position, .. } | Waiting::BehindStock { position } => {
+            (Some(position), None)
+        }
         Waiting::ForServing | Waiting::ForStock => (place.ticket.told_position, None),
     };
     let text = |locale: &str, message| LocalizedText {
@@ -119,7 +121,7 @@ pub fn queued_claim(place: Place) -> QueuedClaim {
         position,
         shortest_wait: wait.map(|(shortest, _)| wire::duration(shortest)),
         longest_wait: wait.map(|(_, longest)| wire::duration(longest)),
-        poll_after: Some(wire::duration(place.poll_after)),
+        poll_after: Some(wire::duration(place.ask_after)),
         messages: vec![text("zh-CN", words.zh), text("en", words.en)],
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_rpc::refusal::{self, ASKED_TOO_OFTEN, QUEUE_IS_LONGER_THAN_STOCK, TIER_IS_GONE};
+use tidegate_rpc::refusal::{self, ASKED_TOO_OFTEN, TIER_IS_GONE};
 use tidegate_types::{HeldCoupons, Reason, Refusal, Retry, Timestamp};
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
@@ -15,8 +15,6 @@ const RETRY_WHEN_STARTING: Duration = Duration::from_secs(1);
 /// A quota that restarts is back in about that time.
 const RETRY_WHEN_NOT_CONFIRMED: Duration = Duration::from_secs(2);
 const RETRY_WHEN_STOCK_IS_ON_ITS_WAY: Duration = Duration::from_millis(300);
-/// Others ahead may leave, so it is no refusal for good; most who ask are told the same again.
-const RETRY_WHEN_BEHIND_STOCK: Duration = Duration::from_secs(60);
 const RETRY_WHEN_HELD: Duration = Duration::from_secs(2);
 const RETRY_WITH_TOO_MANY_STREAMS: Duration = Duration::from_secs(1);
 /// During a halt, whoever has a place asks again within this time: staff may resume before they said, and a turn that has come then is kept for two minutes.
@@ -44,11 +42,6 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
         } => halted(resume_at, ticket_kept, Timestamp::now_utc()),
         GatewayError::CampaignClosed => Refusal::never(Reason::CampaignClosed),
         GatewayError::SoldOut => Refusal::never(Reason::BudgetExhausted),
-        GatewayError::BehindStock { ticket_kept } => with_kept_ticket(
-            Refusal::after(Reason::BudgetExhausted, RETRY_WHEN_BEHIND_STOCK)
-                .with("detail", QUEUE_IS_LONGER_THAN_STOCK),
-            ticket_kept,
-        ),
         GatewayError::TierGone { tier } => Refusal::never(Reason::BudgetExhausted)
             .with("detail", TIER_IS_GONE)
             .with("tier_id", tier),

@@ -1,40 +1,37 @@
 use std::time::{Duration, Instant};
 
 use tidegate_proto::quota::v1 as quota;
-use tidegate_types::{CampaignNumber, OutOfBounds};
+use tidegate_types::{CampaignNumber, Cohort, OutOfBounds, Turn};
 
-use crate::domain::queue::{Cohort, CohortStanding, Pace, Turn, Word};
+use crate::domain::queue::{Pace, Snapshot, Waiting};
 
-/// Quota's word on a queue, and whose queue it is; refused if a field is outside its bounds.
-pub(super) fn word_from(
-    standing: quota::QueueStanding,
+/// How a queue stands by what quota told, and whose queue it is; refused if a field is outside its bounds.
+pub(super) fn snapshot_from(
+    told: &quota::QueueSnapshot,
     received_at: Instant,
-) -> Result<(CampaignNumber, Word), OutOfBounds> {
-    let pace = Pace::new(
-        standing.slowest_pace_per_second,
-        standing.fastest_pace_per_second,
-    );
-    let word = Word {
-        is_queueing: standing.is_queueing,
-        current_cohort: Cohort::new(standing.current_cohort)?,
-        current_cohort_age: age_from(standing.current_cohort_age_ms)?,
+) -> Result<(CampaignNumber, Snapshot), OutOfBounds> {
+    let current = Cohort::new(told.current_cohort)?;
+    let turn = |cohort, draw| Cohort::new(cohort).map(|cohort| Turn { cohort, draw });
+    let waiting = told
+        .waiting
+        .iter()
+        .map(|of| Ok((Cohort::new(of.cohort)?, of.waiting)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let snapshot = Snapshot {
+        is_known: true,
+        is_queueing: told.is_queueing,
+        clock: Duration::from_secs(current.get()) + age_from(told.current_cohort_age_ms)?,
         received_at,
-        watermark: Turn {
-            cohort: Cohort::new(standing.watermark_cohort)?,
-            draw: standing.watermark_draw,
-        },
-        pace: pace.filter(|_| standing.pace_per_second > 0.0),
-        version: standing.version,
-        oldest_cohort: Cohort::new(standing.oldest_cohort)?,
-        remaining: standing.remaining,
-        serving_second: standing.serving_second,
-        cohorts: standing
-            .cohorts
-            .iter()
-            .map(cohort_from)
-            .collect::<Result<_, _>>()?,
+        watermark: turn(told.watermark_cohort, told.watermark_draw)?,
+        expired_before: turn(told.expired_before_cohort, told.expired_before_draw)?,
+        pace: Pace::new(told.slowest_pace_per_second, told.fastest_pace_per_second),
+        fastest_per_second: Some(told.able_per_second)
+            .filter(|able| able.is_finite())
+            .unwrap_or_default(),
+        remaining: told.remaining,
+        waiting: Waiting::of(waiting),
     };
-    Ok((CampaignNumber::new(standing.campaign_number)?, word))
+    Ok((CampaignNumber::new(told.campaign_number)?, snapshot))
 }
 
 fn age_from(milliseconds: u32) -> Result<Duration, OutOfBounds> {
@@ -45,52 +42,42 @@ fn age_from(milliseconds: u32) -> Result<Duration, OutOfBounds> {
         .ok_or(BOUNDS)
 }
 
-fn cohort_from(cohort: &quota::CohortStanding) -> Result<CohortStanding, OutOfBounds> {
-    Ok(CohortStanding {
-        cohort: Cohort::new(cohort.cohort)?,
-        joined: cohort.joined,
-        left: cohort.left,
-        due_second: cohort.due_second,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_is_known_of_the_time_while_nobody_is_served() {
-        let standing = quota::QueueStanding {
+        let told = quota::QueueSnapshot {
             campaign_number: 7,
-            pace_per_second: 0.0,
+            ..quota::QueueSnapshot::default()
+        };
+        let pace_of = |told| snapshot_from(&told, Instant::now()).unwrap().1.pace;
+        assert_eq!(pace_of(told.clone()), None);
+        let running = quota::QueueSnapshot {
             slowest_pace_per_second: 10.0,
             fastest_pace_per_second: 20.0,
-            ..quota::QueueStanding::default()
-        };
-        let pace_of = |standing| word_from(standing, Instant::now()).unwrap().1.pace;
-        assert_eq!(pace_of(standing.clone()), None);
-        let running = quota::QueueStanding {
-            pace_per_second: 15.0,
-            ..standing
+            ..told
         };
         assert_eq!(pace_of(running), Pace::new(10.0, 20.0));
     }
 
     #[test]
-    fn a_word_that_is_out_of_bounds_is_not_taken_in() {
-        let standing = quota::QueueStanding {
+    fn a_snapshot_that_is_out_of_bounds_is_not_applied() {
+        let told = quota::QueueSnapshot {
             campaign_number: 7,
+            ..quota::QueueSnapshot::default()
+        };
+        let is_refused = |told| snapshot_from(&told, Instant::now()).is_err();
+        assert!(!is_refused(told.clone()));
+        assert!(is_refused(quota::QueueSnapshot {
             watermark_cohort: u64::MAX,
-            ..quota::QueueStanding::default()
-        };
-        assert!(word_from(standing, Instant::now()).is_err());
-        let older_than_a_second = quota::QueueStanding {
-            campaign_number: 7,
+            ..told.clone()
+        }));
+        assert!(is_refused(quota::QueueSnapshot {
             current_cohort_age_ms: 1_000,
-            ..quota::QueueStanding::default()
-        };
-        assert!(word_from(older_than_a_second, Instant::now()).is_err());
-        let nobodys = quota::QueueStanding::default();
-        assert!(word_from(nobodys, Instant::now()).is_err());
+            ..told
+        }));
+        assert!(is_refused(quota::QueueSnapshot::default()));
     }
 }

@@ -1,19 +1,18 @@
 //! The waiting room: who comes when not all can be served takes a ticket and comes back with it.
 //!
-//! Nothing is kept of one who waits: the ticket holds the place, and the table of cohorts that quota keeps tells whose turn it is.
+//! Of one who waits next to nothing is kept: the ticket holds the place, quota says whose turn has come, and a promise to come back, four bytes long, says that somebody waits.
 
 mod decode;
-mod once;
-mod places;
+mod positions;
 mod queue;
+mod recent_claims;
 mod reports;
-mod seats;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -21,30 +20,32 @@ use arc_swap::ArcSwap;
 use tidegate_types::{CampaignNumber, Keyring, Timestamp, Violations};
 use tokio::{sync::watch, time::timeout};
 
-pub use places::{Place, Visit};
-pub use queue::Queue;
+pub use positions::{ClaimAttempt, QueuePosition};
+pub use queue::{HeldCall, Queue};
 pub use reports::Reporter;
 
 use crate::{
-    domain::ticket::{Holder, Ticket, TicketOffice},
+    domain::{
+        queue::ASKS_PER_PROCESSOR,
+        ticket::{ClaimKey, Ticket, TicketOffice},
+    },
     error::GatewayError,
     metrics::QueueMetrics,
 };
-use once::Once;
-use seats::Seats;
+use recent_claims::RecentClaims;
 
 /// A claim of a campaign that has just been made waits for so long until quota has told how its queue stands. Reports go out more often.
-const WORD_WITHIN: Duration = Duration::from_millis(500);
+const SNAPSHOT_WITHIN: Duration = Duration::from_millis(500);
 
 /// What quota answered to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+enum Answered {
     /// Nothing, or that the report is to come again.
     Nothing,
     /// That it is of an older version, which keeps no queues.
     NoQueues,
     /// How the queues stand that the report names.
-    Standings,
+    Snapshots,
 }
 
 /// One moment, by both of this machine's clocks.
@@ -74,11 +75,12 @@ struct Shared {
     is_open: bool,
     office: TicketOffice,
     queues: ArcSwap<HashMap<CampaignNumber, Arc<Queue>>>,
-    once: Once,
-    seats: Seats,
-    ticks: watch::Sender<()>,
+    recent: RecentClaims,
+    /// What the windows of this gateway would allow each second, as the bits of a float.
+    able_per_second: AtomicU64,
+    most_asks_per_second: f64,
     /// The last answer that was one.
-    heard: watch::Sender<Heard>,
+    answered: watch::Sender<Answered>,
     ready: watch::Sender<bool>,
     metrics: QueueMetrics,
 }
@@ -90,10 +92,10 @@ impl WaitingRoom {
             is_open,
             office: TicketOffice::new(keys),
             queues: ArcSwap::default(),
-            once: Once::default(),
-            seats: Seats::default(),
-            ticks: watch::Sender::new(()),
-            heard: watch::Sender::new(Heard::Nothing),
+            recent: RecentClaims::new(Instant::now()),
+            able_per_second: AtomicU64::default(),
+            most_asks_per_second: most_asks_per_second(),
+            answered: watch::Sender::new(Answered::Nothing),
             ready: watch::Sender::new(false),
             metrics,
         }))
@@ -104,9 +106,9 @@ impl WaitingRoom {
         self.0.is_open
     }
 
-    /// The ticket that a holder shows.
-    pub fn read(&self, shown: &str, holder: Holder<'_>) -> Result<Ticket, GatewayError> {
-        self.0.office.read(shown, holder).ok_or_else(|| {
+    /// The ticket that a claim shows.
+    pub fn read(&self, shown: &str, key: ClaimKey<'_>) -> Result<Ticket, GatewayError> {
+        self.0.office.read(shown, key).ok_or_else(|| {
             let mut bad = Violations::default();
             bad.add(
                 "ticket",
@@ -137,11 +139,11 @@ impl WaitingRoom {
     }
 
     /// Takes in that a report was answered, and lets claims go on that waited for that. `is_of_all` says whether every campaign was known when the report was made.
-    fn note(&self, heard: Heard, is_of_all: bool) {
-        if heard == Heard::Nothing {
+    fn note(&self, answered: Answered, is_of_all: bool) {
+        if answered == Answered::Nothing {
             return;
         }
-        self.0.heard.send_replace(heard);
+        self.0.answered.send_replace(answered);
         if is_of_all && !*self.0.ready.borrow() {
             self.0.ready.send_replace(true);
         }
@@ -152,19 +154,14 @@ impl WaitingRoom {
         if self.queue(campaign).is_known() {
             return Ok(());
         }
-        let mut heard = self.0.heard.subscribe();
+        let mut answered = self.0.answered.subscribe();
         let is_enough =
-            |heard: &Heard| *heard == Heard::NoQueues || self.queue(campaign).is_known();
-        let enough = timeout(WORD_WITHIN, heard.wait_for(is_enough)).await;
+            |answered: &Answered| *answered == Answered::NoQueues || self.queue(campaign).is_known();
+        let enough = timeout(SNAPSHOT_WITHIN, answered.wait_for(is_enough)).await;
         match enough {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(GatewayError::NotReady),
         }
-    }
-
-    /// Tells about once a second that the queues may have moved.
-    pub fn ticks(&self) -> watch::Receiver<()> {
-        self.0.ticks.subscribe()
     }
 
     /// Forgets the queues of all other campaigns.
@@ -179,4 +176,10 @@ impl WaitingRoom {
             queues
         });
     }
+}
+
+/// A tenth of what this process has.
+fn most_asks_per_second() -> f64 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    ASKS_PER_PROCESSOR * processors as f64
 }

@@ -5,109 +5,115 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tidegate_types::{Cohort, Turn};
+use tokio::sync::oneshot;
 
 use super::Moment;
-use crate::domain::queue::{Cohort, HandedOut, Stage, Standing, Turn, Word};
+use crate::domain::{
+    promises::Promises,
+    queue::{Snapshot, Stage},
+    wait_queue::{Key, Rank, WaitQueue},
+};
 
-/// Cohorts of one campaign in one report at most; the rest comes with the next.
-const MAX_COHORTS_PER_REPORT: usize = 10_000;
 /// Once a claim had to wait, later ones do not overtake it until quota has said what is to be.
 const WANTED_FOR: Duration = Duration::from_secs(1);
 
-/// What happened in one cohort at this gateway and is not in a report yet.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct CohortNews {
-    pub(super) joined: u64,
-    pub(super) served: u64,
-    pub(super) left: u64,
-}
-
-/// What a report says of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct QueueNews {
-    pub(super) cohorts: Vec<(Cohort, CohortNews)>,
-    pub(super) wants_queue: bool,
-    pub(super) known_version: u64,
-    pub(super) issued: u64,
-    pub(super) kept: u64,
-}
-
 /// The queue of one campaign.
 pub struct Queue {
-    standing: ArcSwap<Standing>,
-    counts: Mutex<Counts>,
+    snapshot: ArcSwap<Snapshot>,
+    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct Counts {
-    news: BTreeMap<Cohort, CohortNews>,
-    handed_out: HandedOut,
+struct State {
+    promises: Promises,
+    promises_kept: u64,
+    /// Calls that wait here until their turns come.
+    held: WaitQueue<oneshot::Sender<()>>,
     wants_queue: bool,
     wanted_at: Option<Instant>,
-    issued: u64,
-    kept: u64,
 }
 
-/// A place in the queue, by its numbers.
-pub(super) struct Outlook {
-    pub(super) position: u64,
-    pub(super) waiting: u64,
+/// A call that is held until its turn comes, or until this is dropped.
+pub struct HeldCall {
+    queue: Arc<Queue>,
+    key: Key,
+    called: oneshot::Receiver<()>,
+}
+
+/// Those of one cohort who wait here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CohortWaiting {
+    pub(super) held: u64,
+    pub(super) promised: u64,
+    pub(super) promised_soon: u64,
+}
+
+/// How a queue stands here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct QueueState {
+    pub(super) wants_queue: bool,
+    pub(super) watermark: Turn,
+    pub(super) due_soon: u64,
+    pub(super) waiting: BTreeMap<Cohort, CohortWaiting>,
+    pub(super) promises_ended: u64,
+    pub(super) promises_kept: u64,
 }
 
 impl Queue {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            standing: ArcSwap::from_pointee(Standing::unknown(now)),
-            counts: Mutex::default(),
+            snapshot: ArcSwap::from_pointee(Snapshot::unknown(now)),
+            state: Mutex::new(State {
+                promises: Promises::new(now),
+                promises_kept: 0,
+                held: WaitQueue::default(),
+                wants_queue: false,
+                wanted_at: None,
+            }),
         }
     }
 
-    /// Whether a claim without a due ticket has to wait.
+    /// Whether a claim whose turn has not come has to wait.
     pub fn is_queueing(&self, now: Instant) -> bool {
-        let standing = self.standing.load();
-        if standing.word().is_queueing {
+        let snapshot = self.snapshot.load();
+        if snapshot.is_queueing {
             return true;
         }
-        let counts = self.counts();
-        let is_wanted = counts
+        let state = self.state();
+        let is_wanted = state
             .wanted_at
             .is_some_and(|at| now.saturating_duration_since(at) < WANTED_FOR);
-        is_wanted || standing.awaits_draw(&counts.handed_out)
-    }
-
-    /// Turns before this one have come. None before quota has said anything.
-    pub(super) fn watermark(&self) -> Option<Turn> {
-        let standing = self.standing.load();
-        standing.is_known().then(|| standing.word().watermark)
+        // Those who came before the opening wait for the order to be drawn.
+        let awaits_draw = snapshot.watermark == Turn::FIRST
+            && (snapshot.all_waiting() > 0 || state.promises.total() > 0);
+        is_wanted || awaits_draw
     }
 
     /// A claim could not be served at once.
     pub fn want(&self, now: Instant) {
-        let mut counts = self.counts();
-        counts.wants_queue = true;
-        counts.wanted_at = Some(now);
-    }
-
-    /// A claim whose turn has come found no room, and comes back.
-    pub(super) fn kept(&self) {
-        self.counts().kept += 1;
+        let mut state = self.state();
+        state.wants_queue = true;
+        state.wanted_at = Some(now);
     }
 
     /// Whether quota has said anything of it yet.
     pub(super) fn is_known(&self) -> bool {
-        self.standing.load().is_known()
+        self.snapshot.load().is_known
     }
 
-    /// Where a ticket stands.
-    pub fn stage(&self, turn: Turn) -> Stage {
-        self.standing.load().stage(turn)
+    /// Where a turn stands.
+    pub fn stage(&self, turn: Turn, now: Instant) -> Stage {
+        match self.snapshot.load().stage(turn) {
+            Stage::Waiting if !self.is_queueing(now) => Stage::Due,
+            stage => stage,
+        }
     }
 
     /// The cohort of those who join at `now`. Before quota has said anything, this machine's clock tells the second.
     pub(super) fn current_cohort(&self, now: Moment) -> Cohort {
-        let standing = self.standing.load();
-        if standing.is_known() {
-            return standing.current_cohort(now.instant);
+        let snapshot = self.snapshot.load();
+        if snapshot.is_known {
+            return snapshot.current_cohort(now.instant);
         }
         u64::try_from(now.utc.unix_timestamp())
             .ok()
@@ -115,73 +121,103 @@ impl Queue {
             .unwrap_or(Cohort::BEFORE_OPENING)
     }
 
-    pub(super) fn standing(&self) -> arc_swap::Guard<Arc<Standing>> {
-        self.standing.load()
+    pub(super) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 
-    /// What is ahead of a turn, whose holder is about to join or has done so before.
-    pub(super) fn outlook(&self, turn: Turn, is_joining: bool) -> Outlook {
-        let standing = self.standing.load();
-        let counts = self.counts();
-        let joining = u64::from(is_joining);
-        Outlook {
-            position: standing.position(turn, &counts.handed_out, joining),
-            waiting: standing.waiting(&counts.handed_out),
+    /// The first moment from this one on at which no more come back here than can be answered.
+    pub(super) fn free_from(&self, earliest: Instant, most_per_second: f64) -> Instant {
+        self.state().promises.free_from(earliest, most_per_second)
+    }
+
+    /// Promises that are still to be kept.
+    pub(super) fn promises(&self) -> u64 {
+        self.state().promises.total()
+    }
+
+    pub(super) fn promise(&self, turn: Turn, back_at: Instant) {
+        self.state().promises.add(turn, back_at);
+    }
+
+    /// The holder of a turn that has come was back when it had promised.
+    pub(super) fn promise_kept(&self) {
+        self.state().promises_kept += 1;
+    }
+
+    /// Holds a call until its turn comes.
+    pub(super) fn hold(self: &Arc<Self>, turn: Turn) -> HeldCall {
+        let (call, called) = oneshot::channel();
+        let key = self.state().held.push(Rank::Turn(turn), call);
+        HeldCall {
+            queue: Arc::clone(self),
+            key,
+            called,
         }
     }
 
-    pub(super) fn joined(&self, cohort: Cohort) {
-        let mut counts = self.counts();
-        counts.news.entry(cohort).or_default().joined += 1;
-        counts.handed_out.add(cohort);
-    }
-
-    pub(super) fn served(&self, cohort: Cohort) {
-        self.counts().news.entry(cohort).or_default().served += 1;
-    }
-
-    pub(super) fn left(&self, cohort: Cohort) {
-        self.counts().news.entry(cohort).or_default().left += 1;
-    }
-
-    /// Issuance has answered with a coupon.
-    pub(super) fn issued(&self) {
-        self.counts().issued += 1;
-    }
-
-    /// Takes what happened since the last time.
-    pub(super) fn take_news(&self) -> QueueNews {
-        let known_version = self.standing.load().word().version;
-        let mut counts = self.counts();
-        let mut cohorts = Vec::new();
-        while cohorts.len() < MAX_COHORTS_PER_REPORT {
-            let Some(news) = counts.news.pop_first() else {
-                break;
-            };
-            cohorts.push(news);
+    /// How it stands here.
+    pub(super) fn report(&self, now: Instant) -> QueueState {
+        let watermark = self.snapshot.load().watermark;
+        let mut state = self.state();
+        state.promises.end(watermark, now);
+        let counted = state.promises.count(watermark, now);
+        let mut waiting: BTreeMap<_, CohortWaiting> = BTreeMap::new();
+        for (cohort, coming) in counted.waiting {
+            let of_cohort = waiting.entry(cohort).or_default();
+            (of_cohort.promised, of_cohort.promised_soon) = (coming.all, coming.soon);
         }
-        QueueNews {
-            cohorts,
-            wants_queue: std::mem::take(&mut counts.wants_queue),
-            known_version,
-            issued: std::mem::take(&mut counts.issued),
-            kept: std::mem::take(&mut counts.kept),
+        for turn in state.held.turns() {
+            waiting.entry(turn.cohort).or_default().held += 1;
+        }
+        QueueState {
+            wants_queue: std::mem::take(&mut state.wants_queue),
+            watermark,
+            due_soon: counted.due_soon,
+            waiting,
+            promises_ended: state.promises.ended(),
+            promises_kept: state.promises_kept,
         }
     }
 
-    /// Takes quota's newest word in. Answers do not overtake each other, so one of a lower version is of a database that was set back: nothing of what was known counts any more.
-    pub(super) fn hear(&self, word: Word) {
-        let standing = self.standing.load();
-        let standing = if word.version >= standing.word().version {
-            standing.with(word)
+    /// Takes quota's newest snapshot in, and calls those who are held and whose turns have come.
+    pub(super) fn apply(&self, snapshot: Snapshot) {
+        let snapshot = snapshot.after(&self.snapshot.load());
+        let reached = if snapshot.is_queueing {
+            snapshot.watermark
         } else {
-            Standing::unknown(word.received_at).with(word)
+            Turn::LAST
         };
-        standing.forget_counted(&mut self.counts().handed_out);
-        self.standing.store(Arc::new(standing));
+        self.snapshot.store(Arc::new(snapshot));
+        let mut called = Vec::new();
+        {
+            let mut state = self.state();
+            while let Some((_, call)) = state.held.pop_before(reached) {
+                called.push(call);
+            }
+        }
+        for call in called {
+            // Who has gone meanwhile comes back, or not.
+            let _ = call.send(());
+        }
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldCall {
+    /// Waits until the turn comes.
+    pub async fn called(&mut self) {
+        if (&mut self.called).await.is_err() {
+            // The queue is gone, and with it whoever could call.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for HeldCall {
+    fn drop(&mut self) {
+        self.queue.state().held.remove(self.key);
     }
 }

@@ -1,16 +1,16 @@
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use tidegate_proto::quota::v1::{
-    CohortReport, QueueReport, QueueStanding, ReportQueuesRequest,
+    CohortWaiting, QueueReport, QueueSnapshot, ReportQueuesRequest,
     queue_service_client::QueueServiceClient,
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::{Replicas, with_context},
-    refusal, wire,
+    refusal,
 };
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ReplicaId};
@@ -20,25 +20,25 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::{Heard, Moment, WaitingRoom, decode::word_from, queue::QueueNews};
-use crate::{admission::Admission, campaigns::Campaigns};
+use super::{Answered, Moment, WaitingRoom, decode::snapshot_from, queue::QueueState};
+use crate::{campaigns::Campaigns, domain::windows::Capacity, permits::Permits};
 
 const REPORT_INTERVAL: Duration = Duration::from_millis(200);
-/// Those who watch their claims look again once in so many reports.
-const REPORTS_PER_TICK: u64 = 5;
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Campaigns of one report at most.
 const MAX_QUEUES: usize = 1_000;
+/// Cohorts of one campaign at most; those behind them have nothing to hope for soon.
+const MAX_COHORTS: usize = 10_000;
 /// The most characters of the replica's name in the gateway's; what follows tells this life of the process from the next.
 const MAX_NAME_LENGTH: usize = 47;
 
-/// Tells quota several times a second what happened here, and learns how the queues stand.
+/// Tells quota several times a second how the queues stand here, and learns how the queues stand.
 ///
-/// What has not been acknowledged is told again, as the same report, so that it is counted once.
+/// A report tells how things stand, so one that is lost is made good by the next.
 pub struct Reporter {
     room: WaitingRoom,
     campaigns: Campaigns,
-    admission: Arc<Admission>,
+    permits: Arc<Permits>,
     quota: Replicas,
     gateway_id: String,
     acknowledged: watch::Sender<u64>,
@@ -56,7 +56,7 @@ impl Reporter {
     pub fn new(
         room: WaitingRoom,
         campaigns: Campaigns,
-        admission: Arc<Admission>,
+        permits: Arc<Permits>,
         quota: Replicas,
         replica: &ReplicaId,
     ) -> Self {
@@ -65,7 +65,7 @@ impl Reporter {
         Self {
             room,
             campaigns,
-            admission,
+            permits,
             quota,
             gateway_id: format!("{name}/{:016x}", rand::random::<u64>()),
             acknowledged: watch::Sender::new(0),
@@ -81,38 +81,32 @@ impl Reporter {
     pub async fn run(self) {
         let mut turns = interval(REPORT_INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut not_taken_in = None;
         let mut number = 1;
-        for turn in 0_u64.. {
+        loop {
             turns.tick().await;
-            let report = not_taken_in.take().unwrap_or_else(|| self.report(number));
-            let heard = self.tell(&report.request).await;
-            self.room.note(heard, report.is_of_all);
-            if heard == Heard::Standings {
+            let report = self.report(number);
+            let answered = self.tell(&report.request).await;
+            self.room.note(answered, report.is_of_all);
+            if answered == Answered::Snapshots {
                 self.acknowledged.send_replace(number);
-                number += 1;
-            } else {
-                not_taken_in = Some(report);
             }
-            if turn % REPORTS_PER_TICK == 0 {
-                self.room.0.ticks.send_replace(());
-            }
+            number += 1;
         }
     }
 
-    /// What happened since the report before.
+    /// How things stand now.
     fn report(&self, report_number: u64) -> Report {
         let is_of_all = *self.campaigns.synced().borrow();
         let mut campaigns = self.campaigns.that_may_queue(Moment::now().utc);
         campaigns.truncate(MAX_QUEUES);
         self.room.keep_only(&campaigns);
-        let queue_delay = self.admission.mean_delay_since_last();
+        let (capacity, at_door) = (self.permits.measure(), self.permits.turns_at_door());
+        let able = capacity.able_per_second.to_bits();
+        self.room.0.able_per_second.store(able, Ordering::Relaxed);
+        let now = Instant::now();
         let queues = campaigns.into_iter().map(|campaign| {
-            let news = self.room.queue(campaign).take_news();
-            QueueReport {
-                queue_delay: queue_delay.map(wire::duration),
-                ..queue_report(campaign, &news)
-            }
+            let state = self.room.queue(campaign).report(now);
+            queue_report(campaign, state, capacity, at_door)
         });
         let request = ReportQueuesRequest {
             gateway_id: self.gateway_id.clone(),
@@ -123,11 +117,11 @@ impl Reporter {
     }
 
     /// Tells one replica of quota after the other until one has taken the report in.
-    async fn tell(&self, report: &ReportQueuesRequest) -> Heard {
+    async fn tell(&self, report: &ReportQueuesRequest) -> Answered {
         if report.queues.is_empty() {
-            return Heard::Standings;
+            return Answered::Snapshots;
         }
-        let mut heard = Heard::Nothing;
+        let mut answered = Answered::Nothing;
         for replica in self.quota.in_turn(Instant::now()) {
             let trace = TraceContext::new_root(false);
             let request = with_context(report.clone(), trace, REPORT_TIMEOUT);
@@ -139,13 +133,13 @@ impl Reporter {
             match answer {
                 Ok(answer) => {
                     replica.answered();
-                    self.hear(answer.into_inner().queues);
-                    return Heard::Standings;
+                    self.apply(&answer.into_inner().queues);
+                    return Answered::Snapshots;
                 }
                 // A quota of an older version knows nothing of queues, and is well otherwise.
                 Err(status) if status.code() == Code::Unimplemented => {
                     replica.answered();
-                    heard = Heard::NoQueues;
+                    answered = Answered::NoQueues;
                 }
                 Err(status) if refusal::reason_of(&status).is_some() => {
                     tracing::debug!(%status, "quota did not take a report of the queues; it is told again");
@@ -157,15 +151,15 @@ impl Reporter {
                 }
             }
         }
-        heard
+        answered
     }
 
-    fn hear(&self, standings: Vec<QueueStanding>) {
+    fn apply(&self, told: &[QueueSnapshot]) {
         let now = Instant::now();
-        for standing in standings {
-            let campaign = standing.campaign_number;
-            match word_from(standing, now) {
-                Ok((campaign, word)) => self.room.queue(campaign).hear(word),
+        for queue in told {
+            let campaign = queue.campaign_number;
+            match snapshot_from(queue, now) {
+                Ok((campaign, snapshot)) => self.room.queue(campaign).apply(snapshot),
                 Err(error) => {
                     tracing::error!(
                         campaign,
@@ -178,23 +172,32 @@ impl Reporter {
     }
 }
 
-fn queue_report(campaign: CampaignNumber, news: &QueueNews) -> QueueReport {
+fn queue_report(
+    campaign: CampaignNumber,
+    state: QueueState,
+    capacity: Capacity,
+    at_door: usize,
+) -> QueueReport {
+    let waiting = state.waiting.into_iter().take(MAX_COHORTS);
     QueueReport {
         campaign_number: campaign.get(),
-        cohorts: news
-            .cohorts
-            .iter()
-            .map(|(cohort, news)| CohortReport {
+        wants_queue: state.wants_queue,
+        can_take: capacity.can_take,
+        served_per_second: capacity.served_per_second,
+        able_per_second: capacity.able_per_second,
+        at_door: at_door as u64,
+        watermark_cohort: state.watermark.cohort.get(),
+        watermark_draw: state.watermark.draw,
+        due_soon: state.due_soon,
+        waiting: waiting
+            .map(|(cohort, waiting)| CohortWaiting {
                 cohort: cohort.get(),
-                joined: news.joined,
-                served: news.served,
-                left: news.left,
+                held: waiting.held,
+                promised: waiting.promised,
+                promised_soon: waiting.promised_soon,
             })
             .collect(),
-        wants_queue: news.wants_queue,
-        queue_delay: None,
-        known_version: news.known_version,
-        issued: news.issued,
-        kept: news.kept,
+        promises_ended: state.promises_ended,
+        promises_kept: state.promises_kept,
     }
 }

@@ -24,8 +24,6 @@ pub use snapshot::QueueSnapshot;
 pub const TURNS_KEPT: Duration = Duration::from_secs(120);
 /// What a gateway said last counts for so long. One that is silent for longer has ended, or serves nobody whom quota knows of.
 pub const REPORTS_COUNT_FOR: Duration = Duration::from_secs(2);
-/// Gateways may hand out turns of so many cohorts after a queue has ended before they hear of that.
-const UNHEARD_COHORTS: u64 = 1;
 /// A queue that was moved less than this long ago is not moved again.
 const MOVED_AT_LEAST_EVERY: Duration = Duration::from_millis(50);
 
@@ -138,12 +136,8 @@ impl Queue {
         let share_kept = self.promises.share_kept();
         let called = law::call(reports, self.watermark, share_kept, current);
         self.watermark = self.watermark.max(called.watermark);
-        if called.is_all {
-            // Gateways hear of it a moment later, and whom they send to the queue meanwhile must not begin it anew.
-            let next = Turn::first_of(current.plus(1 + UNHEARD_COHORTS));
-            self.watermark = self.watermark.max(next);
-            self.is_queueing = false;
-        }
+        // Whoever is left is served at once.
+        self.is_queueing = !called.is_all;
     }
 
     /// Who waits by what the gateways have reported last, by cohort.

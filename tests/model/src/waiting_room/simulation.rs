@@ -6,7 +6,7 @@ use std::{
 
 use tidegate_gateway::domain::{
     promises::Promises,
-    queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Snapshot, Stage, Wait},
+    queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Snapshot, Stage, Wait, Waiting, ask_after_opening},
     wait_queue::{Key, Rank, WaitQueue},
     window::Answer,
     windows::Windows,
@@ -29,7 +29,7 @@ const ON_THE_WAY: f64 = 0.002;
 /// Nobody is overtaken by whoever came less than so many seconds later.
 const OVERTAKEN_FROM: f64 = 2.0;
 const OPENED_AT: u64 = 1_790_000_000;
-const PROCESSORS: f64 = 1.0;
+const PROCESSORS: f64 = 2.0;
 
 /// What happens at a moment. Steps of shoppers that have done something else since are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,7 @@ struct Gateway {
     held: WaitQueue<usize>,
     promises: Promises,
     promises_kept: u64,
+    able_per_second: f64,
     snapshot: Snapshot,
     wants_queue: bool,
     told: Option<Snapshot>,
@@ -97,6 +98,7 @@ impl<'a> Simulation<'a> {
             held: WaitQueue::default(),
             promises: Promises::new(began),
             promises_kept: 0,
+            able_per_second: 0.0,
             snapshot: Snapshot {
                 clock: Duration::from_secs(OPENED_AT),
                 ..Snapshot::unknown(began)
@@ -177,7 +179,9 @@ impl<'a> Simulation<'a> {
             let one = self.newcomer(turn, true, true);
             self.shoppers.push(one);
             let gateway = self.chance.below(self.scenario.gateways);
-            let back_at = self.chance.share();
+            let waiting = (self.scenario.early / self.scenario.gateways) as u64;
+            let after = ask_after_opening(turn, waiting, ASKS_PER_PROCESSOR * PROCESSORS);
+            let back_at = after.as_secs_f64();
             self.promise(gateway, shopper, back_at);
         }
     }
@@ -287,7 +291,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn join(&mut self, gateway: usize, shopper: usize) {
-        let current = self.gateways[gateway].snapshot.current_cohort(self.instant());
+        let snapshot = &self.gateways[gateway].snapshot;
+        let current = snapshot.current_cohort(self.instant()).max(snapshot.watermark.cohort);
         self.gateways[gateway].wants_queue = true;
         let one = &mut self.shoppers[shopper];
         one.waits = true;
@@ -299,14 +304,18 @@ impl<'a> Simulation<'a> {
     fn tell(&mut self, gateway: usize, shopper: usize) {
         let (now, turn) = (self.instant(), self.shoppers[shopper].turn);
         let here = &mut self.gateways[gateway];
-        let own = here.windows.measure(now).able_per_second;
         let asked = Asked {
-            position: here.snapshot.position(turn, 0, now),
-            fastest_per_second: here.snapshot.fastest_per_second.max(own),
-            promises: here.promises.total(),
-            asks_per_second: ASKS_PER_PROCESSOR * PROCESSORS,
+            position: here.snapshot.position(turn, now),
+            fastest_per_second: here.snapshot.fastest_per_second.max(here.able_per_second),
         };
-        let after = asked.ask_after(self.chance.share());
+        let earliest = now + asked.ask_after(self.chance.share());
+        let most = ASKS_PER_PROCESSOR * PROCESSORS + here.able_per_second;
+        let at = if asked.is_near() {
+            earliest
+        } else {
+            here.promises.free_from(earliest, most)
+        };
+        let after = at - now;
         if let Some(pace) = here.snapshot.pace.filter(|_| self.shoppers[shopper].estimate.is_none())
             && let Some(wait) = Wait::at(asked.position, pace, after)
         {
@@ -388,6 +397,7 @@ impl<'a> Simulation<'a> {
         here.promises.end(watermark, now);
         let counted = here.promises.count(watermark, now);
         let capacity = here.windows.measure(now);
+        here.able_per_second = capacity.able_per_second;
         let mut waiting: std::collections::BTreeMap<_, _> = counted
             .waiting
             .iter()
@@ -431,8 +441,10 @@ impl<'a> Simulation<'a> {
             kept: report.promises_kept.saturating_sub(before.1) as f64,
         };
         self.reports[gateway] = Some((self.now, report));
-        let live: Vec<_> = self.reports.iter().flatten();
-        let live: Vec<_> = live
+        let live: Vec<_> = self
+            .reports
+            .iter()
+            .flatten()
             .filter(|(at, _)| self.now - at < REPORTS_COUNT_FOR.as_secs_f64())
             .map(|(_, report)| report.clone())
             .collect();
@@ -442,6 +454,7 @@ impl<'a> Simulation<'a> {
         let told = self.queue.snapshot(&self.campaign, &waiting, Turn::FIRST, now);
         let pace = told.pace.and_then(|pace| Pace::new(pace.slowest, pace.fastest));
         let snapshot = Snapshot {
+            is_known: true,
             is_queueing: told.is_queueing,
             clock: Duration::from_secs(told.current_cohort.get()) + told.current_cohort_age,
             watermark: told.watermark,
@@ -449,9 +462,10 @@ impl<'a> Simulation<'a> {
             pace,
             fastest_per_second: told.fastest_per_second,
             remaining: told.remaining,
-            ..Snapshot::unknown(self.began)
+            received_at: self.began,
+            waiting: Waiting::of(told.waiting),
         };
-        self.gateways[gateway].told = Some(snapshot.with_waiting(told.waiting));
+        self.gateways[gateway].told = Some(snapshot);
         self.plan(self.now + 2.0 * ON_THE_WAY, Event::Hears { gateway });
     }
 
@@ -464,7 +478,7 @@ impl<'a> Simulation<'a> {
         let reached = if here.snapshot.is_queueing {
             here.snapshot.watermark
         } else {
-            Turn::first_of(Cohort::of_milliseconds(u64::MAX))
+            Turn::LAST
         };
         while let Some((_, shopper)) = self.gateways[gateway].held.pop_before(reached) {
             self.shoppers[shopper].was_shown = true;

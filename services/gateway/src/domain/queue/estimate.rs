@@ -1,11 +1,15 @@
 use std::time::Duration;
 
+use tidegate_types::Turn;
+
 /// Between two asks at least.
 pub const SOONEST_ASK: Duration = Duration::from_millis(250);
-/// And at most, unless asking has to be stretched.
+/// And at most, unless so many ask that everybody has to ask later.
 const LATEST_ASK: Duration = Duration::from_secs(5);
-/// Nobody is told to ask later than this.
-const STRETCHED_ASK: Duration = Duration::from_secs(60);
+/// Those who wait for the opening come back within this time after it.
+const OPENING: Duration = Duration::from_millis(800);
+/// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.
+const SHARE_AT_OPENING: f64 = 5.0;
 /// A call whose turn may come within this time is held until it does.
 pub const HELD_FOR: Duration = Duration::from_millis(1_500);
 /// Asks that a gateway answers each second with a tenth of one processor.
@@ -58,10 +62,6 @@ pub struct Asked {
     pub position: u64,
     /// The most turns that can come each second.
     pub fastest_per_second: f64,
-    /// Promises to ask again that this gateway has been given.
-    pub promises: u64,
-    /// Asks that it may answer each second.
-    pub asks_per_second: f64,
 }
 
 impl Asked {
@@ -75,14 +75,25 @@ impl Asked {
         self.soonest() < HELD_FOR.as_secs_f64()
     }
 
-    /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1. Where so many ask that answering them would cost too much, everybody asks later.
-    pub fn ask_after(&self, chance: f64) -> Duration {
-        let soonest = (self.soonest() - HELD_FOR.as_secs_f64()).max(0.0) * (0.5 + 0.3 * chance);
-        let soonest = Duration::from_secs_f64(soonest.min(LATEST_ASK.as_secs_f64()));
-        let stretched = self.promises as f64 / self.asks_per_second * (0.8 + 0.4 * chance);
-        let stretched = Duration::from_secs_f64(stretched.min(STRETCHED_ASK.as_secs_f64()));
-        soonest.max(SOONEST_ASK).max(stretched)
+    /// Whether the turn could come so soon that asking is not put off, however many ask: the holder would come too late.
+    pub fn is_near(&self) -> bool {
+        self.soonest() < 2.0 * HELD_FOR.as_secs_f64()
     }
+
+    /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1.
+    pub fn ask_after(&self, chance: f64) -> Duration {
+        let soonest = (self.soonest() - HELD_FOR.as_secs_f64()) * (0.5 + 0.3 * chance);
+        Duration::from_secs_f64(
+            soonest.clamp(SOONEST_ASK.as_secs_f64(), LATEST_ASK.as_secs_f64()),
+        )
+    }
+}
+
+/// How long after the opening the holder of a turn asks, who waits for it with so many others at this gateway: those first who drew first, so that they come in the order in which they are served.
+pub fn ask_after_opening(turn: Turn, waiting: u64, asks_per_second: f64) -> Duration {
+    let asking = waiting as f64 / (SHARE_AT_OPENING * asks_per_second);
+    let within = asking.max(OPENING.as_secs_f64());
+    Duration::from_secs_f64(within * turn.share_before(turn.cohort))
 }
 
 #[cfg(test)]
@@ -95,8 +106,6 @@ mod tests {
         Asked {
             position,
             fastest_per_second: 1_000.0,
-            promises: 0,
-            asks_per_second: 2_000.0,
         }
     }
 
@@ -122,16 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn asking_is_stretched_where_so_many_ask_that_it_costs_too_much() {
-        let crowded = Asked {
-            promises: 40_000,
-            ..asked(5_500)
-        };
-        assert_eq!(crowded.ask_after(0.5), 20 * SECOND);
-        let overrun = Asked {
-            promises: 10_000_000,
-            ..asked(5_500)
-        };
-        assert_eq!(overrun.ask_after(0.5), STRETCHED_ASK);
+    fn those_who_wait_for_the_opening_come_back_in_their_order_and_not_all_at_once() {
+        let turn = Turn::FIRST.at_share(0.5);
+        assert_eq!(ask_after_opening(turn, 2_000, 2_000.0), OPENING / 2);
+        assert_eq!(ask_after_opening(turn, 100_000, 2_000.0), 5 * SECOND);
+        assert_eq!(ask_after_opening(Turn::FIRST, 100_000, 2_000.0), Duration::ZERO);
     }
 }

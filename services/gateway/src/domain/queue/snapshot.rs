@@ -16,6 +16,8 @@ const GIVEN_UP_EACH_SNAPSHOT: Duration = Duration::from_millis(1);
 /// How a queue stands, as quota told it last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
+    /// Whether quota has said anything yet.
+    pub is_known: bool,
     /// Whether new claims take a ticket.
     pub is_queueing: bool,
     /// What quota's clock showed, since 1970: it counts the cohorts.
@@ -32,11 +34,15 @@ pub struct Snapshot {
     pub fastest_per_second: f64,
     /// Coupons that are free or on lease.
     pub remaining: u64,
-    /// Who waits, in the order of their cohorts.
-    waiting: Vec<CohortWaiting>,
+    /// Who waits, at all gateways.
+    pub waiting: Waiting,
 }
 
-/// Those of one cohort who wait, at all gateways.
+/// Who waits, in the order of their cohorts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting(Vec<CohortWaiting>);
+
+/// Those of one cohort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CohortWaiting {
     cohort: Cohort,
@@ -49,6 +55,7 @@ impl Snapshot {
     /// What is known before quota said anything: nobody waits but those whom this gateway tells to.
     pub fn unknown(now: Instant) -> Self {
         Self {
+            is_known: false,
             is_queueing: false,
             clock: Duration::ZERO,
             received_at: now,
@@ -57,32 +64,16 @@ impl Snapshot {
             pace: None,
             fastest_per_second: 0.0,
             remaining: u64::MAX,
-            waiting: Vec::new(),
-        }
-    }
-
-    /// The same with these who wait.
-    #[must_use]
-    pub fn with_waiting(self, waiting: impl IntoIterator<Item = (Cohort, u64)>) -> Self {
-        let mut before = 0_u64;
-        let summed = waiting.into_iter().map(|(cohort, waiting)| {
-            let of_cohort = CohortWaiting {
-                cohort,
-                waiting,
-                before,
-            };
-            before = before.saturating_add(waiting);
-            of_cohort
-        });
-        Self {
-            waiting: summed.collect(),
-            ..self
+            waiting: Waiting::default(),
         }
     }
 
     /// The same, with the time counted on from the snapshot before if that was less late.
     #[must_use]
     pub fn after(self, earlier: &Self) -> Self {
+        if !earlier.is_known {
+            return self;
+        }
         let counted = earlier.clock_at(self.received_at);
         let counted = counted.saturating_sub(GIVEN_UP_EACH_SNAPSHOT);
         let late = counted.saturating_sub(self.clock);
@@ -115,11 +106,11 @@ impl Snapshot {
         }
     }
 
-    /// How many are ahead of this turn, and its holder. A cohort that is not complete counts wholly, as if its holder had drawn last; `here` are those of it whom this gateway knows of.
-    pub fn position(&self, turn: Turn, here: u64, now: Instant) -> u64 {
-        let place = self.waiting.partition_point(|of| of.cohort < turn.cohort);
-        let Some(own) = self.waiting.get(place) else {
-            return self.all_waiting().saturating_add(here.max(1));
+    /// How many are ahead of this turn, and its holder. A cohort that is not complete counts wholly, as if its holder had drawn last.
+    pub fn position(&self, turn: Turn, now: Instant) -> u64 {
+        let place = self.waiting.place_of(turn.cohort);
+        let Some(own) = self.waiting.0.get(place) else {
+            return self.all_waiting().saturating_add(1);
         };
         let known = if own.cohort == turn.cohort {
             own.waiting
@@ -127,7 +118,7 @@ impl Snapshot {
             0
         };
         if turn.cohort.plus(COMPLETE_AFTER_SECONDS) > self.current_cohort(now) {
-            return own.before.saturating_add(known.max(here).max(1));
+            return own.before.saturating_add(known.max(1));
         }
         // Of the watermark's cohort only those are told whose turns have not come.
         let due = self.watermark.share_before(turn.cohort);
@@ -138,14 +129,35 @@ impl Snapshot {
 
     /// By how much a position may be wrong: draws are spread evenly, but not exactly.
     pub fn uncertainty(&self, turn: Turn) -> u64 {
-        let place = self.waiting.partition_point(|of| of.cohort < turn.cohort);
-        let own = self.waiting.get(place);
+        let place = self.waiting.place_of(turn.cohort);
+        let own = self.waiting.0.get(place);
         own.map_or(0, |own| own.waiting.isqrt())
     }
 
     /// How many wait in all.
     pub fn all_waiting(&self) -> u64 {
-        let last = self.waiting.last();
+        let last = self.waiting.0.last();
         last.map_or(0, |last| last.before.saturating_add(last.waiting))
+    }
+}
+
+impl Waiting {
+    /// So many of each cohort, in their order.
+    pub fn of(cohorts: impl IntoIterator<Item = (Cohort, u64)>) -> Self {
+        let mut before = 0_u64;
+        let summed = cohorts.into_iter().map(|(cohort, waiting)| {
+            let of_cohort = CohortWaiting {
+                cohort,
+                waiting,
+                before,
+            };
+            before = before.saturating_add(waiting);
+            of_cohort
+        });
+        Self(summed.collect())
+    }
+
+    fn place_of(&self, cohort: Cohort) -> usize {
+        self.0.partition_point(|of| of.cohort < cohort)
     }
 }

@@ -29,6 +29,11 @@ pub enum Waiting {
         /// When they expect to go on, if they said so.
         resume_at: Option<Timestamp>,
     },
+    /// So many are ahead that the coupons that are left will not do, unless some of them leave.
+    BehindStock {
+        /// How many are ahead, and this shopper.
+        position: u64,
+    },
     /// It is this shopper's turn, and every place where claims are served is taken for a moment.
     ForServing,
     /// It is this shopper's turn, and no coupon is free, but some that were lent may come back.
@@ -46,6 +51,7 @@ impl Waiting {
                 position,
                 resume_at,
             } => held_by_staff(position, resume_at).then(held_coupons(held)),
+            Self::BehindStock { position } => behind_stock(position).then(held_coupons(held)),
             Self::ForServing => Words::new(
                 format!("轮到您了，正在为您办理，请在 {seconds} 秒后再查询一次。您的位置会保留。"),
                 format!(
@@ -94,6 +100,17 @@ fn in_queue(position: u64, wait: Option<(Duration, Duration)>) -> Words {
             ),
         ),
     }
+}
+
+fn behind_stock(position: u64) -> Words {
+    Words::new(
+        format!(
+            "您正在排队，当前是第 {position} 位，剩余的优惠券少于排在前面的人数。如果有人离开或活动方追加，仍可能轮到您，您的位置会保留。"
+        ),
+        format!(
+            "You are in the queue at position {position}, and there are fewer coupons left than people before you. If some leave or more coupons are added, yours may still come; your place is kept."
+        ),
+    )
 }
 
 fn held_by_staff(position: u64, resume_at: Option<Timestamp>) -> Words {

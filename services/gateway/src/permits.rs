@@ -1,0 +1,239 @@
+//! Permits: which claims may be in flight at issuance. Those first whose turns have come, in the order of their turns, and then new claims.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tidegate_types::{Lane, Lanes};
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::domain::{
+    wait_queue::{Key, Rank, WaitQueue},
+    window::Answer,
+    windows::{Capacity, Windows},
+};
+
+/// The permits of all lanes. Many callers share one.
+pub struct Permits {
+    state: Mutex<State>,
+}
+
+struct State {
+    windows: Windows,
+    /// Who waits for a permit, by lane.
+    doors: Vec<WaitQueue<oneshot::Sender<Permit>>>,
+}
+
+/// Leave for one claim to be in flight, until it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    permits: Arc<Permits>,
+    lane: Lane,
+    answer: OnceLock<Answer>,
+}
+
+impl Permits {
+    /// Nobody is in flight yet.
+    pub fn new(lanes: Lanes) -> Self {
+        let state = State {
+            windows: Windows::new(lanes, now()),
+            doors: lanes.all().map(|_| WaitQueue::default()).collect(),
+        };
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A permit for a claim of the lane, at once or after those who go before it; `None` if there was none in time.
+    pub async fn acquire(
+        self: &Arc<Self>,
+        lane: Lane,
+        rank: Rank,
+        patience: Duration,
+    ) -> Option<Permit> {
+        let (key, mut granted) = {
+            let (mut state, now) = (self.state(), now());
+            let has_permit = state.windows.has_permit(lane, now);
+            let may_wait = state.windows.new_claims_that_may_wait(lane, now);
+            let door = state.doors.get_mut(usize::from(lane.get()))?;
+            if has_permit && !door.has_before(rank) {
+                state.windows.begin(lane, now);
+                return Some(self.permit(lane));
+            }
+            if rank == Rank::NewClaim && door.new_claim_count() >= may_wait {
+                return None;
+            }
+            let (grant, granted) = oneshot::channel();
+            (door.push(rank, grant), granted)
+        };
+        let _place = AtDoor {
+            permits: self,
+            lane,
+            key,
+        };
+        let waits = rank.waits_for_permit().min(patience);
+        timeout(waits, &mut granted).await.ok()?.ok()
+    }
+
+    /// Turns that have come and wait for a permit.
+    pub fn turns_at_door(&self) -> usize {
+        self.state().doors.iter().map(WaitQueue::turn_count).sum()
+    }
+
+    /// Permits that nobody uses.
+    pub fn idle(&self) -> f64 {
+        self.state().windows.idle(now())
+    }
+
+    /// Measures what was answered since the last time, and tells what could go.
+    pub fn measure(&self) -> Capacity {
+        self.state().windows.measure(now())
+    }
+
+    fn permit(self: &Arc<Self>, lane: Lane) -> Permit {
+        Permit {
+            permits: Arc::clone(self),
+            lane,
+            answer: OnceLock::new(),
+        }
+    }
+
+    /// A claim is in flight no more, and others may go.
+    fn end(self: &Arc<Self>, lane: Lane, answer: Option<Answer>) {
+        let mut granted = Vec::new();
+        {
+            let (mut state, now) = (self.state(), now());
+            state.windows.end(lane, answer, now);
+            while state.windows.has_permit(lane, now) {
+                let door = state.doors.get_mut(usize::from(lane.get()));
+                let Some((_, next)) = door.and_then(WaitQueue::pop) else {
+                    break;
+                };
+                state.windows.begin(lane, now);
+                granted.push(next);
+            }
+        }
+        for next in granted {
+            // Who has gone meanwhile gives the permit back.
+            drop(next.send(self.permit(lane)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Permits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Permits")
+    }
+}
+
+impl Permit {
+    /// The claim was answered; it stops being in flight only with the permit.
+    pub fn answered(&self, answer: Answer) {
+        // A claim has one answer.
+        let _ = self.answer.set(answer);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.permits.end(self.lane, self.answer.take());
+    }
+}
+
+/// A call's place at a door, given up when this is dropped.
+struct AtDoor<'a> {
+    permits: &'a Permits,
+    lane: Lane,
+    key: Key,
+}
+
+impl Drop for AtDoor<'_> {
+    fn drop(&mut self) {
+        let mut state = self.permits.state();
+        if let Some(door) = state.doors.get_mut(usize::from(self.lane.get())) {
+            door.remove(self.key);
+        }
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::{Cohort, Turn};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn permits() -> (Arc<Permits>, Lane) {
+        let lanes = Lanes::new(1u16).unwrap();
+        (
+            Arc::new(Permits::new(lanes)),
+            lanes.lane(0u16).unwrap(),
+        )
+    }
+
+    async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
+        let mut taken = Vec::new();
+        while permits.idle() >= 1.0 {
+            taken.push(permits.acquire(lane, Rank::NewClaim, SECOND).await.unwrap());
+        }
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_go_before_new_claims_and_in_their_order() {
+        let (permits, lane) = permits();
+        let mut taken = all_permits(&permits, lane).await;
+        let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let turn = |cohort| Rank::Turn(Turn::first_of(Cohort::new(cohort).unwrap()));
+        for (name, rank) in [("new", Rank::NewClaim), ("late", turn(9)), ("early", turn(5))] {
+            let (permits, said) = (Arc::clone(&permits), said.clone());
+            tokio::spawn(async move {
+                let permit = permits.acquire(lane, rank, SECOND).await;
+                said.send((name, permit)).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(permits.turns_at_door(), 2);
+        let mut went = Vec::new();
+        for _ in 0..3 {
+            taken.pop();
+            let (name, permit) = order.recv().await.unwrap();
+            went.push((name, permit.is_some()));
+            taken.extend(permit);
+        }
+        assert_eq!(went, [("early", true), ("late", true), ("new", true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
+        let (permits, lane) = permits();
+        let mut taken = all_permits(&permits, lane).await;
+        assert!(permits.acquire(lane, Rank::NewClaim, SECOND).await.is_none());
+        let turn = Rank::Turn(Turn::FIRST);
+        assert!(permits.acquire(lane, turn, SECOND / 10).await.is_none());
+        assert_eq!(permits.turns_at_door(), 0);
+        taken.pop();
+        assert!(permits.acquire(lane, turn, SECOND).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_comes_too_late_is_given_to_the_next() {
+        let (permits, lane) = permits();
+        let taken = all_permits(&permits, lane).await;
+        let waiting = permits.acquire(lane, Rank::Turn(Turn::FIRST), SECOND);
+        assert!(timeout(SECOND / 10, waiting).await.is_err(), "it has gone");
+        drop(taken);
+        let again = all_permits(&permits, lane).await;
+        assert!(again.len() >= 60, "{}", again.len());
+    }
+}

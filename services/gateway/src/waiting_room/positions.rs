@@ -1,0 +1,331 @@
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use tidegate_rpc::refusal::Waiting;
+use tidegate_types::{Cohort, HeldCoupons, Reason, TierNumber, Timestamp};
+
+use super::{HeldCall, Moment, WaitingRoom};
+use crate::{
+    domain::{
+        campaign::{Campaign, Issuing},
+        queue::{Asked, HELD_FOR, MAX_WAITING, SOONEST_ASK, Snapshot, Stage, Wait, ask_after_opening},
+        ticket::{ClaimKey, Ticket},
+    },
+    error::GatewayError,
+};
+
+/// Before the opening those who wait for it ask at least so often.
+const MAX_ASK_BEFORE_OPENING: Duration = Duration::from_secs(30);
+/// What is left of a held call's deadline for serving it.
+const LEFT_FOR_SERVING: Duration = Duration::from_millis(500);
+
+/// A claim that asks to be served.
+#[derive(Clone, Copy)]
+pub struct ClaimAttempt<'a> {
+    /// Of which campaign.
+    pub campaign: &'a Campaign,
+    /// Which claim.
+    pub key: ClaimKey<'a>,
+    /// The tier wanted; any, if none.
+    pub tier: Option<TierNumber>,
+    /// When.
+    pub now: Moment,
+}
+
+/// A position in the waiting room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePosition {
+    /// What is to be shown for it.
+    pub ticket: Ticket,
+    /// The same, written.
+    pub shown: String,
+    /// Why the claim is not served now.
+    pub why: Waiting,
+    /// When to ask again.
+    pub ask_after: Duration,
+    /// Whether the turn may come so soon that the call is better held.
+    pub may_be_held: bool,
+    /// What is true of the coupons that the shopper has already.
+    pub held_coupons: HeldCoupons,
+}
+
+impl WaitingRoom {
+    /// A position for a claim that came before the opening.
+    pub fn before_opening(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        ticket: Option<Ticket>,
+        opens_at: Timestamp,
+    ) -> Result<QueuePosition, GatewayError> {
+        let cohort = Cohort::BEFORE_OPENING;
+        let ticket = match ticket.filter(|ticket| ticket.turn.cohort == cohort) {
+            Some(ticket) => ticket,
+            None => {
+                let ticket = self.0.office.new_ticket(attempt.key, cohort, attempt.tier);
+                self.join(attempt, &ticket)?;
+                ticket
+            }
+        };
+        let until_opening = Duration::try_from(opens_at - attempt.now.utc).unwrap_or_default();
+        let waiting = self.queue(attempt.campaign.number).promises();
+        let after_it = ask_after_opening(ticket.turn, waiting, self.0.most_asks_per_second);
+        let at_most = MAX_ASK_BEFORE_OPENING.mul_f64(1.0 + 0.25 * rand::random::<f64>());
+        let ask_after = (until_opening + after_it).min(at_most);
+        Ok(self.position(attempt, ticket, Waiting::ForOpening { opens_at }, ask_after))
+    }
+
+    /// The ticket of a claim that shows none: that of the place which its shopper is known to have.
+    pub fn recall(&self, attempt: ClaimAttempt<'_>) -> Option<Ticket> {
+        let place = self.0.recent.recall(attempt.key)?;
+        Some(self.0.office.new_ticket(attempt.key, place.cohort, attempt.tier))
+    }
+
+    /// Whether the turn of those who join now has come, so that a claim without a place takes nobody's.
+    pub fn may_be_served(&self, attempt: ClaimAttempt<'_>) -> bool {
+        let (queue, now) = (self.queue(attempt.campaign.number), attempt.now);
+        if !queue.is_queueing(now.instant) {
+            return true;
+        }
+        let cohort = queue.current_cohort(now);
+        let ticket = self.0.office.new_ticket(attempt.key, cohort, attempt.tier);
+        queue.stage(ticket.turn, now.instant) == Stage::Due
+    }
+
+    /// A ticket for one who joins now, behind all whose turns have come.
+    fn next_ticket(&self, attempt: ClaimAttempt<'_>) -> Ticket {
+        let queue = self.queue(attempt.campaign.number);
+        let cohort = queue.current_cohort(attempt.now);
+        let cohort = cohort.max(queue.snapshot().watermark.cohort);
+        self.0.office.new_ticket(attempt.key, cohort, attempt.tier)
+    }
+
+    /// Whether a claim with the same request id waits that is for another tier.
+    pub fn waits_for_other_tier(&self, attempt: ClaimAttempt<'_>) -> bool {
+        let place = self.0.recent.recall(attempt.key);
+        place.is_some_and(|place| place.is_same_request && place.tier != attempt.tier)
+    }
+
+    /// A position behind those who came before: the one that the ticket holds, or a new one at the end.
+    pub fn queue_up(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        ticket: Option<Ticket>,
+    ) -> Result<QueuePosition, GatewayError> {
+        let queue = self.queue(attempt.campaign.number);
+        let mut ticket = match ticket {
+            Some(ticket) => ticket,
+            None => {
+                let ticket = self.next_ticket(attempt);
+                self.join(attempt, &ticket)?;
+                ticket
+            }
+        };
+        let snapshot = queue.snapshot();
+        let asked = Asked {
+            position: snapshot.position(ticket.turn, attempt.now.instant),
+            fastest_per_second: snapshot.fastest_per_second.max(self.able_per_second()),
+        };
+        let told = ticket
+            .told_position
+            .map_or(asked.position, |told| told.min(asked.position));
+        ticket.told_position = Some(told);
+        let (now, able) = (attempt.now.instant, self.able_per_second());
+        let earliest = now + asked.ask_after(rand::random());
+        // Beside those who are served, who ask as well.
+        let most = self.0.most_asks_per_second + able;
+        let ask_after = if asked.is_near() {
+            earliest - now
+        } else {
+            queue.free_from(earliest, most) - now
+        };
+        let why = why_waiting(attempt.campaign, &snapshot, &ticket, told, ask_after);
+        let may_be_held = asked.may_be_held() && matches!(why, Waiting::ForOthers { .. });
+        Ok(QueuePosition {
+            may_be_held,
+            ..self.position(attempt, ticket, why, ask_after)
+        })
+    }
+
+    /// Holds a call until its turn comes, if it may be held, and tells how long at most.
+    pub fn hold(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        position: &QueuePosition,
+        deadline: Instant,
+    ) -> Option<(HeldCall, Instant)> {
+        let (now, turn) = (attempt.now.instant, position.ticket.turn);
+        let until = deadline.checked_sub(LEFT_FOR_SERVING)?;
+        let until = until.min(now + HELD_FOR);
+        let is_worth_it = position.may_be_held && until >= now + SOONEST_ASK;
+        // Of one shopper one call is held.
+        let is_held = is_worth_it && self.0.recent.promise(attempt.key, until, now).is_some();
+        is_held.then(|| (self.queue(attempt.campaign.number).hold(turn), until))
+    }
+
+    /// The shopper is told its position and when to ask again, which counts as a promise to do so.
+    pub fn promise(&self, attempt: ClaimAttempt<'_>, position: &QueuePosition) {
+        let now = Instant::now();
+        let back_at = now + position.ask_after;
+        if self.0.recent.promise(attempt.key, back_at, now).is_some() {
+            let queue = self.queue(attempt.campaign.number);
+            queue.promise(position.ticket.turn, back_at);
+        }
+    }
+
+    /// Where a turn stands.
+    pub fn stage(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) -> Stage {
+        let queue = self.queue(attempt.campaign.number);
+        queue.stage(ticket.turn, attempt.now.instant)
+    }
+
+    /// A ticket whose turn has come is shown by a call that was not held.
+    pub fn shown(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) {
+        let turn = ("shown", attempt.key.campaign, attempt.key.shopper, ticket.turn.cohort);
+        if self.0.recent.is_first(turn) {
+            self.queue(attempt.campaign.number).promise_kept();
+        }
+    }
+
+    /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is no verdict on the claim the turn is kept, so that its holder only has to come back.
+    pub fn turn_met(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        mut ticket: Ticket,
+        met: GatewayError,
+    ) -> Result<QueuePosition, GatewayError> {
+        let why = match &met {
+            GatewayError::Full => Some(Waiting::ForServing),
+            GatewayError::Refused(refusal) => match refusal.reason {
+                Reason::Overloaded | Reason::QueueFull => Some(Waiting::ForServing),
+                Reason::StockReturning => Some(Waiting::ForStock),
+                _ => return Err(met),
+            },
+            GatewayError::NoAnswer => None,
+            _ => return Err(met),
+        };
+        self.queue(attempt.campaign.number).want(Instant::now());
+        let why = why.ok_or(met)?;
+        ticket.told_position = Some(1);
+        let ask_after = SOONEST_ASK.mul_f64(1.0 + rand::random::<f64>());
+        Ok(self.position(attempt, ticket, why, ask_after))
+    }
+
+    /// A claim that may have had a place goes to issuance.
+    pub fn serve(&self, attempt: ClaimAttempt<'_>) {
+        if self.0.recent.give_up(attempt.key).is_some() {
+            self.0.metrics.served.inc();
+        }
+    }
+
+    /// Gives a place up; it counts no longer once its holder does not come back.
+    pub fn leave(&self, attempt: ClaimAttempt<'_>) {
+        if self.0.recent.give_up(attempt.key).is_some() {
+            self.0.metrics.left.inc();
+        }
+    }
+
+    /// The claim goes to issuance: from now on it may have produced a coupon, whatever is heard of it. True if it is not known to have gone there before.
+    pub fn hand_over(&self, key: ClaimKey<'_>) -> bool {
+        self.0.recent.is_first(("handed over", key_of(key)))
+    }
+
+    /// The claim was handed over once, and certainly produced no coupon.
+    pub fn take_back(&self, key: ClaimKey<'_>) {
+        self.0.recent.forget(("handed over", key_of(key)));
+    }
+
+    /// Whether this gateway remembers that the claim went to issuance.
+    pub fn was_handed_over(&self, key: ClaimKey<'_>) -> bool {
+        self.0.recent.knows(("handed over", key_of(key)))
+    }
+
+    /// Issuance has said that the claim has no coupon. That counts until its campaign changes: with more stock it may get one elsewhere.
+    pub fn looked_up(&self, attempt: ClaimAttempt<'_>) {
+        self.0.recent.is_first(look_up_key(attempt));
+    }
+
+    /// Whether this gateway remembers that.
+    pub fn was_looked_up(&self, attempt: ClaimAttempt<'_>) -> bool {
+        self.0.recent.knows(look_up_key(attempt))
+    }
+
+    /// A claim with a ticket was refused.
+    pub fn ended(&self, reason: &'static str) {
+        self.0.metrics.ended(reason);
+    }
+
+    /// What this gateway's windows would allow each second.
+    pub(super) fn able_per_second(&self) -> f64 {
+        f64::from_bits(self.0.able_per_second.load(Ordering::Relaxed))
+    }
+
+    fn join(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) -> Result<(), GatewayError> {
+        let queue = self.queue(attempt.campaign.number);
+        if queue.snapshot().all_waiting() >= MAX_WAITING {
+            return Err(GatewayError::QueueTooLong);
+        }
+        let is_new = self.0.recent.recall(attempt.key).is_none();
+        self.0
+            .recent
+            .join(attempt.key, attempt.tier, ticket.turn.cohort);
+        if is_new {
+            self.0.metrics.joined.inc();
+        }
+        Ok(())
+    }
+
+    fn position(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        ticket: Ticket,
+        why: Waiting,
+        ask_after: Duration,
+    ) -> QueuePosition {
+        QueuePosition {
+            shown: self.0.office.write(&ticket, attempt.key),
+            ticket,
+            why,
+            ask_after,
+            may_be_held: false,
+            held_coupons: attempt.campaign.held_coupons(attempt.now.utc),
+        }
+    }
+}
+
+fn why_waiting(
+    campaign: &Campaign,
+    snapshot: &Snapshot,
+    ticket: &Ticket,
+    position: u64,
+    ask_after: Duration,
+) -> Waiting {
+    if let Issuing::Held { resume_at } = campaign.issuing {
+        return Waiting::ForStaff {
+            position,
+            resume_at,
+        };
+    }
+    // Only whoever is certainly behind the last coupon is told so.
+    let last = snapshot
+        .remaining
+        .saturating_add(snapshot.uncertainty(ticket.turn));
+    if position > last {
+        return Waiting::BehindStock { position };
+    }
+    let wait = snapshot.pace.and_then(|pace| Wait::at(position, pace, ask_after));
+    Waiting::ForOthers {
+        position,
+        wait: wait.map(|wait| (wait.shortest, wait.longest)),
+    }
+}
+
+fn look_up_key<'a>(attempt: ClaimAttempt<'a>) -> impl std::hash::Hash + use<'a> {
+    let revision = attempt.campaign.revision;
+    ("looked up", key_of(attempt.key), revision)
+}
+
+fn key_of<'a>(key: ClaimKey<'a>) -> impl std::hash::Hash + use<'a> {
+    (key.campaign, key.shopper, key.request_id)
+}
