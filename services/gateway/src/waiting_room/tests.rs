@@ -1,0 +1,264 @@
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tidegate_rpc::refusal::Waiting;
+use tidegate_telemetry::Registry;
+use tidegate_types::{
+    CampaignId, CampaignNumber, Cohort, Keyring, RequestId, ShopperId, TierId, Turn,
+};
+use tokio::time::timeout;
+
+use super::*;
+use crate::domain::{
+    campaign::{Campaign, Issuing, Tier},
+    queue::{Pace, Snapshot, Stage, Waiting as WhoWaits},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const NOW: u64 = 1_790_000_000;
+
+fn room() -> WaitingRoom {
+    let key = BASE64_STANDARD.encode([7; 32]);
+    let keys = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#));
+    let metrics = QueueMetrics::register(&mut Registry::default());
+    WaitingRoom::new(true, keys.unwrap(), metrics)
+}
+
+fn campaign() -> Campaign {
+    let opens_at = Timestamp::now_utc() - 60 * SECOND;
+    Campaign {
+        id: CampaignId::parse("tea").unwrap(),
+        number: CampaignNumber::new(7u32).unwrap(),
+        opens_at,
+        closes_at: opens_at + 3_600 * SECOND,
+        tiers: vec![Tier {
+            id: TierId::parse("large").unwrap(),
+            is_gone: false,
+        }],
+        issuing: Issuing::Open,
+        sold_out: false,
+        redeeming: true,
+        extended_valid_until: None,
+        settled: 0,
+        revision: 1,
+    }
+}
+
+/// A claim of a shopper's, and what is made of it.
+struct Claim {
+    campaign: Campaign,
+    shopper: ShopperId,
+    request_id: RequestId,
+}
+
+impl Claim {
+    fn of(shopper: &str, request_id: &str) -> Self {
+        Self {
+            campaign: campaign(),
+            shopper: ShopperId::parse(shopper).unwrap(),
+            request_id: RequestId::parse(request_id).unwrap(),
+        }
+    }
+
+    fn attempt(&self) -> ClaimAttempt<'_> {
+        ClaimAttempt {
+            campaign: &self.campaign,
+            key: ClaimKey {
+                campaign: self.campaign.number,
+                shopper: &self.shopper,
+                request_id: &self.request_id,
+            },
+            tier: None,
+            now: Moment::now(),
+        }
+    }
+}
+
+fn cohort(after: u64) -> Cohort {
+    Cohort::new(NOW + after).unwrap()
+}
+
+/// What quota tells: it is ten seconds after the queue began, turns of the first `called` seconds have come, and so many of each second after those wait.
+fn told(called: u64, of_each: u64) -> Snapshot {
+    let waiting = (called..10).map(|second| (cohort(second), of_each));
+    Snapshot {
+        is_known: true,
+        is_queueing: true,
+        clock: Duration::from_secs(NOW + 10),
+        watermark: Turn::first_of(cohort(called)),
+        pace: Pace::new(100.0, 200.0),
+        fastest_per_second: 200.0,
+        remaining: 1_000_000,
+        waiting: WhoWaits::of(waiting),
+        ..Snapshot::unknown(Instant::now())
+    }
+}
+
+fn apply(room: &WaitingRoom, snapshot: Snapshot) {
+    room.queue(campaign().number).apply(snapshot);
+}
+
+#[test]
+fn a_claim_made_again_finds_its_place_whatever_its_request_id() {
+    let (room, first, again) = (room(), Claim::of("ann", "r-1"), Claim::of("ann", "r-2"));
+    apply(&room, told(0, 500));
+    assert_eq!(room.recall(first.attempt()), None);
+    let place = room.queue_up(first.attempt(), None).unwrap();
+    for claim in [&first, &again] {
+        let recalled = room.recall(claim.attempt()).unwrap();
+        assert_eq!(recalled.turn, place.ticket.turn);
+    }
+    let other = room.queue_up(Claim::of("bob", "r-1").attempt(), None).unwrap();
+    assert_ne!(other.ticket.turn.draw, place.ticket.turn.draw);
+}
+
+#[test]
+fn fifty_request_ids_of_one_shopper_are_one_who_waits() {
+    let room = room();
+    apply(&room, told(0, 500));
+    for number in 0..50 {
+        let claim = Claim::of("bot", &format!("r-{number}"));
+        let ticket = room.recall(claim.attempt());
+        let position = room.queue_up(claim.attempt(), ticket).unwrap();
+        room.promise(claim.attempt(), &position);
+    }
+    let state = room.queue(campaign().number).report(Instant::now());
+    let waiting: u64 = state.waiting.values().map(|of| of.promised).sum();
+    assert_eq!(waiting, 1);
+    assert_eq!(room.0.metrics.joined.get(), 1);
+}
+
+#[test]
+fn a_told_position_never_grows() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 10));
+    let first = room.queue_up(claim.attempt(), None).unwrap();
+    let before = first.ticket.told_position.unwrap();
+    apply(&room, told(0, 1_000));
+    let later = room.queue_up(claim.attempt(), Some(first.ticket)).unwrap();
+    assert_eq!(later.ticket.told_position, Some(before));
+    apply(&room, told(9, 10));
+    let last = room.queue_up(claim.attempt(), Some(later.ticket)).unwrap();
+    assert!(last.ticket.told_position.unwrap() < before);
+}
+
+#[test]
+fn whoever_is_behind_the_stock_is_told_so_and_keeps_the_place() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    let short = Snapshot {
+        remaining: 10,
+        ..told(0, 100)
+    };
+    apply(&room, short);
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    assert!(matches!(position.why, Waiting::BehindStock { .. }));
+    assert!(room.recall(claim.attempt()).is_some());
+    apply(&room, told(0, 100));
+    let again = room.queue_up(claim.attempt(), Some(position.ticket));
+    assert!(matches!(again.unwrap().why, Waiting::ForOthers { .. }));
+}
+
+#[tokio::test]
+async fn a_call_whose_turn_may_come_soon_is_held_until_it_does() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(9, 20));
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    assert!(position.may_be_held);
+    let deadline = Instant::now() + 5 * SECOND;
+    let (mut held, until) = room.hold(claim.attempt(), &position, deadline).unwrap();
+    assert!(until > Instant::now() + SECOND);
+    assert!(
+        room.hold(claim.attempt(), &position, deadline).is_none(),
+        "of one shopper one call is held"
+    );
+    assert!(timeout(SECOND / 10, held.called()).await.is_err());
+    let state = room.queue(campaign().number).report(Instant::now());
+    assert_eq!(state.waiting.values().map(|of| of.held).sum::<u64>(), 1);
+    let all_called = Snapshot {
+        watermark: Turn::LAST,
+        ..told(9, 20)
+    };
+    apply(&room, all_called);
+    timeout(SECOND, held.called()).await.unwrap();
+}
+
+#[test]
+fn a_call_that_has_little_time_left_or_is_far_behind_is_not_held() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(9, 20));
+    let near = room.queue_up(claim.attempt(), None).unwrap();
+    let soon = Instant::now() + SECOND / 2;
+    assert!(room.hold(claim.attempt(), &near, soon).is_none());
+    apply(&room, told(0, 1_000));
+    let far = Claim::of("bob", "r-1");
+    let position = room.queue_up(far.attempt(), None).unwrap();
+    let deadline = Instant::now() + 5 * SECOND;
+    assert!(room.hold(far.attempt(), &position, deadline).is_none());
+    assert!(position.ask_after >= 4 * SECOND, "{:?}", position.ask_after);
+}
+
+#[test]
+fn a_place_counts_for_as_long_as_its_holder_comes_back() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 1_000));
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    room.promise(claim.attempt(), &position);
+    let queue = room.queue(campaign().number);
+    let waits = |at| queue.report(at).waiting.values().map(|of| of.promised).sum::<u64>();
+    let now = Instant::now();
+    assert_eq!(waits(now), 1);
+    assert_eq!(waits(now + position.ask_after + SECOND), 0);
+}
+
+#[test]
+fn a_promise_that_is_kept_is_counted_once() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 10));
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    for _ in 0..3 {
+        room.shown(claim.attempt(), &position.ticket);
+    }
+    let state = room.queue(campaign().number).report(Instant::now());
+    assert_eq!(state.promises_kept, 1);
+}
+
+#[test]
+fn whoever_joins_while_turns_of_this_second_have_come_is_behind_them() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    let all_called = Snapshot {
+        watermark: Turn::first_of(cohort(12)),
+        ..told(9, 20)
+    };
+    apply(&room, all_called);
+    assert!(room.may_be_served(claim.attempt()));
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    assert_eq!(position.ticket.turn.cohort, cohort(12));
+    assert_eq!(room.stage(claim.attempt(), &position.ticket), Stage::Waiting);
+}
+
+#[test]
+fn those_who_came_before_the_opening_wait_until_the_order_is_drawn() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    let opens_at = Timestamp::now_utc() + SECOND;
+    let position = room.before_opening(claim.attempt(), None, opens_at).unwrap();
+    room.promise(claim.attempt(), &position);
+    assert_eq!(position.ticket.turn.cohort, Cohort::BEFORE_OPENING);
+    assert!(position.ask_after <= 2 * SECOND);
+    let queue = room.queue(campaign().number);
+    assert!(queue.is_queueing(Instant::now()));
+    assert!(!room.may_be_served(Claim::of("late", "r-1").attempt()));
+}
+
+#[test]
+fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 10));
+    let ticket = room.queue_up(claim.attempt(), None).unwrap().ticket;
+    let met = |error| room.turn_met(claim.attempt(), ticket, error);
+    let kept = met(GatewayError::Full).unwrap();
+    assert_eq!(kept.why, Waiting::ForServing);
+    assert!(kept.ask_after < SECOND);
+    assert!(room.queue(campaign().number).report(Instant::now()).wants_queue);
+    assert!(matches!(met(GatewayError::CampaignClosed), Err(GatewayError::CampaignClosed)));
+    assert!(matches!(met(GatewayError::NoAnswer), Err(GatewayError::NoAnswer)));
+}
