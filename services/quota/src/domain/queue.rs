@@ -26,8 +26,6 @@ pub const TURNS_KEPT: Duration = Duration::from_secs(120);
 pub const REPORTS_COUNT_FOR: Duration = Duration::from_secs(2);
 /// Gateways may hand out turns of so many cohorts after a queue has ended before they hear of that.
 const UNHEARD_COHORTS: u64 = 1;
-/// A queue that was moved less than this long ago is not moved again.
-const MOVED_AT_LEAST_EVERY: Duration = Duration::from_millis(50);
 
 /// What a queue has to know of its campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,13 +107,6 @@ impl Promises {
 }
 
 impl Queue {
-    /// Whether it is to be moved on now.
-    pub fn is_to_be_moved(&self, campaign: &QueueCampaign, now: Timestamp) -> bool {
-        self.is_queueing
-            && campaign.is_serving(now)
-            && !self.clock.was_moved_within(MOVED_AT_LEAST_EVERY, now)
-    }
-
     /// Moves it on by what the gateways have reported last: begins it if one of them wants it, calls turns, and ends it if everybody is called. `news` are promises that were reported since it was moved last.
     pub fn advance(
         &mut self,
@@ -212,3 +203,6 @@ impl Queue {
         elapsed
     }
 }
+
+#[cfg(test)]
+mod tests;
