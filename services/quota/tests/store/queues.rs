@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::database::{TestDatabase, with_database};
 use crate::giveaway::{Giveaway, later, open, terms, wish};
 use tidegate_quota::{
-    domain::{Campaign, CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
+    domain::{CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
     queues::Queues,
 };
 use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Timestamp, Turn};
@@ -30,11 +30,16 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(giveaway: &Giveaway, database: &TestDatabase, id: &str, campaign: &Campaign) -> Self {
+    fn new(
+        giveaway: &Giveaway,
+        database: &TestDatabase,
+        id: &str,
+        campaign: CampaignNumber,
+    ) -> Self {
         Self {
             queues: Queues::new(database.store.clone(), giveaway.metrics.clone()),
             id: ReplicaId::parse(id).unwrap(),
-            campaign: campaign.number,
+            campaign,
         }
     }
 
@@ -79,6 +84,15 @@ impl Gateway {
     }
 }
 
+/// Two gateways and a campaign of a thousand coupons.
+async fn room(database: &TestDatabase) -> (Giveaway, [Gateway; 2]) {
+    let giveaway = Giveaway::new(&database.store);
+    let campaign = giveaway.create("spring", &[1_000]).await;
+    let gateways = ["gateway-0/1", "gateway-1/1"]
+        .map(|id| Gateway::new(&giveaway, database, id, campaign.number));
+    (giveaway, gateways)
+}
+
 fn waiting(snapshot: &QueueSnapshot) -> Vec<(u64, u64)> {
     let waiting = snapshot.waiting.iter();
     waiting
@@ -102,9 +116,7 @@ async fn change(database: &TestDatabase, statement: &'static str) {
 #[tokio::test]
 async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
         let told = gateway.send(1, gateway.holding(now, 5, 0.0), open()).await;
         assert!(told.is_queueing);
@@ -118,7 +130,6 @@ async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
             .await;
         assert_eq!(late, told);
         assert_eq!(gateway.send(3, newer, open()).await, told);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
         let told = other.send(1, other.holding(now - 1, 2, 0.0), open()).await;
         assert_eq!(
             waiting(&told),
@@ -134,12 +145,10 @@ async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
 #[tokio::test]
 async fn a_report_without_news_writes_nothing() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100, 50]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, _]) = room(&database).await;
         let told = gateway.send(1, gateway.idle(100.0), open()).await;
         assert!(!told.is_queueing);
-        assert_eq!(told.remaining, 150);
+        assert_eq!(told.remaining, 1_000);
         assert_eq!(told.current_cohort.get(), second(open()));
         let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports)";
         assert_eq!(one::<i64>(&database, rows).await, 0);
@@ -150,10 +159,7 @@ async fn a_report_without_news_writes_nothing() {
 #[tokio::test]
 async fn turns_are_called_for_what_gateways_can_take() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
         gateway
             .send(1, gateway.holding(now, 100, 0.0), open())
@@ -175,10 +181,7 @@ async fn turns_are_called_for_what_gateways_can_take() {
 #[tokio::test]
 async fn a_gateway_that_is_silent_no_longer_counts() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
         gateway.send(7, gateway.holding(now, 5, 0.0), open()).await;
         let told = other.send(1, other.holding(now, 7, 0.0), open()).await;
@@ -199,10 +202,7 @@ async fn a_gateway_that_is_silent_no_longer_counts() {
 #[tokio::test]
 async fn a_queue_ends_when_everybody_is_called() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
         let wanting = QueueReport {
             wants_queue: true,
@@ -227,9 +227,7 @@ async fn a_queue_ends_when_everybody_is_called() {
 #[tokio::test]
 async fn turns_expire_after_two_minutes_of_serving_time() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (giveaway, [gateway, _]) = room(&database).await;
         let began = second(open());
         let full = gateway.holding(began, 100, 0.0);
         let called = gateway
@@ -273,9 +271,7 @@ async fn turns_expire_after_two_minutes_of_serving_time() {
 #[tokio::test]
 async fn two_replicas_move_a_queue_once_for_each_report() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (giveaway, [gateway, _]) = room(&database).await;
         let now = second(open());
         let report = QueueReport {
             promises_ended: 40,
@@ -290,7 +286,7 @@ async fn two_replicas_move_a_queue_once_for_each_report() {
         };
         let together: Vec<_> = (0..8)
             .map(|_| {
-                let replica = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+                let replica = Gateway::new(&giveaway, &database, "gateway-0/1", gateway.campaign);
                 let news = news.clone();
                 tokio::spawn(async move { replica.send(2, news, open()).await })
             })
@@ -307,9 +303,7 @@ async fn two_replicas_move_a_queue_once_for_each_report() {
 #[tokio::test]
 async fn a_paused_or_sold_out_campaign_calls_nobody() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (giveaway, [gateway, _]) = room(&database).await;
         let hold = wish("spring", IssuanceControl::QueueOnly, 0);
         giveaway.set(&hold).await.unwrap();
         let now = second(open());
@@ -345,7 +339,7 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
         let mut terms = terms("spring", &[1_000]);
         terms.opens_at = open() + Duration::from_secs(5);
         let made = giveaway.campaigns.create(&terms, open(), later()).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &made.unwrap());
+        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", made.unwrap().number);
         let told = gateway.send(1, gateway.holding(0, 200, 50.0), open()).await;
         assert!(told.is_queueing);
         assert_eq!(told.watermark, Turn::FIRST);
@@ -360,17 +354,14 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
 #[tokio::test]
 async fn a_restart_or_a_clock_that_goes_back_costs_nobody_a_place() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, _]) = room(&database).await;
         let now = second(open());
         let before = gateway
             .send(1, gateway.holding(now, 100, 50.0), open())
             .await;
-        drop(gateway);
         // Nothing of a queue is in the process: another one with the same database stands where this one stood.
         let giveaway = Giveaway::new(&database.store);
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", gateway.campaign);
         let again = gateway.holding(now, 100, 50.0);
         assert_eq!(gateway.send(1, again.clone(), open()).await, before);
         let back = open() - Duration::from_secs(90);
@@ -384,10 +375,7 @@ async fn a_restart_or_a_clock_that_goes_back_costs_nobody_a_place() {
 #[tokio::test]
 async fn what_is_over_is_forgotten() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
         gateway.send(1, gateway.holding(now, 100, 0.0), open()).await;
         other.send(1, other.holding(now, 100, 0.0), open()).await;
