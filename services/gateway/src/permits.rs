@@ -175,10 +175,7 @@ mod tests {
 
     fn permits() -> (Arc<Permits>, Lane) {
         let lanes = Lanes::new(1u16).unwrap();
-        (
-            Arc::new(Permits::new(lanes)),
-            lanes.lane(0u16).unwrap(),
-        )
+        (Arc::new(Permits::new(lanes)), lanes.lane(0u16).unwrap())
     }
 
     async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
@@ -195,7 +192,11 @@ mod tests {
         let mut taken = all_permits(&permits, lane).await;
         let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
         let turn = |cohort| Rank::Turn(Turn::first_of(Cohort::new(cohort).unwrap()));
-        for (name, rank) in [("new", Rank::NewClaim), ("late", turn(9)), ("early", turn(5))] {
+        for (name, rank) in [
+            ("new", Rank::NewClaim),
+            ("late", turn(9)),
+            ("early", turn(5)),
+        ] {
             let (permits, said) = (Arc::clone(&permits), said.clone());
             tokio::spawn(async move {
                 let permit = permits.acquire(lane, rank, SECOND).await;
@@ -218,7 +219,12 @@ mod tests {
     async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
         let (permits, lane) = permits();
         let mut taken = all_permits(&permits, lane).await;
-        assert!(permits.acquire(lane, Rank::NewClaim, SECOND).await.is_none());
+        assert!(
+            permits
+                .acquire(lane, Rank::NewClaim, SECOND)
+                .await
+                .is_none()
+        );
         let turn = Rank::Turn(Turn::FIRST);
         assert!(permits.acquire(lane, turn, SECOND / 10).await.is_none());
         assert_eq!(permits.turns_at_door(), 0);

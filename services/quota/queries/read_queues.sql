@@ -13,28 +13,14 @@ SELECT
     coalesce(queues.held_ms, 0) AS held_ms,
     coalesce(queues.watermark_cohort, 0) AS watermark_cohort,
     coalesce(queues.watermark_draw, 0) AS watermark_draw,
-    coalesce(queues.oldest_cohort, 0) AS oldest_cohort,
-    coalesce(queues.version, 0) AS version,
-    coalesce(queues.quiet_ms, 0) AS quiet_ms,
-    coalesce(queues.pace_per_second, 0) AS pace_per_second,
-    coalesce(queues.felt_per_second, 0) AS felt_per_second,
-    coalesce(queues.used_per_second, 0) AS used_per_second,
-    coalesce(queues.joined_per_second, 0) AS joined_per_second,
-    coalesce(queues.kept_per_second, 0) AS kept_per_second,
-    coalesce(queues.shown_due_per_second, 0) AS shown_due_per_second,
-    coalesce(queues.shown_used_per_second, 0) AS shown_used_per_second,
-    coalesce(queues.issued_per_second, 0) AS issued_per_second,
-    coalesce(queues.issued_counted_ms, 0) AS issued_counted_ms,
-    coalesce(queues.issued_loaded_ms, 0) AS issued_loaded_ms,
-    queues.issued_most_per_second,
-    queues.issued_usual_per_second,
-    queues.delay_us,
-    queues.delay_age_ms,
+    coalesce(queues.promises_ended, 0) AS promises_ended,
+    coalesce(queues.promises_kept, 0) AS promises_kept,
     coalesce(queues.recent_slowest_per_second, 0) AS recent_slowest_per_second,
     coalesce(queues.recent_fastest_per_second, 0) AS recent_fastest_per_second,
     coalesce(queues.recent_span_ms, 0) AS recent_span_ms,
     coalesce(queues.earlier_slowest_per_second, 0) AS earlier_slowest_per_second,
-    coalesce(queues.earlier_fastest_per_second, 0) AS earlier_fastest_per_second
+    coalesce(queues.earlier_fastest_per_second, 0) AS earlier_fastest_per_second,
+    coalesce(queues.earlier_span_ms, 0) AS earlier_span_ms
 FROM campaigns
 LEFT JOIN queues USING (campaign_number)
 CROSS JOIN LATERAL (

@@ -1,31 +1,25 @@
--- Relies on the lock of lock_queues, and on the caller having read the queue under it.
-UPDATE queues
-SET
-    is_queueing = $2,
-    clock_ms = $3,
-    moved_at = $4,
-    watermark_cohort = $5,
-    watermark_draw = $6,
-    version = $7,
-    quiet_ms = $8,
-    pace_per_second = $9,
-    felt_per_second = $10,
-    used_per_second = $11,
-    shown_due_per_second = $12,
-    shown_used_per_second = $13,
-    issued_per_second = $14,
-    issued_loaded_ms = $15,
-    issued_most_per_second = $16,
-    issued_usual_per_second = $17,
-    delay_us = $18,
-    delay_age_ms = $19,
-    recent_slowest_per_second = $20,
-    recent_fastest_per_second = $21,
-    recent_span_ms = $22,
-    earlier_slowest_per_second = $23,
-    earlier_fastest_per_second = $24,
-    held_ms = $25,
-    joined_per_second = $26,
-    kept_per_second = $27,
-    issued_counted_ms = $28
-WHERE campaign_number = $1
+-- Relies on the lock of lock_queues, and on the caller having read the queue under it. $16 is the second of serving time; of several marks of one second the last stays, which is the furthest.
+WITH saved AS (
+    UPDATE queues
+    SET
+        is_queueing = $2,
+        clock_ms = $3,
+        moved_at = $4,
+        held_ms = $5,
+        watermark_cohort = $6,
+        watermark_draw = $7,
+        promises_ended = $8,
+        promises_kept = $9,
+        recent_slowest_per_second = $10,
+        recent_fastest_per_second = $11,
+        recent_span_ms = $12,
+        earlier_slowest_per_second = $13,
+        earlier_fastest_per_second = $14,
+        earlier_span_ms = $15
+    WHERE campaign_number = $1
+    RETURNING campaign_number, watermark_cohort, watermark_draw
+)
+INSERT INTO queue_marks (campaign_number, serving_second, watermark_cohort, watermark_draw)
+SELECT campaign_number, $16, watermark_cohort, watermark_draw FROM saved
+ON CONFLICT (campaign_number, serving_second) DO UPDATE
+SET watermark_cohort = excluded.watermark_cohort, watermark_draw = excluded.watermark_draw

@@ -36,9 +36,6 @@ pub struct Metrics {
     audits_here: Gauge,
     leases_archived: Counter,
     leases_forgotten: Counter,
-    queue_joined: Counter,
-    queue_served: Counter,
-    queue_left: Counter,
     shown_queues: ShownQueues,
 }
 
@@ -108,18 +105,6 @@ impl Metrics {
             "tidegate_coupons_returned",
             "Coupons of settled leases that went back to the pool",
         );
-        let queue_joined = counter(
-            "tidegate_queue_joined",
-            "Tickets of waiting rooms that were handed out",
-        );
-        let queue_served = counter(
-            "tidegate_queue_served",
-            "Due tickets of waiting rooms that were used",
-        );
-        let queue_left = counter(
-            "tidegate_queue_left",
-            "Tickets of waiting rooms that were given back",
-        );
         let leases_archived = counter(
             "tidegate_leases_archived",
             "Settled leases that this replica archived",
@@ -187,9 +172,6 @@ impl Metrics {
             audits_here,
             leases_archived,
             leases_forgotten,
-            queue_joined,
-            queue_served,
-            queue_left,
             shown_queues,
         }
     }
@@ -215,13 +197,6 @@ impl Metrics {
         self.leases_reclaimed
             .get_or_create(&BecauseLabel { because })
             .inc();
-    }
-
-    /// Counts tickets that were handed out, used, and given back.
-    pub(crate) fn queue_moved(&self, (joined, served, left): (u64, u64, u64)) {
-        self.queue_joined.inc_by(joined);
-        self.queue_served.inc_by(served);
-        self.queue_left.inc_by(left);
     }
 
     pub(crate) fn queue_shown(&self, campaign: CampaignNumber, shown: QueueShown) {

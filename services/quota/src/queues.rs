@@ -1,25 +1,20 @@
-//! The waiting rooms: counting what gateways report, and moving every queue on.
+//! The waiting rooms: taking in what gateways report, and moving every queue on.
 //!
-//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on by the time that has passed, under the lock of its row. A report without news of a campaign that nobody
-//! waits for is answered by one read.
+//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on, under the lock of its row. A report without news of a campaign that nobody waits for is answered by
+//! reads.
 
 mod tidy;
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
-use tidegate_types::{CampaignNumber, Timestamp};
+use tidegate_types::{Cohort, Timestamp, Turn};
 
 use crate::{
     Metrics, QuotaError,
-    domain::{GatewayReport, QueueReport, QueueStanding},
+    domain::{Coming, GatewayReport, Promises, QueueReport, QueueSnapshot, TURNS_KEPT},
     metrics::QueueShown,
-    store::{FoundQueue, Store, Work, within_limit},
+    store::{FoundQueue, KeptReport, Store, Work, within_limit},
 };
-
-/// Cohorts that one standing tells.
-const MAX_COHORTS_OF_STANDING: usize = 10_000;
-/// Cohorts that one answer tells: it has to fit into one message.
-const MAX_COHORTS_OF_ANSWER: usize = 50_000;
 
 /// The waiting rooms of all campaigns.
 #[derive(Clone)]
@@ -28,17 +23,10 @@ pub struct Queues {
     metrics: Metrics,
 }
 
-/// A queue as it is now, with the version whose cohorts the gateway has to be told from.
+/// A queue as it is now, and what gateways reported of it last.
 struct Stood {
     found: FoundQueue,
-    known_version: u64,
-}
-
-/// What moved a queue, to be counted once it is committed.
-struct Moved {
-    campaign: CampaignNumber,
-    counted: (u64, u64, u64),
-    shown: QueueShown,
+    reports: Vec<QueueReport>,
 }
 
 impl Queues {
@@ -47,200 +35,160 @@ impl Queues {
         Self { store, metrics }
     }
 
-    /// Counts a report, once however often it is sent, moves the queues it names on, and tells how they stand. Campaigns that do not exist are left out.
+    /// Takes in a report, moves the queues on of which it has news, and tells how all that it names stand. Campaigns that do not exist are left out.
     pub async fn report(
         &self,
         report: &GatewayReport,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<Vec<QueueStanding>, QuotaError> {
-        let campaigns: Vec<_> = report.queues.iter().map(|queue| queue.campaign).collect();
-        let (found, standings) = within_limit(async {
+    ) -> Result<Vec<QueueSnapshot>, QuotaError> {
+        let (moving, mut snapshots) = within_limit(async {
             let mut read = self.store.begin_read().await?;
-            let outcome = look(&mut read, report, &campaigns, now).await;
+            let outcome = look(&mut read, report, now).await;
             read.end(outcome).await
         })
         .await?;
-        if let Some(standings) = standings {
-            return Ok(standings);
+        if moving.is_empty() {
+            return Ok(snapshots);
         }
-        let (standings, moved) = within_limit(async {
+        let (stood, moved) = within_limit(async {
             let mut work = self.store.begin(deadline).await?;
-            let outcome = take_in(&mut work, report, &found, now).await;
+            let outcome = take_in(&mut work, report, &moving, now).await;
             work.end(outcome).await
         })
         .await?;
-        for moved in moved {
-            self.metrics.queue_moved(moved.counted);
-            self.metrics.queue_shown(moved.campaign, moved.shown);
+        for (stood, snapshot) in stood.iter().zip(&moved) {
+            let shown = QueueShown::of(snapshot, &stood.found.campaign, &stood.reports);
+            self.metrics.queue_shown(snapshot.campaign, shown);
         }
-        Ok(standings)
+        snapshots.extend(moved);
+        snapshots.sort_by_key(|snapshot| snapshot.campaign);
+        Ok(snapshots)
     }
 }
 
-/// The campaigns that have to be written to, or, if there are none, how all of them stand.
+/// The queues that have to be moved, and how all others stand.
 async fn look(
     read: &mut Work,
     report: &GatewayReport,
-    campaigns: &[CampaignNumber],
     now: Timestamp,
-) -> Result<(ToMove, Option<Vec<QueueStanding>>), QuotaError> {
-    let found = read.queues(campaigns).await?;
-    let to_move = ToMove::of(report, &found, now);
-    if !to_move.all.is_empty() {
-        return Ok((to_move, None));
-    }
-    let stood = found.into_iter().map(|found| {
-        let known_version = known_version(report, &found);
-        Stood {
-            found,
-            known_version,
-        }
+) -> Result<(Vec<FoundQueue>, Vec<QueueSnapshot>), QuotaError> {
+    let campaigns: Vec<_> = report.queues.iter().map(|queue| queue.campaign).collect();
+    let found = read.queues(&campaigns).await?;
+    let (moving, resting): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| {
+        let report = report.of(found.campaign.number);
+        found.queue.is_queueing || report.is_some_and(QueueReport::has_news)
     });
-    let standings = tell(read, stood.collect(), now).await?;
-    Ok((to_move, Some(standings)))
-}
-
-/// The campaigns whose queues a report moves.
-struct ToMove {
-    all: Vec<CampaignNumber>,
-    /// Those of them that have no queue yet.
-    new: Vec<CampaignNumber>,
-}
-
-impl ToMove {
-    fn of(report: &GatewayReport, found: &[FoundQueue], now: Timestamp) -> Self {
-        let moves = |found: &&FoundQueue| {
-            let is_queueing = found.queue.is_queueing;
-            report_of(report, found.campaign.number)
-                .is_some_and(|report| report.has_news() || is_queueing && report.has_counts())
-                || found.queue.is_to_be_moved(&found.campaign, now)
-        };
-        let all = found.iter().filter(moves);
-        let new = all.clone().filter(|found| !found.exists);
-        Self {
-            new: new.map(|found| found.campaign.number).collect(),
-            all: all.map(|found| found.campaign.number).collect(),
-        }
-    }
+    let resting: Vec<_> = resting.into_iter().map(Stood::resting).collect();
+    let snapshots = tell(read, &resting, now).await?;
+    Ok((moving, snapshots))
 }
 
 async fn take_in(
     work: &mut Work,
     report: &GatewayReport,
-    to_move: &ToMove,
+    moving: &[FoundQueue],
     now: Timestamp,
-) -> Result<(Vec<QueueStanding>, Vec<Moved>), QuotaError> {
-    let has_counts = report.queues.iter().any(QueueReport::has_counts);
-    let is_new = has_counts
-        && work
-            .note_queue_report(&report.gateway, report.number, now)
-            .await?;
-    if !to_move.new.is_empty() {
-        work.make_queues(&to_move.new).await?;
+) -> Result<(Vec<Stood>, Vec<QueueSnapshot>), QuotaError> {
+    let number = |found: &FoundQueue| found.campaign.number;
+    let new: Vec<_> = moving.iter().filter(|found| !found.exists).collect();
+    if !new.is_empty() {
+        let new: Vec<_> = new.into_iter().map(number).collect();
+        work.make_queues(&new).await?;
     }
-    work.lock_queues(&to_move.all).await?;
-    let campaigns: Vec<_> = report.queues.iter().map(|queue| queue.campaign).collect();
-    let to_move: BTreeSet<_> = to_move.all.iter().copied().collect();
-    let (mut stood, mut moved) = (Vec::new(), Vec::new());
-    for mut found in work.queues(&campaigns).await? {
-        let known_version = known_version(report, &found);
-        let campaign = found.campaign.number;
-        if let Some(queue) = report_of(report, campaign).filter(|_| to_move.contains(&campaign)) {
-            let queue = if is_new {
-                queue.clone()
-            } else {
-                queue.without_counts()
-            };
-            moved.push(move_on(work, &mut found, &queue, now).await?);
-        }
-        stood.push(Stood {
-            found,
-            known_version,
+    let campaigns: Vec<_> = moving.iter().map(number).collect();
+    work.lock_queues(&campaigns).await?;
+    let mut stood = Vec::with_capacity(campaigns.len());
+    for found in work.queues(&campaigns).await? {
+        // One of a campaign that is long over may have been forgotten meanwhile.
+        let is_locked = found.exists;
+        stood.push(match report.of(found.campaign.number) {
+            Some(queue) if is_locked => move_on(work, report, queue, found, now).await?,
+            _ => Stood::resting(found),
         });
     }
-    Ok((tell(work, stood, now).await?, moved))
+    let snapshots = tell(work, &stood, now).await?;
+    Ok((stood, snapshots))
 }
 
-/// Counts what a gateway reports of one queue and moves it on, under its lock.
+/// Takes in what a gateway reports of one queue and moves it on, under its lock. A report that is not newer than the last of the same gateway changes nothing.
 async fn move_on(
     work: &mut Work,
-    found: &mut FoundQueue,
+    gateway: &GatewayReport,
     report: &QueueReport,
+    mut found: FoundQueue,
     now: Timestamp,
-) -> Result<Moved, QuotaError> {
-    let (campaign, queue) = (&found.campaign, &mut found.queue);
-    let version = queue.version;
-    let (elapsed, changes) = queue.take_in(report, campaign, now);
-    if !changes.is_empty() {
-        work.add_to_cohorts(campaign.number, &changes, version)
-            .await?;
-    }
-    let waiting = work
-        .waiting_cohorts(campaign.number, queue.watermark.cohort)
+) -> Result<Stood, QuotaError> {
+    let kept = work
+        .queue_reports(report.campaign, &gateway.gateway)
         .await?;
-    let version = queue.version;
-    let passed = queue.advance(report, campaign, &waiting, elapsed, now);
-    if !passed.is_empty() {
-        let due_second = queue.serving_second(now);
-        work.mark_cohorts_due(campaign.number, &passed, due_second, version)
+    let before = kept.iter().find(|kept| kept.gateway == gateway.gateway);
+    let is_newer = before.is_none_or(|before| before.number < gateway.number);
+    let news = news(before, report);
+    let counting = kept
+        .into_iter()
+        .filter(|kept| kept.still_counts && !(is_newer && kept.gateway == gateway.gateway));
+    let mut reports: Vec<_> = counting.map(|kept| kept.report).collect();
+    if is_newer {
+        reports.push(report.clone());
+        let FoundQueue {
+            campaign, queue, ..
+        } = &mut found;
+        work.save_queue_report(&gateway.gateway, gateway.number, report)
             .await?;
+        queue.advance(&reports, news, campaign, now);
+        let second = queue.serving_second(now);
+        work.save_queue(campaign.number, queue, second).await?;
     }
-    work.save_queue(campaign.number, queue).await?;
-    Ok(Moved {
-        campaign: campaign.number,
-        counted: report.totals(),
-        shown: QueueShown::of(queue, campaign, &waiting, campaign.is_serving(now)),
-    })
+    Ok(Stood { found, reports })
 }
 
-/// How queues stand, with what changed since the versions that the gateway knows.
+/// Promises that ended since a gateway's last report. If that no longer counts they did at no one knows what time, and only what happened of late is of use.
+fn news(before: Option<&KeptReport>, report: &QueueReport) -> Promises {
+    before
+        .filter(|before| before.still_counts)
+        .map_or_else(Promises::default, |before| {
+            report.promises_since(&before.report)
+        })
+}
+
 async fn tell(
     work: &mut Work,
-    stood: Vec<Stood>,
+    stood: &[Stood],
     now: Timestamp,
-) -> Result<Vec<QueueStanding>, QuotaError> {
-    let mut room = MAX_COHORTS_OF_ANSWER;
-    let mut standings = Vec::with_capacity(stood.len());
-    for Stood {
-        found: FoundQueue {
-            campaign, queue, ..
-        },
-        known_version,
-    } in stood
-    {
-        let limit = room.min(MAX_COHORTS_OF_STANDING);
-        let cohorts = if known_version < queue.version && limit > 0 {
-            work.changed_cohorts(campaign.number, known_version, limit)
-                .await?
-        } else {
-            Vec::new()
-        };
-        room -= cohorts.len();
-        // A page that is full may not be the last.
-        let version = match cohorts.last() {
-            Some(last) if cohorts.len() == limit => last.version,
-            None if limit == 0 => known_version,
-            _ => queue.version,
-        };
-        standings.push(queue.standing(&campaign, version, cohorts, now));
-    }
-    Ok(standings)
-}
-
-fn report_of(report: &GatewayReport, campaign: CampaignNumber) -> Option<&QueueReport> {
-    let place = report
-        .queues
-        .binary_search_by_key(&campaign, |queue| queue.campaign);
-    place.ok().map(|place| &report.queues[place])
-}
-
-/// The version from which on a gateway is told. One that there has never been, of a database that was set back, counts as none.
-fn known_version(report: &GatewayReport, found: &FoundQueue) -> u64 {
-    let known = report_of(report, found.campaign.number).map_or(0, |queue| queue.known_version);
-    if known > found.queue.version {
-        0
+) -> Result<Vec<QueueSnapshot>, QuotaError> {
+    let known = stood.iter().map(|stood| &stood.found);
+    let expires: Vec<_> = known
+        .filter(|found| found.exists)
+        .map(|found| {
+            let second = found.queue.serving_second(now);
+            let expires = second.saturating_sub(TURNS_KEPT.as_secs());
+            (found.campaign.number, expires)
+        })
+        .collect();
+    let expired = if expires.is_empty() {
+        BTreeMap::new()
     } else {
-        known
+        work.turns_before(&expires).await?
+    };
+    let snapshots = stood.iter().map(|stood| {
+        let campaign = &stood.found.campaign;
+        let expired = expired.get(&campaign.number).copied();
+        let (queue, waiting) = (&stood.found.queue, stood.waiting());
+        queue.snapshot(campaign, &waiting, expired.unwrap_or(Turn::FIRST), now)
+    });
+    Ok(snapshots.collect())
+}
+
+impl Stood {
+    fn resting(found: FoundQueue) -> Self {
+        Self {
+            found,
+            reports: Vec::new(),
+        }
+    }
+
+    fn waiting(&self) -> BTreeMap<Cohort, Coming> {
+        self.found.queue.waiting(&self.reports)
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use audit::{KeptPass, SavedAudit, ShownAudit};
 pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
-pub use queues::FoundQueue;
+pub use queues::{FoundQueue, KeptReport};
 pub use work::{Work, within_limit};
 
 /// The database of campaigns, stock, leases and queues.

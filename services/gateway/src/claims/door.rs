@@ -234,9 +234,7 @@ impl Claims {
         {
             let now = Moment::now();
             let attempt = ClaimAttempt { now, ..attempt };
-            return self
-                .serve_turn(attempt, position.ticket, call)
-                .await;
+            return self.serve_turn(attempt, position.ticket, call).await;
         }
         Ok(self.told(attempt, position))
     }

@@ -103,8 +103,7 @@ pub(super) fn at_the_door(
 /// Why a claim need not wait any longer, if that is what the refusal says.
 pub(super) fn end_of_waiting(refused: &GatewayError) -> Option<Reason> {
     match refused {
-        GatewayError::SoldOut
-        | GatewayError::TierGone { .. } => Some(Reason::BudgetExhausted),
+        GatewayError::SoldOut | GatewayError::TierGone { .. } => Some(Reason::BudgetExhausted),
         GatewayError::CampaignClosed => Some(Reason::CampaignClosed),
         _ => None,
     }
@@ -116,8 +115,8 @@ mod tests {
 
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     use tidegate_types::{
-        CampaignId, CampaignNumber, Cohort, Keyring, Refusal, RequestId, ShopperId, TierId, TierNumber,
-        Timestamp,
+        CampaignId, CampaignNumber, Cohort, Keyring, Refusal, RequestId, ShopperId, TierId,
+        TierNumber, Timestamp,
     };
 
     use super::*;

@@ -130,7 +130,9 @@ fn observe(answer: &IssueCouponsResponse, began: Instant, items: &[Pending<Claim
         delay: answer.queue_delay.and_then(wire::span).unwrap_or_default(),
         took: began.elapsed(),
     };
-    let permits = items.iter().filter_map(|pending| pending.item.permit.as_ref());
+    let permits = items
+        .iter()
+        .filter_map(|pending| pending.item.permit.as_ref());
     permits.for_each(|permit| permit.answered(answer));
 }
 

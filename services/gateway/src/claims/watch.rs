@@ -7,7 +7,10 @@ use tidegate_rpc::{
     refusal::Waiting,
     server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
-use tokio::{sync::mpsc, time::{sleep, sleep_until}};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};
@@ -94,7 +97,11 @@ impl Watch {
     }
 
     /// Tells a position that has changed. A reader that is behind hears of a later one.
-    fn tell(&mut self, position: QueuePosition, sender: &mpsc::Sender<Result<Outcome, GatewayError>>) {
+    fn tell(
+        &mut self,
+        position: QueuePosition,
+        sender: &mpsc::Sender<Result<Outcome, GatewayError>>,
+    ) {
         self.position = position;
         let is_news = standing_of(self.told) != standing_of(self.position.why);
         if is_news

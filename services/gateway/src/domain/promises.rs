@@ -142,7 +142,12 @@ impl Promises {
 }
 
 fn due(cohort: Cohort, draws: &[u32], watermark: Turn) -> u64 {
-    let is_due = |draw: &&u32| Turn { cohort, draw: **draw } < watermark;
+    let is_due = |draw: &&u32| {
+        Turn {
+            cohort,
+            draw: **draw,
+        } < watermark
+    };
     if cohort < watermark.cohort {
         draws.len() as u64
     } else if cohort > watermark.cohort {

@@ -3,7 +3,6 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tidegate_types::{CampaignNumber, Cohort, Keyring, RequestId, ShopperId, TierNumber, Turn};
 
-
 /// The most characters a ticket has.
 pub const MAX_LENGTH: usize = 512;
 const MAC_BYTES: usize = 16;
@@ -234,11 +233,7 @@ mod tests {
                 let ticket = office.new_ticket(key, Cohort::BEFORE_OPENING, None);
                 ticket.turn.draw
             };
-            assert_eq!(
-                draw(key),
-                draw(again),
-                "another request id gains nothing"
-            );
+            assert_eq!(draw(key), draw(again), "another request id gains nothing");
             assert_ne!(draw(key), draw(stranger));
         });
     }
@@ -250,10 +245,7 @@ mod tests {
             let ticket = before.new_ticket(key, cohort(9), None);
             let read = after.read(&before.write(&ticket, key), key).unwrap();
             assert_eq!(read, ticket);
-            assert_eq!(
-                after.read(&after.write(&read, key), key),
-                Some(ticket)
-            );
+            assert_eq!(after.read(&after.write(&read, key), key), Some(ticket));
         });
     }
 }

@@ -70,13 +70,16 @@ impl Windows {
 
     /// Claims of one lane that may wait for a permit beside those whose turns have come.
     pub fn new_claims_that_may_wait(&self, lane: Lane, now: Instant) -> usize {
-        self.of(lane).map_or(1, |window| window.permits(now) as usize)
+        self.of(lane)
+            .map_or(1, |window| window.permits(now) as usize)
     }
 
     /// Measures what came back since the last time, and tells what could go.
     pub fn measure(&mut self, now: Instant) -> Capacity {
         let answered = self.by_lane.iter().map(Window::answered).sum::<u64>();
-        let since = now.saturating_duration_since(self.measured_at).as_secs_f64();
+        let since = now
+            .saturating_duration_since(self.measured_at)
+            .as_secs_f64();
         if since > 0.0 {
             let newest = (answered - self.answered) as f64 / since;
             self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);

@@ -155,8 +155,9 @@ impl WaitingRoom {
             return Ok(());
         }
         let mut answered = self.0.answered.subscribe();
-        let is_enough =
-            |answered: &Answered| *answered == Answered::NoQueues || self.queue(campaign).is_known();
+        let is_enough = |answered: &Answered| {
+            *answered == Answered::NoQueues || self.queue(campaign).is_known()
+        };
         let enough = timeout(SNAPSHOT_WITHIN, answered.wait_for(is_enough)).await;
         match enough {
             Ok(Ok(_)) => Ok(()),

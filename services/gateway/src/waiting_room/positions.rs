@@ -10,7 +10,9 @@ use super::{HeldCall, Moment, WaitingRoom};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{Asked, HELD_FOR, MAX_WAITING, SOONEST_ASK, Snapshot, Stage, Wait, ask_after_opening},
+        queue::{
+            Asked, HELD_FOR, MAX_WAITING, SOONEST_ASK, Snapshot, Stage, Wait, ask_after_opening,
+        },
         ticket::{ClaimKey, Ticket},
     },
     error::GatewayError,
@@ -79,7 +81,11 @@ impl WaitingRoom {
     /// The ticket of a claim that shows none: that of the place which its shopper is known to have.
     pub fn recall(&self, attempt: ClaimAttempt<'_>) -> Option<Ticket> {
         let place = self.0.recent.recall(attempt.key)?;
-        Some(self.0.office.new_ticket(attempt.key, place.cohort, attempt.tier))
+        Some(
+            self.0
+                .office
+                .new_ticket(attempt.key, place.cohort, attempt.tier),
+        )
     }
 
     /// Whether the turn of those who join now has come, so that a claim without a place takes nobody's.
@@ -182,7 +188,12 @@ impl WaitingRoom {
 
     /// A ticket whose turn has come is shown by a call that was not held.
     pub fn shown(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) {
-        let turn = ("shown", attempt.key.campaign, attempt.key.shopper, ticket.turn.cohort);
+        let turn = (
+            "shown",
+            attempt.key.campaign,
+            attempt.key.shopper,
+            ticket.turn.cohort,
+        );
         if self.0.recent.is_first(turn) {
             self.queue(attempt.campaign.number).promise_kept();
         }
@@ -314,7 +325,9 @@ fn why_waiting(
     if position > last {
         return Waiting::BehindStock { position };
     }
-    let wait = snapshot.pace.and_then(|pace| Wait::at(position, pace, ask_after));
+    let wait = snapshot
+        .pace
+        .and_then(|pace| Wait::at(position, pace, ask_after));
     Waiting::ForOthers {
         position,
         wait: wait.map(|wait| (wait.shortest, wait.longest)),

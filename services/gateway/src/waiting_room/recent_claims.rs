@@ -206,13 +206,20 @@ mod tests {
         with_claims(|[ann, again, bob]| {
             let now = Instant::now();
             let claims = RecentClaims::new(now);
-            assert_eq!(claims.promise(bob, now + SECOND, now), None, "it has no place");
+            assert_eq!(
+                claims.promise(bob, now + SECOND, now),
+                None,
+                "it has no place"
+            );
             claims.join(ann, None, cohort(9));
             assert_eq!(claims.promise(ann, now + 2 * SECOND, now), Some(()));
             assert_eq!(claims.promise(again, now + 5 * SECOND, now + SECOND), None);
             let later = now + 3 * SECOND;
             assert_eq!(claims.promise(again, now + 5 * SECOND, later), Some(()));
-            assert_eq!(claims.recall(ann).map(|place| place.cohort), Some(cohort(9)));
+            assert_eq!(
+                claims.recall(ann).map(|place| place.cohort),
+                Some(cohort(9))
+            );
         });
     }
 

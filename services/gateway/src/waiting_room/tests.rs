@@ -108,7 +108,9 @@ fn a_claim_made_again_finds_its_place_whatever_its_request_id() {
         let recalled = room.recall(claim.attempt()).unwrap();
         assert_eq!(recalled.turn, place.ticket.turn);
     }
-    let other = room.queue_up(Claim::of("bob", "r-1").attempt(), None).unwrap();
+    let other = room
+        .queue_up(Claim::of("bob", "r-1").attempt(), None)
+        .unwrap();
     assert_ne!(other.ticket.turn.draw, place.ticket.turn.draw);
 }
 
@@ -204,7 +206,14 @@ fn a_place_counts_for_as_long_as_its_holder_comes_back() {
     let position = room.queue_up(claim.attempt(), None).unwrap();
     room.promise(claim.attempt(), &position);
     let queue = room.queue(campaign().number);
-    let waits = |at| queue.report(at).waiting.values().map(|of| of.promised).sum::<u64>();
+    let waits = |at| {
+        queue
+            .report(at)
+            .waiting
+            .values()
+            .map(|of| of.promised)
+            .sum::<u64>()
+    };
     let now = Instant::now();
     assert_eq!(waits(now), 1);
     assert_eq!(waits(now + position.ask_after + SECOND), 0);
@@ -233,14 +242,19 @@ fn whoever_joins_while_turns_of_this_second_have_come_is_behind_them() {
     assert!(room.may_be_served(claim.attempt()));
     let position = room.queue_up(claim.attempt(), None).unwrap();
     assert_eq!(position.ticket.turn.cohort, cohort(12));
-    assert_eq!(room.stage(claim.attempt(), &position.ticket), Stage::Waiting);
+    assert_eq!(
+        room.stage(claim.attempt(), &position.ticket),
+        Stage::Waiting
+    );
 }
 
 #[test]
 fn those_who_came_before_the_opening_wait_until_the_order_is_drawn() {
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     let opens_at = Timestamp::now_utc() + SECOND;
-    let position = room.before_opening(claim.attempt(), None, opens_at).unwrap();
+    let position = room
+        .before_opening(claim.attempt(), None, opens_at)
+        .unwrap();
     room.promise(claim.attempt(), &position);
     assert_eq!(position.ticket.turn.cohort, Cohort::BEFORE_OPENING);
     assert!(position.ask_after <= 2 * SECOND);
@@ -258,7 +272,17 @@ fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not()
     let kept = met(GatewayError::Full).unwrap();
     assert_eq!(kept.why, Waiting::ForServing);
     assert!(kept.ask_after < SECOND);
-    assert!(room.queue(campaign().number).report(Instant::now()).wants_queue);
-    assert!(matches!(met(GatewayError::CampaignClosed), Err(GatewayError::CampaignClosed)));
-    assert!(matches!(met(GatewayError::NoAnswer), Err(GatewayError::NoAnswer)));
+    assert!(
+        room.queue(campaign().number)
+            .report(Instant::now())
+            .wants_queue
+    );
+    assert!(matches!(
+        met(GatewayError::CampaignClosed),
+        Err(GatewayError::CampaignClosed)
+    ));
+    assert!(matches!(
+        met(GatewayError::NoAnswer),
+        Err(GatewayError::NoAnswer)
+    ));
 }

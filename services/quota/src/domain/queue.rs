@@ -24,8 +24,6 @@ pub use snapshot::QueueSnapshot;
 pub const TURNS_KEPT: Duration = Duration::from_secs(120);
 /// What a gateway said last counts for so long. One that is silent for longer has ended, or serves nobody whom quota knows of.
 pub const REPORTS_COUNT_FOR: Duration = Duration::from_secs(2);
-/// A queue that was moved less than this long ago is not moved again.
-const MOVED_AT_LEAST_EVERY: Duration = Duration::from_millis(50);
 
 /// What a queue has to know of its campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +105,6 @@ impl Promises {
 }
 
 impl Queue {
-    /// Whether it is to be moved on now.
-    pub fn is_to_be_moved(&self, campaign: &QueueCampaign, now: Timestamp) -> bool {
-        self.is_queueing
-            && campaign.is_serving(now)
-            && !self.clock.was_moved_within(MOVED_AT_LEAST_EVERY, now)
-    }
-
     /// Moves it on by what the gateways have reported last: begins it if one of them wants it, calls turns, and ends it if everybody is called. `news` are promises that were reported since it was moved last.
     pub fn advance(
         &mut self,
@@ -206,3 +197,6 @@ impl Queue {
         elapsed
     }
 }
+
+#[cfg(test)]
+mod tests;

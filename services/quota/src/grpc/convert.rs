@@ -18,7 +18,7 @@ pub(super) use self::{
     audit::audit_report,
     control::{control_request, validity_extension},
     leases::{holder, lease_answer, lease_request, returned_lease},
-    queues::{gateway_report, queue_standing},
+    queues::{gateway_report, queue_snapshots},
 };
 use crate::{
     QuotaError,

@@ -22,7 +22,7 @@ impl queue_service_server::QueueService for QueueGrpc {
             .answers
             .of(convert::gateway_report(&request.into_inner()))?;
         let queues = self.queues.clone();
-        let standings = self
+        let snapshots = self
             .answers
             .of_detached(async move {
                 queues
@@ -30,7 +30,7 @@ impl queue_service_server::QueueService for QueueGrpc {
                     .await
             })
             .await?;
-        let queues = standings.iter().map(convert::queue_standing).collect();
+        let queues = convert::queue_snapshots(&snapshots);
         Ok(Response::new(proto::ReportQueuesResponse { queues }))
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, metri
 use tidegate_types::CampaignNumber;
 
 use crate::{
-    domain::{Queue, QueueCampaign, Waiting},
+    domain::{QueueCampaign, QueueReport, QueueSnapshot},
     watch::Watch,
 };
 
@@ -27,21 +27,21 @@ pub(crate) struct QueueShown {
 
 impl QueueShown {
     pub(crate) fn of(
-        queue: &Queue,
+        snapshot: &QueueSnapshot,
         campaign: &QueueCampaign,
-        waiting: &Waiting,
-        is_serving: bool,
+        reports: &[QueueReport],
     ) -> Self {
-        let crowd = queue.crowd(campaign, waiting);
-        let is_moving = queue.is_queueing && is_serving;
+        let opened = u64::try_from(campaign.opens_at.unix_timestamp()).unwrap_or(0);
+        let first = snapshot.waiting.keys().next();
+        let oldest_wait = first.map_or(0, |first| {
+            let came = first.get().max(opened);
+            snapshot.current_cohort.get().saturating_sub(came)
+        });
+        let served = reports.iter().map(|report| report.served_per_second);
         Self {
-            waiting: crowd.tickets,
-            oldest_wait: crowd.longest_wait,
-            pace_per_second: if is_moving {
-                queue.pace.per_second
-            } else {
-                0.0
-            },
+            waiting: snapshot.waiting.values().sum(),
+            oldest_wait: Duration::from_secs(oldest_wait),
+            pace_per_second: served.filter(|_| snapshot.is_queueing).sum(),
             moved_at: Instant::now(),
         }
     }
@@ -95,7 +95,7 @@ impl Collector for QueueCollector {
         };
         gauge(
             "tidegate_queue_waiting",
-            "Tickets that are not due",
+            "Those whose turns have not come",
             |shown| shown.waiting as f64,
         )?;
         gauge(
@@ -105,7 +105,7 @@ impl Collector for QueueCollector {
         )?;
         gauge(
             "tidegate_queue_pace_per_second",
-            "Tickets that become due each second",
+            "Claims that are served each second while there is a queue",
             |shown| shown.pace_per_second,
         )
     }

@@ -1,14 +1,18 @@
-mod cohorts;
+mod reports;
 mod rows;
 
-use tidegate_types::{CampaignNumber, ReplicaId, Timestamp};
+use std::{collections::BTreeMap, time::Duration};
 
-use self::rows::{QueueRow, milliseconds};
+use tidegate_types::{CampaignNumber, Timestamp, Turn};
+
+use self::rows::{QueueRow, campaign_number, milliseconds, turn};
 use super::{Work, campaigns::number, stored};
 use crate::{
     QuotaError,
     domain::{Queue, QueueCampaign},
 };
+
+pub use reports::KeptReport;
 
 /// A campaign and its queue.
 pub struct FoundQueue {
@@ -21,23 +25,6 @@ pub struct FoundQueue {
 }
 
 impl Work {
-    /// Notes that a gateway's report is counted; `false` if it was before.
-    pub async fn note_queue_report(
-        &mut self,
-        gateway: &ReplicaId,
-        report_number: u64,
-        now: Timestamp,
-    ) -> Result<bool, QuotaError> {
-        let noted: Option<bool> =
-            sqlx::query_scalar(include_str!("../../queries/note_queue_report.sql"))
-                .bind(gateway.as_str())
-                .bind(stored(report_number)?)
-                .bind(now)
-                .fetch_optional(self.connection())
-                .await?;
-        Ok(noted.is_some())
-    }
-
     /// Makes a queue for each of these campaigns that has none.
     pub async fn make_queues(&mut self, campaigns: &[CampaignNumber]) -> Result<(), QuotaError> {
         sqlx::query(include_str!("../../queries/make_queues.sql"))
@@ -69,67 +56,77 @@ impl Work {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
-    /// Keeps a queue as it is now, in a transaction that holds its lock.
+    /// Keeps a queue as it is now, and how far its turns have come by this second of serving time; in a transaction that holds its lock.
     pub async fn save_queue(
         &mut self,
         campaign: CampaignNumber,
         queue: &Queue,
+        serving_second: u64,
     ) -> Result<(), QuotaError> {
         let pace = &queue.pace;
-        let delay_us = pace.delay.map(|delay| delay.waited.as_micros() as u64);
-        let delay_age = pace.delay.map(|delay| milliseconds(delay.age));
         sqlx::query(include_str!("../../queries/save_queue.sql"))
             .bind(number(campaign))
             .bind(queue.is_queueing)
             .bind(stored(queue.clock.milliseconds)?)
             .bind(queue.clock.moved_at)
+            .bind(milliseconds(queue.held))
             .bind(stored(queue.watermark.cohort.get())?)
             .bind(i64::from(queue.watermark.draw))
-            .bind(stored(queue.version)?)
-            .bind(milliseconds(queue.quiet))
-            .bind(pace.per_second)
-            .bind(pace.felt_per_second)
-            .bind(pace.used_per_second)
-            .bind(pace.shown.due_per_second)
-            .bind(pace.shown.used_per_second)
-            .bind(pace.issued.per_second)
-            .bind(milliseconds(pace.issued.loaded))
-            .bind(pace.issued.most_per_second)
-            .bind(pace.issued.usual_per_second)
-            .bind(delay_us.map(stored).transpose()?)
-            .bind(delay_age)
+            .bind(queue.promises.ended)
+            .bind(queue.promises.kept)
             .bind(pace.recent.slowest)
             .bind(pace.recent.fastest)
             .bind(milliseconds(pace.recent.span))
             .bind(pace.earlier.slowest)
             .bind(pace.earlier.fastest)
-            .bind(milliseconds(queue.held))
-            .bind(pace.joined_per_second)
-            .bind(pace.kept_per_second)
-            .bind(milliseconds(pace.issued.counted))
+            .bind(milliseconds(pace.earlier.span))
+            .bind(stored(serving_second)?)
             .execute(self.connection())
             .await?;
         Ok(())
     }
 
-    /// At most `limit` campaigns of which some cohort is remembered.
-    pub async fn queues_to_tidy(&mut self, limit: u32) -> Result<Vec<CampaignNumber>, QuotaError> {
-        let rows: Vec<i32> = sqlx::query_scalar(include_str!("../../queries/queues_to_tidy.sql"))
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
-        let found = rows.into_iter().map(rows::campaign_number);
-        Ok(found.collect::<Result<_, _>>()?)
+    /// How far the turns of each campaign had come before a second of its serving time, as far as there is a mark.
+    pub async fn turns_before(
+        &mut self,
+        seconds: &[(CampaignNumber, u64)],
+    ) -> Result<BTreeMap<CampaignNumber, Turn>, QuotaError> {
+        let campaigns: Vec<_> = seconds.iter().map(|(campaign, _)| *campaign).collect();
+        let seconds = seconds.iter().map(|(_, second)| stored(*second));
+        let rows: Vec<(i32, i64, i64)> =
+            sqlx::query_as(include_str!("../../queries/turns_before.sql"))
+                .bind(numbers(&campaigns))
+                .bind(seconds.collect::<Result<Vec<_>, _>>()?)
+                .fetch_all(self.connection())
+                .await?;
+        let turns = rows
+            .into_iter()
+            .map(|(campaign, cohort, draw)| Ok((campaign_number(campaign)?, turn(cohort, draw)?)));
+        Ok(turns.collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Removes at most `limit` gateways that have not reported since a moment.
-    pub async fn forget_queue_reporters(
+    /// Removes at most `limit` queues of campaigns that closed before a moment.
+    pub async fn forget_queues(
         &mut self,
-        since: Timestamp,
+        closed_before: Timestamp,
         limit: u32,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/forget_queue_reporters.sql"))
-            .bind(since)
+        sqlx::query(include_str!("../../queries/forget_queues.sql"))
+            .bind(closed_before)
+            .bind(i64::from(limit))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Removes at most `limit` marks that say nothing about turns that are kept for so long.
+    pub async fn forget_queue_marks(
+        &mut self,
+        kept: Duration,
+        limit: u32,
+    ) -> Result<(), QuotaError> {
+        sqlx::query(include_str!("../../queries/forget_queue_marks.sql"))
+            .bind(stored(kept.as_secs())?)
             .bind(i64::from(limit))
             .execute(self.connection())
             .await?;

@@ -5,29 +5,20 @@ use std::time::Duration;
 use crate::database::{TestDatabase, with_database};
 use crate::giveaway::{Giveaway, later, open, terms, wish};
 use tidegate_quota::{
-    domain::{
-        Campaign, Cohort, CohortNews, GatewayReport, IssuanceControl, QueueReport, QueueStanding,
-        Watermark,
-    },
+    domain::{CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
     queues::Queues,
 };
-use tidegate_types::{CampaignNumber, ReplicaId, Timestamp};
+use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Timestamp, Turn};
+
+const STEP: Duration = Duration::from_millis(500);
 
 fn second(moment: Timestamp) -> u64 {
     moment.unix_timestamp() as u64
 }
 
-fn cohort(number: u64) -> Cohort {
-    Cohort::new(number).unwrap()
-}
-
-fn joined(number: u64, joined: u64) -> CohortNews {
-    CohortNews {
-        cohort: cohort(number),
-        joined,
-        served: 0,
-        left: 0,
-    }
+fn turn(number: u64, draw: u32) -> Turn {
+    let cohort = Cohort::new(number).unwrap();
+    Turn { cohort, draw }
 }
 
 /// One gateway's reports of one campaign through one replica of quota.
@@ -39,91 +30,114 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(giveaway: &Giveaway, database: &TestDatabase, id: &str, campaign: &Campaign) -> Self {
+    fn new(
+        giveaway: &Giveaway,
+        database: &TestDatabase,
+        id: &str,
+        campaign: CampaignNumber,
+    ) -> Self {
         Self {
             queues: Queues::new(database.store.clone(), giveaway.metrics.clone()),
             id: ReplicaId::parse(id).unwrap(),
-            campaign: campaign.number,
+            campaign,
         }
     }
 
-    fn report(&self, number: u64, cohorts: Vec<CohortNews>) -> GatewayReport {
-        GatewayReport {
+    /// At which calls of a cohort are held, and which can take so many.
+    fn holding(&self, number: u64, held: u64, can_take: f64) -> QueueReport {
+        QueueReport {
+            waiting: vec![CohortWaiting {
+                cohort: Cohort::new(number).unwrap(),
+                held,
+                promised: 0,
+                promised_soon: 0,
+            }],
+            ..self.idle(can_take)
+        }
+    }
+
+    /// At which nobody waits.
+    fn idle(&self, can_take: f64) -> QueueReport {
+        QueueReport {
+            campaign: self.campaign,
+            wants_queue: false,
+            can_take,
+            served_per_second: 0.0,
+            able_per_second: 0.0,
+            at_door: 0,
+            watermark: Turn::FIRST,
+            due_soon: 0,
+            waiting: Vec::new(),
+            promises_ended: 0,
+            promises_kept: 0,
+        }
+    }
+
+    async fn send(&self, number: u64, queue: QueueReport, now: Timestamp) -> QueueSnapshot {
+        let report = GatewayReport {
             gateway: self.id.clone(),
             number,
-            queues: vec![QueueReport {
-                campaign: self.campaign,
-                cohorts,
-                wants_queue: false,
-                queue_delay: None,
-                issued: 0,
-                kept: 0,
-                known_version: 0,
-            }],
-        }
-    }
-
-    async fn send(&self, report: &GatewayReport, now: Timestamp) -> QueueStanding {
-        let mut standings = self.queues.report(report, now, later()).await.unwrap();
-        standings.remove(0)
-    }
-
-    /// Reports who joined.
-    async fn tell(&self, number: u64, cohorts: Vec<CohortNews>, now: Timestamp) -> QueueStanding {
-        self.send(&self.report(number, cohorts), now).await
-    }
-
-    /// Asks only.
-    async fn ask(&self, now: Timestamp) -> QueueStanding {
-        self.tell(1, Vec::new(), now).await
-    }
-
-    /// Lets so many seconds pass in steps of 200 ms and tells how it stands then.
-    async fn pass(&self, from: Timestamp, seconds: u32) -> QueueStanding {
-        for step in 1..5 * seconds {
-            self.ask(from + step * Duration::from_millis(200)).await;
-        }
-        self.ask(from + seconds * Duration::from_secs(1)).await
+            queues: vec![queue],
+        };
+        let mut snapshots = self.queues.report(&report, now, later()).await.unwrap();
+        snapshots.remove(0)
     }
 }
 
-fn joined_of(standing: &QueueStanding) -> Vec<(u64, u64)> {
-    let cohorts = standing.cohorts.iter().map(|standing| standing.counts);
-    let mut joined: Vec<_> = cohorts
-        .map(|counts| (counts.cohort.get(), counts.joined))
-        .collect();
-    joined.sort_unstable();
-    joined
+/// Two gateways and a campaign of a thousand coupons.
+async fn room(database: &TestDatabase) -> (Giveaway, [Gateway; 2]) {
+    let giveaway = Giveaway::new(&database.store);
+    let campaign = giveaway.create("spring", &[1_000]).await;
+    let gateways = ["gateway-0/1", "gateway-1/1"]
+        .map(|id| Gateway::new(&giveaway, database, id, campaign.number));
+    (giveaway, gateways)
+}
+
+fn waiting(snapshot: &QueueSnapshot) -> Vec<(u64, u64)> {
+    let waiting = snapshot.waiting.iter();
+    waiting
+        .map(|(cohort, waiting)| (cohort.get(), *waiting))
+        .collect()
+}
+
+async fn one<T>(database: &TestDatabase, query: &'static str) -> T
+where
+    T: for<'a> sqlx::Decode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+{
+    let value = sqlx::query_scalar(query).fetch_one(&database.pool).await;
+    value.unwrap()
+}
+
+async fn change(database: &TestDatabase, statement: &'static str) {
+    let changed = sqlx::query(statement).execute(&database.pool).await;
+    assert!(changed.unwrap().rows_affected() > 0);
 }
 
 #[tokio::test]
-async fn a_report_is_counted_once_however_often_it_is_sent() {
+async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
-        let report = gateway.report(1, vec![joined(now, 5)]);
-        let together: Vec<_> = (0..8)
-            .map(|_| {
-                let (gateway, report) = (gateway.clone(), report.clone());
-                tokio::spawn(async move { gateway.send(&report, open()).await })
-            })
-            .collect();
-        for sent in together {
-            let standing = sent.await.unwrap();
-            assert_eq!(joined_of(&standing), [(now, 5)]);
-            assert!(standing.is_queueing);
-        }
-        let standing = gateway.tell(2, vec![joined(now, 2)], open()).await;
-        assert_eq!(joined_of(&standing), [(now, 7)]);
-        let standing = gateway.send(&report, open()).await;
-        assert_eq!(joined_of(&standing), [(now, 7)]);
-        let other = Gateway::new(&giveaway, &database, "gateway-1/1", &campaign);
-        let standing = other
-            .send(&other.report(1, vec![joined(now, 1)]), open())
+        let told = gateway.send(1, gateway.holding(now, 5, 0.0), open()).await;
+        assert!(told.is_queueing);
+        assert_eq!(waiting(&told), [(now, 5)]);
+        let newer = gateway.holding(now, 8, 0.0);
+        let told = gateway.send(3, newer.clone(), open()).await;
+        assert_eq!(waiting(&told), [(now, 8)]);
+        // One that was overtaken on its way, and one whose answer was lost.
+        let late = gateway
+            .send(2, gateway.holding(now, 90, 99.0), open())
             .await;
-        assert_eq!(joined_of(&standing), [(now, 8)]);
+        assert_eq!(late, told);
+        assert_eq!(gateway.send(3, newer, open()).await, told);
+        let told = other.send(1, other.holding(now - 1, 2, 0.0), open()).await;
+        assert_eq!(
+            waiting(&told),
+            [(now, 8)],
+            "the queue began with this second"
+        );
+        let told = other.send(2, other.holding(now, 2, 0.0), open()).await;
+        assert_eq!(waiting(&told), [(now, 10)]);
     })
     .await;
 }
@@ -131,135 +145,189 @@ async fn a_report_is_counted_once_however_often_it_is_sent() {
 #[tokio::test]
 async fn a_report_without_news_writes_nothing() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100, 50]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let standing = gateway.ask(open()).await;
-        assert!(!standing.is_queueing);
-        assert_eq!(standing.remaining, 150);
-        assert_eq!(standing.current_cohort, cohort(second(open())));
-        let rows: i64 = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reporters)",
-        )
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
-        assert_eq!(rows, 0);
+        let (_, [gateway, _]) = room(&database).await;
+        let told = gateway.send(1, gateway.idle(100.0), open()).await;
+        assert!(!told.is_queueing);
+        assert_eq!(told.remaining, 1_000);
+        assert_eq!(told.current_cohort.get(), second(open()));
+        let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports)";
+        assert_eq!(one::<i64>(&database, rows).await, 0);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_watermark_never_goes_back_even_if_a_clock_does() {
+async fn turns_are_called_for_what_gateways_can_take() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[10_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, other]) = room(&database).await;
         let now = second(open());
-        gateway.tell(1, vec![joined(now, 5_000)], open()).await;
-        let before = gateway.pass(open(), 4).await;
-        assert!(before.watermark > Watermark::before(cohort(now)));
-        let back = open() - Duration::from_secs(90);
-        let mut last = before.watermark;
-        for step in 0..20 {
-            let standing = gateway.ask(back + step * Duration::from_millis(200)).await;
-            assert!(standing.watermark >= last);
-            assert!(standing.current_cohort >= before.current_cohort);
-            last = standing.watermark;
+        gateway
+            .send(1, gateway.holding(now, 100, 0.0), open())
+            .await;
+        let told = other.send(1, other.holding(now, 100, 0.0), open()).await;
+        assert_eq!(told.watermark, turn(now, 0));
+        let told = gateway
+            .send(2, gateway.holding(now, 100, 50.0), open())
+            .await;
+        assert_eq!(told.watermark, turn(now, 1 << 30));
+        // Fifty of those of whom both have not heard are on their way, and fifty more are called.
+        let told = other.send(2, other.holding(now, 100, 50.0), open()).await;
+        assert_eq!(told.watermark, turn(now, 1 << 31));
+        assert_eq!(waiting(&told), [(now, 100)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_silent_no_longer_counts() {
+    with_database(async |database| {
+        let (_, [gateway, other]) = room(&database).await;
+        let now = second(open());
+        gateway.send(7, gateway.holding(now, 5, 0.0), open()).await;
+        let told = other.send(1, other.holding(now, 7, 0.0), open()).await;
+        assert_eq!(waiting(&told), [(now, 12)]);
+        change(&database, "UPDATE queue_reports SET reported_at = reported_at - interval '3 seconds' WHERE gateway_id = 'gateway-0/1'").await;
+        // The clock of a replica says nothing about that.
+        let much_later = open() + Duration::from_secs(60);
+        let told = other.send(2, other.holding(now, 7, 0.0), much_later).await;
+        assert_eq!(waiting(&told), [(now, 7)]);
+        let late = gateway.send(6, gateway.holding(now, 9, 0.0), much_later).await;
+        assert_eq!(waiting(&late), [(now, 7)], "its older report stays an older one");
+        let told = gateway.send(8, gateway.holding(now, 9, 0.0), much_later).await;
+        assert_eq!(waiting(&told), [(now, 16)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_queue_ends_when_everybody_is_called() {
+    with_database(async |database| {
+        let (_, [gateway, other]) = room(&database).await;
+        let now = second(open());
+        let wanting = QueueReport {
+            wants_queue: true,
+            ..other.idle(0.0)
+        };
+        assert!(other.send(1, wanting.clone(), open()).await.is_queueing);
+        let told = gateway
+            .send(1, gateway.holding(now, 20, 30.0), open())
+            .await;
+        assert!(!told.is_queueing);
+        assert!(told.watermark > Turn::first_of(told.current_cohort));
+        assert_eq!(waiting(&told), []);
+        // The other's wish was met, and does not begin the queue again; neither does the same report once more.
+        let told = gateway.send(2, gateway.holding(now, 3, 0.0), open()).await;
+        assert!(!told.is_queueing);
+        assert!(!other.send(1, wanting.clone(), open()).await.is_queueing);
+        assert!(other.send(2, wanting, open()).await.is_queueing);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn turns_expire_after_two_minutes_of_serving_time() {
+    with_database(async |database| {
+        let (giveaway, [gateway, _]) = room(&database).await;
+        let began = second(open());
+        let full = gateway.holding(began, 100, 0.0);
+        let called = gateway
+            .send(1, gateway.holding(began, 100, 50.0), open())
+            .await;
+        assert_eq!(called.watermark, turn(began, 1 << 31));
+        // Ten minutes in which staff hold the queue are no serving time.
+        let hold = wish("spring", IssuanceControl::QueueOnly, 0);
+        giveaway.set(&hold).await.unwrap();
+        let from = open() + Duration::from_secs(600);
+        gateway.send(2, full.clone(), from).await;
+        let resume = wish("spring", IssuanceControl::Open, 1);
+        giveaway.set(&resume).await.unwrap();
+        for step in 1..=240 {
+            let told = gateway
+                .send(2 + u64::from(step), full.clone(), from + step * STEP)
+                .await;
+            assert_eq!(told.expired_before, Turn::FIRST, "in step {step}");
         }
-        assert!(
-            last > before.watermark,
-            "the queue goes on with the other clock"
+        let told = gateway.send(243, full.clone(), from + 241 * STEP).await;
+        assert_eq!(told.expired_before, Turn::FIRST);
+        let told = gateway.send(244, full.clone(), from + 242 * STEP).await;
+        assert_eq!(told.expired_before, called.watermark);
+        for step in 243..=248 {
+            gateway
+                .send(2 + u64::from(step), full.clone(), from + step * STEP)
+                .await;
+        }
+        // Of the marks of 125 seconds three are not needed to tell what expires.
+        gateway.queues.tidy(from).await.unwrap();
+        assert_eq!(
+            one::<i64>(&database, "SELECT count(*) FROM queue_marks").await,
+            122
         );
+        let told = gateway.send(251, full, from + 249 * STEP).await;
+        assert_eq!(told.expired_before, called.watermark);
     })
     .await;
 }
 
 #[tokio::test]
-async fn two_replicas_move_one_queue_on() {
+async fn two_replicas_move_a_queue_once_for_each_report() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000_000]).await;
-        let gateways = [
-            Gateway::new(&giveaway, &database, "gateway-0/1", &campaign),
-            Gateway::new(&giveaway, &database, "gateway-1/1", &campaign),
-        ];
+        let (giveaway, [gateway, _]) = room(&database).await;
         let now = second(open());
-        for gateway in &gateways {
-            gateway.tell(1, vec![joined(now, 50_000)], open()).await;
-        }
-        let begins = gateways[0].pass(open(), 1).await;
-        // Both at once, each with clocks of their own and tickets that join meanwhile.
-        let reporting = [0, 1].map(|place| {
-            let gateway = gateways[place as usize].clone();
-            tokio::spawn(async move {
-                for step in 1..=6u32 {
-                    let at = open() + Duration::from_secs(1) + step * Duration::from_millis(200);
-                    let news = vec![joined(second(at) - place, 100)];
-                    gateway.tell(1 + u64::from(step), news, at).await;
-                }
+        let report = QueueReport {
+            promises_ended: 40,
+            promises_kept: 20,
+            ..gateway.holding(now, 100, 0.0)
+        };
+        gateway.send(1, report.clone(), open()).await;
+        let news = QueueReport {
+            promises_ended: 140,
+            promises_kept: 90,
+            ..report
+        };
+        let together: Vec<_> = (0..8)
+            .map(|_| {
+                let replica = Gateway::new(&giveaway, &database, "gateway-0/1", gateway.campaign);
+                let news = news.clone();
+                tokio::spawn(async move { replica.send(2, news, open()).await })
             })
-        });
-        for reporting in reporting {
-            reporting.await.unwrap();
+            .collect();
+        for sent in together {
+            assert_eq!(waiting(&sent.await.unwrap()), [(now, 100)]);
         }
-        let standing = gateways[0].ask(open() + Duration::from_millis(2_200)).await;
-        let total: u64 = joined_of(&standing).iter().map(|(_, joined)| joined).sum();
-        assert_eq!(total, 100_000 + 2 * 6 * 100);
-        // The first cohort is over and reported after 1.3 s, so this is a second at the first guess of 500 a second and what comes in 1.5 s besides, counted once and not by each replica.
-        let due = |standing: &QueueStanding| 100_000.0 * standing.watermark.due_share(cohort(now));
-        let moved = due(&standing) - due(&begins);
-        assert!((1_240.0..=1_260.0).contains(&moved), "{moved}");
-        // Had one not waited for the other, both would have given out the same version.
-        let is_unique: bool =
-            sqlx::query_scalar("SELECT count(*) = count(DISTINCT version) AND max(version) = (SELECT version FROM queues) FROM queue_cohorts")
-                .fetch_one(&database.pool)
-                .await
-                .unwrap();
-        assert!(is_unique);
+        let counted = "SELECT array[promises_ended, promises_kept] FROM queues";
+        assert_eq!(one::<Vec<f64>>(&database, counted).await, [100.0, 70.0]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_restart_loses_nobodys_place() {
+async fn a_paused_or_sold_out_campaign_calls_nobody() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let now = second(open());
-        let news = vec![joined(now - 1, 3_000), joined(now, 2_000)];
-        gateway.tell(1, news, open()).await;
-        let before = gateway.pass(open(), 3).await;
-        // Nothing of a queue is in the process: another one with the same database stands where this one stood.
-        drop(gateway);
-        let giveaway = Giveaway::new(&database.store);
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let after = gateway.ask(open() + Duration::from_secs(3)).await;
-        assert_eq!(after, before);
-        assert_eq!(joined_of(&after), [(now - 1, 3_000), (now, 2_000)]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn nobody_becomes_due_while_staff_hold_the_queue() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (giveaway, [gateway, _]) = room(&database).await;
         let hold = wish("spring", IssuanceControl::QueueOnly, 0);
         giveaway.set(&hold).await.unwrap();
         let now = second(open());
-        gateway.tell(1, vec![joined(now, 600)], open()).await;
-        let standing = gateway.pass(open(), 10).await;
-        assert!(standing.is_queueing);
-        assert_eq!(standing.watermark, Watermark::before(cohort(now)));
-        assert_eq!(standing.pace, None);
+        let told = gateway
+            .send(1, gateway.holding(now, 60, 30.0), open())
+            .await;
+        assert!(told.is_queueing);
+        assert_eq!((told.watermark, told.pace), (turn(now, 0), None));
         let resume = wish("spring", IssuanceControl::Open, 1);
         giveaway.set(&resume).await.unwrap();
-        let standing = gateway.pass(open() + Duration::from_secs(10), 2).await;
-        assert!(standing.watermark > Watermark::before(cohort(now)));
+        change(
+            &database,
+            "UPDATE tiers SET settled = settled + free, free = 0",
+        )
+        .await;
+        let told = gateway
+            .send(2, gateway.holding(now, 60, 30.0), open())
+            .await;
+        assert_eq!((told.watermark, told.remaining), (turn(now, 0), 0));
+        change(&database, "UPDATE tiers SET free = settled, settled = 0").await;
+        let told = gateway
+            .send(3, gateway.holding(now, 60, 30.0), open())
+            .await;
+        assert_eq!(told.watermark, turn(now, 1 << 31));
     })
     .await;
 }
@@ -271,127 +339,57 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
         let mut terms = terms("spring", &[1_000]);
         terms.opens_at = open() + Duration::from_secs(5);
         let made = giveaway.campaigns.create(&terms, open(), later()).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &made.unwrap());
-        gateway.tell(1, vec![joined(0, 2_000)], open()).await;
-        let standing = gateway.pass(open(), 4).await;
-        assert!(standing.is_queueing);
-        assert_eq!(standing.watermark, Watermark::START);
-        let opens_at = terms.opens_at;
-        let later = vec![joined(second(opens_at), 10)];
-        gateway.tell(2, later, opens_at).await;
-        let standing = gateway.pass(opens_at, 1).await;
-        assert_eq!(standing.watermark.cohort, Cohort::BEFORE_OPENING);
-        assert!(standing.watermark.draw > 0);
-        let standing = gateway.pass(opens_at + Duration::from_secs(1), 15).await;
-        assert!(standing.watermark > Watermark::before(cohort(second(opens_at))));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_queue_ends_when_nobody_waits() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        gateway
-            .tell(1, vec![joined(second(open()), 20)], open())
+        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", made.unwrap().number);
+        let told = gateway.send(1, gateway.holding(0, 200, 50.0), open()).await;
+        assert!(told.is_queueing);
+        assert_eq!(told.watermark, Turn::FIRST);
+        let told = gateway
+            .send(2, gateway.holding(0, 200, 50.0), terms.opens_at)
             .await;
-        assert!(gateway.pass(open(), 1).await.is_queueing);
-        let standing = gateway.pass(open() + Duration::from_secs(1), 3).await;
-        assert!(!standing.is_queueing);
-        assert!(standing.cohorts[0].due_second.is_some());
+        assert_eq!(told.watermark, turn(0, 1 << 30));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_gateway_that_knows_a_version_is_told_what_changed_since() {
+async fn a_restart_or_a_clock_that_goes_back_costs_nobody_a_place() {
     with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
+        let (_, [gateway, _]) = room(&database).await;
         let now = second(open());
-        let news = vec![joined(now - 2, 1), joined(now - 1, 2), joined(now, 3)];
-        let known = gateway.tell(1, news, open()).await.version;
-        let mut report = gateway.report(2, vec![joined(now - 1, 4)]);
-        report.queues[0].known_version = known;
-        let standing = gateway.send(&report, open()).await;
-        assert_eq!(joined_of(&standing), [(now - 1, 6)]);
-        let mut asking = gateway.report(2, Vec::new());
-        asking.queues[0].known_version = standing.version;
-        assert_eq!(gateway.send(&asking, open()).await.cohorts, []);
-        // A version that this database has never had: the gateway learns all of it anew.
-        asking.queues[0].known_version = standing.version + 1;
-        let standing = gateway.send(&asking, open()).await;
-        assert_eq!(joined_of(&standing), [(now - 2, 1), (now - 1, 6), (now, 3)]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn more_changes_than_one_answer_holds_come_with_the_next() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let hold = wish("spring", IssuanceControl::QueueOnly, 0);
-        giveaway.set(&hold).await.unwrap();
-        let now = second(open());
-        for (number, from) in [(1, now - 12_000), (2, now - 6_000)] {
-            let news = (from..from + 6_000).map(|second| joined(second, 1));
-            gateway.tell(number, news.collect(), open()).await;
-        }
-        let first = gateway.ask(open()).await;
-        assert_eq!(first.cohorts.len(), 10_000);
-        let mut asking = gateway.report(1, Vec::new());
-        asking.queues[0].known_version = first.version;
-        let second = gateway.send(&asking, open()).await;
-        assert_eq!(second.cohorts.len(), 2_000);
-        asking.queues[0].known_version = second.version;
-        assert_eq!(gateway.send(&asking, open()).await.cohorts, []);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn turns_that_have_expired_are_forgotten_and_places_are_not() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", &campaign);
-        let now = second(open());
-        gateway.tell(1, vec![joined(now, 20)], open()).await;
-        gateway.pass(open(), 5).await;
-        let much_later = open() + Duration::from_secs(1_000);
-        let hold = wish("spring", IssuanceControl::QueueOnly, 0);
-        giveaway.set(&hold).await.unwrap();
-        gateway
-            .tell(2, vec![joined(now + 1_000, 7)], much_later)
+        let before = gateway
+            .send(1, gateway.holding(now, 100, 50.0), open())
             .await;
-        gateway.queues.tidy(much_later).await.unwrap();
-        let standing = gateway.ask(much_later).await;
-        assert_eq!(joined_of(&standing), [(now + 1_000, 7)]);
-        assert!(standing.oldest_cohort > cohort(now));
-        assert!(standing.oldest_cohort <= cohort(now + 1_000));
-        // However long staff hold the queue, nobody loses a place.
-        let next_hour = much_later + Duration::from_secs(2_000);
-        gateway.queues.tidy(next_hour).await.unwrap();
-        assert_eq!(joined_of(&gateway.ask(next_hour).await).len(), 1);
+        // Nothing of a queue is in the process: another one with the same database stands where this one stood.
+        let giveaway = Giveaway::new(&database.store);
+        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", gateway.campaign);
+        let again = gateway.holding(now, 100, 50.0);
+        assert_eq!(gateway.send(1, again.clone(), open()).await, before);
+        let back = open() - Duration::from_secs(90);
+        let told = gateway.send(2, again, back).await;
+        assert_eq!(told.watermark, before.watermark);
+        assert!(told.current_cohort >= before.current_cohort);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten() {
+    with_database(async |database| {
+        let (_, [gateway, other]) = room(&database).await;
+        let now = second(open());
+        gateway.send(1, gateway.holding(now, 100, 0.0), open()).await;
+        other.send(1, other.holding(now, 100, 0.0), open()).await;
+        change(&database, "UPDATE queue_reports SET reported_at = reported_at - interval '25 hours' WHERE gateway_id = 'gateway-0/1'").await;
+        gateway.queues.tidy(open()).await.unwrap();
+        let known = "SELECT array_agg(gateway_id) FROM queue_reports";
+        assert_eq!(one::<Vec<String>>(&database, known).await, ["gateway-1/1"]);
         // When the campaign is long over, nothing is left of its waiting room.
         let over = open() + Duration::from_secs(3 * 3_600);
         gateway.queues.tidy(over).await.unwrap();
-        assert_eq!(gateway.ask(over).await.cohorts, []);
-        gateway
-            .queues
-            .tidy(over + Duration::from_secs(48 * 3_600))
-            .await
-            .unwrap();
-        let reporters: i64 = sqlx::query_scalar("SELECT count(*) FROM queue_reporters")
-            .fetch_one(&database.pool)
-            .await
-            .unwrap();
-        assert_eq!(reporters, 0);
+        let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports) + (SELECT count(*) FROM queue_marks)";
+        assert_eq!(one::<i64>(&database, rows).await, 0);
+        let told = other.send(2, other.holding(now, 100, 9.0), over).await;
+        assert!(!told.is_queueing);
     })
     .await;
 }

@@ -275,23 +275,22 @@ async fn a_gateway_reports_a_queue_and_nobody_else_may() {
             report_number: 1,
             queues: vec![QueueReport {
                 campaign_number: campaign.campaign_number,
-                cohorts: vec![CohortReport {
+                waiting: vec![CohortWaiting {
                     cohort: 0,
-                    joined: 12,
-                    ..CohortReport::default()
+                    held: 12,
+                    ..CohortWaiting::default()
                 }],
-                wants_queue: true,
+                can_take: 6.0,
                 ..QueueReport::default()
             }],
         };
         let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
         let reported = gateway.report_queues(report("gateway-0/1")).await.unwrap();
-        let standing = &reported.into_inner().queues[0];
-        assert!(standing.is_queueing);
-        assert_eq!(standing.remaining, 100);
-        assert_eq!(standing.cohorts[0].joined, 12);
-        // So few have their turns at once.
-        assert!(standing.cohorts[0].due_second.is_some());
+        let told = &reported.into_inner().queues[0];
+        assert!(told.is_queueing);
+        assert_eq!(told.remaining, 100);
+        assert_eq!((told.watermark_cohort, told.watermark_draw), (0, 1 << 31));
+        assert_eq!((told.waiting[0].cohort, told.waiting[0].waiting), (0, 6));
 
         let refused = gateway.report_queues(report("")).await.unwrap_err();
         assert_eq!(reason_of(&refused), Some(Reason::InvalidField));

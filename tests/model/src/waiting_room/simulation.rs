@@ -252,7 +252,8 @@ impl<'a> Simulation<'a> {
     /// A claim at a gateway, as its door decides.
     fn claim(&mut self, gateway: usize, shopper: usize) {
         let Shopper { turn, waits, was_shown, lane, .. } = self.shoppers[shopper];
-        if self.gateways[gateway].snapshot.stage(turn) == Stage::Waiting {
+        let snapshot = &self.gateways[gateway].snapshot;
+        if snapshot.is_queueing && snapshot.stage(turn) == Stage::Waiting {
             return if waits { self.tell(gateway, shopper) } else { self.join(gateway, shopper) };
         }
         if waits && !was_shown {

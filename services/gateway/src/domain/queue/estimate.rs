@@ -83,9 +83,7 @@ impl Asked {
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1.
     pub fn ask_after(&self, chance: f64) -> Duration {
         let soonest = (self.soonest() - HELD_FOR.as_secs_f64()) * (0.5 + 0.3 * chance);
-        Duration::from_secs_f64(
-            soonest.clamp(SOONEST_ASK.as_secs_f64(), LATEST_ASK.as_secs_f64()),
-        )
+        Duration::from_secs_f64(soonest.clamp(SOONEST_ASK.as_secs_f64(), LATEST_ASK.as_secs_f64()))
     }
 }
 
@@ -135,6 +133,9 @@ mod tests {
         let turn = Turn::FIRST.at_share(0.5);
         assert_eq!(ask_after_opening(turn, 2_000, 2_000.0), OPENING / 2);
         assert_eq!(ask_after_opening(turn, 100_000, 2_000.0), 5 * SECOND);
-        assert_eq!(ask_after_opening(Turn::FIRST, 100_000, 2_000.0), Duration::ZERO);
+        assert_eq!(
+            ask_after_opening(Turn::FIRST, 100_000, 2_000.0),
+            Duration::ZERO
+        );
     }
 }

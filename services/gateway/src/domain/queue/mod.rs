@@ -5,7 +5,9 @@ mod snapshot;
 
 use std::time::Duration;
 
-pub use estimate::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Wait, ask_after_opening};
+pub use estimate::{
+    ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Wait, ask_after_opening,
+};
 pub use snapshot::{Snapshot, Waiting};
 
 /// So long before the opening there is a place to be had.

@@ -99,7 +99,7 @@ impl Snapshot {
     pub fn stage(&self, turn: Turn) -> Stage {
         if turn < self.expired_before {
             Stage::Expired
-        } else if turn < self.watermark || !self.is_queueing {
+        } else if turn < self.watermark {
             Stage::Due
         } else {
             Stage::Waiting

@@ -37,12 +37,6 @@ impl QueueClock {
         self.milliseconds.max(u64::try_from(now).unwrap_or(0))
     }
 
-    /// Whether it was moved less than this long ago, or, as far as one can tell, in the future.
-    pub fn was_moved_within(&self, span: Duration, now: Timestamp) -> bool {
-        self.moved_at
-            .is_some_and(|moved_at| (now - moved_at).unsigned_abs() < span)
-    }
-
     /// The cohort of those who join now.
     pub fn cohort(&self) -> Cohort {
         Cohort::of_milliseconds(self.milliseconds)

@@ -88,7 +88,11 @@ mod tests {
         };
         assert_eq!(told(100.0, 10), (50.0, 200.0));
         assert_eq!(told(100.0, 15), (50.0, 200.0));
-        assert_eq!(told(100.0, 15), (100.0, 100.0), "the first second is forgotten");
+        assert_eq!(
+            told(100.0, 15),
+            (100.0, 100.0),
+            "the first second is forgotten"
+        );
     }
 
     #[test]

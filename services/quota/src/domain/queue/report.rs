@@ -1,5 +1,7 @@
 use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Turn};
 
+use super::Promises;
+
 /// How all queues stand at one gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatewayReport {
@@ -51,9 +53,28 @@ pub struct CohortWaiting {
     pub promised_soon: u64,
 }
 
+impl GatewayReport {
+    /// What it says of a campaign.
+    pub fn of(&self, campaign: CampaignNumber) -> Option<&QueueReport> {
+        let place = self
+            .queues
+            .binary_search_by_key(&campaign, |queue| queue.campaign);
+        place.ok().map(|place| &self.queues[place])
+    }
+}
+
 impl QueueReport {
     /// Whether a queue has to begin, or somebody waits in one.
     pub fn has_news(&self) -> bool {
         self.wants_queue || !self.waiting.is_empty()
+    }
+
+    /// Promises that ended since an earlier report of the same gateway.
+    pub fn promises_since(&self, before: &Self) -> Promises {
+        let since = |now: u64, before: u64| now.saturating_sub(before) as f64;
+        Promises {
+            ended: since(self.promises_ended, before.promises_ended),
+            kept: since(self.promises_kept, before.promises_kept),
+        }
     }
 }

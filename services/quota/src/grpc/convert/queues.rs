@@ -1,30 +1,29 @@
 use std::collections::BTreeMap;
 
 use tidegate_proto::quota::v1 as proto;
-use tidegate_rpc::wire;
-use tidegate_types::{CampaignNumber, ReplicaId, Violations};
+use tidegate_types::{CampaignNumber, Cohort, OutOfBounds, ReplicaId, Turn, Violations};
 
 use super::{if_good, within};
 use crate::{
     QuotaError,
-    domain::{Cohort, CohortNews, CohortStanding, GatewayReport, QueueReport, QueueStanding},
+    domain::{CohortWaiting, GatewayReport, QueueReport, QueueSnapshot},
 };
 
 const MAX_QUEUES: usize = 1_000;
 const MAX_COHORTS: usize = 10_000;
-/// Far more than a gateway can hand out between two reports, and few enough to be added up for ever.
-const MAX_TICKETS: u64 = 1_000_000_000;
-const MAX_VERSION: u64 = i64::MAX as u64;
+/// Cohorts that all queues of one answer tell: it has to fit into one message.
+const MAX_COHORTS_OF_ANSWER: usize = 50_000;
+/// Far more than there can be at one gateway, and few enough to be added up.
+const MAX_COUNT: u64 = 1_000_000_000;
+/// What only grows may grow as far as the database can count.
+const MAX_TOTAL: u64 = i64::MAX as u64;
 
 pub(in crate::grpc) fn gateway_report(
     request: &proto::ReportQueuesRequest,
 ) -> Result<GatewayReport, QuotaError> {
     let mut bad = Violations::default();
     let gateway = bad.check("gateway_id", ReplicaId::parse(&request.gateway_id));
-    let number = bad.check(
-        "report_number",
-        within(request.report_number, 1, MAX_VERSION),
-    );
+    let number = bad.check("report_number", within(request.report_number, 1, MAX_TOTAL));
     let queues = queues(&request.queues, &mut bad);
     let report = (|| {
         Some(GatewayReport {
@@ -68,102 +67,140 @@ fn queue_report(
         format_args!("queues[{place}].campaign_number"),
         CampaignNumber::new(queue.campaign_number),
     );
-    let queue_delay = match queue.queue_delay {
-        None => Some(None),
-        Some(delay) => bad.check(
-            format_args!("queues[{place}].queue_delay"),
-            wire::span(delay)
-                .map(Some)
-                .ok_or("must be a span of time that is not negative"),
-        ),
+    let mut rate =
+        |name, value| bad.check(format_args!("queues[{place}].{name}"), finite_rate(value));
+    let can_take = rate("can_take", queue.can_take);
+    let served_per_second = rate("served_per_second", queue.served_per_second);
+    let able_per_second = rate("able_per_second", queue.able_per_second);
+    let mut count = |name, value, max| {
+        bad.check(
+            format_args!("queues[{place}].{name}"),
+            within(value, 0, max),
+        )
     };
-    let known_version = bad.check(
-        format_args!("queues[{place}].known_version"),
-        within(queue.known_version, 0, MAX_VERSION),
+    let at_door = count("at_door", queue.at_door, MAX_COUNT);
+    let due_soon = count("due_soon", queue.due_soon, MAX_COUNT);
+    let promises_ended = count("promises_ended", queue.promises_ended, MAX_TOTAL);
+    let promises_kept = count("promises_kept", queue.promises_kept, MAX_TOTAL);
+    let watermark_cohort = bad.check(
+        format_args!("queues[{place}].watermark_cohort"),
+        Cohort::new(queue.watermark_cohort),
     );
-    let cohorts = cohorts(place, &queue.cohorts, bad);
+    let waiting = waiting(place, &queue.waiting, bad);
     Some(QueueReport {
         campaign: campaign?,
-        cohorts,
         wants_queue: queue.wants_queue,
-        queue_delay: queue_delay?,
-        issued: queue.issued,
-        kept: queue.kept,
-        known_version: known_version?,
+        can_take: can_take?,
+        served_per_second: served_per_second?,
+        able_per_second: able_per_second?,
+        at_door: at_door?,
+        watermark: Turn {
+            cohort: watermark_cohort?,
+            draw: queue.watermark_draw,
+        },
+        due_soon: due_soon?,
+        waiting,
+        promises_ended: promises_ended?,
+        promises_kept: promises_kept?,
     })
 }
 
-fn cohorts(place: usize, cohorts: &[proto::CohortReport], bad: &mut Violations) -> Vec<CohortNews> {
+fn finite_rate(value: f64) -> Result<f64, OutOfBounds> {
+    const BOUNDS: OutOfBounds = OutOfBounds {
+        min: 0,
+        max: MAX_COUNT,
+    };
+    let is_within = (0.0..=MAX_COUNT as f64).contains(&value);
+    is_within.then_some(value).ok_or(BOUNDS)
+}
+
+fn waiting(
+    place: usize,
+    cohorts: &[proto::CohortWaiting],
+    bad: &mut Violations,
+) -> Vec<CohortWaiting> {
     if cohorts.len() > MAX_COHORTS {
         bad.add(
-            format_args!("queues[{place}].cohorts"),
+            format_args!("queues[{place}].waiting"),
             format!("must name at most {MAX_COHORTS} cohorts"),
         );
         return Vec::new();
     }
-    let mut sorted = BTreeMap::new();
-    for (index, report) in cohorts.iter().enumerate() {
+    let mut in_order: Vec<CohortWaiting> = Vec::with_capacity(cohorts.len());
+    for (index, reported) in cohorts.iter().enumerate() {
         let mut field = |name, count| {
             bad.check(
-                format_args!("queues[{place}].cohorts[{index}].{name}"),
-                within(count, 0, MAX_TICKETS),
+                format_args!("queues[{place}].waiting[{index}].{name}"),
+                within(count, 0, MAX_COUNT),
             )
         };
-        let counts = (
-            field("joined", report.joined),
-            field("served", report.served),
-            field("left", report.left),
-        );
+        let held = field("held", reported.held);
+        let promised = field("promised", reported.promised);
+        let promised_soon = field("promised_soon", reported.promised_soon);
+        let last = in_order.last().map(|last| last.cohort);
+        let cohort = Cohort::new(reported.cohort).map_err(|bounds| bounds.to_string());
+        let cohort = cohort.and_then(|cohort| {
+            let is_next = last.is_none_or(|last| last < cohort);
+            is_next
+                .then_some(cohort)
+                .ok_or_else(|| "must be later than the one before".to_owned())
+        });
         let cohort = bad.check(
-            format_args!("queues[{place}].cohorts[{index}].cohort"),
-            Cohort::new(report.cohort),
-        );
-        let (Some(cohort), (Some(joined), Some(served), Some(left))) = (cohort, counts) else {
-            continue;
-        };
-        let news = CohortNews {
+            format_args!("queues[{place}].waiting[{index}].cohort"),
             cohort,
-            joined,
-            served,
-            left,
-        };
-        if sorted.insert(cohort, news).is_some() {
-            bad.add(
-                format_args!("queues[{place}].cohorts[{index}].cohort"),
-                "must be named once only",
-            );
+        );
+        in_order.extend((|| {
+            Some(CohortWaiting {
+                cohort: cohort?,
+                held: held?,
+                promised: promised?,
+                promised_soon: promised_soon?,
+            })
+        })());
+    }
+    in_order
+}
+
+pub(in crate::grpc) fn queue_snapshots(snapshots: &[QueueSnapshot]) -> Vec<proto::QueueSnapshot> {
+    let waited_for = snapshots
+        .iter()
+        .filter(|snapshot| !snapshot.waiting.is_empty());
+    let limit = (MAX_COHORTS_OF_ANSWER / waited_for.count().max(1)).min(MAX_COHORTS);
+    let told = snapshots.iter().map(|snapshot| {
+        let pace = snapshot.pace.unwrap_or_default();
+        proto::QueueSnapshot {
+            campaign_number: snapshot.campaign.get(),
+            is_queueing: snapshot.is_queueing,
+            current_cohort: snapshot.current_cohort.get(),
+            current_cohort_age_ms: snapshot.current_cohort_age.subsec_millis(),
+            watermark_cohort: snapshot.watermark.cohort.get(),
+            watermark_draw: snapshot.watermark.draw,
+            expired_before_cohort: snapshot.expired_before.cohort.get(),
+            expired_before_draw: snapshot.expired_before.draw,
+            slowest_pace_per_second: pace.slowest,
+            fastest_pace_per_second: pace.fastest,
+            able_per_second: snapshot.fastest_per_second,
+            remaining: snapshot.remaining,
+            waiting: cohort_counts(&snapshot.waiting, limit),
+        }
+    });
+    told.collect()
+}
+
+/// At most so many cohorts: those beyond are counted into the last of them.
+fn cohort_counts(waiting: &BTreeMap<Cohort, u64>, limit: usize) -> Vec<proto::CohortCount> {
+    let mut counts: Vec<proto::CohortCount> = Vec::with_capacity(waiting.len().min(limit));
+    for (cohort, waiting) in waiting {
+        let is_full = counts.len() == limit;
+        match counts.last_mut().filter(|_| is_full) {
+            Some(last) => last.waiting += waiting,
+            None => counts.push(proto::CohortCount {
+                cohort: cohort.get(),
+                waiting: *waiting,
+            }),
         }
     }
-    sorted.into_values().collect()
-}
-
-pub(in crate::grpc) fn queue_standing(standing: &QueueStanding) -> proto::QueueStanding {
-    let pace = standing.pace.as_ref();
-    proto::QueueStanding {
-        campaign_number: standing.campaign.get(),
-        is_queueing: standing.is_queueing,
-        current_cohort: standing.current_cohort.get(),
-        watermark_cohort: standing.watermark.cohort.get(),
-        watermark_draw: standing.watermark.draw,
-        pace_per_second: pace.map_or(0.0, |pace| pace.per_second),
-        slowest_pace_per_second: pace.map_or(0.0, |pace| pace.slowest_per_second),
-        fastest_pace_per_second: pace.map_or(0.0, |pace| pace.fastest_per_second),
-        version: standing.version,
-        cohorts: standing.cohorts.iter().map(cohort_standing).collect(),
-        oldest_cohort: standing.oldest_cohort.get(),
-        remaining: standing.remaining,
-        serving_second: standing.serving_second,
-        current_cohort_age_ms: standing.current_cohort_age.subsec_millis(),
-    }
-}
-
-fn cohort_standing(standing: &CohortStanding) -> proto::CohortStanding {
-    proto::CohortStanding {
-        cohort: standing.counts.cohort.get(),
-        joined: standing.counts.joined,
-        left: standing.counts.left,
-        due_second: standing.due_second,
-    }
+    counts
 }
 
 #[cfg(test)]
@@ -171,15 +208,15 @@ mod tests {
     use super::*;
 
     fn request() -> proto::ReportQueuesRequest {
-        let cohort = |cohort| proto::CohortReport {
+        let waiting = |cohort| proto::CohortWaiting {
             cohort,
-            joined: 3,
-            served: 2,
-            left: 1,
+            held: 3,
+            promised: 2,
+            promised_soon: 1,
         };
         let queue = |campaign_number| proto::QueueReport {
             campaign_number,
-            cohorts: vec![cohort(9), cohort(0)],
+            waiting: vec![waiting(0), waiting(9)],
             ..proto::QueueReport::default()
         };
         proto::ReportQueuesRequest {
@@ -190,20 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn campaigns_and_cohorts_are_sorted_as_their_locks_are_taken() {
+    fn campaigns_are_sorted_as_their_locks_are_taken() {
         let report = gateway_report(&request()).unwrap();
-        let campaigns: Vec<_> = report
-            .queues
-            .iter()
-            .map(|queue| queue.campaign.get())
-            .collect();
-        assert_eq!(campaigns, [7, 8]);
-        let cohorts = report.queues[0].cohorts.iter();
+        let campaigns = report.queues.iter().map(|queue| queue.campaign.get());
+        assert_eq!(campaigns.collect::<Vec<_>>(), [7, 8]);
         assert_eq!(
-            cohorts.map(|news| news.cohort.get()).collect::<Vec<_>>(),
-            [0, 9]
+            report.of(report.queues[1].campaign).unwrap().waiting.len(),
+            2
         );
-        assert_eq!(report.queues[0].totals(), (6, 4, 2));
     }
 
     #[test]
@@ -212,12 +243,12 @@ mod tests {
         bad.gateway_id = "a gateway".to_owned();
         bad.report_number = 0;
         bad.queues[0].campaign_number = 7;
-        bad.queues[0].queue_delay = Some(prost_types::Duration {
-            seconds: -1,
-            nanos: 0,
-        });
-        bad.queues[0].cohorts[0].joined = u64::MAX;
-        bad.queues[1].cohorts[1].cohort = 9;
+        bad.queues[0].can_take = f64::NAN;
+        bad.queues[0].able_per_second = f64::INFINITY;
+        bad.queues[0].at_door = u64::MAX;
+        bad.queues[0].watermark_cohort = u64::MAX;
+        bad.queues[0].waiting[0].held = u64::MAX;
+        bad.queues[1].waiting[1].cohort = 0;
         let Err(QuotaError::InvalidFields(named)) = gateway_report(&bad) else {
             panic!("bad fields must be named");
         };
@@ -227,16 +258,32 @@ mod tests {
             [
                 "gateway_id",
                 "report_number",
-                "queues[0].queue_delay",
-                "queues[0].cohorts[0].joined",
-                "queues[1].cohorts[1].cohort",
+                "queues[0].can_take",
+                "queues[0].able_per_second",
+                "queues[0].at_door",
+                "queues[0].watermark_cohort",
+                "queues[0].waiting[0].held",
+                "queues[1].waiting[1].cohort",
             ]
         );
         bad = request();
         bad.queues[1].campaign_number = 8;
         assert!(gateway_report(&bad).is_err());
         bad = request();
-        bad.queues[0].cohorts = vec![proto::CohortReport::default(); MAX_COHORTS + 1];
+        bad.queues[0].waiting = vec![proto::CohortWaiting::default(); MAX_COHORTS + 1];
         assert!(gateway_report(&bad).is_err());
+    }
+
+    #[test]
+    fn cohorts_beyond_what_an_answer_tells_are_counted_into_the_last() {
+        let waiting = (0..5).map(|number| (Cohort::new(number).unwrap(), 10 + number));
+        let waiting: BTreeMap<_, _> = waiting.collect();
+        let told = |limit| {
+            let counts = cohort_counts(&waiting, limit);
+            let counts = counts.iter().map(|count| (count.cohort, count.waiting));
+            counts.collect::<Vec<_>>()
+        };
+        assert_eq!(told(3), [(0, 10), (1, 11), (2, 12 + 13 + 14)]);
+        assert_eq!(told(9).len(), 5);
     }
 }
