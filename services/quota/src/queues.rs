@@ -7,11 +7,11 @@ mod tidy;
 
 use std::{collections::BTreeMap, time::Instant};
 
-use tidegate_types::{Cohort, Timestamp, Turn};
+use tidegate_types::{Timestamp, Turn};
 
 use crate::{
     Metrics, QuotaError,
-    domain::{Coming, GatewayReport, Promises, QueueReport, QueueSnapshot, TURNS_KEPT},
+    domain::{GatewayReport, Promises, QueueReport, QueueSnapshot, TURNS_KEPT},
     metrics::QueueShown,
     store::{FoundQueue, KeptReport, Store, Work, within_limit},
 };
@@ -174,8 +174,11 @@ async fn tell(
     let snapshots = stood.iter().map(|stood| {
         let campaign = &stood.found.campaign;
         let expired = expired.get(&campaign.number).copied();
-        let (queue, waiting) = (&stood.found.queue, stood.waiting());
-        queue.snapshot(campaign, &waiting, expired.unwrap_or(Turn::FIRST), now)
+        let expired = expired.unwrap_or(Turn::FIRST);
+        stood
+            .found
+            .queue
+            .snapshot(campaign, &stood.reports, expired, now)
     });
     Ok(snapshots.collect())
 }
@@ -186,9 +189,5 @@ impl Stood {
             found,
             reports: Vec::new(),
         }
-    }
-
-    fn waiting(&self) -> BTreeMap<Cohort, Coming> {
-        self.found.queue.waiting(&self.reports)
     }
 }

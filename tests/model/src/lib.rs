@@ -8,6 +8,7 @@ mod promises;
 mod protocol;
 mod state;
 mod transitions;
+pub mod waiting_room;
 mod witnesses;
 
 pub use fault::Fault;

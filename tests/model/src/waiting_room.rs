@@ -3,6 +3,8 @@
 //! One run is decided by its seed alone.
 
 mod crowd;
+mod door;
+mod reports;
 mod simulation;
 
 use std::time::Duration;
@@ -74,13 +76,19 @@ impl Outcome {
     /// Served from one second to another, as a share of what could have been.
     pub fn goodput(&self, seconds: std::ops::Range<usize>, capacity: f64) -> f64 {
         let span = seconds.len() as f64;
-        let served: u64 = self.served.iter().take(seconds.end).skip(seconds.start).sum();
+        let served: u64 = self
+            .served
+            .iter()
+            .take(seconds.end)
+            .skip(seconds.start)
+            .sum();
         served as f64 / span / capacity
     }
 
     /// The wait that this share of those who waited did not exceed.
     pub fn wait(&self, share: f64) -> f64 {
-        let place = ((self.waits.len() as f64 * share) as usize).min(self.waits.len().saturating_sub(1));
+        let place =
+            ((self.waits.len() as f64 * share) as usize).min(self.waits.len().saturating_sub(1));
         self.waits.get(place).copied().unwrap_or_default()
     }
 }

@@ -104,10 +104,11 @@ impl Window {
         self.answered
     }
 
-    /// How many claims a second it could have answered if it were full, while it is not known what is too much.
-    pub fn untried_per_second(&self) -> Option<f64> {
+    /// How many claims a second would be answered if it were full, as long as it never was.
+    pub fn untried_per_second(&self, now: Instant) -> Option<f64> {
         let per_second = self.size / self.call_seconds.max(0.005);
-        self.is_probing.then_some(per_second)
+        let is_untried = self.is_probing && !self.was_exhausted(now);
+        is_untried.then_some(per_second)
     }
 
     /// A window that nobody fills says nothing of how much it could be.

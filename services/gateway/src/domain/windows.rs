@@ -85,7 +85,7 @@ impl Windows {
             self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);
             (self.answered, self.measured_at) = (answered, now);
         }
-        let untried = self.by_lane.iter().map(Window::untried_per_second);
+        let untried = self.by_lane.iter().map(|of| of.untried_per_second(now));
         let served_per_second = self.answered_per_second;
         let (able_per_second, can_take) = match untried.sum::<Option<f64>>() {
             Some(untried) => (untried, untried * SOON.as_secs_f64()),

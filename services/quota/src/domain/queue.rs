@@ -8,7 +8,7 @@ mod pace;
 mod report;
 mod snapshot;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use tidegate_types::{CampaignNumber, Cohort, Timestamp, Turn};
 
@@ -121,19 +121,13 @@ impl Queue {
         }
         let sum = |of: fn(&QueueReport) -> f64| reports.iter().map(of).sum::<f64>();
         let served = sum(|report| report.served_per_second);
-        self.pace
-            .measure(served, sum(|report| report.able_per_second), elapsed);
+        self.pace.measure(served, elapsed);
         let current = self.clock.cohort();
         let share_kept = self.promises.share_kept();
         let called = law::call(reports, self.watermark, share_kept, current);
         self.watermark = self.watermark.max(called.watermark);
         // Whoever is left is served at once.
         self.is_queueing = !called.is_all;
-    }
-
-    /// Who waits by what the gateways have reported last, by cohort.
-    pub fn waiting(&self, reports: &[QueueReport]) -> BTreeMap<Cohort, Coming> {
-        law::waiting(reports, self.watermark, self.promises.share_kept())
     }
 
     /// The cohort of those who join now, also if the queue was not moved for a while.

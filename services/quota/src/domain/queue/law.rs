@@ -70,7 +70,12 @@ pub fn call(reports: &[QueueReport], watermark: Turn, share_kept: f64, current: 
             };
         }
         missing -= coming.soon;
-        watermark = Turn::first_of(cohort.plus(1));
+        // Those who join a cohort that is still to come are called one by one, or it would be used up before its time.
+        watermark = if cohort <= current {
+            Turn::first_of(cohort.plus(1))
+        } else {
+            watermark.at_share(1.0)
+        };
     }
     Called {
         watermark: watermark.max(Turn::first_of(current.plus(1))),

@@ -17,9 +17,9 @@ pub struct Pace {
 /// The slowest and the fastest that a queue went in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PaceRange {
-    /// The slowest, by what was served each second.
+    /// The slowest, in served each second.
     pub slowest: f64,
-    /// The fastest, by what the windows would have allowed each second.
+    /// The fastest.
     pub fastest: f64,
     /// For how long.
     pub span: Duration,
@@ -27,10 +27,10 @@ pub struct PaceRange {
 
 impl Pace {
     /// Takes in how fast it goes now.
-    pub fn measure(&mut self, served_per_second: f64, able_per_second: f64, elapsed: Duration) {
+    pub fn measure(&mut self, served_per_second: f64, elapsed: Duration) {
         let now = PaceRange {
             slowest: served_per_second,
-            fastest: able_per_second.max(served_per_second),
+            fastest: served_per_second,
             span: elapsed,
         };
         if self.recent.span >= SPAN {
@@ -46,7 +46,7 @@ impl Pace {
         (both.span >= KNOWN_AFTER && both.slowest > 0.0).then_some(both)
     }
 
-    /// The fastest that turns can come, as far as is known.
+    /// The fastest of the last half minute.
     pub fn fastest(&self) -> f64 {
         self.recent.fastest.max(self.earlier.fastest)
     }
@@ -78,10 +78,11 @@ mod tests {
     fn the_slowest_and_the_fastest_of_the_last_half_minute_are_told() {
         let mut pace = Pace::default();
         assert_eq!(pace.told(), None);
-        pace.measure(50.0, 200.0, SECOND);
+        pace.measure(50.0, SECOND);
+        pace.measure(200.0, SECOND);
         let mut told = |served, seconds: u32| {
             for _ in 0..seconds {
-                pace.measure(served, served, SECOND);
+                pace.measure(served, SECOND);
             }
             let told = pace.told().unwrap();
             (told.slowest, told.fastest)
@@ -91,15 +92,14 @@ mod tests {
         assert_eq!(
             told(100.0, 15),
             (100.0, 100.0),
-            "the first second is forgotten"
+            "the first seconds are forgotten"
         );
     }
 
     #[test]
     fn nothing_is_told_of_a_queue_in_which_nobody_is_served() {
         let mut pace = Pace::default();
-        pace.measure(0.0, 4_000.0, 5 * SECOND);
+        pace.measure(0.0, 5 * SECOND);
         assert_eq!(pace.told(), None);
-        assert_eq!(pace.fastest(), 4_000.0);
     }
 }

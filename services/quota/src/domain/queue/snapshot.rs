@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_types::{CampaignNumber, Cohort, Timestamp, Turn};
 
-use super::{Coming, PaceRange, Queue, QueueCampaign};
+use super::{PaceRange, Queue, QueueCampaign, QueueReport, law};
 
 /// How a campaign's queue stands, as gateways are told.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,18 +30,20 @@ pub struct QueueSnapshot {
 }
 
 impl Queue {
-    /// How it stands, with who waits by what gateways have reported.
+    /// How it stands by what gateways have reported last.
     pub fn snapshot(
         &self,
         campaign: &QueueCampaign,
-        waiting: &BTreeMap<Cohort, Coming>,
+        reports: &[QueueReport],
         expired_before: Turn,
         now: Timestamp,
     ) -> QueueSnapshot {
         let is_served = self.is_queueing && campaign.is_serving(now);
+        let waiting = law::waiting(reports, self.watermark, self.promises.share_kept());
         let waiting = waiting
-            .iter()
-            .map(|(cohort, coming)| (*cohort, coming.all.ceil() as u64));
+            .into_iter()
+            .map(|(cohort, coming)| (cohort, coming.all.ceil() as u64));
+        let able: f64 = reports.iter().map(|report| report.able_per_second).sum();
         QueueSnapshot {
             campaign: campaign.number,
             is_queueing: self.is_queueing,
@@ -50,7 +52,7 @@ impl Queue {
             watermark: self.watermark,
             expired_before,
             pace: self.pace.told().filter(|_| is_served),
-            fastest_per_second: self.pace.fastest(),
+            fastest_per_second: self.pace.fastest().max(able),
             waiting: waiting.collect(),
             remaining: campaign.remaining(),
         }

@@ -1,0 +1,168 @@
+//! What the waiting room promises, where no machine here can go: from 150 claims a second to 100,000, with 1 to 20 gateways.
+
+// All of it is test code.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use tidegate_model::waiting_room::{Outcome, Scenario, run};
+
+const PATIENT: Duration = Duration::from_secs(1_000);
+/// Of the seconds from here on the queue is what it is in the long run.
+const SETTLED_FROM: usize = 3;
+
+/// A flood that comes at once and goes on.
+fn flood(capacity: f64, times: f64) -> Scenario {
+    let commit_every = if capacity < 1_000.0 { 26 } else { 5 };
+    Scenario {
+        seconds: 15,
+        capacity: Box::new(move |_| capacity),
+        arrivals: Box::new(move |_| capacity * times),
+        commit_every: Duration::from_millis(commit_every),
+        patience: PATIENT,
+        ..Scenario::default()
+    }
+}
+
+fn goodput(outcome: &Outcome, capacity: f64) -> f64 {
+    outcome.goodput(SETTLED_FROM..15, capacity)
+}
+
+fn estimates_kept(outcome: &Outcome) -> f64 {
+    let (told, kept) = outcome.estimates;
+    kept as f64 / told.max(1) as f64
+}
+
+#[test]
+fn the_line_is_flat_however_many_more_come_than_can_be_served() {
+    for (capacity, times, lanes) in [
+        (150.0, 2.0, 1),
+        (150.0, 10.0, 4),
+        (150.0, 50.0, 1),
+        (2_000.0, 2.0, 4),
+        (2_000.0, 10.0, 4),
+    ] {
+        let outcome = run(&Scenario {
+            lanes,
+            ..flood(capacity, times)
+        });
+        let flat = goodput(&outcome, capacity);
+        assert!(flat >= 0.97, "{flat} at {times} times {capacity}");
+        let kept = estimates_kept(&outcome);
+        assert!(
+            kept >= 0.9,
+            "{kept} of the estimates at {times} times {capacity}"
+        );
+    }
+}
+
+#[test]
+fn below_what_can_be_served_nobody_waits() {
+    let outcome = run(&flood(2_000.0, 0.8));
+    assert_eq!((outcome.waits.len(), outcome.asks), (0, 0));
+}
+
+#[test]
+fn those_who_never_come_back_and_those_who_give_up_unseen_cost_nothing() {
+    for (times, returning) in [(5.0, 0.5), (10.0, 0.5), (10.0, 1.0)] {
+        let outcome = run(&Scenario {
+            returning,
+            patience: Duration::from_secs(6),
+            ..flood(1_000.0, times)
+        });
+        let flat = goodput(&outcome, 1_000.0);
+        assert!(
+            flat >= 0.95,
+            "{flat} at {times} times, {returning} come back"
+        );
+    }
+}
+
+#[test]
+fn nobody_who_comes_back_as_told_is_overtaken_by_more_than_a_cohort() {
+    for times in [5.0, 10.0] {
+        let outcome = run(&Scenario {
+            lanes: 1,
+            ..flood(150.0, times)
+        });
+        let served: u64 = outcome.served.iter().sum();
+        let share = outcome.overtaken as f64 / served as f64;
+        assert!(
+            share <= 0.01,
+            "{} of {served} at {times} times",
+            outcome.overtaken
+        );
+    }
+}
+
+#[test]
+fn an_opening_goes_as_fast_as_the_windows_allow_at_once() {
+    let outcome = run(&Scenario {
+        early: 2_000,
+        ..flood(10_000.0, 0.05)
+    });
+    assert!(outcome.wait(0.5) < 0.5, "{}", outcome.wait(0.5));
+    assert!(outcome.wait(0.99) < 1.2, "{}", outcome.wait(0.99));
+    let outcome = run(&Scenario {
+        early: 20_000,
+        ..flood(10_000.0, 0.05)
+    });
+    assert!(outcome.wait(1.0) < 2.5, "{}", outcome.wait(1.0));
+}
+
+#[test]
+fn what_waits_during_a_stall_is_served_after_it_in_order_and_the_queue_ends() {
+    let outcome = run(&Scenario {
+        seconds: 40,
+        capacity: Box::new(|now| {
+            if (10.0..15.0).contains(&now) {
+                100.0
+            } else {
+                1_000.0
+            }
+        }),
+        arrivals: Box::new(|_| 800.0),
+        ..flood(1_000.0, 1.0)
+    });
+    let again = outcome.goodput(17..25, 1_000.0);
+    assert!(again >= 0.95, "{again} from two seconds after the stall on");
+    let ended = outcome.goodput(36..40, 800.0);
+    assert!((0.9..1.1).contains(&ended), "{ended}: the queue is over");
+}
+
+#[test]
+fn a_gateway_that_is_started_anew_is_not_noticed() {
+    let outcome = run(&Scenario {
+        gateway_restarts_at: Some(8.0),
+        ..flood(1_000.0, 1.5)
+    });
+    let flat = outcome.goodput(8..15, 1_000.0);
+    assert!(flat >= 0.95, "{flat}");
+}
+
+#[test]
+fn no_permit_is_idle_while_somebody_waits() {
+    let outcome = run(&Scenario {
+        lanes: 1,
+        ..flood(1_000.0, 3.0)
+    });
+    // Little's law: as many are in flight as are served each second, times what a call takes.
+    let in_flight = 1_000.0 * 0.1 * 15.0;
+    let idle = outcome.idle_permit_seconds;
+    assert!(idle < 0.1 * in_flight, "{idle} permit-seconds");
+}
+
+#[test]
+fn a_run_is_decided_by_its_seed() {
+    let outcome = |seed| {
+        let scenario = Scenario {
+            seed,
+            seconds: 6,
+            ..flood(150.0, 5.0)
+        };
+        let outcome = run(&scenario);
+        (outcome.served, outcome.asks)
+    };
+    assert_eq!(outcome(3), outcome(3));
+    assert_ne!(outcome(3), outcome(4));
+}
