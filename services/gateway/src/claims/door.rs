@@ -126,6 +126,10 @@ impl Claims {
             Decision::NotOpenYet => Err(GatewayError::CampaignNotOpen {
                 opens_at: attempt.campaign.opens_at,
             }),
+            Decision::Serve if !self.room.is_open() => {
+                let _place = self.claim_places.enter(call)?;
+                self.issue(attempt, None, call).await.map(Outcome::Issued)
+            }
             Decision::Serve => self.serve(attempt, call).await,
             Decision::ServeTurn => match ticket {
                 Some(ticket) => self.serve_turn(attempt, ticket, call).await,
@@ -174,7 +178,7 @@ impl Claims {
             Err(GatewayError::Refused(refusal)) => refusal.reason == Reason::QueueFull,
             _ => false,
         };
-        if !is_full || !self.room.is_open() {
+        if !is_full {
             return served.map(Outcome::Issued);
         }
         // It may have stood at the door for a while.

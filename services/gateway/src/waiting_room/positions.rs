@@ -6,12 +6,12 @@ use std::{
 use tidegate_rpc::refusal::Waiting;
 use tidegate_types::{Cohort, HeldCoupons, Reason, TierNumber, Timestamp};
 
-use super::{HeldCall, Moment, WaitingRoom};
+use super::{HeldCall, Moment, Queue, WaitingRoom};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
         queue::{
-            Asked, HELD_FOR, MAX_WAITING, SOONEST_ASK, Snapshot, Stage, Wait, ask_after_opening,
+            Asked, HELD_FOR, LATEST_ASK, MAX_WAITING, SOONEST_ASK, Stage, Wait, ask_after_opening,
         },
         ticket::{ClaimKey, Ticket},
     },
@@ -137,21 +137,53 @@ impl WaitingRoom {
             .told_position
             .map_or(asked.position, |told| told.min(asked.position));
         ticket.told_position = Some(told);
-        let (now, able) = (attempt.now.instant, self.able_per_second());
-        let earliest = now + asked.ask_after(rand::random());
-        // Beside those who are served, who ask as well.
-        let most = self.0.most_asks_per_second + able;
-        let ask_after = if asked.is_near() {
-            earliest - now
-        } else {
-            queue.free_from(earliest, most) - now
+        let told = ticket
+            .told_position
+            .map_or(asked.position, |told| told.min(asked.position));
+        ticket.told_position = Some(told);
+        let last = snapshot
+            .remaining
+            .saturating_add(snapshot.uncertainty(ticket.turn));
+        // Only whoever is certainly behind the last coupon is told so.
+        let waits_for = match attempt.campaign.issuing {
+            Issuing::Held { resume_at } => Some(Waiting::ForStaff {
+                position: told,
+                resume_at,
+            }),
+            _ if told > last => Some(Waiting::BehindStock { position: told }),
+            _ => None,
         };
-        let why = why_waiting(attempt.campaign, &snapshot, &ticket, told, ask_after);
+        let ask_after = self.ask_after(&queue, asked, waits_for.is_some(), attempt.now.instant);
+        let why = waits_for.unwrap_or_else(|| {
+            let wait = snapshot
+                .pace
+                .and_then(|pace| Wait::at(told, pace, ask_after));
+            Waiting::ForOthers {
+                position: told,
+                wait: wait.map(|wait| (wait.shortest, wait.longest)),
+            }
+        });
         let may_be_held = asked.may_be_held() && matches!(why, Waiting::ForOthers { .. });
         Ok(QueuePosition {
             may_be_held,
             ..self.position(attempt, ticket, why, ask_after)
         })
+    }
+
+    /// When to ask again. Those for whom nothing can come soon ask seldom.
+    fn ask_after(&self, queue: &Queue, asked: Asked, is_stuck: bool, now: Instant) -> Duration {
+        let chance = rand::random::<f64>();
+        let earliest = if is_stuck {
+            LATEST_ASK.mul_f64(0.8 + 0.2 * chance)
+        } else {
+            asked.ask_after(chance)
+        };
+        if asked.is_near() && !is_stuck {
+            return earliest;
+        }
+        // Beside those who are served, who ask as well.
+        let most = self.0.most_asks_per_second + self.able_per_second();
+        queue.free_from(now + earliest, most) - now
     }
 
     /// Holds a call until its turn comes, if it may be held, and tells how long at most.
@@ -302,35 +334,6 @@ impl WaitingRoom {
             may_be_held: false,
             held_coupons: attempt.campaign.held_coupons(attempt.now.utc),
         }
-    }
-}
-
-fn why_waiting(
-    campaign: &Campaign,
-    snapshot: &Snapshot,
-    ticket: &Ticket,
-    position: u64,
-    ask_after: Duration,
-) -> Waiting {
-    if let Issuing::Held { resume_at } = campaign.issuing {
-        return Waiting::ForStaff {
-            position,
-            resume_at,
-        };
-    }
-    // Only whoever is certainly behind the last coupon is told so.
-    let last = snapshot
-        .remaining
-        .saturating_add(snapshot.uncertainty(ticket.turn));
-    if position > last {
-        return Waiting::BehindStock { position };
-    }
-    let wait = snapshot
-        .pace
-        .and_then(|pace| Wait::at(position, pace, ask_after));
-    Waiting::ForOthers {
-        position,
-        wait: wait.map(|wait| (wait.shortest, wait.longest)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, refused};
+use tidegate_e2e::{CampaignTerms, QUEUED, Suite, claim_of, eventually, refused};
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, GetClaimRequest, claim_service_client::ClaimServiceClient,
@@ -192,7 +192,8 @@ async fn when_demand_exceeds_stock_every_coupon_is_issued_and_the_sell_out_is_fi
             eventually(Duration::from_secs(30), || async {
                 match suite.claim("tea", &shopper, "the-claim").await {
                     Ok(_) => Ok(true),
-                    Err(status) if status.code() == Code::Unavailable => Err(refused(&status)),
+                    Err(status) if status.code() == Code::Unavailable => Err("not now"),
+                    Err(status) if status.message() == QUEUED => Err("queued"),
                     Err(status) => {
                         Ok(refused(&status).reason != "BUDGET_EXHAUSTED" && panic!("{status}"))
                     }

@@ -5,7 +5,7 @@ use tidegate_types::Turn;
 /// Between two asks at least.
 pub const SOONEST_ASK: Duration = Duration::from_millis(250);
 /// And at most, unless so many ask that everybody has to ask later.
-const LATEST_ASK: Duration = Duration::from_secs(5);
+pub const LATEST_ASK: Duration = Duration::from_secs(5);
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
 /// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.

@@ -159,15 +159,25 @@ fn those_who_came_before_the_opening_go_by_draw_at_it() {
 }
 
 #[test]
-fn a_queue_ends_when_everybody_is_called_and_who_was_sent_to_it_meanwhile_begins_none() {
+fn a_queue_ends_when_everybody_is_called_and_begins_behind_them() {
     let mut queue = Queue::default();
     advance(&mut queue, holding(NOW, 10, 0.0), 0);
     advance(&mut queue, holding(NOW, 10, 11.0), 200);
     assert!(!queue.is_queueing);
+    assert_eq!(queue.watermark, Turn::first_of(cohort(NOW + 1)));
+    // Whoever joins later in the same second joins the next one's cohort.
     advance(&mut queue, holding(NOW + 1, 5, 0.0), 400);
-    assert!(!queue.is_queueing);
-    advance(&mut queue, holding(NOW + 2, 5, 0.0), 2_100);
     assert!(queue.is_queueing);
+    assert_eq!(queue.watermark, Turn::first_of(cohort(NOW + 1)));
+}
+
+#[test]
+fn a_cohort_that_is_still_to_come_is_not_used_up() {
+    let mut queue = Queue::default();
+    for step in 0..5 {
+        advance(&mut queue, holding(NOW + 1, 5, 100.0), 100 * step);
+        assert!(queue.watermark < Turn::first_of(cohort(NOW + 2)));
+    }
 }
 
 #[test]
