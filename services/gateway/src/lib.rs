@@ -114,12 +114,15 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
+        processor_wait: host.processor_wait.clone(),
         tracing: host.tracing.clone(),
     };
     let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
     let place = PlaceCall {
         order_intake: order_intake.clone(),
         lanes,
+        claims: Arc::clone(&permits),
+        processor_wait: host.processor_wait.clone(),
         tracing: host.tracing.clone(),
     };
     let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
@@ -151,6 +154,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         lanes,
         batches: order_batches,
         order_intake,
+        permits: Arc::new(Permits::new(lanes)),
         order_places: Bulkhead::new(config.max_orders),
         read_places,
     };

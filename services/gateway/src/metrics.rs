@@ -1,5 +1,7 @@
 //! What the gateway counts, beside the calls themselves.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -49,11 +51,13 @@ impl GatewayMetrics {
 pub struct QueueMetrics {
     /// Tickets handed out.
     pub joined: Counter,
-    /// Due tickets whose claims went to issuance.
+    /// Claims with a place in a queue that went to issuance.
     pub served: Counter,
-    /// Tickets given back before their turn.
+    /// Places given up.
     pub left: Counter,
     ended: Family<EndLabels, Counter>,
+    /// Permits that nobody used while somebody waited, in permit-seconds.
+    pub idle_permits: Counter<f64, AtomicU64>,
     /// Streams of WatchClaim that are open.
     pub watching: Gauge,
 }
@@ -71,6 +75,7 @@ impl QueueMetrics {
             served: Counter::default(),
             left: Counter::default(),
             ended: Family::default(),
+            idle_permits: Counter::default(),
             watching: Gauge::default(),
         };
         registry.register(
@@ -80,18 +85,23 @@ impl QueueMetrics {
         );
         registry.register(
             "tidegate_queue_served",
-            "Due tickets whose claims went to issuance",
+            "Claims with a place in a queue that went to issuance",
             metrics.served.clone(),
         );
         registry.register(
             "tidegate_queue_left",
-            "Tickets given back before their turn",
+            "Places given up",
             metrics.left.clone(),
         );
         registry.register(
             "tidegate_queue_ended",
             "Claims with a ticket that were refused, by the reason told",
             metrics.ended.clone(),
+        );
+        registry.register(
+            "tidegate_idle_permit_seconds",
+            "Permits for claims that nobody used while somebody waited in a queue, in permit-seconds",
+            metrics.idle_permits.clone(),
         );
         registry.register(
             "tidegate_claims_watched",

@@ -1,6 +1,6 @@
 //! Orders: gathered by lane and placed by order-intake; reads and watches are forwarded.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tidegate_proto::order_intake::v1::{
     CancelOrderRequest, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem,
@@ -9,14 +9,17 @@ use tidegate_proto::order_intake::v1::{
 };
 use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_runtime::ProcessorWait;
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
 use tonic::Streaming;
 
 use crate::{
     bulkheads::Bulkhead,
+    domain::{wait_queue::Rank, window::Answer},
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
+    permits::{Permit, Permits},
     upstream::Upstream,
 };
 
@@ -28,6 +31,8 @@ pub struct Orders {
     pub batches: LaneBatches<PlaceCall>,
     /// Order-intake, for reads.
     pub order_intake: Upstream,
+    /// Which orders may be in flight.
+    pub permits: Arc<Permits>,
     /// Orders being placed.
     pub order_places: Bulkhead,
     /// Reads in flight.
@@ -44,11 +49,14 @@ impl Orders {
     ) -> Result<PlacedOrder, GatewayError> {
         let _place = self.order_places.enter(call)?;
         let lane = self.lanes.of(shopper);
+        let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
+        let permit = self.permits.acquire(lane, Rank::Arrival, patience).await;
+        let permit = permit.ok_or(GatewayError::Full)?;
         self.batches
             .submit(
                 lane,
                 Pending {
-                    item,
+                    item: OrderInFlight { item, permit },
                     trace: call.trace,
                     deadline: call.deadline,
                 },
@@ -171,6 +179,12 @@ impl Orders {
     }
 }
 
+/// An order on its way to order-intake. It is in flight until it is answered, whether its caller still waits or not.
+pub struct OrderInFlight {
+    item: PlaceOrderItem,
+    permit: Permit,
+}
+
 /// Sends the orders of one lane to order-intake.
 #[derive(Clone)]
 pub struct PlaceCall {
@@ -178,18 +192,22 @@ pub struct PlaceCall {
     pub order_intake: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
+    /// Which claims may be in flight: each that is served makes an order.
+    pub claims: Arc<Permits>,
+    /// How long work waits here for a processor.
+    pub processor_wait: ProcessorWait,
     /// Where spans go.
     pub tracing: Tracing,
 }
 
 impl BatchCall for PlaceCall {
-    type Item = PlaceOrderItem;
+    type Item = OrderInFlight;
     type Answer = PlacedOrder;
 
     async fn send(
         &self,
         lane: Lane,
-        items: Arc<Vec<Pending<PlaceOrderItem>>>,
+        items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
         let span = span_of(&self.tracing, "order batch", &items);
         let message = || PlaceOrdersRequest {
@@ -197,6 +215,7 @@ impl BatchCall for PlaceCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
+        let began = Instant::now();
         let answer = self
             .order_intake
             .ask(
@@ -214,14 +233,28 @@ impl BatchCall for PlaceCall {
                 },
             )
             .await;
+        if let Ok(answer) = &answer {
+            let in_queue = answer.queue_delay.and_then(wire::span);
+            let delay = in_queue
+                .unwrap_or_default()
+                .max(self.processor_wait.of_late());
+            let told = Answer {
+                delay,
+                took: began.elapsed(),
+            };
+            items
+                .iter()
+                .for_each(|order| order.item.permit.answered(told));
+            self.claims.feel(delay);
+        }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
-fn with_deadline(pending: &Pending<PlaceOrderItem>) -> PlaceOrderItem {
+fn with_deadline(pending: &Pending<OrderInFlight>) -> PlaceOrderItem {
     PlaceOrderItem {
         deadline_ms: pending.milliseconds_left(),
-        ..pending.item.clone()
+        ..pending.item.item.clone()
     }
 }
 

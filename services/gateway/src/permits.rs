@@ -1,4 +1,4 @@
-//! Permits: which claims may be in flight at issuance. Those first whose turns have come, in the order of their turns, and then new claims.
+//! Permits: which claims may be in flight at issuance, or orders at order-intake. Those first whose turns have come, in the order of their turns, and then those without one.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -55,13 +55,13 @@ impl Permits {
         let (key, mut granted) = {
             let (mut state, now) = (self.state(), now());
             let has_permit = state.windows.has_permit(lane, now);
-            let may_wait = state.windows.new_claims_that_may_wait(lane, now);
+            let may_wait = state.windows.arrivals_that_may_wait(lane, now);
             let door = state.doors.get_mut(usize::from(lane.get()))?;
             if has_permit && !door.has_before(rank) {
                 state.windows.begin(lane, now);
                 return Some(self.permit(lane));
             }
-            if rank == Rank::NewClaim && door.new_claim_count() >= may_wait {
+            if rank == Rank::Arrival && door.arrival_count() >= may_wait {
                 return None;
             }
             let (grant, granted) = oneshot::channel();
@@ -74,6 +74,11 @@ impl Permits {
         };
         let waits = rank.waits_for_permit().min(patience);
         timeout(waits, &mut granted).await.ok()?.ok()
+    }
+
+    /// Something waits for so long that stands behind every lane.
+    pub fn feel(&self, delay: Duration) {
+        self.state().windows.feel(delay, now());
     }
 
     /// Turns that have come and wait for a permit.
@@ -181,7 +186,7 @@ mod tests {
     async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
         let mut taken = Vec::new();
         while permits.idle() >= 1.0 {
-            taken.push(permits.acquire(lane, Rank::NewClaim, SECOND).await.unwrap());
+            taken.push(permits.acquire(lane, Rank::Arrival, SECOND).await.unwrap());
         }
         taken
     }
@@ -193,7 +198,7 @@ mod tests {
         let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
         let turn = |cohort| Rank::Turn(Turn::first_of(Cohort::new(cohort).unwrap()));
         for (name, rank) in [
-            ("new", Rank::NewClaim),
+            ("new", Rank::Arrival),
             ("late", turn(9)),
             ("early", turn(5)),
         ] {
@@ -219,12 +224,7 @@ mod tests {
     async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
         let (permits, lane) = permits();
         let mut taken = all_permits(&permits, lane).await;
-        assert!(
-            permits
-                .acquire(lane, Rank::NewClaim, SECOND)
-                .await
-                .is_none()
-        );
+        assert!(permits.acquire(lane, Rank::Arrival, SECOND).await.is_none());
         let turn = Rank::Turn(Turn::FIRST);
         assert!(permits.acquire(lane, turn, SECOND / 10).await.is_none());
         assert_eq!(permits.turns_at_door(), 0);

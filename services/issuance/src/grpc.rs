@@ -30,6 +30,7 @@ use tidegate_proto::{
     r#type::v1 as shared,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_runtime::ProcessorWait;
 use tidegate_types::{Lane, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
@@ -69,6 +70,8 @@ pub struct Parts {
     pub fence: LeaseFence,
     /// The desk of staff.
     pub desk: CouponDesk,
+    /// How long work waits here for a processor.
+    pub processor_wait: ProcessorWait,
 }
 
 /// Adds every service. Streams end once `stop` is cancelled.
@@ -84,6 +87,7 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
         claims: parts.claims,
         wallet: parts.wallet,
         holders: parts.holders,
+        processor_wait: parts.processor_wait,
         stop: stop.clone(),
     });
     let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
@@ -99,6 +103,7 @@ struct IssuanceGrpc {
     claims: Claims,
     wallet: Wallet,
     holders: Holders,
+    processor_wait: ProcessorWait,
     stop: CancellationToken,
 }
 
@@ -140,7 +145,9 @@ impl IssuanceService for IssuanceGrpc {
         });
         let answers: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
         let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
-        let queue_delay = delays.max().map(wire::duration);
+        // Claims wait for a processor as well, and no queue shows that.
+        let longest = delays.chain([self.processor_wait.of_late()]).max();
+        let queue_delay = longest.map(wire::duration);
         let now = Timestamp::now_utc();
         let results = answers
             .into_iter()

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
-use crate::{HostSettings, Supervisor, admin::Admin, program::Failure};
+use crate::{HostSettings, ProcessorWait, Supervisor, admin::Admin, program::Failure};
 
 /// What a service is given to be built with.
 pub struct Host {
@@ -29,6 +29,8 @@ pub struct Host {
     pub stop: CancellationToken,
     /// Runs what has to run as long as the process.
     pub supervisor: Supervisor,
+    /// How long work waits here for a processor.
+    pub processor_wait: ProcessorWait,
     calls: CallMetrics,
 }
 
@@ -72,6 +74,9 @@ impl Host {
             None => Tracing::disabled(),
         };
         let mut registry = Registry::default();
+        let processor_wait = ProcessorWait::register(&mut registry);
+        let measuring = processor_wait.clone().measure();
+        supervisor.start("measurer of the wait for a processor", measuring);
         let calls = CallMetrics::register(&mut registry);
         Ok(Self {
             settings,
@@ -80,6 +85,7 @@ impl Host {
             tls,
             stop,
             supervisor,
+            processor_wait,
             calls,
         })
     }
@@ -94,6 +100,7 @@ impl Host {
             stop,
             mut supervisor,
             calls,
+            ..
         } = self;
         let admin = Admin::new(registry);
         supervisor.start("admin port", admin.serve(settings.admin_listen).await?);

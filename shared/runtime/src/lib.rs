@@ -5,12 +5,14 @@ mod environment;
 #[cfg(feature = "mutations")]
 mod fault_point;
 mod host;
+mod processor_wait;
 mod program;
 mod settings;
 mod supervisor;
 
 pub use environment::{ConfigFault, Environment};
 pub use host::{Host, Service};
+pub use processor_wait::ProcessorWait;
 pub use program::{Failure, run};
 pub use settings::{HostSettings, read_token_settings};
 pub use supervisor::{Supervisor, TaskEnded};

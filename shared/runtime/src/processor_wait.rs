@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
+use tidegate_telemetry::Registry;
 use tokio::time::{Instant, sleep_until};
 
 /// How often it is measured.
@@ -19,9 +21,21 @@ const MEMORY: usize = 10;
 #[derive(Clone, Default)]
 pub struct ProcessorWait {
     longest_us: Arc<AtomicU64>,
+    shown: Gauge<f64, AtomicU64>,
 }
 
 impl ProcessorWait {
+    /// Nothing is measured yet. Shows what will be.
+    pub fn register(registry: &mut Registry) -> Self {
+        let wait = Self::default();
+        registry.register(
+            "tidegate_processor_wait_seconds",
+            "How long work waited in this process for a processor, at the longest of late",
+            wait.shown.clone(),
+        );
+        wait
+    }
+
     /// The longest wait of late.
     pub fn of_late(&self) -> Duration {
         Duration::from_micros(self.longest_us.load(Ordering::Relaxed))
@@ -37,6 +51,7 @@ impl ProcessorWait {
             waits[turn % MEMORY] = u64::try_from(late).unwrap_or(u64::MAX);
             let longest = waits.into_iter().max().unwrap_or_default();
             self.longest_us.store(longest, Ordering::Relaxed);
+            self.shown.set(longest as f64 / 1e6);
         }
     }
 }

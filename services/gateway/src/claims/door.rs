@@ -172,7 +172,7 @@ impl Claims {
         attempt: ClaimAttempt<'_>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let served = self.issue_in_turn(attempt, Rank::NewClaim, call).await;
+        let served = self.issue_in_turn(attempt, Rank::Arrival, call).await;
         let is_full = match &served {
             Err(GatewayError::Full) => true,
             Err(GatewayError::Refused(refusal)) => refusal.reason == Reason::QueueFull,

@@ -5,6 +5,7 @@ use tidegate_proto::issuance::v1::{
     issuance_service_client::IssuanceServiceClient, issue_result,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_runtime::ProcessorWait;
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
@@ -80,6 +81,8 @@ pub struct IssueCall {
     pub issuance: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
+    /// How long work waits here for a processor.
+    pub processor_wait: ProcessorWait,
     /// Where spans go.
     pub tracing: Tracing,
 }
@@ -118,22 +121,30 @@ impl BatchCall for IssueCall {
             )
             .await;
         if let Ok(answer) = &answer {
-            observe(answer, began, &items);
+            self.observe(answer, began, &items);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
-/// Tells the windows how long the claims waited on their way.
-fn observe(answer: &IssueCouponsResponse, began: Instant, items: &[Pending<ClaimInFlight>]) {
-    let answer = Answer {
-        delay: answer.queue_delay.and_then(wire::span).unwrap_or_default(),
-        took: began.elapsed(),
-    };
-    let permits = items
-        .iter()
-        .filter_map(|pending| pending.item.permit.as_ref());
-    permits.for_each(|permit| permit.answered(answer));
+impl IssueCall {
+    /// Tells the windows how long the claims waited on their way.
+    fn observe(
+        &self,
+        answer: &IssueCouponsResponse,
+        began: Instant,
+        items: &[Pending<ClaimInFlight>],
+    ) {
+        let at_issuance = answer.queue_delay.and_then(wire::span).unwrap_or_default();
+        let answer = Answer {
+            delay: at_issuance.max(self.processor_wait.of_late()),
+            took: began.elapsed(),
+        };
+        let permits = items
+            .iter()
+            .filter_map(|pending| pending.item.permit.as_ref());
+        permits.for_each(|permit| permit.answered(answer));
+    }
 }
 
 fn with_deadline(pending: &Pending<ClaimInFlight>) -> IssueItem {

@@ -1,4 +1,4 @@
-//! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and new claims last, as they came.
+//! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and those without a turn last, as they came.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,16 +9,16 @@ use tidegate_types::Turn;
 pub enum Rank {
     /// One whose turn has come, or will.
     Turn(Turn),
-    /// A claim that has no place in a queue.
-    NewClaim,
+    /// One without a turn: a claim that has no place in a queue, or an order.
+    Arrival,
 }
 
 impl Rank {
-    /// For how long it waits for a permit. A turn that finds none is kept, and a new claim gets a place in the queue.
+    /// For how long it waits for a permit. A turn that finds none is kept, and a claim without one gets a place in the queue.
     pub fn waits_for_permit(self) -> Duration {
         match self {
             Self::Turn(_) => Duration::from_millis(1_000),
-            Self::NewClaim => Duration::from_millis(300),
+            Self::Arrival => Duration::from_millis(300),
         }
     }
 }
@@ -50,14 +50,14 @@ impl<T> WaitQueue<T> {
         self.came += 1;
         let key = (rank, self.came);
         self.waiting.insert(key, one);
-        self.turns += usize::from(rank != Rank::NewClaim);
+        self.turns += usize::from(rank != Rank::Arrival);
         key
     }
 
     /// Somebody waits no longer.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let removed = self.waiting.remove(&key)?;
-        self.turns -= usize::from(key.0 != Rank::NewClaim);
+        self.turns -= usize::from(key.0 != Rank::Arrival);
         Some(removed)
     }
 
@@ -72,7 +72,7 @@ impl<T> WaitQueue<T> {
         let key = *self.waiting.first_key_value()?.0;
         match key.0 {
             Rank::Turn(turn) if turn < watermark => self.remove(key).map(|one| (turn, one)),
-            Rank::Turn(_) | Rank::NewClaim => None,
+            Rank::Turn(_) | Rank::Arrival => None,
         }
     }
 
@@ -86,7 +86,7 @@ impl<T> WaitQueue<T> {
     pub fn turns(&self) -> impl Iterator<Item = Turn> {
         self.waiting.keys().map_while(|(rank, _)| match rank {
             Rank::Turn(turn) => Some(*turn),
-            Rank::NewClaim => None,
+            Rank::Arrival => None,
         })
     }
 
@@ -95,8 +95,8 @@ impl<T> WaitQueue<T> {
         self.turns
     }
 
-    /// How many are new claims.
-    pub fn new_claim_count(&self) -> usize {
+    /// How many have none.
+    pub fn arrival_count(&self) -> usize {
         self.waiting.len() - self.turns
     }
 
@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn turns_go_in_their_order_and_new_claims_after_them_as_they_came() {
+    fn turns_go_in_their_order_and_arrivals_after_them_as_they_came() {
         let mut queue = WaitQueue::default();
-        queue.push(Rank::NewClaim, "new");
-        queue.push(Rank::NewClaim, "newer");
+        queue.push(Rank::Arrival, "new");
+        queue.push(Rank::Arrival, "newer");
         queue.push(Rank::Turn(turn(9)), "late");
         let early = queue.push(Rank::Turn(turn(5)), "early");
-        assert_eq!((queue.turn_count(), queue.new_claim_count()), (2, 2));
-        assert!(queue.has_before(Rank::NewClaim) && queue.has_before(Rank::Turn(turn(5))));
+        assert_eq!((queue.turn_count(), queue.arrival_count()), (2, 2));
+        assert!(queue.has_before(Rank::Arrival) && queue.has_before(Rank::Turn(turn(5))));
         assert!(!queue.has_before(Rank::Turn(turn(4))));
         assert_eq!(queue.pop_before(turn(5)), None);
         assert_eq!(queue.remove(early), Some("early"));

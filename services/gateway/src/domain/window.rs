@@ -83,14 +83,21 @@ impl Window {
         self.answered += 1;
         self.call_seconds += SHARE_OF_NEWEST * (took.as_secs_f64() - self.call_seconds);
         if delay > TARGET_DELAY {
-            self.is_probing = false;
-            self.shrink(delay, now);
+            self.feel(delay, now);
         } else if self.was_exhausted(now) {
             self.size += if self.is_probing {
                 1.0
             } else {
                 2.0 / self.size
             };
+        }
+    }
+
+    /// Something waits for so long on the way, or where claims lead to.
+    pub fn feel(&mut self, delay: Duration, now: Instant) {
+        if delay > TARGET_DELAY {
+            self.is_probing = false;
+            self.shrink(delay, now);
         }
     }
 

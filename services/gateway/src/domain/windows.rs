@@ -1,6 +1,6 @@
 //! The windows of all lanes, and what they say together.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_types::{Lane, Lanes};
 
@@ -30,6 +30,18 @@ pub struct Capacity {
     pub served_per_second: f64,
     /// Claims that could be answered each second, as far as was tried.
     pub able_per_second: f64,
+}
+
+impl Capacity {
+    /// A share of it.
+    #[must_use]
+    pub fn times(self, share: f64) -> Self {
+        Self {
+            can_take: self.can_take * share,
+            served_per_second: self.served_per_second * share,
+            able_per_second: self.able_per_second * share,
+        }
+    }
 }
 
 impl Windows {
@@ -63,13 +75,20 @@ impl Windows {
         }
     }
 
+    /// Something waits for so long that stands behind every lane.
+    pub fn feel(&mut self, delay: Duration, now: Instant) {
+        for window in &mut self.by_lane {
+            window.feel(delay, now);
+        }
+    }
+
     /// Permits that nobody uses.
     pub fn idle(&self, now: Instant) -> f64 {
         self.by_lane.iter().map(|window| window.idle(now)).sum()
     }
 
-    /// Claims of one lane that may wait for a permit beside those whose turns have come.
-    pub fn new_claims_that_may_wait(&self, lane: Lane, now: Instant) -> usize {
+    /// How many of one lane may wait for a permit beside those whose turns have come.
+    pub fn arrivals_that_may_wait(&self, lane: Lane, now: Instant) -> usize {
         self.of(lane)
             .map_or(1, |window| window.permits(now) as usize)
     }
@@ -108,8 +127,6 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);

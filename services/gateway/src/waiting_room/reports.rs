@@ -20,7 +20,11 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::{Answered, Moment, WaitingRoom, decode::snapshot_from, queue::QueueState};
+use super::{
+    Answered, Moment, WaitingRoom,
+    decode::snapshot_from,
+    queue::{Queue, QueueState},
+};
 use crate::{campaigns::Campaigns, domain::windows::Capacity, permits::Permits};
 
 const REPORT_INTERVAL: Duration = Duration::from_millis(200);
@@ -104,15 +108,27 @@ impl Reporter {
         let able = capacity.able_per_second.to_bits();
         self.room.0.able_per_second.store(able, Ordering::Relaxed);
         let now = Instant::now();
-        let queues = campaigns.into_iter().map(|campaign| {
-            let state = self.room.queue(campaign).report(now);
-            queue_report(campaign, state, capacity, at_door)
+        let queues: Vec<_> = campaigns
+            .into_iter()
+            .map(|campaign| (campaign, self.room.queue(campaign)))
+            .collect();
+        let is_queueing = |(_, queue): &&(_, Arc<Queue>)| queue.is_queueing(now);
+        let queueing = queues.iter().filter(is_queueing).count();
+        // Campaigns that have a queue at one time share what the windows can take.
+        let share = 1.0 / queueing.max(1) as f64;
+        let queues = queues.iter().map(|(campaign, queue)| {
+            let at_door = (at_door as f64 * share) as u64;
+            queue_report(*campaign, queue.report(now), capacity.times(share), at_door)
         });
         let request = ReportQueuesRequest {
             gateway_id: self.gateway_id.clone(),
             report_number,
             queues: queues.collect(),
         };
+        if queueing > 0 {
+            let idle = self.permits.idle() * REPORT_INTERVAL.as_secs_f64();
+            self.room.0.metrics.idle_permits.inc_by(idle);
+        }
         Report { request, is_of_all }
     }
 
@@ -176,7 +192,7 @@ fn queue_report(
     campaign: CampaignNumber,
     state: QueueState,
     capacity: Capacity,
-    at_door: usize,
+    at_door: u64,
 ) -> QueueReport {
     let waiting = state.waiting.into_iter().take(MAX_COHORTS);
     QueueReport {
@@ -185,7 +201,7 @@ fn queue_report(
         can_take: capacity.can_take,
         served_per_second: capacity.served_per_second,
         able_per_second: capacity.able_per_second,
-        at_door: at_door as u64,
+        at_door,
         watermark_cohort: state.watermark.cohort.get(),
         watermark_draw: state.watermark.draw,
         due_soon: state.due_soon,

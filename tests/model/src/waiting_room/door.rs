@@ -51,15 +51,15 @@ impl Simulation<'_> {
         let rank = if waits {
             Rank::Turn(turn)
         } else {
-            Rank::NewClaim
+            Rank::Arrival
         };
         let here = &mut self.gateways[gateway];
         if here.windows.has_permit(self.lanes[lane], now) && !here.doors[lane].has_before(rank) {
             return self.send(gateway, shopper);
         }
         here.wants_queue = true;
-        let most = here.windows.new_claims_that_may_wait(self.lanes[lane], now);
-        if !waits && here.doors[lane].new_claim_count() >= most {
+        let most = here.windows.arrivals_that_may_wait(self.lanes[lane], now);
+        if !waits && here.doors[lane].arrival_count() >= most {
             return self.join(gateway, shopper);
         }
         let key = here.doors[lane].push(rank, shopper);
