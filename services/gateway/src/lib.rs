@@ -114,7 +114,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
-        processor_wait: host.processor_wait.clone(),
         tracing: host.tracing.clone(),
     };
     let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
@@ -122,7 +121,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         order_intake: order_intake.clone(),
         lanes,
         claims: Arc::clone(&permits),
-        processor_wait: host.processor_wait.clone(),
         tracing: host.tracing.clone(),
     };
     let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);

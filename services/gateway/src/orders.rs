@@ -9,7 +9,6 @@ use tidegate_proto::order_intake::v1::{
 };
 use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
-use tidegate_runtime::ProcessorWait;
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
 use tonic::Streaming;
@@ -194,8 +193,6 @@ pub struct PlaceCall {
     pub lanes: Lanes,
     /// Which claims may be in flight: each that is served makes an order.
     pub claims: Arc<Permits>,
-    /// How long work waits here for a processor.
-    pub processor_wait: ProcessorWait,
     /// Where spans go.
     pub tracing: Tracing,
 }
@@ -235,9 +232,7 @@ impl BatchCall for PlaceCall {
             .await;
         if let Ok(answer) = &answer {
             let in_queue = answer.queue_delay.and_then(wire::span);
-            let delay = in_queue
-                .unwrap_or_default()
-                .max(self.processor_wait.of_late());
+            let delay = in_queue.unwrap_or_default();
             let told = Answer {
                 delay,
                 took: began.elapsed(),

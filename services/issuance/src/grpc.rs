@@ -30,7 +30,6 @@ use tidegate_proto::{
     r#type::v1 as shared,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
-use tidegate_runtime::ProcessorWait;
 use tidegate_types::{Lane, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
@@ -70,8 +69,6 @@ pub struct Parts {
     pub fence: LeaseFence,
     /// The desk of staff.
     pub desk: CouponDesk,
-    /// How long work waits here for a processor.
-    pub processor_wait: ProcessorWait,
 }
 
 /// Adds every service. Streams end once `stop` is cancelled.
@@ -87,7 +84,6 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
         claims: parts.claims,
         wallet: parts.wallet,
         holders: parts.holders,
-        processor_wait: parts.processor_wait,
         stop: stop.clone(),
     });
     let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
@@ -103,7 +99,6 @@ struct IssuanceGrpc {
     claims: Claims,
     wallet: Wallet,
     holders: Holders,
-    processor_wait: ProcessorWait,
     stop: CancellationToken,
 }
 
@@ -145,9 +140,7 @@ impl IssuanceService for IssuanceGrpc {
         });
         let answers: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
         let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
-        // Claims wait for a processor as well, and no queue shows that.
-        let longest = delays.chain([self.processor_wait.of_late()]).max();
-        let queue_delay = longest.map(wire::duration);
+        let queue_delay = delays.max().map(wire::duration);
         let now = Timestamp::now_utc();
         let results = answers
             .into_iter()

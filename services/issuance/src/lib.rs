@@ -153,7 +153,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         wallet,
         fence,
         desk,
-        processor_wait: host.processor_wait.clone(),
     };
     let stop = host.stop.clone();
     let finish = async move {

@@ -12,7 +12,6 @@ use tidegate_proto::order_intake::v1::{
     store_service_server::StoreServiceServer,
 };
 use tidegate_rpc::MAX_MESSAGE_BYTES;
-use tidegate_runtime::ProcessorWait;
 use tidegate_types::Lanes;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -37,7 +36,6 @@ pub(crate) struct Server {
     pub(crate) closer: Closer,
     pub(crate) auditor: Auditor,
     pub(crate) metrics: Metrics,
-    pub(crate) processor_wait: ProcessorWait,
     /// Keeps what must not end with the call that began it.
     pub(crate) tasks: TaskTracker,
 }

@@ -167,7 +167,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
         store,
         metrics,
-        processor_wait: host.processor_wait.clone(),
         tasks: tasks.clone(),
     };
     let (ready, is_ready) = watch_channel::channel(true);

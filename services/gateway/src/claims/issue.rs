@@ -5,7 +5,6 @@ use tidegate_proto::issuance::v1::{
     issuance_service_client::IssuanceServiceClient, issue_result,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
-use tidegate_runtime::ProcessorWait;
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
@@ -81,8 +80,6 @@ pub struct IssueCall {
     pub issuance: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// How long work waits here for a processor.
-    pub processor_wait: ProcessorWait,
     /// Where spans go.
     pub tracing: Tracing,
 }
@@ -137,7 +134,7 @@ impl IssueCall {
     ) {
         let at_issuance = answer.queue_delay.and_then(wire::span).unwrap_or_default();
         let answer = Answer {
-            delay: at_issuance.max(self.processor_wait.of_late()),
+            delay: at_issuance,
             took: began.elapsed(),
         };
         let permits = items

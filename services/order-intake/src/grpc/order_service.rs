@@ -92,9 +92,7 @@ impl OrderIntakeService for Server {
             .map(|outcome| convert::place_result(outcome, &self.metrics))
             .collect();
         let in_queue = lane.map(|lane| self.store.queue_delay(lane));
-        let queue_delay = in_queue
-            .unwrap_or_default()
-            .max(self.processor_wait.of_late());
+        let queue_delay = in_queue.unwrap_or_default();
         Ok(Response::new(proto::PlaceOrdersResponse {
             results,
             queue_delay: Some(wire::duration(queue_delay)),
