@@ -16,6 +16,7 @@ use crate::{
 };
 
 const METHOD: &str = "LookupRedemptions";
+
 /// What issuance says otherwise.
 pub(super) struct CouponDifferences {
     pub(super) orders_without_coupon: u64,
