@@ -1,6 +1,7 @@
 //! How every service process starts, shows its state, and stops.
 
 mod admin;
+mod allocator;
 mod environment;
 #[cfg(feature = "mutations")]
 mod fault_point;
