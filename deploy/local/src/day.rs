@@ -42,6 +42,8 @@ use crate::{
 const GATHERING: Duration = Duration::from_secs(5);
 /// How long the gateways get to hear of the campaign before that.
 const SETTING_UP: Duration = Duration::from_secs(2);
+/// One carries 2,000 calls at once; more wait unseen.
+const CONNECTIONS_PER_GATEWAY: usize = 4;
 /// How many stores the plot of slots shows.
 const BUSIEST_STORES: i64 = 3;
 /// How long the services get to send the spans of a finished story.
@@ -84,6 +86,7 @@ pub async fn replay(
         started,
         opening,
     });
+    stack.give_way();
     let (orders, minutes) = (arguments.orders, arguments.minutes);
     tell(&format!(
         "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}. {}",
@@ -212,9 +215,12 @@ fn door(stack: &Stack) -> Result<Door> {
         .replicas()
         .iter()
         .filter(|replica| replica.service() == Service::Gateway);
-    let channels = gateways
-        .map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()))
-        .collect::<Result<_>>()?;
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS_PER_GATEWAY {
+        for gateway in gateways.clone() {
+            channels.push(stack.channel(Some(Identity::Chatbot), gateway.name())?);
+        }
+    }
     Door::new(
         channels,
         &stack

@@ -13,6 +13,9 @@ use clap::Parser;
 use arguments::Arguments;
 use run::Verdict;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Ended by a signal before the promises were audited.
 const INTERRUPTED: u8 = 130;
 

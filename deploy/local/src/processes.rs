@@ -3,7 +3,10 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process, test_kill_process};
+
+/// The niceness of what gives way to us: about a tenth of our weight where both want a processor.
+const WAY_GIVING: i32 = 10;
 
 /// Sends a signal to a process.
 ///
@@ -21,6 +24,26 @@ pub fn lives(process: u32) -> bool {
 
 fn pid(process: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process).ok()?)
+}
+
+/// Lets a process and its children give way to this one where there are too few processors for both. Their threads of later on do so as well.
+pub fn give_way(process: u32) {
+    let mut all = children(process);
+    all.push(process);
+    for process in all {
+        // Linux has a priority for each thread; elsewhere there is one for the process.
+        let threads: Vec<_> = fs::read_dir(format!("/proc/{process}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|thread| thread.file_name().to_str()?.parse().ok())
+            .collect();
+        let threads = if threads.is_empty() { vec![process] } else { threads };
+        for thread in threads.into_iter().filter_map(pid) {
+            // One that has ended meanwhile gives way by itself.
+            let _ = setpriority_process(Some(thread), WAY_GIVING);
+        }
+    }
 }
 
 /// The command line of a process, its arguments parted by spaces; none if there is no such process.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidegate_types::{HeldCoupons, Refusal, TierId, Timestamp, Violations};
 
 /// Everything that can keep the gateway from doing what was asked.
@@ -73,6 +75,9 @@ pub enum GatewayError {
     /// Too many calls of this kind are in flight, or too many items wait.
     #[error("too much of this kind is in flight")]
     Full,
+    /// No order can be placed now, and when one is likely to be.
+    #[error("no room for an order for {} ms", .0.as_millis())]
+    NoRoomForOrder(Duration),
     /// The shopper follows as many claims at once as one shopper may.
     #[error("the shopper has too many streams open")]
     TooManyStreams,

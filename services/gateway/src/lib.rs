@@ -106,7 +106,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         config.ticket_keys,
         queue_metrics.clone(),
     );
-    let permits = Arc::new(Permits::new(config.lanes));
+    let permits = Arc::new(Permits::of_claims(config.lanes));
     let (reports, ready) = report(&mut host, &room, &campaigns, &permits, quota);
 
     let lanes = config.lanes;
@@ -120,7 +120,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let place = PlaceCall {
         order_intake: order_intake.clone(),
         lanes,
-        claims: Arc::clone(&permits),
         tracing: host.tracing.clone(),
     };
     let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
@@ -130,6 +129,15 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         supervisor.start(format!("gatherer of orders of lane {lane}"), placing);
     }
 
+    let orders = Orders {
+        lanes,
+        batches: order_batches,
+        order_intake,
+        permits: Arc::new(Permits::of_orders(lanes)),
+        claims: Arc::clone(&permits),
+        order_places: Bulkhead::new(config.max_orders),
+        read_places: read_places.clone(),
+    };
     let claims = Claims {
         campaigns: campaigns.clone(),
         lanes,
@@ -146,14 +154,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         campaigns,
         lanes,
         issuance,
-        read_places: read_places.clone(),
-    };
-    let orders = Orders {
-        lanes,
-        batches: order_batches,
-        order_intake,
-        permits: Arc::new(Permits::new(lanes)),
-        order_places: Bulkhead::new(config.max_orders),
         read_places,
     };
     let shopper_limits = Arc::new(ShopperLimits::new(config.shopper_rate_per_second));

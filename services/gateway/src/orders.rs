@@ -1,6 +1,9 @@
 //! Orders: gathered by lane and placed by order-intake; reads and watches are forwarded.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidegate_proto::order_intake::v1::{
     CancelOrderRequest, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem,
@@ -15,7 +18,7 @@ use tonic::Streaming;
 
 use crate::{
     bulkheads::Bulkhead,
-    domain::{wait_queue::Rank, window::Answer},
+    domain::wait_queue::Rank,
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     permits::{Permit, Permits},
@@ -32,6 +35,8 @@ pub struct Orders {
     pub order_intake: Upstream,
     /// Which orders may be in flight.
     pub permits: Arc<Permits>,
+    /// Which claims may be: each that is served makes an order.
+    pub claims: Arc<Permits>,
     /// Orders being placed.
     pub order_places: Bulkhead,
     /// Reads in flight.
@@ -50,7 +55,10 @@ impl Orders {
         let lane = self.lanes.of(shopper);
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let permit = self.permits.acquire(lane, Rank::Arrival, patience).await;
-        let permit = permit.ok_or(GatewayError::Full)?;
+        let permit = permit.ok_or_else(|| {
+            self.claims.slow_down();
+            GatewayError::NoRoomForOrder(self.permits.come_back_after())
+        })?;
         self.batches
             .submit(
                 lane,
@@ -191,8 +199,6 @@ pub struct PlaceCall {
     pub order_intake: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Which claims may be in flight: each that is served makes an order.
-    pub claims: Arc<Permits>,
     /// Where spans go.
     pub tracing: Tracing,
 }
@@ -212,7 +218,6 @@ impl BatchCall for PlaceCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
-        let began = Instant::now();
         let answer = self
             .order_intake
             .ask(
@@ -230,17 +235,9 @@ impl BatchCall for PlaceCall {
                 },
             )
             .await;
-        if let Ok(answer) = &answer {
-            let in_queue = answer.queue_delay.and_then(wire::span);
-            let delay = in_queue.unwrap_or_default();
-            let told = Answer {
-                delay,
-                took: began.elapsed(),
-            };
-            items
-                .iter()
-                .for_each(|order| order.item.permit.answered(told));
-            self.claims.feel(delay);
+        if answer.is_ok() {
+            let answered = |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
+            items.iter().for_each(answered);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }

@@ -14,6 +14,10 @@ use crate::domain::{
     windows::{Capacity, Windows},
 };
 
+/// Who found no permit comes back no sooner, and no later.
+const SOONEST_BACK: Duration = Duration::from_millis(500);
+const LATEST_BACK: Duration = Duration::from_secs(4);
+
 /// The permits of all lanes. Many callers share one.
 pub struct Permits {
     state: Mutex<State>,
@@ -23,6 +27,8 @@ struct State {
     windows: Windows,
     /// Who waits for a permit, by lane.
     doors: Vec<WaitQueue<oneshot::Sender<Permit>>>,
+    /// When the last of those comes back who were told to.
+    next_back: Instant,
 }
 
 /// Leave for one claim to be in flight, until it is dropped.
@@ -30,15 +36,26 @@ struct State {
 pub struct Permit {
     permits: Arc<Permits>,
     lane: Lane,
+    granted_at: Instant,
     answer: OnceLock<Answer>,
 }
 
 impl Permits {
-    /// Nobody is in flight yet.
-    pub fn new(lanes: Lanes) -> Self {
+    /// Those of claims. Nobody is in flight yet.
+    pub fn of_claims(lanes: Lanes) -> Self {
+        Self::new(lanes, Windows::of_claims(lanes, now()))
+    }
+
+    /// Those of orders.
+    pub fn of_orders(lanes: Lanes) -> Self {
+        Self::new(lanes, Windows::of_orders(lanes, now()))
+    }
+
+    fn new(lanes: Lanes, windows: Windows) -> Self {
         let state = State {
-            windows: Windows::new(lanes, now()),
+            windows,
             doors: lanes.all().map(|_| WaitQueue::default()).collect(),
+            next_back: now(),
         };
         Self {
             state: Mutex::new(state),
@@ -76,9 +93,19 @@ impl Permits {
         timeout(waits, &mut granted).await.ok()?.ok()
     }
 
-    /// Something waits for so long that stands behind every lane.
-    pub fn feel(&self, delay: Duration) {
-        self.state().windows.feel(delay, now());
+    /// What claims lead to has to wait.
+    pub fn slow_down(&self) {
+        self.state().windows.slow_down(now());
+    }
+
+    /// When to come back for one who found no permit: behind all who were told so before, as fast as they can be served.
+    pub fn come_back_after(&self) -> Duration {
+        let (mut state, now) = (self.state(), now());
+        let per_second = state.windows.answered_per_second(now).max(1.0);
+        let next = state.next_back + Duration::from_secs_f64(1.0 / per_second);
+        let earliest = now + SOONEST_BACK;
+        state.next_back = next.clamp(earliest, earliest.max(now + LATEST_BACK));
+        state.next_back - now
     }
 
     /// Turns that have come and wait for a permit.
@@ -100,6 +127,7 @@ impl Permits {
         Permit {
             permits: Arc::clone(self),
             lane,
+            granted_at: now(),
             answer: OnceLock::new(),
         }
     }
@@ -137,8 +165,10 @@ impl std::fmt::Debug for Permits {
 }
 
 impl Permit {
-    /// The claim was answered; it stops being in flight only with the permit.
-    pub fn answered(&self, answer: Answer) {
+    /// The claim was answered, and had to wait for so long where it was. It stops being in flight only with the permit.
+    pub fn answered(&self, waited: Duration) {
+        let took = now().saturating_duration_since(self.granted_at);
+        let answer = Answer { waited, took };
         // A claim has one answer.
         let _ = self.answer.set(answer);
     }
@@ -180,7 +210,7 @@ mod tests {
 
     fn permits() -> (Arc<Permits>, Lane) {
         let lanes = Lanes::new(1u16).unwrap();
-        (Arc::new(Permits::new(lanes)), lanes.lane(0u16).unwrap())
+        (Arc::new(Permits::of_claims(lanes)), lanes.lane(0u16).unwrap())
     }
 
     async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
@@ -230,6 +260,22 @@ mod tests {
         assert_eq!(permits.turns_at_door(), 0);
         taken.pop();
         assert!(permits.acquire(lane, turn, SECOND).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
+        let (permits, lane) = permits();
+        for _ in 0..100 {
+            let permit = permits.acquire(lane, Rank::Arrival, SECOND).await.unwrap();
+            permit.answered(Duration::ZERO);
+            drop(permit);
+            tokio::time::advance(SECOND / 100).await;
+        }
+        let times: Vec<_> = (0..1_000).map(|_| permits.come_back_after()).collect();
+        assert_eq!(times[0], SOONEST_BACK);
+        let between = times[100] - times[0];
+        assert!(between > SECOND && between < 3 * SECOND, "{between:?}");
+        assert_eq!(times[999], LATEST_BACK);
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,6 +35,7 @@ pub(super) struct Visit {
 
 /// Lives one arrival to its end.
 pub(super) async fn visit(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
+    scene.measures.sent(due.elapsed());
     let trace_id = arrival
         .shopper
         .is_multiple_of(TRACED_EVERY)

@@ -34,7 +34,12 @@ pub struct Latencies {
     pub claim: Quantiles,
     /// Of orders.
     pub order: Quantiles,
+    /// How late first claims were sent: what the run itself adds to the others.
+    pub sending: Quantiles,
 }
+
+/// Sent later than this, a claim says nothing of how fast it was answered.
+const MAX_LATENESS_MS: f64 = 200.0;
 
 /// One shopper's trace.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -131,11 +136,17 @@ impl Report {
             latency_ms: Latencies {
                 claim: picture.claim_latency,
                 order: picture.order_latency,
+                sending: picture.lateness,
             },
             audit,
             trace: trace.unwrap_or_default(),
             seconds: picture.seconds,
         }
+    }
+
+    /// Whether so many claims were sent late that the latencies are the sender's and not the suite's.
+    pub fn is_late(&self) -> bool {
+        self.latency_ms.sending.p99 > MAX_LATENESS_MS
     }
 
     /// Whether all claims and waits are accounted for and every audited promise holds.

@@ -70,6 +70,13 @@ pub fn table(report: &Report) -> String {
         report.latency_ms.claim,
     );
     latency(&mut text, "order", report.latency_ms.order);
+    latency(&mut text, "late in sending", report.latency_ms.sending);
+    if report.is_late() {
+        let _ = writeln!(
+            text,
+            "  These figures are void: this machine was too busy to send claims when they were due"
+        );
+    }
     let _ = writeln!(
         text,
         "  sent again {} times; {} answers lost on purpose",
@@ -269,6 +276,7 @@ pub(super) mod tests {
         for pointer in [
             "/latency_ms/claim/p50",
             "/latency_ms/order/p999",
+            "/latency_ms/sending/p99",
             "/audit/never_oversold/holds",
             "/audit/redeemed_once/holds",
             "/audit/stores_survive/holds",

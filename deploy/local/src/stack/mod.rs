@@ -340,6 +340,14 @@ impl Stack {
         &self.options
     }
 
+    /// Lets all of it give way to this process, so that a crowd that is made here comes as it would from machines of its own.
+    pub fn give_way(&self) {
+        let replicas = self.replicas.iter().filter_map(Replica::process_id);
+        replicas
+            .chain(self.postgres.process_id())
+            .for_each(crate::processes::give_way);
+    }
+
     fn record(&self) -> Result<()> {
         let postgres = self.postgres.process_id().zip(self.postgres.command_mark());
         let replicas = self

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
-use tidegate_rpc::{refusal::Waiting, server::CallContext};
+use tidegate_rpc::server::CallContext;
 use tidegate_types::{Reason, TierId, TierNumber, Violations};
 use tokio::time::timeout_at;
 
@@ -227,11 +227,6 @@ impl Claims {
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
         let position = self.room.queue_up(attempt, ticket)?;
-        if matches!(position.why, Waiting::BehindStock { .. })
-            && let Some(issued) = self.replay_once(attempt, call).await?
-        {
-            return Ok(Outcome::Issued(issued));
-        }
         let held = self.room.hold(attempt, &position, call.deadline);
         if let Some((mut held, until)) = held
             && timeout_at(until.into(), held.called()).await.is_ok()

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
@@ -10,7 +10,7 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    domain::{ticket::ClaimKey, window::Answer},
+    domain::ticket::ClaimKey,
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
     permits::Permit,
@@ -99,7 +99,6 @@ impl BatchCall for IssueCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
-        let began = Instant::now();
         let answer = self
             .issuance
             .ask(
@@ -118,30 +117,19 @@ impl BatchCall for IssueCall {
             )
             .await;
         if let Ok(answer) = &answer {
-            self.observe(answer, began, &items);
+            tell_windows(answer, &items);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)
     }
 }
 
-impl IssueCall {
-    /// Tells the windows how long the claims waited on their way.
-    fn observe(
-        &self,
-        answer: &IssueCouponsResponse,
-        began: Instant,
-        items: &[Pending<ClaimInFlight>],
-    ) {
-        let at_issuance = answer.queue_delay.and_then(wire::span).unwrap_or_default();
-        let answer = Answer {
-            delay: at_issuance,
-            took: began.elapsed(),
-        };
-        let permits = items
-            .iter()
-            .filter_map(|pending| pending.item.permit.as_ref());
-        permits.for_each(|permit| permit.answered(answer));
-    }
+/// How long claims wait at issuance steers the windows.
+fn tell_windows(answer: &IssueCouponsResponse, items: &[Pending<ClaimInFlight>]) {
+    let waited = answer.queue_delay.and_then(wire::span).unwrap_or_default();
+    let permits = items
+        .iter()
+        .filter_map(|pending| pending.item.permit.as_ref());
+    permits.for_each(|permit| permit.answered(waited));
 }
 
 fn with_deadline(pending: &Pending<ClaimInFlight>) -> IssueItem {

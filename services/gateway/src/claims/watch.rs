@@ -18,8 +18,6 @@ use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::QueuePos
 
 /// A stream ends after this long; its caller goes on with the newest ticket.
 const MAX_WATCH: Duration = Duration::from_secs(600);
-/// A claim that waits is looked at so often at least: staff may have halted its campaign.
-const MAX_BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Positions told that a slow reader has not taken yet; those between are left out.
 const MAX_UNREAD: usize = 2;
 
@@ -80,12 +78,12 @@ impl Watch {
     ) {
         let end = tokio::time::Instant::now() + MAX_WATCH;
         loop {
-            let next_look = self.position.ask_after.min(MAX_BETWEEN_LOOKS);
             tokio::select! {
                 () = sender.closed() => return,
                 () = stop.cancelled() => return,
                 () = sleep_until(end) => return,
-                () = sleep(next_look) => {}
+                // A look costs what an ask does, so it comes as seldom.
+                () = sleep(self.position.ask_after) => {}
             }
             self.call.deadline = Instant::now() + DEFAULT_DEADLINE;
             let ticket = Some(self.position.ticket);

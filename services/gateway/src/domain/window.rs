@@ -6,33 +6,40 @@ use std::time::{Duration, Instant};
 pub const TARGET_DELAY: Duration = Duration::from_millis(100);
 /// What the windows of one gateway begin with, all lanes together.
 pub const FIRST_WINDOW: f64 = 64.0;
+/// A claim that is in flight for longer has waited somewhere, whoever does not say so.
+const MAY_TAKE: Duration = Duration::from_millis(400);
 /// The share of the excess delay that a window gives up, once a round trip.
 const BACK_OFF: f64 = 0.4;
 /// A lane that answers nothing for longer is taken for one that cannot.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// Of such a lane, one claim more is tried in each such time.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
+/// What a claim that is served leads to, its order, comes so much later: more often nothing can be learned from it.
+const CONSEQUENCE: Duration = Duration::from_secs(1);
 /// How much a new call counts in the mean of their time.
 const SHARE_OF_NEWEST: f64 = 0.05;
 
 /// What an answer tells of the way to issuance and back.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer {
-    /// The longest that its claims waited for anything: a commit, a processor.
-    pub delay: Duration,
-    /// How long the call took.
+    /// How long it had to wait there.
+    pub waited: Duration,
+    /// How long it was in flight.
     pub took: Duration,
 }
 
 /// The window of one lane.
 #[derive(Debug, Clone)]
 pub struct Window {
+    least: f64,
     size: f64,
     in_flight: usize,
     call_seconds: f64,
     /// Nothing was ever over the target, so that the window grows as fast as answers come.
     is_probing: bool,
     shrunk_at: Option<Instant>,
+    /// When the window was made smaller for what claims lead to.
+    slowed_at: Option<Instant>,
     /// When no permit was left last.
     exhausted_at: Option<Instant>,
     /// When the last answer came, or the first claim went out after a time without any.
@@ -41,14 +48,16 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window that begins with `size` permits.
-    pub fn new(size: f64) -> Self {
+    /// A window that begins with `size` permits, and has `least` at least.
+    pub fn new(size: f64, least: f64) -> Self {
         Self {
+            least: least.max(1.0),
             size: size.max(1.0),
             in_flight: 0,
             call_seconds: TARGET_DELAY.as_secs_f64() / 4.0,
             is_probing: true,
             shrunk_at: None,
+            slowed_at: None,
             exhausted_at: None,
             heard_at: None,
             answered: 0,
@@ -74,17 +83,22 @@ impl Window {
     /// A claim is in flight no more: answered, or given up.
     pub fn end(&mut self, answer: Option<Answer>, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(Answer { delay, took }) = answer else {
+        let Some(Answer { waited, took }) = answer else {
             return;
         };
+        let delay = waited.max(took.saturating_sub(MAY_TAKE));
         // What silence took away is given up for good only now, when somebody answers.
-        self.size = self.size.min(self.permits(now)).max(1.0);
+        self.size = self.size.min(self.permits(now)).max(self.least);
         self.heard_at = Some(now);
         self.answered += 1;
         self.call_seconds += SHARE_OF_NEWEST * (took.as_secs_f64() - self.call_seconds);
         if delay > TARGET_DELAY {
-            self.feel(delay, now);
-        } else if self.was_exhausted(now) {
+            self.is_probing = false;
+            if is_over(self.shrunk_at, self.round_trip(), now) {
+                self.shrink(delay);
+                self.shrunk_at = Some(now);
+            }
+        } else if self.was_exhausted(now) && is_over(self.slowed_at, CONSEQUENCE, now) {
             self.size += if self.is_probing {
                 1.0
             } else {
@@ -93,11 +107,12 @@ impl Window {
         }
     }
 
-    /// Something waits for so long on the way, or where claims lead to.
-    pub fn feel(&mut self, delay: Duration, now: Instant) {
-        if delay > TARGET_DELAY {
+    /// What claims lead to has to wait.
+    pub fn slow_down(&mut self, now: Instant) {
+        if is_over(self.slowed_at, CONSEQUENCE, now) {
             self.is_probing = false;
-            self.shrink(delay, now);
+            self.shrink(2 * TARGET_DELAY);
+            self.slowed_at = Some(now);
         }
     }
 
@@ -129,16 +144,10 @@ impl Window {
         Duration::from_secs_f64(self.call_seconds.max(0.05))
     }
 
-    /// Proportional to how far the delay is over the target, by half at most, once a round trip.
-    fn shrink(&mut self, delay: Duration, now: Instant) {
-        let is_due = self
-            .shrunk_at
-            .is_none_or(|at| now.saturating_duration_since(at) > self.round_trip());
-        if is_due {
-            let excess = 1.0 - TARGET_DELAY.div_duration_f64(delay);
-            self.size = (self.size * (1.0 - BACK_OFF * excess).max(0.5)).max(1.0);
-            self.shrunk_at = Some(now);
-        }
+    /// Proportional to how far the delay is over the target.
+    fn shrink(&mut self, delay: Duration) {
+        let excess = 1.0 - TARGET_DELAY.div_duration_f64(delay);
+        self.size = (self.size * (1.0 - BACK_OFF * excess)).max(self.least);
     }
 
     /// While claims are out and none is answered, the window falls by half each second, to what lets a probe through from time to time: nothing that is refused here depends on an answer that never comes.
@@ -155,6 +164,10 @@ impl Window {
     }
 }
 
+fn is_over(at: Option<Instant>, time: Duration, now: Instant) -> bool {
+    at.is_none_or(|at| now.saturating_duration_since(at) > time)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +176,7 @@ mod tests {
 
     fn answer(delay: Duration) -> Option<Answer> {
         Some(Answer {
-            delay,
+            waited: delay,
             took: delay + 5 * MS,
         })
     }
@@ -187,7 +200,7 @@ mod tests {
 
     #[test]
     fn it_grows_fast_while_nothing_was_over_the_target_and_slowly_afterwards() {
-        let mut window = Window::new(8.0);
+        let mut window = Window::new(8.0, 1.0);
         let now = rounds(&mut window, 10 * MS, 3, Instant::now());
         assert_eq!(window.size, 64.0);
         let now = rounds(&mut window, 300 * MS, 1, now);
@@ -199,17 +212,46 @@ mod tests {
 
     #[test]
     fn it_shrinks_once_a_round_trip_and_keeps_one_permit() {
-        let mut window = Window::new(100.0);
+        let mut window = Window::new(100.0, 1.0);
         let now = rounds(&mut window, 500 * MS, 1, Instant::now());
         assert!((60.0..80.0).contains(&window.size), "{}", window.size);
         rounds(&mut window, 10_000 * MS, 50, now);
         assert_eq!(window.size, 1.0);
         assert!(window.has_permit(now));
+        let mut window = Window::new(100.0, 16.0);
+        rounds(&mut window, 10_000 * MS, 50, now);
+        assert_eq!(window.size, 16.0);
+    }
+
+    #[test]
+    fn a_call_that_takes_long_has_waited_though_nobody_says_so() {
+        let mut window = Window::new(100.0, 1.0);
+        let now = Instant::now();
+        for (took, size) in [(450, 100.0), (600, 80.0)] {
+            window.begin(now);
+            let (waited, took) = (Duration::ZERO, took * MS);
+            window.end(Some(Answer { waited, took }), now);
+            assert_eq!(window.size, size);
+        }
+    }
+
+    #[test]
+    fn orders_that_wait_make_it_smaller_once_a_second_and_hold_it_there() {
+        let mut window = Window::new(100.0, 1.0);
+        let began = Instant::now();
+        for _ in 0..100 {
+            window.slow_down(began);
+        }
+        assert_eq!(window.size, 80.0);
+        let now = rounds(&mut window, 10 * MS, 10, began);
+        assert_eq!(window.size, 80.0);
+        rounds(&mut window, 10 * MS, 10, now + 2_000 * MS);
+        assert!(window.size > 80.0, "{}", window.size);
     }
 
     #[test]
     fn a_window_that_is_not_used_does_not_grow() {
-        let mut window = Window::new(100.0);
+        let mut window = Window::new(100.0, 1.0);
         let now = Instant::now();
         for _ in 0..1_000 {
             window.begin(now);
@@ -220,7 +262,7 @@ mod tests {
 
     #[test]
     fn without_answers_it_falls_and_lets_a_probe_through_from_time_to_time() {
-        let mut window = Window::new(64.0);
+        let mut window = Window::new(64.0, 1.0);
         let began = Instant::now();
         while window.has_permit(began) {
             window.begin(began);

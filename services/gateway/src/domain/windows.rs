@@ -12,6 +12,9 @@ use super::{
 /// How much the newest measurement counts in the rate.
 const SHARE_OF_NEWEST: f64 = 0.5;
 
+/// Of a shorter time too little is known. Reports come less often.
+const MEASURE_EVERY: Duration = Duration::from_millis(100);
+
 /// One window a lane.
 #[derive(Debug, Clone)]
 pub struct Windows {
@@ -45,11 +48,21 @@ impl Capacity {
 }
 
 impl Windows {
-    /// Windows that were never used.
-    pub fn new(lanes: Lanes, now: Instant) -> Self {
-        let first = FIRST_WINDOW / f64::from(lanes.get());
+    /// Windows of claims that were never used.
+    pub fn of_claims(lanes: Lanes, now: Instant) -> Self {
+        Self::new(lanes, 1.0, now)
+    }
+
+    /// The same of orders, which go first: as many as at the beginning may always be in flight.
+    pub fn of_orders(lanes: Lanes, now: Instant) -> Self {
+        Self::new(lanes, FIRST_WINDOW, now)
+    }
+
+    fn new(lanes: Lanes, least: f64, now: Instant) -> Self {
+        let of_lane = |all: f64| all / f64::from(lanes.get());
+        let window = Window::new(of_lane(FIRST_WINDOW), of_lane(least));
         Self {
-            by_lane: vec![Window::new(first); usize::from(lanes.get())],
+            by_lane: vec![window; usize::from(lanes.get())],
             measured_at: now,
             answered: 0,
             answered_per_second: 0.0,
@@ -75,10 +88,10 @@ impl Windows {
         }
     }
 
-    /// Something waits for so long that stands behind every lane.
-    pub fn feel(&mut self, delay: Duration, now: Instant) {
+    /// What claims lead to has to wait, whatever their lanes.
+    pub fn slow_down(&mut self, now: Instant) {
         for window in &mut self.by_lane {
-            window.feel(delay, now);
+            window.slow_down(now);
         }
     }
 
@@ -95,17 +108,8 @@ impl Windows {
 
     /// Measures what came back since the last time, and tells what could go.
     pub fn measure(&mut self, now: Instant) -> Capacity {
-        let answered = self.by_lane.iter().map(Window::answered).sum::<u64>();
-        let since = now
-            .saturating_duration_since(self.measured_at)
-            .as_secs_f64();
-        if since > 0.0 {
-            let newest = (answered - self.answered) as f64 / since;
-            self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);
-            (self.answered, self.measured_at) = (answered, now);
-        }
+        let served_per_second = self.answered_per_second(now);
         let untried = self.by_lane.iter().map(|of| of.untried_per_second(now));
-        let served_per_second = self.answered_per_second;
         let (able_per_second, can_take) = match untried.sum::<Option<f64>>() {
             Some(untried) => (untried, untried * SOON.as_secs_f64()),
             None => (
@@ -118,6 +122,18 @@ impl Windows {
             served_per_second,
             able_per_second,
         }
+    }
+
+    /// How many are answered each second.
+    pub fn answered_per_second(&mut self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.measured_at);
+        if since >= MEASURE_EVERY {
+            let answered = self.by_lane.iter().map(Window::answered).sum::<u64>();
+            let newest = (answered - self.answered) as f64 / since.as_secs_f64();
+            self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);
+            (self.answered, self.measured_at) = (answered, now);
+        }
+        self.answered_per_second
     }
 
     fn of(&self, lane: Lane) -> Option<&Window> {
@@ -134,7 +150,7 @@ mod tests {
     #[test]
     fn what_could_go_is_what_the_windows_would_allow_and_then_what_is_idle_and_comes_back() {
         let (lanes, now) = (Lanes::new(2u16).unwrap(), Instant::now());
-        let mut windows = Windows::new(lanes, now);
+        let mut windows = Windows::of_claims(lanes, now);
         let untried = windows.measure(now);
         assert!(untried.able_per_second > 1_000.0 && untried.served_per_second == 0.0);
         let lane = lanes.lane(0u16).unwrap();
@@ -142,7 +158,7 @@ mod tests {
             windows.begin(lane, now);
         }
         let late = Answer {
-            delay: 200 * MS,
+            waited: 200 * MS,
             took: 210 * MS,
         };
         for lane in lanes.all() {

@@ -53,6 +53,7 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
         GatewayError::ClaimNotFound => Refusal::never(Reason::ClaimNotFound),
         GatewayError::CouponNotFound => Refusal::never(Reason::CouponNotFound),
         GatewayError::Full => Refusal::after(Reason::QueueFull, RETRY_WHEN_FULL),
+        GatewayError::NoRoomForOrder(time) => Refusal::after(Reason::QueueFull, time),
         GatewayError::TooManyStreams => {
             Refusal::after(Reason::Overloaded, RETRY_WITH_TOO_MANY_STREAMS)
                 .with("detail", ASKED_TOO_OFTEN)

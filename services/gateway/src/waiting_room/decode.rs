@@ -25,7 +25,7 @@ pub(super) fn snapshot_from(
         watermark: turn(told.watermark_cohort, told.watermark_draw)?,
         expired_before: turn(told.expired_before_cohort, told.expired_before_draw)?,
         pace: Pace::new(told.slowest_pace_per_second, told.fastest_pace_per_second),
-        fastest_per_second: Some(told.able_per_second)
+        able_per_second: Some(told.able_per_second)
             .filter(|able| able.is_finite())
             .unwrap_or_default(),
         remaining: told.remaining,

@@ -179,7 +179,7 @@ impl WaitingRoom {
     }
 }
 
-/// A tenth of what this process has.
+/// What a twentieth of this process's processors can answer: two gateways may share a machine.
 fn most_asks_per_second() -> f64 {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     ASKS_PER_PROCESSOR * processors as f64

@@ -4,7 +4,7 @@ use std::{
 };
 
 use tidegate_rpc::refusal::Waiting;
-use tidegate_types::{Cohort, HeldCoupons, Reason, TierNumber, Timestamp};
+use tidegate_types::{Cohort, HeldCoupons, Reason, TierNumber, Timestamp, Turn};
 
 use super::{HeldCall, Moment, Queue, WaitingRoom};
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 
 /// Before the opening those who wait for it ask at least so often.
 const MAX_ASK_BEFORE_OPENING: Duration = Duration::from_secs(30);
-/// What is left of a held call's deadline for serving it.
-const LEFT_FOR_SERVING: Duration = Duration::from_millis(500);
 
 /// A claim that asks to be served.
 #[derive(Clone, Copy)]
@@ -131,12 +129,8 @@ impl WaitingRoom {
         let snapshot = queue.snapshot();
         let asked = Asked {
             position: snapshot.position(ticket.turn, attempt.now.instant),
-            fastest_per_second: snapshot.fastest_per_second.max(self.able_per_second()),
+            able_per_second: snapshot.able_per_second.max(self.able_per_second()),
         };
-        let told = ticket
-            .told_position
-            .map_or(asked.position, |told| told.min(asked.position));
-        ticket.told_position = Some(told);
         let told = ticket
             .told_position
             .map_or(asked.position, |told| told.min(asked.position));
@@ -178,11 +172,8 @@ impl WaitingRoom {
         } else {
             asked.ask_after(chance)
         };
-        if asked.is_near() && !is_stuck {
-            return earliest;
-        }
-        // Beside those who are served, who ask as well.
-        let most = self.0.most_asks_per_second + self.able_per_second();
+        let budget = self.0.most_asks_per_second;
+        let most = asked.most_asks_per_second(budget, self.able_per_second());
         queue.free_from(now + earliest, most) - now
     }
 
@@ -194,11 +185,12 @@ impl WaitingRoom {
         deadline: Instant,
     ) -> Option<(HeldCall, Instant)> {
         let (now, turn) = (attempt.now.instant, position.ticket.turn);
-        let until = deadline.checked_sub(LEFT_FOR_SERVING)?;
-        let until = until.min(now + HELD_FOR);
-        let is_worth_it = position.may_be_held && until >= now + SOONEST_ASK;
+        // The other half is for serving it, and for answers that are late where processors are busy.
+        let held_for = (deadline.saturating_duration_since(now) / 2).min(HELD_FOR);
+        let until = now + held_for;
+        let is_worth_it = position.may_be_held && held_for >= SOONEST_ASK;
         // Of one shopper one call is held.
-        let is_held = is_worth_it && self.0.recent.promise(attempt.key, until, now).is_some();
+        let is_held = is_worth_it && self.may_promise(attempt, turn, until, now);
         is_held.then(|| (self.queue(attempt.campaign.number).hold(turn), until))
     }
 
@@ -206,10 +198,23 @@ impl WaitingRoom {
     pub fn promise(&self, attempt: ClaimAttempt<'_>, position: &QueuePosition) {
         let now = Instant::now();
         let back_at = now + position.ask_after;
-        if self.0.recent.promise(attempt.key, back_at, now).is_some() {
+        if self.may_promise(attempt, position.ticket.turn, back_at, now) {
             let queue = self.queue(attempt.campaign.number);
             queue.promise(position.ticket.turn, back_at);
         }
+    }
+
+    /// Whether a promise is the only one that its shopper has made here and is still to keep.
+    fn may_promise(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        turn: Turn,
+        back_at: Instant,
+        now: Instant,
+    ) -> bool {
+        let place = (attempt.tier, turn.cohort);
+        let promised = self.0.recent.promise(attempt.key, place, back_at, now);
+        promised.is_some()
     }
 
     /// Where a turn stands.

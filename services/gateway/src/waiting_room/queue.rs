@@ -89,6 +89,11 @@ impl Queue {
         is_wanted || awaits_draw
     }
 
+    /// Whether somebody waits whose turn has not come, here or at another gateway.
+    pub(super) fn has_waiting(&self, now: Instant) -> bool {
+        self.is_queueing(now) && self.snapshot.load().all_waiting() > 0
+    }
+
     /// A claim could not be served at once.
     pub fn want(&self, now: Instant) {
         let mut state = self.state();

@@ -79,10 +79,19 @@ impl RecentClaims {
         })
     }
 
-    /// A shopper promises to be back at a moment. `None` if an earlier promise is still to be kept: until then it is not counted again.
-    pub(super) fn promise(&self, key: ClaimKey<'_>, back_at: Instant, now: Instant) -> Option<()> {
+    /// A shopper whose ticket is of this cohort promises to be back at a moment. `None` if an earlier promise is still to be kept: until then it is not counted again.
+    pub(super) fn promise(
+        &self,
+        key: ClaimKey<'_>,
+        (tier, cohort): (Option<TierNumber>, Cohort),
+        back_at: Instant,
+        now: Instant,
+    ) -> Option<()> {
         let (mark, place) = self.place(key);
-        joined_in(self.joined[place].load(Ordering::Relaxed), mark)?;
+        if joined_in(self.joined[place].load(Ordering::Relaxed), mark).is_none() {
+            // The ticket is of another gateway, or was forgotten here.
+            self.join(key, tier, cohort);
+        }
         let cell = &self.promised[place];
         let before = cell.load(Ordering::Relaxed);
         let of_time = (1 << BACK_AT_BITS) - 1;
@@ -206,16 +215,17 @@ mod tests {
         with_claims(|[ann, again, bob]| {
             let now = Instant::now();
             let claims = RecentClaims::new(now);
-            assert_eq!(
-                claims.promise(bob, now + SECOND, now),
-                None,
-                "it has no place"
-            );
+            let place = (None, cohort(9));
             claims.join(ann, None, cohort(9));
-            assert_eq!(claims.promise(ann, now + 2 * SECOND, now), Some(()));
-            assert_eq!(claims.promise(again, now + 5 * SECOND, now + SECOND), None);
+            let promise = |key, at, now| claims.promise(key, place, at, now);
+            assert_eq!(promise(ann, now + 2 * SECOND, now), Some(()));
+            assert_eq!(promise(again, now + 5 * SECOND, now + SECOND), None);
             let later = now + 3 * SECOND;
-            assert_eq!(claims.promise(again, now + 5 * SECOND, later), Some(()));
+            assert_eq!(promise(again, now + 5 * SECOND, later), Some(()));
+            assert_eq!(promise(bob, now + SECOND, now), Some(()));
+            assert_eq!(promise(bob, now + SECOND, now), None);
+            let elsewhere = claims.recall(bob).map(|place| place.cohort);
+            assert_eq!(elsewhere, Some(cohort(9)), "its ticket is of another gateway");
             assert_eq!(
                 claims.recall(ann).map(|place| place.cohort),
                 Some(cohort(9))

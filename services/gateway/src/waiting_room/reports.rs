@@ -116,16 +116,16 @@ impl Reporter {
         let queueing = queues.iter().filter(is_queueing).count();
         // Campaigns that have a queue at one time share what the windows can take.
         let share = 1.0 / queueing.max(1) as f64;
-        let queues = queues.iter().map(|(campaign, queue)| {
+        let reports = queues.iter().map(|(campaign, queue)| {
             let at_door = (at_door as f64 * share) as u64;
             queue_report(*campaign, queue.report(now), capacity.times(share), at_door)
         });
         let request = ReportQueuesRequest {
             gateway_id: self.gateway_id.clone(),
             report_number,
-            queues: queues.collect(),
+            queues: reports.collect(),
         };
-        if queueing > 0 {
+        if queues.iter().any(|(_, queue)| queue.has_waiting(now)) {
             let idle = self.permits.idle() * REPORT_INTERVAL.as_secs_f64();
             self.room.0.metrics.idle_permits.inc_by(idle);
         }

@@ -87,7 +87,7 @@ fn told(called: u64, of_each: u64) -> Snapshot {
         clock: Duration::from_secs(NOW + 10),
         watermark: Turn::first_of(cohort(called)),
         pace: Pace::new(100.0, 200.0),
-        fastest_per_second: 200.0,
+        able_per_second: 200.0,
         remaining: 1_000_000,
         waiting: WhoWaits::of(waiting),
         ..Snapshot::unknown(Instant::now())

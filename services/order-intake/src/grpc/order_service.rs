@@ -4,10 +4,7 @@ use futures_util::{Stream, future::join_all, stream::StreamExt as _};
 use tidegate_proto::order_intake::v1::{
     self as proto, order_intake_service_server::OrderIntakeService,
 };
-use tidegate_rpc::{
-    server::{CallContext, for_next_hop},
-    wire,
-};
+use tidegate_rpc::server::{CallContext, for_next_hop};
 use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
 
@@ -80,9 +77,7 @@ impl OrderIntakeService for Server {
         request: Request<proto::PlaceOrdersRequest>,
     ) -> Result<Response<proto::PlaceOrdersResponse>, Status> {
         let context = context_of(&request)?;
-        let request = request.into_inner();
-        let lane = self.lanes.lane(request.lane);
-        let items = convert::place_items(request, self.lanes).map_err(to_status)?;
+        let items = convert::place_items(request.into_inner(), self.lanes).map_err(to_status)?;
         let placing = items
             .into_iter()
             .map(|item| self.place(item, context.deadline));
@@ -91,12 +86,7 @@ impl OrderIntakeService for Server {
             .into_iter()
             .map(|outcome| convert::place_result(outcome, &self.metrics))
             .collect();
-        let in_queue = lane.map(|lane| self.store.queue_delay(lane));
-        let queue_delay = in_queue.unwrap_or_default();
-        Ok(Response::new(proto::PlaceOrdersResponse {
-            results,
-            queue_delay: Some(wire::duration(queue_delay)),
-        }))
+        Ok(Response::new(proto::PlaceOrdersResponse { results }))
     }
 
     async fn get_order(

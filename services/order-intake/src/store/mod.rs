@@ -121,12 +121,6 @@ impl Store {
         self.lanes
     }
 
-    /// How long orders wait in a lane until they are durable.
-    pub fn queue_delay(&self, lane: Lane) -> Duration {
-        let queues = self.queues.get(usize::from(lane.get()));
-        queues.map_or(Duration::ZERO, |queues| queues.first.queue_delay())
-    }
-
     /// Makes a draft durable as PENDING, or finds the order that an earlier request with its key
     /// and content made. A draft whose code is false, or cannot be told for want of its key, only
     /// finds one.

@@ -295,12 +295,17 @@ where
         });
         let handled = self.inner.call(request);
         let shared = Arc::clone(&self.shared);
+        let mut hung_up = HungUp {
+            metrics: shared.policy.metrics.clone(),
+            of: Some((method, began)),
+        };
         Box::pin(async move {
             let answer_by = deadline::answer_by(deadline);
             let mut response = match timeout_at(answer_by.into(), handled).await {
                 Ok(Ok(response)) => or_unreadable(response),
                 Err(_) => refusal::to_status(&refusal::out_of_time()).into_http(),
             };
+            hung_up.is_answered();
             let code = call.finish(&shared.policy, &mut response);
             if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
                 call.record_error(&shared.policy);
@@ -308,6 +313,28 @@ where
             span.attribute(CODE_ATTRIBUTE, i64::from(code as i32));
             Ok(held.until_sent(response))
         })
+    }
+}
+
+/// Counts a call whose caller hung up before there was an answer.
+struct HungUp {
+    metrics: CallMetrics,
+    /// None once there is an answer.
+    of: Option<(&'static str, Instant)>,
+}
+
+impl HungUp {
+    fn is_answered(&mut self) {
+        self.of = None;
+    }
+}
+
+impl Drop for HungUp {
+    fn drop(&mut self) {
+        if let Some((method, began)) = self.of {
+            self.metrics
+                .answered(method, Code::Cancelled, began.elapsed());
+        }
     }
 }
 

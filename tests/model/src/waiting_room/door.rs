@@ -101,16 +101,12 @@ impl Simulation<'_> {
         let here = &mut self.gateways[gateway];
         let asked = Asked {
             position: here.snapshot.position(turn, now),
-            fastest_per_second: here.snapshot.fastest_per_second.max(here.able_per_second),
+            able_per_second: here.snapshot.able_per_second.max(here.able_per_second),
         };
         let earliest = now + asked.ask_after(self.chance.share());
-        let most = ASKS_PER_PROCESSOR * PROCESSORS + here.able_per_second;
-        let at = if asked.is_near() {
-            earliest
-        } else {
-            here.promises.free_from(earliest, most)
-        };
-        let after = at - now;
+        let budget = ASKS_PER_PROCESSOR * PROCESSORS;
+        let most = asked.most_asks_per_second(budget, here.able_per_second);
+        let after = here.promises.free_from(earliest, most) - now;
         if let Some(pace) = here
             .snapshot
             .pace

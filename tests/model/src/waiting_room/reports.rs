@@ -93,7 +93,7 @@ impl Simulation<'_> {
             watermark: told.watermark,
             expired_before: told.expired_before,
             pace,
-            fastest_per_second: told.fastest_per_second,
+            able_per_second: told.able_per_second,
             remaining: told.remaining,
             received_at: self.began,
             waiting: Waiting::of(told.waiting),
@@ -137,13 +137,13 @@ impl Simulation<'_> {
                 cut.push(shopper);
             }
         }
-        here.windows = Windows::new(lanes, now);
+        here.windows = Windows::of_claims(lanes, now);
         here.promises = Promises::new(now);
         here.promises_kept = 0;
         let clock = here.snapshot.clone();
         here.snapshot = Snapshot {
             pace: None,
-            fastest_per_second: 0.0,
+            able_per_second: 0.0,
             ..clock
         };
         for shopper in cut {

@@ -110,7 +110,7 @@ impl<'a> Simulation<'a> {
             leased: 0,
         };
         let gateway = || Gateway {
-            windows: Windows::new(lanes, began),
+            windows: Windows::of_claims(lanes, began),
             doors: (0..scenario.lanes).map(|_| WaitQueue::default()).collect(),
             held: WaitQueue::default(),
             promises: Promises::new(began),
@@ -316,7 +316,7 @@ impl<'a> Simulation<'a> {
             ..
         } = self.shoppers[shopper];
         let answer = Answer {
-            delay: Duration::from_micros(delay_us),
+            waited: Duration::from_micros(delay_us),
             took: Duration::from_micros(micros(self.now) - sent_us),
         };
         let (now, lane_of) = (self.instant(), self.lanes[lane]);

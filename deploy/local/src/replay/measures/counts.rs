@@ -181,6 +181,8 @@ pub struct Picture {
     pub claim_latency: Quantiles,
     /// Latency of orders.
     pub order_latency: Quantiles,
+    /// How late shoppers' first claims were sent.
+    pub lateness: Quantiles,
     /// The replay second by second.
     pub seconds: Vec<Second>,
     /// Sends beyond the first of a claim or order.

@@ -31,6 +31,7 @@ struct Inner {
     picture: Picture,
     claim_latency: Histogram<u64>,
     order_latency: Histogram<u64>,
+    lateness: Histogram<u64>,
     wait_from_joining: Histogram<u64>,
     promised_at_most: Histogram<u64>,
     wait_from_estimate: Histogram<u64>,
@@ -47,10 +48,17 @@ impl Measures {
             picture: Picture::default(),
             claim_latency: histogram()?,
             order_latency: histogram()?,
+            lateness: histogram()?,
             wait_from_joining: histogram()?,
             promised_at_most: histogram()?,
             wait_from_estimate: histogram()?,
         })))
+    }
+
+    /// A shopper's first claim is sent, so long after it was due.
+    pub fn sent(&self, late_by: Duration) {
+        let mut inner = self.lock();
+        inner.lateness.saturating_record(microseconds(late_by));
     }
 
     /// A claim is due at this moment of the replay.
@@ -181,6 +189,7 @@ impl Measures {
         Picture {
             claim_latency: quantiles(&inner.claim_latency),
             order_latency: quantiles(&inner.order_latency),
+            lateness: quantiles(&inner.lateness),
             wait: WaitTimes {
                 from_joining: quantiles(&inner.wait_from_joining),
                 promised_at_most: quantiles(&inner.promised_at_most),

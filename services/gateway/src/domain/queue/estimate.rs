@@ -9,11 +9,11 @@ pub const LATEST_ASK: Duration = Duration::from_secs(5);
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
 /// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.
-const SHARE_AT_OPENING: f64 = 5.0;
+const SHARE_AT_OPENING: f64 = 10.0;
 /// A call whose turn may come within this time is held until it does.
-pub const HELD_FOR: Duration = Duration::from_millis(1_500);
-/// Asks that a gateway answers each second with a tenth of one processor.
-pub const ASKS_PER_PROCESSOR: f64 = 1_000.0;
+pub const HELD_FOR: Duration = Duration::from_millis(1_000);
+/// Asks that a gateway answers each second with a twentieth of one processor.
+pub const ASKS_PER_PROCESSOR: f64 = 500.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(2);
@@ -61,13 +61,13 @@ pub struct Asked {
     /// Those ahead, and the one who asks.
     pub position: u64,
     /// The most turns that can come each second.
-    pub fastest_per_second: f64,
+    pub able_per_second: f64,
 }
 
 impl Asked {
     /// How soon the turn could come.
     fn soonest(&self) -> f64 {
-        self.position as f64 / self.fastest_per_second.max(1.0)
+        self.position as f64 / self.able_per_second.max(1.0)
     }
 
     /// Whether the turn could come while the call is held.
@@ -75,9 +75,10 @@ impl Asked {
         self.soonest() < HELD_FOR.as_secs_f64()
     }
 
-    /// Whether the turn could come so soon that asking is not put off, however many ask: the holder would come too late.
-    pub fn is_near(&self) -> bool {
-        self.soonest() < 2.0 * HELD_FOR.as_secs_f64()
+    /// How many may ask each second beside this one, of those that a gateway answers with its budget, and of those whom it serves. Whoever may be served soon has a second budget, or would come too late.
+    pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
+        let is_near = self.soonest() < 2.0 * HELD_FOR.as_secs_f64();
+        served_per_second + if is_near { 2.0 * budget } else { budget }
     }
 
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1.
@@ -103,7 +104,7 @@ mod tests {
     fn asked(position: u64) -> Asked {
         Asked {
             position,
-            fastest_per_second: 1_000.0,
+            able_per_second: 1_000.0,
         }
     }
 
@@ -121,10 +122,10 @@ mod tests {
 
     #[test]
     fn whoever_may_be_served_soon_is_held_and_the_others_ask_at_half_of_the_time() {
-        assert!(asked(1_400).may_be_held());
-        assert!(!asked(1_600).may_be_held());
-        assert_eq!(asked(1_600).ask_after(0.0), SOONEST_ASK, "never at once");
-        assert_eq!(asked(5_500).ask_after(0.0), 2 * SECOND);
+        assert!(asked(900).may_be_held());
+        assert!(!asked(1_100).may_be_held());
+        assert_eq!(asked(1_100).ask_after(0.0), SOONEST_ASK, "never at once");
+        assert_eq!(asked(5_000).ask_after(0.0), 2 * SECOND);
         assert_eq!(asked(1_000_000).ask_after(0.0), LATEST_ASK);
     }
 
@@ -132,7 +133,7 @@ mod tests {
     fn those_who_wait_for_the_opening_come_back_in_their_order_and_not_all_at_once() {
         let turn = Turn::FIRST.at_share(0.5);
         assert_eq!(ask_after_opening(turn, 2_000, 2_000.0), OPENING / 2);
-        assert_eq!(ask_after_opening(turn, 100_000, 2_000.0), 5 * SECOND);
+        assert_eq!(ask_after_opening(turn, 100_000, 1_000.0), 5 * SECOND);
         assert_eq!(
             ask_after_opening(Turn::FIRST, 100_000, 2_000.0),
             Duration::ZERO

@@ -31,7 +31,7 @@ pub struct Snapshot {
     /// How fast turns come; `None` if nobody is served, or nothing is known.
     pub pace: Option<Pace>,
     /// The most turns that can come each second; 0 if nothing is known.
-    pub fastest_per_second: f64,
+    pub able_per_second: f64,
     /// Coupons that are free or on lease.
     pub remaining: u64,
     /// Who waits, at all gateways.
@@ -62,7 +62,7 @@ impl Snapshot {
             watermark: Turn::FIRST,
             expired_before: Turn::FIRST,
             pace: None,
-            fastest_per_second: 0.0,
+            able_per_second: 0.0,
             remaining: u64::MAX,
             waiting: Waiting::default(),
         }

@@ -45,11 +45,6 @@ impl Pace {
         let both = self.recent.with(self.earlier);
         (both.span >= KNOWN_AFTER && both.slowest > 0.0).then_some(both)
     }
-
-    /// The fastest of the last half minute.
-    pub fn fastest(&self) -> f64 {
-        self.recent.fastest.max(self.earlier.fastest)
-    }
 }
 
 impl PaceRange {

@@ -21,8 +21,8 @@ pub struct QueueSnapshot {
     pub expired_before: Turn,
     /// How fast it went of late; `None` if nobody is served, or too little is known.
     pub pace: Option<PaceRange>,
-    /// The most turns that can come each second, as far as is known; 0 if nothing is.
-    pub fastest_per_second: f64,
+    /// Claims that the gateways' windows allow each second.
+    pub able_per_second: f64,
     /// Who waits, by cohort.
     pub waiting: BTreeMap<Cohort, u64>,
     /// Coupons that can be issued at most.
@@ -52,7 +52,7 @@ impl Queue {
             watermark: self.watermark,
             expired_before,
             pace: self.pace.told().filter(|_| is_served),
-            fastest_per_second: self.pace.fastest().max(able),
+            able_per_second: able,
             waiting: waiting.collect(),
             remaining: campaign.remaining(),
         }

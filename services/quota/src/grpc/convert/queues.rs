@@ -179,7 +179,7 @@ pub(in crate::grpc) fn queue_snapshots(snapshots: &[QueueSnapshot]) -> Vec<proto
             expired_before_draw: snapshot.expired_before.draw,
             slowest_pace_per_second: pace.slowest,
             fastest_pace_per_second: pace.fastest,
-            able_per_second: snapshot.fastest_per_second,
+            able_per_second: snapshot.able_per_second,
             remaining: snapshot.remaining,
             waiting: cohort_counts(&snapshot.waiting, limit),
         }
