@@ -55,8 +55,8 @@ pub struct Arguments {
     /// How many processes of the gateway.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub gateway_replicas: u16,
-    /// The lanes of the databases; fixed once they are made.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// The lanes of the databases; fixed once they are made. On one machine one lane serves more than several do, because its commits are larger.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
     /// Starts everything and replays nothing.
     #[arg(long)]

@@ -55,6 +55,11 @@ impl Campaigns {
         self.synced.subscribe()
     }
 
+    /// The campaign with this name, if it is known here.
+    pub fn known(&self, id: &CampaignId) -> Option<Campaign> {
+        self.snapshot.load().get(id).cloned()
+    }
+
     /// The campaign with this name, of the snapshot or by the owner's word. Only the owner says that there is none.
     pub async fn get(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
         if let Some(campaign) = self.snapshot.load().get(id) {

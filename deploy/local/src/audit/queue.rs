@@ -13,7 +13,7 @@ use crate::replay::{
 const JOINED_LATER: Duration = Duration::from_millis(1_500);
 /// How long a gateway may take to hear from quota whose turn it is.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
-/// How long somebody may go on waiting after the last coupon was made.
+/// Whoever asks so long after the last coupon was made is told that waiting is over.
 const WAITING_LIMIT: Duration = Duration::from_secs(5);
 /// One estimate in so many may be broken.
 const BROKEN_ONE_IN: usize = 10;
@@ -164,7 +164,7 @@ pub fn words_and_estimates(told: &Told) -> Finding {
     finding
 }
 
-/// Whether those who did as told knew soon after the last coupon was made that waiting was over; none: some coupons are left.
+/// Whether those who did as told heard that waiting was over when they asked, once the last coupon was made; none: some coupons are left. Whoever polls asks when told to, which so many as wait decide.
 pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
     let after = |place: &&Place| {
         let sold_out_at = sold_out_at?;
@@ -173,7 +173,11 @@ pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
     };
     let waits = told.places.iter().filter(|place| place.kind.does_as_told());
     let waits: Vec<_> = waits.filter_map(|place| after(&place)).collect();
-    let too_long = waits.iter().filter(|wait| **wait > WAITING_LIMIT).count();
+    let asked_in_vain = |place: &&Place| {
+        let heard_by = sold_out_at.map(|sold_out_at| sold_out_at + WAITING_LIMIT);
+        place.kind.does_as_told() && heard_by.is_some_and(|by| place.last_asked_at > by)
+    };
+    let too_long = told.places.iter().filter(asked_in_vain).count();
     let mut finding = Finding::default();
     finding.add("waiting_at_the_sell_out_or_later", waits.len() as i64);
     finding.add("wrong_shoppers_left_waiting", too_long as i64);

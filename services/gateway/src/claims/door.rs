@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        campaign::{Campaign, Tier},
+        campaign::{Campaign, Phase, Tier},
         claim_decision::{Decision, End, Place, Situation, decide},
         queue::Stage,
         ticket::Ticket,
@@ -197,10 +197,10 @@ impl Claims {
         let rank = Rank::Turn(ticket.turn);
         match self.issue_in_turn(attempt, rank, call).await {
             Ok(issued) => Ok(Outcome::Issued(issued)),
-            Err(met) => self
-                .room
-                .turn_met(attempt, ticket, met)
-                .map(Outcome::Queued),
+            Err(met) => {
+                let position = self.room.turn_met(attempt, ticket, met)?;
+                Ok(self.told(attempt, position))
+            }
         }
     }
 
@@ -236,6 +236,21 @@ impl Claims {
             return self.serve_turn(attempt, position.ticket, call).await;
         }
         Ok(self.told(attempt, position))
+    }
+
+    /// Whether a claim that waits may be served now, or be refused, as far as is known here.
+    pub(super) fn may_end(&self, claim: &Claim, ticket: &Ticket) -> bool {
+        let Some(campaign) = self.campaigns.known(&claim.campaign) else {
+            return true;
+        };
+        let attempt = ClaimAttempt {
+            campaign: &campaign,
+            key: claim.key(campaign.number),
+            tier: ticket.tier,
+            now: Moment::now(),
+        };
+        let phase = campaign.phase(attempt.tier, attempt.now.utc);
+        matches!(phase, Phase::Over(_)) || self.room.stage(attempt, ticket) != Stage::Waiting
     }
 
     fn told(&self, attempt: ClaimAttempt<'_>, position: QueuePosition) -> Outcome {

@@ -9,7 +9,7 @@ use tidegate_rpc::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, sleep_until},
+    time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::QueuePos
 
 /// A stream ends after this long; its caller goes on with the newest ticket.
 const MAX_WATCH: Duration = Duration::from_secs(600);
+/// Between two glances at what is known here of a claim that waits.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Positions told that a slow reader has not taken yet; those between are left out.
 const MAX_UNREAD: usize = 2;
 
@@ -82,14 +84,28 @@ impl Watch {
                 () = sender.closed() => return,
                 () = stop.cancelled() => return,
                 () = sleep_until(end) => return,
-                // A look costs what an ask does, so it comes as seldom.
-                () = sleep(self.position.ask_after) => {}
+                () = self.has_news() => {}
             }
             self.call.deadline = Instant::now() + DEFAULT_DEADLINE;
             let ticket = Some(self.position.ticket);
             match self.claims.decide(&self.claim, ticket, &self.call).await {
                 Ok(Outcome::Queued(position)) => self.tell(position, &sender),
                 last => return tell_last(last, &sender, end, &stop).await,
+            }
+        }
+    }
+
+    /// Waits until the claim may be served, or is over, or there may be another position to tell. That costs what an ask does, so it comes as seldom.
+    async fn has_news(&self) {
+        let until = tokio::time::Instant::now() + self.position.ask_after;
+        loop {
+            let next = tokio::time::Instant::now() + GLANCE;
+            if next >= until {
+                return sleep_until(until).await;
+            }
+            sleep_until(next).await;
+            if self.claims.may_end(&self.claim, &self.position.ticket) {
+                return;
             }
         }
     }

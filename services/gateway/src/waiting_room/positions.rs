@@ -11,7 +11,8 @@ use crate::{
     domain::{
         campaign::{Campaign, Issuing},
         queue::{
-            Asked, HELD_FOR, LATEST_ASK, MAX_WAITING, SOONEST_ASK, Stage, Wait, ask_after_opening,
+            Asked, HELD_FOR, MAX_WAITING, Pace, SOONEST_ASK, Stage, Wait, ask_after_opening,
+            latest_ask,
         },
         ticket::{ClaimKey, Ticket},
     },
@@ -130,6 +131,8 @@ impl WaitingRoom {
         let asked = Asked {
             position: snapshot.position(ticket.turn, attempt.now.instant),
             able_per_second: snapshot.able_per_second.max(self.able_per_second()),
+            fastest_per_second: snapshot.pace.map_or(0.0, Pace::fastest),
+            latest: latest_ask(queue.promises(), self.0.most_asks_per_second),
         };
         let told = ticket
             .told_position
@@ -168,7 +171,7 @@ impl WaitingRoom {
     fn ask_after(&self, queue: &Queue, asked: Asked, is_stuck: bool, now: Instant) -> Duration {
         let chance = rand::random::<f64>();
         let earliest = if is_stuck {
-            LATEST_ASK.mul_f64(0.8 + 0.2 * chance)
+            asked.latest.mul_f64(0.8 + 0.2 * chance)
         } else {
             asked.ask_after(chance)
         };

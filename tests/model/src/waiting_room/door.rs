@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, SOONEST_ASK, Stage, Wait},
+    queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Stage, Wait, latest_ask},
     wait_queue::Rank,
 };
 
@@ -102,6 +102,8 @@ impl Simulation<'_> {
         let asked = Asked {
             position: here.snapshot.position(turn, now),
             able_per_second: here.snapshot.able_per_second.max(here.able_per_second),
+            fastest_per_second: here.snapshot.pace.map_or(0.0, Pace::fastest),
+            latest: latest_ask(here.promises.total(), ASKS_PER_PROCESSOR * PROCESSORS),
         };
         let earliest = now + asked.ask_after(self.chance.share());
         let budget = ASKS_PER_PROCESSOR * PROCESSORS;

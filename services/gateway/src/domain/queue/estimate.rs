@@ -4,8 +4,9 @@ use tidegate_types::Turn;
 
 /// Between two asks at least.
 pub const SOONEST_ASK: Duration = Duration::from_millis(250);
-/// And at most, unless so many ask that everybody has to ask later.
+/// The last ask again in this time, unless so many wait that they have to ask later.
 pub const LATEST_ASK: Duration = Duration::from_secs(5);
+const MOST_SELDOM: Duration = Duration::from_secs(60);
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
 /// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.
@@ -32,6 +33,11 @@ impl Pace {
     pub fn new(slowest: f64, fastest: f64) -> Option<Self> {
         let is_known = slowest.is_finite() && fastest.is_finite() && slowest > 0.0;
         (is_known && slowest <= fastest).then_some(Self { slowest, fastest })
+    }
+
+    /// The fastest of late.
+    pub fn fastest(self) -> f64 {
+        self.fastest
     }
 }
 
@@ -60,32 +66,48 @@ impl Wait {
 pub struct Asked {
     /// Those ahead, and the one who asks.
     pub position: u64,
-    /// The most turns that can come each second.
+    /// Turns that can come each second.
     pub able_per_second: f64,
+    /// The most that came each second of late.
+    pub fastest_per_second: f64,
+    /// When the last asks again.
+    pub latest: Duration,
 }
 
 impl Asked {
-    /// How soon the turn could come.
-    fn soonest(&self) -> f64 {
+    /// How soon the turn comes as things are.
+    fn soon(&self) -> f64 {
         self.position as f64 / self.able_per_second.max(1.0)
+    }
+
+    /// How soon it comes at best.
+    fn soonest(&self) -> f64 {
+        let fastest = self.fastest_per_second.max(self.able_per_second);
+        self.position as f64 / fastest.max(1.0)
     }
 
     /// Whether the turn could come while the call is held.
     pub fn may_be_held(&self) -> bool {
-        self.soonest() < HELD_FOR.as_secs_f64()
+        self.soon() < HELD_FOR.as_secs_f64()
     }
 
     /// How many may ask each second beside this one, of those that a gateway answers with its budget, and of those whom it serves. Whoever may be served soon has a second budget, or would come too late.
     pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
-        let is_near = self.soonest() < 2.0 * HELD_FOR.as_secs_f64();
+        let is_near = self.soon() < 2.0 * HELD_FOR.as_secs_f64();
         served_per_second + if is_near { 2.0 * budget } else { budget }
     }
 
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1.
     pub fn ask_after(&self, chance: f64) -> Duration {
         let soonest = (self.soonest() - HELD_FOR.as_secs_f64()) * (0.5 + 0.3 * chance);
-        Duration::from_secs_f64(soonest.clamp(SOONEST_ASK.as_secs_f64(), LATEST_ASK.as_secs_f64()))
+        Duration::from_secs_f64(soonest.clamp(SOONEST_ASK.as_secs_f64(), self.latest.as_secs_f64()))
     }
+}
+
+/// When the last of those who wait at a gateway ask again: late enough to leave half of its budget to those whose turns come before.
+pub fn latest_ask(waiting: u64, budget: f64) -> Duration {
+    let all_ask_in = Duration::from_secs_f64(2.0 * waiting as f64 / budget.max(1.0));
+    all_ask_in.clamp(LATEST_ASK, MOST_SELDOM)
 }
 
 /// How long after the opening the holder of a turn asks, who waits for it with so many others at this gateway: those first who drew first, so that they come in the order in which they are served.
@@ -105,6 +127,8 @@ mod tests {
         Asked {
             position,
             able_per_second: 1_000.0,
+            fastest_per_second: 500.0,
+            latest: latest_ask(20_000, 1_000.0),
         }
     }
 
@@ -126,7 +150,9 @@ mod tests {
         assert!(!asked(1_100).may_be_held());
         assert_eq!(asked(1_100).ask_after(0.0), SOONEST_ASK, "never at once");
         assert_eq!(asked(5_000).ask_after(0.0), 2 * SECOND);
-        assert_eq!(asked(1_000_000).ask_after(0.0), LATEST_ASK);
+        assert_eq!(asked(1_000_000).ask_after(0.0), 40 * SECOND);
+        assert_eq!(latest_ask(1_000, 1_000.0), LATEST_ASK);
+        assert_eq!(latest_ask(1_000_000, 1_000.0), MOST_SELDOM);
     }
 
     #[test]
