@@ -38,7 +38,11 @@ pub fn give_way(process: u32) {
             .flatten()
             .filter_map(|thread| thread.file_name().to_str()?.parse().ok())
             .collect();
-        let threads = if threads.is_empty() { vec![process] } else { threads };
+        let threads = if threads.is_empty() {
+            vec![process]
+        } else {
+            threads
+        };
         for thread in threads.into_iter().filter_map(pid) {
             // One that has ended meanwhile gives way by itself.
             let _ = setpriority_process(Some(thread), WAY_GIVING);

@@ -236,7 +236,8 @@ impl BatchCall for PlaceCall {
             )
             .await;
         if answer.is_ok() {
-            let answered = |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
+            let answered =
+                |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
             items.iter().for_each(answered);
         }
         answer_each(&items, answer.map(|answer| answer.results), read_result)

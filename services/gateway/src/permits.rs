@@ -210,7 +210,10 @@ mod tests {
 
     fn permits() -> (Arc<Permits>, Lane) {
         let lanes = Lanes::new(1u16).unwrap();
-        (Arc::new(Permits::of_claims(lanes)), lanes.lane(0u16).unwrap())
+        (
+            Arc::new(Permits::of_claims(lanes)),
+            lanes.lane(0u16).unwrap(),
+        )
     }
 
     async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {

@@ -7,10 +7,7 @@ use tidegate_rpc::{
     refusal::Waiting,
     server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
-use tokio::{
-    sync::mpsc,
-    time::sleep_until,
-};
+use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};

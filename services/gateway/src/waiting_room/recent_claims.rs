@@ -225,7 +225,11 @@ mod tests {
             assert_eq!(promise(bob, now + SECOND, now), Some(()));
             assert_eq!(promise(bob, now + SECOND, now), None);
             let elsewhere = claims.recall(bob).map(|place| place.cohort);
-            assert_eq!(elsewhere, Some(cohort(9)), "its ticket is of another gateway");
+            assert_eq!(
+                elsewhere,
+                Some(cohort(9)),
+                "its ticket is of another gateway"
+            );
             assert_eq!(
                 claims.recall(ann).map(|place| place.cohort),
                 Some(cohort(9))

@@ -122,10 +122,7 @@ fn an_answer_that_lacks_something_breaks_the_promise() {
 #[test]
 fn nobody_who_asks_is_told_to_wait_for_a_coupon_that_is_gone() {
     let told = Told {
-        places: vec![
-            place(10_000, 24_000, 44_000),
-            place(10_000, 26_000, 26_500),
-        ],
+        places: vec![place(10_000, 24_000, 44_000), place(10_000, 26_000, 26_500)],
         ..Told::default()
     };
     let wrong = |sold_out_at| {

@@ -17,7 +17,7 @@ pub const HELD_FOR: Duration = Duration::from_millis(1_000);
 pub const ASKS_PER_PROCESSOR: f64 = 500.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
-const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(2);
+const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(3);
 /// Longer waits are as good as not known.
 const MAX_WAIT_SECONDS: f64 = 7.0 * 86_400.0;
 
@@ -137,7 +137,7 @@ mod tests {
         let pace = Pace::new(100.0, 400.0).unwrap();
         let wait = Wait::at(2_000, pace, 4 * SECOND).unwrap();
         assert_eq!(wait.shortest, 5 * SECOND);
-        assert_eq!(wait.longest, (30 + 2 + 4) * SECOND);
+        assert_eq!(wait.longest, (30 + 3 + 4) * SECOND);
         assert_eq!(Pace::new(0.0, 400.0), None);
         assert_eq!(Pace::new(f64::NAN, 400.0), None);
         let crawling = Pace::new(f64::MIN_POSITIVE, 1.0).unwrap();

@@ -6,7 +6,8 @@ mod snapshot;
 use std::time::Duration;
 
 pub use estimate::{
-    ASKS_PER_PROCESSOR, Asked, HELD_FOR, LATEST_ASK, Pace, SOONEST_ASK, Wait, ask_after_opening, latest_ask,
+    ASKS_PER_PROCESSOR, Asked, HELD_FOR, LATEST_ASK, Pace, SOONEST_ASK, Wait, ask_after_opening,
+    latest_ask,
 };
 pub use snapshot::{Snapshot, Waiting};
 
