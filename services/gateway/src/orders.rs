@@ -56,8 +56,9 @@ impl Orders {
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let permit = self.permits.acquire(lane, Rank::Arrival, patience).await;
         let permit = permit.ok_or_else(|| {
-            self.claims.slow_down();
-            GatewayError::NoRoomForOrder(self.permits.come_back_after())
+            let back_after = self.permits.come_back_after();
+            self.claims.slow_down(back_after);
+            GatewayError::NoRoomForOrder(back_after)
         })?;
         self.batches
             .submit(

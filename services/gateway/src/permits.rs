@@ -93,9 +93,9 @@ impl Permits {
         timeout(waits, &mut granted).await.ok()?.ok()
     }
 
-    /// What claims lead to has to wait.
-    pub fn slow_down(&self) {
-        self.state().windows.slow_down(now());
+    /// What claims lead to has to wait for so long.
+    pub fn slow_down(&self, delay: Duration) {
+        self.state().windows.slow_down(delay, now());
     }
 
     /// When to come back for one who found no permit: behind all who were told so before, as fast as they can be served.

@@ -107,11 +107,11 @@ impl Window {
         }
     }
 
-    /// What claims lead to has to wait.
-    pub fn slow_down(&mut self, now: Instant) {
-        if is_over(self.slowed_at, CONSEQUENCE, now) {
+    /// What claims lead to has to wait for so long.
+    pub fn slow_down(&mut self, delay: Duration, now: Instant) {
+        if delay > TARGET_DELAY && is_over(self.slowed_at, CONSEQUENCE, now) {
             self.is_probing = false;
-            self.shrink(2 * TARGET_DELAY);
+            self.shrink(delay);
             self.slowed_at = Some(now);
         }
     }
@@ -240,13 +240,13 @@ mod tests {
         let mut window = Window::new(100.0, 1.0);
         let began = Instant::now();
         for _ in 0..100 {
-            window.slow_down(began);
+            window.slow_down(400 * MS, began);
         }
-        assert_eq!(window.size, 80.0);
+        assert_eq!(window.size, 70.0);
         let now = rounds(&mut window, 10 * MS, 10, began);
-        assert_eq!(window.size, 80.0);
+        assert_eq!(window.size, 70.0);
         rounds(&mut window, 10 * MS, 10, now + 2_000 * MS);
-        assert!(window.size > 80.0, "{}", window.size);
+        assert!(window.size > 70.0, "{}", window.size);
     }
 
     #[test]

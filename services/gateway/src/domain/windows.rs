@@ -88,10 +88,10 @@ impl Windows {
         }
     }
 
-    /// What claims lead to has to wait, whatever their lanes.
-    pub fn slow_down(&mut self, now: Instant) {
+    /// What claims lead to has to wait for so long, whatever their lanes.
+    pub fn slow_down(&mut self, delay: Duration, now: Instant) {
         for window in &mut self.by_lane {
-            window.slow_down(now);
+            window.slow_down(delay, now);
         }
     }
 
