@@ -28,9 +28,12 @@ fn goodput(outcome: &Outcome, capacity: f64) -> f64 {
     outcome.goodput(SETTLED_FROM..15, capacity)
 }
 
+/// Of those that were told, and came to their end within the time that is looked at.
 fn estimates_kept(outcome: &Outcome) -> f64 {
-    let (told, kept) = outcome.estimates;
-    kept as f64 / told.max(1) as f64
+    match outcome.estimates {
+        (0, _) => 1.0,
+        (told, kept) => kept as f64 / told as f64,
+    }
 }
 
 #[test]

@@ -226,13 +226,15 @@ impl WaitingRoom {
         queue.stage(ticket.turn, attempt.now.instant)
     }
 
-    /// A ticket whose turn has come is shown by a call that was not held.
+    /// A ticket whose turn has come is shown by a call that was not held. Nobody is told to come back sooner than [`SOONEST_ASK`], so whoever does is not counted twice.
     pub fn shown(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) {
+        let since_1970 = attempt.now.utc.unix_timestamp_nanos();
         let turn = (
             "shown",
             attempt.key.campaign,
             attempt.key.shopper,
             ticket.turn.cohort,
+            since_1970 / SOONEST_ASK.as_nanos().cast_signed(),
         );
         if self.0.recent.is_first(turn) {
             self.queue(attempt.campaign.number).promise_kept();

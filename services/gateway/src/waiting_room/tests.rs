@@ -220,15 +220,22 @@ fn a_place_counts_for_as_long_as_its_holder_comes_back() {
 }
 
 #[test]
-fn a_promise_that_is_kept_is_counted_once() {
+fn a_promise_that_is_kept_is_counted_once_however_often_its_holder_asks() {
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     apply(&room, told(0, 10));
-    let position = room.queue_up(claim.attempt(), None).unwrap();
-    for _ in 0..3 {
-        room.shown(claim.attempt(), &position.ticket);
-    }
-    let state = room.queue(campaign().number).report(Instant::now());
-    assert_eq!(state.promises_kept, 1);
+    let attempt = claim.attempt();
+    let ticket = room.queue_up(attempt, None).unwrap().ticket;
+    let kept = |attempt| {
+        for _ in 0..3 {
+            room.shown(attempt, &ticket);
+        }
+        let state = room.queue(campaign().number).report(Instant::now());
+        state.promises_kept
+    };
+    assert_eq!(kept(attempt), 1);
+    let mut again = attempt;
+    again.now.utc += 2 * SECOND;
+    assert_eq!(kept(again), 2, "it was told to come back, and did");
 }
 
 #[test]

@@ -43,6 +43,22 @@ async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_hangs_up_is_counted_as_cancelled_and_one_that_is_answered_is_not() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    caller.call("").await.unwrap();
+    let hung_up = timeout(Duration::from_millis(300), caller.call("wait")).await;
+    assert!(hung_up.is_err());
+    let counted = |code: &str, count: u32| {
+        let line = format!("code=\"{code}\"}} {count}\n");
+        suite.metrics().contains(&line)
+    };
+    eventually("it is counted", || counted("CANCELLED", 1)).await;
+    caller.call("").await.unwrap();
+    assert!(counted("OK", 2) && counted("CANCELLED", 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_headers_ends_the_connection_it_comes_over_and_no_other() {
     let suite = Suite::start().await;
     let caller = suite.caller();

@@ -52,7 +52,6 @@ pub(super) struct Shopper {
     /// Whether it has a place in the queue.
     pub(super) waits: bool,
     /// Whether its turn was shown.
-    pub(super) was_shown: bool,
     /// By when it was first told that it will be served.
     pub(super) estimate: Option<f64>,
     /// Counts what it did, so that what was planned before is dropped.

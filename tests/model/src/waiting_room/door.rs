@@ -23,11 +23,7 @@ impl Simulation<'_> {
     /// A claim at a gateway, as its door decides.
     pub(super) fn claim(&mut self, gateway: usize, shopper: usize) {
         let Shopper {
-            turn,
-            waits,
-            was_shown,
-            lane,
-            ..
+            turn, waits, lane, ..
         } = self.shoppers[shopper];
         let snapshot = &self.gateways[gateway].snapshot;
         if snapshot.is_queueing && snapshot.stage(turn) == Stage::Waiting {
@@ -37,8 +33,7 @@ impl Simulation<'_> {
                 self.join(gateway, shopper)
             };
         }
-        if waits && !was_shown {
-            self.shoppers[shopper].was_shown = true;
+        if waits {
             self.gateways[gateway].promises_kept += 1;
         }
         self.stand(gateway, shopper, lane);

@@ -117,7 +117,6 @@ impl Simulation<'_> {
             Turn::LAST
         };
         while let Some((_, shopper)) = self.gateways[gateway].held.pop_before(reached) {
-            self.shoppers[shopper].was_shown = true;
             let lane = self.shoppers[shopper].lane;
             self.stand(gateway, shopper, lane);
         }

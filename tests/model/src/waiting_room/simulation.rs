@@ -215,7 +215,6 @@ impl<'a> Simulation<'a> {
             gives_up_at: self.now + self.scenario.patience.as_secs_f64(),
             returns,
             waits,
-            was_shown: false,
             estimate: None,
             step: 0,
         }
