@@ -197,10 +197,10 @@ impl Claims {
         let rank = Rank::Turn(ticket.turn);
         match self.issue_in_turn(attempt, rank, call).await {
             Ok(issued) => Ok(Outcome::Issued(issued)),
-            Err(met) => {
-                let position = self.room.turn_met(attempt, ticket, met)?;
-                Ok(self.told(attempt, position))
-            }
+            Err(met) => self
+                .room
+                .turn_met(attempt, ticket, met)
+                .map(Outcome::Queued),
         }
     }
 

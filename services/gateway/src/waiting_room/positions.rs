@@ -262,7 +262,10 @@ impl WaitingRoom {
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
         let ask_after = SOONEST_ASK.mul_f64(1.0 + rand::random::<f64>());
-        Ok(self.position(attempt, ticket, why, ask_after))
+        let position = self.position(attempt, ticket, why, ask_after);
+        // Quota calls no other turn for one that only has to come back.
+        self.promise(attempt, &position);
+        Ok(position)
     }
 
     /// A claim that may have had a place goes to issuance.

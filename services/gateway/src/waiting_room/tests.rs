@@ -278,6 +278,7 @@ fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not()
     let met = |error| room.turn_met(claim.attempt(), ticket, error);
     let kept = met(GatewayError::Full).unwrap();
     assert_eq!(kept.why, Waiting::ForServing);
+    assert_eq!(room.queue(campaign().number).promises(), 1, "it comes back");
     assert!(kept.ask_after < SECOND);
     assert!(
         room.queue(campaign().number)
