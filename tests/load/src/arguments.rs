@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{backends, fairness, goodput, history};
+use crate::{backends, fairness, goodput, history, orders};
 
 /// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
 ///
@@ -79,6 +79,13 @@ pub enum Command {
     History {
         #[command(flatten)]
         options: history::Options,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Orders a second at the peak, what one costs, and how long it takes below the peak.
+    Orders {
+        #[command(flatten)]
+        options: orders::Options,
         #[command(flatten)]
         place: Place,
     },

@@ -13,6 +13,7 @@ mod fairness;
 mod goodput;
 mod history;
 mod machine;
+mod orders;
 mod peer;
 mod processor_time;
 mod report;
@@ -83,6 +84,7 @@ async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
         Some(Command::Fairness { options, place }) => {
             fairness::run(options, &place.data, crowd).await
         }
+        Some(Command::Orders { options, place }) => orders::run(options, &place.data, crowd).await,
         Some(Command::History { options, place }) => history::run(options, &place.data).await,
         Some(Command::Echo { .. }) | None => run::run(arguments, crowd).await,
     }

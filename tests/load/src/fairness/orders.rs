@@ -4,24 +4,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
-use tidegate_local::replay::campaign::{CURRENCY, store_id};
-use tidegate_proto::{
-    gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
-    r#type::v1::{Money, OrderLine, OrderState},
-};
+use tidegate_local::replay::campaign::store_id;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
-    caller::{Caller, Failure, Method, framed},
-    crowd::{Crowd, REQUEST_ID},
+    caller::{Caller, Method, framed},
+    crowd::Crowd,
     goodput::quantile,
+    orders::{CouponOwner, accepted, claim, order},
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
-        claim_answer::ClaimAnswer,
         come,
         journey::Manner,
     },
@@ -34,7 +30,6 @@ const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// More than a store is asked for.
 const ORDERS_PER_SLOT: u32 = 10_000;
 const STORES_USED: u64 = 100;
-const MILK_TEA_MINOR_UNITS: i64 = 2_800;
 /// Each order is a row of a commit that claims would fill as well.
 const ORDERS: Stretch = Stretch {
     length: Duration::from_secs(10),
@@ -44,7 +39,6 @@ const ORDERS: Stretch = Stretch {
 const COUPONS: u64 = 1_200;
 /// Who holds coupons to order with; few enough to be refused nothing.
 const CLAIMS_AT_A_TIME: u64 = 32;
-const REST: Duration = Duration::from_millis(200);
 /// Claims meanwhile, as multiples of what the ceiling leaves room for, orders not counted.
 const ORDINARY_LOAD: f64 = 0.7;
 const FLOOD_LOAD: f64 = 10.0;
@@ -106,57 +100,25 @@ pub async fn measure(stage: &Stage, crowd: &Crowd) -> Result<Vec<OrderFigures>> 
     Ok(all)
 }
 
-/// Who has a coupon.
-#[derive(Debug)]
-struct Holder {
-    shopper_id: String,
-    code: String,
-}
-
-async fn coupons(caller: &Arc<Caller>, crowd: &Crowd) -> Result<Vec<Holder>> {
+async fn coupons(caller: &Arc<Caller>, crowd: &Crowd) -> Result<Vec<CouponOwner>> {
     tell("Claiming coupons to order with.");
     let mut claims = JoinSet::new();
     for place in 0..CLAIMS_AT_A_TIME {
         let caller = Arc::clone(caller);
         claims.spawn_on(
             async move {
-                let mut holders = Vec::new();
+                let mut owners = Vec::new();
                 for number in (place..COUPONS).step_by(CLAIMS_AT_A_TIME as usize) {
-                    holders.push(claim(&caller, format!("diner-{number}")).await);
+                    owners.push(claim(&caller, CAMPAIGN_ID, format!("diner-{number}")).await);
                 }
-                holders
+                owners
             },
             crowd.threads(),
         );
     }
-    let holders: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
-    ensure!(
-        !holders.is_empty(),
-        "No coupon was to be had to order with."
-    );
-    Ok(holders)
-}
-
-async fn claim(caller: &Caller, shopper_id: String) -> Holder {
-    let mut ticket = String::new();
-    loop {
-        let body = framed(&ClaimCouponRequest {
-            campaign_id: CAMPAIGN_ID.to_owned(),
-            shopper_id: shopper_id.clone(),
-            request_id: REQUEST_ID.to_owned(),
-            tier_id: String::new(),
-            ticket: ticket.clone(),
-        });
-        let answer = caller.call(Method::ClaimCoupon, body).await;
-        match ClaimAnswer::read(answer, CAMPAIGN_ID) {
-            ClaimAnswer::Coupon(code) => return Holder { shopper_id, code },
-            ClaimAnswer::Queued(place) => {
-                ticket = place.ticket;
-                sleep(place.poll_after).await;
-            }
-            ClaimAnswer::Refused { .. } | ClaimAnswer::Unanswered => sleep(REST).await,
-        }
-    }
+    let owners: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
+    ensure!(!owners.is_empty(), "No coupon was to be had to order with.");
+    Ok(owners)
 }
 
 /// One order's end, and how long it took from when it was due.
@@ -166,57 +128,23 @@ async fn place(
     caller: &Arc<Caller>,
     crowd: &Crowd,
     begins: Instant,
-    holders: &mut impl Iterator<Item = Holder>,
+    owners: &mut impl Iterator<Item = CouponOwner>,
 ) -> Result<Vec<Placed>> {
     let mut orders = JoinSet::new();
-    for (number, (at, holder)) in (0..).zip(Arrivals::new(vec![ORDERS], 4).zip(holders)) {
+    for (number, (at, owner)) in (0..).zip(Arrivals::new(vec![ORDERS], 4).zip(owners)) {
         let due = begins + at;
-        let body = framed(&order(holder, store_id((number % STORES_USED) as u32)));
+        let body = framed(&order(owner, store_id((number % STORES_USED) as u32)));
         sleep_until(due).await;
         let caller = Arc::clone(caller);
         orders.spawn_on(
             async move {
                 let answer = caller.call(Method::PlaceOrder, body).await;
-                (outcome(answer), due.elapsed())
+                (accepted(answer), due.elapsed())
             },
             crowd.threads(),
         );
     }
     Ok(orders.join_all().await)
-}
-
-fn order(holder: Holder, store_id: String) -> PlaceOrderRequest {
-    PlaceOrderRequest {
-        shopper_id: holder.shopper_id,
-        request_id: "order-1".to_owned(),
-        store_id,
-        lines: vec![OrderLine {
-            sku: "milk-tea".to_owned(),
-            quantity: 1,
-            unit_price: Some(Money {
-                currency_code: CURRENCY.to_owned(),
-                minor_units: MILK_TEA_MINOR_UNITS,
-            }),
-        }],
-        coupon_code: holder.code,
-        ..PlaceOrderRequest::default()
-    }
-}
-
-/// An order that is still pending when its caller has waited as long as it could is no good answer.
-fn outcome(answer: Result<PlaceOrderResponse, Failure>) -> Result<(), String> {
-    match answer {
-        Ok(response) => {
-            let state = response.order.unwrap_or_default().state();
-            if state == OrderState::Accepted {
-                Ok(())
-            } else {
-                Err(state.as_str_name().to_owned())
-            }
-        }
-        Err(Failure::Refused { reason, .. }) => Err(reason),
-        Err(Failure::Unanswered) => Err("unanswered".to_owned()),
-    }
 }
 
 fn figures(claims_load: f64, orders: &[Placed]) -> OrderFigures {
@@ -243,14 +171,18 @@ fn figures(claims_load: f64, orders: &[Placed]) -> OrderFigures {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_proto::r#type::v1::Order;
+    use tidegate_proto::{
+        gateway::v1::PlaceOrderResponse,
+        r#type::v1::{Order, OrderState},
+    };
 
     use super::*;
+    use crate::caller::Failure;
 
     #[test]
     fn only_an_accepted_order_counts_for_the_latency() {
-        let accepted = |state: OrderState| {
-            outcome(Ok(PlaceOrderResponse {
+        let answered = |state: OrderState| {
+            accepted(Ok(PlaceOrderResponse {
                 order: Some(Order {
                     state: state.into(),
                     ..Order::default()
@@ -259,9 +191,9 @@ mod tests {
             }))
         };
         let orders = [
-            (accepted(OrderState::Accepted), Duration::from_millis(80)),
-            (accepted(OrderState::Pending), Duration::from_millis(2_000)),
-            (outcome(Err(Failure::Unanswered)), Duration::from_millis(9)),
+            (answered(OrderState::Accepted), Duration::from_millis(80)),
+            (answered(OrderState::Pending), Duration::from_millis(2_000)),
+            (accepted(Err(Failure::Unanswered)), Duration::from_millis(9)),
         ];
         let figures = figures(10.0, &orders);
         assert_eq!((figures.placed, figures.accepted), (3, 1));

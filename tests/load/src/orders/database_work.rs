@@ -1,0 +1,70 @@
+//! What PostgreSQL has done for the services.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+use sqlx::{ConnectOptions, Connection};
+use tidegate_local::stack::Stack;
+
+const DATABASE_WORK: &str = include_str!("../../queries/database_work.sql");
+const WAL_POSITION: &str = include_str!("../../queries/wal_position.sql");
+
+/// Counts since the server was made.
+#[derive(Debug, Clone, Default)]
+pub struct DatabaseWork {
+    commits: BTreeMap<String, i64>,
+    rows_written: i64,
+    wal_bytes: i64,
+}
+
+/// What was done in a stretch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Done {
+    /// Commits a second, by database.
+    pub commits_per_second: BTreeMap<String, f64>,
+    pub rows_written_each: f64,
+    pub wal_bytes_each: f64,
+}
+
+impl DatabaseWork {
+    /// Reads the server's counters, which sessions add to about once a second.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn read(stack: &Stack) -> Result<Self> {
+        let mut connection = stack.postgres().superuser().connect().await?;
+        let databases: Vec<(String, i64, i64)> = sqlx::query_as(DATABASE_WORK)
+            .fetch_all(&mut connection)
+            .await?;
+        let wal_bytes = sqlx::query_scalar(WAL_POSITION)
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(Self {
+            rows_written: databases.iter().map(|(_, _, rows)| rows).sum(),
+            commits: databases
+                .into_iter()
+                .map(|(name, commits, _)| (name, commits))
+                .collect(),
+            wal_bytes,
+        })
+    }
+
+    /// What was done since `before`, in so many seconds and for so many orders.
+    pub fn since(&self, before: &Self, seconds: f64, orders: u64) -> Done {
+        let each = |count: i64| count as f64 / orders.max(1) as f64;
+        Done {
+            commits_per_second: self
+                .commits
+                .iter()
+                .map(|(name, commits)| {
+                    let earlier = before.commits.get(name).copied().unwrap_or_default();
+                    (name.clone(), (commits - earlier) as f64 / seconds)
+                })
+                .collect(),
+            rows_written_each: each(self.rows_written - before.rows_written),
+            wal_bytes_each: each(self.wal_bytes - before.wal_bytes),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The table.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter},
+};
+
+use serde::Serialize;
+
+use super::{
+    ceiling::Ceiling,
+    closed_loop::{Errand, Stretch},
+    database_work::{DatabaseWork, Done},
+};
+use crate::{
+    goodput::quantile,
+    machine::Machine,
+    processor_time::{ProcessorTime, Spent},
+};
+
+/// The processes that serve; the others only measure.
+const MEASURES: [&str; 2] = ["load generator", "trace collector"];
+
+/// What was measured in one stretch.
+#[derive(Debug, Serialize)]
+pub struct Point {
+    pub errand: Errand,
+    /// At a time, in a closed loop.
+    pub shoppers: u32,
+    /// The share of the peak that came at random moments.
+    pub load: Option<f64>,
+    pub per_second: f64,
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    /// Ends that were not as they should be, by reason.
+    pub others: BTreeMap<String, u64>,
+    /// Processor time of what serves, for each.
+    pub us_each: f64,
+    pub processor: Spent,
+    pub database: Done,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    machine: Machine,
+    lanes: u16,
+    ceiling: Ceiling,
+    points: Vec<Point>,
+}
+
+impl Point {
+    /// A closed loop.
+    pub fn new(
+        errand: Errand,
+        shoppers: u32,
+        stretch: Stretch<(DatabaseWork, ProcessorTime)>,
+    ) -> Self {
+        let count = stretch.ends.good.len() as u64;
+        let (database_before, processor_before) = stretch.before;
+        let (database_after, processor_after) = stretch.after;
+        let at = |share| {
+            quantile(stretch.ends.good.iter().copied(), share)
+                .map(|took| took.as_secs_f64() * 1_000.0)
+        };
+        let processor = processor_after.since(&processor_before, count);
+        let mut others = BTreeMap::new();
+        for reason in &stretch.ends.bad {
+            *others.entry(reason.clone()).or_default() += 1;
+        }
+        Self {
+            errand,
+            shoppers,
+            load: None,
+            per_second: count as f64 / stretch.seconds,
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+            others,
+            us_each: processor
+                .us_each
+                .iter()
+                .filter(|(part, _)| !MEASURES.contains(&part.as_str()))
+                .map(|(_, us)| us)
+                .sum(),
+            processor,
+            database: database_after.since(&database_before, stretch.seconds, count),
+        }
+    }
+
+    /// Orders at a share of the peak.
+    pub fn below_the_peak(load: f64, stretch: Stretch<(DatabaseWork, ProcessorTime)>) -> Self {
+        Self {
+            load: Some(load),
+            ..Self::new(Errand::Order, 0, stretch)
+        }
+    }
+
+    fn who(&self) -> String {
+        match self.load {
+            Some(load) => format!("at {load} of the peak"),
+            None => format!("{} at a time", self.shoppers),
+        }
+    }
+}
+
+impl Report {
+    /// A report of these points.
+    pub fn new(machine: Machine, lanes: u16, ceiling: Ceiling, points: Vec<Point>) -> Self {
+        Self {
+            machine,
+            lanes,
+            ceiling,
+            points,
+        }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}; {} lane(s)", self.machine, self.lanes)?;
+        writeln!(
+            out,
+            "Bare inserts of an order's rows, {} a commit: {:.0} orders/s",
+            self.ceiling.batch, self.ceiling.orders_per_second
+        )?;
+        writeln!(
+            out,
+            "\n{:<25} {:<20} {:>8} {:>9} {:>9} {:>8} {:>6} {:>8} {:>9}",
+            "", "", "/s", "p50 ms", "p99 ms", "us each", "busy", "rows", "WAL bytes"
+        )?;
+        for point in &self.points {
+            let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1}"));
+            writeln!(
+                out,
+                "{:<25} {:<20} {:>8.0} {:>9} {:>9} {:>8.0} {:>6.2} {:>8.1} {:>9.0}",
+                point.errand,
+                point.who(),
+                point.per_second,
+                ms(point.p50_ms),
+                ms(point.p99_ms),
+                point.us_each,
+                point.processor.busy,
+                point.database.rows_written_each,
+                point.database.wal_bytes_each,
+            )?;
+            let parts: Vec<_> = (point.processor.us_each.iter())
+                .map(|(part, us)| format!("{part} {us:.0}"))
+                .collect();
+            writeln!(out, "  us each: {}", parts.join(", "))?;
+            let commits: Vec<_> = (point.database.commits_per_second.iter())
+                .map(|(name, commits)| format!("{name} {commits:.0}"))
+                .collect();
+            writeln!(out, "  commits/s: {}", commits.join(", "))?;
+            if !point.others.is_empty() {
+                writeln!(out, "  others: {:?}", point.others)?;
+            }
+        }
+        Ok(())
+    }
+}
