@@ -107,9 +107,8 @@ impl Store {
             .collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Orders of a lane that a closing is still to end. Of accepted ones only those whose slot
-    /// began at
-    /// `first_slot` or later.
+    /// Orders of a lane that a closing is still to end: those whose slot began at `first_slot` or
+    /// later.
     pub async fn orders_to_close(
         &self,
         lane: Lane,

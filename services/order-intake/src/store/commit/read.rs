@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// A shopper's latest orders that are looked at beyond those that may be to come.
+const GIVEN_UP_AT_MOST: i64 = 1_000;
+
 /// What a batch finds: orders by key, and the stores it may book at. Orders that are to be moved and stores are locked.
 pub(super) struct Known {
     pub(super) earlier: HashMap<(ShopperId, RequestId), Earlier>,
@@ -215,8 +218,8 @@ async fn find_earlier(
     rows.into_iter().map(entry).collect()
 }
 
-/// How many orders these shoppers have that are still to be made, counted no further than the
-/// limit.
+/// How many orders these shoppers have that are still to be made. Whoever gives orders up again and
+/// again is counted a little short, and never costs more than that many rows.
 async fn count_to_come(
     connection: &mut PgConnection,
     lane: Lane,
@@ -229,7 +232,7 @@ async fn count_to_come(
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(now)
-        .bind(i64::from(limit));
+        .bind(i64::from(limit) + GIVEN_UP_AT_MOST);
     let rows: Vec<ToComeRow> = query.fetch_all(connection).await?;
     let entry = |row: ToComeRow| {
         let shopper = column("shopper_id", ShopperId::parse(&row.shopper_id))?;

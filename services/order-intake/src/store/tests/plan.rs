@@ -11,13 +11,19 @@ const FILL: &str = "
     INSERT INTO stores (store_id, display_name, area) SELECT 'store-' || number, 'tea', 'west' FROM generate_series(1, 20000) AS number;
     INSERT INTO store_slots (store_id, slot_starts_at, slot_minutes, booked, capacity_when_booked)
     SELECT 'store-' || number, date_trunc('hour', now()) + make_interval(mins => number % 100 * 10), 10, 1, 1 FROM generate_series(1, 20000) AS number;
-    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, rejected_because, rejection_metadata, coupon_code, content_hash, created_at, updated_at)
-    SELECT 0, 'shopper-' || number, 'r', gen_random_uuid(), 's-1', 'west', 1 + number % 3, CASE number % 3 WHEN 2 THEN 'COUPON_EXPIRED' END, CASE number % 3 WHEN 2 THEN '{}'::jsonb END,
+    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, rejected_because, rejection_metadata, coupon_code, content_hash, created_at, updated_at)
+    SELECT 0, 'shopper-' || number, 'r', gen_random_uuid(), 'store-' || number % 500, 'west', date_trunc('minute', now()) + make_interval(mins => number % 20), 1, 1 + number % 3, CASE number % 3 WHEN 2 THEN 'COUPON_EXPIRED' END, CASE number % 3 WHEN 2 THEN '{}'::jsonb END,
            lpad(number::text, 16, '0'), sha256(''), clock_timestamp(), clock_timestamp()
     FROM generate_series(1, 50000) AS number;
     INSERT INTO order_details SELECT current_date, 0, order_id, '[]' FROM orders;
     INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
     SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, now() FROM orders";
+/// So few rows that every index seems as good as the others; the plan outlives that.
+const BEGIN: &str = "
+    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
+    SELECT 0, 'early-' || number, 'r', gen_random_uuid(), 'store-' || number % 500, 'west', date_trunc('minute', now()) + make_interval(mins => number % 2), 1, 2,
+           lpad(number::text, 16, 'E'), sha256(''), clock_timestamp(), clock_timestamp()
+    FROM generate_series(1, 1000) AS number";
 const UNANALYSED: &str = "
     ALTER TABLE orders SET (autovacuum_enabled = off);
     ALTER TABLE stores SET (autovacuum_enabled = off);
@@ -41,8 +47,8 @@ const HOT: [Hot; 9] = [
     Hot {
         statement: include_str!("../../../queries/count_orders_to_come.sql"),
         types: "smallint, text[], timestamptz, bigint",
-        arguments: "0::smallint, array_fill('x'::text, '{100}'), now(), 20",
-        probes: &[("shopper_id =", 1)],
+        arguments: "0::smallint, array_fill('x'::text, '{100}'), now(), 1020",
+        probes: &[("shopper_id >=", 1)],
     },
     Hot {
         statement: include_str!("../../../queries/lock_orders.sql"),
@@ -80,8 +86,7 @@ const HOT: [Hot; 9] = [
         arguments: "0::smallint, 'x', now(), 500",
         probes: &[
             ("closed_by =", 1),
-            ("store_id = stores.store_id))", 1),
-            ("slot_starts_at >=", 1),
+            ("store_id >= stores.store_id", 1),
             ("placed_on =", 1),
         ],
     },
@@ -140,9 +145,9 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
 }
 
 #[tokio::test]
-async fn a_batch_probes_indexes_on_an_empty_table_a_full_one_never_analysed_and_an_analysed_one() {
+async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_analysed_and_an_analysed_one() {
     let fixture = Fixture::start().await;
-    for change in [UNANALYSED, FILL, "ANALYZE"] {
+    for change in [UNANALYSED, BEGIN, FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
         for hot in &HOT {
             for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
