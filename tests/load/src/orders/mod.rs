@@ -40,7 +40,7 @@ const CONNECTIONS: usize = 4;
 const LOADS: [f64; 2] = [0.5, 0.9];
 const WARM_UP: Duration = Duration::from_secs(3);
 /// More orders a second than any machine takes that this runs on.
-const MOST_ORDERS_PER_SECOND: usize = 6_000;
+const MOST_ORDERS_PER_SECOND: usize = 9_000;
 
 /// What can be asked for.
 #[derive(Debug, Args)]
