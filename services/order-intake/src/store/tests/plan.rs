@@ -18,12 +18,15 @@ const FILL: &str = "
     INSERT INTO order_details SELECT current_date, 0, order_id, '[]' FROM orders;
     INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
     SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, now() FROM orders";
-/// So few rows that every index seems as good as the others; the plan outlives that.
+/// So few rows, all of one time, that other indexes seem as good; the plan outlives that.
 const BEGIN: &str = "
     INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
     SELECT 0, 'early-' || number, 'r', gen_random_uuid(), 'store-' || number % 500, 'west', date_trunc('minute', now()) + make_interval(mins => number % 2), 1, 2,
            lpad(number::text, 16, 'E'), sha256(''), clock_timestamp(), clock_timestamp()
-    FROM generate_series(1, 1000) AS number";
+    FROM generate_series(1, 1000) AS number;
+    INSERT INTO store_slots (store_id, slot_starts_at, slot_minutes, booked, capacity_when_booked)
+    SELECT 'early-' || number, date_trunc('minute', now()), 1, 1, 1 FROM generate_series(1, 500) AS number;
+    ANALYZE store_slots";
 const UNANALYSED: &str = "
     ALTER TABLE orders SET (autovacuum_enabled = off);
     ALTER TABLE stores SET (autovacuum_enabled = off);
@@ -72,7 +75,7 @@ const HOT: [Hot; 9] = [
         statement: include_str!("../../../queries/read_bookings.sql"),
         types: "text[], timestamptz, timestamptz",
         arguments: "array_fill('x'::text, '{100}'), now(), now() + interval '1 day'",
-        probes: &[("store_id =", 1)],
+        probes: &[("ROW(store_id", 1)],
     },
     Hot {
         statement: include_str!("../../../queries/read_feed.sql"),
