@@ -3,9 +3,15 @@
 mod coupons;
 mod rounds;
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidegate_types::{Lane, Timestamp};
+use tokio::time::sleep_until;
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +23,9 @@ use crate::{
 
 /// Slots, and orders, of one statement.
 const PAGE_SIZE: u16 = 500;
+/// Audits that nobody asked for rest so many times as long as each page took: they take a tenth of a
+/// processor, and leave the others to orders.
+const REST_FACTOR: u32 = 9;
 
 /// Audits orders. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +64,31 @@ impl Pass {
     }
 }
 
+/// How far an audit may go. One page is compared in any case.
+#[derive(Clone, Copy)]
+struct Bounds {
+    until: Instant,
+    /// Whether it leaves the machine to others between two pages.
+    rests: bool,
+}
+
+impl Bounds {
+    fn half(self) -> Self {
+        let left = self.until.saturating_duration_since(Instant::now());
+        Self {
+            until: self.until - left / 2,
+            ..self
+        }
+    }
+
+    async fn rest(self, page_took: Duration) {
+        if self.rests {
+            let rested = Instant::now() + page_took * REST_FACTOR;
+            sleep_until(rested.min(self.until).into()).await;
+        }
+    }
+}
+
 impl Auditor {
     /// Audits as much as fits into three quarters of the time.
     pub async fn audit(
@@ -64,7 +98,11 @@ impl Auditor {
     ) -> Result<OrderAudit, OrderIntakeError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut pass = Pass::over_all_of(&self.store);
-        self.go_on(&mut pass, now, deadline - left / 4).await?;
+        let bounds = Bounds {
+            until: deadline - left / 4,
+            rests: false,
+        };
+        self.go_on(&mut pass, now, bounds).await?;
         Ok(pass.audit)
     }
 
@@ -73,11 +111,10 @@ impl Auditor {
         &self,
         pass: &mut Pass,
         now: Timestamp,
-        until: Instant,
+        bounds: Bounds,
     ) -> Result<(), OrderIntakeError> {
-        let left = until.saturating_duration_since(Instant::now());
-        self.audit_slots(pass, now, until - left / 2).await?;
-        self.audit_orders(pass, until).await?;
+        self.audit_slots(pass, now, bounds.half()).await?;
+        self.audit_orders(pass, bounds).await?;
         pass.audit.is_complete = pass.is_complete();
         if pass.audit.differences() > 0 {
             tracing::error!(
@@ -96,16 +133,18 @@ impl Auditor {
         &self,
         pass: &mut Pass,
         now: Timestamp,
-        until: Instant,
+        bounds: Bounds,
     ) -> Result<(), OrderIntakeError> {
         let orders_since = self.period.orders_are_kept_since(now);
         while let Some(before) = &pass.slots_before {
+            let page_began = Instant::now();
             let (books, next) = self.store.audit_slots(before, PAGE_SIZE).await?;
             for slot in &books {
                 pass.audit.slot(slot, orders_since);
             }
             pass.slots_before = next;
-            if Instant::now() >= until {
+            bounds.rest(page_began.elapsed()).await;
+            if Instant::now() >= bounds.until {
                 break;
             }
         }
@@ -113,13 +152,14 @@ impl Auditor {
     }
 
     /// A page of each lane in turn, so that the newest of all come first.
-    async fn audit_orders(&self, pass: &mut Pass, until: Instant) -> Result<(), OrderIntakeError> {
+    async fn audit_orders(&self, pass: &mut Pass, bounds: Bounds) -> Result<(), OrderIntakeError> {
         let mut lanes = VecDeque::from(mem::take(&mut pass.orders_before));
-        while Instant::now() < until
+        while Instant::now() < bounds.until
             && let Some((lane, before)) = lanes.pop_front()
         {
+            let page_began = Instant::now();
             let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
-            let Some(coupons) = self.compare_with_coupons(lane, &page, until).await? else {
+            let Some(coupons) = self.compare_with_coupons(lane, &page, bounds.until).await? else {
                 tracing::warn!(%lane, "issuance did not tell in time which orders its coupons pay for, so the audit leaves orders out; it goes on here with the next round, and if this repeats, look at issuance");
                 lanes.push_front((lane, before));
                 break;
@@ -131,6 +171,7 @@ impl Auditor {
             pass.audit.coupons_not_given_back += coupons.coupons_not_given_back;
             let next = page.last().filter(|_| page.len() == usize::from(PAGE_SIZE));
             lanes.extend(next.map(|last| (lane, last.order_id)));
+            bounds.rest(page_began.elapsed()).await;
         }
         pass.orders_before = lanes.into();
         Ok(())

@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 use uuid::Uuid;
 
 use crate::{
@@ -23,8 +23,12 @@ use crate::{
     store::{KeptPass, Store, previous_lease_id},
 };
 
-/// Coupons that the leases of one page may have used, so that a page is counted well within a call; a page has one lease in any case.
-const MAX_COUPONS_PER_PAGE: u64 = 200_000;
+/// Coupons that the leases of one page may have used, so that a page is counted in a fraction of a
+/// second; a page has one lease in any case.
+const MAX_COUPONS_PER_PAGE: u64 = 20_000;
+/// Audits that nobody asked for rest so many times as long as each page took: they take a tenth of a
+/// processor, and leave the others to claims.
+const REST_FACTOR: u32 = 9;
 /// Lanes that are counted at once; each holds a connection of issuance's for audits.
 const LANES_COUNTED_AT_ONCE: usize = 2;
 
@@ -50,6 +54,8 @@ struct Bounds {
     until: Instant,
     /// When answers are of no use any more.
     deadline: Instant,
+    /// Whether it leaves the machine to others between two pages.
+    rests: bool,
 }
 
 impl Auditor {
@@ -79,6 +85,7 @@ impl Auditor {
             leases: u64::MAX,
             until: now + deadline.saturating_duration_since(now) / 4 * 3,
             deadline,
+            rests: false,
         };
         let audited = by(deadline, async {
             let subject = self.subject(id).await?;
@@ -145,6 +152,7 @@ impl Auditor {
     ) -> Result<Option<Uuid>, QuotaError> {
         let (before, mut next) = (audit.sums().leases, Some(from));
         while let Some(last) = next {
+            let page_began = Instant::now();
             let (page, is_last) = self.page(campaign.number, last).await?;
             let first = match page.last() {
                 Some(lease) if !is_last => lease.lease_id,
@@ -166,6 +174,10 @@ impl Auditor {
             next = previous_lease_id(first);
             if audit.sums().leases - before >= bounds.leases || Instant::now() >= bounds.until {
                 break;
+            }
+            if bounds.rests {
+                let rest = page_began.elapsed() * REST_FACTOR;
+                sleep_until((Instant::now() + rest).min(bounds.until).into()).await;
             }
         }
         Ok(next)

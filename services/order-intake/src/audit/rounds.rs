@@ -6,7 +6,7 @@ use tidegate_types::{ReplicaId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Auditor, Pass};
+use super::{Auditor, Bounds, Pass};
 use crate::{error::OrderIntakeError, metrics::Metrics};
 
 /// Between two rounds.
@@ -46,19 +46,25 @@ impl Auditor {
         }
         let now = Timestamp::now_utc();
         let mut newest = Pass::over_all_of(&self.store);
-        self.go_on(&mut newest, now, Instant::now() + NEWEST_TIME)
-            .await?;
+        self.go_on(&mut newest, now, within(NEWEST_TIME)).await?;
         metrics.orders_audited(&newest.audit);
         if newest.is_complete() {
             metrics.all_orders_audited(now);
             return Ok(());
         }
-        self.go_on(pass, now, Instant::now() + PASS_TIME).await?;
+        self.go_on(pass, now, within(PASS_TIME)).await?;
         metrics.orders_audited(&pass.audit);
         if pass.is_complete() {
             metrics.all_orders_audited(now);
             *pass = Pass::over_all_of(&self.store);
         }
         Ok(())
+    }
+}
+
+fn within(time: Duration) -> Bounds {
+    Bounds {
+        until: Instant::now() + time,
+        rests: true,
     }
 }

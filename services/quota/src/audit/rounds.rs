@@ -127,6 +127,7 @@ impl Auditor {
             leases,
             until: began + slice,
             deadline: began + slice + OVERTIME,
+            rests: true,
         };
         let subject = self.subject(id).await?;
         let newest = bounds(NEWEST_LEASES);

@@ -148,7 +148,8 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
 }
 
 #[tokio::test]
-async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_analysed_and_an_analysed_one() {
+async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_analysed_and_an_analysed_one()
+ {
     let fixture = Fixture::start().await;
     for change in [UNANALYSED, BEGIN, FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
