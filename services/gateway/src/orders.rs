@@ -53,8 +53,10 @@ impl Orders {
     ) -> Result<PlacedOrder, GatewayError> {
         let _place = self.order_places.enter(call)?;
         let lane = self.lanes.of(shopper);
-        let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
+        let came = Instant::now();
+        let patience = call.deadline.saturating_duration_since(came) / 2;
         let permit = self.permits.acquire(lane, Rank::Arrival, patience).await;
+        self.claims.slow_down(came.elapsed());
         let permit = permit.ok_or_else(|| {
             let back_after = self.permits.come_back_after();
             self.claims.slow_down(back_after);

@@ -9,7 +9,7 @@ use tidegate_types::{Lane, Lanes};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::domain::{
-    wait_queue::{Key, Rank, WaitQueue},
+    wait_queue::{ARRIVALS_WAIT, Key, Rank, TURNS_WAIT, WaitQueue},
     window::Answer,
     windows::{Capacity, Windows},
 };
@@ -18,9 +18,14 @@ use crate::domain::{
 const SOONEST_BACK: Duration = Duration::from_millis(500);
 const LATEST_BACK: Duration = Duration::from_secs(4);
 
+/// How long an order waits: then it comes back, and begins anew.
+const ORDERS_WAIT: Duration = Duration::from_secs(5);
+
 /// The permits of all lanes. Many callers share one.
 pub struct Permits {
     state: Mutex<State>,
+    /// For how long those without a turn wait for a permit at most.
+    arrivals_wait: Duration,
 }
 
 struct State {
@@ -43,15 +48,15 @@ pub struct Permit {
 impl Permits {
     /// Those of claims. Nobody is in flight yet.
     pub fn of_claims(lanes: Lanes) -> Self {
-        Self::new(lanes, Windows::of_claims(lanes, now()))
+        Self::new(lanes, Windows::of_claims(lanes, now()), ARRIVALS_WAIT)
     }
 
-    /// Those of orders.
+    /// Those of orders, for which there is no queue to go to: they wait here, as they came.
     pub fn of_orders(lanes: Lanes) -> Self {
-        Self::new(lanes, Windows::of_orders(lanes, now()))
+        Self::new(lanes, Windows::of_orders(lanes, now()), ORDERS_WAIT)
     }
 
-    fn new(lanes: Lanes, windows: Windows) -> Self {
+    fn new(lanes: Lanes, windows: Windows, arrivals_wait: Duration) -> Self {
         let state = State {
             windows,
             doors: lanes.all().map(|_| WaitQueue::default()).collect(),
@@ -59,6 +64,7 @@ impl Permits {
         };
         Self {
             state: Mutex::new(state),
+            arrivals_wait,
         }
     }
 
@@ -69,10 +75,15 @@ impl Permits {
         rank: Rank,
         patience: Duration,
     ) -> Option<Permit> {
+        let waits = match rank {
+            Rank::Turn(_) => TURNS_WAIT,
+            Rank::Arrival => self.arrivals_wait,
+        };
+        let waits = waits.min(patience);
         let (key, mut granted) = {
             let (mut state, now) = (self.state(), now());
             let has_permit = state.windows.has_permit(lane, now);
-            let may_wait = state.windows.arrivals_that_may_wait(lane, now);
+            let may_wait = state.windows.arrivals_that_may_wait(lane, waits, now);
             let door = state.doors.get_mut(usize::from(lane.get()))?;
             if has_permit && !door.has_before(rank) {
                 state.windows.begin(lane, now);
@@ -89,7 +100,6 @@ impl Permits {
             lane,
             key,
         };
-        let waits = rank.waits_for_permit().min(patience);
         timeout(waits, &mut granted).await.ok()?.ok()
     }
 

@@ -4,6 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_types::Turn;
 
+/// How long one whose turn has come waits for a permit: then its turn is kept, and it comes back.
+pub const TURNS_WAIT: Duration = Duration::from_secs(1);
+/// How long a claim without a turn waits: then it gets a place in the queue.
+pub const ARRIVALS_WAIT: Duration = Duration::from_millis(300);
+
 /// Whoever has a lower one goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -11,16 +16,6 @@ pub enum Rank {
     Turn(Turn),
     /// One without a turn: a claim that has no place in a queue, or an order.
     Arrival,
-}
-
-impl Rank {
-    /// For how long it waits for a permit. A turn that finds none is kept, and a claim without one gets a place in the queue.
-    pub fn waits_for_permit(self) -> Duration {
-        match self {
-            Self::Turn(_) => Duration::from_millis(1_000),
-            Self::Arrival => Duration::from_millis(300),
-        }
-    }
 }
 
 /// One call's place in the queue.

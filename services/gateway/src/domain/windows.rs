@@ -100,10 +100,12 @@ impl Windows {
         self.by_lane.iter().map(|window| window.idle(now)).sum()
     }
 
-    /// How many of one lane may wait for a permit beside those whose turns have come.
-    pub fn arrivals_that_may_wait(&self, lane: Lane, now: Instant) -> usize {
-        self.of(lane)
-            .map_or(1, |window| window.permits(now) as usize)
+    /// How many of one lane may wait for a permit beside those whose turns have come: no more than
+    /// can be served while they wait, as far as that is known, or than the window has permits.
+    pub fn arrivals_that_may_wait(&mut self, lane: Lane, wait: Duration, now: Instant) -> usize {
+        let served = self.answered_per_second(now) * wait.as_secs_f64() / self.by_lane.len() as f64;
+        let permits = self.of(lane).map_or(1.0, |window| window.permits(now));
+        served.max(permits) as usize
     }
 
     /// Measures what came back since the last time, and tells what could go.

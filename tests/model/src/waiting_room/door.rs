@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_gateway::domain::{
     queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Stage, Wait, latest_ask},
-    wait_queue::Rank,
+    wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
 
 use super::{
@@ -43,22 +43,22 @@ impl Simulation<'_> {
     pub(super) fn stand(&mut self, gateway: usize, shopper: usize, lane: usize) {
         let now = self.instant();
         let Shopper { turn, waits, .. } = self.shoppers[shopper];
-        let rank = if waits {
-            Rank::Turn(turn)
+        let (rank, wait) = if waits {
+            (Rank::Turn(turn), TURNS_WAIT)
         } else {
-            Rank::Arrival
+            (Rank::Arrival, ARRIVALS_WAIT)
         };
         let here = &mut self.gateways[gateway];
         if here.windows.has_permit(self.lanes[lane], now) && !here.doors[lane].has_before(rank) {
             return self.send(gateway, shopper);
         }
         here.wants_queue = true;
-        let most = here.windows.arrivals_that_may_wait(self.lanes[lane], now);
+        let most = (here.windows).arrivals_that_may_wait(self.lanes[lane], wait, now);
         if !waits && here.doors[lane].arrival_count() >= most {
             return self.join(gateway, shopper);
         }
         let key = here.doors[lane].push(rank, shopper);
-        let until = self.now + rank.waits_for_permit().as_secs_f64();
+        let until = self.now + wait.as_secs_f64();
         self.plan(
             until,
             Event::StoodTooLong {
