@@ -276,6 +276,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn orders_wait_as_they_came_for_as_long_as_their_callers_do() {
+        let lanes = Lanes::new(1u16).unwrap();
+        let (permits, lane) = (
+            Arc::new(Permits::of_orders(lanes)),
+            lanes.lane(0u16).unwrap(),
+        );
+        let mut taken = all_permits(&permits, lane).await;
+        let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for name in ["first", "second", "impatient"] {
+            let (permits, said) = (Arc::clone(&permits), said.clone());
+            let patience = if name == "impatient" {
+                SECOND
+            } else {
+                4 * SECOND
+            };
+            tokio::spawn(async move {
+                let permit = permits.acquire(lane, Rank::Arrival, patience).await;
+                said.send((name, permit)).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(3 * SECOND).await;
+        let mut went = Vec::new();
+        for _ in 0..3 {
+            let (name, permit) = order.recv().await.unwrap();
+            went.push((name, permit.is_some()));
+            taken.extend(permit);
+            taken.pop();
+        }
+        assert_eq!(
+            went,
+            [("impatient", false), ("first", true), ("second", true)]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
         let (permits, lane) = permits();
         for _ in 0..100 {

@@ -177,3 +177,27 @@ impl Auditor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_audit_that_nobody_asked_for_leaves_nine_tenths_of_its_time_to_others() {
+        let (page, began) = (Duration::from_millis(100), tokio::time::Instant::now());
+        let bounds = |rests| Bounds {
+            until: began.into_std() + Duration::from_secs(2),
+            rests,
+        };
+        bounds(false).rest(page).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        bounds(true).rest(page).await;
+        let rested = began.elapsed();
+        assert!((850..950).contains(&rested.as_millis()), "{rested:?}");
+        bounds(true).rest(20 * page).await;
+        assert!(
+            began.elapsed() < Duration::from_millis(2_050),
+            "its time is over"
+        );
+    }
+}

@@ -7,7 +7,7 @@ mod database_work;
 mod open_loop;
 mod report;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -68,7 +68,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     tell("Measuring bare inserts of the rows of an order.");
     let ceiling = ceiling::measure(&scene.stack).await?;
     let mut points = Vec::new();
-    for shoppers in &options.shoppers {
+    for shoppers in options.shoppers.iter().collect::<BTreeSet<_>>() {
         points.push(scene.closed_loop(Errand::Order, *shoppers).await?);
     }
     if !options.peak_only {
