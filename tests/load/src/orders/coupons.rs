@@ -1,6 +1,7 @@
 //! Coupons to order with.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -32,7 +33,7 @@ pub struct CouponOwner {
 
 /// Coupons nobody has ordered with yet.
 #[derive(Debug, Default)]
-pub struct Wallet(Mutex<Vec<CouponOwner>>);
+pub struct Wallet(Mutex<VecDeque<CouponOwner>>);
 
 impl Wallet {
     /// Claims so many. `round` sets its shoppers apart from all others.
@@ -59,12 +60,15 @@ impl Wallet {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(owner);
+            .push_back(owner);
     }
 
     /// One of them, until all are used.
     pub fn take(&self) -> Option<CouponOwner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 }
 

@@ -39,6 +39,8 @@ const CONNECTIONS: usize = 4;
 /// Of the peak, offered at random moments.
 const LOADS: [f64; 2] = [0.5, 0.9];
 const WARM_UP: Duration = Duration::from_secs(3);
+/// For each of those at a time, so that nobody asks more often than one shopper may.
+const ORDERERS_AT_FULL_STORE: usize = 40;
 /// More orders a second than any machine takes that this runs on.
 const MOST_ORDERS_PER_SECOND: usize = 9_000;
 
@@ -147,7 +149,7 @@ impl<'run> Scene<'run> {
         let seconds = (self.timing.warm_up + self.timing.measured).as_secs() as usize;
         let coupons = match errand {
             Errand::Order => seconds * MOST_ORDERS_PER_SECOND,
-            Errand::FullStore => shoppers as usize,
+            Errand::FullStore => shoppers as usize * ORDERERS_AT_FULL_STORE,
             Errand::Claim | Errand::Pair => 0,
         };
         let wallet = self
