@@ -284,31 +284,22 @@ mod tests {
         );
         let mut taken = all_permits(&permits, lane).await;
         let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
-        for name in ["first", "second", "impatient"] {
+        for (name, patience) in [("first", SECOND), ("hasty", SECOND / 4), ("second", SECOND)] {
             let (permits, said) = (Arc::clone(&permits), said.clone());
-            let patience = if name == "impatient" {
-                SECOND
-            } else {
-                4 * SECOND
-            };
             tokio::spawn(async move {
                 let permit = permits.acquire(lane, Rank::Arrival, patience).await;
                 said.send((name, permit)).unwrap();
             });
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(3 * SECOND).await;
-        let mut went = Vec::new();
-        for _ in 0..3 {
-            let (name, permit) = order.recv().await.unwrap();
-            went.push((name, permit.is_some()));
-            taken.extend(permit);
+        let (hasty, none) = order.recv().await.unwrap();
+        assert_eq!((hasty, none.is_some()), ("hasty", false));
+        for expected in ["first", "second"] {
             taken.pop();
+            let (name, permit) = order.recv().await.unwrap();
+            assert_eq!((name, permit.is_some()), (expected, true));
+            taken.extend(permit);
         }
-        assert_eq!(
-            went,
-            [("impatient", false), ("first", true), ("second", true)]
-        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -175,7 +175,7 @@ impl Auditor {
             if audit.sums().leases - before >= bounds.leases || Instant::now() >= bounds.until {
                 break;
             }
-            if bounds.rests {
+            if bounds.rests && next.is_some() {
                 let rest = page_began.elapsed() * REST_FACTOR;
                 sleep_until((Instant::now() + rest).min(bounds.until).into()).await;
             }
