@@ -284,7 +284,7 @@ mod tests {
         );
         let mut taken = all_permits(&permits, lane).await;
         let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
-        for (name, patience) in [("first", SECOND), ("hasty", SECOND / 4), ("second", SECOND)] {
+        for (name, patience) in [("first", SECOND), ("hasty", SECOND / 2), ("second", SECOND)] {
             let (permits, said) = (Arc::clone(&permits), said.clone());
             tokio::spawn(async move {
                 let permit = permits.acquire(lane, Rank::Arrival, patience).await;

@@ -23,8 +23,8 @@ use crate::{
 
 /// Slots, and orders, of one statement.
 const PAGE_SIZE: u16 = 500;
-/// Audits that nobody asked for rest so many times as long as each page took: they take a tenth of a
-/// processor, and leave the others to orders.
+/// Audits that nobody asked for rest so many times as long as each page took: they take about a
+/// tenth of a processor, and leave the others to orders.
 const REST_FACTOR: u32 = 9;
 
 /// Audits orders. Cheap to clone.

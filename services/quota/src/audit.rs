@@ -26,8 +26,8 @@ use crate::{
 /// Coupons that the leases of one page may have used, so that a page is counted in a fraction of a
 /// second; a page has one lease in any case.
 const MAX_COUPONS_PER_PAGE: u64 = 20_000;
-/// Audits that nobody asked for rest so many times as long as each page took: they take a tenth of a
-/// processor, and leave the others to claims.
+/// A pass that nobody asked for rests so many times as long as each page took: it takes about a tenth
+/// of a processor, and leaves the others to claims.
 const REST_FACTOR: u32 = 9;
 /// Lanes that are counted at once; each holds a connection of issuance's for audits.
 const LANES_COUNTED_AT_ONCE: usize = 2;

@@ -21,8 +21,6 @@ pub struct Ceiling {
     pub orders_per_second: f64,
 }
 
-/// Inserts for some seconds.
-///
 /// # Errors
 /// The server refuses.
 pub async fn measure(stack: &Stack) -> Result<Ceiling> {

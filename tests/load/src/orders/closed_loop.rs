@@ -32,13 +32,11 @@ const REST_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 /// How late an order to the full store may be made: all slots until then are soon full.
 const FULL_STORE_PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a shopper does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Errand {
     /// Orders with a coupon, at stores with room.
     Order,
-    /// Claims a coupon.
     Claim,
     /// Claims a coupon and orders with it.
     Pair,

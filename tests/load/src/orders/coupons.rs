@@ -24,7 +24,6 @@ const REST: Duration = Duration::from_millis(200);
 /// Full commits, and nobody has to queue.
 const CLAIMS_AT_A_TIME: usize = 128;
 
-/// Who has a coupon.
 #[derive(Debug, Clone)]
 pub struct CouponOwner {
     pub shopper_id: String,

@@ -1,4 +1,4 @@
-//! The table.
+//! What was measured, as a table for people and as data.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,6 @@ pub struct Point {
     pub database: Done,
 }
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     machine: Machine,

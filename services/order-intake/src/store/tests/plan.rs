@@ -151,7 +151,7 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
 async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_analysed_and_an_analysed_one()
  {
     let fixture = Fixture::start().await;
-    for change in [UNANALYSED, BEGIN, FILL, "ANALYZE"] {
+    for change in [UNANALYSED, BEGIN, "ANALYZE orders", FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
         for hot in &HOT {
             for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
