@@ -16,7 +16,7 @@ use crate::domain::{
 
 /// Who found no permit comes back no sooner, and no later.
 const SOONEST_BACK: Duration = Duration::from_millis(500);
-const LATEST_BACK: Duration = Duration::from_secs(4);
+const LATEST_BACK: Duration = Duration::from_secs(10);
 
 /// How long an order waits: then it comes back, and begins anew.
 const ORDERS_WAIT: Duration = Duration::from_secs(5);

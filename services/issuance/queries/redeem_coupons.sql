@@ -1,4 +1,4 @@
--- Uses coupons for orders. What became of each is read afterwards from the rows themselves: a coupon whose order_id is the item's is redeemed by it, now or by an earlier attempt.
+-- Uses coupons for orders, and tells those that changed as they stand now. The others are read afterwards: a coupon whose order_id is the item's was redeemed by it in an earlier attempt.
 -- Relies on coupons_pkey: each item's row is read by a probe of its own, and then met again by the conflict on the same key, so that no plan can join the batch with the table. Nothing is ever inserted,
 -- because coupons are never deleted. Two orders that race for one coupon cannot both have it: the conflict locks the newest version of the row, and only one that is free, valid, not revoked and not given
 -- back by the same order changes. The end of validity is proposed with the row, the campaign's extension included; a coupon's own end only ever grows, so the later of the one proposed and the newest
@@ -23,3 +23,5 @@ ORDER BY place
 ON CONFLICT (lane, shopper_id, campaign_number, slot) DO UPDATE
 SET order_id = excluded.order_id, redeemed_at = excluded.redeemed_at
 WHERE coupon.order_id IS NULL AND coupon.revoked_at IS NULL AND excluded.order_id <> ALL (coupon.released_order_ids) AND greatest(coupon.valid_until, excluded.valid_until) > $6
+RETURNING coupon.shopper_id, 0::bigint AS place, coupon.slot, coupon.request_id, coupon.requested_tier_number, coupon.tier_number, coupon.key_id, coupon.issued_at, coupon.valid_until, coupon.order_id,
+    coupon.released_order_ids, coupon.revoked_at IS NOT NULL AS revoked, coupon.claim_traceparent, coupon.campaign_number

@@ -304,9 +304,7 @@ impl LaneCommit {
             })
             .collect();
         let statement = &self.statements.redeem;
-        coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
-        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
-        let coupons = coupons::read(connection, self.lane, &keys).await?;
+        let coupons = coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
         for ((place, item), coupon) in items.iter().zip(coupons) {
             let coupon = coupon.map(|coupon| (Box::new(coupon), in_force(item)));
             done[*place] = Some(Done::Coupon(coupon));

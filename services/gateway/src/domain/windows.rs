@@ -9,6 +9,9 @@ use super::{
     window::{Answer, FIRST_WINDOW, Window},
 };
 
+/// Orders that may always be in flight, of all lanes together: fewer make batches so small that each order takes several times as much of the processors.
+const ORDERS_AT_LEAST: f64 = 256.0;
+
 /// How much the newest measurement counts in the rate.
 const SHARE_OF_NEWEST: f64 = 0.5;
 
@@ -53,14 +56,14 @@ impl Windows {
         Self::new(lanes, 1.0, now)
     }
 
-    /// The same of orders, which go first: as many as at the beginning may always be in flight.
+    /// The same of orders, which go first: a batch of them may always be in flight.
     pub fn of_orders(lanes: Lanes, now: Instant) -> Self {
-        Self::new(lanes, FIRST_WINDOW, now)
+        Self::new(lanes, ORDERS_AT_LEAST, now)
     }
 
     fn new(lanes: Lanes, least: f64, now: Instant) -> Self {
         let of_lane = |all: f64| all / f64::from(lanes.get());
-        let window = Window::new(of_lane(FIRST_WINDOW), of_lane(least));
+        let window = Window::new(of_lane(FIRST_WINDOW.max(least)), of_lane(least));
         Self {
             by_lane: vec![window; usize::from(lanes.get())],
             measured_at: now,

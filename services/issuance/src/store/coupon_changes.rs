@@ -1,14 +1,16 @@
-use sqlx::PgConnection;
+use std::collections::HashMap;
+
+use sqlx::{FromRow, PgConnection};
 use tidegate_types::{Lane, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    coupon::{MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK},
+    coupon::{MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK, StoredCoupon},
     purchase::TierSet,
 };
 
 use super::{
-    coupons::{CouponKey, columns},
+    coupons::{self, CouponKey, CouponRow, columns},
     leases::lane_number,
 };
 
@@ -44,17 +46,25 @@ pub struct RevokeRow<'a> {
     pub reason: &'a str,
 }
 
-/// Uses each coupon for its order, where it is free and valid. What became of each is read with [`super::coupons::read`].
+/// A coupon that a statement has changed.
+#[derive(FromRow)]
+struct ChangedRow {
+    shopper_id: String,
+    #[sqlx(flatten)]
+    coupon: CouponRow,
+}
+
+/// Uses each coupon for its order, where it is free and valid. Tells how each coupon stands, whether it changed or not; `None` for those that are not there.
 pub async fn redeem(
     connection: &mut PgConnection,
     statement: &str,
     lane: Lane,
     rows: &[RedeemRow<'_>],
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
     let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
     let (shoppers, campaigns, slots) = columns(&keys);
-    sqlx::query(statement)
+    let changed: Vec<ChangedRow> = sqlx::query_as(statement)
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
@@ -71,9 +81,26 @@ pub async fn redeem(
                 .map(|row| row.extended_valid_until)
                 .collect::<Vec<_>>(),
         )
-        .execute(connection)
-        .await
-        .map(|_| ())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut known = HashMap::with_capacity(changed.len());
+    for row in changed {
+        let coupon = row.coupon.into_domain()?;
+        known.insert((row.shopper_id, coupon.campaign, coupon.slot), coupon);
+    }
+    let of_key = |(shopper, campaign, slot): &CouponKey<'_>| {
+        known.get(&(shopper.as_str().to_owned(), *campaign, *slot))
+    };
+    let mut coupons: Vec<_> = keys.iter().map(|key| of_key(key).cloned()).collect();
+    let unchanged: Vec<_> = (0..keys.len()).filter(|at| coupons[*at].is_none()).collect();
+    if !unchanged.is_empty() {
+        let unread: Vec<_> = unchanged.iter().map(|at| keys[*at]).collect();
+        let read = coupons::read(connection, lane, &unread).await?;
+        for (at, coupon) in unchanged.into_iter().zip(read) {
+            coupons[at] = coupon;
+        }
+    }
+    Ok(coupons)
 }
 
 /// Gives back each coupon that its order holds, and keeps the order from taking it later in any case; true for those given back.

@@ -147,7 +147,7 @@ impl IssuedRow {
 }
 
 #[derive(FromRow)]
-struct CouponRow {
+pub(super) struct CouponRow {
     place: i64,
     slot: i16,
     request_id: String,
@@ -164,7 +164,7 @@ struct CouponRow {
 }
 
 impl CouponRow {
-    fn into_domain(self) -> Result<StoredCoupon, sqlx::Error> {
+    pub(super) fn into_domain(self) -> Result<StoredCoupon, sqlx::Error> {
         self.parse().ok_or_else(|| {
             sqlx::Error::Decode("a coupon's row holds a value outside its bounds".into())
         })

@@ -10,11 +10,11 @@ const MOST_SELDOM: Duration = Duration::from_secs(60);
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
 /// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.
-const SHARE_AT_OPENING: f64 = 10.0;
+const SHARE_AT_OPENING: f64 = 40.0;
 /// A call whose turn may come within this time is held until it does.
 pub const HELD_FOR: Duration = Duration::from_millis(1_000);
-/// Asks that a gateway answers each second with a twentieth of one processor.
-pub const ASKS_PER_PROCESSOR: f64 = 500.0;
+/// Asks that a gateway answers each second with an eightieth of one processor. Where others share the machine, each gateway counts all of its processors, and an ask costs its caller as much again.
+pub const ASKS_PER_PROCESSOR: f64 = 125.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(3);
