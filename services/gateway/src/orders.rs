@@ -18,7 +18,7 @@ use tonic::Streaming;
 
 use crate::{
     bulkheads::Bulkhead,
-    domain::wait_queue::Rank,
+    domain::{wait_queue::Rank, window::TARGET_DELAY},
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     permits::{Permit, Permits},
@@ -53,15 +53,13 @@ impl Orders {
     ) -> Result<PlacedOrder, GatewayError> {
         let _place = self.order_places.enter(call)?;
         let lane = self.lanes.of(shopper);
-        let came = Instant::now();
-        let patience = call.deadline.saturating_duration_since(came) / 2;
-        let permit = self.permits.acquire(lane, Rank::Arrival, patience).await;
-        self.claims.slow_down(came.elapsed());
-        let permit = permit.ok_or_else(|| {
+        let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
+        let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
             let back_after = self.permits.come_back_after();
-            self.claims.slow_down(back_after);
-            GatewayError::NoRoomForOrder(back_after)
-        })?;
+            self.slow_claims_down(back_after);
+            return Err(GatewayError::NoRoomForOrder(back_after));
+        };
+        self.slow_claims_down(permit.waited);
         self.batches
             .submit(
                 lane,
@@ -72,6 +70,14 @@ impl Orders {
                 },
             )
             .await
+    }
+
+    /// Each claim that is served makes an order, and orders wait.
+    fn slow_claims_down(&self, waited: Duration) {
+        if waited > TARGET_DELAY {
+            let orders_per_second = self.permits.answered_per_second();
+            self.claims.order_waited(waited, orders_per_second);
+        }
     }
 
     /// One order.

@@ -9,6 +9,8 @@ use tidegate_types::{Lane, Lanes};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::domain::{
+    order_pace::OrderPace,
+    promises::SOON,
     wait_queue::{ARRIVALS_WAIT, Key, Rank, TURNS_WAIT, WaitQueue},
     window::Answer,
     windows::{Capacity, Windows},
@@ -23,6 +25,7 @@ const ORDERS_WAIT: Duration = Duration::from_secs(5);
 
 /// The permits of all lanes. Many callers share one.
 pub struct Permits {
+    lanes: Lanes,
     state: Mutex<State>,
     /// For how long those without a turn wait for a permit at most.
     arrivals_wait: Duration,
@@ -30,6 +33,7 @@ pub struct Permits {
 
 struct State {
     windows: Windows,
+    pace: OrderPace,
     /// Who waits for a permit, by lane.
     doors: Vec<WaitQueue<oneshot::Sender<Permit>>>,
     /// When the last of those comes back who were told to.
@@ -41,6 +45,8 @@ struct State {
 pub struct Permit {
     permits: Arc<Permits>,
     lane: Lane,
+    /// How long it was waited for.
+    pub waited: Duration,
     granted_at: Instant,
     answer: OnceLock<Answer>,
 }
@@ -59,10 +65,12 @@ impl Permits {
     fn new(lanes: Lanes, windows: Windows, arrivals_wait: Duration) -> Self {
         let state = State {
             windows,
+            pace: OrderPace::unlimited(now()),
             doors: lanes.all().map(|_| WaitQueue::default()).collect(),
             next_back: now(),
         };
         Self {
+            lanes,
             state: Mutex::new(state),
             arrivals_wait,
         }
@@ -82,11 +90,11 @@ impl Permits {
         let waits = waits.min(patience);
         let (key, mut granted) = {
             let (mut state, now) = (self.state(), now());
-            let has_permit = state.windows.has_permit(lane, now);
+            let has_permit = state.has_permit(lane, now);
             let may_wait = state.windows.arrivals_that_may_wait(lane, waits, now);
             let door = state.doors.get_mut(usize::from(lane.get()))?;
             if has_permit && !door.has_before(rank) {
-                state.windows.begin(lane, now);
+                state.begin(lane, now);
                 return Some(self.permit(lane));
             }
             if rank == Rank::Arrival && door.arrival_count() >= may_wait {
@@ -100,12 +108,23 @@ impl Permits {
             lane,
             key,
         };
-        timeout(waits, &mut granted).await.ok()?.ok()
+        self.grant(lane);
+        let came = now();
+        let mut permit = timeout(waits, &mut granted).await.ok()?.ok()?;
+        permit.waited = now().saturating_duration_since(came);
+        Some(permit)
     }
 
-    /// What claims lead to has to wait for so long.
-    pub fn slow_down(&self, delay: Duration) {
-        self.state().windows.slow_down(delay, now());
+    /// An order had to wait for so long, while so many were answered each second: claims are served at a pace that leaves room for their orders.
+    pub fn order_waited(&self, waited: Duration, orders_per_second: f64) {
+        self.state()
+            .pace
+            .order_waited(waited, orders_per_second, now());
+    }
+
+    /// How many are answered each second.
+    pub fn answered_per_second(&self) -> f64 {
+        self.state().windows.answered_per_second(now())
     }
 
     /// When to come back for one who found no permit: behind all who were told so before, as fast as they can be served.
@@ -125,18 +144,25 @@ impl Permits {
 
     /// Permits that nobody uses.
     pub fn idle(&self) -> f64 {
-        self.state().windows.idle(now())
+        let (mut state, now) = (self.state(), now());
+        let idle = state.windows.idle(now);
+        idle.min(state.pace.within(Duration::ZERO, now))
     }
 
-    /// Measures what was answered since the last time, and tells what could go.
-    pub fn measure(&self) -> Capacity {
-        self.state().windows.measure(now())
+    /// Measures what was answered since the last time, and tells what could go. Who waits for a pace and not for an answer goes now.
+    pub fn measure(self: &Arc<Self>) -> Capacity {
+        self.lanes.all().for_each(|lane| self.grant(lane));
+        let (mut state, now) = (self.state(), now());
+        let can_take = state.pace.within(SOON, now);
+        let capacity = state.windows.measure(now);
+        capacity.at_most(can_take, state.pace.per_second())
     }
 
     fn permit(self: &Arc<Self>, lane: Lane) -> Permit {
         Permit {
             permits: Arc::clone(self),
             lane,
+            waited: Duration::ZERO,
             granted_at: now(),
             answer: OnceLock::new(),
         }
@@ -144,16 +170,21 @@ impl Permits {
 
     /// A claim is in flight no more, and others may go.
     fn end(self: &Arc<Self>, lane: Lane, answer: Option<Answer>) {
+        self.state().windows.end(lane, answer, now());
+        self.grant(lane);
+    }
+
+    /// Those who wait at a lane's door go, as far as there are permits for them.
+    fn grant(self: &Arc<Self>, lane: Lane) {
         let mut granted = Vec::new();
         {
             let (mut state, now) = (self.state(), now());
-            state.windows.end(lane, answer, now);
-            while state.windows.has_permit(lane, now) {
+            while state.has_permit(lane, now) {
                 let door = state.doors.get_mut(usize::from(lane.get()));
                 let Some((_, next)) = door.and_then(WaitQueue::pop) else {
                     break;
                 };
-                state.windows.begin(lane, now);
+                state.begin(lane, now);
                 granted.push(next);
             }
         }
@@ -165,6 +196,17 @@ impl Permits {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_permit(&mut self, lane: Lane, now: Instant) -> bool {
+        self.windows.has_permit(lane, now) && self.pace.has_room(now)
+    }
+
+    fn begin(&mut self, lane: Lane, now: Instant) {
+        self.windows.begin(lane, now);
+        self.pace.serve();
     }
 }
 

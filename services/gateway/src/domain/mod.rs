@@ -4,6 +4,8 @@
 pub mod campaign;
 /// What becomes of a claim.
 pub mod claim_decision;
+/// How many claims leave room for their orders.
+pub mod order_pace;
 /// Promises to come back.
 pub mod promises;
 /// Queues as the gateway knows them.

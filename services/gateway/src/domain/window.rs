@@ -14,8 +14,6 @@ const BACK_OFF: f64 = 0.4;
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// Of such a lane, one claim more is tried in each such time.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
-/// What a claim that is served leads to, its order, comes so much later: more often nothing can be learned from it.
-const CONSEQUENCE: Duration = Duration::from_secs(1);
 /// How much a new call counts in the mean of their time.
 const SHARE_OF_NEWEST: f64 = 0.05;
 
@@ -38,8 +36,6 @@ pub struct Window {
     /// Nothing was ever over the target, so that the window grows as fast as answers come.
     is_probing: bool,
     shrunk_at: Option<Instant>,
-    /// When the window was made smaller for what claims lead to.
-    slowed_at: Option<Instant>,
     /// When no permit was left last.
     exhausted_at: Option<Instant>,
     /// When the last answer came, or the first claim went out after a time without any.
@@ -57,7 +53,6 @@ impl Window {
             call_seconds: TARGET_DELAY.as_secs_f64() / 4.0,
             is_probing: true,
             shrunk_at: None,
-            slowed_at: None,
             exhausted_at: None,
             heard_at: None,
             answered: 0,
@@ -98,21 +93,12 @@ impl Window {
                 self.shrink(delay);
                 self.shrunk_at = Some(now);
             }
-        } else if self.was_exhausted(now) && is_over(self.slowed_at, CONSEQUENCE, now) {
+        } else if self.was_exhausted(now) {
             self.size += if self.is_probing {
                 1.0
             } else {
                 2.0 / self.size
             };
-        }
-    }
-
-    /// What claims lead to has to wait for so long.
-    pub fn slow_down(&mut self, delay: Duration, now: Instant) {
-        if delay > TARGET_DELAY && is_over(self.slowed_at, CONSEQUENCE, now) {
-            self.is_probing = false;
-            self.shrink(delay);
-            self.slowed_at = Some(now);
         }
     }
 
@@ -233,20 +219,6 @@ mod tests {
             window.end(Some(Answer { waited, took }), now);
             assert_eq!(window.size, size);
         }
-    }
-
-    #[test]
-    fn orders_that_wait_make_it_smaller_once_a_second_and_hold_it_there() {
-        let mut window = Window::new(100.0, 1.0);
-        let began = Instant::now();
-        for _ in 0..100 {
-            window.slow_down(400 * MS, began);
-        }
-        assert_eq!(window.size, 70.0);
-        let now = rounds(&mut window, 10 * MS, 10, began);
-        assert_eq!(window.size, 70.0);
-        rounds(&mut window, 10 * MS, 10, now + 2_000 * MS);
-        assert!(window.size > 70.0, "{}", window.size);
     }
 
     #[test]

@@ -39,6 +39,16 @@ pub struct Capacity {
 }
 
 impl Capacity {
+    /// The same where no more may be served than so many until then, and each second.
+    #[must_use]
+    pub fn at_most(self, can_take: f64, per_second: f64) -> Self {
+        Self {
+            can_take: self.can_take.min(can_take),
+            able_per_second: self.able_per_second.min(per_second),
+            ..self
+        }
+    }
+
     /// A share of it.
     #[must_use]
     pub fn times(self, share: f64) -> Self {
@@ -88,13 +98,6 @@ impl Windows {
     pub fn end(&mut self, lane: Lane, answer: Option<Answer>, now: Instant) {
         if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
             window.end(answer, now);
-        }
-    }
-
-    /// What claims lead to has to wait for so long, whatever their lanes.
-    pub fn slow_down(&mut self, delay: Duration, now: Instant) {
-        for window in &mut self.by_lane {
-            window.slow_down(delay, now);
         }
     }
 

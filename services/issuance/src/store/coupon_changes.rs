@@ -92,7 +92,9 @@ pub async fn redeem(
         known.get(&(shopper.as_str().to_owned(), *campaign, *slot))
     };
     let mut coupons: Vec<_> = keys.iter().map(|key| of_key(key).cloned()).collect();
-    let unchanged: Vec<_> = (0..keys.len()).filter(|at| coupons[*at].is_none()).collect();
+    let unchanged: Vec<_> = (0..keys.len())
+        .filter(|at| coupons[*at].is_none())
+        .collect();
     if !unchanged.is_empty() {
         let unread: Vec<_> = unchanged.iter().map(|at| keys[*at]).collect();
         let read = coupons::read(connection, lane, &unread).await?;

@@ -158,10 +158,10 @@ mod tests {
     #[test]
     fn those_who_wait_for_the_opening_come_back_in_their_order_and_not_all_at_once() {
         let turn = Turn::FIRST.at_share(0.5);
-        assert_eq!(ask_after_opening(turn, 2_000, 2_000.0), OPENING / 2);
-        assert_eq!(ask_after_opening(turn, 100_000, 1_000.0), 5 * SECOND);
+        assert_eq!(ask_after_opening(turn, 2_000, 500.0), OPENING / 2);
+        assert_eq!(ask_after_opening(turn, 100_000, 250.0), 5 * SECOND);
         assert_eq!(
-            ask_after_opening(Turn::FIRST, 100_000, 2_000.0),
+            ask_after_opening(Turn::FIRST, 100_000, 500.0),
             Duration::ZERO
         );
     }
