@@ -345,6 +345,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_at_the_door_tells_how_long()
+    {
+        let lanes = Lanes::new(1u16).unwrap();
+        let (permits, lane) = (
+            Arc::new(Permits::of_orders(lanes)),
+            lanes.lane(0u16).unwrap(),
+        );
+        let mut taken = all_permits(&permits, lane).await;
+        assert!(taken.iter().all(|permit| permit.waited.is_zero()));
+        let at_door = tokio::spawn({
+            let permits = Arc::clone(&permits);
+            async move { permits.acquire(lane, Rank::Arrival, SECOND).await }
+        });
+        tokio::task::yield_now().await;
+        tokio::time::advance(SECOND / 2).await;
+        taken.pop();
+        let waited = at_door.await.unwrap().unwrap().waited;
+        assert!(waited >= SECOND / 2, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn claims_are_served_at_the_pace_of_orders_that_wait() {
+        let (permits, lane) = permits();
+        permits.order_waited(2 * SECOND, 200.0);
+        let mut served = 0;
+        for _ in 0..500 {
+            tokio::time::advance(SECOND / 1_000).await;
+            let permit = permits.acquire(lane, Rank::Arrival, Duration::ZERO);
+            served += u32::from(permit.await.is_some());
+        }
+        assert!((45..=55).contains(&served), "{served}");
+        assert!(permits.measure().able_per_second < 101.0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
         let (permits, lane) = permits();
         for _ in 0..100 {
