@@ -58,6 +58,8 @@ pub struct QueueMetrics {
     ended: Family<EndLabels, Counter>,
     /// Permits that nobody used while somebody waited, in permit-seconds.
     pub idle_permits: Counter<f64, AtomicU64>,
+    /// How many claims a second leave room for their orders.
+    pub pace: Gauge<f64, AtomicU64>,
     /// Streams of WatchClaim that are open.
     pub watching: Gauge,
 }
@@ -76,6 +78,7 @@ impl QueueMetrics {
             left: Counter::default(),
             ended: Family::default(),
             idle_permits: Counter::default(),
+            pace: Gauge::default(),
             watching: Gauge::default(),
         };
         registry.register(
@@ -102,6 +105,11 @@ impl QueueMetrics {
             "tidegate_idle_permit_seconds",
             "Permits for claims that nobody used while somebody waited in a queue, in permit-seconds",
             metrics.idle_permits.clone(),
+        );
+        registry.register(
+            "tidegate_claims_pace_per_second",
+            "Claims that this gateway serves each second at most, so that their orders find room; +Inf while no order ever had to wait",
+            metrics.pace.clone(),
         );
         registry.register(
             "tidegate_claims_watched",

@@ -149,13 +149,22 @@ impl Permits {
         idle.min(state.pace.within(Duration::ZERO, now))
     }
 
-    /// Measures what was answered since the last time, and tells what could go. Who waits for a pace and not for an answer goes now.
-    pub fn measure(self: &Arc<Self>) -> Capacity {
-        self.lanes.all().for_each(|lane| self.grant(lane));
+    /// Measures what was answered since the last time, and tells what could go.
+    pub fn measure(&self) -> Capacity {
         let (mut state, now) = (self.state(), now());
         let can_take = state.pace.within(SOON, now);
         let capacity = state.windows.measure(now);
         capacity.at_most(can_take, state.pace.per_second())
+    }
+
+    /// Those who wait at a door for the pace alone go as far as it allows by now: no answer calls them.
+    pub fn grant_by_pace(self: &Arc<Self>) {
+        self.lanes.all().for_each(|lane| self.grant(lane));
+    }
+
+    /// How many claims a second leave room for their orders; infinite if no order had to wait.
+    pub fn pace_per_second(&self) -> f64 {
+        self.state().pace.per_second()
     }
 
     fn permit(self: &Arc<Self>, lane: Lane) -> Permit {

@@ -4,12 +4,9 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn permits() -> (Arc<Permits>, Lane) {
+fn permits(of: fn(Lanes) -> Permits) -> (Arc<Permits>, Lane) {
     let lanes = Lanes::new(1u16).unwrap();
-    (
-        Arc::new(Permits::of_claims(lanes)),
-        lanes.lane(0u16).unwrap(),
-    )
+    (Arc::new(of(lanes)), lanes.lane(0u16).unwrap())
 }
 
 async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
@@ -22,7 +19,7 @@ async fn all_permits(permits: &Arc<Permits>, lane: Lane) -> Vec<Permit> {
 
 #[tokio::test(start_paused = true)]
 async fn turns_go_before_new_claims_and_in_their_order() {
-    let (permits, lane) = permits();
+    let (permits, lane) = permits(Permits::of_claims);
     let mut taken = all_permits(&permits, lane).await;
     let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
     let turn = |cohort| Rank::Turn(Turn::first_of(Cohort::new(cohort).unwrap()));
@@ -51,7 +48,7 @@ async fn turns_go_before_new_claims_and_in_their_order() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
-    let (permits, lane) = permits();
+    let (permits, lane) = permits(Permits::of_claims);
     let mut taken = all_permits(&permits, lane).await;
     assert!(permits.acquire(lane, Rank::Arrival, SECOND).await.is_none());
     let turn = Rank::Turn(Turn::FIRST);
@@ -63,11 +60,7 @@ async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn orders_wait_as_they_came_for_as_long_as_their_callers_do() {
-    let lanes = Lanes::new(1u16).unwrap();
-    let (permits, lane) = (
-        Arc::new(Permits::of_orders(lanes)),
-        lanes.lane(0u16).unwrap(),
-    );
+    let (permits, lane) = permits(Permits::of_orders);
     let mut taken = all_permits(&permits, lane).await;
     let (said, mut order) = tokio::sync::mpsc::unbounded_channel();
     for (name, patience) in [("first", SECOND), ("hasty", SECOND / 2), ("second", SECOND)] {
@@ -90,11 +83,7 @@ async fn orders_wait_as_they_came_for_as_long_as_their_callers_do() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_at_the_door_tells_how_long() {
-    let lanes = Lanes::new(1u16).unwrap();
-    let (permits, lane) = (
-        Arc::new(Permits::of_orders(lanes)),
-        lanes.lane(0u16).unwrap(),
-    );
+    let (permits, lane) = permits(Permits::of_orders);
     let mut taken = all_permits(&permits, lane).await;
     assert!(taken.iter().all(|permit| permit.waited.is_zero()));
     let at_door = tokio::spawn({
@@ -110,7 +99,7 @@ async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_at_the_door_t
 
 #[tokio::test(start_paused = true)]
 async fn claims_are_served_at_the_pace_of_orders_that_wait() {
-    let (permits, lane) = permits();
+    let (permits, lane) = permits(Permits::of_claims);
     permits.order_waited(2 * SECOND, 200.0);
     let mut served = 0;
     for _ in 0..500 {
@@ -124,7 +113,7 @@ async fn claims_are_served_at_the_pace_of_orders_that_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
-    let (permits, lane) = permits();
+    let (permits, lane) = permits(Permits::of_claims);
     for _ in 0..100 {
         let permit = permits.acquire(lane, Rank::Arrival, SECOND).await.unwrap();
         permit.answered(Duration::ZERO);
@@ -140,7 +129,7 @@ async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_that_comes_too_late_is_given_to_the_next() {
-    let (permits, lane) = permits();
+    let (permits, lane) = permits(Permits::of_claims);
     let taken = all_permits(&permits, lane).await;
     let waiting = permits.acquire(lane, Rank::Turn(Turn::FIRST), SECOND);
     assert!(timeout(SECOND / 10, waiting).await.is_err(), "it has gone");

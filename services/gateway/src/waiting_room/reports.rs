@@ -104,6 +104,8 @@ impl Reporter {
         let mut campaigns = self.campaigns.that_may_queue(Moment::now().utc);
         campaigns.truncate(MAX_QUEUES);
         self.room.keep_only(&campaigns);
+        self.permits.grant_by_pace();
+        self.room.0.metrics.pace.set(self.permits.pace_per_second());
         let (capacity, at_door) = (self.permits.measure(), self.permits.turns_at_door());
         let able = capacity.able_per_second.to_bits();
         self.room.0.able_per_second.store(able, Ordering::Relaxed);
