@@ -17,6 +17,7 @@ const FILES: &[&str] = &[
     "tidegate/quota/v1/campaign_service.proto",
     "tidegate/quota/v1/lease_service.proto",
     "tidegate/quota/v1/queue_service.proto",
+    "tidegate/status/v1/status_service.proto",
 ];
 
 fn main() -> io::Result<()> {

@@ -39,6 +39,13 @@ pub mod order_intake {
     }
 }
 
+/// How a replica is.
+pub mod status {
+    pub mod v1 {
+        tonic::include_proto!("tidegate.status.v1");
+    }
+}
+
 /// The encoded `FileDescriptorSet` of the whole contract, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tidegate_descriptor");
 

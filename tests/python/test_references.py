@@ -82,6 +82,15 @@ def test_every_config_map_that_is_read_is_made_or_brought(overlay):
         assert read <= made, label(workload)
 
 
+def test_a_new_database_gets_the_record_of_changes_from_a_superuser():
+    given = (ROOT / "deploy/kubernetes/components/postgresql/change-log.sql").read_text(encoding="utf-8")
+    assert given == (ROOT / "shared/pg/queries/change_log.sql").read_text(encoding="utf-8")
+    for database in ("issuance", "order-intake", "quota"):
+        start = find("event", "Cluster", f"{database}-database")["spec"]["bootstrap"]["initdb"]
+        assert start["postInitApplicationSQLRefs"]["configMapRefs"] == [{"name": "change-log", "key": "change-log.sql"}]
+    assert find("event", "ConfigMap", "change-log")["data"]["change-log.sql"] == given
+
+
 def test_a_workload_selects_its_own_pods_and_no_other_does(overlay):
     deployments = of_kind(overlay, "Deployment")
     for deployment in deployments:

@@ -194,6 +194,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }),
         access: AccessRules::with_tokens(grpc::RULES, tokens, None).limited(limits),
         max_in_flight: config.max_in_flight,
+        database: None,
         ready,
         finish: Box::pin(last_reports(reports)),
     };

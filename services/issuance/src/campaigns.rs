@@ -101,7 +101,7 @@ impl Campaigns {
         self.kept.get(number)
     }
 
-    /// The campaign with this number, of this revision at least if quota can be asked; an older one is better than none.
+    /// The campaign with this number, of this revision at least if quota can be asked; an older one is better than none, and its caller has to judge what it is good for.
     pub async fn get_by(
         &self,
         number: CampaignNumber,
@@ -269,6 +269,10 @@ impl Kept {
         if !is_news(&self.known.load()) {
             return Ok(());
         }
+        let campaign = match self.get(number) {
+            Some(known) => campaign.following(&known),
+            None => campaign,
+        };
         while let Err(error) = store::campaigns::upsert(&self.pool, &campaign).await {
             // Another replica is keeping the same campaign at this moment; the next attempt finds what it wrote.
             if fault(&error) != Fault::Conflict {

@@ -8,7 +8,9 @@ use std::{
 use sqlx::PgPool;
 use tidegate_pg::CommitQueue;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{CampaignNumber, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp};
+use tidegate_types::{
+    Actor, CampaignNumber, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp,
+};
 
 use crate::{
     campaigns::Campaigns,
@@ -18,7 +20,7 @@ use crate::{
         lease_book::Outlook,
     },
     error::IssuanceError,
-    lane_work::{Claim, Done, LaneCommit, Work},
+    lane_work::{ByStaff, Claim, Done, LaneCommit, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
     store,
@@ -63,6 +65,8 @@ pub struct ClaimRequest {
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
+    /// Who of staff gives the coupon; none if its shopper claims it.
+    pub granted_by: Option<Actor>,
 }
 
 /// A claim that was served.
@@ -148,12 +152,17 @@ impl Claims {
             let campaigns = &self.campaigns;
             let campaign = campaigns.get_by(request.campaign, revision, wait_until);
             let campaign = campaign.await?;
-            let has_tier = |tier| campaign.tier(tier).is_some();
-            if !request.tier.is_none_or(has_tier) {
+            // Quota could not be asked, or its answer was late itself: what staff have changed since
+            // may serve this claim, so this copy neither issues nor refuses for good.
+            let is_outdated = campaign.revision < revision;
+            let is_known =
+                |tier| campaign.tier(tier).is_some() && !campaign.had_other_tiers_at(revision);
+            if !request.tier.is_none_or(is_known) {
                 return Err(IssuanceError::CampaignNotKnownYet);
             }
             let phase = campaign.phase(Timestamp::now_utc());
-            let claim = claim_of(&request, &campaign, phase);
+            let may_issue = phase == Phase::Open && !is_outdated;
+            let claim = claim_of(&request, &campaign, may_issue);
             let submitted = lane
                 .queue
                 .submit(Work::Claim(claim), trace, request.deadline)
@@ -176,6 +185,9 @@ impl Claims {
                     });
                 }
                 Done::Issued { .. } => return Err(IssuanceError::RequestIdConflict),
+                Done::OverLimit | Done::NoStock if is_outdated => {
+                    return Err(IssuanceError::CampaignNotKnownYet);
+                }
                 Done::OverLimit => return Err(IssuanceError::ShopperLimitReached),
                 Done::NoStock => {
                     check_open(&campaign, phase)?;
@@ -256,7 +268,11 @@ fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
     }
 }
 
-fn claim_of(request: &ClaimRequest, campaign: &Campaign, phase: Phase) -> Claim {
+fn claim_of(request: &ClaimRequest, campaign: &Arc<Campaign>, may_issue: bool) -> Claim {
+    let granted_by = request.granted_by.clone().map(|actor| {
+        let campaign = Arc::clone(campaign);
+        Box::new(ByStaff { actor, campaign })
+    });
     Claim {
         shopper: request.shopper.clone(),
         campaign: request.campaign,
@@ -264,6 +280,7 @@ fn claim_of(request: &ClaimRequest, campaign: &Campaign, phase: Phase) -> Claim 
         requested_tier: request.tier,
         limit: campaign.limit_per_shopper.get(),
         validity: campaign.coupon_validity,
-        may_issue: phase == Phase::Open,
+        may_issue,
+        granted_by,
     }
 }

@@ -1,12 +1,18 @@
-//! What staff do with coupons: withdraw one, or give them to a list of shoppers.
+//! What staff do with coupons: withdraw one, or give them to a list of shoppers. Both are recorded
+//! in the transaction that does them.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use sqlx::PgPool;
+use tidegate_pg::list_changes;
 use tidegate_telemetry::{SpanKind, TraceContext};
-use tidegate_types::{CampaignId, DecodedCode, RequestId, Retry, ShopperId, TierNumber};
+use tidegate_types::{
+    Actor, CampaignId, ChangePage, ChangeQuery, DecodedCode, RequestId, Retry, ShopperId,
+    TierNumber,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
@@ -16,7 +22,7 @@ use crate::{
     claims::{ClaimRequest, Claims},
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
-    lane_work::{Done, Revocation, RevocationReason, Work},
+    lane_work::{ByStaff, Done, Revocation, RevocationReason, Work},
     wallet::Wallet,
 };
 
@@ -32,6 +38,7 @@ const WAIT_FOR_CAMPAIGN: Duration = Duration::from_millis(500);
 pub struct CouponDesk {
     claims: Claims,
     wallet: Wallet,
+    background: PgPool,
     streams: Arc<Semaphore>,
 }
 
@@ -43,6 +50,8 @@ pub struct RevokeRequest {
     pub code: String,
     /// Why.
     pub reason: RevocationReason,
+    /// Who withdraws it.
+    pub actor: Option<Actor>,
     /// The story it belongs to.
     pub trace: TraceContext,
     /// When its caller stops waiting.
@@ -60,11 +69,12 @@ pub struct Grant {
 }
 
 impl CouponDesk {
-    /// A desk with no stream open yet.
-    pub fn new(claims: Claims, wallet: Wallet) -> Self {
+    /// A desk with no stream open yet. What was changed is read over the `background` connections.
+    pub fn new(claims: Claims, wallet: Wallet, background: PgPool) -> Self {
         Self {
             claims,
             wallet,
+            background,
             streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
         }
     }
@@ -95,12 +105,17 @@ impl CouponDesk {
         let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
         // The answer shows the campaign's words, which another replica may have heard of first.
         let campaigns = &self.claims.campaigns;
-        campaigns.get_by(campaign, 0, request.deadline).await?;
+        let known = campaigns.get_by(campaign, 0, request.deadline).await?;
+        let revoked_by = request.actor.map(|actor| {
+            let campaign = known;
+            Box::new(ByStaff { actor, campaign })
+        });
         let revocation = Revocation {
             shopper: shopper.clone(),
             campaign,
             slot,
             reason: request.reason,
+            revoked_by,
         };
         let lane = self.claims.lane(self.claims.lane_count.of(&shopper))?;
         let (done, _) = lane
@@ -130,12 +145,18 @@ impl CouponDesk {
         self.claims.campaigns.find_by(id, until).await
     }
 
+    /// A page of what staff changed.
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, IssuanceError> {
+        let mut connection = self.background.acquire().await?;
+        Ok(list_changes(&mut connection, query).await?)
+    }
+
     /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
     pub async fn grant(
         &self,
         campaign: &Campaign,
         grant: Grant,
-        trace: TraceContext,
+        (granted_by, trace): (Option<Actor>, TraceContext),
     ) -> Result<(Coupon, bool), IssuanceError> {
         let deadline = Instant::now() + GRANT_PATIENCE;
         let mut revision = campaign.revision;
@@ -148,6 +169,7 @@ impl CouponDesk {
                 tier: grant.tier,
                 trace,
                 deadline,
+                granted_by: granted_by.clone(),
             };
             let error = match self.claims.issue(request).await.outcome {
                 Ok(issued) => {
@@ -157,12 +179,24 @@ impl CouponDesk {
                         .hand_out(issued.coupon, &grant.shopper, in_force)?;
                     return Ok((coupon, issued.replayed));
                 }
-                // Budget may have been added since this replica heard of the campaign.
-                Err(IssuanceError::BudgetExhausted) => {
+                // Staff may have added budget, raised the limit or moved the end since this replica
+                // heard of the campaign.
+                Err(
+                    refused @ (IssuanceError::BudgetExhausted
+                    | IssuanceError::ShopperLimitReached
+                    | IssuanceError::CampaignClosed),
+                ) => {
                     let number = campaign.number;
                     let told = self.claims.campaigns.confirm(number, deadline).await?;
                     if told.revision <= revision {
-                        return Err(IssuanceError::BudgetExhausted);
+                        return Err(refused);
+                    }
+                    let id_in = |campaign: &Campaign| {
+                        let tier = grant.tier.and_then(|tier| campaign.tier(tier));
+                        tier.map(|tier| tier.id.clone())
+                    };
+                    if id_in(&told) != id_in(campaign) {
+                        return Err(IssuanceError::CampaignNotKnownYet);
                     }
                     revision = told.revision;
                     continue;

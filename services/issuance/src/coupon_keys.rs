@@ -77,8 +77,30 @@ impl CouponKeys {
         })
     }
 
-    /// The same, for giving back what an order holds: where nobody can verify the code, what it
-    /// claims is good enough, because only the order that holds the coupon can free it.
+    /// Which coupon a code says it is, of whichever shopper; nobody's can be told from others' while
+    /// its key is missing.
+    pub fn claimed(&self, typed: &str) -> Result<(CouponCode, DecodedCode), IssuanceError> {
+        let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
+        let claimed = code.claimed().ok_or(IssuanceError::CouponNotFound)?;
+        // Whether there is a key is the same for every shopper.
+        let anybody = ShopperId::parse("anybody").map_err(|_| IssuanceError::Internal)?;
+        self.is_of(code, &anybody).map(|_| (code, claimed))
+    }
+
+    /// Whether a code is the shopper's.
+    pub fn is_of(&self, code: CouponCode, shopper: &ShopperId) -> Result<bool, IssuanceError> {
+        match self.current.load().verify(code, shopper) {
+            Ok(_) => Ok(true),
+            Err(Unverified::Never) => Ok(false),
+            Err(Unverified::KeyMissing { key_id }) => {
+                Err(IssuanceError::CouponKeyMissing { key_id })
+            }
+        }
+    }
+
+    /// What [`CouponKeys::decode`] says, for giving back what an order holds: where nobody can
+    /// verify the code, what it claims is good enough, because only the order that holds the coupon
+    /// can free it.
     pub fn decode_held(
         &self,
         typed: &str,

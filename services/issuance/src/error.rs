@@ -30,8 +30,9 @@ pub enum IssuanceError {
     /// The request id was used for a claim of another tier.
     #[error("the request id was used for another tier")]
     RequestIdConflict,
-    /// The caller knows a campaign, or a tier of it, that quota has not told this replica of yet.
-    #[error("the campaign is not known here yet")]
+    /// The caller knows a campaign, or a tier of it, that quota has not told this replica of yet, or
+    /// not yet the tiers that this replica knows.
+    #[error("the campaign is not known here yet, or its tiers to the caller")]
     CampaignNotKnownYet,
     /// Claims are served later.
     #[error("the campaign opens at {opens_at}")]
@@ -57,12 +58,21 @@ pub enum IssuanceError {
         /// When they expect to resume, if they said so.
         resume_at: Option<Timestamp>,
     },
+    /// The token is good for one shopper only, and not for this one.
+    #[error("the token is bound to another shopper")]
+    OtherShopper,
+    /// The token is good for one shopper only, and what it asks for is about all of them.
+    #[error("the token is bound to one shopper")]
+    BoundToShopper,
     /// Staff named a campaign that there is not.
     #[error("there is no such campaign")]
     CampaignNotFound,
     /// Staff have as many streams of grants open as one process serves.
     #[error("too many streams of grants are open")]
     TooManyGrantStreams,
+    /// Staff look for as many codes as one process tries at once.
+    #[error("too many codes are being looked for")]
+    TooManySearches,
     /// Gateways have as many streams of holders open as one process serves.
     #[error("too many streams of holders are open")]
     TooManyHolderStreams,
@@ -157,6 +167,12 @@ impl IssuanceError {
             Self::RedemptionHalted { resume_at } => {
                 Refusal::halted(Reason::RedemptionHalted, *resume_at, Timestamp::now_utc())
             }
+            Self::OtherShopper => Refusal::never(Reason::PermissionDenied)
+                .with("detail", "the token is bound to another shopper"),
+            Self::BoundToShopper => Refusal::never(Reason::PermissionDenied).with(
+                "detail",
+                "the token is bound to one shopper, and this is about all of them",
+            ),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::CouponKeyMissing { .. } => Refusal::coupon_key_missing(),
@@ -182,6 +198,7 @@ impl IssuanceError {
             | Self::CampaignNotKnownYet
             | Self::DatabaseAway
             | Self::TooManyGrantStreams
+            | Self::TooManySearches
             | Self::TooManyHolderStreams
             | Self::HolderStreamTooSlow
             | Self::GrantStreamIdle

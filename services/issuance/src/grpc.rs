@@ -37,6 +37,7 @@ use tonic::{Request, Response, Status, service::Routes};
 use crate::{
     claims::Claims,
     coupon_desk::CouponDesk,
+    coupon_search::CouponSearch,
     error::IssuanceError,
     fence::LeaseFence,
     holders::Holders,
@@ -69,6 +70,8 @@ pub struct Parts {
     pub fence: LeaseFence,
     /// The desk of staff.
     pub desk: CouponDesk,
+    /// Finds coupons for them.
+    pub search: CouponSearch,
 }
 
 /// Adds every service. Streams end once `stop` is cancelled.
@@ -87,7 +90,8 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
         stop: stop.clone(),
     });
     let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
-    let desk = CouponDeskServiceServer::new(CouponDeskGrpc::new(parts.desk, stop));
+    let desk = CouponDeskGrpc::new(parts.desk, parts.search, stop);
+    let desk = CouponDeskServiceServer::new(desk);
     routes
         .add_service(bounded!(issuance))
         .add_service(bounded!(fence))

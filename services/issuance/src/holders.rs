@@ -85,6 +85,7 @@ impl HolderPages {
         };
         let page = holders::page(&self.pool, lane, self.campaign, &after, PAGE_SIZE).await?;
         self.at = page.end.map(|end| (lane, end));
-        Ok(Some(page.holders))
+        let holders = page.coupons.into_iter().map(|(holder, _)| holder);
+        Ok(Some(holders.collect()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod in_force;
 mod replays;
+mod staff;
 mod work;
 
 use std::{
@@ -11,9 +12,9 @@ use std::{
 };
 
 use sqlx::{Connection as _, PgConnection};
-use tidegate_pg::{Commit, Queued};
+use tidegate_pg::{Commit, Queued, record_changes};
 use tidegate_telemetry::{Span, TraceContext};
-use tidegate_types::{Lane, ShopperId, Slot, TierNumber, Timestamp};
+use tidegate_types::{Change, Lane, ShopperId, Slot, TierNumber, Timestamp};
 
 use crate::{
     coupon_keys::CouponKeys,
@@ -21,12 +22,13 @@ use crate::{
     metrics::IssuanceMetrics,
     store::{
         controls::Controls,
-        coupon_changes::{self, RedeemRow, ReleaseRow, RevokeRow},
+        coupon_changes::{self, RedeemRow, ReleaseRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
         statements::Statements,
         timelines,
     },
 };
+pub use staff::ByStaff;
 pub use work::{Claim, CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work};
 
 /// A lane's leases, shared by its writer and its keeper.
@@ -84,9 +86,13 @@ impl Commit for LaneCommit {
         // PostgreSQL keeps microseconds: a first answer must not tell more than its replay can.
         let now = Timestamp::now_utc().truncate_to_microsecond();
         let (mut claims, mut changes) = (Vec::new(), Changes::default());
+        let mut has_grants = false;
         for (place, queued) in items.iter().enumerate() {
             match &queued.item {
-                Work::Claim(claim) => claims.push((place, claim, queued.trace)),
+                Work::Claim(claim) => {
+                    has_grants |= claim.granted_by.is_some();
+                    claims.push((place, claim, queued.trace));
+                }
                 Work::Redeem(redemption) => changes.redemptions.push((place, redemption)),
                 Work::Release(release) => changes.releases.push((place, release)),
                 Work::Revoke(revocation) => changes.revocations.push((place, revocation)),
@@ -94,18 +100,24 @@ impl Commit for LaneCommit {
         }
         self.statements.prepare(connection).await?;
         let mut done: Vec<Option<Done>> = items.iter().map(|_| None).collect();
-        if changes.is_empty() {
+        if changes.is_empty() && !has_grants {
             // One statement is its own transaction: two round trips fewer.
             self.issue(connection, &claims, now, span, &mut done)
                 .await?;
         } else {
             let mut transaction = connection.begin().await?;
-            self.change(&mut transaction, &changes, now, &mut done)
+            let mut recorded = self
+                .change(&mut transaction, &changes, now, &mut done)
                 .await?;
             if !claims.is_empty() {
                 self.issue(&mut transaction, &claims, now, span, &mut done)
                     .await?;
             }
+            if has_grants {
+                recorded.extend(self.granted(&claims, &done, now));
+            }
+            // No statement if staff did nothing.
+            record_changes(&mut transaction, &recorded).await?;
             transaction.commit().await?;
         }
         Ok(done
@@ -259,13 +271,14 @@ impl LaneCommit {
         }
     }
 
+    /// Changes coupons there are, and tells what is to be recorded of it.
     async fn change(
         &self,
         connection: &mut PgConnection,
         changes: &Changes<'_>,
         now: Timestamp,
         done: &mut [Option<Done>],
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<Vec<Change>, sqlx::Error> {
         let controls = changes.lock_controls(connection, self.lane).await?;
         if !changes.redemptions.is_empty() {
             self.redeem(connection, &changes.redemptions, &controls, now, done)
@@ -275,11 +288,11 @@ impl LaneCommit {
             self.release(connection, &changes.releases, &controls, now, done)
                 .await?;
         }
-        if !changes.revocations.is_empty() {
-            self.revoke(connection, &changes.revocations, now, done)
-                .await?;
+        if changes.revocations.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        self.revoke(connection, &changes.revocations, now, done)
+            .await
     }
 
     async fn redeem(
@@ -338,31 +351,6 @@ impl LaneCommit {
         let changed = coupon_changes::release(connection, statement, self.lane, &rows, now).await?;
         for ((place, _), changed) in items.iter().zip(changed) {
             done[*place] = Some(Done::Released(changed));
-        }
-        Ok(())
-    }
-
-    async fn revoke(
-        &self,
-        connection: &mut PgConnection,
-        items: &[(usize, &Revocation)],
-        now: Timestamp,
-        done: &mut [Option<Done>],
-    ) -> Result<(), sqlx::Error> {
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(_, item)| RevokeRow {
-                key: (&item.shopper, item.campaign, item.slot),
-                reason: item.reason.as_str(),
-            })
-            .collect();
-        let statement = &self.statements.revoke;
-        let changed = coupon_changes::revoke(connection, statement, self.lane, &rows, now).await?;
-        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
-        let coupons = coupons::read(connection, self.lane, &keys).await?;
-        for (((place, _), coupon), changed) in items.iter().zip(coupons).zip(changed) {
-            let coupon = coupon.map(|coupon| (Box::new(coupon), changed));
-            done[*place] = Some(Done::Revoked(coupon));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod config;
 pub mod coupon_desk;
 pub mod coupon_keys;
+pub mod coupon_search;
 pub mod domain;
 /// The errors, all of them.
 pub mod error;
@@ -28,8 +29,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
-use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
+use tidegate_rpc::{
+    client::Replicas,
+    server::{AccessRules, DatabaseLook},
+};
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::ReplicaId;
 use tokio::sync::{oneshot, watch};
@@ -40,6 +44,7 @@ use crate::{
     claims::{Claims, LaneHandle},
     config::Config,
     coupon_desk::CouponDesk,
+    coupon_search::CouponSearch,
     fence::LeaseFence,
     history::History,
     holders::Holders,
@@ -50,8 +55,20 @@ use crate::{
     wallet::Wallet,
 };
 
-/// Of the connections for reads and leases, those that are for audits and for what is over alone.
+/// Of the connections for reads and leases, those that are for audits, for what is over, and for what
+/// staff search alone.
 pub const BACKGROUND_CONNECTIONS: u32 = 2;
+
+/// How the database is, for staff who ask.
+fn look_at(database: Database) -> DatabaseLook {
+    Arc::new(move || {
+        let database = database.clone();
+        Box::pin(async move {
+            let looked = database.look(&store::MIGRATIONS).await;
+            looked.map_err(|error| error.to_string())
+        })
+    })
+}
 
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
@@ -60,6 +77,7 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 
 /// Makes the service: checks the database, starts the lanes, and follows quota.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
+    let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
     host.supervisor
@@ -127,7 +145,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         campaigns: campaigns.clone(),
     };
     let history = History {
-        pool: background,
+        pool: background.clone(),
         lanes: config.lanes,
         stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
         metrics: metrics.clone(),
@@ -146,13 +164,15 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         claims: claims.clone(),
         keys: Arc::clone(&config.coupon_keys),
     };
-    let desk = CouponDesk::new(claims.clone(), wallet.clone());
+    let desk = CouponDesk::new(claims.clone(), wallet.clone(), background.clone());
+    let search = CouponSearch::new(wallet.clone(), background);
     let parts = grpc::Parts {
         holders: Holders::new(&claims),
         claims,
         wallet,
         fence,
         desk,
+        search,
     };
     let stop = host.stop.clone();
     let finish = async move {
@@ -166,6 +186,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
             .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,
+        database: Some(database),
         ready,
         finish: Box::pin(finish),
     };

@@ -157,7 +157,7 @@ impl Wallet {
     }
 
     /// Coupons as callers see them, by what is in force in the database.
-    async fn present_all(
+    pub(crate) async fn present_all(
         &self,
         stored: Vec<StoredCoupon>,
         shopper: &ShopperId,

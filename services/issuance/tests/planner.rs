@@ -14,7 +14,7 @@ const MAX_PAGES_PER_CLAIM: f64 = 24.0;
 const MAX_SPREAD: f64 = 4.0;
 const LEASE: &str = "00000000-0000-7000-8000-000000000001";
 
-const STATEMENTS: [(&str, &str, &str); 7] = [
+const STATEMENTS: [(&str, &str, &str); 9] = [
     (
         "issue_coupons",
         "smallint, text[], integer[], text[], smallint[], smallint[], uuid[], smallint[], timestamptz[], text[], smallint, timestamptz",
@@ -49,6 +49,16 @@ const STATEMENTS: [(&str, &str, &str); 7] = [
         "list_coupons",
         "smallint, text, integer, smallint, integer, bigint",
         include_str!("../queries/list_coupons.sql"),
+    ),
+    (
+        "find_coupon",
+        "smallint, text, integer, smallint",
+        include_str!("../queries/find_coupon.sql"),
+    ),
+    (
+        "find_coupons_of_shopper",
+        "smallint, text, timestamptz, integer, smallint, bigint",
+        include_str!("../queries/find_coupons_of_shopper.sql"),
     ),
 ];
 
@@ -97,6 +107,11 @@ fn arguments(statement: &str) -> String {
         }
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),
         "read_claim" => format!("0, '{}', 1, 'old'", shopper(7)),
+        "find_coupon" => format!("0, '{}', 1, 1::smallint", shopper(7)),
+        "find_coupons_of_shopper" => {
+            let before = "'2099-01-01 00:00Z', 1, 1::smallint";
+            format!("0, '{}', {before}, 101", shopper(7))
+        }
         _ => format!("0, '{}', 2147483647, 255::smallint, 0, 21", shopper(7)),
     }
 }

@@ -15,11 +15,11 @@ WITH given AS MATERIALIZED (
         coalesce(given.is_closed, known.is_closed, FALSE) AS is_closed,
         known.closed_because,
         known.closed_by,
-        known.store_id IS NULL AS is_new
+        known.was
     FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::integer[], $9::boolean[])
         AS given (store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed)
     LEFT JOIN LATERAL (
-        SELECT stores.*
+        SELECT stores AS was, stores.*
         FROM stores
         WHERE stores.store_id >= given.store_id AND stores.store_id <= given.store_id
         ORDER BY stores.store_id
@@ -45,6 +45,9 @@ kept AS (
         closed_because = excluded.closed_because,
         closed_by = excluded.closed_by
 )
-SELECT count(*)
+SELECT FALSE AS is_now, (was).store_id, (was).display_name, (was).area, (was).time_zone, (was).weekly_hours, (was).closed_days, (was).slot_minutes, (was).orders_per_slot, (was).is_closed, (was).closed_because
 FROM given
-WHERE is_new
+WHERE (was).store_id IS NOT NULL
+UNION ALL
+SELECT TRUE, store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed, CASE WHEN is_closed THEN closed_because END
+FROM given

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::future::join_all;
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Lane, RequestId, Timestamp};
+use tidegate_types::{Actor, Lane, RequestId, Timestamp};
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, sleep, timeout_at},
@@ -75,12 +75,13 @@ impl Closer {
     pub async fn close(
         self,
         closing: StoreClosing,
+        by: Option<Actor>,
         deadline: Instant,
     ) -> Result<Closed, OrderIntakeError> {
         let mut sweeps = self.signal.sweeps.subscribe();
         let mut closed = self
             .store
-            .begin_closing(&closing, Timestamp::now_utc())
+            .begin_closing(&closing, by.as_ref(), Timestamp::now_utc())
             .await?;
         while closed.finished_at.is_none() {
             self.signal.wake.notify_one();
@@ -198,7 +199,10 @@ impl Closer {
             closing: closing.clone(),
             note: note.clone(),
         };
-        let standing = self.store.move_order(order, asked, story, deadline).await?;
+        let standing = self
+            .store
+            .move_order(order, asked, None, story, deadline)
+            .await?;
         if standing.state != order.standing.state {
             self.metrics.moved(&standing.state);
         }

@@ -38,6 +38,9 @@ pub enum OrderIntakeError {
     /// The token is good for another shopper only.
     #[error("the token is bound to another shopper")]
     OtherShopper,
+    /// The token is good for one shopper only, and what it asks for is about all of them.
+    #[error("the token is bound to one shopper")]
+    BoundToShopper,
     /// The text is no coupon code, or none of this shopper.
     #[error("there is no such coupon")]
     CouponNotFound,
@@ -175,6 +178,10 @@ impl OrderIntakeError {
             ),
             Self::OtherShopper => Refusal::never(Reason::PermissionDenied)
                 .with("detail", "the token is bound to another shopper"),
+            Self::BoundToShopper => Refusal::never(Reason::PermissionDenied).with(
+                "detail",
+                "the token is bound to one shopper, and this is about all of them",
+            ),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::CouponKeyMissing => Refusal::coupon_key_missing(),
             Self::Rejected(rejection) => rejection.into_refusal(),

@@ -182,7 +182,7 @@ impl Shared {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
         let settled = self
             .store
-            .move_order(order, outcome, span.context(), deadline)
+            .move_order(order, outcome, None, span.context(), deadline)
             .await;
         match settled {
             Ok(standing) => {

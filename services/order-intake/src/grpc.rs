@@ -20,8 +20,8 @@ pub use access::RULES;
 pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
-    audit::Auditor, close::Closer, feed::Feed, metrics::Metrics, moves::Mover, place::Placer,
-    store::Store, watch::Watcher,
+    audit::Auditor, close::Closer, domain::RetentionPeriod, feed::Feed, metrics::Metrics,
+    moves::Mover, place::Placer, store::Store, watch::Watcher,
 };
 
 /// The gRPC services of order-intake. Cheap to clone.
@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) closer: Closer,
     pub(crate) auditor: Auditor,
     pub(crate) metrics: Metrics,
+    /// How long orders can be listed.
+    pub(crate) period: RetentionPeriod,
     /// Keeps what must not end with the call that began it.
     pub(crate) tasks: TaskTracker,
 }

@@ -25,8 +25,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_pg::QueueMetrics;
-use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_pg::{Database, QueueMetrics};
+use tidegate_rpc::{
+    client::Replicas,
+    server::{AccessRules, DatabaseLook},
+};
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::Timestamp;
 use tokio::sync::watch as watch_channel;
@@ -56,6 +59,17 @@ use watch::Watcher;
 /// Calls in flight at once; each PlaceOrders call carries up to 500 orders.
 const MAX_CALLS_IN_FLIGHT: usize = 4_096;
 
+/// How the database is, for staff who ask.
+fn look_at(database: Database) -> DatabaseLook {
+    Arc::new(move || {
+        let database = database.clone();
+        Box::pin(async move {
+            let looked = database.look(&migrations()).await;
+            looked.map_err(|error| error.to_string())
+        })
+    })
+}
+
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
@@ -65,6 +79,7 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 ///
 /// Fails with one sentence if the database cannot be reached, would lose commits in a crash, has another schema than this program, or was made for another number of lanes.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
+    let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
     host.supervisor
@@ -119,15 +134,16 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         tasks.clone(),
         campaigns.clone(),
     );
+    let period = RetentionPeriod::days(config.retention_days);
     let retention = Retention {
         store: store.clone(),
         campaigns,
-        period: RetentionPeriod::days(config.retention_days),
+        period,
     };
     let auditor = Auditor {
         store: store.clone(),
         issuance: issuance.clone().into(),
-        period: retention.period,
+        period,
     };
     let auditing = auditor.clone().run(
         host.settings.replica.clone(),
@@ -167,6 +183,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
         store,
         metrics,
+        period,
         tasks: tasks.clone(),
     };
     let (ready, is_ready) = watch_channel::channel(true);
@@ -176,6 +193,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff))
             .limited(limits(MAX_CALLS_IN_FLIGHT)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
+        database: Some(database),
         ready: is_ready,
         finish: Box::pin(async move {
             // Orders under way reach their outcome, and only then do the writers end.

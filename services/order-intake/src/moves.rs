@@ -1,9 +1,9 @@
 //! Moves orders that have been placed: shoppers cancel them, fulfilment moves them on.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::ShopperId;
+use tidegate_types::{Actor, ShopperId};
 use tokio::time::timeout_at;
 
 use crate::{
@@ -29,19 +29,26 @@ pub struct Mover {
 
 impl Mover {
     /// Makes the move, if the order's state allows it, and tells how the order stands. After a
-    /// cancellation or a failure it waits until the deadline for the coupon to be given back. To be
-    /// run in a task of its own.
+    /// cancellation or a failure it waits until the deadline for the coupon to be given back. If it
+    /// is asked `by` somebody of the staff, that is recorded. To be run in a task of its own.
     pub async fn move_order(
         self,
         shopper: ShopperId,
         order_id: OrderId,
         asked: Move,
+        by: Option<Actor>,
         story: TraceContext,
         deadline: Instant,
     ) -> Result<Order, OrderIntakeError> {
         let mut span = self.tracing.start("move order", SpanKind::Internal, story);
         let moved = self
-            .moved(&shopper, order_id, asked, span.context(), deadline)
+            .moved(
+                (&shopper, order_id),
+                asked,
+                by.map(Arc::new),
+                span.context(),
+                deadline,
+            )
             .await;
         match &moved {
             Ok(order) => span.attribute("tidegate.order_state", order.standing.state.name()),
@@ -52,9 +59,9 @@ impl Mover {
 
     async fn moved(
         &self,
-        shopper: &ShopperId,
-        order_id: OrderId,
+        (shopper, order_id): (&ShopperId, OrderId),
         asked: Move,
+        by: Option<Arc<Actor>>,
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Order, OrderIntakeError> {
@@ -62,7 +69,7 @@ impl Mover {
         let before = order.standing.state.clone();
         order.standing = self
             .store
-            .move_order(&order, asked, trace, deadline)
+            .move_order(&order, asked, by, trace, deadline)
             .await?;
         if order.standing.state != before {
             self.metrics.moved(&order.standing.state);

@@ -18,8 +18,10 @@ mod service {
     mod fulfilling;
     mod hanging_up;
     mod late;
+    mod looking_up;
     mod missing_keys;
     mod placing;
+    mod recording;
     mod refusals;
     mod slots;
 }

@@ -1,8 +1,8 @@
 -- Relies on campaigns_id_is_unique: of two at the same time one waits for the other and then inserts nothing, tiers included. No row means that the id is taken.
 -- A tier's areas and stores come as one text each, separated by spaces: no name holds one, and lists of different lengths do not fit into one array.
 WITH campaign AS (
-    INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at, display_name, description)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $14, $15)
     ON CONFLICT (campaign_id) DO NOTHING
     RETURNING campaign_number
 ), tier AS (

@@ -1,7 +1,9 @@
--- Relies on the lock of lock_queues: no report is taken in meanwhile. Whether one still counts is told by this database's clock alone, because those of replicas differ. A gateway's own ($2) is read however old it is.
+-- Relies on the lock of lock_queues, so that no report is taken in meanwhile, where a queue is to be moved; whoever only looks needs none. Whether one still counts is told by this database's clock alone, because those of replicas differ. A gateway's own ($2, none if it is null) is read however old it is.
 SELECT
     gateway_id,
     report_number,
+    reported_at,
+    wanted_queue,
     reported_at > statement_timestamp() - $3::interval AS still_counts,
     can_take,
     served_per_second,

@@ -2,15 +2,14 @@
 //!
 //! Leases are compared one by one, newest first, page by page. An audit says how far it came.
 
+mod counting;
 mod rounds;
 
 use std::{
-    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::time::{sleep_until, timeout_at};
@@ -18,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     QuotaError,
-    domain::{Audit, AuditReport, Campaign, CouponBooks, Coverage, LeaseBooks, TierBooks},
+    domain::{Audit, AuditReport, Campaign, Coverage, LeaseBooks, TierBooks},
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     store::{KeptPass, Store, previous_lease_id},
 };
@@ -245,39 +244,6 @@ impl Auditor {
         let mut read = self.store.begin_read().await?;
         let books = read.tier_books(campaign).await;
         read.end(books).await
-    }
-
-    /// The coupons of a range of leases over all lanes.
-    async fn count_coupons(
-        &self,
-        campaign: &Campaign,
-        leases: &RangeInclusive<Uuid>,
-        deadline: Instant,
-        trace: TraceContext,
-    ) -> Result<CouponBooks, QuotaError> {
-        let limited = (campaign.number, campaign.terms.limit_per_shopper);
-        let count = |lane| {
-            self.issuance
-                .count_coupons(limited, leases, lane, deadline, trace)
-        };
-        let first = count(0).await?;
-        let lanes = first.lanes;
-        let rest: Vec<_> = stream::iter(1..u32::from(lanes.get()))
-            .map(count)
-            .buffer_unordered(LANES_COUNTED_AT_ONCE)
-            .try_collect()
-            .await?;
-        let mut all = first.books;
-        for lane in rest {
-            if lane.lanes != lanes {
-                let (one, other) = (lanes.get(), lane.lanes.get());
-                return Err(QuotaError::IssuanceUnreadable(format!(
-                    "one replica says that there are {one} lanes and another says {other}"
-                )));
-            }
-            all.add(lane.books);
-        }
-        Ok(all)
     }
 }
 

@@ -1,12 +1,15 @@
-//! Making campaigns, reading them, and adding to their stock.
+//! Making campaigns, reading and changing them, and adding to their stock.
 
-use std::time::Instant;
+mod budget;
+mod updating;
 
-use tidegate_types::{CampaignId, CampaignNumber, MAX_STOCK, RequestId, TierId, Timestamp};
+use tidegate_types::{CampaignId, CampaignNumber, ChangePage, ChangeQuery};
 
+pub use self::{budget::BudgetAddition, updating::UpdateRequest};
 use crate::{
     QuotaError,
     domain::{Campaign, CampaignTerms, WantedCampaigns},
+    staff::{self, StaffCall},
     store::{Store, Work, within_limit},
     watch::{MAX_CURRENT_CAMPAIGNS, current_if_closing_after},
 };
@@ -17,19 +20,8 @@ pub const MAX_LOOKED_UP: usize = 100;
 pub const MAX_PAGE_SIZE: u8 = 100;
 /// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
 const MAX_NAMES_OF_PAGE: usize = 20_000;
-
-/// More coupons for a tier.
-#[derive(Debug, Clone)]
-pub struct BudgetAddition {
-    /// Of which campaign.
-    pub campaign: CampaignId,
-    /// Chosen by the caller, the same on every retry.
-    pub request_id: RequestId,
-    /// To which tier.
-    pub tier: TierId,
-    /// How many.
-    pub additional_stock: u64,
-}
+/// What the changes of one page say of fields, in bytes, for the same reason; one change always fits.
+const MAX_BYTES_OF_PAGE: usize = 1024 * 1024;
 
 /// A page of campaigns, newest first.
 #[derive(Debug)]
@@ -65,12 +57,11 @@ impl Campaigns {
     pub async fn create(
         &self,
         terms: &CampaignTerms,
-        now: Timestamp,
-        deadline: Instant,
+        call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
         within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = create(&mut work, terms, now).await;
+            let mut work = self.store.begin(call.deadline).await?;
+            let outcome = create(&mut work, terms, call).await;
             work.end(outcome).await
         })
         .await
@@ -131,19 +122,27 @@ impl Campaigns {
         })
     }
 
-    /// Adds to a tier's stock, once for each request id. Answers with the campaign as it is now and whether an earlier call had added it.
-    pub async fn add_budget(
-        &self,
-        addition: &BudgetAddition,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Result<(Campaign, bool), QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = add_budget(&mut work, addition, now).await;
-            work.end(outcome).await
+    /// What staff changed, the newest first: fewer if so many do not fit into a message.
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, QuotaError> {
+        let mut page = within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let found = read.changes(query).await;
+            read.end(found).await
         })
-        .await
+        .await?;
+        let bytes = page.changes.iter().scan(0, |bytes, recorded| {
+            let fields = recorded.change.fields.iter();
+            let fields = fields.map(|field| field.before.len() + field.after.len());
+            *bytes += fields.sum::<usize>();
+            Some(*bytes)
+        });
+        let fitting = bytes.take_while(|bytes| *bytes <= MAX_BYTES_OF_PAGE);
+        let fitting = fitting.count().max(1);
+        if fitting < page.changes.len() {
+            page.changes.truncate(fitting);
+            page.next = page.changes.last().map(|last| last.id);
+        }
+        Ok(page)
     }
 }
 
@@ -161,74 +160,52 @@ fn fitting(campaigns: &[Campaign]) -> usize {
 async fn create(
     work: &mut Work,
     terms: &CampaignTerms,
-    now: Timestamp,
+    call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    let campaign = match work.campaign(&terms.id).await? {
-        Some(campaign) => campaign,
-        None => {
-            let current = work
-                .count_campaigns_ending_after(current_if_closing_after(now))
-                .await?;
-            if current >= MAX_CURRENT_CAMPAIGNS {
-                return Err(QuotaError::TooManyCampaigns);
-            }
-            work.insert_campaign(terms, now).await?;
-            find(work, &terms.id).await?
-        }
-    };
-    if campaign.terms == *terms {
+    if let Some(campaign) = work.campaign(&terms.id).await? {
+        return made_before(work, campaign, terms).await;
+    }
+    let now = call.now();
+    let current = work
+        .count_campaigns_ending_after(current_if_closing_after(now))
+        .await?;
+    if current >= MAX_CURRENT_CAMPAIGNS {
+        return Err(QuotaError::TooManyCampaigns);
+    }
+    let is_new = work.insert_campaign(terms, now).await?;
+    let campaign = find(work, &terms.id).await?;
+    if !is_new {
+        return made_before(work, campaign, terms).await;
+    }
+    let change = call.change("CreateCampaign", &terms.id, "");
+    let change = change.map(|change| staff::compared(change, None, &campaign));
+    work.record(change.as_slice()).await?;
+    Ok(campaign)
+}
+
+/// The campaign there is, if it was made with the same terms, whatever they are now.
+async fn made_before(
+    work: &mut Work,
+    campaign: Campaign,
+    terms: &CampaignTerms,
+) -> Result<Campaign, QuotaError> {
+    if campaign.terms == *terms || work.was_made_with(campaign.number, terms).await? {
         Ok(campaign)
     } else {
         Err(QuotaError::CampaignIdTaken)
     }
 }
 
-async fn add_budget(
-    work: &mut Work,
-    addition: &BudgetAddition,
-    now: Timestamp,
-) -> Result<(Campaign, bool), QuotaError> {
-    let campaign = find(work, &addition.campaign).await?;
-    let Some(locked) = work.lock_tiers(campaign.number).await? else {
-        return Err(QuotaError::CampaignNotFound);
-    };
-    let tier = campaign.tier_number(&addition.tier);
-    if let Some(before) = work
-        .budget_addition(campaign.number, &addition.request_id)
-        .await?
-    {
-        return if tier.map(|tier| (tier, addition.additional_stock)) == Some(before) {
-            Ok((find(work, &addition.campaign).await?, true))
-        } else {
-            Err(QuotaError::BudgetRequestIdTaken)
-        };
-    }
-    if locked.closes_at <= now {
-        return Err(QuotaError::CampaignClosed);
-    }
-    let tier = tier.ok_or_else(|| {
-        QuotaError::invalid_field("tier_id", "must be one of the campaign's tiers")
-    })?;
-    let stock = locked
-        .stock
-        .get(usize::from(tier.get()))
-        .map_or(MAX_STOCK, |stock| stock.stock());
-    if stock + addition.additional_stock > MAX_STOCK {
-        let most = format!("must leave the tier with at most {MAX_STOCK} coupons; it has {stock}");
-        return Err(QuotaError::invalid_field("additional_stock", most));
-    }
-    work.add_budget(
-        campaign.number,
-        &addition.request_id,
-        tier,
-        addition.additional_stock,
-        now,
-    )
-    .await?;
-    work.bump_revision(campaign.number).await?;
-    Ok((find(work, &addition.campaign).await?, false))
+/// The campaign as it is under its locks. It is read after they were taken: a statement that waits
+/// for a lock shows other tables as they were before the wait.
+pub(crate) async fn lock(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    let number = find(work, id).await?.number;
+    let locked = work.lock_tiers(number).await?;
+    locked.ok_or(QuotaError::CampaignNotFound)?;
+    find(work, id).await
 }
 
-async fn find(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
+/// The campaign with this id.
+pub(crate) async fn find(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
     work.campaign(id).await?.ok_or(QuotaError::CampaignNotFound)
 }

@@ -1,18 +1,26 @@
-//! What staff say of a campaign while it runs: opening, holding and halting it, and extending its coupons.
+//! What staff say of a campaign while it runs: opening, holding, halting and ending it, and extending its coupons.
+
+mod ending;
+mod halt_all;
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, Timestamp};
 use tokio::time::{sleep, timeout_at};
 
+pub use self::{
+    ending::EndRequest,
+    halt_all::{Halted, MAX_HALTED},
+};
 use crate::{
     QuotaError,
+    campaigns::{find, lock},
     domain::{
         Campaign, ControlChange, Extension, IssuanceState, MAX_EXTENSION, NotExtended,
         WantedControl,
     },
     reclaim::Wake,
+    staff::{self, StaffCall},
     store::{Store, Work, within_limit},
 };
 
@@ -65,20 +73,19 @@ impl Controls {
     pub async fn set(
         &self,
         request: &ControlRequest,
-        deadline: Instant,
-        trace: TraceContext,
+        call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
         let campaign = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = set(&mut work, request).await;
+            let mut work = self.store.begin(call.deadline).await?;
+            let outcome = set(&mut work, request, call).await;
             work.end(outcome).await
         })
         .await?;
         if !campaign.fence.holds_redemption() {
-            self.fencer.up(trace);
+            self.fencer.up(call.trace);
         }
         if campaign.issuance_state() == IssuanceState::Halting {
-            self.reclaimer.up(trace);
+            self.reclaimer.up(call.trace);
         }
         #[cfg(feature = "mutations")]
         if self.mutation == Some(crate::mutation::Mutation::AcknowledgeHaltEarly) {
@@ -90,7 +97,7 @@ impl Controls {
                 && (campaign.issuance_state() == IssuanceState::Halting
                     || !campaign.fence.holds_redemption())
         };
-        self.wait_while(is_open, campaign, deadline).await
+        self.wait_while(is_open, campaign, call.deadline).await
     }
 
     /// Makes every coupon of a campaign valid at least until a moment. The same moment again changes nothing, and is answered once it is in force. [`QuotaError::NotInForceYet`] if that takes longer than
@@ -99,20 +106,19 @@ impl Controls {
         &self,
         id: &CampaignId,
         valid_until: Timestamp,
-        now: Timestamp,
-        (deadline, trace): (Instant, TraceContext),
+        call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
         let campaign = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = extend(&mut work, id, valid_until, now).await;
+            let mut work = self.store.begin(call.deadline).await?;
+            let outcome = extend(&mut work, id, valid_until, call).await;
             work.end(outcome).await
         })
         .await?;
         let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
         if is_open(&campaign) {
-            self.fencer.up(trace);
+            self.fencer.up(call.trace);
         }
-        let campaign = self.wait_while(is_open, campaign, deadline).await?;
+        let campaign = self.wait_while(is_open, campaign, call.deadline).await?;
         if is_open(&campaign) {
             return Err(QuotaError::NotInForceYet);
         }
@@ -149,7 +155,11 @@ impl Controls {
     }
 }
 
-async fn set(work: &mut Work, request: &ControlRequest) -> Result<Campaign, QuotaError> {
+async fn set(
+    work: &mut Work,
+    request: &ControlRequest,
+    call: &StaffCall,
+) -> Result<Campaign, QuotaError> {
     let campaign = lock(work, &request.campaign).await?;
     match campaign
         .control
@@ -159,7 +169,12 @@ async fn set(work: &mut Work, request: &ControlRequest) -> Result<Campaign, Quot
         ControlChange::Conflict { epoch } => Err(QuotaError::ControlEpochConflict { epoch }),
         ControlChange::Changed(control) => {
             work.set_control(campaign.number, &control).await?;
-            find(work, &request.campaign).await
+            let after = find(work, &request.campaign).await?;
+            let reason = request.wanted.reason.as_str();
+            let change = call.change("SetCampaignControl", &request.campaign, reason);
+            let change = change.map(|change| staff::compared(change, Some(&campaign), &after));
+            work.record(change.as_slice()).await?;
+            Ok(after)
         }
     }
 }
@@ -168,15 +183,19 @@ async fn extend(
     work: &mut Work,
     id: &CampaignId,
     valid_until: Timestamp,
-    now: Timestamp,
+    call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
     let campaign = lock(work, id).await?;
     let invalid = |description: String| QuotaError::invalid_field("valid_until", description);
-    match campaign.extend(valid_until, now) {
+    match campaign.extend(valid_until, call.now()) {
         Ok(Extension::Before) => Ok(campaign),
         Ok(Extension::Now) => {
             work.extend_validity(campaign.number, valid_until).await?;
-            find(work, id).await
+            let after = find(work, id).await?;
+            let change = call.change("ExtendValidity", id, "");
+            let change = change.map(|change| staff::compared(change, Some(&campaign), &after));
+            work.record(change.as_slice()).await?;
+            Ok(after)
         }
         Err(NotExtended::NotInFuture) => Err(invalid("must be in the future".into())),
         Err(NotExtended::TooLong) => Err(invalid(format!(
@@ -187,16 +206,4 @@ async fn extend(
             "must not be before {earlier}, until when coupons were promised to be valid"
         ))),
     }
-}
-
-/// The campaign as it is under its locks. It is read after they were taken: a statement that waits for a lock shows other tables as they were before the wait.
-async fn lock(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
-    let number = find(work, id).await?.number;
-    let locked = work.lock_tiers(number).await?;
-    locked.ok_or(QuotaError::CampaignNotFound)?;
-    find(work, id).await
-}
-
-async fn find(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
-    work.campaign(id).await?.ok_or(QuotaError::CampaignNotFound)
 }

@@ -26,6 +26,12 @@ pub enum QuotaError {
     /// The campaign has ended.
     #[error("the campaign has ended")]
     CampaignClosed,
+    /// The campaign has begun, and what it promised stays.
+    #[error("the campaign has begun, and {} can no longer be changed", fields.join(", "))]
+    CampaignBegun {
+        /// What was to be changed of it.
+        fields: Vec<&'static str>,
+    },
     /// Staff have halted the issuing of the campaign.
     #[error("staff have halted the issuing of the campaign")]
     IssuanceHalted {
@@ -103,6 +109,9 @@ impl QuotaError {
             Self::InvalidFields(violations) => Refusal::invalid(violations.clone()),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
+            Self::CampaignBegun { fields } => {
+                Refusal::never(Reason::CampaignBegun).with("fields", fields.join(", "))
+            }
             Self::IssuanceHalted {
                 resume_at: Some(resume_at),
             } => Refusal::at(Reason::IssuanceHalted, *resume_at)

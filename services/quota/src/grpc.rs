@@ -70,6 +70,22 @@ pub const RULES: &[Rule] = &[
         Scope::CampaignsWrite,
     ),
     staff(
+        "/tidegate.quota.v1.CampaignService/UpdateCampaign",
+        Scope::CampaignsWrite,
+    ),
+    staff(
+        "/tidegate.quota.v1.CampaignService/EndCampaign",
+        Scope::CampaignsWrite,
+    ),
+    staff(
+        "/tidegate.quota.v1.CampaignService/HaltAllCampaigns",
+        Scope::CampaignsWrite,
+    ),
+    staff(
+        "/tidegate.quota.v1.CampaignService/ListChanges",
+        Scope::ChangesRead,
+    ),
+    staff(
         "/tidegate.quota.v1.CampaignService/AuditCampaign",
         Scope::CampaignsRead,
     ),
@@ -96,6 +112,10 @@ pub const RULES: &[Rule] = &[
     issuance("/tidegate.quota.v1.LeaseService/ReturnLease"),
     issuance("/tidegate.quota.v1.LeaseService/RenewLeases"),
     gateway("/tidegate.quota.v1.QueueService/ReportQueues"),
+    staff(
+        "/tidegate.quota.v1.QueueService/GetQueue",
+        Scope::CampaignsRead,
+    ),
 ];
 
 /// What the services call.
@@ -202,14 +222,31 @@ mod tests {
             assert_eq!(rule.scope, None);
         }
     }
+
     #[test]
     fn only_gateways_report_queues_and_no_token_opens_that() {
-        let queue_rules = RULES
-            .iter()
-            .filter(|rule| rule.path.contains("QueueService"));
-        for rule in queue_rules {
+        let rules = RULES.iter();
+        let reporting: Vec<_> = rules
+            .filter(|rule| rule.path.contains("QueueService") && !rule.path.ends_with("/GetQueue"))
+            .collect();
+        assert_eq!(reporting.len(), 1);
+        for rule in reporting {
+            assert_eq!(rule.path, "/tidegate.quota.v1.QueueService/ReportQueues");
             assert_eq!(rule.services, [Identity::Gateway]);
             assert_eq!(rule.scope, None);
+        }
+    }
+
+    #[test]
+    fn no_certificate_alone_opens_what_staff_change_and_what_was_changed() {
+        let of_services = RULES.iter().filter(|rule| !rule.services.is_empty());
+        for rule in of_services {
+            let (_, method) = rule.path.rsplit_once('/').unwrap();
+            let is_change = ["Create", "Update", "Add", "Set", "Extend", "End", "HaltAll"]
+                .iter()
+                .any(|verb| method.starts_with(verb));
+            let is_told_to_staff = ["GetQueue", "ListChanges"].contains(&method);
+            assert!(!is_change && !is_told_to_staff, "{}", rule.path);
         }
     }
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::{
     Metrics, QuotaError,
     domain::{
-        IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause, Settlement,
-        TierCounts, grant, nothing_leased, sold_out,
+        Control, IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
+        Settlement, TierCounts, grant, nothing_leased, sold_out,
     },
     store::{Store, Work, within_limit},
 };
@@ -137,7 +137,14 @@ async fn acquire(
     now: Timestamp,
 ) -> Result<Acquired, QuotaError> {
     let locked = work.lock_tiers(request.campaign).await?;
-    let locked = locked.ok_or(QuotaError::CampaignNotFound)?;
+    let mut locked = locked.ok_or(QuotaError::CampaignNotFound)?;
+    let lending = work.lending(request.campaign).await?;
+    let lending = lending.ok_or(QuotaError::CampaignNotFound)?;
+    if lending.tier_count != locked.stock.len() {
+        // Its tiers were replaced while this waited for their locks.
+        let again = work.lock_tiers(request.campaign).await?;
+        locked = again.ok_or(QuotaError::CampaignNotFound)?;
+    }
     if let Some(lease) = work.lease(request.lease_id).await? {
         return if lease.is_for(request) {
             Ok(Acquired {
@@ -148,11 +155,11 @@ async fn acquire(
             Err(QuotaError::LeaseIdTaken)
         };
     }
-    // By this replica's clock; a campaign that closed long ago is retired, whatever any clock says.
-    if locked.closes_at <= now || work.is_retired(request.campaign).await? {
+    // By this replica's clock; a campaign that staff ended, or that is retired, is over whatever any clock says.
+    if lending.is_over || lending.closes_at <= now {
         return Err(QuotaError::CampaignClosed);
     }
-    if is_held_back(work, request.campaign, now).await? {
+    if is_held_back(&lending.control, now)? {
         return Ok(Acquired {
             answer: LeaseAnswer::held_back(&locked.stock),
             is_new: false,
@@ -181,13 +188,7 @@ async fn acquire(
 }
 
 /// Whether claims are to wait. [`QuotaError::IssuanceHalted`] if they are to be refused.
-async fn is_held_back(
-    work: &mut Work,
-    campaign: CampaignNumber,
-    now: Timestamp,
-) -> Result<bool, QuotaError> {
-    let control = work.control(campaign).await?;
-    let control = control.ok_or(QuotaError::CampaignNotFound)?;
+fn is_held_back(control: &Control, now: Timestamp) -> Result<bool, QuotaError> {
     match control.issuance {
         IssuanceControl::Open => Ok(false),
         IssuanceControl::QueueOnly => Ok(true),
@@ -235,8 +236,8 @@ async fn settle(
 }
 
 async fn is_halted(work: &mut Work, campaign: CampaignNumber) -> Result<bool, QuotaError> {
-    let control = work.control(campaign).await?;
-    Ok(control.is_some_and(|control| control.issuance == IssuanceControl::Halted))
+    let lending = work.lending(campaign).await?;
+    Ok(lending.is_some_and(|lending| lending.control.issuance == IssuanceControl::Halted))
 }
 
 fn no_such_tier(field: &str, tier: TierNumber, tiers: usize) -> QuotaError {

@@ -16,6 +16,7 @@ mod metrics;
 pub mod mutation;
 pub mod queues;
 pub mod reclaim;
+pub mod staff;
 pub mod store;
 mod told;
 pub mod watch;
@@ -24,7 +25,11 @@ use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_pg::Database;
+use tidegate_rpc::{
+    client::Replicas,
+    server::{AccessRules, DatabaseLook},
+};
 use tidegate_runtime::{Failure, Host, Service};
 use tokio::sync::watch::channel;
 
@@ -60,6 +65,17 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
 
+/// How the database is, for staff who ask.
+fn look_at(database: Database) -> DatabaseLook {
+    Arc::new(move || {
+        let database = database.clone();
+        Box::pin(async move {
+            let looked = database.look(&migrations()).await;
+            looked.map_err(|error| error.to_string())
+        })
+    })
+}
+
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
@@ -67,6 +83,7 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 
 /// Makes the service. Fails with a sentence if the database cannot be reached, would not survive a crash, or lacks migrations.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
+    let database = look_at(config.database.clone());
     config.database.check_durability().await?;
     if config.migrate_on_start {
         config.database.migrate(&migrations()).await?;
@@ -156,6 +173,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         routes: Box::new(move |routes| grpc::add(routes, use_cases, metrics)),
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
+        database: Some(database),
         ready,
         // Transactions run on when their caller has gone; closing waits for them.
         finish: Box::pin(async move {

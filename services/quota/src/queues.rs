@@ -7,11 +7,11 @@ mod tidy;
 
 use std::{collections::BTreeMap, time::Instant};
 
-use tidegate_types::{Timestamp, Turn};
+use tidegate_types::{CampaignId, Timestamp, Turn};
 
 use crate::{
     Metrics, QuotaError,
-    domain::{GatewayReport, Promises, QueueReport, QueueSnapshot, TURNS_KEPT},
+    domain::{GatewayReport, Promises, QueueReport, QueueSnapshot, QueueStanding, TURNS_KEPT},
     metrics::QueueShown,
     store::{FoundQueue, KeptReport, Store, Work, within_limit},
 };
@@ -65,6 +65,37 @@ impl Queues {
         snapshots.sort_by_key(|snapshot| snapshot.campaign);
         Ok(snapshots)
     }
+
+    /// How one campaign's queue stands, and what each gateway reported of it last.
+    pub async fn standing(
+        &self,
+        id: &CampaignId,
+        now: Timestamp,
+    ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
+        within_limit(async {
+            let mut read = self.store.begin_read().await?;
+            let outcome = standing(&mut read, id, now).await;
+            read.end(outcome).await
+        })
+        .await
+    }
+}
+
+/// Reads without a lock: a report that is taken in meanwhile is seen or not, as it may be.
+async fn standing(
+    read: &mut Work,
+    id: &CampaignId,
+    now: Timestamp,
+) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
+    let campaign = read.campaign(id).await?;
+    let campaign = campaign.ok_or(QuotaError::CampaignNotFound)?.number;
+    let found = read.queues(&[campaign]).await?;
+    let found = found.into_iter().next();
+    let found = found.ok_or(QuotaError::CampaignNotFound)?;
+    let kept = read.queue_reports(campaign, None).await?;
+    let reports: Vec<_> = kept.iter().map(|kept| kept.report.clone()).collect();
+    let standing = found.queue.standing(&found.campaign, &reports, now);
+    Ok((standing, kept))
 }
 
 /// The queues that have to be moved, and how all others stand.
@@ -120,7 +151,7 @@ async fn move_on(
     now: Timestamp,
 ) -> Result<Stood, QuotaError> {
     let kept = work
-        .queue_reports(report.campaign, &gateway.gateway)
+        .queue_reports(report.campaign, Some(&gateway.gateway))
         .await?;
     let before = kept.iter().find(|kept| kept.gateway == gateway.gateway);
     let is_newer = before.is_none_or(|before| before.number < gateway.number);

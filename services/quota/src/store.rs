@@ -2,7 +2,9 @@
 
 mod audit;
 mod campaigns;
+mod changes;
 mod control;
+mod halt;
 mod history;
 mod holders;
 mod leases;
@@ -13,6 +15,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use audit::{KeptPass, SavedAudit, ShownAudit};
+pub use control::Lending;
 pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
 pub use queues::{FoundQueue, KeptReport};

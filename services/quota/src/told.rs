@@ -2,7 +2,7 @@
 
 use tidegate_proto::r#type::v1 as wire_types;
 use tidegate_rpc::wire;
-use tidegate_types::{Area, CouponTerms, StoreId};
+use tidegate_types::{Area, CouponTerms, PrintedText, StoreId};
 
 use crate::domain::{Campaign, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState};
 
@@ -39,7 +39,15 @@ pub(crate) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
         revision: campaign.revision,
         control: Some(control(campaign)),
         extended_valid_until: campaign.extended_valid_until.map(wire::timestamp),
+        display_name: printed(terms.display_name.as_ref()),
+        description: printed(terms.description.as_ref()),
+        ended_at: campaign.ended_at.map(wire::timestamp),
     }
+}
+
+/// A text for people; none is an empty one.
+fn printed<const MAX: usize>(text: Option<&PrintedText<MAX>>) -> String {
+    text.map_or("", PrintedText::as_str).to_owned()
 }
 
 /// Terms that ask nothing are left out.
@@ -53,35 +61,40 @@ pub(crate) fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
 
 fn control(campaign: &Campaign) -> wire_types::CampaignControl {
     let said = &campaign.control;
-    let issuance = match said.issuance {
-        IssuanceControl::Open => wire_types::IssuanceControl::Open,
-        IssuanceControl::QueueOnly => wire_types::IssuanceControl::QueueOnly,
-        IssuanceControl::Halted => wire_types::IssuanceControl::Halted,
-    };
-    let redemption = match said.redemption {
-        RedemptionControl::Open => wire_types::RedemptionControl::Open,
-        RedemptionControl::Halted => wire_types::RedemptionControl::Halted,
-    };
-    let state = match campaign.issuance_state() {
+    wire_types::CampaignControl {
+        issuance: match said.issuance {
+            IssuanceControl::Open => wire_types::IssuanceControl::Open.into(),
+            IssuanceControl::QueueOnly => wire_types::IssuanceControl::QueueOnly.into(),
+            IssuanceControl::Halted => wire_types::IssuanceControl::Halted.into(),
+        },
+        redemption: match said.redemption {
+            RedemptionControl::Open => wire_types::RedemptionControl::Open.into(),
+            RedemptionControl::Halted => wire_types::RedemptionControl::Halted.into(),
+        },
+        reason: printed(said.reason.as_ref()),
+        resume_at: said.resume_at.map(wire::timestamp),
+        epoch: said.epoch,
+        issuance_state: issuance_state(campaign.issuance_state()).into(),
+        redemption_state: redemption_state(campaign.redemption_state()).into(),
+    }
+}
+
+/// How far issuing has come, on the wire.
+pub(crate) fn issuance_state(state: IssuanceState) -> wire_types::IssuanceState {
+    match state {
         IssuanceState::Open => wire_types::IssuanceState::Open,
         IssuanceState::QueueOnly => wire_types::IssuanceState::QueueOnly,
         IssuanceState::Halting => wire_types::IssuanceState::Halting,
         IssuanceState::Halted => wire_types::IssuanceState::Halted,
-    };
-    let redemption_state = match campaign.redemption_state() {
+    }
+}
+
+/// How far redeeming has come, on the wire.
+pub(crate) fn redemption_state(state: RedemptionState) -> wire_types::RedemptionState {
+    match state {
         RedemptionState::Open => wire_types::RedemptionState::Open,
         RedemptionState::Halting => wire_types::RedemptionState::Halting,
         RedemptionState::Halted => wire_types::RedemptionState::Halted,
         RedemptionState::Resuming => wire_types::RedemptionState::Resuming,
-    };
-    let reason = said.reason.as_ref();
-    wire_types::CampaignControl {
-        issuance: issuance.into(),
-        redemption: redemption.into(),
-        reason: reason.map_or(String::new(), |reason| reason.as_str().to_owned()),
-        resume_at: said.resume_at.map(wire::timestamp),
-        epoch: said.epoch,
-        issuance_state: state.into(),
-        redemption_state: redemption_state.into(),
     }
 }

@@ -43,7 +43,8 @@ macro_rules! scopes {
                 match self { $(Self::$variant => $name),* }
             }
 
-            fn from_name(name: &str) -> Option<Self> {
+            /// The scope with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }
         }
@@ -73,6 +74,37 @@ scopes! {
     OrdersFulfil => "orders:fulfil",
     /// Read the feed of orders.
     FeedRead => "feed:read",
+    /// Find coupons.
+    CouponsRead => "coupons:read",
+    /// Read who changed what.
+    ChangesRead => "changes:read",
+    /// Ask replicas how they are.
+    StatusRead => "status:read",
+}
+
+impl Scope {
+    /// What a chatbot's backend needs.
+    pub const CHATBOT: [Self; 4] = [
+        Self::ClaimsWrite,
+        Self::WalletRead,
+        Self::OrdersWrite,
+        Self::OrdersRead,
+    ];
+    /// What staff need who run campaigns and the suite.
+    pub const STAFF: [Self; 10] = [
+        Self::CampaignsRead,
+        Self::CampaignsWrite,
+        Self::CouponsRead,
+        Self::CouponsWrite,
+        Self::StoresRead,
+        Self::StoresWrite,
+        Self::OrdersRead,
+        Self::OrdersWrite,
+        Self::ChangesRead,
+        Self::StatusRead,
+    ];
+    /// What those need who make and hand out orders.
+    pub const FULFILMENT: [Self; 2] = [Self::OrdersFulfil, Self::FeedRead];
 }
 
 /// Whom a verified token speaks for.

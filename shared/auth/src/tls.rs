@@ -2,6 +2,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,10 @@ use rustls::{
 };
 use tokio::time::interval;
 
-use crate::files::{FileWatch, RELOAD_INTERVAL};
+use crate::{
+    files::{FileWatch, RELOAD_INTERVAL},
+    identity::certificate_ends,
+};
 
 const PROTOCOLS: &[&SupportedProtocolVersion] = &[&TLS13];
 const ALPN_H2: &[u8] = b"h2";
@@ -51,15 +55,17 @@ pub enum PeerRequirement {
 pub struct TlsIdentity {
     server: ArcSwap<ServerConfig>,
     client: ArcSwap<ClientConfig>,
+    ends_at: ArcSwap<SystemTime>,
 }
 
 impl TlsIdentity {
     /// Reads the files and checks that they fit together.
     pub fn load(files: &TlsFiles, peers: PeerRequirement) -> Result<Self, TlsUnusable> {
-        let (server, client) = read(files, peers)?;
+        let (server, client, ends_at) = read(files, peers)?;
         Ok(Self {
             server: ArcSwap::from_pointee(server),
             client: ArcSwap::from_pointee(client),
+            ends_at: ArcSwap::from_pointee(ends_at),
         })
     }
 
@@ -71,6 +77,11 @@ impl TlsIdentity {
     /// For making a connection now.
     pub fn client(&self) -> Arc<ClientConfig> {
         self.client.load_full()
+    }
+
+    /// When the certificate that was read last ends.
+    pub fn ends_at(&self) -> SystemTime {
+        **self.ends_at.load()
     }
 
     /// Looks at the files from time to time, for as long as the returned future runs. New connections use what was read last; those there are stay.
@@ -88,9 +99,10 @@ impl TlsIdentity {
                     continue;
                 }
                 match read(&files, peers) {
-                    Ok((server, client)) => {
+                    Ok((server, client, ends_at)) => {
                         self.server.store(Arc::new(server));
                         self.client.store(Arc::new(client));
+                        self.ends_at.store(Arc::new(ends_at));
                         tracing::info!(
                             "TLS certificates were read again; new connections use them"
                         );
@@ -107,7 +119,7 @@ impl TlsIdentity {
 fn read(
     files: &TlsFiles,
     peers: PeerRequirement,
-) -> Result<(ServerConfig, ClientConfig), TlsUnusable> {
+) -> Result<(ServerConfig, ClientConfig, SystemTime), TlsUnusable> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&files.ca)? {
         roots
@@ -116,6 +128,7 @@ fn read(
     }
     let roots = Arc::new(roots);
     let chain = certificates(&files.certificate)?;
+    let ends_at = chain.first().map_or(UNIX_EPOCH, certificate_ends);
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, error))?;
     let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
@@ -147,7 +160,7 @@ fn read(
         .with_client_auth_cert(chain, key)
         .map_err(|error| unusable(&files.certificate, error))?;
     client.alpn_protocols = vec![ALPN_H2.to_vec()];
-    Ok((server, client))
+    Ok((server, client, ends_at))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsUnusable> {

@@ -1,8 +1,9 @@
+mod schema;
+
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
-    migrate::{Migrate as _, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tidegate_types::Lanes;
@@ -15,7 +16,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a read waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_SERVER_VERSION: u32 = 150_000;
-const UNDEFINED_TABLE: &str = "42P01";
 /// How long a process waits at its start for its database and for the migration of its schema. They come up in any order, and whoever ends meanwhile is started again after ever longer pauses.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 /// How often a server looks whether the client of a running statement is still there. A statement that was given up, because it hangs, ends so, and with it its connection and its locks.
@@ -142,69 +142,6 @@ impl Database {
         connection.close().await.map_err(DatabaseUnusable::Check)
     }
 
-    /// Applies the migrations that are missing. Several processes may do so at once: they take turns.
-    ///
-    /// Whoever waits for its turn holds no snapshot meanwhile, for which a concurrent build of an
-    /// index would wait in turn. What such a build left when it was cut off is removed first, so
-    /// that it can begin anew.
-    pub async fn migrate(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
-        let mut connection = self
-            .connect()
-            .await
-            .map_err(DatabaseUnusable::Unreachable)?;
-        while !take_turn(&mut connection).await? {
-            sleep(START_RETRY_INTERVAL).await;
-        }
-        let unfinished: Vec<String> =
-            sqlx::query_scalar(include_str!("../queries/unfinished_indexes.sql"))
-                .fetch_all(&mut connection)
-                .await
-                .map_err(DatabaseUnusable::Check)?;
-        for index in unfinished {
-            tracing::warn!(%index, "an index that was not built to its end is removed");
-            let statement = format!("DROP INDEX CONCURRENTLY {index}");
-            let dropped = sqlx::query(&statement).execute(&mut connection).await;
-            dropped.map_err(DatabaseUnusable::Check)?;
-        }
-        migrator
-            .run_direct(&mut connection)
-            .await
-            .map_err(DatabaseUnusable::Migration)?;
-        connection.close().await.map_err(DatabaseUnusable::Check)
-    }
-
-    /// Makes sure that no migration is missing. Waits for one that somebody else is to apply.
-    pub async fn check_schema(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
-        self.patiently(|| self.check_schema_now(migrator)).await
-    }
-
-    async fn check_schema_now(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
-        let mut connection = self
-            .connect()
-            .await
-            .map_err(DatabaseUnusable::Unreachable)?;
-        let applied = match connection.list_applied_migrations().await {
-            // A new database has no list yet. Making one here would race with the migration, which makes it too.
-            Err(MigrateError::Execute(error)) if is_undefined_table(&error) => Vec::new(),
-            Err(MigrateError::Execute(error)) => return Err(DatabaseUnusable::Check(error)),
-            applied => applied.map_err(DatabaseUnusable::Migration)?,
-        };
-        let found = applied
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0);
-        let needed = migrator
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0);
-        if found < needed {
-            return Err(DatabaseUnusable::SchemaNotCurrent { found, needed });
-        }
-        connection.close().await.map_err(DatabaseUnusable::Check)
-    }
-
     /// Checks until it succeeds, fails for good, or the patience of the start is over. Says once what it waits for.
     async fn patiently<Checking>(
         &self,
@@ -322,19 +259,6 @@ async fn refuse_what_loses_commits(connection: &mut PgConnection) -> Result<(), 
     })
 }
 
-/// Takes the turn to migrate, which ends with the connection; false if somebody else has it.
-async fn take_turn(connection: &mut PgConnection) -> Result<bool, DatabaseUnusable> {
-    sqlx::query_scalar(include_str!("../queries/take_turn_to_migrate.sql"))
-        .fetch_one(connection)
-        .await
-        .map_err(DatabaseUnusable::Check)
-}
-
-fn is_undefined_table(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.as_deref() == Some(UNDEFINED_TABLE)
-}
-
 /// Runs a database call for at most this long; one that takes longer counts as a broken connection.
 pub(crate) async fn within<T>(
     limit: Duration,
@@ -347,6 +271,8 @@ pub(crate) async fn within<T>(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::migrate::Migrator;
+
     use super::*;
 
     /// Nobody listens on this port.

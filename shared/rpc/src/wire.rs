@@ -1,5 +1,7 @@
 //! The shared messages of the contract, to and from the domain's types.
 
+mod changes;
+
 use std::{collections::HashMap, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,6 +10,8 @@ use tidegate_types::{
     CurrencyCode, FieldViolation, Lines, Money, OrderLine, Quantity, Reason, Refusal, Retry,
     ShopperId, Sku, Timestamp, UnitPrice, Violations,
 };
+
+pub use changes::{change_query, changes};
 
 /// A moment on the wire.
 pub fn timestamp(moment: Timestamp) -> prost_types::Timestamp {

@@ -2,9 +2,11 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
 use tidegate_rpc::server::{
-    AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, serve, standard_routes,
+    AccessRules, CallLayer, CallMetrics, CallPolicy, DatabaseLook, Listener, ReplicaStatus, serve,
+    standard_routes,
 };
 use tidegate_telemetry::{Registry, Tracing};
+use tidegate_types::Timestamp;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -31,6 +33,8 @@ pub struct Host {
     pub supervisor: Supervisor,
     /// How long work waits here for a processor.
     pub processor_wait: ProcessorWait,
+    service: Identity,
+    started_at: Timestamp,
     calls: CallMetrics,
 }
 
@@ -44,6 +48,8 @@ pub struct Service {
     pub access: AccessRules,
     /// Calls in flight at once.
     pub max_in_flight: usize,
+    /// Looks at its database, if it has one, for staff who ask how the replica is.
+    pub database: Option<DatabaseLook>,
     /// True once it can serve; it stays not ready until then.
     pub ready: watch::Receiver<bool>,
     /// Runs after the last call has been answered: flushes and gives back what it holds.
@@ -86,6 +92,8 @@ impl Host {
             stop,
             supervisor,
             processor_wait,
+            service,
+            started_at: Timestamp::now_utc(),
             calls,
         })
     }
@@ -99,6 +107,8 @@ impl Host {
             tls,
             stop,
             mut supervisor,
+            service: identity,
+            started_at,
             calls,
             ..
         } = self;
@@ -106,6 +116,16 @@ impl Host {
         supervisor.start("admin port", admin.serve(settings.admin_listen).await?);
         let listener = Listener::bind(settings.listen).await?;
         let listener = listener.limited(settings.connections);
+        let shown = admin.clone();
+        let status = ReplicaStatus {
+            service: identity.name(),
+            replica: settings.replica.clone(),
+            started_at,
+            tls: Arc::clone(&tls),
+            is_serving: admin.ready(),
+            database: service.database,
+            metrics: Arc::new(move || shown.metrics().unwrap_or_default()),
+        };
         let (routes, health) =
             standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, service.names).await?;
         let policy = CallPolicy {
@@ -120,7 +140,7 @@ impl Host {
             listener,
             tls,
             CallLayer::new(policy),
-            (service.routes)(routes),
+            (service.routes)(routes.add_service(status.into_server())),
             stop_accepting.clone(),
         ));
 

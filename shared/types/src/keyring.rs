@@ -1,7 +1,11 @@
+mod file;
+
 use std::collections::BTreeMap;
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+pub use file::KeyFile;
 
 const MAX_KEY_ID: u8 = 7;
 const MIN_KEY_BYTES: usize = 32;
@@ -23,6 +27,12 @@ pub enum KeyringError {
     /// The active key is not among the keys.
     #[error("the active key {0} is not among the keys")]
     NoActiveKey(u8),
+    /// As many keys as there are ids.
+    #[error("every key id is taken; take out a key that nothing uses any more")]
+    NoFreeId,
+    /// The machine gives no random bytes.
+    #[error("the machine gives no random bytes")]
+    NoRandomness,
 }
 
 /// Secret keys of HMAC-SHA-256: one is for what is made new, all are for checking what was made before, so that the active key can be changed.
@@ -31,19 +41,10 @@ pub struct Keyring {
     keys: BTreeMap<u8, hmac::Key>,
 }
 
-#[derive(serde::Deserialize)]
-struct KeyFile {
-    active: u8,
-    keys: BTreeMap<String, String>,
-}
-
 impl Keyring {
     /// Reads `{"active":1,"keys":{"1":"<base64 of 32 bytes>"}}`.
     pub fn from_json(json: &str) -> Result<Self, KeyringError> {
-        // The parser's own message may quote the input, which is secret; its position may not.
-        let file: KeyFile = serde_json::from_str(json).map_err(|error| {
-            KeyringError::Malformed(format!("line {}, column {}", error.line(), error.column()))
-        })?;
+        let file = KeyFile::from_json(json)?;
         let mut keys = BTreeMap::new();
         for (id, text) in file.keys {
             let number = id.parse().ok().filter(|number: &u8| *number <= MAX_KEY_ID);

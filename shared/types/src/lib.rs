@@ -3,8 +3,10 @@
 //! Everything here is parsed once, at the edge of a service, and is trusted from there on. Nothing here knows gRPC or SQL.
 
 mod basket;
+mod change;
 mod coupon_code;
 mod coupon_terms;
+mod database_state;
 mod fields;
 mod keyring;
 mod lane;
@@ -16,10 +18,14 @@ mod text;
 mod turn;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
+pub use change::{
+    Actor, Change, ChangePage, ChangeQuery, ChangedField, RecordedChange, ResourceKind,
+};
 pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode, Unverified};
 pub use coupon_terms::CouponTerms;
+pub use database_state::DatabaseState;
 pub use fields::{FieldViolation, Violations};
-pub use keyring::{Keyring, KeyringError};
+pub use keyring::{KeyFile, Keyring, KeyringError};
 pub use lane::{Lane, Lanes};
 pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
 pub use numbers::{

@@ -62,6 +62,8 @@ reasons! {
     CouponNotFound => "COUPON_NOT_FOUND",
     /// The key that the coupon's code is checked with is missing, so that nobody can tell.
     CouponKeyMissing => "COUPON_KEY_MISSING",
+    /// The campaign has begun, and what was to be changed has been promised since.
+    CampaignBegun => "CAMPAIGN_BEGUN",
     /// The coupon has paid for another order.
     CouponRedeemed => "COUPON_REDEEMED",
     /// The coupon's validity is over.

@@ -128,6 +128,7 @@ impl Staff {
             opens_at: Some((now - DAYS).into()),
             closes_at: Some((now + DAYS).into()),
             coupon_validity: Some(COUPON_VALIDITY.try_into()?),
+            ..CreateCampaignRequest::default()
         };
         let answer = self
             .quota

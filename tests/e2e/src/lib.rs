@@ -147,8 +147,12 @@ impl Suite {
         let began = Instant::now();
         loop {
             match self.claim(campaign, shopper, &request_id).await {
-                // Asked to come back, as anybody may be while a campaign is young and the machine busy.
-                Err(status) if status.code() == Code::Unavailable && began.elapsed() < PATIENCE => {
+                // Asked to come back, or given a place, as anybody may be while a campaign is young
+                // and the machine busy.
+                Err(status)
+                    if (status.code() == Code::Unavailable || status.message() == QUEUED)
+                        && began.elapsed() < PATIENCE =>
+                {
                     tokio::time::sleep(POLL).await;
                 }
                 outcome => {

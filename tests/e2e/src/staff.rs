@@ -14,10 +14,12 @@ use tidegate_proto::{
         UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
     },
     quota::v1::{
-        AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, SetCampaignControlRequest,
-        campaign_service_client::CampaignServiceClient,
+        AuditCampaignRequest, CreateCampaignRequest, GetCampaignRequest, ListChangesRequest,
+        SetCampaignControlRequest, campaign_service_client::CampaignServiceClient,
     },
-    r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier},
+    r#type::v1::{
+        Campaign, CampaignControl, Change, ChangeFilter, IssuanceControl, RedemptionControl, Tier,
+    },
 };
 use tonic::{Status, transport::Channel};
 
@@ -109,6 +111,7 @@ impl StaffDesk {
             opens_at: Some(opens_at.into()),
             closes_at: Some((opens_at + terms.open_for).into()),
             coupon_validity: prost_types::Duration::try_from(terms.validity).ok(),
+            ..CreateCampaignRequest::default()
         };
         let response = CampaignServiceClient::new(self.quota.clone())
             .create_campaign(with_token(message, &self.token))
@@ -210,6 +213,21 @@ impl StaffDesk {
     /// A request with the staff token.
     pub fn request<T>(&self, message: T) -> tonic::Request<T> {
         with_token(message, &self.token)
+    }
+
+    /// What staff changed of a campaign, the newest first.
+    pub async fn changes_of_campaign(&self, campaign: &str) -> Result<Vec<Change>, Status> {
+        let filter = ChangeFilter {
+            resource_kind: "campaign".into(),
+            resource_id: campaign.into(),
+            ..ChangeFilter::default()
+        };
+        let message = ListChangesRequest {
+            filter: Some(filter),
+            ..ListChangesRequest::default()
+        };
+        let answer = self.campaigns().list_changes(self.request(message)).await?;
+        Ok(answer.into_inner().changes)
     }
 
     /// Makes store-1, which is never full.

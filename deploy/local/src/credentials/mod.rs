@@ -12,9 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use rand::Rng;
 use serde::{Deserialize, Serialize};
+use tidegate_types::KeyFile;
 use time::{Duration, OffsetDateTime};
 
 use crate::secret_file;
@@ -31,8 +30,7 @@ const LIFETIME: Duration = Duration::days(90);
 /// They are made anew when less than this is left, so that none ends while a stack runs.
 const RENEW_BEFORE_END: Duration = Duration::days(7);
 /// Changes when the files here change their meaning, so that those of an earlier build are made anew.
-const FORMAT: u32 = 2;
-const SECRET_KEY_BYTES: usize = 32;
+const FORMAT: u32 = 3;
 
 /// Somebody with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,11 +122,7 @@ impl Credentials {
             credentials.ticket_keys_file(),
         ] {
             if !file.exists() {
-                let mut key = [0_u8; SECRET_KEY_BYTES];
-                rand::rng().fill(&mut key);
-                let keys =
-                    serde_json::json!({ "active": 1, "keys": { "1": STANDARD.encode(key) } });
-                secret_file::write(&file, keys.to_string().as_bytes())?;
+                secret_file::write(&file, KeyFile::generate()?.to_json()?.as_bytes())?;
             }
         }
         Ok(credentials)
@@ -146,6 +140,11 @@ impl Credentials {
 
     fn made_file(&self) -> PathBuf {
         self.folder.join("made.json")
+    }
+
+    /// Where all of it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The CA's certificate, PEM.

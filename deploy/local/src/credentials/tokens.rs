@@ -1,88 +1,18 @@
 //! Tokens for callers: signed here, checked by the services with the public key in the JWKS file.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use anyhow::{Context, Result};
-use aws_lc_rs::signature::Ed25519KeyPair;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rcgen::{KeyPair, PKCS_ED25519};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use anyhow::Result;
+use tidegate_auth::{SigningKey, TokenClaims};
 use time::{Duration, OffsetDateTime};
+
+pub use tidegate_auth::Scope;
 
 use super::{Credentials, TOKEN_AUDIENCE, TOKEN_ISSUER};
 use crate::secret_file;
-
-/// Names the one key there is.
-const KEY_ID: &str = "local-1";
-
-/// Something a token allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Claim coupons.
-    ClaimsWrite,
-    /// Read wallets.
-    WalletRead,
-    /// Place orders.
-    OrdersWrite,
-    /// Read orders.
-    OrdersRead,
-    /// Move orders on.
-    OrdersFulfil,
-    /// Read the feed of orders.
-    FeedRead,
-    /// Read campaigns.
-    CampaignsRead,
-    /// Make and change campaigns.
-    CampaignsWrite,
-    /// Revoke and grant coupons.
-    CouponsWrite,
-    /// Read stores.
-    StoresRead,
-    /// Make and change stores.
-    StoresWrite,
-}
-
-impl Scope {
-    /// What a chatbot's backend is allowed.
-    pub const CHATBOT: [Self; 4] = [
-        Self::ClaimsWrite,
-        Self::WalletRead,
-        Self::OrdersWrite,
-        Self::OrdersRead,
-    ];
-    /// What staff are allowed.
-    pub const STAFF: [Self; 6] = [
-        Self::CampaignsRead,
-        Self::CampaignsWrite,
-        Self::CouponsWrite,
-        Self::StoresRead,
-        Self::StoresWrite,
-        Self::OrdersRead,
-    ];
-
-    /// What those who make and hand out orders are allowed.
-    pub const FULFILMENT: [Self; 2] = [Self::OrdersFulfil, Self::FeedRead];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::ClaimsWrite => "claims:write",
-            Self::WalletRead => "wallet:read",
-            Self::OrdersWrite => "orders:write",
-            Self::OrdersRead => "orders:read",
-            Self::OrdersFulfil => "orders:fulfil",
-            Self::FeedRead => "feed:read",
-            Self::CampaignsRead => "campaigns:read",
-            Self::CampaignsWrite => "campaigns:write",
-            Self::CouponsWrite => "coupons:write",
-            Self::StoresRead => "stores:read",
-            Self::StoresWrite => "stores:write",
-        }
-    }
-}
 
 /// What a token says. The defaults are those of a good one; tests change a field to make a bad one.
 #[derive(Debug, Clone)]
@@ -122,27 +52,21 @@ impl Credentials {
     /// The signing key in the data folder cannot be read.
     pub fn sign(&self, token: &Token<'_>) -> Result<String> {
         let now = OffsetDateTime::now_utc();
-        let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.name()).collect();
-        let mut claims = serde_json::json!({
-            "iss": token.issuer,
-            "aud": token.audience,
-            "sub": token.caller_id,
-            "iat": (now + token.lifetime.min(Duration::ZERO)).unix_timestamp(),
-            "exp": (now + token.lifetime).unix_timestamp(),
-            "scope": scopes.join(" "),
-        });
-        if let Some(shopper_id) = token.shopper_id {
-            claims["shopper_id"] = shopper_id.into();
-        }
-        let file = key_file(&self.folder);
-        let key = fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(KEY_ID.to_owned());
-        Ok(jsonwebtoken::encode(
-            &header,
-            &claims,
-            &EncodingKey::from_ed_pem(&key)?,
-        )?)
+        let key = SigningKey::load(&self.signing_key_file())?;
+        Ok(key.sign(&TokenClaims {
+            subject: token.caller_id,
+            scopes: token.scopes,
+            shopper_id: token.shopper_id,
+            audience: token.audience,
+            issuer: token.issuer,
+            issued_at: SystemTime::from(now + token.lifetime.min(Duration::ZERO)),
+            expires_at: SystemTime::from(now + token.lifetime),
+        })?)
+    }
+
+    /// The key that tokens are signed with, PEM.
+    pub fn signing_key_file(&self) -> PathBuf {
+        key_file(&self.folder)
     }
 }
 
@@ -156,20 +80,17 @@ fn key_file(folder: &Path) -> PathBuf {
 
 /// Makes the signing key and writes its public half as a JWKS.
 pub(super) fn make_key(folder: &Path) -> Result<()> {
-    // Version 1 of PKCS#8. OpenSSL and what is made with it cannot read version 2, which rcgen writes.
-    let key = Ed25519KeyPair::generate()?.to_pkcs8v1()?;
-    let key = PrivatePkcs8KeyDer::from(key.as_ref());
-    let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519)?;
-    let jwks = serde_json::json!({ "keys": [{
-        "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": URL_SAFE_NO_PAD.encode(key.public_key_raw()),
-    }] });
-    secret_file::write(&key_file(folder), key.serialize_pem().as_bytes())?;
+    let key = SigningKey::generate()?;
+    let jwks = serde_json::json!({ "keys": [key.public_jwk()] });
+    secret_file::write(&key_file(folder), key.pem().as_bytes())?;
     secret_file::write(&jwks_file(folder), jwks.to_string().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::{DecodingKey, Validation, decode, jwk::JwkSet};
+    use std::fs;
+
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
 
     use super::*;
 

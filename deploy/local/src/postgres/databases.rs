@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+use tidegate_pg::CHANGE_LOG;
 
 use crate::secret_file;
 
@@ -117,7 +118,17 @@ pub(super) async fn create(
         connection
             .execute(format!("REVOKE ALL ON DATABASE \"{name}\" FROM PUBLIC").as_str())
             .await?;
+        protect_change_log(superuser, &name).await?;
     }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Makes the record of what staff change, as the superuser: the service can then only add to it.
+async fn protect_change_log(superuser: &PgConnectOptions, database: &str) -> Result<()> {
+    let mut connection = superuser.clone().database(database).connect().await?;
+    let made = sqlx::raw_sql(CHANGE_LOG).execute(&mut connection).await;
+    made.with_context(|| format!("The record of changes in {database} cannot be made"))?;
     connection.close().await?;
     Ok(())
 }

@@ -142,6 +142,7 @@ fn again(reason: Reason) -> Again {
         Reason::Unspecified
         | Reason::ShopperLimitReached
         | Reason::CampaignClosed
+        | Reason::CampaignBegun
         | Reason::CampaignNotFound
         | Reason::RequestIdConflict
         | Reason::ClaimNotFound

@@ -107,6 +107,8 @@ impl Staff {
             opens_at: Some(opens_at.into()),
             closes_at: Some((opens_at + OPEN_FOR).into()),
             coupon_validity: Some(COUPON_VALIDITY.try_into()?),
+            display_name: "Replay of 2026-02-06".to_owned(),
+            description: String::new(),
         };
         let response = CampaignServiceClient::new(self.quota.clone())
             .create_campaign(self.request(message)?)

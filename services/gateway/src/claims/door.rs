@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use super::{
     Claim, Claims, Outcome,
     ends::{at_the_door, end_of_waiting},
-    final_word::{is_by_a_copy, still_holds},
+    final_word::{is_by_a_copy, is_of_terms, still_holds},
 };
 use crate::{
     domain::{
@@ -41,8 +41,10 @@ impl Claims {
         };
         let told = self.campaigns.confirm(&claim.campaign, call.deadline);
         let told = told.await?;
-        // What was found out of the shopper's coupons counts as long as no more were issued.
-        let is_same = told.revision == campaign.revision && told.settled == campaign.settled;
+        // What was found out of the shopper's coupons counts as long as no more were issued. A
+        // coupon that the shopper has, and an end, do not go away with more coupons.
+        let is_same = told.revision == campaign.revision
+            && (told.settled == campaign.settled || is_of_terms(&refused));
         if is_same && still_holds(&refused, &told, claim.tier.as_ref()) {
             return Err(refused);
         }
@@ -74,10 +76,10 @@ impl Claims {
         if is_other_claim {
             return Err(GatewayError::OtherTier);
         }
-        let key = attempt.key;
+        let (key, revision) = (attempt.key, campaign.revision);
         if self
             .limit_reached
-            .knows(key.campaign, key.shopper, key.request_id)
+            .knows((key.campaign, revision), key.shopper, key.request_id)
         {
             return Err(GatewayError::ShopperLimitReached);
         }

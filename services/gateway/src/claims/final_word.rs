@@ -2,13 +2,27 @@ use tidegate_types::{Reason, TierId};
 
 use crate::{domain::campaign::Campaign, error::GatewayError};
 
-/// Whether a refusal says that coupons are gone, by what this gateway or issuance has heard. Budget may
-/// have been added meanwhile, which only quota knows for sure.
+/// Whether a refusal says that coupons are gone, that the campaign has ended or that its shopper has
+/// all that it allows, by what this gateway or issuance has heard. Staff may have added coupons,
+/// moved the end or raised the limit meanwhile, which only quota knows for sure.
 pub(super) fn is_by_a_copy(refused: &GatewayError) -> bool {
     match refused {
         GatewayError::SoldOut | GatewayError::TierGone { .. } => true,
-        GatewayError::Refused(refusal) => refusal.reason == Reason::BudgetExhausted,
+        GatewayError::Refused(refusal) if refusal.reason == Reason::BudgetExhausted => true,
         GatewayError::OfCampaign { refused, .. } => is_by_a_copy(refused),
+        refused => is_of_terms(refused),
+    }
+}
+
+/// Whether a refusal follows from the campaign's terms and the shopper's coupons, whatever is left.
+pub(super) fn is_of_terms(refused: &GatewayError) -> bool {
+    match refused {
+        GatewayError::CampaignClosed | GatewayError::ShopperLimitReached => true,
+        GatewayError::Refused(refusal) => matches!(
+            refusal.reason,
+            Reason::CampaignClosed | Reason::ShopperLimitReached
+        ),
+        GatewayError::OfCampaign { refused, .. } => is_of_terms(refused),
         _ => false,
     }
 }
@@ -17,6 +31,8 @@ pub(super) fn is_by_a_copy(refused: &GatewayError) -> bool {
 pub(super) fn still_holds(refused: &GatewayError, told: &Campaign, tier: Option<&TierId>) -> bool {
     match refused {
         GatewayError::OfCampaign { refused, .. } => still_holds(refused, told, tier),
+        // It was decided by these very terms: issuance had heard of them as well.
+        refused if is_of_terms(refused) => true,
         GatewayError::TierGone { tier } => is_gone(told, tier),
         _ => told.sold_out || tier.is_some_and(|tier| is_gone(told, tier)),
     }
@@ -94,14 +110,25 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_change_needs_nobody_to_confirm_it() {
+    fn an_end_and_a_limit_are_confirmed_since_staff_may_have_moved_them() {
         for refused in [
             GatewayError::CampaignClosed,
             GatewayError::ShopperLimitReached,
             Refusal::never(Reason::ShopperLimitReached).into(),
-            Refusal::never(Reason::RequestIdConflict).into(),
+            Refusal::never(Reason::CampaignClosed).into(),
         ] {
-            assert!(!is_by_a_copy(&refused), "{refused}");
+            assert!(is_by_a_copy(&refused), "{refused}");
+            assert!(is_of_terms(&refused), "{refused}");
+            assert!(
+                still_holds(&refused, &told(false, false), None),
+                "{refused}"
+            );
         }
+    }
+
+    #[test]
+    fn what_cannot_change_needs_nobody_to_confirm_it() {
+        let refused = Refusal::never(Reason::RequestIdConflict).into();
+        assert!(!is_by_a_copy(&refused), "{refused}");
     }
 }

@@ -10,7 +10,6 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    domain::ticket::ClaimKey,
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
     permits::Permit,
@@ -50,16 +49,17 @@ impl Claims {
         let is_first = self.room.hand_over(key);
         let answer = answer.await;
         if let Err(GatewayError::Refused(refusal)) = &answer {
-            self.learn(key, refusal.reason, is_first);
+            self.learn(attempt, refusal.reason, is_first);
         }
         answer
     }
 
     /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome is known.
-    fn learn(&self, key: ClaimKey<'_>, refused: Reason, is_first: bool) {
+    fn learn(&self, attempt: ClaimAttempt<'_>, refused: Reason, is_first: bool) {
+        let (key, revision) = (attempt.key, attempt.campaign.revision);
         if refused == Reason::ShopperLimitReached {
             self.limit_reached
-                .remember(key.campaign, key.shopper, key.request_id);
+                .remember((key.campaign, revision), key.shopper, key.request_id);
         }
         if is_first && refused != Reason::Overloaded {
             self.room.take_back(key);

@@ -31,6 +31,8 @@ pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
         tiers: tiers.collect::<Option<_>>()?,
         control: control_from(campaign.control.unwrap_or_default())?,
         extended_valid_until: optional(campaign.extended_valid_until.map(wire::moment))?,
+        // What its tiers were before is not known here.
+        tiers_since: campaign.revision,
     })
 }
 

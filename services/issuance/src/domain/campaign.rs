@@ -30,6 +30,8 @@ pub struct Campaign {
     pub control: Control,
     /// Every coupon of it is valid at least until then.
     pub extended_valid_until: Option<Timestamp>,
+    /// The revision from which on its tiers are known to be these; they may be so for longer.
+    pub tiers_since: u64,
 }
 
 /// What staff have said of a campaign while it runs.
@@ -136,6 +138,27 @@ impl Campaign {
         }
     }
 
+    /// The campaign as a later revision than `known`. Its tiers have been the same for as long only
+    /// if it is the very next one: a revision that was skipped may have had others.
+    pub fn following(self, known: &Self) -> Self {
+        let ids = |tiers: &'_ [Tier]| tiers.iter().map(|tier| tier.id.clone()).collect::<Vec<_>>();
+        let is_next = known.revision.checked_add(1) == Some(self.revision);
+        let has_same_tiers = is_next && ids(&self.tiers) == ids(&known.tiers);
+        Self {
+            tiers_since: if has_same_tiers {
+                known.tiers_since
+            } else {
+                self.revision
+            },
+            ..self
+        }
+    }
+
+    /// Whether whoever has seen that revision may mean another tier by a tier's number; 0 says nothing.
+    pub fn had_other_tiers_at(&self, revision: u64) -> bool {
+        revision > 0 && revision < self.tiers_since
+    }
+
     /// The tier with this number.
     pub fn tier(&self, number: TierNumber) -> Option<&Tier> {
         self.tiers.get(usize::from(number.get()))
@@ -160,27 +183,48 @@ mod tests {
         assert_eq!(known.or_newer(Some(&said(3, halted))), known);
     }
 
+    /// A campaign that is open for a second from `now`.
+    fn campaign(now: Timestamp, revision: u64) -> Campaign {
+        let second = Duration::from_secs(1);
+        Campaign {
+            number: CampaignNumber::new(1u32).unwrap(),
+            id: CampaignId::parse("spring").unwrap(),
+            currency: CurrencyCode::parse("CNY").unwrap(),
+            limit_per_shopper: LimitPerShopper::new(1u8).unwrap(),
+            opens_at: now,
+            closes_at: now + second,
+            coupon_validity: second,
+            revision,
+            tiers: Vec::new(),
+            control: Control::default(),
+            extended_valid_until: None,
+            tiers_since: revision,
+        }
+    }
+
+    #[test]
+    fn only_the_very_next_revision_tells_that_the_tiers_stayed_the_same() {
+        let now = Timestamp::now_utc();
+        let mut others = campaign(now, 3);
+        others.tiers.push(Tier {
+            id: TierId::parse("cake").unwrap(),
+            face_value_minor_units: 1,
+            terms: Arc::default(),
+        });
+        let known = campaign(now, 2);
+        let since = |campaign: Campaign| campaign.following(&known).tiers_since;
+        assert_eq!(since(campaign(now, 3)), 2);
+        assert_eq!(since(others), 3);
+        assert_eq!(since(campaign(now, 4)), 4);
+    }
+
     #[test]
     fn a_halt_outlasts_the_opening_and_nothing_outlasts_the_end() {
         let now = Timestamp::now_utc();
         let second = Duration::from_secs(1);
         let phase = |issuance, at: Timestamp| {
-            let campaign = Campaign {
-                number: CampaignNumber::new(1u32).unwrap(),
-                id: CampaignId::parse("spring").unwrap(),
-                currency: CurrencyCode::parse("CNY").unwrap(),
-                limit_per_shopper: LimitPerShopper::new(1u8).unwrap(),
-                opens_at: now,
-                closes_at: now + second,
-                coupon_validity: second,
-                revision: 1,
-                tiers: Vec::new(),
-                control: Control {
-                    issuance,
-                    ..Control::default()
-                },
-                extended_valid_until: None,
-            };
+            let mut campaign = campaign(now, 1);
+            campaign.control.issuance = issuance;
             campaign.phase(at)
         };
         let phases = |issuance| [now - second, now, now + second].map(|at| phase(issuance, at));

@@ -2,6 +2,8 @@
 
 /// Campaigns, as far as issuance needs them.
 pub mod campaign;
+/// The last characters of codes.
+pub mod code_ending;
 /// Coupons and their states.
 pub mod coupon;
 /// The life of a lease in the database.

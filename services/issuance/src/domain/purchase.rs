@@ -126,6 +126,7 @@ mod tests {
             tiers: tiers.collect(),
             control: Control::default(),
             extended_valid_until: None,
+            tiers_since: 0,
         }
     }
 

@@ -1,5 +1,8 @@
 use tidegate_auth::{Identity, Scope};
-use tidegate_rpc::server::{Limits, Rule, Work};
+use tidegate_rpc::server::{CallContext, Limits, Rule, Work};
+use tidegate_types::ShopperId;
+
+use crate::error::IssuanceError;
 
 macro_rules! rule {
     ($method:literal, $($service:ident),+) => {
@@ -28,6 +31,8 @@ pub const RULES: &[Rule] = &[
     rule!("LeaseFenceService/RetireCampaign", Quota),
     rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
     rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
+    rule!("CouponDeskService/FindCoupons" by CouponsRead),
+    rule!("CouponDeskService/ListChanges" by ChangesRead),
 ];
 
 macro_rules! paths {
@@ -52,6 +57,22 @@ pub fn limits(max_in_flight: usize) -> Limits {
         .at_most(Work::Claims, max_in_flight.div_ceil(2))
         .at_most(Work::Orders, max_in_flight.div_ceil(4))
         .at_most(Work::Browsing, max_in_flight.div_ceil(8))
+}
+
+/// A token may be bound to one shopper; the gateway has checked its own callers' tokens.
+pub fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<(), IssuanceError> {
+    match &call.caller {
+        Some(caller) if !caller.may_act_for(shopper) => Err(IssuanceError::OtherShopper),
+        _ => Ok(()),
+    }
+}
+
+/// What is of all shoppers is not for a token that is bound to one.
+pub fn check_unbound(call: &CallContext) -> Result<(), IssuanceError> {
+    match &call.caller {
+        Some(caller) if caller.shopper.is_some() => Err(IssuanceError::BoundToShopper),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

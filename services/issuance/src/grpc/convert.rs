@@ -1,5 +1,7 @@
 //! Wire messages to domain types and back.
 
+/// What staff look for and find.
+pub mod found;
 mod uses;
 
 use tidegate_proto::{
@@ -64,6 +66,7 @@ pub fn claim_request(
                 tier: tier.flatten(),
                 trace: trace(&item.traceparent, call),
                 deadline: item_deadline(item.deadline_ms, call),
+                granted_by: None,
             })
         }
         _ => Err(IssuanceError::InvalidFields(bad)),

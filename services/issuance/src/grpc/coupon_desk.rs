@@ -2,23 +2,26 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::issuance::v1::{
-    self as proto, GrantCouponsRequest, GrantCouponsResponse, GrantResult, GrantedCoupon,
+    self as proto, FindCouponsRequest, FindCouponsResponse, GrantCouponsRequest,
+    GrantCouponsResponse, GrantResult, GrantedCoupon, ListChangesRequest, ListChangesResponse,
     RevokeCouponRequest, RevokeCouponResponse, coupon_desk_service_server::CouponDeskService,
     grant_result,
 };
 use tidegate_rpc::{refusal::or_unreadable, server::CallContext, wire};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    MAX_ITEMS, convert, open,
+    MAX_ITEMS,
+    access::{check_shopper, check_unbound},
+    convert, open,
     status::{ended, to_status},
 };
 use crate::{
     coupon_desk::{CouponDesk, Grant, RevokeRequest},
+    coupon_search::{CouponSearch, Wanted},
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
     lane_work::RevocationReason,
@@ -30,13 +33,14 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// Serves `CouponDeskService`.
 pub struct CouponDeskGrpc {
     desk: CouponDesk,
+    search: CouponSearch,
     stop: CancellationToken,
 }
 
 impl CouponDeskGrpc {
     /// Serves with this. Streams end once `stop` is cancelled, so that they do not hold up a process that is stopping.
-    pub fn new(desk: CouponDesk, stop: CancellationToken) -> Self {
-        Self { desk, stop }
+    pub fn new(desk: CouponDesk, search: CouponSearch, stop: CancellationToken) -> Self {
+        Self { desk, search, stop }
     }
 }
 
@@ -74,7 +78,7 @@ impl CouponDeskService for CouponDeskGrpc {
             incoming,
             desk: self.desk.clone(),
             stop: self.stop.clone(),
-            trace: call.trace,
+            call,
             _place: place,
         };
         let answers = stream::try_unfold(grants, |mut grants| async move {
@@ -83,6 +87,37 @@ impl CouponDeskService for CouponDeskGrpc {
         });
         Ok(Response::new(Box::pin(answers)))
     }
+
+    async fn find_coupons(
+        &self,
+        request: Request<FindCouponsRequest>,
+    ) -> Result<Response<FindCouponsResponse>, Status> {
+        let (call, message) = open(request)?;
+        let wanted = convert::found::wanted(message, self.search.lanes());
+        let wanted = wanted.and_then(|wanted| check_wanted(&call, &wanted).map(|()| wanted));
+        let wanted = wanted.map_err(|error| to_status(&error))?;
+        let found = self.search.find(wanted, call.deadline).await;
+        let found = found.map_err(|error| to_status(&error))?;
+        let now = Timestamp::now_utc();
+        Ok(Response::new(convert::found::response(found, now)))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<ListChangesRequest>,
+    ) -> Result<Response<ListChangesResponse>, Status> {
+        let (call, message) = open(request)?;
+        check_unbound(&call).map_err(|error| to_status(&error))?;
+        let query = wire::change_query(message.filter, message.page_size, &message.page_token);
+        let query = query.map_err(|bad| to_status(&IssuanceError::InvalidFields(bad)))?;
+        let changes = self.desk.changes(&query).await;
+        let changes = changes.map_err(|error| to_status(&error))?;
+        let (changes, next_page_token) = wire::changes(changes);
+        Ok(Response::new(ListChangesResponse {
+            changes,
+            next_page_token,
+        }))
+    }
 }
 
 /// One stream of grants.
@@ -90,7 +125,7 @@ struct Grants {
     incoming: Streaming<GrantCouponsRequest>,
     desk: CouponDesk,
     stop: CancellationToken,
-    trace: TraceContext,
+    call: CallContext,
     _place: OwnedSemaphorePermit,
 }
 
@@ -107,9 +142,10 @@ impl Grants {
         let Some(message) = message else {
             return Ok(None);
         };
-        let (desk, trace) = (self.desk.clone(), self.trace);
+        let desk = self.desk.clone();
+        let call = self.call.clone();
         // The caller may hang up; what it asked for goes on.
-        let work = tokio::spawn(async move { grant_all(&desk, message, trace).await });
+        let work = tokio::spawn(async move { grant_all(&desk, message, &call).await });
         let answer = work.await.map_err(ended)?;
         answer.map(Some).map_err(|error| to_status(&error))
     }
@@ -118,7 +154,7 @@ impl Grants {
 async fn grant_all(
     desk: &CouponDesk,
     message: GrantCouponsRequest,
-    trace: TraceContext,
+    call: &CallContext,
 ) -> Result<GrantCouponsResponse, IssuanceError> {
     let mut bad = Violations::default();
     let campaign_id = bad.check("campaign_id", CampaignId::parse(&message.campaign_id));
@@ -134,7 +170,9 @@ async fn grant_all(
         .enumerate()
         .map(async |(place, asked)| {
             let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
-            desk.grant(campaign, grant(place, asked, campaign)?, trace)
+            let grant = grant(place, asked, campaign)?;
+            check_shopper(call, &grant.shopper)?;
+            desk.grant(campaign, grant, (call.actor(), call.trace))
                 .await
         });
     let results = join_all(results).await;
@@ -191,15 +229,26 @@ fn revoke_request(
     let mut bad = Violations::default();
     let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
     let reason = bad.check("reason", RevocationReason::parse(&message.reason));
-    match (shopper, reason) {
-        (Some(shopper), Some(reason)) => Ok(RevokeRequest {
-            shopper,
-            code: message.coupon_code,
-            reason,
-            trace: call.trace,
-            deadline: call.deadline,
-        }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
+    let (Some(shopper), Some(reason)) = (shopper, reason) else {
+        return Err(IssuanceError::InvalidFields(bad));
+    };
+    check_shopper(call, &shopper)?;
+    Ok(RevokeRequest {
+        shopper,
+        code: message.coupon_code,
+        reason,
+        actor: call.actor(),
+        trace: call.trace,
+        deadline: call.deadline,
+    })
+}
+
+fn check_wanted(call: &CallContext, wanted: &Wanted) -> Result<(), IssuanceError> {
+    match wanted {
+        Wanted::Code { shopper, .. } | Wanted::OfShopper { shopper, .. } => {
+            check_shopper(call, shopper)
+        }
+        Wanted::CodeOfAnybody { .. } => check_unbound(call),
     }
 }
 

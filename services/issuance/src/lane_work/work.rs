@@ -5,6 +5,7 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
+use super::staff::ByStaff;
 use crate::domain::{
     campaign::CouponControl,
     coupon::{MinimumValidity, StoredCoupon},
@@ -51,6 +52,8 @@ pub struct Claim {
     pub validity: Duration,
     /// False if only a coupon there already may be answered, because the campaign is not open for claims.
     pub may_issue: bool,
+    /// Who of staff gives the coupon, which is recorded with it; none if its shopper claims it.
+    pub granted_by: Option<Box<ByStaff>>,
 }
 
 /// A coupon and an order.
@@ -95,6 +98,8 @@ pub struct Revocation {
     pub slot: Slot,
     /// Why.
     pub reason: RevocationReason,
+    /// Who of staff withdraws it, which is recorded with it.
+    pub revoked_by: Option<Box<ByStaff>>,
 }
 
 /// Why staff withdraw a coupon: for people.

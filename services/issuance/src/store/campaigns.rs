@@ -28,6 +28,7 @@ struct Row {
     redemption_control: String,
     resume_at: Option<Timestamp>,
     extended_valid_until: Option<Timestamp>,
+    tiers_since: i64,
 }
 
 /// What each tier asks of orders; empty in rows of a version that knew of no terms.
@@ -148,6 +149,7 @@ impl Row {
                 resume_at: self.resume_at,
             },
             extended_valid_until: self.extended_valid_until,
+            tiers_since: self.tiers_since.try_into().ok()?,
         })
     }
 }

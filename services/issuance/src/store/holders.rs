@@ -1,14 +1,17 @@
 use sqlx::{FromRow, PgPool};
-use tidegate_types::{CampaignNumber, Lane, ShopperId};
+use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot};
 
 use super::leases::{campaign_number, lane_number};
 
 /// Where a page of a lane's coupons ends, and the next one goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageEnd {
-    shopper_id: String,
-    campaign_number: i32,
-    slot: i16,
+    /// Whose the last coupon is; of nobody at the start.
+    pub shopper_id: String,
+    /// Of which campaign it is.
+    pub campaign_number: i32,
+    /// Which of its shopper's coupons.
+    pub slot: i16,
 }
 
 impl PageEnd {
@@ -22,8 +25,8 @@ impl PageEnd {
 
 /// The holders that a page of a lane's coupons showed.
 pub struct HoldersPage {
-    /// Who holds coupons of the campaign; some more than once.
-    pub holders: Vec<ShopperId>,
+    /// Who holds coupons of the campaign, once for each; and which of theirs it is.
+    pub coupons: Vec<(ShopperId, Slot)>,
     /// Where the next page begins; none if there is none.
     pub end: Option<PageEnd>,
 }
@@ -33,6 +36,17 @@ struct KeyRow {
     shopper_id: String,
     campaign_number: i32,
     slot: i16,
+}
+
+impl KeyRow {
+    fn coupon(&self) -> Result<(ShopperId, Slot), sqlx::Error> {
+        let shopper = ShopperId::parse(&self.shopper_id);
+        let slot = Slot::new(self.slot);
+        Ok((
+            shopper.map_err(|error| sqlx::Error::Decode(error.into()))?,
+            slot.map_err(|error| sqlx::Error::Decode(error.into()))?,
+        ))
+    }
 }
 
 /// Looks at `page_size` coupons of a lane for those of a campaign.
@@ -55,14 +69,11 @@ pub async fn page(
     let of_campaign = rows
         .iter()
         .filter(|row| row.campaign_number == campaign_number(campaign));
-    let holders: Result<Vec<_>, _> = of_campaign
-        .map(|row| ShopperId::parse(&row.shopper_id))
-        .collect();
-    let holders = holders.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let coupons = of_campaign.map(KeyRow::coupon).collect::<Result<_, _>>()?;
     let end = rows.into_iter().last().map(|row| PageEnd {
         shopper_id: row.shopper_id,
         campaign_number: row.campaign_number,
         slot: row.slot,
     });
-    Ok(HoldersPage { holders, end })
+    Ok(HoldersPage { coupons, end })
 }

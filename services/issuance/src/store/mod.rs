@@ -10,6 +10,8 @@ pub mod coupon_changes;
 pub mod coupons;
 /// The leases as quota inspects and audits them.
 pub mod fence;
+/// Coupons as staff find them.
+pub mod found;
 /// Leases that are over.
 pub mod history;
 /// Who holds coupons.

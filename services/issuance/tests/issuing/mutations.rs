@@ -117,6 +117,7 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
         campaign: campaign_of(1),
         slot: Slot::new(1u8).unwrap(),
         reason: RevocationReason::parse("by mistake").unwrap(),
+        revoked_by: None,
     };
     let revoked = writers[0].commit(Work::Revoke(revocation)).await;
     assert!(

@@ -182,6 +182,7 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
         limit: 1,
         validity: VALIDITY,
         may_issue: true,
+        granted_by: None,
     }
 }
 

@@ -97,6 +97,7 @@ pub async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(Sto
         campaign: campaign_of(1),
         slot: Slot::new(1u8).expect("a slot"),
         reason: RevocationReason::parse(reason).expect("a reason"),
+        revoked_by: None,
     };
     match writer.commit(Work::Revoke(revocation)).await {
         Ok(Done::Revoked(coupon)) => coupon.map(|(coupon, changed)| (*coupon, changed)),

@@ -10,11 +10,16 @@ mod flaky_path;
 mod suite;
 
 mod audits;
+mod bound_tokens;
+mod changed_terms;
 mod control;
 mod coupon_keys;
 mod crowd;
 mod desk;
 mod fence;
+mod find_coupons;
 mod holders;
 mod holding;
+mod outdated;
+mod recorded_changes;
 mod terms;

@@ -5,6 +5,7 @@ mod closing;
 mod draft;
 mod feed;
 mod hours;
+mod lists;
 mod opening;
 mod order;
 mod order_audit;
@@ -20,6 +21,7 @@ pub use closing::{Closed, ClosingScope, PendingOrders, StoreClosing};
 pub use draft::{Draft, Verdict};
 pub use feed::{FeedCursor, FeedFilter, InvalidCursor, OrderEvent};
 pub use hours::{Minute, MinuteOfDay, Weekday};
+pub use lists::{StateKind, StoreOrdersQuery, StoresQuery};
 pub use opening::{OpeningHours, WeeklyHours};
 pub use order::{
     FailureNote, Move, Order, OrderId, OrderState, Rejection, Standing, StateConflict,

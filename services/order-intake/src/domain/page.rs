@@ -37,9 +37,9 @@ impl PageSize {
 pub struct InvalidPageToken;
 
 /// Where a page ends: the order it ended with. It names a place in time and not a count, so orders placed meanwhile move nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PagePosition {
-    /// When that order was made durable.
+    /// When that order was made durable, or whatever moment the page's orders are sorted by.
     pub created_at: Timestamp,
     /// That order.
     pub order_id: OrderId,
@@ -62,6 +62,22 @@ impl PagePosition {
         Self {
             created_at: order.standing.created_at,
             order_id: order.standing.order_id,
+        }
+    }
+
+    /// Before every order of this moment.
+    pub fn before_all_of(moment: Timestamp) -> Self {
+        Self {
+            created_at: moment,
+            order_id: OrderId(Uuid::nil()),
+        }
+    }
+
+    /// After every order of this moment.
+    pub fn after_all_of(moment: Timestamp) -> Self {
+        Self {
+            created_at: moment,
+            order_id: OrderId(Uuid::max()),
         }
     }
 

@@ -3,11 +3,12 @@ use std::time::Duration;
 use tidegate_types::Timestamp;
 use uuid::Uuid;
 
-use super::OrderId;
+use super::{OrderId, SlotMinutes};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the key of an order is kept whose campaign nobody knows: no coupon of it was ever redeemed here.
 const KEPT_FOR_UNKNOWN_CAMPAIGN: Duration = Duration::from_secs(400 * 86_400);
+const LONGEST_SLOT: Duration = Duration::from_secs(60 * SlotMinutes::MAX as u64);
 
 /// How long an order is kept whose coupon never was: longer than any caller goes on asking. Asked
 /// again later, it is refused again.
@@ -31,6 +32,11 @@ impl RetentionPeriod {
     /// All orders of slots that begin later than this are still kept: an order is placed hardly more than a day before its slot.
     pub fn orders_are_kept_since(self, now: Timestamp) -> Timestamp {
         self.cutoff(now) + DAY * 2
+    }
+
+    /// No order whose slot begins before this has its details: a slot may have begun an hour before its order was placed, and a day is dropped whole.
+    pub fn slots_are_known_since(self, now: Timestamp) -> Timestamp {
+        self.cutoff(now) - DAY - LONGEST_SLOT
     }
 
     /// What was found before this to name a coupon that never was is forgotten.
@@ -74,6 +80,14 @@ mod tests {
 
     fn days_ago(days: u32) -> Timestamp {
         NOW - DAY * days
+    }
+
+    #[test]
+    fn an_order_of_the_first_day_that_is_kept_is_listed_also_in_a_slot_that_had_begun() {
+        let now = datetime!(2026-03-08 23:59:59 UTC);
+        let period = RetentionPeriod::days(30);
+        let first_kept = period.cutoff(now).replace_time(time::Time::MIDNIGHT);
+        assert!(period.slots_are_known_since(now) <= first_kept - LONGEST_SLOT);
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub(crate) const SERVICE_NAMES: &[&str] = &[
     "tidegate.order_intake.v1.FeedService",
 ];
 
+const FIND_ORDER: &str = "/tidegate.order_intake.v1.OrderIntakeService/FindOrder";
+const LIST_STORE_ORDERS: &str = "/tidegate.order_intake.v1.OrderIntakeService/ListStoreOrders";
+
 /// Who may call what. A token counts only over a connection of staff.
 pub const RULES: &[Rule] = &[
     Rule {
@@ -28,6 +31,16 @@ pub const RULES: &[Rule] = &[
     Rule {
         path: "/tidegate.order_intake.v1.OrderIntakeService/ListOrders",
         services: &[Identity::Gateway],
+        scope: Some(Scope::OrdersRead),
+    },
+    Rule {
+        path: FIND_ORDER,
+        services: &[],
+        scope: Some(Scope::OrdersRead),
+    },
+    Rule {
+        path: LIST_STORE_ORDERS,
+        services: &[],
         scope: Some(Scope::OrdersRead),
     },
     Rule {
@@ -76,6 +89,16 @@ pub const RULES: &[Rule] = &[
         scope: Some(Scope::StoresRead),
     },
     Rule {
+        path: "/tidegate.order_intake.v1.StoreService/ListStores",
+        services: &[],
+        scope: Some(Scope::StoresRead),
+    },
+    Rule {
+        path: "/tidegate.order_intake.v1.StoreService/ListChanges",
+        services: &[],
+        scope: Some(Scope::ChangesRead),
+    },
+    Rule {
         path: "/tidegate.order_intake.v1.FeedService/StreamOrders",
         services: &[],
         scope: Some(Scope::FeedRead),
@@ -90,8 +113,11 @@ pub const RULES: &[Rule] = &[
 /// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out another, and staff always find room.
 pub(crate) fn limits(max_in_flight: usize) -> Limits {
     const ORDERS: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders"];
+    // Only staff read these, and no crowd of shoppers who read keeps them out.
+    const STAFF: &[&str] = &[FIND_ORDER, LIST_STORE_ORDERS];
     Limits::default()
         .with_work(Work::Orders, ORDERS)
+        .with_work(Work::Staff, STAFF)
         .at_most(Work::Orders, max_in_flight.div_ceil(2))
         .at_most(Work::Browsing, max_in_flight / 8 * 3)
 }
@@ -112,6 +138,14 @@ pub(super) fn check_shopper(
 ) -> Result<(), OrderIntakeError> {
     match &context.caller {
         Some(caller) if !caller.may_act_for(shopper) => Err(OrderIntakeError::OtherShopper),
+        _ => Ok(()),
+    }
+}
+
+/// What is of all shoppers is not for a token that is bound to one.
+pub(super) fn check_unbound(context: &CallContext) -> Result<(), OrderIntakeError> {
+    match &context.caller {
+        Some(caller) if caller.shopper.is_some() => Err(OrderIntakeError::BoundToShopper),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! Messages of the contract, to and from the domain.
 
 pub(super) mod feed;
+pub(super) mod lists;
 pub(super) mod stores;
 
 use std::time::Duration;

@@ -5,13 +5,14 @@ use tidegate_proto::order_intake::v1::{
     self as proto, order_intake_service_server::OrderIntakeService,
 };
 use tidegate_rpc::server::{CallContext, for_next_hop};
+use tidegate_types::Timestamp;
 use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
 
 use super::{
     Server,
-    access::{check_shopper, context_of},
-    convert::{self, PlaceItem},
+    access::{check_shopper, check_unbound, context_of},
+    convert::{self, PlaceItem, lists},
     status::to_status,
 };
 use crate::{
@@ -57,10 +58,14 @@ impl Server {
         check_shopper(context, &shopper)?;
         let now = Instant::now();
         let left = for_next_hop(context.deadline, now).ok_or(OrderIntakeError::OutcomeUnknown)?;
-        let moving =
-            self.mover
-                .clone()
-                .move_order(shopper, order_id, asked, context.trace, now + left);
+        let moving = self.mover.clone().move_order(
+            shopper,
+            order_id,
+            asked,
+            context.actor(),
+            context.trace,
+            now + left,
+        );
         // In a task of its own, like placing.
         let moved = self.tasks.spawn(moving).await;
         moved.unwrap_or(Err(OrderIntakeError::Internal))
@@ -122,6 +127,36 @@ impl OrderIntakeService for Server {
             .await
             .map_err(to_status)?;
         Ok(Response::new(proto::ListOrdersResponse {
+            orders: orders.into_iter().map(convert::order).collect(),
+            next_page_token: next.map_or(String::new(), |place| place.token()),
+        }))
+    }
+
+    async fn find_order(
+        &self,
+        request: Request<proto::FindOrderRequest>,
+    ) -> Result<Response<proto::FindOrderResponse>, Status> {
+        let context = context_of(&request)?;
+        let order_id = lists::order_id(&request.into_inner().order_id).map_err(to_status)?;
+        let order = self.store.find_order(order_id).await.map_err(to_status)?;
+        check_shopper(&context, &order.draft.shopper).map_err(to_status)?;
+        Ok(Response::new(proto::FindOrderResponse {
+            order: Some(convert::order(order)),
+        }))
+    }
+
+    async fn list_store_orders(
+        &self,
+        request: Request<proto::ListStoreOrdersRequest>,
+    ) -> Result<Response<proto::ListStoreOrdersResponse>, Status> {
+        let context = context_of(&request)?;
+        check_unbound(&context).map_err(to_status)?;
+        let query = lists::store_orders_query(&request.into_inner()).map_err(to_status)?;
+        let known_since = self.period.slots_are_known_since(Timestamp::now_utc());
+        let query = query.not_before(known_since);
+        let listed = self.store.list_store_orders(&query).await;
+        let (orders, next) = listed.map_err(to_status)?;
+        Ok(Response::new(proto::ListStoreOrdersResponse {
             orders: orders.into_iter().map(convert::order).collect(),
             next_page_token: next.map_or(String::new(), |place| place.token()),
         }))

@@ -4,24 +4,31 @@ use futures_util::{Stream, stream};
 use tidegate_proto::order_intake::v1::{
     self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
 };
-use tidegate_rpc::{refusal::or_unreadable, server::for_next_hop};
-use tidegate_types::Timestamp;
+use tidegate_rpc::{refusal::or_unreadable, server::for_next_hop, wire};
+use tidegate_types::{Actor, Timestamp};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Server, access::context_of, convert::stores as convert, status::to_status};
-use crate::error::OrderIntakeError;
+use super::{
+    Server,
+    access::{check_unbound, context_of},
+    convert::{lists, stores as convert},
+    status::to_status,
+};
+use crate::{domain::to_microsecond, error::OrderIntakeError};
 
 impl Server {
     /// Keeps one message of stores, in a task of its own, since a caller that hangs up must not cancel a commit.
     async fn upsert(
         &self,
         message: UpsertStoresRequest,
+        by: Option<Actor>,
     ) -> Result<UpsertStoresResponse, OrderIntakeError> {
         let changes = convert::changes(message)?;
         let (store, count) = (self.store.clone(), changes.len());
-        let upserting = self
-            .tasks
-            .spawn(async move { store.upsert_stores(changes).await });
+        let upserting = self.tasks.spawn(async move {
+            let now = to_microsecond(Timestamp::now_utc());
+            store.upsert_stores(changes, by.as_ref(), now).await
+        });
         let created = upserting.await.unwrap_or(Err(OrderIntakeError::Internal))?;
         Ok(convert::upserted(count, created))
     }
@@ -36,15 +43,15 @@ impl StoreService for Server {
         &self,
         request: Request<Streaming<UpsertStoresRequest>>,
     ) -> Result<Response<Self::UpsertStoresStream>, Status> {
-        let server = self.clone();
+        let (server, by) = (self.clone(), context_of(&request)?.actor());
         // A message is read when the one before it is answered, so a fast caller waits and nothing piles up.
         let answers = stream::try_unfold(request.into_inner(), move |mut messages| {
-            let server = server.clone();
+            let (server, by) = (server.clone(), by.clone());
             async move {
                 let Some(message) = messages.message().await.map_err(or_unreadable)? else {
                     return Ok(None);
                 };
-                let answer = server.upsert(message).await.map_err(to_status)?;
+                let answer = server.upsert(message, by).await.map_err(to_status)?;
                 Ok(Some((answer, messages)))
             }
         });
@@ -62,6 +69,33 @@ impl StoreService for Server {
         }))
     }
 
+    async fn list_stores(
+        &self,
+        request: Request<proto::ListStoresRequest>,
+    ) -> Result<Response<proto::ListStoresResponse>, Status> {
+        let query = lists::stores_query(&request.into_inner()).map_err(to_status)?;
+        let listed = self.store.list_stores(&query).await;
+        let (stores, next) = listed.map_err(to_status)?;
+        Ok(Response::new(proto::ListStoresResponse {
+            stores: stores.into_iter().map(convert::store).collect(),
+            next_page_token: next.map_or(String::new(), |last| last.as_str().to_owned()),
+        }))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<proto::ListChangesRequest>,
+    ) -> Result<Response<proto::ListChangesResponse>, Status> {
+        check_unbound(&context_of(&request)?).map_err(to_status)?;
+        let query = lists::change_query(request.into_inner()).map_err(to_status)?;
+        let listed = self.store.list_changes(&query).await.map_err(to_status)?;
+        let (changes, next_page_token) = wire::changes(listed);
+        Ok(Response::new(proto::ListChangesResponse {
+            changes,
+            next_page_token,
+        }))
+    }
+
     async fn close_stores(
         &self,
         request: Request<proto::CloseStoresRequest>,
@@ -71,9 +105,11 @@ impl StoreService for Server {
         let now = Instant::now();
         let left = for_next_hop(context.deadline, now).ok_or(OrderIntakeError::OutcomeUnknown);
         let deadline = now + left.map_err(to_status)?;
-        let closing = self
-            .tasks
-            .spawn(self.closer.clone().close(closing, deadline));
+        let closing = self.tasks.spawn(self.closer.clone().close(
+            closing,
+            context.actor(),
+            deadline,
+        ));
         let closed = closing.await.unwrap_or(Err(OrderIntakeError::Internal));
         Ok(Response::new(convert::closed(closed.map_err(to_status)?)))
     }
@@ -96,11 +132,13 @@ impl StoreService for Server {
         &self,
         request: Request<proto::SetStoreStateRequest>,
     ) -> Result<Response<proto::SetStoreStateResponse>, Status> {
+        let by = context_of(&request)?.actor();
         let (id, state) = convert::state_change(request.into_inner()).map_err(to_status)?;
         let store = self.store.clone();
-        let setting = self
-            .tasks
-            .spawn(async move { store.set_store_state(&id, &state).await });
+        let setting = self.tasks.spawn(async move {
+            let now = to_microsecond(Timestamp::now_utc());
+            store.set_store_state(&id, &state, by.as_ref(), now).await
+        });
         let set = setting.await.unwrap_or(Err(OrderIntakeError::Internal));
         Ok(Response::new(proto::SetStoreStateResponse {
             store: Some(convert::store(set.map_err(to_status)?)),

@@ -1,18 +1,16 @@
 use sqlx::{FromRow, PgConnection};
-use tidegate_types::{Lane, RequestId, StoreId, Timestamp};
+use tidegate_types::{Actor, Lane, RequestId, StoreId, Timestamp};
 
-use super::{Store, in_time, into_orders, lane_number, rows::column};
+use super::{
+    Store, WAIT_FOR_STORE, in_time, into_orders, lane_number, out_of_time, rows::column,
+    store_changes::closing_records, stores::StoreRow,
+};
 use crate::{
     domain::{
         Area, Closed, ClosingReason, ClosingScope, FailureNote, Order, PendingOrders, StoreClosing,
     },
     error::OrderIntakeError,
 };
-
-/// A statement that waits for a lock keeps its connection, even once nobody waits for its answer.
-const WAIT_FOR_STORE: &str = "SET LOCAL lock_timeout = '2s'";
-/// SQLSTATE lock_not_available.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 #[derive(FromRow)]
 struct ClosingRow {
@@ -30,13 +28,15 @@ struct ClosingRow {
 impl Store {
     /// Closes stores, all or none, and writes down what becomes of their orders; a closing of that
     /// name
-    /// that was written down before changes nothing. Tells what it has done so far.
+    /// that was written down before changes nothing. It is recorded, if somebody of the staff asks
+    /// for it. Tells what it has done so far.
     pub async fn begin_closing(
         &self,
         closing: &StoreClosing,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Closed, OrderIntakeError> {
-        let begun = in_time(self.close_stores(closing, now));
+        let begun = in_time(self.close_stores(closing, by, now));
         if !begun.await.map_err(out_of_time)? {
             return Err(OrderIntakeError::StoreNotFound);
         }
@@ -52,6 +52,7 @@ impl Store {
     async fn close_stores(
         &self,
         closing: &StoreClosing,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<bool, sqlx::Error> {
         let mut transaction = tidegate_pg::begin(&self.pool).await?;
@@ -63,13 +64,18 @@ impl Store {
             if stores.is_empty() {
                 return Ok(false);
             }
+            let ids: Vec<&str> = stores.iter().map(|store| &*store.store_id).collect();
             sqlx::query(include_str!("../../queries/close_stores.sql"))
                 .bind(closing.request_id.as_str())
-                .bind(stores)
+                .bind(ids)
                 .bind(closing.reason.as_str())
                 .bind(closing.pending_orders == PendingOrders::Fail)
                 .execute(&mut *transaction)
                 .await?;
+            if let Some(by) = by {
+                let records = closing_records(by, now, closing, &stores);
+                tidegate_pg::record_changes(&mut transaction, &records).await?;
+            }
             transaction.commit().await?;
         }
         Ok(true)
@@ -137,20 +143,6 @@ impl Store {
         in_time(query.execute(&self.pool)).await?;
         Ok(())
     }
-
-    fn lane_numbers(&self) -> Vec<i16> {
-        self.lanes.all().map(lane_number).collect()
-    }
-}
-
-/// A lock that was not to be had is told as what it is, a database that has no time now.
-fn out_of_time(error: sqlx::Error) -> sqlx::Error {
-    let code = error.as_database_error().and_then(|error| error.code());
-    if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
-        sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
-    } else {
-        error
-    }
 }
 
 /// Whether nobody had written it down before.
@@ -175,9 +167,9 @@ async fn write_down(
 async fn lock_stores(
     connection: &mut PgConnection,
     scope: &ClosingScope,
-) -> Result<Vec<String>, sqlx::Error> {
+) -> Result<Vec<StoreRow>, sqlx::Error> {
     let (store, area) = columns(scope);
-    sqlx::query_scalar(include_str!("../../queries/lock_stores_to_close.sql"))
+    sqlx::query_as(include_str!("../../queries/lock_stores_to_close.sql"))
         .bind(store)
         .bind(area)
         .fetch_all(connection)

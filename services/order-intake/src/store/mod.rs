@@ -6,6 +6,8 @@ mod commit;
 mod feed;
 mod retention;
 mod rows;
+mod staff_reads;
+mod store_changes;
 mod stores;
 
 use std::{
@@ -17,7 +19,7 @@ use std::{
 use sqlx::{PgPool, migrate::Migrator};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
 use tidegate_telemetry::{TraceContext, Tracing};
-use tidegate_types::{Lane, Lanes, ShopperId, Timestamp};
+use tidegate_types::{Actor, Lane, Lanes, ShopperId, Timestamp};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +42,10 @@ const POOL_CONNECTIONS: u32 = 8;
 const AUDIT_CONNECTIONS: u32 = 1;
 /// A read that takes longer counts as a database that is away.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// A statement that waits for a lock keeps its connection, even once nobody waits for its answer.
+const WAIT_FOR_STORE: &str = "SET LOCAL lock_timeout = '2s'";
+/// SQLSTATE lock_not_available.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Orders and outcomes that wait for their commit, in one lane.
 const QUEUE_CAPACITY: usize = 10_000;
 /// Orders and outcomes of one commit.
@@ -116,6 +122,10 @@ impl Store {
         (store, writers)
     }
 
+    fn lane_numbers(&self) -> Vec<i16> {
+        self.lanes.all().map(lane_number).collect()
+    }
+
     /// How many lanes there are.
     pub fn lanes(&self) -> Lanes {
         self.lanes
@@ -148,15 +158,17 @@ impl Store {
         }
     }
 
-    /// Moves an order on. An outcome for an order that has one already, and a move that was made already, change nothing; what comes back is how the order stands.
+    /// Moves an order on. An outcome for an order that has one already, and a move that was made already, change nothing; what comes back is how the order stands. If somebody of the staff asks, who
+    /// that is is recorded with the move.
     pub async fn move_order(
         &self,
         order: &Order,
         asked: Move,
+        by: Option<Arc<Actor>>,
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing, OrderIntakeError> {
-        let change = Change::Move(movement_of(order), asked);
+        let change = Change::Move(movement_of(order, by), asked);
         self.commit_movement(order, change, trace, deadline).await
     }
 
@@ -167,7 +179,7 @@ impl Store {
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing, OrderIntakeError> {
-        let change = Change::Released(movement_of(order));
+        let change = Change::Released(movement_of(order, None));
         self.commit_movement(order, change, trace, deadline).await
     }
 
@@ -278,10 +290,11 @@ impl Store {
     }
 }
 
-fn movement_of(order: &Order) -> Movement {
+fn movement_of(order: &Order, by: Option<Arc<Actor>>) -> Movement {
     Movement {
         order_id: order.standing.order_id,
         draft: Arc::clone(&order.draft),
+        by,
     }
 }
 
@@ -301,6 +314,16 @@ async fn in_time<T>(read: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
     timeout(READ_TIMEOUT, read)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// A lock that was not to be had is told as what it is, a database that has no time now.
+fn out_of_time(error: sqlx::Error) -> sqlx::Error {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+        sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+    } else {
+        error
+    }
 }
 
 #[cfg(test)]

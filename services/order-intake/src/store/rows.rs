@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     Area, Draft, FailureNote, Minute, Order, OrderId, OrderState, Rejection, Slot, SlotMinutes,
-    Standing,
+    Standing, StateKind,
 };
 
 const PENDING: i16 = 1;
@@ -161,6 +161,19 @@ pub(super) fn state_number(state: &OrderState) -> i16 {
         OrderState::Completed => COMPLETED,
         OrderState::Cancelled => CANCELLED,
         OrderState::Failed(_) => FAILED,
+    }
+}
+
+pub(super) fn kind_number(kind: StateKind) -> i16 {
+    match kind {
+        StateKind::Pending => PENDING,
+        StateKind::Accepted => ACCEPTED,
+        StateKind::Rejected => REJECTED,
+        StateKind::InPreparation => IN_PREPARATION,
+        StateKind::Ready => READY,
+        StateKind::Completed => COMPLETED,
+        StateKind::Cancelled => CANCELLED,
+        StateKind::Failed => FAILED,
     }
 }
 

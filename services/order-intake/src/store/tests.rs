@@ -14,8 +14,10 @@ mod moves;
 mod old_replica;
 mod plan;
 mod reads;
+mod recorded;
 mod retention;
 mod slots;
+mod staff_reads;
 mod zipf;
 
 use std::{
@@ -27,7 +29,7 @@ use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
     CouponCode, CurrencyCode, Lane, Lanes, Lines, Money, OrderLine, Quantity, RequestId, ShopperId,
-    Sku, StoreId, UnitPrice,
+    Sku, StoreId, Timestamp, UnitPrice,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -63,7 +65,10 @@ impl Fixture {
         opened.migrate(&migrations()).await.unwrap();
         opened.fix_lanes(lanes).await.unwrap();
         let store = open(&opened, lanes);
-        store.upsert_stores(vec![shop("s-1")]).await.unwrap();
+        store
+            .upsert_stores(vec![shop("s-1")], None, Timestamp::now_utc())
+            .await
+            .unwrap();
         Self {
             store,
             lane: lanes.lane(0).unwrap(),
@@ -105,7 +110,9 @@ impl Fixture {
 
     async fn moved(&self, order: &Order, asked: Move) -> Result<Standing, OrderIntakeError> {
         let trace = TraceContext::new_root(false);
-        self.store.move_order(order, asked, trace, soon()).await
+        self.store
+            .move_order(order, asked, None, trace, soon())
+            .await
     }
 
     async fn settle(&self, order: &Order, outcome: Move) -> OrderState {
@@ -113,7 +120,10 @@ impl Fixture {
     }
 
     async fn upsert(&self, store: StoreChange) {
-        self.store.upsert_stores(vec![store]).await.unwrap();
+        self.store
+            .upsert_stores(vec![store], None, Timestamp::now_utc())
+            .await
+            .unwrap();
     }
 }
 

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, TierNumber,
-    Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, PrintedText, TierId,
+    TierNumber, Timestamp,
 };
 
-use super::{Control, IssuanceState, RedemptionControl, RedemptionState, TierStock, sold_out};
+use super::{Control, IssuanceState, RedemptionState, TierStock, sold_out};
 
 /// The shortest validity of a coupon.
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
@@ -14,6 +14,11 @@ pub const MAX_COUPON_VALIDITY_SECONDS: u64 = 366 * 24 * 3_600;
 
 /// The longest time from the end of a campaign to the end of an extended validity: 3,660 days.
 pub const MAX_EXTENSION: Duration = Duration::from_secs(3_660 * 24 * 3_600);
+
+/// What people call a campaign.
+pub type DisplayName = PrintedText<100>;
+/// What staff say of it among themselves.
+pub type Description = PrintedText<1_000>;
 
 /// One kind of coupon within a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,10 @@ pub struct CampaignTerms {
     pub closes_at: Timestamp,
     /// How long a coupon can be used after it was issued; whole seconds.
     pub coupon_validity: Duration,
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// What staff say of it.
+    pub description: Option<Description>,
 }
 
 impl CampaignTerms {
@@ -52,6 +61,36 @@ impl CampaignTerms {
     pub fn names(&self) -> usize {
         let names = |tier: &Tier| tier.terms.areas().len() + tier.terms.stores().len();
         self.tiers.iter().map(names).sum()
+    }
+
+    /// All of them as one text, the same for the same terms and for no others: its parts hold no
+    /// line breaks. It is compared and never read back, so it must not change from version to version.
+    pub fn in_one_text(&self) -> String {
+        let mut lines = vec![
+            self.id.to_string(),
+            self.currency.to_string(),
+            self.limit_per_shopper.get().to_string(),
+            self.opens_at.unix_timestamp_nanos().to_string(),
+            self.closes_at.unix_timestamp_nanos().to_string(),
+            self.coupon_validity.as_secs().to_string(),
+            self.display_name
+                .as_ref()
+                .map_or("", |name| name.as_str())
+                .to_owned(),
+            self.description
+                .as_ref()
+                .map_or("", |text| text.as_str())
+                .to_owned(),
+        ];
+        for tier in &self.tiers {
+            lines.push(tier.id.to_string());
+            lines.push(tier.face_value_minor_units.to_string());
+            lines.push(tier.initial_stock.to_string());
+            lines.push(tier.terms.minimum_spend_minor_units().to_string());
+            lines.push(tier.terms.areas_text());
+            lines.push(tier.terms.stores_text());
+        }
+        lines.join("\n")
     }
 }
 
@@ -68,6 +107,8 @@ pub struct Campaign {
     pub control: Control,
     /// Every coupon is valid at least until this moment; whole microseconds.
     pub extended_valid_until: Option<Timestamp>,
+    /// When staff ended it for good.
+    pub ended_at: Option<Timestamp>,
     /// Grows with every change but that of the stock's whereabouts.
     pub revision: u64,
     /// How far issuance's database has what was said of its coupons.
@@ -119,12 +160,8 @@ impl Campaign {
 
     /// How far redeeming has come towards what staff want.
     pub fn redemption_state(&self) -> RedemptionState {
-        match (self.control.redemption, self.fence.holds_redemption()) {
-            (RedemptionControl::Open, true) => RedemptionState::Open,
-            (RedemptionControl::Open, false) => RedemptionState::Resuming,
-            (RedemptionControl::Halted, true) => RedemptionState::Halted,
-            (RedemptionControl::Halted, false) => RedemptionState::Halting,
-        }
+        let is_fenced = self.fence.holds_redemption();
+        self.control.redemption_state_if(is_fenced)
     }
 
     /// What it means to make every coupon valid at least until this moment.

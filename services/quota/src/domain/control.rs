@@ -25,6 +25,27 @@ pub enum RedemptionControl {
     Halted,
 }
 
+impl IssuanceControl {
+    /// The name in the database and in the record of changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::QueueOnly => "QUEUE_ONLY",
+            Self::Halted => "HALTED",
+        }
+    }
+}
+
+impl RedemptionControl {
+    /// The name in the database and in the record of changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Halted => "HALTED",
+        }
+    }
+}
+
 /// How far issuing has come towards what staff want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssuanceState {
@@ -114,11 +135,26 @@ impl Control {
 
     /// How far issuing has come, given where the stock is. Stock is off lease only once issuance has said that its lease is sealed.
     pub fn issuance_state(&self, stock: &[TierStock]) -> IssuanceState {
+        self.issuance_state_if(nothing_leased(stock))
+    }
+
+    /// The same, given whether nothing is on lease.
+    pub fn issuance_state_if(&self, nothing_leased: bool) -> IssuanceState {
         match self.issuance {
             IssuanceControl::Open => IssuanceState::Open,
             IssuanceControl::QueueOnly => IssuanceState::QueueOnly,
-            IssuanceControl::Halted if nothing_leased(stock) => IssuanceState::Halted,
+            IssuanceControl::Halted if nothing_leased => IssuanceState::Halted,
             IssuanceControl::Halted => IssuanceState::Halting,
+        }
+    }
+
+    /// How far redeeming has come, given whether issuance's database has what was said of it.
+    pub fn redemption_state_if(&self, is_fenced: bool) -> RedemptionState {
+        match (self.redemption, is_fenced) {
+            (RedemptionControl::Open, true) => RedemptionState::Open,
+            (RedemptionControl::Open, false) => RedemptionState::Resuming,
+            (RedemptionControl::Halted, true) => RedemptionState::Halted,
+            (RedemptionControl::Halted, false) => RedemptionState::Halting,
         }
     }
 }

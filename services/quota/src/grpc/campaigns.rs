@@ -7,7 +7,7 @@ use tidegate_proto::{
     },
     r#type::v1 as wire_types,
 };
-use tidegate_types::Timestamp;
+use tidegate_rpc::wire;
 use tonic::{Request, Response, Status};
 
 use super::{convert, status, status::Answers};
@@ -51,18 +51,14 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         &self,
         request: Request<proto::CreateCampaignRequest>,
     ) -> Result<Response<proto::CreateCampaignResponse>, Status> {
-        let call = status::call_of(&request)?;
+        let call = status::staff_call_of(&request)?;
         let terms = self
             .answers
             .of(convert::campaign_terms(request.into_inner()))?;
         let campaigns = self.campaigns.clone();
         let campaign = self
             .answers
-            .of_detached(async move {
-                campaigns
-                    .create(&terms, Timestamp::now_utc(), call.deadline)
-                    .await
-            })
+            .of_detached(async move { campaigns.create(&terms, &call).await })
             .await?;
         Ok(Response::new(proto::CreateCampaignResponse {
             campaign: Some(self.told(&campaign)),
@@ -102,18 +98,14 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         &self,
         request: Request<proto::AddBudgetRequest>,
     ) -> Result<Response<proto::AddBudgetResponse>, Status> {
-        let call = status::call_of(&request)?;
+        let call = status::staff_call_of(&request)?;
         let addition = self
             .answers
             .of(convert::budget_addition(&request.into_inner()))?;
         let campaigns = self.campaigns.clone();
         let (campaign, replayed) = self
             .answers
-            .of_detached(async move {
-                campaigns
-                    .add_budget(&addition, Timestamp::now_utc(), call.deadline)
-                    .await
-            })
+            .of_detached(async move { campaigns.add_budget(&addition, &call).await })
             .await?;
         Ok(Response::new(proto::AddBudgetResponse {
             campaign: Some(self.told(&campaign)),
@@ -125,14 +117,14 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         &self,
         request: Request<proto::SetCampaignControlRequest>,
     ) -> Result<Response<proto::SetCampaignControlResponse>, Status> {
-        let call = status::call_of(&request)?;
+        let call = status::staff_call_of(&request)?;
         let wanted = self
             .answers
             .of(convert::control_request(&request.into_inner()))?;
         let controls = self.controls.clone();
         let campaign = self
             .answers
-            .of_detached(async move { controls.set(&wanted, call.deadline, call.trace).await })
+            .of_detached(async move { controls.set(&wanted, &call).await })
             .await?;
         Ok(Response::new(proto::SetCampaignControlResponse {
             campaign: Some(self.told(&campaign)),
@@ -143,22 +135,82 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         &self,
         request: Request<proto::ExtendValidityRequest>,
     ) -> Result<Response<proto::ExtendValidityResponse>, Status> {
-        let call = status::call_of(&request)?;
+        let call = status::staff_call_of(&request)?;
         let (id, valid_until) = self
             .answers
             .of(convert::validity_extension(&request.into_inner()))?;
         let controls = self.controls.clone();
         let campaign = self
             .answers
-            .of_detached(async move {
-                let now = Timestamp::now_utc();
-                controls
-                    .extend_validity(&id, valid_until, now, (call.deadline, call.trace))
-                    .await
-            })
+            .of_detached(async move { controls.extend_validity(&id, valid_until, &call).await })
             .await?;
         Ok(Response::new(proto::ExtendValidityResponse {
             campaign: Some(self.told(&campaign)),
+        }))
+    }
+
+    async fn update_campaign(
+        &self,
+        request: Request<proto::UpdateCampaignRequest>,
+    ) -> Result<Response<proto::UpdateCampaignResponse>, Status> {
+        let call = status::staff_call_of(&request)?;
+        let update = self
+            .answers
+            .of(convert::update_request(&request.into_inner()))?;
+        let campaigns = self.campaigns.clone();
+        let campaign = self
+            .answers
+            .of_detached(async move { campaigns.update(update, &call).await })
+            .await?;
+        Ok(Response::new(proto::UpdateCampaignResponse {
+            campaign: Some(self.told(&campaign)),
+        }))
+    }
+
+    async fn end_campaign(
+        &self,
+        request: Request<proto::EndCampaignRequest>,
+    ) -> Result<Response<proto::EndCampaignResponse>, Status> {
+        let call = status::staff_call_of(&request)?;
+        let end = self
+            .answers
+            .of(convert::end_request(&request.into_inner()))?;
+        let controls = self.controls.clone();
+        let campaign = self
+            .answers
+            .of_detached(async move { controls.end(&end, &call).await })
+            .await?;
+        Ok(Response::new(proto::EndCampaignResponse {
+            campaign: Some(self.told(&campaign)),
+        }))
+    }
+
+    async fn halt_all_campaigns(
+        &self,
+        request: Request<proto::HaltAllCampaignsRequest>,
+    ) -> Result<Response<proto::HaltAllCampaignsResponse>, Status> {
+        let call = status::staff_call_of(&request)?;
+        let halt = self.answers.of(convert::halt(&request.into_inner()))?;
+        let controls = self.controls.clone();
+        let halted = self
+            .answers
+            .of_detached(async move { controls.halt_all(&halt, &call).await })
+            .await?;
+        Ok(Response::new(convert::halted(&halted)))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<proto::ListChangesRequest>,
+    ) -> Result<Response<proto::ListChangesResponse>, Status> {
+        let query = self
+            .answers
+            .of(convert::change_query(request.into_inner()))?;
+        let page = self.answers.of(self.campaigns.changes(&query).await)?;
+        let (changes, next_page_token) = wire::changes(page);
+        Ok(Response::new(proto::ListChangesResponse {
+            changes,
+            next_page_token,
         }))
     }
 

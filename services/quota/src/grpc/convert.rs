@@ -1,7 +1,9 @@
 mod audit;
+mod changing;
 mod control;
 mod leases;
 mod queues;
+mod standing;
 
 use std::collections::BTreeSet;
 
@@ -16,9 +18,11 @@ use tidegate_types::{
 
 pub(super) use self::{
     audit::audit_report,
+    changing::{change_query, end_request, halt, halted, update_request},
     control::{control_request, validity_extension},
     leases::{holder, lease_answer, lease_request, returned_lease},
     queues::{gateway_report, queue_snapshots},
+    standing::queue_standing,
 };
 use crate::{
     QuotaError,
@@ -54,6 +58,8 @@ pub(super) fn campaign_terms(
         bad.add("closes_at", "must be after opens_at");
     }
     let coupon_validity = bad.check("coupon_validity", coupon_validity(request.coupon_validity));
+    let display_name = bad.check("display_name", changing::printed(&request.display_name));
+    let description = bad.check("description", changing::printed(&request.description));
     let terms = (|| {
         Some(CampaignTerms {
             id: id?,
@@ -63,6 +69,8 @@ pub(super) fn campaign_terms(
             opens_at: opens_at?,
             closes_at: closes_at?,
             coupon_validity: coupon_validity?,
+            display_name: display_name?,
+            description: description?,
         })
     })();
     if_good(terms, bad)

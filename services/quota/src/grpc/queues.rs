@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{convert, status, status::Answers};
 use crate::queues::Queues;
 
-/// What gateways call.
+/// What gateways report, and staff look at.
 pub(super) struct QueueGrpc {
     pub(super) queues: Queues,
     pub(super) answers: Answers,
@@ -32,5 +32,17 @@ impl queue_service_server::QueueService for QueueGrpc {
             .await?;
         let queues = convert::queue_snapshots(&snapshots);
         Ok(Response::new(proto::ReportQueuesResponse { queues }))
+    }
+
+    async fn get_queue(
+        &self,
+        request: Request<proto::GetQueueRequest>,
+    ) -> Result<Response<proto::GetQueueResponse>, Status> {
+        let id = self
+            .answers
+            .of(convert::campaign_id(&request.into_inner().campaign_id))?;
+        let standing = self.queues.standing(&id, Timestamp::now_utc()).await;
+        let (standing, reports) = self.answers.of(standing)?;
+        Ok(Response::new(convert::queue_standing(&standing, &reports)))
     }
 }

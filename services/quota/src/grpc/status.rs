@@ -1,7 +1,10 @@
+use std::time::Instant;
+
 use tidegate_rpc::{refusal, server::CallContext};
+use tidegate_types::Timestamp;
 use tonic::{Request, Status};
 
-use crate::{Metrics, QuotaError};
+use crate::{Metrics, QuotaError, staff::StaffCall};
 
 /// Turns outcomes into what callers are told, and counts refusals.
 #[derive(Clone)]
@@ -46,5 +49,17 @@ pub(super) fn call_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
     call.ok_or_else(|| {
         tracing::error!("a call came past the call layer; the service is wired wrongly");
         refusal::defect()
+    })
+}
+
+/// A call that changes something.
+pub(super) fn staff_call_of<T>(request: &Request<T>) -> Result<StaffCall, Status> {
+    let call = call_of(request)?;
+    Ok(StaffCall {
+        actor: call.actor(),
+        came_at: Timestamp::now_utc(),
+        began: Instant::now(),
+        deadline: call.deadline,
+        trace: call.trace,
     })
 }

@@ -1,11 +1,14 @@
+mod changes;
+
 use std::time::Duration;
 
 use sqlx::FromRow;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, RequestId, TierId,
-    TierNumber, Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, PrintedText, TierId,
+    Timestamp,
 };
 
+use self::changes::{TierColumns, text};
 use super::{Work, control::ControlRow, decoded, stored};
 use crate::{
     QuotaError,
@@ -24,6 +27,9 @@ struct CampaignRow {
     opens_at: Timestamp,
     closes_at: Timestamp,
     coupon_validity_seconds: i64,
+    display_name: String,
+    description: String,
+    ended_at: Option<Timestamp>,
     revision: i64,
     tier_ids: Vec<String>,
     face_values_minor_units: Vec<i64>,
@@ -77,12 +83,15 @@ impl TryFrom<CampaignRow> for Campaign {
                 coupon_validity: Duration::from_secs(decoded(
                     row.coupon_validity_seconds.try_into(),
                 )?),
+                display_name: printed(&row.display_name)?,
+                description: printed(&row.description)?,
             },
             stock: stock
                 .map(|((free, leased), settled)| tier_stock(free, leased, settled))
                 .collect::<Result<_, _>>()?,
             control: row.control.try_into()?,
             extended_valid_until: row.extended_valid_until,
+            ended_at: row.ended_at,
             revision: decoded(row.revision.try_into())?,
             fence: Fence {
                 redemption_revision: decoded(row.redemption_revision.try_into())?,
@@ -91,6 +100,14 @@ impl TryFrom<CampaignRow> for Campaign {
             },
         })
     }
+}
+
+/// A text for people; none is kept as an empty one.
+fn printed<const MAX: usize>(text: &str) -> Result<Option<PrintedText<MAX>>, sqlx::Error> {
+    Some(text)
+        .filter(|text| !text.is_empty())
+        .map(|text| decoded(PrintedText::parse(text)))
+        .transpose()
 }
 
 pub(super) fn tier_stock(free: i64, leased: i64, settled: i64) -> Result<TierStock, sqlx::Error> {
@@ -214,18 +231,15 @@ impl Work {
         )
     }
 
-    /// Makes a campaign, unless its id is taken; after that, a new statement finds who has it.
+    /// Makes a campaign, unless its id is taken; then it answers false, and a new statement finds who has it.
     pub async fn insert_campaign(
         &mut self,
         terms: &CampaignTerms,
         now: Timestamp,
-    ) -> Result<(), QuotaError> {
-        let column = |stock: fn(&Tier) -> Result<i64, sqlx::Error>| {
-            terms.tiers.iter().map(stock).collect::<Result<Vec<_>, _>>()
-        };
-        let texts = |text: fn(&Tier) -> String| terms.tiers.iter().map(text).collect::<Vec<_>>();
-        let tier_ids: Vec<_> = terms.tiers.iter().map(|tier| tier.id.as_str()).collect();
-        sqlx::query(include_str!("../../queries/insert_campaign.sql"))
+    ) -> Result<bool, QuotaError> {
+        let tiers = TierColumns::of(&terms.tiers)?;
+        let statement = include_str!("../../queries/insert_campaign.sql");
+        let made: Option<i32> = sqlx::query_scalar(statement)
             .bind(terms.id.as_str())
             .bind(terms.currency.as_str())
             .bind(i16::from(terms.limit_per_shopper.get()))
@@ -233,69 +247,26 @@ impl Work {
             .bind(terms.closes_at)
             .bind(stored(terms.coupon_validity.as_secs())?)
             .bind(now)
-            .bind(tier_ids)
-            .bind(column(|tier| Ok(tier.face_value_minor_units))?)
-            .bind(column(|tier| stored(tier.initial_stock))?)
-            .bind(column(|tier| Ok(tier.terms.minimum_spend_minor_units()))?)
-            .bind(texts(|tier| tier.terms.areas_text()))
-            .bind(texts(|tier| tier.terms.stores_text()))
-            .execute(self.connection())
+            .bind(tiers.ids)
+            .bind(tiers.face_values_minor_units)
+            .bind(tiers.stocks)
+            .bind(tiers.minimum_spends_minor_units)
+            .bind(tiers.areas)
+            .bind(tiers.stores)
+            .bind(text(terms.display_name.as_ref()))
+            .bind(text(terms.description.as_ref()))
+            .fetch_optional(self.connection())
             .await?;
-        Ok(())
-    }
-
-    /// The tier and quantity that a request id has added to a campaign.
-    pub async fn budget_addition(
-        &mut self,
-        campaign: CampaignNumber,
-        request_id: &RequestId,
-    ) -> Result<Option<(TierNumber, u64)>, QuotaError> {
-        let row: Option<(i16, i64)> =
-            sqlx::query_as(include_str!("../../queries/find_budget_addition.sql"))
-                .bind(number(campaign))
-                .bind(request_id.as_str())
-                .fetch_optional(self.connection())
-                .await?;
-        let Some((tier, quantity)) = row else {
-            return Ok(None);
-        };
-        Ok(Some((
-            decoded(TierNumber::new(tier))?,
-            decoded(quantity.try_into())?,
-        )))
-    }
-
-    /// Adds to a tier's stock, in a transaction that holds the campaign's locks.
-    pub async fn add_budget(
-        &mut self,
-        campaign: CampaignNumber,
-        request_id: &RequestId,
-        tier: TierNumber,
-        quantity: u64,
-        now: Timestamp,
-    ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/add_budget.sql"))
-            .bind(number(campaign))
-            .bind(request_id.as_str())
-            .bind(i16::from(tier.get()))
-            .bind(stored(quantity)?)
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Marks a change that watchers must hear of, in a transaction that holds the campaign's locks.
-    pub async fn bump_revision(&mut self, campaign: CampaignNumber) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/bump_revision.sql"))
-            .bind(number(campaign))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        Ok(made.is_some())
     }
 }
 
 /// A campaign's number as the database holds it: 24 bits fit.
 pub(super) fn number(campaign: CampaignNumber) -> i32 {
     campaign.get() as i32
+}
+
+/// The numbers of campaigns as the database holds them.
+pub(super) fn numbers(campaigns: &[CampaignNumber]) -> Vec<i32> {
+    campaigns.iter().copied().map(number).collect()
 }

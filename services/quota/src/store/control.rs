@@ -56,18 +56,47 @@ pub(super) fn unknown(column: &str, text: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{column} holds {text:?}, which this version does not know").into())
 }
 
+/// What decides whether stock of a campaign is lent.
+pub struct Lending {
+    /// When it closes.
+    pub closes_at: Timestamp,
+    /// Whether it is over whatever a clock says: staff ended it, or it is retired.
+    pub is_over: bool,
+    /// How many tiers it has.
+    pub tier_count: usize,
+    /// What staff have said of it.
+    pub control: Control,
+}
+
+#[derive(FromRow)]
+struct LendingRow {
+    closes_at: Timestamp,
+    is_over: bool,
+    tier_count: i64,
+    #[sqlx(flatten)]
+    control: ControlRow,
+}
+
 impl Work {
-    /// What staff have said of a campaign, in a transaction that holds its locks; `None` if there is no such campaign.
-    pub async fn control(
+    /// What decides whether stock of a campaign is lent, in a transaction that holds its locks; `None` if there is no such campaign.
+    pub async fn lending(
         &mut self,
         campaign: CampaignNumber,
-    ) -> Result<Option<Control>, QuotaError> {
-        let row: Option<ControlRow> =
-            sqlx::query_as(include_str!("../../queries/read_control.sql"))
+    ) -> Result<Option<Lending>, QuotaError> {
+        let row: Option<LendingRow> =
+            sqlx::query_as(include_str!("../../queries/read_lending.sql"))
                 .bind(number(campaign))
                 .fetch_optional(self.connection())
                 .await?;
-        Ok(row.map(Control::try_from).transpose()?)
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Lending {
+            closes_at: row.closes_at,
+            is_over: row.is_over,
+            tier_count: decoded(row.tier_count.try_into())?,
+            control: row.control.try_into()?,
+        }))
     }
 
     /// Changes the control and the revision, in a transaction that holds the campaign's locks.
@@ -76,20 +105,11 @@ impl Work {
         campaign: CampaignNumber,
         control: &Control,
     ) -> Result<(), QuotaError> {
-        let issuance = match control.issuance {
-            IssuanceControl::Open => "OPEN",
-            IssuanceControl::QueueOnly => "QUEUE_ONLY",
-            IssuanceControl::Halted => "HALTED",
-        };
-        let redemption = match control.redemption {
-            RedemptionControl::Open => "OPEN",
-            RedemptionControl::Halted => "HALTED",
-        };
         let reason = control.reason.as_ref().map_or("", ControlReason::as_str);
         sqlx::query(include_str!("../../queries/set_control.sql"))
             .bind(number(campaign))
-            .bind(issuance)
-            .bind(redemption)
+            .bind(control.issuance.name())
+            .bind(control.redemption.name())
             .bind(reason)
             .bind(control.resume_at)
             .bind(stored(control.epoch)?)

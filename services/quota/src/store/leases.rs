@@ -14,15 +14,12 @@ use crate::{
 
 /// A campaign's stock, which nobody else can move until the transaction ends.
 pub struct LockedTiers {
-    /// When the campaign closes.
-    pub closes_at: Timestamp,
     /// Where the stock is, in the campaign's order.
     pub stock: Vec<TierStock>,
 }
 
 #[derive(FromRow)]
 struct LockedTierRow {
-    closes_at: Timestamp,
     free: i64,
     leased: i64,
     settled: i64,
@@ -85,14 +82,13 @@ fn columns(
 }
 
 fn locked(rows: Vec<LockedTierRow>) -> Result<Option<LockedTiers>, QuotaError> {
-    let Some(closes_at) = rows.first().map(|row| row.closes_at) else {
+    if rows.is_empty() {
         return Ok(None);
-    };
+    }
     let stock = rows
         .iter()
         .map(|row| tier_stock(row.free, row.leased, row.settled));
     Ok(Some(LockedTiers {
-        closes_at,
         stock: stock.collect::<Result<_, _>>()?,
     }))
 }
@@ -122,7 +118,7 @@ impl Work {
         locked(rows)
     }
 
-    /// Whether a campaign grants no lease any more, in a transaction that holds its locks.
+    /// Whether a campaign is retired.
     pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool, QuotaError> {
         let retired: Option<bool> =
             sqlx::query_scalar(include_str!("../../queries/is_retired.sql"))

@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, time::Duration};
 use tidegate_types::{CampaignNumber, Timestamp, Turn};
 
 use self::rows::{QueueRow, campaign_number, milliseconds, turn};
-use super::{Work, campaigns::number, stored};
+use super::{
+    Work,
+    campaigns::{number, numbers},
+    stored,
+};
 use crate::{
     QuotaError,
     domain::{Queue, QueueCampaign},
@@ -132,8 +136,4 @@ impl Work {
             .await?;
         Ok(())
     }
-}
-
-fn numbers(campaigns: &[CampaignNumber]) -> Vec<i32> {
-    campaigns.iter().copied().map(number).collect()
 }

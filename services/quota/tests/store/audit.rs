@@ -1,6 +1,6 @@
 //! Auditing campaigns, on a real PostgreSQL and with an issuance behind gRPC.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::database::{TestDatabase, with_database};
 use crate::giveaway::{Giveaway, counts, later, open};
@@ -15,7 +15,7 @@ use tidegate_quota::{
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::CampaignId;
-use tokio::time::sleep;
+use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// A campaign with a lease that is settled and one that is live, and the two services that know of them.
@@ -233,6 +233,31 @@ async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
         issuance.state().is_away = true;
         shows("tidegate_audit_runs_total{outcome=\"failed\"}").await;
         running.abort();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_raised_while_coupons_are_counted_makes_nobody_hold_too_many() {
+    with_database(async |database| {
+        let books = Arc::new(Books::open(database).await);
+        let (open_gate, gate) = oneshot::channel();
+        books.issuance.state().gate = Some(gate);
+        let audit = tokio::spawn({
+            let books = Arc::clone(&books);
+            async move { books.kinds().await }
+        });
+        while books.issuance.state().gate.is_some() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        books
+            .execute("UPDATE campaigns SET limit_per_shopper = 2")
+            .await;
+        books.issuance.state().most_held = 2;
+        open_gate.send(()).unwrap();
+        assert_eq!(audit.await.unwrap(), [""; 0]);
+        books.issuance.state().most_held = 3;
+        assert_eq!(books.kinds().await, ["shopper_limit"]);
     })
     .await;
 }

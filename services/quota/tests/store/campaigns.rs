@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::database::with_database;
-use crate::giveaway::{Giveaway, closed, counts, later, open, request, terms};
+use crate::giveaway::{Giveaway, call, call_by, closed, counts, later, open, request, terms};
 use tidegate_pg::Database;
 use tidegate_quota::{
     QuotaError,
@@ -32,7 +32,7 @@ async fn the_same_campaign_again_is_the_campaign_there_is() {
         assert_eq!(giveaway.read("spring").await, first);
         let other = giveaway
             .campaigns
-            .create(&terms("spring", &[10, 21]), open(), later())
+            .create(&terms("spring", &[10, 21]), &call(open()))
             .await;
         assert!(
             matches!(other, Err(QuotaError::CampaignIdTaken)),
@@ -42,7 +42,7 @@ async fn the_same_campaign_again_is_the_campaign_there_is() {
         let more = addition("spring", "more", "tier-1", 1);
         giveaway
             .campaigns
-            .add_budget(&more, open(), later())
+            .add_budget(&more, &call(open()))
             .await
             .unwrap();
         let again = giveaway.create("spring", &[10, 20]).await;
@@ -86,7 +86,7 @@ async fn budget_is_added_once_for_each_request_id() {
         let campaigns = giveaway.campaigns.clone();
         let before = giveaway.create("spring", &[10, 20]).await;
         let more = addition("spring", "more", "tier-1", 5);
-        let (after, replayed) = campaigns.add_budget(&more, open(), later()).await.unwrap();
+        let (after, replayed) = campaigns.add_budget(&more, &call(open())).await.unwrap();
         assert!(!replayed);
         assert_eq!(
             after.stock.iter().map(|tier| tier.free).collect::<Vec<_>>(),
@@ -94,16 +94,13 @@ async fn budget_is_added_once_for_each_request_id() {
         );
         assert_eq!(after.revision, before.revision + 1);
         // Also when the campaign has ended since.
-        let again = campaigns
-            .add_budget(&more, closed(), later())
-            .await
-            .unwrap();
+        let again = campaigns.add_budget(&more, &call(closed())).await.unwrap();
         assert_eq!(again, (after, true));
         for other in [
             addition("spring", "more", "tier-1", 6),
             addition("spring", "more", "tier-0", 5),
         ] {
-            let refused = campaigns.add_budget(&other, open(), later()).await;
+            let refused = campaigns.add_budget(&other, &call(open())).await;
             assert!(
                 matches!(refused, Err(QuotaError::BudgetRequestIdTaken)),
                 "{refused:?}"
@@ -121,7 +118,7 @@ async fn budget_needs_an_open_campaign_a_tier_of_it_and_room() {
         let add = async |addition: BudgetAddition, now| {
             giveaway
                 .campaigns
-                .add_budget(&addition, now, later())
+                .add_budget(&addition, &call(now))
                 .await
                 .unwrap_err()
         };
@@ -144,7 +141,7 @@ async fn budget_needs_an_open_campaign_a_tier_of_it_and_room() {
         let room = addition("spring", "e", "tier-0", MAX_STOCK - 10);
         let (full, _) = giveaway
             .campaigns
-            .add_budget(&room, open(), later())
+            .add_budget(&room, &call(open()))
             .await
             .unwrap();
         assert_eq!(full.stock[0].stock(), MAX_STOCK);
@@ -167,7 +164,7 @@ async fn budget_added_after_the_sell_out_opens_the_giveaway_again() {
         let more = addition("spring", "more", "tier-0", 1);
         let (campaign, _) = giveaway
             .campaigns
-            .add_budget(&more, open(), later())
+            .add_budget(&more, &call(open()))
             .await
             .unwrap();
         assert!(!campaign.sold_out());
@@ -261,7 +258,7 @@ async fn work_nobody_waits_for_is_not_begun() {
         let giveaway = Giveaway::new(&database.store);
         let late = giveaway
             .campaigns
-            .create(&terms("spring", &[1]), open(), Instant::now())
+            .create(&terms("spring", &[1]), &call_by(open(), Instant::now()))
             .await;
         assert!(matches!(late, Err(QuotaError::OutOfTime)), "{late:?}");
         assert_eq!(

@@ -13,13 +13,14 @@ use tidegate_quota::{
     fence::Fencer,
     leases::Leases,
     reclaim::Wake,
+    staff::StaffCall,
     store::Store,
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, Lanes, LimitPerShopper, ReplicaId,
-    TierId, TierNumber, Timestamp,
+    Actor, CampaignId, CampaignNumber, CouponTerms, CurrencyCode, Lanes, LimitPerShopper,
+    ReplicaId, RequestId, TierId, TierNumber, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -41,6 +42,25 @@ pub fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
+/// A colleague's call that comes at a moment.
+pub fn call(now: Timestamp) -> StaffCall {
+    call_by(now, later())
+}
+
+/// The same, with a deadline.
+pub fn call_by(now: Timestamp, deadline: Instant) -> StaffCall {
+    StaffCall {
+        actor: Some(Actor {
+            subject: RequestId::parse("colleague").unwrap(),
+            certificate_identity: "staff",
+        }),
+        came_at: now,
+        began: Instant::now(),
+        deadline,
+        trace: TraceContext::new_root(false),
+    }
+}
+
 /// What the makers of a campaign with these stocks fix.
 pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
     let tier = |(place, stock): (usize, &u64)| Tier {
@@ -57,6 +77,8 @@ pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
         opens_at: Timestamp::from_unix_timestamp(1_770_000_000).unwrap(),
         closes_at: closed(),
         coupon_validity: Duration::from_secs(3_600),
+        display_name: None,
+        description: None,
     }
 }
 
@@ -137,10 +159,7 @@ impl Giveaway {
 
     pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {
         let terms = terms(id, stocks);
-        self.campaigns
-            .create(&terms, open(), later())
-            .await
-            .unwrap()
+        self.campaigns.create(&terms, &call(open())).await.unwrap()
     }
 
     /// A campaign that is open by the machine's own clock, which is what a running reclaimer goes by.
@@ -149,7 +168,7 @@ impl Giveaway {
         let mut terms = terms(id, &[100]);
         terms.opens_at = now - Duration::from_secs(60);
         terms.closes_at = now + Duration::from_secs(3_600);
-        let made = self.campaigns.create(&terms, now, later()).await;
+        let made = self.campaigns.create(&terms, &call(now)).await;
         made.unwrap().number
     }
 
@@ -199,8 +218,7 @@ impl Giveaway {
         wish: &ControlRequest,
         deadline: Instant,
     ) -> Result<Campaign, QuotaError> {
-        let trace = TraceContext::new_root(false);
-        self.controls.set(wish, deadline, trace).await
+        self.controls.set(wish, &call_by(open(), deadline)).await
     }
 
     pub async fn set(&self, wish: &ControlRequest) -> Result<Campaign, QuotaError> {

@@ -6,10 +6,13 @@
 
 mod audit;
 mod campaigns;
+mod changes;
 mod control;
 mod database;
+mod ending;
 mod giveaway;
 mod halt;
+mod halt_all;
 mod hanging;
 mod history;
 mod issuance;
@@ -21,7 +24,10 @@ mod queues;
 mod reclaim;
 mod service;
 mod silence;
+mod staff;
+mod standing;
 mod terms;
 mod tokens;
+mod updates;
 mod validity;
 mod watch;

@@ -56,6 +56,21 @@ async fn neither_books_nor_readings_of_holders_read_what_is_archived() {
                 "1",
             ),
             (
+                "integer",
+                include_str!("../../queries/read_lending.sql"),
+                "1",
+            ),
+            (
+                "integer",
+                include_str!("../../queries/read_update_facts.sql"),
+                "1",
+            ),
+            (
+                "integer[]",
+                include_str!("../../queries/read_standings.sql"),
+                "ARRAY[1]",
+            ),
+            (
                 "bigint",
                 include_str!("../../queries/read_holders.sql"),
                 "100",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::database::{TestDatabase, with_database};
-use crate::giveaway::{Giveaway, later, open, terms, wish};
+use crate::giveaway::{Giveaway, call, later, open, terms, wish};
 use tidegate_quota::{
     domain::{CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
     queues::Queues,
@@ -12,7 +12,7 @@ use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Timestamp, Turn};
 
 const STEP: Duration = Duration::from_millis(500);
 
-fn second(moment: Timestamp) -> u64 {
+pub fn second(moment: Timestamp) -> u64 {
     moment.unix_timestamp() as u64
 }
 
@@ -23,14 +23,14 @@ fn turn(number: u64, draw: u32) -> Turn {
 
 /// One gateway's reports of one campaign through one replica of quota.
 #[derive(Clone)]
-struct Gateway {
-    queues: Queues,
+pub struct Gateway {
+    pub queues: Queues,
     id: ReplicaId,
     campaign: CampaignNumber,
 }
 
 impl Gateway {
-    fn new(
+    pub fn new(
         giveaway: &Giveaway,
         database: &TestDatabase,
         id: &str,
@@ -44,7 +44,7 @@ impl Gateway {
     }
 
     /// At which calls of a cohort are held, and which can take so many.
-    fn holding(&self, number: u64, held: u64, can_take: f64) -> QueueReport {
+    pub fn holding(&self, number: u64, held: u64, can_take: f64) -> QueueReport {
         QueueReport {
             waiting: vec![CohortWaiting {
                 cohort: Cohort::new(number).unwrap(),
@@ -57,7 +57,7 @@ impl Gateway {
     }
 
     /// At which nobody waits.
-    fn idle(&self, can_take: f64) -> QueueReport {
+    pub fn idle(&self, can_take: f64) -> QueueReport {
         QueueReport {
             campaign: self.campaign,
             wants_queue: false,
@@ -73,7 +73,7 @@ impl Gateway {
         }
     }
 
-    async fn send(&self, number: u64, queue: QueueReport, now: Timestamp) -> QueueSnapshot {
+    pub async fn send(&self, number: u64, queue: QueueReport, now: Timestamp) -> QueueSnapshot {
         let report = GatewayReport {
             gateway: self.id.clone(),
             number,
@@ -85,7 +85,7 @@ impl Gateway {
 }
 
 /// Two gateways and a campaign of a thousand coupons.
-async fn room(database: &TestDatabase) -> (Giveaway, [Gateway; 2]) {
+pub async fn room(database: &TestDatabase) -> (Giveaway, [Gateway; 2]) {
     let giveaway = Giveaway::new(&database.store);
     let campaign = giveaway.create("spring", &[1_000]).await;
     let gateways = ["gateway-0/1", "gateway-1/1"]
@@ -100,7 +100,7 @@ fn waiting(snapshot: &QueueSnapshot) -> Vec<(u64, u64)> {
         .collect()
 }
 
-async fn one<T>(database: &TestDatabase, query: &'static str) -> T
+pub async fn one<T>(database: &TestDatabase, query: &'static str) -> T
 where
     T: for<'a> sqlx::Decode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
 {
@@ -338,7 +338,7 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
         let giveaway = Giveaway::new(&database.store);
         let mut terms = terms("spring", &[1_000]);
         terms.opens_at = open() + Duration::from_secs(5);
-        let made = giveaway.campaigns.create(&terms, open(), later()).await;
+        let made = giveaway.campaigns.create(&terms, &call(open())).await;
         let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", made.unwrap().number);
         let told = gateway.send(1, gateway.holding(0, 200, 50.0), open()).await;
         assert!(told.is_queueing);

@@ -29,17 +29,17 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::Routes, transport::Channel};
 use uuid::Uuid;
 
-struct Quota {
-    issuance: Issuance,
+pub struct Quota {
+    pub issuance: Issuance,
     tokens: TokenMint,
     address: String,
-    stop: CancellationToken,
+    pub stop: CancellationToken,
     _host: Host,
 }
 
 impl Quota {
     /// Starts with leases that time out after a second.
-    async fn start(database: &TestDatabase) -> Self {
+    pub async fn start(database: &TestDatabase) -> Self {
         let (issuance, _) = Issuance::start().await;
         let folder = issuance.folder.path();
         let (tokens, token_settings) = TokenMint::make(folder);
@@ -90,12 +90,12 @@ impl Quota {
         }
     }
 
-    fn channel(&self, identity: Identity) -> Channel {
+    pub fn channel(&self, identity: Identity) -> Channel {
         let tls = certificates::load(self.issuance.folder.path(), identity);
         channel(&self.address, Identity::Quota, Arc::new(tls))
     }
 
-    fn campaigns(&self) -> CampaignServiceClient<Channel> {
+    pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
         CampaignServiceClient::new(self.channel(Identity::Staff))
     }
 
@@ -103,7 +103,7 @@ impl Quota {
         LeaseServiceClient::new(self.channel(Identity::Issuance))
     }
 
-    fn with_token<T>(&self, message: T, scope: &str) -> Request<T> {
+    pub fn with_token<T>(&self, message: T, scope: &str) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = self.tokens.bearer(scope).parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
@@ -111,7 +111,7 @@ impl Quota {
         request
     }
 
-    async fn create(&self) -> Campaign {
+    pub async fn create(&self) -> Campaign {
         let now = Timestamp::now_utc();
         let request = CreateCampaignRequest {
             campaign_id: "spring".to_owned(),
@@ -130,13 +130,15 @@ impl Quota {
             opens_at: Some(wire::timestamp(now)),
             closes_at: Some(wire::timestamp(now + Duration::from_secs(3_600))),
             coupon_validity: Some(wire::duration(Duration::from_secs(3_600))),
+            display_name: "奶茶节".to_owned(),
+            description: "for the spring".to_owned(),
         };
         let request = self.with_token(request, "campaigns:write");
         let made = self.campaigns().create_campaign(request).await;
         made.unwrap().into_inner().campaign.unwrap()
     }
 
-    async fn acquire(&self, campaign: &Campaign) -> Result<AcquireLeaseResponse, Status> {
+    pub async fn acquire(&self, campaign: &Campaign) -> Result<AcquireLeaseResponse, Status> {
         let request = AcquireLeaseRequest {
             lease_id: Uuid::new_v4().to_string(),
             campaign_number: campaign.campaign_number,

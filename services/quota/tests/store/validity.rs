@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::database::with_database;
-use crate::giveaway::{Giveaway, closed, later, open};
+use crate::giveaway::{Giveaway, call_by, closed, later, open};
 use tidegate_quota::{
     QuotaError,
     domain::{Campaign, MAX_EXTENSION},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, Timestamp};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -30,12 +29,7 @@ async fn extend_by(
     let id = CampaignId::parse("spring").unwrap();
     giveaway
         .controls
-        .extend_validity(
-            &id,
-            valid_until,
-            now,
-            (deadline, TraceContext::new_root(false)),
-        )
+        .extend_validity(&id, valid_until, &call_by(now, deadline))
         .await
 }
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use crate::database::with_database;
-use crate::giveaway::{Giveaway, later, request, terms};
+use crate::giveaway::{Giveaway, call, request, terms};
 use tidegate_quota::{
     domain::{Campaign, WantedCampaigns},
     store::Store,
     watch::{Event, Subscription, Watch},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +28,7 @@ async fn create_valid_for(
     terms.coupon_validity = coupon_validity;
     terms.closes_at = now + ends_in;
     terms.opens_at = terms.closes_at - Duration::from_secs(1);
-    giveaway
-        .campaigns
-        .create(&terms, now, later())
-        .await
-        .unwrap()
+    giveaway.campaigns.create(&terms, &call(now)).await.unwrap()
 }
 
 /// The ids told until `synced`.
@@ -107,11 +102,9 @@ async fn an_ended_campaign_is_watched_as_long_as_its_coupons_can_be_used() {
         assert_eq!(found.unknown.ids[0].as_str(), "never-made");
 
         let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
-        let call = (later(), TraceContext::new_root(false));
-        let extended =
-            giveaway
-                .controls
-                .extend_validity(&found.campaigns[0].terms.id, now + week, now, call);
+        let id = &found.campaigns[0].terms.id;
+        let call = call(now);
+        let extended = giveaway.controls.extend_validity(id, now + week, &call);
         extended.await.unwrap();
         let told = picture(&mut watch.subscribe().unwrap()).await;
         assert_eq!(told, ["used-up", "usable"]);

@@ -32,6 +32,7 @@ pub fn code_of(reason: Reason, delay: Option<Duration>) -> Code {
         Reason::ShopperLimitReached
         | Reason::CampaignClosed
         | Reason::CampaignNotOpen
+        | Reason::CampaignBegun
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked

@@ -120,6 +120,10 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
             format!("暂时无法核对或显示这个券码。如为手动输入，请检查是否正确；若无误，优惠券仍归您所有，请在 {seconds} 秒后重试。"),
             format!("This coupon's code cannot be checked or shown right now. If it was typed, please check it; if it is right, the coupon is not lost, so please try again in {seconds} s."),
         ),
+        Reason::CampaignBegun => (
+            "活动已经开始，这些内容不能再更改。".into(),
+            with_detail("The campaign has begun, and this was promised to shoppers", fact("fields")),
+        ),
         Reason::CouponRedeemed => ("这张优惠券已被另一笔订单使用。".into(), "This coupon has already paid for another order.".into()),
         Reason::CouponExpired => ("这张优惠券已过期。".into(), "This coupon has expired.".into()),
         Reason::CouponRevoked => ("这张优惠券已被撤回，不能再使用。".into(), "This coupon was withdrawn and can no longer be used.".into()),

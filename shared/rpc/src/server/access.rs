@@ -8,7 +8,10 @@ use http::HeaderMap;
 use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
 
-use super::limits::{CallerRates, Limits, Work};
+use super::{
+    limits::{CallerRates, Limits, Work},
+    status,
+};
 
 /// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +80,7 @@ impl AccessRules {
         let limits = Limits::default();
         let rules = rules
             .iter()
+            .chain(&status::RULES)
             .map(|rule| (rule.path, (*rule, limits.work_of(rule))));
         Self {
             rules: rules.collect(),

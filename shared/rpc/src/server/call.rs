@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Request, Response};
-use tidegate_auth::{Caller, Identity};
+use tidegate_auth::Caller;
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
 use tidegate_types::{Reason, Refusal};
 use tokio::time::timeout_at;
@@ -17,7 +17,9 @@ use tower::{Layer, Service};
 
 use super::{
     access::{Access, AccessRules, HEALTH_WATCH},
-    answer, deadline,
+    answer,
+    context::CallContext,
+    deadline,
     held::Held,
     in_flight::{InFlight, NoPlace},
     limits::Work,
@@ -37,19 +39,6 @@ const TOLD_TO_GO: &str = "this connection was told to go; connect again";
 const TOO_MANY_WATCHES: &str = "as many watches of health are open as may be";
 const RETRY_WHEN_FULL: Duration = Duration::from_millis(500);
 const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
-
-/// What every handler knows of its call; found in the request's extensions.
-#[derive(Debug, Clone)]
-pub struct CallContext {
-    /// The step of the story this call is.
-    pub trace: TraceContext,
-    /// When the answer must be there.
-    pub deadline: Instant,
-    /// Whom the connection's certificate names.
-    pub peer: Option<Identity>,
-    /// Whom the token speaks for, if a token opened the door.
-    pub caller: Option<Arc<Caller>>,
-}
 
 /// How a service takes calls.
 pub struct CallPolicy {

@@ -92,7 +92,10 @@ impl Work {
                 | Scope::StoresRead
                 | Scope::StoresWrite
                 | Scope::OrdersFulfil
-                | Scope::FeedRead,
+                | Scope::FeedRead
+                | Scope::CouponsRead
+                | Scope::ChangesRead
+                | Scope::StatusRead,
             ) => Self::Staff,
         }
     }

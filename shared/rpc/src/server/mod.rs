@@ -5,6 +5,7 @@ mod addresses;
 mod answer;
 mod call;
 mod connection;
+mod context;
 mod deadline;
 mod fair_places;
 mod held;
@@ -15,22 +16,26 @@ mod metrics;
 mod peer;
 mod rate;
 mod ready;
+mod status;
 
 use std::sync::Arc;
 
 use tidegate_auth::TlsIdentity;
+use tidegate_proto::status::v1::status_service_server;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tower::Layer as _;
 
 pub use access::{AccessRules, Rule};
-pub use call::{CallContext, CallLayer, CallPolicy};
+pub use call::{CallLayer, CallPolicy};
+pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
 pub use fair_places::{FairPlace, FairPlaces};
 pub use limits::{Limits, Work};
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
 pub use metrics::CallMetrics;
 pub use rate::{Rate, RateBucket};
+pub use status::{DatabaseLook, ReplicaStatus};
 
 /// Serves until `stop` is cancelled, then lets calls in flight finish. The caller bounds how long that may take.
 pub async fn serve(
@@ -50,7 +55,7 @@ pub async fn serve(
     serving.wait().await;
 }
 
-/// Health and reflection, which every service offers beside its own.
+/// Health and reflection, which every service offers beside its own and its [`ReplicaStatus`].
 ///
 /// `names` are the full names of the service's own gRPC services. The health handle starts as NOT_SERVING for each, and for the empty name that means the whole process.
 pub async fn standard_routes(
@@ -69,6 +74,7 @@ pub async fn standard_routes(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
         names
             .iter()
+            .chain(&[status_service_server::SERVICE_NAME])
             .fold(builder, |builder, name| builder.with_service_name(*name))
     };
     // Older tools ask for the alpha of reflection only.

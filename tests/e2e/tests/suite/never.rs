@@ -14,14 +14,14 @@ use tidegate_proto::{
     r#type::v1::{IssuanceControl, RedemptionControl},
 };
 
-const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
+pub(crate) const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
 const SOON: Duration = Duration::from_secs(20);
 /// How often each race is run: one round may be lucky.
 const ROUNDS: usize = 8;
 
 /// What a claim was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+pub(crate) enum Told {
     Issued,
     /// To wait, or to come back.
     Later(String),
@@ -46,12 +46,12 @@ fn heard<T>(answer: Result<T, tonic::Status>) -> Told {
     }
 }
 
-async fn told(suite: &Suite, gateway: &str, campaign: &str, shopper: &str) -> Told {
+pub(crate) async fn told(suite: &Suite, gateway: &str, campaign: &str, shopper: &str) -> Told {
     told_of(suite, gateway, claim_of(campaign, shopper, "r-1")).await
 }
 
 /// Claims until there is a coupon; never may nobody be told on the way.
-async fn is_served(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) {
+pub(crate) async fn is_served(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) {
     let served = eventually(SOON, || async {
         let told = told_of(suite, gateway, claim.clone()).await;
         assert!(
@@ -67,7 +67,12 @@ async fn is_served(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) {
     assert_eq!(served.await, Ok(()));
 }
 
-async fn is_told(suite: &Suite, gateway: &str, claim: ClaimCouponRequest, expected: Told) {
+pub(crate) async fn is_told(
+    suite: &Suite,
+    gateway: &str,
+    claim: ClaimCouponRequest,
+    expected: Told,
+) {
     let heard = eventually(SOON, || async {
         let told = told_of(suite, gateway, claim.clone()).await;
         if told == expected { Ok(()) } else { Err(told) }
@@ -75,7 +80,7 @@ async fn is_told(suite: &Suite, gateway: &str, claim: ClaimCouponRequest, expect
     assert_eq!(heard.await, Ok(()));
 }
 
-fn never(reason: &str) -> Told {
+pub(crate) fn never(reason: &str) -> Told {
     Told::Never(reason.into())
 }
 
@@ -264,13 +269,11 @@ async fn a_gateway_cut_off_from_quota_says_never_only_of_what_cannot_change() ->
     is_served(&suite, GATEWAYS[0], claim_of("tea", "ann", "r-1")).await;
     is_served(&suite, GATEWAYS[0], large("ann")).await;
     for gateway in GATEWAYS {
-        let closed = claim_of("over", "bob", "r-1");
-        let unknown = claim_of("nowhere", "bob", "r-1");
         for (claim, reason) in [
             (claim_of("tea", "bob", "r-1"), "BUDGET_EXHAUSTED"),
             (large("bob"), "BUDGET_EXHAUSTED"),
-            (closed, "CAMPAIGN_CLOSED"),
-            (unknown, "CAMPAIGN_NOT_FOUND"),
+            (claim_of("over", "bob", "r-1"), "CAMPAIGN_CLOSED"),
+            (claim_of("nowhere", "bob", "r-1"), "CAMPAIGN_NOT_FOUND"),
             (claim_of("tiers", "ann", "r-2"), "SHOPPER_LIMIT_REACHED"),
         ] {
             is_told(&suite, gateway, claim, never(reason)).await;
@@ -279,32 +282,30 @@ async fn a_gateway_cut_off_from_quota_says_never_only_of_what_cannot_change() ->
 
     suite.stack.pause("quota-0")?;
     for gateway in GATEWAYS {
-        // Added budget, or a new campaign, would prove these wrong, and only quota knows.
+        // What staff may change would prove these wrong, and only quota knows.
         for claim in [
             claim_of("tea", "carl", "r-1"),
             large("carl"),
             claim_of("nowhere", "carl", "r-1"),
+            claim_of("over", "bob", "r-1"),
+            claim_of("tiers", "ann", "r-2"),
         ] {
             let told = told_of(&suite, gateway, claim.clone()).await;
             assert!(matches!(told, Told::Later(_)), "{told:?} of {claim:?}");
         }
         // Nothing that anybody can do would.
-        let told_closed = told(&suite, gateway, "over", "bob").await;
-        assert_eq!(told_closed, never("CAMPAIGN_CLOSED"));
-        let again = claim_of("tiers", "ann", "r-2");
-        let told_limit = told_of(&suite, gateway, again).await;
-        assert_eq!(told_limit, never("SHOPPER_LIMIT_REACHED"));
+        let other_content = ClaimCouponRequest {
+            tier_id: "small".into(),
+            ..large("ann")
+        };
+        let conflict = told_of(&suite, gateway, other_content).await;
+        assert_eq!(conflict, never("REQUEST_ID_CONFLICT"));
         // Who has a coupon gets it, whatever cannot be asked.
         assert_eq!(told(&suite, gateway, "tea", "ann").await, Told::Issued);
     }
     suite.stack.resume("quota-0")?;
-    is_told(
-        &suite,
-        GATEWAYS[0],
-        claim_of("tea", "carl", "r-1"),
-        never("BUDGET_EXHAUSTED"),
-    )
-    .await;
+    let carl = claim_of("tea", "carl", "r-1");
+    is_told(&suite, GATEWAYS[0], carl, never("BUDGET_EXHAUSTED")).await;
     // The change that proves them wrong comes a moment later.
     add_budget(&staff, "more", "tea", 1).await?;
     staff.make(&CampaignTerms::open("nowhere", 1)).await?;

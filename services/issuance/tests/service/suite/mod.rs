@@ -189,7 +189,18 @@ impl Issuance {
         shopper_id: &str,
         campaign_revision: u64,
     ) -> Result<IssuedCoupon, Refusal> {
-        let answer = self.answer_seeing(shopper_id, campaign_revision).await;
+        self.claim_as(shopper_id, "r-1", campaign_revision).await
+    }
+
+    /// The same by another name of the claim.
+    pub async fn claim_as(
+        &self,
+        shopper_id: &str,
+        request_id: &str,
+        campaign_revision: u64,
+    ) -> Result<IssuedCoupon, Refusal> {
+        let answer = self.answer_to(shopper_id, request_id, campaign_revision);
+        let answer = answer.await;
         match answer.results[0].outcome.clone().unwrap() {
             issue_result::Outcome::Issued(issued) => Ok(issued),
             issue_result::Outcome::Refused(refusal) => Err(refusal),
@@ -198,18 +209,19 @@ impl Issuance {
 
     /// The whole answer to a claim of any tier.
     pub async fn answer(&self, shopper_id: &str) -> IssueCouponsResponse {
-        self.answer_seeing(shopper_id, 0).await
+        self.answer_to(shopper_id, "r-1", 0).await
     }
 
-    async fn answer_seeing(
+    async fn answer_to(
         &self,
         shopper_id: &str,
+        request_id: &str,
         campaign_revision: u64,
     ) -> IssueCouponsResponse {
         let item = IssueItem {
             campaign_number: CAMPAIGN,
             shopper_id: shopper_id.to_owned(),
-            request_id: "r-1".to_owned(),
+            request_id: request_id.to_owned(),
             tier_number: None,
             traceparent: TraceContext::new_root(false).traceparent(),
             deadline_ms: 1_900,

@@ -175,6 +175,10 @@ impl LeaseService for Quota {
         if control.issuance() == IssuanceControl::Halted {
             return Err(refusal::to_status(&Refusal::never(Reason::IssuanceHalted)));
         }
+        let closes_at = state.campaign.closes_at.and_then(wire::moment);
+        if closes_at.is_some_and(|closes_at| closes_at <= Timestamp::now_utc()) {
+            return Err(refusal::to_status(&Refusal::never(Reason::CampaignClosed)));
+        }
         let out: u64 = state.granted.values().map(|lent| lent.quantity).sum();
         let wanted =
             asked.wanted_of_any_tier + asked.wanted.first().map_or(0, |tier| tier.quantity);
@@ -312,6 +316,34 @@ impl CampaignService for Quota {
         &self,
         _: Request<ExtendValidityRequest>,
     ) -> Result<Response<ExtendValidityResponse>, Status> {
+        Err(not_for_issuance())
+    }
+
+    async fn update_campaign(
+        &self,
+        _: Request<UpdateCampaignRequest>,
+    ) -> Result<Response<UpdateCampaignResponse>, Status> {
+        Err(not_for_issuance())
+    }
+
+    async fn end_campaign(
+        &self,
+        _: Request<EndCampaignRequest>,
+    ) -> Result<Response<EndCampaignResponse>, Status> {
+        Err(not_for_issuance())
+    }
+
+    async fn halt_all_campaigns(
+        &self,
+        _: Request<HaltAllCampaignsRequest>,
+    ) -> Result<Response<HaltAllCampaignsResponse>, Status> {
+        Err(not_for_issuance())
+    }
+
+    async fn list_changes(
+        &self,
+        _: Request<ListChangesRequest>,
+    ) -> Result<Response<ListChangesResponse>, Status> {
         Err(not_for_issuance())
     }
 

@@ -6,6 +6,9 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 use tidegate_auth::TokenSettings;
+use tonic::Request;
+
+use super::Suite;
 
 const ISSUER: &str = "staff-directory";
 const AUDIENCE: &str = "tidegate";
@@ -30,9 +33,17 @@ impl TokenMint {
 
     /// The value of an `authorization` header.
     pub fn bearer(&self, scope: &str) -> String {
+        self.bearer_of(None, scope)
+    }
+
+    /// The same, bound to one shopper.
+    fn bearer_of(&self, shopper_id: Option<&str>, scope: &str) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap().as_secs();
-        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "colleague", "iat": now, "exp": now + 600, "scope": scope});
+        let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "colleague", "iat": now, "exp": now + 600, "scope": scope});
+        if let Some(shopper_id) = shopper_id {
+            claims["shopper_id"] = shopper_id.into();
+        }
         let part = |value: serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!(
             "{}.{}",
@@ -41,5 +52,16 @@ impl TokenMint {
         );
         let signature = BASE64_URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes()));
         format!("Bearer {signed}.{signature}")
+    }
+}
+
+impl Suite {
+    /// A request with a token of staff that is bound to one shopper.
+    pub fn with_token_of<T>(&self, shopper_id: &str, message: T, scope: &str) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = self.tokens.bearer_of(Some(shopper_id), scope);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", bearer.parse().unwrap());
+        request
     }
 }

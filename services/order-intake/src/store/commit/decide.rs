@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use tidegate_types::{CouponCode, ShopperId, StoreId, Timestamp};
+use tidegate_types::{self as types, CouponCode, ResourceKind, ShopperId, StoreId, Timestamp};
 
 use super::{
     Change, Done, Movement, Outcome, Placement,
@@ -137,7 +137,11 @@ impl Decisions {
         if next == OrderState::Accepted {
             self.paid.insert(coupon, movement.order_id);
         }
+        let before = order.standing.state.name();
         let standing = self.standing_after(order, next, &asked);
+        if let Some(record) = record_of(movement, &asked, (before, &standing)) {
+            self.written.record(record);
+        }
         let closing = match &asked {
             Move::CloseStore { closing, .. } => Some(closing),
             _ => None,
@@ -209,6 +213,20 @@ impl Decisions {
         }
         Ok(Done::Moved(standing))
     }
+}
+
+/// What the record of what staff change says of a move, if it says anything.
+fn record_of(
+    movement: &Movement,
+    asked: &Move,
+    (before, after): (&str, &Standing),
+) -> Option<types::Change> {
+    let (action, reason) = asked.recorded_as()?;
+    let order_id = movement.order_id.to_string();
+    let order = (ResourceKind::Order, &*order_id);
+    let by = movement.by.as_deref()?;
+    let change = types::Change::new(by, after.updated_at, action, order, reason);
+    Some(change.with_field("state", before, after.state.name()))
 }
 
 /// A batch that is done again after a lost connection finds its own orders, and they are no replays.

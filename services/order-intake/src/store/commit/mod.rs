@@ -11,7 +11,7 @@ use std::{sync::Arc, time::SystemTime};
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, Queued};
 use tidegate_telemetry::{Span, TraceContext};
-use tidegate_types::{Lane, RequestId, ShopperId, Timestamp};
+use tidegate_types::{Actor, Lane, RequestId, ShopperId, Timestamp};
 
 use super::Placed;
 use crate::{
@@ -65,6 +65,8 @@ pub(super) struct Placement {
 pub(super) struct Movement {
     pub(super) order_id: OrderId,
     pub(super) draft: Arc<Draft>,
+    /// Who of the staff asks for it.
+    pub(super) by: Option<Arc<Actor>>,
 }
 
 /// What became of a change.

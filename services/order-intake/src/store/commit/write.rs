@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 use tidegate_telemetry::Span;
-use tidegate_types::{Lane, RequestId, Timestamp};
+use tidegate_types::{self as types, Lane, RequestId, Timestamp};
 use uuid::Uuid;
 
 use super::Placement;
@@ -18,6 +18,8 @@ pub(super) struct Written {
     placed: PlacedColumns,
     moved: MovedColumns,
     booked: BookedColumns,
+    /// What staff changed, which few batches have any of.
+    recorded: Vec<types::Change>,
 }
 
 #[derive(Default)]
@@ -132,6 +134,11 @@ impl Written {
         }
     }
 
+    /// What the record of what staff change is to say.
+    pub(super) fn record(&mut self, change: types::Change) {
+        self.recorded.push(change);
+    }
+
     pub(super) fn describe(&self, span: &mut Span) {
         span.attribute("tidegate.placed", self.placed.order_id.len() as i64);
         span.attribute("tidegate.moved", self.moved.order_id.len() as i64);
@@ -180,8 +187,9 @@ impl Written {
             .bind(booked.slot_minutes)
             .bind(booked.booked)
             .bind(booked.capacity_when_booked)
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
-        Ok(())
+        // No statement at all for a batch without such work.
+        tidegate_pg::record_changes(connection, &self.recorded).await
     }
 }

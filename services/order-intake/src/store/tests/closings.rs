@@ -65,14 +65,18 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
     }
     fixture.moved(&orders[1], Move::Prepare).await.unwrap();
     let asked = closing("c-1", PendingOrders::Fail);
-    let first = closer(&fixture.store).close(asked.clone(), soon()).await;
+    let first = closer(&fixture.store)
+        .close(asked.clone(), None, soon())
+        .await;
     let first = first.unwrap();
     assert!(first.finished_at.is_some());
     assert_eq!(first.stores, 2);
     assert_eq!((first.orders_failed, first.orders_rejected), (2, 3));
     // ACCEPTED and PENDING are those of the east.
     assert_eq!(in_states(&fixture, [8, 3, 2, 1]).await, [2, 3, 1, 1]);
-    let again = closer(&fixture.other_replica()).close(asked, soon()).await;
+    let again = closer(&fixture.other_replica())
+        .close(asked, None, soon())
+        .await;
     assert_eq!(again.unwrap(), first);
     let told = "SELECT count(*) FROM order_events WHERE state = 8 AND failure_note = 'out of cups'";
     assert_eq!(fixture.database.number(told).await, 2);
@@ -98,7 +102,7 @@ async fn a_closing_that_keeps_orders_closes_the_stores_and_nothing_else() {
     let keep = closing("c-1", PendingOrders::Keep);
     let closed = fixture
         .store
-        .begin_closing(&keep, Timestamp::now_utc())
+        .begin_closing(&keep, None, Timestamp::now_utc())
         .await
         .unwrap();
     assert!(closed.finished_at.is_some());
@@ -109,7 +113,7 @@ async fn a_closing_that_keeps_orders_closes_the_stores_and_nothing_else() {
     let other = closing("c-1", PendingOrders::Fail);
     let conflict = fixture
         .store
-        .begin_closing(&other, Timestamp::now_utc())
+        .begin_closing(&other, None, Timestamp::now_utc())
         .await;
     assert!(matches!(conflict, Err(OrderIntakeError::RequestIdConflict)));
     let nowhere = StoreClosing {
@@ -118,7 +122,7 @@ async fn a_closing_that_keeps_orders_closes_the_stores_and_nothing_else() {
     };
     let missing = fixture
         .store
-        .begin_closing(&nowhere, Timestamp::now_utc())
+        .begin_closing(&nowhere, None, Timestamp::now_utc())
         .await;
     assert!(matches!(missing, Err(OrderIntakeError::StoreNotFound)));
     let rows = "SELECT count(*) FROM store_closings";
@@ -132,16 +136,19 @@ async fn a_store_that_is_open_again_keeps_the_orders_that_have_not_failed_by_the
     let fail = closing("c-1", PendingOrders::Fail);
     let begun = fixture
         .store
-        .begin_closing(&fail, Timestamp::now_utc())
+        .begin_closing(&fail, None, Timestamp::now_utc())
         .await;
     assert!(begun.unwrap().finished_at.is_none());
     let id = StoreId::parse("s-1").unwrap();
     fixture
         .store
-        .set_store_state(&id, &StoreState::Open)
+        .set_store_state(&id, &StoreState::Open, None, Timestamp::now_utc())
         .await
         .unwrap();
-    let closed = closer(&fixture.store).close(fail, soon()).await.unwrap();
+    let closed = closer(&fixture.store)
+        .close(fail, None, soon())
+        .await
+        .unwrap();
     assert!(closed.finished_at.is_some());
     assert_eq!((closed.orders_failed, closed.orders_rejected), (0, 0));
     assert_eq!(in_states(&fixture, [1, 2, 3, 8]).await, [1, 0, 0, 0]);
@@ -155,7 +162,7 @@ async fn what_a_process_left_undone_another_one_ends() {
     let fail = closing("c-1", PendingOrders::Fail);
     fixture
         .store
-        .begin_closing(&fail, Timestamp::now_utc())
+        .begin_closing(&fail, None, Timestamp::now_utc())
         .await
         .unwrap();
     let _closer = closer(&fixture.other_replica());
@@ -173,16 +180,23 @@ async fn a_store_that_is_closed_again_is_left_to_the_closing_that_fails_its_orde
         fixture.placed(&numbered(2, "s-1")).await;
         let fail = closing("c-1", PendingOrders::Fail);
         let now = Timestamp::now_utc();
-        fixture.store.begin_closing(&fail, now).await.unwrap();
+        fixture.store.begin_closing(&fail, None, now).await.unwrap();
         if again == "closing" {
             let keep = closing("c-2", PendingOrders::Keep);
-            fixture.store.begin_closing(&keep, now).await.unwrap();
+            fixture.store.begin_closing(&keep, None, now).await.unwrap();
         } else {
             let id = StoreId::parse("s-1").unwrap();
             let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
-            fixture.store.set_store_state(&id, &closed).await.unwrap();
+            fixture
+                .store
+                .set_store_state(&id, &closed, None, Timestamp::now_utc())
+                .await
+                .unwrap();
         }
-        let closed = closer(&fixture.store).close(fail, soon()).await.unwrap();
+        let closed = closer(&fixture.store)
+            .close(fail, None, soon())
+            .await
+            .unwrap();
         assert!(closed.finished_at.is_some(), "{again}");
         assert_eq!((closed.orders_failed, closed.orders_rejected), (1, 1));
     }
@@ -200,7 +214,7 @@ async fn a_closing_of_a_store_that_somebody_holds_gives_up_and_its_connection_is
     let fail = closing("c-1", PendingOrders::Fail);
     let begun = fixture
         .store
-        .begin_closing(&fail, Timestamp::now_utc())
+        .begin_closing(&fail, None, Timestamp::now_utc())
         .await;
     assert!(matches!(begun, Err(OrderIntakeError::DatabaseAway)));
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -224,7 +238,7 @@ async fn a_closing_that_cannot_go_on_does_not_keep_those_behind_it() {
             ..closing(&format!("c-{number}"), PendingOrders::Fail)
         };
         let now = Timestamp::now_utc() + time::Duration::milliseconds(number);
-        fixture.store.begin_closing(&one, now).await.unwrap();
+        fixture.store.begin_closing(&one, None, now).await.unwrap();
     }
     let _closer = closer(&fixture.store);
     let finished =

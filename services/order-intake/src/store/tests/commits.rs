@@ -62,7 +62,7 @@ async fn an_order_to_an_unknown_store_leaves_no_row_and_may_be_placed_once_the_s
     );
     fixture
         .store
-        .upsert_stores(vec![shop("s-2")])
+        .upsert_stores(vec![shop("s-2")], None, Timestamp::now_utc())
         .await
         .unwrap();
     assert!(!fixture.place(&elsewhere).await.unwrap().replayed);
@@ -198,7 +198,7 @@ async fn two_replicas_that_settle_the_same_orders_at_once_agree_on_each_outcome(
             async move {
                 let trace = TraceContext::new_root(false);
                 store
-                    .move_order(&order, outcome, trace, soon())
+                    .move_order(&order, outcome, None, trace, soon())
                     .await
                     .unwrap()
             }

@@ -108,7 +108,10 @@ async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in
             standing: placed.unwrap().standing,
         };
         for step in [accept(), Move::Prepare, Move::MakeReady] {
-            store.move_order(&order, step, trace, soon()).await.unwrap();
+            store
+                .move_order(&order, step, None, trace, soon())
+                .await
+                .unwrap();
         }
     };
     let here = join_all((0..50).map(|number| work(fixture.store.clone(), number)));

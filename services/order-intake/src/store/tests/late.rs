@@ -100,7 +100,11 @@ async fn an_order_whose_slot_is_over_is_rejected_where_no_other_is_to_be_had() {
     back_by(&fixture, 30).await;
     let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
     let id = StoreId::parse("s-1").unwrap();
-    fixture.store.set_store_state(&id, &closed).await.unwrap();
+    fixture
+        .store
+        .set_store_state(&id, &closed, None, Timestamp::now_utc())
+        .await
+        .unwrap();
     let state = fixture.settle(&order, accept()).await;
     assert!(is_too_late(&state), "{state:?}");
     assert_eq!(booked(&fixture).await, 0);

@@ -90,7 +90,7 @@ async fn cancellation_and_outcome_that_race_leave_the_books_right_whoever_wins()
     let accepting = orders.iter().map(|order| fixture.moved(order, accept()));
     let cancelling = orders.iter().map(|order| {
         let trace = TraceContext::new_root(false);
-        other.move_order(order, Move::Cancel, trace, soon())
+        other.move_order(order, Move::Cancel, None, trace, soon())
     });
     let (accepted, cancelled) = tokio::join!(join_all(accepting), join_all(cancelling));
     for answer in &cancelled {

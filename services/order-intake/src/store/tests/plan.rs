@@ -32,7 +32,7 @@ const UNANALYSED: &str = "
     ALTER TABLE stores SET (autovacuum_enabled = off);
     ALTER TABLE store_slots SET (autovacuum_enabled = off)";
 
-/// A statement of the hot path, what it is run with, and the keys it must probe.
+/// A statement of the hot path or of staff, what it is run with, and the keys it must probe.
 struct Hot {
     statement: &'static str,
     types: &'static str,
@@ -107,8 +107,61 @@ const HOT: [Hot; 9] = [
     },
 ];
 
+/// What staff look up, which must not read what it does not tell either, and the indexes that it reads.
+const STAFF: [(Hot, &[&str]); 5] = [
+    (
+        Hot {
+            statement: include_str!("../../../queries/find_order.sql"),
+            types: "smallint[], uuid",
+            arguments: "array_fill(0::smallint, '{4}'), gen_random_uuid()",
+            probes: &[("order_id >=", 1), ("placed_on =", 1)],
+        },
+        &["orders_order_id_is_unique"],
+    ),
+    (
+        Hot {
+            statement: include_str!("../../../queries/store_orders_to_read.sql"),
+            types: "text, smallint[], timestamptz, timestamptz, bigint, boolean, boolean",
+            arguments: "'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', now() + interval '1 day', 500, TRUE, TRUE",
+            probes: &[("ROW(store_id, slot_starts_at) >", 1), ("(store_id =", 1)],
+        },
+        &["stores_key", "orders_of_slot", "orders_ended_of_slot"],
+    ),
+    (
+        Hot {
+            statement: include_str!("../../../queries/list_store_orders.sql"),
+            types: "text, smallint[], timestamptz, uuid, timestamptz, boolean, boolean, smallint[], bigint, bigint",
+            arguments: "'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', gen_random_uuid(), now() + interval '1 day', TRUE, TRUE, '{1,2,3}'::smallint[], 101, 20500",
+            probes: &[
+                ("ROW(store_id, slot_starts_at) >=", 1),
+                ("ROW(store_id, slot_starts_at, order_id) >", 1),
+                ("placed_on =", 1),
+            ],
+        },
+        &["orders_of_slot", "orders_ended_of_slot"],
+    ),
+    (
+        Hot {
+            statement: include_str!("../../../queries/list_stores.sql"),
+            types: "text, boolean, boolean, bigint",
+            arguments: "'', TRUE, TRUE, 101",
+            probes: &[("ROW(is_closed, store_id)", 2)],
+        },
+        &["stores_of_state"],
+    ),
+    (
+        Hot {
+            statement: include_str!("../../../queries/list_stores_of_area.sql"),
+            types: "text, boolean, boolean, bigint, text",
+            arguments: "'', TRUE, TRUE, 101, 'west'",
+            probes: &[("ROW(area, store_id)", 2)],
+        },
+        &["stores_of_state_and_area"],
+    ),
+];
+
 /// Each look-up must be a probe by its whole key: an index of which only the lane fits is a scan of the lane.
-async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str) {
+async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str) -> String {
     let opened = Database::parse(&fixture.database.url(), "plan").unwrap();
     let mut writer = opened.connect_writer().await.unwrap();
     let mode = format!("SET plan_cache_mode = {plan_cache_mode}");
@@ -145,6 +198,7 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
     }
     let expected: usize = hot.probes.iter().map(|(_, probes)| probes).sum();
     assert_eq!(conditions.len(), expected, "{shown}");
+    shown
 }
 
 #[tokio::test]
@@ -153,9 +207,18 @@ async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_a
     let fixture = Fixture::start().await;
     for change in [UNANALYSED, BEGIN, "ANALYZE orders", FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
-        for hot in &HOT {
-            for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
+        for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
+            for hot in &HOT {
                 assert_probes_only(&fixture, hot, plan_cache_mode).await;
+            }
+            for (looked_up, indexes) in &STAFF {
+                let shown = assert_probes_only(&fixture, looked_up, plan_cache_mode).await;
+                for index in *indexes {
+                    assert!(
+                        shown.contains(&format!("using {index} ")),
+                        "{index} in\n{shown}"
+                    );
+                }
             }
         }
     }

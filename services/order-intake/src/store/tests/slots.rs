@@ -114,7 +114,11 @@ async fn a_store_that_is_closed_takes_nothing_from_that_moment_and_again_once_it
     let id = StoreId::parse("s-1").unwrap();
     let because = ClosingReason::parse("out of cups").unwrap();
     let closed = StoreState::Closed(Some(because));
-    let store = fixture.store.set_store_state(&id, &closed).await.unwrap();
+    let store = fixture
+        .store
+        .set_store_state(&id, &closed, None, Timestamp::now_utc())
+        .await
+        .unwrap();
     assert_eq!(store.state, closed);
     let refused = fixture.place(&numbered(1)).await.map(|_| ());
     let is_closed = |refused: &Result<(), OrderIntakeError>| {
@@ -130,7 +134,7 @@ async fn a_store_that_is_closed_takes_nothing_from_that_moment_and_again_once_it
     assert!(is_closed(&still), "{still:?}");
     let open = fixture
         .store
-        .set_store_state(&id, &StoreState::Open)
+        .set_store_state(&id, &StoreState::Open, None, Timestamp::now_utc())
         .await
         .unwrap();
     assert_eq!(open.state, StoreState::Open);
@@ -222,7 +226,10 @@ async fn stores_keep_what_an_upsert_does_not_name() {
         is_closed: Some(true),
         ..shop_of("s-2", 12)
     };
-    let created = fixture.store.upsert_stores(vec![full, shop("s-1")]).await;
+    let created = fixture
+        .store
+        .upsert_stores(vec![full, shop("s-1")], None, Timestamp::now_utc())
+        .await;
     assert_eq!(created.unwrap(), 1);
     let renamed = StoreChange {
         display_name: DisplayName::parse("茶").unwrap(),
@@ -230,7 +237,10 @@ async fn stores_keep_what_an_upsert_does_not_name() {
         orders_per_slot: None,
         ..shop("s-2")
     };
-    let created = fixture.store.upsert_stores(vec![renamed]).await;
+    let created = fixture
+        .store
+        .upsert_stores(vec![renamed], None, Timestamp::now_utc())
+        .await;
     assert_eq!(created.unwrap(), 0);
     let id = |text| StoreId::parse(text).unwrap();
     let kept = fixture.store.get_store(&id("s-2")).await.unwrap();

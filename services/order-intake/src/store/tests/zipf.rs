@@ -28,7 +28,10 @@ async fn favourites_of_all_lanes_and_replicas_are_never_booked_above_their_capac
     opened.fix_lanes(lanes).await.unwrap();
     let replicas = [open(&opened, lanes), open(&opened, lanes)];
     let stores = (0..STORES).map(|rank| shop_of(&format!("s-{rank}"), ORDERS_PER_SLOT));
-    replicas[0].upsert_stores(stores.collect()).await.unwrap();
+    replicas[0]
+        .upsert_stores(stores.collect(), None, Timestamp::now_utc())
+        .await
+        .unwrap();
     let orders = ranks().zip(0..ORDERS).map(|(rank, number)| {
         let replica = replicas[number as usize % 2].clone();
         let draft = Draft {

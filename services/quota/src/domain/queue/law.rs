@@ -95,6 +95,18 @@ fn to_come(reports: &[QueueReport], watermark: Turn, share_kept: f64) -> f64 {
     reports.iter().map(of_one).sum()
 }
 
+/// Turns that were called and have not come, whether or not they will.
+pub fn called(reports: &[QueueReport], watermark: Turn) -> f64 {
+    let of_one = |report: &QueueReport| {
+        let unheard = report.waiting.iter().map(|waiting| {
+            let due = 1.0 - share_not_due(report.watermark, watermark, waiting.cohort);
+            due * (waiting.held + waiting.promised) as f64
+        });
+        report.due_soon as f64 + unheard.sum::<f64>()
+    };
+    reports.iter().map(of_one).sum()
+}
+
 /// Of those of a cohort whose turns had not come by one watermark, the share whose turns have not come by a later one.
 fn share_not_due(before: Turn, now: Turn, cohort: Cohort) -> f64 {
     let not_due_before = 1.0 - before.share_before(cohort);

@@ -17,6 +17,8 @@ fn good() -> proto::CreateCampaignRequest {
             seconds: 3_600,
             nanos: 0,
         }),
+        display_name: "奶茶节".into(),
+        description: String::new(),
     }
 }
 
@@ -59,6 +61,8 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
             seconds: 366 * 24 * 3_600 + 1,
             nanos: 0,
         }),
+        display_name: "茶".repeat(101),
+        description: "two\nlines".into(),
     };
     assert_eq!(
         bad_fields(campaign_terms(bad)),
@@ -75,6 +79,8 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
             "opens_at",
             "closes_at",
             "coupon_validity",
+            "display_name",
+            "description",
         ]
     );
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sqlx::FromRow;
-use tidegate_types::{CampaignNumber, ReplicaId};
+use tidegate_types::{CampaignNumber, ReplicaId, Timestamp};
 
 use super::rows::{cohort, count, turn};
 use crate::{
@@ -18,7 +18,11 @@ pub struct KeptReport {
     pub number: u64,
     /// Whether that was so recently that it still counts.
     pub still_counts: bool,
-    /// What it said; whether it wanted a queue is not kept.
+    /// When it was taken in.
+    pub reported_at: Timestamp,
+    /// Whether it wanted a queue, which only counted when it was taken in.
+    pub wanted_queue: bool,
+    /// What else it said.
     pub report: QueueReport,
 }
 
@@ -26,6 +30,8 @@ pub struct KeptReport {
 struct ReportRow {
     gateway_id: String,
     report_number: i64,
+    reported_at: Timestamp,
+    wanted_queue: bool,
     still_counts: bool,
     can_take: f64,
     served_per_second: f64,
@@ -58,6 +64,8 @@ impl ReportRow {
             gateway: decoded(ReplicaId::parse(self.gateway_id))?,
             number: count(self.report_number)?,
             still_counts: self.still_counts,
+            reported_at: self.reported_at,
+            wanted_queue: self.wanted_queue,
             report: QueueReport {
                 campaign,
                 // Was taken in, and must not begin a queue again that has ended since.
@@ -77,16 +85,16 @@ impl ReportRow {
 }
 
 impl Work {
-    /// The reports of a queue that still count, and this gateway's own however old it is; in a transaction that holds the queue's lock.
+    /// The reports of a queue that still count, and this gateway's own however old it is. Whoever is to move the queue holds its lock.
     pub async fn queue_reports(
         &mut self,
         campaign: CampaignNumber,
-        gateway: &ReplicaId,
+        gateway: Option<&ReplicaId>,
     ) -> Result<Vec<KeptReport>, QuotaError> {
         let rows: Vec<ReportRow> =
             sqlx::query_as(include_str!("../../../queries/read_queue_reports.sql"))
                 .bind(number(campaign))
-                .bind(gateway.as_str())
+                .bind(gateway.map(ReplicaId::as_str))
                 .bind(REPORTS_COUNT_FOR)
                 .fetch_all(self.connection())
                 .await?;
@@ -122,6 +130,7 @@ impl Work {
             .bind(column(|waiting| waiting.promised_soon)?)
             .bind(stored(report.promises_ended)?)
             .bind(stored(report.promises_kept)?)
+            .bind(report.wants_queue)
             .execute(self.connection())
             .await?;
         Ok(())

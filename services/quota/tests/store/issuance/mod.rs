@@ -22,6 +22,7 @@ use tidegate_rpc::{
     server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
 };
 use tidegate_telemetry::{Registry, Tracing};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
@@ -74,6 +75,10 @@ pub struct State {
     /// What archived leases used, in the first lane.
     pub archived_used: TierCounts,
     pub shoppers_over_limit: u64,
+    /// The most coupons that a shopper holds.
+    pub most_held: u32,
+    /// The next CountCoupons waits for this.
+    pub gate: Option<oneshot::Receiver<()>>,
     pub shoppers_paying_twice: u64,
 }
 
@@ -91,12 +96,12 @@ impl Issuance {
         let folder = tempfile::tempdir().unwrap();
         certificates::make(folder.path());
         let tls = |identity| Arc::new(certificates::load(folder.path(), identity));
-        let (server, client) = (tls(Identity::Issuance), tls(Identity::Quota));
+        let server = tls(Identity::Issuance);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.address().to_string();
         let issuance = Self {
             state: Arc::default(),
-            address: address.clone(),
+            address,
             folder: Arc::new(folder),
         };
         let policy = CallPolicy {
@@ -114,8 +119,16 @@ impl Issuance {
             routes,
             stop,
         ));
-        let (replicas, _) = Replicas::find(vec![address], Identity::Issuance, client).await;
-        (issuance, IssuanceClient::new(replicas))
+        let client = issuance.client().await;
+        (issuance, client)
+    }
+
+    /// Another client that calls it as quota does.
+    pub async fn client(&self) -> IssuanceClient {
+        let tls = Arc::new(certificates::load(self.folder.path(), Identity::Quota));
+        let addresses = vec![self.address.clone()];
+        let (replicas, _) = Replicas::find(addresses, Identity::Issuance, tls).await;
+        IssuanceClient::new(replicas)
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -228,6 +241,10 @@ impl LeaseFenceService for Issuance {
         &self,
         request: Request<CountCouponsRequest>,
     ) -> Result<Response<CountCouponsResponse>, Status> {
+        let gate = self.state().gate.take();
+        if let Some(gate) = gate {
+            gate.await.unwrap();
+        }
         let state = self.answering()?;
         let request = request.into_inner();
         let lane = request.lane;
@@ -261,7 +278,9 @@ impl LeaseFenceService for Issuance {
             } else {
                 Vec::new()
             },
-            shoppers_over_limit: of_lane(state.shoppers_over_limit),
+            shoppers_over_limit: of_lane(
+                state.shoppers_over_limit + u64::from(request.limit_per_shopper < state.most_held),
+            ),
             shoppers_paying_twice: of_lane(state.shoppers_paying_twice),
             first_lease_id: request.first_lease_id,
             last_lease_id: request.last_lease_id,

@@ -1,0 +1,342 @@
+//! How staff find coupons: by their code, by the end of it and the shopper, or by the shopper alone.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tidegate_types::{CampaignNumber, CouponCode, DecodedCode, Lane, Lanes, ShopperId, Slot};
+use tokio::{
+    sync::Semaphore,
+    task::yield_now,
+    time::{sleep, timeout_at},
+};
+
+use crate::{
+    domain::{code_ending::CodeEnding, coupon::Coupon},
+    error::IssuanceError,
+    store::{
+        found::{self, OlderThan},
+        holders::{self, HoldersPage, PageEnd},
+    },
+    wallet::Wallet,
+};
+
+/// Codes that one process looks for at once without knowing their shoppers.
+pub const MAX_SEARCHES: usize = 2;
+/// The most coupons of a shopper in one answer.
+pub const MAX_COUPONS_OF_SHOPPER: u32 = 100;
+/// Coupons of whatever campaign that one statement of a search looks at: a few milliseconds of work.
+const PAGE_SIZE: u32 = 2_000;
+/// Codes that are computed before others have their turn: a tenth of a millisecond of work.
+const CODES_AT_ONCE: usize = 256;
+/// Kept back from a search's deadline, so that its caller hears how far it came.
+const SEARCH_MARGIN: Duration = Duration::from_millis(250);
+/// Of a caller's patience, the share that is kept back if it has little.
+const SEARCH_MARGIN_SHARE: u32 = 4;
+
+/// Finds coupons.
+#[derive(Clone)]
+pub struct CouponSearch {
+    wallet: Wallet,
+    background: PgPool,
+    searches: Arc<Semaphore>,
+}
+
+/// Which coupons are looked for.
+#[derive(Debug)]
+pub enum Wanted {
+    /// The shopper's with this code, as typed.
+    Code {
+        /// Whose.
+        shopper: ShopperId,
+        /// As typed.
+        code: String,
+    },
+    /// The one with this code, of whomever.
+    CodeOfAnybody {
+        /// As typed.
+        code: String,
+        /// Where the search goes on.
+        from: Option<SearchedTo>,
+    },
+    /// Those of a shopper.
+    OfShopper {
+        /// Whose.
+        shopper: ShopperId,
+        /// Only those whose code ends so.
+        ending: Option<CodeEnding>,
+        /// Where the search goes on.
+        from: Option<LookedTo>,
+    },
+}
+
+/// How far a search for a code has come: up to a coupon of a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchedTo {
+    /// The lane.
+    pub lane: Lane,
+    /// The last coupon that was looked at.
+    pub coupon: PageEnd,
+}
+
+/// How far a shopper's coupons have been looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookedTo {
+    /// Only those older than this one are left.
+    pub coupon: OlderThan,
+    /// The key, if one is missing, of a coupon before, which may be the one that is looked for.
+    pub missing_key: Option<u8>,
+}
+
+/// Where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The search for a code.
+    Search(SearchedTo),
+    /// A shopper's coupons.
+    Older(LookedTo),
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The coupons.
+    pub coupons: Vec<FoundCoupon>,
+    /// Where it goes on; none if there is nothing more to look through.
+    pub next: Option<Next>,
+    /// Coupons that were looked through.
+    pub tried: u64,
+}
+
+/// A coupon as staff see it.
+#[derive(Debug)]
+pub struct FoundCoupon {
+    /// Whose.
+    pub shopper: ShopperId,
+    /// The coupon.
+    pub coupon: Coupon,
+    /// Why it was revoked, if it was.
+    pub revoked_because: Option<String>,
+}
+
+impl CouponSearch {
+    /// Searches by the wallet's keys and campaigns. What tries many coupons has the `background` connections.
+    pub fn new(wallet: Wallet, background: PgPool) -> Self {
+        Self {
+            wallet,
+            background,
+            searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
+        }
+    }
+
+    /// How many lanes there are to search.
+    pub fn lanes(&self) -> Lanes {
+        self.wallet.claims.lane_count
+    }
+
+    /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
+    pub async fn find(&self, wanted: Wanted, deadline: Instant) -> Result<Found, IssuanceError> {
+        match wanted {
+            Wanted::Code { shopper, code } => {
+                let key = self.wallet.keys.decode(&code, &shopper)?;
+                let coupon = self.read(shopper, key, deadline).await?;
+                let coupon = coupon.ok_or(IssuanceError::CouponNotFound)?;
+                Ok(Found {
+                    coupons: vec![coupon],
+                    tried: 1,
+                    next: None,
+                })
+            }
+            Wanted::CodeOfAnybody { code, from } => self.search(&code, from, deadline).await,
+            Wanted::OfShopper {
+                shopper,
+                ending,
+                from,
+            } => self.of_shopper(&shopper, ending, from, deadline).await,
+        }
+    }
+
+    async fn read(
+        &self,
+        shopper: ShopperId,
+        key: DecodedCode,
+        deadline: Instant,
+    ) -> Result<Option<FoundCoupon>, IssuanceError> {
+        let claims = &self.wallet.claims;
+        let lane = claims.lane_count.of(&shopper);
+        let key = (&shopper, key.campaign, key.slot);
+        let found = found::by_key(&claims.pool, lane, key).await?;
+        let found = found.into_iter().collect();
+        let mut presented = self.present(&shopper, found, deadline).await?;
+        Ok(presented.pop())
+    }
+
+    /// A page of a shopper's coupons. With an ending the pages are looked through until one has what is looked for.
+    async fn of_shopper(
+        &self,
+        shopper: &ShopperId,
+        ending: Option<CodeEnding>,
+        from: Option<LookedTo>,
+        deadline: Instant,
+    ) -> Result<Found, IssuanceError> {
+        let claims = &self.wallet.claims;
+        let lane = claims.lane_count.of(shopper);
+        let stop_at = stop_at(deadline, Instant::now());
+        let mut missing_key = from.and_then(|from| from.missing_key);
+        let (mut tried, mut before) = (0, from.map(|from| from.coupon));
+        loop {
+            let size = MAX_COUPONS_OF_SHOPPER;
+            let page = found::of_shopper(&claims.pool, lane, shopper, before, size).await?;
+            let is_full = page.len() == size as usize;
+            let last = page.last().filter(|_| is_full);
+            before = last.map(|last| OlderThan::coupon(&last.coupon));
+            tried += page.len() as u64;
+            let mut coupons = self.present(shopper, page, deadline).await?;
+            if let Some(ending) = &ending {
+                let without_code = coupons.iter().find(|found| found.coupon.code.is_none());
+                missing_key = missing_key.or(without_code.map(|found| found.coupon.stored.key_id));
+                coupons.retain(|found| found.coupon.code.is_some_and(|code| ending.ends(code)));
+            }
+            let is_over = before.is_none() || Instant::now() >= stop_at;
+            if is_over || !coupons.is_empty() {
+                // One without a code may be the one: if no other is in the end, nobody can tell.
+                let missing_key = missing_key.filter(|_| coupons.is_empty());
+                let next = before.map(|coupon| LookedTo {
+                    coupon,
+                    missing_key,
+                });
+                return match (next, missing_key) {
+                    (None, Some(key_id)) => Err(IssuanceError::CouponKeyMissing { key_id }),
+                    (next, _) => Ok(Found {
+                        coupons,
+                        next: next.map(Next::Older),
+                        tried,
+                    }),
+                };
+            }
+        }
+    }
+
+    /// Looks through the coupons of the code's campaign for the one whose code it is. Between two
+    /// pages it pauses for as long as the last one took, and holds no connection.
+    async fn search(
+        &self,
+        typed: &str,
+        from: Option<SearchedTo>,
+        deadline: Instant,
+    ) -> Result<Found, IssuanceError> {
+        let (code, claimed) = self.wallet.keys.claimed(typed)?;
+        let claims = &self.wallet.claims;
+        let campaign = claims.campaigns.get_by(claimed.campaign, 0, deadline).await;
+        campaign.map_err(|error| match error {
+            IssuanceError::CampaignNotFound => IssuanceError::CouponNotFound,
+            error => error,
+        })?;
+        let place = self.searches.try_acquire();
+        let _place = place.map_err(|_| IssuanceError::TooManySearches)?;
+        let stop_at = stop_at(deadline, Instant::now());
+        let mut searched = Found::default();
+        let mut at = from.or_else(|| self.start_of_lane(0));
+        while let Some(SearchedTo { lane, coupon }) = at.take() {
+            let began = Instant::now();
+            let page = self.page(lane, claimed.campaign, &coupon);
+            let Ok(page) = timeout_at(stop_at.into(), page).await else {
+                searched.next = Some(Next::Search(SearchedTo { lane, coupon }));
+                break;
+            };
+            let page = page?;
+            searched.tried += page.coupons.len() as u64;
+            if let Some(shopper) = self.whose(code, claimed.slot, &page.coupons).await? {
+                let coupon = self.read(shopper, claimed, deadline).await?;
+                searched.coupons.extend(coupon);
+                break;
+            }
+            at = match page.end {
+                Some(coupon) => Some(SearchedTo { lane, coupon }),
+                None => self.start_of_lane(lane.get() + 1),
+            };
+            if Instant::now() + began.elapsed() >= stop_at {
+                searched.next = at.map(Next::Search);
+                break;
+            }
+            sleep(began.elapsed()).await;
+        }
+        Ok(searched)
+    }
+
+    async fn page(
+        &self,
+        lane: Lane,
+        campaign: CampaignNumber,
+        after: &PageEnd,
+    ) -> Result<HoldersPage, sqlx::Error> {
+        holders::page(&self.background, lane, campaign, after, PAGE_SIZE).await
+    }
+
+    fn start_of_lane(&self, number: u16) -> Option<SearchedTo> {
+        let lane = self.wallet.claims.lane_count.lane(number).ok()?;
+        Some(SearchedTo {
+            lane,
+            coupon: PageEnd::START,
+        })
+    }
+
+    async fn whose(
+        &self,
+        code: CouponCode,
+        slot: Slot,
+        coupons: &[(ShopperId, Slot)],
+    ) -> Result<Option<ShopperId>, IssuanceError> {
+        for some in coupons.chunks(CODES_AT_ONCE) {
+            for (shopper, _) in some.iter().filter(|(_, of_shopper)| *of_shopper == slot) {
+                if self.wallet.keys.is_of(code, shopper)? {
+                    return Ok(Some(shopper.clone()));
+                }
+            }
+            yield_now().await;
+        }
+        Ok(None)
+    }
+
+    async fn present(
+        &self,
+        shopper: &ShopperId,
+        found: Vec<found::FoundCoupon>,
+        deadline: Instant,
+    ) -> Result<Vec<FoundCoupon>, IssuanceError> {
+        let found = found.into_iter();
+        let (stored, reasons): (Vec<_>, Vec<_>) = found
+            .map(|found| (found.coupon, found.revoked_because))
+            .unzip();
+        let coupons = self.wallet.present_all(stored, shopper, deadline).await?;
+        let coupons = coupons.into_iter().zip(reasons);
+        let coupon = |(coupon, revoked_because)| FoundCoupon {
+            shopper: shopper.clone(),
+            coupon,
+            revoked_because,
+        };
+        Ok(coupons.map(coupon).collect())
+    }
+}
+
+/// When a search stops to look, for its caller to hear of it in time.
+fn stop_at(deadline: Instant, now: Instant) -> Instant {
+    let patience = deadline.saturating_duration_since(now);
+    now + (patience - SEARCH_MARGIN.min(patience / SEARCH_MARGIN_SHARE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_stops_in_time_and_uses_most_of_its_callers_patience() {
+        let now = Instant::now();
+        let searched = |patience| stop_at(now + Duration::from_millis(patience), now) - now;
+        assert_eq!(searched(10_000), Duration::from_millis(9_750));
+        assert_eq!(searched(400), Duration::from_millis(300));
+        assert_eq!(searched(0), Duration::ZERO);
+    }
+}

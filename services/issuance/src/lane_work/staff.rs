@@ -1,0 +1,134 @@
+//! What staff do with coupons, and what is recorded of it in the same transaction.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+use tidegate_types::{Actor, Change, CouponCode, ResourceKind, ShopperId, Timestamp};
+
+use super::{Claims, Done, LaneCommit, Revocation};
+use crate::{
+    domain::{
+        campaign::Campaign,
+        coupon::{CouponState, StoredCoupon},
+    },
+    store::{
+        coupon_changes::{self, RevokeRow},
+        coupons,
+    },
+};
+
+/// Who of staff changes coupons, and of which campaign.
+#[derive(Debug, Clone)]
+pub struct ByStaff {
+    /// Who.
+    pub actor: Actor,
+    /// The campaign as this replica knows it.
+    pub campaign: Arc<Campaign>,
+}
+
+impl ByStaff {
+    /// A change of a coupon. It names the coupon by all but its code, which is worth money.
+    fn change(
+        &self,
+        (action, reason): (&str, &str),
+        shopper: &ShopperId,
+        coupon: &StoredCoupon,
+        code: Option<CouponCode>,
+        now: Timestamp,
+    ) -> Change {
+        let resource = (ResourceKind::Coupon, shopper.as_str());
+        let tier = self.campaign.tier(coupon.tier);
+        let tier = tier.map_or(coupon.tier.to_string(), |tier| tier.id.to_string());
+        Change::new(&self.actor, now, action, resource, reason)
+            .with_field("campaign_id", "", &self.campaign.id)
+            .with_field("tier_id", "", tier)
+            .with_field("slot", "", coupon.slot)
+            .with_field("code", "", code.map(CouponCode::masked).unwrap_or_default())
+    }
+}
+
+impl LaneCommit {
+    /// What is to be recorded of a batch's grants: those that got a new coupon.
+    pub(super) fn granted(
+        &self,
+        claims: &Claims<'_>,
+        done: &[Option<Done>],
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let changes = claims.iter().filter_map(|(place, claim, _)| {
+            let by = claim.granted_by.as_ref()?;
+            let Some(Done::Issued {
+                coupon,
+                replayed: false,
+                ..
+            }) = &done[*place]
+            else {
+                return None;
+            };
+            let code = self.keys.code_of(coupon, &claim.shopper);
+            let change = by.change(("GrantCoupons", ""), &claim.shopper, coupon, code, now);
+            let change = change.with_field("request_id", "", &claim.request_id);
+            Some(change.with_field("state", "", state(coupon, &by.campaign, now)))
+        });
+        changes.collect()
+    }
+
+    /// Withdraws coupons, and tells what is to be recorded of it.
+    pub(super) async fn revoke(
+        &self,
+        connection: &mut PgConnection,
+        items: &[(usize, &Revocation)],
+        now: Timestamp,
+        done: &mut [Option<Done>],
+    ) -> Result<Vec<Change>, sqlx::Error> {
+        let rows: Vec<_> = items
+            .iter()
+            .map(|(_, item)| RevokeRow {
+                key: (&item.shopper, item.campaign, item.slot),
+                reason: item.reason.as_str(),
+            })
+            .collect();
+        let statement = &self.statements.revoke;
+        let changed = coupon_changes::revoke(connection, statement, self.lane, &rows, now).await?;
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let coupons = coupons::read(connection, self.lane, &keys).await?;
+        let mut recorded = Vec::new();
+        for (((place, item), coupon), changed) in items.iter().zip(coupons).zip(changed) {
+            if let Some(coupon) = coupon.as_ref().filter(|_| changed) {
+                recorded.extend(self.withdrawn(item, coupon, now));
+            }
+            let coupon = coupon.map(|coupon| (Box::new(coupon), changed));
+            done[*place] = Some(Done::Revoked(coupon));
+        }
+        Ok(recorded)
+    }
+
+    /// What is to be recorded of a revocation that withdrew the coupon.
+    fn withdrawn(
+        &self,
+        revocation: &Revocation,
+        coupon: &StoredCoupon,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let (by, shopper) = (revocation.revoked_by.as_ref()?, &revocation.shopper);
+        let code = self.keys.code_of(coupon, shopper);
+        let why = ("RevokeCoupon", revocation.reason.as_str());
+        let change = by.change(why, shopper, coupon, code, now);
+        let before = StoredCoupon {
+            revoked: false,
+            ..coupon.clone()
+        };
+        let states = [&before, coupon].map(|coupon| state(coupon, &by.campaign, now));
+        Some(change.with_field("state", states[0], states[1]))
+    }
+}
+
+/// The name that the contract has for where a coupon stands.
+fn state(coupon: &StoredCoupon, campaign: &Campaign, now: Timestamp) -> &'static str {
+    match coupon.state(campaign.extended_valid_until, now) {
+        CouponState::Issued => "ISSUED",
+        CouponState::Redeemed(_) => "REDEEMED",
+        CouponState::Expired => "EXPIRED",
+        CouponState::Revoked => "REVOKED",
+    }
+}

@@ -1,0 +1,91 @@
+use sqlx::{FromRow, PgPool};
+use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot, Timestamp};
+
+use super::{
+    coupons::{CouponKey, CouponRow},
+    leases::{campaign_number, lane_number},
+};
+use crate::domain::coupon::StoredCoupon;
+
+/// A coupon as staff look at it.
+pub struct FoundCoupon {
+    /// The coupon.
+    pub coupon: StoredCoupon,
+    /// Why it was revoked, if it was.
+    pub revoked_because: Option<String>,
+}
+
+/// Where a page of a shopper's coupons begins: everything older than this coupon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OlderThan {
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Of which campaign it is.
+    pub campaign: CampaignNumber,
+    /// Which of the shopper's coupons.
+    pub slot: Slot,
+}
+
+impl OlderThan {
+    /// Older than this coupon.
+    pub fn coupon(coupon: &StoredCoupon) -> Self {
+        Self {
+            issued_at: coupon.issued_at,
+            campaign: coupon.campaign,
+            slot: coupon.slot,
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct FoundRow {
+    #[sqlx(flatten)]
+    coupon: CouponRow,
+    revoked_reason: Option<String>,
+}
+
+impl FoundRow {
+    fn into_domain(self) -> Result<FoundCoupon, sqlx::Error> {
+        Ok(FoundCoupon {
+            coupon: self.coupon.into_domain()?,
+            revoked_because: self.revoked_reason,
+        })
+    }
+}
+
+/// Reads a coupon by its key.
+pub async fn by_key(
+    pool: &PgPool,
+    lane: Lane,
+    (shopper, campaign, slot): CouponKey<'_>,
+) -> Result<Option<FoundCoupon>, sqlx::Error> {
+    let row: Option<FoundRow> = sqlx::query_as(include_str!("../../queries/find_coupon.sql"))
+        .bind(lane_number(lane))
+        .bind(shopper.as_str())
+        .bind(campaign_number(campaign))
+        .bind(i16::from(slot.get()))
+        .fetch_optional(pool)
+        .await?;
+    row.map(FoundRow::into_domain).transpose()
+}
+
+/// A page of a shopper's coupons, the newest first.
+pub async fn of_shopper(
+    pool: &PgPool,
+    lane: Lane,
+    shopper: &ShopperId,
+    before: Option<OlderThan>,
+    page_size: u32,
+) -> Result<Vec<FoundCoupon>, sqlx::Error> {
+    let statement = include_str!("../../queries/find_coupons_of_shopper.sql");
+    let rows: Vec<FoundRow> = sqlx::query_as(statement)
+        .bind(lane_number(lane))
+        .bind(shopper.as_str())
+        .bind(before.map(|before| before.issued_at))
+        .bind(before.map(|before| campaign_number(before.campaign)))
+        .bind(before.map(|before| i16::from(before.slot.get())))
+        .bind(i64::from(page_size))
+        .fetch_all(pool)
+        .await?;
+    rows.into_iter().map(FoundRow::into_domain).collect()
+}

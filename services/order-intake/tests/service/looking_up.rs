@@ -1,0 +1,254 @@
+use std::{collections::BTreeSet, time::SystemTime};
+
+use tidegate_auth::Identity;
+use tidegate_proto::{
+    order_intake::v1::{FindOrderRequest, ListStoreOrdersRequest, ListStoresRequest, StoreState},
+    r#type::v1::{Order, OrderState},
+};
+use tidegate_rpc::refusal::{from_status, reason_of};
+use tidegate_types::Reason;
+use tonic::Status;
+
+use crate::suite::{LANES, Suite, code, item, lane_of, placed, store_of};
+
+async fn find(suite: &Suite, order_id: &str, bound_to: Option<&str>) -> Result<Order, Status> {
+    let message = FindOrderRequest {
+        order_id: order_id.to_owned(),
+    };
+    let request = suite.with_token(message, "orders:read", bound_to);
+    let found = suite.orders(Identity::Staff).find_order(request).await?;
+    Ok(found.into_inner().order.unwrap())
+}
+
+async fn list(
+    suite: &Suite,
+    message: ListStoreOrdersRequest,
+) -> Result<(Vec<Order>, String), Status> {
+    let request = suite.with_token(message, "orders:read", None);
+    let mut staff = suite.orders(Identity::Staff);
+    let page = staff.list_store_orders(request).await?.into_inner();
+    Ok((page.orders, page.next_page_token))
+}
+
+fn of(store_id: &str) -> ListStoreOrdersRequest {
+    ListStoreOrdersRequest {
+        store_id: store_id.to_owned(),
+        page_size: 3,
+        ..ListStoreOrdersRequest::default()
+    }
+}
+
+async fn all(suite: &Suite, mut message: ListStoreOrdersRequest) -> Vec<Order> {
+    let mut shown = Vec::new();
+    loop {
+        let (orders, next) = list(suite, message.clone()).await.unwrap();
+        shown.extend(orders);
+        if next.is_empty() {
+            return shown;
+        }
+        message.page_token = next;
+    }
+}
+
+fn reason<T>(answer: Result<T, Status>) -> Option<Reason> {
+    match answer {
+        Ok(_) => None,
+        Err(status) => reason_of(&status),
+    }
+}
+
+/// Orders of so many shoppers, in every lane.
+async fn orders_of(suite: &Suite, shoppers: u32) -> Vec<Order> {
+    let mut orders = Vec::new();
+    for number in 0..shoppers {
+        let item = item(&format!("shopper-{number}"), "r", &code(number));
+        orders.push(placed(suite.place(item).await).order.unwrap());
+    }
+    let lanes: BTreeSet<_> = orders
+        .iter()
+        .map(|order| lane_of(&order.shopper_id))
+        .collect();
+    assert_eq!(lanes.len(), usize::from(LANES));
+    orders
+}
+
+#[tokio::test]
+async fn staff_find_an_order_of_any_lane_by_its_id_alone() {
+    let suite = Suite::start().await;
+    for order in orders_of(&suite, 12).await {
+        assert_eq!(find(&suite, &order.order_id, None).await.unwrap(), order);
+        let shopper = Some(&*order.shopper_id);
+        assert_eq!(find(&suite, &order.order_id, shopper).await.unwrap(), order);
+        let other = find(&suite, &order.order_id, Some("somebody-else")).await;
+        assert_eq!(reason(other), Some(Reason::PermissionDenied));
+    }
+    let unknown = find(&suite, "0192d3a0-0000-7000-8000-000000000000", None).await;
+    assert_eq!(reason(unknown), Some(Reason::OrderNotFound));
+    let refused = find(&suite, "no id", None).await.unwrap_err();
+    assert_eq!(from_status(&refused).violations[0].field, "order_id");
+}
+
+#[tokio::test]
+async fn staff_list_a_store_s_orders_of_all_lanes_by_slot_and_state() {
+    let suite = Suite::start().await;
+    suite.upsert(vec![store_of("s-1", 5)]).await.unwrap();
+    let orders = orders_of(&suite, 14).await;
+    let mut elsewhere = item("alice", "r", &code(99));
+    elsewhere.store_id = "s-2".to_owned();
+    suite.upsert_store("s-2").await;
+    placed(suite.place(elsewhere).await);
+    suite.cancel(&orders[0]).await.unwrap();
+    suite.fail(&orders[1], "no cups").await.unwrap();
+    let ready = [OrderState::InPreparation, OrderState::Ready];
+    for step in ready {
+        suite.advance(&orders[2], step).await.unwrap();
+    }
+    let shown = all(&suite, of("s-1")).await;
+    let ids = |orders: &[Order]| -> BTreeSet<String> {
+        orders.iter().map(|order| order.order_id.clone()).collect()
+    };
+    assert_eq!((shown.len(), ids(&shown)), (14, ids(&orders)));
+    let slot = |order: &Order| order.slot.unwrap().starts_at.unwrap();
+    assert!(shown.is_sorted_by_key(|order| slot(order).seconds));
+    for order in &shown {
+        assert_eq!(*order, suite.get(order).await);
+    }
+    for (order, state) in
+        orders
+            .iter()
+            .zip([OrderState::Cancelled, OrderState::Failed, OrderState::Ready])
+    {
+        let message = ListStoreOrdersRequest {
+            states: vec![state.into()],
+            ..of("s-1")
+        };
+        let shown = all(&suite, message).await;
+        assert_eq!(ids(&shown), ids(std::slice::from_ref(order)));
+    }
+    let second = shown.iter().map(slot).find(|at| *at != slot(&shown[0]));
+    let message = |from, until| ListStoreOrdersRequest {
+        from,
+        until,
+        ..of("s-1")
+    };
+    let first_slot = all(&suite, message(None, second)).await;
+    let later = all(&suite, message(second, None)).await;
+    assert_eq!([first_slot, later].concat(), shown);
+    assert_eq!(all(&suite, of("s-2")).await.len(), 1);
+}
+
+#[tokio::test]
+async fn every_bad_field_of_a_list_of_orders_is_named_and_an_unknown_store_is_not_found() {
+    let suite = Suite::start().await;
+    let unknown = list(&suite, of("s-9")).await;
+    assert_eq!(reason(unknown), Some(Reason::StoreNotFound));
+    let now = SystemTime::now();
+    let message = ListStoreOrdersRequest {
+        store_id: String::new(),
+        states: vec![OrderState::Ready.into(), 0, 99],
+        from: Some(now.into()),
+        until: Some(now.into()),
+        page_size: 101,
+        page_token: "x".to_owned(),
+    };
+    let refused = list(&suite, message).await.unwrap_err();
+    let violations = from_status(&refused).violations;
+    let fields: Vec<_> = violations.iter().map(|bad| &*bad.field).collect();
+    let expected = [
+        "store_id",
+        "states[1]",
+        "states[2]",
+        "until",
+        "page_size",
+        "page_token",
+    ];
+    assert_eq!(fields, expected);
+    let crowded = ListStoreOrdersRequest {
+        states: vec![OrderState::Ready.into(); 9],
+        ..of("s-1")
+    };
+    let refused = list(&suite, crowded).await.unwrap_err();
+    assert_eq!(from_status(&refused).violations[0].field, "states");
+}
+
+#[tokio::test]
+async fn orders_are_looked_up_by_staff_who_may_read_orders_and_lists_by_nobody_s_own_token() {
+    let suite = Suite::start().await;
+    let find = || FindOrderRequest {
+        order_id: "0192d3a0-0000-7000-8000-000000000000".to_owned(),
+    };
+    let denied = Some(Reason::PermissionDenied);
+    let (mut gateway, mut staff) = (
+        suite.orders(Identity::Gateway),
+        suite.orders(Identity::Staff),
+    );
+    assert_eq!(reason(gateway.find_order(find()).await), denied);
+    assert_eq!(reason(gateway.list_store_orders(of("s-1")).await), denied);
+    let missing = Some(Reason::Unauthenticated);
+    assert_eq!(reason(staff.find_order(find()).await), missing);
+    assert_eq!(reason(staff.list_store_orders(of("s-1")).await), missing);
+    let other = suite.with_token(find(), "orders:write stores:read", None);
+    assert_eq!(reason(staff.find_order(other).await), denied);
+    let other = suite.with_token(of("s-1"), "orders:write stores:read", None);
+    assert_eq!(reason(staff.list_store_orders(other).await), denied);
+    let bound = suite.with_token(of("s-1"), "orders:read", Some("alice"));
+    assert_eq!(reason(staff.list_store_orders(bound).await), denied);
+}
+
+#[tokio::test]
+async fn staff_list_stores_by_area_and_state_page_by_page() {
+    let suite = Suite::start().await;
+    let mut stores: Vec<_> = (0..7)
+        .map(|number| store_of(&format!("t-{number}"), 5))
+        .collect();
+    stores[5].area = "east".to_owned();
+    stores[3].state = StoreState::Closed.into();
+    stores[5].state = StoreState::Closed.into();
+    suite.upsert(stores).await.unwrap();
+    let list = async |message: ListStoresRequest| {
+        let request = suite.with_token(message, "stores:read", None);
+        let page = suite.stores(Identity::Staff).list_stores(request).await?;
+        let page = page.into_inner();
+        let ids = page.stores.into_iter().map(|store| store.store_id);
+        Ok::<_, Status>((ids.collect::<Vec<_>>(), page.next_page_token))
+    };
+    let first = ListStoresRequest {
+        page_size: 5,
+        ..ListStoresRequest::default()
+    };
+    let (ids, next) = list(first.clone()).await.unwrap();
+    assert_eq!(ids, ["s-1", "t-0", "t-1", "t-2", "t-3"]);
+    let second = ListStoresRequest {
+        page_token: next,
+        ..first.clone()
+    };
+    let last = (
+        vec!["t-4".to_owned(), "t-5".into(), "t-6".into()],
+        String::new(),
+    );
+    assert_eq!(list(second).await.unwrap(), last);
+    let closed = ListStoresRequest {
+        state: StoreState::Closed.into(),
+        ..first.clone()
+    };
+    assert_eq!(list(closed.clone()).await.unwrap().0, ["t-3", "t-5"]);
+    let of_west = ListStoresRequest {
+        area: "west".to_owned(),
+        ..closed
+    };
+    assert_eq!(list(of_west).await.unwrap().0, ["t-3"]);
+    let bad = ListStoresRequest {
+        area: "a b".to_owned(),
+        state: 9,
+        page_size: 101,
+        page_token: " ".to_owned(),
+    };
+    let violations = from_status(&list(bad).await.unwrap_err()).violations;
+    let fields: Vec<_> = violations.iter().map(|bad| &*bad.field).collect();
+    assert_eq!(fields, ["area", "state", "page_size", "page_token"]);
+    let other = suite.with_token(first.clone(), "stores:write", None);
+    let refused = suite.stores(Identity::Staff).list_stores(other).await;
+    assert_eq!(reason(refused), Some(Reason::PermissionDenied));
+    let by_gateway = suite.stores(Identity::Gateway).list_stores(first).await;
+    assert_eq!(reason(by_gateway), Some(Reason::PermissionDenied));
+}

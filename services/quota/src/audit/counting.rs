@@ -1,0 +1,73 @@
+use std::{ops::RangeInclusive, time::Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{CampaignNumber, LimitPerShopper};
+use uuid::Uuid;
+
+use super::{Auditor, LANES_COUNTED_AT_ONCE};
+use crate::{
+    QuotaError,
+    domain::{Campaign, CouponBooks},
+};
+
+impl Auditor {
+    /// The coupons of a range of leases over all lanes. A limit that staff raised meanwhile counts as it is now: shoppers may hold more than it was.
+    pub(super) async fn count_coupons(
+        &self,
+        campaign: &Campaign,
+        leases: &RangeInclusive<Uuid>,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<CouponBooks, QuotaError> {
+        let mut limit = campaign.terms.limit_per_shopper;
+        loop {
+            let limited = (campaign.number, limit);
+            let books = self.count_by_limit(limited, leases, deadline, trace);
+            let books = books.await?;
+            if books.shoppers_over_limit == 0 {
+                return Ok(books);
+            }
+            let mut read = self.store.begin_read().await?;
+            let newest = read.campaign(&campaign.terms.id).await;
+            let newest = read.end(newest).await?;
+            let newest = newest.ok_or(QuotaError::CampaignNotFound)?;
+            if newest.terms.limit_per_shopper <= limit {
+                return Ok(books);
+            }
+            limit = newest.terms.limit_per_shopper;
+        }
+    }
+
+    /// The coupons of a range of leases over all lanes.
+    async fn count_by_limit(
+        &self,
+        limited: (CampaignNumber, LimitPerShopper),
+        leases: &RangeInclusive<Uuid>,
+        deadline: Instant,
+        trace: TraceContext,
+    ) -> Result<CouponBooks, QuotaError> {
+        let count = |lane| {
+            self.issuance
+                .count_coupons(limited, leases, lane, deadline, trace)
+        };
+        let first = count(0).await?;
+        let lanes = first.lanes;
+        let rest: Vec<_> = stream::iter(1..u32::from(lanes.get()))
+            .map(count)
+            .buffer_unordered(LANES_COUNTED_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut all = first.books;
+        for lane in rest {
+            if lane.lanes != lanes {
+                let (one, other) = (lanes.get(), lane.lanes.get());
+                return Err(QuotaError::IssuanceUnreadable(format!(
+                    "one replica says that there are {one} lanes and another says {other}"
+                )));
+            }
+            all.add(lane.books);
+        }
+        Ok(all)
+    }
+}

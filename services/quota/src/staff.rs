@@ -1,0 +1,172 @@
+//! What staff call for: who they are, and the record of what they change.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash as _, Hasher as _},
+    time::Instant,
+};
+
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{Actor, CampaignId, Change, PrintedText, ResourceKind, Timestamp};
+use time::format_description::well_known::Rfc3339;
+
+use crate::domain::{Campaign, Control, Tier};
+
+/// The most of what a tier asks that is shown in the record, in bytes. Beyond it a hash tells whether
+/// it is the same.
+const MAX_TIER_SHOWN_BYTES: usize = 900;
+
+/// A call that changes something.
+#[derive(Debug, Clone)]
+pub struct StaffCall {
+    /// Who calls; a change by nobody in particular is not recorded.
+    pub actor: Option<Actor>,
+    /// When the call came.
+    pub came_at: Timestamp,
+    /// The same moment, by the clock that only goes on.
+    pub began: Instant,
+    /// Until when the answer is waited for.
+    pub deadline: Instant,
+    /// The step of the story that the call is.
+    pub trace: TraceContext,
+}
+
+impl StaffCall {
+    /// The present moment in whole microseconds: calls may have waited for a lock meanwhile.
+    pub fn now(&self) -> Timestamp {
+        let now = self.came_at + self.began.elapsed();
+        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+    }
+
+    /// A change of a campaign by this call of which no field is named yet; `None` if it is nobody's.
+    pub(crate) fn change(
+        &self,
+        action: &str,
+        campaign: &CampaignId,
+        reason: &str,
+    ) -> Option<Change> {
+        let resource = (ResourceKind::Campaign, campaign.as_str());
+        let actor = self.actor.as_ref()?;
+        Some(Change::new(actor, self.now(), action, resource, reason))
+    }
+}
+
+/// Names what is different of a campaign; of one that was made, everything.
+pub(crate) fn compared(mut change: Change, before: Option<&Campaign>, after: &Campaign) -> Change {
+    let was = before.map(fields);
+    for (place, (name, is)) in fields(after).into_iter().enumerate() {
+        let was = was.as_ref().map_or("", |was| was[place].1.as_str());
+        change = change.with_field(name, was, is);
+    }
+    if let Some(before) = before {
+        change = controls(change, &before.control, &after.control);
+    }
+    tiers(change, before, after)
+}
+
+/// What a campaign is, beside its tiers and its control.
+fn fields(campaign: &Campaign) -> [(&'static str, String); 9] {
+    let terms = &campaign.terms;
+    [
+        ("display_name", printed(terms.display_name.as_ref())),
+        ("description", printed(terms.description.as_ref())),
+        ("currency_code", terms.currency.to_string()),
+        (
+            "limit_per_shopper",
+            terms.limit_per_shopper.get().to_string(),
+        ),
+        ("opens_at", moment(Some(terms.opens_at))),
+        ("closes_at", moment(Some(terms.closes_at))),
+        (
+            "coupon_validity",
+            format!("{} s", terms.coupon_validity.as_secs()),
+        ),
+        ("ended_at", moment(campaign.ended_at)),
+        (
+            "extended_valid_until",
+            moment(campaign.extended_valid_until),
+        ),
+    ]
+}
+
+/// Names what is different of a control.
+pub(crate) fn controls(change: Change, before: &Control, after: &Control) -> Change {
+    change
+        .with_field(
+            "control.issuance",
+            before.issuance.name(),
+            after.issuance.name(),
+        )
+        .with_field(
+            "control.redemption",
+            before.redemption.name(),
+            after.redemption.name(),
+        )
+        .with_field(
+            "control.reason",
+            printed(before.reason.as_ref()),
+            printed(after.reason.as_ref()),
+        )
+        .with_field(
+            "control.resume_at",
+            moment(before.resume_at),
+            moment(after.resume_at),
+        )
+        .with_field("control.epoch", before.epoch, after.epoch)
+}
+
+/// Names what is different of the tiers, by their places.
+fn tiers(mut change: Change, before: Option<&Campaign>, after: &Campaign) -> Change {
+    let count = |campaign: &Campaign| campaign.terms.tiers.len();
+    let places = before.map_or(0, count).max(count(after));
+    for place in 0..places {
+        let shown = |campaign: &Campaign| {
+            let tier = campaign.terms.tiers.get(place);
+            tier.map(shown).unwrap_or_default()
+        };
+        let stock = |campaign: &Campaign| {
+            let stock = campaign.stock.get(place);
+            stock.map_or(String::new(), |stock| stock.stock().to_string())
+        };
+        let was = |field: &dyn Fn(&Campaign) -> String| before.map(field).unwrap_or_default();
+        change = change
+            .with_field(&format!("tiers[{place}]"), was(&shown), shown(after))
+            .with_field(&format!("tiers[{place}].stock"), was(&stock), stock(after));
+    }
+    change
+}
+
+/// What a tier is, beside its stock.
+fn shown(tier: &Tier) -> String {
+    let (id, value) = (&tier.id, tier.face_value_minor_units);
+    let mut text = format!("{id}: {value}");
+    let minimum_spend = tier.terms.minimum_spend_minor_units();
+    if minimum_spend > 0 {
+        text += &format!(", from {minimum_spend}");
+    }
+    for (what, names) in [
+        ("areas", tier.terms.areas_text()),
+        ("stores", tier.terms.stores_text()),
+    ] {
+        if !names.is_empty() {
+            text += &format!(", {what} {names}");
+        }
+    }
+    if text.len() <= MAX_TIER_SHOWN_BYTES {
+        return text;
+    }
+    let mut hash = DefaultHasher::new();
+    text.hash(&mut hash);
+    // Names are ASCII, so that any byte ends a character.
+    text.truncate(MAX_TIER_SHOWN_BYTES);
+    format!("{text}… #{:016x}", hash.finish())
+}
+
+fn moment(moment: Option<Timestamp>) -> String {
+    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
+    text.unwrap_or_default()
+}
+
+fn printed<const MAX: usize>(text: Option<&PrintedText<MAX>>) -> String {
+    text.map_or("", PrintedText::as_str).to_owned()
+}
