@@ -25,7 +25,7 @@ group "default" {
 
 target "service" {
   matrix = {
-    service = ["gateway", "issuance", "order-intake", "quota"]
+    service = ["ctl", "gateway", "issuance", "order-intake", "quota"]
   }
   name       = service
   context    = "."

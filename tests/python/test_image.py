@@ -28,7 +28,7 @@ def rules():
 def crates():
     """What goes into the binaries, and under which licence."""
     command = ["cargo", "tree", "--locked", "--edges", "normal,build", "--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--format", "{p}|{l}"]
-    packages = [word for service in SERVICES for word in ("--package", f"tidegate-{service}")]
+    packages = [word for service in (*SERVICES, "ctl") for word in ("--package", f"tidegate-{service}")]
     done = subprocess.run([*command, *packages], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = {}
@@ -109,6 +109,13 @@ def test_each_service_has_a_stage_that_runs_its_binary_and_holds_nothing_else():
         assert re.findall(r"^COPY .*$", body, re.M) == [f"COPY --from=build /src/target/release/tidegate-{service} {binary}"]
         assert f'ENTRYPOINT ["{binary}"]' in body and 'CMD ["serve"]' in body
         assert "RUN" not in body
+
+
+def test_the_tool_of_staff_has_an_image_of_its_own():
+    base, body = stages()["ctl"]
+    assert base == "runtime"
+    assert re.findall(r"^COPY .*$", body, re.M) == ["COPY --from=build /src/target/release/tidegatectl /usr/local/bin/tidegatectl"]
+    assert 'ENTRYPOINT ["/usr/local/bin/tidegatectl"]' in body and "CMD" not in body
 
 
 def test_the_runtime_is_a_numbered_user_without_a_shell():

@@ -14,3 +14,4 @@ pub mod replay;
 pub mod report;
 pub mod secret_file;
 pub mod stack;
+pub mod way_in;

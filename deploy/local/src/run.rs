@@ -1,14 +1,19 @@
 //! One run from start to end: the stack, the day, and an orderly end at whatever moment it is asked for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Result;
 use rand::Rng;
+use tidegate_ctl::Contexts;
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
     replay::campaign::{self, Staff},
     report::by_hand::{self, Call},
     stack::{Service, Stack},
+    way_in,
 };
 
 use crate::{
@@ -66,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<Verdict> {
 
 async fn serve(stack: &mut Stack, arguments: &Arguments) -> Result<Verdict> {
     stack.bring_up().await?;
+    let is_current = write_context(stack).await?;
     let run_id = run_id();
     let staff = Staff {
         quota: stack.channel(Some(Identity::Staff), "quota-0")?,
@@ -83,11 +89,29 @@ async fn serve(stack: &mut Stack, arguments: &Arguments) -> Result<Verdict> {
     staff.upsert_stores(orders_per_slot).await?;
     let holds = arguments.no_replay || day::replay(stack, arguments, &staff, &run_id).await?;
     print_way_in(stack, &by_hand_campaign)?;
+    print(&by_hand::first_commands(is_current));
     Ok(if holds {
         Verdict::Holds
     } else {
         Verdict::Broken
     })
+}
+
+/// Writes the context with which `tidegatectl` finds this stack; true if it is the current one.
+async fn write_context(stack: &Stack) -> Result<bool> {
+    let context = way_in::context(stack).await?;
+    let named = std::env::var_os("TIDEGATE_CONFIG").map(PathBuf::from);
+    let Some(file) = named.or_else(Contexts::usual_file) else {
+        tell("There is no home folder to write a context for tidegatectl into.");
+        return Ok(false);
+    };
+    let is_current = way_in::write(context, &file)?;
+    tell(&format!(
+        "tidegatectl finds this stack by the context `{}` in {}.",
+        way_in::CONTEXT,
+        file.display()
+    ));
+    Ok(is_current)
 }
 
 fn print_way_in(stack: &Stack, campaign_id: &str) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Receives traces over OTLP/gRPC and keeps the latest of them in memory, so that one shopper's story can be shown.
 
+mod http;
 mod story;
 
 use std::{

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::stack::{Service, Stack};
+use crate::{
+    stack::{Service, Stack},
+    way_in,
+};
 
 /// What is needed to call the gateway by hand.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +50,21 @@ END"#,
     }
 }
 
+/// The first things that staff do: make a campaign, watch it, halt it.
+pub fn first_commands(is_current_context: bool) -> String {
+    let programs = std::env::current_exe().ok();
+    let programs = programs.and_then(|program| Some(program.parent()?.display().to_string()));
+    let context = match is_current_context {
+        true => String::new(),
+        false => format!(" --context {}", way_in::CONTEXT),
+    };
+    format!(
+        "\nMake a campaign, watch it, halt it (deploy/ctl/README.md goes on from here)\n  export PATH=\"{programs}:$PATH\"\n  tidegatectl{context} campaign create --file deploy/ctl/examples/spring-tea.yaml\n  tidegatectl{context} campaign watch spring-tea\n  tidegatectl{context} halt spring-tea --reason 'a first try'\n",
+        programs = programs.unwrap_or_default()
+    )
+}
+
 /// Every address of the stack, for a person.
-///
 pub fn endpoints(stack: &Stack) -> String {
     let mut text = String::from(
         "\nEndpoints (gRPC over TLS; admin pages /livez /readyz /metrics over HTTP)\n",

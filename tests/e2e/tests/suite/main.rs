@@ -2,10 +2,13 @@
 
 mod backends;
 mod cancel;
+mod changed_terms;
 mod claims;
 mod comes_back;
 mod control;
 mod coupon_codes;
+mod ctl;
+mod ctl_pages;
 mod databases;
 mod faults;
 mod feed;

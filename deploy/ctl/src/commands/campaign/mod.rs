@@ -1,0 +1,397 @@
+//! Campaigns.
+
+mod control;
+mod file;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use prost_types::Timestamp;
+use serde_json::json;
+use tidegate_auth::Identity;
+use tidegate_proto::{
+    quota::v1::{
+        AddBudgetRequest, AddBudgetResponse, AuditCampaignRequest, EndCampaignRequest,
+        ExtendValidityRequest, GetCampaignRequest, ListCampaignsRequest, WatchCampaignsRequest,
+        campaign_service_client::CampaignServiceClient, watch_campaigns_response::Event,
+    },
+    r#type::v1::Campaign,
+};
+use tonic::transport::Channel;
+
+use super::is_last_page;
+use crate::{
+    arguments::Global,
+    confirm::confirm,
+    contract::json,
+    failure::{Failure, with_request_id},
+    moment::{parse_length, parse_moment},
+    output::{Column, Output, print_heads},
+    session::Session,
+};
+
+pub use control::halt;
+
+const CAMPAIGN: &str = "tidegate.type.v1.Campaign";
+const LIST: &[Column] = &[
+    ("CAMPAIGN", "/campaign_id"),
+    ("NAME", "/display_name"),
+    ("ISSUING", "/control/issuance_state"),
+    ("REDEEMING", "/control/redemption_state"),
+    ("OPENS", "/opens_at"),
+    ("CLOSES", "/closes_at"),
+    ("STOCK", "/totals/stock"),
+    ("FREE", "/totals/free"),
+    ("LEASED", "/totals/leased"),
+    ("ISSUED", "/totals/settled"),
+    ("SOLD OUT", "/sold_out"),
+];
+const SHOW: &[Column] = &[
+    ("campaign", "/campaign_id"),
+    ("name", "/display_name"),
+    ("description", "/description"),
+    ("number", "/campaign_number"),
+    ("issuing", "/control/issuance_state"),
+    ("redeeming", "/control/redemption_state"),
+    ("because", "/control/reason"),
+    ("resumes at", "/control/resume_at"),
+    ("opens at", "/opens_at"),
+    ("closes at", "/closes_at"),
+    ("ended at", "/ended_at"),
+    ("coupons work for", "/coupon_validity"),
+    ("extended to", "/extended_valid_until"),
+    ("limit per shopper", "/limit_per_shopper"),
+    ("tiers", "/tiers_in_words"),
+    ("stock", "/totals/stock"),
+    ("free", "/totals/free"),
+    ("leased", "/totals/leased"),
+    ("settled", "/totals/settled"),
+    ("sold out", "/sold_out"),
+    ("epoch", "/control/epoch"),
+];
+
+/// What can be done with campaigns.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List campaigns, the newest first
+    List,
+    /// Show one campaign and where its stock is
+    Show {
+        campaign: String,
+        /// As a file that `campaign apply` takes
+        #[arg(long)]
+        as_file: bool,
+    },
+    /// Make a campaign from a file
+    Create(file::FromFile),
+    /// Make a campaign, or change it to what a file says
+    Apply(file::Apply),
+    /// Tell what a file says otherwise than the campaign is; exits with 7 if there is anything
+    Diff {
+        /// YAML; `-` is standard input
+        #[arg(short, long)]
+        file: PathBuf,
+    },
+    /// Make every coupon of the campaign valid at least until a moment
+    Extend {
+        campaign: String,
+        /// Such as 2027-01-31T23:59:59+08:00 or +14d
+        #[arg(long, value_parser = parse_moment, allow_hyphen_values = true)]
+        until: Timestamp,
+    },
+    /// Add coupons to a tier, also after the sell-out
+    Budget {
+        campaign: String,
+        tier: String,
+        /// How many
+        #[arg(long, value_name = "COUPONS")]
+        add: u64,
+        /// The same on every retry; made if there is none
+        #[arg(long)]
+        request_id: Option<String>,
+    },
+    /// Halt issuing, and wait until no coupon can be issued any more
+    Halt(Halt),
+    /// Ask claims to wait: nobody is turned away, and no coupon is issued
+    Hold(control::Say),
+    /// Open issuing and redeeming again
+    Resume(control::Say),
+    /// End the campaign for good
+    End {
+        campaign: String,
+        /// Why; kept
+        #[arg(long)]
+        reason: String,
+    },
+    /// Compare quota's books with the coupons there are; exits with 7 if they differ
+    Audit { campaign: String },
+    /// Show every change of one campaign, or of all, as it happens
+    Watch { campaign: Option<String> },
+}
+
+/// Which campaign to halt, and why.
+#[derive(Debug, Args)]
+pub struct Halt {
+    /// Which campaign
+    #[arg(required_unless_present = "all")]
+    pub campaign: Option<String>,
+    /// Every campaign that has not ended
+    #[arg(long, conflicts_with = "campaign")]
+    pub all: bool,
+    /// Why; kept, and shown to staff
+    #[arg(long)]
+    pub reason: String,
+    /// Halt redeeming as well: no coupon pays for an order until it is resumed
+    #[arg(long)]
+    pub redeeming: bool,
+    /// When it is expected to go on; shoppers are told
+    #[arg(long, value_parser = parse_moment, allow_hyphen_values = true)]
+    pub resume_at: Option<Timestamp>,
+    /// How long to wait until every lease is sealed
+    #[arg(long, value_parser = parse_length, default_value = "60s")]
+    pub wait: Duration,
+}
+
+/// Does one of them.
+pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
+    match command {
+        Command::List => list(session).await,
+        Command::Show { campaign, as_file } if as_file => {
+            file::written(&get(session, &campaign).await?)
+        }
+        Command::Show { campaign, .. } => Ok(shown(&get(session, &campaign).await?)),
+        Command::Create(from) => file::create(from, session).await,
+        Command::Apply(from) => file::apply(from, session, global).await,
+        Command::Diff { file } => file::diff(&file, session).await,
+        Command::Extend { campaign, until } => extend(session, campaign, until).await,
+        Command::Budget {
+            campaign,
+            tier,
+            add,
+            request_id,
+        } => {
+            let request_id = request_id.unwrap_or_else(new_request_id);
+            let adding = budget(session, (campaign, tier), add, request_id.clone());
+            with_request_id(&request_id, adding).await
+        }
+        Command::Halt(what) => halt(what, session, global).await,
+        Command::Hold(say) => control::hold(say, session).await,
+        Command::Resume(say) => control::resume(say, session).await,
+        Command::End { campaign, reason } => {
+            let question = format!("Ending {campaign} cannot be undone.");
+            confirm(&question, global.yes)?;
+            end(session, campaign, reason).await
+        }
+        Command::Audit { campaign } => audit(session, campaign).await,
+        Command::Watch { campaign } => watch(session, campaign, global).await,
+    }
+}
+
+/// A request id for a write that is tried until it is answered.
+pub(crate) fn new_request_id() -> String {
+    format!("ctl-{}", uuid::Uuid::now_v7().simple())
+}
+
+async fn list(session: &Session) -> Result<Output, Failure> {
+    let mut campaigns = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let message = ListCampaignsRequest {
+            page_size: 100,
+            page_token,
+        };
+        let page = session.call(Identity::Quota, message, |channel, request| async move {
+            CampaignServiceClient::new(channel)
+                .list_campaigns(request)
+                .await
+        });
+        let page = page.await?;
+        campaigns.extend(page.campaigns);
+        page_token = page.next_page_token;
+        if is_last_page(&page_token, campaigns.len()) {
+            break;
+        }
+    }
+    Ok(Output::list(
+        campaigns.iter().map(described).collect(),
+        LIST,
+    ))
+}
+
+pub(crate) async fn get(session: &Session, id: &str) -> Result<Campaign, Failure> {
+    let message = GetCampaignRequest {
+        campaign_id: id.to_owned(),
+    };
+    let answer = session.call(Identity::Quota, message, |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .get_campaign(request)
+            .await
+    });
+    told(answer.await?.campaign)
+}
+
+fn told(campaign: Option<Campaign>) -> Result<Campaign, Failure> {
+    let nothing = || anyhow::anyhow!("quota answered without the campaign");
+    Ok(campaign.ok_or_else(nothing)?)
+}
+
+fn shown(campaign: &Campaign) -> Output {
+    Output::one(described(campaign), SHOW)
+}
+
+/// The campaign as the contract tells it, with the sums of its tiers' stock.
+fn described(campaign: &Campaign) -> serde_json::Value {
+    let sum = |of: fn(&tidegate_proto::r#type::v1::TierStock) -> u64| -> u64 {
+        campaign.stock.iter().map(of).sum()
+    };
+    let mut value = json(CAMPAIGN, campaign);
+    let tiers = campaign.tiers.iter().map(|tier| {
+        let price = format!("{} {}", tier.face_value_minor_units, campaign.currency_code);
+        format!("{} ({price}, {} coupons)", tier.tier_id, tier.stock)
+    });
+    value["tiers_in_words"] = tiers.collect::<Vec<_>>().into();
+    value["totals"] = json!({
+        "stock": sum(|tier| tier.stock),
+        "free": sum(|tier| tier.free),
+        "leased": sum(|tier| tier.leased),
+        "settled": sum(|tier| tier.settled),
+    });
+    value
+}
+
+async fn extend(session: &Session, id: String, until: Timestamp) -> Result<Output, Failure> {
+    let message = ExtendValidityRequest {
+        campaign_id: id,
+        valid_until: Some(until),
+    };
+    let answer = session.call(Identity::Quota, message, |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .extend_validity(request)
+            .await
+    });
+    Ok(shown(&told(answer.await?.campaign)?))
+}
+
+async fn budget(
+    session: &Session,
+    (campaign_id, tier_id): (String, String),
+    additional_stock: u64,
+    request_id: String,
+) -> Result<Output, Failure> {
+    let answer = add_budget(
+        session,
+        AddBudgetRequest {
+            campaign_id,
+            request_id: request_id.clone(),
+            tier_id,
+            additional_stock,
+        },
+    );
+    let answer = answer.await?;
+    let note = match answer.replayed {
+        true => format!("An earlier call with request id {request_id} had added them."),
+        false => format!("{additional_stock} coupons were added (request id {request_id})."),
+    };
+    Ok(shown(&told(answer.campaign)?).with_note(note))
+}
+
+async fn add_budget(
+    session: &Session,
+    addition: AddBudgetRequest,
+) -> Result<AddBudgetResponse, Failure> {
+    let answer = session.call(Identity::Quota, addition, |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .add_budget(request)
+            .await
+    });
+    answer.await
+}
+
+async fn end(session: &Session, campaign_id: String, reason: String) -> Result<Output, Failure> {
+    let message = EndCampaignRequest {
+        campaign_id,
+        reason,
+    };
+    let answer = session.call(Identity::Quota, message, |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .end_campaign(request)
+            .await
+    });
+    Ok(shown(&told(answer.await?.campaign)?))
+}
+
+async fn audit(session: &Session, campaign_id: String) -> Result<Output, Failure> {
+    const TIERS: &[Column] = &[
+        ("TIER", "/tier_id"),
+        ("STOCK", "/stock"),
+        ("FREE", "/free"),
+        ("LEASED", "/leased"),
+        ("SETTLED", "/settled"),
+        ("COUPONS", "/coupons"),
+        ("OF LIVE LEASES", "/coupons_on_live_leases"),
+    ];
+    let message = AuditCampaignRequest { campaign_id };
+    let answer = session.call(Identity::Quota, message, |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .audit_campaign(request)
+            .await
+    });
+    let report = answer.await?;
+    let coverage = report.coverage.clone().unwrap_or_default();
+    let covered = match coverage.is_complete {
+        true => format!(
+            "every one of {} leases was compared",
+            coverage.leases_compared
+        ),
+        false => format!(
+            "{} leases were compared, {} older ones were left out",
+            coverage.leases_compared, coverage.leases_left_out
+        ),
+    };
+    let value = json("tidegate.quota.v1.AuditCampaignResponse", &report);
+    let output = Output::one(value, TIERS).rows_at("/tiers");
+    if report.difference_count == 0 {
+        return Ok(output.with_note(format!("The books agree; {covered}.")));
+    }
+    let found = report.differences.iter();
+    let found = found.map(|found| format!("! {}: {}\n", found.kind, found.description));
+    let many = report.difference_count;
+    let verdict = Failure::Different(format!("{many} differences; {covered}"));
+    Ok(output
+        .with_note(found.collect::<String>().trim_end())
+        .with_verdict(verdict))
+}
+
+/// Each change as one line or one JSON document, until the terminal is left.
+async fn watch(
+    session: &Session,
+    campaign: Option<String>,
+    global: &Global,
+) -> Result<Output, Failure> {
+    let mut changes = session
+        .stream(
+            Identity::Quota,
+            || WatchCampaignsRequest {},
+            |channel: Channel, request| async move {
+                CampaignServiceClient::new(channel)
+                    .watch_campaigns(request)
+                    .await
+            },
+        )
+        .await?;
+    print_heads(LIST, global.output)?;
+    while let Some(step) = changes.message().await? {
+        let Some(Event::Campaign(changed)) = step.event else {
+            continue;
+        };
+        let is_wanted = campaign
+            .as_ref()
+            .is_none_or(|wanted| *wanted == changed.campaign_id);
+        if is_wanted {
+            Output::list(vec![described(&changed)], LIST).print_line(global.output)?;
+        }
+    }
+    Ok(Output::said(
+        "Quota ended the stream; watch again to go on.",
+    ))
+}

@@ -1,0 +1,317 @@
+//! Keys of coupon codes, of tickets and of tokens, in a folder of files.
+
+mod kubernetes;
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use tidegate_auth::{SigningKey, write_secret_file};
+use tidegate_types::KeyFile;
+
+use crate::{failure::Failure, output::Output};
+
+const COUPON_KEYS: &str = "coupon-keys.json";
+const TICKET_KEYS: &str = "ticket-keys.json";
+const JWKS: &str = "jwks.json";
+const TOKEN_KEY: &str = "token.key";
+/// A token key that services are told of and that signs nothing yet.
+const NEXT_TOKEN_KEY: &str = "token.key.next";
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the keys that are missing; those there are stay
+    Init(Where),
+    /// Add a key that every process must know before it is used: the first step of a change
+    Rotate {
+        #[arg(value_enum)]
+        kind: Kind,
+        #[command(flatten)]
+        folder: Where,
+    },
+    /// Use the added key from now on: the second step, when every process knows it
+    Activate {
+        #[arg(value_enum)]
+        kind: Kind,
+        #[command(flatten)]
+        folder: Where,
+    },
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Coupon codes are made with it
+    Coupon,
+    /// Places in the queue are signed with it
+    Ticket,
+    /// Tokens are signed with it
+    Token,
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// The folder of the files
+    #[arg(long, default_value = "keys")]
+    folder: PathBuf,
+    /// Print the Secrets and the ConfigMap that Kubernetes needs, for `kubectl apply --filename -`
+    #[arg(long)]
+    kubernetes: bool,
+    /// The namespace of those
+    #[arg(long, default_value = "tidegate")]
+    namespace: String,
+}
+
+/// Does one of them.
+pub fn run(command: Command) -> Result<Output, Failure> {
+    let (folder, note) = match command {
+        Command::Init(folder) => {
+            let made = init(&folder.folder)?;
+            let note = match made.is_empty() {
+                true => format!("All keys are in {} already.", folder.folder.display()),
+                false => format!("Made in {}: {}.", folder.folder.display(), made.join(", ")),
+            };
+            (folder, note)
+        }
+        Command::Rotate { kind, folder } => {
+            let note = rotate(kind, &folder.folder)?;
+            (folder, note)
+        }
+        Command::Activate { kind, folder } => {
+            let note = activate(kind, &folder.folder)?;
+            (folder, note)
+        }
+    };
+    if folder.kubernetes {
+        eprintln!("{note}");
+        let manifests = kubernetes::manifests(&folder.folder, &folder.namespace)?;
+        return Ok(Output::one(manifests.clone().into(), &[]).with_note(manifests.trim_end()));
+    }
+    Ok(Output::said(note))
+}
+
+fn init(folder: &Path) -> Result<Vec<&'static str>, Failure> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    let mut made = Vec::new();
+    for name in [COUPON_KEYS, TICKET_KEYS] {
+        let file = folder.join(name);
+        if !file.exists() {
+            let keys = KeyFile::generate().map_err(anyhow::Error::from)?;
+            write_keys(&file, &keys)?;
+            made.push(name);
+        }
+    }
+    let key_file = folder.join(TOKEN_KEY);
+    if !key_file.exists() {
+        let key = SigningKey::generate().map_err(anyhow::Error::from)?;
+        write_secret(&key_file, key.pem().as_bytes())?;
+        made.push(TOKEN_KEY);
+    }
+    // Public keys that are there stay: tokens of an identity provider may be checked with them.
+    let key = SigningKey::load(&key_file).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut public = match folder.join(JWKS).exists() {
+        true => published(folder)?,
+        false => Vec::new(),
+    };
+    if !public.iter().any(|known| known["kid"] == key.id().as_str()) {
+        public.push(key.public_jwk());
+        publish(folder, &public)?;
+        made.push(JWKS);
+    }
+    Ok(made)
+}
+
+fn rotate(kind: Kind, folder: &Path) -> Result<String, Failure> {
+    if let Some(name) = secret_file(kind) {
+        let file = folder.join(name);
+        let mut keys = read_keys(&file)?;
+        let id = keys
+            .add()
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        write_keys(&file, &keys)?;
+        return Ok(format!(
+            "Key {id} is in {} and not active. Roll the file out, and when every process knows it: tidegatectl keys activate {}",
+            file.display(),
+            kind_name(kind)
+        ));
+    }
+    let key = SigningKey::generate().map_err(anyhow::Error::from)?;
+    let mut public = published(folder)?;
+    public.push(key.public_jwk());
+    write_secret(&folder.join(NEXT_TOKEN_KEY), key.pem().as_bytes())?;
+    publish(folder, &public)?;
+    Ok(format!(
+        "Key {} is in {JWKS} and signs nothing yet. Roll {JWKS} out, and when every process knows it: tidegatectl keys activate token",
+        key.id()
+    ))
+}
+
+fn activate(kind: Kind, folder: &Path) -> Result<String, Failure> {
+    if let Some(name) = secret_file(kind) {
+        let file = folder.join(name);
+        let mut keys = read_keys(&file)?;
+        let activated = keys.activate();
+        let activated = activated.map_err(|error| Failure::Usage(error.to_string()))?;
+        let Some(id) = activated else {
+            return Err(nothing_added(kind));
+        };
+        write_keys(&file, &keys)?;
+        return Ok(format!(
+            "Key {id} is active in {}: roll it out. The key from before stays, for what was made with it.",
+            file.display()
+        ));
+    }
+    let (next, now) = (folder.join(NEXT_TOKEN_KEY), folder.join(TOKEN_KEY));
+    if !next.exists() {
+        return Err(nothing_added(kind));
+    }
+    let renamed = fs::rename(&next, &now);
+    renamed.with_context(|| format!("{} cannot be written", now.display()))?;
+    Ok(format!(
+        "{} signs tokens from now on. Its predecessor stays in {JWKS}: take it out when its last token has ended.",
+        now.display()
+    ))
+}
+
+fn nothing_added(kind: Kind) -> Failure {
+    let kind = kind_name(kind);
+    Failure::Usage(format!(
+        "no key was added that could be used: tidegatectl keys rotate {kind} adds one"
+    ))
+}
+
+fn secret_file(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Coupon => Some(COUPON_KEYS),
+        Kind::Ticket => Some(TICKET_KEYS),
+        Kind::Token => None,
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Coupon => "coupon",
+        Kind::Ticket => "ticket",
+        Kind::Token => "token",
+    }
+}
+
+fn read_keys(file: &Path) -> Result<KeyFile, Failure> {
+    let text = fs::read_to_string(file);
+    let text = text.with_context(|| {
+        format!(
+            "{} cannot be read; tidegatectl keys init makes it",
+            file.display()
+        )
+    })?;
+    KeyFile::from_json(&text)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+}
+
+fn write_keys(file: &Path, keys: &KeyFile) -> Result<(), Failure> {
+    let text = keys.to_json().map_err(anyhow::Error::from)?;
+    write_secret(file, text.as_bytes())
+}
+
+fn published(folder: &Path) -> Result<Vec<Value>, Failure> {
+    let file = folder.join(JWKS);
+    let text = fs::read_to_string(&file);
+    let text = text.with_context(|| {
+        format!(
+            "{} cannot be read; tidegatectl keys init makes it",
+            file.display()
+        )
+    })?;
+    let read: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    Ok(read["keys"].as_array().cloned().unwrap_or_default())
+}
+
+fn publish(folder: &Path, keys: &[Value]) -> Result<(), Failure> {
+    write_secret(
+        &folder.join(JWKS),
+        json!({ "keys": keys }).to_string().as_bytes(),
+    )
+}
+
+/// Writes a file for its owner's eyes.
+pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<(), Failure> {
+    let written = write_secret_file(file, content);
+    Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_changed_in_two_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(init(folder.path()).unwrap().len(), 4);
+        let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+        let coupon = read(COUPON_KEYS);
+        assert!(init(folder.path()).unwrap().is_empty());
+        assert_eq!(read(COUPON_KEYS), coupon);
+
+        rotate(Kind::Coupon, folder.path()).unwrap();
+        let added = read_keys(&folder.path().join(COUPON_KEYS)).unwrap();
+        assert_eq!(
+            (added.active_key_id(), added.pending_key_id()),
+            (1, Some(2))
+        );
+        activate(Kind::Coupon, folder.path()).unwrap();
+        let active = read_keys(&folder.path().join(COUPON_KEYS)).unwrap();
+        assert_eq!(active.active_key_id(), 2);
+
+        let first = read(TOKEN_KEY);
+        rotate(Kind::Token, folder.path()).unwrap();
+        assert_eq!(read(TOKEN_KEY), first);
+        activate(Kind::Token, folder.path()).unwrap();
+        assert_ne!(read(TOKEN_KEY), first);
+        assert_eq!(published(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn public_keys_that_are_there_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = json!({ "keys": [{ "kid": "theirs" }] });
+        fs::write(folder.path().join(JWKS), other.to_string()).unwrap();
+        init(folder.path()).unwrap();
+        let public = published(folder.path()).unwrap();
+        assert_eq!((public.len(), &public[0]["kid"]), (2, &json!("theirs")));
+        assert!(
+            activate(Kind::Coupon, folder.path()).is_err(),
+            "none was added"
+        );
+    }
+
+    #[test]
+    fn kubernetes_gets_the_names_that_its_deployments_mount() {
+        let folder = tempfile::tempdir().unwrap();
+        init(folder.path()).unwrap();
+        let text = kubernetes::manifests(folder.path(), "tidegate").unwrap();
+        for part in [
+            "name: coupon-keys",
+            "name: ticket-keys",
+            "name: token-keys",
+            "jwks.json",
+        ] {
+            assert!(text.contains(part), "{part} is missing");
+        }
+        assert!(
+            !text.contains("PRIVATE KEY"),
+            "the signing key is no part of the cluster"
+        );
+    }
+}

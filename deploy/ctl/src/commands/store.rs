@@ -1,0 +1,298 @@
+//! Stores.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use tidegate_auth::Identity;
+use tidegate_proto::order_intake::v1::{
+    CloseStoresRequest, CloseStoresResponse, GetStoreRequest, ListStoresRequest, PendingOrders,
+    SetStoreStateRequest, Store, StoreState, UpsertStoresRequest, close_stores_request::Stores,
+    store_service_client::StoreServiceClient,
+};
+use tidegate_rpc::refusal::reason_of;
+use tidegate_types::Reason;
+
+use super::{campaign::new_request_id, is_last_page};
+use crate::{
+    arguments::Global,
+    confirm::confirm,
+    contract::{json as as_json, json_each},
+    failure::{Failure, with_request_id},
+    output::{Column, Output},
+    session::Session,
+    spec::{self, StoreSpec, StoresSpec},
+    wait,
+};
+
+const STORE: &str = "tidegate.order_intake.v1.Store";
+const LIST: &[Column] = &[
+    ("STORE", "/store_id"),
+    ("NAME", "/display_name"),
+    ("AREA", "/area"),
+    ("STATE", "/state"),
+    ("ORDERS A SLOT", "/orders_per_slot"),
+    ("SLOT MINUTES", "/slot_minutes"),
+    ("TIME ZONE", "/time_zone"),
+    ("CLOSED BECAUSE", "/closed_because"),
+];
+/// How long the orders of closed stores are waited for.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(60);
+/// Stores of one message.
+const STORES_AT_ONCE: usize = 500;
+
+/// What can be done with stores.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List stores
+    List {
+        /// Only of this area
+        #[arg(long)]
+        area: Option<String>,
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<State>,
+    },
+    /// Show one store
+    Show { store: String },
+    /// Make stores, or change them, to what a file says
+    Apply {
+        /// YAML; `-` is standard input. tidegatectl schema stores tells its form
+        #[arg(short, long)]
+        file: PathBuf,
+        /// Tell what would be done, and don't do it
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Tell what a file says otherwise than the stores are; exits with 7 if there is anything
+    Diff {
+        /// YAML; `-` is standard input
+        #[arg(short, long)]
+        file: PathBuf,
+    },
+    /// Close a store, or all of an area; orders that were taken are made
+    Close(Close),
+    /// Open a store again
+    Open { store: String },
+    /// Close a store, or all of an area, and fail the orders it has not begun: no cups, say
+    Fail(Close),
+}
+
+/// Whether a store takes orders.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum State {
+    Open,
+    Closed,
+}
+
+/// Which stores close, and why.
+#[derive(Debug, Args)]
+pub struct Close {
+    #[arg(required_unless_present = "area")]
+    store: Option<String>,
+    /// Every store of this area
+    #[arg(long, conflicts_with = "store")]
+    area: Option<String>,
+    /// Why; for staff, and for shoppers whose orders fail
+    #[arg(long)]
+    reason: String,
+    /// The same on every retry; made if there is none
+    #[arg(long)]
+    request_id: Option<String>,
+}
+
+/// Does one of them.
+pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
+    match command {
+        Command::List { area, state } => list(area, state, session).await,
+        Command::Show { store } => Ok(Output::one(
+            as_json(STORE, &get(session, &store).await?),
+            LIST,
+        )),
+        Command::Apply { file, dry_run } => {
+            let stores: StoresSpec = spec::read(&file)?;
+            apply(stores.stores, dry_run, session).await
+        }
+        Command::Diff { file } => {
+            let stores: StoresSpec = spec::read(&file)?;
+            diff(&stores.stores, session).await
+        }
+        Command::Close(close) => shut(close, PendingOrders::Keep, session).await,
+        Command::Open { store } => open(store, session).await,
+        Command::Fail(close) => {
+            let which = close.store.as_ref().or(close.area.as_ref());
+            let which = which.map_or("", String::as_str);
+            let question =
+                format!("Orders that {which} has not begun fail; this cannot be undone.");
+            confirm(&question, global.yes)?;
+            shut(close, PendingOrders::Fail, session).await
+        }
+    }
+}
+
+async fn list(
+    area: Option<String>,
+    state: Option<State>,
+    session: &Session,
+) -> Result<Output, Failure> {
+    let state = match state {
+        None => StoreState::Unspecified,
+        Some(State::Open) => StoreState::Open,
+        Some(State::Closed) => StoreState::Closed,
+    };
+    let mut stores = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let message = ListStoresRequest {
+            area: area.clone().unwrap_or_default(),
+            state: state.into(),
+            page_size: 100,
+            page_token,
+        };
+        let page = session.call(
+            Identity::OrderIntake,
+            message,
+            |channel, request| async move {
+                StoreServiceClient::new(channel).list_stores(request).await
+            },
+        );
+        let page = page.await?;
+        stores.extend(page.stores);
+        page_token = page.next_page_token;
+        if is_last_page(&page_token, stores.len()) {
+            return Ok(Output::list(json_each(STORE, &stores), LIST));
+        }
+    }
+}
+
+async fn get(session: &Session, id: &str) -> Result<Store, Failure> {
+    let message = GetStoreRequest {
+        store_id: id.to_owned(),
+    };
+    let answer = session.call(
+        Identity::OrderIntake,
+        message,
+        |channel, request| async move { StoreServiceClient::new(channel).get_store(request).await },
+    );
+    Ok(answer.await?.store.unwrap_or_default())
+}
+
+async fn apply(
+    stores: Vec<StoreSpec>,
+    dry_run: bool,
+    session: &Session,
+) -> Result<Output, Failure> {
+    const COUNTS: &[Column] = &[("created", "/created"), ("updated", "/updated")];
+    if dry_run {
+        let differing = differing(&stores, session).await?;
+        return Ok(Output::list(differing, DIFFERENCES).with_note("Nothing was done."));
+    }
+    let messages: Vec<_> = stores
+        .chunks(STORES_AT_ONCE)
+        .map(|some| UpsertStoresRequest {
+            stores: some.iter().map(StoreSpec::on_the_wire).collect(),
+        })
+        .collect();
+    let mut answers = session
+        .stream(
+            Identity::OrderIntake,
+            || tokio_stream::iter(messages.clone()),
+            |channel, request| async move {
+                StoreServiceClient::new(channel)
+                    .upsert_stores(request)
+                    .await
+            },
+        )
+        .await?;
+    let (mut created, mut updated) = (0, 0);
+    while let Some(answer) = answers.message().await? {
+        created += answer.created;
+        updated += answer.updated;
+    }
+    let value = json!({ "created": created, "updated": updated });
+    Ok(Output::one(value, COUNTS))
+}
+
+const DIFFERENCES: &[Column] = &[("STORE", "/store_id"), ("DIFFERS IN", "/fields")];
+
+async fn diff(stores: &[StoreSpec], session: &Session) -> Result<Output, Failure> {
+    let differing = differing(stores, session).await?;
+    if differing.is_empty() {
+        return Ok(Output::said("The stores are as the file says."));
+    }
+    let verdict = format!("{} stores differ from the file", differing.len());
+    Ok(Output::list(differing, DIFFERENCES).with_verdict(Failure::Different(verdict)))
+}
+
+async fn differing(stores: &[StoreSpec], session: &Session) -> Result<Vec<Value>, Failure> {
+    let mut differing = Vec::new();
+    for wanted in stores {
+        let fields = match get(session, &wanted.store_id).await {
+            Ok(is) => wanted.differences(&is),
+            Err(Failure::Refused(status)) if reason_of(&status) == Some(Reason::StoreNotFound) => {
+                vec!["it is new"]
+            }
+            Err(failure) => return Err(failure),
+        };
+        if !fields.is_empty() {
+            differing.push(json!({ "store_id": wanted.store_id, "fields": fields }));
+        }
+    }
+    Ok(differing)
+}
+
+async fn shut(close: Close, orders: PendingOrders, session: &Session) -> Result<Output, Failure> {
+    const CLOSED: &[Column] = &[
+        ("stores closed", "/stores_closed"),
+        ("orders failed", "/orders_failed"),
+        ("orders rejected", "/orders_rejected"),
+        ("done", "/is_done"),
+    ];
+    let stores = match (close.store, close.area) {
+        (Some(store), _) => Some(Stores::StoreId(store)),
+        (None, area) => area.map(Stores::Area),
+    };
+    let message = CloseStoresRequest {
+        request_id: close.request_id.unwrap_or_else(new_request_id),
+        reason: close.reason,
+        pending_orders: orders.into(),
+        stores,
+    };
+    let request_id = message.request_id.clone();
+    // The same call waits on; a closing goes on by itself, whoever waits.
+    let look = || {
+        session.call(
+            Identity::OrderIntake,
+            message.clone(),
+            |channel, request| async move {
+                StoreServiceClient::new(channel).close_stores(request).await
+            },
+        )
+    };
+    let still = |closed: &CloseStoresResponse| {
+        let ended = closed.orders_failed + closed.orders_rejected;
+        (!closed.is_done).then(|| format!("{ended} orders have failed, others still have to"))
+    };
+    let closed = with_request_id(&request_id, wait::until(CLOSE_PATIENCE, look, still)).await?;
+    let value = as_json("tidegate.order_intake.v1.CloseStoresResponse", &closed);
+    Ok(Output::one(value, CLOSED).with_note("Closed."))
+}
+
+async fn open(store_id: String, session: &Session) -> Result<Output, Failure> {
+    let message = SetStoreStateRequest {
+        store_id,
+        state: StoreState::Open.into(),
+        reason: String::new(),
+    };
+    let answer = session.call(
+        Identity::OrderIntake,
+        message,
+        |channel, request| async move {
+            StoreServiceClient::new(channel)
+                .set_store_state(request)
+                .await
+        },
+    );
+    let store = answer.await?.store.unwrap_or_default();
+    Ok(Output::one(as_json(STORE, &store), LIST))
+}

@@ -1,0 +1,242 @@
+//! Calls to the suite's services, as staff or as a chatbot's backend.
+
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
+use tidegate_rpc::{client::channel, refusal::from_status};
+use tidegate_types::Retry;
+use tokio::time::sleep;
+use tonic::{Code, Request, Response, Status, metadata::MetadataValue, transport::Channel};
+
+use crate::{context::Context, failure::Failure};
+
+/// The longest deadline that services take notice of.
+const MAX_DEADLINE: Duration = Duration::from_secs(10);
+const TRACEPARENT: &str = "traceparent";
+const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(200);
+
+/// Somebody at a terminal, talking to one suite.
+pub struct Session {
+    context: Context,
+    tls: Arc<TlsIdentity>,
+    /// How long one command's call may take, with all its retries.
+    patience: Duration,
+}
+
+impl Session {
+    /// Reads the context's certificates.
+    pub fn new(context: Context, patience: Duration) -> Result<Self, Failure> {
+        let files = TlsFiles {
+            ca: context.ca_file.clone(),
+            certificate: context.certificate_file.clone(),
+            key: context.key_file.clone(),
+        };
+        let tls = TlsIdentity::load(&files, PeerRequirement::Certificate)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Self {
+            context,
+            tls: Arc::new(tls),
+            patience,
+        })
+    }
+
+    /// What it is talked to with.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The certificate that staff bring.
+    pub fn tls(&self) -> &TlsIdentity {
+        &self.tls
+    }
+
+    /// The addresses of a service's replicas.
+    pub fn addresses(&self, service: Identity) -> &[String] {
+        match service {
+            Identity::Gateway => &self.context.gateway,
+            Identity::Quota => &self.context.quota,
+            Identity::Issuance => &self.context.issuance,
+            Identity::OrderIntake => &self.context.order_intake,
+            Identity::Staff | Identity::Chatbot => &[],
+        }
+    }
+
+    /// A connection to one replica, made at its first call.
+    pub fn channel(&self, service: Identity, address: &str) -> Channel {
+        channel(address, service, Arc::clone(&self.tls))
+    }
+
+    /// Calls a service with the token of staff. Every write has an id or is the same when repeated,
+    /// so what is refused for a moment is tried again, at the next replica, as long as there is time.
+    pub async fn call<Message, Answer, Answering>(
+        &self,
+        service: Identity,
+        message: Message,
+        send: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, Failure>
+    where
+        Message: Clone,
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let token = self.token(&self.context.token_file)?;
+        self.call_with(&token, service, message, send).await
+    }
+
+    /// Calls the gateway as a chatbot's backend does, for a shopper.
+    pub async fn call_as_chatbot<Message, Answer, Answering>(
+        &self,
+        message: Message,
+        send: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, Failure>
+    where
+        Message: Clone,
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let file = self.context.shopper_token_file.as_ref().ok_or_else(|| {
+            Failure::Usage("the context has no shopper_token_file to claim and order with".into())
+        })?;
+        let token = self.token(file)?;
+        self.call_with(&token, Identity::Gateway, message, send)
+            .await
+    }
+
+    async fn call_with<Message, Answer, Answering>(
+        &self,
+        token: &MetadataValue<tonic::metadata::Ascii>,
+        service: Identity,
+        message: Message,
+        send: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, Failure>
+    where
+        Message: Clone,
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let until = Instant::now() + self.patience;
+        let mut replicas = self.addresses(service).iter().cycle();
+        loop {
+            let address = replicas.next().ok_or_else(|| {
+                Failure::Usage(format!("the context names no address of {service}"))
+            })?;
+            let left = until.saturating_duration_since(Instant::now());
+            let request = self.request(message.clone(), token, left);
+            let status = match send(self.channel(service, address), request).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => status,
+            };
+            let pause = pause_before_retry(&status).filter(|pause| Instant::now() + *pause < until);
+            let Some(pause) = pause else {
+                return Err(named(status, service, address).into());
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// One call to one replica, without trying again.
+    pub async fn call_replica<Message, Answer, Answering>(
+        &self,
+        (service, address): (Identity, &str),
+        message: Message,
+        send: impl FnOnce(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, Failure>
+    where
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let token = self.token(&self.context.token_file)?;
+        let request = self.request(message, &token, self.patience);
+        let answer = send(self.channel(service, address), request).await;
+        Ok(answer
+            .map_err(|status| named(status, service, address))?
+            .into_inner())
+    }
+
+    /// A stream with the token of staff, for as long as it lasts, at the first replica that answers.
+    pub async fn stream<Message, Answer, Answering>(
+        &self,
+        service: Identity,
+        message: impl Fn() -> Message,
+        send: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, Failure>
+    where
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let token = self.token(&self.context.token_file)?;
+        let mut last = Failure::Usage(format!("the context names no address of {service}"));
+        for address in self.addresses(service) {
+            let mut request = Request::new(message());
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
+            match send(self.channel(service, address), request).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => last = named(status, service, address).into(),
+            }
+        }
+        Err(last)
+    }
+
+    fn request<Message>(
+        &self,
+        message: Message,
+        token: &MetadataValue<tonic::metadata::Ascii>,
+        left: Duration,
+    ) -> Request<Message> {
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", token.clone());
+        // Whoever types wants to see what came of it; services record a share of what callers ask for.
+        if let Ok(traceparent) = new_traceparent().parse() {
+            request.metadata_mut().insert(TRACEPARENT, traceparent);
+        }
+        request.set_timeout(left.min(MAX_DEADLINE));
+        request
+    }
+
+    fn token(&self, file: &Path) -> Result<MetadataValue<tonic::metadata::Ascii>, Failure> {
+        let text = fs::read_to_string(file);
+        let text = text.with_context(|| format!("the token {} cannot be read", file.display()))?;
+        let mut value: MetadataValue<_> = format!("Bearer {}", text.trim())
+            .parse()
+            .map_err(|_| Failure::Usage(format!("{} holds no token", file.display())))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// A W3C trace context that begins here and asks to be recorded.
+fn new_traceparent() -> String {
+    let trace_id = uuid::Uuid::new_v4().simple();
+    let span_id = uuid::Uuid::new_v4().as_u64_pair().0;
+    format!("00-{trace_id}-{span_id:016x}-01")
+}
+
+/// How long to wait before the next try; `None` if another one cannot help.
+fn pause_before_retry(status: &Status) -> Option<Duration> {
+    if status.code() != Code::Unavailable {
+        return None;
+    }
+    match from_status(status).retry {
+        Retry::After(delay) => Some(delay.max(PAUSE_BEFORE_RETRY)),
+        Retry::At(_) => None,
+        // No connection, and so no reason: another replica may be there.
+        Retry::Never => Some(PAUSE_BEFORE_RETRY),
+    }
+}
+
+/// What the transport says names nobody.
+fn named(status: Status, service: Identity, address: &str) -> Status {
+    let is_told = tidegate_rpc::refusal::reason_of(&status).is_some();
+    if is_told || status.code() != Code::Unavailable {
+        return status;
+    }
+    Status::unavailable(format!(
+        "{service} at {address} cannot be reached: {}",
+        status.message()
+    ))
+}

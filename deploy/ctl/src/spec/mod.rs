@@ -1,0 +1,103 @@
+//! What staff write down: campaigns and stores as YAML, with a JSON Schema that editors can use.
+
+mod campaign;
+mod store;
+mod tier;
+
+use std::{fs, io::Read as _, path::Path};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use campaign::CampaignSpec;
+pub use store::{StoreSpec, StoresSpec};
+
+use crate::failure::Failure;
+
+/// What can be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// One campaign.
+    Campaign,
+    /// Stores, any number of them.
+    Stores,
+}
+
+/// The JSON Schema of a kind.
+pub fn schema(kind: Kind) -> Value {
+    let schema = match kind {
+        Kind::Campaign => schema_for!(CampaignSpec),
+        Kind::Stores => schema_for!(StoresSpec),
+    };
+    schema.to_value()
+}
+
+/// Reads a file, or standard input if it is `-`. Every fault is told at once, by its place.
+pub fn read<T: DeserializeOwned + JsonSchema>(file: &Path) -> Result<T, Failure> {
+    let name = file.display();
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.context("standard input cannot be read")?;
+        text
+    } else {
+        fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?
+    };
+    parse(&text).map_err(|faults| {
+        Failure::Usage(format!("{name} cannot be used:\n  {}", faults.join("\n  ")))
+    })
+}
+
+fn parse<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, Vec<String>> {
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| vec![error.to_string()])?;
+    let schema = schema_for!(T).to_value();
+    let validator = jsonschema::validator_for(&schema).map_err(|error| vec![error.to_string()])?;
+    let faults: Vec<_> = validator
+        .iter_errors(&value)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let place = place.trim_start_matches('/').replace('/', ".");
+            match place.as_str() {
+                "" => error.to_string(),
+                place => format!("{place}: {error}"),
+            }
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    serde_json::from_value(value).map_err(|error| vec![error.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemas_beside_the_examples_are_those_of_today_and_the_examples_fit() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        for (kind, name) in [(Kind::Campaign, "campaign"), (Kind::Stores, "stores")] {
+            let file = folder.join(format!("{name}.schema.json"));
+            let there: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+            assert_eq!(
+                there,
+                schema(kind),
+                "write it anew: tidegatectl schema {name}"
+            );
+        }
+        read::<CampaignSpec>(&folder.join("spring-tea.yaml")).unwrap();
+        read::<StoresSpec>(&folder.join("stores.yaml")).unwrap();
+    }
+
+    #[test]
+    fn every_fault_of_a_file_is_told_by_its_place() {
+        let text = "campaign_id: tea\ncurrency_code: yuan\nlimit_per_shopper: 0\ntypo: 1\n";
+        let faults = parse::<CampaignSpec>(text).unwrap_err().join("\n");
+        for part in ["currency_code", "limit_per_shopper", "typo", "opens_at"] {
+            assert!(faults.contains(part), "{part} is missing in {faults}");
+        }
+    }
+}

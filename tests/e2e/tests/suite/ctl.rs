@@ -1,0 +1,231 @@
+//! `tidegatectl` against a suite: what it refuses, how it fails, and what it does under way.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tidegate_e2e::{CampaignTerms, Suite};
+use tidegate_local::stack::Service;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
+
+use crate::ctl_pages::{Terminal, text};
+
+const NOT_ALLOWED: i32 = 5;
+/// What each command needs at least to reach the service that refuses it.
+const COMMANDS: &[&str] = &[
+    "campaign list",
+    "campaign show tea",
+    "campaign create --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign apply --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign diff --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign extend tea --until +1h",
+    "campaign budget tea cup --add 1",
+    "campaign halt tea --reason r",
+    "campaign hold tea --reason r",
+    "campaign resume tea --reason r",
+    "campaign end tea --reason r --yes",
+    "campaign audit tea",
+    "campaign watch tea",
+    "halt --all --reason r --yes",
+    "queue show tea",
+    "coupon find --shopper ann",
+    "coupon revoke --shopper ann --reason r --yes",
+    "coupon grant tea --shopper ann --request-id r",
+    "store list",
+    "store show corner",
+    "store apply --file deploy/ctl/examples/stores.yaml",
+    "store diff --file deploy/ctl/examples/stores.yaml",
+    "store open corner",
+    "store close corner --reason r",
+    "store fail corner --reason r --yes",
+    "order show 0198c0de-0000-7000-8000-000000000000",
+    "order list --shopper ann",
+    "order list --store corner",
+    "order cancel 0198c0de-0000-7000-8000-000000000000 --yes",
+    "order fail 0198c0de-0000-7000-8000-000000000000 --note n --yes",
+    "order advance 0198c0de-0000-7000-8000-000000000000 ready",
+    "feed listen",
+    "history",
+    "trace --shopper ann",
+];
+
+#[tokio::test]
+async fn no_command_does_anything_with_a_token_that_does_not_allow_it() -> Result<()> {
+    let suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    // A token that is good, of a certificate that is good, and that allows nothing of this.
+    terminal.says("tidegatectl token mint --subject eve --scope wallet:read")?;
+    for command in COMMANDS {
+        let typed = terminal.run(&format!("tidegatectl {command}"))?;
+        let said = text(&typed.stderr);
+        assert_eq!(typed.status.code(), Some(NOT_ALLOWED), "{command}: {said}");
+        assert!(said.contains("PERMISSION_DENIED"), "{command}: {said}");
+    }
+    let typed = terminal.run("tidegatectl doctor")?;
+    assert_eq!(typed.status.code(), Some(7), "{}", text(&typed.stdout));
+    suite.end().await
+}
+
+#[tokio::test]
+async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
+    let suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+    for (line, code, part) in [
+        ("campaign show nowhere", 4, "tidegatectl campaign list"),
+        ("campaign budget tea nothing --add 1", 2, "tier_id"),
+        ("campaign end tea --reason 'over'", 2, "--yes"),
+        ("campaign create --file /nowhere.yaml", 1, "/nowhere.yaml"),
+        (
+            "campaign diff --file deploy/ctl/examples/spring-tea.yaml",
+            7,
+            "does not exist",
+        ),
+        ("order show nothing", 2, "order_id"),
+        ("--context elsewhere campaign list", 2, "there are local"),
+        ("explain NONSENSE", 2, "BUDGET_EXHAUSTED"),
+    ] {
+        let typed = terminal.run(&format!("tidegatectl {line}"))?;
+        let said = text(&typed.stderr);
+        assert_eq!(typed.status.code(), Some(code), "{line}: {said}");
+        assert!(said.contains(part), "{line}: {said}");
+    }
+    let shown = terminal.says("tidegatectl campaign show tea --output json")?;
+    let shown: Value = serde_json::from_str(&shown)?;
+    assert_eq!(shown["control"]["issuance_state"], "ISSUANCE_STATE_OPEN");
+    suite.end().await
+}
+
+#[tokio::test]
+async fn the_doctor_names_a_replica_that_is_gone_and_one_without_its_database() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    terminal.says("tidegatectl doctor")?;
+    let gone = suite.stack.replica("issuance-1")?.grpc_address();
+    suite.stack.kill("issuance-1").await?;
+    let typed = terminal.run("tidegatectl doctor --timeout 3s")?;
+    let said = text(&typed.stdout);
+    assert_eq!(typed.status.code(), Some(7), "{said}");
+    assert!(said.contains(&format!("issuance at {gone}")), "{said}");
+
+    suite.stack.postgres_mut().stop().await?;
+    let typed = terminal.run("tidegatectl doctor --timeout 8s")?;
+    let said = text(&typed.stdout);
+    assert!(said.contains("the database of quota"), "{said}");
+    suite.end().await
+}
+
+#[tokio::test]
+async fn a_halt_of_all_holds_for_every_campaign_and_says_who_halted() -> Result<()> {
+    let suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    for id in ["tea", "cake", "soup"] {
+        suite.staff()?.open(CampaignTerms::open(id, 100)).await?;
+        suite.coupon(id, "ann").await?;
+    }
+    let halted = terminal.says("tidegatectl halt --all --yes --reason fire --output json")?;
+    let halted: Vec<Value> = serde_json::from_str(&halted)?;
+    assert_eq!(halted.len(), 3);
+    for campaign in &halted {
+        assert_eq!(campaign["issuance_state"], "ISSUANCE_STATE_HALTED");
+    }
+    let typed = terminal.run("tidegatectl claim tea --shopper bob")?;
+    assert!(text(&typed.stderr).contains("ISSUANCE_HALTED"));
+    let history = terminal.says("tidegatectl history --output json")?;
+    let history: Vec<Value> = serde_json::from_str(&history)?;
+    let halts = history
+        .iter()
+        .filter(|change| change["action"] == "HaltAllCampaigns");
+    let by: Vec<_> = halts
+        .map(|change| (&change["subject"], &change["reason"]))
+        .collect();
+    assert_eq!(by.len(), 3);
+    assert!(
+        by.iter()
+            .all(|(who, why)| **who == "staff" && **why == "fire"),
+        "{by:?}"
+    );
+    suite.end().await
+}
+
+#[tokio::test]
+async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it()
+-> Result<()> {
+    let suite = Suite::start().await?;
+    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+    suite.staff()?.make_store().await?;
+    for service in [Service::Quota, Service::Issuance, Service::OrderIntake] {
+        let url = suite.stack.database_url(service).unwrap_or_default();
+        let mut role = PgConnection::connect(&url).await?;
+        for statement in [
+            "UPDATE change_log.changes SET subject = 'somebody else'",
+            "DELETE FROM change_log.changes",
+            "TRUNCATE change_log.changes",
+            "DROP TABLE change_log.changes",
+            "DROP SCHEMA change_log CASCADE",
+            "ALTER TABLE change_log.changes DISABLE TRIGGER ALL",
+            "ALTER TABLE change_log.changes OWNER TO CURRENT_USER",
+            "CREATE RULE quiet AS ON INSERT TO change_log.changes DO INSTEAD NOTHING",
+            "CREATE TABLE change_log.others ()",
+        ] {
+            let refused = role.execute(statement).await.unwrap_err();
+            let code = refused.as_database_error().and_then(|error| error.code());
+            assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+        }
+        role.close().await?;
+    }
+    let history = suite.staff()?.changes_of_campaign("tea").await?;
+    assert_eq!(history.len(), 1);
+    assert_eq!(
+        (&*history[0].action, &*history[0].subject),
+        ("CreateCampaign", "staff")
+    );
+    suite.end().await
+}
+
+#[tokio::test]
+async fn a_change_that_a_listener_did_not_take_is_forwarded_again() -> Result<()> {
+    let suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let line = format!(
+        "tidegatectl feed listen --consumer hook --forward-to http://{}/hook",
+        listener.local_addr()?
+    );
+    let mut listening = terminal.begin(&line)?;
+    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+    suite.staff()?.make_store().await?;
+    let code = suite.coupon("tea", "ann").await?;
+    suite.order("ann", "o-1", &code).await?;
+    let refused = answer(&listener, "500 Internal Server Error").await?;
+    let taken = answer(&listener, "200 OK").await?;
+    assert_eq!(refused["order_id"], taken["order_id"]);
+    assert_eq!(taken["shopper_id"], "ann");
+    listening.kill().await?;
+    suite.end().await
+}
+
+/// Takes one request and answers it; gives its JSON.
+async fn answer(listener: &TcpListener, status: &str) -> Result<Value> {
+    let (mut stream, _) = timeout(Duration::from_secs(20), listener.accept()).await??;
+    let mut read = Vec::new();
+    let mut chunk = [0; 4_096];
+    loop {
+        let count = stream.read(&mut chunk).await?;
+        read.extend_from_slice(&chunk[..count]);
+        let whole = text(&read);
+        let body = whole.split_once("\r\n\r\n").map(|(_, body)| body);
+        if let Some(Ok(value)) = body.map(serde_json::from_str) {
+            let said =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(said.as_bytes()).await?;
+            return Ok(value);
+        }
+        anyhow::ensure!(count > 0, "the request ended early: {whole}");
+    }
+}
