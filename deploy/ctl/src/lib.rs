@@ -11,6 +11,7 @@ mod failure;
 mod metrics;
 mod moment;
 mod output;
+mod pages;
 mod session;
 mod spec;
 mod wait;

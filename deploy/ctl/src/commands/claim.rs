@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::campaign::new_request_id;
 use crate::{
     contract::json,
-    failure::Failure,
+    failure::{Failure, with_request_id},
     moment::parse_length,
     output::{Column, Output},
     session::Session,
@@ -65,7 +65,7 @@ pub async fn run(claim: Claim, session: &Session) -> Result<Output, Failure> {
         let answer = session.call_as_chatbot(message.clone(), |channel, request| async move {
             ClaimServiceClient::new(channel).claim_coupon(request).await
         });
-        let answer = answer.await?;
+        let answer = with_request_id(&request_id, answer).await?;
         let Some(Outcome::Queued(place)) = &answer.outcome else {
             return Ok(Output::one(told(&answer, &request_id), ISSUED));
         };

@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     moment::parse_moment,
     output::{Column, Output},
+    pages,
     session::Session,
 };
 
@@ -99,6 +100,7 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
     let kind = history.filter().resource_kind;
     let asks = |kinds: &[&str]| kind.is_empty() || kinds.contains(&kind.as_str());
     let (filter, page_size) = (Some(history.filter()), history.limit);
+    let most = usize::try_from(page_size).unwrap_or(usize::MAX);
     let mut changes = Vec::new();
     if asks(&["campaign"]) {
         let page = async |page_token| {
@@ -115,7 +117,7 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
             let page = page.await?;
             Ok((page.changes, page.next_page_token))
         };
-        changes.extend(pages(page_size, page).await?);
+        changes.extend(pages::first(most, page).await?.0);
     }
     if asks(&["coupon"]) {
         let page = async |page_token| {
@@ -132,7 +134,7 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
             let page = page.await?;
             Ok((page.changes, page.next_page_token))
         };
-        changes.extend(pages(page_size, page).await?);
+        changes.extend(pages::first(most, page).await?.0);
     }
     if asks(&["store", "order", "area"]) {
         let page = async |page_token| {
@@ -151,26 +153,9 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
             let page = page.await?;
             Ok((page.changes, page.next_page_token))
         };
-        changes.extend(pages(page_size, page).await?);
+        changes.extend(pages::first(most, page).await?.0);
     }
     Ok(changes)
-}
-
-/// A page may hold fewer changes than asked for, or none, and not be the last.
-async fn pages(
-    limit: u32,
-    page: impl AsyncFn(String) -> Result<(Vec<Change>, String), Failure>,
-) -> Result<Vec<Change>, Failure> {
-    let (mut changes, mut token) = (Vec::new(), String::new());
-    loop {
-        let (more, next) = page(token).await?;
-        changes.extend(more);
-        token = next;
-        if token.is_empty() || changes.len() >= limit as usize {
-            changes.truncate(limit as usize);
-            return Ok(changes);
-        }
-    }
 }
 
 fn described(change: &Change) -> Value {

@@ -85,15 +85,3 @@ fn session(global: &Global) -> Result<Session, Failure> {
     let context = Contexts::read(&file)?.find(global.context.as_deref(), &file)?;
     Session::new(context, global.timeout)
 }
-
-/// Lists end here: a filter is of more use than more lines.
-pub(crate) const MOST_LISTED: usize = 10_000;
-
-/// Whether a list ends with this page. Says so if there would be more.
-pub(crate) fn is_last_page(next_page_token: &str, listed: usize) -> bool {
-    let is_full = listed >= MOST_LISTED;
-    if is_full && !next_page_token.is_empty() {
-        eprintln!("Only the first {listed} are listed: there are more. Filter them.");
-    }
-    is_full || next_page_token.is_empty()
-}

@@ -17,7 +17,7 @@ use tidegate_proto::{
     r#type::v1::{CouponState, Money, Order, OrderLine, OrderState},
 };
 
-use super::{campaign::new_request_id, is_last_page};
+use super::campaign::new_request_id;
 use crate::{
     arguments::Global,
     confirm::confirm,
@@ -25,6 +25,7 @@ use crate::{
     failure::Failure,
     moment::parse_moment,
     output::{Column, Output},
+    pages,
     session::Session,
 };
 
@@ -187,9 +188,7 @@ pub(crate) async fn find(session: &Session, order_id: &str) -> Result<Order, Fai
 }
 
 async fn of_shopper(shopper_id: String, session: &Session) -> Result<Output, Failure> {
-    let mut orders = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let message = ListOrdersRequest {
             shopper_id: shopper_id.clone(),
             page_size: 100,
@@ -205,23 +204,16 @@ async fn of_shopper(shopper_id: String, session: &Session) -> Result<Output, Fai
             },
         );
         let page = page.await?;
-        orders.extend(page.orders);
-        page_token = page.next_page_token;
-        if is_last_page(&page_token, orders.len()) {
-            return Ok(Output::list(json_each(ORDER, &orders), LIST));
-        }
-    }
+        Ok((page.orders, page.next_page_token))
+    };
+    let orders = pages::all(page).await?;
+    Ok(Output::list(json_each(ORDER, &orders), LIST))
 }
 
 async fn of_store(list: List, session: &Session) -> Result<Output, Failure> {
-    let states: Vec<i32> = list
-        .state
-        .iter()
-        .map(|state| on_the_wire(*state).into())
-        .collect();
-    let mut orders = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let states = list.state.iter().map(|state| on_the_wire(*state).into());
+    let states: Vec<i32> = states.collect();
+    let page = async |page_token| {
         let message = ListStoreOrdersRequest {
             store_id: list.store.clone().unwrap_or_default(),
             states: states.clone(),
@@ -240,12 +232,10 @@ async fn of_store(list: List, session: &Session) -> Result<Output, Failure> {
             },
         );
         let page = page.await?;
-        orders.extend(page.orders);
-        page_token = page.next_page_token;
-        if is_last_page(&page_token, orders.len()) {
-            return Ok(Output::list(json_each(ORDER, &orders), LIST));
-        }
-    }
+        Ok((page.orders, page.next_page_token))
+    };
+    let orders = pages::all(page).await?;
+    Ok(Output::list(json_each(ORDER, &orders), LIST))
 }
 
 fn on_the_wire(state: State) -> OrderState {

@@ -13,13 +13,14 @@ use tidegate_proto::order_intake::v1::{
 use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 
-use super::{campaign::new_request_id, is_last_page};
+use super::campaign::new_request_id;
 use crate::{
     arguments::Global,
     confirm::confirm,
     contract::{json as as_json, json_each},
     failure::{Failure, with_request_id},
     output::{Column, Output},
+    pages,
     session::Session,
     spec::{self, StoreSpec, StoresSpec},
     wait,
@@ -140,9 +141,7 @@ async fn list(
         Some(State::Open) => StoreState::Open,
         Some(State::Closed) => StoreState::Closed,
     };
-    let mut stores = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let message = ListStoresRequest {
             area: area.clone().unwrap_or_default(),
             state: state.into(),
@@ -157,12 +156,10 @@ async fn list(
             },
         );
         let page = page.await?;
-        stores.extend(page.stores);
-        page_token = page.next_page_token;
-        if is_last_page(&page_token, stores.len()) {
-            return Ok(Output::list(json_each(STORE, &stores), LIST));
-        }
-    }
+        Ok((page.stores, page.next_page_token))
+    };
+    let stores = pages::all(page).await?;
+    Ok(Output::list(json_each(STORE, &stores), LIST))
 }
 
 async fn get(session: &Session, id: &str) -> Result<Store, Failure> {

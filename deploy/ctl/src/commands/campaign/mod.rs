@@ -19,7 +19,6 @@ use tidegate_proto::{
 };
 use tonic::transport::Channel;
 
-use super::is_last_page;
 use crate::{
     arguments::Global,
     confirm::confirm,
@@ -27,6 +26,7 @@ use crate::{
     failure::{Failure, with_request_id},
     moment::{parse_length, parse_moment},
     output::{Column, Output, print_heads},
+    pages,
     session::Session,
 };
 
@@ -193,9 +193,7 @@ pub(crate) fn new_request_id() -> String {
 }
 
 async fn list(session: &Session) -> Result<Output, Failure> {
-    let mut campaigns = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let message = ListCampaignsRequest {
             page_size: 100,
             page_token,
@@ -206,12 +204,9 @@ async fn list(session: &Session) -> Result<Output, Failure> {
                 .await
         });
         let page = page.await?;
-        campaigns.extend(page.campaigns);
-        page_token = page.next_page_token;
-        if is_last_page(&page_token, campaigns.len()) {
-            break;
-        }
-    }
+        Ok((page.campaigns, page.next_page_token))
+    };
+    let campaigns = pages::all(page).await?;
     Ok(Output::list(
         campaigns.iter().map(described).collect(),
         LIST,

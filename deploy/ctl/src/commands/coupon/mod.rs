@@ -16,13 +16,13 @@ use tidegate_proto::{
     r#type::v1::CouponState,
 };
 
-use super::is_last_page;
 use crate::{
     arguments::Global,
     confirm::confirm,
     contract::{json as as_json, json_each},
     failure::Failure,
     output::{Column, Output},
+    pages,
     session::Session,
 };
 
@@ -111,9 +111,7 @@ async fn find(which: &Which, session: &Session) -> Result<Vec<FoundCoupon>, Fail
         let how = "say whose coupon is meant, --shopper, or give its code, --code-file";
         return Err(Failure::Usage(how.to_owned()));
     }
-    let (mut found, mut tried) = (Vec::new(), 0);
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let message = FindCouponsRequest {
             shopper_id: which.shopper.clone().unwrap_or_default(),
             coupon_code: code.clone().unwrap_or_default(),
@@ -126,16 +124,13 @@ async fn find(which: &Which, session: &Session) -> Result<Vec<FoundCoupon>, Fail
                 .await
         });
         let page = page.await?;
-        found.extend(page.coupons);
-        page_token = page.next_page_token;
-        tried += page.coupons_tried;
-        if code.is_some() && !found.is_empty() || is_last_page(&page_token, found.len()) {
-            return Ok(found);
+        if code.is_some() && !page.next_page_token.is_empty() {
+            let tried = page.coupons_tried;
+            eprintln!("{tried} more coupons were tried, and none has the code; Ctrl-C ends it.");
         }
-        if code.is_some() {
-            eprintln!("{tried} coupons were tried, and none has the code yet; Ctrl-C ends it.");
-        }
-    }
+        Ok((page.coupons, page.next_page_token))
+    };
+    pages::all(page).await
 }
 
 fn read_code(file: &PathBuf) -> Result<String, Failure> {
