@@ -19,7 +19,6 @@ use crate::failure::Failure;
 pub struct Contexts {
     /// Empty if none is.
     pub current_context: String,
-    /// By their names.
     pub contexts: BTreeMap<String, Context>,
 }
 
@@ -38,11 +37,8 @@ pub struct Context {
     pub order_intake: Vec<String>,
     /// Whom the suite's certificates are signed by.
     pub ca_file: PathBuf,
-    /// The certificate of staff.
     pub certificate_file: PathBuf,
-    /// Its private key.
     pub key_file: PathBuf,
-    /// The token of staff.
     pub token_file: PathBuf,
     /// The token of a chatbot's backend, for trying claims and orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]

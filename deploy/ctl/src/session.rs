@@ -30,7 +30,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the context's certificates.
     pub fn new(context: Context, patience: Duration) -> Result<Self, Failure> {
         let files = TlsFiles {
             ca: context.ca_file.clone(),

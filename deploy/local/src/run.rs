@@ -26,7 +26,6 @@ use crate::{
 /// Coupons for a person who calls by hand: the replay's own are gone by then.
 const BY_HAND_STOCK: (u64, u64) = (800, 200);
 
-/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Every audited promise holds, or none was to be audited.

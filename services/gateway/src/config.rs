@@ -8,13 +8,9 @@ use tidegate_types::{Keyring, Lanes};
 pub struct Config {
     /// How many lanes issuance and order-intake have.
     pub lanes: Lanes,
-    /// Where quota is.
     pub quota_addresses: Vec<String>,
-    /// Where issuance is.
     pub issuance_addresses: Vec<String>,
-    /// Where order-intake is.
     pub order_intake_addresses: Vec<String>,
-    /// What tokens must say.
     pub tokens: TokenSettings,
     /// Whether claims that cannot be served at once may wait; otherwise they are served as they come, or refused.
     pub waiting_room: bool,

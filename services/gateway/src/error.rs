@@ -20,13 +20,11 @@ pub enum GatewayError {
     /// The owner says that there are coupons, and issuance has not heard of them yet.
     #[error("coupons were added a moment ago")]
     StockOnItsWay,
-    /// Claims are served later.
     #[error("the campaign opens at {opens_at}")]
     CampaignNotOpen {
         /// From when.
         opens_at: Timestamp,
     },
-    /// Staff have halted issuing.
     #[error("issuing is halted")]
     IssuanceHalted {
         /// When it is expected to go on, if staff said so.
@@ -37,7 +35,6 @@ pub enum GatewayError {
     /// Staff hold claims back for a while.
     #[error("claims are held back")]
     IssuanceHeld,
-    /// The campaign has ended.
     #[error("the campaign has ended")]
     CampaignClosed,
     /// The last coupon is gone.
@@ -45,10 +42,7 @@ pub enum GatewayError {
     SoldOut,
     /// The last coupon of the tier that is claimed is gone, and there may be others.
     #[error("no coupon of tier {tier} is left")]
-    TierGone {
-        /// Which.
-        tier: TierId,
-    },
+    TierGone { tier: TierId },
     /// So many wait that no more are let in.
     #[error("too many wait")]
     QueueTooLong,
@@ -61,9 +55,7 @@ pub enum GatewayError {
     /// A claim was refused, and something is known of the coupons that its shopper holds.
     #[error("{refused}")]
     OfCampaign {
-        /// Why.
         refused: Box<GatewayError>,
-        /// What still works.
         held: HeldCoupons,
     },
     /// The claim has produced no coupon.

@@ -38,7 +38,6 @@ macro_rules! rule {
     };
 }
 
-/// Who may call what.
 pub const RULES: &[Rule] = &[
     rule!("ClaimService/ClaimCoupon", ClaimsWrite),
     rule!("ClaimService/GetClaim", ClaimsWrite),

@@ -24,9 +24,7 @@ const MAX_WAITING_PER_LANE: usize = 10_000;
 
 /// How the items of one lane are sent together.
 pub trait BatchCall: Clone + Send + Sync + 'static {
-    /// One caller's item.
     type Item: Send + Sync + 'static;
-    /// Its answer.
     type Answer: Send + 'static;
 
     /// Sends the items and returns as many answers, in their order.
@@ -41,7 +39,6 @@ pub trait BatchCall: Clone + Send + Sync + 'static {
 pub struct Pending<T> {
     /// What the caller handed in.
     pub item: T,
-    /// Its story.
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,

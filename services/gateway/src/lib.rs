@@ -3,7 +3,6 @@
 pub mod bulkheads;
 pub mod campaigns;
 pub mod claims;
-/// Settings.
 pub mod config;
 pub mod domain;
 /// The errors, all of them.

@@ -22,7 +22,6 @@ struct RefusalLabels {
 }
 
 impl GatewayMetrics {
-    /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             refused: Family::default(),
@@ -35,7 +34,6 @@ impl GatewayMetrics {
         metrics
     }
 
-    /// A call was refused.
     pub fn refused(&self, service: &'static str, reason: Reason) {
         self.refused
             .get_or_create(&RefusalLabels {
@@ -49,11 +47,9 @@ impl GatewayMetrics {
 /// What waiting rooms count. Cheap to clone.
 #[derive(Clone)]
 pub struct QueueMetrics {
-    /// Tickets handed out.
     pub joined: Counter,
     /// Claims with a place in a queue that went to issuance.
     pub served: Counter,
-    /// Places given up.
     pub left: Counter,
     ended: Family<EndLabels, Counter>,
     /// Permits that nobody used while somebody waited, in permit-seconds.
@@ -70,7 +66,6 @@ struct EndLabels {
 }
 
 impl QueueMetrics {
-    /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             joined: Counter::default(),

@@ -25,26 +25,20 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Serves orders.
 pub struct Orders {
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Where orders gather.
     pub batches: LaneBatches<PlaceCall>,
-    /// Order-intake, for reads.
     pub order_intake: Upstream,
     /// Which orders may be in flight.
     pub permits: Arc<Permits>,
     /// Which claims may be: each that is served makes an order.
     pub claims: Arc<Permits>,
-    /// Orders being placed.
     pub order_places: Bulkhead,
-    /// Reads in flight.
     pub read_places: Bulkhead,
 }
 
 impl Orders {
-    /// Places an order.
     pub async fn place(
         &self,
         shopper: &ShopperId,
@@ -80,7 +74,6 @@ impl Orders {
         }
     }
 
-    /// One order.
     pub async fn get(
         &self,
         shopper: &ShopperId,
@@ -109,7 +102,6 @@ impl Orders {
         answer.order.ok_or(GatewayError::NoAnswer)
     }
 
-    /// Cancels an order.
     pub async fn cancel(
         &self,
         shopper: &ShopperId,
@@ -204,11 +196,9 @@ pub struct OrderInFlight {
 /// Sends the orders of one lane to order-intake.
 #[derive(Clone)]
 pub struct PlaceCall {
-    /// Order-intake.
     pub order_intake: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Where spans go.
     pub tracing: Tracing,
 }
 

@@ -142,7 +142,6 @@ impl Permits {
         self.state().doors.iter().map(WaitQueue::turn_count).sum()
     }
 
-    /// Permits that nobody uses.
     pub fn idle(&self) -> f64 {
         let (mut state, now) = (self.state(), now());
         let idle = state.windows.idle(now);

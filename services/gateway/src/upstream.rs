@@ -30,7 +30,6 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Asks these replicas.
     pub fn new(replicas: Replicas) -> Self {
         Self {
             replicas,

@@ -9,15 +9,11 @@ use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
 
 use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError, upstream::Upstream};
 
-/// Serves wallets.
 pub struct Wallet {
-    /// The campaigns known.
     pub campaigns: Campaigns,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Issuance.
     pub issuance: Upstream,
-    /// Reads in flight.
     pub read_places: Bulkhead,
 }
 

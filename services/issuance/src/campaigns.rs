@@ -39,9 +39,7 @@ pub enum News {
     Changed(CampaignNumber),
     /// How much of each tier is free in quota's pool, in the campaign's order.
     Stock {
-        /// Of which campaign.
         campaign: CampaignNumber,
-        /// The counts.
         free: Vec<u64>,
     },
     /// The watch broke off: what was told of stock counts no longer.

@@ -32,11 +32,8 @@ const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
 
 /// A claim that was made before.
 pub struct EarlierClaim {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// Whose.
     pub shopper: ShopperId,
-    /// The claim's name.
     pub request_id: RequestId,
     /// What it asks for; `None` if its caller does not say.
     pub content: Option<ClaimContent>,
@@ -51,13 +48,10 @@ pub struct ClaimContent {
 
 /// One claim as it comes in.
 pub struct ClaimRequest {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
     /// The revision that its caller has seen; 0 if it did not say.
     pub campaign_revision: u64,
-    /// Whose.
     pub shopper: ShopperId,
-    /// The claim's name.
     pub request_id: RequestId,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
@@ -71,7 +65,6 @@ pub struct ClaimRequest {
 
 /// A claim that was served.
 pub struct Issued {
-    /// The coupon.
     pub coupon: StoredCoupon,
     /// Whether an earlier claim with this request id produced it.
     pub replayed: bool,
@@ -92,24 +85,16 @@ pub struct Answered {
 pub struct LaneHandle {
     /// Where its work is committed.
     pub queue: CommitQueue<LaneCommit>,
-    /// Its stock.
     pub stock: LaneStock,
 }
 
-/// Serves claims.
 #[derive(Clone)]
 pub struct Claims {
-    /// The lanes, by number.
     pub lanes: Arc<Vec<LaneHandle>>,
-    /// How many there are.
     pub lane_count: Lanes,
-    /// The campaigns known.
     pub campaigns: Campaigns,
-    /// For reads.
     pub pool: PgPool,
-    /// Where spans go.
     pub tracing: Tracing,
-    /// Where claims are counted.
     pub metrics: IssuanceMetrics,
 }
 
@@ -243,7 +228,6 @@ impl Claims {
         }
     }
 
-    /// A lane's handle.
     pub fn lane(&self, lane: Lane) -> Result<&LaneHandle, IssuanceError> {
         self.lanes
             .get(usize::from(lane.get()))

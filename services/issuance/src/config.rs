@@ -9,13 +9,11 @@ use crate::coupon_keys::{CouponKeys, CouponKeysUnusable};
 
 /// What issuance is told, beside what every service is told.
 pub struct Config {
-    /// Its database.
     pub database: Database,
     /// Whether it may bring the schema up to date itself.
     pub migrate_on_start: bool,
     /// How many lanes the database has.
     pub lanes: Lanes,
-    /// Where quota is.
     pub quota_addresses: Vec<String>,
     /// What staff's tokens must say.
     pub tokens: TokenSettings,

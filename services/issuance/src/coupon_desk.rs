@@ -33,7 +33,6 @@ const GRANT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a campaign that is not known yet is waited for: staff may have made it a moment ago.
 const WAIT_FOR_CAMPAIGN: Duration = Duration::from_millis(500);
 
-/// Serves staff.
 #[derive(Clone)]
 pub struct CouponDesk {
     claims: Claims,
@@ -44,13 +43,9 @@ pub struct CouponDesk {
 
 /// A coupon that is to be withdrawn.
 pub struct RevokeRequest {
-    /// Whose.
     pub shopper: ShopperId,
-    /// Its code, as typed.
     pub code: String,
-    /// Why.
     pub reason: RevocationReason,
-    /// Who withdraws it.
     pub actor: Option<Actor>,
     /// The story it belongs to.
     pub trace: TraceContext,
@@ -60,9 +55,7 @@ pub struct RevokeRequest {
 
 /// A coupon that is to be given to a shopper.
 pub struct Grant {
-    /// Whose.
     pub shopper: ShopperId,
-    /// The grant's name.
     pub request_id: RequestId,
     /// The tier; any, if none.
     pub tier: Option<TierNumber>,
@@ -139,7 +132,6 @@ impl CouponDesk {
         place.map_err(|_| IssuanceError::TooManyGrantStreams)
     }
 
-    /// The campaign staff named.
     pub async fn campaign(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
         let until = Instant::now() + WAIT_FOR_CAMPAIGN;
         self.claims.campaigns.find_by(id, until).await

@@ -38,7 +38,6 @@ pub struct CouponKeys {
 }
 
 impl CouponKeys {
-    /// Reads the keys.
     pub fn load(file: impl Into<PathBuf>) -> Result<Self, CouponKeysUnusable> {
         let file = file.into();
         let watch = FileWatch::new([&*file]);

@@ -36,7 +36,6 @@ const SEARCH_MARGIN: Duration = Duration::from_millis(250);
 /// Of a caller's patience, the share that is kept back if it has little.
 const SEARCH_MARGIN_SHARE: u32 = 4;
 
-/// Finds coupons.
 #[derive(Clone)]
 pub struct CouponSearch {
     wallet: Wallet,
@@ -48,22 +47,14 @@ pub struct CouponSearch {
 #[derive(Debug)]
 pub enum Wanted {
     /// The shopper's with this code, as typed.
-    Code {
-        /// Whose.
-        shopper: ShopperId,
-        /// As typed.
-        code: String,
-    },
+    Code { shopper: ShopperId, code: String },
     /// The one with this code, of whomever.
     CodeOfAnybody {
-        /// As typed.
         code: String,
         /// Where the search goes on.
         from: Option<SearchedTo>,
     },
-    /// Those of a shopper.
     OfShopper {
-        /// Whose.
         shopper: ShopperId,
         /// Only those whose code ends so.
         ending: Option<CodeEnding>,
@@ -75,7 +66,6 @@ pub enum Wanted {
 /// How far a search for a code has come: up to a coupon of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchedTo {
-    /// The lane.
     pub lane: Lane,
     /// The last coupon that was looked at.
     pub coupon: PageEnd,
@@ -90,19 +80,15 @@ pub struct LookedTo {
     pub missing_key: Option<u8>,
 }
 
-/// Where it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// The search for a code.
     Search(SearchedTo),
-    /// A shopper's coupons.
     Older(LookedTo),
 }
 
-/// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The coupons.
     pub coupons: Vec<FoundCoupon>,
     /// Where it goes on; none if there is nothing more to look through.
     pub next: Option<Next>,
@@ -113,9 +99,7 @@ pub struct Found {
 /// A coupon as staff see it.
 #[derive(Debug)]
 pub struct FoundCoupon {
-    /// Whose.
     pub shopper: ShopperId,
-    /// The coupon.
     pub coupon: Coupon,
     /// Why it was revoked, if it was.
     pub revoked_because: Option<String>,

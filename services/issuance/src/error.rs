@@ -34,7 +34,6 @@ pub enum IssuanceError {
     /// not yet the tiers that this replica knows.
     #[error("the campaign is not known here yet, or its tiers to the caller")]
     CampaignNotKnownYet,
-    /// Claims are served later.
     #[error("the campaign opens at {opens_at}")]
     CampaignNotOpen {
         /// From when.
@@ -46,13 +45,11 @@ pub enum IssuanceError {
     /// Staff hold claims back for the moment.
     #[error("claims are asked to wait")]
     QueueOnly,
-    /// Staff have halted issuing.
     #[error("issuing is halted")]
     IssuanceHalted {
         /// When they expect to resume, if they said so.
         resume_at: Option<Timestamp>,
     },
-    /// Staff have halted redemption.
     #[error("redemption is halted")]
     RedemptionHalted {
         /// When they expect to resume, if they said so.
@@ -90,32 +87,21 @@ pub enum IssuanceError {
     CouponNotFound,
     /// The key that the code names, or that the coupon was issued with, is not in the keys file.
     #[error("coupon key {key_id} is missing")]
-    CouponKeyMissing {
-        /// Its id.
-        key_id: u8,
-    },
+    CouponKeyMissing { key_id: u8 },
     /// It pays for another order.
     #[error("the coupon pays for another order")]
-    CouponRedeemed {
-        /// Which.
-        order_id: Uuid,
-    },
+    CouponRedeemed { order_id: Uuid },
     /// The order has given it back, and does not get it again.
     #[error("the order has given the coupon back")]
-    OrderReleasedCoupon {
-        /// The order itself.
-        order_id: Uuid,
-    },
+    OrderReleasedCoupon { order_id: Uuid },
     /// Its terms do not fit the order.
     #[error("the coupon's terms do not fit the order")]
     CouponNotApplicable(NotApplicable),
-    /// Its validity is over.
     #[error("the coupon has expired")]
     CouponExpired {
         /// Since when.
         valid_until: Timestamp,
     },
-    /// It was withdrawn.
     #[error("the coupon was revoked")]
     CouponRevoked,
     /// Fields are out of bounds.
@@ -132,10 +118,7 @@ pub enum IssuanceError {
     NotCommitted(#[from] NotCommitted),
     /// Stock was asked for and did not come in time.
     #[error("stock did not arrive in time")]
-    StockLate {
-        /// When to ask again.
-        retry_after: Duration,
-    },
+    StockLate { retry_after: Duration },
     /// The caller stops waiting before anything could be read.
     #[error("there was no time left")]
     OutOfTime,

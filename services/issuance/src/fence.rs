@@ -38,11 +38,8 @@ pub struct LeaseFence {
     pub audit_pool: PgPool,
     /// How many lanes there are.
     pub lane_count: Lanes,
-    /// Where spans go.
     pub tracing: Tracing,
-    /// Where seals are counted.
     pub metrics: IssuanceMetrics,
-    /// The campaigns known.
     pub campaigns: Campaigns,
 }
 

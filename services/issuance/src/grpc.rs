@@ -2,11 +2,8 @@
 
 mod access;
 pub mod convert;
-/// The desk of staff.
 pub mod coupon_desk;
-/// The stream of holders.
 pub mod holders;
-/// The fence of leases.
 pub mod lease_fence;
 pub mod status;
 
@@ -60,17 +57,11 @@ pub const MAX_ITEMS: usize = 1_000;
 
 /// What the services do their work with.
 pub struct Parts {
-    /// Claims.
     pub claims: Claims,
-    /// Coupons there are.
     pub wallet: Wallet,
-    /// Who holds coupons.
     pub holders: Holders,
-    /// The fence of leases.
     pub fence: LeaseFence,
-    /// The desk of staff.
     pub desk: CouponDesk,
-    /// Finds coupons for them.
     pub search: CouponSearch,
 }
 
@@ -98,7 +89,6 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
         .add_service(bounded!(desk))
 }
 
-/// Serves `IssuanceService`.
 struct IssuanceGrpc {
     claims: Claims,
     wallet: Wallet,

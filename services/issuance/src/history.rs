@@ -20,7 +20,6 @@ use crate::{
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two batches, so that commits have the database to themselves most of the time.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
-/// Leases of one statement.
 const BATCH_LEASES: u32 = 1_000;
 /// Batches of one lane in one round, so that every lane has its turn.
 const MAX_BATCHES: u32 = 100;
@@ -42,7 +41,6 @@ pub struct History {
     pub lanes: Lanes,
     /// The stock of each lane, which settles with quota.
     pub stocks: Vec<LaneStock>,
-    /// Where it is counted.
     pub metrics: IssuanceMetrics,
 }
 

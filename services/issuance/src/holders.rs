@@ -23,7 +23,6 @@ const PAGE_SIZE: u32 = 10_000;
 /// A stream that has not been read to its end by then is ended, so that it does not keep others out.
 const MAX_DURATION: Duration = Duration::from_secs(600);
 
-/// Reads who holds coupons.
 #[derive(Clone)]
 pub struct Holders {
     pool: PgPool,

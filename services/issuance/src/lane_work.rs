@@ -44,13 +44,9 @@ impl SharedBook {
 
 /// Commits the work of one lane.
 pub struct LaneCommit {
-    /// Which lane.
     pub lane: Lane,
-    /// The keys of codes.
     pub keys: Arc<CouponKeys>,
-    /// The lane's leases.
     pub book: SharedBook,
-    /// What is run.
     pub statements: Statements,
     /// Where refusals of the fence are counted.
     pub metrics: IssuanceMetrics,

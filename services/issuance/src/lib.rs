@@ -2,7 +2,6 @@
 
 pub mod campaigns;
 pub mod claims;
-/// Settings.
 pub mod config;
 pub mod coupon_desk;
 pub mod coupon_keys;

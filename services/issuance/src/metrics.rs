@@ -19,7 +19,6 @@ pub struct IssuanceMetrics {
     stock_held: Family<LaneLabel, Gauge>,
     /// Coupons used for orders, repeats included.
     pub redeemed: Counter,
-    /// Leases sealed.
     pub seals: Counter,
     /// Calls that no quota replica answered.
     pub quota_away: Counter,
@@ -61,7 +60,6 @@ struct KeyLabel {
 }
 
 impl IssuanceMetrics {
-    /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             issued: Family::default(),
@@ -191,7 +189,6 @@ impl IssuanceMetrics {
             .inc();
     }
 
-    /// Something was refused.
     pub fn refused(&self, error: &IssuanceError) {
         if matches!(error, IssuanceError::NotCommitted(NotCommitted::Unknown)) {
             self.unknown_commits.inc();
@@ -203,7 +200,6 @@ impl IssuanceMetrics {
             .inc();
     }
 
-    /// What a lane holds.
     pub fn holding(&self, lane: Lane, leases: usize, coupons: u64) {
         let label = LaneLabel { lane: lane.get() };
         self.leases_held.get_or_create(&label).set(leases as i64);

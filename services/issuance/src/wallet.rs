@@ -26,22 +26,16 @@ use crate::{
 /// When to ask again for a coupon that came free a moment too late.
 const RETRY_WHEN_FREE_AGAIN: Duration = Duration::from_millis(100);
 
-/// Reads and uses coupons.
 #[derive(Clone)]
 pub struct Wallet {
-    /// The lanes and campaigns.
     pub claims: Claims,
-    /// The keys of codes.
     pub keys: Arc<CouponKeys>,
 }
 
 /// A coupon and an order, as they come in.
 pub struct UseRequest {
-    /// Whose coupon.
     pub shopper: ShopperId,
-    /// Its code, as typed.
     pub code: String,
-    /// The order.
     pub order_id: Uuid,
     /// The story it belongs to.
     pub trace: TraceContext,

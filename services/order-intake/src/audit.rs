@@ -30,7 +30,6 @@ const REST_FACTOR: u32 = 9;
 /// Audits orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Auditor {
-    /// Where they are kept.
     pub store: Store,
     /// Where their coupons are, by the number of the lane.
     pub issuance: Arc<[IssuanceOfLane]>,

@@ -12,13 +12,11 @@ const MAX_OPEN_ORDERS: u16 = 10_000;
 
 /// What order-intake is told beyond what every service is.
 pub struct Config {
-    /// Its database.
     pub database: Database,
     /// Whether `serve` applies missing migrations itself.
     pub migrate_on_start: bool,
     /// How many lanes its database was made with.
     pub lanes: Lanes,
-    /// Where issuance is.
     pub issuance: Vec<String>,
     /// How long settled orders are kept.
     pub retention_days: u16,

@@ -31,10 +31,7 @@ pub enum OrderIntakeError {
     },
     /// The shopper of an item does not belong to the lane of its call.
     #[error("the shopper belongs to lane {belongs_to}")]
-    OtherLane {
-        /// Where the shopper belongs.
-        belongs_to: Lane,
-    },
+    OtherLane { belongs_to: Lane },
     /// The token is good for another shopper only.
     #[error("the token is bound to another shopper")]
     OtherShopper,
@@ -77,7 +74,6 @@ pub enum OrderIntakeError {
     /// This shopper has no such order.
     #[error("there is no such order")]
     OrderNotFound,
-    /// Too much waits already.
     #[error("the commit queue is full")]
     QueueFull {
         /// When there should be room.
@@ -115,7 +111,6 @@ pub enum OrderIntakeError {
 /// A store without room, and where else to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusyStore {
-    /// Where it is.
     pub area: Area,
     /// Its next free slot, if there is one as far ahead as orders are booked.
     pub next_slot_at: Option<Timestamp>,
@@ -126,7 +121,6 @@ pub struct BusyStore {
 /// A store that can make an order sooner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
-    /// Which.
     pub store: StoreId,
     /// When its first free slot begins.
     pub slot_at: Timestamp,

@@ -31,7 +31,6 @@ const LAG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Some events, and the place after them.
 pub struct FeedPage {
-    /// What passed the filter.
     pub events: Vec<OrderEvent>,
     /// The place after all that was read.
     pub cursor: FeedCursor,

@@ -24,15 +24,10 @@ const MAX_LINKS: usize = 128;
 /// Calls issuance for one lane. Everything asked is idempotent by order id.
 #[derive(Clone)]
 pub struct IssuanceOfLane {
-    /// Which lane.
     pub lane: Lane,
-    /// How many there are.
     pub lanes: Lanes,
-    /// Where issuance is.
     pub replicas: Replicas,
-    /// Where spans go.
     pub tracing: Tracing,
-    /// Where calls are counted.
     pub metrics: Metrics,
 }
 

@@ -61,7 +61,6 @@ struct ConsumerLabel {
 /// How a call to issuance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssuanceCall {
-    /// With results.
     Answered,
     /// With a refusal of the whole call.
     Refused,
@@ -70,7 +69,6 @@ pub enum IssuanceCall {
 }
 
 impl Metrics {
-    /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             orders: Family::default(),

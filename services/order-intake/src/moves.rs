@@ -17,13 +17,9 @@ use crate::{
 /// Moves orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Mover {
-    /// Where orders are.
     pub store: Store,
-    /// Who gives coupons back.
     pub releaser: Releaser,
-    /// Where spans go.
     pub tracing: Tracing,
-    /// Where moves are counted.
     pub metrics: Metrics,
 }
 

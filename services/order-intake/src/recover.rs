@@ -27,15 +27,10 @@ const RECOVERY_BATCH: u16 = 500;
 
 /// Looks after one lane.
 pub struct Recovery {
-    /// Its lane.
     pub lane: Lane,
-    /// Where orders are.
     pub store: Store,
-    /// Who finishes them.
     pub finisher: Finisher,
-    /// Where spans go.
     pub tracing: Tracing,
-    /// Where recoveries are counted.
     pub metrics: Metrics,
 }
 

@@ -72,11 +72,8 @@ impl CampaignEnds {
     }
 }
 
-/// The job that forgets.
 pub struct Retention {
-    /// Where everything is kept.
     pub store: Store,
-    /// When campaigns end.
     pub campaigns: CampaignEnds,
     /// How long settled orders are kept.
     pub period: RetentionPeriod,

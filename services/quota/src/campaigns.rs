@@ -26,7 +26,6 @@ const MAX_BYTES_OF_PAGE: usize = 1024 * 1024;
 /// A page of campaigns, newest first.
 #[derive(Debug)]
 pub struct Page {
-    /// The campaigns.
     pub campaigns: Vec<Campaign>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<CampaignNumber>,
@@ -35,13 +34,11 @@ pub struct Page {
 /// What there is of campaigns that were asked for.
 #[derive(Debug)]
 pub struct Found {
-    /// The campaigns.
     pub campaigns: Vec<Campaign>,
     /// What there is not.
     pub unknown: WantedCampaigns,
 }
 
-/// The campaigns there are.
 #[derive(Clone)]
 pub struct Campaigns {
     store: Store,

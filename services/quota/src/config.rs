@@ -17,7 +17,6 @@ pub struct Config {
     pub migrate_on_start: bool,
     /// What staff's tokens must say.
     pub tokens: TokenSettings,
-    /// Where issuance is.
     pub issuance_addresses: Vec<String>,
     /// Leases of a holder that is silent for about this long are sealed.
     pub lease_ttl: Duration,

@@ -32,15 +32,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A change of a campaign's control.
 #[derive(Debug, Clone)]
 pub struct ControlRequest {
-    /// Of which campaign.
     pub campaign: CampaignId,
-    /// What staff want.
     pub wanted: WantedControl,
     /// The epoch of the control they decided on.
     pub seen_epoch: u64,
 }
 
-/// The controls of campaigns.
 #[derive(Clone)]
 pub struct Controls {
     store: Store,

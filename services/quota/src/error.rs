@@ -23,7 +23,6 @@ pub enum QuotaError {
     /// There is no such campaign.
     #[error("there is no such campaign")]
     CampaignNotFound,
-    /// The campaign has ended.
     #[error("the campaign has ended")]
     CampaignClosed,
     /// The campaign has begun, and what it promised stays.
@@ -40,10 +39,7 @@ pub enum QuotaError {
     },
     /// Somebody else changed the campaign's control first.
     #[error("the campaign's control was changed since; its epoch is {epoch}")]
-    ControlEpochConflict {
-        /// The epoch there is.
-        epoch: u64,
-    },
+    ControlEpochConflict { epoch: u64 },
     /// Another campaign has the id.
     #[error("the campaign id belongs to a campaign with other content")]
     CampaignIdTaken,
@@ -85,7 +81,6 @@ pub enum QuotaError {
         "lease {lease_id} cannot be settled with what issuance sealed ({why}); its stock stays on lease, and an audit of the campaign tells more"
     )]
     SealDisagrees {
-        /// Which.
         lease_id: Uuid,
         /// What quota has against it.
         why: String,
@@ -96,7 +91,6 @@ pub enum QuotaError {
 }
 
 impl QuotaError {
-    /// One bad field.
     pub fn invalid_field(field: &str, description: impl std::fmt::Display) -> Self {
         let mut violations = Violations::default();
         violations.add(field, description);

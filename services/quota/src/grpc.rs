@@ -118,7 +118,6 @@ pub const RULES: &[Rule] = &[
     ),
 ];
 
-/// What the services call.
 pub(crate) struct UseCases {
     pub(crate) campaigns: Campaigns,
     pub(crate) controls: Controls,
@@ -130,7 +129,6 @@ pub(crate) struct UseCases {
     pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
-/// Adds the services.
 pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Routes {
     let answers = Answers::new(metrics);
     let UseCases {

@@ -17,11 +17,9 @@ use crate::{
     store::{Store, within_limit},
 };
 
-/// Between two rounds.
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two batches, so that grants have the database to themselves most of the time.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
-/// Leases of one statement.
 const BATCH_LEASES: u32 = 1_000;
 /// Batches of one kind in one round.
 const MAX_BATCHES: u32 = 200;
@@ -93,7 +91,6 @@ impl History {
         }
     }
 
-    /// One round of everything.
     pub async fn round(&self, now: Timestamp) -> Result<(), QuotaError> {
         self.archive(now - ARCHIVED_AFTER).await?;
         self.retire(now).await?;

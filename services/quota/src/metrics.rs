@@ -19,7 +19,6 @@ use crate::{
     watch::Watch,
 };
 
-/// What quota counts.
 #[derive(Clone)]
 pub struct Metrics {
     leases_granted: Counter,
@@ -42,7 +41,6 @@ pub struct Metrics {
 /// How an audit of one campaign ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuditOutcome {
-    /// The books add up.
     Sound,
     /// They do not.
     Different,

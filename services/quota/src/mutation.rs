@@ -18,7 +18,6 @@ use crate::{
 pub const HALT_DELAY: Duration = Duration::from_millis(1_200);
 const INSPECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The promise to break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// Leases are credited with what was used when they were looked at, without a seal.

@@ -21,7 +21,6 @@ const MAX_TIER_SHOWN_BYTES: usize = 900;
 pub struct StaffCall {
     /// Who calls; a change by nobody in particular is not recorded.
     pub actor: Option<Actor>,
-    /// When the call came.
     pub came_at: Timestamp,
     /// The same moment, by the clock that only goes on.
     pub began: Instant,

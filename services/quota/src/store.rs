@@ -28,7 +28,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// Takes a pool over.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }

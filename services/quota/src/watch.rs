@@ -33,7 +33,6 @@ pub const MAX_CURRENT_CAMPAIGNS: i64 = 1_000;
 /// Ended campaigns whose coupons can still be used that watchers are told of, once for those whose
 /// coupons end by themselves and once for those that were extended. Others are looked up.
 const MAX_ENDED_CAMPAIGNS: u32 = 500;
-/// Streams of one process.
 const MAX_WATCHERS: usize = 1_000;
 
 /// A campaign is current if it closes after this moment, and watched if its coupons can be used after it.
@@ -67,7 +66,6 @@ pub enum Event {
     Synced,
 }
 
-/// One stream.
 pub struct Subscription {
     newest: watch::Receiver<Arc<Snapshot>>,
     /// What was told, or is about to be.

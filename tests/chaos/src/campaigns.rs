@@ -5,7 +5,6 @@ use std::time::Duration;
 /// What a campaign is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Its name.
     pub campaign_id: String,
     /// Name and stock of each tier, in the order in which claims that name none are served.
     pub tiers: Vec<(&'static str, u64)>,
@@ -16,7 +15,6 @@ pub struct Terms {
 /// A campaign as it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
-    /// Its terms.
     pub terms: Terms,
     /// The number its codes carry.
     pub campaign_number: i32,

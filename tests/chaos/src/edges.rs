@@ -13,7 +13,6 @@ pub const POSTGRES: &str = "postgres";
 /// Who calls whom, by the names of replicas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edge {
-    /// The caller.
     pub from: String,
     /// The callee: a replica, or [`POSTGRES`].
     pub to: String,
@@ -100,7 +99,6 @@ impl Edges {
         }
     }
 
-    /// Lets everything pass everywhere.
     pub fn heal(&self) {
         for (_, proxy) in &self.0 {
             proxy.set(Weather::default());

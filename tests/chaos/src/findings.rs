@@ -89,7 +89,6 @@ impl Count {
     }
 }
 
-/// Everything that was found.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     counts: BTreeMap<(String, Count), u64>,

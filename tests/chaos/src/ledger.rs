@@ -31,7 +31,6 @@ impl ClaimKey {
         format!("s-{campaign}-")
     }
 
-    /// The request id.
     pub fn request_id(self) -> String {
         format!("r-{}", self.request)
     }
@@ -57,7 +56,6 @@ pub struct OrderKey {
 }
 
 impl OrderKey {
-    /// The order's request id.
     pub fn request_id(self) -> String {
         format!("o-{}-{}", self.claim.request, self.place)
     }
@@ -66,9 +64,7 @@ impl OrderKey {
 /// A coupon as its shopper was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldCoupon {
-    /// Its code.
     pub code: String,
-    /// Its tier.
     pub tier_id: String,
     /// When it was issued, by the clock of whoever issued it: tells a coupon that was lost and issued again from the first one.
     pub issued_at_ms: i64,
@@ -77,7 +73,6 @@ pub struct ToldCoupon {
 /// An order as its shopper was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldOrder {
-    /// Its id.
     pub order_id: String,
     /// When it was first told to be accepted, if it was.
     pub accepted_since: Option<Instant>,

@@ -23,7 +23,6 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Where a proxy's connections go.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A port.
     Tcp(SocketAddr),
     /// A socket file, such as PostgreSQL's.
     Unix(PathBuf),

@@ -16,7 +16,6 @@ use crate::{
 /// A campaign at the end of its round.
 #[derive(Debug, Clone, Serialize)]
 pub struct CampaignReport {
-    /// Its name.
     pub campaign_id: String,
     /// How many coupons there were to give.
     pub stock: u64,
@@ -28,7 +27,6 @@ pub struct CampaignReport {
     pub orders: u64,
 }
 
-/// One round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RoundReport {
     /// Repeats the round by itself.
@@ -45,7 +43,6 @@ pub struct RoundReport {
     pub sent: u64,
     /// Coupons told to be new.
     pub issued: u64,
-    /// Coupons told again.
     pub replayed: u64,
     /// Orders told to be accepted.
     pub accepted: u64,
@@ -65,7 +62,6 @@ pub struct RoundReport {
     pub fence_refusals: u64,
     /// Commits whose outcome issuance had to look up, since the connection was lost.
     pub connection_losses: u64,
-    /// Refusals by reason.
     pub refusals: BTreeMap<String, u64>,
     /// What must be zero.
     pub findings: Findings,
@@ -100,7 +96,6 @@ pub struct Report {
     /// The promise that was broken on purpose.
     #[serde(serialize_with = "name")]
     pub mutation: Option<Mutation>,
-    /// The rounds.
     pub rounds: Vec<RoundReport>,
 }
 
@@ -177,7 +172,6 @@ impl Report {
             .any(|count| self.total(*count) > 0)
     }
 
-    /// For people.
     pub fn table(&self) -> String {
         table::text(self)
     }

@@ -20,14 +20,10 @@ pub const LEASE_TTL: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(2);
 const MUTATION_VARIABLE: &str = "TIDEGATE_MUTATION";
 
-/// Everything that runs.
 #[derive(Debug)]
 pub struct Suite {
-    /// The processes.
     pub stack: Stack,
-    /// The ways between them.
     pub edges: Edges,
-    /// Their clocks.
     pub clocks: Clocks,
 }
 

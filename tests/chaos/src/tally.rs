@@ -20,7 +20,6 @@ pub struct Tally {
     pub unknown: AtomicU64,
     /// Coupons told for the first time to a request.
     pub issued: AtomicU64,
-    /// Coupons told again.
     pub replayed: AtomicU64,
     /// Orders told to be accepted.
     pub accepted: AtomicU64,
@@ -45,7 +44,6 @@ impl Tally {
         InFlight(self)
     }
 
-    /// Requests under way now.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
     }
@@ -56,7 +54,6 @@ impl Tally {
         *refusals.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// Refusals by reason.
     pub fn refusals(&self) -> BTreeMap<String, u64> {
         let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.clone()
@@ -79,7 +76,6 @@ impl fmt::Display for Tally {
     }
 }
 
-/// A request under way.
 #[derive(Debug)]
 pub struct InFlight<'a>(&'a Tally);
 

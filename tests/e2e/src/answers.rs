@@ -3,10 +3,8 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
-/// What a refusal tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The gRPC code.
     pub code: Code,
     /// The reason, without which a refusal is no honest answer.
     pub reason: String,
@@ -14,7 +12,6 @@ pub struct Refused {
     pub metadata: HashMap<String, String>,
     /// When to try again; none if never.
     pub retry_after: Option<Duration>,
-    /// The bad fields.
     pub fields: Vec<String>,
     /// The locales it speaks to people in.
     pub locales: Vec<String>,
@@ -22,7 +19,6 @@ pub struct Refused {
     pub pushback: Option<String>,
 }
 
-/// Reads a refusal.
 pub fn refused(status: &Status) -> Refused {
     let details = status.get_error_details();
     let locales = status

@@ -13,13 +13,11 @@ const SLOTS: &str = "
     WHERE slot.store_id = $1
     ORDER BY slot.slot_starts_at";
 
-/// What order-intake's database keeps.
 pub struct OrderBooks(PgPool);
 
 /// What is kept of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotBooking {
-    /// When it begins.
     pub starts_at: String,
     /// Places that are given away.
     pub booked: i64,
@@ -30,7 +28,6 @@ pub struct SlotBooking {
 }
 
 impl OrderBooks {
-    /// Opens the books.
     pub async fn open(suite: &Suite) -> Result<Self> {
         let url = suite.stack.database_url(Service::OrderIntake);
         let url = url.context("order-intake has no database")?;

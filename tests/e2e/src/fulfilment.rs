@@ -31,7 +31,6 @@ impl FulfilmentDesk {
         })
     }
 
-    /// Moves an order on.
     pub async fn advance(&self, order: &Order, state: OrderState) -> Result<Order, Status> {
         let message = AdvanceOrderRequest {
             shopper_id: order.shopper_id.clone(),
@@ -63,7 +62,6 @@ impl FulfilmentDesk {
             .ok_or_else(|| Status::internal("the answer holds no order"))
     }
 
-    /// Reads the feed.
     pub async fn stream(
         &self,
         message: StreamOrdersRequest,

@@ -41,7 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running suite, with the hands of a chatbot and of staff.
 pub struct Suite {
-    /// The processes.
     pub stack: Stack,
     /// A token that may do all that chatbots may.
     pub token: String,
@@ -83,7 +82,6 @@ impl Suite {
         self.stack.shutdown_and_remove().await
     }
 
-    /// What staff do.
     pub fn staff(&self) -> Result<StaffDesk> {
         StaffDesk::new(&self.stack)
     }
@@ -221,12 +219,10 @@ impl Suite {
         FulfilmentDesk::new(&self.stack)
     }
 
-    /// The wallet.
     pub fn wallet(&self) -> Result<WalletServiceClient<Channel>> {
         Ok(WalletServiceClient::new(self.door("gateway-0")?))
     }
 
-    /// The orders.
     pub fn orders(&self) -> Result<OrderServiceClient<Channel>> {
         Ok(OrderServiceClient::new(self.door("gateway-0")?))
     }

@@ -27,10 +27,8 @@ use crate::{eventually, refused, with_token};
 
 const KNOWN_WITHIN: Duration = Duration::from_secs(15);
 
-/// A campaign to make.
 #[derive(Debug, Clone)]
 pub struct CampaignTerms {
-    /// Its name.
     pub id: &'static str,
     /// Name and stock of each tier.
     pub tiers: Vec<(&'static str, u64)>,
@@ -154,7 +152,6 @@ impl StaffDesk {
         CampaignServiceClient::new(self.quota.clone())
     }
 
-    /// Revokes and grants coupons.
     pub fn coupon_desk(&self) -> CouponDeskServiceClient<Channel> {
         CouponDeskServiceClient::new(self.issuance.clone())
     }
@@ -236,7 +233,6 @@ impl StaffDesk {
         Ok(())
     }
 
-    /// Makes or changes stores.
     pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
         let message = UpsertStoresRequest { stores };
         let mut answers = self
@@ -275,7 +271,6 @@ impl StaffDesk {
         Ok(response.into_inner())
     }
 
-    /// The stores.
     pub fn stores(&self) -> StoreServiceClient<Channel> {
         StoreServiceClient::new(self.order_intake.clone())
     }

@@ -15,9 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What an answer to a claim held.
 #[derive(Debug)]
 pub enum Answer {
-    /// A coupon.
     Issued(IssuedClaim),
-    /// A place.
     Queued(QueuedClaim),
 }
 
@@ -65,7 +63,6 @@ impl Shopper {
         }
     }
 
-    /// Takes a place in.
     pub fn hear(&mut self, queued: &QueuedClaim) {
         if let (Some(before), Some(now)) = (self.told, queued.position) {
             assert!(now <= before, "a position grew from {before} to {now}");
@@ -103,7 +100,6 @@ impl Shopper {
         }
     }
 
-    /// Gives the place up.
     pub async fn leave(&self, suite: &Suite) -> Result<()> {
         let message = LeaveQueueRequest {
             campaign_id: self.claim.campaign_id.clone(),

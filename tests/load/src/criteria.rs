@@ -12,10 +12,8 @@ pub enum Bound {
     AtMost(f64),
 }
 
-/// One demand.
 #[derive(Debug, Clone, Serialize)]
 pub struct Criterion {
-    /// What is demanded.
     pub what: String,
     pub bound: Bound,
     /// None if it could not be measured: the step was void, or nothing happened that could be measured.

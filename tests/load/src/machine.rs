@@ -7,7 +7,6 @@ use std::{
 
 use serde::Serialize;
 
-/// Processors.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     pub processors: usize,
@@ -15,7 +14,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one.
     pub fn this() -> Self {
         let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = facts

@@ -28,7 +28,6 @@ enum Whose {
 }
 
 impl Part {
-    /// One process.
     pub fn process(name: &str, process: u32) -> Self {
         Self {
             name: name.to_owned(),
@@ -214,7 +213,6 @@ fn stats_in(folder: &Path) -> Result<Vec<Stat>> {
         .collect())
 }
 
-/// One process or thread.
 #[derive(Debug, PartialEq)]
 struct Stat {
     name: String,

@@ -164,7 +164,6 @@ impl Stage {
             .sign(&Token::new(subject, &Scope::CHATBOT))
     }
 
-    /// The processes.
     pub fn stack(&self) -> &Stack {
         &self.stack
     }

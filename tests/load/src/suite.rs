@@ -32,7 +32,6 @@ const OTHER_CONNECTIONS: u32 = 50;
 /// How much of everything there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Lanes of the databases.
     pub lanes: u16,
     /// Gateways, and as many issuances.
     pub replicas: u16,
@@ -76,7 +75,6 @@ impl Suite {
         })
     }
 
-    /// The processes.
     pub fn stack(&self) -> &Stack {
         &self.stack
     }

@@ -44,13 +44,11 @@ pub struct Latency {
 pub struct Outcomes {
     /// How long the stretch was.
     pub seconds: f64,
-    /// Coupons given in it.
     pub issued: u64,
     /// Coupons given a second.
     pub per_second: f64,
     /// Everything else, by its reason.
     pub refused: BTreeMap<String, u64>,
-    /// Of coupons given.
     pub latency_ms: Latency,
     /// Coupons given before, in and after the stretch.
     pub issued_ever: u64,
@@ -83,7 +81,6 @@ impl Tally {
         }
     }
 
-    /// Adds another's counts.
     pub fn add(&mut self, other: Self) {
         self.issued += other.issued;
         self.issued_ever += other.issued_ever;

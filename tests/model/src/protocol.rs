@@ -45,13 +45,10 @@ pub struct LeaseProtocol {
 /// A lease by the places of its holder and of itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LeaseId {
-    /// Whose.
     pub holder: usize,
-    /// Which of the holder's.
     pub lease: usize,
 }
 
-/// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A holder asks for a lease.
@@ -64,7 +61,6 @@ pub enum Action {
     Spend {
         /// From this lease.
         lease: LeaseId,
-        /// Of this tier.
         tier: TierNumber,
         /// False if the holder does not learn of it.
         is_heard: bool,

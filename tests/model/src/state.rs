@@ -34,7 +34,6 @@ pub enum Halt {
         /// Of all tiers.
         coupons: u64,
     },
-    /// The campaign issues again.
     Over,
 }
 
@@ -42,7 +41,6 @@ pub enum Halt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stock(pub TierStock);
 
-/// An issuance replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Holder {
     /// False once it crashed. It never comes back: a replica that does is another holder.
@@ -56,7 +54,6 @@ pub struct Holder {
 pub struct LeaseLife {
     /// In quota's database, once it was granted.
     pub lent: Option<Lent>,
-    /// In issuance's database.
     pub fence: Fence,
     /// In the holder's memory, while it works with the lease: how much it believes to be left.
     pub in_hand: Option<Counts>,
@@ -67,7 +64,6 @@ pub struct LeaseLife {
 /// A lease in quota's database.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lent {
-    /// How much.
     pub granted: Counts,
     /// What was used of it, once it is settled.
     pub used: Option<Counts>,
@@ -80,7 +76,6 @@ pub enum Message {
     Ask,
     /// Quota tells the holder what it got.
     Granted(Counts),
-    /// Quota wants it sealed.
     Seal,
     /// Quota is told what was used of it, by issuance that was asked to seal it or by a holder that gave it back.
     Used(Counts),

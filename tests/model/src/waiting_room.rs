@@ -11,13 +11,11 @@ use std::time::Duration;
 
 /// What happens in a run. Rates are of one moment, in seconds since the beginning.
 pub struct Scenario {
-    /// Decides the run.
     pub seed: u64,
     /// For how long it goes.
     pub seconds: u64,
     /// How many gateways there are.
     pub gateways: usize,
-    /// How many lanes.
     pub lanes: usize,
     /// How often issuance commits in each lane.
     pub commit_every: Duration,
@@ -53,7 +51,6 @@ impl Default for Scenario {
     }
 }
 
-/// What became of it.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Served in each second.
@@ -93,7 +90,6 @@ impl Outcome {
     }
 }
 
-/// Runs a scenario.
 pub fn run(scenario: &Scenario) -> Outcome {
     simulation::Simulation::new(scenario).run()
 }

@@ -136,7 +136,6 @@ fn empty_name(name: &str) -> String {
     format!("`{name}` says nothing of what is inside: name it after that")
 }
 
-/// Folders that nobody explains.
 pub fn missing_readmes(repository: &Repository) -> Vec<Fault> {
     let services: BTreeSet<String> = repository
         .files

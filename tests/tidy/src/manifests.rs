@@ -6,7 +6,6 @@ use crate::repository::{Fault, Repository};
 
 const OUR_PREFIX: &str = "tidegate-";
 
-/// What a manifest says.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Manifest {
     package: String,

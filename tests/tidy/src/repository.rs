@@ -20,12 +20,10 @@ pub struct Repository {
     pub files: Vec<File>,
 }
 
-/// One file.
 #[derive(Debug, Clone)]
 pub struct File {
     /// Relative to the top, with `/` between the folders.
     pub path: String,
-    /// Length on disk.
     pub bytes: usize,
     /// The text; none if the file is not UTF-8.
     pub text: Option<String>,

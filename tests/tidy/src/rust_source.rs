@@ -18,7 +18,6 @@ static MODULE_ELSEWHERE: LazyLock<Regex> =
 pub struct RustSource {
     /// All but comments and the insides of strings.
     pub code: String,
-    /// Comments, with their slashes.
     pub comments: String,
     /// The insides of strings, byte strings and characters.
     pub strings: String,
@@ -162,7 +161,6 @@ fn length_until(text: &[u8], end: &[u8]) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Block comments nest.
 fn block_comment(text: &[u8]) -> usize {
     let (mut depth, mut place) = (0, 0);
     while place < text.len() {

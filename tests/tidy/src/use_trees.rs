@@ -15,7 +15,6 @@ static INLINE: LazyLock<Regex> =
 pub struct NamedPath {
     /// Such as `crate::store::Store` or `tonic::Status`.
     pub path: String,
-    /// The byte.
     pub place: usize,
 }
 

@@ -24,7 +24,6 @@ impl Finding {
         }
     }
 
-    /// One of the counts.
     pub fn count(&self, name: &str) -> Option<i64> {
         self.0.get(name).copied()
     }

@@ -33,7 +33,6 @@ const SETTLE_POLL: Duration = Duration::from_millis(250);
 /// Whose claims and orders are audited.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The campaign's number.
     pub campaign_number: i64,
     /// Coupons a shopper may hold.
     pub limit_per_shopper: i64,
@@ -52,11 +51,8 @@ pub struct Subject {
 /// A connection to each database.
 #[derive(Debug)]
 pub struct Books {
-    /// Campaigns, stock, leases.
     pub quota: PgConnection,
-    /// Coupons.
     pub issuance: PgConnection,
-    /// Orders.
     pub order_intake: PgConnection,
 }
 

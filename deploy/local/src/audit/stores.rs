@@ -22,7 +22,6 @@ pub struct BookedSlot {
 /// A store and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookedStore {
-    /// Which.
     pub store_id: String,
     /// Its slots with orders, by time.
     pub slots: Vec<BookedSlot>,

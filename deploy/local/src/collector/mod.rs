@@ -29,7 +29,6 @@ const LINK_LIMIT: usize = 1_024;
 /// A batch of 2,048 spans with their links is larger than tonic's usual limit.
 const MESSAGE_LIMIT_BYTES: usize = 32 << 20;
 
-/// Names a trace.
 pub type TraceId = [u8; 16];
 /// Names a span within a trace.
 pub type SpanId = [u8; 8];
@@ -37,15 +36,11 @@ pub type SpanId = [u8; 8];
 /// One step of a story, at one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The span.
     pub span_id: SpanId,
     /// The step it is part of; all zeroes for a first one.
     pub parent_id: SpanId,
-    /// What is done.
     pub name: String,
-    /// Which service does it.
     pub service: String,
     /// When it began, in Unix nanoseconds.
     pub start_ns: u64,

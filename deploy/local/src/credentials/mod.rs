@@ -20,7 +20,6 @@ use crate::secret_file;
 
 pub use tokens::{Scope, Token};
 
-/// Who issues the tokens.
 pub const TOKEN_ISSUER: &str = "https://tidegate.local/issuer";
 /// For whom the tokens are.
 pub const TOKEN_AUDIENCE: &str = "tidegate";
@@ -32,16 +31,11 @@ const RENEW_BEFORE_END: Duration = Duration::days(7);
 /// Changes when the files here change their meaning, so that those of an earlier build are made anew.
 const FORMAT: u32 = 3;
 
-/// Somebody with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
-    /// The gateway.
     Gateway,
-    /// Quota.
     Quota,
-    /// Issuance.
     Issuance,
-    /// Order-intake.
     OrderIntake,
     /// Internal teams, who call quota and order-intake directly.
     Staff,
@@ -147,7 +141,6 @@ impl Credentials {
         &self.folder
     }
 
-    /// The CA's certificate, PEM.
     pub fn ca_file(&self) -> PathBuf {
         authority::ca_file(&self.folder)
     }

@@ -17,15 +17,11 @@ use crate::secret_file;
 /// What a token says. The defaults are those of a good one; tests change a field to make a bad one.
 #[derive(Debug, Clone)]
 pub struct Token<'a> {
-    /// The caller.
     pub caller_id: &'a str,
-    /// What it may do.
     pub scopes: &'a [Scope],
     /// The one shopper it is bound to, if any.
     pub shopper_id: Option<&'a str>,
-    /// For whom it is.
     pub audience: &'a str,
-    /// Who issued it.
     pub issuer: &'a str,
     /// How long it is good from now on; negative for one that has expired.
     pub lifetime: Duration,

@@ -18,9 +18,7 @@ const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 /// A user other than our own that runs the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The user's name.
     pub name: String,
-    /// The user's number.
     pub uid: u32,
     /// The number of the user's own group.
     pub gid: u32,

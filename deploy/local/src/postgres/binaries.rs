@@ -22,7 +22,6 @@ const HOMEBREW_ROOTS: [&str; 2] = ["/opt/homebrew/opt", "/usr/local/opt"];
 /// The folder with `postgres` and `initdb` of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
-    /// The folder.
     pub folder: PathBuf,
     /// The major version, such as 18.
     pub major: u32,

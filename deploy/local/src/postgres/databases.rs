@@ -15,11 +15,9 @@ const PASSWORD_LENGTH: usize = 32;
 /// A database of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Database {
-    /// Campaigns, stock, leases.
     Quota,
     /// Coupons and the leases they are spent from.
     Issuance,
-    /// Orders and stores.
     OrderIntake,
 }
 

@@ -14,7 +14,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Those that write, beside the backends.
 const WRITERS: [&str; 3] = ["walwriter", "checkpointer", "background writer"];
 
-/// What stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stalled {
     /// The backends of a service.

@@ -20,7 +20,6 @@ const TICKET_LIMIT: usize = 512;
 /// Answers that were no coupon and no order, and what was missing from them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct AnswerCounts {
-    /// Refusals.
     pub refusals: u64,
     /// Those that named no reason of the contract.
     pub refusals_without_reason: u64,
@@ -28,7 +27,6 @@ pub struct AnswerCounts {
     pub refusals_without_words: u64,
     /// Those whose code, reason, `RetryInfo` and pushback disagree about trying again.
     pub refusals_that_contradict_themselves: u64,
-    /// Places in the queue.
     pub places: u64,
     /// Those that lacked words in one of the languages.
     pub places_without_words: u64,

@@ -52,9 +52,7 @@ const KNOWN_POLL: Duration = Duration::from_millis(100);
 /// A caller with a staff certificate and token.
 #[derive(Debug, Clone)]
 pub struct Staff {
-    /// To quota.
     pub quota: Channel,
-    /// To order-intake.
     pub order_intake: Channel,
     /// Allows to make campaigns and stores.
     pub token: String,

@@ -78,7 +78,6 @@ pub struct Alternatives {
 /// A store that can make an order sooner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
-    /// Which.
     pub store_id: String,
     /// When its first slot with room begins.
     pub slot_at: OffsetDateTime,
@@ -162,7 +161,6 @@ impl Door {
         })
     }
 
-    /// The gateways' connections.
     pub fn gateways(&self) -> &[Channel] {
         &self.gateways
     }

@@ -29,18 +29,15 @@ const WAITS_AT_MOST: Duration = Duration::from_secs(10);
 /// A request that was refused without a time to come back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToldNever {
-    /// A claim.
     Claim {
         /// Which shopper, counted from 0.
         shopper: u32,
         /// Which of the shopper's requests, counted from 1.
         request: u8,
     },
-    /// An order.
     Order {
         /// Which shopper, counted from 0.
         shopper: u32,
-        /// As it was sent.
         message: Box<PlaceOrderRequest>,
     },
 }
@@ -48,7 +45,6 @@ pub enum ToldNever {
 /// What became of a request that was sent again after the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskedAgain {
-    /// It was refused again.
     Refused,
     /// It was served: the refusal was not true for ever.
     Served,
@@ -59,7 +55,6 @@ pub enum AskedAgain {
 /// Everybody who was told never, and what came of asking again.
 #[derive(Debug, Clone, Default)]
 pub struct Finals {
-    /// How many were told.
     pub told: u64,
     /// Those of them that are remembered.
     pub remembered: Vec<ToldNever>,

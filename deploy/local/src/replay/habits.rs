@@ -25,7 +25,6 @@ pub const STORMS_SHARE: f64 = 0.02;
 /// What a shopper does besides claiming and ordering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
-    /// Nothing.
     Plain,
     /// Sends the claim twice at once, with one request id.
     Twice,

@@ -24,20 +24,16 @@ pub struct ToldCoupon {
     pub shopper: u32,
     /// Which of the shopper's requests, counted from 1.
     pub request: u8,
-    /// The code.
     pub code: Code,
 }
 
 /// The most that somebody was told of an order, or did to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToldStanding {
-    /// It is durable.
     Durable,
-    /// It is accepted.
     Accepted,
     /// Its shopper asked to cancel it, and may have no answer.
     CancelAsked,
-    /// It is cancelled.
     Cancelled,
 }
 
@@ -46,7 +42,6 @@ pub enum ToldStanding {
 pub struct ToldOrder {
     /// Which shopper, counted from 0.
     pub shopper: u32,
-    /// The order.
     pub order_id: Uuid,
     /// The coupon it was placed with.
     pub code: Code,
@@ -81,7 +76,6 @@ pub struct Ledger {
     told: Mutex<Told>,
 }
 
-/// The answers so far.
 #[derive(Debug, Default, Clone)]
 pub struct Told {
     /// Every coupon named in an answer, replays included.
@@ -132,7 +126,6 @@ impl Ledger {
         format!("claim-{request}")
     }
 
-    /// Writes down a coupon.
     pub fn coupon(&self, shopper: u32, request: u8, code: &str) {
         self.change(|told| match code.as_bytes().try_into() {
             Ok(code) => told.coupons.push(ToldCoupon {
@@ -144,7 +137,6 @@ impl Ledger {
         });
     }
 
-    /// Writes down an order.
     pub fn order(&self, shopper: u32, order_id: &str, code: &str, standing: ToldStanding) {
         self.change(
             |told| match (order_id.parse(), code.as_bytes().try_into()) {

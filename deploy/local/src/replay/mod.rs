@@ -39,17 +39,13 @@ pub const WAIT: &str = "waits for its turn";
 /// What all shoppers of a replay share.
 #[derive(Debug)]
 pub struct Scene {
-    /// The gateways.
     pub door: Door,
-    /// What callers were told.
     pub ledger: Ledger,
-    /// What happened.
     pub measures: Measures,
     /// Where traced shoppers leave their own spans.
     pub collector: Collector,
     /// What they claim from.
     pub campaign_id: String,
-    /// When the replay began.
     pub started: Instant,
     /// When the campaign opens, as a moment of the replay.
     pub opening: Duration,

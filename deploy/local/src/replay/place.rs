@@ -16,16 +16,13 @@ pub struct ToldPlace {
 /// A question and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// When it was sent.
     pub at: Duration,
-    /// When the answer came.
     pub told_at: Duration,
 }
 
 /// The first estimate that was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// When.
     pub told_at: Duration,
     /// The longest wait it named.
     pub longest_wait: Duration,
@@ -94,7 +91,6 @@ impl Place {
         self.told_again(asked, told);
     }
 
-    /// The wait is over.
     pub fn end(&mut self, at: Duration, is_served: bool) {
         self.ended_at = Some(at);
         self.is_served = is_served;

@@ -32,14 +32,12 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 const STORM_CLAIMS: u32 = 20;
 const STORM_PAUSE: Duration = Duration::from_millis(150);
 
-/// How a claim ended.
 pub(super) struct Claimed {
     pub(super) end: ClaimEnd,
     pub(super) code: Option<String>,
     pub(super) has_waited: bool,
 }
 
-/// A claim under way.
 struct Claiming<'a> {
     visit: &'a Visit,
     request: u8,

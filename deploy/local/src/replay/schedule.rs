@@ -28,14 +28,12 @@ const LOYAL_SHARE: f64 = 0.3;
 const CANCEL_SHARE: f64 = 0.04;
 const ANEW_SHARE: f64 = 0.5;
 
-/// One shopper's arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
     /// Counted from 0.
     pub shopper: u32,
     /// Since the beginning of the replay.
     pub at: Duration,
-    /// What else it does.
     pub habit: Habit,
     /// What it does if it has to wait.
     pub in_queue: InQueue,
@@ -61,9 +59,7 @@ pub struct Wish {
 /// What a shopper does with an accepted order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeOfMind {
-    /// Nothing.
     Keeps,
-    /// Cancels it.
     Cancels,
     /// Cancels it and orders again with the same coupon.
     OrdersAnew,

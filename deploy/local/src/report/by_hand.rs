@@ -10,9 +10,7 @@ use crate::{
 /// What is needed to call the gateway by hand.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// The gateway's address.
     pub address: &'a str,
-    /// The CA's certificate.
     pub ca_file: &'a Path,
     /// A token that may claim, read wallets and order.
     pub token: &'a str,

@@ -32,7 +32,6 @@ pub use table::table;
 pub struct Latencies {
     /// Of claims that never waited in the queue.
     pub claim: Quantiles,
-    /// Of orders.
     pub order: Quantiles,
     /// How late first claims were sent: what the run itself adds to the others.
     pub sending: Quantiles,
@@ -41,7 +40,6 @@ pub struct Latencies {
 /// Sent later than this, a claim says nothing of how fast it was answered.
 const MAX_LATENESS_MS: f64 = 200.0;
 
-/// One shopper's trace.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Trace {
     /// Empty if no traced shopper got coupon and order.
@@ -57,9 +55,7 @@ pub struct Trace {
 pub struct RunFacts {
     /// The campaign made for it.
     pub campaign_id: String,
-    /// Coupons of the campaign.
     pub stock: u64,
-    /// Arrivals planned.
     pub planned_orders: u32,
     /// Minutes the day was pressed into.
     pub minutes: f64,
@@ -82,15 +78,12 @@ pub struct RunFacts {
 /// Everything a run is reported with.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// What was asked for.
     pub run: RunFacts,
-    /// How claims ended.
     pub claims: ClaimCounts,
     /// How those of them ended that had to wait.
     pub queue: QueueCounts,
     /// How long those waited who did as told and were served.
     pub wait_ms: WaitTimes,
-    /// How orders ended.
     pub orders: OrderCounts,
     /// What full stores made of them.
     pub detours: Detours,
@@ -98,16 +91,13 @@ pub struct Report {
     pub busiest_stores: Vec<BookedStore>,
     /// From the scheduled send to the final answer.
     pub latency_ms: Latencies,
-    /// The promises, counted.
     pub audit: Audit,
-    /// One shopper's story.
     pub trace: Trace,
     /// The replay second by second.
     pub seconds: Vec<Second>,
 }
 
 impl Report {
-    /// Puts a report together.
     pub fn new(
         run: RunFacts,
         picture: Picture,

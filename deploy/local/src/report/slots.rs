@@ -14,7 +14,6 @@ const LEFT: f64 = 74.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 110.0;
 const BOTTOM: f64 = 56.0;
-/// Between two stores.
 const GAP: f64 = 28.0;
 const GRID_LINES: u32 = 4;
 /// Times written under one store, at most.

@@ -24,7 +24,6 @@ pub(super) enum Anchor {
     End,
 }
 
-/// A picture under construction.
 pub(super) struct Svg {
     body: String,
     width: f64,

@@ -313,7 +313,6 @@ impl Stack {
         &self.credentials
     }
 
-    /// The database server.
     pub fn postgres(&self) -> &Postgres {
         &self.postgres
     }

@@ -7,13 +7,9 @@ use crate::{credentials::Identity, postgres::Database};
 /// A service of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
-    /// Campaigns, stock and leases.
     Quota,
-    /// Coupons.
     Issuance,
-    /// Orders.
     OrderIntake,
-    /// The public door.
     Gateway,
 }
 
@@ -46,7 +42,6 @@ impl Service {
         format!("tidegate-{}", self.name())
     }
 
-    /// Its database.
     pub fn database(self) -> Option<Database> {
         match self {
             Self::Quota => Some(Database::Quota),
@@ -78,7 +73,6 @@ pub struct StackOptions {
     pub lanes: u16,
     /// The share of calls traced that bring no decision of their own, 0 to 1.
     pub trace_sample_ratio: f64,
-    /// The services' log filter.
     pub log_filter: String,
     /// How long a service may take to finish what it has begun when it is asked to end.
     pub drain_ms: u64,

@@ -113,7 +113,6 @@ fn binary_folder() -> Result<PathBuf> {
 }
 
 impl Replica {
-    /// Which service.
     pub fn service(&self) -> Service {
         self.service
     }
@@ -133,12 +132,10 @@ impl Replica {
         self.admin_address
     }
 
-    /// The program it runs.
     pub fn binary(&self) -> &Path {
         &self.binary
     }
 
-    /// Its log.
     pub fn log(&self) -> &Path {
         &self.log
     }

@@ -76,11 +76,9 @@ pub struct ClaimInFlight {
 /// Sends the claims of one lane to issuance.
 #[derive(Clone)]
 pub struct IssueCall {
-    /// Issuance.
     pub issuance: Upstream,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Where spans go.
     pub tracing: Tracing,
 }
 

@@ -32,11 +32,8 @@ use crate::{
 /// A claim whose fields are within bounds.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Of which campaign.
     pub campaign: CampaignId,
-    /// Whose.
     pub shopper: ShopperId,
-    /// The claim's name.
     pub request_id: RequestId,
     /// The tier wanted; any, if none.
     pub tier: Option<TierId>,
@@ -66,13 +63,10 @@ pub enum Outcome {
 /// Serves claims. Cheap to clone.
 #[derive(Clone)]
 pub struct Claims {
-    /// The campaigns known.
     pub campaigns: Campaigns,
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// Where claims gather.
     pub batches: Arc<LaneBatches<IssueCall>>,
-    /// Issuance, for look-ups.
     pub issuance: Upstream,
     /// Where claims wait that cannot be served.
     pub room: WaitingRoom,
@@ -82,9 +76,7 @@ pub struct Claims {
     pub limit_reached: LimitReached,
     /// Who holds coupons of campaigns that issue no more.
     pub holders: Holders,
-    /// Claims in flight.
     pub claim_places: Bulkhead,
-    /// Reads in flight.
     pub read_places: Bulkhead,
 }
 

@@ -10,7 +10,6 @@ const HEARD_OF_AFTER_CLOSING: std::time::Duration = std::time::Duration::from_se
 /// What the gateway needs of a campaign to answer at the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
-    /// The public name.
     pub id: CampaignId,
     /// The number the other services use.
     pub number: CampaignNumber,
@@ -18,7 +17,6 @@ pub struct Campaign {
     pub opens_at: Timestamp,
     /// No coupon is issued from this moment.
     pub closes_at: Timestamp,
-    /// Its tiers, in order.
     pub tiers: Vec<Tier>,
     /// Whether staff let coupons be issued.
     pub issuing: Issuing,
@@ -30,14 +28,11 @@ pub struct Campaign {
     pub extended_valid_until: Option<Timestamp>,
     /// How many coupons leases that are settled have used: once nothing is on lease, how many were issued.
     pub settled: u64,
-    /// Grows with each change.
     pub revision: u64,
 }
 
-/// One kind of coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
-    /// Its name.
     pub id: TierId,
     /// Whether its last coupon is gone, unless budget is added.
     pub is_gone: bool,
@@ -46,27 +41,23 @@ pub struct Tier {
 /// What becomes of a claim, by its campaign alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It is too early.
     Early,
     /// It can produce no coupon, but may have produced one before.
     Over(Over),
     /// It is asked to wait.
     Held,
-    /// It is served.
     Open,
 }
 
 /// Why a claim can produce no coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Over {
-    /// Staff have halted issuing.
     Halted {
         /// When it is expected to go on, if staff said so.
         resume_at: Option<Timestamp>,
     },
     /// The last coupon is gone.
     SoldOut,
-    /// The campaign has ended.
     Closed,
     /// The last coupon of the tier that it wants is gone, and there may be others.
     TierGone(TierId),
@@ -75,7 +66,6 @@ pub enum Over {
 /// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuing {
-    /// Claims are served.
     Open,
     /// Claims are asked to wait.
     Held {

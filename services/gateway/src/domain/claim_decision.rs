@@ -11,20 +11,17 @@ pub enum Place {
     None,
     /// Others are first.
     Waiting,
-    /// Its turn has come.
     Due,
 }
 
 /// What is known when a claim is decided about.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
-    /// Of the campaign.
     pub phase: &'a Phase,
     /// Whether claims of before the opening get a place.
     pub takes_early_claims: bool,
     /// Whether claims may wait here at all.
     pub is_room_open: bool,
-    /// The claim's place.
     pub place: Place,
     /// Whether a claim without a place takes nobody's if it is served.
     pub may_be_served: bool,
@@ -66,17 +63,14 @@ pub enum End {
     SoldOut,
     /// The last of its tier is, and there may be others.
     TierGone(TierId),
-    /// Staff have halted issuing.
     Halted(Option<Timestamp>),
     /// Staff hold claims back, and nobody may wait here.
     Held,
-    /// The campaign has ended.
     Closed,
     /// It cannot be told yet.
     NotKnownYet,
 }
 
-/// Decides.
 pub fn decide(situation: &Situation<'_>) -> Decision {
     let Situation {
         is_room_open,

@@ -6,7 +6,6 @@ pub mod campaign;
 pub mod claim_decision;
 /// How many claims leave room for their orders.
 pub mod order_pace;
-/// Promises to come back.
 pub mod promises;
 /// Queues as the gateway knows them.
 pub mod queue;
@@ -14,7 +13,6 @@ pub mod queue;
 pub mod retry_budget;
 /// What shoppers show of their place in a queue.
 pub mod ticket;
-/// Calls that wait.
 pub mod wait_queue;
 /// What may be in flight of one lane at issuance.
 pub mod window;

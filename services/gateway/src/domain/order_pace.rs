@@ -60,7 +60,6 @@ impl OrderPace {
         self.per_second.is_infinite() || self.left >= 1.0
     }
 
-    /// A claim is served.
     pub fn serve(&mut self) {
         if self.per_second.is_finite() {
             self.left -= 1.0;

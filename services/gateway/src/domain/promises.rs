@@ -47,7 +47,6 @@ pub struct Coming {
 pub struct Counted {
     /// Holders of turns that have come who will be there soon.
     pub due_soon: u64,
-    /// The others, by cohort.
     pub waiting: BTreeMap<Cohort, Coming>,
 }
 

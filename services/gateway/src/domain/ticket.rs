@@ -15,11 +15,8 @@ const NO_POSITION: u64 = u64::MAX;
 /// Names a claim: a ticket is good for one.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimKey<'a> {
-    /// In whose queue.
     pub campaign: CampaignNumber,
-    /// Whose claim.
     pub shopper: &'a ShopperId,
-    /// Which claim.
     pub request_id: &'a RequestId,
 }
 

@@ -64,7 +64,6 @@ impl Window {
         (self.in_flight as f64) < self.permits(now)
     }
 
-    /// A claim goes.
     pub fn begin(&mut self, now: Instant) {
         if self.in_flight == 0 {
             self.heard_at = Some(now);

@@ -18,7 +18,6 @@ const SHARE_OF_NEWEST: f64 = 0.5;
 /// Of a shorter time too little is known. Reports come less often.
 const MEASURE_EVERY: Duration = Duration::from_millis(100);
 
-/// One window a lane.
 #[derive(Debug, Clone)]
 pub struct Windows {
     by_lane: Vec<Window>,
@@ -49,7 +48,6 @@ impl Capacity {
         }
     }
 
-    /// A share of it.
     #[must_use]
     pub fn times(self, share: f64) -> Self {
         Self {
@@ -87,7 +85,6 @@ impl Windows {
         self.of(lane).is_some_and(|window| window.has_permit(now))
     }
 
-    /// A claim goes.
     pub fn begin(&mut self, lane: Lane, now: Instant) {
         if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
             window.begin(now);
@@ -101,7 +98,6 @@ impl Windows {
         }
     }
 
-    /// Permits that nobody uses.
     pub fn idle(&self, now: Instant) -> f64 {
         self.by_lane.iter().map(|window| window.idle(now)).sum()
     }

@@ -22,19 +22,15 @@ use crate::{
 
 const SERVICE: &str = "ClaimService";
 
-/// Serves `ClaimService`.
 pub struct ClaimGrpc {
-    /// The claims.
     pub claims: Claims,
     /// Streams open at once.
     pub watch_places: Bulkhead,
     /// Streams that one shopper has open at once.
     pub shopper_streams: ShopperStreams,
-    /// Ends the streams.
     pub stop: CancellationToken,
     /// How often one shopper may ask.
     pub shopper_limits: Arc<ShopperLimits>,
-    /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
 

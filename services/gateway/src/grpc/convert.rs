@@ -20,7 +20,6 @@ const MAX_PAGE_SIZE: u32 = 100;
 const MAX_TOKEN_LENGTH: usize = 200;
 const MAX_ORDER_ID_LENGTH: usize = 36;
 
-/// A claim.
 pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
     let mut bad = Violations::default();
     let tier = if message.tier_id.is_empty() {
@@ -48,7 +47,6 @@ pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
     }
 }
 
-/// A claim to follow.
 pub fn watched_claim(message: WatchClaimRequest) -> Result<Claim, GatewayError> {
     claim(ClaimCouponRequest {
         campaign_id: message.campaign_id,
@@ -70,7 +68,6 @@ pub fn claim_that_leaves(message: LeaveQueueRequest) -> Result<Claim, GatewayErr
     })
 }
 
-/// An earlier claim.
 pub fn earlier_claim(message: GetClaimRequest) -> Result<Claim, GatewayError> {
     claim(ClaimCouponRequest {
         campaign_id: message.campaign_id,
@@ -163,7 +160,6 @@ pub fn order_key(shopper_id: &str, order_id: &str) -> Result<ShopperId, GatewayE
 
 /// A page of something of a shopper's.
 pub struct Page {
-    /// Whose.
     pub shopper: ShopperId,
     /// Of which campaign, if one is named.
     pub campaign: Option<CampaignId>,

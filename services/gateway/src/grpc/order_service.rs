@@ -18,15 +18,12 @@ use crate::{
 
 const SERVICE: &str = "OrderService";
 
-/// Serves `OrderService`.
 pub struct OrderGrpc {
-    /// The orders.
     pub orders: Orders,
     /// Streams open at once.
     pub watch_places: Bulkhead,
     /// How often one shopper may ask.
     pub shopper_limits: Arc<ShopperLimits>,
-    /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
 

@@ -17,13 +17,10 @@ use crate::{
 
 const SERVICE: &str = "WalletService";
 
-/// Serves `WalletService`.
 pub struct WalletGrpc {
-    /// The wallets.
     pub wallet: Wallet,
     /// How often one shopper may ask.
     pub shopper_limits: Arc<ShopperLimits>,
-    /// Where refusals are counted.
     pub metrics: GatewayMetrics,
 }
 

@@ -58,7 +58,6 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// This moment.
     pub fn now() -> Self {
         Self {
             utc: SystemTime::now().into(),

@@ -25,13 +25,10 @@ const MAX_ASK_BEFORE_OPENING: Duration = Duration::from_secs(30);
 /// A claim that asks to be served.
 #[derive(Clone, Copy)]
 pub struct ClaimAttempt<'a> {
-    /// Of which campaign.
     pub campaign: &'a Campaign,
-    /// Which claim.
     pub key: ClaimKey<'a>,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
-    /// When.
     pub now: Moment,
 }
 
@@ -44,7 +41,6 @@ pub struct QueuePosition {
     pub shown: String,
     /// Why the claim is not served now.
     pub why: Waiting,
-    /// When to ask again.
     pub ask_after: Duration,
     /// Whether the turn may come so soon that the call is better held.
     pub may_be_held: bool,
@@ -220,7 +216,6 @@ impl WaitingRoom {
         promised.is_some()
     }
 
-    /// Where a turn stands.
     pub fn stage(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) -> Stage {
         let queue = self.queue(attempt.campaign.number);
         queue.stage(ticket.turn, attempt.now.instant)

@@ -106,7 +106,6 @@ impl Queue {
         self.snapshot.load().is_known
     }
 
-    /// Where a turn stands.
     pub fn stage(&self, turn: Turn, now: Instant) -> Stage {
         match self.snapshot.load().stage(turn) {
             Stage::Waiting if !self.is_queueing(now) => Stage::Due,
@@ -160,7 +159,6 @@ impl Queue {
         }
     }
 
-    /// How it stands here.
     pub(super) fn report(&self, now: Instant) -> QueueState {
         let watermark = self.snapshot.load().watermark;
         let mut state = self.state();

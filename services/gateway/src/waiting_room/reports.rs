@@ -98,7 +98,6 @@ impl Reporter {
         }
     }
 
-    /// How things stand now.
     fn report(&self, report_number: u64) -> Report {
         let is_of_all = *self.campaigns.synced().borrow();
         let mut campaigns = self.campaigns.that_may_queue(Moment::now().utc);

@@ -30,9 +30,7 @@ const MAX_ATTEMPT: Duration = Duration::from_millis(400);
 /// How a campaign is named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum CampaignKey {
-    /// As staff name it.
     Id(CampaignId),
-    /// As services name it.
     Number(CampaignNumber),
 }
 

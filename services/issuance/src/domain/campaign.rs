@@ -10,7 +10,6 @@ use tidegate_types::{
 pub struct Campaign {
     /// The number coupon codes carry.
     pub number: CampaignNumber,
-    /// The public name.
     pub id: CampaignId,
     /// Of every face value.
     pub currency: CurrencyCode,
@@ -22,7 +21,6 @@ pub struct Campaign {
     pub closes_at: Timestamp,
     /// How long a coupon can be used.
     pub coupon_validity: Duration,
-    /// Grows with each change.
     pub revision: u64,
     /// Its tiers, in the order in which claims that name none are served.
     pub tiers: Vec<Tier>,
@@ -37,9 +35,7 @@ pub struct Campaign {
 /// What staff have said of a campaign while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Control {
-    /// Of issuing.
     pub issuance: IssuanceControl,
-    /// Of redeeming.
     pub redemption: RedemptionControl,
     /// When they expect to resume, if they said so.
     pub resume_at: Option<Timestamp>,
@@ -48,9 +44,7 @@ pub struct Control {
 /// What staff have said of the coupons there are, and in which of the campaign's revisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CouponControl {
-    /// The campaign's revision.
     pub revision: u64,
-    /// Of redeeming.
     pub redemption: RedemptionControl,
     /// When they expect to resume, if they said so.
     pub resume_at: Option<Timestamp>,
@@ -71,29 +65,23 @@ impl CouponControl {
 /// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IssuanceControl {
-    /// Claims are served.
     #[default]
     Open,
     /// Claims are asked to wait.
     QueueOnly,
-    /// Claims are refused.
     Halted,
 }
 
 /// What staff want of redeeming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RedemptionControl {
-    /// Coupons pay for orders.
     #[default]
     Open,
-    /// Redemptions are refused.
     Halted,
 }
 
-/// One kind of coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
-    /// The public name.
     pub id: TierId,
     /// What a coupon takes off an order.
     pub face_value_minor_units: i64,
@@ -106,7 +94,6 @@ pub struct Tier {
 pub enum Phase {
     /// Not yet.
     NotOpen,
-    /// Yes.
     Open,
     /// Not now, but those who wait will be served.
     QueueOnly,

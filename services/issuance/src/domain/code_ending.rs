@@ -2,7 +2,6 @@ use tidegate_types::CouponCode;
 
 /// Characters of a whole code.
 const CODE_LENGTH: usize = 16;
-/// Fewer say too little.
 const MIN_LENGTH: usize = 2;
 
 /// An ending of codes that is none. The sentence fits behind the field's name.

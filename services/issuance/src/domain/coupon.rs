@@ -31,7 +31,6 @@ impl MinimumValidity {
             .ok_or(InvalidMinimumValidity)
     }
 
-    /// The span.
     pub fn get(self) -> Duration {
         self.0
     }
@@ -40,7 +39,6 @@ impl MinimumValidity {
 /// A coupon as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCoupon {
-    /// The campaign.
     pub campaign: CampaignNumber,
     /// Which of the shopper's coupons.
     pub slot: Slot,
@@ -48,11 +46,9 @@ pub struct StoredCoupon {
     pub request_id: RequestId,
     /// The tier that claim named.
     pub requested_tier: Option<TierNumber>,
-    /// The tier it got.
     pub tier: TierNumber,
     /// The key its code is made with.
     pub key_id: u8,
-    /// When it became durable.
     pub issued_at: Timestamp,
     /// The end it was issued with, and later by the time that orders held it before they gave it back; the campaign's extension may be later.
     pub own_valid_until: Timestamp,
@@ -60,7 +56,6 @@ pub struct StoredCoupon {
     pub order_id: Option<Uuid>,
     /// The orders that gave it back, oldest first.
     pub released_order_ids: Vec<Uuid>,
-    /// Withdrawn.
     pub revoked: bool,
     /// The story of its claim, if that was recorded.
     pub claim_trace: Option<TraceContext>,
@@ -69,13 +64,10 @@ pub struct StoredCoupon {
 /// A coupon as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coupon {
-    /// Its row.
     pub stored: StoredCoupon,
     /// Its code, derived; `None` while its key is missing.
     pub code: Option<CouponCode>,
-    /// Its campaign's public name.
     pub campaign_id: tidegate_types::CampaignId,
-    /// Its tier's public name.
     pub tier_id: TierId,
     /// What it takes off an order.
     pub face_value: Money,
@@ -87,16 +79,11 @@ pub struct Coupon {
     pub redemption: RedemptionControl,
 }
 
-/// Where a coupon stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CouponState {
-    /// Can be used.
     Issued,
-    /// Pays for this order.
     Redeemed(Uuid),
-    /// Its validity is over.
     Expired,
-    /// Withdrawn; final.
     Revoked,
 }
 

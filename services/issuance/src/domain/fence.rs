@@ -10,12 +10,10 @@ pub type Counts = BTreeMap<TierNumber, u64>;
 /// A seal is final whatever comes before or after it: nothing is spent from a sealed lease, its `used` never changes again, and a lease that was sealed before it arrived never arrives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Fence {
-    /// Neither installed nor sealed.
     #[default]
     Unknown,
     /// Can be spent from.
     Open {
-        /// What quota lent.
         granted: Counts,
         /// What has been spent, for each tier that was lent.
         used: Counts,

@@ -32,16 +32,13 @@ struct Holding {
     free: Option<Vec<u64>>,
 }
 
-/// A lease in hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldLease {
-    /// Its id.
     pub id: Uuid,
     /// What is left, tier by tier.
     pub remaining: BTreeMap<TierNumber, u64>,
     /// The story of its acquisition.
     pub trace: TraceContext,
-    /// When it was acquired.
     pub held_since: Instant,
     /// When something was last spent from it.
     pub spent_at: Instant,
@@ -52,7 +49,6 @@ pub struct HeldLease {
 pub struct Denial {
     /// Whether each tier is gone for good, in the campaign's order; empty if quota did not say.
     pub tier_sold_out: Vec<bool>,
-    /// When to ask again.
     pub ask_again_at: Instant,
 }
 
@@ -72,11 +68,8 @@ pub enum Outlook {
 /// What to ask quota for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// Of particular tiers.
     pub tiers: Vec<(TierNumber, u64)>,
-    /// Of any tier.
     pub any_tier: u64,
 }
 

@@ -20,7 +20,6 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// One coupon was issued.
     pub fn met(&mut self) {
         self.since_last += 1;
     }

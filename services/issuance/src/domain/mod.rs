@@ -4,7 +4,6 @@
 pub mod campaign;
 /// The last characters of codes.
 pub mod code_ending;
-/// Coupons and their states.
 pub mod coupon;
 /// The life of a lease in the database.
 pub mod fence;

@@ -9,7 +9,6 @@ use super::campaign::{Campaign, Tier};
 pub struct Purchase {
     /// The store that makes it.
     pub store: Option<StoreId>,
-    /// The store's area.
     pub area: Option<Area>,
     /// What it comes to before the coupon.
     pub total: Option<Money>,
@@ -19,20 +18,14 @@ pub struct Purchase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotApplicable {
     /// The order is in another currency than the campaign.
-    OtherCurrency {
-        /// The campaign's.
-        currency: CurrencyCode,
-    },
+    OtherCurrency { currency: CurrencyCode },
     /// The store is none of those that take the coupon.
     OtherStores {
         /// They name those that do.
         terms: Arc<CouponTerms>,
     },
     /// The order comes to less than the coupon asks for.
-    BelowMinimumSpend {
-        /// What it asks for.
-        minimum_spend_minor_units: i64,
-    },
+    BelowMinimumSpend { minimum_spend_minor_units: i64 },
 }
 
 /// Some of a campaign's tiers.

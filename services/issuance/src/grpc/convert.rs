@@ -95,7 +95,6 @@ fn trace(traceparent: &str, call: &CallContext) -> TraceContext {
     TraceContext::parse(traceparent).unwrap_or(call.trace)
 }
 
-/// An earlier claim.
 pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
     let mut bad = Violations::default();
     let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
@@ -117,7 +116,6 @@ pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
     }
 }
 
-/// A shopper's id.
 pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
     let mut bad = Violations::default();
     bad.check("shopper_id", ShopperId::parse(shopper_id))
@@ -133,11 +131,9 @@ pub fn campaign(campaign_number: u32) -> Result<CampaignNumber, IssuanceError> {
 
 /// A page that was asked for.
 pub struct Page {
-    /// Whose wallet.
     pub shopper: ShopperId,
     /// Only this campaign.
     pub campaign: Option<CampaignNumber>,
-    /// Where it begins.
     pub start: PageStart,
     /// How many at most.
     pub size: u32,

@@ -30,7 +30,6 @@ use crate::{
 /// A stream that brings nothing for this long is ended, so that it does not keep others out.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// Serves `CouponDeskService`.
 pub struct CouponDeskGrpc {
     desk: CouponDesk,
     search: CouponSearch,
@@ -120,7 +119,6 @@ impl CouponDeskService for CouponDeskGrpc {
     }
 }
 
-/// One stream of grants.
 struct Grants {
     incoming: Streaming<GrantCouponsRequest>,
     desk: CouponDesk,

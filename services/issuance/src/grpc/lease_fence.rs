@@ -27,13 +27,11 @@ use crate::{
     },
 };
 
-/// Serves `LeaseFenceService`.
 pub struct LeaseFenceGrpc {
     fence: LeaseFence,
 }
 
 impl LeaseFenceGrpc {
-    /// Serves with this.
     pub fn new(fence: LeaseFence) -> Self {
         Self { fence }
     }

@@ -20,7 +20,6 @@ use crate::{
 /// Who of staff changes coupons, and of which campaign.
 #[derive(Debug, Clone)]
 pub struct ByStaff {
-    /// Who.
     pub actor: Actor,
     /// The campaign as this replica knows it.
     pub campaign: Arc<Campaign>,

@@ -12,7 +12,6 @@ use crate::domain::{
     purchase::TierSet,
 };
 
-/// One thing to commit.
 pub enum Work {
     /// Give the shopper a coupon.
     Claim(Claim),
@@ -38,13 +37,9 @@ impl Work {
 
 /// A claim that has passed every check that needs no database.
 pub struct Claim {
-    /// Whose.
     pub shopper: ShopperId,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// The claim's name.
     pub request_id: RequestId,
-    /// The tier it named.
     pub requested_tier: Option<TierNumber>,
     /// How many coupons the shopper may hold.
     pub limit: u8,
@@ -58,13 +53,9 @@ pub struct Claim {
 
 /// A coupon and an order.
 pub struct CouponUse {
-    /// Whose coupon.
     pub shopper: ShopperId,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// Which one.
     pub slot: Slot,
-    /// The order.
     pub order_id: Uuid,
 }
 
@@ -90,13 +81,9 @@ pub struct Release {
 
 /// A coupon that staff withdraw.
 pub struct Revocation {
-    /// Whose coupon.
     pub shopper: ShopperId,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// Which one.
     pub slot: Slot,
-    /// Why.
     pub reason: RevocationReason,
     /// Who of staff withdraws it, which is recorded with it.
     pub revoked_by: Option<Box<ByStaff>>,
@@ -105,12 +92,10 @@ pub struct Revocation {
 /// Why staff withdraw a coupon: for people.
 pub type RevocationReason = PrintedText<200>;
 
-/// What became of it.
 #[derive(Debug)]
 pub enum Done {
     /// The coupon is durable; `replayed` if an earlier claim produced it.
     Issued {
-        /// The coupon.
         coupon: Box<StoredCoupon>,
         /// Whether it was there before.
         replayed: bool,

@@ -27,17 +27,14 @@ pub struct QuotaClient(Replicas);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QuotaAway;
 
-/// What quota answered.
 #[derive(Debug)]
 pub(super) enum Acquired {
     /// So much of each tier.
     Granted(TierCounts),
-    /// Nothing is free.
     Nothing {
         /// Whether each tier is gone for good.
         tier_sold_out: Vec<bool>,
     },
-    /// Issuing is halted.
     Halted,
     /// It will not grant at all.
     Refused,

@@ -16,7 +16,6 @@ use super::{
 
 /// A redemption as its statement takes it.
 pub struct RedeemRow<'a> {
-    /// The coupon.
     pub key: CouponKey<'a>,
     /// The order it is to pay for.
     pub order_id: Uuid,
@@ -28,7 +27,6 @@ pub struct RedeemRow<'a> {
 
 /// A release as its statement takes it.
 pub struct ReleaseRow<'a> {
-    /// The coupon.
     pub key: CouponKey<'a>,
     /// The order that gives it back.
     pub order_id: Uuid,
@@ -40,9 +38,7 @@ pub struct ReleaseRow<'a> {
 
 /// A revocation as its statement takes it.
 pub struct RevokeRow<'a> {
-    /// The coupon.
     pub key: CouponKey<'a>,
-    /// Why.
     pub reason: &'a str,
 }
 

@@ -8,13 +8,9 @@ use crate::domain::coupon::StoredCoupon;
 
 /// A claim as the issuing statement takes it.
 pub struct IssueRow<'a> {
-    /// Whose.
     pub shopper: &'a ShopperId,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// The claim's name.
     pub request_id: &'a RequestId,
-    /// The tier it named.
     pub requested_tier: Option<TierNumber>,
     /// The lease and tier it was assigned to; none if nothing may be issued.
     pub assigned: Option<(Uuid, TierNumber)>,

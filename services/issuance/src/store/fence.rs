@@ -61,11 +61,8 @@ fn fence(rows: &[InspectedRow]) -> Fence {
 /// The coupons of a campaign in one lane to be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CouponRange {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// In which lane.
     pub lane: Lane,
-    /// Of which leases.
     pub leases: RangeInclusive<Uuid>,
     /// What its shoppers are held against; they are left out without it.
     pub limit: Option<LimitPerShopper>,
@@ -74,7 +71,6 @@ pub struct CouponRange {
 /// The coupons of a range at one instant, and what its shoppers hold at the next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CouponCount {
-    /// Tier by tier.
     pub coupons: TierCounts,
     /// Of them, those on leases that are not sealed.
     pub on_live_leases: TierCounts,
@@ -91,11 +87,8 @@ pub struct CouponCount {
 /// A lease that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Which.
     pub lease: Uuid,
-    /// Which of its tiers.
     pub tier: TierNumber,
-    /// What the lease says.
     pub used: u64,
     /// How many coupons name it.
     pub coupons: u64,

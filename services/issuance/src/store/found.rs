@@ -9,7 +9,6 @@ use crate::domain::coupon::StoredCoupon;
 
 /// A coupon as staff look at it.
 pub struct FoundCoupon {
-    /// The coupon.
     pub coupon: StoredCoupon,
     /// Why it was revoked, if it was.
     pub revoked_because: Option<String>,
@@ -18,7 +17,6 @@ pub struct FoundCoupon {
 /// Where a page of a shopper's coupons begins: everything older than this coupon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OlderThan {
-    /// When it was issued.
     pub issued_at: Timestamp,
     /// Of which campaign it is.
     pub campaign: CampaignNumber,
@@ -27,7 +25,6 @@ pub struct OlderThan {
 }
 
 impl OlderThan {
-    /// Older than this coupon.
     pub fn coupon(coupon: &StoredCoupon) -> Self {
         Self {
             issued_at: coupon.issued_at,

@@ -75,15 +75,12 @@ pub async fn install(
 /// A lease, with what its tombstone must say if it is sealed before it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseToSeal {
-    /// Its id.
     pub id: Uuid,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
     /// To whom it was lent.
     pub holder: ReplicaId,
 }
 
-/// What a seal tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedLease {
     /// False if the lease had never been installed.

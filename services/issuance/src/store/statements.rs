@@ -7,11 +7,8 @@ use sqlx::PgConnection;
 pub struct Statements {
     /// Issues coupons and spends leases.
     pub issue: Cow<'static, str>,
-    /// Uses coupons for orders.
     pub redeem: Cow<'static, str>,
-    /// Gives coupons back.
     pub release: Cow<'static, str>,
-    /// Withdraws coupons.
     pub revoke: Cow<'static, str>,
     /// What is set on the connection before each commit.
     pub setting: Option<&'static str>,

@@ -27,7 +27,6 @@ const LEASES: i64 = 50_000;
 /// A few pages of an index and of its table.
 const FEW_PAGES: u64 = 60;
 
-/// Archives whatever is returned.
 pub async fn archive_all(lane_: &TestLane) -> i64 {
     let later = Timestamp::now_utc() + Duration::from_secs(1);
     history::archive(&lane_.pool, lane(), later, 1_000)

@@ -51,7 +51,6 @@ fn keys() -> CouponKeys {
 
 /// A lane and the database it is in.
 pub struct TestLane {
-    /// The database.
     pub database: TestDatabase,
     /// Connections for reads and for leases.
     pub pool: PgPool,
@@ -59,7 +58,6 @@ pub struct TestLane {
 
 /// A commit queue of the lane with a book of its own, as each replica has.
 pub struct Writer {
-    /// The queue.
     pub queue: CommitQueue<LaneCommit>,
     book: SharedBook,
     stop: CancellationToken,
@@ -153,12 +151,10 @@ impl Writer {
         self.book.lock().add(campaign_of(campaign), held);
     }
 
-    /// Commits a claim.
     pub async fn claim(&self, claim: Claim) -> Result<Done, NotCommitted> {
         self.commit(Work::Claim(claim)).await
     }
 
-    /// Commits anything.
     pub async fn commit(&self, work: Work) -> Result<Done, NotCommitted> {
         let trace = TraceContext::new_root(false);
         let submitted = self.queue.submit(work, trace, Instant::now() + PATIENCE);
@@ -223,7 +219,6 @@ pub async fn install_asked_on(
     leases::install(pool, lane(), &lease, &granted, asked_on, now).await
 }
 
-/// Who holds the leases.
 pub fn holder() -> ReplicaId {
     ReplicaId::parse("issuance-0/0123abcd").expect("a holder's name")
 }
@@ -234,17 +229,14 @@ pub fn lane() -> Lane {
     lanes.lane(0u16).expect("the first lane")
 }
 
-/// A campaign's number.
 pub fn campaign_of(number: u32) -> CampaignNumber {
     CampaignNumber::new(number).expect("a campaign's number")
 }
 
-/// A shopper's id.
 pub fn shopper_of(id: &str) -> ShopperId {
     ShopperId::parse(id).expect("a shopper's id")
 }
 
-/// A tier's number.
 pub fn tier_of(number: u8) -> TierNumber {
     TierNumber::new(number).expect("a tier's number")
 }

@@ -17,7 +17,6 @@ use crate::{
 
 const METHOD: &str = "LookupRedemptions";
 
-/// What issuance says otherwise.
 pub(super) struct CouponDifferences {
     pub(super) orders_without_coupon: u64,
     pub(super) coupons_not_given_back: u64,

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Auditor, Bounds, Pass};
 use crate::{error::OrderIntakeError, metrics::Metrics};
 
-/// Between two rounds.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// A replica that is killed or held still loses the turn to audit after this time.
 const TURN: Duration = Duration::from_secs(180);

@@ -5,7 +5,6 @@ use super::{Area, ClosingReason};
 /// Which stores staff close with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClosingScope {
-    /// This one.
     Store(StoreId),
     /// Every one of this area.
     Area(Area),
@@ -14,7 +13,6 @@ pub enum ClosingScope {
 /// What becomes of orders that are still to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PendingOrders {
-    /// The store makes them.
     Keep,
     /// They fail, and their coupons come back.
     Fail,
@@ -25,9 +23,7 @@ pub enum PendingOrders {
 pub struct StoreClosing {
     /// The caller's name for it, the same on every retry.
     pub request_id: RequestId,
-    /// Which stores.
     pub scope: ClosingScope,
-    /// Why.
     pub reason: ClosingReason,
     /// What becomes of their orders.
     pub pending_orders: PendingOrders,
@@ -36,7 +32,6 @@ pub struct StoreClosing {
 /// What a closing has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// Stores it closed.
     pub stores: u32,
     /// Orders that were accepted and have failed.
     pub orders_failed: u64,

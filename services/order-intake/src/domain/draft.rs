@@ -4,13 +4,11 @@ use tidegate_types::{CouponCode, Lines, RequestId, ShopperId, StoreId, Timestamp
 /// What a shopper asks for: the part of an order that never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// Whose order it is.
     pub shopper: ShopperId,
     /// The caller's name for it, the same on every retry.
     pub request_id: RequestId,
     /// The store that is to make it.
     pub store: StoreId,
-    /// What is wanted.
     pub lines: Lines,
     /// The coupon that pays for it.
     pub coupon_code: CouponCode,

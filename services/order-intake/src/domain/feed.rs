@@ -11,13 +11,10 @@ const POSITION_BYTES: usize = 8;
 /// One change of an order's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
-    /// Which order.
     pub order_id: OrderId,
-    /// Whose it is.
     pub shopper: ShopperId,
     /// The store that makes it.
     pub store: StoreId,
-    /// Where that is.
     pub area: Area,
     /// The state it has got; a rejection without its facts.
     pub state: OrderState,
@@ -25,7 +22,6 @@ pub struct OrderEvent {
     pub slot: Option<Slot>,
     /// What was ordered; `None` once that is no longer kept.
     pub lines: Option<Lines>,
-    /// When it changed.
     pub happened_at: Timestamp,
 }
 

@@ -22,13 +22,11 @@ impl Minute {
         self.0
     }
 
-    /// The moment it begins.
     pub fn begins_at(self) -> Timestamp {
         // Every minute came from a moment, or lies at most a few weeks after one.
         Timestamp::from_unix_timestamp(self.0.saturating_mul(60)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// So many minutes later.
     pub fn plus(self, minutes: i64) -> Self {
         Self(self.0.saturating_add(minutes))
     }
@@ -50,7 +48,6 @@ impl MinuteOfDay {
         }
     }
 
-    /// The number.
     pub fn get(self) -> u16 {
         self.0
     }
@@ -69,7 +66,6 @@ impl Weekday {
         }
     }
 
-    /// The number.
     pub fn get(self) -> u8 {
         self.0
     }

@@ -15,7 +15,6 @@ pub enum StateKind {
     InPreparation,
     /// It waits for its shopper.
     Ready,
-    /// The shopper has it.
     Completed,
     /// The shopper gave it up.
     Cancelled,
@@ -52,7 +51,6 @@ impl StateKind {
 /// Which orders of a store are asked for, by the slots in which it makes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOrdersQuery {
-    /// Whose.
     pub store: StoreId,
     /// Those in one of these states.
     pub states: Vec<StateKind>,

@@ -17,7 +17,6 @@ pub struct TooMany {
 /// When a store is open on one day of every week, by its own clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WeeklyHours {
-    /// On this day.
     pub weekday: Weekday,
     /// From this minute of the day on.
     pub opens_at: MinuteOfDay,
@@ -72,7 +71,6 @@ impl OpeningHours {
         (count <= max).then_some(()).ok_or(TooMany { max })
     }
 
-    /// The stretches a week.
     pub fn weekly(&self) -> impl Iterator<Item = WeeklyHours> {
         self.weekly.iter().copied()
     }

@@ -87,7 +87,6 @@ impl Rejection {
         }
     }
 
-    /// The reason.
     pub fn because(&self) -> Reason {
         self.because
     }
@@ -115,7 +114,6 @@ impl Rejection {
     }
 }
 
-/// Where an order stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderState {
     /// Durable; its coupon is being redeemed.
@@ -128,7 +126,6 @@ pub enum OrderState {
     InPreparation,
     /// It waits for its shopper.
     Ready,
-    /// The shopper has it.
     Completed,
     /// The shopper gave it up in time; slot and coupon are given back.
     Cancelled,
@@ -139,9 +136,7 @@ pub enum OrderState {
 /// What is asked to become of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
-    /// The coupon has paid.
     Accept(Bill),
-    /// The coupon cannot pay.
     Reject(Rejection),
     /// The shopper gives it up.
     Cancel,
@@ -155,9 +150,7 @@ pub enum Move {
     Fail(FailureNote),
     /// Its store closes with all that it has not begun.
     CloseStore {
-        /// The closing.
         closing: RequestId,
-        /// Why.
         note: FailureNote,
     },
 }
@@ -273,13 +266,11 @@ impl OrderState {
 /// What has become of a draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The order's id.
     pub order_id: OrderId,
     /// The area of its store when it was placed.
     pub area: Area,
     /// When the store makes it; `None` only for orders from before there were slots.
     pub slot: Option<Slot>,
-    /// Where it stands.
     pub state: OrderState,
     /// What the coupon takes off, once it has paid.
     pub discount_minor_units: Option<i64>,
@@ -296,9 +287,7 @@ pub struct Standing {
 /// One order of one shopper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// What was asked for.
     pub draft: Arc<Draft>,
-    /// What became of it.
     pub standing: Standing,
 }
 

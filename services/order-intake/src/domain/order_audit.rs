@@ -5,7 +5,6 @@ use super::OrderId;
 /// One slot of a store: what is booked, and what is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotBooks {
-    /// When it begins.
     pub starts_at: Timestamp,
     /// What the slot says is booked.
     pub booked: u64,
@@ -18,11 +17,8 @@ pub struct SlotBooks {
 /// An order, and what must be true of its coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderBooks {
-    /// The order.
     pub order_id: OrderId,
-    /// Whose it is.
     pub shopper: ShopperId,
-    /// The coupon it named.
     pub coupon_code: CouponCode,
     /// Whether the coupon must, or must not, pay for it; neither while it is undecided.
     pub is_paid: Option<bool>,
@@ -41,15 +37,12 @@ impl OrderBooks {
 /// What an audit of orders found in what it covered, the newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OrderAudit {
-    /// Slots compared.
     pub slots: u64,
-    /// The earliest of them.
     pub slots_from: Option<Timestamp>,
     /// Slots in which more is booked, or to be made, than the store said it can make.
     pub slots_over_capacity: u64,
     /// Slots in which something else is booked than is ordered.
     pub slots_booked_otherwise: u64,
-    /// Orders compared.
     pub orders: u64,
     /// Orders whose coupon pays for another one as well.
     pub orders_paid_twice: u64,

@@ -25,7 +25,6 @@ impl PageSize {
         }
     }
 
-    /// The number.
     pub fn get(self) -> u8 {
         self.0
     }
@@ -41,7 +40,6 @@ pub struct InvalidPageToken;
 pub struct PagePosition {
     /// When that order was made durable, or whatever moment the page's orders are sorted by.
     pub created_at: Timestamp,
-    /// That order.
     pub order_id: OrderId,
 }
 
@@ -90,7 +88,6 @@ impl PagePosition {
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads [`PagePosition::token`].
     pub fn parse(token: &str) -> Result<Self, InvalidPageToken> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(token)

@@ -19,7 +19,6 @@ const FALSE_ORDER_KEPT: Duration = Duration::from_secs(3_600);
 pub struct RetentionPeriod(Duration);
 
 impl RetentionPeriod {
-    /// So many days.
     pub fn days(days: u16) -> Self {
         Self(DAY * days.into())
     }

@@ -14,12 +14,10 @@ const OPENING_TOLD_MINUTES: i64 = 15 * 24 * 60;
 pub struct Slot {
     /// Its first minute.
     pub begins: Minute,
-    /// How long it is.
     pub minutes: SlotMinutes,
 }
 
 impl Slot {
-    /// When it begins.
     pub fn starts_at(self) -> Timestamp {
         self.begins.begins_at()
     }
@@ -110,7 +108,6 @@ impl Timetable {
         }
     }
 
-    /// The store.
     pub fn store(&self) -> &Store {
         &self.store
     }

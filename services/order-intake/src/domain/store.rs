@@ -21,7 +21,6 @@ impl Area {
         StoreId::parse(text).map(Self)
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -37,7 +36,6 @@ pub struct InvalidSlotMinutes;
 pub struct SlotMinutes(u8);
 
 impl SlotMinutes {
-    /// The longest there is.
     pub const MAX: i64 = 60;
 
     /// Takes a number over if it divides 60.
@@ -48,7 +46,6 @@ impl SlotMinutes {
         }
     }
 
-    /// The number.
     pub fn get(self) -> u8 {
         self.0
     }
@@ -76,7 +73,6 @@ impl OrdersPerSlot {
         }
     }
 
-    /// The number.
     pub fn get(self) -> u16 {
         self.0
     }
@@ -95,9 +91,7 @@ pub enum StoreState {
 /// A place that makes orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// Its name for programs.
     pub id: StoreId,
-    /// Its name for people.
     pub display_name: DisplayName,
     /// Where it is, for finding another store nearby.
     pub area: Area,
@@ -116,11 +110,8 @@ pub struct Store {
 /// What staff say of a store; what they leave out stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreChange {
-    /// Which store.
     pub id: StoreId,
-    /// Its name for people.
     pub display_name: DisplayName,
-    /// Where it is.
     pub area: Area,
     /// What its clocks go by.
     pub zone: Option<StoreZone>,

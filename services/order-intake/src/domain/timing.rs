@@ -19,7 +19,6 @@ pub enum Timing {
         /// The latest beginning that is acceptable.
         latest: Timestamp,
     },
-    /// Nothing acceptable is left.
     Over,
 }
 

@@ -31,7 +31,6 @@ impl Day {
             .ok_or(InvalidDay)
     }
 
-    /// Its weekday.
     pub fn weekday(self) -> Option<Weekday> {
         Weekday::new(self.0.weekday().to_monday_one_offset()).ok()
     }
@@ -72,7 +71,6 @@ impl StoreZone {
         is_named.then_some(Self(zone)).ok_or(InvalidZone)
     }
 
-    /// Its IANA name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }

@@ -16,9 +16,7 @@ use crate::{
 /// Where a page of slots begins: before this moment, and at it before this store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotPosition {
-    /// When the slot begins.
     pub starts_at: Timestamp,
-    /// Of which store.
     pub store_id: String,
 }
 

@@ -31,7 +31,6 @@ pub use audit::SlotPosition;
 use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
 use rows::OrderRow;
 
-/// The schema, in steps.
 pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
@@ -44,7 +43,6 @@ const AUDIT_CONNECTIONS: u32 = 1;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// A statement that waits for a lock keeps its connection, even once nobody waits for its answer.
 const WAIT_FOR_STORE: &str = "SET LOCAL lock_timeout = '2s'";
-/// SQLSTATE lock_not_available.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Orders and outcomes that wait for their commit, in one lane.
 const QUEUE_CAPACITY: usize = 10_000;
@@ -70,7 +68,6 @@ struct LaneQueues {
 
 /// How an order stands after it was handed in.
 pub struct Placed {
-    /// How it stands.
     pub standing: Standing,
     /// True if an earlier request placed it.
     pub replayed: bool,

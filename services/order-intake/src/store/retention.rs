@@ -16,12 +16,10 @@ const WAIT_FOR_TABLE: &str = "SET LOCAL lock_timeout = '1s'";
 pub struct OldKey {
     order_id: Uuid,
     coupon_code: String,
-    /// When it was placed.
     pub created_at: Timestamp,
 }
 
 impl OldKey {
-    /// The order.
     pub fn order_id(&self) -> OrderId {
         OrderId(self.order_id)
     }
@@ -123,7 +121,6 @@ impl Store {
         Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// Forgets orders for good.
     pub async fn forget_keys(
         &self,
         lane: Lane,

@@ -90,7 +90,6 @@ impl Store {
         Ok(created)
     }
 
-    /// One store.
     pub async fn get_store(&self, id: &StoreId) -> Result<domain::Store, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/get_store.sql")).bind(id.as_str());
         let row: Option<StoreRow> = in_time(query.fetch_optional(&self.pool)).await?;

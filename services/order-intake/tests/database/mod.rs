@@ -22,7 +22,6 @@ impl TestDatabase {
         Self { server, name }
     }
 
-    /// `postgres://…/name`.
     pub fn url(&self) -> String {
         let (address, options) = self.server.split_once('?').unwrap_or((&self.server, ""));
         let (host, _) = address

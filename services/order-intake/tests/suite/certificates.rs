@@ -38,7 +38,6 @@ pub fn make(folder: &Path) {
     }
 }
 
-/// Where an identity's are.
 pub fn files(folder: &Path, identity: Identity) -> TlsFiles {
     TlsFiles {
         ca: folder.join("ca.pem"),

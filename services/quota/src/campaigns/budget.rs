@@ -11,13 +11,10 @@ use crate::{
 /// More coupons for a tier.
 #[derive(Debug, Clone)]
 pub struct BudgetAddition {
-    /// Of which campaign.
     pub campaign: CampaignId,
     /// Chosen by the caller, the same on every retry.
     pub request_id: RequestId,
-    /// To which tier.
     pub tier: TierId,
-    /// How many.
     pub additional_stock: u64,
 }
 

@@ -11,7 +11,6 @@ use crate::{
 /// A change of what a campaign is.
 #[derive(Debug, Clone)]
 pub struct UpdateRequest {
-    /// Which campaign.
     pub campaign: CampaignId,
     /// Why, if somebody said so.
     pub reason: Option<ControlReason>,

@@ -12,9 +12,7 @@ use crate::{
 /// The end of a campaign.
 #[derive(Debug, Clone)]
 pub struct EndRequest {
-    /// Which campaign.
     pub campaign: CampaignId,
-    /// Why.
     pub reason: ControlReason,
 }
 

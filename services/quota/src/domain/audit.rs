@@ -29,11 +29,9 @@ pub struct TierBooks {
 /// One lease in quota's books.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseBooks {
-    /// Which.
     pub lease_id: Uuid,
     /// The lane it may be spent on.
     pub lane: Lane,
-    /// What was granted.
     pub granted: TierCounts,
     /// What was used of it, once it is settled.
     pub used: Option<TierCounts>,
@@ -44,20 +42,15 @@ pub struct LeaseBooks {
 pub struct FencedLease {
     /// Whether nothing can be spent from it any more.
     pub is_sealed: bool,
-    /// What was installed.
     pub granted: TierCounts,
-    /// What has been spent.
     pub used: TierCounts,
 }
 
 /// A lease whose coupons are not as many as it says were used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseMismatch {
-    /// Which.
     pub lease_id: Uuid,
-    /// Of which tier.
     pub tier: TierNumber,
-    /// What the lease says.
     pub used: u64,
     /// How many coupons name it.
     pub coupons: u64,
@@ -92,10 +85,8 @@ impl CouponBooks {
     }
 }
 
-/// What was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DifferenceKind {
-    /// Quota's books with themselves.
     Stock,
     /// A settled lease with what issuance sealed.
     SettledLease,
@@ -132,7 +123,6 @@ impl DifferenceKind {
 /// Something that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What was compared.
     pub kind: DifferenceKind,
     /// In words, with the numbers.
     pub description: String,
@@ -145,7 +135,6 @@ pub struct TierAudit {
     pub at: TierStock,
     /// All there is.
     pub stock: u64,
-    /// Coupons there are.
     pub coupons: u64,
     /// Of them, coupons on leases that are not sealed.
     pub coupons_on_live_leases: u64,
@@ -177,7 +166,6 @@ pub struct AuditReport {
     pub differences: Vec<Difference>,
     /// How many there are in all.
     pub difference_count: u64,
-    /// What it went over.
     pub coverage: Coverage,
     /// What it has added up, and an interrupted pass before it.
     pub sums: PassSums,
@@ -186,9 +174,7 @@ pub struct AuditReport {
 /// What a pass over the leases of a campaign has added up so far. It may take days: leases are compared newest first, page by page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PassSums {
-    /// Leases compared.
     pub leases: u64,
-    /// Differences found.
     pub differences: u64,
     /// What was settled when the pass began.
     pub settled_before: TierCounts,

@@ -36,7 +36,6 @@ pub struct Tier {
 /// What a campaign's makers fixed. Two requests to make a campaign are the same request if these are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignTerms {
-    /// Its public name.
     pub id: CampaignId,
     /// The currency of every tier's face value.
     pub currency: CurrencyCode,
@@ -50,7 +49,6 @@ pub struct CampaignTerms {
     pub closes_at: Timestamp,
     /// How long a coupon can be used after it was issued; whole seconds.
     pub coupon_validity: Duration,
-    /// What people call it.
     pub display_name: Option<DisplayName>,
     /// What staff say of it.
     pub description: Option<Description>,
@@ -99,7 +97,6 @@ impl CampaignTerms {
 pub struct Campaign {
     /// The number coupon codes carry.
     pub number: CampaignNumber,
-    /// What its makers fixed.
     pub terms: CampaignTerms,
     /// Where the stock is, tier by tier in the order of the terms.
     pub stock: Vec<TierStock>,
@@ -141,9 +138,7 @@ impl Fence {
 /// Campaigns that are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct WantedCampaigns {
-    /// By their public names.
     pub ids: Vec<CampaignId>,
-    /// By their numbers.
     pub numbers: Vec<CampaignNumber>,
 }
 
@@ -192,7 +187,6 @@ impl Campaign {
 /// What is left to do about an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
-    /// Make it.
     Now,
     /// Nothing: it was made before.
     Before,
@@ -201,7 +195,6 @@ pub enum Extension {
 /// Why a validity is not extended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotExtended {
-    /// The moment has passed.
     NotInFuture,
     /// It is further than [`MAX_EXTENSION`] from the end of the campaign.
     TooLong,

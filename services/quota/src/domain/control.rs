@@ -8,7 +8,6 @@ pub type ControlReason = PrintedText<200>;
 /// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssuanceControl {
-    /// Leases are granted.
     Open,
     /// Nothing is granted, and nobody is turned away for good.
     QueueOnly,
@@ -19,7 +18,6 @@ pub enum IssuanceControl {
 /// What staff want of redeeming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedemptionControl {
-    /// Coupons pay for orders.
     Open,
     /// They do not for now.
     Halted,
@@ -49,9 +47,7 @@ impl RedemptionControl {
 /// How far issuing has come towards what staff want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssuanceState {
-    /// Leases are granted.
     Open,
-    /// Nothing is granted.
     QueueOnly,
     /// Nothing is granted, but some leases are not known to be sealed: a claim that was under way may yet commit.
     Halting,
@@ -75,11 +71,8 @@ pub enum RedemptionState {
 /// What staff want of a campaign from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedControl {
-    /// Of issuing.
     pub issuance: IssuanceControl,
-    /// Of redeeming.
     pub redemption: RedemptionControl,
-    /// Why.
     pub reason: ControlReason,
     /// When they expect to resume; whole microseconds.
     pub resume_at: Option<Timestamp>,
@@ -88,9 +81,7 @@ pub struct WantedControl {
 /// What staff have said of a campaign while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// Of issuing.
     pub issuance: IssuanceControl,
-    /// Of redeeming.
     pub redemption: RedemptionControl,
     /// Why; `None` as long as nobody has changed it.
     pub reason: Option<ControlReason>,
@@ -103,13 +94,11 @@ pub struct Control {
 /// What a wish of staff means for a campaign's control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlChange {
-    /// It becomes this.
     Changed(Control),
     /// Nothing: the same wish, made with the same epoch, was granted before.
     Before,
     /// Nothing: somebody else changed it since this epoch was read.
     Conflict {
-        /// The epoch there is.
         epoch: u64,
     },
 }

@@ -8,7 +8,6 @@ use super::{
 /// A halt of every campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halt {
-    /// Why.
     pub reason: ControlReason,
     /// Whether redeeming is halted as well; otherwise it stays as it is.
     pub with_redemption: bool,
@@ -19,11 +18,8 @@ pub struct Halt {
 /// How the control of a campaign stands, without its terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Its number.
     pub number: CampaignNumber,
-    /// Its public name.
     pub id: CampaignId,
-    /// When it closes.
     pub closes_at: Timestamp,
     /// When staff ended it for good.
     pub ended_at: Option<Timestamp>,

@@ -10,15 +10,11 @@ pub const DRAIN_DIVISOR: u64 = 16;
 /// What a replica asks for. Two requests with the same lease id are the same request if all of it is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRequest {
-    /// Made by the holder.
     pub lease_id: Uuid,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
-    /// The replica that asks.
     pub holder: ReplicaId,
     /// The lane it will spend on.
     pub lane: Lane,
-    /// Wanted of particular tiers.
     pub wanted: TierCounts,
     /// Wanted of whichever tier comes first and has stock.
     pub wanted_of_any_tier: u64,
@@ -27,7 +23,6 @@ pub struct LeaseRequest {
 /// A lease that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What was asked.
     pub request: LeaseRequest,
     /// What was granted; never nothing.
     pub granted: TierCounts,
@@ -40,13 +35,10 @@ pub struct Lease {
 /// Why a lease was sealed and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SealedBecause {
-    /// Its holder returned it.
     Returned,
     /// Its holder gave no sign of life.
     Silent,
-    /// Staff halted issuing.
     Halted,
-    /// The campaign has ended.
     Closed,
 }
 
@@ -150,7 +142,6 @@ impl LeaseAnswer {
 /// What is left to do about a lease that is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// Settle it.
     Now,
     /// Nothing: it was settled before with the same counts.
     Before,
@@ -161,7 +152,6 @@ pub enum Settlement {
 pub enum NotSettled {
     /// More was used of a tier than was granted.
     UsedMoreThanGranted {
-        /// The tier.
         tier: TierNumber,
         /// What was granted of it.
         granted: u64,

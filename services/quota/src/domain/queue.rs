@@ -30,7 +30,6 @@ pub const REPORTS_COUNT_FOR: Duration = Duration::from_secs(2);
 /// What a queue has to know of its campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueCampaign {
-    /// Which.
     pub number: CampaignNumber,
     /// Nobody becomes due before this moment.
     pub opens_at: Timestamp,
@@ -59,12 +58,10 @@ impl QueueCampaign {
     }
 }
 
-/// A campaign's queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Queue {
     /// Whether new claims take a ticket.
     pub is_queueing: bool,
-    /// The queue's own time.
     pub clock: QueueClock,
     /// How much of that time it served nobody although it was a queue. Turns that have come are kept for as long.
     pub held: Duration,
@@ -72,7 +69,6 @@ pub struct Queue {
     pub watermark: Turn,
     /// Promises to come back when a turn had come.
     pub promises: Promises,
-    /// How fast it goes.
     pub pace: Pace,
 }
 
@@ -81,7 +77,6 @@ pub struct Queue {
 pub struct Promises {
     /// Those that had to be kept.
     pub ended: f64,
-    /// Those that were.
     pub kept: f64,
 }
 

@@ -3,7 +3,6 @@ use tidegate_types::{MAX_TIERS, TierNumber};
 /// Where the stock of one tier is. All there is is the sum of the three, so moving stock can neither make nor lose any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TierStock {
-    /// In the pool.
     pub free: u64,
     /// Lent to issuance replicas, used or not.
     pub leased: u64,

@@ -60,7 +60,6 @@ pub enum NotUpdated {
         /// Their names in the contract.
         fields: Vec<&'static str>,
     },
-    /// It has ended.
     Closed,
     /// A field cannot be so.
     Invalid {
@@ -78,7 +77,6 @@ pub struct End {
     pub opens_at: Timestamp,
     /// Not later than it was.
     pub closes_at: Timestamp,
-    /// When staff ended it.
     pub ended_at: Timestamp,
 }
 

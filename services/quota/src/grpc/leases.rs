@@ -5,7 +5,6 @@ use tonic::{Request, Response, Status};
 use super::{convert, status, status::Answers};
 use crate::{domain::SealedBecause, leases::Leases};
 
-/// What issuance calls.
 pub(super) struct LeaseGrpc {
     pub(super) leases: Leases,
     pub(super) answers: Answers,

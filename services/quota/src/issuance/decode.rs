@@ -15,7 +15,6 @@ use crate::{
 pub struct LaneCoupons {
     /// How many lanes there are.
     pub lanes: Lanes,
-    /// What was counted.
     pub books: CouponBooks,
 }
 

@@ -58,7 +58,6 @@ pub(super) fn unknown(column: &str, text: &str) -> sqlx::Error {
 
 /// What decides whether stock of a campaign is lent.
 pub struct Lending {
-    /// When it closes.
     pub closes_at: Timestamp,
     /// Whether it is over whatever a clock says: staff ended it, or it is retired.
     pub is_over: bool,

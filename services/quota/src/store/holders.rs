@@ -11,15 +11,12 @@ use crate::{
 /// A lease that has to be sealed and settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseToReclaim {
-    /// Which.
     pub lease_id: Uuid,
-    /// Of which campaign.
     pub campaign: CampaignNumber,
     /// The lane it may be spent on.
     pub lane: Lane,
     /// To whom it was lent.
     pub holder: ReplicaId,
-    /// Why.
     pub because: SealedBecause,
 }
 

@@ -56,7 +56,6 @@ impl Gateway {
         }
     }
 
-    /// At which nobody waits.
     pub fn idle(&self, can_take: f64) -> QueueReport {
         QueueReport {
             campaign: self.campaign,

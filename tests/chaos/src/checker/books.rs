@@ -116,7 +116,6 @@ impl fmt::Display for WrongSlot {
     }
 }
 
-/// Everything about one campaign.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub coupons: Vec<Coupon>,

@@ -12,7 +12,6 @@ pub use books::{Books, Facts};
 /// A campaign to be checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The campaign.
     pub campaign: &'a Campaign,
     /// Its place in the round.
     pub place: usize,

@@ -39,7 +39,6 @@ const STALLS: [(Duration, u32); 4] = [
 pub struct Repertoire {
     /// The names of all replicas.
     pub replicas: Vec<String>,
-    /// The edges between processes.
     pub edges: Vec<Edge>,
     /// Whether clocks can be moved on this machine.
     pub clocks: bool,
@@ -50,7 +49,6 @@ pub struct Repertoire {
 pub struct Step {
     /// What kind the fault is of.
     pub kind: Kind,
-    /// The fault.
     pub fault: Fault,
     /// What overlaps with it, if anything.
     pub companion: Option<(Kind, Fault)>,
@@ -114,7 +112,6 @@ impl Plan {
         if self.is_full { BREATH } else { LONG_BREATH }
     }
 
-    /// The next step.
     pub fn next(&mut self) -> Step {
         if self.next.is_empty() {
             let mut kinds = self.kinds.clone();

@@ -10,7 +10,6 @@ const WHO_ORDER: u32 = 25;
 const TIERED_CLAIMS: u64 = 2;
 const DRAINED_STOCK: u64 = 150;
 
-/// The shoppers' habits.
 pub fn habits(arrivals_per_second: u64) -> Habits {
     Habits {
         arrivals_per_second,

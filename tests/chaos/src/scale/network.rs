@@ -102,7 +102,6 @@ impl Network {
         Ok(network)
     }
 
-    /// This machine's own address.
     pub fn host(&self) -> Ipv4Addr {
         self.address(HOST)
     }

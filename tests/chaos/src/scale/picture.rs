@@ -2,13 +2,9 @@
 
 use std::fmt::{Arguments, Display, Write};
 
-/// The whole picture.
 pub const WIDTH: f64 = 1_040.0;
-/// The whole picture.
 pub const HEIGHT: f64 = 620.0;
-/// Left of the panels.
 pub const LEFT: f64 = 70.0;
-/// Right of the panels.
 pub const RIGHT: f64 = 24.0;
 /// Colours of replicas; one beyond them begins again.
 pub const COLOURS: usize = 6;
@@ -23,7 +19,6 @@ const STYLE: &str = "\
     .issued{stroke:#2dd4bf;fill:#2dd4bf}.refused{stroke:#fb923c;fill:#fb923c}.failed{stroke:#fb7185;fill:#fb7185}.replicas{stroke:#818cf8;fill:#818cf8}\
     .r0{fill:#2dd4bf}.r1{fill:#818cf8}.r2{fill:#facc15}.r3{fill:#f472b6}.r4{fill:#38bdf8}.r5{fill:#a3e635}.line{fill:none}}";
 
-/// A picture under construction.
 #[derive(Debug, Default)]
 pub struct Picture(String);
 

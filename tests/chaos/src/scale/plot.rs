@@ -28,7 +28,6 @@ struct Span {
 /// One of the rates of a span.
 type Rate = fn(&Span) -> f64;
 
-/// Draws a run.
 pub fn draw(report: &Report) -> String {
     let (begin, end) = frame(report);
     let samples: Vec<Sample> = report

@@ -14,7 +14,6 @@ use crate::report::RoundReport;
 /// has to be found; a service that is away for some seconds has every caller come again each second, and more of them with each second.
 const PUT_OFF_PER_COUPON: f64 = 1.0;
 
-/// A whole run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The steps, who came and who went.
@@ -26,7 +25,6 @@ pub struct Report {
 }
 
 impl Step {
-    /// How long it lasted.
     pub fn seconds(&self) -> f64 {
         self.to.at_ms.saturating_sub(self.from.at_ms) as f64 / 1_000.0
     }
@@ -71,7 +69,6 @@ impl Step {
             .collect()
     }
 
-    /// Refusals by reason.
     pub fn refusals(&self) -> Vec<(&str, u64)> {
         let before = |reason: &str| self.from.refusals.get(reason).copied().unwrap_or(0);
         self.to
@@ -92,7 +89,6 @@ impl Newcomer {
 }
 
 impl Report {
-    /// For people.
     pub fn table(&self) -> String {
         table::text(self)
     }

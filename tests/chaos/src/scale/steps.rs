@@ -33,7 +33,6 @@ pub fn settled_step(step: Duration) -> Duration {
 /// A stretch of time in which one thing is done.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// What.
     pub name: String,
     /// Whether calls may fail in it: something is broken, and not only changed.
     pub breaks: bool,
@@ -46,7 +45,6 @@ pub struct Step {
 /// A replica of issuance that is to take its share.
 #[derive(Debug, Clone, Serialize)]
 pub struct Newcomer {
-    /// Its name.
     pub replica: String,
     /// Whether it was cut off, and not started.
     pub is_back: bool,
@@ -61,7 +59,6 @@ pub struct Newcomer {
 /// Who takes claims from a moment on.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
-    /// When.
     pub at_ms: u64,
     /// The published replicas of issuance that can be reached.
     pub serving: Vec<String>,
@@ -70,9 +67,7 @@ pub struct Change {
 /// A replica that was withdrawn and asked to end.
 #[derive(Debug, Clone, Serialize)]
 pub struct Departure {
-    /// Its name.
     pub replica: String,
-    /// When.
     pub at_ms: u64,
     /// Requests sent and not answered then, by all shoppers.
     pub in_flight: u64,
@@ -82,28 +77,19 @@ pub struct Departure {
     pub trouble: Option<String>,
 }
 
-/// Everything that was done.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Acted {
-    /// In their order.
     pub steps: Vec<Step>,
-    /// In their order.
     pub changes: Vec<Change>,
-    /// In their order.
     pub newcomers: Vec<Newcomer>,
-    /// In their order.
     pub departures: Vec<Departure>,
     /// Requests under way when the replica was cut off.
     pub in_flight_at_cut: u64,
 }
 
-/// Who does it.
 pub struct Director<'a> {
-    /// The replicas.
     pub fleet: &'a mut Fleet,
-    /// The shoppers.
     pub scene: &'a Scene,
-    /// What passes.
     pub timeline: &'a Timeline,
     /// How long a step lasts at least.
     pub step: Duration,

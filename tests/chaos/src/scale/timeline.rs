@@ -39,15 +39,12 @@ const PUT_OFF: [&str; 2] = ["OVERLOADED", "QUEUE_FULL"];
 pub struct Sample {
     /// Since the beginning.
     pub at_ms: u64,
-    /// Published replicas of issuance.
     pub replicas: usize,
-    /// Requests sent.
     pub sent: u64,
     /// Coupons told to be new.
     pub issued: u64,
     /// Requests that ended without an answer of the suite's.
     pub unknown: u64,
-    /// Refusals by reason.
     pub refusals: BTreeMap<String, u64>,
     /// New coupons by the replica of issuance that answered; of one that has ended, or is cut off, what it said last.
     pub by_replica: BTreeMap<String, u64>,
@@ -91,7 +88,6 @@ struct Seen {
 }
 
 impl Timeline {
-    /// Begins now.
     pub fn begin(tally: Arc<Tally>) -> Self {
         Self {
             began: Instant::now(),
@@ -110,7 +106,6 @@ impl Timeline {
         }
     }
 
-    /// Reads everything now.
     pub async fn read(&self) -> Sample {
         let pages = self.seen().pages.clone();
         let readings = join_all(pages.into_iter().map(|(name, page)| async move {

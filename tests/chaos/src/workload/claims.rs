@@ -38,7 +38,6 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Most are plain.
     pub fn draw(random: &mut StdRng) -> Self {
         match random.random_range(0..100) {
             0..50 => Self::Plain,
@@ -49,7 +48,6 @@ impl Manner {
     }
 }
 
-/// How a claim ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimEnd {
     /// The shopper has the coupon.

@@ -19,7 +19,6 @@ use crate::mutation::Mutation;
 /// Shoppers at a time of the tiered, the halted and the drained campaigns: who waits for one of them must not keep others away.
 const SHOPPERS_AT_ONCE: [usize; 3] = [110, 60, 80];
 
-/// What shoppers do.
 #[derive(Debug, Clone, Copy)]
 pub struct Habits {
     /// How many come each second, as long as there is room for them.
@@ -69,7 +68,6 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Lets shoppers come.
     pub fn come(scene: Arc<Scene>) -> Self {
         let (is_open, mut is_over) = watch::channel(());
         let arriving = tokio::spawn(async move {

@@ -41,15 +41,11 @@ pub use sell_out::sell_out;
 /// What all who act in a round share.
 #[derive(Debug)]
 pub struct Scene {
-    /// To the gateways.
     pub door: Door,
-    /// To quota.
     pub staff: Staff,
     /// What was asked and told.
     pub ledger: Ledger,
-    /// What passes.
     pub tally: Arc<Tally>,
-    /// The campaigns.
     pub campaigns: Vec<Campaign>,
     /// Issuance's database, by a superuser and past every proxy.
     pub issuance: PgConnectOptions,

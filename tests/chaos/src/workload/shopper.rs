@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{findings::Count, ledger::ClaimKey};
 
-/// Of a hundred.
 const WHO_LOOK: u32 = 30;
 const WHO_COME_BACK_LATE: u32 = 20;
 const WHO_WANT_TOO_MUCH: u32 = 10;

@@ -19,7 +19,6 @@ const WAITS_FOR_SMALL_STORE: Duration = Duration::from_secs(3 * 60);
 /// An order of a shopper.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// Which one it is.
     pub key: OrderKey,
     code: String,
     store_id: String,

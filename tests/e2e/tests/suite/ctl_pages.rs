@@ -37,7 +37,6 @@ impl Terminal {
         Ok(Self { config, programs })
     }
 
-    /// Types one line.
     pub(crate) fn run(&self, line: &str) -> Result<Output> {
         Ok(self.shell(line).output()?)
     }

@@ -16,7 +16,6 @@ use tidegate_proto::{
 use tonic::Status;
 
 const SOON: Duration = Duration::from_secs(20);
-/// Nobody listens there.
 const NOWHERE: &str = "127.0.0.1:1";
 
 /// A suite with one open campaign, its store and a shopper who holds a coupon.

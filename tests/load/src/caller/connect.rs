@@ -21,7 +21,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Calls given up that are remembered, so that an answer on its way to one is expected.
 const RESETS_REMEMBERED: usize = 20_000;
 
-/// Where a gateway listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Gateway(pub SocketAddr);
 

@@ -25,7 +25,6 @@ const CALL_LIMIT_HEADER: &str = "2S";
 /// A gRPC message begins with a byte for its compression and four for its length.
 const PREFIX_BYTES: usize = 5;
 
-/// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     ClaimCoupon,

@@ -14,7 +14,6 @@ const MORE_THAN_ONE_COHORT: Duration = Duration::from_secs(2);
 pub struct Treatment {
     /// How many came, one after the other.
     pub crowds: usize,
-    /// Who came.
     pub shoppers: usize,
     /// Of them, who was given a place in the queue.
     pub queued: usize,

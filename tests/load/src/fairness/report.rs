@@ -16,7 +16,6 @@ const STORM_GAIN: f64 = 1.05;
 const ORDERS_SLOWER: f64 = 1.5;
 const MEMORY_MIB: f64 = 64.0;
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub machine: Machine,

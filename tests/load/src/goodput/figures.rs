@@ -11,7 +11,6 @@ const LAG_TOLERATED: Duration = Duration::from_millis(50);
 /// A second is normal if all but so many of its shoppers are served as in ordinary times.
 const EXCEPTIONS: f64 = 0.01;
 
-/// One load.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figures {
     /// Shoppers that came a second.
@@ -137,7 +136,6 @@ pub fn quantile(values: impl Iterator<Item = Duration>, share: f64) -> Option<Du
     values.get(place.saturating_sub(1)).copied()
 }
 
-/// As figures are written.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }

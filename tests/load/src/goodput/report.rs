@@ -35,11 +35,9 @@ pub struct Peak {
     pub processor: Spent,
     pub issued: u64,
     pub seconds: f64,
-    /// Coupons given, warm-up included.
     pub coupons_told: u64,
 }
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub machine: Machine,

@@ -38,14 +38,12 @@ pub const AT_ONCE: &str = "at once";
 /// Sends again at once, hears nothing, and goes: its places are ones that nobody comes for.
 pub const AT_ONCE_AND_GONE: &str = "at once and is gone";
 
-/// Who comes.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
     /// What the tables call it: one of the names above.
     pub name: &'static str,
     /// What the impatient ones do.
     pub impatient: Manner,
-    /// Their share.
     pub at_once_share: f64,
     /// What its shoppers' ids begin with.
     pub round: &'static str,

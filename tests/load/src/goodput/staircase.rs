@@ -19,7 +19,6 @@ const RECOVERY: Duration = Duration::from_secs(15);
 pub struct Step {
     pub load: f64,
     begins: Duration,
-    /// What counts.
     pub window: Range<Duration>,
 }
 
@@ -67,7 +66,6 @@ impl Staircase {
         self.flood_ends() + RECOVERY
     }
 
-    /// Who comes when.
     pub fn stretches(&self) -> Vec<Stretch> {
         let stretch = |length, load| Stretch {
             length,

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::machine::Machine;
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub machine: Machine,
@@ -31,7 +30,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// As a table.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} settled leases and {} coupons of one campaign, {} lanes, on {}.\nFilled in {:.0} s; quota's database has {:.1} GiB, issuance's {:.1} GiB.\n\n| what | without history | with it |\n| --- | --- | --- |\n",

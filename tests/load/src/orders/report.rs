@@ -49,7 +49,6 @@ pub struct Report {
 }
 
 impl Point {
-    /// A closed loop.
     pub fn new(
         errand: Errand,
         shoppers: u32,

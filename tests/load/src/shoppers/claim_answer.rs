@@ -36,7 +36,6 @@ pub struct Place {
     pub position: Option<u64>,
     /// The soonest and the latest that the coupon is likely to come; unset if that is not known.
     pub estimate: Option<Estimate>,
-    /// When to ask again.
     pub poll_after: Duration,
 }
 

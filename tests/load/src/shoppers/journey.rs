@@ -15,7 +15,6 @@ pub enum Manner {
     AtOnceThenAsTold,
 }
 
-/// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     Coupon,
@@ -23,7 +22,6 @@ pub enum End {
     Refused(String),
     /// Gave up the place, or the attempt, because it would have taken longer than the patience.
     Left,
-    /// Nothing but silence.
     Unanswered,
     /// Was still told to wait when the run was over.
     Waiting,
@@ -37,7 +35,6 @@ pub struct Journey {
     pub due: Duration,
     /// How much later than that it was sent: the generator's fault, and nobody else's.
     pub lag: Duration,
-    /// Claims sent.
     pub claims: u32,
     /// When the first place in the queue was told.
     pub joined: Option<Duration>,

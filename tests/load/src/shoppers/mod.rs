@@ -30,7 +30,6 @@ pub struct Scene {
     pub round: String,
     /// How long a shopper is content to take, from arriving to the coupon. Who is told that the shortest wait is more than half of what is left of it gives the place up.
     pub patience: Duration,
-    /// When the crowd began.
     pub began: Instant,
 }
 

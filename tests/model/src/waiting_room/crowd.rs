@@ -39,7 +39,6 @@ impl Chance {
     }
 }
 
-/// One shopper.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shopper {
     pub(super) turn: Turn,

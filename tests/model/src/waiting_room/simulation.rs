@@ -71,7 +71,6 @@ pub(super) struct Gateway {
     pub(super) told: Option<Snapshot>,
 }
 
-/// A claim at issuance.
 pub(super) struct Claim {
     pub(super) gateway: usize,
     pub(super) shopper: usize,

@@ -82,7 +82,6 @@ fn ends_at(token: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(content["exp"].as_u64()?))
 }
 
-/// Of one replica.
 pub(super) fn of_replica(examined: &Examined) -> Vec<Finding> {
     let who = format!("{} at {}", examined.service, examined.address);
     let status = match &examined.status {

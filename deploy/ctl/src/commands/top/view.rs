@@ -57,7 +57,6 @@ pub struct CampaignView {
     pub pace_per_second: f64,
 }
 
-/// One replica.
 #[derive(Debug, Serialize)]
 pub struct ReplicaView {
     pub service: &'static str,

@@ -12,7 +12,6 @@ const MAX_DEPTH: usize = 8;
 const MAX_SPANS: usize = 200;
 const NANOSECONDS_OF_MICROSECOND: u64 = 1_000;
 
-/// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Span {
     id: String,

@@ -6,14 +6,12 @@ use serde::Serialize;
 
 use crate::collector::TraceId;
 
-/// How one claim ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimEnd {
     /// With a coupon, made for it.
     Issued,
     /// With the coupon of an earlier claim with its request id.
     Replayed,
-    /// With a reason.
     Refused(String),
     /// With a place in the queue that was given up.
     Left,
@@ -23,10 +21,8 @@ pub enum ClaimEnd {
     Unanswered,
 }
 
-/// How one order ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderEnd {
-    /// The store makes it.
     Accepted,
     /// It was refused, or rejected later, for a reason.
     Rejected(String),
@@ -37,7 +33,6 @@ pub enum OrderEnd {
 /// Claims: each of those offered is in exactly one of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ClaimCounts {
-    /// Scheduled.
     pub offered: u64,
     /// Ended with a new coupon.
     pub issued: u64,
@@ -54,7 +49,6 @@ pub struct ClaimCounts {
 }
 
 impl ClaimCounts {
-    /// Claims that have ended.
     pub fn ended(&self) -> u64 {
         let refused = self.refused.values().sum::<u64>();
         let given_up = self.left + self.never_came_back;
@@ -67,11 +61,9 @@ impl ClaimCounts {
 pub struct QueueCounts {
     /// Told a place in the queue.
     pub queued: u64,
-    /// Got their coupon.
     pub served: u64,
     /// Ended with a refusal, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Gave their place up.
     pub left: u64,
     /// Did not come back to it.
     pub never_came_back: u64,
@@ -80,7 +72,6 @@ pub struct QueueCounts {
 }
 
 impl QueueCounts {
-    /// Waits that have ended.
     pub fn ended(&self) -> u64 {
         let refused = self.refused.values().sum::<u64>();
         self.served + refused + self.left + self.never_came_back + self.unanswered
@@ -106,9 +97,7 @@ pub struct WaitTimes {
 /// Orders: each of those placed is in exactly one of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OrderCounts {
-    /// Sent.
     pub placed: u64,
-    /// Made by a store.
     pub accepted: u64,
     /// Not made, by reason.
     pub rejected: BTreeMap<String, u64>,
@@ -117,7 +106,6 @@ pub struct OrderCounts {
 }
 
 impl OrderCounts {
-    /// Orders that have ended.
     pub fn ended(&self) -> u64 {
         self.accepted + self.rejected.values().sum::<u64>() + self.unanswered
     }
@@ -141,11 +129,9 @@ pub struct Detours {
 /// One second of the replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
-    /// Claims scheduled in it.
     pub offered: u64,
     /// Coupons told in it, replays included.
     pub issued: u64,
-    /// Refusals told in it.
     pub refused: u64,
     /// The most claims that waited in the queue at once in it.
     pub waiting: u64,
@@ -167,19 +153,14 @@ pub struct Quantiles {
 /// Everything counted, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
-    /// Claims.
     pub claims: ClaimCounts,
-    /// Orders.
     pub orders: OrderCounts,
-    /// Detours of orders.
     pub detours: Detours,
     /// Claims that had to wait.
     pub queue: QueueCounts,
-    /// How long they waited.
     pub wait: WaitTimes,
     /// Latency of claims that never waited.
     pub claim_latency: Quantiles,
-    /// Latency of orders.
     pub order_latency: Quantiles,
     /// How late shoppers' first claims were sent.
     pub lateness: Quantiles,
@@ -196,7 +177,6 @@ pub struct Picture {
 /// A traced shopper who got coupon and order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Story {
-    /// The trace.
     pub trace_id: TraceId,
     /// Whether the coupon came after a wait in the queue.
     pub has_waited: bool,

@@ -133,7 +133,6 @@ impl Measures {
         }
     }
 
-    /// An order is sent.
     pub fn order_placed(&self) {
         self.lock().picture.orders.placed += 1;
     }
@@ -150,12 +149,10 @@ impl Measures {
         inner.order_latency.saturating_record(microseconds(latency));
     }
 
-    /// Counts something about detours.
     pub fn detour(&self, count: impl FnOnce(&mut Detours)) {
         count(&mut self.lock().picture.detours);
     }
 
-    /// Something is sent again.
     pub fn retried(&self) {
         self.lock().picture.retries += 1;
     }
@@ -183,7 +180,6 @@ impl Measures {
         picture.orders.unanswered += picture.orders.placed.saturating_sub(picture.orders.ended());
     }
 
-    /// Everything counted so far.
     pub fn picture(&self) -> Picture {
         let inner = self.lock();
         Picture {

@@ -13,7 +13,6 @@ const NAME_COLUMNS: usize = 42;
 const SERVICE_COLUMNS: usize = 13;
 const MAX_DEPTH: usize = 8;
 
-/// One bar.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     service: String,

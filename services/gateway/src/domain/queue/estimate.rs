@@ -35,7 +35,6 @@ impl Pace {
         (is_known && slowest <= fastest).then_some(Self { slowest, fastest })
     }
 
-    /// The fastest of late.
     pub fn fastest(self) -> f64 {
         self.fastest
     }

@@ -16,12 +16,10 @@ pub const PRE_OPENING: Duration = Duration::from_secs(600);
 /// More than this do not wait for one campaign.
 pub const MAX_WAITING: u64 = 20_000_000;
 
-/// Where a turn stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Others are first.
     Waiting,
-    /// It has come.
     Due,
     /// It came and was not used in time.
     Expired,

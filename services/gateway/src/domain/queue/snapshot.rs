@@ -42,7 +42,6 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting(Vec<CohortWaiting>);
 
-/// Those of one cohort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CohortWaiting {
     cohort: Cohort,
@@ -95,7 +94,6 @@ impl Snapshot {
         self.clock + since.min(MAX_COUNTED_ON)
     }
 
-    /// Where a turn stands.
     pub fn stage(&self, turn: Turn) -> Stage {
         if turn < self.expired_before {
             Stage::Expired

@@ -10,7 +10,6 @@ use crate::{
 
 const NOT_A_TOKEN: &str = "must be empty or a next_page_token as it was given";
 
-/// What staff look for.
 pub fn wanted(message: FindCouponsRequest, lanes: Lanes) -> Result<Wanted, IssuanceError> {
     let mut bad = Violations::default();
     let shopper = given(message.shopper_id);

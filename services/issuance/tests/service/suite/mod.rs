@@ -56,7 +56,6 @@ pub struct Suite {
     folder: TempDir,
 }
 
-/// One life of issuance.
 pub struct Issuance {
     address: SocketAddr,
     folder: std::path::PathBuf,

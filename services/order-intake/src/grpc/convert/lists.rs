@@ -14,7 +14,6 @@ use crate::{
     error::OrderIntakeError,
 };
 
-/// Later than any slot.
 const NEVER: Timestamp = datetime!(9999-12-31 23:59:59 UTC);
 const BAD_MOMENT: &str = "must be a time from year 1 to 9999";
 const BAD_STORES_TOKEN: &str = "must be empty or the next_page_token of an earlier page";

@@ -17,7 +17,6 @@ use crate::{
 
 const MAX_STORES: usize = 1_000;
 
-/// What an audit found.
 pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse {
     proto::AuditOrdersResponse {
         slots: audit.slots,

@@ -45,7 +45,6 @@ pub(super) struct MovedOrder {
 /// A store, as the batch found it.
 pub(super) enum Found {
     Locked(Box<Timetable>),
-    /// Another batch books there.
     Busy,
     /// Its row makes no sense, as the log says: whatever needs it is refused, and nothing else.
     Unreadable,

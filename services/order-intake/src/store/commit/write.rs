@@ -63,7 +63,6 @@ struct BookedColumns {
 }
 
 impl Written {
-    /// A new order.
     pub(super) fn place(&mut self, placement: &Placement, standing: &Standing, slot: Slot) {
         let (columns, draft) = (&mut self.placed, &*placement.draft);
         columns.shopper_id.push(draft.shopper.as_str().to_owned());

@@ -8,7 +8,6 @@ const KNOWN_AFTER: Duration = Duration::from_secs(1);
 /// How fast a queue goes: measured, and only told.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pace {
-    /// The span under way.
     pub recent: PaceRange,
     /// The one before.
     pub earlier: PaceRange,
@@ -19,9 +18,7 @@ pub struct Pace {
 pub struct PaceRange {
     /// The slowest, in served each second.
     pub slowest: f64,
-    /// The fastest.
     pub fastest: f64,
-    /// For how long.
     pub span: Duration,
 }
 

@@ -7,7 +7,6 @@ use super::Promises;
 pub struct GatewayReport {
     /// One life of a gateway process.
     pub gateway: ReplicaId,
-    /// Counts its reports.
     pub number: u64,
     /// Campaign by campaign, in the order of their numbers.
     pub queues: Vec<QueueReport>,
@@ -16,7 +15,6 @@ pub struct GatewayReport {
 /// How one campaign's queue stands at one gateway. Nothing in it is a difference to an earlier report: one that is lost is made good by the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueReport {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
     /// Whether the gateway could not serve at once all that came.
     pub wants_queue: bool,
@@ -36,14 +34,12 @@ pub struct QueueReport {
     pub waiting: Vec<CohortWaiting>,
     /// Promises of turns that had come, and how many of those were kept, since the gateway began.
     pub promises_ended: u64,
-    /// See `promises_ended`.
     pub promises_kept: u64,
 }
 
 /// Those of one cohort who wait at one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohortWaiting {
-    /// Which cohort.
     pub cohort: Cohort,
     /// Calls that are held until their turn comes.
     pub held: u64,

@@ -7,7 +7,6 @@ use super::{PaceRange, Queue, QueueCampaign, QueueReport, law};
 /// How a campaign's queue stands, as gateways are told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueSnapshot {
-    /// Of which campaign.
     pub campaign: CampaignNumber,
     /// Whether new claims take a ticket.
     pub is_queueing: bool,
@@ -23,7 +22,6 @@ pub struct QueueSnapshot {
     pub pace: Option<PaceRange>,
     /// Claims that the gateways' windows allow each second.
     pub able_per_second: f64,
-    /// Who waits, by cohort.
     pub waiting: BTreeMap<Cohort, u64>,
     /// Coupons that can be issued at most.
     pub remaining: u64,

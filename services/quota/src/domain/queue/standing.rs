@@ -5,7 +5,6 @@ use super::{Queue, QueueCampaign, QueueReport, QueueSnapshot, law};
 /// How a campaign's queue stands, for people who look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueStanding {
-    /// What gateways are told.
     pub snapshot: QueueSnapshot,
     /// When whoever has waited longest joined; the opening for those who came before it.
     pub oldest_joined_at: Option<Timestamp>,
@@ -13,7 +12,6 @@ pub struct QueueStanding {
     pub called: u64,
     /// Turns that have come and wait for a permit.
     pub at_door: u64,
-    /// Permits that nobody uses.
     pub credit: f64,
 }
 

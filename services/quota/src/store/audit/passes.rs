@@ -22,7 +22,6 @@ pub struct KeptPass {
 /// What an audit leaves behind.
 #[derive(Debug, Clone)]
 pub struct SavedAudit {
-    /// When it was made.
     pub audited_at: Timestamp,
     /// Leases compared of the newest ones.
     pub leases_compared: u64,
@@ -39,7 +38,6 @@ pub struct SavedAudit {
 /// What was audited last of a campaign.
 #[derive(Debug, Clone)]
 pub struct ShownAudit {
-    /// Of which.
     pub campaign: CampaignId,
     /// Whether it is one that is audited again and again.
     pub is_current: bool,

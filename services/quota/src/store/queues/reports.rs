@@ -12,7 +12,6 @@ use crate::{
 
 /// What a gateway reported last of a queue.
 pub struct KeptReport {
-    /// Which gateway.
     pub gateway: ReplicaId,
     /// The number of its report.
     pub number: u64,
@@ -22,7 +21,6 @@ pub struct KeptReport {
     pub reported_at: Timestamp,
     /// Whether it wanted a queue, which only counted when it was taken in.
     pub wanted_queue: bool,
-    /// What else it said.
     pub report: QueueReport,
 }
 

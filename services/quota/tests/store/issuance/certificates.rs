@@ -41,7 +41,6 @@ pub fn load(folder: &Path, identity: Identity) -> TlsIdentity {
     TlsIdentity::load(&files(folder, identity), PeerRequirement::Certificate).unwrap()
 }
 
-/// Where an identity's are.
 pub fn files(folder: &Path, identity: Identity) -> TlsFiles {
     TlsFiles {
         ca: folder.join("ca.pem"),

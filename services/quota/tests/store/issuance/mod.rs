@@ -49,9 +49,7 @@ const RULES: &[Rule] = &[
 #[derive(Clone)]
 pub struct Issuance {
     state: Arc<Mutex<State>>,
-    /// Where it listens.
     pub address: String,
-    /// Holds everybody's certificates.
     pub folder: Arc<TempDir>,
 }
 
@@ -70,7 +68,6 @@ pub struct State {
     pub seals: Vec<Vec<Uuid>>,
     /// The leases of each InspectLeases that was answered.
     pub inspections: Vec<Vec<Uuid>>,
-    /// Campaigns that are retired.
     pub retired: BTreeSet<u32>,
     /// What archived leases used, in the first lane.
     pub archived_used: TierCounts,
