@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tidegate_local::stack::StackOptions;
 
 use crate::console;
@@ -12,8 +12,14 @@ use crate::console;
 /// PostgreSQL is the server that TIDEGATE_DATABASE_URL names (a superuser's URL), else one found on this machine, else one that is fetched.
 /// The exit code is 0 only if every audited promise holds.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate-local", version)]
+#[command(
+    name = "tidegate-local",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// How many shoppers come over the whole day, about.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub orders: u32,
@@ -61,6 +67,18 @@ pub struct Arguments {
     /// Starts everything and replays nothing.
     #[arg(long)]
     pub no_replay: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a command, such as `cargo nextest run`, with a PostgreSQL for tests, and removes it at the end.
+    ///
+    /// TIDEGATE_TEST_DATABASE_URL names the server to the command; if it is set already, that server is used. What the command leaves
+    /// running is stopped. The exit code is the command's.
+    WithPostgres {
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
 }
 
 impl Arguments {

@@ -4,13 +4,15 @@ mod arguments;
 mod console;
 mod day;
 mod run;
+mod session;
 mod stop;
+mod with_postgres;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 use run::Verdict;
 
 #[global_allocator]
@@ -21,7 +23,14 @@ const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run::run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    if let Some(Command::WithPostgres { command }) = &arguments.command {
+        return with_postgres::run(command).await.unwrap_or_else(|error| {
+            console::tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        });
+    }
+    match run::run(arguments).await {
         Ok(Verdict::Holds) => ExitCode::SUCCESS,
         Ok(Verdict::Broken) => {
             console::tell("A promise is broken: the table above says which.");

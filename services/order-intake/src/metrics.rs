@@ -87,82 +87,92 @@ impl Metrics {
             audit_differences: Gauge::default(),
             audited_all_at_seconds: Gauge::default(),
         };
+        metrics.register_orders(registry);
+        metrics.register_upkeep(registry);
+        metrics
+    }
+
+    /// What becomes of orders.
+    fn register_orders(&self, registry: &mut Registry) {
         registry.register(
             "tidegate_orders",
             "What became of orders and of requests to place them: placed (durable), replayed, refused, accepted, rejected (ORDER_TOO_LATE: their time was over before their coupon had paid), cancelled and failed (before their outcome was written), left_pending (the recovery worker finishes those)",
-            metrics.orders.clone(),
+            self.orders.clone(),
         );
         registry.register(
             "tidegate_order_finish_seconds",
             "Time from an order's being durable to its outcome's being durable",
-            metrics.finish_seconds.clone(),
+            self.finish_seconds.clone(),
         );
         registry.register(
             "tidegate_orders_finishing",
             "Orders whose coupon is being redeemed by this replica at this moment",
-            metrics.finishing.clone(),
+            self.finishing.clone(),
         );
         registry.register(
             "tidegate_orders_recovered",
             "Orders the recovery worker took up, by what came of it",
-            metrics.recovered.clone(),
+            self.recovered.clone(),
         );
         registry.register(
             "tidegate_oldest_pending_order_seconds",
             "Age of the oldest order that the recovery worker found PENDING; 0 if there was none",
-            metrics.oldest_pending_seconds.clone(),
+            self.oldest_pending_seconds.clone(),
         );
         registry.register(
             "tidegate_redeem_batch_size",
             "Orders of one RedeemCoupons call",
-            metrics.redeem_batch_size.clone(),
+            self.redeem_batch_size.clone(),
         );
         registry.register(
             "tidegate_order_issuance_calls",
             "Calls of issuance, by how they ended",
-            metrics.issuance_calls.clone(),
+            self.issuance_calls.clone(),
         );
+    }
+
+    /// What is looked after behind them: coupons, stores, the feed and the audit.
+    fn register_upkeep(&self, registry: &mut Registry) {
         registry.register(
             "tidegate_order_coupons_released",
             "Orders that will not be made and of which this replica told issuance, so that their coupons are free",
-            metrics.released.clone(),
+            self.released.clone(),
         );
         registry.register(
             "tidegate_order_coupons_unreleased",
             "Orders that will not be made and of which issuance was still to be told when the release worker last looked",
-            metrics.unreleased.clone(),
+            self.unreleased.clone(),
         );
         registry.register(
             "tidegate_order_moves",
             "Orders that were cancelled, moved on, failed by their stores (FAILED) or ended by a closing of stores, by the state they got",
-            metrics.moved.clone(),
+            self.moved.clone(),
         );
         registry.register(
             "tidegate_orders_rebooked",
             "Orders whose slot was over when their coupon had paid, and that got a later one",
-            metrics.rebooked.clone(),
+            self.rebooked.clone(),
         );
         registry.register(
             "tidegate_store_closings_unfinished",
             "Closings of stores that had orders to end when this replica last looked",
-            metrics.unfinished_closings.clone(),
+            self.unfinished_closings.clone(),
         );
         registry.register(
             "tidegate_feed_lag_events",
             "Changes of orders that a consumer of the feed has not acknowledged",
-            metrics.feed_lag.clone(),
+            self.feed_lag.clone(),
         );
         registry.register(
             "tidegate_order_audit_differences",
             "Slots and orders that did not add up in what this replica compared last",
-            metrics.audit_differences.clone(),
+            self.audit_differences.clone(),
         );
         registry.register(
             "tidegate_order_audit_complete_timestamp_seconds",
             "When this replica's last pass over every slot and order ended; 0 if there was none here",
-            metrics.audited_all_at_seconds.clone(),
+            self.audited_all_at_seconds.clone(),
         );
-        metrics
     }
 
     fn order(&self, outcome: &'static str, reason: &'static str) {

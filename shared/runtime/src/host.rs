@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
 use tidegate_rpc::server::{
@@ -9,6 +9,7 @@ use tidegate_telemetry::{Registry, Tracing};
 use tidegate_types::Timestamp;
 use tokio::{
     sync::watch,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -168,21 +169,24 @@ impl Host {
         admin.set_ready(false);
         sleep(settings.lame_duck).await;
         stop_accepting.cancel();
-        if timeout(settings.drain, &mut server).await.is_err() {
-            tracing::warn!(
-                "some calls were still in flight at the end of the drain and were cut off"
-            );
-            server.abort();
-        }
-        if timeout(settings.drain, service.finish).await.is_err() {
-            tracing::warn!(
-                "the service did not finish its own work within the drain; what it held is reclaimed later"
-            );
-        }
+        drain(settings.drain, server, service.finish).await;
         drop(supervisor);
         tokio::task::spawn_blocking(move || tracing.flush()).await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Lets calls in flight end, and then the service's own work, each for as long as a drain may last.
+async fn drain<T>(limit: Duration, mut server: JoinHandle<T>, finish: impl Future<Output = ()>) {
+    if timeout(limit, &mut server).await.is_err() {
+        tracing::warn!("some calls were still in flight at the end of the drain and were cut off");
+        server.abort();
+    }
+    if timeout(limit, finish).await.is_err() {
+        tracing::warn!(
+            "the service did not finish its own work within the drain; what it held is reclaimed later"
+        );
     }
 }
 

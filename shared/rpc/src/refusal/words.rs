@@ -1,4 +1,5 @@
 mod moments;
+mod timed;
 mod waiting;
 
 use std::time::Duration;
@@ -7,7 +8,7 @@ use tidegate_types::{HeldCoupons, Reason, Refusal};
 
 pub use waiting::Waiting;
 
-use moments::{spoken_moment, spoken_store_moment};
+use moments::spoken_moment;
 
 /// What a chatbot can pass on as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +60,6 @@ pub const ASKED_TOO_OFTEN: &str = "asked_too_often";
 pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
     let seconds = delay.map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
     let fact = |key: &str| refusal.fact(key);
-    let moment = |key: &str| refusal.moment(key).map(spoken_moment);
-    let store_moment = |key: &str| refusal.moment(key).map(spoken_store_moment);
     let held = held_coupons(refusal.held_coupons());
     let (zh, en) = match refusal.reason {
         Reason::BudgetExhausted => return exhausted(refusal).then(held),
@@ -71,55 +70,25 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::CampaignClosed => {
             return Words::new("本次活动已结束。", "This giveaway has ended.").then(held);
         }
-        Reason::CampaignNotOpen => match moment("opens_at") {
-            Some(opens_at) => (
-                format!("本次活动尚未开始，开始时间为{}。", opens_at.zh),
-                format!("This giveaway has not started yet. It opens at {}.", opens_at.en),
-            ),
-            None => ("本次活动尚未开始。".into(), "This giveaway has not started yet.".into()),
-        },
+        Reason::CampaignNotOpen => return timed::not_open(refusal.moment("opens_at")),
         Reason::IssuanceHalted => return halted(refusal).then(held),
-        Reason::RedemptionHalted => match moment("resume_at") {
-            Some(resume_at) => (
-                format!("优惠券暂时不能使用，预计{}恢复。优惠券未被使用，仍归您所有。", resume_at.zh),
-                format!("Coupons cannot be used right now; that is expected to go on at {}. The coupon was not used and stays yours.", resume_at.en),
-            ),
-            None => (
-                "优惠券暂时不能使用，恢复时间待定。优惠券未被使用，仍归您所有。".into(),
-                "Coupons cannot be used right now, and it is not known yet when that goes on. The coupon was not used and stays yours.".into(),
-            ),
-        },
+        Reason::RedemptionHalted => return timed::redemption_halted(refusal.moment("resume_at")),
         Reason::ControlEpochConflict => (
             "活动控制已被他人修改，请重新读取后再决定。".into(),
             "Somebody else changed this campaign's control first. Read the campaign again and decide anew.".into(),
         ),
         Reason::CampaignNotFound => ("没有找到这个活动。".into(), "There is no such giveaway.".into()),
-        Reason::Overloaded if fact("detail") == Some(ASKED_TOO_OFTEN) => (
-            format!("请求过于频繁，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
-            format!("This was asked too often. Please try again in {seconds} s; trying again never counts twice."),
-        ),
-        Reason::Overloaded => (
-            format!("现在暂时无法完成这次请求，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
-            format!("This could not be done just now. Please try again in {seconds} s; trying again never counts twice."),
-        ),
-        Reason::QueueFull => (
-            format!("当前参与人数较多，请在 {seconds} 秒后重试。重试不会重复领取或重复下单。"),
-            format!("Very many people are here right now. Please try again in {seconds} s; trying again never counts twice."),
-        ),
-        Reason::StockReturning => (
-            format!("优惠券即将发完，可能还有少量返还，请在 {seconds} 秒后重试。"),
-            format!("The coupons are nearly gone, but a few may come back. Please try again in {seconds} s."),
-        ),
+        Reason::Overloaded if fact("detail") == Some(ASKED_TOO_OFTEN) => return timed::asked_too_often(seconds),
+        Reason::Overloaded => return timed::overloaded(seconds),
+        Reason::QueueFull => return timed::queue_full(seconds),
+        Reason::StockReturning => return timed::stock_returning(seconds),
         Reason::RequestIdConflict => (
             "这个请求编号已用于另一项内容，请使用新的请求编号。".into(),
             "This request id was used for something else before. Please use a new one.".into(),
         ),
         Reason::ClaimNotFound => ("没有找到这次领取记录，可以放心重新领取。".into(), "No coupon came of this claim. Claiming again is safe.".into()),
         Reason::CouponNotFound => ("没有找到这张优惠券，请核对券码。".into(), "There is no such coupon in this wallet. Please check the code.".into()),
-        Reason::CouponKeyMissing => (
-            format!("暂时无法核对或显示这个券码。如为手动输入，请检查是否正确；若无误，优惠券仍归您所有，请在 {seconds} 秒后重试。"),
-            format!("This coupon's code cannot be checked or shown right now. If it was typed, please check it; if it is right, the coupon is not lost, so please try again in {seconds} s."),
-        ),
+        Reason::CouponKeyMissing => return timed::coupon_key_missing(seconds),
         Reason::CampaignBegun => (
             "活动已经开始，这些内容不能再更改。".into(),
             with_detail("The campaign has begun, and this was promised to shoppers", fact("fields")),
@@ -133,40 +102,13 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::InvalidField => return bad_fields(refusal),
         Reason::Unauthenticated => ("身份凭证缺失或无效。".into(), with_detail("The credentials are missing or not valid", fact("detail"))),
         Reason::PermissionDenied => ("没有进行此操作的权限。".into(), with_detail("This caller may not do this", fact("detail"))),
-        Reason::StoreBusy => match store_moment("next_slot_at") {
-            Some(slot) => (
-                format!("这家门店在您要求的时间之前已约满，最早可约{}。优惠券未被使用。", slot.zh),
-                format!("This store is full until the time you asked for; its next free slot is at {}. The coupon was not used.", slot.en),
-            ),
-            None => (
-                "这家门店暂时没有空余名额，请稍后再试或换一家门店。优惠券未被使用。".into(),
-                "This store has no free slot now. Please try later or choose another store. The coupon was not used.".into(),
-            ),
-        },
-        Reason::StoreClosed => match store_moment("opens_at") {
-            Some(opens_at) => (
-                format!("这家门店当前不营业，下次接单时间为{}。优惠券未被使用。", opens_at.zh),
-                format!("This store is closed and takes orders again from {}. The coupon was not used.", opens_at.en),
-            ),
-            None => (
-                "这家门店目前不接单，请换一家门店。优惠券未被使用。".into(),
-                "This store takes no orders at present. Please choose another one. The coupon was not used.".into(),
-            ),
-        },
+        Reason::StoreBusy => return timed::store_busy(refusal.moment("next_slot_at")),
+        Reason::StoreClosed => return timed::store_closed(refusal.moment("opens_at")),
         Reason::CouponNotApplicable => (
             "这张优惠券不适用于这笔订单，请查看使用条件。优惠券未被使用。".into(),
             "This coupon's terms do not fit this order. The coupon was not used.".into(),
         ),
-        Reason::OrderStateConflict => match fact("state") {
-            Some(state) => (
-                format!("订单当前状态为 {state}，无法进行此操作。"),
-                format!("The order is {state}, which does not allow this."),
-            ),
-            None => (
-                "订单当前状态不允许此操作。".into(),
-                "The order's state does not allow this.".into(),
-            ),
-        },
+        Reason::OrderStateConflict => return order_state(fact("state")),
         Reason::OrderTooLate => (
             "这笔订单未能在您要求的时间内确认，因此不会制作。优惠券未被使用，可用于其他订单。".into(),
             "This order could not be confirmed in time and will not be made. The coupon was not used by it and can pay for another order.".into(),
@@ -256,6 +198,19 @@ fn halted(refusal: &Refusal) -> Words {
         ))
     } else {
         words
+    }
+}
+
+fn order_state(state: Option<&str>) -> Words {
+    match state {
+        Some(state) => Words::new(
+            format!("订单当前状态为 {state}，无法进行此操作。"),
+            format!("The order is {state}, which does not allow this."),
+        ),
+        None => Words::new(
+            "订单当前状态不允许此操作。",
+            "The order's state does not allow this.",
+        ),
     }
 }
 

@@ -1,0 +1,100 @@
+//! `tidegate-local with-postgres`: a command with a PostgreSQL for tests, and nothing left of either.
+
+use std::{env, ffi::OsString, process::ExitCode};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use tidegate_local::{postgres::TestServer, processes};
+use tokio::signal::unix::{self, SignalKind};
+
+use crate::{
+    console::tell,
+    session::{Session, exit_code},
+};
+
+/// Names the superuser's URL of the server that store tests use.
+const URL_VARIABLE: &str = "TIDEGATE_TEST_DATABASE_URL";
+/// In the command line of every process that runs this.
+const SUBCOMMAND: &str = "with-postgres";
+
+/// Runs a command to its end and returns its exit code.
+///
+/// # Errors
+/// PostgreSQL or the command cannot be started or stopped.
+pub async fn run(command: &[OsString]) -> Result<ExitCode> {
+    let mut stop = StopSignals::listen()?;
+    TestServer::remove_leftovers(&runs_this, &tell);
+    let given = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
+    let server = match given {
+        Some(_) => None,
+        None => tokio::select! {
+            server = TestServer::start(&tell) => Some(server?),
+            signal = stop.next() => return Ok(ExitCode::from(ended_by(signal))),
+        },
+    };
+    let url = match &server {
+        Some(server) => server.url(),
+        None => given.unwrap_or_default(),
+    };
+    let code = in_session(command, &url, &mut stop).await;
+    if let Some(server) = server {
+        server.remove().await?;
+    }
+    Ok(ExitCode::from(code?))
+}
+
+async fn in_session(command: &[OsString], url: &str, stop: &mut StopSignals) -> Result<u8> {
+    let mut session = Session::start(command, URL_VARIABLE, url)?;
+    let code = tokio::select! {
+        status = session.wait() => exit_code(status?),
+        signal = stop.next() => {
+            session.signal(signal);
+            session.end().await?;
+            ended_by(signal)
+        }
+    };
+    let left = session.sweep().await;
+    if !left.is_empty() {
+        tell(&format!(
+            "Left running, and stopped now:\n  {}",
+            left.join("\n  ")
+        ));
+    }
+    Ok(code)
+}
+
+fn runs_this(process: u32) -> bool {
+    processes::command_line(process).is_some_and(|line| line.contains(SUBCOMMAND))
+}
+
+/// The exit code by which a shell tells of a command that a signal ended.
+fn ended_by(signal: Signal) -> u8 {
+    u8::try_from(128 + signal.as_raw()).unwrap_or(1)
+}
+
+/// The signals that ask a process to end.
+struct StopSignals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    hang_up: unix::Signal,
+}
+
+impl StopSignals {
+    /// From now on they do not end the process by themselves. What it starts listens to them, even if this process was told to be deaf.
+    fn listen() -> Result<Self> {
+        let listen = |kind| unix::signal(kind).context("signals cannot be received");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.hang_up.recv() => Signal::HUP,
+        }
+    }
+}
