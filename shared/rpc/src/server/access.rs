@@ -5,28 +5,14 @@ use std::{
 };
 
 use http::HeaderMap;
-use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
+use tidegate_auth::{Caller, Identity, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
 
-use super::{
-    limits::{CallerRates, Limits, Work},
-    status,
-};
-
-/// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The RPC's path, such as `/tidegate.quota.v1.LeaseService/AcquireLease`.
-    pub path: &'static str,
-    /// Services that may call it by their certificate alone.
-    pub services: &'static [Identity],
-    /// What a token must allow; `None` if no token opens it.
-    pub scope: Option<Scope>,
-}
+use super::{caller_rates::CallerRates, limits::Limits, rule::Rule, status, work::Work};
 
 /// The rules of one service, with what is needed to apply them: who may call what, and how much of it.
 pub struct AccessRules {
-    rules: HashMap<&'static str, (Rule, Work)>,
+    rules: HashMap<&'static str, Rule>,
     tokens: Option<Arc<TokenVerifier>>,
     token_peers: Option<Identity>,
     limits: Limits,
@@ -78,26 +64,20 @@ impl AccessRules {
         token_peers: Option<Identity>,
     ) -> Self {
         let limits = Limits::default();
-        let rules = rules
-            .iter()
-            .chain(&status::RULES)
-            .map(|rule| (rule.path, (*rule, limits.work_of(rule))));
+        let rules = rules.iter().chain(status::RULES);
         Self {
-            rules: rules.collect(),
+            rules: rules.map(|rule| (rule.path, *rule)).collect(),
             tokens,
             token_peers,
-            callers: limits.callers(),
+            callers: CallerRates::new(limits.caller_rate_per_second),
             limits,
         }
     }
 
     /// The same rules with these limits.
-    pub fn limited(mut self, limits: Limits) -> Self {
-        for (rule, work) in self.rules.values_mut() {
-            *work = limits.work_of(rule);
-        }
+    pub fn limited(self, limits: Limits) -> Self {
         Self {
-            callers: limits.callers(),
+            callers: CallerRates::new(limits.caller_rate_per_second),
             limits,
             ..self
         }
@@ -125,9 +105,9 @@ impl AccessRules {
         now: Instant,
     ) -> (&'static str, Work, Access) {
         match self.rules.get(path) {
-            Some((rule, work)) => (
+            Some(rule) => (
                 rule.path.trim_start_matches('/'),
-                *work,
+                rule.work,
                 self.apply(rule, peer, headers, now),
             ),
             None if path == HEALTH_WATCH || path.starts_with(REFLECTION_PREFIX) => {
@@ -166,7 +146,7 @@ impl AccessRules {
             .and_then(|value| value.to_str().ok());
         match tokens.verify(authorization, SystemTime::now()) {
             Ok(caller) if caller.has(scope) => {
-                if self.callers.allow(&caller, now) {
+                if self.callers.allow(&caller.subject, now) {
                     Access::ToCaller(caller)
                 } else {
                     Access::TooOften

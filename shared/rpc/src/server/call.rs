@@ -22,10 +22,10 @@ use super::{
     deadline,
     held::Held,
     in_flight::{InFlight, NoPlace},
-    limits::Work,
     metrics::CallMetrics,
     peer::{NotAnswered, Peer},
     ready::ReadyRefusal,
+    work::Work,
 };
 use crate::{
     TRACE_ID_HEADER, TRACEPARENT_HEADER,

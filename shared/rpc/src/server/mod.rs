@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod answer;
 mod call;
+mod caller_rates;
 mod connection;
 mod context;
 mod deadline;
@@ -16,7 +17,9 @@ mod metrics;
 mod peer;
 mod rate;
 mod ready;
+mod rule;
 mod status;
+mod work;
 
 use std::sync::Arc;
 
@@ -26,16 +29,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tower::Layer as _;
 
-pub use access::{AccessRules, Rule};
+pub use access::AccessRules;
 pub use call::{CallLayer, CallPolicy};
 pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
 pub use fair_places::{FairPlace, FairPlaces};
-pub use limits::{Limits, Work};
+pub use limits::Limits;
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
 pub use metrics::CallMetrics;
 pub use rate::{Rate, RateBucket};
+pub use rule::{Rule, faults_of_rules};
 pub use status::{DatabaseLook, ReplicaStatus};
+pub use work::Work;
 
 /// Serves until `stop` is cancelled, then lets calls in flight finish. The caller bounds how long that may take.
 pub async fn serve(
