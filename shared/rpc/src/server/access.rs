@@ -1,14 +1,19 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use tidegate_auth::{Caller, Identity, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
+use tonic::{Status, body::Body};
 
-use super::{caller_rates::CallerRates, limits::Limits, rule::Rule, status, work::Work};
+use super::{
+    call::Call, caller_rates::CallerRates, concern::Concern, limits::Limits, ready::ReadyRefusal,
+    rule::Rule, spans::CallSpans, status, work::Work,
+};
+use crate::refusal::{self, ASKED_TOO_OFTEN};
 
 /// The rules of one service, with what is needed to apply them: who may call what, and how much of it.
 pub struct AccessRules {
@@ -23,6 +28,9 @@ pub struct AccessRules {
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 pub(super) const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 const REFLECTION_PREFIX: &str = "/grpc.reflection.";
+
+const NO_SUCH_METHOD: &str = "there is no such method; reflection lists those there are";
+const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
 
 /// How metrics name what is open to all.
 const PROBE: &str = "health or reflection";
@@ -41,6 +49,43 @@ pub(super) enum Access {
     TooOften,
     /// Refused.
     Refused(Refusal),
+}
+
+/// Refuses who may not call.
+#[derive(Clone)]
+pub(super) struct AccessControl {
+    too_often: Arc<ReadyRefusal>,
+    spans: CallSpans,
+}
+
+impl AccessControl {
+    pub(super) fn new(spans: CallSpans) -> Self {
+        let too_often = Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_OFTEN)
+            .with("detail", ASKED_TOO_OFTEN)
+            .with("who", "caller");
+        Self {
+            too_often: Arc::new(ReadyRefusal::new(&too_often)),
+            spans,
+        }
+    }
+}
+
+impl Concern for AccessControl {
+    type Open = ();
+
+    fn begin(&self, call: &mut Call) -> Result<(), Box<Response<Body>>> {
+        let answer = match &call.access {
+            Access::ToService | Access::ToCaller(_) | Access::ToAll => return Ok(()),
+            Access::TooOften => self.too_often.answer(),
+            Access::Refused(refusal) => refusal::to_status(refusal).into_http(),
+            Access::NoSuchMethod => Status::unimplemented(NO_SUCH_METHOD).into_http(),
+        };
+        Err(self.spans.refused(call, answer))
+    }
+
+    fn end((): (), answer: Response<Body>) -> Response<Body> {
+        answer
+    }
 }
 
 impl AccessRules {

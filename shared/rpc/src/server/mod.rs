@@ -5,9 +5,11 @@ mod addresses;
 mod answer;
 mod call;
 mod caller_rates;
+mod concern;
 mod connection;
 mod context;
 mod deadline;
+mod door;
 mod fair_places;
 mod held;
 mod in_flight;
@@ -15,9 +17,11 @@ mod limits;
 mod listener;
 mod metrics;
 mod peer;
+mod places;
 mod rate;
 mod ready;
 mod rule;
+mod spans;
 mod status;
 mod work;
 
@@ -27,12 +31,11 @@ use tidegate_auth::TlsIdentity;
 use tidegate_proto::status::v1::status_service_server;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
-use tower::Layer as _;
 
 pub use access::AccessRules;
-pub use call::{CallLayer, CallPolicy};
 pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
+pub use door::{CallLayer, CallPolicy};
 pub use fair_places::{FairPlace, FairPlaces};
 pub use limits::Limits;
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
@@ -50,8 +53,9 @@ pub async fn serve(
     routes: Routes,
     stop: CancellationToken,
 ) {
-    let (limits, service) = (listener.limits, calls.layer(routes.prepare()));
+    let limits = listener.limits;
     let mut connections = listener.connections(tls, calls.metrics(), stop.clone());
+    let service = calls.around(routes.prepare());
     let serving = TaskTracker::new();
     while let Some(connection) = connections.recv().await {
         serving.spawn(connection.serve(service.clone(), limits, stop.clone()));
