@@ -13,7 +13,7 @@ use crate::{
 const MESSAGE: &str = "grpc-message";
 const DETAILS: &str = "grpc-status-details-bin";
 /// Of a message that is too long so much is kept. Sent, it has three times as many bytes at most.
-const MAX_MESSAGE_BYTES: usize = 512;
+const MAX_STATUS_MESSAGE_BYTES: usize = 512;
 /// A retry needs so long to be sent and answered where machines are busy.
 const TIME_FOR_AN_ANSWER: Duration = Duration::from_millis(250);
 
@@ -81,7 +81,7 @@ fn fit(headers: &mut HeaderMap) {
         return;
     };
     let mut message = told.message().to_owned();
-    cut(&mut message, MAX_MESSAGE_BYTES);
+    cut(&mut message, MAX_STATUS_MESSAGE_BYTES);
     headers.remove(MESSAGE);
     headers.remove(DETAILS);
     // A text of so few bytes is a header.
