@@ -16,7 +16,7 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::client::{Replicas, Unanswered};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
     owner_word::OwnerWord,
 };
 
-const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(300);
 const CROWDS_COME_AFTER_CLOSING: Duration = Duration::from_secs(24 * 3_600);
 
 /// Campaigns remembered that the watch does not tell of; further ones are asked of quota each time.
@@ -130,21 +129,9 @@ impl Campaigns {
 
     /// Follows quota until the task is aborted. While quota is away, the last snapshot stays in use.
     pub async fn follow(self, quota: Replicas) {
-        loop {
-            for replica in quota.in_turn(Instant::now()) {
-                match self
-                    .watch_once(CampaignServiceClient::new(replica.channel()))
-                    .await
-                {
-                    Ok(()) => replica.answered(),
-                    Err(status) => {
-                        tracing::debug!(%status, "the watch of campaigns broke off");
-                        replica.failed(Instant::now());
-                    }
-                }
-            }
-            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
-        }
+        quota
+            .follow(|channel| self.watch_once(CampaignServiceClient::new(channel)))
+            .await;
     }
 
     async fn watch_once(&self, mut quota: CampaignServiceClient<Channel>) -> Result<(), Status> {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use tidegate_rpc::client::CallFailed;
 use tidegate_types::{HeldCoupons, Refusal, TierId, Timestamp, Violations};
 
 /// Everything that can keep the gateway from doing what was asked.
@@ -88,4 +89,13 @@ pub enum GatewayError {
     /// A service behind the gateway refused.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
+}
+
+impl From<CallFailed> for GatewayError {
+    fn from(failed: CallFailed) -> Self {
+        match failed {
+            CallFailed::Refused(refusal) => Self::Refused(refusal),
+            CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => Self::NoAnswer,
+        }
+    }
 }

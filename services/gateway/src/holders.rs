@@ -2,21 +2,21 @@
 
 mod filter;
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use filter::Filter;
 use tidegate_proto::issuance::v1::{
-    StreamHoldersRequest, issuance_service_client::IssuanceServiceClient,
+    StreamHoldersRequest, StreamHoldersResponse, issuance_service_client::IssuanceServiceClient,
 };
-use tidegate_rpc::{client::Replicas, refusal, wire};
+use tidegate_rpc::{
+    client::{Replicas, RetryPolicy},
+    wire,
+};
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ShopperId};
 use tokio::time::{interval, timeout};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Status, Streaming};
 
 /// How often the campaigns are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -100,22 +100,25 @@ impl Holders {
     /// Nothing commits any more once a campaign is sold out, so what is streamed then is complete.
     async fn fetch(&self, campaign: CampaignNumber, issuance: &Replicas) -> Option<Known> {
         let held: usize = self.0.load().values().map(|(_, known)| known.bytes()).sum();
-        for replica in issuance.in_turn(Instant::now()) {
-            let client = IssuanceServiceClient::new(replica.channel());
-            match stream(client, campaign, MAX_FILTER_BYTES.saturating_sub(held)).await {
-                Ok(known) => {
-                    replica.answered();
-                    return Some(known);
-                }
-                // An issuance of an older version streams no holders, and is well otherwise.
-                Err(status) if is_answer(&status) => replica.answered(),
-                Err(status) => {
-                    tracing::debug!(%status, "a stream of holders broke off");
-                    replica.failed(Instant::now());
-                }
-            }
-        }
-        None
+        let opened = issuance
+            .call(
+                RetryPolicy::each_in_turn(MAX_SILENCE),
+                TraceContext::new_root(false),
+                || StreamHoldersRequest {
+                    campaign_number: campaign.get(),
+                },
+                |channel, request| async move {
+                    IssuanceServiceClient::new(channel)
+                        .stream_holders(request)
+                        .await
+                },
+            )
+            .await;
+        let max_bytes = MAX_FILTER_BYTES.saturating_sub(held);
+        let known = read(opened.ok()?, campaign, max_bytes).await;
+        known
+            .inspect_err(|status| tracing::debug!(%status, "a stream of holders broke off"))
+            .ok()
     }
 }
 
@@ -124,22 +127,12 @@ fn is_known(known: &HashMap<CampaignNumber, (u64, Known)>, campaign: SoldOut) ->
     known.get(&number).is_some_and(|(then, _)| *then == issued)
 }
 
-/// Whether the replica said that it will not do this, and did not fail at it.
-fn is_answer(status: &Status) -> bool {
-    refusal::reason_of(status).is_some() || status.code() == Code::Unimplemented
-}
-
-async fn stream(
-    mut issuance: IssuanceServiceClient<Channel>,
+async fn read(
+    mut pages: Streaming<StreamHoldersResponse>,
     campaign: CampaignNumber,
     max_bytes: usize,
 ) -> Result<Known, Status> {
-    let request = StreamHoldersRequest {
-        campaign_number: campaign.get(),
-    };
-    let silent = |_| refusal::to_status(&refusal::out_of_time());
-    let opened = timeout(MAX_SILENCE, issuance.stream_holders(request)).await;
-    let mut pages = opened.map_err(silent)??.into_inner();
+    let silent = |_| Status::deadline_exceeded("nothing came in time");
     let mut filter = Filter::default();
     while let Some(page) = timeout(MAX_SILENCE, pages.message())
         .await
@@ -181,12 +174,5 @@ mod tests {
         assert_eq!(may_hold(3, "bob"), Some(false));
         holders.forget_others(&[(campaign, 4)]);
         assert_eq!(may_hold(3, "bob"), None);
-    }
-
-    #[test]
-    fn an_issuance_that_streams_no_holders_yet_goes_on_serving_claims() {
-        assert!(is_answer(&Status::unimplemented("")));
-        assert!(is_answer(&refusal::to_status(&refusal::out_of_time())));
-        assert!(!is_answer(&Status::unavailable("connection refused")));
     }
 }

@@ -16,7 +16,6 @@ pub mod orders;
 pub mod owner_word;
 pub mod permits;
 pub mod rate_limits;
-pub mod upstream;
 pub mod waiting_room;
 pub mod wallet;
 
@@ -49,7 +48,6 @@ use crate::{
     owner_word::OwnerWord,
     permits::Permits,
     rate_limits::ShopperLimits,
-    upstream::Upstream,
     waiting_room::{Reporter, WaitingRoom},
     wallet::Wallet,
 };
@@ -70,16 +68,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let metrics = GatewayMetrics::register(&mut host.registry);
     let quota = find(&mut host, config.quota_addresses, Identity::Quota).await;
-    let issuing = find(&mut host, config.issuance_addresses, Identity::Issuance).await;
-    let issuance = Upstream::new(issuing.clone());
-    let order_intake = Upstream::new(
-        find(
-            &mut host,
-            config.order_intake_addresses,
-            Identity::OrderIntake,
-        )
-        .await,
-    );
+    let issuance = find(&mut host, config.issuance_addresses, Identity::Issuance).await;
+    let order_intake = find(
+        &mut host,
+        config.order_intake_addresses,
+        Identity::OrderIntake,
+    )
+    .await;
     let (owner, asking) = OwnerWord::new(&quota);
     let [of_known, of_strangers] = asking;
     host.supervisor
@@ -95,7 +90,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let watched = campaigns.clone();
     let following = holders.clone().follow(
         move || watched.that_issue_no_more(Timestamp::now_utc()),
-        issuing,
+        issuance.clone(),
     );
     host.supervisor.start("watch of holders", following);
 

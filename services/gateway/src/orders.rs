@@ -11,7 +11,12 @@ use tidegate_proto::order_intake::v1::{
     order_intake_service_client::OrderIntakeServiceClient, place_order_result,
 };
 use tidegate_proto::r#type::v1::Order;
-use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{Replicas, RetryPolicy},
+    server::CallContext,
+    wire,
+};
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
 use tonic::Streaming;
@@ -22,14 +27,13 @@ use crate::{
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     permits::{Permit, Permits},
-    upstream::Upstream,
 };
 
 pub struct Orders {
     /// How many lanes there are.
     pub lanes: Lanes,
     pub batches: LaneBatches<PlaceCall>,
-    pub order_intake: Upstream,
+    pub order_intake: Replicas,
     /// Which orders may be in flight.
     pub permits: Arc<Permits>,
     /// Which claims may be: each that is served makes an order.
@@ -87,10 +91,9 @@ impl Orders {
         };
         let answer = self
             .order_intake
-            .ask(
-                self.key(shopper),
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     OrderIntakeServiceClient::new(channel)
@@ -115,10 +118,9 @@ impl Orders {
         };
         let answer = self
             .order_intake
-            .ask(
-                self.key(shopper),
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     OrderIntakeServiceClient::new(channel)
@@ -145,10 +147,9 @@ impl Orders {
             page_token: page_token.clone(),
         };
         self.order_intake
-            .ask(
-                self.key(shopper),
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     OrderIntakeServiceClient::new(channel)
@@ -157,6 +158,7 @@ impl Orders {
                 },
             )
             .await
+            .map_err(GatewayError::from)
     }
 
     /// An order's changes, until its state is final.
@@ -178,8 +180,14 @@ impl Orders {
                 .await
         };
         self.order_intake
-            .ask(self.key(shopper), call.trace, call.deadline, message, watch)
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
+                call.trace,
+                message,
+                watch,
+            )
             .await
+            .map_err(GatewayError::from)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {
@@ -196,7 +204,7 @@ pub struct OrderInFlight {
 /// Sends the orders of one lane to order-intake.
 #[derive(Clone)]
 pub struct PlaceCall {
-    pub order_intake: Upstream,
+    pub order_intake: Replicas,
     /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
@@ -219,10 +227,9 @@ impl BatchCall for PlaceCall {
         };
         let answer = self
             .order_intake
-            .ask(
-                u64::from(lane.get()),
+            .call(
+                RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items)),
                 span.context(),
-                last_deadline(&items),
                 message,
                 |channel, request| async move {
                     let client = OrderIntakeServiceClient::new(channel)
@@ -239,7 +246,13 @@ impl BatchCall for PlaceCall {
                 |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
             items.iter().for_each(answered);
         }
-        answer_each(&items, answer.map(|answer| answer.results), read_result)
+        answer_each(
+            &items,
+            answer
+                .map(|answer| answer.results)
+                .map_err(GatewayError::from),
+            read_result,
+        )
     }
 }
 

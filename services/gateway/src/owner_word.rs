@@ -15,12 +15,10 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{QuestionLimits, Questions, Replicas, Unanswered},
-    refusal,
+    client::{QuestionLimits, Questions, Replicas, RetryPolicy, Unanswered},
 };
+use tidegate_telemetry::TraceContext;
 use tidegate_types::CampaignId;
-use tokio::time::timeout;
-use tonic::Request;
 
 use crate::{campaigns::campaign_from, domain::campaign::Campaign};
 
@@ -84,21 +82,20 @@ async fn ask(quota: Replicas, ids: Vec<CampaignId>) -> Answers {
         campaign_ids: ids.iter().map(CampaignId::to_string).collect(),
         campaign_numbers: Vec::new(),
     };
-    for replica in quota.in_turn(Instant::now()) {
-        let mut client = CampaignServiceClient::new(replica.channel())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let mut request = Request::new(message.clone());
-        request.set_timeout(MAX_ATTEMPT);
-        match timeout(MAX_ATTEMPT, client.lookup_campaigns(request)).await {
-            Ok(Ok(response)) => {
-                replica.answered();
-                return read(response.into_inner());
-            }
-            Ok(Err(status)) if refusal::reason_of(&status).is_some() => replica.answered(),
-            Ok(Err(_)) | Err(_) => replica.failed(Instant::now()),
-        }
-    }
-    Answers::new()
+    let answer = quota
+        .call(
+            RetryPolicy::each_in_turn(MAX_ATTEMPT),
+            TraceContext::new_root(false),
+            || message.clone(),
+            |channel, request| async move {
+                CampaignServiceClient::new(channel)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .lookup_campaigns(request)
+                    .await
+            },
+        )
+        .await;
+    answer.map(read).unwrap_or_default()
 }
 
 /// What quota said of each. A campaign that this version cannot read has no answer.

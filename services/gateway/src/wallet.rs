@@ -4,16 +4,19 @@ use tidegate_proto::issuance::v1::{
     CheckCouponRequest, CheckCouponResponse, ListCouponsRequest, ListCouponsResponse,
     issuance_service_client::IssuanceServiceClient,
 };
-use tidegate_rpc::server::CallContext;
+use tidegate_rpc::{
+    client::{Replicas, RetryPolicy},
+    server::CallContext,
+};
 use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
 
-use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError, upstream::Upstream};
+use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError};
 
 pub struct Wallet {
     pub campaigns: Campaigns,
     /// How many lanes there are.
     pub lanes: Lanes,
-    pub issuance: Upstream,
+    pub issuance: Replicas,
     pub read_places: Bulkhead,
 }
 
@@ -42,10 +45,9 @@ impl Wallet {
             page_token: page_token.clone(),
         };
         self.issuance
-            .ask(
-                self.key(shopper),
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     IssuanceServiceClient::new(channel)
@@ -54,6 +56,7 @@ impl Wallet {
                 },
             )
             .await
+            .map_err(GatewayError::from)
     }
 
     /// One coupon, and whether it can be used. A text that is no code is answered without asking anybody.
@@ -70,10 +73,9 @@ impl Wallet {
             coupon_code: code.reveal(),
         };
         self.issuance
-            .ask(
-                self.key(shopper),
+            .call(
+                RetryPolicy::for_key(self.key(shopper), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     IssuanceServiceClient::new(channel)
@@ -82,6 +84,7 @@ impl Wallet {
                 },
             )
             .await
+            .map_err(GatewayError::from)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {

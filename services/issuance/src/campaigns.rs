@@ -29,7 +29,7 @@ use tonic::{Request, Status};
 use crate::{domain::campaign::Campaign, error::IssuanceError, store};
 use owner::CampaignKey;
 
-const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_millis(500);
+const PAUSE_BEFORE_KEEPING_AGAIN: Duration = Duration::from_millis(500);
 /// Others of the same batch wait as long.
 const MAX_WAIT_FOR_WATCH: Duration = Duration::from_millis(300);
 
@@ -159,21 +159,13 @@ impl Campaigns {
 
     /// Follows quota until the task is aborted. Sets `synced` once everything there is has been seen. While quota is away, what is known stays in use.
     pub async fn follow(self, quota: Replicas, synced: watch::Sender<bool>) {
-        loop {
-            for replica in quota.in_turn(Instant::now()) {
-                let client = CampaignServiceClient::new(replica.channel());
-                let ended = self.kept.watch_once(client, &synced).await;
-                (self.kept.tell)(News::StockUnknown);
-                match ended {
-                    Ok(()) => replica.answered(),
-                    Err(status) => {
-                        tracing::debug!(%status, "the watch of campaigns broke off");
-                        replica.failed(Instant::now());
-                    }
-                }
-            }
-            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
-        }
+        let follow_once = |channel| async {
+            let client = CampaignServiceClient::new(channel);
+            let ended = self.kept.watch_once(client, &synced).await;
+            (self.kept.tell)(News::StockUnknown);
+            ended
+        };
+        quota.follow(follow_once).await;
     }
 }
 
@@ -251,7 +243,7 @@ impl Kept {
         let number = campaign.number;
         while let Err(error) = self.keep(campaign.clone()).await {
             tracing::warn!(%error, campaign = %campaign.id, "a campaign cannot be kept in the database; it is tried again");
-            sleep(PAUSE_BEFORE_WATCHING_AGAIN).await;
+            sleep(PAUSE_BEFORE_KEEPING_AGAIN).await;
         }
         number
     }

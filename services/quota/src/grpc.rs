@@ -6,13 +6,12 @@ mod leases;
 mod queues;
 mod status;
 
-use tidegate_auth::{Identity, Scope};
 use tidegate_proto::quota::v1::{
     campaign_service_server, campaign_service_server::CampaignServiceServer, lease_service_server,
     lease_service_server::LeaseServiceServer, queue_service_server,
     queue_service_server::QueueServiceServer,
 };
-use tidegate_rpc::{MAX_MESSAGE_BYTES, server::Rule};
+use tidegate_rpc::{MAX_MESSAGE_BYTES, access_rules, server::Rule};
 use tonic::service::Routes;
 
 use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, queues::QueueGrpc, status::Answers};
@@ -28,95 +27,33 @@ pub(crate) const SERVICE_NAMES: &[&str] = &[
     queue_service_server::SERVICE_NAME,
 ];
 
-const fn staff(path: &'static str, scope: Scope) -> Rule {
-    Rule {
-        path,
-        services: &[],
-        scope: Some(scope),
-    }
-}
-
-const fn issuance(path: &'static str) -> Rule {
-    Rule {
-        path,
-        services: &[Identity::Issuance],
-        scope: None,
-    }
-}
-
-const fn gateway(path: &'static str) -> Rule {
-    Rule {
-        services: &[Identity::Gateway],
-        ..issuance(path)
-    }
-}
-
 /// Who may call what: staff by their token, services by their certificate.
-pub const RULES: &[Rule] = &[
-    staff(
-        "/tidegate.quota.v1.CampaignService/CreateCampaign",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/AddBudget",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/SetCampaignControl",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/ExtendValidity",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/UpdateCampaign",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/EndCampaign",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/HaltAllCampaigns",
-        Scope::CampaignsWrite,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/ListChanges",
-        Scope::ChangesRead,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/AuditCampaign",
-        Scope::CampaignsRead,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/GetCampaign",
-        Scope::CampaignsRead,
-    ),
-    staff(
-        "/tidegate.quota.v1.CampaignService/ListCampaigns",
-        Scope::CampaignsRead,
-    ),
-    Rule {
-        services: &[Identity::Gateway, Identity::Issuance, Identity::OrderIntake],
-        ..staff(
-            "/tidegate.quota.v1.CampaignService/WatchCampaigns",
-            Scope::CampaignsRead,
-        )
-    },
-    Rule {
-        services: &[Identity::Gateway, Identity::Issuance],
-        ..issuance("/tidegate.quota.v1.CampaignService/LookupCampaigns")
-    },
-    issuance("/tidegate.quota.v1.LeaseService/AcquireLease"),
-    issuance("/tidegate.quota.v1.LeaseService/ReturnLease"),
-    issuance("/tidegate.quota.v1.LeaseService/RenewLeases"),
-    gateway("/tidegate.quota.v1.QueueService/ReportQueues"),
-    staff(
-        "/tidegate.quota.v1.QueueService/GetQueue",
-        Scope::CampaignsRead,
-    ),
-];
+pub const RULES: &[Rule] = access_rules! {
+    "tidegate.quota.v1.CampaignService" {
+        CreateCampaign: Staff, token CampaignsWrite;
+        AddBudget: Staff, token CampaignsWrite;
+        SetCampaignControl: Staff, token CampaignsWrite;
+        ExtendValidity: Staff, token CampaignsWrite;
+        UpdateCampaign: Staff, token CampaignsWrite;
+        EndCampaign: Staff, token CampaignsWrite;
+        HaltAllCampaigns: Staff, token CampaignsWrite;
+        ListChanges: Staff, token ChangesRead;
+        AuditCampaign: Staff, token CampaignsRead;
+        GetCampaign: Staff, token CampaignsRead;
+        ListCampaigns: Staff, token CampaignsRead;
+        WatchCampaigns: Streams, by [Gateway, Issuance, OrderIntake], token CampaignsRead;
+        LookupCampaigns: Inner, by [Gateway, Issuance];
+    }
+    "tidegate.quota.v1.LeaseService" {
+        AcquireLease: Inner, by [Issuance];
+        ReturnLease: Inner, by [Issuance];
+        RenewLeases: Inner, by [Issuance];
+    }
+    "tidegate.quota.v1.QueueService" {
+        ReportQueues: Inner, by [Gateway];
+        GetQueue: Staff, token CampaignsRead;
+    }
+};
 
 pub(crate) struct UseCases {
     pub(crate) campaigns: Campaigns,
@@ -175,39 +112,14 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use prost::Message as _;
-    use prost_types::FileDescriptorSet;
+    use tidegate_auth::Identity;
+    use tidegate_rpc::server::faults_of_rules;
 
     use super::*;
 
     #[test]
     fn every_method_has_one_rule_and_every_rule_a_method() {
-        let files = FileDescriptorSet::decode(tidegate_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let mut methods = BTreeSet::new();
-        for file in &files.file {
-            for service in &file.service {
-                let name = format!("{}.{}", file.package(), service.name());
-                if SERVICE_NAMES.contains(&name.as_str()) {
-                    methods.extend(
-                        service
-                            .method
-                            .iter()
-                            .map(|method| format!("/{name}/{}", method.name())),
-                    );
-                }
-            }
-        }
-        let ruled: BTreeSet<_> = RULES.iter().map(|rule| rule.path.to_owned()).collect();
-        assert_eq!(methods, ruled);
-        assert_eq!(ruled.len(), RULES.len());
-        let in_package = files
-            .file
-            .iter()
-            .filter(|file| file.package() == "tidegate.quota.v1")
-            .map(|file| file.service.len());
-        assert_eq!(in_package.sum::<usize>(), SERVICE_NAMES.len());
+        assert_eq!(faults_of_rules(RULES, SERVICE_NAMES), [""; 0]);
     }
 
     #[test]

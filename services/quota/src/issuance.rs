@@ -13,13 +13,11 @@ use tidegate_proto::issuance::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{Replicas, with_context},
-    refusal::reason_of,
+    client::{Replicas, RetryPolicy},
 };
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, Lane, LimitPerShopper};
-use tokio::time::timeout;
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
 pub use decode::LaneCoupons;
@@ -65,11 +63,15 @@ impl IssuanceClient {
             leases: leases.iter().map(to_seal).collect(),
         };
         // One replica that is frozen must not use up the time of the others, so only each call is bounded.
-        let call = |mut client: Client, limit| {
-            let request = with_context(request.clone(), trace, limit);
-            async move { client.seal_leases(request).await }
-        };
-        let response = self.ask(SEAL_TIMEOUT, None, call).await?;
+        let call = |mut client: Client, request| async move { client.seal_leases(request).await };
+        let response = self
+            .ask(
+                RetryPolicy::each_in_turn(SEAL_TIMEOUT),
+                trace,
+                request,
+                call,
+            )
+            .await?;
         decode::sealed(leases, &response.leases)
     }
 
@@ -82,11 +84,15 @@ impl IssuanceClient {
         let request = ApplyControlRequest {
             campaign: Some(told::campaign(campaign)),
         };
-        let call = |mut client: Client, limit| {
-            let request = with_context(request.clone(), trace, limit);
-            async move { client.apply_control(request).await }
-        };
-        self.ask(APPLY_TIMEOUT, None, call).await.map(|_| ())
+        let call = |mut client: Client, request| async move { client.apply_control(request).await };
+        self.ask(
+            RetryPolicy::each_in_turn(APPLY_TIMEOUT),
+            trace,
+            request,
+            call,
+        )
+        .await
+        .map(|_| ())
     }
 
     /// How leases stand, at most [`MAX_LEASES_PER_CALL`], in their order; `None` for one that issuance does not know.
@@ -99,11 +105,10 @@ impl IssuanceClient {
         let request = InspectLeasesRequest {
             leases: leases.iter().map(key).collect(),
         };
-        let call = |mut client: Client, limit| {
-            let request = with_context(request.clone(), trace, limit);
-            async move { client.inspect_leases(request).await }
-        };
-        let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
+        let call =
+            |mut client: Client, request| async move { client.inspect_leases(request).await };
+        let policy = RetryPolicy::each_in_turn(READ_TIMEOUT).until(deadline);
+        let response = self.ask(policy, trace, request, call).await?;
         decode::inspected(leases, &response.leases)
     }
 
@@ -116,11 +121,16 @@ impl IssuanceClient {
         let request = RetireCampaignRequest {
             campaign_number: campaign.get(),
         };
-        let call = |mut client: Client, limit| {
-            let request = with_context(request, trace, limit);
-            async move { client.retire_campaign(request).await }
-        };
-        self.ask(APPLY_TIMEOUT, None, call).await.map(|_| ())
+        let call =
+            |mut client: Client, request| async move { client.retire_campaign(request).await };
+        self.ask(
+            RetryPolicy::each_in_turn(APPLY_TIMEOUT),
+            trace,
+            request,
+            call,
+        )
+        .await
+        .map(|_| ())
     }
 
     /// The coupons of a range of a campaign's leases in one lane, what their shoppers hold, and how many lanes there are.
@@ -140,55 +150,30 @@ impl IssuanceClient {
             last_lease_id: leases.end().to_string(),
             limit_per_shopper: limit_per_shopper.get().into(),
         };
-        let call = |mut client: Client, limit| {
-            let request = with_context(request.clone(), trace, limit);
-            async move { client.count_coupons(request).await }
-        };
-        let response = self.ask(READ_TIMEOUT, Some(deadline), call).await?;
+        let call = |mut client: Client, request| async move { client.count_coupons(request).await };
+        let policy = RetryPolicy::each_in_turn(READ_TIMEOUT).until(deadline);
+        let response = self.ask(policy, trace, request, call).await?;
         decode::counted(leases, &response)
     }
 
-    /// Asks the replicas in turn until one answers. What one refuses another may still do, so a refusal is the answer only if all refuse.
-    async fn ask<T, Call>(
+    async fn ask<Message, Answer, Answering>(
         &self,
-        call_timeout: Duration,
-        deadline: Option<Instant>,
-        call: impl Fn(Client, Duration) -> Call,
-    ) -> Result<T, QuotaError>
+        policy: RetryPolicy,
+        trace: TraceContext,
+        message: Message,
+        call: impl Fn(Client, Request<Message>) -> Answering,
+    ) -> Result<Answer, QuotaError>
     where
-        Call: Future<Output = Result<Response<T>, Status>>,
+        Message: Clone,
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
     {
-        let mut why = "no replica is known".to_owned();
-        for replica in self.0.in_turn(Instant::now()) {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let limit = left.unwrap_or(call_timeout).min(call_timeout);
-            if limit.is_zero() {
-                why = "there was no time left to ask".to_owned();
-                break;
-            }
-            let client = LeaseFenceServiceClient::new(replica.channel())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES);
-            // The client's own timeout does not count the time until the connection takes the call.
-            match timeout(limit, call(client, limit)).await {
-                Ok(Ok(response)) => {
-                    replica.answered();
-                    return Ok(response.into_inner());
-                }
-                Ok(Err(status)) if reason_of(&status).is_some() => {
-                    replica.answered();
-                    why = status.message().to_owned();
-                }
-                Ok(Err(status)) => {
-                    replica.failed(Instant::now());
-                    why = format!("{}: {}", status.code(), status.message());
-                }
-                Err(_) => {
-                    replica.failed(Instant::now());
-                    why = "no answer in time".to_owned();
-                }
-            }
-        }
-        Err(QuotaError::IssuanceAway(why))
+        let send = |channel, request| {
+            let client =
+                LeaseFenceServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            call(client, request)
+        };
+        let answer = self.0.call(policy, trace, || message.clone(), send).await;
+        answer.map_err(|failed| QuotaError::IssuanceAway(failed.to_string()))
     }
 }
 

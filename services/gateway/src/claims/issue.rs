@@ -4,7 +4,12 @@ use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
     issuance_service_client::IssuanceServiceClient, issue_result,
 };
-use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{Replicas, RetryPolicy},
+    server::CallContext,
+    wire,
+};
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
@@ -13,7 +18,6 @@ use crate::{
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
     permits::Permit,
-    upstream::Upstream,
     waiting_room::ClaimAttempt,
 };
 
@@ -76,7 +80,7 @@ pub struct ClaimInFlight {
 /// Sends the claims of one lane to issuance.
 #[derive(Clone)]
 pub struct IssueCall {
-    pub issuance: Upstream,
+    pub issuance: Replicas,
     /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
@@ -99,10 +103,9 @@ impl BatchCall for IssueCall {
         };
         let answer = self
             .issuance
-            .ask(
-                u64::from(lane.get()),
+            .call(
+                RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items)),
                 span.context(),
-                last_deadline(&items),
                 message,
                 |channel, request| async move {
                     let client = IssuanceServiceClient::new(channel)
@@ -117,7 +120,13 @@ impl BatchCall for IssueCall {
         if let Ok(answer) = &answer {
             tell_windows(answer, &items);
         }
-        answer_each(&items, answer.map(|answer| answer.results), read_result)
+        answer_each(
+            &items,
+            answer
+                .map(|answer| answer.results)
+                .map_err(GatewayError::from),
+            read_result,
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use tidegate_proto::{
     },
     r#type::v1::Coupon,
 };
-use tidegate_rpc::{server::CallContext, wire};
+use tidegate_rpc::{client::RetryPolicy, server::CallContext, wire};
 use tidegate_types::Reason;
 
 use super::{Claim, Claims};
@@ -76,10 +76,9 @@ impl Claims {
         };
         let answer = self
             .issuance
-            .ask(
-                u64::from(lane.get()),
+            .call(
+                RetryPolicy::for_key(u64::from(lane.get()), call.deadline),
                 call.trace,
-                call.deadline,
                 message,
                 |channel, request| async move {
                     IssuanceServiceClient::new(channel)

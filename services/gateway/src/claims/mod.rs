@@ -10,7 +10,7 @@ mod watch;
 use std::sync::Arc;
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
-use tidegate_rpc::server::CallContext;
+use tidegate_rpc::{client::Replicas, server::CallContext};
 use tidegate_types::{CampaignId, CampaignNumber, Lanes, RequestId, ShopperId, TierId};
 
 pub use issue::IssueCall;
@@ -25,7 +25,6 @@ use crate::{
     lane_batches::LaneBatches,
     limit_reached::LimitReached,
     permits::Permits,
-    upstream::Upstream,
     waiting_room::{ClaimAttempt, Moment, QueuePosition, WaitingRoom},
 };
 
@@ -67,7 +66,7 @@ pub struct Claims {
     /// How many lanes there are.
     pub lanes: Lanes,
     pub batches: Arc<LaneBatches<IssueCall>>,
-    pub issuance: Upstream,
+    pub issuance: Replicas,
     /// Where claims wait that cannot be served.
     pub room: WaitingRoom,
     /// Which claims may be in flight.

@@ -10,7 +10,6 @@ pub mod promises;
 /// Queues as the gateway knows them.
 pub mod queue;
 /// How much may be tried again.
-pub mod retry_budget;
 /// What shoppers show of their place in a queue.
 pub mod ticket;
 pub mod wait_queue;

@@ -9,8 +9,7 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{Replicas, with_context},
-    refusal,
+    client::{CallFailed, Replicas, RetryPolicy},
 };
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ReplicaId};
@@ -18,7 +17,6 @@ use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
-use tonic::Code;
 
 use super::{
     Answered, Moment, WaitingRoom,
@@ -138,37 +136,30 @@ impl Reporter {
         if report.queues.is_empty() {
             return Answered::Snapshots;
         }
-        let mut answered = Answered::Nothing;
-        for replica in self.quota.in_turn(Instant::now()) {
-            let trace = TraceContext::new_root(false);
-            let request = with_context(report.clone(), trace, REPORT_TIMEOUT);
-            let answer = QueueServiceClient::new(replica.channel())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-                .report_queues(request)
-                .await;
-            match answer {
-                Ok(answer) => {
-                    replica.answered();
-                    self.apply(&answer.into_inner().queues);
-                    return Answered::Snapshots;
-                }
-                // A quota of an older version knows nothing of queues, and is well otherwise.
-                Err(status) if status.code() == Code::Unimplemented => {
-                    replica.answered();
-                    answered = Answered::NoQueues;
-                }
-                Err(status) if refusal::reason_of(&status).is_some() => {
-                    tracing::debug!(%status, "quota did not take a report of the queues; it is told again");
-                    replica.answered();
-                }
-                Err(status) => {
-                    tracing::debug!(%status, "a report of the queues got no answer; it is told again");
-                    replica.failed(Instant::now());
-                }
+        let answer = self
+            .quota
+            .call(
+                RetryPolicy::each_in_turn(REPORT_TIMEOUT),
+                TraceContext::new_root(false),
+                || report.clone(),
+                |channel, request| async move {
+                    QueueServiceClient::new(channel)
+                        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+                        .report_queues(request)
+                        .await
+                },
+            )
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.apply(&answer.queues);
+                Answered::Snapshots
             }
+            // A quota of an older version knows nothing of queues.
+            Err(CallFailed::UnknownMethod) => Answered::NoQueues,
+            Err(CallFailed::Refused(_) | CallFailed::NoAnswer(_)) => Answered::Nothing,
         }
-        answered
     }
 
     fn apply(&self, told: &[QueueSnapshot]) {

@@ -1,20 +1,14 @@
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tidegate_proto::quota::v1::{
     LookupCampaignsRequest, LookupCampaignsResponse, campaign_service_client::CampaignServiceClient,
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{QuestionLimits, Questions, Replicas},
-    refusal::reason_of,
+    client::{QuestionLimits, Questions, Replicas, RetryPolicy},
 };
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, CampaignNumber};
-use tokio::time::timeout;
-use tonic::Request;
 
 use super::{Kept, campaign_from};
 use crate::domain::campaign::Campaign;
@@ -68,21 +62,20 @@ async fn look_up(
     quota: &Replicas,
     message: &LookupCampaignsRequest,
 ) -> Option<LookupCampaignsResponse> {
-    for replica in quota.in_turn(Instant::now()) {
-        let mut client = CampaignServiceClient::new(replica.channel())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let mut request = Request::new(message.clone());
-        request.set_timeout(MAX_ATTEMPT);
-        match timeout(MAX_ATTEMPT, client.lookup_campaigns(request)).await {
-            Ok(Ok(response)) => {
-                replica.answered();
-                return Some(response.into_inner());
-            }
-            Ok(Err(status)) if reason_of(&status).is_some() => replica.answered(),
-            Ok(Err(_)) | Err(_) => replica.failed(Instant::now()),
-        }
-    }
-    None
+    let answer = quota
+        .call(
+            RetryPolicy::each_in_turn(MAX_ATTEMPT),
+            TraceContext::new_root(false),
+            || message.clone(),
+            |channel, request| async move {
+                CampaignServiceClient::new(channel)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .lookup_campaigns(request)
+                    .await
+            },
+        )
+        .await;
+    answer.ok()
 }
 
 async fn read(kept: &Kept, response: LookupCampaignsResponse) -> Answers {

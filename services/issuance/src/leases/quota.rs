@@ -1,16 +1,16 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidegate_proto::quota::v1::{
     AcquireLeaseRequest, Availability, RenewLeasesRequest, ReturnLeaseRequest, TierQuantity,
     lease_service_client::LeaseServiceClient,
 };
 use tidegate_rpc::{
-    client::{Replicas, with_context},
-    refusal::reason_of,
+    client::{CallFailed, Replicas, RetryPolicy},
+    refusal::words_of,
 };
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Lane, Reason, ReplicaId, TierNumber};
-use tonic::Status;
+use tidegate_types::{Lane, Reason, Refusal, ReplicaId, TierNumber};
+use tonic::{Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
@@ -62,29 +62,17 @@ impl QuotaClient {
             wanted: wanted.tiers.iter().map(quantity).collect(),
             wanted_of_any_tier: wanted.any_tier,
         };
-        for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .acquire_lease(with_context(request.clone(), trace, CALL_TIMEOUT))
-                .await
-            {
-                Ok(response) => {
-                    replica.answered();
-                    return Ok(read(response.into_inner()));
-                }
-                Err(status) if reason_of(&status) == Some(Reason::IssuanceHalted) => {
-                    replica.answered();
-                    return Ok(Acquired::Halted);
-                }
-                Err(status) if is_final(&status) => {
-                    replica.answered();
-                    tracing::warn!(%lease, reason = status.message(), "quota will not grant a lease");
-                    return Ok(Acquired::Refused);
-                }
-                Err(_) => replica.failed(Instant::now()),
+        let acquire =
+            |mut client: Client, request| async move { client.acquire_lease(request).await };
+        match self.ask(CALL_TIMEOUT, trace, request, acquire).await {
+            Ok(answer) => Ok(read(answer)),
+            Err(Some(refused)) if refused.reason == Reason::IssuanceHalted => Ok(Acquired::Halted),
+            Err(Some(refused)) => {
+                tracing::warn!(%lease, reason = words_of(&refused).en, "quota will not grant a lease");
+                Ok(Acquired::Refused)
             }
+            Err(None) => Err(QuotaAway),
         }
-        Err(QuotaAway)
     }
 
     pub(super) async fn settle(
@@ -97,25 +85,16 @@ impl QuotaClient {
             lease_id: lease.to_string(),
             used: used.iter().map(quantity).collect(),
         };
-        for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .return_lease(with_context(request.clone(), trace, CALL_TIMEOUT))
-                .await
-            {
-                Ok(_) => {
-                    replica.answered();
-                    return Ok(());
-                }
-                Err(status) if is_final(&status) => {
-                    replica.answered();
-                    tracing::error!(%lease, reason = status.message(), "quota will not settle a lease; its stock stays on lease until somebody finds out why");
-                    return Ok(());
-                }
-                Err(_) => replica.failed(Instant::now()),
+        let settle =
+            |mut client: Client, request| async move { client.return_lease(request).await };
+        match self.ask(CALL_TIMEOUT, trace, request, settle).await {
+            Ok(_) => Ok(()),
+            Err(Some(refused)) => {
+                tracing::error!(%lease, reason = words_of(&refused).en, "quota will not settle a lease; its stock stays on lease until somebody finds out why");
+                Ok(())
             }
+            Err(None) => Err(QuotaAway),
         }
-        Err(QuotaAway)
     }
 
     /// Says that a holder lives.
@@ -124,31 +103,41 @@ impl QuotaClient {
             holder_id: holder.to_string(),
         };
         let trace = TraceContext::new_root(false);
-        for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .renew_leases(with_context(request.clone(), trace, RENEW_TIMEOUT))
-                .await
-            {
-                Ok(_) => {
-                    replica.answered();
-                    return Ok(());
-                }
-                Err(_) => replica.failed(Instant::now()),
-            }
-        }
-        Err(QuotaAway)
+        let renew = |mut client: Client, request| async move { client.renew_leases(request).await };
+        let answer = self.ask(RENEW_TIMEOUT, trace, request, renew).await;
+        answer.map(|_| ()).map_err(|_| QuotaAway)
+    }
+
+    /// The error tells what quota refuses for good, and nothing if asking again may help.
+    async fn ask<Message, Answer, Answering>(
+        &self,
+        max_attempt: Duration,
+        trace: TraceContext,
+        message: Message,
+        call: impl Fn(Client, Request<Message>) -> Answering,
+    ) -> Result<Answer, Option<Refusal>>
+    where
+        Message: Clone,
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let policy = RetryPolicy::each_in_turn(max_attempt);
+        let send = |channel, request| call(LeaseServiceClient::new(channel), request);
+        let answer = self.0.call(policy, trace, || message.clone(), send).await;
+        answer.map_err(|failed| match failed {
+            CallFailed::Refused(refusal) if is_final(refusal.reason) => Some(refusal),
+            CallFailed::Refused(_) | CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => None,
+        })
     }
 }
 
+type Client = LeaseServiceClient<Channel>;
+
 /// Whether asking again would get the same answer.
-fn is_final(status: &Status) -> bool {
-    reason_of(status).is_some_and(|reason| {
-        !matches!(
-            reason,
-            Reason::Overloaded | Reason::QueueFull | Reason::StockReturning
-        )
-    })
+fn is_final(reason: Reason) -> bool {
+    !matches!(
+        reason,
+        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning
+    )
 }
 
 fn quantity((tier, quantity): &(TierNumber, u64)) -> TierQuantity {

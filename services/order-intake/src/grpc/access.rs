@@ -1,5 +1,7 @@
-use tidegate_auth::{Identity, Scope};
-use tidegate_rpc::server::{CallContext, Limits, Rule, Work};
+use tidegate_rpc::{
+    access_rules,
+    server::{CallContext, Limits, Rule, Work},
+};
 use tidegate_types::ShopperId;
 use tonic::{Request, Status};
 
@@ -13,111 +15,38 @@ pub(crate) const SERVICE_NAMES: &[&str] = &[
     "tidegate.order_intake.v1.FeedService",
 ];
 
-const FIND_ORDER: &str = "/tidegate.order_intake.v1.OrderIntakeService/FindOrder";
-const LIST_STORE_ORDERS: &str = "/tidegate.order_intake.v1.OrderIntakeService/ListStoreOrders";
-
 /// Who may call what. A token counts only over a connection of staff.
-pub const RULES: &[Rule] = &[
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders",
-        services: &[Identity::Gateway],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/GetOrder",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/ListOrders",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: FIND_ORDER,
-        services: &[],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: LIST_STORE_ORDERS,
-        services: &[],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/WatchOrder",
-        services: &[Identity::Gateway],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/CancelOrder",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/AdvanceOrder",
-        services: &[],
-        scope: Some(Scope::OrdersFulfil),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/FailOrder",
-        services: &[],
-        scope: Some(Scope::OrdersFulfil),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/AuditOrders",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/CloseStores",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/SetStoreState",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/UpsertStores",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/GetStore",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/ListStores",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/ListChanges",
-        services: &[],
-        scope: Some(Scope::ChangesRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.FeedService/StreamOrders",
-        services: &[],
-        scope: Some(Scope::FeedRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.FeedService/AcknowledgeOrders",
-        services: &[],
-        scope: Some(Scope::FeedRead),
-    },
-];
+pub const RULES: &[Rule] = access_rules! {
+    "tidegate.order_intake.v1.OrderIntakeService" {
+        PlaceOrders: Orders, by [Gateway];
+        WatchOrder: Streams, by [Gateway];
+        GetOrder: Browsing, by [Gateway], token OrdersRead;
+        ListOrders: Browsing, by [Gateway], token OrdersRead;
+        // Only staff read these, and no crowd of shoppers who read keeps them out.
+        FindOrder: Staff, token OrdersRead;
+        ListStoreOrders: Staff, token OrdersRead;
+        CancelOrder: Orders, by [Gateway], token OrdersWrite;
+        AdvanceOrder: Staff, token OrdersFulfil;
+        FailOrder: Staff, token OrdersFulfil;
+    }
+    "tidegate.order_intake.v1.StoreService" {
+        GetStore: Staff, token StoresRead;
+        ListStores: Staff, token StoresRead;
+        AuditOrders: Staff, token StoresRead;
+        UpsertStores: Streams, token StoresWrite;
+        SetStoreState: Staff, token StoresWrite;
+        CloseStores: Staff, token StoresWrite;
+        ListChanges: Staff, token ChangesRead;
+    }
+    "tidegate.order_intake.v1.FeedService" {
+        StreamOrders: Streams, token FeedRead;
+        AcknowledgeOrders: Staff, token FeedRead;
+    }
+};
 
 /// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out another, and staff always find room.
 pub(crate) fn limits(max_in_flight: usize) -> Limits {
-    const ORDERS: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders"];
-    // Only staff read these, and no crowd of shoppers who read keeps them out.
-    const STAFF: &[&str] = &[FIND_ORDER, LIST_STORE_ORDERS];
     Limits::default()
-        .with_work(Work::Orders, ORDERS)
-        .with_work(Work::Staff, STAFF)
         .at_most(Work::Orders, max_in_flight.div_ceil(2))
         .at_most(Work::Browsing, max_in_flight / 8 * 3)
 }
@@ -152,35 +81,12 @@ pub(super) fn check_unbound(context: &CallContext) -> Result<(), OrderIntakeErro
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use prost::Message as _;
-    use prost_types::FileDescriptorSet;
+    use tidegate_rpc::server::faults_of_rules;
 
     use super::*;
 
     #[test]
     fn every_method_of_the_contract_has_one_rule_and_no_rule_is_left_over() {
-        let files = FileDescriptorSet::decode(tidegate_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let mut methods = BTreeSet::new();
-        for file in files.file {
-            let package = file.package().to_owned();
-            for service in &file.service {
-                let name = format!("{package}.{}", service.name());
-                if SERVICE_NAMES.contains(&&*name) {
-                    methods.extend(
-                        service
-                            .method
-                            .iter()
-                            .map(|method| format!("/{name}/{}", method.name())),
-                    );
-                }
-            }
-        }
-        assert_eq!(methods.len(), RULES.len());
-        assert_eq!(
-            methods,
-            RULES.iter().map(|rule| rule.path.to_owned()).collect()
-        );
+        assert_eq!(faults_of_rules(RULES, SERVICE_NAMES), [""; 0]);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use tidegate_auth::{Identity, TlsIdentity};
+use tidegate_auth::TlsIdentity;
 use tidegate_proto::{
     issuance::v1::{
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
@@ -19,6 +19,7 @@ use tidegate_proto::{
     r#type::v1::{Coupon, Money},
 };
 use tidegate_rpc::{
+    access_rules,
     server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
     wire,
 };
@@ -28,28 +29,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
-const RULES: &[Rule] = &[
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/RedeemCoupons",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/VerifyCodes",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/ReleaseCoupons",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/LookupRedemptions",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-];
+const RULES: &[Rule] = access_rules! {
+    "tidegate.issuance.v1.IssuanceService" {
+        RedeemCoupons: Orders, by [OrderIntake];
+        VerifyCodes: Orders, by [OrderIntake];
+        ReleaseCoupons: Orders, by [OrderIntake];
+        LookupRedemptions: Browsing, by [OrderIntake];
+    }
+};
 /// What every coupon takes off, in minor units of yuan.
 pub const FACE_VALUE: i64 = 1_000;
 

@@ -16,6 +16,7 @@ use tonic::transport::Channel;
 use super::{
     channel,
     health::{Change, Health, Standing, middle},
+    retry_budget::RetryBudget,
 };
 
 /// How often names are resolved again.
@@ -26,14 +27,14 @@ const JUDGE_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_REPLICAS: usize = 256;
 
 /// One running copy of a service.
-pub struct Replica {
-    address: String,
-    channel: Channel,
+pub(super) struct Replica {
+    pub(super) address: String,
+    pub(super) channel: Channel,
     health: Mutex<Health>,
 }
 
 impl Replica {
-    fn new(address: String, channel: Channel) -> Self {
+    pub(super) fn new(address: String, channel: Channel) -> Self {
         Self {
             address,
             channel,
@@ -41,28 +42,14 @@ impl Replica {
         }
     }
 
-    /// Where it is.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The way to it.
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// It answered, be it with a refusal.
-    pub fn answered(&self) {
-        self.note(self.health().answered(None, Instant::now()));
-    }
-
-    /// It did what was asked, and took so long for it; a replica far slower than its peers comes last for a while.
-    pub fn answered_in(&self, took: Duration) {
-        self.note(self.health().answered(Some(took), Instant::now()));
+    /// It answered, be it with a refusal. If it did what was asked and `took` says something of its
+    /// pace, a replica far slower than its peers comes last for a while.
+    pub(super) fn answered(&self, took: Option<Duration>) {
+        self.note(self.health().answered(took, Instant::now()));
     }
 
     /// It could not be reached, or broke off. Others come first for a while, until one call finds that it answers again; the longer the more often this happens in a row.
-    pub fn failed(&self, now: Instant) {
+    pub(super) fn failed(&self, now: Instant) {
         self.note(self.health().failed(now));
     }
 
@@ -84,16 +71,15 @@ impl Replica {
     }
 }
 
-/// The replicas of one service, found by name and kept up to date.
-#[derive(Clone)]
+/// The replicas of one service, found by name and kept up to date. Cheap to clone.
+#[derive(Clone, Default)]
 pub struct Replicas(Arc<Shared>);
 
+#[derive(Default)]
 struct Shared {
-    addresses: Vec<String>,
-    server: Identity,
-    tls: Arc<TlsIdentity>,
     current: ArcSwap<Vec<Arc<Replica>>>,
     turn: AtomicU64,
+    retries: RetryBudget,
 }
 
 impl Replicas {
@@ -103,31 +89,64 @@ impl Replicas {
         server: Identity,
         tls: Arc<TlsIdentity>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let shared = Shared {
+        let replicas = Self::default();
+        let resolver = Resolver {
             addresses,
             server,
             tls,
-            current: ArcSwap::default(),
-            turn: AtomicU64::new(0),
+            replicas: replicas.clone(),
         };
-        let replicas = Self(Arc::new(shared));
-        replicas.resolve().await;
-        let refreshing = replicas.clone();
-        let task = async move {
-            let (mut resolve, mut judge) = (interval(RESOLVE_INTERVAL), interval(JUDGE_INTERVAL));
-            loop {
-                tokio::select! {
-                    _ = resolve.tick() => refreshing.resolve().await,
-                    _ = judge.tick() => judge_paces(&refreshing.0.current.load(), Instant::now()),
-                }
+        resolver.resolve().await;
+        (replicas, resolver.run())
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(replicas: Vec<Arc<Replica>>) -> Self {
+        let found = Self::default();
+        found.0.current.store(Arc::new(replicas));
+        found
+    }
+
+    /// The replicas in the order in which to ask them for `key`: always the same one first as long as it answers, and each key its own order, so that load spreads and only the keys of a lost replica move.
+    ///
+    /// A replica whose ejection is over is first for one call, which tells whether it is so for the others again.
+    pub(super) fn for_key(&self, key: u64, now: Instant) -> Vec<Arc<Replica>> {
+        in_order(self.0.current.load().to_vec(), key, now)
+    }
+
+    /// The replicas in turn, those that answer first; for calls that any of them serves alike.
+    pub(super) fn in_turn(&self, now: Instant) -> Vec<Arc<Replica>> {
+        self.for_key(self.0.turn.fetch_add(1, Ordering::Relaxed), now)
+    }
+
+    pub(super) fn retries(&self) -> &RetryBudget {
+        &self.0.retries
+    }
+}
+
+/// Keeps the replicas up to date.
+struct Resolver {
+    addresses: Vec<String>,
+    server: Identity,
+    tls: Arc<TlsIdentity>,
+    replicas: Replicas,
+}
+
+impl Resolver {
+    async fn run(self) {
+        let (mut resolve, mut judge) = (interval(RESOLVE_INTERVAL), interval(JUDGE_INTERVAL));
+        let current = &self.replicas.0.current;
+        loop {
+            tokio::select! {
+                _ = resolve.tick() => self.resolve().await,
+                _ = judge.tick() => judge_paces(&current.load(), Instant::now()),
             }
-        };
-        (replicas, task)
+        }
     }
 
     async fn resolve(&self) {
         let mut found = Vec::new();
-        for name in &self.0.addresses {
+        for name in &self.addresses {
             match lookup_host(name).await {
                 Ok(addresses) => found.extend(addresses.map(|address| address.to_string())),
                 Err(error) => {
@@ -139,12 +158,8 @@ impl Replicas {
         found.sort();
         found.dedup();
         found.truncate(MAX_REPLICAS);
-        let current = self.0.current.load();
-        if current
-            .iter()
-            .map(|replica| replica.address())
-            .eq(found.iter().map(String::as_str))
-        {
+        let current = self.replicas.0.current.load();
+        if current.iter().map(|replica| &replica.address).eq(&found) {
             return;
         }
         let mut known: HashMap<_, _> = current
@@ -155,25 +170,13 @@ impl Replicas {
             .into_iter()
             .map(|address| {
                 known.remove(&address).unwrap_or_else(|| {
-                    let channel = channel(&address, self.0.server, Arc::clone(&self.0.tls));
+                    let channel = channel(&address, self.server, Arc::clone(&self.tls));
                     Arc::new(Replica::new(address, channel))
                 })
             })
             .collect();
-        tracing::info!(service = %self.0.server, replicas = next.len(), "the replicas of a service were found");
-        self.0.current.store(Arc::new(next));
-    }
-
-    /// The replicas in the order in which to ask them for `key`: always the same one first as long as it answers, and each key its own order, so that load spreads and only the keys of a lost replica move.
-    ///
-    /// A replica whose ejection is over is first for one call, which tells whether it is so for the others again.
-    pub fn for_key(&self, key: u64, now: Instant) -> Vec<Arc<Replica>> {
-        in_order(self.0.current.load().to_vec(), key, now)
-    }
-
-    /// The replicas in turn, those that answer first; for calls that any of them serves alike.
-    pub fn in_turn(&self, now: Instant) -> Vec<Arc<Replica>> {
-        self.for_key(self.0.turn.fetch_add(1, Ordering::Relaxed), now)
+        tracing::info!(service = %self.server, replicas = next.len(), "the replicas of a service were found");
+        self.replicas.0.current.store(Arc::new(next));
     }
 }
 
@@ -278,7 +281,7 @@ mod tests {
         let with = [first, second, third];
         assert_eq!(order(&replicas, later), with, "the probe");
         assert_eq!(order(&replicas, later), without, "the others meanwhile");
-        failing.answered();
+        failing.answered(None);
         assert_eq!(order(&replicas, later), with);
     }
 
@@ -289,7 +292,7 @@ mod tests {
         let pace = |slow: &dyn Fn(&str) -> bool| {
             for replica in &replicas {
                 let took_ms = if slow(&replica.address) { 900 } else { 10 };
-                (0..80).for_each(|_| replica.answered_in(Duration::from_millis(took_ms)));
+                (0..80).for_each(|_| replica.answered(Some(Duration::from_millis(took_ms))));
             }
             judge_paces(&replicas, now);
         };

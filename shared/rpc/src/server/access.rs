@@ -1,32 +1,23 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use http::HeaderMap;
-use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
+use http::{HeaderMap, Response};
+use tidegate_auth::{Caller, Identity, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
+use tonic::{Status, body::Body};
 
 use super::{
-    limits::{CallerRates, Limits, Work},
-    status,
+    call::Call, caller_rates::CallerRates, concern::Concern, limits::Limits, ready::ReadyRefusal,
+    rule::Rule, spans::CallSpans, status, work::Work,
 };
-
-/// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The RPC's path, such as `/tidegate.quota.v1.LeaseService/AcquireLease`.
-    pub path: &'static str,
-    /// Services that may call it by their certificate alone.
-    pub services: &'static [Identity],
-    /// What a token must allow; `None` if no token opens it.
-    pub scope: Option<Scope>,
-}
+use crate::refusal::{self, ASKED_TOO_OFTEN};
 
 /// The rules of one service, with what is needed to apply them: who may call what, and how much of it.
 pub struct AccessRules {
-    rules: HashMap<&'static str, (Rule, Work)>,
+    rules: HashMap<&'static str, Rule>,
     tokens: Option<Arc<TokenVerifier>>,
     token_peers: Option<Identity>,
     limits: Limits,
@@ -37,6 +28,9 @@ pub struct AccessRules {
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 pub(super) const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 const REFLECTION_PREFIX: &str = "/grpc.reflection.";
+
+const NO_SUCH_METHOD: &str = "there is no such method; reflection lists those there are";
+const RETRY_WHEN_TOO_OFTEN: Duration = Duration::from_secs(1);
 
 /// How metrics name what is open to all.
 const PROBE: &str = "health or reflection";
@@ -55,6 +49,43 @@ pub(super) enum Access {
     TooOften,
     /// Refused.
     Refused(Refusal),
+}
+
+/// Refuses who may not call.
+#[derive(Clone)]
+pub(super) struct AccessControl {
+    too_often: Arc<ReadyRefusal>,
+    spans: CallSpans,
+}
+
+impl AccessControl {
+    pub(super) fn new(spans: CallSpans) -> Self {
+        let too_often = Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_OFTEN)
+            .with("detail", ASKED_TOO_OFTEN)
+            .with("who", "caller");
+        Self {
+            too_often: Arc::new(ReadyRefusal::new(&too_often)),
+            spans,
+        }
+    }
+}
+
+impl Concern for AccessControl {
+    type Open = ();
+
+    fn begin(&self, call: &mut Call) -> Result<(), Box<Response<Body>>> {
+        let answer = match &call.access {
+            Access::ToService | Access::ToCaller(_) | Access::ToAll => return Ok(()),
+            Access::TooOften => self.too_often.answer(),
+            Access::Refused(refusal) => refusal::to_status(refusal).into_http(),
+            Access::NoSuchMethod => Status::unimplemented(NO_SUCH_METHOD).into_http(),
+        };
+        Err(self.spans.refused(call, answer))
+    }
+
+    fn end((): (), answer: Response<Body>) -> Response<Body> {
+        answer
+    }
 }
 
 impl AccessRules {
@@ -78,26 +109,20 @@ impl AccessRules {
         token_peers: Option<Identity>,
     ) -> Self {
         let limits = Limits::default();
-        let rules = rules
-            .iter()
-            .chain(&status::RULES)
-            .map(|rule| (rule.path, (*rule, limits.work_of(rule))));
+        let rules = rules.iter().chain(status::RULES);
         Self {
-            rules: rules.collect(),
+            rules: rules.map(|rule| (rule.path, *rule)).collect(),
             tokens,
             token_peers,
-            callers: limits.callers(),
+            callers: CallerRates::new(limits.caller_rate_per_second),
             limits,
         }
     }
 
     /// The same rules with these limits.
-    pub fn limited(mut self, limits: Limits) -> Self {
-        for (rule, work) in self.rules.values_mut() {
-            *work = limits.work_of(rule);
-        }
+    pub fn limited(self, limits: Limits) -> Self {
         Self {
-            callers: limits.callers(),
+            callers: CallerRates::new(limits.caller_rate_per_second),
             limits,
             ..self
         }
@@ -125,9 +150,9 @@ impl AccessRules {
         now: Instant,
     ) -> (&'static str, Work, Access) {
         match self.rules.get(path) {
-            Some((rule, work)) => (
+            Some(rule) => (
                 rule.path.trim_start_matches('/'),
-                *work,
+                rule.work,
                 self.apply(rule, peer, headers, now),
             ),
             None if path == HEALTH_WATCH || path.starts_with(REFLECTION_PREFIX) => {
@@ -166,7 +191,7 @@ impl AccessRules {
             .and_then(|value| value.to_str().ok());
         match tokens.verify(authorization, SystemTime::now()) {
             Ok(caller) if caller.has(scope) => {
-                if self.callers.allow(&caller, now) {
+                if self.callers.allow(&caller.subject, now) {
                     Access::ToCaller(caller)
                 } else {
                     Access::TooOften

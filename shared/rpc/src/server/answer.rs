@@ -1,19 +1,79 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue};
-use tonic::Status;
+use http::{HeaderMap, HeaderValue, Response};
+use tidegate_telemetry::TraceContext;
+use tonic::{Code, Status, body::Body};
 
-use crate::refusal::{MAX_METADATA_BYTES, PUSHBACK_HEADER, bytes_of, cut};
+use super::{call::Call, concern::Concern};
+use crate::{
+    TRACE_ID_HEADER,
+    refusal::{self, MAX_METADATA_BYTES, PUSHBACK_HEADER, bytes_of, cut},
+};
 
 const MESSAGE: &str = "grpc-message";
 const DETAILS: &str = "grpc-status-details-bin";
 /// Of a message that is too long so much is kept. Sent, it has three times as many bytes at most.
-const MAX_MESSAGE_BYTES: usize = 512;
+const MAX_STATUS_MESSAGE_BYTES: usize = 512;
 /// A retry needs so long to be sent and answered where machines are busy.
 const TIME_FOR_AN_ANSWER: Duration = Duration::from_millis(250);
 
+/// Names the call in its answer, and sees to it that its caller can read it in time.
+#[derive(Clone)]
+pub(super) struct AnswerHeaders;
+
+/// What an answer is fitted to.
+pub(super) struct AnswerTo {
+    began: Instant,
+    patience: Option<Duration>,
+    trace: TraceContext,
+}
+
+impl Concern for AnswerHeaders {
+    type Open = AnswerTo;
+
+    fn begin(&self, call: &mut Call) -> Result<AnswerTo, Box<Response<Body>>> {
+        Ok(AnswerTo {
+            began: call.began,
+            patience: call.patience,
+            trace: call.trace,
+        })
+    }
+
+    fn end(to: AnswerTo, mut answer: Response<Body>) -> Response<Body> {
+        let headers = answer.headers_mut();
+        if code_of(headers) != Code::Ok {
+            fit(headers);
+            let left = |patience: Duration| patience.saturating_sub(to.began.elapsed());
+            tell_in_time(headers, to.patience.map(left));
+        }
+        if let Ok(trace_id) = HeaderValue::from_str(&to.trace.trace_id()) {
+            headers.insert(TRACE_ID_HEADER, trace_id);
+        }
+        answer
+    }
+}
+
+/// The status stands in the headers if the answer is a refusal; otherwise it comes after the body.
+pub(super) fn code_of(headers: &HeaderMap) -> Code {
+    headers
+        .get("grpc-status")
+        .map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+}
+
+/// A request that could not be read is its caller's fault.
+pub(super) fn or_unreadable(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if code_of(headers) == Code::Ok || headers.contains_key(DETAILS) {
+        return response;
+    }
+    match Status::from_header_map(headers) {
+        Some(said) => refusal::or_unreadable(said).into_http(),
+        None => response,
+    }
+}
+
 /// Shortens an answer that clients may not take. The suite's own fit; this is for those that a library makes of what a caller sent.
-pub(super) fn fit(headers: &mut HeaderMap) {
+fn fit(headers: &mut HeaderMap) {
     if bytes_of(headers) <= MAX_METADATA_BYTES {
         return;
     }
@@ -21,7 +81,7 @@ pub(super) fn fit(headers: &mut HeaderMap) {
         return;
     };
     let mut message = told.message().to_owned();
-    cut(&mut message, MAX_MESSAGE_BYTES);
+    cut(&mut message, MAX_STATUS_MESSAGE_BYTES);
     headers.remove(MESSAGE);
     headers.remove(DETAILS);
     // A text of so few bytes is a header.
@@ -29,7 +89,7 @@ pub(super) fn fit(headers: &mut HeaderMap) {
 }
 
 /// Tells gRPC's own retries to leave it if the caller's deadline would come before they could bring anything: all they would do is keep the reason from it.
-pub(super) fn tell_in_time(headers: &mut HeaderMap, left: Option<Duration>) {
+fn tell_in_time(headers: &mut HeaderMap, left: Option<Duration>) {
     let Some(pushback) = headers.get_mut(PUSHBACK_HEADER) else {
         return;
     };
@@ -79,5 +139,18 @@ mod tests {
         assert_eq!(told("700", Some(700)), "-1");
         assert_eq!(told("700", None), "700");
         assert_eq!(told("-1", Some(2_000)), "-1");
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_its_callers_fault_and_a_defect_is_not() {
+        let code_after = |status: Status| code_of(or_unreadable(status.into_http()).headers());
+        for said in ["Missing request message.", "invalid wire type"] {
+            assert_eq!(code_after(Status::internal(said)), Code::InvalidArgument);
+        }
+        let too_long = Status::out_of_range("decoded message length too large");
+        assert_eq!(code_after(too_long), Code::InvalidArgument);
+        assert_eq!(code_after(refusal::defect()), Code::Internal);
+        let refused = refusal::to_status(&refusal::out_of_time());
+        assert_eq!(code_after(refused), Code::Unavailable);
     }
 }

@@ -1,6 +1,18 @@
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 
-use http::HeaderMap;
+use http::{HeaderMap, Response};
+use tokio::time::timeout_at;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::call::Call;
+use crate::refusal;
 
 /// How long a call may take if its caller does not say.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
@@ -29,8 +41,48 @@ pub fn for_next_hop(deadline: Instant, now: Instant) -> Option<Duration> {
         .filter(|left| !left.is_zero())
 }
 
+/// Answers a call whose handler does not, in time for its caller to hear so.
+#[derive(Clone)]
+pub(super) struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = DeadlineService<S>;
+
+    fn layer(&self, inner: S) -> DeadlineService<S> {
+        DeadlineService(inner)
+    }
+}
+
+/// See [`DeadlineLayer`].
+#[derive(Clone)]
+pub(super) struct DeadlineService<S>(S);
+
+impl<S> Service<Call> for DeadlineService<S>
+where
+    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let answer_by = answer_by(call.deadline);
+        let handled = self.0.call(call);
+        Box::pin(async move {
+            timeout_at(answer_by.into(), handled)
+                .await
+                .unwrap_or_else(|_| Ok(refusal::to_status(&refusal::out_of_time()).into_http()))
+        })
+    }
+}
+
 /// When to stop waiting for others, so that the caller still hears what became of the call.
-pub(super) fn answer_by(deadline: Instant) -> Instant {
+fn answer_by(deadline: Instant) -> Instant {
     deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline)
 }
 

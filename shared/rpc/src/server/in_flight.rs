@@ -3,7 +3,8 @@ use tidegate_types::RequestId;
 
 use super::{
     fair_places::{FairPlace, FairPlaces},
-    limits::{Limits, Work},
+    limits::Limits,
+    work::Work,
 };
 
 /// The calls in flight, all together and of each kind.

@@ -1,11 +1,17 @@
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use http::Response;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
 use tidegate_telemetry::{Registry, duration_histogram};
-use tonic::Code;
+use tonic::{Code, body::Body};
+
+use super::{answer::code_of, call::Call, concern::Concern};
 
 /// Rate, errors and duration of every RPC, and the connections that were refused.
 #[derive(Clone)]
@@ -70,7 +76,7 @@ impl CallMetrics {
             .inc();
     }
 
-    pub(super) fn answered(&self, method: &'static str, code: Code, took: Duration) {
+    fn answered(&self, method: &'static str, code: Code, took: Duration) {
         self.handled
             .get_or_create(&HandledLabels {
                 method,
@@ -80,6 +86,50 @@ impl CallMetrics {
         self.duration
             .get_or_create(&MethodLabel { method })
             .observe(took.as_secs_f64());
+    }
+}
+
+/// Counts every call once.
+#[derive(Clone)]
+pub(super) struct CallCounts(Arc<CallMetrics>);
+
+impl CallCounts {
+    pub(super) fn new(metrics: CallMetrics) -> Self {
+        Self(Arc::new(metrics))
+    }
+}
+
+impl Concern for CallCounts {
+    type Open = OpenCount;
+
+    fn begin(&self, call: &mut Call) -> Result<OpenCount, Box<Response<Body>>> {
+        Ok(OpenCount {
+            metrics: Arc::clone(&self.0),
+            method: call.method,
+            began: call.began,
+            // Until it is answered: its caller may hang up.
+            code: Code::Cancelled,
+        })
+    }
+
+    fn end(mut open: OpenCount, answer: Response<Body>) -> Response<Body> {
+        open.code = code_of(answer.headers());
+        answer
+    }
+}
+
+/// A call that is counted when this is dropped.
+pub(super) struct OpenCount {
+    metrics: Arc<CallMetrics>,
+    method: &'static str,
+    began: Instant,
+    code: Code,
+}
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.metrics
+            .answered(self.method, self.code, self.began.elapsed());
     }
 }
 

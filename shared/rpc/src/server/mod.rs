@@ -4,9 +4,12 @@ mod access;
 mod addresses;
 mod answer;
 mod call;
+mod caller_rates;
+mod concern;
 mod connection;
 mod context;
 mod deadline;
+mod door;
 mod fair_places;
 mod held;
 mod in_flight;
@@ -14,9 +17,13 @@ mod limits;
 mod listener;
 mod metrics;
 mod peer;
+mod places;
 mod rate;
 mod ready;
+mod rule;
+mod spans;
 mod status;
+mod work;
 
 use std::sync::Arc;
 
@@ -24,18 +31,19 @@ use tidegate_auth::TlsIdentity;
 use tidegate_proto::status::v1::status_service_server;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
-use tower::Layer as _;
 
-pub use access::{AccessRules, Rule};
-pub use call::{CallLayer, CallPolicy};
+pub use access::AccessRules;
 pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
+pub use door::{CallLayer, CallPolicy};
 pub use fair_places::{FairPlace, FairPlaces};
-pub use limits::{Limits, Work};
+pub use limits::Limits;
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
 pub use metrics::CallMetrics;
 pub use rate::{Rate, RateBucket};
+pub use rule::{Rule, faults_of_rules};
 pub use status::{DatabaseLook, ReplicaStatus};
+pub use work::Work;
 
 /// Serves until `stop` is cancelled, then lets calls in flight finish. The caller bounds how long that may take.
 pub async fn serve(
@@ -45,8 +53,9 @@ pub async fn serve(
     routes: Routes,
     stop: CancellationToken,
 ) {
-    let (limits, service) = (listener.limits, calls.layer(routes.prepare()));
+    let limits = listener.limits;
     let mut connections = listener.connections(tls, calls.metrics(), stop.clone());
+    let service = calls.around(routes.prepare());
     let serving = TaskTracker::new();
     while let Some(connection) = connections.recv().await {
         serving.spawn(connection.serve(service.clone(), limits, stop.clone()));

@@ -6,7 +6,7 @@ use std::{
 use tidegate_auth::Identity;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{deadline::MAX_DEADLINE, limits::Work, listener::ConnectionLimits};
+use super::{deadline::MAX_DEADLINE, listener::ConnectionLimits, work::Work};
 
 /// Checks of health and what else is open to all, at once on one connection: a client has one watch, and tools two streams of reflection.
 const MAX_OPEN_CALLS: usize = 16;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use tidegate_auth::{Scope, TlsIdentity};
+use tidegate_auth::TlsIdentity;
 use tidegate_proto::status::v1::{
     DatabaseStatus, GetMetricsRequest, GetMetricsResponse, GetStatusRequest, GetStatusResponse,
     status_service_server::{StatusService, StatusServiceServer},
@@ -18,21 +18,15 @@ use tidegate_types::{DatabaseState, Reason, Refusal, ReplicaId, Timestamp};
 use tonic::{Request, Response, Status};
 
 use super::Rule;
-use crate::{MAX_MESSAGE_BYTES, refusal::to_status, wire};
+use crate::{MAX_MESSAGE_BYTES, access_rules, refusal::to_status, wire};
 
 /// Who may ask: staff by their token, on every service.
-pub(super) const RULES: [Rule; 2] = [
-    rule("/tidegate.status.v1.StatusService/GetStatus"),
-    rule("/tidegate.status.v1.StatusService/GetMetrics"),
-];
-
-const fn rule(path: &'static str) -> Rule {
-    Rule {
-        path,
-        services: &[],
-        scope: Some(Scope::StatusRead),
+pub(super) const RULES: &[Rule] = access_rules! {
+    "tidegate.status.v1.StatusService" {
+        GetStatus: Staff, token StatusRead;
+        GetMetrics: Staff, token StatusRead;
     }
-}
+};
 
 /// Looks at the service's database; the error says in a sentence what is wrong with it.
 pub type DatabaseLook = Arc<

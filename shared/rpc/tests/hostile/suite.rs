@@ -27,7 +27,7 @@ use tidegate_proto::issuance::v1::{
     *,
 };
 use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
+    MAX_MESSAGE_BYTES, access_rules,
     client::channel,
     server::{
         AccessRules, CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Limits, Listener, Rule,
@@ -50,8 +50,12 @@ use tonic::{
 };
 
 pub const UNARY: &str = "/tidegate.issuance.v1.CouponDeskService/RevokeCoupon";
-const STREAM: &str = "/tidegate.issuance.v1.CouponDeskService/GrantCoupons";
-const RULES: &[Rule] = &[rule(UNARY), rule(STREAM)];
+const RULES: &[Rule] = access_rules! {
+    "tidegate.issuance.v1.CouponDeskService" {
+        RevokeCoupon: Claims, by [Gateway, Chatbot];
+        GrantCoupons: Streams, by [Gateway, Chatbot];
+    }
+};
 /// Unary calls that the server answers at once.
 pub const MAX_UNARY: usize = 50;
 /// Streams open at once.
@@ -62,14 +66,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_SLOWDOWN: u32 = 20;
 /// Below this, times are noise.
 const NOISE: Duration = Duration::from_millis(5);
-
-const fn rule(path: &'static str) -> Rule {
-    Rule {
-        path,
-        services: &[Identity::Gateway, Identity::Chatbot],
-        scope: None,
-    }
-}
 
 /// What the handlers saw.
 #[derive(Clone, Default)]
@@ -156,7 +152,6 @@ impl Suite {
         let listener = listener.limited(connections);
         let address = ([127, 0, 0, 1], listener.address().port()).into();
         let limits = Limits::default()
-            .with_work(Work::Claims, &[UNARY])
             .at_most(Work::Claims, MAX_UNARY)
             .at_most(Work::Streams, MAX_STREAMS);
         let mut registry = Registry::default();

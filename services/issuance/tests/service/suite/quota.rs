@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{Stream, stream};
-use tidegate_auth::{Identity, TlsIdentity};
+use tidegate_auth::TlsIdentity;
 use tidegate_proto::{
     quota::v1::{
         campaign_service_server::{CampaignService, CampaignServiceServer},
@@ -20,7 +20,7 @@ use tidegate_proto::{
     r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier, TierStock},
 };
 use tidegate_rpc::{
-    refusal,
+    access_rules, refusal,
     server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
     wire,
 };
@@ -33,21 +33,17 @@ use tonic::{Request, Response, Status, service::Routes};
 pub const CAMPAIGN: u32 = 7;
 pub const STOCK: u64 = 1_000;
 
-const fn rule(path: &'static str) -> Rule {
-    Rule {
-        path,
-        services: &[Identity::Issuance],
-        scope: None,
+const RULES: &[Rule] = access_rules! {
+    "tidegate.quota.v1.CampaignService" {
+        WatchCampaigns: Streams, by [Issuance];
+        LookupCampaigns: Inner, by [Issuance];
     }
-}
-
-const RULES: &[Rule] = &[
-    rule("/tidegate.quota.v1.CampaignService/WatchCampaigns"),
-    rule("/tidegate.quota.v1.CampaignService/LookupCampaigns"),
-    rule("/tidegate.quota.v1.LeaseService/AcquireLease"),
-    rule("/tidegate.quota.v1.LeaseService/ReturnLease"),
-    rule("/tidegate.quota.v1.LeaseService/RenewLeases"),
-];
+    "tidegate.quota.v1.LeaseService" {
+        AcquireLease: Inner, by [Issuance];
+        ReturnLease: Inner, by [Issuance];
+        RenewLeases: Inner, by [Issuance];
+    }
+};
 
 #[derive(Clone)]
 pub struct Quota {

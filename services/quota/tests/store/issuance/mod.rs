@@ -18,6 +18,7 @@ use tidegate_proto::{
 };
 use tidegate_quota::{domain::TierCounts, issuance::IssuanceClient};
 use tidegate_rpc::{
+    access_rules,
     client::Replicas,
     server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
 };
@@ -29,21 +30,15 @@ use uuid::Uuid;
 
 const LANES: u32 = 4;
 
-const fn quota(path: &'static str) -> Rule {
-    Rule {
-        path,
-        services: &[Identity::Quota],
-        scope: None,
+const RULES: &[Rule] = access_rules! {
+    "tidegate.issuance.v1.LeaseFenceService" {
+        SealLeases: Inner, by [Quota];
+        InspectLeases: Inner, by [Quota];
+        CountCoupons: Inner, by [Quota];
+        ApplyControl: Inner, by [Quota];
+        RetireCampaign: Inner, by [Quota];
     }
-}
-
-const RULES: &[Rule] = &[
-    quota("/tidegate.issuance.v1.LeaseFenceService/SealLeases"),
-    quota("/tidegate.issuance.v1.LeaseFenceService/InspectLeases"),
-    quota("/tidegate.issuance.v1.LeaseFenceService/CountCoupons"),
-    quota("/tidegate.issuance.v1.LeaseFenceService/ApplyControl"),
-    quota("/tidegate.issuance.v1.LeaseFenceService/RetireCampaign"),
-];
+};
 
 /// Served until the test ends.
 #[derive(Clone)]

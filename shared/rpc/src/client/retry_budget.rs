@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// Each call earns a tenth of a retry, so that at most 10 % of the load is retries, however many calls fail.
 const EARNED_BY_CALL: i64 = 1;
 const COST_OF_RETRY: i64 = 10;
-/// Retries that a quiet gateway has at hand for a sudden failure.
+/// Retries that a quiet process has at hand for a sudden failure.
 const MOST_SAVED: i64 = 100 * COST_OF_RETRY;
 
 /// Bounds how much is tried again at other replicas: retries of everything would turn a small failure into a large one.
-pub struct RetryBudget(AtomicI64);
+pub(super) struct RetryBudget(AtomicI64);
 
 impl Default for RetryBudget {
     fn default() -> Self {
@@ -17,7 +17,7 @@ impl Default for RetryBudget {
 
 impl RetryBudget {
     /// A call is made for the first time.
-    pub fn earn(&self) {
+    pub(super) fn earn(&self) {
         // The bound is approximate between threads, which is as good.
         if self.0.load(Ordering::Relaxed) < MOST_SAVED {
             self.0.fetch_add(EARNED_BY_CALL, Ordering::Relaxed);
@@ -25,7 +25,7 @@ impl RetryBudget {
     }
 
     /// Whether one call may be tried again now.
-    pub fn spend(&self) -> bool {
+    pub(super) fn spend(&self) -> bool {
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| {
                 (saved >= COST_OF_RETRY).then_some(saved - COST_OF_RETRY)

@@ -1,0 +1,166 @@
+//! The door of a service: what happens to every call before its handler, and to its answer after it.
+
+use std::{convert::Infallible, sync::Arc};
+
+use http::{Request, Response};
+use tidegate_telemetry::Tracing;
+use tonic::body::Body;
+use tower::{Service, ServiceBuilder};
+
+use super::{
+    access::{AccessControl, AccessRules},
+    answer::{self, AnswerHeaders},
+    call::Call,
+    concern::Around,
+    deadline::DeadlineLayer,
+    metrics::{CallCounts, CallMetrics},
+    places::Places,
+    spans::CallSpans,
+};
+
+/// How a service takes calls.
+pub struct CallPolicy {
+    /// Who may call what, and how much of each kind of work.
+    pub access: AccessRules,
+    /// Calls in flight at once, of all kinds; further ones are refused before their body is read.
+    pub max_in_flight: usize,
+    /// Where spans go.
+    pub tracing: Tracing,
+    /// Where calls are counted.
+    pub metrics: CallMetrics,
+}
+
+/// The layers of one service. They decide from headers alone whether a call goes on.
+pub struct CallLayer(CallPolicy);
+
+impl CallLayer {
+    /// Layers for one service.
+    pub fn new(policy: CallPolicy) -> Self {
+        Self(policy)
+    }
+
+    pub(super) fn metrics(&self) -> CallMetrics {
+        self.0.metrics.clone()
+    }
+
+    /// The service behind all its layers.
+    pub(super) fn around<S>(
+        self,
+        routes: S,
+    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let CallPolicy {
+            access,
+            max_in_flight,
+            tracing,
+            metrics,
+        } = self.0;
+        let (rules, tracing) = (Arc::new(access), Arc::new(tracing));
+        let spans = CallSpans::new(Arc::clone(&tracing));
+        let gauge = metrics.in_flight.clone();
+        let places = Places::new(max_in_flight, rules.limits(), gauge, spans.clone());
+        ServiceBuilder::new()
+            // What a call is and who makes it: all that follows goes by this.
+            .map_request(move |request| Call::arrive(&rules, &tracing, request))
+            // Around all that answers, so that every answer is counted, refusals too.
+            .layer(Around(CallCounts::new(metrics)))
+            // Whoever is answered, by whichever layer, can read it and name its trace.
+            .layer(Around(AnswerHeaders))
+            // Who may not call learns that also when the service is full, and takes no place.
+            .layer(Around(AccessControl::new(spans.clone())))
+            // From here on a call costs something, until the last of its answer is sent.
+            .layer(Around(places))
+            // Inside of what refuses: spans of crowds that are refused would drown the rest.
+            .layer(Around(spans))
+            // Tower's own timeout has one time for all calls. Inside of the span, which so tells that the time ran out.
+            .layer(DeadlineLayer)
+            // The codec's words on a message that it could not read, before anybody takes them for a defect.
+            .map_response(answer::or_unreadable)
+            .map_request(Call::into_request)
+            .service(routes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tidegate_auth::Identity;
+    use tidegate_telemetry::Registry;
+    use tokio::time::sleep;
+    use tonic::{Code, Status};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{
+        TRACE_ID_HEADER, access_rules,
+        server::{Rule, peer::Peer},
+    };
+
+    const METHOD: &str = "/tidegate.quota.v1.LeaseService/AcquireLease";
+    const RULES: &[Rule] = access_rules! {
+        "tidegate.quota.v1.LeaseService" { AcquireLease: Inner, by [Issuance]; }
+    };
+
+    /// What a caller is told by a service that has so many places, and whose handler takes a while.
+    async fn told(
+        places: usize,
+        (path, identity): (&str, Identity),
+        handler: (Duration, fn() -> Response<Body>),
+    ) -> Code {
+        let mut registry = Registry::default();
+        let door = CallLayer::new(CallPolicy {
+            access: AccessRules::services_only(RULES),
+            max_in_flight: places,
+            tracing: Tracing::disabled(),
+            metrics: CallMetrics::register(&mut registry),
+        });
+        let (takes, answer) = handler;
+        let routes = tower::service_fn(move |_: Request<Body>| async move {
+            sleep(takes).await;
+            Ok(answer())
+        });
+        let request = Request::builder().uri(path).header("grpc-timeout", "50m");
+        let mut request = request.body(Body::empty()).unwrap();
+        let peer = Arc::new(Peer::new(Some(identity), None));
+        request.extensions_mut().insert(peer);
+        let Ok(answer) = door.around(routes).oneshot(request).await;
+        assert!(answer.headers().contains_key(TRACE_ID_HEADER));
+        let code = answer::code_of(answer.headers());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let counted = text.contains("grpc_server_handled_total{") && text.contains("} 1\n");
+        assert!(counted, "{text}");
+        code
+    }
+
+    #[tokio::test]
+    async fn whoever_answers_it_a_call_is_counted_and_its_answer_names_its_trace() {
+        const AT_ONCE: Duration = Duration::ZERO;
+        let (served, stranger) = ((METHOD, Identity::Issuance), (METHOD, Identity::Chatbot));
+        let done: fn() -> Response<Body> = || Response::new(Body::empty());
+        assert_eq!(told(1, served, (AT_ONCE, done)).await, Code::Ok);
+        let full = told(0, served, (AT_ONCE, done)).await;
+        assert_eq!(full, Code::Unavailable);
+        let denied = told(0, stranger, (AT_ONCE, done)).await;
+        assert_eq!(denied, Code::PermissionDenied, "also where it is full");
+        let unknown = told(0, ("/nothing", Identity::Issuance), (AT_ONCE, done)).await;
+        assert_eq!(unknown, Code::Unimplemented);
+        let late = told(1, served, (Duration::from_secs(5), done)).await;
+        assert_eq!(
+            late,
+            Code::Unavailable,
+            "it is answered before the deadline"
+        );
+        let unread = || Status::internal("Missing request message.").into_http();
+        let unread = told(1, served, (AT_ONCE, unread)).await;
+        assert_eq!(unread, Code::InvalidArgument, "its caller's fault");
+    }
+}
