@@ -47,10 +47,9 @@ impl Stack {
                 .display()
                 .to_string(),
         );
-        set(
-            "OTLP_ENDPOINT",
-            format!("http://{}", self.collector.address()),
-        );
+        if let Some(endpoint) = &options.otlp_endpoint {
+            set("OTLP_ENDPOINT", endpoint.clone());
+        }
         set("TRACE_SAMPLE_RATIO", options.trace_sample_ratio.to_string());
         set("LOG", options.log_filter.clone());
         set("DRAIN_MS", options.drain_ms.to_string());

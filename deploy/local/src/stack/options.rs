@@ -71,6 +71,8 @@ pub struct StackOptions {
     pub gateway_replicas: u16,
     /// The lanes of the databases; fixed once they are made.
     pub lanes: u16,
+    /// Where services send their spans; nowhere if none.
+    pub otlp_endpoint: Option<String>,
     /// The share of calls traced that bring no decision of their own, 0 to 1.
     pub trace_sample_ratio: f64,
     pub log_filter: String,
@@ -100,6 +102,7 @@ impl StackOptions {
             order_intake_replicas: 1,
             gateway_replicas: 2,
             lanes: 4,
+            otlp_endpoint: None,
             trace_sample_ratio: 0.01,
             log_filter: "info".to_owned(),
             drain_ms: 5_000,

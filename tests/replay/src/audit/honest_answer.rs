@@ -1,0 +1,63 @@
+//! Whether answers were honest: complete in themselves, and true by the books.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use sqlx::Row;
+use time::OffsetDateTime;
+
+use super::{Books, Finding, Subject, counts, queue, session_tables};
+use crate::{
+    ledger::{Ledger, Told},
+    shoppers::finals::Finals,
+};
+
+/// Whether never was true: those who were told so and ask once more at the end are refused again.
+fn never_but_later(finals: &Finals) -> Result<Finding> {
+    let mut finding = Finding::default();
+    finding.add("told_never", i64::try_from(finals.told)?);
+    finding.add("told_never_asked_again", i64::try_from(finals.asked_again)?);
+    finding.add(
+        "told_never_undecided_again",
+        i64::try_from(finals.undecided)?,
+    );
+    finding.add(
+        "wrong_never_but_later",
+        i64::try_from(finals.never_but_later)?,
+    );
+    Ok(finding)
+}
+
+impl Books {
+    /// Relies on `told_coupons` having been filled in this session.
+    pub(super) async fn honest_answer(
+        &mut self,
+        subject: &Subject,
+        ledger: &Ledger,
+        told: &Told,
+    ) -> Result<Finding> {
+        session_tables::load_sell_outs(&mut self.issuance, subject, ledger, told).await?;
+        let holders = sqlx::query(include_str!("../../queries/sell_outs_told_to_holders.sql"))
+            .bind(subject.campaign_number)
+            .fetch_one(&mut self.issuance)
+            .await?;
+        let mut finding = queue::words_and_estimates(told);
+        finding.absorb(never_but_later(&told.finals)?);
+        finding.absorb(counts(&holders)?);
+        let sold_out_at = self.sold_out_at(subject).await?;
+        finding.absorb(queue::left_waiting(told, sold_out_at));
+        Ok(finding)
+    }
+
+    /// When the last coupon of the stock was made, as a moment of the replay; none if some are left.
+    async fn sold_out_at(&mut self, subject: &Subject) -> Result<Option<Duration>> {
+        let row = sqlx::query(include_str!("../../queries/last_coupon.sql"))
+            .bind(subject.campaign_number)
+            .fetch_one(&mut self.issuance)
+            .await?;
+        let (coupons, last): (i64, Option<OffsetDateTime>) = (row.try_get(0)?, row.try_get(1)?);
+        let last = last.filter(|_| coupons >= subject.stock);
+        let since_start = |last| Duration::try_from(last - subject.started_at);
+        Ok(last.map(|last| since_start(last).unwrap_or_default()))
+    }
+}
