@@ -21,7 +21,6 @@ use crate::secret_file;
 pub use tokens::{Scope, Token};
 
 pub const TOKEN_ISSUER: &str = "https://tidegate.local/issuer";
-/// For whom the tokens are.
 pub const TOKEN_AUDIENCE: &str = "tidegate";
 
 /// How long certificates and the token key are good.
@@ -44,7 +43,6 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Every identity.
     pub const ALL: [Self; 6] = [
         Self::Gateway,
         Self::Quota,
@@ -73,7 +71,6 @@ struct Made {
     ends_at_unix_seconds: i64,
 }
 
-/// The credentials of one stack.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     folder: PathBuf,
@@ -81,9 +78,6 @@ pub struct Credentials {
 
 impl Credentials {
     /// Loads the credentials in a folder, or makes those that are missing or near their end. `now` decides what is near.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn load_or_make(folder: &Path, now: OffsetDateTime) -> Result<Self> {
         if !folder.exists() {
             fs::DirBuilder::new()
@@ -97,26 +91,24 @@ impl Credentials {
         };
         if !credentials.good_at(now) {
             let ends_at = now + LIFETIME;
-            authority::make(folder, now, ends_at)?;
-            tokens::make_key(folder)?;
+            authority::make(&credentials, now, ends_at)?;
+            credentials.make_signing_key()?;
             // Written last: a run that is cut short before this makes everything anew.
             let made = Made {
                 format: FORMAT,
                 ends_at_unix_seconds: ends_at.unix_timestamp(),
             };
-            secret_file::write(
-                &credentials.made_file(),
-                serde_json::to_string(&made)?.as_bytes(),
-            )?;
+            secret_file::write(&credentials.made_file(), serde_json::to_string(&made)?)?;
         }
         // Codes of coupons are derived from these keys, so they live as long as the coupons do.
         // Tickets live for the length of a queue only, but a gateway may come back while one waits.
-        for file in [
+        let keys = [
             credentials.coupon_keys_file(),
             credentials.ticket_keys_file(),
-        ] {
+        ];
+        for file in keys {
             if !file.exists() {
-                secret_file::write(&file, KeyFile::generate()?.to_json()?.as_bytes())?;
+                secret_file::write(&file, KeyFile::generate()?.to_json()?)?;
             }
         }
         Ok(credentials)
@@ -136,36 +128,35 @@ impl Credentials {
         self.folder.join("made.json")
     }
 
-    /// Where all of it is.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     pub fn ca_file(&self) -> PathBuf {
-        authority::ca_file(&self.folder)
+        self.folder.join("ca.pem")
     }
 
-    /// The certificate of an identity, PEM.
     pub fn certificate_file(&self, identity: Identity) -> PathBuf {
-        authority::certificate_file(&self.folder, identity)
+        self.folder.join(format!("{}.pem", identity.name()))
     }
 
-    /// The private key of an identity, PEM.
     pub fn key_file(&self, identity: Identity) -> PathBuf {
-        authority::key_file(&self.folder, identity)
+        self.folder.join(format!("{}.key", identity.name()))
     }
 
-    /// The public keys that tokens are checked with.
     pub fn jwks_file(&self) -> PathBuf {
-        tokens::jwks_file(&self.folder)
+        self.folder.join("jwks.json")
     }
 
-    /// The secret keys of coupon codes.
+    /// The key that tokens are signed with, PEM.
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.folder.join("token.key")
+    }
+
     pub fn coupon_keys_file(&self) -> PathBuf {
         self.folder.join("coupon-keys.json")
     }
 
-    /// The secret keys of tickets.
     pub fn ticket_keys_file(&self) -> PathBuf {
         self.folder.join("ticket-keys.json")
     }
@@ -177,102 +168,86 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn credentials_are_used_again_until_they_near_their_end_and_coupon_keys_for_ever() {
+    fn made() -> (tempfile::TempDir, Credentials) {
         let folder = tempfile::tempdir().unwrap();
         let now = OffsetDateTime::now_utc();
-        let read = |credentials: &Credentials| {
-            (
-                fs::read(credentials.ca_file()).unwrap(),
-                fs::read(credentials.coupon_keys_file()).unwrap(),
-            )
-        };
-        let first = read(&Credentials::load_or_make(folder.path(), now).unwrap());
-        let again =
-            read(&Credentials::load_or_make(folder.path(), now + Duration::days(80)).unwrap());
-        assert_eq!(first, again);
-        let later =
-            read(&Credentials::load_or_make(folder.path(), now + Duration::days(84)).unwrap());
-        assert_ne!(first.0, later.0);
-        assert_eq!(first.1, later.1);
+        let credentials = Credentials::load_or_make(folder.path(), now).unwrap();
+        (folder, credentials)
+    }
+
+    fn openssl(arguments: &[&str], files: &[PathBuf]) -> String {
+        let mut command = Command::new("openssl");
+        let output = command.args(arguments).args(files).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?} {files:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     #[test]
-    fn openssl_accepts_every_certificate_for_its_name_and_both_sides() {
-        let folder = tempfile::tempdir().unwrap();
-        let credentials =
-            Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
+    fn credentials_are_used_again_until_they_near_their_end_and_coupon_keys_for_ever() {
+        let (folder, first) = made();
+        let read = |credentials: &Credentials| {
+            let files = [credentials.ca_file(), credentials.coupon_keys_file()];
+            files.map(|file| fs::read(file).unwrap())
+        };
+        let after = |days| {
+            let now = OffsetDateTime::now_utc() + Duration::days(days);
+            read(&Credentials::load_or_make(folder.path(), now).unwrap())
+        };
+        let [ca, coupon_keys] = read(&first);
+        assert_eq!(after(80), [ca.clone(), coupon_keys.clone()]);
+        let later = after(84);
+        assert_ne!(later[0], ca);
+        assert_eq!(later[1], coupon_keys);
+    }
+
+    #[test]
+    fn openssl_accepts_every_certificate_for_its_name_and_both_sides_and_reads_every_key() {
+        let (_folder, credentials) = made();
         for identity in Identity::ALL {
             let name = format!("{}.tidegate", identity.name());
+            let certificate = credentials.certificate_file(identity);
             for purpose in ["sslserver", "sslclient"] {
-                let output = Command::new("openssl")
-                    .args([
+                openssl(
+                    &[
                         "verify",
                         "-purpose",
                         purpose,
                         "-verify_hostname",
                         &name,
                         "-CAfile",
-                    ])
-                    .args([
-                        credentials.ca_file(),
-                        credentials.certificate_file(identity),
-                    ])
-                    .output()
-                    .unwrap();
-                assert!(
-                    output.status.success(),
-                    "{identity:?} {purpose}: {}",
-                    String::from_utf8_lossy(&output.stderr)
+                    ],
+                    &[credentials.ca_file(), certificate.clone()],
                 );
             }
-            let text = Command::new("openssl")
-                .args(["x509", "-noout", "-ext", "subjectAltName", "-in"])
-                .arg(credentials.certificate_file(identity))
-                .output()
-                .unwrap();
-            let text = String::from_utf8_lossy(&text.stdout).into_owned();
-            assert!(
-                text.contains(&format!("URI:spiffe://tidegate/{}", identity.name())),
-                "{text}"
+            let names = openssl(
+                &["x509", "-noout", "-ext", "subjectAltName", "-in"],
+                &[certificate],
+            );
+            let expected = format!("URI:spiffe://tidegate/{}", identity.name());
+            assert!(names.contains(&expected), "{names}");
+            openssl(
+                &["pkey", "-noout", "-check", "-in"],
+                &[credentials.key_file(identity)],
             );
         }
-    }
-
-    #[test]
-    fn openssl_reads_every_private_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let credentials =
-            Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
-        let tls = Identity::ALL.map(|identity| credentials.key_file(identity));
-        for file in tls.into_iter().chain([folder.path().join("token.key")]) {
-            let read = Command::new("openssl")
-                .args(["pkey", "-noout", "-check", "-in"])
-                .arg(&file)
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&read.stderr).into_owned();
-            assert!(read.status.success(), "{}: {said}", file.display());
-        }
+        openssl(
+            &["pkey", "-noout", "-check", "-in"],
+            &[credentials.signing_key_file()],
+        );
     }
 
     #[test]
     fn nobody_else_can_read_a_secret() {
-        let folder = tempfile::tempdir().unwrap();
-        let credentials =
-            Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
+        let (_folder, credentials) = made();
         for file in [
             credentials.coupon_keys_file(),
             credentials.ticket_keys_file(),
             credentials.key_file(Identity::Staff),
-            folder.path().join("token.key"),
+            credentials.signing_key_file(),
         ] {
-            assert_eq!(
-                fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-                0o600,
-                "{}",
-                file.display()
-            );
+            let mode = fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
         }
     }
 }

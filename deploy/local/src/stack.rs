@@ -31,7 +31,6 @@ pub use replica::{Place, Replica};
 
 use records::Records;
 
-/// The suite on this machine.
 #[derive(Debug)]
 pub struct Stack {
     options: StackOptions,
@@ -44,10 +43,6 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Prepares and brings up a stack.
-    ///
-    /// # Errors
-    /// As [`Stack::prepare`] and [`Stack::bring_up`]; nothing is left running.
     pub async fn start(options: StackOptions) -> Result<Self> {
         let mut stack = Self::prepare(options).await?;
         stack.bring_up().await?;
@@ -56,9 +51,6 @@ impl Stack {
 
     /// Takes the data folder, stops what a killed launcher left running in it, makes credentials and the database's files, and chooses
     /// ports. No process runs yet.
-    ///
-    /// # Errors
-    /// Another launcher uses the folder; a port is taken; no PostgreSQL or no service binary is to be had.
     pub async fn prepare(mut options: StackOptions) -> Result<Self> {
         fs::create_dir_all(&options.data).with_context(|| {
             format!(
@@ -97,9 +89,6 @@ impl Stack {
     }
 
     /// Starts PostgreSQL and then the services, each after those it calls, and waits until every replica is ready.
-    ///
-    /// # Errors
-    /// A part does not come up; the end of its log is in the error. What was started runs on until the stack is shut down or dropped.
     pub async fn bring_up(&mut self) -> Result<()> {
         (self.options.say)(&self.postgres.describe());
         let started = self.postgres.start().await;
@@ -131,9 +120,6 @@ impl Stack {
     }
 
     /// Stops everything in order: services before those they call, PostgreSQL last. Safe to call twice, and on a stack half started.
-    ///
-    /// # Errors
-    /// Something did not stop by itself; it has been killed.
     pub async fn shutdown(&mut self) -> Result<()> {
         let mut trouble = None;
         for service in Service::START_ORDER.into_iter().rev() {
@@ -151,9 +137,6 @@ impl Stack {
     }
 
     /// Shuts down and removes every file the stack made.
-    ///
-    /// # Errors
-    /// As [`Stack::shutdown`]; or a folder cannot be removed.
     pub async fn shutdown_and_remove(mut self) -> Result<()> {
         self.shutdown().await?;
         self.postgres.remove_data().await?;
@@ -162,42 +145,27 @@ impl Stack {
     }
 
     /// Kills a replica as a crash would: SIGKILL.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or it does not run.
     pub async fn kill(&mut self, name: &str) -> Result<()> {
         self.find(name)?.kill().await?;
         self.record()
     }
 
     /// Holds a replica still, as a machine that hangs would: SIGSTOP.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or it does not run.
     pub fn pause(&mut self, name: &str) -> Result<()> {
         self.find(name)?.signal(Signal::STOP)
     }
 
     /// Lets a paused replica go on.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or it does not run.
     pub fn resume(&mut self, name: &str) -> Result<()> {
         self.find(name)?.signal(Signal::CONT)
     }
 
     /// Asks a replica to drain and does not wait for its end.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or it does not run.
     pub fn ask_to_end(&mut self, name: &str) -> Result<()> {
         self.find(name)?.signal(Signal::TERM)
     }
 
     /// Waits for a replica to end by itself.
-    ///
-    /// # Errors
-    /// There is no replica of that name; it does not run; or it did not end in time and was killed.
     pub async fn wait_for_exit(&mut self, name: &str) -> Result<ExitStatus> {
         let status = self.find(name)?.wait().await;
         self.record()?;
@@ -205,9 +173,6 @@ impl Stack {
     }
 
     /// Asks a replica to drain and waits for its end.
-    ///
-    /// # Errors
-    /// There is no replica of that name; it does not run; or it did not end in time and was killed.
     pub async fn terminate(&mut self, name: &str) -> Result<ExitStatus> {
         let status = self.find(name)?.terminate().await;
         self.record()?;
@@ -215,9 +180,6 @@ impl Stack {
     }
 
     /// Starts a replica on its old ports and waits until it is ready. One that runs is terminated first.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or it does not come up.
     pub async fn restart(&mut self, name: &str) -> Result<()> {
         if self.find(name)?.process_id().is_some() {
             self.terminate(name).await?;
@@ -227,9 +189,6 @@ impl Stack {
     }
 
     /// Starts a replica without waiting for it.
-    ///
-    /// # Errors
-    /// There is no replica of that name, or its binary cannot be run.
     pub fn start_replica(&mut self, name: &str) -> Result<()> {
         let environment = self.environment_of(self.replica(name)?);
         self.find(name)?.spawn(&environment)?;
@@ -237,27 +196,17 @@ impl Stack {
     }
 
     /// Sets a variable for a replica's next start; none takes it away.
-    ///
-    /// # Errors
-    /// There is no replica of that name.
     pub fn set_variable(&mut self, name: &str, variable: &str, value: Option<&str>) -> Result<()> {
         self.find(name)?.set_variable(variable, value);
         Ok(())
     }
 
     /// Lets a replica run somewhere else from its next start on.
-    ///
-    /// # Errors
-    /// There is no replica of that name.
     pub fn place(&mut self, name: &str, place: Place) -> Result<()> {
         self.find(name)?.place(place);
         Ok(())
     }
 
-    /// The replica of a name.
-    ///
-    /// # Errors
-    /// There is none.
     pub fn replica(&self, name: &str) -> Result<&Replica> {
         self.replicas
             .iter()
@@ -280,7 +229,6 @@ impl Stack {
         )
     }
 
-    /// Every replica.
     pub fn replicas(&self) -> &[Replica] {
         &self.replicas
     }
@@ -295,16 +243,12 @@ impl Stack {
     }
 
     /// A connection to a replica, with the certificate of `client` or with none.
-    ///
-    /// # Errors
-    /// There is no replica of that name; the certificates cannot be read.
     pub fn channel(&self, client: Option<Identity>, name: &str) -> Result<Channel> {
         let replica = self.replica(name)?;
         self.credentials
             .channel(client, replica.service().identity(), replica.grpc_address())
     }
 
-    /// The stack's certificates, keys and tokens.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
@@ -325,7 +269,6 @@ impl Stack {
             .map(|database| self.postgres.database_url(database))
     }
 
-    /// How the stack was asked to be.
     pub fn options(&self) -> &StackOptions {
         &self.options
     }

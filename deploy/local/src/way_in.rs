@@ -30,7 +30,7 @@ pub fn context(stack: &Stack, traces: Option<SocketAddr>) -> Result<Context> {
             ..Token::new(name, scopes)
         })?;
         let file = credentials.folder().join(format!("{name}.token"));
-        secret_file::write(&file, token.as_bytes())?;
+        secret_file::write(&file, token)?;
         Ok(file)
     };
     let addresses = |service| -> Vec<String> {
@@ -53,9 +53,6 @@ pub fn context(stack: &Stack, traces: Option<SocketAddr>) -> Result<Context> {
 }
 
 /// Puts a context into a file of contexts. It is the current one if no other is. Tells whether it is.
-///
-/// # Errors
-/// The file holds something else, or cannot be written.
 pub fn write(context: Context, file: &Path) -> Result<bool> {
     let mut contexts = Contexts::read(file)?;
     contexts.contexts.insert(CONTEXT.to_owned(), context);

@@ -7,7 +7,7 @@ use tidegate_proto::{gateway::v1::QueuedClaim, r#type::v1::Reason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
-use crate::place::ToldPlace;
+use crate::queue_wait::ToldPosition;
 
 const DOMAIN: &str = "tidegate";
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
@@ -27,11 +27,11 @@ pub struct AnswerCounts {
     pub refusals_without_words: u64,
     /// Those whose code, reason, `RetryInfo` and pushback disagree about trying again.
     pub refusals_that_contradict_themselves: u64,
-    pub places: u64,
+    pub queued: u64,
     /// Those that lacked words in one of the languages.
-    pub places_without_words: u64,
+    pub queued_without_words: u64,
     /// Those without a usable ticket, without a time to ask again, or with half an estimate.
-    pub places_that_are_incomplete: u64,
+    pub queued_that_are_incomplete: u64,
 }
 
 impl AnswerCounts {
@@ -53,21 +53,20 @@ impl AnswerCounts {
             u64::from(reason.is_some_and(|reason| !agrees(status, reason)));
     }
 
-    /// Takes a place in the queue in.
-    pub fn place(&mut self, queued: &QueuedClaim) {
-        self.places += 1;
+    pub fn queued(&mut self, queued: &QueuedClaim) {
+        self.queued += 1;
         let words = queued
             .messages
             .iter()
             .map(|words| (&*words.locale, &*words.message));
-        self.places_without_words += u64::from(!speaks_both(words));
-        self.places_that_are_incomplete += u64::from(!is_complete(queued));
+        self.queued_without_words += u64::from(!speaks_both(words));
+        self.queued_that_are_incomplete += u64::from(!is_complete(queued));
     }
 }
 
 /// What a queued answer says, for whoever goes by it.
-pub fn told_place(queued: &QueuedClaim) -> ToldPlace {
-    ToldPlace {
+pub fn told_position(queued: &QueuedClaim) -> ToldPosition {
+    ToldPosition {
         position: queued.position,
         longest_wait: duration(queued.longest_wait),
     }
@@ -115,7 +114,6 @@ fn speaks_both<'a>(words: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
     LANGUAGES.iter().all(|language| spoken.contains(language))
 }
 
-/// What the contract says of a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Again {
     Never,
@@ -227,9 +225,9 @@ mod tests {
         refusals_without_reason: 0,
         refusals_without_words: 0,
         refusals_that_contradict_themselves: 0,
-        places: 0,
-        places_without_words: 0,
-        places_that_are_incomplete: 0,
+        queued: 0,
+        queued_without_words: 0,
+        queued_that_are_incomplete: 0,
     };
 
     #[test]
@@ -300,10 +298,10 @@ mod tests {
         };
         let faults = |queued: QueuedClaim| {
             let mut counts = AnswerCounts::default();
-            counts.place(&queued);
+            counts.queued(&queued);
             (
-                counts.places_that_are_incomplete,
-                counts.places_without_words,
+                counts.queued_that_are_incomplete,
+                counts.queued_without_words,
             )
         };
         assert_eq!(faults(sound.clone()), (0, 0));

@@ -10,10 +10,10 @@ pub mod queue;
 mod session_tables;
 mod stores;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sqlx::{Column, Connection, PgConnection, Row, TypeInfo, postgres::PgRow};
+use sqlx::{Column, Connection, PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
 use tidegate_local::{postgres::Database, stack::Stack};
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -37,7 +37,6 @@ pub struct Subject {
     pub shopper_prefix: String,
     /// What staff said each store makes in a slot.
     pub orders_per_slot: i64,
-    /// Coupons the campaign began with.
     pub stock: i64,
     /// When the replay began: what callers were told is kept by moments counted from it.
     pub started_at: OffsetDateTime,
@@ -45,7 +44,6 @@ pub struct Subject {
     pub opening: Duration,
 }
 
-/// A connection to each database.
 #[derive(Debug)]
 pub struct Books {
     pub quota: PgConnection,
@@ -54,10 +52,6 @@ pub struct Books {
 }
 
 impl Books {
-    /// Opens the books of a stack.
-    ///
-    /// # Errors
-    /// A database cannot be reached.
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database| {
             PgConnection::connect(&stack.postgres().database_url(database))
@@ -73,10 +67,6 @@ impl Books {
         })
     }
 
-    /// Counts every promise.
-    ///
-    /// # Errors
-    /// A query fails: then nothing is known, which is not the same as a broken promise.
     pub async fn audit(
         &mut self,
         subject: &Subject,
@@ -98,16 +88,12 @@ impl Books {
     }
 
     /// Waits until every order is decided and every coupon given back: until then they are neither right nor wrong.
-    ///
-    /// # Errors
-    /// A query fails.
     pub async fn wait_until_decided(&mut self, subject: &Subject) -> Result<()> {
         for _ in 0..SETTLE_LIMIT.as_millis() / SETTLE_POLL.as_millis() {
-            let row = sqlx::query(include_str!("../queries/orders_pending.sql"))
-                .bind(&subject.shopper_prefix)
-                .fetch_one(&mut self.order_intake)
-                .await?;
-            if row.try_get::<i64, _>(0)? == 0 {
+            let pending = sqlx::query_scalar(include_str!("../queries/orders_pending.sql"))
+                .bind(&subject.shopper_prefix);
+            let pending: i64 = pending.fetch_one(&mut self.order_intake).await?;
+            if pending == 0 {
                 break;
             }
             sleep(SETTLE_POLL).await;
@@ -116,112 +102,79 @@ impl Books {
     }
 
     async fn never_oversold(&mut self, subject: &Subject) -> Result<Finding> {
-        let stock = sqlx::query(include_str!("../queries/stock.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.quota)
-            .await?;
-        let coupons = sqlx::query(include_str!("../queries/coupons_and_leases.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        let mut finding = counts(&stock)?;
-        finding.absorb(counts(&coupons)?);
-        let stock_of: BTreeMap<i32, i64> = by_tier(
-            sqlx::query(include_str!("../queries/stock_by_tier.sql"))
-                .bind(subject.campaign_number)
-                .fetch_all(&mut self.quota)
-                .await?,
-        )?;
-        let coupons_of = by_tier(
-            sqlx::query(include_str!("../queries/coupons_by_tier.sql"))
-                .bind(subject.campaign_number)
-                .fetch_all(&mut self.issuance)
-                .await?,
-        )?;
-        finding.add("wrong_coupons_beyond_stock", beyond(&coupons_of, &stock_of));
-        let lent = sqlx::query(include_str!("../queries/leases_of_quota.sql"))
-            .bind(subject.campaign_number)
-            .fetch_all(&mut self.quota)
-            .await?;
-        session_tables::load_leases(&mut self.issuance, &lent).await?;
-        let both = sqlx::query(include_str!("../queries/leases_on_both_sides.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        finding.absorb(counts(&both)?);
+        let campaign = subject.campaign_number;
+        let stock = sqlx::query(include_str!("../queries/stock.sql")).bind(campaign);
+        let spent = sqlx::query(include_str!("../queries/coupons_and_leases.sql")).bind(campaign);
+        let mut finding = count(&mut self.quota, stock).await?;
+        finding.absorb(count(&mut self.issuance, spent).await?);
+        let stock = sqlx::query_as(include_str!("../queries/stock_by_tier.sql")).bind(campaign);
+        let coupons = sqlx::query_as(include_str!("../queries/coupons_by_tier.sql")).bind(campaign);
+        let stock: Vec<(i32, i64)> = stock.fetch_all(&mut self.quota).await?;
+        let coupons: Vec<(i32, i64)> = coupons.fetch_all(&mut self.issuance).await?;
+        finding.add("wrong_coupons_beyond_stock", beyond(&coupons, &stock));
+        let leases = sqlx::query(include_str!("../queries/leases_of_quota.sql")).bind(campaign);
+        let leases = leases.fetch_all(&mut self.quota).await?;
+        session_tables::load_leases(&mut self.issuance, &leases).await?;
+        let both = sqlx::query(include_str!("../queries/leases_on_both_sides.sql")).bind(campaign);
+        finding.absorb(count(&mut self.issuance, both).await?);
         Ok(finding)
     }
 
     async fn exactly_once(&mut self, subject: &Subject, told: &Told) -> Result<Finding> {
-        let row = sqlx::query(include_str!("../queries/coupons_per_claim.sql"))
+        let coupons = sqlx::query(include_str!("../queries/coupons_per_claim.sql"))
             .bind(subject.campaign_number)
-            .bind(subject.limit_per_shopper)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        let mut finding = counts(&row)?;
+            .bind(subject.limit_per_shopper);
+        let mut finding = count(&mut self.issuance, coupons).await?;
         finding.absorb(answers::one_code_a_request(told));
         Ok(finding)
     }
 
     async fn acked_is_kept(&mut self, subject: &Subject, told: &Told) -> Result<Finding> {
         let coupons = sqlx::query(include_str!("../queries/told_coupons_kept.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        let orders = sqlx::query(include_str!("../queries/told_orders_kept.sql"))
-            .fetch_one(&mut self.order_intake)
-            .await?;
-        let mut finding = counts(&coupons)?;
-        finding.absorb(counts(&orders)?);
+            .bind(subject.campaign_number);
+        let orders = sqlx::query(include_str!("../queries/told_orders_kept.sql"));
+        let mut finding = count(&mut self.issuance, coupons).await?;
+        finding.absorb(count(&mut self.order_intake, orders).await?);
         finding.add("wrong_answers_unreadable", i64::try_from(told.unreadable)?);
         Ok(finding)
     }
 
     async fn redeemed_once(&mut self, subject: &Subject) -> Result<Finding> {
         let orders = sqlx::query(include_str!("../queries/orders_per_coupon.sql"))
-            .bind(&subject.shopper_prefix)
-            .fetch_one(&mut self.order_intake)
-            .await?;
+            .bind(&subject.shopper_prefix);
+        let mut finding = count(&mut self.order_intake, orders).await?;
         let placed = self.paid_or_cancelled(subject).await?;
         session_tables::load_paid_or_cancelled(&mut self.issuance, &placed).await?;
-        let coupons = sqlx::query(include_str!("../queries/redemptions.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        let mut finding = counts(&orders)?;
-        finding.absorb(counts(&coupons)?);
+        let coupons =
+            sqlx::query(include_str!("../queries/redemptions.sql")).bind(subject.campaign_number);
+        finding.absorb(count(&mut self.issuance, coupons).await?);
         Ok(finding)
     }
 }
 
-/// Every column of a row of counts, by its name.
-fn counts(row: &PgRow) -> Result<Finding> {
+/// Every column of the one row that a query counts, by its name.
+async fn count(
+    connection: &mut PgConnection,
+    query: Query<'_, Postgres, PgArguments>,
+) -> Result<Finding> {
+    let row = query.fetch_one(connection).await?;
     let mut finding = Finding::default();
     for column in row.columns() {
-        let count: i64 = row.try_get(column.ordinal()).with_context(|| {
-            format!(
-                "the count {} is a {}, not a bigint",
-                column.name(),
-                column.type_info().name()
-            )
-        })?;
-        finding.add(column.name(), count);
+        let name = column.name();
+        let count = row.try_get(column.ordinal());
+        finding.add(name, count.with_context(|| format!("{name} is no bigint"))?);
     }
     Ok(finding)
 }
 
-fn by_tier(rows: Vec<PgRow>) -> Result<BTreeMap<i32, i64>> {
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
-}
-
 /// How many there are beyond what there may be, over all tiers; a tier without stock may have none.
-fn beyond(issued: &BTreeMap<i32, i64>, stock: &BTreeMap<i32, i64>) -> i64 {
-    issued
-        .iter()
-        .map(|(tier, count)| (count - stock.get(tier).copied().unwrap_or(0)).max(0))
-        .sum()
+fn beyond(issued: &[(i32, i64)], stock: &[(i32, i64)]) -> i64 {
+    let stock_of = |wanted| stock.iter().find(|(tier, _)| *tier == wanted);
+    let beyond = issued.iter().map(|(tier, count)| {
+        let stock = stock_of(*tier).map_or(0, |(_, stock)| *stock);
+        (count - stock).max(0)
+    });
+    beyond.sum()
 }
 
 #[cfg(test)]
@@ -230,9 +183,9 @@ mod tests {
 
     #[test]
     fn a_tier_with_room_does_not_hide_another_that_is_oversold() {
-        let stock = BTreeMap::from([(0, 10), (1, 5)]);
-        assert_eq!(beyond(&BTreeMap::from([(0, 3), (1, 7)]), &stock), 2);
-        assert_eq!(beyond(&BTreeMap::from([(0, 10), (1, 5)]), &stock), 0);
-        assert_eq!(beyond(&BTreeMap::from([(2, 1)]), &stock), 1);
+        let stock = [(0, 10), (1, 5)];
+        assert_eq!(beyond(&[(0, 3), (1, 7)], &stock), 2);
+        assert_eq!(beyond(&[(0, 10), (1, 5)], &stock), 0);
+        assert_eq!(beyond(&[(2, 1)], &stock), 1);
     }
 }

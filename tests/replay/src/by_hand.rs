@@ -2,19 +2,14 @@
 
 use std::path::Path;
 
-use tidegate_local::{
-    stack::{Service, Stack},
-    way_in,
-};
+use tidegate_local::{stack::Stack, way_in};
 
-/// What is needed to call the gateway by hand.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     pub address: &'a str,
     pub ca_file: &'a Path,
     /// A token that may claim, read wallets and order.
     pub token: &'a str,
-    /// A campaign to claim from.
     pub campaign_id: &'a str,
 }
 
@@ -62,25 +57,18 @@ pub fn first_commands(is_current_context: bool) -> String {
     )
 }
 
-/// Every address of the stack, for a person.
 pub fn endpoints(stack: &Stack) -> String {
     let mut text = String::from(
         "\nEndpoints (gRPC over TLS; admin pages /livez /readyz /metrics over HTTP)\n",
     );
-    for service in Service::START_ORDER.into_iter().rev() {
-        for replica in stack
-            .replicas()
-            .iter()
-            .filter(|replica| replica.service() == service)
-        {
-            text += &format!(
-                "  {:<16}{:<18}admin http://{:<18}log {}\n",
-                replica.name(),
-                replica.grpc_address(),
-                replica.admin_address(),
-                replica.log().display()
-            );
-        }
+    for replica in stack.replicas() {
+        text += &format!(
+            "  {:<16}{:<18}admin http://{:<18}log {}\n",
+            replica.name(),
+            replica.grpc_address(),
+            replica.admin_address(),
+            replica.log().display()
+        );
     }
     text += &format!(
         "  CA {}; staff certificate and key beside it\n",
@@ -102,12 +90,13 @@ mod tests {
             campaign_id: "day",
         };
         for command in [call.buf_curl(), call.python()] {
+            let method = "tidegate.gateway.v1.ClaimService/ClaimCoupon";
             for part in [
-                "127.0.0.1:7000",
+                call.address,
                 "/data/ca.pem",
-                "t.o.k",
-                "day",
-                "tidegate.gateway.v1.ClaimService/ClaimCoupon",
+                call.token,
+                call.campaign_id,
+                method,
             ] {
                 assert!(command.contains(part), "{part} is missing in {command}");
             }

@@ -21,13 +21,11 @@ use crate::{
     door::Door,
 };
 
-/// The currency of the giveaway.
 pub const CURRENCY: &str = "CNY";
 /// Parts of town, each with as many stores.
 const AREAS: u32 = 20;
 /// As short as slots can be: a day pressed into minutes is to fill some.
 const SLOT_MINUTES: u32 = 1;
-/// The same as a duration.
 pub const SLOT: Duration = Duration::from_secs(60 * SLOT_MINUTES as u64);
 /// The last rank whose store is to have more orders than room.
 const LAST_FULL_RANK: u32 = 2;
@@ -69,9 +67,6 @@ impl Staff {
     }
 
     /// Makes a campaign that is open now, with so many coupons of either tier and one coupon a shopper.
-    ///
-    /// # Errors
-    /// Quota refuses or cannot be reached.
     pub async fn create_campaign(&self, campaign_id: &str, tiers: (u64, u64)) -> Result<Campaign> {
         let opens_at = SystemTime::now() - Duration::from_secs(1);
         self.create_campaign_that_opens(campaign_id, tiers, opens_at)
@@ -79,9 +74,6 @@ impl Staff {
     }
 
     /// Makes a campaign that opens at some time, with so many coupons of either tier and one coupon a shopper.
-    ///
-    /// # Errors
-    /// Quota refuses or cannot be reached.
     pub async fn create_campaign_that_opens(
         &self,
         campaign_id: &str,
@@ -119,9 +111,6 @@ impl Staff {
     }
 
     /// How many differences the services' own audit of a campaign finds between quota's books and issuance's coupons.
-    ///
-    /// # Errors
-    /// Quota refuses or cannot be reached.
     pub async fn audit_campaign(&self, campaign_id: &str) -> Result<u64> {
         let message = AuditCampaignRequest {
             campaign_id: campaign_id.to_owned(),
@@ -134,9 +123,6 @@ impl Staff {
     }
 
     /// Makes the stores that shoppers order at, or changes them.
-    ///
-    /// # Errors
-    /// Order-intake refuses or cannot be reached.
     pub async fn upsert_stores(&self, orders_per_slot: u32) -> Result<()> {
         let store = |number| Store {
             store_id: store_id(number),
@@ -169,7 +155,6 @@ fn refused(what: &str, status: &Status) -> anyhow::Error {
     )
 }
 
-/// The id of a store, counted from 0.
 pub fn store_id(number: u32) -> String {
     format!("store-{:04}", number + 1)
 }
@@ -193,9 +178,6 @@ pub fn stock(expected_shoppers: u32) -> (u64, u64) {
 }
 
 /// Waits until every gateway knows the campaign: until then it would refuse the first shoppers.
-///
-/// # Errors
-/// A gateway does not learn of it in time.
 pub async fn wait_until_known(door: &Door, campaign_id: &str) -> Result<()> {
     let began = Instant::now();
     for gateway in door.gateways() {

@@ -30,7 +30,6 @@ const LINK_LIMIT: usize = 1_024;
 const MESSAGE_LIMIT_BYTES: usize = 32 << 20;
 
 pub type TraceId = [u8; 16];
-/// Names a span within a trace.
 pub type SpanId = [u8; 8];
 
 /// One step of a trace, at one service.
@@ -42,11 +41,8 @@ pub struct Span {
     pub parent_id: SpanId,
     pub name: String,
     pub service: String,
-    /// When it began, in Unix nanoseconds.
     pub start_ns: u64,
-    /// When it ended, in Unix nanoseconds.
     pub end_ns: u64,
-    /// Whether it ended in an error.
     pub failed: bool,
     /// Steps of other traces that it has to do with.
     pub links: Vec<(TraceId, SpanId)>,
@@ -71,9 +67,6 @@ impl Drop for Guard {
 
 impl Collector {
     /// Starts to receive on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// No port is to be had.
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -100,7 +93,6 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// Adds a span of our own.
     pub fn record(&self, span: Span) {
         lock(&self.traces).add(span);
     }

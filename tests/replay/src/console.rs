@@ -2,12 +2,10 @@
 
 use std::io::Write;
 
-/// Tells of a step, on stderr.
 pub fn tell(words: &str) {
     let _ = writeln!(std::io::stderr(), "{words}");
 }
 
-/// Prints a result, on stdout.
 pub fn print(words: &str) {
     let _ = writeln!(std::io::stdout(), "{words}");
 }

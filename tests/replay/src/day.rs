@@ -1,7 +1,6 @@
 //! Replays the day on a stack that is up, audits what came of it, and reports.
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -25,7 +24,7 @@ use tidegate_replay::{
     fulfilment::{Fulfilment, wait_until_heard},
     ledger::Ledger,
     live,
-    measures::{Measures, Picture},
+    measures::{Measures, Picture, TracedShopper},
     report::{Report, RunFacts, table, waterfall::Waterfall},
     shoppers::{self, Scene, finals},
 };
@@ -45,7 +44,6 @@ const GATHERING: Duration = Duration::from_secs(5);
 const SETTING_UP: Duration = Duration::from_secs(2);
 /// One carries 2,000 calls at once; more wait unseen.
 const CONNECTIONS_PER_GATEWAY: usize = 4;
-/// How many stores the plot of slots shows.
 const BUSIEST_STORES: i64 = 3;
 /// How long the services get to send the spans of a finished trace.
 const TRACE_LIMIT: Duration = Duration::from_secs(20);
@@ -59,25 +57,17 @@ pub async fn replay(
     staff: &Staff,
     run_id: &str,
 ) -> Result<bool> {
-    let tiers = campaign::stock(arguments.orders);
-    let stock = tiers.0 + tiers.1;
+    let seed = arguments.seed;
+    let seed = seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let (first, second) = campaign::stock(arguments.orders);
+    let stock = first + second;
     let opens_at = opens_at(arguments);
     let campaign = staff
-        .create_campaign_that_opens(run_id, tiers, opens_at)
+        .create_campaign_that_opens(run_id, (first, second), opens_at)
         .await?;
     let door = door(stack)?;
     campaign::wait_until_known(&door, run_id).await?;
-    let seed = arguments
-        .seed
-        .unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let opening = gathering(arguments);
-    let crowd = Crowd {
-        shoppers: arguments.orders,
-        early_share: arguments.early_share,
-        opening,
-        day: arguments.duration(),
-    };
-    let schedule = Schedule::new(seed, Curve::qwen_day()?, crowd);
     let (started, started_at) = wait_for_the_crowd(opens_at, opening).await;
     let scene = Arc::new(Scene {
         door,
@@ -88,24 +78,15 @@ pub async fn replay(
         started,
         opening,
     });
-    stack.give_way();
-    let (orders, minutes) = (arguments.orders, arguments.minutes);
-    tell(&format!(
-        "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}. {}",
-        opening_in_words(opening)
-    ));
     let fulfilment = fulfilment(stack)?;
     scene.ledger.listen();
     let mut listening = JoinSet::new();
     listening.spawn(fulfilment.listen(scene.clone()));
-    tokio::select! {
-        () = shoppers::run(scene.clone(), schedule) => (),
-        () = live::show(&scene, stock, opening + arguments.duration()) => (),
-    }
-    let took = scene.started.elapsed();
-
+    stack.give_way();
+    let took = let_them_come(&scene, arguments, stock, seed).await?;
     tell("The last shopper has left. Those who were told never ask once more.");
     finals::ask_again(&scene).await;
+
     tell("Auditing.");
     let subject = Subject {
         campaign_number: i64::from(campaign.campaign_number),
@@ -120,50 +101,61 @@ pub async fn replay(
     books.wait_until_decided(&subject).await?;
     wait_until_heard(&scene, &books.paid_orders(&subject).await?).await;
     listening.shutdown().await;
-    let mut audit = books
-        .audit(&subject, &scene.ledger, &scene.ledger.told())
-        .await?;
+    let told = scene.ledger.told();
+    let mut audit = books.audit(&subject, &scene.ledger, &told).await?;
+    let differences = i64::try_from(staff.audit_campaign(run_id).await?)?;
+    let own_audit = "wrong_by_the_services_own_audit";
+    audit.never_oversold.add(own_audit, differences);
     let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
-    let differences = staff.audit_campaign(run_id).await?;
-    audit.never_oversold.add(
-        "wrong_by_the_services_own_audit",
-        i64::try_from(differences)?,
-    );
+
     let picture = scene.measures.picture();
     let trace = best_trace(collector, &picture).await;
+    let gateways = stack.addresses(Service::Gateway);
     let run = RunFacts {
         campaign_id: run_id.to_owned(),
         stock,
-        planned_orders: orders,
-        minutes,
+        planned_orders: arguments.orders,
+        minutes: arguments.minutes,
         early_share: arguments.early_share,
         opening_second: opening.as_secs_f64(),
         seed,
         took_seconds: took.as_secs_f64(),
         retries: picture.retries,
         answers_lost: picture.answers_lost,
-        gateways: stack
-            .addresses(Service::Gateway)
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        gateways: gateways.iter().map(ToString::to_string).collect(),
     };
-    let report = Report::new(
-        run,
-        picture,
-        audit,
-        busiest_stores,
-        trace
-            .as_ref()
-            .map(|(trace_id, spans)| (*trace_id, spans.as_slice())),
-    );
-    publish(
-        &report,
-        trace,
-        &stack.options().data.join("reports").join(run_id),
-        arguments.json.as_ref(),
-    )?;
+    let of_trace = trace.as_ref().map(|(id, spans)| (*id, spans.as_slice()));
+    let report = Report::new(run, picture, audit, busiest_stores, of_trace);
+    let folder = stack.options().data.join("reports").join(run_id);
+    publish(&report, trace, &folder, arguments.json.as_ref())?;
     Ok(report.holds())
+}
+
+/// Sends every shopper of the day, and shows how it goes; says how long it took.
+async fn let_them_come(
+    scene: &Arc<Scene>,
+    arguments: &Arguments,
+    stock: u64,
+    seed: u64,
+) -> Result<Duration> {
+    let (opening, day) = (scene.opening, arguments.duration());
+    let crowd = Crowd {
+        shoppers: arguments.orders,
+        early_share: arguments.early_share,
+        opening,
+        day,
+    };
+    let schedule = Schedule::new(seed, Curve::qwen_day()?, crowd);
+    let (orders, minutes) = (arguments.orders, arguments.minutes);
+    tell(&format!(
+        "Replaying the Qwen day of 2026-02-06 in {minutes} minutes: about {orders} shoppers for {stock} coupons, seed {seed}. {}",
+        opening_in_words(opening)
+    ));
+    tokio::select! {
+        () = shoppers::run(scene.clone(), schedule) => (),
+        () = live::show(scene, stock, opening + day) => (),
+    }
+    Ok(scene.started.elapsed())
 }
 
 /// When the campaign opens: in a while if shoppers are to gather before it, else since a moment ago.
@@ -213,59 +205,41 @@ fn opening_in_words(opening: Duration) -> String {
 }
 
 fn door(stack: &Stack) -> Result<Door> {
-    let gateways = stack
-        .replicas()
-        .iter()
-        .filter(|replica| replica.service() == Service::Gateway);
+    let gateways = stack.replicas().iter();
+    let gateways = gateways.filter(|replica| replica.service() == Service::Gateway);
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS_PER_GATEWAY {
         for gateway in gateways.clone() {
             channels.push(stack.channel(Some(Identity::Chatbot), gateway.name())?);
         }
     }
-    Door::new(
-        channels,
-        &stack
-            .credentials()
-            .sign(&Token::new("chatbot", &Scope::CHATBOT))?,
-    )
+    let token = Token::new("chatbot", &Scope::CHATBOT);
+    Door::new(channels, &stack.credentials().sign(&token)?)
 }
 
 fn fulfilment(stack: &Stack) -> Result<Fulfilment> {
-    let token = stack
-        .credentials()
-        .sign(&Token::new("fulfilment", &Scope::FULFILMENT))?;
-    Fulfilment::new(
-        stack.channel(Some(Identity::Staff), "order-intake-0")?,
-        &token,
-    )
+    let token = Token::new("fulfilment", &Scope::FULFILMENT);
+    let order_intake = stack.channel(Some(Identity::Staff), "order-intake-0")?;
+    Fulfilment::new(order_intake, &stack.credentials().sign(&token)?)
 }
 
 /// The trace that touches most services, waiting a while for one that touches all; of somebody who waited in the queue if there is one.
 async fn best_trace(collector: &Collector, picture: &Picture) -> Option<(TraceId, Vec<Span>)> {
     let some_waited = picture.traced.iter().any(|shopper| shopper.has_waited);
-    let candidates: Vec<_> = picture
-        .traced
-        .iter()
-        .filter(|shopper| shopper.has_waited == some_waited)
-        .map(|shopper| shopper.trace_id)
-        .collect();
+    let of_a_kind = |shopper: &&TracedShopper| shopper.has_waited == some_waited;
+    let candidates: Vec<_> = picture.traced.iter().filter(of_a_kind).collect();
     let services = |spans: &[Span]| {
-        let names = spans.iter().map(|span| span.service.as_str());
-        names
-            .filter(|name| {
-                Service::START_ORDER
-                    .iter()
-                    .any(|service| service.name() == *name)
-            })
-            .collect::<BTreeSet<_>>()
-            .len()
+        let has_span = |service: &Service| spans.iter().any(|span| span.service == service.name());
+        Service::START_ORDER
+            .iter()
+            .filter(|service| has_span(service))
+            .count()
     };
     let began = Instant::now();
     loop {
         let traces = candidates
             .iter()
-            .map(|trace_id| (*trace_id, collector.trace(*trace_id)));
+            .map(|shopper| (shopper.trace_id, collector.trace(shopper.trace_id)));
         let best = traces.max_by_key(|(_, spans)| (services(spans), spans.len()));
         let complete = best
             .as_ref()
@@ -293,17 +267,13 @@ fn publish(
         ));
     }
     let mut files = report.draw(folder, waterfall.as_ref())?;
-    for file in [Some(&folder.join("report.json")), json]
-        .into_iter()
-        .flatten()
-    {
+    let report_file = folder.join("report.json");
+    for file in [&report_file].into_iter().chain(json) {
         report.write_json(file)?;
         files.push(file.clone());
     }
-    let list: String = files
-        .iter()
-        .map(|file| format!("\n  {}", file.display()))
-        .collect();
+    let lines = files.iter().map(|file| format!("\n  {}", file.display()));
+    let list: String = lines.collect();
     print(&format!("Written{list}"));
     Ok(())
 }

@@ -47,7 +47,6 @@ pub struct Door {
     in_flight: Semaphore,
 }
 
-/// Why a call has no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The answer named this reason and no time to come back.
@@ -56,17 +55,14 @@ pub enum Failure {
     Refused(String),
     /// The store has no room in time; the answer names what has.
     StoreBusy(Alternatives),
-    /// There was no answer.
     Unanswered,
 }
 
-/// The reason of a store without room.
 pub const STORE_BUSY: &str = "STORE_BUSY";
 
 /// Reasons for which asking again soon makes sense, however long they say to wait.
 const PASSING: [&str; 3] = ["OVERLOADED", "QUEUE_FULL", "STOCK_RETURNING"];
 
-/// What a store without room tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alternatives {
     /// When its next slot with room begins.
@@ -75,7 +71,6 @@ pub struct Alternatives {
     pub stores: Vec<Suggestion>,
 }
 
-/// A store that can make an order sooner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
     pub store_id: String,
@@ -131,7 +126,6 @@ impl From<Failure> for OrderEnd {
     }
 }
 
-/// What to do about a failed send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Advice {
     Final(Failure),
@@ -143,10 +137,6 @@ pub(super) enum Advice {
 }
 
 impl Door {
-    /// A door of all gateways.
-    ///
-    /// # Errors
-    /// There is no gateway, or the token has characters that metadata cannot carry.
     pub fn new(gateways: Vec<Channel>, token: &str) -> Result<Self> {
         ensure!(
             !gateways.is_empty(),

@@ -23,7 +23,6 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(200);
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(20);
 const CATCH_UP_POLL: Duration = Duration::from_millis(100);
 
-/// A listener to the feed.
 #[derive(Debug, Clone)]
 pub struct Fulfilment {
     feed: FeedServiceClient<Channel>,
@@ -32,9 +31,6 @@ pub struct Fulfilment {
 
 impl Fulfilment {
     /// A listener over a connection with a staff certificate and a token that allows to read the feed.
-    ///
-    /// # Errors
-    /// The token has characters that metadata cannot carry.
     pub fn new(order_intake: Channel, token: &str) -> Result<Self> {
         Ok(Self {
             feed: FeedServiceClient::new(order_intake),

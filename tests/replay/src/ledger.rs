@@ -10,14 +10,13 @@ use uuid::Uuid;
 
 use crate::{
     answers::AnswerCounts,
-    place::Place,
+    queue_wait::QueueWait,
     shoppers::finals::{AskedAgain, Finals, ToldNever},
 };
 
 /// A coupon code as it was told.
 pub type Code = [u8; 16];
 
-/// A coupon somebody was told they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ToldCoupon {
     /// Which shopper, counted from 0.
@@ -43,7 +42,6 @@ pub struct ToldOrder {
     /// Which shopper, counted from 0.
     pub shopper: u32,
     pub order_id: Uuid,
-    /// The coupon it was placed with.
     pub code: Code,
     /// How it stands, as far as was told.
     pub standing: ToldStanding,
@@ -54,7 +52,6 @@ pub struct ToldOrder {
 pub struct ToldService {
     /// The claim joined the queue, or was served without one, no earlier than this.
     pub joined_after: Duration,
-    /// When its shopper was told.
     pub told_at: Duration,
 }
 
@@ -80,25 +77,22 @@ pub struct Ledger {
 pub struct Told {
     /// Every coupon named in an answer, replays included.
     pub coupons: Vec<ToldCoupon>,
-    /// Every order named in an answer.
     pub orders: Vec<ToldOrder>,
     /// Orders that the feed said were accepted; none if nobody listened to it.
     pub heard: Option<HashSet<Uuid>>,
     /// Coupons that were looked at after a full store had refused the order.
     pub coupons_left: u64,
-    /// Those of them that could not be used any more.
     pub coupons_spoiled: u64,
     /// Answers that named no coupon code or order id that can be read.
     pub unreadable: u64,
     /// Whether refusals and places in the queue said all that they owe.
     pub answers: AnswerCounts,
     /// Every place in the queue, once its wait is over.
-    pub places: Vec<Place>,
+    pub waits: Vec<QueueWait>,
     /// Every coupon that was made for a claim; those of earlier sends are left out.
     pub services: Vec<ToldService>,
     /// Every claim that was told that there is nothing left for it.
     pub sell_outs: Vec<ToldSellOut>,
-    /// Everybody who was told never.
     pub finals: Finals,
 }
 
@@ -116,12 +110,10 @@ impl Ledger {
         format!("{}-", self.run)
     }
 
-    /// The shopper's id as the services know it.
     pub fn shopper_id(&self, shopper: u32) -> String {
         format!("{}{shopper}", self.shopper_prefix())
     }
 
-    /// The id of a claim request as the services know it.
     pub fn claim_request_id(request: u8) -> String {
         format!("claim-{request}")
     }
@@ -185,32 +177,26 @@ impl Ledger {
         self.change(|told| count(&mut told.answers));
     }
 
-    /// Writes down a place whose wait is over.
-    pub fn place(&self, place: Place) {
-        self.change(|told| told.places.push(place));
+    pub fn queue_wait(&self, wait: QueueWait) {
+        self.change(|told| told.waits.push(wait));
     }
 
-    /// Writes down that a coupon was made for a claim.
     pub fn service(&self, service: ToldService) {
         self.change(|told| told.services.push(service));
     }
 
-    /// Writes down that a claim was told that there is nothing left for it.
     pub fn sell_out(&self, sell_out: ToldSellOut) {
         self.change(|told| told.sell_outs.push(sell_out));
     }
 
-    /// Writes down that a request was refused for good.
     pub fn never(&self, told: ToldNever) {
         self.change(|all| all.finals.tell(told));
     }
 
-    /// Writes down what became of such a request when it was sent again.
     pub fn asked_again(&self, outcome: AskedAgain) {
         self.change(|told| told.finals.asked(outcome));
     }
 
-    /// Writes down whether a coupon could still be used after a full store had refused the order.
     pub fn coupon_left(&self, usable: bool) {
         self.change(|told| {
             told.coupons_left += 1;
@@ -218,7 +204,6 @@ impl Ledger {
         });
     }
 
-    /// Everything written down so far.
     pub fn told(&self) -> Told {
         self.told
             .lock()

@@ -12,7 +12,7 @@ pub mod fulfilment;
 pub mod ledger;
 pub mod live;
 pub mod measures;
-pub mod place;
+pub mod queue_wait;
 pub mod report;
 pub mod shoppers;
 pub mod svg;

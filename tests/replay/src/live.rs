@@ -1,7 +1,6 @@
 //! What a person sees while the replay runs: a block redrawn in place on a terminal, a line every few seconds elsewhere.
 
 use std::{
-    fmt::Write as _,
     io::{IsTerminal, Write as _, stderr},
     time::Duration,
 };
@@ -84,71 +83,62 @@ fn line(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) ->
 
 fn block(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) -> String {
     let now = last_second(picture, elapsed);
-    let mut text = String::new();
+    let (claims, queue, orders) = (&picture.claims, &picture.queue, &picture.orders);
+    let (claim, order, wait) = (
+        picture.claim_latency,
+        picture.order_latency,
+        picture.wait.from_joining,
+    );
+    let left = stock_left(picture, stock);
+    let lines = [
+        format!(
+            "  {:>4} of {} s   {}",
+            elapsed.as_secs(),
+            duration.as_secs(),
+            sparkline(&picture.seconds)
+        ),
+        format!(
+            "  claims    offered {:>7}/s   issued {:>7}/s   refused {:>7}/s",
+            now.offered, now.issued, now.refused
+        ),
+        format!(
+            "  so far    offered {:>9}   issued {:>9}   replayed {:>7}   resent {}",
+            claims.offered, claims.issued, claims.replayed, picture.retries
+        ),
+        format!(
+            "  queue     waiting {:>7}     pace {:>7}/s   served {:>7}     wait p50 {:.1} s  p99 {:.1} s",
+            queue.waiting(),
+            now.served_from_queue,
+            queue.served,
+            wait.p50 / 1_000.0,
+            wait.p99 / 1_000.0
+        ),
+        format!(
+            "  stock     left {left:>12}   of {stock:>13}   {}",
+            gauge(left, stock)
+        ),
+        format!(
+            "  orders    placed {:>10}   accepted {:>7}",
+            orders.placed, orders.accepted
+        ),
+        format!(
+            "  latency   claim p50 {:.1} ms  p99 {:.1} ms   order p50 {:.1} ms  p99 {:.1} ms",
+            claim.p50, claim.p99, order.p50, order.p99
+        ),
+        format!("  refusals  {}", most_refusals(picture)),
+    ];
+    lines.join("\n")
+}
+
+fn most_refusals(picture: &Picture) -> String {
     let mut refused: Vec<_> = picture.claims.refused.iter().collect();
+    if refused.is_empty() {
+        return "none".to_owned();
+    }
     refused.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let reasons: Vec<_> = refused
-        .iter()
-        .take(4)
-        .map(|(reason, count)| format!("{reason} {count}"))
-        .collect();
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "  {:>4} of {} s   {}",
-        elapsed.as_secs(),
-        duration.as_secs(),
-        sparkline(&picture.seconds)
-    );
-    let _ = writeln!(
-        text,
-        "  claims    offered {:>7}/s   issued {:>7}/s   refused {:>7}/s",
-        now.offered, now.issued, now.refused
-    );
-    let _ = writeln!(
-        text,
-        "  so far    offered {:>9}   issued {:>9}   replayed {:>7}   resent {}",
-        picture.claims.offered, picture.claims.issued, picture.claims.replayed, picture.retries
-    );
-    let _ = writeln!(
-        text,
-        "  queue     waiting {:>7}     pace {:>7}/s   served {:>7}     wait p50 {:.1} s  p99 {:.1} s",
-        picture.queue.waiting(),
-        now.served_from_queue,
-        picture.queue.served,
-        picture.wait.from_joining.p50 / 1_000.0,
-        picture.wait.from_joining.p99 / 1_000.0
-    );
-    let _ = writeln!(
-        text,
-        "  stock     left {:>12}   of {:>13}   {}",
-        stock_left(picture, stock),
-        stock,
-        gauge(stock_left(picture, stock), stock)
-    );
-    let _ = writeln!(
-        text,
-        "  orders    placed {:>10}   accepted {:>7}",
-        picture.orders.placed, picture.orders.accepted
-    );
-    let _ = writeln!(
-        text,
-        "  latency   claim p50 {:.1} ms  p99 {:.1} ms   order p50 {:.1} ms  p99 {:.1} ms",
-        picture.claim_latency.p50,
-        picture.claim_latency.p99,
-        picture.order_latency.p50,
-        picture.order_latency.p99
-    );
-    let _ = writeln!(
-        text,
-        "  refusals  {}",
-        if reasons.is_empty() {
-            "none".to_owned()
-        } else {
-            reasons.join("   ")
-        }
-    );
-    text
+    let refused = refused.iter().take(4);
+    let refused = refused.map(|(reason, count)| format!("{reason} {count}"));
+    refused.collect::<Vec<_>>().join("   ")
 }
 
 /// Offered claims of the last minute, one bar a second.
@@ -195,35 +185,24 @@ mod tests {
 
     #[test]
     fn the_block_has_the_same_height_with_and_without_refusals() {
-        let before = block(
-            &Picture::default(),
-            10,
-            Duration::ZERO,
-            Duration::from_secs(60),
-        );
-        let after = block(
-            &picture(),
-            10,
-            Duration::from_secs(1),
-            Duration::from_secs(60),
-        );
+        let minute = Duration::from_secs(60);
+        let before = block(&Picture::default(), 10, Duration::ZERO, minute);
+        let after = block(&picture(), 10, Duration::from_secs(1), minute);
         assert_eq!(before.lines().count(), after.lines().count());
         assert!(after.contains("BUDGET_EXHAUSTED 1"), "{after}");
     }
 
     #[test]
     fn the_line_shows_the_last_whole_second_the_queue_and_the_stock_left() {
-        let line = line(
-            &picture(),
-            10,
-            Duration::from_millis(1_900),
-            Duration::from_secs(60),
-        );
-        assert!(line.contains("waiting      1  pace      1/s"), "{line}");
-        assert!(
-            line.contains("offered      2/s") && line.contains("stock left        9"),
-            "{line}"
-        );
+        let elapsed = Duration::from_millis(1_900);
+        let line = line(&picture(), 10, elapsed, Duration::from_secs(60));
+        for words in [
+            "offered      2/s",
+            "waiting      1  pace      1/s",
+            "stock left        9",
+        ] {
+            assert!(line.contains(words), "{words} is missing in {line}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use counts::{
     TracedShopper, WaitTimes,
 };
 
-use crate::place::Place;
+use crate::queue_wait::QueueWait;
 
 /// Latencies beyond this are counted as this.
 const LATENCY_LIMIT_US: u64 = 10 * 60 * 1_000_000;
@@ -22,7 +22,6 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// Traced shoppers that are kept, at most.
 pub const TRACED_LIMIT: usize = 64;
 
-/// The counters, shared by all shoppers.
 #[derive(Debug)]
 pub struct Measures(Mutex<Inner>);
 
@@ -38,10 +37,6 @@ struct Inner {
 }
 
 impl Measures {
-    /// All zero.
-    ///
-    /// # Errors
-    /// Never with the constants of this file.
     pub fn new() -> anyhow::Result<Self> {
         let histogram = || Histogram::new_with_max(LATENCY_LIMIT_US, SIGNIFICANT_DIGITS);
         Ok(Self(Mutex::new(Inner {
@@ -119,13 +114,13 @@ impl Measures {
     }
 
     /// How long a shopper waited who did as told and got the coupon.
-    pub fn waited(&self, place: &Place, opening: Duration) {
+    pub fn waited(&self, wait: &QueueWait, opening: Duration) {
         let mut inner = self.lock();
-        if let Some(waited) = place.waited(opening) {
+        if let Some(waited) = wait.waited(opening) {
             let histogram = &mut inner.wait_from_joining;
             histogram.saturating_record(microseconds(waited));
         }
-        if let Some((waited, promised)) = place.waited_of_promised() {
+        if let Some((waited, promised)) = wait.waited_of_promised() {
             let histogram = &mut inner.wait_from_estimate;
             histogram.saturating_record(microseconds(waited));
             let histogram = &mut inner.promised_at_most;
@@ -157,12 +152,10 @@ impl Measures {
         self.lock().picture.retries += 1;
     }
 
-    /// A caller hung up on purpose.
     pub fn answer_lost(&self) {
         self.lock().picture.answers_lost += 1;
     }
 
-    /// A traced shopper got both coupon and order.
     pub fn traced(&self, shopper: TracedShopper) {
         let mut inner = self.lock();
         if inner.picture.traced.len() < TRACED_LIMIT {

@@ -1,7 +1,6 @@
 //! What is left when a replay is over: a table, three pictures, a file for machines.
 
 pub mod plot;
-mod queue_rows;
 pub mod slots;
 mod table;
 pub mod waterfall;
@@ -25,7 +24,6 @@ use crate::{
 
 pub use table::table;
 
-/// Latencies of both kinds of calls.
 #[derive(Debug, Clone, Serialize)]
 pub struct Latencies {
     /// Of claims that never waited in the queue.
@@ -48,20 +46,16 @@ pub struct Trace {
     pub spans: usize,
 }
 
-/// What the run was asked to be.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct RunFacts {
-    /// The campaign made for it.
     pub campaign_id: String,
     pub stock: u64,
     pub planned_orders: u32,
-    /// Minutes the day was pressed into.
     pub minutes: f64,
     /// The share of arrivals before the opening.
     pub early_share: f64,
     /// When the campaign opened, in seconds since the replay began.
     pub opening_second: f64,
-    /// The seed of the schedule.
     pub seed: u64,
     /// How long the replay took, last shopper included.
     pub took_seconds: f64,
@@ -69,11 +63,9 @@ pub struct RunFacts {
     pub retries: u64,
     /// Answers that callers lost on purpose.
     pub answers_lost: u64,
-    /// gRPC addresses of the gateways.
     pub gateways: Vec<String>,
 }
 
-/// Everything a run is reported with.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub run: RunFacts,
@@ -83,15 +75,12 @@ pub struct Report {
     /// How long those waited who did as told and were served.
     pub wait_ms: WaitTimes,
     pub orders: OrderCounts,
-    /// What full stores made of them.
     pub detours: Detours,
-    /// The slots of the stores with most orders.
     pub busiest_stores: Vec<BookedStore>,
     /// From the scheduled send to the final answer.
     pub latency_ms: Latencies,
     pub audit: Audit,
     pub trace: Trace,
-    /// The replay second by second.
     pub seconds: Vec<Second>,
 }
 
@@ -144,18 +133,11 @@ impl Report {
         all_ended && self.audit.holds()
     }
 
-    /// Writes the file for machines.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn write_json(&self, file: &Path) -> Result<()> {
         write(file, &(serde_json::to_string_pretty(self)? + "\n"))
     }
 
     /// Draws the pictures into a folder and says where they are.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
     pub fn draw(
         &self,
         folder: &Path,

@@ -39,10 +39,6 @@ pub enum Verdict {
     Interrupted,
 }
 
-/// Runs everything that the arguments ask for.
-///
-/// # Errors
-/// Something could not be started, measured or stopped; nothing is left running.
 pub async fn run(arguments: Arguments) -> Result<Verdict> {
     let mut stop = StopSignals::listen()?;
     let collector = Collector::start().await?;

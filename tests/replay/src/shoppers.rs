@@ -4,7 +4,7 @@
 pub mod finals;
 mod ordering;
 mod queueing;
-mod visit;
+mod shopper;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};
@@ -24,7 +24,6 @@ const LAST_SHOPPER_LIMIT: Duration = Duration::from_secs(90);
 /// The name of a traced shopper's span from being told to wait to asking again.
 pub const WAIT: &str = "waits for its turn";
 
-/// What all shoppers of a replay share.
 #[derive(Debug)]
 pub struct Scene {
     pub door: Door,
@@ -32,7 +31,6 @@ pub struct Scene {
     pub measures: Measures,
     /// Where traced shoppers leave their own spans.
     pub collector: Collector,
-    /// What they claim from.
     pub campaign_id: String,
     pub started: Instant,
     /// When the campaign opens, as a moment of the replay.
@@ -40,7 +38,6 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// This moment of the replay.
     pub fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -57,7 +54,7 @@ pub async fn run(scene: Arc<Scene>, schedule: Schedule) {
         if due > Instant::now() {
             sleep_until(due).await;
         }
-        shoppers.spawn(visit::visit(scene.clone(), arrival, due));
+        shoppers.spawn(shopper::live(scene.clone(), arrival, due));
         while shoppers.try_join_next().is_some() {}
     }
     let _ = tokio::time::timeout(LAST_SHOPPER_LIMIT, async {

@@ -12,9 +12,6 @@ pub struct StopSignals {
 
 impl StopSignals {
     /// Begins to listen. From now on a signal does not end the process by itself.
-    ///
-    /// # Errors
-    /// The system gives no signals.
     pub fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be received");
         Ok(Self {
@@ -23,7 +20,6 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => (),

@@ -17,7 +17,6 @@ const STYLE: &str = "\
     .c6{stroke:#38bdf8;fill:#38bdf8}.c7{stroke:#a3e635;fill:#a3e635}.c8{stroke:#fb7185;fill:#fb7185}}\
     .line,.wide{fill:none}.area,.band,.bar{stroke:none}";
 
-/// Which end of a text its place names.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
     Start,

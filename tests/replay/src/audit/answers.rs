@@ -77,7 +77,7 @@ mod tests {
         let bits = ((5_u128 << 7 | 3) << 3 | 1) << 46 | ((1 << 46) - 1);
         let code: Vec<u8> = (0..16)
             .rev()
-            .map(|place| ALPHABET[(bits >> (5 * place)) as usize & 31])
+            .map(|letter| ALPHABET[(bits >> (5 * letter)) as usize & 31])
             .collect();
         assert_eq!(read(&code.try_into().unwrap()), Some((5, 3)));
         assert_eq!(read(b"UUUUUUUUUUUUUUUU"), None);

@@ -81,7 +81,6 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Each promise by its name.
     pub fn promises(&self) -> [(&'static str, &Finding); 7] {
         [
             ("never-oversold", &self.never_oversold),
@@ -94,7 +93,6 @@ impl Audit {
         ]
     }
 
-    /// Whether every promise holds.
     pub fn holds(&self) -> bool {
         self.promises().iter().all(|(_, finding)| finding.holds())
     }

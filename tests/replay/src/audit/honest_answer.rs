@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use sqlx::Row;
 use time::OffsetDateTime;
 
-use super::{Books, Finding, Subject, counts, queue, session_tables};
+use super::{Books, Finding, Subject, count, queue, session_tables};
 use crate::{
     ledger::{Ledger, Told},
     shoppers::finals::Finals,
@@ -15,16 +14,14 @@ use crate::{
 /// Whether never was true: those who were told so and ask once more at the end are refused again.
 fn never_but_later(finals: &Finals) -> Result<Finding> {
     let mut finding = Finding::default();
-    finding.add("told_never", i64::try_from(finals.told)?);
-    finding.add("told_never_asked_again", i64::try_from(finals.asked_again)?);
-    finding.add(
-        "told_never_undecided_again",
-        i64::try_from(finals.undecided)?,
-    );
-    finding.add(
-        "wrong_never_but_later",
-        i64::try_from(finals.never_but_later)?,
-    );
+    for (name, count) in [
+        ("told_never", finals.told),
+        ("told_never_asked_again", finals.asked_again),
+        ("told_never_undecided_again", finals.undecided),
+        ("wrong_never_but_later", finals.never_but_later),
+    ] {
+        finding.add(name, i64::try_from(count)?);
+    }
     Ok(finding)
 }
 
@@ -38,12 +35,10 @@ impl Books {
     ) -> Result<Finding> {
         session_tables::load_sell_outs(&mut self.issuance, subject, ledger, told).await?;
         let holders = sqlx::query(include_str!("../../queries/sell_outs_told_to_holders.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
+            .bind(subject.campaign_number);
         let mut finding = queue::words_and_estimates(told);
         finding.absorb(never_but_later(&told.finals)?);
-        finding.absorb(counts(&holders)?);
+        finding.absorb(count(&mut self.issuance, holders).await?);
         let sold_out_at = self.sold_out_at(subject).await?;
         finding.absorb(queue::left_waiting(told, sold_out_at));
         Ok(finding)
@@ -51,11 +46,10 @@ impl Books {
 
     /// When the last coupon of the stock was made, as a moment of the replay; none if some are left.
     async fn sold_out_at(&mut self, subject: &Subject) -> Result<Option<Duration>> {
-        let row = sqlx::query(include_str!("../../queries/last_coupon.sql"))
-            .bind(subject.campaign_number)
-            .fetch_one(&mut self.issuance)
-            .await?;
-        let (coupons, last): (i64, Option<OffsetDateTime>) = (row.try_get(0)?, row.try_get(1)?);
+        let last = sqlx::query_as(include_str!("../../queries/last_coupon.sql"))
+            .bind(subject.campaign_number);
+        let (coupons, last): (i64, Option<OffsetDateTime>) =
+            last.fetch_one(&mut self.issuance).await?;
         let last = last.filter(|_| coupons >= subject.stock);
         let since_start = |last| Duration::try_from(last - subject.started_at);
         Ok(last.map(|last| since_start(last).unwrap_or_default()))

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::{
     crowd::habits::InQueue,
     ledger::{Told, ToldService},
-    place::Place,
+    queue_wait::QueueWait,
 };
 
 /// Two that join this far apart have tickets of different seconds, although gateways learn several times a second only which second it is.
@@ -23,12 +23,12 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
     let latest_joined = LatestJoined::new(&told.services);
     let (mut grown, mut overtaken, mut comparable) = (0, 0, 0);
     let (mut served_late, mut watchers_served_late) = (0, 0);
-    for place in &told.places {
-        grown += i64::from(place.grown > 0);
-        let is_late = is_served_after_a_later_one(place, &latest_joined, opening);
+    for wait in &told.waits {
+        grown += i64::from(wait.grown > 0);
+        let is_late = is_served_after_a_later_one(wait, &latest_joined, opening);
         served_late += i64::from(is_late);
-        watchers_served_late += i64::from(is_late && place.kind == InQueue::Watches);
-        let Some(span) = could_be_overtaken(place, opening) else {
+        watchers_served_late += i64::from(is_late && wait.kind == InQueue::Watches);
+        let Some(span) = could_be_overtaken(wait, opening) else {
             continue;
         };
         comparable += 1;
@@ -36,7 +36,7 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
         overtaken += i64::from(latest.is_some_and(|latest| latest > span.joined_after));
     }
     let mut finding = Finding::default();
-    finding.add("queued", told.places.len() as i64);
+    finding.add("queued", told.waits.len() as i64);
     finding.add("queued_long_enough_to_compare", comparable);
     finding.add("wrong_shoppers_whose_position_grew", grown);
     // Who polls comes to a turn when told to come, who watches at once: the two together say what polling has to do with it.
@@ -44,9 +44,9 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
     finding.add("shoppers_served_after_later_ones", served_late);
     finding.add("wrong_shoppers_overtaken", overtaken);
     let median = |does_as_told: bool| {
-        let places = told.places.iter();
+        let waits = told.waits.iter();
         median_wait_ms(
-            places.filter(|place| place.is_served && place.kind.does_as_told() == does_as_told),
+            waits.filter(|wait| wait.is_served && wait.kind.does_as_told() == does_as_told),
             opening,
         )
     };
@@ -59,14 +59,13 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
 
 /// Served, having done as told, after somebody who surely joined later.
 fn is_served_after_a_later_one(
-    place: &Place,
+    wait: &QueueWait,
     latest_joined: &LatestJoined,
     opening: Duration,
 ) -> bool {
-    let joined_by = place.joined.told_at.max(opening);
-    place
-        .ended_at
-        .filter(|_| place.is_served && place.kind.does_as_told())
+    let joined_by = wait.joined.told_at.max(opening);
+    wait.ended_at
+        .filter(|_| wait.is_served && wait.kind.does_as_told())
         .and_then(|ended_at| latest_joined.of_those_served_before(ended_at))
         .is_some_and(|latest| latest > joined_by + JOINED_LATER)
 }
@@ -79,13 +78,13 @@ struct Overtaking {
 
 /// Who overtakes this shopper: those that joined surely later, and were served surely before it was told, with the newest ticket, to wait
 /// once more. None if it did not do as told, or not for so long.
-fn could_be_overtaken(place: &Place, opening: Duration) -> Option<Overtaking> {
+fn could_be_overtaken(wait: &QueueWait, opening: Duration) -> Option<Overtaking> {
     let overtaking = Overtaking {
-        joined_after: place.joined.told_at.max(opening) + JOINED_LATER,
-        served_before: place.last_asked_at.checked_sub(HEARD_WITHIN)?,
+        joined_after: wait.joined.told_at.max(opening) + JOINED_LATER,
+        served_before: wait.last_asked_at.checked_sub(HEARD_WITHIN)?,
     };
     let is_long = overtaking.served_before > overtaking.joined_after;
-    (place.kind.does_as_told() && is_long).then_some(overtaking)
+    (wait.kind.does_as_told() && is_long).then_some(overtaking)
 }
 
 /// The latest that anybody joined of all who had been served by some moment.
@@ -112,8 +111,11 @@ impl LatestJoined {
     }
 }
 
-fn median_wait_ms<'a>(places: impl Iterator<Item = &'a Place>, opening: Duration) -> Option<i64> {
-    let mut waits: Vec<_> = places.filter_map(|place| place.waited(opening)).collect();
+fn median_wait_ms<'a>(
+    waits: impl Iterator<Item = &'a QueueWait>,
+    opening: Duration,
+) -> Option<i64> {
+    let mut waits: Vec<_> = waits.filter_map(|wait| wait.waited(opening)).collect();
     waits.sort_unstable();
     let median = waits.get(waits.len() / 2)?;
     i64::try_from(median.as_millis()).ok()
@@ -125,7 +127,7 @@ pub fn words_and_estimates(told: &Told) -> Finding {
     let mut finding = Finding::default();
     for (name, count) in [
         ("refusals", answers.refusals),
-        ("places_told", answers.places),
+        ("places_told", answers.queued),
         (
             "wrong_refusals_without_a_reason",
             answers.refusals_without_reason,
@@ -140,17 +142,19 @@ pub fn words_and_estimates(told: &Told) -> Finding {
         ),
         (
             "wrong_places_without_both_languages",
-            answers.places_without_words,
+            answers.queued_without_words,
         ),
         (
             "wrong_places_that_are_incomplete",
-            answers.places_that_are_incomplete,
+            answers.queued_that_are_incomplete,
         ),
     ] {
         finding.add(name, i64::try_from(count).unwrap_or(i64::MAX));
     }
-    let told_as_told = told.places.iter().filter(|place| place.kind.does_as_told());
-    let waits: Vec<_> = told_as_told.filter_map(Place::waited_of_promised).collect();
+    let told_as_told = told.waits.iter().filter(|wait| wait.kind.does_as_told());
+    let waits: Vec<_> = told_as_told
+        .filter_map(QueueWait::waited_of_promised)
+        .collect();
     let kept = waits.iter().filter(|(waited, most)| waited <= most).count();
     let broken = waits.len() - kept;
     finding.add("estimates", waits.len() as i64);
@@ -166,18 +170,18 @@ pub fn words_and_estimates(told: &Told) -> Finding {
 
 /// Whether those who did as told heard that waiting was over when they asked, once the last coupon was made; none: some coupons are left. Whoever polls asks when told to, which so many as wait decide.
 pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
-    let after = |place: &&Place| {
+    let after = |wait: &&QueueWait| {
         let sold_out_at = sold_out_at?;
-        let began = sold_out_at.max(place.first_told_at);
-        place.ended_at?.checked_sub(began)
+        let began = sold_out_at.max(wait.first_told_at);
+        wait.ended_at?.checked_sub(began)
     };
-    let waits = told.places.iter().filter(|place| place.kind.does_as_told());
-    let waits: Vec<_> = waits.filter_map(|place| after(&place)).collect();
-    let asked_in_vain = |place: &&Place| {
+    let waits = told.waits.iter().filter(|wait| wait.kind.does_as_told());
+    let waits: Vec<_> = waits.filter_map(|wait| after(&wait)).collect();
+    let asked_in_vain = |wait: &&QueueWait| {
         let heard_by = sold_out_at.map(|sold_out_at| sold_out_at + WAITING_LIMIT);
-        place.kind.does_as_told() && heard_by.is_some_and(|by| place.last_asked_at > by)
+        wait.kind.does_as_told() && heard_by.is_some_and(|by| wait.last_asked_at > by)
     };
-    let too_long = told.places.iter().filter(asked_in_vain).count();
+    let too_long = told.waits.iter().filter(asked_in_vain).count();
     let mut finding = Finding::default();
     finding.add("waiting_at_the_sell_out_or_later", waits.len() as i64);
     finding.add("wrong_shoppers_left_waiting", too_long as i64);

@@ -3,185 +3,178 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
-use time::OffsetDateTime;
+use sqlx::{
+    Executor, PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use uuid::Uuid;
 
 use super::{Subject, answers::read};
-use crate::ledger::{Ledger, Told, ToldOrder, ToldStanding};
+use crate::ledger::{Ledger, Told, ToldCoupon, ToldStanding};
 
 /// Rows sent to a database in one statement.
 const CHUNK: usize = 10_000;
 
-/// Makes `told_coupons` in the issuance database for this session.
+/// A table for one session: its name, and the statements that make and fill it.
+struct Table(&'static str, &'static str, &'static str);
+
+const TOLD_COUPONS: Table = Table(
+    "told_coupons",
+    include_str!("../../queries/told_coupons_table.sql"),
+    include_str!("../../queries/told_coupons_insert.sql"),
+);
+const TOLD_SELL_OUTS: Table = Table(
+    "told_sell_outs",
+    include_str!("../../queries/told_sell_outs_table.sql"),
+    include_str!("../../queries/told_sell_outs_insert.sql"),
+);
+const TOLD_ORDERS: Table = Table(
+    "told_orders",
+    include_str!("../../queries/told_orders_table.sql"),
+    include_str!("../../queries/told_orders_insert.sql"),
+);
+const HEARD_ORDERS: Table = Table(
+    "heard_orders",
+    include_str!("../../queries/heard_orders_table.sql"),
+    include_str!("../../queries/heard_orders_insert.sql"),
+);
+const PAID_OR_CANCELLED_ORDERS: Table = Table(
+    "paid_or_cancelled_orders",
+    include_str!("../../queries/paid_or_cancelled_orders_table.sql"),
+    include_str!("../../queries/paid_or_cancelled_orders_insert.sql"),
+);
+const LEASES_OF_QUOTA: Table = Table(
+    "leases_of_quota",
+    include_str!("../../queries/leases_of_quota_table.sql"),
+    include_str!("../../queries/leases_of_quota_insert.sql"),
+);
+
+type Insert<'q> = Query<'q, Postgres, PgArguments>;
+
+impl Table {
+    /// Makes the table and fills it. `bind` gives the statement the columns of some rows.
+    async fn load<'q, T>(
+        &self,
+        connection: &mut PgConnection,
+        rows: &'q [T],
+        bind: impl Fn(Insert<'q>, &'q [T]) -> Result<Insert<'q>>,
+    ) -> Result<()> {
+        connection.execute(self.1).await?;
+        for chunk in rows.chunks(CHUNK) {
+            let insert = bind(sqlx::query(self.2), chunk)?;
+            insert.execute(&mut *connection).await?;
+        }
+        connection.execute(&*format!("ANALYZE {}", self.0)).await?;
+        Ok(())
+    }
+}
+
+fn each<T, C>(rows: &[T], column: impl Fn(&T) -> C) -> Vec<C> {
+    rows.iter().map(column).collect()
+}
+
+/// In the issuance database.
 pub(super) async fn load_coupons(
     issuance: &mut PgConnection,
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    issuance
-        .execute(include_str!("../../queries/told_coupons_table.sql"))
-        .await?;
-    for chunk in told.coupons.chunks(CHUNK) {
-        let (campaigns, slots): (Vec<i64>, Vec<i16>) = chunk
-            .iter()
-            .map(|coupon| read(&coupon.code).unwrap_or((0, -1)))
-            .unzip();
-        sqlx::query(include_str!("../../queries/told_coupons_insert.sql"))
-            .bind(
-                chunk
-                    .iter()
-                    .map(|coupon| ledger.shopper_id(coupon.shopper))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                chunk
-                    .iter()
-                    .map(|coupon| Ledger::claim_request_id(coupon.request))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(campaigns)
-            .bind(slots)
-            .execute(&mut *issuance)
-            .await?;
-    }
-    issuance.execute("ANALYZE told_coupons").await?;
-    Ok(())
+    let rows = &told.coupons;
+    TOLD_COUPONS
+        .load(issuance, rows, |insert, rows| {
+            let opened = |told: &ToldCoupon| read(&told.code).unwrap_or((0, -1));
+            let (campaigns, slots): (Vec<i64>, Vec<i16>) = rows.iter().map(opened).unzip();
+            Ok(insert
+                .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
+                .bind(each(rows, |told| Ledger::claim_request_id(told.request)))
+                .bind(campaigns)
+                .bind(slots))
+        })
+        .await
 }
 
-/// Makes `told_sell_outs` in the issuance database for this session.
+/// In the issuance database.
 pub(super) async fn load_sell_outs(
     issuance: &mut PgConnection,
     subject: &Subject,
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    issuance
-        .execute(include_str!("../../queries/told_sell_outs_table.sql"))
-        .await?;
-    for chunk in told.sell_outs.chunks(CHUNK) {
-        let shoppers = chunk.iter().map(|told| ledger.shopper_id(told.shopper));
-        let requests = chunk
-            .iter()
-            .map(|told| Ledger::claim_request_id(told.request));
-        let moments = chunk.iter().map(|told| subject.started_at + told.asked_at);
-        sqlx::query(include_str!("../../queries/told_sell_outs_insert.sql"))
-            .bind(shoppers.collect::<Vec<_>>())
-            .bind(requests.collect::<Vec<_>>())
-            .bind(moments.collect::<Vec<OffsetDateTime>>())
-            .execute(&mut *issuance)
-            .await?;
-    }
-    issuance.execute("ANALYZE told_sell_outs").await?;
-    Ok(())
+    let rows = &told.sell_outs;
+    TOLD_SELL_OUTS
+        .load(issuance, rows, |insert, rows| {
+            Ok(insert
+                .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
+                .bind(each(rows, |told| Ledger::claim_request_id(told.request)))
+                .bind(each(rows, |told| subject.started_at + told.asked_at)))
+        })
+        .await
 }
 
-/// Makes `told_orders` in the order-intake database for this session.
+/// In the order-intake database.
 pub(super) async fn load_orders(
     order_intake: &mut PgConnection,
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    order_intake
-        .execute(include_str!("../../queries/told_orders_table.sql"))
-        .await?;
-    for chunk in told.orders.chunks(CHUNK) {
-        sqlx::query(include_str!("../../queries/told_orders_insert.sql"))
-            .bind(
-                chunk
-                    .iter()
-                    .map(|order| ledger.shopper_id(order.shopper))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(chunk.iter().map(|order| order.order_id).collect::<Vec<_>>())
-            .bind(standing(chunk, &[ToldStanding::Accepted]))
-            .bind(standing(
-                chunk,
-                &[ToldStanding::CancelAsked, ToldStanding::Cancelled],
-            ))
-            .bind(standing(chunk, &[ToldStanding::Cancelled]))
-            .execute(&mut *order_intake)
-            .await?;
-    }
-    order_intake.execute("ANALYZE told_orders").await?;
-    Ok(())
+    let rows = &told.orders;
+    TOLD_ORDERS
+        .load(order_intake, rows, |insert, rows| {
+            let said = |any_of: &[ToldStanding]| each(rows, |told| any_of.contains(&told.standing));
+            Ok(insert
+                .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
+                .bind(each(rows, |told| told.order_id))
+                .bind(said(&[ToldStanding::Accepted]))
+                .bind(said(&[ToldStanding::CancelAsked, ToldStanding::Cancelled]))
+                .bind(said(&[ToldStanding::Cancelled])))
+        })
+        .await
 }
 
-/// Which of the answers said one of these.
-fn standing(chunk: &[ToldOrder], any_of: &[ToldStanding]) -> Vec<bool> {
-    chunk
-        .iter()
-        .map(|order| any_of.contains(&order.standing))
-        .collect()
-}
-
-/// Makes `heard_orders` in the order-intake database for this session.
+/// In the order-intake database.
 pub(super) async fn load_heard(
     order_intake: &mut PgConnection,
     heard: &HashSet<Uuid>,
 ) -> Result<()> {
-    order_intake
-        .execute(include_str!("../../queries/heard_orders_table.sql"))
-        .await?;
     let heard: Vec<Uuid> = heard.iter().copied().collect();
-    for chunk in heard.chunks(CHUNK) {
-        sqlx::query(include_str!("../../queries/heard_orders_insert.sql"))
-            .bind(chunk)
-            .execute(&mut *order_intake)
-            .await?;
-    }
-    order_intake.execute("ANALYZE heard_orders").await?;
-    Ok(())
+    HEARD_ORDERS
+        .load(order_intake, &heard, |insert, rows| Ok(insert.bind(rows)))
+        .await
 }
 
-/// Makes `paid_or_cancelled_orders` in the issuance database for this session, from rows (order id, shopper id, whether paid for).
+/// In the issuance database, from rows (order id, shopper id, whether paid for).
 pub(super) async fn load_paid_or_cancelled(
     issuance: &mut PgConnection,
     orders: &[PgRow],
 ) -> Result<()> {
-    issuance
-        .execute(include_str!(
-            "../../queries/paid_or_cancelled_orders_table.sql"
-        ))
-        .await?;
-    for chunk in orders.chunks(CHUNK) {
-        sqlx::query(include_str!(
-            "../../queries/paid_or_cancelled_orders_insert.sql"
-        ))
-        .bind(column::<Uuid>(chunk, 0)?)
-        .bind(column::<String>(chunk, 1)?)
-        .bind(column::<bool>(chunk, 2)?)
-        .execute(&mut *issuance)
-        .await?;
-    }
-    issuance.execute("ANALYZE paid_or_cancelled_orders").await?;
-    Ok(())
+    PAID_OR_CANCELLED_ORDERS
+        .load(issuance, orders, |insert, rows| {
+            Ok(insert
+                .bind(column::<Uuid>(rows, 0)?)
+                .bind(column::<String>(rows, 1)?)
+                .bind(column::<bool>(rows, 2)?))
+        })
+        .await
 }
 
-/// Makes `leases_of_quota` in the issuance database for this session, from rows (lease id, tier number, granted, used).
+/// In the issuance database, from rows (lease id, tier number, granted, used).
 pub(super) async fn load_leases(issuance: &mut PgConnection, leases: &[PgRow]) -> Result<()> {
-    issuance
-        .execute(include_str!("../../queries/leases_of_quota_table.sql"))
-        .await?;
-    for chunk in leases.chunks(CHUNK) {
-        sqlx::query(include_str!("../../queries/leases_of_quota_insert.sql"))
-            .bind(column::<Uuid>(chunk, 0)?)
-            .bind(column::<i16>(chunk, 1)?)
-            .bind(column::<i64>(chunk, 2)?)
-            .bind(column::<Option<i64>>(chunk, 3)?)
-            .execute(&mut *issuance)
-            .await?;
-    }
-    issuance.execute("ANALYZE leases_of_quota").await?;
-    Ok(())
+    LEASES_OF_QUOTA
+        .load(issuance, leases, |insert, rows| {
+            Ok(insert
+                .bind(column::<Uuid>(rows, 0)?)
+                .bind(column::<i16>(rows, 1)?)
+                .bind(column::<i64>(rows, 2)?)
+                .bind(column::<Option<i64>>(rows, 3)?))
+        })
+        .await
 }
 
 fn column<'r, T>(rows: &'r [PgRow], place: usize) -> Result<Vec<T>>
 where
-    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
 {
-    Ok(rows
-        .iter()
-        .map(|row| row.try_get(place))
-        .collect::<Result<_, _>>()?)
+    let values = rows.iter().map(|row| row.try_get(place));
+    Ok(values.collect::<Result<_, _>>()?)
 }

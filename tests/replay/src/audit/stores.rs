@@ -5,21 +5,17 @@ use serde::Serialize;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Books, Finding, Subject, counts, session_tables};
+use super::{Books, Finding, Subject, count, session_tables};
 use crate::ledger::Told;
 
-/// One slot of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BookedSlot {
     /// When it begins, in seconds since 1970.
     pub starts_at_unix_seconds: i64,
-    /// Orders that are made in it.
     pub orders: i64,
-    /// How many the store can make.
     pub capacity: i64,
 }
 
-/// A store and what it makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookedStore {
     pub store_id: String,
@@ -29,9 +25,6 @@ pub struct BookedStore {
 
 impl Books {
     /// Orders that a coupon pays for now. Those are what fulfilment must have heard of.
-    ///
-    /// # Errors
-    /// A query fails.
     pub async fn paid_orders(&mut self, subject: &Subject) -> Result<Vec<Uuid>> {
         let mut paid = Vec::new();
         for row in self.paid_or_cancelled(subject).await? {
@@ -57,22 +50,16 @@ impl Books {
     ) -> Result<Finding> {
         let slots = sqlx::query(include_str!("../../queries/orders_per_slot.sql"))
             .bind(&subject.shopper_prefix)
-            .bind(subject.orders_per_slot)
-            .fetch_one(&mut self.order_intake)
-            .await?;
+            .bind(subject.orders_per_slot);
         let feed = sqlx::query(include_str!("../../queries/feed_of_orders.sql"))
-            .bind(&subject.shopper_prefix)
-            .fetch_one(&mut self.order_intake)
-            .await?;
-        let mut finding = counts(&slots)?;
-        finding.absorb(counts(&feed)?);
+            .bind(&subject.shopper_prefix);
+        let mut finding = count(&mut self.order_intake, slots).await?;
+        finding.absorb(count(&mut self.order_intake, feed).await?);
         if let Some(heard) = &told.heard {
             session_tables::load_heard(&mut self.order_intake, heard).await?;
             let accepted = sqlx::query(include_str!("../../queries/accepted_orders_heard.sql"))
-                .bind(&subject.shopper_prefix)
-                .fetch_one(&mut self.order_intake)
-                .await?;
-            finding.absorb(counts(&accepted)?);
+                .bind(&subject.shopper_prefix);
+            finding.absorb(count(&mut self.order_intake, accepted).await?);
         }
         finding.add(
             "coupons_seen_after_a_full_store",
@@ -86,26 +73,21 @@ impl Books {
     }
 
     /// The stores with most orders of this run, the busiest first, and what is made in each of their slots.
-    ///
-    /// # Errors
-    /// A query fails.
     pub async fn busiest_stores(
         &mut self,
         subject: &Subject,
         stores: i64,
     ) -> Result<Vec<BookedStore>> {
-        let rows = sqlx::query(include_str!("../../queries/busiest_stores.sql"))
+        let slots = sqlx::query_as(include_str!("../../queries/busiest_stores.sql"))
             .bind(&subject.shopper_prefix)
-            .bind(stores)
-            .fetch_all(&mut self.order_intake)
-            .await?;
+            .bind(stores);
+        let slots: Vec<(String, i64, i64, i64)> = slots.fetch_all(&mut self.order_intake).await?;
         let mut busiest: Vec<BookedStore> = Vec::new();
-        for row in &rows {
-            let store_id: String = row.try_get(0)?;
+        for (store_id, starts_at_unix_seconds, orders, capacity) in slots {
             let slot = BookedSlot {
-                starts_at_unix_seconds: row.try_get(1)?,
-                orders: row.try_get(2)?,
-                capacity: row.try_get(3)?,
+                starts_at_unix_seconds,
+                orders,
+                capacity,
             };
             match busiest.last_mut() {
                 Some(store) if store.store_id == store_id => store.slots.push(slot),

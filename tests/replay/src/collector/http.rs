@@ -20,9 +20,6 @@ const FAILED: u8 = 2;
 
 impl Collector {
     /// Serves traces on a free port of 127.0.0.1 for as long as the process lives.
-    ///
-    /// # Errors
-    /// No port is to be had.
     pub async fn serve_http(&self) -> Result<SocketAddr> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await

@@ -14,9 +14,6 @@ pub struct Curve {
 
 impl Curve {
     /// The Qwen day with the World Cup's shape between its points.
-    ///
-    /// # Errors
-    /// The data of the build is damaged.
     pub fn qwen_day() -> Result<Self> {
         let points = pairs(QWEN_FIRST_DAY)?;
         let shape: Vec<f64> = pairs(WORLD_CUP_NINE_HOURS)?

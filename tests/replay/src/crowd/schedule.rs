@@ -13,14 +13,12 @@ use super::{
 pub const THINK_MEAN: Duration = Duration::from_millis(1_500);
 /// Nobody looks at it longer than this.
 pub const THINK_LIMIT: Duration = Duration::from_secs(10);
-/// How many stores there are.
 pub const STORES: u32 = 500;
 /// How much the first store is favoured over the next: orders fall as rank to this power.
 const ZIPF_EXPONENT: f64 = 1.1;
 
 /// How long a shopper is ready to wait for the tea, at least and at most.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), PATIENCE_LIMIT);
-/// Nobody waits longer than this.
 pub const PATIENCE_LIMIT: Duration = Duration::from_secs(180);
 /// The share that waits for a full favourite even if another store could make it sooner.
 const LOYAL_SHARE: f64 = 0.3;
@@ -35,11 +33,9 @@ pub struct Arrival {
     /// Since the beginning of the replay.
     pub at: Duration,
     pub habit: Habit,
-    /// What it does if it has to wait.
     pub in_queue: InQueue,
     /// How long it thinks between coupon and order.
     pub think: Duration,
-    /// What it wants from the stores.
     pub wish: Wish,
 }
 
@@ -48,11 +44,9 @@ pub struct Arrival {
 pub struct Wish {
     /// The favourite store, from 0; lower ones are more popular.
     pub store: u32,
-    /// How long the shopper is ready to wait.
     pub patience: Duration,
     /// Whether a later slot at the favourite is better than another store.
     pub is_loyal: bool,
-    /// What becomes of the order once it is accepted.
     pub change_of_mind: ChangeOfMind,
 }
 

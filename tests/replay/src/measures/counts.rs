@@ -13,9 +13,7 @@ pub enum ClaimEnd {
     /// With the coupon of an earlier claim with its request id.
     Replayed,
     Refused(String),
-    /// With a place in the queue that was given up.
     Left,
-    /// With a place in the queue that nobody came back to.
     NeverCameBack,
     /// With no answer at all, after every retry.
     Unanswered,
@@ -34,17 +32,11 @@ pub enum OrderEnd {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ClaimCounts {
     pub offered: u64,
-    /// Ended with a new coupon.
     pub issued: u64,
-    /// Ended with the coupon of an earlier send.
     pub replayed: u64,
-    /// Ended with a refusal, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Ended with a place in the queue that was given up.
     pub left: u64,
-    /// Ended with a place in the queue that nobody came back to.
     pub never_came_back: u64,
-    /// Ended without an answer.
     pub unanswered: u64,
 }
 
@@ -59,13 +51,10 @@ impl ClaimCounts {
 /// Claims that were told to wait: each of those queued is in exactly one of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct QueueCounts {
-    /// Told a place in the queue.
     pub queued: u64,
     pub served: u64,
-    /// Ended with a refusal, by reason.
     pub refused: BTreeMap<String, u64>,
     pub left: u64,
-    /// Did not come back to it.
     pub never_came_back: u64,
     /// Had no answer at the end, or were still waiting when the replay was over.
     pub unanswered: u64,
@@ -77,7 +66,6 @@ impl QueueCounts {
         self.served + refused + self.left + self.never_came_back + self.unanswered
     }
 
-    /// How many wait at present.
     pub fn waiting(&self) -> u64 {
         self.queued.saturating_sub(self.ended())
     }
@@ -99,9 +87,7 @@ pub struct WaitTimes {
 pub struct OrderCounts {
     pub placed: u64,
     pub accepted: u64,
-    /// Not made, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Without a final answer.
     pub unanswered: u64,
 }
 
@@ -114,19 +100,16 @@ impl OrderCounts {
 /// What stores with too many friends make shoppers do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Detours {
-    /// Answers that a store has no room in time.
     pub told_busy: u64,
     /// Orders that were accepted at a store the answer suggested.
     pub accepted_elsewhere: u64,
     /// Orders that were accepted for the later slot that the answer named.
     pub accepted_later: u64,
-    /// Accepted orders whose shopper cancelled them.
     pub cancelled: u64,
     /// Orders that were accepted with the coupon of a cancelled one.
     pub accepted_anew: u64,
 }
 
-/// One second of the replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
     pub offered: u64,
@@ -142,21 +125,16 @@ pub struct Second {
 /// Milliseconds from the scheduled send to the final answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Quantiles {
-    /// Half are at most this.
     pub p50: f64,
-    /// 99 of a hundred are.
     pub p99: f64,
-    /// 999 of a thousand are.
     pub p999: f64,
 }
 
-/// Everything counted, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
     pub claims: ClaimCounts,
     pub orders: OrderCounts,
     pub detours: Detours,
-    /// Claims that had to wait.
     pub queue: QueueCounts,
     pub wait: WaitTimes,
     /// Latency of claims that never waited.
@@ -164,13 +142,11 @@ pub struct Picture {
     pub order_latency: Quantiles,
     /// How late shoppers' first claims were sent.
     pub lateness: Quantiles,
-    /// The replay second by second.
     pub seconds: Vec<Second>,
     /// Sends beyond the first of a claim or order.
     pub retries: u64,
     /// Answers that callers lost on purpose.
     pub answers_lost: u64,
-    /// Traced shoppers who got coupon and order.
     pub traced: Vec<TracedShopper>,
 }
 

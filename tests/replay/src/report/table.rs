@@ -2,160 +2,169 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Report, queue_rows};
-use crate::{audit::BookedStore, measures::Quantiles};
+use super::Report;
+use crate::measures::Quantiles;
 
 /// The result of a run for a person.
 pub fn table(report: &Report) -> String {
-    let mut text = String::new();
-    let claims = &report.claims;
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "\nClaims on {} ({} coupons, {:.0} s)",
-        report.run.campaign_id,
-        grouped(report.run.stock),
-        report.run.took_seconds
-    );
-    row(&mut text, "offered", claims.offered, claims.offered);
-    row(&mut text, "  issued", claims.issued, claims.offered);
-    row(
-        &mut text,
-        "  replayed (the coupon of an earlier send)",
-        claims.replayed,
-        claims.offered,
-    );
-    reasons(&mut text, "  refused", &claims.refused, claims.offered);
-    for (name, count) in [
-        ("  gave up a place in the queue", claims.left),
-        ("  never came back to a place", claims.never_came_back),
-        ("  without an answer", claims.unanswered),
-    ] {
-        row(&mut text, name, count, claims.offered);
-    }
-    let _ = writeln!(text, "  {}", balance(claims.offered, claims.ended()));
-    queue_rows::write(&mut text, report);
+    let mut table = Table::default();
+    table.claims(report);
+    table.queue(report);
+    table.orders(report);
+    table.latencies(report);
+    table.promises(report);
+    table.0
+}
 
-    let orders = &report.orders;
-    let _ = writeln!(text, "\nOrders");
-    row(&mut text, "placed", orders.placed, orders.placed);
-    row(&mut text, "  accepted", orders.accepted, orders.placed);
-    reasons(&mut text, "  rejected", &orders.rejected, orders.placed);
-    row(
-        &mut text,
-        "  without an answer",
-        orders.unanswered,
-        orders.placed,
-    );
-    let _ = writeln!(text, "  {}", balance(orders.placed, orders.ended()));
-    let detours = &report.detours;
-    for (name, count) in [
-        ("answers that a store is full", detours.told_busy),
-        ("accepted at a suggested store", detours.accepted_elsewhere),
-        ("accepted for the later slot told", detours.accepted_later),
-        ("cancelled after being accepted", detours.cancelled),
-        ("accepted with a coupon given back", detours.accepted_anew),
-    ] {
-        row(&mut text, name, count, orders.placed);
-    }
-    busiest(&mut text, &report.busiest_stores);
+#[derive(Default)]
+struct Table(String);
 
-    let _ = writeln!(
-        text,
-        "\nLatency from the scheduled send     p50         p99       p99.9"
-    );
-    latency(
-        &mut text,
-        "claim that never waited",
-        report.latency_ms.claim,
-    );
-    latency(&mut text, "order", report.latency_ms.order);
-    latency(&mut text, "late in sending", report.latency_ms.sending);
-    if report.is_late() {
-        let _ = writeln!(
-            text,
-            "  These figures are void: this machine was too busy to send claims when they were due"
-        );
+impl Table {
+    fn claims(&mut self, report: &Report) {
+        let (claims, run) = (&report.claims, &report.run);
+        let (stock, seconds) = (grouped(run.stock), run.took_seconds);
+        self.line(format_args!(
+            "\nClaims on {} ({stock} coupons, {seconds:.0} s)",
+            run.campaign_id
+        ));
+        let all = claims.offered;
+        self.row("offered", all, all);
+        self.row("  issued", claims.issued, all);
+        let earlier = "  replayed (the coupon of an earlier send)";
+        self.row(earlier, claims.replayed, all);
+        self.reasons("  refused", &claims.refused, all);
+        self.row("  gave up a place in the queue", claims.left, all);
+        self.row("  never came back to a place", claims.never_came_back, all);
+        self.row("  without an answer", claims.unanswered, all);
+        self.balance(all, claims.ended());
     }
-    let _ = writeln!(
-        text,
-        "  sent again {} times; {} answers lost on purpose",
-        grouped(report.run.retries),
-        grouped(report.run.answers_lost)
-    );
 
-    let _ = writeln!(text, "\nPromises");
-    for (name, finding) in report.audit.promises() {
-        let facts: Vec<_> = finding
-            .facts()
-            .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
-            .collect();
-        let _ = writeln!(
-            text,
-            "  {} {name:<16}{}",
-            if finding.holds() { "holds " } else { "BROKEN" },
-            facts.join(", ")
-        );
-        for (wrong, count) in finding.wrong() {
-            let _ = writeln!(
-                text,
-                "         {}: {count}, and should be 0",
-                wrong.replace('_', " ")
-            );
+    /// How waits ended, how long they were, and what had been promised.
+    fn queue(&mut self, report: &Report) {
+        let (queue, wait) = (&report.queue, &report.wait_ms);
+        let all = queue.queued;
+        self.line("\nQueue");
+        self.row("queued", all, report.claims.offered);
+        self.row("  served from the queue", queue.served, all);
+        self.reasons("  refused", &queue.refused, all);
+        self.row("  left the queue", queue.left, all);
+        self.row("  never came back", queue.never_came_back, all);
+        self.row("  without an answer", queue.unanswered, all);
+        self.balance(all, queue.ended());
+        let longest = report.seconds.iter().map(|second| second.waiting).max();
+        self.row("waiting at once, at most", longest.unwrap_or_default(), all);
+        if queue.served == 0 {
+            return;
+        }
+        self.line("\nWait of those who did as told           p50         p99       p99.9");
+        self.latency("from joining or the opening", wait.from_joining);
+        self.latency("promised: at most", wait.promised_at_most);
+        self.latency("and took from then on", wait.from_estimate);
+        if let Some(kept) = report.audit.honest_answer.count("estimates_kept_percent") {
+            self.line(format_args!(
+                "  {kept} % were served within their first estimate"
+            ));
         }
     }
-    text
-}
 
-pub(super) fn row(text: &mut String, name: &str, count: u64, of: u64) {
-    let share = if of > 0 && count != of {
-        format!("{:>7.2} %", count as f64 * 100.0 / of as f64)
-    } else {
-        String::new()
-    };
-    let _ = writeln!(text, "  {name:<44}{:>12}{share}", grouped(count));
-}
-
-/// The fullest slot of each of the busiest stores: what a plot shows at a glance, for those who read text.
-fn busiest(text: &mut String, stores: &[BookedStore]) {
-    for store in stores {
-        let orders: i64 = store.slots.iter().map(|slot| slot.orders).sum();
-        let full = store
-            .slots
-            .iter()
-            .filter(|slot| slot.orders >= slot.capacity);
-        let capacity = store.slots.iter().map(|slot| slot.capacity).max();
-        let _ = writeln!(
-            text,
-            "  {}: {orders} orders in {} slots of up to {}, {} of them full",
-            store.store_id,
-            store.slots.len(),
-            capacity.unwrap_or_default(),
-            full.count()
-        );
+    fn orders(&mut self, report: &Report) {
+        let (orders, detours) = (&report.orders, &report.detours);
+        let all = orders.placed;
+        self.line("\nOrders");
+        self.row("placed", all, all);
+        self.row("  accepted", orders.accepted, all);
+        self.reasons("  rejected", &orders.rejected, all);
+        self.row("  without an answer", orders.unanswered, all);
+        self.balance(all, orders.ended());
+        for (name, count) in [
+            ("answers that a store is full", detours.told_busy),
+            ("accepted at a suggested store", detours.accepted_elsewhere),
+            ("accepted for the later slot told", detours.accepted_later),
+            ("cancelled after being accepted", detours.cancelled),
+            ("accepted with a coupon given back", detours.accepted_anew),
+        ] {
+            self.row(name, count, all);
+        }
+        // What a plot shows at a glance, for those who read text.
+        for store in &report.busiest_stores {
+            let slots = &store.slots;
+            let orders: i64 = slots.iter().map(|slot| slot.orders).sum();
+            let full = slots.iter().filter(|slot| slot.orders >= slot.capacity);
+            let capacity = slots.iter().map(|slot| slot.capacity).max();
+            self.line(format_args!(
+                "  {}: {orders} orders in {} slots of up to {}, {} of them full",
+                store.store_id,
+                slots.len(),
+                capacity.unwrap_or_default(),
+                full.count()
+            ));
+        }
     }
-}
 
-pub(super) fn reasons(text: &mut String, verb: &str, reasons: &BTreeMap<String, u64>, of: u64) {
-    for (reason, count) in reasons {
-        row(text, &format!("{verb}: {reason}"), *count, of);
+    fn latencies(&mut self, report: &Report) {
+        let latency = &report.latency_ms;
+        self.line("\nLatency from the scheduled send     p50         p99       p99.9");
+        self.latency("claim that never waited", latency.claim);
+        self.latency("order", latency.order);
+        self.latency("late in sending", latency.sending);
+        if report.is_late() {
+            self.line("  These figures are void: this machine was too busy to send claims when they were due");
+        }
+        let (again, lost) = (report.run.retries, report.run.answers_lost);
+        self.line(format_args!(
+            "  sent again {} times; {} answers lost on purpose",
+            grouped(again),
+            grouped(lost)
+        ));
     }
-}
 
-pub(super) fn balance(offered: u64, ended: u64) -> String {
-    if offered == ended {
-        "every one of them ended in exactly one of these".to_owned()
-    } else {
-        format!("{} of them are NOT ACCOUNTED FOR", offered.abs_diff(ended))
+    fn promises(&mut self, report: &Report) {
+        self.line("\nPromises");
+        for (name, finding) in report.audit.promises() {
+            let holds = if finding.holds() { "holds " } else { "BROKEN" };
+            let facts = finding.facts();
+            let facts = facts.map(|(name, count)| format!("{} {count}", name.replace('_', " ")));
+            let facts = facts.collect::<Vec<_>>().join(", ");
+            self.line(format_args!("  {holds} {name:<16}{facts}"));
+            for (wrong, count) in finding.wrong() {
+                let wrong = wrong.replace('_', " ");
+                self.line(format_args!("         {wrong}: {count}, and should be 0"));
+            }
+        }
     }
-}
 
-pub(super) fn latency(text: &mut String, name: &str, quantiles: Quantiles) {
-    let _ = writeln!(
-        text,
-        "  {name:<28}{:>9.1} ms{:>9.1} ms{:>9.1} ms",
-        quantiles.p50, quantiles.p99, quantiles.p999
-    );
+    fn line(&mut self, words: impl std::fmt::Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{words}");
+    }
+
+    fn row(&mut self, name: &str, count: u64, of: u64) {
+        let share = if of > 0 && count != of {
+            format!("{:>7.2} %", count as f64 * 100.0 / of as f64)
+        } else {
+            String::new()
+        };
+        self.line(format_args!("  {name:<44}{:>12}{share}", grouped(count)));
+    }
+
+    fn reasons(&mut self, verb: &str, reasons: &BTreeMap<String, u64>, of: u64) {
+        for (reason, count) in reasons {
+            self.row(&format!("{verb}: {reason}"), *count, of);
+        }
+    }
+
+    fn balance(&mut self, all: u64, ended: u64) {
+        match all.abs_diff(ended) {
+            0 => self.line("  every one of them ended in exactly one of these"),
+            lost => self.line(format_args!("  {lost} of them are NOT ACCOUNTED FOR")),
+        }
+    }
+
+    fn latency(&mut self, name: &str, Quantiles { p50, p99, p999 }: Quantiles) {
+        self.line(format_args!(
+            "  {name:<28}{p50:>9.1} ms{p99:>9.1} ms{p999:>9.1} ms"
+        ));
+    }
 }
 
 /// Digits in groups of three.
@@ -172,38 +181,25 @@ fn grouped(number: u64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::{
         audit::Audit,
-        measures::{ClaimCounts, Picture},
+        measures::{ClaimCounts, Picture, QueueCounts},
         report::RunFacts,
     };
 
-    pub(in crate::report) fn report(claims: ClaimCounts, audit: Audit) -> Report {
+    fn report(claims: ClaimCounts, audit: Audit) -> Report {
         let run = RunFacts {
             campaign_id: "day".to_owned(),
             stock: 1_234_567,
-            planned_orders: 10,
-            minutes: 1.0,
-            early_share: 0.1,
-            opening_second: 5.0,
-            seed: 1,
-            took_seconds: 60.0,
-            retries: 0,
-            answers_lost: 0,
-            gateways: Vec::new(),
+            ..RunFacts::default()
         };
-        Report::new(
-            run,
-            Picture {
-                claims,
-                ..Picture::default()
-            },
-            audit,
-            Vec::new(),
-            None,
-        )
+        let picture = Picture {
+            claims,
+            ..Picture::default()
+        };
+        Report::new(run, picture, audit, Vec::new(), None)
     }
 
     fn sound_audit() -> Audit {
@@ -237,61 +233,65 @@ pub(super) mod tests {
         let whole = report(claims, sound_audit());
         let text = table(&whole);
         assert!(!text.contains("NOT ACCOUNTED") && whole.holds(), "{text}");
-        assert!(
-            text.contains("refused: BUDGET_EXHAUSTED") && text.contains("1,234,567 coupons"),
-            "{text}"
-        );
+        for words in ["refused: BUDGET_EXHAUSTED", "1,234,567 coupons"] {
+            assert!(text.contains(words), "{words} is missing in {text}");
+        }
     }
 
     #[test]
     fn a_broken_promise_is_named_with_its_count_and_fails_the_run() {
         let mut audit = sound_audit();
         audit.exactly_once.add("wrong_over_limit", 3);
-        audit.no_overtaking.add("wrong_shoppers_overtaken", 1);
         let report = report(ClaimCounts::default(), audit);
-        assert!(table(&report).contains("BROKEN no-overtaking"));
-        assert!(
-            table(&report).contains("BROKEN exactly-once")
-                && table(&report).contains("wrong over limit: 3"),
-            "{}",
-            table(&report)
-        );
+        let text = table(&report);
+        for words in [
+            "BROKEN exactly-once",
+            "wrong over limit: 3",
+            "holds  no-overtaking",
+        ] {
+            assert!(text.contains(words), "{words} is missing in {text}");
+        }
         assert!(!report.holds());
+    }
+
+    #[test]
+    fn the_queue_is_told_with_its_ends_its_waits_and_what_was_promised() {
+        let mut audit = sound_audit();
+        audit.honest_answer.add("estimates_kept_percent", 97);
+        let mut report = report(ClaimCounts::default(), audit);
+        report.queue = QueueCounts {
+            queued: 10,
+            served: 6,
+            left: 2,
+            never_came_back: 1,
+            ..QueueCounts::default()
+        };
+        report.wait_ms.promised_at_most.p50 = 4_321.0;
+        let text = table(&report);
+        for words in [
+            "served from the queue",
+            "1 of them are NOT ACCOUNTED FOR",
+            "promised: at most",
+            "4321.0 ms",
+            "97 % were served within",
+        ] {
+            assert!(text.contains(words), "{words} is missing in {text}");
+        }
+        report.queue.unanswered = 1;
+        assert!(!table(&report).contains("NOT ACCOUNTED FOR"));
     }
 
     #[test]
     fn the_file_for_machines_has_the_documented_shape() {
         let value = serde_json::to_value(report(ClaimCounts::default(), sound_audit())).unwrap();
-        for pointer in [
-            "/claims/offered",
-            "/claims/issued",
-            "/claims/replayed",
-            "/claims/refused",
-            "/orders/placed",
-            "/orders/accepted",
-            "/orders/rejected",
-        ] {
-            assert!(value.pointer(pointer).is_some(), "{pointer}");
-        }
-        for pointer in [
-            "/latency_ms/claim/p50",
-            "/latency_ms/order/p999",
-            "/latency_ms/sending/p99",
-            "/audit/never_oversold/holds",
-            "/audit/redeemed_once/holds",
-            "/audit/stores_survive/holds",
-            "/audit/honest_answer/holds",
-            "/audit/no_overtaking/holds",
-            "/queue/served",
-            "/queue/never_came_back",
-            "/wait_ms/from_joining/p50",
-            "/wait_ms/promised_at_most/p99",
-            "/detours/told_busy",
-            "/busiest_stores",
-            "/trace/trace_id",
-            "/trace/services",
-        ] {
-            assert!(value.pointer(pointer).is_some(), "{pointer}");
+        let documented = "
+            claims/offered claims/issued claims/replayed claims/refused queue/served queue/never_came_back
+            wait_ms/from_joining/p50 wait_ms/promised_at_most/p99 orders/placed orders/accepted orders/rejected
+            detours/told_busy busiest_stores latency_ms/claim/p50 latency_ms/order/p999 latency_ms/sending/p99
+            audit/never_oversold/holds audit/redeemed_once/holds audit/stores_survive/holds
+            audit/honest_answer/holds audit/no_overtaking/holds trace/trace_id trace/services";
+        for place in documented.split_whitespace() {
+            assert!(value.pointer(&format!("/{place}")).is_some(), "{place}");
         }
     }
 }

@@ -56,9 +56,7 @@ pub enum AskedAgain {
 #[derive(Debug, Clone, Default)]
 pub struct Finals {
     pub told: u64,
-    /// Those of them that are remembered.
     pub remembered: Vec<ToldNever>,
-    /// How many were asked for again.
     pub asked_again: u64,
     /// How many of these neither were served nor refused.
     pub undecided: u64,

@@ -11,7 +11,7 @@ use tidegate_proto::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{finals::ToldNever, visit::Visit};
+use super::{finals::ToldNever, shopper::Shopper};
 use crate::{
     campaign::{CURRENCY, SLOT, store_id},
     crowd::schedule::{ChangeOfMind, Wish},
@@ -29,7 +29,6 @@ const ORDER_POLL: Duration = Duration::from_millis(250);
 /// How long a shopper is content with an order before cancelling it.
 const CONTENT_FOR: Duration = Duration::from_secs(1);
 
-/// What is asked for in one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Try {
     store_id: String,
@@ -67,7 +66,7 @@ impl Try {
     }
 }
 
-impl Visit {
+impl Shopper {
     /// Orders with the coupon; true if an order is accepted in the end and kept.
     pub(super) async fn order_with(&self, code: &str, wish: &Wish) -> bool {
         let Some(order) = self.order("order", code, wish).await else {
@@ -90,7 +89,6 @@ impl Visit {
         anew.is_some()
     }
 
-    /// The order if it is accepted.
     async fn order(&self, name: &str, code: &str, wish: &Wish) -> Option<Order> {
         let measures = &self.scene.measures;
         measures.order_placed();
@@ -132,7 +130,7 @@ impl Visit {
                     if number == 1 {
                         self.look_at_coupon(code).await;
                     }
-                    next = now.instead(told, wish.is_loyal, self.shopper);
+                    next = now.instead(told, wish.is_loyal, self.number);
                     continue;
                 }
                 Err(failure) => return Err(failure.into()),
@@ -154,7 +152,7 @@ impl Visit {
             minor_units: MILK_TEA_MINOR_UNITS,
         };
         PlaceOrderRequest {
-            shopper_id: self.shopper_id.clone(),
+            shopper_id: self.id.clone(),
             request_id,
             store_id: now.store_id.clone(),
             lines: vec![OrderLine {
@@ -181,7 +179,7 @@ impl Visit {
         let answer = scene.door.call(Instant::now(), scene, send).await;
         if let Err(Failure::Never(_)) = answer {
             scene.ledger.never(ToldNever::Order {
-                shopper: self.shopper,
+                shopper: self.number,
                 message: Box::new(message.clone()),
             });
         }
@@ -208,7 +206,7 @@ impl Visit {
                 | OrderState::Completed => ToldStanding::Accepted,
             };
             let ledger = &self.scene.ledger;
-            ledger.order(self.shopper, &order.order_id, code, told);
+            ledger.order(self.number, &order.order_id, code, told);
             if told == ToldStanding::Accepted {
                 return Ok(order);
             }
@@ -224,7 +222,7 @@ impl Visit {
     async fn read(&self, order_id: &str) -> Result<Order, Failure> {
         let scene = &self.scene;
         let message = GetOrderRequest {
-            shopper_id: self.shopper_id.clone(),
+            shopper_id: self.id.clone(),
             order_id: order_id.to_owned(),
         };
         let send = |gateway| {
@@ -241,11 +239,11 @@ impl Visit {
         let tell = |standing| {
             scene
                 .ledger
-                .order(self.shopper, &order.order_id, code, standing)
+                .order(self.number, &order.order_id, code, standing)
         };
         tell(ToldStanding::CancelAsked);
         let message = CancelOrderRequest {
-            shopper_id: self.shopper_id.clone(),
+            shopper_id: self.id.clone(),
             order_id: order.order_id.clone(),
         };
         let send = |gateway| {
@@ -274,7 +272,7 @@ impl Visit {
     async fn look_at_coupon(&self, code: &str) {
         let scene = &self.scene;
         let message = CheckCouponRequest {
-            shopper_id: self.shopper_id.clone(),
+            shopper_id: self.id.clone(),
             coupon_code: code.to_owned(),
         };
         let send = |gateway| {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     WAIT,
     finals::ToldNever,
-    visit::{OwnSpan, Visit},
+    shopper::{OwnSpan, Shopper},
     waiting::Waiting,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     door::{Advice, Failure, advice},
     ledger::{Ledger, ToldSellOut, ToldService},
     measures::ClaimEnd,
-    place::Asked,
+    queue_wait::Asked,
 };
 
 const BUDGET_EXHAUSTED: &str = "BUDGET_EXHAUSTED";
@@ -41,7 +41,7 @@ pub(super) struct Claimed {
 }
 
 struct Claiming<'a> {
-    visit: &'a Visit,
+    shopper: &'a Shopper,
     request: u8,
     span: &'a OwnSpan,
     /// The last question and its answer.
@@ -52,7 +52,7 @@ struct Claiming<'a> {
     with_ticket: bool,
 }
 
-impl Visit {
+impl Shopper {
     /// Claims until there is a coupon or no sense in asking again. `due` is when the claim was to be sent first.
     pub(super) async fn claim_through_the_queue(
         &self,
@@ -63,7 +63,7 @@ impl Visit {
     ) -> Claimed {
         let now = self.scene.now();
         let mut claiming = Claiming {
-            visit: self,
+            shopper: self,
             request,
             first_sent_at,
             span,
@@ -87,9 +87,9 @@ impl Claiming<'_> {
                 claim_coupon_response::Outcome::Queued(queued) => queued,
             };
             self.take_place(&queued);
-            let pause = self.visit.begin_within(self.span, WAIT);
+            let pause = self.shopper.begin_within(self.span, WAIT);
             let coupon = self.wait(&queued, number).await;
-            self.visit.finish(pause, false);
+            self.shopper.finish(pause, false);
             if let Some(issued) = coupon? {
                 return Ok(issued);
             }
@@ -99,10 +99,10 @@ impl Claiming<'_> {
     }
 
     async fn ask(&mut self, due: Instant) -> Result<claim_coupon_response::Outcome, ClaimEnd> {
-        let scene = &self.visit.scene;
+        let scene = &self.shopper.scene;
         let message = ClaimCouponRequest {
             ticket: self.ticket(),
-            ..self.visit.claim_request(self.request)
+            ..self.shopper.claim_request(self.request)
         };
         let traceparent = self.span.traceparent();
         let send = |gateway| {
@@ -123,8 +123,8 @@ impl Claiming<'_> {
     /// The end that a failure is. One that is said to be for good is remembered.
     fn failed(&self, failure: Failure) -> ClaimEnd {
         if let Failure::Never(_) = failure {
-            self.visit.scene.ledger.never(ToldNever::Claim {
-                shopper: self.visit.shopper,
+            self.shopper.scene.ledger.never(ToldNever::Claim {
+                shopper: self.shopper.number,
                 request: self.request,
             });
         }
@@ -137,9 +137,9 @@ impl Claiming<'_> {
     }
 
     fn take_place(&mut self, queued: &QueuedClaim) {
-        let scene = &self.visit.scene;
-        scene.ledger.answer(|answers| answers.place(queued));
-        let kind = self.visit.in_queue;
+        let scene = &self.shopper.scene;
+        scene.ledger.answer(|answers| answers.queued(queued));
+        let kind = self.shopper.in_queue;
         match &mut self.waiting {
             Some(waiting) => waiting.told_again(self.asked, queued, self.with_ticket),
             None => self.waiting = Some(Waiting::begin(scene, self.asked, queued, kind)),
@@ -154,7 +154,7 @@ impl Claiming<'_> {
         number: u32,
     ) -> Result<Option<IssuedClaim>, ClaimEnd> {
         let told = poll_after(queued).unwrap_or_default().max(SHORTEST_PAUSE);
-        match self.visit.in_queue {
+        match self.shopper.in_queue {
             InQueue::NeverComesBack => return Err(ClaimEnd::NeverCameBack),
             InQueue::Leaves => {
                 sleep(told.min(LEAVES_WITHIN) / 2).await;
@@ -173,10 +173,10 @@ impl Claiming<'_> {
 
     /// Follows the place over a stream; none if the stream ended before the wait did, and asking goes on.
     async fn watch(&mut self) -> Result<Option<IssuedClaim>, ClaimEnd> {
-        let scene = &self.visit.scene;
+        let scene = &self.shopper.scene;
         let message = WatchClaimRequest {
             campaign_id: scene.campaign_id.clone(),
-            shopper_id: self.visit.shopper_id.clone(),
+            shopper_id: self.shopper.id.clone(),
             request_id: Ledger::claim_request_id(self.request),
             tier_id: String::new(),
             ticket: self.ticket(),
@@ -219,10 +219,10 @@ impl Claiming<'_> {
     }
 
     async fn leave(&self) {
-        let scene = &self.visit.scene;
+        let scene = &self.shopper.scene;
         let message = LeaveQueueRequest {
             campaign_id: scene.campaign_id.clone(),
-            shopper_id: self.visit.shopper_id.clone(),
+            shopper_id: self.shopper.id.clone(),
             request_id: Ledger::claim_request_id(self.request),
             ticket: self.ticket(),
         };
@@ -236,7 +236,7 @@ impl Claiming<'_> {
 
     /// Writes the end down: what was told, and how the wait ended if there was one.
     fn ended(self, outcome: Result<IssuedClaim, ClaimEnd>) -> Claimed {
-        let (ledger, shopper) = (&self.visit.scene.ledger, self.visit.shopper);
+        let (ledger, shopper) = (&self.shopper.scene.ledger, self.shopper.number);
         let code = outcome.as_ref().ok().map(|issued| {
             let coupon = issued.coupon.as_ref();
             coupon.map(|coupon| coupon.code.clone()).unwrap_or_default()
@@ -276,8 +276,8 @@ impl Claiming<'_> {
     fn service(&self) -> ToldService {
         ToldService {
             // A claim that is sent again, with its ticket or without, has the place of its first send.
-            joined_after: self.first_sent_at.max(self.visit.scene.opening),
-            told_at: self.visit.scene.now(),
+            joined_after: self.first_sent_at.max(self.shopper.scene.opening),
+            told_at: self.shopper.scene.now(),
         }
     }
 }

@@ -4,16 +4,15 @@ use tidegate_proto::gateway::v1::QueuedClaim;
 
 use super::Scene;
 use crate::{
-    answers::told_place,
+    answers::told_position,
     crowd::habits::InQueue,
     measures::ClaimEnd,
-    place::{Asked, Place},
+    queue_wait::{Asked, QueueWait},
 };
 
-/// A place that somebody holds.
 pub(super) struct Waiting<'a> {
     scene: &'a Scene,
-    place: Place,
+    wait: QueueWait,
     ticket: String,
     end: ClaimEnd,
 }
@@ -28,23 +27,22 @@ impl<'a> Waiting<'a> {
         scene.measures.queued(asked.told_at);
         Self {
             scene,
-            place: Place::new(asked, told_place(queued), kind),
+            wait: QueueWait::new(asked, told_position(queued), kind),
             ticket: queued.ticket.clone(),
             end: ClaimEnd::Unanswered,
         }
     }
 
-    /// The answer to a claim with the newest ticket, or to one without, was a place.
+    /// The answer to a claim with the newest ticket, or to one without, was a position.
     pub(super) fn told_again(&mut self, asked: Asked, queued: &QueuedClaim, with_ticket: bool) {
         if with_ticket {
-            self.place.told_again(asked, told_place(queued));
+            self.wait.told_again(asked, told_position(queued));
         } else {
-            self.place.joined_anew(asked, told_place(queued));
+            self.wait.joined_anew(asked, told_position(queued));
         }
         self.ticket.clone_from(&queued.ticket);
     }
 
-    /// The newest.
     pub(super) fn ticket(&self) -> &str {
         &self.ticket
     }
@@ -58,12 +56,12 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let now = self.scene.now();
         let is_served = matches!(self.end, ClaimEnd::Issued | ClaimEnd::Replayed);
-        self.place.end(now, is_served);
+        self.wait.end(now, is_served);
         self.scene.measures.wait_ended(now, &self.end);
-        if is_served && self.place.kind.does_as_told() {
+        if is_served && self.wait.kind.does_as_told() {
             let opening = self.scene.opening;
-            self.scene.measures.waited(&self.place, opening);
+            self.scene.measures.waited(&self.wait, opening);
         }
-        self.scene.ledger.place(self.place.clone());
+        self.scene.ledger.queue_wait(self.wait.clone());
     }
 }

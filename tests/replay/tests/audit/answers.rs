@@ -7,7 +7,7 @@ use tidegate_local::postgres::Postgres;
 use tidegate_replay::{
     crowd::habits::InQueue,
     ledger::{Ledger, ToldSellOut, ToldStanding},
-    place::{Asked, Place, ToldPlace},
+    queue_wait::{Asked, QueueWait, ToldPosition},
     shoppers::finals::{AskedAgain, ToldNever},
 };
 
@@ -80,9 +80,9 @@ pub async fn dishonest_answers_are_found(postgres: &Postgres) -> Result<()> {
         at: minute,
         told_at: minute,
     };
-    let mut place = Place::new(asked, ToldPlace::default(), InQueue::Polls);
-    place.end(minute * 2, false);
-    ledger.place(place);
+    let mut wait = QueueWait::new(asked, ToldPosition::default(), InQueue::Polls);
+    wait.end(minute * 2, false);
+    ledger.queue_wait(wait);
     let left = "honest-answer: wrong_shoppers_left_waiting";
     let found = wrong(&audit(postgres, &ledger, [""; 3]).await?);
     assert!(!found.iter().any(|name| name == left), "stock is left");

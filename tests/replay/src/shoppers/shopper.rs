@@ -1,4 +1,4 @@
-//! One shopper's visit: claims a coupon, thinks, and orders with it.
+//! One shopper: claims a coupon, thinks, and orders with it.
 
 use std::{
     sync::Arc,
@@ -25,56 +25,55 @@ const TRACED_EVERY: u32 = 50;
 /// A caller that lost the answer notices after this long.
 const NOTICE: Duration = Duration::from_millis(100);
 
-/// What the steps of one shopper's visit share.
-pub(super) struct Visit {
+pub(super) struct Shopper {
     pub(super) scene: Arc<Scene>,
-    pub(super) shopper: u32,
-    pub(super) shopper_id: String,
+    /// Counted from 0.
+    pub(super) number: u32,
+    pub(super) id: String,
     pub(super) in_queue: InQueue,
     trace_id: Option<TraceId>,
 }
 
-/// Lives one arrival to its end.
-pub(super) async fn visit(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
+pub(super) async fn live(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
     scene.measures.sent(due.elapsed());
     let trace_id = arrival
         .shopper
         .is_multiple_of(TRACED_EVERY)
         .then(|| rand::rng().random());
-    let visit = Visit {
-        shopper: arrival.shopper,
-        shopper_id: scene.ledger.shopper_id(arrival.shopper),
+    let shopper = Shopper {
+        number: arrival.shopper,
+        id: scene.ledger.shopper_id(arrival.shopper),
         in_queue: arrival.in_queue,
         trace_id,
         scene,
     };
     let claimed = match arrival.habit {
-        Habit::Plain => visit.claim(1, due).await,
+        Habit::Plain => shopper.claim(1, due).await,
         Habit::Twice => {
-            let (first, second) = tokio::join!(visit.claim(1, due), visit.claim(1, due));
+            let (first, second) = tokio::join!(shopper.claim(1, due), shopper.claim(1, due));
             if first.code.is_some() { first } else { second }
         }
-        Habit::LosesAnswer(listens) => visit.claim_losing_the_answer(listens, due).await,
+        Habit::LosesAnswer(listens) => shopper.claim_losing_the_answer(listens, due).await,
         Habit::ClaimsAgain => {
-            let claimed = visit.claim(1, due).await;
+            let claimed = shopper.claim(1, due).await;
             if claimed.code.is_some() {
-                visit.claim(2, Instant::now()).await;
+                shopper.claim(2, Instant::now()).await;
             }
             claimed
         }
     };
     let Some(code) = claimed.code else { return };
     sleep(arrival.think).await;
-    let accepted = visit.order_with(&code, &arrival.wish).await;
-    if let (Some(trace_id), true) = (visit.trace_id, accepted) {
-        visit.scene.measures.traced(TracedShopper {
+    let accepted = shopper.order_with(&code, &arrival.wish).await;
+    if let (Some(trace_id), true) = (shopper.trace_id, accepted) {
+        shopper.scene.measures.traced(TracedShopper {
             trace_id,
             has_waited: claimed.has_waited,
         });
     }
 }
 
-impl Visit {
+impl Shopper {
     async fn claim(&self, request: u8, due: Instant) -> Claimed {
         self.scene.measures.claim_offered(due - self.scene.started);
         let now = self.scene.now();
@@ -120,7 +119,7 @@ impl Visit {
     pub(super) fn claim_request(&self, request: u8) -> ClaimCouponRequest {
         ClaimCouponRequest {
             campaign_id: self.scene.campaign_id.clone(),
-            shopper_id: self.shopper_id.clone(),
+            shopper_id: self.id.clone(),
             request_id: Ledger::claim_request_id(request),
             tier_id: String::new(),
             ticket: String::new(),
@@ -137,7 +136,6 @@ impl Visit {
         }
     }
 
-    /// A step of another step.
     pub(super) fn begin_within(&self, whole: &OwnSpan, name: &'static str) -> OwnSpan {
         OwnSpan {
             parent_id: whole.span_id,
