@@ -178,7 +178,7 @@ def test_the_day_keeps_the_instances_of_a_database_in_different_zones():
 
 def rows(name):
     """Two columns of numbers of the day's data."""
-    with (ROOT / "deploy/local/data" / name).open(encoding="utf-8") as file:
+    with (ROOT / "tests/replay/data" / name).open(encoding="utf-8") as file:
         return [tuple(map(int, row)) for row in list(csv.reader(file))[1:]]
 
 

@@ -8,10 +8,6 @@ use rustix::process::{Pid, Signal, kill_process, setpriority_process, test_kill_
 /// The niceness of what gives way to us: about a tenth of our weight where both want a processor.
 const WAY_GIVING: i32 = 10;
 
-/// Sends a signal to a process.
-///
-/// # Errors
-/// The process is gone, or not ours.
 pub fn signal(process: u32, signal: Signal) -> Result<()> {
     let pid = pid(process).with_context(|| format!("{process} is not a process id"))?;
     kill_process(pid, signal).with_context(|| format!("process {process} cannot be signalled"))
@@ -66,7 +62,6 @@ pub fn command_line(process: u32) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The processes that a process has started and that live.
 pub fn children(process: u32) -> Vec<u32> {
     // `pgrep` is on Linux and on macOS; it answers with nothing, and an exit code of its own, if there are none.
     let output = Command::new("pgrep")

@@ -6,10 +6,7 @@ use anyhow::{Context, Result};
 use tidegate_auth::write_secret_file;
 
 /// Writes a file with mode 0600, whole or not at all.
-///
-/// # Errors
-/// The folder is not there or not ours.
-pub fn write(file: &Path, content: &[u8]) -> Result<()> {
-    write_secret_file(file, content)
+pub fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    write_secret_file(file, content.as_ref())
         .with_context(|| format!("{} cannot be written", file.display()))
 }

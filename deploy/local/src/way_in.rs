@@ -1,6 +1,9 @@
 //! What `tidegatectl` and other tools need to talk to a stack: a context, and the tokens it names.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use tidegate_ctl::{Context, Contexts};
@@ -17,11 +20,8 @@ pub const CONTEXT: &str = "local";
 /// Tokens are made anew whenever a stack comes up.
 const TOKEN_LIFETIME: Duration = Duration::days(7);
 
-/// The context of a stack. Writes the tokens that it names, and serves its traces.
-///
-/// # Errors
-/// A token cannot be signed or written; there is no port for the traces.
-pub async fn context(stack: &Stack) -> Result<Context> {
+/// The context of a stack, and the files of the tokens that it names. `traces` is where traces are read.
+pub fn context(stack: &Stack, traces: Option<SocketAddr>) -> Result<Context> {
     let staff: Vec<_> = [Scope::STAFF.as_slice(), &Scope::FULFILMENT].concat();
     let credentials = stack.credentials();
     let write = |name: &str, scopes: &[Scope]| -> Result<PathBuf> {
@@ -30,14 +30,13 @@ pub async fn context(stack: &Stack) -> Result<Context> {
             ..Token::new(name, scopes)
         })?;
         let file = credentials.folder().join(format!("{name}.token"));
-        secret_file::write(&file, token.as_bytes())?;
+        secret_file::write(&file, token)?;
         Ok(file)
     };
     let addresses = |service| -> Vec<String> {
         let addresses = stack.addresses(service).into_iter();
         addresses.map(|address| address.to_string()).collect()
     };
-    let traces = stack.collector().serve_http().await?;
     Ok(Context {
         gateway: addresses(Service::Gateway),
         quota: addresses(Service::Quota),
@@ -49,14 +48,11 @@ pub async fn context(stack: &Stack) -> Result<Context> {
         token_file: write("staff", &staff)?,
         shopper_token_file: Some(write("chatbot", &Scope::CHATBOT)?),
         signing_key_file: Some(credentials.signing_key_file()),
-        traces: Some(format!("http://{traces}")),
+        traces: traces.map(|address| format!("http://{address}")),
     })
 }
 
 /// Puts a context into a file of contexts. It is the current one if no other is. Tells whether it is.
-///
-/// # Errors
-/// The file holds something else, or cannot be written.
 pub fn write(context: Context, file: &Path) -> Result<bool> {
     let mut contexts = Contexts::read(file)?;
     contexts.contexts.insert(CONTEXT.to_owned(), context);

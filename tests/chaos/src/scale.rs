@@ -5,7 +5,6 @@ mod directory;
 mod fleet;
 mod load;
 mod network;
-mod picture;
 mod plot;
 mod report;
 mod run;

@@ -24,6 +24,7 @@ use tidegate_proto::{
     },
     r#type::v1::{Coupon, Money, Order, OrderLine},
 };
+use tidegate_replay::collector::Collector;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A running suite, with the hands of a chatbot and of staff.
 pub struct Suite {
     pub stack: Stack,
+    /// The traces received so far.
+    pub collector: Collector,
     /// A token that may do all that chatbots may.
     pub token: String,
 }
@@ -55,8 +58,18 @@ impl Suite {
     /// The same, with other options.
     pub async fn start_with(change: impl FnOnce(&mut StackOptions)) -> Result<Self> {
         let mut options = Self::options();
+        let collector = Collector::start().await?;
+        options.otlp_endpoint = Some(collector.endpoint());
         change(&mut options);
-        Self::of(Stack::start(options).await?)
+        let stack = Stack::start(options).await?;
+        let token = stack
+            .credentials()
+            .sign(&Token::new("chatbot", &Scope::CHATBOT))?;
+        Ok(Self {
+            stack,
+            collector,
+            token,
+        })
     }
 
     /// Options for a suite in a folder of its own: traced whole, started afresh.
@@ -67,14 +80,6 @@ impl Suite {
         let mut options = StackOptions::new(folder);
         options.drain_ms = 3_000;
         options
-    }
-
-    /// A suite around a stack that runs.
-    pub fn of(stack: Stack) -> Result<Self> {
-        let token = stack
-            .credentials()
-            .sign(&Token::new("chatbot", &Scope::CHATBOT))?;
-        Ok(Self { stack, token })
     }
 
     /// Ends the suite and removes its folder.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use anyhow::Result;
-use tidegate_local::replay::door::Door;
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, claim_service_client::ClaimServiceClient};
+use tidegate_replay::door::Door;
 use tokio::{
     runtime::Handle,
     task::JoinSet,

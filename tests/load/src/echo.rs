@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use tidegate_auth::{PeerRequirement, TlsFiles, TlsIdentity};
-use tidegate_local::{
-    credentials::{Credentials, Identity},
-    replay::campaign::CURRENCY,
-};
+use tidegate_local::credentials::{Credentials, Identity};
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
@@ -24,6 +21,7 @@ use tidegate_proto::{
     },
     r#type::v1::{Coupon, CouponState, Money},
 };
+use tidegate_replay::campaign::CURRENCY;
 use time::OffsetDateTime;
 use tokio::{
     net::{TcpListener, TcpStream},

@@ -3,10 +3,8 @@
 use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc};
 
 use anyhow::{Context, Result, bail};
-use tidegate_local::{
-    credentials::{Credentials, Identity, Scope, Token},
-    replay::door::Door,
-};
+use tidegate_local::credentials::{Credentials, Identity, Scope, Token};
+use tidegate_replay::door::Door;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},

@@ -9,11 +9,12 @@ use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection};
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
-    replay::{
-        campaign::{self, Staff},
-        door::Door,
-    },
     stack::{Service, Stack, StackOptions},
+};
+use tidegate_replay::{
+    campaign::{self, Staff},
+    collector::Collector,
+    door::Door,
 };
 use tokio::runtime::Handle;
 
@@ -40,6 +41,7 @@ pub const CONNECTIONS: usize = 12;
 /// A running suite whose commits are slow.
 pub struct Stage {
     stack: Stack,
+    _collector: Collector,
     staff: Staff,
 }
 
@@ -59,11 +61,13 @@ impl Stage {
             "TIDEGATE_CALLS_PER_LANE".to_owned(),
             Some(CALLS.to_string()),
         );
+        let collector = Collector::start().await?;
         let mut stack = Stack::start(StackOptions {
             reset: true,
             issuance_replicas: 1,
             gateway_replicas: gateways,
             lanes: LANES,
+            otlp_endpoint: Some(collector.endpoint()),
             variables: vec![max_batch, calls],
             say: tell,
             ..StackOptions::new(folder)
@@ -80,7 +84,11 @@ impl Stage {
         // The connections that it commits with are as old as it is.
         stack.restart("issuance-0").await?;
         let staff = suite::staff(&stack)?;
-        Ok(Self { stack, staff })
+        Ok(Self {
+            stack,
+            _collector: collector,
+            staff,
+        })
     }
 
     /// Claims a second that the settings leave room for; what is served in truth is measured.

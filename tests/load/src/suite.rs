@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
-    replay::{
-        campaign::{self, Staff},
-        door::Door,
-    },
     stack::{Service, Stack, StackOptions},
+};
+use tidegate_replay::{
+    campaign::{self, Staff},
+    collector::Collector,
+    door::Door,
 };
 
 use crate::{
@@ -40,6 +41,8 @@ pub struct Shape {
 /// A running suite with a campaign that is open.
 pub struct Suite {
     stack: Stack,
+    /// The services send spans, as they do in production.
+    _collector: Collector,
     door: Arc<Door>,
     campaign_number: u32,
 }
@@ -55,11 +58,13 @@ impl Suite {
         arguments: &Arguments,
         crowd: &Crowd,
     ) -> Result<Self> {
+        let collector = Collector::start().await?;
         let stack = Stack::start(StackOptions {
             reset: true,
             issuance_replicas: shape.replicas,
             gateway_replicas: shape.replicas,
             lanes: shape.lanes,
+            otlp_endpoint: Some(collector.endpoint()),
             other_connections: OTHER_CONNECTIONS + most_clients(arguments),
             say: tell,
             ..StackOptions::new(folder)
@@ -70,6 +75,7 @@ impl Suite {
         campaign::wait_until_known(&door, CAMPAIGN_ID).await?;
         Ok(Self {
             stack,
+            _collector: collector,
             door: Arc::new(door),
             campaign_number: campaign.campaign_number,
         })

@@ -1,9 +1,6 @@
 //! The certificate authority of one stack and the certificates it signs.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::{Path, PathBuf},
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 use rcgen::{
@@ -12,26 +9,18 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::Identity;
+use super::{Credentials, Identity};
 use crate::secret_file;
 
 /// Clocks of containers and of their hosts differ, and tests turn them back by hours; a certificate is good from a day before it was made.
 const CLOCK_DIFFERENCE: Duration = Duration::days(1);
 
-pub(super) fn ca_file(folder: &Path) -> PathBuf {
-    folder.join("ca.pem")
-}
-
-pub(super) fn certificate_file(folder: &Path, identity: Identity) -> PathBuf {
-    folder.join(format!("{}.pem", identity.name()))
-}
-
-pub(super) fn key_file(folder: &Path, identity: Identity) -> PathBuf {
-    folder.join(format!("{}.key", identity.name()))
-}
-
 /// Makes a CA and a certificate for every identity. The CA's key is not kept: nothing can be signed later that is not signed now.
-pub(super) fn make(folder: &Path, now: OffsetDateTime, ends_at: OffsetDateTime) -> Result<()> {
+pub(super) fn make(
+    credentials: &Credentials,
+    now: OffsetDateTime,
+    ends_at: OffsetDateTime,
+) -> Result<()> {
     let ca_key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params
@@ -40,19 +29,14 @@ pub(super) fn make(folder: &Path, now: OffsetDateTime, ends_at: OffsetDateTime) 
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (now - CLOCK_DIFFERENCE, ends_at);
-    secret_file::write(
-        &ca_file(folder),
-        params.self_signed(&ca_key)?.pem().as_bytes(),
-    )?;
+    let certificate = params.self_signed(&ca_key)?;
+    secret_file::write(&credentials.ca_file(), certificate.pem())?;
     let authority = Issuer::new(params, ca_key);
     for identity in Identity::ALL {
         let key = KeyPair::generate()?;
         let certificate = leaf(identity, now, ends_at)?.signed_by(&key, &authority)?;
-        secret_file::write(
-            &certificate_file(folder, identity),
-            certificate.pem().as_bytes(),
-        )?;
-        secret_file::write(&key_file(folder, identity), key.serialize_pem().as_bytes())?;
+        secret_file::write(&credentials.certificate_file(identity), certificate.pem())?;
+        secret_file::write(&credentials.key_file(identity), key.serialize_pem())?;
     }
     Ok(())
 }

@@ -28,9 +28,6 @@ impl Credentials {
     /// A connection to a service at an address, made at the first call and again after each loss.
     ///
     /// The server is checked as `<server>.tidegate`, whatever its address. `client` brings its certificate; without one only the gateway answers.
-    ///
-    /// # Errors
-    /// The certificates in the data folder cannot be read.
     pub fn channel(
         &self,
         client: Option<Identity>,

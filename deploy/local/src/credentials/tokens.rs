@@ -1,9 +1,6 @@
 //! Tokens for callers: signed here, checked by the services with the public key in the JWKS file.
 
-use std::{
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use anyhow::Result;
 use tidegate_auth::{SigningKey, TokenClaims};
@@ -19,7 +16,6 @@ use crate::secret_file;
 pub struct Token<'a> {
     pub caller_id: &'a str,
     pub scopes: &'a [Scope],
-    /// The one shopper it is bound to, if any.
     pub shopper_id: Option<&'a str>,
     pub audience: &'a str,
     pub issuer: &'a str,
@@ -28,7 +24,6 @@ pub struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// A good token for a day.
     pub fn new(caller_id: &'a str, scopes: &'a [Scope]) -> Self {
         Self {
             caller_id,
@@ -43,9 +38,6 @@ impl<'a> Token<'a> {
 
 impl Credentials {
     /// Signs a token, as it stands behind `Bearer ` in the `authorization` metadata.
-    ///
-    /// # Errors
-    /// The signing key in the data folder cannot be read.
     pub fn sign(&self, token: &Token<'_>) -> Result<String> {
         let now = OffsetDateTime::now_utc();
         let key = SigningKey::load(&self.signing_key_file())?;
@@ -60,26 +52,13 @@ impl Credentials {
         })?)
     }
 
-    /// The key that tokens are signed with, PEM.
-    pub fn signing_key_file(&self) -> PathBuf {
-        key_file(&self.folder)
+    /// Makes the signing key and writes its public half as a JWKS.
+    pub(super) fn make_signing_key(&self) -> Result<()> {
+        let key = SigningKey::generate()?;
+        let jwks = serde_json::json!({ "keys": [key.public_jwk()] });
+        secret_file::write(&self.signing_key_file(), key.pem())?;
+        secret_file::write(&self.jwks_file(), jwks.to_string())
     }
-}
-
-pub(super) fn jwks_file(folder: &Path) -> PathBuf {
-    folder.join("jwks.json")
-}
-
-fn key_file(folder: &Path) -> PathBuf {
-    folder.join("token.key")
-}
-
-/// Makes the signing key and writes its public half as a JWKS.
-pub(super) fn make_key(folder: &Path) -> Result<()> {
-    let key = SigningKey::generate()?;
-    let jwks = serde_json::json!({ "keys": [key.public_jwk()] });
-    secret_file::write(&key_file(folder), key.pem().as_bytes())?;
-    secret_file::write(&jwks_file(folder), jwks.to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -109,47 +88,30 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_accepted_with_the_published_key_and_says_what_it_allows() {
+    fn a_good_token_is_accepted_with_the_published_key_and_an_expired_one_or_one_for_another_is_not()
+     {
         let folder = tempfile::tempdir().unwrap();
         let credentials =
             Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
-        let token = credentials
-            .sign(&Token {
-                shopper_id: Some("s-1"),
-                ..Token::new("bot", &[Scope::ClaimsWrite, Scope::WalletRead])
-            })
-            .unwrap();
-        let claims = check(&credentials, &token).unwrap();
-        assert_eq!(
-            (
-                claims["scope"].as_str(),
-                claims["shopper_id"].as_str(),
-                claims["sub"].as_str()
-            ),
-            (Some("claims:write wallet:read"), Some("s-1"), Some("bot"))
-        );
-    }
-
-    #[test]
-    fn an_expired_token_and_one_for_somebody_else_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let credentials =
-            Credentials::load_or_make(folder.path(), OffsetDateTime::now_utc()).unwrap();
-        let good = Token::new("bot", &Scope::CHATBOT);
-        for bad in [
-            Token {
-                lifetime: -Duration::HOUR,
-                ..good.clone()
-            },
-            Token {
-                audience: "another",
-                ..good.clone()
-            },
-        ] {
-            assert!(
-                check(&credentials, &credentials.sign(&bad).unwrap()).is_err(),
-                "{bad:?}"
-            );
+        let good = Token {
+            shopper_id: Some("s-1"),
+            ..Token::new("bot", &[Scope::ClaimsWrite, Scope::WalletRead])
+        };
+        let claims = check(&credentials, &credentials.sign(&good).unwrap()).unwrap();
+        assert_eq!(claims["scope"], "claims:write wallet:read");
+        assert_eq!(claims["shopper_id"], "s-1");
+        assert_eq!(claims["sub"], "bot");
+        let expired = Token {
+            lifetime: -Duration::HOUR,
+            ..good.clone()
+        };
+        let for_another = Token {
+            audience: "another",
+            ..good
+        };
+        for bad in [expired, for_another] {
+            let token = credentials.sign(&bad).unwrap();
+            assert!(check(&credentials, &token).is_err(), "{bad:?}");
         }
     }
 }

@@ -30,19 +30,13 @@ mod tests {
 
     #[test]
     fn every_readme_says_how_many_connections_a_replica_takes() {
+        let quota = include_str!("../../../../services/quota/README.md");
+        let issuance = include_str!("../../../../services/issuance/README.md");
+        let order_intake = include_str!("../../../../services/order-intake/README.md");
         let readmes = [
-            (
-                Service::Quota,
-                include_str!("../../../../services/quota/README.md"),
-            ),
-            (
-                Service::Issuance,
-                include_str!("../../../../services/issuance/README.md"),
-            ),
-            (
-                Service::OrderIntake,
-                include_str!("../../../../services/order-intake/README.md"),
-            ),
+            (Service::Quota, quota),
+            (Service::Issuance, issuance),
+            (Service::OrderIntake, order_intake),
         ];
         for (service, readme) in readmes {
             let constant = connections_of(service, 0);

@@ -1,6 +1,6 @@
 //! The environment of each service: the whole of its configuration.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Replica, Service, Stack, join};
 use crate::credentials::{TOKEN_AUDIENCE, TOKEN_ISSUER};
@@ -26,35 +26,27 @@ impl Stack {
 
     fn usual_environment(&self, replica: &Replica) -> BTreeMap<String, String> {
         let (options, credentials, service) = (&self.options, &self.credentials, replica.service());
+        let identity = service.identity();
         let mut environment = BTreeMap::new();
         let mut set =
             |name: &str, value: String| environment.insert(format!("TIDEGATE_{name}"), value);
+        let path = |file: PathBuf| file.display().to_string();
         set("LISTEN", replica.grpc_address().to_string());
         set("ADMIN_LISTEN", replica.admin_address().to_string());
         set("REPLICA_ID", replica.name().to_owned());
-        set("TLS_CA_FILE", credentials.ca_file().display().to_string());
+        set("TLS_CA_FILE", path(credentials.ca_file()));
         set(
             "TLS_CERT_FILE",
-            credentials
-                .certificate_file(service.identity())
-                .display()
-                .to_string(),
+            path(credentials.certificate_file(identity)),
         );
-        set(
-            "TLS_KEY_FILE",
-            credentials
-                .key_file(service.identity())
-                .display()
-                .to_string(),
-        );
-        set(
-            "OTLP_ENDPOINT",
-            format!("http://{}", self.collector.address()),
-        );
+        set("TLS_KEY_FILE", path(credentials.key_file(identity)));
+        if let Some(endpoint) = &options.otlp_endpoint {
+            set("OTLP_ENDPOINT", endpoint.clone());
+        }
         set("TRACE_SAMPLE_RATIO", options.trace_sample_ratio.to_string());
         set("LOG", options.log_filter.clone());
         set("DRAIN_MS", options.drain_ms.to_string());
-        set("JWKS_FILE", credentials.jwks_file().display().to_string());
+        set("JWKS_FILE", path(credentials.jwks_file()));
         set("JWT_ISSUER", TOKEN_ISSUER.to_owned());
         set("JWT_AUDIENCE", TOKEN_AUDIENCE.to_owned());
         if let Some(url) = self.database_url(service) {
@@ -64,27 +56,15 @@ impl Stack {
         if service != Service::Quota {
             set("LANES", options.lanes.to_string());
         }
-        if service == Service::Issuance {
-            set(
-                "COUPON_KEYS_FILE",
-                credentials.coupon_keys_file().display().to_string(),
-            );
-        }
-        if service == Service::Gateway {
-            set(
-                "TICKET_KEY_FILE",
-                credentials.ticket_keys_file().display().to_string(),
-            );
-        }
+        match service {
+            Service::Issuance => set("COUPON_KEYS_FILE", path(credentials.coupon_keys_file())),
+            Service::Gateway => set("TICKET_KEY_FILE", path(credentials.ticket_keys_file())),
+            Service::Quota | Service::OrderIntake => None,
+        };
         for callee in callees(service) {
-            let addresses: Vec<SocketAddr> = self.addresses(*callee);
-            set(
-                &format!(
-                    "{}_ADDRESSES",
-                    callee.name().to_uppercase().replace('-', "_")
-                ),
-                join(&addresses).replace(' ', ""),
-            );
+            let name = callee.name().to_uppercase().replace('-', "_");
+            let addresses = join(&self.addresses(*callee)).replace(' ', "");
+            set(&format!("{name}_ADDRESSES"), addresses);
         }
         environment
     }

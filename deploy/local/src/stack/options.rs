@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::{credentials::Identity, postgres::Database};
 
-/// A service of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     Quota,
@@ -37,7 +36,6 @@ impl Service {
         self.identity().name()
     }
 
-    /// The file name of its binary.
     pub fn binary(self) -> String {
         format!("tidegate-{}", self.name())
     }
@@ -57,20 +55,17 @@ impl Service {
 pub struct StackOptions {
     /// The folder for everything: data, credentials, logs.
     pub data: PathBuf,
-    /// Begin with an empty folder.
     pub reset: bool,
     /// The first of the ports used, one after the other; none takes free ones.
     pub base_port: Option<u16>,
-    /// How many processes of quota.
     pub quota_replicas: u16,
-    /// How many processes of issuance.
     pub issuance_replicas: u16,
-    /// How many processes of order-intake.
     pub order_intake_replicas: u16,
-    /// How many processes of the gateway.
     pub gateway_replicas: u16,
     /// The lanes of the databases; fixed once they are made.
     pub lanes: u16,
+    /// Where services send their spans; nowhere if none.
+    pub otlp_endpoint: Option<String>,
     /// The share of calls traced that bring no decision of their own, 0 to 1.
     pub trace_sample_ratio: f64,
     pub log_filter: String,
@@ -100,6 +95,7 @@ impl StackOptions {
             order_intake_replicas: 1,
             gateway_replicas: 2,
             lanes: 4,
+            otlp_endpoint: None,
             trace_sample_ratio: 0.01,
             log_filter: "info".to_owned(),
             drain_ms: 5_000,
@@ -111,7 +107,6 @@ impl StackOptions {
         }
     }
 
-    /// How many replicas a service has.
     pub fn replicas_of(&self, service: Service) -> u16 {
         match service {
             Service::Quota => self.quota_replicas,

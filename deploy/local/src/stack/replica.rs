@@ -13,8 +13,6 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     process::Child,
     time::{sleep, timeout},
 };
@@ -50,9 +48,7 @@ pub struct Replica {
 /// Where a replica runs that does not run beside its launcher.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Where it is to serve gRPC.
     pub grpc_address: SocketAddr,
-    /// Where it is to serve the admin pages.
     pub admin_address: SocketAddr,
     /// The words of a command that goes there and then becomes the process that the words after them name: what its first argument is to be, the program, and the program's arguments.
     pub entrance: Vec<String>,
@@ -140,7 +136,6 @@ impl Replica {
         &self.log
     }
 
-    /// Its process, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.child.as_ref().and_then(Child::id)
     }
@@ -219,10 +214,6 @@ impl Replica {
         }
     }
 
-    /// Waits for `/readyz`.
-    ///
-    /// # Errors
-    /// The process ended, with the end of its log; or it is not ready in time.
     pub async fn wait_until_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         while !self.is_ready().await {
@@ -260,32 +251,36 @@ impl Replica {
     }
 
     /// Reads a page of the admin port: its status and its body.
-    ///
-    /// # Errors
-    /// Nobody listens, or no answer comes in time.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
-        timeout(PROBE_LIMIT, fetch(self.admin_address, path))
+        let client = reqwest::Client::builder().no_proxy().timeout(PROBE_LIMIT);
+        let request = client
+            .build()?
+            .get(format!("http://{}{path}", self.admin_address));
+        let answer = async {
+            let answer = request.send().await?;
+            Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
+        };
+        answer
             .await
-            .with_context(|| format!("{} does not answer {path}", self.name))?
+            .with_context(|| format!("{} does not answer {path}", self.name))
     }
 
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
-        processes::signal(
-            self.process_id()
-                .ok_or_else(|| anyhow!("{} does not run", self.name))?,
-            signal,
-        )
+        let process = self.process_id();
+        processes::signal(process.ok_or_else(|| self.does_not_run())?, signal)
+    }
+
+    fn take_child(&mut self) -> Result<Child> {
+        self.child.take().ok_or_else(|| self.does_not_run())
+    }
+
+    fn does_not_run(&self) -> anyhow::Error {
+        anyhow!("{} does not run", self.name)
     }
 
     pub(super) async fn kill(&mut self) -> Result<()> {
-        let mut child = self
-            .child
-            .take()
-            .ok_or_else(|| anyhow!("{} does not run", self.name))?;
-        child
-            .kill()
-            .await
-            .with_context(|| format!("{} cannot be killed", self.name))
+        let killed = self.take_child()?.kill().await;
+        killed.with_context(|| format!("{} cannot be killed", self.name))
     }
 
     pub(super) async fn terminate(&mut self) -> Result<ExitStatus> {
@@ -296,10 +291,7 @@ impl Replica {
     }
 
     pub(super) async fn wait(&mut self) -> Result<ExitStatus> {
-        let mut child = self
-            .child
-            .take()
-            .ok_or_else(|| anyhow!("{} does not run", self.name))?;
+        let mut child = self.take_child()?;
         match timeout(self.end_limit, child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => {
@@ -313,25 +305,4 @@ impl Replica {
             }
         }
     }
-}
-
-async fn fetch(address: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream
-        .write_all(
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-                .as_bytes(),
-        )
-        .await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("the answer is not HTTP")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .context("the answer has no status")?;
-    Ok((status, body.to_owned()))
 }

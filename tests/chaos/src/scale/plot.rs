@@ -1,20 +1,32 @@
 //! The run as a picture: coupons and refusals a second, and below them what each replica of issuance had of the coupons, with a mark where each step begins.
 
-use super::{
-    picture::{COLOURS, HEIGHT, LEFT, Picture, RIGHT, WIDTH, height, round_up},
-    report::Report,
-    timeline::Sample,
-};
+use tidegate_replay::svg::{Anchor, Panel, Svg, round_up};
 
-/// Where the panels begin and end, from above: rates, shares, replicas.
-const RATES: (f64, f64) = (112.0, 290.0);
-const SHARES: (f64, f64) = (330.0, 470.0);
-const REPLICAS: (f64, f64) = (510.0, 570.0);
+use super::{report::Report, timeline::Sample};
+
+const WIDTH: f64 = 1_040.0;
+const HEIGHT: f64 = 620.0;
+/// Where the panels are, from above.
+const RATES: Panel = panel(112.0, 290.0);
+const SHARES: Panel = panel(330.0, 470.0);
+const REPLICAS: Panel = panel(510.0, 570.0);
+/// Colours of replicas; one beyond them begins again.
+const COLOURS: [&str; 6] = ["c1", "c3", "c4", "c5", "c6", "c7"];
 /// A rate is that of so many readings, of which there are two a second: of one alone it would jump about.
 const READINGS: usize = 4;
-/// From the beginning of one mark's words to the next one's, at least; they go to the next row else.
+/// The words of one mark and the next are in different rows, so that they do not cover each other.
 const ROWS: usize = 3;
 const ROW_HEIGHT: f64 = 14.0;
+
+const fn panel(top: f64, bottom: f64) -> Panel {
+    Panel {
+        left: 70.0,
+        right: WIDTH - 24.0,
+        top,
+        bottom,
+        peak: 100.0,
+    }
+}
 
 /// A stretch between two readings.
 struct Span {
@@ -38,23 +50,17 @@ pub fn draw(report: &Report) -> String {
         .collect();
     let x = |at_ms: u64| {
         let whole = end.saturating_sub(begin).max(1) as f64;
-        LEFT + at_ms.saturating_sub(begin) as f64 / whole * (WIDTH - LEFT - RIGHT)
+        RATES.x(at_ms.saturating_sub(begin) as f64 / whole)
     };
-    let mut out = Picture::default();
-    out.text(
-        "ink title",
-        LEFT,
-        30.0,
-        "start",
-        "Issuance scaled, restarted and cut off under load",
-    );
-    let spans = spans(&samples);
-    rates(&mut out, &spans, x);
-    shares(&mut out, &samples, x);
-    replicas(&mut out, &samples, x);
-    marks(&mut out, report, x);
-    seconds(&mut out, begin, end, x);
-    out.finish("Coupons and refusals a second, the share of each replica, and the number of replicas, over a scaling run")
+    let title = "Issuance scaled, restarted and cut off under load";
+    let mut svg = Svg::new(WIDTH, HEIGHT, RATES.left, title, "");
+    rates(&mut svg, &spans(&samples), x);
+    shares(&mut svg, &samples, x);
+    replicas(&mut svg, &samples, x);
+    marks(&mut svg, report, x);
+    REPLICAS.seconds(&mut svg, end.saturating_sub(begin).max(1) as f64 / 1_000.0);
+    svg.caption(&REPLICAS, "seconds");
+    svg.finish("Coupons and refusals a second, the share of each replica, and the number of replicas, over a scaling run")
 }
 
 /// From the first step's beginning to the last one's end.
@@ -82,31 +88,34 @@ fn spans(samples: &[Sample]) -> Vec<Span> {
         .collect()
 }
 
-fn rates(out: &mut Picture, spans: &[Span], x: impl Fn(u64) -> f64) {
+fn rates(svg: &mut Svg, spans: &[Span], x: impl Fn(u64) -> f64) {
     let peak = spans.iter().fold(1.0_f64, |peak, span| {
         peak.max(span.issued).max(span.refused)
     });
-    let top = round_up(peak);
-    out.scale(RATES, top, "a second");
+    let panel = Panel {
+        peak: round_up(peak),
+        ..RATES
+    };
+    panel.scale(svg, 2, "a second");
     let lines: [(&str, &str, Rate); 3] = [
-        ("issued", "coupons issued", |span| span.issued),
-        ("refused", "refusals", |span| span.refused),
-        ("failed", "failed calls", |span| span.failed),
+        ("c1", "coupons issued", |span| span.issued),
+        ("c2", "refusals", |span| span.refused),
+        ("c8", "failed calls", |span| span.failed),
     ];
-    for (place, (class, words, of)) in lines.into_iter().enumerate() {
+    for (place, (colour, words, of)) in lines.into_iter().enumerate() {
         let points = spans.iter().map(|span| {
             let middle = (span.from_ms + span.to_ms) / 2;
-            (x(middle), height(RATES, of(span) / top))
+            (x(middle), panel.y(of(span)))
         });
-        out.path(&format!("{class} line"), points, false);
-        let at = WIDTH - RIGHT - 390.0 + 140.0 * place as f64;
-        out.legend(class, at, 30.0, words);
+        svg.path(&format!("{colour} line"), points);
+        let at = panel.right - 390.0 + 140.0 * place as f64;
+        svg.legend(colour, at, 30.0, words);
     }
 }
 
 /// What each replica had of the coupons, one above the other.
-fn shares(out: &mut Picture, samples: &[Sample], x: impl Fn(u64) -> f64) {
-    out.scale(SHARES, 100.0, "share, %");
+fn shares(svg: &mut Svg, samples: &[Sample], x: impl Fn(u64) -> f64) {
+    SHARES.scale(svg, 2, "share, %");
     let Some(last) = samples.last() else { return };
     let names: Vec<&String> = last.by_replica.keys().collect();
     let windows: Vec<(f64, Vec<f64>)> = samples
@@ -121,69 +130,53 @@ fn shares(out: &mut Picture, samples: &[Sample], x: impl Fn(u64) -> f64) {
             let all = issued.iter().sum::<f64>().max(1.0);
             let mut below = 0.0;
             let tops = issued.iter().map(|issued| {
-                below += issued / all;
+                below += 100.0 * issued / all;
                 below
             });
             (x((first.at_ms + last.at_ms) / 2), tops.collect())
         })
         .collect();
     for (place, name) in names.iter().enumerate() {
-        let upper = windows
-            .iter()
-            .map(|(x, tops)| (*x, height(SHARES, tops[place])));
+        let upper = windows.iter().map(|(x, tops)| (*x, SHARES.y(tops[place])));
         let lower = windows.iter().rev().map(|(x, tops)| {
             let below = place.checked_sub(1).map_or(0.0, |below| tops[below]);
-            (*x, height(SHARES, below))
+            (*x, SHARES.y(below))
         });
-        let class = format!("r{} area", place % COLOURS);
-        out.path(&class, upper.chain(lower), true);
-        let at = LEFT + 100.0 * place as f64;
-        out.legend(&class, at, SHARES.0 - 8.0, name);
+        let colour = COLOURS[place % COLOURS.len()];
+        svg.shape(&format!("{colour} band"), upper.chain(lower));
+        let at = SHARES.left + 100.0 * place as f64;
+        svg.legend(colour, at, SHARES.top - 8.0, name);
     }
 }
 
-fn replicas(out: &mut Picture, samples: &[Sample], x: impl Fn(u64) -> f64) {
-    let most = samples
-        .iter()
-        .map(|sample| sample.replicas)
-        .max()
-        .unwrap_or(1);
-    let top = most.max(1) as f64;
-    out.scale(REPLICAS, top, "issuance");
+fn replicas(svg: &mut Svg, samples: &[Sample], x: impl Fn(u64) -> f64) {
+    let most = samples.iter().map(|sample| sample.replicas).max();
+    let panel = Panel {
+        peak: most.unwrap_or(1).max(1) as f64,
+        ..REPLICAS
+    };
+    panel.scale(svg, 2, "issuance");
     let mut points = Vec::new();
     let mut before = None;
     for sample in samples {
-        let y = |replicas: usize| height(REPLICAS, replicas as f64 / top);
-        if let Some(before) = before.filter(|before| *before != sample.replicas) {
-            points.push((x(sample.at_ms), y(before)));
+        let y = panel.y(sample.replicas as f64);
+        if let Some(before) = before.filter(|before| *before != y) {
+            points.push((x(sample.at_ms), before));
         }
-        points.push((x(sample.at_ms), y(sample.replicas)));
-        before = Some(sample.replicas);
+        points.push((x(sample.at_ms), y));
+        before = Some(y);
     }
-    out.path("replicas line", points.into_iter(), false);
+    svg.path("c3 line", points);
 }
 
-fn marks(out: &mut Picture, report: &Report, x: impl Fn(u64) -> f64) {
+fn marks(svg: &mut Svg, report: &Report, x: impl Fn(u64) -> f64) {
     for (place, step) in report.acted.steps.iter().enumerate() {
         let at = x(step.from.at_ms);
-        out.line("mark", (at, RATES.0 - 4.0), (at, REPLICAS.1));
+        svg.line("mark", (at, RATES.top - 4.0), (at, REPLICAS.bottom));
         let row = (place % ROWS) as f64;
-        let y = RATES.0 - 10.0 - ROW_HEIGHT * (ROWS as f64 - 1.0 - row);
-        out.text("dim", at + 3.0, y, "start", &step.name);
+        let y = RATES.top - 10.0 - ROW_HEIGHT * (ROWS as f64 - 1.0 - row);
+        svg.text("dim", at + 3.0, y, Anchor::Start, &step.name);
     }
-}
-
-fn seconds(out: &mut Picture, begin: u64, end: u64, x: impl Fn(u64) -> f64) {
-    let every = round_up((end.saturating_sub(begin)) as f64 / 10_000.0).max(1.0) as u64 * 1_000;
-    let mut at = begin;
-    while at <= end {
-        let words = (at - begin) / 1_000;
-        out.line("axis", (x(at), REPLICAS.1), (x(at), REPLICAS.1 + 5.0));
-        out.text("dim", x(at), REPLICAS.1 + 20.0, "middle", words);
-        at += every;
-    }
-    let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-    out.text("dim", middle, HEIGHT - 10.0, "middle", "seconds");
 }
 
 #[cfg(test)]

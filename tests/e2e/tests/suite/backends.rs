@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 use sqlx::{Connection as _, PgConnection};
 use tidegate_e2e::{CampaignTerms, Suite, claim_of, refused, with_token};
 use tidegate_local::{
-    collector::TraceId,
     credentials::{Scope, Token},
     stack::Service,
 };
@@ -18,6 +17,7 @@ use tidegate_proto::gateway::v1::{
     ClaimCouponResponse, GetClaimRequest, WatchClaimRequest, WatchClaimResponse,
     claim_service_client::ClaimServiceClient,
 };
+use tidegate_replay::collector::TraceId;
 use tokio::time::sleep;
 use tonic::{Status, Streaming, transport::Channel};
 
@@ -177,8 +177,8 @@ async fn a_backend_that_wants_every_call_recorded_has_few_recorded() -> Result<(
     let most = 200.0 + 100.0 * began.elapsed().as_secs_f64();
     let recorded = || {
         let traces = (1..=CALLS).map(|trace| TraceId::from(trace.to_be_bytes()));
-        let stories = traces.map(|trace| flood.suite.stack.collector().story(trace));
-        stories.filter(|story| !story.is_empty()).count()
+        let traces = traces.map(|trace| flood.suite.collector.trace(trace));
+        traces.filter(|spans| !spans.is_empty()).count()
     };
     // Spans are sent every few seconds.
     sleep(Duration::from_secs(8)).await;

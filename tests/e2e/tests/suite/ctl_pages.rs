@@ -24,7 +24,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) async fn open(suite: &Suite) -> Result<Self> {
         let config = suite.stack.credentials().folder().join("contexts.yaml");
-        let is_current = way_in::write(way_in::context(&suite.stack).await?, &config)?;
+        let traces = suite.collector.serve_http().await?;
+        let is_current = way_in::write(way_in::context(&suite.stack, Some(traces))?, &config)?;
         assert!(is_current);
         let programs = match std::env::var_os("TIDEGATE_BIN_DIR") {
             Some(folder) => PathBuf::from(folder),

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
 use tidegate_e2e::{CampaignTerms, OrderBooks, StaffDesk, Suite, order_of, refused, store_of};
-use tidegate_local::replay::door::Alternatives;
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
     order_intake::v1::{OpeningHours, Store, StoreState, WeeklyHours},
     r#type::v1::{Order, OrderState},
 };
+use tidegate_replay::door::Alternatives;
 use tonic::Code;
 
 const HOUR: i64 = 3_600;

@@ -1,13 +1,13 @@
-//! One shopper's story, from one trace id.
+//! One shopper's trace.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, bail};
 use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, order_of};
-use tidegate_local::collector::TraceId;
 use tidegate_proto::gateway::v1::{
     claim_coupon_response, claim_service_client::ClaimServiceClient,
 };
+use tidegate_replay::collector::TraceId;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() -> Result<()> {
@@ -46,12 +46,12 @@ async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() 
     let trace_id = TraceId::from(TRACE.to_be_bytes());
     let expected: BTreeSet<_> = ["gateway", "issuance", "order-intake", "quota"].into();
     eventually(Duration::from_secs(20), || async {
-        let story = suite.stack.collector().story(trace_id);
-        let services: BTreeSet<_> = story.iter().map(|span| span.service.as_str()).collect();
+        let spans = suite.collector.trace(trace_id);
+        let services: BTreeSet<_> = spans.iter().map(|span| span.service.as_str()).collect();
         if expected.is_subset(&services) {
             Ok(())
         } else {
-            bail!("the story has the services {services:?}")
+            bail!("the trace has the services {services:?}")
         }
     })
     .await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
-use tidegate_local::replay::campaign::store_id;
+use tidegate_replay::campaign::store_id;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},

@@ -1,6 +1,6 @@
 //! Goodput over the load as a picture: all crowds, with the waiting room and without.
 
-use std::fmt::Write;
+use tidegate_replay::svg::{Anchor, Panel, Svg};
 
 use super::{
     report::Report,
@@ -9,137 +9,76 @@ use super::{
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 478.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 28.0;
-const TOP: f64 = 122.0;
-const BOTTOM: f64 = 58.0;
+const PANEL: Panel = Panel {
+    left: 64.0,
+    right: WIDTH - 28.0,
+    top: 122.0,
+    bottom: HEIGHT - 58.0,
+    // Head room for a door that serves a little more than the closed loop did.
+    peak: 1.1,
+};
 /// The loads that have a mark on their axis, which is logarithmic; the first and the last are its ends.
 const LOAD_MARKS: [f64; 7] = [0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0];
 /// Shares of the peak that have a line.
 const SHARE_MARKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
-/// Head room for a door that serves a little more than the closed loop did.
-const HIGHEST_SHARE: f64 = 1.1;
 const LEGEND_ROW: f64 = 18.0;
 /// With and without a waiting room, one below the other.
 const CROWDS: usize = 3;
-/// Colours that keep their contrast in both schemes; the page's own scheme decides.
-const STYLE: &str = "\
-    .page{fill:#fff}.ink{fill:#1c2430}.dim{fill:#5c6773}.grid{stroke:#dde2e8}.axis{stroke:#5c6773}\
-    .on{stroke:#0b7a75;fill:#0b7a75}.off{stroke:#c2410c;fill:#c2410c}.line{fill:none;stroke-width:2;stroke-linejoin:round}.once{stroke-dasharray:6 4}.gone{stroke-dasharray:2 3}\
-    text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:12px}.title{font-size:17px;font-weight:600}\
-    @media (prefers-color-scheme:dark){.page{fill:#12161c}.ink{fill:#e8ecf1}.dim{fill:#9aa6b2}.grid{stroke:#2a323c}.axis{stroke:#9aa6b2}\
-    .on{stroke:#2dd4bf;fill:#2dd4bf}.off{stroke:#fb923c;fill:#fb923c}.line{fill:none}}";
 
 /// Draws goodput over load, both as multiples of the peak.
 pub fn draw(report: &Report) -> String {
-    let mut body = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_axes(&mut body);
-    for (row, series) in report.series.iter().enumerate() {
-        let _ = write_series(&mut body, series, report.peak_per_second, row);
-    }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">\n\
-         <title>Goodput over the load that is offered</title>\n<style>{STYLE}</style>\n\
-         <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
-         <text class=\"ink title\" x=\"{LEFT}\" y=\"32\">Goodput over the load that is offered</text>\n\
-         <text class=\"dim\" x=\"{LEFT}\" y=\"52\">coupons within {} s, ÷ the peak of {:.0}/s</text>\n{body}</svg>\n",
+    let title = "Goodput over the load that is offered";
+    let subtitle = format!(
+        "coupons within {} s, ÷ the peak of {:.0}/s",
         report.patience_seconds, report.peak_per_second
-    )
+    );
+    let mut svg = Svg::new(WIDTH, HEIGHT, PANEL.left, title, &subtitle);
+    for share in SHARE_MARKS {
+        PANEL.level(&mut svg, share);
+    }
+    for load in LOAD_MARKS {
+        PANEL.tick(&mut svg, x(load), load);
+    }
+    svg.caption(&PANEL, "shoppers that come, ÷ the peak");
+    for (row, series) in report.series.iter().enumerate() {
+        draw_series(&mut svg, series, report.peak_per_second, row);
+    }
+    svg.finish(title)
 }
 
 fn x(load: f64) -> f64 {
     let (first, last) = (LOAD_MARKS[0], LOAD_MARKS[LOAD_MARKS.len() - 1]);
-    let along = (load / first).ln() / (last / first).ln();
-    LEFT + along.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+    PANEL.x((load / first).ln() / (last / first).ln())
 }
 
-fn y(share: f64) -> f64 {
-    let up = (share / HIGHEST_SHARE).clamp(0.0, 1.0);
-    HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
-}
-
-fn write_axes(out: &mut String) -> std::fmt::Result {
-    let right = WIDTH - RIGHT;
-    for share in SHARE_MARKS {
-        let height = y(share);
-        writeln!(
-            out,
-            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{height:.1}\" x2=\"{right}\" y2=\"{height:.1}\"/>"
-        )?;
-        write_text(out, (LEFT - 8.0, height + 4.0), "end", &format!("{share}"))?;
-    }
-    for load in LOAD_MARKS {
-        let (along, foot) = (x(load), y(0.0));
-        writeln!(
-            out,
-            "<line class=\"axis\" x1=\"{along:.1}\" y1=\"{foot:.1}\" x2=\"{along:.1}\" y2=\"{:.1}\"/>",
-            foot + 5.0
-        )?;
-        write_text(out, (along, foot + 20.0), "middle", &format!("{load}"))?;
-    }
-    let middle = (LEFT + right) / 2.0;
-    write_text(
-        out,
-        (middle, HEIGHT - 14.0),
-        "middle",
-        "shoppers that come, ÷ the peak",
-    )
-}
-
-fn write_series(
-    out: &mut String,
-    series: &Series,
-    peak_per_second: f64,
-    row: usize,
-) -> std::fmt::Result {
-    let colour = if series.waiting_room { "on" } else { "off" };
+fn draw_series(svg: &mut Svg, series: &Series, peak_per_second: f64, row: usize) {
+    let (colour, waiting_room) = match series.waiting_room {
+        true => ("c1", "on"),
+        false => ("c2", "off"),
+    };
     let dashes = match series.crowd {
-        AT_ONCE => " once",
-        AT_ONCE_AND_GONE => " gone",
+        AT_ONCE => " dashed",
+        AT_ONCE_AND_GONE => " dotted",
         _ => "",
     };
+    let class = format!("{colour}{dashes} line");
     // A void point is not the load that its place says.
-    let points: Vec<_> = series
-        .points
-        .iter()
-        .filter(|point| !point.figures.is_void)
+    let points = series.points.iter().filter(|point| !point.figures.is_void);
+    let points: Vec<_> = points
         .map(|point| {
             let share = point.figures.goodput_per_second / peak_per_second;
-            (x(point.load), y(share))
+            (x(point.load), PANEL.y(share))
         })
         .collect();
-    let line = |points: &[(f64, f64)]| {
-        let places: Vec<_> = points
-            .iter()
-            .map(|(x, y)| format!("{x:.1} {y:.1}"))
-            .collect();
-        format!(
-            "<path class=\"{colour}{dashes} line\" d=\"M{}\"/>",
-            places.join("L")
-        )
-    };
-    if !points.is_empty() {
-        writeln!(out, "{}", line(&points))?;
+    for point in &points {
+        svg.circle(colour, *point);
     }
-    for (x, y) in &points {
-        writeln!(
-            out,
-            "<circle class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>"
-        )?;
-    }
-    let (column, line_of_legend) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
-    let (left, height) = (LEFT + 360.0 * column, 70.0 + LEGEND_ROW * line_of_legend);
-    writeln!(out, "{}", line(&[(left, height), (left + 28.0, height)]))?;
-    let words = format!("sends again {}, waiting room {colour}", series.crowd);
-    write_text(out, (left + 36.0, height + 4.0), "start", &words)
-}
-
-fn write_text(out: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) -> std::fmt::Result {
-    writeln!(
-        out,
-        "<text class=\"dim\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
-    )
+    svg.path(&class, points);
+    let (column, line) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
+    let (left, height) = (PANEL.left + 360.0 * column, 70.0 + LEGEND_ROW * line);
+    svg.path(&class, [(left, height), (left + 28.0, height)]);
+    let words = format!("sends again {}, waiting room {waiting_room}", series.crowd);
+    svg.text("dim", left + 36.0, height + 4.0, Anchor::Start, words);
 }
 
 #[cfg(test)]
@@ -164,8 +103,8 @@ mod tests {
 
     #[test]
     fn the_axes_end_at_the_frame_and_nothing_leaves_it() {
-        assert_eq!((x(0.2), x(10.0)), (LEFT, WIDTH - RIGHT));
-        assert_eq!((y(0.0), y(5.0)), (HEIGHT - BOTTOM, TOP));
-        assert!(x(1.0) > x(0.8) && y(1.0) < y(0.8));
+        assert_eq!((x(0.2), x(10.0)), (PANEL.left, PANEL.right));
+        assert_eq!((PANEL.y(0.0), PANEL.y(5.0)), (PANEL.bottom, PANEL.top));
+        assert!(x(1.0) > x(0.8) && PANEL.y(1.0) < PANEL.y(0.8));
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use tidegate_local::stack::{Service, Stack, StackOptions};
+use tidegate_replay::collector::Collector;
 use tokio::time::Instant;
 
 use crate::{crowd::CAMPAIGN_ID, machine::Machine, results, suite, tell};
@@ -59,11 +60,13 @@ pub struct Starts {
 /// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let interval = Some(AUDIT_INTERVAL_MS.to_owned());
+    let collector = Collector::start().await?;
     let mut stack = Stack::start(StackOptions {
         reset: true,
         issuance_replicas: 1,
         gateway_replicas: 1,
         lanes: options.lanes,
+        otlp_endpoint: Some(collector.endpoint()),
         variables: vec![(
             Service::Quota,
             "TIDEGATE_AUDIT_INTERVAL_MS".to_owned(),

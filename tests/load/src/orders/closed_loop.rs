@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate_local::replay::{campaign::store_id, schedule::STORES};
+use tidegate_replay::{campaign::store_id, crowd::schedule::STORES};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tidegate_local::replay::campaign::CURRENCY;
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
     r#type::v1::{Money, OrderLine, OrderState},
 };
+use tidegate_replay::campaign::CURRENCY;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{

@@ -13,9 +13,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
-    replay::{campaign, door::Door},
     stack::{Service, Stack, StackOptions},
 };
+use tidegate_replay::{campaign, collector::Collector, door::Door};
 
 use crate::{
     arguments::Timing,
@@ -84,6 +84,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
 /// A running suite with stores, and who orders there.
 struct Scene<'run> {
     stack: Stack,
+    _collector: Collector,
     caller: Arc<Caller>,
     crowd: &'run Crowd,
     timing: Timing,
@@ -91,11 +92,13 @@ struct Scene<'run> {
 
 impl<'run> Scene<'run> {
     async fn open(options: &Options, folder: &Path, crowd: &'run Crowd) -> Result<Self> {
+        let collector = Collector::start().await?;
         let stack = Stack::start(StackOptions {
             reset: true,
             issuance_replicas: 1,
             gateway_replicas: 1,
             lanes: options.lanes,
+            otlp_endpoint: Some(collector.endpoint()),
             say: tell,
             ..StackOptions::new(folder)
         })
@@ -119,6 +122,7 @@ impl<'run> Scene<'run> {
         Ok(Self {
             caller: Arc::new(caller),
             stack,
+            _collector: collector,
             crowd,
             timing: Timing {
                 warm_up: WARM_UP,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use tidegate_local::replay::{campaign::store_id, schedule::STORES};
+use tidegate_replay::{campaign::store_id, crowd::schedule::STORES};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},

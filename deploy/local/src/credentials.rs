@@ -1,0 +1,253 @@
+//! Everything that proves who somebody is: the CA, one certificate for each identity, the key that signs tokens, and the keys that coupon
+//! codes and tickets are made with. All of it is made on this machine, kept in the data folder for its owner's eyes, and used again until it nears its end.
+
+mod authority;
+mod channel;
+mod tokens;
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tidegate_types::KeyFile;
+use time::{Duration, OffsetDateTime};
+
+use crate::secret_file;
+
+pub use tokens::{Scope, Token};
+
+pub const TOKEN_ISSUER: &str = "https://tidegate.local/issuer";
+pub const TOKEN_AUDIENCE: &str = "tidegate";
+
+/// How long certificates and the token key are good.
+const LIFETIME: Duration = Duration::days(90);
+/// They are made anew when less than this is left, so that none ends while a stack runs.
+const RENEW_BEFORE_END: Duration = Duration::days(7);
+/// Changes when the files here change their meaning, so that those of an earlier build are made anew.
+const FORMAT: u32 = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    Gateway,
+    Quota,
+    Issuance,
+    OrderIntake,
+    /// Internal teams, who call quota and order-intake directly.
+    Staff,
+    /// A chatbot's backend; the gateway does not ask for its certificate.
+    Chatbot,
+}
+
+impl Identity {
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Quota,
+        Self::Issuance,
+        Self::OrderIntake,
+        Self::Staff,
+        Self::Chatbot,
+    ];
+
+    /// The identity as certificates and file names spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Quota => "quota",
+            Self::Issuance => "issuance",
+            Self::OrderIntake => "order-intake",
+            Self::Staff => "staff",
+            Self::Chatbot => "chatbot",
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Made {
+    format: u32,
+    ends_at_unix_seconds: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    folder: PathBuf,
+}
+
+impl Credentials {
+    /// Loads the credentials in a folder, or makes those that are missing or near their end. `now` decides what is near.
+    pub fn load_or_make(folder: &Path, now: OffsetDateTime) -> Result<Self> {
+        if !folder.exists() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .with_context(|| format!("{} cannot be made", folder.display()))?;
+        }
+        let credentials = Self {
+            folder: folder.to_owned(),
+        };
+        if !credentials.good_at(now) {
+            let ends_at = now + LIFETIME;
+            authority::make(&credentials, now, ends_at)?;
+            credentials.make_signing_key()?;
+            // Written last: a run that is cut short before this makes everything anew.
+            let made = Made {
+                format: FORMAT,
+                ends_at_unix_seconds: ends_at.unix_timestamp(),
+            };
+            secret_file::write(&credentials.made_file(), serde_json::to_string(&made)?)?;
+        }
+        // Codes of coupons are derived from these keys, so they live as long as the coupons do.
+        // Tickets live for the length of a queue only, but a gateway may come back while one waits.
+        let keys = [
+            credentials.coupon_keys_file(),
+            credentials.ticket_keys_file(),
+        ];
+        for file in keys {
+            if !file.exists() {
+                secret_file::write(&file, KeyFile::generate()?.to_json()?)?;
+            }
+        }
+        Ok(credentials)
+    }
+
+    fn good_at(&self, now: OffsetDateTime) -> bool {
+        let made = fs::read(self.made_file())
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Made>(&text).ok());
+        made.is_some_and(|made| {
+            made.format == FORMAT
+                && made.ends_at_unix_seconds > (now + RENEW_BEFORE_END).unix_timestamp()
+        })
+    }
+
+    fn made_file(&self) -> PathBuf {
+        self.folder.join("made.json")
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    pub fn certificate_file(&self, identity: Identity) -> PathBuf {
+        self.folder.join(format!("{}.pem", identity.name()))
+    }
+
+    pub fn key_file(&self, identity: Identity) -> PathBuf {
+        self.folder.join(format!("{}.key", identity.name()))
+    }
+
+    pub fn jwks_file(&self) -> PathBuf {
+        self.folder.join("jwks.json")
+    }
+
+    /// The key that tokens are signed with, PEM.
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.folder.join("token.key")
+    }
+
+    pub fn coupon_keys_file(&self) -> PathBuf {
+        self.folder.join("coupon-keys.json")
+    }
+
+    pub fn ticket_keys_file(&self) -> PathBuf {
+        self.folder.join("ticket-keys.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, process::Command};
+
+    use super::*;
+
+    fn made() -> (tempfile::TempDir, Credentials) {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        let credentials = Credentials::load_or_make(folder.path(), now).unwrap();
+        (folder, credentials)
+    }
+
+    fn openssl(arguments: &[&str], files: &[PathBuf]) -> String {
+        let mut command = Command::new("openssl");
+        let output = command.args(arguments).args(files).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?} {files:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[test]
+    fn credentials_are_used_again_until_they_near_their_end_and_coupon_keys_for_ever() {
+        let (folder, first) = made();
+        let read = |credentials: &Credentials| {
+            let files = [credentials.ca_file(), credentials.coupon_keys_file()];
+            files.map(|file| fs::read(file).unwrap())
+        };
+        let after = |days| {
+            let now = OffsetDateTime::now_utc() + Duration::days(days);
+            read(&Credentials::load_or_make(folder.path(), now).unwrap())
+        };
+        let [ca, coupon_keys] = read(&first);
+        assert_eq!(after(80), [ca.clone(), coupon_keys.clone()]);
+        let later = after(84);
+        assert_ne!(later[0], ca);
+        assert_eq!(later[1], coupon_keys);
+    }
+
+    #[test]
+    fn openssl_accepts_every_certificate_for_its_name_and_both_sides_and_reads_every_key() {
+        let (_folder, credentials) = made();
+        for identity in Identity::ALL {
+            let name = format!("{}.tidegate", identity.name());
+            let certificate = credentials.certificate_file(identity);
+            for purpose in ["sslserver", "sslclient"] {
+                openssl(
+                    &[
+                        "verify",
+                        "-purpose",
+                        purpose,
+                        "-verify_hostname",
+                        &name,
+                        "-CAfile",
+                    ],
+                    &[credentials.ca_file(), certificate.clone()],
+                );
+            }
+            let names = openssl(
+                &["x509", "-noout", "-ext", "subjectAltName", "-in"],
+                &[certificate],
+            );
+            let expected = format!("URI:spiffe://tidegate/{}", identity.name());
+            assert!(names.contains(&expected), "{names}");
+            openssl(
+                &["pkey", "-noout", "-check", "-in"],
+                &[credentials.key_file(identity)],
+            );
+        }
+        openssl(
+            &["pkey", "-noout", "-check", "-in"],
+            &[credentials.signing_key_file()],
+        );
+    }
+
+    #[test]
+    fn nobody_else_can_read_a_secret() {
+        let (_folder, credentials) = made();
+        for file in [
+            credentials.coupon_keys_file(),
+            credentials.ticket_keys_file(),
+            credentials.key_file(Identity::Staff),
+            credentials.signing_key_file(),
+        ] {
+            let mode = fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Holds the promises against the three databases and against what callers were told.
+//!
+//! Every count of what is stored is made by a query under `queries/`; a column whose name begins with `wrong_` must be zero, the others are facts. Nothing of
+//! the services' own code is used: the layout of a code is read here from its published form.
+
+mod answers;
+mod findings;
+mod honest_answer;
+pub mod queue;
+mod session_tables;
+mod stores;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sqlx::{Column, Connection, PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
+use tidegate_local::{postgres::Database, stack::Stack};
+use time::OffsetDateTime;
+use tokio::time::sleep;
+
+use crate::ledger::{Ledger, Told};
+
+pub use findings::{Audit, Finding, WRONG};
+pub use stores::{BookedSlot, BookedStore};
+
+/// How long orders get to be decided before the audit counts them.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+const SETTLE_POLL: Duration = Duration::from_millis(250);
+
+/// Whose claims and orders are audited.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub campaign_number: i64,
+    /// Coupons a shopper may hold.
+    pub limit_per_shopper: i64,
+    /// What the ids of this run's shoppers begin with; orders of other runs on the same data are left out.
+    pub shopper_prefix: String,
+    /// What staff said each store makes in a slot.
+    pub orders_per_slot: i64,
+    pub stock: i64,
+    /// When the replay began: what callers were told is kept by moments counted from it.
+    pub started_at: OffsetDateTime,
+    /// When the campaign opened, as a moment of the replay.
+    pub opening: Duration,
+}
+
+#[derive(Debug)]
+pub struct Books {
+    pub quota: PgConnection,
+    pub issuance: PgConnection,
+    pub order_intake: PgConnection,
+}
+
+impl Books {
+    pub async fn open(stack: &Stack) -> Result<Self> {
+        let connect = async |database| {
+            PgConnection::connect(&stack.postgres().database_url(database))
+                .await
+                .with_context(|| {
+                    format!("the {database:?} database cannot be reached for the audit")
+                })
+        };
+        Ok(Self {
+            quota: connect(Database::Quota).await?,
+            issuance: connect(Database::Issuance).await?,
+            order_intake: connect(Database::OrderIntake).await?,
+        })
+    }
+
+    pub async fn audit(
+        &mut self,
+        subject: &Subject,
+        ledger: &Ledger,
+        told: &Told,
+    ) -> Result<Audit> {
+        self.wait_until_decided(subject).await?;
+        session_tables::load_coupons(&mut self.issuance, ledger, told).await?;
+        session_tables::load_orders(&mut self.order_intake, ledger, told).await?;
+        Ok(Audit {
+            never_oversold: self.never_oversold(subject).await?,
+            exactly_once: self.exactly_once(subject, told).await?,
+            acked_is_kept: self.acked_is_kept(subject, told).await?,
+            redeemed_once: self.redeemed_once(subject).await?,
+            stores_survive: self.stores_survive(subject, told).await?,
+            honest_answer: self.honest_answer(subject, ledger, told).await?,
+            no_overtaking: queue::order_of_service(told, subject.opening),
+        })
+    }
+
+    /// Waits until every order is decided and every coupon given back: until then they are neither right nor wrong.
+    pub async fn wait_until_decided(&mut self, subject: &Subject) -> Result<()> {
+        for _ in 0..SETTLE_LIMIT.as_millis() / SETTLE_POLL.as_millis() {
+            let pending = sqlx::query_scalar(include_str!("../queries/orders_pending.sql"))
+                .bind(&subject.shopper_prefix);
+            let pending: i64 = pending.fetch_one(&mut self.order_intake).await?;
+            if pending == 0 {
+                break;
+            }
+            sleep(SETTLE_POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn never_oversold(&mut self, subject: &Subject) -> Result<Finding> {
+        let campaign = subject.campaign_number;
+        let stock = sqlx::query(include_str!("../queries/stock.sql")).bind(campaign);
+        let spent = sqlx::query(include_str!("../queries/coupons_and_leases.sql")).bind(campaign);
+        let mut finding = count(&mut self.quota, stock).await?;
+        finding.absorb(count(&mut self.issuance, spent).await?);
+        let stock = sqlx::query_as(include_str!("../queries/stock_by_tier.sql")).bind(campaign);
+        let coupons = sqlx::query_as(include_str!("../queries/coupons_by_tier.sql")).bind(campaign);
+        let stock: Vec<(i32, i64)> = stock.fetch_all(&mut self.quota).await?;
+        let coupons: Vec<(i32, i64)> = coupons.fetch_all(&mut self.issuance).await?;
+        finding.add("wrong_coupons_beyond_stock", beyond(&coupons, &stock));
+        let leases = sqlx::query(include_str!("../queries/leases_of_quota.sql")).bind(campaign);
+        let leases = leases.fetch_all(&mut self.quota).await?;
+        session_tables::load_leases(&mut self.issuance, &leases).await?;
+        let both = sqlx::query(include_str!("../queries/leases_on_both_sides.sql")).bind(campaign);
+        finding.absorb(count(&mut self.issuance, both).await?);
+        Ok(finding)
+    }
+
+    async fn exactly_once(&mut self, subject: &Subject, told: &Told) -> Result<Finding> {
+        let coupons = sqlx::query(include_str!("../queries/coupons_per_claim.sql"))
+            .bind(subject.campaign_number)
+            .bind(subject.limit_per_shopper);
+        let mut finding = count(&mut self.issuance, coupons).await?;
+        finding.absorb(answers::one_code_a_request(told));
+        Ok(finding)
+    }
+
+    async fn acked_is_kept(&mut self, subject: &Subject, told: &Told) -> Result<Finding> {
+        let coupons = sqlx::query(include_str!("../queries/told_coupons_kept.sql"))
+            .bind(subject.campaign_number);
+        let orders = sqlx::query(include_str!("../queries/told_orders_kept.sql"));
+        let mut finding = count(&mut self.issuance, coupons).await?;
+        finding.absorb(count(&mut self.order_intake, orders).await?);
+        finding.add("wrong_answers_unreadable", i64::try_from(told.unreadable)?);
+        Ok(finding)
+    }
+
+    async fn redeemed_once(&mut self, subject: &Subject) -> Result<Finding> {
+        let orders = sqlx::query(include_str!("../queries/orders_per_coupon.sql"))
+            .bind(&subject.shopper_prefix);
+        let mut finding = count(&mut self.order_intake, orders).await?;
+        let placed = self.paid_or_cancelled(subject).await?;
+        session_tables::load_paid_or_cancelled(&mut self.issuance, &placed).await?;
+        let coupons =
+            sqlx::query(include_str!("../queries/redemptions.sql")).bind(subject.campaign_number);
+        finding.absorb(count(&mut self.issuance, coupons).await?);
+        Ok(finding)
+    }
+}
+
+/// Every column of the one row that a query counts, by its name.
+async fn count(
+    connection: &mut PgConnection,
+    query: Query<'_, Postgres, PgArguments>,
+) -> Result<Finding> {
+    let row = query.fetch_one(connection).await?;
+    let mut finding = Finding::default();
+    for column in row.columns() {
+        let name = column.name();
+        let count = row.try_get(column.ordinal());
+        finding.add(name, count.with_context(|| format!("{name} is no bigint"))?);
+    }
+    Ok(finding)
+}
+
+/// How many there are beyond what there may be, over all tiers; a tier without stock may have none.
+fn beyond(issued: &[(i32, i64)], stock: &[(i32, i64)]) -> i64 {
+    let stock_of = |wanted| stock.iter().find(|(tier, _)| *tier == wanted);
+    let beyond = issued.iter().map(|(tier, count)| {
+        let stock = stock_of(*tier).map_or(0, |(_, stock)| *stock);
+        (count - stock).max(0)
+    });
+    beyond.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_with_room_does_not_hide_another_that_is_oversold() {
+        let stock = [(0, 10), (1, 5)];
+        assert_eq!(beyond(&[(0, 3), (1, 7)], &stock), 2);
+        assert_eq!(beyond(&[(0, 10), (1, 5)], &stock), 0);
+        assert_eq!(beyond(&[(2, 1)], &stock), 1);
+    }
+}

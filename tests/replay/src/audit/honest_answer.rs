@@ -1,0 +1,57 @@
+//! Whether answers were honest: complete in themselves, and true by the books.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use time::OffsetDateTime;
+
+use super::{Books, Finding, Subject, count, queue, session_tables};
+use crate::{
+    ledger::{Ledger, Told},
+    shoppers::finals::Finals,
+};
+
+/// Whether never was true: those who were told so and ask once more at the end are refused again.
+fn never_but_later(finals: &Finals) -> Result<Finding> {
+    let mut finding = Finding::default();
+    for (name, count) in [
+        ("told_never", finals.told),
+        ("told_never_asked_again", finals.asked_again),
+        ("told_never_undecided_again", finals.undecided),
+        ("wrong_never_but_later", finals.never_but_later),
+    ] {
+        finding.add(name, i64::try_from(count)?);
+    }
+    Ok(finding)
+}
+
+impl Books {
+    /// Relies on `told_coupons` having been filled in this session.
+    pub(super) async fn honest_answer(
+        &mut self,
+        subject: &Subject,
+        ledger: &Ledger,
+        told: &Told,
+    ) -> Result<Finding> {
+        session_tables::load_sell_outs(&mut self.issuance, subject, ledger, told).await?;
+        let holders = sqlx::query(include_str!("../../queries/sell_outs_told_to_holders.sql"))
+            .bind(subject.campaign_number);
+        let mut finding = queue::words_and_estimates(told);
+        finding.absorb(never_but_later(&told.finals)?);
+        finding.absorb(count(&mut self.issuance, holders).await?);
+        let sold_out_at = self.sold_out_at(subject).await?;
+        finding.absorb(queue::left_waiting(told, sold_out_at));
+        Ok(finding)
+    }
+
+    /// When the last coupon of the stock was made, as a moment of the replay; none if some are left.
+    async fn sold_out_at(&mut self, subject: &Subject) -> Result<Option<Duration>> {
+        let last = sqlx::query_as(include_str!("../../queries/last_coupon.sql"))
+            .bind(subject.campaign_number);
+        let (coupons, last): (i64, Option<OffsetDateTime>) =
+            last.fetch_one(&mut self.issuance).await?;
+        let last = last.filter(|_| coupons >= subject.stock);
+        let since_start = |last| Duration::try_from(last - subject.started_at);
+        Ok(last.map(|last| since_start(last).unwrap_or_default()))
+    }
+}

@@ -1,0 +1,192 @@
+//! The queue as shoppers saw it: who was served before whom, what was promised, and who was left waiting. Databases are asked elsewhere.
+
+use std::time::Duration;
+
+use super::Finding;
+use crate::{
+    crowd::habits::InQueue,
+    ledger::{Told, ToldService},
+    queue_wait::QueueWait,
+};
+
+/// Two that join this far apart have tickets of different seconds, although gateways learn several times a second only which second it is.
+const JOINED_LATER: Duration = Duration::from_millis(1_500);
+/// How long a gateway may take to hear from quota whose turn it is.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// Whoever asks so long after the last coupon was made is told that waiting is over.
+const WAITING_LIMIT: Duration = Duration::from_secs(5);
+/// One estimate in so many may be broken.
+const BROKEN_ONE_IN: usize = 10;
+
+/// Whether nobody who did as told was overtaken and no position grew. Before the `opening` nobody is earlier than anybody.
+pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
+    let latest_joined = LatestJoined::new(&told.services);
+    let (mut grown, mut overtaken, mut comparable) = (0, 0, 0);
+    let (mut served_late, mut watchers_served_late) = (0, 0);
+    for wait in &told.waits {
+        grown += i64::from(wait.grown > 0);
+        let is_late = is_served_after_a_later_one(wait, &latest_joined, opening);
+        served_late += i64::from(is_late);
+        watchers_served_late += i64::from(is_late && wait.kind == InQueue::Watches);
+        let Some(span) = could_be_overtaken(wait, opening) else {
+            continue;
+        };
+        comparable += 1;
+        let latest = latest_joined.of_those_served_before(span.served_before);
+        overtaken += i64::from(latest.is_some_and(|latest| latest > span.joined_after));
+    }
+    let mut finding = Finding::default();
+    finding.add("queued", told.waits.len() as i64);
+    finding.add("queued_long_enough_to_compare", comparable);
+    finding.add("wrong_shoppers_whose_position_grew", grown);
+    // Who polls comes to a turn when told to come, who watches at once: the two together say what polling has to do with it.
+    finding.add("watchers_served_after_later_ones", watchers_served_late);
+    finding.add("shoppers_served_after_later_ones", served_late);
+    finding.add("wrong_shoppers_overtaken", overtaken);
+    let median = |does_as_told: bool| {
+        let waits = told.waits.iter();
+        median_wait_ms(
+            waits.filter(|wait| wait.is_served && wait.kind.does_as_told() == does_as_told),
+            opening,
+        )
+    };
+    if let (Some(patient), Some(storming)) = (median(true), median(false)) {
+        finding.add("median_wait_ms_as_told", patient);
+        finding.add("median_wait_ms_of_bots", storming);
+    }
+    finding
+}
+
+/// Served, having done as told, after somebody who surely joined later.
+fn is_served_after_a_later_one(
+    wait: &QueueWait,
+    latest_joined: &LatestJoined,
+    opening: Duration,
+) -> bool {
+    let joined_by = wait.joined.told_at.max(opening);
+    wait.ended_at
+        .filter(|_| wait.is_served && wait.kind.does_as_told())
+        .and_then(|ended_at| latest_joined.of_those_served_before(ended_at))
+        .is_some_and(|latest| latest > joined_by + JOINED_LATER)
+}
+
+/// Whoever joined after the one moment and was served before the other overtook somebody.
+struct Overtaking {
+    joined_after: Duration,
+    served_before: Duration,
+}
+
+/// Who overtakes this shopper: those that joined surely later, and were served surely before it was told, with the newest ticket, to wait
+/// once more. None if it did not do as told, or not for so long.
+fn could_be_overtaken(wait: &QueueWait, opening: Duration) -> Option<Overtaking> {
+    let overtaking = Overtaking {
+        joined_after: wait.joined.told_at.max(opening) + JOINED_LATER,
+        served_before: wait.last_asked_at.checked_sub(HEARD_WITHIN)?,
+    };
+    let is_long = overtaking.served_before > overtaking.joined_after;
+    (wait.kind.does_as_told() && is_long).then_some(overtaking)
+}
+
+/// The latest that anybody joined of all who had been served by some moment.
+struct LatestJoined(Vec<(Duration, Duration)>);
+
+impl LatestJoined {
+    fn new(services: &[ToldService]) -> Self {
+        let mut by_time: Vec<_> = services
+            .iter()
+            .map(|service| (service.told_at, service.joined_after))
+            .collect();
+        by_time.sort_unstable();
+        let mut latest = Duration::ZERO;
+        for (_, joined_after) in &mut by_time {
+            latest = latest.max(*joined_after);
+            *joined_after = latest;
+        }
+        Self(by_time)
+    }
+
+    fn of_those_served_before(&self, moment: Duration) -> Option<Duration> {
+        let count = self.0.partition_point(|(told_at, _)| *told_at < moment);
+        Some(self.0.get(count.checked_sub(1)?)?.1)
+    }
+}
+
+fn median_wait_ms<'a>(
+    waits: impl Iterator<Item = &'a QueueWait>,
+    opening: Duration,
+) -> Option<i64> {
+    let mut waits: Vec<_> = waits.filter_map(|wait| wait.waited(opening)).collect();
+    waits.sort_unstable();
+    let median = waits.get(waits.len() / 2)?;
+    i64::try_from(median.as_millis()).ok()
+}
+
+/// Whether answers said all that they owe, and estimates were kept.
+pub fn words_and_estimates(told: &Told) -> Finding {
+    let answers = &told.answers;
+    let mut finding = Finding::default();
+    for (name, count) in [
+        ("refusals", answers.refusals),
+        ("places_told", answers.queued),
+        (
+            "wrong_refusals_without_a_reason",
+            answers.refusals_without_reason,
+        ),
+        (
+            "wrong_refusals_without_both_languages",
+            answers.refusals_without_words,
+        ),
+        (
+            "wrong_refusals_that_contradict_themselves",
+            answers.refusals_that_contradict_themselves,
+        ),
+        (
+            "wrong_places_without_both_languages",
+            answers.queued_without_words,
+        ),
+        (
+            "wrong_places_that_are_incomplete",
+            answers.queued_that_are_incomplete,
+        ),
+    ] {
+        finding.add(name, i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    let told_as_told = told.waits.iter().filter(|wait| wait.kind.does_as_told());
+    let waits: Vec<_> = told_as_told
+        .filter_map(QueueWait::waited_of_promised)
+        .collect();
+    let kept = waits.iter().filter(|(waited, most)| waited <= most).count();
+    let broken = waits.len() - kept;
+    finding.add("estimates", waits.len() as i64);
+    if !waits.is_empty() {
+        finding.add("estimates_kept_percent", (100 * kept / waits.len()) as i64);
+    }
+    finding.add(
+        "wrong_estimates_broken_beyond_one_in_ten",
+        broken.saturating_sub(waits.len() / BROKEN_ONE_IN) as i64,
+    );
+    finding
+}
+
+/// Whether those who did as told heard that waiting was over when they asked, once the last coupon was made; none: some coupons are left. Whoever polls asks when told to, which so many as wait decide.
+pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
+    let after = |wait: &&QueueWait| {
+        let sold_out_at = sold_out_at?;
+        let began = sold_out_at.max(wait.first_told_at);
+        wait.ended_at?.checked_sub(began)
+    };
+    let waits = told.waits.iter().filter(|wait| wait.kind.does_as_told());
+    let waits: Vec<_> = waits.filter_map(|wait| after(&wait)).collect();
+    let asked_in_vain = |wait: &&QueueWait| {
+        let heard_by = sold_out_at.map(|sold_out_at| sold_out_at + WAITING_LIMIT);
+        wait.kind.does_as_told() && heard_by.is_some_and(|by| wait.last_asked_at > by)
+    };
+    let too_long = told.waits.iter().filter(asked_in_vain).count();
+    let mut finding = Finding::default();
+    finding.add("waiting_at_the_sell_out_or_later", waits.len() as i64);
+    finding.add("wrong_shoppers_left_waiting", too_long as i64);
+    finding
+}
+
+#[cfg(test)]
+mod tests;

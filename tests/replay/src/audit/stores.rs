@@ -1,0 +1,102 @@
+//! What stores were asked to make, and whether those who make it were told.
+
+use anyhow::Result;
+use serde::Serialize;
+use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{Books, Finding, Subject, count, session_tables};
+use crate::ledger::Told;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BookedSlot {
+    /// When it begins, in seconds since 1970.
+    pub starts_at_unix_seconds: i64,
+    pub orders: i64,
+    pub capacity: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BookedStore {
+    pub store_id: String,
+    /// Its slots with orders, by time.
+    pub slots: Vec<BookedSlot>,
+}
+
+impl Books {
+    /// Orders that a coupon pays for now. Those are what fulfilment must have heard of.
+    pub async fn paid_orders(&mut self, subject: &Subject) -> Result<Vec<Uuid>> {
+        let mut paid = Vec::new();
+        for row in self.paid_or_cancelled(subject).await? {
+            if row.try_get("is_paid")? {
+                paid.push(row.try_get("order_id")?);
+            }
+        }
+        Ok(paid)
+    }
+
+    pub(super) async fn paid_or_cancelled(&mut self, subject: &Subject) -> Result<Vec<PgRow>> {
+        let rows = sqlx::query(include_str!("../../queries/paid_or_cancelled_orders.sql"))
+            .bind(&subject.shopper_prefix)
+            .fetch_all(&mut self.order_intake)
+            .await?;
+        Ok(rows)
+    }
+
+    pub(super) async fn stores_survive(
+        &mut self,
+        subject: &Subject,
+        told: &Told,
+    ) -> Result<Finding> {
+        let slots = sqlx::query(include_str!("../../queries/orders_per_slot.sql"))
+            .bind(&subject.shopper_prefix)
+            .bind(subject.orders_per_slot);
+        let feed = sqlx::query(include_str!("../../queries/feed_of_orders.sql"))
+            .bind(&subject.shopper_prefix);
+        let mut finding = count(&mut self.order_intake, slots).await?;
+        finding.absorb(count(&mut self.order_intake, feed).await?);
+        if let Some(heard) = &told.heard {
+            session_tables::load_heard(&mut self.order_intake, heard).await?;
+            let accepted = sqlx::query(include_str!("../../queries/accepted_orders_heard.sql"))
+                .bind(&subject.shopper_prefix);
+            finding.absorb(count(&mut self.order_intake, accepted).await?);
+        }
+        finding.add(
+            "coupons_seen_after_a_full_store",
+            i64::try_from(told.coupons_left)?,
+        );
+        finding.add(
+            "wrong_coupons_spoiled_by_a_full_store",
+            i64::try_from(told.coupons_spoiled)?,
+        );
+        Ok(finding)
+    }
+
+    /// The stores with most orders of this run, the busiest first, and what is made in each of their slots.
+    pub async fn busiest_stores(
+        &mut self,
+        subject: &Subject,
+        stores: i64,
+    ) -> Result<Vec<BookedStore>> {
+        let slots = sqlx::query_as(include_str!("../../queries/busiest_stores.sql"))
+            .bind(&subject.shopper_prefix)
+            .bind(stores);
+        let slots: Vec<(String, i64, i64, i64)> = slots.fetch_all(&mut self.order_intake).await?;
+        let mut busiest: Vec<BookedStore> = Vec::new();
+        for (store_id, starts_at_unix_seconds, orders, capacity) in slots {
+            let slot = BookedSlot {
+                starts_at_unix_seconds,
+                orders,
+                capacity,
+            };
+            match busiest.last_mut() {
+                Some(store) if store.store_id == store_id => store.slots.push(slot),
+                _ => busiest.push(BookedStore {
+                    store_id,
+                    slots: vec![slot],
+                }),
+            }
+        }
+        Ok(busiest)
+    }
+}

@@ -1,0 +1,5 @@
+//! Who comes when, and what they do.
+
+pub mod curve;
+pub mod habits;
+pub mod schedule;

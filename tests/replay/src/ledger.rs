@@ -1,0 +1,235 @@
+//! What callers were told, kept for the audit: some thirty bytes for each answer, so that a few million shoppers fit in memory.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    answers::AnswerCounts,
+    queue_wait::QueueWait,
+    shoppers::finals::{AskedAgain, Finals, ToldNever},
+};
+
+/// A coupon code as it was told.
+pub type Code = [u8; 16];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ToldCoupon {
+    /// Which shopper, counted from 0.
+    pub shopper: u32,
+    /// Which of the shopper's requests, counted from 1.
+    pub request: u8,
+    pub code: Code,
+}
+
+/// The most that somebody was told of an order, or did to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldStanding {
+    Durable,
+    Accepted,
+    /// Its shopper asked to cancel it, and may have no answer.
+    CancelAsked,
+    Cancelled,
+}
+
+/// An order somebody was told is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldOrder {
+    /// Which shopper, counted from 0.
+    pub shopper: u32,
+    pub order_id: Uuid,
+    pub code: Code,
+    /// How it stands, as far as was told.
+    pub standing: ToldStanding,
+}
+
+/// A coupon that was made for a claim, whether it had to wait or not. Moments are those of the replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldService {
+    /// The claim joined the queue, or was served without one, no earlier than this.
+    pub joined_after: Duration,
+    pub told_at: Duration,
+}
+
+/// A claim that was told that there is nothing left for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldSellOut {
+    /// Which shopper, counted from 0.
+    pub shopper: u32,
+    /// Which of the shopper's requests, counted from 1.
+    pub request: u8,
+    /// When the claim was sent, as a moment of the replay.
+    pub asked_at: Duration,
+}
+
+/// Every answer that a caller may rely on.
+#[derive(Debug)]
+pub struct Ledger {
+    run: String,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Told {
+    /// Every coupon named in an answer, replays included.
+    pub coupons: Vec<ToldCoupon>,
+    pub orders: Vec<ToldOrder>,
+    /// Orders that the feed said were accepted; none if nobody listened to it.
+    pub heard: Option<HashSet<Uuid>>,
+    /// Coupons that were looked at after a full store had refused the order.
+    pub coupons_left: u64,
+    pub coupons_spoiled: u64,
+    /// Answers that named no coupon code or order id that can be read.
+    pub unreadable: u64,
+    /// Whether refusals and places in the queue said all that they owe.
+    pub answers: AnswerCounts,
+    /// Every place in the queue, once its wait is over.
+    pub waits: Vec<QueueWait>,
+    /// Every coupon that was made for a claim; those of earlier sends are left out.
+    pub services: Vec<ToldService>,
+    /// Every claim that was told that there is nothing left for it.
+    pub sell_outs: Vec<ToldSellOut>,
+    pub finals: Finals,
+}
+
+impl Ledger {
+    /// An empty ledger. `run` keeps this run's shoppers apart from those of other runs on the same data.
+    pub fn new(run: impl Into<String>) -> Self {
+        Self {
+            run: run.into(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// What the ids of this run's shoppers begin with.
+    pub fn shopper_prefix(&self) -> String {
+        format!("{}-", self.run)
+    }
+
+    pub fn shopper_id(&self, shopper: u32) -> String {
+        format!("{}{shopper}", self.shopper_prefix())
+    }
+
+    pub fn claim_request_id(request: u8) -> String {
+        format!("claim-{request}")
+    }
+
+    pub fn coupon(&self, shopper: u32, request: u8, code: &str) {
+        self.change(|told| match code.as_bytes().try_into() {
+            Ok(code) => told.coupons.push(ToldCoupon {
+                shopper,
+                request,
+                code,
+            }),
+            Err(_) => told.unreadable += 1,
+        });
+    }
+
+    pub fn order(&self, shopper: u32, order_id: &str, code: &str, standing: ToldStanding) {
+        self.change(
+            |told| match (order_id.parse(), code.as_bytes().try_into()) {
+                (Ok(order_id), Ok(code)) => told.orders.push(ToldOrder {
+                    shopper,
+                    order_id,
+                    code,
+                    standing,
+                }),
+                _ => told.unreadable += 1,
+            },
+        );
+    }
+
+    /// Somebody listens to the feed from now on.
+    pub fn listen(&self) {
+        self.change(|told| {
+            told.heard.get_or_insert_default();
+        });
+    }
+
+    /// Writes down that the feed said of an order that it is accepted.
+    pub fn heard(&self, order_id: &str) {
+        self.change(|told| match order_id.parse() {
+            // At least once: the feed may tell of it again.
+            Ok(order_id) => {
+                told.heard.get_or_insert_default().insert(order_id);
+            }
+            Err(_) => told.unreadable += 1,
+        });
+    }
+
+    /// How many of these orders the feed has not told of yet.
+    pub fn unheard(&self, orders: &[Uuid]) -> usize {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = |order| {
+            told.heard
+                .as_ref()
+                .is_some_and(|heard| heard.contains(order))
+        };
+        orders.iter().filter(|order| !heard(order)).count()
+    }
+
+    /// Looks at an answer that was no coupon and no order.
+    pub fn answer(&self, count: impl FnOnce(&mut AnswerCounts)) {
+        self.change(|told| count(&mut told.answers));
+    }
+
+    pub fn queue_wait(&self, wait: QueueWait) {
+        self.change(|told| told.waits.push(wait));
+    }
+
+    pub fn service(&self, service: ToldService) {
+        self.change(|told| told.services.push(service));
+    }
+
+    pub fn sell_out(&self, sell_out: ToldSellOut) {
+        self.change(|told| told.sell_outs.push(sell_out));
+    }
+
+    pub fn never(&self, told: ToldNever) {
+        self.change(|all| all.finals.tell(told));
+    }
+
+    pub fn asked_again(&self, outcome: AskedAgain) {
+        self.change(|told| told.finals.asked(outcome));
+    }
+
+    pub fn coupon_left(&self, usable: bool) {
+        self.change(|told| {
+            told.coupons_left += 1;
+            told.coupons_spoiled += u64::from(!usable);
+        });
+    }
+
+    pub fn told(&self) -> Told {
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_a_readable_code_or_order_is_counted_and_not_lost() {
+        let ledger = Ledger::new("run");
+        ledger.coupon(1, 1, "0123456789ABCDEF");
+        ledger.coupon(1, 1, "short");
+        ledger.order(1, "not-a-uuid", "0123456789ABCDEF", ToldStanding::Accepted);
+        let told = ledger.told();
+        assert_eq!(
+            (told.coupons.len(), told.orders.len(), told.unreadable),
+            (1, 0, 2)
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! The audit on small databases with the services' own schemas: sound books hold, and every kind of wrong row is found.
+
+mod answers;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sqlx::{Connection, Executor, PgConnection};
+use tidegate_local::postgres::{Database, Postgres, PostgresOptions};
+use tidegate_replay::{
+    audit::{Audit, Books, Subject},
+    ledger::{Ledger, ToldStanding},
+};
+use time::macros::datetime;
+
+use answers::{dishonest_answers_are_found, wrong_answers_are_found};
+
+/// Campaign 1, slot 1, key 1, and a MAC of zeroes.
+const CODE: &str = "000020J000000000";
+const FAULTS: &str = include_str!("faults.sql");
+const ORDER: &str = "00000000-0000-0000-0000-0000000000aa";
+
+const QUOTA: &str = "
+    INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
+        VALUES ('day', 'CNY', 1, '2026-01-01', '2027-01-01', 60, '2026-01-01');
+    INSERT INTO tiers VALUES (1, 0, 'tea', 2500, 5, 5, 2, 3, 0);
+    INSERT INTO leases VALUES ('00000000-0000-0000-0000-000000000001', 1, 0, 'issuance-0', array_fill(0, ARRAY[16]), 3, '2026-01-01');
+    INSERT INTO lease_tiers VALUES ('00000000-0000-0000-0000-000000000001', 0, 3, NULL);
+";
+const ISSUANCE: &str = "
+    INSERT INTO leases VALUES (0, '00000000-0000-0000-0000-000000000001', 1, 'issuance-0', FALSE, '2026-01-01');
+    INSERT INTO lease_tiers VALUES (0, '00000000-0000-0000-0000-000000000001', 0, 3, 1, FALSE);
+    INSERT INTO coupons VALUES (0, 'run-7', 1, 1, 'claim-1', NULL, 0, '00000000-0000-0000-0000-000000000001', 1,
+        '2026-01-01', '2027-01-01', '00000000-0000-0000-0000-0000000000aa', '2026-01-01');
+";
+const ORDERS: &str = "
+    INSERT INTO stores (store_id, display_name, area, orders_per_slot) VALUES ('store-1', 'Tea', 'centre', 1);
+    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, discount_minor_units, created_at, updated_at)
+        VALUES (0, 'run-7', 'order-1', '00000000-0000-0000-0000-0000000000aa', 'store-1', 'centre', '2026-01-01', 1, 2, '000020J000000000',
+            decode(repeat('00', 32), 'hex'), 2500, '2026-01-01', '2026-01-01');
+    INSERT INTO store_slots VALUES ('store-1', '2026-01-01', 1, 1, 1);
+    INSERT INTO feed_heads VALUES (0, 2);
+    INSERT INTO order_events
+        SELECT '2026-01-01', lane, position, order_id, shopper_id, store_id, area, position, NULL, '2026-01-01', slot_starts_at, slot_minutes, '2026-01-01'
+        FROM orders, generate_series(1, 2) AS position;
+";
+
+async fn database(
+    postgres: &Postgres,
+    database: Database,
+    service: &str,
+    rows: &str,
+) -> Result<PgConnection> {
+    let mut connection = PgConnection::connect(&postgres.database_url(database)).await?;
+    connection
+        .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await?;
+    let folder = format!(
+        "{}/../../services/{service}/migrations",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .context(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.sort();
+    for file in files {
+        connection
+            .execute(std::fs::read_to_string(file)?.as_str())
+            .await?;
+    }
+    connection.execute(rows).await?;
+    Ok(connection)
+}
+
+/// Audits the sound books after a change to each database.
+async fn audit(
+    postgres: &Postgres,
+    ledger: &Ledger,
+    [quota, issuance, orders]: [&str; 3],
+) -> Result<Audit> {
+    let mut books = Books {
+        quota: database(postgres, Database::Quota, "quota", QUOTA).await?,
+        issuance: database(postgres, Database::Issuance, "issuance", ISSUANCE).await?,
+        order_intake: database(postgres, Database::OrderIntake, "order-intake", ORDERS).await?,
+    };
+    books.quota.execute(quota).await?;
+    books.issuance.execute(issuance).await?;
+    books.order_intake.execute(orders).await?;
+    let subject = Subject {
+        campaign_number: 1,
+        limit_per_shopper: 1,
+        shopper_prefix: "run-".to_owned(),
+        orders_per_slot: 1,
+        stock: 5,
+        started_at: datetime!(2026-01-01 00:00 UTC),
+        opening: Duration::ZERO,
+    };
+    books.audit(&subject, ledger, &ledger.told()).await
+}
+
+fn wrong(audit: &Audit) -> Vec<String> {
+    audit
+        .promises()
+        .iter()
+        .flat_map(|(promise, finding)| {
+            finding
+                .wrong()
+                .map(move |(name, _)| format!("{promise}: {name}"))
+        })
+        .collect()
+}
+
+fn sound_ledger() -> Ledger {
+    let ledger = Ledger::new("run");
+    ledger.coupon(7, 1, CODE);
+    ledger.order(7, ORDER, CODE, ToldStanding::Accepted);
+    ledger.heard(ORDER);
+    ledger
+}
+
+#[tokio::test]
+async fn sound_books_hold_and_every_wrong_row_is_found_under_its_promise() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut postgres = Postgres::prepare(
+        PostgresOptions {
+            external_url: None,
+            ..PostgresOptions::new(folder.path())
+        },
+        &|_| (),
+    )
+    .await?;
+    postgres.start().await?;
+
+    let sound = audit(&postgres, &sound_ledger(), [""; 3]).await?;
+    assert!(sound.holds(), "{:?}", wrong(&sound));
+    assert_eq!(sound.never_oversold.count("coupons"), Some(1));
+    assert_eq!(sound.acked_is_kept.count("coupons_told"), Some(1));
+    assert_eq!(sound.redeemed_once.count("orders_accepted"), Some(1));
+
+    let faults: Vec<_> = FAULTS.split("\n--- ").skip(1).collect();
+    assert_eq!(faults.len(), 30);
+    for fault in faults {
+        let (what, change) = fault.split_once('\n').context(fault)?;
+        let (database, expected) = what.split_once(' ').context(fault)?;
+        let of = |name| if database == name { change } else { "" };
+        let changes = ["quota", "issuance", "orders"].map(of);
+        let found = wrong(&audit(&postgres, &sound_ledger(), changes).await?);
+        assert!(
+            found.iter().any(|name| name == expected),
+            "{expected} is missing in {found:?}"
+        );
+    }
+    let same_code = "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
+        SELECT lane, 'run-8', request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
+    let found = wrong(&audit(&postgres, &sound_ledger(), ["", "", same_code]).await?);
+    assert!(
+        !found
+            .iter()
+            .any(|name| name.contains("paid_for_two_orders")),
+        "two shoppers may have the same code"
+    );
+    wrong_answers_are_found(&postgres).await?;
+    dishonest_answers_are_found(&postgres).await?;
+    postgres.stop().await?;
+    postgres.remove_data().await
+}
