@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use filter::Filter;
 use tidegate_proto::issuance::v1::{
-    StreamHoldersRequest, issuance_service_client::IssuanceServiceClient,
+    StreamShoppersRequest, issuance_service_client::IssuanceServiceClient,
 };
 use tidegate_rpc::{client::Replicas, refusal, wire};
 use tidegate_types::{CampaignNumber, ShopperId};
@@ -134,11 +134,11 @@ async fn stream(
     campaign: CampaignNumber,
     max_bytes: usize,
 ) -> Result<Known, Status> {
-    let request = StreamHoldersRequest {
+    let request = StreamShoppersRequest {
         campaign_number: campaign.get(),
     };
     let silent = |_| refusal::to_status(&refusal::out_of_time());
-    let opened = timeout(MAX_SILENCE, issuance.stream_holders(request)).await;
+    let opened = timeout(MAX_SILENCE, issuance.stream_shoppers(request)).await;
     let mut pages = opened.map_err(silent)??.into_inner();
     let mut filter = Filter::default();
     while let Some(page) = timeout(MAX_SILENCE, pages.message())

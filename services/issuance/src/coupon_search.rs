@@ -18,7 +18,7 @@ use crate::{
     error::IssuanceError,
     store::{
         found::{self, OlderThan},
-        holders::{self, HoldersPage, PageEnd},
+        shoppers::{self, PageEnd, ShoppersPage},
     },
     wallet::Wallet,
 };
@@ -117,7 +117,7 @@ impl CouponSearch {
 
     /// How many lanes there are to search.
     pub fn lanes(&self) -> Lanes {
-        self.wallet.claims.lane_count
+        self.wallet.lanes
     }
 
     /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
@@ -148,10 +148,9 @@ impl CouponSearch {
         key: DecodedCode,
         deadline: Instant,
     ) -> Result<Option<FoundCoupon>, IssuanceError> {
-        let claims = &self.wallet.claims;
-        let lane = claims.lane_count.of(&shopper);
+        let lane = self.wallet.lanes.of(&shopper);
         let key = (&shopper, key.campaign, key.slot);
-        let found = found::by_key(&claims.pool, lane, key).await?;
+        let found = found::by_key(&self.wallet.pool, lane, key).await?;
         let found = found.into_iter().collect();
         let mut presented = self.present(&shopper, found, deadline).await?;
         Ok(presented.pop())
@@ -165,14 +164,13 @@ impl CouponSearch {
         from: Option<LookedTo>,
         deadline: Instant,
     ) -> Result<Found, IssuanceError> {
-        let claims = &self.wallet.claims;
-        let lane = claims.lane_count.of(shopper);
+        let (pool, lane) = (&self.wallet.pool, self.wallet.lanes.of(shopper));
         let stop_at = stop_at(deadline, Instant::now());
         let mut missing_key = from.and_then(|from| from.missing_key);
         let (mut tried, mut before) = (0, from.map(|from| from.coupon));
         loop {
             let size = MAX_COUPONS_OF_SHOPPER;
-            let page = found::of_shopper(&claims.pool, lane, shopper, before, size).await?;
+            let page = found::of_shopper(pool, lane, shopper, before, size).await?;
             let is_full = page.len() == size as usize;
             let last = page.last().filter(|_| is_full);
             before = last.map(|last| OlderThan::coupon(&last.coupon));
@@ -212,8 +210,8 @@ impl CouponSearch {
         deadline: Instant,
     ) -> Result<Found, IssuanceError> {
         let (code, claimed) = self.wallet.keys.claimed(typed)?;
-        let claims = &self.wallet.claims;
-        let campaign = claims.campaigns.get_by(claimed.campaign, 0, deadline).await;
+        let campaigns = &self.wallet.campaigns;
+        let campaign = campaigns.get_by(claimed.campaign, 0, deadline).await;
         campaign.map_err(|error| match error {
             IssuanceError::CampaignNotFound => IssuanceError::CouponNotFound,
             error => error,
@@ -255,12 +253,12 @@ impl CouponSearch {
         lane: Lane,
         campaign: CampaignNumber,
         after: &PageEnd,
-    ) -> Result<HoldersPage, sqlx::Error> {
-        holders::page(&self.background, lane, campaign, after, PAGE_SIZE).await
+    ) -> Result<ShoppersPage, sqlx::Error> {
+        shoppers::page(&self.background, lane, campaign, after, PAGE_SIZE).await
     }
 
     fn start_of_lane(&self, number: u16) -> Option<SearchedTo> {
-        let lane = self.wallet.claims.lane_count.lane(number).ok()?;
+        let lane = self.wallet.lanes.lane(number).ok()?;
         Some(SearchedTo {
             lane,
             coupon: PageEnd::START,

@@ -70,12 +70,12 @@ pub enum IssuanceError {
     /// Staff look for as many codes as one process tries at once.
     #[error("too many codes are being looked for")]
     TooManySearches,
-    /// Gateways have as many streams of holders open as one process serves.
-    #[error("too many streams of holders are open")]
-    TooManyHolderStreams,
-    /// A stream of holders was read so slowly that it kept others out.
-    #[error("the stream of holders took too long")]
-    HolderStreamTooSlow,
+    /// Gateways have as many streams of shoppers open as one process serves.
+    #[error("too many streams of shoppers are open")]
+    TooManyShopperStreams,
+    /// A stream of shoppers was read so slowly that it kept others out.
+    #[error("the stream of shoppers took too long")]
+    ShopperStreamTooSlow,
     /// A stream of grants brought nothing for too long.
     #[error("the stream of grants was idle for too long")]
     GrantStreamIdle,
@@ -182,8 +182,8 @@ impl IssuanceError {
             | Self::DatabaseAway
             | Self::TooManyGrantStreams
             | Self::TooManySearches
-            | Self::TooManyHolderStreams
-            | Self::HolderStreamTooSlow
+            | Self::TooManyShopperStreams
+            | Self::ShopperStreamTooSlow
             | Self::GrantStreamIdle
             | Self::Stopping
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),

@@ -3,23 +3,22 @@
 pub mod campaigns;
 pub mod claims;
 pub mod config;
-pub mod coupon_desk;
+pub mod coupon_admin;
 pub mod coupon_keys;
 pub mod coupon_search;
+pub mod coupon_uses;
 pub mod domain;
-/// The errors, all of them.
 pub mod error;
 pub mod fence;
 pub mod grpc;
 pub mod heartbeat;
 pub mod history;
-pub mod holders;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
 #[cfg(feature = "mutations")]
 pub mod mutation;
-mod redemptions;
+pub mod shoppers;
 pub mod store;
 pub mod wallet;
 
@@ -34,22 +33,23 @@ use tidegate_rpc::{
     server::{AccessRules, DatabaseLook},
 };
 use tidegate_runtime::{Failure, Host, Service};
-use tidegate_types::ReplicaId;
+use tidegate_types::{PerLane, ReplicaId};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     campaigns::{Campaigns, News},
-    claims::{Claims, LaneHandle},
+    claims::Claims,
     config::Config,
-    coupon_desk::CouponDesk,
+    coupon_admin::CouponAdmin,
     coupon_search::CouponSearch,
+    coupon_uses::CouponUses,
     fence::LeaseFence,
     history::History,
-    holders::Holders,
-    lane_work::{LaneCommit, SharedBook},
+    lane_work::{LaneCommit, Queues, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
+    shoppers::Shoppers,
     store::statements::Statements,
     wallet::Wallet,
 };
@@ -96,36 +96,32 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     )
     .await;
     let client = QuotaClient::new(quota.clone());
-    let holder = heartbeat::new_holder(&host.settings.replica)?;
+    let lease_holder = heartbeat::new_lease_holder(&host.settings.replica)?;
     // From before the first lease is acquired until after the last one is returned: supervised tasks outlive `finish`.
-    let beating = heartbeat::beat(holder.clone(), client.clone(), metrics.clone());
+    let beating = heartbeat::beat(lease_holder.clone(), client.clone(), metrics.clone());
     host.supervisor.start("heartbeat", beating);
 
     let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
-    let queues = Queues {
-        metrics: QueueMetrics::register(&mut host.registry),
-        stop: stop_queues.clone(),
-    };
-    let holding = Holding {
-        holder: holder.clone(),
+    let lanes = Lanes {
+        queue_metrics: QueueMetrics::register(&mut host.registry),
+        stop_queues: stop_queues.clone(),
+        lease_holder: lease_holder.clone(),
         pool: pool.clone(),
         quota: client,
         metrics: metrics.clone(),
+        statements,
     };
-    let (lanes, writers) = start_lanes(&config, &mut host, &queues, &holding, &statements);
-    let lanes = Arc::new(lanes);
-    for (lane, leases) in leases::left_behind(&pool, &holder).await? {
-        if let Some(handle) = lanes.get(usize::from(lane)) {
-            let name = format!("return of leases left behind in lane {lane}");
-            let returning = handle.stock.clone().return_left_behind(leases);
-            host.supervisor.start_errand(name, returning);
-        }
+    let (queues, stocks, writers) = lanes.start(&config, &mut host);
+    for (lane, leases) in leases::left_behind(&pool, config.lanes, &lease_holder).await? {
+        let name = format!("return of leases left behind in lane {lane}");
+        let returning = stocks[lane].clone().return_left_behind(leases);
+        host.supervisor.start_errand(name, returning);
     }
 
-    let stocks = Arc::clone(&lanes);
-    let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
+    let told = Arc::clone(&stocks);
+    let tell = move |news: News| told.values().for_each(|stock| stock.hear(&news));
     host.supervisor.start("resolver of quota", resolver);
     let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
     let (synced, ready) = watch::channel(!campaigns.is_empty());
@@ -145,39 +141,53 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let history = History {
         pool: background.clone(),
-        lanes: config.lanes,
-        stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
+        stocks: Arc::clone(&stocks),
         metrics: metrics.clone(),
     };
     host.supervisor
         .start("keeper of history", history.run(host.stop.clone()));
+    let (tracing, lanes) = (host.tracing.clone(), config.lanes);
     let claims = Claims {
-        lanes: Arc::clone(&lanes),
-        lane_count: config.lanes,
-        campaigns,
-        pool,
-        tracing: host.tracing.clone(),
-        metrics,
+        queues: Arc::clone(&queues),
+        stocks: Arc::clone(&stocks),
+        campaigns: campaigns.clone(),
+        tracing: tracing.clone(),
+        metrics: metrics.clone(),
     };
     let wallet = Wallet {
-        claims: claims.clone(),
         keys: Arc::clone(&config.coupon_keys),
+        campaigns: campaigns.clone(),
+        pool: pool.clone(),
+        lanes,
+        metrics: metrics.clone(),
     };
-    let desk = CouponDesk::new(claims.clone(), wallet.clone(), background.clone());
-    let search = CouponSearch::new(wallet.clone(), background);
+    let uses = CouponUses {
+        wallet: wallet.clone(),
+        queues: Arc::clone(&queues),
+        tracing: tracing.clone(),
+        metrics,
+    };
+    let admin = CouponAdmin::new(
+        claims.clone(),
+        queues,
+        wallet.clone(),
+        background.clone(),
+        tracing,
+    );
     let parts = grpc::Parts {
-        holders: Holders::new(&claims),
+        shoppers: Shoppers::new(pool, lanes, campaigns),
         claims,
+        search: CouponSearch::new(wallet.clone(), background),
         wallet,
+        uses,
         fence,
-        desk,
-        search,
+        admin,
     };
     let stop = host.stop.clone();
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
-        join_all(lanes.iter().map(|lane| lane.stock.return_all())).await;
+        join_all(stocks.values().map(LaneStock::return_all)).await;
     };
     let service = Service {
         names: grpc::SERVICES,
@@ -192,68 +202,71 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     Ok((service, host))
 }
 
-/// What every lane's queue shares.
-struct Queues {
-    metrics: QueueMetrics,
-    stop: CancellationToken,
-}
-
-/// What every lane's stock shares.
-struct Holding {
-    holder: ReplicaId,
+/// What all lanes share.
+struct Lanes {
+    queue_metrics: QueueMetrics,
+    stop_queues: CancellationToken,
+    lease_holder: ReplicaId,
     pool: PgPool,
     quota: QuotaClient,
     metrics: IssuanceMetrics,
+    statements: Statements,
 }
 
-/// Starts a writer and a keeper of stock for each lane.
-fn start_lanes(
-    config: &Config,
-    host: &mut Host,
-    queues: &Queues,
-    holding: &Holding,
-    statements: &Statements,
-) -> (Vec<LaneHandle>, Vec<oneshot::Receiver<()>>) {
-    #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
-    let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
-    #[cfg(feature = "mutations")]
-    if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
-        settings.never_forgets = true;
+type Writers = Vec<oneshot::Receiver<()>>;
+
+impl Lanes {
+    /// Starts a writer and a keeper of stock for each lane.
+    fn start(
+        &self,
+        config: &Config,
+        host: &mut Host,
+    ) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
+        #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
+        let mut settings =
+            CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
+        #[cfg(feature = "mutations")]
+        if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
+            settings.never_forgets = true;
+        }
+        let books = PerLane::new(config.lanes, |_| SharedBook::default());
+        let mut writers = Vec::new();
+        let queues = PerLane::new(config.lanes, |lane| {
+            let commit = LaneCommit {
+                lane,
+                keys: Arc::clone(&config.coupon_keys),
+                book: books[lane].clone(),
+                statements: self.statements.clone(),
+                metrics: self.metrics.clone(),
+            };
+            let (queue, writer) = CommitQueue::new(
+                settings,
+                commit,
+                config.database.clone(),
+                host.tracing.clone(),
+                &self.queue_metrics,
+                self.stop_queues.clone(),
+            );
+            let name = format!("writer of coupons of lane {lane}");
+            writers.push(host.supervisor.start(name, writer));
+            queue
+        });
+        let stocks = PerLane::new(config.lanes, |lane| {
+            let stock = LaneStock::new(
+                lane,
+                self.lease_holder.clone(),
+                books[lane].clone(),
+                self.pool.clone(),
+                self.quota.clone(),
+                host.tracing.clone(),
+                self.metrics.clone(),
+            );
+            let name = format!("lease keeper of lane {lane}");
+            host.supervisor.start(name, stock.clone().keep());
+            stock
+        });
+        (Arc::new(queues), Arc::new(stocks), writers)
     }
-    let (mut lanes, mut writers) = (Vec::new(), Vec::new());
-    for lane in config.lanes.all() {
-        let book = SharedBook::default();
-        let commit = LaneCommit {
-            lane,
-            keys: Arc::clone(&config.coupon_keys),
-            book: book.clone(),
-            statements: statements.clone(),
-            metrics: holding.metrics.clone(),
-        };
-        let (queue, writer) = CommitQueue::new(
-            settings,
-            commit,
-            config.database.clone(),
-            host.tracing.clone(),
-            &queues.metrics,
-            queues.stop.clone(),
-        );
-        let stock = LaneStock::new(
-            lane,
-            holding.holder.clone(),
-            book,
-            holding.pool.clone(),
-            holding.quota.clone(),
-            host.tracing.clone(),
-            holding.metrics.clone(),
-        );
-        let name = format!("lease keeper of lane {lane}");
-        host.supervisor.start(name, stock.clone().keep());
-        lanes.push(LaneHandle { queue, stock });
-        let name = format!("writer of coupons of lane {lane}");
-        writers.push(host.supervisor.start(name, writer));
-    }
-    (lanes, writers)
 }
 
 #[cfg(not(feature = "mutations"))]

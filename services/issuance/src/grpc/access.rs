@@ -17,7 +17,7 @@ macro_rules! rule {
 pub const RULES: &[Rule] = &[
     rule!("IssuanceService/IssueCoupons", Gateway),
     rule!("IssuanceService/LookupClaims", Gateway),
-    rule!("IssuanceService/StreamHolders", Gateway),
+    rule!("IssuanceService/StreamShoppers", Gateway),
     rule!("IssuanceService/ListCoupons", Gateway),
     rule!("IssuanceService/CheckCoupon", Gateway, OrderIntake),
     rule!("IssuanceService/RedeemCoupons", OrderIntake),
@@ -29,10 +29,10 @@ pub const RULES: &[Rule] = &[
     rule!("LeaseFenceService/CountCoupons", Quota),
     rule!("LeaseFenceService/ApplyControl", Quota),
     rule!("LeaseFenceService/RetireCampaign", Quota),
-    rule!("CouponDeskService/RevokeCoupon" by CouponsWrite),
-    rule!("CouponDeskService/GrantCoupons" by CouponsWrite),
-    rule!("CouponDeskService/FindCoupons" by CouponsRead),
-    rule!("CouponDeskService/ListChanges" by ChangesRead),
+    rule!("CouponAdminService/RevokeCoupon" by CouponsWrite),
+    rule!("CouponAdminService/GrantCoupons" by CouponsWrite),
+    rule!("CouponAdminService/FindCoupons" by CouponsRead),
+    rule!("CouponAdminService/ListChanges" by ChangesRead),
 ];
 
 macro_rules! paths {

@@ -22,10 +22,10 @@ use uuid::Uuid;
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
 use super::{MAX_ITEMS, item_deadline};
 use crate::{
-    claims::{ClaimContent, ClaimRequest, EarlierClaim},
+    claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
-    wallet::PageStart,
+    wallet::{ClaimContent, EarlierClaim, PageStart},
 };
 
 const MAX_PAGE_SIZE: u32 = 100;

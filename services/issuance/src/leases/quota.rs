@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Shorter, because a quota replica that hangs must not keep the others from hearing that this holder lives.
+/// Shorter, because a quota replica that hangs must not keep the others from hearing that this lease holder lives.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks quota for leases and settles them.
@@ -49,7 +49,7 @@ impl QuotaClient {
     pub(super) async fn acquire(
         &self,
         lease: Uuid,
-        holder: &ReplicaId,
+        lease_holder: &ReplicaId,
         lane: Lane,
         wanted: &Wanted,
         trace: TraceContext,
@@ -57,7 +57,7 @@ impl QuotaClient {
         let request = AcquireLeaseRequest {
             lease_id: lease.to_string(),
             campaign_number: wanted.campaign.get(),
-            holder_id: holder.to_string(),
+            holder_id: lease_holder.to_string(),
             lane: u32::from(lane.get()),
             wanted: wanted.tiers.iter().map(quantity).collect(),
             wanted_of_any_tier: wanted.any_tier,
@@ -118,10 +118,10 @@ impl QuotaClient {
         Err(QuotaAway)
     }
 
-    /// Says that a holder lives.
-    pub(crate) async fn renew(&self, holder: &ReplicaId) -> Result<(), QuotaAway> {
+    /// Says that a lease holder lives.
+    pub(crate) async fn renew(&self, lease_holder: &ReplicaId) -> Result<(), QuotaAway> {
         let request = RenewLeasesRequest {
-            holder_id: holder.to_string(),
+            holder_id: lease_holder.to_string(),
         };
         let trace = TraceContext::new_root(false);
         for replica in self.0.in_turn(Instant::now()) {

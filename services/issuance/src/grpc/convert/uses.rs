@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use super::{coupon, item_deadline, shopper_of_lane, trace};
 use crate::{
+    coupon_uses::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
     domain::{
         coupon::{InvalidMinimumValidity, MinimumValidity},
         purchase::Purchase,
     },
     error::IssuanceError,
-    wallet::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
 };
 
 /// A redemption of a batch.
