@@ -11,12 +11,11 @@ use tidegate_types::{Actor, CampaignNumber, PerLane, RequestId, ShopperId, TierN
 use crate::{
     campaigns::Campaigns,
     domain::{
-        campaign::{Campaign, CouponControl, Phase},
-        coupon::StoredCoupon,
+        campaign::{Campaign, Phase},
         lease_book::Outlook,
     },
     error::IssuanceError,
-    lane_work::{ByStaff, Claim, Claimed, Queues, Work},
+    lane_work::{ByStaff, Claim, Claimed, Issued, Queues, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
 };
@@ -34,21 +33,10 @@ pub struct ClaimRequest {
     pub request_id: RequestId,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
-    /// The story it belongs to.
     pub trace: TraceContext,
-    /// When its caller stops waiting.
     pub deadline: Instant,
     /// Who of staff gives the coupon; none if its shopper claims it.
     pub granted_by: Option<Actor>,
-}
-
-/// A claim that was served.
-pub struct Issued {
-    pub coupon: StoredCoupon,
-    /// Whether an earlier claim with this request id produced it.
-    pub replayed: bool,
-    /// What staff have said of it since, in the database; nothing of a new one.
-    pub in_force: Option<CouponControl>,
 }
 
 /// What became of a claim.
@@ -127,18 +115,10 @@ impl Claims {
             };
             *queue_delay = (*queue_delay).max(Some(waited));
             match submitted?.0 {
-                Claimed::Issued {
-                    coupon,
-                    replayed,
-                    in_force,
-                } if coupon.requested_tier == request.tier => {
-                    return Ok(Issued {
-                        in_force,
-                        coupon: *coupon,
-                        replayed,
-                    });
+                Claimed::Issued(issued) if issued.coupon.requested_tier == request.tier => {
+                    return Ok(*issued);
                 }
-                Claimed::Issued { .. } => return Err(IssuanceError::RequestIdConflict),
+                Claimed::Issued(_) => return Err(IssuanceError::RequestIdConflict),
                 Claimed::OverLimit | Claimed::NoStock if is_outdated => {
                     return Err(IssuanceError::CampaignNotKnownYet);
                 }

@@ -49,9 +49,7 @@ pub struct RevokeRequest {
     pub code: String,
     pub reason: RevocationReason,
     pub actor: Option<Actor>,
-    /// The story it belongs to.
     pub trace: TraceContext,
-    /// When its caller stops waiting.
     pub deadline: Instant,
 }
 
@@ -124,9 +122,9 @@ impl CouponAdmin {
         let queue = &self.queues[self.queues.lanes().of(&shopper)];
         let work = |reply| Work::Revoke(revocation, reply);
         let submitted = queue.submit(work, trace, request.deadline).await?;
-        let (coupon, changed) = submitted.0.ok_or(IssuanceError::CouponNotFound)?;
+        let (coupon, changed) = *submitted.0.ok_or(IssuanceError::CouponNotFound)?;
         match coupon.order_id {
-            _ if coupon.revoked => Ok((self.wallet.present(*coupon, &shopper, None)?, !changed)),
+            _ if coupon.revoked => Ok((self.wallet.present(coupon, &shopper, None)?, !changed)),
             Some(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
             None => Err(IssuanceError::Internal),
         }

@@ -115,7 +115,6 @@ impl CouponSearch {
         }
     }
 
-    /// How many lanes there are to search.
     pub fn lanes(&self) -> Lanes {
         self.wallet.lanes
     }

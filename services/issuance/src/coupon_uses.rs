@@ -34,15 +34,12 @@ pub struct UseRequest {
     pub shopper: ShopperId,
     pub code: String,
     pub order_id: Uuid,
-    /// The story it belongs to.
     pub trace: TraceContext,
-    /// When its caller stops waiting.
     pub deadline: Instant,
 }
 
 /// A coupon that an order gives back, as it comes in.
 pub struct ReleaseRequest {
-    /// The coupon and the order.
     pub used: UseRequest,
     /// For how long it is valid from then on at least, if the order held it.
     pub minimum_validity: Option<MinimumValidity>,
@@ -50,9 +47,7 @@ pub struct ReleaseRequest {
 
 /// A coupon that is to pay for an order, as it comes in.
 pub struct RedeemRequest {
-    /// The coupon and the order.
     pub used: UseRequest,
-    /// What is known of the order.
     pub purchase: Purchase,
 }
 
@@ -134,9 +129,10 @@ impl CouponUses {
         };
         let work = |reply| Work::Redeem(redemption, reply);
         let submitted = self.queues[lane].submit(work, trace, asked.deadline);
-        let (coupon, control) = submitted.await?.0.ok_or(IssuanceError::CouponNotFound)?;
+        let tried = submitted.await?.0.ok_or(IssuanceError::CouponNotFound)?;
+        let (coupon, control) = *tried;
         match refused(&coupon, (campaign, &control), asked.order_id, purchase) {
-            None => self.wallet.present(*coupon, &asked.shopper, Some(&control)),
+            None => self.wallet.present(coupon, &asked.shopper, Some(&control)),
             Some(error) => Err(error),
         }
     }

@@ -1,8 +1,6 @@
 //! The rules of coupons and leases, without a clock, a network or a database.
 
-/// Campaigns, as far as issuance needs them.
 pub mod campaign;
-/// The last characters of codes.
 pub mod code_ending;
 pub mod coupon;
 /// The life of a lease in the database.
@@ -11,5 +9,4 @@ pub mod fence;
 pub mod lease_book;
 /// How much to ask for.
 pub mod lease_size;
-/// Orders that coupons are to pay for.
 pub mod purchase;

@@ -1,36 +1,32 @@
 //! What a lane's commit queue commits: claims, redemptions, releases and revocations.
 
 mod in_force;
+mod issue;
 mod replays;
 mod staff;
+mod uses;
 mod work;
 
 use std::{
-    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, CommitQueue, NotCommitted, Queued, Reply, record_changes};
 use tidegate_telemetry::{Span, TraceContext};
-use tidegate_types::{Change, Lane, PerLane, ShopperId, Slot, TierNumber, Timestamp};
+use tidegate_types::{Change, Lane, PerLane, ShopperId, Timestamp};
 
 use crate::{
     coupon_keys::CouponKeys,
-    domain::{campaign::CouponControl, coupon::StoredCoupon, lease_book::LeaseBook},
+    domain::{campaign::CouponControl, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
-    store::{
-        controls::Controls,
-        coupon_changes::{self, RedeemRow, ReleaseRow},
-        coupons::{self, CouponKey, IssueOutcome, IssueRow},
-        statements::Statements,
-        timelines,
-    },
+    store::{statements::Statements, timelines},
 };
 pub use staff::ByStaff;
+use work::Tried;
 pub use work::{
-    Claim, Claimed, CouponUse, Redemption, Release, Revocation, RevocationReason, Work,
+    Claim, Claimed, CouponUse, Issued, Redemption, Release, Revocation, RevocationReason, Work,
 };
 
 /// Where the work of each lane is committed.
@@ -128,15 +124,9 @@ impl Commit for LaneCommit {
 /// A claim of a batch, who waits for it, and its trace.
 struct Asked<'a>(&'a Claim, &'a mut Reply<Claimed>, TraceContext);
 
-type Redemptions<'a> = Vec<(
-    &'a Redemption,
-    &'a mut Reply<Option<(Box<StoredCoupon>, CouponControl)>>,
-)>;
+type Redemptions<'a> = Vec<(&'a Redemption, &'a mut Reply<Option<Tried<CouponControl>>>)>;
 type Releases<'a> = Vec<(&'a Release, &'a mut Reply<bool>)>;
-type Revocations<'a> = Vec<(
-    &'a Revocation,
-    &'a mut Reply<Option<(Box<StoredCoupon>, bool)>>,
-)>;
+type Revocations<'a> = Vec<(&'a Revocation, &'a mut Reply<Option<Tried<bool>>>)>;
 
 /// What a batch changes in coupons there are.
 #[derive(Default)]
@@ -153,129 +143,6 @@ impl Changes<'_> {
 }
 
 impl LaneCommit {
-    async fn issue(
-        &self,
-        connection: &mut PgConnection,
-        claims: &mut [Asked<'_>],
-        now: Timestamp,
-        span: &mut Span,
-    ) -> Result<(), sqlx::Error> {
-        let rows = self.assign(claims, now, span);
-        let issuing = &self.statements.issue;
-        // One key a batch, whatever is read meanwhile: it is kept with the coupon.
-        let key_id = self.keys.active_key_id();
-        let outcomes = coupons::issue(connection, issuing, (self.lane, key_id), now, &rows).await;
-        let outcomes = outcomes.inspect_err(|_| self.forget_assignments(&rows))?;
-        self.correct(&rows, &outcomes);
-        let mut replays = Vec::new();
-        for ((Asked(claim, reply, trace), row), outcome) in
-            claims.iter_mut().zip(&rows).zip(&outcomes)
-        {
-            reply.put(match outcome {
-                IssueOutcome::Issued { slot, tier, .. } => {
-                    let given = (*slot, *tier, key_id);
-                    Claimed::Issued {
-                        coupon: Box::new(fresh_coupon(claim, row, given, *trace, now)),
-                        replayed: false,
-                        in_force: None,
-                    }
-                }
-                IssueOutcome::OverLimit => Claimed::OverLimit,
-                IssueOutcome::NoStock => Claimed::NoStock,
-                IssueOutcome::Replay(slot) => {
-                    let key = (&claim.shopper, claim.campaign, *slot);
-                    replays.push((&mut **reply, key));
-                    continue;
-                }
-            });
-        }
-        replays::answer(connection, self.lane, replays).await
-    }
-
-    fn assign<'a>(
-        &self,
-        claims: &[Asked<'a>],
-        now: Timestamp,
-        span: &mut Span,
-    ) -> Vec<IssueRow<'a>> {
-        let mut book = self.book.lock();
-        let mut linked = BTreeSet::new();
-        let mut rows = Vec::with_capacity(claims.len());
-        for Asked(claim, _, trace) in claims {
-            let assigned = if claim.may_issue {
-                book.reserve(claim.campaign, claim.requested_tier)
-            } else {
-                None
-            };
-            if let Some((lease, _)) = assigned.filter(|(lease, _)| linked.insert(*lease))
-                && let Some(trace) = book.trace_of(claim.campaign, lease)
-            {
-                span.link(trace);
-            }
-            rows.push(IssueRow {
-                shopper: &claim.shopper,
-                campaign: claim.campaign,
-                request_id: &claim.request_id,
-                requested_tier: claim.requested_tier,
-                assigned,
-                limit: claim.limit,
-                valid_until: now + claim.validity,
-                traceparent: trace.sampled().then(|| trace.traceparent()),
-            });
-        }
-        rows
-    }
-
-    /// Sets the book to what the database said is left. A lease that did not yield was sealed or overdrawn, and has nothing left for this replica.
-    fn correct(&self, rows: &[IssueRow<'_>], outcomes: &[IssueOutcome]) {
-        let mut book = self.book.lock();
-        let spent_at = Instant::now();
-        let mut handed_back = Vec::new();
-        for (row, outcome) in rows.iter().zip(outcomes) {
-            let Some((lease, tier)) = row.assigned else {
-                continue;
-            };
-            match outcome {
-                IssueOutcome::Issued { remaining, .. } => {
-                    book.served(row.campaign, row.requested_tier);
-                    book.correct(row.campaign, lease, tier, *remaining, Some(spent_at));
-                }
-                IssueOutcome::NoStock => {
-                    self.metrics.fence_refusals.inc();
-                    book.correct(row.campaign, lease, tier, 0, None);
-                }
-                IssueOutcome::Replay(_) | IssueOutcome::OverLimit => {
-                    handed_back.push((row.campaign, lease, tier))
-                }
-            }
-        }
-        // A reservation that no coupon came of goes back, unless a commit has told the exact count.
-        let exact: BTreeSet<_> = rows
-            .iter()
-            .zip(outcomes)
-            .filter(|(_, outcome)| {
-                matches!(outcome, IssueOutcome::Issued { .. } | IssueOutcome::NoStock)
-            })
-            .filter_map(|(row, _)| row.assigned)
-            .collect();
-        for (campaign, lease, tier) in handed_back
-            .into_iter()
-            .filter(|(_, lease, tier)| !exact.contains(&(*lease, *tier)))
-        {
-            book.give_back(campaign, lease, tier);
-        }
-    }
-
-    /// After an error nobody knows what was spent; the next success corrects the count.
-    fn forget_assignments(&self, rows: &[IssueRow<'_>]) {
-        let mut book = self.book.lock();
-        for row in rows {
-            if let Some((lease, tier)) = row.assigned {
-                book.give_back(row.campaign, lease, tier);
-            }
-        }
-    }
-
     /// Changes coupons there are, and tells what is to be recorded of it.
     async fn change(
         &self,
@@ -297,88 +164,4 @@ impl LaneCommit {
         }
         self.revoke(connection, changes.revocations, now).await
     }
-
-    async fn redeem(
-        &self,
-        connection: &mut PgConnection,
-        items: Redemptions<'_>,
-        controls: &Controls,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        let in_force = |item: &Redemption| item.control.or_newer(controls.get(&item.used.campaign));
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(item, _)| {
-                let control = in_force(item);
-                RedeemRow {
-                    key: key_of(&item.used),
-                    order_id: item.used.order_id,
-                    payable_tiers: in_force::payable_tiers(item, &control),
-                    extended_valid_until: control.extended_valid_until,
-                }
-            })
-            .collect();
-        let statement = &self.statements.redeem;
-        let coupons = coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
-        for ((item, reply), coupon) in items.into_iter().zip(coupons) {
-            reply.put(coupon.map(|coupon| (Box::new(coupon), in_force(item))));
-        }
-        Ok(())
-    }
-
-    async fn release(
-        &self,
-        connection: &mut PgConnection,
-        items: Releases<'_>,
-        controls: &Controls,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(item, _)| ReleaseRow {
-                key: key_of(&item.used),
-                order_id: item.used.order_id,
-                // Extensions only ever grow, so the later one is the newer.
-                extended_valid_until: item.extended_valid_until.max(
-                    controls
-                        .get(&item.used.campaign)
-                        .and_then(|control| control.extended_valid_until),
-                ),
-                valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
-            })
-            .collect();
-        let statement = &self.statements.release;
-        let changed = coupon_changes::release(connection, statement, self.lane, &rows, now).await?;
-        for ((_, reply), changed) in items.into_iter().zip(changed) {
-            reply.put(changed);
-        }
-        Ok(())
-    }
-}
-
-fn fresh_coupon(
-    claim: &Claim,
-    row: &IssueRow<'_>,
-    (slot, tier, key_id): (Slot, TierNumber, u8),
-    trace: TraceContext,
-    now: Timestamp,
-) -> StoredCoupon {
-    StoredCoupon {
-        campaign: claim.campaign,
-        slot,
-        request_id: claim.request_id.clone(),
-        requested_tier: claim.requested_tier,
-        tier,
-        key_id,
-        issued_at: now,
-        own_valid_until: row.valid_until,
-        order_id: None,
-        released_order_ids: Vec::new(),
-        revoked: false,
-        claim_trace: trace.sampled().then_some(trace),
-    }
-}
-
-fn key_of(used: &CouponUse) -> CouponKey<'_> {
-    (&used.shopper, used.campaign, used.slot)
 }

@@ -76,45 +76,36 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 
 /// Makes the service: checks the database, starts the lanes, and follows quota.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
-    let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
-    host.supervisor
-        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let pool = config
-        .database
-        .pool(config.read_connections - BACKGROUND_CONNECTIONS);
-    let background = config.database.pool(BACKGROUND_CONNECTIONS);
-    let metrics = IssuanceMetrics::register(&mut host.registry);
     let keys = Arc::clone(&config.coupon_keys);
-    let keys_reloader = keys.keep_fresh(metrics.clone());
-    host.supervisor.start("coupon key reloader", keys_reloader);
-    let (quota, resolver) = Replicas::find(
-        config.quota_addresses.clone(),
-        Identity::Quota,
-        Arc::clone(&host.tls),
-    )
-    .await;
+    let metrics = IssuanceMetrics::register(&mut host.registry);
+    let supervisor = &mut host.supervisor;
+    supervisor.start("token key reloader", Arc::clone(&tokens).keep_fresh());
+    supervisor.start("coupon key reloader", keys.keep_fresh(metrics.clone()));
+    let reading = config.read_connections - BACKGROUND_CONNECTIONS;
+    let pool = config.database.pool(reading);
+    let addresses = config.quota_addresses.clone();
+    let (quota, resolver) = Replicas::find(addresses, Identity::Quota, Arc::clone(&host.tls)).await;
     let client = QuotaClient::new(quota.clone());
     let lease_holder = heartbeat::new_lease_holder(&host.settings.replica)?;
     // From before the first lease is acquired until after the last one is returned: supervised tasks outlive `finish`.
     let beating = heartbeat::beat(lease_holder.clone(), client.clone(), metrics.clone());
     host.supervisor.start("heartbeat", beating);
 
-    let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
-    let lanes = Lanes {
+    let lanes = LaneParts {
         queue_metrics: QueueMetrics::register(&mut host.registry),
         stop_queues: stop_queues.clone(),
-        lease_holder: lease_holder.clone(),
+        lease_holder,
         pool: pool.clone(),
         quota: client,
         metrics: metrics.clone(),
-        statements,
+        statements: statements(&config, &pool).await?,
     };
-    let (queues, stocks, writers) = lanes.start(&config, &mut host);
-    for (lane, leases) in leases::left_behind(&pool, config.lanes, &lease_holder).await? {
+    let (queues, stocks, writers) = start_lanes(&lanes, &config, &mut host);
+    for (lane, leases) in leases::left_behind(&pool, config.lanes, &lanes.lease_holder).await? {
         let name = format!("return of leases left behind in lane {lane}");
         let returning = stocks[lane].clone().return_left_behind(leases);
         host.supervisor.start_errand(name, returning);
@@ -122,34 +113,65 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let told = Arc::clone(&stocks);
     let tell = move |news: News| told.values().for_each(|stock| stock.hear(&news));
-    host.supervisor.start("resolver of quota", resolver);
     let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
     let (synced, ready) = watch::channel(!campaigns.is_empty());
+    let following = campaigns.clone().follow(quota, synced);
+    host.supervisor.start("resolver of quota", resolver);
     host.supervisor.start("questions of campaigns", asking);
-    host.supervisor.start(
-        "watch of campaigns",
-        campaigns.clone().follow(quota, synced),
-    );
+    host.supervisor.start("watch of campaigns", following);
 
+    let parts = parts(
+        &config, &mut host, pool, metrics, campaigns, queues, &stocks,
+    );
+    let stop = host.stop.clone();
+    let finish = async move {
+        stop_queues.cancel();
+        join_all(writers).await;
+        join_all(stocks.values().map(LaneStock::return_all)).await;
+    };
+    let service = Service {
+        names: grpc::SERVICES,
+        routes: Box::new(|routes| grpc::add(routes, parts, stop)),
+        access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
+            .limited(grpc::limits(config.max_in_flight)),
+        max_in_flight: config.max_in_flight,
+        database: Some(look_at(config.database)),
+        ready,
+        finish: Box::pin(finish),
+    };
+    Ok((service, host))
+}
+
+/// What the calls do their work with.
+fn parts(
+    config: &Config,
+    host: &mut Host,
+    pool: PgPool,
+    metrics: IssuanceMetrics,
+    campaigns: Campaigns,
+    queues: Queues,
+    stocks: &Arc<PerLane<LaneStock>>,
+) -> grpc::Parts {
+    let (tracing, lanes) = (host.tracing.clone(), config.lanes);
+    let background = config.database.pool(BACKGROUND_CONNECTIONS);
+    let history = History {
+        pool: background.clone(),
+        stocks: Arc::clone(stocks),
+        metrics: metrics.clone(),
+    };
+    let keeping = history.run(host.stop.clone());
+    host.supervisor.start("keeper of history", keeping);
     let fence = LeaseFence {
         pool: pool.clone(),
         audit_pool: background.clone(),
-        lane_count: config.lanes,
-        tracing: host.tracing.clone(),
+        lane_count: lanes,
+        tracing: tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
     };
-    let history = History {
-        pool: background.clone(),
-        stocks: Arc::clone(&stocks),
-        metrics: metrics.clone(),
-    };
-    host.supervisor
-        .start("keeper of history", history.run(host.stop.clone()));
-    let (tracing, lanes) = (host.tracing.clone(), config.lanes);
     let claims = Claims {
         queues: Arc::clone(&queues),
-        stocks: Arc::clone(&stocks),
+        stocks: Arc::clone(stocks),
         campaigns: campaigns.clone(),
         tracing: tracing.clone(),
         metrics: metrics.clone(),
@@ -174,7 +196,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         background.clone(),
         tracing,
     );
-    let parts = grpc::Parts {
+    grpc::Parts {
         shoppers: Shoppers::new(pool, lanes, campaigns),
         claims,
         search: CouponSearch::new(wallet.clone(), background),
@@ -182,28 +204,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         uses,
         fence,
         admin,
-    };
-    let stop = host.stop.clone();
-    let finish = async move {
-        stop_queues.cancel();
-        join_all(writers).await;
-        join_all(stocks.values().map(LaneStock::return_all)).await;
-    };
-    let service = Service {
-        names: grpc::SERVICES,
-        routes: Box::new(|routes| grpc::add(routes, parts, stop)),
-        access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
-            .limited(grpc::limits(config.max_in_flight)),
-        max_in_flight: config.max_in_flight,
-        database: Some(database),
-        ready,
-        finish: Box::pin(finish),
-    };
-    Ok((service, host))
+    }
 }
 
 /// What all lanes share.
-struct Lanes {
+struct LaneParts {
     queue_metrics: QueueMetrics,
     stop_queues: CancellationToken,
     lease_holder: ReplicaId,
@@ -215,58 +220,55 @@ struct Lanes {
 
 type Writers = Vec<oneshot::Receiver<()>>;
 
-impl Lanes {
-    /// Starts a writer and a keeper of stock for each lane.
-    fn start(
-        &self,
-        config: &Config,
-        host: &mut Host,
-    ) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
-        #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
-        let mut settings =
-            CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
-        #[cfg(feature = "mutations")]
-        if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
-            settings.never_forgets = true;
-        }
-        let books = PerLane::new(config.lanes, |_| SharedBook::default());
-        let mut writers = Vec::new();
-        let queues = PerLane::new(config.lanes, |lane| {
-            let commit = LaneCommit {
-                lane,
-                keys: Arc::clone(&config.coupon_keys),
-                book: books[lane].clone(),
-                statements: self.statements.clone(),
-                metrics: self.metrics.clone(),
-            };
-            let (queue, writer) = CommitQueue::new(
-                settings,
-                commit,
-                config.database.clone(),
-                host.tracing.clone(),
-                &self.queue_metrics,
-                self.stop_queues.clone(),
-            );
-            let name = format!("writer of coupons of lane {lane}");
-            writers.push(host.supervisor.start(name, writer));
-            queue
-        });
-        let stocks = PerLane::new(config.lanes, |lane| {
-            let stock = LaneStock::new(
-                lane,
-                self.lease_holder.clone(),
-                books[lane].clone(),
-                self.pool.clone(),
-                self.quota.clone(),
-                host.tracing.clone(),
-                self.metrics.clone(),
-            );
-            let name = format!("lease keeper of lane {lane}");
-            host.supervisor.start(name, stock.clone().keep());
-            stock
-        });
-        (Arc::new(queues), Arc::new(stocks), writers)
+/// Starts a writer and a keeper of stock for each lane.
+fn start_lanes(
+    parts: &LaneParts,
+    config: &Config,
+    host: &mut Host,
+) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
+    #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
+    let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
+    #[cfg(feature = "mutations")]
+    if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
+        settings.never_forgets = true;
     }
+    let books = PerLane::new(config.lanes, |_| SharedBook::default());
+    let mut writers = Vec::new();
+    let queues = PerLane::new(config.lanes, |lane| {
+        let commit = LaneCommit {
+            lane,
+            keys: Arc::clone(&config.coupon_keys),
+            book: books[lane].clone(),
+            statements: parts.statements.clone(),
+            metrics: parts.metrics.clone(),
+        };
+        let (queue, writer) = CommitQueue::new(
+            settings,
+            commit,
+            config.database.clone(),
+            host.tracing.clone(),
+            &parts.queue_metrics,
+            parts.stop_queues.clone(),
+        );
+        let name = format!("writer of coupons of lane {lane}");
+        writers.push(host.supervisor.start(name, writer));
+        queue
+    });
+    let stocks = PerLane::new(config.lanes, |lane| {
+        let stock = LaneStock::new(
+            lane,
+            parts.lease_holder.clone(),
+            books[lane].clone(),
+            parts.pool.clone(),
+            parts.quota.clone(),
+            host.tracing.clone(),
+            parts.metrics.clone(),
+        );
+        let name = format!("lease keeper of lane {lane}");
+        host.supervisor.start(name, stock.clone().keep());
+        stock
+    });
+    (Arc::new(queues), Arc::new(stocks), writers)
 }
 
 #[cfg(not(feature = "mutations"))]

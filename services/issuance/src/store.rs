@@ -8,12 +8,10 @@ pub mod coupon_changes;
 pub mod coupons;
 /// The leases as quota inspects and audits them.
 pub mod fence;
-/// Coupons as staff find them.
 pub mod found;
 pub mod history;
 pub mod leases;
 pub mod shoppers;
-/// What is run to change coupons.
 pub mod statements;
 /// What a failover takes away.
 pub mod timelines;

@@ -52,7 +52,6 @@ pub struct ClaimContent {
 pub struct PageStart(pub u32, pub u8);
 
 impl PageStart {
-    /// The first page.
     pub const FIRST: Self = Self(0x7FFF_FFFF, u8::MAX);
 }
 
@@ -86,7 +85,6 @@ impl Wallet {
         Ok((self.present_all(stored, shopper, until).await?, next))
     }
 
-    /// Reads one coupon by its code.
     pub async fn get(
         &self,
         shopper: &ShopperId,

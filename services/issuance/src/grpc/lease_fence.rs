@@ -119,21 +119,37 @@ fn leases_to_seal(
     message: SealLeasesRequest,
     lanes: Lanes,
 ) -> Result<Vec<(Lane, leases::LeaseToSeal)>, IssuanceError> {
+    read_all(message.leases, lanes, lease_to_seal)
+}
+
+fn lease_keys(
+    message: InspectLeasesRequest,
+    lanes: Lanes,
+) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
+    read_all(message.leases, lanes, |bad, place, key| {
+        lease_key(bad, format_args!("leases[{place}]"), Some(key))
+    })
+}
+
+/// Reads leases, each with its lane, or names every bad field of all of them.
+fn read_all<M, T>(
+    leases: Vec<M>,
+    lanes: Lanes,
+    read: impl Fn(&mut Violations, usize, M) -> Option<(u32, T)>,
+) -> Result<Vec<(Lane, T)>, IssuanceError> {
     let mut bad = Violations::default();
-    check_count(&mut bad, message.leases.len());
+    if !(1..=MAX_ITEMS).contains(&leases.len()) {
+        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    let leases = leases.into_iter().enumerate();
+    let leases = leases.filter_map(|(place, lease)| read(&mut bad, place, lease));
+    let leases: Vec<_> = leases.collect();
     if !bad.is_empty() {
         return Err(IssuanceError::InvalidFields(bad));
     }
-    let mut read = Vec::with_capacity(message.leases.len());
-    for (place, lease) in message.leases.into_iter().enumerate() {
-        read.extend(lease_to_seal(&mut bad, place, lease));
-    }
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    read.into_iter()
-        .map(|(lane, lease)| Ok((known_lane(lane, lanes)?, lease)))
-        .collect()
+    let known = |(lane, lease)| Ok((known_lane(lane, lanes)?, lease));
+    leases.into_iter().map(known).collect()
 }
 
 fn lease_to_seal(
@@ -157,37 +173,6 @@ fn lease_to_seal(
         lease_holder: lease_holder?,
     };
     Some((lane, lease))
-}
-
-fn lease_keys(
-    message: InspectLeasesRequest,
-    lanes: Lanes,
-) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
-    let mut bad = Violations::default();
-    check_count(&mut bad, message.leases.len());
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    let mut read = Vec::with_capacity(message.leases.len());
-    for (place, key) in message.leases.into_iter().enumerate() {
-        read.extend(lease_key(
-            &mut bad,
-            format_args!("leases[{place}]"),
-            Some(key),
-        ));
-    }
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    read.into_iter()
-        .map(|(lane, id)| Ok((known_lane(lane, lanes)?, id)))
-        .collect()
-}
-
-fn check_count(bad: &mut Violations, count: usize) {
-    if !(1..=MAX_ITEMS).contains(&count) {
-        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
-    }
 }
 
 fn lease_key(

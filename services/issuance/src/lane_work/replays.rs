@@ -2,7 +2,7 @@ use sqlx::PgConnection;
 use tidegate_pg::Reply;
 use tidegate_types::Lane;
 
-use super::Claimed;
+use super::{Claimed, Issued};
 use crate::store::{
     controls,
     coupons::{self, CouponKey},
@@ -24,11 +24,11 @@ pub(super) async fn answer(
     for ((reply, _), coupon) in replays.into_iter().zip(coupons) {
         // Coupons are never deleted: what the statement before saw is still there.
         let coupon = coupon.ok_or(sqlx::Error::RowNotFound)?;
-        reply.put(Claimed::Issued {
+        reply.put(Claimed::Issued(Box::new(Issued {
             in_force: controls.get(&coupon.campaign).copied(),
-            coupon: Box::new(coupon),
+            coupon,
             replayed: true,
-        });
+        })));
     }
     Ok(())
 }

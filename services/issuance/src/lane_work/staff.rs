@@ -51,14 +51,10 @@ impl LaneCommit {
     pub(super) fn granted(&self, claims: &[Asked<'_>], now: Timestamp) -> Vec<Change> {
         let changes = claims.iter().filter_map(|Asked(claim, reply, _)| {
             let by = claim.granted_by.as_ref()?;
-            let Some(Claimed::Issued {
-                coupon,
-                replayed: false,
-                ..
-            }) = reply.outcome()
-            else {
+            let Some(Claimed::Issued(issued)) = reply.outcome() else {
                 return None;
             };
+            let coupon = Some(&issued.coupon).filter(|_| !issued.replayed)?;
             let code = self.keys.code_of(coupon, &claim.shopper);
             let change = by.change(("GrantCoupons", ""), &claim.shopper, coupon, code, now);
             let change = change.with_field("request_id", "", &claim.request_id);
@@ -90,7 +86,7 @@ impl LaneCommit {
             if let Some(coupon) = coupon.as_ref().filter(|_| changed) {
                 recorded.extend(self.withdrawn(item, coupon, now));
             }
-            reply.put(coupon.map(|coupon| (Box::new(coupon), changed)));
+            reply.put(coupon.map(|coupon| Box::new((coupon, changed))));
         }
         Ok(recorded)
     }

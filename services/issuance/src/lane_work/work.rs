@@ -18,16 +18,16 @@ pub enum Work {
     /// Give the shopper a coupon.
     Claim(Claim, Reply<Claimed>),
     /// Use a coupon for an order. The coupon after that was tried, and what was in force for it.
-    Redeem(
-        Redemption,
-        Reply<Option<(Box<StoredCoupon>, CouponControl)>>,
-    ),
+    Redeem(Redemption, Reply<Option<Tried<CouponControl>>>),
     /// Give a coupon back that an order holds, and keep the order from taking it later. Whether that
     /// gave it back.
     Release(Release, Reply<bool>),
     /// Withdraw a coupon for ever. The coupon after that was tried, and whether that changed it.
-    Revoke(Revocation, Reply<Option<(Box<StoredCoupon>, bool)>>),
+    Revoke(Revocation, Reply<Option<Tried<bool>>>),
 }
+
+/// A coupon as it is after something was tried with it, and what is to be known of that.
+pub type Tried<T> = Box<(StoredCoupon, T)>;
 
 impl Work {
     /// Whose coupon it is about.
@@ -59,18 +59,21 @@ pub struct Claim {
 
 #[derive(Debug)]
 pub enum Claimed {
-    /// The coupon is durable.
-    Issued {
-        coupon: Box<StoredCoupon>,
-        /// Whether an earlier claim produced it.
-        replayed: bool,
-        /// What staff have said of it since, in the database; nothing of a new one.
-        in_force: Option<CouponControl>,
-    },
+    Issued(Box<Issued>),
     /// The shopper holds all the campaign allows.
     OverLimit,
     /// No stock in hand.
     NoStock,
+}
+
+/// A claim that was served: its coupon is durable.
+#[derive(Debug)]
+pub struct Issued {
+    pub coupon: StoredCoupon,
+    /// Whether an earlier claim with this request id produced it.
+    pub replayed: bool,
+    /// What staff have said of it since, in the database; nothing of a new one.
+    pub in_force: Option<CouponControl>,
 }
 
 /// A coupon and an order.

@@ -10,7 +10,7 @@ use tidegate_rpc::{
 };
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, Reason, ReplicaId, TierNumber};
-use tonic::Status;
+use tonic::{Response, Status, transport::Channel};
 use uuid::Uuid;
 
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
@@ -18,6 +18,8 @@ use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Shorter, because a quota replica that hangs must not keep the others from hearing that this lease holder lives.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Client = LeaseServiceClient<Channel>;
 
 /// Asks quota for leases and settles them.
 #[derive(Clone)]
@@ -41,7 +43,6 @@ pub(super) enum Acquired {
 }
 
 impl QuotaClient {
-    /// A client for these replicas of quota.
     pub fn new(replicas: Replicas) -> Self {
         Self(replicas)
     }
@@ -62,29 +63,22 @@ impl QuotaClient {
             wanted: wanted.tiers.iter().map(quantity).collect(),
             wanted_of_any_tier: wanted.any_tier,
         };
-        for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .acquire_lease(with_context(request.clone(), trace, CALL_TIMEOUT))
-                .await
-            {
-                Ok(response) => {
-                    replica.answered();
-                    return Ok(read(response.into_inner()));
-                }
-                Err(status) if reason_of(&status) == Some(Reason::IssuanceHalted) => {
-                    replica.answered();
-                    return Ok(Acquired::Halted);
-                }
-                Err(status) if is_final(&status) => {
-                    replica.answered();
-                    tracing::warn!(%lease, reason = status.message(), "quota will not grant a lease");
-                    return Ok(Acquired::Refused);
-                }
-                Err(_) => replica.failed(Instant::now()),
+        let call = |mut quota: Client| {
+            let request = with_context(request.clone(), trace, CALL_TIMEOUT);
+            async move { quota.acquire_lease(request).await }
+        };
+        let read = |answer: Result<_, Status>| match answer {
+            Ok(response) => Some(read(response)),
+            Err(status) if reason_of(&status) == Some(Reason::IssuanceHalted) => {
+                Some(Acquired::Halted)
             }
-        }
-        Err(QuotaAway)
+            Err(status) if is_final(&status) => {
+                tracing::warn!(%lease, reason = status.message(), "quota will not grant a lease");
+                Some(Acquired::Refused)
+            }
+            Err(_) => None,
+        };
+        self.ask(call, read).await
     }
 
     pub(super) async fn settle(
@@ -97,25 +91,19 @@ impl QuotaClient {
             lease_id: lease.to_string(),
             used: used.iter().map(quantity).collect(),
         };
-        for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .return_lease(with_context(request.clone(), trace, CALL_TIMEOUT))
-                .await
-            {
-                Ok(_) => {
-                    replica.answered();
-                    return Ok(());
-                }
-                Err(status) if is_final(&status) => {
-                    replica.answered();
-                    tracing::error!(%lease, reason = status.message(), "quota will not settle a lease; its stock stays on lease until somebody finds out why");
-                    return Ok(());
-                }
-                Err(_) => replica.failed(Instant::now()),
+        let call = |mut quota: Client| {
+            let request = with_context(request.clone(), trace, CALL_TIMEOUT);
+            async move { quota.return_lease(request).await }
+        };
+        let read = |answer: Result<_, Status>| match answer {
+            Ok(_) => Some(()),
+            Err(status) if is_final(&status) => {
+                tracing::error!(%lease, reason = status.message(), "quota will not settle a lease; its stock stays on lease until somebody finds out why");
+                Some(())
             }
-        }
-        Err(QuotaAway)
+            Err(_) => None,
+        };
+        self.ask(call, read).await
     }
 
     /// Says that a lease holder lives.
@@ -124,18 +112,29 @@ impl QuotaClient {
             holder_id: lease_holder.to_string(),
         };
         let trace = TraceContext::new_root(false);
+        let call = |mut quota: Client| {
+            let request = with_context(request.clone(), trace, RENEW_TIMEOUT);
+            async move { quota.renew_leases(request).await }
+        };
+        self.ask(call, |answer| answer.ok().map(|_| ())).await
+    }
+
+    /// Asks one replica after the other, until one gives an answer that can be read.
+    async fn ask<R, T, F>(
+        &self,
+        call: impl Fn(Client) -> F,
+        read: impl Fn(Result<R, Status>) -> Option<T>,
+    ) -> Result<T, QuotaAway>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
         for replica in self.0.in_turn(Instant::now()) {
-            let mut client = LeaseServiceClient::new(replica.channel());
-            match client
-                .renew_leases(with_context(request.clone(), trace, RENEW_TIMEOUT))
-                .await
-            {
-                Ok(_) => {
-                    replica.answered();
-                    return Ok(());
-                }
-                Err(_) => replica.failed(Instant::now()),
+            let answer = call(Client::new(replica.channel())).await;
+            if let Some(read) = read(answer.map(Response::into_inner)) {
+                replica.answered();
+                return Ok(read);
             }
+            replica.failed(Instant::now());
         }
         Err(QuotaAway)
     }

@@ -77,7 +77,6 @@ pub async fn install(
 pub struct LeaseToSeal {
     pub id: Uuid,
     pub campaign: CampaignNumber,
-    /// To whom it was lent.
     pub lease_holder: ReplicaId,
 }
 

@@ -41,6 +41,29 @@ impl TestDatabase {
         self.server.clone().database(&self.name)
     }
 
+    /// Runs statements.
+    pub async fn run(&self, statements: &str) {
+        let mut connection = self.options().connect().await.unwrap();
+        sqlx::raw_sql(statements)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The one value that a statement asks for.
+    pub async fn ask<T>(&self, statement: &str) -> T
+    where
+        T: sqlx::Type<sqlx::Postgres> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = self.options().connect().await.unwrap();
+        let answer = sqlx::query_scalar(statement)
+            .fetch_one(&mut connection)
+            .await;
+        connection.close().await.unwrap();
+        answer.unwrap()
+    }
+
     /// The database as the service sees it.
     pub fn open(&self) -> Result<Database> {
         let url = self.options().to_url_lossy();

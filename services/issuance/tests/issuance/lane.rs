@@ -63,47 +63,53 @@ pub struct Writer {
 
 impl TestLane {
     /// The only lane of a new database.
-    pub async fn create() -> Result<Self> {
-        let database = TestDatabase::create().await?;
-        let pool = database.open()?.pool(8);
-        timelines::follow(&mut *pool.acquire().await?, lane()).await?;
-        Ok(Self { database, pool })
+    pub async fn create() -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let pool = database.open().unwrap().pool(8);
+        let mut connection = pool.acquire().await.unwrap();
+        timelines::follow(&mut connection, lane()).await.unwrap();
+        drop(connection);
+        Self { database, pool }
     }
 
     /// Installs a lease on the first campaign.
-    pub async fn lease(&self, granted: &[(u8, u64)]) -> Result<Uuid> {
+    pub async fn lease(&self, granted: &[(u8, u64)]) -> Uuid {
         let lease = Uuid::now_v7();
-        match install(&self.pool, lease, granted).await? {
-            Installed::Fresh => Ok(lease),
-            Installed::Before(left) => bail!("a new lease was there before, with {left:?} left"),
-        }
+        let installed = install(&self.pool, lease, granted).await.unwrap();
+        assert_eq!(installed, Installed::Fresh);
+        lease
     }
 
     /// A writer over connections of its own.
-    pub fn writer(&self) -> Result<Writer> {
-        Ok(Writer::start(
-            self.database.open()?,
-            &mut Registry::default(),
-        ))
+    pub fn writer(&self) -> Writer {
+        Writer::start(self.database.open().unwrap(), &mut Registry::default())
     }
 
     /// Tiers of leases whose `used` differs from the coupons that were issued from them, and coupons of leases that are not there.
-    pub async fn unbalanced(&self) -> Result<Vec<(Option<Uuid>, Option<i64>, Option<i64>)>> {
-        Ok(sqlx::query_as(
+    pub async fn unbalanced(&self) -> Vec<(Option<Uuid>, Option<i64>, Option<i64>)> {
+        sqlx::query_as(
             "WITH issued AS (SELECT lane, lease_id, tier_number, count(*) AS coupons FROM coupons GROUP BY lane, lease_id, tier_number)
              SELECT lease_id, used, coupons FROM lease_counts FULL JOIN issued USING (lane, lease_id, tier_number)
              WHERE used IS DISTINCT FROM coalesce(coupons, 0)",
         )
         .fetch_all(&self.pool)
-        .await?)
+        .await
+        .unwrap()
     }
 
     /// How many coupons there are.
-    pub async fn issued(&self) -> Result<i64> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM coupons")
-            .fetch_one(&self.pool)
-            .await?)
+    pub async fn issued(&self) -> i64 {
+        self.database.ask("SELECT count(*) FROM coupons").await
     }
+}
+
+/// A lane with a writer that holds a lease of so much.
+pub async fn stocked(granted: &[(u8, u64)]) -> (TestLane, Writer, Uuid) {
+    let lane = TestLane::create().await;
+    let lease = lane.lease(granted).await;
+    let writer = lane.writer();
+    writer.hold(1, lease, granted);
+    (lane, writer, lease)
 }
 
 impl Writer {
@@ -183,9 +189,7 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
 /// The coupon a claim was answered with, and whether it is a replay.
 pub fn answered(outcome: Result<Claimed, NotCommitted>) -> Result<(StoredCoupon, bool)> {
     match outcome {
-        Ok(Claimed::Issued {
-            coupon, replayed, ..
-        }) => Ok((*coupon, replayed)),
+        Ok(Claimed::Issued(issued)) => Ok((issued.coupon, issued.replayed)),
         other => bail!("no coupon but {other:?}"),
     }
 }

@@ -127,7 +127,7 @@ async fn text(connection: &mut PgConnection, statement: &str) -> Result<Vec<Stri
         .collect::<Result<_, _>>()?)
 }
 
-async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
+pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
     sqlx::raw_sql(statement).execute(connection).await?;
     Ok(())
 }
@@ -222,6 +222,15 @@ async fn pages_per_claim(connection: &mut PgConnection) -> Result<f64> {
     // The insertion runs after the rest, and is not counted in the topmost node.
     let pages = first_buffers(&plan)? + first_buffers(&plan[insertion..])?;
     Ok(pages as f64 / BATCH as f64)
+}
+
+/// The pages that a prepared statement touches when it is executed.
+pub async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
+    let options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF";
+    let plan = text(connection, &format!("EXPLAIN ({options}) {execute}")).await;
+    let plan = plan.unwrap();
+    println!("{}", plan.join("\n"));
+    first_buffers(&plan).unwrap()
 }
 
 fn first_buffers(plan: &[String]) -> Result<u64> {

@@ -28,8 +28,8 @@ fn claims_and_commits(registry: &Registry) -> Result<(f64, f64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_per_commit_grow_with_load() {
-    let lane = TestLane::create().await.unwrap();
-    let lease = lane.lease(&[(0, 10_000)]).await.unwrap();
+    let lane = TestLane::create().await;
+    let lease = lane.lease(&[(0, 10_000)]).await;
 
     let mut registry = Registry::default();
     let alone = Writer::start(lane.database.open().unwrap(), &mut registry);

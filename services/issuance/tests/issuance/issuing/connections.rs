@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     database::APPLICATION,
     flaky_path::FlakyPath,
-    lane::{TestLane, Writer, answered, claim},
+    lane::{TestLane, Writer, answered, claim, stocked},
 };
 
 const SUBMITTERS: usize = 400;
@@ -43,10 +43,7 @@ async fn duplicates(lane: &TestLane) -> Result<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_killed_while_committing_lose_no_claim_and_make_no_duplicate() {
-    let lane = TestLane::create().await.unwrap();
-    let lease = lane.lease(&[(0, STOCK)]).await.unwrap();
-    let writer = lane.writer().unwrap();
-    writer.hold(1, lease, &[(0, STOCK)]);
+    let (lane, writer, _) = stocked(&[(0, STOCK)]).await;
     let enough = AtomicBool::new(false);
     let claims = join_all((0..SUBMITTERS).map(async |submitter| {
         let mut answers = 0;
@@ -67,14 +64,14 @@ async fn connections_killed_while_committing_lose_no_claim_and_make_no_duplicate
     };
     let (answers, ()) = tokio::join!(claims, killer);
     let answers: i64 = answers.iter().sum();
-    assert_eq!(lane.issued().await.unwrap(), answers);
+    assert_eq!(lane.issued().await, answers);
     assert_eq!(duplicates(&lane).await.unwrap(), 0);
-    assert_eq!(lane.unbalanced().await.unwrap(), []);
+    assert_eq!(lane.unbalanced().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_is_given_up_while_it_begins_is_not_left_open() {
-    let lane = TestLane::create().await.unwrap();
+    let lane = TestLane::create().await;
     let path = FlakyPath::to(&lane.database).await.unwrap();
     let pool = path.open(&lane.database).unwrap().pool(1);
     drop(tidegate_pg::begin(&pool).await.unwrap());
@@ -110,32 +107,23 @@ async fn alter(lane: &TestLane, what: &str) -> Result<()> {
 
 #[tokio::test]
 async fn a_writer_commits_nothing_on_a_server_that_would_lose_it_and_goes_on_once_it_is_mended() {
-    let lane = TestLane::create().await.unwrap();
-    let lease = lane.lease(&[(0, 10)]).await.unwrap();
-    let writer = lane.writer().unwrap();
-    writer.hold(1, lease, &[(0, 10)]);
+    let (lane, writer, _) = stocked(&[(0, 10)]).await;
     answered(writer.claim(claim("s-1", "r-1")).await).unwrap();
     alter(&lane, "SET synchronous_commit = 'remote_write'")
         .await
         .unwrap();
     // Another server takes over: every connection ends.
-    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        .execute(&lane.pool)
-        .await
-        .unwrap();
+    lane.database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
     let mut second = pin!(writer.claim(claim("s-2", "r-1")));
     assert!(timeout(Duration::from_secs(1), &mut second).await.is_err());
     alter(&lane, "RESET synchronous_commit").await.unwrap();
     answered(second.await).unwrap();
-    assert_eq!(lane.issued().await.unwrap(), 2);
+    assert_eq!(lane.issued().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_killed_inside_the_statement_is_answered_with_a_coupon_all_the_same() {
-    let lane = TestLane::create().await.unwrap();
-    let lease = lane.lease(&[(0, 10)]).await.unwrap();
-    let writer = lane.writer().unwrap();
-    writer.hold(1, lease, &[(0, 10)]);
+    let (lane, writer, _) = stocked(&[(0, 10)]).await;
     // The statement waits for the lease's row, and so is certainly under way when its connection ends.
     let mut blocked = lane.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM lease_tiers FOR UPDATE")
@@ -150,14 +138,14 @@ async fn a_connection_killed_inside_the_statement_is_answered_with_a_coupon_all_
     });
     let (coupon, _) = answered(done).unwrap();
     assert_eq!(coupon.slot.get(), 1);
-    assert_eq!(lane.issued().await.unwrap(), 1);
-    assert_eq!(lane.unbalanced().await.unwrap(), []);
+    assert_eq!(lane.issued().await, 1);
+    assert_eq!(lane.unbalanced().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_was_committed_but_whose_answer_was_lost_is_answered_with_its_one_coupon() {
-    let lane = TestLane::create().await.unwrap();
-    let lease = lane.lease(&[(0, 100)]).await.unwrap();
+    let lane = TestLane::create().await;
+    let lease = lane.lease(&[(0, 100)]).await;
     let path = FlakyPath::to(&lane.database).await.unwrap();
     let writer = Writer::start(path.open(&lane.database).unwrap(), &mut Registry::default());
     writer.hold(1, lease, &[(0, 100)]);
@@ -173,7 +161,7 @@ async fn a_claim_that_was_committed_but_whose_answer_was_lost_is_answered_with_i
             "the first attempt was not committed, so the answer was lost too early"
         );
     }
-    assert_eq!(lane.issued().await.unwrap(), 40);
+    assert_eq!(lane.issued().await, 40);
     assert_eq!(duplicates(&lane).await.unwrap(), 0);
-    assert_eq!(lane.unbalanced().await.unwrap(), []);
+    assert_eq!(lane.unbalanced().await, []);
 }

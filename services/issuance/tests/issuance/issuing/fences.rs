@@ -113,7 +113,7 @@ async fn leases_in_the_database_behave_as_the_fence_says_whatever_the_order_of_e
     for seed in 0..SEEDS {
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
-        let lane_ = TestLane::create().await.unwrap();
+        let lane_ = TestLane::create().await;
         let open = lane_.database.open().unwrap();
         let mut writer = open.connect_writer().await.unwrap();
         let leases: Vec<_> = (0..LEASES).map(|_| Uuid::new_v4()).collect();
@@ -127,13 +127,13 @@ async fn leases_in_the_database_behave_as_the_fence_says_whatever_the_order_of_e
             let stored = inspect(&lane_.pool, lane(), &ids).await.unwrap();
             assert_eq!(stored, fences.values().cloned().collect::<Vec<_>>());
         }
-        assert_eq!(lane_.unbalanced().await.unwrap(), []);
+        assert_eq!(lane_.unbalanced().await, []);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_installation_and_a_seal_at_once_nothing_is_left_to_spend() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     let open = lane_.database.open().unwrap();
     let mut connection = open.connect_writer().await.unwrap();
     let (mut too_late, mut in_time) = (0, 0);
@@ -159,25 +159,20 @@ async fn of_an_installation_and_a_seal_at_once_nothing_is_left_to_spend() {
         }
     }
     assert!(too_late > 0 && in_time > 0, "{too_late} {in_time}");
-    assert_eq!(lane_.issued().await.unwrap(), 0);
+    assert_eq!(lane_.issued().await, 0);
 }
 
 #[tokio::test]
 async fn a_lease_whose_seal_a_fail_over_lost_is_sealed_anew_before_anything_is_committed() {
-    let lane_ = TestLane::create().await.unwrap();
-    let lease = lane_.lease(&[(0, 10)]).await.unwrap();
+    let lane_ = TestLane::create().await;
+    let lease = lane_.lease(&[(0, 10)]).await;
     let other = Uuid::now_v7();
     seal_all(&lane_.pool, &[lease, other]).await.unwrap();
     // The standby that takes over had neither the seal nor the tombstone yet.
-    sqlx::raw_sql(
-        "UPDATE leases SET sealed = FALSE WHERE installed_at IS NOT NULL; UPDATE lease_tiers SET sealed = FALSE;
-         DELETE FROM leases WHERE installed_at IS NULL; UPDATE lane_timelines SET timeline = timeline - 1",
-    )
-    .execute(&lane_.pool)
-    .await
-    .unwrap();
+    lane_.database.run("UPDATE leases SET sealed = FALSE WHERE installed_at IS NOT NULL; UPDATE lease_tiers SET sealed = FALSE;
+         DELETE FROM leases WHERE installed_at IS NULL; UPDATE lane_timelines SET timeline = timeline - 1").await;
     let asked_before = timelines::read(&lane_.pool, lane()).await.unwrap().unwrap();
-    let writer = lane_.writer().unwrap();
+    let writer = lane_.writer();
     writer.hold(1, lease, &[(0, 10)]);
     let told = writer.claim(claim("s-1", "r-1")).await.unwrap();
     assert!(matches!(told, Claimed::NoStock), "{told:?}");
@@ -186,8 +181,8 @@ async fn a_lease_whose_seal_a_fail_over_lost_is_sealed_anew_before_anything_is_c
         .unwrap();
     assert_eq!(late, Installed::Before(Vec::new()));
     // What is granted from now on can be spent.
-    let fresh = lane_.lease(&[(0, 10)]).await.unwrap();
+    let fresh = lane_.lease(&[(0, 10)]).await;
     writer.hold(1, fresh, &[(0, 10)]);
     answered(writer.claim(claim("s-1", "r-1")).await).unwrap();
-    assert_eq!(lane_.unbalanced().await.unwrap(), []);
+    assert_eq!(lane_.unbalanced().await, []);
 }

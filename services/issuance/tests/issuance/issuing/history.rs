@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, PgPool};
 use tidegate_issuance::{
     domain::fence::Fence,
     store::{
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     issuing::seals::{seal, seal_all},
     lane::{TestLane, answered, campaign_of, claim, counts, install, lane, lanes, lease_holder},
+    planner::{pages, run},
 };
 
 const LEASES: i64 = 50_000;
@@ -32,8 +33,8 @@ pub async fn archive_all(lane_: &TestLane) -> i64 {
 
 /// A lease of which two are used, returned and archived.
 async fn archived(lane_: &TestLane) -> Uuid {
-    let lease = lane_.lease(&[(0, 10), (2, 4)]).await.unwrap();
-    let writer = lane_.writer().unwrap();
+    let lease = lane_.lease(&[(0, 10), (2, 4)]).await;
+    let writer = lane_.writer();
     writer.hold(1, lease, &[(0, 10)]);
     for shopper in ["ann", "bob"] {
         answered(writer.claim(claim(shopper, "r-1")).await).unwrap();
@@ -62,7 +63,7 @@ async fn count_all(lane_: &TestLane) -> CouponCount {
 
 #[tokio::test]
 async fn an_archived_lease_is_sealed_inspected_and_counted_as_before() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     let lease = archived(&lane_).await;
     let used = counts(&[(0, 2), (2, 0)]);
     let sealed = seal_all(&lane_.pool, &[lease]).await.unwrap();
@@ -85,16 +86,13 @@ async fn an_archived_lease_is_sealed_inspected_and_counted_as_before() {
         (vec![], counts(&[(0, 0), (2, 0)]))
     );
     assert_eq!(counted.archived_used, counts(&[(0, 2), (2, 0)]));
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM lease_tiers")
-        .fetch_one(&lane_.pool)
-        .await
-        .unwrap();
+    let left: i64 = lane_.database.ask("SELECT count(*) FROM lease_tiers").await;
     assert_eq!(left, 0);
 }
 
 #[tokio::test]
 async fn a_late_install_of_an_archived_lease_conflicts() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     let lease = archived(&lane_).await;
     let tombstone = Uuid::now_v7();
     seal(&lane_.pool, tombstone).await.unwrap();
@@ -105,18 +103,18 @@ async fn a_late_install_of_an_archived_lease_conflicts() {
     for late in [lease, tombstone] {
         let installed = install(&lane_.pool, late, &[(0, 10)]).await.unwrap();
         assert_eq!(installed, Installed::Before(Vec::new()));
-        let writer = lane_.writer().unwrap();
+        let writer = lane_.writer();
         writer.hold(1, late, &[(0, 10)]);
         assert!(answered(writer.claim(claim("cem", "r-1")).await).is_err());
     }
-    assert_eq!(lane_.issued().await.unwrap(), 2);
+    assert_eq!(lane_.issued().await, 2);
 }
 
 #[tokio::test]
 async fn leases_of_a_retired_campaign_are_forgotten_and_none_comes_back() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     let lease = archived(&lane_).await;
-    let open = lane_.lease(&[(0, 10)]).await.unwrap();
+    let open = lane_.lease(&[(0, 10)]).await;
     let (pool, campaign) = (&lane_.pool, campaign_of(1));
     history::retire(pool, lane(), campaign).await.unwrap();
     assert_eq!(
@@ -161,12 +159,12 @@ async fn leases_of_a_retired_campaign_are_forgotten_and_none_comes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_late_install_and_the_forgetting_of_its_lease_nothing_is_left_to_spend() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     for round in 0..100 {
-        sqlx::raw_sql("DELETE FROM retired_campaigns; DELETE FROM leases")
-            .execute(&lane_.pool)
-            .await
-            .unwrap();
+        lane_
+            .database
+            .run("DELETE FROM retired_campaigns; DELETE FROM leases")
+            .await;
         let tombstone = Uuid::now_v7();
         seal(&lane_.pool, tombstone).await.unwrap();
         mark_returned(&lane_.pool, lane(), tombstone, Timestamp::now_utc())
@@ -183,10 +181,7 @@ async fn of_a_late_install_and_the_forgetting_of_its_lease_nothing_is_left_to_sp
             .unwrap();
         let late = late.await.unwrap().unwrap();
         assert_eq!(late, Installed::Before(Vec::new()), "round {round}");
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM lease_tiers")
-            .fetch_one(&lane_.pool)
-            .await
-            .unwrap();
+        let left: i64 = lane_.database.ask("SELECT count(*) FROM lease_tiers").await;
         assert_eq!(left, 0, "round {round}");
     }
 }
@@ -202,13 +197,10 @@ async fn fill(lane_: &TestLane) -> Vec<Uuid> {
         .execute(&lane_.pool)
         .await
         .unwrap();
-    sqlx::query("INSERT INTO lease_tiers (lane, lease_id, tier_number, granted, used, sealed) SELECT lane, lease_id, 0, 10, 1, TRUE FROM leases WHERE archived_used IS NULL")
-        .execute(&lane_.pool)
-        .await
-        .unwrap();
+    lane_.database.run("INSERT INTO lease_tiers (lane, lease_id, tier_number, granted, used, sealed) SELECT lane, lease_id, 0, 10, 1, TRUE FROM leases WHERE archived_used IS NULL").await;
     let mut open = Vec::new();
     for _ in 0..3 {
-        open.push(lane_.lease(&[(0, 10)]).await.unwrap());
+        open.push(lane_.lease(&[(0, 10)]).await);
     }
     open
 }
@@ -228,39 +220,21 @@ async fn connect(lane_: &TestLane) -> PgConnection {
     database.connect_writer().await.unwrap()
 }
 
-/// The pages that a prepared statement touches when it is executed.
-async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
-    let explain =
-        format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) {execute}");
-    let rows = sqlx::raw_sql(&explain).fetch_all(connection).await.unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let buffers = plan
-        .iter()
-        .find_map(|line| line.trim().strip_prefix("Buffers: "));
-    let touched = buffers
-        .unwrap_or_else(|| panic!("{plan:?}"))
-        .split([' ', '=']);
-    let touched: u64 = touched.filter_map(|word| word.parse::<u64>().ok()).sum();
-    println!("{touched} pages\n{}", plan.join("\n"));
-    touched
-}
-
 #[tokio::test]
 async fn a_start_reads_only_open_leases() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     let open = fill(&lane_).await;
     let mut connection = connect(&lane_).await;
     let statement = include_str!("../../../queries/unreturned_leases.sql");
-    sqlx::raw_sql(&format!("PREPARE start (text, bigint) AS {statement}"))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    run(
+        &mut connection,
+        &format!("PREPARE start (text, bigint) AS {statement}"),
+    )
+    .await
+    .unwrap();
     for analysed in [false, true] {
         if analysed {
-            sqlx::raw_sql("ANALYZE leases")
-                .execute(&mut connection)
-                .await
-                .unwrap();
+            run(&mut connection, "ANALYZE leases").await.unwrap();
         }
         let execute = "EXECUTE start ('issuance-0/89abcdef', 10000)";
         let touched = pages(&mut connection, execute).await;
@@ -276,46 +250,44 @@ async fn a_start_reads_only_open_leases() {
 
 #[tokio::test]
 async fn a_batch_is_archived_without_reading_what_is_archived_already() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     fill(&lane_).await;
     let mut connection = connect(&lane_).await;
     let statement = include_str!("../../../queries/archive_leases.sql");
-    sqlx::raw_sql(&format!(
-        "PREPARE archive (smallint, timestamptz, bigint) AS {statement}; BEGIN"
-    ))
-    .execute(&mut connection)
+    run(
+        &mut connection,
+        &format!("PREPARE archive (smallint, timestamptz, bigint) AS {statement}; BEGIN"),
+    )
     .await
     .unwrap();
     let execute = "EXECUTE archive (0::smallint, '2099-01-01 00:00Z', 100)";
     let touched = pages(&mut connection, execute).await;
     assert!(touched < 100 * 50, "{touched} pages for a hundred leases");
-    sqlx::raw_sql("ROLLBACK")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    run(&mut connection, "ROLLBACK").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_range_of_leases_is_counted_without_reading_the_coupons_of_others() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     fill(&lane_).await;
     coupons(&lane_.pool).await;
     let mut connection = connect(&lane_).await;
-    sqlx::raw_sql("SELECT brin_summarize_new_values('coupons_by_lease')")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    run(
+        &mut connection,
+        "SELECT brin_summarize_new_values('coupons_by_lease')",
+    )
+    .await
+    .unwrap();
     let statement = include_str!("../../../queries/count_coupons.sql");
-    sqlx::raw_sql(&format!("PREPARE counting (smallint, integer, bigint, uuid, uuid) AS {statement}; BEGIN; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan"))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    run(&mut connection, &format!("PREPARE counting (smallint, integer, bigint, uuid, uuid) AS {statement}; BEGIN; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan")).await.unwrap();
     for analysed in [false, true] {
         if analysed {
-            sqlx::raw_sql("ANALYZE coupons; ANALYZE leases; ANALYZE lease_tiers")
-                .execute(&mut connection)
-                .await
-                .unwrap();
+            run(
+                &mut connection,
+                "ANALYZE coupons; ANALYZE leases; ANALYZE lease_tiers",
+            )
+            .await
+            .unwrap();
         }
         let (first, last) = (Uuid::from_u128(20_000), Uuid::from_u128(20_099));
         let execute = format!("EXECUTE counting (0::smallint, 1, 100, '{first}', '{last}')");
@@ -352,7 +324,7 @@ async fn end(pool: PgPool, lane_: &TestLane) {
 
 #[tokio::test]
 async fn a_small_campaign_is_counted_without_reading_the_coupons_of_a_large_one() {
-    let lane_ = TestLane::create().await.unwrap();
+    let lane_ = TestLane::create().await;
     fill(&lane_).await;
     let filling = lane_.database.open().unwrap().pool(1);
     // It would read the table too.

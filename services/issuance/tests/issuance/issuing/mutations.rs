@@ -28,7 +28,7 @@ fn a_mutation_that_is_not_known_is_refused() {
 
 #[tokio::test]
 async fn acknowledging_before_the_commit_turns_off_the_wait_for_the_disk() {
-    let lane = TestLane::create().await.unwrap();
+    let lane = TestLane::create().await;
     let mutation = Mutation::AcknowledgeBeforeCommit;
     let statements = mutation.apply(&lane.pool).await.unwrap();
     let mut connection = lane.pool.acquire().await.unwrap();
@@ -39,16 +39,16 @@ async fn acknowledging_before_the_commit_turns_off_the_wait_for_the_disk() {
         .unwrap();
     assert_eq!(setting, "off");
     let writer = mutated(&lane, mutation).await;
-    let lease = lane.lease(&[(0, 10)]).await.unwrap();
+    let lease = lane.lease(&[(0, 10)]).await;
     writer.hold(1, lease, &[(0, 10)]);
     answered(writer.claim(claim("ann", "r-1")).await).unwrap();
 }
 
 #[tokio::test]
 async fn spending_without_the_fence_spends_from_a_sealed_lease() {
-    let lane = TestLane::create().await.unwrap();
+    let lane = TestLane::create().await;
     let writer = mutated(&lane, Mutation::SpendWithoutFence).await;
-    let lease = lane.lease(&[(0, 10)]).await.unwrap();
+    let lease = lane.lease(&[(0, 10)]).await;
     seal(&lane.pool, lease).await.unwrap();
     writer.hold(1, lease, &[(0, 10)]);
     answered(writer.claim(claim("ann", "r-1")).await).unwrap();
@@ -56,17 +56,17 @@ async fn spending_without_the_fence_spends_from_a_sealed_lease() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_and_all_else_works() {
-    let lane = TestLane::create().await.unwrap();
+    let lane = TestLane::create().await;
     let writers = [
         mutated(&lane, Mutation::DropUniqueKey).await,
         mutated(&lane, Mutation::DropUniqueKey).await,
     ];
     for writer in &writers {
-        let lease = lane.lease(&[(0, 10_000)]).await.unwrap();
+        let lease = lane.lease(&[(0, 10_000)]).await;
         writer.hold(1, lease, &[(0, 10_000)]);
     }
     let mut shoppers = 0;
-    while lane.issued().await.unwrap() == shoppers {
+    while lane.issued().await == shoppers {
         assert!(shoppers < 20_000, "no race was lost");
         let names: Vec<_> = (0..200)
             .map(|number| format!("s-{}", shoppers + number))

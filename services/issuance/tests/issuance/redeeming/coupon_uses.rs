@@ -11,7 +11,7 @@ use tidegate_issuance::{
 use tidegate_types::{MAX_TIERS, Slot, Timestamp};
 use uuid::Uuid;
 
-use crate::lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of, tier_of};
+use crate::lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of, stocked, tier_of};
 
 /// Every tier a campaign can have.
 pub fn every_tier() -> TierSet {
@@ -49,7 +49,7 @@ pub async fn redeem_if(
         },
     };
     let redeemed = writer.commit(|reply| Work::Redeem(redemption, reply)).await;
-    redeemed.unwrap().map(|(coupon, _)| *coupon)
+    redeemed.unwrap().map(|tried| tried.0)
 }
 
 /// Whether a release gave the coupon back.
@@ -75,14 +75,11 @@ pub async fn release_for(
 
 /// A lane with one writer, and a coupon for each of these shoppers.
 pub async fn with_coupons(shoppers: &[&str]) -> (TestLane, Writer) {
-    let lane = TestLane::create().await.expect("a database");
-    let writer = lane.writer().expect("a writer");
-    let lease = lane.lease(&[(0, 1_000)]).await.expect("a lease");
-    writer.hold(1, lease, &[(0, 1_000)]);
+    let (lane, writer, _) = stocked(&[(0, 1_000)]).await;
     for shopper in shoppers {
         answered(writer.claim(claim(shopper, "r-1")).await).expect("a coupon");
     }
-    assert_eq!(lane.issued().await.expect("a count"), shoppers.len() as i64);
+    assert_eq!(lane.issued().await, shoppers.len() as i64);
     (lane, writer)
 }
 
@@ -96,5 +93,5 @@ pub async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(Sto
         revoked_by: None,
     };
     let revoked = writer.commit(|reply| Work::Revoke(revocation, reply)).await;
-    revoked.unwrap().map(|(coupon, changed)| (*coupon, changed))
+    revoked.unwrap().map(|tried| *tried)
 }

@@ -50,7 +50,12 @@ impl Model {
     }
 
     /// Whether the order held it.
-    fn release(&mut self, order: Uuid, now: Timestamp, extension: Option<Timestamp>) -> bool {
+    fn release(
+        &mut self,
+        order: Uuid,
+        now: Timestamp,
+        (extension, least): (Option<Timestamp>, Option<Timestamp>),
+    ) -> bool {
         if !self.released.contains(&order) {
             self.released.push(order);
             let too_many = self
@@ -65,7 +70,8 @@ impl Model {
         let most = time::Duration::try_from(MAX_VALIDITY_GIVEN_BACK).unwrap();
         let end = extension.map_or(self.valid_until, |end| end.max(self.valid_until));
         self.given_back += 1;
-        self.valid_until = end + (now - since).clamp(time::Duration::ZERO, most);
+        let end = end + (now - since).clamp(time::Duration::ZERO, most);
+        self.valid_until = least.map_or(end, |least| end.max(least));
         true
     }
 
@@ -83,6 +89,8 @@ struct Batch {
     shoppers: Vec<ShopperId>,
     orders: Vec<Uuid>,
     extensions: Vec<Option<Timestamp>>,
+    /// Until when a release asks the coupon to be valid at least.
+    least: Vec<Option<Timestamp>>,
     may_redeem: Vec<bool>,
     now: Timestamp,
 }
@@ -100,16 +108,20 @@ impl Batch {
                 let hours = random.random_range(0..1_600);
                 now + HOUR * hours - HOUR * 800
             });
-            (order, (extension, random.random_bool(0.8)))
+            let asks = random.random_bool(0.2);
+            let least = asks.then(|| now + HOUR * random.random_range(0..800));
+            ((order, extension), (least, random.random_bool(0.8)))
         };
-        let (orders, rest): (Vec<_>, Vec<_>) = places.iter().map(&mut each).unzip();
-        let (extensions, may_redeem) = rest.into_iter().unzip();
+        let (asked, rest): (Vec<_>, Vec<_>) = places.iter().map(&mut each).unzip();
+        let (orders, extensions) = asked.into_iter().unzip();
+        let (least, may_redeem) = rest.into_iter().unzip();
         let shopper = |place: &usize| ShopperId::parse(SHOPPERS[*place]).unwrap();
         Self {
             shoppers: places.iter().map(shopper).collect(),
             places: places.into_iter().collect(),
             orders,
             extensions,
+            least,
             may_redeem,
             now,
         }
@@ -138,7 +150,7 @@ impl Batch {
             .collect();
         let statement = Statements::default().redeem;
         let redeemed = redeem(connection, &statement, lane(), &rows, self.now);
-        redeemed.await.unwrap();
+        let told = redeemed.await.unwrap();
         for (at, place) in self
             .places
             .iter()
@@ -146,6 +158,10 @@ impl Batch {
             .filter(|(at, _)| self.may_redeem[*at])
         {
             models[*place].redeem(self.orders[at], self.now, self.extensions[at]);
+        }
+        for (told, place) in told.into_iter().zip(&self.places) {
+            let holder = models[*place].held.map(|(order, _)| order);
+            assert_eq!(told.unwrap().order_id, holder, "{}", SHOPPERS[*place]);
         }
     }
 
@@ -156,14 +172,15 @@ impl Batch {
                 key: keys[at],
                 order_id: self.orders[at],
                 extended_valid_until: self.extensions[at],
-                valid_at_least_until: None,
+                valid_at_least_until: self.least[at],
             })
             .collect();
         let statement = Statements::default().release;
         let told = release(connection, &statement, lane(), &rows, self.now);
         let told = told.await.unwrap();
         for (at, place) in self.places.iter().enumerate() {
-            let given_back = models[*place].release(self.orders[at], self.now, self.extensions[at]);
+            let ends = (self.extensions[at], self.least[at]);
+            let given_back = models[*place].release(self.orders[at], self.now, ends);
             assert_eq!(told[at], given_back, "{}", SHOPPERS[*place]);
         }
     }

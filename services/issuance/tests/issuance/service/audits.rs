@@ -53,7 +53,7 @@ async fn counts_that_their_callers_give_up_leave_no_connection_in_a_transaction(
 
     // What is in the middle of its work now may end; what was forgotten in a transaction stays in it.
     sleep(Duration::from_secs(1)).await;
-    let forgotten: i64 = suite.ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'").await;
+    let forgotten: i64 = suite.database.ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'").await;
     assert_eq!(forgotten, 0);
     issuance.claim_in_the_end("bob").await;
     for lane in 0..u32::from(LANES) {

@@ -40,7 +40,10 @@ async fn a_raised_limit_counts_at_once_and_outlasts_a_restart_without_quota() {
     issuance.stop().await;
     let issuance = suite.issuance_without_quota().await;
     assert_eq!(issuance.refusal("ann", "r-4", 0).await, reached);
-    let limit: i16 = suite.ask("SELECT limit_per_shopper FROM campaigns").await;
+    let limit: i16 = suite
+        .database
+        .ask("SELECT limit_per_shopper FROM campaigns")
+        .await;
     assert_eq!(limit, 3);
 }
 
@@ -51,13 +54,13 @@ async fn a_campaign_that_was_ended_issues_nothing_more() {
     suite.quota.change(|campaign| closes_in(campaign, 0));
     issuance.refuses_for(Reason::CampaignClosed).await;
     let count = "SELECT count(*) FROM coupons";
-    let issued: i64 = suite.ask(count).await;
+    let issued: i64 = suite.database.ask(count).await;
     for number in 0..20 {
         let refusal = issuance.claim(&format!("s-{number}")).await.unwrap_err();
         assert_eq!(refusal.reason(), Reason::CampaignClosed);
         assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
     }
-    assert_eq!(suite.ask::<i64>(count).await, issued);
+    assert_eq!(suite.database.ask::<i64>(count).await, issued);
     // What was issued goes on working.
     assert!(issuance.claim("ann").await.unwrap().replayed);
     let order = Uuid::new_v4().to_string();

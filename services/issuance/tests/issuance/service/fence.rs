@@ -156,18 +156,22 @@ async fn counts_tell_coupons_by_lane_those_on_live_leases_and_leases_that_do_not
 
     let used = sealed.iter().find(|lease| !lease.used.is_empty()).unwrap();
     let more = "UPDATE lease_tiers SET used = used + 1 WHERE lease_id";
-    suite.run(&format!("{more} = '{}'", used.lease_id)).await;
+    suite
+        .database
+        .run(&format!("{more} = '{}'", used.lease_id))
+        .await;
     let found = |counts: &[CountCouponsResponse]| {
         let over = counts.iter().map(|count| count.shoppers_over_limit);
         let twice = counts.iter().map(|count| count.shoppers_paying_twice);
         (over.sum::<u64>(), twice.sum::<u64>())
     };
     assert_eq!(found(&counts), (0, 0));
-    suite.run("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until) SELECT lane, shopper_id, campaign_number, 2, 'r-2', tier_number, gen_random_uuid(), key_id, issued_at, valid_until FROM coupons WHERE shopper_id = 's-1'").await;
+    suite.database.run("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until) SELECT lane, shopper_id, campaign_number, 2, 'r-2', tier_number, gen_random_uuid(), key_id, issued_at, valid_until FROM coupons WHERE shopper_id = 's-1'").await;
     assert_eq!(found(&count().await), (1, 0));
-    suite.run("UPDATE coupons SET order_id = '00000000-0000-0000-0000-000000000007', redeemed_at = issued_at WHERE shopper_id = 's-1'").await;
+    suite.database.run("UPDATE coupons SET order_id = '00000000-0000-0000-0000-000000000007', redeemed_at = issued_at WHERE shopper_id = 's-1'").await;
     assert_eq!(found(&count().await), (1, 1));
     suite
+        .database
         .run("DELETE FROM coupons WHERE request_id = 'r-2'")
         .await;
 

@@ -49,7 +49,7 @@ async fn fill(suite: &Suite, campaign_number: u32, coupons: u32) {
          SELECT lane, CASE number % 2 WHEN 0 THEN 'a-' ELSE 't-' END || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
          FROM generate_series(0, {LANES} - 1) AS lane, generate_series(1, {coupons}) AS number"
     );
-    suite.run(&rows).await;
+    suite.database.run(&rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,6 +121,7 @@ async fn a_search_stops_near_its_deadline_and_goes_on_until_all_coupons_were_tri
     let all = u64::from(COUPONS) * u64::from(LANES);
     assert!((1..=all + 1).contains(&tried), "{tried}");
     suite
+        .database
         .run("DELETE FROM coupons WHERE shopper_id = 's-1'")
         .await;
     let (found, tried, calls) = search().await;
@@ -163,7 +164,7 @@ async fn a_code_that_cannot_exist_is_not_found_and_one_without_its_key_is_not_ca
 /// later ones of the older campaign.
 async fn give_ann_two_hundred(suite: &Suite) {
     let other = CAMPAIGN + 1;
-    suite.run(
+    suite.database.run(
         &format!(
             "INSERT INTO campaigns (campaign_number, campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units)
              SELECT {other}, 'autumn', currency_code, 100, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units
@@ -172,7 +173,7 @@ async fn give_ann_two_hundred(suite: &Suite) {
     )
     .await;
     let lane = lane_of("ann");
-    suite.run(
+    suite.database.run(
         &format!(
             "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
              SELECT {lane}, 'ann', campaign, slot, 'r-' || slot, 0, '00000000-0000-7000-8000-000000000001', 1,
@@ -240,7 +241,7 @@ async fn give_ann_ten_thousand(suite: &Suite) {
          SELECT campaign, 'c-' || campaign, currency_code, 100, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units
          FROM campaigns, {OTHERS}"
     );
-    suite.run(&campaigns).await;
+    suite.database.run(&campaigns).await;
     let lane = lane_of("ann");
     let coupons = format!(
         "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
@@ -248,7 +249,7 @@ async fn give_ann_ten_thousand(suite: &Suite) {
              now() + make_interval(secs => campaign * 100 + slot), now() + interval '1 day'
          FROM {OTHERS}, generate_series(1, 100) AS slot"
     );
-    suite.run(&coupons).await;
+    suite.database.run(&coupons).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -283,6 +284,7 @@ async fn searches_are_bounded_and_claims_go_on_meanwhile() {
     let code = issuance.code("s-1").await;
     fill(&suite, CAMPAIGN, 100_000).await;
     suite
+        .database
         .run("DELETE FROM coupons WHERE shopper_id = 's-1'")
         .await;
     let searching = async || {

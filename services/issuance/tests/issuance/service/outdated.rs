@@ -35,7 +35,7 @@ async fn by_a_copy_older_than_its_gateways_no_claim_is_served_or_refused_for_goo
     assert!(issuance.claim_as("ann", "r-1", 2).await.unwrap().replayed);
     let order = Uuid::new_v4().to_string();
     issuance.redeem("ann", &code, &order).await.unwrap();
-    issuance.stop().await;
+    drop(issuance);
 
     suite.quota.change(|campaign| closes_in(campaign, 0));
     let issuance = suite.issuance().await;
@@ -133,7 +133,7 @@ async fn a_replica_that_missed_a_revision_takes_its_tiers_for_others() {
     issuance.stop().await;
     let issuance = suite.issuance_without_quota().await;
     knows(&issuance, &[(7, true), (6, false)]).await;
-    issuance.stop().await;
+    drop(issuance);
     // The very next revision tells that the tiers stayed what they were.
     let issuance = suite.issuance().await;
     revision(8);

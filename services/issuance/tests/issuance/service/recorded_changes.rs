@@ -114,7 +114,7 @@ async fn what_cannot_be_recorded_is_not_done() {
     let code = issuance.code("ann").await;
     let alter = async |what: &str| {
         let statement = format!("ALTER TABLE change_log.changes {what}");
-        suite.run(&statement).await;
+        suite.database.run(&statement).await;
     };
     alter("ADD CONSTRAINT nothing_is_recorded CHECK (FALSE) NOT VALID").await;
     let refused = staff.revoke("ann", &code, "by mistake").await;
@@ -124,7 +124,7 @@ async fn what_cannot_be_recorded_is_not_done() {
     let granted = staff.grant(&["bob"], "g-1", "").await.remove(0);
     assert_eq!(granted.unwrap_err().reason(), Reason::Overloaded);
     let of_bob = "SELECT count(*) FROM coupons WHERE shopper_id = 'bob'";
-    assert_eq!(suite.ask::<i64>(of_bob).await, 0);
+    assert_eq!(suite.database.ask::<i64>(of_bob).await, 0);
     // Shoppers do not depend on the record.
     issuance.claim_in_the_end("carl").await;
     alter("DROP CONSTRAINT nothing_is_recorded").await;

@@ -33,7 +33,7 @@ async fn fill(suite: &Suite, campaign_number: u32, coupons: u32) {
          SELECT lane, 's-' || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
          FROM generate_series(0, 1) AS lane, generate_series(1, {coupons}) AS number"
     );
-    suite.run(&rows).await;
+    suite.database.run(&rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

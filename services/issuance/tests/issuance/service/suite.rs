@@ -107,24 +107,6 @@ impl Suite {
         fs::rename(new, self.keys_file()).unwrap();
     }
 
-    /// Runs statements in the database.
-    pub async fn run(&self, statements: &str) {
-        let pool = self.database.open().unwrap().pool(1);
-        sqlx::raw_sql(statements).execute(&pool).await.unwrap();
-    }
-
-    /// The one value that a statement asks the database for.
-    pub async fn ask<T>(&self, statement: &str) -> T
-    where
-        T: sqlx::Type<sqlx::Postgres> + for<'r> sqlx::Decode<'r, sqlx::Postgres> + Send + Unpin,
-    {
-        let pool = self.database.open().unwrap().pool(1);
-        sqlx::query_scalar(statement)
-            .fetch_one(&pool)
-            .await
-            .unwrap()
-    }
-
     /// Starts issuance, and waits until it can serve.
     pub async fn issuance(&self) -> Issuance {
         let database = self.database.open().unwrap();
