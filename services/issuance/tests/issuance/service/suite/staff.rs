@@ -71,7 +71,7 @@ impl Staff<'_> {
         shoppers: &[&str],
         request_id: &str,
         tier_id: &str,
-    ) -> Vec<Result<GrantedCoupon, Refusal>> {
+    ) -> Vec<Result<GrantedCoupon, Box<Refusal>>> {
         let grants = shoppers.iter().map(|shopper_id| Grant {
             shopper_id: shopper_id.to_string(),
             request_id: request_id.to_owned(),
@@ -98,11 +98,11 @@ impl Staff<'_> {
     }
 }
 
-pub fn granted(answer: GrantCouponsResponse) -> Vec<Result<GrantedCoupon, Refusal>> {
+pub fn granted(answer: GrantCouponsResponse) -> Vec<Result<GrantedCoupon, Box<Refusal>>> {
     let outcomes = answer.results.into_iter();
     let outcomes = outcomes.map(|result| match result.outcome.unwrap() {
         Outcome::Granted(granted) => Ok(granted),
-        Outcome::Refused(refusal) => Err(refusal),
+        Outcome::Refused(refusal) => Err(Box::new(refusal)),
     });
     outcomes.collect()
 }
