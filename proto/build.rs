@@ -8,7 +8,7 @@ const FILES: &[&str] = &[
     "tidegate/gateway/v1/claim_service.proto",
     "tidegate/gateway/v1/order_service.proto",
     "tidegate/gateway/v1/wallet_service.proto",
-    "tidegate/issuance/v1/coupon_desk_service.proto",
+    "tidegate/issuance/v1/coupon_admin_service.proto",
     "tidegate/issuance/v1/issuance_service.proto",
     "tidegate/issuance/v1/lease_fence_service.proto",
     "tidegate/order_intake/v1/feed_service.proto",

@@ -32,7 +32,7 @@ STOP_SECONDS = 30
 SERVICES = {
     "gateway": ("claim_service", "order_service", "wallet_service"),
     "quota": ("campaign_service", "lease_service", "queue_service"),
-    "issuance": ("issuance_service", "lease_fence_service", "coupon_desk_service"),
+    "issuance": ("issuance_service", "lease_fence_service", "coupon_admin_service"),
     "order_intake": ("order_intake_service", "store_service", "feed_service"),
 }
 

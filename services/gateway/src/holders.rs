@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use filter::Filter;
 use tidegate_proto::issuance::v1::{
-    StreamHoldersRequest, StreamHoldersResponse, issuance_service_client::IssuanceServiceClient,
+    StreamShoppersRequest, StreamShoppersResponse, issuance_service_client::IssuanceServiceClient,
 };
 use tidegate_rpc::{
     client::{Replicas, RetryPolicy},
@@ -104,12 +104,12 @@ impl Holders {
             .call(
                 RetryPolicy::each_in_turn(MAX_SILENCE),
                 TraceContext::new_root(false),
-                || StreamHoldersRequest {
+                || StreamShoppersRequest {
                     campaign_number: campaign.get(),
                 },
                 |channel, request| async move {
                     IssuanceServiceClient::new(channel)
-                        .stream_holders(request)
+                        .stream_shoppers(request)
                         .await
                 },
             )
@@ -128,7 +128,7 @@ fn is_known(known: &HashMap<CampaignNumber, (u64, Known)>, campaign: SoldOut) ->
 }
 
 async fn read(
-    mut pages: Streaming<StreamHoldersResponse>,
+    mut pages: Streaming<StreamShoppersResponse>,
     campaign: CampaignNumber,
     max_bytes: usize,
 ) -> Result<Known, Status> {

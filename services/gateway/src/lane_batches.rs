@@ -7,7 +7,7 @@ mod one_call;
 use std::{sync::Arc, time::Instant};
 
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Lane, Lanes};
+use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::timeout_at,
@@ -51,8 +51,7 @@ type Entry<B> = (
 
 /// The lanes of one kind of call.
 pub struct LaneBatches<B: BatchCall> {
-    lanes: Lanes,
-    senders: Vec<mpsc::Sender<Entry<B>>>,
+    senders: PerLane<mpsc::Sender<Entry<B>>>,
 }
 
 impl<B: BatchCall> LaneBatches<B> {
@@ -63,17 +62,13 @@ impl<B: BatchCall> LaneBatches<B> {
         call: &B,
         calls_per_lane: usize,
     ) -> (Self, Vec<impl Future<Output = ()> + Send + use<B>>) {
-        let (senders, tasks) = lanes
-            .all()
-            .map(|lane| {
-                let (sender, entries) = mpsc::channel(MAX_WAITING_PER_LANE);
-                (
-                    sender,
-                    run_lane(lane, call.clone(), entries, calls_per_lane),
-                )
-            })
-            .unzip();
-        (Self { lanes, senders }, tasks)
+        let mut tasks = Vec::new();
+        let senders = PerLane::new(lanes, |lane| {
+            let (sender, entries) = mpsc::channel(MAX_WAITING_PER_LANE);
+            tasks.push(run_lane(lane, call.clone(), entries, calls_per_lane));
+            sender
+        });
+        (Self { senders }, tasks)
     }
 
     /// Hands an item in and waits for its answer until its deadline.
@@ -91,16 +86,10 @@ impl<B: BatchCall> LaneBatches<B> {
         lane: Lane,
         pending: Pending<B::Item>,
     ) -> Result<impl Future<Output = Result<B::Answer, GatewayError>> + use<B>, GatewayError> {
-        debug_assert!(lane.get() < self.lanes.get());
         let deadline = pending.deadline;
         let (reply, answer) = oneshot::channel();
-        let sender = self
-            .senders
-            .get(usize::from(lane.get()))
-            .ok_or(GatewayError::NoAnswer)?;
-        sender
-            .try_send((pending, reply))
-            .map_err(|_| GatewayError::Full)?;
+        let taken = self.senders[lane].try_send((pending, reply));
+        taken.map_err(|_| GatewayError::Full)?;
         Ok(async move {
             match timeout_at(deadline.into(), answer).await {
                 Ok(Ok(answer)) => answer,

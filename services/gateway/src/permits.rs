@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_types::{Lane, Lanes};
+use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::domain::{
@@ -35,7 +35,7 @@ struct State {
     windows: Windows,
     pace: OrderPace,
     /// Who waits for a permit, by lane.
-    doors: Vec<WaitQueue<oneshot::Sender<Permit>>>,
+    doors: PerLane<WaitQueue<oneshot::Sender<Permit>>>,
     /// When the last of those comes back who were told to.
     next_back: Instant,
 }
@@ -66,7 +66,7 @@ impl Permits {
         let state = State {
             windows,
             pace: OrderPace::unlimited(now()),
-            doors: lanes.all().map(|_| WaitQueue::default()).collect(),
+            doors: PerLane::new(lanes, |_| WaitQueue::default()),
             next_back: now(),
         };
         Self {
@@ -92,7 +92,7 @@ impl Permits {
             let (mut state, now) = (self.state(), now());
             let has_permit = state.has_permit(lane, now);
             let may_wait = state.windows.arrivals_that_may_wait(lane, waits, now);
-            let door = state.doors.get_mut(usize::from(lane.get()))?;
+            let door = &mut state.doors[lane];
             if has_permit && !door.has_before(rank) {
                 state.begin(lane, now);
                 return Some(self.permit(lane));
@@ -139,7 +139,7 @@ impl Permits {
 
     /// Turns that have come and wait for a permit.
     pub fn turns_at_door(&self) -> usize {
-        self.state().doors.iter().map(WaitQueue::turn_count).sum()
+        self.state().doors.values().map(WaitQueue::turn_count).sum()
     }
 
     pub fn idle(&self) -> f64 {
@@ -188,8 +188,7 @@ impl Permits {
         {
             let (mut state, now) = (self.state(), now());
             while state.has_permit(lane, now) {
-                let door = state.doors.get_mut(usize::from(lane.get()));
-                let Some((_, next)) = door.and_then(WaitQueue::pop) else {
+                let Some((_, next)) = state.doors[lane].pop() else {
                     break;
                 };
                 state.begin(lane, now);
@@ -250,9 +249,7 @@ struct AtDoor<'a> {
 impl Drop for AtDoor<'_> {
     fn drop(&mut self) {
         let mut state = self.permits.state();
-        if let Some(door) = state.doors.get_mut(usize::from(self.lane.get())) {
-            door.remove(self.key);
-        }
+        state.doors[self.lane].remove(self.key);
     }
 }
 

@@ -114,7 +114,6 @@ impl Campaigns {
         asked.or_else(|error| known.ok_or(error))
     }
 
-    /// The campaign with this public name.
     pub async fn find_by(
         &self,
         id: &CampaignId,

@@ -5,46 +5,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
-use tidegate_pg::CommitQueue;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{
-    Actor, CampaignNumber, ChangeReason, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp,
+    Actor, CampaignNumber, ChangeReason, PerLane, RequestId, ShopperId, TierNumber, Timestamp,
 };
 
 use crate::{
     campaigns::Campaigns,
     domain::{
-        campaign::{Campaign, CouponControl, Phase},
-        coupon::StoredCoupon,
+        campaign::{Campaign, Phase},
         lease_book::Outlook,
     },
     error::IssuanceError,
-    lane_work::{ByStaff, Claim, Done, LaneCommit, Work},
+    lane_work::{ByStaff, Claim, Claimed, Issued, Queues, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
-    store,
 };
 
 /// How long a claim waits for stock that was asked for. Bounded well below the callers' deadlines, because the claims it came with wait for it.
 const MAX_WAIT_FOR_STOCK: Duration = Duration::from_millis(300);
 const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
-
-/// A claim that was made before.
-pub struct EarlierClaim {
-    pub campaign: CampaignNumber,
-    pub shopper: ShopperId,
-    pub request_id: RequestId,
-    /// What it asks for; `None` if its caller does not say.
-    pub content: Option<ClaimContent>,
-}
-
-/// What a claim asks for, beside what names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClaimContent {
-    /// The tier wanted; any, if none.
-    pub tier: Option<TierNumber>,
-}
 
 /// One claim as it comes in.
 pub struct ClaimRequest {
@@ -55,21 +35,10 @@ pub struct ClaimRequest {
     pub request_id: RequestId,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
-    /// The story it belongs to.
     pub trace: TraceContext,
-    /// When its caller stops waiting.
     pub deadline: Instant,
     /// Who of staff gives the coupon, and why; none if its shopper claims it.
     pub granted_by: Option<(Actor, ChangeReason)>,
-}
-
-/// A claim that was served.
-pub struct Issued {
-    pub coupon: StoredCoupon,
-    /// Whether an earlier claim with this request id produced it.
-    pub replayed: bool,
-    /// What staff have said of it since, in the database; nothing of a new one.
-    pub in_force: Option<CouponControl>,
 }
 
 /// What became of a claim.
@@ -80,20 +49,11 @@ pub struct Answered {
     pub queue_delay: Option<Duration>,
 }
 
-/// One lane of this replica.
-#[derive(Clone)]
-pub struct LaneHandle {
-    /// Where its work is committed.
-    pub queue: CommitQueue<LaneCommit>,
-    pub stock: LaneStock,
-}
-
 #[derive(Clone)]
 pub struct Claims {
-    pub lanes: Arc<Vec<LaneHandle>>,
-    pub lane_count: Lanes,
+    pub queues: Queues,
+    pub stocks: Arc<PerLane<LaneStock>>,
     pub campaigns: Campaigns,
-    pub pool: PgPool,
     pub tracing: Tracing,
     pub metrics: IssuanceMetrics,
 }
@@ -130,7 +90,7 @@ impl Claims {
         queue_delay: &mut Option<Duration>,
     ) -> Result<Issued, IssuanceError> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
-        let lane = self.lane(self.lane_count.of(&request.shopper))?;
+        let lane = self.queues.lanes().of(&request.shopper);
         loop {
             // Read anew for each attempt: staff may have halted the campaign meanwhile.
             let revision = request.campaign_revision;
@@ -148,92 +108,45 @@ impl Claims {
             let phase = campaign.phase(Timestamp::now_utc());
             let may_issue = phase == Phase::Open && !is_outdated;
             let claim = claim_of(&request, &campaign, may_issue);
-            let submitted = lane
-                .queue
-                .submit(Work::Claim(claim), trace, request.deadline)
-                .await;
+            let queue = &self.queues[lane];
+            let work = |reply| Work::Claim(claim, reply);
+            let submitted = queue.submit(work, trace, request.deadline).await;
             let waited = match &submitted {
                 Ok((_, waited)) => *waited,
-                Err(_) => lane.queue.queue_delay(),
+                Err(_) => queue.queue_delay(),
             };
             *queue_delay = (*queue_delay).max(Some(waited));
             match submitted?.0 {
-                Done::Issued {
-                    coupon,
-                    replayed,
-                    in_force,
-                } if coupon.requested_tier == request.tier => {
-                    return Ok(Issued {
-                        in_force,
-                        coupon: *coupon,
-                        replayed,
-                    });
+                Claimed::Issued(issued) if issued.coupon.requested_tier == request.tier => {
+                    return Ok(*issued);
                 }
-                Done::Issued { .. } => return Err(IssuanceError::RequestIdConflict),
-                Done::OverLimit | Done::NoStock if is_outdated => {
+                Claimed::Issued(_) => return Err(IssuanceError::RequestIdConflict),
+                Claimed::OverLimit | Claimed::NoStock if is_outdated => {
                     return Err(IssuanceError::CampaignNotKnownYet);
                 }
-                Done::OverLimit => return Err(IssuanceError::ShopperLimitReached),
-                Done::NoStock => {
+                Claimed::OverLimit => return Err(IssuanceError::ShopperLimitReached),
+                Claimed::NoStock => {
                     check_open(&campaign, phase)?;
-                    self.wait_for_stock(&lane.stock, &request, wait_until)
-                        .await?
-                }
-                Done::Coupon(_) | Done::Released(_) | Done::Revoked(_) => {
-                    return Err(IssuanceError::Internal);
+                    wait_for_stock(&self.stocks[lane], &request, wait_until).await?
                 }
             }
         }
     }
+}
 
-    /// Returns if the claim is worth committing again.
-    async fn wait_for_stock(
-        &self,
-        stock: &LaneStock,
-        request: &ClaimRequest,
-        until: Instant,
-    ) -> Result<(), IssuanceError> {
-        match stock.wait(request.campaign, request.tier, until).await {
-            Outlook::InHand if Instant::now() < until => Ok(()),
-            Outlook::InHand | Outlook::Coming => Err(IssuanceError::StockLate {
-                retry_after: RETRY_WHEN_STOCK_IS_LATE,
-            }),
-            Outlook::Returning => Err(IssuanceError::StockReturning),
-            Outlook::SoldOut => Err(IssuanceError::BudgetExhausted),
-        }
-    }
-
-    /// Finds the coupon an earlier claim produced. It is no other claim's only because the request id is the same.
-    pub async fn lookup(
-        &self,
-        earlier: &EarlierClaim,
-    ) -> Result<Option<StoredCoupon>, IssuanceError> {
-        let lane = self.lane_count.of(&earlier.shopper);
-        let found = store::coupons::of_claim(
-            &self.pool,
-            lane,
-            &earlier.shopper,
-            earlier.campaign,
-            &earlier.request_id,
-        )
-        .await?;
-        let asked_for = |coupon: &StoredCoupon| {
-            earlier
-                .content
-                .is_none_or(|content| content.tier == coupon.requested_tier)
-        };
-        match found {
-            Some(coupon) if !asked_for(&coupon) => Err(IssuanceError::RequestIdConflict),
-            found => Ok(found),
-        }
-    }
-
-    pub fn lane(&self, lane: Lane) -> Result<&LaneHandle, IssuanceError> {
-        self.lanes
-            .get(usize::from(lane.get()))
-            .ok_or(IssuanceError::OtherLanes {
-                lanes: self.lane_count.get(),
-            })
+/// Returns if the claim is worth committing again.
+async fn wait_for_stock(
+    stock: &LaneStock,
+    request: &ClaimRequest,
+    until: Instant,
+) -> Result<(), IssuanceError> {
+    match stock.wait(request.campaign, request.tier, until).await {
+        Outlook::InHand if Instant::now() < until => Ok(()),
+        Outlook::InHand | Outlook::Coming => Err(IssuanceError::StockLate {
+            retry_after: RETRY_WHEN_STOCK_IS_LATE,
+        }),
+        Outlook::Returning => Err(IssuanceError::StockReturning),
+        Outlook::SoldOut => Err(IssuanceError::BudgetExhausted),
     }
 }
 

@@ -12,12 +12,10 @@ pub struct Config {
     pub database: Database,
     /// Whether it may bring the schema up to date itself.
     pub migrate_on_start: bool,
-    /// How many lanes the database has.
     pub lanes: Lanes,
     pub quota_addresses: Vec<String>,
     /// What staff's tokens must say.
     pub tokens: TokenSettings,
-    /// The keys of coupon codes.
     pub coupon_keys: Arc<CouponKeys>,
     /// Claims that wait in one lane's commit queue at most.
     pub queue_capacity: usize,
@@ -25,7 +23,6 @@ pub struct Config {
     pub max_batch: usize,
     /// Connections for reads, leases and what goes on in the background; each lane has one more of its own.
     pub read_connections: u32,
-    /// Calls in flight at once.
     pub max_in_flight: usize,
     /// What this build does wrong on purpose.
     #[cfg(feature = "mutations")]

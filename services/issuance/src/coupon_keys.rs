@@ -86,7 +86,6 @@ impl CouponKeys {
         self.is_of(code, &anybody).map(|_| (code, claimed))
     }
 
-    /// Whether a code is the shopper's.
     pub fn is_of(&self, code: CouponCode, shopper: &ShopperId) -> Result<bool, IssuanceError> {
         match self.current.load().verify(code, shopper) {
             Ok(_) => Ok(true),

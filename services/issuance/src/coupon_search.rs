@@ -1,24 +1,22 @@
 //! How staff find coupons: by their code, by the end of it and the shopper, or by the shopper alone.
 
+mod by_code;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use sqlx::PgPool;
-use tidegate_types::{CampaignNumber, CouponCode, DecodedCode, Lane, Lanes, ShopperId, Slot};
-use tokio::{
-    sync::Semaphore,
-    task::yield_now,
-    time::{sleep, timeout_at},
-};
+use tidegate_types::{DecodedCode, Lane, Lanes, ShopperId};
+use tokio::sync::Semaphore;
 
 use crate::{
     domain::{code_ending::CodeEnding, coupon::Coupon},
     error::IssuanceError,
     store::{
         found::{self, OlderThan},
-        holders::{self, HoldersPage, PageEnd},
+        shoppers::PageEnd,
     },
     wallet::Wallet,
 };
@@ -27,10 +25,6 @@ use crate::{
 pub const MAX_SEARCHES: usize = 2;
 /// The most coupons of a shopper in one answer.
 pub const MAX_COUPONS_OF_SHOPPER: u32 = 100;
-/// Coupons of whatever campaign that one statement of a search looks at: a few milliseconds of work.
-const PAGE_SIZE: u32 = 2_000;
-/// Codes that are computed before others have their turn: a tenth of a millisecond of work.
-const CODES_AT_ONCE: usize = 256;
 /// Kept back from a search's deadline, so that its caller hears how far it came.
 const SEARCH_MARGIN: Duration = Duration::from_millis(250);
 /// Of a caller's patience, the share that is kept back if it has little.
@@ -115,9 +109,8 @@ impl CouponSearch {
         }
     }
 
-    /// How many lanes there are to search.
     pub fn lanes(&self) -> Lanes {
-        self.wallet.claims.lane_count
+        self.wallet.lanes
     }
 
     /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
@@ -148,10 +141,9 @@ impl CouponSearch {
         key: DecodedCode,
         deadline: Instant,
     ) -> Result<Option<FoundCoupon>, IssuanceError> {
-        let claims = &self.wallet.claims;
-        let lane = claims.lane_count.of(&shopper);
+        let lane = self.wallet.lanes.of(&shopper);
         let key = (&shopper, key.campaign, key.slot);
-        let found = found::by_key(&claims.pool, lane, key).await?;
+        let found = found::by_key(&self.wallet.pool, lane, key).await?;
         let found = found.into_iter().collect();
         let mut presented = self.present(&shopper, found, deadline).await?;
         Ok(presented.pop())
@@ -165,14 +157,13 @@ impl CouponSearch {
         from: Option<LookedTo>,
         deadline: Instant,
     ) -> Result<Found, IssuanceError> {
-        let claims = &self.wallet.claims;
-        let lane = claims.lane_count.of(shopper);
+        let (pool, lane) = (&self.wallet.pool, self.wallet.lanes.of(shopper));
         let stop_at = stop_at(deadline, Instant::now());
         let mut missing_key = from.and_then(|from| from.missing_key);
         let (mut tried, mut before) = (0, from.map(|from| from.coupon));
         loop {
             let size = MAX_COUPONS_OF_SHOPPER;
-            let page = found::of_shopper(&claims.pool, lane, shopper, before, size).await?;
+            let page = found::of_shopper(pool, lane, shopper, before, size).await?;
             let is_full = page.len() == size as usize;
             let last = page.last().filter(|_| is_full);
             before = last.map(|last| OlderThan::coupon(&last.coupon));
@@ -201,87 +192,6 @@ impl CouponSearch {
                 };
             }
         }
-    }
-
-    /// Looks through the coupons of the code's campaign for the one whose code it is. Between two
-    /// pages it pauses for as long as the last one took, and holds no connection.
-    async fn search(
-        &self,
-        typed: &str,
-        from: Option<SearchedTo>,
-        deadline: Instant,
-    ) -> Result<Found, IssuanceError> {
-        let (code, claimed) = self.wallet.keys.claimed(typed)?;
-        let claims = &self.wallet.claims;
-        let campaign = claims.campaigns.get_by(claimed.campaign, 0, deadline).await;
-        campaign.map_err(|error| match error {
-            IssuanceError::CampaignNotFound => IssuanceError::CouponNotFound,
-            error => error,
-        })?;
-        let place = self.searches.try_acquire();
-        let _place = place.map_err(|_| IssuanceError::TooManySearches)?;
-        let stop_at = stop_at(deadline, Instant::now());
-        let mut searched = Found::default();
-        let mut at = from.or_else(|| self.start_of_lane(0));
-        while let Some(SearchedTo { lane, coupon }) = at.take() {
-            let began = Instant::now();
-            let page = self.page(lane, claimed.campaign, &coupon);
-            let Ok(page) = timeout_at(stop_at.into(), page).await else {
-                searched.next = Some(Next::Search(SearchedTo { lane, coupon }));
-                break;
-            };
-            let page = page?;
-            searched.tried += page.coupons.len() as u64;
-            if let Some(shopper) = self.whose(code, claimed.slot, &page.coupons).await? {
-                let coupon = self.read(shopper, claimed, deadline).await?;
-                searched.coupons.extend(coupon);
-                break;
-            }
-            at = match page.end {
-                Some(coupon) => Some(SearchedTo { lane, coupon }),
-                None => self.start_of_lane(lane.get() + 1),
-            };
-            if Instant::now() + began.elapsed() >= stop_at {
-                searched.next = at.map(Next::Search);
-                break;
-            }
-            sleep(began.elapsed()).await;
-        }
-        Ok(searched)
-    }
-
-    async fn page(
-        &self,
-        lane: Lane,
-        campaign: CampaignNumber,
-        after: &PageEnd,
-    ) -> Result<HoldersPage, sqlx::Error> {
-        holders::page(&self.background, lane, campaign, after, PAGE_SIZE).await
-    }
-
-    fn start_of_lane(&self, number: u16) -> Option<SearchedTo> {
-        let lane = self.wallet.claims.lane_count.lane(number).ok()?;
-        Some(SearchedTo {
-            lane,
-            coupon: PageEnd::START,
-        })
-    }
-
-    async fn whose(
-        &self,
-        code: CouponCode,
-        slot: Slot,
-        coupons: &[(ShopperId, Slot)],
-    ) -> Result<Option<ShopperId>, IssuanceError> {
-        for some in coupons.chunks(CODES_AT_ONCE) {
-            for (shopper, _) in some.iter().filter(|(_, of_shopper)| *of_shopper == slot) {
-                if self.wallet.keys.is_of(code, shopper)? {
-                    return Ok(Some(shopper.clone()));
-                }
-            }
-            yield_now().await;
-        }
-        Ok(None)
     }
 
     async fn present(

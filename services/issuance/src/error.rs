@@ -18,16 +18,12 @@ const MAX_NAMES_TOLD: usize = 10;
 /// Everything that can keep issuance from doing what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuanceError {
-    /// The last coupon is gone for good.
     #[error("every coupon of the campaign has been given out")]
     BudgetExhausted,
-    /// Nothing is free now, but stock on lease may come back.
     #[error("no stock is free, but some may come back")]
     StockReturning,
-    /// The shopper holds all the campaign allows.
     #[error("the shopper holds all coupons the campaign allows")]
     ShopperLimitReached,
-    /// The request id was used for a claim of another tier.
     #[error("the request id was used for another tier")]
     RequestIdConflict,
     /// The caller knows a campaign, or a tier of it, that quota has not told this replica of yet, or
@@ -35,94 +31,62 @@ pub enum IssuanceError {
     #[error("the campaign is not known here yet, or its tiers to the caller")]
     CampaignNotKnownYet,
     #[error("the campaign opens at {opens_at}")]
-    CampaignNotOpen {
-        /// From when.
-        opens_at: Timestamp,
-    },
-    /// Claims are no longer served.
+    CampaignNotOpen { opens_at: Timestamp },
     #[error("the campaign has closed")]
     CampaignClosed,
     /// Staff hold claims back for the moment.
     #[error("claims are asked to wait")]
     QueueOnly,
     #[error("issuing is halted")]
-    IssuanceHalted {
-        /// When they expect to resume, if they said so.
-        resume_at: Option<Timestamp>,
-    },
+    IssuanceHalted { resume_at: Option<Timestamp> },
     #[error("redemption is halted")]
-    RedemptionHalted {
-        /// When they expect to resume, if they said so.
-        resume_at: Option<Timestamp>,
-    },
-    /// The token is good for one shopper only, and not for this one.
+    RedemptionHalted { resume_at: Option<Timestamp> },
     #[error("the token is bound to another shopper")]
     OtherShopper,
-    /// The token is good for one shopper only, and what it asks for is about all of them.
     #[error("the token is bound to one shopper")]
     BoundToShopper,
-    /// Staff named a campaign that there is not.
     #[error("there is no such campaign")]
     CampaignNotFound,
-    /// Staff have as many streams of grants open as one process serves.
     #[error("too many streams of grants are open")]
     TooManyGrantStreams,
-    /// Staff look for as many codes as one process tries at once.
     #[error("too many codes are being looked for")]
     TooManySearches,
-    /// Gateways have as many streams of holders open as one process serves.
-    #[error("too many streams of holders are open")]
-    TooManyHolderStreams,
-    /// A stream of holders was read so slowly that it kept others out.
-    #[error("the stream of holders took too long")]
-    HolderStreamTooSlow,
-    /// A stream of grants brought nothing for too long.
+    #[error("too many streams of shoppers are open")]
+    TooManyShopperStreams,
+    #[error("the stream of shoppers took too long")]
+    ShopperStreamTooSlow,
     #[error("the stream of grants was idle for too long")]
     GrantStreamIdle,
     /// The process is stopping, and another replica serves.
     #[error("this replica is stopping")]
     Stopping,
-    /// No such coupon for this shopper.
     #[error("there is no such coupon")]
     CouponNotFound,
     /// The key that the code names, or that the coupon was issued with, is not in the keys file.
     #[error("coupon key {key_id} is missing")]
     CouponKeyMissing { key_id: u8 },
-    /// It pays for another order.
     #[error("the coupon pays for another order")]
     CouponRedeemed { order_id: Uuid },
-    /// The order has given it back, and does not get it again.
     #[error("the order has given the coupon back")]
     OrderReleasedCoupon { order_id: Uuid },
-    /// Its terms do not fit the order.
     #[error("the coupon's terms do not fit the order")]
     CouponNotApplicable(NotApplicable),
     #[error("the coupon has expired")]
-    CouponExpired {
-        /// Since when.
-        valid_until: Timestamp,
-    },
+    CouponExpired { valid_until: Timestamp },
     #[error("the coupon was revoked")]
     CouponRevoked,
-    /// Fields are out of bounds.
     #[error("fields are out of bounds")]
     InvalidFields(Violations),
-    /// Caller and database disagree about the lanes.
     #[error("the caller reckons with other lanes than this database has ({lanes})")]
-    OtherLanes {
-        /// How many there are here.
-        lanes: u16,
-    },
+    OtherLanes { lanes: u16 },
     /// The work was not done now, and can be asked for again.
     #[error("not now: {0}")]
     NotCommitted(#[from] NotCommitted),
-    /// Stock was asked for and did not come in time.
     #[error("stock did not arrive in time")]
     StockLate { retry_after: Duration },
     /// The caller stops waiting before anything could be read.
     #[error("there was no time left")]
     OutOfTime,
-    /// A read failed because the database was away.
     #[error("the database is away")]
     DatabaseAway,
     /// A row cannot be read, or names what is not known; the log says which.
@@ -182,8 +146,8 @@ impl IssuanceError {
             | Self::DatabaseAway
             | Self::TooManyGrantStreams
             | Self::TooManySearches
-            | Self::TooManyHolderStreams
-            | Self::HolderStreamTooSlow
+            | Self::TooManyShopperStreams
+            | Self::ShopperStreamTooSlow
             | Self::GrantStreamIdle
             | Self::Stopping
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),

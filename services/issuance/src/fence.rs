@@ -29,14 +29,12 @@ const LANES_AT_ONCE: usize = 4;
 /// Kept back from a count's deadline, so that the database gives up first and the connection stays good.
 const COUNT_MARGIN: Duration = Duration::from_millis(100);
 
-/// Seals and inspects leases, and counts what was spent from them.
 #[derive(Clone)]
 pub struct LeaseFence {
     /// Where leases are; not the writers' connections, so that claims of other leases go on.
     pub pool: PgPool,
     /// For audits: however many are asked for, they take no connection from seals, installations and look-ups.
     pub audit_pool: PgPool,
-    /// How many lanes there are.
     pub lane_count: Lanes,
     pub tracing: Tracing,
     pub metrics: IssuanceMetrics,

@@ -2,9 +2,9 @@
 
 mod access;
 pub mod convert;
-pub mod coupon_desk;
-pub mod holders;
+pub mod coupon_admin;
 pub mod lease_fence;
+pub mod shoppers;
 pub mod status;
 
 use std::{
@@ -19,8 +19,8 @@ use tidegate_proto::{
         IssueCouponsResponse, ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest,
         LookupClaimsResponse, LookupRedemptionsRequest, LookupRedemptionsResponse,
         RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest, ReleaseCouponsResponse,
-        StreamHoldersRequest, StreamHoldersResponse, VerifyCodesRequest, VerifyCodesResponse,
-        coupon_desk_service_server::CouponDeskServiceServer,
+        StreamShoppersRequest, StreamShoppersResponse, VerifyCodesRequest, VerifyCodesResponse,
+        coupon_admin_service_server::CouponAdminServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
     },
@@ -33,23 +33,24 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
     claims::Claims,
-    coupon_desk::CouponDesk,
+    coupon_admin::CouponAdmin,
     coupon_search::CouponSearch,
+    coupon_uses::{CouponUses, Redeemed},
     error::IssuanceError,
     fence::LeaseFence,
-    holders::Holders,
-    wallet::{Redeemed, Wallet},
+    shoppers::Shoppers,
+    wallet::Wallet,
 };
 pub use access::{RULES, limits};
-use coupon_desk::CouponDeskGrpc;
+use coupon_admin::CouponAdminGrpc;
 use lease_fence::LeaseFenceGrpc;
-use status::{ended, to_status};
+use status::detached;
 
 /// The full names of the services.
 pub const SERVICES: &[&str] = &[
     "tidegate.issuance.v1.IssuanceService",
     "tidegate.issuance.v1.LeaseFenceService",
-    "tidegate.issuance.v1.CouponDeskService",
+    "tidegate.issuance.v1.CouponAdminService",
 ];
 
 /// Items of one call at most.
@@ -59,9 +60,10 @@ pub const MAX_ITEMS: usize = 1_000;
 pub struct Parts {
     pub claims: Claims,
     pub wallet: Wallet,
-    pub holders: Holders,
+    pub uses: CouponUses,
+    pub shoppers: Shoppers,
     pub fence: LeaseFence,
-    pub desk: CouponDesk,
+    pub admin: CouponAdmin,
     pub search: CouponSearch,
 }
 
@@ -77,33 +79,38 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
     let issuance = IssuanceServiceServer::new(IssuanceGrpc {
         claims: parts.claims,
         wallet: parts.wallet,
-        holders: parts.holders,
+        uses: parts.uses,
+        shoppers: parts.shoppers,
         stop: stop.clone(),
     });
     let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
-    let desk = CouponDeskGrpc::new(parts.desk, parts.search, stop);
-    let desk = CouponDeskServiceServer::new(desk);
+    let admin = CouponAdminGrpc::new(parts.admin, parts.search, stop);
+    let admin = CouponAdminServiceServer::new(admin);
     routes
         .add_service(bounded!(issuance))
         .add_service(bounded!(fence))
-        .add_service(bounded!(desk))
+        .add_service(bounded!(admin))
 }
 
 struct IssuanceGrpc {
     claims: Claims,
     wallet: Wallet,
-    holders: Holders,
+    uses: CouponUses,
+    shoppers: Shoppers,
     stop: CancellationToken,
 }
 
 impl IssuanceGrpc {
-    fn lane(&self, lane: u32, lanes: u32) -> Result<Lane, Status> {
-        let ours = self.claims.lane_count;
-        let other = || to_status(&IssuanceError::OtherLanes { lanes: ours.get() });
+    /// The lane of a batch of so many items.
+    fn lane(&self, lane: u32, lanes: u32, items: usize) -> Result<Lane, IssuanceError> {
+        let ours = self.wallet.lanes;
+        let other = IssuanceError::OtherLanes { lanes: ours.get() };
         if lanes != u32::from(ours.get()) {
-            return Err(other());
+            return Err(other);
         }
-        ours.lane(lane).map_err(|_| other())
+        let lane = ours.lane(lane).map_err(|_| other)?;
+        convert::check_item_count(items)?;
+        Ok(lane)
     }
 }
 
@@ -114,13 +121,11 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<IssueCouponsRequest>,
     ) -> Result<Response<IssueCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes)?;
-        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
         let (claims, wallet) = (self.claims.clone(), self.wallet.clone());
-        // The caller may hang up; what it asked for goes on.
-        let work = tokio::spawn(async move {
+        let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
-                let request = convert::claim_request(item, &call, claims.lane_count, lane)?;
+                let request = convert::claim_request(item, &call, wallet.lanes, lane)?;
                 let shopper = request.shopper.clone();
                 let answered = claims.issue(request).await;
                 let presented = answered.outcome.and_then(|issued| {
@@ -132,7 +137,7 @@ impl IssuanceService for IssuanceGrpc {
             });
             join_all(answers).await
         });
-        let answers: Vec<Result<_, IssuanceError>> = work.await.map_err(ended)?;
+        let answers: Vec<Result<_, IssuanceError>> = answers.await?;
         let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
         let queue_delay = delays.max().map(wire::duration);
         let now = Timestamp::now_utc();
@@ -154,33 +159,27 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<LookupClaimsRequest>,
     ) -> Result<Response<LookupClaimsResponse>, Status> {
         let (call, message) = open(request)?;
-        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        convert::check_item_count(message.items.len())?;
         let mut results = Vec::with_capacity(message.items.len());
         for item in message.items {
-            let earlier = convert::lookup(item).map_err(|error| to_status(&error))?;
+            let earlier = convert::lookup(item)?;
             let found = self.wallet.of_claim(&earlier, call.deadline).await;
-            let result = convert::lookup_result(found, Timestamp::now_utc());
-            results.push(result.map_err(|error| to_status(&error))?);
+            results.push(convert::lookup_result(found, Timestamp::now_utc())?);
         }
         Ok(Response::new(LookupClaimsResponse { results }))
     }
 
-    type StreamHoldersStream =
-        Pin<Box<dyn Stream<Item = Result<StreamHoldersResponse, Status>> + Send>>;
+    type StreamShoppersStream =
+        Pin<Box<dyn Stream<Item = Result<StreamShoppersResponse, Status>> + Send>>;
 
-    async fn stream_holders(
+    async fn stream_shoppers(
         &self,
-        request: Request<StreamHoldersRequest>,
-    ) -> Result<Response<Self::StreamHoldersStream>, Status> {
+        request: Request<StreamShoppersRequest>,
+    ) -> Result<Response<Self::StreamShoppersStream>, Status> {
         let (call, message) = open(request)?;
-        let campaign =
-            convert::campaign(message.campaign_number).map_err(|error| to_status(&error))?;
-        let pages = self
-            .holders
-            .open(campaign, call.deadline)
-            .await
-            .map_err(|error| to_status(&error))?;
-        let stream = holders::stream(pages, self.stop.clone());
+        let campaign = convert::campaign(message.campaign_number)?;
+        let pages = self.shoppers.open(campaign, call.deadline).await?;
+        let stream = shoppers::stream(pages, self.stop.clone());
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -189,17 +188,10 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<ListCouponsRequest>,
     ) -> Result<Response<ListCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let page = convert::page(message).map_err(|error| to_status(&error))?;
-        let (coupons, next) = self
-            .wallet
-            .list(
-                &page.shopper,
-                page.campaign,
-                (page.start, page.size),
-                call.deadline,
-            )
-            .await
-            .map_err(|error| to_status(&error))?;
+        let page = convert::page(message)?;
+        let (campaign, of) = (page.campaign, (page.start, page.size));
+        let listed = self.wallet.list(&page.shopper, campaign, of, call.deadline);
+        let (coupons, next) = listed.await?;
         let now = Timestamp::now_utc();
         Ok(Response::new(ListCouponsResponse {
             coupons: coupons
@@ -215,12 +207,9 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<CheckCouponRequest>,
     ) -> Result<Response<CheckCouponResponse>, Status> {
         let (call, message) = open(request)?;
-        let shopper = convert::shopper(&message.shopper_id).map_err(|error| to_status(&error))?;
-        let coupon = self
-            .wallet
-            .get(&shopper, &message.coupon_code, call.deadline)
-            .await
-            .map_err(|error| to_status(&error))?;
+        let shopper = convert::shopper(&message.shopper_id)?;
+        let code = &message.coupon_code;
+        let coupon = self.wallet.get(&shopper, code, call.deadline).await?;
         let now = Timestamp::now_utc();
         let because = coupon.unusable_because(now);
         Ok(Response::new(CheckCouponResponse {
@@ -237,25 +226,22 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<RedeemCouponsRequest>,
     ) -> Result<Response<RedeemCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes)?;
-        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
-        let wallet = self.wallet.clone();
-        let work = tokio::spawn(async move {
-            join_all(message.items.into_iter().map(|item| async {
-                match convert::redeem_request(item, &call, wallet.claims.lane_count, lane) {
-                    Ok(request) => wallet.redeem(request).await,
+        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
+        let (uses, lanes) = (self.uses.clone(), self.wallet.lanes);
+        let redeemed = detached(async move {
+            let redeemed = message.items.into_iter().map(|item| async {
+                match convert::redeem_request(item, &call, lanes, lane) {
+                    Ok(request) => uses.redeem(request).await,
                     Err(error) => Redeemed::refused(error),
                 }
-            }))
-            .await
+            });
+            join_all(redeemed).await
         });
-        let outcomes = work.await.map_err(ended)?;
+        let redeemed = redeemed.await?.into_iter();
         let now = Timestamp::now_utc();
+        let results = redeemed.map(|redeemed| convert::redeem_result(redeemed, now));
         Ok(Response::new(RedeemCouponsResponse {
-            results: outcomes
-                .into_iter()
-                .map(|redeemed| convert::redeem_result(redeemed, now))
-                .collect(),
+            results: results.collect(),
         }))
     }
 
@@ -264,20 +250,18 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<ReleaseCouponsRequest>,
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes)?;
-        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
-        let wallet = self.wallet.clone();
-        let work = tokio::spawn(async move {
-            join_all(message.items.into_iter().map(|item| async {
-                let request =
-                    convert::release_request(item, &call, wallet.claims.lane_count, lane)?;
-                wallet.release(request).await
-            }))
-            .await
+        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
+        let (uses, lanes) = (self.uses.clone(), self.wallet.lanes);
+        let released = detached(async move {
+            let released = message.items.into_iter().map(|item| async {
+                let request = convert::release_request(item, &call, lanes, lane)?;
+                uses.release(request).await
+            });
+            join_all(released).await
         });
-        let outcomes = work.await.map_err(ended)?;
+        let results = released.await?.into_iter().map(convert::release_result);
         Ok(Response::new(ReleaseCouponsResponse {
-            results: outcomes.into_iter().map(convert::release_result).collect(),
+            results: results.collect(),
         }))
     }
 
@@ -286,7 +270,7 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<VerifyCodesRequest>,
     ) -> Result<Response<VerifyCodesResponse>, Status> {
         let (_, message) = open(request)?;
-        convert::check_item_count(message.items.len()).map_err(|error| to_status(&error))?;
+        convert::check_item_count(message.items.len())?;
         let verify = |item: &CodeOfShopper| {
             let shopper = convert::shopper(&item.shopper_id)?;
             self.wallet.keys.decode(&item.coupon_code, &shopper)
@@ -300,16 +284,15 @@ impl IssuanceService for IssuanceGrpc {
         request: Request<LookupRedemptionsRequest>,
     ) -> Result<Response<LookupRedemptionsResponse>, Status> {
         let (_, message) = open(request)?;
-        let codes = convert::typed_codes(&message.items).map_err(|error| to_status(&error))?;
-        let order_ids = self.wallet.redemptions(&codes).await;
-        let order_ids = order_ids.map_err(|error| to_status(&error))?;
+        let codes = convert::typed_codes(&message.items)?;
+        let order_ids = self.wallet.redemptions(&codes).await?;
         Ok(Response::new(convert::redemptions(order_ids)))
     }
 }
 
-fn open<T>(request: Request<T>) -> Result<(CallContext, T), Status> {
+fn open<T>(request: Request<T>) -> Result<(CallContext, T), IssuanceError> {
     let call = request.extensions().get::<CallContext>().cloned();
-    let call = call.ok_or_else(|| to_status(&IssuanceError::Internal))?;
+    let call = call.ok_or(IssuanceError::Internal)?;
     Ok((call, request.into_inner()))
 }
 

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::{leases::QuotaClient, metrics::IssuanceMetrics};
 
-/// Twenty fit quota's lease TTL, unless that is set shorter; a handful must get lost in a row before a living holder looks silent.
+/// Twenty fit quota's lease TTL, unless that is set shorter; a handful must get lost in a row before a living lease holder looks silent.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// Digits of the name of one life.
 const LIFE_DIGITS: usize = 8;
 
 /// The name under which this life of a replica holds leases: `<replica>/<8 hexadecimal digits>`. It is another one after each start, so that quota notices a death however soon the replica is back, and the
 /// new life cannot be taken for the old.
-pub fn new_holder(replica: &ReplicaId) -> Result<ReplicaId, InvalidText> {
+pub fn new_lease_holder(replica: &ReplicaId) -> Result<ReplicaId, InvalidText> {
     let life = Uuid::new_v4().simple().to_string();
     // The slash ends the replica's part. What is cut off or replaced makes two replicas look alike at worst, and then one gives back what the other left behind.
     let replica: String = replica
@@ -28,12 +28,12 @@ pub fn new_holder(replica: &ReplicaId) -> Result<ReplicaId, InvalidText> {
 }
 
 /// Beats until the task is aborted. Beats that no quota replica heard are counted and not logged: the client logs once that it does not answer.
-pub async fn beat(holder: ReplicaId, quota: QuotaClient, metrics: IssuanceMetrics) {
+pub async fn beat(lease_holder: ReplicaId, quota: QuotaClient, metrics: IssuanceMetrics) {
     let mut ticks = interval(BEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if quota.renew(&holder).await.is_err() {
+        if quota.renew(&lease_holder).await.is_err() {
             metrics.heartbeats_missed.inc();
         }
     }
@@ -44,8 +44,8 @@ mod tests {
     use super::*;
 
     fn parts(replica: &str) -> (String, String) {
-        let holder = new_holder(&ReplicaId::parse(replica).unwrap()).unwrap();
-        let (replica, life) = holder.as_str().split_once('/').unwrap();
+        let lease_holder = new_lease_holder(&ReplicaId::parse(replica).unwrap()).unwrap();
+        let (replica, life) = lease_holder.as_str().split_once('/').unwrap();
         (replica.to_owned(), life.to_owned())
     }
 
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn any_replicas_name_makes_a_holders_name_with_one_slash() {
+    fn any_replicas_name_makes_a_lease_holders_name_with_one_slash() {
         assert_eq!(parts(&"r".repeat(ReplicaId::MAX_LENGTH)).0.len(), 55);
         let (replica, life) = parts("zone/issuance-0");
         assert_eq!(replica, "zone-issuance-0");

@@ -3,10 +3,13 @@
 //! Nothing here decides anything: an archived lease answers as it did before, and of a retired campaign no lease is ever installed again. So no clock is trusted, several replicas may do the same at
 //! once, and a step that fails is done by the next round.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgPool;
-use tidegate_types::{Lanes, Timestamp};
+use tidegate_types::{PerLane, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -37,10 +40,8 @@ const ARCHIVES_AFTER: Duration = Duration::from_secs(3_600);
 pub struct History {
     /// Connections that leases and reads do not need.
     pub pool: PgPool,
-    /// How many lanes there are.
-    pub lanes: Lanes,
     /// The stock of each lane, which settles with quota.
-    pub stocks: Vec<LaneStock>,
+    pub stocks: Arc<PerLane<LaneStock>>,
     pub metrics: IssuanceMetrics,
 }
 
@@ -73,7 +74,7 @@ impl History {
 
     /// One round over all lanes.
     async fn round(&self, now: Timestamp, archives: bool) -> Result<(), sqlx::Error> {
-        for (lane, stock) in self.lanes.all().zip(&self.stocks) {
+        for (lane, stock) in self.stocks.iter() {
             let sealed = leases::sealed_unreturned(&self.pool, lane, MAX_RETURNED).await?;
             stock.settle_sealed(sealed).await;
             if !archives {

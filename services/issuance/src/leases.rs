@@ -13,7 +13,7 @@ use std::{
 
 use sqlx::PgPool;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{CampaignNumber, Lane, ReplicaId, Timestamp};
+use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, Timestamp};
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, sleep, timeout_at},
@@ -53,7 +53,7 @@ pub struct LaneStock(Arc<Shared>);
 
 struct Shared {
     lane: Lane,
-    holder: ReplicaId,
+    lease_holder: ReplicaId,
     book: SharedBook,
     pool: PgPool,
     quota: QuotaClient,
@@ -71,7 +71,7 @@ impl LaneStock {
     /// The stock of one lane, with nothing in hand yet.
     pub fn new(
         lane: Lane,
-        holder: ReplicaId,
+        lease_holder: ReplicaId,
         book: SharedBook,
         pool: PgPool,
         quota: QuotaClient,
@@ -82,7 +82,7 @@ impl LaneStock {
         let under_way = TaskTracker::new();
         Self(Arc::new(Shared {
             lane,
-            holder,
+            lease_holder,
             book,
             pool,
             quota,
@@ -205,13 +205,14 @@ impl LaneStock {
     }
 }
 
-/// Leases of earlier lives, by the number of their lane.
+/// Leases of earlier lives, by lane.
 pub async fn left_behind(
     pool: &PgPool,
-    holder: &ReplicaId,
-) -> Result<BTreeMap<u16, Vec<LeaseToSeal>>, sqlx::Error> {
+    lanes: Lanes,
+    lease_holder: &ReplicaId,
+) -> Result<BTreeMap<Lane, Vec<LeaseToSeal>>, sqlx::Error> {
     let mut by_lane = BTreeMap::<_, Vec<_>>::new();
-    for (lane, lease) in leases::unreturned(pool, holder, MAX_LEFT_BEHIND).await? {
+    for (lane, lease) in leases::unreturned(pool, lanes, lease_holder, MAX_LEFT_BEHIND).await? {
         by_lane.entry(lane).or_default().push(lease);
     }
     Ok(by_lane)
@@ -234,7 +235,13 @@ impl Shared {
         let acquired = loop {
             match self
                 .quota
-                .acquire(lease.id, &self.holder, self.lane, &wanted, span.context())
+                .acquire(
+                    lease.id,
+                    &self.lease_holder,
+                    self.lane,
+                    &wanted,
+                    span.context(),
+                )
                 .await
             {
                 Ok(acquired) => break acquired,
@@ -328,7 +335,7 @@ impl Shared {
         LeaseToSeal {
             id,
             campaign,
-            holder: self.holder.clone(),
+            lease_holder: self.lease_holder.clone(),
         }
     }
 

@@ -3,23 +3,22 @@
 pub mod campaigns;
 pub mod claims;
 pub mod config;
-pub mod coupon_desk;
+pub mod coupon_admin;
 pub mod coupon_keys;
 pub mod coupon_search;
+pub mod coupon_uses;
 pub mod domain;
-/// The errors, all of them.
 pub mod error;
 pub mod fence;
 pub mod grpc;
 pub mod heartbeat;
 pub mod history;
-pub mod holders;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
 #[cfg(feature = "mutations")]
 pub mod mutation;
-mod redemptions;
+pub mod shoppers;
 pub mod store;
 pub mod wallet;
 
@@ -34,22 +33,23 @@ use tidegate_rpc::{
     server::{AccessRules, DatabaseLook},
 };
 use tidegate_runtime::{Failure, Host, Service};
-use tidegate_types::ReplicaId;
+use tidegate_types::{PerLane, ReplicaId};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     campaigns::{Campaigns, News},
-    claims::{Claims, LaneHandle},
+    claims::Claims,
     config::Config,
-    coupon_desk::CouponDesk,
+    coupon_admin::CouponAdmin,
     coupon_search::CouponSearch,
+    coupon_uses::CouponUses,
     fence::LeaseFence,
     history::History,
-    holders::Holders,
-    lane_work::{LaneCommit, SharedBook},
+    lane_work::{LaneCommit, Queues, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
+    shoppers::Shoppers,
     store::statements::Statements,
     wallet::Wallet,
 };
@@ -76,108 +76,58 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 
 /// Makes the service: checks the database, starts the lanes, and follows quota.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
-    let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens.clone())?);
-    host.supervisor
-        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let pool = config
-        .database
-        .pool(config.read_connections - BACKGROUND_CONNECTIONS);
-    let background = config.database.pool(BACKGROUND_CONNECTIONS);
-    let metrics = IssuanceMetrics::register(&mut host.registry);
     let keys = Arc::clone(&config.coupon_keys);
-    let keys_reloader = keys.keep_fresh(metrics.clone());
-    host.supervisor.start("coupon key reloader", keys_reloader);
-    let (quota, resolver) = Replicas::find(
-        config.quota_addresses.clone(),
-        Identity::Quota,
-        Arc::clone(&host.tls),
-    )
-    .await;
+    let metrics = IssuanceMetrics::register(&mut host.registry);
+    let supervisor = &mut host.supervisor;
+    supervisor.start("token key reloader", Arc::clone(&tokens).keep_fresh());
+    supervisor.start("coupon key reloader", keys.keep_fresh(metrics.clone()));
+    let reading = config.read_connections - BACKGROUND_CONNECTIONS;
+    let pool = config.database.pool(reading);
+    let addresses = config.quota_addresses.clone();
+    let (quota, resolver) = Replicas::find(addresses, Identity::Quota, Arc::clone(&host.tls)).await;
     let client = QuotaClient::new(quota.clone());
-    let holder = heartbeat::new_holder(&host.settings.replica)?;
+    let lease_holder = heartbeat::new_lease_holder(&host.settings.replica)?;
     // From before the first lease is acquired until after the last one is returned: supervised tasks outlive `finish`.
-    let beating = heartbeat::beat(holder.clone(), client.clone(), metrics.clone());
+    let beating = heartbeat::beat(lease_holder.clone(), client.clone(), metrics.clone());
     host.supervisor.start("heartbeat", beating);
 
-    let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
-    let queues = Queues {
-        metrics: QueueMetrics::register(&mut host.registry),
-        stop: stop_queues.clone(),
-    };
-    let holding = Holding {
-        holder: holder.clone(),
+    let lanes = LaneParts {
+        queue_metrics: QueueMetrics::register(&mut host.registry),
+        stop_queues: stop_queues.clone(),
+        lease_holder,
         pool: pool.clone(),
         quota: client,
         metrics: metrics.clone(),
+        statements: statements(&config, &pool).await?,
     };
-    let (lanes, writers) = start_lanes(&config, &mut host, &queues, &holding, &statements);
-    let lanes = Arc::new(lanes);
-    for (lane, leases) in leases::left_behind(&pool, &holder).await? {
-        if let Some(handle) = lanes.get(usize::from(lane)) {
-            let name = format!("return of leases left behind in lane {lane}");
-            let returning = handle.stock.clone().return_left_behind(leases);
-            host.supervisor.start_errand(name, returning);
-        }
+    let (queues, stocks, writers) = start_lanes(&lanes, &config, &mut host);
+    for (lane, leases) in leases::left_behind(&pool, config.lanes, &lanes.lease_holder).await? {
+        let name = format!("return of leases left behind in lane {lane}");
+        let returning = stocks[lane].clone().return_left_behind(leases);
+        host.supervisor.start_errand(name, returning);
     }
 
-    let stocks = Arc::clone(&lanes);
-    let tell = move |news: News| stocks.iter().for_each(|lane| lane.stock.hear(&news));
-    host.supervisor.start("resolver of quota", resolver);
+    let told = Arc::clone(&stocks);
+    let tell = move |news: News| told.values().for_each(|stock| stock.hear(&news));
     let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
     let (synced, ready) = watch::channel(!campaigns.is_empty());
+    let following = campaigns.clone().follow(quota, synced);
+    host.supervisor.start("resolver of quota", resolver);
     host.supervisor.start("questions of campaigns", asking);
-    host.supervisor.start(
-        "watch of campaigns",
-        campaigns.clone().follow(quota, synced),
-    );
+    host.supervisor.start("watch of campaigns", following);
 
-    let fence = LeaseFence {
-        pool: pool.clone(),
-        audit_pool: background.clone(),
-        lane_count: config.lanes,
-        tracing: host.tracing.clone(),
-        metrics: metrics.clone(),
-        campaigns: campaigns.clone(),
-    };
-    let history = History {
-        pool: background.clone(),
-        lanes: config.lanes,
-        stocks: lanes.iter().map(|lane| lane.stock.clone()).collect(),
-        metrics: metrics.clone(),
-    };
-    host.supervisor
-        .start("keeper of history", history.run(host.stop.clone()));
-    let claims = Claims {
-        lanes: Arc::clone(&lanes),
-        lane_count: config.lanes,
-        campaigns,
-        pool,
-        tracing: host.tracing.clone(),
-        metrics,
-    };
-    let wallet = Wallet {
-        claims: claims.clone(),
-        keys: Arc::clone(&config.coupon_keys),
-    };
-    let desk = CouponDesk::new(claims.clone(), wallet.clone(), background.clone());
-    let search = CouponSearch::new(wallet.clone(), background);
-    let parts = grpc::Parts {
-        holders: Holders::new(&claims),
-        claims,
-        wallet,
-        fence,
-        desk,
-        search,
-    };
+    let parts = parts(
+        &config, &mut host, pool, metrics, campaigns, queues, &stocks,
+    );
     let stop = host.stop.clone();
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
-        join_all(lanes.iter().map(|lane| lane.stock.return_all())).await;
+        join_all(stocks.values().map(LaneStock::return_all)).await;
     };
     let service = Service {
         names: grpc::SERVICES,
@@ -185,75 +135,140 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
             .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,
-        database: Some(database),
+        database: Some(look_at(config.database)),
         ready,
         finish: Box::pin(finish),
     };
     Ok((service, host))
 }
 
-/// What every lane's queue shares.
-struct Queues {
-    metrics: QueueMetrics,
-    stop: CancellationToken,
+/// What the calls do their work with.
+fn parts(
+    config: &Config,
+    host: &mut Host,
+    pool: PgPool,
+    metrics: IssuanceMetrics,
+    campaigns: Campaigns,
+    queues: Queues,
+    stocks: &Arc<PerLane<LaneStock>>,
+) -> grpc::Parts {
+    let (tracing, lanes) = (host.tracing.clone(), config.lanes);
+    let background = config.database.pool(BACKGROUND_CONNECTIONS);
+    let history = History {
+        pool: background.clone(),
+        stocks: Arc::clone(stocks),
+        metrics: metrics.clone(),
+    };
+    let keeping = history.run(host.stop.clone());
+    host.supervisor.start("keeper of history", keeping);
+    let fence = LeaseFence {
+        pool: pool.clone(),
+        audit_pool: background.clone(),
+        lane_count: lanes,
+        tracing: tracing.clone(),
+        metrics: metrics.clone(),
+        campaigns: campaigns.clone(),
+    };
+    let claims = Claims {
+        queues: Arc::clone(&queues),
+        stocks: Arc::clone(stocks),
+        campaigns: campaigns.clone(),
+        tracing: tracing.clone(),
+        metrics: metrics.clone(),
+    };
+    let wallet = Wallet {
+        keys: Arc::clone(&config.coupon_keys),
+        campaigns: campaigns.clone(),
+        pool: pool.clone(),
+        lanes,
+        metrics: metrics.clone(),
+    };
+    let uses = CouponUses {
+        wallet: wallet.clone(),
+        queues: Arc::clone(&queues),
+        tracing: tracing.clone(),
+        metrics,
+    };
+    let admin = CouponAdmin::new(
+        claims.clone(),
+        queues,
+        wallet.clone(),
+        background.clone(),
+        tracing,
+    );
+    grpc::Parts {
+        shoppers: Shoppers::new(pool, lanes, campaigns),
+        claims,
+        search: CouponSearch::new(wallet.clone(), background),
+        wallet,
+        uses,
+        fence,
+        admin,
+    }
 }
 
-/// What every lane's stock shares.
-struct Holding {
-    holder: ReplicaId,
+/// What all lanes share.
+struct LaneParts {
+    queue_metrics: QueueMetrics,
+    stop_queues: CancellationToken,
+    lease_holder: ReplicaId,
     pool: PgPool,
     quota: QuotaClient,
     metrics: IssuanceMetrics,
+    statements: Statements,
 }
+
+type Writers = Vec<oneshot::Receiver<()>>;
 
 /// Starts a writer and a keeper of stock for each lane.
 fn start_lanes(
+    parts: &LaneParts,
     config: &Config,
     host: &mut Host,
-    queues: &Queues,
-    holding: &Holding,
-    statements: &Statements,
-) -> (Vec<LaneHandle>, Vec<oneshot::Receiver<()>>) {
+) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
     #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
     let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
     #[cfg(feature = "mutations")]
     if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
         settings.never_forgets = true;
     }
-    let (mut lanes, mut writers) = (Vec::new(), Vec::new());
-    for lane in config.lanes.all() {
-        let book = SharedBook::default();
+    let books = PerLane::new(config.lanes, |_| SharedBook::default());
+    let mut writers = Vec::new();
+    let queues = PerLane::new(config.lanes, |lane| {
         let commit = LaneCommit {
             lane,
             keys: Arc::clone(&config.coupon_keys),
-            book: book.clone(),
-            statements: statements.clone(),
-            metrics: holding.metrics.clone(),
+            book: books[lane].clone(),
+            statements: parts.statements.clone(),
+            metrics: parts.metrics.clone(),
         };
         let (queue, writer) = CommitQueue::new(
             settings,
             commit,
             config.database.clone(),
             host.tracing.clone(),
-            &queues.metrics,
-            queues.stop.clone(),
+            &parts.queue_metrics,
+            parts.stop_queues.clone(),
         );
+        let name = format!("writer of coupons of lane {lane}");
+        writers.push(host.supervisor.start(name, writer));
+        queue
+    });
+    let stocks = PerLane::new(config.lanes, |lane| {
         let stock = LaneStock::new(
             lane,
-            holding.holder.clone(),
-            book,
-            holding.pool.clone(),
-            holding.quota.clone(),
+            parts.lease_holder.clone(),
+            books[lane].clone(),
+            parts.pool.clone(),
+            parts.quota.clone(),
             host.tracing.clone(),
-            holding.metrics.clone(),
+            parts.metrics.clone(),
         );
         let name = format!("lease keeper of lane {lane}");
         host.supervisor.start(name, stock.clone().keep());
-        lanes.push(LaneHandle { queue, stock });
-        let name = format!("writer of coupons of lane {lane}");
-        writers.push(host.supervisor.start(name, writer));
-    }
-    (lanes, writers)
+        stock
+    });
+    (Arc::new(queues), Arc::new(stocks), writers)
 }
 
 #[cfg(not(feature = "mutations"))]

@@ -8,7 +8,7 @@ mod transaction;
 
 pub use change_log::{CHANGE_LOG, list_changes, record_changes};
 pub use commit_queue::{
-    Commit, CommitQueue, CommitQueueSettings, NotCommitted, QueueMetrics, Queued,
+    Commit, CommitQueue, CommitQueueSettings, NotCommitted, QueueMetrics, Queued, Reply,
 };
 pub use database::{Database, DatabaseUnusable};
 pub use faults::{Fault, constraint, fault};

@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Index, IndexMut},
+};
 
 use crate::{OutOfBounds, ShopperId};
 
@@ -62,6 +65,47 @@ impl Lane {
     }
 }
 
+/// One thing for each lane. A lane is of the same [`Lanes`], of which a process has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerLane<T>(Box<[T]>);
+
+impl<T> PerLane<T> {
+    pub fn new(lanes: Lanes, make: impl FnMut(Lane) -> T) -> Self {
+        Self(lanes.all().map(make).collect())
+    }
+
+    pub fn lanes(&self) -> Lanes {
+        // As many as it was made with.
+        Lanes(self.0.len() as u16)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
+        self.lanes().all().zip(&self.0)
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+}
+
+impl<T> Index<Lane> for PerLane<T> {
+    type Output = T;
+
+    fn index(&self, lane: Lane) -> &T {
+        &self.0[usize::from(lane.0)]
+    }
+}
+
+impl<T> IndexMut<Lane> for PerLane<T> {
+    fn index_mut(&mut self, lane: Lane) -> &mut T {
+        &mut self.0[usize::from(lane.0)]
+    }
+}
+
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -93,17 +137,27 @@ mod tests {
     #[test]
     fn shoppers_spread_evenly_over_lanes() {
         let lanes = Lanes::new(8u16).unwrap();
-        let mut counts = [0u32; 8];
+        let mut counts = PerLane::new(lanes, |_| 0u32);
         for n in 0..80_000 {
-            counts[usize::from(
-                lanes
-                    .of(&ShopperId::parse(format!("shopper-{n}")).unwrap())
-                    .get(),
-            )] += 1;
+            counts[lanes.of(&ShopperId::parse(format!("shopper-{n}")).unwrap())] += 1;
         }
+        let is_fair = |count: &u32| (9_500..10_500).contains(count);
+        assert!(counts.values().all(is_fair), "{counts:?}");
+    }
+
+    #[test]
+    fn each_lane_has_its_own_and_no_other() {
+        let lanes = Lanes::new(3u16).unwrap();
+        let mut numbers = PerLane::new(lanes, |lane| lane.get() * 10);
+        assert_eq!(numbers.lanes(), lanes);
+        for lane in lanes.all() {
+            numbers[lane] += 1;
+        }
+        assert!(numbers.values().eq(&[1, 11, 21]));
         assert!(
-            counts.iter().all(|count| (9_500..10_500).contains(count)),
-            "{counts:?}"
+            numbers
+                .iter()
+                .all(|(lane, value)| *value == lane.get() * 10 + 1)
         );
     }
 

@@ -27,7 +27,7 @@ pub use coupon_terms::CouponTerms;
 pub use database_state::DatabaseState;
 pub use fields::{FieldViolation, Violations};
 pub use keyring::{KeyFile, Keyring, KeyringError};
-pub use lane::{Lane, Lanes};
+pub use lane::{Lane, Lanes, PerLane};
 pub use money::{CurrencyCode, MAX_FACE_VALUE_MINOR_UNITS, Money};
 pub use numbers::{
     CampaignNumber, LimitPerShopper, MAX_SLOTS, MAX_STOCK, MAX_TIERS, OutOfBounds, Slot, TierNumber,

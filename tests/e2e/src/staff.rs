@@ -8,7 +8,7 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
-    issuance::v1::coupon_desk_service_client::CouponDeskServiceClient,
+    issuance::v1::coupon_admin_service_client::CouponAdminServiceClient,
     order_intake::v1::{
         CloseStoresRequest, CloseStoresResponse, SetStoreStateRequest, Store, StoreState,
         UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
@@ -152,8 +152,8 @@ impl StaffDesk {
         CampaignServiceClient::new(self.quota.clone())
     }
 
-    pub fn coupon_desk(&self) -> CouponDeskServiceClient<Channel> {
-        CouponDeskServiceClient::new(self.issuance.clone())
+    pub fn coupon_admin(&self) -> CouponAdminServiceClient<Channel> {
+        CouponAdminServiceClient::new(self.issuance.clone())
     }
 
     /// The campaign as it is now.

@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 use serde_json::Value;
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    issuance::v1::{self as issuance, coupon_desk_service_client::CouponDeskServiceClient},
+    issuance::v1::{self as issuance, coupon_admin_service_client::CouponAdminServiceClient},
     order_intake::v1::{self as order_intake, store_service_client::StoreServiceClient},
     quota::v1::{self as quota, campaign_service_client::CampaignServiceClient},
     r#type::v1::{Change, ChangeFilter},
@@ -127,7 +127,7 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
                 page_token,
             };
             let page = session.call(Identity::Issuance, message, |channel, request| async move {
-                CouponDeskServiceClient::new(channel)
+                CouponAdminServiceClient::new(channel)
                     .list_changes(request)
                     .await
             });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_types::{Lane, Lanes};
+use tidegate_types::{Lane, Lanes, PerLane};
 
 use super::{
     promises::SOON,
@@ -20,7 +20,7 @@ const MEASURE_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub struct Windows {
-    by_lane: Vec<Window>,
+    by_lane: PerLane<Window>,
     measured_at: Instant,
     answered: u64,
     answered_per_second: f64,
@@ -73,7 +73,7 @@ impl Windows {
         let of_lane = |all: f64| all / f64::from(lanes.get());
         let window = Window::new(of_lane(FIRST_WINDOW.max(least)), of_lane(least));
         Self {
-            by_lane: vec![window; usize::from(lanes.get())],
+            by_lane: PerLane::new(lanes, |_| window.clone()),
             measured_at: now,
             answered: 0,
             answered_per_second: 0.0,
@@ -82,43 +82,42 @@ impl Windows {
 
     /// Whether another claim of the lane may go.
     pub fn has_permit(&self, lane: Lane, now: Instant) -> bool {
-        self.of(lane).is_some_and(|window| window.has_permit(now))
+        self.by_lane[lane].has_permit(now)
     }
 
     pub fn begin(&mut self, lane: Lane, now: Instant) {
-        if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
-            window.begin(now);
-        }
+        self.by_lane[lane].begin(now);
     }
 
     /// A claim is in flight no more: answered, or given up.
     pub fn end(&mut self, lane: Lane, answer: Option<Answer>, now: Instant) {
-        if let Some(window) = self.by_lane.get_mut(usize::from(lane.get())) {
-            window.end(answer, now);
-        }
+        self.by_lane[lane].end(answer, now);
     }
 
     pub fn idle(&self, now: Instant) -> f64 {
-        self.by_lane.iter().map(|window| window.idle(now)).sum()
+        self.by_lane.values().map(|window| window.idle(now)).sum()
     }
 
     /// How many of one lane may wait for a permit beside those whose turns have come: no more than
     /// can be served while they wait, as far as that is known, or than the window has permits.
     pub fn arrivals_that_may_wait(&mut self, lane: Lane, wait: Duration, now: Instant) -> usize {
-        let served = self.answered_per_second(now) * wait.as_secs_f64() / self.by_lane.len() as f64;
-        let permits = self.of(lane).map_or(1.0, |window| window.permits(now));
+        let served = self.answered_per_second(now) * wait.as_secs_f64()
+            / f64::from(self.by_lane.lanes().get());
+        let permits = self.by_lane[lane].permits(now);
         served.max(permits) as usize
     }
 
     /// Measures what came back since the last time, and tells what could go.
     pub fn measure(&mut self, now: Instant) -> Capacity {
         let served_per_second = self.answered_per_second(now);
-        let untried = self.by_lane.iter().map(|of| of.untried_per_second(now));
+        let untried = self.by_lane.values().map(|of| of.untried_per_second(now));
         let (able_per_second, can_take) = match untried.sum::<Option<f64>>() {
             Some(untried) => (untried, untried * SOON.as_secs_f64()),
             None => (
                 served_per_second,
-                self.idle(now) + served_per_second * SOON.as_secs_f64() + self.by_lane.len() as f64,
+                self.idle(now)
+                    + served_per_second * SOON.as_secs_f64()
+                    + f64::from(self.by_lane.lanes().get()),
             ),
         };
         Capacity {
@@ -132,16 +131,12 @@ impl Windows {
     pub fn answered_per_second(&mut self, now: Instant) -> f64 {
         let since = now.saturating_duration_since(self.measured_at);
         if since >= MEASURE_EVERY {
-            let answered = self.by_lane.iter().map(Window::answered).sum::<u64>();
+            let answered = self.by_lane.values().map(Window::answered).sum::<u64>();
             let newest = (answered - self.answered) as f64 / since.as_secs_f64();
             self.answered_per_second += SHARE_OF_NEWEST * (newest - self.answered_per_second);
             (self.answered, self.measured_at) = (answered, now);
         }
         self.answered_per_second
-    }
-
-    fn of(&self, lane: Lane) -> Option<&Window> {
-        self.by_lane.get(usize::from(lane.get()))
     }
 }
 

@@ -146,14 +146,13 @@ impl Campaign {
         revision > 0 && revision < self.tiers_since
     }
 
-    /// The tier with this number.
     pub fn tier(&self, number: TierNumber) -> Option<&Tier> {
         self.tiers.get(usize::from(number.get()))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -171,7 +170,7 @@ mod tests {
     }
 
     /// A campaign that is open for a second from `now`.
-    fn campaign(now: Timestamp, revision: u64) -> Campaign {
+    pub fn campaign(now: Timestamp, revision: u64) -> Campaign {
         let second = Duration::from_secs(1);
         Campaign {
             number: CampaignNumber::new(1u32).unwrap(),

@@ -33,7 +33,6 @@ pub enum NotApplicable {
 pub struct TierSet(u16);
 
 impl TierSet {
-    /// No tier.
     pub const NONE: Self = Self(0);
 
     /// A bit for each tier, the first tier's the lowest.
@@ -86,18 +85,13 @@ impl Campaign {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tidegate_types::{
-        CampaignId, CampaignNumber, LimitPerShopper, TierId, Timestamp, Violations,
-    };
+    use tidegate_types::{TierId, Timestamp, Violations};
 
     use super::*;
-    use crate::domain::campaign::Control;
+    use crate::domain::campaign;
 
     /// A campaign with a tier for each of these: a minimum spend, and the only area and the only store that take it.
     fn campaign(tiers: &[(i64, &[&str], &[&str])]) -> Campaign {
-        let now = Timestamp::now_utc();
         let mut bad = Violations::default();
         let mut terms = |(minimum_spend, areas, stores): &(i64, &[&str], &[&str])| {
             CouponTerms::parse(&mut bad, "terms", *minimum_spend, areas, stores).unwrap()
@@ -108,18 +102,8 @@ mod tests {
             terms: Arc::new(terms(asked)),
         });
         Campaign {
-            number: CampaignNumber::new(1u32).unwrap(),
-            id: CampaignId::parse("spring").unwrap(),
-            currency: CurrencyCode::parse("CNY").unwrap(),
-            limit_per_shopper: LimitPerShopper::new(1u8).unwrap(),
-            opens_at: now,
-            closes_at: now,
-            coupon_validity: Duration::from_secs(1),
-            revision: 1,
             tiers: tiers.collect(),
-            control: Control::default(),
-            extended_valid_until: None,
-            tiers_since: 0,
+            ..campaign::tests::campaign(Timestamp::now_utc(), 1)
         }
     }
 

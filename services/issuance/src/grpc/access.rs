@@ -11,7 +11,7 @@ pub const RULES: &[Rule] = access_rules! {
     "tidegate.issuance.v1.IssuanceService" {
         IssueCoupons: Claims, by [Gateway];
         LookupClaims: Browsing, by [Gateway];
-        StreamHolders: Streams, by [Gateway];
+        StreamShoppers: Streams, by [Gateway];
         ListCoupons: Browsing, by [Gateway];
         CheckCoupon: Browsing, by [Gateway, OrderIntake];
         RedeemCoupons: Orders, by [OrderIntake];
@@ -26,7 +26,7 @@ pub const RULES: &[Rule] = access_rules! {
         ApplyControl: Inner, by [Quota];
         RetireCampaign: Inner, by [Quota];
     }
-    "tidegate.issuance.v1.CouponDeskService" {
+    "tidegate.issuance.v1.CouponAdminService" {
         RevokeCoupon: Staff, token CouponsWrite;
         GrantCoupons: Streams, token CouponsWrite;
         FindCoupons: Staff, token CouponsRead;

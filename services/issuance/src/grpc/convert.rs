@@ -22,10 +22,10 @@ use uuid::Uuid;
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
 use super::{MAX_ITEMS, item_deadline};
 use crate::{
-    claims::{ClaimContent, ClaimRequest, EarlierClaim},
+    claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
-    wallet::PageStart,
+    wallet::{ClaimContent, EarlierClaim, PageStart},
 };
 
 const MAX_PAGE_SIZE: u32 = 100;
@@ -42,7 +42,6 @@ pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
     Ok(())
 }
 
-/// A claim of a batch.
 pub fn claim_request(
     item: IssueItem,
     call: &CallContext,
@@ -122,7 +121,6 @@ pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
         .ok_or(IssuanceError::InvalidFields(bad))
 }
 
-/// A campaign by its number.
 pub fn campaign(campaign_number: u32) -> Result<CampaignNumber, IssuanceError> {
     let mut bad = Violations::default();
     bad.check("campaign_number", CampaignNumber::new(campaign_number))
@@ -132,14 +130,11 @@ pub fn campaign(campaign_number: u32) -> Result<CampaignNumber, IssuanceError> {
 /// A page that was asked for.
 pub struct Page {
     pub shopper: ShopperId,
-    /// Only this campaign.
     pub campaign: Option<CampaignNumber>,
     pub start: PageStart,
-    /// How many at most.
     pub size: u32,
 }
 
-/// Reads which page is asked for.
 pub fn page(message: ListCouponsRequest) -> Result<Page, IssuanceError> {
     let mut bad = Violations::default();
     let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
@@ -165,7 +160,6 @@ pub fn page(message: ListCouponsRequest) -> Result<Page, IssuanceError> {
     }
 }
 
-/// The token of a page's start.
 pub fn page_token(start: PageStart) -> String {
     format!("{:x}.{:x}", start.0, start.1)
 }
@@ -180,7 +174,6 @@ fn page_start(token: &str) -> Option<PageStart> {
     Some(PageStart(campaign.get(), slot.get()))
 }
 
-/// What became of a claim.
 pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) -> IssueResult {
     let outcome = match outcome {
         Ok((issued, replayed)) => issue_result::Outcome::Issued(IssuedCoupon {

@@ -12,10 +12,7 @@ use tidegate_types::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{
-    MAX_ITEMS, open,
-    status::{ended, to_status},
-};
+use super::{MAX_ITEMS, convert, open, status::detached};
 use crate::{
     campaigns::campaign_from,
     domain::fence::Fence,
@@ -44,16 +41,11 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<SealLeasesRequest>,
     ) -> Result<Response<SealLeasesResponse>, Status> {
         let (call, message) = open(request)?;
-        let leases =
-            leases_to_seal(message, self.fence.lane_count).map_err(|error| to_status(&error))?;
+        let leases = leases_to_seal(message, self.fence.lane_count)?;
         let ids: Vec<_> = leases.iter().map(|(_, lease)| lease.id).collect();
         let fence = self.fence.clone();
-        // The caller may hang up; a seal that began goes on.
-        let work = tokio::spawn(async move { fence.seal(leases, call.trace).await });
-        let sealed = work
-            .await
-            .map_err(ended)?
-            .map_err(|error| to_status(&error))?;
+        let sealed = detached(async move { fence.seal(leases, call.trace).await });
+        let sealed = sealed.await??;
         let leases = ids.into_iter().zip(sealed).map(|(id, sealed)| SealedLease {
             lease_id: id.to_string(),
             used: positive(sealed.used),
@@ -69,9 +61,8 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<InspectLeasesRequest>,
     ) -> Result<Response<InspectLeasesResponse>, Status> {
         let (_, message) = open(request)?;
-        let keys = lease_keys(message, self.fence.lane_count).map_err(|error| to_status(&error))?;
-        let fences = self.fence.inspect(keys.clone()).await;
-        let fences = fences.map_err(|error| to_status(&error))?;
+        let keys = lease_keys(message, self.fence.lane_count)?;
+        let fences = self.fence.inspect(keys.clone()).await?;
         Ok(Response::new(InspectLeasesResponse {
             leases: keys
                 .into_iter()
@@ -89,14 +80,10 @@ impl LeaseFenceService for LeaseFenceGrpc {
         let campaign = message.campaign.and_then(campaign_from).ok_or_else(|| {
             let mut bad = Violations::default();
             bad.add("campaign", "must be a campaign as quota has it");
-            to_status(&IssuanceError::InvalidFields(bad))
+            IssuanceError::InvalidFields(bad)
         })?;
         let fence = self.fence.clone();
-        // The caller may hang up; what it wanted to be in force will be all the same.
-        let work = tokio::spawn(async move { fence.apply_control(campaign, call.trace).await });
-        work.await
-            .map_err(ended)?
-            .map_err(|error| to_status(&error))?;
+        detached(async move { fence.apply_control(campaign, call.trace).await }).await??;
         Ok(Response::new(ApplyControlResponse {}))
     }
 
@@ -106,12 +93,9 @@ impl LeaseFenceService for LeaseFenceGrpc {
     ) -> Result<Response<CountCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lanes = self.fence.lane_count;
-        let range = which_coupons(&message, lanes).map_err(|error| to_status(&error))?;
+        let range = which_coupons(&message, lanes)?;
         let ends = range.leases.clone();
-        let counted = tokio::spawn(self.fence.clone().count(range, call.deadline))
-            .await
-            .map_err(ended)?
-            .map_err(|error| to_status(&error))?;
+        let counted = detached(self.fence.clone().count(range, call.deadline)).await??;
         Ok(Response::new(CountCouponsResponse {
             first_lease_id: ends.start().to_string(),
             last_lease_id: ends.end().to_string(),
@@ -124,17 +108,9 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<RetireCampaignRequest>,
     ) -> Result<Response<RetireCampaignResponse>, Status> {
         let (_, message) = open(request)?;
-        let mut bad = Violations::default();
-        let campaign = bad.check(
-            "campaign_number",
-            CampaignNumber::new(message.campaign_number),
-        );
-        let campaign = campaign.ok_or_else(|| to_status(&IssuanceError::InvalidFields(bad)))?;
+        let campaign = convert::campaign(message.campaign_number)?;
         let fence = self.fence.clone();
-        let work = tokio::spawn(async move { fence.retire(campaign).await });
-        work.await
-            .map_err(ended)?
-            .map_err(|error| to_status(&error))?;
+        detached(async move { fence.retire(campaign).await }).await??;
         Ok(Response::new(RetireCampaignResponse {}))
     }
 }
@@ -143,21 +119,37 @@ fn leases_to_seal(
     message: SealLeasesRequest,
     lanes: Lanes,
 ) -> Result<Vec<(Lane, leases::LeaseToSeal)>, IssuanceError> {
+    read_all(message.leases, lanes, lease_to_seal)
+}
+
+fn lease_keys(
+    message: InspectLeasesRequest,
+    lanes: Lanes,
+) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
+    read_all(message.leases, lanes, |bad, place, key| {
+        lease_key(bad, format_args!("leases[{place}]"), Some(key))
+    })
+}
+
+/// Reads leases, each with its lane, or names every bad field of all of them.
+fn read_all<M, T>(
+    leases: Vec<M>,
+    lanes: Lanes,
+    read: impl Fn(&mut Violations, usize, M) -> Option<(u32, T)>,
+) -> Result<Vec<(Lane, T)>, IssuanceError> {
     let mut bad = Violations::default();
-    check_count(&mut bad, message.leases.len());
+    if !(1..=MAX_ITEMS).contains(&leases.len()) {
+        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
+        return Err(IssuanceError::InvalidFields(bad));
+    }
+    let leases = leases.into_iter().enumerate();
+    let leases = leases.filter_map(|(place, lease)| read(&mut bad, place, lease));
+    let leases: Vec<_> = leases.collect();
     if !bad.is_empty() {
         return Err(IssuanceError::InvalidFields(bad));
     }
-    let mut read = Vec::with_capacity(message.leases.len());
-    for (place, lease) in message.leases.into_iter().enumerate() {
-        read.extend(lease_to_seal(&mut bad, place, lease));
-    }
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    read.into_iter()
-        .map(|(lane, lease)| Ok((known_lane(lane, lanes)?, lease)))
-        .collect()
+    let known = |(lane, lease)| Ok((known_lane(lane, lanes)?, lease));
+    leases.into_iter().map(known).collect()
 }
 
 fn lease_to_seal(
@@ -170,7 +162,7 @@ fn lease_to_seal(
         format_args!("leases[{place}].campaign_number"),
         CampaignNumber::new(lease.campaign_number),
     );
-    let holder = bad.check(
+    let lease_holder = bad.check(
         format_args!("leases[{place}].holder_id"),
         ReplicaId::parse(lease.holder_id),
     );
@@ -178,40 +170,9 @@ fn lease_to_seal(
     let lease = leases::LeaseToSeal {
         id,
         campaign: campaign?,
-        holder: holder?,
+        lease_holder: lease_holder?,
     };
     Some((lane, lease))
-}
-
-fn lease_keys(
-    message: InspectLeasesRequest,
-    lanes: Lanes,
-) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
-    let mut bad = Violations::default();
-    check_count(&mut bad, message.leases.len());
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    let mut read = Vec::with_capacity(message.leases.len());
-    for (place, key) in message.leases.into_iter().enumerate() {
-        read.extend(lease_key(
-            &mut bad,
-            format_args!("leases[{place}]"),
-            Some(key),
-        ));
-    }
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    read.into_iter()
-        .map(|(lane, id)| Ok((known_lane(lane, lanes)?, id)))
-        .collect()
-}
-
-fn check_count(bad: &mut Violations, count: usize) {
-    if !(1..=MAX_ITEMS).contains(&count) {
-        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
-    }
 }
 
 fn lease_key(

@@ -5,12 +5,17 @@ use tonic::Status;
 
 use crate::error::IssuanceError;
 
-/// The status of an error that ends a call.
-pub fn to_status(error: &IssuanceError) -> Status {
-    refusal::to_status(&error.refusal())
+impl From<IssuanceError> for Status {
+    fn from(error: IssuanceError) -> Self {
+        refusal::to_status(&error.refusal())
+    }
 }
 
-/// The status of a call whose work ended without an answer, because the process is ending.
-pub fn ended(_: tokio::task::JoinError) -> Status {
-    refusal::to_status(&refusal::out_of_time())
+/// Runs what a call asked for in a task of its own: its caller may hang up, and it goes on.
+pub async fn detached<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Status> {
+    // It ends without an answer only if the process is ending.
+    let ended = |_| refusal::to_status(&refusal::out_of_time());
+    tokio::spawn(work).await.map_err(ended)
 }

@@ -19,8 +19,8 @@ impl Changes<'_> {
         transaction: &mut PgConnection,
         lane: Lane,
     ) -> Result<Controls, sqlx::Error> {
-        let redeemed = self.redemptions.iter().map(|(_, item)| &item.used);
-        let released = self.releases.iter().map(|(_, item)| &item.used);
+        let redeemed = self.redemptions.iter().map(|(item, _)| &item.used);
+        let released = self.releases.iter().map(|(item, _)| &item.used);
         let used = redeemed.chain(released);
         let campaigns: BTreeSet<_> = used.map(|used| used.campaign).collect();
         if campaigns.is_empty() {

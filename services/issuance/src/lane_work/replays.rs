@@ -1,7 +1,8 @@
 use sqlx::PgConnection;
+use tidegate_pg::Reply;
 use tidegate_types::Lane;
 
-use super::Done;
+use super::{Claimed, Issued};
 use crate::store::{
     controls,
     coupons::{self, CouponKey},
@@ -11,8 +12,7 @@ use crate::store::{
 pub(super) async fn answer(
     connection: &mut PgConnection,
     lane: Lane,
-    replays: &[(usize, CouponKey<'_>)],
-    done: &mut [Option<Done>],
+    replays: Vec<(&mut Reply<Claimed>, CouponKey<'_>)>,
 ) -> Result<(), sqlx::Error> {
     if replays.is_empty() {
         return Ok(());
@@ -21,14 +21,14 @@ pub(super) async fn answer(
     let campaigns: Vec<_> = keys.iter().map(|(_, campaign, _)| *campaign).collect();
     let controls = controls::read(&mut *connection, lane, &campaigns).await?;
     let coupons = coupons::read(connection, lane, &keys).await?;
-    for ((place, _), coupon) in replays.iter().zip(coupons) {
+    for ((reply, _), coupon) in replays.into_iter().zip(coupons) {
         // Coupons are never deleted: what the statement before saw is still there.
         let coupon = coupon.ok_or(sqlx::Error::RowNotFound)?;
-        done[*place] = Some(Done::Issued {
+        reply.put(Claimed::Issued(Box::new(Issued {
             in_force: controls.get(&coupon.campaign).copied(),
-            coupon: Box::new(coupon),
+            coupon,
             replayed: true,
-        });
+        })));
     }
     Ok(())
 }

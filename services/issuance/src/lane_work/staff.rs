@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 use tidegate_types::{Actor, Change, ChangeReason, CouponCode, ResourceKind, ShopperId, Timestamp};
 
-use super::{Claims, Done, LaneCommit, Revocation};
+use super::{Asked, Claimed, LaneCommit, Revocation, Revocations};
 use crate::{
     domain::{
         campaign::Campaign,
@@ -49,22 +49,13 @@ impl ByStaff {
 
 impl LaneCommit {
     /// What is to be recorded of a batch's grants: those that got a new coupon.
-    pub(super) fn granted(
-        &self,
-        claims: &Claims<'_>,
-        done: &[Option<Done>],
-        now: Timestamp,
-    ) -> Vec<Change> {
-        let changes = claims.iter().filter_map(|(place, claim, _)| {
+    pub(super) fn granted(&self, claims: &[Asked<'_>], now: Timestamp) -> Vec<Change> {
+        let changes = claims.iter().filter_map(|Asked(claim, reply, _)| {
             let by = claim.granted_by.as_ref()?;
-            let Some(Done::Issued {
-                coupon,
-                replayed: false,
-                ..
-            }) = &done[*place]
-            else {
+            let Some(Claimed::Issued(issued)) = reply.outcome() else {
                 return None;
             };
+            let coupon = Some(&issued.coupon).filter(|_| !issued.replayed)?;
             let code = self.keys.code_of(coupon, &claim.shopper);
             let change = by.change("GrantCoupons", &claim.shopper, coupon, code, now);
             let change = change.with_field("request_id", "", &claim.request_id);
@@ -77,13 +68,12 @@ impl LaneCommit {
     pub(super) async fn revoke(
         &self,
         connection: &mut PgConnection,
-        items: &[(usize, &Revocation)],
+        items: Revocations<'_>,
         now: Timestamp,
-        done: &mut [Option<Done>],
     ) -> Result<Vec<Change>, sqlx::Error> {
         let rows: Vec<_> = items
             .iter()
-            .map(|(_, item)| RevokeRow {
+            .map(|(item, _)| RevokeRow {
                 key: (&item.shopper, item.campaign, item.slot),
                 reason: item.reason.as_str(),
             })
@@ -93,12 +83,11 @@ impl LaneCommit {
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let coupons = coupons::read(connection, self.lane, &keys).await?;
         let mut recorded = Vec::new();
-        for (((place, item), coupon), changed) in items.iter().zip(coupons).zip(changed) {
+        for (((item, reply), coupon), changed) in items.into_iter().zip(coupons).zip(changed) {
             if let Some(coupon) = coupon.as_ref().filter(|_| changed) {
                 recorded.extend(self.withdrawn(item, coupon, now));
             }
-            let coupon = coupon.map(|coupon| (Box::new(coupon), changed));
-            done[*place] = Some(Done::Revoked(coupon));
+            reply.put(coupon.map(|coupon| Box::new((coupon, changed))));
         }
         Ok(recorded)
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use tidegate_pg::Reply;
 use tidegate_types::{
     CampaignNumber, ChangeReason, RequestId, ShopperId, Slot, TierNumber, Timestamp,
 };
@@ -12,25 +13,30 @@ use crate::domain::{
     purchase::TierSet,
 };
 
+/// What a lane commits, each kind with the reply to whoever waits for it.
 pub enum Work {
     /// Give the shopper a coupon.
-    Claim(Claim),
-    /// Use a coupon for an order.
-    Redeem(Redemption),
-    /// Give a coupon back that an order holds, and keep the order from taking it later.
-    Release(Release),
-    /// Withdraw a coupon for ever.
-    Revoke(Revocation),
+    Claim(Claim, Reply<Claimed>),
+    /// Use a coupon for an order. The coupon after that was tried, and what was in force for it.
+    Redeem(Redemption, Reply<Option<Tried<CouponControl>>>),
+    /// Give a coupon back that an order holds, and keep the order from taking it later. Whether that
+    /// gave it back.
+    Release(Release, Reply<bool>),
+    /// Withdraw a coupon for ever. The coupon after that was tried, and whether that changed it.
+    Revoke(Revocation, Reply<Option<Tried<bool>>>),
 }
+
+/// A coupon as it is after something was tried with it, and what is to be known of that.
+pub type Tried<T> = Box<(StoredCoupon, T)>;
 
 impl Work {
     /// Whose coupon it is about.
     pub fn shopper(&self) -> &ShopperId {
         match self {
-            Self::Claim(claim) => &claim.shopper,
-            Self::Redeem(redemption) => &redemption.used.shopper,
-            Self::Release(release) => &release.used.shopper,
-            Self::Revoke(revocation) => &revocation.shopper,
+            Self::Claim(claim, _) => &claim.shopper,
+            Self::Redeem(redemption, _) => &redemption.used.shopper,
+            Self::Release(release, _) => &release.used.shopper,
+            Self::Revoke(revocation, _) => &revocation.shopper,
         }
     }
 }
@@ -51,6 +57,25 @@ pub struct Claim {
     pub granted_by: Option<Box<ByStaff>>,
 }
 
+#[derive(Debug)]
+pub enum Claimed {
+    Issued(Box<Issued>),
+    /// The shopper holds all the campaign allows.
+    OverLimit,
+    /// No stock in hand.
+    NoStock,
+}
+
+/// A claim that was served: its coupon is durable.
+#[derive(Debug)]
+pub struct Issued {
+    pub coupon: StoredCoupon,
+    /// Whether an earlier claim with this request id produced it.
+    pub replayed: bool,
+    /// What staff have said of it since, in the database; nothing of a new one.
+    pub in_force: Option<CouponControl>,
+}
+
 /// A coupon and an order.
 pub struct CouponUse {
     pub shopper: ShopperId,
@@ -61,7 +86,6 @@ pub struct CouponUse {
 
 /// A coupon that is to pay for an order.
 pub struct Redemption {
-    /// The coupon and the order.
     pub used: CouponUse,
     /// The tiers that may pay for the order. With a coupon of another only an order that holds it already is answered.
     pub payable_tiers: TierSet,
@@ -71,7 +95,6 @@ pub struct Redemption {
 
 /// A coupon that an order gives back, or will never take.
 pub struct Release {
-    /// The coupon and the order.
     pub used: CouponUse,
     /// The extension of its campaign.
     pub extended_valid_until: Option<Timestamp>,
@@ -89,24 +112,3 @@ pub struct Revocation {
     pub revoked_by: Option<Box<ByStaff>>,
 }
 
-#[derive(Debug)]
-pub enum Done {
-    /// The coupon is durable; `replayed` if an earlier claim produced it.
-    Issued {
-        coupon: Box<StoredCoupon>,
-        /// Whether it was there before.
-        replayed: bool,
-        /// What staff have said of it since, in the database; nothing of a new one.
-        in_force: Option<CouponControl>,
-    },
-    /// The shopper holds all the campaign allows.
-    OverLimit,
-    /// No stock in hand.
-    NoStock,
-    /// The coupon after a redemption was tried, and what was in force for it; `None` if it is not there.
-    Coupon(Option<(Box<StoredCoupon>, CouponControl)>),
-    /// Whether a release gave the coupon back.
-    Released(bool),
-    /// The coupon after a revocation was tried, and whether that changed it; `None` if it is not there.
-    Revoked(Option<(Box<StoredCoupon>, bool)>),
-}

@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Shorter, because a quota replica that hangs must not keep the others from hearing that this holder lives.
+/// Shorter, because a quota replica that hangs must not keep the others from hearing that this lease holder lives.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Client = LeaseServiceClient<Channel>;
 
 /// Asks quota for leases and settles them.
 #[derive(Clone)]
@@ -41,7 +43,6 @@ pub(super) enum Acquired {
 }
 
 impl QuotaClient {
-    /// A client for these replicas of quota.
     pub fn new(replicas: Replicas) -> Self {
         Self(replicas)
     }
@@ -49,7 +50,7 @@ impl QuotaClient {
     pub(super) async fn acquire(
         &self,
         lease: Uuid,
-        holder: &ReplicaId,
+        lease_holder: &ReplicaId,
         lane: Lane,
         wanted: &Wanted,
         trace: TraceContext,
@@ -57,7 +58,7 @@ impl QuotaClient {
         let request = AcquireLeaseRequest {
             lease_id: lease.to_string(),
             campaign_number: wanted.campaign.get(),
-            holder_id: holder.to_string(),
+            holder_id: lease_holder.to_string(),
             lane: u32::from(lane.get()),
             wanted: wanted.tiers.iter().map(quantity).collect(),
             wanted_of_any_tier: wanted.any_tier,
@@ -97,10 +98,10 @@ impl QuotaClient {
         }
     }
 
-    /// Says that a holder lives.
-    pub(crate) async fn renew(&self, holder: &ReplicaId) -> Result<(), QuotaAway> {
+    /// Says that a lease holder lives.
+    pub(crate) async fn renew(&self, lease_holder: &ReplicaId) -> Result<(), QuotaAway> {
         let request = RenewLeasesRequest {
-            holder_id: holder.to_string(),
+            holder_id: lease_holder.to_string(),
         };
         let trace = TraceContext::new_root(false);
         let renew = |mut client: Client, request| async move { client.renew_leases(request).await };

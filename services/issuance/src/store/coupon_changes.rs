@@ -10,14 +10,13 @@ use crate::domain::{
 };
 
 use super::{
-    coupons::{self, CouponKey, CouponRow, columns},
+    coupons::{self, CouponKey, CouponRow, columns, each},
     leases::lane_number,
 };
 
 /// A redemption as its statement takes it.
 pub struct RedeemRow<'a> {
     pub key: CouponKey<'a>,
-    /// The order it is to pay for.
     pub order_id: Uuid,
     /// The tiers whose coupons may change.
     pub payable_tiers: TierSet,
@@ -28,7 +27,6 @@ pub struct RedeemRow<'a> {
 /// A release as its statement takes it.
 pub struct ReleaseRow<'a> {
     pub key: CouponKey<'a>,
-    /// The order that gives it back.
     pub order_id: Uuid,
     /// The extension of the coupon's campaign.
     pub extended_valid_until: Option<Timestamp>,
@@ -58,25 +56,17 @@ pub async fn redeem(
     rows: &[RedeemRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
-    let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+    let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
     let changed: Vec<ChangedRow> = sqlx::query_as(statement)
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
         .bind(slots)
-        .bind(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
+        .bind(each(rows, |row| row.order_id))
         .bind(now)
-        .bind(
-            rows.iter()
-                .map(|row| i32::from(row.payable_tiers.bits()))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows.iter()
-                .map(|row| row.extended_valid_until)
-                .collect::<Vec<_>>(),
-        )
+        .bind(each(rows, |row| i32::from(row.payable_tiers.bits())))
+        .bind(each(rows, |row| row.extended_valid_until))
         .fetch_all(&mut *connection)
         .await?;
     let mut known = HashMap::with_capacity(changed.len());
@@ -109,27 +99,19 @@ pub async fn release(
     rows: &[ReleaseRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+    let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
     let places: Vec<i64> = sqlx::query_scalar(statement)
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
         .bind(slots)
-        .bind(rows.iter().map(|row| row.order_id).collect::<Vec<_>>())
+        .bind(each(rows, |row| row.order_id))
         .bind(now)
-        .bind(
-            rows.iter()
-                .map(|row| row.extended_valid_until)
-                .collect::<Vec<_>>(),
-        )
+        .bind(each(rows, |row| row.extended_valid_until))
         .bind(MAX_VALIDITY_GIVEN_BACK)
         .bind(i32::from(MAX_RELEASED_ORDERS))
-        .bind(
-            rows.iter()
-                .map(|row| row.valid_at_least_until)
-                .collect::<Vec<_>>(),
-        )
+        .bind(each(rows, |row| row.valid_at_least_until))
         .fetch_all(connection)
         .await?;
     changed(&places, rows.len())
@@ -143,14 +125,14 @@ pub async fn revoke(
     rows: &[RevokeRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+    let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
     let places: Vec<i64> = sqlx::query_scalar(statement)
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
         .bind(slots)
-        .bind(rows.iter().map(|row| row.reason).collect::<Vec<_>>())
+        .bind(each(rows, |row| row.reason))
         .bind(now)
         .fetch_all(connection)
         .await?;

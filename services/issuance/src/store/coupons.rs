@@ -62,59 +62,26 @@ pub async fn issue(
     now: Timestamp,
     rows: &[IssueRow<'_>],
 ) -> Result<Vec<IssueOutcome>, sqlx::Error> {
-    let column = |of: fn(&IssueRow<'_>) -> Option<i16>| rows.iter().map(of).collect::<Vec<_>>();
     let answers: Vec<IssuedRow> = sqlx::query_as(statement)
         .bind(lane_number(lane))
-        .bind(
-            rows.iter()
-                .map(|row| row.shopper.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows.iter()
-                .map(|row| campaign_number(row.campaign))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows.iter()
-                .map(|row| row.request_id.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(column(|row| {
-            row.requested_tier.map(|tier| i16::from(tier.get()))
-        }))
-        .bind(column(|row| {
-            row.assigned.map(|(_, tier)| i16::from(tier.get()))
-        }))
-        .bind(
-            rows.iter()
-                .map(|row| row.assigned.map(|(lease, _)| lease))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows.iter()
-                .map(|row| i16::from(row.limit))
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows.iter().map(|row| row.valid_until).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|row| row.traceparent.as_deref())
-                .collect::<Vec<_>>(),
-        )
+        .bind(each(rows, |row| row.shopper.as_str()))
+        .bind(each(rows, |row| campaign_number(row.campaign)))
+        .bind(each(rows, |row| row.request_id.as_str()))
+        .bind(each(rows, |row| row.requested_tier.map(tier_number)))
+        .bind(each(rows, |row| row.assigned.map(|of| tier_number(of.1))))
+        .bind(each(rows, |row| row.assigned.map(|(lease, _)| lease)))
+        .bind(each(rows, |row| i16::from(row.limit)))
+        .bind(each(rows, |row| row.valid_until))
+        .bind(each(rows, |row| row.traceparent.as_deref()))
         .bind(i16::from(key_id))
         .bind(now)
         .fetch_all(connection)
         .await?;
     let mut outcomes = vec![IssueOutcome::NoStock; rows.len()];
     for answer in answers {
-        let outcome = outcomes
-            .get_mut((answer.place - 1) as usize)
-            .ok_or(sqlx::Error::RowNotFound)?;
-        *outcome = answer.outcome(
-            rows.get((answer.place - 1) as usize)
-                .and_then(|row| row.assigned),
-        )?;
+        let place = (answer.place - 1) as usize;
+        let outcome = outcomes.get_mut(place).ok_or(sqlx::Error::RowNotFound)?;
+        *outcome = answer.outcome(rows[place].assigned)?;
     }
     Ok(outcomes)
 }
@@ -252,23 +219,20 @@ pub async fn list(
     rows.into_iter().map(CouponRow::into_domain).collect()
 }
 
-pub(super) type KeyColumns<'a> = (Vec<&'a str>, Vec<i32>, Vec<i16>);
+/// A column of a batch: one value for each of its rows.
+pub(super) fn each<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
 
-pub(super) fn columns<'a>(keys: &[CouponKey<'a>]) -> KeyColumns<'a> {
-    let shoppers = keys
-        .iter()
-        .map(|(shopper, _, _)| shopper.as_str())
-        .collect();
-    let campaigns = keys
-        .iter()
-        .map(|(_, campaign, _)| campaign_number(*campaign))
-        .collect();
+fn tier_number(tier: TierNumber) -> i16 {
+    tier.get().into()
+}
+
+pub(super) fn columns<'a>(keys: &[CouponKey<'a>]) -> (Vec<&'a str>, Vec<i32>, Vec<i16>) {
     (
-        shoppers,
-        campaigns,
-        keys.iter()
-            .map(|(_, _, slot)| i16::from(slot.get()))
-            .collect(),
+        each(keys, |(shopper, ..)| shopper.as_str()),
+        each(keys, |(_, campaign, _)| campaign_number(*campaign)),
+        each(keys, |(.., slot)| slot.get().into()),
     )
 }
 

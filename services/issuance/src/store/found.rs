@@ -18,9 +18,7 @@ pub struct FoundCoupon {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OlderThan {
     pub issued_at: Timestamp,
-    /// Of which campaign it is.
     pub campaign: CampaignNumber,
-    /// Which of the shopper's coupons.
     pub slot: Slot,
 }
 
@@ -50,7 +48,6 @@ impl FoundRow {
     }
 }
 
-/// Reads a coupon by its key.
 pub async fn by_key(
     pool: &PgPool,
     lane: Lane,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{FromRow, PgConnection, PgPool};
-use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber, Timestamp};
+use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
 use super::timelines::Timeline;
@@ -41,7 +41,7 @@ pub async fn install(
             .bind(lane_number(lane))
             .bind(lease.id)
             .bind(campaign_number(lease.campaign))
-            .bind(lease.holder.as_str())
+            .bind(lease.lease_holder.as_str())
             .bind(now)
             .bind(asked_on.0)
             .bind(tiers)
@@ -77,8 +77,7 @@ pub async fn install(
 pub struct LeaseToSeal {
     pub id: Uuid,
     pub campaign: CampaignNumber,
-    /// To whom it was lent.
-    pub holder: ReplicaId,
+    pub lease_holder: ReplicaId,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,12 +107,12 @@ pub(super) async fn seal_in(
 ) -> Result<Vec<SealedLease>, sqlx::Error> {
     let mut ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
     let campaigns = leases.iter().map(|lease| campaign_number(lease.campaign));
-    let holders = leases.iter().map(|lease| lease.holder.as_str());
+    let lease_holders = leases.iter().map(|lease| lease.lease_holder.as_str());
     sqlx::query(include_str!("../../queries/seal_lease_headers.sql"))
         .bind(lane_number(lane))
         .bind(&ids)
         .bind(campaigns.collect::<Vec<_>>())
-        .bind(holders.collect::<Vec<_>>())
+        .bind(lease_holders.collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
     ids.sort();
@@ -169,22 +168,22 @@ pub(super) struct LeaseRow {
     holder_id: String,
 }
 
-/// Leases that earlier lives of this holder's replica left behind, and sealed ones that quota has not settled, each with the number of its lane.
+/// Leases that earlier lives of this lease holder's replica left behind, and sealed ones that quota has not settled, each with its lane.
 pub async fn unreturned(
     pool: &PgPool,
-    holder: &ReplicaId,
+    lanes: Lanes,
+    lease_holder: &ReplicaId,
     limit: u32,
-) -> Result<Vec<(u16, LeaseToSeal)>, sqlx::Error> {
+) -> Result<Vec<(Lane, LeaseToSeal)>, sqlx::Error> {
     let rows: Vec<UnreturnedRow> =
         sqlx::query_as(include_str!("../../queries/unreturned_leases.sql"))
-            .bind(holder.as_str())
+            .bind(lease_holder.as_str())
             .bind(i64::from(limit))
             .fetch_all(pool)
             .await?;
-    let unreturned = rows.into_iter().filter_map(|row| {
-        let lane = u16::try_from(row.lane).ok()?;
-        Some((lane, lease_to_seal(row.lease)?))
-    });
+    let unreturned = rows
+        .into_iter()
+        .filter_map(|row| Some((lanes.lane(row.lane).ok()?, lease_to_seal(row.lease)?)));
     Ok(unreturned.collect())
 }
 
@@ -207,7 +206,7 @@ pub(super) fn lease_to_seal(row: LeaseRow) -> Option<LeaseToSeal> {
     Some(LeaseToSeal {
         id: row.lease_id,
         campaign: CampaignNumber::new(row.campaign_number).ok()?,
-        holder: ReplicaId::parse(row.holder_id).ok()?,
+        lease_holder: ReplicaId::parse(row.holder_id).ok()?,
     })
 }
 

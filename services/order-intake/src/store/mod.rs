@@ -19,7 +19,7 @@ use std::{
 use sqlx::{PgPool, migrate::Migrator};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
 use tidegate_telemetry::{TraceContext, Tracing};
-use tidegate_types::{Actor, Lane, Lanes, ShopperId, Timestamp};
+use tidegate_types::{Actor, Lane, Lanes, PerLane, ShopperId, Timestamp};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +56,7 @@ pub struct Store {
     /// Its own, so that an audit takes no connection from anybody.
     audit_pool: PgPool,
     lanes: Lanes,
-    /// Those of each lane, by its number.
-    queues: Arc<[LaneQueues]>,
+    queues: Arc<PerLane<LaneQueues>>,
 }
 
 /// The two queues of a lane. Orders to a store at which another batch books at that moment go to the second one, so that the others never wait for a favourite.
@@ -103,18 +102,15 @@ impl Store {
             writers.push((format!("writer of {name} of lane {lane}"), writer));
             queue
         };
-        let queues: Vec<_> = lanes
-            .all()
-            .map(|lane| LaneQueues {
-                first: start("orders", lane, BusyStores::LeaveOut),
-                busy_stores: start("orders_of_busy_stores", lane, BusyStores::WaitFor),
-            })
-            .collect();
+        let queues = PerLane::new(lanes, |lane| LaneQueues {
+            first: start("orders", lane, BusyStores::LeaveOut),
+            busy_stores: start("orders_of_busy_stores", lane, BusyStores::WaitFor),
+        });
         let store = Self {
             pool: database.pool(POOL_CONNECTIONS - AUDIT_CONNECTIONS),
             audit_pool: database.pool(AUDIT_CONNECTIONS),
             lanes,
-            queues: queues.into(),
+            queues: Arc::new(queues),
         };
         (store, writers)
     }
@@ -201,16 +197,18 @@ impl Store {
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Done, OrderIntakeError> {
-        // A lane of these lanes has its queues.
-        let queues = self
-            .queues
-            .get(usize::from(lane.get()))
-            .ok_or(OrderIntakeError::Internal)?;
-        let (done, _) = queues.first.submit(change.clone(), trace, deadline).await?;
+        let queues = &self.queues[lane];
+        let (done, _) = queues
+            .first
+            .submit(|reply| (change.clone(), reply), trace, deadline)
+            .await?;
         if !matches!(done, Ok(Done::LeftOut)) {
             return done;
         }
-        let (done, _) = queues.busy_stores.submit(change, trace, deadline).await?;
+        let (done, _) = queues
+            .busy_stores
+            .submit(|reply| (change, reply), trace, deadline)
+            .await?;
         done
     }
 

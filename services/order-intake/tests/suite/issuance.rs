@@ -290,13 +290,13 @@ impl IssuanceService for Issuance {
         Err(not_for_order_intake())
     }
 
-    type StreamHoldersStream =
-        Pin<Box<dyn Stream<Item = Result<StreamHoldersResponse, Status>> + Send>>;
+    type StreamShoppersStream =
+        Pin<Box<dyn Stream<Item = Result<StreamShoppersResponse, Status>> + Send>>;
 
-    async fn stream_holders(
+    async fn stream_shoppers(
         &self,
-        _: Request<StreamHoldersRequest>,
-    ) -> Result<Response<Self::StreamHoldersStream>, Status> {
+        _: Request<StreamShoppersRequest>,
+    ) -> Result<Response<Self::StreamShoppersStream>, Status> {
         Err(not_for_order_intake())
     }
 

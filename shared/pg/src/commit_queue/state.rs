@@ -4,10 +4,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::{
-    Commit, CommitQueueSettings, NotCommitted, Queued, Reply, commit_time::CommitTime,
+    Commit, CommitQueueSettings, NotCommitted, Queued, commit_time::CommitTime,
     metrics::OneQueueMetrics,
 };
 
@@ -16,12 +16,6 @@ const RESERVED_ONE_IN: usize = 4;
 const MIN_RETRY: Duration = Duration::from_millis(100);
 /// An estimate may be wrong, so nobody is sent away on one for longer.
 const MAX_RETRY: Duration = Duration::from_secs(1);
-
-/// An item and who waits for it.
-pub(super) struct Entry<C: Commit> {
-    pub(super) queued: Queued<C::Item>,
-    pub(super) reply: oneshot::Sender<Reply<C>>,
-}
 
 /// What callers and the writer share.
 pub(super) struct State<C: Commit> {
@@ -32,8 +26,8 @@ pub(super) struct State<C: Commit> {
 }
 
 struct Waiting<C: Commit> {
-    urgent: VecDeque<Entry<C>>,
-    others: VecDeque<Entry<C>>,
+    urgent: VecDeque<Queued<C::Item>>,
+    others: VecDeque<Queued<C::Item>>,
     commit_time: CommitTime,
     closed: bool,
 }
@@ -62,12 +56,7 @@ impl<C: Commit> State<C> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn push(
-        &self,
-        queued: Queued<C::Item>,
-        reply: oneshot::Sender<Reply<C>>,
-        now: Instant,
-    ) -> Result<(), NotCommitted> {
+    pub(super) fn push(&self, queued: Queued<C::Item>, now: Instant) -> Result<(), NotCommitted> {
         let urgent = C::urgent(&queued.item);
         let mut waiting = self.waiting();
         if waiting.closed {
@@ -90,7 +79,7 @@ impl<C: Commit> State<C> {
         } else {
             &mut waiting.others
         };
-        queue.push_back(Entry { queued, reply });
+        queue.push_back(queued);
         drop(waiting);
         self.metrics.length.inc();
         self.arrived.notify_one();
@@ -139,8 +128,8 @@ impl<C: Commit> State<C> {
     /// Takes the next batch, sorted by key, each key once, and counts it as under way until
     /// [`Self::batch_ended`]. Expired items are answered and dropped; an item whose key is taken
     /// keeps its place for the next batch.
-    pub(super) fn take_batch(&self, now: Instant) -> Vec<Entry<C>> {
-        let mut batch: Vec<(C::Key, Entry<C>)> = Vec::new();
+    pub(super) fn take_batch(&self, now: Instant) -> Vec<Queued<C::Item>> {
+        let mut batch: Vec<(C::Key, Queued<C::Item>)> = Vec::new();
         let mut keys = BTreeSet::new();
         let mut expired = Vec::new();
         let mut waiting = self.waiting();
@@ -149,22 +138,22 @@ impl<C: Commit> State<C> {
         for queue in [urgent, others] {
             let mut kept = VecDeque::new();
             while batch.len() < self.settings.max_batch {
-                let Some(entry) = queue.pop_front() else {
+                let Some(queued) = queue.pop_front() else {
                     break;
                 };
-                if entry.queued.deadline <= now {
-                    expired.push(entry);
+                if queued.deadline <= now {
+                    expired.push(queued);
                     continue;
                 }
-                let key = C::key(&entry.queued.item);
+                let key = C::key(&queued.item);
                 if keys.insert(key.clone()) {
-                    batch.push((key, entry));
+                    batch.push((key, queued));
                 } else {
-                    kept.push_back(entry);
+                    kept.push_back(queued);
                 }
             }
-            while let Some(entry) = kept.pop_back() {
-                queue.push_front(entry);
+            while let Some(queued) = kept.pop_back() {
+                queue.push_front(queued);
             }
         }
         if !batch.is_empty() {
@@ -174,13 +163,12 @@ impl<C: Commit> State<C> {
         self.metrics
             .length
             .dec_by((batch.len() + expired.len()) as i64);
-        for entry in expired {
+        for queued in expired {
             self.metrics.expired.inc();
-            // A caller that has gone does not need the answer.
-            let _ = entry.reply.send(Err(NotCommitted::TooLate { retry_after }));
+            C::answer(queued.item, Err(NotCommitted::TooLate { retry_after }));
         }
         batch.sort_by(|(one, _), (other, _)| one.cmp(other));
-        batch.into_iter().map(|(_, entry)| entry).collect()
+        batch.into_iter().map(|(_, queued)| queued).collect()
     }
 }
 
@@ -197,32 +185,39 @@ impl<C: Commit> Waiting<C> {
 mod tests {
     use sqlx::PgConnection;
     use tidegate_telemetry::{Registry, Span, TraceContext};
+    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::QueueMetrics;
+    use crate::{
+        QueueMetrics, Reply,
+        commit_queue::reply::{self, Answer},
+    };
 
     struct Numbers;
 
     impl Commit for Numbers {
-        type Item = (u32, &'static str);
-        type Outcome = ();
+        type Item = ((u32, &'static str), Reply<()>);
         type Key = u32;
 
         fn key(item: &Self::Item) -> u32 {
-            item.0
+            item.0.0
         }
 
         fn urgent(item: &Self::Item) -> bool {
-            item.1 == "urgent"
+            item.0.1 == "urgent"
+        }
+
+        fn answer((_, reply): Self::Item, ended: Result<Duration, NotCommitted>) {
+            reply.end(ended);
         }
 
         async fn commit(
             &mut self,
             _: &mut PgConnection,
-            items: &[Queued<Self::Item>],
+            _: &mut [Queued<Self::Item>],
             _: &mut Span,
-        ) -> Result<Vec<()>, sqlx::Error> {
-            Ok(vec![(); items.len()])
+        ) -> Result<(), sqlx::Error> {
+            Ok(())
         }
     }
 
@@ -238,26 +233,17 @@ mod tests {
         state: &State<Numbers>,
         item: (u32, &'static str),
         deadline_ms: u64,
-    ) -> Result<oneshot::Receiver<Reply<Numbers>>, NotCommitted> {
+    ) -> Result<oneshot::Receiver<Answer<()>>, NotCommitted> {
         let now = Instant::now();
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::channel();
         let deadline = now + Duration::from_millis(deadline_ms);
-        let queued = Queued {
-            item,
-            trace: TraceContext::new_root(false),
-            deadline,
-            queued: now,
-            queued_at: std::time::SystemTime::now(),
-        };
-        state.push(queued, reply, now).map(|()| answer)
+        let queued = Queued::new((item, reply), TraceContext::new_root(false), deadline);
+        state.push(queued, now).map(|()| answer)
     }
 
     fn batch(state: &State<Numbers>) -> Vec<(u32, &'static str)> {
-        state
-            .take_batch(Instant::now())
-            .iter()
-            .map(|entry| entry.queued.item)
-            .collect()
+        let taken = state.take_batch(Instant::now());
+        taken.iter().map(|queued| queued.item.0).collect()
     }
 
     #[test]
@@ -353,6 +339,19 @@ mod tests {
             answer.try_recv(),
             Ok(Err(NotCommitted::TooLate { .. }))
         ));
+    }
+
+    #[test]
+    fn an_item_whose_outcome_was_not_put_is_not_told_as_committed() {
+        let (state, waited) = (state(10, 10), Duration::from_millis(3));
+        let mut answers = [1, 2].map(|number| push(&state, (number, "a"), 1_000).unwrap());
+        let mut taken = state.take_batch(Instant::now());
+        taken[0].item.1.put(());
+        for queued in taken {
+            Numbers::answer(queued.item, Ok(waited));
+        }
+        assert_eq!(answers[0].try_recv(), Ok(Ok(((), waited))));
+        assert_eq!(answers[1].try_recv(), Ok(Err(NotCommitted::Unknown)));
     }
 
     #[test]

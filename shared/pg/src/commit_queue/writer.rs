@@ -5,13 +5,10 @@ use std::{
 
 use sqlx::PgConnection;
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tokio::{sync::oneshot, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Commit, NotCommitted, Queued, Reply,
-    state::{Entry, State},
-};
+use super::{Commit, NotCommitted, Queued, state::State};
 use crate::{Database, Fault, database::within, fault};
 
 /// A commit that takes longer counts as a lost connection.
@@ -25,6 +22,8 @@ const MAX_LINKS: usize = 128;
 /// A stopping writer that cannot reach its database gives up after this long.
 const MAX_MENDING_WHILE_STOPPING: Duration = Duration::from_secs(5);
 
+type Batch<C> = Vec<Queued<<C as Commit>::Item>>;
+
 /// The one task that commits.
 pub(super) struct Writer<C: Commit> {
     state: Arc<State<C>>,
@@ -34,8 +33,6 @@ pub(super) struct Writer<C: Commit> {
     stop: CancellationToken,
     connection: Option<PgConnection>,
 }
-
-type Replies<C> = Vec<oneshot::Sender<Reply<C>>>;
 
 impl<C: Commit> Writer<C> {
     pub(super) fn new(
@@ -75,27 +72,25 @@ impl<C: Commit> Writer<C> {
         }
     }
 
-    async fn commit_batch(&mut self, batch: Vec<Entry<C>>) {
+    async fn commit_batch(&mut self, mut items: Batch<C>) {
         let began = Instant::now();
-        let (mut items, mut replies): (Vec<_>, Replies<C>) = batch
-            .into_iter()
-            .map(|entry| (entry.queued, entry.reply))
-            .unzip();
-        let mut conflicts = 0;
+        let mut span = self.batch_span(&items);
+        let (mut attempts, mut conflicts) = (0_i64, 0);
         let mut outage = Outage::default();
         loop {
-            let (commit_began, mut span) = (Instant::now(), self.batch_span(&items));
-            let error = match self.attempt(&items, &mut span).await {
-                Ok(outcomes) => {
+            let commit_began = Instant::now();
+            attempts += 1;
+            let error = match self.attempt(&mut items, &mut span).await {
+                Ok(()) => {
+                    span.attribute("tidegate.attempts", attempts);
                     let took = commit_began.elapsed();
                     self.state.committed_in(took, Instant::now());
                     self.state.metrics.committed(items.len(), took);
                     self.trace_items(&items, span.context(), began);
-                    return answer(&self.state, items, replies, outcomes, began);
+                    return answer(&self.state, items, began);
                 }
                 Err(error) => error,
             };
-            span.fail(error.to_string());
             match fault(&error) {
                 Fault::Conflict if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
@@ -105,31 +100,29 @@ impl<C: Commit> Writer<C> {
                     outage.note(self.state.settings.name, &error);
                     self.connection = None;
                     self.state.metrics.connection_losses.inc();
-                    drop_expired(&mut items, &mut replies);
+                    drop_expired::<C>(&mut items);
                     if items.is_empty() || self.stop.is_cancelled() && outage.lasted_too_long() {
-                        return refuse(replies, NotCommitted::Unknown);
+                        span.fail(error.to_string());
+                        return refuse::<C>(items, NotCommitted::Unknown);
                     }
                     sleep(outage.next_pause()).await;
                 }
                 Fault::Conflict | Fault::Statement => {
                     tracing::error!(queue = self.state.settings.name, items = items.len(), %error, "a batch could not be committed and was refused; its callers were told to retry");
+                    span.fail(error.to_string());
                     // If an earlier attempt broke off, it may have committed.
                     let why = if outage.since.is_some() {
                         NotCommitted::Unknown
                     } else {
                         NotCommitted::Failed
                     };
-                    return refuse(replies, why);
+                    return refuse::<C>(items, why);
                 }
             }
         }
     }
 
-    async fn attempt(
-        &mut self,
-        items: &[Queued<C::Item>],
-        span: &mut Span,
-    ) -> Result<Vec<C::Outcome>, sqlx::Error> {
+    async fn attempt(&mut self, items: &mut Batch<C>, span: &mut Span) -> Result<(), sqlx::Error> {
         // A connection whose attempt failed or was cut off is in an unknown state: it is kept only after a success.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -188,43 +181,25 @@ impl<C: Commit> Writer<C> {
     }
 }
 
-fn answer<C: Commit>(
-    state: &State<C>,
-    items: Vec<Queued<C::Item>>,
-    replies: Replies<C>,
-    outcomes: Vec<C::Outcome>,
-    began: Instant,
-) {
-    debug_assert_eq!(items.len(), outcomes.len());
-    for ((queued, reply), outcome) in items.into_iter().zip(replies).zip(outcomes) {
+fn answer<C: Commit>(state: &State<C>, items: Batch<C>, began: Instant) {
+    for queued in items {
         let waited = began.saturating_duration_since(queued.queued);
         state.metrics.delay.observe(waited.as_secs_f64());
-        // A caller that has gone does not need the answer; its item is committed all the same.
-        let _ = reply.send(Ok((outcome, waited)));
+        C::answer(queued.item, Ok(waited));
     }
 }
 
-fn refuse<R>(replies: Vec<oneshot::Sender<Result<R, NotCommitted>>>, why: NotCommitted) {
-    for reply in replies {
-        let _ = reply.send(Err(why));
+fn refuse<C: Commit>(items: Batch<C>, why: NotCommitted) {
+    for queued in items {
+        C::answer(queued.item, Err(why));
     }
 }
 
-fn drop_expired<T, R>(
-    items: &mut Vec<Queued<T>>,
-    replies: &mut Vec<oneshot::Sender<Result<R, NotCommitted>>>,
-) {
+fn drop_expired<C: Commit>(items: &mut Batch<C>) {
     let now = Instant::now();
-    let (mut kept, mut kept_replies) = (Vec::new(), Vec::new());
-    for (queued, reply) in items.drain(..).zip(replies.drain(..)) {
-        if queued.deadline > now {
-            kept.push(queued);
-            kept_replies.push(reply);
-        } else {
-            let _ = reply.send(Err(NotCommitted::Unknown));
-        }
-    }
-    (*items, *replies) = (kept, kept_replies);
+    let (kept, expired) = items.drain(..).partition(|queued| queued.deadline > now);
+    *items = kept;
+    refuse::<C>(expired, NotCommitted::Unknown);
 }
 
 /// One stretch of time in which the database could not be reached.

@@ -22,8 +22,8 @@ use rustls::{
 use tempfile::TempDir;
 use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
 use tidegate_proto::issuance::v1::{
-    coupon_desk_service_client::CouponDeskServiceClient,
-    coupon_desk_service_server::{CouponDeskService, CouponDeskServiceServer},
+    coupon_admin_service_client::CouponAdminServiceClient,
+    coupon_admin_service_server::{CouponAdminService, CouponAdminServiceServer},
     *,
 };
 use tidegate_rpc::{
@@ -49,9 +49,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-pub const UNARY: &str = "/tidegate.issuance.v1.CouponDeskService/RevokeCoupon";
+pub const UNARY: &str = "/tidegate.issuance.v1.CouponAdminService/RevokeCoupon";
 const RULES: &[Rule] = access_rules! {
-    "tidegate.issuance.v1.CouponDeskService" {
+    "tidegate.issuance.v1.CouponAdminService" {
         RevokeCoupon: Claims, by [Gateway, Chatbot];
         GrantCoupons: Streams, by [Gateway, Chatbot];
     }
@@ -79,7 +79,7 @@ pub struct Seen {
 }
 
 #[tonic::async_trait]
-impl CouponDeskService for Seen {
+impl CouponAdminService for Seen {
     /// Answers at once, or waits if the reason says so.
     async fn revoke_coupon(
         &self,
@@ -162,9 +162,9 @@ impl Suite {
             metrics: CallMetrics::register(&mut registry),
         };
         let seen = Seen::default();
-        let desk =
-            CouponDeskServiceServer::new(seen.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let names = ["tidegate.issuance.v1.CouponDeskService"];
+        let admin = CouponAdminServiceServer::new(seen.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let names = ["tidegate.issuance.v1.CouponAdminService"];
         let routes = standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, &names);
         let (routes, _) = routes.await.unwrap();
         let files = files(folder.path(), Identity::Issuance);
@@ -173,7 +173,7 @@ impl Suite {
             listener,
             Arc::new(tls),
             CallLayer::new(policy),
-            routes.add_service(desk),
+            routes.add_service(admin),
             CancellationToken::new(),
         ));
         Self {
@@ -212,7 +212,7 @@ impl Suite {
 
     /// A caller on a connection of its own.
     pub fn caller_as(&self, identity: Identity) -> Caller {
-        Caller(CouponDeskServiceClient::new(self.peer(identity)))
+        Caller(CouponAdminServiceClient::new(self.peer(identity)))
     }
 
     /// The connection of one who shows no certificate.
@@ -261,7 +261,7 @@ pub struct OpenStream {
 
 /// A caller that behaves.
 #[derive(Clone)]
-pub struct Caller(pub CouponDeskServiceClient<Channel>);
+pub struct Caller(pub CouponAdminServiceClient<Channel>);
 
 impl Caller {
     pub async fn call(&self, reason: &str) -> Result<(), Status> {

@@ -259,8 +259,8 @@ async fn a_revoked_coupon_pays_for_nothing_and_one_that_paid_is_not_revoked() ->
         coupon_code: code.into(),
         reason: "claimed with a stolen account".into(),
     };
-    let mut desk = staff.coupon_desk();
-    let revoked = desk
+    let mut admin = staff.coupon_admin();
+    let revoked = admin
         .revoke_coupon(staff.request(revoke("ann", &code)))
         .await?
         .into_inner();
@@ -268,7 +268,7 @@ async fn a_revoked_coupon_pays_for_nothing_and_one_that_paid_is_not_revoked() ->
         (revoked.replayed, revoked.coupon.unwrap_or_default().state()),
         (false, CouponState::Revoked)
     );
-    let again = desk
+    let again = admin
         .revoke_coupon(staff.request(revoke("ann", &code)))
         .await?;
     assert!(again.into_inner().replayed);
@@ -277,7 +277,7 @@ async fn a_revoked_coupon_pays_for_nothing_and_one_that_paid_is_not_revoked() ->
 
     let paid = suite.coupon("tea", "bob").await?;
     suite.order("bob", "o-1", &paid).await?;
-    let refusal = desk
+    let refusal = admin
         .revoke_coupon(staff.request(revoke("bob", &paid)))
         .await
         .unwrap_err();
@@ -305,7 +305,7 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent() -> 
     for round in 0..2 {
         let stream = tokio_stream::iter(parts.clone());
         let mut answers = staff
-            .coupon_desk()
+            .coupon_admin()
             .grant_coupons(staff.request(stream))
             .await?
             .into_inner();
@@ -332,7 +332,7 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent() -> 
         grants: vec![grant("carl"), grant("")],
     };
     let mut answers = staff
-        .coupon_desk()
+        .coupon_admin()
         .grant_coupons(staff.request(tokio_stream::iter([bad])))
         .await?
         .into_inner();

@@ -173,8 +173,8 @@ async fn a_code_is_taken_as_people_type_and_paste_it() -> Result<()> {
         coupon_code: typed[7].clone(),
         reason: "tried out".into(),
     };
-    let mut desk = staff.coupon_desk();
-    let revoked = desk.revoke_coupon(staff.request(revocation)).await;
+    let mut admin = staff.coupon_admin();
+    let revoked = admin.revoke_coupon(staff.request(revocation)).await;
     let refusal = revoked.unwrap_err();
     assert_eq!(refused(&refusal).reason, "COUPON_REDEEMED");
     suite.end().await

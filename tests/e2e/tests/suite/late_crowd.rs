@@ -39,7 +39,7 @@ async fn sold_out(staff: &StaffDesk) -> Result<()> {
 /// Waits until so many streams of holders were asked for in all.
 async fn streams(suite: &Suite, expected: f64) -> Result<()> {
     eventually(SOON, || async {
-        let streams = calls(suite, "StreamHolders").await?;
+        let streams = calls(suite, "StreamShoppers").await?;
         ensure!(streams == expected, "{streams} streams, not {expected}");
         Ok(())
     })

@@ -112,7 +112,7 @@ async fn a_campaign_can_be_claimed_from_at_every_gateway_the_moment_it_was_creat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_campaign_is_known_to_wallets_and_to_the_coupon_desk_the_moment_it_was_created()
+async fn a_campaign_is_known_to_wallets_and_to_the_coupon_admin_the_moment_it_was_created()
 -> Result<()> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
@@ -148,7 +148,7 @@ async fn a_campaign_is_known_to_wallets_and_to_the_coupon_desk_the_moment_it_was
             }],
         };
         let mut answers = staff
-            .coupon_desk()
+            .coupon_admin()
             .grant_coupons(staff.request(tokio_stream::iter([grants])))
             .await?
             .into_inner();
@@ -199,7 +199,7 @@ async fn budget_added_is_there_for_grants_the_moment_it_was_acknowledged() -> Re
             }],
         };
         let mut answers = staff
-            .coupon_desk()
+            .coupon_admin()
             .grant_coupons(staff.request(tokio_stream::iter([grants])))
             .await?
             .into_inner();

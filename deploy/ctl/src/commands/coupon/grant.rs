@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidegate_auth::Identity;
 use tidegate_proto::issuance::v1::{
     FoundCoupon, Grant, GrantCouponsRequest, GrantResult,
-    coupon_desk_service_client::CouponDeskServiceClient, grant_result::Outcome,
+    coupon_admin_service_client::CouponAdminServiceClient, grant_result::Outcome,
 };
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ pub(super) async fn run(give: Give, session: &Session) -> Result<Output, Failure
             Identity::Issuance,
             || tokio_stream::iter(messages.clone()),
             |channel, request| async move {
-                CouponDeskServiceClient::new(channel)
+                CouponAdminServiceClient::new(channel)
                     .grant_coupons(request)
                     .await
             },

@@ -11,7 +11,7 @@ use tidegate_proto::{
     gateway::v1::{CheckCouponRequest, wallet_service_client::WalletServiceClient},
     issuance::v1::{
         FindCouponsRequest, FoundCoupon, RevokeCouponRequest,
-        coupon_desk_service_client::CouponDeskServiceClient,
+        coupon_admin_service_client::CouponAdminServiceClient,
     },
     r#type::v1::CouponState,
 };
@@ -119,7 +119,7 @@ async fn find(which: &Which, session: &Session) -> Result<Vec<FoundCoupon>, Fail
             page_token,
         };
         let page = session.call(Identity::Issuance, message, |channel, request| async move {
-            CouponDeskServiceClient::new(channel)
+            CouponAdminServiceClient::new(channel)
                 .find_coupons(request)
                 .await
         });
@@ -208,7 +208,7 @@ async fn revoke(
         reason,
     };
     let answer = session.call(Identity::Issuance, message, |channel, request| async move {
-        CouponDeskServiceClient::new(channel)
+        CouponAdminServiceClient::new(channel)
             .revoke_coupon(request)
             .await
     });

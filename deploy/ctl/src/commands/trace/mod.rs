@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tidegate_auth::Identity;
 use tidegate_proto::issuance::v1::{
-    FindCouponsRequest, coupon_desk_service_client::CouponDeskServiceClient,
+    FindCouponsRequest, coupon_admin_service_client::CouponAdminServiceClient,
 };
 use tokio::time::{Instant, sleep};
 
@@ -91,7 +91,7 @@ async fn trace_id(trace: Trace, session: &Session) -> Result<String, Failure> {
         ..FindCouponsRequest::default()
     };
     let answer = session.call(Identity::Issuance, message, |channel, request| async move {
-        CouponDeskServiceClient::new(channel)
+        CouponAdminServiceClient::new(channel)
             .find_coupons(request)
             .await
     });

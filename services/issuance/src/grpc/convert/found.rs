@@ -5,7 +5,7 @@ use crate::{
     coupon_search::{Found, FoundCoupon, LookedTo, Next, SearchedTo, Wanted},
     domain::code_ending::CodeEnding,
     error::IssuanceError,
-    store::{found::OlderThan, holders::PageEnd},
+    store::{found::OlderThan, shoppers::PageEnd},
 };
 
 const NOT_A_TOKEN: &str = "must be empty or a next_page_token as it was given";

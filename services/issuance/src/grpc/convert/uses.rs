@@ -16,15 +16,14 @@ use uuid::Uuid;
 
 use super::{coupon, item_deadline, shopper_of_lane, trace};
 use crate::{
+    coupon_uses::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
     domain::{
         coupon::{InvalidMinimumValidity, MinimumValidity},
         purchase::Purchase,
     },
     error::IssuanceError,
-    wallet::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
 };
 
-/// A redemption of a batch.
 pub fn redeem_request(
     item: RedeemItem,
     call: &CallContext,
@@ -46,7 +45,6 @@ pub fn redeem_request(
     }
 }
 
-/// A release of a batch.
 pub fn release_request(
     item: ReleaseItem,
     call: &CallContext,
@@ -153,7 +151,6 @@ fn not_negative(minor_units: i64) -> Result<i64, OutOfBounds> {
     (minor_units >= 0).then_some(minor_units).ok_or(bounds)
 }
 
-/// What became of a redemption.
 pub fn redeem_result(redeemed: Redeemed, now: Timestamp) -> RedeemResult {
     let outcome = match redeemed.outcome {
         Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
@@ -165,7 +162,6 @@ pub fn redeem_result(redeemed: Redeemed, now: Timestamp) -> RedeemResult {
     }
 }
 
-/// What became of a release.
 pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
     let outcome = match outcome {
         Ok(changed) => release_result::Outcome::Released(Released { changed }),

@@ -6,10 +6,13 @@ mod decide;
 mod read;
 mod write;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::{Connection as _, PgConnection};
-use tidegate_pg::{Commit, Queued};
+use tidegate_pg::{Commit, NotCommitted, Queued, Reply};
 use tidegate_telemetry::{Span, TraceContext};
 use tidegate_types::{Actor, Lane, RequestId, ShopperId, Timestamp};
 
@@ -90,31 +93,34 @@ impl Change {
 }
 
 impl Commit for Commits {
-    type Item = Change;
-    type Outcome = Outcome;
+    type Item = (Change, Reply<Outcome>);
     type Key = (ShopperId, RequestId);
 
-    fn key(item: &Change) -> Self::Key {
+    fn key((item, _): &Self::Item) -> Self::Key {
         let draft = item.draft();
         (draft.shopper.clone(), draft.request_id.clone())
     }
 
     /// What moves an order goes first: somebody has waited longest for it, and its coupon may be spent.
-    fn urgent(item: &Change) -> bool {
+    fn urgent((item, _): &Self::Item) -> bool {
         match item {
             Change::Place(_) => false,
             Change::Move(..) | Change::Released(_) => true,
         }
     }
 
+    fn answer((_, reply): Self::Item, ended: Result<Duration, NotCommitted>) {
+        reply.end(ended);
+    }
+
     async fn commit(
         &mut self,
         connection: &mut PgConnection,
-        items: &[Queued<Change>],
+        items: &mut [Queued<Self::Item>],
         span: &mut Span,
-    ) -> Result<Vec<Outcome>, sqlx::Error> {
+    ) -> Result<(), sqlx::Error> {
         let now = to_microsecond(Timestamp::from(SystemTime::now()));
-        let changes: Vec<&Change> = items.iter().map(|queued| &queued.item).collect();
+        let changes: Vec<&Change> = items.iter().map(|queued| &queued.item.0).collect();
         let mut transaction = connection.begin().await?;
         let known = Known::read(&mut transaction, self, &changes, now).await?;
         let mut decisions = Decisions::new(now, self.orders_to_come);
@@ -124,6 +130,9 @@ impl Commit for Commits {
         span.attribute("tidegate.lane", i64::from(self.lane.get()));
         written.write(&mut transaction, self.lane, now).await?;
         transaction.commit().await?;
-        Ok(outcomes)
+        for (queued, outcome) in items.iter_mut().zip(outcomes) {
+            queued.item.1.put(outcome);
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,161 @@
+//! Claims of a batch: assigned to leases, issued in one statement, and the book set to what came of it.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use sqlx::PgConnection;
+use tidegate_telemetry::{Span, TraceContext};
+use tidegate_types::{Slot, TierNumber, Timestamp};
+
+use super::{Asked, Claim, Claimed, Issued, LaneCommit, replays};
+use crate::{
+    domain::coupon::StoredCoupon,
+    store::coupons::{self, IssueOutcome, IssueRow},
+};
+
+impl LaneCommit {
+    pub(super) async fn issue(
+        &self,
+        connection: &mut PgConnection,
+        claims: &mut [Asked<'_>],
+        now: Timestamp,
+        span: &mut Span,
+    ) -> Result<(), sqlx::Error> {
+        let rows = self.assign(claims, now, span);
+        let issuing = &self.statements.issue;
+        // One key a batch, whatever is read meanwhile: it is kept with the coupon.
+        let key_id = self.keys.active_key_id();
+        let outcomes = coupons::issue(connection, issuing, (self.lane, key_id), now, &rows).await;
+        let outcomes = outcomes.inspect_err(|_| self.forget_assignments(&rows))?;
+        self.correct(&rows, &outcomes);
+        let mut replays = Vec::new();
+        for ((Asked(claim, reply, trace), row), outcome) in
+            claims.iter_mut().zip(&rows).zip(&outcomes)
+        {
+            reply.put(match outcome {
+                IssueOutcome::Issued { slot, tier, .. } => {
+                    let given = (*slot, *tier, key_id);
+                    Claimed::Issued(Box::new(Issued {
+                        coupon: fresh_coupon(claim, row, given, *trace, now),
+                        replayed: false,
+                        in_force: None,
+                    }))
+                }
+                IssueOutcome::OverLimit => Claimed::OverLimit,
+                IssueOutcome::NoStock => Claimed::NoStock,
+                IssueOutcome::Replay(slot) => {
+                    let key = (&claim.shopper, claim.campaign, *slot);
+                    replays.push((&mut **reply, key));
+                    continue;
+                }
+            });
+        }
+        replays::answer(connection, self.lane, replays).await
+    }
+
+    fn assign<'a>(
+        &self,
+        claims: &[Asked<'a>],
+        now: Timestamp,
+        span: &mut Span,
+    ) -> Vec<IssueRow<'a>> {
+        let mut book = self.book.lock();
+        let mut linked = BTreeSet::new();
+        let mut rows = Vec::with_capacity(claims.len());
+        for Asked(claim, _, trace) in claims {
+            let assigned = if claim.may_issue {
+                book.reserve(claim.campaign, claim.requested_tier)
+            } else {
+                None
+            };
+            if let Some((lease, _)) = assigned.filter(|(lease, _)| linked.insert(*lease))
+                && let Some(trace) = book.trace_of(claim.campaign, lease)
+            {
+                span.link(trace);
+            }
+            rows.push(IssueRow {
+                shopper: &claim.shopper,
+                campaign: claim.campaign,
+                request_id: &claim.request_id,
+                requested_tier: claim.requested_tier,
+                assigned,
+                limit: claim.limit,
+                valid_until: now + claim.validity,
+                traceparent: trace.sampled().then(|| trace.traceparent()),
+            });
+        }
+        rows
+    }
+
+    /// Sets the book to what the database said is left. A lease that did not yield was sealed or overdrawn, and has nothing left for this replica.
+    fn correct(&self, rows: &[IssueRow<'_>], outcomes: &[IssueOutcome]) {
+        let mut book = self.book.lock();
+        let spent_at = Instant::now();
+        let mut handed_back = Vec::new();
+        for (row, outcome) in rows.iter().zip(outcomes) {
+            let Some((lease, tier)) = row.assigned else {
+                continue;
+            };
+            match outcome {
+                IssueOutcome::Issued { remaining, .. } => {
+                    book.served(row.campaign, row.requested_tier);
+                    book.correct(row.campaign, lease, tier, *remaining, Some(spent_at));
+                }
+                IssueOutcome::NoStock => {
+                    self.metrics.fence_refusals.inc();
+                    book.correct(row.campaign, lease, tier, 0, None);
+                }
+                IssueOutcome::Replay(_) | IssueOutcome::OverLimit => {
+                    handed_back.push((row.campaign, lease, tier))
+                }
+            }
+        }
+        // A reservation that no coupon came of goes back, unless a commit has told the exact count.
+        let exact: BTreeSet<_> = rows
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| {
+                matches!(outcome, IssueOutcome::Issued { .. } | IssueOutcome::NoStock)
+            })
+            .filter_map(|(row, _)| row.assigned)
+            .collect();
+        for (campaign, lease, tier) in handed_back
+            .into_iter()
+            .filter(|(_, lease, tier)| !exact.contains(&(*lease, *tier)))
+        {
+            book.give_back(campaign, lease, tier);
+        }
+    }
+
+    /// After an error nobody knows what was spent; the next success corrects the count.
+    fn forget_assignments(&self, rows: &[IssueRow<'_>]) {
+        let mut book = self.book.lock();
+        for row in rows {
+            if let Some((lease, tier)) = row.assigned {
+                book.give_back(row.campaign, lease, tier);
+            }
+        }
+    }
+}
+
+fn fresh_coupon(
+    claim: &Claim,
+    row: &IssueRow<'_>,
+    (slot, tier, key_id): (Slot, TierNumber, u8),
+    trace: TraceContext,
+    now: Timestamp,
+) -> StoredCoupon {
+    StoredCoupon {
+        campaign: claim.campaign,
+        slot,
+        request_id: claim.request_id.clone(),
+        requested_tier: claim.requested_tier,
+        tier,
+        key_id,
+        issued_at: now,
+        own_valid_until: row.valid_until,
+        order_id: None,
+        released_order_ids: Vec::new(),
+        revoked: false,
+        claim_trace: trace.sampled().then_some(trace),
+    }
+}

@@ -1,0 +1,12 @@
+//! Claims: each is answered once and for ever, and never beyond the stock.
+
+mod batches;
+mod connections;
+mod fences;
+pub mod history;
+mod leases;
+#[cfg(feature = "mutations")]
+mod mutations;
+mod random_batches;
+mod replays;
+pub mod seals;

@@ -1,0 +1,106 @@
+use futures_util::future::join_all;
+use tidegate_issuance::{
+    lane_work::{Claim, Claimed},
+    store::leases::Installed,
+};
+use tidegate_pg::DatabaseUnusable;
+use tidegate_types::Lanes;
+
+use crate::{
+    database::TestDatabase,
+    issuing::seals::seal,
+    lane::{TestLane, answered, claim, counts, install},
+};
+
+#[tokio::test]
+async fn an_overdrawn_lease_yields_none_of_the_batchs_share_and_other_tiers_are_served() {
+    let lane = TestLane::create().await;
+    let lease = lane.lease(&[(0, 5), (1, 8)]).await;
+    let writer = lane.writer();
+    // The book says more than the database: six of tier 0 where there are five.
+    writer.hold(1, lease, &[(0, 6), (1, 8)]);
+    let names: Vec<_> = (0..14).map(|number| format!("s-{number:02}")).collect();
+    // All are handed in before the writer runs, and so are one batch.
+    let outcomes = join_all(names.iter().map(|name| writer.claim(claim(name, "r-1")))).await;
+    let (mut of_tier_one, mut refused) = (0, 0);
+    for outcome in outcomes {
+        match outcome {
+            Ok(Claimed::NoStock) => refused += 1,
+            issued => {
+                assert_eq!(answered(issued).unwrap().0.tier.get(), 1);
+                of_tier_one += 1;
+            }
+        }
+    }
+    assert_eq!((of_tier_one, refused), (8, 6));
+    assert_eq!(lane.unbalanced().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seal_in_the_middle_of_commits_tells_exactly_what_was_issued() {
+    let lane_ = TestLane::create().await;
+    for round in 0..10 {
+        let lease = lane_.lease(&[(0, 10_000)]).await;
+        let writer = lane_.writer();
+        writer.hold(1, lease, &[(0, 10_000)]);
+        // The first claim of each round makes sure that commits are under way when the seal comes.
+        answered(writer.claim(claim(&format!("first-{round}"), "r-1")).await).unwrap();
+        let names: Vec<_> = (0..300)
+            .map(|number| format!("s-{round}-{number}"))
+            .collect();
+        let claims = join_all(names.iter().map(async |name| {
+            let mut issued = 0u64;
+            for request in ["r-1", "r-2", "r-3"] {
+                let wanted = Claim {
+                    limit: 3,
+                    ..claim(name, request)
+                };
+                issued += u64::from(matches!(writer.claim(wanted).await, Ok(Claimed::Issued(_))));
+            }
+            issued
+        }));
+        let (told, used) = tokio::join!(claims, seal(&lane_.pool, lease));
+        let told = told.iter().sum::<u64>() + 1;
+        assert_eq!(used.unwrap(), counts(&[(0, told)]), "round {round}");
+    }
+    assert_eq!(lane_.unbalanced().await, []);
+}
+
+#[tokio::test]
+async fn installing_twice_changes_nothing_and_tells_what_is_left() {
+    let lane_ = TestLane::create().await;
+    let lease = lane_.lease(&[(0, 10), (1, 4)]).await;
+    let writer = lane_.writer();
+    writer.hold(1, lease, &[(0, 10)]);
+    answered(writer.claim(claim("ann", "r-1")).await).unwrap();
+    let again = install(&lane_.pool, lease, &[(0, 10), (1, 4)])
+        .await
+        .unwrap();
+    assert_eq!(again, Installed::Before(counts(&[(0, 9), (1, 4)])));
+    seal(&lane_.pool, lease).await.unwrap();
+    let sealed = install(&lane_.pool, lease, &[(0, 10), (1, 4)])
+        .await
+        .unwrap();
+    assert_eq!(sealed, Installed::Before(counts(&[(0, 0), (1, 0)])));
+    assert_eq!(lane_.unbalanced().await, []);
+}
+
+#[tokio::test]
+async fn a_database_made_with_other_lanes_is_refused() {
+    let database = TestDatabase::create().await.unwrap();
+    let open = database.open().unwrap();
+    let lanes = |count: u16| Lanes::new(count).unwrap();
+    open.fix_lanes(lanes(4)).await.unwrap();
+    open.fix_lanes(lanes(4)).await.unwrap();
+    let refused = open.fix_lanes(lanes(8)).await;
+    assert!(
+        matches!(
+            refused,
+            Err(DatabaseUnusable::OtherLanes {
+                fixed: 4,
+                configured: 8
+            })
+        ),
+        "{refused:?}"
+    );
+}

@@ -1,0 +1,192 @@
+//! Campaigns that staff change after they were made.
+
+use std::time::Duration;
+
+use tidegate_proto::r#type::v1::{Campaign, Reason, Tier, TierStock};
+use tidegate_rpc::wire;
+use uuid::Uuid;
+
+use super::suite::{
+    Suite, eventually,
+    quota::{closes_in, opens_in},
+    serving,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_raised_limit_counts_at_once_and_outlasts_a_restart_without_quota() {
+    let (suite, issuance) = serving().await;
+    issuance.claim_in_the_end("ann").await;
+    let reached = Reason::ShopperLimitReached;
+    assert_eq!(issuance.refusal("ann", "r-2", 1).await, reached);
+    suite.quota.change_silently(|campaign| {
+        campaign.revision += 1;
+        campaign.limit_per_shopper = 2;
+    });
+    // The gateway has seen it, and the replica asks.
+    let second = issuance.claim_as("ann", "r-2", 2).await.unwrap();
+    assert!(!second.replayed);
+    assert_eq!(issuance.refusal("ann", "r-3", 2).await, reached);
+    // Whoever hears of it by the watch needs nobody to ask.
+    suite
+        .quota
+        .change(|campaign| campaign.limit_per_shopper = 3);
+    eventually("a third coupon", async || {
+        issuance.claim_as("ann", "r-3", 0).await.ok()
+    })
+    .await;
+    let code = second.coupon.unwrap().code;
+    let order = Uuid::new_v4().to_string();
+    issuance.redeem("ann", &code, &order).await.unwrap();
+    issuance.stop().await;
+    let issuance = suite.issuance_without_quota().await;
+    assert_eq!(issuance.refusal("ann", "r-4", 0).await, reached);
+    let limit: i16 = suite
+        .database
+        .ask("SELECT limit_per_shopper FROM campaigns")
+        .await;
+    assert_eq!(limit, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_that_was_ended_issues_nothing_more() {
+    let (suite, issuance) = serving().await;
+    let code = issuance.code("ann").await;
+    suite.quota.change(|campaign| closes_in(campaign, 0));
+    issuance.refuses_for(Reason::CampaignClosed).await;
+    let count = "SELECT count(*) FROM coupons";
+    let issued: i64 = suite.database.ask(count).await;
+    for number in 0..20 {
+        let refusal = issuance.claim(&format!("s-{number}")).await.unwrap_err();
+        assert_eq!(refusal.reason(), Reason::CampaignClosed);
+        assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
+    }
+    assert_eq!(suite.database.ask::<i64>(count).await, issued);
+    // What was issued goes on working.
+    assert!(issuance.claim("ann").await.unwrap().replayed);
+    let order = Uuid::new_v4().to_string();
+    issuance.redeem("ann", &code, &order).await.unwrap();
+    issuance.stop().await;
+
+    let issuance = suite.issuance_without_quota().await;
+    assert_eq!(
+        issuance.refusal("bob", "r-1", 0).await,
+        Reason::CampaignClosed
+    );
+    assert!(issuance.claim("ann").await.unwrap().replayed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_revision_that_comes_late_opens_no_campaign_again() {
+    let (suite, issuance) = serving().await;
+    issuance.claim_in_the_end("ann").await;
+    let open_until = suite.quota.see(|state| state.campaign.closes_at);
+    suite.quota.change(|campaign| closes_in(campaign, 0));
+    issuance.refuses_for(Reason::CampaignClosed).await;
+    // The replica of quota that is asked has seen less than the gateway, and then than the replica.
+    suite.quota.change_silently(|campaign| {
+        campaign.revision = 1;
+        campaign.closes_at = open_until;
+    });
+    assert_eq!(issuance.refusal("bob", "r-1", 3).await, Reason::Overloaded);
+    assert_eq!(
+        issuance.refusal("bob", "r-1", 2).await,
+        Reason::CampaignClosed
+    );
+    issuance.stop().await;
+    let issuance = suite.issuance_without_quota().await;
+    assert_eq!(
+        issuance.refusal("bob", "r-1", 0).await,
+        Reason::CampaignClosed
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opening_and_an_end_that_were_moved_count() {
+    let suite = Suite::start().await;
+    suite.quota.change(|campaign| {
+        opens_in(campaign, 600);
+        closes_in(campaign, 601);
+    });
+    let issuance = suite.issuance().await;
+    issuance.refuses_for(Reason::CampaignNotOpen).await;
+    suite.quota.change(|campaign| opens_in(campaign, -1));
+    issuance.claim_in_the_end("ann").await;
+    // The end comes near, and is moved away before it is there.
+    suite.quota.change(|campaign| closes_in(campaign, 2));
+    suite.quota.change(|campaign| closes_in(campaign, 600));
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    issuance.claim_in_the_end("bob").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tiers_and_validity_that_were_changed_before_the_opening_are_those_of_its_coupons() {
+    let suite = Suite::start().await;
+    suite.quota.change(|campaign| opens_in(campaign, 600));
+    let issuance = suite.issuance().await;
+    issuance.refuses_for(Reason::CampaignNotOpen).await;
+    suite.quota.change(|campaign| {
+        opens_in(campaign, -1);
+        campaign.coupon_validity = Some(wire::duration(Duration::from_secs(7_200)));
+        add_cake(campaign);
+    });
+    let coupon = issuance.claim_in_the_end("ann").await.coupon.unwrap();
+    assert_eq!(coupon.tier_id, "cake");
+    assert_eq!(coupon.face_value.as_ref().unwrap().minor_units, 900);
+    let [issued, until] = [coupon.issued_at, coupon.valid_until].map(|moment| moment.unwrap());
+    assert_eq!(until.seconds - issued.seconds, 7_200);
+    issuance.stop().await;
+    let issuance = suite.issuance_without_quota().await;
+    let replay = issuance.claim("ann").await.unwrap().coupon.unwrap();
+    assert_eq!(
+        (&*replay.tier_id, replay.face_value),
+        ("cake", coupon.face_value)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_has_not_heard_of_other_tiers_gets_no_coupon_of_another_tier() {
+    let (suite, issuance) = serving().await;
+    eventually("a coupon", async || {
+        let tier = issuance.claim_first_tier("ann", 1).await.ok()?;
+        (tier == "milk-tea").then_some(())
+    })
+    .await;
+    // The budget of what is not touched may change: the numbers mean what they meant.
+    suite.quota.change(|campaign| campaign.tiers[0].stock += 1);
+    suite.quota.change(add_cake);
+    let newest = suite.quota.see(|state| state.campaign.revision);
+    let cake = Ok("cake".to_owned());
+    assert_eq!(issuance.claim_first_tier("bob", newest).await, cake);
+    suite.quota.change(|campaign| campaign.tiers[0].stock += 1);
+    assert_eq!(issuance.claim_first_tier("carl", newest).await, cake);
+    let refused = issuance.claim_first_tier("dora", newest - 1).await;
+    assert_eq!(refused, Err(Reason::Overloaded));
+    // Who names no tier means whichever there is.
+    issuance.claim_seeing("dora", newest - 1).await.unwrap();
+    issuance.stop().await;
+    let issuance = suite.issuance_without_quota().await;
+    let refused = issuance.claim_first_tier("emil", newest - 1).await;
+    assert_eq!(refused, Err(Reason::Overloaded));
+    assert_eq!(issuance.claim_first_tier("bob", newest).await, cake);
+}
+
+/// Puts another tier before the one there is.
+fn add_cake(campaign: &mut Campaign) {
+    campaign.tiers = ["cake", "milk-tea"].map(tier).to_vec();
+    let stock = |tier_id: &str| TierStock {
+        tier_id: tier_id.to_owned(),
+        stock: 100,
+        free: 100,
+        ..TierStock::default()
+    };
+    campaign.stock = ["cake", "milk-tea"].map(stock).to_vec();
+}
+
+pub fn tier(tier_id: &str) -> Tier {
+    Tier {
+        tier_id: tier_id.to_owned(),
+        face_value_minor_units: 900,
+        stock: 100,
+        terms: None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Keys of coupons that change, and keys that are missing.
+
+use tidegate_auth::Identity;
+use tidegate_proto::{
+    issuance::v1::*,
+    r#type::v1::{CouponState, Reason},
+};
+use tidegate_rpc::refusal::{from_status, reason_of};
+use tidegate_types::{Reason as Refused, Retry};
+use uuid::Uuid;
+
+use super::suite::{Issuance, eventually, quota::CAMPAIGN, serving};
+
+/// Waits until a metric has this value.
+pub async fn metric_is(issuance: &Issuance, name: &str, value: u64) {
+    eventually(name, async || {
+        (issuance.metric(name) == value).then_some(())
+    })
+    .await;
+}
+
+/// The key that makes new codes.
+pub const ACTIVE: &str = "tidegate_coupon_key_active";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_change_are_read_again_and_a_bad_file_keeps_those_from_before() {
+    let (suite, issuance) = serving().await;
+    let of_ann = issuance.code("ann").await;
+    metric_is(&issuance, ACTIVE, 1).await;
+    suite.write_keys(2, &[1, 2]);
+    metric_is(&issuance, ACTIVE, 2).await;
+    let known = "tidegate_coupon_keys_known{key_id=\"2\"}";
+    assert_eq!(issuance.metric(known), 1);
+    let of_bob = issuance.code("bob").await;
+    let usable = "tidegate_coupon_keys_file_usable";
+    for broken in ["{", r#"{"active":3,"keys":{}}"#] {
+        suite.write_keys_file(broken);
+        metric_is(&issuance, usable, 0).await;
+        assert!(issuance.check("ann", &of_ann).await.usable);
+        assert!(issuance.check("bob", &of_bob).await.usable);
+        suite.write_keys(2, &[2, 1]);
+        metric_is(&issuance, usable, 1).await;
+    }
+    // Bob's code was made with the new key: without the old one it is as good.
+    suite.write_keys(2, &[2]);
+    metric_is(&issuance, "tidegate_coupon_keys_known{key_id=\"1\"}", 0).await;
+    assert!(issuance.check("bob", &of_bob).await.usable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_key_is_a_refusal_for_now_everywhere_and_loses_nothing() {
+    let (suite, issuance) = serving().await;
+    let (of_ann, of_bob) = (issuance.code("ann").await, issuance.code("bob").await);
+    let order = Uuid::new_v4().to_string();
+    issuance.redeem("bob", &of_bob, &order).await.unwrap();
+    suite.write_keys(2, &[2]);
+    metric_is(&issuance, ACTIVE, 2).await;
+
+    let mut client = issuance.issuance(Identity::Gateway);
+    let check = CheckCouponRequest {
+        shopper_id: "ann".to_owned(),
+        coupon_code: of_ann.clone(),
+    };
+    let status = client.check_coupon(check.clone()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    assert_eq!(reason_of(&status), Some(Refused::CouponKeyMissing));
+    let retry = from_status(&status).retry;
+    assert_ne!(retry, Retry::Never, "it is not for ever");
+
+    assert_eq!(
+        issuance.refusal("ann", "r-1", 0).await,
+        Reason::CouponKeyMissing
+    );
+    let next = Uuid::new_v4().to_string();
+    let refusal = issuance.redeem("ann", &of_ann, &next).await.unwrap_err();
+    assert_eq!(refusal.reason(), Reason::CouponKeyMissing);
+    assert!(refusal.retry_after.is_some(), "it is not for ever");
+    let staff = suite.staff(&issuance);
+    let refused = staff.revoke("ann", &of_ann, "by mistake").await;
+    assert_eq!(refused.unwrap_err(), Refused::CouponKeyMissing);
+
+    assert_lookups_and_lists(&issuance).await;
+    assert_verdicts(&issuance, &of_ann).await;
+    // What an order holds is given back without the key: only the order that holds it can.
+    assert!(!issuance.release("bob", &of_bob, &next).await);
+    assert!(issuance.release("bob", &of_bob, &order).await);
+
+    suite.write_keys(2, &[1, 2]);
+    eventually("the key is back", async || {
+        let checked = client.check_coupon(check.clone()).await;
+        let usable = checked.is_ok_and(|checked| checked.into_inner().usable);
+        usable.then_some(())
+    })
+    .await;
+    assert_eq!(issuance.code("ann").await, of_ann);
+    let returned = issuance.check("bob", &of_bob).await.coupon.unwrap();
+    assert_eq!(returned.state(), CouponState::Issued);
+    issuance.redeem("ann", &of_ann, &next).await.unwrap();
+}
+
+async fn assert_lookups_and_lists(issuance: &Issuance) {
+    let mut client = issuance.issuance(Identity::Gateway);
+    let lookup = |shopper_id: &str| LookupItem {
+        campaign_number: CAMPAIGN,
+        shopper_id: shopper_id.to_owned(),
+        request_id: "r-1".to_owned(),
+        ..LookupItem::default()
+    };
+    let items = vec![lookup("ann"), lookup("nobody")];
+    let found = client.lookup_claims(LookupClaimsRequest { items }).await;
+    let found = found.unwrap().into_inner().results;
+    let refused = found[0].refused.as_ref().unwrap();
+    assert_eq!(refused.reason(), Reason::CouponKeyMissing);
+    assert_eq!(found[1], LookupResult::default());
+
+    let page = ListCouponsRequest {
+        shopper_id: "ann".to_owned(),
+        page_size: 10,
+        ..ListCouponsRequest::default()
+    };
+    let listed = client.list_coupons(page).await.unwrap().into_inner();
+    let [coupon] = &listed.coupons[..] else {
+        panic!("{listed:?}");
+    };
+    assert_eq!(coupon.code, "");
+    assert_eq!(coupon.code_missing_because(), Reason::CouponKeyMissing);
+    assert_eq!(coupon.state(), CouponState::Issued);
+}
+
+async fn assert_verdicts(issuance: &Issuance, of_ann: &str) {
+    let codes = [("ann", of_ann), ("ann", "no code")];
+    let verified = issuance.verify(&codes).await.unwrap();
+    assert_eq!(
+        verified.is_true,
+        [true, false],
+        "a missing key makes no code false"
+    );
+    assert_eq!(verified.key_is_missing, [true, false]);
+}

@@ -1,0 +1,84 @@
+use std::time::{Duration, Instant};
+
+use tidegate_issuance::domain::lease_book::HELD_WHILE_OTHERS_NEED;
+use tokio::time::sleep;
+
+use super::suite::{Suite, eventually, lane_of, serving};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_beats_under_a_name_that_is_another_one_after_each_start() {
+    let suite = Suite::start().await;
+    let beating = async |lives: usize| {
+        eventually("beats", async || {
+            let beats = suite.quota.see(|state| state.beats.clone());
+            (beats.len() == lives && beats.values().all(|beats| *beats >= 2)).then_some(beats)
+        })
+        .await
+    };
+    let issuance = suite.issuance().await;
+    issuance.claim_in_the_end("ann").await;
+    beating(1).await;
+    drop(issuance);
+    let left_behind = suite.quota.see(|state| state.granted.clone());
+    let issuance = suite.issuance().await;
+    let beats = beating(2).await;
+    assert!(beats.keys().all(|holder| holder.starts_with("issuance-0/")));
+    // What the first life held comes back at the start of the second.
+    for (lease, lent) in left_behind {
+        assert!(beats.contains_key(&lent.holder_id));
+        eventually("the lease comes back", async || {
+            suite.quota.see(|state| state.returned.get(&lease).copied())
+        })
+        .await;
+    }
+    drop(issuance);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stops_gives_everything_back_and_then_beats_no_more() {
+    let (suite, issuance) = serving().await;
+    issuance.claim_in_the_end("ann").await;
+    issuance.stop().await;
+    suite.quota.see(|state| {
+        assert!(
+            state
+                .granted
+                .keys()
+                .all(|lease| state.returned.contains_key(lease))
+        );
+        assert_eq!(state.returned.values().sum::<u64>(), 1);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_in_use_goes_back_once_the_pool_is_empty_and_not_before() {
+    let (suite, issuance) = serving().await;
+    let began = Instant::now();
+    // Of one lane, whose lease is in use all the time: it never is idle.
+    let mut shoppers = (1..)
+        .map(|number| format!("s-{number}"))
+        .filter(|shopper| lane_of(shopper) == lane_of("s-1"));
+    while began.elapsed() < HELD_WHILE_OTHERS_NEED + HELD_WHILE_OTHERS_NEED / 2 {
+        issuance.claim_in_the_end(&shoppers.next().unwrap()).await;
+        // However fast the machine is, quota is not to run out.
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Leases that were spent from and came back although something was left of them.
+    let given_up = || {
+        suite.quota.see(|state| {
+            let in_use = state.returned.iter().filter(|(_, used)| **used > 0);
+            in_use
+                .filter(|(lease, used)| state.granted[*lease].quantity > **used)
+                .count()
+        })
+    };
+    assert_eq!(given_up(), 0);
+    suite.quota.set_free(0);
+    eventually("a lease in use comes back", async || {
+        // So seldom that the lease is not used up before it is given back.
+        sleep(Duration::from_millis(100)).await;
+        let _ = issuance.claim(&shoppers.next().unwrap()).await;
+        (given_up() > 0).then_some(())
+    })
+    .await;
+}
