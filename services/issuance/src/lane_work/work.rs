@@ -111,4 +111,3 @@ pub struct Revocation {
     /// Who of staff withdraws it, which is recorded with it.
     pub revoked_by: Option<Box<ByStaff>>,
 }
-

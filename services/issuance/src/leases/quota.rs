@@ -131,8 +131,6 @@ impl QuotaClient {
     }
 }
 
-type Client = LeaseServiceClient<Channel>;
-
 /// Whether asking again would get the same answer.
 fn is_final(reason: Reason) -> bool {
     !matches!(
