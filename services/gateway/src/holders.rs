@@ -6,9 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use filter::Filter;
-use tidegate_proto::issuance::v1::{
-    StreamShoppersRequest, StreamShoppersResponse, issuance_service_client::IssuanceServiceClient,
-};
+use tidegate_proto::issuance::v1::{StreamShoppersRequest, StreamShoppersResponse};
 use tidegate_rpc::{
     client::{Replicas, RetryPolicy},
     wire,
@@ -17,6 +15,8 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ShopperId};
 use tokio::time::{interval, timeout};
 use tonic::{Status, Streaming};
+
+use crate::clients;
 
 /// How often the campaigns are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -100,20 +100,15 @@ impl Holders {
     /// Nothing commits any more once a campaign is sold out, so what is streamed then is complete.
     async fn fetch(&self, campaign: CampaignNumber, issuance: &Replicas) -> Option<Known> {
         let held: usize = self.0.load().values().map(|(_, known)| known.bytes()).sum();
-        let opened = issuance
-            .call(
-                RetryPolicy::each_in_turn(MAX_SILENCE),
-                TraceContext::new_root(false),
-                || StreamShoppersRequest {
-                    campaign_number: campaign.get(),
-                },
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .stream_shoppers(request)
-                        .await
-                },
-            )
-            .await;
+        let message = || StreamShoppersRequest {
+            campaign_number: campaign.get(),
+        };
+        let send = |channel, request| async move {
+            clients::issuance(channel).stream_shoppers(request).await
+        };
+        let policy = RetryPolicy::each_in_turn(MAX_SILENCE);
+        let trace = TraceContext::new_root(false);
+        let opened = issuance.call(policy, trace, message, send).await;
         let max_bytes = MAX_FILTER_BYTES.saturating_sub(held);
         let known = read(opened.ok()?, campaign, max_bytes).await;
         known

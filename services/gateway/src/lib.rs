@@ -3,6 +3,7 @@
 pub mod bulkheads;
 pub mod campaigns;
 pub mod claims;
+mod clients;
 pub mod config;
 pub mod domain;
 /// The errors, all of them.

@@ -8,11 +8,10 @@ use std::{
 use tidegate_proto::order_intake::v1::{
     CancelOrderRequest, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, PlaceOrderItem,
     PlaceOrderResult, PlaceOrdersRequest, PlacedOrder, WatchOrderRequest, WatchOrderResponse,
-    order_intake_service_client::OrderIntakeServiceClient, place_order_result,
+    place_order_result,
 };
 use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
     client::{Replicas, RetryPolicy},
     server::CallContext,
     wire,
@@ -23,6 +22,7 @@ use tonic::Streaming;
 
 use crate::{
     bulkheads::Bulkhead,
+    clients::order_intake,
     domain::{wait_queue::Rank, window::TARGET_DELAY},
     error::GatewayError,
     lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
@@ -89,18 +89,11 @@ impl Orders {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
+        let send = |channel, request| async move { order_intake(channel).get_order(request).await };
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
         let answer = self
             .order_intake
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .get_order(request)
-                        .await
-                },
-            )
+            .call(policy, call.trace, message, send)
             .await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
@@ -116,18 +109,12 @@ impl Orders {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
+        let send =
+            |channel, request| async move { order_intake(channel).cancel_order(request).await };
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
         let answer = self
             .order_intake
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .cancel_order(request)
-                        .await
-                },
-            )
+            .call(policy, call.trace, message, send)
             .await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
@@ -146,19 +133,13 @@ impl Orders {
             page_size,
             page_token: page_token.clone(),
         };
-        self.order_intake
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .list_orders(request)
-                        .await
-                },
-            )
-            .await
-            .map_err(GatewayError::from)
+        let send =
+            |channel, request| async move { order_intake(channel).list_orders(request).await };
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
+        Ok(self
+            .order_intake
+            .call(policy, call.trace, message, send)
+            .await?)
     }
 
     /// An order's changes, until its state is final.
@@ -175,19 +156,13 @@ impl Orders {
         let watch = |channel, mut request: tonic::Request<WatchOrderRequest>| async move {
             // The stream outlives the call's deadline: only its beginning is bounded.
             request.metadata_mut().remove("grpc-timeout");
-            OrderIntakeServiceClient::new(channel)
-                .watch_order(request)
-                .await
+            order_intake(channel).watch_order(request).await
         };
-        self.order_intake
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                watch,
-            )
-            .await
-            .map_err(GatewayError::from)
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
+        Ok(self
+            .order_intake
+            .call(policy, call.trace, message, watch)
+            .await?)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {
@@ -225,21 +200,12 @@ impl BatchCall for PlaceCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
+        let send =
+            |channel, request| async move { order_intake(channel).place_orders(request).await };
+        let policy = RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items));
         let answer = self
             .order_intake
-            .call(
-                RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items)),
-                span.context(),
-                message,
-                |channel, request| async move {
-                    let client = OrderIntakeServiceClient::new(channel)
-                        .max_decoding_message_size(MAX_MESSAGE_BYTES);
-                    client
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES)
-                        .place_orders(request)
-                        .await
-                },
-            )
+            .call(policy, span.context(), message, send)
             .await;
         if answer.is_ok() {
             let answered =

@@ -2,7 +2,6 @@
 
 use tidegate_proto::issuance::v1::{
     CheckCouponRequest, CheckCouponResponse, ListCouponsRequest, ListCouponsResponse,
-    issuance_service_client::IssuanceServiceClient,
 };
 use tidegate_rpc::{
     client::{Replicas, RetryPolicy},
@@ -10,7 +9,7 @@ use tidegate_rpc::{
 };
 use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
 
-use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError};
+use crate::{bulkheads::Bulkhead, campaigns::Campaigns, clients::issuance, error::GatewayError};
 
 pub struct Wallet {
     pub campaigns: Campaigns,
@@ -44,19 +43,12 @@ impl Wallet {
             page_size,
             page_token: page_token.clone(),
         };
-        self.issuance
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .list_coupons(request)
-                        .await
-                },
-            )
-            .await
-            .map_err(GatewayError::from)
+        let send = |channel, request| async move { issuance(channel).list_coupons(request).await };
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
+        Ok(self
+            .issuance
+            .call(policy, call.trace, message, send)
+            .await?)
     }
 
     /// One coupon, and whether it can be used. A text that is no code is answered without asking anybody.
@@ -72,19 +64,12 @@ impl Wallet {
             shopper_id: shopper.as_str().to_owned(),
             coupon_code: code.reveal(),
         };
-        self.issuance
-            .call(
-                RetryPolicy::for_key(self.key(shopper), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .check_coupon(request)
-                        .await
-                },
-            )
-            .await
-            .map_err(GatewayError::from)
+        let send = |channel, request| async move { issuance(channel).check_coupon(request).await };
+        let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
+        Ok(self
+            .issuance
+            .call(policy, call.trace, message, send)
+            .await?)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {

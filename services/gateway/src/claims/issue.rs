@@ -1,11 +1,9 @@
 use std::sync::Arc;
 
 use tidegate_proto::issuance::v1::{
-    IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
-    issuance_service_client::IssuanceServiceClient, issue_result,
+    IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon, issue_result,
 };
 use tidegate_rpc::{
-    MAX_MESSAGE_BYTES,
     client::{Replicas, RetryPolicy},
     server::CallContext,
     wire,
@@ -15,6 +13,7 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
+    clients::issuance,
     error::GatewayError,
     lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
     permits::Permit,
@@ -101,21 +100,11 @@ impl BatchCall for IssueCall {
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
         };
+        let send = |channel, request| async move { issuance(channel).issue_coupons(request).await };
+        let policy = RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items));
         let answer = self
             .issuance
-            .call(
-                RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items)),
-                span.context(),
-                message,
-                |channel, request| async move {
-                    let client = IssuanceServiceClient::new(channel)
-                        .max_decoding_message_size(MAX_MESSAGE_BYTES);
-                    client
-                        .max_encoding_message_size(MAX_MESSAGE_BYTES)
-                        .issue_coupons(request)
-                        .await
-                },
-            )
+            .call(policy, span.context(), message, send)
             .await;
         if let Ok(answer) = &answer {
             tell_windows(answer, &items);

@@ -1,15 +1,14 @@
 use tidegate_proto::{
-    issuance::v1::{
-        ClaimContent, IssuedCoupon, LookupClaimsRequest, LookupItem,
-        issuance_service_client::IssuanceServiceClient,
-    },
+    issuance::v1::{ClaimContent, IssuedCoupon, LookupClaimsRequest, LookupItem},
     r#type::v1::Coupon,
 };
 use tidegate_rpc::{client::RetryPolicy, server::CallContext, wire};
 use tidegate_types::Reason;
 
 use super::{Claim, Claims};
-use crate::{domain::ticket::ClaimKey, error::GatewayError, waiting_room::ClaimAttempt};
+use crate::{
+    clients::issuance, domain::ticket::ClaimKey, error::GatewayError, waiting_room::ClaimAttempt,
+};
 
 impl Claims {
     /// Finds the coupon an earlier claim produced.
@@ -74,18 +73,11 @@ impl Claims {
         let message = || LookupClaimsRequest {
             items: vec![item.clone()],
         };
+        let send = |channel, request| async move { issuance(channel).lookup_claims(request).await };
+        let policy = RetryPolicy::for_key(u64::from(lane.get()), call.deadline);
         let answer = self
             .issuance
-            .call(
-                RetryPolicy::for_key(u64::from(lane.get()), call.deadline),
-                call.trace,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .lookup_claims(request)
-                        .await
-                },
-            )
+            .call(policy, call.trace, message, send)
             .await?;
         let found = answer.results.into_iter().next().unwrap_or_default();
         match found.refused {
