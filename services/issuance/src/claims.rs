@@ -6,7 +6,9 @@ use std::{
 };
 
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{Actor, CampaignNumber, PerLane, RequestId, ShopperId, TierNumber, Timestamp};
+use tidegate_types::{
+    Actor, CampaignNumber, ChangeReason, PerLane, RequestId, ShopperId, TierNumber, Timestamp,
+};
 
 use crate::{
     campaigns::Campaigns,
@@ -35,8 +37,8 @@ pub struct ClaimRequest {
     pub tier: Option<TierNumber>,
     pub trace: TraceContext,
     pub deadline: Instant,
-    /// Who of staff gives the coupon; none if its shopper claims it.
-    pub granted_by: Option<Actor>,
+    /// Who of staff gives the coupon, and why; none if its shopper claims it.
+    pub granted_by: Option<(Actor, ChangeReason)>,
 }
 
 /// What became of a claim.
@@ -164,9 +166,12 @@ fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
 }
 
 fn claim_of(request: &ClaimRequest, campaign: &Arc<Campaign>, may_issue: bool) -> Claim {
-    let granted_by = request.granted_by.clone().map(|actor| {
-        let campaign = Arc::clone(campaign);
-        Box::new(ByStaff { actor, campaign })
+    let granted_by = request.granted_by.clone().map(|(actor, reason)| {
+        Box::new(ByStaff {
+            actor,
+            reason,
+            campaign: Arc::clone(campaign),
+        })
     });
     Claim {
         shopper: request.shopper.clone(),

@@ -25,9 +25,7 @@ use crate::{
 };
 pub use staff::ByStaff;
 use work::Tried;
-pub use work::{
-    Claim, Claimed, CouponUse, Issued, Redemption, Release, Revocation, RevocationReason, Work,
-};
+pub use work::{Claim, Claimed, CouponUse, Issued, Redemption, Release, Revocation, Work};
 
 /// Where the work of each lane is committed.
 pub type Queues = Arc<PerLane<CommitQueue<LaneCommit>>>;

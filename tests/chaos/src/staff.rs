@@ -97,7 +97,10 @@ impl Staff {
             slot_minutes: Some(SMALL_SLOT_MINUTES),
             ..store(small_store_id(number), ORDERS_PER_SMALL_SLOT)
         }));
-        let messages = stream::iter([UpsertStoresRequest { stores }]);
+        let messages = stream::iter([UpsertStoresRequest {
+            stores,
+            ..UpsertStoresRequest::default()
+        }]);
         let not_made = |status| refused("order-intake did not make the stores", &status);
         let mut stores = self.stores.clone();
         let answers = stores.upsert_stores(self.request(messages)).await;

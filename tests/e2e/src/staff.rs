@@ -234,7 +234,10 @@ impl StaffDesk {
     }
 
     pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
-        let message = UpsertStoresRequest { stores };
+        let message = UpsertStoresRequest {
+            stores,
+            ..UpsertStoresRequest::default()
+        };
         let mut answers = self
             .stores()
             .upsert_stores(self.request(stream::iter([message])))

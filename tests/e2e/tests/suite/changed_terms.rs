@@ -1,10 +1,17 @@
 //! What staff change of a campaign that runs counts at once.
 
-use anyhow::Result;
-use tidegate_e2e::{CampaignTerms, Suite, claim_of};
-use tidegate_proto::quota::v1::{EndCampaignRequest, UpdateCampaignRequest};
+use std::time::Duration;
 
-use crate::never::{GATEWAYS, Told, is_served, is_told, never, told};
+use anyhow::Result;
+use futures_util::future::join_all;
+use tidegate_e2e::{CampaignTerms, Suite, claim_of};
+use tidegate_proto::{
+    gateway::v1::ClaimCouponRequest,
+    quota::v1::{EndCampaignRequest, UpdateCampaignRequest},
+    r#type::v1::Tier,
+};
+
+use crate::never::{GATEWAYS, Told, is_served, is_told, never, told, told_of};
 
 /// The moment before, the refusals were true, and every replica had just heard so.
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +45,46 @@ async fn a_higher_limit_and_a_later_end_count_at_once_for_those_who_were_refused
         let late = claim_of("tea", "bob", "r-1");
         is_told(&suite, gateway, late, never("CAMPAIGN_CLOSED")).await;
         assert_eq!(told(&suite, gateway, "tea", "ann").await, Told::Issued);
+    }
+    suite.end().await
+}
+
+/// Every copy is a moment behind, and only quota's word is final.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_was_added_before_the_opening_is_known_at_every_gateway_at_once() -> Result<()>
+{
+    let suite = Suite::start().await?;
+    let staff = suite.staff()?;
+    let later = CampaignTerms {
+        opens_in: Duration::from_secs(3_600),
+        ..CampaignTerms::open("tea", 10)
+    };
+    let made = staff.make(&later).await?;
+    let mut tiers = made.tiers;
+    for number in 0..8 {
+        let tier_id = format!("new-{number}");
+        let of_tier = |shopper: &str| ClaimCouponRequest {
+            tier_id: tier_id.clone(),
+            ..claim_of("tea", shopper, "r-1")
+        };
+        is_told(&suite, GATEWAYS[0], of_tier("ann"), never("INVALID_FIELD")).await;
+        tiers.push(Tier {
+            tier_id: tier_id.clone(),
+            face_value_minor_units: 1_000,
+            stock: 1,
+            ..Tier::default()
+        });
+        let change = UpdateCampaignRequest {
+            campaign_id: "tea".into(),
+            tiers: tiers.clone(),
+            ..UpdateCampaignRequest::default()
+        };
+        let changed = staff.request(change);
+        staff.campaigns().update_campaign(changed).await?;
+        let told = GATEWAYS.map(|gateway| told_of(&suite, gateway, of_tier("bob")));
+        for told in join_all(told).await {
+            assert_eq!(told, Told::Later("CAMPAIGN_NOT_OPEN".into()), "{tier_id}");
+        }
     }
     suite.end().await
 }

@@ -296,6 +296,7 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent() -> 
     let parts: Vec<_> = (0..3)
         .map(|part| GrantCouponsRequest {
             campaign_id: "tea".into(),
+            reason: "an apology".to_owned(),
             grants: (0..100)
                 .map(|number| grant(&format!("member-{part}-{number}")))
                 .collect(),
@@ -327,6 +328,7 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent() -> 
     assert_eq!(refused(&refusal).reason, "SHOPPER_LIMIT_REACHED");
     let bad = GrantCouponsRequest {
         campaign_id: "tea".into(),
+        reason: "an apology".to_owned(),
         grants: vec![grant("carl"), grant("")],
     };
     let mut answers = staff

@@ -99,6 +99,7 @@ async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()
         request_id: "more".into(),
         tier_id: "tea".into(),
         additional_stock: 1,
+        reason: "more cups".into(),
     };
     staff.campaigns().add_budget(staff.request(message)).await?;
     let issued = eventually(SOON, || suite.claim("tea", "cem", "r-1")).await?;

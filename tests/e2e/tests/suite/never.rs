@@ -28,7 +28,7 @@ pub(crate) enum Told {
     Never(String),
 }
 
-async fn told_of(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) -> Told {
+pub(crate) async fn told_of(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) -> Told {
     heard(suite.claim_at(gateway, claim).await)
 }
 
@@ -90,6 +90,7 @@ async fn add_budget(staff: &StaffDesk, request_id: &str, tier: &str, more: u64) 
         request_id: request_id.into(),
         tier_id: tier.into(),
         additional_stock: more,
+        reason: "more cups".into(),
     };
     staff.campaigns().add_budget(staff.request(message)).await?;
     Ok(())
@@ -139,6 +140,7 @@ async fn a_campaign_is_known_to_wallets_and_to_the_coupon_admin_the_moment_it_wa
         }
         let grants = GrantCouponsRequest {
             campaign_id: id.into(),
+            reason: "an apology".to_owned(),
             grants: vec![Grant {
                 shopper_id: "carl".into(),
                 request_id: "mailing".into(),
@@ -189,6 +191,7 @@ async fn budget_added_is_there_for_grants_the_moment_it_was_acknowledged() -> Re
     let grant = async |shopper: String| -> Result<Option<grant_result::Outcome>> {
         let grants = GrantCouponsRequest {
             campaign_id: "tea".into(),
+            reason: "an apology".to_owned(),
             grants: vec![Grant {
                 shopper_id: shopper,
                 request_id: "mailing".into(),

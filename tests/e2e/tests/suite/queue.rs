@@ -258,6 +258,7 @@ async fn add_budget(staff: &StaffDesk, additional_stock: u64) -> Result<()> {
         request_id: "more".into(),
         tier_id: "tea".into(),
         additional_stock,
+        reason: "more cups".into(),
     };
     staff.campaigns().add_budget(staff.request(message)).await?;
     Ok(())

@@ -109,6 +109,7 @@ async fn budget_added_after_the_sell_out_is_given_out() -> Result<()> {
         request_id: "more".into(),
         tier_id: "tea".into(),
         additional_stock: 30,
+        reason: "more cups".into(),
     };
     staff.campaigns().add_budget(staff.request(message)).await?;
     eventually(BACK_WITHIN, || suite.claim("tea", "second", "r-1")).await?;

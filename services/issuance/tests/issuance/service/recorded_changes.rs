@@ -92,7 +92,10 @@ async fn every_grant_that_gave_a_coupon_is_recorded_and_no_other() {
     for (change, code) in recorded.iter().zip(&codes) {
         assert_eq!(change.action, "GrantCoupons");
         assert_eq!(change.resource_kind, "coupon");
-        assert_eq!((&*change.subject, &*change.reason), ("colleague", ""));
+        assert_eq!(
+            (&*change.subject, &*change.reason),
+            ("colleague", "an apology")
+        );
         assert_eq!(
             fields(change),
             [

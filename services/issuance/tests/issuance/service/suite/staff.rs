@@ -79,6 +79,7 @@ impl Staff<'_> {
         });
         let part = GrantCouponsRequest {
             campaign_id: "spring".to_owned(),
+            reason: "an apology".to_owned(),
             grants: grants.collect(),
         };
         let request = self.request(stream::iter([part]));
