@@ -1,5 +1,7 @@
 //! What callers were told, kept for the audit: some thirty bytes for each answer, so that a few million shoppers fit in memory.
 
+mod never;
+
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
@@ -8,11 +10,8 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{
-    answers::AnswerCounts,
-    queue_wait::QueueWait,
-    shoppers::finals::{AskedAgain, Finals, ToldNever},
-};
+use crate::{answers::AnswerCounts, queue_wait::QueueWait};
+pub use never::{AskedAgain, Finals, ToldNever};
 
 /// A coupon code as it was told.
 pub type Code = [u8; 16];

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod live;
 pub mod measures;
 pub mod queue_wait;
+pub mod refusal;
 pub mod report;
 pub mod shoppers;
 pub mod svg;

@@ -1,6 +1,7 @@
 //! Replays a real day against the gateways: open loop, so that a slow answer delays nobody else's claim and every latency counts from the
 //! moment the claim was due.
 
+mod calls;
 pub mod finals;
 mod ordering;
 mod queueing;

@@ -10,7 +10,7 @@ use tidegate_proto::{
     order_intake::v1::{OpeningHours, Store, StoreState, WeeklyHours},
     r#type::v1::{Order, OrderState},
 };
-use tidegate_replay::door::Alternatives;
+use tidegate_replay::refusal::Alternatives;
 use tonic::Code;
 
 const HOUR: i64 = 3_600;

@@ -6,10 +6,7 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use super::{Books, Finding, Subject, count, queue, session_tables};
-use crate::{
-    ledger::{Ledger, Told},
-    shoppers::finals::Finals,
-};
+use crate::ledger::{Finals, Ledger, Told};
 
 /// Whether never was true: those who were told so and ask once more at the end are refused again.
 fn never_but_later(finals: &Finals) -> Result<Finding> {

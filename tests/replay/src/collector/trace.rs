@@ -9,7 +9,9 @@ const SPANS_LIMIT: usize = 120;
 
 pub(super) fn follow(traces: &Traces, trace_id: TraceId) -> Vec<Span> {
     let own = traces.spans.get(&trace_id).map_or(&[][..], Vec::as_slice);
+    // What is called like a step of this trace, in another one, is another shopper's.
     let own_names: HashSet<&str> = own.iter().map(|span| span.name.as_str()).collect();
+    let family = |target| with_family(traces, target, &own_names);
     let mut whole: HashMap<(TraceId, SpanId), &Span> =
         own.iter().map(|span| (key(span), span)).collect();
 
@@ -20,13 +22,10 @@ pub(super) fn follow(traces: &Traces, trace_id: TraceId) -> Vec<Span> {
         .into_iter()
         .flatten()
         .copied();
-    let first_step: Vec<&Span> = outward
-        .chain(inward)
-        .flat_map(|target| with_family(traces, target))
-        .collect();
+    let first_step: Vec<&Span> = outward.chain(inward).flat_map(family).collect();
     add(&mut whole, &first_step);
 
-    // A commit links to every claim it carried; one that is called like a step of this trace is another shopper's.
+    // A commit links to every claim it carried.
     let second_step: Vec<&Span> = first_step
         .iter()
         .flat_map(|span| span.links.iter().copied())
@@ -34,7 +33,7 @@ pub(super) fn follow(traces: &Traces, trace_id: TraceId) -> Vec<Span> {
         .filter(|target| {
             find(traces, *target).is_some_and(|span| !own_names.contains(span.name.as_str()))
         })
-        .flat_map(|target| with_family(traces, target))
+        .flat_map(family)
         .collect();
     add(&mut whole, &second_step);
 
@@ -64,8 +63,12 @@ fn find(traces: &Traces, (trace, id): (TraceId, SpanId)) -> Option<&Span> {
         .find(|span| span.span_id == id)
 }
 
-/// A span, the steps it is part of, and the steps that are part of it.
-fn with_family(traces: &Traces, target: (TraceId, SpanId)) -> Vec<&Span> {
+/// A span, the steps it is part of, and the steps that are part of it, but for those of other shoppers.
+fn with_family<'a>(
+    traces: &'a Traces,
+    target: (TraceId, SpanId),
+    own_names: &HashSet<&str>,
+) -> Vec<&'a Span> {
     let Some(span) = find(traces, target) else {
         return Vec::new();
     };
@@ -85,6 +88,7 @@ fn with_family(traces: &Traces, target: (TraceId, SpanId)) -> Vec<&Span> {
         for child in all
             .iter()
             .filter(|span| span.parent_id == parent && span.span_id != parent)
+            .filter(|span| !own_names.contains(span.name.as_str()))
         {
             if family.len() >= SPANS_LIMIT {
                 return family;
@@ -128,6 +132,8 @@ mod tests {
             span(3, 20, 0, "batch", &[]),
             span(3, 21, 20, "commit", &[(1, 10), (2, 11), (4, 30)]),
             span(3, 22, 21, "sql", &[]),
+            span(3, 23, 20, "claim", &[]),
+            span(3, 24, 23, "validate", &[]),
             span(4, 30, 0, "lease", &[]),
             span(4, 31, 30, "acquire", &[]),
             span(5, 40, 0, "unrelated", &[]),

@@ -11,13 +11,13 @@ use tidegate_proto::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{finals::ToldNever, shopper::Shopper};
+use super::shopper::Shopper;
 use crate::{
     campaign::{CURRENCY, SLOT, store_id},
     crowd::schedule::{ChangeOfMind, Wish},
-    door::{Alternatives, Failure, STORE_BUSY},
-    ledger::ToldStanding,
+    ledger::{ToldNever, ToldStanding},
     measures::OrderEnd,
+    refusal::{Alternatives, Failure, STORE_BUSY},
 };
 
 const MILK_TEA_MINOR_UNITS: i64 = 2_800;
@@ -172,19 +172,18 @@ impl Shopper {
         traceparent: Option<&str>,
     ) -> Result<Order, Failure> {
         let scene = &self.scene;
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), traceparent);
-            async move { OrderServiceClient::new(gateway).place_order(request).await }
-        };
-        let answer = scene.door.call(Instant::now(), scene, send).await;
+        let answer = scene
+            .ask(&message, traceparent, |gateway, request| async move {
+                OrderServiceClient::new(gateway).place_order(request).await
+            })
+            .await;
         if let Err(Failure::Never(_)) = answer {
             scene.ledger.never(ToldNever::Order {
                 shopper: self.number,
-                message: Box::new(message.clone()),
+                message: Box::new(message),
             });
         }
-        let answer = answer?;
-        Ok(answer.into_inner().order.unwrap_or_default())
+        Ok(answer?.order.unwrap_or_default())
     }
 
     /// Writes down what was told of the order and asks again until it is decided.
@@ -225,12 +224,10 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order_id.to_owned(),
         };
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), None);
-            async move { OrderServiceClient::new(gateway).get_order(request).await }
-        };
-        let answer = scene.door.call(Instant::now(), scene, send).await?;
-        Ok(answer.into_inner().order.unwrap_or_default())
+        let answer = scene.ask(&message, None, |gateway, request| async move {
+            OrderServiceClient::new(gateway).get_order(request).await
+        });
+        Ok(answer.await?.order.unwrap_or_default())
     }
 
     /// Gives the order up; true once the answers say that its coupon is free.
@@ -246,15 +243,15 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order.order_id.clone(),
         };
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), None);
-            async move { OrderServiceClient::new(gateway).cancel_order(request).await }
+        let answer = scene.ask(&message, None, |gateway, request| async move {
+            OrderServiceClient::new(gateway).cancel_order(request).await
+        });
+        let Ok(answer) = answer.await else {
+            return false;
         };
-        let answer = scene.door.call(Instant::now(), scene, send).await;
-        let Ok(answer) = answer else { return false };
         tell(ToldStanding::Cancelled);
         scene.measures.detour(|detours| detours.cancelled += 1);
-        let mut now = answer.into_inner().order.unwrap_or_default();
+        let mut now = answer.order.unwrap_or_default();
         for _ in 0..ORDER_POLLS {
             if now.coupon_released_at.is_some() {
                 return true;
@@ -275,16 +272,12 @@ impl Shopper {
             shopper_id: self.id.clone(),
             coupon_code: code.to_owned(),
         };
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), None);
-            async move {
-                WalletServiceClient::new(gateway)
-                    .check_coupon(request)
-                    .await
-            }
-        };
-        if let Ok(checked) = scene.door.call(Instant::now(), scene, send).await {
-            scene.ledger.coupon_left(checked.into_inner().usable);
+        let answer = scene.ask(&message, None, |gateway, request| async move {
+            let mut wallet = WalletServiceClient::new(gateway);
+            wallet.check_coupon(request).await
+        });
+        if let Ok(checked) = answer.await {
+            scene.ledger.coupon_left(checked.usable);
         }
     }
 }
@@ -306,7 +299,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::door::Suggestion;
+    use crate::refusal::Suggestion;
 
     #[test]
     fn the_loyal_wait_for_their_favourite_and_others_go_where_the_answer_sends_them() {

@@ -10,17 +10,16 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     WAIT,
-    finals::ToldNever,
     shopper::{OwnSpan, Shopper},
     waiting::Waiting,
 };
 use crate::{
     answers::poll_after,
     crowd::habits::InQueue,
-    door::{Advice, Failure, advice},
-    ledger::{Ledger, ToldSellOut, ToldService},
+    ledger::{Ledger, ToldNever, ToldSellOut, ToldService},
     measures::ClaimEnd,
     queue_wait::Asked,
+    refusal::{Advice, Failure, advice},
 };
 
 const BUDGET_EXHAUSTED: &str = "BUDGET_EXHAUSTED";
@@ -110,7 +109,7 @@ impl Claiming<'_> {
             async move { ClaimServiceClient::new(gateway).claim_coupon(request).await }
         };
         let at = scene.now();
-        let answer = scene.door.call(due, scene, send).await;
+        let answer = scene.call(due, send).await;
         self.asked = Asked {
             at,
             told_at: scene.now(),
@@ -187,7 +186,7 @@ impl Claiming<'_> {
             let request = scene.door.stream_request(message.clone(), traceparent);
             async move { ClaimServiceClient::new(gateway).watch_claim(request).await }
         };
-        let answer = scene.door.call(Instant::now(), scene, send).await;
+        let answer = scene.call(Instant::now(), send).await;
         let answer = answer.map_err(|failure| self.failed(failure))?;
         let mut pushes = answer.into_inner();
         let pause = loop {
@@ -226,12 +225,11 @@ impl Claiming<'_> {
             request_id: Ledger::claim_request_id(self.request),
             ticket: self.ticket(),
         };
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), None);
-            async move { ClaimServiceClient::new(gateway).leave_queue(request).await }
-        };
+        let left = scene.ask(&message, None, |gateway, request| async move {
+            ClaimServiceClient::new(gateway).leave_queue(request).await
+        });
         // Who is gone does not ask whether it worked: a place that nobody comes to passes by itself.
-        let _ = scene.door.call(Instant::now(), scene, send).await;
+        let _ = left.await;
     }
 
     /// Writes the end down: what was told, and how the wait ended if there was one.

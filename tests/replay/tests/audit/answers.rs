@@ -6,9 +6,8 @@ use anyhow::Result;
 use tidegate_local::postgres::Postgres;
 use tidegate_replay::{
     crowd::habits::InQueue,
-    ledger::{Ledger, ToldSellOut, ToldStanding},
+    ledger::{AskedAgain, Ledger, ToldNever, ToldSellOut, ToldStanding},
     queue_wait::{Asked, QueueWait, ToldPosition},
-    shoppers::finals::{AskedAgain, ToldNever},
 };
 
 use crate::{CODE, ORDER, audit, sound_ledger, wrong};
