@@ -27,9 +27,6 @@ pub struct Config {
     pub read_connections: u32,
     /// Calls in flight at once.
     pub max_in_flight: usize,
-    /// What this build does wrong on purpose.
-    #[cfg(feature = "mutations")]
-    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -56,10 +53,6 @@ impl Config {
             200,
         );
         let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 4_000, 1, 100_000);
-        #[cfg(feature = "mutations")]
-        let mutation = environment.optional("TIDEGATE_MUTATION", None, |name| {
-            name.parse::<crate::mutation::Mutation>().map(Some)
-        });
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
@@ -71,8 +64,6 @@ impl Config {
             max_batch: max_batch?,
             read_connections: read_connections?,
             max_in_flight: max_in_flight?,
-            #[cfg(feature = "mutations")]
-            mutation: mutation?,
         })
     }
 }

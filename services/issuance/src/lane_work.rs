@@ -24,7 +24,6 @@ use crate::{
         controls::Controls,
         coupon_changes::{self, RedeemRow, ReleaseRow},
         coupons::{self, CouponKey, IssueOutcome, IssueRow},
-        statements::Statements,
         timelines,
     },
 };
@@ -47,7 +46,6 @@ pub struct LaneCommit {
     pub lane: Lane,
     pub keys: Arc<CouponKeys>,
     pub book: SharedBook,
-    pub statements: Statements,
     /// Where refusals of the fence are counted.
     pub metrics: IssuanceMetrics,
 }
@@ -94,7 +92,6 @@ impl Commit for LaneCommit {
                 Work::Revoke(revocation) => changes.revocations.push((place, revocation)),
             }
         }
-        self.statements.prepare(connection).await?;
         let mut done: Vec<Option<Done>> = items.iter().map(|_| None).collect();
         if changes.is_empty() && !has_grants {
             // One statement is its own transaction: two round trips fewer.
@@ -149,10 +146,9 @@ impl LaneCommit {
         done: &mut [Option<Done>],
     ) -> Result<(), sqlx::Error> {
         let rows = self.assign(claims, now, span);
-        let issuing = &self.statements.issue;
         // One key a batch, whatever is read meanwhile: it is kept with the coupon.
         let key_id = self.keys.active_key_id();
-        let outcomes = coupons::issue(connection, issuing, (self.lane, key_id), now, &rows).await;
+        let outcomes = coupons::issue(connection, (self.lane, key_id), now, &rows).await;
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -312,8 +308,7 @@ impl LaneCommit {
                 }
             })
             .collect();
-        let statement = &self.statements.redeem;
-        let coupons = coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
+        let coupons = coupon_changes::redeem(connection, self.lane, &rows, now).await?;
         for ((place, item), coupon) in items.iter().zip(coupons) {
             let coupon = coupon.map(|coupon| (Box::new(coupon), in_force(item)));
             done[*place] = Some(Done::Coupon(coupon));
@@ -343,8 +338,7 @@ impl LaneCommit {
                 valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
             })
             .collect();
-        let statement = &self.statements.release;
-        let changed = coupon_changes::release(connection, statement, self.lane, &rows, now).await?;
+        let changed = coupon_changes::release(connection, self.lane, &rows, now).await?;
         for ((place, _), changed) in items.iter().zip(changed) {
             done[*place] = Some(Done::Released(changed));
         }

@@ -17,8 +17,6 @@ pub mod holders;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
-#[cfg(feature = "mutations")]
-pub mod mutation;
 mod redemptions;
 pub mod store;
 pub mod wallet;
@@ -50,7 +48,6 @@ use crate::{
     lane_work::{LaneCommit, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
-    store::statements::Statements,
     wallet::Wallet,
 };
 
@@ -101,7 +98,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let beating = heartbeat::beat(holder.clone(), client.clone(), metrics.clone());
     host.supervisor.start("heartbeat", beating);
 
-    let statements = statements(&config, &pool).await?;
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
     let queues = Queues {
@@ -114,7 +110,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         quota: client,
         metrics: metrics.clone(),
     };
-    let (lanes, writers) = start_lanes(&config, &mut host, &queues, &holding, &statements);
+    let (lanes, writers) = start_lanes(&config, &mut host, &queues, &holding);
     let lanes = Arc::new(lanes);
     for (lane, leases) in leases::left_behind(&pool, &holder).await? {
         if let Some(handle) = lanes.get(usize::from(lane)) {
@@ -212,14 +208,8 @@ fn start_lanes(
     host: &mut Host,
     queues: &Queues,
     holding: &Holding,
-    statements: &Statements,
 ) -> (Vec<LaneHandle>, Vec<oneshot::Receiver<()>>) {
-    #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
-    let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
-    #[cfg(feature = "mutations")]
-    if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
-        settings.never_forgets = true;
-    }
+    let settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
     let (mut lanes, mut writers) = (Vec::new(), Vec::new());
     for lane in config.lanes.all() {
         let book = SharedBook::default();
@@ -227,7 +217,6 @@ fn start_lanes(
             lane,
             keys: Arc::clone(&config.coupon_keys),
             book: book.clone(),
-            statements: statements.clone(),
             metrics: holding.metrics.clone(),
         };
         let (queue, writer) = CommitQueue::new(
@@ -254,19 +243,6 @@ fn start_lanes(
         writers.push(host.supervisor.start(name, writer));
     }
     (lanes, writers)
-}
-
-#[cfg(not(feature = "mutations"))]
-async fn statements(_: &Config, _: &PgPool) -> Result<Statements, Failure> {
-    Ok(Statements::default())
-}
-
-#[cfg(feature = "mutations")]
-async fn statements(config: &Config, pool: &PgPool) -> Result<Statements, Failure> {
-    match config.mutation {
-        Some(mutation) => Ok(mutation.apply(pool).await?),
-        None => Ok(Statements::default()),
-    }
 }
 
 async fn check_database(config: &Config) -> Result<(), Failure> {

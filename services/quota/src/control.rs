@@ -43,8 +43,6 @@ pub struct Controls {
     store: Store,
     reclaimer: Wake,
     fencer: Wake,
-    #[cfg(feature = "mutations")]
-    mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Controls {
@@ -54,15 +52,7 @@ impl Controls {
             store,
             reclaimer,
             fencer,
-            #[cfg(feature = "mutations")]
-            mutation: None,
         }
-    }
-
-    /// The same, with a promise broken.
-    #[cfg(feature = "mutations")]
-    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
-        Self { mutation, ..self }
     }
 
     /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. What is said is waited for until it is in force, as long as the deadline allows;
@@ -83,10 +73,6 @@ impl Controls {
         }
         if campaign.issuance_state() == IssuanceState::Halting {
             self.reclaimer.up(call.trace);
-        }
-        #[cfg(feature = "mutations")]
-        if self.mutation == Some(crate::mutation::Mutation::AcknowledgeHaltEarly) {
-            return Ok(campaign);
         }
         let epoch = campaign.control.epoch;
         let is_open = |campaign: &Campaign| {

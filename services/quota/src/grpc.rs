@@ -125,8 +125,6 @@ pub(crate) struct UseCases {
     pub(crate) leases: Leases,
     pub(crate) queues: Queues,
     pub(crate) watch: Watch,
-    #[cfg(feature = "mutations")]
-    pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
 pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Routes {
@@ -138,8 +136,6 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         leases,
         queues,
         watch,
-        #[cfg(feature = "mutations")]
-        mutation,
     } = use_cases;
     let campaigns = CampaignServiceServer::new(CampaignGrpc {
         campaigns,
@@ -147,8 +143,6 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         auditor,
         watch,
         answers: answers.clone(),
-        #[cfg(feature = "mutations")]
-        mutation,
     });
     let leases = LeaseServiceServer::new(LeaseGrpc {
         leases,

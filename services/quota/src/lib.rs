@@ -12,8 +12,6 @@ pub mod history;
 pub mod issuance;
 pub mod leases;
 mod metrics;
-#[cfg(feature = "mutations")]
-pub mod mutation;
 pub mod queues;
 pub mod reclaim;
 pub mod staff;
@@ -130,11 +128,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("fencer", fencer.run(host.stop.clone()));
     let controls = Controls::new(store.clone(), wake, fence_wake);
-    #[cfg(feature = "mutations")]
-    let (reclaimer, controls) = (
-        reclaimer.mutated(config.mutation),
-        controls.mutated(config.mutation),
-    );
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
     host.supervisor.start("reclaimer", reclaiming);
     let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
@@ -164,8 +157,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         leases,
         queues,
         watch,
-        #[cfg(feature = "mutations")]
-        mutation: config.mutation,
     };
     let (_, ready) = channel(true);
     let service = Service {

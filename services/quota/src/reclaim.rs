@@ -65,8 +65,6 @@ pub struct Reclaimer {
     tracing: Tracing,
     metrics: Metrics,
     wake: Wake,
-    #[cfg(feature = "mutations")]
-    mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Reclaimer {
@@ -86,15 +84,7 @@ impl Reclaimer {
             tracing,
             metrics,
             wake,
-            #[cfg(feature = "mutations")]
-            mutation: None,
         }
-    }
-
-    /// The same, with a promise broken.
-    #[cfg(feature = "mutations")]
-    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
-        Self { mutation, ..self }
     }
 
     /// Reads the holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
@@ -196,7 +186,7 @@ impl Reclaimer {
     ) -> Result<(), QuotaError> {
         let mut span = self.tracing.start("seal leases", SpanKind::Client, trace);
         span.attribute("tidegate.leases", leases.len() as i64);
-        let sealed = match self.seal(leases, span.context()).await {
+        let sealed = match self.issuance.seal(leases, span.context()).await {
             Ok(sealed) => sealed,
             Err(error) => {
                 span.fail(error.to_string());
@@ -213,19 +203,6 @@ impl Reclaimer {
             }
         }
         outcome
-    }
-
-    /// What was used of leases from which nothing can be spent any more.
-    async fn seal(
-        &self,
-        leases: &[LeaseToReclaim],
-        trace: TraceContext,
-    ) -> Result<Vec<TierCounts>, QuotaError> {
-        #[cfg(feature = "mutations")]
-        if let Some(mutation) = self.mutation {
-            return mutation.seal(&self.issuance, leases, trace).await;
-        }
-        self.issuance.seal(leases, trace).await
     }
 
     async fn settle(

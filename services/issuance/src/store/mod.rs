@@ -14,7 +14,6 @@ pub mod history;
 pub mod holders;
 pub mod leases;
 /// What is run to change coupons.
-pub mod statements;
 /// What a failover takes away.
 pub mod timelines;
 

@@ -11,8 +11,6 @@ mod fences;
 mod flaky_path;
 mod history;
 mod leases;
-#[cfg(feature = "mutations")]
-mod mutations;
 mod random_batches;
 mod replays;
 mod seals;

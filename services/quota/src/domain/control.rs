@@ -1,3 +1,4 @@
+use fail::fail_point;
 use tidegate_types::{PrintedText, Timestamp};
 
 use super::TierStock;
@@ -133,7 +134,10 @@ impl Control {
             IssuanceControl::Open => IssuanceState::Open,
             IssuanceControl::QueueOnly => IssuanceState::QueueOnly,
             IssuanceControl::Halted if nothing_leased => IssuanceState::Halted,
-            IssuanceControl::Halted => IssuanceState::Halting,
+            IssuanceControl::Halted => {
+                fail_point!("acknowledge-halt-early", |_| IssuanceState::Halted);
+                IssuanceState::Halting
+            }
         }
     }
 

@@ -1,11 +1,8 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use tidegate_proto::{
-    quota::v1::{
-        self as proto, campaign_service_server, watch_campaigns_response::Event as WireEvent,
-    },
-    r#type::v1 as wire_types,
+use tidegate_proto::quota::v1::{
+    self as proto, campaign_service_server, watch_campaigns_response::Event as WireEvent,
 };
 use tidegate_rpc::wire;
 use tonic::{Request, Response, Status};
@@ -15,7 +12,6 @@ use crate::{
     audit::Auditor,
     campaigns::Campaigns,
     control::Controls,
-    domain::Campaign,
     told,
     watch::{Event, Watch},
 };
@@ -28,21 +24,6 @@ pub(super) struct CampaignGrpc {
     pub(super) auditor: Auditor,
     pub(super) watch: Watch,
     pub(super) answers: Answers,
-    #[cfg(feature = "mutations")]
-    pub(super) mutation: Option<crate::mutation::Mutation>,
-}
-
-impl CampaignGrpc {
-    /// A campaign as callers and watchers are told of it.
-    fn told(&self, campaign: &Campaign) -> wire_types::Campaign {
-        #[cfg(feature = "mutations")]
-        if let Some(mutation) = self.mutation {
-            let mut told = told::campaign(campaign);
-            mutation.tell(&mut told);
-            return told;
-        }
-        told::campaign(campaign)
-    }
 }
 
 #[tonic::async_trait]
@@ -61,7 +42,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { campaigns.create(&terms, &call).await })
             .await?;
         Ok(Response::new(proto::CreateCampaignResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -74,7 +55,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of(convert::campaign_id(&request.into_inner().campaign_id))?;
         let campaign = self.answers.of(self.campaigns.get(&id).await)?;
         Ok(Response::new(proto::GetCampaignResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -85,11 +66,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         let (before, size) = self.answers.of(convert::page(&request.into_inner()))?;
         let page = self.answers.of(self.campaigns.list(before, size).await)?;
         Ok(Response::new(proto::ListCampaignsResponse {
-            campaigns: page
-                .campaigns
-                .iter()
-                .map(|campaign| self.told(campaign))
-                .collect(),
+            campaigns: page.campaigns.iter().map(told::campaign).collect(),
             next_page_token: convert::page_token(page.next),
         }))
     }
@@ -108,7 +85,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { campaigns.add_budget(&addition, &call).await })
             .await?;
         Ok(Response::new(proto::AddBudgetResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
             replayed,
         }))
     }
@@ -127,7 +104,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { controls.set(&wanted, &call).await })
             .await?;
         Ok(Response::new(proto::SetCampaignControlResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -145,7 +122,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { controls.extend_validity(&id, valid_until, &call).await })
             .await?;
         Ok(Response::new(proto::ExtendValidityResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -163,7 +140,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { campaigns.update(update, &call).await })
             .await?;
         Ok(Response::new(proto::UpdateCampaignResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -181,7 +158,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
             .of_detached(async move { controls.end(&end, &call).await })
             .await?;
         Ok(Response::new(proto::EndCampaignResponse {
-            campaign: Some(self.told(&campaign)),
+            campaign: Some(told::campaign(&campaign)),
         }))
     }
 
@@ -235,7 +212,7 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         let wanted = self.answers.of(convert::wanted_campaigns(&request))?;
         let found = self.answers.of(self.campaigns.lookup(&wanted).await)?;
         let campaigns = found.campaigns.iter();
-        let campaigns = campaigns.map(|campaign| self.told(campaign)).collect();
+        let campaigns = campaigns.map(told::campaign).collect();
         let answer = convert::found_campaigns(campaigns, &found.unknown);
         Ok(Response::new(answer))
     }
@@ -248,18 +225,14 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         _request: Request<proto::WatchCampaignsRequest>,
     ) -> Result<Response<Self::WatchCampaignsStream>, Status> {
         let subscription = self.answers.of(self.watch.subscribe())?;
-        let service = self.clone();
-        let events = stream::unfold(
-            (subscription, service),
-            |(mut subscription, service)| async {
-                let event = match subscription.next().await? {
-                    Event::Campaign(changed) => WireEvent::Campaign(service.told(&changed)),
-                    Event::Synced => WireEvent::Synced(proto::Synced {}),
-                };
-                let step = proto::WatchCampaignsResponse { event: Some(event) };
-                Some((Ok(step), (subscription, service)))
-            },
-        );
+        let events = stream::unfold(subscription, |mut subscription| async {
+            let event = match subscription.next().await? {
+                Event::Campaign(changed) => WireEvent::Campaign(told::campaign(&changed)),
+                Event::Synced => WireEvent::Synced(proto::Synced {}),
+            };
+            let step = proto::WatchCampaignsResponse { event: Some(event) };
+            Some((Ok(step), subscription))
+        });
         Ok(Response::new(Box::pin(events)))
     }
 }

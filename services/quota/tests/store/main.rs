@@ -17,8 +17,6 @@ mod hanging;
 mod history;
 mod issuance;
 mod leases;
-#[cfg(feature = "mutations")]
-mod mutation;
 mod pages;
 mod queues;
 mod reclaim;

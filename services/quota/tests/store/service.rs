@@ -51,8 +51,6 @@ impl Quota {
             issuance_addresses: vec![issuance.address.clone()],
             lease_ttl: Duration::from_secs(1),
             audit_interval: Duration::from_secs(1),
-            #[cfg(feature = "mutations")]
-            mutation: None,
         };
         let settings = HostSettings {
             listen: ([127, 0, 0, 1], 0).into(),
