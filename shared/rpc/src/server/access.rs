@@ -5,24 +5,14 @@ use std::{
 };
 
 use http::HeaderMap;
-use tidegate_auth::{Caller, Identity, Scope, TokenVerifier};
+use tidegate_auth::{Caller, Identity, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
 
 use super::{
     limits::{CallerRates, Limits, Work},
+    rule::Rule,
     status,
 };
-
-/// Who may call one RPC: the services named, or a caller whose token has the scope. What no rule names is refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The RPC's path, such as `/tidegate.quota.v1.LeaseService/AcquireLease`.
-    pub path: &'static str,
-    /// Services that may call it by their certificate alone.
-    pub services: &'static [Identity],
-    /// What a token must allow; `None` if no token opens it.
-    pub scope: Option<Scope>,
-}
 
 /// The rules of one service, with what is needed to apply them: who may call what, and how much of it.
 pub struct AccessRules {

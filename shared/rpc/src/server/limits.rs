@@ -8,9 +8,9 @@ use tidegate_auth::{Caller, Scope};
 use tidegate_types::RequestId;
 
 use super::{
-    access::Rule,
     listener::MAX_CONNECTIONS,
     rate::{Rate, RateBucket},
+    rule::Rule,
 };
 
 /// Calls that one token's subject may make each second unless another rate is set: a chatbot backend speaks for millions of shoppers.

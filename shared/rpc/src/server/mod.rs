@@ -16,6 +16,7 @@ mod metrics;
 mod peer;
 mod rate;
 mod ready;
+mod rule;
 mod status;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tower::Layer as _;
 
-pub use access::{AccessRules, Rule};
+pub use access::AccessRules;
 pub use call::{CallLayer, CallPolicy};
 pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
@@ -35,6 +36,7 @@ pub use limits::{Limits, Work};
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
 pub use metrics::CallMetrics;
 pub use rate::{Rate, RateBucket};
+pub use rule::Rule;
 pub use status::{DatabaseLook, ReplicaStatus};
 
 /// Serves until `stop` is cancelled, then lets calls in flight finish. The caller bounds how long that may take.
