@@ -10,11 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    QuotaError,
-    domain::Campaign,
-    issuance::IssuanceClient,
-    reclaim::Wake,
-    store::{Store, within_limit},
+    domain::Campaign, error::QuotaError, issuance::IssuanceClient, store::Store, wake::Wake,
 };
 
 /// Campaigns of one round at most; the next round follows at once.
@@ -77,12 +73,10 @@ impl Fencer {
     /// Brings what there is to bring; how much that was. One campaign that fails keeps no other back.
     pub async fn round(&self) -> Result<usize, QuotaError> {
         let cause = self.wake.cause();
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await;
-            read.end(found).await
-        })
-        .await?;
+        let campaigns = self
+            .store
+            .read(async |read| read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await)
+            .await?;
         let mut outcome = Ok(campaigns.len());
         for campaign in &campaigns {
             let trace = cause.unwrap_or_else(|| self.tracing.new_root());
@@ -101,11 +95,10 @@ impl Fencer {
             span.fail(error.to_string());
             return Err(error);
         }
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + NOTE_TIMEOUT).await?;
-            let outcome = work.mark_fenced(campaign.number, campaign.revision).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + NOTE_TIMEOUT, async |work| {
+                work.mark_fenced(campaign.number, campaign.revision).await
+            })
+            .await
     }
 }

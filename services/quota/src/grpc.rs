@@ -17,7 +17,7 @@ use tonic::service::Routes;
 
 use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, queues::QueueGrpc, status::Answers};
 use crate::{
-    Metrics, audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases,
+    audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases, metrics::Metrics,
     queues::Queues, watch::Watch,
 };
 

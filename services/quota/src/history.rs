@@ -11,10 +11,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Metrics, QuotaError,
-    domain::nothing_leased,
-    issuance::IssuanceClient,
-    store::{Store, within_limit},
+    domain::nothing_leased, error::QuotaError, issuance::IssuanceClient, metrics::Metrics,
+    store::Store,
 };
 
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
@@ -100,11 +98,11 @@ impl History {
     /// Archives leases that were settled before a moment.
     pub async fn archive(&self, settled_before: Timestamp) -> Result<(), QuotaError> {
         for _ in 0..MAX_BATCHES {
-            let archived = within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let archived = work.archive_leases(settled_before, BATCH_LEASES).await;
-                work.end(archived).await
-            });
+            let archived = self
+                .store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                    work.archive_leases(settled_before, BATCH_LEASES).await
+                });
             let archived = archived.await?;
             self.metrics.leases_archived(archived);
             if archived < u64::from(BATCH_LEASES) {
@@ -117,38 +115,29 @@ impl History {
 
     /// Retires campaigns that closed before the retention, of which all was compared and nothing can change any more.
     async fn retire(&self, now: Timestamp) -> Result<(), QuotaError> {
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read
-                .campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
-                .await;
-            read.end(found).await
+        let campaigns = self.store.read(async |read| {
+            read.campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
+                .await
         });
         for campaign in campaigns.await? {
-            within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let outcome = async {
+            self.store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
                     let locked = work.lock_tiers(campaign).await?;
                     if locked.is_some_and(|locked| nothing_leased(&locked.stock)) {
                         work.retire_campaign(campaign, now).await?;
                     }
                     Ok(())
-                };
-                let outcome = outcome.await;
-                work.end(outcome).await
-            })
-            .await?;
+                })
+                .await?;
         }
         Ok(())
     }
 
     /// Forgets the leases of retired campaigns, once issuance has answered that none of them can arrive any more.
     async fn forget(&self) -> Result<(), QuotaError> {
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaigns_to_forget(MAX_CAMPAIGNS).await;
-            read.end(found).await
-        });
+        let campaigns = self
+            .store
+            .read(async |read| read.campaigns_to_forget(MAX_CAMPAIGNS).await);
         for campaign in campaigns.await? {
             self.issuance
                 .retire(campaign, self.tracing.new_root())
@@ -160,11 +149,11 @@ impl History {
 
     async fn forget_leases(&self, campaign: CampaignNumber) -> Result<(), QuotaError> {
         for _ in 0..MAX_BATCHES {
-            let forgotten = within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let forgotten = work.forget_leases(campaign, BATCH_LEASES).await;
-                work.end(forgotten).await
-            });
+            let forgotten = self
+                .store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                    work.forget_leases(campaign, BATCH_LEASES).await
+                });
             let forgotten = forgotten.await?;
             self.metrics.leases_forgotten(forgotten);
             if forgotten < u64::from(BATCH_LEASES) {
@@ -172,11 +161,10 @@ impl History {
             }
             sleep(BATCH_PAUSE).await;
         }
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-            let outcome = work.mark_leases_forgotten(campaign).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                work.mark_leases_forgotten(campaign).await
+            })
+            .await
     }
 }

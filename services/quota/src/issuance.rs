@@ -25,8 +25,8 @@ use uuid::Uuid;
 pub use decode::LaneCoupons;
 
 use crate::{
-    QuotaError,
     domain::{Campaign, FencedLease, TierCounts},
+    error::QuotaError,
     store::LeaseToReclaim,
     told,
 };

@@ -5,18 +5,19 @@ pub mod campaigns;
 mod config;
 pub mod control;
 pub mod domain;
-mod error;
+pub mod error;
 pub mod fence;
 mod grpc;
 pub mod history;
 pub mod issuance;
 pub mod leases;
-mod metrics;
+pub mod metrics;
 pub mod queues;
 pub mod reclaim;
 pub mod staff;
 pub mod store;
 mod told;
+pub mod wake;
 pub mod watch;
 
 use std::sync::Arc;
@@ -32,23 +33,12 @@ use tidegate_runtime::{Failure, Host, Service};
 use tokio::sync::watch::channel;
 
 pub use config::Config;
-pub use error::QuotaError;
 pub use grpc::RULES;
-pub use metrics::Metrics;
 
 use crate::{
-    audit::Auditor,
-    campaigns::Campaigns,
-    control::Controls,
-    fence::Fencer,
-    grpc::UseCases,
-    history::History,
-    issuance::IssuanceClient,
-    leases::Leases,
-    queues::Queues,
-    reclaim::{Reclaimer, Wake},
-    store::Store,
-    watch::Watch,
+    audit::Auditor, campaigns::Campaigns, control::Controls, fence::Fencer, grpc::UseCases,
+    history::History, issuance::IssuanceClient, leases::Leases, metrics::Metrics, queues::Queues,
+    reclaim::Reclaimer, store::Store, wake::Wake, watch::Watch,
 };
 
 /// Calls in flight at once; further ones are refused before their body is read. Watch streams count until they begin.

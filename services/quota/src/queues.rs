@@ -10,10 +10,10 @@ use std::{collections::BTreeMap, time::Instant};
 use tidegate_types::{CampaignId, Timestamp, Turn};
 
 use crate::{
-    Metrics, QuotaError,
     domain::{GatewayReport, Promises, QueueReport, QueueSnapshot, QueueStanding, TURNS_KEPT},
-    metrics::QueueShown,
-    store::{FoundQueue, KeptReport, Store, Work, within_limit},
+    error::QuotaError,
+    metrics::{Metrics, QueueShown},
+    store::{FoundQueue, KeptReport, Store, Work},
 };
 
 /// The waiting rooms of all campaigns.
@@ -42,21 +42,19 @@ impl Queues {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<QueueSnapshot>, QuotaError> {
-        let (moving, mut snapshots) = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let outcome = look(&mut read, report, now).await;
-            read.end(outcome).await
-        })
-        .await?;
+        let (moving, mut snapshots) = self
+            .store
+            .read(async |read| look(read, report, now).await)
+            .await?;
         if moving.is_empty() {
             return Ok(snapshots);
         }
-        let (stood, moved) = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = take_in(&mut work, report, &moving, now).await;
-            work.end(outcome).await
-        })
-        .await?;
+        let (stood, moved) = self
+            .store
+            .transaction(deadline, async |work| {
+                take_in(work, report, &moving, now).await
+            })
+            .await?;
         for (stood, snapshot) in stood.iter().zip(&moved) {
             let shown = QueueShown::of(snapshot, &stood.found.campaign, &stood.reports);
             self.metrics.queue_shown(snapshot.campaign, shown);
@@ -72,12 +70,9 @@ impl Queues {
         id: &CampaignId,
         now: Timestamp,
     ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
-        within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let outcome = standing(&mut read, id, now).await;
-            read.end(outcome).await
-        })
-        .await
+        self.store
+            .read(async |read| standing(read, id, now).await)
+            .await
     }
 }
 
@@ -87,8 +82,7 @@ async fn standing(
     id: &CampaignId,
     now: Timestamp,
 ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
-    let campaign = read.campaign(id).await?;
-    let campaign = campaign.ok_or(QuotaError::CampaignNotFound)?.number;
+    let campaign = read.campaign(id).await?.number;
     let found = read.queues(&[campaign]).await?;
     let found = found.into_iter().next();
     let found = found.ok_or(QuotaError::CampaignNotFound)?;

@@ -2,23 +2,22 @@
 //!
 //! Nothing here proves that a holder is dead, and nothing needs to: a lease is credited only with what issuance says was used when it sealed it. Until issuance answers, the stock stays on lease.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{ReplicaId, Timestamp};
-use tokio::{sync::Notify, time::sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Metrics, QuotaError,
     domain::{SILENT_AFTER_READINGS, SilenceWatch, TierCounts},
+    error::QuotaError,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     leases::Leases,
-    store::{LeaseToReclaim, Store, next_lease_id, within_limit},
+    metrics::Metrics,
+    store::{LeaseToReclaim, Store, next_lease_id},
+    wake::Wake,
 };
 
 /// Holders that are watched at once; those that hold a lease come first.
@@ -27,35 +26,6 @@ const MAX_HOLDERS: u32 = 10_000;
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A settlement that waits longer for a connection is left to the next round.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Wakes the reclaimer, or the fencer.
-#[derive(Clone, Default)]
-pub struct Wake(Arc<WakeShared>);
-
-#[derive(Default)]
-struct WakeShared {
-    woken: Notify,
-    cause: Mutex<Option<TraceContext>>,
-}
-
-impl Wake {
-    /// There is something to do now, and this call is why.
-    pub fn up(&self, cause: TraceContext) {
-        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
-        self.0.woken.notify_one();
-    }
-
-    /// Until somebody wakes it.
-    pub(crate) async fn woken(&self) {
-        self.0.woken.notified().await;
-    }
-
-    /// Why it was woken last, told once.
-    pub(crate) fn cause(&self) -> Option<TraceContext> {
-        let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
-        cause.take()
-    }
-}
 
 /// Takes leases back. Any number of replicas may do so at once, and holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
 pub struct Reclaimer {
@@ -132,24 +102,21 @@ impl Reclaimer {
         &self,
         watch: &mut SilenceWatch,
     ) -> Result<Vec<ReplicaId>, QuotaError> {
-        let readings = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.holders(MAX_HOLDERS).await;
-            read.end(found).await
-        })
-        .await?;
+        let readings = self
+            .store
+            .read(async |read| read.holders(MAX_HOLDERS).await)
+            .await?;
         let (holding, over): (Vec<_>, Vec<_>) = watch
             .observe(readings)
             .into_iter()
             .partition(|silent| silent.is_holding);
         self.metrics.silent_holders(holding.len());
         if !over.is_empty() {
-            within_limit(async {
-                let mut work = self.store.begin(Instant::now() + SETTLE_TIMEOUT).await?;
-                let outcome = work.forget_holders(&over).await;
-                work.end(outcome).await
-            })
-            .await?;
+            self.store
+                .transaction(Instant::now() + SETTLE_TIMEOUT, async |work| {
+                    work.forget_holders(&over).await
+                })
+                .await?;
         }
         Ok(holding.into_iter().map(|silent| silent.holder).collect())
     }
@@ -160,14 +127,13 @@ impl Reclaimer {
         let cause = self.wake.cause();
         let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
         while let Some(first) = from {
-            let page = within_limit(async {
-                let mut read = self.store.begin_read().await?;
-                let found = read
-                    .leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
-                    .await;
-                read.end(found).await
-            })
-            .await?;
+            let page = self
+                .store
+                .read(async |read| {
+                    read.leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
+                        .await
+                })
+                .await?;
             let Some(last) = page.last() else {
                 break;
             };

@@ -16,11 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    QuotaError,
-    domain::Campaign,
-    store::{Store, within_limit},
-};
+use crate::{domain::Campaign, error::QuotaError, store::Store};
 
 /// How often campaigns are read while somebody watches. Watchers are at most this far behind, and get no more than this often of one campaign.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(200);
@@ -156,14 +152,12 @@ impl Watch {
     async fn read(&self, store: &Store) -> Result<Snapshot, QuotaError> {
         let read_at = Instant::now();
         let since = current_if_closing_after(Timestamp::now_utc());
-        let campaigns = within_limit(async {
-            let mut read = store.begin_read().await?;
-            let found = read
-                .campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
-                .await;
-            read.end(found).await
-        })
-        .await?;
+        let campaigns = store
+            .read(async |read| {
+                read.campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
+                    .await
+            })
+            .await?;
         let before = self.newest();
         let same_or_new = |campaign: Campaign| {
             let known = before.campaigns.get(&campaign.number);

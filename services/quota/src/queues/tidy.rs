@@ -5,11 +5,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use crate::{
-    QuotaError,
-    domain::TURNS_KEPT,
-    store::{Work, within_limit},
-};
+use crate::{domain::TURNS_KEPT, error::QuotaError, store::Work};
 
 /// How often what is over is forgotten, and how many rows of a kind at once.
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
@@ -42,12 +38,11 @@ impl Queues {
 
     /// Forgets turns that have expired, gateways that have ended, and the waiting rooms of campaigns that are long over.
     pub async fn tidy(&self, now: Timestamp) -> Result<(), QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + TIDY_TIMEOUT).await?;
-            let outcome = tidy(&mut work, now).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + TIDY_TIMEOUT, async |work| {
+                tidy(work, now).await
+            })
+            .await
     }
 }
 

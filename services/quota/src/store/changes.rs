@@ -2,7 +2,7 @@ use tidegate_pg::{list_changes, record_changes};
 use tidegate_types::{Change, ChangePage, ChangeQuery};
 
 use super::Work;
-use crate::QuotaError;
+use crate::error::QuotaError;
 
 impl Work {
     /// Records what this transaction changes.

@@ -6,10 +6,10 @@ use tidegate_types::{
 
 use super::{coupon_validity, if_good, moment, tiers};
 use crate::{
-    QuotaError,
     campaigns::UpdateRequest,
     control::{EndRequest, Halted},
     domain::{CampaignUpdate, ControlReason, Halt, Standing},
+    error::QuotaError,
     told,
 };
 
