@@ -16,7 +16,6 @@ use crate::{
 
 /// Campaigns of one look-up at most.
 pub const MAX_LOOKED_UP: usize = 100;
-/// The largest page of campaigns.
 pub const MAX_PAGE_SIZE: u8 = 100;
 /// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
 const MAX_NAMES_OF_PAGE: usize = 20_000;
@@ -35,7 +34,6 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Found {
     pub campaigns: Vec<Campaign>,
-    /// What there is not.
     pub unknown: WantedCampaigns,
 }
 
@@ -45,7 +43,6 @@ pub struct Campaigns {
 }
 
 impl Campaigns {
-    /// Campaigns kept in a store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -61,7 +58,6 @@ impl Campaigns {
             .await
     }
 
-    /// The campaign with this id.
     pub async fn get(&self, id: &CampaignId) -> Result<Campaign, QuotaError> {
         self.store.read(async |read| read.campaign(id).await).await
     }

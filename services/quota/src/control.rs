@@ -28,7 +28,6 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(200);
 /// How often a change is looked at while its caller waits; any replica may bring it into force, so the database is asked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A change of a campaign's control.
 #[derive(Debug, Clone)]
 pub struct ControlRequest {
     pub campaign: CampaignId,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::nothing_leased, error::QuotaError, issuance::IssuanceClient, metrics::Metrics,
-    store::Store,
+    outage::Outage, store::Store,
 };
 
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
@@ -57,9 +57,8 @@ impl History {
         }
     }
 
-    /// Keeps history small until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         if stop
             .run_until_cancelled(sleep(ARCHIVES_AFTER))
             .await
@@ -76,16 +75,11 @@ impl History {
                 kept = self.round(Timestamp::now_utc()) => kept,
                 () = stop.cancelled() => return,
             };
-            match kept {
-                Ok(()) if std::mem::take(&mut is_failing) => {
-                    tracing::info!("settled leases are archived and forgotten again");
-                }
-                Ok(()) => {}
-                Err(error) if !std::mem::replace(&mut is_failing, true) => {
-                    tracing::warn!(%error, "settled leases cannot be archived or forgotten: their tables grow, and nothing else is touched by that; look at issuance and the database, this goes on by itself when they are back");
-                }
-                Err(_) => {}
-            }
+            outage.note(
+                &kept,
+                "settled leases cannot be archived or forgotten: their tables grow, and nothing else is touched by that; look at issuance and the database, this goes on by itself when they are back",
+                "settled leases are archived and forgotten again",
+            );
         }
     }
 
@@ -104,7 +98,7 @@ impl History {
                     work.archive_leases(settled_before, BATCH_LEASES).await
                 });
             let archived = archived.await?;
-            self.metrics.leases_archived(archived);
+            self.metrics.leases_archived.inc_by(archived);
             if archived < u64::from(BATCH_LEASES) {
                 break;
             }
@@ -155,7 +149,7 @@ impl History {
                     work.forget_leases(campaign, BATCH_LEASES).await
                 });
             let forgotten = forgotten.await?;
-            self.metrics.leases_forgotten(forgotten);
+            self.metrics.leases_forgotten.inc_by(forgotten);
             if forgotten < u64::from(BATCH_LEASES) {
                 break;
             }

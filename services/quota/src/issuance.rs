@@ -45,7 +45,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct IssuanceClient(Replicas);
 
 impl IssuanceClient {
-    /// A client for these replicas.
     pub fn new(replicas: Replicas) -> Self {
         Self(replicas)
     }

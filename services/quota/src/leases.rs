@@ -16,7 +16,6 @@ use crate::{
     store::{Store, Work},
 };
 
-/// The stock that is lent.
 #[derive(Clone)]
 pub struct Leases {
     store: Store,
@@ -31,7 +30,6 @@ struct Acquired {
 }
 
 impl Leases {
-    /// Leases kept in a store.
     pub fn new(store: Store, tracing: Tracing, metrics: Metrics) -> Self {
         Self {
             store,

@@ -12,6 +12,7 @@ pub mod history;
 pub mod issuance;
 pub mod leases;
 pub mod metrics;
+mod outage;
 pub mod queues;
 pub mod reclaim;
 pub mod staff;

@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::{CampaignNumber, Reason};
+use tidegate_types::Reason;
 
 pub(crate) use self::queues::QueueShown;
 use self::{
@@ -15,27 +15,26 @@ use self::{
 };
 use crate::{
     domain::{AuditReport, SealedBecause},
-    store::ShownAudit,
     watch::Watch,
 };
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Metrics {
     leases_granted: Counter,
     leases_settled: Counter,
     coupons_leased: Counter,
     coupons_settled: Counter,
     coupons_returned: Counter,
+    pub(crate) leases_archived: Counter,
+    pub(crate) leases_forgotten: Counter,
     refusals: Family<RefusalLabel, Counter>,
     leases_reclaimed: Family<BecauseLabel, Counter>,
-    reclaim_failures: Counter,
-    silent_holders: Gauge,
+    pub(crate) reclaim_failures: Counter,
+    pub(crate) silent_holders: Gauge,
     audit_runs: Family<OutcomeLabel, Counter>,
-    last_audit: LastAudit,
-    audits_here: Gauge,
-    leases_archived: Counter,
-    leases_forgotten: Counter,
-    shown_queues: ShownQueues,
+    pub(crate) audits_here: Gauge,
+    pub(crate) last_audit: LastAudit,
+    pub(crate) shown_queues: ShownQueues,
 }
 
 /// How an audit of one campaign ended.
@@ -76,102 +75,80 @@ struct OutcomeLabel {
 }
 
 impl Metrics {
-    /// Registers the metrics. Stock is shown as the watch saw it last.
     pub fn register(registry: &mut Registry, watch: Watch) -> Self {
-        let mut counter = |name, help| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let leases_granted = counter(
+        let all = Self::default();
+        registry.register(
             "tidegate_leases_granted",
             "Leases granted, repeats not counted",
+            all.leases_granted.clone(),
         );
-        let leases_settled = counter(
+        registry.register(
             "tidegate_leases_settled",
             "Leases settled, repeats not counted",
+            all.leases_settled.clone(),
         );
-        let coupons_leased = counter(
+        registry.register(
             "tidegate_coupons_leased",
             "Coupons moved from the pool to leases",
+            all.coupons_leased.clone(),
         );
-        let coupons_settled = counter(
+        registry.register(
             "tidegate_coupons_settled",
             "Coupons of settled leases that were used",
+            all.coupons_settled.clone(),
         );
-        let coupons_returned = counter(
+        registry.register(
             "tidegate_coupons_returned",
             "Coupons of settled leases that went back to the pool",
+            all.coupons_returned.clone(),
         );
-        let leases_archived = counter(
+        registry.register(
             "tidegate_leases_archived",
             "Settled leases that this replica archived",
+            all.leases_archived.clone(),
         );
-        let leases_forgotten = counter(
+        registry.register(
             "tidegate_leases_forgotten",
             "Leases of retired campaigns that this replica forgot",
+            all.leases_forgotten.clone(),
         );
-        let refusals = Family::default();
         registry.register(
             "tidegate_refusals",
             "Calls refused, by reason",
-            refusals.clone(),
+            all.refusals.clone(),
         );
-        let reclaim_failures = Counter::default();
         registry.register(
             "tidegate_reclaim_failures",
             "Rounds in which some lease could not be taken back; its stock stays on lease",
-            reclaim_failures.clone(),
+            all.reclaim_failures.clone(),
         );
-        let leases_reclaimed = Family::default();
         registry.register(
             "tidegate_leases_reclaimed",
             "Leases this replica sealed and settled without their holder, by why",
-            leases_reclaimed.clone(),
+            all.leases_reclaimed.clone(),
         );
-        let silent_holders = Gauge::default();
         registry.register(
             "tidegate_silent_holders",
             "Holders of leases that give no sign of life",
-            silent_holders.clone(),
+            all.silent_holders.clone(),
         );
-        let audit_runs = Family::default();
         registry.register(
             "tidegate_audit_runs",
             "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
-            audit_runs.clone(),
+            all.audit_runs.clone(),
         );
-        let audits_here = Gauge::default();
         registry.register(
             "tidegate_audits_here",
             "1 while it is this replica's turn to audit; one replica at a time has it",
-            audits_here.clone(),
+            all.audits_here.clone(),
         );
-        let last_audit = LastAudit::default();
-        registry.register_collector(Box::new(AuditCollector(last_audit.clone())));
-        let shown_queues = ShownQueues::default();
+        registry.register_collector(Box::new(AuditCollector(all.last_audit.clone())));
         registry.register_collector(Box::new(QueueCollector {
-            queues: shown_queues.clone(),
+            queues: all.shown_queues.clone(),
             watch: watch.clone(),
         }));
         registry.register_collector(Box::new(WatchCollector(watch)));
-        Self {
-            leases_granted,
-            leases_settled,
-            coupons_leased,
-            coupons_settled,
-            coupons_returned,
-            refusals,
-            leases_reclaimed,
-            reclaim_failures,
-            silent_holders,
-            audit_runs,
-            last_audit,
-            audits_here,
-            leases_archived,
-            leases_forgotten,
-            shown_queues,
-        }
+        all
     }
 
     pub(crate) fn leased(&self, coupons: u64) {
@@ -197,18 +174,6 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn queue_shown(&self, campaign: CampaignNumber, shown: QueueShown) {
-        self.shown_queues.show(campaign, shown);
-    }
-
-    pub(crate) fn reclaim_failed(&self) {
-        self.reclaim_failures.inc();
-    }
-
-    pub(crate) fn silent_holders(&self, holders: usize) {
-        self.silent_holders.set(holders as i64);
-    }
-
     pub(crate) fn audited(&self, outcome: AuditOutcome) {
         let outcome = match outcome {
             AuditOutcome::Sound => "sound",
@@ -219,24 +184,6 @@ impl Metrics {
         self.audit_runs
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
-    }
-
-    /// Shows what audits found last, whichever replica made them.
-    pub(crate) fn audits_shown(&self, audits: Vec<ShownAudit>) {
-        self.last_audit.replace(audits);
-    }
-
-    /// Whether it is this replica's turn to audit.
-    pub(crate) fn audits_here(&self, has_turn: bool) {
-        self.audits_here.set(has_turn.into());
-    }
-
-    pub(crate) fn leases_archived(&self, leases: u64) {
-        self.leases_archived.inc_by(leases);
-    }
-
-    pub(crate) fn leases_forgotten(&self, leases: u64) {
-        self.leases_forgotten.inc_by(leases);
     }
 }
 
@@ -250,7 +197,7 @@ mod tests {
     use tidegate_types::CampaignId;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{ShownAudit, Store};
 
     #[tokio::test]
     async fn only_campaigns_of_the_newest_audit_are_shown() {
@@ -275,9 +222,9 @@ mod tests {
                 differences,
             }]
         };
-        metrics.audits_shown(found("spring", 3));
+        metrics.last_audit.replace(found("spring", 3));
         assert!(shown().contains("tidegate_audit_differences{campaign_id=\"spring\"} 3\n"));
-        metrics.audits_shown(found("summer", 0));
+        metrics.last_audit.replace(found("summer", 0));
         let shown = shown();
         for line in [
             "tidegate_audit_leases_compared{campaign_id=\"summer\"} 5\n",

@@ -1,6 +1,6 @@
 //! The waiting rooms: taking in what gateways report, and moving every queue on.
 //!
-//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on, under the lock of its row. A report without news of a campaign that nobody waits for is answered by
+//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on, under the lock of its row. A report that changes nothing of a campaign that nobody waits for is answered by
 //! reads.
 
 mod tidy;
@@ -16,7 +16,6 @@ use crate::{
     store::{FoundQueue, KeptReport, Store, Work},
 };
 
-/// The waiting rooms of all campaigns.
 #[derive(Clone)]
 pub struct Queues {
     store: Store,
@@ -30,12 +29,11 @@ struct Stood {
 }
 
 impl Queues {
-    /// Waiting rooms kept in a store.
     pub fn new(store: Store, metrics: Metrics) -> Self {
         Self { store, metrics }
     }
 
-    /// Takes in a report, moves the queues on of which it has news, and tells how all that it names stand. Campaigns that do not exist are left out.
+    /// Takes in a report, moves on the queues that it changes, and answers with all that it names. Campaigns that do not exist are left out.
     pub async fn report(
         &self,
         report: &GatewayReport,
@@ -57,7 +55,7 @@ impl Queues {
             .await?;
         for (stood, snapshot) in stood.iter().zip(&moved) {
             let shown = QueueShown::of(snapshot, &stood.found.campaign, &stood.reports);
-            self.metrics.queue_shown(snapshot.campaign, shown);
+            self.metrics.shown_queues.show(snapshot.campaign, shown);
         }
         snapshots.extend(moved);
         snapshots.sort_by_key(|snapshot| snapshot.campaign);
@@ -102,7 +100,7 @@ async fn look(
     let found = read.queues(&campaigns).await?;
     let (moving, resting): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| {
         let report = report.of(found.campaign.number);
-        found.queue.is_queueing || report.is_some_and(QueueReport::has_news)
+        found.queue.is_queueing || report.is_some_and(QueueReport::has_changes)
     });
     let resting: Vec<_> = resting.into_iter().map(Stood::resting).collect();
     let snapshots = tell(read, &resting, now).await?;
@@ -149,7 +147,7 @@ async fn move_on(
         .await?;
     let before = kept.iter().find(|kept| kept.gateway == gateway.gateway);
     let is_newer = before.is_none_or(|before| before.number < gateway.number);
-    let news = news(before, report);
+    let delta = ended_since(before, report);
     let counting = kept
         .into_iter()
         .filter(|kept| kept.still_counts && !(is_newer && kept.gateway == gateway.gateway));
@@ -161,7 +159,7 @@ async fn move_on(
         } = &mut found;
         work.save_queue_report(&gateway.gateway, gateway.number, report)
             .await?;
-        queue.advance(&reports, news, campaign, now);
+        queue.advance(&reports, delta, campaign, now);
         let second = queue.serving_second(now);
         work.save_queue(campaign.number, queue, second).await?;
     }
@@ -169,7 +167,7 @@ async fn move_on(
 }
 
 /// Promises that ended since a gateway's last report. If that no longer counts they did at no one knows what time, and only what happened of late is of use.
-fn news(before: Option<&KeptReport>, report: &QueueReport) -> Promises {
+fn ended_since(before: Option<&KeptReport>, report: &QueueReport) -> Promises {
     before
         .filter(|before| before.still_counts)
         .map_or_else(Promises::default, |before| {

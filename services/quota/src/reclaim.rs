@@ -16,6 +16,7 @@ use crate::{
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     leases::Leases,
     metrics::Metrics,
+    outage::Outage,
     store::{LeaseToReclaim, Store, next_lease_id},
     wake::Wake,
 };
@@ -38,7 +39,6 @@ pub struct Reclaimer {
 }
 
 impl Reclaimer {
-    /// A reclaimer that can be woken by `wake`.
     pub fn new(
         store: Store,
         leases: Leases,
@@ -64,7 +64,7 @@ impl Reclaimer {
         let reading_interval = lease_ttl / SILENT_AFTER_READINGS;
         let (mut watch, mut silent) = (SilenceWatch::default(), Vec::new());
         let mut next_reading = Instant::now();
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
             let mut outcome = Ok(());
             if next_reading <= Instant::now() {
@@ -80,14 +80,15 @@ impl Reclaimer {
             }
             let reclaimed = self.reclaim(&silent, Timestamp::now_utc()).await;
             let mut next_round = next_reading;
-            if let Err(error) = outcome.and(reclaimed) {
+            let outcome = outcome.and(reclaimed);
+            outage.note(
+                &outcome,
+                "leases cannot be taken back: their stock stays on lease and halts are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back",
+                "leases are taken back again",
+            );
+            if outcome.is_err() {
                 next_round = next_round.min(Instant::now() + RETRY_INTERVAL);
-                self.metrics.reclaim_failed();
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "leases cannot be taken back: their stock stays on lease and halts are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back");
-                }
-            } else if std::mem::take(&mut is_failing) {
-                tracing::info!("leases are taken back again");
+                self.metrics.reclaim_failures.inc();
             }
             tokio::select! {
                 () = sleep_until(next_round.into()) => {}
@@ -110,7 +111,7 @@ impl Reclaimer {
             .observe(readings)
             .into_iter()
             .partition(|silent| silent.is_holding);
-        self.metrics.silent_holders(holding.len());
+        self.metrics.silent_holders.set(holding.len() as i64);
         if !over.is_empty() {
             self.store
                 .transaction(Instant::now() + SETTLE_TIMEOUT, async |work| {

@@ -108,7 +108,6 @@ fn fields(campaign: &Campaign) -> [(&'static str, String); 9] {
     ]
 }
 
-/// Names what is different of a control.
 pub(crate) fn controls(change: Change, before: &Control, after: &Control) -> Change {
     change
         .with_field(

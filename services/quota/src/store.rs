@@ -22,7 +22,6 @@ pub use leases::LockedTiers;
 pub use queues::{FoundQueue, KeptReport};
 pub use work::Work;
 
-/// The database of campaigns, stock, leases and queues.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
@@ -33,7 +32,6 @@ impl Store {
         Self { pool }
     }
 
-    /// Waits for the work in progress and closes every connection.
     pub async fn close(&self) {
         self.pool.close().await;
     }

@@ -55,7 +55,7 @@ impl Auditor {
         let turn = interval * TURN_INTERVALS;
         let audited = async {
             let has_turn = self.take_turn(turn).await?;
-            metrics.audits_here(has_turn);
+            metrics.audits_here.set(has_turn.into());
             if has_turn {
                 self.audit_due(metrics, interval).await?;
             }
@@ -65,7 +65,7 @@ impl Auditor {
                 .await
         };
         match audited.await {
-            Ok(shown) => metrics.audits_shown(shown),
+            Ok(shown) => metrics.last_audit.replace(shown),
             Err(error) => {
                 metrics.audited(AuditOutcome::Failed);
                 tracing::warn!(%error, "no campaign could be audited, so nobody checks now that quota and issuance agree; look at the database, the next audit comes by itself");

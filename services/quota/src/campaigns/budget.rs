@@ -8,7 +8,6 @@ use crate::{
     store::Work,
 };
 
-/// More coupons for a tier.
 #[derive(Debug, Clone)]
 pub struct BudgetAddition {
     pub campaign: CampaignId,

@@ -8,13 +8,11 @@ use crate::{
     store::Work,
 };
 
-/// A change of what a campaign is.
 #[derive(Debug, Clone)]
 pub struct UpdateRequest {
     pub campaign: CampaignId,
     /// Why, if somebody said so.
     pub reason: Option<ControlReason>,
-    /// What it is to be.
     pub wanted: CampaignUpdate,
 }
 

@@ -8,7 +8,6 @@ use crate::{
     store::Work,
 };
 
-/// The end of a campaign.
 #[derive(Debug, Clone)]
 pub struct EndRequest {
     pub campaign: CampaignId,

@@ -128,7 +128,6 @@ impl Control {
         self.issuance_state_if(nothing_leased(stock))
     }
 
-    /// The same, given whether nothing is on lease.
     pub fn issuance_state_if(&self, nothing_leased: bool) -> IssuanceState {
         match self.issuance {
             IssuanceControl::Open => IssuanceState::Open,

@@ -19,7 +19,6 @@ use crate::{
     watch::{Event, Watch},
 };
 
-/// What staff call, and what everybody watches.
 #[derive(Clone)]
 pub(super) struct CampaignGrpc {
     pub(super) campaigns: Campaigns,

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::queues::Queues;
 
-/// What gateways report, and staff look at.
 pub(super) struct QueueGrpc {
     pub(super) queues: Queues,
     pub(super) answers: Answers,

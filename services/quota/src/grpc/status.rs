@@ -45,7 +45,6 @@ impl Answers {
     }
 }
 
-/// What the call layer noted of a call.
 pub(super) fn call_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
     let call = request.extensions().get::<CallContext>().cloned();
     call.ok_or_else(|| {

@@ -5,7 +5,6 @@ use super::Work;
 use crate::error::QuotaError;
 
 impl Work {
-    /// Records what this transaction changes.
     pub async fn record(&mut self, changes: &[Change]) -> Result<(), QuotaError> {
         Ok(record_changes(self.connection(), changes).await?)
     }

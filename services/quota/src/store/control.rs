@@ -15,9 +15,7 @@ pub struct Lending {
     pub closes_at: Timestamp,
     /// Whether it is over whatever a clock says: staff ended it, or it is retired.
     pub is_over: bool,
-    /// How many tiers it has.
     pub tier_count: usize,
-    /// What staff have said of it.
     pub control: Control,
 }
 

@@ -16,9 +16,7 @@ use crate::{
 pub struct LeaseToReclaim {
     pub lease_id: Uuid,
     pub campaign: CampaignNumber,
-    /// The lane it may be spent on.
     pub lane: Lane,
-    /// To whom it was lent.
     pub holder: ReplicaId,
     pub because: SealedBecause,
 }
@@ -71,7 +69,6 @@ impl TryFrom<LeaseToReclaimRow> for LeaseToReclaim {
 }
 
 impl Work {
-    /// Notes a sign of life.
     pub async fn renew_holder(&mut self, holder: &ReplicaId) -> Result<(), QuotaError> {
         let statement = sqlx::query(include_str!("../../queries/renew_holder.sql"));
         self.run(statement.bind(holder.as_str())).await

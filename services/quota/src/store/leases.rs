@@ -13,7 +13,6 @@ use crate::{
 
 /// A campaign's stock, which nobody else can move until the transaction ends.
 pub struct LockedTiers {
-    /// Where the stock is, in the campaign's order.
     pub stock: Vec<TierStock>,
 }
 
@@ -116,7 +115,6 @@ impl Work {
         Ok(retired.unwrap_or(false))
     }
 
-    /// The lease with this id, in a transaction that holds the campaign's locks.
     pub async fn lease(&mut self, lease_id: Uuid) -> Result<Option<Lease>, QuotaError> {
         let row: Option<LeaseRow> = sqlx::query_as(include_str!("../../queries/find_lease.sql"))
             .bind(lease_id)

@@ -25,7 +25,6 @@ pub(super) fn number(campaign: CampaignNumber) -> i32 {
     campaign.get() as i32
 }
 
-/// The numbers of campaigns as the database holds them.
 pub(super) fn numbers(campaigns: &[CampaignNumber]) -> Vec<i32> {
     campaigns.iter().copied().map(number).collect()
 }

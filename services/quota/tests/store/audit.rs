@@ -12,6 +12,7 @@ use tidegate_quota::{
     error::QuotaError,
     issuance::IssuanceClient,
     metrics::Metrics,
+    store::Store,
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
@@ -22,23 +23,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The auditor of one quota replica, and the metrics of its rounds.
+/// The auditor of one quota replica.
 pub struct Audits {
     auditor: Auditor,
-    metrics: Metrics,
-    registry: Registry,
+    store: Store,
 }
 
 impl Audits {
     pub fn new(giveaway: &Giveaway, client: &IssuanceClient) -> Self {
-        let store = &giveaway.database.store;
-        let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
-        tokio::spawn(poller);
-        let mut registry = Registry::default();
+        let store = giveaway.database.store.clone();
         Self {
             auditor: Auditor::new(store.clone(), client.clone(), Tracing::disabled()),
-            metrics: Metrics::register(&mut registry, watch),
-            registry,
+            store,
         }
     }
 
@@ -53,20 +49,20 @@ impl Audits {
         self.audit("spring").await.unwrap()
     }
 
-    /// Lets the auditor run until its metrics show a line; all that they show then.
+    /// Lets the auditor run until new metrics show a line; all that they show then.
     pub async fn run_until(&self, line: &str) -> String {
+        let (watch, _) = Watch::new(self.store.clone(), CancellationToken::new());
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry, watch);
         let (stop, interval) = (CancellationToken::new(), Duration::from_millis(20));
-        let rounds = self
-            .auditor
-            .clone()
-            .run(self.metrics.clone(), interval, stop.clone());
+        let rounds = self.auditor.clone().run(metrics, interval, stop.clone());
         let rounds = tokio::spawn(rounds);
         let shows = async {
             let mut shown = String::new();
             while !shown.contains(line) {
                 sleep(Duration::from_millis(20)).await;
                 shown.clear();
-                prometheus_client::encoding::text::encode(&mut shown, &self.registry).unwrap();
+                prometheus_client::encoding::text::encode(&mut shown, &registry).unwrap();
             }
             shown
         };

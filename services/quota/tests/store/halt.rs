@@ -28,7 +28,7 @@ async fn a_halt_is_acknowledged_only_when_every_lease_is_sealed() {
     let halted = giveaway.set(&halt).await.unwrap();
     assert_eq!(halted.issuance_state(), IssuanceState::Halted);
     assert_eq!(halted.control, halting.control);
-    // Watchers hear of it, although nobody changed the control again.
+    // Watchers are sent it, although nobody changed the control again.
     assert_eq!(halted.revision, halting.revision + 1);
     assert_eq!((halted.stock[0].free, halted.stock[0].settled), (97, 3));
     for lease in [first, second] {

@@ -126,7 +126,7 @@ async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_report_without_news_writes_nothing() {
+async fn a_report_that_changes_nothing_writes_nothing() {
     let (giveaway, [gateway, _]) = room().await;
     let told = gateway.send(1, gateway.idle(100.0), open()).await;
     assert!(!told.is_queueing);
@@ -145,7 +145,7 @@ async fn turns_are_called_for_what_gateways_can_take() {
     assert_eq!(told.watermark, turn(now, 0));
     let told = gateway.hold(2, now, 100, 50.0).await;
     assert_eq!(told.watermark, turn(now, 1 << 30));
-    // Fifty of those of whom both have not heard are on their way, and fifty more are called.
+    // Fifty of those whom neither has applied are on their way, and fifty more are called.
     let told = other.hold(2, now, 100, 50.0).await;
     assert_eq!(told.watermark, turn(now, 1 << 31));
     assert_eq!(waiting(&told), [(now, 100)]);
@@ -247,7 +247,7 @@ async fn two_replicas_move_a_queue_once_for_each_report() {
         ..gateway.holding(now, 100, 0.0)
     };
     gateway.send(1, report.clone(), open()).await;
-    let news = QueueReport {
+    let newer = QueueReport {
         promises_ended: 140,
         promises_kept: 90,
         ..report
@@ -255,8 +255,8 @@ async fn two_replicas_move_a_queue_once_for_each_report() {
     let together: Vec<_> = (0..8)
         .map(|_| {
             let replica = Gateway::new(&giveaway, "gateway-0/1", gateway.campaign);
-            let news = news.clone();
-            tokio::spawn(async move { replica.send(2, news, open()).await })
+            let newer = newer.clone();
+            tokio::spawn(async move { replica.send(2, newer, open()).await })
         })
         .collect();
     for sent in together {

@@ -191,6 +191,14 @@ async fn staff_halt_a_campaign_and_it_is_halted_when_they_are_told_so() {
         .await;
     let refused = refused.unwrap_err();
     assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
+    let mut gateway = CampaignServiceClient::new(quota.channel(Identity::Gateway));
+    let refused = gateway.end_campaign(EndCampaignRequest::default()).await;
+    let reason = reason_of(&refused.unwrap_err());
+    assert_eq!(
+        reason,
+        Some(Reason::Unauthenticated),
+        "by certificate alone"
+    );
     let halted = quota
         .set(IssuanceControl::Halted, 0, "campaigns:write")
         .await;

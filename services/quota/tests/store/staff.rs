@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::service::Quota;
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    quota::v1::{
-        campaign_service_client::CampaignServiceClient, queue_service_client::QueueServiceClient, *,
-    },
+    quota::v1::{queue_service_client::QueueServiceClient, *},
     r#type::v1::{ChangeFilter, IssuanceState, RedemptionState},
 };
 use tidegate_rpc::{
@@ -15,7 +13,7 @@ use tidegate_rpc::{
     wire,
 };
 use tidegate_types::Reason;
-use tonic::{Code, Request};
+use tonic::Code;
 
 fn rename(name: &str) -> UpdateCampaignRequest {
     UpdateCampaignRequest {
@@ -135,68 +133,6 @@ async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
             ("CreateCampaign", ""),
         ]
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_lacks_the_scope_or_comes_by_certificate_alone_is_refused() {
-    let quota = Quota::start().await;
-    quota.create().await;
-    let mut staff = quota.campaigns();
-    let mut queues = QueueServiceClient::new(quota.channel(Identity::Staff));
-    let queue = || GetQueueRequest {
-        campaign_id: "spring".to_owned(),
-    };
-    let (read, write) = ("campaigns:read", "campaigns:write");
-    let list = ListChangesRequest::default;
-    let mut refused = vec![
-        staff
-            .update_campaign(quota.with_token(rename(""), read))
-            .await
-            .err(),
-        staff
-            .end_campaign(quota.with_token(end(), read))
-            .await
-            .err(),
-        staff
-            .halt_all_campaigns(quota.with_token(halt(), read))
-            .await
-            .err(),
-        staff
-            .list_changes(quota.with_token(list(), read))
-            .await
-            .err(),
-        staff
-            .list_changes(quota.with_token(list(), write))
-            .await
-            .err(),
-        queues
-            .get_queue(quota.with_token(queue(), write))
-            .await
-            .err(),
-    ];
-    for identity in [Identity::Gateway, Identity::Issuance] {
-        let mut service = CampaignServiceClient::new(quota.channel(identity));
-        let mut queues = QueueServiceClient::new(quota.channel(identity));
-        refused.extend([
-            service.update_campaign(rename("")).await.err(),
-            service.end_campaign(end()).await.err(),
-            service.halt_all_campaigns(halt()).await.err(),
-            service.list_changes(list()).await.err(),
-            queues.get_queue(Request::new(queue())).await.err(),
-        ]);
-    }
-    for (place, refused) in refused.into_iter().enumerate() {
-        let reason = reason_of(&refused.unwrap());
-        let is_refused = matches!(
-            reason,
-            Some(Reason::PermissionDenied | Reason::Unauthenticated)
-        );
-        assert!(is_refused, "{place}: {reason:?}");
-    }
-    let changes = staff
-        .list_changes(quota.with_token(list(), "changes:read"))
-        .await;
-    assert_eq!(changes.unwrap().into_inner().changes.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

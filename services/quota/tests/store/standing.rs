@@ -46,7 +46,7 @@ async fn a_queue_stands_as_all_gateways_reported_last() {
     assert_eq!(standing.snapshot.remaining, 1_000);
     assert_eq!(standing.snapshot.able_per_second, 6.0);
     assert_eq!((standing.at_door, standing.credit), (2, 14.0));
-    // What one gateway counted before it heard of the watermark, and what the other promised.
+    // What one gateway counted before it applied the watermark, and what the other promised.
     let all = standing.waiting() + standing.called;
     let rounded_up = 2;
     assert!(

@@ -249,10 +249,11 @@ async fn what_was_lent_added_to_or_waited_for_keeps_what_it_promised_before_the_
     let later = CampaignUpdate {
         opens_at: Some(open()),
         coupon_validity: Some(2 * HOUR),
+        tiers: Some(tiers(&[10, 22])),
         ..CampaignUpdate::default()
     };
     let refused = update(&giveaway, later, early()).await;
-    assert_eq!(promised(refused), "opens_at, coupon_validity");
+    assert_eq!(promised(refused), "opens_at, coupon_validity, tiers");
 }
 
 #[tokio::test]

@@ -54,7 +54,6 @@ pub(in crate::grpc) fn update_request(
     if_good(update, bad)
 }
 
-/// A text for people that may be left empty.
 pub(super) fn printed<const MAX: usize>(
     text: &str,
 ) -> Result<Option<PrintedText<MAX>>, InvalidPrintedText> {

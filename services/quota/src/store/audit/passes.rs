@@ -13,7 +13,6 @@ use crate::{
     },
 };
 
-/// How far the audit of a campaign has come.
 #[derive(Debug, Clone, Default)]
 pub struct KeptPass {
     /// The pass under way: where it goes on, when it began, and what it has added up.
@@ -22,7 +21,6 @@ pub struct KeptPass {
     pub complete_at: Option<Timestamp>,
 }
 
-/// What an audit leaves behind.
 #[derive(Debug, Clone)]
 pub struct SavedAudit {
     pub audited_at: Timestamp,
@@ -141,7 +139,6 @@ impl Work {
         Ok(taken.is_some())
     }
 
-    /// Gives the turn to audit up.
     pub async fn end_audit_turn(&mut self, auditor: &str) -> Result<(), QuotaError> {
         let statement = sqlx::query(include_str!("../../../queries/end_audit_turn.sql"));
         self.run(statement.bind(auditor)).await
@@ -165,7 +162,6 @@ impl Work {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// How far the audit of a campaign has come.
     pub async fn audit_pass(&mut self, campaign: CampaignNumber) -> Result<KeptPass, QuotaError> {
         let row: Option<PassRow> =
             sqlx::query_as(include_str!("../../../queries/read_audit_pass.sql"))

@@ -184,7 +184,7 @@ impl Work {
         .await
     }
 
-    /// Marks a change that watchers must hear of, in a transaction that holds the campaign's locks.
+    /// Marks a change that watchers must be sent, in a transaction that holds the campaign's locks.
     pub async fn bump_revision(&mut self, campaign: CampaignNumber) -> Result<(), QuotaError> {
         let statement = sqlx::query(include_str!("../../../queries/bump_revision.sql"));
         self.run(statement.bind(number(campaign))).await

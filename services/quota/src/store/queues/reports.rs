@@ -17,11 +17,9 @@ use crate::{
 #[derive(Debug)]
 pub struct KeptReport {
     pub gateway: ReplicaId,
-    /// The number of its report.
     pub number: u64,
     /// Whether that was so recently that it still counts.
     pub still_counts: bool,
-    /// When it was taken in.
     pub reported_at: Timestamp,
     /// Whether it wanted a queue, which only counted when it was taken in.
     pub wanted_queue: bool,

@@ -8,9 +8,7 @@ use crate::{
     store::values::{decoded, issuance_control},
 };
 
-/// A campaign and its queue.
 pub struct FoundQueue {
-    /// What the queue has to know of the campaign.
     pub campaign: QueueCampaign,
     /// The queue; one that nobody has joined if there is none.
     pub queue: Queue,
