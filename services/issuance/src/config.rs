@@ -24,9 +24,6 @@ pub struct Config {
     /// Connections for reads, leases and what goes on in the background; each lane has one more of its own.
     pub read_connections: u32,
     pub max_in_flight: usize,
-    /// What this build does wrong on purpose.
-    #[cfg(feature = "mutations")]
-    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -53,10 +50,6 @@ impl Config {
             200,
         );
         let max_in_flight = environment.number("TIDEGATE_MAX_IN_FLIGHT", 4_000, 1, 100_000);
-        #[cfg(feature = "mutations")]
-        let mutation = environment.optional("TIDEGATE_MUTATION", None, |name| {
-            name.parse::<crate::mutation::Mutation>().map(Some)
-        });
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
@@ -68,8 +61,6 @@ impl Config {
             max_batch: max_batch?,
             read_connections: read_connections?,
             max_in_flight: max_in_flight?,
-            #[cfg(feature = "mutations")]
-            mutation: mutation?,
         })
     }
 }

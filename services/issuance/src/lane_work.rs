@@ -21,7 +21,7 @@ use crate::{
     coupon_keys::CouponKeys,
     domain::{campaign::CouponControl, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
-    store::{statements::Statements, timelines},
+    store::timelines,
 };
 pub use staff::ByStaff;
 use work::Tried;
@@ -46,7 +46,6 @@ pub struct LaneCommit {
     pub lane: Lane,
     pub keys: Arc<CouponKeys>,
     pub book: SharedBook,
-    pub statements: Statements,
     /// Where refusals of the fence are counted.
     pub metrics: IssuanceMetrics,
 }
@@ -100,7 +99,6 @@ impl Commit for LaneCommit {
         let has_grants = claims
             .iter()
             .any(|Asked(claim, ..)| claim.granted_by.is_some());
-        self.statements.prepare(connection).await?;
         if changes.is_empty() && !has_grants {
             // One statement is its own transaction: two round trips fewer.
             return self.issue(connection, &mut claims, now, span).await;

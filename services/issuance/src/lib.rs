@@ -16,8 +16,6 @@ pub mod history;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
-#[cfg(feature = "mutations")]
-pub mod mutation;
 pub mod shoppers;
 pub mod store;
 pub mod wallet;
@@ -50,7 +48,6 @@ use crate::{
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
     shoppers::Shoppers,
-    store::statements::Statements,
     wallet::Wallet,
 };
 
@@ -102,7 +99,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         pool: pool.clone(),
         quota: client,
         metrics: metrics.clone(),
-        statements: statements(&config, &pool).await?,
     };
     let (queues, stocks, writers) = start_lanes(&lanes, &config, &mut host);
     for (lane, leases) in leases::left_behind(&pool, config.lanes, &lanes.lease_holder).await? {
@@ -215,7 +211,6 @@ struct LaneParts {
     pool: PgPool,
     quota: QuotaClient,
     metrics: IssuanceMetrics,
-    statements: Statements,
 }
 
 type Writers = Vec<oneshot::Receiver<()>>;
@@ -226,12 +221,7 @@ fn start_lanes(
     config: &Config,
     host: &mut Host,
 ) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
-    #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
-    let mut settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
-    #[cfg(feature = "mutations")]
-    if config.mutation == Some(mutation::Mutation::KeepStaleEstimates) {
-        settings.never_forgets = true;
-    }
+    let settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
     let books = PerLane::new(config.lanes, |_| SharedBook::default());
     let mut writers = Vec::new();
     let queues = PerLane::new(config.lanes, |lane| {
@@ -239,7 +229,6 @@ fn start_lanes(
             lane,
             keys: Arc::clone(&config.coupon_keys),
             book: books[lane].clone(),
-            statements: parts.statements.clone(),
             metrics: parts.metrics.clone(),
         };
         let (queue, writer) = CommitQueue::new(
@@ -269,19 +258,6 @@ fn start_lanes(
         stock
     });
     (Arc::new(queues), Arc::new(stocks), writers)
-}
-
-#[cfg(not(feature = "mutations"))]
-async fn statements(_: &Config, _: &PgPool) -> Result<Statements, Failure> {
-    Ok(Statements::default())
-}
-
-#[cfg(feature = "mutations")]
-async fn statements(config: &Config, pool: &PgPool) -> Result<Statements, Failure> {
-    match config.mutation {
-        Some(mutation) => Ok(mutation.apply(pool).await?),
-        None => Ok(Statements::default()),
-    }
 }
 
 async fn check_database(config: &Config) -> Result<(), Failure> {

@@ -12,7 +12,6 @@ pub mod found;
 pub mod history;
 pub mod leases;
 pub mod shoppers;
-pub mod statements;
 /// What a failover takes away.
 pub mod timelines;
 

@@ -16,8 +16,8 @@ use tokio::time::{sleep_until, timeout_at};
 use uuid::Uuid;
 
 use crate::{
-    QuotaError,
     domain::{Audit, AuditReport, Campaign, Coverage, LeaseBooks, TierBooks},
+    error::QuotaError,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     store::{KeptPass, Store, previous_lease_id},
 };
@@ -106,20 +106,18 @@ impl Auditor {
     }
 
     async fn subject(&self, id: &CampaignId) -> Result<Subject, QuotaError> {
-        let mut read = self.store.begin_read().await?;
-        let found = async {
-            let campaign = read.campaign(id).await?;
-            let campaign = campaign.ok_or(QuotaError::CampaignNotFound)?;
-            let kept = read.audit_pass(campaign.number).await?;
-            let is_retired = read.is_retired(campaign.number).await?;
-            Ok(Subject {
-                campaign,
-                kept,
-                is_retired,
+        self.store
+            .read_without_limit(async |read| {
+                let campaign = read.campaign(id).await?;
+                let kept = read.audit_pass(campaign.number).await?;
+                let is_retired = read.is_retired(campaign.number).await?;
+                Ok(Subject {
+                    campaign,
+                    kept,
+                    is_retired,
+                })
             })
-        };
-        let found = found.await;
-        read.end(found).await
+            .await
     }
 
     /// Reads quota's books and compares the newest leases; where to go on, if there are more.
@@ -188,9 +186,10 @@ impl Auditor {
         campaign: CampaignNumber,
         from: Uuid,
     ) -> Result<(Vec<LeaseBooks>, bool), QuotaError> {
-        let mut read = self.store.begin_read().await?;
-        let page = read.lease_books(campaign, from, MAX_LEASES_PER_CALL).await;
-        let mut page = read.end(page).await?;
+        let page = self.store.read_without_limit(async |read| {
+            read.lease_books(campaign, from, MAX_LEASES_PER_CALL).await
+        });
+        let mut page = page.await?;
         let is_last = page.len() < MAX_LEASES_PER_CALL as usize;
         let mut coupons = 0;
         let fitting = page.iter().take_while(|lease| {
@@ -214,9 +213,10 @@ impl Auditor {
     ) -> Result<AuditReport, QuotaError> {
         let campaign = &subject.campaign;
         let after = self.tier_books(campaign.number).await?;
-        let mut read = self.store.begin_read().await?;
-        let is_retired = read.is_retired(campaign.number).await;
-        let is_retired = read.end(is_retired).await?;
+        let is_retired = self
+            .store
+            .read_without_limit(async |read| read.is_retired(campaign.number).await)
+            .await?;
         let leases: u64 = after.iter().map(|books| books.leases).sum();
         let left_out = leases.saturating_sub(audit.sums().leases);
         let coverage = Coverage {
@@ -241,9 +241,9 @@ impl Auditor {
     }
 
     async fn tier_books(&self, campaign: CampaignNumber) -> Result<Vec<TierBooks>, QuotaError> {
-        let mut read = self.store.begin_read().await?;
-        let books = read.tier_books(campaign).await;
-        read.end(books).await
+        self.store
+            .read_without_limit(async |read| read.tier_books(campaign).await)
+            .await
     }
 }
 

@@ -7,16 +7,15 @@ use tidegate_types::{CampaignId, CampaignNumber, ChangePage, ChangeQuery, Change
 
 pub use self::{budget::BudgetAddition, updating::UpdateRequest};
 use crate::{
-    QuotaError,
     domain::{Campaign, CampaignTerms, WantedCampaigns},
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Store, Work, within_limit},
+    store::{Store, Work},
     watch::{MAX_CURRENT_CAMPAIGNS, current_if_closing_after},
 };
 
 /// Campaigns of one look-up at most.
 pub const MAX_LOOKED_UP: usize = 100;
-/// The largest page of campaigns.
 pub const MAX_PAGE_SIZE: u8 = 100;
 /// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
 const MAX_NAMES_OF_PAGE: usize = 20_000;
@@ -35,7 +34,6 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Found {
     pub campaigns: Vec<Campaign>,
-    /// What there is not.
     pub unknown: WantedCampaigns,
 }
 
@@ -45,7 +43,6 @@ pub struct Campaigns {
 }
 
 impl Campaigns {
-    /// Campaigns kept in a store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -57,34 +54,25 @@ impl Campaigns {
         reason: Option<&ChangeReason>,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = create(&mut work, terms, reason, call).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(call.deadline, async |work| {
+                create(work, terms, reason, call).await
+            })
+            .await
     }
 
-    /// The campaign with this id.
     pub async fn get(&self, id: &CampaignId) -> Result<Campaign, QuotaError> {
-        within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaign(id).await;
-            read.end(found).await?.ok_or(QuotaError::CampaignNotFound)
-        })
-        .await
+        self.store.read(async |read| read.campaign(id).await).await
     }
 
     /// The campaigns that are asked for, as they are after this call began; `None` for what there is not.
     ///
     /// What does not fit into one message is left out, and the caller asks for it again.
     pub async fn lookup(&self, wanted: &WantedCampaigns) -> Result<Found, QuotaError> {
-        let mut campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.lookup_campaigns(wanted).await;
-            read.end(found).await
-        })
-        .await?;
+        let mut campaigns = self
+            .store
+            .read(async |read| read.lookup_campaigns(wanted).await)
+            .await?;
         let is_known = |known: &dyn Fn(&Campaign) -> bool| campaigns.iter().any(known);
         let ids = wanted.ids.iter();
         let unknown_ids = ids.filter(|id| !is_known(&|campaign| campaign.terms.id == **id));
@@ -103,13 +91,12 @@ impl Campaigns {
     pub async fn list(&self, before: Option<CampaignNumber>, size: u8) -> Result<Page, QuotaError> {
         // Campaign numbers have 24 bits, so none is left out.
         let before = before.map_or(i32::MAX, |number| number.get() as i32);
-        let mut campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            // One more than asked for tells whether there is a next page.
-            let found = read.campaigns_before(before, size.saturating_add(1)).await;
-            read.end(found).await
-        })
-        .await?;
+        // One more than asked for tells whether there is a next page.
+        let limit = size.saturating_add(1);
+        let mut campaigns = self
+            .store
+            .read(async |read| read.campaigns_before(before, limit).await)
+            .await?;
         let fitting = fitting(&campaigns).min(usize::from(size));
         let more = campaigns.len() > fitting;
         campaigns.truncate(fitting);
@@ -122,12 +109,10 @@ impl Campaigns {
 
     /// What staff changed, the newest first: fewer if so many do not fit into a message.
     pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, QuotaError> {
-        let mut page = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.changes(query).await;
-            read.end(found).await
-        })
-        .await?;
+        let mut page = self
+            .store
+            .read(async |read| read.changes(query).await)
+            .await?;
         let bytes = page.changes.iter().scan(0, |bytes, recorded| {
             let fields = recorded.change.fields.iter();
             let fields = fields.map(|field| field.before.len() + field.after.len());
@@ -161,7 +146,7 @@ async fn create(
     reason: Option<&ChangeReason>,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    if let Some(campaign) = work.campaign(&terms.id).await? {
+    if let Some(campaign) = work.find_campaign(&terms.id).await? {
         return made_before(work, campaign, terms).await;
     }
     let now = call.now();
@@ -172,15 +157,13 @@ async fn create(
         return Err(QuotaError::TooManyCampaigns);
     }
     let is_new = work.insert_campaign(terms, now).await?;
-    let campaign = find(work, &terms.id).await?;
     if !is_new {
+        let campaign = work.campaign(&terms.id).await?;
         return made_before(work, campaign, terms).await;
     }
     let reason = reason.map_or("", ChangeReason::as_str);
-    let change = call.change("CreateCampaign", &terms.id, reason);
-    let change = change.map(|change| staff::compared(change, None, &campaign));
-    work.record(change.as_slice()).await?;
-    Ok(campaign)
+    let why = ("CreateCampaign", reason);
+    staff::record(work, call, why, &terms.id, None).await
 }
 
 /// The campaign there is, if it was made with the same terms, whatever they are now.
@@ -194,18 +177,4 @@ async fn made_before(
     } else {
         Err(QuotaError::CampaignIdTaken)
     }
-}
-
-/// The campaign as it is under its locks. It is read after they were taken: a statement that waits
-/// for a lock shows other tables as they were before the wait.
-pub(crate) async fn lock(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
-    let number = find(work, id).await?.number;
-    let locked = work.lock_tiers(number).await?;
-    locked.ok_or(QuotaError::CampaignNotFound)?;
-    find(work, id).await
-}
-
-/// The campaign with this id.
-pub(crate) async fn find(work: &mut Work, id: &CampaignId) -> Result<Campaign, QuotaError> {
-    work.campaign(id).await?.ok_or(QuotaError::CampaignNotFound)
 }

@@ -24,9 +24,6 @@ pub struct Config {
     pub audit_interval: Duration,
     /// Leases are kept for so long after their campaign's end.
     pub lease_retention: Duration,
-    /// The promise that this build breaks on purpose.
-    #[cfg(feature = "mutations")]
-    pub mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Config {
@@ -57,8 +54,6 @@ impl Config {
             1,
             3_650,
         );
-        #[cfg(feature = "mutations")]
-        let mutation = crate::mutation::Mutation::read(environment);
         Some(Self {
             database: database?,
             migrate_on_start: migrate_on_start?,
@@ -67,8 +62,6 @@ impl Config {
             lease_ttl: lease_ttl?,
             audit_interval: audit_interval?,
             lease_retention: DAY * lease_retention_days?,
-            #[cfg(feature = "mutations")]
-            mutation: mutation?,
         })
     }
 }

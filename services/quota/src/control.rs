@@ -13,15 +13,14 @@ pub use self::{
     halt_all::{Halted, MAX_HALTED},
 };
 use crate::{
-    QuotaError,
-    campaigns::{find, lock},
     domain::{
         Campaign, ControlChange, Extension, IssuanceState, MAX_EXTENSION, NotExtended,
         WantedControl,
     },
-    reclaim::Wake,
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Store, Work, within_limit},
+    store::{Store, Work},
+    wake::Wake,
 };
 
 /// Kept of the call's time, so that the answer still travels when a halt is slow.
@@ -29,7 +28,6 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(200);
 /// How often a change is looked at while its caller waits; any replica may bring it into force, so the database is asked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A change of a campaign's control.
 #[derive(Debug, Clone)]
 pub struct ControlRequest {
     pub campaign: CampaignId,
@@ -43,8 +41,6 @@ pub struct Controls {
     store: Store,
     reclaimer: Wake,
     fencer: Wake,
-    #[cfg(feature = "mutations")]
-    mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Controls {
@@ -54,15 +50,7 @@ impl Controls {
             store,
             reclaimer,
             fencer,
-            #[cfg(feature = "mutations")]
-            mutation: None,
         }
-    }
-
-    /// The same, with a promise broken.
-    #[cfg(feature = "mutations")]
-    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
-        Self { mutation, ..self }
     }
 
     /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. What is said is waited for until it is in force, as long as the deadline allows;
@@ -72,21 +60,15 @@ impl Controls {
         request: &ControlRequest,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
-        let campaign = within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = set(&mut work, request, call).await;
-            work.end(outcome).await
-        })
-        .await?;
+        let campaign = self
+            .store
+            .transaction(call.deadline, async |work| set(work, request, call).await)
+            .await?;
         if !campaign.fence.holds_redemption() {
             self.fencer.up(call.trace);
         }
         if campaign.issuance_state() == IssuanceState::Halting {
             self.reclaimer.up(call.trace);
-        }
-        #[cfg(feature = "mutations")]
-        if self.mutation == Some(crate::mutation::Mutation::AcknowledgeHaltEarly) {
-            return Ok(campaign);
         }
         let epoch = campaign.control.epoch;
         let is_open = |campaign: &Campaign| {
@@ -105,12 +87,12 @@ impl Controls {
         valid_until: Timestamp,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
-        let campaign = within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = extend(&mut work, id, valid_until, call).await;
-            work.end(outcome).await
-        })
-        .await?;
+        let campaign = self
+            .store
+            .transaction(call.deadline, async |work| {
+                extend(work, id, valid_until, call).await
+            })
+            .await?;
         let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
         if is_open(&campaign) {
             self.fencer.up(call.trace);
@@ -133,22 +115,15 @@ impl Controls {
         while is_open(&campaign) && Instant::now() + POLL_INTERVAL < answer_by {
             sleep(POLL_INTERVAL).await;
             // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
-            match timeout_at(answer_by.into(), self.read(&campaign.terms.id)).await {
+            let id = &campaign.terms.id;
+            let read = self.store.read(async |read| read.campaign(id).await);
+            match timeout_at(answer_by.into(), read).await {
                 Ok(Ok(read)) => campaign = read,
                 Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
                 Ok(Err(error)) => return Err(error),
             }
         }
         Ok(campaign)
-    }
-
-    async fn read(&self, id: &CampaignId) -> Result<Campaign, QuotaError> {
-        within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaign(id).await;
-            read.end(found).await?.ok_or(QuotaError::CampaignNotFound)
-        })
-        .await
     }
 }
 
@@ -157,7 +132,7 @@ async fn set(
     request: &ControlRequest,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    let campaign = lock(work, &request.campaign).await?;
+    let campaign = work.lock_campaign(&request.campaign).await?;
     match campaign
         .control
         .change(request.wanted.clone(), request.seen_epoch)
@@ -166,12 +141,8 @@ async fn set(
         ControlChange::Conflict { epoch } => Err(QuotaError::ControlEpochConflict { epoch }),
         ControlChange::Changed(control) => {
             work.set_control(campaign.number, &control).await?;
-            let after = find(work, &request.campaign).await?;
-            let reason = request.wanted.reason.as_str();
-            let change = call.change("SetCampaignControl", &request.campaign, reason);
-            let change = change.map(|change| staff::compared(change, Some(&campaign), &after));
-            work.record(change.as_slice()).await?;
-            Ok(after)
+            let why = ("SetCampaignControl", request.wanted.reason.as_str());
+            staff::record(work, call, why, &request.campaign, Some(&campaign)).await
         }
     }
 }
@@ -182,17 +153,13 @@ async fn extend(
     valid_until: Timestamp,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    let campaign = lock(work, id).await?;
+    let campaign = work.lock_campaign(id).await?;
     let invalid = |description: String| QuotaError::invalid_field("valid_until", description);
     match campaign.extend(valid_until, call.now()) {
         Ok(Extension::Before) => Ok(campaign),
         Ok(Extension::Now) => {
             work.extend_validity(campaign.number, valid_until).await?;
-            let after = find(work, id).await?;
-            let change = call.change("ExtendValidity", id, "");
-            let change = change.map(|change| staff::compared(change, Some(&campaign), &after));
-            work.record(change.as_slice()).await?;
-            Ok(after)
+            staff::record(work, call, ("ExtendValidity", ""), id, Some(&campaign)).await
         }
         Err(NotExtended::NotInFuture) => Err(invalid("must be in the future".into())),
         Err(NotExtended::TooLong) => Err(invalid(format!(

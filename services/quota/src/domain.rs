@@ -34,4 +34,4 @@ pub use queue::{
 };
 pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};
-pub use update::{CampaignUpdate, End, HEARD_WITHIN, NotUpdated, Update, UpdateFacts};
+pub use update::{APPLIED_WITHIN, CampaignUpdate, End, NotUpdated, Update, UpdateFacts};

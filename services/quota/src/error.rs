@@ -9,56 +9,40 @@ use uuid::Uuid;
 const RETRY_WHEN_DATABASE_AWAY: Duration = Duration::from_millis(500);
 /// A replica of issuance that restarts is back in about a second.
 const RETRY_WHEN_ISSUANCE_AWAY: Duration = Duration::from_secs(1);
-/// Issuance hears of the end of a halt by its watch, long before.
+/// Issuance applies the end of a halt from its watch, long before.
 const RETRY_WHILE_HALTED: Duration = Duration::from_secs(30);
 const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
 const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(3);
 
-/// Why quota did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QuotaError {
-    /// Fields are out of their bounds.
     #[error("the request has fields that are out of their bounds")]
     InvalidFields(Violations),
-    /// There is no such campaign.
     #[error("there is no such campaign")]
     CampaignNotFound,
     #[error("the campaign has ended")]
     CampaignClosed,
-    /// The campaign has begun, and what it promised stays.
     #[error("the campaign has begun, and {} can no longer be changed", fields.join(", "))]
-    CampaignBegun {
-        /// What was to be changed of it.
-        fields: Vec<&'static str>,
-    },
-    /// Staff have halted the issuing of the campaign.
+    CampaignBegun { fields: Vec<&'static str> },
     #[error("staff have halted the issuing of the campaign")]
     IssuanceHalted {
         /// When they expect to resume, if that is still to come.
         resume_at: Option<Timestamp>,
     },
-    /// Somebody else changed the campaign's control first.
     #[error("the campaign's control was changed since; its epoch is {epoch}")]
     ControlEpochConflict { epoch: u64 },
-    /// Another campaign has the id.
     #[error("the campaign id belongs to a campaign with other content")]
     CampaignIdTaken,
-    /// The request id added other budget before.
     #[error("the request id added another quantity or to another tier before")]
     BudgetRequestIdTaken,
-    /// The lease id was granted for another request.
     #[error("the lease id was granted for another request")]
     LeaseIdTaken,
-    /// The lease was settled with other counts.
     #[error("the lease was settled before with other counts")]
     LeaseSettledOtherwise,
-    /// There is no such lease.
     #[error("there is no such lease")]
     LeaseNotFound,
-    /// As many campaigns as watchers can be told of have not ended.
     #[error("too many campaigns have not ended; wait until one has")]
     TooManyCampaigns,
-    /// Every place for watch streams is taken.
     #[error("too many streams watch campaigns on this replica")]
     TooManyWatchers,
     /// The change is recorded, and issuance's database is not known to have it yet.
@@ -70,21 +54,14 @@ pub enum QuotaError {
     /// The database did not answer, or another transaction was in the way. Whether a change was committed is not known.
     #[error("the database did not answer: {0}")]
     DatabaseAway(#[source] sqlx::Error),
-    /// No replica of issuance answered, or it refused.
     #[error("issuance cannot be asked now: {0}")]
     IssuanceAway(String),
-    /// Issuance answered what cannot be an answer.
     #[error("issuance's answer cannot be read: {0}; compare the versions of issuance and quota")]
     IssuanceUnreadable(String),
-    /// A lease cannot be settled with what issuance says was used of it.
     #[error(
         "lease {lease_id} cannot be settled with what issuance sealed ({why}); its stock stays on lease, and an audit of the campaign tells more"
     )]
-    SealDisagrees {
-        lease_id: Uuid,
-        /// What quota has against it.
-        why: String,
-    },
+    SealDisagrees { lease_id: Uuid, why: String },
     /// The database refused a statement, or holds what its constraints exclude.
     #[error("a statement failed: {0}")]
     Defect(#[source] sqlx::Error),

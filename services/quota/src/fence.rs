@@ -10,11 +10,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    QuotaError,
-    domain::Campaign,
-    issuance::IssuanceClient,
-    reclaim::Wake,
-    store::{Store, within_limit},
+    domain::Campaign, error::QuotaError, issuance::IssuanceClient, outage::Outage, store::Store,
+    wake::Wake,
 };
 
 /// Campaigns of one round at most; the next round follows at once.
@@ -35,7 +32,6 @@ pub struct Fencer {
 }
 
 impl Fencer {
-    /// A fencer that can be woken by `wake`.
     pub fn new(store: Store, issuance: IssuanceClient, tracing: Tracing, wake: Wake) -> Self {
         Self {
             store,
@@ -45,26 +41,19 @@ impl Fencer {
         }
     }
 
-    /// Brings whatever there is to bring until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            let pause = match self.round().await {
-                Ok(brought) => {
-                    if std::mem::take(&mut is_failing) {
-                        tracing::info!("what staff say of coupons is brought to issuance again");
-                    }
-                    if brought == CAMPAIGNS_PER_ROUND as usize {
-                        continue;
-                    }
-                    LOOK_INTERVAL
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut is_failing, true) {
-                        tracing::warn!(%error, "what staff say of coupons cannot be brought to issuance: halts of redeeming and extensions are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back");
-                    }
-                    RETRY_INTERVAL
-                }
+            let brought = self.round().await;
+            outage.note(
+                &brought,
+                "what staff say of coupons cannot be brought to issuance: halts of redeeming and extensions are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back",
+                "what staff say of coupons is brought to issuance again",
+            );
+            let pause = match brought {
+                Ok(brought) if brought == CAMPAIGNS_PER_ROUND as usize => continue,
+                Ok(_) => LOOK_INTERVAL,
+                Err(_) => RETRY_INTERVAL,
             };
             tokio::select! {
                 () = sleep(pause) => {}
@@ -77,12 +66,10 @@ impl Fencer {
     /// Brings what there is to bring; how much that was. One campaign that fails keeps no other back.
     pub async fn round(&self) -> Result<usize, QuotaError> {
         let cause = self.wake.cause();
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await;
-            read.end(found).await
-        })
-        .await?;
+        let campaigns = self
+            .store
+            .read(async |read| read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await)
+            .await?;
         let mut outcome = Ok(campaigns.len());
         for campaign in &campaigns {
             let trace = cause.unwrap_or_else(|| self.tracing.new_root());
@@ -101,11 +88,10 @@ impl Fencer {
             span.fail(error.to_string());
             return Err(error);
         }
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + NOTE_TIMEOUT).await?;
-            let outcome = work.mark_fenced(campaign.number, campaign.revision).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + NOTE_TIMEOUT, async |work| {
+                work.mark_fenced(campaign.number, campaign.revision).await
+            })
+            .await
     }
 }

@@ -16,11 +16,10 @@ use tonic::service::Routes;
 
 use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, queues::QueueGrpc, status::Answers};
 use crate::{
-    Metrics, audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases,
+    audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases, metrics::Metrics,
     queues::Queues, watch::Watch,
 };
 
-/// Full names of the gRPC services.
 pub(crate) const SERVICE_NAMES: &[&str] = &[
     campaign_service_server::SERVICE_NAME,
     lease_service_server::SERVICE_NAME,
@@ -62,8 +61,6 @@ pub(crate) struct UseCases {
     pub(crate) leases: Leases,
     pub(crate) queues: Queues,
     pub(crate) watch: Watch,
-    #[cfg(feature = "mutations")]
-    pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
 pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Routes {
@@ -75,8 +72,6 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         leases,
         queues,
         watch,
-        #[cfg(feature = "mutations")]
-        mutation,
     } = use_cases;
     let campaigns = CampaignServiceServer::new(CampaignGrpc {
         campaigns,
@@ -84,8 +79,6 @@ pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Rout
         auditor,
         watch,
         answers: answers.clone(),
-        #[cfg(feature = "mutations")]
-        mutation,
     });
     let leases = LeaseServiceServer::new(LeaseGrpc {
         leases,
@@ -123,40 +116,34 @@ mod tests {
     }
 
     #[test]
-    fn only_issuance_moves_stock_and_no_token_opens_that() {
-        let lease_rules = RULES
-            .iter()
-            .filter(|rule| rule.path.contains("LeaseService"));
-        for rule in lease_rules {
-            assert_eq!(rule.services, [Identity::Issuance]);
-            assert_eq!(rule.scope, None);
+    fn only_issuance_moves_stock_and_only_gateways_report_and_no_token_opens_that() {
+        let of = |service: &str| RULES.iter().filter(move |rule| rule.path.contains(service));
+        for rule in of("LeaseService") {
+            assert_eq!(
+                (rule.services, rule.scope),
+                (&[Identity::Issuance][..], None)
+            );
         }
+        let reporting = of("ReportQueues").map(|rule| (rule.services, rule.scope));
+        let gateways = (&[Identity::Gateway][..], None);
+        assert_eq!(reporting.collect::<Vec<_>>(), [gateways]);
     }
 
     #[test]
-    fn only_gateways_report_queues_and_no_token_opens_that() {
-        let rules = RULES.iter();
-        let reporting: Vec<_> = rules
-            .filter(|rule| rule.path.contains("QueueService") && !rule.path.ends_with("/GetQueue"))
-            .collect();
-        assert_eq!(reporting.len(), 1);
-        for rule in reporting {
-            assert_eq!(rule.path, "/tidegate.quota.v1.QueueService/ReportQueues");
-            assert_eq!(rule.services, [Identity::Gateway]);
-            assert_eq!(rule.scope, None);
-        }
-    }
-
-    #[test]
-    fn no_certificate_alone_opens_what_staff_change_and_what_was_changed() {
-        let of_services = RULES.iter().filter(|rule| !rule.services.is_empty());
-        for rule in of_services {
+    fn what_staff_change_and_what_was_changed_takes_a_token_with_the_scope_for_it() {
+        const CHANGING: [&str; 7] = ["Create", "Update", "Add", "Set", "Extend", "End", "HaltAll"];
+        for rule in RULES {
             let (_, method) = rule.path.rsplit_once('/').unwrap();
-            let is_change = ["Create", "Update", "Add", "Set", "Extend", "End", "HaltAll"]
-                .iter()
-                .any(|verb| method.starts_with(verb));
-            let is_told_to_staff = ["GetQueue", "ListChanges"].contains(&method);
-            assert!(!is_change && !is_told_to_staff, "{}", rule.path);
+            let is_change = CHANGING.iter().any(|verb| method.starts_with(verb));
+            let scope = match method {
+                _ if is_change => Some(Scope::CampaignsWrite),
+                "ListChanges" => Some(Scope::ChangesRead),
+                _ if rule.scope.is_some() => Some(Scope::CampaignsRead),
+                _ => None,
+            };
+            assert_eq!(rule.scope, scope, "{method}");
+            let is_for_staff_alone = is_change || ["GetQueue", "ListChanges"].contains(&method);
+            assert!(!is_for_staff_alone || rule.services.is_empty(), "{method}");
         }
     }
 }

@@ -11,10 +11,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Metrics, QuotaError,
-    domain::nothing_leased,
-    issuance::IssuanceClient,
-    store::{Store, within_limit},
+    domain::nothing_leased, error::QuotaError, issuance::IssuanceClient, metrics::Metrics,
+    outage::Outage, store::Store,
 };
 
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
@@ -59,9 +57,8 @@ impl History {
         }
     }
 
-    /// Keeps history small until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         if stop
             .run_until_cancelled(sleep(ARCHIVES_AFTER))
             .await
@@ -78,16 +75,11 @@ impl History {
                 kept = self.round(Timestamp::now_utc()) => kept,
                 () = stop.cancelled() => return,
             };
-            match kept {
-                Ok(()) if std::mem::take(&mut is_failing) => {
-                    tracing::info!("settled leases are archived and forgotten again");
-                }
-                Ok(()) => {}
-                Err(error) if !std::mem::replace(&mut is_failing, true) => {
-                    tracing::warn!(%error, "settled leases cannot be archived or forgotten: their tables grow, and nothing else is touched by that; look at issuance and the database, this goes on by itself when they are back");
-                }
-                Err(_) => {}
-            }
+            outage.note(
+                &kept,
+                "settled leases cannot be archived or forgotten: their tables grow, and nothing else is touched by that; look at issuance and the database, this goes on by itself when they are back",
+                "settled leases are archived and forgotten again",
+            );
         }
     }
 
@@ -100,13 +92,13 @@ impl History {
     /// Archives leases that were settled before a moment.
     pub async fn archive(&self, settled_before: Timestamp) -> Result<(), QuotaError> {
         for _ in 0..MAX_BATCHES {
-            let archived = within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let archived = work.archive_leases(settled_before, BATCH_LEASES).await;
-                work.end(archived).await
-            });
+            let archived = self
+                .store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                    work.archive_leases(settled_before, BATCH_LEASES).await
+                });
             let archived = archived.await?;
-            self.metrics.leases_archived(archived);
+            self.metrics.leases_archived.inc_by(archived);
             if archived < u64::from(BATCH_LEASES) {
                 break;
             }
@@ -117,38 +109,29 @@ impl History {
 
     /// Retires campaigns that closed before the retention, of which all was compared and nothing can change any more.
     async fn retire(&self, now: Timestamp) -> Result<(), QuotaError> {
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read
-                .campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
-                .await;
-            read.end(found).await
+        let campaigns = self.store.read(async |read| {
+            read.campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
+                .await
         });
         for campaign in campaigns.await? {
-            within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let outcome = async {
+            self.store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
                     let locked = work.lock_tiers(campaign).await?;
                     if locked.is_some_and(|locked| nothing_leased(&locked.stock)) {
                         work.retire_campaign(campaign, now).await?;
                     }
                     Ok(())
-                };
-                let outcome = outcome.await;
-                work.end(outcome).await
-            })
-            .await?;
+                })
+                .await?;
         }
         Ok(())
     }
 
     /// Forgets the leases of retired campaigns, once issuance has answered that none of them can arrive any more.
     async fn forget(&self) -> Result<(), QuotaError> {
-        let campaigns = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.campaigns_to_forget(MAX_CAMPAIGNS).await;
-            read.end(found).await
-        });
+        let campaigns = self
+            .store
+            .read(async |read| read.campaigns_to_forget(MAX_CAMPAIGNS).await);
         for campaign in campaigns.await? {
             self.issuance
                 .retire(campaign, self.tracing.new_root())
@@ -160,23 +143,22 @@ impl History {
 
     async fn forget_leases(&self, campaign: CampaignNumber) -> Result<(), QuotaError> {
         for _ in 0..MAX_BATCHES {
-            let forgotten = within_limit(async {
-                let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-                let forgotten = work.forget_leases(campaign, BATCH_LEASES).await;
-                work.end(forgotten).await
-            });
+            let forgotten = self
+                .store
+                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                    work.forget_leases(campaign, BATCH_LEASES).await
+                });
             let forgotten = forgotten.await?;
-            self.metrics.leases_forgotten(forgotten);
+            self.metrics.leases_forgotten.inc_by(forgotten);
             if forgotten < u64::from(BATCH_LEASES) {
                 break;
             }
             sleep(BATCH_PAUSE).await;
         }
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + BATCH_TIMEOUT).await?;
-            let outcome = work.mark_leases_forgotten(campaign).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
+                work.mark_leases_forgotten(campaign).await
+            })
+            .await
     }
 }

@@ -23,8 +23,8 @@ use uuid::Uuid;
 pub use decode::LaneCoupons;
 
 use crate::{
-    QuotaError,
     domain::{Campaign, FencedLease, TierCounts},
+    error::QuotaError,
     store::LeaseToReclaim,
     told,
 };
@@ -43,7 +43,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct IssuanceClient(Replicas);
 
 impl IssuanceClient {
-    /// A client for these replicas.
     pub fn new(replicas: Replicas) -> Self {
         Self(replicas)
     }

@@ -7,15 +7,15 @@ use tidegate_types::{CampaignNumber, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Metrics, QuotaError,
     domain::{
         Control, IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
         Settlement, TierCounts, grant, nothing_leased, sold_out,
     },
-    store::{Store, Work, within_limit},
+    error::QuotaError,
+    metrics::Metrics,
+    store::{Store, Work},
 };
 
-/// The stock that is lent.
 #[derive(Clone)]
 pub struct Leases {
     store: Store,
@@ -30,7 +30,6 @@ struct Acquired {
 }
 
 impl Leases {
-    /// Leases kept in a store.
     pub fn new(store: Store, tracing: Tracing, metrics: Metrics) -> Self {
         Self {
             store,
@@ -48,12 +47,10 @@ impl Leases {
         trace: TraceContext,
     ) -> Result<LeaseAnswer, QuotaError> {
         let mut span = self.span("grant lease", trace, request.lease_id);
-        let acquired = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = acquire(&mut work, request, now).await;
-            work.end(outcome).await
-        })
-        .await;
+        let acquired = self
+            .store
+            .transaction(deadline, async |work| acquire(work, request, now).await)
+            .await;
         match acquired {
             Ok(Acquired { answer, is_new }) => {
                 if span.is_recording() {
@@ -89,12 +86,12 @@ impl Leases {
         trace: TraceContext,
     ) -> Result<bool, QuotaError> {
         let mut span = self.span("settle lease", trace, lease_id);
-        let settled = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = settle(&mut work, lease_id, used, because, now).await;
-            work.end(outcome).await
-        })
-        .await;
+        let settled = self
+            .store
+            .transaction(deadline, async |work| {
+                settle(work, lease_id, used, because, now).await
+            })
+            .await;
         match settled {
             Ok(None) => Ok(false),
             Ok(Some(lease)) => {
@@ -113,12 +110,9 @@ impl Leases {
 
     /// Notes that a holder lives.
     pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result<(), QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = work.renew_holder(holder).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(deadline, async |work| work.renew_holder(holder).await)
+            .await
     }
 
     fn span(&self, name: &'static str, trace: TraceContext, lease_id: Uuid) -> Span {

@@ -5,20 +5,20 @@ pub mod campaigns;
 mod config;
 pub mod control;
 pub mod domain;
-mod error;
+pub mod error;
 pub mod fence;
 mod grpc;
 pub mod history;
 pub mod issuance;
 pub mod leases;
-mod metrics;
-#[cfg(feature = "mutations")]
-pub mod mutation;
+pub mod metrics;
+mod outage;
 pub mod queues;
 pub mod reclaim;
 pub mod staff;
 pub mod store;
 mod told;
+pub mod wake;
 pub mod watch;
 
 use std::sync::Arc;
@@ -34,23 +34,12 @@ use tidegate_runtime::{Failure, Host, Service};
 use tokio::sync::watch::channel;
 
 pub use config::Config;
-pub use error::QuotaError;
 pub use grpc::RULES;
-pub use metrics::Metrics;
 
 use crate::{
-    audit::Auditor,
-    campaigns::Campaigns,
-    control::Controls,
-    fence::Fencer,
-    grpc::UseCases,
-    history::History,
-    issuance::IssuanceClient,
-    leases::Leases,
-    queues::Queues,
-    reclaim::{Reclaimer, Wake},
-    store::Store,
-    watch::Watch,
+    audit::Auditor, campaigns::Campaigns, control::Controls, fence::Fencer, grpc::UseCases,
+    history::History, issuance::IssuanceClient, leases::Leases, metrics::Metrics, queues::Queues,
+    reclaim::Reclaimer, store::Store, wake::Wake, watch::Watch,
 };
 
 /// Calls in flight at once; further ones are refused before their body is read. Watch streams count until they begin.
@@ -130,11 +119,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("fencer", fencer.run(host.stop.clone()));
     let controls = Controls::new(store.clone(), wake, fence_wake);
-    #[cfg(feature = "mutations")]
-    let (reclaimer, controls) = (
-        reclaimer.mutated(config.mutation),
-        controls.mutated(config.mutation),
-    );
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
     host.supervisor.start("reclaimer", reclaiming);
     let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
@@ -164,8 +148,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         leases,
         queues,
         watch,
-        #[cfg(feature = "mutations")]
-        mutation: config.mutation,
     };
     let (_, ready) = channel(true);
     let service = Service {

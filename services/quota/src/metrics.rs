@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::{CampaignNumber, Reason};
+use tidegate_types::Reason;
 
 pub(crate) use self::queues::QueueShown;
 use self::{
@@ -15,7 +15,6 @@ use self::{
 };
 use crate::{
     domain::{AuditReport, SealedBecause},
-    store::ShownAudit,
     watch::Watch,
 };
 
@@ -26,16 +25,16 @@ pub struct Metrics {
     coupons_leased: Counter,
     coupons_settled: Counter,
     coupons_returned: Counter,
+    pub(crate) leases_archived: Counter,
+    pub(crate) leases_forgotten: Counter,
     refusals: Family<RefusalLabel, Counter>,
     leases_reclaimed: Family<BecauseLabel, Counter>,
-    reclaim_failures: Counter,
-    silent_holders: Gauge,
+    pub(crate) reclaim_failures: Counter,
+    pub(crate) silent_holders: Gauge,
     audit_runs: Family<OutcomeLabel, Counter>,
-    last_audit: LastAudit,
-    audits_here: Gauge,
-    leases_archived: Counter,
-    leases_forgotten: Counter,
-    shown_queues: ShownQueues,
+    pub(crate) audits_here: Gauge,
+    pub(crate) last_audit: LastAudit,
+    pub(crate) shown_queues: ShownQueues,
 }
 
 /// How an audit of one campaign ended.
@@ -76,7 +75,6 @@ struct OutcomeLabel {
 }
 
 impl Metrics {
-    /// Registers the metrics. Stock is shown as the watch saw it last.
     pub fn register(registry: &mut Registry, watch: Watch) -> Self {
         let metrics = Self::default();
         metrics.register_leases(registry);
@@ -176,18 +174,6 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn queue_shown(&self, campaign: CampaignNumber, shown: QueueShown) {
-        self.shown_queues.show(campaign, shown);
-    }
-
-    pub(crate) fn reclaim_failed(&self) {
-        self.reclaim_failures.inc();
-    }
-
-    pub(crate) fn silent_holders(&self, holders: usize) {
-        self.silent_holders.set(holders as i64);
-    }
-
     pub(crate) fn audited(&self, outcome: AuditOutcome) {
         let outcome = match outcome {
             AuditOutcome::Sound => "sound",
@@ -198,24 +184,6 @@ impl Metrics {
         self.audit_runs
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
-    }
-
-    /// Shows what audits found last, whichever replica made them.
-    pub(crate) fn audits_shown(&self, audits: Vec<ShownAudit>) {
-        self.last_audit.replace(audits);
-    }
-
-    /// Whether it is this replica's turn to audit.
-    pub(crate) fn audits_here(&self, has_turn: bool) {
-        self.audits_here.set(has_turn.into());
-    }
-
-    pub(crate) fn leases_archived(&self, leases: u64) {
-        self.leases_archived.inc_by(leases);
-    }
-
-    pub(crate) fn leases_forgotten(&self, leases: u64) {
-        self.leases_forgotten.inc_by(leases);
     }
 }
 
@@ -229,7 +197,7 @@ mod tests {
     use tidegate_types::CampaignId;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{ShownAudit, Store};
 
     #[tokio::test]
     async fn only_campaigns_of_the_newest_audit_are_shown() {
@@ -254,9 +222,9 @@ mod tests {
                 differences,
             }]
         };
-        metrics.audits_shown(found("spring", 3));
+        metrics.last_audit.replace(found("spring", 3));
         assert!(shown().contains("tidegate_audit_differences{campaign_id=\"spring\"} 3\n"));
-        metrics.audits_shown(found("summer", 0));
+        metrics.last_audit.replace(found("summer", 0));
         let shown = shown();
         for line in [
             "tidegate_audit_leases_compared{campaign_id=\"summer\"} 5\n",

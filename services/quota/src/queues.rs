@@ -1,6 +1,6 @@
 //! The waiting rooms: taking in what gateways report, and moving every queue on.
 //!
-//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on, under the lock of its row. A report without news of a campaign that nobody waits for is answered by
+//! There is no process that a queue depends on: whichever replica a report comes to moves the queue on, under the lock of its row. A report that changes nothing of a campaign that nobody waits for is answered by
 //! reads.
 
 mod tidy;
@@ -10,13 +10,12 @@ use std::{collections::BTreeMap, time::Instant};
 use tidegate_types::{CampaignId, Timestamp, Turn};
 
 use crate::{
-    Metrics, QuotaError,
     domain::{GatewayReport, Promises, QueueReport, QueueSnapshot, QueueStanding, TURNS_KEPT},
-    metrics::QueueShown,
-    store::{FoundQueue, KeptReport, Store, Work, within_limit},
+    error::QuotaError,
+    metrics::{Metrics, QueueShown},
+    store::{FoundQueue, KeptReport, Store, Work},
 };
 
-/// The waiting rooms of all campaigns.
 #[derive(Clone)]
 pub struct Queues {
     store: Store,
@@ -30,36 +29,33 @@ struct Stood {
 }
 
 impl Queues {
-    /// Waiting rooms kept in a store.
     pub fn new(store: Store, metrics: Metrics) -> Self {
         Self { store, metrics }
     }
 
-    /// Takes in a report, moves the queues on of which it has news, and tells how all that it names stand. Campaigns that do not exist are left out.
+    /// Takes in a report, moves on the queues that it changes, and answers with all that it names. Campaigns that do not exist are left out.
     pub async fn report(
         &self,
         report: &GatewayReport,
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<QueueSnapshot>, QuotaError> {
-        let (moving, mut snapshots) = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let outcome = look(&mut read, report, now).await;
-            read.end(outcome).await
-        })
-        .await?;
+        let (moving, mut snapshots) = self
+            .store
+            .read(async |read| look(read, report, now).await)
+            .await?;
         if moving.is_empty() {
             return Ok(snapshots);
         }
-        let (stood, moved) = within_limit(async {
-            let mut work = self.store.begin(deadline).await?;
-            let outcome = take_in(&mut work, report, &moving, now).await;
-            work.end(outcome).await
-        })
-        .await?;
+        let (stood, moved) = self
+            .store
+            .transaction(deadline, async |work| {
+                take_in(work, report, &moving, now).await
+            })
+            .await?;
         for (stood, snapshot) in stood.iter().zip(&moved) {
             let shown = QueueShown::of(snapshot, &stood.found.campaign, &stood.reports);
-            self.metrics.queue_shown(snapshot.campaign, shown);
+            self.metrics.shown_queues.show(snapshot.campaign, shown);
         }
         snapshots.extend(moved);
         snapshots.sort_by_key(|snapshot| snapshot.campaign);
@@ -72,12 +68,9 @@ impl Queues {
         id: &CampaignId,
         now: Timestamp,
     ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
-        within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let outcome = standing(&mut read, id, now).await;
-            read.end(outcome).await
-        })
-        .await
+        self.store
+            .read(async |read| standing(read, id, now).await)
+            .await
     }
 }
 
@@ -87,8 +80,7 @@ async fn standing(
     id: &CampaignId,
     now: Timestamp,
 ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
-    let campaign = read.campaign(id).await?;
-    let campaign = campaign.ok_or(QuotaError::CampaignNotFound)?.number;
+    let campaign = read.campaign(id).await?.number;
     let found = read.queues(&[campaign]).await?;
     let found = found.into_iter().next();
     let found = found.ok_or(QuotaError::CampaignNotFound)?;
@@ -108,7 +100,7 @@ async fn look(
     let found = read.queues(&campaigns).await?;
     let (moving, resting): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| {
         let report = report.of(found.campaign.number);
-        found.queue.is_queueing || report.is_some_and(QueueReport::has_news)
+        found.queue.is_queueing || report.is_some_and(QueueReport::has_changes)
     });
     let resting: Vec<_> = resting.into_iter().map(Stood::resting).collect();
     let snapshots = tell(read, &resting, now).await?;
@@ -155,7 +147,7 @@ async fn move_on(
         .await?;
     let before = kept.iter().find(|kept| kept.gateway == gateway.gateway);
     let is_newer = before.is_none_or(|before| before.number < gateway.number);
-    let news = news(before, report);
+    let delta = ended_since(before, report);
     let counting = kept
         .into_iter()
         .filter(|kept| kept.still_counts && !(is_newer && kept.gateway == gateway.gateway));
@@ -167,7 +159,7 @@ async fn move_on(
         } = &mut found;
         work.save_queue_report(&gateway.gateway, gateway.number, report)
             .await?;
-        queue.advance(&reports, news, campaign, now);
+        queue.advance(&reports, delta, campaign, now);
         let second = queue.serving_second(now);
         work.save_queue(campaign.number, queue, second).await?;
     }
@@ -175,7 +167,7 @@ async fn move_on(
 }
 
 /// Promises that ended since a gateway's last report. If that no longer counts they did at no one knows what time, and only what happened of late is of use.
-fn news(before: Option<&KeptReport>, report: &QueueReport) -> Promises {
+fn ended_since(before: Option<&KeptReport>, report: &QueueReport) -> Promises {
     before
         .filter(|before| before.still_counts)
         .map_or_else(Promises::default, |before| {

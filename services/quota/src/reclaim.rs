@@ -2,23 +2,23 @@
 //!
 //! Nothing here proves that a holder is dead, and nothing needs to: a lease is credited only with what issuance says was used when it sealed it. Until issuance answers, the stock stays on lease.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{ReplicaId, Timestamp};
-use tokio::{sync::Notify, time::sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Metrics, QuotaError,
     domain::{SILENT_AFTER_READINGS, SilenceWatch, TierCounts},
+    error::QuotaError,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     leases::Leases,
-    store::{LeaseToReclaim, Store, next_lease_id, within_limit},
+    metrics::Metrics,
+    outage::Outage,
+    store::{LeaseToReclaim, Store, next_lease_id},
+    wake::Wake,
 };
 
 /// Holders that are watched at once; those that hold a lease come first.
@@ -28,35 +28,6 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A settlement that waits longer for a connection is left to the next round.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Wakes the reclaimer, or the fencer.
-#[derive(Clone, Default)]
-pub struct Wake(Arc<WakeShared>);
-
-#[derive(Default)]
-struct WakeShared {
-    woken: Notify,
-    cause: Mutex<Option<TraceContext>>,
-}
-
-impl Wake {
-    /// There is something to do now, and this call is why.
-    pub fn up(&self, cause: TraceContext) {
-        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
-        self.0.woken.notify_one();
-    }
-
-    /// Until somebody wakes it.
-    pub(crate) async fn woken(&self) {
-        self.0.woken.notified().await;
-    }
-
-    /// Why it was woken last, told once.
-    pub(crate) fn cause(&self) -> Option<TraceContext> {
-        let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
-        cause.take()
-    }
-}
-
 /// Takes leases back. Any number of replicas may do so at once, and holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
 pub struct Reclaimer {
     store: Store,
@@ -65,12 +36,9 @@ pub struct Reclaimer {
     tracing: Tracing,
     metrics: Metrics,
     wake: Wake,
-    #[cfg(feature = "mutations")]
-    mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Reclaimer {
-    /// A reclaimer that can be woken by `wake`.
     pub fn new(
         store: Store,
         leases: Leases,
@@ -86,15 +54,7 @@ impl Reclaimer {
             tracing,
             metrics,
             wake,
-            #[cfg(feature = "mutations")]
-            mutation: None,
         }
-    }
-
-    /// The same, with a promise broken.
-    #[cfg(feature = "mutations")]
-    pub fn mutated(self, mutation: Option<crate::mutation::Mutation>) -> Self {
-        Self { mutation, ..self }
     }
 
     /// Reads the holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
@@ -104,7 +64,7 @@ impl Reclaimer {
         let reading_interval = lease_ttl / SILENT_AFTER_READINGS;
         let (mut watch, mut silent) = (SilenceWatch::default(), Vec::new());
         let mut next_reading = Instant::now();
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
             let mut outcome = Ok(());
             if next_reading <= Instant::now() {
@@ -120,14 +80,15 @@ impl Reclaimer {
             }
             let reclaimed = self.reclaim(&silent, Timestamp::now_utc()).await;
             let mut next_round = next_reading;
-            if let Err(error) = outcome.and(reclaimed) {
+            let outcome = outcome.and(reclaimed);
+            outage.note(
+                &outcome,
+                "leases cannot be taken back: their stock stays on lease and halts are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back",
+                "leases are taken back again",
+            );
+            if outcome.is_err() {
                 next_round = next_round.min(Instant::now() + RETRY_INTERVAL);
-                self.metrics.reclaim_failed();
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "leases cannot be taken back: their stock stays on lease and halts are not acknowledged, and nothing is lost by that; look at issuance and the database, this goes on by itself when they are back");
-                }
-            } else if std::mem::take(&mut is_failing) {
-                tracing::info!("leases are taken back again");
+                self.metrics.reclaim_failures.inc();
             }
             tokio::select! {
                 () = sleep_until(next_round.into()) => {}
@@ -142,24 +103,21 @@ impl Reclaimer {
         &self,
         watch: &mut SilenceWatch,
     ) -> Result<Vec<ReplicaId>, QuotaError> {
-        let readings = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.holders(MAX_HOLDERS).await;
-            read.end(found).await
-        })
-        .await?;
+        let readings = self
+            .store
+            .read(async |read| read.holders(MAX_HOLDERS).await)
+            .await?;
         let (holding, over): (Vec<_>, Vec<_>) = watch
             .observe(readings)
             .into_iter()
             .partition(|silent| silent.is_holding);
-        self.metrics.silent_holders(holding.len());
+        self.metrics.silent_holders.set(holding.len() as i64);
         if !over.is_empty() {
-            within_limit(async {
-                let mut work = self.store.begin(Instant::now() + SETTLE_TIMEOUT).await?;
-                let outcome = work.forget_holders(&over).await;
-                work.end(outcome).await
-            })
-            .await?;
+            self.store
+                .transaction(Instant::now() + SETTLE_TIMEOUT, async |work| {
+                    work.forget_holders(&over).await
+                })
+                .await?;
         }
         Ok(holding.into_iter().map(|silent| silent.holder).collect())
     }
@@ -170,14 +128,13 @@ impl Reclaimer {
         let cause = self.wake.cause();
         let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
         while let Some(first) = from {
-            let page = within_limit(async {
-                let mut read = self.store.begin_read().await?;
-                let found = read
-                    .leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
-                    .await;
-                read.end(found).await
-            })
-            .await?;
+            let page = self
+                .store
+                .read(async |read| {
+                    read.leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
+                        .await
+                })
+                .await?;
             let Some(last) = page.last() else {
                 break;
             };
@@ -196,7 +153,7 @@ impl Reclaimer {
     ) -> Result<(), QuotaError> {
         let mut span = self.tracing.start("seal leases", SpanKind::Client, trace);
         span.attribute("tidegate.leases", leases.len() as i64);
-        let sealed = match self.seal(leases, span.context()).await {
+        let sealed = match self.issuance.seal(leases, span.context()).await {
             Ok(sealed) => sealed,
             Err(error) => {
                 span.fail(error.to_string());
@@ -213,19 +170,6 @@ impl Reclaimer {
             }
         }
         outcome
-    }
-
-    /// What was used of leases from which nothing can be spent any more.
-    async fn seal(
-        &self,
-        leases: &[LeaseToReclaim],
-        trace: TraceContext,
-    ) -> Result<Vec<TierCounts>, QuotaError> {
-        #[cfg(feature = "mutations")]
-        if let Some(mutation) = self.mutation {
-            return mutation.seal(&self.issuance, leases, trace).await;
-        }
-        self.issuance.seal(leases, trace).await
     }
 
     async fn settle(

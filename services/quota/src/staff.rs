@@ -10,7 +10,11 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{Actor, CampaignId, Change, PrintedText, ResourceKind, Timestamp};
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::{Campaign, Control, Tier};
+use crate::{
+    domain::{Campaign, Control, Tier},
+    error::QuotaError,
+    store::Work,
+};
 
 /// The most of what a tier asks that is shown in the record, in bytes. Beyond it a hash tells whether
 /// it is the same.
@@ -26,7 +30,7 @@ pub struct StaffCall {
     pub began: Instant,
     /// Until when the answer is waited for.
     pub deadline: Instant,
-    /// The step of the story that the call is.
+    /// The call in its trace.
     pub trace: TraceContext,
 }
 
@@ -48,6 +52,22 @@ impl StaffCall {
         let actor = self.actor.as_ref()?;
         Some(Change::new(actor, self.now(), action, resource, reason))
     }
+}
+
+/// Records what this transaction has made of a campaign, by which action and for which reason; the
+/// campaign as it is now.
+pub(crate) async fn record(
+    work: &mut Work,
+    call: &StaffCall,
+    (action, reason): (&str, &str),
+    campaign: &CampaignId,
+    before: Option<&Campaign>,
+) -> Result<Campaign, QuotaError> {
+    let after = work.campaign(campaign).await?;
+    let change = call.change(action, campaign, reason);
+    let change = change.map(|change| compared(change, before, &after));
+    work.record(change.as_slice()).await?;
+    Ok(after)
 }
 
 /// Names what is different of a campaign; of one that was made, everything.
@@ -88,7 +108,6 @@ fn fields(campaign: &Campaign) -> [(&'static str, String); 9] {
     ]
 }
 
-/// Names what is different of a control.
 pub(crate) fn controls(change: Change, before: &Control, after: &Control) -> Change {
     change
         .with_field(

@@ -9,6 +9,7 @@ mod history;
 mod holders;
 mod leases;
 mod queues;
+mod values;
 mod work;
 
 use sqlx::PgPool;
@@ -19,9 +20,8 @@ pub use control::Lending;
 pub use holders::LeaseToReclaim;
 pub use leases::LockedTiers;
 pub use queues::{FoundQueue, KeptReport};
-pub use work::{Work, within_limit};
+pub use work::Work;
 
-/// The database of campaigns, stock, leases and queues.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
@@ -32,7 +32,6 @@ impl Store {
         Self { pool }
     }
 
-    /// Waits for the work in progress and closes every connection.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -46,17 +45,4 @@ pub fn next_lease_id(id: Uuid) -> Option<Uuid> {
 /// The id before this one in the order of the database; `None` before the first there can be.
 pub fn previous_lease_id(id: Uuid) -> Option<Uuid> {
     id.as_u128().checked_sub(1).map(Uuid::from_u128)
-}
-
-/// A value that the schema's constraints exclude.
-fn decoded<T, E>(value: Result<T, E>) -> Result<T, sqlx::Error>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    value.map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-/// A count as the database holds it. Every count is bounded where it comes in, so it fits.
-fn stored(count: u64) -> Result<i64, sqlx::Error> {
-    i64::try_from(count).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }

@@ -6,7 +6,6 @@ use tidegate_types::{Area, CouponTerms, PrintedText, StoreId};
 
 use crate::domain::{Campaign, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState};
 
-/// The campaign on the wire.
 pub(crate) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
     let terms = &campaign.terms;
     let tiers = || terms.tiers.iter().zip(&campaign.stock);
@@ -79,7 +78,6 @@ fn control(campaign: &Campaign) -> wire_types::CampaignControl {
     }
 }
 
-/// How far issuing has come, on the wire.
 pub(crate) fn issuance_state(state: IssuanceState) -> wire_types::IssuanceState {
     match state {
         IssuanceState::Open => wire_types::IssuanceState::Open,
@@ -89,7 +87,6 @@ pub(crate) fn issuance_state(state: IssuanceState) -> wire_types::IssuanceState 
     }
 }
 
-/// How far redeeming has come, on the wire.
 pub(crate) fn redemption_state(state: RedemptionState) -> wire_types::RedemptionState {
     match state {
         RedemptionState::Open => wire_types::RedemptionState::Open,

@@ -1,6 +1,6 @@
 //! Telling watchers how every campaign stands.
 //!
-//! One poller for the whole process reads the database and feeds every stream, so that any number of quota replicas tell the same story whichever of them made a change. A slow stream skips what it
+//! One poller for the whole process reads the database and feeds every stream, so that any number of quota replicas tell the same whichever of them made a change. A slow stream skips what it
 //! missed and goes on with the newest.
 
 use std::{
@@ -16,11 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    QuotaError,
-    domain::Campaign,
-    store::{Store, within_limit},
-};
+use crate::{domain::Campaign, error::QuotaError, outage::Outage, store::Store};
 
 /// How often campaigns are read while somebody watches. Watchers are at most this far behind, and get no more than this often of one campaign.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(200);
@@ -114,31 +110,29 @@ impl Watch {
         Ok(subscription)
     }
 
-    /// What was read last.
     pub fn newest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.newest.borrow())
     }
 
-    /// How many streams are open.
     pub fn watchers(&self) -> usize {
         self.newest.receiver_count()
     }
 
     async fn poll(self, store: Store) {
-        let mut is_away = false;
+        let mut outage = Outage::default();
         while !self.stop.is_cancelled() {
-            match self.read(&store).await {
-                Ok(snapshot) => {
-                    self.newest.send_replace(Arc::new(snapshot));
-                    if std::mem::take(&mut is_away) {
-                        tracing::info!("campaigns can be read again; watchers are up to date");
-                    }
-                }
-                Err(error) if !is_away && !self.stop.is_cancelled() => {
-                    is_away = true;
-                    tracing::warn!(%error, "campaigns cannot be read: watchers keep what they were told last, and leases are refused as OVERLOADED; look at the database, this mends itself when it is back");
-                }
-                Err(_) => {}
+            let read = self.read(&store).await;
+            // The database is closed under a read when the process stops.
+            if self.stop.is_cancelled() {
+                break;
+            }
+            outage.note(
+                &read,
+                "campaigns cannot be read: watchers keep what they were sent last, and leases are refused as OVERLOADED; look at the database, this mends itself when it is back",
+                "campaigns can be read again; watchers are up to date",
+            );
+            if let Ok(snapshot) = read {
+                self.newest.send_replace(Arc::new(snapshot));
             }
             let pause = if self.watchers() > 0 {
                 WATCH_INTERVAL
@@ -156,14 +150,12 @@ impl Watch {
     async fn read(&self, store: &Store) -> Result<Snapshot, QuotaError> {
         let read_at = Instant::now();
         let since = current_if_closing_after(Timestamp::now_utc());
-        let campaigns = within_limit(async {
-            let mut read = store.begin_read().await?;
-            let found = read
-                .campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
-                .await;
-            read.end(found).await
-        })
-        .await?;
+        let campaigns = store
+            .read(async |read| {
+                read.campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
+                    .await
+            })
+            .await?;
         let before = self.newest();
         let same_or_new = |campaign: Campaign| {
             let known = before.campaigns.get(&campaign.number);
@@ -189,13 +181,13 @@ impl Subscription {
                 self.subscribed_at,
             );
             // What was read before this stream began may lack what its caller already knows of.
-            let is_news = |newest: &Arc<Snapshot>| {
+            let is_new = |newest: &Arc<Snapshot>| {
                 newest.read_at >= subscribed_at && told_at.is_none_or(|told| newest.read_at > told)
             };
             let newest = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
-                newest = self.newest.wait_for(is_news) => Arc::clone(&*newest.ok()?),
+                newest = self.newest.wait_for(is_new) => Arc::clone(&*newest.ok()?),
             };
             self.pending = changes(self.told.as_deref(), &newest);
             self.told = Some(newest);
@@ -205,14 +197,14 @@ impl Subscription {
 
 /// What a stream that was told one snapshot needs to be told to know another.
 fn changes(told: Option<&Snapshot>, newest: &Snapshot) -> VecDeque<Event> {
-    let is_news = |number, campaign| {
+    let is_new = |number, campaign| {
         let told = told.and_then(|told| told.campaigns.get(number));
         !told.is_some_and(|told| Arc::ptr_eq(told, campaign))
     };
     let mut events: VecDeque<_> = newest
         .campaigns
         .iter()
-        .filter(|(number, campaign)| is_news(*number, *campaign))
+        .filter(|(number, campaign)| is_new(*number, *campaign))
         .map(|(_, campaign)| Event::Campaign(Arc::clone(campaign)))
         .collect();
     if told.is_none() {

@@ -93,9 +93,6 @@ pub struct CommitQueueSettings {
     pub capacity: usize,
     /// Items of one commit at most.
     pub max_batch: usize,
-    /// Whether what a commit took is never forgotten, as a test build may have it.
-    #[cfg(feature = "mutations")]
-    pub never_forgets: bool,
 }
 
 impl CommitQueueSettings {
@@ -105,8 +102,6 @@ impl CommitQueueSettings {
             name,
             capacity,
             max_batch,
-            #[cfg(feature = "mutations")]
-            never_forgets: false,
         }
     }
 }

@@ -3,8 +3,6 @@
 mod admin;
 mod allocator;
 mod environment;
-#[cfg(feature = "mutations")]
-mod fault_point;
 mod host;
 mod processor_wait;
 mod program;

@@ -52,6 +52,8 @@ where
     Migrated: Future<Output = Result<(), Failure>>,
     Built: Future<Output = Result<(Service, Host), Failure>>,
 {
+    // A test build is told by FAILPOINTS where it is to do wrong.
+    let _points = fail::has_failpoints().then(fail::FailScenario::setup);
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     let mut environment = Environment::of_process();
     let settings = HostSettings::read(&mut environment);

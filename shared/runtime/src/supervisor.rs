@@ -1,5 +1,6 @@
-use std::{any::Any, collections::HashMap};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
+use fail::fail_point;
 use tokio::{
     sync::oneshot,
     task::{Id, JoinError, JoinSet},
@@ -15,7 +16,7 @@ pub struct Supervisor {
 }
 
 struct Supervised {
-    name: String,
+    name: Arc<str>,
     may_end: bool,
 }
 
@@ -25,7 +26,7 @@ struct Supervised {
     "the task \"{task}\" {how}; this process cannot go on without it and has to be started anew"
 )]
 pub struct TaskEnded {
-    task: String,
+    task: Arc<str>,
     how: String,
 }
 
@@ -34,7 +35,7 @@ impl Supervisor {
     /// it has ended, however it did.
     pub fn start(
         &mut self,
-        name: impl Into<String>,
+        name: impl Into<Arc<str>>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> oneshot::Receiver<()> {
         self.spawn(name.into(), false, task)
@@ -43,7 +44,7 @@ impl Supervisor {
     /// Starts a task that may end by itself, and must not panic.
     pub fn start_errand(
         &mut self,
-        name: impl Into<String>,
+        name: impl Into<Arc<str>>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         self.spawn(name.into(), true, task);
@@ -51,15 +52,16 @@ impl Supervisor {
 
     fn spawn(
         &mut self,
-        name: String,
+        name: Arc<str>,
         may_end: bool,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> oneshot::Receiver<()> {
         let (ended, has_ended) = oneshot::channel::<()>();
-        #[cfg(feature = "mutations")]
-        let task = crate::fault_point::or_panic(&name, task);
+        let started = Arc::clone(&name);
         let handle = self.tasks.spawn(async move {
             let _ended = ended;
+            tracing::debug!(task = %started, "a task starts that the process lives by");
+            fail_point!(&started);
             task.await;
         });
         self.names.insert(handle.id(), Supervised { name, may_end });

@@ -1,4 +1,4 @@
-//! Promises broken on purpose by the services themselves, in test builds only: each must be caught.
+//! Promises broken on purpose, in test builds only: each must be caught.
 
 use std::str::FromStr;
 
@@ -7,17 +7,16 @@ use tidegate_local::stack::Service;
 
 use crate::findings::Count;
 
-/// A switch of a test build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// Issuance answers before its commit is on disk.
     AcknowledgeBeforeCommit,
     /// Issuance spends from leases whether they are sealed or not.
     SpendWithoutFence,
-    /// Issuance's table of coupons has no unique key.
+    /// Issuance's table of coupons has no unique key. It is taken from the database, not from the service.
     DropUniqueKey,
-    /// Quota takes back what a lease seems not to have used, without sealing it.
-    CreditWithoutSeal,
+    /// Issuance tells quota what a lease has used, and does not seal it.
+    SealNothing,
     /// Quota calls a campaign halted while leases are still out.
     AcknowledgeHaltEarly,
     /// Issuance's commit queues never forget how long a commit took, and refuse by it when idle.
@@ -25,23 +24,22 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// Every switch.
     pub const ALL: [Self; 6] = [
         Self::AcknowledgeBeforeCommit,
         Self::SpendWithoutFence,
         Self::DropUniqueKey,
-        Self::CreditWithoutSeal,
+        Self::SealNothing,
         Self::AcknowledgeHaltEarly,
         Self::KeepStaleEstimates,
     ];
 
-    /// What it is called on the command line and in the service's environment.
+    /// What it is called on the command line, and its fail point in the service.
     pub fn name(self) -> &'static str {
         match self {
             Self::AcknowledgeBeforeCommit => "acknowledge-before-commit",
             Self::SpendWithoutFence => "spend-without-fence",
             Self::DropUniqueKey => "drop-unique-key",
-            Self::CreditWithoutSeal => "credit-without-seal",
+            Self::SealNothing => "seal-nothing",
             Self::AcknowledgeHaltEarly => "acknowledge-halt-early",
             Self::KeepStaleEstimates => "keep-stale-estimates",
         }
@@ -51,7 +49,7 @@ impl Mutation {
     pub fn exposed_by(self) -> &'static [Count] {
         match self {
             Self::AcknowledgeBeforeCommit => &[Count::AcknowledgedNotKept],
-            Self::SpendWithoutFence | Self::CreditWithoutSeal => {
+            Self::SpendWithoutFence | Self::SealNothing => {
                 &[Count::LedgerImbalance, Count::IssuedBeyondStock]
             }
             Self::DropUniqueKey => &[Count::RequestsWithTwo, Count::ShoppersOverLimit],
@@ -60,14 +58,15 @@ impl Mutation {
         }
     }
 
-    /// The service that has it.
-    pub fn service(self) -> Service {
+    /// The service that has its fail point.
+    pub fn service(self) -> Option<Service> {
         match self {
             Self::AcknowledgeBeforeCommit
             | Self::SpendWithoutFence
-            | Self::DropUniqueKey
-            | Self::KeepStaleEstimates => Service::Issuance,
-            Self::CreditWithoutSeal | Self::AcknowledgeHaltEarly => Service::Quota,
+            | Self::SealNothing
+            | Self::KeepStaleEstimates => Some(Service::Issuance),
+            Self::AcknowledgeHaltEarly => Some(Service::Quota),
+            Self::DropUniqueKey => None,
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use tidegate_local::{
-    postgres::DATABASE_URL_VARIABLE,
+    postgres::{DATABASE_URL_VARIABLE, Database},
     stack::{Service, Stack, StackOptions},
 };
 use tokio::process::Command;
@@ -18,7 +18,8 @@ pub const TOKEN_LIFETIME: time::Duration = time::Duration::days(2);
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
 /// Kept short, since a rolling restart waits for it six times.
 const DRAIN: Duration = Duration::from_secs(2);
-const MUTATION_VARIABLE: &str = "TIDEGATE_MUTATION";
+/// Where a test build of a service reads which of its fail points do what.
+const FAIL_POINTS_VARIABLE: &str = "FAILPOINTS";
 
 #[derive(Debug)]
 pub struct Suite {
@@ -31,7 +32,7 @@ impl Suite {
     /// Starts a suite in an empty folder.
     ///
     /// # Errors
-    /// A part does not come up; the mutation is asked for and not built in.
+    /// A part does not come up; the mutation needs a fail point that is not built in.
     pub async fn start(data: &Path, mutation: Option<Mutation>, say: fn(&str)) -> Result<Self> {
         ensure!(
             std::env::var_os(DATABASE_URL_VARIABLE).is_none_or(|url| url.is_empty()),
@@ -44,25 +45,27 @@ impl Suite {
         let ttl = LEASE_TTL.as_millis().to_string();
         let ttl = ("TIDEGATE_LEASE_TTL_MS".to_owned(), Some(ttl));
         options.variables.push((Service::Quota, ttl.0, ttl.1));
-        if let Some(mutation) = mutation {
-            let switch = (
-                MUTATION_VARIABLE.to_owned(),
-                Some(mutation.name().to_owned()),
-            );
-            options
-                .variables
-                .push((mutation.service(), switch.0, switch.1));
+        let point = mutation.and_then(|mutation| Some((mutation.service()?, mutation.name())));
+        if let Some((service, name)) = point {
+            let points = (FAIL_POINTS_VARIABLE.to_owned(), format!("{name}=return"));
+            options.variables.push((service, points.0, Some(points.1)));
         }
         let mut stack = Stack::prepare(options).await?;
-        if let Some(mutation) = mutation {
-            ensure_built_in(&stack, mutation).await?;
+        if let Some((service, _)) = point {
+            ensure_built_in(&stack, service).await?;
         }
         let clocks = Clocks::build(&data.join("clocks"))?;
         clocks.hand_out(&mut stack)?;
         let edges = Edges::lay(&mut stack).await?;
         stack.bring_up().await?;
-        if mutation == Some(Mutation::AcknowledgeBeforeCommit) {
-            write_wal_late(&stack).await?;
+        let postgres = stack.postgres().superuser();
+        match mutation {
+            Some(Mutation::AcknowledgeBeforeCommit) => write_wal_late(&postgres).await?,
+            Some(Mutation::DropUniqueKey) => {
+                let name = Database::Issuance.name(&stack.options().database_prefix);
+                drop_unique_key(&postgres.database(&name)).await?;
+            }
+            _ => {}
         }
         Ok(Self {
             stack,
@@ -102,8 +105,8 @@ impl Suite {
 }
 
 /// What is acknowledged before it is on disk would mostly get there before the next kill.
-async fn write_wal_late(stack: &Stack) -> Result<()> {
-    let mut connection = stack.postgres().superuser().connect().await?;
+async fn write_wal_late(postgres: &PgConnectOptions) -> Result<()> {
+    let mut connection = postgres.connect().await?;
     // One by one: these may not stand in a transaction, which several statements at once would be.
     for statement in include_str!("../queries/write_wal_late.sql").split_inclusive(';') {
         connection.execute(statement).await?;
@@ -112,22 +115,30 @@ async fn write_wal_late(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-/// A service without the feature does not know the variable: then it does not name it among its faults either.
-async fn ensure_built_in(stack: &Stack, mutation: Mutation) -> Result<()> {
+async fn drop_unique_key(issuance: &PgConnectOptions) -> Result<()> {
+    let mut connection = issuance.connect().await?;
+    connection
+        .execute(include_str!("../queries/drop_unique_key.sql"))
+        .await?;
+    Ok(connection.close().await?)
+}
+
+/// A service without fail points does not read the variable, and has nothing to say of what it cannot do.
+async fn ensure_built_in(stack: &Stack, service: Service) -> Result<()> {
     let mut replicas = stack.replicas().iter();
     let replica = replicas
-        .find(|replica| replica.service() == mutation.service())
-        .with_context(|| format!("There is no replica of {}.", mutation.service().name()))?;
+        .find(|replica| replica.service() == service)
+        .with_context(|| format!("There is no replica of {}.", service.name()))?;
     let output = Command::new(replica.binary())
         .arg("check-config")
         .env_clear()
-        .env(MUTATION_VARIABLE, "no-such-mutation")
+        .env(FAIL_POINTS_VARIABLE, "any=no-such-action")
         .stdin(Stdio::null())
         .output()
         .await?;
     ensure!(
-        String::from_utf8_lossy(&output.stderr).contains(MUTATION_VARIABLE),
-        "{} has no mutations built in: build it with `cargo build -p tidegate-quota -p tidegate-issuance --features tidegate-quota/mutations,tidegate-issuance/mutations`.",
+        String::from_utf8_lossy(&output.stderr).contains("no-such-action"),
+        "{} has no fail points: build it with `cargo build -p tidegate-quota -p tidegate-issuance --features tidegate-quota/mutations,tidegate-issuance/mutations`.",
         replica.binary().display()
     );
     Ok(())

@@ -21,10 +21,9 @@ impl LaneCommit {
         span: &mut Span,
     ) -> Result<(), sqlx::Error> {
         let rows = self.assign(claims, now, span);
-        let issuing = &self.statements.issue;
         // One key a batch, whatever is read meanwhile: it is kept with the coupon.
         let key_id = self.keys.active_key_id();
-        let outcomes = coupons::issue(connection, issuing, (self.lane, key_id), now, &rows).await;
+        let outcomes = coupons::issue(connection, (self.lane, key_id), now, &rows).await;
         let outcomes = outcomes.inspect_err(|_| self.forget_assignments(&rows))?;
         self.correct(&rows, &outcomes);
         let mut replays = Vec::new();

@@ -78,8 +78,7 @@ impl LaneCommit {
                 reason: item.reason.as_str(),
             })
             .collect();
-        let statement = &self.statements.revoke;
-        let changed = coupon_changes::revoke(connection, statement, self.lane, &rows, now).await?;
+        let changed = coupon_changes::revoke(connection, self.lane, &rows, now).await?;
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let coupons = coupons::read(connection, self.lane, &keys).await?;
         let mut recorded = Vec::new();

@@ -31,8 +31,7 @@ impl LaneCommit {
                 }
             })
             .collect();
-        let statement = &self.statements.redeem;
-        let coupons = coupon_changes::redeem(connection, statement, self.lane, &rows, now).await?;
+        let coupons = coupon_changes::redeem(connection, self.lane, &rows, now).await?;
         for ((item, reply), coupon) in items.into_iter().zip(coupons) {
             reply.put(coupon.map(|coupon| Box::new((coupon, in_force(item)))));
         }
@@ -60,8 +59,7 @@ impl LaneCommit {
                 valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
             })
             .collect();
-        let statement = &self.statements.release;
-        let changed = coupon_changes::release(connection, statement, self.lane, &rows, now).await?;
+        let changed = coupon_changes::release(connection, self.lane, &rows, now).await?;
         for ((_, reply), changed) in items.into_iter().zip(changed) {
             reply.put(changed);
         }

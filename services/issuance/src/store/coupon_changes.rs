@@ -51,14 +51,13 @@ struct ChangedRow {
 /// Uses each coupon for its order, where it is free and valid. Tells how each coupon stands, whether it changed or not; `None` for those that are not there.
 pub async fn redeem(
     connection: &mut PgConnection,
-    statement: &str,
     lane: Lane,
     rows: &[RedeemRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
     let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
-    let changed: Vec<ChangedRow> = sqlx::query_as(statement)
+    let changed: Vec<ChangedRow> = sqlx::query_as(include_str!("../../queries/redeem_coupons.sql"))
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
@@ -94,14 +93,13 @@ pub async fn redeem(
 /// Gives back each coupon that its order holds, and keeps the order from taking it later in any case; true for those given back.
 pub async fn release(
     connection: &mut PgConnection,
-    statement: &str,
     lane: Lane,
     rows: &[ReleaseRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<bool>, sqlx::Error> {
     let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
-    let places: Vec<i64> = sqlx::query_scalar(statement)
+    let places: Vec<i64> = sqlx::query_scalar(include_str!("../../queries/release_coupons.sql"))
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)
@@ -120,14 +118,13 @@ pub async fn release(
 /// Withdraws each coupon that pays for no order and was not withdrawn before; true for those that changed.
 pub async fn revoke(
     connection: &mut PgConnection,
-    statement: &str,
     lane: Lane,
     rows: &[RevokeRow<'_>],
     now: Timestamp,
 ) -> Result<Vec<bool>, sqlx::Error> {
     let keys = each(rows, |row| row.key);
     let (shoppers, campaigns, slots) = columns(&keys);
-    let places: Vec<i64> = sqlx::query_scalar(statement)
+    let places: Vec<i64> = sqlx::query_scalar(include_str!("../../queries/revoke_coupons.sql"))
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(campaigns)

@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+
+use fail::fail_point;
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, query::QueryAs};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, Lane, RequestId, ShopperId, Slot, TierNumber, Timestamp};
@@ -54,15 +57,30 @@ struct IssuedRow {
     remaining: Option<i64>,
 }
 
+fn issuing() -> Cow<'static, str> {
+    const ISSUE: &str = include_str!("../../queries/issue_coupons.sql");
+    fail_point!("acknowledge-before-commit", |_| {
+        let waits_for_no_disk =
+            "SELECT set_config('synchronous_commit', 'off', true), items.place,";
+        ISSUE
+            .replace("SELECT items.place,", waits_for_no_disk)
+            .into()
+    });
+    fail_point!("spend-without-fence", |_| {
+        let fence = "AND NOT lease.sealed AND lease.used + needed.quantity <= lease.granted";
+        ISSUE.replace(fence, "").into()
+    });
+    ISSUE.into()
+}
+
 /// Runs the issuing statement: coupons of `lane` whose codes are made with the key of `key_id`. Outcomes stand in the order of the rows.
 pub async fn issue(
     connection: &mut PgConnection,
-    statement: &str,
     (lane, key_id): (Lane, u8),
     now: Timestamp,
     rows: &[IssueRow<'_>],
 ) -> Result<Vec<IssueOutcome>, sqlx::Error> {
-    let answers: Vec<IssuedRow> = sqlx::query_as(statement)
+    let answers: Vec<IssuedRow> = sqlx::query_as(&issuing())
         .bind(lane_number(lane))
         .bind(each(rows, |row| row.shopper.as_str()))
         .bind(each(rows, |row| campaign_number(row.campaign)))

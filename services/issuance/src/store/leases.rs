@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use fail::fail_point;
 use sqlx::{FromRow, PgConnection, PgPool};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
@@ -96,6 +97,7 @@ pub async fn seal(
 ) -> Result<Vec<SealedLease>, sqlx::Error> {
     let mut transaction = tidegate_pg::begin(pool).await?;
     let sealed = seal_in(&mut transaction, lane, leases).await?;
+    fail_point!("seal-nothing", |_| Ok(sealed.clone()));
     transaction.commit().await?;
     Ok(sealed)
 }

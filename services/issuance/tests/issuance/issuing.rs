@@ -5,8 +5,6 @@ mod connections;
 mod fences;
 pub mod history;
 mod leases;
-#[cfg(feature = "mutations")]
-mod mutations;
 mod random_batches;
 mod replays;
 pub mod seals;

@@ -16,7 +16,6 @@ use tidegate_issuance::{
     metrics::IssuanceMetrics,
     store::{
         leases::{self, Installed, LeaseToSeal, TierCounts},
-        statements::Statements,
         timelines::{self, Timeline},
     },
 };
@@ -115,17 +114,11 @@ pub async fn stocked(granted: &[(u8, u64)]) -> (TestLane, Writer, Uuid) {
 impl Writer {
     /// Starts one whose metrics go to `registry`.
     pub fn start(database: Database, registry: &mut Registry) -> Self {
-        Self::start_with(Statements::default(), database, registry)
-    }
-
-    /// Starts one that runs these statements.
-    pub fn start_with(statements: Statements, database: Database, registry: &mut Registry) -> Self {
         let (book, stop) = (SharedBook::default(), CancellationToken::new());
         let commit = LaneCommit {
             lane: lane(),
             keys: Arc::new(keys()),
             book: book.clone(),
-            statements,
             metrics: IssuanceMetrics::register(registry),
         };
         let settings = CommitQueueSettings::new("coupons", 20_000, 1_000);

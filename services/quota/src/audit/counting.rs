@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Auditor, LANES_COUNTED_AT_ONCE};
 use crate::{
-    QuotaError,
     domain::{Campaign, CouponBooks},
+    error::QuotaError,
 };
 
 impl Auditor {
@@ -28,10 +28,10 @@ impl Auditor {
             if books.shoppers_over_limit == 0 {
                 return Ok(books);
             }
-            let mut read = self.store.begin_read().await?;
-            let newest = read.campaign(&campaign.terms.id).await;
-            let newest = read.end(newest).await?;
-            let newest = newest.ok_or(QuotaError::CampaignNotFound)?;
+            let newest = self
+                .store
+                .read_without_limit(async |read| read.campaign(&campaign.terms.id).await)
+                .await?;
             if newest.terms.limit_per_shopper <= limit {
                 return Ok(books);
             }

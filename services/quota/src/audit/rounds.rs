@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{Auditor, Bounds, Subject, by, slice_of};
 use crate::{
-    Metrics, QuotaError,
     domain::{Audit, AuditReport, PassSums},
-    metrics::AuditOutcome,
-    store::{SavedAudit, within_limit},
+    error::QuotaError,
+    metrics::{AuditOutcome, Metrics},
+    store::SavedAudit,
     watch::current_if_closing_after,
 };
 
@@ -42,11 +42,9 @@ impl Auditor {
                 () = stop.cancelled() => break,
             }
         }
-        let ended = within_limit(async {
-            let mut work = self.store.begin_read().await?;
-            let outcome = work.end_audit_turn(&self.name).await;
-            work.end(outcome).await
-        });
+        let ended = self
+            .store
+            .read(async |work| work.end_audit_turn(&self.name).await);
         if let Err(error) = ended.await {
             tracing::debug!(%error, "the turn to audit was not given up; it ends by itself");
         }
@@ -57,20 +55,17 @@ impl Auditor {
         let turn = interval * TURN_INTERVALS;
         let audited = async {
             let has_turn = self.take_turn(turn).await?;
-            metrics.audits_here(has_turn);
+            metrics.audits_here.set(has_turn.into());
             if has_turn {
                 self.audit_due(metrics, interval).await?;
             }
             let since = current_if_closing_after(Timestamp::now_utc());
-            within_limit(async {
-                let mut read = self.store.begin_read().await?;
-                let shown = read.audits_shown(MAX_SHOWN, since).await;
-                read.end(shown).await
-            })
-            .await
+            self.store
+                .read(async |read| read.audits_shown(MAX_SHOWN, since).await)
+                .await
         };
         match audited.await {
-            Ok(shown) => metrics.audits_shown(shown),
+            Ok(shown) => metrics.last_audit.replace(shown),
             Err(error) => {
                 metrics.audited(AuditOutcome::Failed);
                 tracing::warn!(%error, "no campaign could be audited, so nobody checks now that quota and issuance agree; look at the database, the next audit comes by itself");
@@ -79,26 +74,21 @@ impl Auditor {
     }
 
     async fn take_turn(&self, turn: Duration) -> Result<bool, QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin_read().await?;
-            let taken = work.take_audit_turn(&self.name, turn).await;
-            work.end(taken).await
-        })
-        .await
+        self.store
+            .read(async |work| work.take_audit_turn(&self.name, turn).await)
+            .await
     }
 
     /// Audits the campaigns that are due. One that cannot be audited does not keep the others from being so.
     async fn audit_due(&self, metrics: &Metrics, interval: Duration) -> Result<(), QuotaError> {
         let now = Timestamp::now_utc();
-        let due = within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let since = current_if_closing_after(now);
-            let found = read
-                .campaigns_to_audit(since, now - ENDED_AUDIT_INTERVAL, MAX_CAMPAIGNS)
-                .await;
-            read.end(found).await
-        })
-        .await?;
+        let since = current_if_closing_after(now);
+        let due = self.store.read(async |read| {
+            let complete_before = now - ENDED_AUDIT_INTERVAL;
+            read.campaigns_to_audit(since, complete_before, MAX_CAMPAIGNS)
+                .await
+        });
+        let due = due.await?;
         let mut first_failure = None;
         for id in due {
             if !self.take_turn(interval * TURN_INTERVALS).await? {
@@ -157,12 +147,9 @@ impl Auditor {
             }
         }
         let number = subject.campaign.number;
-        within_limit(async {
-            let mut work = self.store.begin_read().await?;
-            let outcome = work.save_audit(number, &self.name, &saved).await;
-            work.end(outcome).await
-        })
-        .await?;
+        self.store
+            .read(async |work| work.save_audit(number, &self.name, &saved).await)
+            .await?;
         Ok(outcome)
     }
 

@@ -1,14 +1,13 @@
 use tidegate_types::{CampaignId, ChangeReason, MAX_STOCK, RequestId, TierId};
 
-use super::{Campaigns, find, lock};
+use super::Campaigns;
 use crate::{
-    QuotaError,
     domain::Campaign,
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Work, within_limit},
+    store::Work,
 };
 
-/// More coupons for a tier.
 #[derive(Debug, Clone)]
 pub struct BudgetAddition {
     pub campaign: CampaignId,
@@ -26,12 +25,11 @@ impl Campaigns {
         addition: &BudgetAddition,
         call: &StaffCall,
     ) -> Result<(Campaign, bool), QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = add_budget(&mut work, addition, call).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(call.deadline, async |work| {
+                add_budget(work, addition, call).await
+            })
+            .await
     }
 }
 
@@ -45,7 +43,7 @@ async fn add_budget(
         additional_stock,
         ..
     } = addition;
-    let campaign = lock(work, &addition.campaign).await?;
+    let campaign = work.lock_campaign(&addition.campaign).await?;
     let tier = campaign.tier_number(&addition.tier);
     if let Some(before) = work.budget_addition(campaign.number, request_id).await? {
         return if tier.map(|tier| (tier, *additional_stock)) == Some(before) {
@@ -72,7 +70,7 @@ async fn add_budget(
     work.add_budget(campaign.number, request_id, tier, *additional_stock, now)
         .await?;
     work.bump_revision(campaign.number).await?;
-    let after = find(work, &addition.campaign).await?;
+    let after = work.campaign(&addition.campaign).await?;
     let change = call.change("AddBudget", &addition.campaign, addition.reason.as_str());
     let change = change.map(|change| {
         let change = change.with_field("request_id", "", request_id);

@@ -1,20 +1,18 @@
 use tidegate_types::{CampaignId, ChangeReason};
 
-use super::{Campaigns, find, lock};
+use super::Campaigns;
 use crate::{
-    QuotaError,
     domain::{Campaign, CampaignUpdate, NotUpdated, Update},
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Work, within_limit},
+    store::Work,
 };
 
-/// A change of what a campaign is.
 #[derive(Debug, Clone)]
 pub struct UpdateRequest {
     pub campaign: CampaignId,
     /// Why, if somebody said so.
     pub reason: Option<ChangeReason>,
-    /// What it is to be.
     pub wanted: CampaignUpdate,
 }
 
@@ -25,12 +23,11 @@ impl Campaigns {
         request: UpdateRequest,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = update(&mut work, request, call).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(call.deadline, async |work| {
+                update(work, request, call).await
+            })
+            .await
     }
 }
 
@@ -39,7 +36,7 @@ async fn update(
     request: UpdateRequest,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    let before = lock(work, &request.campaign).await?;
+    let before = work.lock_campaign(&request.campaign).await?;
     let facts = work.update_facts(before.number).await?;
     let terms = match before.update(request.wanted, facts, call.now()) {
         Ok(Update::Now(terms)) => terms,
@@ -52,10 +49,7 @@ async fn update(
     };
     work.update_campaign(before.number, &before.terms, &terms)
         .await?;
-    let after = find(work, &request.campaign).await?;
     let reason = request.reason.as_ref().map_or("", ChangeReason::as_str);
-    let change = call.change("UpdateCampaign", &request.campaign, reason);
-    let change = change.map(|change| staff::compared(change, Some(&before), &after));
-    work.record(change.as_slice()).await?;
-    Ok(after)
+    let why = ("UpdateCampaign", reason);
+    staff::record(work, call, why, &request.campaign, Some(&before)).await
 }

@@ -2,14 +2,12 @@ use tidegate_types::{CampaignId, ChangeReason};
 
 use super::Controls;
 use crate::{
-    QuotaError,
-    campaigns::{find, lock},
     domain::{Campaign, nothing_leased},
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Work, within_limit},
+    store::Work,
 };
 
-/// The end of a campaign.
 #[derive(Debug, Clone)]
 pub struct EndRequest {
     pub campaign: CampaignId,
@@ -24,12 +22,10 @@ impl Controls {
         request: &EndRequest,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
-        let campaign = within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = end(&mut work, request, call).await;
-            work.end(outcome).await
-        })
-        .await?;
+        let campaign = self
+            .store
+            .transaction(call.deadline, async |work| end(work, request, call).await)
+            .await?;
         let is_open = |campaign: &Campaign| !nothing_leased(&campaign.stock);
         if is_open(&campaign) {
             self.reclaimer.up(call.trace);
@@ -43,15 +39,12 @@ async fn end(
     request: &EndRequest,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
-    let before = lock(work, &request.campaign).await?;
+    let before = work.lock_campaign(&request.campaign).await?;
     let Some(end) = before.end(call.now()) else {
         return Ok(before);
     };
     work.end_campaign(before.number, &before.terms, &end)
         .await?;
-    let after = find(work, &request.campaign).await?;
-    let change = call.change("EndCampaign", &request.campaign, request.reason.as_str());
-    let change = change.map(|change| staff::compared(change, Some(&before), &after));
-    work.record(change.as_slice()).await?;
-    Ok(after)
+    let why = ("EndCampaign", request.reason.as_str());
+    staff::record(work, call, why, &request.campaign, Some(&before)).await
 }

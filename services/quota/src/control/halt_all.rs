@@ -5,10 +5,10 @@ use tokio::time::{sleep, timeout_at};
 
 use super::{ANSWER_MARGIN, Controls, POLL_INTERVAL};
 use crate::{
-    QuotaError,
     domain::{Halt, IssuanceState, Standing},
+    error::QuotaError,
     staff::{self, StaffCall},
-    store::{Work, within_limit},
+    store::Work,
     watch::MAX_CURRENT_CAMPAIGNS,
 };
 
@@ -35,11 +35,9 @@ struct Taken {
 impl Controls {
     /// Halts the issuing of every campaign that has not ended, in one transaction, and waits until all of it is in force, as long as the deadline allows. Those that are halted so already stay as they are.
     pub async fn halt_all(&self, halt: &Halt, call: &StaffCall) -> Result<Halted, QuotaError> {
-        let taken = within_limit(async {
-            let mut work = self.store.begin(call.deadline).await?;
-            let outcome = halt_all(&mut work, halt, call).await;
-            work.end(outcome).await
-        });
+        let taken = self
+            .store
+            .transaction(call.deadline, async |work| halt_all(work, halt, call).await);
         let Taken {
             campaigns,
             is_everyone,
@@ -92,12 +90,9 @@ impl Controls {
     }
 
     async fn standings(&self, campaigns: &[CampaignNumber]) -> Result<Vec<Standing>, QuotaError> {
-        within_limit(async {
-            let mut read = self.store.begin_read().await?;
-            let found = read.standings(campaigns).await;
-            read.end(found).await
-        })
-        .await
+        self.store
+            .read(async |read| read.standings(campaigns).await)
+            .await
     }
 }
 

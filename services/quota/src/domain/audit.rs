@@ -14,7 +14,6 @@ pub const MAX_DIFFERENCES_DESCRIBED: usize = 100;
 /// One tier in quota's books, all of it at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TierBooks {
-    /// All there is.
     pub stock: u64,
     /// Where it is said to be.
     pub at: TierStock,
@@ -30,7 +29,6 @@ pub struct TierBooks {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseBooks {
     pub lease_id: Uuid,
-    /// The lane it may be spent on.
     pub lane: Lane,
     pub granted: TierCounts,
     /// What was used of it, once it is settled.
@@ -133,7 +131,6 @@ pub struct Difference {
 pub struct TierAudit {
     /// Where quota says the stock is.
     pub at: TierStock,
-    /// All there is.
     pub stock: u64,
     pub coupons: u64,
     /// Of them, coupons on leases that are not sealed.

@@ -7,7 +7,6 @@ use tidegate_types::{
 
 use super::{Control, IssuanceState, RedemptionState, TierStock, sold_out};
 
-/// The shortest validity of a coupon.
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
 /// The longest validity of a coupon: 366 days.
 pub const MAX_COUPON_VALIDITY_SECONDS: u64 = 366 * 24 * 3_600;
@@ -37,7 +36,6 @@ pub struct Tier {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignTerms {
     pub id: CampaignId,
-    /// The currency of every tier's face value.
     pub currency: CurrencyCode,
     /// The tiers, in the order in which claims that name none are served.
     pub tiers: Vec<Tier>,
@@ -135,7 +133,6 @@ impl Fence {
     }
 }
 
-/// Campaigns that are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct WantedCampaigns {
     pub ids: Vec<CampaignId>,
@@ -184,7 +181,6 @@ impl Campaign {
     }
 }
 
-/// What is left to do about an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
     Now,
@@ -192,7 +188,6 @@ pub enum Extension {
     Before,
 }
 
-/// Why a validity is not extended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotExtended {
     NotInFuture,
@@ -200,7 +195,6 @@ pub enum NotExtended {
     TooLong,
     /// Coupons were promised to be valid for longer.
     BeforeEarlier {
-        /// Until when.
         earlier: Timestamp,
     },
 }

@@ -1,3 +1,4 @@
+use fail::fail_point;
 use tidegate_types::{ChangeReason, Timestamp};
 
 use super::TierStock;
@@ -124,13 +125,15 @@ impl Control {
         self.issuance_state_if(nothing_leased(stock))
     }
 
-    /// The same, given whether nothing is on lease.
     pub fn issuance_state_if(&self, nothing_leased: bool) -> IssuanceState {
         match self.issuance {
             IssuanceControl::Open => IssuanceState::Open,
             IssuanceControl::QueueOnly => IssuanceState::QueueOnly,
             IssuanceControl::Halted if nothing_leased => IssuanceState::Halted,
-            IssuanceControl::Halted => IssuanceState::Halting,
+            IssuanceControl::Halted => {
+                fail_point!("acknowledge-halt-early", |_| IssuanceState::Halted);
+                IssuanceState::Halting
+            }
         }
     }
 

@@ -20,7 +20,6 @@ pub struct Standing {
     pub closes_at: Timestamp,
     /// When staff ended it for good.
     pub ended_at: Option<Timestamp>,
-    /// What staff have said of it.
     pub control: Control,
     /// Whether nothing of it is on lease.
     pub nothing_leased: bool,

@@ -70,7 +70,6 @@ pub enum Availability {
 pub struct LeaseAnswer {
     /// What it holds now; nothing if there is no lease.
     pub granted: TierCounts,
-    /// How the tiers it asked for stand, taken together.
     pub availability: Availability,
     /// How each tier stands, in the campaign's order.
     pub tier_availability: Vec<Availability>,
@@ -151,11 +150,7 @@ pub enum Settlement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSettled {
     /// More was used of a tier than was granted.
-    UsedMoreThanGranted {
-        tier: TierNumber,
-        /// What was granted of it.
-        granted: u64,
-    },
+    UsedMoreThanGranted { tier: TierNumber, granted: u64 },
     /// It was settled before with other counts.
     SettledOtherwise,
 }

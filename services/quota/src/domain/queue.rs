@@ -82,16 +82,16 @@ pub struct Promises {
 
 /// Promises are remembered for so long.
 const PROMISES_MEMORY: Duration = Duration::from_millis(500);
-/// So many kept promises are taken for granted, so that little news says little.
+/// So many kept promises are taken for granted, so that a few others say little.
 const PROMISES_GRANTED: f64 = 5.0;
 /// Of a crowd that has gone not even so few come back, and it must be passed.
 const LEAST_SHARE_KEPT: f64 = 0.01;
 
 impl Promises {
-    fn count(&mut self, news: Self, elapsed: Duration) {
+    fn count(&mut self, delta: Self, elapsed: Duration) {
         let kept = (-elapsed.div_duration_f64(PROMISES_MEMORY)).exp();
-        self.ended = self.ended * kept + news.ended;
-        self.kept = self.kept * kept + news.kept;
+        self.ended = self.ended * kept + delta.ended;
+        self.kept = self.kept * kept + delta.kept;
     }
 
     /// The share of promises that are kept.
@@ -102,16 +102,16 @@ impl Promises {
 }
 
 impl Queue {
-    /// Moves it on by what the gateways have reported last: begins it if one of them wants it, calls turns, and ends it if everybody is called. `news` are promises that were reported since it was moved last.
+    /// Moves it on by what the gateways have reported last: begins it if one of them wants it, calls turns, and ends it if everybody is called. `delta` are promises that were reported since it was moved last.
     pub fn advance(
         &mut self,
         reports: &[QueueReport],
-        news: Promises,
+        delta: Promises,
         campaign: &QueueCampaign,
         now: Timestamp,
     ) {
         let elapsed = self.tick(reports, campaign, now);
-        self.promises.count(news, elapsed);
+        self.promises.count(delta, elapsed);
         self.begin_if_wanted(reports, campaign, now);
         if !self.is_queueing || !campaign.is_serving(now) {
             return;

@@ -11,7 +11,6 @@ pub struct TierStock {
 }
 
 impl TierStock {
-    /// All there is.
     pub fn stock(self) -> u64 {
         self.free + self.leased + self.settled
     }
@@ -50,12 +49,10 @@ pub fn sold_out(tiers: &[TierStock]) -> bool {
 pub struct TierCounts([u64; MAX_TIERS as usize]);
 
 impl TierCounts {
-    /// The count of a tier.
     pub fn get(&self, tier: TierNumber) -> u64 {
         self.0[usize::from(tier.get())]
     }
 
-    /// Sets the count of a tier.
     pub fn set(&mut self, tier: TierNumber, count: u64) {
         self.0[usize::from(tier.get())] = count;
     }
@@ -82,7 +79,6 @@ impl TierCounts {
         sum
     }
 
-    /// The sum over all tiers.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }

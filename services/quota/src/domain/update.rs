@@ -6,9 +6,9 @@ use tidegate_types::{LimitPerShopper, Timestamp};
 
 use super::{Campaign, CampaignTerms, Description, DisplayName, Tier};
 
-/// Gateways and issuance replicas hear of a change within this. What they open or close by must not
-/// change when they may act on it before they hear: such a campaign has begun, or closed, already.
-pub const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// Gateways and issuance replicas apply a change within this. What they open or close by must not
+/// change when they may act on it before that: such a campaign has begun, or closed, already.
+pub const APPLIED_WITHIN: Duration = Duration::from_secs(2);
 /// The shortest time from the opening to the end that the database keeps.
 const SHORTEST: Duration = Duration::from_micros(1);
 
@@ -34,7 +34,7 @@ pub struct CampaignUpdate {
 /// What has happened to a campaign, so far as it decides what may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpdateFacts {
-    /// Whether any of its stock was ever lent: coupons may have been issued, or be, without a word to
+    /// Whether any of its stock was ever lent: coupons may have been issued, or be, without telling
     /// quota.
     pub was_lent: bool,
     /// Whether budget was ever added to one of its tiers.
@@ -94,7 +94,7 @@ impl Campaign {
             return Ok(Update::Before);
         }
         let moves_end = new.closes_at != old.closes_at;
-        if self.is_over(now) || moves_end && self.is_over(now + HEARD_WITHIN) {
+        if self.is_over(now) || moves_end && self.is_over(now + APPLIED_WITHIN) {
             return Err(NotUpdated::Closed);
         }
         let fields = promised(old, &new, facts, now);
@@ -152,14 +152,14 @@ impl CampaignUpdate {
 }
 
 /// The fields that would change and must not any more. A replica of issuance that has a lease goes on
-/// with the terms it knows, whether or not it hears of others: then everything was promised.
+/// with the terms it knows, whether or not it has others: then everything was promised.
 fn promised(
     old: &CampaignTerms,
     new: &CampaignTerms,
     facts: UpdateFacts,
     now: Timestamp,
 ) -> Vec<&'static str> {
-    let has_begun = facts.was_lent || old.opens_at <= now + HEARD_WITHIN;
+    let has_begun = facts.was_lent || old.opens_at <= now + APPLIED_WITHIN;
     let ids = |terms: &CampaignTerms| -> Vec<_> {
         terms.tiers.iter().map(|tier| tier.id.clone()).collect()
     };

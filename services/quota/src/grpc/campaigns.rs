@@ -1,26 +1,24 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use tidegate_proto::{
-    quota::v1::{
-        self as proto, campaign_service_server, watch_campaigns_response::Event as WireEvent,
-    },
-    r#type::v1 as wire_types,
+use tidegate_proto::quota::v1::{
+    self as proto, campaign_service_server, watch_campaigns_response::Event as WireEvent,
 };
 use tidegate_rpc::wire;
 use tonic::{Request, Response, Status};
 
-use super::{convert, status, status::Answers};
+use super::{
+    convert,
+    status::{self, Answer, Answers},
+};
 use crate::{
     audit::Auditor,
     campaigns::Campaigns,
     control::Controls,
-    domain::Campaign,
     told,
     watch::{Event, Watch},
 };
 
-/// What staff call, and what everybody watches.
 #[derive(Clone)]
 pub(super) struct CampaignGrpc {
     pub(super) campaigns: Campaigns,
@@ -28,21 +26,6 @@ pub(super) struct CampaignGrpc {
     pub(super) auditor: Auditor,
     pub(super) watch: Watch,
     pub(super) answers: Answers,
-    #[cfg(feature = "mutations")]
-    pub(super) mutation: Option<crate::mutation::Mutation>,
-}
-
-impl CampaignGrpc {
-    /// A campaign as callers and watchers are told of it.
-    fn told(&self, campaign: &Campaign) -> wire_types::Campaign {
-        #[cfg(feature = "mutations")]
-        if let Some(mutation) = self.mutation {
-            let mut told = told::campaign(campaign);
-            mutation.tell(&mut told);
-            return told;
-        }
-        told::campaign(campaign)
-    }
 }
 
 #[tonic::async_trait]
@@ -50,194 +33,185 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
     async fn create_campaign(
         &self,
         request: Request<proto::CreateCampaignRequest>,
-    ) -> Result<Response<proto::CreateCampaignResponse>, Status> {
+    ) -> Answer<proto::CreateCampaignResponse> {
         let call = status::staff_call_of(&request)?;
-        let (terms, reason) = self
-            .answers
-            .of(convert::campaign_terms(request.into_inner()))?;
-        let campaigns = self.campaigns.clone();
-        let campaign = self
-            .answers
-            .of_detached(async move { campaigns.create(&terms, reason.as_ref(), &call).await })
-            .await?;
-        Ok(Response::new(proto::CreateCampaignResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+        let service = self.clone();
+        let work = async move {
+            let (terms, reason) = convert::campaign_terms(request.into_inner())?;
+            let campaign = service
+                .campaigns
+                .create(&terms, reason.as_ref(), &call)
+                .await?;
+            Ok(proto::CreateCampaignResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn get_campaign(
         &self,
         request: Request<proto::GetCampaignRequest>,
-    ) -> Result<Response<proto::GetCampaignResponse>, Status> {
-        let id = self
-            .answers
-            .of(convert::campaign_id(&request.into_inner().campaign_id))?;
-        let campaign = self.answers.of(self.campaigns.get(&id).await)?;
-        Ok(Response::new(proto::GetCampaignResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+    ) -> Answer<proto::GetCampaignResponse> {
+        let read = async {
+            let id = convert::campaign_id(&request.get_ref().campaign_id)?;
+            let campaign = self.campaigns.get(&id).await?;
+            Ok(proto::GetCampaignResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of(read.await)
     }
 
     async fn list_campaigns(
         &self,
         request: Request<proto::ListCampaignsRequest>,
-    ) -> Result<Response<proto::ListCampaignsResponse>, Status> {
-        let (before, size) = self.answers.of(convert::page(&request.into_inner()))?;
-        let page = self.answers.of(self.campaigns.list(before, size).await)?;
-        Ok(Response::new(proto::ListCampaignsResponse {
-            campaigns: page
-                .campaigns
-                .iter()
-                .map(|campaign| self.told(campaign))
-                .collect(),
-            next_page_token: convert::page_token(page.next),
-        }))
+    ) -> Answer<proto::ListCampaignsResponse> {
+        let read = async {
+            let (before, size) = convert::page(request.get_ref())?;
+            let page = self.campaigns.list(before, size).await?;
+            Ok(proto::ListCampaignsResponse {
+                campaigns: page.campaigns.iter().map(told::campaign).collect(),
+                next_page_token: convert::page_token(page.next),
+            })
+        };
+        self.answers.of(read.await)
     }
 
     async fn add_budget(
         &self,
         request: Request<proto::AddBudgetRequest>,
-    ) -> Result<Response<proto::AddBudgetResponse>, Status> {
+    ) -> Answer<proto::AddBudgetResponse> {
         let call = status::staff_call_of(&request)?;
-        let addition = self
-            .answers
-            .of(convert::budget_addition(&request.into_inner()))?;
-        let campaigns = self.campaigns.clone();
-        let (campaign, replayed) = self
-            .answers
-            .of_detached(async move { campaigns.add_budget(&addition, &call).await })
-            .await?;
-        Ok(Response::new(proto::AddBudgetResponse {
-            campaign: Some(self.told(&campaign)),
-            replayed,
-        }))
+        let service = self.clone();
+        let work = async move {
+            let addition = convert::budget_addition(&request.into_inner())?;
+            let (campaign, replayed) = service.campaigns.add_budget(&addition, &call).await?;
+            Ok(proto::AddBudgetResponse {
+                campaign: Some(told::campaign(&campaign)),
+                replayed,
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn set_campaign_control(
         &self,
         request: Request<proto::SetCampaignControlRequest>,
-    ) -> Result<Response<proto::SetCampaignControlResponse>, Status> {
+    ) -> Answer<proto::SetCampaignControlResponse> {
         let call = status::staff_call_of(&request)?;
-        let wanted = self
-            .answers
-            .of(convert::control_request(&request.into_inner()))?;
-        let controls = self.controls.clone();
-        let campaign = self
-            .answers
-            .of_detached(async move { controls.set(&wanted, &call).await })
-            .await?;
-        Ok(Response::new(proto::SetCampaignControlResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+        let service = self.clone();
+        let work = async move {
+            let wanted = convert::control_request(&request.into_inner())?;
+            let campaign = service.controls.set(&wanted, &call).await?;
+            Ok(proto::SetCampaignControlResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn extend_validity(
         &self,
         request: Request<proto::ExtendValidityRequest>,
-    ) -> Result<Response<proto::ExtendValidityResponse>, Status> {
+    ) -> Answer<proto::ExtendValidityResponse> {
         let call = status::staff_call_of(&request)?;
-        let (id, valid_until) = self
-            .answers
-            .of(convert::validity_extension(&request.into_inner()))?;
-        let controls = self.controls.clone();
-        let campaign = self
-            .answers
-            .of_detached(async move { controls.extend_validity(&id, valid_until, &call).await })
-            .await?;
-        Ok(Response::new(proto::ExtendValidityResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+        let service = self.clone();
+        let work = async move {
+            let (id, until) = convert::validity_extension(&request.into_inner())?;
+            let campaign = service.controls.extend_validity(&id, until, &call).await?;
+            Ok(proto::ExtendValidityResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn update_campaign(
         &self,
         request: Request<proto::UpdateCampaignRequest>,
-    ) -> Result<Response<proto::UpdateCampaignResponse>, Status> {
+    ) -> Answer<proto::UpdateCampaignResponse> {
         let call = status::staff_call_of(&request)?;
-        let update = self
-            .answers
-            .of(convert::update_request(&request.into_inner()))?;
-        let campaigns = self.campaigns.clone();
-        let campaign = self
-            .answers
-            .of_detached(async move { campaigns.update(update, &call).await })
-            .await?;
-        Ok(Response::new(proto::UpdateCampaignResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+        let service = self.clone();
+        let work = async move {
+            let update = convert::update_request(&request.into_inner())?;
+            let campaign = service.campaigns.update(update, &call).await?;
+            Ok(proto::UpdateCampaignResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn end_campaign(
         &self,
         request: Request<proto::EndCampaignRequest>,
-    ) -> Result<Response<proto::EndCampaignResponse>, Status> {
+    ) -> Answer<proto::EndCampaignResponse> {
         let call = status::staff_call_of(&request)?;
-        let end = self
-            .answers
-            .of(convert::end_request(&request.into_inner()))?;
-        let controls = self.controls.clone();
-        let campaign = self
-            .answers
-            .of_detached(async move { controls.end(&end, &call).await })
-            .await?;
-        Ok(Response::new(proto::EndCampaignResponse {
-            campaign: Some(self.told(&campaign)),
-        }))
+        let service = self.clone();
+        let work = async move {
+            let end = convert::end_request(&request.into_inner())?;
+            let campaign = service.controls.end(&end, &call).await?;
+            Ok(proto::EndCampaignResponse {
+                campaign: Some(told::campaign(&campaign)),
+            })
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn halt_all_campaigns(
         &self,
         request: Request<proto::HaltAllCampaignsRequest>,
-    ) -> Result<Response<proto::HaltAllCampaignsResponse>, Status> {
+    ) -> Answer<proto::HaltAllCampaignsResponse> {
         let call = status::staff_call_of(&request)?;
-        let halt = self.answers.of(convert::halt(&request.into_inner()))?;
-        let controls = self.controls.clone();
-        let halted = self
-            .answers
-            .of_detached(async move { controls.halt_all(&halt, &call).await })
-            .await?;
-        Ok(Response::new(convert::halted(&halted)))
+        let service = self.clone();
+        let work = async move {
+            let halt = convert::halt(&request.into_inner())?;
+            let halted = service.controls.halt_all(&halt, &call).await?;
+            Ok(convert::halted(&halted))
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn list_changes(
         &self,
         request: Request<proto::ListChangesRequest>,
-    ) -> Result<Response<proto::ListChangesResponse>, Status> {
-        let query = self
-            .answers
-            .of(convert::change_query(request.into_inner()))?;
-        let page = self.answers.of(self.campaigns.changes(&query).await)?;
-        let (changes, next_page_token) = wire::changes(page);
-        Ok(Response::new(proto::ListChangesResponse {
-            changes,
-            next_page_token,
-        }))
+    ) -> Answer<proto::ListChangesResponse> {
+        let read = async {
+            let query = convert::change_query(request.into_inner())?;
+            let (changes, next_page_token) = wire::changes(self.campaigns.changes(&query).await?);
+            Ok(proto::ListChangesResponse {
+                changes,
+                next_page_token,
+            })
+        };
+        self.answers.of(read.await)
     }
 
     async fn audit_campaign(
         &self,
         request: Request<proto::AuditCampaignRequest>,
-    ) -> Result<Response<proto::AuditCampaignResponse>, Status> {
+    ) -> Answer<proto::AuditCampaignResponse> {
         let call = status::call_of(&request)?;
-        let id = self
-            .answers
-            .of(convert::campaign_id(&request.into_inner().campaign_id))?;
-        let audited = self.auditor.audit(&id, call.deadline, call.trace).await;
-        let (campaign, report) = self.answers.of(audited)?;
-        Ok(Response::new(convert::audit_report(&campaign, report)))
+        let audit = async {
+            let id = convert::campaign_id(&request.get_ref().campaign_id)?;
+            let audited = self.auditor.audit(&id, call.deadline, call.trace).await;
+            audited.map(|(campaign, report)| convert::audit_report(&campaign, report))
+        };
+        self.answers.of(audit.await)
     }
 
     async fn lookup_campaigns(
         &self,
         request: Request<proto::LookupCampaignsRequest>,
-    ) -> Result<Response<proto::LookupCampaignsResponse>, Status> {
-        let request = request.into_inner();
-        let wanted = self.answers.of(convert::wanted_campaigns(&request))?;
-        let found = self.answers.of(self.campaigns.lookup(&wanted).await)?;
-        let campaigns = found.campaigns.iter();
-        let campaigns = campaigns.map(|campaign| self.told(campaign)).collect();
-        let answer = convert::found_campaigns(campaigns, &found.unknown);
-        Ok(Response::new(answer))
+    ) -> Answer<proto::LookupCampaignsResponse> {
+        let read = async {
+            let wanted = convert::wanted_campaigns(request.get_ref())?;
+            let found = self.campaigns.lookup(&wanted).await?;
+            let campaigns = found.campaigns.iter().map(told::campaign).collect();
+            Ok(convert::found_campaigns(campaigns, &found.unknown))
+        };
+        self.answers.of(read.await)
     }
 
     type WatchCampaignsStream =
@@ -246,20 +220,16 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
     async fn watch_campaigns(
         &self,
         _request: Request<proto::WatchCampaignsRequest>,
-    ) -> Result<Response<Self::WatchCampaignsStream>, Status> {
-        let subscription = self.answers.of(self.watch.subscribe())?;
-        let service = self.clone();
-        let events = stream::unfold(
-            (subscription, service),
-            |(mut subscription, service)| async {
-                let event = match subscription.next().await? {
-                    Event::Campaign(changed) => WireEvent::Campaign(service.told(&changed)),
-                    Event::Synced => WireEvent::Synced(proto::Synced {}),
-                };
-                let step = proto::WatchCampaignsResponse { event: Some(event) };
-                Some((Ok(step), (subscription, service)))
-            },
-        );
+    ) -> Answer<Self::WatchCampaignsStream> {
+        let subscription = self.answers.of(self.watch.subscribe())?.into_inner();
+        let events = stream::unfold(subscription, |mut subscription| async {
+            let event = match subscription.next().await? {
+                Event::Campaign(changed) => WireEvent::Campaign(told::campaign(&changed)),
+                Event::Synced => WireEvent::Synced(proto::Synced {}),
+            };
+            let step = proto::WatchCampaignsResponse { event: Some(event) };
+            Some((Ok(step), subscription))
+        });
         Ok(Response::new(Box::pin(events)))
     }
 }

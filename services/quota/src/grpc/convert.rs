@@ -25,12 +25,12 @@ pub(super) use self::{
     standing::queue_standing,
 };
 use crate::{
-    QuotaError,
     campaigns::{BudgetAddition, MAX_LOOKED_UP, MAX_PAGE_SIZE},
     domain::{
         CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, Tier,
         WantedCampaigns,
     },
+    error::QuotaError,
 };
 
 const DEFAULT_PAGE_SIZE: u8 = 20;

@@ -1,8 +1,11 @@
 use tidegate_proto::quota::v1::{self as proto, lease_service_server};
 use tidegate_types::Timestamp;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::{convert, status, status::Answers};
+use super::{
+    convert,
+    status::{self, Answer, Answers},
+};
 use crate::{domain::SealedBecause, leases::Leases};
 
 pub(super) struct LeaseGrpc {
@@ -15,61 +18,45 @@ impl lease_service_server::LeaseService for LeaseGrpc {
     async fn acquire_lease(
         &self,
         request: Request<proto::AcquireLeaseRequest>,
-    ) -> Result<Response<proto::AcquireLeaseResponse>, Status> {
+    ) -> Answer<proto::AcquireLeaseResponse> {
         let call = status::call_of(&request)?;
-        let request = self
-            .answers
-            .of(convert::lease_request(&request.into_inner()))?;
         let leases = self.leases.clone();
-        let answer = self
-            .answers
-            .of_detached(async move {
-                let now = Timestamp::now_utc();
-                leases
-                    .acquire(&request, now, call.deadline, call.trace)
-                    .await
-            })
-            .await?;
-        Ok(Response::new(convert::lease_answer(&answer)))
+        let work = async move {
+            let request = convert::lease_request(request.get_ref())?;
+            let now = Timestamp::now_utc();
+            let acquired = leases.acquire(&request, now, call.deadline, call.trace);
+            Ok(convert::lease_answer(&acquired.await?))
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn return_lease(
         &self,
         request: Request<proto::ReturnLeaseRequest>,
-    ) -> Result<Response<proto::ReturnLeaseResponse>, Status> {
+    ) -> Answer<proto::ReturnLeaseResponse> {
         let call = status::call_of(&request)?;
-        let (lease_id, used) = self
-            .answers
-            .of(convert::returned_lease(&request.into_inner()))?;
         let leases = self.leases.clone();
-        self.answers
-            .of_detached(async move {
-                let now = Timestamp::now_utc();
-                leases
-                    .settle(
-                        lease_id,
-                        &used,
-                        SealedBecause::Returned,
-                        now,
-                        call.deadline,
-                        call.trace,
-                    )
-                    .await
-            })
-            .await?;
-        Ok(Response::new(proto::ReturnLeaseResponse {}))
+        let work = async move {
+            let (id, used) = convert::returned_lease(request.get_ref())?;
+            let (because, now) = (SealedBecause::Returned, Timestamp::now_utc());
+            let settled = leases.settle(id, &used, because, now, call.deadline, call.trace);
+            settled.await?;
+            Ok(proto::ReturnLeaseResponse {})
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn renew_leases(
         &self,
         request: Request<proto::RenewLeasesRequest>,
-    ) -> Result<Response<proto::RenewLeasesResponse>, Status> {
+    ) -> Answer<proto::RenewLeasesResponse> {
         let call = status::call_of(&request)?;
-        let holder = self.answers.of(convert::holder(&request.into_inner()))?;
         let leases = self.leases.clone();
-        self.answers
-            .of_detached(async move { leases.renew(&holder, call.deadline).await })
-            .await?;
-        Ok(Response::new(proto::RenewLeasesResponse {}))
+        let work = async move {
+            let holder = convert::holder(request.get_ref())?;
+            leases.renew(&holder, call.deadline).await?;
+            Ok(proto::RenewLeasesResponse {})
+        };
+        self.answers.of_detached(work).await
     }
 }

@@ -1,11 +1,13 @@
 use tidegate_proto::quota::v1::{self as proto, queue_service_server};
 use tidegate_types::Timestamp;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::{convert, status, status::Answers};
+use super::{
+    convert,
+    status::{self, Answer, Answers},
+};
 use crate::queues::Queues;
 
-/// What gateways report, and staff look at.
 pub(super) struct QueueGrpc {
     pub(super) queues: Queues,
     pub(super) answers: Answers,
@@ -16,33 +18,28 @@ impl queue_service_server::QueueService for QueueGrpc {
     async fn report_queues(
         &self,
         request: Request<proto::ReportQueuesRequest>,
-    ) -> Result<Response<proto::ReportQueuesResponse>, Status> {
+    ) -> Answer<proto::ReportQueuesResponse> {
         let call = status::call_of(&request)?;
-        let report = self
-            .answers
-            .of(convert::gateway_report(&request.into_inner()))?;
         let queues = self.queues.clone();
-        let snapshots = self
-            .answers
-            .of_detached(async move {
-                queues
-                    .report(&report, Timestamp::now_utc(), call.deadline)
-                    .await
+        let work = async move {
+            let report = convert::gateway_report(request.get_ref())?;
+            let reported = queues.report(&report, Timestamp::now_utc(), call.deadline);
+            Ok(proto::ReportQueuesResponse {
+                queues: convert::queue_snapshots(&reported.await?),
             })
-            .await?;
-        let queues = convert::queue_snapshots(&snapshots);
-        Ok(Response::new(proto::ReportQueuesResponse { queues }))
+        };
+        self.answers.of_detached(work).await
     }
 
     async fn get_queue(
         &self,
         request: Request<proto::GetQueueRequest>,
-    ) -> Result<Response<proto::GetQueueResponse>, Status> {
-        let id = self
-            .answers
-            .of(convert::campaign_id(&request.into_inner().campaign_id))?;
-        let standing = self.queues.standing(&id, Timestamp::now_utc()).await;
-        let (standing, reports) = self.answers.of(standing)?;
-        Ok(Response::new(convert::queue_standing(&standing, &reports)))
+    ) -> Answer<proto::GetQueueResponse> {
+        let read = async {
+            let id = convert::campaign_id(&request.get_ref().campaign_id)?;
+            let (standing, reports) = self.queues.standing(&id, Timestamp::now_utc()).await?;
+            Ok(convert::queue_standing(&standing, &reports))
+        };
+        self.answers.of(read.await)
     }
 }

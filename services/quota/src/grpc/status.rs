@@ -2,9 +2,11 @@ use std::time::Instant;
 
 use tidegate_rpc::{refusal, server::CallContext};
 use tidegate_types::Timestamp;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 
-use crate::{Metrics, QuotaError, staff::StaffCall};
+use crate::{error::QuotaError, metrics::Metrics, staff::StaffCall};
+
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 /// Turns outcomes into what callers are told, and counts refusals.
 #[derive(Clone)]
@@ -16,8 +18,8 @@ impl Answers {
     }
 
     /// The answer to an outcome.
-    pub(super) fn of<T>(&self, outcome: Result<T, QuotaError>) -> Result<T, Status> {
-        outcome.map_err(|error| match error.refusal() {
+    pub(super) fn of<T>(&self, outcome: Result<T, QuotaError>) -> Answer<T> {
+        outcome.map(Response::new).map_err(|error| match error.refusal() {
             Some(refusal) => {
                 self.0.refused(refusal.reason);
                 refusal::to_status(&refusal)
@@ -33,7 +35,7 @@ impl Answers {
     pub(super) async fn of_detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, QuotaError>> + Send + 'static,
-    ) -> Result<T, Status> {
+    ) -> Answer<T> {
         match tokio::spawn(work).await {
             Ok(outcome) => self.of(outcome),
             Err(ended) if ended.is_panic() => Err(refusal::defect()),
@@ -43,7 +45,6 @@ impl Answers {
     }
 }
 
-/// What the call layer noted of a call.
 pub(super) fn call_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
     let call = request.extensions().get::<CallContext>().cloned();
     call.ok_or_else(|| {

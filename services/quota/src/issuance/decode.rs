@@ -5,8 +5,8 @@ use tidegate_types::{Lane, Lanes, TierNumber};
 use uuid::Uuid;
 
 use crate::{
-    QuotaError,
     domain::{CouponBooks, FencedLease, LeaseMismatch, TierCounts},
+    error::QuotaError,
     store::LeaseToReclaim,
 };
 

@@ -14,9 +14,8 @@ use prometheus_client::{
 /// Campaigns whose stock is shown; those made last, if there are more.
 const MAX_CAMPAIGNS_SHOWN: usize = 100;
 
-/// What the auditor found last.
 #[derive(Debug, Clone)]
-pub(super) struct LastAudit(Arc<Mutex<Found>>);
+pub(crate) struct LastAudit(Arc<Mutex<Found>>);
 
 #[derive(Debug)]
 struct Found {
@@ -34,7 +33,7 @@ impl Default for LastAudit {
 }
 
 impl LastAudit {
-    pub(super) fn replace(&self, audits: Vec<ShownAudit>) {
+    pub(crate) fn replace(&self, audits: Vec<ShownAudit>) {
         *self.found() = Found {
             audits,
             read_at: Instant::now(),

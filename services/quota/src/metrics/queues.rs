@@ -16,7 +16,6 @@ use crate::{
 /// A queue that this replica has not moved for so long is shown by those that do, or is over.
 const SHOWN_FOR: Duration = Duration::from_secs(10);
 
-/// A queue as this replica saw it when it moved it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueShown {
     waiting: u64,
@@ -49,10 +48,10 @@ impl QueueShown {
 
 /// The queues that this replica moved of late.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ShownQueues(Arc<Mutex<BTreeMap<CampaignNumber, QueueShown>>>);
+pub(crate) struct ShownQueues(Arc<Mutex<BTreeMap<CampaignNumber, QueueShown>>>);
 
 impl ShownQueues {
-    pub(super) fn show(&self, campaign: CampaignNumber, shown: QueueShown) {
+    pub(crate) fn show(&self, campaign: CampaignNumber, shown: QueueShown) {
         self.queues().insert(campaign, shown);
     }
 
@@ -67,7 +66,6 @@ impl ShownQueues {
     }
 }
 
-/// Shows queues at each scrape, so that one that is over leaves no label behind.
 pub(super) struct QueueCollector {
     pub(super) queues: ShownQueues,
     pub(super) watch: Watch,

@@ -5,11 +5,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use crate::{
-    QuotaError,
-    domain::TURNS_KEPT,
-    store::{Work, within_limit},
-};
+use crate::{domain::TURNS_KEPT, error::QuotaError, outage::Outage, store::Work};
 
 /// How often what is over is forgotten, and how many rows of a kind at once.
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
@@ -24,15 +20,13 @@ const TIDY_TIMEOUT: Duration = Duration::from_secs(5);
 impl Queues {
     /// Forgets what is over until `stop` is cancelled. Any number of replicas may do so at once.
     pub async fn keep_tidy(self, stop: CancellationToken) {
-        let mut is_failing = false;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            match self.tidy(Timestamp::now_utc()).await {
-                Ok(()) => is_failing = false,
-                Err(error) if !std::mem::replace(&mut is_failing, true) => {
-                    tracing::warn!(%error, "what is over of waiting rooms cannot be forgotten: their tables grow, and nobody's place is touched by that; look at the database, this goes on by itself when it is back");
-                }
-                Err(_) => {}
-            }
+            outage.note(
+                &self.tidy(Timestamp::now_utc()).await,
+                "what is over of waiting rooms cannot be forgotten: their tables grow, and nobody's turn is touched by that; look at the database, this goes on by itself when it is back",
+                "what is over of waiting rooms is forgotten again",
+            );
             tokio::select! {
                 () = sleep(TIDY_INTERVAL) => {}
                 () = stop.cancelled() => {}
@@ -42,12 +36,11 @@ impl Queues {
 
     /// Forgets turns that have expired, gateways that have ended, and the waiting rooms of campaigns that are long over.
     pub async fn tidy(&self, now: Timestamp) -> Result<(), QuotaError> {
-        within_limit(async {
-            let mut work = self.store.begin(Instant::now() + TIDY_TIMEOUT).await?;
-            let outcome = tidy(&mut work, now).await;
-            work.end(outcome).await
-        })
-        .await
+        self.store
+            .transaction(Instant::now() + TIDY_TIMEOUT, async |work| {
+                tidy(work, now).await
+            })
+            .await
     }
 }
 

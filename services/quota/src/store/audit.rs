@@ -8,13 +8,11 @@ pub use passes::{KeptPass, SavedAudit, ShownAudit};
 
 use super::{
     Work,
-    campaigns::{number, tier_stock},
-    decoded,
-    leases::counts,
+    values::{counts, decoded, number, tier_stock},
 };
 use crate::{
-    QuotaError,
     domain::{LeaseBooks, TierBooks},
+    error::QuotaError,
 };
 
 #[derive(FromRow)]
@@ -72,12 +70,9 @@ impl Work {
         &mut self,
         campaign: CampaignNumber,
     ) -> Result<Vec<TierBooks>, QuotaError> {
-        let rows: Vec<TierBooksRow> = sqlx::query_as(include_str!("../../queries/audit_books.sql"))
-            .bind(number(campaign))
-            .fetch_all(self.connection())
-            .await?;
-        let books = rows.into_iter().map(TierBooks::try_from);
-        Ok(books.collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as::<_, TierBooksRow>(include_str!("../../queries/audit_books.sql"));
+        self.rows(query.bind(number(campaign))).await
     }
 
     /// At most `limit` leases of a campaign from the id `from` downwards, the newest first.
@@ -87,14 +82,14 @@ impl Work {
         from: Uuid,
         limit: u32,
     ) -> Result<Vec<LeaseBooks>, QuotaError> {
-        let rows: Vec<LeaseBooksRow> =
-            sqlx::query_as(include_str!("../../queries/audit_leases.sql"))
+        let query =
+            sqlx::query_as::<_, LeaseBooksRow>(include_str!("../../queries/audit_leases.sql"));
+        self.rows(
+            query
                 .bind(number(campaign))
                 .bind(from)
-                .bind(i64::from(limit))
-                .fetch_all(self.connection())
-                .await?;
-        let books = rows.into_iter().map(LeaseBooks::try_from);
-        Ok(books.collect::<Result<_, _>>()?)
+                .bind(i64::from(limit)),
+        )
+        .await
     }
 }

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, PrintedText, TierId,
-    Timestamp,
+    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, Timestamp,
 };
 
-use self::changes::{TierColumns, text};
-use super::{Work, control::ControlRow, decoded, stored};
+use self::changes::TierColumns;
+use super::{
+    Work,
+    values::{ControlRow, FenceRow, decoded, number, printed, stored, text, tier_stock},
+};
 use crate::{
-    QuotaError,
-    domain::{
-        Campaign, CampaignTerms, Fence, MAX_COUPON_VALIDITY_SECONDS, Tier, TierStock,
-        WantedCampaigns,
-    },
+    domain::{Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, Tier, WantedCampaigns},
+    error::QuotaError,
 };
 
 #[derive(FromRow)]
@@ -43,9 +42,8 @@ struct CampaignRow {
     #[sqlx(flatten)]
     control: ControlRow,
     extended_valid_until: Option<Timestamp>,
-    redemption_revision: i64,
-    extension_revision: i64,
-    fenced_revision: i64,
+    #[sqlx(flatten)]
+    fence: FenceRow,
 }
 
 impl TryFrom<CampaignRow> for Campaign {
@@ -93,49 +91,33 @@ impl TryFrom<CampaignRow> for Campaign {
             extended_valid_until: row.extended_valid_until,
             ended_at: row.ended_at,
             revision: decoded(row.revision.try_into())?,
-            fence: Fence {
-                redemption_revision: decoded(row.redemption_revision.try_into())?,
-                extension_revision: decoded(row.extension_revision.try_into())?,
-                fenced_revision: decoded(row.fenced_revision.try_into())?,
-            },
+            fence: row.fence.try_into()?,
         })
     }
 }
 
-/// A text for people; none is kept as an empty one.
-fn printed<const MAX: usize>(text: &str) -> Result<Option<PrintedText<MAX>>, sqlx::Error> {
-    Some(text)
-        .filter(|text| !text.is_empty())
-        .map(|text| decoded(PrintedText::parse(text)))
-        .transpose()
-}
-
-pub(super) fn tier_stock(free: i64, leased: i64, settled: i64) -> Result<TierStock, sqlx::Error> {
-    Ok(TierStock {
-        free: decoded(free.try_into())?,
-        leased: decoded(leased.try_into())?,
-        settled: decoded(settled.try_into())?,
-    })
-}
-
-fn campaigns(rows: Vec<CampaignRow>) -> Result<Vec<Campaign>, QuotaError> {
-    Ok(rows
-        .into_iter()
-        .map(Campaign::try_from)
-        .collect::<Result<_, _>>()?)
-}
-
 impl Work {
-    /// The campaign with this id.
-    pub async fn campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>, QuotaError> {
-        let row: Option<CampaignRow> = sqlx::query_as(concat!(
+    pub async fn find_campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>, QuotaError> {
+        let query = sqlx::query_as::<_, CampaignRow>(concat!(
             include_str!("../../queries/select_campaigns.sql"),
             include_str!("../../queries/campaign_by_id.sql")
-        ))
-        .bind(id.as_str())
-        .fetch_optional(self.connection())
-        .await?;
-        Ok(row.map(Campaign::try_from).transpose()?)
+        ));
+        self.one(query.bind(id.as_str())).await
+    }
+
+    /// The campaign with this id. [`QuotaError::CampaignNotFound`] if there is none.
+    pub async fn campaign(&mut self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+        let found = self.find_campaign(id).await?;
+        found.ok_or(QuotaError::CampaignNotFound)
+    }
+
+    /// The campaign as it is under its locks. It is read after they were taken: a statement that
+    /// waits for a lock shows other tables as they were before the wait.
+    pub async fn lock_campaign(&mut self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+        let number = self.campaign(id).await?.number;
+        let locked = self.lock_tiers(number).await?;
+        locked.ok_or(QuotaError::CampaignNotFound)?;
+        self.campaign(id).await
     }
 
     /// At most `limit` campaigns with numbers below `before`, newest first.
@@ -144,15 +126,11 @@ impl Work {
         before: i32,
         limit: u8,
     ) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(concat!(
+        let query = sqlx::query_as::<_, CampaignRow>(concat!(
             include_str!("../../queries/select_campaigns.sql"),
             include_str!("../../queries/list_campaigns.sql")
-        ))
-        .bind(before)
-        .bind(i64::from(limit))
-        .fetch_all(self.connection())
-        .await?;
-        campaigns(rows)
+        ));
+        self.rows(query.bind(before).bind(i64::from(limit))).await
     }
 
     /// The campaigns with these ids and numbers, those that there are.
@@ -162,27 +140,20 @@ impl Work {
     ) -> Result<Vec<Campaign>, QuotaError> {
         let ids: Vec<_> = wanted.ids.iter().map(CampaignId::as_str).collect();
         let numbers: Vec<_> = wanted.numbers.iter().copied().map(number).collect();
-        let rows = sqlx::query_as(concat!(
+        let query = sqlx::query_as::<_, CampaignRow>(concat!(
             include_str!("../../queries/select_campaigns.sql"),
             include_str!("../../queries/lookup_campaigns.sql")
-        ))
-        .bind(ids)
-        .bind(numbers)
-        .fetch_all(self.connection())
-        .await?;
-        campaigns(rows)
+        ));
+        self.rows(query.bind(ids).bind(numbers)).await
     }
 
     /// At most `limit` campaigns that issuance's database is not known to have as they are.
     pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(concat!(
+        let query = sqlx::query_as::<_, CampaignRow>(concat!(
             include_str!("../../queries/select_campaigns.sql"),
             include_str!("../../queries/campaigns_to_fence.sql")
-        ))
-        .bind(i64::from(limit))
-        .fetch_all(self.connection())
-        .await?;
-        campaigns(rows)
+        ));
+        self.rows(query.bind(i64::from(limit))).await
     }
 
     /// Issuance's database has this revision of the campaign, or a newer one.
@@ -191,12 +162,9 @@ impl Work {
         campaign: CampaignNumber,
         revision: u64,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/mark_fenced.sql"))
-            .bind(number(campaign))
-            .bind(stored(revision)?)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/mark_fenced.sql"));
+        self.run(statement.bind(number(campaign)).bind(stored(revision)?))
+            .await
     }
 
     /// Every campaign that ends after `moment`, and the latest `ended_limit` of those that ended
@@ -206,16 +174,17 @@ impl Work {
         moment: Timestamp,
         ended_limit: u32,
     ) -> Result<Vec<Campaign>, QuotaError> {
-        let rows = sqlx::query_as(concat!(
+        let query = sqlx::query_as::<_, CampaignRow>(concat!(
             include_str!("../../queries/select_campaigns.sql"),
             include_str!("../../queries/current_campaigns.sql")
-        ))
-        .bind(moment)
-        .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
-        .bind(i64::from(ended_limit))
-        .fetch_all(self.connection())
-        .await?;
-        campaigns(rows)
+        ));
+        self.rows(
+            query
+                .bind(moment)
+                .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
+                .bind(i64::from(ended_limit)),
+        )
+        .await
     }
 
     /// How many campaigns end after `moment`.
@@ -259,14 +228,4 @@ impl Work {
             .await?;
         Ok(made.is_some())
     }
-}
-
-/// A campaign's number as the database holds it: 24 bits fit.
-pub(super) fn number(campaign: CampaignNumber) -> i32 {
-    campaign.get() as i32
-}
-
-/// The numbers of campaigns as the database holds them.
-pub(super) fn numbers(campaigns: &[CampaignNumber]) -> Vec<i32> {
-    campaigns.iter().copied().map(number).collect()
 }

@@ -2,10 +2,9 @@ use tidegate_pg::{list_changes, record_changes};
 use tidegate_types::{Change, ChangePage, ChangeQuery};
 
 use super::Work;
-use crate::QuotaError;
+use crate::error::QuotaError;
 
 impl Work {
-    /// Records what this transaction changes.
     pub async fn record(&mut self, changes: &[Change]) -> Result<(), QuotaError> {
         Ok(record_changes(self.connection(), changes).await?)
     }

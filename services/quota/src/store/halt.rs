@@ -3,10 +3,13 @@ use std::time::Duration;
 use sqlx::FromRow;
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 
-use super::{Work, campaigns::numbers, control::ControlRow, decoded, stored};
+use super::{
+    Work,
+    values::{ControlRow, FenceRow, campaigns, decoded, numbers, stored},
+};
 use crate::{
-    QuotaError,
-    domain::{Control, Fence, Halt, Standing},
+    domain::{Control, Halt, Standing},
+    error::QuotaError,
 };
 
 #[derive(FromRow)]
@@ -17,9 +20,8 @@ struct StandingRow {
     ended_at: Option<Timestamp>,
     #[sqlx(flatten)]
     control: ControlRow,
-    redemption_revision: i64,
-    extension_revision: i64,
-    fenced_revision: i64,
+    #[sqlx(flatten)]
+    fence: FenceRow,
     nothing_leased: bool,
 }
 
@@ -34,11 +36,7 @@ impl TryFrom<StandingRow> for Standing {
             ended_at: row.ended_at,
             control: row.control.try_into()?,
             nothing_leased: row.nothing_leased,
-            fence: Fence {
-                redemption_revision: decoded(row.redemption_revision.try_into())?,
-                extension_revision: decoded(row.extension_revision.try_into())?,
-                fenced_revision: decoded(row.fenced_revision.try_into())?,
-            },
+            fence: row.fence.try_into()?,
         })
     }
 }
@@ -60,8 +58,7 @@ impl Work {
             .bind(now - CLOSED_LATELY)
             .fetch_all(self.connection())
             .await?;
-        let numbers = rows.into_iter().map(CampaignNumber::new);
-        Ok(numbers.map(decoded).collect::<Result<_, sqlx::Error>>()?)
+        Ok(campaigns(rows)?)
     }
 
     /// Locks the stock of these campaigns.
@@ -69,11 +66,8 @@ impl Work {
         &mut self,
         campaigns: &[CampaignNumber],
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/lock_tiers_of_many.sql"))
-            .bind(numbers(campaigns))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/lock_tiers_of_many.sql"));
+        self.run(statement.bind(numbers(campaigns))).await
     }
 
     /// How these campaigns stand, in the order of their numbers.
@@ -81,13 +75,9 @@ impl Work {
         &mut self,
         campaigns: &[CampaignNumber],
     ) -> Result<Vec<Standing>, QuotaError> {
-        let rows: Vec<StandingRow> =
-            sqlx::query_as(include_str!("../../queries/read_standings.sql"))
-                .bind(numbers(campaigns))
-                .fetch_all(self.connection())
-                .await?;
-        let standings = rows.into_iter().map(Standing::try_from);
-        Ok(standings.collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as::<_, StandingRow>(include_str!("../../queries/read_standings.sql"));
+        self.rows(query.bind(numbers(campaigns))).await
     }
 
     /// Gives each of these campaigns the control that a halt makes of its own, in a transaction that holds their locks.
@@ -99,14 +89,15 @@ impl Work {
         let campaigns: Vec<_> = halted.iter().map(|(campaign, _)| *campaign).collect();
         let redemptions = halted.iter().map(|(_, control)| control.redemption.name());
         let epochs = halted.iter().map(|(_, control)| stored(control.epoch));
-        sqlx::query(include_str!("../../queries/halt_campaigns.sql"))
-            .bind(numbers(&campaigns))
-            .bind(redemptions.collect::<Vec<_>>())
-            .bind(epochs.collect::<Result<Vec<_>, _>>()?)
-            .bind(halt.reason.as_str())
-            .bind(halt.resume_at)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/halt_campaigns.sql"));
+        self.run(
+            statement
+                .bind(numbers(&campaigns))
+                .bind(redemptions.collect::<Vec<_>>())
+                .bind(epochs.collect::<Result<Vec<_>, _>>()?)
+                .bind(halt.reason.as_str())
+                .bind(halt.resume_at),
+        )
+        .await
     }
 }

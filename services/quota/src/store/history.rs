@@ -1,7 +1,10 @@
 use tidegate_types::{CampaignNumber, Timestamp};
 
-use super::{Work, campaigns::number, decoded};
-use crate::QuotaError;
+use super::{
+    Work,
+    values::{campaigns, number},
+};
+use crate::error::QuotaError;
 
 impl Work {
     /// Archives at most `limit` leases that were settled before a moment; how many that were.
@@ -30,7 +33,7 @@ impl Work {
             .bind(i64::from(limit))
             .fetch_all(self.connection())
             .await?;
-        campaigns(numbers)
+        Ok(campaigns(numbers)?)
     }
 
     /// Ends a campaign, in a transaction that holds its locks: it grants no lease from now on.
@@ -39,12 +42,8 @@ impl Work {
         campaign: CampaignNumber,
         now: Timestamp,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/retire_campaign.sql"))
-            .bind(number(campaign))
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/retire_campaign.sql"));
+        self.run(statement.bind(number(campaign)).bind(now)).await
     }
 
     /// At most `limit` retired campaigns whose leases are still there.
@@ -57,7 +56,7 @@ impl Work {
             .bind(i64::from(limit))
             .fetch_all(self.connection())
             .await?;
-        campaigns(numbers)
+        Ok(campaigns(numbers)?)
     }
 
     /// Forgets at most `limit` leases of a retired campaign; how many that were.
@@ -79,16 +78,7 @@ impl Work {
         &mut self,
         campaign: CampaignNumber,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/mark_leases_forgotten.sql"))
-            .bind(number(campaign))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/mark_leases_forgotten.sql"));
+        self.run(statement.bind(number(campaign))).await
     }
-}
-
-fn campaigns(numbers: Vec<i32>) -> Result<Vec<CampaignNumber>, QuotaError> {
-    let numbers = numbers.into_iter();
-    let campaigns = numbers.map(|number| decoded(CampaignNumber::new(number)));
-    Ok(campaigns.collect::<Result<_, _>>()?)
 }

@@ -2,10 +2,13 @@ use sqlx::FromRow;
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, Timestamp};
 use uuid::Uuid;
 
-use super::{Work, control::unknown, decoded, stored};
+use super::{
+    Work,
+    values::{decoded, stored, unknown},
+};
 use crate::{
-    QuotaError,
     domain::{HolderReading, SealedBecause},
+    error::QuotaError,
 };
 
 /// A lease that has to be sealed and settled.
@@ -13,9 +16,7 @@ use crate::{
 pub struct LeaseToReclaim {
     pub lease_id: Uuid,
     pub campaign: CampaignNumber,
-    /// The lane it may be spent on.
     pub lane: Lane,
-    /// To whom it was lent.
     pub holder: ReplicaId,
     pub because: SealedBecause,
 }
@@ -68,35 +69,28 @@ impl TryFrom<LeaseToReclaimRow> for LeaseToReclaim {
 }
 
 impl Work {
-    /// Notes a sign of life.
     pub async fn renew_holder(&mut self, holder: &ReplicaId) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/renew_holder.sql"))
-            .bind(holder.as_str())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/renew_holder.sql"));
+        self.run(statement.bind(holder.as_str())).await
     }
 
     /// At most `limit` holders at one instant, those that hold a lease first.
     pub async fn holders(&mut self, limit: u32) -> Result<Vec<HolderReading>, QuotaError> {
-        let rows: Vec<HolderRow> = sqlx::query_as(include_str!("../../queries/read_holders.sql"))
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
-        let readings = rows.into_iter().map(HolderReading::try_from);
-        Ok(readings.collect::<Result<_, _>>()?)
+        let query = sqlx::query_as::<_, HolderRow>(include_str!("../../queries/read_holders.sql"));
+        self.rows(query.bind(i64::from(limit))).await
     }
 
     /// Removes holders that have given no sign of life since they were read and hold nothing.
     pub async fn forget_holders(&mut self, silent: &[HolderReading]) -> Result<(), QuotaError> {
         let holders: Vec<_> = silent.iter().map(|read| read.holder.as_str()).collect();
         let beats = silent.iter().map(|read| stored(read.beats));
-        sqlx::query(include_str!("../../queries/forget_holders.sql"))
-            .bind(holders)
-            .bind(beats.collect::<Result<Vec<_>, _>>()?)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/forget_holders.sql"));
+        self.run(
+            statement
+                .bind(holders)
+                .bind(beats.collect::<Result<Vec<_>, _>>()?),
+        )
+        .await
     }
 
     /// At most `limit` leases from the id `from` on that are to be taken back: of these silent holders, of halted campaigns, and of campaigns that have ended.
@@ -107,15 +101,16 @@ impl Work {
         from: Uuid,
         limit: u32,
     ) -> Result<Vec<LeaseToReclaim>, QuotaError> {
-        let rows: Vec<LeaseToReclaimRow> =
-            sqlx::query_as(include_str!("../../queries/leases_to_reclaim.sql"))
+        let query = sqlx::query_as::<_, LeaseToReclaimRow>(include_str!(
+            "../../queries/leases_to_reclaim.sql"
+        ));
+        self.rows(
+            query
                 .bind(now)
                 .bind(silent)
                 .bind(from)
-                .bind(i64::from(limit))
-                .fetch_all(self.connection())
-                .await?;
-        let leases = rows.into_iter().map(LeaseToReclaim::try_from);
-        Ok(leases.collect::<Result<_, _>>()?)
+                .bind(i64::from(limit)),
+        )
+        .await
     }
 }

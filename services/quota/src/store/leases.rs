@@ -4,17 +4,15 @@ use uuid::Uuid;
 
 use super::{
     Work,
-    campaigns::{number, tier_stock},
-    decoded, stored,
+    values::{counts, decoded, number, stored, tier_stock},
 };
 use crate::{
-    QuotaError,
     domain::{Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
+    error::QuotaError,
 };
 
 /// A campaign's stock, which nobody else can move until the transaction ends.
 pub struct LockedTiers {
-    /// Where the stock is, in the campaign's order.
     pub stock: Vec<TierStock>,
 }
 
@@ -59,17 +57,6 @@ impl LeaseRow {
             is_archived: self.is_archived,
         })
     }
-}
-
-pub(super) fn counts(tiers: &[i16], quantities: &[i64]) -> Result<TierCounts, sqlx::Error> {
-    let mut counts = TierCounts::default();
-    for (tier, quantity) in tiers.iter().zip(quantities) {
-        counts.set(
-            decoded(TierNumber::new(*tier))?,
-            decoded((*quantity).try_into())?,
-        );
-    }
-    Ok(counts)
 }
 
 /// Tier numbers and quantities side by side, as UNNEST takes them.
@@ -128,7 +115,6 @@ impl Work {
         Ok(retired.unwrap_or(false))
     }
 
-    /// The lease with this id, in a transaction that holds the campaign's locks.
     pub async fn lease(&mut self, lease_id: Uuid) -> Result<Option<Lease>, QuotaError> {
         let row: Option<LeaseRow> = sqlx::query_as(include_str!("../../queries/find_lease.sql"))
             .bind(lease_id)
@@ -146,20 +132,21 @@ impl Work {
     ) -> Result<(), QuotaError> {
         let (_, wanted) = columns(request.wanted.iter())?;
         let (tiers, quantities) = columns(granted.some())?;
-        sqlx::query(include_str!("../../queries/grant_lease.sql"))
-            .bind(request.lease_id)
-            .bind(number(request.campaign))
-            // Lanes end at 1,023.
-            .bind(request.lane.get() as i16)
-            .bind(request.holder.as_str())
-            .bind(wanted)
-            .bind(stored(request.wanted_of_any_tier)?)
-            .bind(now)
-            .bind(tiers)
-            .bind(quantities)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/grant_lease.sql"));
+        self.run(
+            statement
+                .bind(request.lease_id)
+                .bind(number(request.campaign))
+                // Lanes end at 1,023.
+                .bind(request.lane.get() as i16)
+                .bind(request.holder.as_str())
+                .bind(wanted)
+                .bind(stored(request.wanted_of_any_tier)?)
+                .bind(now)
+                .bind(tiers)
+                .bind(quantities),
+        )
+        .await
     }
 
     /// Settles a lease, in a transaction that holds the campaign's locks: what was used stays used, the rest is free again.
@@ -172,14 +159,15 @@ impl Work {
     ) -> Result<(), QuotaError> {
         let held = lease.granted.some().map(|(tier, _)| (tier, used.get(tier)));
         let (tiers, quantities) = columns(held)?;
-        sqlx::query(include_str!("../../queries/settle_lease.sql"))
-            .bind(lease.request.lease_id)
-            .bind(now)
-            .bind(tiers)
-            .bind(quantities)
-            .bind(because.name())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/settle_lease.sql"));
+        self.run(
+            statement
+                .bind(lease.request.lease_id)
+                .bind(now)
+                .bind(tiers)
+                .bind(quantities)
+                .bind(because.name()),
+        )
+        .await
     }
 }

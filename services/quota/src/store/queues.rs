@@ -8,43 +8,23 @@ use tidegate_types::{CampaignNumber, Timestamp, Turn};
 use self::rows::{QueueRow, campaign_number, milliseconds, turn};
 use super::{
     Work,
-    campaigns::{number, numbers},
-    stored,
+    values::{number, numbers, stored},
 };
-use crate::{
-    QuotaError,
-    domain::{Queue, QueueCampaign},
-};
+use crate::{domain::Queue, error::QuotaError};
 
-pub use reports::KeptReport;
-
-/// A campaign and its queue.
-pub struct FoundQueue {
-    /// What the queue has to know of the campaign.
-    pub campaign: QueueCampaign,
-    /// The queue; one that nobody has joined if there is none.
-    pub queue: Queue,
-    /// Whether there is one.
-    pub exists: bool,
-}
+pub use self::{reports::KeptReport, rows::FoundQueue};
 
 impl Work {
     /// Makes a queue for each of these campaigns that has none.
     pub async fn make_queues(&mut self, campaigns: &[CampaignNumber]) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/make_queues.sql"))
-            .bind(numbers(campaigns))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/make_queues.sql"));
+        self.run(statement.bind(numbers(campaigns))).await
     }
 
     /// Locks the queues of these campaigns.
     pub async fn lock_queues(&mut self, campaigns: &[CampaignNumber]) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/lock_queues.sql"))
-            .bind(numbers(campaigns))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/lock_queues.sql"));
+        self.run(statement.bind(numbers(campaigns))).await
     }
 
     /// These campaigns, in the order of their numbers, without those that do not exist.
@@ -52,12 +32,8 @@ impl Work {
         &mut self,
         campaigns: &[CampaignNumber],
     ) -> Result<Vec<FoundQueue>, QuotaError> {
-        let rows: Vec<QueueRow> = sqlx::query_as(include_str!("../../queries/read_queues.sql"))
-            .bind(numbers(campaigns))
-            .fetch_all(self.connection())
-            .await?;
-        let found = rows.into_iter().map(FoundQueue::try_from);
-        Ok(found.collect::<Result<_, _>>()?)
+        let query = sqlx::query_as::<_, QueueRow>(include_str!("../../queries/read_queues.sql"));
+        self.rows(query.bind(numbers(campaigns))).await
     }
 
     /// Keeps a queue as it is now, and how far its turns have come by this second of serving time; in a transaction that holds its lock.
@@ -68,26 +44,27 @@ impl Work {
         serving_second: u64,
     ) -> Result<(), QuotaError> {
         let pace = &queue.pace;
-        sqlx::query(include_str!("../../queries/save_queue.sql"))
-            .bind(number(campaign))
-            .bind(queue.is_queueing)
-            .bind(stored(queue.clock.milliseconds)?)
-            .bind(queue.clock.moved_at)
-            .bind(milliseconds(queue.held))
-            .bind(stored(queue.watermark.cohort.get())?)
-            .bind(i64::from(queue.watermark.draw))
-            .bind(queue.promises.ended)
-            .bind(queue.promises.kept)
-            .bind(pace.recent.slowest)
-            .bind(pace.recent.fastest)
-            .bind(milliseconds(pace.recent.span))
-            .bind(pace.earlier.slowest)
-            .bind(pace.earlier.fastest)
-            .bind(milliseconds(pace.earlier.span))
-            .bind(stored(serving_second)?)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/save_queue.sql"));
+        self.run(
+            statement
+                .bind(number(campaign))
+                .bind(queue.is_queueing)
+                .bind(stored(queue.clock.milliseconds)?)
+                .bind(queue.clock.moved_at)
+                .bind(milliseconds(queue.held))
+                .bind(stored(queue.watermark.cohort.get())?)
+                .bind(i64::from(queue.watermark.draw))
+                .bind(queue.promises.ended)
+                .bind(queue.promises.kept)
+                .bind(pace.recent.slowest)
+                .bind(pace.recent.fastest)
+                .bind(milliseconds(pace.recent.span))
+                .bind(pace.earlier.slowest)
+                .bind(pace.earlier.fastest)
+                .bind(milliseconds(pace.earlier.span))
+                .bind(stored(serving_second)?),
+        )
+        .await
     }
 
     /// How far the turns of each campaign had come before a second of its serving time, as far as there is a mark.
@@ -115,12 +92,9 @@ impl Work {
         closed_before: Timestamp,
         limit: u32,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/forget_queues.sql"))
-            .bind(closed_before)
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/forget_queues.sql"));
+        self.run(statement.bind(closed_before).bind(i64::from(limit)))
+            .await
     }
 
     /// Removes at most `limit` marks that say nothing about turns that are kept for so long.
@@ -129,11 +103,12 @@ impl Work {
         kept: Duration,
         limit: u32,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../queries/forget_queue_marks.sql"))
-            .bind(stored(kept.as_secs())?)
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../queries/forget_queue_marks.sql"));
+        self.run(
+            statement
+                .bind(stored(kept.as_secs())?)
+                .bind(i64::from(limit)),
+        )
+        .await
     }
 }

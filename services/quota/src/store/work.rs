@@ -1,10 +1,15 @@
 use std::time::{Duration, Instant};
 
-use sqlx::{Executor as _, PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{
+    Executor as _, FromRow, PgConnection, Postgres,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::{Query, QueryAs},
+};
 use tokio::time::timeout;
 
 use super::Store;
-use crate::QuotaError;
+use crate::error::QuotaError;
 
 /// Work that takes longer counts as a broken connection.
 const WORK_LIMIT: Duration = Duration::from_secs(5);
@@ -26,6 +31,38 @@ enum Kind {
 }
 
 impl Store {
+    /// Does work in one transaction, of which nothing is committed unless all succeeds.
+    pub async fn transaction<T>(
+        &self,
+        deadline: Instant,
+        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
+    ) -> Result<T, QuotaError> {
+        within_limit(async {
+            let mut transaction = self.begin(deadline).await?;
+            let outcome = work(&mut transaction).await;
+            transaction.end(outcome).await
+        })
+        .await
+    }
+
+    /// Reads, a single instant only if it is a single statement.
+    pub async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
+    ) -> Result<T, QuotaError> {
+        within_limit(self.read_without_limit(work)).await
+    }
+
+    /// A read that may take as long as its caller lets it.
+    pub async fn read_without_limit<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
+    ) -> Result<T, QuotaError> {
+        let mut read = self.begin_read().await?;
+        let outcome = work(&mut read).await;
+        read.end(outcome).await
+    }
+
     /// Begins a transaction, unless nobody waits for its outcome any more by the time a connection is free.
     pub async fn begin(&self, deadline: Instant) -> Result<Work, QuotaError> {
         let mut work = self.work(Kind::Transaction).await?;
@@ -37,8 +74,7 @@ impl Store {
         Ok(work)
     }
 
-    /// Begins a read, which sees a single instant only if it is a single statement.
-    pub async fn begin_read(&self) -> Result<Work, QuotaError> {
+    async fn begin_read(&self) -> Result<Work, QuotaError> {
         self.work(Kind::Read).await
     }
 
@@ -69,6 +105,39 @@ impl Work {
         outcome
     }
 
+    /// Runs a statement that yields nothing.
+    pub(super) async fn run(
+        &mut self,
+        statement: Query<'_, Postgres, PgArguments>,
+    ) -> Result<(), QuotaError> {
+        statement.execute(self.connection()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn rows<Row, T>(
+        &mut self,
+        query: QueryAs<'_, Postgres, Row, PgArguments>,
+    ) -> Result<Vec<T>, QuotaError>
+    where
+        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+        T: TryFrom<Row, Error = sqlx::Error>,
+    {
+        let rows = query.fetch_all(self.connection()).await?.into_iter();
+        Ok(rows.map(T::try_from).collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn one<Row, T>(
+        &mut self,
+        query: QueryAs<'_, Postgres, Row, PgArguments>,
+    ) -> Result<Option<T>, QuotaError>
+    where
+        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+        T: TryFrom<Row, Error = sqlx::Error>,
+    {
+        let row = query.fetch_optional(self.connection()).await?;
+        Ok(row.map(T::try_from).transpose()?)
+    }
+
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
@@ -83,7 +152,7 @@ impl Drop for Work {
 }
 
 /// Gives database work up once it takes too long to be alive.
-pub async fn within_limit<T>(
+async fn within_limit<T>(
     work: impl Future<Output = Result<T, QuotaError>>,
 ) -> Result<T, QuotaError> {
     timeout(WORK_LIMIT, work)

@@ -2,216 +2,62 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::database::{TestDatabase, with_database};
 use crate::giveaway::{Giveaway, counts, later, open};
 use crate::issuance::{Issuance, Lease};
 use crate::reclaim::{holder, reclaimer, spend};
 use tidegate_proto::issuance::v1::LeaseMismatch;
 use tidegate_quota::{
-    Metrics, QuotaError,
     audit::Auditor,
     domain::{AuditReport, LeaseRequest},
+    error::QuotaError,
+    issuance::IssuanceClient,
+    metrics::Metrics,
+    store::Store,
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::CampaignId;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
-/// A campaign with a lease that is settled and one that is live, and the two services that know of them.
-struct Books {
-    database: TestDatabase,
-    issuance: Issuance,
+/// The auditor of one quota replica.
+pub struct Audits {
     auditor: Auditor,
-    settled: LeaseRequest,
-    live: LeaseRequest,
+    store: Store,
 }
 
-impl Books {
-    async fn open(database: TestDatabase) -> Self {
-        let giveaway = Giveaway::new(&database.store);
-        let (issuance, client) = Issuance::start().await;
-        let campaign = giveaway.create("spring", &[100]).await;
-        let settled = spend(&giveaway, &issuance, campaign.number, 3).await;
-        reclaimer(&giveaway, &database.store, client.clone())
-            .reclaim(&[holder()], open())
-            .await
-            .unwrap();
-        let live = spend(&giveaway, &issuance, campaign.number, 2).await;
-        let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
+impl Audits {
+    pub fn new(giveaway: &Giveaway, client: &IssuanceClient) -> Self {
+        let store = giveaway.database.store.clone();
         Self {
-            database,
-            issuance,
-            auditor,
-            settled,
-            live,
+            auditor: Auditor::new(store.clone(), client.clone(), Tracing::disabled()),
+            store,
         }
     }
 
-    async fn audit(&self) -> Result<AuditReport, QuotaError> {
-        let id = CampaignId::parse("spring").unwrap();
+    pub async fn audit(&self, id: &str) -> Result<AuditReport, QuotaError> {
+        let id = CampaignId::parse(id).unwrap();
         let trace = TraceContext::new_root(false);
         let audited = self.auditor.audit(&id, later(), trace).await;
         audited.map(|(_, report)| report)
     }
 
-    /// The kinds of the differences there are.
-    async fn kinds(&self) -> Vec<&'static str> {
-        let report = self.audit().await.unwrap();
-        let differences = report.differences.iter();
-        differences.map(|found| found.kind.name()).collect()
+    pub async fn audit_spring(&self) -> AuditReport {
+        self.audit("spring").await.unwrap()
     }
 
-    async fn execute(&self, statement: &str) {
-        sqlx::query(statement)
-            .execute(&self.database.pool)
-            .await
-            .unwrap();
-    }
-}
-
-#[tokio::test]
-async fn sound_books_have_no_difference() {
-    with_database(async |database| {
-        let books = Books::open(database).await;
-        let report = books.audit().await.unwrap();
-        assert_eq!(report.differences, []);
-        assert_eq!((report.difference_count, report.coverage.leases), (0, 2));
-        assert!(report.coverage.is_complete);
-        assert_eq!(report.coverage.leases_left_out, 0);
-        let tier = report.tiers[0];
-        assert_eq!((tier.stock, tier.at.free), (100, 92));
-        assert_eq!((tier.at.leased, tier.at.settled), (5, 3));
-        assert_eq!((tier.coupons, tier.coupons_on_live_leases), (5, 2));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_issuance_has_otherwise_is_found() {
-    with_database(async |database| {
-        let books = Books::open(database).await;
-        let (settled, live) = (books.settled.lease_id, books.live.lease_id);
-        let sound = |lease| books.issuance.state().leases[&lease];
-        let (sound_settled, sound_live) = (sound(settled), sound(live));
-        let put = |id, lease| books.issuance.state().leases.insert(id, lease);
-
-        put(
-            settled,
-            Lease {
-                is_sealed: false,
-                ..sound_settled
-            },
-        );
-        assert_eq!(books.kinds().await, ["settled_lease"]);
-        put(
-            settled,
-            Lease {
-                used: counts(&[4]),
-                ..sound_settled
-            },
-        );
-        assert_eq!(books.kinds().await, ["settled_lease"]);
-        books.issuance.state().leases.remove(&settled);
-        assert_eq!(books.kinds().await, ["settled_lease", "coupons"]);
-        put(settled, sound_settled);
-
-        put(
-            live,
-            Lease {
-                granted: counts(&[6]),
-                ..sound_live
-            },
-        );
-        assert_eq!(books.kinds().await, ["live_lease"]);
-        put(
-            live,
-            Lease {
-                used: counts(&[6]),
-                ..sound_live
-            },
-        );
-        assert_eq!(books.kinds().await, ["live_lease", "coupons"]);
-        put(live, sound_live);
-
-        books.issuance.state().stray_coupons = 4;
-        assert_eq!(books.kinds().await, ["coupons"]);
-        books.issuance.state().stray_coupons = 96;
-        assert_eq!(books.kinds().await, ["coupons", "oversold"]);
-        books.issuance.state().stray_coupons = 0;
-
-        books.issuance.state().mismatches.push(LeaseMismatch {
-            lease_id: live.to_string(),
-            tier_number: 0,
-            used: 2,
-            coupons: 1,
-        });
-        assert_eq!(books.kinds().await, ["lease_coupons"]);
-        books.issuance.state().mismatches.clear();
-        books.issuance.state().shoppers_over_limit = 1;
-        books.issuance.state().shoppers_paying_twice = 1;
-        assert_eq!(books.kinds().await, ["shopper_limit", "redeemed_once"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_quota_has_otherwise_is_found() {
-    with_database(async |database| {
-        let books = Books::open(database).await;
-        books
-            .execute("UPDATE tiers SET free = free - 1, leased = leased + 1")
-            .await;
-        assert_eq!(books.kinds().await, ["stock"]);
-        books
-            .execute("UPDATE tiers SET leased = leased - 1, settled = settled + 1")
-            .await;
-        assert_eq!(books.kinds().await, ["stock"]);
-        books
-            .execute("ALTER TABLE tiers DROP CONSTRAINT tiers_conserve_stock")
-            .await;
-        books
-            .execute("UPDATE tiers SET settled = settled - 1")
-            .await;
-        assert_eq!(books.kinds().await, ["stock"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_audit_that_cannot_be_made_says_so_and_finds_nothing() {
-    with_database(async |database| {
-        let books = Books::open(database).await;
-        books.issuance.state().is_away = true;
-        let failed = books.audit().await;
-        assert!(
-            matches!(failed, Err(QuotaError::IssuanceAway(_))),
-            "{failed:?}"
-        );
-        let autumn = CampaignId::parse("autumn").unwrap();
-        let trace = TraceContext::new_root(false);
-        let missing = books.auditor.audit(&autumn, later(), trace).await;
-        assert!(
-            matches!(missing, Err(QuotaError::CampaignNotFound)),
-            "{missing:?}"
-        );
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create_current("spring").await;
-        giveaway.create_current("summer").await;
-        giveaway.create("ended-long-ago", &[100]).await;
-        let (issuance, client) = Issuance::start().await;
-        let (watch, poller) = Watch::new(database.store.clone(), CancellationToken::new());
-        tokio::spawn(poller);
+    /// Lets the auditor run until new metrics show a line; all that they show then.
+    pub async fn run_until(&self, line: &str) -> String {
+        let (watch, _) = Watch::new(self.store.clone(), CancellationToken::new());
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry, watch);
-        let shows = async |line: &str| {
+        let (stop, interval) = (CancellationToken::new(), Duration::from_millis(20));
+        let rounds = self.auditor.clone().run(metrics, interval, stop.clone());
+        let rounds = tokio::spawn(rounds);
+        let shows = async {
             let mut shown = String::new();
             while !shown.contains(line) {
                 sleep(Duration::from_millis(20)).await;
@@ -220,44 +66,207 @@ async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
             }
             shown
         };
-        let auditor = Auditor::new(database.store.clone(), client, Tracing::disabled());
-        let interval = Duration::from_millis(20);
-        let running = auditor.run(metrics, interval, CancellationToken::new());
-        let running = tokio::spawn(running);
-        let shown = shows("tidegate_audit_differences{campaign_id=\"summer\"} 0").await;
-        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"spring\"} 0"));
-        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"ended-long-ago\"} 0"));
-        issuance.state().stray_coupons = 1;
-        shows("tidegate_audit_differences{campaign_id=\"spring\"} 1").await;
-        shows("tidegate_audit_runs_total{outcome=\"different\"}").await;
-        issuance.state().is_away = true;
-        shows("tidegate_audit_runs_total{outcome=\"failed\"}").await;
-        running.abort();
-    })
-    .await;
+        let shown = timeout(Duration::from_secs(120), shows).await.unwrap();
+        stop.cancel();
+        rounds.await.unwrap();
+        shown
+    }
+}
+
+/// A campaign with a lease that is settled and one that is live, and the two services that know of them.
+struct Books {
+    giveaway: Giveaway,
+    issuance: Issuance,
+    audits: Audits,
+    settled: LeaseRequest,
+    live: LeaseRequest,
+}
+
+impl Books {
+    async fn open() -> Self {
+        let (giveaway, campaign) = Giveaway::of(&[100]).await;
+        let (issuance, client) = Issuance::start().await;
+        let settled = spend(&giveaway, &issuance, campaign.number, 3).await;
+        let reclaimer = reclaimer(&giveaway, client.clone());
+        reclaimer.reclaim(&[holder()], open()).await.unwrap();
+        let live = spend(&giveaway, &issuance, campaign.number, 2).await;
+        Self {
+            audits: Audits::new(&giveaway, &client),
+            giveaway,
+            issuance,
+            settled,
+            live,
+        }
+    }
+
+    /// The kinds of the differences there are.
+    async fn kinds(&self) -> Vec<&'static str> {
+        let report = self.audits.audit_spring().await;
+        let differences = report.differences.iter();
+        differences.map(|found| found.kind.name()).collect()
+    }
+
+    async fn execute(&self, statement: &str) {
+        self.giveaway.database.execute(statement).await;
+    }
+}
+
+#[tokio::test]
+async fn sound_books_have_no_difference() {
+    let books = Books::open().await;
+    let report = books.audits.audit_spring().await;
+    assert_eq!(report.differences, []);
+    assert_eq!((report.difference_count, report.coverage.leases), (0, 2));
+    assert!(report.coverage.is_complete);
+    assert_eq!(report.coverage.leases_left_out, 0);
+    let tier = report.tiers[0];
+    assert_eq!((tier.stock, tier.at.free), (100, 92));
+    assert_eq!((tier.at.leased, tier.at.settled), (5, 3));
+    assert_eq!((tier.coupons, tier.coupons_on_live_leases), (5, 2));
+}
+
+#[tokio::test]
+async fn what_issuance_has_otherwise_is_found() {
+    let books = Books::open().await;
+    let (settled, live) = (books.settled.lease_id, books.live.lease_id);
+    let sound = |lease| books.issuance.state().leases[&lease];
+    let (sound_settled, sound_live) = (sound(settled), sound(live));
+    let put = |id, lease| books.issuance.state().leases.insert(id, lease);
+
+    put(
+        settled,
+        Lease {
+            is_sealed: false,
+            ..sound_settled
+        },
+    );
+    assert_eq!(books.kinds().await, ["settled_lease"]);
+    put(
+        settled,
+        Lease {
+            used: counts(&[4]),
+            ..sound_settled
+        },
+    );
+    assert_eq!(books.kinds().await, ["settled_lease"]);
+    books.issuance.state().leases.remove(&settled);
+    assert_eq!(books.kinds().await, ["settled_lease", "coupons"]);
+    put(settled, sound_settled);
+
+    put(
+        live,
+        Lease {
+            granted: counts(&[6]),
+            ..sound_live
+        },
+    );
+    assert_eq!(books.kinds().await, ["live_lease"]);
+    put(
+        live,
+        Lease {
+            used: counts(&[6]),
+            ..sound_live
+        },
+    );
+    assert_eq!(books.kinds().await, ["live_lease", "coupons"]);
+    put(live, sound_live);
+
+    books.issuance.state().stray_coupons = 4;
+    assert_eq!(books.kinds().await, ["coupons"]);
+    books.issuance.state().stray_coupons = 96;
+    assert_eq!(books.kinds().await, ["coupons", "oversold"]);
+    books.issuance.state().stray_coupons = 0;
+
+    books.issuance.state().mismatches.push(LeaseMismatch {
+        lease_id: live.to_string(),
+        tier_number: 0,
+        used: 2,
+        coupons: 1,
+    });
+    assert_eq!(books.kinds().await, ["lease_coupons"]);
+    books.issuance.state().mismatches.clear();
+    books.issuance.state().shoppers_over_limit = 1;
+    books.issuance.state().shoppers_paying_twice = 1;
+    assert_eq!(books.kinds().await, ["shopper_limit", "redeemed_once"]);
+}
+
+#[tokio::test]
+async fn what_quota_has_otherwise_is_found() {
+    let books = Books::open().await;
+    books
+        .execute("UPDATE tiers SET free = free - 1, leased = leased + 1")
+        .await;
+    assert_eq!(books.kinds().await, ["stock"]);
+    books
+        .execute("UPDATE tiers SET leased = leased - 1, settled = settled + 1")
+        .await;
+    assert_eq!(books.kinds().await, ["stock"]);
+    books
+        .execute("ALTER TABLE tiers DROP CONSTRAINT tiers_conserve_stock")
+        .await;
+    books
+        .execute("UPDATE tiers SET settled = settled - 1")
+        .await;
+    assert_eq!(books.kinds().await, ["stock"]);
+}
+
+#[tokio::test]
+async fn an_audit_that_cannot_be_made_says_so_and_finds_nothing() {
+    let books = Books::open().await;
+    books.issuance.state().is_away = true;
+    refused!(
+        books.audits.audit("spring").await,
+        QuotaError::IssuanceAway(_)
+    );
+    refused!(
+        books.audits.audit("autumn").await,
+        QuotaError::CampaignNotFound
+    );
+}
+
+#[tokio::test]
+async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
+    let giveaway = Giveaway::start().await;
+    giveaway.create_current("spring").await;
+    giveaway.create_current("summer").await;
+    giveaway.create("ended-long-ago", &[100]).await;
+    let (issuance, client) = Issuance::start().await;
+    let audits = Audits::new(&giveaway, &client);
+    let line = |id, differences: u64| {
+        format!("tidegate_audit_differences{{campaign_id=\"{id}\"}} {differences}\n")
+    };
+    let shown = audits.run_until(&line("summer", 0)).await;
+    assert!(shown.contains(&line("spring", 0)));
+    assert!(shown.contains(&line("ended-long-ago", 0)));
+    issuance.state().stray_coupons = 1;
+    audits.run_until(&line("spring", 1)).await;
+    audits
+        .run_until("tidegate_audit_runs_total{outcome=\"different\"}")
+        .await;
+    issuance.state().is_away = true;
+    audits
+        .run_until("tidegate_audit_runs_total{outcome=\"failed\"}")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_raised_while_coupons_are_counted_makes_nobody_hold_too_many() {
-    with_database(async |database| {
-        let books = Arc::new(Books::open(database).await);
-        let (open_gate, gate) = oneshot::channel();
-        books.issuance.state().gate = Some(gate);
-        let audit = tokio::spawn({
-            let books = Arc::clone(&books);
-            async move { books.kinds().await }
-        });
-        while books.issuance.state().gate.is_some() {
-            sleep(Duration::from_millis(5)).await;
-        }
-        books
-            .execute("UPDATE campaigns SET limit_per_shopper = 2")
-            .await;
-        books.issuance.state().most_held = 2;
-        open_gate.send(()).unwrap();
-        assert_eq!(audit.await.unwrap(), [""; 0]);
-        books.issuance.state().most_held = 3;
-        assert_eq!(books.kinds().await, ["shopper_limit"]);
-    })
-    .await;
+    let books = Arc::new(Books::open().await);
+    let (open_gate, gate) = oneshot::channel();
+    books.issuance.state().gate = Some(gate);
+    let audit = tokio::spawn({
+        let books = Arc::clone(&books);
+        async move { books.kinds().await }
+    });
+    while books.issuance.state().gate.is_some() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    books
+        .execute("UPDATE campaigns SET limit_per_shopper = 2")
+        .await;
+    books.issuance.state().most_held = 2;
+    open_gate.send(()).unwrap();
+    assert_eq!(audit.await.unwrap(), [""; 0]);
+    books.issuance.state().most_held = 3;
+    assert_eq!(books.kinds().await, ["shopper_limit"]);
 }

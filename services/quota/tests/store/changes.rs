@@ -1,12 +1,12 @@
 //! The record of what staff change, on a real PostgreSQL.
 
-use crate::database::with_database;
-use crate::giveaway::{Giveaway, call, closed, open, request, terms, wish};
+use crate::database::TestDatabase;
+use crate::giveaway::{Giveaway, addition, call, closed, open, request, terms, wish};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tidegate_pg::CHANGE_LOG;
-use tidegate_quota::{campaigns::BudgetAddition, domain::IssuanceControl, staff::StaffCall};
+use tidegate_quota::{domain::IssuanceControl, staff::StaffCall};
 use tidegate_types::{
-    ChangeQuery, ChangeReason, RecordedChange, RequestId, ResourceKind, TierId, Timestamp,
+    ChangeQuery, ChangeReason, RecordedChange, RequestId, ResourceKind, Timestamp,
 };
 
 fn query(page_size: u8) -> ChangeQuery {
@@ -33,298 +33,266 @@ fn nobody(now: Timestamp) -> StaffCall {
     }
 }
 
-fn addition(request_id: &str) -> BudgetAddition {
-    BudgetAddition {
-        campaign: terms("spring", &[1]).id,
-        request_id: RequestId::parse(request_id).unwrap(),
-        tier: TierId::parse("tier-0").unwrap(),
-        additional_stock: 5,
-        reason: ChangeReason::parse("the shops have more cups").unwrap(),
-    }
-}
-
 #[tokio::test]
 async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_call_says_nothing()
 {
-    with_database(async |database| {
-        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
-        let before = Timestamp::now_utc();
-        let because = ChangeReason::parse("spring sale").unwrap();
-        let made = giveaway
-            .campaigns
-            .create(&terms("spring", &[10]), Some(&because), &call(open()))
+    let (giveaway, _issuance) = Giveaway::fenced().await;
+    let before = Timestamp::now_utc();
+    let because = ChangeReason::parse("spring sale").unwrap();
+    let made = giveaway
+        .campaigns
+        .create(&terms("spring", &[10]), Some(&because), &call(open()))
+        .await;
+    let campaign = made.unwrap();
+    let halt = wish("spring", IssuanceControl::Halted, 0);
+    for _ in 0..2 {
+        giveaway.create("spring", &[10]).await;
+        let added = giveaway
+            .add(&addition("spring", "more", "tier-0", 5), open())
             .await;
-        let campaign = made.unwrap();
-        let halt = wish("spring", IssuanceControl::Halted, 0);
-        for _ in 0..2 {
-            giveaway.create("spring", &[10]).await;
-            let added = giveaway
-                .campaigns
-                .add_budget(&addition("more"), &call(open()))
-                .await;
-            added.unwrap();
-            giveaway.set(&halt).await.unwrap();
-            let id = &campaign.terms.id;
-            let extended = giveaway
-                .controls
-                .extend_validity(id, closed(), &call(open()))
-                .await;
-            extended.unwrap();
-        }
-        let refused = giveaway
-            .set(&wish("spring", IssuanceControl::Open, 9))
+        added.unwrap();
+        giveaway.set(&halt).await.unwrap();
+        let id = &campaign.terms.id;
+        let extended = giveaway
+            .controls
+            .extend_validity(id, closed(), &call(open()))
             .await;
-        refused.unwrap_err();
-        let other = giveaway
-            .campaigns
-            .create(&terms("spring", &[11]), None, &call(open()))
-            .await;
-        other.unwrap_err();
+        extended.unwrap();
+    }
+    let refused = giveaway
+        .set(&wish("spring", IssuanceControl::Open, 9))
+        .await;
+    refused.unwrap_err();
+    let other = giveaway.make(&terms("spring", &[11])).await;
+    other.unwrap_err();
 
-        let mut changes = recorded(&giveaway).await;
-        changes.reverse();
-        let actions = changes.iter().map(|recorded| &*recorded.change.action);
+    let mut changes = recorded(&giveaway).await;
+    changes.reverse();
+    let actions = changes.iter().map(|recorded| &*recorded.change.action);
+    assert_eq!(
+        actions.collect::<Vec<_>>(),
+        [
+            "CreateCampaign",
+            "AddBudget",
+            "SetCampaignControl",
+            "ExtendValidity"
+        ]
+    );
+    for recorded in &changes {
+        let change = &recorded.change;
         assert_eq!(
-            actions.collect::<Vec<_>>(),
-            [
-                "CreateCampaign",
-                "AddBudget",
-                "SetCampaignControl",
-                "ExtendValidity"
-            ]
+            (&*change.subject, &*change.certificate_identity),
+            ("colleague", "staff")
         );
-        for recorded in &changes {
-            let change = &recorded.change;
-            assert_eq!(
-                (&*change.subject, &*change.certificate_identity),
-                ("colleague", "staff")
-            );
-            assert_eq!(change.resource_kind, ResourceKind::Campaign);
-            assert_eq!(change.resource_id, "spring");
-            assert!(change.changed_at >= open() && change.changed_at < before);
-        }
-        let fields = changes.iter().map(|recorded| {
-            let fields = recorded.change.fields.iter();
-            let fields = fields.map(|field| {
-                let (before, after) = (&field.before, &field.after);
-                format!("{} {before}>{after}", field.field)
-            });
-            fields.collect::<Vec<_>>().join(", ")
+        assert_eq!(change.resource_kind, ResourceKind::Campaign);
+        assert_eq!(change.resource_id, "spring");
+        assert!(change.changed_at >= open() && change.changed_at < before);
+    }
+    let fields = changes.iter().map(|recorded| {
+        let fields = recorded.change.fields.iter();
+        let fields = fields.map(|field| {
+            let (before, after) = (&field.before, &field.after);
+            format!("{} {before}>{after}", field.field)
         });
-        let fields: Vec<_> = fields.collect();
-        assert_eq!(
-            fields,
-            [
-                "currency_code >CNY, limit_per_shopper >1, opens_at >2026-02-02T02:40:00Z, \
-                 closes_at >2026-02-02T03:40:00Z, coupon_validity >3600 s, \
-                 tiers[0] >tier-0: 2500, tiers[0].stock >10",
-                "request_id >more, tiers[0].stock 10>15",
-                "control.issuance OPEN>HALTED, control.reason >店里忙不过来, control.epoch 0>1",
-                "extended_valid_until >2026-02-02T03:40:00Z",
-            ]
-        );
-        let reasons = changes.iter().map(|recorded| &*recorded.change.reason);
-        assert_eq!(
-            reasons.collect::<Vec<_>>(),
-            [
-                "spring sale",
-                "the shops have more cups",
-                "店里忙不过来",
-                ""
-            ]
-        );
-        stop.cancel();
-    })
-    .await;
+        fields.collect::<Vec<_>>().join(", ")
+    });
+    let fields: Vec<_> = fields.collect();
+    assert_eq!(
+        fields,
+        [
+            "currency_code >CNY, limit_per_shopper >1, opens_at >2026-02-02T02:40:00Z, \
+             closes_at >2026-02-02T03:40:00Z, coupon_validity >3600 s, \
+             tiers[0] >tier-0: 2500, tiers[0].stock >10",
+            "request_id >more, tiers[0].stock 10>15",
+            "control.issuance OPEN>HALTED, control.reason >店里忙不过来, control.epoch 0>1",
+            "extended_valid_until >2026-02-02T03:40:00Z",
+        ]
+    );
+    let reasons = changes.iter().map(|recorded| &*recorded.change.reason);
+    assert_eq!(
+        reasons.collect::<Vec<_>>(),
+        [
+            "spring sale",
+            "the shops have more cups",
+            "店里忙不过来",
+            ""
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_call_by_nobody_and_a_lease_are_no_changes_by_staff() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let made = giveaway
-            .campaigns
-            .create(&terms("spring", &[10]), None, &nobody(open()))
-            .await;
-        let campaign = made.unwrap();
-        let added = giveaway
-            .campaigns
-            .add_budget(&addition("more"), &nobody(open()))
-            .await;
-        added.unwrap();
-        giveaway.acquire(&request(campaign.number, &[], 1)).await;
-        assert_eq!(recorded(&giveaway).await, []);
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    let made = giveaway
+        .campaigns
+        .create(&terms("spring", &[10]), None, &nobody(open()))
+        .await;
+    let campaign = made.unwrap();
+    let added = giveaway
+        .campaigns
+        .add_budget(&addition("spring", "more", "tier-0", 5), &nobody(open()))
+        .await;
+    added.unwrap();
+    giveaway.acquire(&request(campaign.number, &[], 1)).await;
+    assert_eq!(recorded(&giveaway).await, []);
 }
 
 #[tokio::test]
 async fn neither_a_change_nor_its_record_is_there_without_the_other() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let before = giveaway.create("spring", &[10]).await;
-        let broken = "ALTER TABLE change_log.changes ADD CONSTRAINT full_up CHECK (change_id < 2)";
-        sqlx::query(broken).execute(&database.pool).await.unwrap();
-        let halt = wish("spring", IssuanceControl::Halted, 0);
-        giveaway.set(&halt).await.unwrap_err();
-        let added = giveaway
-            .campaigns
-            .add_budget(&addition("more"), &call(open()))
-            .await;
-        added.unwrap_err();
-        assert_eq!(giveaway.read("spring").await, before);
-        assert_eq!(recorded(&giveaway).await.len(), 1);
-    })
-    .await;
+    let (giveaway, before) = Giveaway::of(&[10]).await;
+    let broken = "ALTER TABLE change_log.changes ADD CONSTRAINT full_up CHECK (change_id < 2)";
+    giveaway.database.execute(broken).await;
+    let halt = wish("spring", IssuanceControl::Halted, 0);
+    giveaway.set(&halt).await.unwrap_err();
+    let added = giveaway
+        .add(&addition("spring", "more", "tier-0", 5), open())
+        .await;
+    added.unwrap_err();
+    assert_eq!(giveaway.read("spring").await, before);
+    assert_eq!(recorded(&giveaway).await.len(), 1);
 }
 
 #[tokio::test]
 async fn changes_are_listed_newest_first_of_what_is_asked_for_and_page_by_page() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        for id in ["a", "b", "c"] {
-            giveaway.create(id, &[10]).await;
-        }
-        giveaway
-            .set(&wish("b", IssuanceControl::Halted, 0))
-            .await
-            .unwrap();
-        let listed = async |query: ChangeQuery| {
-            let page = giveaway.campaigns.changes(&query).await.unwrap();
-            let changes = page.changes.iter();
-            let ids = changes.map(|recorded| recorded.change.resource_id.clone());
-            (ids.collect::<Vec<_>>().join(" "), page.next)
-        };
-        let (first, last) = listed(query(3)).await;
-        assert_eq!(first, "b c b");
-        let rest = ChangeQuery {
-            before: last,
-            ..query(3)
-        };
-        assert_eq!(listed(rest).await.0, "a");
-        let of_b = ChangeQuery {
-            resource_kind: Some(ResourceKind::Campaign),
-            resource_id: Some("b".to_owned()),
-            ..query(20)
-        };
-        assert_eq!(listed(of_b).await.0, "b b");
-        let of_somebody = ChangeQuery {
-            subject: RequestId::parse("somebody").ok(),
-            ..query(20)
-        };
-        assert_eq!(listed(of_somebody).await.0, "");
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    for id in ["a", "b", "c"] {
+        giveaway.create(id, &[10]).await;
+    }
+    giveaway.wish("b", IssuanceControl::Halted, 0).await;
+    let listed = async |query: ChangeQuery| {
+        let page = giveaway.campaigns.changes(&query).await.unwrap();
+        let changes = page.changes.iter();
+        let ids = changes.map(|recorded| recorded.change.resource_id.clone());
+        (ids.collect::<Vec<_>>().join(" "), page.next)
+    };
+    let (first, last) = listed(query(3)).await;
+    assert_eq!(first, "b c b");
+    let rest = ChangeQuery {
+        before: last,
+        ..query(3)
+    };
+    assert_eq!(listed(rest).await.0, "a");
+    let of_b = ChangeQuery {
+        resource_kind: Some(ResourceKind::Campaign),
+        resource_id: Some("b".to_owned()),
+        ..query(20)
+    };
+    assert_eq!(listed(of_b).await.0, "b b");
+    let of_somebody = ChangeQuery {
+        subject: RequestId::parse("somebody").ok(),
+        ..query(20)
+    };
+    assert_eq!(listed(of_somebody).await.0, "");
 }
 
 #[tokio::test]
 async fn a_page_of_large_changes_ends_before_it_outgrows_a_message() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let large = "
-            INSERT INTO change_log.changes (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
-            SELECT now(), 'UpdateCampaign', 'campaign', 'spring', 'colleague', 'staff', '',
-                (SELECT jsonb_agg(jsonb_build_object('field', field, 'before', repeat('茶', 1000), 'after', '')) FROM generate_series(1, 64) AS field)
-            FROM generate_series(1, 20)";
-        let large = large.replace("'field', field", "'field', field::text");
-        sqlx::query(&large).execute(&database.pool).await.unwrap();
-        let (mut seen, mut before) = (0, None);
-        while seen < 20 {
-            let asked = ChangeQuery {
-                before,
-                ..query(20)
-            };
-            let page = giveaway.campaigns.changes(&asked).await.unwrap();
-            assert!((1..=5).contains(&page.changes.len()), "{}", page.changes.len());
-            seen += page.changes.len();
-            before = page.next;
-            let last = page.changes.last().map(|last| last.id);
-            assert_eq!(before, last.filter(|_| seen < 20));
-        }
-        assert_eq!(seen, 20);
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    let large = "
+        INSERT INTO change_log.changes (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
+        SELECT now(), 'UpdateCampaign', 'campaign', 'spring', 'colleague', 'staff', '',
+            (SELECT jsonb_agg(jsonb_build_object('field', field, 'before', repeat('茶', 1000), 'after', '')) FROM generate_series(1, 64) AS field)
+        FROM generate_series(1, 20)";
+    let large = large.replace("'field', field", "'field', field::text");
+    giveaway.database.execute(&large).await;
+    let (mut seen, mut before) = (0, None);
+    while seen < 20 {
+        let asked = ChangeQuery {
+            before,
+            ..query(20)
+        };
+        let page = giveaway.campaigns.changes(&asked).await.unwrap();
+        assert!((1..=5).contains(&page.changes.len()));
+        seen += page.changes.len();
+        before = page.next;
+        let last = page.changes.last().map(|last| last.id);
+        assert_eq!(before, last.filter(|_| seen < 20));
+    }
 }
 
 #[tokio::test]
 async fn a_page_looks_through_so_many_changes_and_the_next_one_goes_on() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create("first", &[10]).await;
-        let many = "
-            INSERT INTO change_log.changes (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
-            SELECT now(), 'UpsertStores', 'store', 'corner', 'colleague', 'staff', '', '[]'
-            FROM generate_series(1, 25000)";
-        sqlx::query(many).execute(&database.pool).await.unwrap();
-        let (mut pages, mut found, mut before) = (0, Vec::new(), None);
-        loop {
-            let asked = ChangeQuery {
-                resource_kind: Some(ResourceKind::Campaign),
-                before,
-                ..query(20)
-            };
-            let page = giveaway.campaigns.changes(&asked).await.unwrap();
-            found.extend(page.changes);
-            pages += 1;
-            before = page.next;
-            if before.is_none() {
-                break;
-            }
+    let giveaway = Giveaway::start().await;
+    giveaway.create("first", &[10]).await;
+    let many = "
+        INSERT INTO change_log.changes (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
+        SELECT now(), 'UpsertStores', 'store', 'corner', 'colleague', 'staff', '', '[]'
+        FROM generate_series(1, 25000)";
+    giveaway.database.execute(many).await;
+    let (mut pages, mut found, mut before) = (0, Vec::new(), None);
+    loop {
+        let asked = ChangeQuery {
+            resource_kind: Some(ResourceKind::Campaign),
+            before,
+            ..query(20)
+        };
+        let page = giveaway.campaigns.changes(&asked).await.unwrap();
+        found.extend(page.changes);
+        pages += 1;
+        before = page.next;
+        if before.is_none() {
+            break;
         }
-        assert_eq!((pages, found.len()), (3, 1));
-        assert_eq!(found[0].change.resource_id, "first");
-    })
-    .await;
+    }
+    assert_eq!((pages, found.len()), (3, 1));
+    assert_eq!(found[0].change.resource_id, "first");
 }
 
 /// What a service's role made may hold what would run with the rights of whoever owns it.
 #[tokio::test]
 async fn a_superuser_takes_the_record_over_without_what_the_services_role_planted_in_it() {
-    with_database(async |database| {
-        let mut connection = PgConnection::connect(&database.url).await.unwrap();
-        let role = format!("quota_role_{}", uuid::Uuid::new_v4().simple());
-        let name: String = sqlx::query_scalar("SELECT current_database()::text")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        let planted = format!(
-            "DROP SCHEMA change_log CASCADE; CREATE ROLE {role}; ALTER DATABASE {name} OWNER TO {role};
-             SET ROLE {role}; {CHANGE_LOG};
-             INSERT INTO change_log.changes
-                 (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
-             VALUES (now(), 'EndCampaign', 'campaign', 'spring', 'ann', 'staff', 'over', '[]');
-             CREATE FUNCTION change_log.forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-             CREATE TRIGGER forget BEFORE INSERT ON change_log.changes FOR EACH ROW EXECUTE FUNCTION change_log.forget();
-             GRANT ALL ON SCHEMA change_log TO PUBLIC; GRANT ALL ON change_log.changes TO PUBLIC;
-             RESET ROLE"
-        );
-        connection.execute(&*planted).await.unwrap();
-        // Once takes it over, and once more changes nothing.
-        for _ in 0..2 {
-            connection.execute(CHANGE_LOG).await.unwrap();
-        }
-        let triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'change_log.changes'::regclass";
-        let triggers: i64 = sqlx::query_scalar(triggers).fetch_one(&mut connection).await.unwrap();
-        assert_eq!(triggers, 0);
-        connection.execute(&*format!("SET ROLE {role}")).await.unwrap();
-        let subjects = "SELECT subject FROM change_log.changes";
-        let subjects: Vec<String> = sqlx::query_scalar(subjects).fetch_all(&mut connection).await.unwrap();
-        assert_eq!(subjects, ["ann"]);
-        for statement in [
-            "UPDATE change_log.changes SET subject = 'bob'",
-            "DELETE FROM change_log.changes",
-            "CREATE TABLE change_log.others ()",
-            "CREATE TRIGGER forget BEFORE INSERT ON change_log.changes EXECUTE FUNCTION change_log.forget()",
-        ] {
-            let refused = connection.execute(statement).await.unwrap_err();
-            let code = refused.as_database_error().and_then(|error| error.code());
-            assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
-        }
-        let end = format!(
-            "RESET ROLE; ALTER DATABASE {name} OWNER TO CURRENT_USER; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"
-        );
-        connection.execute(&*end).await.unwrap();
-        connection.close().await.unwrap();
-    })
-    .await;
+    let database = TestDatabase::create().await;
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let role = format!("quota_role_{}", uuid::Uuid::new_v4().simple());
+    let name: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let planted = format!(
+        "DROP SCHEMA change_log CASCADE; CREATE ROLE {role}; ALTER DATABASE {name} OWNER TO {role};
+         SET ROLE {role}; {CHANGE_LOG};
+         INSERT INTO change_log.changes
+             (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
+         VALUES (now(), 'EndCampaign', 'campaign', 'spring', 'ann', 'staff', 'over', '[]');
+         CREATE FUNCTION change_log.forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER forget BEFORE INSERT ON change_log.changes FOR EACH ROW EXECUTE FUNCTION change_log.forget();
+         GRANT ALL ON SCHEMA change_log TO PUBLIC; GRANT ALL ON change_log.changes TO PUBLIC;
+         RESET ROLE"
+    );
+    connection.execute(&*planted).await.unwrap();
+    // Once takes it over, and once more changes nothing.
+    for _ in 0..2 {
+        connection.execute(CHANGE_LOG).await.unwrap();
+    }
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'change_log.changes'::regclass";
+    let triggers: i64 = sqlx::query_scalar(triggers)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(triggers, 0);
+    connection
+        .execute(&*format!("SET ROLE {role}"))
+        .await
+        .unwrap();
+    let subjects = "SELECT subject FROM change_log.changes";
+    let subjects: Vec<String> = sqlx::query_scalar(subjects)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(subjects, ["ann"]);
+    for statement in [
+        "UPDATE change_log.changes SET subject = 'bob'",
+        "DELETE FROM change_log.changes",
+        "CREATE TABLE change_log.others ()",
+        "CREATE TRIGGER forget BEFORE INSERT ON change_log.changes EXECUTE FUNCTION change_log.forget()",
+    ] {
+        let refused = connection.execute(statement).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code());
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+    }
+    let end = format!(
+        "RESET ROLE; ALTER DATABASE {name} OWNER TO CURRENT_USER; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"
+    );
+    connection.execute(&*end).await.unwrap();
+    connection.close().await.unwrap();
 }

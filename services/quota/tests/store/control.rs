@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::database::with_database;
 use crate::giveaway::{Giveaway, closed, counts, later, open, request, wish};
 use tidegate_quota::{
-    QuotaError,
     control::ControlRequest,
     domain::{
         Availability, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState,
         TierCounts, WantedControl,
     },
+    error::QuotaError,
 };
 use tidegate_types::Timestamp;
 
@@ -29,175 +28,126 @@ fn until(resume_at: Timestamp) -> ControlRequest {
 
 #[tokio::test]
 async fn a_control_is_kept_and_told_with_the_campaign() {
-    with_database(async |database| {
-        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
-        let before = giveaway.create("spring", &[10]).await;
-        assert_eq!(
-            (before.control.epoch, before.control.reason.clone()),
-            (0, None)
-        );
-        let halt = ControlRequest {
-            wanted: WantedControl {
-                redemption: RedemptionControl::Halted,
-                ..until(closed()).wanted
-            },
-            ..until(closed())
-        };
-        let after = giveaway.set(&halt).await.unwrap();
-        assert_eq!(after.control.issuance, HALTED);
-        assert_eq!(after.control.redemption, RedemptionControl::Halted);
-        assert_eq!(after.control.reason, Some(halt.wanted.reason));
-        assert_eq!(after.control.resume_at, Some(closed()));
-        assert_eq!(after.control.epoch, 1);
-        assert_eq!(after.revision, before.revision + 1);
-        assert_eq!(after.issuance_state(), IssuanceState::Halted);
-        assert_eq!(after.redemption_state(), RedemptionState::Halted);
-        assert_eq!(giveaway.read("spring").await, after);
-        stop.cancel();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_repeated_change_is_answered_alike_and_changes_nothing() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create("spring", &[10]).await;
-        let halt = wish("spring", HALTED, 0);
-        let first = giveaway.set(&halt).await.unwrap();
-        assert_eq!(giveaway.set(&halt).await.unwrap(), first);
-    })
-    .await;
+    let (giveaway, _issuance) = Giveaway::fenced().await;
+    let before = giveaway.create("spring", &[10]).await;
+    assert_eq!(
+        (before.control.epoch, before.control.reason.clone()),
+        (0, None)
+    );
+    let halt = ControlRequest {
+        wanted: WantedControl {
+            redemption: RedemptionControl::Halted,
+            ..until(closed()).wanted
+        },
+        ..until(closed())
+    };
+    let after = giveaway.set(&halt).await.unwrap();
+    assert_eq!(after.control.issuance, HALTED);
+    assert_eq!(after.control.redemption, RedemptionControl::Halted);
+    assert_eq!(after.control.reason, Some(halt.wanted.reason));
+    assert_eq!(after.control.resume_at, Some(closed()));
+    assert_eq!(after.control.epoch, 1);
+    assert_eq!(after.revision, before.revision + 1);
+    assert_eq!(after.issuance_state(), IssuanceState::Halted);
+    assert_eq!(after.redemption_state(), RedemptionState::Halted);
+    assert_eq!(giveaway.read("spring").await, after);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_staff_with_one_epoch_one_is_told_of_the_other() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create("spring", &[10]).await;
-        for epoch in 0..10 {
-            let halt = wish("spring", HALTED, epoch);
-            let queue = wish("spring", IssuanceControl::QueueOnly, epoch);
-            let (halted, queued) = tokio::join!(giveaway.set(&halt), giveaway.set(&queue));
-            let refused = match (halted, queued) {
-                (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
-                both => panic!("{both:?}"),
-            };
-            assert!(
-                matches!(refused, QuotaError::ControlEpochConflict { epoch: there_is } if there_is == epoch + 1),
-                "{refused:?}"
-            );
-        }
-        let missing = giveaway.set(&wish("autumn", HALTED, 0)).await;
-        assert!(matches!(missing, Err(QuotaError::CampaignNotFound)), "{missing:?}");
-    })
-    .await;
+    let (giveaway, _) = Giveaway::of(&[10]).await;
+    for epoch in 0..10 {
+        let halt = wish("spring", HALTED, epoch);
+        let queue = wish("spring", IssuanceControl::QueueOnly, epoch);
+        let (halted, queued) = tokio::join!(giveaway.set(&halt), giveaway.set(&queue));
+        let ((Ok(_), refused) | (refused, Ok(_))) = (halted, queued) else {
+            panic!("both were refused");
+        };
+        refused!(refused, QuotaError::ControlEpochConflict { epoch: there_is } if there_is == epoch + 1);
+    }
+    refused!(
+        giveaway.set(&wish("autumn", HALTED, 0)).await,
+        QuotaError::CampaignNotFound
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_granted_while_halted_and_what_was_granted_is_still_named() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let asked = request(campaign.number, &[], 1);
-        let granted = giveaway.acquire(&asked).await;
-        giveaway
-            .settle(asked.lease_id, &counts(&[1]))
-            .await
-            .unwrap();
-        giveaway.set(&until(closed())).await.unwrap();
-        let other = request(campaign.number, &[], 1);
-        let refused = giveaway.acquire_at(&other, open()).await;
-        assert!(
-            matches!(refused, Err(QuotaError::IssuanceHalted { resume_at: Some(at) }) if at == closed()),
-            "{refused:?}"
-        );
-        let again = giveaway.acquire(&asked).await;
-        assert_eq!(again.granted, granted.granted);
+    let (giveaway, campaign) = Giveaway::of(&[100]).await;
+    let asked = request(campaign.number, &[], 1);
+    let granted = giveaway.acquire(&asked).await;
+    giveaway.give_back(asked.lease_id, &[1]).await;
+    giveaway.set(&until(closed())).await.unwrap();
+    let other = request(campaign.number, &[], 1);
+    let refused = giveaway.acquire_at(&other, open()).await;
+    refused!(refused, QuotaError::IssuanceHalted { resume_at: Some(at) } if at == closed());
+    let again = giveaway.acquire(&asked).await;
+    assert_eq!(again.granted, granted.granted);
 
-        giveaway
-            .set(&wish("spring", IssuanceControl::Open, 1))
-            .await
-            .unwrap();
-        assert_eq!(giveaway.acquire(&other).await.granted, counts(&[1]));
-    })
-    .await;
+    giveaway.wish("spring", IssuanceControl::Open, 1).await;
+    assert_eq!(giveaway.acquire(&other).await.granted, counts(&[1]));
 }
 
 #[tokio::test]
 async fn a_resumption_that_is_overdue_is_not_promised_any_more() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        giveaway.set(&until(open())).await.unwrap();
-        let refused = giveaway
+    let (giveaway, campaign) = Giveaway::of(&[100]).await;
+    giveaway.set(&until(open())).await.unwrap();
+    refused!(
+        giveaway
             .acquire_at(&request(campaign.number, &[], 1), open())
-            .await;
-        assert!(
-            matches!(refused, Err(QuotaError::IssuanceHalted { resume_at: None })),
-            "{refused:?}"
-        );
-    })
-    .await;
+            .await,
+        QuotaError::IssuanceHalted { resume_at: None }
+    );
 }
 
 #[tokio::test]
 async fn while_claims_queue_nothing_is_granted_and_nobody_is_turned_away_for_good() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100, 1]).await;
-        let asked = request(campaign.number, &[1], 0);
-        giveaway.acquire(&asked).await;
-        let queue = wish("spring", IssuanceControl::QueueOnly, 0);
-        let queued = giveaway.set(&queue).await.unwrap();
-        assert_eq!(queued.issuance_state(), IssuanceState::QueueOnly);
-        let nothing = giveaway
-            .acquire(&request(campaign.number, &[1, 1], 1))
-            .await;
-        assert_eq!(nothing.granted, TierCounts::default());
-        assert_eq!(nothing.availability, Availability::Returning);
-        assert_eq!(nothing.tier_availability, [Availability::Returning; 2]);
-        assert_eq!(giveaway.acquire(&asked).await.granted, counts(&[1]));
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[100, 1]).await;
+    let asked = request(campaign.number, &[1], 0);
+    giveaway.acquire(&asked).await;
+    let queued = giveaway.wish("spring", IssuanceControl::QueueOnly, 0).await;
+    assert_eq!(queued.issuance_state(), IssuanceState::QueueOnly);
+    let nothing = giveaway
+        .acquire(&request(campaign.number, &[1, 1], 1))
+        .await;
+    assert_eq!(nothing.granted, TierCounts::default());
+    assert_eq!(nothing.availability, Availability::Returning);
+    assert_eq!(nothing.tier_availability, [Availability::Returning; 2]);
+    assert_eq!(giveaway.acquire(&asked).await.granted, counts(&[1]));
 }
 
 #[tokio::test]
 async fn a_halt_of_redeeming_reads_halting_until_issuance_has_it_and_a_late_fencer_undoes_nothing()
 {
-    with_database(async |database| {
-        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
-        let campaign = giveaway.create("spring", &[10]).await;
-        let redeeming = |redemption, epoch| {
-            let wish = wish("spring", IssuanceControl::Open, epoch);
-            ControlRequest {
-                wanted: WantedControl {
-                    redemption,
-                    ..wish.wanted
-                },
-                ..wish
-            }
-        };
-        issuance.state().is_away = true;
-        let soon = Instant::now() + Duration::from_millis(900);
-        let halt = redeeming(RedemptionControl::Halted, 0);
-        let halting = giveaway.set_by(&halt, soon).await.unwrap();
-        assert_eq!(halting.redemption_state(), RedemptionState::Halting);
-        issuance.state().is_away = false;
-        // Asked again, and brought meanwhile by nobody's call.
-        let halted = giveaway.set(&halt).await.unwrap();
-        assert_eq!(halted.redemption_state(), RedemptionState::Halted);
-        let resume = redeeming(RedemptionControl::Open, 1);
-        let resumed = giveaway.set(&resume).await.unwrap();
-        assert_eq!(resumed.redemption_state(), RedemptionState::Open);
-        let kept = issuance.state().controls[&campaign.number.get()].clone();
-        assert_eq!(kept.revision, resumed.revision);
-        // Whoever is late notes nothing older.
-        let mut work = database.store.begin(later()).await.unwrap();
-        let noted = work.mark_fenced(campaign.number, halted.revision).await;
-        work.end(noted).await.unwrap();
-        assert_eq!(giveaway.read("spring").await, resumed);
-        stop.cancel();
-    })
-    .await;
+    let (giveaway, issuance) = Giveaway::fenced().await;
+    let campaign = giveaway.create("spring", &[10]).await;
+    let redeeming = |redemption, epoch| {
+        let wish = wish("spring", IssuanceControl::Open, epoch);
+        ControlRequest {
+            wanted: WantedControl {
+                redemption,
+                ..wish.wanted
+            },
+            ..wish
+        }
+    };
+    issuance.state().is_away = true;
+    let soon = Instant::now() + Duration::from_millis(900);
+    let halt = redeeming(RedemptionControl::Halted, 0);
+    let halting = giveaway.set_by(&halt, soon).await.unwrap();
+    assert_eq!(halting.redemption_state(), RedemptionState::Halting);
+    issuance.state().is_away = false;
+    // Asked again, and brought meanwhile by nobody's call.
+    let halted = giveaway.set(&halt).await.unwrap();
+    assert_eq!(halted.redemption_state(), RedemptionState::Halted);
+    let resume = redeeming(RedemptionControl::Open, 1);
+    let resumed = giveaway.set(&resume).await.unwrap();
+    assert_eq!(resumed.redemption_state(), RedemptionState::Open);
+    let kept = issuance.state().controls[&campaign.number.get()].clone();
+    assert_eq!(kept.revision, resumed.revision);
+    // Whoever is late notes nothing older.
+    let mut work = giveaway.database.store.begin(later()).await.unwrap();
+    let noted = work.mark_fenced(campaign.number, halted.revision).await;
+    work.end(noted).await.unwrap();
+    assert_eq!(giveaway.read("spring").await, resumed);
 }

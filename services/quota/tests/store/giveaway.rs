@@ -1,20 +1,23 @@
 //! A small giveaway and the requests that tests make of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidegate_quota::{
-    Metrics, QuotaError,
-    campaigns::Campaigns,
+    campaigns::{BudgetAddition, Campaigns},
     control::{ControlRequest, Controls},
     domain::{
         Campaign, CampaignTerms, IssuanceControl, LeaseAnswer, LeaseRequest, RedemptionControl,
-        SealedBecause, Tier, TierCounts, WantedControl,
+        SealedBecause, Tier, TierCounts, TierStock, WantedControl,
     },
+    error::QuotaError,
     fence::Fencer,
     leases::Leases,
-    reclaim::Wake,
+    metrics::Metrics,
     staff::StaffCall,
-    store::Store,
+    wake::Wake,
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
@@ -25,7 +28,7 @@ use tidegate_types::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::issuance::Issuance;
+use crate::{database::TestDatabase, issuance::Issuance};
 
 /// A moment at which the giveaway is open.
 pub fn open() -> Timestamp {
@@ -91,6 +94,15 @@ pub fn counts(values: &[u64]) -> TierCounts {
     counts
 }
 
+/// Where the stock of a tier is.
+pub fn stock(free: u64, leased: u64, settled: u64) -> TierStock {
+    TierStock {
+        free,
+        leased,
+        settled,
+    }
+}
+
 /// A request for a new lease.
 pub fn request(campaign: CampaignNumber, wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
     LeaseRequest {
@@ -117,9 +129,10 @@ pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequ
     }
 }
 
-/// The use cases over one store.
+/// The use cases of one replica over a database of their own.
 #[derive(Clone)]
 pub struct Giveaway {
+    pub database: Arc<TestDatabase>,
     pub campaigns: Campaigns,
     pub leases: Leases,
     pub controls: Controls,
@@ -127,11 +140,16 @@ pub struct Giveaway {
     /// Wakes the reclaimer, if the test has one.
     pub wake: Wake,
     /// Wakes the fencer, if the test has one.
-    pub fence_wake: Wake,
+    fence_wake: Wake,
 }
 
 impl Giveaway {
-    pub fn new(store: &Store) -> Self {
+    pub async fn start() -> Self {
+        Self::on(Arc::new(TestDatabase::create().await))
+    }
+
+    pub fn on(database: Arc<TestDatabase>) -> Self {
+        let store = &database.store;
         let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
         tokio::spawn(poller);
         let metrics = Metrics::register(&mut Registry::default(), watch);
@@ -143,26 +161,33 @@ impl Giveaway {
             metrics,
             wake,
             fence_wake,
+            database,
         }
     }
 
-    /// The same with an issuance, and a fencer that runs until it is told to stop.
-    pub async fn fenced(store: &Store) -> (Self, Issuance, CancellationToken) {
-        let giveaway = Self::new(store);
+    /// One with the campaign "spring".
+    pub async fn of(stocks: &[u64]) -> (Self, Campaign) {
+        let giveaway = Self::start().await;
+        let spring = giveaway.create("spring", stocks).await;
+        (giveaway, spring)
+    }
+
+    /// One with an issuance, and a fencer.
+    pub async fn fenced() -> (Self, Issuance) {
+        let giveaway = Self::start().await;
         let (issuance, client) = Issuance::start().await;
-        let wake = giveaway.fence_wake.clone();
-        let fencer = Fencer::new(store.clone(), client, Tracing::disabled(), wake);
-        let stop = CancellationToken::new();
-        tokio::spawn(fencer.run(stop.clone()));
-        (giveaway, issuance, stop)
+        let (store, wake) = (giveaway.database.store.clone(), giveaway.fence_wake.clone());
+        let fencer = Fencer::new(store, client, Tracing::disabled(), wake);
+        tokio::spawn(fencer.run(CancellationToken::new()));
+        (giveaway, issuance)
+    }
+
+    pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, QuotaError> {
+        self.campaigns.create(terms, &call(open())).await
     }
 
     pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {
-        let terms = terms(id, stocks);
-        self.campaigns
-            .create(&terms, None, &call(open()))
-            .await
-            .unwrap()
+        self.make(&terms(id, stocks)).await.unwrap()
     }
 
     /// A campaign that is open by the machine's own clock, which is what a running reclaimer goes by.
@@ -176,10 +201,16 @@ impl Giveaway {
     }
 
     pub async fn read(&self, id: &str) -> Campaign {
-        self.campaigns
-            .get(&CampaignId::parse(id).unwrap())
-            .await
-            .unwrap()
+        let id = CampaignId::parse(id).unwrap();
+        self.campaigns.get(&id).await.unwrap()
+    }
+
+    pub async fn add(
+        &self,
+        addition: &BudgetAddition,
+        now: Timestamp,
+    ) -> Result<(Campaign, bool), QuotaError> {
+        self.campaigns.add_budget(addition, &call(now)).await
     }
 
     pub async fn acquire_at(
@@ -196,18 +227,16 @@ impl Giveaway {
     }
 
     pub async fn settle(&self, lease_id: Uuid, used: &TierCounts) -> Result<(), QuotaError> {
-        let trace = TraceContext::new_root(false);
-        self.leases
-            .settle(
-                lease_id,
-                used,
-                SealedBecause::Returned,
-                open(),
-                later(),
-                trace,
-            )
-            .await
-            .map(drop)
+        let (because, trace) = (SealedBecause::Returned, TraceContext::new_root(false));
+        let settled = self
+            .leases
+            .settle(lease_id, used, because, open(), later(), trace);
+        settled.await.map(drop)
+    }
+
+    /// Returns a lease of which so much was used.
+    pub async fn give_back(&self, lease_id: Uuid, used: &[u64]) {
+        self.settle(lease_id, &counts(used)).await.unwrap();
     }
 
     pub async fn renew(&self, holder: &str) {
@@ -226,5 +255,25 @@ impl Giveaway {
 
     pub async fn set(&self, wish: &ControlRequest) -> Result<Campaign, QuotaError> {
         self.set_by(wish, later()).await
+    }
+
+    /// The same with a wish that is granted.
+    pub async fn wish(&self, id: &str, issuance: IssuanceControl, seen_epoch: u64) -> Campaign {
+        self.set(&wish(id, issuance, seen_epoch)).await.unwrap()
+    }
+}
+
+pub fn addition(
+    campaign: &str,
+    request_id: &str,
+    tier: &str,
+    additional_stock: u64,
+) -> BudgetAddition {
+    BudgetAddition {
+        campaign: CampaignId::parse(campaign).unwrap(),
+        request_id: RequestId::parse(request_id).unwrap(),
+        tier: TierId::parse(tier).unwrap(),
+        additional_stock,
+        reason: ChangeReason::parse("the shops have more cups").unwrap(),
     }
 }

@@ -3,20 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::changes::recorded;
-use crate::database::with_database;
 use crate::giveaway::{Giveaway, call, call_by, closed, later, open, request, terms, wish};
-use crate::issuance::Issuance;
-use crate::reclaim::{reclaimer, spend};
+use crate::reclaim::{reclaimer, reclaiming, run, spend};
 use tidegate_quota::{
-    QuotaError,
     control::{EndRequest, Halted, MAX_HALTED},
     domain::{Halt, IssuanceControl, IssuanceState, RedemptionState, Standing},
+    error::QuotaError,
     watch::MAX_CURRENT_CAMPAIGNS,
 };
 use tidegate_types::{CampaignId, ChangeReason, Timestamp};
-use tokio_util::sync::CancellationToken;
-
-const LONG_TTL: Duration = Duration::from_secs(600);
 
 fn halt(with_redemption: bool) -> Halt {
     Halt {
@@ -43,227 +38,191 @@ fn states(halted: &Halted) -> Vec<IssuanceState> {
 
 #[tokio::test]
 async fn a_halt_of_all_is_told_once_every_lease_is_sealed() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let (issuance, client) = Issuance::start().await;
-        let reclaimer = reclaimer(&giveaway, &database.store, client);
-        let first = giveaway.create("first", &[100]).await;
-        giveaway.create("second", &[100]).await;
-        let third = giveaway.create("third", &[100]).await;
-        let ended = giveaway.create("ended", &[100]).await;
-        let end = EndRequest {
-            campaign: ended.terms.id,
-            reason: ChangeReason::parse("rain").unwrap(),
-        };
-        giveaway.controls.end(&end, &call(open())).await.unwrap();
-        let mut over = terms("over", &[100]);
-        over.closes_at = over.opens_at + Duration::from_secs(1);
-        giveaway
-            .campaigns
-            .create(&over, None, &call(open()))
-            .await
-            .unwrap();
-        let queueing = wish("second", IssuanceControl::QueueOnly, 0);
-        giveaway.set(&queueing).await.unwrap();
-        for campaign in [first.number, third.number] {
-            spend(&giveaway, &issuance, campaign, 2).await;
-        }
-        let before = recorded(&giveaway).await.len();
+    let giveaway = Giveaway::start().await;
+    let (issuance, reclaimer) = reclaiming(&giveaway).await;
+    let first = giveaway.create("first", &[100]).await;
+    giveaway.create("second", &[100]).await;
+    let third = giveaway.create("third", &[100]).await;
+    let ended = giveaway.create("ended", &[100]).await;
+    let end = EndRequest {
+        campaign: ended.terms.id,
+        reason: ChangeReason::parse("rain").unwrap(),
+    };
+    giveaway.controls.end(&end, &call(open())).await.unwrap();
+    let mut over = terms("over", &[100]);
+    over.closes_at = over.opens_at + Duration::from_secs(1);
+    giveaway.make(&over).await.unwrap();
+    giveaway.wish("second", IssuanceControl::QueueOnly, 0).await;
+    for campaign in [first.number, third.number] {
+        spend(&giveaway, &issuance, campaign, 2).await;
+    }
+    let before = recorded(&giveaway).await.len();
 
-        issuance.state().is_away = true;
-        let running = tokio::spawn(reclaimer.run(LONG_TTL, CancellationToken::new()));
-        let soon = Instant::now() + Duration::from_millis(700);
-        let halting = halt_by(&giveaway, &halt(false), open(), soon).await;
-        assert!(Instant::now() < soon);
-        assert_eq!(ids(&halting), ["first", "second", "third"]);
-        let (halting_state, halted_state) = (IssuanceState::Halting, IssuanceState::Halted);
-        assert_eq!(
-            states(&halting),
-            [halting_state, halted_state, halting_state]
-        );
-        assert!(!halting.is_all);
-        for campaign in [first.number, third.number] {
-            let refused = giveaway
+    issuance.state().is_away = true;
+    run(reclaimer);
+    let soon = Instant::now() + Duration::from_millis(700);
+    let halting = halt_by(&giveaway, &halt(false), open(), soon).await;
+    assert!(Instant::now() < soon);
+    assert_eq!(ids(&halting), ["first", "second", "third"]);
+    let (halting_state, halted_state) = (IssuanceState::Halting, IssuanceState::Halted);
+    assert_eq!(
+        states(&halting),
+        [halting_state, halted_state, halting_state]
+    );
+    assert!(!halting.is_all);
+    for campaign in [first.number, third.number] {
+        refused!(
+            giveaway
                 .acquire_at(&request(campaign, &[], 1), open())
-                .await;
-            assert!(
-                matches!(refused, Err(QuotaError::IssuanceHalted { .. })),
-                "{refused:?}"
-            );
-        }
+                .await,
+            QuotaError::IssuanceHalted { .. }
+        );
+    }
 
-        issuance.state().is_away = false;
-        let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
-        assert!(halted.is_all);
-        assert_eq!(states(&halted), [halted_state; 3]);
-        let epochs = halted
-            .campaigns
-            .iter()
-            .map(|standing| standing.control.epoch);
-        assert_eq!(
-            epochs.collect::<Vec<_>>(),
-            [1, 2, 1],
-            "the same halt again changes nothing"
-        );
-        for standing in &halted.campaigns {
-            assert_eq!(standing.control.reason, Some(halt(false).reason));
-            assert_eq!(standing.control.resume_at, Some(closed()));
-            assert_eq!(standing.redemption_state(), RedemptionState::Open);
-        }
-        let changes = recorded(&giveaway).await;
-        assert_eq!(
-            changes.len(),
-            before + 3,
-            "one change for each campaign, once"
-        );
-        let change = &changes[1].change;
-        assert_eq!(
-            (&*change.action, &*change.resource_id),
-            ("HaltAllCampaigns", "second")
-        );
-        assert_eq!(change.reason, "the shops are overrun");
-        let field = &change.fields[0];
-        assert_eq!((&*field.before, &*field.after), ("QUEUE_ONLY", "HALTED"));
+    issuance.state().is_away = false;
+    let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
+    assert!(halted.is_all);
+    assert_eq!(states(&halted), [halted_state; 3]);
+    let epochs = halted
+        .campaigns
+        .iter()
+        .map(|standing| standing.control.epoch);
+    assert_eq!(
+        epochs.collect::<Vec<_>>(),
+        [1, 2, 1],
+        "the same halt again changes nothing"
+    );
+    for standing in &halted.campaigns {
+        assert_eq!(standing.control.reason, Some(halt(false).reason));
+        assert_eq!(standing.control.resume_at, Some(closed()));
+        assert_eq!(standing.redemption_state(), RedemptionState::Open);
+    }
+    let changes = recorded(&giveaway).await;
+    assert_eq!(
+        changes.len(),
+        before + 3,
+        "one change for each campaign, once"
+    );
+    let change = &changes[1].change;
+    assert_eq!(
+        (&*change.action, &*change.resource_id),
+        ("HaltAllCampaigns", "second")
+    );
+    assert_eq!(change.reason, "the shops are overrun");
+    let field = &change.fields[0];
+    assert_eq!((&*field.before, &*field.after), ("QUEUE_ONLY", "HALTED"));
 
-        // Each is opened again by itself, by the epoch that the halt told.
-        let opened = giveaway
-            .set(&wish("first", IssuanceControl::Open, 1))
-            .await
-            .unwrap();
-        assert_eq!(opened.issuance_state(), IssuanceState::Open);
-        running.abort();
-    })
-    .await;
+    // Each is opened again by itself, by the epoch that the halt told.
+    let opened = giveaway.wish("first", IssuanceControl::Open, 1).await;
+    assert_eq!(opened.issuance_state(), IssuanceState::Open);
 }
 
 #[tokio::test]
 async fn a_halt_of_redeeming_is_told_once_issuance_has_it_for_every_campaign() {
-    with_database(async |database| {
-        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
-        for id in ["first", "second"] {
-            giveaway.create(id, &[100]).await;
-        }
-        issuance.state().is_away = true;
-        let soon = Instant::now() + Duration::from_millis(900);
-        let halting = halt_by(&giveaway, &halt(true), open(), soon).await;
-        assert!(!halting.is_all);
-        for standing in &halting.campaigns {
-            assert_eq!(standing.issuance_state(), IssuanceState::Halted);
-            assert_eq!(standing.redemption_state(), RedemptionState::Halting);
-        }
-        issuance.state().is_away = false;
-        let halted = halt_by(&giveaway, &halt(true), open(), later()).await;
-        assert!(halted.is_all);
-        assert_eq!(issuance.state().controls.len(), 2);
-        // A halt of issuing leaves redeeming as it is.
-        let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
-        let states = halted.campaigns.iter().map(Standing::redemption_state);
-        assert_eq!(states.collect::<Vec<_>>(), [RedemptionState::Halted; 2]);
-        assert_eq!(recorded(&giveaway).await.len(), 4);
-        stop.cancel();
-    })
-    .await;
+    let (giveaway, issuance) = Giveaway::fenced().await;
+    for id in ["first", "second"] {
+        giveaway.create(id, &[100]).await;
+    }
+    issuance.state().is_away = true;
+    let soon = Instant::now() + Duration::from_millis(900);
+    let halting = halt_by(&giveaway, &halt(true), open(), soon).await;
+    assert!(!halting.is_all);
+    for standing in &halting.campaigns {
+        assert_eq!(standing.issuance_state(), IssuanceState::Halted);
+        assert_eq!(standing.redemption_state(), RedemptionState::Halting);
+    }
+    issuance.state().is_away = false;
+    let halted = halt_by(&giveaway, &halt(true), open(), later()).await;
+    assert!(halted.is_all);
+    assert_eq!(issuance.state().controls.len(), 2);
+    // A halt of issuing leaves redeeming as it is.
+    let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
+    let states = halted.campaigns.iter().map(Standing::redemption_state);
+    assert_eq!(states.collect::<Vec<_>>(), [RedemptionState::Halted; 2]);
+    assert_eq!(recorded(&giveaway).await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn halts_of_all_and_whatever_else_happens_to_campaigns_do_not_wait_in_a_circle() {
     const CAMPAIGNS: usize = 8;
-    with_database(async |database| {
-        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
-        let client = issuance.client().await;
-        let reclaimer = reclaimer(&giveaway, &database.store, client);
-        let running = tokio::spawn(reclaimer.run(LONG_TTL, CancellationToken::new()));
-        let mut campaigns = Vec::new();
-        for place in 0..CAMPAIGNS {
-            campaigns.push(
-                giveaway
-                    .create(&format!("c-{place}"), &[50, 50, 50])
-                    .await
-                    .number,
-            );
-        }
-        let others: Vec<_> = (0..CAMPAIGNS)
-            .map(|place| {
-                let (giveaway, campaign) = (giveaway.clone(), campaigns[place]);
-                tokio::spawn(async move {
-                    for _ in 0..10 {
-                        let asked = request(campaign, &[], 1);
-                        match giveaway.acquire_at(&asked, open()).await {
-                            Ok(_) | Err(QuotaError::IssuanceHalted { .. }) => {}
-                            Err(error) => panic!("{error:?}"),
-                        }
-                        let id = CampaignId::parse(format!("c-{place}")).unwrap();
-                        let epoch = giveaway.campaigns.get(&id).await.unwrap().control.epoch;
-                        let opened = wish(id.as_str(), IssuanceControl::Open, epoch);
-                        match giveaway.set(&opened).await {
-                            Ok(_) | Err(QuotaError::ControlEpochConflict { .. }) => {}
-                            Err(error) => panic!("{error:?}"),
-                        }
-                    }
-                })
-            })
-            .collect();
-        let halts = [halt(false), halt(true)].map(|halt| {
-            let giveaway = giveaway.clone();
+    let (giveaway, issuance) = Giveaway::fenced().await;
+    run(reclaimer(&giveaway, issuance.client().await));
+    let mut campaigns = Vec::new();
+    for place in 0..CAMPAIGNS {
+        let made = giveaway.create(&format!("c-{place}"), &[50, 50, 50]).await;
+        campaigns.push(made.number);
+    }
+    let others: Vec<_> = (0..CAMPAIGNS)
+        .map(|place| {
+            let (giveaway, campaign) = (giveaway.clone(), campaigns[place]);
             tokio::spawn(async move {
                 for _ in 0..10 {
-                    let soon = Instant::now() + Duration::from_millis(400);
-                    let call = call_by(open(), soon);
-                    giveaway.controls.halt_all(&halt, &call).await.unwrap();
+                    let asked = request(campaign, &[], 1);
+                    match giveaway.acquire_at(&asked, open()).await {
+                        Ok(_) | Err(QuotaError::IssuanceHalted { .. }) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                    let id = CampaignId::parse(format!("c-{place}")).unwrap();
+                    let epoch = giveaway.campaigns.get(&id).await.unwrap().control.epoch;
+                    let opened = wish(id.as_str(), IssuanceControl::Open, epoch);
+                    match giveaway.set(&opened).await {
+                        Ok(_) | Err(QuotaError::ControlEpochConflict { .. }) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
                 }
             })
-        });
-        for task in others.into_iter().chain(halts) {
-            task.await.unwrap();
-        }
-        let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
+        })
+        .collect();
+    let halts = [halt(false), halt(true)].map(|halt| {
+        let giveaway = giveaway.clone();
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                let soon = Instant::now() + Duration::from_millis(400);
+                let call = call_by(open(), soon);
+                giveaway.controls.halt_all(&halt, &call).await.unwrap();
+            }
+        })
+    });
+    for task in others.into_iter().chain(halts) {
+        task.await.unwrap();
+    }
+    let halted = halt_by(&giveaway, &halt(false), open(), later()).await;
+    assert_eq!(states(&halted), [IssuanceState::Halted; CAMPAIGNS]);
+    for place in 0..CAMPAIGNS {
+        let stock = giveaway.read(&format!("c-{place}")).await.stock;
         assert!(
-            states(&halted)
+            stock
                 .iter()
-                .all(|state| *state == IssuanceState::Halted)
+                .all(|tier| tier.stock() == 50 && tier.leased == 0)
         );
-        for place in 0..CAMPAIGNS {
-            let stock = giveaway.read(&format!("c-{place}")).await.stock;
-            assert!(
-                stock
-                    .iter()
-                    .all(|tier| tier.stock() == 50 && tier.leased == 0)
-            );
-        }
-        running.abort();
-        stop.cancel();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn beyond_the_bound_nothing_is_said_to_be_all_halted_and_the_next_are_taken_in() {
-    with_database(async |database| {
-        assert!(i64::from(MAX_HALTED) > MAX_CURRENT_CAMPAIGNS);
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create("first", &[10]).await;
-        let copies = "
-            WITH made AS (
-                INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
-                SELECT 'copy-' || copy, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at
-                FROM campaigns CROSS JOIN generate_series(1, $1) AS copy
-                RETURNING campaign_number
-            )
-            INSERT INTO tiers (campaign_number, tier_number, tier_id, face_value_minor_units, initial_stock, stock, free, leased, settled)
-            SELECT campaign_number, 0, 'cup', 100, 10, 10, 10, 0, 0 FROM made";
-        let copied = sqlx::query(copies).bind(MAX_HALTED as i32).execute(&database.pool);
-        copied.await.unwrap();
-        let halted = "SELECT count(*) FROM campaigns WHERE issuance_control = 'HALTED'";
-        let halted = async || {
-            let count = sqlx::query_scalar::<_, i64>(halted).fetch_one(&database.pool);
-            count.await.unwrap()
-        };
-        for expected in [MAX_HALTED, MAX_HALTED + 1] {
-            let told = halt_by(&giveaway, &halt(false), open(), later()).await;
-            assert_eq!(told.campaigns.len(), MAX_HALTED as usize);
-            assert!(!told.is_all);
-            assert_eq!(halted().await, i64::from(expected));
-        }
-    })
-    .await;
+    assert!(i64::from(MAX_HALTED) > MAX_CURRENT_CAMPAIGNS);
+    let giveaway = Giveaway::start().await;
+    giveaway.create("first", &[10]).await;
+    let copies = format!(
+        "
+        WITH made AS (
+            INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
+            SELECT 'copy-' || copy, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at
+            FROM campaigns CROSS JOIN generate_series(1, {MAX_HALTED}) AS copy
+            RETURNING campaign_number
+        )
+        INSERT INTO tiers (campaign_number, tier_number, tier_id, face_value_minor_units, initial_stock, stock, free, leased, settled)
+        SELECT campaign_number, 0, 'cup', 100, 10, 10, 10, 0, 0 FROM made"
+    );
+    giveaway.database.execute(&copies).await;
+    let halted = "SELECT count(*) FROM campaigns WHERE issuance_control = 'HALTED'";
+    for expected in [MAX_HALTED, MAX_HALTED + 1] {
+        let told = halt_by(&giveaway, &halt(false), open(), later()).await;
+        assert_eq!(told.campaigns.len(), MAX_HALTED as usize);
+        assert!(!told.is_all);
+        assert_eq!(
+            giveaway.database.one::<i64>(halted).await,
+            i64::from(expected)
+        );
+    }
 }

@@ -1,300 +1,226 @@
 //! Leases on a real PostgreSQL.
 
-use crate::database::with_database;
-use crate::giveaway::{Giveaway, closed, counts, open, request};
+use crate::giveaway::{Giveaway, closed, counts, open, request, stock};
 use tidegate_quota::{
-    QuotaError,
-    domain::{Availability, TierCounts, TierStock},
+    domain::{Availability, TierCounts},
+    error::QuotaError,
 };
-use tidegate_types::CampaignNumber;
+use tidegate_types::{CampaignNumber, Lanes, ReplicaId};
 use uuid::Uuid;
 
 #[tokio::test]
 async fn a_lease_asked_for_again_is_granted_the_same_and_moves_nothing() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000]).await;
-        let asked = request(campaign.number, &[10], 0);
-        let first = giveaway.acquire(&asked).await;
-        assert_eq!(first.granted, counts(&[10]));
-        giveaway.acquire(&request(campaign.number, &[], 7)).await;
-        assert_eq!(giveaway.acquire(&asked).await, first);
-        // Also when the campaign is over and the lease is settled: what was granted was granted.
-        giveaway
-            .settle(asked.lease_id, &counts(&[4]))
-            .await
-            .unwrap();
-        assert_eq!(
-            giveaway.acquire_at(&asked, closed()).await.unwrap().granted,
-            first.granted
-        );
-        let stock = giveaway.read("spring").await.stock;
-        assert_eq!(
-            stock,
-            [TierStock {
-                free: 989,
-                leased: 7,
-                settled: 4
-            }]
-        );
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[1_000]).await;
+    let asked = request(campaign.number, &[10], 0);
+    let first = giveaway.acquire(&asked).await;
+    assert_eq!(first.granted, counts(&[10]));
+    giveaway.acquire(&request(campaign.number, &[], 7)).await;
+    assert_eq!(giveaway.acquire(&asked).await, first);
+    // Also when the campaign is over and the lease is settled: what was granted was granted.
+    giveaway.give_back(asked.lease_id, &[4]).await;
+    assert_eq!(
+        giveaway.acquire_at(&asked, closed()).await.unwrap().granted,
+        first.granted
+    );
+    assert_eq!(giveaway.read("spring").await.stock, [stock(989, 7, 4)]);
 }
 
 #[tokio::test]
 async fn a_lease_id_with_any_other_content_conflicts() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000, 1_000]).await;
-        let other = giveaway.create("summer", &[1_000]).await;
-        let asked = request(campaign.number, &[10], 5);
-        giveaway.acquire(&asked).await;
-        let mut others = vec![asked.clone(); 5];
-        others[0].campaign = other.number;
-        others[1].holder = tidegate_types::ReplicaId::parse("issuance-1").unwrap();
-        others[2].lane = tidegate_types::Lanes::new(1u16)
-            .unwrap()
-            .lane(0u16)
-            .unwrap();
-        others[3].wanted = counts(&[0, 10]);
-        others[4].wanted_of_any_tier = 6;
-        for other in others {
-            let refused = giveaway.acquire_at(&other, open()).await;
-            assert!(
-                matches!(refused, Err(QuotaError::LeaseIdTaken)),
-                "{other:?}: {refused:?}"
-            );
-        }
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[1_000, 1_000]).await;
+    let other = giveaway.create("summer", &[1_000]).await;
+    let asked = request(campaign.number, &[10], 5);
+    giveaway.acquire(&asked).await;
+    let mut others = vec![asked.clone(); 5];
+    others[0].campaign = other.number;
+    others[1].holder = ReplicaId::parse("issuance-1").unwrap();
+    others[2].lane = Lanes::new(1u16).unwrap().lane(0u16).unwrap();
+    others[3].wanted = counts(&[0, 10]);
+    others[4].wanted_of_any_tier = 6;
+    for other in others {
+        refused!(
+            giveaway.acquire_at(&other, open()).await,
+            QuotaError::LeaseIdTaken
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_lease_settles_once() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1_000, 1_000]).await;
-        let asked = request(campaign.number, &[10, 20], 0);
-        giveaway.acquire(&asked).await;
-        let over = giveaway.settle(asked.lease_id, &counts(&[10, 21])).await;
-        assert!(
-            matches!(over, Err(QuotaError::InvalidFields(_))),
-            "{over:?}"
-        );
-        let other_tier = giveaway.settle(asked.lease_id, &counts(&[0, 0, 1])).await;
-        assert!(
-            matches!(other_tier, Err(QuotaError::InvalidFields(_))),
-            "{other_tier:?}"
-        );
-        for _ in 0..3 {
-            giveaway
-                .settle(asked.lease_id, &counts(&[10, 3]))
-                .await
-                .unwrap();
-        }
-        let otherwise = giveaway.settle(asked.lease_id, &counts(&[10, 4])).await;
-        assert!(
-            matches!(otherwise, Err(QuotaError::LeaseSettledOtherwise)),
-            "{otherwise:?}"
-        );
-        let stock = giveaway.read("spring").await.stock;
-        assert_eq!(
-            stock,
-            [
-                TierStock {
-                    free: 990,
-                    leased: 0,
-                    settled: 10
-                },
-                TierStock {
-                    free: 997,
-                    leased: 0,
-                    settled: 3
-                },
-            ]
-        );
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[1_000, 1_000]).await;
+    let asked = request(campaign.number, &[10, 20], 0);
+    giveaway.acquire(&asked).await;
+    refused!(
+        giveaway.settle(asked.lease_id, &counts(&[10, 21])).await,
+        QuotaError::InvalidFields(_)
+    );
+    refused!(
+        giveaway.settle(asked.lease_id, &counts(&[0, 0, 1])).await,
+        QuotaError::InvalidFields(_)
+    );
+    for _ in 0..3 {
+        giveaway.give_back(asked.lease_id, &[10, 3]).await;
+    }
+    refused!(
+        giveaway.settle(asked.lease_id, &counts(&[10, 4])).await,
+        QuotaError::LeaseSettledOtherwise
+    );
+    let left = [stock(990, 0, 10), stock(997, 0, 3)];
+    assert_eq!(giveaway.read("spring").await.stock, left);
 }
 
 #[tokio::test]
 async fn what_does_not_exist_is_refused_by_its_name() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let nowhere = request(CampaignNumber::new(77u32).unwrap(), &[], 1);
-        let refused = giveaway.acquire_at(&nowhere, open()).await;
-        assert!(
-            matches!(refused, Err(QuotaError::CampaignNotFound)),
-            "{refused:?}"
-        );
-        let refused = giveaway
+    let giveaway = Giveaway::start().await;
+    let nowhere = request(CampaignNumber::new(77u32).unwrap(), &[], 1);
+    refused!(
+        giveaway.acquire_at(&nowhere, open()).await,
+        QuotaError::CampaignNotFound
+    );
+    refused!(
+        giveaway
             .settle(Uuid::new_v4(), &TierCounts::default())
-            .await;
-        assert!(
-            matches!(refused, Err(QuotaError::LeaseNotFound)),
-            "{refused:?}"
-        );
-        let campaign = giveaway.create("spring", &[1]).await;
-        let refused = giveaway
+            .await,
+        QuotaError::LeaseNotFound
+    );
+    let campaign = giveaway.create("spring", &[1]).await;
+    refused!(
+        giveaway
             .acquire_at(&request(campaign.number, &[0, 1], 0), open())
-            .await;
-        assert!(
-            matches!(refused, Err(QuotaError::InvalidFields(_))),
-            "{refused:?}"
-        );
-    })
-    .await;
+            .await,
+        QuotaError::InvalidFields(_)
+    );
 }
 
 #[tokio::test]
 async fn leases_are_granted_before_the_opening_and_not_after_the_end() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let early = campaign.terms.opens_at - std::time::Duration::from_secs(3_600);
-        let granted = giveaway
-            .acquire_at(&request(campaign.number, &[], 1), early)
-            .await
-            .unwrap();
-        assert_eq!(granted.granted, counts(&[1]));
-        let refused = giveaway
+    let (giveaway, campaign) = Giveaway::of(&[100]).await;
+    let early = campaign.terms.opens_at - std::time::Duration::from_secs(3_600);
+    let granted = giveaway
+        .acquire_at(&request(campaign.number, &[], 1), early)
+        .await
+        .unwrap();
+    assert_eq!(granted.granted, counts(&[1]));
+    refused!(
+        giveaway
             .acquire_at(&request(campaign.number, &[], 1), closed())
-            .await;
-        assert!(
-            matches!(refused, Err(QuotaError::CampaignClosed)),
-            "{refused:?}"
-        );
-    })
-    .await;
+            .await,
+        QuotaError::CampaignClosed
+    );
 }
 
 #[tokio::test]
 async fn leases_shrink_as_the_pool_drains_and_sold_out_comes_last() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[100]).await;
-        let mut leases = Vec::new();
-        loop {
-            let asked = request(campaign.number, &[], 1_000);
-            let answer = giveaway.acquire(&asked).await;
-            if answer.availability != Availability::Granted {
-                assert_eq!(answer.availability, Availability::Returning);
-                assert_eq!(answer.granted, TierCounts::default());
-                break;
-            }
-            leases.push((asked.lease_id, answer.granted));
+    let (giveaway, campaign) = Giveaway::of(&[100]).await;
+    let mut leases = Vec::new();
+    loop {
+        let asked = request(campaign.number, &[], 1_000);
+        let answer = giveaway.acquire(&asked).await;
+        if answer.availability != Availability::Granted {
+            assert_eq!(answer.availability, Availability::Returning);
+            assert_eq!(answer.granted, TierCounts::default());
+            break;
         }
-        let sizes: Vec<_> = leases.iter().map(|(_, granted)| granted.total()).collect();
-        assert_eq!(sizes[0], 7);
-        assert_eq!(sizes[sizes.len() - 16..], [1; 16]);
-        assert!(
-            sizes.is_sorted_by(|before, after| before >= after),
-            "{sizes:?}"
-        );
-        assert_eq!(sizes.iter().sum::<u64>(), 100);
+        leases.push((asked.lease_id, answer.granted));
+    }
+    let sizes: Vec<_> = leases.iter().map(|(_, granted)| granted.total()).collect();
+    assert_eq!(sizes[0], 7);
+    assert_eq!(sizes[sizes.len() - 16..], [1; 16]);
+    assert!(
+        sizes.is_sorted_by(|before, after| before >= after),
+        "{sizes:?}"
+    );
+    assert_eq!(sizes.iter().sum::<u64>(), 100);
 
-        let before = giveaway.read("spring").await;
-        assert!(!before.sold_out());
-        let (last, rest) = leases.split_last().unwrap();
-        for (lease_id, granted) in rest {
-            giveaway.settle(*lease_id, granted).await.unwrap();
-        }
-        let asked = request(campaign.number, &[], 1);
-        assert_eq!(
-            giveaway.acquire(&asked).await.availability,
-            Availability::Returning
-        );
-        assert_eq!(giveaway.read("spring").await.revision, before.revision);
-        giveaway.settle(last.0, &last.1).await.unwrap();
-        let after = giveaway.read("spring").await;
-        assert!(after.sold_out());
-        assert_eq!(after.revision, before.revision + 1);
-        assert_eq!(
-            giveaway.acquire(&asked).await.availability,
-            Availability::SoldOut
-        );
-    })
-    .await;
+    let before = giveaway.read("spring").await;
+    assert!(!before.sold_out());
+    let (last, rest) = leases.split_last().unwrap();
+    for (lease_id, granted) in rest {
+        giveaway.settle(*lease_id, granted).await.unwrap();
+    }
+    let asked = request(campaign.number, &[], 1);
+    assert_eq!(
+        giveaway.acquire(&asked).await.availability,
+        Availability::Returning
+    );
+    assert_eq!(giveaway.read("spring").await.revision, before.revision);
+    giveaway.settle(last.0, &last.1).await.unwrap();
+    let after = giveaway.read("spring").await;
+    assert!(after.sold_out());
+    assert_eq!(after.revision, before.revision + 1);
+    assert_eq!(
+        giveaway.acquire(&asked).await.availability,
+        Availability::SoldOut
+    );
 }
 
 #[tokio::test]
 async fn stock_that_comes_back_is_given_out_under_a_lease_id_that_got_nothing() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[1, 1]).await;
-        let (first, second) = (
-            request(campaign.number, &[1], 0),
-            request(campaign.number, &[1], 0),
-        );
-        giveaway.acquire(&first).await;
-        let nothing = giveaway.acquire(&second).await;
-        assert_eq!(
-            nothing.tier_availability,
-            [Availability::Returning, Availability::Granted]
-        );
-        giveaway
-            .settle(first.lease_id, &counts(&[0]))
-            .await
-            .unwrap();
-        assert_eq!(giveaway.acquire(&second).await.granted, counts(&[1]));
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[1, 1]).await;
+    let (first, second) = (
+        request(campaign.number, &[1], 0),
+        request(campaign.number, &[1], 0),
+    );
+    giveaway.acquire(&first).await;
+    let nothing = giveaway.acquire(&second).await;
+    assert_eq!(
+        nothing.tier_availability,
+        [Availability::Returning, Availability::Granted]
+    );
+    giveaway.give_back(first.lease_id, &[0]).await;
+    assert_eq!(giveaway.acquire(&second).await.granted, counts(&[1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_is_conserved_while_16_replicas_acquire_and_return() {
     const REPLICAS: u64 = 16;
     const ROUNDS: u64 = 12;
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[400, 300]).await;
-        let number = campaign.number;
-        let replicas: Vec<_> = (0..REPLICAS)
-            .map(|replica| {
-                let giveaway = giveaway.clone();
-                tokio::spawn(async move {
-                    let mut spent = 0;
-                    for round in 0..ROUNDS {
-                        let asked = request(number, &[0, replica % 3], 1 + round);
-                        // The answer was lost once: both attempts run beside each other.
-                        let (granted, again) = tokio::join!(giveaway.acquire(&asked), giveaway.acquire(&asked));
-                        if granted.granted.total() == 0 || again.granted.total() == 0 {
-                            continue;
-                        }
-                        assert_eq!(granted.granted, again.granted);
-                        let mut used = TierCounts::default();
-                        for (tier, quantity) in granted.granted.some() {
-                            used.set(tier, quantity * (round % 3) / 2);
-                        }
-                        spent += used.total();
-                        let (one, other) = tokio::join!(
-                            giveaway.settle(asked.lease_id, &used),
-                            giveaway.settle(asked.lease_id, &used)
-                        );
-                        one.unwrap();
-                        other.unwrap();
+    let (giveaway, campaign) = Giveaway::of(&[400, 300]).await;
+    let number = campaign.number;
+    let replicas: Vec<_> = (0..REPLICAS)
+        .map(|replica| {
+            let giveaway = giveaway.clone();
+            tokio::spawn(async move {
+                let mut spent = 0;
+                for round in 0..ROUNDS {
+                    let asked = request(number, &[0, replica % 3], 1 + round);
+                    // The answer was lost once: both attempts run beside each other.
+                    let (granted, again) =
+                        tokio::join!(giveaway.acquire(&asked), giveaway.acquire(&asked));
+                    if granted.granted.total() == 0 || again.granted.total() == 0 {
+                        continue;
                     }
-                    spent
-                })
+                    assert_eq!(granted.granted, again.granted);
+                    let mut used = TierCounts::default();
+                    for (tier, quantity) in granted.granted.some() {
+                        used.set(tier, quantity * (round % 3) / 2);
+                    }
+                    spent += used.total();
+                    let (one, other) = tokio::join!(
+                        giveaway.settle(asked.lease_id, &used),
+                        giveaway.settle(asked.lease_id, &used)
+                    );
+                    one.unwrap();
+                    other.unwrap();
+                }
+                spent
             })
-            .collect();
-        let mut spent = 0;
-        for replica in replicas {
-            spent += replica.await.unwrap();
-        }
-        let stock = giveaway.read("spring").await.stock;
-        assert_eq!(stock.iter().map(|tier| tier.stock()).collect::<Vec<_>>(), [400, 300]);
-        assert_eq!(stock.iter().map(|tier| tier.settled).sum::<u64>(), spent);
-        assert!(spent > 0);
-        // The books agree with the leases, row by row.
-        let outstanding: Option<i64> = sqlx::query_scalar(
-            "SELECT sum(granted)::bigint FROM lease_tiers JOIN leases USING (lease_id) WHERE settled_at IS NULL",
-        )
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
-        let leased: u64 = stock.iter().map(|tier| tier.leased).sum();
-        assert_eq!(outstanding.unwrap_or(0) as u64, leased);
-    })
-    .await;
+        })
+        .collect();
+    let mut spent = 0;
+    for replica in replicas {
+        spent += replica.await.unwrap();
+    }
+    let stock = giveaway.read("spring").await.stock;
+    assert_eq!(
+        stock.iter().map(|tier| tier.stock()).collect::<Vec<_>>(),
+        [400, 300]
+    );
+    assert_eq!(stock.iter().map(|tier| tier.settled).sum::<u64>(), spent);
+    assert!(spent > 0);
+    // The books agree with the leases, row by row.
+    let outstanding = "SELECT coalesce(sum(granted), 0)::bigint FROM lease_tiers JOIN leases USING (lease_id) WHERE settled_at IS NULL";
+    let outstanding: i64 = giveaway.database.one(outstanding).await;
+    let leased: u64 = stock.iter().map(|tier| tier.leased).sum();
+    assert_eq!(outstanding as u64, leased);
 }

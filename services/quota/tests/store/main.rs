@@ -4,6 +4,16 @@
     reason = "a helper of a test fails the test by panicking"
 )]
 
+/// An outcome that has to be this refusal.
+macro_rules! refused {
+    ($outcome:expr, $error:pat $(if $guard:expr)?) => {
+        match $outcome {
+            Err($error) $(if $guard)? => {}
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
 mod audit;
 mod campaigns;
 mod changes;
@@ -17,8 +27,6 @@ mod hanging;
 mod history;
 mod issuance;
 mod leases;
-#[cfg(feature = "mutations")]
-mod mutation;
 mod pages;
 mod queues;
 mod reclaim;

@@ -3,7 +3,7 @@
 use sqlx::{Executor as _, Row as _};
 
 use crate::{
-    database::{TestDatabase, with_database},
+    database::TestDatabase,
     giveaway::{Giveaway, request},
     history::fill,
     issuance::Issuance,
@@ -43,61 +43,54 @@ fn pages(
 
 #[tokio::test]
 async fn neither_books_nor_readings_of_holders_read_what_is_archived() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let (issuance, _) = Issuance::start().await;
-        let campaign = giveaway.create("spring", &[100_000]).await;
-        fill(&database, &issuance, campaign.number.get() as i32).await;
-        giveaway.acquire(&request(campaign.number, &[], 5)).await;
-        let statements = [
-            (
-                "integer",
-                include_str!("../../queries/audit_books.sql"),
-                "1",
-            ),
-            (
-                "integer",
-                include_str!("../../queries/read_lending.sql"),
-                "1",
-            ),
-            (
-                "integer",
-                include_str!("../../queries/read_update_facts.sql"),
-                "1",
-            ),
-            (
-                "integer[]",
-                include_str!("../../queries/read_standings.sql"),
-                "ARRAY[1]",
-            ),
-            (
-                "bigint",
-                include_str!("../../queries/read_holders.sql"),
-                "100",
-            ),
-            (
-                "timestamptz, bigint",
-                include_str!("../../queries/archive_leases.sql"),
-                "'2099-01-01 00:00Z', 100",
-            ),
-            (
-                "timestamptz, bigint",
-                include_str!("../../queries/campaigns_to_retire.sql"),
-                "'2099-01-01 00:00Z', 100",
-            ),
-        ];
-        for analysed in [false, true] {
-            if analysed {
-                sqlx::query("ANALYZE")
-                    .execute(&database.pool)
-                    .await
-                    .unwrap();
-            }
-            for (types, statement, arguments) in statements {
-                let (pages, plan) = pages(&database, types, statement, arguments).await;
-                assert!(pages < 60, "{pages} pages, analysed: {analysed}\n{plan}");
-            }
+    let (giveaway, campaign) = Giveaway::of(&[100_000]).await;
+    let (issuance, _) = Issuance::start().await;
+    fill(&giveaway, &issuance).await;
+    giveaway.acquire(&request(campaign.number, &[], 5)).await;
+    let statements = [
+        (
+            "integer",
+            include_str!("../../queries/audit_books.sql"),
+            "1",
+        ),
+        (
+            "integer",
+            include_str!("../../queries/read_lending.sql"),
+            "1",
+        ),
+        (
+            "integer",
+            include_str!("../../queries/read_update_facts.sql"),
+            "1",
+        ),
+        (
+            "integer[]",
+            include_str!("../../queries/read_standings.sql"),
+            "ARRAY[1]",
+        ),
+        (
+            "bigint",
+            include_str!("../../queries/read_holders.sql"),
+            "100",
+        ),
+        (
+            "timestamptz, bigint",
+            include_str!("../../queries/archive_leases.sql"),
+            "'2099-01-01 00:00Z', 100",
+        ),
+        (
+            "timestamptz, bigint",
+            include_str!("../../queries/campaigns_to_retire.sql"),
+            "'2099-01-01 00:00Z', 100",
+        ),
+    ];
+    for analysed in [false, true] {
+        if analysed {
+            giveaway.database.execute("ANALYZE").await;
         }
-    })
-    .await;
+        for (types, statement, arguments) in statements {
+            let (pages, plan) = pages(&giveaway.database, types, statement, arguments).await;
+            assert!(pages < 60, "{pages} pages, analysed: {analysed}\n{plan}");
+        }
+    }
 }

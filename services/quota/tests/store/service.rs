@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::database::{TestDatabase, with_database};
+use crate::database::TestDatabase;
 use crate::issuance::{Issuance, certificates};
 use crate::tokens::TokenMint;
 use tidegate_auth::{Identity, PeerRequirement};
@@ -30,16 +30,18 @@ use tonic::{Request, Status, service::Routes, transport::Channel};
 use uuid::Uuid;
 
 pub struct Quota {
+    /// Kept until the test is over.
+    _database: TestDatabase,
     pub issuance: Issuance,
     tokens: TokenMint,
     address: String,
-    pub stop: CancellationToken,
     _host: Host,
 }
 
 impl Quota {
     /// Starts with leases that time out after a second.
-    pub async fn start(database: &TestDatabase) -> Self {
+    pub async fn start() -> Self {
+        let database = TestDatabase::create().await;
         let (issuance, _) = Issuance::start().await;
         let folder = issuance.folder.path();
         let (tokens, token_settings) = TokenMint::make(folder);
@@ -51,8 +53,6 @@ impl Quota {
             issuance_addresses: vec![issuance.address.clone()],
             lease_ttl: Duration::from_secs(1),
             audit_interval: Duration::from_secs(1),
-            #[cfg(feature = "mutations")]
-            mutation: None,
         };
         let settings = HostSettings {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -80,12 +80,12 @@ impl Quota {
         };
         let routes = (service.routes)(Routes::default());
         let (tls, calls) = (Arc::clone(&host.tls), CallLayer::new(policy));
-        tokio::spawn(serve(listener, tls, calls, routes, stop.clone()));
+        tokio::spawn(serve(listener, tls, calls, routes, stop));
         Self {
+            _database: database,
             issuance,
             tokens,
             address,
-            stop,
             _host: host,
         }
     }
@@ -182,126 +182,118 @@ impl Quota {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_halt_a_campaign_and_it_is_halted_when_they_are_told_so() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let campaign = quota.create().await;
-        let granted = quota.acquire(&campaign).await.unwrap();
-        assert_eq!(granted.granted[0].quantity, 5);
+    let quota = Quota::start().await;
+    let campaign = quota.create().await;
+    let granted = quota.acquire(&campaign).await.unwrap();
+    assert_eq!(granted.granted[0].quantity, 5);
 
-        let refused = quota
-            .set(IssuanceControl::Halted, 0, "campaigns:read")
-            .await;
-        let refused = refused.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
-        let halted = quota
-            .set(IssuanceControl::Halted, 0, "campaigns:write")
-            .await;
-        let halted = halted.unwrap();
-        let control = halted.control.unwrap();
-        assert_eq!(control.issuance_state(), IssuanceState::Halted);
-        assert_eq!(control.epoch, 1);
-        let lease = *quota.issuance.state().leases.values().next().unwrap();
-        assert!(lease.is_sealed);
-        let refused = quota.acquire(&campaign).await.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::IssuanceHalted));
-        let late = quota.set(IssuanceControl::Open, 0, "campaigns:write").await;
-        let late = late.unwrap_err();
-        assert_eq!(reason_of(&late), Some(Reason::ControlEpochConflict));
-        quota.stop.cancel();
-    })
-    .await;
+    let refused = quota
+        .set(IssuanceControl::Halted, 0, "campaigns:read")
+        .await;
+    let refused = refused.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
+    let mut gateway = CampaignServiceClient::new(quota.channel(Identity::Gateway));
+    let refused = gateway.end_campaign(EndCampaignRequest::default()).await;
+    let reason = reason_of(&refused.unwrap_err());
+    assert_eq!(
+        reason,
+        Some(Reason::Unauthenticated),
+        "by certificate alone"
+    );
+    let halted = quota
+        .set(IssuanceControl::Halted, 0, "campaigns:write")
+        .await;
+    let halted = halted.unwrap();
+    let control = halted.control.unwrap();
+    assert_eq!(control.issuance_state(), IssuanceState::Halted);
+    assert_eq!(control.epoch, 1);
+    let lease = *quota.issuance.state().leases.values().next().unwrap();
+    assert!(lease.is_sealed);
+    let refused = quota.acquire(&campaign).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::IssuanceHalted));
+    let late = quota.set(IssuanceControl::Open, 0, "campaigns:write").await;
+    let late = late.unwrap_err();
+    assert_eq!(reason_of(&late), Some(Reason::ControlEpochConflict));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_keeps_its_leases_for_as_long_as_it_renews_them() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let campaign = quota.create().await;
-        quota.acquire(&campaign).await.unwrap();
-        let mut leases = quota.leases();
-        // Three times the TTL.
-        for _ in 0..60 {
-            let renewal = RenewLeasesRequest {
-                holder_id: "issuance-0/1".to_owned(),
-            };
-            leases.renew_leases(renewal).await.unwrap();
-            sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(quota.get().await.stock[0].leased, 5);
-        while quota.get().await.stock[0].leased > 0 {
-            sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(quota.get().await.stock[0].free, 100);
-        quota.stop.cancel();
-    })
-    .await;
+    let quota = Quota::start().await;
+    let campaign = quota.create().await;
+    quota.acquire(&campaign).await.unwrap();
+    let mut leases = quota.leases();
+    // Three times the TTL.
+    for _ in 0..60 {
+        let renewal = RenewLeasesRequest {
+            holder_id: "issuance-0/1".to_owned(),
+        };
+        leases.renew_leases(renewal).await.unwrap();
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(quota.get().await.stock[0].leased, 5);
+    while quota.get().await.stock[0].leased > 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(quota.get().await.stock[0].free, 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_extend_and_audit_a_campaign() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let campaign = quota.create().await;
-        quota.acquire(&campaign).await.unwrap();
-        let extension = ExtendValidityRequest {
-            campaign_id: "spring".to_owned(),
-            valid_until: campaign.closes_at,
-        };
-        let request = quota.with_token(extension, "campaigns:write");
-        let extended = quota.campaigns().extend_validity(request).await.unwrap();
-        let extended = extended.into_inner().campaign.unwrap();
-        assert_eq!(extended.extended_valid_until, campaign.closes_at);
+    let quota = Quota::start().await;
+    let campaign = quota.create().await;
+    quota.acquire(&campaign).await.unwrap();
+    let extension = ExtendValidityRequest {
+        campaign_id: "spring".to_owned(),
+        valid_until: campaign.closes_at,
+    };
+    let request = quota.with_token(extension, "campaigns:write");
+    let extended = quota.campaigns().extend_validity(request).await.unwrap();
+    let extended = extended.into_inner().campaign.unwrap();
+    assert_eq!(extended.extended_valid_until, campaign.closes_at);
 
-        quota.issuance.state().stray_coupons = 7;
-        let request = AuditCampaignRequest {
-            campaign_id: "spring".to_owned(),
-        };
-        let request = quota.with_token(request, "campaigns:read");
-        let audited = quota.campaigns().audit_campaign(request).await.unwrap();
-        let audited = audited.into_inner();
-        assert_eq!(audited.difference_count, 1);
-        assert_eq!(audited.differences[0].kind, "coupons");
-        assert_eq!((audited.tiers[0].coupons, audited.tiers[0].leased), (7, 5));
-        assert_eq!(audited.leases, 1);
-        quota.stop.cancel();
-    })
-    .await;
+    quota.issuance.state().stray_coupons = 7;
+    let request = AuditCampaignRequest {
+        campaign_id: "spring".to_owned(),
+    };
+    let request = quota.with_token(request, "campaigns:read");
+    let audited = quota.campaigns().audit_campaign(request).await.unwrap();
+    let audited = audited.into_inner();
+    assert_eq!(audited.difference_count, 1);
+    assert_eq!(audited.differences[0].kind, "coupons");
+    assert_eq!((audited.tiers[0].coupons, audited.tiers[0].leased), (7, 5));
+    assert_eq!(audited.leases, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_reports_a_queue_and_nobody_else_may() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let campaign = quota.create().await;
-        let report = |gateway_id: &str| ReportQueuesRequest {
-            gateway_id: gateway_id.to_owned(),
-            report_number: 1,
-            queues: vec![QueueReport {
-                campaign_number: campaign.campaign_number,
-                waiting: vec![CohortWaiting {
-                    cohort: 0,
-                    held: 12,
-                    ..CohortWaiting::default()
-                }],
-                can_take: 6.0,
-                ..QueueReport::default()
+    let quota = Quota::start().await;
+    let campaign = quota.create().await;
+    let report = |gateway_id: &str| ReportQueuesRequest {
+        gateway_id: gateway_id.to_owned(),
+        report_number: 1,
+        queues: vec![QueueReport {
+            campaign_number: campaign.campaign_number,
+            waiting: vec![CohortWaiting {
+                cohort: 0,
+                held: 12,
+                ..CohortWaiting::default()
             }],
-        };
-        let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
-        let reported = gateway.report_queues(report("gateway-0/1")).await.unwrap();
-        let told = &reported.into_inner().queues[0];
-        assert!(told.is_queueing);
-        assert_eq!(told.remaining, 100);
-        assert_eq!((told.watermark_cohort, told.watermark_draw), (0, 1 << 31));
-        assert_eq!((told.waiting[0].cohort, told.waiting[0].waiting), (0, 6));
+            can_take: 6.0,
+            ..QueueReport::default()
+        }],
+    };
+    let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
+    let reported = gateway.report_queues(report("gateway-0/1")).await.unwrap();
+    let told = &reported.into_inner().queues[0];
+    assert!(told.is_queueing);
+    assert_eq!(told.remaining, 100);
+    assert_eq!((told.watermark_cohort, told.watermark_draw), (0, 1 << 31));
+    assert_eq!((told.waiting[0].cohort, told.waiting[0].waiting), (0, 6));
 
-        let refused = gateway.report_queues(report("")).await.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
-        let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
-        let refused = issuance.report_queues(report("gateway-0/2")).await;
-        let refused = refused.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
-        quota.stop.cancel();
-    })
-    .await;
+    let refused = gateway.report_queues(report("")).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+    let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
+    let refused = issuance.report_queues(report("gateway-0/2")).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
 }

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use crate::database::with_database;
 use crate::service::Quota;
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    quota::v1::{
-        campaign_service_client::CampaignServiceClient, queue_service_client::QueueServiceClient, *,
-    },
+    quota::v1::{queue_service_client::QueueServiceClient, *},
     r#type::v1::{ChangeFilter, IssuanceState, RedemptionState},
 };
 use tidegate_rpc::{
@@ -16,7 +13,7 @@ use tidegate_rpc::{
     wire,
 };
 use tidegate_types::Reason;
-use tonic::{Code, Request};
+use tonic::Code;
 
 fn rename(name: &str) -> UpdateCampaignRequest {
     UpdateCampaignRequest {
@@ -44,287 +41,209 @@ fn halt() -> HaltAllCampaignsRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let made = quota.create().await;
-        assert_eq!(
-            (&*made.display_name, &*made.description),
-            ("奶茶节", "for the spring")
-        );
-        quota.acquire(&made).await.unwrap();
-        let mut staff = quota.campaigns();
-        let request = quota.with_token(rename(""), "campaigns:write");
-        let updated = staff.update_campaign(request).await.unwrap().into_inner();
-        let updated = updated.campaign.unwrap();
-        assert_eq!(
-            (&*updated.display_name, &*updated.description),
-            ("", "for the spring")
-        );
-        let mut cheaper = rename("");
-        cheaper.tiers = made.tiers.clone();
-        cheaper.tiers[0].face_value_minor_units = 1;
-        let request = quota.with_token(cheaper, "campaigns:write");
-        let refused = staff.update_campaign(request).await.unwrap_err();
-        assert_eq!(refused.code(), Code::FailedPrecondition);
-        let refused = from_status(&refused);
-        assert_eq!(refused.reason, Reason::CampaignBegun);
-        assert_eq!(refused.fact("fields"), Some("tiers"));
+    let quota = Quota::start().await;
+    let made = quota.create().await;
+    assert_eq!(
+        (&*made.display_name, &*made.description),
+        ("奶茶节", "for the spring")
+    );
+    quota.acquire(&made).await.unwrap();
+    let mut staff = quota.campaigns();
+    let request = quota.with_token(rename(""), "campaigns:write");
+    let updated = staff.update_campaign(request).await.unwrap().into_inner();
+    let updated = updated.campaign.unwrap();
+    assert_eq!(
+        (&*updated.display_name, &*updated.description),
+        ("", "for the spring")
+    );
+    let mut cheaper = rename("");
+    cheaper.tiers = made.tiers.clone();
+    cheaper.tiers[0].face_value_minor_units = 1;
+    let request = quota.with_token(cheaper, "campaigns:write");
+    let refused = staff.update_campaign(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let refused = from_status(&refused);
+    assert_eq!(refused.reason, Reason::CampaignBegun);
+    assert_eq!(refused.fact("fields"), Some("tiers"));
 
-        let request = quota.with_token(halt(), "campaigns:write");
-        let halted = staff
-            .halt_all_campaigns(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert!(halted.all_halted);
-        let campaign = &halted.campaigns[0];
-        assert_eq!(
-            (&*campaign.campaign_id, campaign.control_epoch),
-            ("spring", 1)
-        );
-        assert_eq!(campaign.issuance_state(), IssuanceState::Halted);
-        assert_eq!(campaign.redemption_state(), RedemptionState::Halted);
+    let request = quota.with_token(halt(), "campaigns:write");
+    let halted = staff
+        .halt_all_campaigns(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(halted.all_halted);
+    let campaign = &halted.campaigns[0];
+    assert_eq!(
+        (&*campaign.campaign_id, campaign.control_epoch),
+        ("spring", 1)
+    );
+    assert_eq!(campaign.issuance_state(), IssuanceState::Halted);
+    assert_eq!(campaign.redemption_state(), RedemptionState::Halted);
 
-        let request = quota.with_token(end(), "campaigns:write");
-        let ended = staff.end_campaign(request).await.unwrap().into_inner();
-        let ended = ended.campaign.unwrap();
-        assert_eq!(ended.closes_at, ended.ended_at);
-        assert_eq!(ended.stock[0].leased, 0);
-        let refused = quota.acquire(&made).await.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::CampaignClosed));
-        let request = quota.with_token(halt(), "campaigns:write");
-        let halted = staff
-            .halt_all_campaigns(request)
-            .await
-            .unwrap()
-            .into_inner();
-        assert!(halted.all_halted && halted.campaigns.is_empty());
+    let request = quota.with_token(end(), "campaigns:write");
+    let ended = staff.end_campaign(request).await.unwrap().into_inner();
+    let ended = ended.campaign.unwrap();
+    assert_eq!(ended.closes_at, ended.ended_at);
+    assert_eq!(ended.stock[0].leased, 0);
+    let refused = quota.acquire(&made).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Some(Reason::CampaignClosed));
+    let request = quota.with_token(halt(), "campaigns:write");
+    let halted = staff
+        .halt_all_campaigns(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(halted.all_halted && halted.campaigns.is_empty());
 
-        let (mut actions, mut page_token) = (Vec::new(), String::new());
-        loop {
-            let request = ListChangesRequest {
-                filter: Some(ChangeFilter {
-                    resource_kind: "campaign".to_owned(),
-                    resource_id: "spring".to_owned(),
-                    ..ChangeFilter::default()
-                }),
-                page_size: 3,
-                page_token,
-            };
-            let request = quota.with_token(request, "changes:read");
-            let page = staff.list_changes(request).await.unwrap().into_inner();
-            for change in &page.changes {
-                assert_eq!(
-                    (&*change.subject, &*change.certificate_identity),
-                    ("colleague", "staff")
-                );
-                actions.push((change.action.clone(), change.reason.clone()));
-            }
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        let told = actions
-            .iter()
-            .map(|(action, reason)| (&**action, &**reason));
-        assert_eq!(
-            told.collect::<Vec<_>>(),
-            [
-                ("EndCampaign", "no more cups"),
-                ("HaltAllCampaigns", "overrun"),
-                ("UpdateCampaign", "a typo"),
-                ("CreateCampaign", ""),
-            ]
-        );
-        quota.stop.cancel();
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_lacks_the_scope_or_comes_by_certificate_alone_is_refused() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        quota.create().await;
-        let mut staff = quota.campaigns();
-        let mut queues = QueueServiceClient::new(quota.channel(Identity::Staff));
-        let queue = || GetQueueRequest {
-            campaign_id: "spring".to_owned(),
+    let (mut actions, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListChangesRequest {
+            filter: Some(ChangeFilter {
+                resource_kind: "campaign".to_owned(),
+                resource_id: "spring".to_owned(),
+                ..ChangeFilter::default()
+            }),
+            page_size: 3,
+            page_token,
         };
-        let (read, write) = ("campaigns:read", "campaigns:write");
-        let list = ListChangesRequest::default;
-        let mut refused = vec![
-            staff
-                .update_campaign(quota.with_token(rename(""), read))
-                .await
-                .err(),
-            staff
-                .end_campaign(quota.with_token(end(), read))
-                .await
-                .err(),
-            staff
-                .halt_all_campaigns(quota.with_token(halt(), read))
-                .await
-                .err(),
-            staff
-                .list_changes(quota.with_token(list(), read))
-                .await
-                .err(),
-            staff
-                .list_changes(quota.with_token(list(), write))
-                .await
-                .err(),
-            queues
-                .get_queue(quota.with_token(queue(), write))
-                .await
-                .err(),
-        ];
-        for identity in [Identity::Gateway, Identity::Issuance] {
-            let mut service = CampaignServiceClient::new(quota.channel(identity));
-            let mut queues = QueueServiceClient::new(quota.channel(identity));
-            refused.extend([
-                service.update_campaign(rename("")).await.err(),
-                service.end_campaign(end()).await.err(),
-                service.halt_all_campaigns(halt()).await.err(),
-                service.list_changes(list()).await.err(),
-                queues.get_queue(Request::new(queue())).await.err(),
-            ]);
-        }
-        for (place, refused) in refused.into_iter().enumerate() {
-            let reason = reason_of(&refused.unwrap());
-            let is_refused = matches!(
-                reason,
-                Some(Reason::PermissionDenied | Reason::Unauthenticated)
+        let request = quota.with_token(request, "changes:read");
+        let page = staff.list_changes(request).await.unwrap().into_inner();
+        for change in &page.changes {
+            assert_eq!(
+                (&*change.subject, &*change.certificate_identity),
+                ("colleague", "staff")
             );
-            assert!(is_refused, "{place}: {reason:?}");
+            actions.push((change.action.clone(), change.reason.clone()));
         }
-        let changes = staff
-            .list_changes(quota.with_token(list(), "changes:read"))
-            .await;
-        assert_eq!(changes.unwrap().into_inner().changes.len(), 1);
-        quota.stop.cancel();
-    })
-    .await;
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let told = actions
+        .iter()
+        .map(|(action, reason)| (&**action, &**reason));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("EndCampaign", "no more cups"),
+            ("HaltAllCampaigns", "overrun"),
+            ("UpdateCampaign", "a typo"),
+            ("CreateCampaign", ""),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_look_at_a_queue_that_gateways_report() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let campaign = quota.create().await;
-        let report = ReportQueuesRequest {
-            gateway_id: "gateway-0/1".to_owned(),
-            report_number: 1,
-            queues: vec![QueueReport {
-                campaign_number: campaign.campaign_number,
-                wants_queue: true,
-                can_take: 6.0,
-                at_door: 2,
-                able_per_second: 30.0,
-                waiting: vec![CohortWaiting {
-                    cohort: 0,
-                    held: 8,
-                    promised: 4,
-                    promised_soon: 0,
-                }],
-                ..QueueReport::default()
+    let quota = Quota::start().await;
+    let campaign = quota.create().await;
+    let report = ReportQueuesRequest {
+        gateway_id: "gateway-0/1".to_owned(),
+        report_number: 1,
+        queues: vec![QueueReport {
+            campaign_number: campaign.campaign_number,
+            wants_queue: true,
+            can_take: 6.0,
+            at_door: 2,
+            able_per_second: 30.0,
+            waiting: vec![CohortWaiting {
+                cohort: 0,
+                held: 8,
+                promised: 4,
+                promised_soon: 0,
             }],
+            ..QueueReport::default()
+        }],
+    };
+    let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
+    gateway.report_queues(report).await.unwrap();
+    let mut staff = QueueServiceClient::new(quota.channel(Identity::Staff));
+    let mut look = async |campaign_id: &str| {
+        let request = GetQueueRequest {
+            campaign_id: campaign_id.to_owned(),
         };
-        let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
-        gateway.report_queues(report).await.unwrap();
-        let mut staff = QueueServiceClient::new(quota.channel(Identity::Staff));
-        let mut look = async |campaign_id: &str| {
-            let request = GetQueueRequest {
-                campaign_id: campaign_id.to_owned(),
-            };
-            let request = quota.with_token(request, "campaigns:read");
-            staff.get_queue(request).await
-        };
-        let queue = look("spring").await.unwrap().into_inner();
-        assert!(queue.is_queueing);
-        // Four of the eight held calls are missing beside the two at the door: half of all turns.
-        assert_eq!((queue.waiting, queue.called), (6, 6));
-        assert_eq!((queue.at_door, queue.credit), (2, 6.0));
-        assert_eq!((queue.able_per_second, queue.remaining), (30.0, 100));
-        assert_eq!(queue.oldest_joined_at, campaign.opens_at);
-        let told = &queue.gateways[0];
-        assert_eq!((&*told.gateway_id, told.wants_queue), ("gateway-0/1", true));
-        assert_eq!((told.waiting, told.at_door, told.can_take), (12, 2, 6.0));
-        let reported_at = wire::moment(told.reported_at.unwrap()).unwrap();
-        assert!(reported_at.year() > 2_000);
-        let unknown = look("autumn").await.unwrap_err();
-        assert_eq!(reason_of(&unknown), Some(Reason::CampaignNotFound));
-        let invalid = look("Spring Tea").await.unwrap_err();
-        assert_eq!(reason_of(&invalid), Some(Reason::InvalidField));
-        quota.stop.cancel();
-    })
-    .await;
+        let request = quota.with_token(request, "campaigns:read");
+        staff.get_queue(request).await
+    };
+    let queue = look("spring").await.unwrap().into_inner();
+    assert!(queue.is_queueing);
+    // Four of the eight held calls are missing beside the two at the door: half of all turns.
+    assert_eq!((queue.waiting, queue.called), (6, 6));
+    assert_eq!((queue.at_door, queue.credit), (2, 6.0));
+    assert_eq!((queue.able_per_second, queue.remaining), (30.0, 100));
+    assert_eq!(queue.oldest_joined_at, campaign.opens_at);
+    let told = &queue.gateways[0];
+    assert_eq!((&*told.gateway_id, told.wants_queue), ("gateway-0/1", true));
+    assert_eq!((told.waiting, told.at_door, told.can_take), (12, 2, 6.0));
+    let reported_at = wire::moment(told.reported_at.unwrap()).unwrap();
+    assert!(reported_at.year() > 2_000);
+    let unknown = look("autumn").await.unwrap_err();
+    assert_eq!(reason_of(&unknown), Some(Reason::CampaignNotFound));
+    let invalid = look("Spring Tea").await.unwrap_err();
+    assert_eq!(reason_of(&invalid), Some(Reason::InvalidField));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_field_of_a_change_is_named() {
-    with_database(async |database| {
-        let quota = Quota::start(&database).await;
-        let mut staff = quota.campaigns();
-        let bad = UpdateCampaignRequest {
-            campaign_id: "Spring Tea".to_owned(),
-            reason: "茶".repeat(201),
-            display_name: Some("茶".repeat(101)),
-            description: Some("two\nlines".to_owned()),
-            limit_per_shopper: Some(0),
-            opens_at: None,
-            closes_at: Some(prost_types::Timestamp {
-                seconds: i64::MAX,
-                nanos: 0,
-            }),
-            coupon_validity: Some(wire::duration(Duration::from_millis(1_500))),
-            tiers: vec![tidegate_proto::r#type::v1::Tier::default()],
+    let quota = Quota::start().await;
+    let mut staff = quota.campaigns();
+    let bad = UpdateCampaignRequest {
+        campaign_id: "Spring Tea".to_owned(),
+        reason: "茶".repeat(201),
+        display_name: Some("茶".repeat(101)),
+        description: Some("two\nlines".to_owned()),
+        limit_per_shopper: Some(0),
+        opens_at: None,
+        closes_at: Some(prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+        coupon_validity: Some(wire::duration(Duration::from_millis(1_500))),
+        tiers: vec![tidegate_proto::r#type::v1::Tier::default()],
+    };
+    let request = quota.with_token(bad, "campaigns:write");
+    let refused = staff.update_campaign(request).await.unwrap_err();
+    let named = from_status(&refused).violations.into_iter();
+    let named: Vec<_> = named.map(|bad| bad.field).collect();
+    assert_eq!(
+        named,
+        [
+            "campaign_id",
+            "reason",
+            "display_name",
+            "description",
+            "limit_per_shopper",
+            "closes_at",
+            "coupon_validity",
+            "tiers[0].tier_id",
+            "tiers[0].face_value_minor_units",
+            "tiers[0].stock",
+        ]
+    );
+    let nothing = UpdateCampaignRequest {
+        display_name: None,
+        ..rename("")
+    };
+    let request = quota.with_token(nothing, "campaigns:write");
+    let missing = staff.update_campaign(request).await.unwrap_err();
+    assert_eq!(reason_of(&missing), Some(Reason::CampaignNotFound));
+    for reason in ["", "two\nlines"] {
+        let end = EndCampaignRequest {
+            reason: reason.to_owned(),
+            ..end()
         };
-        let request = quota.with_token(bad, "campaigns:write");
-        let refused = staff.update_campaign(request).await.unwrap_err();
-        let named = from_status(&refused).violations.into_iter();
-        let named: Vec<_> = named.map(|bad| bad.field).collect();
-        assert_eq!(
-            named,
-            [
-                "campaign_id",
-                "reason",
-                "display_name",
-                "description",
-                "limit_per_shopper",
-                "closes_at",
-                "coupon_validity",
-                "tiers[0].tier_id",
-                "tiers[0].face_value_minor_units",
-                "tiers[0].stock",
-            ]
-        );
-        let nothing = UpdateCampaignRequest {
-            display_name: None,
-            ..rename("")
+        let refused = staff
+            .end_campaign(quota.with_token(end, "campaigns:write"))
+            .await;
+        assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
+        let halt = HaltAllCampaignsRequest {
+            reason: reason.to_owned(),
+            ..halt()
         };
-        let request = quota.with_token(nothing, "campaigns:write");
-        let missing = staff.update_campaign(request).await.unwrap_err();
-        assert_eq!(reason_of(&missing), Some(Reason::CampaignNotFound));
-        for reason in ["", "two\nlines"] {
-            let end = EndCampaignRequest {
-                reason: reason.to_owned(),
-                ..end()
-            };
-            let refused = staff
-                .end_campaign(quota.with_token(end, "campaigns:write"))
-                .await;
-            assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
-            let halt = HaltAllCampaignsRequest {
-                reason: reason.to_owned(),
-                ..halt()
-            };
-            let halt = quota.with_token(halt, "campaigns:write");
-            let refused = staff.halt_all_campaigns(halt).await;
-            assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
-        }
-        quota.stop.cancel();
-    })
-    .await;
+        let halt = quota.with_token(halt, "campaigns:write");
+        let refused = staff.halt_all_campaigns(halt).await;
+        assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
+    }
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crate::database::with_database;
 use crate::giveaway::{Giveaway, open, terms};
-use crate::queues::{Gateway, one, room, second};
+use crate::queues::{Gateway, room, second};
 use tidegate_quota::{
-    QuotaError,
     domain::{CohortWaiting, QueueReport},
+    error::QuotaError,
 };
 use tidegate_types::{CampaignId, Timestamp};
 
@@ -17,97 +16,94 @@ fn spring() -> CampaignId {
 
 #[tokio::test]
 async fn a_queue_stands_as_all_gateways_reported_last() {
-    with_database(async |database| {
-        let (_, [gateway, other]) = room(&database).await;
-        let came = second(open());
-        // Ten wait since the last second, and five of these are called.
-        gateway
-            .send(1, gateway.holding(came, 10, 5.0), open())
-            .await;
-        let now = open() + Duration::from_secs(3);
-        let waiting = |promised| QueueReport {
-            wants_queue: true,
-            served_per_second: 4.0,
-            able_per_second: 6.0,
-            at_door: 2,
-            due_soon: 3,
-            waiting: vec![CohortWaiting {
-                promised,
-                promised_soon: promised,
-                ..other.holding(came + 2, 7, 0.0).waiting[0]
-            }],
-            ..other.idle(9.0)
-        };
-        other.send(1, waiting(1), now).await;
-        other
-            .send(2, waiting(4), now + Duration::from_secs(1))
-            .await;
+    let (giveaway, [gateway, other]) = room().await;
+    let came = second(open());
+    // Ten wait since the last second, and five of these are called.
+    gateway
+        .send(1, gateway.holding(came, 10, 5.0), open())
+        .await;
+    let now = open() + Duration::from_secs(3);
+    let waiting = |promised| QueueReport {
+        wants_queue: true,
+        served_per_second: 4.0,
+        able_per_second: 6.0,
+        at_door: 2,
+        due_soon: 3,
+        waiting: vec![CohortWaiting {
+            promised,
+            promised_soon: promised,
+            ..other.holding(came + 2, 7, 0.0).waiting[0]
+        }],
+        ..other.idle(9.0)
+    };
+    other.send(1, waiting(1), now).await;
+    other
+        .send(2, waiting(4), now + Duration::from_secs(1))
+        .await;
 
-        let (standing, reports) = other.queues.standing(&spring(), now).await.unwrap();
-        assert!(standing.snapshot.is_queueing);
-        assert_eq!(standing.snapshot.remaining, 1_000);
-        assert_eq!(standing.snapshot.able_per_second, 6.0);
-        assert_eq!((standing.at_door, standing.credit), (2, 14.0));
-        // What one gateway counted before it heard of the watermark, and what the other promised.
-        let all = standing.waiting() + standing.called;
-        let rounded_up = 2;
-        assert!(
-            (10 + 7 + 4 + 3..=10 + 7 + 4 + 3 + rounded_up).contains(&all),
-            "{all}"
-        );
-        assert!(standing.called >= 3 + 5, "{}", standing.called);
-        let oldest = standing.oldest_joined_at.unwrap();
-        assert!(oldest == open() || oldest == open() + Duration::from_secs(2));
-        let told: Vec<_> = reports
-            .iter()
-            .map(|kept| (kept.gateway.as_str(), kept.wanted_queue, kept.number))
-            .collect();
-        assert_eq!(told, [("gateway-0/1", false, 1), ("gateway-1/1", true, 2)]);
-        let pace = standing.snapshot.pace.unwrap();
-        assert_eq!((pace.slowest, pace.fastest), (4.0, 4.0));
-        let before: i64 = one(&database, "SELECT sum(clock_ms)::bigint FROM queues").await;
-        other.queues.standing(&spring(), now).await.unwrap();
-        let after: i64 = one(&database, "SELECT sum(clock_ms)::bigint FROM queues").await;
-        assert_eq!(before, after, "whoever looks moves nothing");
-    })
-    .await;
+    let (standing, reports) = other.queues.standing(&spring(), now).await.unwrap();
+    assert!(standing.snapshot.is_queueing);
+    assert_eq!(standing.snapshot.remaining, 1_000);
+    assert_eq!(standing.snapshot.able_per_second, 6.0);
+    assert_eq!((standing.at_door, standing.credit), (2, 14.0));
+    // What one gateway counted before it applied the watermark, and what the other promised.
+    let all = standing.waiting() + standing.called;
+    let rounded_up = 2;
+    assert!(
+        (10 + 7 + 4 + 3..=10 + 7 + 4 + 3 + rounded_up).contains(&all),
+        "{all}"
+    );
+    assert!(standing.called >= 3 + 5, "{}", standing.called);
+    let oldest = standing.oldest_joined_at.unwrap();
+    assert!(oldest == open() || oldest == open() + Duration::from_secs(2));
+    let told: Vec<_> = reports
+        .iter()
+        .map(|kept| (kept.gateway.as_str(), kept.wanted_queue, kept.number))
+        .collect();
+    assert_eq!(told, [("gateway-0/1", false, 1), ("gateway-1/1", true, 2)]);
+    let pace = standing.snapshot.pace.unwrap();
+    assert_eq!((pace.slowest, pace.fastest), (4.0, 4.0));
+    let before: i64 = giveaway
+        .database
+        .one("SELECT sum(clock_ms)::bigint FROM queues")
+        .await;
+    other.queues.standing(&spring(), now).await.unwrap();
+    let after: i64 = giveaway
+        .database
+        .one("SELECT sum(clock_ms)::bigint FROM queues")
+        .await;
+    assert_eq!(before, after, "whoever looks moves nothing");
 }
 
 #[tokio::test]
 async fn where_nobody_waits_there_is_nothing_to_tell_but_what_is_left() {
-    with_database(async |database| {
-        let (giveaway, [gateway, _]) = room(&database).await;
-        let (standing, reports) = gateway.queues.standing(&spring(), open()).await.unwrap();
-        assert!(!standing.snapshot.is_queueing && reports.is_empty());
-        assert_eq!(
-            (standing.waiting(), standing.called, standing.at_door),
-            (0, 0, 0)
-        );
-        assert_eq!(
-            (standing.oldest_joined_at, standing.snapshot.pace),
-            (None, None)
-        );
-        assert_eq!(standing.snapshot.remaining, 1_000);
-        let autumn = CampaignId::parse("autumn").unwrap();
-        let missing = gateway.queues.standing(&autumn, open()).await;
-        assert!(matches!(missing, Err(QuotaError::CampaignNotFound)));
-        drop(giveaway);
-    })
-    .await;
+    let (_, [gateway, _]) = room().await;
+    let (standing, reports) = gateway.queues.standing(&spring(), open()).await.unwrap();
+    assert!(!standing.snapshot.is_queueing && reports.is_empty());
+    assert_eq!(
+        (standing.waiting(), standing.called, standing.at_door),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        (standing.oldest_joined_at, standing.snapshot.pace),
+        (None, None)
+    );
+    assert_eq!(standing.snapshot.remaining, 1_000);
+    let autumn = CampaignId::parse("autumn").unwrap();
+    refused!(
+        gateway.queues.standing(&autumn, open()).await,
+        QuotaError::CampaignNotFound
+    );
 }
 
 #[tokio::test]
 async fn those_who_came_before_the_opening_have_waited_since_then() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[10]).await;
-        let opens_at: Timestamp = terms("spring", &[10]).opens_at;
-        let early = opens_at - Duration::from_secs(60);
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", campaign.number);
-        gateway.send(1, gateway.holding(0, 7, 0.0), early).await;
-        let (standing, _) = gateway.queues.standing(&spring(), early).await.unwrap();
-        assert_eq!(standing.waiting(), 7);
-        assert_eq!(standing.oldest_joined_at, Some(opens_at));
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[10]).await;
+    let opens_at: Timestamp = terms("spring", &[10]).opens_at;
+    let early = opens_at - Duration::from_secs(60);
+    let gateway = Gateway::new(&giveaway, "gateway-0/1", campaign.number);
+    gateway.send(1, gateway.holding(0, 7, 0.0), early).await;
+    let (standing, _) = gateway.queues.standing(&spring(), early).await.unwrap();
+    assert_eq!(standing.waiting(), 7);
+    assert_eq!(standing.oldest_joined_at, Some(opens_at));
 }

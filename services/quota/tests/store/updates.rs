@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use crate::changes::recorded;
-use crate::database::{TestDatabase, with_database};
-use crate::giveaway::{Giveaway, call, closed, counts, later, open, request, terms, wish};
+use crate::giveaway::{Giveaway, addition, call, closed, counts, later, open, request, terms};
 use crate::queues::Gateway;
 use tidegate_quota::{
-    QuotaError,
-    campaigns::{BudgetAddition, UpdateRequest},
+    campaigns::UpdateRequest,
     domain::{
         Campaign, CampaignUpdate, Description, DisplayName, IssuanceControl, Tier, TierStock,
     },
+    error::QuotaError,
 };
-use tidegate_types::{CampaignId, ChangeReason, LimitPerShopper, Reason, RequestId, Timestamp};
-use tokio::time::sleep;
+use tidegate_types::{CampaignId, ChangeReason, LimitPerShopper, Reason, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -60,295 +58,245 @@ fn all_free(stocks: &[u64]) -> Vec<TierStock> {
 
 #[tokio::test]
 async fn before_the_opening_everything_is_changed_and_the_same_again_changes_nothing() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let before = giveaway.create("spring", &[10, 20, 30]).await;
-        let wanted = CampaignUpdate {
-            display_name: Some(DisplayName::parse("奶茶节").ok()),
-            description: Some(Description::parse("for the spring").ok()),
-            limit_per_shopper: LimitPerShopper::new(5u8).ok(),
-            opens_at: Some(early() + 2 * HOUR),
-            closes_at: Some(closed() + HOUR),
-            coupon_validity: Some(2 * HOUR),
-            tiers: Some(tiers(&[7])),
-        };
-        let after = update(&giveaway, wanted.clone(), early()).await.unwrap();
-        assert_eq!(after.revision, before.revision + 1);
-        assert_eq!(
-            (after.number, &after.terms.id),
-            (before.number, &before.terms.id)
-        );
-        assert_eq!(
-            after.terms.display_name,
-            wanted.display_name.clone().unwrap()
-        );
-        assert_eq!(after.terms.description, wanted.description.clone().unwrap());
-        assert_eq!(after.terms.limit_per_shopper.get(), 5);
-        assert_eq!(after.terms.opens_at, early() + 2 * HOUR);
-        assert_eq!(after.terms.closes_at, closed() + HOUR);
-        assert_eq!(after.terms.coupon_validity, 2 * HOUR);
-        assert_eq!(
-            (&after.terms.tiers, &after.stock),
-            (&tiers(&[7]), &all_free(&[7]))
-        );
-        assert_eq!(giveaway.read("spring").await, after);
-        let again = update(&giveaway, wanted, early()).await.unwrap();
-        assert_eq!(again, after);
-        // Also once it is over.
-        let named = CampaignUpdate {
-            display_name: Some(after.terms.display_name.clone()),
-            ..CampaignUpdate::default()
-        };
-        let again = update(&giveaway, named, closed() + 9 * HOUR).await;
-        assert_eq!(again.unwrap(), after);
+    let (giveaway, before) = Giveaway::of(&[10, 20, 30]).await;
+    let wanted = CampaignUpdate {
+        display_name: Some(DisplayName::parse("奶茶节").ok()),
+        description: Some(Description::parse("for the spring").ok()),
+        limit_per_shopper: LimitPerShopper::new(5u8).ok(),
+        opens_at: Some(early() + 2 * HOUR),
+        closes_at: Some(closed() + HOUR),
+        coupon_validity: Some(2 * HOUR),
+        tiers: Some(tiers(&[7])),
+    };
+    let after = update(&giveaway, wanted.clone(), early()).await.unwrap();
+    assert_eq!(after.revision, before.revision + 1);
+    assert_eq!(
+        (after.number, &after.terms.id),
+        (before.number, &before.terms.id)
+    );
+    assert_eq!(
+        after.terms.display_name,
+        wanted.display_name.clone().unwrap()
+    );
+    assert_eq!(after.terms.description, wanted.description.clone().unwrap());
+    assert_eq!(after.terms.limit_per_shopper.get(), 5);
+    assert_eq!(after.terms.opens_at, early() + 2 * HOUR);
+    assert_eq!(after.terms.closes_at, closed() + HOUR);
+    assert_eq!(after.terms.coupon_validity, 2 * HOUR);
+    assert_eq!(
+        (&after.terms.tiers, &after.stock),
+        (&tiers(&[7]), &all_free(&[7]))
+    );
+    assert_eq!(giveaway.read("spring").await, after);
+    let again = update(&giveaway, wanted, early()).await.unwrap();
+    assert_eq!(again, after);
+    // Also once it is over.
+    let named = CampaignUpdate {
+        display_name: Some(after.terms.display_name.clone()),
+        ..CampaignUpdate::default()
+    };
+    let again = update(&giveaway, named, closed() + 9 * HOUR).await;
+    assert_eq!(again.unwrap(), after);
 
-        let changes = recorded(&giveaway).await;
-        assert_eq!(changes.len(), 2, "it was made, and changed once");
-        let change = &changes[0].change;
-        assert_eq!(
-            (&*change.action, &*change.reason),
-            ("UpdateCampaign", "a typo")
-        );
-        let fields = change.fields.iter().map(|field| {
-            let (before, after) = (field.before.as_str(), field.after.as_str());
-            (field.field.as_str(), before, after)
-        });
-        let fields: Vec<_> = fields.collect();
-        for field in [
-            ("display_name", "", "奶茶节"),
-            ("limit_per_shopper", "1", "5"),
-            ("opens_at", "2026-02-02T02:40:00Z", "2026-02-02T03:40:00Z"),
-            ("coupon_validity", "3600 s", "7200 s"),
-            ("tiers[0].stock", "10", "7"),
-            ("tiers[2]", "tier-2: 2500", ""),
-        ] {
-            assert!(fields.contains(&field), "{field:?} of {fields:?}");
-        }
-    })
-    .await;
+    let changes = recorded(&giveaway).await;
+    assert_eq!(changes.len(), 2, "it was made, and changed once");
+    let change = &changes[0].change;
+    assert_eq!(
+        (&*change.action, &*change.reason),
+        ("UpdateCampaign", "a typo")
+    );
+    let fields = change.fields.iter().map(|field| {
+        let (before, after) = (field.before.as_str(), field.after.as_str());
+        (field.field.as_str(), before, after)
+    });
+    let fields: Vec<_> = fields.collect();
+    for field in [
+        ("display_name", "", "奶茶节"),
+        ("limit_per_shopper", "1", "5"),
+        ("opens_at", "2026-02-02T02:40:00Z", "2026-02-02T03:40:00Z"),
+        ("coupon_validity", "3600 s", "7200 s"),
+        ("tiers[0].stock", "10", "7"),
+        ("tiers[2]", "tier-2: 2500", ""),
+    ] {
+        assert!(fields.contains(&field), "{field:?} of {fields:?}");
+    }
 }
 
 #[tokio::test]
 async fn tiers_change_places_and_number_and_keep_their_stock_whole() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        giveaway.create("spring", &[10, 20]).await;
-        for stocks in [&[1, 2, 3][..], &[3], &[4, 5]] {
-            for is_turned in [false, true] {
-                let mut tiers = tiers(stocks);
-                if is_turned {
-                    tiers.reverse();
-                }
-                let wanted = CampaignUpdate {
-                    tiers: Some(tiers.clone()),
-                    ..CampaignUpdate::default()
-                };
-                let after = update(&giveaway, wanted, early()).await.unwrap();
-                let stocks: Vec<_> = tiers.iter().map(|tier| tier.initial_stock).collect();
-                assert_eq!(
-                    (&after.terms.tiers, &after.stock),
-                    (&tiers, &all_free(&stocks))
-                );
+    let (giveaway, _) = Giveaway::of(&[10, 20]).await;
+    for stocks in [&[1, 2, 3][..], &[3], &[4, 5]] {
+        for is_turned in [false, true] {
+            let mut tiers = tiers(stocks);
+            if is_turned {
+                tiers.reverse();
             }
+            let wanted = CampaignUpdate {
+                tiers: Some(tiers.clone()),
+                ..CampaignUpdate::default()
+            };
+            let after = update(&giveaway, wanted, early()).await.unwrap();
+            let stocks: Vec<_> = tiers.iter().map(|tier| tier.initial_stock).collect();
+            assert_eq!(
+                (&after.terms.tiers, &after.stock),
+                (&tiers, &all_free(&stocks))
+            );
         }
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn after_the_opening_only_what_breaks_no_promise_is_changed() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let before = giveaway.create("spring", &[10]).await;
-        let wanted = CampaignUpdate {
-            opens_at: Some(early()),
-            coupon_validity: Some(2 * HOUR),
-            tiers: Some(tiers(&[11])),
-            ..CampaignUpdate::default()
-        };
-        let refused = update(&giveaway, wanted, open()).await;
-        assert_eq!(promised(refused), "opens_at, coupon_validity, tiers");
-        assert_eq!(giveaway.read("spring").await, before);
-        let end_at = |closes_at| CampaignUpdate {
-            closes_at: Some(closes_at),
-            ..CampaignUpdate::default()
-        };
-        let past = update(&giveaway, end_at(open() - HOUR), open()).await;
-        assert_eq!(
-            past.unwrap_err().refusal().unwrap().violations[0].field,
-            "closes_at"
-        );
+    let (giveaway, before) = Giveaway::of(&[10]).await;
+    let wanted = CampaignUpdate {
+        opens_at: Some(early()),
+        coupon_validity: Some(2 * HOUR),
+        tiers: Some(tiers(&[11])),
+        ..CampaignUpdate::default()
+    };
+    let refused = update(&giveaway, wanted, open()).await;
+    assert_eq!(promised(refused), "opens_at, coupon_validity, tiers");
+    assert_eq!(giveaway.read("spring").await, before);
+    let end_at = |closes_at| CampaignUpdate {
+        closes_at: Some(closes_at),
+        ..CampaignUpdate::default()
+    };
+    let past = update(&giveaway, end_at(open() - HOUR), open()).await;
+    assert_eq!(
+        past.unwrap_err().refusal().unwrap().violations[0].field,
+        "closes_at"
+    );
 
-        let kind = CampaignUpdate {
-            limit_per_shopper: LimitPerShopper::new(2u8).ok(),
-            ..end_at(closed() + HOUR)
-        };
-        let after = update(&giveaway, kind, open()).await.unwrap();
-        assert_eq!(after.terms.limit_per_shopper.get(), 2);
-        let lower = CampaignUpdate {
-            limit_per_shopper: LimitPerShopper::new(1u8).ok(),
-            ..CampaignUpdate::default()
-        };
-        assert_eq!(
-            promised(update(&giveaway, lower, open()).await),
-            "limit_per_shopper"
-        );
-        // Stock is lent until the end there is now, and no longer.
-        let asked = request(after.number, &[], 1);
-        giveaway.acquire_at(&asked, closed()).await.unwrap();
-        update(&giveaway, end_at(open() + HOUR / 6), open())
-            .await
-            .unwrap();
-        let late = giveaway
+    let kind = CampaignUpdate {
+        limit_per_shopper: LimitPerShopper::new(2u8).ok(),
+        ..end_at(closed() + HOUR)
+    };
+    let after = update(&giveaway, kind, open()).await.unwrap();
+    assert_eq!(after.terms.limit_per_shopper.get(), 2);
+    let lower = CampaignUpdate {
+        limit_per_shopper: LimitPerShopper::new(1u8).ok(),
+        ..CampaignUpdate::default()
+    };
+    assert_eq!(
+        promised(update(&giveaway, lower, open()).await),
+        "limit_per_shopper"
+    );
+    // Stock is lent until the end there is now, and no longer.
+    let asked = request(after.number, &[], 1);
+    giveaway.acquire_at(&asked, closed()).await.unwrap();
+    update(&giveaway, end_at(open() + HOUR / 6), open())
+        .await
+        .unwrap();
+    refused!(
+        giveaway
             .acquire_at(&request(after.number, &[], 1), closed())
-            .await;
-        assert!(matches!(late, Err(QuotaError::CampaignClosed)), "{late:?}");
-        let late = update(&giveaway, end_at(closed()), closed()).await;
-        assert!(matches!(late, Err(QuotaError::CampaignClosed)), "{late:?}");
-        assert_eq!(
-            recorded(&giveaway).await.len(),
-            3,
-            "refusals are not recorded"
-        );
-        let other = UpdateRequest {
-            campaign: CampaignId::parse("autumn").unwrap(),
-            ..asking(end_at(closed()))
-        };
-        let missing = giveaway.campaigns.update(other, &call(open())).await;
-        assert!(
-            matches!(missing, Err(QuotaError::CampaignNotFound)),
-            "{missing:?}"
-        );
-    })
-    .await;
+            .await,
+        QuotaError::CampaignClosed
+    );
+    refused!(
+        update(&giveaway, end_at(closed()), closed()).await,
+        QuotaError::CampaignClosed
+    );
+    assert_eq!(
+        recorded(&giveaway).await.len(),
+        3,
+        "refusals are not recorded"
+    );
+    let other = UpdateRequest {
+        campaign: CampaignId::parse("autumn").unwrap(),
+        ..asking(end_at(closed()))
+    };
+    refused!(
+        giveaway.campaigns.update(other, &call(open())).await,
+        QuotaError::CampaignNotFound
+    );
 }
 
 #[tokio::test]
 async fn what_was_lent_added_to_or_waited_for_keeps_what_it_promised_before_the_opening_too() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[10, 20]).await;
-        let fewer = || CampaignUpdate {
-            tiers: Some(tiers(&[10])),
-            ..CampaignUpdate::default()
-        };
-        let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", campaign.number);
-        gateway.send(1, gateway.holding(0, 5, 0.0), early()).await;
-        assert_eq!(promised(update(&giveaway, fewer(), early()).await), "tiers");
-        let other_stock = CampaignUpdate {
-            tiers: Some(tiers(&[10, 21])),
-            ..CampaignUpdate::default()
-        };
-        update(&giveaway, other_stock, early()).await.unwrap();
+    let (giveaway, campaign) = Giveaway::of(&[10, 20]).await;
+    let fewer = || CampaignUpdate {
+        tiers: Some(tiers(&[10])),
+        ..CampaignUpdate::default()
+    };
+    let gateway = Gateway::new(&giveaway, "gateway-0/1", campaign.number);
+    gateway.send(1, gateway.holding(0, 5, 0.0), early()).await;
+    assert_eq!(promised(update(&giveaway, fewer(), early()).await), "tiers");
+    let other_stock = CampaignUpdate {
+        tiers: Some(tiers(&[10, 21])),
+        ..CampaignUpdate::default()
+    };
+    update(&giveaway, other_stock, early()).await.unwrap();
 
-        let addition = BudgetAddition {
-            campaign: campaign.terms.id.clone(),
-            request_id: RequestId::parse("more").unwrap(),
-            tier: campaign.terms.tiers[0].id.clone(),
-            additional_stock: 5,
-            reason: ChangeReason::parse("more cups").unwrap(),
-        };
-        let added = giveaway
-            .campaigns
-            .add_budget(&addition, &call(early()))
-            .await;
-        added.unwrap();
-        let other_stock = CampaignUpdate {
-            tiers: Some(tiers(&[10, 22])),
-            ..CampaignUpdate::default()
-        };
-        assert_eq!(
-            promised(update(&giveaway, other_stock, early()).await),
-            "tiers"
-        );
-        let stock = giveaway.read("spring").await.stock;
-        assert_eq!(stock, all_free(&[15, 21]), "added budget is kept");
+    let addition = addition("spring", "more", "tier-0", 5);
+    let added = giveaway.add(&addition, early()).await;
+    added.unwrap();
+    let other_stock = CampaignUpdate {
+        tiers: Some(tiers(&[10, 22])),
+        ..CampaignUpdate::default()
+    };
+    assert_eq!(
+        promised(update(&giveaway, other_stock, early()).await),
+        "tiers"
+    );
+    let stock = giveaway.read("spring").await.stock;
+    assert_eq!(stock, all_free(&[15, 21]), "added budget is kept");
 
-        let asked = request(campaign.number, &[1], 0);
-        giveaway.acquire_at(&asked, early()).await.unwrap();
-        giveaway
-            .settle(asked.lease_id, &counts(&[0]))
-            .await
-            .unwrap();
-        let later = CampaignUpdate {
-            opens_at: Some(open()),
-            coupon_validity: Some(2 * HOUR),
-            ..CampaignUpdate::default()
-        };
-        let refused = update(&giveaway, later, early()).await;
-        assert_eq!(promised(refused), "opens_at, coupon_validity");
-    })
-    .await;
+    let asked = request(campaign.number, &[1], 0);
+    giveaway.acquire_at(&asked, early()).await.unwrap();
+    giveaway.give_back(asked.lease_id, &[0]).await;
+    let later = CampaignUpdate {
+        opens_at: Some(open()),
+        coupon_validity: Some(2 * HOUR),
+        tiers: Some(tiers(&[10, 22])),
+        ..CampaignUpdate::default()
+    };
+    let refused = update(&giveaway, later, early()).await;
+    assert_eq!(promised(refused), "opens_at, coupon_validity, tiers");
 }
 
 #[tokio::test]
 async fn a_campaign_that_was_changed_is_still_the_one_it_was_made_as() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let made = giveaway.create("spring", &[10, 20]).await;
-        for stocks in [[11, 20], [12, 20]] {
-            let wanted = CampaignUpdate {
-                tiers: Some(tiers(&stocks)),
-                ..CampaignUpdate::default()
-            };
-            update(&giveaway, wanted, early()).await.unwrap();
-        }
-        let now = giveaway.read("spring").await;
-        assert_eq!(giveaway.create("spring", &[10, 20]).await, now);
-        assert_eq!(giveaway.create("spring", &[12, 20]).await, now);
-        let mut named = made.terms.clone();
-        named.description = Description::parse("other").ok();
-        for other in [terms("spring", &[11, 20]), named] {
-            let refused = giveaway.campaigns.create(&other, None, &call(open())).await;
-            assert!(
-                matches!(refused, Err(QuotaError::CampaignIdTaken)),
-                "{refused:?}"
-            );
-        }
-        assert_eq!(recorded(&giveaway).await.len(), 3);
-    })
-    .await;
-}
-
-/// Until somebody waits for a lock.
-pub async fn blocked(database: &TestDatabase) {
-    let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(blocked)
-        .fetch_one(&database.pool)
-        .await
-        .unwrap()
-        == 0
-    {
-        sleep(Duration::from_millis(5)).await;
+    let (giveaway, made) = Giveaway::of(&[10, 20]).await;
+    for stocks in [[11, 20], [12, 20]] {
+        let wanted = CampaignUpdate {
+            tiers: Some(tiers(&stocks)),
+            ..CampaignUpdate::default()
+        };
+        update(&giveaway, wanted, early()).await.unwrap();
     }
+    let now = giveaway.read("spring").await;
+    assert_eq!(giveaway.create("spring", &[10, 20]).await, now);
+    assert_eq!(giveaway.create("spring", &[12, 20]).await, now);
+    let mut named = made.terms.clone();
+    named.description = Description::parse("other").ok();
+    for other in [terms("spring", &[11, 20]), named] {
+        refused!(giveaway.make(&other).await, QuotaError::CampaignIdTaken);
+    }
+    assert_eq!(recorded(&giveaway).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_waited_for_other_tiers_and_another_end_sees_them() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = giveaway.create("spring", &[10]).await;
-        let mut new = campaign.terms.clone();
-        new.tiers = tiers(&[10, 160]);
-        new.closes_at = closed() + HOUR;
-        let mut work = database.store.begin(later()).await.unwrap();
-        work.lock_tiers(campaign.number).await.unwrap();
-        work.update_campaign(campaign.number, &campaign.terms, &new)
-            .await
-            .unwrap();
-        let waiting = tokio::spawn({
-            let giveaway = giveaway.clone();
-            let asked = request(campaign.number, &[0, 3], 0);
-            async move { giveaway.acquire_at(&asked, closed()).await }
-        });
-        blocked(&database).await;
-        work.end(Ok(())).await.unwrap();
-        let granted = waiting.await.unwrap().unwrap();
-        assert_eq!(granted.granted, counts(&[0, 3]));
-        let stock = giveaway.read("spring").await.stock;
-        assert_eq!(stock[1].stock(), 160);
-        let halt = wish("spring", IssuanceControl::QueueOnly, 0);
-        giveaway.set(&halt).await.unwrap();
-    })
-    .await;
+    let (giveaway, campaign) = Giveaway::of(&[10]).await;
+    let mut new = campaign.terms.clone();
+    new.tiers = tiers(&[10, 160]);
+    new.closes_at = closed() + HOUR;
+    let mut work = giveaway.database.store.begin(later()).await.unwrap();
+    work.lock_tiers(campaign.number).await.unwrap();
+    work.update_campaign(campaign.number, &campaign.terms, &new)
+        .await
+        .unwrap();
+    let waiting = tokio::spawn({
+        let giveaway = giveaway.clone();
+        let asked = request(campaign.number, &[0, 3], 0);
+        async move { giveaway.acquire_at(&asked, closed()).await }
+    });
+    giveaway.database.is_blocked().await;
+    work.end(Ok(())).await.unwrap();
+    let granted = waiting.await.unwrap().unwrap();
+    assert_eq!(granted.granted, counts(&[0, 3]));
+    let stock = giveaway.read("spring").await.stock;
+    assert_eq!(stock[1].stock(), 160);
+    giveaway.wish("spring", IssuanceControl::QueueOnly, 0).await;
 }

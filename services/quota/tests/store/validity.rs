@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::database::with_database;
 use crate::giveaway::{Giveaway, call_by, closed, later, open};
 use tidegate_quota::{
-    QuotaError,
     domain::{Campaign, MAX_EXTENSION},
+    error::QuotaError,
 };
 use tidegate_types::{CampaignId, Timestamp};
 
@@ -35,68 +34,57 @@ async fn extend_by(
 
 #[tokio::test]
 async fn validity_is_extended_once_and_moved_later_only() {
-    with_database(async |database| {
-        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
-        let before = giveaway.create("spring", &[10]).await;
-        assert_eq!(before.extended_valid_until, None);
-        let extended = extend(&giveaway, closed() + DAY, open()).await.unwrap();
-        assert_eq!(extended.extended_valid_until, Some(closed() + DAY));
-        assert_eq!(extended.revision, before.revision + 1);
-        // The same again changes nothing, also once that moment has passed.
-        let again = extend(&giveaway, closed() + DAY, closed() + 2 * DAY).await;
-        assert_eq!(again.unwrap(), extended);
+    let (giveaway, _issuance) = Giveaway::fenced().await;
+    let before = giveaway.create("spring", &[10]).await;
+    assert_eq!(before.extended_valid_until, None);
+    let extended = extend(&giveaway, closed() + DAY, open()).await.unwrap();
+    assert_eq!(extended.extended_valid_until, Some(closed() + DAY));
+    assert_eq!(extended.revision, before.revision + 1);
+    // The same again changes nothing, also once that moment has passed.
+    let again = extend(&giveaway, closed() + DAY, closed() + 2 * DAY).await;
+    assert_eq!(again.unwrap(), extended);
 
-        let earlier = extend(&giveaway, closed(), open()).await;
-        assert!(
-            matches!(earlier, Err(QuotaError::InvalidFields(_))),
-            "{earlier:?}"
-        );
-        let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
-        assert_eq!(later.revision, extended.revision + 1);
-        assert_eq!(giveaway.read("spring").await, later);
-        stop.cancel();
-    })
-    .await;
+    refused!(
+        extend(&giveaway, closed(), open()).await,
+        QuotaError::InvalidFields(_)
+    );
+    let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
+    assert_eq!(later.revision, extended.revision + 1);
+    assert_eq!(giveaway.read("spring").await, later);
 }
 
 #[tokio::test]
 async fn validity_ends_in_the_future_and_within_ten_years() {
-    with_database(async |database| {
-        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
-        let before = giveaway.create("spring", &[10]).await;
-        let longest = closed() + MAX_EXTENSION;
-        for (valid_until, now) in [
-            (open(), open()),
-            (longest + Duration::from_micros(1), open()),
-        ] {
-            let refused = extend(&giveaway, valid_until, now).await.unwrap_err();
-            let refusal = refused.refusal().unwrap();
-            assert_eq!(refusal.violations[0].field, "valid_until");
-        }
-        assert_eq!(giveaway.read("spring").await, before);
-        assert!(extend(&giveaway, longest, open()).await.is_ok());
-        stop.cancel();
-    })
-    .await;
+    let (giveaway, _issuance) = Giveaway::fenced().await;
+    let before = giveaway.create("spring", &[10]).await;
+    let longest = closed() + MAX_EXTENSION;
+    for (valid_until, now) in [
+        (open(), open()),
+        (longest + Duration::from_micros(1), open()),
+    ] {
+        let refused = extend(&giveaway, valid_until, now).await.unwrap_err();
+        let refusal = refused.refusal().unwrap();
+        assert_eq!(refusal.violations[0].field, "valid_until");
+    }
+    assert_eq!(giveaway.read("spring").await, before);
+    assert!(extend(&giveaway, longest, open()).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_extension_is_recorded_but_not_acknowledged_while_issuance_is_away() {
-    with_database(async |database| {
-        let (giveaway, issuance, stop) = Giveaway::fenced(&database.store).await;
-        giveaway.create("spring", &[10]).await;
-        issuance.state().is_away = true;
-        let soon = Instant::now() + Duration::from_secs(1);
-        let until = closed() + DAY;
-        let early = extend_by(&giveaway, until, open(), soon).await;
-        assert!(matches!(early, Err(QuotaError::NotInForceYet)), "{early:?}");
-        let read = giveaway.read("spring").await;
-        assert_eq!(read.extended_valid_until, Some(until));
-        issuance.state().is_away = false;
-        let again = extend(&giveaway, until, open()).await.unwrap();
-        let controls = issuance.state().controls.clone();
-        assert_eq!(controls[&again.number.get()].revision, again.revision);
-        stop.cancel();
-    })
-    .await;
+    let (giveaway, issuance) = Giveaway::fenced().await;
+    giveaway.create("spring", &[10]).await;
+    issuance.state().is_away = true;
+    let soon = Instant::now() + Duration::from_secs(1);
+    let until = closed() + DAY;
+    refused!(
+        extend_by(&giveaway, until, open(), soon).await,
+        QuotaError::NotInForceYet
+    );
+    let read = giveaway.read("spring").await;
+    assert_eq!(read.extended_valid_until, Some(until));
+    issuance.state().is_away = false;
+    let again = extend(&giveaway, until, open()).await.unwrap();
+    let controls = issuance.state().controls.clone();
+    assert_eq!(controls[&again.number.get()].revision, again.revision);
 }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use crate::database::with_database;
 use crate::giveaway::{Giveaway, call, request, terms};
 use tidegate_quota::{
     domain::{Campaign, WantedCampaigns},
-    store::Store,
     watch::{Event, Subscription, Watch},
 };
 use tidegate_types::{CampaignId, Timestamp};
@@ -51,149 +49,132 @@ async fn changed(stream: &mut Subscription) -> Campaign {
     }
 }
 
-fn watch(store: &Store) -> Watch {
-    let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
+fn watch(giveaway: &Giveaway) -> Watch {
+    let store = giveaway.database.store.clone();
+    let (watch, poller) = Watch::new(store, CancellationToken::new());
     tokio::spawn(poller);
     watch
 }
 
 #[tokio::test]
 async fn a_stream_begins_with_everything_made_before_it_and_then_is_synced() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let watch = watch(&database.store);
-        create(&giveaway, "ended-long-ago", time::Duration::hours(-25)).await;
-        create(&giveaway, "ended", time::Duration::hours(-23)).await;
-        for id in ["a", "b", "c"] {
-            create(&giveaway, id, time::Duration::hours(1)).await;
-            // Whatever the poller read last, a new stream knows what was committed before it.
-            assert_eq!(
-                picture(&mut watch.subscribe().unwrap())
-                    .await
-                    .last()
-                    .unwrap(),
-                id
-            );
-        }
+    let giveaway = Giveaway::start().await;
+    let watch = watch(&giveaway);
+    create(&giveaway, "ended-long-ago", time::Duration::hours(-25)).await;
+    create(&giveaway, "ended", time::Duration::hours(-23)).await;
+    for id in ["a", "b", "c"] {
+        create(&giveaway, id, time::Duration::hours(1)).await;
+        // Whatever the poller read last, a new stream knows what was committed before it.
         assert_eq!(
-            picture(&mut watch.subscribe().unwrap()).await,
-            ["ended", "a", "b", "c"]
+            picture(&mut watch.subscribe().unwrap())
+                .await
+                .last()
+                .unwrap(),
+            id
         );
-    })
-    .await;
+    }
+    assert_eq!(
+        picture(&mut watch.subscribe().unwrap()).await,
+        ["ended", "a", "b", "c"]
+    );
 }
 
 #[tokio::test]
 async fn an_ended_campaign_is_watched_as_long_as_its_coupons_can_be_used() {
-    with_database(async |database| {
-        let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
-        let ended = -time::Duration::days(10);
-        let week = Duration::from_secs(7 * 24 * 3_600);
-        create_valid_for(&giveaway, "used-up", ended, week).await;
-        create_valid_for(&giveaway, "usable", ended, 2 * week).await;
-        let watch = watch(&database.store);
-        let told = picture(&mut watch.subscribe().unwrap()).await;
-        assert_eq!(told, ["usable"]);
-        let wanted = WantedCampaigns {
-            ids: vec![
-                CampaignId::parse("used-up").unwrap(),
-                CampaignId::parse("never-made").unwrap(),
-            ],
-            numbers: Vec::new(),
-        };
-        let found = giveaway.campaigns.lookup(&wanted).await.unwrap();
-        assert_eq!(found.campaigns[0].terms.id.as_str(), "used-up");
-        assert_eq!(found.unknown.ids[0].as_str(), "never-made");
+    let (giveaway, _issuance) = Giveaway::fenced().await;
+    let ended = -time::Duration::days(10);
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    create_valid_for(&giveaway, "used-up", ended, week).await;
+    create_valid_for(&giveaway, "usable", ended, 2 * week).await;
+    let watch = watch(&giveaway);
+    let told = picture(&mut watch.subscribe().unwrap()).await;
+    assert_eq!(told, ["usable"]);
+    let wanted = WantedCampaigns {
+        ids: vec![
+            CampaignId::parse("used-up").unwrap(),
+            CampaignId::parse("never-made").unwrap(),
+        ],
+        numbers: Vec::new(),
+    };
+    let found = giveaway.campaigns.lookup(&wanted).await.unwrap();
+    assert_eq!(found.campaigns[0].terms.id.as_str(), "used-up");
+    assert_eq!(found.unknown.ids[0].as_str(), "never-made");
 
-        let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
-        let id = &found.campaigns[0].terms.id;
-        let call = call(now);
-        let extended = giveaway.controls.extend_validity(id, now + week, &call);
-        extended.await.unwrap();
-        let told = picture(&mut watch.subscribe().unwrap()).await;
-        assert_eq!(told, ["used-up", "usable"]);
-        stop.cancel();
-    })
-    .await;
+    let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
+    let id = &found.campaigns[0].terms.id;
+    let call = call(now);
+    let extended = giveaway.controls.extend_validity(id, now + week, &call);
+    extended.await.unwrap();
+    let told = picture(&mut watch.subscribe().unwrap()).await;
+    assert_eq!(told, ["used-up", "usable"]);
 }
 
 #[tokio::test]
 async fn changes_made_through_another_replica_are_told_and_nothing_else() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let spring = create(&giveaway, "spring", time::Duration::hours(1)).await;
-        let summer = create(&giveaway, "summer", time::Duration::hours(1)).await;
-        let mut stream = watch(&database.store).subscribe().unwrap();
-        picture(&mut stream).await;
+    let giveaway = Giveaway::start().await;
+    let spring = create(&giveaway, "spring", time::Duration::hours(1)).await;
+    let summer = create(&giveaway, "summer", time::Duration::hours(1)).await;
+    let mut stream = watch(&giveaway).subscribe().unwrap();
+    picture(&mut stream).await;
 
-        let asked = request(summer.number, &[], 5);
-        giveaway
-            .acquire_at(&asked, spring.terms.opens_at)
-            .await
-            .unwrap();
-        let told = changed(&mut stream).await;
-        assert_eq!((told.number, told.stock[0].leased), (summer.number, 5));
-        assert_eq!(told.revision, summer.revision);
+    let asked = request(summer.number, &[], 5);
+    giveaway
+        .acquire_at(&asked, spring.terms.opens_at)
+        .await
+        .unwrap();
+    let told = changed(&mut stream).await;
+    assert_eq!((told.number, told.stock[0].leased), (summer.number, 5));
+    assert_eq!(told.revision, summer.revision);
 
-        create(&giveaway, "autumn", time::Duration::hours(1)).await;
-        assert_eq!(changed(&mut stream).await.terms.id.as_str(), "autumn");
-    })
-    .await;
+    create(&giveaway, "autumn", time::Duration::hours(1)).await;
+    assert_eq!(changed(&mut stream).await.terms.id.as_str(), "autumn");
 }
 
 #[tokio::test]
 async fn a_slow_stream_skips_to_the_newest() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
-        let watch = watch(&database.store);
-        let (mut slow, mut fast) = (watch.subscribe().unwrap(), watch.subscribe().unwrap());
-        picture(&mut slow).await;
-        picture(&mut fast).await;
-        for leased in 1..=3 {
-            let asked = request(campaign.number, &[], 1);
-            giveaway
-                .acquire_at(&asked, campaign.terms.opens_at)
-                .await
-                .unwrap();
-            assert_eq!(changed(&mut fast).await.stock[0].leased, leased);
-        }
-        assert_eq!(changed(&mut slow).await.stock[0].leased, 3);
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
+    let watch = watch(&giveaway);
+    let (mut slow, mut fast) = (watch.subscribe().unwrap(), watch.subscribe().unwrap());
+    picture(&mut slow).await;
+    picture(&mut fast).await;
+    for leased in 1..=3 {
+        let asked = request(campaign.number, &[], 1);
+        giveaway
+            .acquire_at(&asked, campaign.terms.opens_at)
+            .await
+            .unwrap();
+        assert_eq!(changed(&mut fast).await.stock[0].leased, leased);
+    }
+    assert_eq!(changed(&mut slow).await.stock[0].leased, 3);
 }
 
 #[tokio::test]
 async fn a_stream_outlives_lost_connections() {
-    with_database(async |database| {
-        let giveaway = Giveaway::new(&database.store);
-        let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
-        let mut stream = watch(&database.store).subscribe().unwrap();
-        picture(&mut stream).await;
-        for _ in 0..3 {
-            sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-                .execute(&database.pool)
-                .await
-                .unwrap();
-        }
-        let asked = request(campaign.number, &[], 1);
-        giveaway.acquire_at(&asked, campaign.terms.opens_at).await.unwrap();
-        assert_eq!(changed(&mut stream).await.stock[0].leased, 1);
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    let campaign = create(&giveaway, "spring", time::Duration::hours(1)).await;
+    let mut stream = watch(&giveaway).subscribe().unwrap();
+    picture(&mut stream).await;
+    for _ in 0..3 {
+        giveaway.database.lose_connections().await;
+    }
+    let asked = request(campaign.number, &[], 1);
+    giveaway
+        .acquire_at(&asked, campaign.terms.opens_at)
+        .await
+        .unwrap();
+    assert_eq!(changed(&mut stream).await.stock[0].leased, 1);
 }
 
 #[tokio::test]
 async fn streams_end_when_the_process_stops() {
-    with_database(async |database| {
-        let stop = CancellationToken::new();
-        let (watch, poller) = Watch::new(database.store, stop.clone());
-        let poller = tokio::spawn(poller);
-        let mut stream = watch.subscribe().unwrap();
-        assert_eq!(stream.next().await, Some(Event::Synced));
-        stop.cancel();
-        assert_eq!(stream.next().await, None);
-        poller.await.unwrap();
-    })
-    .await;
+    let giveaway = Giveaway::start().await;
+    let stop = CancellationToken::new();
+    let (watch, poller) = Watch::new(giveaway.database.store.clone(), stop.clone());
+    let poller = tokio::spawn(poller);
+    let mut stream = watch.subscribe().unwrap();
+    assert_eq!(stream.next().await, Some(Event::Synced));
+    stop.cancel();
+    assert_eq!(stream.next().await, None);
+    poller.await.unwrap();
 }

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
+
 /// The share of the newest commit in the running mean.
 const NEWEST_SHARE: f64 = 0.2;
 const FIRST_GUESS: Duration = Duration::from_millis(5);
@@ -12,15 +14,11 @@ pub(super) struct CommitTime {
     mean: Duration,
     learned_at: Instant,
     batch_began_at: Option<Instant>,
-    #[cfg(feature = "mutations")]
-    never_forgets: bool,
 }
 
 impl CommitTime {
-    pub(super) fn new(now: Instant, #[cfg(feature = "mutations")] never_forgets: bool) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
-            #[cfg(feature = "mutations")]
-            never_forgets,
             mean: FIRST_GUESS,
             learned_at: now,
             batch_began_at: None,
@@ -44,10 +42,7 @@ impl CommitTime {
     /// How long a commit that begins now is thought to take. What a batch under way takes says more
     /// than the time without a commit.
     pub(super) fn at(&self, now: Instant) -> Duration {
-        #[cfg(feature = "mutations")]
-        if self.never_forgets {
-            return self.mean;
-        }
+        fail_point!("keep-stale-estimates", |_| self.mean);
         let idle_until = self.batch_began_at.unwrap_or(now);
         let unlearned = idle_until.saturating_duration_since(self.learned_at);
         self.mean
@@ -58,10 +53,7 @@ impl CommitTime {
     /// that is more than usual. Zero without one.
     pub(super) fn left_of_batch(&self, now: Instant) -> Duration {
         let Some(began_at) = self.batch_began_at else {
-            #[cfg(feature = "mutations")]
-            if self.never_forgets {
-                return self.mean;
-            }
+            fail_point!("keep-stale-estimates", |_| self.mean);
             return Duration::ZERO;
         };
         self.at(now).max(now.saturating_duration_since(began_at))
@@ -72,18 +64,10 @@ impl CommitTime {
 mod tests {
     use super::*;
 
-    fn new(now: Instant) -> CommitTime {
-        CommitTime::new(
-            now,
-            #[cfg(feature = "mutations")]
-            false,
-        )
-    }
-
     #[test]
     fn what_a_stall_taught_is_forgotten_within_two_seconds_without_a_commit() {
         let now = Instant::now();
-        let mut time = new(now);
+        let mut time = CommitTime::new(now);
         time.learn(Duration::from_secs(9), now);
         assert!(time.at(now) > Duration::from_secs(1));
         assert!(time.at(now + Duration::from_secs(2)) < Duration::from_millis(10));
@@ -92,7 +76,7 @@ mod tests {
     #[test]
     fn what_a_stall_taught_is_forgotten_after_a_score_of_quick_commits() {
         let now = Instant::now();
-        let mut time = new(now);
+        let mut time = CommitTime::new(now);
         time.learn(Duration::from_secs(9), now);
         for _ in 0..20 {
             time.learn(Duration::from_millis(2), now);
@@ -103,7 +87,7 @@ mod tests {
     #[test]
     fn a_batch_that_takes_longer_than_usual_is_thought_to_take_as_long_again() {
         let began = Instant::now();
-        let mut time = new(began);
+        let mut time = CommitTime::new(began);
         time.batch_began(began);
         let later = began + Duration::from_secs(3);
         assert_eq!(time.left_of_batch(later), Duration::from_secs(3));
@@ -114,7 +98,7 @@ mod tests {
     #[test]
     fn commits_that_are_slow_one_after_the_other_are_known_to_be() {
         let mut now = Instant::now();
-        let mut time = new(now);
+        let mut time = CommitTime::new(now);
         for _ in 0..30 {
             time.batch_began(now);
             now += Duration::from_secs(1);

@@ -37,11 +37,7 @@ impl<C: Commit> State<C> {
         let waiting = Waiting {
             urgent: VecDeque::new(),
             others: VecDeque::new(),
-            commit_time: CommitTime::new(
-                Instant::now(),
-                #[cfg(feature = "mutations")]
-                settings.never_forgets,
-            ),
+            commit_time: CommitTime::new(Instant::now()),
             closed: false,
         };
         Self {

@@ -78,7 +78,7 @@ impl Plan {
         let mut kinds = match mutation {
             None => only.map_or(Kind::ALL.to_vec(), |kind| vec![kind]),
             Some(Mutation::AcknowledgeBeforeCommit) => vec![Kind::KillPostgres],
-            Some(Mutation::SpendWithoutFence | Mutation::CreditWithoutSeal) => vec![Kind::Silence],
+            Some(Mutation::SpendWithoutFence | Mutation::SealNothing) => vec![Kind::Silence],
             Some(Mutation::DropUniqueKey) => vec![Kind::Split],
             // What exposes it is the halts, under many claims.
             Some(Mutation::AcknowledgeHaltEarly) => vec![Kind::Delay],

@@ -49,6 +49,11 @@ impl Habits {
                 who_claim: (20, 60),
                 who_order: 10,
             },
+            // Coupons are used for orders by the key that is missing.
+            Some(Mutation::DropUniqueKey) => Self {
+                who_order: 0,
+                ..Self::of(None)
+            },
             _ => Self {
                 arrivals_per_second: 40,
                 // More than shoppers ask for while faults slow them down, so that the end is reached after the faults.

@@ -25,7 +25,9 @@ const DEADLINES: [Duration; 3] = [
     Duration::from_secs(5),
 ];
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
-const TASK_FILES_VARIABLE: &str = "TIDEGATE_TASK_FILES";
+/// Where a test build reads which of its fail points do what; each task has one of its name.
+const FAIL_POINTS_VARIABLE: &str = "FAILPOINTS";
+const LOG_VARIABLE: &str = "TIDEGATE_LOG";
 /// The exit code of a process that lost a task that it lives by.
 const TASK_ENDED: i32 = 3;
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
@@ -93,39 +95,32 @@ async fn claims_with_short_deadlines_are_served_again_once_the_database_goes_on(
     suite.end().await
 }
 
-/// The tasks of a process, by the files of their fault points.
-fn tasks(folder: &Path) -> Result<BTreeSet<String>> {
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
-    entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect()
-}
-
-/// One task of each kind: those of the lanes are alike.
-fn one_of_each_kind(tasks: BTreeSet<String>) -> Vec<String> {
-    let kinds = tasks.into_iter().filter(|task| {
-        task.split_once("-of-lane-")
-            .is_none_or(|(_, lane)| lane == "0")
+/// The tasks that a process has started, as its log names them: one of each kind, since those of the
+/// lanes are alike.
+fn kinds_of_tasks(log: &Path) -> Result<BTreeSet<String>> {
+    let log = fs::read_to_string(log)?;
+    let tasks = log.lines().filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line.get("task")?.as_str().map(str::to_owned)
     });
-    kinds.collect()
+    Ok(tasks
+        .filter(|task| {
+            task.split_once(" of lane ")
+                .is_none_or(|(_, lane)| lane == "0")
+        })
+        .collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_loses_a_task_says_which_and_ends_and_the_suite_comes_back() -> Result<()> {
-    let options = Suite::options();
-    let folder = options.data.join("tasks");
-    let mut suite = Suite::start_with(|changed| {
-        *changed = options;
-        changed.issuance_replicas = 1;
-        changed.gateway_replicas = 1;
-        changed.drain_ms = 500;
+    let mut suite = Suite::start_with(|options| {
+        options.issuance_replicas = 1;
+        options.gateway_replicas = 1;
+        options.drain_ms = 500;
         for service in Service::START_ORDER {
-            let folder = folder.join(service.name());
-            fs::create_dir_all(&folder).unwrap();
-            let folder = Some(folder.display().to_string());
-            let variable = (service, TASK_FILES_VARIABLE.to_owned(), folder);
-            changed.variables.push(variable);
+            let filter = Some("info,tidegate_runtime=debug".to_owned());
+            let variable = (service, LOG_VARIABLE.to_owned(), filter);
+            options.variables.push(variable);
         }
     })
     .await?;
@@ -135,28 +130,34 @@ async fn a_process_that_loses_a_task_says_which_and_ends_and_the_suite_comes_bac
         .await?;
     for service in Service::START_ORDER {
         let replica = format!("{}-0", service.name());
-        let folder = folder.join(service.name());
-        let kinds = one_of_each_kind(tasks(&folder)?);
-        ensure!(
-            kinds.len() >= 4,
-            "{replica} has the tasks {kinds:?}: build the services with the feature `mutations`, as tests/run does"
-        );
+        let log = suite.stack.replica(&replica)?.log().to_owned();
+        let kinds = kinds_of_tasks(&log)?;
+        ensure!(kinds.len() >= 4, "{replica} has the tasks {kinds:?}");
         for task in kinds {
-            fs::remove_file(folder.join(&task))?;
+            suite.stack.terminate(&replica).await?;
+            let point = format!("{task}=panic");
+            let set = |suite: &mut Suite, points| {
+                suite
+                    .stack
+                    .set_variable(&replica, FAIL_POINTS_VARIABLE, points)
+            };
+            set(&mut suite, Some(&*point))?;
+            suite.stack.start_replica(&replica)?;
             let status = timeout(ENDS_WITHIN, suite.stack.wait_for_exit(&replica))
                 .await
-                .with_context(|| format!("{replica} goes on without \"{task}\""))??;
+                .with_context(|| format!("{replica} goes on without \"{task}\": build the services with the feature `mutations`, as tests/run does"))??;
+            set(&mut suite, None)?;
             assert_eq!(
                 status.code(),
                 Some(TASK_ENDED),
                 "{replica} without \"{task}\""
             );
-            let log = fs::read_to_string(suite.stack.replica(&replica)?.log())?;
+            let log = fs::read_to_string(&log)?;
             let mut last_lines = log.lines().rev().take(5);
-            let says_which = last_lines.any(|line| line.replace(' ', "-").contains(&task));
+            let says_which = last_lines.any(|line| line.contains(&format!("the task \"{task}\"")));
             assert!(says_which, "{replica} does not name \"{task}\" at its end");
             suite.stack.restart(&replica).await?;
-            let shopper = format!("{replica}-{task}");
+            let shopper = format!("{replica}-{task}").replace(' ', "-");
             eventually(SERVED_WITHIN, || suite.claim("tea", &shopper, "r-1")).await?;
         }
     }

@@ -11,7 +11,6 @@ use tidegate_issuance::{
         coupons::{IssueOutcome, IssueRow, issue},
         fence::inspect,
         leases::{Installed, mark_returned},
-        statements::Statements,
         timelines,
     },
 };
@@ -53,8 +52,7 @@ async fn spend(connection: &mut PgConnection, lease: Uuid, tier: u8, quantity: u
             traceparent: None,
         })
         .collect();
-    let statement = Statements::default().issue;
-    let outcomes = issue(connection, &statement, (lane(), KEY_ID), now, &rows)
+    let outcomes = issue(connection, (lane(), KEY_ID), now, &rows)
         .await
         .expect("an outcome");
     let issued = |outcome: &IssueOutcome| matches!(outcome, IssueOutcome::Issued { .. });

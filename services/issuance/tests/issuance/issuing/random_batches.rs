@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
-use tidegate_issuance::store::{
-    coupons::{IssueOutcome, IssueRow, issue},
-    statements::Statements,
-};
+use tidegate_issuance::store::coupons::{IssueOutcome, IssueRow, issue};
 use tidegate_types::{RequestId, ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
@@ -183,8 +180,7 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
                     traceparent: None,
                 })
                 .collect();
-            let statement = Statements::default().issue;
-            let told = issue(&mut connection, &statement, (lane(), KEY_ID), now, &rows)
+            let told = issue(&mut connection, (lane(), KEY_ID), now, &rows)
                 .await
                 .unwrap();
             assert_eq!(told, model.issue(&batch), "seed {seed}, batch {number}");

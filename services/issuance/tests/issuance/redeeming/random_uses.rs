@@ -9,7 +9,6 @@ use tidegate_issuance::{
     store::{
         coupon_changes::{RedeemRow, ReleaseRow, RevokeRow, redeem, release, revoke},
         coupons::{CouponKey, read},
-        statements::Statements,
     },
 };
 use tidegate_types::{ShopperId, Slot, Timestamp};
@@ -148,8 +147,7 @@ impl Batch {
                 extended_valid_until: self.extensions[at],
             })
             .collect();
-        let statement = Statements::default().redeem;
-        let redeemed = redeem(connection, &statement, lane(), &rows, self.now);
+        let redeemed = redeem(connection, lane(), &rows, self.now);
         let told = redeemed.await.unwrap();
         for (at, place) in self
             .places
@@ -175,8 +173,7 @@ impl Batch {
                 valid_at_least_until: self.least[at],
             })
             .collect();
-        let statement = Statements::default().release;
-        let told = release(connection, &statement, lane(), &rows, self.now);
+        let told = release(connection, lane(), &rows, self.now);
         let told = told.await.unwrap();
         for (at, place) in self.places.iter().enumerate() {
             let ends = (self.extensions[at], self.least[at]);
@@ -188,8 +185,7 @@ impl Batch {
     async fn revoke(&self, connection: &mut PgConnection, models: &mut [Model]) {
         let row = |key| RevokeRow { key, reason: "x" };
         let rows: Vec<_> = self.keys().into_iter().map(row).take(1).collect();
-        let statement = Statements::default().revoke;
-        let told = revoke(connection, &statement, lane(), &rows, self.now);
+        let told = revoke(connection, lane(), &rows, self.now);
         assert_eq!(told.await.unwrap(), [models[self.places[0]].revoke()]);
     }
 

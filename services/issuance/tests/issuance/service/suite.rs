@@ -138,8 +138,6 @@ impl Suite {
             max_batch: 100,
             read_connections: 8,
             max_in_flight: 100,
-            #[cfg(feature = "mutations")]
-            mutation: None,
         };
         let host = Host::prepare(
             Identity::Issuance,

@@ -281,7 +281,6 @@ impl Audit {
     }
 }
 
-/// Every tier number, in order.
 fn tiers() -> impl Iterator<Item = TierNumber> {
     (0..MAX_TIERS).filter_map(|number| TierNumber::new(number).ok())
 }

@@ -95,30 +95,6 @@ fn nothing_is_sold_out_as_long_as_leases_are_out() {
     );
 }
 
-#[test]
-fn a_lease_settles_once_and_never_for_more_than_it_holds() {
-    let mut lease = Lease {
-        request: request(&[5, 5], 0),
-        granted: counts(&[5, 3]),
-        used: None,
-        is_archived: false,
-    };
-    assert_eq!(lease.settle(&counts(&[5, 0])), Ok(Settlement::Now));
-    assert_eq!(
-        lease.settle(&counts(&[5, 4])),
-        Err(NotSettled::UsedMoreThanGranted {
-            tier: TierNumber::new(1u8).unwrap(),
-            granted: 3
-        })
-    );
-    lease.used = Some(counts(&[5, 0]));
-    assert_eq!(lease.settle(&counts(&[5, 0])), Ok(Settlement::Before));
-    assert_eq!(
-        lease.settle(&counts(&[4, 0])),
-        Err(NotSettled::SettledOtherwise)
-    );
-}
-
 fn any_counts() -> impl Strategy<Value = TierCounts> {
     prop::collection::vec(0..=MAX_STOCK, 0..=usize::from(MAX_TIERS))
         .prop_map(|values| counts(&values))

@@ -26,7 +26,7 @@ pub struct Called {
     pub is_all: bool,
 }
 
-/// Who waits, by cohort, of those whose turns have not come by now. What a gateway counted before it heard of the watermark is corrected for: draws are spread evenly.
+/// Who waits, by cohort, of those whose turns have not come by now. What a gateway counted before it applied the watermark is corrected for: draws are spread evenly.
 pub fn waiting(
     reports: &[QueueReport],
     watermark: Turn,

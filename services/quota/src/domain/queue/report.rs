@@ -61,7 +61,7 @@ impl GatewayReport {
 
 impl QueueReport {
     /// Whether a queue has to begin, or somebody waits in one.
-    pub fn has_news(&self) -> bool {
+    pub fn has_changes(&self) -> bool {
         self.wants_queue || !self.waiting.is_empty()
     }
 

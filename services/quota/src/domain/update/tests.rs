@@ -87,7 +87,7 @@ fn before_the_opening_everything_may_change_and_afterwards_only_what_breaks_no_p
         (now() + HOUR / 2, now() + 2 * HOUR)
     );
     let fields = ["limit_per_shopper", "opens_at", "coupon_validity", "tiers"];
-    for opens_at in [now() - HOUR / 2, now(), now() + HEARD_WITHIN] {
+    for opens_at in [now() - HOUR / 2, now(), now() + APPLIED_WITHIN] {
         let outcome = opening_at(opens_at).update(everything(), UNTOUCHED, now());
         assert_eq!(begun(outcome), fields, "{opens_at}");
     }
@@ -110,35 +110,6 @@ fn before_the_opening_everything_may_change_and_afterwards_only_what_breaks_no_p
 }
 
 #[test]
-fn what_was_lent_added_or_waited_for_is_promised_before_the_opening_as_well() {
-    let early = opening_at(now() + HOUR);
-    let lent = UpdateFacts {
-        was_lent: true,
-        ..UNTOUCHED
-    };
-    assert_eq!(begun(early.update(everything(), lent, now())).len(), 4);
-    let added = UpdateFacts {
-        has_added_budget: true,
-        ..UNTOUCHED
-    };
-    assert_eq!(begun(early.update(everything(), added, now())), ["tiers"]);
-    let waited_for = UpdateFacts {
-        has_queue: true,
-        ..UNTOUCHED
-    };
-    assert_eq!(
-        begun(early.update(everything(), waited_for, now())),
-        ["tiers"]
-    );
-    let other_values = CampaignUpdate {
-        tiers: Some(vec![tier("large", 3_000), tier("small", 1_000)]),
-        ..CampaignUpdate::default()
-    };
-    let outcome = early.update(other_values, waited_for, now());
-    assert!(matches!(outcome, Ok(Update::Now(_))), "{outcome:?}");
-}
-
-#[test]
 fn an_end_is_moved_sooner_or_later_but_never_before_now_and_not_once_it_may_have_been_told() {
     let open = opening_at(now() - HOUR / 2);
     let closing_at = |closes_at| CampaignUpdate {
@@ -151,7 +122,7 @@ fn an_end_is_moved_sooner_or_later_but_never_before_now_and_not_once_it_may_have
     };
     assert_eq!(update(&open, now(), now()), Ok(()));
     assert_eq!(update(&open, now() + 9 * HOUR, now()), Ok(()));
-    let past = update(&open, now() - HEARD_WITHIN, now());
+    let past = update(&open, now() - APPLIED_WITHIN, now());
     let field = |outcome| match outcome {
         Err(NotUpdated::Invalid { field, .. }) => field,
         other => panic!("{other:?}"),
@@ -164,12 +135,12 @@ fn an_end_is_moved_sooner_or_later_but_never_before_now_and_not_once_it_may_have
     let closes_at = open.terms.closes_at;
     let closed = Err(NotUpdated::Closed);
     assert_eq!(update(&open, later, closes_at), closed);
-    assert_eq!(update(&open, later, closes_at - HEARD_WITHIN), closed);
+    assert_eq!(update(&open, later, closes_at - APPLIED_WITHIN), closed);
     let named = CampaignUpdate {
         display_name: Some(DisplayName::parse("tea").ok()),
         ..CampaignUpdate::default()
     };
-    let outcome = open.update(named.clone(), UNTOUCHED, closes_at - HEARD_WITHIN);
+    let outcome = open.update(named.clone(), UNTOUCHED, closes_at - APPLIED_WITHIN);
     assert!(matches!(outcome, Ok(Update::Now(_))), "{outcome:?}");
     let ended = Campaign {
         ended_at: Some(later),

@@ -7,10 +7,10 @@ use tidegate_types::{
 
 use super::{coupon_validity, if_good, moment, tiers};
 use crate::{
-    QuotaError,
     campaigns::UpdateRequest,
     control::{EndRequest, Halted},
     domain::{CampaignUpdate, Halt, Standing},
+    error::QuotaError,
     told,
 };
 
@@ -55,7 +55,6 @@ pub(in crate::grpc) fn update_request(
     if_good(update, bad)
 }
 
-/// A text for people that may be left empty.
 pub(super) fn printed<const MAX: usize>(
     text: &str,
 ) -> Result<Option<PrintedText<MAX>>, InvalidPrintedText> {

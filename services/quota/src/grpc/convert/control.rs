@@ -3,9 +3,9 @@ use tidegate_types::{CampaignId, ChangeReason, Timestamp, Violations};
 
 use super::{if_good, moment};
 use crate::{
-    QuotaError,
     control::ControlRequest,
     domain::{IssuanceControl, RedemptionControl, WantedControl},
+    error::QuotaError,
 };
 
 pub(in crate::grpc) fn control_request(

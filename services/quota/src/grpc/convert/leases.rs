@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{if_good, within};
 use crate::{
-    QuotaError,
     domain::{Availability, LeaseAnswer, LeaseRequest, TierCounts},
+    error::QuotaError,
 };
 
 pub(in crate::grpc) fn lease_request(

@@ -5,8 +5,8 @@ use tidegate_types::{CampaignNumber, Cohort, OutOfBounds, ReplicaId, Turn, Viola
 
 use super::{if_good, within};
 use crate::{
-    QuotaError,
     domain::{CohortWaiting, GatewayReport, QueueReport, QueueSnapshot},
+    error::QuotaError,
 };
 
 const MAX_QUEUES: usize = 1_000;

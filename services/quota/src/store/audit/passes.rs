@@ -5,12 +5,14 @@ use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    QuotaError,
     domain::{PassSums, TierCounts},
-    store::{Work, campaigns::number, decoded, leases::counts, stored},
+    error::QuotaError,
+    store::{
+        Work,
+        values::{counts, decoded, number, stored},
+    },
 };
 
-/// How far the audit of a campaign has come.
 #[derive(Debug, Clone, Default)]
 pub struct KeptPass {
     /// The pass under way: where it goes on, when it began, and what it has added up.
@@ -19,7 +21,6 @@ pub struct KeptPass {
     pub complete_at: Option<Timestamp>,
 }
 
-/// What an audit leaves behind.
 #[derive(Debug, Clone)]
 pub struct SavedAudit {
     pub audited_at: Timestamp,
@@ -138,13 +139,9 @@ impl Work {
         Ok(taken.is_some())
     }
 
-    /// Gives the turn to audit up.
     pub async fn end_audit_turn(&mut self, auditor: &str) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../../queries/end_audit_turn.sql"))
-            .bind(auditor)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/end_audit_turn.sql"));
+        self.run(statement.bind(auditor)).await
     }
 
     /// At most `limit` campaigns that are due: those that close after one moment, and others whose last complete pass began before another.
@@ -165,7 +162,6 @@ impl Work {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// How far the audit of a campaign has come.
     pub async fn audit_pass(&mut self, campaign: CampaignNumber) -> Result<KeptPass, QuotaError> {
         let row: Option<PassRow> =
             sqlx::query_as(include_str!("../../../queries/read_audit_pass.sql"))
@@ -189,28 +185,29 @@ impl Work {
         let complete = saved
             .complete
             .map_or_else(PassSums::default, |(_, sums)| sums);
-        sqlx::query(include_str!("../../../queries/save_audit_pass.sql"))
-            .bind(number(campaign))
-            .bind(auditor)
-            .bind(saved.audited_at)
-            .bind(stored(saved.leases_compared)?)
-            .bind(stored(saved.leases_left_out)?)
-            .bind(stored(saved.differences)?)
-            .bind(from)
-            .bind(began_at)
-            .bind(stored(sums.leases)?)
-            .bind(stored(sums.differences)?)
-            .bind(by_tier(&sums.settled_before)?)
-            .bind(by_tier(&sums.settled_used)?)
-            .bind(by_tier(&sums.coupons)?)
-            .bind(sums.is_final)
-            .bind(saved.complete.map(|(began_at, _)| began_at))
-            .bind(stored(complete.leases)?)
-            .bind(stored(complete.differences)?)
-            .bind(complete.is_final)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/save_audit_pass.sql"));
+        self.run(
+            statement
+                .bind(number(campaign))
+                .bind(auditor)
+                .bind(saved.audited_at)
+                .bind(stored(saved.leases_compared)?)
+                .bind(stored(saved.leases_left_out)?)
+                .bind(stored(saved.differences)?)
+                .bind(from)
+                .bind(began_at)
+                .bind(stored(sums.leases)?)
+                .bind(stored(sums.differences)?)
+                .bind(by_tier(&sums.settled_before)?)
+                .bind(by_tier(&sums.settled_used)?)
+                .bind(by_tier(&sums.coupons)?)
+                .bind(sums.is_final)
+                .bind(saved.complete.map(|(began_at, _)| began_at))
+                .bind(stored(complete.leases)?)
+                .bind(stored(complete.differences)?)
+                .bind(complete.is_final),
+        )
+        .await
     }
 
     /// What was audited last, of at most `limit` new campaigns and as many whose audit has found something.
@@ -219,12 +216,9 @@ impl Work {
         limit: u32,
         closing_after: Timestamp,
     ) -> Result<Vec<ShownAudit>, QuotaError> {
-        let rows: Vec<ShownRow> = sqlx::query_as(include_str!("../../../queries/audits_shown.sql"))
-            .bind(i64::from(limit))
-            .bind(closing_after)
-            .fetch_all(self.connection())
-            .await?;
-        let shown = rows.into_iter().map(ShownAudit::try_from);
-        Ok(shown.collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as::<_, ShownRow>(include_str!("../../../queries/audits_shown.sql"));
+        self.rows(query.bind(i64::from(limit)).bind(closing_after))
+            .await
     }
 }

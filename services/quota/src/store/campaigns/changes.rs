@@ -1,11 +1,13 @@
 use sqlx::FromRow;
-use tidegate_types::{CampaignNumber, PrintedText, RequestId, TierNumber, Timestamp};
+use tidegate_types::{CampaignNumber, RequestId, TierNumber, Timestamp};
 
-use super::number;
 use crate::{
-    QuotaError,
     domain::{CampaignTerms, End, Tier, UpdateFacts},
-    store::{Work, decoded, stored},
+    error::QuotaError,
+    store::{
+        Work,
+        values::{decoded, number, stored, text},
+    },
 };
 
 /// Tiers side by side, as UNNEST takes them.
@@ -32,11 +34,6 @@ impl TierColumns {
             stores: texts(|tier| tier.terms.stores_text()),
         })
     }
-}
-
-/// A text for people as it is kept; none as an empty one.
-pub(super) fn text<const MAX: usize>(text: Option<&PrintedText<MAX>>) -> &str {
-    text.map_or("", PrintedText::as_str)
 }
 
 #[derive(FromRow)]
@@ -112,17 +109,18 @@ impl Work {
             .execute(self.connection())
             .await?;
         let tiers = TierColumns::of(tiers)?;
-        sqlx::query(include_str!("../../../queries/replace_tiers.sql"))
-            .bind(number(campaign))
-            .bind(tiers.ids)
-            .bind(tiers.face_values_minor_units)
-            .bind(tiers.stocks)
-            .bind(tiers.minimum_spends_minor_units)
-            .bind(tiers.areas)
-            .bind(tiers.stores)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/replace_tiers.sql"));
+        self.run(
+            statement
+                .bind(number(campaign))
+                .bind(tiers.ids)
+                .bind(tiers.face_values_minor_units)
+                .bind(tiers.stocks)
+                .bind(tiers.minimum_spends_minor_units)
+                .bind(tiers.areas)
+                .bind(tiers.stores),
+        )
+        .await
     }
 
     /// Ends a campaign that had these terms, in a transaction that holds its locks.
@@ -132,15 +130,16 @@ impl Work {
         old: &CampaignTerms,
         end: &End,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../../queries/end_campaign.sql"))
-            .bind(number(campaign))
-            .bind(end.opens_at)
-            .bind(end.closes_at)
-            .bind(end.ended_at)
-            .bind(old.in_one_text())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/end_campaign.sql"));
+        self.run(
+            statement
+                .bind(number(campaign))
+                .bind(end.opens_at)
+                .bind(end.closes_at)
+                .bind(end.ended_at)
+                .bind(old.in_one_text()),
+        )
+        .await
     }
 
     /// The tier and quantity that a request id has added to a campaign.
@@ -173,23 +172,21 @@ impl Work {
         quantity: u64,
         now: Timestamp,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../../queries/add_budget.sql"))
-            .bind(number(campaign))
-            .bind(request_id.as_str())
-            .bind(i16::from(tier.get()))
-            .bind(stored(quantity)?)
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/add_budget.sql"));
+        self.run(
+            statement
+                .bind(number(campaign))
+                .bind(request_id.as_str())
+                .bind(i16::from(tier.get()))
+                .bind(stored(quantity)?)
+                .bind(now),
+        )
+        .await
     }
 
-    /// Marks a change that watchers must hear of, in a transaction that holds the campaign's locks.
+    /// Marks a change that watchers must be sent, in a transaction that holds the campaign's locks.
     pub async fn bump_revision(&mut self, campaign: CampaignNumber) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../../queries/bump_revision.sql"))
-            .bind(number(campaign))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/bump_revision.sql"));
+        self.run(statement.bind(number(campaign))).await
     }
 }

@@ -5,19 +5,21 @@ use tidegate_types::{CampaignNumber, ReplicaId, Timestamp};
 
 use super::rows::{cohort, count, turn};
 use crate::{
-    QuotaError,
     domain::{CohortWaiting, QueueReport, REPORTS_COUNT_FOR},
-    store::{Work, campaigns::number, decoded, stored},
+    error::QuotaError,
+    store::{
+        Work,
+        values::{decoded, number, stored},
+    },
 };
 
 /// What a gateway reported last of a queue.
+#[derive(Debug)]
 pub struct KeptReport {
     pub gateway: ReplicaId,
-    /// The number of its report.
     pub number: u64,
     /// Whether that was so recently that it still counts.
     pub still_counts: bool,
-    /// When it was taken in.
     pub reported_at: Timestamp,
     /// Whether it wanted a queue, which only counted when it was taken in.
     pub wanted_queue: bool,
@@ -111,27 +113,28 @@ impl Work {
             let values = report.waiting.iter().map(|waiting| stored(of(waiting)));
             values.collect::<Result<Vec<_>, _>>()
         };
-        sqlx::query(include_str!("../../../queries/save_queue_report.sql"))
-            .bind(number(report.campaign))
-            .bind(gateway.as_str())
-            .bind(stored(report_number)?)
-            .bind(report.can_take)
-            .bind(report.served_per_second)
-            .bind(report.able_per_second)
-            .bind(stored(report.at_door)?)
-            .bind(stored(report.watermark.cohort.get())?)
-            .bind(i64::from(report.watermark.draw))
-            .bind(stored(report.due_soon)?)
-            .bind(column(|waiting| waiting.cohort.get())?)
-            .bind(column(|waiting| waiting.held)?)
-            .bind(column(|waiting| waiting.promised)?)
-            .bind(column(|waiting| waiting.promised_soon)?)
-            .bind(stored(report.promises_ended)?)
-            .bind(stored(report.promises_kept)?)
-            .bind(report.wants_queue)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/save_queue_report.sql"));
+        self.run(
+            statement
+                .bind(number(report.campaign))
+                .bind(gateway.as_str())
+                .bind(stored(report_number)?)
+                .bind(report.can_take)
+                .bind(report.served_per_second)
+                .bind(report.able_per_second)
+                .bind(stored(report.at_door)?)
+                .bind(stored(report.watermark.cohort.get())?)
+                .bind(i64::from(report.watermark.draw))
+                .bind(stored(report.due_soon)?)
+                .bind(column(|waiting| waiting.cohort.get())?)
+                .bind(column(|waiting| waiting.held)?)
+                .bind(column(|waiting| waiting.promised)?)
+                .bind(column(|waiting| waiting.promised_soon)?)
+                .bind(stored(report.promises_ended)?)
+                .bind(stored(report.promises_kept)?)
+                .bind(report.wants_queue),
+        )
+        .await
     }
 
     /// Removes at most `limit` reports of gateways that have been silent for so long.
@@ -140,11 +143,8 @@ impl Work {
         silent_for: Duration,
         limit: u32,
     ) -> Result<(), QuotaError> {
-        sqlx::query(include_str!("../../../queries/forget_queue_reports.sql"))
-            .bind(silent_for)
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let statement = sqlx::query(include_str!("../../../queries/forget_queue_reports.sql"));
+        self.run(statement.bind(silent_for).bind(i64::from(limit)))
+            .await
     }
 }

@@ -3,11 +3,18 @@ use std::time::Duration;
 use sqlx::FromRow;
 use tidegate_types::{CampaignNumber, Cohort, Timestamp, Turn};
 
-use super::FoundQueue;
 use crate::{
     domain::{Pace, PaceRange, Promises, Queue, QueueCampaign, QueueClock},
-    store::{control::issuance_control, decoded},
+    store::values::{decoded, issuance_control},
 };
+
+pub struct FoundQueue {
+    pub campaign: QueueCampaign,
+    /// The queue; one that nobody has joined if there is none.
+    pub queue: Queue,
+    /// Whether there is one.
+    pub exists: bool,
+}
 
 #[derive(FromRow)]
 pub(super) struct QueueRow {

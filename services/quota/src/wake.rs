@@ -1,0 +1,33 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_telemetry::TraceContext;
+use tokio::sync::Notify;
+
+/// Wakes the reclaimer, or the fencer.
+#[derive(Clone, Default)]
+pub struct Wake(Arc<WakeShared>);
+
+#[derive(Default)]
+struct WakeShared {
+    woken: Notify,
+    cause: Mutex<Option<TraceContext>>,
+}
+
+impl Wake {
+    /// There is something to do now, and this call is why.
+    pub fn up(&self, cause: TraceContext) {
+        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        self.0.woken.notify_one();
+    }
+
+    /// Until somebody wakes it.
+    pub(crate) async fn woken(&self) {
+        self.0.woken.notified().await;
+    }
+
+    /// Why it was woken last, told once.
+    pub(crate) fn cause(&self) -> Option<TraceContext> {
+        let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.take()
+    }
+}
