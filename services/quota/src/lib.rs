@@ -21,7 +21,7 @@ mod told;
 pub mod wake;
 pub mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::migrate::Migrator;
 use tidegate_auth::{Identity, TokenVerifier};
@@ -48,6 +48,7 @@ const MAX_CALLS_IN_FLIGHT: usize = 1_024;
 const MAX_DATABASE_CONNECTIONS: u32 = 16;
 /// Of these, those that are for audits and for what is over alone: however long these take, nobody else waits for them.
 const BACKGROUND_CONNECTIONS: u32 = 3;
+const FOREGROUND_CONNECTIONS: u32 = MAX_DATABASE_CONNECTIONS - BACKGROUND_CONNECTIONS;
 
 /// The schema this program needs.
 pub fn migrations() -> Migrator {
@@ -73,33 +74,17 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
 /// Makes the service. Fails with a sentence if the database cannot be reached, would not survive a crash, or lacks migrations.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     let database = look_at(config.database.clone());
-    config.database.check_durability().await?;
-    if config.migrate_on_start {
-        config.database.migrate(&migrations()).await?;
-    } else {
-        config.database.check_schema(&migrations()).await?;
-    }
+    check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
 
-    let store = Store::new(
-        config
-            .database
-            .pool(MAX_DATABASE_CONNECTIONS - BACKGROUND_CONNECTIONS),
-    );
+    let store = Store::new(config.database.pool(FOREGROUND_CONNECTIONS));
     let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
     host.supervisor.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
     let leases = Leases::new(store.clone(), host.tracing.clone(), metrics.clone());
-    let (replicas, resolver) = Replicas::find(
-        config.issuance_addresses,
-        Identity::Issuance,
-        Arc::clone(&host.tls),
-    )
-    .await;
-    host.supervisor.start("resolver of issuance", resolver);
-    let issuance = IssuanceClient::new(replicas);
+    let issuance = find_issuance(config.issuance_addresses, &mut host).await;
     let wake = Wake::default();
     let reclaimer = Reclaimer::new(
         store.clone(),
@@ -109,15 +94,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics.clone(),
         wake.clone(),
     );
-    let fence_wake = Wake::default();
-    let fencer = Fencer::new(
-        store.clone(),
-        issuance.clone(),
-        host.tracing.clone(),
-        fence_wake.clone(),
-    );
-    host.supervisor
-        .start("fencer", fencer.run(host.stop.clone()));
+    let fence_wake = start_fencer(&store, &issuance, &mut host);
     let controls = Controls::new(store.clone(), wake, fence_wake);
     let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
     host.supervisor.start("reclaimer", reclaiming);
@@ -132,10 +109,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("keeper of history", history.run(host.stop.clone()));
     let auditor = Auditor::new(background.clone(), issuance, host.tracing.clone());
-    let auditing = auditor
-        .clone()
-        .run(metrics.clone(), config.audit_interval, host.stop.clone());
-    host.supervisor.start("auditor", auditing);
+    start_audits(&auditor, &metrics, config.audit_interval, &mut host);
 
     let queues = Queues::new(store.clone(), metrics.clone());
     let tidying = queues.clone().keep_tidy(host.stop.clone());
@@ -164,4 +138,37 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }),
     };
     Ok((service, host))
+}
+
+async fn check_database(config: &Config) -> Result<(), Failure> {
+    config.database.check_durability().await?;
+    if config.migrate_on_start {
+        config.database.migrate(&migrations()).await?;
+    } else {
+        config.database.check_schema(&migrations()).await?;
+    }
+    Ok(())
+}
+
+async fn find_issuance(addresses: Vec<String>, host: &mut Host) -> IssuanceClient {
+    let (replicas, resolver) =
+        Replicas::find(addresses, Identity::Issuance, Arc::clone(&host.tls)).await;
+    host.supervisor.start("resolver of issuance", resolver);
+    IssuanceClient::new(replicas)
+}
+
+/// Starts the fencer; what it returns wakes it.
+fn start_fencer(store: &Store, issuance: &IssuanceClient, host: &mut Host) -> Wake {
+    let (wake, tracing) = (Wake::default(), host.tracing.clone());
+    let fencer = Fencer::new(store.clone(), issuance.clone(), tracing, wake.clone());
+    host.supervisor
+        .start("fencer", fencer.run(host.stop.clone()));
+    wake
+}
+
+fn start_audits(auditor: &Auditor, metrics: &Metrics, every: Duration, host: &mut Host) {
+    let auditing = auditor
+        .clone()
+        .run(metrics.clone(), every, host.stop.clone());
+    host.supervisor.start("auditor", auditing);
 }

@@ -26,7 +26,10 @@ pub async fn run(command: &[OsString]) -> Result<ExitCode> {
     TestServer::remove_leftovers(&runs_this, &tell);
     let given = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
     let server = match given {
-        Some(_) => None,
+        Some(_) => {
+            tell(&format!("Using the PostgreSQL that {URL_VARIABLE} names."));
+            None
+        }
         None => tokio::select! {
             server = TestServer::start(&tell) => Some(server?),
             signal = stop.next() => return Ok(ExitCode::from(ended_by(signal))),
