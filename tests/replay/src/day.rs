@@ -101,34 +101,41 @@ pub async fn replay(
     books.wait_until_decided(&subject).await?;
     wait_until_heard(&scene, &books.paid_orders(&subject).await?).await;
     listening.shutdown().await;
-    let told = scene.ledger.told();
-    let mut audit = books.audit(&subject, &scene.ledger, &told).await?;
+    let mut audit = books
+        .audit(&subject, &scene.ledger, &scene.ledger.told())
+        .await?;
     let differences = i64::try_from(staff.audit_campaign(run_id).await?)?;
     let own_audit = "wrong_by_the_services_own_audit";
     audit.never_oversold.add(own_audit, differences);
     let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
 
-    let picture = scene.measures.picture();
-    let trace = best_trace(collector, &picture).await;
-    let gateways = stack.addresses(Service::Gateway);
+    let trace = best_trace(collector, &scene.measures.picture()).await;
     let run = RunFacts {
         campaign_id: run_id.to_owned(),
         stock,
-        planned_orders: arguments.orders,
-        minutes: arguments.minutes,
-        early_share: arguments.early_share,
-        opening_second: opening.as_secs_f64(),
         seed,
+        opening_second: opening.as_secs_f64(),
         took_seconds: took.as_secs_f64(),
-        retries: picture.retries,
-        answers_lost: picture.answers_lost,
-        gateways: gateways.iter().map(ToString::to_string).collect(),
+        ..run_facts(stack, arguments)
     };
+    let picture = scene.measures.picture();
     let of_trace = trace.as_ref().map(|(id, spans)| (*id, spans.as_slice()));
     let report = Report::new(run, picture, audit, busiest_stores, of_trace);
     let folder = stack.options().data.join("reports").join(run_id);
     publish(&report, trace, &folder, arguments.json.as_ref())?;
     Ok(report.holds())
+}
+
+/// What is known of a run before it begins.
+fn run_facts(stack: &Stack, arguments: &Arguments) -> RunFacts {
+    let gateways = stack.addresses(Service::Gateway);
+    RunFacts {
+        planned_orders: arguments.orders,
+        minutes: arguments.minutes,
+        early_share: arguments.early_share,
+        gateways: gateways.iter().map(ToString::to_string).collect(),
+        ..RunFacts::default()
+    }
 }
 
 /// Sends every shopper of the day, and shows how it goes; says how long it took.

@@ -103,7 +103,11 @@ impl Report {
             spans: spans.len(),
         });
         Self {
-            run,
+            run: RunFacts {
+                retries: picture.retries,
+                answers_lost: picture.answers_lost,
+                ..run
+            },
             claims: picture.claims,
             queue: picture.queue,
             wait_ms: picture.wait,
