@@ -2,6 +2,7 @@
 
 mod admin;
 mod allocator;
+mod detached_work;
 mod environment;
 #[cfg(feature = "mutations")]
 mod fault_point;
@@ -11,6 +12,7 @@ mod program;
 mod settings;
 mod supervisor;
 
+pub use detached_work::{DetachedWork, WorkLost};
 pub use environment::{ConfigFault, Environment};
 pub use host::{Host, Service};
 pub use processor_wait::ProcessorWait;
