@@ -20,14 +20,13 @@ use crate::{
 pub struct PlacedOrder {
     /// ACCEPTED, or PENDING if its outcome was not known in time.
     pub order: Order,
-    /// True if an earlier request placed it.
     pub replayed: bool,
 }
 
 /// What a caller wants beside the order itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
-    /// The story the order belongs to.
+    /// What the order belongs to.
     pub trace: Option<TraceContext>,
     /// Whether to name other stores if this one is full.
     pub suggest_stores: bool,
@@ -45,7 +44,6 @@ pub struct Placer {
 }
 
 impl Placer {
-    /// A placer over its parts.
     pub fn new(
         store: Store,
         finisher: Finisher,
@@ -63,15 +61,16 @@ impl Placer {
         }
     }
 
-    /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from PENDING whether or not its caller still waits. To be run in a task of its own.
+    /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from
+    /// PENDING whether or not its caller still waits. To be run as detached work.
     pub async fn place(
         self,
         draft: Draft,
         wishes: Wishes,
         deadline: Instant,
     ) -> Result<PlacedOrder, OrderIntakeError> {
-        let story = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
-        let mut span = self.tracing.start("place order", SpanKind::Internal, story);
+        let trace = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
+        let mut span = self.tracing.start("place order", SpanKind::Internal, trace);
         let store = draft.store.clone();
         let placed = self.place_in(&mut span, draft, deadline).await;
         if let Err(error) = &placed {

@@ -1,9 +1,8 @@
 use tidegate_auth::{Identity, Scope};
 use tidegate_rpc::server::{CallContext, Limits, Rule, Work};
 use tidegate_types::ShopperId;
-use tonic::{Request, Status};
+use tonic::Request;
 
-use super::status::to_status;
 use crate::error::OrderIntakeError;
 
 /// Full names of the gRPC services, for health and reflection.
@@ -13,122 +12,74 @@ pub(crate) const SERVICE_NAMES: &[&str] = &[
     "tidegate.order_intake.v1.FeedService",
 ];
 
+const PLACE_ORDERS: &str = "/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders";
 const FIND_ORDER: &str = "/tidegate.order_intake.v1.OrderIntakeService/FindOrder";
 const LIST_STORE_ORDERS: &str = "/tidegate.order_intake.v1.OrderIntakeService/ListStoreOrders";
 
+macro_rules! rule {
+    ($method:literal, $services:expr, $scope:expr) => {
+        Rule {
+            path: concat!("/tidegate.order_intake.v1.", $method),
+            services: $services,
+            scope: $scope,
+        }
+    };
+}
+
+/// The gateway calls for its shoppers; it has checked their tokens.
+const GATEWAY: &[Identity] = &[Identity::Gateway];
+const READ: Option<Scope> = Some(Scope::OrdersRead);
+const FULFIL: Option<Scope> = Some(Scope::OrdersFulfil);
+const STORES_READ: Option<Scope> = Some(Scope::StoresRead);
+const STORES_WRITE: Option<Scope> = Some(Scope::StoresWrite);
+const FEED: Option<Scope> = Some(Scope::FeedRead);
+
 /// Who may call what. A token counts only over a connection of staff.
 pub const RULES: &[Rule] = &[
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders",
-        services: &[Identity::Gateway],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/GetOrder",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/ListOrders",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: FIND_ORDER,
-        services: &[],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: LIST_STORE_ORDERS,
-        services: &[],
-        scope: Some(Scope::OrdersRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/WatchOrder",
-        services: &[Identity::Gateway],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/CancelOrder",
-        services: &[Identity::Gateway],
-        scope: Some(Scope::OrdersWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/AdvanceOrder",
-        services: &[],
-        scope: Some(Scope::OrdersFulfil),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.OrderIntakeService/FailOrder",
-        services: &[],
-        scope: Some(Scope::OrdersFulfil),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/AuditOrders",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/CloseStores",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/SetStoreState",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/UpsertStores",
-        services: &[],
-        scope: Some(Scope::StoresWrite),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/GetStore",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/ListStores",
-        services: &[],
-        scope: Some(Scope::StoresRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.StoreService/ListChanges",
-        services: &[],
-        scope: Some(Scope::ChangesRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.FeedService/StreamOrders",
-        services: &[],
-        scope: Some(Scope::FeedRead),
-    },
-    Rule {
-        path: "/tidegate.order_intake.v1.FeedService/AcknowledgeOrders",
-        services: &[],
-        scope: Some(Scope::FeedRead),
-    },
+    rule!("OrderIntakeService/PlaceOrders", GATEWAY, None),
+    rule!("OrderIntakeService/WatchOrder", GATEWAY, None),
+    rule!("OrderIntakeService/GetOrder", GATEWAY, READ),
+    rule!("OrderIntakeService/ListOrders", GATEWAY, READ),
+    rule!("OrderIntakeService/FindOrder", &[], READ),
+    rule!("OrderIntakeService/ListStoreOrders", &[], READ),
+    rule!(
+        "OrderIntakeService/CancelOrder",
+        GATEWAY,
+        Some(Scope::OrdersWrite)
+    ),
+    rule!("OrderIntakeService/AdvanceOrder", &[], FULFIL),
+    rule!("OrderIntakeService/FailOrder", &[], FULFIL),
+    rule!("StoreService/GetStore", &[], STORES_READ),
+    rule!("StoreService/ListStores", &[], STORES_READ),
+    rule!("StoreService/AuditOrders", &[], STORES_READ),
+    rule!("StoreService/UpsertStores", &[], STORES_WRITE),
+    rule!("StoreService/SetStoreState", &[], STORES_WRITE),
+    rule!("StoreService/CloseStores", &[], STORES_WRITE),
+    rule!("StoreService/ListChanges", &[], Some(Scope::ChangesRead)),
+    rule!("FeedService/StreamOrders", &[], FEED),
+    rule!("FeedService/AcknowledgeOrders", &[], FEED),
 ];
 
-/// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out another, and staff always find room.
+/// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out
+/// another, and staff always find one free.
 pub(crate) fn limits(max_in_flight: usize) -> Limits {
-    const ORDERS: &[&str] = &["/tidegate.order_intake.v1.OrderIntakeService/PlaceOrders"];
     // Only staff read these, and no crowd of shoppers who read keeps them out.
     const STAFF: &[&str] = &[FIND_ORDER, LIST_STORE_ORDERS];
     Limits::default()
-        .with_work(Work::Orders, ORDERS)
+        .with_work(Work::Orders, &[PLACE_ORDERS])
         .with_work(Work::Staff, STAFF)
         .at_most(Work::Orders, max_in_flight.div_ceil(2))
         .at_most(Work::Browsing, max_in_flight / 8 * 3)
 }
 
-/// What the call layer knows of a call. It stands in front of every handler, so a call without it is a fault of the wiring.
-pub(super) fn context_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
+/// What the call layer knows of a call. It stands in front of every handler, so a call without it
+/// is a fault of the wiring.
+pub(super) fn context_of<T>(request: &Request<T>) -> Result<CallContext, OrderIntakeError> {
     request
         .extensions()
         .get::<CallContext>()
         .cloned()
-        .ok_or_else(|| to_status(OrderIntakeError::Internal))
+        .ok_or(OrderIntakeError::Internal)
 }
 
 /// A token may be bound to one shopper; the gateway has checked its own callers' tokens.
@@ -152,35 +103,14 @@ pub(super) fn check_unbound(context: &CallContext) -> Result<(), OrderIntakeErro
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use prost::Message as _;
-    use prost_types::FileDescriptorSet;
-
     use super::*;
 
     #[test]
     fn every_method_of_the_contract_has_one_rule_and_no_rule_is_left_over() {
-        let files = FileDescriptorSet::decode(tidegate_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let mut methods = BTreeSet::new();
-        for file in files.file {
-            let package = file.package().to_owned();
-            for service in &file.service {
-                let name = format!("{package}.{}", service.name());
-                if SERVICE_NAMES.contains(&&*name) {
-                    methods.extend(
-                        service
-                            .method
-                            .iter()
-                            .map(|method| format!("/{name}/{}", method.name())),
-                    );
-                }
-            }
-        }
-        assert_eq!(methods.len(), RULES.len());
-        assert_eq!(
-            methods,
-            RULES.iter().map(|rule| rule.path.to_owned()).collect()
-        );
+        let mut methods = tidegate_proto::methods(SERVICE_NAMES);
+        let mut ruled: Vec<_> = RULES.iter().map(|rule| rule.path.to_owned()).collect();
+        methods.sort();
+        ruled.sort();
+        assert_eq!(ruled, methods);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tidegate_types::{Actor, Change, ResourceKind, Timestamp};
 
-use super::stores::StoreRow;
+use super::store_rows::StoreRow;
 use crate::domain::{ClosingScope, PendingOrders, StoreClosing};
 
 /// One for each store that is new or different.

@@ -1,4 +1,5 @@
-//! Order-intake as a whole in this process, over mutual TLS: its own database, an issuance, and clients of several identities.
+//! Order-intake as a whole in this process, over mutual TLS: its own database, an issuance, and
+//! clients of several identities.
 
 mod certificates;
 pub mod issuance;
@@ -21,13 +22,15 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{
     client::channel,
+    refusal::{from_status, reason_of},
     server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
 };
 use tidegate_runtime::{Host, HostSettings, Service};
 use tidegate_telemetry::{Registry, TraceContext};
-use tidegate_types::{Lanes, ReplicaId, ShopperId};
+use tidegate_types::{Lanes, Reason, ReplicaId, ShopperId};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, service::Routes, transport::Channel};
+use tonic::{Request, Status, client::Grpc, service::Routes, transport::Channel};
+use tonic_prost::ProstCodec;
 
 use crate::database::TestDatabase;
 use issuance::Issuance;
@@ -55,7 +58,8 @@ impl Suite {
         Self::start_with(TestDatabase::create().await, None).await
     }
 
-    /// Starts over a database that may hold something already, and with a further address at which issuance is said to be.
+    /// Starts over a database that may hold something already, and with a further address at which
+    /// issuance is said to be.
     pub async fn start_with(database: TestDatabase, also_issuance: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certificates::make(folder.path());
@@ -123,6 +127,25 @@ impl Suite {
         request
     }
 
+    /// Calls a method with an empty message; why it is refused, if it is.
+    pub async fn call(
+        &self,
+        identity: Identity,
+        method: &str,
+        token: Option<(&str, Option<&str>)>,
+    ) -> Option<Reason> {
+        let path = format!("/tidegate.order_intake.v1.{method}");
+        let mut client = Grpc::new(self.channel(identity));
+        client.ready().await.unwrap();
+        let request = match token {
+            Some((scope, shopper_id)) => self.with_token((), scope, shopper_id),
+            None => Request::new(()),
+        };
+        let codec = ProstCodec::<(), ()>::default();
+        let answer = client.unary(request, path.parse().unwrap(), codec).await;
+        answer.err().and_then(|status| reason_of(&status))
+    }
+
     /// A store that takes whatever comes.
     pub async fn upsert_store(&self, store_id: &str) {
         self.upsert(vec![store_of(store_id, 10_000)]).await.unwrap();
@@ -154,6 +177,16 @@ impl Suite {
 
     pub async fn place(&self, item: PlaceOrderItem) -> Outcome {
         self.place_all(vec![item]).await.remove(0)
+    }
+
+    /// Places an item that is taken.
+    pub async fn order(&self, item: PlaceOrderItem) -> Order {
+        placed(self.place(item).await).order.unwrap()
+    }
+
+    pub async fn count(&self, of: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {of}");
+        self.database.number(&count).await
     }
 
     pub async fn get(&self, order: &Order) -> Order {
@@ -321,6 +354,12 @@ pub fn store_of(store_id: &str, orders_per_slot: u32) -> Store {
         orders_per_slot: Some(orders_per_slot),
         ..Store::default()
     }
+}
+
+/// The fields that a refusal names, in its order.
+pub fn bad_fields(status: &Status) -> Vec<String> {
+    let violations = from_status(status).violations.into_iter();
+    violations.map(|bad| bad.field).collect()
 }
 
 pub fn placed(outcome: Outcome) -> PlacedOrder {

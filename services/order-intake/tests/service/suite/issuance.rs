@@ -1,4 +1,5 @@
-//! An issuance that keeps what it redeemed in memory: the contract's answers, over the suite's own transport.
+//! An issuance that keeps what it redeemed in memory: the contract's answers, over the suite's own
+//! transport.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,30 +29,22 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
+const fn rule(path: &'static str) -> Rule {
+    Rule {
+        path,
+        services: &[Identity::OrderIntake],
+        scope: None,
+    }
+}
+
 const RULES: &[Rule] = &[
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/RedeemCoupons",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/VerifyCodes",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/ReleaseCoupons",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
-    Rule {
-        path: "/tidegate.issuance.v1.IssuanceService/LookupRedemptions",
-        services: &[Identity::OrderIntake],
-        scope: None,
-    },
+    rule("/tidegate.issuance.v1.IssuanceService/RedeemCoupons"),
+    rule("/tidegate.issuance.v1.IssuanceService/VerifyCodes"),
+    rule("/tidegate.issuance.v1.IssuanceService/ReleaseCoupons"),
+    rule("/tidegate.issuance.v1.IssuanceService/LookupRedemptions"),
 ];
 /// What every coupon takes off, in minor units of yuan.
-pub const FACE_VALUE: i64 = 1_000;
+const FACE_VALUE: i64 = 1_000;
 
 #[derive(Clone)]
 pub struct Issuance(Arc<Shared>);
@@ -77,8 +70,6 @@ struct State {
     false_codes: HashSet<String>,
     /// Codes whose key is missing.
     keyless_codes: HashSet<String>,
-    /// What releases asked for, by the order that gave its coupon back.
-    releases: HashMap<String, ReleaseItem>,
     /// Releases that gave a coupon back.
     given_back: Vec<String>,
 }
@@ -141,11 +132,6 @@ impl Issuance {
         } else {
             state.keyless_codes.remove(code);
         }
-    }
-
-    /// What the last release for an order asked.
-    pub fn release_of(&self, order_id: &str) -> Option<ReleaseItem> {
-        self.0.state.lock().unwrap().releases.get(order_id).cloned()
     }
 
     /// Orders below this total are none for any coupon.
@@ -227,7 +213,6 @@ impl State {
             return release_result::Outcome::Refused(wire::refusal(&refusal));
         }
         self.released_orders.insert(item.order_id.clone());
-        self.releases.insert(item.order_id.clone(), item.clone());
         let coupon = (item.shopper_id.clone(), item.coupon_code.clone());
         let changed = self.paid_orders.get(&coupon) == Some(&item.order_id);
         if changed {
