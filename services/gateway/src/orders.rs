@@ -11,31 +11,34 @@ use tidegate_proto::order_intake::v1::{
     order_intake_service_client::OrderIntakeServiceClient, place_order_result,
 };
 use tidegate_proto::r#type::v1::Order;
-use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{BatchCall, LaneBatches, Pending, last_deadline, span_of_batch},
+    server::CallContext,
+    wire,
+};
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
-use tonic::Streaming;
+use tonic::{Request, Streaming, transport::Channel};
 
 use crate::{
-    bulkheads::Bulkhead,
+    batch_answers::answer_each,
+    concurrency_limits::ConcurrencyLimit,
     domain::{wait_queue::Rank, window::TARGET_DELAY},
     error::GatewayError,
-    lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     permits::{Permit, Permits},
     upstream::Upstream,
 };
 
 pub struct Orders {
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub batches: LaneBatches<PlaceCall>,
     pub order_intake: Upstream,
-    /// Which orders may be in flight.
     pub permits: Arc<Permits>,
     /// Which claims may be: each that is served makes an order.
     pub claims: Arc<Permits>,
-    pub order_places: Bulkhead,
-    pub read_places: Bulkhead,
+    pub order_limit: ConcurrencyLimit,
+    pub read_limit: ConcurrencyLimit,
 }
 
 impl Orders {
@@ -45,13 +48,13 @@ impl Orders {
         item: PlaceOrderItem,
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
-        let _place = self.order_places.enter(call)?;
+        let _permit = self.order_limit.acquire(call)?;
         let lane = self.lanes.of(shopper);
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
             let back_after = self.permits.come_back_after();
             self.slow_claims_down(back_after);
-            return Err(GatewayError::NoRoomForOrder(back_after));
+            return Err(GatewayError::NoPermitForOrder(back_after));
         };
         self.slow_claims_down(permit.waited);
         self.batches
@@ -63,7 +66,7 @@ impl Orders {
                     deadline: call.deadline,
                 },
             )
-            .await
+            .await?
     }
 
     /// Each claim that is served makes an order, and orders wait.
@@ -80,24 +83,15 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.read_places.enter(call)?;
-        let message = || GetOrderRequest {
+        let _permit = self.read_limit.acquire(call)?;
+        let message = GetOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
+        let send = |channel, request| async move { Client::new(channel).get_order(request).await };
         let answer = self
             .order_intake
-            .ask(
-                self.key(shopper),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .get_order(request)
-                        .await
-                },
-            )
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
@@ -108,24 +102,16 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.order_places.enter(call)?;
-        let message = || CancelOrderRequest {
+        let _permit = self.order_limit.acquire(call)?;
+        let message = CancelOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
+        let send =
+            |channel, request| async move { Client::new(channel).cancel_order(request).await };
         let answer = self
             .order_intake
-            .ask(
-                self.key(shopper),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .cancel_order(request)
-                        .await
-                },
-            )
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
@@ -134,28 +120,19 @@ impl Orders {
     pub async fn list(
         &self,
         shopper: &ShopperId,
-        page: (u32, String),
+        (page_size, page_token): (u32, String),
         call: &CallContext,
     ) -> Result<ListOrdersResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
-        let (page_size, page_token) = page;
-        let message = || ListOrdersRequest {
+        let _permit = self.read_limit.acquire(call)?;
+        let message = ListOrdersRequest {
             shopper_id: shopper.as_str().to_owned(),
             page_size,
-            page_token: page_token.clone(),
+            page_token,
         };
+        let send =
+            |channel, request| async move { Client::new(channel).list_orders(request).await };
         self.order_intake
-            .ask(
-                self.key(shopper),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    OrderIntakeServiceClient::new(channel)
-                        .list_orders(request)
-                        .await
-                },
-            )
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await
     }
 
@@ -166,28 +143,25 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Streaming<WatchOrderResponse>, GatewayError> {
-        let message = || WatchOrderRequest {
+        let message = WatchOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
-        let watch = |channel, mut request: tonic::Request<WatchOrderRequest>| async move {
+        let send = |channel, mut request: Request<WatchOrderRequest>| async move {
             // The stream outlives the call's deadline: only its beginning is bounded.
             request.metadata_mut().remove("grpc-timeout");
-            OrderIntakeServiceClient::new(channel)
-                .watch_order(request)
-                .await
+            Client::new(channel).watch_order(request).await
         };
         self.order_intake
-            .ask(self.key(shopper), call.trace, call.deadline, message, watch)
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await
-    }
-
-    fn key(&self, shopper: &ShopperId) -> u64 {
-        u64::from(self.lanes.of(shopper).get())
     }
 }
 
-/// An order on its way to order-intake. It is in flight until it is answered, whether its caller still waits or not.
+type Client = OrderIntakeServiceClient<Channel>;
+
+/// An order on its way to order-intake. It is in flight until it is answered, whether its caller
+/// still waits or not.
 pub struct OrderInFlight {
     item: PlaceOrderItem,
     permit: Permit,
@@ -197,21 +171,24 @@ pub struct OrderInFlight {
 #[derive(Clone)]
 pub struct PlaceCall {
     pub order_intake: Upstream,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
 }
 
 impl BatchCall for PlaceCall {
     type Item = OrderInFlight;
-    type Answer = PlacedOrder;
+    type Answer = Result<PlacedOrder, GatewayError>;
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let span = span_of(&self.tracing, "order batch", &items);
+        let span = span_of_batch(
+            &self.tracing,
+            "order batch",
+            items.iter().map(|pending| pending.trace),
+        );
         let message = || PlaceOrdersRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),

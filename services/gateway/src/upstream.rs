@@ -1,4 +1,5 @@
-//! Asking the services behind the gateway: the replica that should know first, another one if it does not answer.
+//! Asking the services behind the gateway: the replica that should know first, another one if it
+//! does not answer.
 
 use std::{
     sync::Arc,
@@ -8,18 +9,21 @@ use std::{
 use tidegate_rpc::{
     client::{Replica, Replicas, with_context},
     refusal,
-    server::for_next_hop,
+    server::{CallContext, for_next_hop},
 };
 use tidegate_telemetry::TraceContext;
+use tidegate_types::Lane;
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{domain::retry_budget::RetryBudget, error::GatewayError};
 
 /// Replicas asked for one call at most.
 const MAX_ATTEMPTS: usize = 3;
-/// A replica that has not answered a call with plenty of time left by then is given up for another one.
+/// A replica that has not answered a call with plenty of time left by then is given up for another
+/// one.
 const MAX_ATTEMPT: Duration = Duration::from_secs(3);
-/// An attempt that had less time than this and got no answer says more of its caller's patience than of the replica.
+/// An attempt that had less time than this and got no answer says more of its caller's patience
+/// than of the replica.
 const FAIR_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// The replicas of one service, with the budget for trying again.
@@ -37,7 +41,25 @@ impl Upstream {
         }
     }
 
-    /// Asks the replica that `key` belongs to, and others in turn if it cannot be reached. Every request made must be idempotent: one whose answer was lost is sent again elsewhere.
+    /// Asks for one call, in the lane of its shopper.
+    pub async fn ask_for<Message: Clone, Answer, Answering>(
+        &self,
+        lane: Lane,
+        call: &CallContext,
+        message: Message,
+        send: impl Fn(Channel, Request<Message>) -> Answering,
+    ) -> Result<Answer, GatewayError>
+    where
+        Answering: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let (trace, deadline) = (call.trace, call.deadline);
+        let key = u64::from(lane.get());
+        let message = || message.clone();
+        self.ask(key, trace, deadline, message, send).await
+    }
+
+    /// Asks the replica that `key` belongs to, and others in turn if it cannot be reached. Every
+    /// request made must be idempotent: one whose answer was lost is sent again elsewhere.
     pub async fn ask<Message, Answer, Answering>(
         &self,
         key: u64,

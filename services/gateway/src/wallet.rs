@@ -6,16 +6,21 @@ use tidegate_proto::issuance::v1::{
 };
 use tidegate_rpc::server::CallContext;
 use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
+use tonic::transport::Channel;
 
-use crate::{bulkheads::Bulkhead, campaigns::Campaigns, error::GatewayError, upstream::Upstream};
+use crate::{
+    campaigns::Campaigns, concurrency_limits::ConcurrencyLimit, error::GatewayError,
+    upstream::Upstream,
+};
 
 pub struct Wallet {
     pub campaigns: Campaigns,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub issuance: Upstream,
-    pub read_places: Bulkhead,
+    pub read_limit: ConcurrencyLimit,
 }
+
+type Client = IssuanceServiceClient<Channel>;
 
 impl Wallet {
     /// A page of a shopper's coupons.
@@ -23,10 +28,10 @@ impl Wallet {
         &self,
         shopper: &ShopperId,
         campaign: Option<&CampaignId>,
-        page: (u32, String),
+        (page_size, page_token): (u32, String),
         call: &CallContext,
     ) -> Result<ListCouponsResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let campaign_number = match campaign {
             Some(campaign) => {
                 let known = self.campaigns.get(campaign, call.deadline).await?;
@@ -34,57 +39,37 @@ impl Wallet {
             }
             None => 0,
         };
-        let (page_size, page_token) = page;
-        let message = || ListCouponsRequest {
+        let message = ListCouponsRequest {
             shopper_id: shopper.as_str().to_owned(),
             campaign_number,
             page_size,
-            page_token: page_token.clone(),
+            page_token,
         };
+        let send =
+            |channel, request| async move { Client::new(channel).list_coupons(request).await };
         self.issuance
-            .ask(
-                self.key(shopper),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .list_coupons(request)
-                        .await
-                },
-            )
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await
     }
 
-    /// One coupon, and whether it can be used. A text that is no code is answered without asking anybody.
+    /// One coupon, and whether it can be used. A text that is no code is answered without asking
+    /// anybody.
     pub async fn check(
         &self,
         shopper: &ShopperId,
         code: &str,
         call: &CallContext,
     ) -> Result<CheckCouponResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let code = CouponCode::parse(code).ok_or(GatewayError::CouponNotFound)?;
-        let message = || CheckCouponRequest {
+        let message = CheckCouponRequest {
             shopper_id: shopper.as_str().to_owned(),
             coupon_code: code.reveal(),
         };
+        let send =
+            |channel, request| async move { Client::new(channel).check_coupon(request).await };
         self.issuance
-            .ask(
-                self.key(shopper),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .check_coupon(request)
-                        .await
-                },
-            )
+            .ask_for(self.lanes.of(shopper), call, message, send)
             .await
-    }
-
-    fn key(&self, shopper: &ShopperId) -> u64 {
-        u64::from(self.lanes.of(shopper).get())
     }
 }

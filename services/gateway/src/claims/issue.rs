@@ -4,21 +4,24 @@ use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon,
     issuance_service_client::IssuanceServiceClient, issue_result,
 };
-use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_rpc::{
+    MAX_MESSAGE_BYTES,
+    client::{BatchCall, Pending, last_deadline, span_of_batch},
+    server::CallContext,
+    wire,
+};
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    error::GatewayError,
-    lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
-    permits::Permit,
-    upstream::Upstream,
+    batch_answers::answer_each, error::GatewayError, permits::Permit, upstream::Upstream,
     waiting_room::ClaimAttempt,
 };
 
 impl Claims {
-    /// Hands a claim to issuance, which also answers those that have their coupon already. Without a permit it is not meant to bring a new coupon.
+    /// Hands a claim to issuance, which also answers those that have their coupon already. Without
+    /// a permit it is not meant to bring a new coupon.
     pub(super) async fn issue(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -46,15 +49,16 @@ impl Claims {
             deadline: call.deadline,
         };
         let answer = self.batches.hand_in(lane, pending)?;
-        let is_first = self.room.hand_over(key);
-        let answer = answer.await;
+        let is_first = self.waiting_room.hand_over(key);
+        let answer = answer.await.unwrap_or_else(|late| Err(late.into()));
         if let Err(GatewayError::Refused(refusal)) = &answer {
             self.learn(attempt, refusal.reason, is_first);
         }
         answer
     }
 
-    /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome is known.
+    /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome
+    /// is known.
     fn learn(&self, attempt: ClaimAttempt<'_>, refused: Reason, is_first: bool) {
         let (key, revision) = (attempt.key, attempt.campaign.revision);
         if refused == Reason::ShopperLimitReached {
@@ -62,12 +66,13 @@ impl Claims {
                 .remember((key.campaign, revision), key.shopper, key.request_id);
         }
         if is_first && refused != Reason::Overloaded {
-            self.room.take_back(key);
+            self.waiting_room.take_back(key);
         }
     }
 }
 
-/// A claim on its way to issuance. It is in flight until it is answered, whether its caller still waits or not.
+/// A claim on its way to issuance. It is in flight until it is answered, whether its caller still
+/// waits or not.
 pub struct ClaimInFlight {
     item: IssueItem,
     permit: Option<Permit>,
@@ -77,21 +82,24 @@ pub struct ClaimInFlight {
 #[derive(Clone)]
 pub struct IssueCall {
     pub issuance: Upstream,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
 }
 
 impl BatchCall for IssueCall {
     type Item = ClaimInFlight;
-    type Answer = IssuedCoupon;
+    type Answer = Result<IssuedCoupon, GatewayError>;
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<ClaimInFlight>>>,
     ) -> Vec<Result<IssuedCoupon, GatewayError>> {
-        let span = span_of(&self.tracing, "issue batch", &items);
+        let span = span_of_batch(
+            &self.tracing,
+            "issue batch",
+            items.iter().map(|pending| pending.trace),
+        );
         let message = || IssueCouponsRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),

@@ -7,6 +7,7 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_types::Reason;
+use tonic::transport::Channel;
 
 use super::{Claim, Claims};
 use crate::{domain::ticket::ClaimKey, error::GatewayError, waiting_room::ClaimAttempt};
@@ -20,7 +21,8 @@ impl Claims {
         found.ok_or(GatewayError::ClaimNotFound)
     }
 
-    /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused if its request id belongs to a claim for something else.
+    /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused
+    /// if its request id belongs to a claim for something else.
     pub(super) async fn replay(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -63,7 +65,7 @@ impl Claims {
         content: Option<ClaimContent>,
         call: &CallContext,
     ) -> Result<Option<Coupon>, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let lane = self.lanes.of(key.shopper);
         let item = LookupItem {
             campaign_number: key.campaign.get(),
@@ -71,23 +73,12 @@ impl Claims {
             request_id: key.request_id.as_str().to_owned(),
             content,
         };
-        let message = || LookupClaimsRequest {
-            items: vec![item.clone()],
+        let message = LookupClaimsRequest { items: vec![item] };
+        let send = |channel: Channel, request| async move {
+            let mut client = IssuanceServiceClient::new(channel);
+            client.lookup_claims(request).await
         };
-        let answer = self
-            .issuance
-            .ask(
-                u64::from(lane.get()),
-                call.trace,
-                call.deadline,
-                message,
-                |channel, request| async move {
-                    IssuanceServiceClient::new(channel)
-                        .lookup_claims(request)
-                        .await
-                },
-            )
-            .await?;
+        let answer = self.issuance.ask_for(lane, call, message, send).await?;
         let found = answer.results.into_iter().next().unwrap_or_default();
         match found.refused {
             Some(refused) => Err(wire::refusal_from(refused).into()),
