@@ -49,6 +49,7 @@ use grpc::{SERVICE_NAMES, Server, limits};
 use issuance::Issuance;
 use metrics::Metrics;
 use moves::Mover;
+use nearby::Nearby;
 use place::Placer;
 use recover::Recovery;
 use redeem::Redeemer;
@@ -180,13 +181,14 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
             tracing: tracing.clone(),
             metrics: metrics.clone(),
         },
-        placer: Placer::new(
-            store.clone(),
-            finisher.clone(),
+        placer: Placer {
+            store: store.clone(),
+            finisher: finisher.clone(),
             verifier,
-            tracing.clone(),
-            metrics.clone(),
-        ),
+            nearby: Nearby::new(store.clone()),
+            tracing,
+            metrics: metrics.clone(),
+        },
         watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
         store,
         metrics,

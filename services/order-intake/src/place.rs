@@ -35,32 +35,15 @@ pub struct Wishes {
 /// Places orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Placer {
-    store: Store,
-    finisher: Finisher,
-    verifier: Verifier,
-    nearby: Nearby,
-    tracing: Tracing,
-    metrics: Metrics,
+    pub store: Store,
+    pub finisher: Finisher,
+    pub verifier: Verifier,
+    pub nearby: Nearby,
+    pub tracing: Tracing,
+    pub metrics: Metrics,
 }
 
 impl Placer {
-    pub fn new(
-        store: Store,
-        finisher: Finisher,
-        verifier: Verifier,
-        tracing: Tracing,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            verifier,
-            nearby: Nearby::new(store.clone()),
-            store,
-            finisher,
-            tracing,
-            metrics,
-        }
-    }
-
     /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from
     /// PENDING whether or not its caller still waits. To be run as detached work.
     pub async fn place(

@@ -45,6 +45,8 @@ pub struct Suite {
     pub issuance: Issuance,
     tokens: TokenMint,
     address: SocketAddr,
+    /// One connection of the gateway's, as it has few for all of its shoppers.
+    gateway: Channel,
     folder: TempDir,
     /// Begins and awaits the end of order-intake's own work, as a process does after its last call.
     finish: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -88,11 +90,13 @@ impl Suite {
         );
         let (service, host) = build(config, host.unwrap()).await.unwrap();
         let (address, finish) = listen(service, &host).await;
+        let gateway = connect(address, &folder, Identity::Gateway);
         let suite = Self {
             database,
             issuance,
             tokens,
             address,
+            gateway,
             folder,
             finish: Some(finish),
             stop,
@@ -102,9 +106,11 @@ impl Suite {
         suite
     }
 
-    pub fn channel(&self, identity: Identity) -> Channel {
-        let tls = tls(&self.folder, identity);
-        channel(&self.address.to_string(), Identity::OrderIntake, tls)
+    fn channel(&self, identity: Identity) -> Channel {
+        match identity {
+            Identity::Gateway => self.gateway.clone(),
+            _ => connect(self.address, &self.folder, identity),
+        }
     }
 
     pub fn orders(&self, identity: Identity) -> OrderIntakeServiceClient<Channel> {
@@ -293,6 +299,11 @@ async fn listen(
         CancellationToken::new(),
     ));
     (address, service.finish)
+}
+
+fn connect(address: SocketAddr, folder: &TempDir, identity: Identity) -> Channel {
+    let tls = tls(folder, identity);
+    channel(&address.to_string(), Identity::OrderIntake, tls)
 }
 
 fn tls(folder: &TempDir, identity: Identity) -> Arc<TlsIdentity> {
