@@ -1,4 +1,5 @@
-//! The campaigns, watched from quota, so that the door needs to ask nobody but about what it must not decide by a copy.
+//! The campaigns, watched from quota, so that a claim costs no question but about what must not be
+//! decided by a copy.
 
 mod decode;
 
@@ -20,10 +21,10 @@ use tokio::sync::watch;
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
+    campaign_owner::CampaignOwner,
+    coupon_holders::SoldOut,
     domain::campaign::{Campaign, Snapshot},
     error::GatewayError,
-    holders::SoldOut,
-    owner_word::OwnerWord,
 };
 
 const CROWDS_COME_AFTER_CLOSING: Duration = Duration::from_secs(24 * 3_600);
@@ -36,12 +37,12 @@ const MAX_REMEMBERED: usize = 10_000;
 pub struct Campaigns {
     snapshot: Arc<ArcSwap<Snapshot>>,
     synced: watch::Sender<bool>,
-    owner: OwnerWord,
+    owner: CampaignOwner,
 }
 
 impl Campaigns {
     /// Nothing is known yet; what is not known is asked of the owner.
-    pub fn new(owner: OwnerWord) -> Self {
+    pub fn new(owner: CampaignOwner) -> Self {
         Self {
             snapshot: Arc::default(),
             synced: watch::Sender::new(false),
@@ -59,22 +60,23 @@ impl Campaigns {
         self.snapshot.load().get(id).cloned()
     }
 
-    /// The campaign with this name, of the snapshot or by the owner's word. Only the owner says that there is none.
+    /// The campaign with this name, of the snapshot or as its owner says. Only the owner says that
+    /// there is none.
     pub async fn get(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
         if let Some(campaign) = self.snapshot.load().get(id) {
             return Ok(campaign.clone());
         }
         let told = self.owner.of_stranger(id, until).await;
-        self.take_in(told)
+        self.apply(told)
     }
 
     /// The campaign as its owner has it after this call began.
     pub async fn confirm(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
         let told = self.owner.of_known(id, until).await;
-        self.take_in(told)
+        self.apply(told)
     }
 
-    fn take_in(
+    fn apply(
         &self,
         told: Result<Option<Arc<Campaign>>, Unanswered>,
     ) -> Result<Campaign, GatewayError> {
@@ -93,7 +95,7 @@ impl Campaigns {
         Ok(campaign)
     }
 
-    /// The watch and the owner's word may come at the same time; neither undoes the other.
+    /// The watch and the owner's answer may come at the same time; neither undoes the other.
     fn learn(&self, campaign: &Campaign) {
         self.snapshot
             .rcu(|snapshot| snapshot.with(campaign.clone()));
@@ -111,8 +113,8 @@ impl Campaigns {
         numbers
     }
 
-    /// The campaigns of which no coupon commits any more, and how many were issued; those first that
-    /// close last. Nobody asks for one that closed long ago in crowds.
+    /// The campaigns of which no coupon commits any more, and how many were issued; those first
+    /// that close last. Nobody asks for one that closed long ago in crowds.
     pub fn that_issue_no_more(&self, now: Timestamp) -> Vec<SoldOut> {
         let snapshot = self.snapshot.load();
         let mut ended: Vec<_> = snapshot
@@ -127,7 +129,8 @@ impl Campaigns {
             .collect()
     }
 
-    /// Follows quota until the task is aborted. While quota is away, the last snapshot stays in use.
+    /// Follows quota until the task is aborted. While quota is away, the last snapshot stays in
+    /// use.
     pub async fn follow(self, quota: Replicas) {
         quota
             .follow(|channel| self.watch_once(CampaignServiceClient::new(channel)))

@@ -12,32 +12,27 @@ pub struct Config {
     pub issuance_addresses: Vec<String>,
     pub order_intake_addresses: Vec<String>,
     pub tokens: TokenSettings,
-    /// Whether claims that cannot be served at once may wait; otherwise they are served as they come, or refused.
+    /// Whether claims that cannot be served at once may wait; otherwise they are served as they
+    /// come, or refused.
     pub waiting_room: bool,
     /// The keys that tickets are signed with, the same in every gateway.
     pub ticket_keys: Keyring,
-    /// How often one shopper may ask each second.
     pub shopper_rate_per_second: u32,
     /// How often the bearers of one token subject may call each second.
     pub caller_rate_per_second: u32,
-    /// Calls in flight at once, of all kinds.
     pub max_in_flight: usize,
-    /// Claims in flight at once.
     pub max_claims: usize,
-    /// Orders being placed at once; claims cannot take their places.
+    /// Orders being placed at once; claims cannot keep them out.
     pub max_orders: usize,
-    /// Reads in flight at once.
     pub max_reads: usize,
-    /// Streams of orders at once.
     pub max_watches: usize,
-    /// Streams of waiting claims at once.
     pub max_claim_watches: usize,
-    /// Calls that one lane has under way at issuance at once; what comes meanwhile gathers into the next.
+    /// Calls that one lane has in flight at issuance at once; what comes meanwhile gathers into the
+    /// next.
     pub calls_per_lane: usize,
 }
 
 impl Config {
-    /// Reads the settings, noting every fault.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let lanes = environment.lanes();
         let quota_addresses = environment.addresses("TIDEGATE_QUOTA_ADDRESSES");

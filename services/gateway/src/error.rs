@@ -1,36 +1,30 @@
 use std::time::Duration;
 
-use tidegate_rpc::client::CallFailed;
+use tidegate_rpc::client::{CallFailed, NotAnswered};
 use tidegate_types::{HeldCoupons, Refusal, TierId, Timestamp, Violations};
 
 /// Everything that can keep the gateway from doing what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// Fields are out of bounds.
     #[error("fields are out of bounds")]
     InvalidFields(Violations),
-    /// The token is good for another shopper only.
     #[error("the token is bound to another shopper")]
     OtherShopper,
-    /// No such campaign.
     #[error("the campaign is not known")]
     CampaignNotFound,
     /// The campaign's owner has not said whether this is so, and a copy must not.
     #[error("the owner of the campaign has not answered")]
     NotConfirmed,
-    /// The owner says that there are coupons, and issuance has not heard of them yet.
+    /// The owner says that there are coupons, and issuance does not know them yet.
     #[error("coupons were added a moment ago")]
     StockOnItsWay,
     #[error("the campaign opens at {opens_at}")]
-    CampaignNotOpen {
-        /// From when.
-        opens_at: Timestamp,
-    },
+    CampaignNotOpen { opens_at: Timestamp },
     #[error("issuing is halted")]
     IssuanceHalted {
         /// When it is expected to go on, if staff said so.
         resume_at: Option<Timestamp>,
-        /// Whether the shopper has a place in the queue that is not lost.
+        /// Whether the shopper has a position in the queue that is not lost.
         ticket_kept: bool,
     },
     /// Staff hold claims back for a while.
@@ -38,7 +32,6 @@ pub enum GatewayError {
     IssuanceHeld,
     #[error("the campaign has ended")]
     CampaignClosed,
-    /// The last coupon is gone.
     #[error("the campaign is sold out")]
     SoldOut,
     /// The last coupon of the tier that is claimed is gone, and there may be others.
@@ -75,18 +68,18 @@ pub enum GatewayError {
     #[error("too much of this kind is in flight")]
     Full,
     /// No order can be placed now, and when one is likely to be.
-    #[error("no room for an order for {} ms", .0.as_millis())]
-    NoRoomForOrder(Duration),
+    #[error("no permit for an order for {} ms", .0.as_millis())]
+    NoPermitForOrder(Duration),
     /// The shopper follows as many claims at once as one shopper may.
     #[error("the shopper has too many streams open")]
     TooManyStreams,
-    /// Campaigns or their queues are not known yet, because quota has not been reached since the start.
+    /// Campaigns or their queues are not known yet, because quota has not been reached since the
+    /// start.
     #[error("the campaigns are not known yet")]
     NotReady,
     /// No replica answered in time. What was asked for may have happened.
     #[error("no answer came in time")]
     NoAnswer,
-    /// A service behind the gateway refused.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
 }
@@ -96,6 +89,15 @@ impl From<CallFailed> for GatewayError {
         match failed {
             CallFailed::Refused(refusal) => Self::Refused(refusal),
             CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => Self::NoAnswer,
+        }
+    }
+}
+
+impl From<NotAnswered> for GatewayError {
+    fn from(why: NotAnswered) -> Self {
+        match why {
+            NotAnswered::Full => Self::Full,
+            NotAnswered::NoAnswer => Self::NoAnswer,
         }
     }
 }

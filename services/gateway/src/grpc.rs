@@ -1,10 +1,8 @@
 //! The gRPC face: decode, call, encode.
 
 mod claim_service;
-/// Wire messages to domain types and back.
 pub mod convert;
 mod order_service;
-/// Errors as refusals and statuses.
 pub mod status;
 mod wallet_service;
 
@@ -23,7 +21,6 @@ pub use wallet_service::WalletGrpc;
 
 use crate::{error::GatewayError, rate_limits::ShopperLimits};
 
-/// The full names of the services.
 pub const SERVICES: &[&str] = &[
     "tidegate.gateway.v1.ClaimService",
     "tidegate.gateway.v1.WalletService",
@@ -61,7 +58,8 @@ fn open<T>(request: Request<T>) -> Result<(CallContext, T), GatewayError> {
     Ok((call, request.into_inner()))
 }
 
-/// A token that is bound to one shopper speaks for no other, and nobody asks for one shopper without end.
+/// A token that is bound to one shopper speaks for no other, and nobody asks for one shopper
+/// without end.
 fn check_shopper(
     call: &CallContext,
     shopper: &ShopperId,

@@ -1,20 +1,20 @@
-//! The gateway is the only public door: it authenticates, validates, answers what it can from its snapshot of the campaigns, and gathers claims and orders for the services behind it.
+//! The gateway is the only public door: it authenticates, validates, answers what it can from its
+//! snapshot of the campaigns, and gathers claims and orders for the services behind it.
 
-pub mod bulkheads;
+pub mod batch_answers;
+pub mod campaign_owner;
 pub mod campaigns;
 pub mod claims;
 mod clients;
+pub mod concurrency_limits;
 pub mod config;
+pub mod coupon_holders;
 pub mod domain;
-/// The errors, all of them.
 pub mod error;
 pub mod grpc;
-pub mod holders;
-pub mod lane_batches;
 pub mod limit_reached;
 pub mod metrics;
 pub mod orders;
-pub mod owner_word;
 pub mod permits;
 pub mod rate_limits;
 pub mod waiting_room;
@@ -28,7 +28,7 @@ use tidegate_proto::gateway::v1::{
     wallet_service_server::WalletServiceServer,
 };
 use tidegate_rpc::{
-    client::Replicas,
+    client::{LaneBatches, Replicas},
     server::{AccessRules, Limits, Work},
 };
 use tidegate_runtime::{Failure, Host, Service};
@@ -36,17 +36,16 @@ use tidegate_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    bulkheads::{Bulkhead, ShopperStreams},
+    campaign_owner::CampaignOwner,
     campaigns::Campaigns,
     claims::{Claims, IssueCall},
+    concurrency_limits::{ConcurrencyLimit, ShopperStreams},
     config::Config,
+    coupon_holders::CouponHolders,
     grpc::{ClaimGrpc, OrderGrpc, WalletGrpc},
-    holders::Holders,
-    lane_batches::LaneBatches,
     limit_reached::LimitReached,
     metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
-    owner_word::OwnerWord,
     permits::Permits,
     rate_limits::ShopperLimits,
     waiting_room::{Reporter, WaitingRoom},
@@ -55,11 +54,12 @@ use crate::{
 
 /// A shopper's request is small; larger ones are refused unread.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
-/// Of all calls in flight, claims take at most this share, most of them to be told their place: orders always find room.
+/// Of all calls in flight, claims take at most this share, most of them to be told their position:
+/// orders always find a permit.
 const MAX_SHARE_OF_CLAIMS: f64 = 0.75;
 /// A shopper follows its claims on a few devices at once.
 const MAX_STREAMS_PER_SHOPPER: usize = 4;
-/// At the end, a report that was under way and one with what came after it.
+/// At the end, a report that was in flight and one with what came after it.
 const LAST_REPORTS: u64 = 2;
 
 /// Makes the service: finds the services behind it and follows the campaigns.
@@ -76,7 +76,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         Identity::OrderIntake,
     )
     .await;
-    let (owner, asking) = OwnerWord::new(&quota);
+    let (owner, asking) = CampaignOwner::new(&quota);
     let [of_known, of_strangers] = asking;
     host.supervisor
         .start("questions of known campaigns", of_known);
@@ -87,13 +87,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         "watch of campaigns",
         campaigns.clone().follow(quota.clone()),
     );
-    let holders = Holders::default();
+    let holders = CouponHolders::default();
     let watched = campaigns.clone();
     let following = holders.clone().follow(
         move || watched.that_issue_no_more(Timestamp::now_utc()),
         issuance.clone(),
     );
-    host.supervisor.start("watch of holders", following);
+    host.supervisor.start("watch of coupon holders", following);
 
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     let room = WaitingRoom::new(
@@ -105,7 +105,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let (reports, ready) = report(&mut host, &room, &campaigns, &permits, quota);
 
     let lanes = config.lanes;
-    let read_places = Bulkhead::new(config.max_reads);
+    let read_limit = ConcurrencyLimit::new(config.max_reads);
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
@@ -130,31 +130,31 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         order_intake,
         permits: Arc::new(Permits::of_orders(lanes)),
         claims: Arc::clone(&permits),
-        order_places: Bulkhead::new(config.max_orders),
-        read_places: read_places.clone(),
+        order_limit: ConcurrencyLimit::new(config.max_orders),
+        read_limit: read_limit.clone(),
     };
     let claims = Claims {
         campaigns: campaigns.clone(),
         lanes,
         batches: Arc::new(issue_batches),
         issuance: issuance.clone(),
-        room,
+        waiting_room: room,
         permits,
         limit_reached: LimitReached::default(),
-        holders,
-        claim_places: Bulkhead::new(config.max_claims),
-        read_places: read_places.clone(),
+        coupon_holders: holders,
+        claim_limit: ConcurrencyLimit::new(config.max_claims),
+        read_limit: read_limit.clone(),
     };
     let wallet = Wallet {
         campaigns,
         lanes,
         issuance,
-        read_places,
+        read_limit,
     };
     let shopper_limits = Arc::new(ShopperLimits::new(config.shopper_rate_per_second));
     let claims = ClaimServiceServer::new(ClaimGrpc {
         claims,
-        watch_places: Bulkhead::new(config.max_claim_watches),
+        watch_limit: ConcurrencyLimit::new(config.max_claim_watches),
         shopper_streams: ShopperStreams::new(MAX_STREAMS_PER_SHOPPER),
         shopper_limits: Arc::clone(&shopper_limits),
         stop: host.stop.clone(),
@@ -169,7 +169,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let orders = OrderServiceServer::new(OrderGrpc {
         orders,
-        watch_places: Bulkhead::new(config.max_watches),
+        watch_limit: ConcurrencyLimit::new(config.max_watches),
         shopper_limits,
         metrics,
     })
@@ -196,7 +196,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     Ok((service, host))
 }
 
-/// Starts the reports of the waiting room; the number of the last one that quota has taken in, and whether claims can be judged by what is known.
+/// Starts the reports of the waiting room; the number of the last one that quota has taken in, and
+/// whether claims can be judged by what is known.
 fn report(
     host: &mut Host,
     room: &WaitingRoom,
@@ -219,7 +220,8 @@ fn report(
     (Some(acknowledged), room.ready())
 }
 
-/// Waits until quota has heard of all that happened before this process ends. The host bounds how long that may take.
+/// Waits until quota knows all that happened before this process ends. The host bounds how long
+/// that may take.
 async fn last_reports(reports: Option<watch::Receiver<u64>>) {
     if let Some(mut reports) = reports {
         let last = *reports.borrow() + LAST_REPORTS;

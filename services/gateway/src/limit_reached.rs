@@ -1,4 +1,5 @@
-//! Claims that were refused a moment ago because their shopper holds all the campaign allows: asked again at once, they are answered here.
+//! Claims that were refused a moment ago because their shopper holds all the campaign allows: asked
+//! again at once, they are answered here.
 
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ const MAX_REMEMBERED: u64 = 100_000;
 /// Long enough for a client that hammers.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// The claims refused lately, with the revision of the campaign that they were refused by: staff may raise a limit. Only the very same claim is answered from here: another request id of the shopper may be the one that has the coupon. Cheap to clone.
+/// The claims refused lately, with the revision of the campaign that they were refused by: staff
+/// may raise a limit. Only the very same claim is answered from here: another request id of the
+/// shopper may be the one that has the coupon. Cheap to clone.
 #[derive(Clone)]
 pub struct LimitReached(Cache<(CampaignNumber, ShopperId, RequestId), u64>);
 

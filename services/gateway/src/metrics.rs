@@ -48,7 +48,7 @@ impl GatewayMetrics {
 #[derive(Clone)]
 pub struct QueueMetrics {
     pub joined: Counter,
-    /// Claims with a place in a queue that went to issuance.
+    /// Claims with a position in a queue that went to issuance.
     pub served: Counter,
     pub left: Counter,
     ended: Family<EndLabels, Counter>,
@@ -83,12 +83,12 @@ impl QueueMetrics {
         );
         registry.register(
             "tidegate_queue_served",
-            "Claims with a place in a queue that went to issuance",
+            "Claims with a position in a queue that went to issuance",
             metrics.served.clone(),
         );
         registry.register(
             "tidegate_queue_left",
-            "Places given up",
+            "Positions given up",
             metrics.left.clone(),
         );
         registry.register(
@@ -103,7 +103,7 @@ impl QueueMetrics {
         );
         registry.register(
             "tidegate_claims_pace_per_second",
-            "Claims that this gateway serves each second at most, so that their orders find room; +Inf while no order ever had to wait",
+            "Claims that this gateway serves each second at most, so that their orders find permits; +Inf while no order ever had to wait",
             metrics.pace.clone(),
         );
         registry.register(
@@ -114,7 +114,6 @@ impl QueueMetrics {
         metrics
     }
 
-    /// A claim with a ticket was refused.
     pub fn ended(&self, reason: &'static str) {
         self.ended.get_or_create(&EndLabels { reason }).inc();
     }

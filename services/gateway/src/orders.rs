@@ -12,34 +12,34 @@ use tidegate_proto::order_intake::v1::{
 };
 use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::{
-    client::{Replicas, RetryPolicy},
+    client::{
+        BatchCall, LaneBatches, Pending, Replicas, RetryPolicy, last_deadline, span_of_batch,
+    },
     server::CallContext,
     wire,
 };
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 
 use crate::{
-    bulkheads::Bulkhead,
+    batch_answers::answer_each,
     clients::order_intake,
+    concurrency_limits::ConcurrencyLimit,
     domain::{wait_queue::Rank, window::TARGET_DELAY},
     error::GatewayError,
-    lane_batches::{BatchCall, LaneBatches, Pending, answer_each, last_deadline, span_of},
     permits::{Permit, Permits},
 };
 
 pub struct Orders {
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub batches: LaneBatches<PlaceCall>,
     pub order_intake: Replicas,
-    /// Which orders may be in flight.
     pub permits: Arc<Permits>,
     /// Which claims may be: each that is served makes an order.
     pub claims: Arc<Permits>,
-    pub order_places: Bulkhead,
-    pub read_places: Bulkhead,
+    pub order_limit: ConcurrencyLimit,
+    pub read_limit: ConcurrencyLimit,
 }
 
 impl Orders {
@@ -49,13 +49,13 @@ impl Orders {
         item: PlaceOrderItem,
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
-        let _place = self.order_places.enter(call)?;
+        let _permit = self.order_limit.acquire(call)?;
         let lane = self.lanes.of(shopper);
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
             let back_after = self.permits.come_back_after();
             self.slow_claims_down(back_after);
-            return Err(GatewayError::NoRoomForOrder(back_after));
+            return Err(GatewayError::NoPermitForOrder(back_after));
         };
         self.slow_claims_down(permit.waited);
         self.batches
@@ -67,7 +67,7 @@ impl Orders {
                     deadline: call.deadline,
                 },
             )
-            .await
+            .await?
     }
 
     /// Each claim that is served makes an order, and orders wait.
@@ -84,7 +84,7 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let message = || GetOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
@@ -104,7 +104,7 @@ impl Orders {
         order_id: &str,
         call: &CallContext,
     ) -> Result<Order, GatewayError> {
-        let _place = self.order_places.enter(call)?;
+        let _permit = self.order_limit.acquire(call)?;
         let message = || CancelOrderRequest {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
@@ -123,11 +123,10 @@ impl Orders {
     pub async fn list(
         &self,
         shopper: &ShopperId,
-        page: (u32, String),
+        (page_size, page_token): (u32, String),
         call: &CallContext,
     ) -> Result<ListOrdersResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
-        let (page_size, page_token) = page;
+        let _permit = self.read_limit.acquire(call)?;
         let message = || ListOrdersRequest {
             shopper_id: shopper.as_str().to_owned(),
             page_size,
@@ -153,7 +152,7 @@ impl Orders {
             shopper_id: shopper.as_str().to_owned(),
             order_id: order_id.to_owned(),
         };
-        let watch = |channel, mut request: tonic::Request<WatchOrderRequest>| async move {
+        let send = |channel, mut request: Request<WatchOrderRequest>| async move {
             // The stream outlives the call's deadline: only its beginning is bounded.
             request.metadata_mut().remove("grpc-timeout");
             order_intake(channel).watch_order(request).await
@@ -161,7 +160,7 @@ impl Orders {
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
         Ok(self
             .order_intake
-            .call(policy, call.trace, message, watch)
+            .call(policy, call.trace, message, send)
             .await?)
     }
 
@@ -170,7 +169,8 @@ impl Orders {
     }
 }
 
-/// An order on its way to order-intake. It is in flight until it is answered, whether its caller still waits or not.
+/// An order on its way to order-intake. It is in flight until it is answered, whether its caller
+/// still waits or not.
 pub struct OrderInFlight {
     item: PlaceOrderItem,
     permit: Permit,
@@ -180,21 +180,24 @@ pub struct OrderInFlight {
 #[derive(Clone)]
 pub struct PlaceCall {
     pub order_intake: Replicas,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
 }
 
 impl BatchCall for PlaceCall {
     type Item = OrderInFlight;
-    type Answer = PlacedOrder;
+    type Answer = Result<PlacedOrder, GatewayError>;
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let span = span_of(&self.tracing, "order batch", &items);
+        let span = span_of_batch(
+            &self.tracing,
+            "order batch",
+            items.iter().map(|pending| pending.trace),
+        );
         let message = || PlaceOrdersRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -212,13 +215,8 @@ impl BatchCall for PlaceCall {
                 |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
             items.iter().for_each(answered);
         }
-        answer_each(
-            &items,
-            answer
-                .map(|answer| answer.results)
-                .map_err(GatewayError::from),
-            read_result,
-        )
+        let results = answer.map(|answer| answer.results);
+        answer_each(&items, results.map_err(GatewayError::from), read_result)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Permits: which claims may be in flight at issuance, or orders at order-intake. Those first whose turns have come, in the order of their turns, and then those without one.
+//! Permits: which claims may be in flight at issuance, or orders at order-intake. Those first whose
+//! turns have come, in the order of their turns, and then those without one.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -34,8 +35,8 @@ pub struct Permits {
 struct State {
     windows: Windows,
     pace: OrderPace,
-    /// Who waits for a permit, by lane.
-    doors: PerLane<WaitQueue<oneshot::Sender<Permit>>>,
+    /// By lane.
+    wait_queues: PerLane<WaitQueue<oneshot::Sender<Permit>>>,
     /// When the last of those comes back who were told to.
     next_back: Instant,
 }
@@ -66,7 +67,7 @@ impl Permits {
         let state = State {
             windows,
             pace: OrderPace::unlimited(now()),
-            doors: PerLane::new(lanes, |_| WaitQueue::default()),
+            wait_queues: PerLane::new(lanes, |_| WaitQueue::default()),
             next_back: now(),
         };
         Self {
@@ -76,7 +77,8 @@ impl Permits {
         }
     }
 
-    /// A permit for a claim of the lane, at once or after those who go before it; `None` if there was none in time.
+    /// A permit for a claim of the lane, at once or after those who go before it; `None` if there
+    /// was none in time.
     pub async fn acquire(
         self: &Arc<Self>,
         lane: Lane,
@@ -92,18 +94,18 @@ impl Permits {
             let (mut state, now) = (self.state(), now());
             let has_permit = state.has_permit(lane, now);
             let may_wait = state.windows.arrivals_that_may_wait(lane, waits, now);
-            let door = &mut state.doors[lane];
-            if has_permit && !door.has_before(rank) {
+            let queue = &mut state.wait_queues[lane];
+            if has_permit && !queue.has_before(rank) {
                 state.begin(lane, now);
                 return Some(self.permit(lane));
             }
-            if rank == Rank::Arrival && door.arrival_count() >= may_wait {
+            if rank == Rank::Arrival && queue.arrival_count() >= may_wait {
                 return None;
             }
             let (grant, granted) = oneshot::channel();
-            (door.push(rank, grant), granted)
+            (queue.push(rank, grant), granted)
         };
-        let _place = AtDoor {
+        let _waiter = Waiter {
             permits: self,
             lane,
             key,
@@ -115,7 +117,8 @@ impl Permits {
         Some(permit)
     }
 
-    /// An order had to wait for so long, while so many were answered each second: claims are served at a pace that leaves room for their orders.
+    /// An order had to wait for so long, while so many were answered each second: claims are served
+    /// at a pace that leaves permits for their orders.
     pub fn order_waited(&self, waited: Duration, orders_per_second: f64) {
         self.state()
             .pace
@@ -127,7 +130,8 @@ impl Permits {
         self.state().windows.answered_per_second(now())
     }
 
-    /// When to come back for one who found no permit: behind all who were told so before, as fast as they can be served.
+    /// When to come back for one who found no permit: behind all who were told so before, as fast
+    /// as they can be served.
     pub fn come_back_after(&self) -> Duration {
         let (mut state, now) = (self.state(), now());
         let per_second = state.windows.answered_per_second(now).max(1.0);
@@ -138,8 +142,9 @@ impl Permits {
     }
 
     /// Turns that have come and wait for a permit.
-    pub fn turns_at_door(&self) -> usize {
-        self.state().doors.values().map(WaitQueue::turn_count).sum()
+    pub fn turns_waiting(&self) -> usize {
+        let state = self.state();
+        state.wait_queues.values().map(WaitQueue::turn_count).sum()
     }
 
     pub fn idle(&self) -> f64 {
@@ -156,12 +161,12 @@ impl Permits {
         capacity.at_most(can_take, state.pace.per_second())
     }
 
-    /// Those who wait at a door for the pace alone go as far as it allows by now: no answer calls them.
+    /// Those who wait for the pace alone go as far as it allows by now: no answer calls them.
     pub fn grant_by_pace(self: &Arc<Self>) {
         self.lanes.all().for_each(|lane| self.grant(lane));
     }
 
-    /// How many claims a second leave room for their orders; infinite if no order had to wait.
+    /// How many claims a second leave permits for their orders; infinite if no order had to wait.
     pub fn pace_per_second(&self) -> f64 {
         self.state().pace.per_second()
     }
@@ -182,13 +187,13 @@ impl Permits {
         self.grant(lane);
     }
 
-    /// Those who wait at a lane's door go, as far as there are permits for them.
+    /// Those who wait in a lane's queue go, as far as there are permits for them.
     fn grant(self: &Arc<Self>, lane: Lane) {
         let mut granted = Vec::new();
         {
             let (mut state, now) = (self.state(), now());
             while state.has_permit(lane, now) {
-                let Some((_, next)) = state.doors[lane].pop() else {
+                let Some((_, next)) = state.wait_queues[lane].pop() else {
                     break;
                 };
                 state.begin(lane, now);
@@ -208,7 +213,7 @@ impl Permits {
 
 impl State {
     fn has_permit(&mut self, lane: Lane, now: Instant) -> bool {
-        self.windows.has_permit(lane, now) && self.pace.has_room(now)
+        self.windows.has_permit(lane, now) && self.pace.may_serve(now)
     }
 
     fn begin(&mut self, lane: Lane, now: Instant) {
@@ -224,7 +229,8 @@ impl std::fmt::Debug for Permits {
 }
 
 impl Permit {
-    /// The claim was answered, and had to wait for so long where it was. It stops being in flight only with the permit.
+    /// The claim was answered, and had to wait for so long where it was. It stops being in flight
+    /// only with the permit.
     pub fn answered(&self, waited: Duration) {
         let took = now().saturating_duration_since(self.granted_at);
         let answer = Answer { waited, took };
@@ -239,17 +245,17 @@ impl Drop for Permit {
     }
 }
 
-/// A call's place at a door, given up when this is dropped.
-struct AtDoor<'a> {
+/// A call in a wait queue, until this is dropped.
+struct Waiter<'a> {
     permits: &'a Permits,
     lane: Lane,
     key: Key,
 }
 
-impl Drop for AtDoor<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut state = self.permits.state();
-        state.doors[self.lane].remove(self.key);
+        state.wait_queues[self.lane].remove(self.key);
     }
 }
 

@@ -13,14 +13,16 @@ use tidegate_types::{Reason, Refusal, ShopperId};
 
 use crate::error::GatewayError;
 
-/// Buckets of one row. Shoppers are far more; those who share a bucket notice only if one of them asks without end.
+/// Buckets of one row. Shoppers are far more; those who share a bucket notice only if one of them
+/// asks without end.
 const BUCKETS: usize = 1 << 20;
 /// After a pause a shopper may ask as often at once as in this many seconds.
 const BURST_SECONDS: u32 = 2;
 
 /// Counts every shopper in memory of a fixed size, 16 MiB, without a lock.
 ///
-/// A shopper has a bucket in each of two rows, at places that only this process knows, and is refused only if both are empty: who shares one with a bot still has the other.
+/// A shopper has a bucket in each of two rows, at places that only this process knows, and is
+/// refused only if both are empty: who shares one with a bot still has the other.
 pub struct ShopperLimits {
     rate: Rate,
     rows: [Row; 2],
@@ -33,7 +35,6 @@ struct Row {
 }
 
 impl ShopperLimits {
-    /// Lets each shopper ask so many times a second.
     pub fn new(per_second: u32) -> Self {
         Self {
             rate: Rate::new(per_second, per_second.saturating_mul(BURST_SECONDS)),
@@ -42,7 +43,8 @@ impl ShopperLimits {
         }
     }
 
-    /// Counts one request of the shopper at `now`, and refuses it if there were too many. A poll that comes too early counts as any other.
+    /// Counts one request of the shopper at `now`, and refuses it if there were too many. A poll
+    /// that comes too early counts as any other.
     pub fn check(&self, shopper: &ShopperId, now: Instant) -> Result<(), GatewayError> {
         let now = now.saturating_duration_since(self.began);
         let [first, second] = &self.rows;

@@ -9,14 +9,16 @@ use tidegate_rpc::{
 };
 use tidegate_types::{CampaignId, CouponCode, Lanes, ShopperId};
 
-use crate::{bulkheads::Bulkhead, campaigns::Campaigns, clients::issuance, error::GatewayError};
+use crate::{
+    campaigns::Campaigns, clients::issuance, concurrency_limits::ConcurrencyLimit,
+    error::GatewayError,
+};
 
 pub struct Wallet {
     pub campaigns: Campaigns,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub issuance: Replicas,
-    pub read_places: Bulkhead,
+    pub read_limit: ConcurrencyLimit,
 }
 
 impl Wallet {
@@ -25,10 +27,10 @@ impl Wallet {
         &self,
         shopper: &ShopperId,
         campaign: Option<&CampaignId>,
-        page: (u32, String),
+        (page_size, page_token): (u32, String),
         call: &CallContext,
     ) -> Result<ListCouponsResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let campaign_number = match campaign {
             Some(campaign) => {
                 let known = self.campaigns.get(campaign, call.deadline).await?;
@@ -36,7 +38,6 @@ impl Wallet {
             }
             None => 0,
         };
-        let (page_size, page_token) = page;
         let message = || ListCouponsRequest {
             shopper_id: shopper.as_str().to_owned(),
             campaign_number,
@@ -51,14 +52,15 @@ impl Wallet {
             .await?)
     }
 
-    /// One coupon, and whether it can be used. A text that is no code is answered without asking anybody.
+    /// One coupon, and whether it can be used. A text that is no code is answered without asking
+    /// anybody.
     pub async fn check(
         &self,
         shopper: &ShopperId,
         code: &str,
         call: &CallContext,
     ) -> Result<CheckCouponResponse, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let code = CouponCode::parse(code).ok_or(GatewayError::CouponNotFound)?;
         let message = || CheckCouponRequest {
             shopper_id: shopper.as_str().to_owned(),

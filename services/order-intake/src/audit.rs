@@ -1,4 +1,6 @@
-//! Auditing orders: no slot above what its store can make, what is booked is what is ordered, and every paid order is the one that its coupon pays for. The newest come first, and the answer says how far it came.
+//! Auditing orders: no slot above what its store can make, what is booked is what is ordered, and
+//! every paid order is the one that its coupon pays for. The newest come first, and the answer says
+//! how far it came.
 
 mod coupons;
 mod rounds;
@@ -6,7 +8,6 @@ mod rounds;
 use std::{
     collections::VecDeque,
     mem,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     domain::{OrderAudit, OrderId, RetentionPeriod},
     error::OrderIntakeError,
-    issuance::IssuanceOfLane,
+    issuance::Issuance,
     store::{SlotPosition, Store},
 };
 
@@ -31,9 +32,8 @@ const REST_FACTOR: u32 = 9;
 #[derive(Clone)]
 pub struct Auditor {
     pub store: Store,
-    /// Where their coupons are, by the number of the lane.
-    pub issuance: Arc<[IssuanceOfLane]>,
-    /// How long orders are kept.
+    /// Where their coupons are.
+    pub issuance: Issuance,
     pub period: RetentionPeriod,
 }
 

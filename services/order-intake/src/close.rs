@@ -2,8 +2,7 @@
 //!
 //! A closing is written down with the state of its stores, in one transaction; what it has to do is
 //! read from there, so a crash forgets none and any replica goes on. Each order is ended by its own
-//! row, once,
-//! and remembers the closing, which is how the closing knows what it has done.
+//! row, once, and remembers the closing, which is how the closing knows what it has done.
 
 use std::{
     sync::Arc,
@@ -13,10 +12,7 @@ use std::{
 use futures_util::future::join_all;
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{Actor, Lane, RequestId, Timestamp};
-use tokio::{
-    sync::{Notify, watch},
-    time::{MissedTickBehavior, interval, sleep, timeout_at},
-};
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +20,7 @@ use crate::{
     error::OrderIntakeError,
     metrics::Metrics,
     store::Store,
+    sweeps::Sweeps,
 };
 
 /// How often to look for what another replica, or an earlier process, has left.
@@ -46,48 +43,37 @@ pub struct Closer {
     store: Store,
     metrics: Metrics,
     stop: CancellationToken,
-    signal: Arc<Signal>,
-}
-
-struct Signal {
-    wake: Notify,
-    /// How many sweeps there have been.
-    sweeps: watch::Sender<u64>,
+    sweeps: Arc<Sweeps>,
 }
 
 impl Closer {
-    /// A closer whose work [`Closer::run`] does.
     pub fn new(store: Store, metrics: Metrics, stop: CancellationToken) -> Self {
-        let signal = Signal {
-            wake: Notify::new(),
-            sweeps: watch::channel(0).0,
-        };
         Self {
             store,
             metrics,
             stop,
-            signal: Arc::new(signal),
+            sweeps: Arc::default(),
         }
     }
 
     /// Closes the stores, and waits until the deadline for their orders to be ended. Tells how far
-    /// that has come. To be run in a task of its own.
+    /// that has come. To be run as detached work.
     pub async fn close(
         self,
         closing: StoreClosing,
         by: Option<Actor>,
         deadline: Instant,
     ) -> Result<Closed, OrderIntakeError> {
-        let mut sweeps = self.signal.sweeps.subscribe();
+        let mut done = self.sweeps.done();
         let mut closed = self
             .store
             .begin_closing(&closing, by.as_ref(), Timestamp::now_utc())
             .await?;
         while closed.finished_at.is_none() {
-            self.signal.wake.notify_one();
+            self.sweeps.wake();
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                swept = timeout_at(deadline.into(), sweeps.changed()) => if swept.is_err() {
+                swept = timeout_at(deadline.into(), done.changed()) => if swept.is_err() {
                     break;
                 }
             }
@@ -112,21 +98,8 @@ impl Closer {
 
     /// Does what closings have left to do, until the process ends.
     pub async fn run(self) {
-        let mut ticks = interval(CLOSE_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = self.signal.wake.notified() => {}
-                _ = ticks.tick() => {}
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                // A failed sweep is logged where the read failed, and the next one comes soon.
-                _ = self.sweep(Timestamp::now_utc()) => {}
-            }
-            self.signal.sweeps.send_modify(|sweeps| *sweeps += 1);
-        }
+        let sweep = || self.sweep(Timestamp::now_utc());
+        self.sweeps.run(CLOSE_INTERVAL, &self.stop, sweep).await;
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
@@ -193,15 +166,15 @@ impl Closer {
         note: &FailureNote,
     ) -> Result<(), OrderIntakeError> {
         let deadline = Instant::now() + MOVE_TIMEOUT;
-        let story = order.standing.trace;
-        let story = story.unwrap_or_else(|| TraceContext::new_root(false));
+        let trace = order.standing.trace;
+        let trace = trace.unwrap_or_else(|| TraceContext::new_root(false));
         let asked = Move::CloseStore {
             closing: closing.clone(),
             note: note.clone(),
         };
         let standing = self
             .store
-            .move_order(order, asked, None, story, deadline)
+            .move_order(order, asked, None, trace, deadline)
             .await?;
         if standing.state != order.standing.state {
             self.metrics.moved(&standing.state);

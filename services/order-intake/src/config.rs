@@ -15,10 +15,8 @@ pub struct Config {
     pub database: Database,
     /// Whether `serve` applies missing migrations itself.
     pub migrate_on_start: bool,
-    /// How many lanes its database was made with.
     pub lanes: Lanes,
     pub issuance: Vec<String>,
-    /// How long settled orders are kept.
     pub retention_days: u16,
     /// How many orders a shopper may have that are still to be made.
     pub open_orders_per_shopper: u16,
@@ -27,7 +25,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings and notes every fault there is.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = environment.required("TIDEGATE_DATABASE_URL", |url| {
             Database::parse(url, "tidegate-order-intake")

@@ -6,7 +6,7 @@ use futures_util::{Stream, stream};
 use tidegate_types::{ConsumerId, Lane};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +15,16 @@ use crate::{
     error::OrderIntakeError,
     metrics::Metrics,
     store::Store,
+    sweeps::Sweeps,
 };
 
 /// Streams at once.
 const MAX_READERS: usize = 64;
-/// Consumers that are remembered. A new one beyond that is refused until an operator removes one that is not used any more.
+/// Consumers that are remembered. A new one beyond that is refused until an operator removes one
+/// that is not used any more.
 const MAX_CONSUMERS: i64 = 100;
-/// Events of one page, before the filter. So many of the largest baskets fit a message that every client takes.
+/// Events of one page, before the filter. So many of the largest baskets fit a message that every
+/// client takes.
 const PAGE_EVENTS: u16 = 200;
 /// How often a reader that has come to the end looks for more.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -34,7 +37,8 @@ pub struct FeedPage {
     pub events: Vec<OrderEvent>,
     /// The place after all that was read.
     pub cursor: FeedCursor,
-    /// Events between the page before and this one that are no longer kept, whether or not they would have passed the filter.
+    /// Events between the page before and this one that are no longer kept, whether or not they
+    /// would have passed the filter.
     pub missed: u64,
 }
 
@@ -42,33 +46,34 @@ pub struct FeedPage {
 #[derive(Clone)]
 pub struct Feed {
     store: Store,
-    places: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 struct Reader {
     cursor: FeedCursor,
     filter: FeedFilter,
-    /// Whether it began at the oldest event there is: then what was dropped before that was not missed.
+    /// Whether it began at the oldest event there is: then what was dropped before that was not
+    /// missed.
     is_new: bool,
     /// The lane to begin the next page with, so that a busy one does not hold up the others.
     next_lane: u16,
     ends_at: Instant,
     /// Held for as long as the stream is.
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Feed {
-    /// A feed whose streams end at `stop`.
     pub fn new(store: Store, stop: CancellationToken) -> Self {
         Self {
             store,
-            places: Arc::new(Semaphore::new(MAX_READERS)),
+            streams: Arc::new(Semaphore::new(MAX_READERS)),
             stop,
         }
     }
 
-    /// Pages from the cursor on, or from what the consumer acknowledged last. A page is read when the one before it was taken: the stream is as fast as its reader.
+    /// Pages from the cursor on, or from what the consumer acknowledged last. A page is read when
+    /// the one before it was taken: the stream is as fast as its reader.
     pub async fn stream(
         &self,
         consumer: &ConsumerId,
@@ -76,7 +81,7 @@ impl Feed {
         filter: FeedFilter,
     ) -> Result<impl Stream<Item = Result<FeedPage, OrderIntakeError>> + use<>, OrderIntakeError>
     {
-        let place = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| OrderIntakeError::TooManyWatchers)?;
         let known = match cursor {
@@ -89,7 +94,7 @@ impl Feed {
             filter,
             next_lane: 0,
             ends_at: Instant::now() + STREAM_LIMIT,
-            _place: place,
+            _permit: permit,
         };
         let feed = self.clone();
         Ok(stream::try_unfold(reader, move |mut reader| {
@@ -101,7 +106,8 @@ impl Feed {
         }))
     }
 
-    /// The next page that was read, which may hold nothing that passes the filter; `None` at the end of the stream.
+    /// The next page that was read, which may hold nothing that passes the filter; `None` at the
+    /// end of the stream.
     async fn next_page(&self, reader: &mut Reader) -> Result<Option<FeedPage>, OrderIntakeError> {
         let lanes = self.store.lanes();
         while Instant::now() < reader.ends_at {
@@ -131,7 +137,8 @@ impl Feed {
             .read_feed(&mut reader.cursor, behind, &reader.filter, PAGE_EVENTS)
             .await?;
         if reader.cursor == before {
-            // Everything up to the end was dropped as too old, the last event of each lane included.
+            // Everything up to the end was dropped as too old, the last event of each lane
+            // included.
             for lane in behind {
                 missed += 1 + reader.cursor.advance(*lane, end.position(*lane));
             }
@@ -169,19 +176,15 @@ impl Feed {
         Ok(cursor)
     }
 
-    /// Measures how far each consumer is behind, until `stop`.
+    /// Measures how far each consumer is behind, until the process ends.
     pub async fn measure(self, metrics: Metrics) {
-        let mut ticks = interval(LAG_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            // A failed read is logged where it failed, and the next one comes soon.
-            for (consumer, events) in self.store.feed_lags().await.unwrap_or_default() {
+        let measure = || async {
+            for (consumer, events) in self.store.feed_lags().await? {
                 metrics.feed_lag(consumer, events);
             }
-        }
+            Ok(())
+        };
+        let sweeps = Sweeps::default();
+        sweeps.run(LAG_INTERVAL, &self.stop, measure).await;
     }
 }

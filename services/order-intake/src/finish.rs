@@ -1,6 +1,7 @@
 //! Takes PENDING orders to their outcome: redeem at issuance, then commit what came of it.
 //!
-//! An order is finished by one task of this process at a time, however many wait for it, and whether they go on waiting or not.
+//! An order is finished by one task of this process at a time, however many wait for it, and
+//! whether they go on waiting or not.
 
 use std::{
     collections::HashMap,
@@ -8,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tidegate_runtime::DetachedWork;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::Timestamp;
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
 use crate::{
     domain::{Move, Order, OrderId, OrderState, Rejection, Standing, Timing},
@@ -21,9 +22,11 @@ use crate::{
     store::Store,
 };
 
-/// Orders that are finished at once; more stay PENDING until the recovery worker finds room for them.
+/// Orders that are finished at once; more stay PENDING until the recovery worker finds room for
+/// them.
 const MAX_FINISHING: usize = 20_000;
-/// The order is durable, so its coupon is worth redeeming even if its caller's deadline comes sooner.
+/// The order is durable, so its coupon is worth redeeming even if its caller's deadline comes
+/// sooner.
 const REDEEM_TIMEOUT: Duration = Duration::from_secs(2);
 /// The coupon is used by then: the commit is worth waiting for.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ enum Progress {
 pub struct Waiter(watch::Receiver<Progress>);
 
 impl Waiter {
-    /// How the order stands once it is settled; `None` if it was left PENDING. May be dropped at any time: the work goes on.
+    /// How the order stands once it is settled; `None` if it was left PENDING. May be dropped at
+    /// any time: the work goes on.
     pub async fn outcome(mut self) -> Option<Standing> {
         let decided = self
             .0
@@ -64,19 +68,19 @@ struct Shared {
     redeemer: Redeemer,
     tracing: Tracing,
     metrics: Metrics,
-    tasks: TaskTracker,
+    work: DetachedWork,
     campaigns: CampaignEnds,
-    under_way: Mutex<HashMap<OrderId, watch::Receiver<Progress>>>,
+    in_flight: Mutex<HashMap<OrderId, watch::Receiver<Progress>>>,
 }
 
 impl Finisher {
-    /// `tasks` keeps the tasks, so that the process can wait for them before it ends.
+    /// Orders are finished as `work`, so that the process can wait for them before it ends.
     pub fn new(
         store: Store,
         redeemer: Redeemer,
         tracing: Tracing,
         metrics: Metrics,
-        tasks: TaskTracker,
+        work: DetachedWork,
         campaigns: CampaignEnds,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -84,31 +88,32 @@ impl Finisher {
             redeemer,
             tracing,
             metrics,
-            tasks,
+            work,
             campaigns,
-            under_way: Mutex::default(),
+            in_flight: Mutex::default(),
         }))
     }
 
-    /// Begins to finish a PENDING order, or joins in if that is under way. `None` if too many are: the order stays PENDING for now.
+    /// Begins to finish a PENDING order, or joins in if that has begun. `None` if too many are: the
+    /// order stays PENDING for now.
     pub fn finish(&self, order: Order, trace: TraceContext) -> Option<Waiter> {
-        let mut under_way = self.0.under_way();
-        if let Some(progress) = under_way.get(&order.standing.order_id) {
+        let mut in_flight = self.0.in_flight();
+        if let Some(progress) = in_flight.get(&order.standing.order_id) {
             return Some(Waiter(progress.clone()));
         }
-        if under_way.len() >= MAX_FINISHING {
+        if in_flight.len() >= MAX_FINISHING {
             return None;
         }
         let (sender, progress) = watch::channel(Progress::Working);
-        under_way.insert(order.standing.order_id, progress.clone());
-        self.0.metrics.finishing(under_way.len());
-        drop(under_way);
-        let place = UnderWay {
+        in_flight.insert(order.standing.order_id, progress.clone());
+        self.0.metrics.finishing(in_flight.len());
+        drop(in_flight);
+        let permit = InFlight {
             shared: Arc::clone(&self.0),
             order_id: order.standing.order_id,
         };
-        self.0.tasks.spawn(async move {
-            let outcome = place.shared.work(&order, trace).await;
+        self.0.work.start(async move {
+            let outcome = permit.shared.finish(&order, trace).await;
             sender.send_replace(outcome);
         });
         Some(Waiter(progress))
@@ -116,32 +121,32 @@ impl Finisher {
 
     /// Joins in waiting for an order, if this process is finishing it.
     pub fn join(&self, order_id: OrderId) -> Option<Waiter> {
-        self.0.under_way().get(&order_id).cloned().map(Waiter)
+        self.0.in_flight().get(&order_id).cloned().map(Waiter)
     }
 }
 
 /// Keeps an order's entry for as long as a task works at it.
-struct UnderWay {
+struct InFlight {
     shared: Arc<Shared>,
     order_id: OrderId,
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut under_way = self.shared.under_way();
-        under_way.remove(&self.order_id);
-        self.shared.metrics.finishing(under_way.len());
+        let mut in_flight = self.shared.in_flight();
+        in_flight.remove(&self.order_id);
+        self.shared.metrics.finishing(in_flight.len());
     }
 }
 
 impl Shared {
-    fn under_way(&self) -> MutexGuard<'_, HashMap<OrderId, watch::Receiver<Progress>>> {
-        self.under_way
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<OrderId, watch::Receiver<Progress>>> {
+        self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn work(&self, order: &Order, trace: TraceContext) -> Progress {
+    async fn finish(&self, order: &Order, trace: TraceContext) -> Progress {
         let Some(outcome) = self.outcome(order, trace).await else {
             self.metrics.left_pending();
             return Progress::LeftPending;

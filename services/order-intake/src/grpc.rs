@@ -12,16 +12,16 @@ use tidegate_proto::order_intake::v1::{
     store_service_server::StoreServiceServer,
 };
 use tidegate_rpc::MAX_MESSAGE_BYTES;
+use tidegate_runtime::DetachedWork;
 use tidegate_types::Lanes;
-use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 pub use access::RULES;
 pub(crate) use access::{SERVICE_NAMES, limits};
 
 use crate::{
-    audit::Auditor, close::Closer, domain::RetentionPeriod, feed::Feed, metrics::Metrics,
-    moves::Mover, place::Placer, store::Store, watch::Watcher,
+    audit::Auditor, close::Closer, domain::RetentionPeriod, error::OrderIntakeError, feed::Feed,
+    metrics::Metrics, moves::Mover, place::Placer, store::Store, watch::Watcher,
 };
 
 /// The gRPC services of order-intake. Cheap to clone.
@@ -38,8 +38,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Metrics,
     /// How long orders can be listed.
     pub(crate) period: RetentionPeriod,
-    /// Keeps what must not end with the call that began it.
-    pub(crate) tasks: TaskTracker,
+    pub(crate) work: DetachedWork,
 }
 
 impl Server {
@@ -53,5 +52,13 @@ impl Server {
             .add_service(orders)
             .add_service(stores)
             .add_service(feed)
+    }
+
+    /// What comes of work that goes on when its caller hangs up.
+    async fn run_detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, OrderIntakeError>> + Send + 'static,
+    ) -> Result<T, OrderIntakeError> {
+        self.work.run(work).await?
     }
 }

@@ -1,25 +1,22 @@
-//! Asks issuance for all that has gathered in a lane: the replica the lane's batches meet in, and the next one if that one does not answer.
+//! Asks issuance for many orders of a lane at once: the replica the lane's batches meet in, and the
+//! next one if that one does not answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidegate_proto::issuance::v1::issuance_service_client::IssuanceServiceClient;
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{CallFailed, Replicas, RetryPolicy},
+    client::{CallFailed, Replicas, RetryPolicy, span_of_batch},
 };
-use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{TraceContext, Tracing};
 use tidegate_types::{Lane, Lanes};
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::metrics::{IssuanceCall, Metrics};
 
-/// Links of one call's span at most.
-const MAX_LINKS: usize = 128;
-
-/// Calls issuance for one lane. Everything asked is idempotent by order id.
+/// Calls issuance. Everything asked is idempotent by order id. Cheap to clone.
 #[derive(Clone)]
-pub struct IssuanceOfLane {
-    pub lane: Lane,
+pub struct Issuance {
     pub lanes: Lanes,
     pub replicas: Replicas,
     pub tracing: Tracing,
@@ -29,78 +26,68 @@ pub struct IssuanceOfLane {
 /// The client that a call is made with.
 pub type Client = IssuanceServiceClient<Channel>;
 
-impl IssuanceOfLane {
-    /// Makes the call. `None` if nothing is known of what came of it, or the whole call was refused: asking again is safe.
-    pub async fn call<Message, Answer, Answering>(
-        &mut self,
-        method: &'static str,
-        traces: &[TraceContext],
-        deadline: Instant,
-        message: impl Fn(Instant) -> Message + Send + Sync,
+/// What a call is about.
+pub struct Batch<'a> {
+    pub lane: Lane,
+    pub method: &'static str,
+    pub items: usize,
+    /// What the items belong to; none for those that belong to nobody's call.
+    pub traces: &'a [TraceContext],
+    pub deadline: Instant,
+}
+
+impl Issuance {
+    /// Makes the call. A result for each item, in their order; none at all if nothing is known of
+    /// what came of it, or the whole call was refused: asking again is safe.
+    pub async fn call<Message, Answer, Answering, Item>(
+        &self,
+        batch: Batch<'_>,
+        message: impl Fn() -> Message + Send + Sync,
         send: impl Fn(Client, Request<Message>) -> Answering + Send + Sync,
-    ) -> Option<Answer>
+        results: impl FnOnce(Answer) -> Vec<Item> + Send,
+    ) -> Vec<Item>
     where
         Answering: Future<Output = Result<Response<Answer>, Status>> + Send,
     {
-        let mut span = self.call_span(method, traces);
-        let policy = RetryPolicy::for_key(self.lane.get().into(), deadline);
+        let Batch { lane, method, .. } = batch;
+        let traces = batch.traces.iter().copied();
+        let mut span = span_of_batch(&self.tracing, format!("call {method}"), traces);
+        let policy = RetryPolicy::for_key(lane.get().into(), batch.deadline);
         let send = |channel, request| {
             let client =
                 IssuanceServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
             send(client, request)
         };
-        let message = || message(Instant::now());
         let answer = self
             .replicas
             .call(policy, span.context(), message, send)
             .await;
-        let ended = match &answer {
-            Ok(_) => IssuanceCall::Answered,
-            Err(CallFailed::Refused(_) | CallFailed::UnknownMethod) => IssuanceCall::Refused,
-            Err(CallFailed::NoAnswer(_)) => IssuanceCall::Failed,
-        };
-        self.metrics.issuance_call(method, ended);
         let failed = match answer {
-            Ok(answer) => return Some(answer),
+            Ok(answer) => {
+                self.metrics.issuance_call(method, IssuanceCall::Answered);
+                return complete(&batch, results(answer));
+            }
             Err(failed) => failed,
         };
         span.fail(failed.to_string());
+        let ended = match &failed {
+            CallFailed::Refused(_) | CallFailed::UnknownMethod => IssuanceCall::Refused,
+            CallFailed::NoAnswer(_) => IssuanceCall::Failed,
+        };
+        self.metrics.issuance_call(method, ended);
         if ended == IssuanceCall::Refused {
-            tracing::warn!(lane = %self.lane, reason = %failed, method, orders = traces.len(), "issuance refused a whole batch; its orders stay as they are and are tried again");
+            tracing::warn!(%lane, reason = %failed, method, orders = batch.items, "issuance refused a whole batch; its orders stay as they are and are tried again");
         }
-        None
-    }
-
-    /// Whether issuance answered each item. If it did not, nothing is known of any.
-    pub fn is_complete(&self, method: &'static str, asked: usize, answered: usize) -> bool {
-        if asked != answered {
-            tracing::error!(lane = %self.lane, method, asked, answered, "issuance did not answer each item; compare the versions of issuance and order-intake");
-        }
-        asked == answered
-    }
-
-    /// The call's own span, which starts a story of its own and links to the orders it carries.
-    fn call_span(&self, method: &str, traces: &[TraceContext]) -> Span {
-        let recorded = traces.iter().any(TraceContext::sampled);
-        let root = TraceContext::new_root(recorded);
-        let mut span = self
-            .tracing
-            .start(format!("call {method}"), SpanKind::Client, root);
-        span.attribute(
-            "tidegate.batch_size",
-            i64::try_from(traces.len()).unwrap_or(i64::MAX),
-        );
-        traces
-            .iter()
-            .filter(|trace| trace.sampled())
-            .take(MAX_LINKS)
-            .for_each(|trace| span.link(*trace));
-        span
+        Vec::new()
     }
 }
 
-/// What is left until a deadline, as items carry it.
-pub fn milliseconds_left(deadline: Instant, now: Instant) -> u32 {
-    let left: Duration = deadline.saturating_duration_since(now);
-    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
+/// If issuance did not answer each item, nothing is known of any.
+fn complete<Item>(batch: &Batch<'_>, results: Vec<Item>) -> Vec<Item> {
+    let (asked, answered) = (batch.items, results.len());
+    if asked == answered {
+        return results;
+    }
+    tracing::error!(lane = %batch.lane, method = batch.method, asked, answered, "issuance did not answer each item; compare the versions of issuance and order-intake");
+    Vec::new()
 }

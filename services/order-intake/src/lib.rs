@@ -1,4 +1,5 @@
-//! Order-intake: makes orders durable, pays them with coupons, and tells what became of them. See the README.
+//! Order-intake: makes orders durable, pays them with coupons, and tells what became of them. See
+//! the README.
 
 mod audit;
 mod close;
@@ -18,6 +19,7 @@ mod redeem;
 mod release;
 mod retention;
 mod store;
+mod sweeps;
 mod verify;
 mod watch;
 
@@ -30,10 +32,10 @@ use tidegate_rpc::{
     client::Replicas,
     server::{AccessRules, DatabaseLook},
 };
-use tidegate_runtime::{Failure, Host, Service};
-use tidegate_types::Timestamp;
+use tidegate_runtime::{DetachedWork, Failure, Host, Service};
+use tidegate_types::{Lanes, Timestamp};
 use tokio::sync::watch as watch_channel;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use grpc::RULES;
@@ -44,9 +46,10 @@ use domain::RetentionPeriod;
 use feed::Feed;
 use finish::Finisher;
 use grpc::{SERVICE_NAMES, Server, limits};
-use issuance::IssuanceOfLane;
+use issuance::Issuance;
 use metrics::Metrics;
 use moves::Mover;
+use nearby::Nearby;
 use place::Placer;
 use recover::Recovery;
 use redeem::Redeemer;
@@ -75,16 +78,18 @@ pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
 }
 
-/// Checks the database, starts the writers, gatherers and recovery workers of every lane, and makes the service that stands on them.
+/// Checks the database, starts the writers, gatherers and recovery workers of every lane, and makes
+/// the service that stands on them.
 ///
-/// Fails with one sentence if the database cannot be reached, would lose commits in a crash, has another schema than this program, or was made for another number of lanes.
+/// Fails with one sentence if the database cannot be reached, would lose commits in a crash, has
+/// another schema than this program, or was made for another number of lanes.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
     let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let (issuance, refreshing) =
+    let (replicas, refreshing) =
         Replicas::find(config.issuance, Identity::Issuance, Arc::clone(&host.tls)).await;
     host.supervisor.start("resolver of issuance", refreshing);
 
@@ -105,33 +110,23 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .into_iter()
         .map(|(name, writer)| host.supervisor.start(name, writer))
         .collect();
-    let issuance: Vec<_> = lanes
-        .all()
-        .map(|lane| IssuanceOfLane {
-            lane,
-            lanes,
-            replicas: issuance.clone(),
-            tracing: tracing.clone(),
-            metrics: metrics.clone(),
-        })
-        .collect();
-    let (redeemer, gatherers) = Redeemer::new(&issuance, lanes, &tracing);
-    for (lane, gatherer) in lanes.all().zip(gatherers) {
-        let name = format!("gatherer of redemptions of lane {lane}");
-        host.supervisor.start(name, gatherer);
-    }
-    let (verifier, gatherers) = Verifier::new(&issuance, lanes);
-    for (lane, gatherer) in lanes.all().zip(gatherers) {
-        let name = format!("gatherer of codes of lane {lane}");
-        host.supervisor.start(name, gatherer);
-    }
-    let (tasks, campaigns) = (TaskTracker::new(), CampaignEnds::default());
+    let issuance = Issuance {
+        lanes,
+        replicas,
+        tracing: tracing.clone(),
+        metrics: metrics.clone(),
+    };
+    let (redeemer, redeeming) = Redeemer::new(issuance.clone());
+    start_of_each_lane("gatherer of redemptions", lanes, redeeming, &mut host);
+    let (verifier, verifying) = Verifier::new(issuance.clone());
+    start_of_each_lane("gatherer of codes", lanes, verifying, &mut host);
+    let (work, campaigns) = (DetachedWork::default(), CampaignEnds::default());
     let finisher = Finisher::new(
         store.clone(),
         redeemer,
         tracing.clone(),
         metrics.clone(),
-        tasks.clone(),
+        work.clone(),
         campaigns.clone(),
     );
     let period = RetentionPeriod::days(config.retention_days);
@@ -142,7 +137,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let auditor = Auditor {
         store: store.clone(),
-        issuance: issuance.clone().into(),
+        issuance: issuance.clone(),
         period,
     };
     let auditing = auditor.clone().run(
@@ -152,8 +147,21 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     );
     host.supervisor.start("audit of orders", auditing);
     start_retention(retention, &mut host).await;
-    start_recovery(&store, &finisher, &metrics, &mut host);
-    let releaser = start_releases(issuance, &store, &metrics, &mut host);
+    let recovering = lanes.all().map(|lane| {
+        let recovery = Recovery {
+            lane,
+            store: store.clone(),
+            finisher: finisher.clone(),
+            tracing: tracing.clone(),
+            metrics: metrics.clone(),
+        };
+        recovery.run(host.stop.clone())
+    });
+    let recovering: Vec<_> = recovering.collect();
+    start_of_each_lane("recovery", lanes, recovering, &mut host);
+    let releaser = Releaser::new(store.clone(), issuance, host.stop.clone());
+    let releasing = lanes.all().map(|lane| releaser.clone().run(lane));
+    start_of_each_lane("releaser", lanes, releasing, &mut host);
     let closer = Closer::new(store.clone(), metrics.clone(), host.stop.clone());
     host.supervisor
         .start("closer of stores", closer.clone().run());
@@ -173,18 +181,19 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
             tracing: tracing.clone(),
             metrics: metrics.clone(),
         },
-        placer: Placer::new(
-            store.clone(),
-            finisher.clone(),
+        placer: Placer {
+            store: store.clone(),
+            finisher: finisher.clone(),
             verifier,
-            tracing.clone(),
-            metrics.clone(),
-        ),
+            nearby: Nearby::new(store.clone()),
+            tracing,
+            metrics: metrics.clone(),
+        },
         watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
         store,
         metrics,
         period,
-        tasks: tasks.clone(),
+        work: work.clone(),
     };
     let (ready, is_ready) = watch_channel::channel(true);
     let service = Service {
@@ -196,9 +205,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         database: Some(database),
         ready: is_ready,
         finish: Box::pin(async move {
-            // Orders under way reach their outcome, and only then do the writers end.
-            tasks.close();
-            tasks.wait().await;
+            // Orders in flight reach their outcome, and only then do the writers end.
+            work.finished().await;
             closing.cancel();
             join_all(writers).await;
             drop(ready);
@@ -214,34 +222,16 @@ async fn start_retention(retention: Retention, host: &mut Host) {
     host.supervisor.start("retention", forgetting);
 }
 
-fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &mut Host) {
-    for lane in store.lanes().all() {
-        let recovery = Recovery {
-            lane,
-            store: store.clone(),
-            finisher: finisher.clone(),
-            tracing: host.tracing.clone(),
-            metrics: metrics.clone(),
-        };
-        let recovering = recovery.run(host.stop.clone());
-        host.supervisor
-            .start(format!("recovery of lane {lane}"), recovering);
-    }
-}
-
-fn start_releases(
-    issuance: Vec<IssuanceOfLane>,
-    store: &Store,
-    metrics: &Metrics,
+fn start_of_each_lane(
+    name: &str,
+    lanes: Lanes,
+    tasks: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>,
     host: &mut Host,
-) -> Releaser {
-    let releaser = Releaser::new(store.clone(), host.stop.clone());
-    for issuance in issuance {
-        let name = format!("releaser of lane {}", issuance.lane);
-        let releasing = releaser.clone().run(issuance, metrics.clone());
-        host.supervisor.start(name, releasing);
+) {
+    for (lane, task) in lanes.all().zip(tasks) {
+        let name = format!("{name} of lane {lane}");
+        host.supervisor.start(name, task);
     }
-    releaser
 }
 
 async fn check_database(config: &Config) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! The numbers of the domain; those of calls and of commits are counted where calls and commits are made.
+//! The numbers of the domain; those of calls and of commits are counted where calls and commits are
+//! made.
 
 use std::time::Duration;
 

@@ -26,17 +26,17 @@ pub struct Mover {
 impl Mover {
     /// Makes the move, if the order's state allows it, and tells how the order stands. After a
     /// cancellation or a failure it waits until the deadline for the coupon to be given back. If it
-    /// is asked `by` somebody of the staff, that is recorded. To be run in a task of its own.
+    /// is asked `by` somebody of the staff, that is recorded. To be run as detached work.
     pub async fn move_order(
         self,
         shopper: ShopperId,
         order_id: OrderId,
         asked: Move,
         by: Option<Actor>,
-        story: TraceContext,
+        trace: TraceContext,
         deadline: Instant,
     ) -> Result<Order, OrderIntakeError> {
-        let mut span = self.tracing.start("move order", SpanKind::Internal, story);
+        let mut span = self.tracing.start("move order", SpanKind::Internal, trace);
         let moved = self
             .moved(
                 (&shopper, order_id),

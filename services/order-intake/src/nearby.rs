@@ -11,7 +11,8 @@ use tidegate_types::{StoreId, Timestamp};
 use tokio::{sync::Semaphore, time::timeout_at};
 
 use crate::{
-    error::{BusyStore, OrderIntakeError, Suggestion},
+    domain::{BusyStore, Suggestion},
+    error::OrderIntakeError,
     store::Store,
 };
 
@@ -20,14 +21,17 @@ const STORES_LOOKED_AT: u8 = 50;
 const MAX_SUGGESTIONS: usize = 5;
 /// Looks at once: they must not take the connections from those who read orders.
 const LOOKS_AT_ONCE: usize = 2;
-/// An order that is refused waits no longer than this for the names of other stores, and never so long that its own answer would be late.
+/// An order that is refused waits no longer than this for the names of other stores, and never so
+/// long that its own answer would be late.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
-/// A crowd at a favourite store is shown the same look; by the time somebody orders, any may be out of date.
+/// A crowd at a favourite store is shown the same look; by the time somebody orders, any may be out
+/// of date.
 const SHOWN_FOR: Duration = Duration::from_secs(1);
 const STORES_REMEMBERED: u64 = 10_000;
 
-/// Finds other stores. They are a hint, and cost an order neither its answer nor much time. Cheap to clone.
+/// Finds other stores. They are a hint, and cost an order neither its answer nor much time. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Nearby {
     store: Store,
@@ -37,7 +41,6 @@ pub struct Nearby {
 }
 
 impl Nearby {
-    /// A finder over the stores.
     pub fn new(store: Store) -> Self {
         Self {
             store,
@@ -49,7 +52,8 @@ impl Nearby {
         }
     }
 
-    /// Adds stores of the same area that can make the order sooner than the full one, the soonest first.
+    /// Adds stores of the same area that can make the order sooner than the full one, the soonest
+    /// first.
     pub async fn suggest(&self, full: &StoreId, busy: BusyStore, deadline: Instant) -> BusyStore {
         let look = async {
             // A look that failed is not taken again at once, either.
@@ -66,7 +70,8 @@ impl Nearby {
             .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
             .cloned()
             .collect();
-        // Stores with the same slot come in any order, so that not everybody is sent to the same few.
+        // Stores with the same slot come in any order, so that not everybody is sent to the same
+        // few.
         free.shuffle(&mut rand::rng());
         free.sort_by_key(|found| found.slot_at);
         free.truncate(MAX_SUGGESTIONS);
@@ -82,7 +87,7 @@ impl Nearby {
         busy: &BusyStore,
     ) -> Result<Vec<Suggestion>, OrderIntakeError> {
         // The semaphore is never closed.
-        let _place = self.looks.acquire().await;
+        let _permit = self.looks.acquire().await;
         let timetables = self
             .store
             .look_around(&busy.area, full, STORES_LOOKED_AT, Timestamp::now_utc())

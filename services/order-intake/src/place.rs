@@ -20,14 +20,13 @@ use crate::{
 pub struct PlacedOrder {
     /// ACCEPTED, or PENDING if its outcome was not known in time.
     pub order: Order,
-    /// True if an earlier request placed it.
     pub replayed: bool,
 }
 
 /// What a caller wants beside the order itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
-    /// The story the order belongs to.
+    /// What the order belongs to.
     pub trace: Option<TraceContext>,
     /// Whether to name other stores if this one is full.
     pub suggest_stores: bool,
@@ -36,42 +35,25 @@ pub struct Wishes {
 /// Places orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Placer {
-    store: Store,
-    finisher: Finisher,
-    verifier: Verifier,
-    nearby: Nearby,
-    tracing: Tracing,
-    metrics: Metrics,
+    pub store: Store,
+    pub finisher: Finisher,
+    pub verifier: Verifier,
+    pub nearby: Nearby,
+    pub tracing: Tracing,
+    pub metrics: Metrics,
 }
 
 impl Placer {
-    /// A placer over its parts.
-    pub fn new(
-        store: Store,
-        finisher: Finisher,
-        verifier: Verifier,
-        tracing: Tracing,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            verifier,
-            nearby: Nearby::new(store.clone()),
-            store,
-            finisher,
-            tracing,
-            metrics,
-        }
-    }
-
-    /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from PENDING whether or not its caller still waits. To be run in a task of its own.
+    /// Makes the draft durable and waits for its outcome until the deadline. The order goes on from
+    /// PENDING whether or not its caller still waits. To be run as detached work.
     pub async fn place(
         self,
         draft: Draft,
         wishes: Wishes,
         deadline: Instant,
     ) -> Result<PlacedOrder, OrderIntakeError> {
-        let story = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
-        let mut span = self.tracing.start("place order", SpanKind::Internal, story);
+        let trace = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
+        let mut span = self.tracing.start("place order", SpanKind::Internal, trace);
         let store = draft.store.clone();
         let placed = self.place_in(&mut span, draft, deadline).await;
         if let Err(error) = &placed {

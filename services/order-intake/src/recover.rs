@@ -1,13 +1,14 @@
-//! Finishes orders that were left PENDING: by a crash, by issuance being away, by a commit whose outcome was not known.
+//! Finishes orders that were left PENDING: by a crash, by issuance being away, by a commit whose
+//! outcome was not known.
 //!
-//! Several replicas may pick the same order at once: issuance answers the same order the same way, and an outcome is written once.
+//! Several replicas may pick the same order at once: issuance answers the same order the same way,
+//! and an outcome is written once.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Timestamp};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,11 +17,13 @@ use crate::{
     finish::Finisher,
     metrics::Metrics,
     store::Store,
+    sweeps::Sweeps,
 };
 
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
-/// Orders made durable less than this before or after the sweep are being finished by the task that placed them. After: another replica's clock may be a little ahead; one that is far ahead, or was, hides
-/// no order.
+/// Orders made durable less than this before or after the sweep are being finished by the task that
+/// placed them. After: another replica's clock may be a little ahead; one that is far ahead, or
+/// was, hides no order.
 const RECOVERY_AGE: Duration = Duration::from_secs(3);
 /// Orders of one lane that are picked at once.
 const RECOVERY_BATCH: u16 = 500;
@@ -37,22 +40,13 @@ pub struct Recovery {
 impl Recovery {
     /// Sweeps the lane again and again until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut ticks = interval(RECOVERY_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // A failed sweep is logged where the read failed, and the next one comes soon.
-                _ = self.sweep(Timestamp::now_utc()) => {}
-            }
-        }
+        let sweep = || self.sweep(Timestamp::now_utc());
+        let sweeps = Sweeps::default();
+        sweeps.run(RECOVERY_INTERVAL, &stop, sweep).await;
     }
 
-    /// Takes up every order of the lane that has been PENDING for too long at `now`, a batch at a time, the oldest first. One that cannot be finished does not hold up those behind it.
+    /// Takes up every order of the lane that has been PENDING for too long at `now`, a batch at a
+    /// time, the oldest first. One that cannot be finished does not hold up those behind it.
     async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
         let mut after = PagePosition::OLDEST;
         loop {
@@ -86,12 +80,12 @@ impl Recovery {
 
     async fn recover(&self, orders: Vec<Order>) {
         let waiters = orders.into_iter().filter_map(|order| {
-            // The span of the placing step is the parent: the story goes on where the crash cut it.
-            let story = order
+            // The span of the placing step is the parent: the trace goes on where the crash cut it.
+            let trace = order
                 .standing
                 .trace
                 .unwrap_or_else(|| self.tracing.new_root());
-            self.finisher.finish(order, story)
+            self.finisher.finish(order, trace)
         });
         for settled in join_all(waiters.map(|waiter| waiter.outcome())).await {
             let state = settled.map_or(OrderState::Pending, |standing| standing.state);

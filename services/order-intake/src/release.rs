@@ -2,8 +2,8 @@
 //! worked.
 //!
 //! An order that owes its coupon is the work to do, so a crash forgets none. Issuance is idempotent
-//! by order id, and refuses a redemption that comes after the release: what is given back
-//! stays given back, whatever is still under way. Several replicas may give the same coupon back at once.
+//! by order id, and refuses a redemption that comes after the release: what is given back stays
+//! given back, whatever is still in flight. Several replicas may give the same coupon back at once.
 
 use std::{
     sync::Arc,
@@ -14,24 +14,22 @@ use futures_util::future::join_all;
 use tidegate_proto::issuance::v1::{
     ReleaseCouponsRequest, ReleaseItem, ReleaseResult, release_result::Outcome,
 };
-use tidegate_rpc::wire::{self, reason_from};
-use tidegate_telemetry::TraceContext;
-use tidegate_types::Reason;
-use tokio::{
-    sync::{Notify, watch},
-    time::{MissedTickBehavior, interval},
+use tidegate_rpc::{
+    client::milliseconds_left,
+    wire::{self, reason_from},
 };
+use tidegate_telemetry::TraceContext;
+use tidegate_types::{Lane, Reason};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Order, OrderState, PagePosition},
     error::OrderIntakeError,
-    issuance::{Client, IssuanceOfLane, milliseconds_left},
-    metrics::Metrics,
+    issuance::{Batch, Client, Issuance},
     store::Store,
+    sweeps::Sweeps,
 };
 
-const METHOD: &str = "ReleaseCoupons";
 /// How often to look for what another replica, or an earlier process, has left.
 const RELEASE_INTERVAL: Duration = Duration::from_secs(1);
 /// Coupons of one call; issuance takes up to 1,000.
@@ -45,91 +43,64 @@ const VALID_AFTER_FAILURE: Duration = Duration::from_secs(3_600);
 #[derive(Clone)]
 pub struct Releaser {
     store: Store,
-    /// One of each lane, by its number.
-    signals: Arc<[Signal]>,
+    issuance: Issuance,
+    /// Those of each lane, by its number.
+    sweeps: Arc<[Sweeps]>,
     stop: CancellationToken,
 }
 
-struct Signal {
-    wake: Notify,
-    /// How many sweeps there have been.
-    sweeps: watch::Sender<u64>,
-}
-
 impl Releaser {
-    /// The signals of every lane; [`Releaser::run`] is to be started for each. Works until `stop`.
-    pub fn new(store: Store, stop: CancellationToken) -> Self {
-        let signal = |_| Signal {
-            wake: Notify::new(),
-            sweeps: watch::channel(0).0,
-        };
+    /// [`Releaser::run`] is to be started for each lane. Works until `stop`.
+    pub fn new(store: Store, issuance: Issuance, stop: CancellationToken) -> Self {
+        let lanes = issuance.lanes.all();
         Self {
-            signals: store.lanes().all().map(signal).collect(),
+            sweeps: lanes.map(|_| Sweeps::default()).collect(),
             store,
+            issuance,
             stop,
         }
     }
 
     /// Has the coupon of an order that will not be made given back at once, and tells how the order
     /// stands when it is. May be dropped at any time: the work goes on.
-    pub async fn released(&self, order: Order) -> Result<Order, OrderIntakeError> {
-        let lane = self.store.lanes().of(&order.draft.shopper);
-        let signal = self
-            .signals
-            .get(usize::from(lane.get()))
-            .ok_or(OrderIntakeError::Internal)?;
-        let mut sweeps = signal.sweeps.subscribe();
-        let mut order = order;
+    pub async fn released(&self, mut order: Order) -> Result<Order, OrderIntakeError> {
+        let sweeps = self.sweeps_of(self.issuance.lanes.of(&order.draft.shopper))?;
+        let mut done = sweeps.done();
         while order.standing.owes_coupon() {
-            signal.wake.notify_one();
+            sweeps.wake();
             tokio::select! {
                 () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
-                _ = sweeps.changed() => {}
+                _ = done.changed() => {}
             }
-            order = self
-                .store
-                .get_order(&order.draft.shopper, order.standing.order_id)
-                .await?;
+            let (shopper, order_id) = (&order.draft.shopper, order.standing.order_id);
+            order = self.store.get_order(shopper, order_id).await?;
         }
         Ok(order)
     }
 
     /// Gives back what is to be given back in one lane, until the process ends.
-    pub async fn run(self, mut issuance: IssuanceOfLane, metrics: Metrics) {
-        let Some(signal) = self.signals.get(usize::from(issuance.lane.get())) else {
-            return;
-        };
-        let mut ticks = interval(RELEASE_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = signal.wake.notified() => {}
-                _ = ticks.tick() => {}
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                // A failed sweep is logged where the read failed, and the next one comes soon.
-                _ = self.sweep(&mut issuance, &metrics) => {}
-            }
-            signal.sweeps.send_modify(|sweeps| *sweeps += 1);
+    pub async fn run(self, lane: Lane) {
+        if let Ok(sweeps) = self.sweeps_of(lane) {
+            let sweep = || self.sweep(lane);
+            sweeps.run(RELEASE_INTERVAL, &self.stop, sweep).await;
         }
     }
 
-    /// Every coupon of the lane that is to be given back, a batch at a time. One that cannot be given back does not hold up those behind it.
-    async fn sweep(
-        &self,
-        issuance: &mut IssuanceOfLane,
-        metrics: &Metrics,
-    ) -> Result<(), OrderIntakeError> {
+    /// A lane of these lanes has its sweeps.
+    fn sweeps_of(&self, lane: Lane) -> Result<&Sweeps, OrderIntakeError> {
+        let sweeps = self.sweeps.get(usize::from(lane.get()));
+        sweeps.ok_or(OrderIntakeError::Internal)
+    }
+
+    /// Every coupon of the lane that is to be given back, a batch at a time. One that cannot be
+    /// given back does not hold up those behind it.
+    async fn sweep(&self, lane: Lane) -> Result<(), OrderIntakeError> {
         let (mut after, mut found) = (PagePosition::OLDEST, 0);
         loop {
-            let orders = self
-                .store
-                .unreleased_orders(issuance.lane, after, RELEASE_BATCH)
-                .await?;
+            let unreleased = self.store.unreleased_orders(lane, after, RELEASE_BATCH);
+            let orders = unreleased.await?;
             found += orders.len();
-            metrics.unreleased(issuance.lane, found);
+            self.issuance.metrics.unreleased(lane, found);
             let Some(last) = orders.last() else {
                 return Ok(());
             };
@@ -137,56 +108,58 @@ impl Releaser {
                 created_at: last.standing.updated_at,
                 order_id: last.standing.order_id,
             };
-            let is_last_batch = orders.len() < usize::from(RELEASE_BATCH);
-            let released = release(issuance, &orders).await;
-            let noting = released.into_iter().map(|order| self.note(order, metrics));
-            join_all(noting).await;
-            if is_last_batch {
+            let released = self.release(lane, &orders).await;
+            join_all(released.into_iter().map(|order| self.note(order))).await;
+            if orders.len() < usize::from(RELEASE_BATCH) {
                 return Ok(());
             }
         }
     }
 
     /// If this fails, the next sweep gives the coupon back once more, which changes nothing.
-    async fn note(&self, order: &Order, metrics: &Metrics) {
+    async fn note(&self, order: &Order) {
         let deadline = Instant::now() + NOTE_TIMEOUT;
-        let noted = self.store.note_release(order, story(order), deadline).await;
+        let noted = self
+            .store
+            .note_release(order, trace_of(order), deadline)
+            .await;
         if noted.is_ok() {
-            metrics.released();
+            self.issuance.metrics.released();
         }
     }
-}
 
-/// Those orders that hold no coupon any more.
-async fn release<'a>(issuance: &mut IssuanceOfLane, orders: &'a [Order]) -> Vec<&'a Order> {
-    let deadline = Instant::now() + RELEASE_TIMEOUT;
-    let traces: Vec<_> = orders.iter().map(story).collect();
-    let (lane, lanes) = (issuance.lane.get().into(), issuance.lanes.get().into());
-    let message = |now| ReleaseCouponsRequest {
-        lane,
-        lanes,
-        items: orders
+    /// Those orders that hold no coupon any more.
+    async fn release<'a>(&self, lane: Lane, orders: &'a [Order]) -> Vec<&'a Order> {
+        let deadline = Instant::now() + RELEASE_TIMEOUT;
+        let traces: Vec<_> = orders.iter().map(trace_of).collect();
+        let batch = Batch {
+            lane,
+            method: "ReleaseCoupons",
+            items: orders.len(),
+            traces: &traces,
+            deadline,
+        };
+        let message = || ReleaseCouponsRequest {
+            lane: lane.get().into(),
+            lanes: self.issuance.lanes.get().into(),
+            items: orders.iter().map(|order| item(order, deadline)).collect(),
+        };
+        let send =
+            |mut client: Client, request| async move { client.release_coupons(request).await };
+        let results = self
+            .issuance
+            .call(batch, message, send, |answer| answer.results);
+        orders
             .iter()
-            .map(|order| item(order, deadline, now))
-            .collect(),
-    };
-    let send = |mut client: Client, request| async move { client.release_coupons(request).await };
-    let answer = issuance
-        .call(METHOD, &traces, deadline, message, send)
-        .await;
-    let results = answer.map(|answer| answer.results).unwrap_or_default();
-    if results.is_empty() || !issuance.is_complete(METHOD, orders.len(), results.len()) {
-        return Vec::new();
+            .zip(results.await)
+            .filter(|(_, result)| holds_nothing(result))
+            .map(|(order, _)| order)
+            .collect()
     }
-    orders
-        .iter()
-        .zip(&results)
-        .filter(|(_, result)| holds_nothing(result))
-        .map(|(order, _)| order)
-        .collect()
 }
 
-/// A coupon that does not exist is held by nobody: an order may be cancelled before it was found to name none.
+/// A coupon that does not exist is held by nobody: an order may be cancelled before it was found to
+/// name none.
 fn holds_nothing(result: &ReleaseResult) -> bool {
     match &result.outcome {
         Some(Outcome::Released(_)) => true,
@@ -197,21 +170,19 @@ fn holds_nothing(result: &ReleaseResult) -> bool {
     }
 }
 
-fn item(order: &Order, deadline: Instant, now: Instant) -> ReleaseItem {
+fn item(order: &Order, deadline: Instant) -> ReleaseItem {
     ReleaseItem {
         shopper_id: order.draft.shopper.as_str().to_owned(),
         coupon_code: order.draft.coupon_code.reveal(),
         order_id: order.standing.order_id.to_string(),
-        traceparent: story(order).traceparent(),
-        deadline_ms: milliseconds_left(deadline, now),
+        traceparent: trace_of(order).traceparent(),
+        deadline_ms: milliseconds_left(deadline),
         minimum_validity: matches!(order.standing.state, OrderState::Failed(_))
             .then(|| wire::duration(VALID_AFTER_FAILURE)),
     }
 }
 
-fn story(order: &Order) -> TraceContext {
-    order
-        .standing
-        .trace
-        .unwrap_or_else(|| TraceContext::new_root(false))
+fn trace_of(order: &Order) -> TraceContext {
+    let trace = order.standing.trace;
+    trace.unwrap_or_else(|| TraceContext::new_root(false))
 }

@@ -1,7 +1,8 @@
 //! Forgets what is no longer needed: day by day, and in bounded steps.
 //!
-//! Details of orders and events of the feed live in a table a day, which is dropped whole. Keys live as long as their campaign, so that a late retry finds its order, and are deleted by the thousand.
-//! Several replicas may sweep at once: each step may be done twice.
+//! Details of orders and events of the feed live in a table a day, which is dropped whole. Keys
+//! live as long as their campaign, so that a late retry finds its order, and are deleted by the
+//! thousand. Several replicas may sweep at once: each step may be done twice.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -44,7 +45,8 @@ struct Noted {
 }
 
 impl CampaignEnds {
-    /// Notes the end of the campaign that a code names; the code has just been redeemed, so it names a true one.
+    /// Notes the end of the campaign that a code names; the code has just been redeemed, so it
+    /// names a true one.
     pub fn note(&self, code: CouponCode, closes_at: Timestamp) {
         let campaign = code.claimed_campaign();
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,12 +77,12 @@ impl CampaignEnds {
 pub struct Retention {
     pub store: Store,
     pub campaigns: CampaignEnds,
-    /// How long settled orders are kept.
     pub period: RetentionPeriod,
 }
 
 impl Retention {
-    /// Makes the tables of the next days. What is written without them is kept as well, but has to be deleted row by row later.
+    /// Makes the tables of the next days. What is written without them is kept as well, but has to
+    /// be deleted row by row later.
     pub async fn prepare(&self, now: Timestamp) {
         if self.store.make_days(now.date(), DAYS_AHEAD).await.is_err() {
             tracing::warn!(

@@ -35,17 +35,16 @@ const WATCH_LIMIT: Duration = Duration::from_secs(600);
 pub struct Watcher {
     store: Store,
     finisher: Finisher,
-    places: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Watcher {
-    /// A watcher whose streams end at `stop`.
     pub fn new(store: Store, finisher: Finisher, stop: CancellationToken) -> Self {
         Self {
             store,
             finisher,
-            places: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            streams: Arc::new(Semaphore::new(MAX_WATCHERS)),
             stop,
         }
     }
@@ -56,20 +55,20 @@ impl Watcher {
         shopper: ShopperId,
         order_id: OrderId,
     ) -> Result<impl Stream<Item = Result<Order, OrderIntakeError>> + use<>, OrderIntakeError> {
-        let place = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| OrderIntakeError::TooManyWatchers)?;
         let first = self.store.get_order(&shopper, order_id).await?;
         let watcher = self.clone();
-        // The place is part of the state, so it is held for as long as the stream is.
-        let changes = stream::try_unfold((first.clone(), place), move |(last, place)| {
+        // The permit is part of the state, so it is held for as long as the stream is.
+        let changes = stream::try_unfold((first.clone(), permit), move |(last, permit)| {
             let watcher = watcher.clone();
             async move {
                 if last.standing.state.is_final() {
                     return Ok(None);
                 }
                 let order = watcher.change_of(&last).await?;
-                Ok(Some((order.clone(), (order, place))))
+                Ok(Some((order.clone(), (order, permit))))
             }
         });
         Ok(stream::iter([Ok(first)]).chain(changes))

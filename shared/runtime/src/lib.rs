@@ -2,6 +2,7 @@
 
 mod admin;
 mod allocator;
+mod detached_work;
 mod environment;
 mod host;
 mod processor_wait;
@@ -9,6 +10,7 @@ mod program;
 mod settings;
 mod supervisor;
 
+pub use detached_work::{DetachedWork, WorkLost};
 pub use environment::{ConfigFault, Environment};
 pub use host::{Host, Service};
 pub use processor_wait::ProcessorWait;

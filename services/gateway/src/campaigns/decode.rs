@@ -45,7 +45,8 @@ fn tier_from(tier: shared::Tier, stock: &[shared::TierStock]) -> Option<Tier> {
     })
 }
 
-/// What staff want; a control this version does not know holds claims, which refuses nobody for good.
+/// What staff want; a control this version does not know holds claims, which refuses nobody for
+/// good.
 fn issuing_from(control: &shared::CampaignControl) -> Option<Issuing> {
     use shared::IssuanceControl::{Halted, Open, QueueOnly, Unspecified};
     let resume_at = match control.resume_at {

@@ -7,13 +7,13 @@ use tokio::time::timeout_at;
 
 use super::{
     Claim, Claims, Outcome,
+    confirmation::{is_by_a_copy, is_of_terms, still_holds},
     ends::{at_the_door, end_of_waiting},
-    final_word::{is_by_a_copy, is_of_terms, still_holds},
 };
 use crate::{
     domain::{
         campaign::{Campaign, Phase, Tier},
-        claim_decision::{Decision, End, Place, Situation, decide},
+        claim_decision::{Decision, End, Situation, TicketState, decide},
         queue::Stage,
         ticket::Ticket,
         wait_queue::Rank,
@@ -27,7 +27,8 @@ use crate::{
 const MAX_TIERS_TOLD_BYTES: usize = 128;
 
 impl Claims {
-    /// Decides what becomes of a claim now, and serves it if it may be served. What can be told from here is told without asking anybody, but nobody is refused for good by a copy.
+    /// Decides what becomes of a claim now, and serves it if it may be served. What can be told
+    /// from here is told without asking anybody, but nobody is refused for good by a copy.
     pub(super) async fn decide(
         &self,
         claim: &Claim,
@@ -71,7 +72,7 @@ impl Claims {
         };
         let is_other_claim = match ticket {
             Some(ticket) => ticket.tier != attempt.tier,
-            None => self.room.waits_for_other_tier(attempt),
+            None => self.waiting_room.waits_for_other_tier(attempt),
         };
         if is_other_claim {
             return Err(GatewayError::OtherTier);
@@ -83,15 +84,15 @@ impl Claims {
         {
             return Err(GatewayError::ShopperLimitReached);
         }
-        if self.room.is_open() && campaign.may_queue(attempt.now.utc) {
-            self.room.knows_queue(campaign.number).await?;
+        if self.waiting_room.is_open() && campaign.may_queue(attempt.now.utc) {
+            self.waiting_room.knows_queue(campaign.number).await?;
         }
-        let ticket = ticket.or_else(|| self.room.recall(attempt));
+        let ticket = ticket.or_else(|| self.waiting_room.recall(attempt));
         let outcome = self.act(attempt, ticket, call).await;
         outcome.map_err(|refused| {
             let refused = at_the_door(refused, attempt, ticket);
             if let Some(reason) = end_of_waiting(&refused).filter(|_| ticket.is_some()) {
-                self.room.ended(reason.name());
+                self.waiting_room.ended(reason.name());
             }
             GatewayError::OfCampaign {
                 refused: Box::new(refused),
@@ -106,30 +107,32 @@ impl Claims {
         ticket: Option<Ticket>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let place = self.place(attempt, ticket);
-        let ticket = ticket.filter(|_| place != Place::None);
+        let state = self.ticket_state(attempt, ticket);
+        let ticket = ticket.filter(|_| state != TicketState::NoTicket);
         let phase = attempt.campaign.phase(attempt.tier, attempt.now.utc);
         let decision = decide(&Situation {
             phase: &phase,
             takes_early_claims: attempt.campaign.takes_early_claims(attempt.now.utc),
-            is_room_open: self.room.is_open(),
-            place,
-            may_be_served: !self.room.is_open() || self.room.may_be_served(attempt),
-            was_handed_over: self.room.was_handed_over(attempt.key),
+            is_waiting_room_open: self.waiting_room.is_open(),
+            ticket: state,
+            may_be_served: !self.waiting_room.is_open() || self.waiting_room.may_be_served(attempt),
+            was_handed_over: self.waiting_room.was_handed_over(attempt.key),
             may_commit_yet: self.may_commit_yet(attempt),
-            holds_nothing: self.holds_nothing(attempt),
+            has_no_coupon: self.has_no_coupon(attempt),
         });
         match decision {
             Decision::WaitForOpening => {
                 let opens_at = attempt.campaign.opens_at;
-                let position = self.room.before_opening(attempt, ticket, opens_at)?;
+                let position = self
+                    .waiting_room
+                    .before_opening(attempt, ticket, opens_at)?;
                 Ok(self.told(attempt, position))
             }
             Decision::NotOpenYet => Err(GatewayError::CampaignNotOpen {
                 opens_at: attempt.campaign.opens_at,
             }),
-            Decision::Serve if !self.room.is_open() => {
-                let _place = self.claim_places.enter(call)?;
+            Decision::Serve if !self.waiting_room.is_open() => {
+                let _permit = self.claim_limit.acquire(call)?;
                 self.issue(attempt, None, call).await.map(Outcome::Issued)
             }
             Decision::Serve => self.serve(attempt, call).await,
@@ -147,24 +150,23 @@ impl Claims {
                 self.end_once(attempt, refusal_of(end, ticket), call).await
             }
             Decision::AskIssuance => {
-                let _place = self.read_places.enter(call)?;
+                let _permit = self.read_limit.acquire(call)?;
                 self.issue(attempt, None, call).await.map(Outcome::Issued)
             }
         }
     }
 
-    /// The place that a claim has with its ticket.
-    fn place(&self, attempt: ClaimAttempt<'_>, ticket: Option<Ticket>) -> Place {
-        let Some(ticket) = ticket.filter(|_| self.room.is_open()) else {
-            return Place::None;
+    fn ticket_state(&self, attempt: ClaimAttempt<'_>, ticket: Option<Ticket>) -> TicketState {
+        let Some(ticket) = ticket.filter(|_| self.waiting_room.is_open()) else {
+            return TicketState::NoTicket;
         };
-        match self.room.stage(attempt, &ticket) {
-            Stage::Waiting => Place::Waiting,
+        match self.waiting_room.stage(attempt, &ticket) {
+            Stage::Waiting => TicketState::Waiting,
             Stage::Due => {
-                self.room.shown(attempt, &ticket);
-                Place::Due
+                self.waiting_room.shown(attempt, &ticket);
+                TicketState::Due
             }
-            Stage::Expired => Place::None,
+            Stage::Expired => TicketState::NoTicket,
         }
     }
 
@@ -183,13 +185,16 @@ impl Claims {
         if !is_full {
             return served.map(Outcome::Issued);
         }
-        // It may have stood at the door for a while.
+        // It may have waited for a while.
         let now = Moment::now();
-        self.room.queue(attempt.campaign.number).want(now.instant);
+        self.waiting_room
+            .queue(attempt.campaign.number)
+            .want(now.instant);
         self.wait(ClaimAttempt { now, ..attempt }, None, call).await
     }
 
-    /// Serves a claim whose turn has come. Where there is no permit for it its turn is kept, so that it only has to come back.
+    /// Serves a claim whose turn has come. Where there is no permit for it its turn is kept, so
+    /// that it only has to come back.
     async fn serve_turn(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -200,7 +205,7 @@ impl Claims {
         match self.issue_in_turn(attempt, rank, call).await {
             Ok(issued) => Ok(Outcome::Issued(issued)),
             Err(met) => self
-                .room
+                .waiting_room
                 .turn_met(attempt, ticket, met)
                 .map(Outcome::Queued),
         }
@@ -212,24 +217,24 @@ impl Claims {
         rank: Rank,
         call: &CallContext,
     ) -> Result<IssuedCoupon, GatewayError> {
-        let _place = self.claim_places.enter(call)?;
+        let _permit = self.claim_limit.acquire(call)?;
         let lane = self.lanes.of(attempt.key.shopper);
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let permit: Option<Permit> = self.permits.acquire(lane, rank, patience).await;
         let permit = permit.ok_or(GatewayError::Full)?;
-        self.room.serve(attempt);
+        self.waiting_room.serve(attempt);
         self.issue(attempt, Some(permit), call).await
     }
 
-    /// A place in the queue. A call whose turn may come soon is held until it does.
+    /// A position in the queue. A call whose turn may come soon is held until it does.
     async fn wait(
         &self,
         attempt: ClaimAttempt<'_>,
         ticket: Option<Ticket>,
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
-        let position = self.room.queue_up(attempt, ticket)?;
-        let held = self.room.hold(attempt, &position, call.deadline);
+        let position = self.waiting_room.queue_up(attempt, ticket)?;
+        let held = self.waiting_room.hold(attempt, &position, call.deadline);
         if let Some((mut held, until)) = held
             && timeout_at(until.into(), held.called()).await.is_ok()
         {
@@ -252,11 +257,12 @@ impl Claims {
             now: Moment::now(),
         };
         let phase = campaign.phase(attempt.tier, attempt.now.utc);
-        matches!(phase, Phase::Over(_)) || self.room.stage(attempt, ticket) != Stage::Waiting
+        matches!(phase, Phase::Over(_))
+            || self.waiting_room.stage(attempt, ticket) != Stage::Waiting
     }
 
     fn told(&self, attempt: ClaimAttempt<'_>, position: QueuePosition) -> Outcome {
-        self.room.promise(attempt, &position);
+        self.waiting_room.promise(attempt, &position);
         Outcome::Queued(position)
     }
 }
@@ -287,15 +293,15 @@ fn tier_number(
 }
 
 fn unknown_tier(tiers: &[Tier]) -> GatewayError {
-    let (mut names, mut room) = (String::new(), MAX_TIERS_TOLD_BYTES);
-    for (place, tier) in tiers.iter().enumerate() {
+    let (mut names, mut bytes_left) = (String::new(), MAX_TIERS_TOLD_BYTES);
+    for (number, tier) in tiers.iter().enumerate() {
         let name = tier.id.as_str();
-        let Some(left) = room.checked_sub(name.len()) else {
-            names.push_str(&format!(" and {} more", tiers.len() - place));
+        let Some(left) = bytes_left.checked_sub(name.len()) else {
+            names.push_str(&format!(" and {} more", tiers.len() - number));
             break;
         };
-        room = left;
-        names.push_str(if place == 0 { "" } else { ", " });
+        bytes_left = left;
+        names.push_str(if number == 0 { "" } else { ", " });
         names.push_str(name);
     }
     GatewayError::UnknownTier { known: names }

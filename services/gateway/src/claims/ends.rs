@@ -19,10 +19,11 @@ impl Claims {
         call: &CallContext,
     ) -> Result<Outcome, GatewayError> {
         let replay = self.replay(attempt, call);
-        unless_issued(refused, self.holds_nothing(attempt), replay).await
+        unless_issued(refused, self.has_no_coupon(attempt), replay).await
     }
 
-    /// The same while others are served: issuance is asked once for each claim, so that a flood of them costs it little.
+    /// The same while others are served: issuance is asked once for each claim, so that a flood of
+    /// them costs it little.
     pub(super) async fn end_once(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -39,32 +40,36 @@ impl Claims {
         attempt: ClaimAttempt<'_>,
         call: &CallContext,
     ) -> Result<Option<IssuedCoupon>, GatewayError> {
-        if self.room.was_looked_up(attempt) {
+        if self.waiting_room.was_looked_up(attempt) {
             return Ok(None);
         }
         let found = self.replay(attempt, call).await?;
         if found.is_none() {
-            self.room.looked_up(attempt);
+            self.waiting_room.looked_up(attempt);
         }
         Ok(found)
     }
 
     /// Whether it is certain that the shopper has no coupon of a campaign that issues no more.
-    pub(super) fn holds_nothing(&self, attempt: ClaimAttempt<'_>) -> bool {
+    pub(super) fn has_no_coupon(&self, attempt: ClaimAttempt<'_>) -> bool {
         let campaign = (attempt.campaign.number, attempt.campaign.settled);
         attempt.campaign.issues_no_more()
-            && self.holders.may_hold(campaign, attempt.key.shopper) == Some(false)
+            && self
+                .coupon_holders
+                .may_have_coupon(campaign, attempt.key.shopper)
+                == Some(false)
     }
 
     /// Whether a claim that went to issuance before its campaign closed may still be on its way.
     pub(super) fn may_commit_yet(&self, attempt: ClaimAttempt<'_>) -> bool {
         attempt.now.utc < attempt.campaign.closes_at + COMMITS_WITHIN
-            && self.room.was_handed_over(attempt.key)
+            && self.waiting_room.was_handed_over(attempt.key)
     }
 }
 
-/// Refuses a claim for good only if it is certain that it has no coupon. A ticket proves nothing: the answer with the coupon may have been lost, or given at another gateway. While issuance cannot be asked
-/// the claim is to come again.
+/// Refuses a claim for good only if it is certain that it has no coupon. A ticket proves nothing:
+/// the answer with the coupon may have been lost, or given at another gateway. While issuance
+/// cannot be asked the claim is to come again.
 async fn unless_issued(
     refused: GatewayError,
     has_none: bool,
@@ -111,19 +116,13 @@ pub(super) fn end_of_waiting(refused: &GatewayError) -> Option<Reason> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-    use tidegate_types::{
-        CampaignId, CampaignNumber, Cohort, Keyring, Refusal, RequestId, ShopperId, TierId,
-        TierNumber, Timestamp,
-    };
+    use tidegate_types::{Cohort, Refusal, RequestId, ShopperId, TierNumber};
 
     use super::*;
     use crate::{
         domain::{
-            campaign::{Campaign, Issuing, Tier},
-            ticket::{ClaimKey, TicketOffice},
+            campaign::Campaign,
+            ticket::{ClaimKey, TicketOffice, sample_keys},
         },
         waiting_room::Moment,
     };
@@ -164,25 +163,8 @@ mod tests {
 
     /// What becomes of a refusal by issuance of a claim for the first of two tiers.
     fn told(reason: Reason, tier: Option<u8>, other_is_gone: bool) -> GatewayError {
-        let tiers = [("large", false), ("small", other_is_gone)];
-        let campaign = Campaign {
-            id: CampaignId::parse("tea").unwrap(),
-            number: CampaignNumber::new(7u32).unwrap(),
-            opens_at: Timestamp::UNIX_EPOCH,
-            closes_at: Timestamp::UNIX_EPOCH + Duration::from_secs(3_600),
-            tiers: tiers
-                .map(|(id, is_gone)| Tier {
-                    id: TierId::parse(id).unwrap(),
-                    is_gone,
-                })
-                .into(),
-            issuing: Issuing::Open,
-            sold_out: false,
-            redeeming: true,
-            extended_valid_until: None,
-            settled: 0,
-            revision: 1,
-        };
+        let mut campaign = Campaign::sample();
+        campaign.tiers[1].is_gone = other_is_gone;
         let key = ClaimKey {
             campaign: campaign.number,
             shopper: &ShopperId::parse("ann").unwrap(),
@@ -194,10 +176,7 @@ mod tests {
             tier: tier.and_then(|tier| TierNumber::new(tier).ok()),
             now: Moment::now(),
         };
-        let secret = BASE64_STANDARD.encode([7; 32]);
-        let json = format!(r#"{{"active":1,"keys":{{"1":"{secret}"}}}}"#);
-        let keys = Keyring::from_json(&json);
-        let office = TicketOffice::new(keys.unwrap());
+        let office = TicketOffice::new(sample_keys());
         let ticket = office.new_ticket(key, Cohort::BEFORE_OPENING, attempt.tier);
         at_the_door(Refusal::never(reason).into(), attempt, Some(ticket))
     }

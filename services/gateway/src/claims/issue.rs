@@ -4,7 +4,7 @@ use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon, issue_result,
 };
 use tidegate_rpc::{
-    client::{Replicas, RetryPolicy},
+    client::{BatchCall, Pending, Replicas, RetryPolicy, last_deadline, span_of_batch},
     server::CallContext,
     wire,
 };
@@ -13,15 +13,13 @@ use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
 use crate::{
-    clients::issuance,
-    error::GatewayError,
-    lane_batches::{BatchCall, Pending, answer_each, last_deadline, span_of},
-    permits::Permit,
+    batch_answers::answer_each, clients::issuance, error::GatewayError, permits::Permit,
     waiting_room::ClaimAttempt,
 };
 
 impl Claims {
-    /// Hands a claim to issuance, which also answers those that have their coupon already. Without a permit it is not meant to bring a new coupon.
+    /// Hands a claim to issuance, which also answers those that have their coupon already. Without
+    /// a permit it is not meant to bring a new coupon.
     pub(super) async fn issue(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -49,15 +47,16 @@ impl Claims {
             deadline: call.deadline,
         };
         let answer = self.batches.hand_in(lane, pending)?;
-        let is_first = self.room.hand_over(key);
-        let answer = answer.await;
+        let is_first = self.waiting_room.hand_over(key);
+        let answer = answer.await.unwrap_or_else(|late| Err(late.into()));
         if let Err(GatewayError::Refused(refusal)) = &answer {
             self.learn(attempt, refusal.reason, is_first);
         }
         answer
     }
 
-    /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome is known.
+    /// What issuance's refusal tells of the claim. Only OVERLOADED may be said before the outcome
+    /// is known.
     fn learn(&self, attempt: ClaimAttempt<'_>, refused: Reason, is_first: bool) {
         let (key, revision) = (attempt.key, attempt.campaign.revision);
         if refused == Reason::ShopperLimitReached {
@@ -65,12 +64,13 @@ impl Claims {
                 .remember((key.campaign, revision), key.shopper, key.request_id);
         }
         if is_first && refused != Reason::Overloaded {
-            self.room.take_back(key);
+            self.waiting_room.take_back(key);
         }
     }
 }
 
-/// A claim on its way to issuance. It is in flight until it is answered, whether its caller still waits or not.
+/// A claim on its way to issuance. It is in flight until it is answered, whether its caller still
+/// waits or not.
 pub struct ClaimInFlight {
     item: IssueItem,
     permit: Option<Permit>,
@@ -80,21 +80,24 @@ pub struct ClaimInFlight {
 #[derive(Clone)]
 pub struct IssueCall {
     pub issuance: Replicas,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub tracing: Tracing,
 }
 
 impl BatchCall for IssueCall {
     type Item = ClaimInFlight;
-    type Answer = IssuedCoupon;
+    type Answer = Result<IssuedCoupon, GatewayError>;
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<ClaimInFlight>>>,
     ) -> Vec<Result<IssuedCoupon, GatewayError>> {
-        let span = span_of(&self.tracing, "issue batch", &items);
+        let span = span_of_batch(
+            &self.tracing,
+            "issue batch",
+            items.iter().map(|pending| pending.trace),
+        );
         let message = || IssueCouponsRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -109,13 +112,8 @@ impl BatchCall for IssueCall {
         if let Ok(answer) = &answer {
             tell_windows(answer, &items);
         }
-        answer_each(
-            &items,
-            answer
-                .map(|answer| answer.results)
-                .map_err(GatewayError::from),
-            read_result,
-        )
+        let results = answer.map(|answer| answer.results);
+        answer_each(&items, results.map_err(GatewayError::from), read_result)
     }
 }
 

@@ -19,7 +19,8 @@ impl Claims {
         found.ok_or(GatewayError::ClaimNotFound)
     }
 
-    /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused if its request id belongs to a claim for something else.
+    /// The coupon that the claim produced before, if it is one that issues nothing new now. Refused
+    /// if its request id belongs to a claim for something else.
     pub(super) async fn replay(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -62,7 +63,7 @@ impl Claims {
         content: Option<ClaimContent>,
         call: &CallContext,
     ) -> Result<Option<Coupon>, GatewayError> {
-        let _place = self.read_places.enter(call)?;
+        let _permit = self.read_limit.acquire(call)?;
         let lane = self.lanes.of(key.shopper);
         let item = LookupItem {
             campaign_number: key.campaign.get(),

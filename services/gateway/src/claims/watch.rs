@@ -11,20 +11,22 @@ use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};
-use crate::{bulkheads::ShopperPlace, error::GatewayError, waiting_room::QueuePosition};
+use crate::{
+    concurrency_limits::ShopperStreamPermit, error::GatewayError, waiting_room::QueuePosition,
+};
 
 /// A stream ends after this long; its caller goes on with the newest ticket.
 const MAX_WATCH: Duration = Duration::from_secs(600);
-/// Between two glances at what is known here of a claim that waits.
-const GLANCE: Duration = Duration::from_secs(1);
+/// Between two looks at what is known here of a claim that waits.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Positions told that a slow reader has not taken yet; those between are left out.
 const MAX_UNREAD: usize = 2;
 
-/// What happens to a watched claim, in order.
-pub type Happenings = mpsc::Receiver<Result<Outcome, GatewayError>>;
+/// What becomes of a watched claim, in order.
+pub type Outcomes = mpsc::Receiver<Result<Outcome, GatewayError>>;
 
-/// A stream's place among those of this gateway and among those of its shopper.
-pub type StreamPlace = (FairPlace, ShopperPlace);
+/// A stream is one of those of this gateway and one of those of its shopper.
+pub type StreamPermits = (FairPlace, ShopperStreamPermit);
 
 /// A claim that waits while somebody watches.
 struct Watch {
@@ -34,25 +36,26 @@ struct Watch {
     position: QueuePosition,
     told: Waiting,
     /// Held as long as the stream.
-    _stream: StreamPlace,
+    _stream: StreamPermits,
 }
 
 impl Claims {
-    /// Claims, and goes on telling the position until the claim is served or refused, the reader has gone, or `stop` is cancelled.
+    /// Claims, and goes on telling the position until the claim is served or refused, the reader
+    /// has gone, or `stop` is cancelled.
     pub async fn watch(
         &self,
         claim: Claim,
         call: CallContext,
-        stream: StreamPlace,
+        stream: StreamPermits,
         stop: CancellationToken,
-    ) -> Result<Happenings, GatewayError> {
+    ) -> Result<Outcomes, GatewayError> {
         let outcome = self.claim(&claim, &call).await?;
-        let (sender, happenings) = mpsc::channel(MAX_UNREAD);
+        let (sender, outcomes) = mpsc::channel(MAX_UNREAD);
         let position = match &outcome {
             Outcome::Issued(_) => None,
             Outcome::Queued(position) => Some(position.clone()),
         };
-        // The channel is new, so there is room.
+        // The channel is new, so it takes one.
         let _ = sender.try_send(Ok(outcome));
         if let Some(position) = position {
             let watch = Watch {
@@ -65,7 +68,7 @@ impl Claims {
             };
             tokio::spawn(watch.run(sender, stop));
         }
-        Ok(happenings)
+        Ok(outcomes)
     }
 }
 
@@ -81,7 +84,7 @@ impl Watch {
                 () = sender.closed() => return,
                 () = stop.cancelled() => return,
                 () = sleep_until(end) => return,
-                () = self.has_news() => {}
+                () = self.wait_for_change() => {}
             }
             self.call.deadline = Instant::now() + DEFAULT_DEADLINE;
             let ticket = Some(self.position.ticket);
@@ -92,11 +95,12 @@ impl Watch {
         }
     }
 
-    /// Waits until the claim may be served, or is over, or there may be another position to tell. That costs what an ask does, so it comes as seldom.
-    async fn has_news(&self) {
+    /// Waits until the claim may be served, or is over, or there may be another position to tell.
+    /// That costs what an ask does, so it comes as seldom.
+    async fn wait_for_change(&self) {
         let until = tokio::time::Instant::now() + self.position.ask_after;
         loop {
-            let next = tokio::time::Instant::now() + GLANCE;
+            let next = tokio::time::Instant::now() + CHECK_INTERVAL;
             if next >= until {
                 return sleep_until(until).await;
             }
@@ -107,15 +111,15 @@ impl Watch {
         }
     }
 
-    /// Tells a position that has changed. A reader that is behind hears of a later one.
+    /// Tells a position that has changed. A reader that is behind is told a later one.
     fn tell(
         &mut self,
         position: QueuePosition,
         sender: &mpsc::Sender<Result<Outcome, GatewayError>>,
     ) {
         self.position = position;
-        let is_news = standing_of(self.told) != standing_of(self.position.why);
-        if is_news
+        let has_changed = standing_of(self.told) != standing_of(self.position.why);
+        if has_changed
             && sender
                 .try_send(Ok(Outcome::Queued(self.position.clone())))
                 .is_ok()
@@ -125,7 +129,8 @@ impl Watch {
     }
 }
 
-/// Tells what the stream ends with. A reader that does not read keeps its place no longer than any other; the coupon is found by its request id.
+/// Tells what the stream ends with. A reader that does not read keeps its stream no longer than any
+/// other; the coupon is found by its request id.
 async fn tell_last(
     last: Result<Outcome, GatewayError>,
     sender: &mpsc::Sender<Result<Outcome, GatewayError>>,
@@ -140,7 +145,7 @@ async fn tell_last(
     }
 }
 
-/// What of a place is worth telling anew: estimates change with every look.
+/// What of a position is worth telling anew: estimates change with every look.
 fn standing_of(why: Waiting) -> (std::mem::Discriminant<Waiting>, Option<u64>, bool) {
     let (position, is_estimated) = match why {
         Waiting::ForOthers { position, wait } => (Some(position), wait.is_some()),

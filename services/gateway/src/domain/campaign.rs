@@ -4,10 +4,10 @@ use tidegate_types::{CampaignId, CampaignNumber, HeldCoupons, TierId, TierNumber
 
 use super::queue::PRE_OPENING;
 
-/// So long after the end of a campaign its queue is still heard of.
-const HEARD_OF_AFTER_CLOSING: std::time::Duration = std::time::Duration::from_secs(60);
+/// So long after the end of a campaign its queue is still reported.
+const QUEUE_KEPT_AFTER_CLOSING: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What the gateway needs of a campaign to answer at the door.
+/// What the gateway needs of a campaign to answer a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
     pub id: CampaignId,
@@ -26,7 +26,8 @@ pub struct Campaign {
     pub redeeming: bool,
     /// Every coupon is valid at least until then, if staff extended them.
     pub extended_valid_until: Option<Timestamp>,
-    /// How many coupons leases that are settled have used: once nothing is on lease, how many were issued.
+    /// How many coupons leases that are settled have used: once nothing is on lease, how many were
+    /// issued.
     pub settled: u64,
     pub revision: u64,
 }
@@ -56,7 +57,6 @@ pub enum Over {
         /// When it is expected to go on, if staff said so.
         resume_at: Option<Timestamp>,
     },
-    /// The last coupon is gone.
     SoldOut,
     Closed,
     /// The last coupon of the tier that it wants is gone, and there may be others.
@@ -82,7 +82,6 @@ pub enum Issuing {
 }
 
 impl Campaign {
-    /// The number of the tier with this name.
     pub fn tier(&self, id: &TierId) -> Option<TierNumber> {
         let place = self.tiers.iter().position(|tier| tier.id == *id)?;
         TierNumber::new(place as u64).ok()
@@ -107,7 +106,8 @@ impl Campaign {
         }
     }
 
-    /// The tier with this number, if there may be coupons of others. Otherwise its end is that of all.
+    /// The tier with this number, if there may be coupons of others. Otherwise its end is that of
+    /// all.
     pub fn tier_beside_others(&self, tier: Option<TierNumber>) -> Option<&Tier> {
         let wanted = self.tiers.get(usize::from(tier?.get()))?;
         let is_other = |tier: &Tier| tier.id != wanted.id && !tier.is_gone;
@@ -119,17 +119,18 @@ impl Campaign {
         wanted.is_gone.then(|| wanted.id.clone())
     }
 
-    /// Whether a claim at `now` is too early. Nothing can have been issued by then, so no other service needs to be asked. After the end they are asked: a claim of before may be repeated for ever.
+    /// Whether a claim at `now` is too early. Nothing can have been issued by then, so no other
+    /// service needs to be asked. After the end they are asked: a claim of before may be repeated
+    /// for ever.
     pub fn is_not_open(&self, now: Timestamp) -> bool {
         now < self.opens_at
     }
 
-    /// Whether claims of before the opening already get a place in the queue.
+    /// Whether claims of before the opening already get a position in the queue.
     pub fn takes_early_claims(&self, now: Timestamp) -> bool {
         self.is_not_open(now) && self.opens_at - now <= PRE_OPENING
     }
 
-    /// Whether the campaign has ended at `now`.
     pub fn is_closed(&self, now: Timestamp) -> bool {
         now >= self.closes_at
     }
@@ -137,10 +138,11 @@ impl Campaign {
     /// Whether its queue can matter at `now`.
     pub fn may_queue(&self, now: Timestamp) -> bool {
         (!self.is_not_open(now) || self.takes_early_claims(now))
-            && now - self.closes_at < HEARD_OF_AFTER_CLOSING
+            && now - self.closes_at < QUEUE_KEPT_AFTER_CLOSING
     }
 
-    /// Whether no coupon of it commits any more until somebody changes it, so that its holders can be known.
+    /// Whether no coupon of it commits any more until somebody changes it, so that those who have
+    /// one can be known.
     pub fn issues_no_more(&self) -> bool {
         let is_halted = matches!(
             self.issuing,
@@ -161,6 +163,31 @@ impl Campaign {
     }
 }
 
+#[cfg(test)]
+impl Campaign {
+    /// One that opened a minute ago, with coupons of two tiers left.
+    pub(crate) fn sample() -> Self {
+        let opens_at = Timestamp::now_utc() - std::time::Duration::from_secs(60);
+        let tiers = ["large", "small"].map(|tier| Tier {
+            id: TierId::parse(tier).unwrap(),
+            is_gone: false,
+        });
+        Self {
+            id: CampaignId::parse("tea").unwrap(),
+            number: CampaignNumber::new(7u32).unwrap(),
+            opens_at,
+            closes_at: opens_at + std::time::Duration::from_secs(3_600),
+            tiers: tiers.into(),
+            issuing: Issuing::Open,
+            sold_out: false,
+            redeeming: true,
+            extended_valid_until: None,
+            settled: 0,
+            revision: 1,
+        }
+    }
+}
+
 /// All campaigns known at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -168,12 +195,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The campaign with this name.
     pub fn get(&self, id: &CampaignId) -> Option<&Campaign> {
         self.campaigns.get(id)
     }
 
-    /// Every campaign.
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Campaign> {
         self.campaigns.values()
     }
@@ -198,24 +223,11 @@ mod tests {
     use super::*;
 
     fn campaign(revision: u64, opens_at: Timestamp) -> Campaign {
-        let tiers = ["large", "small"]
-            .map(|tier| Tier {
-                id: TierId::parse(tier).unwrap(),
-                is_gone: false,
-            })
-            .into();
         Campaign {
-            id: CampaignId::parse("tea").unwrap(),
-            number: CampaignNumber::new(7u32).unwrap(),
+            revision,
             opens_at,
             closes_at: opens_at + Duration::from_secs(3_600),
-            tiers,
-            issuing: Issuing::Open,
-            sold_out: false,
-            redeeming: true,
-            extended_valid_until: None,
-            settled: 0,
-            revision,
+            ..Campaign::sample()
         }
     }
 

@@ -1,16 +1,18 @@
-//! What becomes of a claim, decided from what is known at one moment. Nothing is asked or done here.
+//! What becomes of a claim, decided from what is known at one moment. Nothing is asked or done
+//! here.
 
 use tidegate_types::{TierId, Timestamp};
 
 use super::campaign::{Over, Phase};
 
-/// The place that a claim has in a queue.
+/// What the ticket of a claim is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// It has none, or has lost it.
-    None,
+pub enum TicketState {
+    /// It has none, or has lost its turn.
+    NoTicket,
     /// Others are first.
     Waiting,
+    /// Its turn has come.
     Due,
 }
 
@@ -18,25 +20,24 @@ pub enum Place {
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     pub phase: &'a Phase,
-    /// Whether claims of before the opening get a place.
+    /// Whether claims of before the opening get a ticket.
     pub takes_early_claims: bool,
     /// Whether claims may wait here at all.
-    pub is_room_open: bool,
-    pub place: Place,
-    /// Whether a claim without a place takes nobody's if it is served.
+    pub is_waiting_room_open: bool,
+    pub ticket: TicketState,
+    /// Whether a claim without a ticket takes nobody's turn if it is served.
     pub may_be_served: bool,
     /// Whether the claim went to issuance from here, and may have a coupon.
     pub was_handed_over: bool,
     /// Whether it may still commit although its campaign is over.
     pub may_commit_yet: bool,
     /// Whether its shopper certainly has no coupon of the campaign.
-    pub holds_nothing: bool,
+    pub has_no_coupon: bool,
 }
 
-/// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// A place for those who came before the opening.
+    /// A ticket for those who came before the opening.
     WaitForOpening,
     /// The claim is too early.
     NotOpenYet,
@@ -44,9 +45,9 @@ pub enum Decision {
     Serve,
     /// The same with a turn that has come, which is kept if there is no permit.
     ServeTurn,
-    /// A place behind the others.
+    /// A position behind the others.
     Queue,
-    /// The coupon that the claim produced, or a place.
+    /// The coupon that the claim produced, or a position.
     ReplayElseQueue,
     /// The coupon that the claim produced, or a refusal.
     ReplayElse(End),
@@ -59,7 +60,6 @@ pub enum Decision {
 /// Why a claim is refused that has produced no coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// The last coupon is gone.
     SoldOut,
     /// The last of its tier is, and there may be others.
     TierGone(TierId),
@@ -73,22 +73,28 @@ pub enum End {
 
 pub fn decide(situation: &Situation<'_>) -> Decision {
     let Situation {
-        is_room_open,
-        place,
+        is_waiting_room_open,
+        ticket,
         was_handed_over,
         ..
     } = *situation;
     match situation.phase {
-        Phase::Early if is_room_open && situation.takes_early_claims => Decision::WaitForOpening,
+        Phase::Early if is_waiting_room_open && situation.takes_early_claims => {
+            Decision::WaitForOpening
+        }
         Phase::Early => Decision::NotOpenYet,
         Phase::Over(over) => when_over(over, situation),
-        Phase::Held if !is_room_open => Decision::ReplayElse(End::Held),
+        Phase::Held if !is_waiting_room_open => Decision::ReplayElse(End::Held),
         // Issuance has nothing else to do now.
-        Phase::Held if place != Place::Waiting || was_handed_over => Decision::ReplayElseQueue,
+        Phase::Held if ticket != TicketState::Waiting || was_handed_over => {
+            Decision::ReplayElseQueue
+        }
         Phase::Held => Decision::Queue,
-        Phase::Open if !is_room_open => Decision::Serve,
-        Phase::Open if place == Place::Due => Decision::ServeTurn,
-        Phase::Open if place == Place::None && situation.may_be_served => Decision::Serve,
+        Phase::Open if !is_waiting_room_open => Decision::Serve,
+        Phase::Open if ticket == TicketState::Due => Decision::ServeTurn,
+        Phase::Open if ticket == TicketState::NoTicket && situation.may_be_served => {
+            Decision::Serve
+        }
         Phase::Open if was_handed_over => Decision::ReplayElseQueue,
         Phase::Open => Decision::Queue,
     }
@@ -97,7 +103,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
 fn when_over(over: &Over, situation: &Situation<'_>) -> Decision {
     match over {
         // Budget may have been added meanwhile, and is not for those whose turn has not come.
-        Over::SoldOut if situation.place == Place::Waiting || situation.holds_nothing => {
+        Over::SoldOut if situation.ticket == TicketState::Waiting || situation.has_no_coupon => {
             Decision::ReplayElse(End::SoldOut)
         }
         Over::SoldOut => Decision::AskIssuance,
@@ -115,23 +121,23 @@ mod tests {
     const OPEN: Situation<'static> = Situation {
         phase: &Phase::Open,
         takes_early_claims: false,
-        is_room_open: true,
-        place: Place::None,
+        is_waiting_room_open: true,
+        ticket: TicketState::NoTicket,
         may_be_served: true,
         was_handed_over: false,
         may_commit_yet: false,
-        holds_nothing: false,
+        has_no_coupon: false,
     };
 
     #[test]
     fn a_claim_of_an_open_campaign_is_served_unless_others_are_first() {
         use Decision::{Queue, ReplayElseQueue, Serve, ServeTurn};
-        use Place::{Due, None, Waiting};
-        for (place, may_be_served, was_handed_over, decision) in [
-            (None, true, false, Serve),
-            (None, true, true, Serve),
-            (None, false, false, Queue),
-            (None, false, true, ReplayElseQueue),
+        use TicketState::{Due, NoTicket, Waiting};
+        for (ticket, may_be_served, was_handed_over, decision) in [
+            (NoTicket, true, false, Serve),
+            (NoTicket, true, true, Serve),
+            (NoTicket, false, false, Queue),
+            (NoTicket, false, true, ReplayElseQueue),
             (Waiting, false, false, Queue),
             (Waiting, true, false, Queue),
             (Waiting, false, true, ReplayElseQueue),
@@ -139,23 +145,23 @@ mod tests {
             (Due, true, true, ServeTurn),
         ] {
             let situation = Situation {
-                place,
+                ticket,
                 may_be_served,
                 was_handed_over,
                 ..OPEN
             };
             assert_eq!(decide(&situation), decision, "{situation:?}");
         }
-        let without_room = Situation {
-            is_room_open: false,
+        let without_waiting_room = Situation {
+            is_waiting_room_open: false,
             ..OPEN
         };
-        assert_eq!(decide(&without_room), Serve);
+        assert_eq!(decide(&without_waiting_room), Serve);
     }
 
     #[test]
-    fn before_the_opening_there_is_a_place_for_those_who_may_have_one() {
-        for (takes_early_claims, is_room_open, decision) in [
+    fn before_the_opening_there_is_a_ticket_for_those_who_may_have_one() {
+        for (takes_early_claims, is_waiting_room_open, decision) in [
             (true, true, Decision::WaitForOpening),
             (true, false, Decision::NotOpenYet),
             (false, true, Decision::NotOpenYet),
@@ -163,7 +169,7 @@ mod tests {
             let situation = Situation {
                 phase: &Phase::Early,
                 takes_early_claims,
-                is_room_open,
+                is_waiting_room_open,
                 ..OPEN
             };
             assert_eq!(decide(&situation), decision);
@@ -173,18 +179,18 @@ mod tests {
     #[test]
     fn while_staff_hold_claims_nobody_is_served_and_who_has_a_coupon_gets_it() {
         use Decision::{Queue, ReplayElse, ReplayElseQueue};
-        for (place, was_handed_over, is_room_open, decision) in [
-            (Place::None, false, true, ReplayElseQueue),
-            (Place::Due, false, true, ReplayElseQueue),
-            (Place::Waiting, false, true, Queue),
-            (Place::Waiting, true, true, ReplayElseQueue),
-            (Place::None, false, false, ReplayElse(End::Held)),
+        for (ticket, was_handed_over, is_waiting_room_open, decision) in [
+            (TicketState::NoTicket, false, true, ReplayElseQueue),
+            (TicketState::Due, false, true, ReplayElseQueue),
+            (TicketState::Waiting, false, true, Queue),
+            (TicketState::Waiting, true, true, ReplayElseQueue),
+            (TicketState::NoTicket, false, false, ReplayElse(End::Held)),
         ] {
             let situation = Situation {
                 phase: &Phase::Held,
-                place,
+                ticket,
                 was_handed_over,
-                is_room_open,
+                is_waiting_room_open,
                 ..OPEN
             };
             assert_eq!(decide(&situation), decision);
@@ -205,8 +211,8 @@ mod tests {
         let replay = Decision::ReplayElse;
         assert_eq!(decided(Over::SoldOut, |_| {}), Decision::AskIssuance);
         for change in [
-            |situation: &mut Situation<'_>| situation.place = Place::Waiting,
-            |situation: &mut Situation<'_>| situation.holds_nothing = true,
+            |situation: &mut Situation<'_>| situation.ticket = TicketState::Waiting,
+            |situation: &mut Situation<'_>| situation.has_no_coupon = true,
         ] {
             assert_eq!(decided(Over::SoldOut, change), replay(End::SoldOut));
         }

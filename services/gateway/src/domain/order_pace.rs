@@ -1,10 +1,12 @@
-//! How many claims a second leave room for their orders. Each claim that is served makes an order a moment later, so orders that have to wait say that too many were served.
+//! How many claims a second leave permits for their orders. Each claim that is served makes an
+//! order a moment later, so orders that have to wait say that too many were served.
 
 use std::time::{Duration, Instant};
 
 use super::window::TARGET_DELAY;
 
-/// What a claim leads to, its order, comes so much later: more often nothing can be learned from it.
+/// What a claim leads to, its order, comes so much later: more often nothing can be learned from
+/// it.
 const CONSEQUENCE: Duration = Duration::from_secs(1);
 /// Orders that wait are to be caught up with in about this time.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -15,7 +17,8 @@ const MADE_GOOD: Duration = Duration::from_millis(200);
 /// Even if no order is answered: a coupon is worth having while orders wait.
 const CLAIMS_PER_SECOND_AT_LEAST: f64 = 50.0;
 
-/// The pace at which claims may be served, by what orders had to wait. Without a limit until one did.
+/// The pace at which claims may be served, by what orders had to wait. Without a limit until one
+/// did.
 #[derive(Debug, Clone)]
 pub struct OrderPace {
     per_second: f64,
@@ -27,7 +30,6 @@ pub struct OrderPace {
 }
 
 impl OrderPace {
-    /// No order has waited yet.
     pub fn unlimited(now: Instant) -> Self {
         Self {
             per_second: f64::INFINITY,
@@ -38,7 +40,8 @@ impl OrderPace {
         }
     }
 
-    /// An order had to wait for so long, while so many were answered each second: as many claims may follow, less what is needed to catch up.
+    /// An order had to wait for so long, while so many were answered each second: as many claims
+    /// may follow, less what is needed to catch up.
     pub fn order_waited(&mut self, waited: Duration, orders_per_second: f64, now: Instant) {
         if waited <= TARGET_DELAY {
             return;
@@ -55,7 +58,7 @@ impl OrderPace {
     }
 
     /// Whether another claim may be served.
-    pub fn has_room(&mut self, now: Instant) -> bool {
+    pub fn may_serve(&mut self, now: Instant) -> bool {
         self.count(now);
         self.per_second.is_infinite() || self.left >= 1.0
     }
@@ -75,7 +78,6 @@ impl OrderPace {
         self.left.max(0.0) + self.per_second * time.as_secs_f64()
     }
 
-    /// Claims each second.
     pub fn per_second(&self) -> f64 {
         self.per_second
     }
@@ -108,7 +110,7 @@ mod tests {
     fn served(pace: &mut OrderPace, from: Instant, time: Duration) -> u32 {
         let mut served = 0;
         for ms in 0..time.as_millis() as u32 {
-            while pace.has_room(from + ms * MS) && served < 1_000_000 {
+            while pace.may_serve(from + ms * MS) && served < 1_000_000 {
                 pace.serve();
                 served += 1;
             }
@@ -120,9 +122,9 @@ mod tests {
     fn as_many_claims_follow_as_orders_are_answered_less_what_catches_up() {
         let now = Instant::now();
         let mut pace = OrderPace::unlimited(now);
-        assert!(pace.within(MS, now).is_infinite() && pace.has_room(now));
+        assert!(pace.within(MS, now).is_infinite() && pace.may_serve(now));
         pace.order_waited(TARGET_DELAY, 900.0, now);
-        assert!(pace.has_room(now), "nothing had to wait for long");
+        assert!(pace.may_serve(now), "nothing had to wait for long");
         pace.order_waited(500 * MS, 1_000.0, now);
         assert_eq!(pace.per_second(), 800.0);
         let in_a_second = served(&mut pace, now, 1_000 * MS);

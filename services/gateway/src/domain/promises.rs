@@ -1,4 +1,5 @@
-//! Who said to come back when. A place in a queue counts as long as its holder keeps coming back as told: nothing else tells one who waits from one who has gone.
+//! Who said to come back when. A position in a queue counts as long as its holder keeps coming back
+//! as told: nothing else tells one who waits from one who has gone.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,7 +10,7 @@ use tidegate_types::{Cohort, Turn};
 
 /// Promises are kept by such spans of time.
 const SLOT: Duration = Duration::from_millis(50);
-/// Whoever comes within this time is counted on: by then quota has heard of it and answered twice.
+/// Whoever comes within this time is counted on: by then quota knows of it and has answered twice.
 pub const SOON: Duration = Duration::from_millis(400);
 /// Nobody is told to come back later than this, however many there are.
 const LATEST: Duration = Duration::from_secs(60);
@@ -36,7 +37,6 @@ struct Slot {
 /// How many of one cohort will come back whose turns have not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Coming {
-    /// All of them.
     pub all: u64,
     /// Those who will be there soon.
     pub soon: u64,
@@ -45,13 +45,12 @@ pub struct Coming {
 /// All promises at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counted {
-    /// Holders of turns that have come who will be there soon.
+    /// CouponHolders of turns that have come who will be there soon.
     pub due_soon: u64,
     pub waiting: BTreeMap<Cohort, Coming>,
 }
 
 impl Promises {
-    /// None yet.
     pub fn new(now: Instant) -> Self {
         Self {
             began: now,
@@ -75,11 +74,11 @@ impl Promises {
 
     /// The holder of a turn will be back at this moment.
     pub fn add(&mut self, turn: Turn, back_at: Instant) {
-        let place = self.slot(back_at).saturating_sub(self.first) as usize;
-        if self.slots.len() <= place {
-            self.slots.resize_with(place + 1, Slot::default);
+        let index = self.slot(back_at).saturating_sub(self.first) as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, Slot::default);
         }
-        if let Some(slot) = self.slots.get_mut(place) {
+        if let Some(slot) = self.slots.get_mut(index) {
             slot.count += 1;
             slot.draws.entry(turn.cohort).or_default().push(turn.draw);
             self.total += 1;

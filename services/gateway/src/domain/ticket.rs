@@ -1,4 +1,4 @@
-//! Tickets: a place in a queue, signed, so that nobody keeps it but its holder.
+//! Tickets: a position in a queue, signed, so that nobody keeps it but its holder.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tidegate_types::{CampaignNumber, Cohort, Keyring, RequestId, ShopperId, TierNumber, Turn};
@@ -20,7 +20,7 @@ pub struct ClaimKey<'a> {
     pub request_id: &'a RequestId,
 }
 
-/// A place in the queue of a campaign.
+/// A position in the queue of a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket {
     /// Where in the order of service.
@@ -42,7 +42,8 @@ impl TicketOffice {
         Self(keys)
     }
 
-    /// A new place. The draw follows from campaign, cohort and shopper alone: claiming again, or under another request id, draws the same.
+    /// A new position. The draw follows from campaign, cohort and shopper alone: claiming again, or
+    /// under another request id, draws the same.
     pub fn new_ticket(
         &self,
         key: ClaimKey<'_>,
@@ -127,7 +128,8 @@ fn body(ticket: &Ticket, campaign: CampaignNumber) -> [u8; BODY_BYTES] {
     body
 }
 
-/// What the MAC covers. The ids are visible ASCII, so the space between them cannot be part of either.
+/// What the MAC covers. The ids are visible ASCII, so the space between them cannot be part of
+/// either.
 fn signed<'a>(body: &'a [u8], key: ClaimKey<'a>) -> [&'a [u8]; 5] {
     [
         b"ticket",
@@ -136,6 +138,13 @@ fn signed<'a>(body: &'a [u8], key: ClaimKey<'a>) -> [&'a [u8]; 5] {
         b" ",
         key.request_id.as_str().as_bytes(),
     ]
+}
+
+/// Two keys, the first of which is active.
+#[cfg(test)]
+pub(crate) fn sample_keys() -> Keyring {
+    let keys = r#"{"active":1,"keys":{"1":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","2":"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="}}"#;
+    Keyring::from_json(keys).unwrap()
 }
 
 #[cfg(test)]
@@ -223,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn claiming_again_before_the_opening_draws_the_same_place() {
+    fn claiming_again_before_the_opening_draws_the_same_turn() {
         with_claims(|key, [stranger, again, _]| {
             let office = office(1);
             let draw = |key| {
@@ -236,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_keeps_its_place_when_the_active_key_changes() {
+    fn a_ticket_keeps_its_turn_when_the_active_key_changes() {
         with_claims(|key, _| {
             let (before, after) = (office(1), office(2));
             let ticket = before.new_ticket(key, cohort(9), None);

@@ -1,4 +1,5 @@
-//! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and those without a turn last, as they came.
+//! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and
+//! those without a turn last, as they came.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +7,7 @@ use tidegate_types::Turn;
 
 /// How long one whose turn has come waits for a permit: then its turn is kept, and it comes back.
 pub const TURNS_WAIT: Duration = Duration::from_secs(1);
-/// How long a claim without a turn waits: then it gets a place in the queue.
+/// How long a claim without a turn waits: then it gets a position in the queue.
 pub const ARRIVALS_WAIT: Duration = Duration::from_millis(300);
 
 /// Whoever has a lower one goes first.
@@ -14,11 +15,11 @@ pub const ARRIVALS_WAIT: Duration = Duration::from_millis(300);
 pub enum Rank {
     /// One whose turn has come, or will.
     Turn(Turn),
-    /// One without a turn: a claim that has no place in a queue, or an order.
+    /// One without a turn: a claim that has no position in a queue, or an order.
     Arrival,
 }
 
-/// One call's place in the queue.
+/// One call's position in the queue.
 pub type Key = (Rank, u64);
 
 /// Those who wait, in the order in which they go.
@@ -56,7 +57,6 @@ impl<T> WaitQueue<T> {
         Some(removed)
     }
 
-    /// Takes the first out.
     pub fn pop(&mut self) -> Option<(Key, T)> {
         let key = *self.waiting.first_key_value()?.0;
         self.remove(key).map(|one| (key, one))
@@ -95,7 +95,6 @@ impl<T> WaitQueue<T> {
         self.waiting.len() - self.turns
     }
 
-    /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

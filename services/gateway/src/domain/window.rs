@@ -1,4 +1,5 @@
-//! A window: how many claims of one lane may be in flight at issuance, steered by the worst delay on their way.
+//! A window: how many claims of one lane may be in flight at issuance, steered by the worst delay
+//! on their way.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,6 @@ pub struct Answer {
     pub took: Duration,
 }
 
-/// The window of one lane.
 #[derive(Debug, Clone)]
 pub struct Window {
     least: f64,
@@ -39,7 +39,7 @@ pub struct Window {
     /// When no permit was left last.
     exhausted_at: Option<Instant>,
     /// When the last answer came, or the first claim went out after a time without any.
-    heard_at: Option<Instant>,
+    answered_at: Option<Instant>,
     answered: u64,
 }
 
@@ -54,7 +54,7 @@ impl Window {
             is_probing: true,
             shrunk_at: None,
             exhausted_at: None,
-            heard_at: None,
+            answered_at: None,
             answered: 0,
         }
     }
@@ -66,7 +66,7 @@ impl Window {
 
     pub fn begin(&mut self, now: Instant) {
         if self.in_flight == 0 {
-            self.heard_at = Some(now);
+            self.answered_at = Some(now);
         }
         self.in_flight += 1;
         if !self.has_permit(now) {
@@ -83,7 +83,7 @@ impl Window {
         let delay = waited.max(took.saturating_sub(MAY_TAKE));
         // What silence took away is given up for good only now, when somebody answers.
         self.size = self.size.min(self.permits(now)).max(self.least);
-        self.heard_at = Some(now);
+        self.answered_at = Some(now);
         self.answered += 1;
         self.call_seconds += SHARE_OF_NEWEST * (took.as_secs_f64() - self.call_seconds);
         if delay > TARGET_DELAY {
@@ -135,11 +135,13 @@ impl Window {
         self.size = (self.size * (1.0 - BACK_OFF * excess)).max(self.least);
     }
 
-    /// While claims are out and none is answered, the window falls by half each second, to what lets a probe through from time to time: nothing that is refused here depends on an answer that never comes.
+    /// While claims are out and none is answered, the window falls by half each second, to what
+    /// lets a probe through from time to time: nothing that is refused here depends on an answer
+    /// that never comes.
     pub(super) fn permits(&self, now: Instant) -> f64 {
-        let silent = match self.heard_at {
-            Some(heard_at) if self.in_flight > 0 => now
-                .saturating_duration_since(heard_at)
+        let silent = match self.answered_at {
+            Some(answered_at) if self.in_flight > 0 => now
+                .saturating_duration_since(answered_at)
                 .saturating_sub(SILENT_AFTER),
             _ => return self.size,
         };

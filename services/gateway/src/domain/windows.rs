@@ -9,7 +9,8 @@ use super::{
     window::{Answer, FIRST_WINDOW, Window},
 };
 
-/// Orders that may always be in flight, of all lanes together: fewer make batches so small that each order takes several times as much of the processors.
+/// Orders that may always be in flight, of all lanes together: fewer make batches so small that
+/// each order takes several times as much of the processors.
 const ORDERS_AT_LEAST: f64 = 256.0;
 
 /// How much the newest measurement counts in the rate.

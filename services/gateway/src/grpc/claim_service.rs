@@ -11,10 +11,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{check_shopper, convert, open, status::to_status};
+use super::{
+    check_shopper, convert, open,
+    status::{answered, to_status},
+};
 use crate::{
-    bulkheads::{Bulkhead, ShopperStreams},
     claims::{Claims, Outcome},
+    concurrency_limits::{ConcurrencyLimit, ShopperStreams},
     error::GatewayError,
     metrics::GatewayMetrics,
     rate_limits::ShopperLimits,
@@ -24,12 +27,10 @@ const SERVICE: &str = "ClaimService";
 
 pub struct ClaimGrpc {
     pub claims: Claims,
-    /// Streams open at once.
-    pub watch_places: Bulkhead,
+    pub watch_limit: ConcurrencyLimit,
     /// Streams that one shopper has open at once.
     pub shopper_streams: ShopperStreams,
     pub stop: CancellationToken,
-    /// How often one shopper may ask.
     pub shopper_limits: Arc<ShopperLimits>,
     pub metrics: GatewayMetrics,
 }
@@ -48,8 +49,8 @@ impl ClaimGrpc {
             Outcome::Issued(issued) => {
                 claim_coupon_response::Outcome::Issued(convert::issued_claim(issued))
             }
-            Outcome::Queued(place) => {
-                claim_coupon_response::Outcome::Queued(convert::queued_claim(place))
+            Outcome::Queued(position) => {
+                claim_coupon_response::Outcome::Queued(convert::queued_claim(position))
             }
         };
         Ok(ClaimCouponResponse {
@@ -80,24 +81,24 @@ impl ClaimGrpc {
         let (call, message) = open(request)?;
         let claim = convert::watched_claim(message)?;
         check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
-        let of_shopper = self.shopper_streams.enter(&claim.shopper)?;
-        let place = (self.watch_places.enter(&call)?, of_shopper);
+        let of_shopper = self.shopper_streams.acquire(&claim.shopper)?;
+        let permits = (self.watch_limit.acquire(&call)?, of_shopper);
         let trace_id = call.trace.trace_id();
-        let happenings = self
+        let outcomes = self
             .claims
-            .watch(claim, call, place, self.stop.clone())
+            .watch(claim, call, permits, self.stop.clone())
             .await?;
         let metrics = self.metrics.clone();
-        Ok(Box::pin(ReceiverStream::new(happenings).map(
-            move |happening| {
-                let outcome = happening.map_err(|error| to_status(error, SERVICE, &metrics))?;
+        Ok(Box::pin(ReceiverStream::new(outcomes).map(
+            move |outcome| {
+                let outcome = outcome.map_err(|error| to_status(error, SERVICE, &metrics))?;
                 Ok(WatchClaimResponse {
                     outcome: Some(match outcome {
                         Outcome::Issued(issued) => {
                             watch_claim_response::Outcome::Issued(convert::issued_claim(issued))
                         }
-                        Outcome::Queued(place) => {
-                            watch_claim_response::Outcome::Queued(convert::queued_claim(place))
+                        Outcome::Queued(position) => {
+                            watch_claim_response::Outcome::Queued(convert::queued_claim(position))
                         }
                     }),
                     trace_id: trace_id.clone(),
@@ -128,39 +129,27 @@ impl ClaimService for ClaimGrpc {
         &self,
         request: Request<ClaimCouponRequest>,
     ) -> Result<Response<ClaimCouponResponse>, Status> {
-        self.claim(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.claim(request).await, SERVICE, &self.metrics)
     }
 
     async fn get_claim(
         &self,
         request: Request<GetClaimRequest>,
     ) -> Result<Response<GetClaimResponse>, Status> {
-        self.lookup(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.lookup(request).await, SERVICE, &self.metrics)
     }
 
     async fn watch_claim(
         &self,
         request: Request<WatchClaimRequest>,
     ) -> Result<Response<Watching>, Status> {
-        self.watch(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.watch(request).await, SERVICE, &self.metrics)
     }
 
     async fn leave_queue(
         &self,
         request: Request<LeaveQueueRequest>,
     ) -> Result<Response<LeaveQueueResponse>, Status> {
-        self.leave(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.leave(request).await, SERVICE, &self.metrics)
     }
 }

@@ -57,7 +57,7 @@ pub fn watched_claim(message: WatchClaimRequest) -> Result<Claim, GatewayError> 
     })
 }
 
-/// A claim whose place is given up.
+/// A claim whose position is given up.
 pub fn claim_that_leaves(message: LeaveQueueRequest) -> Result<Claim, GatewayError> {
     claim(ClaimCouponRequest {
         campaign_id: message.campaign_id,
@@ -90,7 +90,6 @@ fn ticket(bad: &mut Violations, ticket: String) -> Option<Option<String>> {
     Some((!ticket.is_empty()).then_some(ticket))
 }
 
-/// A claim that has its coupon.
 pub fn issued_claim(issued: IssuedCoupon) -> IssuedClaim {
     IssuedClaim {
         coupon: issued.coupon,
@@ -99,26 +98,26 @@ pub fn issued_claim(issued: IssuedCoupon) -> IssuedClaim {
 }
 
 /// A claim that waits, with words for its shopper.
-pub fn queued_claim(place: QueuePosition) -> QueuedClaim {
-    let words = place.why.words(place.ask_after, place.held_coupons);
-    let (position, wait) = match place.why {
+pub fn queued_claim(queued: QueuePosition) -> QueuedClaim {
+    let words = queued.why.words(queued.ask_after, queued.held_coupons);
+    let (position, wait) = match queued.why {
         Waiting::ForOpening { .. } => (None, None),
         Waiting::ForOthers { position, wait } => (Some(position), wait),
         Waiting::ForStaff { position, .. } | Waiting::BehindStock { position } => {
             (Some(position), None)
         }
-        Waiting::ForServing | Waiting::ForStock => (place.ticket.told_position, None),
+        Waiting::ForServing | Waiting::ForStock => (queued.ticket.told_position, None),
     };
     let text = |locale: &str, message| LocalizedText {
         locale: locale.to_owned(),
         message,
     };
     QueuedClaim {
-        ticket: place.shown,
+        ticket: queued.shown,
         position,
         shortest_wait: wait.map(|(shortest, _)| wire::duration(shortest)),
         longest_wait: wait.map(|(_, longest)| wire::duration(longest)),
-        poll_after: Some(wire::duration(place.ask_after)),
+        poll_after: Some(wire::duration(queued.ask_after)),
         messages: vec![text("zh-CN", words.zh), text("en", words.en)],
     }
 }
@@ -158,7 +157,6 @@ pub fn order_key(shopper_id: &str, order_id: &str) -> Result<ShopperId, GatewayE
         .ok_or(GatewayError::InvalidFields(bad))
 }
 
-/// A page of something of a shopper's.
 pub struct Page {
     pub shopper: ShopperId,
     /// Of which campaign, if one is named.
@@ -167,7 +165,6 @@ pub struct Page {
     pub range: (u32, String),
 }
 
-/// Reads which page is asked for.
 pub fn page(
     shopper_id: &str,
     campaign_id: &str,

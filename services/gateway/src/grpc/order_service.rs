@@ -10,19 +10,17 @@ use tidegate_rpc::refusal;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{check_shopper, convert, open, status::to_status};
+use super::{check_shopper, convert, open, status::answered};
 use crate::{
-    bulkheads::Bulkhead, error::GatewayError, metrics::GatewayMetrics, orders::Orders,
-    rate_limits::ShopperLimits,
+    concurrency_limits::ConcurrencyLimit, error::GatewayError, metrics::GatewayMetrics,
+    orders::Orders, rate_limits::ShopperLimits,
 };
 
 const SERVICE: &str = "OrderService";
 
 pub struct OrderGrpc {
     pub orders: Orders,
-    /// Streams open at once.
-    pub watch_places: Bulkhead,
-    /// How often one shopper may ask.
+    pub watch_limit: ConcurrencyLimit,
     pub shopper_limits: Arc<ShopperLimits>,
     pub metrics: GatewayMetrics,
 }
@@ -100,14 +98,14 @@ impl OrderGrpc {
         let (call, message) = open(request)?;
         let shopper = convert::order_key(&message.shopper_id, &message.order_id)?;
         check_shopper(&call, &shopper, &self.shopper_limits)?;
-        let place = self.watch_places.enter(&call)?;
+        let permit = self.watch_limit.acquire(&call)?;
         let changes = self
             .orders
             .watch(&shopper, &message.order_id, &call)
             .await?;
         Ok(Box::pin(changes.map(move |change| {
-            // The place is held as long as the stream.
-            let _ = &place;
+            // The permit is held as long as the stream.
+            let _ = &permit;
             match change {
                 Ok(change) => Ok(WatchOrderResponse {
                     order: change.order,
@@ -126,49 +124,34 @@ impl OrderService for OrderGrpc {
         &self,
         request: Request<PlaceOrderRequest>,
     ) -> Result<Response<PlaceOrderResponse>, Status> {
-        self.place(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.place(request).await, SERVICE, &self.metrics)
     }
 
     async fn get_order(
         &self,
         request: Request<GetOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
-        self.get(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.get(request).await, SERVICE, &self.metrics)
     }
 
     async fn cancel_order(
         &self,
         request: Request<CancelOrderRequest>,
     ) -> Result<Response<CancelOrderResponse>, Status> {
-        self.cancel(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.cancel(request).await, SERVICE, &self.metrics)
     }
 
     async fn list_orders(
         &self,
         request: Request<ListOrdersRequest>,
     ) -> Result<Response<ListOrdersResponse>, Status> {
-        self.list(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.list(request).await, SERVICE, &self.metrics)
     }
 
     async fn watch_order(
         &self,
         request: Request<WatchOrderRequest>,
     ) -> Result<Response<Watching>, Status> {
-        self.watch(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.watch(request).await, SERVICE, &self.metrics)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_rpc::refusal::{self, ASKED_TOO_OFTEN, TIER_IS_GONE};
 use tidegate_types::{HeldCoupons, Reason, Refusal, Retry, Timestamp};
 use time::format_description::well_known::Rfc3339;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use crate::{error::GatewayError, metrics::GatewayMetrics};
 
@@ -17,7 +17,8 @@ const RETRY_WHEN_NOT_CONFIRMED: Duration = Duration::from_secs(2);
 const RETRY_WHEN_STOCK_IS_ON_ITS_WAY: Duration = Duration::from_millis(300);
 const RETRY_WHEN_HELD: Duration = Duration::from_secs(2);
 const RETRY_WITH_TOO_MANY_STREAMS: Duration = Duration::from_secs(1);
-/// During a halt, whoever has a place asks again within this time: staff may resume before they said, and a turn that has come then is kept for two minutes.
+/// During a halt, whoever has a ticket asks again within this time: staff may resume before they
+/// said, and a turn that has come then is kept for two minutes.
 const MAX_RETRY_WITH_TICKET: Duration = Duration::from_secs(60);
 const MIN_RETRY_WITH_TICKET: Duration = Duration::from_secs(1);
 
@@ -56,7 +57,7 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
         GatewayError::ClaimNotFound => Refusal::never(Reason::ClaimNotFound),
         GatewayError::CouponNotFound => Refusal::never(Reason::CouponNotFound),
         GatewayError::Full => Refusal::after(Reason::QueueFull, RETRY_WHEN_FULL),
-        GatewayError::NoRoomForOrder(time) => Refusal::after(Reason::QueueFull, time),
+        GatewayError::NoPermitForOrder(time) => Refusal::after(Reason::QueueFull, time),
         GatewayError::TooManyStreams => {
             Refusal::after(Reason::Overloaded, RETRY_WITH_TOO_MANY_STREAMS)
                 .with("detail", ASKED_TOO_OFTEN)
@@ -111,12 +112,23 @@ pub fn to_status(error: GatewayError, service: &'static str, metrics: &GatewayMe
     refusal::to_status(&refusal)
 }
 
+/// The answer to a call; refusals are counted.
+pub fn answered<T>(
+    outcome: Result<T, GatewayError>,
+    service: &'static str,
+    metrics: &GatewayMetrics,
+) -> Result<Response<T>, Status> {
+    outcome
+        .map(Response::new)
+        .map_err(|error| to_status(error, service, metrics))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn whoever_has_a_place_comes_back_before_a_turn_is_lost_if_a_halt_ends_early() {
+    fn whoever_has_a_ticket_comes_back_before_a_turn_is_lost_if_a_halt_ends_early() {
         let now = Timestamp::UNIX_EPOCH;
         let second = Duration::from_secs(1);
         for (resume_at, delay) in [

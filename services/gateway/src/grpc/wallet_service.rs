@@ -10,7 +10,7 @@ use tidegate_proto::{
 use tidegate_rpc::server::CallContext;
 use tonic::{Request, Response, Status};
 
-use super::{check_shopper, convert, open, status::to_status};
+use super::{check_shopper, convert, open, status::answered};
 use crate::{
     error::GatewayError, metrics::GatewayMetrics, rate_limits::ShopperLimits, wallet::Wallet,
 };
@@ -19,7 +19,6 @@ const SERVICE: &str = "WalletService";
 
 pub struct WalletGrpc {
     pub wallet: Wallet,
-    /// How often one shopper may ask.
     pub shopper_limits: Arc<ShopperLimits>,
     pub metrics: GatewayMetrics,
 }
@@ -96,29 +95,20 @@ impl WalletService for WalletGrpc {
         &self,
         request: Request<ListCouponsRequest>,
     ) -> Result<Response<ListCouponsResponse>, Status> {
-        self.list(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.list(request).await, SERVICE, &self.metrics)
     }
 
     async fn get_coupon(
         &self,
         request: Request<GetCouponRequest>,
     ) -> Result<Response<GetCouponResponse>, Status> {
-        self.get(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.get(request).await, SERVICE, &self.metrics)
     }
 
     async fn check_coupon(
         &self,
         request: Request<CheckCouponRequest>,
     ) -> Result<Response<CheckCouponResponse>, Status> {
-        self.check(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| to_status(error, SERVICE, &self.metrics))
+        answered(self.check(request).await, SERVICE, &self.metrics)
     }
 }

@@ -35,7 +35,7 @@ async fn turns_go_before_new_claims_and_in_their_order() {
         });
         tokio::task::yield_now().await;
     }
-    assert_eq!(permits.turns_at_door(), 2);
+    assert_eq!(permits.turns_waiting(), 2);
     let mut went = Vec::new();
     for _ in 0..3 {
         taken.pop();
@@ -53,7 +53,7 @@ async fn whoever_waits_for_too_long_is_sent_away_and_leaves_nothing_behind() {
     assert!(permits.acquire(lane, Rank::Arrival, SECOND).await.is_none());
     let turn = Rank::Turn(Turn::FIRST);
     assert!(permits.acquire(lane, turn, SECOND / 10).await.is_none());
-    assert_eq!(permits.turns_at_door(), 0);
+    assert_eq!(permits.turns_waiting(), 0);
     taken.pop();
     assert!(permits.acquire(lane, turn, SECOND).await.is_some());
 }
@@ -82,18 +82,18 @@ async fn orders_wait_as_they_came_for_as_long_as_their_callers_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_at_the_door_tells_how_long() {
+async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_that_waited_tells_how_long() {
     let (permits, lane) = permits(Permits::of_orders);
     let mut taken = all_permits(&permits, lane).await;
     assert!(taken.iter().all(|permit| permit.waited.is_zero()));
-    let at_door = tokio::spawn({
+    let waiting = tokio::spawn({
         let permits = Arc::clone(&permits);
         async move { permits.acquire(lane, Rank::Arrival, SECOND).await }
     });
     tokio::task::yield_now().await;
     tokio::time::advance(SECOND / 2).await;
     taken.pop();
-    let waited = at_door.await.unwrap().unwrap().waited;
+    let waited = waiting.await.unwrap().unwrap().waited;
     assert!(waited >= SECOND / 2, "{waited:?}");
 }
 

@@ -5,7 +5,8 @@ use tidegate_types::{CampaignNumber, Cohort, OutOfBounds, Turn};
 
 use crate::domain::queue::{Pace, Snapshot, Waiting};
 
-/// How a queue stands by what quota told, and whose queue it is; refused if a field is outside its bounds.
+/// How a queue stands by what quota told, and whose queue it is; refused if a field is outside its
+/// bounds.
 pub(super) fn snapshot_from(
     told: &quota::QueueSnapshot,
     received_at: Instant,

@@ -22,7 +22,6 @@ use crate::{
 /// Before the opening those who wait for it ask at least so often.
 const MAX_ASK_BEFORE_OPENING: Duration = Duration::from_secs(30);
 
-/// A claim that asks to be served.
 #[derive(Clone, Copy)]
 pub struct ClaimAttempt<'a> {
     pub campaign: &'a Campaign,
@@ -37,7 +36,6 @@ pub struct ClaimAttempt<'a> {
 pub struct QueuePosition {
     /// What is to be shown for it.
     pub ticket: Ticket,
-    /// The same, written.
     pub shown: String,
     /// Why the claim is not served now.
     pub why: Waiting,
@@ -73,17 +71,19 @@ impl WaitingRoom {
         Ok(self.position(attempt, ticket, Waiting::ForOpening { opens_at }, ask_after))
     }
 
-    /// The ticket of a claim that shows none: that of the place which its shopper is known to have.
+    /// The ticket of a claim that shows none: that of the position which its shopper is known to
+    /// have.
     pub fn recall(&self, attempt: ClaimAttempt<'_>) -> Option<Ticket> {
-        let place = self.0.recent.recall(attempt.key)?;
+        let recalled = self.0.recent.recall(attempt.key)?;
         Some(
             self.0
                 .office
-                .new_ticket(attempt.key, place.cohort, attempt.tier),
+                .new_ticket(attempt.key, recalled.cohort, attempt.tier),
         )
     }
 
-    /// Whether the turn of those who join now has come, so that a claim without a place takes nobody's.
+    /// Whether the turn of those who join now has come, so that a claim without a ticket takes
+    /// nobody's turn.
     pub fn may_be_served(&self, attempt: ClaimAttempt<'_>) -> bool {
         let (queue, now) = (self.queue(attempt.campaign.number), attempt.now);
         if !queue.is_queueing(now.instant) {
@@ -104,11 +104,12 @@ impl WaitingRoom {
 
     /// Whether a claim with the same request id waits that is for another tier.
     pub fn waits_for_other_tier(&self, attempt: ClaimAttempt<'_>) -> bool {
-        let place = self.0.recent.recall(attempt.key);
-        place.is_some_and(|place| place.is_same_request && place.tier != attempt.tier)
+        let recalled = self.0.recent.recall(attempt.key);
+        recalled.is_some_and(|of| of.is_same_request && of.tier != attempt.tier)
     }
 
-    /// A position behind those who came before: the one that the ticket holds, or a new one at the end.
+    /// A position behind those who came before: the one that the ticket holds, or a new one at the
+    /// end.
     pub fn queue_up(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -184,7 +185,8 @@ impl WaitingRoom {
         deadline: Instant,
     ) -> Option<(HeldCall, Instant)> {
         let (now, turn) = (attempt.now.instant, position.ticket.turn);
-        // The other half is for serving it, and for answers that are late where processors are busy.
+        // The other half is for serving it, and for answers that are late where processors are
+        // busy.
         let held_for = (deadline.saturating_duration_since(now) / 2).min(HELD_FOR);
         let until = now + held_for;
         let is_worth_it = position.may_be_held && held_for >= SOONEST_ASK;
@@ -211,8 +213,8 @@ impl WaitingRoom {
         back_at: Instant,
         now: Instant,
     ) -> bool {
-        let place = (attempt.tier, turn.cohort);
-        let promised = self.0.recent.promise(attempt.key, place, back_at, now);
+        let joined = (attempt.tier, turn.cohort);
+        let promised = self.0.recent.promise(attempt.key, joined, back_at, now);
         promised.is_some()
     }
 
@@ -221,7 +223,8 @@ impl WaitingRoom {
         queue.stage(ticket.turn, attempt.now.instant)
     }
 
-    /// A ticket whose turn has come is shown by a call that was not held. Nobody is told to come back sooner than [`SOONEST_ASK`], so whoever does is not counted twice.
+    /// A ticket whose turn has come is shown by a call that was not held. Nobody is told to come
+    /// back sooner than [`SOONEST_ASK`], so whoever does is not counted twice.
     pub fn shown(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) {
         let since_1970 = attempt.now.utc.unix_timestamp_nanos();
         let turn = (
@@ -236,7 +239,8 @@ impl WaitingRoom {
         }
     }
 
-    /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is no verdict on the claim the turn is kept, so that its holder only has to come back.
+    /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is
+    /// no verdict on the claim the turn is kept, so that its holder only has to come back.
     pub fn turn_met(
         &self,
         attempt: ClaimAttempt<'_>,
@@ -263,21 +267,22 @@ impl WaitingRoom {
         Ok(position)
     }
 
-    /// A claim that may have had a place goes to issuance.
+    /// A claim that may have had a position goes to issuance.
     pub fn serve(&self, attempt: ClaimAttempt<'_>) {
         if self.0.recent.give_up(attempt.key).is_some() {
             self.0.metrics.served.inc();
         }
     }
 
-    /// Gives a place up; it counts no longer once its holder does not come back.
+    /// Gives a position up; it counts no longer once its holder does not come back.
     pub fn leave(&self, attempt: ClaimAttempt<'_>) {
         if self.0.recent.give_up(attempt.key).is_some() {
             self.0.metrics.left.inc();
         }
     }
 
-    /// The claim goes to issuance: from now on it may have produced a coupon, whatever is heard of it. True if it is not known to have gone there before.
+    /// The claim goes to issuance: from now on it may have produced a coupon, whatever is heard of
+    /// it. True if it is not known to have gone there before.
     pub fn hand_over(&self, key: ClaimKey<'_>) -> bool {
         self.0.recent.is_first(("handed over", key_of(key)))
     }
@@ -292,7 +297,8 @@ impl WaitingRoom {
         self.0.recent.knows(("handed over", key_of(key)))
     }
 
-    /// Issuance has said that the claim has no coupon. That counts until its campaign changes: with more stock it may get one elsewhere.
+    /// Issuance has said that the claim has no coupon. That counts until its campaign changes: with
+    /// more stock it may get one elsewhere.
     pub fn looked_up(&self, attempt: ClaimAttempt<'_>) {
         self.0.recent.is_first(look_up_key(attempt));
     }
@@ -302,7 +308,6 @@ impl WaitingRoom {
         self.0.recent.knows(look_up_key(attempt))
     }
 
-    /// A claim with a ticket was refused.
     pub fn ended(&self, reason: &'static str) {
         self.0.metrics.ended(reason);
     }

@@ -18,7 +18,6 @@ use crate::domain::{
 /// Once a claim had to wait, later ones do not overtake it until quota has said what is to be.
 const WANTED_FOR: Duration = Duration::from_secs(1);
 
-/// The queue of one campaign.
 pub struct Queue {
     snapshot: ArcSwap<Snapshot>,
     state: Mutex<State>,
@@ -113,7 +112,8 @@ impl Queue {
         }
     }
 
-    /// The cohort of those who join at `now`. Before quota has said anything, this machine's clock tells the second.
+    /// The cohort of those who join at `now`. Before quota has said anything, this machine's clock
+    /// tells the second.
     pub(super) fn current_cohort(&self, now: Moment) -> Cohort {
         let snapshot = self.snapshot.load();
         if snapshot.is_known {
@@ -210,7 +210,6 @@ impl Queue {
 }
 
 impl HeldCall {
-    /// Waits until the turn comes.
     pub async fn called(&mut self) {
         if (&mut self.called).await.is_err() {
             // The queue is gone, and with it whoever could call.

@@ -19,9 +19,12 @@ const BACK_AT_BITS: u32 = 40;
 const _: () = assert!((MAX_TIERS as u64) < 1 << TIER_BITS);
 const _: () = assert!(REQUEST_BITS + TIER_BITS + BACK_AT_BITS == u64::BITS);
 
-/// Remembers the newest claims, in memory of a fixed size: each shopper of a campaign has one place, and the next that has the same place takes it over.
+/// Remembers the newest claims, in memory of a fixed size: each shopper of a campaign has one cell,
+/// and the next that has the same cell takes it over.
 ///
-/// It keeps one who asks again and again, with whatever request ids, from being counted again and again. What was forgotten meanwhile is counted twice, which only makes a queue look a little longer.
+/// It keeps one who asks again and again, with whatever request ids, from being counted again and
+/// again. What was forgotten meanwhile is counted twice, which only makes a queue look a little
+/// longer.
 pub(super) struct RecentClaims {
     hashes: RandomState,
     began: Instant,
@@ -32,7 +35,7 @@ pub(super) struct RecentClaims {
     happened: Box<[AtomicU64]>,
 }
 
-/// What is remembered of a shopper's place.
+/// What is remembered of a shopper who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recalled {
     pub(super) cohort: Cohort,
@@ -53,24 +56,24 @@ impl RecentClaims {
         }
     }
 
-    /// A shopper has a place in a queue.
+    /// A shopper waits in a queue.
     pub(super) fn join(&self, key: ClaimKey<'_>, tier: Option<TierNumber>, cohort: Cohort) {
-        let (mark, place) = self.place(key);
+        let (mark, cell) = self.cell(key);
         // A cohort is a second since 1970.
         let Ok(cohort) = u32::try_from(cohort.get()) else {
             return;
         };
         let tier = tier.map_or(0, |tier| u64::from(tier.get()) + 1);
         let wanted = (self.request(key) << TIER_BITS | tier) << BACK_AT_BITS;
-        self.promised[place].store(wanted, Ordering::Relaxed);
-        self.joined[place].store(mark << 32 | u64::from(cohort), Ordering::Relaxed);
+        self.promised[cell].store(wanted, Ordering::Relaxed);
+        self.joined[cell].store(mark << 32 | u64::from(cohort), Ordering::Relaxed);
     }
 
-    /// The place that a shopper has, as far as that is remembered.
+    /// How a shopper waits, as far as that is remembered.
     pub(super) fn recall(&self, key: ClaimKey<'_>) -> Option<Recalled> {
-        let (mark, place) = self.place(key);
-        let cohort = joined_in(self.joined[place].load(Ordering::Relaxed), mark)?;
-        let wanted = self.promised[place].load(Ordering::Relaxed) >> BACK_AT_BITS;
+        let (mark, cell) = self.cell(key);
+        let cohort = joined_in(self.joined[cell].load(Ordering::Relaxed), mark)?;
+        let wanted = self.promised[cell].load(Ordering::Relaxed) >> BACK_AT_BITS;
         let tier = (wanted & ((1 << TIER_BITS) - 1)).checked_sub(1);
         Some(Recalled {
             cohort,
@@ -79,7 +82,8 @@ impl RecentClaims {
         })
     }
 
-    /// A shopper whose ticket is of this cohort promises to be back at a moment. `None` if an earlier promise is still to be kept: until then it is not counted again.
+    /// A shopper whose ticket is of this cohort promises to be back at a moment. `None` if an
+    /// earlier promise is still to be kept: until then it is not counted again.
     pub(super) fn promise(
         &self,
         key: ClaimKey<'_>,
@@ -87,29 +91,30 @@ impl RecentClaims {
         back_at: Instant,
         now: Instant,
     ) -> Option<()> {
-        let (mark, place) = self.place(key);
-        if joined_in(self.joined[place].load(Ordering::Relaxed), mark).is_none() {
+        let (mark, cell) = self.cell(key);
+        if joined_in(self.joined[cell].load(Ordering::Relaxed), mark).is_none() {
             // The ticket is of another gateway, or was forgotten here.
             self.join(key, tier, cohort);
         }
-        let cell = &self.promised[place];
-        let before = cell.load(Ordering::Relaxed);
+        let promised_at = &self.promised[cell];
+        let before = promised_at.load(Ordering::Relaxed);
         let of_time = (1 << BACK_AT_BITS) - 1;
         if before & of_time > self.milliseconds(now) {
             return None;
         }
         let promised = before & !of_time | self.milliseconds(back_at) & of_time;
-        let made = cell.compare_exchange(before, promised, Ordering::Relaxed, Ordering::Relaxed);
+        let made =
+            promised_at.compare_exchange(before, promised, Ordering::Relaxed, Ordering::Relaxed);
         made.ok().map(|_| ())
     }
 
     /// A shopper waits no longer; in which cohort it did. Only one caller is told.
     pub(super) fn give_up(&self, key: ClaimKey<'_>) -> Option<Cohort> {
-        let (mark, place) = self.place(key);
-        let joined = self.joined[place].load(Ordering::Relaxed);
+        let (mark, cell) = self.cell(key);
+        let joined = self.joined[cell].load(Ordering::Relaxed);
         let cohort = joined_in(joined, mark)?;
         let given_up =
-            self.joined[place].compare_exchange(joined, 0, Ordering::Relaxed, Ordering::Relaxed);
+            self.joined[cell].compare_exchange(joined, 0, Ordering::Relaxed, Ordering::Relaxed);
         given_up.is_ok().then_some(cohort)
     }
 
@@ -132,7 +137,7 @@ impl RecentClaims {
         let _ = cell.compare_exchange(mark, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    fn place(&self, key: ClaimKey<'_>) -> (u64, usize) {
+    fn cell(&self, key: ClaimKey<'_>) -> (u64, usize) {
         let hash = self.hashes.hash_one((key.campaign, key.shopper));
         ((hash >> 32).max(1), hash as usize % REMEMBERED)
     }
@@ -189,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shopper_has_one_place_whatever_the_request_id_and_gives_it_up_once() {
+    fn a_shopper_waits_once_whatever_the_request_id_and_gives_it_up_once() {
         with_claims(|[ann, again, bob]| {
             let claims = RecentClaims::new(Instant::now());
             assert_eq!(claims.recall(ann), None);

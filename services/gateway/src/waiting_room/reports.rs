@@ -31,14 +31,15 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_QUEUES: usize = 1_000;
 /// Cohorts of one campaign at most; those behind them have nothing to hope for soon.
 const MAX_COHORTS: usize = 10_000;
-/// The most characters of the replica's name in the gateway's; what follows tells this life of the process from the next.
+/// The most characters of the replica's name in the gateway's; what follows tells this life of the
+/// process from the next.
 const MAX_NAME_LENGTH: usize = 47;
 
 /// Tells quota several times a second how the queues stand here, and learns how the queues stand.
 ///
 /// A report tells how things stand, so one that is lost is made good by the next.
 pub struct Reporter {
-    room: WaitingRoom,
+    waiting_room: WaitingRoom,
     campaigns: Campaigns,
     permits: Arc<Permits>,
     quota: Replicas,
@@ -56,7 +57,7 @@ struct Report {
 impl Reporter {
     /// A reporter for one life of this process.
     pub fn new(
-        room: WaitingRoom,
+        waiting_room: WaitingRoom,
         campaigns: Campaigns,
         permits: Arc<Permits>,
         quota: Replicas,
@@ -65,7 +66,7 @@ impl Reporter {
         let name = replica.as_str();
         let name = name.get(..MAX_NAME_LENGTH).unwrap_or(name);
         Self {
-            room,
+            waiting_room,
             campaigns,
             permits,
             quota,
@@ -88,7 +89,7 @@ impl Reporter {
             turns.tick().await;
             let report = self.report(number);
             let answered = self.tell(&report.request).await;
-            self.room.note(answered, report.is_of_all);
+            self.waiting_room.note(answered, report.is_of_all);
             if answered == Answered::Snapshots {
                 self.acknowledged.send_replace(number);
             }
@@ -100,16 +101,23 @@ impl Reporter {
         let is_of_all = *self.campaigns.synced().borrow();
         let mut campaigns = self.campaigns.that_may_queue(Moment::now().utc);
         campaigns.truncate(MAX_QUEUES);
-        self.room.keep_only(&campaigns);
+        self.waiting_room.keep_only(&campaigns);
         self.permits.grant_by_pace();
-        self.room.0.metrics.pace.set(self.permits.pace_per_second());
-        let (capacity, at_door) = (self.permits.measure(), self.permits.turns_at_door());
+        self.waiting_room
+            .0
+            .metrics
+            .pace
+            .set(self.permits.pace_per_second());
+        let (capacity, at_door) = (self.permits.measure(), self.permits.turns_waiting());
         let able = capacity.able_per_second.to_bits();
-        self.room.0.able_per_second.store(able, Ordering::Relaxed);
+        self.waiting_room
+            .0
+            .able_per_second
+            .store(able, Ordering::Relaxed);
         let now = Instant::now();
         let queues: Vec<_> = campaigns
             .into_iter()
-            .map(|campaign| (campaign, self.room.queue(campaign)))
+            .map(|campaign| (campaign, self.waiting_room.queue(campaign)))
             .collect();
         let is_queueing = |(_, queue): &&(_, Arc<Queue>)| queue.is_queueing(now);
         let queueing = queues.iter().filter(is_queueing).count();
@@ -126,7 +134,7 @@ impl Reporter {
         };
         if queues.iter().any(|(_, queue)| queue.has_waiting(now)) {
             let idle = self.permits.idle() * REPORT_INTERVAL.as_secs_f64();
-            self.room.0.metrics.idle_permits.inc_by(idle);
+            self.waiting_room.0.metrics.idle_permits.inc_by(idle);
         }
         Report { request, is_of_all }
     }
@@ -167,7 +175,7 @@ impl Reporter {
         for queue in told {
             let campaign = queue.campaign_number;
             match snapshot_from(queue, now) {
-                Ok((campaign, snapshot)) => self.room.queue(campaign).apply(snapshot),
+                Ok((campaign, snapshot)) => self.waiting_room.queue(campaign).apply(snapshot),
                 Err(error) => {
                     tracing::error!(
                         campaign,

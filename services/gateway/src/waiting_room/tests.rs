@@ -1,47 +1,27 @@
 use std::time::{Duration, Instant};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tidegate_rpc::refusal::Waiting;
 use tidegate_telemetry::Registry;
-use tidegate_types::{
-    CampaignId, CampaignNumber, Cohort, Keyring, RequestId, ShopperId, TierId, Turn,
-};
+use tidegate_types::{Cohort, RequestId, ShopperId, Turn};
 use tokio::time::timeout;
 
 use super::*;
 use crate::domain::{
-    campaign::{Campaign, Issuing, Tier},
+    campaign::Campaign,
     queue::{Pace, Snapshot, Stage, Waiting as WhoWaits},
+    ticket::sample_keys,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const NOW: u64 = 1_790_000_000;
 
 fn room() -> WaitingRoom {
-    let key = BASE64_STANDARD.encode([7; 32]);
-    let keys = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#));
     let metrics = QueueMetrics::register(&mut Registry::default());
-    WaitingRoom::new(true, keys.unwrap(), metrics)
+    WaitingRoom::new(true, sample_keys(), metrics)
 }
 
-fn campaign() -> Campaign {
-    let opens_at = Timestamp::now_utc() - 60 * SECOND;
-    Campaign {
-        id: CampaignId::parse("tea").unwrap(),
-        number: CampaignNumber::new(7u32).unwrap(),
-        opens_at,
-        closes_at: opens_at + 3_600 * SECOND,
-        tiers: vec![Tier {
-            id: TierId::parse("large").unwrap(),
-            is_gone: false,
-        }],
-        issuing: Issuing::Open,
-        sold_out: false,
-        redeeming: true,
-        extended_valid_until: None,
-        settled: 0,
-        revision: 1,
-    }
+fn queue(room: &WaitingRoom) -> Arc<Queue> {
+    room.queue(Campaign::sample().number)
 }
 
 /// A claim of a shopper's, and what is made of it.
@@ -54,7 +34,7 @@ struct Claim {
 impl Claim {
     fn of(shopper: &str, request_id: &str) -> Self {
         Self {
-            campaign: campaign(),
+            campaign: Campaign::sample(),
             shopper: ShopperId::parse(shopper).unwrap(),
             request_id: RequestId::parse(request_id).unwrap(),
         }
@@ -78,7 +58,8 @@ fn cohort(after: u64) -> Cohort {
     Cohort::new(NOW + after).unwrap()
 }
 
-/// What quota tells: it is ten seconds after the queue began, turns of the first `called` seconds have come, and so many of each second after those wait.
+/// What quota tells: it is ten seconds after the queue began, turns of the first `called` seconds
+/// have come, and so many of each second after those wait.
 fn told(called: u64, of_each: u64) -> Snapshot {
     let waiting = (called..10).map(|second| (cohort(second), of_each));
     Snapshot {
@@ -95,11 +76,11 @@ fn told(called: u64, of_each: u64) -> Snapshot {
 }
 
 fn apply(room: &WaitingRoom, snapshot: Snapshot) {
-    room.queue(campaign().number).apply(snapshot);
+    queue(room).apply(snapshot);
 }
 
 #[test]
-fn a_claim_made_again_finds_its_place_whatever_its_request_id() {
+fn a_claim_made_again_finds_its_turn_whatever_its_request_id() {
     let (room, first, again) = (room(), Claim::of("ann", "r-1"), Claim::of("ann", "r-2"));
     apply(&room, told(0, 500));
     assert_eq!(room.recall(first.attempt()), None);
@@ -124,7 +105,7 @@ fn fifty_request_ids_of_one_shopper_are_one_who_waits() {
         let position = room.queue_up(claim.attempt(), ticket).unwrap();
         room.promise(claim.attempt(), &position);
     }
-    let state = room.queue(campaign().number).report(Instant::now());
+    let state = queue(&room).report(Instant::now());
     let waiting: u64 = state.waiting.values().map(|of| of.promised).sum();
     assert_eq!(waiting, 1);
     assert_eq!(room.0.metrics.joined.get(), 1);
@@ -145,7 +126,7 @@ fn a_told_position_never_grows() {
 }
 
 #[test]
-fn whoever_is_behind_the_stock_is_told_so_and_keeps_the_place() {
+fn whoever_is_behind_the_stock_is_told_so_and_keeps_the_position() {
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     let short = Snapshot {
         remaining: 10,
@@ -174,7 +155,7 @@ async fn a_call_whose_turn_may_come_soon_is_held_until_it_does() {
         "of one shopper one call is held"
     );
     assert!(timeout(SECOND / 10, held.called()).await.is_err());
-    let state = room.queue(campaign().number).report(Instant::now());
+    let state = queue(&room).report(Instant::now());
     assert_eq!(state.waiting.values().map(|of| of.held).sum::<u64>(), 1);
     let all_called = Snapshot {
         watermark: Turn::LAST,
@@ -200,14 +181,13 @@ fn a_call_that_has_little_time_left_or_is_far_behind_is_not_held() {
 }
 
 #[test]
-fn a_place_counts_for_as_long_as_its_holder_comes_back() {
+fn a_position_counts_for_as_long_as_its_holder_comes_back() {
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     apply(&room, told(0, 1_000));
     let position = room.queue_up(claim.attempt(), None).unwrap();
     room.promise(claim.attempt(), &position);
-    let queue = room.queue(campaign().number);
     let waits = |at| {
-        queue
+        queue(&room)
             .report(at)
             .waiting
             .values()
@@ -229,7 +209,7 @@ fn a_promise_that_is_kept_is_counted_once_however_often_its_holder_asks() {
         for _ in 0..3 {
             room.shown(attempt, &ticket);
         }
-        let state = room.queue(campaign().number).report(Instant::now());
+        let state = queue(&room).report(Instant::now());
         state.promises_kept
     };
     assert_eq!(kept(attempt), 1);
@@ -265,8 +245,7 @@ fn those_who_came_before_the_opening_wait_until_the_order_is_drawn() {
     room.promise(claim.attempt(), &position);
     assert_eq!(position.ticket.turn.cohort, Cohort::BEFORE_OPENING);
     assert!(position.ask_after <= 2 * SECOND);
-    let queue = room.queue(campaign().number);
-    assert!(queue.is_queueing(Instant::now()));
+    assert!(queue(&room).is_queueing(Instant::now()));
     assert!(!room.may_be_served(Claim::of("late", "r-1").attempt()));
 }
 
@@ -278,13 +257,9 @@ fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not()
     let met = |error| room.turn_met(claim.attempt(), ticket, error);
     let kept = met(GatewayError::Full).unwrap();
     assert_eq!(kept.why, Waiting::ForServing);
-    assert_eq!(room.queue(campaign().number).promises(), 1, "it comes back");
+    assert_eq!(queue(&room).promises(), 1, "it comes back");
     assert!(kept.ask_after < SECOND);
-    assert!(
-        room.queue(campaign().number)
-            .report(Instant::now())
-            .wants_queue
-    );
+    assert!(queue(&room).report(Instant::now()).wants_queue);
     assert!(matches!(
         met(GatewayError::CampaignClosed),
         Err(GatewayError::CampaignClosed)

@@ -12,10 +12,8 @@ use super::Auditor;
 use crate::{
     domain::{OrderBooks, OrderId},
     error::OrderIntakeError,
-    issuance::Client,
+    issuance::{Batch, Client},
 };
-
-const METHOD: &str = "LookupRedemptions";
 
 pub(super) struct CouponDifferences {
     pub(super) orders_without_coupon: u64,
@@ -23,11 +21,12 @@ pub(super) struct CouponDifferences {
 }
 
 impl Auditor {
-    /// Compares a page of a lane's orders with their coupons. None if issuance does not answer in time.
+    /// Compares a page of a lane's orders with their coupons. None if issuance does not answer in
+    /// time.
     ///
     /// An order gives its coupon back only after it has ended here. So a paid order that issuance
-    /// knows nothing of is read once more: it may have ended between the two reads. An order that gave
-    /// its coupon back never gets it again, so there is nothing to read once more.
+    /// knows nothing of is read once more: it may have ended between the two reads. An order that
+    /// gave its coupon back never gets it again, so there is nothing to read once more.
     pub(super) async fn compare_with_coupons(
         &self,
         lane: Lane,
@@ -72,17 +71,22 @@ impl Auditor {
         if orders.is_empty() {
             return Some(Vec::new());
         }
-        let mut issuance = self.issuance.get(usize::from(lane.get()))?.clone();
-        let message = |_| LookupRedemptionsRequest {
+        let batch = Batch {
+            lane,
+            method: "LookupRedemptions",
+            items: orders.len(),
+            traces: &[],
+            deadline: until,
+        };
+        let message = || LookupRedemptionsRequest {
             items: orders.iter().map(|order| item(order)).collect(),
         };
         let send =
             |mut client: Client, request| async move { client.lookup_redemptions(request).await };
-        let answer = issuance.call(METHOD, &[], until, message, send).await;
-        let LookupRedemptionsResponse { order_ids } = answer?;
-        let is_complete = issuance.is_complete(METHOD, orders.len(), order_ids.len());
+        let results = |answer: LookupRedemptionsResponse| answer.order_ids;
+        let order_ids = self.issuance.call(batch, message, send, results).await;
         let order_id = |text: String| Uuid::from_str(&text).ok().map(OrderId);
-        is_complete.then(|| order_ids.into_iter().map(order_id).collect())
+        (!order_ids.is_empty()).then(|| order_ids.into_iter().map(order_id).collect())
     }
 }
 

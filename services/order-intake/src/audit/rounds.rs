@@ -33,7 +33,8 @@ impl Auditor {
         }
     }
 
-    /// Compares what is newest, and goes on with the pass over all; what a pass that is through has covered is shown, and the next one begins.
+    /// Compares what is newest, and goes on with the pass over all; what a pass that is through has
+    /// covered is shown, and the next one begins.
     async fn round(
         &self,
         replica: &ReplicaId,

@@ -8,7 +8,8 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// What a coupon leaves to pay: it takes off its face value, or the total if that is less. `None` if it is of another currency.
+    /// What a coupon leaves to pay: it takes off its face value, or the total if that is less.
+    /// `None` if it is of another currency.
     pub fn with_coupon(total: Money, face_value: Money) -> Option<Self> {
         let discount_minor_units = face_value.minor_units.clamp(0, total.minor_units);
         (face_value.currency == total.currency).then_some(Self {
@@ -17,7 +18,6 @@ impl Bill {
         })
     }
 
-    /// What the coupon takes off.
     pub fn discount(self) -> Money {
         Money {
             minor_units: self.discount_minor_units,
@@ -25,7 +25,6 @@ impl Bill {
         }
     }
 
-    /// What is left to pay.
     pub fn amount_to_pay(self) -> Money {
         Money {
             // The discount is from 0 to the total.

@@ -25,7 +25,6 @@ pub struct StoreClosing {
     pub request_id: RequestId,
     pub scope: ClosingScope,
     pub reason: ClosingReason,
-    /// What becomes of their orders.
     pub pending_orders: PendingOrders,
 }
 

@@ -7,12 +7,9 @@ pub struct Draft {
     pub shopper: ShopperId,
     /// The caller's name for it, the same on every retry.
     pub request_id: RequestId,
-    /// The store that is to make it.
     pub store: StoreId,
     pub lines: Lines,
-    /// The coupon that pays for it.
     pub coupon_code: CouponCode,
-    /// The latest time at which it is wanted.
     pub latest_acceptable_at: Option<Timestamp>,
 }
 
@@ -37,7 +34,8 @@ impl Verdict {
 }
 
 impl Draft {
-    /// SHA-256 over everything but the key (shopper, request id). Two drafts of one key with the same hash are the same order; part of the data format, so it must never change.
+    /// SHA-256 over everything but the key (shopper, request id). Two drafts of one key with the
+    /// same hash are the same order; part of the data format, so it must never change.
     pub fn content_hash(&self) -> [u8; 32] {
         let mut hash = ContentHash(Context::new(&SHA256));
         hash.text(self.store.as_str());
@@ -58,7 +56,8 @@ impl Draft {
     }
 }
 
-/// Writes fields so that no two different lists of fields are the same bytes: texts go behind their length.
+/// Writes fields so that no two different lists of fields are the same bytes: texts go behind their
+/// length.
 struct ContentHash(Context);
 
 impl ContentHash {
@@ -73,51 +72,57 @@ impl ContentHash {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
+fn line(sku: &str, quantity: u32, currency: &str) -> tidegate_types::OrderLine {
     use tidegate_types::{CurrencyCode, Money, OrderLine, Quantity, Sku, UnitPrice};
 
-    use super::*;
-
-    fn line(sku: &str, quantity: u32, currency: &str) -> OrderLine {
-        let money = Money {
-            currency: CurrencyCode::parse(currency).unwrap(),
-            minor_units: 1_500,
-        };
-        OrderLine {
-            sku: Sku::parse(sku).unwrap(),
-            quantity: Quantity::new(quantity).unwrap(),
-            unit_price: UnitPrice::new(money).unwrap(),
-        }
+    let money = Money {
+        currency: CurrencyCode::parse(currency).unwrap(),
+        minor_units: 1_250,
+    };
+    OrderLine {
+        sku: Sku::parse(sku).unwrap(),
+        quantity: Quantity::new(quantity).unwrap(),
+        unit_price: UnitPrice::new(money).unwrap(),
     }
+}
 
-    fn draft() -> Draft {
-        Draft {
+#[cfg(test)]
+impl Draft {
+    /// One of alice's for drinks of 37.50 yuan.
+    pub(crate) fn sample() -> Self {
+        let lines = vec![line("oolong", 1, "CNY"), line("taro", 2, "CNY")];
+        Self {
             shopper: ShopperId::parse("alice").unwrap(),
             request_id: RequestId::parse("r-1").unwrap(),
             store: StoreId::parse("s-1").unwrap(),
-            lines: Lines::new(vec![line("oolong", 1, "CNY"), line("taro", 2, "CNY")]).unwrap(),
+            lines: Lines::new(lines).unwrap(),
             coupon_code: CouponCode::parse("0123456789ABCDEF").unwrap(),
             latest_acceptable_at: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
 
     #[test]
     fn each_part_of_the_content_changes_the_hash_and_the_key_does_not() {
         let same_content = Draft {
             shopper: ShopperId::parse("bob").unwrap(),
             request_id: RequestId::parse("r-2").unwrap(),
-            ..draft()
+            ..Draft::sample()
         };
-        assert_eq!(draft().content_hash(), same_content.content_hash());
+        assert_eq!(Draft::sample().content_hash(), same_content.content_hash());
         let changed = |change: fn(&mut Draft)| {
-            let mut draft = draft();
+            let mut draft = Draft::sample();
             change(&mut draft);
             draft.content_hash()
         };
         let hashes = HashSet::from([
-            draft().content_hash(),
+            Draft::sample().content_hash(),
             changed(|draft| draft.store = StoreId::parse("s-2").unwrap()),
             changed(|draft| draft.coupon_code = CouponCode::parse("0123456789ABCDEG").unwrap()),
             changed(|draft| draft.latest_acceptable_at = Some(Timestamp::UNIX_EPOCH)),

@@ -13,12 +13,10 @@ const POSITION_BYTES: usize = 8;
 pub struct OrderEvent {
     pub order_id: OrderId,
     pub shopper: ShopperId,
-    /// The store that makes it.
     pub store: StoreId,
     pub area: Area,
     /// The state it has got; a rejection without its facts.
     pub state: OrderState,
-    /// When the store makes it.
     pub slot: Option<Slot>,
     /// What was ordered; `None` once that is no longer kept.
     pub lines: Option<Lines>,
@@ -28,13 +26,12 @@ pub struct OrderEvent {
 /// Which changes a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FeedFilter {
-    /// Only those of this store.
     pub store: Option<StoreId>,
-    /// Only those of this area.
     pub area: Option<Area>,
 }
 
-/// A cursor that no page of this consumer has handed out. The sentence fits behind the field's name.
+/// A cursor that no page of this consumer has handed out. The sentence fits behind the field's
+/// name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be empty or the cursor of an earlier page of this consumer")]
 pub struct InvalidCursor;
@@ -57,7 +54,8 @@ impl FeedCursor {
             .unwrap_or_default()
     }
 
-    /// Goes on in one lane, and never back. Answers how many positions it has passed over: there are no gaps, so what was there has been dropped.
+    /// Goes on in one lane, and never back. Answers how many positions it has passed over: there
+    /// are no gaps, so what was there has been dropped.
     pub fn advance(&mut self, lane: Lane, position: u64) -> u64 {
         let Some(here) = self.0.get_mut(usize::from(lane.get())) else {
             return 0;
@@ -94,7 +92,8 @@ impl FeedCursor {
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads [`FeedCursor::token`]. The seal tells mistakes, not attacks: whoever may read the feed may read all of it.
+    /// Reads [`FeedCursor::token`]. The seal tells mistakes, not attacks: whoever may read the feed
+    /// may read all of it.
     pub fn parse(token: &str, consumer: &ConsumerId, lanes: Lanes) -> Result<Self, InvalidCursor> {
         let length = 1 + usize::from(lanes.get()) * POSITION_BYTES + SEAL_BYTES;
         // Looked at before the text is read: it may be of any length.

@@ -7,17 +7,14 @@ const MAX_MINUTE_OF_DAY: u16 = 1_439;
 pub struct Minute(i64);
 
 impl Minute {
-    /// The minute a moment lies in.
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.unix_timestamp().div_euclid(60))
     }
 
-    /// The minute that begins so many minutes after 1970 did.
     pub(super) fn since_1970(minutes: i64) -> Self {
         Self(minutes)
     }
 
-    /// How many minutes after 1970 it begins.
     pub(super) fn get(self) -> i64 {
         self.0
     }
@@ -37,7 +34,6 @@ impl Minute {
 pub struct MinuteOfDay(u16);
 
 impl MinuteOfDay {
-    /// Takes a number over if a day has that minute.
     pub fn new(minute: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
         match minute.try_into() {
             Ok(minute @ 0..=MAX_MINUTE_OF_DAY) => Ok(Self(minute)),
@@ -58,7 +54,6 @@ impl MinuteOfDay {
 pub struct Weekday(u8);
 
 impl Weekday {
-    /// Takes a number over if a week has that day.
     pub fn new(day: impl TryInto<u8>) -> Result<Self, OutOfBounds> {
         match day.try_into() {
             Ok(day @ 1..=7) => Ok(Self(day)),

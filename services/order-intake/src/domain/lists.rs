@@ -1,64 +1,16 @@
 use tidegate_types::{StoreId, Timestamp};
 
-use super::{Area, PagePosition, PageSize};
-
-/// A state of an order, without what goes with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateKind {
-    /// Its coupon is being redeemed.
-    Pending,
-    /// The store will make it.
-    Accepted,
-    /// It will not be made.
-    Rejected,
-    /// The store is making it.
-    InPreparation,
-    /// It waits for its shopper.
-    Ready,
-    Completed,
-    /// The shopper gave it up.
-    Cancelled,
-    /// The store cannot make it.
-    Failed,
-}
-
-impl StateKind {
-    /// Every one there is.
-    pub const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::Accepted,
-        Self::Rejected,
-        Self::InPreparation,
-        Self::Ready,
-        Self::Completed,
-        Self::Cancelled,
-        Self::Failed,
-    ];
-
-    /// Whether an order in it takes up a place in its slot.
-    pub fn holds_slot(self) -> bool {
-        match self {
-            Self::Pending
-            | Self::Accepted
-            | Self::InPreparation
-            | Self::Ready
-            | Self::Completed => true,
-            Self::Rejected | Self::Cancelled | Self::Failed => false,
-        }
-    }
-}
+use super::{Area, PagePosition, PageSize, StateKind};
 
 /// Which orders of a store are asked for, by the slots in which it makes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOrdersQuery {
     pub store: StoreId,
-    /// Those in one of these states.
     pub states: Vec<StateKind>,
     /// Those that come after this place, whose time is the beginning of a slot.
     pub after: PagePosition,
     /// Those whose slot begins before this moment.
     pub until: Timestamp,
-    /// As many at most.
     pub size: PageSize,
 }
 
@@ -76,13 +28,11 @@ impl StoreOrdersQuery {
 /// Which stores are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoresQuery {
-    /// Those of this area only.
     pub area: Option<Area>,
     /// Those that are closed only, or open only.
     pub is_closed: Option<bool>,
     /// Those whose id comes after this one.
     pub after: Option<StoreId>,
-    /// As many at most.
     pub size: PageSize,
 }
 

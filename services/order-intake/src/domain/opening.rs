@@ -27,7 +27,6 @@ pub struct WeeklyHours {
 /// A stretch of time in which a store is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenSpan {
-    /// Its first minute.
     pub begins: Minute,
     /// The minute after its last one.
     pub ends: Minute,
@@ -48,7 +47,6 @@ pub struct OpeningHours {
 }
 
 impl OpeningHours {
-    /// Hours with these stretches a week, except on some days.
     pub fn new(
         weekly: impl IntoIterator<Item = WeeklyHours>,
         closed_days: impl IntoIterator<Item = Day>,
@@ -59,13 +57,11 @@ impl OpeningHours {
         }
     }
 
-    /// Checks how many weekly hours there may be.
     pub fn check_weekly(count: usize) -> Result<(), TooMany> {
         let max = MAX_WEEKLY;
         (count <= max).then_some(()).ok_or(TooMany { max })
     }
 
-    /// Checks how many closed days there may be.
     pub fn check_closed_days(count: usize) -> Result<(), TooMany> {
         let max = MAX_CLOSED_DAYS;
         (count <= max).then_some(()).ok_or(TooMany { max })
@@ -75,7 +71,6 @@ impl OpeningHours {
         self.weekly.iter().copied()
     }
 
-    /// The days on which it does not open.
     pub fn closed_days(&self) -> impl Iterator<Item = Day> {
         self.closed_days.iter().copied()
     }

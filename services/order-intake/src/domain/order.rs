@@ -4,7 +4,7 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{Money, PrintedText, Reason, Refusal, RequestId, Timestamp};
 use uuid::Uuid;
 
-use super::{Area, Bill, Draft, Slot};
+use super::{Area, Bill, Draft, Slot, StateKind};
 
 /// An order's name, made here. Ordered by time as a UUID of version 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,7 +19,8 @@ impl fmt::Display for OrderId {
 /// Why a store cannot make an order, in its own words.
 pub type FailureNote = PrintedText<200>;
 
-/// Why an order is rejected for good: its coupon cannot pay for it. Where it could later, as after a halt of redemption, that is for another order.
+/// Why an order is rejected for good: its coupon cannot pay for it. Where it could later, as after
+/// a halt of redemption, that is for another order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     because: Reason,
@@ -27,7 +28,9 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// What a refused redemption means for the order: a rejection if the coupon itself is at fault, or if staff have halted redemption, since nobody knows for how long. `None` if asking again may turn out otherwise, and then the order stays PENDING.
+    /// What a refused redemption means for the order: a rejection if the coupon itself is at fault,
+    /// or if staff have halted redemption, since nobody knows for how long. `None` if asking again
+    /// may turn out otherwise, and then the order stays PENDING.
     pub fn of(refusal: Refusal) -> Option<Self> {
         matches!(
             refusal.reason,
@@ -72,14 +75,12 @@ impl Rejection {
         }
     }
 
-    /// Whether a redemption that is still under way could take the coupon for the order: all but
-    /// one of
-    /// a coupon that never was, or never will be good again.
+    /// Whether a redemption that is still in flight could take the coupon for the order: all but
+    /// one of a coupon that never was, or never will be good again.
     fn leaves_coupon(&self) -> bool {
         !matches!(self.because, Reason::CouponNotFound | Reason::CouponRevoked)
     }
 
-    /// The coupon has paid for another order.
     pub fn coupon_redeemed(by: OrderId) -> Self {
         Self {
             because: Reason::CouponRedeemed,
@@ -91,7 +92,6 @@ impl Rejection {
         self.because
     }
 
-    /// The facts that go with it.
     pub fn metadata(&self) -> &[(String, String)] {
         &self.metadata
     }
@@ -104,14 +104,6 @@ impl Rejection {
             .find(|(key, _)| self.because == Reason::CouponRedeemed && key == "order_id")?;
         Uuid::try_parse(holder).ok().map(OrderId)
     }
-
-    /// What the caller is told, now and on every replay.
-    pub fn into_refusal(self) -> Refusal {
-        Refusal {
-            metadata: self.metadata,
-            ..Refusal::never(self.because)
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +114,6 @@ pub enum OrderState {
     Accepted,
     /// It will not be made; the coupon is not used by it.
     Rejected(Rejection),
-    /// The store is making it.
     InPreparation,
     /// It waits for its shopper.
     Ready,
@@ -138,15 +129,11 @@ pub enum OrderState {
 pub enum Move {
     Accept(Bill),
     Reject(Rejection),
-    /// The shopper gives it up.
     Cancel,
-    /// The store begins to make it.
     Prepare,
-    /// The store has made it.
     MakeReady,
     /// The shopper has taken it.
     Complete,
-    /// The store cannot make it.
     Fail(FailureNote),
     /// Its store closes with all that it has not begun.
     CloseStore {
@@ -156,8 +143,8 @@ pub enum Move {
 }
 
 impl Move {
-    /// The call by which staff ask for it, and why they do, if the record of what staff change tells
-    /// of it. Fulfilment's steps are in the feed.
+    /// The call by which staff ask for it, and why they do, if the record of what staff change
+    /// tells of it. Fulfilment's steps are in the feed.
     pub fn recorded_as(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::Cancel => Some(("CancelOrder", "")),
@@ -173,14 +160,15 @@ impl Move {
 }
 
 /// The order's state does not allow the move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the order is {state}")]
 pub struct StateConflict {
-    /// The name of the state it is in.
     pub state: &'static str,
 }
 
 impl OrderState {
-    /// The state after a move; `None` if the order stays as it is: it has made that move already, or an outcome comes for an order that has one.
+    /// The state after a move; `None` if the order stays as it is: it has made that move already,
+    /// or an outcome comes for an order that has one.
     pub fn after(&self, asked: &Move) -> Result<Option<Self>, StateConflict> {
         let next = match (asked, self) {
             (Move::Accept(_), Self::Pending) => Self::Accepted,
@@ -213,52 +201,37 @@ impl OrderState {
         Ok(Some(next))
     }
 
-    /// True once it will not change any more.
-    pub fn is_final(&self) -> bool {
+    pub fn kind(&self) -> StateKind {
         match self {
-            Self::Pending | Self::Accepted | Self::InPreparation | Self::Ready => false,
-            Self::Rejected(_) | Self::Completed | Self::Cancelled | Self::Failed(_) => true,
+            Self::Pending => StateKind::Pending,
+            Self::Accepted => StateKind::Accepted,
+            Self::Rejected(_) => StateKind::Rejected,
+            Self::InPreparation => StateKind::InPreparation,
+            Self::Ready => StateKind::Ready,
+            Self::Completed => StateKind::Completed,
+            Self::Cancelled => StateKind::Cancelled,
+            Self::Failed(_) => StateKind::Failed,
         }
     }
 
-    /// Whether the order takes up a place in its slot.
+    pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    pub fn is_final(&self) -> bool {
+        self.kind() == StateKind::Completed || self.kind().will_not_be_made()
+    }
+
     pub fn holds_slot(&self) -> bool {
-        match self {
-            Self::Pending
-            | Self::Accepted
-            | Self::InPreparation
-            | Self::Ready
-            | Self::Completed => true,
-            Self::Rejected(_) | Self::Cancelled | Self::Failed(_) => false,
-        }
+        !self.kind().will_not_be_made()
     }
 
     /// Whether issuance must be told that the order holds no coupon: it has one, or a redemption
-    /// that is
-    /// still under way could get it one.
+    /// that is still in flight could get it one.
     pub fn gives_coupon_back(&self) -> bool {
         match self {
             Self::Rejected(rejection) => rejection.leaves_coupon(),
-            Self::Cancelled | Self::Failed(_) => true,
-            Self::Pending
-            | Self::Accepted
-            | Self::InPreparation
-            | Self::Ready
-            | Self::Completed => false,
-        }
-    }
-
-    /// The name callers know it by.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Accepted => "ACCEPTED",
-            Self::Rejected(_) => "REJECTED",
-            Self::InPreparation => "IN_PREPARATION",
-            Self::Ready => "READY",
-            Self::Completed => "COMPLETED",
-            Self::Cancelled => "CANCELLED",
-            Self::Failed(_) => "FAILED",
+            state => state.kind().will_not_be_made(),
         }
     }
 }
@@ -276,11 +249,9 @@ pub struct Standing {
     pub discount_minor_units: Option<i64>,
     /// When the coupon of an order that will not be made was given back.
     pub coupon_released_at: Option<Timestamp>,
-    /// The step of the story it was placed in.
+    /// The span it was placed in.
     pub trace: Option<TraceContext>,
-    /// When it was made durable.
     pub created_at: Timestamp,
-    /// When its state last changed.
     pub updated_at: Timestamp,
 }
 
@@ -289,6 +260,12 @@ pub struct Standing {
 pub struct Order {
     pub draft: Arc<Draft>,
     pub standing: Standing,
+}
+
+/// How an order stands after it was handed in.
+pub struct Placed {
+    pub standing: Standing,
+    pub replayed: bool,
 }
 
 impl Standing {

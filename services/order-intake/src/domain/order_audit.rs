@@ -6,7 +6,6 @@ use super::OrderId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotBooks {
     pub starts_at: Timestamp,
-    /// What the slot says is booked.
     pub booked: u64,
     /// What the store could make when it was booked last.
     pub capacity: u64,
@@ -50,12 +49,12 @@ pub struct OrderAudit {
     pub orders_without_coupon: u64,
     /// Orders that gave their coupon back, while it pays for them at issuance.
     pub coupons_not_given_back: u64,
-    /// Whether nothing was left out.
     pub is_complete: bool,
 }
 
 impl OrderAudit {
-    /// Takes a slot in. What it says is booked is held against its orders only if it begins at `orders_since` or later: of what is older, orders may have been forgotten.
+    /// Takes a slot in. What it says is booked is held against its orders only if it begins at
+    /// `orders_since` or later: of what is older, orders may have been forgotten.
     pub fn slot(&mut self, books: &SlotBooks, orders_since: Timestamp) {
         self.slots += 1;
         self.slots_from = Some(books.starts_at);

@@ -35,7 +35,8 @@ impl PageSize {
 #[error("must be empty or the next_page_token of an earlier page")]
 pub struct InvalidPageToken;
 
-/// Where a page ends: the order it ended with. It names a place in time and not a count, so orders placed meanwhile move nothing.
+/// Where a page ends: the order it ended with. It names a place in time and not a count, so orders
+/// placed meanwhile move nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PagePosition {
     /// When that order was made durable, or whatever moment the page's orders are sorted by.
@@ -44,18 +45,15 @@ pub struct PagePosition {
 }
 
 impl PagePosition {
-    /// Before every order there is.
     pub const OLDEST: Self = Self {
         created_at: Timestamp::UNIX_EPOCH,
         order_id: OrderId(Uuid::nil()),
     };
-    /// After every order there is.
     pub const NEWEST: Self = Self {
         created_at: datetime!(9999-12-31 23:59:59 UTC),
         order_id: OrderId(Uuid::max()),
     };
 
-    /// The place right after an order.
     pub fn after(order: &Order) -> Self {
         Self {
             created_at: order.standing.created_at,
@@ -63,7 +61,6 @@ impl PagePosition {
         }
     }
 
-    /// Before every order of this moment.
     pub fn before_all_of(moment: Timestamp) -> Self {
         Self {
             created_at: moment,
@@ -71,7 +68,6 @@ impl PagePosition {
         }
     }
 
-    /// After every order of this moment.
     pub fn after_all_of(moment: Timestamp) -> Self {
         Self {
             created_at: moment,
@@ -79,7 +75,6 @@ impl PagePosition {
         }
     }
 
-    /// The place as an opaque text.
     pub fn token(self) -> String {
         let microseconds = self.created_at.unix_timestamp_nanos() / 1_000;
         let mut bytes = [0; 32];

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{OrderId, SlotMinutes};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the key of an order is kept whose campaign nobody knows: no coupon of it was ever redeemed here.
+/// How long the key of an order is kept whose campaign nobody knows: no coupon of it was ever
+/// redeemed here.
 const KEPT_FOR_UNKNOWN_CAMPAIGN: Duration = Duration::from_secs(400 * 86_400);
 const LONGEST_SLOT: Duration = Duration::from_secs(60 * SlotMinutes::MAX as u64);
 
@@ -28,12 +29,14 @@ impl RetentionPeriod {
         now - self.0
     }
 
-    /// All orders of slots that begin later than this are still kept: an order is placed hardly more than a day before its slot.
+    /// All orders of slots that begin later than this are still kept: an order is placed hardly
+    /// more than a day before its slot.
     pub fn orders_are_kept_since(self, now: Timestamp) -> Timestamp {
         self.cutoff(now) + DAY * 2
     }
 
-    /// No order whose slot begins before this has its details: a slot may have begun an hour before its order was placed, and a day is dropped whole.
+    /// No order whose slot begins before this has its details: a slot may have begun an hour before
+    /// its order was placed, and a day is dropped whole.
     pub fn slots_are_known_since(self, now: Timestamp) -> Timestamp {
         self.cutoff(now) - DAY - LONGEST_SLOT
     }
@@ -43,7 +46,8 @@ impl RetentionPeriod {
         now - FALSE_ORDER_KEPT.min(self.0)
     }
 
-    /// Whether the key of an order is needed: a retry of its request may still come, as long as its campaign runs and for the period after.
+    /// Whether the key of an order is needed: a retry of its request may still come, as long as its
+    /// campaign runs and for the period after.
     pub fn needs_key(
         self,
         placed_at: Timestamp,

@@ -12,7 +12,6 @@ const OPENING_TOLD_MINUTES: i64 = 15 * 24 * 60;
 /// A stretch of time in which a store makes so many orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
-    /// Its first minute.
     pub begins: Minute,
     pub minutes: SlotMinutes,
 }
@@ -39,7 +38,8 @@ pub struct Booking {
     pub slot: Slot,
     /// Orders that are to be made in it.
     pub booked: u16,
-    /// How many the store made in a slot when the last one was booked: `booked` was never more than that at a booking.
+    /// How many the store made in a slot when the last one was booked: `booked` was never more than
+    /// that at a booking.
     pub capacity_when_booked: u16,
 }
 
@@ -60,7 +60,8 @@ pub enum NoSlot {
     },
 }
 
-/// What one store makes when, as a batch sees and changes it. Whoever holds it holds the store's lock, so nobody else books meanwhile.
+/// What one store makes when, as a batch sees and changes it. Whoever holds it holds the store's
+/// lock, so nobody else books meanwhile.
 #[derive(Debug)]
 pub struct Timetable {
     store: Store,
@@ -112,7 +113,8 @@ impl Timetable {
         &self.store
     }
 
-    /// Books the first slot with room: the one under way or a later one, within the opening hours, that begins no later than the latest time the shopper would accept.
+    /// Books the first slot with room: the one under way or a later one, within the opening hours,
+    /// that begins no later than the latest time the shopper would accept.
     pub fn book(&mut self, now: Timestamp, latest: Option<Timestamp>) -> Result<Slot, NoSlot> {
         if latest.is_some_and(|latest| latest < now) {
             return Err(NoSlot::LatestPassed);

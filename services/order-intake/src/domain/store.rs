@@ -7,16 +7,15 @@ pub type DisplayName = PrintedText<100>;
 /// Why staff closed a store, in their own words.
 pub type ClosingReason = PrintedText<200>;
 
-/// How long a slot is unless the store says otherwise.
 const DEFAULT_SLOT_MINUTES: u8 = 10;
 const MAX_ORDERS_PER_SLOT: u16 = 10_000;
 
-/// The part of town a store is in: 1 to 64 visible ASCII characters, the same alphabet as a store's id.
+/// The part of town a store is in: 1 to 64 visible ASCII characters, the same alphabet as a store's
+/// id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Area(StoreId);
 
 impl Area {
-    /// Takes a text over if it is within bounds.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         StoreId::parse(text).map(Self)
     }
@@ -31,14 +30,14 @@ impl Area {
 #[error("must be a number of minutes that divides 60")]
 pub struct InvalidSlotMinutes;
 
-/// How long a slot is: a number of minutes that divides 60, so that slots begin at the same minutes of every hour.
+/// How long a slot is: a number of minutes that divides 60, so that slots begin at the same minutes
+/// of every hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotMinutes(u8);
 
 impl SlotMinutes {
     pub const MAX: i64 = 60;
 
-    /// Takes a number over if it divides 60.
     pub fn new(minutes: impl TryInto<u8>) -> Result<Self, InvalidSlotMinutes> {
         match minutes.try_into() {
             Ok(minutes @ 1..) if 60 % minutes == 0 => Ok(Self(minutes)),
@@ -62,7 +61,6 @@ impl Default for SlotMinutes {
 pub struct OrdersPerSlot(u16);
 
 impl OrdersPerSlot {
-    /// Takes a number over if it is within bounds.
     pub fn new(orders: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
         match orders.try_into() {
             Ok(orders @ 0..=MAX_ORDERS_PER_SLOT) => Ok(Self(orders)),
@@ -95,15 +93,10 @@ pub struct Store {
     pub display_name: DisplayName,
     /// Where it is, for finding another store nearby.
     pub area: Area,
-    /// What its clocks go by.
     pub zone: StoreZone,
-    /// When it opens and closes.
     pub hours: OpeningHours,
-    /// How long its slots are.
     pub slot_minutes: SlotMinutes,
-    /// How many orders it makes in one.
     pub orders_per_slot: OrdersPerSlot,
-    /// Whether it takes orders at all.
     pub state: StoreState,
 }
 
@@ -113,15 +106,10 @@ pub struct StoreChange {
     pub id: StoreId,
     pub display_name: DisplayName,
     pub area: Area,
-    /// What its clocks go by.
     pub zone: Option<StoreZone>,
-    /// When it opens and closes.
     pub hours: Option<OpeningHours>,
-    /// How long its slots are.
     pub slot_minutes: Option<SlotMinutes>,
-    /// How many orders it makes in one.
     pub orders_per_slot: Option<OrdersPerSlot>,
-    /// Whether it takes orders at all.
     pub is_closed: Option<bool>,
 }
 

@@ -5,8 +5,7 @@ use tidegate_types::Timestamp;
 use super::{Draft, Slot};
 
 /// How long after its slot an order may still be made in another one: nobody waits for a drink of
-/// hours
-/// ago, and a store is not to get hours of orders at once.
+/// hours ago, and a store is not to get hours of orders at once.
 const REBOOKED_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// What has become of the time of an order that no coupon has paid for yet.
@@ -44,32 +43,15 @@ impl Timing {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_types::{
-        CouponCode, CurrencyCode, Lines, Money, OrderLine, Quantity, RequestId, ShopperId, Sku,
-        StoreId, UnitPrice,
-    };
     use time::macros::datetime;
 
     use super::*;
     use crate::domain::{Minute, SlotMinutes};
 
     fn draft(latest_acceptable_at: Option<Timestamp>) -> Draft {
-        let price = Money {
-            currency: CurrencyCode::parse("CNY").unwrap(),
-            minor_units: 1,
-        };
-        let line = OrderLine {
-            sku: Sku::parse("oolong").unwrap(),
-            quantity: Quantity::new(1u8).unwrap(),
-            unit_price: UnitPrice::new(price).unwrap(),
-        };
         Draft {
-            shopper: ShopperId::parse("ann").unwrap(),
-            request_id: RequestId::parse("r").unwrap(),
-            store: StoreId::parse("s").unwrap(),
-            lines: Lines::new(vec![line]).unwrap(),
-            coupon_code: CouponCode::parse("0123456789ABCDEF").unwrap(),
             latest_acceptable_at,
+            ..Draft::sample()
         }
     }
 

@@ -3,9 +3,8 @@ use tidegate_rpc::{
     server::{CallContext, Limits, Rule, Work},
 };
 use tidegate_types::ShopperId;
-use tonic::{Request, Status};
+use tonic::Request;
 
-use super::status::to_status;
 use crate::error::OrderIntakeError;
 
 /// Full names of the gRPC services, for health and reflection.
@@ -44,20 +43,22 @@ pub const RULES: &[Rule] = access_rules! {
     }
 };
 
-/// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out another, and staff always find room.
+/// Of the calls in flight, a half may be orders, and three eighths reads: no crowd of one keeps out
+/// another, and staff always find one free.
 pub(crate) fn limits(max_in_flight: usize) -> Limits {
     Limits::default()
         .at_most(Work::Orders, max_in_flight.div_ceil(2))
         .at_most(Work::Browsing, max_in_flight / 8 * 3)
 }
 
-/// What the call layer knows of a call. It stands in front of every handler, so a call without it is a fault of the wiring.
-pub(super) fn context_of<T>(request: &Request<T>) -> Result<CallContext, Status> {
+/// What the call layer knows of a call. It stands in front of every handler, so a call without it
+/// is a fault of the wiring.
+pub(super) fn context_of<T>(request: &Request<T>) -> Result<CallContext, OrderIntakeError> {
     request
         .extensions()
         .get::<CallContext>()
         .cloned()
-        .ok_or_else(|| to_status(OrderIntakeError::Internal))
+        .ok_or(OrderIntakeError::Internal)
 }
 
 /// A token may be bound to one shopper; the gateway has checked its own callers' tokens.

@@ -15,11 +15,11 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
-use super::status::to_item_refusal;
+use super::status::{refusal_of_rejection, to_item_refusal};
 use crate::{
     domain::{
         Draft, FailureNote, Move, Order, OrderId, OrderState, PagePosition, PageSize, Slot,
-        to_microsecond,
+        StateKind, to_microsecond,
     },
     error::OrderIntakeError,
     metrics::Metrics,
@@ -36,7 +36,8 @@ pub(super) struct PlaceItem {
     pub(super) patience: Option<Duration>,
 }
 
-/// The items of a call. A bad item refuses itself only; a call for other lanes, or without a sensible number of items, is refused whole.
+/// The items of a call. A bad item refuses itself only; a call for other lanes, or without a
+/// sensible number of items, is refused whole.
 pub(super) fn place_items(
     request: proto::PlaceOrdersRequest,
     lanes: Lanes,
@@ -157,7 +158,7 @@ pub(super) fn order(order: Order) -> shared::Order {
 /// What the shopper of an order hears that will not be made.
 fn messages(state: &OrderState) -> Vec<shared::LocalizedText> {
     let refusal = match state {
-        OrderState::Rejected(rejection) => rejection.clone().into_refusal(),
+        OrderState::Rejected(rejection) => refusal_of_rejection(rejection),
         OrderState::Failed(_) => Refusal::never(Reason::StoreFailed),
         _ => return Vec::new(),
     };
@@ -215,15 +216,15 @@ fn rejected_because(state: &OrderState) -> shared::Reason {
 }
 
 fn state(state: &OrderState) -> shared::OrderState {
-    match state {
-        OrderState::Pending => shared::OrderState::Pending,
-        OrderState::Accepted => shared::OrderState::Accepted,
-        OrderState::Rejected(_) => shared::OrderState::Rejected,
-        OrderState::InPreparation => shared::OrderState::InPreparation,
-        OrderState::Ready => shared::OrderState::Ready,
-        OrderState::Completed => shared::OrderState::Completed,
-        OrderState::Cancelled => shared::OrderState::Cancelled,
-        OrderState::Failed(_) => shared::OrderState::Failed,
+    match state.kind() {
+        StateKind::Pending => shared::OrderState::Pending,
+        StateKind::Accepted => shared::OrderState::Accepted,
+        StateKind::Rejected => shared::OrderState::Rejected,
+        StateKind::InPreparation => shared::OrderState::InPreparation,
+        StateKind::Ready => shared::OrderState::Ready,
+        StateKind::Completed => shared::OrderState::Completed,
+        StateKind::Cancelled => shared::OrderState::Cancelled,
+        StateKind::Failed => shared::OrderState::Failed,
     }
 }
 

@@ -7,8 +7,7 @@ use tidegate_proto::order_intake::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Server, convert::feed as convert, status::to_status};
-use crate::error::OrderIntakeError;
+use super::{Server, convert::feed as convert};
 
 #[tonic::async_trait]
 impl FeedService for Server {
@@ -19,17 +18,9 @@ impl FeedService for Server {
         &self,
         request: Request<StreamOrdersRequest>,
     ) -> Result<Response<Self::StreamOrdersStream>, Status> {
-        let (consumer, cursor, filter) =
-            convert::query(request.get_ref(), self.lanes).map_err(to_status)?;
-        let pages = self
-            .feed
-            .stream(&consumer, cursor, filter)
-            .await
-            .map_err(to_status)?;
-        let pages = pages.map(move |page| {
-            page.map(|page| convert::page(page, &consumer))
-                .map_err(to_status)
-        });
+        let (consumer, cursor, filter) = convert::query(request.get_ref(), self.lanes)?;
+        let pages = self.feed.stream(&consumer, cursor, filter).await?;
+        let pages = pages.map(move |page| Ok(convert::page(page?, &consumer)));
         Ok(Response::new(Box::pin(pages)))
     }
 
@@ -37,16 +28,10 @@ impl FeedService for Server {
         &self,
         request: Request<AcknowledgeOrdersRequest>,
     ) -> Result<Response<AcknowledgeOrdersResponse>, Status> {
-        let (consumer, cursor) =
-            convert::acknowledgement(request.get_ref(), self.lanes).map_err(to_status)?;
+        let (consumer, cursor) = convert::acknowledgement(request.get_ref(), self.lanes)?;
         let feed = self.feed.clone();
-        let acknowledging = self
-            .tasks
-            .spawn(async move { feed.acknowledge(&consumer, cursor).await });
-        let acknowledged = acknowledging
-            .await
-            .unwrap_or(Err(OrderIntakeError::Internal));
-        acknowledged.map_err(to_status)?;
+        let acknowledging = async move { feed.acknowledge(&consumer, cursor).await };
+        self.run_detached(acknowledging).await?;
         Ok(Response::new(AcknowledgeOrdersResponse {}))
     }
 }

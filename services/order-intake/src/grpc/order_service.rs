@@ -13,7 +13,6 @@ use super::{
     Server,
     access::{check_shopper, check_unbound, context_of},
     convert::{self, PlaceItem, lists},
-    status::to_status,
 };
 use crate::{
     domain::{Move, Order},
@@ -22,7 +21,6 @@ use crate::{
 };
 
 impl Server {
-    /// Places one item in a task of its own, since a caller that hangs up must not cancel what is on its way.
     async fn place(
         &self,
         item: Result<PlaceItem, OrderIntakeError>,
@@ -35,13 +33,11 @@ impl Server {
             .map_or(call_deadline, |patience| call_deadline.min(now + patience));
         let left = for_next_hop(asked, now).ok_or(OrderIntakeError::OutcomeUnknown)?;
         let deadline = now + left;
-        let placing =
-            self.tasks
-                .spawn(self.placer.clone().place(item.draft, item.wishes, deadline));
-        // The task answers PENDING at its deadline, which lies before that of the caller by the margin of a hop.
-        match timeout_at(asked.into(), placing).await {
-            Ok(Ok(placed)) => placed,
-            Ok(Err(_)) => Err(OrderIntakeError::Internal),
+        let placing = self.placer.clone().place(item.draft, item.wishes, deadline);
+        // The work answers PENDING at its deadline, which lies before that of the caller by the
+        // margin of a hop.
+        match timeout_at(asked.into(), self.run_detached(placing)).await {
+            Ok(placed) => placed,
             Err(_) => Err(OrderIntakeError::OutcomeUnknown),
         }
     }
@@ -66,9 +62,7 @@ impl Server {
             context.trace,
             now + left,
         );
-        // In a task of its own, like placing.
-        let moved = self.tasks.spawn(moving).await;
-        moved.unwrap_or(Err(OrderIntakeError::Internal))
+        self.run_detached(moving).await
     }
 }
 
@@ -82,7 +76,7 @@ impl OrderIntakeService for Server {
         request: Request<proto::PlaceOrdersRequest>,
     ) -> Result<Response<proto::PlaceOrdersResponse>, Status> {
         let context = context_of(&request)?;
-        let items = convert::place_items(request.into_inner(), self.lanes).map_err(to_status)?;
+        let items = convert::place_items(request.into_inner(), self.lanes)?;
         let placing = items
             .into_iter()
             .map(|item| self.place(item, context.deadline));
@@ -100,14 +94,9 @@ impl OrderIntakeService for Server {
     ) -> Result<Response<proto::GetOrderResponse>, Status> {
         let context = context_of(&request)?;
         let request = request.into_inner();
-        let (shopper, order_id) =
-            convert::order_key(&request.shopper_id, &request.order_id).map_err(to_status)?;
-        check_shopper(&context, &shopper).map_err(to_status)?;
-        let order = self
-            .store
-            .get_order(&shopper, order_id)
-            .await
-            .map_err(to_status)?;
+        let (shopper, order_id) = convert::order_key(&request.shopper_id, &request.order_id)?;
+        check_shopper(&context, &shopper)?;
+        let order = self.store.get_order(&shopper, order_id).await?;
         Ok(Response::new(proto::GetOrderResponse {
             order: Some(convert::order(order)),
         }))
@@ -118,14 +107,9 @@ impl OrderIntakeService for Server {
         request: Request<proto::ListOrdersRequest>,
     ) -> Result<Response<proto::ListOrdersResponse>, Status> {
         let context = context_of(&request)?;
-        let (shopper, size, after) =
-            convert::list_query(&request.into_inner()).map_err(to_status)?;
-        check_shopper(&context, &shopper).map_err(to_status)?;
-        let (orders, next) = self
-            .store
-            .list_orders(&shopper, size, after)
-            .await
-            .map_err(to_status)?;
+        let (shopper, size, after) = convert::list_query(&request.into_inner())?;
+        check_shopper(&context, &shopper)?;
+        let (orders, next) = self.store.list_orders(&shopper, size, after).await?;
         Ok(Response::new(proto::ListOrdersResponse {
             orders: orders.into_iter().map(convert::order).collect(),
             next_page_token: next.map_or(String::new(), |place| place.token()),
@@ -137,9 +121,9 @@ impl OrderIntakeService for Server {
         request: Request<proto::FindOrderRequest>,
     ) -> Result<Response<proto::FindOrderResponse>, Status> {
         let context = context_of(&request)?;
-        let order_id = lists::order_id(&request.into_inner().order_id).map_err(to_status)?;
-        let order = self.store.find_order(order_id).await.map_err(to_status)?;
-        check_shopper(&context, &order.draft.shopper).map_err(to_status)?;
+        let order_id = lists::order_id(&request.into_inner().order_id)?;
+        let order = self.store.find_order(order_id).await?;
+        check_shopper(&context, &order.draft.shopper)?;
         Ok(Response::new(proto::FindOrderResponse {
             order: Some(convert::order(order)),
         }))
@@ -150,12 +134,12 @@ impl OrderIntakeService for Server {
         request: Request<proto::ListStoreOrdersRequest>,
     ) -> Result<Response<proto::ListStoreOrdersResponse>, Status> {
         let context = context_of(&request)?;
-        check_unbound(&context).map_err(to_status)?;
-        let query = lists::store_orders_query(&request.into_inner()).map_err(to_status)?;
+        check_unbound(&context)?;
+        let query = lists::store_orders_query(&request.into_inner())?;
         let known_since = self.period.slots_are_known_since(Timestamp::now_utc());
         let query = query.not_before(known_since);
         let listed = self.store.list_store_orders(&query).await;
-        let (orders, next) = listed.map_err(to_status)?;
+        let (orders, next) = listed?;
         Ok(Response::new(proto::ListStoreOrdersResponse {
             orders: orders.into_iter().map(convert::order).collect(),
             next_page_token: next.map_or(String::new(), |place| place.token()),
@@ -167,18 +151,12 @@ impl OrderIntakeService for Server {
         request: Request<proto::WatchOrderRequest>,
     ) -> Result<Response<Self::WatchOrderStream>, Status> {
         let request = request.into_inner();
-        let (shopper, order_id) =
-            convert::order_key(&request.shopper_id, &request.order_id).map_err(to_status)?;
-        let steps = self
-            .watcher
-            .watch(shopper, order_id)
-            .await
-            .map_err(to_status)?;
-        let steps = steps.map(|step| match step {
-            Ok(order) => Ok(proto::WatchOrderResponse {
-                order: Some(convert::order(order)),
-            }),
-            Err(error) => Err(to_status(error)),
+        let (shopper, order_id) = convert::order_key(&request.shopper_id, &request.order_id)?;
+        let steps = self.watcher.watch(shopper, order_id).await?;
+        let steps = steps.map(|step| {
+            Ok(proto::WatchOrderResponse {
+                order: Some(convert::order(step?)),
+            })
         });
         Ok(Response::new(Box::pin(steps)))
     }
@@ -198,7 +176,7 @@ impl OrderIntakeService for Server {
             )
             .await;
         Ok(Response::new(proto::CancelOrderResponse {
-            order: Some(convert::order(cancelled.map_err(to_status)?)),
+            order: Some(convert::order(cancelled?)),
         }))
     }
 
@@ -213,7 +191,7 @@ impl OrderIntakeService for Server {
             .move_order(&context, &request.shopper_id, &request.order_id, asked)
             .await;
         Ok(Response::new(proto::AdvanceOrderResponse {
-            order: Some(convert::order(advanced.map_err(to_status)?)),
+            order: Some(convert::order(advanced?)),
         }))
     }
 
@@ -228,7 +206,7 @@ impl OrderIntakeService for Server {
             .move_order(&context, &request.shopper_id, &request.order_id, asked)
             .await;
         Ok(Response::new(proto::FailOrderResponse {
-            order: Some(convert::order(failed.map_err(to_status)?)),
+            order: Some(convert::order(failed?)),
         }))
     }
 }

@@ -21,7 +21,6 @@ pub struct SlotPosition {
 }
 
 impl SlotPosition {
-    /// After every slot.
     pub const LAST: Self = Self {
         starts_at: Timestamp::new_utc(time::Date::MAX, time::Time::MIDNIGHT),
         store_id: String::new(),

@@ -3,7 +3,7 @@ use tidegate_types::{Actor, Lane, RequestId, StoreId, Timestamp};
 
 use super::{
     Store, WAIT_FOR_STORE, in_time, into_orders, lane_number, out_of_time, rows::column,
-    store_changes::closing_records, stores::StoreRow,
+    store_changes::closing_records, store_rows::StoreRow,
 };
 use crate::{
     domain::{
@@ -27,9 +27,8 @@ struct ClosingRow {
 
 impl Store {
     /// Closes stores, all or none, and writes down what becomes of their orders; a closing of that
-    /// name
-    /// that was written down before changes nothing. It is recorded, if somebody of the staff asks
-    /// for it. Tells what it has done so far.
+    /// name that was written down before changes nothing. It is recorded, if somebody of the staff
+    /// asks for it. Tells what it has done so far.
     pub async fn begin_closing(
         &self,
         closing: &StoreClosing,

@@ -36,7 +36,6 @@ struct EventRow {
 }
 
 impl Store {
-    /// The end of the feed at this moment.
     pub async fn feed_end(&self) -> Result<FeedCursor, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/feed_heads.sql"));
         self.cursor(in_time(query.fetch_all(&self.pool)).await?)
@@ -56,13 +55,13 @@ impl Store {
         self.cursor(rows).map(Some)
     }
 
-    /// How many consumers have acknowledged anything.
     pub async fn count_consumers(&self) -> Result<i64, OrderIntakeError> {
         let query = sqlx::query_scalar(include_str!("../../queries/count_consumers.sql"));
         Ok(in_time(query.fetch_one(&self.pool)).await?)
     }
 
-    /// Remembers how far a consumer has come. A cursor that is behind what is remembered changes nothing.
+    /// Remembers how far a consumer has come. A cursor that is behind what is remembered changes
+    /// nothing.
     pub async fn acknowledge_feed(
         &self,
         consumer: &ConsumerId,
@@ -82,14 +81,14 @@ impl Store {
         Ok(())
     }
 
-    /// How many events each consumer has not acknowledged.
     pub async fn feed_lags(&self) -> Result<Vec<(String, i64)>, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/feed_lags.sql"));
         Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    /// The events that come after the cursor in some lanes, `limit` at most, of which those are told that pass the filter. Moves the cursor to behind the last one read, and answers how many it passed over
-    /// because they are no longer kept.
+    /// The events that come after the cursor in some lanes, `limit` at most, of which those are
+    /// told that pass the filter. Moves the cursor to behind the last one read, and answers how
+    /// many it passed over because they are no longer kept.
     pub async fn read_feed(
         &self,
         cursor: &mut FeedCursor,

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{Store, in_time, lane_number};
 use crate::{domain::OrderId, error::OrderIntakeError};
 
-/// Making or dropping a day's table locks its parent. It waits no longer than this for a batch to end, since the batches behind it wait as well; the next sweep tries again.
+/// Making or dropping a day's table locks its parent. It waits no longer than this for a batch to
+/// end, since the batches behind it wait as well; the next sweep tries again.
 const WAIT_FOR_TABLE: &str = "SET LOCAL lock_timeout = '1s'";
 
 /// An order of which only the key may still be needed.
@@ -24,14 +25,15 @@ impl OldKey {
         OrderId(self.order_id)
     }
 
-    /// The campaign its code names.
     pub fn campaign(&self) -> Option<u32> {
         CouponCode::parse(&self.coupon_code).map(CouponCode::claimed_campaign)
     }
 }
 
 impl Store {
-    /// Makes the tables of so many days from `first` on, where they are missing, and tells how many it made. A table that could not be made stops the rest; what is written meanwhile goes to the table of other days.
+    /// Makes the tables of so many days from `first` on, where they are missing, and tells how many
+    /// it made. A table that could not be made stops the rest; what is written meanwhile goes to
+    /// the table of other days.
     pub async fn make_days(&self, first: Date, days: u16) -> Result<usize, OrderIntakeError> {
         let query = sqlx::query_scalar(include_str!("../../queries/days_to_make.sql"))
             .bind(first)
@@ -40,7 +42,8 @@ impl Store {
         self.change_tables(statements).await
     }
 
-    /// Drops the tables of days before `first`, the oldest first and so many at most, and tells how many it dropped.
+    /// Drops the tables of days before `first`, the oldest first and so many at most, and tells how
+    /// many it dropped.
     pub async fn drop_days(&self, first: Date, tables: u16) -> Result<usize, OrderIntakeError> {
         let query = sqlx::query_scalar(include_str!("../../queries/days_to_drop.sql"))
             .bind(first)
@@ -105,7 +108,8 @@ impl Store {
         Ok(in_time(query.fetch_one(&self.pool)).await?)
     }
 
-    /// Keys of a lane's orders that are finished, from after one order and before another, oldest first.
+    /// Keys of a lane's orders that are finished, from after one order and before another, oldest
+    /// first.
     pub async fn old_keys(
         &self,
         lane: Lane,

@@ -151,21 +151,8 @@ pub(super) fn slot(
     starts_at.zip(minutes).map(slot).transpose()
 }
 
-pub(super) fn state_number(state: &OrderState) -> i16 {
+pub(super) fn state_number(state: StateKind) -> i16 {
     match state {
-        OrderState::Pending => PENDING,
-        OrderState::Accepted => ACCEPTED,
-        OrderState::Rejected(_) => REJECTED,
-        OrderState::InPreparation => IN_PREPARATION,
-        OrderState::Ready => READY,
-        OrderState::Completed => COMPLETED,
-        OrderState::Cancelled => CANCELLED,
-        OrderState::Failed(_) => FAILED,
-    }
-}
-
-pub(super) fn kind_number(kind: StateKind) -> i16 {
-    match kind {
         StateKind::Pending => PENDING,
         StateKind::Accepted => ACCEPTED,
         StateKind::Rejected => REJECTED,
@@ -225,7 +212,8 @@ pub(super) fn lines_from_json(json: &str) -> Result<Lines, sqlx::Error> {
     column("lines", Lines::new(lines))
 }
 
-/// A value of a column that was checked when it was written: if it cannot be read, somebody else wrote it.
+/// A value of a column that was checked when it was written: if it cannot be read, somebody else
+/// wrote it.
 pub(super) fn column<T, E: Display>(
     name: &'static str,
     parsed: Result<T, E>,

@@ -5,15 +5,15 @@ use tidegate_types::{ChangePage, ChangeQuery, Timestamp};
 
 use super::{
     Store, in_time,
-    rows::{OrderRow, kind_number},
+    rows::{OrderRow, state_number},
 };
 use crate::{
     domain::{Order, OrderId, PagePosition, StateKind, StoreOrdersQuery},
     error::OrderIntakeError,
 };
 
-/// Orders that are read for a page, so that it takes no longer if few of them are in the states that
-/// are asked for; of each lane its share of them, and no fewer than a page holds.
+/// Orders that are read for a page, so that it takes no longer if few of them are in the states
+/// that are asked for; of each lane its share of them, and no fewer than a page holds.
 const READ_FOR_PAGE: usize = 2_000;
 /// Orders of one slot: a store makes no more.
 const ORDERS_OF_SLOT: usize = 10_000;
@@ -30,8 +30,8 @@ impl Store {
         Ok(row.ok_or(OrderIntakeError::OrderNotFound)?.into_order()?)
     }
 
-    /// A page of a store's orders by their slots, and where the next one begins if there may be one.
-    /// It holds fewer than asked for if few of those that it read are in the states asked for.
+    /// A page of a store's orders by their slots, and where the next one begins if there may be
+    /// one. It holds fewer than asked for if few of those that it read are in the states asked for.
     pub async fn list_store_orders(
         &self,
         query: &StoreOrdersQuery,
@@ -42,7 +42,7 @@ impl Store {
         let last = query.until.saturating_sub(time::Duration::MICROSECOND);
         let farther = self.page_end(query, last, read_of_lane).await?;
         let (holding, ended) = branches(&query.states);
-        let states: Vec<_> = query.states.iter().copied().map(kind_number).collect();
+        let states: Vec<_> = query.states.iter().copied().map(state_number).collect();
         let statement = sqlx::query(include_str!("../../queries/list_store_orders.sql"))
             .bind(query.store.as_str())
             .bind(self.lane_numbers())
@@ -94,8 +94,8 @@ impl Store {
 
 /// Whether some of the states hold a place, and whether some do not: each kind has its index.
 fn branches(states: &[StateKind]) -> (bool, bool) {
-    let holding = states.iter().any(|state| state.holds_slot());
-    let ended = states.iter().any(|state| !state.holds_slot());
+    let holding = states.iter().any(|state| !state.will_not_be_made());
+    let ended = states.iter().any(|state| state.will_not_be_made());
     (holding, ended)
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tidegate_types::{Actor, Change, ChangeReason, ResourceKind, Timestamp};
 
-use super::stores::StoreRow;
+use super::store_rows::StoreRow;
 use crate::domain::{ClosingScope, PendingOrders, StoreClosing};
 
 /// Who changes stores, and why, if it was said.

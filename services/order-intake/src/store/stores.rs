@@ -2,35 +2,17 @@ use sqlx::{FromRow, PgConnection};
 use tidegate_types::{StoreId, Timestamp};
 
 use super::{
-    Store, WAIT_FOR_STORE,
-    commit::timetables,
-    in_time, out_of_time,
-    rows::column,
+    Store, WAIT_FOR_STORE, in_time, out_of_time,
     store_changes::{By, state_record, upsert_records},
+    store_rows::{StoreRow, closed_days_text, weekly_text},
+    timetables::timetables,
 };
 use crate::{
     domain::{
-        self, Area, ClosingReason, Day, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot,
-        SlotMinutes, StoreChange, StoreState, StoreZone, StoresQuery, Timetable, Weekday,
-        WeeklyHours,
+        self, Area, ClosingReason, OpeningHours, StoreChange, StoreState, StoresQuery, Timetable,
     },
     error::OrderIntakeError,
 };
-
-/// A store as every query reads it.
-#[derive(FromRow, Clone, PartialEq, Eq)]
-pub(super) struct StoreRow {
-    pub(super) store_id: String,
-    pub(super) display_name: String,
-    pub(super) area: String,
-    pub(super) time_zone: String,
-    pub(super) weekly_hours: Vec<i16>,
-    pub(super) closed_days: Vec<time::Date>,
-    pub(super) slot_minutes: i16,
-    pub(super) orders_per_slot: i32,
-    pub(super) is_closed: bool,
-    pub(super) closed_because: Option<String>,
-}
 
 /// A store before or after an upsert.
 #[derive(FromRow)]
@@ -38,27 +20,6 @@ struct KeptRow {
     is_now: bool,
     #[sqlx(flatten)]
     store: StoreRow,
-}
-
-impl StoreRow {
-    pub(super) fn into_store(self) -> Result<domain::Store, sqlx::Error> {
-        let state = if self.is_closed {
-            let because = self.closed_because.as_deref().map(ClosingReason::parse);
-            StoreState::Closed(column("closed_because", because.transpose())?)
-        } else {
-            StoreState::Open
-        };
-        Ok(domain::Store {
-            id: column("store_id", StoreId::parse(&self.store_id))?,
-            display_name: column("display_name", DisplayName::parse(&self.display_name))?,
-            area: column("area", Area::parse(&self.area))?,
-            zone: column("time_zone", StoreZone::parse(&self.time_zone))?,
-            hours: hours(&self.weekly_hours, &self.closed_days)?,
-            slot_minutes: column("slot_minutes", SlotMinutes::new(self.slot_minutes))?,
-            orders_per_slot: column("orders_per_slot", OrdersPerSlot::new(self.orders_per_slot))?,
-            state,
-        })
-    }
 }
 
 impl Store {
@@ -176,7 +137,8 @@ impl Store {
         Ok(Some(after))
     }
 
-    /// Some other stores of an area with what is booked there, those first whose id comes after `near`. A look without locks: by the time somebody orders there, it may be otherwise.
+    /// Some other stores of an area with what is booked there, those first whose id comes after
+    /// `near`. A look without locks: by the time somebody orders there, it may be otherwise.
     pub async fn look_around(
         &self,
         area: &Area,
@@ -233,42 +195,4 @@ async fn upsert(
         .bind(orders_per_slot)
         .bind(is_closed);
     query.fetch_all(connection).await
-}
-
-/// Hours as the columns keep them: three numbers a stretch, and days.
-fn hours(weekly: &[i16], closed_days: &[time::Date]) -> Result<OpeningHours, sqlx::Error> {
-    let stretch = |numbers: &[i16]| match numbers {
-        [weekday, opens_at, closes_at] => Ok(WeeklyHours {
-            weekday: column("weekly_hours", Weekday::new(*weekday))?,
-            opens_at: column("weekly_hours", MinuteOfDay::new(*opens_at))?,
-            closes_at: column("weekly_hours", MinuteOfDay::new(*closes_at))?,
-        }),
-        _ => column("weekly_hours", Err("its numbers are no threes")),
-    };
-    let weekly = weekly
-        .chunks(3)
-        .map(stretch)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    let day = |day: &time::Date| column("closed_days", Day::parse(&day.to_string()));
-    let closed_days = closed_days
-        .iter()
-        .map(day)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok(OpeningHours::new(weekly, closed_days))
-}
-
-/// The text of an array of numbers, three a stretch.
-fn weekly_text(hours: &OpeningHours) -> String {
-    let stretch = |hours: WeeklyHours| {
-        let (day, opens, closes) = (hours.weekday, hours.opens_at, hours.closes_at);
-        format!("{},{},{}", day.get(), opens.get(), closes.get())
-    };
-    let stretches: Vec<_> = hours.weekly().map(stretch).collect();
-    format!("{{{}}}", stretches.join(","))
-}
-
-/// The text of an array of days.
-fn closed_days_text(hours: &OpeningHours) -> String {
-    let days: Vec<_> = hours.closed_days().map(|day| day.to_string()).collect();
-    format!("{{{}}}", days.join(","))
 }

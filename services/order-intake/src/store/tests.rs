@@ -1,4 +1,4 @@
-#[path = "../../tests/database/mod.rs"]
+#[path = "../../tests/service/database.rs"]
 mod database;
 
 mod audit;
@@ -25,20 +25,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::PgPool;
 use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
-    CouponCode, CurrencyCode, Lane, Lanes, Lines, Money, OrderLine, Quantity, RequestId, ShopperId,
-    Sku, StoreId, Timestamp, UnitPrice,
+    CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Placed, Store, migrations};
+use super::{Store, migrations};
 use crate::{
     domain::{
-        Area, Bill, DisplayName, Draft, Move, Order, OrderId, OrderState, OrdersPerSlot, Rejection,
-        Standing, StoreChange, Verdict,
+        Area, Bill, ClosingReason, DisplayName, Draft, Move, Order, OrderId, OrderState,
+        OrdersPerSlot, PagePosition, Placed, Rejection, Standing, StoreChange, StoreState, Verdict,
     },
     error::OrderIntakeError,
 };
@@ -48,6 +48,8 @@ const CODE: &str = "0123456789ABCDEF";
 /// As many as no test has, unless it is about them.
 const ORDERS_TO_COME: u16 = 1_000;
 const OTHER_CODE: &str = "FEDCBA9876543210";
+const WAITING_FOR_LOCK: &str =
+    "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// A store over a database of its own, with one lane, and the shop `s-1` in it.
 struct Fixture {
@@ -120,10 +122,71 @@ impl Fixture {
     }
 
     async fn upsert(&self, store: StoreChange) {
-        self.store
-            .upsert_stores(vec![store], None, Timestamp::now_utc())
+        let stores = vec![store];
+        let upserted = self.store.upsert_stores(stores, None, Timestamp::now_utc());
+        upserted.await.unwrap();
+    }
+
+    /// Orders of alice's with a coupon each, by their numbers from 0 on.
+    async fn orders(&self, count: usize) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for number in 0..count {
+            orders.push(self.placed(&numbered(number)).await);
+        }
+        orders
+    }
+
+    /// The order as its shopper reads it.
+    async fn read(&self, order: &Order) -> Result<Order, OrderIntakeError> {
+        let order_id = order.standing.order_id;
+        self.store.get_order(&order.draft.shopper, order_id).await
+    }
+
+    /// Opens a store or, for a reason, closes it.
+    async fn set_state(&self, store: &str, because: Option<&str>) {
+        let state = match because {
+            Some(because) => StoreState::Closed(ClosingReason::parse(because).ok()),
+            None => StoreState::Open,
+        };
+        let id = store_id(store);
+        let set = self
+            .store
+            .set_store_state(&id, &state, None, Timestamp::now_utc());
+        assert_eq!(set.await.unwrap().state, state);
+    }
+
+    /// Orders whose coupons are still to be given back.
+    async fn owing(&self) -> Vec<OrderId> {
+        let owing = self
+            .store
+            .unreleased_orders(self.lane, PagePosition::OLDEST, 500);
+        let owing = owing.await.unwrap().into_iter();
+        owing.map(|order| order.standing.order_id).collect()
+    }
+
+    async fn note_release(&self, order: &Order) -> Standing {
+        let noted = self
+            .store
+            .note_release(order, TraceContext::new_root(false), soon());
+        noted.await.unwrap()
+    }
+
+    async fn count(&self, of: &str) -> i64 {
+        self.database
+            .number(&format!("SELECT count(*) FROM {of}"))
             .await
-            .unwrap();
+    }
+
+    /// Places that are booked at all stores.
+    async fn booked(&self) -> i64 {
+        let booked = "SELECT coalesce(sum(booked), 0)::bigint FROM store_slots";
+        self.database.number(booked).await
+    }
+
+    /// Connections of somebody else's.
+    fn by_hand(&self) -> PgPool {
+        let opened = Database::parse(&self.database.url(), "by hand").unwrap();
+        opened.pool(4)
     }
 }
 
@@ -172,23 +235,33 @@ fn shop_of(id: &str, orders_per_slot: u16) -> StoreChange {
 }
 
 fn draft(shopper: &str, request_id: &str) -> Draft {
-    let line = OrderLine {
-        sku: Sku::parse("珍珠奶茶").unwrap(),
-        quantity: Quantity::new(2u8).unwrap(),
-        unit_price: UnitPrice::new(Money {
-            currency: CurrencyCode::parse("CNY").unwrap(),
-            minor_units: 1_250,
-        })
-        .unwrap(),
-    };
     Draft {
         shopper: ShopperId::parse(shopper).unwrap(),
         request_id: RequestId::parse(request_id).unwrap(),
-        store: StoreId::parse("s-1").unwrap(),
-        lines: Lines::new(vec![line]).unwrap(),
-        coupon_code: CouponCode::parse(CODE).unwrap(),
         latest_acceptable_at: Some(time::macros::datetime!(2126-02-06 12:30:00.123456 UTC)),
+        ..Draft::sample()
     }
+}
+
+/// A draft of alice's with a coupon of its own.
+fn numbered(number: usize) -> Draft {
+    let draft = draft("alice", &format!("r-{number}"));
+    with_code(draft, &format!("{number:016}"))
+}
+
+fn at_store(store: &str, draft: Draft) -> Draft {
+    Draft {
+        store: store_id(store),
+        ..draft
+    }
+}
+
+fn store_id(text: &str) -> StoreId {
+    StoreId::parse(text).unwrap()
+}
+
+fn area(text: &str) -> Area {
+    Area::parse(text).unwrap()
 }
 
 fn with_code(draft: Draft, code: &str) -> Draft {
@@ -213,5 +286,5 @@ fn accept() -> Move {
         currency: CurrencyCode::parse("CNY").unwrap(),
         minor_units,
     };
-    Move::Accept(Bill::with_coupon(money(2_500), money(1_000)).unwrap())
+    Move::Accept(Bill::with_coupon(money(3_750), money(1_000)).unwrap())
 }

@@ -1,84 +1,184 @@
-use tidegate_auth::Identity;
-use tidegate_proto::order_intake::v1::{
-    GetOrderRequest, GetStoreRequest, ListOrdersRequest, PlaceOrdersRequest,
-};
-use tidegate_rpc::refusal::reason_of;
-use tidegate_types::Reason;
-use tonic::{Request, Status};
+use tidegate_auth::Identity::{self, Gateway, Issuance, Staff};
+use tidegate_types::Reason::{self, PermissionDenied, Unauthenticated};
 
-use crate::suite::{Suite, code, item, placed};
+use crate::suite::Suite;
 
-fn refused<T>(answer: Result<T, Status>) -> Reason {
-    match answer {
-        Ok(_) => panic!("it was let through"),
-        Err(status) => reason_of(&status).unwrap(),
-    }
-}
-
-fn all_of(shopper_id: &str) -> ListOrdersRequest {
-    ListOrdersRequest {
-        shopper_id: shopper_id.to_owned(),
-        ..ListOrdersRequest::default()
-    }
-}
+/// A token's scope, and the shopper that it is bound to.
+type Token = Option<(&'static str, Option<&'static str>)>;
 
 #[tokio::test]
-async fn only_the_gateway_places_orders() {
+async fn each_call_is_for_those_alone_whom_it_is_for() {
     let suite = Suite::start().await;
-    for identity in [Identity::Staff, Identity::Issuance] {
-        let request = suite.with_token(PlaceOrdersRequest::default(), "orders:write", None);
-        let answer = suite.orders(identity).place_orders(request).await;
-        assert_eq!(refused(answer), Reason::PermissionDenied);
+    let any = "orders:write stores:read feed:read changes:read";
+    let calls: &[(&str, Identity, Token, Reason)] = &[
+        // Only the gateway places and watches orders, and it does no more than its shoppers may.
+        (
+            "OrderIntakeService/PlaceOrders",
+            Staff,
+            Some(("orders:write", None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/PlaceOrders",
+            Issuance,
+            None,
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/WatchOrder",
+            Staff,
+            Some(("orders:read", None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/FindOrder",
+            Gateway,
+            None,
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/ListStoreOrders",
+            Gateway,
+            None,
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/AdvanceOrder",
+            Gateway,
+            None,
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/FailOrder",
+            Gateway,
+            None,
+            PermissionDenied,
+        ),
+        ("StoreService/GetStore", Gateway, None, PermissionDenied),
+        ("StoreService/ListStores", Gateway, None, PermissionDenied),
+        ("StoreService/ListChanges", Gateway, None, PermissionDenied),
+        ("StoreService/CloseStores", Gateway, None, PermissionDenied),
+        ("FeedService/StreamOrders", Gateway, None, PermissionDenied),
+        // Staff bring a token, and its scope is that of the call.
+        (
+            "OrderIntakeService/ListOrders",
+            Staff,
+            None,
+            Unauthenticated,
+        ),
+        ("OrderIntakeService/FindOrder", Staff, None, Unauthenticated),
+        (
+            "OrderIntakeService/ListStoreOrders",
+            Staff,
+            None,
+            Unauthenticated,
+        ),
+        ("StoreService/GetStore", Staff, None, Unauthenticated),
+        ("StoreService/ListChanges", Staff, None, Unauthenticated),
+        (
+            "OrderIntakeService/ListOrders",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/FindOrder",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/ListStoreOrders",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/AdvanceOrder",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "OrderIntakeService/FailOrder",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "StoreService/UpsertStores",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "StoreService/CloseStores",
+            Staff,
+            Some((any, None)),
+            PermissionDenied,
+        ),
+        (
+            "StoreService/ListStores",
+            Staff,
+            Some(("stores:write", None)),
+            PermissionDenied,
+        ),
+        (
+            "StoreService/ListChanges",
+            Staff,
+            Some(("stores:read", None)),
+            PermissionDenied,
+        ),
+        (
+            "FeedService/StreamOrders",
+            Staff,
+            Some(("orders:read", None)),
+            PermissionDenied,
+        ),
+        // What is of all shoppers is not for a token that is bound to one.
+        (
+            "OrderIntakeService/ListStoreOrders",
+            Staff,
+            Some(("orders:read", Some("ann"))),
+            PermissionDenied,
+        ),
+        (
+            "StoreService/ListChanges",
+            Staff,
+            Some(("changes:read", Some("ann"))),
+            PermissionDenied,
+        ),
+    ];
+    for (method, identity, token, reason) in calls {
+        let refused = suite.call(*identity, method, *token).await;
+        assert_eq!(
+            refused,
+            Some(*reason),
+            "{method} by {identity} with {token:?}"
+        );
     }
-}
-
-#[tokio::test]
-async fn staff_read_orders_with_the_scope_for_it_and_within_the_shopper_their_token_is_bound_to() {
-    let suite = Suite::start().await;
-    let order = placed(suite.place(item("alice", "r-1", &code(1))).await);
-    let order = order.order.unwrap();
-    let mut staff = suite.orders(Identity::Staff);
-    let bare = staff.list_orders(all_of("alice")).await;
-    assert_eq!(refused(bare), Reason::Unauthenticated);
-    let other_scope = suite.with_token(all_of("alice"), "stores:read", None);
-    assert_eq!(
-        refused(staff.list_orders(other_scope).await),
-        Reason::PermissionDenied
-    );
-    let bound = suite.with_token(all_of("alice"), "orders:read", Some("bob"));
-    assert_eq!(
-        refused(staff.list_orders(bound).await),
-        Reason::PermissionDenied
-    );
-    let get = GetOrderRequest {
-        shopper_id: "alice".to_owned(),
-        order_id: order.order_id.clone(),
-    };
-    let request = suite.with_token(get, "orders:read", Some("alice"));
-    let read = staff.get_order(request).await.unwrap();
-    assert_eq!(read.into_inner().order, Some(order));
-}
-
-#[tokio::test]
-async fn stores_are_for_staff_with_the_scope_for_them() {
-    let suite = Suite::start().await;
-    let get = || GetStoreRequest {
-        store_id: "s-1".to_owned(),
-    };
-    let by_gateway = suite.stores(Identity::Gateway).get_store(get()).await;
-    assert_eq!(refused(by_gateway), Reason::PermissionDenied);
-    let mut staff = suite.stores(Identity::Staff);
-    let bare = staff.get_store(Request::new(get())).await;
-    assert_eq!(refused(bare), Reason::Unauthenticated);
-    let request = suite.with_token(get(), "stores:read", None);
-    let read = staff.get_store(request).await.unwrap();
-    assert_eq!(read.into_inner().store.unwrap().display_name, "奶茶店");
-    let unknown = GetStoreRequest {
-        store_id: "s-2".to_owned(),
-    };
-    let request = suite.with_token(unknown, "stores:read", None);
-    assert_eq!(
-        refused(staff.get_store(request).await),
-        Reason::StoreNotFound
-    );
+    // Those whom it is for come as far as the fields, which are empty.
+    for (method, identity, token) in [
+        ("OrderIntakeService/ListOrders", Gateway, None),
+        (
+            "OrderIntakeService/ListOrders",
+            Staff,
+            Some(("orders:read", None)),
+        ),
+        (
+            "OrderIntakeService/FailOrder",
+            Staff,
+            Some(("orders:fulfil", None)),
+        ),
+        ("StoreService/GetStore", Staff, Some(("stores:read", None))),
+        (
+            "StoreService/CloseStores",
+            Staff,
+            Some(("stores:write", None)),
+        ),
+        ("FeedService/StreamOrders", Staff, Some(("feed:read", None))),
+    ] {
+        let refused = suite.call(identity, method, token).await;
+        assert_eq!(refused, Some(Reason::InvalidField), "{method}");
+    }
 }

@@ -17,9 +17,7 @@ fn overloaded() -> types::Refusal {
 async fn an_order_that_issuance_cannot_decide_stays_pending_and_is_recovered() {
     let suite = Suite::start().await;
     suite.issuance.refuse(Some(overloaded()));
-    let order = placed(suite.place(item("alice", "r-1", &code(1))).await)
-        .order
-        .unwrap();
+    let order = suite.order(item("alice", "r-1", &code(1))).await;
     assert_eq!(order.state(), OrderState::Pending);
     suite.issuance.refuse(None);
     let seen = suite.watch_until(&order, OrderState::Accepted).await;
@@ -41,7 +39,8 @@ async fn a_replay_of_a_pending_order_waits_for_its_outcome() {
 #[tokio::test]
 async fn orders_that_a_crash_left_pending_are_finished_batch_by_batch() {
     let suite = Suite::start().await;
-    // What a process leaves that was killed between the two commits, for more orders than one batch of a sweep.
+    // What a process leaves that was killed between the two commits, for more orders than one batch
+    // of a sweep.
     let left_behind = format!(
         "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
          SELECT {}, 'alice', 'r-' || number, gen_random_uuid(), 's-1', 'west', date_trunc('hour', now()), 10, 1, lpad(number::text, 16, '0'), sha256(''), now() - interval '1 hour', now()
@@ -68,9 +67,7 @@ async fn a_lost_database_connection_is_mended_without_a_caller_noticing() {
         .database
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
         .await;
-    let order = placed(suite.place(item("alice", "r-2", &code(2))).await)
-        .order
-        .unwrap();
+    let order = suite.order(item("alice", "r-2", &code(2))).await;
     assert_eq!(order.state(), OrderState::Accepted);
 }
 
@@ -84,9 +81,7 @@ async fn the_next_replica_of_issuance_is_asked_when_one_does_not_answer() {
     // Enough shoppers for every lane, some of which ask the dead replica first.
     for number in 0..16 {
         let shopper = format!("shopper-{number}");
-        let order = placed(suite.place(item(&shopper, "r-1", &code(number))).await)
-            .order
-            .unwrap();
+        let order = suite.order(item(&shopper, "r-1", &code(number))).await;
         assert_eq!(order.state(), OrderState::Accepted, "{shopper}");
     }
 }
@@ -99,8 +94,5 @@ async fn an_order_whose_time_is_over_is_not_begun() {
     let refusal = refused(suite.place(hasty).await);
     assert_eq!(refusal.reason(), Reason::Overloaded);
     assert!(refusal.retry_after.is_some());
-    assert_eq!(
-        suite.database.number("SELECT count(*) FROM orders").await,
-        0
-    );
+    assert_eq!(suite.count("orders").await, 0);
 }

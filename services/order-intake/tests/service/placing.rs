@@ -34,7 +34,7 @@ async fn an_order_with_a_good_coupon_is_accepted_and_reads_back_the_same_everywh
 async fn issuance_is_told_the_order_and_its_story() {
     let suite = Suite::start().await;
     let asked = item("alice", "r-1", &code(1));
-    let order = placed(suite.place(asked.clone()).await).order.unwrap();
+    let order = suite.order(asked.clone()).await;
     let calls = suite.issuance.calls();
     let [redemption] = &calls[0][..] else {
         panic!("{calls:?}");
@@ -45,27 +45,6 @@ async fn issuance_is_told_the_order_and_its_story() {
     let story = TraceContext::parse(&redemption.traceparent).unwrap();
     assert_eq!(story.trace_id(), order.trace_id);
     assert!(redemption.deadline_ms > 0);
-}
-
-#[tokio::test]
-async fn the_same_request_many_times_at_once_is_one_order_and_one_coupon() {
-    let suite = Suite::start().await;
-    let same = vec![item("alice", "r-1", &code(1)); 20];
-    let answers: Vec<_> = suite
-        .place_all(same)
-        .await
-        .into_iter()
-        .map(placed)
-        .collect();
-    let first = answers.iter().find(|answer| !answer.replayed).unwrap();
-    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
-    assert!(answers.iter().all(|answer| answer.order == first.order));
-    let again = placed(suite.place(item("alice", "r-1", &code(1))).await);
-    assert!(again.replayed && again.order == first.order);
-    assert_eq!(
-        suite.database.number("SELECT count(*) FROM orders").await,
-        1
-    );
 }
 
 #[tokio::test]
@@ -120,7 +99,7 @@ async fn what_is_under_way_reaches_its_outcome_before_the_process_ends() {
     suite.issuance.hang().await;
     let mut impatient = item("alice", "r-1", &code(1));
     impatient.deadline_ms = 300;
-    let order = placed(suite.place(impatient).await).order.unwrap();
+    let order = suite.order(impatient).await;
     assert_eq!(order.state(), OrderState::Pending);
     let issuance = suite.issuance.clone();
     tokio::join!(suite.finish(), async { issuance.go_on() });

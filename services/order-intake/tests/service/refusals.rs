@@ -6,10 +6,10 @@ use tidegate_proto::{
     },
     r#type::v1::{OrderState, Reason, Refusal},
 };
-use tidegate_rpc::refusal::{from_status, reason_of};
+use tidegate_rpc::refusal::reason_of;
 use tidegate_types as types;
 
-use crate::suite::{LANES, Suite, code, item, lane_of, placed, refused, store_of};
+use crate::suite::{LANES, Suite, bad_fields, code, item, lane_of, placed, refused, store_of};
 
 #[tokio::test]
 async fn a_coupon_that_paid_for_another_order_rejects_this_one_for_ever() {
@@ -43,20 +43,6 @@ async fn each_fault_of_a_coupon_is_told_as_it_is() {
         let replay = refused(suite.place(item("alice", &request_id, &code(1))).await);
         assert_eq!(replay, refusal);
     }
-}
-
-#[tokio::test]
-async fn a_code_that_is_none_is_refused_at_the_door() {
-    let suite = Suite::start().await;
-    for text in ["", "not-a-code", "UUUUUUUUUUUUUUUU"] {
-        let refusal = refused(suite.place(item("alice", "r-1", text)).await);
-        assert_eq!(refusal.reason(), Reason::CouponNotFound, "{text}");
-    }
-    assert_eq!(
-        suite.database.number("SELECT count(*) FROM orders").await,
-        0
-    );
-    assert!(suite.issuance.calls().is_empty());
 }
 
 #[tokio::test]
@@ -126,14 +112,6 @@ async fn a_call_for_other_lanes_or_of_no_sensible_size_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn the_same_request_id_with_other_content_is_a_conflict() {
-    let suite = Suite::start().await;
-    placed(suite.place(item("alice", "r-1", &code(1))).await);
-    let refusal = refused(suite.place(item("alice", "r-1", &code(2))).await);
-    assert_eq!(refusal.reason(), Reason::RequestIdConflict);
-}
-
-#[tokio::test]
 async fn reads_and_stores_with_bad_fields_name_them() {
     let suite = Suite::start().await;
     let mut gateway = suite.orders(Identity::Gateway);
@@ -143,7 +121,7 @@ async fn reads_and_stores_with_bad_fields_name_them() {
             order_id: "7".to_owned(),
         })
         .await;
-    assert_eq!(bad_fields(get.unwrap_err()), ["shopper_id", "order_id"]);
+    assert_eq!(bad_fields(&get.unwrap_err()), ["shopper_id", "order_id"]);
     let list = gateway
         .list_orders(ListOrdersRequest {
             shopper_id: "alice".to_owned(),
@@ -151,7 +129,7 @@ async fn reads_and_stores_with_bad_fields_name_them() {
             page_token: "7".to_owned(),
         })
         .await;
-    assert_eq!(bad_fields(list.unwrap_err()), ["page_size", "page_token"]);
+    assert_eq!(bad_fields(&list.unwrap_err()), ["page_size", "page_token"]);
     let two = |store_id: &str, area: &str| Store {
         area: area.to_owned(),
         ..store_of(store_id, 10)
@@ -178,7 +156,7 @@ async fn reads_and_stores_with_bad_fields_name_them() {
     ];
     let upsert = suite.upsert(stores).await;
     assert_eq!(
-        bad_fields(upsert.unwrap_err()),
+        bad_fields(&upsert.unwrap_err()),
         [
             "stores[1].area",
             "stores[2].store_id",
@@ -197,28 +175,8 @@ async fn reads_and_stores_with_bad_fields_name_them() {
     };
     let request = suite.with_token(state, "stores:write", None);
     let set = suite.stores(Identity::Staff).set_store_state(request).await;
-    assert_eq!(bad_fields(set.unwrap_err()), ["reason"]);
-}
-
-fn bad_fields(status: tonic::Status) -> Vec<String> {
-    let violations = from_status(&status).violations;
-    violations.into_iter().map(|bad| bad.field).collect()
-}
-
-#[tokio::test]
-async fn an_unknown_order_is_not_found_also_by_who_watches_it() {
-    let suite = Suite::start().await;
-    let mut order = placed(suite.place(item("alice", "r-1", &code(1))).await)
-        .order
-        .unwrap();
-    order.shopper_id = "bob".to_owned();
-    let request = tidegate_proto::order_intake::v1::WatchOrderRequest {
-        shopper_id: order.shopper_id,
-        order_id: order.order_id,
-    };
-    let watching = suite.orders(Identity::Gateway).watch_order(request).await;
-    assert_eq!(
-        reason_of(&watching.unwrap_err()),
-        Some(types::Reason::OrderNotFound)
-    );
+    assert_eq!(bad_fields(&set.unwrap_err()), ["reason"]);
+    let order = suite.order(item("alice", "r-1", &code(1))).await;
+    let nameless = suite.fail(&order, " ").await.unwrap_err();
+    assert_eq!(bad_fields(&nameless), ["note"]);
 }

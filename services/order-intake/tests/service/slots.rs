@@ -1,13 +1,10 @@
-use std::{
-    collections::HashSet,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, future::join_all, stream};
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    order_intake::v1::{GetStoreRequest, SetStoreStateRequest, StoreState, UpsertStoresRequest},
-    r#type::v1::{OrderState, Reason},
+    order_intake::v1::{GetStoreRequest, UpsertStoresRequest},
+    r#type::v1::Reason,
 };
 
 use crate::suite::{Suite, code, item, placed, refused, store_of};
@@ -18,37 +15,6 @@ fn soon_wanted(number: u32) -> tidegate_proto::order_intake::v1::PlaceOrderItem 
     item.latest_acceptable_at = Some(latest.into());
     item.suggest_stores = true;
     item
-}
-
-#[tokio::test]
-async fn a_full_store_tells_its_next_slot_and_stores_nearby_and_leaves_the_coupon_alone() {
-    let suite = Suite::start().await;
-    let mut stores: Vec<_> = (2..10)
-        .map(|number| store_of(&format!("s-{number}"), 5))
-        .collect();
-    stores.push(store_of("s-1", 1));
-    suite.upsert(stores).await.unwrap();
-    let order = placed(suite.place(soon_wanted(1)).await).order.unwrap();
-    let slot = order.slot.unwrap();
-    let refusal = refused(suite.place(soon_wanted(2)).await);
-    assert_eq!(refusal.reason(), Reason::StoreBusy);
-    assert_eq!(refusal.retry_at, slot.ends_at);
-    assert!(refusal.metadata.contains_key("next_slot_at"));
-    let suggested: serde_json::Value =
-        serde_json::from_str(&refusal.metadata["suggested_stores"]).unwrap();
-    let names: Vec<_> = suggested
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|store| store["store_id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5);
-    assert!(!names.contains(&"s-1".to_owned()));
-    assert_eq!(suite.issuance.holder(&code(2)), None);
-    let mut elsewhere = soon_wanted(2);
-    elsewhere.store_id = names[0].clone();
-    let order = placed(suite.place(elsewhere).await).order.unwrap();
-    assert_eq!(order.state(), OrderState::Accepted);
 }
 
 #[tokio::test]
@@ -73,39 +39,6 @@ async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_ful
         let suggested = &refusal.metadata["suggested_stores"];
         assert!(suggested.contains("s-0"), "{suggested}");
     }
-}
-
-#[tokio::test]
-async fn a_store_closed_by_staff_takes_nothing_and_says_so_until_it_is_opened_again() {
-    let suite = Suite::start().await;
-    let set = async |state: StoreState, reason: &str| {
-        let message = SetStoreStateRequest {
-            store_id: "s-1".to_owned(),
-            state: state.into(),
-            reason: reason.to_owned(),
-        };
-        let request = suite.with_token(message, "stores:write", None);
-        let answer = suite.stores(Identity::Staff).set_store_state(request).await;
-        answer.unwrap().into_inner().store.unwrap()
-    };
-    let closed = set(StoreState::Closed, "杯子用完了").await;
-    assert_eq!(closed.closed_because, "杯子用完了");
-    let refusal = refused(suite.place(item("alice", "r-1", &code(1))).await);
-    assert_eq!(refusal.reason(), Reason::StoreClosed);
-    assert_eq!(refusal.retry_at, None);
-    assert!(suite.issuance.calls().is_empty());
-    assert_eq!(set(StoreState::Open, "").await.state(), StoreState::Open);
-    placed(suite.place(item("alice", "r-1", &code(1))).await);
-}
-
-#[tokio::test]
-async fn a_latest_time_in_the_past_is_a_bad_field() {
-    let suite = Suite::start().await;
-    let mut late = item("alice", "r-1", &code(1));
-    late.latest_acceptable_at = Some(SystemTime::UNIX_EPOCH.into());
-    let refusal = refused(suite.place(late).await);
-    assert_eq!(refusal.reason(), Reason::InvalidField);
-    assert_eq!(refusal.violations[0].field, "latest_acceptable_at");
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ impl Giveaway {
     }
 
     pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, QuotaError> {
-        self.campaigns.create(terms, &call(open())).await
+        self.campaigns.create(terms, None, &call(open())).await
     }
 
     pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {

@@ -55,7 +55,11 @@ async fn watchers_are_told_what_each_tier_asks() {
     let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
     let mut made = with_second("spring", asking(3_000, &["west"], &[]));
     (made.opens_at, made.closes_at) = (now, now + time::Duration::hours(1));
-    giveaway.campaigns.create(&made, &call(now)).await.unwrap();
+    giveaway
+        .campaigns
+        .create(&made, None, &call(now))
+        .await
+        .unwrap();
     let (watch, poller) = Watch::new(giveaway.database.store.clone(), CancellationToken::new());
     tokio::spawn(poller);
     match watch.subscribe().unwrap().next().await {

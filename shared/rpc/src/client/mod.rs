@@ -3,11 +3,15 @@
 mod call;
 mod connect;
 mod health;
+mod lane_batches;
 mod questions;
 mod replicas;
 mod retry_budget;
 
 pub use call::{CallFailed, RetryPolicy};
 pub use connect::{channel, with_context};
+pub use lane_batches::{
+    BatchCall, LaneBatches, NotAnswered, Pending, last_deadline, milliseconds_left, span_of_batch,
+};
 pub use questions::{QuestionLimits, Questions, Unanswered};
 pub use replicas::Replicas;

@@ -1,12 +1,14 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Each call earns a tenth of a retry, so that at most 10 % of the load is retries, however many calls fail.
+/// Each call earns a tenth of a retry, so that at most 10 % of the load is retries, however many
+/// calls fail.
 const EARNED_BY_CALL: i64 = 1;
 const COST_OF_RETRY: i64 = 10;
 /// Retries that a quiet process has at hand for a sudden failure.
 const MOST_SAVED: i64 = 100 * COST_OF_RETRY;
 
-/// Bounds how much is tried again at other replicas: retries of everything would turn a small failure into a large one.
+/// Bounds how much is tried again at other replicas: retries of everything would turn a small
+/// failure into a large one.
 pub(super) struct RetryBudget(AtomicI64);
 
 impl Default for RetryBudget {

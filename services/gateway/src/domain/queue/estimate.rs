@@ -9,11 +9,14 @@ pub const LATEST_ASK: Duration = Duration::from_secs(5);
 const MOST_SELDOM: Duration = Duration::from_secs(60);
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
-/// When so many do that answering them takes longer, they may take half of the processors, since nobody is served yet.
+/// When so many do that answering them takes longer, they may take half of the processors, since
+/// nobody is served yet.
 const SHARE_AT_OPENING: f64 = 40.0;
 /// A call whose turn may come within this time is held until it does.
 pub const HELD_FOR: Duration = Duration::from_millis(1_000);
-/// Asks that a gateway answers each second with an eightieth of one processor. Where others share the machine, each gateway counts all of its processors, and an ask costs its caller as much again.
+/// Asks that a gateway answers each second with an eightieth of one processor. Where others share
+/// the machine, each gateway counts all of its processors, and an ask costs its caller as much
+/// again.
 pub const ASKS_PER_PROCESSOR: f64 = 125.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
@@ -90,26 +93,32 @@ impl Asked {
         self.soon() < HELD_FOR.as_secs_f64()
     }
 
-    /// How many may ask each second beside this one, of those that a gateway answers with its budget, and of those whom it serves. Whoever may be served soon has a second budget, or would come too late.
+    /// How many may ask each second beside this one, of those that a gateway answers with its
+    /// budget, and of those whom it serves. Whoever may be served soon has a second budget, or
+    /// would come too late.
     pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
         let is_near = self.soon() < 2.0 * HELD_FOR.as_secs_f64();
         served_per_second + if is_near { 2.0 * budget } else { budget }
     }
 
-    /// When to ask again: after half of the time in which the turn cannot come, so that one who is told too late once is told in time the next; spread by `chance`, from 0 to 1.
+    /// When to ask again: after half of the time in which the turn cannot come, so that one who is
+    /// told too late once is told in time the next; spread by `chance`, from 0 to 1.
     pub fn ask_after(&self, chance: f64) -> Duration {
         let soonest = (self.soonest() - HELD_FOR.as_secs_f64()) * (0.5 + 0.3 * chance);
         Duration::from_secs_f64(soonest.clamp(SOONEST_ASK.as_secs_f64(), self.latest.as_secs_f64()))
     }
 }
 
-/// When the last of those who wait at a gateway ask again: late enough to leave half of its budget to those whose turns come before.
+/// When the last of those who wait at a gateway ask again: late enough to leave half of its budget
+/// to those whose turns come before.
 pub fn latest_ask(waiting: u64, budget: f64) -> Duration {
     let all_ask_in = Duration::from_secs_f64(2.0 * waiting as f64 / budget.max(1.0));
     all_ask_in.clamp(LATEST_ASK, MOST_SELDOM)
 }
 
-/// How long after the opening the holder of a turn asks, who waits for it with so many others at this gateway: those first who drew first, so that they come in the order in which they are served.
+/// How long after the opening the holder of a turn asks, who waits for it with so many others at
+/// this gateway: those first who drew first, so that they come in the order in which they are
+/// served.
 pub fn ask_after_opening(turn: Turn, waiting: u64, asks_per_second: f64) -> Duration {
     let asking = waiting as f64 / (SHARE_AT_OPENING * asks_per_second);
     let within = asking.max(OPENING.as_secs_f64());

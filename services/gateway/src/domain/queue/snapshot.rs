@@ -4,13 +4,16 @@ use tidegate_types::{Cohort, Turn};
 
 use super::{Pace, Stage};
 
-/// Without news, the current cohort is counted on for so long, or all who come while quota is away would be one cohort, whose order is drawn by lot.
+/// Without a report, the current cohort is counted on for so long, or all who come while quota is
+/// away would be one cohort, whose order is drawn by lot.
 const MAX_COUNTED_ON: Duration = Duration::from_secs(3_600);
 /// A cohort is complete once it is over by so many seconds: every gateway has reported by then.
 const COMPLETE_AFTER_SECONDS: u64 = 2;
-/// A snapshot is late by as long as it took to write and to send it, so the time is counted on from the one that was least late, unless it is by more than this: then quota's clock was set.
+/// A snapshot is late by as long as it took to write and to send it, so the time is counted on from
+/// the one that was least late, unless it is by more than this: then quota's clock was set.
 const MOST_LATE: Duration = Duration::from_secs(1);
-/// So much of that is given up with each one, which keeps up with a clock that is slower than this machine's.
+/// So much of that is given up with each one, which keeps up with a clock that is slower than this
+/// machine's.
 const GIVEN_UP_EACH_SNAPSHOT: Duration = Duration::from_millis(1);
 
 /// How a queue stands, as quota told it last.
@@ -104,10 +107,11 @@ impl Snapshot {
         }
     }
 
-    /// How many are ahead of this turn, and its holder. A cohort that is not complete counts wholly, as if its holder had drawn last.
+    /// How many are ahead of this turn, and its holder. A cohort that is not complete counts
+    /// wholly, as if its holder had drawn last.
     pub fn position(&self, turn: Turn, now: Instant) -> u64 {
-        let place = self.waiting.place_of(turn.cohort);
-        let Some(own) = self.waiting.0.get(place) else {
+        let at = self.waiting.index_of(turn.cohort);
+        let Some(own) = self.waiting.0.get(at) else {
             return self.all_waiting().saturating_add(1);
         };
         let known = if own.cohort == turn.cohort {
@@ -127,12 +131,11 @@ impl Snapshot {
 
     /// By how much a position may be wrong: draws are spread evenly, but not exactly.
     pub fn uncertainty(&self, turn: Turn) -> u64 {
-        let place = self.waiting.place_of(turn.cohort);
-        let own = self.waiting.0.get(place);
+        let at = self.waiting.index_of(turn.cohort);
+        let own = self.waiting.0.get(at);
         own.map_or(0, |own| own.waiting.isqrt())
     }
 
-    /// How many wait in all.
     pub fn all_waiting(&self) -> u64 {
         let last = self.waiting.0.last();
         last.map_or(0, |last| last.before.saturating_add(last.waiting))
@@ -155,7 +158,7 @@ impl Waiting {
         Self(summed.collect())
     }
 
-    fn place_of(&self, cohort: Cohort) -> usize {
+    fn index_of(&self, cohort: Cohort) -> usize {
         self.0.partition_point(|of| of.cohort < cohort)
     }
 }

@@ -130,12 +130,3 @@ fn whatever_will_not_be_made_gives_its_coupon_back_if_it_could_ever_get_it() {
     }
     assert_eq!(Rejection::kept(Reason::Overloaded, Vec::new()), None);
 }
-
-#[test]
-fn a_rejection_is_told_as_the_refusal_it_came_from() {
-    let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", "o-1");
-    assert_eq!(
-        Rejection::of(refusal.clone()).unwrap().into_refusal(),
-        refusal
-    );
-}

@@ -3,16 +3,16 @@ use std::collections::HashMap;
 use tidegate_types::{self as types, CouponCode, ResourceKind, ShopperId, StoreId, Timestamp};
 
 use super::{
-    Change, Done, Movement, Outcome, Placement,
+    change::{Change, Done, Movement, Outcome, Placement},
     read::{Earlier, Found, Known, MovedOrder},
     write::Written,
 };
 use crate::{
     domain::{
-        Move, NoSlot, OrderId, OrderState, Rejection, Slot, Standing, Timetable, Timing, Verdict,
+        BusyStore, Move, NoSlot, OrderId, OrderState, Placed, Rejection, Slot, Standing, Timetable,
+        Timing, Verdict,
     },
-    error::{BusyStore, OrderIntakeError},
-    store::Placed,
+    error::OrderIntakeError,
 };
 
 /// Decides a batch and gathers what is to be written of it.
@@ -39,7 +39,8 @@ impl Decisions {
         self.written
     }
 
-    /// What becomes of each change, in their order. Moves are decided first: a place that one gives back may go to a new order of the same batch.
+    /// What becomes of each change, in their order. Moves are decided first: a place that one gives
+    /// back may go to a new order of the same batch.
     pub(super) fn decide(&mut self, changes: &[&Change], mut known: Known) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = changes
             .iter()
@@ -229,7 +230,8 @@ fn record_of(
     Some(change.with_field("state", before, after.state.name()))
 }
 
-/// A batch that is done again after a lost connection finds its own orders, and they are no replays.
+/// A batch that is done again after a lost connection finds its own orders, and they are no
+/// replays.
 fn replay(placement: &Placement, earlier: Earlier) -> Outcome {
     if !earlier.is_same {
         return Err(OrderIntakeError::RequestIdConflict);
@@ -261,7 +263,8 @@ fn give_back(
     slot: Option<Slot>,
 ) -> Result<(), Kept> {
     match (stores.get_mut(store), slot) {
-        // Not locked at all: an order of this very batch has been paid with the same coupon, which nobody could know before.
+        // Not locked at all: an order of this very batch has been paid with the same coupon, which
+        // nobody could know before.
         (Some(Found::Busy) | None, Some(_)) => return Err(Kept::StoreBusy),
         (Some(Found::Unreadable), Some(_)) => return Err(Kept::StoreUnreadable),
         (Some(Found::Locked(timetable)), Some(slot)) => timetable.give_back(slot),

@@ -4,23 +4,22 @@ use sqlx::{FromRow, PgConnection};
 use tidegate_types::{Lane, RequestId, ShopperId, StoreId, Timestamp};
 use uuid::Uuid;
 
-use super::{BusyStores, Change, Commits};
+use super::change::{BusyStores, Change, LaneRules};
 use crate::{
-    domain::{
-        Booking, Draft, Move, OrderId, OrderState, Rejection, Slot, Standing, Store, Timetable,
-        Timing,
-    },
+    domain::{Draft, Move, OrderId, OrderState, Rejection, Slot, Standing, Timetable, Timing},
     store::{
         lane_number,
-        rows::{StandingRow, column, slot},
-        stores::StoreRow,
+        rows::{StandingRow, column},
+        store_rows::StoreRow,
+        timetables::timetables,
     },
 };
 
 /// A shopper's latest orders that are looked at beyond those that may be to come.
 const GIVEN_UP_AT_MOST: i64 = 1_000;
 
-/// What a batch finds: orders by key, and the stores it may book at. Orders that are to be moved and stores are locked.
+/// What a batch finds: orders by key, and the stores it may book at. Orders that are to be moved
+/// and stores are locked.
 pub(super) struct Known {
     pub(super) earlier: HashMap<(ShopperId, RequestId), Earlier>,
     pub(super) moved: HashMap<OrderId, MovedOrder>,
@@ -35,14 +34,12 @@ pub(super) struct Earlier {
     pub(super) is_same: bool,
 }
 
-/// An order that is to be moved.
 pub(super) struct MovedOrder {
     pub(super) standing: Standing,
     /// Another order that the coupon has paid for.
     pub(super) paid: Option<OrderId>,
 }
 
-/// A store, as the batch found it.
 pub(super) enum Found {
     Locked(Box<Timetable>),
     Busy,
@@ -81,23 +78,14 @@ struct WantedRow {
     store_id: Option<String>,
 }
 
-#[derive(FromRow)]
-struct BookingsRow {
-    store_id: String,
-    starts_at: Vec<Timestamp>,
-    minutes: Vec<i16>,
-    booked: Vec<i32>,
-    capacity_when_booked: Vec<i32>,
-}
-
 impl Known {
     pub(super) async fn read(
         connection: &mut PgConnection,
-        commits: &Commits,
+        rules: &LaneRules,
         changes: &[&Change],
         now: Timestamp,
     ) -> Result<Self, sqlx::Error> {
-        let lane = commits.lane;
+        let lane = rules.lane;
         let mut known = Self {
             earlier: find_earlier(connection, lane, changes).await?,
             moved: lock_moved(connection, lane, changes).await?,
@@ -110,7 +98,7 @@ impl Known {
             .map(|draft| &draft.shopper)
             .collect();
         if !new_of.is_empty() {
-            let limit = commits.orders_to_come;
+            let limit = rules.orders_to_come;
             known.to_come = count_to_come(connection, lane, &new_of, limit, now).await?;
         }
         let needing = || {
@@ -120,7 +108,7 @@ impl Known {
         let wanted: BTreeSet<&StoreId> = needing().map(|(store, _)| store).collect();
         if !wanted.is_empty() {
             let given_back = known.given_back(needing().map(|(_, change)| change));
-            let busy_stores = commits.busy_stores;
+            let busy_stores = rules.busy_stores;
             known.stores = lock_stores(connection, busy_stores, &wanted, (now, given_back)).await?;
         }
         Ok(known)
@@ -313,59 +301,9 @@ async fn lock_stores(
     Ok(found)
 }
 
-/// Stores with what is booked there, and in the slots in which a place may be given back.
-pub(in crate::store) async fn timetables(
-    connection: &mut PgConnection,
-    stores: Vec<Store>,
-    now: Timestamp,
-    given_back: Option<(Timestamp, Timestamp)>,
-) -> Result<Vec<Timetable>, sqlx::Error> {
-    if stores.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<&str> = stores.iter().map(|store| store.id.as_str()).collect();
-    let (first, last) = Timetable::span(now, given_back);
-    let query = sqlx::query_as(include_str!("../../../queries/read_bookings.sql"))
-        .bind(ids)
-        .bind(first)
-        .bind(last);
-    let rows: Vec<BookingsRow> = query.fetch_all(connection).await?;
-    let mut bookings = HashMap::new();
-    for row in rows {
-        bookings.insert(row.store_id.clone(), row.into_bookings()?);
-    }
-    let timetable = |store: Store| {
-        let booked = bookings.remove(store.id.as_str()).unwrap_or_default();
-        Timetable::new(store, now, booked)
-    };
-    Ok(stores.into_iter().map(timetable).collect())
-}
-
-impl BookingsRow {
-    fn into_bookings(self) -> Result<Vec<Booking>, sqlx::Error> {
-        let slots = self.starts_at.into_iter().zip(self.minutes);
-        let counts = self.booked.into_iter().zip(self.capacity_when_booked);
-        let booking = |((starts_at, minutes), (booked, capacity))| {
-            let slot = slot(Some(starts_at), Some(minutes))?;
-            Ok(slot.map(|slot| (slot, booked, capacity)))
-        };
-        let mut bookings = Vec::new();
-        for read in slots.zip(counts).map(booking) {
-            let read: Result<_, sqlx::Error> = read;
-            if let Some((slot, booked, capacity)) = read? {
-                bookings.push(Booking {
-                    slot,
-                    booked: column("booked", u16::try_from(booked))?,
-                    capacity_when_booked: column("capacity_when_booked", u16::try_from(capacity))?,
-                });
-            }
-        }
-        Ok(bookings)
-    }
-}
-
 impl MovedOrder {
-    /// What is to become of the order: an acceptance is a rejection if the coupon has paid for another order, before or in this batch.
+    /// What is to become of the order: an acceptance is a rejection if the coupon has paid for
+    /// another order, before or in this batch.
     pub(super) fn fair(&self, asked: &Move, paid_here: Option<OrderId>) -> Move {
         match (asked, &self.standing.state, self.paid.or(paid_here)) {
             (Move::Accept(_), OrderState::Pending, Some(paid))

@@ -3,7 +3,7 @@ use tidegate_telemetry::Span;
 use tidegate_types::{self as types, Lane, RequestId, Timestamp};
 use uuid::Uuid;
 
-use super::Placement;
+use super::change::Placement;
 use crate::{
     domain::{OrderState, Slot, Standing, Timetable},
     store::{
@@ -91,7 +91,7 @@ impl Written {
             _ => None,
         };
         columns.order_id.push(standing.order_id.0);
-        columns.state.push(state_number(&standing.state));
+        columns.state.push(state_number(standing.state.kind()));
         columns
             .rejected_because
             .push(rejection.map(|rejection| rejection.because().name()));

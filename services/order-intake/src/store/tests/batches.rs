@@ -9,29 +9,25 @@ async fn in_one_batch<A, B>(
 ) -> (A, B) {
     let held = with_code(draft("holder", "r-1"), "ZZZZZZ0000000001");
     let held = fixture.placed(&held).await;
-    let opened = Database::parse(&fixture.database.url(), "holder").unwrap();
-    let mut holder = opened.connect_writer().await.unwrap();
-    sqlx::raw_sql("BEGIN; SELECT * FROM orders WHERE shopper_id = 'holder' FOR UPDATE")
-        .execute(&mut holder)
+    let mut holder = fixture.by_hand().begin().await.unwrap();
+    sqlx::query("SELECT FROM orders WHERE shopper_id = 'holder' FOR UPDATE")
+        .execute(&mut *holder)
         .await
         .unwrap();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let both = async {
-        while fixture.database.number(waiting).await == 0 {
+    let is_held = async || {
+        while fixture.count(WAITING_FOR_LOCK).await == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    };
+    let both = async {
+        is_held().await;
         tokio::join!(first, second)
     };
     let freeing = async {
-        while fixture.database.number(waiting).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        is_held().await;
         // Time for both to be handed in.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        sqlx::raw_sql("ROLLBACK")
-            .execute(&mut holder)
-            .await
-            .unwrap();
+        holder.rollback().await.unwrap();
     };
     let (_, both, ()) = tokio::join!(fixture.moved(&held, Move::Cancel), both, freeing);
     both
@@ -59,9 +55,8 @@ async fn an_order_that_gives_no_place_back_has_nothing_read_of_the_days_since_it
 async fn a_store_that_cannot_be_read_fails_its_own_orders_and_no_others() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
-    let at = |shopper: &str, store: &str, code: &str| Draft {
-        store: StoreId::parse(store).unwrap(),
-        ..with_code(draft(shopper, "r-1"), code)
+    let at = |shopper: &str, store: &str, code: &str| {
+        at_store(store, with_code(draft(shopper, "r-1"), code))
     };
     let before = fixture
         .placed(&at("carol", "s-2", "ZZZZZZ0000000002"))

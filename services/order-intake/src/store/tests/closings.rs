@@ -3,14 +3,14 @@ use tidegate_types::{Reason, Timestamp};
 use super::*;
 use crate::{
     close::Closer,
-    domain::{ClosingReason, ClosingScope, PendingOrders, StoreClosing, StoreState},
+    domain::{Closed, ClosingScope, PendingOrders, StoreClosing},
     metrics::Metrics,
 };
 
 fn closing(request_id: &str, pending_orders: PendingOrders) -> StoreClosing {
     StoreClosing {
         request_id: RequestId::parse(request_id).unwrap(),
-        scope: ClosingScope::Area(Area::parse("west").unwrap()),
+        scope: ClosingScope::Area(area("west")),
         reason: ClosingReason::parse("out of cups").unwrap(),
         pending_orders,
     }
@@ -23,23 +23,26 @@ fn closer(store: &Store) -> Closer {
     closer
 }
 
-fn numbered(number: usize, store: &str) -> Draft {
-    Draft {
-        store: StoreId::parse(store).unwrap(),
-        latest_acceptable_at: None,
-        ..with_code(
-            draft("alice", &format!("r-{number}")),
-            &format!("{number:016}"),
-        )
-    }
+/// A process that has the closing done, and how far it has come.
+async fn close(store: &Store, closing: StoreClosing) -> Closed {
+    let closed = closer(store).close(closing, None, soon()).await;
+    closed.unwrap()
+}
+
+async fn begin(fixture: &Fixture, closing: &StoreClosing) -> Result<Closed, OrderIntakeError> {
+    let now = Timestamp::now_utc();
+    fixture.store.begin_closing(closing, None, now).await
 }
 
 /// How many orders are in each of some states, by their numbers.
 async fn in_states(fixture: &Fixture, states: [i16; 4]) -> Vec<i64> {
     let mut counts = Vec::new();
     for state in states {
-        let count = format!("SELECT count(*) FROM orders WHERE state = {state}");
-        counts.push(fixture.database.number(&count).await);
+        counts.push(
+            fixture
+                .count(&format!("orders WHERE state = {state}"))
+                .await,
+        );
     }
     counts
 }
@@ -49,14 +52,14 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
     let far = StoreChange {
-        area: Area::parse("east").unwrap(),
+        area: area("east"),
         ..shop("s-3")
     };
     fixture.upsert(far).await;
     let mut orders = Vec::new();
     for number in 0..8 {
         let store = ["s-1", "s-2", "s-3"][number % 3];
-        orders.push(fixture.placed(&numbered(number, store)).await);
+        orders.push(fixture.placed(&at_store(store, numbered(number))).await);
     }
     // Of the west 0 and 3 are accepted, 1 is in preparation, 4, 6 and 7 are pending; 2 and 5 are
     // elsewhere.
@@ -65,30 +68,18 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
     }
     fixture.moved(&orders[1], Move::Prepare).await.unwrap();
     let asked = closing("c-1", PendingOrders::Fail);
-    let first = closer(&fixture.store)
-        .close(asked.clone(), None, soon())
-        .await;
-    let first = first.unwrap();
+    let first = close(&fixture.store, asked.clone()).await;
     assert!(first.finished_at.is_some());
     assert_eq!(first.stores, 2);
     assert_eq!((first.orders_failed, first.orders_rejected), (2, 3));
     // ACCEPTED and PENDING are those of the east.
     assert_eq!(in_states(&fixture, [8, 3, 2, 1]).await, [2, 3, 1, 1]);
-    let again = closer(&fixture.other_replica())
-        .close(asked, None, soon())
-        .await;
-    assert_eq!(again.unwrap(), first);
-    let told = "SELECT count(*) FROM order_events WHERE state = 8 AND failure_note = 'out of cups'";
-    assert_eq!(fixture.database.number(told).await, 2);
-    let owing = "SELECT count(*) FROM orders WHERE owes_coupon";
-    assert_eq!(fixture.database.number(owing).await, 5);
-    let booked = "SELECT sum(booked)::bigint FROM store_slots";
-    assert_eq!(fixture.database.number(booked).await, 3);
-    let pending = fixture
-        .store
-        .get_order(&orders[4].draft.shopper, orders[4].standing.order_id)
-        .await
-        .unwrap();
+    assert_eq!(close(&fixture.other_replica(), asked).await, first);
+    let told = "order_events WHERE state = 8 AND failure_note = 'out of cups'";
+    assert_eq!(fixture.count(told).await, 2);
+    assert_eq!(fixture.count("orders WHERE owes_coupon").await, 5);
+    assert_eq!(fixture.booked().await, 3);
+    let pending = fixture.read(&orders[4]).await.unwrap();
     let OrderState::Rejected(why) = pending.standing.state else {
         panic!("{pending:?}");
     };
@@ -98,156 +89,85 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
 #[tokio::test]
 async fn a_closing_that_keeps_orders_closes_the_stores_and_nothing_else() {
     let fixture = Fixture::start().await;
-    fixture.placed(&numbered(1, "s-1")).await;
-    let keep = closing("c-1", PendingOrders::Keep);
-    let closed = fixture
-        .store
-        .begin_closing(&keep, None, Timestamp::now_utc())
-        .await
-        .unwrap();
-    assert!(closed.finished_at.is_some());
+    fixture.placed(&numbered(1)).await;
+    let closed = begin(&fixture, &closing("c-1", PendingOrders::Keep)).await;
+    assert!(closed.unwrap().finished_at.is_some());
     assert_eq!(in_states(&fixture, [1, 2, 3, 8]).await, [1, 0, 0, 0]);
-    let id = StoreId::parse("s-1").unwrap();
-    let store = fixture.store.get_store(&id).await.unwrap();
+    let store = fixture.store.get_store(&store_id("s-1")).await.unwrap();
     assert!(matches!(store.state, StoreState::Closed(Some(_))));
-    let other = closing("c-1", PendingOrders::Fail);
-    let conflict = fixture
-        .store
-        .begin_closing(&other, None, Timestamp::now_utc())
-        .await;
+    let conflict = begin(&fixture, &closing("c-1", PendingOrders::Fail)).await;
     assert!(matches!(conflict, Err(OrderIntakeError::RequestIdConflict)));
     let nowhere = StoreClosing {
-        scope: ClosingScope::Area(Area::parse("north").unwrap()),
+        scope: ClosingScope::Area(area("north")),
         ..closing("c-2", PendingOrders::Fail)
     };
-    let missing = fixture
-        .store
-        .begin_closing(&nowhere, None, Timestamp::now_utc())
-        .await;
+    let missing = begin(&fixture, &nowhere).await;
     assert!(matches!(missing, Err(OrderIntakeError::StoreNotFound)));
-    let rows = "SELECT count(*) FROM store_closings";
-    assert_eq!(fixture.database.number(rows).await, 1);
+    assert_eq!(fixture.count("store_closings").await, 1);
 }
 
 #[tokio::test]
-async fn a_store_that_is_open_again_keeps_the_orders_that_have_not_failed_by_then() {
-    let fixture = Fixture::start().await;
-    fixture.placed(&numbered(1, "s-1")).await;
-    let fail = closing("c-1", PendingOrders::Fail);
-    let begun = fixture
-        .store
-        .begin_closing(&fail, None, Timestamp::now_utc())
-        .await;
-    assert!(begun.unwrap().finished_at.is_none());
-    let id = StoreId::parse("s-1").unwrap();
-    fixture
-        .store
-        .set_store_state(&id, &StoreState::Open, None, Timestamp::now_utc())
-        .await
-        .unwrap();
-    let closed = closer(&fixture.store)
-        .close(fail, None, soon())
-        .await
-        .unwrap();
-    assert!(closed.finished_at.is_some());
-    assert_eq!((closed.orders_failed, closed.orders_rejected), (0, 0));
-    assert_eq!(in_states(&fixture, [1, 2, 3, 8]).await, [1, 0, 0, 0]);
-}
-
-#[tokio::test]
-async fn what_a_process_left_undone_another_one_ends() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&numbered(1, "s-1")).await;
-    fixture.settle(&order, accept()).await;
-    let fail = closing("c-1", PendingOrders::Fail);
-    fixture
-        .store
-        .begin_closing(&fail, None, Timestamp::now_utc())
-        .await
-        .unwrap();
-    let _closer = closer(&fixture.other_replica());
-    while in_states(&fixture, [8, 8, 8, 8]).await[0] == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_is_closed_again_is_left_to_the_closing_that_fails_its_orders() {
-    for again in ["closing", "state"] {
+async fn a_closing_ends_orders_unless_its_store_is_open_again_whoever_closes_it_once_more() {
+    for (then, ended) in [("opened", 0), ("closed by a closing", 1), ("closed", 1)] {
         let fixture = Fixture::start().await;
-        let order = fixture.placed(&numbered(1, "s-1")).await;
-        fixture.settle(&order, accept()).await;
-        fixture.placed(&numbered(2, "s-1")).await;
+        let orders = fixture.orders(2).await;
+        fixture.settle(&orders[0], accept()).await;
         let fail = closing("c-1", PendingOrders::Fail);
-        let now = Timestamp::now_utc();
-        fixture.store.begin_closing(&fail, None, now).await.unwrap();
-        if again == "closing" {
-            let keep = closing("c-2", PendingOrders::Keep);
-            fixture.store.begin_closing(&keep, None, now).await.unwrap();
-        } else {
-            let id = StoreId::parse("s-1").unwrap();
-            let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
-            fixture
-                .store
-                .set_store_state(&id, &closed, None, Timestamp::now_utc())
-                .await
-                .unwrap();
+        assert!(begin(&fixture, &fail).await.unwrap().finished_at.is_none());
+        match then {
+            "opened" => fixture.set_state("s-1", None).await,
+            "closed" => fixture.set_state("s-1", Some("no milk")).await,
+            _ => {
+                let keep = closing("c-2", PendingOrders::Keep);
+                begin(&fixture, &keep).await.unwrap();
+            }
         }
-        let closed = closer(&fixture.store)
-            .close(fail, None, soon())
-            .await
-            .unwrap();
-        assert!(closed.finished_at.is_some(), "{again}");
-        assert_eq!((closed.orders_failed, closed.orders_rejected), (1, 1));
+        let closed = close(&fixture.store, fail).await;
+        assert!(closed.finished_at.is_some(), "{then}");
+        let found = (closed.orders_failed, closed.orders_rejected);
+        assert_eq!(found, (ended, ended), "{then}");
     }
 }
 
 #[tokio::test]
 async fn a_closing_of_a_store_that_somebody_holds_gives_up_and_its_connection_is_free() {
     let fixture = Fixture::start().await;
-    let opened = Database::parse(&fixture.database.url(), "holder").unwrap();
-    let mut holder = opened.connect_writer().await.unwrap();
-    sqlx::raw_sql("BEGIN; SELECT * FROM stores FOR UPDATE")
-        .execute(&mut holder)
-        .await
-        .unwrap();
-    let fail = closing("c-1", PendingOrders::Fail);
-    let begun = fixture
-        .store
-        .begin_closing(&fail, None, Timestamp::now_utc())
-        .await;
+    let mut holder = fixture.by_hand().begin().await.unwrap();
+    let held = sqlx::query("SELECT FROM stores FOR UPDATE");
+    held.execute(&mut *holder).await.unwrap();
+    let begun = begin(&fixture, &closing("c-1", PendingOrders::Fail)).await;
     assert!(matches!(begun, Err(OrderIntakeError::DatabaseAway)));
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    assert_eq!(fixture.database.number(waiting).await, 0);
-    let rows = "SELECT count(*) FROM store_closings";
-    assert_eq!(fixture.database.number(rows).await, 0);
+    assert_eq!(fixture.count(WAITING_FOR_LOCK).await, 0);
+    assert_eq!(fixture.count("store_closings").await, 0);
 }
 
 #[tokio::test]
-async fn a_closing_that_cannot_go_on_does_not_keep_those_behind_it() {
+async fn any_process_ends_what_was_begun_and_one_that_cannot_go_on_keeps_none_behind_it() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
-    fixture.placed(&numbered(1, "s-1")).await;
-    fixture.placed(&numbered(2, "s-2")).await;
+    for number in [1, 2] {
+        let store = format!("s-{number}");
+        fixture.placed(&at_store(&store, numbered(number))).await;
+        let one = StoreClosing {
+            scope: ClosingScope::Store(store_id(&store)),
+            ..closing(&format!("c-{number}"), PendingOrders::Fail)
+        };
+        begin(&fixture, &one).await.unwrap();
+    }
     // What an order of the first was made of cannot be read.
     let spoil = "UPDATE order_details SET lines = '[]' FROM orders WHERE orders.order_id = order_details.order_id AND orders.store_id = 's-1'";
     fixture.database.execute(spoil).await;
-    for number in [1, 2] {
-        let one = StoreClosing {
-            scope: ClosingScope::Store(StoreId::parse(format!("s-{number}")).unwrap()),
-            ..closing(&format!("c-{number}"), PendingOrders::Fail)
-        };
-        let now = Timestamp::now_utc() + time::Duration::milliseconds(number);
-        fixture.store.begin_closing(&one, None, now).await.unwrap();
-    }
-    let _closer = closer(&fixture.store);
-    let finished =
-        "SELECT count(*) FROM store_closings WHERE finished_at IS NOT NULL AND request_id = 'c-2'";
+    let _closer = closer(&fixture.other_replica());
+    let finished = "store_closings WHERE finished_at IS NOT NULL AND request_id = 'c-2'";
     let until = Instant::now() + Duration::from_secs(10);
-    while fixture.database.number(finished).await == 0 {
+    while fixture.count(finished).await == 0 {
         assert!(Instant::now() < until, "the second waits for the first");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let left = "SELECT count(*) FROM store_closings WHERE finished_at IS NULL";
-    assert_eq!(fixture.database.number(left).await, 1);
+    assert_eq!(
+        fixture
+            .count("store_closings WHERE finished_at IS NULL")
+            .await,
+        1
+    );
 }

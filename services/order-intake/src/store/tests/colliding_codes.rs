@@ -3,8 +3,8 @@ use tidegate_types::{CampaignNumber, CouponKeyring, Slot};
 
 use super::*;
 
-/// Shoppers of one lane of sixteen whose coupons of a campaign have the same code under the test key:
-/// found by trying some ten million ids.
+/// Shoppers of one lane of sixteen whose coupons of a campaign have the same code under the test
+/// key: found by trying some ten million ids.
 const COLLIDING: [&str; 2] = ["shopper-86530534", "shopper-161455760"];
 
 /// The code that both have, and one order of each with it.

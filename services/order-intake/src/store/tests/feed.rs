@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
 use tidegate_types::ConsumerId;
 
 use super::*;
@@ -17,11 +16,6 @@ const EVENT_BY_HAND: &str = "
     INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
     SELECT current_date, 0, last_position, '00000000-0000-0000-0000-000000000001', 'slow', 's-1', 'west', 1, current_date, now() FROM head";
 
-fn by_hand(fixture: &Fixture) -> PgPool {
-    let opened = Database::parse(&fixture.database.url(), "by hand").unwrap();
-    opened.pool(4)
-}
-
 fn start(fixture: &Fixture) -> FeedCursor {
     FeedCursor::start(fixture.store.lanes())
 }
@@ -35,38 +29,9 @@ async fn read(fixture: &Fixture, cursor: &mut FeedCursor) -> Vec<OrderEvent> {
 }
 
 #[tokio::test]
-async fn a_sequence_would_lose_events_that_commit_late() {
-    let fixture = Fixture::start().await;
-    let pool = by_hand(&fixture);
-    let run = async |statement: &'static str| {
-        sqlx::query(statement).execute(&pool).await.unwrap();
-    };
-    run("CREATE TABLE trap (position bigserial)").await;
-    let mut slow = pool.begin().await.unwrap();
-    sqlx::query("INSERT INTO trap DEFAULT VALUES")
-        .execute(&mut *slow)
-        .await
-        .unwrap();
-    run("INSERT INTO trap DEFAULT VALUES").await;
-    let after = async |position: i64| -> Vec<i64> {
-        sqlx::query_scalar("SELECT position FROM trap WHERE position > $1 ORDER BY position")
-            .bind(position)
-            .fetch_all(&pool)
-            .await
-            .unwrap()
-    };
-    assert_eq!(after(0).await, [2]);
-    slow.commit().await.unwrap();
-    // A reader that goes on after the last position it saw never sees the first one.
-    assert_eq!(after(2).await, Vec::<i64>::new());
-    assert_eq!(after(0).await, [1, 2]);
-}
-
-#[tokio::test]
 async fn nobody_overtakes_an_event_that_commits_late() {
     let fixture = Fixture::start().await;
-    let pool = by_hand(&fixture);
-    let mut slow = pool.begin().await.unwrap();
+    let mut slow = fixture.by_hand().begin().await.unwrap();
     sqlx::query(EVENT_BY_HAND)
         .execute(&mut *slow)
         .await
@@ -94,10 +59,7 @@ async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in
     let fixture = Fixture::start().await;
     let other = fixture.other_replica();
     let work = |store: Store, number: usize| async move {
-        let draft = Arc::new(with_code(
-            draft("alice", &format!("r-{number}")),
-            &format!("{number:016}"),
-        ));
+        let draft = Arc::new(numbered(number));
         let trace = TraceContext::new_root(false);
         let id = OrderId(Uuid::now_v7());
         let placed = store
@@ -143,24 +105,22 @@ async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in
 async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
     let fixture = Fixture::start().await;
     let east = StoreChange {
-        area: Area::parse("east").unwrap(),
+        area: area("east"),
         ..shop("s-2")
     };
     fixture.upsert(east).await;
     fixture.placed(&draft("alice", "r-1")).await;
-    let there = Draft {
-        store: StoreId::parse("s-2").unwrap(),
-        ..draft("alice", "r-2")
-    };
-    fixture.placed(&there).await;
+    fixture
+        .placed(&at_store("s-2", draft("alice", "r-2")))
+        .await;
     fixture.placed(&draft("alice", "r-3")).await;
     let by_store = FeedFilter {
-        store: Some(StoreId::parse("s-2").unwrap()),
+        store: Some(store_id("s-2")),
         area: None,
     };
     let by_area = FeedFilter {
         store: None,
-        area: Some(Area::parse("east").unwrap()),
+        area: Some(area("east")),
     };
     for filter in [by_store, by_area] {
         let mut cursor = start(&fixture);
@@ -171,7 +131,7 @@ async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
             .await;
         let events = read.unwrap().0.into_iter();
         let stores: Vec<_> = events.map(|event| event.store).collect();
-        assert_eq!(stores, [StoreId::parse("s-2").unwrap()]);
+        assert_eq!(stores, [store_id("s-2")]);
         assert_eq!(cursor.position(fixture.lane), 3);
     }
 }
@@ -180,11 +140,7 @@ async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
 async fn an_acknowledged_cursor_is_kept_and_never_goes_back() {
     let fixture = Fixture::start().await;
     let kitchen = ConsumerId::parse("kitchen").unwrap();
-    for number in 0..3 {
-        fixture
-            .placed(&draft("alice", &format!("r-{number}")))
-            .await;
-    }
+    fixture.orders(3).await;
     let at = |position| {
         let mut cursor = start(&fixture);
         cursor.advance(fixture.lane, position);

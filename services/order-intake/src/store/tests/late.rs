@@ -1,12 +1,6 @@
 use tidegate_types::{Reason, Timestamp};
 
 use super::*;
-use crate::domain::{ClosingReason, PagePosition, StoreState};
-
-async fn booked(fixture: &Fixture) -> i64 {
-    let query = "SELECT coalesce(sum(booked), 0)::bigint FROM store_slots";
-    fixture.database.number(query).await
-}
 
 /// Moves the order's slot, and what is booked in it, into the past.
 async fn back_by(fixture: &Fixture, minutes: u32) {
@@ -40,24 +34,20 @@ async fn a_coupon_that_paid_after_the_latest_time_is_given_back_and_the_order_re
     let settled = fixture.moved(&order, accept()).await.unwrap();
     assert!(is_too_late(&settled.state), "{settled:?}");
     assert!(settled.owes_coupon());
-    assert_eq!(booked(&fixture).await, 0);
+    assert_eq!(fixture.booked().await, 0);
     // Another replica's answer that comes even later changes nothing.
     assert_eq!(fixture.settle(&order, accept()).await, settled.state);
-    let owing = async || {
-        let (lane, oldest) = (fixture.lane, PagePosition::OLDEST);
-        let owing = fixture.store.unreleased_orders(lane, oldest, 10).await;
-        owing.unwrap().len()
-    };
-    assert_eq!(owing().await, 1);
-    let trace = TraceContext::new_root(false);
-    let noted = fixture.store.note_release(&order, trace, soon()).await;
-    assert!(noted.unwrap().coupon_released_at.is_some());
-    assert_eq!(owing().await, 0);
-    let read = fixture
-        .store
-        .get_order(&hasty.shopper, order.standing.order_id)
-        .await;
-    assert!(is_too_late(&read.unwrap().standing.state));
+    assert_eq!(fixture.owing().await, [order.standing.order_id]);
+    let released = fixture.note_release(&order).await;
+    assert!(released.coupon_released_at.is_some());
+    assert_eq!(
+        fixture.note_release(&order).await,
+        released,
+        "it is noted once"
+    );
+    assert_eq!(fixture.owing().await, []);
+    let read = fixture.read(&order).await.unwrap().standing;
+    assert!(is_too_late(&read.state) && read == released);
     // The coupon pays for another one.
     let next = fixture.placed(&any_time("r-2")).await;
     assert_eq!(fixture.settle(&next, accept()).await, OrderState::Accepted);
@@ -71,43 +61,29 @@ async fn an_order_whose_slot_is_over_gets_a_later_one_and_leaves_no_place_behind
     let settled = fixture.moved(&order, accept()).await.unwrap();
     assert_eq!(settled.state, OrderState::Accepted);
     assert!(settled.slot.unwrap().ends_at() > Timestamp::now_utc());
-    let read = fixture
-        .store
-        .get_order(&order.draft.shopper, order.standing.order_id)
-        .await;
-    assert_eq!(read.unwrap().standing, settled);
-    let wrong = "SELECT count(*) FROM store_slots AS slot WHERE booked <> (SELECT count(*) FROM orders WHERE orders.slot_starts_at = slot.slot_starts_at)";
-    assert_eq!(fixture.database.number(wrong).await, 0);
-    assert_eq!(booked(&fixture).await, 1);
-    let told = "SELECT count(*) FROM order_events JOIN orders USING (order_id, slot_starts_at) WHERE order_events.state = 2";
-    assert_eq!(fixture.database.number(told).await, 1);
+    let read = fixture.read(&order).await.unwrap();
+    assert_eq!(read.standing, settled);
+    let wrong = "store_slots AS slot WHERE booked <> (SELECT count(*) FROM orders WHERE orders.slot_starts_at = slot.slot_starts_at)";
+    assert_eq!(fixture.count(wrong).await, 0);
+    assert_eq!(fixture.booked().await, 1);
+    let told =
+        "order_events JOIN orders USING (order_id, slot_starts_at) WHERE order_events.state = 2";
+    assert_eq!(fixture.count(told).await, 1);
 }
 
 #[tokio::test]
-async fn hours_after_its_slot_an_order_is_rejected_and_its_place_is_given_back() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&any_time("r-1")).await;
-    back_by(&fixture, 300).await;
-    let state = fixture.settle(&order, accept()).await;
-    assert!(is_too_late(&state), "{state:?}");
-    assert_eq!(booked(&fixture).await, 0);
-}
-
-#[tokio::test]
-async fn an_order_whose_slot_is_over_is_rejected_where_no_other_is_to_be_had() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&any_time("r-1")).await;
-    back_by(&fixture, 30).await;
-    let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
-    let id = StoreId::parse("s-1").unwrap();
-    fixture
-        .store
-        .set_store_state(&id, &closed, None, Timestamp::now_utc())
-        .await
-        .unwrap();
-    let state = fixture.settle(&order, accept()).await;
-    assert!(is_too_late(&state), "{state:?}");
-    assert_eq!(booked(&fixture).await, 0);
+async fn an_order_whose_slot_is_over_is_rejected_hours_later_or_where_no_other_is_to_be_had() {
+    for (minutes, is_closed) in [(300, false), (30, true)] {
+        let fixture = Fixture::start().await;
+        let order = fixture.placed(&any_time("r-1")).await;
+        back_by(&fixture, minutes).await;
+        if is_closed {
+            fixture.set_state("s-1", Some("no milk")).await;
+        }
+        let state = fixture.settle(&order, accept()).await;
+        assert!(is_too_late(&state), "{state:?}");
+        assert_eq!(fixture.booked().await, 0);
+    }
 }
 
 #[tokio::test]
@@ -135,21 +111,4 @@ async fn a_shopper_has_no_more_orders_to_come_than_the_deployment_allows() {
     place(3, Verdict::True).await.unwrap();
     back_by(&fixture, 30).await;
     place(4, Verdict::True).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_draft_with_a_false_code_books_nothing_and_finds_what_there_is() {
-    let fixture = Fixture::start().await;
-    let place = async |request_id: &str, code: Verdict| {
-        let (id, trace) = (OrderId(Uuid::now_v7()), TraceContext::new_root(false));
-        let draft = Arc::new(any_time(request_id));
-        fixture.store.place(id, draft, code, trace, soon()).await
-    };
-    let refused = place("r-1", Verdict::False).await.map(|_| ());
-    assert!(matches!(refused, Err(OrderIntakeError::CouponNotFound)));
-    assert_eq!(booked(&fixture).await, 0);
-    let rows = "SELECT count(*) FROM orders";
-    assert_eq!(fixture.database.number(rows).await, 0);
-    place("r-1", Verdict::True).await.unwrap();
-    assert!(place("r-1", Verdict::False).await.unwrap().replayed);
 }

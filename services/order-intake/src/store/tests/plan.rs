@@ -4,7 +4,8 @@ use sqlx::{Executor as _, Row as _};
 
 use super::*;
 
-/// Enough that a scan would cost a planner more than a probe, and few enough to be made in a moment.
+/// Enough that a scan would cost a planner more than a probe, and few enough to be made in a
+/// moment.
 const FILL: &str = "
     CREATE TABLE order_details_of_today PARTITION OF order_details FOR VALUES FROM (current_date) TO (current_date + 1);
     CREATE TABLE order_events_of_today PARTITION OF order_events FOR VALUES FROM (current_date) TO (current_date + 1);
@@ -107,7 +108,8 @@ const HOT: [Hot; 9] = [
     },
 ];
 
-/// What staff look up, which must not read what it does not tell either, and the indexes that it reads.
+/// What staff look up, which must not read what it does not tell either, and the indexes that it
+/// reads.
 const STAFF: [(Hot, &[&str]); 5] = [
     (
         Hot {
@@ -160,7 +162,8 @@ const STAFF: [(Hot, &[&str]); 5] = [
     ),
 ];
 
-/// Each look-up must be a probe by its whole key: an index of which only the lane fits is a scan of the lane.
+/// Each look-up must be a probe by its whole key: an index of which only the lane fits is a scan of
+/// the lane.
 async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str) -> String {
     let opened = Database::parse(&fixture.database.url(), "plan").unwrap();
     let mut writer = opened.connect_writer().await.unwrap();

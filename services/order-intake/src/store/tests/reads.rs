@@ -1,7 +1,7 @@
 use tidegate_types::Timestamp;
 
 use super::*;
-use crate::domain::{PagePosition, PageSize};
+use crate::domain::PageSize;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -37,23 +37,9 @@ async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
 }
 
 #[tokio::test]
-async fn an_order_is_shown_to_its_shopper_only() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&draft("alice", "r-1")).await;
-    let bob = ShopperId::parse("bob").unwrap();
-    let read = fixture.store.get_order(&bob, order.standing.order_id).await;
-    assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
-}
-
-#[tokio::test]
 async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_last_one() {
     let fixture = Fixture::start().await;
-    let mut orders = Vec::new();
-    for number in 0..4 {
-        let code = format!("000000000000000{number}");
-        let draft = with_code(draft("alice", &format!("r-{number}")), &code);
-        orders.push(fixture.placed(&draft).await);
-    }
+    let orders = fixture.orders(4).await;
     fixture.settle(&orders[1], accept()).await;
     fixture.settle(&orders[2], reject_for(&orders[1])).await;
     let pick = async |before, after, limit| {

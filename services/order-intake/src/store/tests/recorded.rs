@@ -2,9 +2,7 @@ use futures_util::future::join_all;
 use tidegate_types::{Actor, Change, ChangeQuery, ResourceKind};
 
 use super::*;
-use crate::domain::{
-    ClosingReason, ClosingScope, FailureNote, PendingOrders, StoreClosing, StoreState, StoreZone,
-};
+use crate::domain::{ClosingScope, PendingOrders, StoreClosing, StoreZone};
 
 fn colleague() -> Actor {
     Actor {
@@ -20,10 +18,6 @@ fn closing(request_id: &str, scope: ClosingScope) -> StoreClosing {
         reason: ClosingReason::parse("out of cups").unwrap(),
         pending_orders: PendingOrders::Fail,
     }
-}
-
-fn the_store() -> StoreId {
-    StoreId::parse("s-1").unwrap()
 }
 
 /// Everything recorded, the oldest first.
@@ -48,70 +42,6 @@ fn fields(change: &Change) -> Vec<(&str, &str, &str)> {
         .collect()
 }
 
-async fn move_by(fixture: &Fixture, order: &Order, asked: Move) -> OrderState {
-    let (by, trace) = (Some(Arc::new(colleague())), TraceContext::new_root(false));
-    let moved = fixture.store.move_order(order, asked, by, trace, soon());
-    moved.await.unwrap().state
-}
-
-#[tokio::test]
-async fn what_staff_cancel_and_fail_is_recorded_once_and_what_others_do_is_not() {
-    let fixture = Fixture::start().await;
-    let mut orders = Vec::new();
-    for number in 0..4u32 {
-        let draft = with_code(
-            draft("alice", &format!("r-{number}")),
-            &format!("{number:016}"),
-        );
-        let order = fixture.placed(&draft).await;
-        fixture.settle(&order, accept()).await;
-        orders.push(order);
-    }
-    let no_cups = || Move::Fail(FailureNote::parse("no cups").unwrap());
-    for _ in 0..3 {
-        move_by(&fixture, &orders[0], Move::Cancel).await;
-        move_by(&fixture, &orders[1], no_cups()).await;
-    }
-    move_by(&fixture, &orders[2], Move::Prepare).await;
-    fixture.moved(&orders[3], Move::Cancel).await.unwrap();
-    fixture.moved(&orders[2], no_cups()).await.unwrap();
-    let recorded = recorded(&fixture).await;
-    let told: Vec<_> = recorded
-        .iter()
-        .map(|change| (&*change.action, &*change.resource_id, &*change.reason))
-        .collect();
-    let id = |order: &Order| order.standing.order_id.to_string();
-    let (cancelled, failed) = (id(&orders[0]), id(&orders[1]));
-    assert_eq!(
-        told,
-        [
-            ("CancelOrder", &*cancelled, ""),
-            ("FailOrder", &*failed, "no cups")
-        ]
-    );
-    assert_eq!(fields(&recorded[0]), [("state", "ACCEPTED", "CANCELLED")]);
-    assert_eq!(fields(&recorded[1]), [("state", "ACCEPTED", "FAILED")]);
-    for change in recorded {
-        assert_eq!(change.resource_kind, ResourceKind::Order);
-        let by = (&*change.subject, &*change.certificate_identity);
-        assert_eq!(by, ("ann", "staff"));
-    }
-}
-
-#[tokio::test]
-async fn a_refused_move_records_nothing() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&draft("alice", "r-1")).await;
-    let fail = Move::Fail(FailureNote::parse("no cups").unwrap());
-    let (by, trace) = (Some(Arc::new(colleague())), TraceContext::new_root(false));
-    let refused = fixture.store.move_order(&order, fail, by, trace, soon());
-    assert!(matches!(
-        refused.await,
-        Err(OrderIntakeError::StateConflict(_))
-    ));
-    assert_eq!(recorded(&fixture).await, []);
-}
-
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_changed_either() {
     let fixture = Fixture::start().await;
@@ -134,10 +64,10 @@ async fn what_cannot_be_recorded_is_not_changed_either() {
     assert!(upserted.is_err());
     let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
     let set = store
-        .set_store_state(&the_store(), &closed, Some((&by, None)), now)
+        .set_store_state(&store_id("s-1"), &closed, Some((&by, None)), now)
         .await;
     assert!(set.is_err());
-    let area = ClosingScope::Area(Area::parse("west").unwrap());
+    let area = ClosingScope::Area(area("west"));
     let begun = store
         .begin_closing(&closing("c-1", area), Some(&by), now)
         .await;
@@ -147,7 +77,7 @@ async fn what_cannot_be_recorded_is_not_changed_either() {
         .move_order(&order, Move::Cancel, by, trace, soon())
         .await;
     assert!(moved.is_err());
-    let as_before = store.get_store(&the_store()).await.unwrap();
+    let as_before = store.get_store(&store_id("s-1")).await.unwrap();
     assert_eq!(as_before.display_name.as_str(), "奶茶 No. 1");
     assert_eq!(as_before.state, StoreState::Open);
     let rows = "SELECT (SELECT count(*) FROM stores) + (SELECT count(*) FROM store_closings)";
@@ -182,9 +112,8 @@ async fn those_who_make_and_change_a_store_at_once_are_recorded_one_after_the_ot
         assert_eq!((field, before), ("display_name", &*name));
         name = after.to_owned();
     }
-    let id = StoreId::parse("new").unwrap();
-    let kept = fixture.store.get_store(&id);
-    assert_eq!(kept.await.unwrap().display_name.as_str(), name);
+    let kept = fixture.store.get_store(&store_id("new")).await;
+    assert_eq!(kept.unwrap().display_name.as_str(), name);
 }
 
 #[tokio::test]
@@ -211,13 +140,13 @@ async fn a_closing_of_an_area_is_one_change_and_one_of_a_store_is_that_store_s()
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
     let (by, now) = (colleague(), Timestamp::now_utc());
-    let one = closing("c-1", ClosingScope::Store(the_store()));
-    let area = closing("c-2", ClosingScope::Area(Area::parse("west").unwrap()));
+    let one = closing("c-1", ClosingScope::Store(store_id("s-1")));
+    let area = closing("c-2", ClosingScope::Area(area("west")));
     for closing in [&one, &one, &area, &area] {
         let begun = fixture.store.begin_closing(closing, Some(&by), now);
         begun.await.unwrap();
     }
-    let nobody = closing("c-3", ClosingScope::Store(the_store()));
+    let nobody = closing("c-3", ClosingScope::Store(store_id("s-1")));
     let begun = fixture.store.begin_closing(&nobody, None, now);
     begun.await.unwrap();
     let recorded = recorded(&fixture).await;

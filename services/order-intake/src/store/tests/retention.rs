@@ -39,11 +39,6 @@ async fn placed_days_ago(fixture: &Fixture, days: u32, draft: &Draft) -> Order {
     Order { draft, standing }
 }
 
-async fn count(fixture: &Fixture, of: &str) -> i64 {
-    let query = format!("SELECT count(*) FROM {of}");
-    fixture.database.number(&query).await
-}
-
 #[tokio::test]
 async fn what_is_written_goes_to_the_table_of_its_day() {
     let fixture = Fixture::start().await;
@@ -51,9 +46,9 @@ async fn what_is_written_goes_to_the_table_of_its_day() {
     assert_eq!(fixture.store.make_days(today, 3).await.unwrap(), 6);
     assert_eq!(fixture.store.make_days(today, 3).await.unwrap(), 0);
     fixture.placed(&draft("alice", "r-1")).await;
-    assert_eq!(count(&fixture, "order_details").await, 1);
-    assert_eq!(count(&fixture, "order_details_of_other_days").await, 0);
-    assert_eq!(count(&fixture, "order_events_of_other_days").await, 0);
+    assert_eq!(fixture.count("order_details").await, 1);
+    assert_eq!(fixture.count("order_details_of_other_days").await, 0);
+    assert_eq!(fixture.count("order_events_of_other_days").await, 0);
 }
 
 #[tokio::test]
@@ -68,17 +63,10 @@ async fn after_the_period_details_are_gone_and_a_retry_still_finds_its_order() {
         .sweep(Timestamp::now_utc())
         .await
         .unwrap();
-    let read = fixture
-        .store
-        .get_order(&old.shopper, order.standing.order_id)
-        .await;
-    assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
-    let read = fixture
-        .store
-        .get_order(&young.draft.shopper, young.standing.order_id)
-        .await;
-    assert!(read.is_ok());
-    assert_eq!(count(&fixture, "order_details").await, 1);
+    let forgotten = fixture.read(&order).await;
+    assert!(matches!(forgotten, Err(OrderIntakeError::OrderNotFound)));
+    assert!(fixture.read(&young).await.is_ok());
+    assert_eq!(fixture.count("order_details").await, 1);
     let replay = fixture.place(&old).await.unwrap();
     assert!(replay.replayed);
     assert_eq!(replay.standing.order_id, order.standing.order_id);
@@ -96,7 +84,7 @@ async fn a_day_is_kept_as_long_as_a_worker_needs_one_of_its_orders() {
         .pending_orders(
             fixture.lane,
             now..=now + Duration::from_secs(3_600),
-            crate::domain::PagePosition::OLDEST,
+            PagePosition::OLDEST,
             10,
         )
         .await;
@@ -106,12 +94,10 @@ async fn a_day_is_kept_as_long_as_a_worker_needs_one_of_its_orders() {
     );
     fixture.moved(&pending, Move::Cancel).await.unwrap();
     retention(&fixture).sweep(now).await.unwrap();
-    assert_eq!(count(&fixture, "order_details").await, 1);
-    let trace = TraceContext::new_root(false);
-    let noted = fixture.store.note_release(&pending, trace, soon());
-    noted.await.unwrap();
+    assert_eq!(fixture.count("order_details").await, 1);
+    fixture.note_release(&pending).await;
     retention(&fixture).sweep(now).await.unwrap();
-    assert_eq!(count(&fixture, "order_details").await, 0);
+    assert_eq!(fixture.count("order_details").await, 0);
 }
 
 #[tokio::test]
@@ -175,8 +161,8 @@ async fn orders_with_coupons_that_never_were_are_forgotten_within_hours_and_othe
     fixture.settle(&young, reject).await;
     let now = Timestamp::now_utc();
     retention(&fixture).sweep(now).await.unwrap();
-    assert_eq!(count(&fixture, "orders").await, 2);
-    assert_eq!(count(&fixture, "order_details").await, 2);
+    assert_eq!(fixture.count("orders").await, 2);
+    assert_eq!(fixture.count("order_details").await, 2);
     assert!(!fixture.place(&old.draft).await.unwrap().replayed);
     assert!(fixture.place(&young.draft).await.unwrap().replayed);
 }

@@ -46,58 +46,6 @@ fn ids(orders: &[Order]) -> BTreeSet<OrderId> {
 }
 
 #[tokio::test]
-async fn a_store_s_orders_are_shown_once_each_by_their_slots_whatever_their_states() {
-    let fixture = Fixture::start().await;
-    fixture.upsert(shop_of("s-2", 3)).await;
-    fixture.upsert(shop("s-3")).await;
-    let mut placed = Vec::new();
-    for number in 0..20 {
-        let mut draft = draft(&format!("shopper-{number}"), "r");
-        draft.latest_acceptable_at = None;
-        draft.store = StoreId::parse(["s-2", "s-2", "s-3"][number % 3]).unwrap();
-        placed.push(fixture.placed(&draft).await);
-    }
-    for order in placed.iter().step_by(4) {
-        fixture.moved(order, Move::Cancel).await.unwrap();
-    }
-    let expected = placed
-        .iter()
-        .filter(|order| order.draft.store.as_str() == "s-2");
-    let expected: Vec<_> = expected.cloned().collect();
-    for size in [1, 4, 100] {
-        let (shown, _) = paged(&fixture, of("s-2", &StateKind::ALL, size)).await;
-        assert_eq!(shown.len(), expected.len());
-        assert_eq!(ids(&shown), ids(&expected));
-        let place = |order: &Order| (order.standing.slot.unwrap().begins, order.standing.order_id);
-        assert!(shown.is_sorted_by_key(place));
-    }
-    let (cancelled, _) = paged(&fixture, of("s-2", &[StateKind::Cancelled], 2)).await;
-    let is_cancelled = |order: &Order| order.standing.state == OrderState::Cancelled;
-    assert_eq!(cancelled.len(), 4);
-    assert!(cancelled.iter().all(is_cancelled));
-}
-
-#[tokio::test]
-async fn slots_are_listed_from_their_beginning_on_and_without_their_end() {
-    let fixture = Fixture::start().await;
-    fixture.upsert(shop("busy")).await;
-    fixture.database.execute(&fill(12, 2, "2,3,8")).await;
-    let (all, _) = paged(&fixture, of("busy", &StateKind::ALL, 100)).await;
-    let slots: BTreeSet<_> = all
-        .iter()
-        .map(|order| order.standing.slot.unwrap().starts_at())
-        .collect();
-    let slots: Vec<_> = slots.into_iter().collect();
-    assert_eq!(slots.len(), 6);
-    let query = StoreOrdersQuery {
-        until: slots[4],
-        ..of("busy", &StateKind::ALL, 3)
-    };
-    let (shown, _) = paged(&fixture, query.not_before(slots[2])).await;
-    assert_eq!(ids(&shown), ids(&all[4..8]));
-}
-
-#[tokio::test]
 async fn a_page_reads_so_many_orders_only_and_the_next_ones_find_the_rest() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("busy")).await;

@@ -7,7 +7,8 @@ const ORDERS: u32 = 2_000;
 const ORDERS_PER_SLOT: u16 = 3;
 const IN_FLIGHT: usize = 500;
 
-/// Ranks from 0 on by Zipf's law: the first is drawn about as often as the ten that follow it together.
+/// Ranks from 0 on by Zipf's law: the first is drawn about as often as the ten that follow it
+/// together.
 fn ranks() -> impl Iterator<Item = u16> {
     let mut state = 42u64;
     std::iter::repeat_with(move || {

@@ -1,4 +1,5 @@
-//! Order-intake as a whole in this process, over mutual TLS: its own database, an issuance, and clients of several identities.
+//! Order-intake as a whole in this process, over mutual TLS: its own database, an issuance, and
+//! clients of several identities.
 
 mod certificates;
 pub mod issuance;
@@ -21,13 +22,15 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{
     client::channel,
+    refusal::{from_status, reason_of},
     server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
 };
 use tidegate_runtime::{Host, HostSettings, Service};
 use tidegate_telemetry::{Registry, TraceContext};
-use tidegate_types::{Lanes, ReplicaId, ShopperId};
+use tidegate_types::{Lanes, Reason, ReplicaId, ShopperId};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, service::Routes, transport::Channel};
+use tonic::{Request, Status, client::Grpc, service::Routes, transport::Channel};
+use tonic_prost::ProstCodec;
 
 use crate::database::TestDatabase;
 use issuance::Issuance;
@@ -42,6 +45,8 @@ pub struct Suite {
     pub issuance: Issuance,
     tokens: TokenMint,
     address: SocketAddr,
+    /// One connection of the gateway's, as it has few for all of its shoppers.
+    gateway: Channel,
     folder: TempDir,
     /// Begins and awaits the end of order-intake's own work, as a process does after its last call.
     finish: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -55,7 +60,8 @@ impl Suite {
         Self::start_with(TestDatabase::create().await, None).await
     }
 
-    /// Starts over a database that may hold something already, and with a further address at which issuance is said to be.
+    /// Starts over a database that may hold something already, and with a further address at which
+    /// issuance is said to be.
     pub async fn start_with(database: TestDatabase, also_issuance: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certificates::make(folder.path());
@@ -84,11 +90,13 @@ impl Suite {
         );
         let (service, host) = build(config, host.unwrap()).await.unwrap();
         let (address, finish) = listen(service, &host).await;
+        let gateway = connect(address, &folder, Identity::Gateway);
         let suite = Self {
             database,
             issuance,
             tokens,
             address,
+            gateway,
             folder,
             finish: Some(finish),
             stop,
@@ -98,9 +106,11 @@ impl Suite {
         suite
     }
 
-    pub fn channel(&self, identity: Identity) -> Channel {
-        let tls = tls(&self.folder, identity);
-        channel(&self.address.to_string(), Identity::OrderIntake, tls)
+    fn channel(&self, identity: Identity) -> Channel {
+        match identity {
+            Identity::Gateway => self.gateway.clone(),
+            _ => connect(self.address, &self.folder, identity),
+        }
     }
 
     pub fn orders(&self, identity: Identity) -> OrderIntakeServiceClient<Channel> {
@@ -121,6 +131,25 @@ impl Suite {
         let bearer = self.tokens.bearer(scope, shopper_id).parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
         request
+    }
+
+    /// Calls a method with an empty message; why it is refused, if it is.
+    pub async fn call(
+        &self,
+        identity: Identity,
+        method: &str,
+        token: Option<(&str, Option<&str>)>,
+    ) -> Option<Reason> {
+        let path = format!("/tidegate.order_intake.v1.{method}");
+        let mut client = Grpc::new(self.channel(identity));
+        client.ready().await.unwrap();
+        let request = match token {
+            Some((scope, shopper_id)) => self.with_token((), scope, shopper_id),
+            None => Request::new(()),
+        };
+        let codec = ProstCodec::<(), ()>::default();
+        let answer = client.unary(request, path.parse().unwrap(), codec).await;
+        answer.err().and_then(|status| reason_of(&status))
     }
 
     /// A store that takes whatever comes.
@@ -157,6 +186,16 @@ impl Suite {
 
     pub async fn place(&self, item: PlaceOrderItem) -> Outcome {
         self.place_all(vec![item]).await.remove(0)
+    }
+
+    /// Places an item that is taken.
+    pub async fn order(&self, item: PlaceOrderItem) -> Order {
+        placed(self.place(item).await).order.unwrap()
+    }
+
+    pub async fn count(&self, of: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {of}");
+        self.database.number(&count).await
     }
 
     pub async fn get(&self, order: &Order) -> Order {
@@ -265,6 +304,11 @@ async fn listen(
     (address, service.finish)
 }
 
+fn connect(address: SocketAddr, folder: &TempDir, identity: Identity) -> Channel {
+    let tls = tls(folder, identity);
+    channel(&address.to_string(), Identity::OrderIntake, tls)
+}
+
 fn tls(folder: &TempDir, identity: Identity) -> Arc<TlsIdentity> {
     let files = certificates::files(folder.path(), identity);
     Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
@@ -324,6 +368,12 @@ pub fn store_of(store_id: &str, orders_per_slot: u32) -> Store {
         orders_per_slot: Some(orders_per_slot),
         ..Store::default()
     }
+}
+
+/// The fields that a refusal names, in its order.
+pub fn bad_fields(status: &Status) -> Vec<String> {
+    let violations = from_status(status).violations.into_iter();
+    violations.map(|bad| bad.field).collect()
 }
 
 pub fn placed(outcome: Outcome) -> PlacedOrder {

@@ -1,11 +1,14 @@
-/// Holders that the first part takes; each further part takes twice as many as the one before.
+/// CouponHolders that the first part takes; each further part takes twice as many as the one
+/// before.
 const FIRST_CAPACITY: usize = 1 << 12;
 const BITS_PER_HOLDER: usize = 16;
 const PROBES: u64 = 8;
 
-/// A Bloom filter that grows: it never denies a holder, and takes one stranger in a hundred for one, up to about a hundred million holders.
+/// A Bloom filter that grows: it never denies a holder, and takes one stranger in a hundred for
+/// one, up to about a hundred million holders.
 ///
-/// One part is wrong for one stranger in 1,700; there are about as many parts as the number of holders doubles.
+/// One part is wrong for one stranger in 1,700; there are about as many parts as the number of
+/// holders doubles.
 #[derive(Default)]
 pub struct Filter {
     parts: Vec<Part>,
@@ -19,7 +22,7 @@ struct Part {
 impl Filter {
     /// Remembers a holder by the hash of its id.
     pub fn insert(&mut self, hash: u64) {
-        if self.may_hold(hash) {
+        if self.may_have_coupon(hash) {
             return;
         }
         if self.parts.last().is_none_or(|part| part.free == 0) {
@@ -32,11 +35,10 @@ impl Filter {
     }
 
     /// Whether the holder may have been inserted.
-    pub fn may_hold(&self, hash: u64) -> bool {
-        self.parts.iter().any(|part| part.may_hold(hash))
+    pub fn may_have_coupon(&self, hash: u64) -> bool {
+        self.parts.iter().any(|part| part.may_have_coupon(hash))
     }
 
-    /// How much memory it takes.
     pub fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bits.len() * 8).sum()
     }
@@ -58,12 +60,13 @@ impl Part {
         self.free -= 1;
     }
 
-    fn may_hold(&self, hash: u64) -> bool {
+    fn may_have_coupon(&self, hash: u64) -> bool {
         self.places(hash)
             .all(|place| self.bits[place / 64] & 1 << (place % 64) != 0)
     }
 
-    /// The two halves of a cryptographic hash are as good as two hashes, and the odd step visits every place.
+    /// The two halves of a cryptographic hash are as good as two hashes, and the odd step visits
+    /// every place.
     fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
         let (first, step) = (hash, hash.rotate_right(32) | 1);
         let mask = self.bits.len() as u64 * 64 - 1;
@@ -87,8 +90,9 @@ mod tests {
         const HOLDERS: usize = 100_000;
         let mut filter = Filter::default();
         (0..HOLDERS).for_each(|number| filter.insert(hash(number)));
-        assert!((0..HOLDERS).all(|number| filter.may_hold(hash(number))));
-        let strangers = (HOLDERS..2 * HOLDERS).filter(|number| filter.may_hold(hash(*number)));
+        assert!((0..HOLDERS).all(|number| filter.may_have_coupon(hash(number))));
+        let strangers =
+            (HOLDERS..2 * HOLDERS).filter(|number| filter.may_have_coupon(hash(*number)));
         let taken = strangers.count();
         assert!(taken < HOLDERS / 100, "{taken}");
         assert!(filter.bytes() < HOLDERS * 6, "{}", filter.bytes());
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn a_filter_of_nobody_knows_nobody_and_one_told_twice_grows_once() {
         let mut filter = Filter::default();
-        assert!(!filter.may_hold(hash(1)));
+        assert!(!filter.may_have_coupon(hash(1)));
         (0..10 * FIRST_CAPACITY).for_each(|_| filter.insert(hash(1)));
         assert_eq!(filter.parts.len(), 1);
     }

@@ -3,7 +3,7 @@ use tidegate_types::{Reason, TierId};
 use crate::{domain::campaign::Campaign, error::GatewayError};
 
 /// Whether a refusal says that coupons are gone, that the campaign has ended or has no such tier, or
-/// that its shopper has all that it allows, by what this gateway or issuance has heard. Staff may
+/// that its shopper has all that it allows, by what this gateway or issuance knows. Staff may
 /// have changed that meanwhile, which only quota knows for sure.
 pub(super) fn is_by_a_copy(refused: &GatewayError) -> bool {
     match refused {
@@ -29,11 +29,11 @@ pub(super) fn is_of_terms(refused: &GatewayError) -> bool {
     }
 }
 
-/// Whether such a refusal of a claim for a tier, or for any, is so by the owner's word.
+/// Whether such a refusal of a claim for a tier, or for any, is so by what the owner says.
 pub(super) fn still_holds(refused: &GatewayError, told: &Campaign, tier: Option<&TierId>) -> bool {
     match refused {
         GatewayError::OfCampaign { refused, .. } => still_holds(refused, told, tier),
-        // It was decided by these very terms: issuance had heard of them as well.
+        // It was decided by these very terms: issuance knew them as well.
         refused if is_of_terms(refused) => true,
         GatewayError::TierGone { tier } => is_gone(told, tier),
         _ => told.sold_out || tier.is_some_and(|tier| is_gone(told, tier)),
@@ -47,33 +47,17 @@ fn is_gone(told: &Campaign, tier: &TierId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tidegate_types::{CampaignId, CampaignNumber, HeldCoupons, Refusal, Timestamp};
+    use tidegate_types::{HeldCoupons, Refusal};
 
     use super::*;
-    use crate::domain::campaign::{Issuing, Tier};
 
     /// A campaign with two tiers, as its owner tells it.
     fn told(large_is_gone: bool, small_is_gone: bool) -> Campaign {
-        let tier = |id: &str, is_gone| Tier {
-            id: TierId::parse(id).unwrap(),
-            is_gone,
-        };
-        let opens_at = Timestamp::UNIX_EPOCH;
-        Campaign {
-            id: CampaignId::parse("tea").unwrap(),
-            number: CampaignNumber::new(7u32).unwrap(),
-            opens_at,
-            closes_at: opens_at + Duration::from_secs(3_600),
-            tiers: vec![tier("large", large_is_gone), tier("small", small_is_gone)],
-            issuing: Issuing::Open,
-            sold_out: large_is_gone && small_is_gone,
-            redeeming: true,
-            extended_valid_until: None,
-            settled: 0,
-            revision: 2,
-        }
+        let mut told = Campaign::sample();
+        told.tiers[0].is_gone = large_is_gone;
+        told.tiers[1].is_gone = small_is_gone;
+        told.sold_out = large_is_gone && small_is_gone;
+        told
     }
 
     fn refusals() -> [GatewayError; 3] {

@@ -1,4 +1,5 @@
-//! An issuance that keeps what it redeemed in memory: the contract's answers, over the suite's own transport.
+//! An issuance that keeps what it redeemed in memory: the contract's answers, over the suite's own
+//! transport.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,7 +39,7 @@ const RULES: &[Rule] = access_rules! {
     }
 };
 /// What every coupon takes off, in minor units of yuan.
-pub const FACE_VALUE: i64 = 1_000;
+const FACE_VALUE: i64 = 1_000;
 
 #[derive(Clone)]
 pub struct Issuance(Arc<Shared>);
@@ -64,8 +65,6 @@ struct State {
     false_codes: HashSet<String>,
     /// Codes whose key is missing.
     keyless_codes: HashSet<String>,
-    /// What releases asked for, by the order that gave its coupon back.
-    releases: HashMap<String, ReleaseItem>,
     /// Releases that gave a coupon back.
     given_back: Vec<String>,
 }
@@ -128,11 +127,6 @@ impl Issuance {
         } else {
             state.keyless_codes.remove(code);
         }
-    }
-
-    /// What the last release for an order asked.
-    pub fn release_of(&self, order_id: &str) -> Option<ReleaseItem> {
-        self.0.state.lock().unwrap().releases.get(order_id).cloned()
     }
 
     /// Orders below this total are none for any coupon.
@@ -214,7 +208,6 @@ impl State {
             return release_result::Outcome::Refused(wire::refusal(&refusal));
         }
         self.released_orders.insert(item.order_id.clone());
-        self.releases.insert(item.order_id.clone(), item.clone());
         let coupon = (item.shopper_id.clone(), item.coupon_code.clone());
         let changed = self.paid_orders.get(&coupon) == Some(&item.order_id);
         if changed {

@@ -1,8 +1,8 @@
 //! Claims: checked at the door, queued if they must, gathered by lane, committed by issuance.
 
+mod confirmation;
 mod door;
 mod ends;
-mod final_word;
 mod issue;
 mod lookup;
 mod watch;
@@ -10,19 +10,21 @@ mod watch;
 use std::sync::Arc;
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
-use tidegate_rpc::{client::Replicas, server::CallContext};
+use tidegate_rpc::{
+    client::{LaneBatches, Replicas},
+    server::CallContext,
+};
 use tidegate_types::{CampaignId, CampaignNumber, Lanes, RequestId, ShopperId, TierId};
 
 pub use issue::IssueCall;
-pub use watch::StreamPlace;
+pub use watch::StreamPermits;
 
 use crate::{
-    bulkheads::Bulkhead,
     campaigns::Campaigns,
+    concurrency_limits::ConcurrencyLimit,
+    coupon_holders::CouponHolders,
     domain::ticket::{ClaimKey, Ticket},
     error::GatewayError,
-    holders::Holders,
-    lane_batches::LaneBatches,
     limit_reached::LimitReached,
     permits::Permits,
     waiting_room::{ClaimAttempt, Moment, QueuePosition, WaitingRoom},
@@ -50,12 +52,11 @@ impl Claim {
     }
 }
 
-/// What becomes of a claim.
 #[derive(Debug)]
 pub enum Outcome {
     /// The shopper has the coupon.
     Issued(IssuedCoupon),
-    /// The shopper has a place in the queue.
+    /// The shopper has a position in the queue.
     Queued(QueuePosition),
 }
 
@@ -63,35 +64,31 @@ pub enum Outcome {
 #[derive(Clone)]
 pub struct Claims {
     pub campaigns: Campaigns,
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub batches: Arc<LaneBatches<IssueCall>>,
     pub issuance: Replicas,
-    /// Where claims wait that cannot be served.
-    pub room: WaitingRoom,
-    /// Which claims may be in flight.
+    pub waiting_room: WaitingRoom,
     pub permits: Arc<Permits>,
     /// Claims that were refused a moment ago.
     pub limit_reached: LimitReached,
-    /// Who holds coupons of campaigns that issue no more.
-    pub holders: Holders,
-    pub claim_places: Bulkhead,
-    pub read_places: Bulkhead,
+    pub coupon_holders: CouponHolders,
+    pub claim_limit: ConcurrencyLimit,
+    pub read_limit: ConcurrencyLimit,
 }
 
 impl Claims {
-    /// Claims a coupon: it is issued, or there is a place in the queue, or a reason why not.
+    /// Claims a coupon: it is issued, or there is a position in the queue, or a reason why not.
     pub async fn claim(&self, claim: &Claim, call: &CallContext) -> Result<Outcome, GatewayError> {
         let ticket = self.ticket(claim, call).await?;
         self.decide(claim, ticket, call).await
     }
 
-    /// Gives a place in the queue up.
+    /// Gives a position in the queue up.
     pub async fn leave(&self, claim: &Claim, call: &CallContext) -> Result<(), GatewayError> {
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let shown = claim.ticket.as_deref().unwrap_or_default();
         let key = claim.key(campaign.number);
-        let ticket = self.room.read(shown, key)?;
+        let ticket = self.waiting_room.read(shown, key)?;
         let now = Moment::now();
         if campaign.may_queue(now.utc) {
             let attempt = ClaimAttempt {
@@ -100,7 +97,7 @@ impl Claims {
                 tier: ticket.tier,
                 now,
             };
-            self.room.leave(attempt);
+            self.waiting_room.leave(attempt);
         }
         Ok(())
     }
@@ -116,6 +113,6 @@ impl Claims {
         };
         let campaign = self.campaigns.get(&claim.campaign, call.deadline).await?;
         let key = claim.key(campaign.number);
-        self.room.read(shown, key).map(Some)
+        self.waiting_room.read(shown, key).map(Some)
     }
 }

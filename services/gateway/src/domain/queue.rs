@@ -1,4 +1,5 @@
-//! The queue of a campaign: who is served before whom, where a turn stands, and how long it may take.
+//! The queue of a campaign: who is served before whom, where a turn stands, and how long it may
+//! take.
 
 mod estimate;
 mod snapshot;
@@ -11,7 +12,7 @@ pub use estimate::{
 };
 pub use snapshot::{Snapshot, Waiting};
 
-/// So long before the opening there is a place to be had.
+/// So long before the opening tickets are given out.
 pub const PRE_OPENING: Duration = Duration::from_secs(600);
 /// More than this do not wait for one campaign.
 pub const MAX_WAITING: u64 = 20_000_000;

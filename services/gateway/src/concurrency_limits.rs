@@ -1,4 +1,4 @@
-//! Separate limits for each kind of work, so that one kind cannot take the places of another.
+//! Separate limits for each kind of work, so that one kind cannot keep out another.
 
 use std::{
     collections::HashMap,
@@ -12,16 +12,15 @@ use crate::error::GatewayError;
 
 /// How many calls of one kind are in flight, with fair shares for callers.
 #[derive(Clone)]
-pub struct Bulkhead(FairPlaces);
+pub struct ConcurrencyLimit(FairPlaces);
 
-impl Bulkhead {
-    /// At most this many at once.
+impl ConcurrencyLimit {
     pub fn new(limit: usize) -> Self {
         Self(FairPlaces::new(limit))
     }
 
-    /// Takes a place for a call until what is returned is dropped, or refuses at once.
-    pub fn enter(&self, call: &CallContext) -> Result<FairPlace, GatewayError> {
+    /// A permit for a call until it is dropped, or a refusal at once.
+    pub fn acquire(&self, call: &CallContext) -> Result<FairPlace, GatewayError> {
         let subject = call.caller.as_ref().map(|caller| &caller.subject);
         self.0.take(subject).ok_or(GatewayError::Full)
     }
@@ -35,13 +34,12 @@ pub struct ShopperStreams {
 }
 
 /// One stream of a shopper's, as long as this is kept.
-pub struct ShopperPlace {
+pub struct ShopperStreamPermit {
     streams: ShopperStreams,
     shopper: ShopperId,
 }
 
 impl ShopperStreams {
-    /// At most this many of one shopper at once.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -50,14 +48,14 @@ impl ShopperStreams {
     }
 
     /// One more stream of the shopper's, or a refusal.
-    pub fn enter(&self, shopper: &ShopperId) -> Result<ShopperPlace, GatewayError> {
+    pub fn acquire(&self, shopper: &ShopperId) -> Result<ShopperStreamPermit, GatewayError> {
         let mut open = self.open();
         let count = open.get(shopper).copied().unwrap_or_default();
         if count >= self.limit {
             return Err(GatewayError::TooManyStreams);
         }
         open.insert(shopper.clone(), count + 1);
-        Ok(ShopperPlace {
+        Ok(ShopperStreamPermit {
             streams: self.clone(),
             shopper: shopper.clone(),
         })
@@ -68,7 +66,7 @@ impl ShopperStreams {
     }
 }
 
-impl Drop for ShopperPlace {
+impl Drop for ShopperStreamPermit {
     fn drop(&mut self) {
         let mut open = self.streams.open();
         match open.get_mut(&self.shopper) {
@@ -88,15 +86,15 @@ mod tests {
     fn a_shopper_opens_a_few_streams_and_takes_no_others_places() {
         let streams = ShopperStreams::new(2);
         let [ann, bob] = ["ann", "bob"].map(|id| ShopperId::parse(id).unwrap());
-        let first = streams.enter(&ann).unwrap();
-        let _second = streams.enter(&ann).unwrap();
+        let first = streams.acquire(&ann).unwrap();
+        let _second = streams.acquire(&ann).unwrap();
         assert!(matches!(
-            streams.enter(&ann),
+            streams.acquire(&ann),
             Err(GatewayError::TooManyStreams)
         ));
-        drop(streams.enter(&bob).unwrap());
+        drop(streams.acquire(&bob).unwrap());
         drop(first);
-        let _again = streams.enter(&ann).unwrap();
+        let _again = streams.acquire(&ann).unwrap();
         assert_eq!(
             streams.open().len(),
             1,

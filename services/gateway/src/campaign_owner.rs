@@ -1,8 +1,9 @@
-//! The owner's word on campaigns, for whatever a copy must not decide: that there is no such campaign, and that the last coupon is gone.
+//! What the owner of campaigns says of them, for whatever a copy must not decide: that there is no
+//! such campaign, and that the last coupon is gone.
 //!
 //! A copy is a moment behind, and what staff were told is in force counts from that moment on. So
-//! whoever is to be refused for good waits for a question that is sent after the claim came. All who
-//! wait in the same few milliseconds share it.
+//! whoever is to be refused for good waits for a question that is sent after the claim came. All
+//! who wait in the same few milliseconds share it.
 
 use std::{
     collections::HashMap,
@@ -27,8 +28,9 @@ const KNOWN: QuestionLimits = QuestionLimits {
     callers: 50_000,
     keys: 100,
 };
-/// Claims of campaigns that it does not know. Anybody can make names up, so they wait apart and few at
-/// once: five thousand names a second cost quota 50 reads by its index, and the others come again.
+/// Claims of campaigns that it does not know. Anybody can make names up, so they wait apart and few
+/// at once: five thousand names a second cost quota 50 reads by its index, and the others come
+/// again.
 const STRANGERS: QuestionLimits = QuestionLimits {
     callers: 1_000,
     keys: 100,
@@ -41,12 +43,12 @@ type CampaignQuestions = Questions<CampaignId, Option<Arc<Campaign>>>;
 
 /// Asks quota. Cheap to clone.
 #[derive(Clone)]
-pub struct OwnerWord {
+pub struct CampaignOwner {
     known: CampaignQuestions,
     strangers: CampaignQuestions,
 }
 
-impl OwnerWord {
+impl CampaignOwner {
     /// The tasks that ask come with it, which the caller runs.
     pub fn new(quota: &Replicas) -> (Self, [impl Future<Output = ()> + Send + use<>; 2]) {
         let questions = |limits| {

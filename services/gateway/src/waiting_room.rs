@@ -1,6 +1,7 @@
 //! The waiting room: who comes when not all can be served takes a ticket and comes back with it.
 //!
-//! Of one who waits next to nothing is kept: the ticket holds the place, quota says whose turn has come, and a promise to come back, four bytes long, says that somebody waits.
+//! Of one who waits next to nothing is kept: the ticket holds the position, quota says whose turn
+//! has come, and a promise to come back, four bytes long, says that somebody waits.
 
 mod decode;
 mod positions;
@@ -34,7 +35,8 @@ use crate::{
 };
 use recent_claims::RecentClaims;
 
-/// A claim of a campaign that has just been made waits for so long until quota has told how its queue stands. Reports go out more often.
+/// A claim of a campaign that has just been made waits for so long until quota has told how its
+/// queue stands. Reports go out more often.
 const SNAPSHOT_WITHIN: Duration = Duration::from_millis(500);
 
 /// What quota answered to a report.
@@ -100,7 +102,6 @@ impl WaitingRoom {
         }))
     }
 
-    /// Whether claims may wait here.
     pub fn is_open(&self) -> bool {
         self.0.is_open
     }
@@ -117,7 +118,6 @@ impl WaitingRoom {
         })
     }
 
-    /// The queue of a campaign.
     pub fn queue(&self, campaign: CampaignNumber) -> Arc<Queue> {
         if let Some(queue) = self.0.queues.load().get(&campaign) {
             return Arc::clone(queue);
@@ -137,7 +137,8 @@ impl WaitingRoom {
         self.0.ready.subscribe()
     }
 
-    /// Takes in that a report was answered, and lets claims go on that waited for that. `is_of_all` says whether every campaign was known when the report was made.
+    /// Takes in that a report was answered, and lets claims go on that waited for that. `is_of_all`
+    /// says whether every campaign was known when the report was made.
     fn note(&self, answered: Answered, is_of_all: bool) {
         if answered == Answered::Nothing {
             return;
@@ -148,7 +149,8 @@ impl WaitingRoom {
         }
     }
 
-    /// Waits until quota has told how a campaign's queue stands: until then nobody knows who is before whom. A quota that keeps no queues need not be waited for.
+    /// Waits until quota has told how a campaign's queue stands: until then nobody knows who is
+    /// before whom. A quota that keeps no queues need not be waited for.
     pub async fn knows_queue(&self, campaign: CampaignNumber) -> Result<(), GatewayError> {
         if self.queue(campaign).is_known() {
             return Ok(());

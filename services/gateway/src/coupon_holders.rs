@@ -1,4 +1,5 @@
-//! Who holds coupons of campaigns that are sold out, so that a crowd that comes too late is answered without asking issuance for each.
+//! Who holds coupons of campaigns that are sold out, so that a crowd that comes too late is
+//! answered without asking issuance for each.
 
 mod filter;
 
@@ -22,15 +23,17 @@ use crate::clients;
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// A stream of holders that brings nothing for this long is given up for one from another replica.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
-/// What all filters may take together, in bytes. Claims of a campaign that has no filter are asked of issuance, as long as it is sold out.
+/// What all filters may take together, in bytes. Claims of a campaign that has no filter are asked
+/// of issuance, as long as it is sold out.
 const MAX_FILTER_BYTES: usize = 256 * 1024 * 1024;
 
-/// A campaign of which nothing commits any more, and how many of its coupons were issued by then. Only a coupon more makes other holders; other changes of the campaign make none.
+/// A campaign of which nothing commits any more, and how many of its coupons were issued by then.
+/// Only a coupon more makes other holders; other changes of the campaign make none.
 pub type SoldOut = (CampaignNumber, u64);
 
 /// The holders known. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Holders(Arc<ArcSwap<HashMap<CampaignNumber, (u64, Known)>>>);
+pub struct CouponHolders(Arc<ArcSwap<HashMap<CampaignNumber, (u64, Known)>>>);
 
 /// What was learned of a campaign's holders.
 #[derive(Clone)]
@@ -48,21 +51,23 @@ impl Known {
     }
 }
 
-impl Holders {
-    /// Whether the shopper may hold a coupon of the sold-out campaign. `Some(false)` is certain, `Some(true)` is wrong for one shopper in a hundred, and `None` means that it is not known.
-    pub fn may_hold(&self, campaign: SoldOut, shopper: &ShopperId) -> Option<bool> {
+impl CouponHolders {
+    /// Whether the shopper may hold a coupon of the sold-out campaign. `Some(false)` is certain,
+    /// `Some(true)` is wrong for one shopper in a hundred, and `None` means that it is not known.
+    pub fn may_have_coupon(&self, campaign: SoldOut, shopper: &ShopperId) -> Option<bool> {
         let known = self.0.load();
         let (number, issued) = campaign;
         let (issued_then, known) = known.get(&number)?;
         match known {
             // Those of fewer coupons say nothing of who got one since.
             _ if *issued_then != issued => None,
-            Known::These(filter) => Some(filter.may_hold(wire::shopper_hash(shopper))),
+            Known::These(filter) => Some(filter.may_have_coupon(wire::shopper_hash(shopper))),
             Known::TooManyToRemember => None,
         }
     }
 
-    /// Fetches the holders of each campaign that `sold_out` names, again only if coupons were issued since, and forgets those of others, until the task is aborted.
+    /// Fetches the holders of each campaign that `sold_out` names, again only if coupons were
+    /// issued since, and forgets those of others, until the task is aborted.
     pub async fn follow(self, sold_out: impl Fn() -> Vec<SoldOut>, issuance: Replicas) {
         let mut looks = interval(LOOK_INTERVAL);
         loop {
@@ -70,7 +75,8 @@ impl Holders {
             let wanted = sold_out();
             self.forget_others(&wanted);
             let known = self.0.load_full();
-            // One at a time: whatever sells out while it is fetched may have to go before the others.
+            // One at a time: whatever sells out while it is fetched may have to go before the
+            // others.
             let next = wanted.iter().find(|campaign| !is_known(&known, **campaign));
             let Some((number, issued)) = next else {
                 continue;
@@ -151,23 +157,24 @@ mod tests {
 
     #[test]
     fn holders_are_known_until_coupons_were_issued_whatever_else_changes() {
-        let (holders, campaign) = (Holders::default(), CampaignNumber::new(7u32).unwrap());
+        let (holders, campaign) = (CouponHolders::default(), CampaignNumber::new(7u32).unwrap());
         let shopper = |id: &str| ShopperId::parse(id).unwrap();
         let mut filter = Filter::default();
         filter.insert(wire::shopper_hash(&shopper("ann")));
         let known = Known::These(Arc::new(filter));
         let all = HashMap::from([(campaign, (3, known))]);
         holders.0.store(Arc::new(all));
-        let may_hold = |issued, id| holders.may_hold((campaign, issued), &shopper(id));
-        assert_eq!(may_hold(3, "ann"), Some(true));
-        assert_eq!(may_hold(3, "bob"), Some(false));
+        let may_have_coupon =
+            |issued, id| holders.may_have_coupon((campaign, issued), &shopper(id));
+        assert_eq!(may_have_coupon(3, "ann"), Some(true));
+        assert_eq!(may_have_coupon(3, "bob"), Some(false));
         // A coupon more may be bob's.
-        assert_eq!(may_hold(4, "bob"), None);
+        assert_eq!(may_have_coupon(4, "bob"), None);
         assert!(is_known(&holders.0.load(), (campaign, 3)));
         assert!(!is_known(&holders.0.load(), (campaign, 4)));
         holders.forget_others(&[(campaign, 3)]);
-        assert_eq!(may_hold(3, "bob"), Some(false));
+        assert_eq!(may_have_coupon(3, "bob"), Some(false));
         holders.forget_others(&[(campaign, 4)]);
-        assert_eq!(may_hold(3, "bob"), None);
+        assert_eq!(may_have_coupon(3, "bob"), None);
     }
 }

@@ -8,7 +8,9 @@ mod retention;
 mod rows;
 mod staff_reads;
 mod store_changes;
+mod store_rows;
 mod stores;
+mod timetables;
 
 use std::{
     ops::RangeInclusive,
@@ -24,11 +26,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Standing, Verdict},
+    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Placed, Standing, Verdict},
     error::OrderIntakeError,
 };
 pub use audit::SlotPosition;
-use commit::{BusyStores, Change, Commits, Done, Movement, Placement};
+use commit::{BusyStores, Change, Commits, Done, LaneRules, Movement, Placement};
 use rows::OrderRow;
 
 pub fn migrations() -> Migrator {
@@ -59,17 +61,11 @@ pub struct Store {
     queues: Arc<PerLane<LaneQueues>>,
 }
 
-/// The two queues of a lane. Orders to a store at which another batch books at that moment go to the second one, so that the others never wait for a favourite.
+/// The two queues of a lane. Orders to a store at which another batch books at that moment go to
+/// the second one, so that the others never wait for a favourite.
 struct LaneQueues {
     first: CommitQueue<Commits>,
     busy_stores: CommitQueue<Commits>,
-}
-
-/// How an order stands after it was handed in.
-pub struct Placed {
-    pub standing: Standing,
-    /// True if an earlier request placed it.
-    pub replayed: bool,
 }
 
 impl Store {
@@ -89,11 +85,11 @@ impl Store {
             let settings = CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH);
             let (queue, writer) = CommitQueue::new(
                 settings,
-                Commits {
+                Commits(LaneRules {
                     lane,
                     busy_stores,
                     orders_to_come,
-                },
+                }),
                 database.clone(),
                 tracing.clone(),
                 metrics,
@@ -119,7 +115,6 @@ impl Store {
         self.lanes.all().map(lane_number).collect()
     }
 
-    /// How many lanes there are.
     pub fn lanes(&self) -> Lanes {
         self.lanes
     }
@@ -151,8 +146,9 @@ impl Store {
         }
     }
 
-    /// Moves an order on. An outcome for an order that has one already, and a move that was made already, change nothing; what comes back is how the order stands. If somebody of the staff asks, who
-    /// that is is recorded with the move.
+    /// Moves an order on. An outcome for an order that has one already, and a move that was made
+    /// already, change nothing; what comes back is how the order stands. If somebody of the staff
+    /// asks, who that is is recorded with the move.
     pub async fn move_order(
         &self,
         order: &Order,
@@ -212,13 +208,12 @@ impl Store {
         done
     }
 
-    /// One order of a shopper.
     pub async fn get_order(
         &self,
         shopper: &ShopperId,
         order_id: OrderId,
     ) -> Result<Order, OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/get_order.sql"))
+        let query = sqlx::query_as(include_str!("../queries/get_order.sql"))
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(order_id.0)
             .bind(shopper.as_str());
@@ -233,7 +228,7 @@ impl Store {
         size: PageSize,
         after: PagePosition,
     ) -> Result<(Vec<Order>, Option<PagePosition>), OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/list_orders.sql"))
+        let query = sqlx::query_as(include_str!("../queries/list_orders.sql"))
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(shopper.as_str())
             .bind(after.created_at)
@@ -249,7 +244,8 @@ impl Store {
         Ok((orders, next.flatten()))
     }
 
-    /// The oldest orders of a lane that are PENDING and were not made durable within `fresh`, from after `after`.
+    /// The oldest orders of a lane that are PENDING and were not made durable within `fresh`, from
+    /// after `after`.
     pub async fn pending_orders(
         &self,
         lane: Lane,
@@ -257,7 +253,7 @@ impl Store {
         after: PagePosition,
         limit: u16,
     ) -> Result<Vec<Order>, OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/pending_orders.sql"))
+        let query = sqlx::query_as(include_str!("../queries/pending_orders.sql"))
             .bind(lane_number(lane))
             .bind(*fresh.start())
             .bind(after.created_at)
@@ -276,7 +272,7 @@ impl Store {
         after: PagePosition,
         limit: u16,
     ) -> Result<Vec<Order>, OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/unreleased_orders.sql"))
+        let query = sqlx::query_as(include_str!("../queries/unreleased_orders.sql"))
             .bind(lane_number(lane))
             .bind(after.created_at)
             .bind(after.order_id.0)

@@ -1,0 +1,166 @@
+//! Uses coupons for orders: one call to issuance for all that has gathered in a lane. Issuance
+//! answers the same order the same way however often it is asked.
+
+use std::{sync::Arc, time::Instant};
+
+use tidegate_proto::issuance::v1::{
+    RedeemCouponsRequest, RedeemItem, RedeemResult, redeem_result::Outcome,
+};
+use tidegate_rpc::{
+    client::{BatchCall, LaneBatches, Pending, last_deadline},
+    wire,
+};
+use tidegate_telemetry::{Span, SpanKind, TraceContext};
+use tidegate_types::{Lane, Money, Timestamp};
+
+use crate::{
+    domain::{Area, Bill, Draft, Order, OrderId, Rejection},
+    issuance::{Batch, Client, Issuance},
+};
+
+/// One call to issuance in flight a lane, so that batches grow with the load.
+const CALLS_PER_LANE: usize = 1;
+
+/// What came of asking issuance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    Used {
+        bill: Bill,
+        /// When the coupon's campaign ends, if issuance said so.
+        campaign_closes_at: Option<Timestamp>,
+    },
+    /// The coupon cannot pay for this order, for good.
+    Refused(Rejection),
+    /// Nothing is known; asking again is safe.
+    Undecided,
+}
+
+pub struct Redemption {
+    order_id: OrderId,
+    draft: Arc<Draft>,
+    area: Area,
+}
+
+/// Hands redemptions to the gatherer of their lane. Cheap to clone.
+#[derive(Clone)]
+pub struct Redeemer {
+    issuance: Issuance,
+    batches: LaneBatches<RedeemCall>,
+}
+
+impl Redeemer {
+    /// A gatherer a lane comes with it, which the caller runs.
+    pub fn new(issuance: Issuance) -> (Self, Vec<impl Future<Output = ()> + Send + use<>>) {
+        let call = RedeemCall(issuance.clone());
+        let (batches, gatherers) = LaneBatches::new(issuance.lanes, &call, CALLS_PER_LANE);
+        (Self { issuance, batches }, gatherers)
+    }
+
+    /// Uses the order's coupon for it, if that can be known by `deadline`.
+    pub async fn redeem(&self, order: &Order, trace: TraceContext, deadline: Instant) -> Redeemed {
+        let tracing = &self.issuance.tracing;
+        let mut span = tracing.start("redeem coupon", SpanKind::Client, trace);
+        let redemption = Pending {
+            item: Redemption {
+                order_id: order.standing.order_id,
+                draft: Arc::clone(&order.draft),
+                area: order.standing.area.clone(),
+            },
+            trace: span.context(),
+            deadline,
+        };
+        let lane = self.issuance.lanes.of(&order.draft.shopper);
+        // One that is not taken is left to the recovery worker.
+        let answer = self.batches.submit(lane, redemption).await;
+        let redeemed = answer.unwrap_or(Redeemed::Undecided);
+        describe(&mut span, &redeemed);
+        redeemed
+    }
+}
+
+fn describe(span: &mut Span, redeemed: &Redeemed) {
+    match redeemed {
+        Redeemed::Used { .. } => {}
+        Redeemed::Refused(rejection) => {
+            span.attribute("tidegate.reason", rejection.because().name());
+        }
+        Redeemed::Undecided => span.fail("issuance gave no answer that decides the order"),
+    }
+}
+
+/// Sends the redemptions of one lane.
+#[derive(Clone)]
+struct RedeemCall(Issuance);
+
+impl BatchCall for RedeemCall {
+    type Item = Redemption;
+    type Answer = Redeemed;
+
+    async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Redemption>>>) -> Vec<Redeemed> {
+        self.0.metrics.redeem_batch(items.len());
+        let traces: Vec<_> = items.iter().map(|pending| pending.trace).collect();
+        let batch = Batch {
+            lane,
+            method: "RedeemCoupons",
+            items: items.len(),
+            traces: &traces,
+            deadline: last_deadline(&items),
+        };
+        let message = || RedeemCouponsRequest {
+            lane: lane.get().into(),
+            lanes: self.0.lanes.get().into(),
+            items: items.iter().map(item).collect(),
+        };
+        let send =
+            |mut client: Client, request| async move { client.redeem_coupons(request).await };
+        let results = self.0.call(batch, message, send, |answer| answer.results);
+        let results = results.await.into_iter().zip(&*items);
+        results
+            .map(|(result, pending)| decode(&pending.item, result))
+            .collect()
+    }
+}
+
+fn item(pending: &Pending<Redemption>) -> RedeemItem {
+    let Redemption {
+        order_id,
+        draft,
+        area,
+    } = &pending.item;
+    RedeemItem {
+        shopper_id: draft.shopper.as_str().to_owned(),
+        coupon_code: draft.coupon_code.reveal(),
+        order_id: order_id.to_string(),
+        traceparent: pending.trace.traceparent(),
+        deadline_ms: pending.milliseconds_left(),
+        store_id: draft.store.as_str().to_owned(),
+        area: area.as_str().to_owned(),
+        total: Some(wire::money(draft.lines.total())),
+    }
+}
+
+fn decode(redemption: &Redemption, result: RedeemResult) -> Redeemed {
+    let campaign_closes_at = result.campaign_closes_at.and_then(wire::moment);
+    match result.outcome {
+        Some(Outcome::Redeemed(coupon)) => {
+            let face_value = coupon.face_value.and_then(wire::money_from);
+            match face_value.and_then(|face_value| bill(redemption, face_value)) {
+                Some(bill) => Redeemed::Used {
+                    bill,
+                    campaign_closes_at,
+                },
+                None => {
+                    tracing::error!(order = %redemption.order_id, "issuance used a coupon for an order and named no face value of the order's currency; the order stays PENDING until it does, so compare the versions of issuance and order-intake");
+                    Redeemed::Undecided
+                }
+            }
+        }
+        Some(Outcome::Refused(refusal)) => Rejection::of(wire::refusal_from(refusal))
+            .map_or(Redeemed::Undecided, Redeemed::Refused),
+        None => Redeemed::Undecided,
+    }
+}
+
+fn bill(redemption: &Redemption, face_value: Money) -> Option<Bill> {
+    Bill::with_coupon(redemption.draft.lines.total(), face_value)
+}

@@ -1,0 +1,99 @@
+use std::time::{Duration, SystemTime};
+
+use tidegate_proto::{
+    order_intake::v1::{PlacedOrder, place_order_result::Outcome},
+    r#type::v1::{Order, OrderState, Reason},
+};
+use tidegate_types::Refusal;
+use tokio::time::sleep;
+
+use crate::suite::{OPEN_ORDERS, Suite, code, item, placed, refused};
+
+#[tokio::test]
+async fn an_order_with_a_code_that_may_not_pay_books_nothing_and_a_retry_finds_its_order() {
+    let suite = Suite::start().await;
+    suite.issuance.deny(&code(1));
+    let refusal = refused(suite.place(item("alice", "r-1", &code(1))).await);
+    assert_eq!(refusal.reason(), Reason::CouponNotFound);
+    suite.issuance.lose_key_of(&code(2), true);
+    let refusal = refused(suite.place(item("alice", "r-2", &code(2))).await);
+    assert_eq!(refusal.reason(), Reason::CouponKeyMissing);
+    assert!(refusal.retry_after.is_some(), "it is not for ever");
+    for kept in ["orders", "store_slots", "order_events"] {
+        assert_eq!(suite.count(kept).await, 0, "{kept}");
+    }
+    suite.issuance.lose_key_of(&code(2), false);
+    let orders = [("r-2", 2), ("r-3", 3)];
+    for (request_id, number) in orders {
+        let order = suite.order(item("alice", request_id, &code(number))).await;
+        assert_eq!(order.state(), OrderState::Accepted);
+    }
+    suite.issuance.lose_key_of(&code(2), true);
+    suite.issuance.deny(&code(3));
+    for (request_id, number) in orders {
+        let replay = placed(suite.place(item("alice", request_id, &code(number))).await);
+        assert!(replay.replayed);
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_can_tell_codes_a_shopper_has_no_more_orders_to_come_than_may_be() {
+    let suite = Suite::start().await;
+    suite.issuance.hang().await;
+    let items = (0..=u32::from(OPEN_ORDERS)).map(|number| {
+        let mut item = item("alice", &format!("r-{number}"), &code(number));
+        item.deadline_ms = 1_500;
+        item
+    });
+    let outcomes = suite.place_all(items.collect()).await.into_iter();
+    let (taken, others): (Vec<_>, Vec<_>) =
+        outcomes.partition(|outcome| matches!(outcome, Outcome::Placed(_)));
+    assert_eq!(taken.len(), usize::from(OPEN_ORDERS));
+    let is_pending = |order: PlacedOrder| order.order.unwrap().state() == OrderState::Pending;
+    assert!(taken.into_iter().map(placed).all(is_pending));
+    for refusal in others.into_iter().map(refused) {
+        assert_eq!(refusal.reason(), Reason::OpenOrderLimitReached);
+        assert!(refusal.retry_after.is_some(), "it is not for ever");
+    }
+    suite.issuance.go_on();
+}
+
+/// Verified at one replica that has the key, and redeemed at one that has not.
+async fn pending(suite: &Suite, latest: Duration) -> Order {
+    let missing = Refusal::coupon_key_missing();
+    suite.issuance.refuse(Some(missing));
+    let mut item = item("alice", "r-1", &code(1));
+    item.latest_acceptable_at = Some((SystemTime::now() + latest).into());
+    let order = suite.order(item).await;
+    assert_eq!(order.state(), OrderState::Pending);
+    order
+}
+
+#[tokio::test]
+async fn an_order_that_is_pending_for_want_of_a_key_is_accepted_when_it_is_back() {
+    let suite = Suite::start().await;
+    let order = pending(&suite, Duration::from_secs(3_600)).await;
+    // Long enough for the recovery worker to have asked in vain.
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(suite.get(&order).await.state(), OrderState::Pending);
+    suite.issuance.refuse(None);
+    suite.watch_until(&order, OrderState::Accepted).await;
+    assert_eq!(suite.issuance.holder(&code(1)), Some(order.order_id));
+}
+
+#[tokio::test]
+async fn an_order_that_is_pending_for_want_of_a_key_ends_at_its_latest_time_and_frees_its_coupon() {
+    let suite = Suite::start().await;
+    let order = pending(&suite, Duration::from_secs(5)).await;
+    let seen = suite.watch_until(&order, OrderState::Rejected).await;
+    assert_eq!(
+        seen.last().unwrap().rejected_because(),
+        Reason::OrderTooLate
+    );
+    while suite.get(&order).await.coupon_released_at.is_none() {
+        sleep(Duration::from_millis(50)).await;
+    }
+    suite.issuance.refuse(None);
+    let next = suite.order(item("alice", "r-2", &code(1))).await;
+    assert_eq!(next.state(), OrderState::Accepted);
+}

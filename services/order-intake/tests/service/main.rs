@@ -1,0 +1,21 @@
+//! Order-intake's promises, asked for over gRPC.
+
+// All of it is test code, helpers included; an unwrap here says what the test expects.
+#![allow(clippy::unwrap_used)]
+
+mod database;
+mod suite;
+
+mod access;
+mod auditing;
+mod cancelling;
+mod closing;
+mod codes;
+mod faults;
+mod feed;
+mod fulfilling;
+mod looking_up;
+mod placing;
+mod recording;
+mod refusals;
+mod slots;
