@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn only_issuance_moves_stock_and_only_gateways_report_and_no_token_opens_that() {
-        let of = |service: &str| RULES.iter().filter(move |rule| rule.path.contains(service));
+        let of =
+            |service: &'static str| RULES.iter().filter(move |rule| rule.path.contains(service));
         for rule in of("LeaseService") {
             assert_eq!(
                 (rule.services, rule.scope),
