@@ -15,7 +15,7 @@ use tidegate_rpc::{
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ShopperId};
 use tokio::time::{interval, timeout};
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use crate::clients;
 
@@ -117,9 +117,10 @@ impl CouponHolders {
         let opened = issuance.call(policy, trace, message, send).await;
         let max_bytes = MAX_FILTER_BYTES.saturating_sub(held);
         let known = read(opened.ok()?, campaign, max_bytes).await;
+        if known.is_none() {
+            tracing::debug!(campaign_number = %campaign, "a stream of holders broke off");
+        }
         known
-            .inspect_err(|status| tracing::debug!(%status, "a stream of holders broke off"))
-            .ok()
     }
 }
 
@@ -132,23 +133,19 @@ async fn read(
     mut pages: Streaming<StreamShoppersResponse>,
     campaign: CampaignNumber,
     max_bytes: usize,
-) -> Result<Known, Status> {
-    let silent = |_| Status::deadline_exceeded("nothing came in time");
+) -> Option<Known> {
     let mut filter = Filter::default();
-    while let Some(page) = timeout(MAX_SILENCE, pages.message())
-        .await
-        .map_err(silent)??
-    {
+    while let Some(page) = timeout(MAX_SILENCE, pages.message()).await.ok()?.ok()? {
         for hash in page.shopper_hashes {
             filter.insert(hash);
         }
         if filter.bytes() > max_bytes {
             tracing::warn!(campaign_number = %campaign, "a sold-out campaign has more holders than this gateway can remember; issuance is asked for each claim that comes too late");
-            return Ok(Known::TooManyToRemember);
+            return Some(Known::TooManyToRemember);
         }
     }
     tracing::info!(campaign_number = %campaign, bytes = filter.bytes(), "the holders of a sold-out campaign are known; claims of anybody else are answered here");
-    Ok(Known::These(Arc::new(filter)))
+    Some(Known::These(Arc::new(filter)))
 }
 
 #[cfg(test)]

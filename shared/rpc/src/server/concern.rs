@@ -88,13 +88,16 @@ where
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const ONCE: &str = "a future is polled until it is ready, and not again";
-        Poll::Ready(Ok(match self.project() {
-            Progress::AnsweredHere { answer } => *answer.take().expect(ONCE),
+        // Nobody polls it again once it was ready.
+        match self.project() {
+            Progress::AnsweredHere { answer } => answer
+                .take()
+                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(*answer))),
             Progress::GoesOn { handled, open } => {
                 let Ok(answer) = ready!(handled.poll(cx));
-                C::end(open.take().expect(ONCE), answer)
+                open.take()
+                    .map_or(Poll::Pending, |open| Poll::Ready(Ok(C::end(open, answer))))
             }
-        }))
+        }
     }
 }
