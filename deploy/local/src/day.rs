@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use rand::Rng;
 use tidegate_local::{
-    audit::{Audit, BookedStore, Books, Subject},
+    audit::{Books, Subject},
     collector::{Span, TraceId},
     credentials::{Identity, Scope, Token},
     live,
@@ -50,19 +50,6 @@ const BUSIEST_STORES: i64 = 3;
 const STORY_LIMIT: Duration = Duration::from_secs(20);
 const STORY_POLL: Duration = Duration::from_millis(500);
 
-/// A day that is over: what it was, and what came of it as shoppers saw it.
-struct PlayedDay {
-    scene: Arc<Scene>,
-    campaign_number: u32,
-    stock: u64,
-    seed: u64,
-    opening: Duration,
-    started_at: SystemTime,
-    took: Duration,
-    /// Listens to the feed of orders until it has heard of all.
-    listening: JoinSet<()>,
-}
-
 /// Replays, audits and reports; true if all claims are accounted for and every audited promise holds.
 pub async fn replay(
     stack: &Stack,
@@ -70,54 +57,6 @@ pub async fn replay(
     staff: &Staff,
     run_id: &str,
 ) -> Result<bool> {
-    let mut day = play(stack, arguments, staff, run_id).await?;
-    tell("The last shopper has left. Those who were told never ask once more.");
-    finals::ask_again(&day.scene).await;
-    tell("Auditing.");
-    let (audit, busiest_stores) = audit(stack, arguments, staff, &mut day).await?;
-    let picture = day.scene.measures.picture();
-    let story = best_story(stack, &picture).await;
-    let run = RunFacts {
-        campaign_id: run_id.to_owned(),
-        stock: day.stock,
-        planned_orders: arguments.orders,
-        minutes: arguments.minutes,
-        early_share: arguments.early_share,
-        opening_second: day.opening.as_secs_f64(),
-        seed: day.seed,
-        took_seconds: day.took.as_secs_f64(),
-        retries: picture.retries,
-        answers_lost: picture.answers_lost,
-        gateways: stack
-            .addresses(Service::Gateway)
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    };
-    let report = Report::new(
-        run,
-        picture,
-        audit,
-        busiest_stores,
-        story
-            .as_ref()
-            .map(|(trace_id, spans)| (*trace_id, spans.as_slice())),
-    );
-    publish(
-        &report,
-        story,
-        &stack.options().data.join("reports").join(run_id),
-        arguments.json.as_ref(),
-    )?;
-    Ok(report.holds())
-}
-
-async fn play(
-    stack: &Stack,
-    arguments: &Arguments,
-    staff: &Staff,
-    run_id: &str,
-) -> Result<PlayedDay> {
     let tiers = campaign::stock(arguments.orders);
     let stock = tiers.0 + tiers.1;
     let opens_at = opens_at(arguments);
@@ -162,49 +101,67 @@ async fn play(
         () = live::show(&scene, stock, opening + arguments.duration()) => (),
     }
     let took = scene.started.elapsed();
-    Ok(PlayedDay {
-        scene,
-        campaign_number: campaign.campaign_number,
-        stock,
-        seed,
-        opening,
-        started_at,
-        took,
-        listening,
-    })
-}
 
-/// Holds the books against what shoppers were told; with the stores that were booked most.
-async fn audit(
-    stack: &Stack,
-    arguments: &Arguments,
-    staff: &Staff,
-    day: &mut PlayedDay,
-) -> Result<(Audit, Vec<BookedStore>)> {
-    let scene = &day.scene;
+    tell("The last shopper has left. Those who were told never ask once more.");
+    finals::ask_again(&scene).await;
+    tell("Auditing.");
     let subject = Subject {
-        campaign_number: i64::from(day.campaign_number),
+        campaign_number: i64::from(campaign.campaign_number),
         limit_per_shopper: i64::from(LIMIT_PER_SHOPPER),
         shopper_prefix: scene.ledger.shopper_prefix(),
-        orders_per_slot: i64::from(campaign::orders_per_slot(day.stock, arguments.duration())),
-        stock: i64::try_from(day.stock)?,
-        started_at: day.started_at.into(),
-        opening: day.opening,
+        orders_per_slot: i64::from(campaign::orders_per_slot(stock, arguments.duration())),
+        stock: i64::try_from(stock)?,
+        started_at: started_at.into(),
+        opening,
     };
     let mut books = Books::open(stack).await?;
     books.wait_until_decided(&subject).await?;
-    wait_until_heard(scene, &books.paid_orders(&subject).await?).await;
-    day.listening.shutdown().await;
+    wait_until_heard(&scene, &books.paid_orders(&subject).await?).await;
+    listening.shutdown().await;
     let mut audit = books
         .audit(&subject, &scene.ledger, &scene.ledger.told())
         .await?;
     let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
-    let differences = staff.audit_campaign(&scene.campaign_id).await?;
+    let differences = staff.audit_campaign(run_id).await?;
     audit.never_oversold.add(
         "wrong_by_the_services_own_audit",
         i64::try_from(differences)?,
     );
-    Ok((audit, busiest_stores))
+    let picture = scene.measures.picture();
+    let story = best_story(stack, &picture).await;
+    let run = RunFacts {
+        campaign_id: run_id.to_owned(),
+        stock,
+        planned_orders: orders,
+        minutes,
+        early_share: arguments.early_share,
+        opening_second: opening.as_secs_f64(),
+        seed,
+        took_seconds: took.as_secs_f64(),
+        retries: picture.retries,
+        answers_lost: picture.answers_lost,
+        gateways: stack
+            .addresses(Service::Gateway)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    };
+    let report = Report::new(
+        run,
+        picture,
+        audit,
+        busiest_stores,
+        story
+            .as_ref()
+            .map(|(trace_id, spans)| (*trace_id, spans.as_slice())),
+    );
+    publish(
+        &report,
+        story,
+        &stack.options().data.join("reports").join(run_id),
+        arguments.json.as_ref(),
+    )?;
+    Ok(report.holds())
 }
 
 /// When the campaign opens: in a while if shoppers are to gather before it, else since a moment ago.

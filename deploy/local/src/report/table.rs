@@ -8,16 +8,6 @@ use crate::{audit::BookedStore, replay::measures::Quantiles};
 /// The result of a run for a person.
 pub fn table(report: &Report) -> String {
     let mut text = String::new();
-    claims(&mut text, report);
-    queue_rows::write(&mut text, report);
-    orders(&mut text, report);
-    busiest(&mut text, &report.busiest_stores);
-    latencies(&mut text, report);
-    promises(&mut text, report);
-    text
-}
-
-fn claims(text: &mut String, report: &Report) {
     let claims = &report.claims;
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -27,33 +17,32 @@ fn claims(text: &mut String, report: &Report) {
         grouped(report.run.stock),
         report.run.took_seconds
     );
-    row(text, "offered", claims.offered, claims.offered);
-    row(text, "  issued", claims.issued, claims.offered);
+    row(&mut text, "offered", claims.offered, claims.offered);
+    row(&mut text, "  issued", claims.issued, claims.offered);
     row(
-        text,
+        &mut text,
         "  replayed (the coupon of an earlier send)",
         claims.replayed,
         claims.offered,
     );
-    reasons(text, "  refused", &claims.refused, claims.offered);
+    reasons(&mut text, "  refused", &claims.refused, claims.offered);
     for (name, count) in [
         ("  gave up a place in the queue", claims.left),
         ("  never came back to a place", claims.never_came_back),
         ("  without an answer", claims.unanswered),
     ] {
-        row(text, name, count, claims.offered);
+        row(&mut text, name, count, claims.offered);
     }
     let _ = writeln!(text, "  {}", balance(claims.offered, claims.ended()));
-}
+    queue_rows::write(&mut text, report);
 
-fn orders(text: &mut String, report: &Report) {
     let orders = &report.orders;
     let _ = writeln!(text, "\nOrders");
-    row(text, "placed", orders.placed, orders.placed);
-    row(text, "  accepted", orders.accepted, orders.placed);
-    reasons(text, "  rejected", &orders.rejected, orders.placed);
+    row(&mut text, "placed", orders.placed, orders.placed);
+    row(&mut text, "  accepted", orders.accepted, orders.placed);
+    reasons(&mut text, "  rejected", &orders.rejected, orders.placed);
     row(
-        text,
+        &mut text,
         "  without an answer",
         orders.unanswered,
         orders.placed,
@@ -67,18 +56,21 @@ fn orders(text: &mut String, report: &Report) {
         ("cancelled after being accepted", detours.cancelled),
         ("accepted with a coupon given back", detours.accepted_anew),
     ] {
-        row(text, name, count, orders.placed);
+        row(&mut text, name, count, orders.placed);
     }
-}
+    busiest(&mut text, &report.busiest_stores);
 
-fn latencies(text: &mut String, report: &Report) {
     let _ = writeln!(
         text,
         "\nLatency from the scheduled send     p50         p99       p99.9"
     );
-    latency(text, "claim that never waited", report.latency_ms.claim);
-    latency(text, "order", report.latency_ms.order);
-    latency(text, "late in sending", report.latency_ms.sending);
+    latency(
+        &mut text,
+        "claim that never waited",
+        report.latency_ms.claim,
+    );
+    latency(&mut text, "order", report.latency_ms.order);
+    latency(&mut text, "late in sending", report.latency_ms.sending);
     if report.is_late() {
         let _ = writeln!(
             text,
@@ -91,9 +83,7 @@ fn latencies(text: &mut String, report: &Report) {
         grouped(report.run.retries),
         grouped(report.run.answers_lost)
     );
-}
 
-fn promises(text: &mut String, report: &Report) {
     let _ = writeln!(text, "\nPromises");
     for (name, finding) in report.audit.promises() {
         let facts: Vec<_> = finding
@@ -114,6 +104,7 @@ fn promises(text: &mut String, report: &Report) {
             );
         }
     }
+    text
 }
 
 pub(super) fn row(text: &mut String, name: &str, count: u64, of: u64) {
