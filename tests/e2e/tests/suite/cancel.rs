@@ -9,7 +9,7 @@ use tidegate_e2e::{
 };
 use tidegate_proto::{
     gateway::v1::{ListOrdersRequest, WatchOrderRequest},
-    r#type::v1::{CouponState, Money, Order, OrderState},
+    r#type::v1::{CouponState, Order, OrderState},
 };
 use tonic::Code;
 
@@ -165,6 +165,8 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
     let fulfilment = suite.fulfilment()?;
     let code = suite.coupon("tea", "ann").await?;
     let order = suite.order("ann", "o-1", &code).await?;
+    let money =
+        |of: &Option<tidegate_proto::r#type::v1::Money>| of.as_ref().map(|money| money.minor_units);
     assert_eq!(
         [&order.total, &order.discount, &order.amount_to_pay].map(money),
         [Some(2_800), Some(2_500), Some(300)]
@@ -226,12 +228,7 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         let told = refused(&fulfilment.advance(&order, impossible).await.unwrap_err());
         assert_eq!(told.fields, ["state"]);
     }
-    suite.end().await
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_coupon_takes_off_no_more_than_the_total() -> Result<()> {
-    let (suite, _) = suite_with_store(10).await?;
     let code = suite.coupon("tea", "bob").await?;
     let mut cheap = order_of("bob", "o-1", &code);
     cheap.lines[0].quantity = 2;
@@ -241,11 +238,8 @@ async fn a_coupon_takes_off_no_more_than_the_total() -> Result<()> {
     let cheap = suite.place(cheap).await?;
     assert_eq!(
         [&cheap.total, &cheap.discount, &cheap.amount_to_pay].map(money),
-        [Some(2_000), Some(2_000), Some(0)]
+        [Some(2_000), Some(2_000), Some(0)],
+        "a coupon takes off no more than the total"
     );
     suite.end().await
-}
-
-fn money(of: &Option<Money>) -> Option<i64> {
-    of.as_ref().map(|money| money.minor_units)
 }
