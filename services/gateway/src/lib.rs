@@ -34,6 +34,7 @@ use tidegate_rpc::{
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::Timestamp;
 use tokio::sync::watch;
+use tonic::service::Routes;
 
 use crate::{
     campaign_owner::CampaignOwner,
@@ -68,37 +69,17 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor
         .start("token key reloader", Arc::clone(&tokens).keep_fresh());
     let metrics = GatewayMetrics::register(&mut host.registry);
-    let quota = find(&mut host, config.quota_addresses, Identity::Quota).await;
-    let issuance = find(&mut host, config.issuance_addresses, Identity::Issuance).await;
-    let order_intake = find(
-        &mut host,
-        config.order_intake_addresses,
-        Identity::OrderIntake,
-    )
-    .await;
-    let (owner, asking) = CampaignOwner::new(&quota);
-    let [of_known, of_strangers] = asking;
-    host.supervisor
-        .start("questions of known campaigns", of_known);
-    host.supervisor
-        .start("questions of unknown campaigns", of_strangers);
-    let campaigns = Campaigns::new(owner);
-    host.supervisor.start(
-        "watch of campaigns",
-        campaigns.clone().follow(quota.clone()),
-    );
-    let holders = CouponHolders::default();
-    let watched = campaigns.clone();
-    let following = holders.clone().follow(
-        move || watched.that_issue_no_more(Timestamp::now_utc()),
-        issuance.clone(),
-    );
-    host.supervisor.start("watch of coupon holders", following);
+    let quota = find(&mut host, config.quota_addresses.clone(), Identity::Quota).await;
+    let addresses = config.issuance_addresses.clone();
+    let issuance = find(&mut host, addresses, Identity::Issuance).await;
+    let addresses = config.order_intake_addresses.clone();
+    let order_intake = find(&mut host, addresses, Identity::OrderIntake).await;
+    let (campaigns, holders) = follow_campaigns(&quota, issuance.clone(), &mut host);
 
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     let room = WaitingRoom::new(
         config.waiting_room,
-        config.ticket_keys,
+        config.ticket_keys.clone(),
         queue_metrics.clone(),
     );
     let permits = Arc::new(Permits::of_claims(config.lanes));
@@ -106,24 +87,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let lanes = config.lanes;
     let read_limit = ConcurrencyLimit::new(config.max_reads);
-    let issue = IssueCall {
-        issuance: issuance.clone(),
-        lanes,
-        tracing: host.tracing.clone(),
-    };
-    let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
-    let place = PlaceCall {
-        order_intake: order_intake.clone(),
-        lanes,
-        tracing: host.tracing.clone(),
-    };
-    let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
-    for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {
-        let supervisor = &mut host.supervisor;
-        supervisor.start(format!("gatherer of claims of lane {lane}"), issuing);
-        supervisor.start(format!("gatherer of orders of lane {lane}"), placing);
-    }
-
+    let (issue_batches, order_batches) =
+        start_gatherers(&config, &issuance, &order_intake, &mut host);
     let orders = Orders {
         lanes,
         batches: order_batches,
@@ -151,6 +116,83 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         issuance,
         read_limit,
     };
+    let limits = limits(&config);
+    let routes = routes(&config, &host, metrics, orders, claims, wallet);
+    let service = Service {
+        names: grpc::SERVICES,
+        routes: Box::new(routes),
+        access: AccessRules::with_tokens(grpc::RULES, tokens, None).limited(limits),
+        max_in_flight: config.max_in_flight,
+        database: None,
+        ready,
+        finish: Box::pin(last_reports(reports)),
+    };
+    Ok((service, host))
+}
+
+fn follow_campaigns(
+    quota: &Replicas,
+    issuing: Replicas,
+    host: &mut Host,
+) -> (Campaigns, CouponHolders) {
+    let (owner, asking) = CampaignOwner::new(quota);
+    let [of_known, of_strangers] = asking;
+    host.supervisor
+        .start("questions of known campaigns", of_known);
+    host.supervisor
+        .start("questions of unknown campaigns", of_strangers);
+    let campaigns = Campaigns::new(owner);
+    host.supervisor.start(
+        "watch of campaigns",
+        campaigns.clone().follow(quota.clone()),
+    );
+    let holders = CouponHolders::default();
+    let watched = campaigns.clone();
+    let following = holders.clone().follow(
+        move || watched.that_issue_no_more(Timestamp::now_utc()),
+        issuing,
+    );
+    host.supervisor.start("watch of coupon holders", following);
+    (campaigns, holders)
+}
+
+/// Starts what gathers claims and orders of each lane into batches.
+fn start_gatherers(
+    config: &Config,
+    issuance: &Replicas,
+    order_intake: &Replicas,
+    host: &mut Host,
+) -> (LaneBatches<IssueCall>, LaneBatches<PlaceCall>) {
+    let lanes = config.lanes;
+    let issue = IssueCall {
+        issuance: issuance.clone(),
+        lanes,
+        tracing: host.tracing.clone(),
+    };
+    let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
+    let place = PlaceCall {
+        order_intake: order_intake.clone(),
+        lanes,
+        tracing: host.tracing.clone(),
+    };
+    let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
+    for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {
+        let supervisor = &mut host.supervisor;
+        supervisor.start(format!("gatherer of claims of lane {lane}"), issuing);
+        supervisor.start(format!("gatherer of orders of lane {lane}"), placing);
+    }
+    (issue_batches, order_batches)
+}
+
+/// Puts the use cases behind their services.
+fn routes(
+    config: &Config,
+    host: &Host,
+    metrics: GatewayMetrics,
+    orders: Orders,
+    claims: Claims,
+    wallet: Wallet,
+) -> impl FnOnce(Routes) -> Routes + Send + use<> {
     let shopper_limits = Arc::new(ShopperLimits::new(config.shopper_rate_per_second));
     let claims = ClaimServiceServer::new(ClaimGrpc {
         claims,
@@ -174,26 +216,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    |routes| {
+        routes
+            .add_service(claims)
+            .add_service(wallet)
+            .add_service(orders)
+    }
+}
+
+fn limits(config: &Config) -> Limits {
     let most_claims = (config.max_in_flight as f64 * MAX_SHARE_OF_CLAIMS).ceil() as usize;
-    let limits = Limits::default()
+    Limits::default()
         .at_most(Work::Claims, most_claims)
         .at_most(Work::Streams, config.max_watches + config.max_claim_watches)
-        .caller_rate(config.caller_rate_per_second);
-    let service = Service {
-        names: grpc::SERVICES,
-        routes: Box::new(|routes| {
-            routes
-                .add_service(claims)
-                .add_service(wallet)
-                .add_service(orders)
-        }),
-        access: AccessRules::with_tokens(grpc::RULES, tokens, None).limited(limits),
-        max_in_flight: config.max_in_flight,
-        database: None,
-        ready,
-        finish: Box::pin(last_reports(reports)),
-    };
-    Ok((service, host))
+        .caller_rate(config.caller_rate_per_second)
 }
 
 /// Starts the reports of the waiting room; the number of the last one that quota has taken in, and

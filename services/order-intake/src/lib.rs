@@ -110,6 +110,41 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         .into_iter()
         .map(|(name, writer)| host.supervisor.start(name, writer))
         .collect();
+    let (work, period) = (
+        DetachedWork::default(),
+        RetentionPeriod::days(config.retention_days),
+    );
+    let server = start_use_cases(replicas, store, metrics, period, &work, &mut host).await;
+    let (ready, is_ready) = watch_channel::channel(true);
+    let service = Service {
+        names: SERVICE_NAMES,
+        routes: Box::new(move |routes| server.add_to(routes)),
+        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff))
+            .limited(limits(MAX_CALLS_IN_FLIGHT)),
+        max_in_flight: MAX_CALLS_IN_FLIGHT,
+        database: Some(database),
+        ready: is_ready,
+        finish: Box::pin(async move {
+            // Orders in flight reach their outcome, and only then do the writers end.
+            work.finished().await;
+            closing.cancel();
+            join_all(writers).await;
+            drop(ready);
+        }),
+    };
+    Ok((service, host))
+}
+
+/// Makes the use cases and starts what each of them does beside its calls.
+async fn start_use_cases(
+    replicas: Replicas,
+    store: Store,
+    metrics: Metrics,
+    period: RetentionPeriod,
+    work: &DetachedWork,
+    host: &mut Host,
+) -> Server {
+    let (lanes, tracing) = (store.lanes(), host.tracing.clone());
     let issuance = Issuance {
         lanes,
         replicas,
@@ -117,10 +152,10 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics: metrics.clone(),
     };
     let (redeemer, redeeming) = Redeemer::new(issuance.clone());
-    start_of_each_lane("gatherer of redemptions", lanes, redeeming, &mut host);
+    start_of_each_lane("gatherer of redemptions", lanes, redeeming, host);
     let (verifier, verifying) = Verifier::new(issuance.clone());
-    start_of_each_lane("gatherer of codes", lanes, verifying, &mut host);
-    let (work, campaigns) = (DetachedWork::default(), CampaignEnds::default());
+    start_of_each_lane("gatherer of codes", lanes, verifying, host);
+    let campaigns = CampaignEnds::default();
     let finisher = Finisher::new(
         store.clone(),
         redeemer,
@@ -129,7 +164,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         work.clone(),
         campaigns.clone(),
     );
-    let period = RetentionPeriod::days(config.retention_days);
     let retention = Retention {
         store: store.clone(),
         campaigns,
@@ -140,28 +174,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         issuance: issuance.clone(),
         period,
     };
-    let auditing = auditor.clone().run(
-        host.settings.replica.clone(),
-        metrics.clone(),
-        host.stop.clone(),
-    );
-    host.supervisor.start("audit of orders", auditing);
-    start_retention(retention, &mut host).await;
-    let recovering = lanes.all().map(|lane| {
-        let recovery = Recovery {
-            lane,
-            store: store.clone(),
-            finisher: finisher.clone(),
-            tracing: tracing.clone(),
-            metrics: metrics.clone(),
-        };
-        recovery.run(host.stop.clone())
-    });
-    let recovering: Vec<_> = recovering.collect();
-    start_of_each_lane("recovery", lanes, recovering, &mut host);
+    start_audits(&auditor, &metrics, host);
+    start_retention(retention, host).await;
+    start_recovery(&store, &finisher, &metrics, host);
     let releaser = Releaser::new(store.clone(), issuance, host.stop.clone());
     let releasing = lanes.all().map(|lane| releaser.clone().run(lane));
-    start_of_each_lane("releaser", lanes, releasing, &mut host);
+    start_of_each_lane("releaser", lanes, releasing, host);
     let closer = Closer::new(store.clone(), metrics.clone(), host.stop.clone());
     host.supervisor
         .start("closer of stores", closer.clone().run());
@@ -170,7 +188,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         "measurer of the feed",
         feed.clone().measure(metrics.clone()),
     );
-    let server = Server {
+    Server {
         lanes,
         feed,
         closer,
@@ -194,25 +212,31 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics,
         period,
         work: work.clone(),
-    };
-    let (ready, is_ready) = watch_channel::channel(true);
-    let service = Service {
-        names: SERVICE_NAMES,
-        routes: Box::new(move |routes| server.add_to(routes)),
-        access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff))
-            .limited(limits(MAX_CALLS_IN_FLIGHT)),
-        max_in_flight: MAX_CALLS_IN_FLIGHT,
-        database: Some(database),
-        ready: is_ready,
-        finish: Box::pin(async move {
-            // Orders in flight reach their outcome, and only then do the writers end.
-            work.finished().await;
-            closing.cancel();
-            join_all(writers).await;
-            drop(ready);
-        }),
-    };
-    Ok((service, host))
+    }
+}
+
+fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &mut Host) {
+    let lanes = store.lanes();
+    let recovering = lanes.all().map(|lane| {
+        let recovery = Recovery {
+            lane,
+            store: store.clone(),
+            finisher: finisher.clone(),
+            tracing: host.tracing.clone(),
+            metrics: metrics.clone(),
+        };
+        recovery.run(host.stop.clone())
+    });
+    let recovering: Vec<_> = recovering.collect();
+    start_of_each_lane("recovery", lanes, recovering, host);
+}
+
+fn start_audits(auditor: &Auditor, metrics: &Metrics, host: &mut Host) {
+    let replica = host.settings.replica.clone();
+    let auditing = auditor
+        .clone()
+        .run(replica, metrics.clone(), host.stop.clone());
+    host.supervisor.start("audit of orders", auditing);
 }
 
 /// The tables of this day are there before the first order is.

@@ -36,6 +36,7 @@ pub enum KeyringError {
 }
 
 /// Secret keys of HMAC-SHA-256: one is for what is made new, all are for checking what was made before, so that the active key can be changed.
+#[derive(Clone)]
 pub struct Keyring {
     active: u8,
     keys: BTreeMap<u8, hmac::Key>,
