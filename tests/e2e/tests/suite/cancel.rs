@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{
-    CampaignTerms, OrderBooks, StaffDesk, Suite, eventually, order_of, refused, store_of,
-};
+use tidegate_client::{CampaignTerms, Staff, eventually, order_of, refused, store_of};
+use tidegate_e2e::{ISSUANCES, OrderBooks, Suite};
 use tidegate_proto::{
     gateway::v1::{ListOrdersRequest, WatchOrderRequest},
     r#type::v1::{CouponState, Order, OrderState},
@@ -17,7 +16,7 @@ const SOON: Duration = Duration::from_secs(15);
 /// The number of CANCELLED in the database.
 const CANCELLED: i16 = 7;
 
-async fn suite_with_store(orders_per_slot: u32) -> Result<(Suite, StaffDesk)> {
+async fn suite_with_store(orders_per_slot: u32) -> Result<(Suite, Staff)> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     let store = store_of("store-1", orders_per_slot);
@@ -89,7 +88,7 @@ async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
             shopper_id: shopper.into(),
             ..ListOrdersRequest::default()
         };
-        let page = suite.orders()?.list_orders(suite.request(message)).await?;
+        let page = suite.orders().list_orders(suite.request(message)).await?;
         match page.into_inner().orders.into_iter().next() {
             Some(order) => Ok(order),
             None => bail!("{shopper} has no order"),
@@ -142,7 +141,7 @@ async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon() -> Resul
 async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon() -> Result<()> {
     let (mut suite, _) = suite_with_store(10_000).await?;
     let code = suite.coupon("tea", "ann").await?;
-    for replica in ["issuance-0", "issuance-1"] {
+    for replica in ISSUANCES {
         suite.stack.pause(replica)?;
     }
     // The answer comes just before the caller's deadline, and on a busy machine may miss it: who asks again hears the same.
@@ -151,7 +150,7 @@ async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon() -> Resul
     let cancelled = eventually(SOON, || suite.cancel(&pending)).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
     assert_eq!(cancelled.coupon_released_at, None);
-    for replica in ["issuance-0", "issuance-1"] {
+    for replica in ISSUANCES {
         suite.stack.resume(replica)?;
     }
     coupon_is_free(&suite, &pending, &code).await?;
@@ -176,7 +175,7 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         order_id: order.order_id.clone(),
     };
     let mut changes = suite
-        .orders()?
+        .orders()
         .watch_order(suite.request(message))
         .await?
         .into_inner();

@@ -1,10 +1,11 @@
 //! What staff change of a campaign that runs counts at once.
 
 use anyhow::Result;
-use tidegate_e2e::{CampaignTerms, Suite, claim_of};
+use tidegate_client::{CampaignTerms, claim_of};
+use tidegate_e2e::{GATEWAYS, Suite};
 use tidegate_proto::quota::v1::{EndCampaignRequest, UpdateCampaignRequest};
 
-use crate::never::{GATEWAYS, Told, is_served, is_told, never, told};
+use crate::never::{Told, is_served, is_told, never, told};
 
 /// The moment before, the refusals were true, and every replica had just heard so.
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +38,8 @@ async fn a_higher_limit_and_a_later_end_count_at_once_for_those_who_were_refused
     for gateway in GATEWAYS {
         let late = claim_of("tea", "bob", "r-1");
         is_told(&suite, gateway, late, never("CAMPAIGN_CLOSED")).await;
-        assert_eq!(told(&suite, gateway, "tea", "ann").await, Told::Issued);
+        let mine = claim_of("tea", "ann", "r-1");
+        assert_eq!(told(&suite, gateway, mine).await?, Told::Issued);
     }
     suite.end().await
 }

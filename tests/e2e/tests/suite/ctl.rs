@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tidegate_e2e::{CampaignTerms, Suite};
+use tidegate_client::CampaignTerms;
+use tidegate_e2e::Suite;
 use tidegate_local::stack::Service;
+use tidegate_proto::{quota::v1::ListChangesRequest, r#type::v1::ChangeFilter};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -160,8 +162,7 @@ async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_a
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     suite.staff()?.make_store().await?;
     for service in [Service::Quota, Service::Issuance, Service::OrderIntake] {
-        let url = suite.stack.database_url(service).unwrap_or_default();
-        let mut role = PgConnection::connect(&url).await?;
+        let mut role = PgConnection::connect(&suite.database_of(service)?).await?;
         for statement in [
             "UPDATE change_log.changes SET subject = 'somebody else'",
             "DELETE FROM change_log.changes",
@@ -179,7 +180,17 @@ async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_a
         }
         role.close().await?;
     }
-    let history = suite.staff()?.changes_of_campaign("tea").await?;
+    let staff = suite.staff()?;
+    let of_tea = staff.request(ListChangesRequest {
+        filter: Some(ChangeFilter {
+            resource_kind: "campaign".into(),
+            resource_id: "tea".into(),
+            ..ChangeFilter::default()
+        }),
+        ..ListChangesRequest::default()
+    });
+    let history = staff.campaigns().list_changes(of_tea).await?;
+    let history = history.into_inner().changes;
     assert_eq!(history.len(), 1);
     assert_eq!(
         (&*history[0].action, &*history[0].subject),

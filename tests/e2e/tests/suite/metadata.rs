@@ -3,12 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_e2e::{Suite, claim_of, order_of, refused};
+use tidegate_client::{order_of, refused};
+use tidegate_e2e::Suite;
 use tidegate_local::stack::Service;
-use tidegate_proto::{
-    gateway::v1::{PlaceOrderRequest, claim_service_client::ClaimServiceClient},
-    r#type::v1::OrderLine,
-};
+use tidegate_proto::{gateway::v1::PlaceOrderRequest, r#type::v1::OrderLine};
 use tonic::{Code, Status};
 
 use super::stores::{hourly, suite_in_one_hour};
@@ -78,18 +76,13 @@ async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_is_asked_for_only_where_the_deadline_leaves_time_for_it() -> Result<()> {
-    let suite = Suite::start_with(|options| {
-        let (rate, one) = ("TIDEGATE_SHOPPER_RATE_PER_SECOND", Some("1".to_owned()));
-        options.variables.push((Service::Gateway, rate.into(), one));
-    })
-    .await?;
+    let rate = [("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1")];
+    let suite = Suite::start_set(Service::Gateway, &rate).await?;
     let patient = Duration::from_secs(8);
     for (deadline, is_asked_for) in [(Duration::from_millis(300), false), (patient, true)] {
         let told = loop {
-            let mut request = suite.request(claim_of("none", "ann", "r-1"));
-            request.set_timeout(deadline);
-            let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
-            let status = claims.claim_coupon(request).await.unwrap_err();
+            let hasty = suite.within(deadline);
+            let status = hasty.claim("none", "ann", "r-1").await.unwrap_err();
             if status.code() == Code::Unavailable {
                 break refused(&status);
             }

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{
-    CampaignTerms, OrderBooks, StaffDesk, Suite, eventually, order_of, refused, store_of,
-};
+use tidegate_client::{CampaignTerms, Staff, eventually, order_of, refused, store_of};
+use tidegate_e2e::{ISSUANCES, OrderBooks, Suite};
 use tidegate_proto::{
     gateway::v1::{PlaceOrderRequest, WatchOrderRequest},
     order_intake::v1::{
@@ -21,9 +20,8 @@ use tonic::Code;
 const SOON: Duration = Duration::from_secs(30);
 /// The number of FAILED in the database.
 const FAILED: i16 = 8;
-const ISSUANCE: [&str; 2] = ["issuance-0", "issuance-1"];
 
-async fn suite_with_store() -> Result<(Suite, StaffDesk)> {
+async fn suite_with_store() -> Result<(Suite, Staff)> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     staff.make_store().await?;
@@ -52,7 +50,7 @@ async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_
 -> Result<()> {
     let (mut suite, _) = suite_with_store().await?;
     let code = suite.coupon("tea", "ann").await?;
-    for replica in ISSUANCE {
+    for replica in ISSUANCES {
         suite.stack.pause(replica)?;
     }
     let latest = SystemTime::now() + Duration::from_secs(8);
@@ -63,7 +61,7 @@ async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_
     let pending = eventually(SOON, || suite.place(order())).await?;
     assert_eq!(pending.state(), OrderState::Pending);
     tokio::time::sleep(Duration::from_secs(10)).await;
-    for replica in ISSUANCE {
+    for replica in ISSUANCES {
         suite.stack.resume(replica)?;
     }
     let rejected = ended(&suite, &pending, OrderState::Rejected).await?;
@@ -107,7 +105,7 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
         order_id: order.order_id.clone(),
     };
     let mut changes = suite
-        .orders()?
+        .orders()
         .watch_order(suite.request(watch))
         .await?
         .into_inner();

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{CampaignTerms, OrderBooks, StaffDesk, Suite, order_of, refused, store_of};
+use tidegate_client::{CampaignTerms, Staff, order_of, refused, store_of};
+use tidegate_e2e::{OrderBooks, Suite};
 use tidegate_local::replay::door::Alternatives;
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
@@ -18,7 +19,7 @@ const HOUR: i64 = 3_600;
 const TOO_NEAR_SECONDS: u64 = 30;
 
 /// A suite with an open campaign, in an hour that lasts a while: slots of an hour are to be the same throughout a test.
-pub(super) async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
+pub(super) async fn suite_in_one_hour() -> Result<(Suite, Staff)> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     staff.open(CampaignTerms::open("tea", 1_000)).await?;

@@ -1,6 +1,8 @@
+//! Those who make orders and hand them out.
+
 use anyhow::Result;
 use tidegate_local::{
-    credentials::{Identity, Scope, Token},
+    credentials::{Identity, Scope},
     stack::Stack,
 };
 use tidegate_proto::{
@@ -13,63 +15,51 @@ use tidegate_proto::{
 };
 use tonic::{Status, Streaming, transport::Channel};
 
-use crate::with_token;
+use crate::Bearer;
 
-/// Those who make orders and hand them out.
-pub struct FulfilmentDesk {
-    token: String,
-    order_intake: Channel,
+pub struct Fulfilment {
+    bearer: Bearer,
+    orders: OrderIntakeServiceClient<Channel>,
+    feed: FeedServiceClient<Channel>,
 }
 
-impl FulfilmentDesk {
-    pub(crate) fn new(stack: &Stack) -> Result<Self> {
+impl Fulfilment {
+    pub fn of(stack: &Stack) -> Result<Self> {
+        let channel = stack.channel(Some(Identity::Staff), "order-intake-0")?;
         Ok(Self {
-            token: stack
-                .credentials()
-                .sign(&Token::new("fulfilment", &Scope::FULFILMENT))?,
-            order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
+            bearer: Bearer::sign(stack.credentials(), "fulfilment", &Scope::FULFILMENT)?,
+            orders: OrderIntakeServiceClient::new(channel.clone()),
+            feed: FeedServiceClient::new(channel),
         })
     }
 
     pub async fn advance(&self, order: &Order, state: OrderState) -> Result<Order, Status> {
-        let message = AdvanceOrderRequest {
+        let request = self.bearer.request(AdvanceOrderRequest {
             shopper_id: order.shopper_id.clone(),
             order_id: order.order_id.clone(),
             state: state.into(),
-        };
-        let response = OrderIntakeServiceClient::new(self.order_intake.clone())
-            .advance_order(with_token(message, &self.token))
-            .await?;
-        response
-            .into_inner()
-            .order
-            .ok_or_else(|| Status::internal("the answer holds no order"))
+        });
+        let answer = self.orders.clone().advance_order(request).await?;
+        Ok(answer.into_inner().order.unwrap_or_default())
     }
 
     /// Says that the store cannot make an order.
     pub async fn fail(&self, order: &Order, note: &str) -> Result<Order, Status> {
-        let message = FailOrderRequest {
+        let request = self.bearer.request(FailOrderRequest {
             shopper_id: order.shopper_id.clone(),
             order_id: order.order_id.clone(),
             note: note.into(),
-        };
-        let response = OrderIntakeServiceClient::new(self.order_intake.clone())
-            .fail_order(with_token(message, &self.token))
-            .await?;
-        response
-            .into_inner()
-            .order
-            .ok_or_else(|| Status::internal("the answer holds no order"))
+        });
+        let answer = self.orders.clone().fail_order(request).await?;
+        Ok(answer.into_inner().order.unwrap_or_default())
     }
 
     pub async fn stream(
         &self,
         message: StreamOrdersRequest,
     ) -> Result<Streaming<StreamOrdersResponse>, Status> {
-        let pages = FeedServiceClient::new(self.order_intake.clone())
-            .stream_orders(with_token(message, &self.token))
-            .await?;
-        Ok(pages.into_inner())
+        let request = self.bearer.request(message);
+        Ok(self.feed.clone().stream_orders(request).await?.into_inner())
     }
 
     /// Reads the feed from where a consumer has come to.
@@ -86,13 +76,11 @@ impl FulfilmentDesk {
 
     /// Remembers how far a consumer has come.
     pub async fn acknowledge(&self, consumer: &str, cursor: &str) -> Result<(), Status> {
-        let message = AcknowledgeOrdersRequest {
+        let request = self.bearer.request(AcknowledgeOrdersRequest {
             consumer: consumer.into(),
             cursor: cursor.into(),
-        };
-        FeedServiceClient::new(self.order_intake.clone())
-            .acknowledge_orders(with_token(message, &self.token))
-            .await?;
+        });
+        self.feed.clone().acknowledge_orders(request).await?;
         Ok(())
     }
 }
