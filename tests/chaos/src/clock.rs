@@ -23,9 +23,6 @@ pub struct Clocks {
 
 impl Clocks {
     /// Builds the library into the folder. On systems whose loader works another way there are no clocks to move.
-    ///
-    /// # Errors
-    /// There is no C compiler, or the folder cannot be written.
     pub fn build(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -44,9 +41,6 @@ impl Clocks {
     }
 
     /// Gives every replica its own clock at its next start.
-    ///
-    /// # Errors
-    /// A clock's file cannot be written.
     pub fn hand_out(&self, stack: &mut Stack) -> Result<()> {
         let Some(library) = &self.library else {
             return Ok(());
@@ -66,9 +60,6 @@ impl Clocks {
     }
 
     /// Moves a replica's clock so far from the true time, at once.
-    ///
-    /// # Errors
-    /// The clock's file cannot be written.
     pub fn set(&self, replica: &str, offset_seconds: i64) -> Result<()> {
         let path = self.file(replica);
         let file = File::options()

@@ -19,9 +19,6 @@ pub fn print(words: &str) {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// The system gives no signals.
 pub async fn stopped() -> Result<ExitCode> {
     let listen = |kind| signal(kind).context("signals cannot be received");
     let (mut interrupt, mut terminate) = (

@@ -30,9 +30,6 @@ pub struct Edges(Vec<(Edge, Proxy)>);
 
 impl Edges {
     /// Puts a proxy on every edge of a stack that is prepared and not yet up, and tells the replicas to call those.
-    ///
-    /// # Errors
-    /// A proxy cannot listen.
     pub async fn lay(stack: &mut Stack) -> Result<Self> {
         let mut edges = Self(Vec::new());
         let names: Vec<(Service, String)> = stack
@@ -116,9 +113,6 @@ fn callees(service: Service) -> &'static [Service] {
 }
 
 /// Where the database server listens.
-///
-/// # Errors
-/// It is not one of our own.
 pub fn postgres(stack: &Stack) -> Result<Target> {
     let superuser = stack.postgres().superuser();
     let folder: &PathBuf = superuser
@@ -129,9 +123,6 @@ pub fn postgres(stack: &Stack) -> Result<Target> {
 }
 
 /// The same role, password and database at another address.
-///
-/// # Errors
-/// The URL is not one of the stack's.
 pub fn through(url: &str, address: &str) -> Result<String> {
     let malformed = "the database's URL is not written as expected";
     let (role, rest) = url.split_once('@').context(malformed)?;

@@ -150,7 +150,7 @@ impl Report {
                 &format!("nothing was under way at {}", fault.fault),
             );
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_possible()) {
+        for kind in Kind::ALL.iter().copied().filter(|kind| kind.is_possible()) {
             let times = self.inflicted(kind).count() as u64;
             need(times, &format!("there was no {}", kind.name()));
         }

@@ -37,9 +37,6 @@ pub struct Settings {
 }
 
 /// Plays all rounds. With a mutation it ends when that is caught.
-///
-/// # Errors
-/// A suite does not start, or does not come up again after a fault.
 pub async fn run(settings: &Settings) -> Result<Report> {
     let mut report = Report::new(settings.seed, settings.mutation);
     let mut left = settings.faults_last;

@@ -12,8 +12,6 @@ use tokio::process::Command;
 
 use crate::{clock::Clocks, edges::Edges, mutation::Mutation};
 
-/// Clocks move by hours, and tokens have to stay good.
-pub const TOKEN_LIFETIME: time::Duration = time::Duration::days(2);
 /// How long quota waits for a silent holder; the least it takes, so that a round has room for many.
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
 /// Kept short, since a rolling restart waits for it six times.
@@ -29,9 +27,6 @@ pub struct Suite {
 
 impl Suite {
     /// Starts a suite in an empty folder.
-    ///
-    /// # Errors
-    /// A part does not come up; the mutation is asked for and not built in.
     pub async fn start(data: &Path, mutation: Option<Mutation>, say: fn(&str)) -> Result<Self> {
         ensure!(
             std::env::var_os(DATABASE_URL_VARIABLE).is_none_or(|url| url.is_empty()),
@@ -81,9 +76,6 @@ impl Suite {
     }
 
     /// Lets everything pass, sets every clock right, and starts whatever does not run.
-    ///
-    /// # Errors
-    /// A part does not come up again.
     pub async fn heal(&mut self) -> Result<()> {
         self.edges.heal();
         self.stack.postgres_mut().start().await?;

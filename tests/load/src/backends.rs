@@ -77,9 +77,6 @@ struct Report {
 }
 
 /// Measures one backend alone, beside the flood, and alone again, and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let places = PLACES.to_string();

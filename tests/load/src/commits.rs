@@ -32,9 +32,6 @@ pub struct Commits {
 
 impl CommitSums {
     /// Reads every replica's page.
-    ///
-    /// # Errors
-    /// A replica does not answer, or its page lacks the metrics.
     pub async fn read(stack: &Stack) -> Result<Self> {
         let mut sums = Self::default();
         for replica in stack.replicas() {

@@ -67,9 +67,6 @@ impl Crowd {
 
     /// Lets so many shoppers at a time claim through the door. `round` sets its shoppers apart from all others; `look` is asked at either
     /// end of the measured stretch.
-    ///
-    /// # Errors
-    /// `look` fails, or a shopper's task does.
     pub async fn claim<Seen>(
         &self,
         door: &Arc<Door>,

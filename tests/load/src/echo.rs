@@ -51,9 +51,6 @@ const HANDSHAKES_WAITING: usize = 64;
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
 
 /// Prints the address it listens on, then answers until standard input ends, which it does when the harness goes, however it goes.
-///
-/// # Errors
-/// The certificates cannot be read, or no port can be listened on.
 pub async fn serve(credentials: &Path) -> Result<()> {
     let credentials = Credentials::load_or_make(credentials, OffsetDateTime::now_utc())?;
     let files = TlsFiles {

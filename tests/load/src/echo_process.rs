@@ -20,9 +20,6 @@ use crate::{
 };
 
 /// Measures the echo with every number of shoppers.
-///
-/// # Errors
-/// The echo does not start or cannot be called.
 pub async fn measure(
     arguments: &Arguments,
     crowd: &Crowd,
@@ -61,9 +58,6 @@ pub async fn measure(
 }
 
 /// Starts this program again as the echo. It ends when its standard input does, which is when `Child` is dropped.
-///
-/// # Errors
-/// It does not start.
 pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
     let program = std::env::current_exe().context("this executable's own path is not known")?;
     let mut child = Command::new(program)

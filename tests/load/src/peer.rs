@@ -33,9 +33,6 @@ const THREADS: u32 = 2;
 
 /// Measures both forms with every number of clients, in issuance's own database, while the services stand idle.
 /// `parts` are the processes of the suite.
-///
-/// # Errors
-/// There is no pgbench, or the server refuses.
 pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>) -> Result<Peer> {
     parts.push(Part::ended_children("pgbench"));
     let pgbench = find_pgbench(stack)?;

@@ -100,9 +100,6 @@ pub struct Spent {
 
 impl ProcessorTime {
     /// Reads the time of each part, and of the machine.
-    ///
-    /// # Errors
-    /// A process is gone, or this is not Linux.
     pub fn read(parts: &[Part]) -> Result<Self> {
         let machine = fs::read_to_string("/proc/stat")
             .context("/proc/stat cannot be read: processor time is measured on Linux only")?;

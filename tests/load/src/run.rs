@@ -21,9 +21,6 @@ use crate::{
 };
 
 /// Measures everything and reports it.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
     fs::create_dir_all(&arguments.data)
         .with_context(|| format!("{} cannot be made", arguments.data.display()))?;

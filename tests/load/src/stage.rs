@@ -45,9 +45,6 @@ pub struct Stage {
 
 impl Stage {
     /// Starts one on empty databases.
-    ///
-    /// # Errors
-    /// A part does not come up.
     pub async fn open(folder: &Path, gateways: u16) -> Result<Self> {
         let max_batch = (
             Service::Issuance,
@@ -89,9 +86,6 @@ impl Stage {
     }
 
     /// Turns the waiting room on or off, by a restart of every gateway. Callers must connect anew.
-    ///
-    /// # Errors
-    /// A gateway does not come up again.
     pub async fn set_waiting_room(&mut self, is_on: bool) -> Result<()> {
         self.set_gateways(WAITING_ROOM, if is_on { None } else { Some("off") })?;
         for gateway in self.names(Service::Gateway) {
@@ -101,9 +95,6 @@ impl Stage {
     }
 
     /// Sets a variable of every gateway from its next start on.
-    ///
-    /// # Errors
-    /// A gateway is not known.
     pub fn set_gateways(&mut self, variable: &str, value: Option<&str>) -> Result<()> {
         for gateway in self.names(Service::Gateway) {
             self.stack.set_variable(&gateway, variable, value)?;
@@ -112,9 +103,6 @@ impl Stage {
     }
 
     /// Makes a campaign that is open now, with so many coupons of either tier, and waits until every gateway knows it.
-    ///
-    /// # Errors
-    /// Quota refuses, or a gateway does not hear of it.
     pub async fn campaign(&self, campaign_id: &str, stock: (u64, u64)) -> Result<u32> {
         let campaign = self.staff.create_campaign(campaign_id, stock).await?;
         campaign::wait_until_known(&self.door()?, campaign_id).await?;
@@ -122,9 +110,6 @@ impl Stage {
     }
 
     /// The gateways behind a client that serves every purpose.
-    ///
-    /// # Errors
-    /// The credentials cannot be read.
     pub fn door(&self) -> Result<Door> {
         let channels = self
             .names(Service::Gateway)
@@ -134,17 +119,11 @@ impl Stage {
     }
 
     /// Connections for a crowd that lives on `threads`.
-    ///
-    /// # Errors
-    /// A gateway cannot be reached.
     pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
         self.caller_of(SUBJECT, threads).await
     }
 
     /// The same with a token of this subject.
-    ///
-    /// # Errors
-    /// A gateway cannot be reached.
     pub async fn caller_of(&self, subject: &str, threads: &Handle) -> Result<Arc<Caller>> {
         let gateways: Vec<_> = self
             .stack
@@ -174,9 +153,6 @@ impl Stage {
     }
 
     /// Every process of the suite, and this one.
-    ///
-    /// # Errors
-    /// One of them does not run.
     pub fn parts(&self) -> Result<Vec<Part>> {
         suite::parts(&self.stack)
     }
@@ -191,9 +167,6 @@ impl Stage {
     }
 
     /// Stops everything and removes its files.
-    ///
-    /// # Errors
-    /// Something did not stop by itself; it has been killed.
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }

@@ -46,9 +46,6 @@ pub struct Suite {
 
 impl Suite {
     /// Starts one on empty databases.
-    ///
-    /// # Errors
-    /// A part does not come up.
     pub async fn open(
         shape: Shape,
         folder: &Path,
@@ -80,9 +77,6 @@ impl Suite {
     }
 
     /// Measures claims with so many shoppers at a time.
-    ///
-    /// # Errors
-    /// A process is gone, or its metrics are.
     pub async fn claim(
         &self,
         shoppers: u32,
@@ -109,25 +103,16 @@ impl Suite {
     }
 
     /// Every process whose time a claim can cost.
-    ///
-    /// # Errors
-    /// One of them does not run.
     pub fn parts(&self) -> Result<Vec<Part>> {
         parts(&self.stack)
     }
 
     /// The coupons that are in the database, to be held against those that shoppers were given.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
     pub async fn coupons_kept(&self) -> Result<u64> {
         coupons_kept(&self.stack, self.campaign_number).await
     }
 
     /// Stops everything and removes its files.
-    ///
-    /// # Errors
-    /// Something did not stop by itself; it has been killed.
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }

@@ -91,9 +91,6 @@ impl Tally {
     }
 
     /// What it amounts to over a stretch of this length.
-    ///
-    /// # Errors
-    /// The histogram cannot be made.
     pub fn outcomes(self, stretch: Duration) -> Result<Outcomes> {
         let mut histogram = Histogram::<u64>::new(LATENCY_DIGITS)?;
         for latency_us in &self.latency_us {

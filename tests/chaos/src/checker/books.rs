@@ -64,22 +64,15 @@ pub struct Order {
     pub coupon_code: String,
 }
 
+/// States as in `tidegate.type.v1.OrderState`.
 impl Order {
-    /// As in `tidegate.type.v1.OrderState`.
     pub const PENDING: i16 = 1;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const ACCEPTED: i16 = 2;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const REJECTED: i16 = 3;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const IN_PREPARATION: i16 = 4;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const READY: i16 = 5;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const COMPLETED: i16 = 6;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const CANCELLED: i16 = 7;
-    /// As in `tidegate.type.v1.OrderState`.
     pub const FAILED: i16 = 8;
 
     /// Whether a coupon pays for it.
@@ -142,9 +135,6 @@ pub struct Books {
 
 impl Books {
     /// Opens the books of a stack.
-    ///
-    /// # Errors
-    /// A database cannot be reached.
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database: Database| {
             let name = database.name(&stack.options().database_prefix);
@@ -160,9 +150,6 @@ impl Books {
     }
 
     /// Waits until every order is decided and every cancelled one has given its coupon back, but not longer than `limit`: what is left then will be found.
-    ///
-    /// # Errors
-    /// The database fails.
     pub async fn wait_for_orders(&mut self, limit: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < limit {
@@ -179,18 +166,12 @@ impl Books {
     }
 
     /// Reads which slots have not the orders that are booked, or more than they have room for.
-    ///
-    /// # Errors
-    /// The database fails.
     pub async fn wrong_slots(&mut self) -> Result<Vec<WrongSlot>> {
         let query = sqlx::query_as(include_str!("../../queries/stores_over_capacity.sql"));
         Ok(query.fetch_all(&mut self.order_intake).await?)
     }
 
     /// Reads a campaign. Nobody may be claiming of it.
-    ///
-    /// # Errors
-    /// A database fails.
     pub async fn read(&mut self, campaign_number: i32, shopper_prefix: &str) -> Result<Facts> {
         // Leases are still being returned: each database is read as it was at one instant. Issuance comes first, since a lease is granted
         // before it is installed.

@@ -21,7 +21,7 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     fn id(&self) -> &str {
-        &self.campaign.terms.campaign_id
+        &self.campaign.terms.id
     }
 }
 

@@ -1,5 +1,6 @@
 //! One sound campaign, and each way in which it can be unsound.
 
+use tidegate_client::CampaignTerms;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -8,7 +9,6 @@ use super::{
     *,
 };
 use crate::{
-    campaigns::Terms,
     code::tests::code_of,
     findings::Count,
     ledger::{ClaimKey, OrderKey, ToldCoupon, ToldOrder},
@@ -25,11 +25,7 @@ const CLAIM: ClaimKey = ClaimKey {
 
 fn campaign() -> Campaign {
     Campaign {
-        terms: Terms {
-            campaign_id: "tea".to_owned(),
-            tiers: vec![("tea", 1)],
-            limit_per_shopper: 1,
-        },
+        terms: CampaignTerms::open("tea", 1),
         campaign_number: NUMBER,
     }
 }
@@ -112,7 +108,7 @@ fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
         is_sold_out: true,
     };
     let findings = check(subject, &facts, &told);
-    let counts = Count::ALL.into_iter();
+    let counts = Count::ALL.iter().copied();
     counts.filter(|count| findings.total(*count) > 0).collect()
 }
 

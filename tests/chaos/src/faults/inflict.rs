@@ -57,9 +57,6 @@ impl Inflicting {
     }
 
     /// Carries out steps for as long as the round lasts, and at least one of each kind.
-    ///
-    /// # Errors
-    /// A part of the suite does not come up again by itself.
     pub async fn inflict(
         &self,
         suite: &mut Suite,

@@ -55,102 +55,55 @@ pub enum Fault {
     },
 }
 
-/// A kind of fault, as the report counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// See [`Fault::Kill`].
-    KillQuota,
-    /// See [`Fault::Kill`].
-    KillIssuance,
-    /// See [`Fault::Kill`].
-    KillOrderIntake,
-    /// See [`Fault::Kill`].
-    KillGateway,
-    /// See [`Fault::KillPostgres`].
-    KillPostgres,
-    /// See [`Fault::Pause`]: past the lease TTL.
-    PauseIssuance,
-    /// See [`Fault::Pause`].
-    PauseAnother,
-    /// See [`Fault::Cut`].
-    Cut,
-    /// See [`Fault::Cut`]: between a service and its database, in the middle of commits.
-    CutPostgres,
-    /// See [`Fault::Stall`].
-    Stall,
-    /// See [`Fault::Delay`].
-    Delay,
-    /// See [`Fault::Split`].
-    Split,
-    /// See [`Fault::Silence`]: past the lease TTL.
-    Silence,
-    /// See [`Fault::ClockJump`].
-    ClockJump,
-    /// See [`Fault::RollingRestart`].
-    RollingRestart,
-    /// See [`Fault::StallPostgres`].
-    StallQuotaDatabase,
-    /// See [`Fault::StallPostgres`].
-    StallIssuanceDatabase,
-    /// See [`Fault::StallPostgres`].
-    StallOrderIntakeDatabase,
-    /// See [`Fault::StallPostgres`].
-    StallDisk,
+macro_rules! kinds {
+    ($($kind:ident = $name:literal,)+) => {
+        /// A kind of fault, as the report counts them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Kind {
+            $($kind,)+
+        }
+
+        impl Kind {
+            /// Every kind that a full round has.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            /// Its name in the report.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    KillQuota = "kill quota",
+    KillIssuance = "kill issuance",
+    KillOrderIntake = "kill order-intake",
+    KillGateway = "kill gateway",
+    KillPostgres = "kill PostgreSQL",
+    PauseIssuance = "pause issuance past the TTL",
+    PauseAnother = "pause another service",
+    Cut = "cut between services",
+    CutPostgres = "cut to PostgreSQL",
+    Stall = "stall",
+    Delay = "delay",
+    Split = "split gateways",
+    Silence = "silence issuance past the TTL",
+    ClockJump = "clock jump",
+    RollingRestart = "rolling restart",
+    StallQuotaDatabase = "stall quota's database",
+    StallIssuanceDatabase = "stall issuance's database",
+    StallOrderIntakeDatabase = "stall order-intake's database",
+    StallDisk = "stall the disk",
 }
 
 impl Kind {
-    /// Every kind that a full round has.
-    pub const ALL: [Self; 19] = [
-        Self::KillQuota,
-        Self::KillIssuance,
-        Self::KillOrderIntake,
-        Self::KillGateway,
-        Self::KillPostgres,
-        Self::PauseIssuance,
-        Self::PauseAnother,
-        Self::Cut,
-        Self::CutPostgres,
-        Self::Stall,
-        Self::Delay,
-        Self::Split,
-        Self::Silence,
-        Self::ClockJump,
-        Self::RollingRestart,
-        Self::StallQuotaDatabase,
-        Self::StallIssuanceDatabase,
-        Self::StallOrderIntakeDatabase,
-        Self::StallDisk,
-    ];
-
     /// Whether this machine can do it.
     pub fn is_possible(self) -> bool {
         self != Self::ClockJump || cfg!(target_os = "linux")
-    }
-
-    /// Its name in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::KillQuota => "kill quota",
-            Self::KillIssuance => "kill issuance",
-            Self::KillOrderIntake => "kill order-intake",
-            Self::KillGateway => "kill gateway",
-            Self::KillPostgres => "kill PostgreSQL",
-            Self::PauseIssuance => "pause issuance past the TTL",
-            Self::PauseAnother => "pause another service",
-            Self::Cut => "cut between services",
-            Self::CutPostgres => "cut to PostgreSQL",
-            Self::Stall => "stall",
-            Self::Delay => "delay",
-            Self::Split => "split gateways",
-            Self::Silence => "silence issuance past the TTL",
-            Self::ClockJump => "clock jump",
-            Self::RollingRestart => "rolling restart",
-            Self::StallQuotaDatabase => "stall quota's database",
-            Self::StallIssuanceDatabase => "stall issuance's database",
-            Self::StallOrderIntakeDatabase => "stall order-intake's database",
-            Self::StallDisk => "stall the disk",
-        }
     }
 }
 

@@ -32,9 +32,9 @@ fn write(out: &mut String, report: &Report) -> Result {
         for campaign in &round.campaigns {
             let of = |count| round.findings.of(&campaign.campaign_id, count);
             let found: Vec<String> = Count::ALL
-                .into_iter()
-                .filter(|count| of(*count) > 0)
-                .map(|count| format!("{} {}", of(count), count.words()))
+                .iter()
+                .filter(|count| of(**count) > 0)
+                .map(|count| format!("{} {}", of(*count), count.words()))
                 .collect();
             let found = if found.is_empty() {
                 "nothing".to_owned()
@@ -65,7 +65,7 @@ fn write_faults(out: &mut String, report: &Report) -> Result {
         "\n  {:<34} {:>6} {:>22}",
         "fault", "times", "requests under way"
     )?;
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         let in_flight: Vec<u64> = report
             .inflicted(kind)
             .map(|fault| fault.in_flight)
@@ -134,7 +134,7 @@ fn write_passed(out: &mut String, report: &Report) -> Result {
 
 fn write_counts(out: &mut String, report: &Report) -> Result {
     writeln!(out, "\n  {:<38} {:>6}", "must be zero", "")?;
-    for count in Count::ALL {
+    for count in Count::ALL.iter().copied() {
         writeln!(out, "  {:<38} {:>6}", count.words(), report.total(count))?;
     }
     Ok(())

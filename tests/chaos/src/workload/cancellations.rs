@@ -2,10 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use tidegate_proto::{
-    gateway::v1::{CancelOrderRequest, order_service_client::OrderServiceClient},
-    r#type::v1::OrderState,
-};
+use tidegate_client::Gateway;
+use tidegate_proto::r#type::v1::OrderState;
 
 use super::{
     Scene,
@@ -41,26 +39,18 @@ impl Scene {
 
     /// Whether the order is cancelled now. An order that was told to be accepted has to be: nobody but its shopper does anything with it.
     async fn cancel(&self, key: OrderKey, order_id: &str, gateway: usize) -> bool {
-        let message = CancelOrderRequest {
-            shopper_id: key.claim.shopper_id(),
-            order_id: order_id.to_owned(),
+        let shopper_id = key.claim.shopper_id();
+        let cancel = |gateway: Gateway| {
+            let (shopper_id, order_id) = (shopper_id.clone(), order_id.to_owned());
+            async move { gateway.cancel_order(&shopper_id, &order_id).await }
         };
-        let rpc = |channel, request| async move {
-            let answer = OrderServiceClient::new(channel)
-                .cancel_order(request)
-                .await?;
-            Ok(answer.into_inner().order.unwrap_or_default())
-        };
-        let answer = self
-            .door
-            .call(gateway, &message, || self.gives_up_at(), rpc)
-            .await;
+        let answer = self.door.call(gateway, || self.gives_up_at(), cancel).await;
         match answer {
             Ok((order, sent)) => {
                 self.told_order(key, &order, sent);
                 if order.state() != OrderState::Cancelled {
                     let example = format!("{key:?} was cancelled, and is {:?}", order.state());
-                    self.found(key, Count::AcknowledgedNotKept, example);
+                    self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
                 }
                 order.state() == OrderState::Cancelled
             }
@@ -72,7 +62,7 @@ impl Scene {
                 };
                 if was_accepted || reason != "ORDER_STATE_CONFLICT" {
                     let example = format!("{key:?} stood, and to cancel it is refused: {reason}");
-                    self.found(key, Count::AcknowledgedNotKept, example);
+                    self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
                 }
                 false
             }

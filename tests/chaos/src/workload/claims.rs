@@ -4,9 +4,9 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures_util::future::join_all;
 use rand::{Rng, rngs::StdRng};
+use tidegate_client::{Gateway, claim_of};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome,
-    claim_service_client::ClaimServiceClient,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -96,28 +96,22 @@ impl Scene {
     async fn claim_to_the_end(&self, claim: ClaimKey, gateway: usize) -> ClaimEnd {
         let mut message = self.claim_request(claim);
         loop {
-            let rpc = |channel, request| async move {
-                let answer = ClaimServiceClient::new(channel)
-                    .claim_coupon(request)
-                    .await?;
-                Ok(answer.into_inner().outcome)
+            let ask = |gateway: Gateway| {
+                let claim = message.clone();
+                async move { gateway.ask(claim).await }
             };
-            let answer = self
-                .door
-                .call(gateway, &message, || self.gives_up_at(), rpc)
-                .await;
+            let answer = self.door.call(gateway, || self.gives_up_at(), ask).await;
             match answer {
-                Ok((Some(Outcome::Issued(issued)), sent)) => {
+                Ok((Outcome::Issued(issued), sent)) => {
                     return self.told_coupon(claim, issued, sent);
                 }
-                Ok((Some(Outcome::Queued(queued)), _)) => {
-                    if self.gives_up_at().is_some_and(|at| Instant::now() > at) {
+                Ok((Outcome::Queued(queued), _)) => {
+                    if self.gives_up() {
                         return self.no_answer(claim);
                     }
                     sleep(poll_after(&queued)).await;
                     message.ticket = queued.ticket;
                 }
-                Ok((None, _)) => return ClaimEnd::Refused("NO_OUTCOME".to_owned()),
                 Err(Failure::Refused(reason)) => {
                     if reason == "BUDGET_EXHAUSTED" {
                         self.ledger
@@ -134,11 +128,8 @@ impl Scene {
     }
 
     fn no_answer(&self, claim: ClaimKey) -> ClaimEnd {
-        let campaign_id = self.campaign_id(claim.campaign);
         let example = format!("{claim:?} has no answer");
-        let mut told = self.ledger.told();
-        told.findings
-            .add(campaign_id, Count::LeftUndecided, 1, example);
+        self.found(claim.campaign, Count::LeftUndecided, example);
         ClaimEnd::Undecided
     }
 
@@ -180,21 +171,17 @@ impl Scene {
             (TIERED, 2) => "tea",
             _ => "",
         };
+        let campaign_id = self.campaign_id(claim.campaign);
         ClaimCouponRequest {
-            campaign_id: self.campaign_id(claim.campaign).to_owned(),
-            shopper_id: claim.shopper_id(),
-            request_id: claim.request_id(),
             tier_id: tier_id.to_owned(),
-            ticket: String::new(),
+            ..claim_of(campaign_id, &claim.shopper_id(), &claim.request_id())
         }
     }
 }
 
 /// When to ask for a place in the queue again; not later than rounds allow.
 pub(super) fn poll_after(queued: &QueuedClaim) -> Duration {
-    let told = queued
-        .poll_after
-        .and_then(|pause| Duration::try_from(pause).ok());
+    let told = tidegate_client::poll_after(queued);
     told.map_or(POLL_LIMIT, |pause| pause.min(POLL_LIMIT))
 }
 

@@ -100,9 +100,6 @@ impl Crowd {
     }
 
     /// Lets no more come and waits until the last one is gone.
-    ///
-    /// # Errors
-    /// A shopper crashed.
     pub async fn leave(self) -> Result<()> {
         drop(self.is_open);
         let mut shoppers = self.arriving.await.context("shoppers stopped coming")?;

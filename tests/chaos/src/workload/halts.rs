@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::Scene;
-use crate::{campaigns::HALTED, findings::Count};
+use crate::{campaigns::HALTED, findings::Count, staff::control};
 
 /// How long issuing goes on between halts, and how long it is halted, in milliseconds.
 const GOES_ON_MS: std::ops::Range<u64> = 1_000..3_000;
@@ -24,18 +24,18 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
     let mut random = StdRng::seed_from_u64(scene.seed.rotate_left(17));
     let campaign = &scene.campaigns[HALTED];
-    let campaign_id = &campaign.terms.campaign_id;
+    let campaign_id = &campaign.terms.id;
     loop {
         let goes_on = Duration::from_millis(random.random_range(GOES_ON_MS));
         if timeout(goes_on, over.wait_for(|over| *over)).await.is_ok() {
             return;
         }
         let in_flight = scene.tally.in_flight();
-        let halted = scene
-            .staff
-            .control(campaign_id, IssuanceControl::Halted, || scene.gives_up_at())
-            .await;
-        if halted.is_some() {
+        let set = async |issuance| {
+            let gives_up_at = || scene.gives_up_at();
+            control(&scene.staff, campaign_id, issuance, gives_up_at).await
+        };
+        if set(IssuanceControl::Halted).await.is_some() {
             let at_first = count(scene, campaign.campaign_number).await;
             scene.tally.halts.fetch_add(in_flight.min(1), Relaxed);
             sleep(Duration::from_millis(random.random_range(STANDS_MS))).await;
@@ -48,10 +48,7 @@ pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
             told.findings
                 .add(campaign_id, Count::CommittedAfterHalt, committed, example);
         }
-        scene
-            .staff
-            .control(campaign_id, IssuanceControl::Open, || scene.gives_up_at())
-            .await;
+        set(IssuanceControl::Open).await;
     }
 }
 

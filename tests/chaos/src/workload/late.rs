@@ -37,11 +37,8 @@ pub async fn repeat_late(scene: &Scene) {
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));
         let end = scene.claim(late.claim, Manner::Twice, random).await;
         if let ClaimEnd::Refused(reason) = end {
-            let campaign_id = scene.campaign_id(late.claim.campaign);
             let example = format!("{:?} had a coupon and is refused: {reason}", late.claim);
-            let mut told = scene.ledger.told();
-            told.findings
-                .add(campaign_id, Count::AcknowledgedNotKept, 1, example);
+            scene.found(late.claim.campaign, Count::AcknowledgedNotKept, example);
         }
         for wish in late.orders {
             let gateway = usize::from(wish.key.place);
@@ -60,11 +57,8 @@ pub async fn ask_again_after_never(scene: &Scene) {
         scene.tally.late.fetch_add(1, Relaxed);
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(claim.shopper));
         if let ClaimEnd::Coupon(_) = scene.claim(claim, Manner::Plain, random).await {
-            let campaign_id = scene.campaign_id(claim.campaign);
             let example = format!("{claim:?} was told {reason}, never, and has a coupon");
-            let mut told = scene.ledger.told();
-            told.findings
-                .add(campaign_id, Count::NeverButLater, 1, example);
+            scene.found(claim.campaign, Count::NeverButLater, example);
         }
     });
     repeats.buffer_unordered(AT_ONCE).collect::<()>().await;

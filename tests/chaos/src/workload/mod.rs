@@ -22,14 +22,16 @@ use std::{
 use anyhow::Result;
 use rand::{Rng, rngs::StdRng};
 use sqlx::postgres::PgConnectOptions;
+use tidegate_client::{CampaignTerms, Staff};
 use tidegate_local::{postgres::Database, stack::Stack};
 use tokio::time::Instant;
 
 use crate::{
-    campaigns::{Campaign, FIRST_DRAINED, HALTED, TIERED, Terms},
+    campaigns::{Campaign, FIRST_DRAINED, HALTED, TIERED},
     door::Door,
+    findings::Count,
     ledger::Ledger,
-    staff::Staff,
+    staff::{CALL_LIMIT, make_stores},
     tally::Tally,
 };
 
@@ -59,21 +61,18 @@ pub struct Scene {
 
 impl Scene {
     /// Makes the stores and the campaigns of a round. Shoppers may come at once: who is told that there is no such campaign tries again.
-    ///
-    /// # Errors
-    /// Staff are refused.
     pub async fn set(
         stack: &Stack,
-        terms: Vec<Terms>,
+        terms: Vec<CampaignTerms>,
         habits: Habits,
         seed: u64,
     ) -> Result<Arc<Self>> {
         let tally = Arc::new(Tally::default());
-        let staff = Staff::new(stack)?;
-        staff.make_stores().await?;
+        let staff = Staff::of(stack)?.within(CALL_LIMIT);
+        make_stores(&staff).await?;
         let mut campaigns = Vec::new();
         for terms in terms {
-            let made = staff.make_campaign(&terms).await?;
+            let made = staff.make(&terms).await?;
             let campaign_number = i32::try_from(made.campaign_number)?;
             campaigns.push(Campaign {
                 terms,
@@ -106,21 +105,29 @@ impl Scene {
 
     /// From so long from now on, whoever has no final answer gives up: everything has healed.
     pub fn give_up_after(&self, patience: Duration) {
-        *self
-            .gives_up_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
+        let gives_up_at = self.gives_up_at.lock();
+        *gives_up_at.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
     }
 
     fn gives_up_at(&self) -> Option<Instant> {
-        *self
-            .gives_up_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let gives_up_at = self.gives_up_at.lock();
+        *gives_up_at.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether everything has healed so long ago that no answer is waited for any more.
+    fn gives_up(&self) -> bool {
+        self.gives_up_at().is_some_and(|at| Instant::now() > at)
+    }
+
+    /// Adds something that must not be.
+    fn found(&self, campaign: usize, count: Count, example: String) {
+        let campaign_id = self.campaign_id(campaign);
+        let mut told = self.ledger.told();
+        told.findings.add(campaign_id, count, 1, example);
     }
 
     fn campaign_id(&self, place: usize) -> &str {
-        &self.campaigns[place].terms.campaign_id
+        &self.campaigns[place].terms.id
     }
 
     fn next_shopper(&self, campaign: usize) -> u32 {

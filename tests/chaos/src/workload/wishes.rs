@@ -3,10 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use rand::{Rng, rngs::StdRng};
-use tidegate_proto::{
-    gateway::v1::PlaceOrderRequest,
-    r#type::v1::{Money, OrderLine},
-};
+use tidegate_client::order_of;
+use tidegate_proto::gateway::v1::PlaceOrderRequest;
 
 use crate::{
     ledger::{ClaimKey, OrderKey},
@@ -48,22 +46,12 @@ impl Wish {
 
     /// The same message for every copy.
     pub fn message(&self) -> PlaceOrderRequest {
-        let line = OrderLine {
-            sku: "milk-tea".to_owned(),
-            quantity: 1,
-            unit_price: Some(Money {
-                currency_code: "CNY".to_owned(),
-                minor_units: 2_800,
-            }),
-        };
+        let shopper_id = self.key.claim.shopper_id();
         PlaceOrderRequest {
-            shopper_id: self.key.claim.shopper_id(),
-            request_id: self.key.request_id(),
             store_id: self.store_id.clone(),
-            lines: vec![line],
-            coupon_code: self.code.clone(),
             latest_acceptable_at: self.latest.map(Into::into),
             suggest_stores: self.latest.is_some(),
+            ..order_of(&shopper_id, &self.key.request_id(), &self.code)
         }
     }
 }

@@ -66,9 +66,6 @@ pub struct Caller {
 
 impl Caller {
     /// Connects to the gateways, each in its turn. The connections' own work is done by `threads`.
-    ///
-    /// # Errors
-    /// A gateway cannot be reached, or the token has characters that a header cannot carry.
     pub async fn connect(
         gateways: &[Gateway],
         connections: usize,
@@ -107,9 +104,6 @@ impl Caller {
     }
 
     /// Sends one call and reads its answer. `body` is what [`framed`] made.
-    ///
-    /// # Errors
-    /// The gateway refuses, or does not answer in time.
     pub async fn call<Answer: Message + Default>(
         &self,
         method: Method,

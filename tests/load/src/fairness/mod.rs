@@ -52,9 +52,6 @@ pub struct Options {
 }
 
 /// Measures everything and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
     let stage = Stage::open(&folder.join("stack"), GATEWAYS).await?;
     let mut crowds = Vec::new();

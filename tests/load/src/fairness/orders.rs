@@ -60,9 +60,6 @@ pub struct OrderFigures {
 }
 
 /// Orders alone, on an ordinary day, in a flood.
-///
-/// # Errors
-/// No coupons are to be had, or a task fails.
 pub async fn measure(stage: &Stage, crowd: &Crowd) -> Result<Vec<OrderFigures>> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
     stage.staff().upsert_stores(ORDERS_PER_SLOT).await?;

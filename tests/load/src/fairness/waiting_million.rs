@@ -57,9 +57,6 @@ pub struct Memory {
 }
 
 /// Holds a campaign's queue and lets so many shoppers join it.
-///
-/// # Errors
-/// Quota does not hold the queue, or a gateway is gone.
 pub async fn measure(stage: &Stage, crowd: &Crowd, shoppers: u64) -> Result<Memory> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
     hold(stage).await?;

@@ -57,9 +57,6 @@ pub struct Costs {
 }
 
 /// Measures refusals. `served` is the time that so many coupons took at the peak, in so many seconds.
-///
-/// # Errors
-/// The suite does not refuse as it should, or is gone.
 pub async fn measure(
     stage: &Stage,
     caller: &Arc<Caller>,

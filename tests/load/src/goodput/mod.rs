@@ -63,9 +63,6 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Measures everything and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let campaign_number = stage.campaign(CAMPAIGN_ID, STOCK).await?;

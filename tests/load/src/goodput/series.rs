@@ -91,9 +91,6 @@ pub struct Setting<'a> {
 }
 
 /// Lets a crowd come, and tells also what is normal where it was busy and no more. `round` sets its shoppers apart from all others.
-///
-/// # Errors
-/// A process is gone, or a shopper's task fails.
 pub async fn measure(
     crowd: Crowd,
     round: String,

@@ -44,9 +44,6 @@ pub struct Pass {
 }
 
 /// One audit with the longest deadline there is.
-///
-/// # Errors
-/// Quota does not answer.
 pub async fn by_call(stack: &Stack) -> Result<Call> {
     let token = stack
         .credentials()
@@ -74,9 +71,6 @@ pub async fn by_call(stack: &Stack) -> Result<Call> {
 }
 
 /// Follows the pass over all leases to its end, or for so long.
-///
-/// # Errors
-/// The database cannot be asked.
 pub async fn follow(stack: &Stack, at_most: Duration) -> Result<Pass> {
     let url = stack
         .database_url(Service::Quota)

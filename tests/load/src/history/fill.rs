@@ -35,9 +35,6 @@ pub struct Filled {
 }
 
 /// Fills both databases at once.
-///
-/// # Errors
-/// A database refuses a statement, or has no room left.
 pub async fn fill(stack: &Stack, campaign: u32, options: &Options) -> Result<Filled> {
     tell(&format!(
         "Filling in {} leases and {} coupons:",

@@ -54,9 +54,6 @@ pub struct Starts {
 }
 
 /// Measures everything and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let interval = Some(AUDIT_INTERVAL_MS.to_owned());
     let mut stack = Stack::start(StackOptions {

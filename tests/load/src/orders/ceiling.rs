@@ -21,8 +21,6 @@ pub struct Ceiling {
     pub orders_per_second: f64,
 }
 
-/// # Errors
-/// The server refuses.
 pub async fn measure(stack: &Stack) -> Result<Ceiling> {
     let mut connection = stack.postgres().superuser().connect().await?;
     sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;

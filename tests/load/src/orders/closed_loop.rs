@@ -82,9 +82,6 @@ pub struct Visits {
 
 impl Visits {
     /// Lets so many shoppers at a time run their errands.
-    ///
-    /// # Errors
-    /// `look` fails, or a shopper's task does.
     pub async fn run<Seen>(
         self,
         shoppers: u32,

@@ -114,9 +114,6 @@ pub fn order(owner: CouponOwner, store_id: String) -> PlaceOrderRequest {
 }
 
 /// Whether an order is accepted. One that is still pending when its caller has waited as long as it could is no good answer.
-///
-/// # Errors
-/// The reason why not.
 pub fn accepted(answer: Result<PlaceOrderResponse, Failure>) -> Result<(), String> {
     match answer {
         Ok(response) => {

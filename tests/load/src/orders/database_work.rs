@@ -29,9 +29,6 @@ pub struct Done {
 
 impl DatabaseWork {
     /// Reads the server's counters, which sessions add to about once a second.
-    ///
-    /// # Errors
-    /// The server cannot be asked.
     pub async fn read(stack: &Stack) -> Result<Self> {
         let mut connection = stack.postgres().superuser().connect().await?;
         let databases: Vec<(String, i64, i64)> = sqlx::query_as(DATABASE_WORK)

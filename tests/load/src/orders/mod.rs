@@ -62,9 +62,6 @@ pub struct Options {
 }
 
 /// Measures everything and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
 pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
     let scene = Scene::open(options, &folder.join("stack"), crowd).await?;
     tell("Measuring bare inserts of the rows of an order.");

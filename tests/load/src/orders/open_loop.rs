@@ -23,9 +23,6 @@ use crate::{
 const SEED: u64 = 17;
 
 /// Lets orders come; each is measured from when it was due.
-///
-/// # Errors
-/// `look` fails, or an order's task does.
 pub async fn run<Seen>(
     caller: &Arc<Caller>,
     wallet: Wallet,

@@ -40,9 +40,6 @@ impl Scene {
 }
 
 /// Lets everybody come and waits for the last one, no longer than `at_most` from the beginning; who is on the way then is counted as waiting.
-///
-/// # Errors
-/// A shopper's task fails.
 pub async fn come(
     scene: Arc<Scene>,
     arrivals: Arrivals,

@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
-use tidegate_chaos::scale::{Settings, impossible_because, run};
+use tidegate_scale::{Settings, impossible_because, run};
 
 const SEED: u64 = 20_260_207;
 
@@ -21,7 +21,7 @@ async fn scaling_restarting_and_cutting_off_lose_nothing_and_no_call_fails() -> 
         most_issuance: 4,
         arrivals_per_second: 15,
         old_binaries: None,
-        data: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/chaos/test"),
+        data: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/scale/test"),
         say: |words| eprintln!("{words}"),
     };
     let report = run(&settings).await?;

@@ -3,28 +3,36 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use tidegate_chaos::{
+    campaigns::{DRAINED_STOCK, drained, terms},
+    report::RoundReport,
+    round::settle_up,
+    workload::{Crowd, Habits, Scene, repeat_late, sell_out},
+};
+use tidegate_client::{CampaignTerms, Staff};
 use tidegate_local::stack::Service;
 use tokio::time::{Instant, sleep};
 
-use super::{
+use crate::{
     fleet::{Fleet, REPLICAS},
-    impossible_because, load,
+    impossible_because,
     report::Report,
     steps::{Acted, CUT, Director, settled_step},
     timeline::Timeline,
 };
-use crate::{
-    report::RoundReport,
-    round::settle_up,
-    staff::Staff,
-    workload::{Crowd, Scene, repeat_late, sell_out},
-};
 
+/// Of a hundred shoppers, who claim of the tiered campaign and of the one with one coupon a shopper.
+/// The others claim of small ones that are drained one after the other.
+const WHO_CLAIM: (u32, u32) = (30, 50);
+/// Few, since all of them book at one store, whose row every lane would wait for.
+const WHO_ORDER: u32 = 25;
+/// Coupons that a shopper of the tiered campaign asks for, on average.
+const TIERED_CLAIMS: u64 = 2;
 /// What all rolling restarts together take, so that there is stock for it.
 const RESTARTS: Duration = Duration::from_secs(45);
 /// Steps that wait until the load has spread, and watch it then.
@@ -37,7 +45,6 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(100);
 
-/// How a run is to be.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What shoppers do follows from it.
@@ -46,9 +53,9 @@ pub struct Settings {
     pub step: Duration,
     /// What issuance is scaled up to, from one.
     pub most_issuance: usize,
-    /// Shoppers that come each second.
     pub arrivals_per_second: u64,
-    /// The folder with the binaries of an older version, which all replicas run that a restart replaces; none makes them all of one version.
+    /// The folder with the binaries of an older version, which all replicas run that a restart
+    /// replaces; none makes them all of one version.
     pub old_binaries: Option<PathBuf>,
     /// The folder for data, credentials and logs.
     pub data: PathBuf,
@@ -57,9 +64,6 @@ pub struct Settings {
 }
 
 /// Scales, restarts and cuts off, and then holds the databases against what shoppers were told.
-///
-/// # Errors
-/// This machine cannot; a replica does not come up: nothing is known then.
 pub async fn run(settings: &Settings) -> Result<Report> {
     if let Some(reason) = impossible_because() {
         bail!(reason);
@@ -68,35 +72,30 @@ pub async fn run(settings: &Settings) -> Result<Report> {
         settings.most_issuance > REPLICAS,
         "Issuance is scaled down to {REPLICAS}: scale it up to more than that."
     );
-    let began = Instant::now();
-    let folder = settings.data.join("scale");
+    let (began, say) = (Instant::now(), settings.say);
+    let folder = settings.data.join("run");
     let old_binaries = settings.old_binaries.as_deref().map(complete).transpose()?;
-    let mut fleet = Fleet::lay(
-        &folder,
-        settings.most_issuance,
-        old_binaries.as_deref(),
-        settings.say,
-    )
-    .await?;
+    let old_binaries = old_binaries.as_deref();
+    let mut fleet = Fleet::lay(&folder, settings.most_issuance, old_binaries, say).await?;
     let scene = open(&mut fleet, settings).await?;
     let timeline = Timeline::begin(scene.tally.clone());
     for name in fleet.published(Service::Issuance) {
-        timeline.joined(&name, fleet.stack.replica(&name)?.admin_address(), 1);
+        timeline.joined(&name, fleet.stack.replica(&name)?.admin_address());
     }
     let acted = tokio::select! {
         acted = act(&mut fleet, &scene, &timeline, settings) => acted?,
         never = timeline.watch() => match never {},
-        () = progress(&scene, settings.say) => Acted::default(),
+        () = progress(&scene, say) => Acted::default(),
     };
     let mut round = RoundReport {
         seed: settings.seed,
         ..RoundReport::default()
     };
-    let staff = Staff::who_call(
-        &fleet.stack,
-        &fleet.newest(Service::Quota)?,
-        &fleet.newest(Service::OrderIntake)?,
-    )?;
+    let (quota, order_intake) = (
+        fleet.newest(Service::Quota)?,
+        fleet.newest(Service::OrderIntake)?,
+    );
+    let staff = Staff::who_call(&fleet.stack, &quota, &order_intake)?;
     settle_up(&fleet.stack, &staff, &scene, &mut round, true).await?;
     round.took_seconds = began.elapsed().as_secs_f64();
     let report = Report {
@@ -104,29 +103,37 @@ pub async fn run(settings: &Settings) -> Result<Report> {
         samples: timeline.samples(),
         round,
     };
-    put_away(fleet, &folder, report.broken().is_empty(), settings.say).await?;
+    if report.broken().is_empty() {
+        fleet.stack.shutdown_and_remove().await?;
+        fs::remove_dir_all(&folder)?;
+    } else {
+        let folder = folder.display();
+        say(&format!(
+            "Something was found: logs and databases are kept in {folder}."
+        ));
+        fleet.stack.shutdown().await?;
+    }
     Ok(report)
 }
 
 /// The folder as an absolute path, if it has every service.
 fn complete(folder: &Path) -> Result<PathBuf> {
-    for service in Service::START_ORDER {
-        let binary = folder.join(service.binary());
-        ensure!(
-            binary.is_file(),
-            "{} is missing: the folder of old binaries must have all four services.",
-            binary.display()
-        );
-    }
-    Ok(folder.canonicalize()?)
+    let mut services = Service::START_ORDER.into_iter();
+    let missing = services.find(|service| !folder.join(service.binary()).is_file());
+    ensure!(
+        missing.is_none(),
+        "The folder of old binaries must have all four services, and lacks {missing:?}."
+    );
+    folder.canonicalize().context("the folder of old binaries")
 }
 
 /// The first replicas of each service, and campaigns.
 async fn open(fleet: &mut Fleet, settings: &Settings) -> Result<Arc<Scene>> {
     for service in Service::START_ORDER {
-        let replicas = match service {
-            Service::Issuance => 1,
-            Service::Quota | Service::OrderIntake | Service::Gateway => REPLICAS,
+        let replicas = if service == Service::Issuance {
+            1
+        } else {
+            REPLICAS
         };
         for _ in 0..replicas {
             let name = fleet.grow(service).await?;
@@ -134,13 +141,34 @@ async fn open(fleet: &mut Fleet, settings: &Settings) -> Result<Arc<Scene>> {
             (settings.say)(&format!("{name} is ready on {address}."));
         }
     }
-    let arrivals = settings.arrivals_per_second;
     let lasts = settings.step + settled_step(settings.step) * SETTLED_STEPS + RESTARTS + CUT;
-    let campaigns = load::campaigns(arrivals, lasts.as_secs());
-    let habits = load::habits(arrivals);
+    let campaigns = campaigns(settings.arrivals_per_second * lasts.as_secs());
+    let habits = Habits {
+        arrivals_per_second: settings.arrivals_per_second,
+        // The campaigns' stock is set here and not by it.
+        stock_per_second: 0,
+        who_claim: WHO_CLAIM,
+        who_order: WHO_ORDER,
+    };
     let scene = Scene::set(&fleet.stack, campaigns, habits, settings.seed).await?;
     scene.door.lead_to(fleet.gateways()?);
     Ok(scene)
+}
+
+/// Campaigns whose stock lasts a little longer than the steps, in the order that the workload expects.
+fn campaigns(shoppers: u64) -> Vec<CampaignTerms> {
+    let who = |of_hundred: u32| shoppers * u64::from(of_hundred) / 100;
+    let (tiered, steady) = (who(WHO_CLAIM.0) * TIERED_CLAIMS, who(WHO_CLAIM.1));
+    let gold = tiered / 5;
+    let mut all = vec![
+        terms("tiered", vec![("gold", gold), ("tea", tiered - gold)], 3),
+        terms("steady", vec![("tea", steady)], 1),
+        // Nobody comes for it while the suite is scaled.
+        terms("callers", vec![("tea", 1)], 1),
+    ];
+    let others = who(100 - WHO_CLAIM.0 - WHO_CLAIM.1);
+    all.extend(drained(others / DRAINED_STOCK + 1));
+    all
 }
 
 /// All steps while shoppers come, and then peace until the last of them has left.
@@ -175,35 +203,14 @@ async fn act(
 
 async fn warm_up(scene: &Scene) -> Result<()> {
     let began = Instant::now();
-    let issued = || {
-        scene
-            .tally
-            .issued
-            .load(std::sync::atomic::Ordering::Relaxed)
-    };
-    while issued() < FIRST_COUPONS {
+    while scene.tally.issued.load(Relaxed) < FIRST_COUPONS {
         ensure!(
             began.elapsed() < WARM_UP_LIMIT,
-            "Only {} coupons were issued in {} s: the suite does not work.",
-            issued(),
-            WARM_UP_LIMIT.as_secs()
+            "Hardly a coupon was issued in {WARM_UP_LIMIT:?}: the suite does not work."
         );
         sleep(POLL).await;
     }
     Ok(())
-}
-
-/// Ends everything. The folder of a run that found something is kept, with all logs and databases.
-async fn put_away(mut fleet: Fleet, folder: &Path, is_fine: bool, say: fn(&str)) -> Result<()> {
-    if !is_fine {
-        say(&format!(
-            "Something was found: logs and databases are kept in {}.",
-            folder.display()
-        ));
-        return fleet.stack.shutdown().await;
-    }
-    fleet.stack.shutdown_and_remove().await?;
-    fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))
 }
 
 async fn progress(scene: &Scene, say: fn(&str)) {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
+use tidegate_chaos::workload::Scene;
 use tidegate_local::stack::Service;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
+use crate::{
     fleet::{Fleet, REPLICAS},
     timeline::{Sample, Timeline},
 };
-use crate::workload::Scene;
 
 /// A replica that was published, or is connected again, issues within this time.
 pub const SPREAD_LIMIT: Duration = Duration::from_secs(10);
@@ -19,7 +19,8 @@ pub const SPREAD_LIMIT: Duration = Duration::from_secs(10);
 const WATCHED: Duration = Duration::from_secs(6);
 /// How long a replica is cut off: longer than the lease TTL.
 pub const CUT: Duration = Duration::from_secs(10);
-/// From the publication of a new replica until an old one is withdrawn, so that the new one is in every caller's list by then.
+/// From the publication of a new replica until an old one is withdrawn, so that the new one is in
+/// every caller's list by then.
 const KNOWN_TO_ALL: Duration = Duration::from_millis(2_500);
 /// How long a replica waits for a request to be under way before it is asked to end.
 const PREY_LIMIT: Duration = Duration::from_secs(3);
@@ -46,8 +47,6 @@ pub struct Step {
 #[derive(Debug, Clone, Serialize)]
 pub struct Newcomer {
     pub replica: String,
-    /// Whether it was cut off, and not started.
-    pub is_back: bool,
     /// When it was published or connected.
     pub at_ms: u64,
     /// What it had issued by then.
@@ -68,7 +67,6 @@ pub struct Change {
 #[derive(Debug, Clone, Serialize)]
 pub struct Departure {
     pub replica: String,
-    pub at_ms: u64,
     /// Requests sent and not answered then, by all shoppers.
     pub in_flight: u64,
     /// Until it had ended.
@@ -95,7 +93,6 @@ pub struct Director<'a> {
     pub step: Duration,
     /// What issuance is scaled up to.
     pub most_issuance: usize,
-    /// Told of every step.
     pub say: fn(&str),
     /// What was done so far.
     pub acted: Acted,
@@ -103,9 +100,6 @@ pub struct Director<'a> {
 
 impl Director<'_> {
     /// All steps.
-    ///
-    /// # Errors
-    /// A replica does not come up.
     pub async fn act(mut self) -> Result<Acted> {
         self.begin("1 issuance", false).await;
         self.changed(None);
@@ -121,9 +115,7 @@ impl Director<'_> {
             step.to = last;
         }
         for newcomer in &mut self.acted.newcomers {
-            newcomer.issued_ms =
-                self.timeline
-                    .first_beyond(&newcomer.replica, newcomer.before, newcomer.at_ms);
+            newcomer.issued_ms = first_issued(self.timeline, newcomer);
         }
         Ok(self.acted)
     }
@@ -150,15 +142,13 @@ impl Director<'_> {
         while self.fleet.published(Service::Issuance).len() < most {
             self.grow(Service::Issuance).await?;
         }
-        let whole = Instant::now();
-        self.wait_for_newcomers(first).await;
-        sleep(settled_step(self.step).saturating_sub(whole.elapsed())).await;
+        self.settle(Instant::now(), first).await;
         Ok(())
     }
 
     async fn scale_down(&mut self) -> Result<()> {
-        self.begin(&format!("down to {REPLICAS} issuance"), false)
-            .await;
+        let name = format!("down to {REPLICAS} issuance");
+        self.begin(&name, false).await;
         // The oldest go: the others have to take over what they have held all along.
         let mut leaving = self.fleet.published(Service::Issuance);
         leaving.truncate(leaving.len().saturating_sub(REPLICAS));
@@ -166,16 +156,17 @@ impl Director<'_> {
         for name in leaving {
             departures.push(self.shrink(Service::Issuance, &name).await?);
         }
-        let settling = Instant::now();
+        let whole = Instant::now();
         self.see_off(departures).await;
-        sleep(settled_step(self.step).saturating_sub(settling.elapsed())).await;
+        self.settle(whole, self.acted.newcomers.len()).await;
         Ok(())
     }
 
-    /// As a Deployment's rolling update that may have one replica more and none less: each new one is ready and known before an old one goes.
+    /// As a Deployment's rolling update that may have one replica more and none less: each new one is
+    /// ready and known before an old one goes.
     async fn restart(&mut self, service: Service) -> Result<()> {
-        self.begin(&format!("restart {}", service.name()), false)
-            .await;
+        let name = format!("restart {}", service.name());
+        self.begin(&name, false).await;
         let mut departures = Vec::new();
         for old in self.fleet.published(service) {
             self.grow(service).await?;
@@ -196,31 +187,33 @@ impl Director<'_> {
         self.fleet.mend(&name)?;
         self.changed(None);
         self.begin(&format!("{name} back"), true).await;
-        let whole = Instant::now();
-        let first = self.acted.newcomers.len();
-        self.newcomer(&name, true).await;
-        self.wait_for_newcomers(first).await;
-        sleep(settled_step(self.step).saturating_sub(whole.elapsed())).await;
+        let (whole, first) = (Instant::now(), self.acted.newcomers.len());
+        self.newcomer(&name);
+        self.settle(whole, first).await;
         Ok(())
     }
 
     async fn grow(&mut self, service: Service) -> Result<()> {
         let name = self.fleet.grow(service).await?;
+        if service == Service::Issuance {
+            let page = self.fleet.stack.replica(&name)?.admin_address();
+            self.timeline.joined(&name, page);
+            self.newcomer(&name);
+        }
+        self.tell_of_change(service)
+    }
+
+    fn tell_of_change(&mut self, service: Service) -> Result<()> {
         match service {
-            Service::Issuance => {
-                let page = self.fleet.stack.replica(&name)?.admin_address();
-                let replicas = self.fleet.published(service).len();
-                self.timeline.joined(&name, page, replicas);
-                self.changed(None);
-                self.newcomer(&name, false).await;
-            }
+            Service::Issuance => self.changed(None),
             Service::Gateway => self.scene.door.lead_to(self.fleet.gateways()?),
             Service::Quota | Service::OrderIntake => (),
         }
         Ok(())
     }
 
-    /// Notes who takes claims from now on: all published replicas of issuance but the one that is cut off.
+    /// Notes who takes claims from now on: all published replicas of issuance but the one that is cut
+    /// off.
     fn changed(&mut self, cut_off: Option<&str>) {
         let mut serving = self.fleet.published(Service::Issuance);
         serving.retain(|name| Some(name.as_str()) != cut_off);
@@ -228,14 +221,12 @@ impl Director<'_> {
         self.acted.changes.push(Change { at_ms, serving });
     }
 
-    async fn newcomer(&mut self, name: &str, is_back: bool) {
-        let at_ms = self.timeline.now_ms();
+    fn newcomer(&mut self, name: &str) {
         let last = self.timeline.samples().pop().unwrap_or_default();
         self.acted.newcomers.push(Newcomer {
             replica: name.to_owned(),
-            is_back,
-            at_ms,
-            before: last.by_replica.get(name).copied().unwrap_or(0),
+            at_ms: self.timeline.now_ms(),
+            before: last.issued_by(name),
             issued_ms: None,
         });
     }
@@ -244,17 +235,9 @@ impl Director<'_> {
     async fn shrink(&mut self, service: Service, name: &str) -> Result<(Departure, Instant)> {
         let in_flight = self.prey().await;
         self.fleet.shrink(name)?;
-        match service {
-            Service::Issuance => {
-                self.timeline.left(self.fleet.published(service).len());
-                self.changed(None);
-            }
-            Service::Gateway => self.scene.door.lead_to(self.fleet.gateways()?),
-            Service::Quota | Service::OrderIntake => (),
-        }
+        self.tell_of_change(service)?;
         let departure = Departure {
             replica: name.to_owned(),
-            at_ms: self.timeline.now_ms(),
             in_flight,
             took_ms: 0,
             trouble: None,
@@ -277,31 +260,33 @@ impl Director<'_> {
         }
     }
 
-    /// Waits until each newcomer from this one on has issued, or its time is over.
-    async fn wait_for_newcomers(&self, first: usize) {
+    /// Waits until each newcomer from this one on has issued, or its time is over, and then until the
+    /// load was watched since the fleet is `whole`.
+    async fn settle(&self, whole: Instant, first: usize) {
         let newcomers = &self.acted.newcomers[first..];
+        let issues = |newcomer| first_issued(self.timeline, newcomer).is_some();
         let all_issue = async {
-            while !newcomers.iter().all(|newcomer| {
-                self.timeline
-                    .first_beyond(&newcomer.replica, newcomer.before, newcomer.at_ms)
-                    .is_some()
-            }) {
+            while !newcomers.iter().all(issues) {
                 sleep(POLL).await;
             }
         };
         // Who was late is told in the report.
         let _ = timeout(SPREAD_LIMIT, all_issue).await;
+        sleep(settled_step(self.step).saturating_sub(whole.elapsed())).await;
     }
 
     /// Waits until requests are under way and says how many; none if none come.
     async fn prey(&self) -> u64 {
-        let began = Instant::now();
-        loop {
-            let in_flight = self.scene.tally.in_flight();
-            if in_flight > 0 || began.elapsed() > PREY_LIMIT {
-                return in_flight;
+        let some = async {
+            while self.scene.tally.in_flight() == 0 {
+                sleep(POLL).await;
             }
-            sleep(POLL).await;
-        }
+        };
+        let _ = timeout(PREY_LIMIT, some).await;
+        self.scene.tally.in_flight()
     }
+}
+
+fn first_issued(timeline: &Timeline, newcomer: &Newcomer) -> Option<u64> {
+    timeline.first_beyond(&newcomer.replica, newcomer.before, newcomer.at_ms)
 }

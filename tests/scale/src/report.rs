@@ -1,17 +1,19 @@
-//! What a scaling run found, for machines; [`super::table`] is for people and [`super::plot`] for the eye.
+//! What a scaling run found, for machines; [`super::table`] is for people.
 
 use serde::Serialize;
+use tidegate_chaos::report::RoundReport;
 
-use super::{
-    plot, spread,
+use crate::{
+    spread,
     steps::{Acted, Newcomer, SPREAD_LIMIT, Step},
     table,
     timeline::Sample,
 };
-use crate::report::RoundReport;
 
-/// Beyond what the first step has, so many calls may be asked to come again for each coupon of the first step. While leases and lanes move some are, once or twice, since a lane that moves
-/// has to be found; a service that is away for some seconds has every caller come again each second, and more of them with each second.
+/// Beyond what the first step has, so many calls may be asked to come again for each coupon of the
+/// first step. While leases and lanes move some are, once or twice, since a lane that moves has to be
+/// found; a service that is away for some seconds has every caller come again each second, and more
+/// of them with each second.
 const PUT_OFF_PER_COUPON: f64 = 1.0;
 
 #[derive(Debug, Clone, Serialize)]
@@ -29,62 +31,31 @@ impl Step {
         self.to.at_ms.saturating_sub(self.from.at_ms) as f64 / 1_000.0
     }
 
-    /// Coupons issued each second, as shoppers were told.
-    pub fn issued_per_second(&self) -> f64 {
-        (self.to.issued - self.from.issued) as f64 / self.seconds().max(0.001)
+    /// How much a count grew in the step.
+    pub fn grew(&self, count: impl Fn(&Sample) -> u64) -> u64 {
+        count(&self.to).saturating_sub(count(&self.from))
     }
 
-    /// Refusals each second, whatever they say.
-    pub fn refused_per_second(&self) -> f64 {
-        (self.to.refused() - self.from.refused()) as f64 / self.seconds().max(0.001)
-    }
-
-    /// Calls each second that were asked to come again, because the suite could not serve them then.
-    pub fn put_off_per_second(&self) -> f64 {
-        (self.to.put_off() - self.from.put_off()) as f64 / self.seconds().max(0.001)
-    }
-
-    /// Calls that failed for a caller who follows the answers.
-    pub fn failed(&self) -> u64 {
-        self.to.failed() - self.from.failed()
+    pub fn per_second(&self, count: impl Fn(&Sample) -> u64) -> f64 {
+        self.grew(count) as f64 / self.seconds().max(0.001)
     }
 
     /// The share of each replica of issuance in what was issued, of those that issued anything.
     pub fn shares(&self) -> Vec<(&str, f64)> {
-        let of_step: Vec<(&str, u64)> = self
-            .to
-            .by_replica
-            .iter()
-            .map(|(name, issued)| {
-                let before = self.from.by_replica.get(name).copied().unwrap_or(0);
-                (name.as_str(), issued.saturating_sub(before))
-            })
-            .filter(|(_, issued)| *issued > 0)
-            .collect();
-        let all: u64 = of_step.iter().map(|(_, issued)| issued).sum();
-        let share = |issued: u64| issued as f64 / all as f64;
-        of_step
-            .into_iter()
-            .map(|(name, issued)| (name, share(issued)))
-            .collect()
-    }
-
-    pub fn refusals(&self) -> Vec<(&str, u64)> {
-        let before = |reason: &str| self.from.refusals.get(reason).copied().unwrap_or(0);
-        self.to
-            .refusals
-            .iter()
-            .map(|(reason, number)| (reason.as_str(), number - before(reason)))
-            .filter(|(_, number)| *number > 0)
-            .collect()
+        let replicas = self.to.by_replica.keys();
+        let issued = replicas.map(|name| (&**name, self.grew(|sample| sample.issued_by(name))));
+        let issued: Vec<_> = issued.filter(|(_, issued)| *issued > 0).collect();
+        let all: u64 = issued.iter().map(|(_, issued)| issued).sum();
+        let share = |(name, issued)| (name, issued as f64 / all as f64);
+        issued.into_iter().map(share).collect()
     }
 }
 
 impl Newcomer {
     /// How long it took until it issued; none if it never did.
     pub fn took_ms(&self) -> Option<u64> {
-        self.issued_ms
-            .map(|issued| issued.saturating_sub(self.at_ms))
+        let issued_ms = self.issued_ms?;
+        Some(issued_ms.saturating_sub(self.at_ms))
     }
 }
 
@@ -93,15 +64,14 @@ impl Report {
         table::text(self)
     }
 
-    /// A picture of it, as SVG.
-    pub fn plot(&self) -> String {
-        plot::draw(self)
+    /// The steps in which nothing is broken.
+    fn whole(&self) -> impl Iterator<Item = &Step> {
+        self.acted.steps.iter().filter(|step| !step.breaks)
     }
 
     /// Calls that failed in steps in which nothing was broken, for a caller who follows the answers.
     pub fn failed(&self) -> u64 {
-        let whole = self.acted.steps.iter().filter(|step| !step.breaks);
-        whole.map(Step::failed).sum()
+        self.whole().map(|step| step.grew(Sample::failed)).sum()
     }
 
     /// Everything that does not hold, in sentences; nothing if all does and the run was not vacuous.
@@ -110,19 +80,22 @@ impl Report {
         if !self.round.findings.none() {
             broken.push("A count that must be zero is not.".to_owned());
         }
-        for step in self.acted.steps.iter().filter(|step| !step.breaks) {
-            if step.failed() > 0 {
-                let (name, failed) = (&step.name, step.failed());
+        for step in self.whole() {
+            let failed = step.grew(Sample::failed);
+            if failed > 0 {
                 broken.push(format!(
-                    "{failed} calls failed in the step \"{name}\" for a caller who follows the answers."
+                    "{failed} calls failed in the step \"{}\" for a caller who follows the answers.",
+                    step.name
                 ));
             }
         }
         for newcomer in &self.acted.newcomers {
             let limit = SPREAD_LIMIT.as_millis() as u64;
             if newcomer.took_ms().is_none_or(|took| took > limit) {
-                let (name, seconds) = (&newcomer.replica, SPREAD_LIMIT.as_secs());
-                broken.push(format!("{name} took no load within {seconds} s."));
+                broken.push(format!(
+                    "{} took no load within {limit} ms.",
+                    newcomer.replica
+                ));
             }
         }
         for departure in &self.acted.departures {
@@ -136,23 +109,25 @@ impl Report {
         broken.extend(self.put_off_too_often());
         let stretches = spread::stretches(&self.acted, &self.samples);
         broken.extend(spread::uneven(&stretches));
-        broken.extend(self.vacuous_because());
-        let unwatched = spread::unwatched(&self.acted, &stretches);
-        broken.extend(unwatched.into_iter().map(proves_nothing));
+        let mut missing = self.vacuous_because();
+        missing.extend(spread::unwatched(&self.acted, &stretches));
+        let missing = missing.into_iter();
+        broken.extend(missing.map(|words| format!("The run proves nothing: {words}.")));
         broken
     }
 
-    /// Steps without a failed call that nevertheless sent callers away far more often than the first one, in which nothing changes.
+    /// Whole steps that sent callers away far more often than the first one, in which nothing changes.
     fn put_off_too_often(&self) -> Vec<String> {
-        let Some((first, others)) = self.acted.steps.split_first() else {
+        let Some(first) = self.acted.steps.first() else {
             return Vec::new();
         };
-        let limit = first.put_off_per_second() + first.issued_per_second() * PUT_OFF_PER_COUPON;
-        let whole = others.iter().filter(|step| !step.breaks);
-        whole
-            .filter(|step| step.put_off_per_second() > limit)
-            .map(|step| {
-                let (name, rate) = (&step.name, step.put_off_per_second());
+        let coupons = first.per_second(|sample| sample.issued);
+        let limit = first.per_second(Sample::put_off) + coupons * PUT_OFF_PER_COUPON;
+        let rates = self.whole().skip(1);
+        let rates = rates.map(|step| (&step.name, step.per_second(Sample::put_off)));
+        rates
+            .filter(|(_, rate)| *rate > limit)
+            .map(|(name, rate)| {
                 format!("{rate:.1} calls a second were asked to come again in the step \"{name}\"; {limit:.1} would have been in order.")
             })
             .collect()
@@ -160,34 +135,26 @@ impl Report {
 
     fn vacuous_because(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        let mut need = |is_there: bool, words: String| {
-            if !is_there {
-                missing.push(proves_nothing(words));
+        let mut need = |count: u64, words: String| {
+            if count == 0 {
+                missing.push(words);
             }
         };
         for departure in &self.acted.departures {
             let words = format!("nothing was under way when {} left", departure.replica);
-            need(departure.in_flight > 0, words);
+            need(departure.in_flight, words);
         }
         for step in &self.acted.steps {
             let words = format!("no coupon was issued in the step \"{}\"", step.name);
-            need(step.to.issued > step.from.issued, words);
+            need(step.grew(|sample| sample.issued), words);
         }
-        need(
-            self.acted.in_flight_at_cut > 0,
-            "nothing was under way at the cut".to_owned(),
-        );
-        need(
-            self.round.leases_reclaimed > 0,
-            "no lease of the replica that was cut off was taken back".to_owned(),
-        );
-        need(self.round.accepted > 0, "nobody ordered".to_owned());
+        let at_cut = self.acted.in_flight_at_cut;
+        need(at_cut, "nothing was under way at the cut".to_owned());
+        let back = "no lease of the replica that was cut off was taken back";
+        need(self.round.leases_reclaimed, back.to_owned());
+        need(self.round.accepted, "nobody ordered".to_owned());
         missing
     }
-}
-
-fn proves_nothing(words: String) -> String {
-    format!("The run proves nothing: {words}.")
 }
 
 #[cfg(test)]
@@ -198,10 +165,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{
-        findings::Findings,
-        scale::steps::{Change, Departure},
-    };
+    use crate::steps::{Change, Departure};
 
     fn sample(issued: u64, unknown: u64) -> Sample {
         Sample {
@@ -236,14 +200,12 @@ mod tests {
                 }],
                 newcomers: vec![Newcomer {
                     replica: "issuance-1".to_owned(),
-                    is_back: false,
                     at_ms: 1_000,
                     before: 0,
                     issued_ms: Some(3_000),
                 }],
                 departures: vec![Departure {
                     replica: "quota-0".to_owned(),
-                    at_ms: 2_000,
                     in_flight: 4,
                     took_ms: 2_700,
                     trouble: None,
@@ -254,7 +216,6 @@ mod tests {
             round: RoundReport {
                 leases_reclaimed: 1,
                 accepted: 1,
-                findings: Findings::default(),
                 ..RoundReport::default()
             },
         }
@@ -266,16 +227,20 @@ mod tests {
         assert_eq!(report.broken(), Vec::<String>::new());
         let shares = report.acted.steps[1].shares();
         assert_eq!(shares, [("issuance-0", 0.75), ("issuance-1", 0.25)]);
+        assert!(report.table().contains("quota-0"));
     }
 
     #[test]
-    fn a_failed_call_a_late_newcomer_and_a_bad_end_are_told() {
+    fn a_failed_call_a_late_newcomer_a_bad_end_and_a_replica_without_its_share_are_told() {
         let mut report = good();
         report.acted.steps[0].to.unknown = 2;
         report.acted.newcomers[0].issued_ms = None;
         report.acted.departures[0].trouble = Some("killed".to_owned());
         report.acted.departures[0].in_flight = 0;
-        assert_eq!(report.broken().len(), 4, "{:?}", report.broken());
+        let by_replica = &mut report.samples[2].by_replica;
+        by_replica.insert("issuance-1".to_owned(), 11);
+        by_replica.insert("issuance-0".to_owned(), 80);
+        assert_eq!(report.broken().len(), 5, "{:?}", report.broken());
         assert_eq!(report.failed(), 2);
     }
 
@@ -291,14 +256,5 @@ mod tests {
         };
         // One coupon a second in the first step, and thirty seconds in the second.
         assert_eq!((put_off(30), put_off(31)), (0, 1));
-    }
-
-    #[test]
-    fn a_replica_without_its_share_is_told() {
-        let mut report = good();
-        let last = report.samples.last_mut().unwrap();
-        last.by_replica.insert("issuance-1".to_owned(), 11);
-        last.by_replica.insert("issuance-0".to_owned(), 80);
-        assert_eq!(report.broken().len(), 1, "{:?}", report.broken());
     }
 }

@@ -1,4 +1,5 @@
-//! What passes over time: read from the shoppers' tally and from every issuance's own count, twice a second.
+//! What passes over time: read from the shoppers' tally and from every issuance's own count, twice a
+//! second.
 
 use std::{
     collections::BTreeMap,
@@ -10,65 +11,68 @@ use std::{
 
 use futures_util::future::join_all;
 use serde::Serialize;
+use tidegate_chaos::tally::Tally;
+use tidegate_client::metrics;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-
-use crate::{metrics::fetch, tally::Tally};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// One that is cut off must not hold up the others' readings.
 const READ_LIMIT: Duration = Duration::from_millis(400);
 /// Claims that a replica of issuance answered with a new coupon.
-const ANSWERED: &str = r#"tidegate_coupons_answered_total{replayed="false"} "#;
-/// What a caller who follows the answers has to expect: final by the campaign's terms or the caller's own doing, or an invitation to come again.
-const EXPECTED: [&str; 8] = [
+const ANSWERED: (&str, &str) = ("tidegate_coupons_answered_total", r#"replayed="false""#);
+/// Refusals that ask to come again, soon, because the suite cannot serve now.
+const PUT_OFF: [&str; 2] = ["OVERLOADED", "QUEUE_FULL"];
+/// What else a caller who follows the answers has to expect: final by the campaign's terms or the
+/// caller's own doing, or a stock that is nearly gone, whoever serves it.
+const EXPECTED: [&str; 6] = [
     "BUDGET_EXHAUSTED",
     "SHOPPER_LIMIT_REACHED",
     "COUPON_REDEEMED",
     "ORDER_STATE_CONFLICT",
     "STORE_BUSY",
-    "OVERLOADED",
-    "QUEUE_FULL",
     "STOCK_RETURNING",
 ];
-
-/// Refusals that ask to come again, soon, because the suite cannot serve now. STOCK_RETURNING is none of them: it tells of a stock that is nearly gone, whoever serves it.
-const PUT_OFF: [&str; 2] = ["OVERLOADED", "QUEUE_FULL"];
 
 /// Everything counted until a moment.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Sample {
     /// Since the beginning.
     pub at_ms: u64,
-    pub replicas: usize,
     pub sent: u64,
     /// Coupons told to be new.
     pub issued: u64,
     /// Requests that ended without an answer of the suite's.
     pub unknown: u64,
     pub refusals: BTreeMap<String, u64>,
-    /// New coupons by the replica of issuance that answered; of one that has ended, or is cut off, what it said last.
+    /// New coupons by the replica of issuance that answered; of one that has ended, or is cut off,
+    /// what it said last.
     pub by_replica: BTreeMap<String, u64>,
 }
 
 impl Sample {
-    /// All refusals, whatever they say.
     pub fn refused(&self) -> u64 {
         self.refusals.values().sum()
     }
 
     /// Refusals of calls that the suite could not serve at that moment, and which are sent again.
     pub fn put_off(&self) -> u64 {
-        let refused = |reason: &&str| self.refusals.get(*reason).copied().unwrap_or(0);
-        PUT_OFF.iter().map(refused).sum()
+        self.refusals_that(|reason| PUT_OFF.contains(&reason))
     }
 
-    /// Calls that failed although the caller did as the answers said: no answer, or one that nobody should get here.
+    /// Calls that failed although the caller did as the answers said: no answer, or one that nobody
+    /// should get here.
     pub fn failed(&self) -> u64 {
-        let unexpected = self
-            .refusals
-            .iter()
-            .filter(|(reason, _)| !EXPECTED.contains(&reason.as_str()));
-        self.unknown + unexpected.map(|(_, number)| number).sum::<u64>()
+        let is_strange = |reason: &str| !EXPECTED.contains(&reason) && !PUT_OFF.contains(&reason);
+        self.unknown + self.refusals_that(is_strange)
+    }
+
+    fn refusals_that(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let wanted = self.refusals.iter().filter(|(reason, _)| wanted(reason));
+        wanted.map(|(_, number)| number).sum()
+    }
+
+    pub fn issued_by(&self, replica: &str) -> u64 {
+        self.by_replica.get(replica).copied().unwrap_or(0)
     }
 }
 
@@ -83,7 +87,6 @@ pub struct Timeline {
 #[derive(Debug, Default)]
 struct Seen {
     pages: BTreeMap<String, SocketAddr>,
-    replicas: usize,
     samples: Vec<Sample>,
 }
 
@@ -109,22 +112,17 @@ impl Timeline {
     pub async fn read(&self) -> Sample {
         let pages = self.seen().pages.clone();
         let readings = join_all(pages.into_iter().map(|(name, page)| async move {
-            let text = timeout(READ_LIMIT, fetch(page)).await.ok()?.ok()?;
-            Some((name, answered(&text)))
+            let text = timeout(READ_LIMIT, metrics::page(page)).await.ok()?.ok()?;
+            let issued = metrics::sum(&text, ANSWERED.0, ANSWERED.1);
+            Some((name, issued.unwrap_or(0.0) as u64))
         }))
         .await;
         let mut seen = self.seen();
-        let mut by_replica = seen
-            .samples
-            .last()
-            .map(|sample| sample.by_replica.clone())
-            .unwrap_or_default();
-        for (name, issued) in readings.into_iter().flatten() {
-            by_replica.insert(name, issued);
-        }
+        let last = seen.samples.last().cloned().unwrap_or_default();
+        let mut by_replica = last.by_replica;
+        by_replica.extend(readings.into_iter().flatten());
         let sample = Sample {
             at_ms: self.now_ms(),
-            replicas: seen.replicas,
             sent: self.tally.sent.load(Relaxed),
             issued: self.tally.issued.load(Relaxed),
             unknown: self.tally.unknown.load(Relaxed),
@@ -135,19 +133,11 @@ impl Timeline {
         sample
     }
 
-    /// A replica of issuance was published, and so many are now.
-    pub fn joined(&self, name: &str, page: SocketAddr, replicas: usize) {
-        let mut seen = self.seen();
-        seen.pages.insert(name.to_owned(), page);
-        seen.replicas = replicas;
+    /// A replica of issuance was published. It is read until it has ended.
+    pub fn joined(&self, name: &str, page: SocketAddr) {
+        self.seen().pages.insert(name.to_owned(), page);
     }
 
-    /// A replica of issuance was withdrawn, and so many are left. It is read until it has ended.
-    pub fn left(&self, replicas: usize) {
-        self.seen().replicas = replicas;
-    }
-
-    /// A replica of issuance has ended.
     pub fn ended(&self, name: &str) {
         self.seen().pages.remove(name);
     }
@@ -157,7 +147,6 @@ impl Timeline {
         self.began.elapsed().as_millis() as u64
     }
 
-    /// Every reading so far.
     pub fn samples(&self) -> Vec<Sample> {
         self.seen().samples.clone()
     }
@@ -166,10 +155,7 @@ impl Timeline {
     pub fn first_beyond(&self, name: &str, before: u64, since_ms: u64) -> Option<u64> {
         let seen = self.seen();
         let mut samples = seen.samples.iter();
-        let beyond = |sample: &&Sample| {
-            let issued = sample.by_replica.get(name).copied().unwrap_or(0);
-            sample.at_ms >= since_ms && issued > before
-        };
+        let beyond = |sample: &&Sample| sample.at_ms >= since_ms && sample.issued_by(name) > before;
         samples.find(beyond).map(|sample| sample.at_ms)
     }
 
@@ -178,24 +164,9 @@ impl Timeline {
     }
 }
 
-/// A replica that has answered nothing yet does not have the line.
-fn answered(page: &str) -> u64 {
-    let line = page.lines().find_map(|line| line.strip_prefix(ANSWERED));
-    line.and_then(|value| value.trim().parse().ok())
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn new_coupons_are_counted_and_those_told_again_are_not() {
-        let page = "# TYPE tidegate_coupons_answered counter\n\
-            tidegate_coupons_answered_total{replayed=\"true\"} 9\n\
-            tidegate_coupons_answered_total{replayed=\"false\"} 4\n";
-        assert_eq!((answered(page), answered("")), (4, 0));
-    }
 
     #[test]
     fn a_refusal_that_says_when_to_come_again_is_no_failed_call_and_a_missing_campaign_is() {
@@ -211,8 +182,8 @@ mod tests {
                 .into(),
             ..Sample::default()
         };
-        assert_eq!((sample.refused(), sample.failed()), (10, 3));
-        assert_eq!(sample.put_off(), 3);
+        let counts = (sample.refused(), sample.failed(), sample.put_off());
+        assert_eq!(counts, (10, 3, 3));
     }
 
     #[tokio::test]
