@@ -11,18 +11,19 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use tidegate_proto::gateway::v1::ClaimCouponRequest;
+use tidegate_client::claim_of;
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     caller::{Caller, Method, framed},
+    closed_loop::REQUEST_ID,
     criteria::{Bound, Criterion},
-    crowd::{Crowd, REQUEST_ID},
-    goodput::quantile,
     machine::Machine,
+    quantile::{quantile_ms, told},
     results,
     shoppers::{
         arrivals::{Arrivals, Stretch},
@@ -77,7 +78,7 @@ struct Report {
 }
 
 /// Measures one backend alone, beside the flood, and alone again, and reports it in `folder`.
-pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
+pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let places = PLACES.to_string();
     // Without a waiting room the places for claims are all that stands between a flood and issuance.
@@ -89,7 +90,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     for (stretch, is_flooded) in [("alone", false), ("flooded", true), ("alone again", false)] {
         tell(&format!("Measuring the quiet backend {stretch}."));
         let begins = Instant::now() + LEAD;
-        let backend = |subject| Backend::connect(&stage, crowd, subject, stretch);
+        let backend = |subject| Backend::connect(&stage, threads, subject, stretch);
         let quiet = backend("quiet").await?;
         let asking = quiet.ask(begins, length, QUIET_PER_SECOND);
         if is_flooded {
@@ -110,7 +111,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
 /// A chatbot backend with connections and a token of its own.
 struct Backend {
     caller: Arc<Caller>,
-    threads: tokio::runtime::Handle,
+    threads: Handle,
     subject: &'static str,
     stretch: &'static str,
 }
@@ -118,13 +119,13 @@ struct Backend {
 impl Backend {
     async fn connect(
         stage: &Stage,
-        crowd: &Crowd,
+        threads: &Handle,
         subject: &'static str,
         stretch: &'static str,
     ) -> Result<Self> {
         Ok(Self {
-            caller: stage.caller_of(subject, crowd.threads()).await?,
-            threads: crowd.threads().clone(),
+            caller: stage.caller_of(subject, threads).await?,
+            threads: threads.clone(),
             subject,
             stretch,
         })
@@ -137,12 +138,8 @@ impl Backend {
         for (number, at) in arrivals.enumerate() {
             let due = begins + at;
             sleep_until(due).await;
-            let body = framed(&ClaimCouponRequest {
-                campaign_id: CAMPAIGN_ID.to_owned(),
-                shopper_id: format!("{}-{}-{number}", self.subject, self.stretch).replace(' ', "-"),
-                request_id: REQUEST_ID.to_owned(),
-                ..ClaimCouponRequest::default()
-            });
+            let shopper = format!("{}-{}-{number}", self.subject, self.stretch).replace(' ', "-");
+            let body = framed(&claim_of(CAMPAIGN_ID, &shopper, REQUEST_ID));
             let caller = Arc::clone(&self.caller);
             let claim = async move {
                 let answer = caller.call(Method::ClaimCoupon, body).await;
@@ -170,17 +167,14 @@ impl Figures {
             };
             *refused.entry(other.to_owned()).or_default() += 1;
         }
-        let at = |share| {
-            quantile(took.iter().copied(), share).map(|took: Duration| took.as_secs_f64() * 1_000.0)
-        };
         Self {
             stretch: backend.stretch,
             backend: backend.subject,
             claims: answers.len(),
             coupons_per_second: took.len() as f64 / length.as_secs_f64(),
             refused,
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
+            p50_ms: quantile_ms(&took, 0.5),
+            p99_ms: quantile_ms(&took, 0.99),
         }
     }
 }
@@ -222,7 +216,6 @@ impl fmt::Display for Report {
             "\n  {:>11} {:>7} {:>7} {:>9} {:>7} {:>7}  refused",
             "stretch", "backend", "claims", "coupons/s", "p50 ms", "p99 ms"
         )?;
-        let told = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
         for figures in &self.figures {
             let mut refused = String::new();
             for (reason, count) in &figures.refused {

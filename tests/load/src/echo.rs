@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use tidegate_auth::{PeerRequirement, TlsFiles, TlsIdentity};
-use tidegate_local::{
-    credentials::{Credentials, Identity},
-    replay::campaign::CURRENCY,
-};
+use tidegate_local::credentials::{Credentials, Identity};
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
@@ -34,8 +31,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, transport::Server};
 
 use crate::{
+    closed_loop::{CAMPAIGN_ID, REQUEST_ID},
     connection::Connection,
-    crowd::{CAMPAIGN_ID, REQUEST_ID},
 };
 
 // The settings of the services' own servers: with others the two would not be comparable.
@@ -121,7 +118,7 @@ impl Echo {
             campaign_id: CAMPAIGN_ID.to_owned(),
             tier_id: "milk-tea-25".to_owned(),
             face_value: Some(Money {
-                currency_code: CURRENCY.to_owned(),
+                currency_code: "CNY".to_owned(),
                 minor_units: 2_500,
             }),
             state: CouponState::Issued.into(),

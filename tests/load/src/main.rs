@@ -3,10 +3,10 @@
 mod arguments;
 mod backends;
 mod caller;
+mod closed_loop;
 mod commits;
 mod connection;
 mod criteria;
-mod crowd;
 mod echo;
 mod echo_process;
 mod fairness;
@@ -16,25 +16,25 @@ mod machine;
 mod orders;
 mod peer;
 mod processor_time;
+mod quantile;
 mod report;
 mod results;
 mod run;
 mod shoppers;
 mod stage;
 mod suite;
-mod tally;
 
 use std::{io::Write, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
 };
 
 use arguments::{Arguments, Command};
-use crowd::{Crowd, THREAD_NAME};
+use processor_time::THREAD_NAME;
 
 /// Ended by a signal before everything was measured.
 const INTERRUPTED: u8 = 130;
@@ -61,10 +61,9 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
         .thread_name(THREAD_NAME)
         .enable_all()
         .build()?;
-    let crowd = Crowd::new(shoppers.handle().clone());
     let code = runtime.block_on(async {
         tokio::select! {
-            result = measure(&arguments, &crowd) => result.map(|()| ExitCode::SUCCESS),
+            result = measure(&arguments, shoppers.handle()) => result.map(|()| ExitCode::SUCCESS),
             // Dropping the run ends the services and PostgreSQL.
             result = stop_signal() => result.map(|()| ExitCode::from(INTERRUPTED)),
         }
@@ -73,20 +72,22 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     code
 }
 
-async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
+async fn measure(arguments: &Arguments, threads: &Handle) -> Result<()> {
     match &arguments.command {
         Some(Command::Goodput { options, place }) => {
-            goodput::run(options, &place.data, crowd).await
+            goodput::run(options, &place.data, threads).await
         }
         Some(Command::Backends { options, place }) => {
-            backends::run(options, &place.data, crowd).await
+            backends::run(options, &place.data, threads).await
         }
         Some(Command::Fairness { options, place }) => {
-            fairness::run(options, &place.data, crowd).await
+            fairness::run(options, &place.data, threads).await
         }
-        Some(Command::Orders { options, place }) => orders::run(options, &place.data, crowd).await,
+        Some(Command::Orders { options, place }) => {
+            orders::run(options, &place.data, threads).await
+        }
         Some(Command::History { options, place }) => history::run(options, &place.data).await,
-        Some(Command::Echo { .. }) | None => run::run(arguments, crowd).await,
+        Some(Command::Echo { .. }) | None => run::run(arguments, threads).await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use tidegate_local::stack::{Service, Stack};
 use tokio::process::Command;
 
@@ -15,6 +15,7 @@ use crate::{
     arguments::Arguments,
     processor_time::{Part, ProcessorTime},
     report::{Peer, PeerPoint},
+    suite,
 };
 
 const TABLES: &str = include_str!("../queries/peer_tables.sql");
@@ -36,10 +37,8 @@ const THREADS: u32 = 2;
 pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>) -> Result<Peer> {
     parts.push(Part::ended_children("pgbench"));
     let pgbench = find_pgbench(stack)?;
-    let url = stack
-        .database_url(Service::Issuance)
-        .context("issuance has no database")?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let url = stack.database_url(Service::Issuance).unwrap_or_default();
+    let mut connection = suite::database(stack, Service::Issuance).await?;
     let mut points = Vec::new();
     for (form, script) in FORMS {
         let file = stack.options().data.join(format!("peer-{form}.sql"));

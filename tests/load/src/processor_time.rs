@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::crowd::THREAD_NAME;
+/// What the shoppers' threads are called, by which their processor time is found.
+pub const THREAD_NAME: &str = "shoppers";
 
 /// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every architecture of today.
 const TICKS_PER_SECOND: f64 = 100.0;

@@ -21,9 +21,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Calls given up that are remembered, so that an answer on its way to one is expected.
 const RESETS_REMEMBERED: usize = 20_000;
 
-#[derive(Debug, Clone, Copy)]
-pub struct Gateway(pub SocketAddr);
-
 /// What a chatbot shows and checks.
 pub fn tls(credentials: &Credentials) -> Result<TlsConnector> {
     let files = TlsFiles {
@@ -39,11 +36,11 @@ pub fn tls(credentials: &Credentials) -> Result<TlsConnector> {
 
 /// Opens one connection; a task on `threads` does its reading and writing until its last caller is gone.
 pub async fn open(
-    gateway: &Gateway,
+    gateway: SocketAddr,
     tls: &TlsConnector,
     threads: &Handle,
 ) -> Result<SendRequest<Bytes>> {
-    let stream = TcpStream::connect(gateway.0)
+    let stream = TcpStream::connect(gateway)
         .await
         .context("the gateway takes no connection")?;
     stream.set_nodelay(true)?;

@@ -3,6 +3,7 @@
 mod connect;
 
 use std::{
+    net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -12,12 +13,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::{RecvStream, client::SendRequest};
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use prost::Message;
+use tidegate_client::{Bearer, Refusal};
 use tidegate_local::credentials::Credentials;
 use tokio::{runtime::Handle, time::timeout};
 use tonic::Status;
-use tonic_types::StatusExt;
-
-pub use connect::Gateway;
 
 /// How long a call waits for its answer; sent along as the deadline.
 pub const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -56,6 +55,16 @@ pub enum Failure {
     Unanswered,
 }
 
+impl From<Failure> for String {
+    /// The reason, for a table.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused { reason, .. } => reason,
+            Failure::Unanswered => "UNANSWERED".to_owned(),
+        }
+    }
+}
+
 /// Connections that all shoppers share, spread over the gateways.
 pub struct Caller {
     connections: Vec<SendRequest<Bytes>>,
@@ -67,20 +76,23 @@ pub struct Caller {
 impl Caller {
     /// Connects to the gateways, each in its turn. The connections' own work is done by `threads`.
     pub async fn connect(
-        gateways: &[Gateway],
+        gateways: &[SocketAddr],
         connections: usize,
         credentials: &Credentials,
-        token: &str,
+        bearer: &Bearer,
         threads: &Handle,
     ) -> Result<Self> {
         ensure!(!gateways.is_empty(), "There is no gateway to call.");
         let tls = connect::tls(credentials)?;
         let mut open = Vec::new();
         for gateway in gateways.iter().cycle().take(connections) {
-            open.push(connect::open(gateway, &tls, threads).await?);
+            open.push(connect::open(*gateway, &tls, threads).await?);
         }
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse()?);
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_bytes(bearer.header())?,
+        );
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/grpc"),
@@ -175,22 +187,15 @@ fn unframed<Answer: Message + Default>(mut body: Bytes) -> Result<Answer, Failur
 }
 
 fn failure(status: &Status) -> Failure {
-    let details = status.get_error_details();
-    match details.error_info() {
-        Some(info) => Failure::Refused {
-            reason: info.reason.clone(),
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        },
-        // A gateway of ours always names a reason: the rest comes from the connection, or from a deadline of this side.
-        None => Failure::Unanswered,
-    }
+    Refusal::read(status).map_or(Failure::Unanswered, |refusal| Failure::Refused {
+        reason: refusal.reason,
+        retry_after: refusal.retry_after,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use tidegate_proto::gateway::v1::{LeaveQueueRequest, LeaveQueueResponse};
-    use tonic::Code;
-    use tonic_types::ErrorDetails;
 
     use super::*;
 
@@ -203,20 +208,5 @@ mod tests {
         assert_eq!(unframed(framed(&message)), Ok(message));
         let cut = unframed::<LeaveQueueResponse>(Bytes::from_static(&[0, 0, 0]));
         assert_eq!(cut, Err(Failure::Unanswered));
-    }
-
-    #[test]
-    fn a_refusal_names_its_reason_and_the_time_to_ask_again() {
-        let mut details = ErrorDetails::with_error_info("OVERLOADED", "tidegate", []);
-        details.set_retry_info(Some(Duration::from_millis(300)));
-        let status = Status::with_error_details(Code::Unavailable, "words", details);
-        assert_eq!(
-            failure(&status),
-            Failure::Refused {
-                reason: "OVERLOADED".to_owned(),
-                retry_after: Some(Duration::from_millis(300)),
-            }
-        );
-        assert_eq!(failure(&Status::unavailable("gone")), Failure::Unanswered);
     }
 }

@@ -9,10 +9,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
-    crowd::Crowd,
     results,
     shoppers::{
         Scene,
@@ -52,18 +51,18 @@ pub struct Options {
 }
 
 /// Measures everything and reports it in `folder`.
-pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
+pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let stage = Stage::open(&folder.join("stack"), GATEWAYS).await?;
     let mut crowds = Vec::new();
     let mut coupons_unsold = 0;
     for number in 1..=options.crowds {
         tell(&format!("Crowd {number} of {}:", options.crowds));
-        let (journeys, unsold) = sell_out(&stage, crowd, number).await?;
+        let (journeys, unsold) = sell_out(&stage, threads, number).await?;
         crowds.push(journeys);
         coupons_unsold += unsold;
     }
-    let orders = orders::measure(&stage, crowd).await?;
-    let memory = waiting_million::measure(&stage, crowd, options.waiting).await?;
+    let orders = orders::measure(&stage, threads).await?;
+    let memory = waiting_million::measure(&stage, threads, options.waiting).await?;
     stage.close().await?;
     let report = Report::new(
         Stage::nominal_per_second(),
@@ -76,7 +75,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
 }
 
 /// A crowd that is larger than the stock, from the first to the last.
-async fn sell_out(stage: &Stage, crowd: &Crowd, number: u32) -> Result<(Vec<Journey>, u64)> {
+async fn sell_out(stage: &Stage, threads: &Handle, number: u32) -> Result<(Vec<Journey>, u64)> {
     let campaign_id = format!("fair-{number}");
     let per_second = LOAD * Stage::nominal_per_second();
     let stock = (per_second * COMING.as_secs_f64() * STOCK_SHARE) as u64;
@@ -86,7 +85,7 @@ async fn sell_out(stage: &Stage, crowd: &Crowd, number: u32) -> Result<(Vec<Jour
         "{per_second:.0} shoppers a second come for {stock} coupons."
     ));
     let scene = Scene {
-        caller: stage.caller(crowd.threads()).await?,
+        caller: stage.caller(threads).await?,
         round: campaign_id.clone(),
         campaign_id,
         patience: PATIENCE,
@@ -108,13 +107,13 @@ async fn sell_out(stage: &Stage, crowd: &Crowd, number: u32) -> Result<(Vec<Jour
         Arrivals::new(vec![coming], u64::from(number)),
         manner_of,
         AT_MOST,
-        crowd.threads(),
+        threads,
     )
     .await?;
     let told = journeys.iter().filter(|journey| journey.has_coupon());
     let (told, kept) = (
         told.count() as u64,
-        suite::coupons_kept(stage.stack(), campaign_number).await?,
+        suite::coupons_kept(&stage.stack, campaign_number).await?,
     );
     ensure!(
         told <= kept && kept <= stock,

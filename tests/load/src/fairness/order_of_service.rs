@@ -46,7 +46,7 @@ impl Treatment {
             .iter()
             .copied()
             .partition(|journey| journey.manner != Manner::AsTold);
-        let lag = crate::goodput::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
+        let lag = crate::quantile::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
         let mut ends = BTreeMap::new();
         for journey in &journeys {
             *ends.entry(format!("{:?}", journey.end)).or_default() += 1;

@@ -8,6 +8,7 @@ use super::{order_of_service::Treatment, orders::OrderFigures, waiting_million::
 use crate::{
     criteria::{Bound, Criterion},
     machine::Machine,
+    quantile::told,
 };
 
 const INSIDE_ESTIMATE: f64 = 0.9;
@@ -172,12 +173,6 @@ fn write_orders(out: &mut String, orders: &[OrderFigures]) -> fmt::Result {
         "claims' load", "placed", "accepted", "p50 ms", "p99 ms"
     )?;
     for figures in orders {
-        let told = |time: Option<f64>| {
-            time.map_or_else(
-                || "-".to_owned(),
-                |milliseconds| format!("{milliseconds:.0}"),
-            )
-        };
         writeln!(
             out,
             "  {:>12} {:>7} {:>9} {:>7} {:>7}  {:?}",

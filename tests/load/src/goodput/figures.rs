@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use serde::Serialize;
 
-use crate::shoppers::journey::{End, Journey};
+use crate::{
+    quantile::{milliseconds, quantile},
+    shoppers::journey::{End, Journey},
+};
 
 /// Later than this, a shopper came when the generator could, and not when it was to: the load was not the one that is written beside the figures.
 const LAG_TOLERATED: Duration = Duration::from_millis(50);
@@ -128,18 +131,6 @@ fn p99_of_median_second(served: &[&Journey]) -> Option<Duration> {
     quantile(p99s, 0.5)
 }
 
-/// The value that this share of all values is not above.
-pub fn quantile(values: impl Iterator<Item = Duration>, share: f64) -> Option<Duration> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable();
-    let place = (values.len() as f64 * share).ceil() as usize;
-    values.get(place.saturating_sub(1)).copied()
-}
-
-pub fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
-}
-
 fn name(end: &End) -> String {
     match end {
         End::Coupon => "coupon".to_owned(),
@@ -233,13 +224,5 @@ mod tests {
         assert_eq!(recovery(&journeys), (0, Some(4)));
         journeys[370].ended += patience;
         assert_eq!(recovery(&journeys), (4, Some(4)));
-    }
-
-    #[test]
-    fn a_quantile_of_nothing_is_unknown() {
-        assert_eq!(quantile(std::iter::empty(), 0.99), None);
-        let values = || (1..=100).map(Duration::from_millis);
-        assert_eq!(quantile(values(), 0.99), Some(Duration::from_millis(99)));
-        assert_eq!(quantile(values(), 0.5), Some(Duration::from_millis(50)));
     }
 }

@@ -11,10 +11,12 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use tokio::runtime::Handle;
 
 use crate::{
     arguments::Timing,
-    crowd::{CAMPAIGN_ID, Crowd},
+    closed_loop::{CAMPAIGN_ID, Outcomes, claims},
+    processor_time::ProcessorTime,
     results,
     shoppers::journey::Manner,
     stage::Stage,
@@ -23,8 +25,6 @@ use crate::{
 use report::{Peak, Report};
 use series::{AS_TOLD, AT_ONCE, AT_ONCE_AND_GONE, BUSY_LOAD, Series, Setting};
 use staircase::Staircase;
-
-pub use figures::quantile;
 
 /// More than a run can take.
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
@@ -63,11 +63,11 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Measures everything and reports it in `folder`.
-pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
+pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let campaign_number = stage.campaign(CAMPAIGN_ID, STOCK).await?;
     stage.set_waiting_room(false).await?;
-    let peak = measure_peak(&stage, crowd, "peak-before").await?;
+    let peak = measure_peak(&stage, threads, "peak-before").await?;
     tell(&format!("The peak is {:.0} claims/s.", peak.per_second));
 
     let crowds = crowds(options);
@@ -93,11 +93,11 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
                 &LOADS_WITHOUT
             };
             let setting = Setting {
-                caller: stage.caller(crowd.threads()).await?,
+                caller: stage.caller(threads).await?,
                 campaign_id: CAMPAIGN_ID,
                 patience: Duration::from_secs(options.patience_seconds),
-                parts: stage.parts()?,
-                threads: crowd.threads(),
+                parts: suite::parts(&stage.stack)?,
+                threads,
                 normal: normal.or(Some(peak.p99)),
                 waiting_room,
             };
@@ -109,18 +109,18 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
         }
     }
     tell("Measuring what a refusal costs.");
-    let caller = stage.caller(crowd.threads()).await?;
+    let caller = stage.caller(threads).await?;
     let served = (&peak.processor, peak.issued, peak.seconds);
-    let costs = costs::measure(&stage, &caller, crowd, &folder.join("echo"), served).await?;
+    let costs = costs::measure(&stage, &caller, threads, &folder.join("echo"), served).await?;
     stage.set_waiting_room(false).await?;
-    let peak_after = measure_peak(&stage, crowd, "peak-after").await?;
+    let peak_after = measure_peak(&stage, threads, "peak-after").await?;
     let coupons_told = peak.coupons_told
         + peak_after.coupons_told
         + all
             .iter()
             .map(|series: &Series| series.coupons_told)
             .sum::<u64>();
-    let coupons_kept = suite::coupons_kept(stage.stack(), campaign_number).await?;
+    let coupons_kept = suite::coupons_kept(&stage.stack, campaign_number).await?;
     stage.close().await?;
     ensure!(
         coupons_kept >= coupons_told,
@@ -153,15 +153,14 @@ fn crowds(options: &Options) -> [series::Crowd; 3] {
 }
 
 /// What can be served under the ceiling, by a closed loop that never offers more.
-async fn measure_peak(stage: &Stage, crowd: &Crowd, round: &str) -> Result<Peak> {
+async fn measure_peak(stage: &Stage, threads: &Handle, round: &str) -> Result<Peak> {
     tell("Measuring the peak under the ceiling.");
-    let parts = stage.parts()?;
-    let door = std::sync::Arc::new(crowd.connect(|| stage.door())?);
-    let look = async || crate::processor_time::ProcessorTime::read(&parts);
-    let stretch = crowd
-        .claim(&door, round, SHOPPERS_AT_THE_PEAK, PEAK, look)
-        .await?;
-    let outcomes = stretch.outcomes;
+    let parts = suite::parts(&stage.stack)?;
+    let caller = stage.caller(threads).await?;
+    let look = async || ProcessorTime::read(&parts);
+    let at_a_time = SHOPPERS_AT_THE_PEAK;
+    let stretch = claims(&caller, threads, round, at_a_time, PEAK, look).await?;
+    let outcomes = Outcomes::of(&stretch.ends, stretch.seconds);
     ensure!(
         outcomes.issued > 0,
         "No coupon was given while the peak was measured: {:?}",

@@ -17,6 +17,7 @@ use crate::{
     criteria::{Bound, Criterion},
     machine::Machine,
     processor_time::Spent,
+    quantile::told,
 };
 
 /// How much of the peak must be left, by the load.
@@ -213,12 +214,6 @@ fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Resu
 
 fn write_point(out: &mut String, point: &Point, peak_per_second: f64) -> fmt::Result {
     let figures = &point.figures;
-    let told = |time: Option<f64>| {
-        time.map_or_else(
-            || "-".to_owned(),
-            |milliseconds| format!("{milliseconds:.0}"),
-        )
-    };
     write!(
         out,
         "  {:>6} {:>9.0} {:>9.0} {:>7.2} {:>11.1} {:>12} {:>12} {:>11} {:>13} {:>6.1} {:>6.0}",

@@ -10,12 +10,13 @@ use tokio::{
 };
 
 use super::{
-    figures::{Figures, Recovery, quantile},
+    figures::{Figures, Recovery},
     staircase::Staircase,
 };
 use crate::{
     caller::Caller,
     processor_time::{Part, ProcessorTime, Spent},
+    quantile::quantile,
     shoppers::{
         Scene,
         arrivals::Arrivals,

@@ -1,13 +1,13 @@
 //! Fills the databases with what years of campaigns leave behind.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use tidegate_local::stack::{Service, Stack};
 use tokio::time::Instant;
 
 use super::Options;
-use crate::tell;
+use crate::{suite, tell};
 
 /// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many leases, $3 how many coupons and $4 how many lanes.
 const QUOTA: [&str; 5] = [
@@ -59,10 +59,7 @@ async fn run(
     campaign: u32,
     options: &Options,
 ) -> Result<f64> {
-    let url = stack
-        .database_url(service)
-        .with_context(|| format!("{} has no database", service.name()))?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let mut connection = suite::database(stack, service).await?;
     for step in steps {
         let began = Instant::now();
         // Preparing and finishing are several statements, which take no parameters.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tidegate_local::stack::{Service, Stack, StackOptions};
 use tokio::time::Instant;
 
-use crate::{crowd::CAMPAIGN_ID, machine::Machine, results, suite, tell};
+use crate::{closed_loop::CAMPAIGN_ID, machine::Machine, results, suite, tell};
 use report::Report;
 
 /// The pause between two rounds of quota's auditor: the shortest there is, so that a pass over everything ends soon.
@@ -57,22 +57,17 @@ pub struct Starts {
 pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let interval = Some(AUDIT_INTERVAL_MS.to_owned());
     let mut stack = Stack::start(StackOptions {
-        reset: true,
-        issuance_replicas: 1,
-        gateway_replicas: 1,
         lanes: options.lanes,
         variables: vec![(
             Service::Quota,
             "TIDEGATE_AUDIT_INTERVAL_MS".to_owned(),
             interval,
         )],
-        say: tell,
-        ..StackOptions::new(folder.join("stack"))
+        ..suite::options(&folder.join("stack"))
     })
     .await?;
-    let campaign = suite::staff(&stack)?
-        .create_campaign(CAMPAIGN_ID, STOCK)
-        .await?;
+    let terms = suite::terms(CAMPAIGN_ID, STOCK);
+    let campaign = suite::staff(&stack)?.make(&terms).await?;
     let empty = starts(&mut stack).await?;
     // Nobody reads while everything is filled.
     stack.terminate("quota-0").await?;
@@ -126,8 +121,7 @@ async fn start(stack: &mut Stack, name: &str) -> Result<Start> {
 
 /// The most memory that a replica has had.
 fn memory_mib(stack: &Stack, name: &str) -> Result<f64> {
-    let process = stack.replica(name)?.process_id();
-    let process = process.with_context(|| format!("{name} does not run"))?;
+    let process = suite::process(stack, name)?;
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());

@@ -1,9 +1,9 @@
 //! Orders at their peak: how many a second, what one costs, and how long it takes below the peak.
 
 mod ceiling;
-mod closed_loop;
 mod coupons;
 mod database_work;
+mod errands;
 mod open_loop;
 mod report;
 
@@ -11,31 +11,30 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tidegate_local::{
-    credentials::{Identity, Scope, Token},
-    replay::{campaign, door::Door},
-    stack::{Service, Stack, StackOptions},
-};
+use tidegate_client::Staff;
+use tidegate_local::stack::{Stack, StackOptions};
+use tokio::runtime::Handle;
 
 use crate::{
     arguments::Timing,
-    caller::{Caller, Gateway},
-    crowd::{CAMPAIGN_ID, Crowd},
+    caller::Caller,
+    closed_loop::{self, CAMPAIGN_ID},
     machine::Machine,
-    processor_time::ProcessorTime,
+    processor_time::{Part, ProcessorTime},
     results, suite, tell,
 };
-use closed_loop::{Errand, Visits};
-use coupons::Wallet;
 use database_work::DatabaseWork;
+use errands::{Errand, Errands};
 use report::{Point, Report};
 
-pub use coupons::{CouponOwner, accepted, claim, order};
+pub use coupons::{Wallet, accepted, order};
 
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// Room for whatever comes.
 const ORDERS_PER_SLOT: u32 = 10_000;
 const CONNECTIONS: usize = 4;
+/// Full commits, and nobody has to queue.
+const CLAIMS_AT_A_TIME: usize = 128;
 /// Of the peak, offered at random moments.
 const LOADS: [f64; 2] = [0.5, 0.9];
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -62,8 +61,8 @@ pub struct Options {
 }
 
 /// Measures everything and reports it in `folder`.
-pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
-    let scene = Scene::open(options, &folder.join("stack"), crowd).await?;
+pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
+    let scene = Scene::open(options, &folder.join("stack"), threads).await?;
     tell("Measuring bare inserts of the rows of an order.");
     let ceiling = ceiling::measure(&scene.stack).await?;
     let mut points = Vec::new();
@@ -81,42 +80,27 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
 /// A running suite with stores, and who orders there.
 struct Scene<'run> {
     stack: Stack,
+    staff: Staff,
     caller: Arc<Caller>,
-    crowd: &'run Crowd,
+    threads: &'run Handle,
     timing: Timing,
 }
 
 impl<'run> Scene<'run> {
-    async fn open(options: &Options, folder: &Path, crowd: &'run Crowd) -> Result<Self> {
+    async fn open(options: &Options, folder: &Path, threads: &'run Handle) -> Result<Self> {
         let stack = Stack::start(StackOptions {
-            reset: true,
-            issuance_replicas: 1,
-            gateway_replicas: 1,
             lanes: options.lanes,
-            say: tell,
-            ..StackOptions::new(folder)
+            ..suite::options(folder)
         })
         .await?;
         let staff = suite::staff(&stack)?;
-        staff.create_campaign(CAMPAIGN_ID, STOCK).await?;
-        staff.upsert_stores(ORDERS_PER_SLOT).await?;
-        let token = stack
-            .credentials()
-            .sign(&Token::new("load", &Scope::CHATBOT))?;
-        let channel = stack.channel(Some(Identity::Chatbot), "gateway-0")?;
-        campaign::wait_until_known(&Door::new(vec![channel], &token)?, CAMPAIGN_ID).await?;
-        let gateways: Vec<_> = stack
-            .addresses(Service::Gateway)
-            .into_iter()
-            .map(Gateway)
-            .collect();
-        let threads = crowd.threads();
-        let caller =
-            Caller::connect(&gateways, CONNECTIONS, stack.credentials(), &token, threads).await?;
+        staff.open(suite::terms(CAMPAIGN_ID, STOCK)).await?;
+        suite::put_stores(&staff, ORDERS_PER_SLOT).await?;
         Ok(Self {
-            caller: Arc::new(caller),
+            caller: suite::caller(&stack, suite::SUBJECT, CONNECTIONS, threads).await?,
             stack,
-            crowd,
+            staff,
+            threads,
             timing: Timing {
                 warm_up: WARM_UP,
                 measured: Duration::from_secs(options.seconds),
@@ -137,7 +121,7 @@ impl<'run> Scene<'run> {
         points.push(self.closed_loop(Errand::Claim, best.shoppers).await?);
         points.push(self.closed_loop(Errand::Pair, best.shoppers).await?);
         // Every slot has room for one from now on.
-        suite::staff(&self.stack)?.upsert_stores(1).await?;
+        suite::put_stores(&self.staff, 1).await?;
         points.push(self.closed_loop(Errand::FullStore, best.shoppers).await?);
         Ok(points)
     }
@@ -153,18 +137,22 @@ impl<'run> Scene<'run> {
             .wallet(&format!("{errand:?}-{shoppers}"), coupons)
             .await;
         tell(&format!("Measuring {errand} with {shoppers} at a time."));
-        let visits = Visits {
+        let errands = Errands {
             errand,
             caller: Arc::clone(&self.caller),
             wallet: Arc::new(wallet),
         };
+        let errand_of = move |place, visit| errands.clone().run(place, visit);
         let parts = suite::parts(&self.stack)?;
-        let look = async || {
-            let work = DatabaseWork::read(&self.stack).await?;
-            Ok((work, ProcessorTime::read(&parts)?))
-        };
-        let stretch = visits.run(shoppers, self.timing, self.crowd, look).await?;
+        let look = async || self.look(&parts).await;
+        let (threads, timing) = (self.threads, self.timing);
+        let stretch = closed_loop::run(threads, shoppers, timing, errand_of, look).await?;
         Ok(Point::new(errand, shoppers, stretch))
+    }
+
+    async fn look(&self, parts: &[Part]) -> Result<(DatabaseWork, ProcessorTime)> {
+        let work = DatabaseWork::read(&self.stack).await?;
+        Ok((work, ProcessorTime::read(parts)?))
     }
 
     async fn below_the_peak(&self, load: f64, per_second: f64) -> Result<Point> {
@@ -173,16 +161,13 @@ impl<'run> Scene<'run> {
         let wallet = self.wallet(&format!("load-{load}"), coupons).await;
         tell(&format!("Measuring orders at {load} of the peak."));
         let parts = suite::parts(&self.stack)?;
-        let look = async || {
-            let work = DatabaseWork::read(&self.stack).await?;
-            Ok((work, ProcessorTime::read(&parts)?))
-        };
+        let look = async || self.look(&parts).await;
         let arriving = open_loop::run(
             &self.caller,
             wallet,
             per_second,
             self.timing,
-            self.crowd,
+            self.threads,
             look,
         );
         Ok(Point::below_the_peak(load, arriving.await?))
@@ -192,6 +177,15 @@ impl<'run> Scene<'run> {
         if coupons > 0 {
             tell(&format!("Claiming {coupons} coupons to order with."));
         }
-        Wallet::fill(&self.caller, round, coupons, self.crowd).await
+        let (caller, threads) = (&self.caller, self.threads);
+        Wallet::fill(
+            caller,
+            CAMPAIGN_ID,
+            round,
+            coupons,
+            CLAIMS_AT_A_TIME,
+            threads,
+        )
+        .await
     }
 }

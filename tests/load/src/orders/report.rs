@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use super::{
     ceiling::Ceiling,
-    closed_loop::{Errand, Stretch},
     database_work::{DatabaseWork, Done},
+    errands::Errand,
 };
 use crate::{
-    goodput::quantile,
+    closed_loop::Stretch,
     machine::Machine,
     processor_time::{ProcessorTime, Spent},
+    quantile::quantile_ms,
 };
 
 /// The processes that serve; the others only measure.
@@ -57,23 +58,15 @@ impl Point {
         let count = stretch.ends.good.len() as u64;
         let (database_before, processor_before) = stretch.before;
         let (database_after, processor_after) = stretch.after;
-        let at = |share| {
-            quantile(stretch.ends.good.iter().copied(), share)
-                .map(|took| took.as_secs_f64() * 1_000.0)
-        };
         let processor = processor_after.since(&processor_before, count);
-        let mut others = BTreeMap::new();
-        for reason in &stretch.ends.bad {
-            *others.entry(reason.clone()).or_default() += 1;
-        }
         Self {
             errand,
             shoppers,
             load: None,
             per_second: count as f64 / stretch.seconds,
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
-            others,
+            p50_ms: quantile_ms(&stretch.ends.good, 0.5),
+            p99_ms: quantile_ms(&stretch.ends.good, 0.99),
+            others: stretch.ends.bad,
             us_each: processor
                 .us_each
                 .iter()

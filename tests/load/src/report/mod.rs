@@ -5,8 +5,8 @@ pub mod table;
 use serde::Serialize;
 
 use crate::{
-    arguments::Arguments, commits::Commits, machine::Machine, processor_time::Spent,
-    tally::Outcomes,
+    arguments::Arguments, closed_loop::Outcomes, commits::Commits, machine::Machine,
+    processor_time::Spent,
 };
 
 /// What was measured, and on what.
@@ -206,7 +206,7 @@ pub mod examples {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::tally::Latency;
+    use crate::closed_loop::Latency;
 
     pub fn report() -> Report {
         let conditions = Conditions {

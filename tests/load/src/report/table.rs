@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write};
 
 use super::{ClaimRun, EchoRound, Ratio, Report};
-use crate::{processor_time::Spent, tally::Outcomes};
+use crate::{closed_loop::Outcomes, processor_time::Spent};
 
 /// What the suite is held to at its peak.
 const EXPECTED_OF_ECHO: f64 = 0.5;

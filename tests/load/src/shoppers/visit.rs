@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tidegate_client::claim_of;
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse};
 use tokio::time::{Instant, sleep};
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     caller::{Method, framed},
-    crowd::REQUEST_ID,
+    closed_loop::REQUEST_ID,
 };
 
 /// Claims that a shopper sends at once, one after the other, before it stops to think.
@@ -180,12 +181,7 @@ impl Visit {
     }
 
     fn body(&self, ticket: String) -> Bytes {
-        framed(&ClaimCouponRequest {
-            campaign_id: self.scene.campaign_id.clone(),
-            shopper_id: self.shopper_id.clone(),
-            request_id: REQUEST_ID.to_owned(),
-            tier_id: String::new(),
-            ticket,
-        })
+        let claim = claim_of(&self.scene.campaign_id, &self.shopper_id, REQUEST_ID);
+        framed(&ClaimCouponRequest { ticket, ..claim })
     }
 }
