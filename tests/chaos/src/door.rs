@@ -147,7 +147,7 @@ impl Door {
     /// What an answer without success says.
     pub fn advice(&self, status: &Status) -> Advice {
         let Some(refusal) = Refusal::read(status) else {
-            self.tally.unknown.fetch_add(1, Relaxed);
+            self.tally.counts().unknown += 1;
             return Advice::Unknown;
         };
         self.tally.refused(&refusal.reason);

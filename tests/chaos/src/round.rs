@@ -187,7 +187,7 @@ pub async fn settle_up(
     }
     findings.absorb(std::mem::take(&mut scene.ledger.told().findings));
     report.findings = findings;
-    report.count(&scene.tally);
+    report.counts = scene.tally.counts().clone();
     Ok(())
 }
 

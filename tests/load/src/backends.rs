@@ -1,12 +1,6 @@
 //! Two backends at one gateway: what one gets beside another that floods it.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -21,15 +15,16 @@ use tokio::{
 use crate::{
     caller::{Caller, Method, framed},
     closed_loop::REQUEST_ID,
-    criteria::{Bound, Criterion},
+    criteria::{Bound, Criterion, verdicts},
     machine::Machine,
-    quantile::{quantile_ms, told},
+    quantile::quantile_ms,
     results,
     shoppers::{
         arrivals::{Arrivals, Stretch},
         claim_answer::ClaimAnswer,
     },
     stage::Stage,
+    table::{Table, told},
     tell,
 };
 
@@ -206,35 +201,22 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (machine, nominal, places) = (&self.machine, self.nominal_per_second, self.places);
         writeln!(
             out,
-            "{}; the ceiling leaves room for {:.0} claims/s, and the gateway has {} places for claims",
-            self.machine, self.nominal_per_second, self.places
+            "{machine}; the ceiling leaves room for {nominal:.0} claims/s, and the gateway has {places} places for claims\n"
         )?;
-        writeln!(
-            out,
-            "\n  {:>11} {:>7} {:>7} {:>9} {:>7} {:>7}  refused",
-            "stretch", "backend", "claims", "coupons/s", "p50 ms", "p99 ms"
-        )?;
+        let heading = "stretch|backend|claims|coupons/s|p50 ms|p99 ms|refused";
+        let mut table = Table::new(heading);
         for figures in &self.figures {
-            let mut refused = String::new();
-            for (reason, count) in &figures.refused {
-                write!(refused, " {reason} {count}")?;
-            }
-            writeln!(
-                out,
-                "  {:>11} {:>7} {:>7} {:>9.1} {:>7} {:>7} {refused}",
-                figures.stretch,
-                figures.backend,
-                figures.claims,
-                figures.coupons_per_second,
-                told(figures.p50_ms),
-                told(figures.p99_ms),
-            )?;
+            let (stretch, backend, claims) = (figures.stretch, figures.backend, figures.claims);
+            let (p50, p99) = (told(figures.p50_ms), told(figures.p99_ms));
+            let (rate, refused) = (figures.coupons_per_second, &figures.refused);
+            table.row(format!(
+                "{stretch}|{backend}|{claims}|{rate:.1}|{p50}|{p99}|{refused:?}"
+            ));
         }
-        writeln!(out)?;
-        let mut criteria = self.criteria.iter();
-        criteria.try_for_each(|criterion| writeln!(out, "{criterion}"))
+        write!(out, "{table}\n{}", verdicts(&self.criteria))
     }
 }
 
@@ -266,7 +248,7 @@ mod tests {
             panic!("{:?}", report.criteria)
         };
         assert_eq!((criterion.figure, criterion.is_met), (Some(0.95), true));
-        assert!(report.to_string().contains("QUEUE_FULL 7"));
+        assert!(report.to_string().contains("\"QUEUE_FULL\": 7"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod run;
 mod shoppers;
 mod stage;
 mod suite;
+mod table;
 
 use std::{io::Write, process::ExitCode};
 

@@ -19,11 +19,6 @@ pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Milliseconds for a table; a dash if they are not known.
-pub fn told(time_ms: Option<f64>) -> String {
-    time_ms.map_or_else(|| "-".to_owned(), |time_ms| format!("{time_ms:.0}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

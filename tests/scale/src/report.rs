@@ -121,7 +121,7 @@ impl Report {
         let Some(first) = self.acted.steps.first() else {
             return Vec::new();
         };
-        let coupons = first.per_second(|sample| sample.issued);
+        let coupons = first.per_second(|sample| sample.counts.issued);
         let limit = first.per_second(Sample::put_off) + coupons * PUT_OFF_PER_COUPON;
         let rates = self.whole().skip(1);
         let rates = rates.map(|step| (&step.name, step.per_second(Sample::put_off)));
@@ -146,13 +146,13 @@ impl Report {
         }
         for step in &self.acted.steps {
             let words = format!("no coupon was issued in the step \"{}\"", step.name);
-            need(step.grew(|sample| sample.issued), words);
+            need(step.grew(|sample| sample.counts.issued), words);
         }
         let at_cut = self.acted.in_flight_at_cut;
         need(at_cut, "nothing was under way at the cut".to_owned());
         let back = "no lease of the replica that was cut off was taken back";
         need(self.round.leases_reclaimed, back.to_owned());
-        need(self.round.accepted, "nobody ordered".to_owned());
+        need(self.round.counts.accepted, "nobody ordered".to_owned());
         missing
     }
 }
@@ -164,14 +164,19 @@ pub use tests::good;
 mod tests {
     use std::collections::BTreeMap;
 
+    use tidegate_chaos::tally::Counts;
+
     use super::*;
     use crate::steps::{Change, Departure};
 
     fn sample(issued: u64, unknown: u64) -> Sample {
         Sample {
             at_ms: issued * 1_000,
-            issued,
-            unknown,
+            counts: Counts {
+                issued,
+                unknown,
+                ..Counts::default()
+            },
             by_replica: BTreeMap::from([
                 ("issuance-0".to_owned(), issued),
                 ("issuance-1".to_owned(), issued / 3),
@@ -215,7 +220,10 @@ mod tests {
             samples: vec![sample(0, 0), sample(30, 0), sample(60, 1)],
             round: RoundReport {
                 leases_reclaimed: 1,
-                accepted: 1,
+                counts: Counts {
+                    accepted: 1,
+                    ..Counts::default()
+                },
                 ..RoundReport::default()
             },
         }
@@ -233,7 +241,7 @@ mod tests {
     #[test]
     fn a_failed_call_a_late_newcomer_a_bad_end_and_a_replica_without_its_share_are_told() {
         let mut report = good();
-        report.acted.steps[0].to.unknown = 2;
+        report.acted.steps[0].to.counts.unknown = 2;
         report.acted.newcomers[0].issued_ms = None;
         report.acted.departures[0].trouble = Some("killed".to_owned());
         report.acted.departures[0].in_flight = 0;
@@ -248,9 +256,9 @@ mod tests {
     fn a_whole_step_may_put_callers_off_a_little_more_than_the_first_one() {
         let mut report = good();
         report.acted.steps[1].breaks = false;
-        report.acted.steps[1].to.unknown = 0;
+        report.acted.steps[1].to.counts.unknown = 0;
         let mut put_off = |calls| {
-            let refusals = &mut report.acted.steps[1].to.refusals;
+            let refusals = &mut report.acted.steps[1].to.counts.refusals;
             refusals.insert("OVERLOADED".to_owned(), calls);
             report.broken().len()
         };

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::Duration,
 };
 
@@ -203,7 +203,7 @@ async fn act(
 
 async fn warm_up(scene: &Scene) -> Result<()> {
     let began = Instant::now();
-    while scene.tally.issued.load(Relaxed) < FIRST_COUPONS {
+    while scene.tally.counts().issued < FIRST_COUPONS {
         ensure!(
             began.elapsed() < WARM_UP_LIMIT,
             "Hardly a coupon was issued in {WARM_UP_LIMIT:?}: the suite does not work."

@@ -45,7 +45,7 @@ fn write_steps(out: &mut String, report: &Report) -> Result {
     )?;
     for step in &report.acted.steps {
         let (issued, refused) = (
-            step.per_second(|sample| sample.issued),
+            step.per_second(|sample| sample.counts.issued),
             step.per_second(Sample::refused),
         );
         let (again, failed) = (step.per_second(Sample::put_off), step.grew(Sample::failed));
@@ -63,8 +63,8 @@ fn write_steps(out: &mut String, report: &Report) -> Result {
     writeln!(out, "\n  refusals by reason")?;
     for step in &report.acted.steps {
         write!(out, "  {:<22}", step.name)?;
-        for reason in step.to.refusals.keys() {
-            let of = |sample: &Sample| sample.refusals.get(reason).copied().unwrap_or(0);
+        for reason in step.to.counts.refusals.keys() {
+            let of = |sample: &Sample| sample.counts.refusals.get(reason).copied().unwrap_or(0);
             write!(out, " {reason} {}", step.grew(of))?;
         }
         writeln!(out)?;
@@ -87,10 +87,10 @@ fn write_end(out: &mut String, report: &Report) -> Result {
         )?;
     }
     let mut lines = vec![
-        ("requests sent", round.sent),
-        ("orders accepted", round.accepted),
-        ("duplicated at one moment", round.duplicated),
-        ("sent again when all was over", round.late),
+        ("requests sent", round.counts.sent),
+        ("orders accepted", round.counts.accepted),
+        ("duplicated at one moment", round.counts.duplicated),
+        ("sent again when all was over", round.counts.late),
         (
             "leases of silent holders taken back",
             round.leases_reclaimed,

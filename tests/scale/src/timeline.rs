@@ -5,13 +5,13 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use tidegate_chaos::tally::Tally;
+use tidegate_chaos::tally::{Counts, Tally};
 use tidegate_client::metrics;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -38,12 +38,8 @@ const EXPECTED: [&str; 6] = [
 pub struct Sample {
     /// Since the beginning.
     pub at_ms: u64,
-    pub sent: u64,
-    /// Coupons told to be new.
-    pub issued: u64,
-    /// Requests that ended without an answer of the suite's.
-    pub unknown: u64,
-    pub refusals: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    pub counts: Counts,
     /// New coupons by the replica of issuance that answered; of one that has ended, or is cut off,
     /// what it said last.
     pub by_replica: BTreeMap<String, u64>,
@@ -51,7 +47,7 @@ pub struct Sample {
 
 impl Sample {
     pub fn refused(&self) -> u64 {
-        self.refusals.values().sum()
+        self.counts.refusals.values().sum()
     }
 
     /// Refusals of calls that the suite could not serve at that moment, and which are sent again.
@@ -63,11 +59,15 @@ impl Sample {
     /// should get here.
     pub fn failed(&self) -> u64 {
         let is_strange = |reason: &str| !EXPECTED.contains(&reason) && !PUT_OFF.contains(&reason);
-        self.unknown + self.refusals_that(is_strange)
+        self.counts.unknown + self.refusals_that(is_strange)
     }
 
     fn refusals_that(&self, wanted: impl Fn(&str) -> bool) -> u64 {
-        let wanted = self.refusals.iter().filter(|(reason, _)| wanted(reason));
+        let wanted = self
+            .counts
+            .refusals
+            .iter()
+            .filter(|(reason, _)| wanted(reason));
         wanted.map(|(_, number)| number).sum()
     }
 
@@ -123,10 +123,7 @@ impl Timeline {
         by_replica.extend(readings.into_iter().flatten());
         let sample = Sample {
             at_ms: self.now_ms(),
-            sent: self.tally.sent.load(Relaxed),
-            issued: self.tally.issued.load(Relaxed),
-            unknown: self.tally.unknown.load(Relaxed),
-            refusals: self.tally.refusals(),
+            counts: self.tally.counts().clone(),
             by_replica,
         };
         seen.samples.push(sample.clone());
@@ -176,10 +173,13 @@ mod tests {
             ("CAMPAIGN_NOT_FOUND", 2),
         ];
         let sample = Sample {
-            unknown: 1,
-            refusals: refusals
-                .map(|(reason, number)| (reason.to_owned(), number))
-                .into(),
+            counts: Counts {
+                unknown: 1,
+                refusals: refusals
+                    .map(|(reason, number)| (reason.to_owned(), number))
+                    .into(),
+                ..Counts::default()
+            },
             ..Sample::default()
         };
         let counts = (sample.refused(), sample.failed(), sample.put_off());

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result};
-use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, postgres::PgRow};
 use tidegate_local::{postgres::Database, stack::Stack};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -176,28 +176,16 @@ impl Books {
         // Leases are still being returned: each database is read as it was at one instant. Issuance comes first, since a lease is granted
         // before it is installed.
         let mut issuance = self.issuance.begin_with(SNAPSHOT).await?;
-        let (coupons, spent) = (
-            sqlx::query_as(include_str!("../../queries/coupons_of_campaign.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *issuance)
-                .await?,
-            sqlx::query_as(include_str!("../../queries/leases_of_issuance.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *issuance)
-                .await?,
-        );
+        let coupons = include_str!("../../queries/coupons_of_campaign.sql");
+        let coupons = all(&mut issuance, coupons, campaign_number).await?;
+        let spent = include_str!("../../queries/leases_of_issuance.sql");
+        let spent = all(&mut issuance, spent, campaign_number).await?;
         issuance.rollback().await?;
         let mut quota = self.quota.begin_with(SNAPSHOT).await?;
-        let (lent, tiers) = (
-            sqlx::query_as(include_str!("../../queries/leases_of_quota.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *quota)
-                .await?,
-            sqlx::query_as(include_str!("../../queries/tiers_of_campaign.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *quota)
-                .await?,
-        );
+        let lent = include_str!("../../queries/leases_of_quota.sql");
+        let lent = all(&mut quota, lent, campaign_number).await?;
+        let tiers = include_str!("../../queries/tiers_of_campaign.sql");
+        let tiers = all(&mut quota, tiers, campaign_number).await?;
         quota.rollback().await?;
         Ok(Facts {
             coupons,
@@ -210,4 +198,12 @@ impl Books {
                 .await?,
         })
     }
+}
+
+async fn all<Row>(connection: &mut PgConnection, query: &str, campaign: i32) -> Result<Vec<Row>>
+where
+    Row: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+{
+    let query = sqlx::query_as(query).bind(campaign);
+    Ok(query.fetch_all(connection).await?)
 }

@@ -1,7 +1,5 @@
 //! Orders that their shoppers give up, and others that the same coupons pay for afterwards.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use tidegate_client::Gateway;
 use tidegate_proto::r#type::v1::OrderState;
 
@@ -23,7 +21,7 @@ impl Scene {
                 .then(|| (wish.key, order.order_id.clone()))
         })?;
         self.ledger.told().cancels.insert(key);
-        self.tally.duplicated.fetch_add(1, Relaxed);
+        self.tally.counts().duplicated += 1;
         let (first, second) = tokio::join!(
             self.cancel(key, &order_id, gateway),
             self.cancel(key, &order_id, gateway + 1)
@@ -31,7 +29,7 @@ impl Scene {
         if !(first && second) {
             return None;
         }
-        self.tally.cancelled.fetch_add(1, Relaxed);
+        self.tally.counts().cancelled += 1;
         let again = Wish::at_big_store(key.claim, AGAIN, code);
         self.place(&again, gateway, Until::Decided).await;
         Some(again)

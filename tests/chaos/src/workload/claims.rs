@@ -1,6 +1,6 @@
 //! One claim, sent in every way that a caller may.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::{Rng, rngs::StdRng};
@@ -64,7 +64,7 @@ impl Scene {
         self.ledger.ask(claim);
         let gateway = random.random_range(0..self.door.gateways());
         if manner != Manner::Plain && manner != Manner::HangsUp {
-            self.tally.duplicated.fetch_add(1, Relaxed);
+            self.tally.counts().duplicated += 1;
         }
         match manner {
             Manner::Plain => self.claim_to_the_end(claim, gateway).await,
@@ -146,12 +146,10 @@ impl Scene {
             tier_id: coupon.tier_id,
             issued_at_ms: issued_at.seconds * 1_000 + i64::from(issued_at.nanos) / 1_000_000,
         };
-        let count = if issued.replayed {
-            &self.tally.replayed
-        } else {
-            &self.tally.issued
-        };
-        count.fetch_add(1, Relaxed);
+        let mut counts = self.tally.counts();
+        counts.replayed += u64::from(issued.replayed);
+        counts.issued += u64::from(!issued.replayed);
+        drop(counts);
         let fresh_since = (!issued.replayed).then_some(sent);
         let campaign_id = self.campaign_id(claim.campaign);
         self.ledger

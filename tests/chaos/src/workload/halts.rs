@@ -1,6 +1,6 @@
 //! One campaign is halted and resumed again and again; between the acknowledgement and the resumption not one coupon may be committed.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -37,7 +37,7 @@ pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
         };
         if set(IssuanceControl::Halted).await.is_some() {
             let at_first = count(scene, campaign.campaign_number).await;
-            scene.tally.halts.fetch_add(in_flight.min(1), Relaxed);
+            scene.tally.counts().halts += in_flight.min(1);
             sleep(Duration::from_millis(random.random_range(STANDS_MS))).await;
             let at_last = count(scene, campaign.campaign_number).await;
             let committed = at_last.abs_diff(at_first);

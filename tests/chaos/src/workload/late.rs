@@ -1,9 +1,6 @@
 //! Requests that come back when everything is over, as from a caller that was away.
 
-use std::{
-    mem::take,
-    sync::{PoisonError, atomic::Ordering::Relaxed},
-};
+use std::{mem::take, sync::PoisonError};
 
 use futures_util::{StreamExt, stream};
 use rand::{SeedableRng, rngs::StdRng};
@@ -33,7 +30,7 @@ pub struct Late {
 pub async fn repeat_late(scene: &Scene) {
     let all = take(&mut *scene.late.lock().unwrap_or_else(PoisonError::into_inner));
     let repeats = stream::iter(all).map(|late| async move {
-        scene.tally.late.fetch_add(1, Relaxed);
+        scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));
         let end = scene.claim(late.claim, Manner::Twice, random).await;
         if let ClaimEnd::Refused(reason) = end {
@@ -54,7 +51,7 @@ pub async fn ask_again_after_never(scene: &Scene) {
     let all = take(&mut scene.ledger.told().nevers);
     let all = all.into_iter().take(NEVERS_ASKED_AGAIN);
     let repeats = stream::iter(all).map(|(claim, reason)| async move {
-        scene.tally.late.fetch_add(1, Relaxed);
+        scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(claim.shopper));
         if let ClaimEnd::Coupon(_) = scene.claim(claim, Manner::Plain, random).await {
             let example = format!("{claim:?} was told {reason}, never, and has a coupon");

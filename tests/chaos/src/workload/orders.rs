@@ -1,6 +1,6 @@
 //! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at stores that are full soon.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use rand::{Rng, rngs::StdRng};
 use tidegate_client::Gateway;
@@ -85,7 +85,7 @@ impl Scene {
                 vec![first]
             }
             60..80 => {
-                self.tally.duplicated.fetch_add(1, Relaxed);
+                self.tally.counts().duplicated += 1;
                 tokio::join!(self.place(&first, 0, until), self.place(&first, 1, until));
                 vec![first]
             }
@@ -136,7 +136,7 @@ impl Scene {
             self.told_order(key, &order, sent);
             match order.state() {
                 state if is_paid(state) => {
-                    self.tally.accepted.fetch_add(1, Relaxed);
+                    self.tally.counts().accepted += 1;
                     return;
                 }
                 OrderState::Pending | OrderState::Unspecified => sleep(POLL).await,

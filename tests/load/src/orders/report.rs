@@ -17,6 +17,7 @@ use crate::{
     machine::Machine,
     processor_time::{ProcessorTime, Spent},
     quantile::quantile_ms,
+    table::{Table, told},
 };
 
 /// The processes that serve; the others only measure.
@@ -114,26 +115,21 @@ impl Display for Report {
             "Bare inserts of an order's rows, {} a commit: {:.0} orders/s",
             self.ceiling.batch, self.ceiling.orders_per_second
         )?;
-        writeln!(
-            out,
-            "\n{:<25} {:<20} {:>8} {:>9} {:>9} {:>8} {:>6} {:>8} {:>9}",
-            "", "", "/s", "p50 ms", "p99 ms", "us each", "busy", "rows", "WAL bytes"
-        )?;
+        let heading = "||/s|p50 ms|p99 ms|us each|busy|rows|WAL bytes|";
+        let mut table = Table::new(heading);
         for point in &self.points {
-            let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1}"));
-            writeln!(
-                out,
-                "{:<25} {:<20} {:>8.0} {:>9} {:>9} {:>8.0} {:>6.2} {:>8.1} {:>9.0}",
-                point.errand,
-                point.who(),
-                point.per_second,
-                ms(point.p50_ms),
-                ms(point.p99_ms),
-                point.us_each,
-                point.processor.busy,
-                point.database.rows_written_each,
-                point.database.wal_bytes_each,
-            )?;
+            let (errand, who, rate, us) =
+                (point.errand, point.who(), point.per_second, point.us_each);
+            let (p50, p99) = (told(point.p50_ms), told(point.p99_ms));
+            let (busy, rows) = (point.processor.busy, point.database.rows_written_each);
+            let wal = point.database.wal_bytes_each;
+            table.row(format!(
+                "{errand}|{who}|{rate:.0}|{p50}|{p99}|{us:.0}|{busy:.2}|{rows:.1}|{wal:.0}|"
+            ));
+        }
+        writeln!(out, "{table}")?;
+        for point in &self.points {
+            writeln!(out, "{} {}", point.errand, point.who())?;
             let parts: Vec<_> = (point.processor.us_each.iter())
                 .map(|(part, us)| format!("{part} {us:.0}"))
                 .collect();
