@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_client::{order_of, refused};
+use tidegate_client::{CampaignTerms, order_of, refused};
 use tidegate_e2e::Suite;
 use tidegate_local::stack::Service;
 use tidegate_proto::{gateway::v1::PlaceOrderRequest, r#type::v1::OrderLine};
 use tonic::{Code, Status};
 
-use super::stores::{hourly, suite_in_one_hour};
+use super::stores::{hourly, in_one_hour};
 
 const MAX_METADATA_BYTES: usize = 4 * 1024;
 
@@ -22,9 +22,9 @@ fn metadata_bytes(status: &Status) -> usize {
         .sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted() -> Result<()> {
-    let suite = Suite::start().await?;
+pub(super) async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted(
+    suite: &Suite,
+) -> Result<()> {
     let code = "0123456789ABCDEF";
     let bad = PlaceOrderRequest {
         lines: vec![OrderLine::default(); 50],
@@ -40,20 +40,23 @@ async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted
     assert!(named >= 10, "{named} are named");
     assert_eq!(named + left_out, 150, "{}", status.message());
     assert!(status.message().contains(" more."), "{}", status.message());
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Result<()> {
-    let (suite, staff) = suite_in_one_hour().await?;
+pub(super) async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then(
+    suite: &Suite,
+) -> Result<()> {
+    in_one_hour().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open("busy", 1_000)).await?;
     let near = |number: usize| hourly(&format!("{number}{}", "\"".repeat(63)), 5);
-    let stores = [hourly("full", 1)].into_iter().chain((0..8).map(near));
+    let stores = [hourly("busy", 1)].into_iter().chain((0..8).map(near));
     staff.put_stores(stores.collect()).await?;
     let order = async |shopper: &str| -> Result<_> {
-        let code = suite.coupon("tea", shopper).await?;
+        let code = suite.coupon("busy", shopper).await?;
         let latest = SystemTime::now() + Duration::from_secs(20);
         let order = PlaceOrderRequest {
-            store_id: "full".into(),
+            store_id: "busy".into(),
             latest_acceptable_at: Some(latest.into()),
             suggest_stores: true,
             ..order_of(shopper, "r-1", &code)
@@ -71,7 +74,7 @@ async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Re
     assert!(told.retry_after.is_some_and(|after| after > Duration::ZERO));
     let bytes = metadata_bytes(&status);
     assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
-    suite.end().await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
