@@ -93,6 +93,7 @@ pub enum Command {
     #[command(subcommand)]
     Context(context::Command),
     /// What a refusal's reason means; all of them without one
+    #[command(long_flag = "explain")]
     Explain {
         /// Such as BUDGET_EXHAUSTED
         reason: Option<String>,

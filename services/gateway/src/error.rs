@@ -43,6 +43,12 @@ pub enum GatewayError {
     /// The last coupon of the tier that is claimed is gone, and there may be others.
     #[error("no coupon of tier {tier} is left")]
     TierGone { tier: TierId },
+    /// The campaign has no tier of this name.
+    #[error("the campaign has no such tier")]
+    UnknownTier {
+        /// Those it has, in words.
+        known: String,
+    },
     /// So many wait that no more are let in.
     #[error("too many wait")]
     QueueTooLong,

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tidegate_pg::CommitQueue;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{
-    Actor, CampaignNumber, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp,
+    Actor, CampaignNumber, ChangeReason, Lane, Lanes, RequestId, ShopperId, TierNumber, Timestamp,
 };
 
 use crate::{
@@ -59,8 +59,8 @@ pub struct ClaimRequest {
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
-    /// Who of staff gives the coupon; none if its shopper claims it.
-    pub granted_by: Option<Actor>,
+    /// Who of staff gives the coupon, and why; none if its shopper claims it.
+    pub granted_by: Option<(Actor, ChangeReason)>,
 }
 
 /// A claim that was served.
@@ -253,9 +253,12 @@ fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
 }
 
 fn claim_of(request: &ClaimRequest, campaign: &Arc<Campaign>, may_issue: bool) -> Claim {
-    let granted_by = request.granted_by.clone().map(|actor| {
-        let campaign = Arc::clone(campaign);
-        Box::new(ByStaff { actor, campaign })
+    let granted_by = request.granted_by.clone().map(|(actor, reason)| {
+        Box::new(ByStaff {
+            actor,
+            reason,
+            campaign: Arc::clone(campaign),
+        })
     });
     Claim {
         shopper: request.shopper.clone(),

@@ -10,8 +10,8 @@ use sqlx::PgPool;
 use tidegate_pg::list_changes;
 use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{
-    Actor, CampaignId, ChangePage, ChangeQuery, DecodedCode, RequestId, Retry, ShopperId,
-    TierNumber,
+    Actor, CampaignId, ChangePage, ChangeQuery, ChangeReason, DecodedCode, RequestId, Retry,
+    ShopperId, TierNumber,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -22,7 +22,7 @@ use crate::{
     claims::{ClaimRequest, Claims},
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
-    lane_work::{ByStaff, Done, Revocation, RevocationReason, Work},
+    lane_work::{ByStaff, Done, Revocation, Work},
     wallet::Wallet,
 };
 
@@ -45,7 +45,7 @@ pub struct CouponDesk {
 pub struct RevokeRequest {
     pub shopper: ShopperId,
     pub code: String,
-    pub reason: RevocationReason,
+    pub reason: ChangeReason,
     pub actor: Option<Actor>,
     /// The story it belongs to.
     pub trace: TraceContext,
@@ -100,8 +100,11 @@ impl CouponDesk {
         let campaigns = &self.claims.campaigns;
         let known = campaigns.get_by(campaign, 0, request.deadline).await?;
         let revoked_by = request.actor.map(|actor| {
-            let campaign = known;
-            Box::new(ByStaff { actor, campaign })
+            Box::new(ByStaff {
+                actor,
+                reason: request.reason.clone(),
+                campaign: known,
+            })
         });
         let revocation = Revocation {
             shopper: shopper.clone(),
@@ -148,7 +151,7 @@ impl CouponDesk {
         &self,
         campaign: &Campaign,
         grant: Grant,
-        (granted_by, trace): (Option<Actor>, TraceContext),
+        (granted_by, trace): (Option<(Actor, ChangeReason)>, TraceContext),
     ) -> Result<(Coupon, bool), IssuanceError> {
         let deadline = Instant::now() + GRANT_PATIENCE;
         let mut revision = campaign.revision;

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 pub use staff::ByStaff;
-pub use work::{Claim, CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work};
+pub use work::{Claim, CouponUse, Done, Redemption, Release, Revocation, Work};
 
 /// A lane's leases, shared by its writer and its keeper.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 mod budget;
 mod updating;
 
-use tidegate_types::{CampaignId, CampaignNumber, ChangePage, ChangeQuery};
+use tidegate_types::{CampaignId, CampaignNumber, ChangePage, ChangeQuery, ChangeReason};
 
 pub use self::{budget::BudgetAddition, updating::UpdateRequest};
 use crate::{
@@ -54,11 +54,12 @@ impl Campaigns {
     pub async fn create(
         &self,
         terms: &CampaignTerms,
+        reason: Option<&ChangeReason>,
         call: &StaffCall,
     ) -> Result<Campaign, QuotaError> {
         within_limit(async {
             let mut work = self.store.begin(call.deadline).await?;
-            let outcome = create(&mut work, terms, call).await;
+            let outcome = create(&mut work, terms, reason, call).await;
             work.end(outcome).await
         })
         .await
@@ -157,6 +158,7 @@ fn fitting(campaigns: &[Campaign]) -> usize {
 async fn create(
     work: &mut Work,
     terms: &CampaignTerms,
+    reason: Option<&ChangeReason>,
     call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
     if let Some(campaign) = work.campaign(&terms.id).await? {
@@ -174,7 +176,8 @@ async fn create(
     if !is_new {
         return made_before(work, campaign, terms).await;
     }
-    let change = call.change("CreateCampaign", &terms.id, "");
+    let reason = reason.map_or("", ChangeReason::as_str);
+    let change = call.change("CreateCampaign", &terms.id, reason);
     let change = change.map(|change| staff::compared(change, None, &campaign));
     work.record(change.as_slice()).await?;
     Ok(campaign)

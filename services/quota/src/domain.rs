@@ -20,8 +20,8 @@ pub use campaign::{
     WantedCampaigns,
 };
 pub use control::{
-    Control, ControlChange, ControlReason, IssuanceControl, IssuanceState, RedemptionControl,
-    RedemptionState, WantedControl, nothing_leased,
+    Control, ControlChange, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState,
+    WantedControl, nothing_leased,
 };
 pub use halt::{Halt, Standing};
 pub use lease::{

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{RequestId, Timestamp};
+use crate::{PrintedText, RequestId, Timestamp};
 
 /// The longest value of a changed field that is kept, in characters.
 const MAX_VALUE_CHARACTERS: usize = 1_000;
@@ -15,6 +15,9 @@ pub struct Actor {
     /// Whom the connection's certificate names.
     pub certificate_identity: &'static str,
 }
+
+/// Why staff change something, in their own words.
+pub type ChangeReason = PrintedText<200>;
 
 /// What kind of thing is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

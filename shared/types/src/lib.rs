@@ -19,7 +19,8 @@ mod turn;
 
 pub use basket::{InvalidLines, Lines, OrderLine, Quantity, Sku, UnitPrice};
 pub use change::{
-    Actor, Change, ChangePage, ChangeQuery, ChangedField, RecordedChange, ResourceKind,
+    Actor, Change, ChangePage, ChangeQuery, ChangeReason, ChangedField, RecordedChange,
+    ResourceKind,
 };
 pub use coupon_code::{CouponCode, CouponKeyring, DecodedCode, Unverified};
 pub use coupon_terms::CouponTerms;

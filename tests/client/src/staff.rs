@@ -29,6 +29,8 @@ use tonic::{Request, Status, transport::Channel};
 use crate::{Bearer, Gateway, eventually};
 
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What staff say for the record.
+const WHY: &str = "tried out";
 /// Every gateway has heard of a campaign by then.
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -185,7 +187,7 @@ impl Staff {
             campaign_id: campaign.into(),
             issuance: issuance.into(),
             redemption: redemption.into(),
-            reason: "tried out".into(),
+            reason: WHY.into(),
             resume_at: None,
             epoch,
         });
@@ -206,6 +208,7 @@ impl Staff {
             request_id: request_id.into(),
             tier_id: tier.into(),
             additional_stock,
+            reason: WHY.into(),
         });
         self.campaigns().add_budget(request).await?;
         Ok(())
@@ -253,6 +256,7 @@ impl Staff {
         let request = self.request(stream::iter([GrantCouponsRequest {
             campaign_id: campaign.into(),
             grants: shoppers.into_iter().map(grant).collect(),
+            reason: WHY.into(),
         }]));
         let answer = self.coupon_desk().grant_coupons(request).await?;
         let page = answer.into_inner().message().await?;
@@ -267,7 +271,10 @@ impl Staff {
 
     /// Makes stores, or changes them.
     pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
-        let request = self.request(stream::iter([UpsertStoresRequest { stores }]));
+        let request = self.request(stream::iter([UpsertStoresRequest {
+            stores,
+            reason: WHY.into(),
+        }]));
         let answer = self.stores().upsert_stores(request).await?;
         let page = answer.into_inner().message().await?;
         page.ok_or_else(|| Status::internal("the stores have no answer"))

@@ -64,6 +64,9 @@ pub enum Command {
         /// Tell what would be done, and don't do it
         #[arg(long)]
         dry_run: bool,
+        /// Why; kept in the history. The file's name if none is given
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Tell what a file says otherwise than the stores are; exits with 7 if there is anything
     Diff {
@@ -74,7 +77,12 @@ pub enum Command {
     /// Close a store, or all of an area; orders that were taken are made
     Close(Close),
     /// Open a store again
-    Open { store: String },
+    Open {
+        store: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// Close a store, or all of an area, and fail the orders it has not begun: no cups, say
     Fail(Close),
 }
@@ -110,16 +118,21 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
             as_json(STORE, &get(session, &store).await?),
             LIST,
         )),
-        Command::Apply { file, dry_run } => {
+        Command::Apply {
+            file,
+            dry_run,
+            reason,
+        } => {
             let stores: StoresSpec = spec::read(&file)?;
-            apply(stores.stores, dry_run, session).await
+            let reason = reason.unwrap_or_else(|| spec::as_reason(&file));
+            apply(stores.stores, (dry_run, reason), session).await
         }
         Command::Diff { file } => {
             let stores: StoresSpec = spec::read(&file)?;
             diff(&stores.stores, session).await
         }
         Command::Close(close) => shut(close, PendingOrders::Keep, session).await,
-        Command::Open { store } => open(store, session).await,
+        Command::Open { store, reason } => open(store, reason, session).await,
         Command::Fail(close) => {
             let which = close.store.as_ref().or(close.area.as_ref());
             let which = which.map_or("", String::as_str);
@@ -176,7 +189,7 @@ async fn get(session: &Session, id: &str) -> Result<Store, Failure> {
 
 async fn apply(
     stores: Vec<StoreSpec>,
-    dry_run: bool,
+    (dry_run, reason): (bool, String),
     session: &Session,
 ) -> Result<Output, Failure> {
     const COUNTS: &[Column] = &[("created", "/created"), ("updated", "/updated")];
@@ -188,6 +201,7 @@ async fn apply(
         .chunks(STORES_AT_ONCE)
         .map(|some| UpsertStoresRequest {
             stores: some.iter().map(StoreSpec::on_the_wire).collect(),
+            reason: reason.clone(),
         })
         .collect();
     let mut answers = session
@@ -275,11 +289,11 @@ async fn shut(close: Close, orders: PendingOrders, session: &Session) -> Result<
     Ok(Output::one(value, CLOSED).with_note("Closed."))
 }
 
-async fn open(store_id: String, session: &Session) -> Result<Output, Failure> {
+async fn open(store_id: String, reason: String, session: &Session) -> Result<Output, Failure> {
     let message = SetStoreStateRequest {
         store_id,
         state: StoreState::Open.into(),
-        reason: String::new(),
+        reason,
     };
     let answer = session.call(
         Identity::OrderIntake,

@@ -102,7 +102,7 @@ impl Comparison {
 
 impl CampaignSpec {
     /// The request that makes it.
-    pub fn create(&self, now: Timestamp) -> Result<CreateCampaignRequest, String> {
+    pub fn create(&self, reason: &str, now: Timestamp) -> Result<CreateCampaignRequest, String> {
         let at = |field, text: &str| -> Result<_, String> {
             let moment = Moment::parse(text).map_err(|error| format!("{field}: {error}"))?;
             Ok(on_the_wire(moment.at(now)))
@@ -117,6 +117,7 @@ impl CampaignSpec {
             coupon_validity: Some(validity(&self.coupon_validity)?),
             display_name: self.display_name.clone(),
             description: self.description.clone(),
+            reason: reason.to_owned(),
         })
     }
 
@@ -183,6 +184,7 @@ impl CampaignSpec {
                 .collect(),
             tier_id: wanted.tier_id.clone(),
             additional_stock: wanted.stock - is.stock,
+            reason: String::new(),
         });
         additions.collect()
     }
@@ -244,7 +246,7 @@ tiers:
 
     fn made(spec: &CampaignSpec) -> Campaign {
         let request = spec
-            .create("2026-12-01T00:00:00Z".parse().unwrap())
+            .create("spring", "2026-12-01T00:00:00Z".parse().unwrap())
             .unwrap();
         Campaign {
             campaign_id: request.campaign_id,

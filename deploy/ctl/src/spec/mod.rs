@@ -35,6 +35,16 @@ pub fn schema(kind: Kind) -> Value {
     schema.to_value()
 }
 
+/// Where a change comes from, as its reason.
+pub fn as_reason(file: &Path) -> String {
+    let name = match file.file_name() {
+        Some(name) if file != Path::new("-") => name.to_string_lossy(),
+        _ => "standard input".into(),
+    };
+    let name = name.chars().filter(|character| !character.is_control());
+    format!("from {}", name.take(100).collect::<String>())
+}
+
 /// Reads a file, or standard input if it is `-`. Every fault is told at once, by its place.
 pub fn read<T: DeserializeOwned + JsonSchema>(file: &Path) -> Result<T, Failure> {
     let name = file.display();

@@ -107,6 +107,7 @@ impl Staff {
             coupon_validity: Some(COUPON_VALIDITY.try_into()?),
             display_name: "Replay of 2026-02-06".to_owned(),
             description: String::new(),
+            reason: String::new(),
         };
         let response = CampaignServiceClient::new(self.quota.clone())
             .create_campaign(self.request(message)?)
@@ -148,6 +149,7 @@ impl Staff {
         };
         let message = UpsertStoresRequest {
             stores: (0..STORES).map(store).collect(),
+            reason: String::new(),
         };
         let not_made = |status| refused("order-intake did not make the stores", &status);
         let mut answers = StoreServiceClient::new(self.order_intake.clone())

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
 use tidegate_rpc::server::CallContext;
-use tidegate_types::{Reason, TierId, TierNumber, Violations};
+use tidegate_types::{Reason, TierId, TierNumber};
 use tokio::time::timeout_at;
 
 use super::{
@@ -283,11 +283,10 @@ fn tier_number(
     let number = campaign.tier(tier);
     number
         .map(Some)
-        .ok_or_else(|| no_such_tier(&campaign.tiers))
+        .ok_or_else(|| unknown_tier(&campaign.tiers))
 }
 
-fn no_such_tier(tiers: &[Tier]) -> GatewayError {
-    let mut bad = Violations::default();
+fn unknown_tier(tiers: &[Tier]) -> GatewayError {
     let (mut names, mut room) = (String::new(), MAX_TIERS_TOLD_BYTES);
     for (place, tier) in tiers.iter().enumerate() {
         let name = tier.id.as_str();
@@ -299,6 +298,5 @@ fn no_such_tier(tiers: &[Tier]) -> GatewayError {
         names.push_str(if place == 0 { "" } else { ", " });
         names.push_str(name);
     }
-    bad.add("tier_id", format!("must be empty or one of: {names}"));
-    GatewayError::InvalidFields(bad)
+    GatewayError::UnknownTier { known: names }
 }

@@ -2,9 +2,9 @@ use tidegate_types::{Reason, TierId};
 
 use crate::{domain::campaign::Campaign, error::GatewayError};
 
-/// Whether a refusal says that coupons are gone, that the campaign has ended or that its shopper has
-/// all that it allows, by what this gateway or issuance has heard. Staff may have added coupons,
-/// moved the end or raised the limit meanwhile, which only quota knows for sure.
+/// Whether a refusal says that coupons are gone, that the campaign has ended or has no such tier, or
+/// that its shopper has all that it allows, by what this gateway or issuance has heard. Staff may
+/// have changed that meanwhile, which only quota knows for sure.
 pub(super) fn is_by_a_copy(refused: &GatewayError) -> bool {
     match refused {
         GatewayError::SoldOut | GatewayError::TierGone { .. } => true,
@@ -17,7 +17,9 @@ pub(super) fn is_by_a_copy(refused: &GatewayError) -> bool {
 /// Whether a refusal follows from the campaign's terms and the shopper's coupons, whatever is left.
 pub(super) fn is_of_terms(refused: &GatewayError) -> bool {
     match refused {
-        GatewayError::CampaignClosed | GatewayError::ShopperLimitReached => true,
+        GatewayError::CampaignClosed
+        | GatewayError::ShopperLimitReached
+        | GatewayError::UnknownTier { .. } => true,
         GatewayError::Refused(refusal) => matches!(
             refusal.reason,
             Reason::CampaignClosed | Reason::ShopperLimitReached
@@ -110,8 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn an_end_and_a_limit_are_confirmed_since_staff_may_have_moved_them() {
+    fn an_end_a_limit_and_tiers_are_confirmed_since_staff_may_have_changed_them() {
         for refused in [
+            GatewayError::UnknownTier {
+                known: "large".to_owned(),
+            },
             GatewayError::CampaignClosed,
             GatewayError::ShopperLimitReached,
             Refusal::never(Reason::ShopperLimitReached).into(),

@@ -25,6 +25,9 @@ const MIN_RETRY_WITH_TICKET: Duration = Duration::from_secs(1);
 pub fn refusal_of(error: GatewayError) -> Refusal {
     match error {
         GatewayError::InvalidFields(bad) => Refusal::invalid(bad),
+        GatewayError::UnknownTier { known } => {
+            Refusal::invalid_field("tier_id", format!("must be empty or one of: {known}"))
+        }
         GatewayError::OtherShopper => Refusal::never(Reason::PermissionDenied)
             .with("detail", "the token is bound to another shopper"),
         GatewayError::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),

@@ -8,7 +8,9 @@ use tidegate_proto::issuance::v1::{
     grant_result,
 };
 use tidegate_rpc::{refusal::or_unreadable, server::CallContext, wire};
-use tidegate_types::{CampaignId, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations};
+use tidegate_types::{
+    CampaignId, ChangeReason, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations,
+};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,7 +26,6 @@ use crate::{
     coupon_search::{CouponSearch, Wanted},
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
-    lane_work::RevocationReason,
 };
 
 /// A stream that brings nothing for this long is ended, so that it does not keep others out.
@@ -159,8 +160,10 @@ async fn grant_all(
     if !(1..=MAX_ITEMS).contains(&message.grants.len()) {
         bad.add("grants", format_args!("must be 1 to {MAX_ITEMS}"));
     }
-    let campaign_id = campaign_id.filter(|_| bad.is_empty());
-    let campaign_id = campaign_id.ok_or(IssuanceError::InvalidFields(bad))?;
+    let reason = bad.check("reason", ChangeReason::parse(&message.reason));
+    let asked = campaign_id.zip(reason).filter(|_| bad.is_empty());
+    let (campaign_id, reason) = asked.ok_or(IssuanceError::InvalidFields(bad))?;
+    let granted_by = call.actor().map(|actor| (actor, reason));
     let campaign = desk.campaign(&campaign_id).await.ok();
     let results = message
         .grants
@@ -170,7 +173,7 @@ async fn grant_all(
             let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
             let grant = grant(place, asked, campaign)?;
             check_shopper(call, &grant.shopper)?;
-            desk.grant(campaign, grant, (call.actor(), call.trace))
+            desk.grant(campaign, grant, (granted_by.clone(), call.trace))
                 .await
         });
     let results = join_all(results).await;
@@ -226,7 +229,7 @@ fn revoke_request(
 ) -> Result<RevokeRequest, IssuanceError> {
     let mut bad = Violations::default();
     let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
-    let reason = bad.check("reason", RevocationReason::parse(&message.reason));
+    let reason = bad.check("reason", ChangeReason::parse(&message.reason));
     let (Some(shopper), Some(reason)) = (shopper, reason) else {
         return Err(IssuanceError::InvalidFields(bad));
     };

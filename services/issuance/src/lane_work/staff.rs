@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgConnection;
-use tidegate_types::{Actor, Change, CouponCode, ResourceKind, ShopperId, Timestamp};
+use tidegate_types::{Actor, Change, ChangeReason, CouponCode, ResourceKind, ShopperId, Timestamp};
 
 use super::{Claims, Done, LaneCommit, Revocation};
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct ByStaff {
     pub actor: Actor,
+    pub reason: ChangeReason,
     /// The campaign as this replica knows it.
     pub campaign: Arc<Campaign>,
 }
@@ -29,7 +30,7 @@ impl ByStaff {
     /// A change of a coupon. It names the coupon by all but its code, which is worth money.
     fn change(
         &self,
-        (action, reason): (&str, &str),
+        action: &str,
         shopper: &ShopperId,
         coupon: &StoredCoupon,
         code: Option<CouponCode>,
@@ -38,7 +39,7 @@ impl ByStaff {
         let resource = (ResourceKind::Coupon, shopper.as_str());
         let tier = self.campaign.tier(coupon.tier);
         let tier = tier.map_or(coupon.tier.to_string(), |tier| tier.id.to_string());
-        Change::new(&self.actor, now, action, resource, reason)
+        Change::new(&self.actor, now, action, resource, self.reason.as_str())
             .with_field("campaign_id", "", &self.campaign.id)
             .with_field("tier_id", "", tier)
             .with_field("slot", "", coupon.slot)
@@ -65,7 +66,7 @@ impl LaneCommit {
                 return None;
             };
             let code = self.keys.code_of(coupon, &claim.shopper);
-            let change = by.change(("GrantCoupons", ""), &claim.shopper, coupon, code, now);
+            let change = by.change("GrantCoupons", &claim.shopper, coupon, code, now);
             let change = change.with_field("request_id", "", &claim.request_id);
             Some(change.with_field("state", "", state(coupon, &by.campaign, now)))
         });
@@ -111,8 +112,7 @@ impl LaneCommit {
     ) -> Option<Change> {
         let (by, shopper) = (revocation.revoked_by.as_ref()?, &revocation.shopper);
         let code = self.keys.code_of(coupon, shopper);
-        let why = ("RevokeCoupon", revocation.reason.as_str());
-        let change = by.change(why, shopper, coupon, code, now);
+        let change = by.change("RevokeCoupon", shopper, coupon, code, now);
         let before = StoredCoupon {
             revoked: false,
             ..coupon.clone()

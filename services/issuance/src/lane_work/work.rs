@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_types::{
-    CampaignNumber, PrintedText, RequestId, ShopperId, Slot, TierNumber, Timestamp,
+    CampaignNumber, ChangeReason, RequestId, ShopperId, Slot, TierNumber, Timestamp,
 };
 use uuid::Uuid;
 
@@ -84,13 +84,10 @@ pub struct Revocation {
     pub shopper: ShopperId,
     pub campaign: CampaignNumber,
     pub slot: Slot,
-    pub reason: RevocationReason,
+    pub reason: ChangeReason,
     /// Who of staff withdraws it, which is recorded with it.
     pub revoked_by: Option<Box<ByStaff>>,
 }
-
-/// Why staff withdraw a coupon: for people.
-pub type RevocationReason = PrintedText<200>;
 
 #[derive(Debug)]
 pub enum Done {

@@ -3,11 +3,11 @@
 use futures_util::future::join_all;
 use tidegate_issuance::{
     domain::campaign::CouponControl,
-    lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
+    lane_work::{CouponUse, Done, Redemption, Release, Revocation, Work},
     mutation::{Mutation, UnknownMutation},
 };
 use tidegate_telemetry::Registry;
-use tidegate_types::Slot;
+use tidegate_types::{ChangeReason, Slot};
 use uuid::Uuid;
 
 use crate::{
@@ -116,7 +116,7 @@ async fn without_the_unique_key_two_writers_that_race_give_a_shopper_too_much_an
         shopper: shopper_of("s-0"),
         campaign: campaign_of(1),
         slot: Slot::new(1u8).unwrap(),
-        reason: RevocationReason::parse("by mistake").unwrap(),
+        reason: ChangeReason::parse("by mistake").unwrap(),
         revoked_by: None,
     };
     let revoked = writers[0].commit(Work::Revoke(revocation)).await;

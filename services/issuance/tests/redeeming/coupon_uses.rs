@@ -6,9 +6,9 @@ use tidegate_issuance::{
         coupon::{MinimumValidity, StoredCoupon},
         purchase::TierSet,
     },
-    lane_work::{CouponUse, Done, Redemption, Release, Revocation, RevocationReason, Work},
+    lane_work::{CouponUse, Done, Redemption, Release, Revocation, Work},
 };
-use tidegate_types::{MAX_TIERS, Slot, Timestamp};
+use tidegate_types::{ChangeReason, MAX_TIERS, Slot, Timestamp};
 use uuid::Uuid;
 
 use crate::lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of, tier_of};
@@ -96,7 +96,7 @@ pub async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(Sto
         shopper: shopper_of(shopper),
         campaign: campaign_of(1),
         slot: Slot::new(1u8).expect("a slot"),
-        reason: RevocationReason::parse(reason).expect("a reason"),
+        reason: ChangeReason::parse(reason).expect("a reason"),
         revoked_by: None,
     };
     match writer.commit(Work::Revoke(revocation)).await {

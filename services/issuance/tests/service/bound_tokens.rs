@@ -88,6 +88,7 @@ async fn a_token_bound_to_a_shopper_grants_to_no_other_and_lists_no_changes() {
     });
     let parts = stream::iter([GrantCouponsRequest {
         campaign_id: "spring".to_owned(),
+        reason: "an apology".to_owned(),
         grants: grants.to_vec(),
     }]);
     let request = suite.with_token_of("ann", parts, SCOPES);

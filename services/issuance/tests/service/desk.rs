@@ -107,6 +107,7 @@ fn grant(shopper_id: &str, tier_id: &str) -> Grant {
 fn part(campaign_id: &str, grants: Vec<Grant>) -> GrantCouponsRequest {
     GrantCouponsRequest {
         campaign_id: campaign_id.to_owned(),
+        reason: "an apology".to_owned(),
         grants,
     }
 }

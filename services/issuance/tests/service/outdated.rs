@@ -77,6 +77,7 @@ async fn grant(
     let campaign_id = "spring".to_owned();
     let parts = stream::iter([GrantCouponsRequest {
         campaign_id,
+        reason: "an apology".to_owned(),
         grants,
     }]);
     let request = suite.with_token(parts, "coupons:write");

@@ -53,6 +53,7 @@ async fn grant(
     });
     let part = GrantCouponsRequest {
         campaign_id: "spring".to_owned(),
+        reason: "an apology".to_owned(),
         grants: grants.collect(),
     };
     let request = suite.with_token(stream::iter([part]), "coupons:write");

@@ -23,11 +23,12 @@ impl Server {
         message: UpsertStoresRequest,
         by: Option<Actor>,
     ) -> Result<UpsertStoresResponse, OrderIntakeError> {
-        let changes = convert::changes(message)?;
+        let (changes, reason) = convert::changes(message)?;
         let (store, count) = (self.store.clone(), changes.len());
         let upserting = self.tasks.spawn(async move {
             let now = to_microsecond(Timestamp::now_utc());
-            store.upsert_stores(changes, by.as_ref(), now).await
+            let by = by.as_ref().map(|by| (by, reason.as_ref()));
+            store.upsert_stores(changes, by, now).await
         });
         let created = upserting.await.unwrap_or(Err(OrderIntakeError::Internal))?;
         Ok(convert::upserted(count, created))
@@ -133,11 +134,12 @@ impl StoreService for Server {
         request: Request<proto::SetStoreStateRequest>,
     ) -> Result<Response<proto::SetStoreStateResponse>, Status> {
         let by = context_of(&request)?.actor();
-        let (id, state) = convert::state_change(request.into_inner()).map_err(to_status)?;
+        let (id, state, reason) = convert::state_change(request.into_inner()).map_err(to_status)?;
         let store = self.store.clone();
         let setting = self.tasks.spawn(async move {
             let now = to_microsecond(Timestamp::now_utc());
-            store.set_store_state(&id, &state, by.as_ref(), now).await
+            let by = by.as_ref().map(|by| (by, reason.as_ref()));
+            store.set_store_state(&id, &state, by, now).await
         });
         let set = setting.await.unwrap_or(Err(OrderIntakeError::Internal));
         Ok(Response::new(proto::SetStoreStateResponse {

@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 
-use tidegate_types::{Actor, Change, ResourceKind, Timestamp};
+use tidegate_types::{Actor, Change, ChangeReason, ResourceKind, Timestamp};
 
 use super::stores::StoreRow;
 use crate::domain::{ClosingScope, PendingOrders, StoreClosing};
 
+/// Who changes stores, and why, if it was said.
+pub(super) type By<'a> = (&'a Actor, Option<&'a ChangeReason>);
+
 /// One for each store that is new or different.
 pub(super) fn upsert_records(
-    by: &Actor,
+    by: By<'_>,
     now: Timestamp,
     before: Vec<StoreRow>,
     after: &[StoreRow],
@@ -21,7 +24,8 @@ pub(super) fn upsert_records(
         .collect();
     let record = |after: &StoreRow| {
         let before = before.get(&after.store_id);
-        let change = of_store(by, now, "UpsertStores", after, "");
+        let reason = by.1.map_or("", ChangeReason::as_str);
+        let change = of_store(by.0, now, "UpsertStores", after, reason);
         (before != Some(after)).then(|| with_fields(change, before, after))
     };
     after.iter().filter_map(record).collect()
@@ -29,12 +33,13 @@ pub(super) fn upsert_records(
 
 /// That a store was opened or closed, unless it stays as it was.
 pub(super) fn state_record(
-    by: &Actor,
+    (by, reason): By<'_>,
     now: Timestamp,
     before: &StoreRow,
     after: &StoreRow,
 ) -> Option<Change> {
-    let reason = after.closed_because.as_deref().unwrap_or_default();
+    let opened_because = reason.map_or("", ChangeReason::as_str);
+    let reason = after.closed_because.as_deref().unwrap_or(opened_because);
     let change = of_store(by, now, "SetStoreState", after, reason);
     (before != after).then(|| with_fields(change, Some(before), after))
 }

@@ -1,12 +1,12 @@
 use sqlx::{FromRow, PgConnection};
-use tidegate_types::{Actor, StoreId, Timestamp};
+use tidegate_types::{StoreId, Timestamp};
 
 use super::{
     Store, WAIT_FOR_STORE,
     commit::timetables,
     in_time, out_of_time,
     rows::column,
-    store_changes::{state_record, upsert_records},
+    store_changes::{By, state_record, upsert_records},
 };
 use crate::{
     domain::{
@@ -67,7 +67,7 @@ impl Store {
     pub async fn upsert_stores(
         &self,
         mut changes: Vec<StoreChange>,
-        by: Option<&Actor>,
+        by: Option<By<'_>>,
         now: Timestamp,
     ) -> Result<usize, OrderIntakeError> {
         changes.sort_by(|one, other| one.id.cmp(&other.id));
@@ -132,7 +132,7 @@ impl Store {
         &self,
         id: &StoreId,
         state: &StoreState,
-        by: Option<&Actor>,
+        by: Option<By<'_>>,
         now: Timestamp,
     ) -> Result<domain::Store, OrderIntakeError> {
         let set = in_time(self.keep_state(id, state, by, now));
@@ -144,7 +144,7 @@ impl Store {
         &self,
         id: &StoreId,
         state: &StoreState,
-        by: Option<&Actor>,
+        by: Option<By<'_>>,
         now: Timestamp,
     ) -> Result<Option<StoreRow>, sqlx::Error> {
         let (is_closed, because) = match state {

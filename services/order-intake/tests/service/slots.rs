@@ -115,6 +115,7 @@ async fn stores_are_kept_message_by_message_and_a_bad_one_ends_the_stream() {
         stores: numbers
             .map(|number| store_of(&format!("store-{number:04}"), orders_per_slot))
             .collect(),
+        ..UpsertStoresRequest::default()
     };
     let messages = [
         message(0..1_000, 5),

@@ -130,7 +130,10 @@ impl Suite {
 
     /// Keeps stores, in one message.
     pub async fn upsert(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
-        let messages = stream::iter([UpsertStoresRequest { stores }]);
+        let messages = stream::iter([UpsertStoresRequest {
+            stores,
+            ..UpsertStoresRequest::default()
+        }]);
         let request = self.with_token(messages, "stores:write", None);
         let answers = self.stores(Identity::Staff).upsert_stores(request).await;
         let answer = answers?.into_inner().message().await?;

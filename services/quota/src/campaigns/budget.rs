@@ -1,4 +1,4 @@
-use tidegate_types::{CampaignId, MAX_STOCK, RequestId, TierId};
+use tidegate_types::{CampaignId, ChangeReason, MAX_STOCK, RequestId, TierId};
 
 use super::{Campaigns, find, lock};
 use crate::{
@@ -16,6 +16,7 @@ pub struct BudgetAddition {
     pub request_id: RequestId,
     pub tier: TierId,
     pub additional_stock: u64,
+    pub reason: ChangeReason,
 }
 
 impl Campaigns {
@@ -72,7 +73,7 @@ async fn add_budget(
         .await?;
     work.bump_revision(campaign.number).await?;
     let after = find(work, &addition.campaign).await?;
-    let change = call.change("AddBudget", &addition.campaign, "");
+    let change = call.change("AddBudget", &addition.campaign, addition.reason.as_str());
     let change = change.map(|change| {
         let change = change.with_field("request_id", "", request_id);
         staff::compared(change, Some(&campaign), &after)

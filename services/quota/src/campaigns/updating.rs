@@ -1,9 +1,9 @@
-use tidegate_types::CampaignId;
+use tidegate_types::{CampaignId, ChangeReason};
 
 use super::{Campaigns, find, lock};
 use crate::{
     QuotaError,
-    domain::{Campaign, CampaignUpdate, ControlReason, NotUpdated, Update},
+    domain::{Campaign, CampaignUpdate, NotUpdated, Update},
     staff::{self, StaffCall},
     store::{Work, within_limit},
 };
@@ -13,7 +13,7 @@ use crate::{
 pub struct UpdateRequest {
     pub campaign: CampaignId,
     /// Why, if somebody said so.
-    pub reason: Option<ControlReason>,
+    pub reason: Option<ChangeReason>,
     /// What it is to be.
     pub wanted: CampaignUpdate,
 }
@@ -53,7 +53,7 @@ async fn update(
     work.update_campaign(before.number, &before.terms, &terms)
         .await?;
     let after = find(work, &request.campaign).await?;
-    let reason = request.reason.as_ref().map_or("", ControlReason::as_str);
+    let reason = request.reason.as_ref().map_or("", ChangeReason::as_str);
     let change = call.change("UpdateCampaign", &request.campaign, reason);
     let change = change.map(|change| staff::compared(change, Some(&before), &after));
     work.record(change.as_slice()).await?;

@@ -1,10 +1,10 @@
-use tidegate_types::CampaignId;
+use tidegate_types::{CampaignId, ChangeReason};
 
 use super::Controls;
 use crate::{
     QuotaError,
     campaigns::{find, lock},
-    domain::{Campaign, ControlReason, nothing_leased},
+    domain::{Campaign, nothing_leased},
     staff::{self, StaffCall},
     store::{Work, within_limit},
 };
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct EndRequest {
     pub campaign: CampaignId,
-    pub reason: ControlReason,
+    pub reason: ChangeReason,
 }
 
 impl Controls {

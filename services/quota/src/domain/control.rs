@@ -1,9 +1,6 @@
-use tidegate_types::{PrintedText, Timestamp};
+use tidegate_types::{ChangeReason, Timestamp};
 
 use super::TierStock;
-
-/// Why staff changed a campaign's control, in their own words.
-pub type ControlReason = PrintedText<200>;
 
 /// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +70,7 @@ pub enum RedemptionState {
 pub struct WantedControl {
     pub issuance: IssuanceControl,
     pub redemption: RedemptionControl,
-    pub reason: ControlReason,
+    pub reason: ChangeReason,
     /// When they expect to resume; whole microseconds.
     pub resume_at: Option<Timestamp>,
 }
@@ -84,7 +81,7 @@ pub struct Control {
     pub issuance: IssuanceControl,
     pub redemption: RedemptionControl,
     /// Why; `None` as long as nobody has changed it.
-    pub reason: Option<ControlReason>,
+    pub reason: Option<ChangeReason>,
     /// When they expect to resume.
     pub resume_at: Option<Timestamp>,
     /// How often it was changed.
@@ -171,7 +168,7 @@ mod tests {
         WantedControl {
             issuance: IssuanceControl::Halted,
             redemption: RedemptionControl::Open,
-            reason: ControlReason::parse("店里忙不过来").unwrap(),
+            reason: ChangeReason::parse("店里忙不过来").unwrap(),
             resume_at: None,
         }
     }

@@ -1,14 +1,11 @@
-use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
+use tidegate_types::{CampaignId, CampaignNumber, ChangeReason, Timestamp};
 
-use super::{
-    Control, ControlReason, Fence, IssuanceControl, IssuanceState, RedemptionControl,
-    RedemptionState,
-};
+use super::{Control, Fence, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState};
 
 /// A halt of every campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halt {
-    pub reason: ControlReason,
+    pub reason: ChangeReason,
     /// Whether redeeming is halted as well; otherwise it stays as it is.
     pub with_redemption: bool,
     /// When staff expect to resume; whole microseconds.
@@ -83,7 +80,7 @@ mod tests {
 
     fn halt(with_redemption: bool) -> Halt {
         Halt {
-            reason: ControlReason::parse("fire").unwrap(),
+            reason: ChangeReason::parse("fire").unwrap(),
             with_redemption,
             resume_at: None,
         }

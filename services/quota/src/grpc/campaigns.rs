@@ -52,13 +52,13 @@ impl campaign_service_server::CampaignService for CampaignGrpc {
         request: Request<proto::CreateCampaignRequest>,
     ) -> Result<Response<proto::CreateCampaignResponse>, Status> {
         let call = status::staff_call_of(&request)?;
-        let terms = self
+        let (terms, reason) = self
             .answers
             .of(convert::campaign_terms(request.into_inner()))?;
         let campaigns = self.campaigns.clone();
         let campaign = self
             .answers
-            .of_detached(async move { campaigns.create(&terms, &call).await })
+            .of_detached(async move { campaigns.create(&terms, reason.as_ref(), &call).await })
             .await?;
         Ok(Response::new(proto::CreateCampaignResponse {
             campaign: Some(self.told(&campaign)),

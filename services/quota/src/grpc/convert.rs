@@ -11,7 +11,7 @@ use prost_types::Duration as WireDuration;
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
 use tidegate_rpc::wire;
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper,
+    CampaignId, CampaignNumber, ChangeReason, CouponTerms, CurrencyCode, LimitPerShopper,
     MAX_FACE_VALUE_MINOR_UNITS, MAX_STOCK, MAX_TIERS, OutOfBounds, RequestId, TierId, Timestamp,
     Violations,
 };
@@ -37,7 +37,7 @@ const DEFAULT_PAGE_SIZE: u8 = 20;
 
 pub(super) fn campaign_terms(
     request: proto::CreateCampaignRequest,
-) -> Result<CampaignTerms, QuotaError> {
+) -> Result<(CampaignTerms, Option<ChangeReason>), QuotaError> {
     let mut bad = Violations::default();
     let id = bad.check("campaign_id", CampaignId::parse(&request.campaign_id));
     let currency = CurrencyCode::parse(&request.currency_code);
@@ -60,8 +60,9 @@ pub(super) fn campaign_terms(
     let coupon_validity = bad.check("coupon_validity", coupon_validity(request.coupon_validity));
     let display_name = bad.check("display_name", changing::printed(&request.display_name));
     let description = bad.check("description", changing::printed(&request.description));
+    let reason = bad.check("reason", changing::printed(&request.reason));
     let terms = (|| {
-        Some(CampaignTerms {
+        let terms = CampaignTerms {
             id: id?,
             currency: currency?,
             tiers,
@@ -71,7 +72,8 @@ pub(super) fn campaign_terms(
             coupon_validity: coupon_validity?,
             display_name: display_name?,
             description: description?,
-        })
+        };
+        Some((terms, reason?))
     })();
     if_good(terms, bad)
 }
@@ -245,12 +247,14 @@ pub(super) fn budget_addition(
         "additional_stock",
         within(request.additional_stock, 1, MAX_STOCK),
     );
+    let reason = bad.check("reason", ChangeReason::parse(&request.reason));
     let addition = (|| {
         Some(BudgetAddition {
             campaign: campaign?,
             request_id: request_id?,
             tier: tier?,
             additional_stock: additional_stock?,
+            reason: reason?,
         })
     })();
     if_good(addition, bad)

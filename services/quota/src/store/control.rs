@@ -1,10 +1,10 @@
 use sqlx::FromRow;
-use tidegate_types::{CampaignNumber, Timestamp};
+use tidegate_types::{CampaignNumber, ChangeReason, Timestamp};
 
 use super::{Work, campaigns::number, decoded, stored};
 use crate::{
     QuotaError,
-    domain::{Control, ControlReason, IssuanceControl, RedemptionControl},
+    domain::{Control, IssuanceControl, RedemptionControl},
 };
 
 #[derive(FromRow)]
@@ -22,7 +22,7 @@ impl TryFrom<ControlRow> for Control {
     fn try_from(row: ControlRow) -> Result<Self, sqlx::Error> {
         let reason = match row.control_reason.as_str() {
             "" => None,
-            reason => Some(decoded(ControlReason::parse(reason))?),
+            reason => Some(decoded(ChangeReason::parse(reason))?),
         };
         Ok(Self {
             issuance: issuance_control(&row.issuance_control)?,
@@ -104,7 +104,7 @@ impl Work {
         campaign: CampaignNumber,
         control: &Control,
     ) -> Result<(), QuotaError> {
-        let reason = control.reason.as_ref().map_or("", ControlReason::as_str);
+        let reason = control.reason.as_ref().map_or("", ChangeReason::as_str);
         sqlx::query(include_str!("../../queries/set_control.sql"))
             .bind(number(campaign))
             .bind(control.issuance.name())

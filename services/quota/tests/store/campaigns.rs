@@ -11,7 +11,7 @@ use tidegate_quota::{
     domain::{Availability, TierStock},
     store::Store,
 };
-use tidegate_types::{CampaignId, MAX_STOCK, RequestId, TierId};
+use tidegate_types::{CampaignId, ChangeReason, MAX_STOCK, RequestId, TierId};
 
 fn addition(campaign: &str, request_id: &str, tier: &str, additional_stock: u64) -> BudgetAddition {
     BudgetAddition {
@@ -19,6 +19,7 @@ fn addition(campaign: &str, request_id: &str, tier: &str, additional_stock: u64)
         request_id: RequestId::parse(request_id).unwrap(),
         tier: TierId::parse(tier).unwrap(),
         additional_stock,
+        reason: ChangeReason::parse("more cups").unwrap(),
     }
 }
 
@@ -32,7 +33,7 @@ async fn the_same_campaign_again_is_the_campaign_there_is() {
         assert_eq!(giveaway.read("spring").await, first);
         let other = giveaway
             .campaigns
-            .create(&terms("spring", &[10, 21]), &call(open()))
+            .create(&terms("spring", &[10, 21]), None, &call(open()))
             .await;
         assert!(
             matches!(other, Err(QuotaError::CampaignIdTaken)),
@@ -258,7 +259,11 @@ async fn work_nobody_waits_for_is_not_begun() {
         let giveaway = Giveaway::new(&database.store);
         let late = giveaway
             .campaigns
-            .create(&terms("spring", &[1]), &call_by(open(), Instant::now()))
+            .create(
+                &terms("spring", &[1]),
+                None,
+                &call_by(open(), Instant::now()),
+            )
             .await;
         assert!(matches!(late, Err(QuotaError::OutOfTime)), "{late:?}");
         assert_eq!(

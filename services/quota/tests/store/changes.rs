@@ -5,7 +5,9 @@ use crate::giveaway::{Giveaway, call, closed, open, request, terms, wish};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tidegate_pg::CHANGE_LOG;
 use tidegate_quota::{campaigns::BudgetAddition, domain::IssuanceControl, staff::StaffCall};
-use tidegate_types::{ChangeQuery, RecordedChange, RequestId, ResourceKind, TierId, Timestamp};
+use tidegate_types::{
+    ChangeQuery, ChangeReason, RecordedChange, RequestId, ResourceKind, TierId, Timestamp,
+};
 
 fn query(page_size: u8) -> ChangeQuery {
     ChangeQuery {
@@ -37,6 +39,7 @@ fn addition(request_id: &str) -> BudgetAddition {
         request_id: RequestId::parse(request_id).unwrap(),
         tier: TierId::parse("tier-0").unwrap(),
         additional_stock: 5,
+        reason: ChangeReason::parse("the shops have more cups").unwrap(),
     }
 }
 
@@ -46,7 +49,12 @@ async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_
     with_database(async |database| {
         let (giveaway, _issuance, stop) = Giveaway::fenced(&database.store).await;
         let before = Timestamp::now_utc();
-        let campaign = giveaway.create("spring", &[10]).await;
+        let because = ChangeReason::parse("spring sale").unwrap();
+        let made = giveaway
+            .campaigns
+            .create(&terms("spring", &[10]), Some(&because), &call(open()))
+            .await;
+        let campaign = made.unwrap();
         let halt = wish("spring", IssuanceControl::Halted, 0);
         for _ in 0..2 {
             giveaway.create("spring", &[10]).await;
@@ -69,7 +77,7 @@ async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_
         refused.unwrap_err();
         let other = giveaway
             .campaigns
-            .create(&terms("spring", &[11]), &call(open()))
+            .create(&terms("spring", &[11]), None, &call(open()))
             .await;
         other.unwrap_err();
 
@@ -115,7 +123,16 @@ async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_
                 "extended_valid_until >2026-02-02T03:40:00Z",
             ]
         );
-        assert_eq!(changes[2].change.reason, "店里忙不过来");
+        let reasons = changes.iter().map(|recorded| &*recorded.change.reason);
+        assert_eq!(
+            reasons.collect::<Vec<_>>(),
+            [
+                "spring sale",
+                "the shops have more cups",
+                "店里忙不过来",
+                ""
+            ]
+        );
         stop.cancel();
     })
     .await;
@@ -127,7 +144,7 @@ async fn a_call_by_nobody_and_a_lease_are_no_changes_by_staff() {
         let giveaway = Giveaway::new(&database.store);
         let made = giveaway
             .campaigns
-            .create(&terms("spring", &[10]), &nobody(open()))
+            .create(&terms("spring", &[10]), None, &nobody(open()))
             .await;
         let campaign = made.unwrap();
         let added = giveaway

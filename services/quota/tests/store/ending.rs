@@ -10,9 +10,9 @@ use tidegate_quota::{
     QuotaError,
     campaigns::{BudgetAddition, UpdateRequest},
     control::EndRequest,
-    domain::{Campaign, CampaignUpdate, ControlReason, IssuanceControl},
+    domain::{Campaign, CampaignUpdate, IssuanceControl},
 };
-use tidegate_types::{CampaignId, RequestId, Timestamp};
+use tidegate_types::{CampaignId, ChangeReason, RequestId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 /// Readings are a minute apart: whatever is sealed within a test is sealed because of the end.
@@ -21,7 +21,7 @@ const LONG_TTL: Duration = Duration::from_secs(600);
 fn end(reason: &str) -> EndRequest {
     EndRequest {
         campaign: CampaignId::parse("spring").unwrap(),
-        reason: ControlReason::parse(reason).unwrap(),
+        reason: ChangeReason::parse(reason).unwrap(),
     }
 }
 
@@ -83,6 +83,7 @@ async fn an_end_is_answered_once_every_lease_is_sealed_and_is_for_good() {
             request_id: RequestId::parse("more").unwrap(),
             tier: campaign.terms.tiers[0].id.clone(),
             additional_stock: 1,
+            reason: ChangeReason::parse("more cups").unwrap(),
         };
         let refused = giveaway
             .campaigns

@@ -7,8 +7,8 @@ use tidegate_quota::{
     campaigns::Campaigns,
     control::{ControlRequest, Controls},
     domain::{
-        Campaign, CampaignTerms, ControlReason, IssuanceControl, LeaseAnswer, LeaseRequest,
-        RedemptionControl, SealedBecause, Tier, TierCounts, WantedControl,
+        Campaign, CampaignTerms, IssuanceControl, LeaseAnswer, LeaseRequest, RedemptionControl,
+        SealedBecause, Tier, TierCounts, WantedControl,
     },
     fence::Fencer,
     leases::Leases,
@@ -19,8 +19,8 @@ use tidegate_quota::{
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
-    Actor, CampaignId, CampaignNumber, CouponTerms, CurrencyCode, Lanes, LimitPerShopper,
-    ReplicaId, RequestId, TierId, TierNumber, Timestamp,
+    Actor, CampaignId, CampaignNumber, ChangeReason, CouponTerms, CurrencyCode, Lanes,
+    LimitPerShopper, ReplicaId, RequestId, TierId, TierNumber, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -110,7 +110,7 @@ pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequ
         wanted: WantedControl {
             issuance,
             redemption: RedemptionControl::Open,
-            reason: ControlReason::parse("店里忙不过来").unwrap(),
+            reason: ChangeReason::parse("店里忙不过来").unwrap(),
             resume_at: None,
         },
         seen_epoch,
@@ -159,7 +159,10 @@ impl Giveaway {
 
     pub async fn create(&self, id: &str, stocks: &[u64]) -> Campaign {
         let terms = terms(id, stocks);
-        self.campaigns.create(&terms, &call(open())).await.unwrap()
+        self.campaigns
+            .create(&terms, None, &call(open()))
+            .await
+            .unwrap()
     }
 
     /// A campaign that is open by the machine's own clock, which is what a running reclaimer goes by.
@@ -168,7 +171,7 @@ impl Giveaway {
         let mut terms = terms(id, &[100]);
         terms.opens_at = now - Duration::from_secs(60);
         terms.closes_at = now + Duration::from_secs(3_600);
-        let made = self.campaigns.create(&terms, &call(now)).await;
+        let made = self.campaigns.create(&terms, None, &call(now)).await;
         made.unwrap().number
     }
 

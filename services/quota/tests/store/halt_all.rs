@@ -10,17 +10,17 @@ use crate::reclaim::{reclaimer, spend};
 use tidegate_quota::{
     QuotaError,
     control::{EndRequest, Halted, MAX_HALTED},
-    domain::{ControlReason, Halt, IssuanceControl, IssuanceState, RedemptionState, Standing},
+    domain::{Halt, IssuanceControl, IssuanceState, RedemptionState, Standing},
     watch::MAX_CURRENT_CAMPAIGNS,
 };
-use tidegate_types::{CampaignId, Timestamp};
+use tidegate_types::{CampaignId, ChangeReason, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 const LONG_TTL: Duration = Duration::from_secs(600);
 
 fn halt(with_redemption: bool) -> Halt {
     Halt {
-        reason: ControlReason::parse("the shops are overrun").unwrap(),
+        reason: ChangeReason::parse("the shops are overrun").unwrap(),
         with_redemption,
         resume_at: Some(closed()),
     }
@@ -53,14 +53,14 @@ async fn a_halt_of_all_is_told_once_every_lease_is_sealed() {
         let ended = giveaway.create("ended", &[100]).await;
         let end = EndRequest {
             campaign: ended.terms.id,
-            reason: ControlReason::parse("rain").unwrap(),
+            reason: ChangeReason::parse("rain").unwrap(),
         };
         giveaway.controls.end(&end, &call(open())).await.unwrap();
         let mut over = terms("over", &[100]);
         over.closes_at = over.opens_at + Duration::from_secs(1);
         giveaway
             .campaigns
-            .create(&over, &call(open()))
+            .create(&over, None, &call(open()))
             .await
             .unwrap();
         let queueing = wish("second", IssuanceControl::QueueOnly, 0);

@@ -337,7 +337,7 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
         let giveaway = Giveaway::new(&database.store);
         let mut terms = terms("spring", &[1_000]);
         terms.opens_at = open() + Duration::from_secs(5);
-        let made = giveaway.campaigns.create(&terms, &call(open())).await;
+        let made = giveaway.campaigns.create(&terms, None, &call(open())).await;
         let gateway = Gateway::new(&giveaway, &database, "gateway-0/1", made.unwrap().number);
         let told = gateway.send(1, gateway.holding(0, 200, 50.0), open()).await;
         assert!(told.is_queueing);

@@ -132,6 +132,7 @@ impl Quota {
             coupon_validity: Some(wire::duration(Duration::from_secs(3_600))),
             display_name: "奶茶节".to_owned(),
             description: "for the spring".to_owned(),
+            reason: String::new(),
         };
         let request = self.with_token(request, "campaigns:write");
         let made = self.campaigns().create_campaign(request).await;

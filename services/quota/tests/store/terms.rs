@@ -30,7 +30,8 @@ fn with_second(id: &str, asked: CouponTerms) -> CampaignTerms {
 async fn what_a_tier_asks_is_kept_and_another_campaign_cannot_take_its_id() {
     with_database(async |database| {
         let campaigns = Giveaway::new(&database.store).campaigns;
-        let create = async |terms: &CampaignTerms| campaigns.create(terms, &call(open())).await;
+        let create =
+            async |terms: &CampaignTerms| campaigns.create(terms, None, &call(open())).await;
         let most = asking(10_000_000, &["west", "east,north"], &stores(1_000));
         let first = create(&with_second("spring", most.clone())).await.unwrap();
         assert_eq!(first.terms, with_second("spring", most.clone()));
@@ -59,7 +60,7 @@ async fn watchers_are_told_what_each_tier_asks() {
         let mut made = with_second("spring", asking(3_000, &["west"], &[]));
         (made.opens_at, made.closes_at) = (now, now + time::Duration::hours(1));
         let campaigns = Giveaway::new(&database.store).campaigns;
-        campaigns.create(&made, &call(now)).await.unwrap();
+        campaigns.create(&made, None, &call(now)).await.unwrap();
         let (watch, poller) = Watch::new(database.store, CancellationToken::new());
         tokio::spawn(poller);
         match watch.subscribe().unwrap().next().await {
@@ -80,7 +81,7 @@ async fn pages_end_early_before_they_name_too_many_stores_for_a_message() {
         }
         for id in ["a", "b", "c"] {
             terms.id = tidegate_types::CampaignId::parse(id).unwrap();
-            campaigns.create(&terms, &call(open())).await.unwrap();
+            campaigns.create(&terms, None, &call(open())).await.unwrap();
         }
         let (mut pages, mut before) = (Vec::new(), None);
         loop {

@@ -10,11 +10,10 @@ use tidegate_quota::{
     QuotaError,
     campaigns::{BudgetAddition, UpdateRequest},
     domain::{
-        Campaign, CampaignUpdate, ControlReason, Description, DisplayName, IssuanceControl, Tier,
-        TierStock,
+        Campaign, CampaignUpdate, Description, DisplayName, IssuanceControl, Tier, TierStock,
     },
 };
-use tidegate_types::{CampaignId, LimitPerShopper, Reason, RequestId, Timestamp};
+use tidegate_types::{CampaignId, ChangeReason, LimitPerShopper, Reason, RequestId, Timestamp};
 use tokio::time::sleep;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,7 +26,7 @@ fn early() -> Timestamp {
 fn asking(wanted: CampaignUpdate) -> UpdateRequest {
     UpdateRequest {
         campaign: CampaignId::parse("spring").unwrap(),
-        reason: ControlReason::parse("a typo").ok(),
+        reason: ChangeReason::parse("a typo").ok(),
         wanted,
     }
 }
@@ -247,6 +246,7 @@ async fn what_was_lent_added_to_or_waited_for_keeps_what_it_promised_before_the_
             request_id: RequestId::parse("more").unwrap(),
             tier: campaign.terms.tiers[0].id.clone(),
             additional_stock: 5,
+            reason: ChangeReason::parse("more cups").unwrap(),
         };
         let added = giveaway
             .campaigns
@@ -299,7 +299,7 @@ async fn a_campaign_that_was_changed_is_still_the_one_it_was_made_as() {
         let mut named = made.terms.clone();
         named.description = Description::parse("other").ok();
         for other in [terms("spring", &[11, 20]), named] {
-            let refused = giveaway.campaigns.create(&other, &call(open())).await;
+            let refused = giveaway.campaigns.create(&other, None, &call(open())).await;
             assert!(
                 matches!(refused, Err(QuotaError::CampaignIdTaken)),
                 "{refused:?}"

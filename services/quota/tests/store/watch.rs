@@ -28,7 +28,11 @@ async fn create_valid_for(
     terms.coupon_validity = coupon_validity;
     terms.closes_at = now + ends_in;
     terms.opens_at = terms.closes_at - Duration::from_secs(1);
-    giveaway.campaigns.create(&terms, &call(now)).await.unwrap()
+    giveaway
+        .campaigns
+        .create(&terms, None, &call(now))
+        .await
+        .unwrap()
 }
 
 /// The ids told until `synced`.

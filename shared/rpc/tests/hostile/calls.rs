@@ -160,6 +160,7 @@ async fn a_giant_message_is_refused_by_its_size_and_not_waited_for() {
     ];
     let message = GrantCouponsRequest {
         campaign_id: String::new(),
+        reason: "an apology".to_owned(),
         grants,
     };
     let mut answers = client.grant_coupons(stream::iter([message])).await.unwrap();
@@ -176,6 +177,7 @@ async fn a_reader_that_does_not_read_is_not_read_from_either() {
     let grants = vec![Grant::default(); 1_000];
     let message = GrantCouponsRequest {
         campaign_id: String::new(),
+        reason: "an apology".to_owned(),
         grants,
     };
     let messages = stream::iter(std::iter::repeat_n(message, 100_000));

@@ -209,6 +209,7 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent(
     let (staff, _) = campaign_with_a_coupon(suite, "list").await?;
     let part = |part: usize| GrantCouponsRequest {
         campaign_id: "list".into(),
+        reason: "an apology".into(),
         grants: (0..100)
             .map(|number| Grant {
                 shopper_id: format!("member-{part}-{number}"),

@@ -26,7 +26,7 @@ const COMMANDS: &[&str] = &[
     "campaign apply --file deploy/ctl/examples/spring-tea.yaml",
     "campaign diff --file deploy/ctl/examples/spring-tea.yaml",
     "campaign extend tea --until +1h",
-    "campaign budget tea cup --add 1",
+    "campaign budget tea cup --add 1 --reason r",
     "campaign halt tea --reason r",
     "campaign hold tea --reason r",
     "campaign resume tea --reason r",
@@ -37,7 +37,7 @@ const COMMANDS: &[&str] = &[
     "queue show tea",
     "coupon find --shopper ann",
     "coupon revoke --shopper ann --reason r --yes",
-    "coupon grant tea --shopper ann --request-id r",
+    "coupon grant tea --shopper ann --reason r --request-id r",
     "store list",
     "store show corner",
     "store apply --file deploy/ctl/examples/stores.yaml",
@@ -80,7 +80,7 @@ async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     for (line, code, part) in [
         ("campaign show nowhere", 4, "tidegatectl campaign list"),
-        ("campaign budget tea nothing --add 1", 2, "tier_id"),
+        ("campaign budget tea nothing --add 1 --reason r", 2, "tier_id"),
         ("campaign end tea --reason 'over'", 2, "--yes"),
         ("campaign create --file /nowhere.yaml", 1, "/nowhere.yaml"),
         (
@@ -91,6 +91,7 @@ async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
         ("order show nothing", 2, "order_id"),
         ("--context elsewhere campaign list", 2, "there are local"),
         ("explain NONSENSE", 2, "BUDGET_EXHAUSTED"),
+        ("--explain NONSENSE", 2, "BUDGET_EXHAUSTED"),
     ] {
         let typed = terminal.run(&format!("tidegatectl {line}"))?;
         let said = text(&typed.stderr);

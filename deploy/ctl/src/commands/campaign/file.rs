@@ -8,7 +8,7 @@ use serde_json::{json, to_value};
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{
-        CreateCampaignRequest, UpdateCampaignRequest,
+        AddBudgetRequest, CreateCampaignRequest, UpdateCampaignRequest,
         campaign_service_client::CampaignServiceClient,
     },
     r#type::v1::Campaign,
@@ -38,16 +38,16 @@ pub struct FromFile {
     /// Tell what would be done, and don't do it
     #[arg(long)]
     dry_run: bool,
+    /// Why; kept in the history. The file's name if none is given
+    #[arg(long)]
+    reason: Option<String>,
 }
 
-/// A file that a campaign is to be like.
-#[derive(Debug, Args)]
-pub struct Apply {
-    #[command(flatten)]
-    from: FromFile,
-    /// Why a campaign that is there changes; kept with the change
-    #[arg(long, default_value = "")]
-    reason: String,
+impl FromFile {
+    fn reason(&self) -> String {
+        let reason = self.reason.clone();
+        reason.unwrap_or_else(|| spec::as_reason(&self.file))
+    }
 }
 
 /// The campaign as a file.
@@ -59,7 +59,9 @@ pub(super) fn written(campaign: &Campaign) -> Result<Output, Failure> {
 
 pub(super) async fn create(from: FromFile, session: &Session) -> Result<Output, Failure> {
     let spec: CampaignSpec = spec::read(&from.file)?;
-    let request = spec.create(Timestamp::now()).map_err(Failure::Usage)?;
+    let request = spec
+        .create(&from.reason(), Timestamp::now())
+        .map_err(Failure::Usage)?;
     if from.dry_run {
         let value = as_json("tidegate.quota.v1.CreateCampaignRequest", &request);
         let note = format!("{} would be made; nothing was done.", spec.campaign_id);
@@ -83,7 +85,7 @@ async fn make(session: &Session, request: CreateCampaignRequest) -> Result<Campa
 }
 
 pub(super) async fn apply(
-    Apply { from, reason }: Apply,
+    from: FromFile,
     session: &Session,
     global: &Global,
 ) -> Result<Output, Failure> {
@@ -116,7 +118,7 @@ pub(super) async fn apply(
     }
     if compared.changes_terms() {
         let message = UpdateCampaignRequest {
-            reason,
+            reason: from.reason(),
             ..compared.change
         };
         let answer = session.call(Identity::Quota, message, |channel, request| async move {
@@ -127,6 +129,10 @@ pub(super) async fn apply(
         told(answer.await?.campaign)?;
     }
     for addition in compared.budgets {
+        let addition = AddBudgetRequest {
+            reason: from.reason(),
+            ..addition
+        };
         add_budget(session, addition).await?;
     }
     Ok(differing.with_note(format!("{} was changed.", spec.campaign_id)))

@@ -85,7 +85,7 @@ pub enum Command {
     /// Make a campaign from a file
     Create(file::FromFile),
     /// Make a campaign, or change it to what a file says
-    Apply(file::Apply),
+    Apply(file::FromFile),
     /// Tell what a file says otherwise than the campaign is; exits with 7 if there is anything
     Diff {
         /// YAML; `-` is standard input
@@ -106,6 +106,9 @@ pub enum Command {
         /// How many
         #[arg(long, value_name = "COUPONS")]
         add: u64,
+        /// Why; kept in the history
+        #[arg(long)]
+        reason: String,
         /// The same on every retry; made if there is none
         #[arg(long)]
         request_id: Option<String>,
@@ -168,10 +171,11 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
             campaign,
             tier,
             add,
+            reason,
             request_id,
         } => {
             let request_id = request_id.unwrap_or_else(new_request_id);
-            let adding = budget(session, (campaign, tier), add, request_id.clone());
+            let adding = budget(session, (campaign, tier), (add, reason), request_id.clone());
             with_request_id(&request_id, adding).await
         }
         Command::Halt(what) => halt(what, session, global).await,
@@ -270,7 +274,7 @@ async fn extend(session: &Session, id: String, until: Timestamp) -> Result<Outpu
 async fn budget(
     session: &Session,
     (campaign_id, tier_id): (String, String),
-    additional_stock: u64,
+    (additional_stock, reason): (u64, String),
     request_id: String,
 ) -> Result<Output, Failure> {
     let answer = add_budget(
@@ -280,6 +284,7 @@ async fn budget(
             request_id: request_id.clone(),
             tier_id,
             additional_stock,
+            reason,
         },
     );
     let answer = answer.await?;

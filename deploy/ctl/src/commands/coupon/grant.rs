@@ -36,6 +36,9 @@ pub struct Give {
     /// Lines `SHOPPER[,TIER]`
     #[arg(short, long, conflicts_with_all = ["shopper", "tier"])]
     file: Option<PathBuf>,
+    /// Why; kept in the history
+    #[arg(long)]
+    reason: String,
     /// What the grants' request ids begin with: a list that is sent again with the same one gives
     /// nobody a second coupon
     #[arg(long)]
@@ -51,12 +54,13 @@ pub(super) async fn run(give: Give, session: &Session) -> Result<Output, Failure
         ("VALID UNTIL", "/coupon/valid_until"),
     ];
     let grants = grants(&give)?;
-    let campaign_id = give.campaign;
+    let (campaign_id, reason) = (give.campaign, give.reason);
     let messages: Vec<_> = grants
         .chunks(GRANTS_AT_ONCE)
         .map(|some| GrantCouponsRequest {
             campaign_id: campaign_id.clone(),
             grants: some.to_vec(),
+            reason: reason.clone(),
         })
         .collect();
     let mut answers = session

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tidegate_proto::order_intake::v1 as proto;
 use tidegate_rpc::wire;
-use tidegate_types::{RequestId, StoreId, Violations};
+use tidegate_types::{ChangeReason, RequestId, StoreId, Violations};
 
 use crate::{
     domain::{
@@ -31,10 +31,10 @@ pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse 
     }
 }
 
-/// The stores of one message.
+/// The stores of one message, and why they change.
 pub(in crate::grpc) fn changes(
     request: proto::UpsertStoresRequest,
-) -> Result<Vec<StoreChange>, OrderIntakeError> {
+) -> Result<(Vec<StoreChange>, Option<ChangeReason>), OrderIntakeError> {
     let mut violations = Violations::default();
     if !(1..=MAX_STORES).contains(&request.stores.len()) {
         violations.add("stores", format!("must be 1 to {MAX_STORES}"));
@@ -50,8 +50,9 @@ pub(in crate::grpc) fn changes(
         }
         changes.push(change);
     }
+    let reason = optional(&request.reason, &mut violations);
     if violations.is_empty() {
-        Ok(changes)
+        Ok((changes, reason))
     } else {
         Err(OrderIntakeError::InvalidFields(violations))
     }
@@ -194,17 +195,21 @@ pub(in crate::grpc) fn closed(closed: Closed) -> proto::CloseStoresResponse {
     }
 }
 
-/// Which store is to be opened or closed.
+fn optional(reason: &str, violations: &mut Violations) -> Option<ChangeReason> {
+    let reason = Some(reason).filter(|reason| !reason.is_empty())?;
+    violations.check("reason", ChangeReason::parse(reason))
+}
+
+/// Which store is to be opened or closed, and why it is opened.
 pub(in crate::grpc) fn state_change(
     request: proto::SetStoreStateRequest,
-) -> Result<(StoreId, StoreState), OrderIntakeError> {
+) -> Result<(StoreId, StoreState, Option<ChangeReason>), OrderIntakeError> {
     let mut violations = Violations::default();
     let id = violations.check("store_id", StoreId::parse(&request.store_id));
+    let mut reason = None;
     let state = match request.state() {
         proto::StoreState::Open => {
-            if !request.reason.is_empty() {
-                violations.add("reason", "must be empty for a store that is opened");
-            }
+            reason = optional(&request.reason, &mut violations);
             Some(StoreState::Open)
         }
         proto::StoreState::Closed => {
@@ -215,7 +220,7 @@ pub(in crate::grpc) fn state_change(
         proto::StoreState::Unspecified => violations.check("state", Err("must be OPEN or CLOSED")),
     };
     match (id, state) {
-        (Some(id), Some(state)) if violations.is_empty() => Ok((id, state)),
+        (Some(id), Some(state)) if violations.is_empty() => Ok((id, state, reason)),
         _ => Err(OrderIntakeError::InvalidFields(violations)),
     }
 }

@@ -129,12 +129,12 @@ async fn what_cannot_be_recorded_is_not_changed_either() {
         ..shop("s-1")
     };
     let upserted = store
-        .upsert_stores(vec![renamed, shop("s-2")], Some(&by), now)
+        .upsert_stores(vec![renamed, shop("s-2")], Some((&by, None)), now)
         .await;
     assert!(upserted.is_err());
     let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
     let set = store
-        .set_store_state(&the_store(), &closed, Some(&by), now)
+        .set_store_state(&the_store(), &closed, Some((&by, None)), now)
         .await;
     assert!(set.is_err());
     let area = ClosingScope::Area(Area::parse("west").unwrap());
@@ -169,7 +169,7 @@ async fn those_who_make_and_change_a_store_at_once_are_recorded_one_after_the_ot
     let upserting = (0..6).map(|number| {
         fixture
             .store
-            .upsert_stores(vec![named(number)], Some(&by), now)
+            .upsert_stores(vec![named(number)], Some((&by, None)), now)
     });
     let created = join_all(upserting).await;
     let created: usize = created.into_iter().map(Result::unwrap).sum();
@@ -197,7 +197,9 @@ async fn a_store_whose_row_makes_no_sense_can_be_mended_and_that_is_recorded() {
         ..shop("s-1")
     };
     let (by, now) = (colleague(), Timestamp::now_utc());
-    let upserted = fixture.store.upsert_stores(vec![mended], Some(&by), now);
+    let upserted = fixture
+        .store
+        .upsert_stores(vec![mended], Some((&by, None)), now);
     assert_eq!(upserted.await.unwrap(), 0);
     let recorded = recorded(&fixture).await;
     let expected = ("time_zone", "Nowhere/At all", "Asia/Shanghai");

@@ -1,7 +1,8 @@
 use tidegate_proto::quota::v1 as proto;
 use tidegate_rpc::wire;
 use tidegate_types::{
-    CampaignId, ChangeQuery, InvalidPrintedText, LimitPerShopper, PrintedText, Violations,
+    CampaignId, ChangeQuery, ChangeReason, InvalidPrintedText, LimitPerShopper, PrintedText,
+    Violations,
 };
 
 use super::{coupon_validity, if_good, moment, tiers};
@@ -9,7 +10,7 @@ use crate::{
     QuotaError,
     campaigns::UpdateRequest,
     control::{EndRequest, Halted},
-    domain::{CampaignUpdate, ControlReason, Halt, Standing},
+    domain::{CampaignUpdate, Halt, Standing},
     told,
 };
 
@@ -69,7 +70,7 @@ pub(in crate::grpc) fn end_request(
 ) -> Result<EndRequest, QuotaError> {
     let mut bad = Violations::default();
     let campaign = bad.check("campaign_id", CampaignId::parse(&request.campaign_id));
-    let reason = bad.check("reason", ControlReason::parse(&request.reason));
+    let reason = bad.check("reason", ChangeReason::parse(&request.reason));
     let end = campaign.zip(reason);
     if_good(
         end.map(|(campaign, reason)| EndRequest { campaign, reason }),
@@ -79,7 +80,7 @@ pub(in crate::grpc) fn end_request(
 
 pub(in crate::grpc) fn halt(request: &proto::HaltAllCampaignsRequest) -> Result<Halt, QuotaError> {
     let mut bad = Violations::default();
-    let reason = bad.check("reason", ControlReason::parse(&request.reason));
+    let reason = bad.check("reason", ChangeReason::parse(&request.reason));
     let resume_at = match request.resume_at {
         None => Some(None),
         given => moment("resume_at", given, &mut bad).map(Some),

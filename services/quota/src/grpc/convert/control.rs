@@ -1,11 +1,11 @@
 use tidegate_proto::{quota::v1 as proto, r#type::v1 as wire_types};
-use tidegate_types::{CampaignId, Timestamp, Violations};
+use tidegate_types::{CampaignId, ChangeReason, Timestamp, Violations};
 
 use super::{if_good, moment};
 use crate::{
     QuotaError,
     control::ControlRequest,
-    domain::{ControlReason, IssuanceControl, RedemptionControl, WantedControl},
+    domain::{IssuanceControl, RedemptionControl, WantedControl},
 };
 
 pub(in crate::grpc) fn control_request(
@@ -21,7 +21,7 @@ pub(in crate::grpc) fn control_request(
         "redemption",
         redemption_control(request.redemption()).ok_or("must be OPEN or HALTED"),
     );
-    let reason = bad.check("reason", ControlReason::parse(&request.reason));
+    let reason = bad.check("reason", ChangeReason::parse(&request.reason));
     let resume_at = match request.resume_at {
         None => Some(None),
         given => moment("resume_at", given, &mut bad).map(Some),

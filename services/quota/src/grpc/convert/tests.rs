@@ -19,6 +19,7 @@ fn good() -> proto::CreateCampaignRequest {
         }),
         display_name: "奶茶节".into(),
         description: String::new(),
+        reason: String::new(),
     }
 }
 
@@ -63,6 +64,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
         }),
         display_name: "茶".repeat(101),
         description: "two\nlines".into(),
+        reason: "why\nnot".into(),
     };
     assert_eq!(
         bad_fields(campaign_terms(bad)),
@@ -81,6 +83,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
             "coupon_validity",
             "display_name",
             "description",
+            "reason",
         ]
     );
 }
@@ -93,7 +96,7 @@ fn a_campaign_has_1_to_16_tiers_and_closes_after_it_opens() {
             ..good()
         })
     };
-    assert_eq!(with_tiers(16).unwrap().tiers.len(), 16);
+    assert_eq!(with_tiers(16).unwrap().0.tiers.len(), 16);
     assert_eq!(bad_fields(with_tiers(0)), ["tiers"]);
     assert_eq!(bad_fields(with_tiers(17)), ["tiers"]);
     let backwards = proto::CreateCampaignRequest {
@@ -132,14 +135,14 @@ fn every_bad_field_of_a_tiers_terms_is_named_with_its_place() {
     // Terms that ask nothing are no terms, and are told as none.
     let asking_nothing = with_terms(wire_types::CouponTerms::default()).unwrap();
     assert_eq!(asking_nothing, campaign_terms(good()).unwrap());
-    assert_eq!(encoded(&asking_nothing.tiers[1].terms), None);
+    assert_eq!(encoded(&asking_nothing.0.tiers[1].terms), None);
     let sorted = wire_types::CouponTerms {
         minimum_spend_minor_units: 3_000,
         areas: texts(&["east", "west"]),
         store_ids: texts(&["s-1"]),
     };
     let parsed = with_terms(sorted.clone()).unwrap();
-    assert_eq!(encoded(&parsed.tiers[1].terms), Some(sorted));
+    assert_eq!(encoded(&parsed.0.tiers[1].terms), Some(sorted));
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn moments_are_kept_as_the_database_keeps_them() {
         seconds: 1_000,
         nanos: 123_456_789,
     });
-    let opens_at = campaign_terms(request).unwrap().opens_at;
+    let opens_at = campaign_terms(request).unwrap().0.opens_at;
     assert_eq!(opens_at.nanosecond(), 123_456_000);
 }
 
