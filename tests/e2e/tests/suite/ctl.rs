@@ -80,7 +80,11 @@ async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     for (line, code, part) in [
         ("campaign show nowhere", 4, "tidegatectl campaign list"),
-        ("campaign budget tea nothing --add 1 --reason r", 2, "tier_id"),
+        (
+            "campaign budget tea nothing --add 1 --reason r",
+            2,
+            "tier_id",
+        ),
         ("campaign end tea --reason 'over'", 2, "--yes"),
         ("campaign create --file /nowhere.yaml", 1, "/nowhere.yaml"),
         (
