@@ -1,4 +1,5 @@
-//! Wall clocks that can be moved, one for each replica, without a line in the product: a small library in front of the C library's.
+//! Wall clocks that can be moved, one for each replica, without a line in the product: a small
+//! library in front of the C library's.
 
 use std::{
     fs::{self, File},
@@ -22,7 +23,8 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Builds the library into the folder. On systems whose loader works another way there are no clocks to move.
+    /// Builds the library into the folder. On systems whose loader works another way there are no
+    /// clocks to move.
     pub fn build(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;

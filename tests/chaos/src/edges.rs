@@ -29,7 +29,8 @@ impl fmt::Display for Edge {
 pub struct Edges(Vec<(Edge, Proxy)>);
 
 impl Edges {
-    /// Puts a proxy on every edge of a stack that is prepared and not yet up, and tells the replicas to call those.
+    /// Puts a proxy on every edge of a stack that is prepared and not yet up, and tells the
+    /// replicas to call those.
     pub async fn lay(stack: &mut Stack) -> Result<Self> {
         let mut edges = Self(Vec::new());
         let names: Vec<(Service, String)> = stack

@@ -36,7 +36,8 @@ counts! {
     IssuedShortOfStock = "never issued though asked for",
     /// Shoppers with more coupons than the limit.
     ShoppersOverLimit = "shoppers over their limit",
-    /// Coupons and orders that somebody was told of and that are not in the database as they were told.
+    /// Coupons and orders that somebody was told of and that are not in the database as they were
+    /// told.
     AcknowledgedNotKept = "acknowledged and not kept",
     /// Coupons that nobody asked for.
     NeverAskedFor = "kept and never asked for",
@@ -48,7 +49,8 @@ counts! {
     OrdersWithoutCoupon = "orders without their coupon",
     /// Used coupons whose order is cancelled or rejected.
     GivenUpWithCoupon = "cancelled orders with a coupon",
-    /// Slots of stores with more orders than they have room for, or with other bookings than orders.
+    /// Slots of stores with more orders than they have room for, or with other bookings than
+    /// orders.
     StoresOverCapacity = "stores over capacity",
     /// Coupons committed between the acknowledgement of a halt and the resumption.
     CommittedAfterHalt = "committed after a halt",

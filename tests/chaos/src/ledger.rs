@@ -1,4 +1,5 @@
-//! What was asked and what was told, in memory and by the shoppers' own hand: the truth that the databases are held against.
+//! What was asked and what was told, in memory and by the shoppers' own hand: the truth that the
+//! databases are held against.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -66,7 +67,8 @@ impl OrderKey {
 pub struct ToldCoupon {
     pub code: String,
     pub tier_id: String,
-    /// When it was issued, by the clock of whoever issued it: tells a coupon that was lost and issued again from the first one.
+    /// When it was issued, by the clock of whoever issued it: tells a coupon that was lost and
+    /// issued again from the first one.
     pub issued_at_ms: i64,
 }
 
@@ -81,7 +83,8 @@ pub struct ToldOrder {
 }
 
 impl ToldOrder {
-    /// Whether it was told to be accepted or cancelled before this moment: whoever asks again is told of it again.
+    /// Whether it was told to be accepted or cancelled before this moment: whoever asks again is
+    /// told of it again.
     pub fn held_before(&self, moment: Instant) -> bool {
         let since = self.accepted_since.or(self.cancelled_since);
         since.is_some_and(|since| since < moment)
@@ -104,7 +107,8 @@ pub struct Told {
     pub orders: HashMap<OrderKey, ToldOrder>,
     /// Orders whose cancellation was sent, answered or not.
     pub cancels: HashSet<OrderKey>,
-    /// When it was first said of a campaign that the stock of a tier, or with an empty name of all tiers, is gone for ever.
+    /// When it was first said of a campaign that the stock of a tier, or with an empty name of all
+    /// tiers, is gone for ever.
     pub exhausted_since: HashMap<(usize, String), Instant>,
     /// Claims that were refused for ever, with the reason.
     pub nevers: HashMap<ClaimKey, String>,
@@ -136,7 +140,8 @@ impl Told {
             .or_insert_with(|| reason.to_owned());
     }
 
-    /// An answer named a coupon. `fresh_since` is when the request left, if the answer said that this very request produced it.
+    /// An answer named a coupon. `fresh_since` is when the request left, if the answer said that
+    /// this very request produced it.
     pub fn coupon(
         &mut self,
         campaign_id: &str,
@@ -167,13 +172,15 @@ impl Told {
         }
     }
 
-    /// An answer said that the stock of a tier, or with an empty name of the whole campaign, is gone for ever.
+    /// An answer said that the stock of a tier, or with an empty name of the whole campaign, is
+    /// gone for ever.
     pub fn exhausted(&mut self, campaign: usize, tier_id: &str) {
         let key = (campaign, tier_id.to_owned());
         self.exhausted_since.entry(key).or_insert_with(Instant::now);
     }
 
-    /// An answer named an order; `sent` is when its request left. An answer that was overtaken by the acceptance or the cancellation may know nothing of it.
+    /// An answer named an order; `sent` is when its request left. An answer that was overtaken by
+    /// the acceptance or the cancellation may know nothing of it.
     pub fn order(&mut self, campaign_id: &str, key: OrderKey, order: ToldOrder, sent: Instant) {
         let is_cancelled = order.cancelled_since.is_some();
         let is_decided = order.accepted_since.is_some() || is_cancelled;

@@ -1,4 +1,5 @@
-//! A TCP proxy that can be told to misbehave: it stands on one edge between two processes, and neither knows of it.
+//! A TCP proxy that can be told to misbehave: it stands on one edge between two processes, and
+//! neither knows of it.
 
 use std::{
     io,
@@ -37,7 +38,8 @@ pub struct Weather {
     pub stalls: bool,
     /// How long each piece waits on its way to the target, and on its way back.
     pub delays: (Duration, Duration),
-    /// Each direction of a connection ends both after a number of further bytes, drawn below this: in the middle of a message, or between a commit and its answer.
+    /// Each direction of a connection ends both after a number of further bytes, drawn below this:
+    /// in the middle of a message, or between a commit and its answer.
     pub cuts_within_bytes: Option<u64>,
 }
 

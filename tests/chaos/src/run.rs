@@ -14,9 +14,11 @@ use crate::{
     round::{Terms, play},
 };
 
-/// The longest that faults go on in one round; what is in memory and in the databases stays small, and a finding can be repeated soon.
+/// The longest that faults go on in one round; what is in memory and in the databases stays small,
+/// and a finding can be repeated soon.
 const ROUND_LIMIT: Duration = Duration::from_secs(5 * 60);
-/// A mutation is only shown few faults, since its round ends when it is caught and begins anew when it is not.
+/// A mutation is only shown few faults, since its round ends when it is caught and begins anew when
+/// it is not.
 const MUTATION_ROUND: Duration = Duration::from_secs(4);
 
 /// How a run is to be.

@@ -104,7 +104,8 @@ async fn write_wal_late(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-/// A service without the feature does not know the variable: then it does not name it among its faults either.
+/// A service without the feature does not know the variable: then it does not name it among its
+/// faults either.
 async fn ensure_built_in(stack: &Stack, mutation: Mutation) -> Result<()> {
     let mut replicas = stack.replicas().iter();
     let replica = replicas

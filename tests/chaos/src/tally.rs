@@ -1,4 +1,5 @@
-//! What passes while shoppers come: counted for the report, and to know whether a fault hit anything.
+//! What passes while shoppers come: counted for the report, and to know whether a fault hit
+//! anything.
 
 use std::{
     collections::BTreeMap,

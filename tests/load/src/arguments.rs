@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{backends, fairness, goodput, history, orders};
 
-/// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
+/// Measures durable claims a second with everything on, the bare echo that is their ceiling, and
+/// one hot row under pgbench that is their peer.
 ///
 /// The exit code is 0 whenever it could measure: this is no test.
 #[derive(Debug, Parser)]
@@ -55,27 +56,31 @@ pub struct Arguments {
 /// Other measurements, and what the harness starts itself as.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answers every claim with one fixed coupon until standard input ends; prints its address first.
+    /// Answers every claim with one fixed coupon until standard input ends; prints its address
+    /// first.
     Echo {
         /// The folder of the certificates.
         #[arg(long, value_name = "DIR")]
         credentials: PathBuf,
     },
-    /// What is left of the peak when up to ten times as many come, with the waiting room and without.
+    /// What is left of the peak when up to ten times as many come, with the waiting room and
+    /// without.
     Goodput {
         #[command(flatten)]
         options: goodput::Options,
         #[command(flatten)]
         place: Place,
     },
-    /// What a backend gets beside another that floods the same gateway with ten times as many claims.
+    /// What a backend gets beside another that floods the same gateway with ten times as many
+    /// claims.
     Backends {
         #[command(flatten)]
         options: backends::Options,
         #[command(flatten)]
         place: Place,
     },
-    /// How long a start and an audit take beside tens of millions of leases that are over, and how much memory.
+    /// How long a start and an audit take beside tens of millions of leases that are over, and how
+    /// much memory.
     History {
         #[command(flatten)]
         options: history::Options,
@@ -89,7 +94,8 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Whether the order of service is that of joining, and what a flood of claims does to orders and to a gateway's memory.
+    /// Whether the order of service is that of joining, and what a flood of claims does to orders
+    /// and to a gateway's memory.
     Fairness {
         #[command(flatten)]
         options: fairness::Options,
@@ -101,7 +107,8 @@ pub enum Command {
 /// Where a run lives and leaves its results.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// The folder for data, credentials and logs, which are removed at the end, and for the results.
+    /// The folder for data, credentials and logs, which are removed at the end, and for the
+    /// results.
     #[arg(
         long,
         value_name = "DIR",

@@ -30,7 +30,8 @@ use crate::{
 
 const CAMPAIGN_ID: &str = "backends";
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
-/// Places for claims at the gateway: as many as there can be if claims are to make their deadline when all are taken.
+/// Places for claims at the gateway: as many as there can be if claims are to make their deadline
+/// when all are taken.
 const PLACES: u32 = 180;
 /// What one backend asks for: a fifth of what can be served.
 const QUIET_PER_SECOND: f64 = 30.0;
@@ -76,7 +77,8 @@ struct Report {
 pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let places = PLACES.to_string();
-    // Without a waiting room the places for claims are all that stands between a flood and issuance.
+    // Without a waiting room the places for claims are all that stands between a flood and
+    // issuance.
     stage.set_gateways("TIDEGATE_MAX_CLAIMS", Some(&places))?;
     stage.set_waiting_room(false).await?;
     stage.campaign(CAMPAIGN_ID, STOCK).await?;

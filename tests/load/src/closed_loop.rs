@@ -1,4 +1,5 @@
-//! So many shoppers at a time: each runs its errand, waits for the answer, and makes room for the next.
+//! So many shoppers at a time: each runs its errand, waits for the answer, and makes room for the
+//! next.
 
 use std::{
     collections::BTreeMap,
@@ -78,9 +79,9 @@ pub struct Stretch<Seen> {
     pub after: Seen,
 }
 
-/// Lets so many shoppers at a time run their errands on these threads. An errand is of a place and of
-/// a visit there, and none once nothing is left for it; `look` is asked at either end of the measured
-/// stretch.
+/// Lets so many shoppers at a time run their errands on these threads. An errand is of a place and
+/// of a visit there, and none once nothing is left for it; `look` is asked at either end of the
+/// measured stretch.
 pub async fn run<Seen, Errand>(
     threads: &Handle,
     shoppers: u32,

@@ -16,7 +16,8 @@ pub enum Bound {
 pub struct Criterion {
     pub what: String,
     pub bound: Bound,
-    /// None if it could not be measured: the step was void, or nothing happened that could be measured.
+    /// None if it could not be measured: the step was void, or nothing happened that could be
+    /// measured.
     pub figure: Option<f64>,
     pub is_met: bool,
 }

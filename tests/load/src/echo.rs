@@ -1,5 +1,6 @@
-//! The ceiling: a process that answers every claim with one fixed coupon. The same TLS, HTTP/2 and messages as the gateway, and nothing else:
-//! no token is checked, nothing is traced, no database is asked.
+//! The ceiling: a process that answers every claim with one fixed coupon. The same TLS, HTTP/2 and
+//! messages as the gateway, and nothing else: no token is checked, nothing is traced, no database
+//! is asked.
 
 use std::{
     io,
@@ -47,7 +48,8 @@ const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
 const HANDSHAKES_WAITING: usize = 64;
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
 
-/// Prints the address it listens on, then answers until standard input ends, which it does when the harness goes, however it goes.
+/// Prints the address it listens on, then answers until standard input ends, which it does when the
+/// harness goes, however it goes.
 pub async fn serve(credentials: &Path) -> Result<()> {
     let credentials = Credentials::load_or_make(credentials, OffsetDateTime::now_utc())?;
     let files = TlsFiles {

@@ -15,7 +15,7 @@ use crate::{
     arguments::Arguments,
     caller::Caller,
     closed_loop::{Outcomes, claims},
-    processor_time::{Part, ProcessorTime},
+    processor_time::{Part, ProcessorTime, Whose},
     report::{EchoPoint, EchoRound},
     suite,
 };
@@ -35,11 +35,8 @@ pub async fn measure(
     let gateways = [address];
     let caller = Caller::connect(&gateways, connections, credentials, &bearer, threads);
     let caller = Arc::new(caller.await?);
-    let parts = vec![
-        Part::process("echo", process),
-        Part::shoppers(),
-        Part::harness(),
-    ];
+    let mut parts = Part::of_this_process().to_vec();
+    parts.push(Part::new("echo", Whose::Process(process)));
     let mut points = Vec::new();
     for shoppers in &arguments.shoppers {
         let look = async || ProcessorTime::read(&parts);
@@ -59,7 +56,8 @@ pub async fn measure(
     Ok(EchoRound { points })
 }
 
-/// Starts this program again as the echo. It ends when its standard input does, which is when `Child` is dropped.
+/// Starts this program again as the echo. It ends when its standard input does, which is when
+/// `Child` is dropped.
 pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
     let program = std::env::current_exe().context("this executable's own path is not known")?;
     let mut child = Command::new(program)

@@ -1,4 +1,6 @@
-//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run; what is left of that in a flood; whether the order of service is fair; and what one backend leaves to another.
+//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a
+//! peer measured in the same run; what is left of that in a flood; whether the order of service is
+//! fair; and what one backend leaves to another.
 
 mod arguments;
 mod backends;
@@ -57,7 +59,8 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
         runtime.block_on(echo::serve(credentials))?;
         return Ok(ExitCode::SUCCESS);
     }
-    // The shoppers have threads of their own, so that what they cost is not mixed with what the harness and the collector of traces cost.
+    // The shoppers have threads of their own, so that what they cost is not mixed with what the
+    // harness and the collector of traces cost.
     let shoppers = Builder::new_multi_thread()
         .thread_name(THREAD_NAME)
         .enable_all()

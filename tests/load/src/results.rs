@@ -1,4 +1,5 @@
-//! Where the results of a run go: words for people on standard output, and files for people and machines.
+//! Where the results of a run go: words for people on standard output, and files for people and
+//! machines.
 
 use std::{
     fs,

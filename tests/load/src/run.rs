@@ -1,5 +1,5 @@
-//! The order in which things are measured: an echo before and after each shape of the suite, so that a machine that changes its speed
-//! meanwhile changes both sides of the ratio.
+//! The order in which things are measured: an echo before and after each shape of the suite, so
+//! that a machine that changes its speed meanwhile changes both sides of the ratio.
 
 use std::{
     fs,
@@ -79,8 +79,8 @@ struct Shape {
     replicas: u16,
 }
 
-/// Measures one shape on databases of its own; the first one lends its server to pgbench while it is
-/// still empty.
+/// Measures one shape on databases of its own; the first one lends its server to pgbench while it
+/// is still empty.
 async fn measure_shape(
     shape: Shape,
     arguments: &Arguments,

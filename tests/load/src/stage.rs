@@ -1,7 +1,9 @@
 //! The suite with a ceiling well below what the generator can offer tenfold.
 //!
-//! Suite and generator share the machine, so ten times what the machine itself can serve cannot be offered honestly. Here issuance's commits are slow, by PostgreSQL's own `commit_delay`, and small: what can be
-//! served is set by waiting and not by processors, and whatever the flood costs in processor time is there to be had.
+//! Suite and generator share the machine, so ten times what the machine itself can serve cannot be
+//! offered honestly. Here issuance's commits are slow, by PostgreSQL's own `commit_delay`, and
+//! small: what can be served is set by waiting and not by processors, and whatever the flood costs
+//! in processor time is there to be had.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,14 +17,16 @@ use crate::{caller::Caller, suite};
 
 const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
 const LANES: u16 = 1;
-/// Calls of one gateway that are under way at issuance: as many as by default with sixteen lanes. With the four of a single lane half of the commits would be of the first claim that came.
+/// Calls of one gateway that are under way at issuance: as many as by default with sixteen lanes.
+/// With the four of a single lane half of the commits would be of the first claim that came.
 const CALLS: u32 = 64;
 /// Claims of one commit at most.
 const MAX_BATCH: u32 = 4;
 /// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
 const COMMIT: Duration = Duration::from_millis(25);
 const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
-/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a door without a waiting room keeps a flood's calls for seconds.
+/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a
+/// door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
 
 /// A running suite whose commits are slow.
@@ -79,8 +83,8 @@ impl Stage {
         set.try_for_each(|set| set)
     }
 
-    /// Makes a campaign that is open now, with so many coupons of either tier, and waits until every
-    /// gateway knows it. Its number.
+    /// Makes a campaign that is open now, with so many coupons of either tier, and waits until
+    /// every gateway knows it. Its number.
     pub async fn campaign(&self, campaign_id: &str, stock: (u64, u64)) -> Result<u32> {
         let terms = suite::terms(campaign_id, stock);
         Ok(self.staff.open(terms).await?.campaign_number)

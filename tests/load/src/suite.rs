@@ -12,7 +12,11 @@ use tidegate_local::{
 use tidegate_proto::order_intake::v1::Store;
 use tokio::runtime::Handle;
 
-use crate::{caller::Caller, processor_time::Part, tell};
+use crate::{
+    caller::Caller,
+    processor_time::{Part, Whose},
+    tell,
+};
 
 /// The backend that all shoppers come through.
 pub const SUBJECT: &str = "load";
@@ -97,14 +101,14 @@ pub fn process(stack: &Stack, name: &str) -> Result<u32> {
 
 /// Every process of a stack, and this one.
 pub fn parts(stack: &Stack) -> Result<Vec<Part>> {
-    let mut parts = vec![Part::shoppers(), Part::harness()];
+    let mut parts = Part::of_this_process().to_vec();
     for replica in stack.replicas() {
         let name = replica.name();
-        parts.push(Part::process(name, process(stack, name)?));
+        parts.push(Part::new(name, Whose::Process(process(stack, name)?)));
     }
     // A server that is not ours may be on another machine; its time is then among the others'.
     if let Some(process) = stack.postgres().process_id() {
-        parts.push(Part::family("postgres", process));
+        parts.push(Part::new("postgres", Whose::Family(process)));
     }
     Ok(parts)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// Rows of cells that are parted by `|`. Each column is as wide as its widest cell; the last one ends
-/// where it ends.
+/// Rows of cells that are parted by `|`. Each column is as wide as its widest cell; the last one
+/// ends where it ends.
 pub struct Table(Vec<String>);
 
 impl Table {

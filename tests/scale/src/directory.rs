@@ -1,5 +1,5 @@
-//! The names by which replicas find each other: one hosts file for all of them, written in place and
-//! read anew at every lookup, as a headless Service's records are.
+//! The names by which replicas find each other: one hosts file for all of them, written in place
+//! and read anew at every lookup, as a headless Service's records are.
 
 use std::{
     fs::{self, File},

@@ -1,5 +1,5 @@
-//! The suite's processes, each in a network namespace of its own, started, published, drained and cut
-//! off one by one.
+//! The suite's processes, each in a network namespace of its own, started, published, drained and
+//! cut off one by one.
 
 use std::{
     collections::BTreeMap,
@@ -53,8 +53,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Prepares a place for every replica and starts the database. No replica runs yet. With a folder
-    /// of old binaries, those that a restart replaces run from there.
+    /// Prepares a place for every replica and starts the database. No replica runs yet. With a
+    /// folder of old binaries, those that a restart replaces run from there.
     pub async fn lay(
         data: &Path,
         most_issuance: usize,

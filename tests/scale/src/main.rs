@@ -20,7 +20,8 @@ struct Arguments {
     /// How long each step lasts at least, in seconds.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=600))]
     step_seconds: u64,
-    /// How many replicas of issuance there are at most: it goes from one to so many, and down to two.
+    /// How many replicas of issuance there are at most: it goes from one to so many, and down to
+    /// two.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(3..=8))]
     most_issuance: u8,
     /// Shoppers that come each second.

@@ -1,5 +1,5 @@
-//! One network namespace for each replica, all on one bridge with this machine. Linux's own, made and
-//! removed with `ip`.
+//! One network namespace for each replica, all on one bridge with this machine. Linux's own, made
+//! and removed with `ip`.
 
 use std::{
     fs::{self, File},

@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Beyond what the first step has, so many calls may be asked to come again for each coupon of the
-/// first step. While leases and lanes move some are, once or twice, since a lane that moves has to be
-/// found; a service that is away for some seconds has every caller come again each second, and more
-/// of them with each second.
+/// first step. While leases and lanes move some are, once or twice, since a lane that moves has to
+/// be found; a service that is away for some seconds has every caller come again each second, and
+/// more of them with each second.
 const PUT_OFF_PER_COUPON: f64 = 1.0;
 
 #[derive(Debug, Clone, Serialize)]
@@ -69,12 +69,14 @@ impl Report {
         self.acted.steps.iter().filter(|step| !step.breaks)
     }
 
-    /// Calls that failed in steps in which nothing was broken, for a caller who follows the answers.
+    /// Calls that failed in steps in which nothing was broken, for a caller who follows the
+    /// answers.
     pub fn failed(&self) -> u64 {
         self.whole().map(|step| step.grew(Sample::failed)).sum()
     }
 
-    /// Everything that does not hold, in sentences; nothing if all does and the run was not vacuous.
+    /// Everything that does not hold, in sentences; nothing if all does and the run was not
+    /// vacuous.
     pub fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         if !self.round.findings.none() {
@@ -116,7 +118,8 @@ impl Report {
         broken
     }
 
-    /// Whole steps that sent callers away far more often than the first one, in which nothing changes.
+    /// Whole steps that sent callers away far more often than the first one, in which nothing
+    /// changes.
     fn put_off_too_often(&self) -> Vec<String> {
         let Some(first) = self.acted.steps.first() else {
             return Vec::new();

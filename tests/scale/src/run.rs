@@ -26,8 +26,8 @@ use crate::{
     timeline::Timeline,
 };
 
-/// Of a hundred shoppers, who claim of the tiered campaign and of the one with one coupon a shopper.
-/// The others claim of small ones that are drained one after the other.
+/// Of a hundred shoppers, who claim of the tiered campaign and of the one with one coupon a
+/// shopper. The others claim of small ones that are drained one after the other.
 const WHO_CLAIM: (u32, u32) = (30, 50);
 /// Few, since all of them book at one store, whose row every lane would wait for.
 const WHO_ORDER: u32 = 25;
@@ -155,7 +155,8 @@ async fn open(fleet: &mut Fleet, settings: &Settings) -> Result<Arc<Scene>> {
     Ok(scene)
 }
 
-/// Campaigns whose stock lasts a little longer than the steps, in the order that the workload expects.
+/// Campaigns whose stock lasts a little longer than the steps, in the order that the workload
+/// expects.
 fn campaigns(shoppers: u64) -> Vec<CampaignTerms> {
     let who = |of_hundred: u32| shoppers * u64::from(of_hundred) / 100;
     let (tiered, steady) = (who(WHO_CLAIM.0) * TIERED_CLAIMS, who(WHO_CLAIM.1));

@@ -16,8 +16,8 @@ const COUPONS_EACH: u64 = 20;
 /// coupons it gave.
 type Stretch<'a> = Vec<(&'a str, u64)>;
 
-/// The stretches between two changes, each from when the load has to be spread, as far as enough was
-/// issued in them.
+/// The stretches between two changes, each from when the load has to be spread, as far as enough
+/// was issued in them.
 pub fn stretches<'a>(acted: &'a Acted, samples: &[Sample]) -> Vec<Stretch<'a>> {
     let end = acted.steps.last().map_or(0, |step| step.to.at_ms);
     let ends = acted.changes.iter().skip(1).map(|change| change.at_ms);
@@ -60,8 +60,8 @@ pub fn uneven(stretches: &[Stretch<'_>]) -> Vec<String> {
     uneven
 }
 
-/// What was not watched for long enough to say anything, in words: all replicas at once, and those of
-/// the end.
+/// What was not watched for long enough to say anything, in words: all replicas at once, and those
+/// of the end.
 pub fn unwatched(acted: &Acted, stretches: &[Stretch<'_>]) -> Vec<String> {
     let serving = || acted.changes.iter().map(|change| change.serving.len());
     let wanted = [serving().max(), serving().last()].into_iter().flatten();

@@ -162,8 +162,8 @@ impl Director<'_> {
         Ok(())
     }
 
-    /// As a Deployment's rolling update that may have one replica more and none less: each new one is
-    /// ready and known before an old one goes.
+    /// As a Deployment's rolling update that may have one replica more and none less: each new one
+    /// is ready and known before an old one goes.
     async fn restart(&mut self, service: Service) -> Result<()> {
         let name = format!("restart {}", service.name());
         self.begin(&name, false).await;
@@ -212,8 +212,8 @@ impl Director<'_> {
         Ok(())
     }
 
-    /// Notes who takes claims from now on: all published replicas of issuance but the one that is cut
-    /// off.
+    /// Notes who takes claims from now on: all published replicas of issuance but the one that is
+    /// cut off.
     fn changed(&mut self, cut_off: Option<&str>) {
         let mut serving = self.fleet.published(Service::Issuance);
         serving.retain(|name| Some(name.as_str()) != cut_off);
@@ -260,8 +260,8 @@ impl Director<'_> {
         }
     }
 
-    /// Waits until each newcomer from this one on has issued, or its time is over, and then until the
-    /// load was watched since the fleet is `whole`.
+    /// Waits until each newcomer from this one on has issued, or its time is over, and then until
+    /// the load was watched since the fleet is `whole`.
     async fn settle(&self, whole: Instant, first: usize) {
         let newcomers = &self.acted.newcomers[first..];
         let issues = |newcomer| first_issued(self.timeline, newcomer).is_some();

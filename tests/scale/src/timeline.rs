@@ -1,5 +1,5 @@
-//! What passes over time: read from the shoppers' tally and from every issuance's own count, twice a
-//! second.
+//! What passes over time: read from the shoppers' tally and from every issuance's own count, twice
+//! a second.
 
 use std::{
     collections::BTreeMap,
@@ -148,7 +148,8 @@ impl Timeline {
         self.seen().samples.clone()
     }
 
-    /// When a replica was first seen to have issued more than `before`, not earlier than `since_ms`.
+    /// When a replica was first seen to have issued more than `before`, not earlier than
+    /// `since_ms`.
     pub fn first_beyond(&self, name: &str, before: u64, since_ms: u64) -> Option<u64> {
         let seen = self.seen();
         let mut samples = seen.samples.iter();

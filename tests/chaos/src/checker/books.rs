@@ -149,7 +149,8 @@ impl Books {
         })
     }
 
-    /// Waits until every order is decided and every cancelled one has given its coupon back, but not longer than `limit`: what is left then will be found.
+    /// Waits until every order is decided and every cancelled one has given its coupon back, but
+    /// not longer than `limit`: what is left then will be found.
     pub async fn wait_for_orders(&mut self, limit: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < limit {
@@ -173,8 +174,8 @@ impl Books {
 
     /// Reads a campaign. Nobody may be claiming of it.
     pub async fn read(&mut self, campaign_number: i32, shopper_prefix: &str) -> Result<Facts> {
-        // Leases are still being returned: each database is read as it was at one instant. Issuance comes first, since a lease is granted
-        // before it is installed.
+        // Leases are still being returned: each database is read as it was at one instant. Issuance
+        // comes first, since a lease is granted before it is installed.
         let mut issuance = self.issuance.begin_with(SNAPSHOT).await?;
         let coupons = include_str!("../../queries/coupons_of_campaign.sql");
         let coupons = all(&mut issuance, coupons, campaign_number).await?;

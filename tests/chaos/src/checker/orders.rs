@@ -14,7 +14,8 @@ use crate::{
     ledger::{OrderKey, Told},
 };
 
-/// Checks that each coupon pays for one order, each accepted order has its coupon, and every answer is true.
+/// Checks that each coupon pays for one order, each accepted order has its coupon, and every answer
+/// is true.
 pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mut Findings) {
     let by_slot: HashMap<(&str, i16), &Coupon> = facts
         .coupons

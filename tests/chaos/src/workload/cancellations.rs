@@ -11,7 +11,8 @@ use super::{
 use crate::{door::Failure, findings::Count, ledger::OrderKey};
 
 impl Scene {
-    /// Cancels the first of these orders that may stand, twice at one moment over both gateways, and orders again with its coupon. Answers with what was asked for then.
+    /// Cancels the first of these orders that may stand, twice at one moment over both gateways,
+    /// and orders again with its coupon. Answers with what was asked for then.
     pub async fn change_mind(&self, wishes: &[Wish], code: &str, gateway: usize) -> Option<Wish> {
         let (key, order_id) = wishes.iter().find_map(|wish| {
             let told = self.ledger.told();
@@ -35,7 +36,8 @@ impl Scene {
         Some(again)
     }
 
-    /// Whether the order is cancelled now. An order that was told to be accepted has to be: nobody but its shopper does anything with it.
+    /// Whether the order is cancelled now. An order that was told to be accepted has to be: nobody
+    /// but its shopper does anything with it.
     async fn cancel(&self, key: OrderKey, order_id: &str, gateway: usize) -> bool {
         let shopper_id = key.claim.shopper_id();
         let cancel = |gateway: Gateway| {

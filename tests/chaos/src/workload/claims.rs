@@ -21,7 +21,8 @@ use crate::{
 /// Copies of one claim that are sent within this time overtake each other.
 const SCATTER_MS: u64 = 40;
 const COPIES: usize = 4;
-/// However late a place in the queue is to be asked for again, a shopper does so after this: rounds are short.
+/// However late a place in the queue is to be asked for again, a shopper does so after this: rounds
+/// are short.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a claim is sent.

@@ -1,4 +1,5 @@
-//! One campaign is halted and resumed again and again; between the acknowledgement and the resumption not one coupon may be committed.
+//! One campaign is halted and resumed again and again; between the acknowledgement and the
+//! resumption not one coupon may be committed.
 
 use std::time::Duration;
 

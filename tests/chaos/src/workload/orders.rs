@@ -1,4 +1,5 @@
-//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at stores that are full soon.
+//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at
+//! stores that are full soon.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What an order asks for. It is kept as a whole: sent again, an order has to be the same to the last field.
+//! What an order asks for. It is kept as a whole: sent again, an order has to be the same to the
+//! last field.
 
 use std::time::{Duration, SystemTime};
 

@@ -164,7 +164,8 @@ async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon(
     for replica in ISSUANCES {
         suite.stack.pause(replica)?;
     }
-    // The answer comes just before the caller's deadline, and on a busy machine may miss it: who asks again hears the same.
+    // The answer comes just before the caller's deadline, and on a busy machine may miss it: who
+    // asks again hears the same.
     let pending = eventually(SOON, || suite.order("ann-hanging", "o-1", &code)).await?;
     assert_eq!(pending.state(), OrderState::Pending);
     let cancelled = eventually(SOON, || suite.cancel(&pending)).await?;

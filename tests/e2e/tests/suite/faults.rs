@@ -133,7 +133,8 @@ async fn a_service_that_waits_for_its_database_hears_that_it_is_to_end(
     let status = suite.stack.terminate("issuance-1").await?;
     suite.stack.postgres_mut().start().await?;
     suite.stack.restart("issuance-1").await?;
-    // Not the 1 of a start that was given up, nor the signal that ends a process which does not listen.
+    // Not the 1 of a start that was given up, nor the signal that ends a process which does not
+    // listen.
     assert_eq!(status.code(), Some(0));
     Ok(())
 }

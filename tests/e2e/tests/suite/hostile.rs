@@ -125,8 +125,8 @@ fn reason<T>(answer: Result<T, Status>) -> Option<String> {
     answer.err().map(|status| refused(&status).reason)
 }
 
-/// Calls one RPC for a shopper and tells why it was refused. `code` and `order` are well-formed, and
-/// not the shopper's.
+/// Calls one RPC for a shopper and tells why it was refused. `code` and `order` are well-formed,
+/// and not the shopper's.
 async fn ask(
     suite: &Suite,
     rpc: &str,

@@ -1,4 +1,5 @@
-//! What staff were told is in force is in force everywhere: at every replica, and long after a campaign closed.
+//! What staff were told is in force is in force everywhere: at every replica, and long after a
+//! campaign closed.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,5 @@
-//! The crowd that comes after the last coupon is answered from what gateways remember, and they learn it anew only when there is something to learn.
+//! The crowd that comes after the last coupon is answered from what gateways remember, and they
+//! learn it anew only when there is something to learn.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,5 @@
-//! What the whole suite promises, tested on real processes. One binary, because each one more would link everything once more.
+//! What the whole suite promises, tested on real processes. One binary, because each one more would
+//! link everything once more.
 
 mod backends;
 mod cancel;

@@ -1,4 +1,5 @@
-//! Answers that clients of every language take: small enough, with codes and waits that their own retries do not turn into something else.
+//! Answers that clients of every language take: small enough, with codes and waits that their own
+//! retries do not turn into something else.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,5 @@
-//! A request id belongs to one claim, for what it asked for first, whatever its campaign has become.
+//! A request id belongs to one claim, for what it asked for first, whatever its campaign has
+//! become.
 
 use std::time::Duration;
 

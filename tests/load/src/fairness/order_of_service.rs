@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::shoppers::journey::{End, Journey, Manner};
 
-/// Two shoppers who joined further apart than this are more than one cohort of a second apart, wherever the seconds begin.
+/// Two shoppers who joined further apart than this are more than one cohort of a second apart,
+/// wherever the seconds begin.
 const MORE_THAN_ONE_COHORT: Duration = Duration::from_secs(2);
 
 /// What crowds can say of their treatment.
@@ -19,11 +20,13 @@ pub struct Treatment {
     pub queued: usize,
     /// How it ended, for all.
     pub ends: BTreeMap<String, u64>,
-    /// Who was told to wait although somebody who joined more than one cohort later had the coupon already.
+    /// Who was told to wait although somebody who joined more than one cohort later had the coupon
+    /// already.
     pub overtaken: usize,
     /// How often a position was higher than the one told before.
     pub positions_grown: u64,
-    /// Of those served from the queue who were told an estimate: whose coupon came within the first one, sooner, or later.
+    /// Of those served from the queue who were told an estimate: whose coupon came within the first
+    /// one, sooner, or later.
     pub inside_estimate: Option<f64>,
     pub sooner_than_estimate: Option<f64>,
     pub later_than_estimate: Option<f64>,
@@ -31,7 +34,8 @@ pub struct Treatment {
     pub left_waiting: usize,
     /// The share of those who sent again at once that was served, divided by that of the others.
     pub storm_served_ratio: Option<f64>,
-    /// How long the others waited on average for the coupon, divided by how long those waited who sent again at once.
+    /// How long the others waited on average for the coupon, divided by how long those waited who
+    /// sent again at once.
     pub storm_wait_ratio: Option<f64>,
     /// How late the generator sent the first calls.
     pub lag_p99_ms: f64,
@@ -79,7 +83,9 @@ fn queued(journeys: &[Journey]) -> impl Iterator<Item = &Journey> {
     journeys.iter().filter(|journey| journey.joined.is_some())
 }
 
-/// When the coupon of one is in hand before another, who joined earlier, has even asked, and is then told to wait on, the other was overtaken. That polls come at their own times overtakes nobody.
+/// When the coupon of one is in hand before another, who joined earlier, has even asked, and is
+/// then told to wait on, the other was overtaken. That polls come at their own times overtakes
+/// nobody.
 fn overtaken(journeys: &[Journey]) -> usize {
     let mut served: Vec<_> = queued(journeys)
         .filter(|journey| journey.has_coupon())
@@ -92,7 +98,8 @@ fn overtaken(journeys: &[Journey]) -> usize {
         first_coupon = first_coupon.min(*ended);
         *ended = first_coupon;
     }
-    // Who sent again at once has joined again each time, so the first time says nothing of the place.
+    // Who sent again at once has joined again each time, so the first time says nothing of the
+    // place.
     queued(journeys)
         .filter(|journey| journey.manner == Manner::AsTold)
         .filter_map(|journey| journey.joined.zip(journey.last_sent_to_wait))
@@ -167,7 +174,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// Joined at once, was last told to wait for a claim sent at `waiting`, and had the coupon at `ended`.
+    /// Joined at once, was last told to wait for a claim sent at `waiting`, and had the coupon at
+    /// `ended`.
     fn journey(due: f64, waiting: f64, ended: f64) -> Journey {
         let mut journey = Journey::new(Manner::AsTold, seconds(due), seconds(due));
         let place = Place {

@@ -84,20 +84,9 @@ pub async fn measure(stage: &Stage, threads: &Handle) -> Result<Vec<OrderFigures
             length: LEAD + ORDERS.length,
             per_second: load * Stage::nominal_per_second(),
         };
-        let scene = Scene {
-            caller: Arc::clone(&caller),
-            campaign_id: CAMPAIGN_ID.to_owned(),
-            round: format!("beside-{load}"),
-            patience: PATIENCE,
-            began,
-        };
-        let claiming = come(
-            Arc::new(scene),
-            Arrivals::new(vec![claims], 3),
-            |_| Manner::AsTold,
-            claims.length + PATIENCE,
-            threads,
-        );
+        let scene = Scene::new(&caller, CAMPAIGN_ID, &format!("beside-{load}"), PATIENCE);
+        let (arrivals, at_most) = (Arrivals::new(vec![claims], 3), claims.length + PATIENCE);
+        let claiming = come(scene, arrivals, |_| Manner::AsTold, at_most, threads);
         let placing = place(&caller, threads, began + LEAD, &coupons);
         let (claimed, answers) = tokio::join!(claiming, placing);
         claimed?;

@@ -1,4 +1,5 @@
-//! What a refusal costs beside a served claim: processor time of the whole suite, without what it takes to stand idle.
+//! What a refusal costs beside a served claim: processor time of the whole suite, without what it
+//! takes to stand idle.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use tokio::{
 use crate::{
     caller::Caller,
     echo_process,
-    processor_time::{Part, ProcessorTime, Spent},
+    processor_time::{Part, ProcessorTime, Spent, Whose},
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
@@ -60,7 +61,8 @@ pub struct Costs {
     pub echo_us: f64,
 }
 
-/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many seconds.
+/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many
+/// seconds.
 pub async fn measure(
     stage: &Stage,
     caller: &Arc<Caller>,
@@ -106,10 +108,8 @@ pub async fn measure(
 async fn echo(threads: &Handle, folder: &Path) -> Result<f64> {
     let credentials = Credentials::load_or_make(folder, OffsetDateTime::now_utc())?;
     let (child, address) = echo_process::start(folder).await?;
-    let parts = [Part::process(
-        "echo",
-        child.id().context("the echo has ended")?,
-    )];
+    let process = child.id().context("the echo has ended")?;
+    let parts = [Part::new("echo", Whose::Process(process))];
     let bearer = Bearer::sign(&credentials, suite::SUBJECT, &Scope::CHATBOT)?;
     let gateways = [address];
     let caller = Caller::connect(&gateways, CONNECTIONS, &credentials, &bearer, threads);
@@ -152,22 +152,10 @@ async fn come_through(
     (campaign_id, round): (&str, &str),
     stretch: Stretch,
 ) -> Result<Vec<End>> {
-    let scene = Scene {
-        caller: Arc::clone(caller),
-        campaign_id: campaign_id.to_owned(),
-        round: round.to_owned(),
-        patience: AT_MOST,
-        began: Instant::now(),
-    };
-    let journeys = come(
-        Arc::new(scene),
-        Arrivals::new(vec![stretch], 2),
-        |_| Manner::AsTold,
-        AT_MOST,
-        threads,
-    )
-    .await
-    .context("the crowd did not come through")?;
+    let scene = Scene::new(caller, campaign_id, round, AT_MOST);
+    let arrivals = Arrivals::new(vec![stretch], 2);
+    let journeys = come(scene, arrivals, |_| Manner::AsTold, AT_MOST, threads).await;
+    let journeys = journeys.context("the crowd did not come through")?;
     Ok(journeys.into_iter().map(|journey| journey.end).collect())
 }
 

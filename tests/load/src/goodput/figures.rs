@@ -9,7 +9,8 @@ use crate::{
     shoppers::journey::{End, Journey},
 };
 
-/// Later than this, a shopper came when the generator could, and not when it was to: the load was not the one that is written beside the figures.
+/// Later than this, a shopper came when the generator could, and not when it was to: the load was
+/// not the one that is written beside the figures.
 const LAG_TOLERATED: Duration = Duration::from_millis(50);
 /// A second is normal if all but so many of its shoppers are served as in ordinary times.
 const EXCEPTIONS: f64 = 0.01;
@@ -25,7 +26,8 @@ pub struct Figures {
     /// Of the calls that brought a coupon.
     pub admitted_p50_ms: Option<f64>,
     pub admitted_p99_ms: Option<f64>,
-    /// The same in the median second: a stall of the disk is in one or two of them, whatever the load.
+    /// The same in the median second: a stall of the disk is in one or two of them, whatever the
+    /// load.
     pub admitted_p99_median_second_ms: Option<f64>,
     /// From arriving to the coupon.
     pub coupon_p99_ms: Option<f64>,
@@ -81,12 +83,14 @@ impl Figures {
 pub struct Recovery {
     /// Seconds until all that come have their coupon within their patience.
     pub in_time_seconds: u64,
-    /// Seconds until they have it at once, because nobody is before them; unknown if the load that this is taken from was not offered.
+    /// Seconds until they have it at once, because nobody is before them; unknown if the load that
+    /// this is taken from was not offered.
     pub at_once_seconds: Option<u64>,
 }
 
 impl Recovery {
-    /// Looks at those who came after the flood. `at_once` is how long a coupon takes in a busy hour.
+    /// Looks at those who came after the flood. `at_once` is how long a coupon takes in a busy
+    /// hour.
     pub fn of(
         journeys: &[Journey],
         flood_ends: Duration,

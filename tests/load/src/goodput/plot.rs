@@ -13,7 +13,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 28.0;
 const TOP: f64 = 122.0;
 const BOTTOM: f64 = 58.0;
-/// The loads that have a mark on their axis, which is logarithmic; the first and the last are its ends.
+/// The loads that have a mark on their axis, which is logarithmic; the first and the last are its
+/// ends.
 const LOAD_MARKS: [f64; 7] = [0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0];
 /// Shares of the peak that have a line.
 const SHARE_MARKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
@@ -60,31 +61,21 @@ fn y(share: f64) -> f64 {
 }
 
 fn write_axes(out: &mut String) -> std::fmt::Result {
-    let right = WIDTH - RIGHT;
+    let (right, foot) = (WIDTH - RIGHT, y(0.0));
     for share in SHARE_MARKS {
         let height = y(share);
-        writeln!(
-            out,
-            "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{height:.1}\" x2=\"{right}\" y2=\"{height:.1}\"/>"
-        )?;
-        write_text(out, (LEFT - 8.0, height + 4.0), "end", &format!("{share}"))?;
+        let line = format!("x1=\"{LEFT}\" y1=\"{height:.1}\" x2=\"{right}\" y2=\"{height:.1}\"");
+        writeln!(out, "<line class=\"grid\" {line}/>")?;
+        write_text(out, (LEFT - 8.0, height + 4.0), "end", &share.to_string())?;
     }
     for load in LOAD_MARKS {
-        let (along, foot) = (x(load), y(0.0));
-        writeln!(
-            out,
-            "<line class=\"axis\" x1=\"{along:.1}\" y1=\"{foot:.1}\" x2=\"{along:.1}\" y2=\"{:.1}\"/>",
-            foot + 5.0
-        )?;
-        write_text(out, (along, foot + 20.0), "middle", &format!("{load}"))?;
+        let (along, end) = (x(load), foot + 5.0);
+        let line = format!("x1=\"{along:.1}\" y1=\"{foot:.1}\" x2=\"{along:.1}\" y2=\"{end:.1}\"");
+        writeln!(out, "<line class=\"axis\" {line}/>")?;
+        write_text(out, (along, foot + 20.0), "middle", &load.to_string())?;
     }
-    let middle = (LEFT + right) / 2.0;
-    write_text(
-        out,
-        (middle, HEIGHT - 14.0),
-        "middle",
-        "shoppers that come, ÷ the peak",
-    )
+    let words = "shoppers that come, ÷ the peak";
+    write_text(out, ((LEFT + right) / 2.0, HEIGHT - 14.0), "middle", words)
 }
 
 fn write_series(
@@ -100,33 +91,26 @@ fn write_series(
         _ => "",
     };
     // A void point is not the load that its place says.
-    let points: Vec<_> = series
-        .points
-        .iter()
-        .filter(|point| !point.figures.is_void)
+    let points = series.points.iter().filter(|point| !point.figures.is_void);
+    let points: Vec<_> = points
         .map(|point| {
-            let share = point.figures.goodput_per_second / peak_per_second;
-            (x(point.load), y(share))
+            (
+                x(point.load),
+                y(point.figures.goodput_per_second / peak_per_second),
+            )
         })
         .collect();
     let line = |points: &[(f64, f64)]| {
-        let places: Vec<_> = points
-            .iter()
-            .map(|(x, y)| format!("{x:.1} {y:.1}"))
-            .collect();
-        format!(
-            "<path class=\"{colour}{dashes} line\" d=\"M{}\"/>",
-            places.join("L")
-        )
+        let places = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}"));
+        let places = places.collect::<Vec<_>>().join("L");
+        format!("<path class=\"{colour}{dashes} line\" d=\"M{places}\"/>")
     };
     if !points.is_empty() {
         writeln!(out, "{}", line(&points))?;
     }
     for (x, y) in &points {
-        writeln!(
-            out,
-            "<circle class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>"
-        )?;
+        let circle = format!("class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"");
+        writeln!(out, "<circle {circle}/>")?;
     }
     let (column, line_of_legend) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
     let (left, height) = (LEFT + 360.0 * column, 70.0 + LEGEND_ROW * line_of_legend);

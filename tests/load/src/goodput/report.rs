@@ -45,7 +45,8 @@ pub struct Report {
     pub patience_seconds: u64,
     /// The share of the second crowd, and of the third, that sends again at once.
     pub at_once_share: f64,
-    /// What goodput is divided by: the mean of both peaks, because a disk changes while all crowds come and go.
+    /// What goodput is divided by: the mean of both peaks, because a disk changes while all crowds
+    /// come and go.
     pub peak_per_second: f64,
     /// Before the first crowd, by which the loads are set.
     pub peak: Peak,
@@ -70,7 +71,8 @@ impl Report {
         let peak_per_second = f64::midpoint(peak.per_second, peak_after.per_second);
         let mut criteria: Vec<_> = series
             .iter()
-            // Nobody can serve those who are gone: how much of the peak the others leave is told, and not demanded.
+            // Nobody can serve those who are gone: how much of the peak the others leave is told,
+            // and not demanded.
             .filter(|series| series.waiting_room && series.crowd != AT_ONCE_AND_GONE)
             .flat_map(|series| demands(series, peak_per_second))
             .collect();

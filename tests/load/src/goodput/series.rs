@@ -91,30 +91,24 @@ pub struct Setting<'a> {
     pub waiting_room: bool,
 }
 
-/// Lets a crowd come, and tells also what is normal where it was busy and no more. `round` sets its shoppers apart from all others.
+/// Lets a crowd come, and tells also what is normal where it was busy and no more. `round` sets its
+/// shoppers apart from all others.
 pub async fn measure(
     crowd: Crowd,
     round: String,
     staircase: &Staircase,
     setting: Setting<'_>,
 ) -> Result<(Series, Option<Duration>)> {
-    let began = Instant::now();
-    let scene = Arc::new(Scene {
-        caller: setting.caller,
-        campaign_id: setting.campaign_id.to_owned(),
-        round,
-        patience: setting.patience,
-        began,
-    });
-    let arrivals = Arrivals::new(staircase.stretches(), 1);
-    let at_most = staircase.ends() + setting.patience + LAST_CALLS;
-    let coming = come(
-        scene,
-        arrivals,
-        move |number| manner(number, crowd),
-        at_most,
-        setting.threads,
+    let scene = Scene::new(
+        &setting.caller,
+        setting.campaign_id,
+        &round,
+        setting.patience,
     );
+    let (began, arrivals) = (scene.began, Arrivals::new(staircase.stretches(), 1));
+    let at_most = staircase.ends() + setting.patience + LAST_CALLS;
+    let manner_of = move |number| manner(number, crowd);
+    let coming = come(scene, arrivals, manner_of, at_most, setting.threads);
     let (journeys, spent) = tokio::join!(coming, watch(staircase, began, &setting.parts));
     let (journeys, spent) = (journeys?, spent?);
     let busy_p99 = staircase

@@ -1,4 +1,5 @@
-//! What an audit takes: one that staff ask for, and the pass over everything that goes on by itself.
+//! What an audit takes: one that staff ask for, and the pass over everything that goes on by
+//! itself.
 
 use std::time::Duration;
 

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::Options;
 use crate::{suite, tell};
 
-/// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many leases, $3 how many coupons and $4 how many lanes.
+/// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many
+/// leases, $3 how many coupons and $4 how many lanes.
 const QUOTA: [&str; 5] = [
     include_str!("../../queries/history_quota_prepare.sql"),
     include_str!("../../queries/history_quota_leases.sql"),

@@ -1,4 +1,5 @@
-//! The ceiling of this machine's disk and PostgreSQL: the rows of an order, inserted in batches and committed, with nothing around it.
+//! The ceiling of this machine's disk and PostgreSQL: the rows of an order, inserted in batches and
+//! committed, with nothing around it.
 
 use std::time::{Duration, Instant};
 

@@ -101,8 +101,8 @@ pub fn order(owner: &CouponOwner, store_id: String) -> PlaceOrderRequest {
     }
 }
 
-/// Whether an order is accepted, or why not. One that is still pending when its caller has waited as
-/// long as it could is no good answer.
+/// Whether an order is accepted, or why not. One that is still pending when its caller has waited
+/// as long as it could is no good answer.
 pub fn accepted(answer: Result<PlaceOrderResponse, Failure>) -> Result<(), String> {
     match answer?.order.unwrap_or_default().state() {
         OrderState::Accepted => Ok(()),

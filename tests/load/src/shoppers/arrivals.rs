@@ -11,7 +11,8 @@ pub struct Stretch {
     pub per_second: f64,
 }
 
-/// The moments at which shoppers come, one after the other, counted from the beginning of the first stretch.
+/// The moments at which shoppers come, one after the other, counted from the beginning of the first
+/// stretch.
 pub struct Arrivals {
     stretches: std::vec::IntoIter<Stretch>,
     current: Option<Stretch>,
@@ -51,7 +52,8 @@ impl Iterator for Arrivals {
                     self.at = next;
                     return Some(next);
                 }
-                // Gaps have no memory, so what is left of this one need not be carried into the next stretch.
+                // Gaps have no memory, so what is left of this one need not be carried into the
+                // next stretch.
                 _ => {
                     (self.began, self.at) = (ends, ends);
                     self.current = self.stretches.next();

@@ -67,7 +67,8 @@ impl ClaimAnswer {
     }
 }
 
-/// A coupon counts only if it is one of this campaign that is free to use and whose code is well formed. One that an attempt before produced is as good.
+/// A coupon counts only if it is one of this campaign that is free to use and whose code is well
+/// formed. One that an attempt before produced is as good.
 fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
     match issued.coupon {
         Some(coupon)

@@ -1,4 +1,5 @@
-//! What one shopper lived through, for all questions that are asked afterwards. Every moment is counted from the beginning of the crowd.
+//! What one shopper lived through, for all questions that are asked afterwards. Every moment is
+//! counted from the beginning of the crowd.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::claim_answer::{Estimate, Place};
 pub enum Manner {
     /// Shows the newest ticket when it is time, and asks again when a refusal says so.
     AsTold,
-    /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is left to try.
+    /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is
+    /// left to try.
     AtOnce,
     /// Sends the same bytes again at once as often, and then follows the newest ticket as told.
     AtOnceThenAsTold,

@@ -153,7 +153,8 @@ impl Visit {
         answer
     }
 
-    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer than the shortest, so half of the patience that is left has to be enough for that.
+    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer
+    /// than the shortest, so half of the patience that is left has to be enough for that.
     fn is_hopeless(&self, place: &Place) -> bool {
         let left = self.scene.patience.saturating_sub(self.spent());
         place

@@ -24,7 +24,8 @@ pub enum Fault {
     KillPostgres { away: Duration },
     /// SIGSTOP of a replica, and SIGCONT.
     Pause { replica: String, still: Duration },
-    /// Each connection of an edge ends after a random number of bytes, and so does each that follows.
+    /// Each connection of an edge ends after a random number of bytes, and so does each that
+    /// follows.
     Cut { edge: Edge, lasts: Duration },
     /// Nothing moves on an edge and nothing ends.
     Stall { edge: Edge, lasts: Duration },

@@ -137,7 +137,8 @@ impl Peer {
 }
 
 impl Report {
-    /// Compares the claims with the echo round before and after them, and with the best of pgbench; none if nothing was claimed.
+    /// Compares the claims with the echo round before and after them, and with the best of pgbench;
+    /// none if nothing was claimed.
     pub fn new(
         conditions: Conditions,
         echo: Vec<EchoRound>,
@@ -209,41 +210,25 @@ pub mod examples {
     use crate::closed_loop::Latency;
 
     pub fn report() -> Report {
+        let machine = Machine {
+            processors: 2,
+            processor_model: "abacus".to_owned(),
+        };
         let conditions = Conditions {
-            machine: Machine {
-                processors: 2,
-                processor_model: "abacus".to_owned(),
-            },
+            machine,
             connections: 2,
             warm_up_seconds: 3,
             seconds: 10,
         };
-        let echo = [[100.0, 3_000.0], [200.0, 5_000.0]].map(|rates| EchoRound {
-            points: [(1, rates[0]), (64, rates[1])]
-                .map(|(shoppers, rate)| EchoPoint {
-                    shoppers,
-                    outcomes: outcomes(rate),
-                    processor: spent("echo"),
-                })
-                .into(),
-        });
-        let points = [(1, 75.0), (64, 2_400.0)].map(|(shoppers, rate)| ClaimPoint {
-            shoppers,
-            outcomes: outcomes(rate),
-            commits: Commits {
-                per_second: 20.0,
-                rows_per_commit: 120.0,
-                commit_ms: 4.5,
-                queue_delay_ms: 2.5,
-            },
-            processor: spent("gateway-0"),
+        let echo = [[100.0, 3_000.0], [200.0, 5_000.0]].map(|[one, many]| EchoRound {
+            points: [(1, one), (64, many)].map(echo).into(),
         });
         let claims = ClaimRun {
             lanes: 4,
             replicas: 1,
             coupons_told: 24_750,
             coupons_kept: 24_750,
-            points: points.into(),
+            points: [(1, 75.0), (64, 2_400.0)].map(claims).into(),
         };
         let pgbench = [(1, 150.0), (4, 300.0)].map(|(clients, per_second)| PeerPoint {
             form: "statement".to_owned(),
@@ -253,6 +238,28 @@ pub mod examples {
         });
         let pgbench = Peer::new(pgbench.into()).unwrap();
         Report::new(conditions, echo.into(), pgbench, vec![claims]).unwrap()
+    }
+
+    fn echo((shoppers, rate): (u32, f64)) -> EchoPoint {
+        EchoPoint {
+            shoppers,
+            outcomes: outcomes(rate),
+            processor: spent("echo"),
+        }
+    }
+
+    fn claims((shoppers, rate): (u32, f64)) -> ClaimPoint {
+        ClaimPoint {
+            shoppers,
+            outcomes: outcomes(rate),
+            commits: Commits {
+                per_second: 20.0,
+                rows_per_commit: 120.0,
+                commit_ms: 4.5,
+                queue_delay_ms: 2.5,
+            },
+            processor: spent("gateway-0"),
+        }
     }
 
     fn outcomes(per_second: f64) -> Outcomes {

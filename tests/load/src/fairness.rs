@@ -1,15 +1,16 @@
-//! Fairness: the order of service, what shoppers are told, the end at the sell-out, and what a flood of claims does to orders and to a gateway's memory.
+//! Fairness: the order of service, what shoppers are told, the end at the sell-out, and what a
+//! flood of claims does to orders and to a gateway's memory.
 
 mod order_of_service;
 mod orders;
 mod report;
 mod waiting_million;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::runtime::Handle;
 
 use crate::{
     results,
@@ -32,7 +33,8 @@ const LOAD: f64 = 3.0;
 const COMING: Duration = Duration::from_secs(10);
 /// The share of those who come for whom there is a coupon.
 const STOCK_SHARE: f64 = 0.6;
-/// One in so many sends again at once before it does as told: few, for each of them leaves nine places in the queue that nobody will come for.
+/// One in so many sends again at once before it does as told: few, for each of them leaves nine
+/// places in the queue that nobody will come for.
 const STORM_ONE_IN: u64 = 20;
 /// By then everything is sold and everybody told, many times over.
 const AT_MOST: Duration = Duration::from_secs(75);
@@ -42,7 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Crowds that come one after the other, each to a campaign of its own: what is asked of the order of service holds for all of them together. A rare fault shows only in many.
+    /// Crowds that come one after the other, each to a campaign of its own: what is asked of the
+    /// order of service holds for all of them together. A rare fault shows only in many.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub crowds: u32,
     /// Shoppers that join the queue whose cost in memory is measured.
@@ -84,13 +87,8 @@ async fn sell_out(stage: &Stage, threads: &Handle, number: u32) -> Result<(Vec<J
     tell(&format!(
         "{per_second:.0} shoppers a second come for {stock} coupons."
     ));
-    let scene = Scene {
-        caller: stage.caller(threads).await?,
-        round: campaign_id.clone(),
-        campaign_id,
-        patience: PATIENCE,
-        began: Instant::now(),
-    };
+    let caller = stage.caller(threads).await?;
+    let scene = Scene::new(&caller, &campaign_id, &campaign_id, PATIENCE);
     let coming = Stretch {
         length: COMING,
         per_second,
@@ -102,14 +100,8 @@ async fn sell_out(stage: &Stage, threads: &Handle, number: u32) -> Result<(Vec<J
             Manner::AsTold
         }
     };
-    let journeys = come(
-        Arc::new(scene),
-        Arrivals::new(vec![coming], u64::from(number)),
-        manner_of,
-        AT_MOST,
-        threads,
-    )
-    .await?;
+    let arrivals = Arrivals::new(vec![coming], u64::from(number));
+    let journeys = come(scene, arrivals, manner_of, AT_MOST, threads).await?;
     let told = journeys.iter().filter(|journey| journey.has_coupon());
     let (told, kept) = (
         told.count() as u64,

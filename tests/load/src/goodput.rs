@@ -1,4 +1,5 @@
-//! Flat goodput: what is left of the peak when ten times as many come, with the waiting room and without.
+//! Flat goodput: what is left of the peak when ten times as many come, with the waiting room and
+//! without.
 
 mod costs;
 mod figures;
@@ -31,7 +32,8 @@ const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// Without a waiting room the low loads say nothing that the peak has not said.
 const LOADS_WITHOUT: [f64; 3] = [1.0, 2.0, 10.0];
 const LOADS: [f64; 7] = [0.2, 0.5, BUSY_LOAD, 1.0, 2.0, 5.0, 10.0];
-/// Shoppers at a time, each of whom sends when the one before has the answer: several commits full, so that the next one is never short of claims, and few enough to be refused nothing.
+/// Shoppers at a time, each of whom sends when the one before has the answer: several commits full,
+/// so that the next one is never short of claims, and few enough to be refused nothing.
 const SHOPPERS_AT_THE_PEAK: u32 = 64;
 const PEAK: Timing = Timing {
     warm_up: Duration::from_secs(2),
@@ -41,13 +43,16 @@ const PEAK: Timing = Timing {
 /// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How long a shopper waits for the coupon; who is told that the shortest wait is more than half of what is left of that gives the place up.
+    /// How long a shopper waits for the coupon; who is told that the shortest wait is more than
+    /// half of what is left of that gives the place up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=600))]
     pub patience_seconds: u64,
-    /// Of the second and the third crowd, the share that sends again at once, without a ticket, whatever the answer: of the second all do as told then, and of the third these are gone.
+    /// Of the second and the third crowd, the share that sends again at once, without a ticket,
+    /// whatever the answer: of the second all do as told then, and of the third these are gone.
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub at_once_share: f64,
-    /// The loads to offer, as multiples of the peak, in this order. What is asked of others is then not known.
+    /// The loads to offer, as multiples of the peak, in this order. What is asked of others is then
+    /// not known.
     #[arg(long, value_delimiter = ',', default_values_t = LOADS)]
     pub loads: Vec<f64>,
     /// Leave out what the suite does without its waiting room.
@@ -73,7 +78,8 @@ pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<(
     let crowds = crowds(options);
     let mut all = Vec::new();
     let mut normal = None;
-    // The waiting room comes last, so that it also meets whatever a flood without it has left behind.
+    // The waiting room comes last, so that it also meets whatever a flood without it has left
+    // behind.
     let rooms: &[bool] = if options.no_comparison {
         &[true]
     } else {

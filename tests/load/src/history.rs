@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::{closed_loop::CAMPAIGN_ID, machine::Machine, results, suite, tell};
 use report::Report;
 
-/// The pause between two rounds of quota's auditor: the shortest there is, so that a pass over everything ends soon.
+/// The pause between two rounds of quota's auditor: the shortest there is, so that a pass over
+/// everything ends soon.
 const AUDIT_INTERVAL_MS: &str = "1000";
 /// More than all coupons that can be asked for.
 const STOCK: (u64, u64) = (500_000_000, 1);

@@ -1,4 +1,5 @@
-//! Shoppers in an open loop: they come when they come, however the door does, and each takes the answers in its own manner.
+//! Shoppers in an open loop: they come when they come, however the door does, and each takes the
+//! answers in its own manner.
 
 pub mod arrivals;
 pub mod claim_answer;
@@ -28,18 +29,36 @@ pub struct Scene {
     pub campaign_id: String,
     /// Sets these shoppers apart from those of other crowds.
     pub round: String,
-    /// How long a shopper is content to take, from arriving to the coupon. Who is told that the shortest wait is more than half of what is left of it gives the place up.
+    /// How long a shopper is content to take, from arriving to the coupon. Who is told that the
+    /// shortest wait is more than half of what is left of it gives the place up.
     pub patience: Duration,
     pub began: Instant,
 }
 
 impl Scene {
+    /// A crowd that begins now.
+    pub fn new(
+        caller: &Arc<Caller>,
+        campaign_id: &str,
+        round: &str,
+        patience: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            caller: Arc::clone(caller),
+            campaign_id: campaign_id.to_owned(),
+            round: round.to_owned(),
+            patience,
+            began: Instant::now(),
+        })
+    }
+
     fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 }
 
-/// Lets everybody come and waits for the last one, no longer than `at_most` from the beginning; who is on the way then is counted as waiting.
+/// Lets everybody come and waits for the last one, no longer than `at_most` from the beginning; who
+/// is on the way then is counted as waiting.
 pub async fn come(
     scene: Arc<Scene>,
     arrivals: Arrivals,
@@ -79,7 +98,8 @@ async fn dispatch(
         ));
     }
     let mut journeys = Vec::with_capacity(visits.len());
-    // Each visit ends by itself at the end of the crowd; the margin is for one call that is under way then.
+    // Each visit ends by itself at the end of the crowd; the margin is for one call that is under
+    // way then.
     let margin = crate::caller::CALL_LIMIT * 2;
     while let Ok(Some(journey)) = timeout_at(end + margin, visits.join_next()).await {
         journeys.push(journey?);

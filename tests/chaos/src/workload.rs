@@ -1,4 +1,5 @@
-//! Shoppers that claim, order and look into their wallets while the suite is being broken, and staff that halt a campaign meanwhile.
+//! Shoppers that claim, order and look into their wallets while the suite is being broken, and
+//! staff that halt a campaign meanwhile.
 
 mod callers;
 mod cancellations;
@@ -60,7 +61,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Makes the stores and the campaigns of a round. Shoppers may come at once: who is told that there is no such campaign tries again.
+    /// Makes the stores and the campaigns of a round. Shoppers may come at once: who is told that
+    /// there is no such campaign tries again.
     pub async fn set(
         stack: &Stack,
         terms: Vec<CampaignTerms>,
@@ -134,7 +136,8 @@ impl Scene {
         self.shoppers[campaign].fetch_add(1, Relaxed)
     }
 
-    /// A campaign was told to be sold out: if it is the one being drained, the next one's turn has come.
+    /// A campaign was told to be sold out: if it is the one being drained, the next one's turn has
+    /// come.
     fn sold_out(&self, campaign: usize) {
         let next = campaign + 1;
         if next < self.campaigns.len() {

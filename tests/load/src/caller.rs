@@ -1,4 +1,5 @@
-//! Calls of the gateway that cost little to send: HTTP/2 without the layers of a client that serves every purpose, headers made once, and bodies that are encoded once however often they are sent.
+//! Calls of the gateway that cost little to send: HTTP/2 without the layers of a client that serves
+//! every purpose, headers made once, and bodies that are encoded once however often they are sent.
 
 mod connect;
 
