@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use tidegate_client::CampaignTerms;
 
-/// A campaign as it was made.
 #[derive(Debug, Clone)]
 pub struct Campaign {
     pub terms: CampaignTerms,

@@ -9,11 +9,9 @@ use crate::{campaigns::Campaign, findings::Findings, ledger::Told};
 
 pub use books::{Books, Facts};
 
-/// A campaign to be checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub campaign: &'a Campaign,
-    /// Its place in the round.
     pub place: usize,
     /// Whether more was asked for than there is, so that all of it must have been issued.
     pub is_sold_out: bool,
@@ -25,7 +23,6 @@ impl Subject<'_> {
     }
 }
 
-/// Every count of one campaign.
 pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told) -> Findings {
     let mut findings = Findings::default();
     stock::check(subject, facts, told, &mut findings);

@@ -15,7 +15,6 @@ const SOURCE: &str = include_str!("clock.c");
 /// Read by the library in the service's process.
 const FILE_VARIABLE: &str = "CHAOS_CLOCK_FILE";
 
-/// The clocks of all replicas.
 #[derive(Debug)]
 pub struct Clocks {
     folder: PathBuf,

@@ -64,7 +64,6 @@ pub enum Advice {
 }
 
 impl Door {
-    /// A door of all gateways of a stack.
     pub fn new(stack: &Stack, tally: Arc<Tally>) -> Result<Self> {
         Ok(Self {
             gateways: Arc::new(RwLock::new(Gateway::all(stack)?)),
@@ -72,7 +71,6 @@ impl Door {
         })
     }
 
-    /// How many gateways there are.
     pub fn gateways(&self) -> usize {
         let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
         gateways.len()

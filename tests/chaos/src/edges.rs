@@ -7,7 +7,6 @@ use tidegate_local::stack::{Service, Stack};
 
 use crate::proxy::{Proxy, Target, Weather};
 
-/// The name of the database server where an edge leads to it.
 pub const POSTGRES: &str = "postgres";
 
 /// Who calls whom, by the names of replicas.
@@ -24,7 +23,6 @@ impl fmt::Display for Edge {
     }
 }
 
-/// Every edge with its proxy.
 #[derive(Debug)]
 pub struct Edges(Vec<(Edge, Proxy)>);
 

@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::Instant;
 
 use crate::findings::{Count, Findings};
@@ -186,23 +187,15 @@ impl Told {
         let is_decided = order.accepted_since.is_some() || is_cancelled;
         let knows = |since: Option<Instant>| since.is_some_and(|since| sent > since);
         let first = self.orders.entry(key).or_insert_with(|| order.clone());
+        let not_kept = Count::AcknowledgedNotKept;
         let contradiction = if first.order_id != order.order_id {
             Some((Count::RequestsWithTwo, "was told of two orders"))
         } else if is_cancelled && !self.cancels.contains(&key) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "is cancelled, and nobody asked for it",
-            ))
+            Some((not_kept, "is cancelled, and nobody asked for it"))
         } else if !is_cancelled && knows(first.cancelled_since) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "was cancelled and is not any more",
-            ))
+            Some((not_kept, "was cancelled and is not any more"))
         } else if !is_decided && knows(first.accepted_since) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "was accepted and is not any more",
-            ))
+            Some((not_kept, "was accepted and is not any more"))
         } else {
             None
         };
@@ -215,8 +208,16 @@ impl Told {
     }
 }
 
+/// Whether the coupon of an order in this state is used.
+pub fn is_paid(state: OrderState) -> bool {
+    use OrderState::{Accepted, Completed, InPreparation, Ready};
+    matches!(state, Accepted | InPreparation | Ready | Completed)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const CLAIM: ClaimKey = ClaimKey {
@@ -260,56 +261,51 @@ mod tests {
         told.coupon("tea", CLAIM, coupon("a", 1), Some(before));
         told.coupon("tea", CLAIM, coupon("a", 1), None);
         assert!(told.findings.none());
-        let after = Instant::now() + std::time::Duration::from_millis(1);
+        let after = Instant::now() + Duration::from_millis(1);
         told.coupon("tea", CLAIM, coupon("a", 1), Some(after));
         assert_eq!(told.findings.total(Count::ExhaustedTooEarly), 1);
     }
 
-    #[test]
-    fn an_order_that_is_pending_again_is_found_unless_the_answer_was_overtaken() {
-        let key = OrderKey {
-            claim: CLAIM,
-            place: 1,
-        };
-        let order = |accepted_since| ToldOrder {
+    const KEY: OrderKey = OrderKey {
+        claim: CLAIM,
+        place: 1,
+    };
+
+    fn order(accepted_since: Option<Instant>, cancelled_since: Option<Instant>) -> ToldOrder {
+        ToldOrder {
             order_id: "one".to_owned(),
             accepted_since,
-            cancelled_since: None,
-        };
+            cancelled_since,
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_pending_again_is_found_unless_the_answer_was_overtaken() {
         let mut told = Told::default();
         let accepted = Instant::now();
-        told.order("tea", key, order(Some(accepted)), accepted);
-        told.order("tea", key, order(None), accepted);
+        told.order("tea", KEY, order(Some(accepted), None), accepted);
+        told.order("tea", KEY, order(None, None), accepted);
         assert!(told.findings.none());
-        let later = accepted + std::time::Duration::from_millis(1);
-        told.order("tea", key, order(None), later);
+        let later = accepted + Duration::from_millis(1);
+        told.order("tea", KEY, order(None, None), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 1);
     }
 
     #[test]
     fn a_cancelled_order_stays_so_and_only_its_shopper_cancels_it() {
-        let key = OrderKey {
-            claim: CLAIM,
-            place: 1,
-        };
-        let order = |accepted_since, cancelled_since| ToldOrder {
-            order_id: "one".to_owned(),
-            accepted_since,
-            cancelled_since,
-        };
         let mut told = Told::default();
         let before = Instant::now();
-        let later = before + std::time::Duration::from_millis(1);
-        told.order("tea", key, order(Some(before), None), before);
-        told.cancels.insert(key);
-        told.order("tea", key, order(None, Some(before)), later);
-        told.order("tea", key, order(Some(before), None), before);
-        told.order("tea", key, order(None, Some(later)), later);
+        let later = before + Duration::from_millis(1);
+        told.order("tea", KEY, order(Some(before), None), before);
+        told.cancels.insert(KEY);
+        told.order("tea", KEY, order(None, Some(before)), later);
+        told.order("tea", KEY, order(Some(before), None), before);
+        told.order("tea", KEY, order(None, Some(later)), later);
         assert!(told.findings.none());
-        told.order("tea", key, order(Some(later), None), later);
+        told.order("tea", KEY, order(Some(later), None), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 1);
         told.cancels.clear();
-        told.order("tea", key, order(None, Some(later)), later);
+        told.order("tea", KEY, order(None, Some(later)), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 2);
     }
 }

@@ -20,7 +20,6 @@ const WATCHED: [&str; 2] = [FENCE_REFUSALS, CONNECTION_LOSSES];
 const INTERVAL: Duration = Duration::from_millis(200);
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
-/// Reads the metrics of every issuance.
 #[derive(Debug)]
 pub struct Metrics {
     pages: Vec<SocketAddr>,
@@ -34,7 +33,6 @@ struct Reading {
 }
 
 impl Metrics {
-    /// The metrics of a stack.
     pub fn of(stack: &Stack) -> Self {
         let issuances = stack
             .replicas()
@@ -46,7 +44,6 @@ impl Metrics {
         }
     }
 
-    /// Reads again and again, until dropped.
     pub async fn watch(&self) {
         loop {
             self.read().await;
@@ -54,7 +51,6 @@ impl Metrics {
         }
     }
 
-    /// Reads what can be read now.
     pub async fn read(&self) {
         for page in &self.pages {
             if let Ok(Ok(text)) = timeout(READ_LIMIT, metrics::page(*page)).await {

@@ -7,7 +7,6 @@ use tidegate_local::stack::Service;
 
 use crate::findings::Count;
 
-/// A switch of a test build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// Issuance answers before its commit is on disk.
@@ -25,7 +24,6 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// Every switch.
     pub const ALL: [Self; 6] = [
         Self::AcknowledgeBeforeCommit,
         Self::SpendWithoutFence,
@@ -61,7 +59,6 @@ impl Mutation {
         }
     }
 
-    /// The service that has it.
     pub fn service(self) -> Service {
         match self {
             Self::AcknowledgeBeforeCommit

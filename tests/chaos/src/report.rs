@@ -57,7 +57,6 @@ impl RoundReport {
     }
 }
 
-/// All rounds of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The seed of the run, which is that of its first round.
@@ -69,7 +68,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of no round yet.
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
         Self {
             seed,

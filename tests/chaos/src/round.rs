@@ -35,7 +35,6 @@ const PATIENCE_WITH_A_MUTATION: Duration = Duration::from_secs(3);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How a round is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// Everything that is drawn follows from it.

@@ -21,7 +21,6 @@ const ROUND_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// it is not.
 const MUTATION_ROUND: Duration = Duration::from_secs(4);
 
-/// How a run is to be.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Everything that is drawn follows from it; the second round's is one more, and so on.

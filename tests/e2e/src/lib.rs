@@ -70,6 +70,21 @@ impl Suite {
         options
     }
 
+    /// Brings back whatever a fact before this one has left paused or dead.
+    pub async fn heal(&mut self) -> Result<()> {
+        self.stack.postgres_mut().start().await?;
+        let replicas = self.stack.replicas().iter();
+        let names: Vec<_> = replicas.map(|replica| replica.name().to_owned()).collect();
+        for name in names {
+            if self.stack.replica(&name)?.process_id().is_none() {
+                self.stack.restart(&name).await?;
+            } else {
+                self.stack.resume(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the suite and removes its folder.
     pub async fn end(self) -> Result<()> {
         self.stack.shutdown_and_remove().await

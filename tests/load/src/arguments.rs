@@ -40,14 +40,8 @@ pub struct Arguments {
     /// Clients of pgbench; the best number counts.
     #[arg(long, value_delimiter = ',', default_value = "1,4,16,64", value_parser = clap::value_parser!(u32).range(1..=70))]
     pub pgbench_clients: Vec<u32>,
-    /// The folder for data, credentials and logs; emptied first, removed at the end.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "TIDEGATE_LOAD_DATA",
-        default_value = "target/load"
-    )]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Writes all figures for machines to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -118,17 +112,13 @@ pub struct Place {
     pub data: PathBuf,
 }
 
-/// How long a figure takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Before anything is counted.
     pub warm_up: Duration,
-    /// What is counted.
     pub measured: Duration,
 }
 
 impl Arguments {
-    /// How long each figure takes.
     pub fn timing(&self) -> Timing {
         Timing {
             warm_up: Duration::from_secs(self.warm_up_seconds),

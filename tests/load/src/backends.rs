@@ -41,7 +41,6 @@ const FLOOD_FACTOR: f64 = 10.0;
 const LEAD: Duration = Duration::from_secs(3);
 const KEPT: f64 = 0.95;
 
-/// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long each stretch is measured.
@@ -49,20 +48,17 @@ pub struct Options {
     pub seconds: u64,
 }
 
-/// What a backend got in one stretch.
 #[derive(Debug, Clone, Serialize)]
 struct Figures {
     stretch: &'static str,
     backend: &'static str,
     claims: usize,
     coupons_per_second: f64,
-    /// Everything else, by its reason.
     refused: BTreeMap<String, u64>,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
 }
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 struct Report {
     machine: Machine,
@@ -105,7 +101,6 @@ pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<(
     results::write(folder, "backends", &report, &report.to_string())
 }
 
-/// A chatbot backend with connections and a token of its own.
 struct Backend {
     caller: Arc<Caller>,
     threads: Handle,
@@ -158,11 +153,10 @@ impl Figures {
                     took.push(*time);
                     continue;
                 }
-                ClaimAnswer::Queued(_) => "queued",
-                ClaimAnswer::Refused { reason, .. } => reason,
-                ClaimAnswer::Unanswered => "unanswered",
+                ClaimAnswer::Queued(_) => "QUEUED".to_owned(),
+                ClaimAnswer::Failed(failure) => failure.clone().into(),
             };
-            *refused.entry(other.to_owned()).or_default() += 1;
+            *refused.entry(other).or_default() += 1;
         }
         Self {
             stretch: backend.stretch,

@@ -52,7 +52,6 @@ pub enum Failure {
         reason: String,
         retry_after: Option<Duration>,
     },
-    /// There was no answer in time.
     Unanswered,
 }
 

@@ -193,12 +193,9 @@ pub struct Latency {
 /// What claims in a measured stretch amounted to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcomes {
-    /// How long the stretch was.
     pub seconds: f64,
     pub issued: u64,
-    /// Coupons given a second.
     pub per_second: f64,
-    /// Everything else, by its reason.
     pub refused: BTreeMap<String, u64>,
     pub latency_ms: Latency,
     /// Coupons given before, in and after the stretch.

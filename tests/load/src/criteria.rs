@@ -4,7 +4,6 @@ use std::fmt::{Display, Formatter, Result};
 
 use serde::Serialize;
 
-/// Where a figure has to lie.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {

@@ -41,7 +41,6 @@ const AT_MOST: Duration = Duration::from_secs(75);
 /// Nobody gives up: every place is followed to its end.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Crowds that come one after the other, each to a campaign of its own: what is asked of the
@@ -53,7 +52,6 @@ pub struct Options {
     pub waiting: u64,
 }
 
-/// Measures everything and reports it in `folder`.
 pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let stage = Stage::open(&folder.join("stack"), GATEWAYS).await?;
     let mut crowds = Vec::new();

@@ -40,7 +40,6 @@ const PEAK: Timing = Timing {
     measured: Duration::from_secs(10),
 };
 
-/// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long a shopper waits for the coupon; who is told that the shortest wait is more than
@@ -67,7 +66,6 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Measures everything and reports it in `folder`.
 pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let campaign_number = stage.campaign(CAMPAIGN_ID, STOCK).await?;

@@ -4,9 +4,9 @@ mod audits;
 mod fill;
 mod report;
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use tidegate_local::stack::{Service, Stack, StackOptions};
@@ -38,7 +38,6 @@ pub struct Options {
     pub pass_minutes: u64,
 }
 
-/// A start of a service.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Start {
     /// From the beginning of the process until it can serve.
@@ -47,14 +46,12 @@ pub struct Start {
     pub memory_mib: f64,
 }
 
-/// The starts of both services that keep leases.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Starts {
     pub issuance: Start,
     pub quota: Start,
 }
 
-/// Measures everything and reports it in `folder`.
 pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let interval = Some(AUDIT_INTERVAL_MS.to_owned());
     let mut stack = Stack::start(StackOptions {
@@ -122,10 +119,5 @@ async fn start(stack: &mut Stack, name: &str) -> Result<Start> {
 
 /// The most memory that a replica has had.
 fn memory_mib(stack: &Stack, name: &str) -> Result<f64> {
-    let process = suite::process(stack, name)?;
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    let kibibytes = kibibytes.context("the kernel does not tell how much memory a process had")?;
-    Ok(kibibytes / 1_024.0)
+    suite::memory_mib(stack, name, "VmHWM:")
 }

@@ -43,7 +43,6 @@ const ORDERERS_AT_FULL_STORE: usize = 40;
 /// More orders a second than any machine takes that this runs on.
 const MOST_ORDERS_PER_SECOND: usize = 9_000;
 
-/// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long each figure is measured.
@@ -60,7 +59,6 @@ pub struct Options {
     pub peak_only: bool,
 }
 
-/// Measures everything and reports it in `folder`.
 pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let scene = Scene::open(options, &folder.join("stack"), threads).await?;
     tell("Measuring bare inserts of the rows of an order.");

@@ -12,7 +12,6 @@ pub const THREAD_NAME: &str = "shoppers";
 /// architecture of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Whose time is counted together.
 #[derive(Debug, Clone)]
 pub struct Part {
     name: String,
@@ -49,7 +48,6 @@ impl Part {
     }
 }
 
-/// Seconds of processor time up to a moment.
 #[derive(Debug)]
 pub struct ProcessorTime {
     parts: BTreeMap<String, f64>,

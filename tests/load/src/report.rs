@@ -9,7 +9,6 @@ use crate::{
     processor_time::Spent,
 };
 
-/// What was measured, and on what.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub conditions: Conditions,
@@ -22,7 +21,6 @@ pub struct Report {
     pub peak: Peak,
 }
 
-/// The machine and what was asked of it.
 #[derive(Debug, Serialize)]
 pub struct Conditions {
     #[serde(flatten)]
@@ -32,13 +30,11 @@ pub struct Conditions {
     pub seconds: u64,
 }
 
-/// The echo with every number of shoppers, once.
 #[derive(Debug, Serialize)]
 pub struct EchoRound {
     pub points: Vec<EchoPoint>,
 }
 
-/// The echo with so many shoppers at a time.
 #[derive(Debug, Serialize)]
 pub struct EchoPoint {
     pub shoppers: u32,
@@ -47,7 +43,6 @@ pub struct EchoPoint {
     pub processor: Spent,
 }
 
-/// Claims on one shape of the suite.
 #[derive(Debug, Serialize)]
 pub struct ClaimRun {
     pub lanes: u16,
@@ -60,7 +55,6 @@ pub struct ClaimRun {
     pub points: Vec<ClaimPoint>,
 }
 
-/// Claims with so many shoppers at a time.
 #[derive(Debug, Serialize)]
 pub struct ClaimPoint {
     pub shoppers: u32,
@@ -70,14 +64,12 @@ pub struct ClaimPoint {
     pub processor: Spent,
 }
 
-/// The hot row under pgbench.
 #[derive(Debug, Serialize)]
 pub struct Peer {
     pub best: PeerPoint,
     pub points: Vec<PeerPoint>,
 }
 
-/// The hot row with so many clients.
 #[derive(Debug, Clone, Serialize)]
 pub struct PeerPoint {
     /// `transaction` of four statements, or one `statement`.
@@ -87,7 +79,6 @@ pub struct PeerPoint {
     pub processor: Spent,
 }
 
-/// Claims beside the echo and pgbench.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ratio {
     pub lanes: u16,
@@ -112,7 +103,6 @@ pub struct Peak {
 }
 
 impl Conditions {
-    /// This machine, and what the arguments ask of it.
     pub fn new(arguments: &Arguments) -> Self {
         Self {
             machine: Machine::this(),

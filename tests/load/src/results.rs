@@ -21,7 +21,6 @@ pub fn write(folder: &Path, name: &str, report: &impl Serialize, words: &str) ->
     write_file(folder, &format!("{name}.json"), &json)
 }
 
-/// Writes `<name>.svg`.
 pub fn write_plot(folder: &Path, name: &str, svg: &str) -> Result<()> {
     write_file(folder, &format!("{name}.svg"), svg)
 }

@@ -30,11 +30,10 @@ const STOCK: (u64, u64) = (500_000_000, 1_000_000);
 /// Of the database, for whoever looks and for superusers.
 const OTHER_CONNECTIONS: u32 = 50;
 
-/// Measures everything and reports it.
 pub async fn run(arguments: &Arguments, threads: &Handle) -> Result<()> {
-    fs::create_dir_all(&arguments.data)
-        .with_context(|| format!("{} cannot be made", arguments.data.display()))?;
-    let credentials_folder = arguments.data.join("echo");
+    fs::create_dir_all(&arguments.place.data)
+        .with_context(|| format!("{} cannot be made", arguments.place.data.display()))?;
+    let credentials_folder = arguments.place.data.join("echo");
     let credentials = Credentials::load_or_make(&credentials_folder, OffsetDateTime::now_utc())?;
     let echo = async || -> Result<EchoRound> {
         tell("Measuring the echo.");
@@ -93,7 +92,7 @@ async fn measure_shape(
         gateway_replicas: shape.replicas,
         lanes: shape.lanes,
         other_connections: OTHER_CONNECTIONS + clients.copied().unwrap_or(0),
-        ..suite::options(&arguments.data.join("stack"))
+        ..suite::options(&arguments.place.data.join("stack"))
     })
     .await?;
     let staff = suite::staff(&stack)?;

@@ -29,14 +29,12 @@ const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
 /// door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
 
-/// A running suite whose commits are slow.
 pub struct Stage {
     pub stack: Stack,
     pub staff: Staff,
 }
 
 impl Stage {
-    /// Starts one on empty databases.
     pub async fn open(folder: &Path, gateways: u16) -> Result<Self> {
         let set =
             |service, name: &str, value: u32| (service, name.to_owned(), Some(value.to_string()));
@@ -90,7 +88,6 @@ impl Stage {
         Ok(self.staff.open(terms).await?.campaign_number)
     }
 
-    /// Connections for a crowd that lives on `threads`.
     pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
         self.caller_of(suite::SUBJECT, threads).await
     }
@@ -100,7 +97,6 @@ impl Stage {
         suite::caller(&self.stack, subject, CONNECTIONS, threads).await
     }
 
-    /// Stops everything and removes its files.
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }

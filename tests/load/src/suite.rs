@@ -1,6 +1,6 @@
 //! The suite as it is delivered, with nothing turned off, and what every measurement needs of it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
@@ -53,7 +53,6 @@ pub fn terms(campaign_id: &str, (first, second): (u64, u64)) -> CampaignTerms {
     }
 }
 
-/// Makes the stores, or changes them.
 pub async fn put_stores(staff: &Staff, orders_per_slot: u32) -> Result<()> {
     let store = |number| Store {
         area: format!("area-{:02}", number % AREAS),
@@ -64,7 +63,6 @@ pub async fn put_stores(staff: &Staff, orders_per_slot: u32) -> Result<()> {
     Ok(())
 }
 
-/// The id of a store, counted from 0.
 pub fn store_id(number: u32) -> String {
     format!("store-{:04}", number + 1)
 }
@@ -84,7 +82,6 @@ pub async fn caller(
     Ok(Arc::new(caller.await?))
 }
 
-/// The names of a service's replicas.
 pub fn names(stack: &Stack, service: Service) -> Vec<String> {
     let replicas = stack.replicas().iter();
     let of_service = replicas.filter(|replica| replica.service() == service);
@@ -93,7 +90,6 @@ pub fn names(stack: &Stack, service: Service) -> Vec<String> {
         .collect()
 }
 
-/// The process of a replica.
 pub fn process(stack: &Stack, name: &str) -> Result<u32> {
     let process = stack.replica(name)?.process_id();
     process.with_context(|| format!("{name} does not run"))
@@ -113,7 +109,6 @@ pub fn parts(stack: &Stack) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// A connection to a service's database.
 pub async fn database(stack: &Stack, service: Service) -> Result<PgConnection> {
     let url = stack.database_url(service);
     let url = url.with_context(|| format!("{} has no database", service.name()))?;
@@ -130,4 +125,29 @@ pub async fn coupons_kept(stack: &Stack, campaign_number: u32) -> Result<u64> {
         .await?;
     connection.close().await?;
     Ok(u64::try_from(kept)?)
+}
+
+/// A figure of a replica's memory as Linux tells it, by its name in `/proc/*/status`.
+pub fn memory_mib(stack: &Stack, name: &str, figure: &str) -> Result<f64> {
+    let file = format!("/proc/{}/status", process(stack, name)?);
+    let status = fs::read_to_string(&file).context("memory is measured on Linux only")?;
+    mib(&status, figure).with_context(|| format!("{file} is not as expected"))
+}
+
+fn mib(status: &str, figure: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1_024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_in_mib() {
+        let status = "Name:\tgateway\nVmPeak:\t  99999 kB\nVmRSS:\t   65536 kB\nThreads:\t3\n";
+        assert_eq!(mib(status, "VmRSS:"), Some(64.0));
+        assert_eq!(mib("Name:\tgateway\n", "VmRSS:"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Context, Result};
 use clap::Parser;
 use rand::Rng;
-use tidegate_chaos::console::{print, stopped, tell};
+use tidegate_chaos::console::{ended, print, stopped, tell};
 use tidegate_scale::{Settings, run};
 
 /// Scales issuance up and down, restarts every service in turn and cuts a replica off, while
@@ -49,13 +49,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            tell(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(start(Arguments::parse())).await
 }
 
 async fn start(arguments: Arguments) -> Result<ExitCode> {

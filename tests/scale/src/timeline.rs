@@ -99,7 +99,6 @@ impl Timeline {
         }
     }
 
-    /// Reads again and again, until dropped.
     pub async fn watch(&self) -> Infallible {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,13 +5,13 @@ use std::{fmt, time::Duration};
 use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, postgres::PgRow};
 use tidegate_local::{postgres::Database, stack::Stack};
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const POLL: Duration = Duration::from_millis(200);
 
-/// A coupon in issuance's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct Coupon {
     pub shopper_id: String,
@@ -23,7 +23,6 @@ pub struct Coupon {
     pub order_id: Option<Uuid>,
 }
 
-/// One tier of a lease in issuance's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct SpentLease {
     pub lease_id: Uuid,
@@ -32,7 +31,6 @@ pub struct SpentLease {
     pub used: i64,
 }
 
-/// One tier of a lease in quota's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct LentLease {
     pub lease_id: Uuid,
@@ -43,7 +41,6 @@ pub struct LentLease {
     pub is_reclaimed: bool,
 }
 
-/// A tier in quota's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct TierBooks {
     pub tier_number: i16,
@@ -54,7 +51,6 @@ pub struct TierBooks {
     pub settled: i64,
 }
 
-/// An order in order-intake's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct Order {
     pub shopper_id: String,
@@ -64,28 +60,15 @@ pub struct Order {
     pub coupon_code: String,
 }
 
-/// States as in `tidegate.type.v1.OrderState`.
 impl Order {
-    pub const PENDING: i16 = 1;
-    pub const ACCEPTED: i16 = 2;
-    pub const REJECTED: i16 = 3;
-    pub const IN_PREPARATION: i16 = 4;
-    pub const READY: i16 = 5;
-    pub const COMPLETED: i16 = 6;
-    pub const CANCELLED: i16 = 7;
-    pub const FAILED: i16 = 8;
-
-    /// Whether a coupon pays for it.
-    pub fn is_paid(&self) -> bool {
-        matches!(
-            self.state,
-            Self::ACCEPTED | Self::IN_PREPARATION | Self::READY | Self::COMPLETED
-        )
+    pub fn state(&self) -> OrderState {
+        OrderState::try_from(i32::from(self.state)).unwrap_or_default()
     }
 
     /// Whether it was given up, so that no coupon may pay for it.
     pub fn is_given_up(&self) -> bool {
-        matches!(self.state, Self::REJECTED | Self::CANCELLED | Self::FAILED)
+        use OrderState::{Cancelled, Failed, Rejected};
+        matches!(self.state(), Rejected | Cancelled | Failed)
     }
 }
 
@@ -125,7 +108,6 @@ impl Facts {
     }
 }
 
-/// A connection to each database.
 #[derive(Debug)]
 pub struct Books {
     quota: PgConnection,
@@ -134,7 +116,6 @@ pub struct Books {
 }
 
 impl Books {
-    /// Opens the books of a stack.
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database: Database| {
             let name = database.name(&stack.options().database_prefix);

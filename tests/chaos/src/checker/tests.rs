@@ -1,6 +1,7 @@
 //! One sound campaign, and each way in which it can be unsound.
 
 use tidegate_client::CampaignTerms;
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -76,7 +77,7 @@ fn sound() -> (Facts, Told) {
             shopper_id: CLAIM.shopper_id(),
             request_id: key.request_id(),
             order_id: ORDER,
-            state: Order::ACCEPTED,
+            state: OrderState::Accepted as i16,
             coupon_code: code_of(NUMBER, 1),
         }],
     };
@@ -97,7 +98,6 @@ fn sound() -> (Facts, Told) {
     (facts, told)
 }
 
-/// The counts that are not zero after a change of what is sound.
 fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
     let (mut facts, mut told) = sound();
     change(&mut facts, &mut told);
@@ -197,7 +197,7 @@ fn each_fault_is_found_by_its_count_and_by_no_other() {
         (
             "an order that nobody decides",
             |facts, told| {
-                facts.orders[0].state = Order::PENDING;
+                facts.orders[0].state = OrderState::Pending as i16;
                 facts.coupons[0].order_id = None;
                 told.orders.clear();
             },
@@ -223,12 +223,16 @@ fn each_fault_is_found_by_its_count_and_by_no_other() {
 
 #[test]
 fn an_order_is_paid_or_given_up_by_its_state() {
-    for state in [Order::IN_PREPARATION, Order::READY, Order::COMPLETED] {
-        assert_eq!(found(|facts, _| facts.orders[0].state = state), []);
+    for state in [
+        OrderState::InPreparation,
+        OrderState::Ready,
+        OrderState::Completed,
+    ] {
+        assert_eq!(found(|facts, _| facts.orders[0].state = state as i16), []);
     }
-    for state in [Order::REJECTED, Order::CANCELLED] {
+    for state in [OrderState::Rejected, OrderState::Cancelled] {
         let counts = found(|facts, told| {
-            facts.orders[0].state = state;
+            facts.orders[0].state = state as i16;
             told.orders.clear();
         });
         assert_eq!(counts, [Count::GivenUpWithCoupon]);
@@ -238,7 +242,7 @@ fn an_order_is_paid_or_given_up_by_its_state() {
 #[test]
 fn a_cancellation_that_was_told_is_kept_and_one_that_nobody_asked_for_is_found() {
     let give_up = |facts: &mut Facts| {
-        facts.orders[0].state = Order::CANCELLED;
+        facts.orders[0].state = OrderState::Cancelled as i16;
         facts.coupons[0].order_id = None;
     };
     let key = OrderKey {

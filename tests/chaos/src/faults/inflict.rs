@@ -21,10 +21,8 @@ const CUT_WITHIN_BYTES: u64 = 6_000;
 /// Claims gather again before the next stall of a row.
 const BETWEEN_STALLS: Duration = Duration::from_millis(50);
 
-/// A fault that has been.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inflicted {
-    /// Of what kind it was.
     pub kind: Kind,
     /// The fault in words, with its target.
     pub fault: String,
@@ -43,7 +41,6 @@ pub struct Inflicting {
 }
 
 impl Inflicting {
-    /// What is being done now.
     pub fn now(&self) -> String {
         self.now
             .lock()
@@ -51,7 +48,6 @@ impl Inflicting {
             .clone()
     }
 
-    /// Says what is being done now.
     pub fn say_now(&self, words: &str) {
         words.clone_into(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -5,7 +5,6 @@ use std::fmt::{Result, Write};
 use super::{Report, RoundReport};
 use crate::{faults::Kind, findings::Count, tally::Counts};
 
-/// Everything a person looks for, in plain text.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.

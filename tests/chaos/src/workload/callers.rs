@@ -7,8 +7,13 @@ use tidegate_client::Gateway;
 use tidegate_proto::{gateway::v1::claim_coupon_response::Outcome, r#type::v1::OrderState};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Scene, claims::poll_after, orders::is_paid, wishes::Wish};
-use crate::{campaigns::CALLERS, door::Advice, findings::Count, ledger::ClaimKey};
+use super::{Scene, claims::poll_after, wishes::Wish};
+use crate::{
+    campaigns::CALLERS,
+    door::Advice,
+    findings::Count,
+    ledger::{ClaimKey, is_paid},
+};
 
 /// What callers wait for one answer.
 const DEADLINES: [Duration; 4] = [

@@ -12,7 +12,7 @@ use super::{Scene, wishes::Wish};
 use crate::{
     door::Failure,
     findings::Count,
-    ledger::{ClaimKey, OrderKey, ToldOrder},
+    ledger::{ClaimKey, OrderKey, ToldOrder, is_paid},
 };
 
 /// Of a hundred who order.
@@ -178,20 +178,5 @@ impl Scene {
     fn lost(&self, key: OrderKey, reason: &str) {
         let example = format!("{key:?} was told, and now it is refused: {reason}");
         self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
-    }
-}
-
-/// Whether the coupon of an order in this state is used.
-pub(super) fn is_paid(state: OrderState) -> bool {
-    match state {
-        OrderState::Accepted
-        | OrderState::InPreparation
-        | OrderState::Ready
-        | OrderState::Completed => true,
-        OrderState::Unspecified
-        | OrderState::Pending
-        | OrderState::Rejected
-        | OrderState::Cancelled
-        | OrderState::Failed => false,
     }
 }

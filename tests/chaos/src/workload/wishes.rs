@@ -15,7 +15,6 @@ use crate::{
 /// How long shoppers wait for a small store: a few of its slots.
 const WAITS_FOR_SMALL_STORE: Duration = Duration::from_secs(3 * 60);
 
-/// An order of a shopper.
 #[derive(Debug, Clone)]
 pub struct Wish {
     pub key: OrderKey,

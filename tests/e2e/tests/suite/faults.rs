@@ -64,6 +64,7 @@ async fn whatever_goes_away_nobody_is_lied_to_and_claims_work_again_by_themselve
 async fn claims_go_on_over_the_other_replica_when_one_is_killed_and_no_coupon_is_lost(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     let mut codes = Vec::new();
     for number in 0..40 {
         let shopper = format!("shopper-{number}");
@@ -85,6 +86,7 @@ async fn claims_go_on_over_the_other_replica_when_one_is_killed_and_no_coupon_is
 }
 
 async fn with_issuance_away_claims_are_told_to_come_back(suite: &mut Suite) -> Result<()> {
+    suite.heal().await?;
     works_again(suite, "before-issuance").await?;
     for replica in ISSUANCES {
         suite.stack.kill(replica).await?;
@@ -98,6 +100,7 @@ async fn with_issuance_away_claims_are_told_to_come_back(suite: &mut Suite) -> R
 }
 
 async fn with_quota_away_holders_keep_their_coupons(suite: &mut Suite) -> Result<()> {
+    suite.heal().await?;
     works_again(suite, "before-quota").await?;
     suite.stack.kill("quota-0").await?;
     claim_for(suite, "without-quota", AWAY).await;
@@ -110,6 +113,7 @@ async fn with_quota_away_holders_keep_their_coupons(suite: &mut Suite) -> Result
 async fn with_the_database_away_claims_are_told_to_come_back_and_nothing_acknowledged_is_lost(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     let claim = || suite.claim("tea", "before-database", "r-1");
     let before = eventually(BACK_WITHIN, claim).await?;
     suite.stack.postgres_mut().kill().await?;
@@ -126,6 +130,7 @@ async fn with_the_database_away_claims_are_told_to_come_back_and_nothing_acknowl
 async fn a_service_that_waits_for_its_database_hears_that_it_is_to_end(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     suite.stack.terminate("issuance-1").await?;
     suite.stack.postgres_mut().kill().await?;
     suite.stack.start_replica("issuance-1")?;
@@ -142,6 +147,7 @@ async fn a_service_that_waits_for_its_database_hears_that_it_is_to_end(
 async fn a_service_that_is_asked_to_end_gives_back_what_it_holds_and_exits_with_0(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     works_again(suite, "before-the-end").await?;
     let replicas = [
         "gateway-0",

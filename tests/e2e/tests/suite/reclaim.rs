@@ -65,6 +65,7 @@ async fn stock_of_a_replica_that_is_gone_comes_back_and_is_spent_once() -> Resul
 async fn stock_of_a_killed_replica_comes_back_and_the_last_coupon_is_given_out(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     let (staff, before) = begun(suite, "killed").await?;
     // Whichever of the two holds leases, they are not returned: it is killed, and stays away.
     suite.stack.kill("issuance-0").await?;
@@ -81,6 +82,7 @@ async fn stock_of_a_killed_replica_comes_back_and_the_last_coupon_is_given_out(
 async fn a_replica_that_was_paused_past_its_ttl_spends_nothing_of_what_was_taken_back(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     let (staff, before) = begun(suite, "paused").await?;
     suite.stack.pause("issuance-0")?;
     let meanwhile = claim_until_sold_out(suite, "paused", "meanwhile").await;
@@ -102,6 +104,7 @@ async fn a_replica_that_was_paused_past_its_ttl_spends_nothing_of_what_was_taken
 async fn a_replica_that_restarts_gives_back_what_its_earlier_life_held(
     suite: &mut Suite,
 ) -> Result<()> {
+    suite.heal().await?;
     let (staff, before) = begun(suite, "restarted").await?;
     for replica in ISSUANCES {
         suite.stack.kill(replica).await?;

@@ -1,6 +1,6 @@
 //! Whether the order of service is that of joining, as shoppers can tell from outside.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -45,7 +45,11 @@ impl Treatment {
     /// Asks everybody. Only those of one crowd can overtake each other.
     pub fn of(crowds: &[Vec<Journey>]) -> Self {
         let journeys: Vec<&Journey> = crowds.iter().flatten().collect();
-        let estimates = Estimates::of(&journeys);
+        let estimates = against_estimates(&journeys);
+        let share = |which| {
+            let count = estimates.iter().filter(|it| **it == which).count();
+            (!estimates.is_empty()).then(|| count as f64 / estimates.len() as f64)
+        };
         let (storm, told): (Vec<_>, Vec<_>) = journeys
             .iter()
             .copied()
@@ -65,9 +69,9 @@ impl Treatment {
                 .iter()
                 .map(|journey| u64::from(journey.grown))
                 .sum(),
-            inside_estimate: estimates.share(estimates.inside),
-            sooner_than_estimate: estimates.share(estimates.sooner),
-            later_than_estimate: estimates.share(estimates.later),
+            inside_estimate: share(Ordering::Equal),
+            sooner_than_estimate: share(Ordering::Less),
+            later_than_estimate: share(Ordering::Greater),
             left_waiting: journeys
                 .iter()
                 .filter(|journey| matches!(journey.end, End::Waiting | End::Unanswered))
@@ -112,36 +116,21 @@ fn overtaken(journeys: &[Journey]) -> usize {
         .count()
 }
 
-#[derive(Default)]
-struct Estimates {
-    inside: usize,
-    sooner: usize,
-    later: usize,
-}
-
-impl Estimates {
-    fn of(journeys: &[&Journey]) -> Self {
-        let mut estimates = Self::default();
-        for journey in journeys.iter().filter(|journey| journey.has_coupon()) {
-            let Some((told, estimate)) = journey.estimate else {
-                continue;
-            };
-            let waited = journey.ended.saturating_sub(told);
-            if waited < estimate.shortest {
-                estimates.sooner += 1;
-            } else if waited > estimate.longest {
-                estimates.later += 1;
-            } else {
-                estimates.inside += 1;
-            }
-        }
-        estimates
-    }
-
-    fn share(&self, count: usize) -> Option<f64> {
-        let all = self.inside + self.sooner + self.later;
-        (all > 0).then(|| count as f64 / all as f64)
-    }
+/// Whether the coupon of each who was told an estimate came sooner, within the first one, or later.
+fn against_estimates(journeys: &[&Journey]) -> Vec<Ordering> {
+    let served = journeys.iter().filter(|journey| journey.has_coupon());
+    let against = served.filter_map(|journey| {
+        let (told, estimate) = journey.estimate?;
+        let waited = journey.ended.saturating_sub(told);
+        Some(if waited < estimate.shortest {
+            Ordering::Less
+        } else if waited > estimate.longest {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        })
+    });
+    against.collect()
 }
 
 fn served_share(journeys: &[&Journey]) -> Option<f64> {

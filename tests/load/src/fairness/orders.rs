@@ -46,14 +46,12 @@ const FLOOD_LOAD: f64 = 10.0;
 const LEAD: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Orders under one load of claims.
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderFigures {
     /// Claims a second meanwhile, as a multiple of what can be served.
     pub claims_load: f64,
     pub placed: usize,
     pub accepted: usize,
-    /// Everything else, by its reason.
     pub refused: BTreeMap<String, u64>,
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,

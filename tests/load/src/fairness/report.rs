@@ -32,7 +32,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Holds the figures against what is demanded.
     pub fn new(
         nominal_per_second: f64,
         treatment: Treatment,

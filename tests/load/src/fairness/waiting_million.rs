@@ -1,11 +1,8 @@
 //! What a million shoppers in the queue cost a gateway in memory.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -36,7 +33,6 @@ const FIRST: u64 = 50_000;
 const AT_A_TIME: u64 = 1_000;
 const HELD_LIMIT: Duration = Duration::from_secs(10);
 const HELD_POLL: Duration = Duration::from_millis(100);
-const BYTES_IN_KIB: f64 = 1_024.0;
 
 /// A gateway's memory before and after.
 #[derive(Debug, Clone, Serialize)]
@@ -144,32 +140,6 @@ async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
 fn memory(stage: &Stage) -> Result<Vec<f64>> {
     let gateways = suite::names(&stage.stack, Service::Gateway).into_iter();
     gateways
-        .map(|gateway| {
-            let process = suite::process(&stage.stack, &gateway)?;
-            let status = fs::read_to_string(format!("/proc/{process}/status"))
-                .context("memory is measured on Linux only")?;
-            resident_mib(&status)
-                .with_context(|| format!("/proc/{process}/status is not as expected"))
-        })
+        .map(|gateway| suite::memory_mib(&stage.stack, &gateway, "VmRSS:"))
         .collect()
-}
-
-fn resident_mib(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib / BYTES_IN_KIB)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resident_memory_is_read_in_mib() {
-        let status = "Name:\tgateway\nVmPeak:\t  99999 kB\nVmRSS:\t   65536 kB\nThreads:\t3\n";
-        assert_eq!(resident_mib(status), Some(64.0));
-        assert_eq!(resident_mib("Name:\tgateway\n"), None);
-    }
 }

@@ -46,7 +46,6 @@ const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
 /// Of this process, not of the suite.
 const NOT_OF_THE_SUITE: [&str; 3] = ["load generator", "trace collector", "interrupts"];
 
-/// Processor time of the suite.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Costs {
     /// Seconds of processor time in a second without calls.
@@ -104,7 +103,6 @@ pub async fn measure(
     })
 }
 
-/// What as many claims cost the bare echo.
 async fn echo(threads: &Handle, folder: &Path) -> Result<f64> {
     let credentials = Credentials::load_or_make(folder, OffsetDateTime::now_utc())?;
     let (child, address) = echo_process::start(folder).await?;
@@ -145,7 +143,6 @@ async fn refuse(
     Ok(refused.count() as u64)
 }
 
-/// How it ended for those who came to a campaign in a round.
 async fn come_through(
     caller: &Arc<Caller>,
     threads: &Handle,

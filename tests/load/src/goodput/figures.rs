@@ -17,11 +17,9 @@ const EXCEPTIONS: f64 = 0.01;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Figures {
-    /// Shoppers that came a second.
     pub offered_per_second: f64,
     /// Coupons that came within their shoppers' patience, a second.
     pub goodput_per_second: f64,
-    /// Claims that each shopper sent, on average.
     pub claims_per_shopper: f64,
     /// Of the calls that brought a coupon.
     pub admitted_p50_ms: Option<f64>,
@@ -29,9 +27,7 @@ pub struct Figures {
     /// The same in the median second: a stall of the disk is in one or two of them, whatever the
     /// load.
     pub admitted_p99_median_second_ms: Option<f64>,
-    /// From arriving to the coupon.
     pub coupon_p99_ms: Option<f64>,
-    /// How it ended for those who came.
     pub ends: BTreeMap<String, u64>,
     /// How late the generator sent the first calls.
     pub lag_p99_ms: f64,

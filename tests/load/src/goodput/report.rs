@@ -28,7 +28,6 @@ const SLOWER_AT_MOST: f64 = 2.0;
 const RECOVERY_SECONDS: f64 = 5.0;
 const REFUSAL_COST: f64 = 0.01;
 
-/// The most that is served under the ceiling.
 #[derive(Debug, Serialize)]
 pub struct Peak {
     pub per_second: f64,
@@ -50,7 +49,6 @@ pub struct Report {
     pub peak_per_second: f64,
     /// Before the first crowd, by which the loads are set.
     pub peak: Peak,
-    /// After the last one.
     pub peak_after: Peak,
     pub series: Vec<Series>,
     pub costs: Costs,
@@ -60,7 +58,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Holds the figures against what is demanded.
     pub fn new(
         options: &Options,
         (peak, peak_after): (Peak, Peak),

@@ -53,7 +53,6 @@ pub struct Crowd {
 /// One load of one crowd.
 #[derive(Debug, Serialize)]
 pub struct Point {
-    /// The load, as a multiple of the peak.
     pub load: f64,
     #[serde(flatten)]
     pub figures: Figures,
@@ -66,14 +65,11 @@ pub struct Series {
     pub crowd: &'static str,
     pub waiting_room: bool,
     pub points: Vec<Point>,
-    /// After the flood's end.
     pub recovery: Recovery,
-    /// Coupons that shoppers were given, whenever.
     pub coupons_told: u64,
 }
 
 impl Series {
-    /// The point of a load.
     pub fn at(&self, load: f64) -> Option<&Point> {
         self.points.iter().find(|point| point.load == load)
     }
@@ -145,7 +141,6 @@ pub async fn measure(
     Ok((series, normal))
 }
 
-/// Reads the processor time at either end of each window.
 async fn watch(staircase: &Staircase, began: Instant, parts: &[Part]) -> Result<Vec<Spent>> {
     let mut spent = Vec::new();
     for step in &staircase.steps {

@@ -24,7 +24,6 @@ pub struct Step {
     pub window: Range<Duration>,
 }
 
-/// All loads of one crowd.
 #[derive(Debug, Clone)]
 pub struct Staircase {
     pub steps: Vec<Step>,
@@ -32,7 +31,6 @@ pub struct Staircase {
 }
 
 impl Staircase {
-    /// These loads, in this order.
     pub fn new(loads: &[f64], peak_per_second: f64) -> Self {
         let mut begins = Duration::ZERO;
         let steps = loads.iter().map(|&load| {

@@ -16,7 +16,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often is told how far the pass has come.
 const TOLD_INTERVAL: Duration = Duration::from_secs(30);
 
-/// An audit that staff asked for.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Call {
     pub seconds: f64,

@@ -27,7 +27,6 @@ const ISSUANCE: [&str; 5] = [
 ];
 const SIZE: &str = "SELECT pg_database_size(current_database())";
 
-/// How long the filling took, and how large the databases are.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Filled {
     pub seconds: f64,
@@ -35,7 +34,6 @@ pub struct Filled {
     pub issuance_gib: f64,
 }
 
-/// Fills both databases at once.
 pub async fn fill(stack: &Stack, campaign: u32, options: &Options) -> Result<Filled> {
     tell(&format!(
         "Filling in {} leases and {} coupons:",

@@ -15,7 +15,6 @@ const MEASURED: Duration = Duration::from_secs(5);
 /// Orders of one commit: about as many as gather at the peak.
 const BATCH: i64 = 100;
 
-/// Orders a second of one connection.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Ceiling {
     pub batch: i64,

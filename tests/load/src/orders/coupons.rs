@@ -58,12 +58,10 @@ impl Wallet {
         Self(Mutex::new(owners))
     }
 
-    /// Keeps one that was not used.
     pub fn put_back(&self, owner: CouponOwner) {
         self.coupons().push_back(owner);
     }
 
-    /// One of them, until all are used.
     pub fn take(&self) -> Option<CouponOwner> {
         self.coupons().pop_front()
     }
@@ -73,7 +71,6 @@ impl Wallet {
     }
 }
 
-/// Claims until there is a coupon.
 pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> CouponOwner {
     let mut ticket = String::new();
     loop {
@@ -88,7 +85,7 @@ pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> Co
                 ticket = place.ticket;
                 sleep(place.poll_after).await;
             }
-            ClaimAnswer::Refused { .. } | ClaimAnswer::Unanswered => sleep(REST).await,
+            ClaimAnswer::Failed(_) => sleep(REST).await,
         }
     }
 }

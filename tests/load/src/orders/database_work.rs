@@ -10,7 +10,6 @@ use tidegate_local::stack::Stack;
 const DATABASE_WORK: &str = include_str!("../../queries/database_work.sql");
 const WAL_POSITION: &str = include_str!("../../queries/wal_position.sql");
 
-/// Counts since the server was made.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseWork {
     commits: BTreeMap<String, i64>,
@@ -18,10 +17,8 @@ pub struct DatabaseWork {
     wal_bytes: i64,
 }
 
-/// What was done in a stretch.
 #[derive(Debug, Clone, Serialize)]
 pub struct Done {
-    /// Commits a second, by database.
     pub commits_per_second: BTreeMap<String, f64>,
     pub rows_written_each: f64,
     pub wal_bytes_each: f64,

@@ -23,7 +23,6 @@ use crate::{
 /// The processes that serve; the others only measure.
 const MEASURES: [&str; 2] = ["load generator", "trace collector"];
 
-/// What was measured in one stretch.
 #[derive(Debug, Serialize)]
 pub struct Point {
     pub errand: Errand,
@@ -79,7 +78,6 @@ impl Point {
         }
     }
 
-    /// Orders at a share of the peak.
     pub fn below_the_peak(load: f64, stretch: Stretch<(DatabaseWork, ProcessorTime)>) -> Self {
         Self {
             load: Some(load),
@@ -96,7 +94,6 @@ impl Point {
 }
 
 impl Report {
-    /// A report of these points.
     pub fn new(machine: Machine, lanes: u16, ceiling: Ceiling, points: Vec<Point>) -> Self {
         Self {
             machine,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// A stretch of time with one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
     pub length: Duration,

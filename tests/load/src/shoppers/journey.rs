@@ -20,7 +20,6 @@ pub enum Manner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     Coupon,
-    /// For good, with this reason.
     Refused(String),
     /// Gave up the place, or the attempt, because it would have taken longer than the patience.
     Left,
@@ -44,7 +43,6 @@ pub struct Journey {
     pub estimate: Option<(Duration, Estimate)>,
     /// When the last claim was sent that was answered with a place in the queue.
     pub last_sent_to_wait: Option<Duration>,
-    /// The position told last.
     pub position: Option<u64>,
     /// How often a position was higher than the one told before.
     pub grown: u32,
@@ -55,7 +53,6 @@ pub struct Journey {
 }
 
 impl Journey {
-    /// One that has not begun.
     pub fn new(manner: Manner, due: Duration, first_sent: Duration) -> Self {
         Self {
             manner,
@@ -88,7 +85,6 @@ impl Journey {
         }
     }
 
-    /// Whether there is a coupon.
     pub fn has_coupon(&self) -> bool {
         self.end == End::Coupon
     }

@@ -13,7 +13,7 @@ use super::{
     journey::{End, Journey, Manner},
 };
 use crate::{
-    caller::{Method, framed},
+    caller::{Failure, Method, framed},
     closed_loop::REQUEST_ID,
 };
 
@@ -89,15 +89,14 @@ impl Visit {
                     }
                     (place.poll_after, End::Waiting)
                 }
-                ClaimAnswer::Refused {
+                ClaimAnswer::Failed(Failure::Refused {
                     reason,
-                    retry_after: Some(after),
-                } => (after, End::Refused(reason)),
-                ClaimAnswer::Refused {
-                    reason,
-                    retry_after: None,
-                } => return End::Refused(reason),
-                ClaimAnswer::Unanswered => {
+                    retry_after,
+                }) => match retry_after {
+                    Some(after) => (after, End::Refused(reason)),
+                    None => return End::Refused(reason),
+                },
+                ClaimAnswer::Failed(Failure::Unanswered) => {
                     let pause = backoff;
                     backoff = (backoff * 2).min(BACKOFF_LIMIT);
                     (pause, End::Unanswered)
@@ -130,8 +129,8 @@ impl Visit {
                     ticket = place.ticket;
                     End::Left
                 }
-                ClaimAnswer::Refused { reason, .. } => End::Refused(reason),
-                ClaimAnswer::Unanswered => End::Unanswered,
+                ClaimAnswer::Failed(Failure::Refused { reason, .. }) => End::Refused(reason),
+                ClaimAnswer::Failed(Failure::Unanswered) => End::Unanswered,
             };
         }
         Storm::Spent { last, ticket }
@@ -148,7 +147,7 @@ impl Visit {
                 self.journey.coupon_call = Some(answered.saturating_sub(sent));
             }
             ClaimAnswer::Queued(place) => self.journey.told_to_wait(sent, answered, place),
-            ClaimAnswer::Refused { .. } | ClaimAnswer::Unanswered => (),
+            ClaimAnswer::Failed(_) => (),
         }
         answer
     }
