@@ -5,20 +5,24 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum};
 use tidegate_chaos::{Kind, Mutation};
 
-/// Breaks a running suite from a seed while shoppers claim and order, and counts every broken promise.
+/// Breaks a running suite from a seed while shoppers claim and order, and counts every broken
+/// promise.
 ///
-/// The exit code is 0 only if every count is zero and the faults hit work under way; with --mutation, only if the mutation was caught.
+/// The exit code is 0 only if every count is zero and the faults hit work under way; with
+/// --mutation, only if the mutation was caught.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate-chaos", version)]
 pub struct Arguments {
-    /// How many minutes faults go on, in rounds of five at most; a full round takes more than one in any case.
+    /// How many minutes faults go on, in rounds of five at most; a full round takes more than one
+    /// in any case.
     #[arg(long, default_value_t = 1.0, value_parser = minutes)]
     pub minutes: f64,
     /// Gives the same plan of faults again; drawn by chance unless set.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit, spend-without-fence, drop-unique-key,
-    /// credit-without-seal, acknowledge-halt-early or keep-stale-estimates.
+    /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit,
+    /// spend-without-fence, drop-unique-key, credit-without-seal, acknowledge-halt-early or
+    /// keep-stale-estimates.
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<Mutation>,
     /// Does only faults of this kind; such a run proves little, and finds out much.
@@ -27,7 +31,8 @@ pub struct Arguments {
     /// Writes the result for machines to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// The folder for data, credentials and logs; a round's own is removed when nothing was found in it.
+    /// The folder for data, credentials and logs; a round's own is removed when nothing was found
+    /// in it.
     #[arg(
         long,
         value_name = "DIR",

@@ -1,21 +1,12 @@
 //! The campaigns of a round.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// What a campaign is made with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    pub campaign_id: String,
-    /// Name and stock of each tier, in the order in which claims that name none are served.
-    pub tiers: Vec<(&'static str, u64)>,
-    /// Coupons a shopper may hold.
-    pub limit_per_shopper: u32,
-}
+use tidegate_client::CampaignTerms;
 
-/// A campaign as it was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Campaign {
-    pub terms: Terms,
+    pub terms: CampaignTerms,
     /// The number its codes carry.
     pub campaign_number: i32,
 }
@@ -28,9 +19,10 @@ pub const HALTED: usize = 1;
 pub const CALLERS: usize = 2;
 /// The place of the first campaign that is drained; another follows whenever one is sold out.
 pub const FIRST_DRAINED: usize = 3;
-/// Every place before this is used from the beginning on.
 const DRAINED_EVERY: Duration = Duration::from_secs(12);
-const DRAINED_STOCK: u64 = 150;
+pub const DRAINED_STOCK: u64 = 150;
+const DAYS: Duration = Duration::from_secs(3 * 24 * 3_600);
+const COUPON_VALIDITY: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Eight come after each fault, and each kind of fault comes however short the round is.
 const CALLERS_AT_LEAST: u64 = 300;
 const CALLERS_PER_SECOND: u64 = 8;
@@ -38,34 +30,39 @@ const CALLERS_PER_SECOND: u64 = 8;
 const SHORTEST: Duration = Duration::from_secs(15);
 
 /// The terms of a round that lasts so long, with so much stock for each second of it.
-pub fn of_round(duration: Duration, stock_per_second: u64) -> Vec<Terms> {
+pub fn of_round(duration: Duration, stock_per_second: u64) -> Vec<CampaignTerms> {
     let duration = duration.max(SHORTEST);
     let stock = stock_per_second * duration.as_secs();
+    let for_callers = CALLERS_AT_LEAST + CALLERS_PER_SECOND * duration.as_secs();
     let mut all = vec![
-        Terms {
-            campaign_id: "tiered".to_owned(),
-            tiers: vec![("gold", stock / 4), ("tea", stock)],
-            limit_per_shopper: 3,
-        },
-        Terms {
-            campaign_id: "halted".to_owned(),
-            tiers: vec![("tea", stock / 2)],
-            limit_per_shopper: 1,
-        },
-        Terms {
-            campaign_id: "callers".to_owned(),
-            tiers: vec![(
-                "tea",
-                CALLERS_AT_LEAST + CALLERS_PER_SECOND * duration.as_secs(),
-            )],
-            limit_per_shopper: 1,
-        },
+        terms("tiered", vec![("gold", stock / 4), ("tea", stock)], 3),
+        terms("halted", vec![("tea", stock / 2)], 1),
+        terms("callers", vec![("tea", for_callers)], 1),
     ];
-    let drained = 1 + duration.as_secs() / DRAINED_EVERY.as_secs();
-    all.extend((1..=drained).map(|number| Terms {
-        campaign_id: format!("drained-{number}"),
-        tiers: vec![("tea", DRAINED_STOCK)],
-        limit_per_shopper: 1,
-    }));
+    all.extend(drained(1 + duration.as_secs() / DRAINED_EVERY.as_secs()));
     all
+}
+
+/// So many small campaigns, to be drained one after the other.
+pub fn drained(count: u64) -> impl Iterator<Item = CampaignTerms> {
+    (1..=count).map(|number| {
+        let id = format!("drained-{number}");
+        terms(id, vec![("tea", DRAINED_STOCK)], 1)
+    })
+}
+
+/// Open for days before and after, since clocks are moved by hours.
+pub fn terms(
+    id: impl Into<String>,
+    tiers: Vec<(&'static str, u64)>,
+    limit_per_shopper: u32,
+) -> CampaignTerms {
+    CampaignTerms {
+        tiers,
+        limit_per_shopper,
+        opens_at: SystemTime::now() - DAYS,
+        open_for: 2 * DAYS,
+        validity: COUPON_VALIDITY,
+        ..CampaignTerms::open(id, 0)
+    }
 }

@@ -1,4 +1,5 @@
-//! Wall clocks that can be moved, one for each replica, without a line in the product: a small library in front of the C library's.
+//! Wall clocks that can be moved, one for each replica, without a line in the product: a small
+//! library in front of the C library's.
 
 use std::{
     fs::{self, File},
@@ -14,7 +15,6 @@ const SOURCE: &str = include_str!("clock.c");
 /// Read by the library in the service's process.
 const FILE_VARIABLE: &str = "CHAOS_CLOCK_FILE";
 
-/// The clocks of all replicas.
 #[derive(Debug)]
 pub struct Clocks {
     folder: PathBuf,
@@ -22,10 +22,8 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Builds the library into the folder. On systems whose loader works another way there are no clocks to move.
-    ///
-    /// # Errors
-    /// There is no C compiler, or the folder cannot be written.
+    /// Builds the library into the folder. On systems whose loader works another way there are no
+    /// clocks to move.
     pub fn build(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -44,9 +42,6 @@ impl Clocks {
     }
 
     /// Gives every replica its own clock at its next start.
-    ///
-    /// # Errors
-    /// A clock's file cannot be written.
     pub fn hand_out(&self, stack: &mut Stack) -> Result<()> {
         let Some(library) = &self.library else {
             return Ok(());
@@ -66,9 +61,6 @@ impl Clocks {
     }
 
     /// Moves a replica's clock so far from the true time, at once.
-    ///
-    /// # Errors
-    /// The clock's file cannot be written.
     pub fn set(&self, replica: &str, offset_seconds: i64) -> Result<()> {
         let path = self.file(replica);
         let file = File::options()

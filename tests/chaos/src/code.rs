@@ -1,4 +1,5 @@
-//! The published layout of coupon codes, read here anew: a checker that shares code with what it checks believes its errors.
+//! The published layout of coupon codes, read here anew: a checker that shares code with what it
+//! checks believes its errors.
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LETTERS: usize = 16;

@@ -18,10 +18,15 @@ pub fn print(words: &str) {
     let _ = writeln!(std::io::stdout(), "{words}");
 }
 
+/// How a program ends; why it could not do its work is told.
+pub async fn ended(work: impl Future<Output = Result<ExitCode>>) -> ExitCode {
+    work.await.unwrap_or_else(|error| {
+        tell(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
 /// Waits for Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// The system gives no signals.
 pub async fn stopped() -> Result<ExitCode> {
     let listen = |kind| signal(kind).context("signals cannot be received");
     let (mut interrupt, mut terminate) = (

@@ -1,4 +1,5 @@
-//! The gateways as shoppers see them: every send has a deadline, and is repeated as the answers say until there is one that is final.
+//! The gateways as shoppers see them: every send has a deadline, and is repeated as the answers say
+//! until there is one that is final.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
@@ -7,19 +8,12 @@ use std::{
 
 use anyhow::Result;
 use rand::Rng;
-use tidegate_local::{
-    credentials::{Scope, Token},
-    stack::{Service, Stack},
-};
+use tidegate_client::{Gateway, Refusal};
+use tidegate_local::stack::Stack;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{
-    Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    transport::Channel,
-};
-use tonic_types::StatusExt;
+use tonic::{Code, Status};
 
-use crate::{suite::TOKEN_LIFETIME, tally::Tally};
+use crate::tally::Tally;
 
 /// How long a shopper listens; sent along as the deadline.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -29,7 +23,7 @@ const HANG_UP_AFTER: Duration = Duration::from_millis(300);
 pub const BACKOFF: Duration = Duration::from_millis(150);
 /// However far an answer sends a shopper away, it comes back after this: rounds are short.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
-/// Refusals that pass although they name no time: a halt that nobody put an end to, a campaign that has not been heard of yet.
+/// Refusals that pass although they name no time, or a long one.
 const PASSING: [&str; 6] = [
     "ISSUANCE_HALTED",
     "REDEMPTION_HALTED",
@@ -39,18 +33,14 @@ const PASSING: [&str; 6] = [
     "QUEUE_FULL",
     "STOCK_RETURNING",
 ];
-
 /// The detail of a BUDGET_EXHAUSTED that is told before everything is gone.
 const BEHIND_STOCK: &str = "queue_is_longer_than_stock";
+/// Final although it names a time: the shopper goes to another store.
+const FINAL: &str = "STORE_BUSY";
 
-/// Refusals that are final although they name a time: the shopper goes to another store.
-const FINAL: [&str; 1] = ["STORE_BUSY"];
-
-/// All gateways, and the token that opens them.
 #[derive(Debug, Clone)]
 pub struct Door {
-    gateways: Arc<RwLock<Vec<Channel>>>,
-    authorization: MetadataValue<Ascii>,
+    gateways: Arc<RwLock<Vec<Gateway>>>,
     tally: Arc<Tally>,
 }
 
@@ -74,82 +64,54 @@ pub enum Advice {
 }
 
 impl Door {
-    /// A door of all gateways of a stack.
-    ///
-    /// # Errors
-    /// The credentials cannot be read.
     pub fn new(stack: &Stack, tally: Arc<Tally>) -> Result<Self> {
-        let gateways = stack
-            .replicas()
-            .iter()
-            .filter(|replica| replica.service() == Service::Gateway)
-            .map(|gateway| stack.channel(None, gateway.name()))
-            .collect::<Result<Vec<_>>>()?;
-        let token = stack.credentials().sign(&Token {
-            lifetime: TOKEN_LIFETIME,
-            ..Token::new("chatbot", &Scope::CHATBOT)
-        })?;
         Ok(Self {
-            gateways: Arc::new(RwLock::new(gateways)),
-            authorization: format!("Bearer {token}").parse()?,
+            gateways: Arc::new(RwLock::new(Gateway::all(stack)?)),
             tally,
         })
     }
 
-    /// How many gateways there are.
     pub fn gateways(&self) -> usize {
         let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
         gateways.len()
     }
 
-    /// From now on every send goes to one of these, of which there is at least one. Calls under way stay where they are.
-    pub fn lead_to(&self, gateways: Vec<Channel>) {
-        *self
-            .gateways
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = gateways;
+    /// From now on every send goes to one of these, of which there is at least one. Calls under way
+    /// stay where they are.
+    pub fn lead_to(&self, gateways: Vec<Gateway>) {
+        let known = self.gateways.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = gateways;
     }
 
-    fn channel(&self, gateway: usize) -> Channel {
+    fn gateway(&self, number: usize) -> Gateway {
         let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
-        gateways[gateway % gateways.len()].clone()
+        gateways[number % gateways.len()].clone()
     }
 
     /// Sends once, over one of the gateways, and listens for so long.
-    ///
-    /// # Errors
-    /// The refusal, or the lack of an answer.
-    pub async fn send<M, T, Sent>(
+    pub async fn send<T, Sent>(
         &self,
         gateway: usize,
-        message: M,
         limit: Duration,
-        rpc: impl FnOnce(Channel, Request<M>) -> Sent,
+        rpc: impl FnOnce(Gateway) -> Sent,
     ) -> Result<T, Status>
     where
         Sent: Future<Output = Result<T, Status>>,
     {
-        let mut request = Request::new(message);
-        request.set_timeout(limit);
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", self.authorization.clone());
-        let channel = self.channel(gateway);
+        let gateway = self.gateway(gateway).within(limit);
         let _under_way = self.tally.send();
-        timeout(limit + HANG_UP_AFTER, rpc(channel, request))
+        timeout(limit + HANG_UP_AFTER, rpc(gateway))
             .await
             .unwrap_or_else(|_| Err(Status::deadline_exceeded("the shopper hung up")))
     }
 
-    /// Sends until an answer is final. At half the load every second call holds back until that is over. `begun` is told the moment of each send, `until` is when to give up.
-    ///
-    /// # Errors
-    /// The final refusal, or none in time.
-    pub async fn call<M: Clone, T, Sent>(
+    /// Sends until an answer is final, and tells when that was sent. At half the load every second
+    /// call holds back until that is over. `until` is when to give up.
+    pub async fn call<T, Sent>(
         &self,
         first_gateway: usize,
-        message: &M,
         until: impl Fn() -> Option<Instant>,
-        rpc: impl Fn(Channel, Request<M>) -> Sent,
+        rpc: impl Fn(Gateway) -> Sent,
     ) -> Result<(T, Instant), Failure>
     where
         Sent: Future<Output = Result<T, Status>>,
@@ -161,7 +123,7 @@ impl Door {
                 sleep(BACKOFF).await;
             }
             let sent = Instant::now();
-            let pause = match self.send(gateway, message.clone(), CALL_LIMIT, &rpc).await {
+            let pause = match self.send(gateway, CALL_LIMIT, &rpc).await {
                 Ok(answer) => return Ok((answer, sent)),
                 Err(status) => match self.advice(&status) {
                     Advice::Final(reason) => return Err(Failure::Refused(reason)),
@@ -182,23 +144,22 @@ impl Door {
 
     /// What an answer without success says.
     pub fn advice(&self, status: &Status) -> Advice {
-        let details = status.get_error_details();
-        let Some(info) = details.error_info() else {
-            // A gateway names a reason; this is the connection's end, or the deadline's.
-            self.tally.unknown.fetch_add(1, Relaxed);
+        let Some(refusal) = Refusal::read(status) else {
+            self.tally.counts().unknown += 1;
             return Advice::Unknown;
         };
-        self.tally.refused(&info.reason);
-        let after = details.retry_info().and_then(|info| info.retry_delay);
-        // Who is behind the stock is told that it will hardly reach that far, and not that it is gone: a stubborn shopper asks until it is, and sooner than it was told to.
-        let detail = info.metadata.get("detail").map(String::as_str);
+        self.tally.refused(&refusal.reason);
+        // Who is behind the stock is told that it will hardly reach that far, and not that it is
+        // gone: a stubborn shopper asks until it is, and sooner than it was told to.
+        let detail = refusal.metadata.get("detail").map(String::as_str);
         let behind = detail == Some(BEHIND_STOCK);
-        let passing = behind || PASSING.contains(&info.reason.as_str());
-        let is_final = !behind && FINAL.contains(&info.reason.as_str());
-        if !is_final && (status.code() == Code::Unavailable || passing) {
-            Advice::Again(after.filter(|_| !behind).unwrap_or(BACKOFF))
+        let passing = behind || PASSING.contains(&&*refusal.reason);
+        let is_final = !behind && refusal.reason == FINAL;
+        if !is_final && (refusal.code == Code::Unavailable || passing) {
+            let after = refusal.retry_after.filter(|_| !behind);
+            Advice::Again(after.unwrap_or(BACKOFF))
         } else {
-            Advice::Final(info.reason.clone())
+            Advice::Final(refusal.reason)
         }
     }
 }

@@ -7,7 +7,6 @@ use tidegate_local::stack::{Service, Stack};
 
 use crate::proxy::{Proxy, Target, Weather};
 
-/// The name of the database server where an edge leads to it.
 pub const POSTGRES: &str = "postgres";
 
 /// Who calls whom, by the names of replicas.
@@ -24,15 +23,12 @@ impl fmt::Display for Edge {
     }
 }
 
-/// Every edge with its proxy.
 #[derive(Debug)]
 pub struct Edges(Vec<(Edge, Proxy)>);
 
 impl Edges {
-    /// Puts a proxy on every edge of a stack that is prepared and not yet up, and tells the replicas to call those.
-    ///
-    /// # Errors
-    /// A proxy cannot listen.
+    /// Puts a proxy on every edge of a stack that is prepared and not yet up, and tells the
+    /// replicas to call those.
     pub async fn lay(stack: &mut Stack) -> Result<Self> {
         let mut edges = Self(Vec::new());
         let names: Vec<(Service, String)> = stack
@@ -116,9 +112,6 @@ fn callees(service: Service) -> &'static [Service] {
 }
 
 /// Where the database server listens.
-///
-/// # Errors
-/// It is not one of our own.
 pub fn postgres(stack: &Stack) -> Result<Target> {
     let superuser = stack.postgres().superuser();
     let folder: &PathBuf = superuser
@@ -129,9 +122,6 @@ pub fn postgres(stack: &Stack) -> Result<Target> {
 }
 
 /// The same role, password and database at another address.
-///
-/// # Errors
-/// The URL is not one of the stack's.
 pub fn through(url: &str, address: &str) -> Result<String> {
     let malformed = "the database's URL is not written as expected";
     let (role, rest) = url.split_once('@').context(malformed)?;

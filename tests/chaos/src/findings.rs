@@ -7,86 +7,63 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// More than these are not described one by one.
 const EXAMPLES: usize = 20;
 
-/// Something that must not happen, counted per campaign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Count {
-    /// Coupons of a tier beyond its stock.
-    IssuedBeyondStock,
-    /// Stock that was never issued although more was asked for.
-    IssuedShortOfStock,
-    /// Shoppers with more coupons than the limit.
-    ShoppersOverLimit,
-    /// Coupons and orders that somebody was told of and that are not in the database as they were told.
-    AcknowledgedNotKept,
-    /// Coupons that nobody asked for.
-    NeverAskedFor,
-    /// Requests with two coupons, or with two orders.
-    RequestsWithTwo,
-    /// Coupons that paid for two orders.
-    RedeemedTwice,
-    /// Accepted orders without their coupon, and used coupons without their order.
-    OrdersWithoutCoupon,
-    /// Used coupons whose order is cancelled or rejected.
-    GivenUpWithCoupon,
-    /// Slots of stores with more orders than they have room for, or with other bookings than orders.
-    StoresOverCapacity,
-    /// Coupons committed between the acknowledgement of a halt and the resumption.
-    CommittedAfterHalt,
-    /// Tiers and leases whose books differ, between quota and issuance or within one of them.
-    LedgerImbalance,
-    /// Answers that said the stock was gone for ever, and it was not.
-    ExhaustedTooEarly,
-    /// Claims and orders that nobody decided although everything had healed.
-    LeftUndecided,
-    /// Claims that were told "never" and served when they were sent again.
-    NeverButLater,
-    /// Callers who were not served within seconds of a fault's end.
-    StuckAfterHeal,
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident = $words:literal,)+) => {
+        /// Something that must not happen, counted per campaign.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Count {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Count {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// What it counts, for people.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Self::$name => $words,)+
+                }
+            }
+        }
+    };
 }
 
-impl Count {
-    /// Every count.
-    pub const ALL: [Self; 16] = [
-        Self::IssuedBeyondStock,
-        Self::IssuedShortOfStock,
-        Self::ShoppersOverLimit,
-        Self::AcknowledgedNotKept,
-        Self::NeverAskedFor,
-        Self::RequestsWithTwo,
-        Self::RedeemedTwice,
-        Self::OrdersWithoutCoupon,
-        Self::GivenUpWithCoupon,
-        Self::StoresOverCapacity,
-        Self::CommittedAfterHalt,
-        Self::LedgerImbalance,
-        Self::ExhaustedTooEarly,
-        Self::LeftUndecided,
-        Self::NeverButLater,
-        Self::StuckAfterHeal,
-    ];
-
-    /// What it counts, for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::IssuedBeyondStock => "issued beyond stock",
-            Self::IssuedShortOfStock => "never issued though asked for",
-            Self::ShoppersOverLimit => "shoppers over their limit",
-            Self::AcknowledgedNotKept => "acknowledged and not kept",
-            Self::NeverAskedFor => "kept and never asked for",
-            Self::RequestsWithTwo => "requests with two coupons or orders",
-            Self::RedeemedTwice => "coupons redeemed twice",
-            Self::OrdersWithoutCoupon => "orders without their coupon",
-            Self::GivenUpWithCoupon => "cancelled orders with a coupon",
-            Self::StoresOverCapacity => "stores over capacity",
-            Self::CommittedAfterHalt => "committed after a halt",
-            Self::LedgerImbalance => "ledger imbalances",
-            Self::ExhaustedTooEarly => "told exhausted too early",
-            Self::LeftUndecided => "left undecided",
-            Self::NeverButLater => "told never and served later",
-            Self::StuckAfterHeal => "stuck after heal",
-        }
-    }
+counts! {
+    /// Coupons of a tier beyond its stock.
+    IssuedBeyondStock = "issued beyond stock",
+    /// Stock that was never issued although more was asked for.
+    IssuedShortOfStock = "never issued though asked for",
+    /// Shoppers with more coupons than the limit.
+    ShoppersOverLimit = "shoppers over their limit",
+    /// Coupons and orders that somebody was told of and that are not in the database as they were
+    /// told.
+    AcknowledgedNotKept = "acknowledged and not kept",
+    /// Coupons that nobody asked for.
+    NeverAskedFor = "kept and never asked for",
+    /// Requests with two coupons, or with two orders.
+    RequestsWithTwo = "requests with two coupons or orders",
+    /// Coupons that paid for two orders.
+    RedeemedTwice = "coupons redeemed twice",
+    /// Accepted orders without their coupon, and used coupons without their order.
+    OrdersWithoutCoupon = "orders without their coupon",
+    /// Used coupons whose order is cancelled or rejected.
+    GivenUpWithCoupon = "cancelled orders with a coupon",
+    /// Slots of stores with more orders than they have room for, or with other bookings than
+    /// orders.
+    StoresOverCapacity = "stores over capacity",
+    /// Coupons committed between the acknowledgement of a halt and the resumption.
+    CommittedAfterHalt = "committed after a halt",
+    /// Tiers and leases whose books differ, between quota and issuance or within one of them.
+    LedgerImbalance = "ledger imbalances",
+    /// Answers that said the stock was gone for ever, and it was not.
+    ExhaustedTooEarly = "told exhausted too early",
+    /// Claims and orders that nobody decided although everything had healed.
+    LeftUndecided = "left undecided",
+    /// Claims that were told "never" and served when they were sent again.
+    NeverButLater = "told never and served later",
+    /// Callers who were not served within seconds of a fault's end.
+    StuckAfterHeal = "stuck after heal",
 }
 
 #[derive(Debug, Clone, Default)]
@@ -144,7 +121,7 @@ impl Serialize for Findings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Count::ALL.len() + 1))?;
         for count in Count::ALL {
-            map.serialize_entry(&count, &self.total(count))?;
+            map.serialize_entry(count, &self.total(*count))?;
         }
         map.serialize_entry("examples", &self.examples)?;
         map.end()

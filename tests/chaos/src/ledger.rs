@@ -1,10 +1,12 @@
-//! What was asked and what was told, in memory and by the shoppers' own hand: the truth that the databases are held against.
+//! What was asked and what was told, in memory and by the shoppers' own hand: the truth that the
+//! databases are held against.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::Instant;
 
 use crate::findings::{Count, Findings};
@@ -66,7 +68,8 @@ impl OrderKey {
 pub struct ToldCoupon {
     pub code: String,
     pub tier_id: String,
-    /// When it was issued, by the clock of whoever issued it: tells a coupon that was lost and issued again from the first one.
+    /// When it was issued, by the clock of whoever issued it: tells a coupon that was lost and
+    /// issued again from the first one.
     pub issued_at_ms: i64,
 }
 
@@ -81,7 +84,8 @@ pub struct ToldOrder {
 }
 
 impl ToldOrder {
-    /// Whether it was told to be accepted or cancelled before this moment: whoever asks again is told of it again.
+    /// Whether it was told to be accepted or cancelled before this moment: whoever asks again is
+    /// told of it again.
     pub fn held_before(&self, moment: Instant) -> bool {
         let since = self.accepted_since.or(self.cancelled_since);
         since.is_some_and(|since| since < moment)
@@ -104,7 +108,8 @@ pub struct Told {
     pub orders: HashMap<OrderKey, ToldOrder>,
     /// Orders whose cancellation was sent, answered or not.
     pub cancels: HashSet<OrderKey>,
-    /// When it was first said of a campaign that the stock of a tier, or with an empty name of all tiers, is gone for ever.
+    /// When it was first said of a campaign that the stock of a tier, or with an empty name of all
+    /// tiers, is gone for ever.
     pub exhausted_since: HashMap<(usize, String), Instant>,
     /// Claims that were refused for ever, with the reason.
     pub nevers: HashMap<ClaimKey, String>,
@@ -136,7 +141,8 @@ impl Told {
             .or_insert_with(|| reason.to_owned());
     }
 
-    /// An answer named a coupon. `fresh_since` is when the request left, if the answer said that this very request produced it.
+    /// An answer named a coupon. `fresh_since` is when the request left, if the answer said that
+    /// this very request produced it.
     pub fn coupon(
         &mut self,
         campaign_id: &str,
@@ -167,35 +173,29 @@ impl Told {
         }
     }
 
-    /// An answer said that the stock of a tier, or with an empty name of the whole campaign, is gone for ever.
+    /// An answer said that the stock of a tier, or with an empty name of the whole campaign, is
+    /// gone for ever.
     pub fn exhausted(&mut self, campaign: usize, tier_id: &str) {
         let key = (campaign, tier_id.to_owned());
         self.exhausted_since.entry(key).or_insert_with(Instant::now);
     }
 
-    /// An answer named an order; `sent` is when its request left. An answer that was overtaken by the acceptance or the cancellation may know nothing of it.
+    /// An answer named an order; `sent` is when its request left. An answer that was overtaken by
+    /// the acceptance or the cancellation may know nothing of it.
     pub fn order(&mut self, campaign_id: &str, key: OrderKey, order: ToldOrder, sent: Instant) {
         let is_cancelled = order.cancelled_since.is_some();
         let is_decided = order.accepted_since.is_some() || is_cancelled;
         let knows = |since: Option<Instant>| since.is_some_and(|since| sent > since);
         let first = self.orders.entry(key).or_insert_with(|| order.clone());
+        let not_kept = Count::AcknowledgedNotKept;
         let contradiction = if first.order_id != order.order_id {
             Some((Count::RequestsWithTwo, "was told of two orders"))
         } else if is_cancelled && !self.cancels.contains(&key) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "is cancelled, and nobody asked for it",
-            ))
+            Some((not_kept, "is cancelled, and nobody asked for it"))
         } else if !is_cancelled && knows(first.cancelled_since) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "was cancelled and is not any more",
-            ))
+            Some((not_kept, "was cancelled and is not any more"))
         } else if !is_decided && knows(first.accepted_since) {
-            Some((
-                Count::AcknowledgedNotKept,
-                "was accepted and is not any more",
-            ))
+            Some((not_kept, "was accepted and is not any more"))
         } else {
             None
         };
@@ -208,8 +208,16 @@ impl Told {
     }
 }
 
+/// Whether the coupon of an order in this state is used.
+pub fn is_paid(state: OrderState) -> bool {
+    use OrderState::{Accepted, Completed, InPreparation, Ready};
+    matches!(state, Accepted | InPreparation | Ready | Completed)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const CLAIM: ClaimKey = ClaimKey {
@@ -253,56 +261,51 @@ mod tests {
         told.coupon("tea", CLAIM, coupon("a", 1), Some(before));
         told.coupon("tea", CLAIM, coupon("a", 1), None);
         assert!(told.findings.none());
-        let after = Instant::now() + std::time::Duration::from_millis(1);
+        let after = Instant::now() + Duration::from_millis(1);
         told.coupon("tea", CLAIM, coupon("a", 1), Some(after));
         assert_eq!(told.findings.total(Count::ExhaustedTooEarly), 1);
     }
 
-    #[test]
-    fn an_order_that_is_pending_again_is_found_unless_the_answer_was_overtaken() {
-        let key = OrderKey {
-            claim: CLAIM,
-            place: 1,
-        };
-        let order = |accepted_since| ToldOrder {
+    const KEY: OrderKey = OrderKey {
+        claim: CLAIM,
+        place: 1,
+    };
+
+    fn order(accepted_since: Option<Instant>, cancelled_since: Option<Instant>) -> ToldOrder {
+        ToldOrder {
             order_id: "one".to_owned(),
             accepted_since,
-            cancelled_since: None,
-        };
+            cancelled_since,
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_pending_again_is_found_unless_the_answer_was_overtaken() {
         let mut told = Told::default();
         let accepted = Instant::now();
-        told.order("tea", key, order(Some(accepted)), accepted);
-        told.order("tea", key, order(None), accepted);
+        told.order("tea", KEY, order(Some(accepted), None), accepted);
+        told.order("tea", KEY, order(None, None), accepted);
         assert!(told.findings.none());
-        let later = accepted + std::time::Duration::from_millis(1);
-        told.order("tea", key, order(None), later);
+        let later = accepted + Duration::from_millis(1);
+        told.order("tea", KEY, order(None, None), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 1);
     }
 
     #[test]
     fn a_cancelled_order_stays_so_and_only_its_shopper_cancels_it() {
-        let key = OrderKey {
-            claim: CLAIM,
-            place: 1,
-        };
-        let order = |accepted_since, cancelled_since| ToldOrder {
-            order_id: "one".to_owned(),
-            accepted_since,
-            cancelled_since,
-        };
         let mut told = Told::default();
         let before = Instant::now();
-        let later = before + std::time::Duration::from_millis(1);
-        told.order("tea", key, order(Some(before), None), before);
-        told.cancels.insert(key);
-        told.order("tea", key, order(None, Some(before)), later);
-        told.order("tea", key, order(Some(before), None), before);
-        told.order("tea", key, order(None, Some(later)), later);
+        let later = before + Duration::from_millis(1);
+        told.order("tea", KEY, order(Some(before), None), before);
+        told.cancels.insert(KEY);
+        told.order("tea", KEY, order(None, Some(before)), later);
+        told.order("tea", KEY, order(Some(before), None), before);
+        told.order("tea", KEY, order(None, Some(later)), later);
         assert!(told.findings.none());
-        told.order("tea", key, order(Some(later), None), later);
+        told.order("tea", KEY, order(Some(later), None), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 1);
         told.cancels.clear();
-        told.order("tea", key, order(None, Some(later)), later);
+        told.order("tea", KEY, order(None, Some(later)), later);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 2);
     }
 }

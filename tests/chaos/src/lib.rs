@@ -1,26 +1,27 @@
-//! Breaks a running suite on purpose, by a plan that follows from a seed, while shoppers claim and order; then counts every broken promise.
+//! Breaks a running suite on purpose, by a plan that follows from a seed, while shoppers claim and
+//! order; then counts every broken promise. The rehearsal of scaling has its shoppers, its proxies
+//! and its checker from here.
 
-mod campaigns;
+pub mod campaigns;
 mod checker;
 mod clock;
 mod code;
 pub mod console;
 mod door;
-mod edges;
+pub mod edges;
 mod faults;
-mod findings;
+pub mod findings;
 mod ledger;
 mod metrics;
 mod mutation;
-mod proxy;
-mod report;
-mod round;
+pub mod proxy;
+pub mod report;
+pub mod round;
 mod run;
-pub mod scale;
 mod staff;
 mod suite;
-mod tally;
-mod workload;
+pub mod tally;
+pub mod workload;
 
 pub use faults::Kind;
 pub use findings::Count;

@@ -9,7 +9,7 @@ use clap::Parser;
 use rand::Rng;
 use tidegate_chaos::{
     Settings,
-    console::{print, stopped, tell},
+    console::{ended, print, stopped, tell},
     run,
 };
 
@@ -17,13 +17,7 @@ use arguments::Arguments;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            tell(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(start(Arguments::parse())).await
 }
 
 async fn start(arguments: Arguments) -> Result<ExitCode> {

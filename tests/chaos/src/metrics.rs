@@ -7,13 +7,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use tidegate_client::metrics;
 use tidegate_local::stack::{Service, Stack};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 /// Spends of a lease that the database refused.
 pub const FENCE_REFUSALS: &str = "tidegate_fence_refusals_total";
@@ -24,7 +20,6 @@ const WATCHED: [&str; 2] = [FENCE_REFUSALS, CONNECTION_LOSSES];
 const INTERVAL: Duration = Duration::from_millis(200);
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
-/// Reads the metrics of every issuance.
 #[derive(Debug)]
 pub struct Metrics {
     pages: Vec<SocketAddr>,
@@ -38,7 +33,6 @@ struct Reading {
 }
 
 impl Metrics {
-    /// The metrics of a stack.
     pub fn of(stack: &Stack) -> Self {
         let issuances = stack
             .replicas()
@@ -50,7 +44,6 @@ impl Metrics {
         }
     }
 
-    /// Reads again and again, until dropped.
     pub async fn watch(&self) {
         loop {
             self.read().await;
@@ -58,12 +51,12 @@ impl Metrics {
         }
     }
 
-    /// Reads what can be read now.
     pub async fn read(&self) {
         for page in &self.pages {
-            if let Ok(Ok(text)) = timeout(READ_LIMIT, fetch(*page)).await {
+            if let Ok(Ok(text)) = timeout(READ_LIMIT, metrics::page(*page)).await {
                 for name in WATCHED {
-                    self.note(*page, name, counter(&text, name));
+                    let value = metrics::sum(&text, name, "").unwrap_or_default();
+                    self.note(*page, name, value as u64);
                 }
             }
         }
@@ -89,31 +82,6 @@ impl Metrics {
     }
 }
 
-/// The sum over all labels.
-fn counter(page: &str, name: &str) -> u64 {
-    let samples = page
-        .lines()
-        .filter(|line| line.split([' ', '{']).next() == Some(name));
-    let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-    values.sum::<f64>() as u64
-}
-
-/// Reads a page of metrics.
-///
-/// # Errors
-/// Nobody answers there.
-pub async fn fetch(page: SocketAddr) -> Result<String> {
-    let mut stream = TcpStream::connect(page).await?;
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (_, body) = answer
-        .split_once("\r\n\r\n")
-        .context("the answer is not HTTP")?;
-    Ok(body.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,11 +97,5 @@ mod tests {
             metrics.note(page, FENCE_REFUSALS, value);
         }
         assert_eq!(metrics.total(FENCE_REFUSALS), 7);
-    }
-
-    #[test]
-    fn a_counter_is_the_sum_of_its_samples() {
-        let page = "# TYPE a counter\na_total{lane=\"0\"} 2\na_total{lane=\"1\"} 3\nab_total 9\n";
-        assert_eq!(counter(page, "a_total"), 5);
     }
 }

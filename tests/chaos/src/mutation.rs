@@ -45,7 +45,8 @@ impl Mutation {
         }
     }
 
-    /// The counts that it has to be caught by: a claim left undecided, or a suite that does not work, proves nothing.
+    /// The counts that it has to be caught by: a claim left undecided, or a suite that does not
+    /// work, proves nothing.
     pub fn exposed_by(self) -> &'static [Count] {
         match self {
             Self::AcknowledgeBeforeCommit => &[Count::AcknowledgedNotKept],

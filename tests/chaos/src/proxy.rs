@@ -1,4 +1,5 @@
-//! A TCP proxy that can be told to misbehave: it stands on one edge between two processes, and neither knows of it.
+//! A TCP proxy that can be told to misbehave: it stands on one edge between two processes, and
+//! neither knows of it.
 
 use std::{
     io,
@@ -37,7 +38,8 @@ pub struct Weather {
     pub stalls: bool,
     /// How long each piece waits on its way to the target, and on its way back.
     pub delays: (Duration, Duration),
-    /// Each direction of a connection ends both after a number of further bytes, drawn below this: in the middle of a message, or between a commit and its answer.
+    /// Each direction of a connection ends both after a number of further bytes, drawn below this:
+    /// in the middle of a message, or between a commit and its answer.
     pub cuts_within_bytes: Option<u64>,
 }
 
@@ -51,17 +53,11 @@ pub struct Proxy {
 
 impl Proxy {
     /// Listens on a free port that only this machine reaches.
-    ///
-    /// # Errors
-    /// There is no free port.
     pub async fn start(target: Target) -> Result<Self> {
         Self::start_at(Ipv4Addr::LOCALHOST, target).await
     }
 
     /// Listens on a free port of one of this machine's addresses.
-    ///
-    /// # Errors
-    /// There is no free port, or no such address.
     pub async fn start_at(host: Ipv4Addr, target: Target) -> Result<Self> {
         let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?;
@@ -114,42 +110,30 @@ async fn join(
         return Ok(());
     }
     caller.set_nodelay(true)?;
-    let (from_caller, to_caller) = caller.into_split();
     match target {
         Target::Tcp(address) => {
             let callee = TcpStream::connect(address).await?;
             callee.set_nodelay(true)?;
-            let (from_callee, to_callee) = callee.into_split();
-            let there = Way::new(weather.clone(), |weather| weather.delays.0);
-            let back = Way::new(weather, |weather| weather.delays.1);
-            both(
-                there.carry(from_caller, to_callee),
-                back.carry(from_callee, to_caller),
-            )
-            .await
+            both_ways(caller, callee, weather).await
         }
-        Target::Unix(path) => {
-            let callee = UnixStream::connect(path).await?;
-            let (from_callee, to_callee) = callee.into_split();
-            let there = Way::new(weather.clone(), |weather| weather.delays.0);
-            let back = Way::new(weather, |weather| weather.delays.1);
-            both(
-                there.carry(from_caller, to_callee),
-                back.carry(from_callee, to_caller),
-            )
-            .await
-        }
+        Target::Unix(path) => both_ways(caller, UnixStream::connect(path).await?, weather).await,
     }
 }
 
-/// The end of one direction is the end of the connection: neither HTTP/2 nor PostgreSQL leaves one half open.
-async fn both(
-    there: impl Future<Output = io::Result<()>>,
-    back: impl Future<Output = io::Result<()>>,
+/// The end of one direction is the end of the connection: neither HTTP/2 nor PostgreSQL leaves one
+/// half open.
+async fn both_ways(
+    caller: TcpStream,
+    callee: impl AsyncRead + AsyncWrite,
+    weather: watch::Receiver<Weather>,
 ) -> io::Result<()> {
+    let (from_caller, to_caller) = caller.into_split();
+    let (from_callee, to_callee) = tokio::io::split(callee);
+    let there = Way::new(weather.clone(), |weather| weather.delays.0);
+    let back = Way::new(weather, |weather| weather.delays.1);
     tokio::select! {
-        ended = there => ended,
-        ended = back => ended,
+        ended = there.carry(from_caller, to_callee) => ended,
+        ended = back.carry(from_callee, to_caller) => ended,
     }
 }
 

@@ -2,15 +2,13 @@
 
 mod table;
 
-use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
-
 use serde::{Serialize, Serializer};
 
 use crate::{
     faults::{Inflicted, Kind},
     findings::{Count, Findings},
     mutation::Mutation,
-    tally::Tally,
+    tally::Counts,
 };
 
 /// A campaign at the end of its round.
@@ -39,56 +37,26 @@ pub struct RoundReport {
     pub took_seconds: f64,
     /// The campaigns that anybody claimed of.
     pub campaigns: Vec<CampaignReport>,
-    /// Requests sent, each copy and each retry counted.
-    pub sent: u64,
-    /// Coupons told to be new.
-    pub issued: u64,
-    pub replayed: u64,
-    /// Orders told to be accepted.
-    pub accepted: u64,
-    /// Orders told to be cancelled.
-    pub cancelled: u64,
-    /// Requests whose outcome was unknown when they ended.
-    pub unknown: u64,
-    /// Requests sent twice or more at one moment.
-    pub duplicated: u64,
-    /// Requests sent again when everything was over.
-    pub late: u64,
-    /// Halts acknowledged, and ended again.
-    pub halts: u64,
+    /// What passed.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Leases that quota took back from holders that had gone silent.
     pub leases_reclaimed: u64,
     /// Spends of leases that the database refused.
     pub fence_refusals: u64,
     /// Commits whose outcome issuance had to look up, since the connection was lost.
     pub connection_losses: u64,
-    pub refusals: BTreeMap<String, u64>,
     /// What must be zero.
     pub findings: Findings,
 }
 
 impl RoundReport {
-    /// Takes the counts of a round in.
-    pub fn count(&mut self, tally: &Tally) {
-        self.sent = tally.sent.load(Relaxed);
-        self.issued = tally.issued.load(Relaxed);
-        self.replayed = tally.replayed.load(Relaxed);
-        self.accepted = tally.accepted.load(Relaxed);
-        self.cancelled = tally.cancelled.load(Relaxed);
-        self.unknown = tally.unknown.load(Relaxed);
-        self.duplicated = tally.duplicated.load(Relaxed);
-        self.late = tally.late.load(Relaxed);
-        self.halts = tally.halts.load(Relaxed);
-        self.refusals = tally.refusals();
-    }
-
     /// Orders refused because their store had no room.
     fn full_stores(&self) -> u64 {
-        self.refusals.get("STORE_BUSY").copied().unwrap_or(0)
+        self.counts.refusals.get("STORE_BUSY").copied().unwrap_or(0)
     }
 }
 
-/// All rounds of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The seed of the run, which is that of its first round.
@@ -100,7 +68,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of no round yet.
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
         Self {
             seed,
@@ -127,30 +94,31 @@ impl Report {
                 missing.push(words.to_owned());
             }
         };
-        need(self.sum(|round| round.unknown), "no outcome was unknown");
-        need(
-            self.sum(|round| round.leases_reclaimed),
-            "no lease was reclaimed",
-        );
-        need(
-            self.sum(|round| round.fence_refusals),
-            "no write of a sealed lease was refused",
-        );
-        need(self.sum(|round| round.halts), "no halt was acknowledged");
-        need(self.sum(|round| round.cancelled), "no order was cancelled");
-        need(self.sum(RoundReport::full_stores), "no store was full");
-        need(
-            self.sum(|round| round.duplicated),
-            "no request was duplicated",
-        );
-        need(self.sum(|round| round.late), "no request came late");
+        for (number, words) in [
+            (self.sum(|it| it.counts.unknown), "no outcome was unknown"),
+            (self.sum(|it| it.leases_reclaimed), "no lease was reclaimed"),
+            (
+                self.sum(|it| it.fence_refusals),
+                "no write of a sealed lease was refused",
+            ),
+            (self.sum(|it| it.counts.halts), "no halt was acknowledged"),
+            (self.sum(|it| it.counts.cancelled), "no order was cancelled"),
+            (self.sum(RoundReport::full_stores), "no store was full"),
+            (
+                self.sum(|it| it.counts.duplicated),
+                "no request was duplicated",
+            ),
+            (self.sum(|it| it.counts.late), "no request came late"),
+        ] {
+            need(number, words);
+        }
         for fault in self.rounds.iter().flat_map(|round| &round.faults) {
             need(
                 fault.in_flight,
                 &format!("nothing was under way at {}", fault.fault),
             );
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_possible()) {
+        for kind in Kind::ALL.iter().copied().filter(|kind| kind.is_possible()) {
             let times = self.inflicted(kind).count() as u64;
             need(times, &format!("there was no {}", kind.name()));
         }

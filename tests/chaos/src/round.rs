@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use tidegate_client::Staff;
 use tidegate_local::stack::Stack;
 use tokio::{
     sync::watch,
@@ -18,7 +19,7 @@ use crate::{
     metrics::{CONNECTION_LOSSES, FENCE_REFUSALS, Metrics},
     mutation::Mutation,
     report::{CampaignReport, RoundReport},
-    staff::Staff,
+    staff::audit,
     suite::Suite,
     tally::Tally,
     workload::{
@@ -34,7 +35,6 @@ const PATIENCE_WITH_A_MUTATION: Duration = Duration::from_secs(3);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How a round is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// Everything that is drawn follows from it.
@@ -48,9 +48,6 @@ pub struct Terms {
 }
 
 /// Plays a round in a folder, which is removed if nothing was found.
-///
-/// # Errors
-/// The suite does not start, or does not come up again after a fault: nothing is known then.
 pub async fn play(terms: Terms, folder: &Path, say: fn(&str)) -> Result<RoundReport> {
     let mut suite = Suite::start(folder, terms.mutation, say).await?;
     let habits = Habits::of(terms.mutation);
@@ -143,9 +140,6 @@ async fn act(
 }
 
 /// Reads the books and counts; these staff ask for the suite's own audit.
-///
-/// # Errors
-/// A database or quota does not answer.
 pub async fn settle_up(
     stack: &Stack,
     staff: &Staff,
@@ -161,8 +155,8 @@ pub async fn settle_up(
         findings.add(&slot.store_id, Count::StoresOverCapacity, 1, example);
     }
     for (place, campaign) in scene.begun() {
-        let id = &campaign.terms.campaign_id;
-        let audit = staff.audit(id, SETTLE_LIMIT).await?;
+        let id = &campaign.terms.id;
+        let audit = audit(staff, id, SETTLE_LIMIT).await?;
         for difference in &audit.differences {
             let example = format!("the suite's own audit: {}", difference.description);
             findings.add(id, Count::LedgerImbalance, 1, example);
@@ -192,7 +186,7 @@ pub async fn settle_up(
     }
     findings.absorb(std::mem::take(&mut scene.ledger.told().findings));
     report.findings = findings;
-    report.count(&scene.tally);
+    report.counts = scene.tally.counts().clone();
     Ok(())
 }
 

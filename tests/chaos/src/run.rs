@@ -14,12 +14,13 @@ use crate::{
     round::{Terms, play},
 };
 
-/// The longest that faults go on in one round; what is in memory and in the databases stays small, and a finding can be repeated soon.
+/// The longest that faults go on in one round; what is in memory and in the databases stays small,
+/// and a finding can be repeated soon.
 const ROUND_LIMIT: Duration = Duration::from_secs(5 * 60);
-/// A mutation is only shown few faults, since its round ends when it is caught and begins anew when it is not.
+/// A mutation is only shown few faults, since its round ends when it is caught and begins anew when
+/// it is not.
 const MUTATION_ROUND: Duration = Duration::from_secs(4);
 
-/// How a run is to be.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Everything that is drawn follows from it; the second round's is one more, and so on.
@@ -37,9 +38,6 @@ pub struct Settings {
 }
 
 /// Plays all rounds. With a mutation it ends when that is caught.
-///
-/// # Errors
-/// A suite does not start, or does not come up again after a fault.
 pub async fn run(settings: &Settings) -> Result<Report> {
     let mut report = Report::new(settings.seed, settings.mutation);
     let mut left = settings.faults_last;

@@ -12,8 +12,6 @@ use tokio::process::Command;
 
 use crate::{clock::Clocks, edges::Edges, mutation::Mutation};
 
-/// Clocks move by hours, and tokens have to stay good.
-pub const TOKEN_LIFETIME: time::Duration = time::Duration::days(2);
 /// How long quota waits for a silent holder; the least it takes, so that a round has room for many.
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
 /// Kept short, since a rolling restart waits for it six times.
@@ -84,9 +82,6 @@ impl Suite {
     }
 
     /// Lets everything pass, sets every clock right, and starts whatever does not run.
-    ///
-    /// # Errors
-    /// A part does not come up again.
     pub async fn heal(&mut self) -> Result<()> {
         self.edges.heal();
         self.stack.postgres_mut().start().await?;

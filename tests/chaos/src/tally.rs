@@ -1,77 +1,80 @@
-//! What passes while shoppers come: counted for the report, and to know whether a fault hit anything.
+//! What passes while shoppers come: counted for the report, and to know whether a fault hit
+//! anything.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
+use serde::Serialize;
+
 /// Counts since the beginning of a round.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Requests sent, each copy and each retry counted.
+    pub sent: u64,
+    /// Sends that ended without an answer of the suite's: whether they had an effect is not known.
+    pub unknown: u64,
+    /// Coupons told for the first time to a request.
+    pub issued: u64,
+    pub replayed: u64,
+    /// Orders told to be accepted.
+    pub accepted: u64,
+    /// Orders told to be cancelled.
+    pub cancelled: u64,
+    /// Requests that were sent twice or more at one moment.
+    pub duplicated: u64,
+    /// Requests that were sent again after everything was over.
+    pub late: u64,
+    /// Halts that were acknowledged, and had requests under way when staff asked for them.
+    pub halts: u64,
+    pub refusals: BTreeMap<String, u64>,
+}
+
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Requests that were sent and are not answered yet.
-    pub in_flight: AtomicU64,
-    /// Requests sent, again and again counted each time.
-    pub sent: AtomicU64,
-    /// Sends that ended without an answer of the suite's: whether they had an effect is not known.
-    pub unknown: AtomicU64,
-    /// Coupons told for the first time to a request.
-    pub issued: AtomicU64,
-    pub replayed: AtomicU64,
-    /// Orders told to be accepted.
-    pub accepted: AtomicU64,
-    /// Orders told to be cancelled.
-    pub cancelled: AtomicU64,
-    /// Requests that were sent twice at once, over both gateways.
-    pub duplicated: AtomicU64,
-    /// Requests that were sent again after everything was over.
-    pub late: AtomicU64,
-    /// Halts that were acknowledged, and had requests under way when staff asked for them.
-    pub halts: AtomicU64,
+    counts: Mutex<Counts>,
+    in_flight: AtomicU64,
     /// Whether only half of the shoppers come, and come again, as usual.
     pub half_load: AtomicBool,
-    refusals: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Tally {
+    /// Reads the counts, or adds to them.
+    pub fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes that a request is under way until the guard is dropped.
     pub fn send(&self) -> InFlight<'_> {
-        self.sent.fetch_add(1, Relaxed);
+        self.counts().sent += 1;
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(self)
     }
 
+    /// Requests that were sent and are not answered yet.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
     }
 
     /// An answer named this reason.
     pub fn refused(&self, reason: &str) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        *refusals.entry(reason.to_owned()).or_default() += 1;
-    }
-
-    pub fn refusals(&self) -> BTreeMap<String, u64> {
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.clone()
+        let mut counts = self.counts();
+        *counts.refusals.entry(reason.to_owned()).or_default() += 1;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (now, in_flight) = (self.counts(), self.in_flight());
         write!(
             out,
-            "{} sent, {} issued, {} replayed, {} ordered, {} unknown, {} halts, {} in flight",
-            self.sent.load(Relaxed),
-            self.issued.load(Relaxed),
-            self.replayed.load(Relaxed),
-            self.accepted.load(Relaxed),
-            self.unknown.load(Relaxed),
-            self.halts.load(Relaxed),
-            self.in_flight.load(Relaxed),
+            "{} sent, {} issued, {} replayed, {} ordered, {} unknown, {} halts, {in_flight} in flight",
+            now.sent, now.issued, now.replayed, now.accepted, now.unknown, now.halts
         )
     }
 }

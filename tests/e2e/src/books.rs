@@ -1,4 +1,4 @@
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sqlx::{PgPool, Row};
 use tidegate_local::stack::Service;
 
@@ -29,8 +29,7 @@ pub struct SlotBooking {
 
 impl OrderBooks {
     pub async fn open(suite: &Suite) -> Result<Self> {
-        let url = suite.stack.database_url(Service::OrderIntake);
-        let url = url.context("order-intake has no database")?;
+        let url = suite.database_of(Service::OrderIntake)?;
         Ok(Self(PgPool::connect(&url).await?))
     }
 

@@ -1,52 +1,40 @@
 //! The suite as its users meet it: real processes, a real PostgreSQL, real certificates and tokens.
 
-mod answers;
 mod books;
-mod fulfilment;
-mod staff;
-mod waiting;
+mod facts;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{ops::Deref, path::PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
+use tidegate_client::{Fulfilment, Gateway, Staff, metrics};
 use tidegate_local::{
-    credentials::{Identity, Scope, Token},
-    stack::{Stack, StackOptions},
-};
-use tidegate_proto::{
-    gateway::v1::{
-        CancelOrderRequest, CheckCouponRequest, ClaimCouponRequest, GetOrderRequest, IssuedClaim,
-        PlaceOrderRequest, claim_coupon_response, claim_service_client::ClaimServiceClient,
-        order_service_client::OrderServiceClient, wallet_service_client::WalletServiceClient,
-    },
-    r#type::v1::{Coupon, Money, Order, OrderLine},
+    credentials::Identity,
+    stack::{Service, Stack, StackOptions},
 };
 use tidegate_replay::collector::Collector;
-use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic::transport::Channel;
 use uuid::Uuid;
 
-pub use answers::{Refused, refused};
 pub use books::{OrderBooks, SlotBooking};
-pub use fulfilment::FulfilmentDesk;
-pub use staff::{CampaignTerms, StaffDesk, store_of};
-pub use waiting::{Answer, Shopper};
+pub use facts::Facts;
 
-/// What [`Suite::claim`] says of a claim that was given a place in the queue.
-pub const QUEUED: &str = "the claim waits in the queue";
-const POLL: Duration = Duration::from_millis(50);
-/// How long a claim is sent again that was told to come back.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
+pub const ISSUANCES: [&str; 2] = ["issuance-0", "issuance-1"];
 
-/// A running suite, with the hands of a chatbot and of staff.
+/// A running suite. What shoppers do without further words they do at its first gateway.
 pub struct Suite {
     pub stack: Stack,
     /// The traces received so far.
     pub collector: Collector,
-    /// A token that may do all that chatbots may.
-    pub token: String,
+    first: Gateway,
+}
+
+impl Deref for Suite {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.first
+    }
 }
 
 impl Suite {
@@ -62,14 +50,23 @@ impl Suite {
         options.otlp_endpoint = Some(collector.endpoint());
         change(&mut options);
         let stack = Stack::start(options).await?;
-        let token = stack
-            .credentials()
-            .sign(&Token::new("chatbot", &Scope::CHATBOT))?;
+        let first = Gateway::of(&stack, GATEWAYS[0])?;
         Ok(Self {
             stack,
             collector,
-            token,
+            first,
         })
+    }
+
+    /// The same, with settings of one service.
+    pub async fn start_set(service: Service, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(|options| {
+            let settings = settings.iter();
+            let settings = settings
+                .map(|(name, value)| (service, (*name).to_owned(), Some((*value).to_owned())));
+            options.variables.extend(settings);
+        })
+        .await
     }
 
     /// Options for a suite in a folder of its own: traced whole, started afresh.
@@ -82,18 +79,37 @@ impl Suite {
         options
     }
 
+    /// Brings back whatever a fact before this one has left paused or dead.
+    pub async fn heal(&mut self) -> Result<()> {
+        self.stack.postgres_mut().start().await?;
+        let replicas = self.stack.replicas().iter();
+        let names: Vec<_> = replicas.map(|replica| replica.name().to_owned()).collect();
+        for name in names {
+            if self.stack.replica(&name)?.process_id().is_none() {
+                self.stack.restart(&name).await?;
+            } else {
+                self.stack.resume(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the suite and removes its folder.
     pub async fn end(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }
 
-    pub fn staff(&self) -> Result<StaffDesk> {
-        StaffDesk::new(&self.stack)
+    pub fn staff(&self) -> Result<Staff> {
+        Staff::of(&self.stack)
     }
 
-    /// A connection to a gateway, without a certificate, as chatbots have.
-    pub fn door(&self, gateway: &str) -> Result<Channel> {
-        self.stack.channel(None, gateway)
+    pub fn fulfilment(&self) -> Result<Fulfilment> {
+        Fulfilment::of(&self.stack)
+    }
+
+    /// A gateway of one's choice, over a connection of its own.
+    pub fn at(&self, gateway: &str) -> Result<Gateway> {
+        Gateway::of(&self.stack, gateway)
     }
 
     /// A connection to any replica with the certificate of `identity`.
@@ -101,215 +117,16 @@ impl Suite {
         self.stack.channel(Some(identity), replica)
     }
 
-    /// A request with the suite's token.
-    pub fn request<T>(&self, message: T) -> Request<T> {
-        with_token(message, &self.token)
+    /// The URL of a service's database.
+    pub fn database_of(&self, service: Service) -> Result<String> {
+        let url = self.stack.database_url(service);
+        url.with_context(|| format!("{} has no database", service.name()))
     }
 
-    /// Claims through the first gateway.
-    pub async fn claim(
-        &self,
-        campaign: &str,
-        shopper: &str,
-        request_id: &str,
-    ) -> Result<IssuedClaim, Status> {
-        self.claim_at("gateway-0", claim_of(campaign, shopper, request_id))
-            .await
-            .map(|response| response.into_inner())
-    }
-
-    /// Claims through a gateway of one's choice; the answer comes with its metadata.
-    pub async fn claim_at(
-        &self,
-        gateway: &str,
-        message: ClaimCouponRequest,
-    ) -> Result<Response<IssuedClaim>, Status> {
-        self.claim_over(self.door(gateway).map_err(internal)?, message)
-            .await
-    }
-
-    /// Claims over a connection that there is; one address may have only so many.
-    pub async fn claim_over(
-        &self,
-        door: Channel,
-        message: ClaimCouponRequest,
-    ) -> Result<Response<IssuedClaim>, Status> {
-        let response = ClaimServiceClient::new(door)
-            .claim_coupon(self.request(message))
-            .await?;
-        let (metadata, message, extensions) = response.into_parts();
-        let Some(claim_coupon_response::Outcome::Issued(issued)) = message.outcome else {
-            return Err(Status::internal(QUEUED));
-        };
-        Ok(Response::from_parts(metadata, issued, extensions))
-    }
-
-    /// The code of a fresh coupon.
-    pub async fn coupon(&self, campaign: &str, shopper: &str) -> Result<String> {
-        let request_id = Uuid::new_v4().to_string();
-        let began = Instant::now();
-        loop {
-            match self.claim(campaign, shopper, &request_id).await {
-                // Asked to come back, or given a place, as anybody may be while a campaign is young
-                // and the machine busy.
-                Err(status)
-                    if (status.code() == Code::Unavailable || status.message() == QUEUED)
-                        && began.elapsed() < PATIENCE =>
-                {
-                    tokio::time::sleep(POLL).await;
-                }
-                outcome => {
-                    let coupon = outcome?.coupon;
-                    return Ok(coupon.map(|coupon| coupon.code).unwrap_or_default());
-                }
-            }
-        }
-    }
-
-    /// Places an order at store-1 with a coupon.
-    pub async fn order(
-        &self,
-        shopper: &str,
-        request_id: &str,
-        code: &str,
-    ) -> Result<Order, Status> {
-        self.place(order_of(shopper, request_id, code)).await
-    }
-
-    /// Places an order of one's choice.
-    pub async fn place(&self, message: PlaceOrderRequest) -> Result<Order, Status> {
-        let mut orders = self.orders().map_err(internal)?;
-        let response = orders.place_order(self.request(message)).await?;
-        response.into_inner().order.ok_or_else(no_order)
-    }
-
-    /// The order as it stands.
-    pub async fn read(&self, order: &Order) -> Result<Order, Status> {
-        let message = GetOrderRequest {
-            shopper_id: order.shopper_id.clone(),
-            order_id: order.order_id.clone(),
-        };
-        let mut orders = self.orders().map_err(internal)?;
-        let response = orders.get_order(self.request(message)).await?;
-        response.into_inner().order.ok_or_else(no_order)
-    }
-
-    /// Cancels an order as its shopper.
-    pub async fn cancel(&self, order: &Order) -> Result<Order, Status> {
-        let message = CancelOrderRequest {
-            shopper_id: order.shopper_id.clone(),
-            order_id: order.order_id.clone(),
-        };
-        let mut orders = self.orders().map_err(internal)?;
-        let response = orders.cancel_order(self.request(message)).await?;
-        response.into_inner().order.ok_or_else(no_order)
-    }
-
-    /// The coupon, and whether it could pay for an order now.
-    pub async fn check(&self, shopper: &str, code: &str) -> Result<(Coupon, bool), Status> {
-        let message = CheckCouponRequest {
-            shopper_id: shopper.into(),
-            coupon_code: code.into(),
-        };
-        let mut wallet = self.wallet().map_err(internal)?;
-        let checked = wallet
-            .check_coupon(self.request(message))
-            .await?
-            .into_inner();
-        Ok((checked.coupon.unwrap_or_default(), checked.usable))
-    }
-
-    /// What those who make the orders do.
-    pub fn fulfilment(&self) -> Result<FulfilmentDesk> {
-        FulfilmentDesk::new(&self.stack)
-    }
-
-    pub fn wallet(&self) -> Result<WalletServiceClient<Channel>> {
-        Ok(WalletServiceClient::new(self.door("gateway-0")?))
-    }
-
-    pub fn orders(&self) -> Result<OrderServiceClient<Channel>> {
-        Ok(OrderServiceClient::new(self.door("gateway-0")?))
-    }
-
-    /// One number of a replica's metrics: the sum of all samples of that name whose labels hold `label`.
+    /// One number of a replica's metrics: the sum of all samples of that name whose labels hold
+    /// `label`.
     pub async fn metric(&self, replica: &str, name: &str, label: &str) -> Result<f64> {
-        let (status, text) = self.stack.replica(replica)?.get("/metrics").await?;
-        if status != 200 {
-            bail!("{replica} answered {status} to /metrics");
-        }
-        let samples = text.lines().filter(|line| {
-            let sample = line.split([' ', '{']).next();
-            sample == Some(name) && line.contains(label)
-        });
-        Ok(samples
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum())
-    }
-}
-
-fn internal(error: anyhow::Error) -> Status {
-    Status::internal(error.to_string())
-}
-
-fn no_order() -> Status {
-    Status::internal("the answer holds no order")
-}
-
-/// A request with a token.
-pub fn with_token<T>(message: T, token: &str) -> Request<T> {
-    let mut request = Request::new(message);
-    if let Ok(value) = format!("Bearer {token}").parse() {
-        request.metadata_mut().insert("authorization", value);
-    }
-    request
-}
-
-/// A claim of any tier.
-pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponRequest {
-    ClaimCouponRequest {
-        campaign_id: campaign.into(),
-        shopper_id: shopper.into(),
-        request_id: request_id.into(),
-        tier_id: String::new(),
-        ticket: String::new(),
-    }
-}
-
-/// One milk tea at store-1.
-pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderRequest {
-    let line = OrderLine {
-        sku: "milk-tea".into(),
-        quantity: 1,
-        unit_price: Some(Money {
-            currency_code: "CNY".into(),
-            minor_units: 2_800,
-        }),
-    };
-    PlaceOrderRequest {
-        shopper_id: shopper.into(),
-        request_id: request_id.into(),
-        store_id: "store-1".into(),
-        lines: vec![line],
-        coupon_code: code.into(),
-        latest_acceptable_at: None,
-        suggest_stores: false,
-    }
-}
-
-/// Tries until it works; the last error if it does not work in time.
-pub async fn eventually<T, E, Trying>(
-    limit: Duration,
-    mut attempt: impl FnMut() -> Trying,
-) -> Result<T, E>
-where
-    Trying: Future<Output = Result<T, E>>,
-{
-    let began = Instant::now();
-    loop {
-        match attempt().await {
-            Err(_) if began.elapsed() < limit => tokio::time::sleep(POLL).await,
-            outcome => return outcome,
-        }
+        let page = metrics::page(self.stack.replica(replica)?.admin_address()).await?;
+        Ok(metrics::sum(&page, name, label).unwrap_or(0.0))
     }
 }

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{backends, fairness, goodput, history, orders};
 
-/// Measures durable claims a second with everything on, the bare echo that is their ceiling, and one hot row under pgbench that is their peer.
+/// Measures durable claims a second with everything on, the bare echo that is their ceiling, and
+/// one hot row under pgbench that is their peer.
 ///
 /// The exit code is 0 whenever it could measure: this is no test.
 #[derive(Debug, Parser)]
@@ -39,14 +40,8 @@ pub struct Arguments {
     /// Clients of pgbench; the best number counts.
     #[arg(long, value_delimiter = ',', default_value = "1,4,16,64", value_parser = clap::value_parser!(u32).range(1..=70))]
     pub pgbench_clients: Vec<u32>,
-    /// The folder for data, credentials and logs; emptied first, removed at the end.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "TIDEGATE_LOAD_DATA",
-        default_value = "target/load"
-    )]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Writes all figures for machines to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -55,27 +50,31 @@ pub struct Arguments {
 /// Other measurements, and what the harness starts itself as.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answers every claim with one fixed coupon until standard input ends; prints its address first.
+    /// Answers every claim with one fixed coupon until standard input ends; prints its address
+    /// first.
     Echo {
         /// The folder of the certificates.
         #[arg(long, value_name = "DIR")]
         credentials: PathBuf,
     },
-    /// What is left of the peak when up to ten times as many come, with the waiting room and without.
+    /// What is left of the peak when up to ten times as many come, with the waiting room and
+    /// without.
     Goodput {
         #[command(flatten)]
         options: goodput::Options,
         #[command(flatten)]
         place: Place,
     },
-    /// What a backend gets beside another that floods the same gateway with ten times as many claims.
+    /// What a backend gets beside another that floods the same gateway with ten times as many
+    /// claims.
     Backends {
         #[command(flatten)]
         options: backends::Options,
         #[command(flatten)]
         place: Place,
     },
-    /// How long a start and an audit take beside tens of millions of leases that are over, and how much memory.
+    /// How long a start and an audit take beside tens of millions of leases that are over, and how
+    /// much memory.
     History {
         #[command(flatten)]
         options: history::Options,
@@ -89,7 +88,8 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Whether the order of service is that of joining, and what a flood of claims does to orders and to a gateway's memory.
+    /// Whether the order of service is that of joining, and what a flood of claims does to orders
+    /// and to a gateway's memory.
     Fairness {
         #[command(flatten)]
         options: fairness::Options,
@@ -101,7 +101,8 @@ pub enum Command {
 /// Where a run lives and leaves its results.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// The folder for data, credentials and logs, which are removed at the end, and for the results.
+    /// The folder for data, credentials and logs, which are removed at the end, and for the
+    /// results.
     #[arg(
         long,
         value_name = "DIR",
@@ -111,17 +112,13 @@ pub struct Place {
     pub data: PathBuf,
 }
 
-/// How long a figure takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Before anything is counted.
     pub warm_up: Duration,
-    /// What is counted.
     pub measured: Duration,
 }
 
 impl Arguments {
-    /// How long each figure takes.
     pub fn timing(&self) -> Timing {
         Timing {
             warm_up: Duration::from_secs(self.warm_up_seconds),

@@ -1,40 +1,37 @@
 //! Two backends at one gateway: what one gets beside another that floods it.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use tidegate_proto::gateway::v1::ClaimCouponRequest;
+use tidegate_client::claim_of;
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     caller::{Caller, Method, framed},
-    criteria::{Bound, Criterion},
-    crowd::{Crowd, REQUEST_ID},
-    goodput::quantile,
+    closed_loop::REQUEST_ID,
+    criteria::{Bound, Criterion, verdicts},
     machine::Machine,
+    quantile::quantile_ms,
     results,
     shoppers::{
         arrivals::{Arrivals, Stretch},
         claim_answer::ClaimAnswer,
     },
     stage::Stage,
+    table::{Table, told},
     tell,
 };
 
 const CAMPAIGN_ID: &str = "backends";
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
-/// Places for claims at the gateway: as many as there can be if claims are to make their deadline when all are taken.
+/// Places for claims at the gateway: as many as there can be if claims are to make their deadline
+/// when all are taken.
 const PLACES: u32 = 180;
 /// What one backend asks for: a fifth of what can be served.
 const QUIET_PER_SECOND: f64 = 30.0;
@@ -44,7 +41,6 @@ const FLOOD_FACTOR: f64 = 10.0;
 const LEAD: Duration = Duration::from_secs(3);
 const KEPT: f64 = 0.95;
 
-/// What can be asked for.
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long each stretch is measured.
@@ -52,20 +48,17 @@ pub struct Options {
     pub seconds: u64,
 }
 
-/// What a backend got in one stretch.
 #[derive(Debug, Clone, Serialize)]
 struct Figures {
     stretch: &'static str,
     backend: &'static str,
     claims: usize,
     coupons_per_second: f64,
-    /// Everything else, by its reason.
     refused: BTreeMap<String, u64>,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
 }
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 struct Report {
     machine: Machine,
@@ -77,13 +70,11 @@ struct Report {
 }
 
 /// Measures one backend alone, beside the flood, and alone again, and reports it in `folder`.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
-pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> {
+pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let places = PLACES.to_string();
-    // Without a waiting room the places for claims are all that stands between a flood and issuance.
+    // Without a waiting room the places for claims are all that stands between a flood and
+    // issuance.
     stage.set_gateways("TIDEGATE_MAX_CLAIMS", Some(&places))?;
     stage.set_waiting_room(false).await?;
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
@@ -92,7 +83,7 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     for (stretch, is_flooded) in [("alone", false), ("flooded", true), ("alone again", false)] {
         tell(&format!("Measuring the quiet backend {stretch}."));
         let begins = Instant::now() + LEAD;
-        let backend = |subject| Backend::connect(&stage, crowd, subject, stretch);
+        let backend = |subject| Backend::connect(&stage, threads, subject, stretch);
         let quiet = backend("quiet").await?;
         let asking = quiet.ask(begins, length, QUIET_PER_SECOND);
         if is_flooded {
@@ -110,10 +101,9 @@ pub async fn run(options: &Options, folder: &Path, crowd: &Crowd) -> Result<()> 
     results::write(folder, "backends", &report, &report.to_string())
 }
 
-/// A chatbot backend with connections and a token of its own.
 struct Backend {
     caller: Arc<Caller>,
-    threads: tokio::runtime::Handle,
+    threads: Handle,
     subject: &'static str,
     stretch: &'static str,
 }
@@ -121,13 +111,13 @@ struct Backend {
 impl Backend {
     async fn connect(
         stage: &Stage,
-        crowd: &Crowd,
+        threads: &Handle,
         subject: &'static str,
         stretch: &'static str,
     ) -> Result<Self> {
         Ok(Self {
-            caller: stage.caller_of(subject, crowd.threads()).await?,
-            threads: crowd.threads().clone(),
+            caller: stage.caller_of(subject, threads).await?,
+            threads: threads.clone(),
             subject,
             stretch,
         })
@@ -140,12 +130,8 @@ impl Backend {
         for (number, at) in arrivals.enumerate() {
             let due = begins + at;
             sleep_until(due).await;
-            let body = framed(&ClaimCouponRequest {
-                campaign_id: CAMPAIGN_ID.to_owned(),
-                shopper_id: format!("{}-{}-{number}", self.subject, self.stretch).replace(' ', "-"),
-                request_id: REQUEST_ID.to_owned(),
-                ..ClaimCouponRequest::default()
-            });
+            let shopper = format!("{}-{}-{number}", self.subject, self.stretch).replace(' ', "-");
+            let body = framed(&claim_of(CAMPAIGN_ID, &shopper, REQUEST_ID));
             let caller = Arc::clone(&self.caller);
             let claim = async move {
                 let answer = caller.call(Method::ClaimCoupon, body).await;
@@ -167,23 +153,19 @@ impl Figures {
                     took.push(*time);
                     continue;
                 }
-                ClaimAnswer::Queued(_) => "queued",
-                ClaimAnswer::Refused { reason, .. } => reason,
-                ClaimAnswer::Unanswered => "unanswered",
+                ClaimAnswer::Queued(_) => "QUEUED".to_owned(),
+                ClaimAnswer::Failed(failure) => failure.clone().into(),
             };
-            *refused.entry(other.to_owned()).or_default() += 1;
+            *refused.entry(other).or_default() += 1;
         }
-        let at = |share| {
-            quantile(took.iter().copied(), share).map(|took: Duration| took.as_secs_f64() * 1_000.0)
-        };
         Self {
             stretch: backend.stretch,
             backend: backend.subject,
             claims: answers.len(),
             coupons_per_second: took.len() as f64 / length.as_secs_f64(),
             refused,
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
+            p50_ms: quantile_ms(&took, 0.5),
+            p99_ms: quantile_ms(&took, 0.99),
         }
     }
 }
@@ -215,36 +197,22 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (machine, nominal, places) = (&self.machine, self.nominal_per_second, self.places);
         writeln!(
             out,
-            "{}; the ceiling leaves room for {:.0} claims/s, and the gateway has {} places for claims",
-            self.machine, self.nominal_per_second, self.places
+            "{machine}; the ceiling leaves room for {nominal:.0} claims/s, and the gateway has {places} places for claims\n"
         )?;
-        writeln!(
-            out,
-            "\n  {:>11} {:>7} {:>7} {:>9} {:>7} {:>7}  refused",
-            "stretch", "backend", "claims", "coupons/s", "p50 ms", "p99 ms"
-        )?;
-        let told = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
+        let heading = "stretch|backend|claims|coupons/s|p50 ms|p99 ms|refused";
+        let mut table = Table::new(heading);
         for figures in &self.figures {
-            let mut refused = String::new();
-            for (reason, count) in &figures.refused {
-                write!(refused, " {reason} {count}")?;
-            }
-            writeln!(
-                out,
-                "  {:>11} {:>7} {:>7} {:>9.1} {:>7} {:>7} {refused}",
-                figures.stretch,
-                figures.backend,
-                figures.claims,
-                figures.coupons_per_second,
-                told(figures.p50_ms),
-                told(figures.p99_ms),
-            )?;
+            let (stretch, backend, claims) = (figures.stretch, figures.backend, figures.claims);
+            let (p50, p99) = (told(figures.p50_ms), told(figures.p99_ms));
+            let (rate, refused) = (figures.coupons_per_second, &figures.refused);
+            table.row(format!(
+                "{stretch}|{backend}|{claims}|{rate:.1}|{p50}|{p99}|{refused:?}"
+            ));
         }
-        writeln!(out)?;
-        let mut criteria = self.criteria.iter();
-        criteria.try_for_each(|criterion| writeln!(out, "{criterion}"))
+        write!(out, "{table}\n{}", verdicts(&self.criteria))
     }
 }
 
@@ -276,7 +244,7 @@ mod tests {
             panic!("{:?}", report.criteria)
         };
         assert_eq!((criterion.figure, criterion.is_met), (Some(0.95), true));
-        assert!(report.to_string().contains("QUEUE_FULL 7"));
+        assert!(report.to_string().contains("\"QUEUE_FULL\": 7"));
     }
 
     #[test]

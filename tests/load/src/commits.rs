@@ -1,8 +1,11 @@
 //! What issuance says of its commits on `/metrics`.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
+use tidegate_client::metrics;
 use tidegate_local::stack::{Service, Stack};
+
+use crate::suite;
 
 /// The commit queue that claims go through.
 const QUEUE_LABEL: &str = "queue=\"coupons\"";
@@ -32,23 +35,12 @@ pub struct Commits {
 
 impl CommitSums {
     /// Reads every replica's page.
-    ///
-    /// # Errors
-    /// A replica does not answer, or its page lacks the metrics.
     pub async fn read(stack: &Stack) -> Result<Self> {
         let mut sums = Self::default();
-        for replica in stack.replicas() {
-            if replica.service() == Service::Issuance {
-                let (status, page) = replica.get("/metrics").await?;
-                ensure!(
-                    status == 200,
-                    "{} answers /metrics with {status}",
-                    replica.name()
-                );
-                sums.add(&page).with_context(|| {
-                    format!("the metrics of {} are not as expected", replica.name())
-                })?;
-            }
+        for name in suite::names(stack, Service::Issuance) {
+            let page = metrics::page(stack.replica(&name)?.admin_address()).await?;
+            let added = sums.add(&page);
+            added.with_context(|| format!("the metrics of {name} are not as expected"))?;
         }
         Ok(sums)
     }
@@ -80,13 +72,8 @@ impl CommitSums {
 }
 
 fn value(page: &str, name: &str) -> Result<f64> {
-    let line = page.lines().find(|line| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with('{') && rest.contains(QUEUE_LABEL))
-    });
-    line.and_then(|line| line.rsplit(' ').next())
-        .and_then(|number| number.parse().ok())
-        .with_context(|| format!("there is no {name} with {QUEUE_LABEL}"))
+    let value = metrics::sum(page, name, QUEUE_LABEL);
+    value.with_context(|| format!("there is no {name} with {QUEUE_LABEL}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::fmt::{Display, Formatter, Result};
 
 use serde::Serialize;
 
-/// Where a figure has to lie.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
@@ -16,7 +15,8 @@ pub enum Bound {
 pub struct Criterion {
     pub what: String,
     pub bound: Bound,
-    /// None if it could not be measured: the step was void, or nothing happened that could be measured.
+    /// None if it could not be measured: the step was void, or nothing happened that could be
+    /// measured.
     pub figure: Option<f64>,
     pub is_met: bool,
 }
@@ -37,6 +37,11 @@ impl Criterion {
     }
 }
 
+/// Each demand on a line of its own.
+pub fn verdicts(criteria: &[Criterion]) -> String {
+    criteria.iter().map(|it| format!("{it}\n")).collect()
+}
+
 impl Display for Criterion {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         let (sign, bound) = match self.bound {
@@ -44,18 +49,10 @@ impl Display for Criterion {
             Bound::AtMost(most) => ('≤', most),
         };
         let verdict = if self.is_met { "met" } else { "NOT MET" };
-        match self.figure {
-            Some(figure) => write!(
-                out,
-                "{:<72} {figure:>9.3} {sign} {bound:<6} {verdict}",
-                self.what
-            ),
-            None => write!(
-                out,
-                "{:<72} {:>9} {sign} {bound:<6} {verdict}",
-                self.what, "unknown"
-            ),
-        }
+        let figure = self.figure.map(|figure| format!("{figure:.3}"));
+        let figure = figure.unwrap_or_else(|| "unknown".to_owned());
+        let what = &self.what;
+        write!(out, "{what:<72} {figure:>9} {sign} {bound:<6} {verdict}")
     }
 }
 

@@ -1,5 +1,6 @@
-//! The ceiling: a process that answers every claim with one fixed coupon. The same TLS, HTTP/2 and messages as the gateway, and nothing else:
-//! no token is checked, nothing is traced, no database is asked.
+//! The ceiling: a process that answers every claim with one fixed coupon. The same TLS, HTTP/2 and
+//! messages as the gateway, and nothing else: no token is checked, nothing is traced, no database
+//! is asked.
 
 use std::{
     io,
@@ -32,8 +33,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, transport::Server};
 
 use crate::{
+    closed_loop::{CAMPAIGN_ID, REQUEST_ID},
     connection::Connection,
-    crowd::{CAMPAIGN_ID, REQUEST_ID},
 };
 
 // The settings of the services' own servers: with others the two would not be comparable.
@@ -48,10 +49,8 @@ const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
 const HANDSHAKES_WAITING: usize = 64;
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
 
-/// Prints the address it listens on, then answers until standard input ends, which it does when the harness goes, however it goes.
-///
-/// # Errors
-/// The certificates cannot be read, or no port can be listened on.
+/// Prints the address it listens on, then answers until standard input ends, which it does when the
+/// harness goes, however it goes.
 pub async fn serve(credentials: &Path) -> Result<()> {
     let credentials = Credentials::load_or_make(credentials, OffsetDateTime::now_utc())?;
     let files = TlsFiles {
@@ -122,7 +121,7 @@ impl Echo {
             campaign_id: CAMPAIGN_ID.to_owned(),
             tier_id: "milk-tea-25".to_owned(),
             face_value: Some(Money {
-                currency_code: CURRENCY.to_owned(),
+                currency_code: "CNY".to_owned(),
                 minor_units: 2_500,
             }),
             state: CouponState::Issued.into(),

@@ -3,65 +3,61 @@
 use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc};
 
 use anyhow::{Context, Result, bail};
-use tidegate_local::credentials::{Credentials, Identity, Scope, Token};
-use tidegate_replay::door::Door;
+use tidegate_client::Bearer;
+use tidegate_local::credentials::{Credentials, Scope};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    runtime::Handle,
 };
 
 use crate::{
     arguments::Arguments,
-    crowd::Crowd,
-    processor_time::{Part, ProcessorTime},
+    caller::Caller,
+    closed_loop::{Outcomes, claims},
+    processor_time::{Part, ProcessorTime, Whose},
     report::{EchoPoint, EchoRound},
+    suite,
 };
 
 /// Measures the echo with every number of shoppers.
-///
-/// # Errors
-/// The echo does not start or cannot be called.
 pub async fn measure(
     arguments: &Arguments,
-    crowd: &Crowd,
+    threads: &Handle,
     credentials: &Credentials,
     folder: &Path,
 ) -> Result<EchoRound> {
     let (child, address) = start(folder).await?;
     let process = child.id().context("the echo has ended")?;
-    let door = Arc::new(door(arguments, crowd, credentials, address)?);
-    let parts = vec![
-        Part::process("echo", process),
-        Part::shoppers(),
-        Part::harness(),
-    ];
+    // The echo does not look at the token; the bytes are sent all the same.
+    let bearer = Bearer::sign(credentials, suite::SUBJECT, &Scope::CHATBOT)?;
+    let connections = arguments.connections as usize;
+    let gateways = [address];
+    let caller = Caller::connect(&gateways, connections, credentials, &bearer, threads);
+    let caller = Arc::new(caller.await?);
+    let mut parts = Part::of_this_process().to_vec();
+    parts.push(Part::new("echo", Whose::Process(process)));
     let mut points = Vec::new();
     for shoppers in &arguments.shoppers {
         let look = async || ProcessorTime::read(&parts);
-        let stretch = crowd
-            .claim(&door, "echo", *shoppers, arguments.timing(), look)
-            .await?;
-        if stretch.outcomes.issued == 0 {
-            bail!(
-                "The echo answered nothing with {shoppers} shoppers: {:?}",
-                stretch.outcomes.refused
-            );
+        let timing = arguments.timing();
+        let stretch = claims(&caller, threads, "echo", *shoppers, timing, look).await?;
+        let outcomes = Outcomes::of(&stretch.ends, stretch.seconds);
+        if outcomes.issued == 0 {
+            let refused = outcomes.refused;
+            bail!("The echo answered nothing with {shoppers} shoppers: {refused:?}");
         }
         points.push(EchoPoint {
             shoppers: *shoppers,
-            processor: stretch
-                .after
-                .since(&stretch.before, stretch.outcomes.issued),
-            outcomes: stretch.outcomes,
+            processor: stretch.after.since(&stretch.before, outcomes.issued),
+            outcomes,
         });
     }
     Ok(EchoRound { points })
 }
 
-/// Starts this program again as the echo. It ends when its standard input does, which is when `Child` is dropped.
-///
-/// # Errors
-/// It does not start.
+/// Starts this program again as the echo. It ends when its standard input does, which is when
+/// `Child` is dropped.
 pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
     let program = std::env::current_exe().context("this executable's own path is not known")?;
     let mut child = Command::new(program)
@@ -80,17 +76,4 @@ pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
         .parse()
         .context("the echo did not say where it listens")?;
     Ok((child, address))
-}
-
-fn door(
-    arguments: &Arguments,
-    crowd: &Crowd,
-    credentials: &Credentials,
-    address: SocketAddr,
-) -> Result<Door> {
-    let connect = || credentials.channel(Some(Identity::Chatbot), Identity::Gateway, address);
-    let channels = (0..arguments.connections).map(|_| crowd.connect(connect));
-    // The echo does not look at the token; the bytes are sent all the same.
-    let token = credentials.sign(&Token::new("load", &Scope::CHATBOT))?;
-    Door::new(channels.collect::<Result<_>>()?, &token)
 }

@@ -1,12 +1,14 @@
-//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a peer measured in the same run; what is left of that in a flood; whether the order of service is fair; and what one backend leaves to another.
+//! `tidegate-load`: how many durable claims a second this machine serves, beside a ceiling and a
+//! peer measured in the same run; what is left of that in a flood; whether the order of service is
+//! fair; and what one backend leaves to another.
 
 mod arguments;
 mod backends;
 mod caller;
+mod closed_loop;
 mod commits;
 mod connection;
 mod criteria;
-mod crowd;
 mod echo;
 mod echo_process;
 mod fairness;
@@ -16,25 +18,26 @@ mod machine;
 mod orders;
 mod peer;
 mod processor_time;
+mod quantile;
 mod report;
 mod results;
 mod run;
 mod shoppers;
 mod stage;
 mod suite;
-mod tally;
+mod table;
 
 use std::{io::Write, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
 };
 
 use arguments::{Arguments, Command};
-use crowd::{Crowd, THREAD_NAME};
+use processor_time::THREAD_NAME;
 
 /// Ended by a signal before everything was measured.
 const INTERRUPTED: u8 = 130;
@@ -56,15 +59,15 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
         runtime.block_on(echo::serve(credentials))?;
         return Ok(ExitCode::SUCCESS);
     }
-    // The shoppers have threads of their own, so that what they cost is not mixed with what the harness and the collector of traces cost.
+    // The shoppers have threads of their own, so that what they cost is not mixed with what the
+    // harness and the collector of traces cost.
     let shoppers = Builder::new_multi_thread()
         .thread_name(THREAD_NAME)
         .enable_all()
         .build()?;
-    let crowd = Crowd::new(shoppers.handle().clone());
     let code = runtime.block_on(async {
         tokio::select! {
-            result = measure(&arguments, &crowd) => result.map(|()| ExitCode::SUCCESS),
+            result = measure(&arguments, shoppers.handle()) => result.map(|()| ExitCode::SUCCESS),
             // Dropping the run ends the services and PostgreSQL.
             result = stop_signal() => result.map(|()| ExitCode::from(INTERRUPTED)),
         }
@@ -73,20 +76,22 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     code
 }
 
-async fn measure(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
+async fn measure(arguments: &Arguments, threads: &Handle) -> Result<()> {
     match &arguments.command {
         Some(Command::Goodput { options, place }) => {
-            goodput::run(options, &place.data, crowd).await
+            goodput::run(options, &place.data, threads).await
         }
         Some(Command::Backends { options, place }) => {
-            backends::run(options, &place.data, crowd).await
+            backends::run(options, &place.data, threads).await
         }
         Some(Command::Fairness { options, place }) => {
-            fairness::run(options, &place.data, crowd).await
+            fairness::run(options, &place.data, threads).await
         }
-        Some(Command::Orders { options, place }) => orders::run(options, &place.data, crowd).await,
+        Some(Command::Orders { options, place }) => {
+            orders::run(options, &place.data, threads).await
+        }
         Some(Command::History { options, place }) => history::run(options, &place.data).await,
-        Some(Command::Echo { .. }) | None => run::run(arguments, crowd).await,
+        Some(Command::Echo { .. }) | None => run::run(arguments, threads).await,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The peer: a giveaway as it is usually built, one row that every claim takes one from, driven by pgbench on the same server.
+//! The peer: a giveaway as it is usually built, one row that every claim takes one from, driven by
+//! pgbench on the same server.
 
 use std::{
     fs,
@@ -7,14 +8,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use tidegate_local::stack::{Service, Stack};
 use tokio::process::Command;
 
 use crate::{
     arguments::Arguments,
-    processor_time::{Part, ProcessorTime},
+    processor_time::{Part, ProcessorTime, Whose},
     report::{Peer, PeerPoint},
+    suite,
 };
 
 const TABLES: &str = include_str!("../queries/peer_tables.sql");
@@ -31,18 +33,14 @@ const FORMS: [(&str, &str); 2] = [
 /// Threads of pgbench; it needs little beside the server.
 const THREADS: u32 = 2;
 
-/// Measures both forms with every number of clients, in issuance's own database, while the services stand idle.
+/// Measures both forms with every number of clients, in issuance's own database, while the services
+/// stand idle.
 /// `parts` are the processes of the suite.
-///
-/// # Errors
-/// There is no pgbench, or the server refuses.
 pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>) -> Result<Peer> {
-    parts.push(Part::ended_children("pgbench"));
+    parts.push(Part::new("pgbench", Whose::EndedChildren));
     let pgbench = find_pgbench(stack)?;
-    let url = stack
-        .database_url(Service::Issuance)
-        .context("issuance has no database")?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let url = stack.database_url(Service::Issuance).unwrap_or_default();
+    let mut connection = suite::database(stack, Service::Issuance).await?;
     let mut points = Vec::new();
     for (form, script) in FORMS {
         let file = stack.options().data.join(format!("peer-{form}.sql"));

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::crowd::THREAD_NAME;
+/// What the shoppers' threads are called, by which their processor time is found.
+pub const THREAD_NAME: &str = "shoppers";
 
-/// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every architecture of today.
+/// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every
+/// architecture of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Whose time is counted together.
 #[derive(Debug, Clone)]
 pub struct Part {
     name: String,
@@ -18,57 +19,35 @@ pub struct Part {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Whose {
+pub enum Whose {
     Process(u32),
     /// A process and its children, those that ended included.
     Family(u32),
+    /// The children of this process that have ended and been waited for.
     EndedChildren,
+    /// The threads of this process that shoppers live on.
     Shoppers,
+    /// The other threads of this process, among them the collector of traces.
     Harness,
 }
 
 impl Part {
-    pub fn process(name: &str, process: u32) -> Self {
+    pub fn new(name: &str, whose: Whose) -> Self {
         Self {
             name: name.to_owned(),
-            whose: Whose::Process(process),
+            whose,
         }
     }
 
-    /// A process and its children.
-    pub fn family(name: &str, process: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            whose: Whose::Family(process),
-        }
-    }
-
-    /// The children of this process that have ended and been waited for.
-    pub fn ended_children(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            whose: Whose::EndedChildren,
-        }
-    }
-
-    /// The threads of this process that shoppers live on: the load generator.
-    pub fn shoppers() -> Self {
-        Self {
-            name: "load generator".to_owned(),
-            whose: Whose::Shoppers,
-        }
-    }
-
-    /// The other threads of this process, among them the collector of traces.
-    pub fn harness() -> Self {
-        Self {
-            name: "trace collector".to_owned(),
-            whose: Whose::Harness,
-        }
+    /// This process, in two parts.
+    pub fn of_this_process() -> [Self; 2] {
+        [
+            Self::new("load generator", Whose::Shoppers),
+            Self::new("trace collector", Whose::Harness),
+        ]
     }
 }
 
-/// Seconds of processor time up to a moment.
 #[derive(Debug)]
 pub struct ProcessorTime {
     parts: BTreeMap<String, f64>,
@@ -92,7 +71,8 @@ pub struct Spent {
     pub seconds: BTreeMap<String, f64>,
     /// The share of the machine's processors that was busy, 0 to 1.
     pub busy: f64,
-    /// The share that programs outside this measurement used, 0 to 1. Well above 0, the figures are too low.
+    /// The share that programs outside this measurement used, 0 to 1. Well above 0, the figures are
+    /// too low.
     pub others: f64,
     /// The share that the hypervisor gave to other machines, 0 to 1.
     pub stolen: f64,
@@ -100,9 +80,6 @@ pub struct Spent {
 
 impl ProcessorTime {
     /// Reads the time of each part, and of the machine.
-    ///
-    /// # Errors
-    /// A process is gone, or this is not Linux.
     pub fn read(parts: &[Part]) -> Result<Self> {
         let machine = fs::read_to_string("/proc/stat")
             .context("/proc/stat cannot be read: processor time is measured on Linux only")?;
@@ -146,7 +123,8 @@ impl ProcessorTime {
 }
 
 impl Machine {
-    /// Reads the first line: user, nice, system, idle, iowait, irq, softirq, steal. Guests are part of user.
+    /// Reads the first line: user, nice, system, idle, iowait, irq, softirq, steal. Guests are part
+    /// of user.
     fn parse(text: &str) -> Option<Self> {
         let line = text.lines().next()?.strip_prefix("cpu ")?;
         let times: Vec<f64> = line

@@ -1,4 +1,5 @@
-//! Where the results of a run go: words for people on standard output, and files for people and machines.
+//! Where the results of a run go: words for people on standard output, and files for people and
+//! machines.
 
 use std::{
     fs,
@@ -12,9 +13,6 @@ use serde::Serialize;
 use crate::tell;
 
 /// Prints the words, and writes `<name>.txt` and `<name>.json`.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn write(folder: &Path, name: &str, report: &impl Serialize, words: &str) -> Result<()> {
     // Whoever reads may have gone; the files are written all the same.
     let _ = writeln!(io::stdout(), "{words}");
@@ -23,10 +21,6 @@ pub fn write(folder: &Path, name: &str, report: &impl Serialize, words: &str) ->
     write_file(folder, &format!("{name}.json"), &json)
 }
 
-/// Writes `<name>.svg`.
-///
-/// # Errors
-/// The folder cannot be written.
 pub fn write_plot(folder: &Path, name: &str, svg: &str) -> Result<()> {
     write_file(folder, &format!("{name}.svg"), svg)
 }

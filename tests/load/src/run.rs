@@ -1,5 +1,5 @@
-//! The order in which things are measured: an echo before and after each shape of the suite, so that a machine that changes its speed
-//! meanwhile changes both sides of the ratio.
+//! The order in which things are measured: an echo before and after each shape of the suite, so
+//! that a machine that changes its speed meanwhile changes both sides of the ratio.
 
 use std::{
     fs,
@@ -8,30 +8,36 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use tidegate_local::credentials::Credentials;
+use tidegate_local::{
+    credentials::Credentials,
+    stack::{Stack, StackOptions},
+};
 use time::OffsetDateTime;
+use tokio::runtime::Handle;
 
 use crate::{
     arguments::Arguments,
-    crowd::Crowd,
+    closed_loop::{CAMPAIGN_ID, Outcomes, claims},
+    commits::CommitSums,
     echo_process, peer,
-    report::{ClaimRun, Conditions, EchoRound, Peer, Report, table},
-    suite::{Shape, Suite},
-    tell,
+    processor_time::ProcessorTime,
+    report::{ClaimPoint, ClaimRun, Conditions, EchoRound, Peer, Report, table},
+    suite, tell,
 };
 
-/// Measures everything and reports it.
-///
-/// # Errors
-/// Something cannot be started or measured; nothing is left running.
-pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
-    fs::create_dir_all(&arguments.data)
-        .with_context(|| format!("{} cannot be made", arguments.data.display()))?;
-    let credentials_folder = arguments.data.join("echo");
+/// More than a day of claims can take, so that no lease is made small because stock runs out.
+const STOCK: (u64, u64) = (500_000_000, 1_000_000);
+/// Of the database, for whoever looks and for superusers.
+const OTHER_CONNECTIONS: u32 = 50;
+
+pub async fn run(arguments: &Arguments, threads: &Handle) -> Result<()> {
+    fs::create_dir_all(&arguments.place.data)
+        .with_context(|| format!("{} cannot be made", arguments.place.data.display()))?;
+    let credentials_folder = arguments.place.data.join("echo");
     let credentials = Credentials::load_or_make(&credentials_folder, OffsetDateTime::now_utc())?;
     let echo = async || -> Result<EchoRound> {
         tell("Measuring the echo.");
-        echo_process::measure(arguments, crowd, &credentials, &credentials_folder).await
+        echo_process::measure(arguments, threads, &credentials, &credentials_folder).await
     };
     let mut rounds = vec![echo().await?];
     let mut pgbench = None;
@@ -42,7 +48,7 @@ pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
                 lanes: *lanes,
                 replicas: *replicas,
             };
-            claims.push(measure_shape(shape, arguments, crowd, &mut pgbench).await?);
+            claims.push(measure_shape(shape, arguments, threads, &mut pgbench).await?);
             rounds.push(echo().await?);
         }
     }
@@ -64,28 +70,64 @@ pub async fn run(arguments: &Arguments, crowd: &Crowd) -> Result<()> {
     Ok(())
 }
 
-/// Measures one shape on databases of its own; the first one lends its server to pgbench while it is still empty.
+/// How much of everything there is.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    lanes: u16,
+    /// Gateways, and as many issuances.
+    replicas: u16,
+}
+
+/// Measures one shape on databases of its own; the first one lends its server to pgbench while it
+/// is still empty.
 async fn measure_shape(
     shape: Shape,
     arguments: &Arguments,
-    crowd: &Crowd,
+    threads: &Handle,
     pgbench: &mut Option<Peer>,
 ) -> Result<ClaimRun> {
-    let suite = Suite::open(shape, &arguments.data.join("stack"), arguments, crowd).await?;
+    let clients = arguments.pgbench_clients.iter().max();
+    let stack = Stack::start(StackOptions {
+        issuance_replicas: shape.replicas,
+        gateway_replicas: shape.replicas,
+        lanes: shape.lanes,
+        other_connections: OTHER_CONNECTIONS + clients.copied().unwrap_or(0),
+        ..suite::options(&arguments.place.data.join("stack"))
+    })
+    .await?;
+    let staff = suite::staff(&stack)?;
+    let campaign = staff.open(suite::terms(CAMPAIGN_ID, STOCK)).await?;
+    let connections = arguments.connections as usize;
+    let caller = suite::caller(&stack, suite::SUBJECT, connections, threads).await?;
+    let parts = suite::parts(&stack)?;
     if pgbench.is_none() {
         tell("Measuring pgbench on one hot row.");
-        *pgbench = Some(peer::measure(arguments, suite.stack(), suite.parts()?).await?);
+        *pgbench = Some(peer::measure(arguments, &stack, parts.clone()).await?);
     }
+    let look = async || {
+        let commits = CommitSums::read(&stack).await?;
+        Ok((commits, ProcessorTime::read(&parts)?))
+    };
     let mut points = Vec::new();
-    for shoppers in &arguments.shoppers {
+    for shoppers in arguments.shoppers.iter().copied() {
         tell(&format!(
             "Measuring claims with {shoppers} shoppers at a time."
         ));
-        points.push(suite.claim(*shoppers, arguments, crowd).await?);
+        let (round, timing) = (format!("shopper-{shoppers}"), arguments.timing());
+        let stretch = claims(&caller, threads, &round, shoppers, timing, look).await?;
+        let outcomes = Outcomes::of(&stretch.ends, stretch.seconds);
+        let (commits_before, processor_before) = stretch.before;
+        let (commits_after, processor_after) = stretch.after;
+        points.push(ClaimPoint {
+            shoppers,
+            commits: commits_after.since(&commits_before, stretch.seconds),
+            processor: processor_after.since(&processor_before, outcomes.issued),
+            outcomes,
+        });
     }
     let coupons_told = points.iter().map(|point| point.outcomes.issued_ever).sum();
-    let coupons_kept = suite.coupons_kept().await?;
-    suite.close().await?;
+    let coupons_kept = suite::coupons_kept(&stack, campaign.campaign_number).await?;
+    stack.shutdown_and_remove().await?;
     ensure!(
         coupons_kept >= coupons_told,
         "Shoppers were given {coupons_told} coupons and the database has {coupons_kept}: what is measured is not durable."

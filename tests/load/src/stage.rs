@@ -1,85 +1,58 @@
 //! The suite with a ceiling well below what the generator can offer tenfold.
 //!
-//! Suite and generator share the machine, so ten times what the machine itself can serve cannot be offered honestly. Here issuance's commits are slow, by PostgreSQL's own `commit_delay`, and small: what can be
-//! served is set by waiting and not by processors, and whatever the flood costs in processor time is there to be had.
+//! Suite and generator share the machine, so ten times what the machine itself can serve cannot be
+//! offered honestly. Here issuance's commits are slow, by PostgreSQL's own `commit_delay`, and
+//! small: what can be served is set by waiting and not by processors, and whatever the flood costs
+//! in processor time is there to be had.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection};
-use tidegate_local::{
-    credentials::{Identity, Scope, Token},
-    stack::{Service, Stack, StackOptions},
-};
-use tidegate_replay::{
-    campaign::{self, Staff},
-    collector::Collector,
-    door::Door,
-};
+use tidegate_client::Staff;
+use tidegate_local::stack::{Service, Stack, StackOptions};
 use tokio::runtime::Handle;
 
-use crate::{
-    caller::{Caller, Gateway},
-    processor_time::Part,
-    suite, tell,
-};
+use crate::{caller::Caller, suite};
 
 const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
 const LANES: u16 = 1;
-/// Calls of one gateway that are under way at issuance: as many as by default with sixteen lanes. With the four of a single lane half of the commits would be of the first claim that came.
+/// Calls of one gateway that are under way at issuance: as many as by default with sixteen lanes.
+/// With the four of a single lane half of the commits would be of the first claim that came.
 const CALLS: u32 = 64;
 /// Claims of one commit at most.
 const MAX_BATCH: u32 = 4;
 /// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
 const COMMIT: Duration = Duration::from_millis(25);
 const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
-/// The backend that all shoppers come through.
-const SUBJECT: &str = "load";
-/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a door without a waiting room keeps a flood's calls for seconds.
+/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a
+/// door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
 
-/// A running suite whose commits are slow.
 pub struct Stage {
-    stack: Stack,
-    _collector: Collector,
-    staff: Staff,
+    pub stack: Stack,
+    pub staff: Staff,
 }
 
 impl Stage {
-    /// Starts one on empty databases.
-    ///
-    /// # Errors
-    /// A part does not come up.
     pub async fn open(folder: &Path, gateways: u16) -> Result<Self> {
-        let max_batch = (
-            Service::Issuance,
-            "TIDEGATE_MAX_BATCH".to_owned(),
-            Some(MAX_BATCH.to_string()),
-        );
-        let calls = (
-            Service::Gateway,
-            "TIDEGATE_CALLS_PER_LANE".to_owned(),
-            Some(CALLS.to_string()),
-        );
-        let collector = Collector::start().await?;
+        let set =
+            |service, name: &str, value: u32| (service, name.to_owned(), Some(value.to_string()));
         let mut stack = Stack::start(StackOptions {
-            reset: true,
-            issuance_replicas: 1,
             gateway_replicas: gateways,
             lanes: LANES,
-            otlp_endpoint: Some(collector.endpoint()),
-            variables: vec![max_batch, calls],
-            say: tell,
-            ..StackOptions::new(folder)
+            variables: vec![
+                set(Service::Issuance, "TIDEGATE_MAX_BATCH", MAX_BATCH),
+                set(Service::Gateway, "TIDEGATE_CALLS_PER_LANE", CALLS),
+            ],
+            ..suite::options(folder)
         })
         .await?;
         let mut connection = stack.postgres().superuser().connect().await?;
-        sqlx::raw_sql(COMMITS_SLOWED)
-            .execute(&mut connection)
-            .await
-            .context(
-                "the commits of issuance cannot be slowed: a superuser of PostgreSQL is needed",
-            )?;
+        let slowed = sqlx::raw_sql(COMMITS_SLOWED).execute(&mut connection).await;
+        slowed.context(
+            "the commits of issuance cannot be slowed: a superuser of PostgreSQL is needed",
+        )?;
         connection.close().await?;
         // The connections that it commits with are as old as it is.
         stack.restart("issuance-0").await?;
@@ -97,111 +70,37 @@ impl Stage {
     }
 
     /// Turns the waiting room on or off, by a restart of every gateway. Callers must connect anew.
-    ///
-    /// # Errors
-    /// A gateway does not come up again.
     pub async fn set_waiting_room(&mut self, is_on: bool) -> Result<()> {
         self.set_gateways(WAITING_ROOM, if is_on { None } else { Some("off") })?;
-        for gateway in self.names(Service::Gateway) {
+        for gateway in suite::names(&self.stack, Service::Gateway) {
             self.stack.restart(&gateway).await?;
         }
         Ok(())
     }
 
     /// Sets a variable of every gateway from its next start on.
-    ///
-    /// # Errors
-    /// A gateway is not known.
     pub fn set_gateways(&mut self, variable: &str, value: Option<&str>) -> Result<()> {
-        for gateway in self.names(Service::Gateway) {
-            self.stack.set_variable(&gateway, variable, value)?;
-        }
-        Ok(())
+        let gateways = suite::names(&self.stack, Service::Gateway).into_iter();
+        let mut set = gateways.map(|name| self.stack.set_variable(&name, variable, value));
+        set.try_for_each(|set| set)
     }
 
-    /// Makes a campaign that is open now, with so many coupons of either tier, and waits until every gateway knows it.
-    ///
-    /// # Errors
-    /// Quota refuses, or a gateway does not hear of it.
+    /// Makes a campaign that is open now, with so many coupons of either tier, and waits until
+    /// every gateway knows it. Its number.
     pub async fn campaign(&self, campaign_id: &str, stock: (u64, u64)) -> Result<u32> {
-        let campaign = self.staff.create_campaign(campaign_id, stock).await?;
-        campaign::wait_until_known(&self.door()?, campaign_id).await?;
-        Ok(campaign.campaign_number)
+        let terms = suite::terms(campaign_id, stock);
+        Ok(self.staff.open(terms).await?.campaign_number)
     }
 
-    /// The gateways behind a client that serves every purpose.
-    ///
-    /// # Errors
-    /// The credentials cannot be read.
-    pub fn door(&self) -> Result<Door> {
-        let channels = self
-            .names(Service::Gateway)
-            .into_iter()
-            .map(|gateway| self.stack.channel(Some(Identity::Chatbot), &gateway));
-        Door::new(channels.collect::<Result<_>>()?, &self.token(SUBJECT)?)
-    }
-
-    /// Connections for a crowd that lives on `threads`.
-    ///
-    /// # Errors
-    /// A gateway cannot be reached.
     pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
-        self.caller_of(SUBJECT, threads).await
+        self.caller_of(suite::SUBJECT, threads).await
     }
 
     /// The same with a token of this subject.
-    ///
-    /// # Errors
-    /// A gateway cannot be reached.
     pub async fn caller_of(&self, subject: &str, threads: &Handle) -> Result<Arc<Caller>> {
-        let gateways: Vec<_> = self
-            .stack
-            .addresses(Service::Gateway)
-            .into_iter()
-            .map(Gateway)
-            .collect();
-        let token = self.token(subject)?;
-        let credentials = self.stack.credentials();
-        let caller = Caller::connect(&gateways, CONNECTIONS, credentials, &token, threads).await?;
-        Ok(Arc::new(caller))
+        suite::caller(&self.stack, subject, CONNECTIONS, threads).await
     }
 
-    fn token(&self, subject: &str) -> Result<String> {
-        self.stack
-            .credentials()
-            .sign(&Token::new(subject, &Scope::CHATBOT))
-    }
-
-    pub fn stack(&self) -> &Stack {
-        &self.stack
-    }
-
-    /// Those who make campaigns and stores.
-    pub fn staff(&self) -> &Staff {
-        &self.staff
-    }
-
-    /// Every process of the suite, and this one.
-    ///
-    /// # Errors
-    /// One of them does not run.
-    pub fn parts(&self) -> Result<Vec<Part>> {
-        suite::parts(&self.stack)
-    }
-
-    fn names(&self, service: Service) -> Vec<String> {
-        self.stack
-            .replicas()
-            .iter()
-            .filter(|replica| replica.service() == service)
-            .map(|replica| replica.name().to_owned())
-            .collect()
-    }
-
-    /// Stops everything and removes its files.
-    ///
-    /// # Errors
-    /// Something did not stop by itself; it has been killed.
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }

@@ -1,181 +1,124 @@
-//! The suite as it is delivered, with nothing turned off, and claims through it.
+//! The suite as it is delivered, with nothing turned off, and what every measurement needs of it.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
+use tidegate_client::{Bearer, CampaignTerms, Staff, store_of};
 use tidegate_local::{
-    credentials::{Identity, Scope, Token},
+    credentials::Scope,
     stack::{Service, Stack, StackOptions},
 };
-use tidegate_replay::{
-    campaign::{self, Staff},
-    collector::Collector,
-    door::Door,
-};
+use tidegate_proto::order_intake::v1::Store;
+use tokio::runtime::Handle;
 
 use crate::{
-    arguments::Arguments,
-    commits::CommitSums,
-    crowd::{CAMPAIGN_ID, Crowd},
-    processor_time::{Part, ProcessorTime},
-    report::ClaimPoint,
+    caller::Caller,
+    processor_time::{Part, Whose},
     tell,
 };
 
+/// The backend that all shoppers come through.
+pub const SUBJECT: &str = "load";
+pub const STORES: u32 = 500;
+const AREAS: u32 = 20;
 const COUPONS_KEPT: &str = include_str!("../queries/coupons_kept.sql");
-/// More than a day of claims can take, so that no lease is made small because stock runs out.
-const STOCK: (u64, u64) = (500_000_000, 1_000_000);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const SLOT_MINUTES: u32 = 1;
+/// The longest a call to the suite may take.
+pub const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Of the database, for whoever looks and for superusers.
-const OTHER_CONNECTIONS: u32 = 50;
-
-/// How much of everything there is.
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    pub lanes: u16,
-    /// Gateways, and as many issuances.
-    pub replicas: u16,
-}
-
-/// A running suite with a campaign that is open.
-pub struct Suite {
-    stack: Stack,
-    /// The services send spans, as they do in production.
-    _collector: Collector,
-    door: Arc<Door>,
-    campaign_number: u32,
-}
-
-impl Suite {
-    /// Starts one on empty databases.
-    ///
-    /// # Errors
-    /// A part does not come up.
-    pub async fn open(
-        shape: Shape,
-        folder: &Path,
-        arguments: &Arguments,
-        crowd: &Crowd,
-    ) -> Result<Self> {
-        let collector = Collector::start().await?;
-        let stack = Stack::start(StackOptions {
-            reset: true,
-            issuance_replicas: shape.replicas,
-            gateway_replicas: shape.replicas,
-            lanes: shape.lanes,
-            otlp_endpoint: Some(collector.endpoint()),
-            other_connections: OTHER_CONNECTIONS + most_clients(arguments),
-            say: tell,
-            ..StackOptions::new(folder)
-        })
-        .await?;
-        let campaign = staff(&stack)?.create_campaign(CAMPAIGN_ID, STOCK).await?;
-        let door = door(&stack, arguments, crowd)?;
-        campaign::wait_until_known(&door, CAMPAIGN_ID).await?;
-        Ok(Self {
-            stack,
-            _collector: collector,
-            door: Arc::new(door),
-            campaign_number: campaign.campaign_number,
-        })
-    }
-
-    pub fn stack(&self) -> &Stack {
-        &self.stack
-    }
-
-    /// Measures claims with so many shoppers at a time.
-    ///
-    /// # Errors
-    /// A process is gone, or its metrics are.
-    pub async fn claim(
-        &self,
-        shoppers: u32,
-        arguments: &Arguments,
-        crowd: &Crowd,
-    ) -> Result<ClaimPoint> {
-        let parts = self.parts()?;
-        let look = async || {
-            let commits = CommitSums::read(&self.stack).await?;
-            Ok((commits, ProcessorTime::read(&parts)?))
-        };
-        let round = format!("shopper-{shoppers}");
-        let stretch = crowd
-            .claim(&self.door, &round, shoppers, arguments.timing(), look)
-            .await?;
-        let (commits_before, processor_before) = stretch.before;
-        let (commits_after, processor_after) = stretch.after;
-        Ok(ClaimPoint {
-            shoppers,
-            commits: commits_after.since(&commits_before, stretch.outcomes.seconds),
-            processor: processor_after.since(&processor_before, stretch.outcomes.issued),
-            outcomes: stretch.outcomes,
-        })
-    }
-
-    /// Every process whose time a claim can cost.
-    ///
-    /// # Errors
-    /// One of them does not run.
-    pub fn parts(&self) -> Result<Vec<Part>> {
-        parts(&self.stack)
-    }
-
-    /// The coupons that are in the database, to be held against those that shoppers were given.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn coupons_kept(&self) -> Result<u64> {
-        coupons_kept(&self.stack, self.campaign_number).await
-    }
-
-    /// Stops everything and removes its files.
-    ///
-    /// # Errors
-    /// Something did not stop by itself; it has been killed.
-    pub async fn close(self) -> Result<()> {
-        self.stack.shutdown_and_remove().await
+/// Options for a stack on empty databases, with one of everything.
+pub fn options(folder: &Path) -> StackOptions {
+    StackOptions {
+        reset: true,
+        issuance_replicas: 1,
+        gateway_replicas: 1,
+        say: tell,
+        ..StackOptions::new(folder)
     }
 }
 
-fn most_clients(arguments: &Arguments) -> u32 {
-    arguments.pgbench_clients.iter().copied().max().unwrap_or(0)
-}
-
-/// Those who make campaigns and stores.
 pub fn staff(stack: &Stack) -> Result<Staff> {
-    Ok(Staff {
-        quota: stack.channel(Some(Identity::Staff), "quota-0")?,
-        order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
-        token: stack
-            .credentials()
-            .sign(&Token::new("staff", &Scope::STAFF))?,
-    })
+    Ok(Staff::of(stack)?.within(STAFF_CALL_LIMIT))
+}
+
+/// A campaign that is open for a day, with so many coupons of either tier.
+pub fn terms(campaign_id: &str, (first, second): (u64, u64)) -> CampaignTerms {
+    CampaignTerms {
+        tiers: vec![("milk-tea-25", first), ("milk-tea-15", second)],
+        open_for: DAY,
+        validity: 17 * DAY,
+        ..CampaignTerms::open(campaign_id, 0)
+    }
+}
+
+pub async fn put_stores(staff: &Staff, orders_per_slot: u32) -> Result<()> {
+    let store = |number| Store {
+        area: format!("area-{:02}", number % AREAS),
+        slot_minutes: Some(SLOT_MINUTES),
+        ..store_of(store_id(number), orders_per_slot)
+    };
+    staff.put_stores((0..STORES).map(store).collect()).await?;
+    Ok(())
+}
+
+pub fn store_id(number: u32) -> String {
+    format!("store-{:04}", number + 1)
+}
+
+/// Connections to all gateways for a crowd that lives on `threads`.
+pub async fn caller(
+    stack: &Stack,
+    subject: &str,
+    connections: usize,
+    threads: &Handle,
+) -> Result<Arc<Caller>> {
+    let credentials = stack.credentials();
+    let bearer = Bearer::sign(credentials, subject, &Scope::CHATBOT)?;
+    let gateways = stack.addresses(Service::Gateway);
+    let connections = connections.max(gateways.len());
+    let caller = Caller::connect(&gateways, connections, credentials, &bearer, threads);
+    Ok(Arc::new(caller.await?))
+}
+
+pub fn names(stack: &Stack, service: Service) -> Vec<String> {
+    let replicas = stack.replicas().iter();
+    let of_service = replicas.filter(|replica| replica.service() == service);
+    of_service
+        .map(|replica| replica.name().to_owned())
+        .collect()
+}
+
+pub fn process(stack: &Stack, name: &str) -> Result<u32> {
+    let process = stack.replica(name)?.process_id();
+    process.with_context(|| format!("{name} does not run"))
 }
 
 /// Every process of a stack, and this one.
 pub fn parts(stack: &Stack) -> Result<Vec<Part>> {
-    let mut parts = vec![Part::shoppers(), Part::harness()];
+    let mut parts = Part::of_this_process().to_vec();
     for replica in stack.replicas() {
-        let process = replica
-            .process_id()
-            .with_context(|| format!("{} does not run", replica.name()))?;
-        parts.push(Part::process(replica.name(), process));
+        let name = replica.name();
+        parts.push(Part::new(name, Whose::Process(process(stack, name)?)));
     }
     // A server that is not ours may be on another machine; its time is then among the others'.
     if let Some(process) = stack.postgres().process_id() {
-        parts.push(Part::family("postgres", process));
+        parts.push(Part::new("postgres", Whose::Family(process)));
     }
     Ok(parts)
 }
 
-/// The coupons of a campaign that are in the database.
+pub async fn database(stack: &Stack, service: Service) -> Result<PgConnection> {
+    let url = stack.database_url(service);
+    let url = url.with_context(|| format!("{} has no database", service.name()))?;
+    Ok(PgConnection::connect(&url).await?)
+}
+
+/// The coupons of a campaign that are in the database, to be held against those that shoppers were
+/// given.
 pub async fn coupons_kept(stack: &Stack, campaign_number: u32) -> Result<u64> {
-    let url = stack
-        .database_url(Service::Issuance)
-        .context("issuance has no database")?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let mut connection = database(stack, Service::Issuance).await?;
     let kept: i64 = sqlx::query_scalar(COUPONS_KEPT)
         .bind(i64::from(campaign_number))
         .fetch_one(&mut connection)
@@ -184,20 +127,27 @@ pub async fn coupons_kept(stack: &Stack, campaign_number: u32) -> Result<u64> {
     Ok(u64::try_from(kept)?)
 }
 
-/// The connections that all shoppers share, spread over the gateways.
-fn door(stack: &Stack, arguments: &Arguments, crowd: &Crowd) -> Result<Door> {
-    let gateways: Vec<_> = stack
-        .replicas()
-        .iter()
-        .filter(|replica| replica.service() == Service::Gateway)
-        .collect();
-    let channels = gateways
-        .iter()
-        .cycle()
-        .take(gateways.len().max(arguments.connections as usize))
-        .map(|gateway| crowd.connect(|| stack.channel(Some(Identity::Chatbot), gateway.name())));
-    let token = stack
-        .credentials()
-        .sign(&Token::new("load", &Scope::CHATBOT))?;
-    Door::new(channels.collect::<Result<_>>()?, &token)
+/// A figure of a replica's memory as Linux tells it, by its name in `/proc/*/status`.
+pub fn memory_mib(stack: &Stack, name: &str, figure: &str) -> Result<f64> {
+    let file = format!("/proc/{}/status", process(stack, name)?);
+    let status = fs::read_to_string(&file).context("memory is measured on Linux only")?;
+    mib(&status, figure).with_context(|| format!("{file} is not as expected"))
+}
+
+fn mib(status: &str, figure: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1_024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_in_mib() {
+        let status = "Name:\tgateway\nVmPeak:\t  99999 kB\nVmRSS:\t   65536 kB\nThreads:\t3\n";
+        assert_eq!(mib(status, "VmRSS:"), Some(64.0));
+        assert_eq!(mib("Name:\tgateway\n", "VmRSS:"), None);
+    }
 }

@@ -1,4 +1,5 @@
-/// A mistake that the protocol must not make. With one of them in it the model breaks a promise, which shows that the check of that promise can fail.
+/// A mistake that the protocol must not make. With one of them in it the model breaks a promise,
+/// which shows that the check of that promise can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A replica's memory decides whether there is stock, and issuance's database does not.

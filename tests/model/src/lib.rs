@@ -1,7 +1,9 @@
-//! The lease protocol between quota, issuance's database and issuance's replicas, in every order of events that a small world allows.
+//! The lease protocol between quota, issuance's database and issuance's replicas, in every order of
+//! events that a small world allows.
 //!
-//! The rules are those of the services: [`tidegate_quota::domain`] lends and settles, [`tidegate_issuance::domain::fence`] installs, spends and seals. Only what lies between them is modelled here:
-//! who remembers what, which messages are in flight, and who dies when.
+//! The rules are those of the services: [`tidegate_quota::domain`] lends and settles,
+//! [`tidegate_issuance::domain::fence`] installs, spends and seals. Only what lies between them is
+//! modelled here: who remembers what, which messages are in flight, and who dies when.
 
 mod fault;
 mod promises;

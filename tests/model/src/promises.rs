@@ -13,7 +13,8 @@ use crate::{
 pub const NEVER_OVERSOLD: &str = "never-oversold";
 /// The coupons are those that the leases say were used.
 pub const COUPONS_ARE_SPENT_FROM_LEASES: &str = "coupons are spent from leases";
-/// What quota settled is what was used and can never change, and its totals are those of its leases.
+/// What quota settled is what was used and can never change, and its totals are those of its
+/// leases.
 pub const LEASES_ARE_SETTLED_ONCE: &str = "leases are settled once, with what was used";
 /// Between the acknowledgement of a halt and the resumption no coupon commits.
 pub const HALT_MEANS_HALT: &str = "halt-means-halt";
@@ -74,8 +75,9 @@ fn halt_means_halt(_: &LeaseProtocol, state: &State) -> bool {
     }
 }
 
-/// Runs the recovery from this very state, with the protocol's own steps: quota suspects everybody, every seal that is outstanding arrives, and so does every answer. That is stronger than to say that
-/// nothing is on lease in the end, since it holds wherever a run is cut off.
+/// Runs the recovery from this very state, with the protocol's own steps: quota suspects everybody,
+/// every seal that is outstanding arrives, and so does every answer. That is stronger than to say
+/// that nothing is on lease in the end, since it holds wherever a run is cut off.
 fn unused_comes_back(model: &LeaseProtocol, state: &State) -> bool {
     let mut state = state.clone();
     for holder in 0..model.world.holders {

@@ -38,7 +38,8 @@ pub struct LeaseProtocol {
     pub world: World,
     /// The mistake it makes, if it is to make one.
     pub fault: Option<Fault>,
-    /// Every lease is asked for in the same words; only its id and its holder differ, and no rule of quota looks at those.
+    /// Every lease is asked for in the same words; only its id and its holder differ, and no rule
+    /// of quota looks at those.
     pub(crate) request: LeaseRequest,
 }
 
@@ -160,7 +161,8 @@ impl LeaseProtocol {
         let lease = &holder.leases[id.lease];
         for message in &lease.in_flight {
             if let Message::Granted(granted) = message {
-                // The dead hear nothing, and a holder at work with the lease waits for no answer any more.
+                // The dead hear nothing, and a holder at work with the lease waits for no answer
+                // any more.
                 if !holder.alive || lease.in_hand.is_some() {
                     continue;
                 }

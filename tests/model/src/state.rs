@@ -9,7 +9,8 @@ use stateright::Representative;
 use tidegate_issuance::domain::fence::{Counts, Fence};
 use tidegate_quota::domain::{Control, IssuanceControl, RedemptionControl, TierCounts, TierStock};
 
-/// The whole world at one moment: both databases, the memory of every replica, and all that is in flight.
+/// The whole world at one moment: both databases, the memory of every replica, and all that is in
+/// flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct State {
     /// In quota's database: whether the campaign is halted.
@@ -57,7 +58,8 @@ pub struct LeaseLife {
     pub fence: Fence,
     /// In the holder's memory, while it works with the lease: how much it believes to be left.
     pub in_hand: Option<Counts>,
-    /// Every message that was ever sent about the lease. None is taken out, so each may arrive at any later time, again, or never.
+    /// Every message that was ever sent about the lease. None is taken out, so each may arrive at
+    /// any later time, again, or never.
     pub in_flight: BTreeSet<Message>,
 }
 
@@ -77,7 +79,8 @@ pub enum Message {
     /// Quota tells the holder what it got.
     Granted(Counts),
     Seal,
-    /// Quota is told what was used of it, by issuance that was asked to seal it or by a holder that gave it back.
+    /// Quota is told what was used of it, by issuance that was asked to seal it or by a holder that
+    /// gave it back.
     Used(Counts),
 }
 
@@ -115,7 +118,8 @@ impl State {
     }
 }
 
-/// Holders differ only by their place, and so do the leases of one holder. Sorted, states that differ by nothing else are one.
+/// Holders differ only by their place, and so do the leases of one holder. Sorted, states that
+/// differ by nothing else are one.
 impl Representative for State {
     fn representative(&self) -> Self {
         let mut sorted = self.clone();

@@ -50,7 +50,8 @@ impl LeaseProtocol {
         }
     }
 
-    /// Quota lends, once for each lease. Nothing granted leaves no trace, so the same question may be answered otherwise later.
+    /// Quota lends, once for each lease. Nothing granted leaves no trace, so the same question may
+    /// be answered otherwise later.
     fn acquire(&self, state: &mut State, id: LeaseId) {
         let grants = state.control().issuance == IssuanceControl::Open
             || self.makes(Fault::GrantsWhileHalted);
@@ -87,7 +88,8 @@ impl LeaseProtocol {
         }
     }
 
-    /// One coupon and its lease, in one commit. What is refused changes nothing, the holder's belief included: a holder may be slow to learn.
+    /// One coupon and its lease, in one commit. What is refused changes nothing, the holder's
+    /// belief included: a holder may be slow to learn.
     fn spend(&self, state: &mut State, id: LeaseId, tier: TierNumber, is_heard: bool) {
         let lease = lease_mut(state, id);
         match lease.fence.clone().spend(tier, 1) {

@@ -1,4 +1,6 @@
-//! The waiting room in virtual time: the gateways' windows and promises and quota's law, as the services run them, with an issuance that can do so much and a crowd that does as it is told, or does not.
+//! The waiting room in virtual time: the gateways' windows and promises and quota's law, as the
+//! services run them, with an issuance that can do so much and a crowd that does as it is told, or
+//! does not.
 //!
 //! One run is decided by its seed alone.
 
@@ -57,7 +59,8 @@ pub struct Outcome {
     pub served: Vec<u64>,
     /// How long those waited who had to, in seconds, the shortest first.
     pub waits: Vec<f64>,
-    /// Shoppers before whom somebody was served who came two seconds later, although they came back when told.
+    /// Shoppers before whom somebody was served who came two seconds later, although they came back
+    /// when told.
     pub overtaken: u64,
     /// Calls of those who asked again.
     pub asks: u64,

@@ -1,4 +1,5 @@
-//! What must happen in some order of events; without it the promises would hold because nothing difficult ever happens.
+//! What must happen in some order of events; without it the promises would hold because nothing
+//! difficult ever happens.
 
 use stateright::Property;
 use tidegate_issuance::domain::fence::Fence;
@@ -59,7 +60,8 @@ fn sometimes(
     Property::sometimes(name, condition)
 }
 
-/// Quota's answer can arrive any moment at a holder that waits for it, and the lease was sealed before.
+/// Quota's answer can arrive any moment at a holder that waits for it, and the lease was sealed
+/// before.
 fn tombstone_refuses(holder: &Holder, lease: &LeaseLife) -> bool {
     let mut messages = lease.in_flight.iter();
     let tombstone = |granted| {

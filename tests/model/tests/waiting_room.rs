@@ -1,4 +1,5 @@
-//! What the waiting room promises, where no machine here can go: from 150 claims a second to 100,000, with 1 to 20 gateways.
+//! What the waiting room promises, where no machine here can go: from 150 claims a second to
+//! 100,000, with 1 to 20 gateways.
 
 // All of it is test code.
 #![allow(clippy::unwrap_used)]

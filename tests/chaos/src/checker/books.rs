@@ -3,15 +3,15 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result};
-use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, postgres::PgRow};
 use tidegate_local::{postgres::Database, stack::Stack};
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const POLL: Duration = Duration::from_millis(200);
 
-/// A coupon in issuance's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct Coupon {
     pub shopper_id: String,
@@ -23,7 +23,6 @@ pub struct Coupon {
     pub order_id: Option<Uuid>,
 }
 
-/// One tier of a lease in issuance's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct SpentLease {
     pub lease_id: Uuid,
@@ -32,7 +31,6 @@ pub struct SpentLease {
     pub used: i64,
 }
 
-/// One tier of a lease in quota's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct LentLease {
     pub lease_id: Uuid,
@@ -43,7 +41,6 @@ pub struct LentLease {
     pub is_reclaimed: bool,
 }
 
-/// A tier in quota's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct TierBooks {
     pub tier_number: i16,
@@ -54,7 +51,6 @@ pub struct TierBooks {
     pub settled: i64,
 }
 
-/// An order in order-intake's database.
 #[derive(Debug, Clone, FromRow)]
 pub struct Order {
     pub shopper_id: String,
@@ -65,34 +61,14 @@ pub struct Order {
 }
 
 impl Order {
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const PENDING: i16 = 1;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const ACCEPTED: i16 = 2;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const REJECTED: i16 = 3;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const IN_PREPARATION: i16 = 4;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const READY: i16 = 5;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const COMPLETED: i16 = 6;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const CANCELLED: i16 = 7;
-    /// As in `tidegate.type.v1.OrderState`.
-    pub const FAILED: i16 = 8;
-
-    /// Whether a coupon pays for it.
-    pub fn is_paid(&self) -> bool {
-        matches!(
-            self.state,
-            Self::ACCEPTED | Self::IN_PREPARATION | Self::READY | Self::COMPLETED
-        )
+    pub fn state(&self) -> OrderState {
+        OrderState::try_from(i32::from(self.state)).unwrap_or_default()
     }
 
     /// Whether it was given up, so that no coupon may pay for it.
     pub fn is_given_up(&self) -> bool {
-        matches!(self.state, Self::REJECTED | Self::CANCELLED | Self::FAILED)
+        use OrderState::{Cancelled, Failed, Rejected};
+        matches!(self.state(), Rejected | Cancelled | Failed)
     }
 }
 
@@ -132,7 +108,6 @@ impl Facts {
     }
 }
 
-/// A connection to each database.
 #[derive(Debug)]
 pub struct Books {
     quota: PgConnection,
@@ -141,10 +116,6 @@ pub struct Books {
 }
 
 impl Books {
-    /// Opens the books of a stack.
-    ///
-    /// # Errors
-    /// A database cannot be reached.
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database: Database| {
             let name = database.name(&stack.options().database_prefix);
@@ -159,10 +130,8 @@ impl Books {
         })
     }
 
-    /// Waits until every order is decided and every cancelled one has given its coupon back, but not longer than `limit`: what is left then will be found.
-    ///
-    /// # Errors
-    /// The database fails.
+    /// Waits until every order is decided and every cancelled one has given its coupon back, but
+    /// not longer than `limit`: what is left then will be found.
     pub async fn wait_for_orders(&mut self, limit: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < limit {
@@ -179,44 +148,26 @@ impl Books {
     }
 
     /// Reads which slots have not the orders that are booked, or more than they have room for.
-    ///
-    /// # Errors
-    /// The database fails.
     pub async fn wrong_slots(&mut self) -> Result<Vec<WrongSlot>> {
         let query = sqlx::query_as(include_str!("../../queries/stores_over_capacity.sql"));
         Ok(query.fetch_all(&mut self.order_intake).await?)
     }
 
     /// Reads a campaign. Nobody may be claiming of it.
-    ///
-    /// # Errors
-    /// A database fails.
     pub async fn read(&mut self, campaign_number: i32, shopper_prefix: &str) -> Result<Facts> {
-        // Leases are still being returned: each database is read as it was at one instant. Issuance comes first, since a lease is granted
-        // before it is installed.
+        // Leases are still being returned: each database is read as it was at one instant. Issuance
+        // comes first, since a lease is granted before it is installed.
         let mut issuance = self.issuance.begin_with(SNAPSHOT).await?;
-        let (coupons, spent) = (
-            sqlx::query_as(include_str!("../../queries/coupons_of_campaign.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *issuance)
-                .await?,
-            sqlx::query_as(include_str!("../../queries/leases_of_issuance.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *issuance)
-                .await?,
-        );
+        let coupons = include_str!("../../queries/coupons_of_campaign.sql");
+        let coupons = all(&mut issuance, coupons, campaign_number).await?;
+        let spent = include_str!("../../queries/leases_of_issuance.sql");
+        let spent = all(&mut issuance, spent, campaign_number).await?;
         issuance.rollback().await?;
         let mut quota = self.quota.begin_with(SNAPSHOT).await?;
-        let (lent, tiers) = (
-            sqlx::query_as(include_str!("../../queries/leases_of_quota.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *quota)
-                .await?,
-            sqlx::query_as(include_str!("../../queries/tiers_of_campaign.sql"))
-                .bind(campaign_number)
-                .fetch_all(&mut *quota)
-                .await?,
-        );
+        let lent = include_str!("../../queries/leases_of_quota.sql");
+        let lent = all(&mut quota, lent, campaign_number).await?;
+        let tiers = include_str!("../../queries/tiers_of_campaign.sql");
+        let tiers = all(&mut quota, tiers, campaign_number).await?;
         quota.rollback().await?;
         Ok(Facts {
             coupons,
@@ -229,4 +180,12 @@ impl Books {
                 .await?,
         })
     }
+}
+
+async fn all<Row>(connection: &mut PgConnection, query: &str, campaign: i32) -> Result<Vec<Row>>
+where
+    Row: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+{
+    let query = sqlx::query_as(query).bind(campaign);
+    Ok(query.fetch_all(connection).await?)
 }

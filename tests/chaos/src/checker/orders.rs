@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tidegate_proto::r#type::v1::OrderState;
 use uuid::Uuid;
 
 use super::{
@@ -11,10 +12,11 @@ use super::{
 use crate::{
     code,
     findings::{Count, Findings},
-    ledger::{OrderKey, Told},
+    ledger::{OrderKey, Told, is_paid},
 };
 
-/// Checks that each coupon pays for one order, each accepted order has its coupon, and every answer is true.
+/// Checks that each coupon pays for one order, each accepted order has its coupon, and every answer
+/// is true.
 pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mut Findings) {
     let by_slot: HashMap<(&str, i16), &Coupon> = facts
         .coupons
@@ -28,11 +30,11 @@ pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mut Fi
         .collect();
     let mut paid: HashMap<(&str, &str), u64> = HashMap::new();
     for order in &facts.orders {
-        if order.state == Order::PENDING {
+        if order.state() == OrderState::Pending {
             let example = format!("the order {} is pending", order.order_id);
             findings.add(subject.id(), Count::LeftUndecided, 1, example);
         }
-        if order.is_paid() {
+        if is_paid(order.state()) {
             // Two shoppers may have the same code.
             let coupon = (order.shopper_id.as_str(), order.coupon_code.as_str());
             *paid.entry(coupon).or_default() += 1;
@@ -51,7 +53,7 @@ pub fn check(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mut Fi
             continue;
         };
         let order = by_id.get(&order_id).copied();
-        if !order.is_some_and(Order::is_paid) {
+        if !order.is_some_and(|order| is_paid(order.state())) {
             let count = if order.is_some_and(Order::is_given_up) {
                 Count::GivenUpWithCoupon
             } else {
@@ -86,11 +88,11 @@ fn check_answers(subject: Subject<'_>, facts: &Facts, told: &Told, findings: &mu
         let kept = by_request.get(&(shopper_id.as_str(), request_id.as_str()));
         let is_kept = kept.is_some_and(|order| {
             order.order_id.to_string() == answer.order_id
-                && if order.state == Order::CANCELLED {
+                && if order.state() == OrderState::Cancelled {
                     told.cancels.contains(key)
                 } else {
                     answer.cancelled_since.is_none()
-                        && (answer.accepted_since.is_none() || order.is_paid())
+                        && (answer.accepted_since.is_none() || is_paid(order.state()))
                 }
         });
         if !is_kept {

@@ -1,5 +1,7 @@
 //! One sound campaign, and each way in which it can be unsound.
 
+use tidegate_client::CampaignTerms;
+use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -8,7 +10,6 @@ use super::{
     *,
 };
 use crate::{
-    campaigns::Terms,
     code::tests::code_of,
     findings::Count,
     ledger::{ClaimKey, OrderKey, ToldCoupon, ToldOrder},
@@ -25,11 +26,7 @@ const CLAIM: ClaimKey = ClaimKey {
 
 fn campaign() -> Campaign {
     Campaign {
-        terms: Terms {
-            campaign_id: "tea".to_owned(),
-            tiers: vec![("tea", 1)],
-            limit_per_shopper: 1,
-        },
+        terms: CampaignTerms::open("tea", 1),
         campaign_number: NUMBER,
     }
 }
@@ -80,7 +77,7 @@ fn sound() -> (Facts, Told) {
             shopper_id: CLAIM.shopper_id(),
             request_id: key.request_id(),
             order_id: ORDER,
-            state: Order::ACCEPTED,
+            state: OrderState::Accepted as i16,
             coupon_code: code_of(NUMBER, 1),
         }],
     };
@@ -101,7 +98,6 @@ fn sound() -> (Facts, Told) {
     (facts, told)
 }
 
-/// The counts that are not zero after a change of what is sound.
 fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
     let (mut facts, mut told) = sound();
     change(&mut facts, &mut told);
@@ -112,7 +108,7 @@ fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
         is_sold_out: true,
     };
     let findings = check(subject, &facts, &told);
-    let counts = Count::ALL.into_iter();
+    let counts = Count::ALL.iter().copied();
     counts.filter(|count| findings.total(*count) > 0).collect()
 }
 
@@ -122,85 +118,121 @@ fn a_sound_campaign_has_no_findings() {
 }
 
 #[test]
-fn a_coupon_beyond_the_stock_is_found_with_all_that_follows_from_it() {
-    let counts = found(|facts, _| facts.coupons.push(coupon()));
-    for count in [
-        Count::IssuedBeyondStock,
-        Count::ShoppersOverLimit,
-        Count::RequestsWithTwo,
-        Count::LedgerImbalance,
+fn a_coupon_too_many_and_one_too_few_are_found_with_all_that_follows() {
+    let too_many = found(|facts, _| facts.coupons.push(coupon()));
+    let too_few = found(|facts, _| facts.coupons.clear());
+    for (counts, expected) in [
+        (
+            too_many,
+            [
+                Count::IssuedBeyondStock,
+                Count::ShoppersOverLimit,
+                Count::RequestsWithTwo,
+                Count::LedgerImbalance,
+            ],
+        ),
+        (
+            too_few,
+            [
+                Count::IssuedShortOfStock,
+                Count::AcknowledgedNotKept,
+                Count::LedgerImbalance,
+                Count::OrdersWithoutCoupon,
+            ],
+        ),
     ] {
-        assert!(counts.contains(&count), "{count:?} in {counts:?}");
+        for count in expected {
+            assert!(counts.contains(&count), "{count:?} in {counts:?}");
+        }
+    }
+}
+
+type Change = fn(&mut Facts, &mut Told);
+
+#[test]
+fn each_fault_is_found_by_its_count_and_by_no_other() {
+    let cases: [(&str, Change, &[Count]); 8] = [
+        (
+            "a coupon that was lost and issued again",
+            |facts, _| facts.coupons[0].issued_at_ms += 500,
+            &[Count::AcknowledgedNotKept],
+        ),
+        (
+            "a coupon that nobody asked for",
+            |_, told| {
+                told.asked.clear();
+                told.coupons.clear();
+            },
+            &[Count::NeverAskedFor],
+        ),
+        (
+            "a lease that was credited with less than was spent",
+            |facts, _| {
+                facts.lent[0].used = Some(0);
+                (facts.tiers[0].settled, facts.tiers[0].free) = (0, 1);
+            },
+            &[Count::LedgerImbalance],
+        ),
+        (
+            "stock that is left after the end was told",
+            |facts, told| {
+                (facts.tiers[0].stock, facts.tiers[0].free) = (2, 1);
+                told.exhausted(0, "");
+            },
+            &[Count::IssuedShortOfStock, Count::ExhaustedTooEarly],
+        ),
+        (
+            "an order without its coupon",
+            |facts, _| facts.coupons[0].order_id = None,
+            &[Count::OrdersWithoutCoupon],
+        ),
+        (
+            "a coupon without its order",
+            |facts, told| {
+                facts.orders.clear();
+                told.orders.clear();
+            },
+            &[Count::OrdersWithoutCoupon],
+        ),
+        (
+            "an order that nobody decides",
+            |facts, told| {
+                facts.orders[0].state = OrderState::Pending as i16;
+                facts.coupons[0].order_id = None;
+                told.orders.clear();
+            },
+            &[Count::LeftUndecided],
+        ),
+        (
+            "an order of another shopper with the same code",
+            |facts, _| {
+                facts.orders.push(Order {
+                    order_id: Uuid::from_u128(3),
+                    shopper_id: "somebody-else".to_owned(),
+                    ..facts.orders[0].clone()
+                });
+            },
+            // It has no coupon, and is not taken for a second order of the first one's.
+            &[Count::OrdersWithoutCoupon],
+        ),
+    ];
+    for (fault, change, expected) in cases {
+        assert_eq!(found(change), expected, "{fault}");
     }
 }
 
 #[test]
-fn a_coupon_that_is_gone_is_missed_by_its_shopper_its_lease_and_its_order() {
-    let counts = found(|facts, _| facts.coupons.clear());
-    for count in [
-        Count::IssuedShortOfStock,
-        Count::AcknowledgedNotKept,
-        Count::LedgerImbalance,
-        Count::OrdersWithoutCoupon,
+fn an_order_is_paid_or_given_up_by_its_state() {
+    for state in [
+        OrderState::InPreparation,
+        OrderState::Ready,
+        OrderState::Completed,
     ] {
-        assert!(counts.contains(&count), "{count:?} in {counts:?}");
+        assert_eq!(found(|facts, _| facts.orders[0].state = state as i16), []);
     }
-}
-
-#[test]
-fn a_coupon_that_was_lost_and_issued_again_is_known_by_its_moment() {
-    let counts = found(|facts, _| facts.coupons[0].issued_at_ms += 500);
-    assert_eq!(counts, [Count::AcknowledgedNotKept]);
-}
-
-#[test]
-fn a_coupon_that_nobody_asked_for_is_found() {
-    let counts = found(|_, told| {
-        told.asked.clear();
-        told.coupons.clear();
-    });
-    assert_eq!(counts, [Count::NeverAskedFor]);
-}
-
-#[test]
-fn a_lease_that_was_credited_with_less_than_was_spent_is_found() {
-    let counts = found(|facts, _| {
-        facts.lent[0].used = Some(0);
-        facts.tiers[0].settled = 0;
-        facts.tiers[0].free = 1;
-    });
-    assert_eq!(counts, [Count::LedgerImbalance]);
-}
-
-#[test]
-fn stock_that_is_left_after_the_end_was_told_is_found() {
-    let counts = found(|facts, told| {
-        facts.tiers[0].stock = 2;
-        facts.tiers[0].free = 1;
-        told.exhausted(0, "");
-    });
-    assert_eq!(
-        counts,
-        [Count::IssuedShortOfStock, Count::ExhaustedTooEarly]
-    );
-}
-
-#[test]
-fn an_order_without_its_coupon_and_a_coupon_without_its_order_are_found() {
-    let counts = found(|facts, _| facts.coupons[0].order_id = None);
-    assert_eq!(counts, [Count::OrdersWithoutCoupon]);
-    let counts = found(|facts, told| {
-        facts.orders.clear();
-        told.orders.clear();
-    });
-    assert_eq!(counts, [Count::OrdersWithoutCoupon]);
-}
-
-#[test]
-fn a_coupon_that_a_given_up_order_still_has_is_found() {
-    for state in [Order::REJECTED, Order::CANCELLED] {
+    for state in [OrderState::Rejected, OrderState::Cancelled] {
         let counts = found(|facts, told| {
-            facts.orders[0].state = state;
+            facts.orders[0].state = state as i16;
             told.orders.clear();
         });
         assert_eq!(counts, [Count::GivenUpWithCoupon]);
@@ -208,16 +240,9 @@ fn a_coupon_that_a_given_up_order_still_has_is_found() {
 }
 
 #[test]
-fn an_order_on_its_way_to_the_shopper_counts_as_accepted() {
-    for state in [Order::IN_PREPARATION, Order::READY, Order::COMPLETED] {
-        assert_eq!(found(|facts, _| facts.orders[0].state = state), []);
-    }
-}
-
-#[test]
 fn a_cancellation_that_was_told_is_kept_and_one_that_nobody_asked_for_is_found() {
     let give_up = |facts: &mut Facts| {
-        facts.orders[0].state = Order::CANCELLED;
+        facts.orders[0].state = OrderState::Cancelled as i16;
         facts.coupons[0].order_id = None;
     };
     let key = OrderKey {
@@ -264,27 +289,4 @@ fn two_orders_for_one_coupon_are_found_in_the_database_and_in_what_was_told() {
         told.orders.insert(key, order);
     });
     assert_eq!(counts, [Count::AcknowledgedNotKept, Count::RedeemedTwice]);
-}
-
-#[test]
-fn orders_of_two_shoppers_with_the_same_code_are_not_taken_for_one_coupon_twice() {
-    let counts = found(|facts, _| {
-        let other = Order {
-            order_id: Uuid::from_u128(3),
-            shopper_id: "somebody-else".to_owned(),
-            ..facts.orders[0].clone()
-        };
-        facts.orders.push(other);
-    });
-    assert!(!counts.contains(&Count::RedeemedTwice), "{counts:?}");
-}
-
-#[test]
-fn an_order_that_nobody_decides_is_found() {
-    let counts = found(|facts, told| {
-        facts.orders[0].state = Order::PENDING;
-        facts.coupons[0].order_id = None;
-        told.orders.clear();
-    });
-    assert_eq!(counts, [Count::LeftUndecided]);
 }

@@ -21,10 +21,8 @@ const CUT_WITHIN_BYTES: u64 = 6_000;
 /// Claims gather again before the next stall of a row.
 const BETWEEN_STALLS: Duration = Duration::from_millis(50);
 
-/// A fault that has been.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inflicted {
-    /// Of what kind it was.
     pub kind: Kind,
     /// The fault in words, with its target.
     pub fault: String,
@@ -43,7 +41,6 @@ pub struct Inflicting {
 }
 
 impl Inflicting {
-    /// What is being done now.
     pub fn now(&self) -> String {
         self.now
             .lock()
@@ -51,15 +48,11 @@ impl Inflicting {
             .clone()
     }
 
-    /// Says what is being done now.
     pub fn say_now(&self, words: &str) {
         words.clone_into(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Carries out steps for as long as the round lasts, and at least one of each kind.
-    ///
-    /// # Errors
-    /// A part of the suite does not come up again by itself.
     pub async fn inflict(
         &self,
         suite: &mut Suite,

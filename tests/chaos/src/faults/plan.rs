@@ -47,14 +47,12 @@ pub struct Repertoire {
 /// A fault, and a milder one that lasts meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What kind the fault is of.
     pub kind: Kind,
     pub fault: Fault,
     /// What overlaps with it, if anything.
     pub companion: Option<(Kind, Fault)>,
 }
 
-/// The steps of a round, without end: each kind comes once before any comes again.
 #[derive(Debug)]
 pub struct Plan {
     random: StdRng,

@@ -3,9 +3,8 @@
 use std::fmt::{Result, Write};
 
 use super::{Report, RoundReport};
-use crate::{faults::Kind, findings::Count};
+use crate::{faults::Kind, findings::Count, tally::Counts};
 
-/// Everything a person looks for, in plain text.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -16,71 +15,61 @@ pub fn text(report: &Report) -> String {
 fn write(out: &mut String, report: &Report) -> Result {
     let (rounds, seed) = (report.rounds.len(), report.seed);
     writeln!(out, "\nSeed {seed}, rounds: {rounds}")?;
-    write_faults(out, report)?;
-    write_passed(out, report)?;
-    for round in &report.rounds {
-        writeln!(
-            out,
-            "\nRound of seed {}, {:.0} s",
-            round.seed, round.took_seconds
-        )?;
-        writeln!(
-            out,
-            "  {:<12} {:>8} {:>8} {:>8} {:>8}  found",
-            "campaign", "stock", "issued", "told", "orders"
-        )?;
-        for campaign in &round.campaigns {
-            let of = |count| round.findings.of(&campaign.campaign_id, count);
-            let found: Vec<String> = Count::ALL
-                .into_iter()
-                .filter(|count| of(*count) > 0)
-                .map(|count| format!("{} {}", of(count), count.words()))
-                .collect();
-            let found = if found.is_empty() {
-                "nothing".to_owned()
-            } else {
-                found.join(", ")
-            };
-            writeln!(
-                out,
-                "  {:<12} {:>8} {:>8} {:>8} {:>8}  {found}",
-                campaign.campaign_id,
-                campaign.stock,
-                campaign.issued,
-                campaign.told,
-                campaign.orders
-            )?;
-        }
-        for example in round.findings.examples() {
-            writeln!(out, "    {example}")?;
-        }
-    }
-    write_counts(out, report)?;
-    write_verdict(out, report)
-}
-
-fn write_faults(out: &mut String, report: &Report) -> Result {
     writeln!(
         out,
         "\n  {:<34} {:>6} {:>22}",
         "fault", "times", "requests under way"
     )?;
     for kind in Kind::ALL {
-        let in_flight: Vec<u64> = report
-            .inflicted(kind)
-            .map(|fault| fault.in_flight)
+        let in_flight = || report.inflicted(*kind).map(|fault| fault.in_flight);
+        let range = in_flight().min().zip(in_flight().max());
+        let range = range.map_or("never".to_owned(), |(least, most)| {
+            format!("{least} to {most}")
+        });
+        let (name, times) = (kind.name(), in_flight().count());
+        writeln!(out, "  {name:<34} {times:>6} {range:>22}")?;
+    }
+    write_passed(out, report)?;
+    for round in &report.rounds {
+        write_round(out, round)?;
+    }
+    writeln!(out, "\n  must be zero")?;
+    for count in Count::ALL {
+        writeln!(out, "  {:<38} {:>6}", count.words(), report.total(*count))?;
+    }
+    write_verdict(out, report)
+}
+
+fn write_round(out: &mut String, round: &RoundReport) -> Result {
+    writeln!(
+        out,
+        "\nRound of seed {}, {:.0} s",
+        round.seed, round.took_seconds
+    )?;
+    writeln!(
+        out,
+        "  {:<12} {:>8} {:>8} {:>8} {:>8}  found",
+        "campaign", "stock", "issued", "told", "orders"
+    )?;
+    for campaign in &round.campaigns {
+        let of = |count: &Count| round.findings.of(&campaign.campaign_id, *count);
+        let found = Count::ALL.iter().filter(|count| of(count) > 0);
+        let found: Vec<_> = found
+            .map(|count| format!("{} {}", of(count), count.words()))
             .collect();
-        let (least, most) = (in_flight.iter().min(), in_flight.iter().max());
-        let range = match (least, most) {
-            (Some(least), Some(most)) => format!("{least} to {most}"),
-            _ => "never".to_owned(),
-        };
         writeln!(
             out,
-            "  {:<34} {:>6} {range:>22}",
-            kind.name(),
-            in_flight.len()
+            "  {:<12} {:>8} {:>8} {:>8} {:>8}  {}",
+            campaign.campaign_id,
+            campaign.stock,
+            campaign.issued,
+            campaign.told,
+            campaign.orders,
+            found.join(", ")
         )?;
+    }
+    for example in round.findings.examples() {
+        writeln!(out, "    {example}")?;
     }
     Ok(())
 }
@@ -88,54 +77,37 @@ fn write_faults(out: &mut String, report: &Report) -> Result {
 fn write_passed(out: &mut String, report: &Report) -> Result {
     writeln!(out)?;
     let took: f64 = report.rounds.iter().map(|round| round.took_seconds).sum();
-    let issued = report.sum(|round| round.issued);
+    let counted = |count: fn(&Counts) -> u64| report.sum(|round| count(&round.counts));
+    let issued = counted(|it| it.issued);
     for (words, number) in [
-        ("requests sent", report.sum(|round| round.sent)),
+        ("requests sent", counted(|it| it.sent)),
         ("coupons issued", issued),
-        ("coupons told again", report.sum(|round| round.replayed)),
-        ("orders accepted", report.sum(|round| round.accepted)),
-        ("orders cancelled", report.sum(|round| round.cancelled)),
+        ("coupons told again", counted(|it| it.replayed)),
+        ("orders accepted", counted(|it| it.accepted)),
+        ("orders cancelled", counted(|it| it.cancelled)),
         (
             "orders refused by full stores",
             report.sum(RoundReport::full_stores),
         ),
-        (
-            "duplicated at one moment",
-            report.sum(|round| round.duplicated),
-        ),
-        (
-            "sent again when all was over",
-            report.sum(|round| round.late),
-        ),
-        ("outcomes unknown", report.sum(|round| round.unknown)),
+        ("duplicated at one moment", counted(|it| it.duplicated)),
+        ("sent again when all was over", counted(|it| it.late)),
+        ("outcomes unknown", counted(|it| it.unknown)),
         (
             "commits looked up again",
-            report.sum(|round| round.connection_losses),
+            report.sum(|it| it.connection_losses),
         ),
-        (
-            "leases reclaimed",
-            report.sum(|round| round.leases_reclaimed),
-        ),
+        ("leases reclaimed", report.sum(|it| it.leases_reclaimed)),
         (
             "spends of sealed leases refused",
-            report.sum(|round| round.fence_refusals),
+            report.sum(|it| it.fence_refusals),
         ),
-        ("halts acknowledged", report.sum(|round| round.halts)),
+        ("halts acknowledged", counted(|it| it.halts)),
+        (
+            "coupons issued a second",
+            (issued as f64 / took.max(1.0)).round() as u64,
+        ),
     ] {
         writeln!(out, "  {words:<34} {number:>6}")?;
-    }
-    writeln!(
-        out,
-        "  {:<34} {:>6.0}",
-        "coupons issued a second",
-        issued as f64 / took.max(1.0)
-    )
-}
-
-fn write_counts(out: &mut String, report: &Report) -> Result {
-    writeln!(out, "\n  {:<38} {:>6}", "must be zero", "")?;
-    for count in Count::ALL {
-        writeln!(out, "  {:<38} {:>6}", count.words(), report.total(count))?;
     }
     Ok(())
 }

@@ -3,17 +3,17 @@
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures_util::future::join_all;
-use tidegate_proto::{
-    gateway::v1::{
-        claim_coupon_response::Outcome, claim_service_client::ClaimServiceClient,
-        order_service_client::OrderServiceClient,
-    },
-    r#type::v1::OrderState,
-};
+use tidegate_client::Gateway;
+use tidegate_proto::{gateway::v1::claim_coupon_response::Outcome, r#type::v1::OrderState};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Scene, claims::poll_after, orders::is_paid, wishes::Wish};
-use crate::{campaigns::CALLERS, door::Advice, findings::Count, ledger::ClaimKey};
+use super::{Scene, claims::poll_after, wishes::Wish};
+use crate::{
+    campaigns::CALLERS,
+    door::Advice,
+    findings::Count,
+    ledger::{ClaimKey, is_paid},
+};
 
 /// What callers wait for one answer.
 const DEADLINES: [Duration; 4] = [
@@ -73,9 +73,7 @@ impl Scene {
                     "{} s after \"{fault}\" a caller of gateway {gateway} with a deadline of {deadline:?} was not served: {answers}",
                     SERVED_WITHIN.as_secs()
                 );
-                let campaign_id = self.campaign_id(CALLERS);
-                let mut told = self.ledger.told();
-                told.findings.add(campaign_id, Count::StuckAfterHeal, 1, example);
+                self.found(CALLERS, Count::StuckAfterHeal, example);
             }
         }))
         .await;
@@ -97,24 +95,15 @@ impl Scene {
         self.ledger.ask(claim);
         let mut message = self.claim_request(claim);
         let code = loop {
-            let rpc = |channel, request| async move {
-                let answer = ClaimServiceClient::new(channel)
-                    .claim_coupon(request)
-                    .await?;
-                Ok(answer.into_inner().outcome)
-            };
-            let sent = Instant::now();
-            match self
-                .door
-                .send(gateway, message.clone(), deadline, rpc)
-                .await
-            {
-                Ok(Some(Outcome::Issued(issued))) => {
+            let (sent, claim_now) = (Instant::now(), message.clone());
+            let ask = |gateway: Gateway| async move { gateway.ask(claim_now).await };
+            match self.door.send(gateway, deadline, ask).await {
+                Ok(Outcome::Issued(issued)) => {
                     let code = issued.coupon.clone().unwrap_or_default().code;
                     self.told_coupon(claim, issued, sent);
                     break code;
                 }
-                Ok(Some(Outcome::Queued(queued))) => {
+                Ok(Outcome::Queued(queued)) => {
                     answers.note(format!(
                         "queued behind {}",
                         queued.position.unwrap_or_default()
@@ -122,7 +111,6 @@ impl Scene {
                     sleep(poll_after(&queued)).await;
                     message.ticket = queued.ticket;
                 }
-                Ok(None) => return false,
                 Err(status) => {
                     answers.note(format!("claim: {}", status.message()));
                     if !self.may_come_again(&status).await {
@@ -148,14 +136,9 @@ impl Scene {
         answers: &mut Answers,
     ) -> bool {
         loop {
-            let rpc = |channel, request| async move {
-                let answer = OrderServiceClient::new(channel)
-                    .place_order(request)
-                    .await?;
-                Ok(answer.into_inner().order.unwrap_or_default())
-            };
-            let sent = Instant::now();
-            match self.door.send(gateway, wish.message(), deadline, rpc).await {
+            let (sent, order) = (Instant::now(), wish.message());
+            let place = |gateway: Gateway| async move { gateway.place(order).await };
+            match self.door.send(gateway, deadline, place).await {
                 Ok(order) => {
                     self.told_order(wish.key, &order, sent);
                     if order.state() != OrderState::Pending {

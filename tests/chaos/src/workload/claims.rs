@@ -1,12 +1,12 @@
 //! One claim, sent in every way that a caller may.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::{Rng, rngs::StdRng};
+use tidegate_client::{Gateway, claim_of};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome,
-    claim_service_client::ClaimServiceClient,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,7 +21,8 @@ use crate::{
 /// Copies of one claim that are sent within this time overtake each other.
 const SCATTER_MS: u64 = 40;
 const COPIES: usize = 4;
-/// However late a place in the queue is to be asked for again, a shopper does so after this: rounds are short.
+/// However late a place in the queue is to be asked for again, a shopper does so after this: rounds
+/// are short.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a claim is sent.
@@ -64,7 +65,7 @@ impl Scene {
         self.ledger.ask(claim);
         let gateway = random.random_range(0..self.door.gateways());
         if manner != Manner::Plain && manner != Manner::HangsUp {
-            self.tally.duplicated.fetch_add(1, Relaxed);
+            self.tally.counts().duplicated += 1;
         }
         match manner {
             Manner::Plain => self.claim_to_the_end(claim, gateway).await,
@@ -96,28 +97,22 @@ impl Scene {
     async fn claim_to_the_end(&self, claim: ClaimKey, gateway: usize) -> ClaimEnd {
         let mut message = self.claim_request(claim);
         loop {
-            let rpc = |channel, request| async move {
-                let answer = ClaimServiceClient::new(channel)
-                    .claim_coupon(request)
-                    .await?;
-                Ok(answer.into_inner().outcome)
+            let ask = |gateway: Gateway| {
+                let claim = message.clone();
+                async move { gateway.ask(claim).await }
             };
-            let answer = self
-                .door
-                .call(gateway, &message, || self.gives_up_at(), rpc)
-                .await;
+            let answer = self.door.call(gateway, || self.gives_up_at(), ask).await;
             match answer {
-                Ok((Some(Outcome::Issued(issued)), sent)) => {
+                Ok((Outcome::Issued(issued), sent)) => {
                     return self.told_coupon(claim, issued, sent);
                 }
-                Ok((Some(Outcome::Queued(queued)), _)) => {
-                    if self.gives_up_at().is_some_and(|at| Instant::now() > at) {
+                Ok((Outcome::Queued(queued), _)) => {
+                    if self.gives_up() {
                         return self.no_answer(claim);
                     }
                     sleep(poll_after(&queued)).await;
                     message.ticket = queued.ticket;
                 }
-                Ok((None, _)) => return ClaimEnd::Refused("NO_OUTCOME".to_owned()),
                 Err(Failure::Refused(reason)) => {
                     if reason == "BUDGET_EXHAUSTED" {
                         self.ledger
@@ -134,11 +129,8 @@ impl Scene {
     }
 
     fn no_answer(&self, claim: ClaimKey) -> ClaimEnd {
-        let campaign_id = self.campaign_id(claim.campaign);
         let example = format!("{claim:?} has no answer");
-        let mut told = self.ledger.told();
-        told.findings
-            .add(campaign_id, Count::LeftUndecided, 1, example);
+        self.found(claim.campaign, Count::LeftUndecided, example);
         ClaimEnd::Undecided
     }
 
@@ -155,12 +147,10 @@ impl Scene {
             tier_id: coupon.tier_id,
             issued_at_ms: issued_at.seconds * 1_000 + i64::from(issued_at.nanos) / 1_000_000,
         };
-        let count = if issued.replayed {
-            &self.tally.replayed
-        } else {
-            &self.tally.issued
-        };
-        count.fetch_add(1, Relaxed);
+        let mut counts = self.tally.counts();
+        counts.replayed += u64::from(issued.replayed);
+        counts.issued += u64::from(!issued.replayed);
+        drop(counts);
         let fresh_since = (!issued.replayed).then_some(sent);
         let campaign_id = self.campaign_id(claim.campaign);
         self.ledger
@@ -180,21 +170,17 @@ impl Scene {
             (TIERED, 2) => "tea",
             _ => "",
         };
+        let campaign_id = self.campaign_id(claim.campaign);
         ClaimCouponRequest {
-            campaign_id: self.campaign_id(claim.campaign).to_owned(),
-            shopper_id: claim.shopper_id(),
-            request_id: claim.request_id(),
             tier_id: tier_id.to_owned(),
-            ticket: String::new(),
+            ..claim_of(campaign_id, &claim.shopper_id(), &claim.request_id())
         }
     }
 }
 
 /// When to ask for a place in the queue again; not later than rounds allow.
 pub(super) fn poll_after(queued: &QueuedClaim) -> Duration {
-    let told = queued
-        .poll_after
-        .and_then(|pause| Duration::try_from(pause).ok());
+    let told = tidegate_client::poll_after(queued);
     told.map_or(POLL_LIMIT, |pause| pause.min(POLL_LIMIT))
 }
 

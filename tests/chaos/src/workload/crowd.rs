@@ -16,7 +16,8 @@ use tokio::{
 use super::{Scene, shopper};
 use crate::mutation::Mutation;
 
-/// Shoppers at a time of the tiered, the halted and the drained campaigns: who waits for one of them must not keep others away.
+/// Shoppers at a time of the tiered, the halted and the drained campaigns: who waits for one of
+/// them must not keep others away.
 const SHOPPERS_AT_ONCE: [usize; 3] = [110, 60, 80];
 
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,8 @@ pub struct Habits {
     pub arrivals_per_second: u64,
     /// How much stock there is for each second of a round.
     pub stock_per_second: u64,
-    /// How many of a hundred claim of the tiered campaign, and of the halted one. The others claim of the one that is being drained.
+    /// How many of a hundred claim of the tiered campaign, and of the halted one. The others claim
+    /// of the one that is being drained.
     pub who_claim: (u32, u32),
     /// How many of a hundred order with their coupon.
     pub who_order: u32,
@@ -35,14 +37,16 @@ impl Habits {
     /// The habits of a full round; for a mutation those that expose it.
     pub fn of(mutation: Option<Mutation>) -> Self {
         match mutation {
-            // Commits of orders and of small leases bring those before them to disk as well, and would save what is to be lost.
+            // Commits of orders and of small leases bring those before them to disk as well, and
+            // would save what is to be lost.
             Some(Mutation::AcknowledgeBeforeCommit) => Self {
                 arrivals_per_second: 120,
                 stock_per_second: 10_000,
                 who_claim: (100, 0),
                 who_order: 0,
             },
-            // Issuance hears of a halt within a fraction of a second: there have to be claims in it.
+            // Issuance hears of a halt within a fraction of a second: there have to be claims in
+            // it.
             Some(Mutation::AcknowledgeHaltEarly) => Self {
                 arrivals_per_second: 120,
                 stock_per_second: 120,
@@ -56,7 +60,8 @@ impl Habits {
             },
             _ => Self {
                 arrivals_per_second: 40,
-                // More than shoppers ask for while faults slow them down, so that the end is reached after the faults.
+                // More than shoppers ask for while faults slow them down, so that the end is
+                // reached after the faults.
                 stock_per_second: 32,
                 who_claim: (40, 25),
                 who_order: 70,
@@ -105,9 +110,6 @@ impl Crowd {
     }
 
     /// Lets no more come and waits until the last one is gone.
-    ///
-    /// # Errors
-    /// A shopper crashed.
     pub async fn leave(self) -> Result<()> {
         drop(self.is_open);
         let mut shoppers = self.arriving.await.context("shoppers stopped coming")?;

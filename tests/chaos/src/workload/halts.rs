@@ -1,6 +1,7 @@
-//! One campaign is halted and resumed again and again; between the acknowledgement and the resumption not one coupon may be committed.
+//! One campaign is halted and resumed again and again; between the acknowledgement and the
+//! resumption not one coupon may be committed.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -12,7 +13,7 @@ use tokio::{
 };
 
 use super::Scene;
-use crate::{campaigns::HALTED, findings::Count};
+use crate::{campaigns::HALTED, findings::Count, staff::control};
 
 /// How long issuing goes on between halts, and how long it is halted, in milliseconds.
 const GOES_ON_MS: std::ops::Range<u64> = 1_000..3_000;
@@ -24,20 +25,20 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
     let mut random = StdRng::seed_from_u64(scene.seed.rotate_left(17));
     let campaign = &scene.campaigns[HALTED];
-    let campaign_id = &campaign.terms.campaign_id;
+    let campaign_id = &campaign.terms.id;
     loop {
         let goes_on = Duration::from_millis(random.random_range(GOES_ON_MS));
         if timeout(goes_on, over.wait_for(|over| *over)).await.is_ok() {
             return;
         }
         let in_flight = scene.tally.in_flight();
-        let halted = scene
-            .staff
-            .control(campaign_id, IssuanceControl::Halted, || scene.gives_up_at())
-            .await;
-        if halted.is_some() {
+        let set = async |issuance| {
+            let gives_up_at = || scene.gives_up_at();
+            control(&scene.staff, campaign_id, issuance, gives_up_at).await
+        };
+        if set(IssuanceControl::Halted).await.is_some() {
             let at_first = count(scene, campaign.campaign_number).await;
-            scene.tally.halts.fetch_add(in_flight.min(1), Relaxed);
+            scene.tally.counts().halts += in_flight.min(1);
             sleep(Duration::from_millis(random.random_range(STANDS_MS))).await;
             let at_last = count(scene, campaign.campaign_number).await;
             let committed = at_last.abs_diff(at_first);
@@ -48,10 +49,7 @@ pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
             told.findings
                 .add(campaign_id, Count::CommittedAfterHalt, committed, example);
         }
-        scene
-            .staff
-            .control(campaign_id, IssuanceControl::Open, || scene.gives_up_at())
-            .await;
+        set(IssuanceControl::Open).await;
     }
 }
 

@@ -1,9 +1,6 @@
 //! Requests that come back when everything is over, as from a caller that was away.
 
-use std::{
-    mem::take,
-    sync::{PoisonError, atomic::Ordering::Relaxed},
-};
+use std::{mem::take, sync::PoisonError};
 
 use futures_util::{StreamExt, stream};
 use rand::{SeedableRng, rngs::StdRng};
@@ -33,15 +30,12 @@ pub struct Late {
 pub async fn repeat_late(scene: &Scene) {
     let all = take(&mut *scene.late.lock().unwrap_or_else(PoisonError::into_inner));
     let repeats = stream::iter(all).map(|late| async move {
-        scene.tally.late.fetch_add(1, Relaxed);
+        scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));
         let end = scene.claim(late.claim, Manner::Twice, random).await;
         if let ClaimEnd::Refused(reason) = end {
-            let campaign_id = scene.campaign_id(late.claim.campaign);
             let example = format!("{:?} had a coupon and is refused: {reason}", late.claim);
-            let mut told = scene.ledger.told();
-            told.findings
-                .add(campaign_id, Count::AcknowledgedNotKept, 1, example);
+            scene.found(late.claim.campaign, Count::AcknowledgedNotKept, example);
         }
         for wish in late.orders {
             let gateway = usize::from(wish.key.place);
@@ -57,14 +51,11 @@ pub async fn ask_again_after_never(scene: &Scene) {
     let all = take(&mut scene.ledger.told().nevers);
     let all = all.into_iter().take(NEVERS_ASKED_AGAIN);
     let repeats = stream::iter(all).map(|(claim, reason)| async move {
-        scene.tally.late.fetch_add(1, Relaxed);
+        scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(claim.shopper));
         if let ClaimEnd::Coupon(_) = scene.claim(claim, Manner::Plain, random).await {
-            let campaign_id = scene.campaign_id(claim.campaign);
             let example = format!("{claim:?} was told {reason}, never, and has a coupon");
-            let mut told = scene.ledger.told();
-            told.findings
-                .add(campaign_id, Count::NeverButLater, 1, example);
+            scene.found(claim.campaign, Count::NeverButLater, example);
         }
     });
     repeats.buffer_unordered(AT_ONCE).collect::<()>().await;

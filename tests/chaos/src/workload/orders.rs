@@ -1,19 +1,18 @@
-//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at stores that are full soon.
+//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at
+//! stores that are full soon.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use rand::{Rng, rngs::StdRng};
-use tidegate_proto::{
-    gateway::v1::{GetOrderRequest, order_service_client::OrderServiceClient},
-    r#type::v1::{Order, OrderState},
-};
+use tidegate_client::Gateway;
+use tidegate_proto::r#type::v1::{Order, OrderState};
 use tokio::time::{Instant, sleep};
 
 use super::{Scene, wishes::Wish};
 use crate::{
     door::Failure,
     findings::Count,
-    ledger::{ClaimKey, OrderKey, ToldOrder},
+    ledger::{ClaimKey, OrderKey, ToldOrder, is_paid},
 };
 
 /// Of a hundred who order.
@@ -87,7 +86,7 @@ impl Scene {
                 vec![first]
             }
             60..80 => {
-                self.tally.duplicated.fetch_add(1, Relaxed);
+                self.tally.counts().duplicated += 1;
                 tokio::join!(self.place(&first, 0, until), self.place(&first, 1, until));
                 vec![first]
             }
@@ -104,17 +103,12 @@ impl Scene {
 
     /// Places an order and perhaps waits until it is decided. Whether there is such an order.
     pub async fn place(&self, wish: &Wish, gateway: usize, until: Until) -> bool {
-        let rpc = |channel, request| async move {
-            let answer = OrderServiceClient::new(channel)
-                .place_order(request)
-                .await?;
-            Ok(answer.into_inner().order.unwrap_or_default())
+        let (began, message) = (Instant::now(), wish.message());
+        let place = |gateway: Gateway| {
+            let order = message.clone();
+            async move { gateway.place(order).await }
         };
-        let began = Instant::now();
-        let answer = self
-            .door
-            .call(gateway, &wish.message(), || self.gives_up_at(), rpc)
-            .await;
+        let answer = self.door.call(gateway, || self.gives_up_at(), place).await;
         match answer {
             Ok((order, sent)) if until == Until::Placed => {
                 self.told_order(wish.key, &order, sent);
@@ -143,28 +137,20 @@ impl Scene {
             self.told_order(key, &order, sent);
             match order.state() {
                 state if is_paid(state) => {
-                    self.tally.accepted.fetch_add(1, Relaxed);
+                    self.tally.counts().accepted += 1;
                     return;
                 }
                 OrderState::Pending | OrderState::Unspecified => sleep(POLL).await,
                 _ => return,
             }
-            if self.gives_up_at().is_some_and(|at| Instant::now() > at) {
+            if self.gives_up() {
                 return self.undecided(key);
             }
-            let message = GetOrderRequest {
-                shopper_id: key.claim.shopper_id(),
-                order_id: order.order_id.clone(),
+            let read = |gateway: Gateway| {
+                let order = order.clone();
+                async move { gateway.read(&order).await }
             };
-            let rpc = |channel, request| async move {
-                let answer = OrderServiceClient::new(channel).get_order(request).await?;
-                Ok(answer.into_inner().order.unwrap_or_default())
-            };
-            match self
-                .door
-                .call(gateway, &message, || self.gives_up_at(), rpc)
-                .await
-            {
+            match self.door.call(gateway, || self.gives_up_at(), read).await {
                 Ok(now) => (order, sent) = now,
                 Err(Failure::Refused(reason)) => return self.lost(key, &reason),
                 Err(Failure::Undecided) => return self.undecided(key),
@@ -186,35 +172,11 @@ impl Scene {
     /// Nobody said what became of an order.
     pub fn undecided(&self, key: OrderKey) {
         let example = format!("{key:?} has no answer");
-        self.found(key, Count::LeftUndecided, example);
+        self.found(key.claim.campaign, Count::LeftUndecided, example);
     }
 
     fn lost(&self, key: OrderKey, reason: &str) {
         let example = format!("{key:?} was told, and now it is refused: {reason}");
-        self.found(key, Count::AcknowledgedNotKept, example);
-    }
-
-    /// Adds what was found of an order.
-    pub fn found(&self, key: OrderKey, count: Count, example: String) {
-        let campaign_id = self.campaign_id(key.claim.campaign);
-        self.ledger
-            .told()
-            .findings
-            .add(campaign_id, count, 1, example);
-    }
-}
-
-/// Whether the coupon of an order in this state is used.
-pub(super) fn is_paid(state: OrderState) -> bool {
-    match state {
-        OrderState::Accepted
-        | OrderState::InPreparation
-        | OrderState::Ready
-        | OrderState::Completed => true,
-        OrderState::Unspecified
-        | OrderState::Pending
-        | OrderState::Rejected
-        | OrderState::Cancelled
-        | OrderState::Failed => false,
+        self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
     }
 }

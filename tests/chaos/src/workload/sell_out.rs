@@ -1,4 +1,5 @@
-//! Demand for more than there is: whatever stock the faults left anywhere has to come back and be given out.
+//! Demand for more than there is: whatever stock the faults left anywhere has to come back and be
+//! given out.
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};

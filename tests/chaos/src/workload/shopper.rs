@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tidegate_proto::gateway::v1::{ListCouponsRequest, wallet_service_client::WalletServiceClient};
+use tidegate_client::Gateway;
 
 use super::{
     Late, Scene,
@@ -57,11 +57,8 @@ pub async fn visit(scene: Arc<Scene>, campaign: usize, seed: u64) {
         };
         if random.random_range(0..100) < WHO_COME_BACK_LATE {
             let late = Late { claim, orders };
-            scene
-                .late
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(late);
+            let all = scene.late.lock();
+            all.unwrap_or_else(PoisonError::into_inner).push(late);
         }
     }
 }
@@ -72,31 +69,18 @@ impl Scene {
         let Some((claim, _)) = coupons.first() else {
             return;
         };
-        let message = ListCouponsRequest {
-            shopper_id: claim.shopper_id(),
-            campaign_id: String::new(),
-            page_size: WALLET_PAGE,
-            page_token: String::new(),
-        };
-        let rpc = |channel, request| async move {
-            let answer = WalletServiceClient::new(channel)
-                .list_coupons(request)
-                .await?;
-            Ok(answer.into_inner().coupons)
+        let shopper_id = claim.shopper_id();
+        let look = |gateway: Gateway| {
+            let shopper_id = shopper_id.clone();
+            async move { gateway.coupons(&shopper_id, WALLET_PAGE).await }
         };
         let gateway = random.random_range(0..self.door.gateways());
-        let answer = self
-            .door
-            .call(gateway, &message, || self.gives_up_at(), rpc)
-            .await;
+        let answer = self.door.call(gateway, || self.gives_up_at(), look).await;
         let Ok((wallet, _)) = answer else { return };
         for (claim, code) in coupons {
             if !wallet.iter().any(|coupon| coupon.code == *code) {
-                let campaign_id = self.campaign_id(claim.campaign);
                 let example = format!("{claim:?} is not in the wallet");
-                let mut told = self.ledger.told();
-                told.findings
-                    .add(campaign_id, Count::AcknowledgedNotKept, 1, example);
+                self.found(claim.campaign, Count::AcknowledgedNotKept, example);
             }
         }
     }

@@ -1,12 +1,11 @@
-//! What an order asks for. It is kept as a whole: sent again, an order has to be the same to the last field.
+//! What an order asks for. It is kept as a whole: sent again, an order has to be the same to the
+//! last field.
 
 use std::time::{Duration, SystemTime};
 
 use rand::{Rng, rngs::StdRng};
-use tidegate_proto::{
-    gateway::v1::PlaceOrderRequest,
-    r#type::v1::{Money, OrderLine},
-};
+use tidegate_client::order_of;
+use tidegate_proto::gateway::v1::PlaceOrderRequest;
 
 use crate::{
     ledger::{ClaimKey, OrderKey},
@@ -16,7 +15,6 @@ use crate::{
 /// How long shoppers wait for a small store: a few of its slots.
 const WAITS_FOR_SMALL_STORE: Duration = Duration::from_secs(3 * 60);
 
-/// An order of a shopper.
 #[derive(Debug, Clone)]
 pub struct Wish {
     pub key: OrderKey,
@@ -48,22 +46,12 @@ impl Wish {
 
     /// The same message for every copy.
     pub fn message(&self) -> PlaceOrderRequest {
-        let line = OrderLine {
-            sku: "milk-tea".to_owned(),
-            quantity: 1,
-            unit_price: Some(Money {
-                currency_code: "CNY".to_owned(),
-                minor_units: 2_800,
-            }),
-        };
+        let shopper_id = self.key.claim.shopper_id();
         PlaceOrderRequest {
-            shopper_id: self.key.claim.shopper_id(),
-            request_id: self.key.request_id(),
             store_id: self.store_id.clone(),
-            lines: vec![line],
-            coupon_code: self.code.clone(),
             latest_acceptable_at: self.latest.map(Into::into),
             suggest_stores: self.latest.is_some(),
+            ..order_of(&shopper_id, &self.key.request_id(), &self.code)
         }
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{
-    CampaignTerms, OrderBooks, StaffDesk, Suite, eventually, order_of, refused, store_of,
-};
+use tidegate_client::{CampaignTerms, eventually, order_of, refused, store_of};
+use tidegate_e2e::{ISSUANCES, OrderBooks, Suite, hold};
 use tidegate_proto::{
     gateway::v1::{ListOrdersRequest, WatchOrderRequest},
     r#type::v1::{CouponState, Order, OrderState},
@@ -17,13 +16,13 @@ const SOON: Duration = Duration::from_secs(15);
 /// The number of CANCELLED in the database.
 const CANCELLED: i16 = 7;
 
-async fn suite_with_store(orders_per_slot: u32) -> Result<(Suite, StaffDesk)> {
-    let suite = Suite::start().await?;
+/// A campaign, and a store that makes so many orders in a slot from now on.
+async fn campaign_with_store(suite: &Suite, campaign: &str, orders_per_slot: u32) -> Result<()> {
     let staff = suite.staff()?;
     let store = store_of("store-1", orders_per_slot);
     staff.put_stores(vec![store]).await?;
-    staff.open(CampaignTerms::open("tea", 1_000)).await?;
-    Ok((suite, staff))
+    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
+    Ok(())
 }
 
 /// Waits until the order's coupon is given back.
@@ -39,9 +38,22 @@ async fn released(suite: &Suite, order: &Order) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked() -> Result<()> {
-    let (suite, _) = suite_with_store(1).await?;
-    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("tea", who))).await?;
+async fn a_cancelled_order_gives_everything_back_and_the_others_are_made() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    hold!(&mut suite;
+        cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked,
+        an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon,
+        an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way,
+        an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon,
+    )?;
+    suite.end().await
+}
+
+async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
+    suite: &mut Suite,
+) -> Result<()> {
+    campaign_with_store(suite, "once", 1).await?;
+    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("once", who))).await?;
     let valid_until = suite.check("ann", &codes[0]).await?.0.valid_until;
     let order = suite.order("ann", "o-1", &codes[0]).await?;
     assert_eq!(order.state(), OrderState::Accepted);
@@ -51,7 +63,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked() 
         assert_eq!(cancelled.state(), OrderState::Cancelled);
         assert_eq!(cancelled.slot, order.slot);
     }
-    released(&suite, &order).await?;
+    released(suite, &order).await?;
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
     assert!(usable && coupon.state() == CouponState::Issued);
     let lasts = |until: Option<prost_types::Timestamp>| until.map(|at| (at.seconds, at.nanos));
@@ -59,7 +71,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked() 
         lasts(coupon.valid_until) >= lasts(valid_until),
         "the detour does not shorten the coupon's validity"
     );
-    let books = OrderBooks::open(&suite).await?;
+    let books = OrderBooks::open(suite).await?;
     assert_eq!(books.changes_to_state(CANCELLED).await?, 1);
 
     let bob = suite.order("bob", "o-1", &codes[1]).await?;
@@ -79,7 +91,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked() 
     for slot in books.slots("store-1").await? {
         assert!(slot.booked == slot.orders && slot.booked <= 1, "{slot:?}");
     }
-    suite.end().await
+    Ok(())
 }
 
 /// Cancels the shopper's order as soon as there is one.
@@ -89,7 +101,7 @@ async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
             shopper_id: shopper.into(),
             ..ListOrdersRequest::default()
         };
-        let page = suite.orders()?.list_orders(suite.request(message)).await?;
+        let page = suite.orders().list_orders(suite.request(message)).await?;
         match page.into_inner().orders.into_iter().next() {
             Some(order) => Ok(order),
             None => bail!("{shopper} has no order"),
@@ -110,13 +122,19 @@ async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon() -> Result<()> {
-    let (suite, _) = suite_with_store(10_000).await?;
+async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon(
+    suite: &mut Suite,
+) -> Result<()> {
+    campaign_with_store(suite, "racing", 10_000).await?;
     let shoppers: Vec<String> = (0..16).map(|number| format!("shopper-{number}")).collect();
-    let codes = try_join_all(shoppers.iter().map(|shopper| suite.coupon("tea", shopper))).await?;
+    let codes = try_join_all(
+        shoppers
+            .iter()
+            .map(|shopper| suite.coupon("racing", shopper)),
+    )
+    .await?;
     let racing = shoppers.iter().zip(&codes).map(|(shopper, code)| {
-        let suite = &suite;
+        let suite = &*suite;
         async move {
             let (placed, cancelled) = tokio::join!(
                 suite.order(shopper, "o-1", code),
@@ -128,43 +146,45 @@ async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon() -> Resul
     for ((placed, cancelled), code) in try_join_all(racing).await?.into_iter().zip(&codes) {
         assert_eq!(cancelled.state(), OrderState::Cancelled);
         assert_eq!(cancelled.order_id, placed.order_id);
-        coupon_is_free(&suite, &placed, code).await?;
+        coupon_is_free(suite, &placed, code).await?;
     }
-    let slots = OrderBooks::open(&suite).await?.slots("store-1").await?;
+    let slots = OrderBooks::open(suite).await?.slots("store-1").await?;
     assert!(
         slots.iter().all(|slot| slot.booked == slot.orders),
         "{slots:?}"
     );
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon() -> Result<()> {
-    let (mut suite, _) = suite_with_store(10_000).await?;
-    let code = suite.coupon("tea", "ann").await?;
-    for replica in ["issuance-0", "issuance-1"] {
+async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon(
+    suite: &mut Suite,
+) -> Result<()> {
+    campaign_with_store(suite, "hanging", 10_000).await?;
+    let code = suite.coupon("hanging", "ann-hanging").await?;
+    for replica in ISSUANCES {
         suite.stack.pause(replica)?;
     }
-    // The answer comes just before the caller's deadline, and on a busy machine may miss it: who asks again hears the same.
-    let pending = eventually(SOON, || suite.order("ann", "o-1", &code)).await?;
+    // The answer comes just before the caller's deadline, and on a busy machine may miss it: who
+    // asks again hears the same.
+    let pending = eventually(SOON, || suite.order("ann-hanging", "o-1", &code)).await?;
     assert_eq!(pending.state(), OrderState::Pending);
     let cancelled = eventually(SOON, || suite.cancel(&pending)).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
     assert_eq!(cancelled.coupon_released_at, None);
-    for replica in ["issuance-0", "issuance-1"] {
+    for replica in ISSUANCES {
         suite.stack.resume(replica)?;
     }
-    coupon_is_free(&suite, &pending, &code).await?;
-    suite.end().await
+    coupon_is_free(suite, &pending, &code).await?;
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way() -> Result<()>
-{
-    let (suite, _) = suite_with_store(10).await?;
+async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way(
+    suite: &mut Suite,
+) -> Result<()> {
+    campaign_with_store(suite, "steps", 10).await?;
     let fulfilment = suite.fulfilment()?;
-    let code = suite.coupon("tea", "ann").await?;
-    let order = suite.order("ann", "o-1", &code).await?;
+    let code = suite.coupon("steps", "ann-steps").await?;
+    let order = suite.order("ann-steps", "o-1", &code).await?;
     let money =
         |of: &Option<tidegate_proto::r#type::v1::Money>| of.as_ref().map(|money| money.minor_units);
     assert_eq!(
@@ -172,11 +192,11 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         [Some(2_800), Some(2_500), Some(300)]
     );
     let message = WatchOrderRequest {
-        shopper_id: "ann".into(),
+        shopper_id: "ann-steps".into(),
         order_id: order.order_id.clone(),
     };
     let mut changes = suite
-        .orders()?
+        .orders()
         .watch_order(suite.request(message))
         .await?
         .into_inner();
@@ -229,8 +249,8 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         assert_eq!(told.fields, ["state"]);
     }
 
-    let code = suite.coupon("tea", "bob").await?;
-    let mut cheap = order_of("bob", "o-1", &code);
+    let code = suite.coupon("steps", "bob-steps").await?;
+    let mut cheap = order_of("bob-steps", "o-1", &code);
     cheap.lines[0].quantity = 2;
     if let Some(price) = &mut cheap.lines[0].unit_price {
         price.minor_units = 1_000;
@@ -241,5 +261,5 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         [Some(2_000), Some(2_000), Some(0)],
         "a coupon takes off no more than the total"
     );
-    suite.end().await
+    Ok(())
 }

@@ -3,16 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tidegate_e2e::{CampaignTerms, Suite, eventually};
+use tidegate_client::{CampaignTerms, eventually};
+use tidegate_e2e::Suite;
 use tidegate_local::{
     postgres::{Database, Stalled},
     stack::Service,
 };
-use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, claim_coupon_response::Outcome, claim_service_client::ClaimServiceClient,
-};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Status;
 
 /// Just below the time after which a commit counts as lost.
 const STALL: Duration = Duration::from_millis(9_000);
@@ -32,25 +29,6 @@ const LOG_VARIABLE: &str = "TIDEGATE_LOG";
 const TASK_ENDED: i32 = 3;
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// One claim, which waits for its answer no longer than its deadline.
-async fn claim(suite: &Suite, shopper: &str, deadline: Duration) -> Result<bool, Status> {
-    let mut request = suite.request(ClaimCouponRequest {
-        campaign_id: "tea".to_owned(),
-        shopper_id: shopper.to_owned(),
-        request_id: "r-1".to_owned(),
-        ..ClaimCouponRequest::default()
-    });
-    request.set_timeout(deadline);
-    let door = suite
-        .door("gateway-0")
-        .map_err(|error| Status::internal(error.to_string()))?;
-    let answer = ClaimServiceClient::new(door).claim_coupon(request).await?;
-    Ok(matches!(
-        answer.into_inner().outcome,
-        Some(Outcome::Issued(_))
-    ))
-}
-
 /// Claims as a new shopper again and again until one claim is served at once.
 async fn is_served(suite: &Suite, name: &str, deadline: Duration) -> Result<()> {
     let (began, mut last) = (Instant::now(), String::new());
@@ -59,9 +37,9 @@ async fn is_served(suite: &Suite, name: &str, deadline: Duration) -> Result<()> 
             began.elapsed() < SERVED_WITHIN,
             "nobody with a deadline of {deadline:?} was served within {SERVED_WITHIN:?}: {last}"
         );
-        match claim(suite, &format!("{name}-{number}"), deadline).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => "queued".clone_into(&mut last),
+        let shopper = format!("{name}-{number}");
+        match suite.within(deadline).claim("tea", &shopper, "r-1").await {
+            Ok(_) => return Ok(()),
             Err(status) => last = status.to_string(),
         }
         sleep(Duration::from_millis(50)).await;
@@ -79,8 +57,11 @@ async fn claims_with_short_deadlines_are_served_again_once_the_database_goes_on(
     is_served(&suite, "before", DEADLINES[0]).await?;
     for stall in 0..2 {
         let crowd = (0..CALLERS_DURING_A_STALL).map(|number| {
-            let (suite, name) = (&suite, format!("during-{stall}-{number}"));
-            async move { claim(suite, &name, PATIENT).await }
+            let patient = suite.within(PATIENT);
+            async move {
+                let shopper = format!("during-{stall}-{number}");
+                patient.claim("tea", &shopper, "r-1").await
+            }
         });
         let stalled = Stalled::Backends(Database::Issuance);
         let (stalled, _) = tokio::join!(

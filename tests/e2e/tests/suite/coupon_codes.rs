@@ -9,15 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::future::try_join_all;
-use tidegate_e2e::{CampaignTerms, Suite, eventually, refused};
+use tidegate_client::{CampaignTerms, eventually, refused};
+use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_local::stack::Service;
 use tidegate_proto::{
-    gateway::v1::{
-        GetClaimRequest, GetCouponRequest, ListCouponsRequest,
-        claim_service_client::ClaimServiceClient,
-    },
     issuance::v1::RevokeCouponRequest,
-    r#type::v1::{Coupon, Order, OrderState, Reason},
+    r#type::v1::{Order, OrderState, Reason},
 };
 use tokio::time::sleep;
 use tonic::{Code, Status};
@@ -35,6 +32,7 @@ const KEYS_READ_WITHIN: Duration = Duration::from_secs(20);
 /// How long whoever is asked to come back does.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOADERS: u32 = 6;
+const MISSING: &str = "missing";
 
 /// Changes the keys as an operator does, and waits until every replica of issuance has read them.
 async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
@@ -45,7 +43,7 @@ async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
     let new = file.with_extension("new");
     fs::write(&new, json.to_string())?;
     fs::rename(new, file)?;
-    for replica in ["issuance-0", "issuance-1"] {
+    for replica in ISSUANCES {
         let read = eventually(KEYS_READ_WITHIN, || async {
             let known = suite.metric(replica, "tidegate_coupon_keys_known", "");
             ensure!(known.await? as usize == keys.len());
@@ -64,19 +62,15 @@ async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
     Ok(())
 }
 
-/// A suite with a store and the first campaign, whose coupons are made with [`FIRST`].
-async fn suite_with_first_key(limit: u32) -> Result<Suite> {
-    let suite = Suite::start().await?;
-    change_keys(&suite, FIRST.0, &[FIRST]).await?;
-    let staff = suite.staff()?;
-    staff.make_store().await?;
-    staff
-        .open(CampaignTerms {
-            limit,
-            ..CampaignTerms::open("tea", 100_000)
-        })
-        .await?;
-    Ok(suite)
+/// A campaign whose coupons are made with [`FIRST`] until the keys change.
+async fn campaign_of_first_key(suite: &Suite, id: &str, limit_per_shopper: u32) -> Result<()> {
+    change_keys(suite, FIRST.0, &[FIRST]).await?;
+    let terms = CampaignTerms {
+        limit_per_shopper,
+        ..CampaignTerms::open(id, 100_000)
+    };
+    suite.staff()?.open(terms).await?;
+    Ok(())
 }
 
 /// Orders, again if asked to come back within seconds, until the order is decided.
@@ -92,27 +86,28 @@ async fn decided(suite: &Suite, shopper: &str, request: &str, code: &str) -> Res
     }
 }
 
-async fn read(suite: &Suite, shopper: &str, code: &str) -> Result<Coupon, Status> {
-    let message = GetCouponRequest {
-        shopper_id: shopper.into(),
-        coupon_code: code.into(),
-    };
-    let mut wallet = suite
-        .wallet()
-        .map_err(|error| Status::internal(error.to_string()))?;
-    let answer = wallet.get_coupon(suite.request(message)).await?;
-    Ok(answer.into_inner().coupon.unwrap_or_default())
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_its_shoppers_however_it_is_typed_and_whichever_key_made_it() -> Result<()> {
+    let suite = Suite::start().await?;
+    suite.staff()?.make_store().await?;
+    hold!(&suite;
+        two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon,
+        a_code_is_taken_as_people_type_and_paste_it,
+        keys_change_in_two_steps_under_load_and_nothing_fails,
+        a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back,
+    )?;
+    suite.end().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon() -> Result<()>
-{
-    let suite = suite_with_first_key(1).await?;
+async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon(
+    suite: &Suite,
+) -> Result<()> {
+    campaign_of_first_key(suite, "tea", 1).await?;
     let [one, two] = COLLIDING;
     let code = suite.coupon("tea", one).await?;
     assert_eq!(suite.coupon("tea", two).await?, code, "they collide");
-    let first = decided(&suite, one, "o-1", &code).await?;
-    let second = decided(&suite, two, "o-1", &code).await?;
+    let first = decided(suite, one, "o-1", &code).await?;
+    let second = decided(suite, two, "o-1", &code).await?;
     for order in [&first, &second] {
         assert_eq!(order.state(), OrderState::Accepted);
     }
@@ -121,23 +116,15 @@ async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_co
     assert_eq!(suite.read(&second).await?.state(), OrderState::Accepted);
     assert!(suite.check(one, &code).await?.1, "it came back");
     assert!(!suite.check(two, &code).await?.1, "it has paid");
-    let again = decided(&suite, one, "o-2", &code).await?;
+    let again = decided(suite, one, "o-2", &code).await?;
     assert_eq!(again.state(), OrderState::Accepted);
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_taken_as_people_type_and_paste_it() -> Result<()> {
-    let suite = Suite::start().await?;
+async fn a_code_is_taken_as_people_type_and_paste_it(suite: &Suite) -> Result<()> {
     let staff = suite.staff()?;
-    staff.make_store().await?;
-    staff
-        .open(CampaignTerms {
-            limit: 2,
-            ..CampaignTerms::open("tea", 10)
-        })
-        .await?;
-    let code = suite.coupon("tea", "alice").await?;
+    staff.open(CampaignTerms::open("typed", 10)).await?;
+    let code = suite.coupon("typed", "alice").await?;
     let wide: String = code
         .chars()
         .filter_map(|letter| char::from_u32(letter as u32 - 0x21 + 0xFF01))
@@ -157,15 +144,15 @@ async fn a_code_is_taken_as_people_type_and_paste_it() -> Result<()> {
         format!("\u{FEFF}{}\u{200B}\r\n", parted("\u{200D}")),
     ];
     for typed in &typed {
-        let read = read(&suite, "alice", typed).await;
+        let read = suite.get_coupon("alice", typed).await;
         assert_eq!(read?.code, code, "{typed:?}");
         assert!(suite.check("alice", typed).await?.1, "{typed:?}");
     }
     // The same order, however its code is typed.
-    let order = decided(&suite, "alice", "o-1", &typed[1]).await?;
+    let order = decided(suite, "alice", "o-1", &typed[1]).await?;
     assert_eq!(order.state(), OrderState::Accepted);
     for typed in &typed {
-        let replay = decided(&suite, "alice", "o-1", typed).await?;
+        let replay = decided(suite, "alice", "o-1", typed).await?;
         assert_eq!(replay.order_id, order.order_id, "{typed:?}");
     }
     let revocation = RevokeCouponRequest {
@@ -177,23 +164,22 @@ async fn a_code_is_taken_as_people_type_and_paste_it() -> Result<()> {
     let revoked = admin.revoke_coupon(staff.request(revocation)).await;
     let refusal = revoked.unwrap_err();
     assert_eq!(refused(&refusal).reason, "COUPON_REDEEMED");
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_change_in_two_steps_under_load_and_nothing_fails() -> Result<()> {
-    let suite = suite_with_first_key(1).await?;
+async fn keys_change_in_two_steps_under_load_and_nothing_fails(suite: &Suite) -> Result<()> {
+    campaign_of_first_key(suite, "load", 1).await?;
     let (is_over, orders) = (AtomicBool::new(false), AtomicU32::new(0));
     let rotate = async {
         sleep(Duration::from_secs(2)).await;
-        change_keys(&suite, FIRST.0, &[FIRST, SECOND]).await?;
-        change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
+        change_keys(suite, FIRST.0, &[FIRST, SECOND]).await?;
+        change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
         sleep(Duration::from_secs(2)).await;
         is_over.store(true, Ordering::Relaxed);
         anyhow::Ok(())
     };
     let load = try_join_all((0..LOADERS).map(|loader| {
-        let (suite, is_over, orders) = (&suite, &is_over, &orders);
+        let (is_over, orders) = (&is_over, &orders);
         async move {
             // Of every pair of coupons one is ordered with at once, and one after the change.
             let mut kept = Vec::new();
@@ -202,7 +188,7 @@ async fn keys_change_in_two_steps_under_load_and_nothing_fails() -> Result<()> {
                     break;
                 }
                 let shopper = format!("s-{loader}-{number}");
-                let code = suite.coupon("tea", &shopper).await?;
+                let code = suite.coupon("load", &shopper).await?;
                 if number % 2 == 0 {
                     kept.push((shopper, code));
                     continue;
@@ -221,40 +207,32 @@ async fn keys_change_in_two_steps_under_load_and_nothing_fails() -> Result<()> {
     tokio::try_join!(rotate, load)?;
     let orders = orders.into_inner();
     assert!(orders >= 20, "{orders} orders are no load");
-    let url = suite
-        .stack
-        .database_url(Service::Issuance)
-        .unwrap_or_default();
-    let pool = sqlx::PgPool::connect(&url).await?;
-    let keys: i64 = sqlx::query_scalar("SELECT count(DISTINCT key_id) FROM coupons")
-        .fetch_one(&pool)
-        .await?;
+    let pool = sqlx::PgPool::connect(&suite.database_of(Service::Issuance)?).await?;
+    let keys: i64 = sqlx::query_scalar(
+        "SELECT count(DISTINCT key_id) FROM coupons WHERE shopper_id LIKE 's-%'",
+    )
+    .fetch_one(&pool)
+    .await?;
     pool.close().await;
     assert_eq!(keys, 2, "coupons were made with both keys");
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back() -> Result<()> {
-    let suite = suite_with_first_key(3).await?;
-    let claimed = eventually(PATIENCE, || suite.claim("tea", "ann", "r-1")).await?;
+async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back(
+    suite: &Suite,
+) -> Result<()> {
+    campaign_of_first_key(suite, MISSING, 3).await?;
+    let claimed = eventually(PATIENCE, || suite.claim(MISSING, "ann", "r-1")).await?;
     let of_first = claimed.coupon.unwrap_or_default().code;
-    let paid = suite.coupon("tea", "ann").await?;
-    let order = decided(&suite, "ann", "o-1", &paid).await?;
+    let paid = suite.coupon(MISSING, "ann").await?;
+    let order = decided(suite, "ann", "o-1", &paid).await?;
     assert_eq!(order.state(), OrderState::Accepted);
-    change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
-    let of_second = suite.coupon("tea", "ann").await?;
-    change_keys(&suite, SECOND.0, &[SECOND]).await?;
+    change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
+    let of_second = suite.coupon(MISSING, "ann").await?;
+    change_keys(suite, SECOND.0, &[SECOND]).await?;
 
-    let message = ListCouponsRequest {
-        shopper_id: "ann".into(),
-        page_size: 10,
-        ..ListCouponsRequest::default()
-    };
-    let listed = suite.wallet()?.list_coupons(suite.request(message)).await?;
+    let listed = suite.coupons("ann", 10).await?;
     let mut shown: Vec<_> = listed
-        .into_inner()
-        .coupons
         .iter()
         .map(|coupon| (coupon.code.clone(), coupon.code_missing_because()))
         .collect();
@@ -263,17 +241,11 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     let told = (of_second.clone(), Reason::Unspecified);
     assert_eq!(shown, [hidden.clone(), hidden, told]);
 
-    let claim = GetClaimRequest {
-        campaign_id: "tea".into(),
-        shopper_id: "ann".into(),
-        request_id: "r-1".into(),
-    };
-    let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
-    let looked_up = claims.get_claim(suite.request(claim)).await;
+    let looked_up = suite.look_up(MISSING, "ann", "r-1").await;
     for refusal in [
         looked_up.unwrap_err(),
-        suite.claim("tea", "ann", "r-1").await.unwrap_err(),
-        read(&suite, "ann", &of_first).await.unwrap_err(),
+        suite.claim(MISSING, "ann", "r-1").await.unwrap_err(),
+        suite.get_coupon("ann", &of_first).await.unwrap_err(),
         suite.order("ann", "o-2", &of_first).await.unwrap_err(),
     ] {
         let told = refused(&refusal);
@@ -284,7 +256,7 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
         assert!(told.retry_after.is_some(), "it is not for ever");
         assert_eq!(told.locales, ["zh-CN", "en"]);
     }
-    let of_second = decided(&suite, "ann", "o-3", &of_second).await?;
+    let of_second = decided(suite, "ann", "o-3", &of_second).await?;
     assert_eq!(of_second.state(), OrderState::Accepted);
     // What has paid comes back to its shopper all the same.
     let cancelled = suite.cancel(&order).await?;
@@ -296,10 +268,10 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     })
     .await?;
 
-    change_keys(&suite, SECOND.0, &[FIRST, SECOND]).await?;
+    change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
     for (request, code) in [("o-2", &of_first), ("o-4", &paid)] {
-        let order = decided(&suite, "ann", request, code).await?;
+        let order = decided(suite, "ann", request, code).await?;
         assert_eq!(order.state(), OrderState::Accepted, "{request}");
     }
-    suite.end().await
+    Ok(())
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tidegate_e2e::{CampaignTerms, Suite};
+use tidegate_client::CampaignTerms;
+use tidegate_e2e::{Suite, hold};
 use tidegate_local::stack::Service;
+use tidegate_proto::{quota::v1::ListChangesRequest, r#type::v1::ChangeFilter};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -55,9 +57,19 @@ const COMMANDS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_command_does_anything_with_a_token_that_does_not_allow_it() -> Result<()> {
+async fn what_is_typed_is_done_refused_or_said_to_have_failed() -> Result<()> {
     let suite = Suite::start().await?;
-    let terminal = Terminal::open(&suite).await?;
+    hold!(&suite;
+        exit_codes_say_which_kind_of_failure_it_is,
+        a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it,
+        a_change_that_a_listener_did_not_take_is_forwarded_again,
+        no_command_does_anything_with_a_token_that_does_not_allow_it,
+    )?;
+    suite.end().await
+}
+
+async fn no_command_does_anything_with_a_token_that_does_not_allow_it(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
     // A token that is good, of a certificate that is good, and that allows nothing of this.
     terminal.says("tidegatectl token mint --subject eve --scope wallet:read")?;
     for command in COMMANDS {
@@ -68,13 +80,11 @@ async fn no_command_does_anything_with_a_token_that_does_not_allow_it() -> Resul
     }
     let typed = terminal.run("tidegatectl doctor")?;
     assert_eq!(typed.status.code(), Some(7), "{}", text(&typed.stdout));
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test]
-async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
-    let suite = Suite::start().await?;
-    let terminal = Terminal::open(&suite).await?;
+async fn exit_codes_say_which_kind_of_failure_it_is(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     for (line, code, part) in [
         ("campaign show nowhere", 4, "tidegatectl campaign list"),
@@ -103,7 +113,7 @@ async fn exit_codes_say_which_kind_of_failure_it_is() -> Result<()> {
     let shown = terminal.says("tidegatectl campaign show tea --output json")?;
     let shown: Value = serde_json::from_str(&shown)?;
     assert_eq!(shown["control"]["issuance_state"], "ISSUANCE_STATE_OPEN");
-    suite.end().await
+    Ok(())
 }
 
 #[tokio::test]
@@ -158,15 +168,16 @@ async fn a_halt_of_all_holds_for_every_campaign_and_says_who_halted() -> Result<
     suite.end().await
 }
 
-#[tokio::test]
-async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it()
--> Result<()> {
-    let suite = Suite::start().await?;
-    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it(
+    suite: &Suite,
+) -> Result<()> {
+    suite
+        .staff()?
+        .open(CampaignTerms::open("kept", 100))
+        .await?;
     suite.staff()?.make_store().await?;
     for service in [Service::Quota, Service::Issuance, Service::OrderIntake] {
-        let url = suite.stack.database_url(service).unwrap_or_default();
-        let mut role = PgConnection::connect(&url).await?;
+        let mut role = PgConnection::connect(&suite.database_of(service)?).await?;
         for statement in [
             "UPDATE change_log.changes SET subject = 'somebody else'",
             "DELETE FROM change_log.changes",
@@ -184,35 +195,46 @@ async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_a
         }
         role.close().await?;
     }
-    let history = suite.staff()?.changes_of_campaign("tea").await?;
+    let staff = suite.staff()?;
+    let of_tea = staff.request(ListChangesRequest {
+        filter: Some(ChangeFilter {
+            resource_kind: "campaign".into(),
+            resource_id: "kept".into(),
+            ..ChangeFilter::default()
+        }),
+        ..ListChangesRequest::default()
+    });
+    let history = staff.campaigns().list_changes(of_tea).await?;
+    let history = history.into_inner().changes;
     assert_eq!(history.len(), 1);
     assert_eq!(
         (&*history[0].action, &*history[0].subject),
         ("CreateCampaign", "staff")
     );
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_change_that_a_listener_did_not_take_is_forwarded_again() -> Result<()> {
-    let suite = Suite::start().await?;
-    let terminal = Terminal::open(&suite).await?;
+async fn a_change_that_a_listener_did_not_take_is_forwarded_again(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let line = format!(
         "tidegatectl feed listen --consumer hook --forward-to http://{}/hook",
         listener.local_addr()?
     );
     let mut listening = terminal.begin(&line)?;
-    suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
+    suite
+        .staff()?
+        .open(CampaignTerms::open("heard", 100))
+        .await?;
     suite.staff()?.make_store().await?;
-    let code = suite.coupon("tea", "ann").await?;
+    let code = suite.coupon("heard", "ann").await?;
     suite.order("ann", "o-1", &code).await?;
     let refused = answer(&listener, "500 Internal Server Error").await?;
     let taken = answer(&listener, "200 OK").await?;
     assert_eq!(refused["order_id"], taken["order_id"]);
     assert_eq!(taken["shopper_id"], "ann");
     listening.kill().await?;
-    suite.end().await
+    Ok(())
 }
 
 /// Takes one request and answers it; gives its JSON.

@@ -126,7 +126,8 @@ async fn the_first_ten_minutes_of_a_campaign_person_and_of_an_sre_work_word_for_
     suite.end().await
 }
 
-/// A terminal's recording in asciinema's format (version 2), kept if TIDEGATE_RECORDING names a file.
+/// A terminal's recording in asciinema's format (version 2), kept if TIDEGATE_RECORDING names a
+/// file.
 struct Recording {
     began: Instant,
     /// What people need to read a line before it answers, counted on top.

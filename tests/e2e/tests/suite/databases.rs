@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::future::join_all;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
-use tidegate_e2e::{CampaignTerms, Suite, eventually};
+use tidegate_client::{CampaignTerms, eventually};
+use tidegate_e2e::{ISSUANCES, Suite};
 use tidegate_local::stack::{Service, connections_of};
 use tidegate_proto::order_intake::v1::AuditOrdersRequest;
 
@@ -48,7 +49,7 @@ async fn a_replica_takes_no_more_database_connections_than_its_readme_says() -> 
         let order = suite.order(&shopper, "o-1", &code).await?;
         suite.read(&order).await?;
         staff.read("tea").await?;
-        staff.audit("tea").await?;
+        staff.differences("tea").await?;
         anyhow::Ok(())
     }));
     let (looked, served) = tokio::join!(looking, shoppers);
@@ -81,13 +82,13 @@ async fn when_another_database_takes_over_open_leases_are_sealed_and_claims_go_o
         eventually(BACK_WITHIN, || suite.coupon("tea", &shopper)).await?;
     }
     // Whichever replica is back first seals the leases of both.
-    let logs = ["issuance-0", "issuance-1"].map(|replica| {
+    let logs = ISSUANCES.map(|replica| {
         let log = format!("logs/{replica}.log");
         std::fs::read_to_string(suite.stack.options().data.join(log))
     });
     let logs = logs.into_iter().collect::<Result<String, _>>()?;
     assert!(logs.contains("was sealed anew"), "{logs}");
-    assert_eq!(staff.audit("tea").await?, Vec::<String>::new());
+    assert_eq!(staff.differences("tea").await?, [""; 0]);
     suite.end().await
 }
 
@@ -111,9 +112,7 @@ async fn an_audit_of_orders_finds_a_payment_that_the_database_of_issuance_has_lo
         ))
     };
     assert_eq!(audit().await?, (2, 0, true));
-    let issuance = suite.stack.database_url(Service::Issuance);
-    let mut issuance =
-        PgConnection::connect(&issuance.context("issuance has no database")?).await?;
+    let mut issuance = PgConnection::connect(&suite.database_of(Service::Issuance)?).await?;
     let lost = "UPDATE coupons SET order_id = NULL, redeemed_at = NULL WHERE shopper_id = 'bob'";
     sqlx::query(lost).execute(&mut issuance).await?;
     assert_eq!(audit().await?, (2, 1, true));

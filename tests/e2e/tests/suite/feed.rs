@@ -7,9 +7,8 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use futures_util::future::try_join_all;
-use tidegate_e2e::{
-    CampaignTerms, FulfilmentDesk, OrderBooks, Suite, eventually, order_of, refused, store_of,
-};
+use tidegate_client::{CampaignTerms, Fulfilment, eventually, order_of, refused, store_of};
+use tidegate_e2e::{ISSUANCES, OrderBooks, Suite};
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
     order_intake::v1::{StreamOrdersRequest, StreamOrdersResponse},
@@ -24,7 +23,6 @@ use tonic::{Code, Streaming};
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 const DRAINED_WITHIN: Duration = Duration::from_secs(10);
 const BETWEEN_ARRIVALS: Duration = Duration::from_millis(10);
-const ISSUANCES: [&str; 2] = ["issuance-0", "issuance-1"];
 /// The numbers of PENDING and ACCEPTED in the database.
 const PENDING: i16 = 1;
 const ACCEPTED: i16 = 2;
@@ -76,7 +74,7 @@ impl Heard {
     }
 }
 
-async fn suite_with_stores() -> Result<(Suite, FulfilmentDesk)> {
+async fn suite_with_stores() -> Result<(Suite, Fulfilment)> {
     let suite = Suite::start().await?;
     let staff = suite.staff()?;
     let stores = ["store-1", "store-2"].map(|store_id| store_of(store_id, 10_000));
@@ -212,7 +210,7 @@ async fn at_least(books: &OrderBooks, orders: i64, state: i16) -> Result<()> {
 fn crowd(suite: &Suite, holders: &[(String, String)]) -> Result<JoinSet<Option<Order>>> {
     let mut crowd = JoinSet::new();
     for (place, (shopper, code)) in (0..).zip(holders) {
-        let mut orders = suite.orders()?;
+        let mut orders = suite.orders();
         let request = suite.request(order_of(shopper, "o-1", code));
         crowd.spawn(async move {
             sleep(place * BETWEEN_ARRIVALS).await;

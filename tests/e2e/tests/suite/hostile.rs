@@ -7,15 +7,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
-use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, order_of, refused, with_token};
-use tidegate_local::{
-    credentials::{Scope, Token},
-    stack::Service,
-};
+use tidegate_client::{Bearer, CampaignTerms, claim_of, eventually, refused};
+use tidegate_e2e::Suite;
+use tidegate_local::{credentials::Scope, stack::Service};
 use tidegate_proto::gateway::v1::{
-    CancelOrderRequest, GetClaimRequest, GetCouponRequest, GetOrderRequest, LeaveQueueRequest,
-    ListCouponsRequest, ListOrdersRequest, WatchClaimRequest, WatchOrderRequest,
-    claim_service_client::ClaimServiceClient,
+    LeaveQueueRequest, ListOrdersRequest, WatchClaimRequest, WatchOrderRequest,
 };
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::Status;
@@ -28,14 +24,6 @@ const MAX_SLOWDOWN: u32 = 20;
 const NOISE: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn with_gateway_setting(name: &str, value: &str) -> Result<Suite> {
-    Suite::start_with(|options| {
-        let setting = (Service::Gateway, name.to_owned(), Some(value.to_owned()));
-        options.variables.push(setting);
-    })
-    .await
-}
-
 /// Not from where the others come, since one address may have only so many connections.
 async fn connect_from_elsewhere(door: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
@@ -45,16 +33,12 @@ async fn connect_from_elsewhere(door: SocketAddr) -> std::io::Result<TcpStream> 
 
 /// The middle time of many looks into wallets, one after the other.
 async fn pace(suite: &Suite) -> Result<Duration> {
-    let (mut wallet, mut times) = (suite.wallet()?, Vec::new());
+    let mut times = Vec::new();
     for number in 0..51 {
-        let message = ListCouponsRequest {
-            // Each its own shopper: one alone may not ask so often.
-            shopper_id: format!("reader-{number}"),
-            page_size: 10,
-            ..ListCouponsRequest::default()
-        };
+        // Each its own shopper: one alone may not ask so often.
+        let shopper = format!("reader-{number}");
         let began = Instant::now();
-        wallet.list_coupons(suite.request(message)).await?;
+        suite.coupons(&shopper, 10).await?;
         times.push(began.elapsed());
     }
     times.sort();
@@ -64,7 +48,11 @@ async fn pace(suite: &Suite) -> Result<Duration> {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_and_idle_connections_leave_the_others_as_quick_as_before() -> Result<()> {
     // One shopper reads slowly in many places, and is not to be stopped by how often one may ask.
-    let suite = with_gateway_setting("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1000").await?;
+    let suite = Suite::start_set(
+        Service::Gateway,
+        &[("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1000")],
+    )
+    .await?;
     let staff = suite.staff()?;
     staff.make_store().await?;
     staff.open(CampaignTerms::open("tea", 100)).await?;
@@ -78,7 +66,7 @@ async fn slow_readers_and_idle_connections_leave_the_others_as_quick_as_before()
         shopper_id: "alice".into(),
         order_id: order.order_id.clone(),
     };
-    let mut orders = suite.orders()?;
+    let mut orders = suite.orders();
     let mut unread = Vec::new();
     for _ in 0..SLOW_READERS {
         unread.push(orders.watch_order(suite.request(watch.clone())).await?);
@@ -92,7 +80,11 @@ async fn slow_readers_and_idle_connections_leave_the_others_as_quick_as_before()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shopper_that_asks_without_end_is_slowed_down_and_others_are_not() -> Result<()> {
-    let suite = with_gateway_setting("TIDEGATE_SHOPPER_RATE_PER_SECOND", "5").await?;
+    let suite = Suite::start_set(
+        Service::Gateway,
+        &[("TIDEGATE_SHOPPER_RATE_PER_SECOND", "5")],
+    )
+    .await?;
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     let claims = (0..200).map(|number| {
         let request_id = format!("r-{number}");
@@ -133,15 +125,8 @@ fn reason<T>(answer: Result<T, Status>) -> Option<String> {
     answer.err().map(|status| refused(&status).reason)
 }
 
-fn look_of(shopper: &str) -> ListCouponsRequest {
-    ListCouponsRequest {
-        shopper_id: shopper.into(),
-        page_size: 1,
-        ..ListCouponsRequest::default()
-    }
-}
-
-/// Calls one RPC for a shopper and tells why it was refused. `code` and `order` are well-formed, and not the shopper's.
+/// Calls one RPC for a shopper and tells why it was refused. `code` and `order` are well-formed,
+/// and not the shopper's.
 async fn ask(
     suite: &Suite,
     rpc: &str,
@@ -149,9 +134,8 @@ async fn ask(
     code: &str,
     order: &str,
 ) -> Result<Option<String>> {
-    let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
-    let (mut wallet, mut orders) = (suite.wallet()?, suite.orders()?);
-    let (campaign_id, request_id) = ("tea".to_owned(), "r-1".to_owned());
+    let (mut claims, mut orders) = (suite.claims(), suite.orders());
+    let claim = claim_of("tea", shopper, "r-1");
     let (shopper_id, order_id) = (shopper.to_owned(), order.to_owned());
     macro_rules! call {
         ($client:ident.$method:ident($message:expr)) => {
@@ -159,35 +143,25 @@ async fn ask(
         };
     }
     Ok(match rpc {
-        "ClaimCoupon" => reason(suite.claim("tea", shopper, "r-1").await),
-        "GetClaim" => call!(claims.get_claim(GetClaimRequest {
-            campaign_id,
-            shopper_id,
-            request_id,
-        })),
+        "ClaimCoupon" => reason(suite.issue(claim).await),
+        "GetClaim" => reason(suite.look_up("tea", shopper, "r-1").await),
         "WatchClaim" => call!(claims.watch_claim(WatchClaimRequest {
-            campaign_id,
+            campaign_id: claim.campaign_id,
             shopper_id,
-            request_id,
+            request_id: claim.request_id,
             ..WatchClaimRequest::default()
         })),
         "LeaveQueue" => call!(claims.leave_queue(LeaveQueueRequest {
-            campaign_id,
+            campaign_id: claim.campaign_id,
             shopper_id,
-            request_id,
+            request_id: claim.request_id,
             ticket: "none".into(),
         })),
-        "ListCoupons" => call!(wallet.list_coupons(look_of(shopper))),
-        "GetCoupon" => call!(wallet.get_coupon(GetCouponRequest {
-            shopper_id,
-            coupon_code: code.into(),
-        })),
+        "ListCoupons" => reason(suite.coupons(shopper, 1).await),
+        "GetCoupon" => reason(suite.get_coupon(shopper, code).await),
         "CheckCoupon" => reason(suite.check(shopper, code).await),
-        "PlaceOrder" => reason(suite.place(order_of(shopper, "o-1", code)).await),
-        "GetOrder" => call!(orders.get_order(GetOrderRequest {
-            shopper_id,
-            order_id,
-        })),
+        "PlaceOrder" => reason(suite.order(shopper, "o-1", code).await),
+        "GetOrder" => reason(suite.get_order(shopper, order).await),
         "ListOrders" => call!(orders.list_orders(ListOrdersRequest {
             shopper_id,
             page_size: 1,
@@ -197,16 +171,17 @@ async fn ask(
             shopper_id,
             order_id,
         })),
-        _ => call!(orders.cancel_order(CancelOrderRequest {
-            shopper_id,
-            order_id,
-        })),
+        _ => reason(suite.cancel_order(shopper, order).await),
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_shopper_asks_counts_towards_how_often_it_may_ask() -> Result<()> {
-    let suite = with_gateway_setting("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1").await?;
+    let suite = Suite::start_set(
+        Service::Gateway,
+        &[("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1")],
+    )
+    .await?;
     suite.staff()?.open(CampaignTerms::open("tea", 100)).await?;
     let code = suite.coupon("tea", "alice").await?;
     let order = uuid::Uuid::now_v7().to_string();
@@ -216,8 +191,7 @@ async fn whatever_a_shopper_asks_counts_towards_how_often_it_may_ask() -> Result
             async move {
                 // Whatever may be asked at once is used up.
                 for _ in 0..10 {
-                    let look = suite.request(look_of("bot"));
-                    let _ = suite.wallet()?.list_coupons(look).await;
+                    let _ = suite.coupons("bot", 1).await;
                 }
                 let refused = ask(suite, rpc, "bot", code, order).await?;
                 anyhow::ensure!(refused.as_deref() == Some("OVERLOADED"), "{refused:?}");
@@ -231,19 +205,20 @@ async fn whatever_a_shopper_asks_counts_towards_how_often_it_may_ask() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_asks_without_end_is_slowed_down_and_others_are_not() -> Result<()> {
-    let suite = with_gateway_setting("TIDEGATE_CALLER_RATE_PER_SECOND", "50").await?;
+    let suite = Suite::start_set(
+        Service::Gateway,
+        &[("TIDEGATE_CALLER_RATE_PER_SECOND", "50")],
+    )
+    .await?;
     suite
         .staff()?
         .open(CampaignTerms::open("tea", 1_000))
         .await?;
-    let greedy = Token::new("greedy-bot", &Scope::CHATBOT);
-    let greedy = suite.stack.credentials().sign(&greedy)?;
-    let door = ClaimServiceClient::new(suite.door("gateway-0")?);
+    let greedy = Bearer::sign(suite.stack.credentials(), "greedy-bot", &Scope::CHATBOT)?;
+    let greedy = suite.with(greedy);
     let claims = (0..500).map(|number| {
-        let mut door = door.clone();
-        let claim = claim_of("tea", &format!("greedy-{number}"), "r-1");
-        let request = with_token(claim, &greedy);
-        async move { door.claim_coupon(request).await }
+        let (greedy, shopper) = (&greedy, format!("greedy-{number}"));
+        async move { greedy.claim("tea", &shopper, "r-1").await }
     });
     let refusals = join_all(claims).await.into_iter().filter_map(Result::err);
     let slowed = refusals
@@ -252,50 +227,6 @@ async fn a_caller_that_asks_without_end_is_slowed_down_and_others_are_not() -> R
     assert!(slowed.count() > 200);
     for number in 0..20 {
         suite.claim("tea", &format!("s-{number}"), "r-1").await?;
-    }
-    suite.end().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_the_sell_out_strangers_are_answered_at_the_door_and_holders_get_their_coupon()
--> Result<()> {
-    let suite = Suite::start().await?;
-    suite.staff()?.open(CampaignTerms::open("tea", 5)).await?;
-    let suite_of = &suite;
-    for number in 0..5 {
-        let shopper = format!("s-{number}");
-        // The last coupons may be on their way from one replica to the other.
-        eventually(PATIENCE, || suite_of.claim("tea", &shopper, "r-1")).await?;
-    }
-    let asked = async || -> Result<f64> {
-        let mut sum = 0.0;
-        for issuance in ["issuance-0", "issuance-1"] {
-            let name = "grpc_server_handled_total";
-            sum += suite.metric(issuance, name, "IssueCoupons").await?;
-        }
-        Ok(sum)
-    };
-    let mut round = 0;
-    eventually(PATIENCE, || {
-        round += 1;
-        let (suite, asked) = (&suite, &asked);
-        async move {
-            let before = asked().await?;
-            for number in 0..10 {
-                let late = format!("late-{round}-{number}");
-                let told = suite.claim("tea", &late, "r-1").await;
-                let told = told.err().map(|status| refused(&status).reason);
-                anyhow::ensure!(told.as_deref() == Some("BUDGET_EXHAUSTED"), "{told:?}");
-            }
-            let after = asked().await?;
-            anyhow::ensure!(before == after, "issuance was asked");
-            Ok(())
-        }
-    })
-    .await?;
-    for number in 0..5 {
-        let again = suite.claim("tea", &format!("s-{number}"), "r-1").await?;
-        assert!(again.replayed, "{number}: {again:?}");
     }
     suite.end().await
 }

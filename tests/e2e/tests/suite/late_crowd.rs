@@ -1,31 +1,29 @@
-//! The crowd that comes after the last coupon is answered from what gateways remember, and they learn it anew only when there is something to learn.
+//! The crowd that comes after the last coupon is answered from what gateways remember, and they
+//! learn it anew only when there is something to learn.
 
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail, ensure};
-use tidegate_e2e::{CampaignTerms, StaffDesk, Suite, claim_of, eventually, refused};
-use tidegate_proto::{
-    quota::v1::{AddBudgetRequest, ExtendValidityRequest},
-    r#type::v1::{IssuanceControl, RedemptionControl},
-};
+use tidegate_client::{CampaignTerms, Staff, claim_of, eventually, refused};
+use tidegate_e2e::{GATEWAYS, ISSUANCES, Suite};
+use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
 use tokio::time::sleep;
 
 const SOON: Duration = Duration::from_secs(20);
 /// A gateway hears of a change and looks at what it has to learn within this time.
 const HEARD: Duration = Duration::from_millis(1_500);
-const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
 
 /// How many calls of a method issuance has answered.
 async fn calls(suite: &Suite, method: &str) -> Result<f64> {
     let mut all = 0.0;
-    for replica in ["issuance-0", "issuance-1"] {
+    for replica in ISSUANCES {
         let name = "grpc_server_handled_total";
         all += suite.metric(replica, name, method).await?;
     }
     Ok(all)
 }
 
-async fn sold_out(staff: &StaffDesk) -> Result<()> {
+async fn sold_out(staff: &Staff) -> Result<()> {
     eventually(SOON, || async {
         if staff.read("tea").await?.sold_out {
             Ok(())
@@ -51,7 +49,7 @@ async fn crowd_is_answered_at_the_door(suite: &Suite, name: &str) -> Result<()> 
     let before = calls(suite, "LookupClaims").await? + calls(suite, "IssueCoupons").await?;
     for number in 0..100 {
         let claim = claim_of("tea", &format!("{name}-{number}"), "r-1");
-        let late = suite.claim_at(GATEWAYS[number % 2], claim).await;
+        let late = suite.at(GATEWAYS[number % 2])?.issue(claim).await;
         let told = late.err().map(|status| refused(&status).reason);
         assert_eq!(told.as_deref(), Some("BUDGET_EXHAUSTED"));
     }
@@ -77,14 +75,7 @@ async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()
     crowd_is_answered_at_the_door(&suite, "first").await?;
 
     let valid_until = SystemTime::now() + Duration::from_secs(10 * 86_400);
-    let message = ExtendValidityRequest {
-        campaign_id: "tea".into(),
-        valid_until: Some(valid_until.into()),
-    };
-    staff
-        .campaigns()
-        .extend_validity(staff.request(message))
-        .await?;
+    staff.extend("tea", valid_until).await?;
     for redemption in [RedemptionControl::Halted, RedemptionControl::Open] {
         staff
             .control("tea", IssuanceControl::Open, redemption)
@@ -94,22 +85,16 @@ async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()
     }
     streams(&suite, 2.0).await?;
 
-    let message = AddBudgetRequest {
-        campaign_id: "tea".into(),
-        request_id: "more".into(),
-        tier_id: "tea".into(),
-        additional_stock: 1,
-        reason: "more cups".into(),
-    };
-    staff.campaigns().add_budget(staff.request(message)).await?;
+    staff.add_budget(("tea", "tea"), "more", 1).await?;
     let issued = eventually(SOON, || suite.claim("tea", "cem", "r-1")).await?;
     sold_out(&staff).await?;
     streams(&suite, 4.0).await?;
     for gateway in GATEWAYS {
         let again = suite
-            .claim_at(gateway, claim_of("tea", "cem", "r-1"))
+            .at(gateway)?
+            .issue(claim_of("tea", "cem", "r-1"))
             .await?;
-        assert_eq!(again.into_inner().coupon, issued.coupon, "{gateway}");
+        assert_eq!(again.coupon, issued.coupon, "{gateway}");
     }
     crowd_is_answered_at_the_door(&suite, "last").await?;
     suite.end().await

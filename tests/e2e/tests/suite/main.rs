@@ -1,4 +1,8 @@
-//! What the whole suite promises, tested on real processes. One binary, because each one more would link everything once more.
+//! What the whole suite promises, tested on real processes. One binary, because each one more would
+//! link everything once more.
+
+// All of it is test code.
+#![allow(clippy::unwrap_used)]
 
 mod backends;
 mod cancel;

@@ -1,17 +1,16 @@
-//! Answers that clients of every language take: small enough, with codes and waits that their own retries do not turn into something else.
+//! Answers that clients of every language take: small enough, with codes and waits that their own
+//! retries do not turn into something else.
 
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_e2e::{Suite, claim_of, order_of, refused};
+use tidegate_client::{CampaignTerms, order_of, refused};
+use tidegate_e2e::Suite;
 use tidegate_local::stack::Service;
-use tidegate_proto::{
-    gateway::v1::{PlaceOrderRequest, claim_service_client::ClaimServiceClient},
-    r#type::v1::OrderLine,
-};
+use tidegate_proto::{gateway::v1::PlaceOrderRequest, r#type::v1::OrderLine};
 use tonic::{Code, Status};
 
-use super::stores::{hourly, suite_in_one_hour};
+use super::stores::{hourly, in_one_hour};
 
 const MAX_METADATA_BYTES: usize = 4 * 1024;
 
@@ -24,9 +23,9 @@ fn metadata_bytes(status: &Status) -> usize {
         .sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted() -> Result<()> {
-    let suite = Suite::start().await?;
+pub(super) async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted(
+    suite: &Suite,
+) -> Result<()> {
     let code = "0123456789ABCDEF";
     let bad = PlaceOrderRequest {
         lines: vec![OrderLine::default(); 50],
@@ -42,20 +41,23 @@ async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted
     assert!(named >= 10, "{named} are named");
     assert_eq!(named + left_out, 150, "{}", status.message());
     assert!(status.message().contains(" more."), "{}", status.message());
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Result<()> {
-    let (suite, staff) = suite_in_one_hour().await?;
+pub(super) async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then(
+    suite: &Suite,
+) -> Result<()> {
+    in_one_hour().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open("busy", 1_000)).await?;
     let near = |number: usize| hourly(&format!("{number}{}", "\"".repeat(63)), 5);
-    let stores = [hourly("full", 1)].into_iter().chain((0..8).map(near));
+    let stores = [hourly("busy", 1)].into_iter().chain((0..8).map(near));
     staff.put_stores(stores.collect()).await?;
     let order = async |shopper: &str| -> Result<_> {
-        let code = suite.coupon("tea", shopper).await?;
+        let code = suite.coupon("busy", shopper).await?;
         let latest = SystemTime::now() + Duration::from_secs(20);
         let order = PlaceOrderRequest {
-            store_id: "full".into(),
+            store_id: "busy".into(),
             latest_acceptable_at: Some(latest.into()),
             suggest_stores: true,
             ..order_of(shopper, "r-1", &code)
@@ -73,23 +75,18 @@ async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then() -> Re
     assert!(told.retry_after.is_some_and(|after| after > Duration::ZERO));
     let bytes = metadata_bytes(&status);
     assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
-    suite.end().await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_is_asked_for_only_where_the_deadline_leaves_time_for_it() -> Result<()> {
-    let suite = Suite::start_with(|options| {
-        let (rate, one) = ("TIDEGATE_SHOPPER_RATE_PER_SECOND", Some("1".to_owned()));
-        options.variables.push((Service::Gateway, rate.into(), one));
-    })
-    .await?;
+    let rate = [("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1")];
+    let suite = Suite::start_set(Service::Gateway, &rate).await?;
     let patient = Duration::from_secs(8);
     for (deadline, is_asked_for) in [(Duration::from_millis(300), false), (patient, true)] {
         let told = loop {
-            let mut request = suite.request(claim_of("none", "ann", "r-1"));
-            request.set_timeout(deadline);
-            let mut claims = ClaimServiceClient::new(suite.door("gateway-0")?);
-            let status = claims.claim_coupon(request).await.unwrap_err();
+            let hasty = suite.within(deadline);
+            let status = hasty.claim("none", "ann", "r-1").await.unwrap_err();
             if status.code() == Code::Unavailable {
                 break refused(&status);
             }

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{
-    CampaignTerms, OrderBooks, StaffDesk, Suite, eventually, order_of, refused, store_of,
-};
+use tidegate_client::{CampaignTerms, Staff, eventually, order_of, refused, store_of};
+use tidegate_e2e::{ISSUANCES, OrderBooks, Suite, hold};
 use tidegate_proto::{
     gateway::v1::{PlaceOrderRequest, WatchOrderRequest},
     order_intake::v1::{
@@ -19,16 +18,16 @@ use time::OffsetDateTime;
 use tonic::Code;
 
 const SOON: Duration = Duration::from_secs(30);
-/// The number of FAILED in the database.
+/// The numbers of FAILED and REJECTED in the database.
 const FAILED: i16 = 8;
-const ISSUANCE: [&str; 2] = ["issuance-0", "issuance-1"];
+const REJECTED: i16 = 3;
 
-async fn suite_with_store() -> Result<(Suite, StaffDesk)> {
-    let suite = Suite::start().await?;
+/// A campaign, and a store of this name that makes so many orders in a slot.
+async fn campaign_with_store(suite: &Suite, campaign: &str, store: Store) -> Result<Staff> {
     let staff = suite.staff()?;
-    staff.make_store().await?;
-    staff.open(CampaignTerms::open("tea", 1_000)).await?;
-    Ok((suite, staff))
+    staff.put_stores(vec![store]).await?;
+    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
+    Ok(staff)
 }
 
 /// The order once it is in a state, and its coupon given back.
@@ -47,51 +46,31 @@ fn in_both_languages(order: &Order) -> bool {
     locales.eq(["zh-CN", "en"]) && order.messages.iter().all(|text| text.message.len() > 20)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free()
--> Result<()> {
-    let (mut suite, _) = suite_with_store().await?;
-    let code = suite.coupon("tea", "ann").await?;
-    for replica in ISSUANCE {
-        suite.stack.pause(replica)?;
+/// An order whose id is its store's.
+fn order_at(store: &str, shopper: &str, code: &str) -> PlaceOrderRequest {
+    PlaceOrderRequest {
+        store_id: store.into(),
+        ..order_of(shopper, &format!("at-{store}"), code)
     }
-    let latest = SystemTime::now() + Duration::from_secs(8);
-    let order = || PlaceOrderRequest {
-        latest_acceptable_at: Some(latest.into()),
-        ..order_of("ann", "o-1", &code)
-    };
-    let pending = eventually(SOON, || suite.place(order())).await?;
-    assert_eq!(pending.state(), OrderState::Pending);
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    for replica in ISSUANCE {
-        suite.stack.resume(replica)?;
-    }
-    let rejected = ended(&suite, &pending, OrderState::Rejected).await?;
-    assert_eq!(rejected.rejected_because(), Reason::OrderTooLate);
-    assert!(in_both_languages(&rejected), "{rejected:?}");
-    let (coupon, usable) = suite.check("ann", &code).await?;
-    assert!(usable && coupon.state() == CouponState::Issued);
-    let told = refused(&suite.place(order()).await.unwrap_err());
-    assert_eq!(
-        (told.code, told.reason.as_str(), told.retry_after),
-        (Code::FailedPrecondition, "ORDER_TOO_LATE", None)
-    );
-    let next = suite.order("ann", "o-2", &code).await?;
-    assert_eq!(next.state(), OrderState::Accepted);
-    // No redemption of the first order that arrives by now takes the coupon from the second.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let coupon = suite.check("ann", &code).await?.0;
-    assert_eq!(coupon.order_id, next.order_id);
-    assert_eq!(suite.read(&pending).await?.state(), OrderState::Rejected);
-    for slot in OrderBooks::open(&suite).await?.slots("store-1").await? {
-        assert_eq!(slot.booked, slot.orders, "{slot:?}");
-    }
-    suite.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back() -> Result<()> {
-    let suite = Suite::start().await?;
+async fn whatever_becomes_of_an_order_its_coupon_is_spent_once_or_free() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    hold!(&mut suite;
+        a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back,
+        a_crowd_of_false_codes_books_no_slot,
+        a_closed_store_says_when_it_opens_as_its_own_clock_shows_it,
+        an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free,
+        closing_a_store_fails_its_orders_once_whatever_is_sent_again,
+    )?;
+    suite.end().await
+}
+
+async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back(
+    suite: &mut Suite,
+) -> Result<()> {
+    suite.heal().await?;
     let staff = suite.staff()?;
     staff.make_store().await?;
     let terms = CampaignTerms {
@@ -100,14 +79,14 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
     };
     staff.open(terms).await?;
     let fulfilment = suite.fulfilment()?;
-    let code = suite.coupon("tea", "ann").await?;
-    let order = suite.order("ann", "o-1", &code).await?;
+    let code = suite.coupon("tea", "ann-cups").await?;
+    let order = suite.order("ann-cups", "o-1", &code).await?;
     let watch = WatchOrderRequest {
-        shopper_id: "ann".into(),
+        shopper_id: "ann-cups".into(),
         order_id: order.order_id.clone(),
     };
     let mut changes = suite
-        .orders()?
+        .orders()
         .watch_order(suite.request(watch))
         .await?
         .into_inner();
@@ -127,13 +106,13 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
     assert_eq!(last.failure_note, "out of cups");
     assert!(in_both_languages(&last), "{last:?}");
 
-    let failed = ended(&suite, &order, OrderState::Failed).await?;
-    let (coupon, usable) = suite.check("ann", &code).await?;
+    let failed = ended(suite, &order, OrderState::Failed).await?;
+    let (coupon, usable) = suite.check("ann-cups", &code).await?;
     assert!(usable);
     let until = coupon.valid_until.unwrap_or_default().seconds;
     let released = failed.coupon_released_at.unwrap_or_default().seconds;
     assert!(until - released > 3_500, "an hour is left at least");
-    let books = OrderBooks::open(&suite).await?;
+    let books = OrderBooks::open(suite).await?;
     assert_eq!(books.changes_to_state(FAILED).await?, 1);
     let mut pages = fulfilment
         .stream(StreamOrdersRequest {
@@ -146,16 +125,156 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
         events.extend(pages.message().await?.unwrap_or_default().events);
     }
     assert_eq!(events[3].failure_note, "out of cups");
-    let next = suite.order("ann", "o-2", &code).await?;
+    let next = suite.order("ann-cups", "o-2", &code).await?;
     assert_eq!(next.state(), OrderState::Accepted);
-    suite.end().await
+    // The store has nothing to make when it is closed later.
+    suite.cancel(&next).await?;
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again() -> Result<()> {
-    let (mut suite, staff) = suite_with_store().await?;
+async fn a_crowd_of_false_codes_books_no_slot(suite: &mut Suite) -> Result<()> {
+    suite.heal().await?;
+    campaign_with_store(suite, "false", store_of("false", 1)).await?;
+    let rejected_before = OrderBooks::open(suite)
+        .await?
+        .orders_in_state(REJECTED)
+        .await?;
+    let code = suite.coupon("false", "ann-false").await?;
+    let crowd = (0..64).map(|number| {
+        let suite = &*suite;
+        // Well formed, and of the same campaign: all but the proof is right.
+        let false_code = format!("{}{number:04}", &code[..12]);
+        async move {
+            let shopper = format!("garbage-{number}");
+            loop {
+                match suite.place(order_at("false", &shopper, &false_code)).await {
+                    // Told to come back, as anybody may be in a crowd.
+                    Err(status) if status.code() == Code::Unavailable => {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        }
+    });
+    for outcome in join_all(crowd).await {
+        let told = refused(&outcome.unwrap_err());
+        assert_eq!(
+            (told.code, told.reason.as_str()),
+            (Code::NotFound, "COUPON_NOT_FOUND")
+        );
+    }
+    let books = OrderBooks::open(suite).await?;
+    assert!(books.slots("false").await?.is_empty());
+    let rejected = books.orders_in_state(REJECTED).await?;
+    assert_eq!(rejected, rejected_before, "nothing to forget");
+    let order = suite.place(order_at("false", "ann-false", &code)).await?;
+    assert_eq!(order.state(), OrderState::Accepted);
+    Ok(())
+}
+
+async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(
+    suite: &mut Suite,
+) -> Result<()> {
+    suite.heal().await?;
+    let zoned = store_of("zoned", 10);
+    let staff = campaign_with_store(suite, "zoned", zoned.clone()).await?;
+    let code = suite.coupon("zoned", "ann-zoned").await?;
+    // Closed for three days from yesterday on, in a zone that is far from here and from Beijing.
+    let days = (-1..3).map(|day| OffsetDateTime::now_utc() + time::Duration::days(day));
+    let hours = OpeningHours {
+        weekly: (1..=7)
+            .map(|weekday| WeeklyHours {
+                weekday,
+                opens_at_minute: 9 * 60,
+                closes_at_minute: 21 * 60,
+            })
+            .collect(),
+        closed_days: days.map(|day| day.date().to_string()).collect(),
+    };
+    let store = Store {
+        time_zone: "America/New_York".into(),
+        opening_hours: Some(hours),
+        ..zoned
+    };
+    staff.put_stores(vec![store]).await?;
+    let status = suite
+        .place(order_at("zoned", "ann-zoned", &code))
+        .await
+        .unwrap_err();
+    let told = refused(&status);
+    assert_eq!(told.reason, "STORE_CLOSED");
+    let opens_at = &told.metadata["opens_at"];
+    assert!(opens_at.contains("T09:00:00-0"), "{opens_at}");
+    let said = status.message();
+    assert!(said.contains("09:00 on 20"), "{said}");
+    assert!(said.contains("by the store's clock (UTC-0"), "{said}");
+    Ok(())
+}
+async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free(
+    suite: &mut Suite,
+) -> Result<()> {
+    suite.heal().await?;
+    campaign_with_store(suite, "late", store_of("late", 10_000)).await?;
+    let code = suite.coupon("late", "ann-late").await?;
+    for replica in ISSUANCES {
+        suite.stack.pause(replica)?;
+    }
+    let latest = SystemTime::now() + Duration::from_secs(8);
+    let order = || PlaceOrderRequest {
+        latest_acceptable_at: Some(latest.into()),
+        store_id: "late".into(),
+        ..order_of("ann-late", "o-1", &code)
+    };
+    let pending = eventually(SOON, || suite.place(order())).await?;
+    assert_eq!(pending.state(), OrderState::Pending);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for replica in ISSUANCES {
+        suite.stack.resume(replica)?;
+    }
+    let rejected = ended(suite, &pending, OrderState::Rejected).await?;
+    assert_eq!(rejected.rejected_because(), Reason::OrderTooLate);
+    assert!(in_both_languages(&rejected), "{rejected:?}");
+    let (coupon, usable) = suite.check("ann-late", &code).await?;
+    assert!(usable && coupon.state() == CouponState::Issued);
+    let told = refused(&suite.place(order()).await.unwrap_err());
+    assert_eq!(
+        (told.code, told.reason.as_str(), told.retry_after),
+        (Code::FailedPrecondition, "ORDER_TOO_LATE", None)
+    );
+    let next = suite.place(order_at("late", "ann-late", &code)).await?;
+    assert_eq!(next.state(), OrderState::Accepted);
+    // No redemption of the first order that arrives by now takes the coupon from the second.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let coupon = suite.check("ann-late", &code).await?.0;
+    assert_eq!(coupon.order_id, next.order_id);
+    assert_eq!(suite.read(&pending).await?.state(), OrderState::Rejected);
+    for slot in OrderBooks::open(suite).await?.slots("late").await? {
+        assert_eq!(slot.booked, slot.orders, "{slot:?}");
+    }
+    Ok(())
+}
+
+async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again(
+    suite: &mut Suite,
+) -> Result<()> {
+    suite.heal().await?;
+    let store = Store {
+        area: "harbour".into(),
+        ..store_of("store-1", 10_000)
+    };
+    let staff = campaign_with_store(suite, "closing", store).await?;
+    let failed_before = OrderBooks::open(suite)
+        .await?
+        .changes_to_state(FAILED)
+        .await?;
     let shoppers: Vec<_> = (0..12).map(|number| format!("shopper-{number}")).collect();
-    let codes = try_join_all(shoppers.iter().map(|shopper| suite.coupon("tea", shopper))).await?;
+    let codes = try_join_all(
+        shoppers
+            .iter()
+            .map(|shopper| suite.coupon("closing", shopper)),
+    )
+    .await?;
     let placing = shoppers.iter().zip(&codes);
     let placing = placing.map(|(shopper, code)| suite.order(shopper, "o-1", code));
     let orders = try_join_all(placing).await?;
@@ -165,7 +284,7 @@ async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again() -> Resul
         .await?;
     let closing = || CloseStoresRequest {
         request_id: "no-cups".into(),
-        stores: Some(Stores::Area("centre".into())),
+        stores: Some(Stores::Area("harbour".into())),
         reason: "out of cups".into(),
         pending_orders: PendingOrders::Fail.into(),
     };
@@ -186,16 +305,21 @@ async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again() -> Resul
     let again = staff.close_stores(closing()).await?;
     assert_eq!(again, done);
     for order in &orders[1..] {
-        ended(&suite, order, OrderState::Failed).await?;
+        ended(suite, order, OrderState::Failed).await?;
     }
     let begun = suite.read(&orders[0]).await?;
     assert_eq!(begun.state(), OrderState::InPreparation);
     for (shopper, code) in shoppers.iter().zip(&codes).skip(1) {
         assert!(suite.check(shopper, code).await?.1, "{shopper}");
     }
-    let books = OrderBooks::open(&suite).await?;
-    assert_eq!(books.changes_to_state(FAILED).await?, 11);
-    let told = refused(&suite.order("ann", "o-1", &codes[0]).await.unwrap_err());
+    let books = OrderBooks::open(suite).await?;
+    assert_eq!(books.changes_to_state(FAILED).await? - failed_before, 11);
+    let told = refused(
+        &suite
+            .order("ann-closing", "o-1", &codes[0])
+            .await
+            .unwrap_err(),
+    );
     assert_eq!(told.reason, "COUPON_NOT_FOUND", "it is another's");
     let told = refused(
         &suite
@@ -204,67 +328,5 @@ async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again() -> Resul
             .unwrap_err(),
     );
     assert_eq!(told.reason, "STORE_CLOSED");
-    suite.end().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_false_codes_books_no_slot() -> Result<()> {
-    let (suite, staff) = suite_with_store().await?;
-    staff.put_stores(vec![store_of("store-1", 1)]).await?;
-    let code = suite.coupon("tea", "ann").await?;
-    let crowd = (0..64).map(|number| {
-        let suite = &suite;
-        // Well formed, and of the same campaign: all but the proof is right.
-        let false_code = format!("{}{number:04}", &code[..12]);
-        async move {
-            let shopper = format!("garbage-{number}");
-            suite.order(&shopper, "o-1", &false_code).await
-        }
-    });
-    for outcome in join_all(crowd).await {
-        let told = refused(&outcome.unwrap_err());
-        assert_eq!(
-            (told.code, told.reason.as_str()),
-            (Code::NotFound, "COUPON_NOT_FOUND")
-        );
-    }
-    let books = OrderBooks::open(&suite).await?;
-    assert!(books.slots("store-1").await?.is_empty());
-    assert_eq!(books.orders_in_state(3).await?, 0, "nothing to forget");
-    let order = suite.order("ann", "o-1", &code).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
-    suite.end().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it() -> Result<()> {
-    let (suite, staff) = suite_with_store().await?;
-    let code = suite.coupon("tea", "ann").await?;
-    // Closed for three days from yesterday on, in a zone that is far from here and from Beijing.
-    let days = (-1..3).map(|day| OffsetDateTime::now_utc() + time::Duration::days(day));
-    let hours = OpeningHours {
-        weekly: (1..=7)
-            .map(|weekday| WeeklyHours {
-                weekday,
-                opens_at_minute: 9 * 60,
-                closes_at_minute: 21 * 60,
-            })
-            .collect(),
-        closed_days: days.map(|day| day.date().to_string()).collect(),
-    };
-    let store = Store {
-        time_zone: "America/New_York".into(),
-        opening_hours: Some(hours),
-        ..store_of("store-1", 10)
-    };
-    staff.put_stores(vec![store]).await?;
-    let status = suite.order("ann", "o-1", &code).await.unwrap_err();
-    let told = refused(&status);
-    assert_eq!(told.reason, "STORE_CLOSED");
-    let opens_at = &told.metadata["opens_at"];
-    assert!(opens_at.contains("T09:00:00-0"), "{opens_at}");
-    let said = status.message();
-    assert!(said.contains("09:00 on 20"), "{said}");
-    assert!(said.contains("by the store's clock (UTC-0"), "{said}");
-    suite.end().await
+    Ok(())
 }

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::join_all;
-use tidegate_e2e::{Answer, CampaignTerms, Shopper, StaffDesk, Suite, eventually, refused};
+use tidegate_client::{
+    CampaignTerms, Gateway, QueuedShopper, Staff, claim_of, eventually, refused,
+};
+use tidegate_e2e::{GATEWAYS, Suite, hold};
 use tidegate_local::stack::Service;
 use tidegate_proto::{
     gateway::v1::{
-        QueuedClaim, WatchClaimRequest, claim_service_client::ClaimServiceClient,
-        watch_claim_response,
+        QueuedClaim, WatchClaimRequest, claim_coupon_response::Outcome, watch_claim_response,
     },
-    quota::v1::AddBudgetRequest,
     r#type::v1::{IssuanceControl, RedemptionControl},
 };
 use tonic::Code;
@@ -19,105 +20,138 @@ use tonic::Code;
 const SOON: Duration = Duration::from_secs(20);
 /// Two claims this far apart are in different cohorts, and the first one's is complete.
 const COHORTS_APART: Duration = Duration::from_millis(2_500);
+const UNTIL_THE_OPENING: Duration = Duration::from_secs(10);
 
-async fn control(staff: &StaffDesk, issuance: IssuanceControl) -> Result<()> {
-    staff
-        .control("tea", issuance, RedemptionControl::Open)
-        .await?;
-    Ok(())
+/// A campaign that staff hold: everybody who comes gets a place, and nobody is served.
+struct Held<'a> {
+    id: &'static str,
+    staff: Staff,
+    first: &'a Gateway,
+    second: Gateway,
 }
 
-/// A suite whose campaign staff hold: everybody who comes gets a place, and nobody is served.
-async fn held(terms: CampaignTerms) -> Result<(Suite, StaffDesk)> {
-    let suite = Suite::start().await?;
-    let staff = suite.staff()?;
-    staff.open(terms).await?;
-    control(&staff, IssuanceControl::QueueOnly).await?;
-    let mut scout = Shopper::new("scout");
-    for gateway in ["gateway-0", "gateway-1"] {
-        scout = scout.at(gateway);
-        eventually(SOON, || {
-            let mut scout = scout.clone();
-            let suite = &suite;
-            async move { scout.queued(suite).await }
-        })
-        .await?;
+impl<'a> Held<'a> {
+    async fn open(suite: &'a Suite, id: &'static str) -> Result<Self> {
+        Self::open_with(suite, id, CampaignTerms::open(id, 1_000)).await
     }
-    Ok((suite, staff))
-}
 
-/// Waits until the campaign opens. Whoever asks now is there when it had promised to be.
-async fn opening(staff: &StaffDesk) -> Result<()> {
-    let opens_at = staff.read("tea").await?.opens_at.unwrap_or_default();
-    let opens_at = SystemTime::try_from(opens_at)?;
-    let left = opens_at.duration_since(SystemTime::now());
-    assert!(left.is_ok(), "it opened while shoppers came");
-    tokio::time::sleep(left? + Duration::from_millis(20)).await;
-    Ok(())
-}
-
-/// Waits until a shopper's position is this one.
-async fn reaches(shopper: &mut Shopper, suite: &Suite, position: u64) -> Result<()> {
-    let began = Instant::now();
-    while shopper.queued(suite).await?.position != Some(position) {
-        if began.elapsed() > SOON {
-            bail!("the position is {:?} and not {position}", shopper.told);
+    async fn open_with(suite: &'a Suite, id: &'static str, terms: CampaignTerms) -> Result<Self> {
+        let held = Self {
+            id,
+            staff: suite.staff()?,
+            first: suite,
+            second: suite.at(GATEWAYS[1])?,
+        };
+        held.staff.open(terms).await?;
+        held.control(IssuanceControl::QueueOnly).await?;
+        for gateway in [held.first, &held.second] {
+            eventually(SOON, || async {
+                held.shopper("scout").queued(gateway).await
+            })
+            .await?;
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok(held)
     }
-    Ok(())
+
+    fn shopper(&self, name: &str) -> QueuedShopper {
+        QueuedShopper::new(claim_of(self.id, name, "r-1"))
+    }
+
+    /// So many shoppers, each with a place at the first gateway.
+    async fn queued(&self, name: &str, count: usize) -> Result<Vec<QueuedShopper>> {
+        let mut shoppers = Vec::new();
+        for number in 0..count {
+            let mut shopper = self.shopper(&format!("{name}-{number}"));
+            shopper.queued(self.first).await?;
+            shoppers.push(shopper);
+        }
+        Ok(shoppers)
+    }
+
+    async fn control(&self, issuance: IssuanceControl) -> Result<()> {
+        let redemption = RedemptionControl::Open;
+        self.staff.control(self.id, issuance, redemption).await?;
+        Ok(())
+    }
+
+    /// Waits until the campaign opens. Whoever asks now is there when it had promised to be.
+    async fn opening(&self) -> Result<()> {
+        let opens_at = self.staff.read(self.id).await?.opens_at.unwrap_or_default();
+        let left = SystemTime::try_from(opens_at)?.duration_since(SystemTime::now());
+        let left = left.context("it opened while shoppers came")?;
+        tokio::time::sleep(left + Duration::from_millis(20)).await;
+        Ok(())
+    }
+
+    /// Lets everybody in and follows these shoppers to their coupons.
+    async fn serve(&self, shoppers: &mut [QueuedShopper]) -> Result<()> {
+        self.control(IssuanceControl::Open).await?;
+        for shopper in shoppers {
+            shopper.follow(self.first).await?;
+        }
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_is_queued_and_everybody_in_it_is_served() -> Result<()> {
-    let suite = Suite::start_with(|options| {
-        let one = Some("1".to_owned());
-        options
-            .variables
-            .push((Service::Gateway, "TIDEGATE_MAX_CLAIMS".into(), one));
-    })
-    .await?;
+    let settings = [("TIDEGATE_MAX_CLAIMS", "1")];
+    let suite = Suite::start_set(Service::Gateway, &settings).await?;
     let staff = suite.staff()?;
     staff.open(CampaignTerms::open("tea", 1_000)).await?;
+    let second = suite.at(GATEWAYS[1])?;
     let arrivals = join_all((0..300).map(|number| {
-        let suite = &suite;
-        let gateway = ["gateway-0", "gateway-1"][number % 2];
-        let mut shopper = Shopper::new(&format!("crowd-{number}")).at(gateway);
+        let gateway = [&*suite, &second][number % 2];
+        let claim = claim_of("tea", &format!("crowd-{number}"), "r-1");
         async move {
-            let answer = shopper.ask(suite).await;
-            (shopper, answer)
+            let mut shopper = QueuedShopper::new(claim);
+            let answer = shopper.ask(gateway).await;
+            (shopper, gateway, answer)
         }
     }))
     .await;
-    let mut waiting: Vec<_> = arrivals
-        .into_iter()
-        .filter(|(_, answer)| !matches!(answer, Ok(Answer::Issued(_))))
-        .map(|(shopper, _)| shopper)
-        .collect();
+    let had_to_wait = |answer| !matches!(answer, Ok(Outcome::Issued(_)));
+    let waiting = arrivals.into_iter();
+    let waiting = waiting
+        .filter_map(|(shopper, gateway, answer)| had_to_wait(answer).then_some((shopper, gateway)));
+    let waiting: Vec<_> = waiting.collect();
     assert!(waiting.len() > 100, "{} had to wait", waiting.len());
-    for served in join_all(waiting.iter_mut().map(|shopper| shopper.follow(&suite))).await {
+    let following = waiting
+        .into_iter()
+        .map(async |(mut shopper, gateway)| shopper.follow(gateway).await);
+    for served in join_all(following).await {
         served?;
     }
-    assert_eq!(staff.audit("tea").await?, [""; 0]);
+    assert_eq!(staff.differences("tea").await?, [""; 0]);
     suite.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_is_queued_and_served_in_order() -> Result<()> {
-    let (suite, staff) = held(CampaignTerms::open("tea", 1_000)).await?;
+async fn a_place_in_the_queue_is_kept_told_and_served_in_its_turn() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    hold!(&mut suite;
+        a_crowd_is_queued_and_served_in_order,
+        before_the_opening_everybody_waits_and_the_order_is_drawn,
+        whoever_is_behind_the_stock_is_told_so_and_added_budget_serves_them,
+        queue_only_holds_the_queue,
+        who_leaves_or_comes_back_no_more_lets_others_move_up,
+        a_halt_keeps_the_ticket,
+        watch_claim_pushes_the_place_and_then_the_coupon,
+        a_queue_survives_the_death_of_quota,
+    )?;
+    suite.end().await
+}
+
+async fn a_crowd_is_queued_and_served_in_order(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "order").await?;
     let mut groups = Vec::new();
     for group in 0..3 {
-        let mut shoppers: Vec<_> = (0..20)
-            .map(|number| Shopper::new(&format!("shopper-{group}-{number}")))
-            .collect();
-        for shopper in &mut shoppers {
-            shopper.queued(&suite).await?;
-        }
-        groups.push(shoppers);
+        groups.push(held.queued(&format!("shopper-{group}"), 20).await?);
         tokio::time::sleep(COHORTS_APART).await;
     }
-    control(&staff, IssuanceControl::Open).await?;
-    // The last ask first and without a pause. Once one of them is served, nobody of an earlier second is told to wait.
+    held.control(IssuanceControl::Open).await?;
+    // The last ask first and without a pause. Once one of them is served, nobody of an earlier
+    // second is told to wait.
     let began = Instant::now();
     let mut last_served = 0;
     let mut left: Vec<_> = groups.into_iter().enumerate().rev().collect();
@@ -126,9 +160,9 @@ async fn a_crowd_is_queued_and_served_in_order() -> Result<()> {
         for (group, shoppers) in &mut left {
             let mut still = Vec::new();
             for mut shopper in std::mem::take(shoppers) {
-                match shopper.ask(&suite).await {
-                    Ok(Answer::Issued(_)) => last_served = last_served.max(*group),
-                    Ok(Answer::Queued(_)) => {
+                match shopper.ask(held.first).await {
+                    Ok(Outcome::Issued(_)) => last_served = last_served.max(*group),
+                    Ok(Outcome::Queued(_)) => {
                         assert!(*group >= last_served, "{group} waits after {last_served}");
                         still.push(shopper);
                     }
@@ -141,60 +175,58 @@ async fn a_crowd_is_queued_and_served_in_order() -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_queue_survives_the_death_of_quota() -> Result<()> {
-    let (mut suite, staff) = held(CampaignTerms::open("tea", 1_000)).await?;
-    let mut shoppers: Vec<_> = (0..30)
-        .map(|number| Shopper::new(&format!("shopper-{number}")))
-        .collect();
-    for shopper in &mut shoppers {
-        shopper.queued(&suite).await?;
-    }
+async fn a_queue_survives_the_death_of_quota(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "survives").await?;
+    let mut shoppers = held.queued("shopper", 30).await?;
+    let (staff, first, second) = (held.staff, suite.at(GATEWAYS[0])?, held.second);
     suite.stack.kill("quota-0").await?;
     // A place can be had and asked for meanwhile.
-    let mut late = Shopper::new("late").at("gateway-1");
-    late.queued(&suite).await?;
+    let mut late = QueuedShopper::new(claim_of("survives", "late", "r-1"));
+    late.queued(&second).await?;
     for shopper in &mut shoppers {
-        shopper.queued(&suite).await?;
+        shopper.queued(&first).await?;
     }
     suite.stack.restart("quota-0").await?;
-    control(&staff, IssuanceControl::Open).await?;
-    for shopper in shoppers.iter_mut().chain([&mut late]) {
-        shopper.follow(&suite).await?;
+    let (issuance, redemption) = (IssuanceControl::Open, RedemptionControl::Open);
+    staff.control("survives", issuance, redemption).await?;
+    for shopper in &mut shoppers {
+        shopper.follow(&first).await?;
     }
-    suite.end().await
+    late.follow(&second).await?;
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_opening_everybody_waits_and_the_order_is_drawn() -> Result<()> {
+async fn before_the_opening_everybody_waits_and_the_order_is_drawn(
+    suite: &mut Suite,
+) -> Result<()> {
     let terms = CampaignTerms {
-        opens_in: Duration::from_secs(10),
-        ..CampaignTerms::open("tea", 1_000)
+        opens_at: SystemTime::now() + UNTIL_THE_OPENING,
+        ..CampaignTerms::open("drawn", 1_000)
     };
-    let (suite, staff) = held(terms).await?;
-    let mut shoppers: Vec<_> = (0..40)
-        .map(|number| Shopper::new(&format!("shopper-{number}")))
-        .collect();
-    for shopper in &mut shoppers {
-        let queued = shopper.queued(&suite).await?;
+    let held = Held::open_with(suite, "drawn", terms).await?;
+    let mut shoppers = Vec::new();
+    for number in 0..40 {
+        let mut shopper = held.shopper(&format!("shopper-{number}"));
+        let queued = shopper.queued(held.first).await?;
         assert_eq!((queued.position, queued.shortest_wait), (None, None));
         assert!(queued.messages[1].message.contains("drawn at random"));
+        shoppers.push(shopper);
     }
     // Another request id draws the same lot, also at another gateway.
-    let mut again = shoppers[7].clone().at("gateway-1");
-    again.claim.request_id = "r-2".into();
-    again.claim.ticket.clear();
-    again.queued(&suite).await?;
-    opening(&staff).await?;
+    let mut again = QueuedShopper::new(claim_of("drawn", "shopper-7", "r-2"));
+    again.queued(&held.second).await?;
+    held.opening().await?;
     let mut positions = Vec::new();
     for shopper in &mut shoppers {
-        positions.push(shopper.queued(&suite).await?.position.unwrap_or_default());
+        let queued = shopper.queued(held.first).await?;
+        positions.push(queued.position.unwrap_or_default());
     }
     // Draws are spread evenly, and whom another gateway knows of is told a moment later.
-    let drawn = again.queued(&suite).await?.position.unwrap_or_default();
+    let drawn = again.queued(&held.second).await?;
+    let drawn = drawn.position.unwrap_or_default();
     assert!(
         drawn.abs_diff(positions[7]) <= 8,
         "{drawn}, {}",
@@ -205,162 +237,117 @@ async fn before_the_opening_everybody_waits_and_the_order_is_drawn() -> Result<(
     assert_ne!(positions, sorted, "the order is that of arrival");
     assert!(sorted.iter().all(|position| (1..=43).contains(position)));
     assert!(sorted[30] - sorted[5] > 10, "{sorted:?}");
-    control(&staff, IssuanceControl::Open).await?;
-    for shopper in &mut shoppers {
-        shopper.follow(&suite).await?;
-    }
-    suite.end().await
+    held.serve(&mut shoppers).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_behind_the_stock_is_told_so_and_added_budget_serves_them() -> Result<()> {
+async fn whoever_is_behind_the_stock_is_told_so_and_added_budget_serves_them(
+    suite: &mut Suite,
+) -> Result<()> {
     let terms = CampaignTerms {
-        opens_in: Duration::from_secs(10),
-        ..CampaignTerms::open("tea", 5)
+        opens_at: SystemTime::now() + UNTIL_THE_OPENING,
+        ..CampaignTerms::open("behind", 5)
     };
-    let (suite, staff) = held(terms).await?;
-    let mut shoppers: Vec<_> = (0..20)
-        .map(|number| Shopper::new(&format!("shopper-{number}")))
-        .collect();
-    for shopper in &mut shoppers {
-        shopper.queued(&suite).await?;
-    }
-    control(&staff, IssuanceControl::Open).await?;
-    opening(&staff).await?;
+    let held = Held::open_with(suite, "behind", terms).await?;
+    let mut shoppers = held.queued("shopper", 20).await?;
+    held.control(IssuanceControl::Open).await?;
+    held.opening().await?;
     let is_behind = |queued: &QueuedClaim| {
         let words = &queued.messages[1].message;
         words.contains("fewer coupons left than people before you")
     };
     let mut behind = 0;
     for shopper in &mut shoppers {
-        match shopper.ask(&suite).await {
-            Ok(Answer::Queued(queued)) => behind += u32::from(is_behind(&queued)),
-            Ok(Answer::Issued(_)) => {}
+        match shopper.ask(held.first).await {
+            Ok(Outcome::Queued(queued)) => behind += u32::from(is_behind(&queued)),
+            Ok(Outcome::Issued(_)) => {}
             // Final is only what is sold out in truth.
             Err(status) => assert!(refused(&status).reason != "BUDGET_EXHAUSTED" || behind > 0),
         }
     }
-    add_budget(&staff, 100).await?;
-    for shopper in &mut shoppers {
-        eventually(SOON, || {
-            let mut shopper = shopper.clone();
-            let suite = &suite;
-            async move { shopper.follow(suite).await }
-        })
-        .await?;
+    let tier = ("behind", "tea");
+    held.staff.add_budget(tier, "more", 100).await?;
+    for shopper in &shoppers {
+        eventually(SOON, || async { shopper.clone().follow(held.first).await }).await?;
     }
-    suite.end().await
-}
-
-async fn add_budget(staff: &StaffDesk, additional_stock: u64) -> Result<()> {
-    let message = AddBudgetRequest {
-        campaign_id: "tea".into(),
-        request_id: "more".into(),
-        tier_id: "tea".into(),
-        additional_stock,
-        reason: "more cups".into(),
-    };
-    staff.campaigns().add_budget(staff.request(message)).await?;
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn queue_only_holds_the_queue() -> Result<()> {
-    let (suite, staff) = held(CampaignTerms::open("tea", 1_000)).await?;
-    let mut shopper = Shopper::new("ann");
+async fn queue_only_holds_the_queue(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "holds").await?;
+    let mut shopper = held.shopper("ann");
     let began = Instant::now();
     while began.elapsed() < 2 * COHORTS_APART {
-        let queued = shopper.queued(&suite).await?;
+        let queued = shopper.queued(held.first).await?;
         assert_eq!((queued.shortest_wait, queued.longest_wait), (None, None));
         assert!(queued.position.is_some());
         assert!(queued.messages[1].message.contains("your place is kept"));
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    control(&staff, IssuanceControl::Open).await?;
-    shopper.follow(&suite).await?;
+    held.serve(&mut [shopper]).await?;
     // Who holds the coupon gets it again, whatever staff say now.
-    control(&staff, IssuanceControl::QueueOnly).await?;
-    let mut again = Shopper::new("ann");
-    again.claim.ticket.clear();
-    assert!(matches!(again.ask(&suite).await?, Answer::Issued(issued) if issued.replayed));
-    suite.end().await
+    held.control(IssuanceControl::QueueOnly).await?;
+    let again = suite.claim("holds", "ann", "r-1").await?;
+    assert!(again.replayed);
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_leaves_or_comes_back_no_more_lets_others_move_up() -> Result<()> {
-    let (suite, _) = held(CampaignTerms::open("tea", 1_000)).await?;
-    let mut first: Vec<_> = (0..4)
-        .map(|number| Shopper::new(&format!("first-{number}")))
-        .collect();
-    for shopper in &mut first {
-        shopper.queued(&suite).await?;
-    }
+async fn who_leaves_or_comes_back_no_more_lets_others_move_up(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "leaves").await?;
+    let first = held.queued("first", 4).await?;
     tokio::time::sleep(COHORTS_APART).await;
-    let mut last = Shopper::new("last").at("gateway-1");
+    let mut last = held.shopper("last");
     // The scout may be among those ahead.
-    let before = last.queued(&suite).await?.position.unwrap_or_default();
-    assert!((5..=7).contains(&before), "{before}");
+    let before = last.queued(&held.second).await?.position;
+    assert!((5..=7).contains(&before.unwrap_or_default()), "{before:?}");
     for shopper in &first[..3] {
-        shopper.leave(&suite).await?;
-        shopper.leave(&suite).await?;
+        shopper.leave(held.first).await?;
+        shopper.leave(held.first).await?;
     }
-    reaches(&mut last, &suite, 1).await?;
+    let began = Instant::now();
+    while last.queued(&held.second).await?.position != Some(1) {
+        let position = last.position;
+        ensure!(began.elapsed() < SOON, "the position is {position:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let mut forged = first[3].clone();
     forged.claim.shopper_id = "somebody-else".into();
-    let refusal = refused(&forged.ask(&suite).await.unwrap_err());
+    let refusal = refused(&forged.ask(held.first).await.unwrap_err());
     assert_eq!(refusal.fields, ["ticket"]);
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_halt_keeps_the_ticket() -> Result<()> {
-    let (suite, staff) = held(CampaignTerms::open("tea", 1_000)).await?;
-    let mut shopper = Shopper::new("ann");
-    shopper.queued(&suite).await?;
-    control(&staff, IssuanceControl::Halted).await?;
-    let status = eventually(SOON, || {
-        let mut shopper = shopper.clone();
-        let suite = &suite;
-        async move { shopper.ask(suite).await.err().ok_or("not halted yet") }
-    })
-    .await
-    .map_err(anyhow::Error::msg)?;
-    assert_eq!(refused(&status).reason, "ISSUANCE_HALTED");
-    assert!(
-        status.message().contains("place in the queue is kept"),
-        "{status}"
-    );
-    control(&staff, IssuanceControl::Open).await?;
-    // Who asks before the gateway has heard of it is told to come back in a minute or so.
-    eventually(SOON, || {
-        let mut shopper = shopper.clone();
-        let suite = &suite;
-        async move { shopper.ask(suite).await }
+async fn a_halt_keeps_the_ticket(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "ticket").await?;
+    let mut shoppers = held.queued("ann", 1).await?;
+    held.control(IssuanceControl::Halted).await?;
+    let ask = || async { shoppers[0].clone().ask(held.first).await };
+    let status = eventually(SOON, || async {
+        ask().await.err().context("it is not halted yet")
     })
     .await?;
-    shopper.follow(&suite).await?;
-    suite.end().await
+    assert_eq!(refused(&status).reason, "ISSUANCE_HALTED");
+    let said = status.message();
+    assert!(said.contains("place in the queue is kept"), "{said}");
+    held.control(IssuanceControl::Open).await?;
+    // Who asks before the gateway has heard of it is told to come back in a minute or so.
+    eventually(SOON, ask).await?;
+    held.serve(&mut shoppers).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn watch_claim_pushes_the_place_and_then_the_coupon() -> Result<()> {
-    let (suite, staff) = held(CampaignTerms::open("tea", 1_000)).await?;
-    let mut ahead = Shopper::new("ahead");
-    ahead.queued(&suite).await?;
+async fn watch_claim_pushes_the_place_and_then_the_coupon(suite: &mut Suite) -> Result<()> {
+    let held = Held::open(suite, "watch").await?;
+    let ahead = held.queued("ahead", 1).await?;
     tokio::time::sleep(COHORTS_APART).await;
-    let watch = WatchClaimRequest {
-        campaign_id: "tea".into(),
+    let watch = suite.request(WatchClaimRequest {
+        campaign_id: "watch".into(),
         shopper_id: "ann".into(),
         request_id: "r-1".into(),
         ..WatchClaimRequest::default()
-    };
-    let mut stream = ClaimServiceClient::new(suite.door("gateway-0")?)
-        .watch_claim(suite.request(watch))
-        .await?
-        .into_inner();
-    let mut shopper = Shopper::new("ann");
+    });
+    let mut stream = suite.claims().watch_claim(watch).await?.into_inner();
+    let mut shopper = held.shopper("ann");
     let mut told = Vec::new();
-    ahead.leave(&suite).await?;
+    ahead[0].leave(held.first).await?;
     let coupon = tokio::time::timeout(2 * SOON, async {
         while let Some(happened) = stream.message().await? {
             match happened.outcome {
@@ -368,7 +355,7 @@ async fn watch_claim_pushes_the_place_and_then_the_coupon() -> Result<()> {
                     shopper.hear(&queued);
                     told.push(queued.position);
                     if told.len() == 2 {
-                        control(&staff, IssuanceControl::Open).await?;
+                        held.control(IssuanceControl::Open).await?;
                     }
                 }
                 Some(watch_claim_response::Outcome::Issued(issued)) => return Ok(issued.coupon),
@@ -380,5 +367,5 @@ async fn watch_claim_pushes_the_place_and_then_the_coupon() -> Result<()> {
     .await??;
     assert!(coupon.is_some());
     assert!(told.len() >= 2 && told[1] < told[0], "{told:?}");
-    suite.end().await
+    Ok(())
 }

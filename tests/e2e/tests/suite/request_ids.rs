@@ -1,20 +1,19 @@
-//! A request id belongs to one claim, for what it asked for first, whatever its campaign has become.
+//! A request id belongs to one claim, for what it asked for first, whatever its campaign has
+//! become.
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use tidegate_e2e::{CampaignTerms, StaffDesk, Suite, claim_of, eventually, refused};
+use anyhow::{Result, ensure};
+use tidegate_client::{CampaignTerms, Staff, claim_of, eventually, refused};
+use tidegate_e2e::{GATEWAYS, Suite, hold};
 use tidegate_proto::{
-    gateway::v1::{
-        ClaimCouponRequest, GetClaimRequest, claim_coupon_response,
-        claim_service_client::ClaimServiceClient,
-    },
+    gateway::v1::{ClaimCouponRequest, claim_coupon_response::Outcome},
     r#type::v1::{IssuanceControl, RedemptionControl},
 };
 
 const SOON: Duration = Duration::from_secs(20);
 const OPEN_FOR: Duration = Duration::from_secs(4);
-const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
+const CODE_LETTERS: usize = 16;
 
 fn claim_for(campaign: &str, shopper: &str, tier: &str) -> ClaimCouponRequest {
     ClaimCouponRequest {
@@ -25,170 +24,128 @@ fn claim_for(campaign: &str, shopper: &str, tier: &str) -> ClaimCouponRequest {
 
 /// What a claim is told: the code of its coupon, `queued`, or the reason of its refusal.
 async fn told(suite: &Suite, gateway: &str, claim: ClaimCouponRequest) -> Result<String> {
-    let mut claims = ClaimServiceClient::new(suite.door(gateway)?);
-    let answer = claims.claim_coupon(suite.request(claim)).await;
-    Ok(match answer.map(|answer| answer.into_inner().outcome) {
-        Ok(Some(claim_coupon_response::Outcome::Issued(issued))) => {
-            issued.coupon.unwrap_or_default().code
-        }
-        Ok(_) => "queued".to_owned(),
+    Ok(match suite.at(gateway)?.ask(claim).await {
+        Ok(Outcome::Issued(issued)) => issued.coupon.unwrap_or_default().code,
+        Ok(Outcome::Queued(_)) => "queued".to_owned(),
         Err(status) => refused(&status).reason,
     })
 }
 
 /// Waits until both gateways tell somebody new this, so that they are in the phase that is tried.
-async fn phase(suite: &Suite, campaign: &str, tier: &str, expected: &str) -> Result<()> {
+async fn phase(suite: &Suite, claim: ClaimCouponRequest, expected: &str) -> Result<()> {
     for gateway in GATEWAYS {
         eventually(SOON, || async {
-            let told = told(suite, gateway, claim_for(campaign, "scout", tier)).await?;
-            if told == expected {
-                Ok(())
-            } else {
-                bail!("{gateway} says {told} and not {expected}")
-            }
+            let told = told(suite, gateway, claim.clone()).await?;
+            ensure!(told == expected, "{gateway} says {told} and not {expected}");
+            Ok(())
         })
         .await?;
     }
     Ok(())
+}
+
+/// Claims until there is a coupon; its code.
+async fn code_of(suite: &Suite, claim: ClaimCouponRequest) -> Result<String> {
+    eventually(SOON, || async {
+        let told = told(suite, GATEWAYS[0], claim.clone()).await?;
+        ensure!(told.len() == CODE_LETTERS, "{told}");
+        Ok(told)
+    })
+    .await
 }
 
 /// Ann's claim for a large tea is hers in this phase as well, and no other claim is.
 async fn one_rule(suite: &Suite, campaign: &str, code: &str, phase: &str) -> Result<()> {
     for gateway in GATEWAYS {
-        let told = async |tier| told(suite, gateway, claim_for(campaign, "ann", tier)).await;
-        assert_eq!(told("large").await?, code, "{phase} at {gateway}");
-        for other in ["small", ""] {
-            let conflict = "REQUEST_ID_CONFLICT";
-            assert_eq!(
-                told(other).await?,
-                conflict,
-                "{phase} at {gateway}: {other:?}"
-            );
+        for (tier, expected) in [
+            ("large", code),
+            ("small", "REQUEST_ID_CONFLICT"),
+            ("", "REQUEST_ID_CONFLICT"),
+        ] {
+            let told = told(suite, gateway, claim_for(campaign, "ann", tier)).await?;
+            assert_eq!(told, expected, "{phase} at {gateway}: {tier:?}");
         }
-        let message = GetClaimRequest {
-            campaign_id: campaign.into(),
-            shopper_id: "ann".into(),
-            request_id: "r-1".into(),
-        };
-        let mut claims = ClaimServiceClient::new(suite.door(gateway)?);
-        claims.get_claim(suite.request(message)).await?;
+        let gateway = suite.at(gateway)?;
+        gateway.look_up(campaign, "ann", "r-1").await?;
     }
     Ok(())
 }
 
-async fn set(staff: &StaffDesk, issuance: IssuanceControl) -> Result<()> {
-    staff
-        .control("tea", issuance, RedemptionControl::Open)
-        .await?;
+async fn set(staff: &Staff, campaign: &str, issuance: IssuanceControl) -> Result<()> {
+    let redemption = RedemptionControl::Open;
+    staff.control(campaign, issuance, redemption).await?;
     Ok(())
 }
 
-async fn ann_claims(suite: &Suite, campaign: &str) -> Result<String> {
-    let claim = || told(suite, "gateway-0", claim_for(campaign, "ann", "large"));
-    eventually(SOON, || async {
-        let code = claim().await?;
-        if code.len() == 16 {
-            Ok(code)
-        } else {
-            bail!("{code}")
-        }
-    })
-    .await
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_id_for_another_tier_is_a_conflict_for_ever() -> Result<()> {
+    let suite = Suite::start().await?;
+    hold!(&suite;
+        it_is_a_conflict_in_every_phase,
+        it_is_a_conflict_after_the_end_and_while_the_claim_waits,
+    )?;
+    suite.end().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_id_for_another_tier_is_a_conflict_in_every_phase() -> Result<()> {
-    let suite = Suite::start().await?;
+async fn it_is_a_conflict_in_every_phase(suite: &Suite) -> Result<()> {
     let staff = suite.staff()?;
-    staff
-        .open(CampaignTerms {
-            tiers: vec![("large", 2), ("small", 1)],
-            ..CampaignTerms::open("tea", 0)
-        })
-        .await?;
-    let code = ann_claims(&suite, "tea").await?;
-    one_rule(&suite, "tea", &code, "open").await?;
-    set(&staff, IssuanceControl::QueueOnly).await?;
-    phase(&suite, "tea", "small", "queued").await?;
-    one_rule(&suite, "tea", &code, "held").await?;
-    set(&staff, IssuanceControl::Halted).await?;
-    phase(&suite, "tea", "small", "ISSUANCE_HALTED").await?;
-    one_rule(&suite, "tea", &code, "halted").await?;
-    set(&staff, IssuanceControl::Open).await?;
+    let terms = CampaignTerms {
+        tiers: vec![("large", 2), ("small", 1)],
+        ..CampaignTerms::open("tea", 0)
+    };
+    staff.open(terms).await?;
+    let small = |shopper| claim_for("tea", shopper, "small");
+    let code = code_of(suite, claim_for("tea", "ann", "large")).await?;
+    one_rule(suite, "tea", &code, "open").await?;
+    for (issuance, told) in [
+        (IssuanceControl::QueueOnly, "queued"),
+        (IssuanceControl::Halted, "ISSUANCE_HALTED"),
+    ] {
+        set(&staff, "tea", issuance).await?;
+        phase(suite, small("scout"), told).await?;
+        one_rule(suite, "tea", &code, told).await?;
+    }
+    set(&staff, "tea", IssuanceControl::Open).await?;
     // The scout's claim is served now, and takes the last small one.
-    let mine = eventually(SOON, || async {
-        let told = told(&suite, "gateway-0", claim_for("tea", "scout", "small")).await?;
-        if told.len() == 16 {
-            Ok(told)
-        } else {
-            bail!("{told}")
-        }
-    });
-    mine.await?;
+    code_of(suite, small("scout")).await?;
+    phase(suite, small("late"), "BUDGET_EXHAUSTED").await?;
+    one_rule(suite, "tea", &code, "tier gone").await?;
+    code_of(suite, claim_for("tea", "bob", "large")).await?;
     eventually(SOON, || async {
-        for gateway in GATEWAYS {
-            let late = told(&suite, gateway, claim_for("tea", "late", "small")).await?;
-            if late != "BUDGET_EXHAUSTED" {
-                bail!("{late}");
-            }
-        }
+        ensure!(staff.read("tea").await?.sold_out, "it is not sold out");
         Ok(())
-    })
-    .await?;
-    one_rule(&suite, "tea", &code, "tier gone").await?;
-    eventually(SOON, || async {
-        let last = told(&suite, "gateway-0", claim_for("tea", "bob", "large")).await?;
-        if last.len() == 16 {
-            Ok(())
-        } else {
-            bail!("{last}")
-        }
-    })
-    .await?;
-    eventually(SOON, || async {
-        if staff.read("tea").await?.sold_out {
-            Ok(())
-        } else {
-            bail!("it is not sold out")
-        }
     })
     .await?;
     // A gateway hears of it within a second.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    one_rule(&suite, "tea", &code, "sold out").await?;
-    suite.end().await
+    one_rule(suite, "tea", &code, "sold out").await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_id_for_another_tier_is_a_conflict_after_the_end_and_while_it_waits()
--> Result<()> {
-    let suite = Suite::start().await?;
+async fn it_is_a_conflict_after_the_end_and_while_the_claim_waits(suite: &Suite) -> Result<()> {
     let staff = suite.staff()?;
     let tiers = vec![("large", 10), ("small", 10)];
-    staff
-        .open(CampaignTerms {
-            tiers: tiers.clone(),
-            open_for: OPEN_FOR,
-            ..CampaignTerms::open("over", 0)
-        })
-        .await?;
-    let code = ann_claims(&suite, "over").await?;
-    staff
-        .open(CampaignTerms {
-            tiers,
-            ..CampaignTerms::open("tea", 0)
-        })
-        .await?;
-    set(&staff, IssuanceControl::QueueOnly).await?;
-    phase(&suite, "tea", "large", "queued").await?;
+    let over = CampaignTerms {
+        tiers: tiers.clone(),
+        open_for: OPEN_FOR,
+        ..CampaignTerms::open("over", 0)
+    };
+    staff.open(over).await?;
+    let code = code_of(suite, claim_for("over", "ann", "large")).await?;
+    let held = CampaignTerms {
+        tiers,
+        ..CampaignTerms::open("held", 0)
+    };
+    staff.open(held).await?;
+    set(&staff, "held", IssuanceControl::QueueOnly).await?;
+    phase(suite, claim_for("held", "scout", "large"), "queued").await?;
     for gateway in GATEWAYS {
-        let other = told(&suite, gateway, claim_for("tea", "scout", "small")).await?;
-        assert_eq!(other, "REQUEST_ID_CONFLICT", "{gateway}");
-        let same = told(&suite, gateway, claim_for("tea", "scout", "large")).await?;
-        assert_eq!(same, "queued", "{gateway}");
+        for (tier, expected) in [("small", "REQUEST_ID_CONFLICT"), ("large", "queued")] {
+            let told = told(suite, gateway, claim_for("held", "scout", tier)).await?;
+            assert_eq!(told, expected, "{gateway}");
+        }
     }
     tokio::time::sleep(OPEN_FOR).await;
-    phase(&suite, "over", "large", "CAMPAIGN_CLOSED").await?;
-    one_rule(&suite, "over", &code, "closed").await?;
-    suite.end().await
+    let scout = claim_for("over", "scout", "large");
+    phase(suite, scout, "CAMPAIGN_CLOSED").await?;
+    one_rule(suite, "over", &code, "closed").await
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
-use tidegate_e2e::{CampaignTerms, OrderBooks, StaffDesk, Suite, order_of, refused, store_of};
+use tidegate_client::{CampaignTerms, Staff, order_of, refused, store_of};
+use tidegate_e2e::{OrderBooks, Suite, hold};
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
     order_intake::v1::{OpeningHours, Store, StoreState, WeeklyHours},
@@ -13,20 +14,30 @@ use tidegate_proto::{
 use tidegate_replay::refusal::Alternatives;
 use tonic::Code;
 
+use super::metadata::{
+    a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then,
+    fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted,
+};
+
 const HOUR: i64 = 3_600;
 /// So near its end an hour may be over before a test is.
 const TOO_NEAR_SECONDS: u64 = 30;
 
-/// A suite with an open campaign, in an hour that lasts a while: slots of an hour are to be the same throughout a test.
-pub(super) async fn suite_in_one_hour() -> Result<(Suite, StaffDesk)> {
-    let suite = Suite::start().await?;
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("tea", 1_000)).await?;
+/// Waits for an hour that lasts a while: slots of an hour are to be the same throughout a fact.
+pub(super) async fn in_one_hour() -> Result<()> {
     let into_hour = SystemTime::UNIX_EPOCH.elapsed()?.as_secs() % 3_600;
     if into_hour > 3_600 - TOO_NEAR_SECONDS {
         tokio::time::sleep(Duration::from_secs(3_601 - into_hour)).await;
     }
-    Ok((suite, staff))
+    Ok(())
+}
+
+/// An open campaign, in an hour that lasts a while.
+async fn campaign_in_one_hour(suite: &Suite, campaign: &str) -> Result<Staff> {
+    in_one_hour().await?;
+    let staff = suite.staff()?;
+    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
+    Ok(staff)
 }
 
 /// A store whose slots are an hour long.
@@ -50,8 +61,23 @@ fn slot_of(order: &Order) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_room() -> Result<()> {
-    let (suite, staff) = suite_in_one_hour().await?;
+async fn a_store_takes_what_it_can_make_and_says_when_and_where_there_is_room() -> Result<()> {
+    let suite = Suite::start().await?;
+    hold!(&suite;
+        a_full_store_books_later_slots_and_then_says_when_and_where_there_is_room,
+        a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0,
+        bad_slots_hours_baskets_and_times_are_named,
+        halving_the_capacity_while_orders_run_never_oversells_a_slot,
+        fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted,
+        a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then,
+    )?;
+    suite.end().await
+}
+
+async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_room(
+    suite: &Suite,
+) -> Result<()> {
+    let staff = campaign_in_one_hour(suite, "full").await?;
     let mut stores: Vec<_> = (1..=7)
         .map(|number| hourly(&format!("near-{number}"), 1))
         .collect();
@@ -67,7 +93,7 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
         suggest_stores: true,
         ..order_at("full", shopper, code)
     };
-    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("tea", who))).await?;
+    let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("full", who))).await?;
     let first = suite.place(at_full("ann", &codes[0])).await?;
     let second = suite.place(at_full("bob", &codes[1])).await?;
     assert_eq!(slot_of(&second), slot_of(&first) + HOUR);
@@ -105,41 +131,41 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
     let elsewhere = suite.place(order_at(store_id, "cem", &codes[2])).await?;
     assert_eq!(elsewhere.state(), OrderState::Accepted);
     assert_eq!(slot_of(&elsewhere), slot_of(&first));
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0() -> Result<()> {
-    let (suite, staff) = suite_in_one_hour().await?;
-    staff.put_stores(vec![hourly("tea-house", 10)]).await?;
-    let code = suite.coupon("tea", "ann").await?;
-    let closed = staff.set_store_state("tea-house", "out of cups").await?;
+async fn a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0(
+    suite: &Suite,
+) -> Result<()> {
+    let staff = campaign_in_one_hour(suite, "closes").await?;
+    staff.put_stores(vec![hourly("closes", 10)]).await?;
+    let code = suite.coupon("closes", "ann").await?;
+    let closed = staff.set_store_state("closes", "out of cups").await?;
     assert_eq!(
         (closed.state(), closed.closed_because.as_str()),
         (StoreState::Closed, "out of cups")
     );
-    let order = || suite.place(order_at("tea-house", "ann", &code));
+    let order = || suite.place(order_at("closes", "ann", &code));
     let told = refused(&order().await.unwrap_err());
     assert_eq!(
         (told.code, told.reason.as_str()),
         (Code::FailedPrecondition, "STORE_CLOSED")
     );
-    staff.set_store_state("tea-house", "").await?;
-    staff.put_stores(vec![hourly("tea-house", 0)]).await?;
+    staff.set_store_state("closes", "").await?;
+    staff.put_stores(vec![hourly("closes", 0)]).await?;
     assert_eq!(refused(&order().await.unwrap_err()).reason, "STORE_CLOSED");
     assert!(
         suite.check("ann", &code).await?.1,
         "the coupon is untouched"
     );
-    staff.put_stores(vec![hourly("tea-house", 1)]).await?;
+    staff.put_stores(vec![hourly("closes", 1)]).await?;
     assert_eq!(order().await?.state(), OrderState::Accepted);
-    suite.end().await
+    Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
-    let (suite, staff) = suite_in_one_hour().await?;
-    let good = || hourly("tea-house", 10);
+async fn bad_slots_hours_baskets_and_times_are_named(suite: &Suite) -> Result<()> {
+    let staff = campaign_in_one_hour(suite, "fields").await?;
+    let good = || hourly("checked", 10);
     let slot = |minutes| Store {
         slot_minutes: Some(minutes),
         ..good()
@@ -160,7 +186,7 @@ async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
         opening_hours: Some(too_late),
         ..good()
     };
-    let many = hourly("tea-house", 10_001);
+    let many = hourly("checked", 10_001);
     for (store, field) in [
         (slot(0), "stores[1].slot_minutes"),
         (slot(7), "stores[1].slot_minutes"),
@@ -187,13 +213,8 @@ async fn bad_slots_hours_baskets_and_times_are_named() -> Result<()> {
         );
     }
     staff.put_stores(vec![good()]).await?;
-    bad_orders_are_named(&suite).await?;
-    suite.end().await
-}
-
-async fn bad_orders_are_named(suite: &Suite) -> Result<()> {
-    let code = suite.coupon("tea", "ann").await?;
-    let order = || order_at("tea-house", "ann", &code);
+    let code = suite.coupon("fields", "ann").await?;
+    let order = || order_at("checked", "ann", &code);
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     let past = PlaceOrderRequest {
         latest_acceptable_at: Some(an_hour_ago.into()),
@@ -229,21 +250,24 @@ async fn bad_orders_are_named(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn halving_the_capacity_while_orders_run_never_oversells_a_slot() -> Result<()> {
+async fn halving_the_capacity_while_orders_run_never_oversells_a_slot(suite: &Suite) -> Result<()> {
     const WAVE: usize = 24;
-    let (suite, staff) = suite_in_one_hour().await?;
-    staff.put_stores(vec![hourly("tea-house", 8)]).await?;
+    let staff = campaign_in_one_hour(suite, "halving").await?;
+    staff.put_stores(vec![hourly("halved", 8)]).await?;
     let shoppers: Vec<String> = (0..2 * WAVE)
         .map(|number| format!("shopper-{number}"))
         .collect();
-    let codes = try_join_all(shoppers.iter().map(|shopper| suite.coupon("tea", shopper))).await?;
-    let order =
-        |number: usize| suite.place(order_at("tea-house", &shoppers[number], &codes[number]));
+    let codes = try_join_all(
+        shoppers
+            .iter()
+            .map(|shopper| suite.coupon("halving", shopper)),
+    )
+    .await?;
+    let order = |number: usize| suite.place(order_at("halved", &shoppers[number], &codes[number]));
 
     let (before, halved) = tokio::join!(
         join_all((0..WAVE).map(order)),
-        staff.put_stores(vec![hourly("tea-house", 4)])
+        staff.put_stores(vec![hourly("halved", 4)])
     );
     halved?;
     let mut at_halving = std::collections::BTreeMap::new();
@@ -265,9 +289,9 @@ async fn halving_the_capacity_while_orders_run_never_oversells_a_slot() -> Resul
             "a slot of {had} orders was filled up to {orders} after the halving"
         );
     }
-    for slot in OrderBooks::open(&suite).await?.slots("tea-house").await? {
+    for slot in OrderBooks::open(suite).await?.slots("halved").await? {
         assert_eq!(slot.booked, slot.orders, "{slot:?}");
         assert!(slot.booked <= slot.capacity_when_booked, "{slot:?}");
     }
-    suite.end().await
+    Ok(())
 }

@@ -3,10 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, bail};
-use tidegate_e2e::{CampaignTerms, Suite, claim_of, eventually, order_of};
-use tidegate_proto::gateway::v1::{
-    claim_coupon_response, claim_service_client::ClaimServiceClient,
-};
+use tidegate_client::{CampaignTerms, claim_of, eventually, order_of};
+use tidegate_e2e::Suite;
+use tidegate_proto::gateway::v1::claim_coupon_response;
 use tidegate_replay::collector::TraceId;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,9 +21,7 @@ async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() 
     claim
         .metadata_mut()
         .insert("traceparent", traceparent.parse()?);
-    let answer = ClaimServiceClient::new(suite.door("gateway-0")?)
-        .claim_coupon(claim)
-        .await?;
+    let answer = suite.claims().claim_coupon(claim).await?;
     assert_eq!(
         answer
             .metadata()
@@ -41,7 +38,7 @@ async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() 
     order
         .metadata_mut()
         .insert("traceparent", traceparent.parse()?);
-    suite.orders()?.place_order(order).await?;
+    suite.orders().place_order(order).await?;
 
     let trace_id = TraceId::from(TRACE.to_be_bytes());
     let expected: BTreeSet<_> = ["gateway", "issuance", "order-intake", "quota"].into();

@@ -15,14 +15,12 @@ use crate::tell;
 
 /// What every gateway proves to be, whatever its address.
 pub const HOST: &str = "gateway.tidegate";
-/// One connection carries thousands of streams at once; with the default window of 64 KiB their answers would wait for each other.
+/// One connection carries thousands of streams at once; with the default window of 64 KiB their
+/// answers would wait for each other.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Calls given up that are remembered, so that an answer on its way to one is expected.
 const RESETS_REMEMBERED: usize = 20_000;
-
-#[derive(Debug, Clone, Copy)]
-pub struct Gateway(pub SocketAddr);
 
 /// What a chatbot shows and checks.
 pub fn tls(credentials: &Credentials) -> Result<TlsConnector> {
@@ -37,13 +35,14 @@ pub fn tls(credentials: &Credentials) -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(client)))
 }
 
-/// Opens one connection; a task on `threads` does its reading and writing until its last caller is gone.
+/// Opens one connection; a task on `threads` does its reading and writing until its last caller is
+/// gone.
 pub async fn open(
-    gateway: &Gateway,
+    gateway: SocketAddr,
     tls: &TlsConnector,
     threads: &Handle,
 ) -> Result<SendRequest<Bytes>> {
-    let stream = TcpStream::connect(gateway.0)
+    let stream = TcpStream::connect(gateway)
         .await
         .context("the gateway takes no connection")?;
     stream.set_nodelay(true)?;

@@ -1,12 +1,13 @@
 //! Whether the order of service is that of joining, as shoppers can tell from outside.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
 use crate::shoppers::journey::{End, Journey, Manner};
 
-/// Two shoppers who joined further apart than this are more than one cohort of a second apart, wherever the seconds begin.
+/// Two shoppers who joined further apart than this are more than one cohort of a second apart,
+/// wherever the seconds begin.
 const MORE_THAN_ONE_COHORT: Duration = Duration::from_secs(2);
 
 /// What crowds can say of their treatment.
@@ -19,11 +20,13 @@ pub struct Treatment {
     pub queued: usize,
     /// How it ended, for all.
     pub ends: BTreeMap<String, u64>,
-    /// Who was told to wait although somebody who joined more than one cohort later had the coupon already.
+    /// Who was told to wait although somebody who joined more than one cohort later had the coupon
+    /// already.
     pub overtaken: usize,
     /// How often a position was higher than the one told before.
     pub positions_grown: u64,
-    /// Of those served from the queue who were told an estimate: whose coupon came within the first one, sooner, or later.
+    /// Of those served from the queue who were told an estimate: whose coupon came within the first
+    /// one, sooner, or later.
     pub inside_estimate: Option<f64>,
     pub sooner_than_estimate: Option<f64>,
     pub later_than_estimate: Option<f64>,
@@ -31,7 +34,8 @@ pub struct Treatment {
     pub left_waiting: usize,
     /// The share of those who sent again at once that was served, divided by that of the others.
     pub storm_served_ratio: Option<f64>,
-    /// How long the others waited on average for the coupon, divided by how long those waited who sent again at once.
+    /// How long the others waited on average for the coupon, divided by how long those waited who
+    /// sent again at once.
     pub storm_wait_ratio: Option<f64>,
     /// How late the generator sent the first calls.
     pub lag_p99_ms: f64,
@@ -41,12 +45,16 @@ impl Treatment {
     /// Asks everybody. Only those of one crowd can overtake each other.
     pub fn of(crowds: &[Vec<Journey>]) -> Self {
         let journeys: Vec<&Journey> = crowds.iter().flatten().collect();
-        let estimates = Estimates::of(&journeys);
+        let estimates = against_estimates(&journeys);
+        let share = |which| {
+            let count = estimates.iter().filter(|it| **it == which).count();
+            (!estimates.is_empty()).then(|| count as f64 / estimates.len() as f64)
+        };
         let (storm, told): (Vec<_>, Vec<_>) = journeys
             .iter()
             .copied()
             .partition(|journey| journey.manner != Manner::AsTold);
-        let lag = crate::goodput::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
+        let lag = crate::quantile::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
         let mut ends = BTreeMap::new();
         for journey in &journeys {
             *ends.entry(format!("{:?}", journey.end)).or_default() += 1;
@@ -61,9 +69,9 @@ impl Treatment {
                 .iter()
                 .map(|journey| u64::from(journey.grown))
                 .sum(),
-            inside_estimate: estimates.share(estimates.inside),
-            sooner_than_estimate: estimates.share(estimates.sooner),
-            later_than_estimate: estimates.share(estimates.later),
+            inside_estimate: share(Ordering::Equal),
+            sooner_than_estimate: share(Ordering::Less),
+            later_than_estimate: share(Ordering::Greater),
             left_waiting: journeys
                 .iter()
                 .filter(|journey| matches!(journey.end, End::Waiting | End::Unanswered))
@@ -79,7 +87,9 @@ fn queued(journeys: &[Journey]) -> impl Iterator<Item = &Journey> {
     journeys.iter().filter(|journey| journey.joined.is_some())
 }
 
-/// When the coupon of one is in hand before another, who joined earlier, has even asked, and is then told to wait on, the other was overtaken. That polls come at their own times overtakes nobody.
+/// When the coupon of one is in hand before another, who joined earlier, has even asked, and is
+/// then told to wait on, the other was overtaken. That polls come at their own times overtakes
+/// nobody.
 fn overtaken(journeys: &[Journey]) -> usize {
     let mut served: Vec<_> = queued(journeys)
         .filter(|journey| journey.has_coupon())
@@ -92,7 +102,8 @@ fn overtaken(journeys: &[Journey]) -> usize {
         first_coupon = first_coupon.min(*ended);
         *ended = first_coupon;
     }
-    // Who sent again at once has joined again each time, so the first time says nothing of the place.
+    // Who sent again at once has joined again each time, so the first time says nothing of the
+    // place.
     queued(journeys)
         .filter(|journey| journey.manner == Manner::AsTold)
         .filter_map(|journey| journey.joined.zip(journey.last_sent_to_wait))
@@ -105,36 +116,21 @@ fn overtaken(journeys: &[Journey]) -> usize {
         .count()
 }
 
-#[derive(Default)]
-struct Estimates {
-    inside: usize,
-    sooner: usize,
-    later: usize,
-}
-
-impl Estimates {
-    fn of(journeys: &[&Journey]) -> Self {
-        let mut estimates = Self::default();
-        for journey in journeys.iter().filter(|journey| journey.has_coupon()) {
-            let Some((told, estimate)) = journey.estimate else {
-                continue;
-            };
-            let waited = journey.ended.saturating_sub(told);
-            if waited < estimate.shortest {
-                estimates.sooner += 1;
-            } else if waited > estimate.longest {
-                estimates.later += 1;
-            } else {
-                estimates.inside += 1;
-            }
-        }
-        estimates
-    }
-
-    fn share(&self, count: usize) -> Option<f64> {
-        let all = self.inside + self.sooner + self.later;
-        (all > 0).then(|| count as f64 / all as f64)
-    }
+/// Whether the coupon of each who was told an estimate came sooner, within the first one, or later.
+fn against_estimates(journeys: &[&Journey]) -> Vec<Ordering> {
+    let served = journeys.iter().filter(|journey| journey.has_coupon());
+    let against = served.filter_map(|journey| {
+        let (told, estimate) = journey.estimate?;
+        let waited = journey.ended.saturating_sub(told);
+        Some(if waited < estimate.shortest {
+            Ordering::Less
+        } else if waited > estimate.longest {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        })
+    });
+    against.collect()
 }
 
 fn served_share(journeys: &[&Journey]) -> Option<f64> {
@@ -167,7 +163,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// Joined at once, was last told to wait for a claim sent at `waiting`, and had the coupon at `ended`.
+    /// Joined at once, was last told to wait for a claim sent at `waiting`, and had the coupon at
+    /// `ended`.
     fn journey(due: f64, waiting: f64, ended: f64) -> Journey {
         let mut journey = Journey::new(Manner::AsTold, seconds(due), seconds(due));
         let place = Place {

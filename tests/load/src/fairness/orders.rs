@@ -2,19 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::Serialize;
-use tidegate_replay::campaign::store_id;
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     caller::{Caller, Method, framed},
-    crowd::Crowd,
-    goodput::quantile,
-    orders::{CouponOwner, accepted, claim, order},
+    orders::{Wallet, accepted, order},
+    quantile::quantile_ms,
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
@@ -22,6 +21,7 @@ use crate::{
         journey::Manner,
     },
     stage::Stage,
+    suite::{self, store_id},
     tell,
 };
 
@@ -29,16 +29,16 @@ const CAMPAIGN_ID: &str = "orders";
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// More than a store is asked for.
 const ORDERS_PER_SLOT: u32 = 10_000;
-const STORES_USED: u64 = 100;
+const STORES_USED: u32 = 100;
 /// Each order is a row of a commit that claims would fill as well.
 const ORDERS: Stretch = Stretch {
     length: Duration::from_secs(10),
     per_second: 30.0,
 };
 /// As many as come in three such stretches, and some.
-const COUPONS: u64 = 1_200;
+const COUPONS: usize = 1_200;
 /// Who holds coupons to order with; few enough to be refused nothing.
-const CLAIMS_AT_A_TIME: u64 = 32;
+const CLAIMS_AT_A_TIME: usize = 32;
 /// Claims meanwhile, as multiples of what the ceiling leaves room for, orders not counted.
 const ORDINARY_LOAD: f64 = 0.7;
 const FLOOD_LOAD: f64 = 10.0;
@@ -46,28 +46,32 @@ const FLOOD_LOAD: f64 = 10.0;
 const LEAD: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Orders under one load of claims.
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderFigures {
     /// Claims a second meanwhile, as a multiple of what can be served.
     pub claims_load: f64,
     pub placed: usize,
     pub accepted: usize,
-    /// Everything else, by its reason.
     pub refused: BTreeMap<String, u64>,
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,
 }
 
 /// Orders alone, on an ordinary day, in a flood.
-///
-/// # Errors
-/// No coupons are to be had, or a task fails.
-pub async fn measure(stage: &Stage, crowd: &Crowd) -> Result<Vec<OrderFigures>> {
+pub async fn measure(stage: &Stage, threads: &Handle) -> Result<Vec<OrderFigures>> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
-    stage.staff().upsert_stores(ORDERS_PER_SLOT).await?;
-    let caller = stage.caller(crowd.threads()).await?;
-    let mut coupons = coupons(&caller, crowd).await?.into_iter();
+    suite::put_stores(&stage.staff, ORDERS_PER_SLOT).await?;
+    let caller = stage.caller(threads).await?;
+    tell("Claiming coupons to order with.");
+    let coupons = Wallet::fill(
+        &caller,
+        CAMPAIGN_ID,
+        "diner",
+        COUPONS,
+        CLAIMS_AT_A_TIME,
+        threads,
+    )
+    .await;
     let mut all = Vec::new();
     for load in [0.0, ORDINARY_LOAD, FLOOD_LOAD] {
         tell(&format!(
@@ -78,21 +82,10 @@ pub async fn measure(stage: &Stage, crowd: &Crowd) -> Result<Vec<OrderFigures>> 
             length: LEAD + ORDERS.length,
             per_second: load * Stage::nominal_per_second(),
         };
-        let scene = Scene {
-            caller: Arc::clone(&caller),
-            campaign_id: CAMPAIGN_ID.to_owned(),
-            round: format!("beside-{load}"),
-            patience: PATIENCE,
-            began,
-        };
-        let claiming = come(
-            Arc::new(scene),
-            Arrivals::new(vec![claims], 3),
-            |_| Manner::AsTold,
-            claims.length + PATIENCE,
-            crowd.threads(),
-        );
-        let placing = place(&caller, crowd, began + LEAD, &mut coupons);
+        let scene = Scene::new(&caller, CAMPAIGN_ID, &format!("beside-{load}"), PATIENCE);
+        let (arrivals, at_most) = (Arrivals::new(vec![claims], 3), claims.length + PATIENCE);
+        let claiming = come(scene, arrivals, |_| Manner::AsTold, at_most, threads);
+        let placing = place(&caller, threads, began + LEAD, &coupons);
         let (claimed, answers) = tokio::join!(claiming, placing);
         claimed?;
         all.push(figures(load, &answers?));
@@ -100,40 +93,20 @@ pub async fn measure(stage: &Stage, crowd: &Crowd) -> Result<Vec<OrderFigures>> 
     Ok(all)
 }
 
-async fn coupons(caller: &Arc<Caller>, crowd: &Crowd) -> Result<Vec<CouponOwner>> {
-    tell("Claiming coupons to order with.");
-    let mut claims = JoinSet::new();
-    for place in 0..CLAIMS_AT_A_TIME {
-        let caller = Arc::clone(caller);
-        claims.spawn_on(
-            async move {
-                let mut owners = Vec::new();
-                for number in (place..COUPONS).step_by(CLAIMS_AT_A_TIME as usize) {
-                    owners.push(claim(&caller, CAMPAIGN_ID, format!("diner-{number}")).await);
-                }
-                owners
-            },
-            crowd.threads(),
-        );
-    }
-    let owners: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
-    ensure!(!owners.is_empty(), "No coupon was to be had to order with.");
-    Ok(owners)
-}
-
 /// One order's end, and how long it took from when it was due.
 type Placed = (Result<(), String>, Duration);
 
 async fn place(
     caller: &Arc<Caller>,
-    crowd: &Crowd,
+    threads: &Handle,
     begins: Instant,
-    owners: &mut impl Iterator<Item = CouponOwner>,
+    coupons: &Wallet,
 ) -> Result<Vec<Placed>> {
     let mut orders = JoinSet::new();
+    let owners = std::iter::from_fn(|| coupons.take());
     for (number, (at, owner)) in (0..).zip(Arrivals::new(vec![ORDERS], 4).zip(owners)) {
         let due = begins + at;
-        let body = framed(&order(owner, store_id((number % STORES_USED) as u32)));
+        let body = framed(&order(&owner, store_id(number % STORES_USED)));
         sleep_until(due).await;
         let caller = Arc::clone(caller);
         orders.spawn_on(
@@ -141,7 +114,7 @@ async fn place(
                 let answer = caller.call(Method::PlaceOrder, body).await;
                 (accepted(answer), due.elapsed())
             },
-            crowd.threads(),
+            threads,
         );
     }
     Ok(orders.join_all().await)
@@ -157,15 +130,13 @@ fn figures(claims_load: f64, orders: &[Placed]) -> OrderFigures {
         .filter(|(end, _)| end.is_ok())
         .map(|(_, took)| *took)
         .collect();
-    let at =
-        |share| quantile(accepted.iter().copied(), share).map(|took| took.as_secs_f64() * 1_000.0);
     OrderFigures {
         claims_load,
         placed: orders.len(),
         accepted: accepted.len(),
         refused,
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
+        p50_ms: quantile_ms(&accepted, 0.5),
+        p99_ms: quantile_ms(&accepted, 0.99),
     }
 }
 
@@ -199,6 +170,6 @@ mod tests {
         assert_eq!((figures.placed, figures.accepted), (3, 1));
         assert_eq!(figures.p99_ms, Some(80.0));
         assert_eq!(figures.refused["ORDER_STATE_PENDING"], 1);
-        assert_eq!(figures.refused["unanswered"], 1);
+        assert_eq!(figures.refused["UNANSWERED"], 1);
     }
 }

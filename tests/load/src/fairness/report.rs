@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{order_of_service::Treatment, orders::OrderFigures, waiting_million::Memory};
 use crate::{
-    criteria::{Bound, Criterion},
+    criteria::{Bound, Criterion, verdicts},
     machine::Machine,
+    table::{Table, told},
 };
 
 const INSIDE_ESTIMATE: f64 = 0.9;
@@ -31,7 +32,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Holds the figures against what is demanded.
     pub fn new(
         nominal_per_second: f64,
         treatment: Treatment,
@@ -123,73 +123,47 @@ pub fn text(report: &Report) -> String {
 }
 
 fn write(out: &mut String, report: &Report) -> fmt::Result {
-    let treatment = &report.treatment;
+    let (machine, nominal, it) = (
+        &report.machine,
+        report.nominal_per_second,
+        &report.treatment,
+    );
     writeln!(
         out,
-        "{}; the ceiling leaves room for {:.0} claims/s",
-        report.machine, report.nominal_per_second
+        "{machine}; the ceiling leaves room for {nominal:.0} claims/s\n"
     )?;
     writeln!(
         out,
-        "\n{} crowds until the sell-out: {} came, {} queued, {} coupons unsold; lag of the generator {:.1} ms",
-        treatment.crowds,
-        treatment.shoppers,
-        treatment.queued,
-        report.coupons_unsold,
-        treatment.lag_p99_ms
+        "{} crowds until the sell-out: {} came, {} queued, {} coupons unsold; lag of the generator {:.1} ms",
+        it.crowds, it.shoppers, it.queued, report.coupons_unsold, it.lag_p99_ms
     )?;
-    for (end, count) in &treatment.ends {
+    for (end, count) in &it.ends {
         writeln!(out, "  {end}: {count}")?;
     }
-    let share = |share: Option<f64>| {
-        share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
-    };
+    let share = |share: Option<f64>| told(share.map(|share| 100.0 * share));
+    let (inside, sooner) = (share(it.inside_estimate), share(it.sooner_than_estimate));
+    let later = share(it.later_than_estimate);
     writeln!(
         out,
-        "  first estimate: {} inside, {} sooner, {} later",
-        share(treatment.inside_estimate),
-        share(treatment.sooner_than_estimate),
-        share(treatment.later_than_estimate)
+        "  first estimate: {inside} % inside, {sooner} % sooner, {later} % later"
     )?;
-    write_orders(out, &report.orders)?;
+    let mut table = Table::new("claims' load|placed|accepted|p50 ms|p99 ms|refused");
+    for figures in &report.orders {
+        let (load, placed, accepted) = (figures.claims_load, figures.placed, figures.accepted);
+        let (p50, p99) = (told(figures.p50_ms), told(figures.p99_ms));
+        table.row(format!(
+            "{load}|{placed}|{accepted}|{p50}|{p99}|{:?}",
+            figures.refused
+        ));
+    }
+    writeln!(out, "\nOrders beside claims\n{table}")?;
     let memory = &report.memory;
     writeln!(
         out,
-        "\nMemory: {} waiting (and {} answered otherwise) after {:.0} s; gateways {:.0?} MiB before, {:.0?} MiB after\n",
+        "Memory: {} waiting (and {} answered otherwise) after {:.0} s; gateways {:.0?} MiB before, {:.0?} MiB after\n",
         memory.waiting, memory.others, memory.seconds, memory.before_mib, memory.after_mib
     )?;
-    for criterion in &report.criteria {
-        writeln!(out, "{criterion}")?;
-    }
-    Ok(())
-}
-
-fn write_orders(out: &mut String, orders: &[OrderFigures]) -> fmt::Result {
-    writeln!(out, "\nOrders beside claims")?;
-    writeln!(
-        out,
-        "  {:>12} {:>7} {:>9} {:>7} {:>7}  refused",
-        "claims' load", "placed", "accepted", "p50 ms", "p99 ms"
-    )?;
-    for figures in orders {
-        let told = |time: Option<f64>| {
-            time.map_or_else(
-                || "-".to_owned(),
-                |milliseconds| format!("{milliseconds:.0}"),
-            )
-        };
-        writeln!(
-            out,
-            "  {:>12} {:>7} {:>9} {:>7} {:>7}  {:?}",
-            figures.claims_load,
-            figures.placed,
-            figures.accepted,
-            told(figures.p50_ms),
-            told(figures.p99_ms),
-            figures.refused
-        )?;
-    }
-    Ok(())
+    out.write_str(&verdicts(&report.criteria))
 }
 
 #[cfg(test)]

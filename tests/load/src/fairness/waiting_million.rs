@@ -1,33 +1,27 @@
 //! What a million shoppers in the queue cost a gateway in memory.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use tidegate_client::claim_of;
 use tidegate_local::stack::Service;
-use tidegate_proto::{
-    gateway::v1::ClaimCouponRequest,
-    quota::v1::{SetCampaignControlRequest, campaign_service_client::CampaignServiceClient},
-    r#type::v1::{IssuanceControl, RedemptionControl},
-};
+use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Duration, Instant, sleep},
 };
-use tonic::Request;
 
 use crate::{
     caller::{Caller, Method, framed},
-    crowd::{Crowd, REQUEST_ID},
+    closed_loop::REQUEST_ID,
     shoppers::claim_answer::ClaimAnswer,
     stage::Stage,
-    tell,
+    suite, tell,
 };
 
 const CAMPAIGN_ID: &str = "million";
@@ -39,7 +33,6 @@ const FIRST: u64 = 50_000;
 const AT_A_TIME: u64 = 1_000;
 const HELD_LIMIT: Duration = Duration::from_secs(10);
 const HELD_POLL: Duration = Duration::from_millis(100);
-const BYTES_IN_KIB: f64 = 1_024.0;
 
 /// A gateway's memory before and after.
 #[derive(Debug, Clone, Serialize)]
@@ -57,19 +50,18 @@ pub struct Memory {
 }
 
 /// Holds a campaign's queue and lets so many shoppers join it.
-///
-/// # Errors
-/// Quota does not hold the queue, or a gateway is gone.
-pub async fn measure(stage: &Stage, crowd: &Crowd, shoppers: u64) -> Result<Memory> {
+pub async fn measure(stage: &Stage, threads: &Handle, shoppers: u64) -> Result<Memory> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
-    hold(stage).await?;
-    let caller = stage.caller(crowd.threads()).await?;
+    let (held, open) = (IssuanceControl::QueueOnly, RedemptionControl::Open);
+    let holding = stage.staff.control(CAMPAIGN_ID, held, open).await;
+    holding.context("quota did not hold the queue")?;
+    let caller = stage.caller(threads).await?;
     wait_until_held(&caller).await?;
-    join(&caller, crowd, 0..FIRST).await?;
+    join(&caller, threads, 0..FIRST).await?;
     let before_mib = memory(stage)?;
     tell(&format!("{shoppers} shoppers join a queue that is held."));
     let began = Instant::now();
-    let waiting = join(&caller, crowd, FIRST..FIRST + shoppers).await?;
+    let waiting = join(&caller, threads, FIRST..FIRST + shoppers).await?;
     let seconds = began.elapsed().as_secs_f64();
     let after_mib = memory(stage)?;
     let grown = after_mib
@@ -84,25 +76,6 @@ pub async fn measure(stage: &Stage, crowd: &Crowd, shoppers: u64) -> Result<Memo
         before_mib,
         after_mib,
     })
-}
-
-async fn hold(stage: &Stage) -> Result<()> {
-    let staff = stage.staff();
-    let mut request = Request::new(SetCampaignControlRequest {
-        campaign_id: CAMPAIGN_ID.to_owned(),
-        issuance: IssuanceControl::QueueOnly.into(),
-        redemption: RedemptionControl::Open.into(),
-        reason: "measuring the memory of a queue".to_owned(),
-        ..SetCampaignControlRequest::default()
-    });
-    request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {}", staff.token).parse()?);
-    CampaignServiceClient::new(staff.quota.clone())
-        .set_campaign_control(request)
-        .await
-        .context("quota did not hold the queue")?;
-    Ok(())
 }
 
 /// Until every gateway knows, some would be served.
@@ -129,7 +102,11 @@ async fn wait_until_held(caller: &Caller) -> Result<()> {
 }
 
 /// How many of these shoppers were given a place.
-async fn join(caller: &Arc<Caller>, crowd: &Crowd, numbers: std::ops::Range<u64>) -> Result<u64> {
+async fn join(
+    caller: &Arc<Caller>,
+    threads: &Handle,
+    numbers: std::ops::Range<u64>,
+) -> Result<u64> {
     let next = Arc::new(AtomicU64::new(numbers.start));
     let mut joining = JoinSet::new();
     for _ in 0..AT_A_TIME {
@@ -147,59 +124,22 @@ async fn join(caller: &Arc<Caller>, crowd: &Crowd, numbers: std::ops::Range<u64>
                     queued += u64::from(matches!(answer, ClaimAnswer::Queued(_)));
                 }
             },
-            crowd.threads(),
+            threads,
         );
     }
     Ok(joining.join_all().await.into_iter().sum())
 }
 
 async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
-    let body = framed(&ClaimCouponRequest {
-        campaign_id: CAMPAIGN_ID.to_owned(),
-        shopper_id: shopper_id.to_owned(),
-        request_id: REQUEST_ID.to_owned(),
-        ..ClaimCouponRequest::default()
-    });
+    let body = framed(&claim_of(CAMPAIGN_ID, shopper_id, REQUEST_ID));
     let answer = caller.call(Method::ClaimCoupon, body).await;
     ClaimAnswer::read(answer, CAMPAIGN_ID)
 }
 
 /// The resident memory of each gateway, in MiB.
 fn memory(stage: &Stage) -> Result<Vec<f64>> {
-    let gateways = stage
-        .stack()
-        .replicas()
-        .iter()
-        .filter(|replica| replica.service() == Service::Gateway);
+    let gateways = suite::names(&stage.stack, Service::Gateway).into_iter();
     gateways
-        .map(|gateway| {
-            let process = gateway
-                .process_id()
-                .with_context(|| format!("{} does not run", gateway.name()))?;
-            let status = fs::read_to_string(format!("/proc/{process}/status"))
-                .context("memory is measured on Linux only")?;
-            resident_mib(&status)
-                .with_context(|| format!("/proc/{process}/status is not as expected"))
-        })
+        .map(|gateway| suite::memory_mib(&stage.stack, &gateway, "VmRSS:"))
         .collect()
-}
-
-fn resident_mib(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib / BYTES_IN_KIB)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resident_memory_is_read_in_mib() {
-        let status = "Name:\tgateway\nVmPeak:\t  99999 kB\nVmRSS:\t   65536 kB\nThreads:\t3\n";
-        assert_eq!(resident_mib(status), Some(64.0));
-        assert_eq!(resident_mib("Name:\tgateway\n"), None);
-    }
 }

@@ -1,18 +1,22 @@
-//! What a refusal costs beside a served claim: processor time of the whole suite, without what it takes to stand idle.
+//! What a refusal costs beside a served claim: processor time of the whole suite, without what it
+//! takes to stand idle.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use tidegate_local::credentials::{Credentials, Scope, Token};
+use tidegate_client::Bearer;
+use tidegate_local::credentials::{Credentials, Scope};
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use crate::{
-    caller::{Caller, Gateway},
-    crowd::Crowd,
+    caller::Caller,
     echo_process,
-    processor_time::{Part, ProcessorTime, Spent},
+    processor_time::{Part, ProcessorTime, Spent, Whose},
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
@@ -20,6 +24,7 @@ use crate::{
         journey::{End, Manner},
     },
     stage::{CONNECTIONS, Stage},
+    suite,
 };
 
 /// A campaign with one coupon of either tier.
@@ -41,7 +46,6 @@ const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
 /// Of this process, not of the suite.
 const NOT_OF_THE_SUITE: [&str; 3] = ["load generator", "trace collector", "interrupts"];
 
-/// Processor time of the suite.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Costs {
     /// Seconds of processor time in a second without calls.
@@ -56,26 +60,24 @@ pub struct Costs {
     pub echo_us: f64,
 }
 
-/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many seconds.
-///
-/// # Errors
-/// The suite does not refuse as it should, or is gone.
+/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many
+/// seconds.
 pub async fn measure(
     stage: &Stage,
     caller: &Arc<Caller>,
-    crowd: &Crowd,
+    threads: &Handle,
     echo_folder: &Path,
     served: (&Spent, u64, f64),
 ) -> Result<Costs> {
     stage.campaign(CAMPAIGN_ID, STOCK).await?;
-    let parts = stage.parts()?;
-    refuse(caller, crowd, "first", FIRST).await?;
+    let parts = suite::parts(&stage.stack)?;
+    refuse(caller, threads, "first", FIRST).await?;
     let before = ProcessorTime::read(&parts)?;
     sleep(IDLE).await;
     let idle = ProcessorTime::read(&parts)?.since(&before, 1);
     let before = ProcessorTime::read(&parts)?;
     let began = Instant::now();
-    let refused = refuse(caller, crowd, "later", REFUSED).await?;
+    let refused = refuse(caller, threads, "later", REFUSED).await?;
     let seconds = began.elapsed().as_secs_f64();
     let spent = ProcessorTime::read(&parts)?.since(&before, 1);
     ensure!(
@@ -97,30 +99,27 @@ pub async fn measure(
         served_us: each(suite_seconds(served), served_seconds, issued),
         refused_us: each(suite_seconds(&spent), seconds, refused),
         refused_by_gateway_us: 1e6 * gateway / refused as f64,
-        echo_us: echo(crowd, echo_folder).await?,
+        echo_us: echo(threads, echo_folder).await?,
     })
 }
 
-/// What as many claims cost the bare echo.
-async fn echo(crowd: &Crowd, folder: &Path) -> Result<f64> {
+async fn echo(threads: &Handle, folder: &Path) -> Result<f64> {
     let credentials = Credentials::load_or_make(folder, OffsetDateTime::now_utc())?;
     let (child, address) = echo_process::start(folder).await?;
-    let parts = [Part::process(
-        "echo",
-        child.id().context("the echo has ended")?,
-    )];
-    let gateways = [Gateway(address)];
-    let token = credentials.sign(&Token::new("load", &Scope::CHATBOT))?;
-    let caller = Caller::connect(
-        &gateways,
-        CONNECTIONS,
-        &credentials,
-        &token,
-        crowd.threads(),
-    );
+    let process = child.id().context("the echo has ended")?;
+    let parts = [Part::new("echo", Whose::Process(process))];
+    let bearer = Bearer::sign(&credentials, suite::SUBJECT, &Scope::CHATBOT)?;
+    let gateways = [address];
+    let caller = Caller::connect(&gateways, CONNECTIONS, &credentials, &bearer, threads);
     let caller = Arc::new(caller.await?);
     let before = ProcessorTime::read(&parts)?;
-    let ends = come_through(&caller, crowd, (crate::crowd::CAMPAIGN_ID, "echo"), REFUSED).await?;
+    let ends = come_through(
+        &caller,
+        threads,
+        (crate::closed_loop::CAMPAIGN_ID, "echo"),
+        REFUSED,
+    )
+    .await?;
     let answered = ends.iter().filter(|end| **end == End::Coupon).count() as u64;
     let spent = ProcessorTime::read(&parts)?.since(&before, 1);
     ensure!(
@@ -132,36 +131,28 @@ async fn echo(crowd: &Crowd, folder: &Path) -> Result<f64> {
 }
 
 /// How many of those who came were told that nothing is left.
-async fn refuse(caller: &Arc<Caller>, crowd: &Crowd, round: &str, stretch: Stretch) -> Result<u64> {
-    let ends = come_through(caller, crowd, (CAMPAIGN_ID, round), stretch).await?;
+async fn refuse(
+    caller: &Arc<Caller>,
+    threads: &Handle,
+    round: &str,
+    stretch: Stretch,
+) -> Result<u64> {
+    let ends = come_through(caller, threads, (CAMPAIGN_ID, round), stretch).await?;
     let sold_out = End::Refused(SOLD_OUT.to_owned());
     let refused = ends.into_iter().filter(|end| *end == sold_out);
     Ok(refused.count() as u64)
 }
 
-/// How it ended for those who came to a campaign in a round.
 async fn come_through(
     caller: &Arc<Caller>,
-    crowd: &Crowd,
+    threads: &Handle,
     (campaign_id, round): (&str, &str),
     stretch: Stretch,
 ) -> Result<Vec<End>> {
-    let scene = Scene {
-        caller: Arc::clone(caller),
-        campaign_id: campaign_id.to_owned(),
-        round: round.to_owned(),
-        patience: AT_MOST,
-        began: Instant::now(),
-    };
-    let journeys = come(
-        Arc::new(scene),
-        Arrivals::new(vec![stretch], 2),
-        |_| Manner::AsTold,
-        AT_MOST,
-        crowd.threads(),
-    )
-    .await
-    .context("the crowd did not come through")?;
+    let scene = Scene::new(caller, campaign_id, round, AT_MOST);
+    let arrivals = Arrivals::new(vec![stretch], 2);
+    let journeys = come(scene, arrivals, |_| Manner::AsTold, AT_MOST, threads).await;
+    let journeys = journeys.context("the crowd did not come through")?;
     Ok(journeys.into_iter().map(|journey| journey.end).collect())
 }
 

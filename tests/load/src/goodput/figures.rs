@@ -4,29 +4,30 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use serde::Serialize;
 
-use crate::shoppers::journey::{End, Journey};
+use crate::{
+    quantile::{milliseconds, quantile},
+    shoppers::journey::{End, Journey},
+};
 
-/// Later than this, a shopper came when the generator could, and not when it was to: the load was not the one that is written beside the figures.
+/// Later than this, a shopper came when the generator could, and not when it was to: the load was
+/// not the one that is written beside the figures.
 const LAG_TOLERATED: Duration = Duration::from_millis(50);
 /// A second is normal if all but so many of its shoppers are served as in ordinary times.
 const EXCEPTIONS: f64 = 0.01;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Figures {
-    /// Shoppers that came a second.
     pub offered_per_second: f64,
     /// Coupons that came within their shoppers' patience, a second.
     pub goodput_per_second: f64,
-    /// Claims that each shopper sent, on average.
     pub claims_per_shopper: f64,
     /// Of the calls that brought a coupon.
     pub admitted_p50_ms: Option<f64>,
     pub admitted_p99_ms: Option<f64>,
-    /// The same in the median second: a stall of the disk is in one or two of them, whatever the load.
+    /// The same in the median second: a stall of the disk is in one or two of them, whatever the
+    /// load.
     pub admitted_p99_median_second_ms: Option<f64>,
-    /// From arriving to the coupon.
     pub coupon_p99_ms: Option<f64>,
-    /// How it ended for those who came.
     pub ends: BTreeMap<String, u64>,
     /// How late the generator sent the first calls.
     pub lag_p99_ms: f64,
@@ -78,12 +79,14 @@ impl Figures {
 pub struct Recovery {
     /// Seconds until all that come have their coupon within their patience.
     pub in_time_seconds: u64,
-    /// Seconds until they have it at once, because nobody is before them; unknown if the load that this is taken from was not offered.
+    /// Seconds until they have it at once, because nobody is before them; unknown if the load that
+    /// this is taken from was not offered.
     pub at_once_seconds: Option<u64>,
 }
 
 impl Recovery {
-    /// Looks at those who came after the flood. `at_once` is how long a coupon takes in a busy hour.
+    /// Looks at those who came after the flood. `at_once` is how long a coupon takes in a busy
+    /// hour.
     pub fn of(
         journeys: &[Journey],
         flood_ends: Duration,
@@ -126,18 +129,6 @@ fn p99_of_median_second(served: &[&Journey]) -> Option<Duration> {
         .into_values()
         .filter_map(|calls| quantile(calls.into_iter(), 0.99));
     quantile(p99s, 0.5)
-}
-
-/// The value that this share of all values is not above.
-pub fn quantile(values: impl Iterator<Item = Duration>, share: f64) -> Option<Duration> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable();
-    let place = (values.len() as f64 * share).ceil() as usize;
-    values.get(place.saturating_sub(1)).copied()
-}
-
-pub fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 fn name(end: &End) -> String {
@@ -233,13 +224,5 @@ mod tests {
         assert_eq!(recovery(&journeys), (0, Some(4)));
         journeys[370].ended += patience;
         assert_eq!(recovery(&journeys), (4, Some(4)));
-    }
-
-    #[test]
-    fn a_quantile_of_nothing_is_unknown() {
-        assert_eq!(quantile(std::iter::empty(), 0.99), None);
-        let values = || (1..=100).map(Duration::from_millis);
-        assert_eq!(quantile(values(), 0.99), Some(Duration::from_millis(99)));
-        assert_eq!(quantile(values(), 0.5), Some(Duration::from_millis(50)));
     }
 }

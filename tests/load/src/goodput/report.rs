@@ -14,9 +14,10 @@ use super::{
     series::{AS_TOLD, AT_ONCE_AND_GONE, BUSY_LOAD, Point, Series},
 };
 use crate::{
-    criteria::{Bound, Criterion},
+    criteria::{Bound, Criterion, verdicts},
     machine::Machine,
     processor_time::Spent,
+    table::{Table, told},
 };
 
 /// How much of the peak must be left, by the load.
@@ -27,7 +28,6 @@ const SLOWER_AT_MOST: f64 = 2.0;
 const RECOVERY_SECONDS: f64 = 5.0;
 const REFUSAL_COST: f64 = 0.01;
 
-/// The most that is served under the ceiling.
 #[derive(Debug, Serialize)]
 pub struct Peak {
     pub per_second: f64,
@@ -44,11 +44,11 @@ pub struct Report {
     pub patience_seconds: u64,
     /// The share of the second crowd, and of the third, that sends again at once.
     pub at_once_share: f64,
-    /// What goodput is divided by: the mean of both peaks, because a disk changes while all crowds come and go.
+    /// What goodput is divided by: the mean of both peaks, because a disk changes while all crowds
+    /// come and go.
     pub peak_per_second: f64,
     /// Before the first crowd, by which the loads are set.
     pub peak: Peak,
-    /// After the last one.
     pub peak_after: Peak,
     pub series: Vec<Series>,
     pub costs: Costs,
@@ -58,7 +58,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Holds the figures against what is demanded.
     pub fn new(
         options: &Options,
         (peak, peak_after): (Peak, Peak),
@@ -69,7 +68,8 @@ impl Report {
         let peak_per_second = f64::midpoint(peak.per_second, peak_after.per_second);
         let mut criteria: Vec<_> = series
             .iter()
-            // Nobody can serve those who are gone: how much of the peak the others leave is told, and not demanded.
+            // Nobody can serve those who are gone: how much of the peak the others leave is told,
+            // and not demanded.
             .filter(|series| series.waiting_room && series.crowd != AT_ONCE_AND_GONE)
             .flat_map(|series| demands(series, peak_per_second))
             .collect();
@@ -166,83 +166,54 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         costs.echo_us,
         100.0 * costs.idle_share
     )?;
-    writeln!(out)?;
-    for criterion in &report.criteria {
-        writeln!(out, "{criterion}")?;
-    }
-    Ok(())
+    write!(out, "\n{}", verdicts(&report.criteria))
 }
 
 fn write_series(out: &mut String, series: &Series, report: &Report) -> fmt::Result {
+    let (crowd, recovery) = (series.crowd, series.recovery);
+    let share = if crowd == AS_TOLD {
+        String::new()
+    } else {
+        format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
+    };
+    let room = if series.waiting_room { "on" } else { "off" };
+    let at_once = recovery
+        .at_once_seconds
+        .map(|seconds| format!("{seconds} s"));
+    let at_once = at_once.unwrap_or_else(|| "unknown".to_owned());
     writeln!(
         out,
-        "\nSends again {}{}, waiting room {}; {} s after the flood all that come are served in time, {} after it at once",
-        series.crowd,
-        if series.crowd == AS_TOLD {
-            String::new()
-        } else {
-            format!(" ({:.0} % of them)", 100.0 * report.at_once_share)
-        },
-        if series.waiting_room { "on" } else { "off" },
-        series.recovery.in_time_seconds,
-        series
-            .recovery
-            .at_once_seconds
-            .map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds} s"))
+        "\nSends again {crowd}{share}, waiting room {room}; {} s after the flood all that come are served in time, {at_once} after it at once",
+        recovery.in_time_seconds
     )?;
-    writeln!(
-        out,
-        "  {:>6} {:>9} {:>9} {:>7} {:>11} {:>12} {:>12} {:>11} {:>13} {:>6} {:>6}",
-        "load",
-        "offered/s",
-        "goodput/s",
-        "÷ peak",
-        "claims each",
-        "admitted p50",
-        "admitted p99",
-        "in a second",
-        "to coupon p99",
-        "lag ms",
-        "busy %"
-    )?;
+    let heading = "load|offered/s|goodput/s|÷ peak|claims each|admitted p50|admitted p99|in a second|to coupon p99|lag ms|busy %|ends";
+    let mut table = Table::new(heading);
     for point in &series.points {
-        write_point(out, point, report.peak_per_second)?;
+        table.row(row(point, report.peak_per_second));
     }
-    Ok(())
+    write!(out, "{table}")
 }
 
-fn write_point(out: &mut String, point: &Point, peak_per_second: f64) -> fmt::Result {
+fn row(point: &Point, peak_per_second: f64) -> String {
     let figures = &point.figures;
-    let told = |time: Option<f64>| {
-        time.map_or_else(
-            || "-".to_owned(),
-            |milliseconds| format!("{milliseconds:.0}"),
-        )
-    };
-    write!(
-        out,
-        "  {:>6} {:>9.0} {:>9.0} {:>7.2} {:>11.1} {:>12} {:>12} {:>11} {:>13} {:>6.1} {:>6.0}",
-        point.load,
-        figures.offered_per_second,
-        figures.goodput_per_second,
-        figures.goodput_per_second / peak_per_second,
-        figures.claims_per_shopper,
-        told(figures.admitted_p50_ms),
-        told(figures.admitted_p99_ms),
-        told(figures.admitted_p99_median_second_ms),
-        told(figures.coupon_p99_ms),
-        figures.lag_p99_ms,
-        100.0 * point.processor.busy
-    )?;
-    for (end, count) in &figures.ends {
-        write!(out, "  {end} {count}")?;
-    }
+    let (offered, goodput) = (figures.offered_per_second, figures.goodput_per_second);
+    let (of_peak, claims) = (goodput / peak_per_second, figures.claims_per_shopper);
+    let (p50, p99) = (told(figures.admitted_p50_ms), told(figures.admitted_p99_ms));
+    let in_a_second = told(figures.admitted_p99_median_second_ms);
+    let (to_coupon, lag) = (told(figures.coupon_p99_ms), figures.lag_p99_ms);
+    let (load, busy) = (point.load, 100.0 * point.processor.busy);
+    let ends = figures.ends.iter();
+    let ends: String = ends
+        .map(|(end, count)| format!("{end} {count}  "))
+        .collect();
     let void = if figures.is_void {
-        "  VOID: the generator fell behind"
+        "VOID: the generator fell behind"
     } else {
         ""
     };
-    writeln!(out, "{void}")
+    format!(
+        "{load}|{offered:.0}|{goodput:.0}|{of_peak:.2}|{claims:.1}|{p50}|{p99}|{in_a_second}|{to_coupon}|{lag:.1}|{busy:.0}|{ends}{void}"
+    )
 }
 
 #[cfg(test)]

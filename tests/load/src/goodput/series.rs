@@ -10,12 +10,13 @@ use tokio::{
 };
 
 use super::{
-    figures::{Figures, Recovery, quantile},
+    figures::{Figures, Recovery},
     staircase::Staircase,
 };
 use crate::{
     caller::Caller,
     processor_time::{Part, ProcessorTime, Spent},
+    quantile::quantile,
     shoppers::{
         Scene,
         arrivals::Arrivals,
@@ -52,7 +53,6 @@ pub struct Crowd {
 /// One load of one crowd.
 #[derive(Debug, Serialize)]
 pub struct Point {
-    /// The load, as a multiple of the peak.
     pub load: f64,
     #[serde(flatten)]
     pub figures: Figures,
@@ -65,14 +65,11 @@ pub struct Series {
     pub crowd: &'static str,
     pub waiting_room: bool,
     pub points: Vec<Point>,
-    /// After the flood's end.
     pub recovery: Recovery,
-    /// Coupons that shoppers were given, whenever.
     pub coupons_told: u64,
 }
 
 impl Series {
-    /// The point of a load.
     pub fn at(&self, load: f64) -> Option<&Point> {
         self.points.iter().find(|point| point.load == load)
     }
@@ -90,33 +87,24 @@ pub struct Setting<'a> {
     pub waiting_room: bool,
 }
 
-/// Lets a crowd come, and tells also what is normal where it was busy and no more. `round` sets its shoppers apart from all others.
-///
-/// # Errors
-/// A process is gone, or a shopper's task fails.
+/// Lets a crowd come, and tells also what is normal where it was busy and no more. `round` sets its
+/// shoppers apart from all others.
 pub async fn measure(
     crowd: Crowd,
     round: String,
     staircase: &Staircase,
     setting: Setting<'_>,
 ) -> Result<(Series, Option<Duration>)> {
-    let began = Instant::now();
-    let scene = Arc::new(Scene {
-        caller: setting.caller,
-        campaign_id: setting.campaign_id.to_owned(),
-        round,
-        patience: setting.patience,
-        began,
-    });
-    let arrivals = Arrivals::new(staircase.stretches(), 1);
-    let at_most = staircase.ends() + setting.patience + LAST_CALLS;
-    let coming = come(
-        scene,
-        arrivals,
-        move |number| manner(number, crowd),
-        at_most,
-        setting.threads,
+    let scene = Scene::new(
+        &setting.caller,
+        setting.campaign_id,
+        &round,
+        setting.patience,
     );
+    let (began, arrivals) = (scene.began, Arrivals::new(staircase.stretches(), 1));
+    let at_most = staircase.ends() + setting.patience + LAST_CALLS;
+    let manner_of = move |number| manner(number, crowd);
+    let coming = come(scene, arrivals, manner_of, at_most, setting.threads);
     let (journeys, spent) = tokio::join!(coming, watch(staircase, began, &setting.parts));
     let (journeys, spent) = (journeys?, spent?);
     let busy_p99 = staircase
@@ -153,7 +141,6 @@ pub async fn measure(
     Ok((series, normal))
 }
 
-/// Reads the processor time at either end of each window.
 async fn watch(staircase: &Staircase, began: Instant, parts: &[Part]) -> Result<Vec<Spent>> {
     let mut spent = Vec::new();
     for step in &staircase.steps {

@@ -1,4 +1,5 @@
-//! The loads one after the other, each a little later than the one before is measured, and an ordinary load after the last.
+//! The loads one after the other, each a little later than the one before is measured, and an
+//! ordinary load after the last.
 
 use std::{ops::Range, time::Duration};
 
@@ -8,7 +9,8 @@ use crate::shoppers::arrivals::Stretch;
 const WARM_UP: Duration = Duration::from_millis(1_500);
 /// A queue takes a while until as many give up as come.
 const WARM_UP_OVERLOADED: Duration = Duration::from_millis(3_500);
-/// As long at each load, for stalls of the disk come at each; and long enough that one of them does not decide.
+/// As long at each load, for stalls of the disk come at each; and long enough that one of them does
+/// not decide.
 const MEASURED: Duration = Duration::from_secs(10);
 /// What comes when the flood is over, and for how long.
 const ORDINARY_LOAD: f64 = 0.5;
@@ -22,7 +24,6 @@ pub struct Step {
     pub window: Range<Duration>,
 }
 
-/// All loads of one crowd.
 #[derive(Debug, Clone)]
 pub struct Staircase {
     pub steps: Vec<Step>,
@@ -30,7 +31,6 @@ pub struct Staircase {
 }
 
 impl Staircase {
-    /// These loads, in this order.
     pub fn new(loads: &[f64], peak_per_second: f64) -> Self {
         let mut begins = Duration::ZERO;
         let steps = loads.iter().map(|&load| {

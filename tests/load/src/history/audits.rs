@@ -1,30 +1,21 @@
-//! What an audit takes: one that staff ask for, and the pass over everything that goes on by itself.
+//! What an audit takes: one that staff ask for, and the pass over everything that goes on by
+//! itself.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
-use tidegate_local::{
-    credentials::{Identity, Scope, Token},
-    stack::{Service, Stack},
-};
-use tidegate_proto::quota::v1::{
-    AuditCampaignRequest, campaign_service_client::CampaignServiceClient,
-};
+use sqlx::Connection;
+use tidegate_local::stack::{Service, Stack};
 use tokio::time::{Instant, sleep};
-use tonic::Request;
 
-use crate::{crowd::CAMPAIGN_ID, tell};
+use crate::{closed_loop::CAMPAIGN_ID, suite, tell};
 
 const PASS: &str = include_str!("../../queries/history_pass.sql");
-/// The longest a call to the suite may take.
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often is told how far the pass has come.
 const TOLD_INTERVAL: Duration = Duration::from_secs(30);
 
-/// An audit that staff asked for.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Call {
     pub seconds: f64,
@@ -44,23 +35,10 @@ pub struct Pass {
 }
 
 /// One audit with the longest deadline there is.
-///
-/// # Errors
-/// Quota does not answer.
 pub async fn by_call(stack: &Stack) -> Result<Call> {
-    let token = stack
-        .credentials()
-        .sign(&Token::new("staff", &Scope::STAFF))?;
-    let mut request = Request::new(AuditCampaignRequest {
-        campaign_id: CAMPAIGN_ID.to_owned(),
-    });
-    request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {token}").parse()?);
-    request.set_timeout(CALL_DEADLINE);
-    let mut quota = CampaignServiceClient::new(stack.channel(Some(Identity::Staff), "quota-0")?);
+    let staff = suite::staff(stack)?;
     let began = Instant::now();
-    let answer = quota.audit_campaign(request).await?.into_inner();
+    let answer = staff.audit(CAMPAIGN_ID).await?;
     let coverage = answer
         .coverage
         .context("quota does not say what it covered")?;
@@ -74,14 +52,8 @@ pub async fn by_call(stack: &Stack) -> Result<Call> {
 }
 
 /// Follows the pass over all leases to its end, or for so long.
-///
-/// # Errors
-/// The database cannot be asked.
 pub async fn follow(stack: &Stack, at_most: Duration) -> Result<Pass> {
-    let url = stack
-        .database_url(Service::Quota)
-        .context("quota has no database")?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let mut connection = suite::database(stack, Service::Quota).await?;
     let began = Instant::now();
     let mut told_at = began;
     loop {

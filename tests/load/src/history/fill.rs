@@ -1,15 +1,16 @@
 //! Fills the databases with what years of campaigns leave behind.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use tidegate_local::stack::{Service, Stack};
 use tokio::time::Instant;
 
 use super::Options;
-use crate::tell;
+use crate::{suite, tell};
 
-/// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many leases, $3 how many coupons and $4 how many lanes.
+/// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many
+/// leases, $3 how many coupons and $4 how many lanes.
 const QUOTA: [&str; 5] = [
     include_str!("../../queries/history_quota_prepare.sql"),
     include_str!("../../queries/history_quota_leases.sql"),
@@ -26,7 +27,6 @@ const ISSUANCE: [&str; 5] = [
 ];
 const SIZE: &str = "SELECT pg_database_size(current_database())";
 
-/// How long the filling took, and how large the databases are.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Filled {
     pub seconds: f64,
@@ -34,10 +34,6 @@ pub struct Filled {
     pub issuance_gib: f64,
 }
 
-/// Fills both databases at once.
-///
-/// # Errors
-/// A database refuses a statement, or has no room left.
 pub async fn fill(stack: &Stack, campaign: u32, options: &Options) -> Result<Filled> {
     tell(&format!(
         "Filling in {} leases and {} coupons:",
@@ -62,10 +58,7 @@ async fn run(
     campaign: u32,
     options: &Options,
 ) -> Result<f64> {
-    let url = stack
-        .database_url(service)
-        .with_context(|| format!("{} has no database", service.name()))?;
-    let mut connection = PgConnection::connect(&url).await?;
+    let mut connection = suite::database(stack, service).await?;
     for step in steps {
         let began = Instant::now();
         // Preparing and finishing are several statements, which take no parameters.

@@ -1,4 +1,5 @@
-//! The ceiling of this machine's disk and PostgreSQL: the rows of an order, inserted in batches and committed, with nothing around it.
+//! The ceiling of this machine's disk and PostgreSQL: the rows of an order, inserted in batches and
+//! committed, with nothing around it.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,12 @@ const MEASURED: Duration = Duration::from_secs(5);
 /// Orders of one commit: about as many as gather at the peak.
 const BATCH: i64 = 100;
 
-/// Orders a second of one connection.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Ceiling {
     pub batch: i64,
     pub orders_per_second: f64,
 }
 
-/// # Errors
-/// The server refuses.
 pub async fn measure(stack: &Stack) -> Result<Ceiling> {
     let mut connection = stack.postgres().superuser().connect().await?;
     sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;

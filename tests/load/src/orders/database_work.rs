@@ -10,7 +10,6 @@ use tidegate_local::stack::Stack;
 const DATABASE_WORK: &str = include_str!("../../queries/database_work.sql");
 const WAL_POSITION: &str = include_str!("../../queries/wal_position.sql");
 
-/// Counts since the server was made.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseWork {
     commits: BTreeMap<String, i64>,
@@ -18,10 +17,8 @@ pub struct DatabaseWork {
     wal_bytes: i64,
 }
 
-/// What was done in a stretch.
 #[derive(Debug, Clone, Serialize)]
 pub struct Done {
-    /// Commits a second, by database.
     pub commits_per_second: BTreeMap<String, f64>,
     pub rows_written_each: f64,
     pub wal_bytes_each: f64,
@@ -29,9 +26,6 @@ pub struct Done {
 
 impl DatabaseWork {
     /// Reads the server's counters, which sessions add to about once a second.
-    ///
-    /// # Errors
-    /// The server cannot be asked.
     pub async fn read(stack: &Stack) -> Result<Self> {
         let mut connection = stack.postgres().superuser().connect().await?;
         let databases: Vec<(String, i64, i64)> = sqlx::query_as(DATABASE_WORK)

@@ -3,35 +3,30 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use tidegate_replay::{campaign::store_id, crowd::schedule::STORES};
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-use super::{
-    closed_loop::{Ends, Stretch},
-    coupons::{Wallet, accepted, order},
-};
+use super::coupons::{Wallet, accepted, order};
 use crate::{
     arguments::Timing,
     caller::{Caller, Method, framed},
-    crowd::Crowd,
+    closed_loop::{Ends, Stretch},
     shoppers::arrivals::{self, Arrivals},
+    suite::{STORES, store_id},
 };
 
 const SEED: u64 = 17;
 
 /// Lets orders come; each is measured from when it was due.
-///
-/// # Errors
-/// `look` fails, or an order's task does.
 pub async fn run<Seen>(
     caller: &Arc<Caller>,
     wallet: Wallet,
     per_second: f64,
     timing: Timing,
-    crowd: &Crowd,
+    threads: &Handle,
     look: impl AsyncFn() -> Result<Seen>,
 ) -> Result<Stretch<Seen>> {
     let begins = Instant::now();
@@ -41,11 +36,11 @@ pub async fn run<Seen>(
     };
     let placing = {
         let caller = Arc::clone(caller);
-        crowd.threads().spawn(async move {
+        threads.spawn(async move {
             let mut orders = JoinSet::new();
             for (number, at) in (0_u32..).zip(Arrivals::new(vec![stretch], SEED)) {
                 let Some(owner) = wallet.take() else { break };
-                let body = framed(&order(owner, store_id(number % STORES)));
+                let body = framed(&order(&owner, store_id(number % STORES)));
                 let due = begins + at;
                 sleep_until(due).await;
                 let caller = Arc::clone(&caller);
@@ -73,11 +68,8 @@ pub async fn run<Seen>(
 
 fn ends(orders: Vec<(Duration, Result<(), String>, Duration)>, warm_up: Duration) -> Ends {
     let mut ends = Ends::default();
-    for (_, end, took) in orders.into_iter().filter(|(at, ..)| *at >= warm_up) {
-        match end {
-            Ok(()) => ends.good.push(took),
-            Err(reason) => ends.bad.push(reason),
-        }
+    for (at, end, took) in orders {
+        ends.add(end, took, at >= warm_up);
     }
     ends
 }

@@ -9,19 +9,20 @@ use serde::Serialize;
 
 use super::{
     ceiling::Ceiling,
-    closed_loop::{Errand, Stretch},
     database_work::{DatabaseWork, Done},
+    errands::Errand,
 };
 use crate::{
-    goodput::quantile,
+    closed_loop::Stretch,
     machine::Machine,
     processor_time::{ProcessorTime, Spent},
+    quantile::quantile_ms,
+    table::{Table, told},
 };
 
 /// The processes that serve; the others only measure.
 const MEASURES: [&str; 2] = ["load generator", "trace collector"];
 
-/// What was measured in one stretch.
 #[derive(Debug, Serialize)]
 pub struct Point {
     pub errand: Errand,
@@ -57,23 +58,15 @@ impl Point {
         let count = stretch.ends.good.len() as u64;
         let (database_before, processor_before) = stretch.before;
         let (database_after, processor_after) = stretch.after;
-        let at = |share| {
-            quantile(stretch.ends.good.iter().copied(), share)
-                .map(|took| took.as_secs_f64() * 1_000.0)
-        };
         let processor = processor_after.since(&processor_before, count);
-        let mut others = BTreeMap::new();
-        for reason in &stretch.ends.bad {
-            *others.entry(reason.clone()).or_default() += 1;
-        }
         Self {
             errand,
             shoppers,
             load: None,
             per_second: count as f64 / stretch.seconds,
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
-            others,
+            p50_ms: quantile_ms(&stretch.ends.good, 0.5),
+            p99_ms: quantile_ms(&stretch.ends.good, 0.99),
+            others: stretch.ends.bad,
             us_each: processor
                 .us_each
                 .iter()
@@ -85,7 +78,6 @@ impl Point {
         }
     }
 
-    /// Orders at a share of the peak.
     pub fn below_the_peak(load: f64, stretch: Stretch<(DatabaseWork, ProcessorTime)>) -> Self {
         Self {
             load: Some(load),
@@ -102,7 +94,6 @@ impl Point {
 }
 
 impl Report {
-    /// A report of these points.
     pub fn new(machine: Machine, lanes: u16, ceiling: Ceiling, points: Vec<Point>) -> Self {
         Self {
             machine,
@@ -121,26 +112,21 @@ impl Display for Report {
             "Bare inserts of an order's rows, {} a commit: {:.0} orders/s",
             self.ceiling.batch, self.ceiling.orders_per_second
         )?;
-        writeln!(
-            out,
-            "\n{:<25} {:<20} {:>8} {:>9} {:>9} {:>8} {:>6} {:>8} {:>9}",
-            "", "", "/s", "p50 ms", "p99 ms", "us each", "busy", "rows", "WAL bytes"
-        )?;
+        let heading = "||/s|p50 ms|p99 ms|us each|busy|rows|WAL bytes|";
+        let mut table = Table::new(heading);
         for point in &self.points {
-            let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1}"));
-            writeln!(
-                out,
-                "{:<25} {:<20} {:>8.0} {:>9} {:>9} {:>8.0} {:>6.2} {:>8.1} {:>9.0}",
-                point.errand,
-                point.who(),
-                point.per_second,
-                ms(point.p50_ms),
-                ms(point.p99_ms),
-                point.us_each,
-                point.processor.busy,
-                point.database.rows_written_each,
-                point.database.wal_bytes_each,
-            )?;
+            let (errand, who, rate, us) =
+                (point.errand, point.who(), point.per_second, point.us_each);
+            let (p50, p99) = (told(point.p50_ms), told(point.p99_ms));
+            let (busy, rows) = (point.processor.busy, point.database.rows_written_each);
+            let wal = point.database.wal_bytes_each;
+            table.row(format!(
+                "{errand}|{who}|{rate:.0}|{p50}|{p99}|{us:.0}|{busy:.2}|{rows:.1}|{wal:.0}|"
+            ));
+        }
+        writeln!(out, "{table}")?;
+        for point in &self.points {
+            writeln!(out, "{} {}", point.errand, point.who())?;
             let parts: Vec<_> = (point.processor.us_each.iter())
                 .map(|(part, us)| format!("{part} {us:.0}"))
                 .collect();

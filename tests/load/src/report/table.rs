@@ -2,8 +2,8 @@
 
 use std::fmt::{Result, Write};
 
-use super::{ClaimRun, EchoRound, Ratio, Report};
-use crate::{processor_time::Spent, tally::Outcomes};
+use super::{ClaimRun, Ratio, Report};
+use crate::{processor_time::Spent, table::Table};
 
 /// What the suite is held to at its peak.
 const EXPECTED_OF_ECHO: f64 = 0.5;
@@ -28,58 +28,34 @@ fn write(out: &mut String, report: &Report) -> Result {
         "{}; {} connections; each figure over {} s after {} s of warm-up",
         conditions.machine, conditions.connections, conditions.seconds, conditions.warm_up_seconds
     )?;
-    writeln!(out, "\nBare echo over the same TLS (the ceiling)")?;
+    let heading = "round|shoppers|answers/s|p50 ms|p99 ms|processor time per call, µs";
+    let mut echo = Table::new(heading);
     for (number, round) in report.echo.iter().enumerate() {
-        write_echo(out, number + 1, round)?;
+        for point in &round.points {
+            let (shoppers, rate) = (point.shoppers, point.outcomes.per_second);
+            let (latency, costs) = (point.outcomes.latency_ms, costs(&point.processor));
+            let (p50, p99, round) = (latency.p50, latency.p99, number + 1);
+            echo.row(format!(
+                "{round}|{shoppers}|{rate:.0}|{p50:.2}|{p99:.2}|{costs}"
+            ));
+        }
     }
-    writeln!(out, "\nOne hot row under pgbench (the peer)")?;
-    writeln!(
-        out,
-        "  {:<12} {:>7} {:>10}  processor time per claim, µs",
-        "form", "clients", "claims/s"
-    )?;
+    writeln!(out, "\nBare echo over the same TLS (the ceiling)\n{echo}")?;
+    let mut peer = Table::new("form|clients|claims/s|processor time per claim, µs");
     for point in &report.pgbench.points {
-        writeln!(
-            out,
-            "  {:<12} {:>7} {:>10.0}  {}",
-            point.form,
-            point.clients,
-            point.per_second,
+        let (form, clients, rate) = (&point.form, point.clients, point.per_second);
+        peer.row(format!(
+            "{form}|{clients}|{rate:.0}|{}",
             costs(&point.processor)
-        )?;
+        ));
     }
+    writeln!(out, "One hot row under pgbench (the peer)\n{peer}")?;
     let mut ratios = report.ratios.iter();
     for run in &report.claims {
         write_claims(out, run, &mut ratios)?;
     }
     write_peak(out, report)?;
     write_warnings(out, report)
-}
-
-fn write_echo(out: &mut String, number: usize, round: &EchoRound) -> Result {
-    writeln!(
-        out,
-        "  {:<8} {:>8} {:>9} {:>9} {:>9}  processor time per call, µs",
-        format!("round {number}"),
-        "shoppers",
-        "answers/s",
-        "p50 ms",
-        "p99 ms"
-    )?;
-    for point in &round.points {
-        let outcomes = &point.outcomes;
-        writeln!(
-            out,
-            "  {:<8} {:>8} {:>9.0} {:>9.2} {:>9.2}  {}",
-            "",
-            point.shoppers,
-            outcomes.per_second,
-            outcomes.latency_ms.p50,
-            outcomes.latency_ms.p99,
-            costs(&point.processor)
-        )?;
-    }
-    Ok(())
 }
 
 fn write_claims<'a>(
@@ -89,48 +65,29 @@ fn write_claims<'a>(
 ) -> Result {
     writeln!(
         out,
-        "\nClaims, {} of gateway and of issuance, {} of lanes: {} coupons given, {} in the database",
+        "Claims, {} of gateway and of issuance, {} of lanes: {} coupons given, {} in the database",
         run.replicas, run.lanes, run.coupons_told, run.coupons_kept
     )?;
-    writeln!(
-        out,
-        "  {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>9} {:>9} {:>9} {:>7} {:>9}",
-        "shoppers",
-        "claims/s",
-        "refused",
-        "p50 ms",
-        "p99 ms",
-        "rows/commit",
-        "commits/s",
-        "commit ms",
-        "queue ms",
-        "÷ echo",
-        "÷ pgbench"
-    )?;
+    let heading = "shoppers|claims/s|refused|p50 ms|p99 ms|rows/commit|commits/s|commit ms|queue ms|÷ echo|÷ pgbench|processor time per claim, µs";
+    let mut table = Table::new(heading);
     for (point, ratio) in run.points.iter().zip(ratios) {
         let (outcomes, commits) = (&point.outcomes, &point.commits);
-        writeln!(
-            out,
-            "  {:>8} {:>8.0} {:>8} {:>8.2} {:>8.2} {:>11.1} {:>9.0} {:>9.2} {:>9.2} {:>7.2} {:>9.1}",
-            point.shoppers,
-            outcomes.per_second,
-            outcomes.refused.values().sum::<u64>(),
-            outcomes.latency_ms.p50,
-            outcomes.latency_ms.p99,
-            commits.rows_per_commit,
-            commits.per_second,
-            commits.commit_ms,
-            commits.queue_delay_ms,
-            ratio.of_echo,
-            ratio.of_pgbench
-        )?;
+        let (shoppers, rate) = (point.shoppers, outcomes.per_second);
+        let refused: u64 = outcomes.refused.values().sum();
+        let (p50, p99) = (outcomes.latency_ms.p50, outcomes.latency_ms.p99);
+        let (rows, per_second) = (commits.rows_per_commit, commits.per_second);
+        let (commit, queue) = (commits.commit_ms, commits.queue_delay_ms);
+        let (echo, pgbench) = (ratio.of_echo, ratio.of_pgbench);
+        let costs = costs(&point.processor);
+        table.row(format!(
+            "{shoppers}|{rate:.0}|{refused}|{p50:.2}|{p99:.2}|{rows:.1}|{per_second:.0}|{commit:.2}|{queue:.2}|{echo:.2}|{pgbench:.1}|{costs}"
+        ));
     }
-    writeln!(out, "  processor time per claim, µs")?;
+    writeln!(out, "{table}")?;
     for point in &run.points {
-        writeln!(out, "  {:>8} {}", point.shoppers, costs(&point.processor))?;
-    }
-    for point in &run.points {
-        write_refusals(out, point.shoppers, &point.outcomes)?;
+        for (reason, count) in &point.outcomes.refused {
+            writeln!(out, "  {} shoppers: {reason} {count} times", point.shoppers)?;
+        }
     }
     Ok(())
 }
@@ -153,13 +110,6 @@ fn costs(spent: &Spent) -> String {
         100.0 * spent.busy,
         100.0 * spent.others
     )
-}
-
-fn write_refusals(out: &mut String, shoppers: u32, outcomes: &Outcomes) -> Result {
-    for (reason, count) in &outcomes.refused {
-        writeln!(out, "  {shoppers:>8} shoppers: {reason} {count} times")?;
-    }
-    Ok(())
 }
 
 fn write_peak(out: &mut String, report: &Report) -> Result {

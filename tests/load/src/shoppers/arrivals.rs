@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// A stretch of time with one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
     pub length: Duration,
     pub per_second: f64,
 }
 
-/// The moments at which shoppers come, one after the other, counted from the beginning of the first stretch.
+/// The moments at which shoppers come, one after the other, counted from the beginning of the first
+/// stretch.
 pub struct Arrivals {
     stretches: std::vec::IntoIter<Stretch>,
     current: Option<Stretch>,
@@ -51,7 +51,8 @@ impl Iterator for Arrivals {
                     self.at = next;
                     return Some(next);
                 }
-                // Gaps have no memory, so what is left of this one need not be carried into the next stretch.
+                // Gaps have no memory, so what is left of this one need not be carried into the
+                // next stretch.
                 _ => {
                     (self.began, self.at) = (ends, ends);
                     self.current = self.stretches.next();

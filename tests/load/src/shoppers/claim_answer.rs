@@ -11,23 +11,13 @@ use tidegate_types::CouponCode;
 
 use crate::caller::Failure;
 
-/// The answer to one claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimAnswer {
-    /// The coupon, with this code.
     Coupon(String),
-    /// A place in the queue.
     Queued(Place),
-    /// No, and why; with a time to ask again if that makes sense.
-    Refused {
-        reason: String,
-        retry_after: Option<Duration>,
-    },
-    /// There was no answer in time.
-    Unanswered,
+    Failed(Failure),
 }
 
-/// A place in the queue.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Place {
     /// What to show next time.
@@ -39,7 +29,6 @@ pub struct Place {
     pub poll_after: Duration,
 }
 
-/// How long a wait will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     pub shortest: Duration,
@@ -55,19 +44,13 @@ impl ClaimAnswer {
                 Some(Outcome::Queued(queued)) => Self::Queued(place(queued)),
                 None => wrong("NO_OUTCOME"),
             },
-            Err(Failure::Refused {
-                reason,
-                retry_after,
-            }) => Self::Refused {
-                reason,
-                retry_after,
-            },
-            Err(Failure::Unanswered) => Self::Unanswered,
+            Err(failure) => Self::Failed(failure),
         }
     }
 }
 
-/// A coupon counts only if it is one of this campaign that is free to use and whose code is well formed. One that an attempt before produced is as good.
+/// A coupon counts only if it is one of this campaign that is free to use and whose code is well
+/// formed. One that an attempt before produced is as good.
 fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
     match issued.coupon {
         Some(coupon)
@@ -83,10 +66,10 @@ fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
 }
 
 fn wrong(reason: &str) -> ClaimAnswer {
-    ClaimAnswer::Refused {
+    ClaimAnswer::Failed(Failure::Refused {
         reason: reason.to_owned(),
         retry_after: None,
-    }
+    })
 }
 
 fn place(queued: QueuedClaim) -> Place {

@@ -1,4 +1,5 @@
-//! What one shopper lived through, for all questions that are asked afterwards. Every moment is counted from the beginning of the crowd.
+//! What one shopper lived through, for all questions that are asked afterwards. Every moment is
+//! counted from the beginning of the crowd.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::claim_answer::{Estimate, Place};
 pub enum Manner {
     /// Shows the newest ticket when it is time, and asks again when a refusal says so.
     AsTold,
-    /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is left to try.
+    /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is
+    /// left to try.
     AtOnce,
     /// Sends the same bytes again at once as often, and then follows the newest ticket as told.
     AtOnceThenAsTold,
@@ -18,7 +20,6 @@ pub enum Manner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     Coupon,
-    /// For good, with this reason.
     Refused(String),
     /// Gave up the place, or the attempt, because it would have taken longer than the patience.
     Left,
@@ -42,7 +43,6 @@ pub struct Journey {
     pub estimate: Option<(Duration, Estimate)>,
     /// When the last claim was sent that was answered with a place in the queue.
     pub last_sent_to_wait: Option<Duration>,
-    /// The position told last.
     pub position: Option<u64>,
     /// How often a position was higher than the one told before.
     pub grown: u32,
@@ -53,7 +53,6 @@ pub struct Journey {
 }
 
 impl Journey {
-    /// One that has not begun.
     pub fn new(manner: Manner, due: Duration, first_sent: Duration) -> Self {
         Self {
             manner,
@@ -86,7 +85,6 @@ impl Journey {
         }
     }
 
-    /// Whether there is a coupon.
     pub fn has_coupon(&self) -> bool {
         self.end == End::Coupon
     }

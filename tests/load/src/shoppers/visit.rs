@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tidegate_client::claim_of;
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse};
 use tokio::time::{Instant, sleep};
 
@@ -12,8 +13,8 @@ use super::{
     journey::{End, Journey, Manner},
 };
 use crate::{
-    caller::{Method, framed},
-    crowd::REQUEST_ID,
+    caller::{Failure, Method, framed},
+    closed_loop::REQUEST_ID,
 };
 
 /// Claims that a shopper sends at once, one after the other, before it stops to think.
@@ -88,15 +89,14 @@ impl Visit {
                     }
                     (place.poll_after, End::Waiting)
                 }
-                ClaimAnswer::Refused {
+                ClaimAnswer::Failed(Failure::Refused {
                     reason,
-                    retry_after: Some(after),
-                } => (after, End::Refused(reason)),
-                ClaimAnswer::Refused {
-                    reason,
-                    retry_after: None,
-                } => return End::Refused(reason),
-                ClaimAnswer::Unanswered => {
+                    retry_after,
+                }) => match retry_after {
+                    Some(after) => (after, End::Refused(reason)),
+                    None => return End::Refused(reason),
+                },
+                ClaimAnswer::Failed(Failure::Unanswered) => {
                     let pause = backoff;
                     backoff = (backoff * 2).min(BACKOFF_LIMIT);
                     (pause, End::Unanswered)
@@ -129,8 +129,8 @@ impl Visit {
                     ticket = place.ticket;
                     End::Left
                 }
-                ClaimAnswer::Refused { reason, .. } => End::Refused(reason),
-                ClaimAnswer::Unanswered => End::Unanswered,
+                ClaimAnswer::Failed(Failure::Refused { reason, .. }) => End::Refused(reason),
+                ClaimAnswer::Failed(Failure::Unanswered) => End::Unanswered,
             };
         }
         Storm::Spent { last, ticket }
@@ -147,12 +147,13 @@ impl Visit {
                 self.journey.coupon_call = Some(answered.saturating_sub(sent));
             }
             ClaimAnswer::Queued(place) => self.journey.told_to_wait(sent, answered, place),
-            ClaimAnswer::Refused { .. } | ClaimAnswer::Unanswered => (),
+            ClaimAnswer::Failed(_) => (),
         }
         answer
     }
 
-    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer than the shortest, so half of the patience that is left has to be enough for that.
+    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer
+    /// than the shortest, so half of the patience that is left has to be enough for that.
     fn is_hopeless(&self, place: &Place) -> bool {
         let left = self.scene.patience.saturating_sub(self.spent());
         place
@@ -180,12 +181,7 @@ impl Visit {
     }
 
     fn body(&self, ticket: String) -> Bytes {
-        framed(&ClaimCouponRequest {
-            campaign_id: self.scene.campaign_id.clone(),
-            shopper_id: self.shopper_id.clone(),
-            request_id: REQUEST_ID.to_owned(),
-            tier_id: String::new(),
-            ticket,
-        })
+        let claim = claim_of(&self.scene.campaign_id, &self.shopper_id, REQUEST_ID);
+        framed(&ClaimCouponRequest { ticket, ..claim })
     }
 }

@@ -189,7 +189,8 @@ impl<'a> Simulation<'a> {
         self.outcome
     }
 
-    /// Those who came before the opening have a place, and were told to come back within a second after it.
+    /// Those who came before the opening have a place, and were told to come back within a second
+    /// after it.
     fn wait_for_opening(&mut self) {
         for shopper in 0..self.scenario.early {
             let turn = Turn {

@@ -1,0 +1,33 @@
+use tidegate_proto::{
+    gateway::v1::{ClaimCouponRequest, PlaceOrderRequest},
+    r#type::v1::{Money, OrderLine},
+};
+
+/// A claim of any tier.
+pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponRequest {
+    ClaimCouponRequest {
+        campaign_id: campaign.into(),
+        shopper_id: shopper.into(),
+        request_id: request_id.into(),
+        ..ClaimCouponRequest::default()
+    }
+}
+
+/// One milk tea at `store-1`.
+pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderRequest {
+    PlaceOrderRequest {
+        shopper_id: shopper.into(),
+        request_id: request_id.into(),
+        store_id: "store-1".into(),
+        lines: vec![OrderLine {
+            sku: "milk-tea".into(),
+            quantity: 1,
+            unit_price: Some(Money {
+                currency_code: "CNY".into(),
+                minor_units: 2_800,
+            }),
+        }],
+        coupon_code: code.into(),
+        ..PlaceOrderRequest::default()
+    }
+}

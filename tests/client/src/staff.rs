@@ -1,0 +1,311 @@
+//! Staff, with a certificate and a token.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, anyhow};
+use futures_util::stream;
+use tidegate_local::{
+    credentials::{Identity, Scope},
+    stack::Stack,
+};
+use tidegate_proto::{
+    issuance::v1::{
+        Grant, GrantCouponsRequest, GrantResult,
+        coupon_admin_service_client::CouponAdminServiceClient,
+    },
+    order_intake::v1::{
+        CloseStoresRequest, CloseStoresResponse, SetStoreStateRequest, Store, StoreState,
+        UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
+    },
+    quota::v1::{
+        AddBudgetRequest, AuditCampaignRequest, AuditCampaignResponse, CreateCampaignRequest,
+        ExtendValidityRequest, GetCampaignRequest, SetCampaignControlRequest,
+        campaign_service_client::CampaignServiceClient,
+    },
+    r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier},
+};
+use tonic::{Request, Status, transport::Channel};
+
+use crate::{Bearer, Gateway, eventually};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// What staff say for the record.
+const WHY: &str = "tried out";
+/// Every gateway has heard of a campaign by then.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+pub struct CampaignTerms {
+    pub id: String,
+    /// Name and stock of each tier, in the order in which claims that name none are served.
+    pub tiers: Vec<(&'static str, u64)>,
+    pub limit_per_shopper: u32,
+    pub opens_at: SystemTime,
+    pub open_for: Duration,
+    /// How long coupons are valid.
+    pub validity: Duration,
+}
+
+impl CampaignTerms {
+    /// Open now, one coupon a shopper, valid for a day.
+    pub fn open(id: impl Into<String>, stock: u64) -> Self {
+        Self {
+            id: id.into(),
+            tiers: vec![("tea", stock)],
+            limit_per_shopper: 1,
+            opens_at: SystemTime::now(),
+            open_for: HOUR,
+            validity: 24 * HOUR,
+        }
+    }
+
+    fn request(&self) -> CreateCampaignRequest {
+        let tier = |(tier_id, stock): &(&str, u64)| Tier {
+            tier_id: (*tier_id).into(),
+            face_value_minor_units: 2_500,
+            stock: *stock,
+            ..Tier::default()
+        };
+        CreateCampaignRequest {
+            campaign_id: self.id.clone(),
+            currency_code: "CNY".into(),
+            tiers: self.tiers.iter().map(tier).collect(),
+            limit_per_shopper: self.limit_per_shopper,
+            opens_at: Some(self.opens_at.into()),
+            closes_at: Some((self.opens_at + self.open_for).into()),
+            coupon_validity: prost_types::Duration::try_from(self.validity).ok(),
+            ..CreateCampaignRequest::default()
+        }
+    }
+}
+
+/// A store of the centre that makes so many orders in each slot.
+pub fn store_of(store_id: impl Into<String>, orders_per_slot: u32) -> Store {
+    let store_id = store_id.into();
+    Store {
+        display_name: format!("Milk tea at {store_id}"),
+        store_id,
+        area: "centre".into(),
+        orders_per_slot: Some(orders_per_slot),
+        ..Store::default()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Staff {
+    bearer: Bearer,
+    deadline: Option<Duration>,
+    quota: Channel,
+    issuance: Channel,
+    order_intake: Channel,
+    gateways: Vec<Gateway>,
+}
+
+impl Staff {
+    /// Staff of a stack, who call the first replica of each service.
+    pub fn of(stack: &Stack) -> Result<Self> {
+        Self::who_call(stack, "quota-0", "order-intake-0")
+    }
+
+    /// Staff of a stack, who call these replicas.
+    pub fn who_call(stack: &Stack, quota: &str, order_intake: &str) -> Result<Self> {
+        let channel = |replica| stack.channel(Some(Identity::Staff), replica);
+        Ok(Self {
+            bearer: Bearer::sign(stack.credentials(), "staff", &Scope::STAFF)?,
+            deadline: None,
+            quota: channel(quota)?,
+            issuance: channel("issuance-0")?,
+            order_intake: channel(order_intake)?,
+            gateways: Gateway::all(stack)?,
+        })
+    }
+
+    /// The same, with a deadline for each call.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
+    pub fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = self.bearer.request(message);
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
+        request
+    }
+
+    pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
+        CampaignServiceClient::new(self.quota.clone())
+    }
+
+    pub fn coupon_admin(&self) -> CouponAdminServiceClient<Channel> {
+        CouponAdminServiceClient::new(self.issuance.clone())
+    }
+
+    pub fn stores(&self) -> StoreServiceClient<Channel> {
+        StoreServiceClient::new(self.order_intake.clone())
+    }
+
+    /// Makes a campaign, without waiting for anybody to know it.
+    pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, Status> {
+        let request = self.request(terms.request());
+        let answer = self.campaigns().create_campaign(request).await?;
+        campaign_in(answer.into_inner().campaign)
+    }
+
+    /// Makes a campaign and waits until every gateway knows it.
+    pub async fn open(&self, terms: CampaignTerms) -> Result<Campaign> {
+        let campaign = self.make(&terms).await?;
+        for gateway in &self.gateways {
+            eventually(KNOWN_WITHIN, || gateway.knows(&terms.id))
+                .await
+                .map_err(|said| anyhow!("a gateway does not learn of {}: {said}", terms.id))?;
+        }
+        Ok(campaign)
+    }
+
+    /// The campaign as it is now.
+    pub async fn read(&self, campaign: &str) -> Result<Campaign, Status> {
+        let request = self.request(GetCampaignRequest {
+            campaign_id: campaign.into(),
+        });
+        let answer = self.campaigns().get_campaign(request).await?;
+        campaign_in(answer.into_inner().campaign)
+    }
+
+    /// Sets both controls of a campaign, on the epoch it has now; answers with how far they are.
+    pub async fn control(
+        &self,
+        campaign: &str,
+        issuance: IssuanceControl,
+        redemption: RedemptionControl,
+    ) -> Result<CampaignControl, Status> {
+        let epoch = self.read(campaign).await?.control.unwrap_or_default().epoch;
+        let request = self.request(SetCampaignControlRequest {
+            campaign_id: campaign.into(),
+            issuance: issuance.into(),
+            redemption: redemption.into(),
+            reason: WHY.into(),
+            resume_at: None,
+            epoch,
+        });
+        let answer = self.campaigns().set_campaign_control(request).await?;
+        let campaign = campaign_in(answer.into_inner().campaign)?;
+        Ok(campaign.control.unwrap_or_default())
+    }
+
+    /// Adds to the stock of a tier, once for each request id.
+    pub async fn add_budget(
+        &self,
+        (campaign, tier): (&str, &str),
+        request_id: &str,
+        additional_stock: u64,
+    ) -> Result<(), Status> {
+        let request = self.request(AddBudgetRequest {
+            campaign_id: campaign.into(),
+            request_id: request_id.into(),
+            tier_id: tier.into(),
+            additional_stock,
+            reason: WHY.into(),
+        });
+        self.campaigns().add_budget(request).await?;
+        Ok(())
+    }
+
+    /// Lets the coupons of a campaign be valid for longer.
+    pub async fn extend(&self, campaign: &str, until: SystemTime) -> Result<Campaign, Status> {
+        let request = self.request(ExtendValidityRequest {
+            campaign_id: campaign.into(),
+            valid_until: Some(until.into()),
+        });
+        let answer = self.campaigns().extend_validity(request).await?;
+        campaign_in(answer.into_inner().campaign)
+    }
+
+    /// The services' own audit.
+    pub async fn audit(&self, campaign: &str) -> Result<AuditCampaignResponse, Status> {
+        let request = self.request(AuditCampaignRequest {
+            campaign_id: campaign.into(),
+        });
+        let answer = self.campaigns().audit_campaign(request).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Every difference that the services' own audit finds.
+    pub async fn differences(&self, campaign: &str) -> Result<Vec<String>, Status> {
+        let found = self.audit(campaign).await?.differences.into_iter();
+        Ok(found
+            .map(|difference| format!("{}: {}", difference.kind, difference.description))
+            .collect())
+    }
+
+    /// Gives coupons to shoppers, all with the same request id.
+    pub async fn grant(
+        &self,
+        campaign: &str,
+        request_id: &str,
+        shoppers: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<GrantResult>, Status> {
+        let grant = |shopper_id| Grant {
+            shopper_id,
+            request_id: request_id.into(),
+            tier_id: String::new(),
+        };
+        let request = self.request(stream::iter([GrantCouponsRequest {
+            campaign_id: campaign.into(),
+            grants: shoppers.into_iter().map(grant).collect(),
+            reason: WHY.into(),
+        }]));
+        let answer = self.coupon_admin().grant_coupons(request).await?;
+        let page = answer.into_inner().message().await?;
+        Ok(page.unwrap_or_default().results)
+    }
+
+    /// Makes `store-1`, which is never full.
+    pub async fn make_store(&self) -> Result<(), Status> {
+        self.put_stores(vec![store_of("store-1", 10_000)]).await?;
+        Ok(())
+    }
+
+    /// Makes stores, or changes them.
+    pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
+        let request = self.request(stream::iter([UpsertStoresRequest {
+            stores,
+            reason: WHY.into(),
+        }]));
+        let answer = self.stores().upsert_stores(request).await?;
+        let page = answer.into_inner().message().await?;
+        page.ok_or_else(|| Status::internal("the stores have no answer"))
+    }
+
+    /// Closes a store for a reason, or opens it if there is none.
+    pub async fn set_store_state(&self, store_id: &str, reason: &str) -> Result<Store, Status> {
+        let state = if reason.is_empty() {
+            StoreState::Open
+        } else {
+            StoreState::Closed
+        };
+        let request = self.request(SetStoreStateRequest {
+            store_id: store_id.into(),
+            state: state.into(),
+            reason: reason.into(),
+        });
+        let answer = self.stores().set_store_state(request).await?;
+        Ok(answer.into_inner().store.unwrap_or_default())
+    }
+
+    /// Closes stores, and keeps or fails their orders.
+    pub async fn close_stores(
+        &self,
+        message: CloseStoresRequest,
+    ) -> Result<CloseStoresResponse, Status> {
+        let answer = self.stores().close_stores(self.request(message)).await?;
+        Ok(answer.into_inner())
+    }
+}
+
+fn campaign_in(campaign: Option<Campaign>) -> Result<Campaign, Status> {
+    campaign.ok_or_else(|| Status::internal("the answer holds no campaign"))
+}

@@ -1,0 +1,61 @@
+//! Several facts, held one after the other on one running suite. Each fails by itself and is named.
+
+use std::panic::AssertUnwindSafe;
+
+use anyhow::{Result, ensure};
+use futures_util::FutureExt as _;
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    failed: Vec<String>,
+}
+
+impl Facts {
+    /// Holds one fact; those after it are held whatever becomes of it.
+    pub async fn hold(&mut self, name: &str, fact: impl Future<Output = Result<()>>) {
+        match AssertUnwindSafe(fact).catch_unwind().await {
+            Ok(Ok(())) => println!("It holds: {name}"),
+            Ok(Err(error)) => self.failed.push(format!("{name}: {error:#}")),
+            Err(_) => self.failed.push(format!("{name}: it panicked, see above")),
+        }
+    }
+
+    /// Fails with the names of all that do not hold.
+    pub fn end(self) -> Result<()> {
+        ensure!(self.failed.is_empty(), "\n{}", self.failed.join("\n"));
+        Ok(())
+    }
+}
+
+/// Holds functions from a suite to `Result<()>`, named as facts, one after the other.
+#[macro_export]
+macro_rules! hold {
+    ($suite:expr; $($fact:ident),+ $(,)?) => {{
+        let mut facts = $crate::Facts::default();
+        $(facts.hold(stringify!($fact), $fact($suite)).await;)+
+        facts.end()
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_fact_is_held_and_those_that_fail_are_named() {
+        let mut facts = Facts::default();
+        facts.hold("it is wrong", async { bail!("no") }).await;
+        facts
+            .hold("it panics", async { panic!("on purpose") })
+            .await;
+        facts.hold("it is right", async { Ok(()) }).await;
+        let failed = facts.end().unwrap_err().to_string();
+        assert_eq!(
+            failed,
+            "\nit is wrong: no\nit panics: it panicked, see above"
+        );
+        assert!(Facts::default().end().is_ok());
+    }
+}
