@@ -64,7 +64,9 @@ pub fn uneven(stretches: &[Stretch<'_>]) -> Vec<String> {
 /// of the end.
 pub fn unwatched(acted: &Acted, stretches: &[Stretch<'_>]) -> Vec<String> {
     let serving = || acted.changes.iter().map(|change| change.serving.len());
-    let wanted = [serving().max(), serving().next_back()].into_iter().flatten();
+    let wanted = [serving().max(), serving().next_back()]
+        .into_iter()
+        .flatten();
     let is_watched = |replicas| stretches.iter().any(|stretch| stretch.len() == replicas);
     let unwatched = wanted.filter(|replicas| !is_watched(*replicas));
     unwatched
