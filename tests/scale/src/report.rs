@@ -184,7 +184,6 @@ mod tests {
                 ("issuance-0".to_owned(), issued),
                 ("issuance-1".to_owned(), issued / 3),
             ]),
-            ..Sample::default()
         }
     }
 
