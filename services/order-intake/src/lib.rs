@@ -181,13 +181,11 @@ async fn start_use_cases(
     let releasing = lanes.all().map(|lane| releaser.clone().run(lane));
     start_of_each_lane("releaser", lanes, releasing, host);
     let closer = Closer::new(store.clone(), metrics.clone(), host.stop.clone());
-    host.supervisor
-        .start("closer of stores", closer.clone().run());
+    let closing = closer.clone().run();
+    host.supervisor.start("closer of stores", closing);
     let feed = Feed::new(store.clone(), host.stop.clone());
-    host.supervisor.start(
-        "measurer of the feed",
-        feed.clone().measure(metrics.clone()),
-    );
+    let measuring = feed.clone().measure(metrics.clone());
+    host.supervisor.start("measurer of the feed", measuring);
     Server {
         lanes,
         feed,

@@ -18,7 +18,7 @@ use crate::{
     watch::Watch,
 };
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Metrics {
     leases_granted: Counter,
     leases_settled: Counter,
@@ -76,100 +76,87 @@ struct OutcomeLabel {
 
 impl Metrics {
     pub fn register(registry: &mut Registry, watch: Watch) -> Self {
-        let mut counter = |name, help| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let leases_granted = counter(
-            "tidegate_leases_granted",
-            "Leases granted, repeats not counted",
-        );
-        let leases_settled = counter(
-            "tidegate_leases_settled",
-            "Leases settled, repeats not counted",
-        );
-        let coupons_leased = counter(
-            "tidegate_coupons_leased",
-            "Coupons moved from the pool to leases",
-        );
-        let coupons_settled = counter(
-            "tidegate_coupons_settled",
-            "Coupons of settled leases that were used",
-        );
-        let coupons_returned = counter(
-            "tidegate_coupons_returned",
-            "Coupons of settled leases that went back to the pool",
-        );
-        let leases_archived = counter(
-            "tidegate_leases_archived",
-            "Settled leases that this replica archived",
-        );
-        let leases_forgotten = counter(
-            "tidegate_leases_forgotten",
-            "Leases of retired campaigns that this replica forgot",
-        );
-        let refusals = Family::default();
+        let metrics = Self::default();
+        metrics.register_leases(registry);
         registry.register(
             "tidegate_refusals",
             "Calls refused, by reason",
-            refusals.clone(),
+            metrics.refusals.clone(),
         );
-        let reclaim_failures = Counter::default();
-        registry.register(
-            "tidegate_reclaim_failures",
-            "Rounds in which some lease could not be taken back; its stock stays on lease",
-            reclaim_failures.clone(),
-        );
-        let leases_reclaimed = Family::default();
-        registry.register(
-            "tidegate_leases_reclaimed",
-            "Leases this replica sealed and settled without their holder, by why",
-            leases_reclaimed.clone(),
-        );
-        let silent_holders = Gauge::default();
-        registry.register(
-            "tidegate_silent_holders",
-            "Holders of leases that give no sign of life",
-            silent_holders.clone(),
-        );
-        let audit_runs = Family::default();
         registry.register(
             "tidegate_audit_runs",
             "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
-            audit_runs.clone(),
+            metrics.audit_runs.clone(),
         );
-        let audits_here = Gauge::default();
         registry.register(
             "tidegate_audits_here",
             "1 while it is this replica's turn to audit; one replica at a time has it",
-            audits_here.clone(),
+            metrics.audits_here.clone(),
         );
-        let last_audit = LastAudit::default();
-        registry.register_collector(Box::new(AuditCollector(last_audit.clone())));
-        let shown_queues = ShownQueues::default();
+        registry.register_collector(Box::new(AuditCollector(metrics.last_audit.clone())));
         registry.register_collector(Box::new(QueueCollector {
-            queues: shown_queues.clone(),
+            queues: metrics.shown_queues.clone(),
             watch: watch.clone(),
         }));
         registry.register_collector(Box::new(WatchCollector(watch)));
-        Self {
-            leases_granted,
-            leases_settled,
-            coupons_leased,
-            coupons_settled,
-            coupons_returned,
-            refusals,
-            leases_reclaimed,
-            reclaim_failures,
-            silent_holders,
-            audit_runs,
-            last_audit,
-            audits_here,
-            leases_archived,
-            leases_forgotten,
-            shown_queues,
+        metrics
+    }
+
+    fn register_leases(&self, registry: &mut Registry) {
+        for (name, help, counter) in [
+            (
+                "tidegate_leases_granted",
+                "Leases granted, repeats not counted",
+                &self.leases_granted,
+            ),
+            (
+                "tidegate_leases_settled",
+                "Leases settled, repeats not counted",
+                &self.leases_settled,
+            ),
+            (
+                "tidegate_coupons_leased",
+                "Coupons moved from the pool to leases",
+                &self.coupons_leased,
+            ),
+            (
+                "tidegate_coupons_settled",
+                "Coupons of settled leases that were used",
+                &self.coupons_settled,
+            ),
+            (
+                "tidegate_coupons_returned",
+                "Coupons of settled leases that went back to the pool",
+                &self.coupons_returned,
+            ),
+            (
+                "tidegate_leases_archived",
+                "Settled leases that this replica archived",
+                &self.leases_archived,
+            ),
+            (
+                "tidegate_leases_forgotten",
+                "Leases of retired campaigns that this replica forgot",
+                &self.leases_forgotten,
+            ),
+            (
+                "tidegate_reclaim_failures",
+                "Rounds in which some lease could not be taken back; its stock stays on lease",
+                &self.reclaim_failures,
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
         }
+        registry.register(
+            "tidegate_leases_reclaimed",
+            "Leases this replica sealed and settled without their holder, by why",
+            self.leases_reclaimed.clone(),
+        );
+        registry.register(
+            "tidegate_silent_holders",
+            "Holders of leases that give no sign of life",
+            self.silent_holders.clone(),
+        );
     }
 
     pub(crate) fn leased(&self, coupons: u64) {

@@ -115,8 +115,9 @@ impl Host {
         } = self;
         let admin = Admin::new(registry);
         supervisor.start("admin port", admin.serve(settings.admin_listen).await?);
-        let listener = Listener::bind(settings.listen).await?;
-        let listener = listener.limited(settings.connections);
+        let listener = Listener::bind(settings.listen)
+            .await?
+            .limited(settings.connections);
         let shown = admin.clone();
         let status = ReplicaStatus {
             service: identity.name(),
@@ -171,10 +172,14 @@ impl Host {
         stop_accepting.cancel();
         drain(settings.drain, server, service.finish).await;
         drop(supervisor);
-        tokio::task::spawn_blocking(move || tracing.flush()).await?;
-        tracing::info!("stopped");
-        Ok(())
+        send_last_spans(tracing).await
     }
+}
+
+async fn send_last_spans(tracing: Tracing) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(move || tracing.flush()).await?;
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// Lets calls in flight end, and then the service's own work, each for as long as a drain may last.

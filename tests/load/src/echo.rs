@@ -22,7 +22,6 @@ use tidegate_proto::{
     },
     r#type::v1::{Coupon, CouponState, Money},
 };
-use tidegate_replay::campaign::CURRENCY;
 use time::OffsetDateTime;
 use tokio::{
     net::{TcpListener, TcpStream},

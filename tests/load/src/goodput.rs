@@ -118,12 +118,8 @@ pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<(
     let costs = costs::measure(&stage, &caller, threads, &folder.join("echo"), served).await?;
     stage.set_waiting_room(false).await?;
     let peak_after = measure_peak(&stage, threads, "peak-after").await?;
-    let coupons_told = peak.coupons_told
-        + peak_after.coupons_told
-        + all
-            .iter()
-            .map(|series: &Series| series.coupons_told)
-            .sum::<u64>();
+    let told_in_series: u64 = all.iter().map(|series: &Series| series.coupons_told).sum();
+    let coupons_told = peak.coupons_told + peak_after.coupons_told + told_in_series;
     let coupons_kept = suite::coupons_kept(&stage.stack, campaign_number).await?;
     stage.close().await?;
     ensure!(

@@ -58,13 +58,12 @@ pub async fn run(options: &Options, folder: &Path) -> Result<()> {
     let collector = Collector::start().await?;
     let mut stack = Stack::start(StackOptions {
         lanes: options.lanes,
-        otlp_endpoint: Some(collector.endpoint()),
         variables: vec![(
             Service::Quota,
             "TIDEGATE_AUDIT_INTERVAL_MS".to_owned(),
             interval,
         )],
-        ..suite::options(&folder.join("stack"))
+        ..suite::options(&folder.join("stack"), &collector)
     })
     .await?;
     let terms = suite::terms(CAMPAIGN_ID, STOCK);

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tidegate_client::Staff;
 use tidegate_local::stack::{Stack, StackOptions};
+use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -78,6 +79,7 @@ pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<(
 /// A running suite with stores, and who orders there.
 struct Scene<'run> {
     stack: Stack,
+    _collector: Collector,
     staff: Staff,
     caller: Arc<Caller>,
     threads: &'run Handle,
@@ -86,9 +88,10 @@ struct Scene<'run> {
 
 impl<'run> Scene<'run> {
     async fn open(options: &Options, folder: &Path, threads: &'run Handle) -> Result<Self> {
+        let collector = Collector::start().await?;
         let stack = Stack::start(StackOptions {
             lanes: options.lanes,
-            ..suite::options(folder)
+            ..suite::options(folder, &collector)
         })
         .await?;
         let staff = suite::staff(&stack)?;
@@ -97,6 +100,7 @@ impl<'run> Scene<'run> {
         Ok(Self {
             caller: suite::caller(&stack, suite::SUBJECT, CONNECTIONS, threads).await?,
             stack,
+            _collector: collector,
             staff,
             threads,
             timing: Timing {

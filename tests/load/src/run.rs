@@ -12,6 +12,7 @@ use tidegate_local::{
     credentials::Credentials,
     stack::{Stack, StackOptions},
 };
+use tidegate_replay::collector::Collector;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
@@ -87,12 +88,13 @@ async fn measure_shape(
     pgbench: &mut Option<Peer>,
 ) -> Result<ClaimRun> {
     let clients = arguments.pgbench_clients.iter().max();
+    let collector = Collector::start().await?;
     let stack = Stack::start(StackOptions {
         issuance_replicas: shape.replicas,
         gateway_replicas: shape.replicas,
         lanes: shape.lanes,
         other_connections: OTHER_CONNECTIONS + clients.copied().unwrap_or(0),
-        ..suite::options(&arguments.place.data.join("stack"))
+        ..suite::options(&arguments.place.data.join("stack"), &collector)
     })
     .await?;
     let staff = suite::staff(&stack)?;

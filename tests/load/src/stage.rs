@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection};
 use tidegate_client::Staff;
 use tidegate_local::stack::{Service, Stack, StackOptions};
+use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{caller::Caller, suite};
@@ -29,15 +30,19 @@ const WAITING_ROOM: &str = "TIDEGATE_WAITING_ROOM";
 /// door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
 
+/// A running suite whose commits are slow.
 pub struct Stage {
     pub stack: Stack,
+    _collector: Collector,
     pub staff: Staff,
 }
 
 impl Stage {
+    /// Starts one on empty databases.
     pub async fn open(folder: &Path, gateways: u16) -> Result<Self> {
         let set =
             |service, name: &str, value: u32| (service, name.to_owned(), Some(value.to_string()));
+        let collector = Collector::start().await?;
         let mut stack = Stack::start(StackOptions {
             gateway_replicas: gateways,
             lanes: LANES,
@@ -45,7 +50,7 @@ impl Stage {
                 set(Service::Issuance, "TIDEGATE_MAX_BATCH", MAX_BATCH),
                 set(Service::Gateway, "TIDEGATE_CALLS_PER_LANE", CALLS),
             ],
-            ..suite::options(folder)
+            ..suite::options(folder, &collector)
         })
         .await?;
         let mut connection = stack.postgres().superuser().connect().await?;
@@ -92,6 +97,7 @@ impl Stage {
         Ok(self.staff.open(terms).await?.campaign_number)
     }
 
+    /// Connections for a crowd that lives on `threads`.
     pub async fn caller(&self, threads: &Handle) -> Result<Arc<Caller>> {
         self.caller_of(suite::SUBJECT, threads).await
     }
@@ -101,6 +107,7 @@ impl Stage {
         suite::caller(&self.stack, subject, CONNECTIONS, threads).await
     }
 
+    /// Stops everything and removes its files.
     pub async fn close(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }

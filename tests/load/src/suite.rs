@@ -10,6 +10,7 @@ use tidegate_local::{
     stack::{Service, Stack, StackOptions},
 };
 use tidegate_proto::order_intake::v1::Store;
+use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -28,12 +29,13 @@ const SLOT_MINUTES: u32 = 1;
 /// The longest a call to the suite may take.
 pub const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Options for a stack on empty databases, with one of everything.
-pub fn options(folder: &Path) -> StackOptions {
+/// Options for a stack on empty databases, with one of everything. Spans are sent, as in production.
+pub fn options(folder: &Path, collector: &Collector) -> StackOptions {
     StackOptions {
         reset: true,
         issuance_replicas: 1,
         gateway_replicas: 1,
+        otlp_endpoint: Some(collector.endpoint()),
         say: tell,
         ..StackOptions::new(folder)
     }

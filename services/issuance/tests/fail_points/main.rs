@@ -1,7 +1,11 @@
 //! Each fail point of a test build does the wrong it is named after. They are set for the whole
 //! process, so these tests have one of their own, and take turns in it.
 
+// All of it is test code; an unwrap here says what the test expects.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../issuance/database.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod database;
 #[path = "../issuance/lane.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]

@@ -39,6 +39,36 @@ fn halt() -> HaltAllCampaignsRequest {
     }
 }
 
+/// What was done to the campaign and why, by the record, page by page.
+async fn actions(quota: &Quota) -> Vec<(String, String)> {
+    let mut staff = quota.campaigns();
+    let (mut actions, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListChangesRequest {
+            filter: Some(ChangeFilter {
+                resource_kind: "campaign".to_owned(),
+                resource_id: "spring".to_owned(),
+                ..ChangeFilter::default()
+            }),
+            page_size: 3,
+            page_token,
+        };
+        let request = quota.with_token(request, "changes:read");
+        let page = staff.list_changes(request).await.unwrap().into_inner();
+        for change in &page.changes {
+            assert_eq!(
+                (&*change.subject, &*change.certificate_identity),
+                ("colleague", "staff")
+            );
+            actions.push((change.action.clone(), change.reason.clone()));
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return actions;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
     let quota = Quota::start().await;
@@ -96,31 +126,7 @@ async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
         .into_inner();
     assert!(halted.all_halted && halted.campaigns.is_empty());
 
-    let (mut actions, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListChangesRequest {
-            filter: Some(ChangeFilter {
-                resource_kind: "campaign".to_owned(),
-                resource_id: "spring".to_owned(),
-                ..ChangeFilter::default()
-            }),
-            page_size: 3,
-            page_token,
-        };
-        let request = quota.with_token(request, "changes:read");
-        let page = staff.list_changes(request).await.unwrap().into_inner();
-        for change in &page.changes {
-            assert_eq!(
-                (&*change.subject, &*change.certificate_identity),
-                ("colleague", "staff")
-            );
-            actions.push((change.action.clone(), change.reason.clone()));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let actions = actions(&quota).await;
     let told = actions
         .iter()
         .map(|(action, reason)| (&**action, &**reason));

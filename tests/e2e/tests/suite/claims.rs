@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
-use tidegate_client::{CampaignTerms, QUEUED, claim_of, eventually, refused};
+use tidegate_client::{CampaignTerms, QUEUED, Refusal, claim_of, eventually, refused};
 use tidegate_e2e::{Suite, hold};
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, IssuedClaim, get_claim_response};
 use tonic::Code;
@@ -53,14 +53,13 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
         opens_at: SystemTime::now() + HOUR,
         ..CampaignTerms::open("later", 10)
     };
-    for terms in [two_tiers, later] {
-        staff.open(terms).await?;
-    }
     let over = CampaignTerms {
         open_for: Duration::from_secs(1),
         ..CampaignTerms::open("over", 10)
     };
-    staff.open(over).await?;
+    for terms in [two_tiers, later, over] {
+        staff.open(terms).await?;
+    }
     let earlier = suite.claim("over", "alice", "r-1").await?;
     suite.claim("tea", "alice", "r-1").await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -105,17 +104,7 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
         let told = refused(&suite.issue(claim).await.unwrap_err());
         assert_eq!((told.code, &*told.reason), (code, reason));
         assert_eq!(told.locales, ["zh-CN", "en"], "{reason}");
-        match comes_back {
-            None => assert_eq!(
-                (told.retry_after, told.pushback.as_deref()),
-                (None, Some("-1"))
-            ),
-            Some(most) => assert!(
-                told.retry_after
-                    .is_some_and(|delay| delay > most / 2 && delay <= most),
-                "{told:?}"
-            ),
-        }
+        tells_when_to_come_back(&told, comes_back);
     }
     let replayed = suite.claim("over", "alice", "r-1").await?;
     assert_eq!(
@@ -124,6 +113,20 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
         "a claim repeated after the end gets its coupon"
     );
     Ok(())
+}
+
+fn tells_when_to_come_back(told: &Refusal, at_most: Option<Duration>) {
+    match at_most {
+        None => assert_eq!(
+            (told.retry_after, told.pushback.as_deref()),
+            (None, Some("-1"))
+        ),
+        Some(most) => assert!(
+            told.retry_after
+                .is_some_and(|delay| delay > most / 2 && delay <= most),
+            "{told:?}"
+        ),
+    }
 }
 
 async fn every_bad_field_is_named_and_nothing_is_issued(suite: &Suite) -> Result<()> {

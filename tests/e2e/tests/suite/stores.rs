@@ -213,6 +213,10 @@ async fn bad_slots_hours_baskets_and_times_are_named(suite: &Suite) -> Result<()
         );
     }
     staff.put_stores(vec![good()]).await?;
+    bad_baskets_and_times_are_named(suite).await
+}
+
+async fn bad_baskets_and_times_are_named(suite: &Suite) -> Result<()> {
     let code = suite.coupon("fields", "ann").await?;
     let order = || order_at("checked", "ann", &code);
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);

@@ -9,12 +9,15 @@ use super::{
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 478.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 28.0;
-const TOP: f64 = 122.0;
-const BOTTOM: f64 = 58.0;
-/// The loads that have a mark on their axis, which is logarithmic; the first and the last are its
-/// ends.
+const PANEL: Panel = Panel {
+    left: 64.0,
+    right: WIDTH - 28.0,
+    top: 122.0,
+    bottom: HEIGHT - 58.0,
+    // Head room for a door that serves a little more than the closed loop did.
+    peak: 1.1,
+};
+/// The loads that have a mark on their axis, which is logarithmic; the first and the last are its ends.
 const LOAD_MARKS: [f64; 7] = [0.2, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0];
 /// Shares of the peak that have a line.
 const SHARE_MARKS: [f64; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
@@ -48,36 +51,11 @@ fn x(load: f64) -> f64 {
     PANEL.x((load / first).ln() / (last / first).ln())
 }
 
-fn y(share: f64) -> f64 {
-    let up = (share / HIGHEST_SHARE).clamp(0.0, 1.0);
-    HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
-}
-
-fn write_axes(out: &mut String) -> std::fmt::Result {
-    let (right, foot) = (WIDTH - RIGHT, y(0.0));
-    for share in SHARE_MARKS {
-        let height = y(share);
-        let line = format!("x1=\"{LEFT}\" y1=\"{height:.1}\" x2=\"{right}\" y2=\"{height:.1}\"");
-        writeln!(out, "<line class=\"grid\" {line}/>")?;
-        write_text(out, (LEFT - 8.0, height + 4.0), "end", &share.to_string())?;
-    }
-    for load in LOAD_MARKS {
-        let (along, end) = (x(load), foot + 5.0);
-        let line = format!("x1=\"{along:.1}\" y1=\"{foot:.1}\" x2=\"{along:.1}\" y2=\"{end:.1}\"");
-        writeln!(out, "<line class=\"axis\" {line}/>")?;
-        write_text(out, (along, foot + 20.0), "middle", &load.to_string())?;
-    }
-    let words = "shoppers that come, ÷ the peak";
-    write_text(out, ((LEFT + right) / 2.0, HEIGHT - 14.0), "middle", words)
-}
-
-fn write_series(
-    out: &mut String,
-    series: &Series,
-    peak_per_second: f64,
-    row: usize,
-) -> std::fmt::Result {
-    let colour = if series.waiting_room { "on" } else { "off" };
+fn draw_series(svg: &mut Svg, series: &Series, peak_per_second: f64, row: usize) {
+    let (colour, waiting_room) = match series.waiting_room {
+        true => ("c1", "on"),
+        false => ("c2", "off"),
+    };
     let dashes = match series.crowd {
         AT_ONCE => " dashed",
         AT_ONCE_AND_GONE => " dotted",
@@ -88,36 +66,19 @@ fn write_series(
     let points = series.points.iter().filter(|point| !point.figures.is_void);
     let points: Vec<_> = points
         .map(|point| {
-            (
-                x(point.load),
-                y(point.figures.goodput_per_second / peak_per_second),
-            )
+            let share = point.figures.goodput_per_second / peak_per_second;
+            (x(point.load), PANEL.y(share))
         })
         .collect();
-    let line = |points: &[(f64, f64)]| {
-        let places = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}"));
-        let places = places.collect::<Vec<_>>().join("L");
-        format!("<path class=\"{colour}{dashes} line\" d=\"M{places}\"/>")
-    };
-    if !points.is_empty() {
-        writeln!(out, "{}", line(&points))?;
+    for point in &points {
+        svg.circle(colour, *point);
     }
-    for (x, y) in &points {
-        let circle = format!("class=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"");
-        writeln!(out, "<circle {circle}/>")?;
-    }
-    let (column, line_of_legend) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
-    let (left, height) = (LEFT + 360.0 * column, 70.0 + LEGEND_ROW * line_of_legend);
-    writeln!(out, "{}", line(&[(left, height), (left + 28.0, height)]))?;
-    let words = format!("sends again {}, waiting room {colour}", series.crowd);
-    write_text(out, (left + 36.0, height + 4.0), "start", &words)
-}
-
-fn write_text(out: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) -> std::fmt::Result {
-    writeln!(
-        out,
-        "<text class=\"dim\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
-    )
+    svg.path(&class, points);
+    let (column, line) = ((row / CROWDS) as f64, (row % CROWDS) as f64);
+    let (left, height) = (PANEL.left + 360.0 * column, 70.0 + LEGEND_ROW * line);
+    svg.path(&class, [(left, height), (left + 28.0, height)]);
+    let words = format!("sends again {}, waiting room {waiting_room}", series.crowd);
+    svg.text("dim", left + 36.0, height + 4.0, Anchor::Start, words);
 }
 
 #[cfg(test)]
