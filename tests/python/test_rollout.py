@@ -24,7 +24,8 @@ def test_the_grace_period_is_longer_than_all_steps_of_the_drain(overlay, service
     before, lame_duck, drain = timing(overlay, service)
     flush = service_source.number("shared/telemetry/src/spans.rs", r"SHUTDOWN_TIMEOUT: Duration = Duration::from_secs\((\d+)\)")
     # Calls in flight and the service's own last work have the drain's time each.
-    assert service_source.read("shared/runtime/src/host.rs").count("timeout(settings.drain") == 2
+    host = service_source.read("shared/runtime/src/host.rs")
+    assert host.count("drain(settings.drain,") == 1 and host.count("timeout(limit,") == 2
     grace = pod_of(find(overlay, "Deployment", service))["spec"]["terminationGracePeriodSeconds"]
     assert grace > before + lame_duck + 2 * drain + flush
 

@@ -130,7 +130,7 @@ def test_each_service_scales_on_the_signal_that_the_design_names():
     assert "tidegate_commit_queue_delay_seconds" in queries["issuance"][0] and 'queue="coupons"' in queries["issuance"][0]
     assert "tidegate_commit_queue_length" in queries["order-intake"][0] and 'queue="orders"' in queries["order-intake"][0]
     assert '"coupons"' in service_source.read("services/issuance/src/lib.rs")
-    assert '"orders"' in service_source.read("services/order-intake/src/store/mod.rs")
+    assert '"orders"' in service_source.read("services/order-intake/src/store.rs")
 
 
 def test_issuance_grows_before_the_gateway_makes_shoppers_wait():

@@ -197,7 +197,7 @@ async fn staff_halt_a_campaign_and_it_is_halted_when_they_are_told_so() {
     let reason = reason_of(&refused.unwrap_err());
     assert_eq!(
         reason,
-        Some(Reason::Unauthenticated),
+        Some(Reason::PermissionDenied),
         "by certificate alone"
     );
     let halted = quota
