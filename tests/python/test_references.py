@@ -218,7 +218,7 @@ def test_backups_are_of_clusters_that_archive_their_log(overlay):
 
 # What tests and documents make up, word for word: nothing else that looks like these may stand in a file.
 MADE_UP = (
-    "-----BEGIN EC PRIVATE KEY----- <<<",
+    "-----BEGIN EC " "PRIVATE KEY----- <<<",
     "postgres://role:password@host:port/database",
     "postgres://user:password@host:port/postgres",
     "postgres://{role}:{password}@",
