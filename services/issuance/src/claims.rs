@@ -142,7 +142,7 @@ async fn wait_for_stock(
 ) -> Result<(), IssuanceError> {
     match stock.wait(request.campaign, request.tier, until).await {
         Outlook::InHand if Instant::now() < until => Ok(()),
-        Outlook::InHand | Outlook::Coming => Err(IssuanceError::StockLate {
+        Outlook::InHand | Outlook::Coming | Outlook::Withheld => Err(IssuanceError::StockLate {
             retry_after: RETRY_WHEN_STOCK_IS_LATE,
         }),
         Outlook::Returning => Err(IssuanceError::StockReturning),

@@ -34,6 +34,8 @@ pub struct Batch<'a> {
     /// What the items belong to; none for those that belong to nobody's call.
     pub traces: &'a [TraceContext],
     pub deadline: Instant,
+    /// Whether somebody waits for it; otherwise it is order-intake's own work.
+    pub is_for_callers: bool,
 }
 
 impl Issuance {
@@ -52,7 +54,11 @@ impl Issuance {
         let Batch { lane, method, .. } = batch;
         let traces = batch.traces.iter().copied();
         let mut span = span_of_batch(&self.tracing, format!("call {method}"), traces);
-        let policy = RetryPolicy::for_key(lane.get().into(), batch.deadline);
+        let key = lane.get().into();
+        let policy = match batch.is_for_callers {
+            true => RetryPolicy::for_key(key, batch.deadline),
+            false => RetryPolicy::of_own_accord(key, batch.deadline),
+        };
         let send = |channel, request| {
             let client =
                 IssuanceServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);

@@ -127,7 +127,7 @@ impl Metrics {
         );
         registry.register(
             "tidegate_order_issuance_calls",
-            "Calls of issuance, by how they ended",
+            "Calls of issuance with their retries, by how they ended",
             self.issuance_calls.clone(),
         );
     }

@@ -105,6 +105,7 @@ impl BatchCall for RedeemCall {
             items: items.len(),
             traces: &traces,
             deadline: last_deadline(&items),
+            is_for_callers: true,
         };
         let message = || RedeemCouponsRequest {
             lane: lane.get().into(),

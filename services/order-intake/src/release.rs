@@ -138,6 +138,7 @@ impl Releaser {
             items: orders.len(),
             traces: &traces,
             deadline,
+            is_for_callers: false,
         };
         let message = || ReleaseCouponsRequest {
             lane: lane.get().into(),

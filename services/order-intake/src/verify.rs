@@ -80,6 +80,7 @@ impl BatchCall for VerifyCall {
             items: items.len(),
             traces: &traces,
             deadline: last_deadline(&items),
+            is_for_callers: true,
         };
         let message = || VerifyCodesRequest {
             items: items.iter().map(|pending| item(&pending.item)).collect(),

@@ -70,6 +70,7 @@ where
         Command::Migrate => in_runtime(migrate(config)),
         Command::Serve => match init_logs(&settings.log_filter) {
             Ok(()) => in_runtime(async {
+                warn_of_fail_points();
                 let stop = stop_on_signal()?;
                 let host = Host::prepare(identity, settings, peers, stop.clone())?;
                 // A start may wait for its database. Who is asked to end meanwhile has nothing to finish.
@@ -91,6 +92,16 @@ where
                 EXIT_FAILED
             })
         }
+    }
+}
+
+fn warn_of_fail_points() {
+    let points = std::env::var("FAILPOINTS").unwrap_or_default();
+    if fail::has_failpoints() && !points.is_empty() {
+        tracing::error!(
+            points,
+            "this build does wrong where it is told to; it must never serve shoppers"
+        );
     }
 }
 

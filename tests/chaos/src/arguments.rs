@@ -21,7 +21,7 @@ pub struct Arguments {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit,
-    /// spend-without-fence, drop-unique-key, credit-without-seal, acknowledge-halt-early or
+    /// spend-without-fence, drop-unique-key, seal-nothing, acknowledge-halt-early or
     /// keep-stale-estimates.
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<Mutation>,

@@ -13,11 +13,15 @@ pub struct Facts {
 impl Facts {
     /// Holds one fact; those after it are held whatever becomes of it.
     pub async fn hold(&mut self, name: &str, fact: impl Future<Output = Result<()>>) {
-        match AssertUnwindSafe(fact).catch_unwind().await {
-            Ok(Ok(())) => println!("It holds: {name}"),
-            Ok(Err(error)) => self.failed.push(format!("{name}: {error:#}")),
-            Err(_) => self.failed.push(format!("{name}: it panicked, see above")),
-        }
+        // Printed at once, since a suite that takes too long is ended before it can tell.
+        println!("Does it hold: {name}");
+        let failed = match AssertUnwindSafe(fact).catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("{name}: {error:#}"),
+            Err(_) => format!("{name}: it panicked, see above"),
+        };
+        println!("{failed}");
+        self.failed.push(failed);
     }
 
     /// Fails with the names of all that do not hold.

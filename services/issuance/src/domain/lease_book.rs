@@ -61,6 +61,8 @@ pub enum Outlook {
     Coming,
     /// None is free, but some may come back.
     Returning,
+    /// Quota lends none for now, as during a halt, and does not say what is left.
+    Withheld,
     /// None is left and none can come back.
     SoldOut,
 }
@@ -254,6 +256,7 @@ impl LeaseBook {
         }
         match &holding.denied {
             None => Outlook::Coming,
+            Some(denial) if denial.tier_sold_out.is_empty() => Outlook::Withheld,
             Some(denial) => {
                 let gone = match tier {
                     Some(tier) => denial
@@ -261,10 +264,7 @@ impl LeaseBook {
                         .get(usize::from(tier.get()))
                         .copied()
                         .unwrap_or(false),
-                    None => {
-                        !denial.tier_sold_out.is_empty()
-                            && denial.tier_sold_out.iter().all(|gone| *gone)
-                    }
+                    None => denial.tier_sold_out.iter().all(|gone| *gone),
                 };
                 if gone {
                     Outlook::SoldOut

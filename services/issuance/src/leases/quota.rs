@@ -121,7 +121,7 @@ impl QuotaClient {
         Message: Clone,
         Answering: Future<Output = Result<Response<Answer>, Status>>,
     {
-        let policy = RetryPolicy::each_in_turn(max_attempt);
+        let policy = RetryPolicy::each_in_turn(max_attempt).ending_on(is_final);
         let send = |channel, request| call(LeaseServiceClient::new(channel), request);
         let answer = self.0.call(policy, trace, || message.clone(), send).await;
         answer.map_err(|failed| match failed {

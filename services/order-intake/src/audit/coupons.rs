@@ -77,6 +77,7 @@ impl Auditor {
             items: orders.len(),
             traces: &[],
             deadline: until,
+            is_for_callers: false,
         };
         let message = || LookupRedemptionsRequest {
             items: orders.iter().map(|order| item(order)).collect(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tidegate_telemetry::TraceContext;
-use tidegate_types::Refusal;
+use tidegate_types::{Reason, Refusal};
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
@@ -34,6 +34,10 @@ pub struct RetryPolicy {
     key: Option<u64>,
     max_attempt: Duration,
     deadline: Option<Instant>,
+    /// Whether callers cause it: then retries have a budget, and the time it takes tells of the replica.
+    is_for_callers: bool,
+    /// Which refusals end a call that every replica would be asked for.
+    is_final: fn(Reason) -> bool,
 }
 
 impl RetryPolicy {
@@ -43,6 +47,17 @@ impl RetryPolicy {
             key: Some(key),
             max_attempt: MAX_ATTEMPT,
             deadline: Some(deadline),
+            is_for_callers: true,
+            is_final: |_| true,
+        }
+    }
+
+    /// For what a service does of its own accord and that belongs to a key: its replica first, and every other one after it for as long as there is time. A refusal is final.
+    pub fn of_own_accord(key: u64, deadline: Instant) -> Self {
+        Self {
+            max_attempt: deadline.saturating_duration_since(Instant::now()),
+            is_for_callers: false,
+            ..Self::for_key(key, deadline)
         }
     }
 
@@ -52,7 +67,14 @@ impl RetryPolicy {
             key: None,
             max_attempt,
             deadline: None,
+            is_for_callers: false,
+            is_final: |_| false,
         }
+    }
+
+    /// Asks nobody else after such a refusal.
+    pub fn ending_on(self, is_final: fn(Reason) -> bool) -> Self {
+        Self { is_final, ..self }
     }
 
     /// Asks nobody after the deadline.
@@ -110,13 +132,13 @@ impl Replicas {
             "there was no time left to ask".to_owned()
         });
         for (attempt, replica) in replicas.iter().enumerate() {
-            if attempt > 0 && policy.key.is_some() && !self.retries().spend() {
-                break;
-            }
             let began = Instant::now();
             let Some(allowed) = policy.allowed(began) else {
                 break;
             };
+            if attempt > 0 && policy.is_for_callers && !self.retries().spend() {
+                break;
+            }
             let sent = send(
                 replica.channel.clone(),
                 with_context(message(), trace, allowed),
@@ -127,7 +149,7 @@ impl Replicas {
                 .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
             failed = match judge(&policy, replica, answer, (began, allowed)) {
                 Ok(answer) => return Ok(answer),
-                Err(CallFailed::Refused(refusal)) if policy.key.is_some() => {
+                Err(CallFailed::Refused(refusal)) if (policy.is_final)(refusal.reason) => {
                     return Err(CallFailed::Refused(refusal));
                 }
                 Err(refused @ CallFailed::Refused(_)) => refused,
@@ -144,9 +166,11 @@ impl Replicas {
         let Some(key) = policy.key else {
             return self.in_turn(now);
         };
-        self.retries().earn();
         let mut replicas = self.for_key(key, now);
-        replicas.truncate(MAX_ATTEMPTS);
+        if policy.is_for_callers {
+            self.retries().earn();
+            replicas.truncate(MAX_ATTEMPTS);
+        }
         replicas
     }
 
@@ -180,8 +204,8 @@ fn judge<Answer>(
     let (now, took) = (Instant::now(), began.elapsed());
     let status = match answer {
         Ok(response) => {
-            // Calls in turn are of many kinds and as many durations, and each is seldom.
-            replica.answered(policy.key.map(|_| took));
+            // What a service does of its own accord is of many kinds and as many durations, and seldom.
+            replica.answered(policy.is_for_callers.then_some(took));
             return Ok(response.into_inner());
         }
         Err(status) => status,

@@ -119,15 +119,15 @@ fn a_lease_in_use_is_given_back_once_the_pool_has_none_of_what_it_holds() {
 }
 
 #[test]
-fn a_denial_that_tells_nothing_of_the_tiers_is_no_sell_out() {
+fn a_denial_that_tells_nothing_of_the_tiers_says_neither_that_they_are_gone_nor_nearly() {
     let (mut book, now) = (LeaseBook::default(), Instant::now());
     let denial = Denial {
         tier_sold_out: Vec::new(),
         ask_again_at: now + Duration::from_secs(1),
     };
     book.deny(campaign(), denial);
-    assert_eq!(book.outlook(campaign(), None), Outlook::Returning);
-    assert_eq!(book.outlook(campaign(), Some(tier(0))), Outlook::Returning);
+    assert_eq!(book.outlook(campaign(), None), Outlook::Withheld);
+    assert_eq!(book.outlook(campaign(), Some(tier(0))), Outlook::Withheld);
 }
 
 #[test]

@@ -71,10 +71,7 @@ async fn a_replica_that_has_not_heard_of_a_halt_or_an_end_never_calls_the_campai
                 closes_in(campaign, 0);
             }
         });
-        assert_eq!(
-            issuance.refusal("ann", "r-1", 0).await,
-            Reason::StockReturning
-        );
+        assert_eq!(issuance.refusal("ann", "r-1", 0).await, Reason::Overloaded);
         // A gateway has seen it, and from then on the replica knows.
         assert_eq!(issuance.refusal("bob", "r-1", 2).await, told);
         assert_eq!(issuance.refusal("ann", "r-1", 0).await, told);

@@ -53,7 +53,8 @@ async fn call(
 async fn a_refusal_is_a_callers_answer_and_makes_a_service_ask_the_next_replica() {
     let refuses = || Err(to_status(&Refusal::never(Reason::CampaignClosed)));
     let in_turn = RetryPolicy::each_in_turn(SECOND);
-    for (policy, expected) in [(for_key(SECOND), 1), (in_turn, 4)] {
+    let ending = in_turn.ending_on(|reason| reason == Reason::CampaignClosed);
+    for (policy, expected) in [(for_key(SECOND), 1), (in_turn, 4), (ending, 1)] {
         let replicas = four();
         let before = order(&replicas);
         let (answer, asked) = call(&replicas, policy, refuses).await;
@@ -98,8 +99,26 @@ async fn retries_of_callers_end_with_their_budget_and_a_service_still_asks_each_
     let (answer, asked) = call(&replicas, for_key(SECOND), breaks).await;
     assert!(matches!(answer, Err(CallFailed::NoAnswer(_))));
     assert_eq!(asked, 1);
-    let (_, asked) = call(&replicas, RetryPolicy::each_in_turn(SECOND), breaks).await;
-    assert_eq!(asked, 4);
+    let of_own_accord = RetryPolicy::of_own_accord(KEY, Instant::now() + SECOND);
+    for policy in [of_own_accord, RetryPolicy::each_in_turn(SECOND)] {
+        let (_, asked) = call(&replicas, policy, breaks).await;
+        assert_eq!(asked, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_for_which_there_is_no_time_costs_none_of_the_budget() {
+    let (replicas, trace) = (four(), TraceContext::new_root(false));
+    let count = || std::iter::from_fn(|| replicas.retries().spend().then_some(())).count();
+    let saved = {
+        let fresh = four();
+        std::iter::from_fn(|| fresh.retries().spend().then_some(())).count()
+    };
+    let never = |_, _: Request<()>| pending::<Result<Response<()>, Status>>();
+    let policy = for_key(Duration::from_millis(50));
+    let answer = replicas.call(policy, trace, || (), never).await;
+    assert!(matches!(answer, Err(CallFailed::NoAnswer(_))));
+    assert_eq!(count(), saved);
 }
 
 /// Whether every replica is trusted as before after a call that nobody answers.
