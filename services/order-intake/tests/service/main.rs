@@ -15,6 +15,7 @@ mod faults;
 mod feed;
 mod fulfilling;
 mod looking_up;
+mod other_shoppers;
 mod placing;
 mod recording;
 mod refusals;

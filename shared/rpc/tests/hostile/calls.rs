@@ -13,8 +13,13 @@ use crate::{
         Attacker, CONTINUATION, DATA, ELSEWHERE, END_HEADERS, HEADERS, RST_STREAM, call_headers,
         header,
     },
-    suite::{MAX_UNARY, Suite, UNARY, eventually},
+    suite::{MAX_UNARY, PATIENCE, Suite, UNARY, eventually},
 };
+
+/// Crowds that hang up one after the other, with far more calls than an HTTP/2 library by itself
+/// takes for an attack.
+const CROWDS: u64 = 30;
+const CALLS_OF_A_CROWD: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
@@ -56,6 +61,33 @@ async fn a_caller_that_hangs_up_is_counted_as_cancelled_and_one_that_is_answered
     eventually("it is counted", || counted("CANCELLED", 1)).await;
     caller.call("").await.unwrap();
     assert!(counted("OK", 2) && counted("CANCELLED", 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_that_hang_up_in_crowds_do_not_end_the_connection_of_the_others() {
+    let suite = Suite::start().await;
+    let caller = suite.caller();
+    for round in 0..CROWDS {
+        // Some give up before the server has seen their call, some while the answer is on its way.
+        let patience = Duration::from_millis(5 * round);
+        let crowd = (0..CALLS_OF_A_CROWD).map(|_| timeout(patience, caller.call("")));
+        // Whom a busy server puts off is told so; a connection that ended names no reason.
+        for failed in join_all(crowd)
+            .await
+            .into_iter()
+            .flatten()
+            .filter_map(Result::err)
+        {
+            assert!(reason_of(&failed).is_some(), "{failed:?}");
+        }
+    }
+    let answered = timeout(PATIENCE, async {
+        while let Err(failed) = caller.call("").await {
+            assert!(reason_of(&failed).is_some(), "{failed:?}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    assert!(answered.await.is_ok(), "nobody is answered any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,12 @@
+use tidegate_rpc::client::Replicas;
 use tidegate_types::{ReplicaId, Timestamp};
 
 use super::*;
 use crate::{
-    domain::{OrderAudit, PagePosition},
+    audit::Auditor,
+    domain::{OrderAudit, PagePosition, RetentionPeriod},
+    issuance::Issuance,
+    metrics::Metrics,
     store::SlotPosition,
 };
 
@@ -70,4 +74,36 @@ async fn one_replica_audits_at_a_time_and_one_that_is_gone_loses_its_turn() {
     assert!(takes(&one).await && takes(&one).await && !takes(&other).await);
     tokio::time::sleep(turn * 2).await;
     assert!(takes(&other).await);
+}
+
+/// An audit of slots, and of orders that are undecided, of which issuance is asked nothing.
+async fn audit_until(fixture: &Fixture, deadline: Instant) -> OrderAudit {
+    let issuance = Issuance {
+        lanes: fixture.store.lanes(),
+        replicas: Replicas::default(),
+        tracing: Tracing::disabled(),
+        metrics: Metrics::register(&mut Registry::default()),
+    };
+    let auditor = Auditor {
+        store: fixture.store.clone(),
+        issuance,
+        period: RetentionPeriod::days(30),
+    };
+    auditor.audit(Timestamp::now_utc(), deadline).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_audit_that_runs_out_of_time_says_that_it_is_incomplete() {
+    let fixture = Fixture::start().await;
+    fixture.orders(2).await;
+    // More than a page of slots.
+    let slots = "INSERT INTO store_slots SELECT 's-1', now() + n * interval '1 day', 15, 0, 1 FROM generate_series(1, 600) AS n";
+    fixture.database.execute(slots).await;
+    let hurried = audit_until(&fixture, Instant::now()).await;
+    // One page of slots is compared in any case.
+    assert_eq!((hurried.slots, hurried.orders), (500, 0));
+    assert!(!hurried.is_complete);
+    let patient = audit_until(&fixture, soon()).await;
+    assert!(patient.slots > 600 && patient.orders == 2);
+    assert!(patient.is_complete);
 }

@@ -37,6 +37,17 @@ async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
 }
 
 #[tokio::test]
+async fn an_order_is_shown_to_its_shopper_only() {
+    let fixture = Fixture::start().await;
+    let order = fixture.placed(&draft("alice", "r-1")).await;
+    assert_eq!(fixture.read(&order).await.unwrap(), order);
+    // There is one lane, so it is the shopper that keeps them apart.
+    let bob = ShopperId::parse("bob").unwrap();
+    let read = fixture.store.get_order(&bob, order.standing.order_id).await;
+    assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
+}
+
+#[tokio::test]
 async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_last_one() {
     let fixture = Fixture::start().await;
     let orders = fixture.orders(4).await;
