@@ -4,6 +4,8 @@
 mod costs;
 mod figures;
 mod plot;
+mod real;
+mod real_report;
 mod report;
 mod series;
 mod staircase;
@@ -31,6 +33,7 @@ use staircase::Staircase;
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// Without a waiting room the low loads say nothing that the peak has not said.
 const LOADS_WITHOUT: [f64; 3] = [1.0, 2.0, 10.0];
+const REAL_LOADS: [f64; 4] = [BUSY_LOAD, 1.0, 2.0, 3.0];
 const LOADS: [f64; 7] = [0.2, 0.5, BUSY_LOAD, 1.0, 2.0, 5.0, 10.0];
 /// Shoppers at a time, each of whom sends when the one before has the answer: several commits full,
 /// so that the next one is never short of claims, and few enough to be refused nothing.
@@ -57,6 +60,12 @@ pub struct Options {
     /// Leave out what the suite does without its waiting room.
     #[arg(long)]
     pub no_comparison: bool,
+    /// Measure the suite as it is delivered, without the ceiling: claims with their orders.
+    #[arg(long, conflicts_with_all = ["loads", "no_comparison", "at_once_share"])]
+    pub real: bool,
+    /// The loads of that, as multiples of what a closed loop of claims with their orders reaches.
+    #[arg(long, value_delimiter = ',', default_values_t = REAL_LOADS, requires = "real")]
+    pub real_loads: Vec<f64>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -67,6 +76,9 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
+    if options.real {
+        return real::run(options, folder, threads).await;
+    }
     let mut stage = Stage::open(&folder.join("stack"), 1).await?;
     let campaign_number = stage.campaign(CAMPAIGN_ID, STOCK).await?;
     stage.set_waiting_room(false).await?;

@@ -25,10 +25,10 @@ use crate::{
     results, suite, tell,
 };
 use database_work::DatabaseWork;
-use errands::{Errand, Errands};
 use report::{Point, Report};
 
-pub use coupons::{Wallet, accepted, order};
+pub use coupons::{CouponOwner, Wallet, accepted, is_pending, order};
+pub use errands::{Errand, Errands};
 
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// Room for whatever comes.

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// What the shoppers' threads are called, by which their processor time is found.
 pub const THREAD_NAME: &str = "shoppers";
+/// The part that those threads are.
+pub const GENERATOR: &str = "load generator";
 
 /// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every
 /// architecture of today.
@@ -42,7 +44,7 @@ impl Part {
     /// This process, in two parts.
     pub fn of_this_process() -> [Self; 2] {
         [
-            Self::new("load generator", Whose::Shoppers),
+            Self::new(GENERATOR, Whose::Shoppers),
             Self::new("trace collector", Whose::Harness),
         ]
     }
@@ -119,6 +121,20 @@ impl ProcessorTime {
             others: ((processes - ours) / all).max(0.0),
             stolen: (now.stolen - then.stolen) / all,
         }
+    }
+}
+
+impl Spent {
+    /// Microseconds of all parts together for each coupon given.
+    pub fn all_us_each(&self) -> f64 {
+        self.us_each.values().sum()
+    }
+
+    /// The share of the whole machine that a part used, 0 to 1.
+    pub fn share_of(&self, part: &str) -> f64 {
+        let spent: f64 = self.seconds.values().sum();
+        let of_part = self.seconds.get(part).copied().unwrap_or_default();
+        (self.busy - self.others) * of_part / spent.max(f64::EPSILON)
     }
 }
 

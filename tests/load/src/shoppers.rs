@@ -32,24 +32,22 @@ pub struct Scene {
     /// How long a shopper is content to take, from arriving to the coupon. Who is told that the
     /// shortest wait is more than half of what is left of it gives the place up.
     pub patience: Duration,
+    /// How long after the coupon a shopper orders with it, if at all.
+    pub orders_after: Option<Duration>,
     pub began: Instant,
 }
 
 impl Scene {
     /// A crowd that begins now.
-    pub fn new(
-        caller: &Arc<Caller>,
-        campaign_id: &str,
-        round: &str,
-        patience: Duration,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(caller: &Arc<Caller>, campaign_id: &str, round: &str, patience: Duration) -> Self {
+        Self {
             caller: Arc::clone(caller),
             campaign_id: campaign_id.to_owned(),
             round: round.to_owned(),
             patience,
+            orders_after: None,
             began: Instant::now(),
-        })
+        }
     }
 
     fn elapsed(&self) -> Duration {
@@ -60,13 +58,13 @@ impl Scene {
 /// Lets everybody come and waits for the last one, no longer than `at_most` from the beginning; who
 /// is on the way then is counted as waiting.
 pub async fn come(
-    scene: Arc<Scene>,
+    scene: Scene,
     arrivals: Arrivals,
     manner_of: impl Fn(u64) -> Manner + Send + 'static,
     at_most: Duration,
     threads: &Handle,
 ) -> Result<Vec<Journey>> {
-    let dispatching = threads.spawn(dispatch(scene, arrivals, manner_of, at_most));
+    let dispatching = threads.spawn(dispatch(Arc::new(scene), arrivals, manner_of, at_most));
     dispatching.await?
 }
 

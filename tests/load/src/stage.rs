@@ -14,7 +14,7 @@ use tidegate_local::stack::{Service, Stack, StackOptions};
 use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
-use crate::{caller::Caller, suite};
+use crate::{caller::Caller, suite, tell};
 
 const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
 const LANES: u16 = 1;
@@ -61,6 +61,24 @@ impl Stage {
         connection.close().await?;
         // The connections that it commits with are as old as it is.
         stack.restart("issuance-0").await?;
+        let staff = suite::staff(&stack)?;
+        Ok(Self {
+            stack,
+            _collector: collector,
+            staff,
+        })
+    }
+
+    /// The suite as it is delivered, on empty databases, with nothing slowed.
+    pub async fn as_delivered(folder: &Path) -> Result<Self> {
+        let collector = Collector::start().await?;
+        let stack = Stack::start(StackOptions {
+            reset: true,
+            otlp_endpoint: Some(collector.endpoint()),
+            say: tell,
+            ..StackOptions::new(folder)
+        });
+        let stack = stack.await?;
         let staff = suite::staff(&stack)?;
         Ok(Self {
             stack,

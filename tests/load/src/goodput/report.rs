@@ -256,6 +256,8 @@ pub mod examples {
             at_once_share: 0.5,
             loads: Vec::new(),
             no_comparison: false,
+            real: false,
+            real_loads: Vec::new(),
         };
         let peaks = (peak(320.0), peak(280.0));
         Report::new(&options, peaks, series.into(), costs, (8_000, 8_000))

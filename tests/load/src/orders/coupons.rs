@@ -98,6 +98,11 @@ pub fn order(owner: &CouponOwner, store_id: String) -> PlaceOrderRequest {
     }
 }
 
+/// Whether its caller has waited as long as it could, and has to ask again.
+pub fn is_pending(placed: &PlaceOrderResponse) -> bool {
+    placed.order.as_ref().map(|order| order.state()) == Some(OrderState::Pending)
+}
+
 /// Whether an order is accepted, or why not. One that is still pending when its caller has waited
 /// as long as it could is no good answer.
 pub fn accepted(answer: Result<PlaceOrderResponse, Failure>) -> Result<(), String> {

@@ -50,6 +50,20 @@ pub struct Journey {
     pub ended: Duration,
     /// How long the call took that brought the coupon.
     pub coupon_call: Option<Duration>,
+    /// The order that was made with the coupon.
+    pub order: Option<Ordered>,
+    /// Calls of all kinds that nothing came back from.
+    pub unanswered: u32,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone)]
+pub struct Ordered {
+    /// Why it was not accepted in the end.
+    pub end: Result<(), String>,
+    pub ended: Duration,
+    /// How long the call took that brought the end.
+    pub call: Duration,
 }
 
 impl Journey {
@@ -67,6 +81,8 @@ impl Journey {
             end: End::Waiting,
             ended: first_sent,
             coupon_call: None,
+            order: None,
+            unanswered: 0,
         }
     }
 

@@ -4,17 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tidegate_client::claim_of;
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse};
+use tidegate_proto::gateway::v1::{
+    ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderResponse,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
     claim_answer::{ClaimAnswer, Place},
-    journey::{End, Journey, Manner},
+    journey::{End, Journey, Manner, Ordered},
 };
 use crate::{
     caller::{Failure, Method, framed},
     closed_loop::REQUEST_ID,
+    orders::{CouponOwner, accepted, is_pending, order},
+    suite::{STORES, store_id},
 };
 
 /// Claims that a shopper sends at once, one after the other, before it stops to think.
@@ -38,6 +42,7 @@ pub async fn visit(
         shopper_id: format!("{}-{number}", scene.round),
         scene,
         end,
+        code: None,
     };
     visit.journey.end = match manner {
         Manner::AsTold => visit.follow(String::new()).await,
@@ -51,6 +56,10 @@ pub async fn visit(
         },
     };
     visit.journey.ended = visit.scene.elapsed();
+    if let (Some(after), Some(code)) = (visit.scene.orders_after, visit.code.take()) {
+        sleep(after).await;
+        visit.journey.order = Some(visit.order(code, number).await);
+    }
     visit.journey
 }
 
@@ -59,6 +68,8 @@ struct Visit {
     shopper_id: String,
     journey: Journey,
     end: Instant,
+    /// Of the coupon that was given.
+    code: Option<String>,
 }
 
 /// What sending at once came to.
@@ -143,13 +154,52 @@ impl Visit {
         let answered = self.scene.elapsed();
         let answer = ClaimAnswer::read(answer, &self.scene.campaign_id);
         match &answer {
-            ClaimAnswer::Coupon(_) => {
+            ClaimAnswer::Coupon(code) => {
                 self.journey.coupon_call = Some(answered.saturating_sub(sent));
+                self.code = Some(code.clone());
             }
             ClaimAnswer::Queued(place) => self.journey.told_to_wait(sent, answered, place),
-            ClaimAnswer::Failed(_) => (),
+            ClaimAnswer::Failed(Failure::Unanswered) => self.journey.unanswered += 1,
+            ClaimAnswer::Failed(Failure::Refused { .. }) => (),
         }
         answer
+    }
+
+    /// Orders with the coupon, and comes back as told as long as its patience lasts.
+    async fn order(&mut self, code: String, number: u64) -> Ordered {
+        let owner = CouponOwner {
+            shopper_id: self.shopper_id.clone(),
+            code,
+        };
+        let store = store_id((number % u64::from(STORES)) as u32);
+        let body = framed(&order(&owner, store));
+        let came = self.scene.elapsed();
+        loop {
+            let sent = self.scene.elapsed();
+            let answer = self
+                .scene
+                .caller
+                .call::<PlaceOrderResponse>(Method::PlaceOrder, body.clone())
+                .await;
+            let ended = self.scene.elapsed();
+            let back_after = match &answer {
+                Ok(placed) if is_pending(placed) => Some(BACKOFF_FIRST),
+                Err(Failure::Unanswered) => {
+                    self.journey.unanswered += 1;
+                    Some(BACKOFF_FIRST)
+                }
+                Err(Failure::Refused { retry_after, .. }) => *retry_after,
+                Ok(_) => None,
+            };
+            let patience = self.scene.patience.saturating_sub(ended - came);
+            match back_after.filter(|after| *after <= patience) {
+                Some(after) => sleep(after).await,
+                None => {
+                    let (end, call) = (accepted(answer), ended - sent);
+                    return Ordered { end, ended, call };
+                }
+            }
+        }
     }
 
     /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer
