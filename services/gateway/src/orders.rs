@@ -50,6 +50,7 @@ impl Orders {
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
         let _permit = self.order_limit.acquire(call)?;
+        self.claims.order_came();
         let lane = self.lanes.of(shopper);
         let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
         let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {

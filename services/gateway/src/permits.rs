@@ -117,6 +117,11 @@ impl Permits {
         Some(permit)
     }
 
+    /// An order came, which claims that were served have led to.
+    pub fn order_came(&self) {
+        self.state().pace.order_came(now());
+    }
+
     /// An order had to wait for so long, while so many were answered each second: claims are served
     /// at a pace that leaves permits for their orders.
     pub fn order_waited(&self, waited: Duration, orders_per_second: f64) {

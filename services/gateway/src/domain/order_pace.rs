@@ -1,4 +1,4 @@
-//! How many claims a second leave permits for their orders. Each claim that is served makes an
+//! How many claims a second leave permits for their orders. A claim that is served leads to an
 //! order a moment later, so orders that have to wait say that too many were served.
 
 use std::time::{Duration, Instant};
@@ -16,6 +16,12 @@ const GROWTH_PER_SECOND: f64 = 1.25;
 const MADE_GOOD: Duration = Duration::from_millis(200);
 /// Even if no order is answered: a coupon is worth having while orders wait.
 const CLAIMS_PER_SECOND_AT_LEAST: f64 = 50.0;
+/// How many orders a claim leads to is learned from about as long.
+const MEMORY: Duration = Duration::from_secs(10);
+/// So many claims count as having led to an order each, until more is known.
+const GRANTED: f64 = 100.0;
+/// Fewer orders than this a claim are not believed.
+const LEAST_ORDERS_PER_CLAIM: f64 = 0.1;
 
 /// The pace at which claims may be served, by what orders had to wait. Without a limit until one
 /// did.
@@ -27,6 +33,9 @@ pub struct OrderPace {
     /// Claims that may be served now.
     left: f64,
     counted_at: Instant,
+    /// Claims served and orders that came, the newest weighing most.
+    claims: f64,
+    orders: f64,
 }
 
 impl OrderPace {
@@ -37,7 +46,16 @@ impl OrderPace {
             waited_at: None,
             left: 0.0,
             counted_at: now,
+            claims: 0.0,
+            orders: 0.0,
         }
+    }
+
+    /// An order came, whatever becomes of it. One that comes again counts again, which errs towards
+    /// fewer claims.
+    pub fn order_came(&mut self, now: Instant) {
+        self.count(now);
+        self.orders += 1.0;
     }
 
     /// An order had to wait for so long, while so many were answered each second: as many claims
@@ -52,7 +70,8 @@ impl OrderPace {
         if !self.set_at.is_some_and(was_set) {
             self.set_at = Some(now);
             let share = 1.0 / (1.0 + waited.div_duration_f64(CATCH_UP));
-            self.per_second = (orders_per_second * share).max(CLAIMS_PER_SECOND_AT_LEAST);
+            let claims_per_second = orders_per_second * share / self.orders_per_claim();
+            self.per_second = claims_per_second.max(CLAIMS_PER_SECOND_AT_LEAST);
             self.left = self.left.min(self.most());
         }
     }
@@ -64,6 +83,7 @@ impl OrderPace {
     }
 
     pub fn serve(&mut self) {
+        self.claims += 1.0;
         if self.per_second.is_finite() {
             self.left -= 1.0;
         }
@@ -82,6 +102,11 @@ impl OrderPace {
         self.per_second
     }
 
+    fn orders_per_claim(&self) -> f64 {
+        let learned = (self.orders + GRANTED) / (self.claims + GRANTED);
+        learned.clamp(LEAST_ORDERS_PER_CLAIM, 1.0)
+    }
+
     fn most(&self) -> f64 {
         (self.per_second * MADE_GOOD.as_secs_f64()).max(1.0)
     }
@@ -89,6 +114,8 @@ impl OrderPace {
     fn count(&mut self, now: Instant) {
         let since = now.saturating_duration_since(self.counted_at);
         self.counted_at = now;
+        let kept = (-since.div_duration_f64(MEMORY)).exp();
+        (self.claims, self.orders) = (self.claims * kept, self.orders * kept);
         if self.per_second.is_infinite() {
             return;
         }
@@ -134,6 +161,28 @@ mod tests {
         assert_eq!(pace.per_second(), 300.0);
         pace.order_waited(4_000 * MS, 100.0, now + 1_500 * MS);
         assert_eq!(pace.per_second(), 300.0);
+    }
+
+    #[test]
+    fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
+        let now = Instant::now();
+        let mut pace = OrderPace::unlimited(now);
+        for ms in 0..30_000_u32 {
+            pace.serve();
+            if ms % 4 == 0 {
+                pace.order_came(now + ms * MS);
+            }
+        }
+        let later = now + 30_000 * MS;
+        pace.order_waited(500 * MS, 250.0, later);
+        // A quarter of what is served orders: four times 250, less what catches up.
+        assert!((760.0..810.0).contains(&pace.per_second()), "{pace:?}");
+        // Orders that come again and again are not taken for more than one a claim.
+        for _ in 0..100_000 {
+            pace.order_came(later);
+        }
+        pace.order_waited(500 * MS, 250.0, later + 1_001 * MS);
+        assert_eq!(pace.per_second(), 200.0);
     }
 
     #[test]

@@ -111,18 +111,26 @@ impl Window {
         self.answered
     }
 
-    /// How many claims a second would be answered if it were full, as long as it never was.
+    /// How many claims a second would be answered if it were full, as long as it never was. Claims
+    /// that nobody answers say how long a call takes before an answer can.
     pub fn untried_per_second(&self, now: Instant) -> Option<f64> {
-        let per_second = self.size / self.call_seconds.max(0.005);
+        let call_seconds = self.call_seconds.max(self.silence(now).as_secs_f64());
         let is_untried = self.is_probing && !self.was_exhausted(now);
-        is_untried.then_some(per_second)
+        is_untried.then_some(self.size / call_seconds.max(0.005))
     }
 
     /// A window that nobody fills says nothing of how much it could be.
     fn was_exhausted(&self, now: Instant) -> bool {
         let within = 2 * self.round_trip();
-        self.exhausted_at
-            .is_some_and(|at| now.saturating_duration_since(at) <= within)
+        let recently = |at| now.saturating_duration_since(at) <= within;
+        // One that stays full is not used anew, and is exhausted all the same.
+        !self.has_permit(now) || self.exhausted_at.is_some_and(recently)
+    }
+
+    /// For how long claims have been in flight without any answer.
+    fn silence(&self, now: Instant) -> Duration {
+        let since = self.answered_at.filter(|_| self.in_flight > 0);
+        since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     fn round_trip(&self) -> Duration {
@@ -139,12 +147,10 @@ impl Window {
     /// lets a probe through from time to time: nothing that is refused here depends on an answer
     /// that never comes.
     pub(super) fn permits(&self, now: Instant) -> f64 {
-        let silent = match self.answered_at {
-            Some(answered_at) if self.in_flight > 0 => now
-                .saturating_duration_since(answered_at)
-                .saturating_sub(SILENT_AFTER),
-            _ => return self.size,
-        };
+        let silent = self.silence(now).saturating_sub(SILENT_AFTER);
+        if self.in_flight == 0 || silent.is_zero() {
+            return self.size;
+        }
         let probes = 1.0 + silent.div_duration_f64(PROBE_EVERY);
         let left = self.size * (-silent.as_secs_f64()).exp2();
         left.max(probes.min(self.size.max(1.0)))
@@ -231,6 +237,30 @@ mod tests {
             window.end(answer(10 * MS), now);
         }
         assert_eq!(window.size, 100.0);
+    }
+
+    #[test]
+    fn what_it_could_serve_is_not_told_of_a_window_that_hangs() {
+        let began = Instant::now();
+        let mut window = Window::new(64.0, 1.0);
+        let untried = window.untried_per_second(began).unwrap();
+        assert_eq!(untried, 64.0 / 0.025);
+        for _ in 0..32 {
+            window.begin(began);
+        }
+        assert_eq!(window.untried_per_second(began), Some(untried));
+        assert_eq!(window.untried_per_second(began + 800 * MS), Some(80.0));
+        while window.has_permit(began) {
+            window.begin(began);
+        }
+        for after in [0, 100, 500, 900] {
+            let later = began + after * MS;
+            assert_eq!(
+                window.untried_per_second(later),
+                None,
+                "full for {after} ms"
+            );
+        }
     }
 
     #[test]
