@@ -10,7 +10,7 @@ use tidegate_proto::order_intake::v1::{
     PlaceOrderResult, PlaceOrdersRequest, PlacedOrder, WatchOrderRequest, WatchOrderResponse,
     place_order_result,
 };
-use tidegate_proto::r#type::v1::Order;
+use tidegate_proto::r#type::v1::{Order, OrderState};
 use tidegate_rpc::{
     client::{
         BatchCall, LaneBatches, Pending, Replicas, RetryPolicy, last_deadline, span_of_batch,
@@ -26,10 +26,13 @@ use crate::{
     batch_answers::answer_each,
     clients::order_intake,
     concurrency_limits::ConcurrencyLimit,
-    domain::{wait_queue::Rank, window::TARGET_DELAY},
+    domain::wait_queue::Rank,
     error::GatewayError,
     permits::{Permit, Permits},
 };
+
+/// An order takes no longer than so many times what they take in the mean, or hardly ever.
+const TAKES_AT_MOST: f64 = 1.5;
 
 pub struct Orders {
     pub lanes: Lanes,
@@ -50,33 +53,32 @@ impl Orders {
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
         let _permit = self.order_limit.acquire(call)?;
-        self.claims.order_came();
         let lane = self.lanes.of(shopper);
-        let patience = call.deadline.saturating_duration_since(Instant::now()) / 2;
+        let patience = self.patience(lane, call.deadline);
         let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
             let back_after = self.permits.come_back_after();
-            self.slow_claims_down(back_after);
+            self.claims.order_waited(back_after);
             return Err(GatewayError::NoPermitForOrder(back_after));
         };
-        self.slow_claims_down(permit.waited);
-        self.batches
-            .submit(
-                lane,
-                Pending {
-                    item: OrderInFlight { item, permit },
-                    trace: call.trace,
-                    deadline: call.deadline,
-                },
-            )
-            .await?
+        self.claims.order_waited(permit.waited);
+        let pending = Pending {
+            item: OrderInFlight { item, permit },
+            trace: call.trace,
+            deadline: call.deadline,
+        };
+        let placed = self.batches.submit(lane, pending).await?;
+        if placed.as_ref().is_ok_and(is_accepted) {
+            self.claims.order_accepted();
+        }
+        placed
     }
 
-    /// Each claim that is served makes an order, and orders wait.
-    fn slow_claims_down(&self, waited: Duration) {
-        if waited > TARGET_DELAY {
-            let orders_per_second = self.permits.answered_per_second();
-            self.claims.order_waited(waited, orders_per_second);
-        }
+    /// How long an order may wait for a permit, so that its caller is still there when it is
+    /// answered: one that is answered to nobody is placed, and asked for again.
+    fn patience(&self, lane: Lane, deadline: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let takes = self.permits.call_time(lane).mul_f64(TAKES_AT_MOST);
+        left.saturating_sub(takes).min(left / 2)
     }
 
     pub async fn get(
@@ -219,6 +221,11 @@ impl BatchCall for PlaceCall {
         let results = answer.map(|answer| answer.results);
         answer_each(&items, results.map_err(GatewayError::from), read_result)
     }
+}
+
+fn is_accepted(placed: &PlacedOrder) -> bool {
+    let order = placed.order.as_ref();
+    order.is_some_and(|order| order.state() == OrderState::Accepted)
 }
 
 fn with_deadline(pending: &Pending<OrderInFlight>) -> PlaceOrderItem {

@@ -117,22 +117,20 @@ impl Permits {
         Some(permit)
     }
 
-    /// An order came, which claims that were served have led to.
-    pub fn order_came(&self) {
-        self.state().pace.order_came(now());
+    /// An order was accepted, which claims that were served have led to.
+    pub fn order_accepted(&self) {
+        self.state().pace.order_accepted(now());
     }
 
-    /// An order had to wait for so long, while so many were answered each second: claims are served
-    /// at a pace that leaves permits for their orders.
-    pub fn order_waited(&self, waited: Duration, orders_per_second: f64) {
-        self.state()
-            .pace
-            .order_waited(waited, orders_per_second, now());
+    /// An order had to wait for so long: claims are served at a pace that leaves permits for their
+    /// orders.
+    pub fn order_waited(&self, waited: Duration) {
+        self.state().pace.order_waited(waited, now());
     }
 
-    /// How many are answered each second.
-    pub fn answered_per_second(&self) -> f64 {
-        self.state().windows.answered_per_second(now())
+    /// How long a call of the lane takes, as measured of late.
+    pub fn call_time(&self, lane: Lane) -> Duration {
+        self.state().windows.call_time(lane)
     }
 
     /// When to come back for one who found no permit: behind all who were told so before, as fast

@@ -18,6 +18,7 @@ use tidegate_replay::{
     collector::{Collector, Span, TraceId},
     crowd::{
         curve::Curve,
+        habits::WATCHES_SHARE,
         schedule::{Crowd, Schedule},
     },
     door::Door,
@@ -44,6 +45,8 @@ const GATHERING: Duration = Duration::from_secs(5);
 const SETTING_UP: Duration = Duration::from_secs(2);
 /// One carries 2,000 calls at once; more wait unseen.
 const CONNECTIONS_PER_GATEWAY: usize = 4;
+/// Of those who follow their places, on connections of their own.
+const STREAMS_PER_CONNECTION: f64 = 1_000.0;
 const BUSIEST_STORES: i64 = 3;
 /// How long the services get to send the spans of a finished trace.
 const TRACE_LIMIT: Duration = Duration::from_secs(20);
@@ -65,7 +68,7 @@ pub async fn replay(
     let campaign = staff
         .create_campaign_that_opens(run_id, (first, second), opens_at)
         .await?;
-    let door = door(stack)?;
+    let door = door(stack, arguments.orders)?;
     campaign::wait_until_known(&door, run_id).await?;
     let opening = gathering(arguments);
     let (started, started_at) = wait_for_the_crowd(opens_at, opening).await;
@@ -211,17 +214,21 @@ fn opening_in_words(opening: Duration) -> String {
     }
 }
 
-fn door(stack: &Stack) -> Result<Door> {
+fn door(stack: &Stack, shoppers: u32) -> Result<Door> {
     let gateways = stack.replicas().iter();
     let gateways = gateways.filter(|replica| replica.service() == Service::Gateway);
-    let mut channels = Vec::new();
-    for _ in 0..CONNECTIONS_PER_GATEWAY {
-        for gateway in gateways.clone() {
-            channels.push(stack.channel(Some(Identity::Chatbot), gateway.name())?);
-        }
-    }
+    let connect = |connections: usize| -> Result<Vec<_>> {
+        let of_all = gateways.clone().cycle().take(connections);
+        of_all
+            .map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()))
+            .collect()
+    };
+    let gateway_count = gateways.clone().count();
+    let streams = f64::from(shoppers) * WATCHES_SHARE / STREAMS_PER_CONNECTION;
+    let of_streams = connect((streams as usize).max(gateway_count))?;
     let token = Token::new("chatbot", &Scope::CHATBOT);
-    Door::new(channels, &stack.credentials().sign(&token)?)
+    let of_calls = connect(CONNECTIONS_PER_GATEWAY * gateway_count)?;
+    Door::new(of_calls, of_streams, &stack.credentials().sign(&token)?)
 }
 
 fn fulfilment(stack: &Stack) -> Result<Fulfilment> {

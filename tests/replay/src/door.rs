@@ -22,20 +22,23 @@ const IN_FLIGHT_LIMIT: usize = 16_384;
 #[derive(Debug)]
 pub struct Door {
     gateways: Vec<Channel>,
+    /// Connections for streams: those that last would leave the calls no room beside them.
+    of_streams: Vec<Channel>,
     authorization: MetadataValue<Ascii>,
     turn: AtomicUsize,
     in_flight: Semaphore,
 }
 
 impl Door {
-    pub fn new(gateways: Vec<Channel>, token: &str) -> Result<Self> {
+    pub fn new(gateways: Vec<Channel>, of_streams: Vec<Channel>, token: &str) -> Result<Self> {
         ensure!(
-            !gateways.is_empty(),
+            !gateways.is_empty() && !of_streams.is_empty(),
             "There is no gateway to send claims to."
         );
         let authorization = format!("Bearer {token}").parse()?;
         Ok(Self {
             gateways,
+            of_streams,
             authorization,
             turn: AtomicUsize::new(0),
             in_flight: Semaphore::new(IN_FLIGHT_LIMIT),
@@ -49,6 +52,12 @@ impl Door {
     /// One of the gateways, each in its turn.
     pub fn next_gateway(&self) -> Channel {
         self.gateways[self.next_turn()].clone()
+    }
+
+    /// A connection for a stream, each in its turn.
+    pub fn next_of_streams(&self) -> Channel {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.of_streams[turn % self.of_streams.len()].clone()
     }
 
     pub(crate) fn next_turn(&self) -> usize {

@@ -101,6 +101,11 @@ impl Window {
         }
     }
 
+    /// How long a call takes, as measured of late.
+    pub fn call_time(&self) -> Duration {
+        Duration::from_secs_f64(self.call_seconds)
+    }
+
     /// Claims that could go at once.
     pub fn idle(&self, now: Instant) -> f64 {
         (self.permits(now) - self.in_flight as f64).max(0.0)

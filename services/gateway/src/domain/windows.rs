@@ -10,8 +10,9 @@ use super::{
 };
 
 /// Orders that may always be in flight, of all lanes together: fewer make batches so small that
-/// each order takes several times as much of the processors.
-const ORDERS_AT_LEAST: f64 = 256.0;
+/// each order takes several times as much of the processors, and more are answered too late where
+/// few can be.
+const ORDERS_AT_LEAST: f64 = 64.0;
 
 /// How much the newest measurement counts in the rate.
 const SHARE_OF_NEWEST: f64 = 0.5;
@@ -93,6 +94,11 @@ impl Windows {
     /// A claim is in flight no more: answered, or given up.
     pub fn end(&mut self, lane: Lane, answer: Option<Answer>, now: Instant) {
         self.by_lane[lane].end(answer, now);
+    }
+
+    /// How long a call of the lane takes, as measured of late.
+    pub fn call_time(&self, lane: Lane) -> Duration {
+        self.by_lane[lane].call_time()
     }
 
     pub fn idle(&self, now: Instant) -> f64 {

@@ -181,8 +181,8 @@ impl Claiming<'_> {
             ticket: self.ticket(),
         };
         let traceparent = self.span.traceparent();
-        let send = |gateway| {
-            let traceparent = traceparent.as_deref();
+        let send = |_| {
+            let (gateway, traceparent) = (scene.door.next_of_streams(), traceparent.as_deref());
             let request = scene.door.stream_request(message.clone(), traceparent);
             async move { ClaimServiceClient::new(gateway).watch_claim(request).await }
         };
