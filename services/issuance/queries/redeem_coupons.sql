@@ -23,5 +23,5 @@ ORDER BY place
 ON CONFLICT (lane, shopper_id, campaign_number, slot) DO UPDATE
 SET order_id = excluded.order_id, redeemed_at = excluded.redeemed_at
 WHERE coupon.order_id IS NULL AND coupon.revoked_at IS NULL AND excluded.order_id <> ALL (coupon.released_order_ids) AND greatest(coupon.valid_until, excluded.valid_until) > $6
-RETURNING coupon.shopper_id, 0::bigint AS place, coupon.slot, coupon.request_id, coupon.requested_tier_number, coupon.tier_number, coupon.key_id, coupon.issued_at, coupon.valid_until, coupon.order_id,
+RETURNING coupon.shopper_id, coupon.slot, coupon.request_id, coupon.requested_tier_number, coupon.tier_number, coupon.key_id, coupon.issued_at, coupon.valid_until, coupon.order_id,
     coupon.released_order_ids, coupon.revoked_at IS NOT NULL AS revoked, coupon.claim_traceparent, coupon.campaign_number

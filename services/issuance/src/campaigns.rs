@@ -74,13 +74,10 @@ impl Campaigns {
     where
         Tell: Fn(News) + Send + Sync + 'static,
     {
-        let list = store::campaigns::list(&pool).await?;
-        let known = list
-            .into_iter()
-            .map(|campaign| (campaign.number, Arc::new(campaign)))
-            .collect();
+        let list = store::campaigns::list(&pool).await?.into_iter();
+        let known = list.map(|campaign| (campaign.number, Arc::new(campaign)));
         let kept = Kept {
-            known: Arc::new(ArcSwap::from_pointee(known)),
+            known: Arc::new(ArcSwap::from_pointee(known.collect())),
             learned: watch::Sender::new(()),
             tell: Arc::new(tell),
             pool,
@@ -119,9 +116,10 @@ impl Campaigns {
         id: &CampaignId,
         until: Instant,
     ) -> Result<Arc<Campaign>, IssuanceError> {
-        match self.kept.find(id) {
+        let key = CampaignKey::Id(id.clone());
+        match self.kept.find(&key) {
             Some(campaign) => Ok(campaign),
-            None => self.ask(CampaignKey::Id(id.clone()), until).await,
+            None => self.ask(key, until).await,
         }
     }
 
@@ -131,11 +129,9 @@ impl Campaigns {
         number: CampaignNumber,
         until: Instant,
     ) -> Result<Arc<Campaign>, IssuanceError> {
-        match self.questions.ask(CampaignKey::Number(number), until).await {
-            Ok(Some(campaign)) => Ok(campaign),
-            Ok(None) => Err(IssuanceError::CampaignNotFound),
-            Err(_) => Err(IssuanceError::CampaignNotKnownYet),
-        }
+        let asked = self.questions.ask(CampaignKey::Number(number), until).await;
+        let told = asked.map_err(|_| IssuanceError::CampaignNotKnownYet)?;
+        told.ok_or(IssuanceError::CampaignNotFound)
     }
 
     /// Asks quota; while it does not answer, the watch may tell.
@@ -145,7 +141,7 @@ impl Campaigns {
             Ok(None) => Err(IssuanceError::CampaignNotFound),
             Err(_) => {
                 let until = until.min(Instant::now() + MAX_WAIT_FOR_WATCH);
-                let known = self.kept.once_known(|kept| kept.find_key(&key), until);
+                let known = self.kept.once_known(&key, until);
                 known.await.ok_or(IssuanceError::CampaignNotKnownYet)
             }
         }
@@ -170,35 +166,26 @@ impl Campaigns {
 
 impl Kept {
     fn get(&self, number: CampaignNumber) -> Option<Arc<Campaign>> {
-        self.known.load().get(&number).cloned()
+        self.find(&CampaignKey::Number(number))
     }
 
-    fn find(&self, id: &CampaignId) -> Option<Arc<Campaign>> {
+    fn find(&self, key: &CampaignKey) -> Option<Arc<Campaign>> {
         let known = self.known.load();
-        known.values().find(|campaign| campaign.id == *id).cloned()
+        let campaign = match key {
+            CampaignKey::Number(number) => known.get(number),
+            CampaignKey::Id(id) => known.values().find(|campaign| campaign.id == *id),
+        };
+        campaign.cloned()
     }
 
-    fn find_key(&self, key: &CampaignKey) -> Option<Arc<Campaign>> {
-        match key {
-            CampaignKey::Id(id) => self.find(id),
-            CampaignKey::Number(number) => self.get(*number),
-        }
-    }
-
-    async fn once_known(
-        &self,
-        look: impl Fn(&Self) -> Option<Arc<Campaign>>,
-        until: Instant,
-    ) -> Option<Arc<Campaign>> {
+    async fn once_known(&self, key: &CampaignKey, until: Instant) -> Option<Arc<Campaign>> {
         let mut learned = self.learned.subscribe();
         loop {
-            if let Some(campaign) = look(self) {
+            if let Some(campaign) = self.find(key) {
                 return Some(campaign);
             }
-            timeout_at(until.into(), learned.changed())
-                .await
-                .ok()?
-                .ok()?;
+            let news = timeout_at(until.into(), learned.changed());
+            news.await.ok()?.ok()?;
         }
     }
 
@@ -207,10 +194,8 @@ impl Kept {
         mut quota: CampaignServiceClient<tonic::transport::Channel>,
         synced: &watch::Sender<bool>,
     ) -> Result<(), Status> {
-        let mut events = quota
-            .watch_campaigns(Request::new(WatchCampaignsRequest {}))
-            .await?
-            .into_inner();
+        let events = quota.watch_campaigns(Request::new(WatchCampaignsRequest {}));
+        let mut events = events.await?.into_inner();
         while let Some(event) = events.message().await? {
             match event.event {
                 Some(Event::Campaign(campaign)) => {
@@ -251,9 +236,8 @@ impl Kept {
     async fn keep(&self, campaign: Campaign) -> Result<(), sqlx::Error> {
         let (number, revision) = (campaign.number, campaign.revision);
         let is_news = |known: &HashMap<CampaignNumber, Arc<Campaign>>| {
-            known
-                .get(&number)
-                .is_none_or(|known| known.revision < revision)
+            let known = known.get(&number);
+            known.is_none_or(|known| known.revision < revision)
         };
         if !is_news(&self.known.load()) {
             return Ok(());

@@ -9,9 +9,11 @@ use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{
     Actor, CampaignNumber, ChangeReason, PerLane, RequestId, ShopperId, TierNumber, Timestamp,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     campaigns::Campaigns,
+    coupon_keys::CouponKeys,
     domain::{
         campaign::{Campaign, Phase},
         lease_book::Outlook,
@@ -20,6 +22,7 @@ use crate::{
     lane_work::{ByStaff, Claim, Claimed, Issued, Queues, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
+    wallet::Wallet,
 };
 
 /// How long a claim waits for stock that was asked for. Bounded well below the callers' deadlines, because the claims it came with wait for it.
@@ -41,24 +44,26 @@ pub struct ClaimRequest {
     pub granted_by: Option<(Actor, ChangeReason)>,
 }
 
-/// What became of a claim.
-pub struct Answered {
-    /// The coupon, or the reason why not.
-    pub outcome: Result<Issued, IssuanceError>,
-    /// How long the claim waited for its commit, or would have waited if that kept it out; none if it did not come to the queue.
-    pub queue_delay: Option<Duration>,
-}
+/// What became of a claim: the coupon, or the reason why not. And how long it waited for its commit, or
+/// would have waited if that kept it out; none if it did not come to the queue.
+pub type Answered = (Result<Issued, IssuanceError>, Option<Duration>);
 
+/// Has committed what callers ask for: claims, grants, redemptions, releases and revocations.
 #[derive(Clone)]
-pub struct Claims {
+pub struct Commits {
     pub queues: Queues,
-    pub stocks: Arc<PerLane<LaneStock>>,
+    pub stocks: Arc<PerLane<Arc<LaneStock>>>,
+    pub keys: Arc<CouponKeys>,
     pub campaigns: Campaigns,
+    /// Shows the coupons afterwards.
+    pub wallet: Wallet,
     pub tracing: Tracing,
     pub metrics: IssuanceMetrics,
+    /// A place for each stream of grants.
+    pub grant_streams: Arc<Semaphore>,
 }
 
-impl Claims {
+impl Commits {
     /// Issues a coupon, or answers with the one an earlier claim with this request id produced, whatever has become of the campaign since.
     pub async fn issue(&self, request: ClaimRequest) -> Answered {
         let mut span = self
@@ -77,10 +82,7 @@ impl Claims {
                 span.fail(error.to_string());
             }
         }
-        Answered {
-            outcome,
-            queue_delay,
-        }
+        (outcome, queue_delay)
     }
 
     async fn issue_traced(
@@ -159,7 +161,7 @@ fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
         }),
         Phase::QueueOnly => Err(IssuanceError::QueueOnly),
         Phase::Halted => Err(IssuanceError::IssuanceHalted {
-            resume_at: campaign.control.resume_at,
+            resume_at: campaign.resume_at,
         }),
         Phase::Closed => Err(IssuanceError::CampaignClosed),
     }

@@ -6,24 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
-use tidegate_pg::list_changes;
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{
-    Actor, CampaignId, ChangePage, ChangeQuery, ChangeReason, DecodedCode, RequestId, Retry,
-    ShopperId, TierNumber,
+    Actor, CampaignId, ChangeReason, DecodedCode, RequestId, Retry, ShopperId, TierNumber,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
-};
+use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 
 use crate::{
-    claims::{ClaimRequest, Claims},
+    claims::{ClaimRequest, Commits},
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
-    lane_work::{ByStaff, Queues, Revocation, Work},
-    wallet::Wallet,
+    lane_work::{ByStaff, Revocation, Work},
 };
 
 /// Streams of grants that one process serves at once.
@@ -32,16 +25,6 @@ pub const MAX_GRANT_STREAMS: usize = 16;
 const GRANT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a campaign that is not known yet is waited for: staff may have made it a moment ago.
 const WAIT_FOR_CAMPAIGN: Duration = Duration::from_millis(500);
-
-#[derive(Clone)]
-pub struct CouponAdmin {
-    claims: Claims,
-    queues: Queues,
-    wallet: Wallet,
-    background: PgPool,
-    tracing: Tracing,
-    streams: Arc<Semaphore>,
-}
 
 /// A coupon that is to be withdrawn.
 pub struct RevokeRequest {
@@ -61,25 +44,7 @@ pub struct Grant {
     pub tier: Option<TierNumber>,
 }
 
-impl CouponAdmin {
-    /// Begins with no stream open yet. What was changed is read over the `background` connections.
-    pub fn new(
-        claims: Claims,
-        queues: Queues,
-        wallet: Wallet,
-        background: PgPool,
-        tracing: Tracing,
-    ) -> Self {
-        Self {
-            claims,
-            queues,
-            wallet,
-            background,
-            tracing,
-            streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
-        }
-    }
-
+impl Commits {
     /// Withdraws a coupon for ever; true if it had been withdrawn before.
     pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
         let mut span = self
@@ -88,10 +53,10 @@ impl CouponAdmin {
         let outcome = self.revoke_traced(request, span.context()).await;
         match &outcome {
             Ok(_) => {
-                self.wallet.metrics.revoked.inc();
+                self.metrics.revoked.inc();
             }
             Err(error) => {
-                self.wallet.metrics.refused(error);
+                self.metrics.refused(error);
                 span.fail(error.to_string());
             }
         }
@@ -104,10 +69,9 @@ impl CouponAdmin {
         trace: TraceContext,
     ) -> Result<(Coupon, bool), IssuanceError> {
         let shopper = request.shopper;
-        let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
+        let DecodedCode { campaign, slot } = self.keys.decode(&request.code, &shopper)?;
         // The answer shows the campaign's words, which another replica may have heard of first.
-        let campaigns = &self.wallet.campaigns;
-        let known = campaigns.get_by(campaign, 0, request.deadline).await?;
+        let known = self.campaigns.get_by(campaign, 0, request.deadline).await?;
         let revoked_by = request.actor.map(|actor| {
             Box::new(ByStaff {
                 actor,
@@ -134,21 +98,14 @@ impl CouponAdmin {
     }
 
     /// A place for one stream of grants, held as long as it lasts.
-    pub fn open_stream(&self) -> Result<OwnedSemaphorePermit, IssuanceError> {
-        let streams = Arc::clone(&self.streams);
-        let place = streams.try_acquire_owned();
-        place.map_err(|_| IssuanceError::TooManyGrantStreams)
+    pub fn open_grants(&self) -> Result<OwnedSemaphorePermit, IssuanceError> {
+        let place = Arc::clone(&self.grant_streams).try_acquire_owned();
+        place.map_err(|_| IssuanceError::NotNow("too many streams of grants are open"))
     }
 
-    pub async fn campaign(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
+    pub async fn campaign_of(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
         let until = Instant::now() + WAIT_FOR_CAMPAIGN;
-        self.wallet.campaigns.find_by(id, until).await
-    }
-
-    /// A page of what staff changed.
-    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, IssuanceError> {
-        let mut connection = self.background.acquire().await?;
-        Ok(list_changes(&mut connection, query).await?)
+        self.campaigns.find_by(id, until).await
     }
 
     /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
@@ -171,12 +128,10 @@ impl CouponAdmin {
                 deadline,
                 granted_by: granted_by.clone(),
             };
-            let error = match self.claims.issue(request).await.outcome {
+            let error = match self.issue(request).await.0 {
                 Ok(issued) => {
-                    let in_force = issued.in_force.as_ref();
-                    let coupon = self
-                        .wallet
-                        .hand_out(issued.coupon, &grant.shopper, in_force)?;
+                    let (wallet, in_force) = (&self.wallet, issued.in_force.as_ref());
+                    let coupon = wallet.hand_out(issued.coupon, &grant.shopper, in_force)?;
                     return Ok((coupon, issued.replayed));
                 }
                 // Staff may have added budget, raised the limit or moved the end since this replica
@@ -187,7 +142,7 @@ impl CouponAdmin {
                     | IssuanceError::CampaignClosed),
                 ) => {
                     let number = campaign.number;
-                    let told = self.wallet.campaigns.confirm(number, deadline).await?;
+                    let told = self.campaigns.confirm(number, deadline).await?;
                     if told.revision <= revision {
                         return Err(refused);
                     }

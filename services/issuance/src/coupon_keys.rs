@@ -30,8 +30,8 @@ pub struct CouponKeysUnusable {
 /// The keys as they were last read.
 pub struct CouponKeys {
     file: PathBuf,
-    /// From before the first reading, so that no change is missed; whoever keeps the keys fresh takes it.
-    watch: Mutex<Option<FileWatch>>,
+    /// From before the first reading, so that no change is missed.
+    watch: Mutex<FileWatch>,
     current: ArcSwap<CouponKeyring>,
     /// A bit for each key that the log called missing since the last reading.
     told_missing: AtomicU8,
@@ -42,7 +42,7 @@ impl CouponKeys {
         let file = file.into();
         let watch = FileWatch::new([&*file]);
         Ok(Self {
-            watch: Mutex::new(Some(watch)),
+            watch: Mutex::new(watch),
             current: ArcSwap::from_pointee(read(&file)?),
             file,
             told_missing: AtomicU8::new(0),
@@ -69,11 +69,7 @@ impl CouponKeys {
     /// Which coupon of the shopper a code means, as typed.
     pub fn decode(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode, IssuanceError> {
         let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
-        let verified = self.current.load().verify(code, shopper);
-        verified.map_err(|unverified| match unverified {
-            Unverified::Never => IssuanceError::CouponNotFound,
-            Unverified::KeyMissing { key_id } => IssuanceError::CouponKeyMissing { key_id },
-        })
+        Ok(self.current.load().verify(code, shopper)?)
     }
 
     /// Which coupon a code says it is, of whichever shopper; nobody's can be told from others' while
@@ -90,9 +86,7 @@ impl CouponKeys {
         match self.current.load().verify(code, shopper) {
             Ok(_) => Ok(true),
             Err(Unverified::Never) => Ok(false),
-            Err(Unverified::KeyMissing { key_id }) => {
-                Err(IssuanceError::CouponKeyMissing { key_id })
-            }
+            Err(missing) => Err(missing.into()),
         }
     }
 
@@ -112,39 +106,27 @@ impl CouponKeys {
         }
     }
 
-    /// Looks at the file from time to time, for as long as the returned future runs.
-    pub fn keep_fresh(
-        self: Arc<Self>,
-        metrics: IssuanceMetrics,
-    ) -> impl Future<Output = ()> + Send {
-        let taken = self.watch.lock().map(|mut watch| watch.take());
-        let mut watch = taken
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| FileWatch::new([&*self.file]));
-        async move {
-            metrics.coupon_keys(&self.current.load());
-            let mut ticks = interval(RELOAD_INTERVAL);
-            loop {
-                ticks.tick().await;
-                if !watch.changed() {
-                    continue;
+    /// Looks at the file from time to time, until the task is aborted.
+    pub async fn keep_fresh(self: Arc<Self>, metrics: IssuanceMetrics) {
+        metrics.coupon_keys(&self.current.load());
+        let mut ticks = interval(RELOAD_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if !self.watch.lock().is_ok_and(|mut watch| watch.changed()) {
+                continue;
+            }
+            match read(&self.file) {
+                Ok(keyring) => {
+                    let active_key_id = keyring.active_key_id();
+                    let key_ids: Vec<_> = keyring.key_ids().collect();
+                    metrics.coupon_keys(&keyring);
+                    self.current.store(Arc::new(keyring));
+                    self.told_missing.store(0, Ordering::Relaxed);
+                    tracing::info!(active_key_id, ?key_ids, "the coupon keys were read again");
                 }
-                match read(&self.file) {
-                    Ok(keyring) => {
-                        let (active_key_id, key_ids) = (
-                            keyring.active_key_id(),
-                            keyring.key_ids().collect::<Vec<_>>(),
-                        );
-                        metrics.coupon_keys(&keyring);
-                        self.current.store(Arc::new(keyring));
-                        self.told_missing.store(0, Ordering::Relaxed);
-                        tracing::info!(active_key_id, ?key_ids, "the coupon keys were read again");
-                    }
-                    Err(error) => {
-                        metrics.coupon_keys_file_usable.set(0);
-                        tracing::error!(%error, "the coupon keys changed but cannot be used; the ones from before stay in use until this process ends, and it cannot start again with this file")
-                    }
+                Err(error) => {
+                    metrics.coupon_keys_file_usable.set(0);
+                    tracing::error!(%error, "the coupon keys changed but cannot be used; the ones from before stay in use until this process ends, and it cannot start again with this file")
                 }
             }
         }

@@ -1,22 +1,19 @@
 //! How staff find coupons: by their code, by the end of it and the shopper, or by the shopper alone.
 
-mod by_code;
+use std::time::{Duration, Instant};
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use tidegate_types::{CouponCode, DecodedCode, Lane, ShopperId, Slot};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout_at},
 };
-
-use sqlx::PgPool;
-use tidegate_types::{DecodedCode, Lane, Lanes, ShopperId};
-use tokio::sync::Semaphore;
 
 use crate::{
     domain::{code_ending::CodeEnding, coupon::Coupon},
     error::IssuanceError,
     store::{
         found::{self, OlderThan},
-        shoppers::PageEnd,
+        shoppers::{self, PageEnd},
     },
     wallet::Wallet,
 };
@@ -30,12 +27,10 @@ const SEARCH_MARGIN: Duration = Duration::from_millis(250);
 /// Of a caller's patience, the share that is kept back if it has little.
 const SEARCH_MARGIN_SHARE: u32 = 4;
 
-#[derive(Clone)]
-pub struct CouponSearch {
-    wallet: Wallet,
-    background: PgPool,
-    searches: Arc<Semaphore>,
-}
+/// Coupons of whatever campaign that one statement of a search looks at: a few milliseconds of work.
+const PAGE_SIZE: u32 = 2_000;
+/// Codes that are computed before others have their turn: a tenth of a millisecond of work.
+const CODES_AT_ONCE: usize = 256;
 
 /// Which coupons are looked for.
 #[derive(Debug)]
@@ -99,26 +94,13 @@ pub struct FoundCoupon {
     pub revoked_because: Option<String>,
 }
 
-impl CouponSearch {
-    /// Searches by the wallet's keys and campaigns. What tries many coupons has the `background` connections.
-    pub fn new(wallet: Wallet, background: PgPool) -> Self {
-        Self {
-            wallet,
-            background,
-            searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
-        }
-    }
-
-    pub fn lanes(&self) -> Lanes {
-        self.wallet.lanes
-    }
-
+impl Wallet {
     /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
     pub async fn find(&self, wanted: Wanted, deadline: Instant) -> Result<Found, IssuanceError> {
         match wanted {
             Wanted::Code { shopper, code } => {
-                let key = self.wallet.keys.decode(&code, &shopper)?;
-                let coupon = self.read(shopper, key, deadline).await?;
+                let key = self.keys.decode(&code, &shopper)?;
+                let coupon = self.find_one(shopper, key, deadline).await?;
                 let coupon = coupon.ok_or(IssuanceError::CouponNotFound)?;
                 Ok(Found {
                     coupons: vec![coupon],
@@ -135,18 +117,17 @@ impl CouponSearch {
         }
     }
 
-    async fn read(
+    async fn find_one(
         &self,
         shopper: ShopperId,
         key: DecodedCode,
         deadline: Instant,
     ) -> Result<Option<FoundCoupon>, IssuanceError> {
-        let lane = self.wallet.lanes.of(&shopper);
+        let lane = self.lanes.of(&shopper);
         let key = (&shopper, key.campaign, key.slot);
-        let found = found::by_key(&self.wallet.pool, lane, key).await?;
+        let found = found::by_key(&self.pool, lane, key).await?;
         let found = found.into_iter().collect();
-        let mut presented = self.present(&shopper, found, deadline).await?;
-        Ok(presented.pop())
+        Ok(self.found(&shopper, found, deadline).await?.pop())
     }
 
     /// A page of a shopper's coupons. With an ending the pages are looked through until one has what is looked for.
@@ -157,7 +138,7 @@ impl CouponSearch {
         from: Option<LookedTo>,
         deadline: Instant,
     ) -> Result<Found, IssuanceError> {
-        let (pool, lane) = (&self.wallet.pool, self.wallet.lanes.of(shopper));
+        let (pool, lane) = (&self.pool, self.lanes.of(shopper));
         let stop_at = stop_at(deadline, Instant::now());
         let mut missing_key = from.and_then(|from| from.missing_key);
         let (mut tried, mut before) = (0, from.map(|from| from.coupon));
@@ -168,7 +149,7 @@ impl CouponSearch {
             let last = page.last().filter(|_| is_full);
             before = last.map(|last| OlderThan::coupon(&last.coupon));
             tried += page.len() as u64;
-            let mut coupons = self.present(shopper, page, deadline).await?;
+            let mut coupons = self.found(shopper, page, deadline).await?;
             if let Some(ending) = &ending {
                 let without_code = coupons.iter().find(|found| found.coupon.code.is_none());
                 missing_key = missing_key.or(without_code.map(|found| found.coupon.stored.key_id));
@@ -194,24 +175,94 @@ impl CouponSearch {
         }
     }
 
-    async fn present(
+    async fn found(
         &self,
         shopper: &ShopperId,
         found: Vec<found::FoundCoupon>,
         deadline: Instant,
     ) -> Result<Vec<FoundCoupon>, IssuanceError> {
         let found = found.into_iter();
-        let (stored, reasons): (Vec<_>, Vec<_>) = found
-            .map(|found| (found.coupon, found.revoked_because))
-            .unzip();
-        let coupons = self.wallet.present_all(stored, shopper, deadline).await?;
-        let coupons = coupons.into_iter().zip(reasons);
-        let coupon = |(coupon, revoked_because)| FoundCoupon {
-            shopper: shopper.clone(),
-            coupon,
-            revoked_because,
-        };
-        Ok(coupons.map(coupon).collect())
+        let found = found.map(|found| (found.coupon, found.revoked_because));
+        let (stored, reasons): (_, Vec<_>) = found.unzip();
+        let coupons = self.present_all(stored, shopper, deadline).await?;
+        let found = coupons
+            .into_iter()
+            .zip(reasons)
+            .map(|(coupon, revoked_because)| FoundCoupon {
+                shopper: shopper.clone(),
+                coupon,
+                revoked_because,
+            });
+        Ok(found.collect())
+    }
+
+    /// Looks through the coupons of the code's campaign for the one whose code it is. Between two
+    /// pages it pauses for as long as the last one took, and holds no connection.
+    async fn search(
+        &self,
+        typed: &str,
+        from: Option<SearchedTo>,
+        deadline: Instant,
+    ) -> Result<Found, IssuanceError> {
+        let (code, claimed) = self.keys.claimed(typed)?;
+        let campaign = self.campaigns.get_by(claimed.campaign, 0, deadline).await;
+        campaign.map_err(|error| match error {
+            IssuanceError::CampaignNotFound => IssuanceError::CouponNotFound,
+            error => error,
+        })?;
+        let too_many = IssuanceError::NotNow("too many codes are being looked for");
+        let _place = self.searches.try_acquire().map_err(|_| too_many)?;
+        let stop_at = stop_at(deadline, Instant::now());
+        let mut searched = Found::default();
+        let mut at = from.or_else(|| self.start_of_lane(0));
+        while let Some(SearchedTo { lane, coupon }) = at.take() {
+            let began = Instant::now();
+            let (pool, campaign) = (&self.background, claimed.campaign);
+            let page = shoppers::page(pool, lane, campaign, &coupon, PAGE_SIZE);
+            let Ok(page) = timeout_at(stop_at.into(), page).await else {
+                searched.next = Some(Next::Search(SearchedTo { lane, coupon }));
+                break;
+            };
+            let page = page?;
+            searched.tried += page.coupons.len() as u64;
+            if let Some(shopper) = self.whose(code, claimed.slot, &page.coupons).await? {
+                let coupon = self.find_one(shopper, claimed, deadline).await?;
+                searched.coupons.extend(coupon);
+                break;
+            }
+            at = match page.end {
+                Some(coupon) => Some(SearchedTo { lane, coupon }),
+                None => self.start_of_lane(lane.get() + 1),
+            };
+            if Instant::now() + began.elapsed() >= stop_at {
+                searched.next = at.map(Next::Search);
+                break;
+            }
+            sleep(began.elapsed()).await;
+        }
+        Ok(searched)
+    }
+
+    fn start_of_lane(&self, number: u16) -> Option<SearchedTo> {
+        let (lane, coupon) = (self.lanes.lane(number).ok()?, PageEnd::START);
+        Some(SearchedTo { lane, coupon })
+    }
+
+    async fn whose(
+        &self,
+        code: CouponCode,
+        slot: Slot,
+        coupons: &[(ShopperId, Slot)],
+    ) -> Result<Option<ShopperId>, IssuanceError> {
+        for some in coupons.chunks(CODES_AT_ONCE) {
+            for (shopper, _) in some.iter().filter(|(_, of_shopper)| *of_shopper == slot) {
+                if self.keys.is_of(code, shopper)? {
+                    return Ok(Some(shopper.clone()));
+                }
+            }
+            yield_now().await;
+        }
+        Ok(None)
     }
 }
 

@@ -2,32 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{SpanKind, TraceContext};
 use tidegate_types::{DecodedCode, Lane, ShopperId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
+    claims::Commits,
     domain::{
         campaign::{Campaign, CouponControl, RedemptionControl},
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
         purchase::Purchase,
     },
     error::IssuanceError,
-    lane_work::{CouponUse, Queues, Redemption, Release, Work},
-    metrics::IssuanceMetrics,
-    wallet::Wallet,
+    lane_work::{CouponUse, Redemption, Release, Work},
 };
 
 /// When to ask again for a coupon that came free a moment too late.
 const RETRY_WHEN_FREE_AGAIN: Duration = Duration::from_millis(100);
-
-#[derive(Clone)]
-pub struct CouponUses {
-    pub wallet: Wallet,
-    pub queues: Queues,
-    pub tracing: Tracing,
-    pub metrics: IssuanceMetrics,
-}
 
 /// A coupon and an order, as they come in.
 pub struct UseRequest {
@@ -38,64 +29,18 @@ pub struct UseRequest {
     pub deadline: Instant,
 }
 
-/// A coupon that an order gives back, as it comes in.
-pub struct ReleaseRequest {
-    pub used: UseRequest,
-    /// For how long it is valid from then on at least, if the order held it.
-    pub minimum_validity: Option<MinimumValidity>,
-}
+/// The coupon, if it pays for the order; and when its campaign ends, if that is known.
+pub type Redeemed = (Result<Coupon, IssuanceError>, Option<Timestamp>);
 
-/// A coupon that is to pay for an order, as it comes in.
-pub struct RedeemRequest {
-    pub used: UseRequest,
-    pub purchase: Purchase,
-}
-
-/// What became of a redemption.
-pub struct Redeemed {
-    /// The coupon, if it pays for the order.
-    pub outcome: Result<Coupon, IssuanceError>,
-    /// When the coupon's campaign ends, if it is known.
-    pub campaign_closes_at: Option<Timestamp>,
-}
-
-impl Redeemed {
-    /// A redemption that was refused before its campaign was looked at.
-    pub fn refused(error: IssuanceError) -> Self {
-        Self {
-            outcome: Err(error),
-            campaign_closes_at: None,
-        }
-    }
-}
-
-impl CouponUses {
+impl Commits {
     /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
-    pub async fn redeem(&self, request: RedeemRequest) -> Redeemed {
+    pub async fn redeem(&self, request: UseRequest, purchase: &Purchase) -> Redeemed {
         let mut span = self
             .tracing
-            .start("redeem coupon", SpanKind::Internal, request.used.trace);
-        let found = async {
-            let coupon = self
-                .wallet
-                .keys
-                .decode(&request.used.code, &request.used.shopper)?;
-            let (lane, used) = self.coupon_use(&request.used, coupon);
-            let campaigns = &self.wallet.campaigns;
-            let campaign = campaigns
-                .get_by(used.campaign, 0, request.used.deadline)
-                .await?;
-            Ok((lane, used, campaign))
-        };
-        let found: Result<_, IssuanceError> = found.await;
-        let (outcome, campaign_closes_at) = match found {
-            Ok((lane, used, campaign)) => {
-                let redeemed =
-                    self.redeem_traced((lane, used), &request, &campaign, span.context());
-                (redeemed.await, Some(campaign.closes_at))
-            }
-            Err(error) => (Err(error), None),
-        };
+            .start("redeem coupon", SpanKind::Internal, request.trace);
+        let (mut closes_at, trace) = (None, span.context());
+        let redeemed = self.redeem_traced(&request, purchase, &mut closes_at, trace);
+        let outcome = redeemed.await;
         match &outcome {
             Ok(_) => {
                 self.metrics.redeemed.inc();
@@ -105,53 +50,51 @@ impl CouponUses {
                 span.fail(error.to_string());
             }
         }
-        Redeemed {
-            outcome,
-            campaign_closes_at,
-        }
+        (outcome, closes_at)
     }
 
     async fn redeem_traced(
         &self,
-        (lane, used): (Lane, CouponUse),
-        request: &RedeemRequest,
-        campaign: &Campaign,
+        request: &UseRequest,
+        purchase: &Purchase,
+        closes_at: &mut Option<Timestamp>,
         trace: TraceContext,
     ) -> Result<Coupon, IssuanceError> {
-        let RedeemRequest {
-            used: asked,
-            purchase,
-        } = request;
+        let coupon = self.keys.decode(&request.code, &request.shopper)?;
+        let (lane, used) = self.coupon_use(request, coupon);
+        let campaign = self.campaigns.get_by(used.campaign, 0, request.deadline);
+        let campaign = campaign.await?;
+        *closes_at = Some(campaign.closes_at);
         let redemption = Redemption {
             used,
             payable_tiers: campaign.payable_tiers(purchase),
             control: campaign.coupon_control(),
         };
         let work = |reply| Work::Redeem(redemption, reply);
-        let submitted = self.queues[lane].submit(work, trace, asked.deadline);
+        let submitted = self.queues[lane].submit(work, trace, request.deadline);
         let tried = submitted.await?.0.ok_or(IssuanceError::CouponNotFound)?;
         let (coupon, control) = *tried;
-        match refused(&coupon, (campaign, &control), asked.order_id, purchase) {
-            None => self.wallet.present(coupon, &asked.shopper, Some(&control)),
+        match refused(&coupon, (&campaign, &control), request.order_id, purchase) {
+            None => self
+                .wallet
+                .present(coupon, &request.shopper, Some(&control)),
             Some(error) => Err(error),
         }
     }
 
     /// Gives back a coupon that the order holds, and keeps the order from taking it later in any case; true if this call gave it back.
-    pub async fn release(&self, request: ReleaseRequest) -> Result<bool, IssuanceError> {
-        let ReleaseRequest {
-            used: request,
-            minimum_validity,
-        } = request;
+    /// One that the order held is valid for `minimum_validity` from then on at least.
+    pub async fn release(
+        &self,
+        request: UseRequest,
+        minimum_validity: Option<MinimumValidity>,
+    ) -> Result<bool, IssuanceError> {
         let span = self
             .tracing
             .start("release coupon", SpanKind::Internal, request.trace);
-        let coupon = self
-            .wallet
-            .keys
-            .decode_held(&request.code, &request.shopper)?;
+        let coupon = self.keys.decode_held(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(&request, coupon);
-        let campaign = self.wallet.campaigns.get(used.campaign);
+        let campaign = self.campaigns.get(used.campaign);
         let release = Release {
             used,
             extended_valid_until: campaign.and_then(|campaign| campaign.extended_valid_until),
@@ -185,10 +128,8 @@ fn refused(
     let tier = campaign.tier(coupon.tier);
     let misfit = tier.and_then(|tier| campaign.refuses(tier, purchase));
     let is_halted = control.redemption == RedemptionControl::Halted;
-    let error = match (
-        coupon.state(extended_valid_until, Timestamp::now_utc()),
-        misfit,
-    ) {
+    let state = coupon.state(extended_valid_until, Timestamp::now_utc());
+    let error = match (state, misfit) {
         (CouponState::Redeemed(holder), _) if holder == order_id => return None,
         _ if coupon.released_order_ids.contains(&order_id) => {
             IssuanceError::OrderReleasedCoupon { order_id }

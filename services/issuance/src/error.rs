@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use tidegate_pg::{Fault, NotCommitted, fault};
 use tidegate_rpc::refusal;
-use tidegate_types::{Area, Reason, Refusal, StoreId, Timestamp, Violations};
-use time::format_description::well_known::Rfc3339;
+use tidegate_types::{Area, Reason, Refusal, StoreId, Timestamp, Unverified, Violations};
 use uuid::Uuid;
 
 use crate::domain::purchase::NotApplicable;
@@ -47,19 +46,9 @@ pub enum IssuanceError {
     BoundToShopper,
     #[error("there is no such campaign")]
     CampaignNotFound,
-    #[error("too many streams of grants are open")]
-    TooManyGrantStreams,
-    #[error("too many codes are being looked for")]
-    TooManySearches,
-    #[error("too many streams of shoppers are open")]
-    TooManyShopperStreams,
-    #[error("the stream of shoppers took too long")]
-    ShopperStreamTooSlow,
-    #[error("the stream of grants was idle for too long")]
-    GrantStreamIdle,
-    /// The process is stopping, and another replica serves.
-    #[error("this replica is stopping")]
-    Stopping,
+    /// This replica does as much of that as it can at once, or has to end it.
+    #[error("{0}")]
+    NotNow(&'static str),
     #[error("there is no such coupon")]
     CouponNotFound,
     /// The key that the code names, or that the coupon was issued with, is not in the keys file.
@@ -95,8 +84,13 @@ pub enum IssuanceError {
 }
 
 impl IssuanceError {
+    /// The process is stopping, and another replica serves.
+    pub const STOPPING: Self = Self::NotNow("this replica is stopping");
+
     /// What callers are told of it.
     pub fn refusal(&self) -> Refusal {
+        let halted = |reason, resume_at| Refusal::halted(reason, resume_at, Timestamp::now_utc());
+        let denied = |detail| Refusal::never(Reason::PermissionDenied).with("detail", detail);
         match self {
             Self::BudgetExhausted => Refusal::never(Reason::BudgetExhausted),
             Self::StockReturning => {
@@ -104,22 +98,17 @@ impl IssuanceError {
             }
             Self::ShopperLimitReached => Refusal::never(Reason::ShopperLimitReached),
             Self::RequestIdConflict => Refusal::never(Reason::RequestIdConflict),
-            Self::CampaignNotOpen { opens_at } => Refusal::at(Reason::CampaignNotOpen, *opens_at)
-                .with("opens_at", opens_at.format(&Rfc3339).unwrap_or_default()),
+            Self::CampaignNotOpen { opens_at } => {
+                Refusal::at(Reason::CampaignNotOpen, *opens_at).with_moment("opens_at", *opens_at)
+            }
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
             Self::QueueOnly => Refusal::after(Reason::Overloaded, RETRY_WHILE_QUEUE_ONLY),
-            Self::IssuanceHalted { resume_at } => {
-                Refusal::halted(Reason::IssuanceHalted, *resume_at, Timestamp::now_utc())
+            Self::IssuanceHalted { resume_at } => halted(Reason::IssuanceHalted, *resume_at),
+            Self::RedemptionHalted { resume_at } => halted(Reason::RedemptionHalted, *resume_at),
+            Self::OtherShopper => denied("the token is bound to another shopper"),
+            Self::BoundToShopper => {
+                denied("the token is bound to one shopper, and this is about all of them")
             }
-            Self::RedemptionHalted { resume_at } => {
-                Refusal::halted(Reason::RedemptionHalted, *resume_at, Timestamp::now_utc())
-            }
-            Self::OtherShopper => Refusal::never(Reason::PermissionDenied)
-                .with("detail", "the token is bound to another shopper"),
-            Self::BoundToShopper => Refusal::never(Reason::PermissionDenied).with(
-                "detail",
-                "the token is bound to one shopper, and this is about all of them",
-            ),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CouponNotFound => Refusal::never(Reason::CouponNotFound),
             Self::CouponKeyMissing { .. } => Refusal::coupon_key_missing(),
@@ -127,10 +116,9 @@ impl IssuanceError {
                 Refusal::never(Reason::CouponRedeemed).with("order_id", order_id)
             }
             Self::CouponNotApplicable(why) => not_applicable(why),
-            Self::CouponExpired { valid_until } => Refusal::never(Reason::CouponExpired).with(
-                "valid_until",
-                valid_until.format(&Rfc3339).unwrap_or_default(),
-            ),
+            Self::CouponExpired { valid_until } => {
+                Refusal::never(Reason::CouponExpired).with_moment("valid_until", *valid_until)
+            }
             Self::CouponRevoked => Refusal::never(Reason::CouponRevoked),
             Self::InvalidFields(violations) => Refusal::invalid(violations.clone()),
             Self::OtherLanes { lanes } => Refusal::never(Reason::Misconfigured)
@@ -144,12 +132,7 @@ impl IssuanceError {
             Self::NotCommitted(NotCommitted::Failed | NotCommitted::Closed)
             | Self::CampaignNotKnownYet
             | Self::DatabaseAway
-            | Self::TooManyGrantStreams
-            | Self::TooManySearches
-            | Self::TooManyShopperStreams
-            | Self::ShopperStreamTooSlow
-            | Self::GrantStreamIdle
-            | Self::Stopping
+            | Self::NotNow(_)
             | Self::Internal => Refusal::after(Reason::Overloaded, RETRY_WHILE_AWAY),
         }
     }
@@ -163,18 +146,25 @@ fn not_applicable(why: &NotApplicable) -> Refusal {
             minimum_spend_minor_units,
         } => refusal.with("minimum_spend_minor_units", minimum_spend_minor_units),
         NotApplicable::OtherStores { terms } => {
-            let areas = some_of(terms.areas().iter().map(Area::as_str));
-            let stores = some_of(terms.stores().iter().map(StoreId::as_str));
+            let (areas, stores) = (terms.areas().iter(), terms.stores().iter());
+            let areas: Vec<_> = areas.take(MAX_NAMES_TOLD).map(Area::as_str).collect();
+            let stores: Vec<_> = stores.take(MAX_NAMES_TOLD).map(StoreId::as_str).collect();
             let named = [("areas", areas), ("stores", stores)].into_iter();
             let named = named.filter(|(_, names)| !names.is_empty());
-            named.fold(refusal, |refusal, (key, names)| refusal.with(key, names))
+            named.fold(refusal, |refusal, (key, names)| {
+                refusal.with(key, names.join(" "))
+            })
         }
     }
 }
 
-fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.take(MAX_NAMES_TOLD).collect();
-    names.join(" ")
+impl From<Unverified> for IssuanceError {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Never => Self::CouponNotFound,
+            Unverified::KeyMissing { key_id } => Self::CouponKeyMissing { key_id },
+        }
+    }
 }
 
 impl From<sqlx::Error> for IssuanceError {

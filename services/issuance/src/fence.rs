@@ -1,7 +1,7 @@
 //! The fence around lent stock, as quota uses it: seals leases of any holder, and tells what has been spent inside.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -50,31 +50,13 @@ impl LeaseFence {
     ) -> Result<Vec<SealedLease>, IssuanceError> {
         let mut span = self.tracing.start("seal leases", SpanKind::Internal, trace);
         span.attribute("tidegate.leases", leases.len() as i64);
-        let keys: Vec<_> = leases
-            .iter()
-            .map(|(lane, lease)| (*lane, lease.id))
-            .collect();
-        let mut by_lane = BTreeMap::<Lane, BTreeMap<Uuid, LeaseToSeal>>::new();
-        for (lane, lease) in leases {
-            by_lane.entry(lane).or_default().insert(lease.id, lease);
-        }
-        let by_lane = by_lane.into_iter().map(|(lane, leases)| {
-            let pool = self.pool.clone();
-            async move {
-                let leases: Vec<_> = leases.into_values().collect();
-                let sealed = leases::seal(&pool, lane, &leases).await?;
-                let ids = leases.into_iter().map(move |lease| (lane, lease.id));
-                Ok::<_, sqlx::Error>(ids.zip(sealed).collect::<Vec<_>>())
-            }
-        });
-        let sealed = stream::iter(by_lane).buffer_unordered(LANES_AT_ONCE);
-        let sealed: Vec<_> = sealed
-            .try_collect()
-            .await
-            .inspect_err(|error| span.fail(error.to_string()))?;
-        let sealed: BTreeMap<_, _> = sealed.into_iter().flatten().collect();
-        self.metrics.seals.inc_by(sealed.len() as u64);
-        in_order(&keys, &sealed)
+        let seal = |lane, leases: Vec<LeaseToSeal>| async move {
+            let sealed = leases::seal(&self.pool, lane, &leases).await?;
+            self.metrics.seals.inc_by(sealed.len() as u64);
+            Ok(sealed)
+        };
+        let sealed = lane_by_lane(leases, |lease| lease.id, seal).await;
+        Ok(sealed.inspect_err(|error| span.fail(error.to_string()))?)
     }
 
     /// Puts what staff have said of a campaign's coupons into every lane. After an error it may be in some, and asking again is harmless.
@@ -89,12 +71,8 @@ impl LeaseFence {
         let (number, control) = (campaign.number, campaign.coupon_control());
         let applied = async {
             self.campaigns.keep(campaign).await?;
-            let lanes = self.lane_count.all().map(|lane| {
-                let pool = self.pool.clone();
-                async move { controls::apply(&pool, lane, number, &control).await }
-            });
-            let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
-            lanes.try_collect::<Vec<()>>().await
+            let apply = |lane| controls::apply(&self.pool, lane, number, &control);
+            few_at_once(self.lane_count.all().map(apply)).await
         };
         applied
             .await
@@ -104,32 +82,16 @@ impl LeaseFence {
 
     /// How leases stand, in their order.
     pub async fn inspect(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>, IssuanceError> {
-        let mut by_lane = BTreeMap::<Lane, BTreeSet<Uuid>>::new();
-        for (lane, lease) in &keys {
-            by_lane.entry(*lane).or_default().insert(*lease);
-        }
-        let by_lane = by_lane.into_iter().map(|(lane, leases)| {
-            let pool = self.audit_pool.clone();
-            async move {
-                let leases: Vec<_> = leases.into_iter().collect();
-                let fences = fence::inspect(&pool, lane, &leases).await?;
-                let ids = leases.into_iter().map(move |lease| (lane, lease));
-                Ok::<_, sqlx::Error>(ids.zip(fences).collect::<Vec<_>>())
-            }
-        });
-        let fences = stream::iter(by_lane).buffer_unordered(LANES_AT_ONCE);
-        let fences: Vec<_> = fences.try_collect().await?;
-        in_order(&keys, &fences.into_iter().flatten().collect())
+        let inspect = |lane, leases: Vec<_>| async move {
+            fence::inspect(&self.audit_pool, lane, &leases).await
+        };
+        Ok(lane_by_lane(keys, |lease| *lease, inspect).await?)
     }
 
     /// Ends a campaign in every lane: no lease of it is installed from now on. After an error it may be ended in some, and asking again is harmless.
     pub async fn retire(&self, campaign: CampaignNumber) -> Result<(), IssuanceError> {
-        let lanes = self.lane_count.all().map(|lane| {
-            let pool = self.pool.clone();
-            async move { history::retire(&pool, lane, campaign).await }
-        });
-        let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
-        lanes.try_collect::<Vec<()>>().await?;
+        let retire = |lane| history::retire(&self.pool, lane, campaign);
+        few_at_once(self.lane_count.all().map(retire)).await?;
         Ok(())
     }
 
@@ -148,11 +110,38 @@ impl LeaseFence {
     }
 }
 
-fn in_order<T: Clone>(
-    keys: &[(Lane, Uuid)],
-    found: &BTreeMap<(Lane, Uuid), T>,
-) -> Result<Vec<T>, IssuanceError> {
-    keys.iter()
-        .map(|key| found.get(key).cloned().ok_or(IssuanceError::Internal))
-        .collect()
+/// What `ask` answers of the leases of each lane, back in their order. It is asked once of each.
+async fn lane_by_lane<L, T: Clone, Asking>(
+    leases: Vec<(Lane, L)>,
+    id: fn(&L) -> Uuid,
+    ask: impl Fn(Lane, Vec<L>) -> Asking,
+) -> Result<Vec<T>, sqlx::Error>
+where
+    Asking: Future<Output = Result<Vec<T>, sqlx::Error>>,
+{
+    let keys: Vec<_> = leases
+        .iter()
+        .map(|(lane, lease)| (*lane, id(lease)))
+        .collect();
+    let mut lanes = BTreeMap::<Lane, BTreeMap<Uuid, L>>::new();
+    for (lane, lease) in leases {
+        lanes.entry(lane).or_default().insert(id(&lease), lease);
+    }
+    let asked = lanes.into_iter().map(|(lane, leases)| {
+        let keys: Vec<_> = leases.keys().map(|id| (lane, *id)).collect();
+        let asking = ask(lane, leases.into_values().collect());
+        async move { Ok(keys.into_iter().zip(asking.await?).collect::<Vec<_>>()) }
+    });
+    let answers: BTreeMap<_, _> = few_at_once(asked).await?.into_iter().flatten().collect();
+    let answers = keys.iter().map(|key| answers.get(key).cloned());
+    answers
+        .collect::<Option<_>>()
+        .ok_or(sqlx::Error::RowNotFound)
+}
+
+async fn few_at_once<T>(
+    lanes: impl Iterator<Item: Future<Output = Result<T, sqlx::Error>>>,
+) -> Result<Vec<T>, sqlx::Error> {
+    let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
+    lanes.try_collect().await
 }

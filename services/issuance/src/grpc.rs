@@ -2,17 +2,16 @@
 
 mod access;
 pub mod convert;
-pub mod coupon_admin;
-pub mod lease_fence;
-pub mod shoppers;
-pub mod status;
+mod coupon_admin;
+mod lease_fence;
+mod status;
 
 use std::{
     pin::Pin,
     time::{Duration, Instant},
 };
 
-use futures_util::{Stream, future::join_all};
+use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::{
     issuance::v1::{
         CheckCouponRequest, CheckCouponResponse, CodeOfShopper, IssueCouponsRequest,
@@ -27,23 +26,12 @@ use tidegate_proto::{
     r#type::v1 as shared,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
-use tidegate_types::{Lane, Timestamp};
+use tidegate_types::{Lane, Lanes, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
-use crate::{
-    claims::Claims,
-    coupon_admin::CouponAdmin,
-    coupon_search::CouponSearch,
-    coupon_uses::{CouponUses, Redeemed},
-    error::IssuanceError,
-    fence::LeaseFence,
-    shoppers::Shoppers,
-    wallet::Wallet,
-};
+use crate::{claims::Commits, error::IssuanceError, fence::LeaseFence, wallet::Wallet};
 pub use access::{RULES, limits};
-use coupon_admin::CouponAdminGrpc;
-use lease_fence::LeaseFenceGrpc;
 use status::detached;
 
 /// The full names of the services.
@@ -56,19 +44,8 @@ pub const SERVICES: &[&str] = &[
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
 
-/// What the services do their work with.
-pub struct Parts {
-    pub claims: Claims,
-    pub wallet: Wallet,
-    pub uses: CouponUses,
-    pub shoppers: Shoppers,
-    pub fence: LeaseFence,
-    pub admin: CouponAdmin,
-    pub search: CouponSearch,
-}
-
-/// Adds every service. Streams end once `stop` is cancelled.
-pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
+/// Adds every service.
+pub fn add(routes: Routes, coupons: CouponsGrpc, fence: LeaseFence) -> Routes {
     macro_rules! bounded {
         ($server:expr) => {
             $server
@@ -76,34 +53,26 @@ pub fn add(routes: Routes, parts: Parts, stop: CancellationToken) -> Routes {
                 .max_encoding_message_size(MAX_MESSAGE_BYTES)
         };
     }
-    let issuance = IssuanceServiceServer::new(IssuanceGrpc {
-        claims: parts.claims,
-        wallet: parts.wallet,
-        uses: parts.uses,
-        shoppers: parts.shoppers,
-        stop: stop.clone(),
-    });
-    let fence = LeaseFenceServiceServer::new(LeaseFenceGrpc::new(parts.fence));
-    let admin = CouponAdminGrpc::new(parts.admin, parts.search, stop);
-    let admin = CouponAdminServiceServer::new(admin);
     routes
-        .add_service(bounded!(issuance))
-        .add_service(bounded!(fence))
-        .add_service(bounded!(admin))
+        .add_service(bounded!(IssuanceServiceServer::new(coupons.clone())))
+        .add_service(bounded!(LeaseFenceServiceServer::new(fence)))
+        .add_service(bounded!(CouponAdminServiceServer::new(coupons)))
 }
 
-struct IssuanceGrpc {
-    claims: Claims,
-    wallet: Wallet,
-    uses: CouponUses,
-    shoppers: Shoppers,
-    stop: CancellationToken,
+/// What the gateway, order-intake and staff call.
+#[derive(Clone)]
+pub struct CouponsGrpc {
+    pub wallet: Wallet,
+    pub commits: Commits,
+    pub lanes: Lanes,
+    /// Streams end once it is cancelled, so that they do not hold up a process that is stopping.
+    pub stop: CancellationToken,
 }
 
-impl IssuanceGrpc {
+impl CouponsGrpc {
     /// The lane of a batch of so many items.
     fn lane(&self, lane: u32, lanes: u32, items: usize) -> Result<Lane, IssuanceError> {
-        let ours = self.wallet.lanes;
+        let ours = self.lanes;
         let other = IssuanceError::OtherLanes { lanes: ours.get() };
         if lanes != u32::from(ours.get()) {
             return Err(other);
@@ -115,25 +84,25 @@ impl IssuanceGrpc {
 }
 
 #[tonic::async_trait]
-impl IssuanceService for IssuanceGrpc {
+impl IssuanceService for CouponsGrpc {
     async fn issue_coupons(
         &self,
         request: Request<IssueCouponsRequest>,
     ) -> Result<Response<IssueCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (claims, wallet) = (self.claims.clone(), self.wallet.clone());
+        let (commits, wallet, lanes) = (self.commits.clone(), self.wallet.clone(), self.lanes);
         let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
-                let request = convert::claim_request(item, &call, wallet.lanes, lane)?;
+                let request = convert::claim_request(item, &call, lanes, lane)?;
                 let shopper = request.shopper.clone();
-                let answered = claims.issue(request).await;
-                let presented = answered.outcome.and_then(|issued| {
+                let (outcome, queue_delay) = commits.issue(request).await;
+                let presented = outcome.and_then(|issued| {
                     let in_force = issued.in_force.as_ref();
                     let coupon = wallet.hand_out(issued.coupon, &shopper, in_force)?;
                     Ok((coupon, issued.replayed))
                 });
-                Ok((presented, answered.queue_delay))
+                Ok((presented, queue_delay))
             });
             join_all(answers).await
         });
@@ -141,12 +110,11 @@ impl IssuanceService for IssuanceGrpc {
         let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
         let queue_delay = delays.max().map(wire::duration);
         let now = Timestamp::now_utc();
-        let results = answers
+        let outcomes = answers
             .into_iter()
-            .map(|answer| {
-                let outcome = answer.and_then(|(outcome, _)| outcome);
-                convert::issue_result(outcome, now)
-            })
+            .map(|answer| answer.and_then(|(outcome, _)| outcome));
+        let results = outcomes
+            .map(|outcome| convert::issue_result(outcome, now))
             .collect();
         Ok(Response::new(IssueCouponsResponse {
             results,
@@ -178,9 +146,19 @@ impl IssuanceService for IssuanceGrpc {
     ) -> Result<Response<Self::StreamShoppersStream>, Status> {
         let (call, message) = open(request)?;
         let campaign = convert::campaign(message.campaign_number)?;
-        let pages = self.shoppers.open(campaign, call.deadline).await?;
-        let stream = shoppers::stream(pages, self.stop.clone());
-        Ok(Response::new(Box::pin(stream)))
+        let pages = self.wallet.shoppers(campaign, call.deadline).await?;
+        let stop = self.stop.clone();
+        let messages = stream::try_unfold((pages, stop), |(mut pages, stop)| async move {
+            let page = tokio::select! {
+                page = pages.next() => page,
+                () = stop.cancelled() => Err(IssuanceError::STOPPING),
+            };
+            let message = page?.map(|shoppers| StreamShoppersResponse {
+                shopper_hashes: shoppers.iter().map(wire::shopper_hash).collect(),
+            });
+            Ok(message.map(|message| (message, (pages, stop))))
+        });
+        Ok(Response::new(Box::pin(messages)))
     }
 
     async fn list_coupons(
@@ -189,15 +167,11 @@ impl IssuanceService for IssuanceGrpc {
     ) -> Result<Response<ListCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let page = convert::page(message)?;
-        let (campaign, of) = (page.campaign, (page.start, page.size));
-        let listed = self.wallet.list(&page.shopper, campaign, of, call.deadline);
-        let (coupons, next) = listed.await?;
+        let (coupons, next) = self.wallet.list(&page, call.deadline).await?;
         let now = Timestamp::now_utc();
+        let coupons = coupons.iter().map(|coupon| convert::coupon(coupon, now));
         Ok(Response::new(ListCouponsResponse {
-            coupons: coupons
-                .iter()
-                .map(|coupon| convert::coupon(coupon, now))
-                .collect(),
+            coupons: coupons.collect(),
             next_page_token: next.map(convert::page_token).unwrap_or_default(),
         }))
     }
@@ -212,12 +186,11 @@ impl IssuanceService for IssuanceGrpc {
         let coupon = self.wallet.get(&shopper, code, call.deadline).await?;
         let now = Timestamp::now_utc();
         let because = coupon.unusable_because(now);
+        let reason = because.map_or(shared::Reason::Unspecified, wire::reason);
         Ok(Response::new(CheckCouponResponse {
             coupon: Some(convert::whole_coupon(&coupon, now)),
             usable: because.is_none(),
-            unusable_because: because
-                .map_or(shared::Reason::Unspecified, wire::reason)
-                .into(),
+            unusable_because: reason.into(),
         }))
     }
 
@@ -227,12 +200,12 @@ impl IssuanceService for IssuanceGrpc {
     ) -> Result<Response<RedeemCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (uses, lanes) = (self.uses.clone(), self.wallet.lanes);
+        let (commits, lanes) = (self.commits.clone(), self.lanes);
         let redeemed = detached(async move {
             let redeemed = message.items.into_iter().map(|item| async {
                 match convert::redeem_request(item, &call, lanes, lane) {
-                    Ok(request) => uses.redeem(request).await,
-                    Err(error) => Redeemed::refused(error),
+                    Ok((request, purchase)) => commits.redeem(request, &purchase).await,
+                    Err(error) => (Err(error), None),
                 }
             });
             join_all(redeemed).await
@@ -251,11 +224,11 @@ impl IssuanceService for IssuanceGrpc {
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (uses, lanes) = (self.uses.clone(), self.wallet.lanes);
+        let (commits, lanes) = (self.commits.clone(), self.lanes);
         let released = detached(async move {
             let released = message.items.into_iter().map(|item| async {
-                let request = convert::release_request(item, &call, lanes, lane)?;
-                uses.release(request).await
+                let (request, least) = convert::release_request(item, &call, lanes, lane)?;
+                commits.release(request, least).await
             });
             join_all(released).await
         });
@@ -273,7 +246,7 @@ impl IssuanceService for IssuanceGrpc {
         convert::check_item_count(message.items.len())?;
         let verify = |item: &CodeOfShopper| {
             let shopper = convert::shopper(&item.shopper_id)?;
-            self.wallet.keys.decode(&item.coupon_code, &shopper)
+            self.wallet.verify(&item.coupon_code, &shopper)
         };
         let verified: Vec<_> = message.items.iter().map(verify).collect();
         Ok(Response::new(convert::verified(&verified)))

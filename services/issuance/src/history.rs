@@ -41,7 +41,7 @@ pub struct History {
     /// Connections that leases and reads do not need.
     pub pool: PgPool,
     /// The stock of each lane, which settles with quota.
-    pub stocks: Arc<PerLane<LaneStock>>,
+    pub stocks: Arc<PerLane<Arc<LaneStock>>>,
     pub metrics: IssuanceMetrics,
 }
 

@@ -1,8 +1,6 @@
 //! What a lane's commit queue commits: claims, redemptions, releases and revocations.
 
-mod in_force;
 mod issue;
-mod replays;
 mod staff;
 mod uses;
 mod work;

@@ -13,7 +13,7 @@ use std::{
 
 use sqlx::PgPool;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
-use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, Timestamp};
+use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, sleep, timeout_at},
@@ -30,7 +30,7 @@ use crate::{
     lane_work::SharedBook,
     metrics::IssuanceMetrics,
     store::{
-        leases::{self, Installed, LeaseToSeal, TierCounts},
+        leases::{self, Installed, LeaseToSeal, SealedLease, TierCounts},
         timelines::{self, Timeline},
     },
 };
@@ -48,10 +48,7 @@ const MAX_FAILURES: u32 = 3;
 const MAX_LEFT_BEHIND: u32 = 10_000;
 
 /// The stock of one lane of this replica.
-#[derive(Clone)]
-pub struct LaneStock(Arc<Shared>);
-
-struct Shared {
+pub struct LaneStock {
     lane: Lane,
     lease_holder: ReplicaId,
     book: SharedBook,
@@ -77,10 +74,8 @@ impl LaneStock {
         quota: QuotaClient,
         tracing: Tracing,
         metrics: IssuanceMetrics,
-    ) -> Self {
-        let (needed, changed) = (Notify::new(), watch::Sender::new(0));
-        let under_way = TaskTracker::new();
-        Self(Arc::new(Shared {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             lane,
             lease_holder,
             book,
@@ -88,28 +83,28 @@ impl LaneStock {
             quota,
             tracing,
             metrics,
-            needed,
-            changed,
-            under_way,
+            needed: Notify::new(),
+            changed: watch::Sender::new(0),
+            under_way: TaskTracker::new(),
             unsettled: AtomicUsize::new(0),
-        }))
+        })
     }
 
     /// Waits until something can be said to a claim that found no stock, until `until` at the latest.
     pub async fn wait(
         &self,
         campaign: CampaignNumber,
-        tier: Option<tidegate_types::TierNumber>,
+        tier: Option<TierNumber>,
         until: Instant,
     ) -> Outlook {
-        let mut changes = self.0.changed.subscribe();
+        let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            let outlook = self.0.book.lock().outlook(campaign, tier);
+            let outlook = self.book.lock().outlook(campaign, tier);
             if outlook != Outlook::Coming {
                 return outlook;
             }
-            self.0.needed.notify_one();
+            self.needed.notify_one();
             if timeout_at(until.into(), changes.changed()).await.is_err() {
                 return Outlook::Coming;
             }
@@ -121,16 +116,16 @@ impl LaneStock {
         match news {
             News::Changed(campaign) => {
                 // Budget may have been added, or a halt may be over.
-                self.0.book.lock().forget_denial(*campaign);
-                self.0.note_change();
+                self.book.lock().forget_denial(*campaign);
+                self.note_change();
             }
-            News::Stock { campaign, free } => self.0.book.lock().tell_free(*campaign, free.clone()),
-            News::StockUnknown => self.0.book.lock().forget_free(),
+            News::Stock { campaign, free } => self.book.lock().tell_free(*campaign, free.clone()),
+            News::StockUnknown => self.book.lock().forget_free(),
         }
     }
 
     /// Keeps the lane stocked until the task is aborted.
-    pub async fn keep(self) {
+    pub async fn keep(self: Arc<Self>) {
         let mut ticks = interval(MEASURE_INTERVAL);
         // After a pause, ticks caught up on all at once would measure a demand that never was.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -139,18 +134,18 @@ impl LaneStock {
             tokio::select! {
                 _ = ticks.tick() => {
                     let now = Instant::now();
-                    self.0.book.lock().measure(now - measured);
+                    self.book.lock().measure(now - measured);
                     measured = now;
                     self.return_finished(now);
                 }
-                () = self.0.needed.notified() => {}
+                () = self.needed.notified() => {}
             }
-            if self.0.under_way.is_closed() {
+            if self.under_way.is_closed() {
                 return;
             }
-            let wanted = self.0.book.lock().wanted(Instant::now());
+            let wanted = self.book.lock().wanted(Instant::now());
             for wanted in wanted {
-                self.0.under_way.spawn(Arc::clone(&self.0).acquire(wanted));
+                self.under_way.spawn(Arc::clone(&self).acquire(wanted));
             }
         }
     }
@@ -158,19 +153,18 @@ impl LaneStock {
     /// Seals and gives back everything in hand; the last thing a stopping replica does.
     pub async fn return_all(&self) {
         // What is being acquired must arrive before all can be given back.
-        self.0.under_way.close();
-        self.0.under_way.wait().await;
-        let held = self.0.book.lock().take_all();
+        self.under_way.close();
+        self.under_way.wait().await;
+        let held = self.book.lock().take_all();
         for (campaign, lease) in held {
-            let lease = self.0.own(campaign, lease);
-            Arc::clone(&self.0).give_back(lease).await;
+            self.give_back(self.own(campaign, lease)).await;
         }
     }
 
     /// Gives back what earlier lives of this replica left behind in this lane.
-    pub async fn return_left_behind(self, leases: Vec<LeaseToSeal>) {
+    pub async fn return_left_behind(self: Arc<Self>, leases: Vec<LeaseToSeal>) {
         for lease in leases {
-            Arc::clone(&self.0).give_back(lease).await;
+            self.give_back(lease).await;
         }
     }
 
@@ -179,46 +173,31 @@ impl LaneStock {
         let mut failures = 0;
         for lease in leases {
             // One that quota cannot answer must not keep the others from being settled.
-            failures += u32::from(self.0.settle_once(lease).await.is_err());
+            failures += u32::from(self.settle_once(lease).await.is_err());
             if failures == MAX_FAILURES {
                 return;
             }
         }
     }
 
-    fn return_finished(&self, now: Instant) {
+    fn return_finished(self: &Arc<Self>, now: Instant) {
         // Stock that others may need goes only as fast as quota takes it: while quota is away, what is in hand is all there is.
-        let may_give_way = self.0.unsettled.load(Ordering::Relaxed) == 0;
-        let mut book = self.0.book.lock();
+        let may_give_way = self.unsettled.load(Ordering::Relaxed) == 0;
+        let mut book = self.book.lock();
         let finished = book.take_finished(now, may_give_way);
         let (leases, coupons) = book.totals();
         drop(book);
-        self.0.metrics.holding(self.0.lane, leases, coupons);
+        self.metrics.holding(self.lane, leases, coupons);
         for (campaign, lease) in finished {
-            let (shared, lease) = (Arc::clone(&self.0), self.0.own(campaign, lease));
-            shared.unsettled.fetch_add(1, Ordering::Relaxed);
-            self.0.under_way.spawn(async move {
-                Arc::clone(&shared).give_back(lease).await;
-                shared.unsettled.fetch_sub(1, Ordering::Relaxed);
+            let (stock, lease) = (Arc::clone(self), self.own(campaign, lease));
+            stock.unsettled.fetch_add(1, Ordering::Relaxed);
+            self.under_way.spawn(async move {
+                stock.give_back(lease).await;
+                stock.unsettled.fetch_sub(1, Ordering::Relaxed);
             });
         }
     }
-}
 
-/// Leases of earlier lives, by lane.
-pub async fn left_behind(
-    pool: &PgPool,
-    lanes: Lanes,
-    lease_holder: &ReplicaId,
-) -> Result<BTreeMap<Lane, Vec<LeaseToSeal>>, sqlx::Error> {
-    let mut by_lane = BTreeMap::<_, Vec<_>>::new();
-    for (lane, lease) in leases::unreturned(pool, lanes, lease_holder, MAX_LEFT_BEHIND).await? {
-        by_lane.entry(lane).or_default().push(lease);
-    }
-    Ok(by_lane)
-}
-
-impl Shared {
     fn note_change(&self) {
         self.changed.send_modify(|version| *version += 1);
     }
@@ -232,28 +211,11 @@ impl Shared {
         let asked_on = self.timeline().await;
         let began = Instant::now();
         // The same id until there is an answer: a lost one may have granted.
-        let acquired = loop {
-            match self
-                .quota
-                .acquire(
-                    lease.id,
-                    &self.lease_holder,
-                    self.lane,
-                    &wanted,
-                    span.context(),
-                )
-                .await
-            {
-                Ok(acquired) => break acquired,
-                Err(QuotaAway) => {
-                    self.metrics.quota_away.inc();
-                    sleep(PAUSE_WHILE_AWAY).await;
-                }
-            }
-        };
-        self.metrics
-            .acquire_seconds
-            .observe(began.elapsed().as_secs_f64());
+        let (id, holder, trace) = (lease.id, &self.lease_holder, span.context());
+        let acquire = || self.quota.acquire(id, holder, self.lane, &wanted, trace);
+        let acquired = until_done(acquire, |QuotaAway| self.count_away()).await;
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics.acquire_seconds.observe(seconds);
         match acquired {
             Acquired::Granted(granted) => {
                 span.attribute(
@@ -300,16 +262,16 @@ impl Shared {
 
     /// The timeline that the lane's writer has found; there is one once it has connected.
     async fn timeline(&self) -> Timeline {
-        loop {
-            match timelines::read(&self.pool, self.lane).await {
-                Ok(Some(timeline)) => return timeline,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, lane = %self.lane, "no lease can be asked for while the lane's timeline cannot be read; it is tried again");
-                }
+        let read = || async {
+            let timeline = timelines::read(&self.pool, self.lane).await;
+            timeline.map_err(Some)?.ok_or(None)
+        };
+        let failed = |error: Option<sqlx::Error>| {
+            if let Some(error) = error {
+                tracing::warn!(%error, lane = %self.lane, "no lease can be asked for while the lane's timeline cannot be read; it is tried again");
             }
-            sleep(PAUSE_WHILE_AWAY).await;
-        }
+        };
+        until_done(read, failed).await
     }
 
     async fn install(
@@ -318,17 +280,21 @@ impl Shared {
         granted: &TierCounts,
         asked_on: Timeline,
     ) -> TierCounts {
-        loop {
+        let install = || {
             let now = Timestamp::now_utc();
-            match leases::install(&self.pool, self.lane, lease, granted, asked_on, now).await {
-                Ok(Installed::Fresh) => return granted.clone(),
-                Ok(Installed::Before(remaining)) => return remaining,
-                Err(error) => {
-                    tracing::warn!(%error, lease = %lease.id, "a granted lease cannot be installed yet; it is tried again");
-                    sleep(PAUSE_WHILE_AWAY).await;
-                }
-            }
+            leases::install(&self.pool, self.lane, lease, granted, asked_on, now)
+        };
+        let failed = |error| {
+            tracing::warn!(%error, lease = %lease.id, "a granted lease cannot be installed yet; it is tried again");
+        };
+        match until_done(install, failed).await {
+            Installed::Fresh => granted.clone(),
+            Installed::Before(remaining) => remaining,
         }
+    }
+
+    fn count_away(&self) {
+        self.metrics.quota_away.inc();
     }
 
     fn own(&self, campaign: CampaignNumber, id: Uuid) -> LeaseToSeal {
@@ -341,29 +307,22 @@ impl Shared {
 
     /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts is done at the next start. Quota may have sealed and settled it first: then both say the same, and
     /// nothing changes.
-    async fn give_back(self: Arc<Self>, lease: LeaseToSeal) {
-        let (lease_id, to_seal) = (lease.id, std::slice::from_ref(&lease));
-        let used = loop {
-            match leases::seal(&self.pool, self.lane, to_seal).await {
-                Ok(sealed) => break sealed.into_iter().flat_map(|sealed| sealed.used).collect(),
-                Err(error) => {
-                    tracing::warn!(%error, lease = %lease_id, "a lease cannot be sealed yet; it is tried again");
-                    sleep(PAUSE_WHILE_AWAY).await;
-                }
-            }
-        };
+    async fn give_back(&self, lease: LeaseToSeal) {
+        let (pool, lane, id) = (&self.pool, self.lane, lease.id);
+        let seal = || leases::seal(pool, lane, std::slice::from_ref(&lease));
+        let sealed = until_done(seal, |error| {
+            tracing::warn!(%error, lease = %id, "a lease cannot be sealed yet; it is tried again");
+        });
+        let used = used_of(sealed.await);
         self.metrics.seals.inc();
         let trace = TraceContext::new_root(false);
-        while let Err(QuotaAway) = self.quota.settle(lease_id, &used, trace).await {
-            self.metrics.quota_away.inc();
-            sleep(PAUSE_WHILE_AWAY).await;
-        }
-        while let Err(error) =
-            leases::mark_returned(&self.pool, self.lane, lease_id, Timestamp::now_utc()).await
-        {
-            tracing::warn!(%error, lease = %lease_id, "a settled lease cannot be marked yet; it is tried again");
-            sleep(PAUSE_WHILE_AWAY).await;
-        }
+        let settle = || self.quota.settle(id, &used, trace);
+        until_done(settle, |QuotaAway| self.count_away()).await;
+        let mark = || leases::mark_returned(pool, lane, id, Timestamp::now_utc());
+        let marked = until_done(mark, |error| {
+            tracing::warn!(%error, lease = %id, "a settled lease cannot be marked yet; it is tried again");
+        });
+        marked.await;
         // Others may have been told that nothing is free.
         self.note_change();
     }
@@ -376,15 +335,42 @@ impl Shared {
         };
         let lease_id = lease.id;
         let sealed = leases::seal(&self.pool, self.lane, &[lease]).await;
-        let used = sealed
-            .map_err(away)?
-            .into_iter()
-            .flat_map(|sealed| sealed.used)
-            .collect();
+        let used = used_of(sealed.map_err(away)?);
         let trace = TraceContext::new_root(false);
         self.quota.settle(lease_id, &used, trace).await?;
         let now = Timestamp::now_utc();
         let marked = leases::mark_returned(&self.pool, self.lane, lease_id, now).await;
         marked.map_err(away)
     }
+}
+
+fn used_of(sealed: Vec<SealedLease>) -> TierCounts {
+    sealed.into_iter().flat_map(|sealed| sealed.used).collect()
+}
+
+/// Attempts something until it works, with a pause after each failure.
+async fn until_done<T, E, Attempt: Future<Output = Result<T, E>>>(
+    attempt: impl Fn() -> Attempt,
+    failed: impl Fn(E),
+) -> T {
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) => failed(error),
+        }
+        sleep(PAUSE_WHILE_AWAY).await;
+    }
+}
+
+/// Leases of earlier lives, by lane.
+pub async fn left_behind(
+    pool: &PgPool,
+    lanes: Lanes,
+    lease_holder: &ReplicaId,
+) -> Result<BTreeMap<Lane, Vec<LeaseToSeal>>, sqlx::Error> {
+    let mut by_lane = BTreeMap::<_, Vec<_>>::new();
+    for (lane, lease) in leases::unreturned(pool, lanes, lease_holder, MAX_LEFT_BEHIND).await? {
+        by_lane.entry(lane).or_default().push(lease);
+    }
+    Ok(by_lane)
 }

@@ -25,46 +25,32 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
-use tidegate_rpc::{
-    client::Replicas,
-    server::{AccessRules, DatabaseLook},
-};
+use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
+use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::{PerLane, ReplicaId};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     campaigns::{Campaigns, News},
-    claims::Claims,
+    claims::Commits,
     config::Config,
-    coupon_admin::CouponAdmin,
-    coupon_search::CouponSearch,
-    coupon_uses::CouponUses,
+    coupon_admin::MAX_GRANT_STREAMS,
+    coupon_search::MAX_SEARCHES,
     fence::LeaseFence,
+    grpc::CouponsGrpc,
     history::History,
     lane_work::{LaneCommit, Queues, SharedBook},
     leases::{LaneStock, QuotaClient},
     metrics::IssuanceMetrics,
-    shoppers::Shoppers,
+    shoppers::MAX_SHOPPER_STREAMS,
     wallet::Wallet,
 };
 
 /// Of the connections for reads and leases, those that are for audits, for what is over, and for what
 /// staff search alone.
 pub const BACKGROUND_CONNECTIONS: u32 = 2;
-
-/// How the database is, for staff who ask.
-fn look_at(database: Database) -> DatabaseLook {
-    Arc::new(move || {
-        let database = database.clone();
-        Box::pin(async move {
-            let looked = database.look(&store::MIGRATIONS).await;
-            looked.map_err(|error| error.to_string())
-        })
-    })
-}
 
 /// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
@@ -103,7 +89,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let (queues, stocks, writers) = start_lanes(&lanes, &config, &mut host);
     for (lane, leases) in leases::left_behind(&pool, config.lanes, &lanes.lease_holder).await? {
         let name = format!("return of leases left behind in lane {lane}");
-        let returning = stocks[lane].clone().return_left_behind(leases);
+        let returning = Arc::clone(&stocks[lane]).return_left_behind(leases);
         host.supervisor.start_errand(name, returning);
     }
 
@@ -116,22 +102,27 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor.start("questions of campaigns", asking);
     host.supervisor.start("watch of campaigns", following);
 
-    let parts = parts(
+    let (coupons, fence) = parts(
         &config, &mut host, pool, metrics, campaigns, queues, &stocks,
     );
-    let stop = host.stop.clone();
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
-        join_all(stocks.values().map(LaneStock::return_all)).await;
+        join_all(stocks.values().map(|stock| stock.return_all())).await;
     };
     let service = Service {
         names: grpc::SERVICES,
-        routes: Box::new(|routes| grpc::add(routes, parts, stop)),
+        routes: Box::new(|routes| grpc::add(routes, coupons, fence)),
         access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
             .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,
-        database: Some(look_at(config.database)),
+        database: Some(Arc::new(move || {
+            let database = config.database.clone();
+            Box::pin(async move {
+                let looked = database.look(&store::MIGRATIONS).await;
+                looked.map_err(|error| error.to_string())
+            })
+        })),
         ready,
         finish: Box::pin(finish),
     };
@@ -146,9 +137,8 @@ fn parts(
     metrics: IssuanceMetrics,
     campaigns: Campaigns,
     queues: Queues,
-    stocks: &Arc<PerLane<LaneStock>>,
-) -> grpc::Parts {
-    let (tracing, lanes) = (host.tracing.clone(), config.lanes);
+    stocks: &Arc<PerLane<Arc<LaneStock>>>,
+) -> (CouponsGrpc, LeaseFence) {
     let background = config.database.pool(BACKGROUND_CONNECTIONS);
     let history = History {
         pool: background.clone(),
@@ -160,47 +150,38 @@ fn parts(
     let fence = LeaseFence {
         pool: pool.clone(),
         audit_pool: background.clone(),
-        lane_count: lanes,
-        tracing: tracing.clone(),
+        lane_count: config.lanes,
+        tracing: host.tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
-    };
-    let claims = Claims {
-        queues: Arc::clone(&queues),
-        stocks: Arc::clone(stocks),
-        campaigns: campaigns.clone(),
-        tracing: tracing.clone(),
-        metrics: metrics.clone(),
     };
     let wallet = Wallet {
         keys: Arc::clone(&config.coupon_keys),
         campaigns: campaigns.clone(),
-        pool: pool.clone(),
-        lanes,
+        pool,
+        background,
+        lanes: config.lanes,
         metrics: metrics.clone(),
+        searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
+        shopper_streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
     };
-    let uses = CouponUses {
-        wallet: wallet.clone(),
-        queues: Arc::clone(&queues),
-        tracing: tracing.clone(),
-        metrics,
-    };
-    let admin = CouponAdmin::new(
-        claims.clone(),
+    let commits = Commits {
         queues,
-        wallet.clone(),
-        background.clone(),
-        tracing,
-    );
-    grpc::Parts {
-        shoppers: Shoppers::new(pool, lanes, campaigns),
-        claims,
-        search: CouponSearch::new(wallet.clone(), background),
+        stocks: Arc::clone(stocks),
+        keys: Arc::clone(&config.coupon_keys),
+        campaigns,
+        wallet: wallet.clone(),
+        tracing: host.tracing.clone(),
+        metrics,
+        grant_streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
+    };
+    let coupons = CouponsGrpc {
         wallet,
-        uses,
-        fence,
-        admin,
-    }
+        commits,
+        lanes: config.lanes,
+        stop: host.stop.clone(),
+    };
+    (coupons, fence)
 }
 
 /// What all lanes share.
@@ -220,7 +201,7 @@ fn start_lanes(
     parts: &LaneParts,
     config: &Config,
     host: &mut Host,
-) -> (Queues, Arc<PerLane<LaneStock>>, Writers) {
+) -> (Queues, Arc<PerLane<Arc<LaneStock>>>, Writers) {
     let settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
     let books = PerLane::new(config.lanes, |_| SharedBook::default());
     let mut writers = Vec::new();
@@ -254,7 +235,7 @@ fn start_lanes(
             parts.metrics.clone(),
         );
         let name = format!("lease keeper of lane {lane}");
-        host.supervisor.start(name, stock.clone().keep());
+        host.supervisor.start(name, Arc::clone(&stock).keep());
         stock
     });
     (Arc::new(queues), Arc::new(stocks), writers)

@@ -64,24 +64,20 @@ metrics! {
         "tidegate_coupon_keys_file_usable", "0 if the coupon keys file changed and cannot be used, so that older keys stay in use";
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReplayedLabel {
-    replayed: &'static str,
+macro_rules! labels {
+    ($($name:ident { $field:ident: $value:ty })*) => {$(
+        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+        struct $name {
+            $field: $value,
+        }
+    )*};
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct LaneLabel {
-    lane: u16,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct KeyLabel {
-    key_id: u8,
+labels! {
+    ReplayedLabel { replayed: &'static str }
+    ReasonLabel { reason: &'static str }
+    LaneLabel { lane: u16 }
+    KeyLabel { key_id: u8 }
 }
 
 impl IssuanceMetrics {
@@ -96,22 +92,16 @@ impl IssuanceMetrics {
     }
 
     pub fn issued(&self, replayed: bool) {
-        self.issued
-            .get_or_create(&ReplayedLabel {
-                replayed: if replayed { "true" } else { "false" },
-            })
-            .inc();
+        let replayed = if replayed { "true" } else { "false" };
+        self.issued.get_or_create(&ReplayedLabel { replayed }).inc();
     }
 
     pub fn refused(&self, error: &IssuanceError) {
         if matches!(error, IssuanceError::NotCommitted(NotCommitted::Unknown)) {
             self.unknown_commits.inc();
         }
-        self.refused
-            .get_or_create(&ReasonLabel {
-                reason: error.refusal().reason.name(),
-            })
-            .inc();
+        let reason = error.refusal().reason.name();
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub fn holding(&self, lane: Lane, leases: usize, coupons: u64) {

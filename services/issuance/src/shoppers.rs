@@ -6,13 +6,13 @@ use std::{
 };
 
 use sqlx::PgPool;
-use tidegate_types::{CampaignNumber, Lane, Lanes, ShopperId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tidegate_types::{CampaignNumber, Lane, ShopperId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    campaigns::Campaigns,
     error::IssuanceError,
     store::shoppers::{self, PageEnd},
+    wallet::Wallet,
 };
 
 /// Streams that one process serves at once: each reads every coupon there is, and claims of other campaigns need the database as well.
@@ -22,40 +22,23 @@ const PAGE_SIZE: u32 = 10_000;
 /// A stream that has not been read to its end by then is ended, so that it does not keep others out.
 const MAX_DURATION: Duration = Duration::from_secs(600);
 
-#[derive(Clone)]
-pub struct Shoppers {
-    pool: PgPool,
-    lanes: Lanes,
-    campaigns: Campaigns,
-    streams: Arc<Semaphore>,
-}
-
-impl Shoppers {
-    pub fn new(pool: PgPool, lanes: Lanes, campaigns: Campaigns) -> Self {
-        Self {
-            pool,
-            lanes,
-            campaigns,
-            streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
-        }
-    }
-
+impl Wallet {
     /// Begins to read the shoppers of a campaign.
-    pub async fn open(
+    pub async fn shoppers(
         &self,
         campaign: CampaignNumber,
         until: Instant,
     ) -> Result<ShopperPages, IssuanceError> {
         self.campaigns.get_by(campaign, 0, until).await?;
-        let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| IssuanceError::TooManyShopperStreams)?;
+        let place = Arc::clone(&self.shopper_streams).try_acquire_owned();
+        let too_many = IssuanceError::NotNow("too many streams of shoppers are open");
         Ok(ShopperPages {
             pool: self.pool.clone(),
             campaign,
             lanes: Box::new(self.lanes.all()),
             at: None,
             end_by: Instant::now() + MAX_DURATION,
-            _place: place,
+            _place: place.map_err(|_| too_many)?,
         })
     }
 }
@@ -74,7 +57,9 @@ impl ShopperPages {
     /// The next page, which may be empty; none at the end of the last lane.
     pub async fn next(&mut self) -> Result<Option<Vec<ShopperId>>, IssuanceError> {
         if Instant::now() > self.end_by {
-            return Err(IssuanceError::ShopperStreamTooSlow);
+            return Err(IssuanceError::NotNow(
+                "the stream of shoppers took too long",
+            ));
         }
         let at = self.at.take();
         let Some((lane, after)) = at.or_else(|| Some((self.lanes.next()?, PageEnd::START))) else {

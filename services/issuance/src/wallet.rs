@@ -7,7 +7,11 @@ use std::{
 };
 
 use sqlx::PgPool;
-use tidegate_types::{CampaignNumber, DecodedCode, Lanes, Money, RequestId, ShopperId, TierNumber};
+use tidegate_pg::list_changes;
+use tidegate_types::{
+    CampaignNumber, ChangePage, ChangeQuery, DecodedCode, Lanes, RequestId, ShopperId, TierNumber,
+};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -19,16 +23,23 @@ use crate::{
     },
     error::IssuanceError,
     metrics::IssuanceMetrics,
-    store,
+    store::{controls, coupons},
 };
 
+/// Reads coupons for shoppers and staff.
 #[derive(Clone)]
 pub struct Wallet {
     pub keys: Arc<CouponKeys>,
     pub campaigns: Campaigns,
     pub pool: PgPool,
+    /// Connections for what tries many coupons, and for what staff look back at.
+    pub background: PgPool,
     pub lanes: Lanes,
     pub metrics: IssuanceMetrics,
+    /// A place for each search for a code without its shopper.
+    pub searches: Arc<Semaphore>,
+    /// A place for each stream of shoppers.
+    pub shopper_streams: Arc<Semaphore>,
 }
 
 /// A claim that was made before.
@@ -36,15 +47,17 @@ pub struct EarlierClaim {
     pub campaign: CampaignNumber,
     pub shopper: ShopperId,
     pub request_id: RequestId,
-    /// What it asks for; `None` if its caller does not say.
-    pub content: Option<ClaimContent>,
+    /// The tier it asks for, which is any if none; `None` if its caller does not say.
+    pub tier: Option<Option<TierNumber>>,
 }
 
-/// What a claim asks for, beside what names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClaimContent {
-    /// The tier wanted; any, if none.
-    pub tier: Option<TierNumber>,
+/// A page of a wallet.
+pub struct Page {
+    pub shopper: ShopperId,
+    /// Only of this campaign.
+    pub campaign: Option<CampaignNumber>,
+    pub start: PageStart,
+    pub size: u32,
 }
 
 /// Where a page of a wallet begins: everything before this campaign and slot.
@@ -60,29 +73,25 @@ impl Wallet {
     /// key is missing comes without its code.
     pub async fn list(
         &self,
-        shopper: &ShopperId,
-        campaign: Option<CampaignNumber>,
-        (start, page_size): (PageStart, u32),
+        page: &Page,
         until: Instant,
     ) -> Result<(Vec<Coupon>, Option<PageStart>), IssuanceError> {
-        let lane = self.lanes.of(shopper);
+        let (shopper, size) = (&page.shopper, page.size as usize);
+        let (lane, before) = (self.lanes.of(shopper), (page.start.0, page.start.1));
         // One more than asked for tells whether there is a next page.
-        let mut stored = store::coupons::list(
-            &self.pool,
-            lane,
-            shopper,
-            (start.0, start.1),
-            campaign,
-            page_size + 1,
-        )
-        .await?;
-        let more = stored.len() > page_size as usize;
-        stored.truncate(page_size as usize);
-        let next = stored
-            .last()
-            .filter(|_| more)
-            .map(|last| PageStart(last.campaign.get(), last.slot.get()));
+        let limit = page.size + 1;
+        let listed = coupons::list(&self.pool, lane, shopper, before, page.campaign, limit);
+        let mut stored = listed.await?;
+        let more = stored.len() > size;
+        stored.truncate(size);
+        let last = stored.last().filter(|_| more);
+        let next = last.map(|last| PageStart(last.campaign.get(), last.slot.get()));
         Ok((self.present_all(stored, shopper, until).await?, next))
+    }
+
+    /// Which coupon of the shopper a code means, as typed.
+    pub fn verify(&self, code: &str, shopper: &ShopperId) -> Result<DecodedCode, IssuanceError> {
+        self.keys.decode(code, shopper)
     }
 
     pub async fn get(
@@ -92,19 +101,13 @@ impl Wallet {
         until: Instant,
     ) -> Result<Coupon, IssuanceError> {
         let decoded = self.keys.decode(code, shopper)?;
-        let lane = self.lanes.of(shopper);
+        let key = (shopper, decoded.campaign, decoded.slot);
         let mut connection = self.pool.acquire().await?;
-        let found = store::coupons::read(
-            &mut connection,
-            lane,
-            &[(shopper, decoded.campaign, decoded.slot)],
-        )
-        .await?;
+        let found = coupons::read(&mut connection, self.lanes.of(shopper), &[key]).await?;
         drop(connection);
         let found = found.into_iter().flatten().collect();
-        let presented = self.present_all(found, shopper, until).await?;
-        let mut presented = presented.into_iter();
-        presented.next().ok_or(IssuanceError::CouponNotFound)
+        let presented = self.present_all(found, shopper, until).await?.pop();
+        presented.ok_or(IssuanceError::CouponNotFound)
     }
 
     /// The coupon that an earlier claim produced. It is no other claim's only because the request id is the same.
@@ -113,24 +116,25 @@ impl Wallet {
         earlier: &EarlierClaim,
         until: Instant,
     ) -> Result<Option<Coupon>, IssuanceError> {
-        let EarlierClaim {
-            campaign,
-            shopper,
-            request_id,
-            content,
-        } = earlier;
+        let (shopper, campaign) = (&earlier.shopper, earlier.campaign);
         let lane = self.lanes.of(shopper);
-        let found =
-            store::coupons::of_claim(&self.pool, lane, shopper, *campaign, request_id).await?;
-        let asked_for = |coupon: &StoredCoupon| {
-            content.is_none_or(|content| content.tier == coupon.requested_tier)
+        let found = coupons::of_claim(&self.pool, lane, shopper, campaign, &earlier.request_id);
+        let found: Vec<_> = found.await?.into_iter().collect();
+        let is_other = |coupon: &StoredCoupon| {
+            let asked = earlier.tier;
+            asked.is_some_and(|tier| tier != coupon.requested_tier)
         };
-        if found.as_ref().is_some_and(|found| !asked_for(found)) {
+        if found.iter().any(is_other) {
             return Err(IssuanceError::RequestIdConflict);
         }
-        let found = found.into_iter().collect();
-        let coupons = self.present_all(found, shopper, until).await?;
-        coupons.into_iter().next().map(with_code).transpose()
+        let found = self.present_all(found, shopper, until).await?.pop();
+        found.map(with_code).transpose()
+    }
+
+    /// A page of what staff changed.
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, IssuanceError> {
+        let mut connection = self.background.acquire().await?;
+        Ok(list_changes(&mut connection, query).await?)
     }
 
     /// Coupons as callers see them, by what is in force in the database.
@@ -149,7 +153,7 @@ impl Wallet {
         }
         let campaigns: Vec<_> = campaigns.into_iter().collect();
         let lane = self.lanes.of(shopper);
-        let controls = store::controls::read(&self.pool, lane, &campaigns).await?;
+        let controls = controls::read(&self.pool, lane, &campaigns).await?;
         let present = |coupon: StoredCoupon| {
             let control = controls.get(&coupon.campaign);
             self.present(coupon, shopper, control)
@@ -178,13 +182,14 @@ impl Wallet {
         for (lane, asked) in by_lane {
             let keys: Vec<_> = asked.iter().map(|(_, key)| *key).collect();
             let mut connection = self.pool.acquire().await?;
-            let coupons = store::coupons::read(&mut connection, lane, &keys).await?;
+            let coupons = coupons::read(&mut connection, lane, &keys).await?;
             for ((place, _), coupon) in asked.into_iter().zip(coupons) {
                 order_ids[place] = coupon.and_then(|coupon| coupon.order_id);
             }
         }
         Ok(order_ids)
     }
+
     /// Adds to a coupon's row what callers see: its code, and its campaign's words. `kept` is what the database says of its campaign's coupons, if it was read.
     pub fn present(
         &self,
@@ -195,23 +200,14 @@ impl Wallet {
         let campaign = self.campaigns.get(stored.campaign);
         let campaign = campaign.ok_or_else(|| internal(&stored, "its campaign is not known"))?;
         let control = campaign.coupon_control().or_newer(kept);
-        let tier = campaign
-            .tier(stored.tier)
-            .ok_or_else(|| internal(&stored, "its tier is not known"))?;
-        let code = self.keys.code_of(&stored, shopper);
-        let face_value = Money {
-            currency: campaign.currency,
-            minor_units: tier.face_value_minor_units,
-        };
+        let tier = campaign.tier(stored.tier).cloned();
+        let tier = tier.ok_or_else(|| internal(&stored, "its tier is not known"))?;
         Ok(Coupon {
-            code,
-            campaign_id: campaign.id.clone(),
-            tier_id: tier.id.clone(),
-            face_value,
-            terms: Arc::clone(&tier.terms),
-            valid_until: stored.valid_until(control.extended_valid_until),
-            redemption: control.redemption,
+            code: self.keys.code_of(&stored, shopper),
             stored,
+            campaign,
+            tier,
+            control,
         })
     }
 
@@ -229,8 +225,9 @@ impl Wallet {
 
 fn with_code(coupon: Coupon) -> Result<Coupon, IssuanceError> {
     let key_id = coupon.stored.key_id;
-    let code = coupon.code;
-    code.map(|_| coupon)
+    let has_code = coupon.code.is_some();
+    has_code
+        .then_some(coupon)
         .ok_or(IssuanceError::CouponKeyMissing { key_id })
 }
 

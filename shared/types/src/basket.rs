@@ -1,37 +1,19 @@
 //! What an order asks for. Parsed by the gateway, so that it can name every bad field, and by order-intake, which trusts nobody.
 
-use crate::{Money, OutOfBounds, PrintedText};
+use crate::{Money, OutOfBounds, PrintedText, numbers::bounded};
 
 /// What an order line names: a product.
 pub type Sku = PrintedText<64>;
 
 const MAX_LINES: usize = 50;
-const MAX_QUANTITY: u8 = 99;
 /// In minor units.
 const MAX_UNIT_PRICE: i64 = 10_000_000;
 /// In minor units. No basket of a shop comes near it, and every sum of money about an order fits.
 const MAX_TOTAL: i64 = 1_000_000_000;
 
-/// How many of a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quantity(u8);
-
-impl Quantity {
-    /// Takes a number over if it is from 1 to 99.
-    pub fn new(quantity: impl TryInto<u8>) -> Result<Self, OutOfBounds> {
-        match quantity.try_into() {
-            Ok(quantity @ 1..=MAX_QUANTITY) => Ok(Self(quantity)),
-            _ => Err(OutOfBounds {
-                min: 1,
-                max: MAX_QUANTITY.into(),
-            }),
-        }
-    }
-
-    /// The number.
-    pub fn get(self) -> u8 {
-        self.0
-    }
+bounded! {
+    /// How many of a product: 1 to 99.
+    Quantity(u8) 1..=99;
 }
 
 /// The price of one of a product.
@@ -71,10 +53,8 @@ pub struct OrderLine {
 impl OrderLine {
     /// What the line comes to, in minor units; `None` if that does not fit.
     fn price(&self) -> Option<i64> {
-        self.unit_price
-            .0
-            .minor_units
-            .checked_mul(self.quantity.0.into())
+        let price = self.unit_price.get().minor_units;
+        price.checked_mul(self.quantity.get().into())
     }
 }
 
@@ -109,20 +89,16 @@ impl Lines {
             return Err(InvalidLines::Count);
         };
         let currency = first.unit_price.0.currency;
-        if lines
-            .iter()
-            .any(|line| line.unit_price.0.currency != currency)
-        {
+        let is_other = |line: &OrderLine| line.unit_price.0.currency != currency;
+        if lines.iter().any(is_other) {
             return Err(InvalidLines::Currencies);
         }
-        let minor_units = lines
-            .iter()
-            .try_fold(0i64, |sum, line| sum.checked_add(line.price()?))
-            .filter(|total| *total <= MAX_TOTAL)
-            .ok_or(InvalidLines::Total)?;
+        let mut prices = lines.iter().map(OrderLine::price);
+        let sum = prices.try_fold(0i64, |sum, price| sum.checked_add(price?));
+        let sum = sum.filter(|sum| *sum <= MAX_TOTAL);
         let total = Money {
             currency,
-            minor_units,
+            minor_units: sum.ok_or(InvalidLines::Total)?,
         };
         Ok(Self { lines, total })
     }
@@ -157,16 +133,15 @@ mod tests {
 
     #[test]
     fn a_basket_has_1_to_50_lines_of_one_currency() {
-        assert_eq!(Lines::new(vec![]), Err(InvalidLines::Count));
+        let refused = |lines| Lines::new(lines).unwrap_err();
+        let (yuan, dollars) = (line("a", 1, "CNY"), line("a", 1, "USD"));
+        assert_eq!(refused(vec![]), InvalidLines::Count);
+        assert_eq!(refused(vec![yuan.clone(); 51]), InvalidLines::Count);
         assert_eq!(
-            Lines::new(vec![line("a", 1, "CNY"); 51]),
-            Err(InvalidLines::Count)
+            refused(vec![yuan.clone(), dollars]),
+            InvalidLines::Currencies
         );
-        assert_eq!(
-            Lines::new(vec![line("a", 1, "CNY"), line("a", 1, "USD")]),
-            Err(InvalidLines::Currencies)
-        );
-        assert!(Lines::new(vec![line("a", 1, "CNY"); 50]).is_ok());
+        assert!(Lines::new(vec![yuan; 50]).is_ok());
     }
 
     #[test]

@@ -19,44 +19,19 @@ pub struct Actor {
 /// Why staff change something, in their own words.
 pub type ChangeReason = PrintedText<200>;
 
-/// What kind of thing is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResourceKind {
+named! {
+    /// What kind of thing is changed. Its name is the one on the wire and in the database.
+    ResourceKind
     /// A campaign, by its id.
-    Campaign,
+    Campaign => "campaign",
     /// A coupon, by its shopper.
-    Coupon,
+    Coupon => "coupon",
     /// A store, by its id.
-    Store,
+    Store => "store",
     /// Every store of an area, by its name.
-    Area,
+    Area => "area",
     /// An order, by its id.
-    Order,
-}
-
-impl ResourceKind {
-    /// The name on the wire and in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Campaign => "campaign",
-            Self::Coupon => "coupon",
-            Self::Store => "store",
-            Self::Area => "area",
-            Self::Order => "order",
-        }
-    }
-
-    /// The kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [
-            Self::Campaign,
-            Self::Coupon,
-            Self::Store,
-            Self::Area,
-            Self::Order,
-        ];
-        all.into_iter().find(|kind| kind.name() == name)
-    }
+    Order => "order",
 }
 
 /// A field before and after a change.

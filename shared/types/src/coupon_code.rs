@@ -49,9 +49,8 @@ impl CouponCode {
         let mut bits = 0u128;
         let mut count = 0;
         for letter in typed::letters(typed)? {
-            let value = ALPHABET
-                .iter()
-                .position(|known| char::from(*known) == letter)?;
+            let mut known = ALPHABET.iter();
+            let value = known.position(|known| char::from(*known) == letter)?;
             bits = bits << 5 | value as u128;
             count += 1;
             if count > LENGTH {
@@ -159,18 +158,10 @@ impl CouponKeyring {
         shopper: &ShopperId,
         slot: Slot,
     ) -> Option<u64> {
-        let tag = self.0.mac(
-            key_id,
-            &[
-                &campaign.get().to_be_bytes(),
-                &[slot.get()],
-                shopper.as_str().as_bytes(),
-            ],
-        )?;
-        let head = tag
-            .iter()
-            .take(8)
-            .fold(0u64, |head, byte| head << 8 | u64::from(*byte));
+        let campaign = campaign.get().to_be_bytes();
+        let parts: [&[u8]; 3] = [&campaign, &[slot.get()], shopper.as_str().as_bytes()];
+        let tag = self.0.mac(key_id, &parts)?;
+        let head = u64::from_be_bytes(*tag.first_chunk()?);
         Some(head >> (u64::BITS - MAC_BITS))
     }
 }
@@ -181,47 +172,42 @@ mod tests {
 
     use super::*;
 
-    fn keyring() -> CouponKeyring {
-        let key = |byte| BASE64_STANDARD.encode([byte; 32]);
-        CouponKeyring::from_json(&format!(
-            r#"{{"active":2,"keys":{{"1":"{}","2":"{}"}}}}"#,
-            key(1),
-            key(2)
-        ))
-        .unwrap()
+    fn keyring(active: u8, ids: &[u8]) -> CouponKeyring {
+        let key = |id: &u8| format!(r#""{id}":"{}""#, BASE64_STANDARD.encode([*id; 32]));
+        let keys: Vec<_> = ids.iter().map(key).collect();
+        let json = format!(r#"{{"active":{active},"keys":{{{}}}}}"#, keys.join(","));
+        CouponKeyring::from_json(&json).unwrap()
     }
 
     fn shopper(id: &str) -> ShopperId {
         ShopperId::parse(id).unwrap()
     }
 
+    fn coupon(campaign: u32, slot: u8) -> DecodedCode {
+        DecodedCode {
+            campaign: CampaignNumber::new(campaign).unwrap(),
+            slot: Slot::new(slot).unwrap(),
+        }
+    }
+
+    /// The code of a shopper's coupon under key 2.
+    fn code(coupon: DecodedCode, shopper: &ShopperId) -> CouponCode {
+        let code = keyring(2, &[1, 2]).derive(2, coupon.campaign, shopper, coupon.slot);
+        code.unwrap()
+    }
+
     #[test]
     fn a_code_opens_for_its_shopper_only() {
-        let (ring, campaign, slot) = (
-            keyring(),
-            CampaignNumber::new(0xABCDEFu32).unwrap(),
-            Slot::new(100u8).unwrap(),
-        );
-        let code = ring.derive(2, campaign, &shopper("alice"), slot).unwrap();
-        assert_eq!(
-            ring.verify(code, &shopper("alice")),
-            Ok(DecodedCode { campaign, slot })
-        );
+        let (coupon, alice) = (coupon(0xABCDEF, 100), shopper("alice"));
+        let (ring, code) = (keyring(2, &[1, 2]), code(coupon, &alice));
+        assert_eq!(ring.verify(code, &alice), Ok(coupon));
         assert_eq!(ring.verify(code, &shopper("bob")), Err(Unverified::Never));
     }
 
     #[test]
     fn any_changed_character_makes_a_code_worthless() {
-        let ring = keyring();
-        let alice = shopper("alice");
-        let code = ring
-            .derive(
-                2,
-                CampaignNumber::new(77u32).unwrap(),
-                &alice,
-                Slot::new(3u8).unwrap(),
-            )
-            .unwrap();
+        let (ring, alice) = (keyring(2, &[1, 2]), shopper("alice"));
+        let code = code(coupon(77, 3), &alice);
         let key_bits = MAC_BITS..MAC_BITS + KEY_ID_BITS;
         for bit in 0..80 {
             let verified = ring.verify(CouponCode(code.0 ^ 1 << bit), &alice);
@@ -234,48 +220,34 @@ mod tests {
 
     #[test]
     fn a_code_whose_key_is_missing_is_not_called_false() {
-        let (alice, campaign) = (shopper("alice"), CampaignNumber::new(1u32).unwrap());
-        let code = keyring().derive(2, campaign, &alice, Slot::new(1u8).unwrap());
-        let key = BASE64_STANDARD.encode([1; 32]);
-        let without =
-            CouponKeyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{key}"}}}}"#)).unwrap();
+        let (without, alice) = (keyring(1, &[1]), shopper("alice"));
         let missing = Err(Unverified::KeyMissing { key_id: 2 });
-        assert_eq!(without.verify(code.unwrap(), &alice), missing);
+        assert_eq!(without.verify(code(coupon(1, 1), &alice), &alice), missing);
         // No campaign has the number 0, whatever the key.
-        assert_eq!(
-            without.verify(CouponCode(2 << MAC_BITS), &alice),
-            Err(Unverified::Never)
-        );
+        let of_none = CouponCode(2 << MAC_BITS);
+        assert_eq!(without.verify(of_none, &alice), Err(Unverified::Never));
     }
 
-    /// Their codes are the same: found by trying some ten million ids of one lane of sixteen.
+    /// Their codes are the same under key 1: found by trying some ten million ids of one lane of sixteen.
     const COLLIDING: [&str; 2] = ["shopper-86530534", "shopper-161455760"];
 
     #[test]
     fn two_shoppers_may_have_the_same_code_and_each_opens_its_own_coupon() {
-        let (ring, [one, two]) = (keyring(), COLLIDING.map(shopper));
-        let campaign = CampaignNumber::new(1u32).unwrap();
-        let slot = Slot::new(1u8).unwrap();
-        let code = ring.derive(1, campaign, &one, slot).unwrap();
-        assert_eq!(ring.derive(1, campaign, &two, slot), Some(code));
+        let (ring, [one, two]) = (keyring(2, &[1, 2]), COLLIDING.map(shopper));
+        let coupon = coupon(1, 1);
+        let code = ring.derive(1, coupon.campaign, &one, coupon.slot).unwrap();
+        assert_eq!(
+            ring.derive(1, coupon.campaign, &two, coupon.slot),
+            Some(code)
+        );
         for shopper in [&one, &two] {
-            assert_eq!(
-                ring.verify(code, shopper),
-                Ok(DecodedCode { campaign, slot })
-            );
+            assert_eq!(ring.verify(code, shopper), Ok(coupon));
         }
     }
 
     #[test]
     fn a_code_is_never_shown_whole() {
-        let code = keyring()
-            .derive(
-                2,
-                CampaignNumber::new(5u32).unwrap(),
-                &shopper("a"),
-                Slot::new(1u8).unwrap(),
-            )
-            .unwrap();
+        let code = code(coupon(5, 1), &shopper("a"));
         assert!(!format!("{code} {code:?}").contains(&code.reveal()));
     }
 }

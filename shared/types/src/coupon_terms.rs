@@ -25,39 +25,31 @@ impl CouponTerms {
         areas: &[impl AsRef<str>],
         store_ids: &[impl AsRef<str>],
     ) -> Option<Self> {
-        let minimum_spend = bad.check(
-            format_args!("{field}.minimum_spend_minor_units"),
-            minimum_spend(minimum_spend_minor_units),
-        );
-        let areas = names(
-            bad,
-            format_args!("{field}.areas"),
-            areas,
-            MAX_AREAS,
-            |text| Area::parse(text),
-        );
-        let stores = names(
-            bad,
-            format_args!("{field}.store_ids"),
-            store_ids,
-            MAX_STORES,
-            |text| StoreId::parse(text),
-        );
+        let bounds = OutOfBounds {
+            min: 0,
+            max: MAX_MINIMUM_SPEND_MINOR_UNITS.unsigned_abs(),
+        };
+        let is_spend_good =
+            (0..=MAX_MINIMUM_SPEND_MINOR_UNITS).contains(&minimum_spend_minor_units);
+        if !is_spend_good {
+            bad.add(format_args!("{field}.minimum_spend_minor_units"), bounds);
+        }
+        let areas = (format!("{field}.areas"), areas, MAX_AREAS);
+        let areas = names(bad, areas, |text| Area::parse(text));
+        let stores = (format!("{field}.store_ids"), store_ids, MAX_STORES);
+        let stores = names(bad, stores, |text| StoreId::parse(text));
         Some(Self {
-            minimum_spend_minor_units: minimum_spend?,
+            minimum_spend_minor_units,
             areas: areas?,
             stores: stores?,
         })
+        .filter(|_| is_spend_good)
     }
 
     /// Reads what [`Self::areas_text`] and [`Self::stores_text`] wrote; `None` if it is out of bounds.
     pub fn from_texts(minimum_spend_minor_units: i64, areas: &str, stores: &str) -> Option<Self> {
-        let names = |text: &'_ str| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let (areas, stores) = (names(areas), names(stores));
+        let areas: Vec<_> = areas.split_whitespace().collect();
+        let stores: Vec<_> = stores.split_whitespace().collect();
         let mut bad = Violations::default();
         Self::parse(
             &mut bad,
@@ -106,22 +98,9 @@ fn text<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-fn minimum_spend(minor_units: i64) -> Result<i64, OutOfBounds> {
-    if (0..=MAX_MINIMUM_SPEND_MINOR_UNITS).contains(&minor_units) {
-        Ok(minor_units)
-    } else {
-        Err(OutOfBounds {
-            min: 0,
-            max: MAX_MINIMUM_SPEND_MINOR_UNITS.unsigned_abs(),
-        })
-    }
-}
-
 fn names<T: Ord>(
     bad: &mut Violations,
-    field: impl Display,
-    texts: &[impl AsRef<str>],
-    max: usize,
+    (field, texts, max): (String, &[impl AsRef<str>], usize),
     parse: impl Fn(&str) -> Result<T, InvalidText>,
 ) -> Option<BTreeSet<T>> {
     if texts.len() > max {
@@ -156,12 +135,7 @@ mod tests {
 
     #[test]
     fn every_bad_field_of_terms_is_named_with_its_place() {
-        let named = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| name.to_string())
-                .collect::<Vec<_>>()
-        };
+        let named = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(
             bad_fields(-1, &named(&["west", ""]), &named(&["a", "b", "a", "c d"])),
             [

@@ -50,10 +50,8 @@ impl Keyring {
         for (id, text) in file.keys {
             let number = id.parse().ok().filter(|number: &u8| *number <= MAX_KEY_ID);
             let number = number.ok_or_else(|| KeyringError::KeyId(id.clone()))?;
-            let bytes = BASE64_STANDARD
-                .decode(text)
-                .ok()
-                .filter(|bytes| bytes.len() >= MIN_KEY_BYTES);
+            let bytes = BASE64_STANDARD.decode(text).ok();
+            let bytes = bytes.filter(|bytes| bytes.len() >= MIN_KEY_BYTES);
             let bytes = bytes.ok_or(KeyringError::Key(id))?;
             keys.insert(number, hmac::Key::new(hmac::HMAC_SHA256, &bytes));
         }
@@ -97,38 +95,34 @@ impl Keyring {
 mod tests {
     use super::*;
 
+    fn ring(active: u8, keys: &[(u8, &str)]) -> Result<Keyring, KeyringError> {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(id, key)| format!(r#""{id}":"{key}""#))
+            .collect();
+        let json = format!(r#"{{"active":{active},"keys":{{{}}}}}"#, keys.join(","));
+        Keyring::from_json(&json)
+    }
+
+    fn key(bytes: usize, byte: u8) -> String {
+        BASE64_STANDARD.encode(vec![byte; bytes])
+    }
+
     #[test]
     fn keys_that_cannot_be_used_are_refused_without_being_quoted() {
-        let short = BASE64_STANDARD.encode([1; 31]);
-        let error = Keyring::from_json(&format!(r#"{{"active":1,"keys":{{"1":"{short}"}}}}"#))
-            .err()
-            .unwrap();
-        assert_eq!(error, KeyringError::Key("1".into()));
-        assert!(!error.to_string().contains(&short));
-        let good = BASE64_STANDARD.encode([1; 32]);
-        let ring = |active, id| {
-            Keyring::from_json(&format!(
-                r#"{{"active":{active},"keys":{{"{id}":"{good}"}}}}"#
-            ))
-            .err()
-        };
-        assert_eq!(ring(1, 8), Some(KeyringError::KeyId("8".into())));
-        assert_eq!(ring(3, 1), Some(KeyringError::NoActiveKey(3)));
-        assert!(matches!(
-            Keyring::from_json("{"),
-            Err(KeyringError::Malformed(_))
-        ));
+        let (short, good) = (key(31, 1), key(32, 1));
+        let refused = |active, id, key: &str| ring(active, &[(id, key)]).err().unwrap();
+        assert_eq!(refused(1, 1, &short), KeyringError::Key("1".into()));
+        assert!(!refused(1, 1, &short).to_string().contains(&short));
+        assert_eq!(refused(1, 8, &good), KeyringError::KeyId("8".into()));
+        assert_eq!(refused(3, 1, &good), KeyringError::NoActiveKey(3));
+        let malformed = Keyring::from_json("{").err().unwrap();
+        assert!(matches!(malformed, KeyringError::Malformed(_)));
     }
 
     #[test]
     fn a_mac_is_right_for_its_key_and_its_parts_only() {
-        let key = |byte| BASE64_STANDARD.encode([byte; 32]);
-        let json = format!(
-            r#"{{"active":2,"keys":{{"1":"{}","2":"{}"}}}}"#,
-            key(1),
-            key(2)
-        );
-        let ring = Keyring::from_json(&json).unwrap();
+        let ring = ring(2, &[(1, &key(32, 1)), (2, &key(32, 2))]).unwrap();
         let mac = ring.mac(ring.active_key_id(), &[b"a", b"b"]).unwrap();
         assert!(ring.is_head_of_mac(2, &[b"ab"], &mac[..16]));
         assert!(!ring.is_head_of_mac(1, &[b"ab"], &mac[..16]));

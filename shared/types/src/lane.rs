@@ -3,11 +3,12 @@ use std::{
     ops::{Index, IndexMut},
 };
 
-use crate::{OutOfBounds, ShopperId};
+use crate::{OutOfBounds, ShopperId, numbers::bounded};
 
-/// How many lanes a database has; fixed when the database is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lanes(u16);
+bounded! {
+    /// How many lanes a database has, at most [`Lanes::MAX`]; fixed when the database is made.
+    Lanes(u16) 1..=Lanes::MAX;
+}
 
 /// One lane: the unit of commit and of scale. Everything of one shopper is in one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,23 +17,6 @@ pub struct Lane(u16);
 impl Lanes {
     /// The most lanes a deployment has.
     pub const MAX: u16 = 1024;
-
-    /// Takes a count over: 1 to [`Lanes::MAX`].
-    pub fn new(lanes: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
-        const BOUNDS: OutOfBounds = OutOfBounds {
-            min: 1,
-            max: Lanes::MAX as u64,
-        };
-        match lanes.try_into() {
-            Ok(lanes @ 1..=Self::MAX) => Ok(Self(lanes)),
-            _ => Err(BOUNDS),
-        }
-    }
-
-    /// How many.
-    pub fn get(self) -> u16 {
-        self.0
-    }
 
     /// The lane with this number, if there is one.
     pub fn lane(self, number: impl TryInto<u16>) -> Result<Lane, OutOfBounds> {
@@ -130,9 +114,8 @@ mod tests {
     fn the_lane_of_a_shopper_never_changes() {
         let lanes = Lanes::new(64u16).unwrap();
         let lane = |id: &str| lanes.of(&ShopperId::parse(id).unwrap()).get();
-        assert_eq!([lane("alice"), lane("bob"), lane("s-000001")], GOLDEN);
+        assert_eq!([lane("alice"), lane("bob"), lane("s-000001")], [45, 60, 7]);
     }
-    const GOLDEN: [u16; 3] = [45, 60, 7];
 
     #[test]
     fn shoppers_spread_evenly_over_lanes() {
@@ -154,11 +137,8 @@ mod tests {
             numbers[lane] += 1;
         }
         assert!(numbers.values().eq(&[1, 11, 21]));
-        assert!(
-            numbers
-                .iter()
-                .all(|(lane, value)| *value == lane.get() * 10 + 1)
-        );
+        let mut pairs = numbers.iter();
+        assert!(pairs.all(|(lane, value)| *value == lane.get() * 10 + 1));
     }
 
     #[test]

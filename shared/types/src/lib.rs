@@ -2,6 +2,33 @@
 //!
 //! Everything here is parsed once, at the edge of a service, and is trusted from there on. Nothing here knows gRPC or SQL.
 
+/// Declares an enum whose values have names.
+macro_rules! named {
+    (
+        $(#[$doc:meta])* $enum:ident
+        $($(#[$value_doc:meta])* $value:ident => $text:literal,)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $enum { $($(#[$value_doc])* $value),* }
+
+        impl $enum {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$value),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $text),* }
+            }
+
+            /// The one with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$value),)* _ => None }
+            }
+        }
+    };
+}
+
 mod basket;
 mod change;
 mod coupon_code;

@@ -1,5 +1,3 @@
-use std::fmt;
-
 /// The most coupons of one campaign a shopper can hold.
 pub const MAX_SLOTS: u8 = 100;
 /// The most tiers a campaign has.
@@ -17,21 +15,21 @@ pub struct OutOfBounds {
     pub max: u64,
 }
 
+/// Declares numbers that are within bounds, each as the type that holds it.
 macro_rules! bounded {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $min:expr, $max:expr) => {
-        $(#[$doc])*
+    ($($(#[$attribute:meta])* $name:ident($inner:ty) $min:literal..=$max:expr;)*) => {$(
+        $(#[$attribute])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name($inner);
 
         impl $name {
             /// Takes a number over if it is within bounds.
-            pub fn new(value: impl TryInto<u64>) -> Result<Self, OutOfBounds> {
-                const BOUNDS: OutOfBounds = OutOfBounds { min: $min as u64, max: $max as u64 };
-                let value = value.try_into().map_err(|_| BOUNDS)?;
-                if !(BOUNDS.min..=BOUNDS.max).contains(&value) {
-                    return Err(BOUNDS);
-                }
-                <$inner>::try_from(value).map(Self).map_err(|_| BOUNDS)
+            pub fn new(value: impl TryInto<u64>) -> Result<Self, crate::OutOfBounds> {
+                const BOUNDS: crate::OutOfBounds = crate::OutOfBounds { min: $min, max: $max as u64 };
+                let value = value.try_into().ok();
+                let value = value.filter(|value| (BOUNDS.min..=BOUNDS.max).contains(value));
+                let value = value.and_then(|value| <$inner>::try_from(value).ok());
+                value.map(Self).ok_or(BOUNDS)
             }
 
             /// The number.
@@ -40,36 +38,31 @@ macro_rules! bounded {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
-    };
+    )*};
 }
+pub(crate) use bounded;
 
-bounded!(
+bounded! {
     /// A campaign's number, as coupon codes carry it: 24 bits, never 0.
-    CampaignNumber(u32), 1, 0xFF_FFFF
-);
-bounded!(
+    CampaignNumber(u32) 1..=0xFF_FFFF;
     /// A tier's place in its campaign's list, from 0.
-    TierNumber(u8), 0, MAX_TIERS - 1
-);
-bounded!(
+    TierNumber(u8) 0..=MAX_TIERS - 1;
     /// Which of a shopper's coupons of one campaign: the first is 1.
-    Slot(u8), 1, MAX_SLOTS
-);
-bounded!(
+    Slot(u8) 1..=MAX_SLOTS;
     /// How many coupons of one campaign a shopper may hold.
-    LimitPerShopper(u8), 1, MAX_SLOTS
-);
+    LimitPerShopper(u8) 1..=MAX_SLOTS;
+}
 
 #[cfg(test)]
 mod tests {
@@ -77,13 +70,8 @@ mod tests {
 
     #[test]
     fn numbers_outside_their_bounds_are_refused_with_the_bounds() {
-        assert_eq!(
-            CampaignNumber::new(0u32),
-            Err(OutOfBounds {
-                min: 1,
-                max: 0xFF_FFFF
-            })
-        );
+        let (min, max) = (1, 0xFF_FFFF);
+        assert_eq!(CampaignNumber::new(0u32), Err(OutOfBounds { min, max }));
         assert_eq!(
             CampaignNumber::new(0x100_0000u32).unwrap_err().to_string(),
             "must be from 1 to 16777215"

@@ -14,30 +14,10 @@ const HELD_VALID_UNTIL: &str = "coupons_valid_until";
 const HELD_USABLE: &str = "coupons_usable";
 const VIOLATIONS_LEFT_OUT: &str = "violations_left_out";
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
-        /// Why something was refused. A reason never changes its meaning.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Reason { $($(#[$doc])* $name),* }
-
-        impl Reason {
-            /// Every reason.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The name used in `google.rpc.ErrorInfo`, metrics and logs.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-
-            /// The reason with this name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-reasons! {
+named! {
+    /// Why something was refused. A reason never changes its meaning. Its name is the one used in
+    /// `google.rpc.ErrorInfo`, metrics and logs.
+    Reason
     /// The last coupon is gone for good.
     BudgetExhausted => "BUDGET_EXHAUSTED",
     /// The shopper holds all the coupons the campaign allows.
@@ -177,8 +157,7 @@ impl Refusal {
         match resume_at {
             None => Self::after(reason, RETRY_WHEN_UNKNOWN),
             Some(overdue) if overdue <= now => Self::after(reason, RETRY_WHEN_OVERDUE),
-            Some(resume_at) => Self::at(reason, resume_at)
-                .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+            Some(resume_at) => Self::at(reason, resume_at).with_moment("resume_at", resume_at),
         }
     }
 
@@ -231,16 +210,12 @@ impl Refusal {
     /// Adds what is true of the coupons that the shopper holds already.
     pub fn with_held_coupons(self, held: HeldCoupons) -> Self {
         let refusal = match held.valid_until {
-            Some(moment) => self.with(
-                HELD_VALID_UNTIL,
-                moment.format(&Rfc3339).unwrap_or_default(),
-            ),
+            Some(moment) => self.with_moment(HELD_VALID_UNTIL, moment),
             None => self,
         };
-        if held.usable {
-            refusal
-        } else {
-            refusal.with(HELD_USABLE, false)
+        match held.usable {
+            true => refusal,
+            false => refusal.with(HELD_USABLE, false),
         }
     }
 
@@ -263,6 +238,11 @@ impl Refusal {
     /// A fact that is a moment.
     pub fn moment(&self, key: &str) -> Option<Timestamp> {
         Timestamp::parse(self.fact(key)?, &Rfc3339).ok()
+    }
+
+    /// Adds a moment as a fact for machines.
+    pub fn with_moment(self, key: &str, moment: Timestamp) -> Self {
+        self.with(key, moment.format(&Rfc3339).unwrap_or_default())
     }
 
     /// Adds a fact for machines.

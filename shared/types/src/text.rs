@@ -27,7 +27,7 @@ fn is_visible_ascii(byte: u8) -> bool {
 }
 
 fn is_slug(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
 }
 
 fn check(
@@ -45,8 +45,8 @@ fn check(
     text.bytes().all(allowed).then_some(()).ok_or(otherwise)
 }
 
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $allowed:ident, $otherwise:ident) => {
+macro_rules! identifiers {
+    ($($(#[$doc:meta])* $name:ident: $max:literal of $allowed:ident, or $otherwise:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -67,11 +67,30 @@ macro_rules! identifier {
                 &self.0
             }
         }
-    };
+    )*};
+}
+
+identifiers! {
+    /// Whom a coupon or an order belongs to. Opaque; `Debug` and `Display` show a hash, so that logs never hold the id itself.
+    ShopperId: 128 of is_visible_ascii, or NotVisibleAscii;
+    /// A caller's name for one attempt, the same on every retry.
+    RequestId: 64 of is_visible_ascii, or NotVisibleAscii;
+    /// A giveaway's public name.
+    CampaignId: 64 of is_slug, or NotSlug;
+    /// A tier's public name within its campaign.
+    TierId: 64 of is_slug, or NotSlug;
+    /// A store's name.
+    StoreId: 64 of is_visible_ascii, or NotVisibleAscii;
+    /// The part of town a store is in.
+    Area: 64 of is_visible_ascii, or NotVisibleAscii;
+    /// One running copy of a service.
+    ReplicaId: 64 of is_visible_ascii, or NotVisibleAscii;
+    /// A reader of the feed of orders.
+    ConsumerId: 64 of is_slug, or NotSlug;
 }
 
 macro_rules! readable {
-    ($($name:ident),*) => {$(
+    ($($name:ident)*) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -80,47 +99,13 @@ macro_rules! readable {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &self.0)
+                fmt::Debug::fmt(&self.0, f)
             }
         }
     )*};
 }
 
-identifier!(
-    /// Whom a coupon or an order belongs to. Opaque; `Debug` and `Display` show a hash, so that logs never hold the id itself.
-    ShopperId, 128, is_visible_ascii, NotVisibleAscii
-);
-identifier!(
-    /// A caller's name for one attempt, the same on every retry.
-    RequestId, 64, is_visible_ascii, NotVisibleAscii
-);
-identifier!(
-    /// A giveaway's public name.
-    CampaignId, 64, is_slug, NotSlug
-);
-identifier!(
-    /// A tier's public name within its campaign.
-    TierId, 64, is_slug, NotSlug
-);
-identifier!(
-    /// A store's name.
-    StoreId, 64, is_visible_ascii, NotVisibleAscii
-);
-identifier!(
-    /// The part of town a store is in.
-    Area, 64, is_visible_ascii, NotVisibleAscii
-);
-identifier!(
-    /// One running copy of a service.
-    ReplicaId, 64, is_visible_ascii, NotVisibleAscii
-);
-identifier!(
-    /// A reader of the feed of orders.
-    ConsumerId, 64, is_slug, NotSlug
-);
-readable!(
-    RequestId, CampaignId, TierId, StoreId, Area, ReplicaId, ConsumerId
-);
+readable! { RequestId CampaignId TierId StoreId Area ReplicaId ConsumerId }
 
 impl fmt::Display for ShopperId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,15 +130,13 @@ mod tests {
 
     #[test]
     fn identifiers_refuse_what_is_empty_too_long_or_not_visible() {
-        assert_eq!(ShopperId::parse(""), Err(InvalidText::Empty));
-        assert_eq!(
-            ShopperId::parse("s".repeat(129)),
-            Err(InvalidText::TooLong { max: 128 })
-        );
+        let refused = |text: &str| ShopperId::parse(text).unwrap_err();
+        assert_eq!(refused(""), InvalidText::Empty);
+        assert_eq!(refused(&"s".repeat(129)), InvalidText::TooLong { max: 128 });
         for hostile in ["a b", "a\0b", "a\u{202e}b", "奶茶", "a\nb", "\u{7f}"] {
             assert_eq!(
-                ShopperId::parse(hostile),
-                Err(InvalidText::NotVisibleAscii),
+                refused(hostile),
+                InvalidText::NotVisibleAscii,
                 "{hostile:?}"
             );
         }

@@ -1,8 +1,10 @@
-use crate::OutOfBounds;
+use crate::numbers::bounded;
 
-/// One second of a campaign's queue, counted by quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Cohort(u64);
+bounded! {
+    /// One second of a campaign's queue, counted by quota.
+    #[derive(Default)]
+    Cohort(u64) 0..=Cohort::MAX;
+}
 
 impl Cohort {
     /// Everybody who came before the opening.
@@ -10,23 +12,9 @@ impl Cohort {
     /// The last second of the year 9999.
     const MAX: u64 = 253_402_300_799;
 
-    /// Takes a number over if it is within bounds.
-    pub fn new(number: u64) -> Result<Self, OutOfBounds> {
-        const BOUNDS: OutOfBounds = OutOfBounds {
-            min: 0,
-            max: Cohort::MAX,
-        };
-        (number <= Self::MAX).then_some(Self(number)).ok_or(BOUNDS)
-    }
-
     /// The cohort of this millisecond, counted from 1970.
     pub fn of_milliseconds(milliseconds: u64) -> Self {
         Self((milliseconds / 1_000).min(Self::MAX))
-    }
-
-    /// Its number.
-    pub fn get(self) -> u64 {
-        self.0
     }
 
     /// The cohort so many seconds later, or the last.

@@ -7,7 +7,7 @@ use tidegate_types::{
     Violations,
 };
 
-use crate::domain::campaign::{Campaign, Control, IssuanceControl, RedemptionControl, Tier};
+use crate::domain::campaign::{Campaign, IssuanceControl, RedemptionControl, Tier};
 
 /// A campaign as quota tells it; `None` if a field is outside its bounds.
 pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
@@ -18,6 +18,8 @@ pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
             terms: Arc::new(terms_from(&tier.terms.unwrap_or_default())?),
         })
     });
+    let control = campaign.control.unwrap_or_default();
+    let (issuance, redemption) = control_from(&control)?;
     Some(Campaign {
         number: CampaignNumber::new(campaign.campaign_number).ok()?,
         id: CampaignId::parse(campaign.campaign_id).ok()?,
@@ -29,7 +31,9 @@ pub fn campaign_from(campaign: shared::Campaign) -> Option<Campaign> {
             .filter(|validity| *validity >= Duration::from_secs(1))?,
         revision: campaign.revision,
         tiers: tiers.collect::<Option<_>>()?,
-        control: control_from(campaign.control.unwrap_or_default())?,
+        issuance,
+        redemption,
+        resume_at: optional(control.resume_at.map(wire::moment))?,
         extended_valid_until: optional(campaign.extended_valid_until.map(wire::moment))?,
         // What its tiers were before is not known here.
         tiers_since: campaign.revision,
@@ -48,7 +52,7 @@ fn terms_from(terms: &shared::CouponTerms) -> Option<CouponTerms> {
 }
 
 /// A control that was never set reads as open.
-fn control_from(control: shared::CampaignControl) -> Option<Control> {
+fn control_from(control: &shared::CampaignControl) -> Option<(IssuanceControl, RedemptionControl)> {
     use shared::{IssuanceControl as Issuance, RedemptionControl as Redemption};
     let issuance = match Issuance::try_from(control.issuance).ok()? {
         Issuance::Unspecified | Issuance::Open => IssuanceControl::Open,
@@ -59,11 +63,7 @@ fn control_from(control: shared::CampaignControl) -> Option<Control> {
         Redemption::Unspecified | Redemption::Open => RedemptionControl::Open,
         Redemption::Halted => RedemptionControl::Halted,
     };
-    Some(Control {
-        issuance,
-        redemption,
-        resume_at: optional(control.resume_at.map(wire::moment))?,
-    })
+    Some((issuance, redemption))
 }
 
 /// A moment that may be left out; `None` if it is there and cannot be read.

@@ -93,11 +93,15 @@ async fn read(kept: &Kept, response: LookupCampaignsResponse) -> Answers {
         answers.insert(CampaignKey::Id(id), known.clone());
         answers.insert(CampaignKey::Number(number), known);
     }
-    let ids = response.unknown_campaign_ids.into_iter();
-    let ids = ids.filter_map(|id| CampaignId::parse(id).ok().map(CampaignKey::Id));
+    let ids = response
+        .unknown_campaign_ids
+        .into_iter()
+        .flat_map(CampaignId::parse);
     let numbers = response.unknown_campaign_numbers.into_iter();
-    let numbers = numbers.filter_map(|number| CampaignNumber::new(number).ok());
-    let unknown = ids.chain(numbers.map(CampaignKey::Number));
+    let numbers = numbers
+        .flat_map(CampaignNumber::new)
+        .map(CampaignKey::Number);
+    let unknown = ids.map(CampaignKey::Id).chain(numbers);
     answers.extend(unknown.map(|key| (key, None)));
     answers
 }

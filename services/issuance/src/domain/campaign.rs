@@ -24,21 +24,14 @@ pub struct Campaign {
     pub revision: u64,
     /// Its tiers, in the order in which claims that name none are served.
     pub tiers: Vec<Tier>,
-    /// What staff have said of it while it runs.
-    pub control: Control,
+    pub issuance: IssuanceControl,
+    pub redemption: RedemptionControl,
+    /// When staff expect to resume what they have halted, if they said so.
+    pub resume_at: Option<Timestamp>,
     /// Every coupon of it is valid at least until then.
     pub extended_valid_until: Option<Timestamp>,
     /// The revision from which on its tiers are known to be these; they may be so for longer.
     pub tiers_since: u64,
-}
-
-/// What staff have said of a campaign while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Control {
-    pub issuance: IssuanceControl,
-    pub redemption: RedemptionControl,
-    /// When they expect to resume, if they said so.
-    pub resume_at: Option<Timestamp>,
 }
 
 /// What staff have said of the coupons there are, and in which of the campaign's revisions.
@@ -46,9 +39,7 @@ pub struct Control {
 pub struct CouponControl {
     pub revision: u64,
     pub redemption: RedemptionControl,
-    /// When they expect to resume, if they said so.
     pub resume_at: Option<Timestamp>,
-    /// Every coupon is valid at least until then.
     pub extended_valid_until: Option<Timestamp>,
 }
 
@@ -92,21 +83,19 @@ pub struct Tier {
 /// Whether new coupons may be issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Not yet.
     NotOpen,
     Open,
     /// Not now, but those who wait will be served.
     QueueOnly,
     /// Not until staff resume.
     Halted,
-    /// No longer.
     Closed,
 }
 
 impl Campaign {
     /// Where the campaign stands at `now`. A halt outlasts the opening, and nothing outlasts the end.
     pub fn phase(&self, now: Timestamp) -> Phase {
-        match self.control.issuance {
+        match self.issuance {
             _ if now >= self.closes_at => Phase::Closed,
             IssuanceControl::Halted => Phase::Halted,
             _ if now < self.opens_at => Phase::NotOpen,
@@ -119,8 +108,8 @@ impl Campaign {
     pub fn coupon_control(&self) -> CouponControl {
         CouponControl {
             revision: self.revision,
-            redemption: self.control.redemption,
-            resume_at: self.control.resume_at,
+            redemption: self.redemption,
+            resume_at: self.resume_at,
             extended_valid_until: self.extended_valid_until,
         }
     }
@@ -128,15 +117,15 @@ impl Campaign {
     /// The campaign as a later revision than `known`. Its tiers have been the same for as long only
     /// if it is the very next one: a revision that was skipped may have had others.
     pub fn following(self, known: &Self) -> Self {
-        let ids = |tiers: &'_ [Tier]| tiers.iter().map(|tier| tier.id.clone()).collect::<Vec<_>>();
         let is_next = known.revision.checked_add(1) == Some(self.revision);
-        let has_same_tiers = is_next && ids(&self.tiers) == ids(&known.tiers);
+        let (ids, known_ids) = (self.tiers.iter(), known.tiers.iter());
+        let has_same_tiers = ids.map(|tier| &tier.id).eq(known_ids.map(|tier| &tier.id));
+        let tiers_since = match is_next && has_same_tiers {
+            true => known.tiers_since,
+            false => self.revision,
+        };
         Self {
-            tiers_since: if has_same_tiers {
-                known.tiers_since
-            } else {
-                self.revision
-            },
+            tiers_since,
             ..self
         }
     }
@@ -182,7 +171,9 @@ pub(super) mod tests {
             coupon_validity: second,
             revision,
             tiers: Vec::new(),
-            control: Control::default(),
+            issuance: IssuanceControl::Open,
+            redemption: RedemptionControl::Open,
+            resume_at: None,
             extended_valid_until: None,
             tiers_since: revision,
         }
@@ -210,7 +201,7 @@ pub(super) mod tests {
         let second = Duration::from_secs(1);
         let phase = |issuance, at: Timestamp| {
             let mut campaign = campaign(now, 1);
-            campaign.control.issuance = issuance;
+            campaign.issuance = issuance;
             campaign.phase(at)
         };
         let phases = |issuance| [now - second, now, now + second].map(|at| phase(issuance, at));

@@ -1,13 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{
-    CampaignNumber, CouponCode, CouponTerms, Money, Reason, RequestId, Slot, TierId, TierNumber,
-    Timestamp,
-};
+use tidegate_types::{CampaignNumber, CouponCode, Reason, RequestId, Slot, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::campaign::RedemptionControl;
+use super::campaign::{Campaign, CouponControl, RedemptionControl, Tier};
 
 /// The orders that a coupon remembers to have been given back by; the newest are kept. A redemption would have to be later than so many other orders to take the coupon once more.
 pub const MAX_RELEASED_ORDERS: u8 = 32;
@@ -26,9 +23,8 @@ pub struct MinimumValidity(Duration);
 impl MinimumValidity {
     /// Takes a span over if it is within bounds.
     pub fn new(span: Duration) -> Result<Self, InvalidMinimumValidity> {
-        (span <= MAX_VALIDITY_GIVEN_BACK)
-            .then_some(Self(span))
-            .ok_or(InvalidMinimumValidity)
+        let is_good = span <= MAX_VALIDITY_GIVEN_BACK;
+        is_good.then_some(Self(span)).ok_or(InvalidMinimumValidity)
     }
 
     pub fn get(self) -> Duration {
@@ -67,16 +63,10 @@ pub struct Coupon {
     pub stored: StoredCoupon,
     /// Its code, derived; `None` while its key is missing.
     pub code: Option<CouponCode>,
-    pub campaign_id: tidegate_types::CampaignId,
-    pub tier_id: TierId,
-    /// What it takes off an order.
-    pub face_value: Money,
-    /// What an order must be for it to pay.
-    pub terms: Arc<CouponTerms>,
-    /// The end of its validity, the campaign's extension counted in.
-    pub valid_until: Timestamp,
-    /// What staff have said of redeeming its campaign's coupons.
-    pub redemption: RedemptionControl,
+    pub campaign: Arc<Campaign>,
+    pub tier: Tier,
+    /// What staff have said of its campaign's coupons.
+    pub control: CouponControl,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +80,7 @@ pub enum CouponState {
 impl StoredCoupon {
     /// The end of its validity: its own, or the extension of its campaign if that is later.
     pub fn valid_until(&self, extended_valid_until: Option<Timestamp>) -> Timestamp {
-        extended_valid_until.map_or(self.own_valid_until, |extended| {
-            extended.max(self.own_valid_until)
-        })
+        extended_valid_until.map_or(self.own_valid_until, |end| end.max(self.own_valid_until))
     }
 
     /// Where the coupon stands at `now`. What it paid for outlasts its validity.
@@ -107,14 +95,19 @@ impl StoredCoupon {
 }
 
 impl Coupon {
+    /// The end of its validity, the campaign's extension counted in.
+    pub fn valid_until(&self) -> Timestamp {
+        self.stored.valid_until(self.control.extended_valid_until)
+    }
+
     /// Where the coupon stands at `now`.
     pub fn state(&self, now: Timestamp) -> CouponState {
-        self.stored.state(Some(self.valid_until), now)
+        self.stored.state(self.control.extended_valid_until, now)
     }
 
     /// Why it could not pay for an order at `now`; none if it could.
     pub fn unusable_because(&self, now: Timestamp) -> Option<Reason> {
-        match (self.state(now), self.redemption) {
+        match (self.state(now), self.control.redemption) {
             (CouponState::Redeemed(_), _) => Some(Reason::CouponRedeemed),
             (CouponState::Expired, _) => Some(Reason::CouponExpired),
             (CouponState::Revoked, _) => Some(Reason::CouponRevoked),

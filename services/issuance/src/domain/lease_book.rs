@@ -37,10 +37,8 @@ pub struct HeldLease {
     pub id: Uuid,
     /// What is left, tier by tier.
     pub remaining: BTreeMap<TierNumber, u64>,
-    /// The story of its acquisition.
     pub trace: TraceContext,
     pub held_since: Instant,
-    /// When something was last spent from it.
     pub spent_at: Instant,
 }
 
@@ -99,13 +97,8 @@ impl LeaseBook {
 
     /// One claim was served from stock in hand.
     pub fn served(&mut self, campaign: CampaignNumber, tier: Option<TierNumber>) {
-        self.campaigns
-            .entry(campaign)
-            .or_default()
-            .demand
-            .entry(tier)
-            .or_default()
-            .met();
+        let holding = self.campaigns.entry(campaign).or_default();
+        holding.demand.entry(tier).or_default().met();
     }
 
     /// Sets what the database says is left of a lease after a commit.
@@ -125,10 +118,8 @@ impl LeaseBook {
 
     /// Undoes a reservation that no coupon came of.
     pub fn give_back(&mut self, campaign: CampaignNumber, lease: Uuid, tier: TierNumber) {
-        if let Some(left) = self
-            .lease_mut(campaign, lease)
-            .and_then(|held| held.remaining.get_mut(&tier))
-        {
+        let held = self.lease_mut(campaign, lease);
+        if let Some(left) = held.and_then(|held| held.remaining.get_mut(&tier)) {
             *left += 1;
         }
     }
@@ -143,7 +134,6 @@ impl LeaseBook {
             .map(|held| held.trace)
     }
 
-    /// Adds a lease that is installed.
     pub fn add(&mut self, campaign: CampaignNumber, lease: HeldLease) {
         let holding = self.campaigns.entry(campaign).or_default();
         holding.leases.push(lease);
@@ -151,7 +141,6 @@ impl LeaseBook {
         holding.demand.values_mut().for_each(Demand::forget_unmet);
     }
 
-    /// Notes that quota had nothing.
     pub fn deny(&mut self, campaign: CampaignNumber, denial: Denial) {
         let holding = self.campaigns.entry(campaign).or_default();
         holding.denied = Some(denial);
@@ -172,22 +161,17 @@ impl LeaseBook {
 
     /// Measures the demand since the last call.
     pub fn measure(&mut self, elapsed: Duration) {
-        self.campaigns
-            .values_mut()
-            .flat_map(|holding| holding.demand.values_mut())
-            .for_each(|demand| demand.measure(elapsed));
+        let holdings = self.campaigns.values_mut();
+        let demands = holdings.flat_map(|holding| holding.demand.values_mut());
+        demands.for_each(|demand| demand.measure(elapsed));
     }
 
     /// What to ask for now. Each campaign named counts as being asked for until [`LeaseBook::acquired`].
     pub fn wanted(&mut self, now: Instant) -> Vec<Wanted> {
         let mut all = Vec::new();
         for (campaign, holding) in &mut self.campaigns {
-            if holding.acquiring
-                || holding
-                    .denied
-                    .as_ref()
-                    .is_some_and(|denial| now < denial.ask_again_at)
-            {
+            let denied = holding.denied.as_ref();
+            if holding.acquiring || denied.is_some_and(|denial| now < denial.ask_again_at) {
                 continue;
             }
             let mut wanted = Wanted {
@@ -241,7 +225,6 @@ impl LeaseBook {
         })
     }
 
-    /// Takes every lease off the book.
     pub fn take_all(&mut self) -> Vec<(CampaignNumber, Uuid)> {
         self.take_if(|_, _| true)
     }
@@ -254,34 +237,25 @@ impl LeaseBook {
         if remaining(&holding.leases, tier) > 0 {
             return Outlook::InHand;
         }
-        match &holding.denied {
-            None => Outlook::Coming,
-            Some(denial) if denial.tier_sold_out.is_empty() => Outlook::Withheld,
-            Some(denial) => {
-                let gone = match tier {
-                    Some(tier) => denial
-                        .tier_sold_out
-                        .get(usize::from(tier.get()))
-                        .copied()
-                        .unwrap_or(false),
-                    None => denial.tier_sold_out.iter().all(|gone| *gone),
-                };
-                if gone {
-                    Outlook::SoldOut
-                } else {
-                    Outlook::Returning
-                }
-            }
+        let Some(Denial { tier_sold_out, .. }) = &holding.denied else {
+            return Outlook::Coming;
+        };
+        let is_gone = match tier {
+            _ if tier_sold_out.is_empty() => return Outlook::Withheld,
+            Some(tier) => tier_sold_out.get(usize::from(tier.get())) == Some(&true),
+            None => tier_sold_out.iter().all(|gone| *gone),
+        };
+        match is_gone {
+            true => Outlook::SoldOut,
+            false => Outlook::Returning,
         }
     }
 
     /// How many leases are in hand, and how many coupons they still hold.
     pub fn totals(&self) -> (usize, u64) {
-        let leases = || self.campaigns.values().flat_map(|holding| &holding.leases);
-        (
-            leases().count(),
-            leases().flat_map(|lease| lease.remaining.values()).sum(),
-        )
+        let leases = self.campaigns.values().flat_map(|holding| &holding.leases);
+        let coupons = leases.clone().flat_map(|lease| lease.remaining.values());
+        (leases.count(), coupons.sum())
     }
 
     fn take_if(
@@ -291,41 +265,30 @@ impl LeaseBook {
         let mut taken = Vec::new();
         for (campaign, holding) in &mut self.campaigns {
             let free = holding.free.as_deref();
-            taken.extend(
-                holding
-                    .leases
-                    .extract_if(.., |lease| done(lease, free))
-                    .map(|lease| (*campaign, lease.id)),
-            );
+            let leases = holding.leases.extract_if(.., |lease| done(lease, free));
+            taken.extend(leases.map(|lease| (*campaign, lease.id)));
         }
         taken
     }
 
     fn lease_mut(&mut self, campaign: CampaignNumber, lease: Uuid) -> Option<&mut HeldLease> {
-        self.campaigns
-            .get_mut(&campaign)?
-            .leases
-            .iter_mut()
-            .find(|held| held.id == lease)
+        let mut leases = self.campaigns.get_mut(&campaign)?.leases.iter_mut();
+        leases.find(|held| held.id == lease)
     }
 }
 
 impl HeldLease {
     fn holds_what_is_gone(&self, free: &[u64]) -> bool {
-        self.remaining
-            .iter()
-            .any(|(tier, left)| *left > 0 && free.get(usize::from(tier.get())) == Some(&0))
+        let is_gone = |tier: &TierNumber| free.get(usize::from(tier.get())) == Some(&0);
+        let mut remaining = self.remaining.iter();
+        remaining.any(|(tier, left)| *left > 0 && is_gone(tier))
     }
 }
 
 fn remaining(leases: &[HeldLease], tier: Option<TierNumber>) -> u64 {
-    let counted = |number: &TierNumber| tier.is_none_or(|tier| tier == *number);
-    leases
-        .iter()
-        .flat_map(|lease| &lease.remaining)
-        .filter(|(number, _)| counted(number))
-        .map(|(_, left)| *left)
-        .sum()
+    let remaining = leases.iter().flat_map(|lease| &lease.remaining);
+    let counted = remaining.filter(|(number, _)| tier.is_none_or(|tier| tier == **number));
+    counted.map(|(_, left)| *left).sum()
 }
 
 #[cfg(test)]

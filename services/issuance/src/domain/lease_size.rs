@@ -51,11 +51,8 @@ impl Demand {
         if idle || remaining > lasting(REFILL_BELOW) {
             return None;
         }
-        Some(
-            (lasting(LEASE_COVERS) + self.unmet)
-                .saturating_sub(remaining)
-                .clamp(MIN_LEASE, MAX_LEASE),
-        )
+        let missing = (lasting(LEASE_COVERS) + self.unmet).saturating_sub(remaining);
+        Some(missing.clamp(MIN_LEASE, MAX_LEASE))
     }
 
     /// Those that found no stock have been told something else by now, or have been served.

@@ -43,22 +43,16 @@ impl TierSet {
 
 impl FromIterator<TierNumber> for TierSet {
     fn from_iter<T: IntoIterator<Item = TierNumber>>(tiers: T) -> Self {
-        Self(
-            tiers
-                .into_iter()
-                .fold(0, |bits, tier| bits | 1 << tier.get()),
-        )
+        let bits = tiers.into_iter().map(|tier| 1 << tier.get());
+        Self(bits.fold(0, |set, bit: u16| set | bit))
     }
 }
 
 impl Campaign {
     /// Why a coupon of the tier cannot pay for the purchase, whatever becomes of the campaign; none if it can.
     pub fn refuses(&self, tier: &Tier, purchase: &Purchase) -> Option<NotApplicable> {
-        let currency = self.currency;
-        if purchase
-            .total
-            .is_some_and(|total| total.currency != currency)
-        {
+        let (currency, total) = (self.currency, purchase.total);
+        if total.is_some_and(|total| total.currency != currency) {
             return Some(NotApplicable::OtherCurrency { currency });
         }
         let (store, area) = (purchase.store.as_ref(), purchase.area.as_ref());
@@ -67,7 +61,7 @@ impl Campaign {
             return Some(NotApplicable::OtherStores { terms });
         }
         let minimum_spend_minor_units = tier.terms.minimum_spend_minor_units();
-        let total = purchase.total.map_or(0, |total| total.minor_units);
+        let total = total.map_or(0, |total| total.minor_units);
         (total < minimum_spend_minor_units).then_some(NotApplicable::BelowMinimumSpend {
             minimum_spend_minor_units,
         })

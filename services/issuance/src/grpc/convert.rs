@@ -25,21 +25,31 @@ use crate::{
     claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
     error::IssuanceError,
-    wallet::{ClaimContent, EarlierClaim, PageStart},
+    wallet::{EarlierClaim, Page, PageStart},
 };
 
 const MAX_PAGE_SIZE: u32 = 100;
 /// Areas, and stores, that a coupon names in an answer with others: an answer with [`MAX_ITEMS`] coupons has to fit into one message.
 const MAX_NAMES_OF_ONE_IN_MANY: usize = 10;
 
-/// Refuses calls without items, and those with too many.
-pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
+/// What `read` makes of a message; every bad field that it noted if there is one.
+pub fn parsed<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T, IssuanceError> {
     let mut bad = Violations::default();
+    let read = read(&mut bad).filter(|_| bad.is_empty());
+    read.ok_or(IssuanceError::InvalidFields(bad))
+}
+
+/// Refuses lists that are empty, and those that are too long.
+pub fn check_count(bad: &mut Violations, field: &str, count: usize) -> Option<()> {
     if !(1..=MAX_ITEMS).contains(&count) {
-        bad.add("items", format!("must be 1 to {MAX_ITEMS}"));
-        return Err(IssuanceError::InvalidFields(bad));
+        bad.add(field, format_args!("must be 1 to {MAX_ITEMS}"));
+        return None;
     }
-    Ok(())
+    Some(())
+}
+
+pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
+    parsed(|bad| check_count(bad, "items", count))
 }
 
 pub fn claim_request(
@@ -48,28 +58,23 @@ pub fn claim_request(
     lanes: Lanes,
     lane: Lane,
 ) -> Result<ClaimRequest, IssuanceError> {
-    let mut bad = Violations::default();
-    let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
-    let shopper = shopper_of_lane(&mut bad, &item.shopper_id, lanes, lane);
-    let request_id = bad.check("request_id", RequestId::parse(item.request_id));
-    let tier = item
-        .tier_number
-        .map(|tier| bad.check("tier_number", TierNumber::new(tier)));
-    match (campaign, shopper, request_id, tier) {
-        (Some(campaign), Some(shopper), Some(request_id), None | Some(Some(_))) => {
-            Ok(ClaimRequest {
-                campaign,
-                campaign_revision: item.campaign_revision,
-                shopper,
-                request_id,
-                tier: tier.flatten(),
-                trace: trace(&item.traceparent, call),
-                deadline: item_deadline(item.deadline_ms, call),
-                granted_by: None,
-            })
-        }
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
+    parsed(|bad| {
+        let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
+        let shopper = shopper_of_lane(bad, &item.shopper_id, lanes, lane);
+        let request_id = bad.check("request_id", RequestId::parse(item.request_id));
+        let tier = item.tier_number;
+        let tier = tier.and_then(|tier| bad.check("tier_number", TierNumber::new(tier)));
+        Some(ClaimRequest {
+            campaign: campaign?,
+            campaign_revision: item.campaign_revision,
+            shopper: shopper?,
+            request_id: request_id?,
+            tier,
+            trace: trace(&item.traceparent, call),
+            deadline: item_deadline(item.deadline_ms, call),
+            granted_by: None,
+        })
+    })
 }
 
 fn shopper_of_lane(
@@ -82,9 +87,8 @@ fn shopper_of_lane(
     if lanes.of(&shopper) != lane {
         bad.add(
             "shopper_id",
-            format!("must belong to lane {lane}, as the call says"),
+            format_args!("must belong to lane {lane}, as the call says"),
         );
-        return None;
     }
     Some(shopper)
 }
@@ -95,69 +99,53 @@ fn trace(traceparent: &str, call: &CallContext) -> TraceContext {
 }
 
 pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
-    let mut bad = Violations::default();
-    let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
-    let shopper = bad.check("shopper_id", ShopperId::parse(item.shopper_id));
-    let request_id = bad.check("request_id", RequestId::parse(item.request_id));
-    let content = item.content.map(|content| ClaimContent {
-        tier: content
-            .tier_number
-            .and_then(|tier| bad.check("content.tier_number", TierNumber::new(tier))),
-    });
-    match (campaign, shopper, request_id) {
-        (Some(campaign), Some(shopper), Some(request_id)) if bad.is_empty() => Ok(EarlierClaim {
-            campaign,
-            shopper,
-            request_id,
-            content,
-        }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
+    parsed(|bad| {
+        let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
+        let shopper = bad.check("shopper_id", ShopperId::parse(item.shopper_id));
+        let request_id = bad.check("request_id", RequestId::parse(item.request_id));
+        let tier = item.content.map(|content| {
+            let tier = content.tier_number;
+            tier.and_then(|tier| bad.check("content.tier_number", TierNumber::new(tier)))
+        });
+        Some(EarlierClaim {
+            campaign: campaign?,
+            shopper: shopper?,
+            request_id: request_id?,
+            tier,
+        })
+    })
 }
 
 pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
-    let mut bad = Violations::default();
-    bad.check("shopper_id", ShopperId::parse(shopper_id))
-        .ok_or(IssuanceError::InvalidFields(bad))
+    parsed(|bad| bad.check("shopper_id", ShopperId::parse(shopper_id)))
 }
 
-pub fn campaign(campaign_number: u32) -> Result<CampaignNumber, IssuanceError> {
-    let mut bad = Violations::default();
-    bad.check("campaign_number", CampaignNumber::new(campaign_number))
-        .ok_or(IssuanceError::InvalidFields(bad))
-}
-
-/// A page that was asked for.
-pub struct Page {
-    pub shopper: ShopperId,
-    pub campaign: Option<CampaignNumber>,
-    pub start: PageStart,
-    pub size: u32,
+pub fn campaign(number: u32) -> Result<CampaignNumber, IssuanceError> {
+    parsed(|bad| bad.check("campaign_number", CampaignNumber::new(number)))
 }
 
 pub fn page(message: ListCouponsRequest) -> Result<Page, IssuanceError> {
-    let mut bad = Violations::default();
-    let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
-    let campaign = match message.campaign_number {
-        0 => None,
-        number => bad.check("campaign_number", CampaignNumber::new(number)),
-    };
-    if !(1..=MAX_PAGE_SIZE).contains(&message.page_size) {
-        bad.add("page_size", format!("must be 1 to {MAX_PAGE_SIZE}"));
-    }
-    let start = bad.check(
-        "page_token",
-        page_start(&message.page_token).ok_or("must be a token from the page before"),
-    );
-    match (shopper, start) {
-        (Some(shopper), Some(start)) if bad.is_empty() => Ok(Page {
-            shopper,
+    parsed(|bad| {
+        let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
+        let campaign = match message.campaign_number {
+            0 => None,
+            number => bad.check("campaign_number", CampaignNumber::new(number)),
+        };
+        if !(1..=MAX_PAGE_SIZE).contains(&message.page_size) {
+            bad.add("page_size", format!("must be 1 to {MAX_PAGE_SIZE}"));
+        }
+        let start = page_start(&message.page_token);
+        let start = bad.check(
+            "page_token",
+            start.ok_or("must be a token from the page before"),
+        );
+        Some(Page {
+            shopper: shopper?,
             campaign,
-            start,
+            start: start?,
             size: message.page_size,
-        }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
+        })
+    })
 }
 
 pub fn page_token(start: PageStart) -> String {
@@ -180,7 +168,7 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
             coupon: Some(coupon(&issued, now)),
             replayed,
         }),
-        Err(error) => issue_result::Outcome::Refused(wire::refusal(&error.refusal())),
+        Err(error) => issue_result::Outcome::Refused(error.into()),
     };
     IssueResult {
         outcome: Some(outcome),
@@ -192,53 +180,48 @@ pub fn lookup_result(
     found: Result<Option<Coupon>, IssuanceError>,
     now: Timestamp,
 ) -> Result<LookupResult, IssuanceError> {
-    match found {
-        Ok(found) => Ok(LookupResult {
-            coupon: found.map(|found| coupon(&found, now)),
-            refused: None,
-        }),
+    let (coupon, refused) = match found {
+        Ok(found) => (found.map(|found| coupon(&found, now)), None),
         Err(
             refused @ (IssuanceError::RequestIdConflict | IssuanceError::CouponKeyMissing { .. }),
-        ) => Ok(LookupResult {
-            coupon: None,
-            refused: Some(wire::refusal(&refused.refusal())),
-        }),
-        Err(error) => Err(error),
-    }
+        ) => (None, Some(refused.into())),
+        Err(error) => return Err(error),
+    };
+    Ok(LookupResult { coupon, refused })
 }
 
 /// Which codes are true. One whose key is missing is not called false, also to callers that know
 /// nothing of missing keys: an order with it stays PENDING, and is not rejected.
 pub fn verified(verified: &[Result<DecodedCode, IssuanceError>]) -> VerifyCodesResponse {
-    let key_is_missing: Vec<_> = verified
-        .iter()
-        .map(|code| matches!(code, Err(IssuanceError::CouponKeyMissing { .. })))
-        .collect();
-    let codes = verified.iter().zip(&key_is_missing);
+    let is_missing = |code: &_| matches!(code, Err(IssuanceError::CouponKeyMissing { .. }));
+    let codes = verified.iter();
     VerifyCodesResponse {
         is_true: codes
-            .map(|(code, missing)| code.is_ok() || *missing)
+            .clone()
+            .map(|code| code.is_ok() || is_missing(code))
             .collect(),
-        key_is_missing,
+        key_is_missing: codes.map(is_missing).collect(),
     }
 }
 
 /// Codes, as typed, and whose they are.
-pub fn typed_codes<'a>(
-    items: &'a [CodeOfShopper],
-) -> Result<Vec<(ShopperId, &'a str)>, IssuanceError> {
+pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>, IssuanceError> {
     check_item_count(items.len())?;
-    let typed =
-        |item: &'a CodeOfShopper| Ok((shopper(&item.shopper_id)?, item.coupon_code.as_str()));
-    items.iter().map(typed).collect()
+    let items = items.iter();
+    items
+        .map(|item| Ok((shopper(&item.shopper_id)?, &*item.coupon_code)))
+        .collect()
 }
 
 /// The orders that coupons pay for.
 pub fn redemptions(order_ids: Vec<Option<Uuid>>) -> LookupRedemptionsResponse {
-    let order_id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     LookupRedemptionsResponse {
-        order_ids: order_ids.into_iter().map(order_id).collect(),
+        order_ids: order_ids.into_iter().map(id_or_empty).collect(),
     }
+}
+
+fn id_or_empty(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// A coupon as callers see it at `now`; one of many in an answer, so it names only some of its stores.
@@ -252,43 +235,40 @@ pub fn whole_coupon(coupon: &Coupon, now: Timestamp) -> shared::Coupon {
 }
 
 fn coupon_naming(coupon: &Coupon, now: Timestamp, max_names: usize) -> shared::Coupon {
+    let (stored, tier, terms) = (&coupon.stored, &coupon.tier, &*coupon.tier.terms);
     let state = match coupon.state(now) {
         CouponState::Issued => shared::CouponState::Issued,
         CouponState::Redeemed(_) => shared::CouponState::Redeemed,
         CouponState::Expired => shared::CouponState::Expired,
         CouponState::Revoked => shared::CouponState::Revoked,
     };
+    let code_missing_because = match coupon.code {
+        Some(_) => shared::Reason::Unspecified,
+        None => shared::Reason::CouponKeyMissing,
+    };
+    let trace_id = stored.claim_trace.map(|trace| trace.trace_id());
     shared::Coupon {
         code: coupon.code.map(CouponCode::reveal).unwrap_or_default(),
-        code_missing_because: match coupon.code {
-            Some(_) => shared::Reason::Unspecified,
-            None => shared::Reason::CouponKeyMissing,
-        }
-        .into(),
-        campaign_id: coupon.campaign_id.to_string(),
-        tier_id: coupon.tier_id.to_string(),
-        face_value: Some(wire::money(coupon.face_value)),
+        code_missing_because: code_missing_because.into(),
+        campaign_id: coupon.campaign.id.to_string(),
+        tier_id: tier.id.to_string(),
+        face_value: Some(shared::Money {
+            currency_code: coupon.campaign.currency.to_string(),
+            minor_units: tier.face_value_minor_units,
+        }),
         state: state.into(),
-        issued_at: Some(wire::timestamp(coupon.stored.issued_at)),
-        valid_until: Some(wire::timestamp(coupon.valid_until)),
-        order_id: coupon
-            .stored
-            .order_id
-            .map(|order| order.to_string())
-            .unwrap_or_default(),
-        request_id: coupon.stored.request_id.to_string(),
-        claim_trace_id: coupon
-            .stored
-            .claim_trace
-            .map(|trace| trace.trace_id())
-            .unwrap_or_default(),
-        terms: terms(&coupon.terms, max_names),
-        terms_shortened: coupon.terms.areas().len().max(coupon.terms.stores().len()) > max_names,
+        issued_at: Some(wire::timestamp(stored.issued_at)),
+        valid_until: Some(wire::timestamp(coupon.valid_until())),
+        order_id: id_or_empty(stored.order_id),
+        request_id: stored.request_id.to_string(),
+        claim_trace_id: trace_id.unwrap_or_default(),
+        terms: told_terms(terms, max_names),
+        terms_shortened: terms.areas().len().max(terms.stores().len()) > max_names,
     }
 }
 
 /// Terms that ask nothing are left out.
-fn terms(terms: &CouponTerms, max_names: usize) -> Option<shared::CouponTerms> {
+fn told_terms(terms: &CouponTerms, max_names: usize) -> Option<shared::CouponTerms> {
     let areas = terms.areas().iter().take(max_names);
     let stores = terms.stores().iter().take(max_names);
     (*terms != CouponTerms::default()).then(|| shared::CouponTerms {

@@ -1,4 +1,4 @@
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::issuance::v1::{
@@ -9,21 +9,23 @@ use tidegate_proto::issuance::v1::{
 };
 use tidegate_rpc::{refusal::or_unreadable, server::CallContext, wire};
 use tidegate_types::{
-    CampaignId, ChangeReason, RequestId, ShopperId, TierId, TierNumber, Timestamp, Violations,
+    CampaignId, ChangeReason, RequestId, ShopperId, TierId, TierNumber, Timestamp,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    MAX_ITEMS,
+    CouponsGrpc,
     access::{check_shopper, check_unbound},
-    convert, open,
+    convert::{self, check_count, parsed},
+    open,
     status::detached,
 };
 use crate::{
-    coupon_admin::{CouponAdmin, Grant, RevokeRequest},
-    coupon_search::{CouponSearch, Wanted},
+    claims::Commits,
+    coupon_admin::{Grant, RevokeRequest},
+    coupon_search::Wanted,
     domain::{campaign::Campaign, coupon::Coupon},
     error::IssuanceError,
 };
@@ -31,38 +33,19 @@ use crate::{
 /// A stream that brings nothing for this long is ended, so that it does not keep others out.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
-pub struct CouponAdminGrpc {
-    admin: CouponAdmin,
-    search: CouponSearch,
-    stop: CancellationToken,
-}
-
-impl CouponAdminGrpc {
-    /// Serves with this. Streams end once `stop` is cancelled, so that they do not hold up a process that is stopping.
-    pub fn new(admin: CouponAdmin, search: CouponSearch, stop: CancellationToken) -> Self {
-        Self {
-            admin,
-            search,
-            stop,
-        }
-    }
-}
-
 #[tonic::async_trait]
-impl CouponAdminService for CouponAdminGrpc {
+impl CouponAdminService for CouponsGrpc {
     async fn revoke_coupon(
         &self,
         request: Request<RevokeCouponRequest>,
     ) -> Result<Response<RevokeCouponResponse>, Status> {
         let (call, message) = open(request)?;
         let request = revoke_request(message, &call)?;
-        let admin = self.admin.clone();
-        let revoked = detached(async move { admin.revoke(request).await });
+        let commits = self.commits.clone();
+        let revoked = detached(async move { commits.revoke(request).await });
         let (coupon, replayed) = revoked.await??;
-        Ok(Response::new(RevokeCouponResponse {
-            coupon: Some(convert::coupon(&coupon, Timestamp::now_utc())),
-            replayed,
-        }))
+        let coupon = Some(convert::coupon(&coupon, Timestamp::now_utc()));
+        Ok(Response::new(RevokeCouponResponse { coupon, replayed }))
     }
 
     type GrantCouponsStream =
@@ -73,10 +56,10 @@ impl CouponAdminService for CouponAdminGrpc {
         request: Request<Streaming<GrantCouponsRequest>>,
     ) -> Result<Response<Self::GrantCouponsStream>, Status> {
         let (call, incoming) = open(request)?;
-        let place = self.admin.open_stream()?;
+        let place = self.commits.open_grants()?;
         let grants = Grants {
             incoming,
-            admin: self.admin.clone(),
+            commits: self.commits.clone(),
             stop: self.stop.clone(),
             call,
             _place: place,
@@ -93,9 +76,9 @@ impl CouponAdminService for CouponAdminGrpc {
         request: Request<FindCouponsRequest>,
     ) -> Result<Response<FindCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let wanted = convert::found::wanted(message, self.search.lanes())?;
+        let wanted = convert::found::wanted(message, self.lanes)?;
         check_wanted(&call, &wanted)?;
-        let found = self.search.find(wanted, call.deadline).await?;
+        let found = self.wallet.find(wanted, call.deadline).await?;
         let now = Timestamp::now_utc();
         Ok(Response::new(convert::found::response(found, now)))
     }
@@ -108,7 +91,7 @@ impl CouponAdminService for CouponAdminGrpc {
         check_unbound(&call)?;
         let query = wire::change_query(message.filter, message.page_size, &message.page_token);
         let query = query.map_err(IssuanceError::InvalidFields)?;
-        let (changes, next_page_token) = wire::changes(self.admin.changes(&query).await?);
+        let (changes, next_page_token) = wire::changes(self.wallet.changes(&query).await?);
         Ok(Response::new(ListChangesResponse {
             changes,
             next_page_token,
@@ -118,7 +101,7 @@ impl CouponAdminService for CouponAdminGrpc {
 
 struct Grants {
     incoming: Streaming<GrantCouponsRequest>,
-    admin: CouponAdmin,
+    commits: Commits,
     stop: CancellationToken,
     call: CallContext,
     _place: OwnedSemaphorePermit,
@@ -129,87 +112,65 @@ impl Grants {
     async fn answer_next(&mut self) -> Result<Option<GrantCouponsResponse>, Status> {
         let message = tokio::select! {
             message = timeout(MAX_IDLE, self.incoming.message()) => {
-                let message = message.map_err(|_| IssuanceError::GrantStreamIdle)?;
-                message.map_err(or_unreadable)?
+                let idle = IssuanceError::NotNow("the stream of grants was idle for too long");
+                message.map_err(|_| idle)?.map_err(or_unreadable)?
             }
-            () = self.stop.cancelled() => return Err(IssuanceError::Stopping.into()),
+            () = self.stop.cancelled() => return Err(IssuanceError::STOPPING.into()),
         };
         let Some(message) = message else {
             return Ok(None);
         };
-        let admin = self.admin.clone();
-        let call = self.call.clone();
-        let answer = detached(async move { grant_all(&admin, message, &call).await });
+        let (commits, call) = (self.commits.clone(), self.call.clone());
+        let answer = detached(async move { grant_all(&commits, message, &call).await });
         Ok(Some(answer.await??))
     }
 }
 
 async fn grant_all(
-    admin: &CouponAdmin,
+    commits: &Commits,
     message: GrantCouponsRequest,
     call: &CallContext,
 ) -> Result<GrantCouponsResponse, IssuanceError> {
-    let mut bad = Violations::default();
-    let campaign_id = bad.check("campaign_id", CampaignId::parse(&message.campaign_id));
-    if !(1..=MAX_ITEMS).contains(&message.grants.len()) {
-        bad.add("grants", format_args!("must be 1 to {MAX_ITEMS}"));
-    }
-    let reason = bad.check("reason", ChangeReason::parse(&message.reason));
-    let asked = campaign_id.zip(reason).filter(|_| bad.is_empty());
-    let (campaign_id, reason) = asked.ok_or(IssuanceError::InvalidFields(bad))?;
+    let (campaign_id, reason) = parsed(|bad| {
+        let campaign_id = bad.check("campaign_id", CampaignId::parse(&message.campaign_id));
+        check_count(bad, "grants", message.grants.len());
+        let reason = bad.check("reason", ChangeReason::parse(&message.reason));
+        campaign_id.zip(reason)
+    })?;
     let granted_by = call.actor().map(|actor| (actor, reason));
-    let campaign = admin.campaign(&campaign_id).await.ok();
-    let results = message
-        .grants
-        .into_iter()
-        .enumerate()
-        .map(async |(place, asked)| {
-            let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
-            let grant = grant(place, asked, campaign)?;
-            check_shopper(call, &grant.shopper)?;
-            admin
-                .grant(campaign, grant, (granted_by.clone(), call.trace))
-                .await
-        });
-    let results = join_all(results).await;
+    let campaign = commits.campaign_of(&campaign_id).await.ok();
+    let grants = message.grants.into_iter().enumerate();
+    let results = grants.map(async |(place, asked)| {
+        let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
+        let grant = grant(place, asked, campaign)?;
+        check_shopper(call, &grant.shopper)?;
+        let granted_by = (granted_by.clone(), call.trace);
+        commits.grant(campaign, grant, granted_by).await
+    });
+    let results = join_all(results).await.into_iter();
     let now = Timestamp::now_utc();
     Ok(GrantCouponsResponse {
-        results: results
-            .into_iter()
-            .map(|outcome| grant_result(outcome, now))
-            .collect(),
+        results: results.map(|outcome| grant_result(outcome, now)).collect(),
     })
 }
 
-fn grant(
-    place: usize,
-    asked: proto::Grant,
-    campaign: &Arc<Campaign>,
-) -> Result<Grant, IssuanceError> {
-    let mut bad = Violations::default();
-    let shopper = bad.check(
-        format_args!("grants[{place}].shopper_id"),
-        ShopperId::parse(asked.shopper_id),
-    );
-    let request_id = bad.check(
-        format_args!("grants[{place}].request_id"),
-        RequestId::parse(asked.request_id),
-    );
-    let tier = Some(asked.tier_id).filter(|tier| !tier.is_empty());
-    let tier = tier.map(|tier| {
-        bad.check(
-            format_args!("grants[{place}].tier_id"),
-            tier_number(&tier, campaign).ok_or("must be a tier of the campaign, or empty"),
-        )
-    });
-    match (shopper, request_id, tier) {
-        (Some(shopper), Some(request_id), None | Some(Some(_))) => Ok(Grant {
-            shopper,
-            request_id,
-            tier: tier.flatten(),
-        }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
+fn grant(place: usize, asked: proto::Grant, campaign: &Campaign) -> Result<Grant, IssuanceError> {
+    parsed(|bad| {
+        let field = |name| format!("grants[{place}].{name}");
+        let shopper = bad.check(field("shopper_id"), ShopperId::parse(asked.shopper_id));
+        let request_id = bad.check(field("request_id"), RequestId::parse(asked.request_id));
+        let tier = Some(asked.tier_id).filter(|tier| !tier.is_empty());
+        let tier = tier.and_then(|tier| {
+            let number = tier_number(&tier, campaign);
+            let number = number.ok_or("must be a tier of the campaign, or empty");
+            bad.check(field("tier_id"), number)
+        });
+        Some(Grant {
+            shopper: shopper?,
+            request_id: request_id?,
+            tier,
+        })
+    })
 }
 
 fn tier_number(tier_id: &str, campaign: &Campaign) -> Option<TierNumber> {
@@ -222,12 +183,11 @@ fn revoke_request(
     message: RevokeCouponRequest,
     call: &CallContext,
 ) -> Result<RevokeRequest, IssuanceError> {
-    let mut bad = Violations::default();
-    let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
-    let reason = bad.check("reason", ChangeReason::parse(&message.reason));
-    let (Some(shopper), Some(reason)) = (shopper, reason) else {
-        return Err(IssuanceError::InvalidFields(bad));
-    };
+    let (shopper, reason) = parsed(|bad| {
+        let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
+        let reason = bad.check("reason", ChangeReason::parse(&message.reason));
+        shopper.zip(reason)
+    })?;
     check_shopper(call, &shopper)?;
     Ok(RevokeRequest {
         shopper,
@@ -254,7 +214,7 @@ fn grant_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) 
             coupon: Some(convert::coupon(&coupon, now)),
             replayed,
         }),
-        Err(error) => grant_result::Outcome::Refused(wire::refusal(&error.refusal())),
+        Err(error) => grant_result::Outcome::Refused(error.into()),
     };
     GrantResult {
         outcome: Some(outcome),

@@ -12,7 +12,11 @@ use tidegate_types::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{MAX_ITEMS, convert, open, status::detached};
+use super::{
+    convert::{self, check_count, parsed},
+    open,
+    status::detached,
+};
 use crate::{
     campaigns::campaign_from,
     domain::fence::Fence,
@@ -24,26 +28,16 @@ use crate::{
     },
 };
 
-pub struct LeaseFenceGrpc {
-    fence: LeaseFence,
-}
-
-impl LeaseFenceGrpc {
-    pub fn new(fence: LeaseFence) -> Self {
-        Self { fence }
-    }
-}
-
 #[tonic::async_trait]
-impl LeaseFenceService for LeaseFenceGrpc {
+impl LeaseFenceService for LeaseFence {
     async fn seal_leases(
         &self,
         request: Request<SealLeasesRequest>,
     ) -> Result<Response<SealLeasesResponse>, Status> {
         let (call, message) = open(request)?;
-        let leases = leases_to_seal(message, self.fence.lane_count)?;
+        let leases = read_all(message.leases, self.lane_count, lease_to_seal)?;
         let ids: Vec<_> = leases.iter().map(|(_, lease)| lease.id).collect();
-        let fence = self.fence.clone();
+        let fence = self.clone();
         let sealed = detached(async move { fence.seal(leases, call.trace).await });
         let sealed = sealed.await??;
         let leases = ids.into_iter().zip(sealed).map(|(id, sealed)| SealedLease {
@@ -61,12 +55,13 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<InspectLeasesRequest>,
     ) -> Result<Response<InspectLeasesResponse>, Status> {
         let (_, message) = open(request)?;
-        let keys = lease_keys(message, self.fence.lane_count)?;
-        let fences = self.fence.inspect(keys.clone()).await?;
+        let keys = read_all(message.leases, self.lane_count, |bad, place, key| {
+            lease_key(bad, format_args!("leases[{place}]"), Some(key))
+        })?;
+        let fences = self.inspect(keys.clone()).await?.into_iter();
+        let leases = keys.into_iter().zip(fences);
         Ok(Response::new(InspectLeasesResponse {
-            leases: keys
-                .into_iter()
-                .zip(fences)
+            leases: leases
                 .map(|((_, id), fence)| inspected(id, fence))
                 .collect(),
         }))
@@ -77,12 +72,10 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<ApplyControlRequest>,
     ) -> Result<Response<ApplyControlResponse>, Status> {
         let (call, message) = open(request)?;
-        let campaign = message.campaign.and_then(campaign_from).ok_or_else(|| {
-            let mut bad = Violations::default();
-            bad.add("campaign", "must be a campaign as quota has it");
-            IssuanceError::InvalidFields(bad)
-        })?;
-        let fence = self.fence.clone();
+        let campaign = message.campaign.and_then(campaign_from);
+        let campaign = campaign.ok_or("must be a campaign as quota has it");
+        let campaign = parsed(|bad| bad.check("campaign", campaign))?;
+        let fence = self.clone();
         detached(async move { fence.apply_control(campaign, call.trace).await }).await??;
         Ok(Response::new(ApplyControlResponse {}))
     }
@@ -92,10 +85,10 @@ impl LeaseFenceService for LeaseFenceGrpc {
         request: Request<CountCouponsRequest>,
     ) -> Result<Response<CountCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lanes = self.fence.lane_count;
+        let lanes = self.lane_count;
         let range = which_coupons(&message, lanes)?;
         let ends = range.leases.clone();
-        let counted = detached(self.fence.clone().count(range, call.deadline)).await??;
+        let counted = detached(self.clone().count(range, call.deadline)).await??;
         Ok(Response::new(CountCouponsResponse {
             first_lease_id: ends.start().to_string(),
             last_lease_id: ends.end().to_string(),
@@ -109,26 +102,10 @@ impl LeaseFenceService for LeaseFenceGrpc {
     ) -> Result<Response<RetireCampaignResponse>, Status> {
         let (_, message) = open(request)?;
         let campaign = convert::campaign(message.campaign_number)?;
-        let fence = self.fence.clone();
+        let fence = self.clone();
         detached(async move { fence.retire(campaign).await }).await??;
         Ok(Response::new(RetireCampaignResponse {}))
     }
-}
-
-fn leases_to_seal(
-    message: SealLeasesRequest,
-    lanes: Lanes,
-) -> Result<Vec<(Lane, leases::LeaseToSeal)>, IssuanceError> {
-    read_all(message.leases, lanes, lease_to_seal)
-}
-
-fn lease_keys(
-    message: InspectLeasesRequest,
-    lanes: Lanes,
-) -> Result<Vec<(Lane, Uuid)>, IssuanceError> {
-    read_all(message.leases, lanes, |bad, place, key| {
-        lease_key(bad, format_args!("leases[{place}]"), Some(key))
-    })
 }
 
 /// Reads leases, each with its lane, or names every bad field of all of them.
@@ -137,17 +114,15 @@ fn read_all<M, T>(
     lanes: Lanes,
     read: impl Fn(&mut Violations, usize, M) -> Option<(u32, T)>,
 ) -> Result<Vec<(Lane, T)>, IssuanceError> {
-    let mut bad = Violations::default();
-    if !(1..=MAX_ITEMS).contains(&leases.len()) {
-        bad.add("leases", format_args!("must be 1 to {MAX_ITEMS}"));
-        return Err(IssuanceError::InvalidFields(bad));
-    }
-    let leases = leases.into_iter().enumerate();
-    let leases = leases.filter_map(|(place, lease)| read(&mut bad, place, lease));
-    let leases: Vec<_> = leases.collect();
-    if !bad.is_empty() {
-        return Err(IssuanceError::InvalidFields(bad));
-    }
+    let leases: Vec<_> = parsed(|bad| {
+        check_count(bad, "leases", leases.len())?;
+        let leases = leases.into_iter().enumerate();
+        Some(
+            leases
+                .filter_map(|(place, lease)| read(bad, place, lease))
+                .collect(),
+        )
+    })?;
     let known = |(lane, lease)| Ok((known_lane(lane, lanes)?, lease));
     leases.into_iter().map(known).collect()
 }
@@ -192,35 +167,27 @@ fn which_coupons(
     message: &CountCouponsRequest,
     lanes: Lanes,
 ) -> Result<CouponRange, IssuanceError> {
-    let mut bad = Violations::default();
-    let campaign = bad.check(
-        "campaign_number",
-        CampaignNumber::new(message.campaign_number),
-    );
-    let first = end_of_range(&mut bad, "first_lease_id", &message.first_lease_id);
-    let last = end_of_range(&mut bad, "last_lease_id", &message.last_lease_id);
-    let limit = (message.limit_per_shopper > 0)
-        .then(|| LimitPerShopper::new(message.limit_per_shopper))
-        .transpose();
-    let limit = bad.check("limit_per_shopper", limit);
-    let (Some(campaign), Some(first), Some(last), Some(limit)) = (campaign, first, last, limit)
-    else {
-        return Err(IssuanceError::InvalidFields(bad));
-    };
+    let (campaign, leases, limit) = parsed(|bad| {
+        let number = message.campaign_number;
+        let campaign = bad.check("campaign_number", CampaignNumber::new(number));
+        let mut end = |field, id: &str, otherwise| {
+            let id = Some(id).filter(|id| !id.is_empty()).map(Uuid::try_parse);
+            let id = id.unwrap_or(Ok(otherwise)).map_err(|_| "must be a UUID");
+            bad.check(field, id)
+        };
+        let first = end("first_lease_id", &message.first_lease_id, Uuid::nil());
+        let last = end("last_lease_id", &message.last_lease_id, Uuid::max());
+        let limit = Some(message.limit_per_shopper).filter(|limit| *limit > 0);
+        let limit = limit.map(LimitPerShopper::new).transpose();
+        let limit = bad.check("limit_per_shopper", limit);
+        Some((campaign?, first?..=last?, limit?))
+    })?;
     Ok(CouponRange {
         campaign,
         lane: known_lane(message.lane, lanes)?,
-        leases: first.unwrap_or(Uuid::nil())..=last.unwrap_or(Uuid::max()),
+        leases,
         limit,
     })
-}
-
-fn end_of_range(bad: &mut Violations, field: &str, id: &str) -> Option<Option<Uuid>> {
-    if id.is_empty() {
-        return Some(None);
-    }
-    let id = Uuid::try_parse(id).map_err(|_| "must be a UUID");
-    bad.check(field, id).map(Some)
 }
 
 fn known_lane(lane: u32, lanes: Lanes) -> Result<Lane, IssuanceError> {

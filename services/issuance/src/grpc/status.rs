@@ -1,6 +1,7 @@
-//! Errors as statuses; the only place here that makes a `Status`.
+//! Errors as statuses and as refusals of one item; the only place here that makes a `Status`.
 
-use tidegate_rpc::refusal;
+use tidegate_proto::r#type::v1 as shared;
+use tidegate_rpc::{refusal, wire};
 use tonic::Status;
 
 use crate::error::IssuanceError;
@@ -8,6 +9,12 @@ use crate::error::IssuanceError;
 impl From<IssuanceError> for Status {
     fn from(error: IssuanceError) -> Self {
         refusal::to_status(&error.refusal())
+    }
+}
+
+impl From<IssuanceError> for shared::Refusal {
+    fn from(error: IssuanceError) -> Self {
+        wire::refusal(&error.refusal())
     }
 }
 

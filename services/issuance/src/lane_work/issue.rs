@@ -3,13 +3,17 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use sqlx::PgConnection;
+use tidegate_pg::Reply;
 use tidegate_telemetry::{Span, TraceContext};
 use tidegate_types::{Slot, TierNumber, Timestamp};
 
-use super::{Asked, Claim, Claimed, Issued, LaneCommit, replays};
+use super::{Asked, Claim, Claimed, Issued, LaneCommit};
 use crate::{
     domain::coupon::StoredCoupon,
-    store::coupons::{self, IssueOutcome, IssueRow},
+    store::{
+        controls,
+        coupons::{self, CouponKey, IssueOutcome, IssueRow},
+    },
 };
 
 impl LaneCommit {
@@ -48,7 +52,32 @@ impl LaneCommit {
                 }
             });
         }
-        replays::answer(connection, self.lane, replays).await
+        self.answer_replays(connection, replays).await
+    }
+
+    /// Answers claims that have their coupon already, with what is in force of it in the database.
+    async fn answer_replays(
+        &self,
+        connection: &mut PgConnection,
+        replays: Vec<(&mut Reply<Claimed>, CouponKey<'_>)>,
+    ) -> Result<(), sqlx::Error> {
+        if replays.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> = replays.iter().map(|(_, key)| *key).collect();
+        let campaigns: Vec<_> = keys.iter().map(|(_, campaign, _)| *campaign).collect();
+        let controls = controls::read(&mut *connection, self.lane, &campaigns).await?;
+        let coupons = coupons::read(connection, self.lane, &keys).await?;
+        for ((reply, _), coupon) in replays.into_iter().zip(coupons) {
+            // Coupons are never deleted: what the statement before saw is still there.
+            let coupon = coupon.ok_or(sqlx::Error::RowNotFound)?;
+            reply.put(Claimed::Issued(Box::new(Issued {
+                in_force: controls.get(&coupon.campaign).copied(),
+                coupon,
+                replayed: true,
+            })));
+        }
+        Ok(())
     }
 
     fn assign<'a>(
@@ -61,10 +90,9 @@ impl LaneCommit {
         let mut linked = BTreeSet::new();
         let mut rows = Vec::with_capacity(claims.len());
         for Asked(claim, _, trace) in claims {
-            let assigned = if claim.may_issue {
-                book.reserve(claim.campaign, claim.requested_tier)
-            } else {
-                None
+            let assigned = match claim.may_issue {
+                true => book.reserve(claim.campaign, claim.requested_tier),
+                false => None,
             };
             if let Some((lease, _)) = assigned.filter(|(lease, _)| linked.insert(*lease))
                 && let Some(trace) = book.trace_of(claim.campaign, lease)
@@ -89,17 +117,19 @@ impl LaneCommit {
     fn correct(&self, rows: &[IssueRow<'_>], outcomes: &[IssueOutcome]) {
         let mut book = self.book.lock();
         let spent_at = Instant::now();
-        let mut handed_back = Vec::new();
+        let (mut exact, mut handed_back) = (BTreeSet::new(), Vec::new());
         for (row, outcome) in rows.iter().zip(outcomes) {
             let Some((lease, tier)) = row.assigned else {
                 continue;
             };
             match outcome {
                 IssueOutcome::Issued { remaining, .. } => {
+                    exact.insert((lease, tier));
                     book.served(row.campaign, row.requested_tier);
                     book.correct(row.campaign, lease, tier, *remaining, Some(spent_at));
                 }
                 IssueOutcome::NoStock => {
+                    exact.insert((lease, tier));
                     self.metrics.fence_refusals.inc();
                     book.correct(row.campaign, lease, tier, 0, None);
                 }
@@ -109,18 +139,8 @@ impl LaneCommit {
             }
         }
         // A reservation that no coupon came of goes back, unless a commit has told the exact count.
-        let exact: BTreeSet<_> = rows
-            .iter()
-            .zip(outcomes)
-            .filter(|(_, outcome)| {
-                matches!(outcome, IssueOutcome::Issued { .. } | IssueOutcome::NoStock)
-            })
-            .filter_map(|(row, _)| row.assigned)
-            .collect();
-        for (campaign, lease, tier) in handed_back
-            .into_iter()
-            .filter(|(_, lease, tier)| !exact.contains(&(*lease, *tier)))
-        {
+        handed_back.retain(|(_, lease, tier)| !exact.contains(&(*lease, *tier)));
+        for (campaign, lease, tier) in handed_back {
             book.give_back(campaign, lease, tier);
         }
     }

@@ -71,13 +71,11 @@ impl LaneCommit {
         items: Revocations<'_>,
         now: Timestamp,
     ) -> Result<Vec<Change>, sqlx::Error> {
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(item, _)| RevokeRow {
-                key: (&item.shopper, item.campaign, item.slot),
-                reason: item.reason.as_str(),
-            })
-            .collect();
+        let rows = items.iter().map(|(item, _)| RevokeRow {
+            key: (&item.shopper, item.campaign, item.slot),
+            reason: item.reason.as_str(),
+        });
+        let rows: Vec<_> = rows.collect();
         let changed = coupon_changes::revoke(connection, self.lane, &rows, now).await?;
         let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
         let coupons = coupons::read(connection, self.lane, &keys).await?;

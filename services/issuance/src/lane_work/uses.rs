@@ -1,14 +1,38 @@
 //! Redemptions and releases of a batch.
 
-use sqlx::PgConnection;
-use tidegate_types::Timestamp;
+use std::collections::BTreeSet;
 
-use super::{CouponUse, LaneCommit, Redemption, Redemptions, Releases, in_force};
-use crate::store::{
-    controls::Controls,
-    coupon_changes::{self, RedeemRow, ReleaseRow},
-    coupons::CouponKey,
+use sqlx::PgConnection;
+use tidegate_types::{Lane, Timestamp};
+
+use super::{Changes, CouponUse, LaneCommit, Redemption, Redemptions, Releases};
+use crate::{
+    domain::{campaign::RedemptionControl, purchase::TierSet},
+    store::{
+        controls::{self, Controls},
+        coupon_changes::{self, RedeemRow, ReleaseRow},
+        coupons::CouponKey,
+    },
 };
+
+impl Changes<'_> {
+    /// What staff have said of the coupons of a batch; it cannot change before the batch has committed.
+    pub(super) async fn lock_controls(
+        &self,
+        transaction: &mut PgConnection,
+        lane: Lane,
+    ) -> Result<Controls, sqlx::Error> {
+        let redeemed = self.redemptions.iter().map(|(item, _)| &item.used);
+        let released = self.releases.iter().map(|(item, _)| &item.used);
+        let used = redeemed.chain(released);
+        let campaigns: BTreeSet<_> = used.map(|used| used.campaign).collect();
+        if campaigns.is_empty() {
+            return Ok(Controls::default());
+        }
+        let campaigns: Vec<_> = campaigns.into_iter().collect();
+        controls::lock(transaction, lane, &campaigns).await
+    }
+}
 
 impl LaneCommit {
     pub(super) async fn redeem(
@@ -19,18 +43,19 @@ impl LaneCommit {
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let in_force = |item: &Redemption| item.control.or_newer(controls.get(&item.used.campaign));
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(item, _)| {
-                let control = in_force(item);
-                RedeemRow {
-                    key: key_of(&item.used),
-                    order_id: item.used.order_id,
-                    payable_tiers: in_force::payable_tiers(item, &control),
-                    extended_valid_until: control.extended_valid_until,
-                }
-            })
-            .collect();
+        let rows = items.iter().map(|(item, _)| {
+            let control = in_force(item);
+            RedeemRow {
+                key: key_of(&item.used),
+                order_id: item.used.order_id,
+                payable_tiers: match control.redemption {
+                    RedemptionControl::Open => item.payable_tiers,
+                    RedemptionControl::Halted => TierSet::NONE,
+                },
+                extended_valid_until: control.extended_valid_until,
+            }
+        });
+        let rows: Vec<_> = rows.collect();
         let coupons = coupon_changes::redeem(connection, self.lane, &rows, now).await?;
         for ((item, reply), coupon) in items.into_iter().zip(coupons) {
             reply.put(coupon.map(|coupon| Box::new((coupon, in_force(item)))));
@@ -45,20 +70,18 @@ impl LaneCommit {
         controls: &Controls,
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
-        let rows: Vec<_> = items
-            .iter()
-            .map(|(item, _)| ReleaseRow {
+        let rows = items.iter().map(|(item, _)| {
+            let control = controls.get(&item.used.campaign);
+            let extended_valid_until = control.and_then(|control| control.extended_valid_until);
+            ReleaseRow {
                 key: key_of(&item.used),
                 order_id: item.used.order_id,
                 // Extensions only ever grow, so the later one is the newer.
-                extended_valid_until: item.extended_valid_until.max(
-                    controls
-                        .get(&item.used.campaign)
-                        .and_then(|control| control.extended_valid_until),
-                ),
+                extended_valid_until: item.extended_valid_until.max(extended_valid_until),
                 valid_at_least_until: item.minimum_validity.map(|least| now + least.get()),
-            })
-            .collect();
+            }
+        });
+        let rows: Vec<_> = rows.collect();
         let changed = coupon_changes::release(connection, self.lane, &rows, now).await?;
         for ((_, reply), changed) in items.into_iter().zip(changed) {
             reply.put(changed);

@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
-use sqlx::{FromRow, PgConnection, PgPool, postgres::PgExecutor};
-use tidegate_types::{CampaignNumber, Lane, Timestamp};
+use sqlx::{
+    PgConnection, PgPool, Row as _,
+    postgres::{PgExecutor, PgRow},
+};
+use tidegate_types::{CampaignNumber, Lane};
 
 use super::{
     campaigns::{redemption_control, redemption_text},
+    column,
     leases::{campaign_number, lane_number},
 };
 use crate::domain::campaign::CouponControl;
@@ -12,25 +16,17 @@ use crate::domain::campaign::CouponControl;
 /// What staff have said, campaign by campaign.
 pub type Controls = BTreeMap<CampaignNumber, CouponControl>;
 
-#[derive(FromRow)]
-struct Row {
-    campaign_number: i32,
-    revision: i64,
-    redemption_control: String,
-    resume_at: Option<Timestamp>,
-    extended_valid_until: Option<Timestamp>,
-}
-
-impl Row {
-    fn into_domain(self) -> Option<(CampaignNumber, CouponControl)> {
-        let control = CouponControl {
-            revision: self.revision.try_into().ok()?,
-            redemption: redemption_control(&self.redemption_control)?,
-            resume_at: self.resume_at,
-            extended_valid_until: self.extended_valid_until,
-        };
-        Some((CampaignNumber::new(self.campaign_number).ok()?, control))
-    }
+fn control(row: PgRow) -> Result<(CampaignNumber, CouponControl), sqlx::Error> {
+    let control = CouponControl {
+        revision: column(&row, "revision", |revision: i64| u64::try_from(revision))?,
+        redemption: column(&row, "redemption_control", redemption_control)?,
+        resume_at: row.try_get("resume_at")?,
+        extended_valid_until: row.try_get("extended_valid_until")?,
+    };
+    let campaign = column(&row, "campaign_number", |number: i32| {
+        CampaignNumber::new(number)
+    })?;
+    Ok((campaign, control))
 }
 
 /// Reads what is in force for campaigns in a lane and keeps it so until the transaction ends. Every campaign has an answer.
@@ -43,9 +39,8 @@ pub async fn lock(
     let locked = select(&mut *transaction, lock, lane, campaigns).await?;
     let missing = campaigns
         .iter()
-        .filter(|campaign| !locked.contains_key(campaign))
-        .map(|campaign| campaign_number(*campaign));
-    let missing: Vec<_> = missing.collect();
+        .filter(|campaign| !locked.contains_key(campaign));
+    let missing: Vec<_> = missing.copied().map(campaign_number).collect();
     if missing.is_empty() {
         return Ok(locked);
     }
@@ -74,15 +69,9 @@ async fn select(
     campaigns: &[CampaignNumber],
 ) -> Result<Controls, sqlx::Error> {
     let numbers: Vec<_> = campaigns.iter().copied().map(campaign_number).collect();
-    let rows: Vec<Row> = sqlx::query_as(statement)
-        .bind(lane_number(lane))
-        .bind(numbers)
-        .fetch_all(executor)
-        .await?;
-    let controls = rows.into_iter().map(Row::into_domain);
-    controls.collect::<Option<_>>().ok_or_else(|| {
-        sqlx::Error::Decode("a control's row holds a value outside its bounds".into())
-    })
+    let read = sqlx::query(statement).bind(lane_number(lane)).bind(numbers);
+    let controls = read.try_map(control).fetch_all(executor).await?;
+    Ok(controls.into_iter().collect())
 }
 
 /// Puts what staff have said of a campaign into one lane, unless something newer is there.

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 
 use super::{
-    coupons::{self, CouponKey, CouponRow, columns, each},
+    coupons::{self, CouponKey, columns, each},
     leases::lane_number,
 };
 
@@ -45,7 +45,7 @@ pub struct RevokeRow<'a> {
 struct ChangedRow {
     shopper_id: String,
     #[sqlx(flatten)]
-    coupon: CouponRow,
+    coupon: StoredCoupon,
 }
 
 /// Uses each coupon for its order, where it is free and valid. Tells how each coupon stands, whether it changed or not; `None` for those that are not there.
@@ -68,18 +68,15 @@ pub async fn redeem(
         .bind(each(rows, |row| row.extended_valid_until))
         .fetch_all(&mut *connection)
         .await?;
-    let mut known = HashMap::with_capacity(changed.len());
-    for row in changed {
-        let coupon = row.coupon.into_domain()?;
-        known.insert((row.shopper_id, coupon.campaign, coupon.slot), coupon);
-    }
-    let of_key = |(shopper, campaign, slot): &CouponKey<'_>| {
-        known.get(&(shopper.as_str().to_owned(), *campaign, *slot))
+    let key = |row: &ChangedRow| (row.shopper_id.clone(), row.coupon.campaign, row.coupon.slot);
+    let changed = changed.into_iter().map(|row| (key(&row), row.coupon));
+    let mut changed: HashMap<_, _> = changed.collect();
+    let mut changed_of = |(shopper, campaign, slot): &CouponKey<'_>| {
+        changed.remove(&(shopper.as_str().to_owned(), *campaign, *slot))
     };
-    let mut coupons: Vec<_> = keys.iter().map(|key| of_key(key).cloned()).collect();
-    let unchanged: Vec<_> = (0..keys.len())
-        .filter(|at| coupons[*at].is_none())
-        .collect();
+    let mut coupons: Vec<_> = keys.iter().map(&mut changed_of).collect();
+    let unchanged = (0..keys.len()).filter(|at| coupons[*at].is_none());
+    let unchanged: Vec<_> = unchanged.collect();
     if !unchanged.is_empty() {
         let unread: Vec<_> = unchanged.iter().map(|at| keys[*at]).collect();
         let read = coupons::read(connection, lane, &unread).await?;
@@ -139,9 +136,8 @@ pub async fn revoke(
 fn changed(places: &[i64], count: usize) -> Result<Vec<bool>, sqlx::Error> {
     let mut changed = vec![false; count];
     for place in places {
-        *changed
-            .get_mut((place - 1) as usize)
-            .ok_or(sqlx::Error::RowNotFound)? = true;
+        let changed = changed.get_mut((place - 1) as usize);
+        *changed.ok_or(sqlx::Error::RowNotFound)? = true;
     }
     Ok(changed)
 }

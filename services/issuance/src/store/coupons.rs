@@ -1,12 +1,15 @@
 use std::borrow::Cow;
 
 use fail::fail_point;
-use sqlx::{FromRow, PgConnection, PgPool, Postgres, query::QueryAs};
+use sqlx::{FromRow, PgConnection, PgPool, Row as _, postgres::PgRow};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, Lane, RequestId, ShopperId, Slot, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::leases::{campaign_number, lane_number};
+use super::{
+    column,
+    leases::{campaign_number, lane_number},
+};
 use crate::domain::coupon::StoredCoupon;
 
 /// A claim as the issuing statement takes it.
@@ -108,71 +111,47 @@ impl IssuedRow {
     fn outcome(&self, assigned: Option<(Uuid, TierNumber)>) -> Result<IssueOutcome, sqlx::Error> {
         let slot =
             |number: i16| Slot::new(number).map_err(|error| sqlx::Error::Decode(error.into()));
-        Ok(
-            match (
-                self.replay_slot,
-                self.over_limit,
-                self.remaining.zip(assigned),
-            ) {
-                (Some(replay), _, _) => IssueOutcome::Replay(slot(replay)?),
-                (None, true, _) => IssueOutcome::OverLimit,
-                (None, false, Some((remaining, (_, tier)))) => IssueOutcome::Issued {
-                    slot: slot(self.held + 1)?,
-                    tier,
-                    remaining: remaining.unsigned_abs(),
-                },
-                (None, false, None) => IssueOutcome::NoStock,
+        Ok(match (self.replay_slot, self.remaining.zip(assigned)) {
+            (Some(replay), _) => IssueOutcome::Replay(slot(replay)?),
+            (None, _) if self.over_limit => IssueOutcome::OverLimit,
+            (None, Some((remaining, (_, tier)))) => IssueOutcome::Issued {
+                slot: slot(self.held + 1)?,
+                tier,
+                remaining: remaining.unsigned_abs(),
             },
-        )
+            (None, None) => IssueOutcome::NoStock,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for StoredCoupon {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let requested = |tier: Option<i16>| tier.map(TierNumber::new).transpose();
+        let trace: Option<String> = row.try_get("claim_traceparent")?;
+        Ok(Self {
+            campaign: column(row, "campaign_number", |number: i32| {
+                CampaignNumber::new(number)
+            })?,
+            slot: column(row, "slot", |slot: i16| Slot::new(slot))?,
+            request_id: column(row, "request_id", |id: String| RequestId::parse(id))?,
+            requested_tier: column(row, "requested_tier_number", requested)?,
+            tier: column(row, "tier_number", |tier: i16| TierNumber::new(tier))?,
+            key_id: column(row, "key_id", |id: i16| u8::try_from(id))?,
+            issued_at: row.try_get("issued_at")?,
+            own_valid_until: row.try_get("valid_until")?,
+            order_id: row.try_get("order_id")?,
+            released_order_ids: row.try_get("released_order_ids")?,
+            revoked: row.try_get("revoked")?,
+            claim_trace: trace.and_then(|text| TraceContext::parse(&text).ok()),
+        })
     }
 }
 
 #[derive(FromRow)]
-pub(super) struct CouponRow {
+struct PlacedRow {
     place: i64,
-    slot: i16,
-    request_id: String,
-    requested_tier_number: Option<i16>,
-    tier_number: i16,
-    key_id: i16,
-    issued_at: Timestamp,
-    valid_until: Timestamp,
-    order_id: Option<Uuid>,
-    released_order_ids: Vec<Uuid>,
-    revoked: bool,
-    claim_traceparent: Option<String>,
-    campaign_number: i32,
-}
-
-impl CouponRow {
-    pub(super) fn into_domain(self) -> Result<StoredCoupon, sqlx::Error> {
-        self.parse().ok_or_else(|| {
-            sqlx::Error::Decode("a coupon's row holds a value outside its bounds".into())
-        })
-    }
-
-    fn parse(self) -> Option<StoredCoupon> {
-        Some(StoredCoupon {
-            campaign: CampaignNumber::new(self.campaign_number).ok()?,
-            slot: Slot::new(self.slot).ok()?,
-            request_id: RequestId::parse(self.request_id).ok()?,
-            requested_tier: self
-                .requested_tier_number
-                .map(TierNumber::new)
-                .transpose()
-                .ok()?,
-            tier: TierNumber::new(self.tier_number).ok()?,
-            key_id: self.key_id.try_into().ok()?,
-            issued_at: self.issued_at,
-            own_valid_until: self.valid_until,
-            order_id: self.order_id,
-            released_order_ids: self.released_order_ids,
-            revoked: self.revoked,
-            claim_trace: self
-                .claim_traceparent
-                .and_then(|text| TraceContext::parse(&text).ok()),
-        })
-    }
+    #[sqlx(flatten)]
+    coupon: StoredCoupon,
 }
 
 /// Reads coupons by key; `None` for those that are not there.
@@ -181,19 +160,18 @@ pub async fn read(
     lane: Lane,
     keys: &[CouponKey<'_>],
 ) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
-    let rows: Vec<CouponRow> = with_keys(
-        sqlx::query_as(include_str!("../../queries/read_coupons.sql")),
-        lane,
-        keys,
-    )
-    .fetch_all(connection)
-    .await?;
+    let (shoppers, campaigns, slots) = columns(keys);
+    let rows: Vec<PlacedRow> = sqlx::query_as(include_str!("../../queries/read_coupons.sql"))
+        .bind(lane_number(lane))
+        .bind(shoppers)
+        .bind(campaigns)
+        .bind(slots)
+        .fetch_all(connection)
+        .await?;
     let mut coupons = vec![None; keys.len()];
     for row in rows {
-        let coupon = coupons
-            .get_mut((row.place - 1) as usize)
-            .ok_or(sqlx::Error::RowNotFound)?;
-        *coupon = Some(row.into_domain()?);
+        let coupon = coupons.get_mut((row.place - 1) as usize);
+        *coupon.ok_or(sqlx::Error::RowNotFound)? = Some(row.coupon);
     }
     Ok(coupons)
 }
@@ -206,14 +184,13 @@ pub async fn of_claim(
     campaign: CampaignNumber,
     request_id: &RequestId,
 ) -> Result<Option<StoredCoupon>, sqlx::Error> {
-    let row: Option<CouponRow> = sqlx::query_as(include_str!("../../queries/read_claim.sql"))
+    sqlx::query_as(include_str!("../../queries/read_claim.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(campaign_number(campaign))
         .bind(request_id.as_str())
         .fetch_optional(pool)
-        .await?;
-    row.map(CouponRow::into_domain).transpose()
+        .await
 }
 
 /// A page of a wallet: the coupons before `before`, newest campaign first.
@@ -225,7 +202,7 @@ pub async fn list(
     campaign: Option<CampaignNumber>,
     limit: u32,
 ) -> Result<Vec<StoredCoupon>, sqlx::Error> {
-    let rows: Vec<CouponRow> = sqlx::query_as(include_str!("../../queries/list_coupons.sql"))
+    sqlx::query_as(include_str!("../../queries/list_coupons.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(before.0 as i32)
@@ -233,8 +210,7 @@ pub async fn list(
         .bind(campaign.map_or(0, campaign_number))
         .bind(i64::from(limit))
         .fetch_all(pool)
-        .await?;
-    rows.into_iter().map(CouponRow::into_domain).collect()
+        .await
 }
 
 /// A column of a batch: one value for each of its rows.
@@ -252,17 +228,4 @@ pub(super) fn columns<'a>(keys: &[CouponKey<'a>]) -> (Vec<&'a str>, Vec<i32>, Ve
         each(keys, |(_, campaign, _)| campaign_number(*campaign)),
         each(keys, |(.., slot)| slot.get().into()),
     )
-}
-
-fn with_keys<'q, O>(
-    query: QueryAs<'q, Postgres, O, sqlx::postgres::PgArguments>,
-    lane: Lane,
-    keys: &[CouponKey<'q>],
-) -> QueryAs<'q, Postgres, O, sqlx::postgres::PgArguments> {
-    let (shoppers, campaigns, slots) = columns(keys);
-    query
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
 }

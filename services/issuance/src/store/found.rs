@@ -2,15 +2,18 @@ use sqlx::{FromRow, PgPool};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot, Timestamp};
 
 use super::{
-    coupons::{CouponKey, CouponRow},
+    coupons::CouponKey,
     leases::{campaign_number, lane_number},
 };
 use crate::domain::coupon::StoredCoupon;
 
 /// A coupon as staff look at it.
+#[derive(FromRow)]
 pub struct FoundCoupon {
+    #[sqlx(flatten)]
     pub coupon: StoredCoupon,
     /// Why it was revoked, if it was.
+    #[sqlx(rename = "revoked_reason")]
     pub revoked_because: Option<String>,
 }
 
@@ -32,35 +35,18 @@ impl OlderThan {
     }
 }
 
-#[derive(FromRow)]
-struct FoundRow {
-    #[sqlx(flatten)]
-    coupon: CouponRow,
-    revoked_reason: Option<String>,
-}
-
-impl FoundRow {
-    fn into_domain(self) -> Result<FoundCoupon, sqlx::Error> {
-        Ok(FoundCoupon {
-            coupon: self.coupon.into_domain()?,
-            revoked_because: self.revoked_reason,
-        })
-    }
-}
-
 pub async fn by_key(
     pool: &PgPool,
     lane: Lane,
     (shopper, campaign, slot): CouponKey<'_>,
 ) -> Result<Option<FoundCoupon>, sqlx::Error> {
-    let row: Option<FoundRow> = sqlx::query_as(include_str!("../../queries/find_coupon.sql"))
+    sqlx::query_as(include_str!("../../queries/find_coupon.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(campaign_number(campaign))
         .bind(i16::from(slot.get()))
         .fetch_optional(pool)
-        .await?;
-    row.map(FoundRow::into_domain).transpose()
+        .await
 }
 
 /// A page of a shopper's coupons, the newest first.
@@ -71,8 +57,7 @@ pub async fn of_shopper(
     before: Option<OlderThan>,
     page_size: u32,
 ) -> Result<Vec<FoundCoupon>, sqlx::Error> {
-    let statement = include_str!("../../queries/find_coupons_of_shopper.sql");
-    let rows: Vec<FoundRow> = sqlx::query_as(statement)
+    sqlx::query_as(include_str!("../../queries/find_coupons_of_shopper.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(before.map(|before| before.issued_at))
@@ -80,6 +65,5 @@ pub async fn of_shopper(
         .bind(before.map(|before| i16::from(before.slot.get())))
         .bind(i64::from(page_size))
         .fetch_all(pool)
-        .await?;
-    rows.into_iter().map(FoundRow::into_domain).collect()
+        .await
 }

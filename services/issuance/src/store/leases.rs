@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use fail::fail_point;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::timelines::Timeline;
+use super::{column, coupons::each, timelines::Timeline};
 
 /// Tiers with a count each.
 pub type TierCounts = Vec<(TierNumber, u64)>;
@@ -28,14 +28,10 @@ pub async fn install(
     asked_on: Timeline,
     now: Timestamp,
 ) -> Result<Installed, sqlx::Error> {
-    let tiers: Vec<_> = granted
-        .iter()
-        .map(|(tier, _)| i16::from(tier.get()))
-        .collect();
-    let quantities: Vec<_> = granted
-        .iter()
-        .map(|(_, quantity)| i64::try_from(*quantity).unwrap_or(i64::MAX))
-        .collect();
+    let tiers = each(granted, |(tier, _)| i16::from(tier.get()));
+    let quantities = each(granted, |(_, quantity)| {
+        i64::try_from(*quantity).unwrap_or(i64::MAX)
+    });
     let mut transaction = tidegate_pg::begin(pool).await?;
     let installed: Option<Uuid> =
         sqlx::query_scalar(include_str!("../../queries/install_lease.sql"))
@@ -81,6 +77,18 @@ pub struct LeaseToSeal {
     pub lease_holder: ReplicaId,
 }
 
+impl FromRow<'_, PgRow> for LeaseToSeal {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("lease_id")?,
+            campaign: column(row, "campaign_number", |number: i32| {
+                CampaignNumber::new(number)
+            })?,
+            lease_holder: column(row, "holder_id", |id: &str| ReplicaId::parse(id))?,
+        })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedLease {
     /// False if the lease had never been installed.
@@ -107,14 +115,12 @@ pub(super) async fn seal_in(
     lane: Lane,
     leases: &[LeaseToSeal],
 ) -> Result<Vec<SealedLease>, sqlx::Error> {
-    let mut ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
-    let campaigns = leases.iter().map(|lease| campaign_number(lease.campaign));
-    let lease_holders = leases.iter().map(|lease| lease.lease_holder.as_str());
+    let mut ids = each(leases, |lease| lease.id);
     sqlx::query(include_str!("../../queries/seal_lease_headers.sql"))
         .bind(lane_number(lane))
         .bind(&ids)
-        .bind(campaigns.collect::<Vec<_>>())
-        .bind(lease_holders.collect::<Vec<_>>())
+        .bind(each(leases, |lease| campaign_number(lease.campaign)))
+        .bind(each(leases, |lease| lease.lease_holder.as_str()))
         .execute(&mut *transaction)
         .await?;
     ids.sort();
@@ -146,28 +152,13 @@ pub async fn mark_returned(
     lease: Uuid,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(include_str!("../../queries/mark_lease_returned.sql"));
-    query
+    sqlx::query(include_str!("../../queries/mark_lease_returned.sql"))
         .bind(lane_number(lane))
         .bind(lease)
         .bind(now)
         .execute(pool)
         .await
         .map(|_| ())
-}
-
-#[derive(FromRow)]
-struct UnreturnedRow {
-    lane: i16,
-    #[sqlx(flatten)]
-    lease: LeaseRow,
-}
-
-#[derive(FromRow)]
-pub(super) struct LeaseRow {
-    lease_id: Uuid,
-    campaign_number: i32,
-    holder_id: String,
 }
 
 /// Leases that earlier lives of this lease holder's replica left behind, and sealed ones that quota has not settled, each with its lane.
@@ -177,16 +168,14 @@ pub async fn unreturned(
     lease_holder: &ReplicaId,
     limit: u32,
 ) -> Result<Vec<(Lane, LeaseToSeal)>, sqlx::Error> {
-    let rows: Vec<UnreturnedRow> =
-        sqlx::query_as(include_str!("../../queries/unreturned_leases.sql"))
-            .bind(lease_holder.as_str())
-            .bind(i64::from(limit))
-            .fetch_all(pool)
-            .await?;
-    let unreturned = rows
-        .into_iter()
-        .filter_map(|row| Some((lanes.lane(row.lane).ok()?, lease_to_seal(row.lease)?)));
-    Ok(unreturned.collect())
+    let rows = sqlx::query(include_str!("../../queries/unreturned_leases.sql"))
+        .bind(lease_holder.as_str())
+        .bind(i64::from(limit))
+        .try_map(|row: PgRow| Ok((row.try_get::<i16, _>("lane")?, LeaseToSeal::from_row(&row)?)))
+        .fetch_all(pool)
+        .await?;
+    let known = |(lane, lease)| Some((lanes.lane(lane).ok()?, lease));
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// At most `limit` leases of a lane that are sealed and not known to be settled.
@@ -195,21 +184,11 @@ pub async fn sealed_unreturned(
     lane: Lane,
     limit: u32,
 ) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
-    let rows: Vec<LeaseRow> =
-        sqlx::query_as(include_str!("../../queries/sealed_unreturned_leases.sql"))
-            .bind(lane_number(lane))
-            .bind(i64::from(limit))
-            .fetch_all(pool)
-            .await?;
-    Ok(rows.into_iter().filter_map(lease_to_seal).collect())
-}
-
-pub(super) fn lease_to_seal(row: LeaseRow) -> Option<LeaseToSeal> {
-    Some(LeaseToSeal {
-        id: row.lease_id,
-        campaign: CampaignNumber::new(row.campaign_number).ok()?,
-        lease_holder: ReplicaId::parse(row.holder_id).ok()?,
-    })
+    sqlx::query_as(include_str!("../../queries/sealed_unreturned_leases.sql"))
+        .bind(lane_number(lane))
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await
 }
 
 /// A lane as its column has it: lanes are at most 1,024.

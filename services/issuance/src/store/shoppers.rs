@@ -1,10 +1,10 @@
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, error::BoxDynError};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot};
 
 use super::leases::{campaign_number, lane_number};
 
 /// Where a page of a lane's coupons ends, and the next one goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct PageEnd {
     /// Whose the last coupon is; of nobody at the start.
     pub shopper_id: String,
@@ -31,24 +31,6 @@ pub struct ShoppersPage {
     pub end: Option<PageEnd>,
 }
 
-#[derive(FromRow)]
-struct KeyRow {
-    shopper_id: String,
-    campaign_number: i32,
-    slot: i16,
-}
-
-impl KeyRow {
-    fn coupon(&self) -> Result<(ShopperId, Slot), sqlx::Error> {
-        let shopper = ShopperId::parse(&self.shopper_id);
-        let slot = Slot::new(self.slot);
-        Ok((
-            shopper.map_err(|error| sqlx::Error::Decode(error.into()))?,
-            slot.map_err(|error| sqlx::Error::Decode(error.into()))?,
-        ))
-    }
-}
-
 /// Looks at `page_size` coupons of a lane for those of a campaign.
 pub async fn page(
     pool: &PgPool,
@@ -57,7 +39,7 @@ pub async fn page(
     after: &PageEnd,
     page_size: u32,
 ) -> Result<ShoppersPage, sqlx::Error> {
-    let rows: Vec<KeyRow> = sqlx::query_as(include_str!("../../queries/list_shoppers.sql"))
+    let mut rows: Vec<PageEnd> = sqlx::query_as(include_str!("../../queries/list_shoppers.sql"))
         .bind(lane_number(lane))
         .bind(&after.shopper_id)
         .bind(after.campaign_number)
@@ -69,11 +51,12 @@ pub async fn page(
     let of_campaign = rows
         .iter()
         .filter(|row| row.campaign_number == campaign_number(campaign));
-    let coupons = of_campaign.map(KeyRow::coupon).collect::<Result<_, _>>()?;
-    let end = rows.into_iter().last().map(|row| PageEnd {
-        shopper_id: row.shopper_id,
-        campaign_number: row.campaign_number,
-        slot: row.slot,
-    });
-    Ok(ShoppersPage { coupons, end })
+    let coupon = |row: &PageEnd| -> Result<_, BoxDynError> {
+        Ok((ShopperId::parse(&row.shopper_id)?, Slot::new(row.slot)?))
+    };
+    let coupons = of_campaign.map(coupon).collect::<Result<_, _>>();
+    Ok(ShoppersPage {
+        coupons: coupons.map_err(sqlx::Error::Decode)?,
+        end: rows.pop(),
+    })
 }

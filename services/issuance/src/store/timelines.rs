@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tidegate_types::Lane;
 
-use super::leases::{LeaseToSeal, lane_number, lease_to_seal, seal_in};
+use super::leases::{lane_number, seal_in};
 
 /// A timeline of the database: another one begins when a standby is promoted or a backup is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,21 +35,15 @@ pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, 
         .fetch_optional(&mut *transaction)
         .await?;
     let open = match (noted, last) {
-        (Some(_), Some(_)) => open_leases(&mut transaction, lane).await?,
+        (Some(_), Some(_)) => {
+            sqlx::query_as(include_str!("../../queries/open_leases.sql"))
+                .bind(lane_number(lane))
+                .fetch_all(&mut *transaction)
+                .await?
+        }
         (None, _) | (_, None) => Vec::new(),
     };
     seal_in(&mut transaction, lane, &open).await?;
     transaction.commit().await?;
     Ok(open.len())
-}
-
-async fn open_leases(
-    connection: &mut PgConnection,
-    lane: Lane,
-) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
-    let rows = sqlx::query_as(include_str!("../../queries/open_leases.sql"))
-        .bind(lane_number(lane))
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.into_iter().filter_map(lease_to_seal).collect())
 }

@@ -1,6 +1,7 @@
 use tidegate_proto::issuance::v1::{self as proto, FindCouponsRequest, FindCouponsResponse};
-use tidegate_types::{CampaignNumber, Lanes, ShopperId, Slot, Timestamp, Violations};
+use tidegate_types::{CampaignNumber, Lanes, ShopperId, Slot, Timestamp};
 
+use super::parsed;
 use crate::{
     coupon_search::{Found, FoundCoupon, LookedTo, Next, SearchedTo, Wanted},
     domain::code_ending::CodeEnding,
@@ -11,48 +12,45 @@ use crate::{
 const NOT_A_TOKEN: &str = "must be empty or a next_page_token as it was given";
 
 pub fn wanted(message: FindCouponsRequest, lanes: Lanes) -> Result<Wanted, IssuanceError> {
-    let mut bad = Violations::default();
-    let shopper = given(message.shopper_id);
-    let shopper = shopper.map(|shopper| bad.check("shopper_id", ShopperId::parse(shopper)));
-    let ending = given(message.code_ending);
-    if ending.is_some() && !message.coupon_code.is_empty() {
-        bad.add("code_ending", "must be empty if `coupon_code` is set");
-    }
-    let ending = ending.map(|ending| bad.check("code_ending", CodeEnding::parse(&ending)));
-    let token = message.page_token;
-    let wanted = match (shopper, given(message.coupon_code)) {
-        (Some(shopper), Some(code)) => {
-            if !token.is_empty() {
-                bad.add("page_token", "must be empty: there is one coupon at most");
+    parsed(|bad| {
+        let (shopper, code) = (given(message.shopper_id), given(message.coupon_code));
+        let is_named = shopper.is_some();
+        let shopper = shopper.and_then(|id| bad.check("shopper_id", ShopperId::parse(id)));
+        let ending = given(message.code_ending);
+        if ending.is_some() && code.is_some() {
+            bad.add("code_ending", "must be empty if `coupon_code` is set");
+        }
+        let ending = ending.and_then(|text| bad.check("code_ending", CodeEnding::parse(&text)));
+        let token = given(message.page_token);
+        match (is_named, code) {
+            (true, Some(code)) => {
+                if token.is_some() {
+                    bad.add("page_token", "must be empty: there is one coupon at most");
+                }
+                let shopper = shopper?;
+                Some(Wanted::Code { shopper, code })
             }
-            shopper.map(|shopper| Wanted::Code { shopper, code })
+            (false, Some(code)) => {
+                let from = token.map(|token| searched_to(&token, lanes).ok_or(NOT_A_TOKEN));
+                let from = from.and_then(|from| bad.check("page_token", from));
+                Some(Wanted::CodeOfAnybody { code, from })
+            }
+            (true, None) => {
+                let from = token.map(|token| looked_to(&token).ok_or(NOT_A_TOKEN));
+                let from = from.and_then(|from| bad.check("page_token", from));
+                let shopper = shopper?;
+                Some(Wanted::OfShopper {
+                    shopper,
+                    ending,
+                    from,
+                })
+            }
+            (false, None) => {
+                bad.add("shopper_id", "must be set if `coupon_code` is not");
+                None
+            }
         }
-        (None, Some(code)) => {
-            let from = (!token.is_empty()).then(|| {
-                let from = searched_to(&token, lanes);
-                bad.check("page_token", from.ok_or(NOT_A_TOKEN))
-            });
-            let from = from.flatten();
-            Some(Wanted::CodeOfAnybody { code, from })
-        }
-        (Some(shopper), None) => {
-            let from = (!token.is_empty()).then(|| {
-                let from = looked_to(&token);
-                bad.check("page_token", from.ok_or(NOT_A_TOKEN))
-            });
-            shopper.map(|shopper| Wanted::OfShopper {
-                shopper,
-                ending: ending.flatten(),
-                from: from.flatten(),
-            })
-        }
-        (None, None) => {
-            bad.add("shopper_id", "must be set if `coupon_code` is not");
-            None
-        }
-    };
-    let wanted = wanted.filter(|_| bad.is_empty());
-    wanted.ok_or(IssuanceError::InvalidFields(bad))
+    })
 }
 
 /// What was found, as it is at `now`.
@@ -111,13 +109,10 @@ fn searched_to(token: &str, lanes: Lanes) -> Option<SearchedTo> {
         let coupon = PageEnd::START;
         return Some(SearchedTo { lane, coupon });
     }
-    let campaign = CampaignNumber::new(campaign).ok()?;
-    let slot = Slot::new(slot).ok()?;
-    let shopper = ShopperId::parse(shopper_id).ok()?;
     let coupon = PageEnd {
-        shopper_id: shopper.as_str().to_owned(),
-        campaign_number: i32::try_from(campaign.get()).ok()?,
-        slot: i16::from(slot.get()),
+        shopper_id: ShopperId::parse(shopper_id).ok()?.as_str().to_owned(),
+        campaign_number: i32::try_from(CampaignNumber::new(campaign).ok()?.get()).ok()?,
+        slot: Slot::new(slot).ok()?.get().into(),
     };
     Some(SearchedTo { lane, coupon })
 }
@@ -152,24 +147,6 @@ mod tests {
         Lanes::new(4u16).unwrap()
     }
 
-    fn fields(message: FindCouponsRequest) -> Vec<String> {
-        match wanted(message, lanes()) {
-            Err(IssuanceError::InvalidFields(bad)) => {
-                bad.into_vec().into_iter().map(|bad| bad.field).collect()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn asked(shopper: &str, code: &str, ending: &str, token: &str) -> FindCouponsRequest {
-        FindCouponsRequest {
-            shopper_id: shopper.to_owned(),
-            coupon_code: code.to_owned(),
-            code_ending: ending.to_owned(),
-            page_token: token.to_owned(),
-        }
-    }
-
     #[test]
     fn where_a_search_goes_on_is_read_back() {
         let lane = lanes().lane(3u16).unwrap();
@@ -183,14 +160,14 @@ mod tests {
             let token = token(Next::Search(searched.clone()));
             assert_eq!(searched_to(&token, lanes()), Some(searched), "{token}");
         }
-        let older = OlderThan {
+        let coupon = OlderThan {
             issued_at: Timestamp::now_utc().truncate_to_microsecond(),
             campaign: CampaignNumber::new(7u32).unwrap(),
             slot: Slot::new(100u8).unwrap(),
         };
         for missing_key in [None, Some(0), Some(7)] {
             let looked = LookedTo {
-                coupon: older,
+                coupon,
                 missing_key,
             };
             assert_eq!(looked_to(&token(Next::Older(looked))), Some(looked));
@@ -199,37 +176,39 @@ mod tests {
 
     #[test]
     fn every_bad_field_of_a_search_is_named() {
-        assert_eq!(fields(asked("", "", "", "")), ["shopper_id"]);
-        assert_eq!(fields(asked("", "", "AB", "")), ["shopper_id"]);
-        assert_eq!(
-            fields(asked("a b", "", "U", "x")),
-            ["shopper_id", "code_ending", "page_token"]
-        );
-        assert_eq!(
-            fields(asked("ann", "code", "AB", "0.1.1")),
-            ["code_ending", "page_token"]
-        );
-        for token in ["x", "4.1.1.ann", "0.0.0.ann", "0.1.65.ann", "0.1.1.", "0.1"] {
-            assert_eq!(
-                fields(asked("", "code", "", token)),
-                ["page_token"],
-                "{token}"
-            );
-        }
-        for token in [
+        let too_late = "7fffffffffffffff.1.1";
+        let bad_search = ["x", "4.1.1.ann", "0.0.0.ann", "0.1.65.ann", "0.1.1.", "0.1"];
+        let bad_page = [
             "x",
             "0.0.1",
             "0.1.0",
             "0.1.1.100",
             "0.1.1.1.1",
-            "7fffffffffffffff.1.1",
+            too_late,
             "-1.1.1",
-        ] {
-            assert_eq!(
-                fields(asked("ann", "", "", token)),
-                ["page_token"],
-                "{token}"
-            );
+        ];
+        let all = ["shopper_id", "code_ending", "page_token"];
+        let mut asked: Vec<([&str; 4], &[&str])> = vec![
+            (["", "", "", ""], &all[..1]),
+            (["", "", "AB", ""], &all[..1]),
+            (["a b", "", "U", "x"], &all),
+            (["ann", "code", "AB", "0.1.1"], &all[1..]),
+        ];
+        asked.extend(bad_search.map(|token| (["", "code", "", token], &all[2..])));
+        asked.extend(bad_page.map(|token| (["ann", "", "", token], &all[2..])));
+        for (given, named) in asked {
+            let [shopper_id, coupon_code, code_ending, page_token] = given.map(str::to_owned);
+            let message = FindCouponsRequest {
+                shopper_id,
+                coupon_code,
+                code_ending,
+                page_token,
+            };
+            let Err(IssuanceError::InvalidFields(bad)) = wanted(message, lanes()) else {
+                panic!("{given:?}");
+            };
+            let fields = bad.into_vec().into_iter().map(|bad| bad.field);
+            assert_eq!(fields.collect::<Vec<_>>(), named, "{given:?}");
         }
     }
 }

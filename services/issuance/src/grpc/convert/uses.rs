@@ -1,22 +1,15 @@
-use std::time::Duration;
-
-use tidegate_proto::{
-    issuance::v1::{
-        RedeemItem, RedeemResult, ReleaseItem, ReleaseResult, Released, redeem_result,
-        release_result,
-    },
-    r#type::v1 as shared,
+use tidegate_proto::issuance::v1::{
+    RedeemItem, RedeemResult, ReleaseItem, ReleaseResult, Released, redeem_result, release_result,
 };
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_types::{
-    Area, CurrencyCode, InvalidText, Lane, Lanes, Money, OutOfBounds, StoreId, Timestamp,
-    Violations,
+    Area, CurrencyCode, Lane, Lanes, Money, OutOfBounds, StoreId, Timestamp, Violations,
 };
 use uuid::Uuid;
 
-use super::{coupon, item_deadline, shopper_of_lane, trace};
+use super::{coupon, item_deadline, parsed, shopper_of_lane, trace};
 use crate::{
-    coupon_uses::{RedeemRequest, Redeemed, ReleaseRequest, UseRequest},
+    coupon_uses::{Redeemed, UseRequest},
     domain::{
         coupon::{InvalidMinimumValidity, MinimumValidity},
         purchase::Purchase,
@@ -29,20 +22,16 @@ pub fn redeem_request(
     call: &CallContext,
     lanes: Lanes,
     lane: Lane,
-) -> Result<RedeemRequest, IssuanceError> {
-    let mut bad = Violations::default();
-    let purchase = purchase(&mut bad, &item);
-    let used = use_request(
-        &mut bad,
-        (&item.shopper_id, item.coupon_code, &item.order_id),
-        (&item.traceparent, item.deadline_ms),
-        call,
-        (lanes, lane),
-    );
-    match (used, purchase) {
-        (Some(used), Some(purchase)) => Ok(RedeemRequest { used, purchase }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
+) -> Result<(UseRequest, Purchase), IssuanceError> {
+    parsed(|bad| {
+        let purchase = purchase(bad, &item);
+        let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
+        let waiting = (&*item.traceparent, item.deadline_ms);
+        Some((
+            use_request(bad, names, waiting, call, (lanes, lane))?,
+            purchase,
+        ))
+    })
 }
 
 pub fn release_request(
@@ -50,36 +39,19 @@ pub fn release_request(
     call: &CallContext,
     lanes: Lanes,
     lane: Lane,
-) -> Result<ReleaseRequest, IssuanceError> {
-    let mut bad = Violations::default();
-    let minimum_validity = minimum_validity(&mut bad, item.minimum_validity.map(wire::span));
-    let used = use_request(
-        &mut bad,
-        (&item.shopper_id, item.coupon_code, &item.order_id),
-        (&item.traceparent, item.deadline_ms),
-        call,
-        (lanes, lane),
-    );
-    match (used, minimum_validity) {
-        (Some(used), Some(minimum_validity)) => Ok(ReleaseRequest {
-            used,
+) -> Result<(UseRequest, Option<MinimumValidity>), IssuanceError> {
+    parsed(|bad| {
+        let minimum_validity = item.minimum_validity.and_then(|span| {
+            let span = wire::span(span).ok_or(InvalidMinimumValidity);
+            bad.check("minimum_validity", span.and_then(MinimumValidity::new))
+        });
+        let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
+        let waiting = (&*item.traceparent, item.deadline_ms);
+        Some((
+            use_request(bad, names, waiting, call, (lanes, lane))?,
             minimum_validity,
-        }),
-        _ => Err(IssuanceError::InvalidFields(bad)),
-    }
-}
-
-/// The least validity asked for, which may be left out; `None` if it is there and bad.
-fn minimum_validity(
-    bad: &mut Violations,
-    asked: Option<Option<Duration>>,
-) -> Option<Option<MinimumValidity>> {
-    let Some(span) = asked else {
-        return Some(None);
-    };
-    let span = span.ok_or(InvalidMinimumValidity);
-    let minimum_validity = span.and_then(MinimumValidity::new);
-    bad.check("minimum_validity", minimum_validity).map(Some)
+        ))
+    })
 }
 
 fn use_request(
@@ -90,10 +62,8 @@ fn use_request(
     (lanes, lane): (Lanes, Lane),
 ) -> Option<UseRequest> {
     let shopper = shopper_of_lane(bad, shopper_id, lanes, lane);
-    let order_id = bad.check(
-        "order_id",
-        Uuid::try_parse(order_id).map_err(|_| "must be a UUID"),
-    );
+    let order_id = Uuid::try_parse(order_id).map_err(|_| "must be a UUID");
+    let order_id = bad.check("order_id", order_id);
     Some(UseRequest {
         shopper: shopper?,
         code,
@@ -103,44 +73,22 @@ fn use_request(
     })
 }
 
-/// What is told of the order; what is left out is not known.
-fn purchase(bad: &mut Violations, item: &RedeemItem) -> Option<Purchase> {
-    let store = optional(bad, "store_id", &item.store_id, |text| StoreId::parse(text));
-    let area = optional(bad, "area", &item.area, |text| Area::parse(text));
-    let total = match &item.total {
-        None => Some(None),
-        Some(told) => total(bad, told).map(Some),
-    };
-    Some(Purchase {
-        store: store?,
-        area: area?,
-        total: total?,
-    })
-}
-
-/// A text that may be left out; `None` if it is there and bad.
-fn optional<T>(
-    bad: &mut Violations,
-    field: &str,
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, InvalidText>,
-) -> Option<Option<T>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    bad.check(field, parse(text)).map(Some)
-}
-
-fn total(bad: &mut Violations, told: &shared::Money) -> Option<Money> {
-    let currency = bad.check(
-        "total.currency_code",
-        CurrencyCode::parse(&told.currency_code),
-    );
-    let minor_units = bad.check("total.minor_units", not_negative(told.minor_units));
-    Some(Money {
-        currency: currency?,
-        minor_units: minor_units?,
-    })
+/// What is told of the order; what is left out is not known, and what is bad is noted.
+fn purchase(bad: &mut Violations, item: &RedeemItem) -> Purchase {
+    let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+    let store = given(&item.store_id);
+    let store = store.and_then(|store| bad.check("store_id", StoreId::parse(store)));
+    let area = given(&item.area).and_then(|area| bad.check("area", Area::parse(area)));
+    let total = item.total.as_ref().and_then(|told| {
+        let currency = CurrencyCode::parse(&told.currency_code);
+        let currency = bad.check("total.currency_code", currency);
+        let minor_units = bad.check("total.minor_units", not_negative(told.minor_units));
+        Some(Money {
+            currency: currency?,
+            minor_units: minor_units?,
+        })
+    });
+    Purchase { store, area, total }
 }
 
 fn not_negative(minor_units: i64) -> Result<i64, OutOfBounds> {
@@ -151,23 +99,21 @@ fn not_negative(minor_units: i64) -> Result<i64, OutOfBounds> {
     (minor_units >= 0).then_some(minor_units).ok_or(bounds)
 }
 
-pub fn redeem_result(redeemed: Redeemed, now: Timestamp) -> RedeemResult {
-    let outcome = match redeemed.outcome {
-        Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
-        Err(error) => redeem_result::Outcome::Refused(wire::refusal(&error.refusal())),
-    };
+pub fn redeem_result((outcome, campaign_closes_at): Redeemed, now: Timestamp) -> RedeemResult {
     RedeemResult {
-        outcome: Some(outcome),
-        campaign_closes_at: redeemed.campaign_closes_at.map(wire::timestamp),
+        outcome: Some(match outcome {
+            Ok(redeemed) => redeem_result::Outcome::Redeemed(coupon(&redeemed, now)),
+            Err(error) => redeem_result::Outcome::Refused(error.into()),
+        }),
+        campaign_closes_at: campaign_closes_at.map(wire::timestamp),
     }
 }
 
 pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
-    let outcome = match outcome {
-        Ok(changed) => release_result::Outcome::Released(Released { changed }),
-        Err(error) => release_result::Outcome::Refused(wire::refusal(&error.refusal())),
-    };
     ReleaseResult {
-        outcome: Some(outcome),
+        outcome: Some(match outcome {
+            Ok(changed) => release_result::Outcome::Released(Released { changed }),
+            Err(error) => release_result::Outcome::Refused(error.into()),
+        }),
     }
 }
