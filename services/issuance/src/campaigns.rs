@@ -82,7 +82,9 @@ impl Campaigns {
             tell: Arc::new(tell),
             pool,
         };
-        let (questions, asking) = owner::questions(quota, kept.clone());
+        let asked = kept.clone();
+        let ask = move |keys| owner::ask(quota.clone(), asked.clone(), keys);
+        let (questions, asking) = Questions::new(owner::LIMITS, ask);
         Ok((Self { kept, questions }, asking))
     }
 

@@ -16,13 +16,14 @@ use crate::{
     coupon_keys::CouponKeys,
     domain::{
         campaign::{Campaign, Phase},
+        coupon::Coupon,
         lease_book::Outlook,
     },
     error::IssuanceError,
     lane_work::{ByStaff, Claim, Claimed, Issued, Queues, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
-    wallet::Wallet,
+    wallet::{Wallet, with_code},
 };
 
 /// How long a claim waits for stock that was asked for. Bounded well below the callers' deadlines, because the claims it came with wait for it.
@@ -44,9 +45,9 @@ pub struct ClaimRequest {
     pub granted_by: Option<(Actor, ChangeReason)>,
 }
 
-/// What became of a claim: the coupon, or the reason why not. And how long it waited for its commit, or
+/// What became of a claim, or the reason why nothing did. And how long it waited for its commit, or
 /// would have waited if that kept it out; none if it did not come to the queue.
-pub type Answered = (Result<Issued, IssuanceError>, Option<Duration>);
+pub type Answered<T> = (Result<T, IssuanceError>, Option<Duration>);
 
 /// Has committed what callers ask for: claims, grants, redemptions, releases and revocations.
 #[derive(Clone)]
@@ -64,8 +65,30 @@ pub struct Commits {
 }
 
 impl Commits {
+    /// What [`Commits::issue`] does, with the coupon as its shopper sees it; true if it was replayed.
+    pub async fn claim(&self, request: ClaimRequest) -> Answered<(Coupon, bool)> {
+        let shopper = request.shopper.clone();
+        let (outcome, queue_delay) = self.issue(request).await;
+        let shown = outcome.and_then(|issued| self.hand_out(issued, &shopper));
+        (shown, queue_delay)
+    }
+
+    /// The coupon for the shopper who is to get the code, and whether it was replayed. A claim whose
+    /// code cannot be told is answered again later.
+    pub fn hand_out(
+        &self,
+        issued: Issued,
+        shopper: &ShopperId,
+    ) -> Result<(Coupon, bool), IssuanceError> {
+        let in_force = issued.in_force.as_ref();
+        let coupon = self.wallet.present(issued.coupon, shopper, in_force);
+        let coupon = coupon.and_then(with_code);
+        let coupon = coupon.inspect_err(|error| self.metrics.refused(error))?;
+        Ok((coupon, issued.replayed))
+    }
+
     /// Issues a coupon, or answers with the one an earlier claim with this request id produced, whatever has become of the campaign since.
-    pub async fn issue(&self, request: ClaimRequest) -> Answered {
+    pub async fn issue(&self, request: ClaimRequest) -> Answered<Issued> {
         let mut span = self
             .tracing
             .start("issue coupon", SpanKind::Internal, request.trace);

@@ -129,11 +129,7 @@ impl Commits {
                 granted_by: granted_by.clone(),
             };
             let error = match self.issue(request).await.0 {
-                Ok(issued) => {
-                    let (wallet, in_force) = (&self.wallet, issued.in_force.as_ref());
-                    let coupon = wallet.hand_out(issued.coupon, &grant.shopper, in_force)?;
-                    return Ok((coupon, issued.replayed));
-                }
+                Ok(issued) => return self.hand_out(issued, &grant.shopper),
                 // Staff may have added budget, raised the limit or moved the end since this replica
                 // heard of the campaign.
                 Err(

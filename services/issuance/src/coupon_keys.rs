@@ -27,7 +27,6 @@ pub struct CouponKeysUnusable {
     reason: String,
 }
 
-/// The keys as they were last read.
 pub struct CouponKeys {
     file: PathBuf,
     /// From before the first reading, so that no change is missed.
@@ -49,7 +48,6 @@ impl CouponKeys {
         })
     }
 
-    /// The id of the key that new codes are made with.
     pub fn active_key_id(&self) -> u8 {
         self.current.load().active_key_id()
     }

@@ -91,34 +91,22 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<IssueCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (commits, wallet, lanes) = (self.commits.clone(), self.wallet.clone(), self.lanes);
+        let (commits, lanes) = (self.commits.clone(), self.lanes);
         let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
-                let request = convert::claim_request(item, &call, lanes, lane)?;
-                let shopper = request.shopper.clone();
-                let (outcome, queue_delay) = commits.issue(request).await;
-                let presented = outcome.and_then(|issued| {
-                    let in_force = issued.in_force.as_ref();
-                    let coupon = wallet.hand_out(issued.coupon, &shopper, in_force)?;
-                    Ok((coupon, issued.replayed))
-                });
-                Ok((presented, queue_delay))
+                match convert::claim_request(item, &call, lanes, lane) {
+                    Ok(request) => commits.claim(request).await,
+                    Err(error) => (Err(error), None),
+                }
             });
             join_all(answers).await
         });
-        let answers: Vec<Result<_, IssuanceError>> = answers.await?;
-        let delays = answers.iter().flatten().filter_map(|(_, delay)| *delay);
-        let queue_delay = delays.max().map(wire::duration);
-        let now = Timestamp::now_utc();
-        let outcomes = answers
-            .into_iter()
-            .map(|answer| answer.and_then(|(outcome, _)| outcome));
-        let results = outcomes
-            .map(|outcome| convert::issue_result(outcome, now))
-            .collect();
+        let (outcomes, delays): (Vec<_>, Vec<_>) = answers.await?.into_iter().unzip();
+        let (outcomes, now) = (outcomes.into_iter(), Timestamp::now_utc());
+        let results = outcomes.map(|outcome| convert::issue_result(outcome, now));
         Ok(Response::new(IssueCouponsResponse {
-            results,
-            queue_delay,
+            results: results.collect(),
+            queue_delay: delays.into_iter().flatten().max().map(wire::duration),
         }))
     }
 

@@ -10,7 +10,6 @@ use crate::{leases::QuotaClient, metrics::IssuanceMetrics};
 
 /// Twenty fit quota's lease TTL, unless that is set shorter; a handful must get lost in a row before a living lease holder looks silent.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
-/// Digits of the name of one life.
 const LIFE_DIGITS: usize = 8;
 
 /// The name under which this life of a replica holds leases: `<replica>/<8 hexadecimal digits>`. It is another one after each start, so that quota notices a death however soon the replica is back, and the

@@ -36,7 +36,6 @@ const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
 /// Replicas of the version before do not read what is archived: nothing is until a rollout is over.
 const ARCHIVES_AFTER: Duration = Duration::from_secs(3_600);
 
-/// What the keeping of history works on.
 pub struct History {
     /// Connections that leases and reads do not need.
     pub pool: PgPool,
@@ -72,7 +71,6 @@ impl History {
         }
     }
 
-    /// One round over all lanes.
     async fn round(&self, now: Timestamp, archives: bool) -> Result<(), sqlx::Error> {
         for (lane, stock) in self.stocks.iter() {
             let sealed = leases::sealed_unreturned(&self.pool, lane, MAX_RETURNED).await?;

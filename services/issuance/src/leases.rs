@@ -47,7 +47,6 @@ const MAX_FAILURES: u32 = 3;
 /// Leases left behind by earlier lives that are given back at start.
 const MAX_LEFT_BEHIND: u32 = 10_000;
 
-/// The stock of one lane of this replica.
 pub struct LaneStock {
     lane: Lane,
     lease_holder: ReplicaId,

@@ -161,7 +161,6 @@ fn parts(
         pool,
         background,
         lanes: config.lanes,
-        metrics: metrics.clone(),
         searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
         shopper_streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
     };

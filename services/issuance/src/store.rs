@@ -5,7 +5,6 @@ use sqlx::{Decode, Postgres, Row as _, Type, error::BoxDynError, postgres::PgRow
 pub mod campaigns;
 /// What staff have said of coupons, where redemptions commit.
 pub mod controls;
-/// What happens to coupons after they were issued.
 pub mod coupon_changes;
 pub mod coupons;
 /// The leases as quota inspects and audits them.
@@ -14,7 +13,6 @@ pub mod found;
 pub mod history;
 pub mod leases;
 pub mod shoppers;
-/// What a failover takes away.
 pub mod timelines;
 
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

@@ -22,7 +22,6 @@ use crate::{
         coupon::{Coupon, StoredCoupon},
     },
     error::IssuanceError,
-    metrics::IssuanceMetrics,
     store::{controls, coupons},
 };
 
@@ -35,7 +34,6 @@ pub struct Wallet {
     /// Connections for what tries many coupons, and for what staff look back at.
     pub background: PgPool,
     pub lanes: Lanes,
-    pub metrics: IssuanceMetrics,
     /// A place for each search for a code without its shopper.
     pub searches: Arc<Semaphore>,
     /// A place for each stream of shoppers.
@@ -210,20 +208,10 @@ impl Wallet {
             control,
         })
     }
-
-    /// The same for the shopper who is to get the code: a claim without one is answered again later.
-    pub fn hand_out(
-        &self,
-        stored: StoredCoupon,
-        shopper: &ShopperId,
-        kept: Option<&CouponControl>,
-    ) -> Result<Coupon, IssuanceError> {
-        let coupon = self.present(stored, shopper, kept).and_then(with_code);
-        coupon.inspect_err(|error| self.metrics.refused(error))
-    }
 }
 
-fn with_code(coupon: Coupon) -> Result<Coupon, IssuanceError> {
+/// Refuses for now a coupon whose code cannot be told.
+pub fn with_code(coupon: Coupon) -> Result<Coupon, IssuanceError> {
     let key_id = coupon.stored.key_id;
     let has_code = coupon.code.is_some();
     has_code

@@ -5,7 +5,7 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{QuestionLimits, Questions, Replicas, RetryPolicy},
+    client::{QuestionLimits, Replicas, RetryPolicy},
 };
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, CampaignNumber};
@@ -14,34 +14,23 @@ use super::{Kept, campaign_from};
 use crate::domain::campaign::Campaign;
 
 /// Work that waits for quota's word at once, and campaigns of one question.
-const LIMITS: QuestionLimits = QuestionLimits {
+pub(super) const LIMITS: QuestionLimits = QuestionLimits {
     callers: 10_000,
     keys: 100,
 };
 /// A replica of quota that has not answered by then is given up for the next one.
 const MAX_ATTEMPT: Duration = Duration::from_millis(400);
 
-/// How a campaign is named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum CampaignKey {
     Id(CampaignId),
     Number(CampaignNumber),
 }
 
-type Answers = HashMap<CampaignKey, Option<Arc<Campaign>>>;
+pub(super) type Answers = HashMap<CampaignKey, Option<Arc<Campaign>>>;
 
-/// The task that asks quota what campaigns there are comes with it. What it answers is kept before it is used.
-pub(super) fn questions(
-    quota: Replicas,
-    kept: Kept,
-) -> (
-    Questions<CampaignKey, Option<Arc<Campaign>>>,
-    impl Future<Output = ()> + Send + use<>,
-) {
-    Questions::new(LIMITS, move |keys| ask(quota.clone(), kept.clone(), keys))
-}
-
-async fn ask(quota: Replicas, kept: Kept, keys: Vec<CampaignKey>) -> Answers {
+/// Asks quota what campaigns there are. What it answers is kept before it is used.
+pub(super) async fn ask(quota: Replicas, kept: Kept, keys: Vec<CampaignKey>) -> Answers {
     let mut message = LookupCampaignsRequest::default();
     for key in &keys {
         match key {
@@ -49,33 +38,22 @@ async fn ask(quota: Replicas, kept: Kept, keys: Vec<CampaignKey>) -> Answers {
             CampaignKey::Number(number) => message.campaign_numbers.push(number.get()),
         }
     }
-    let mut answers = match look_up(&quota, &message).await {
-        Some(response) => read(&kept, response).await,
-        None => Answers::new(),
+    let policy = RetryPolicy::each_in_turn(MAX_ATTEMPT);
+    let trace = TraceContext::new_root(false);
+    let look_up = |channel, request| async move {
+        CampaignServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .lookup_campaigns(request)
+            .await
+    };
+    let answer = quota.call(policy, trace, || message.clone(), look_up).await;
+    let mut answers = match answer {
+        Ok(response) => read(&kept, response).await,
+        Err(_) => Answers::new(),
     };
     // A campaign answers to both its names.
     answers.retain(|key, _| keys.contains(key));
     answers
-}
-
-async fn look_up(
-    quota: &Replicas,
-    message: &LookupCampaignsRequest,
-) -> Option<LookupCampaignsResponse> {
-    let answer = quota
-        .call(
-            RetryPolicy::each_in_turn(MAX_ATTEMPT),
-            TraceContext::new_root(false),
-            || message.clone(),
-            |channel, request| async move {
-                CampaignServiceClient::new(channel)
-                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                    .lookup_campaigns(request)
-                    .await
-            },
-        )
-        .await;
-    answer.ok()
 }
 
 async fn read(kept: &Kept, response: LookupCampaignsResponse) -> Answers {

@@ -5,7 +5,6 @@ use tidegate_types::{
     Timestamp,
 };
 
-/// What issuance knows of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
     /// The number coupon codes carry.
@@ -13,13 +12,11 @@ pub struct Campaign {
     pub id: CampaignId,
     /// Of every face value.
     pub currency: CurrencyCode,
-    /// Coupons a shopper may hold.
     pub limit_per_shopper: LimitPerShopper,
     /// Claims are served from this moment.
     pub opens_at: Timestamp,
     /// And refused from this one.
     pub closes_at: Timestamp,
-    /// How long a coupon can be used.
     pub coupon_validity: Duration,
     pub revision: u64,
     /// Its tiers, in the order in which claims that name none are served.
@@ -53,7 +50,6 @@ impl CouponControl {
     }
 }
 
-/// What staff want of issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IssuanceControl {
     #[default]
@@ -63,7 +59,6 @@ pub enum IssuanceControl {
     Halted,
 }
 
-/// What staff want of redeeming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RedemptionControl {
     #[default]

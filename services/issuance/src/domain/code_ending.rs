@@ -1,6 +1,5 @@
 use tidegate_types::CouponCode;
 
-/// Characters of a whole code.
 const CODE_LENGTH: usize = 16;
 const MIN_LENGTH: usize = 2;
 
@@ -25,7 +24,6 @@ impl CodeEnding {
         read.map(Self).ok_or(InvalidCodeEnding)
     }
 
-    /// Whether the code ends so.
     pub fn ends(&self, code: CouponCode) -> bool {
         code.reveal().ends_with(&self.0)
     }

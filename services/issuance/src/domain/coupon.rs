@@ -38,9 +38,7 @@ pub struct StoredCoupon {
     pub campaign: CampaignNumber,
     /// Which of the shopper's coupons.
     pub slot: Slot,
-    /// The claim that produced it.
     pub request_id: RequestId,
-    /// The tier that claim named.
     pub requested_tier: Option<TierNumber>,
     pub tier: TierNumber,
     /// The key its code is made with.

@@ -7,7 +7,6 @@ use super::campaign::{Campaign, Tier};
 /// What is known of an order that a coupon is to pay for. A caller of the version before says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purchase {
-    /// The store that makes it.
     pub store: Option<StoreId>,
     pub area: Option<Area>,
     /// What it comes to before the coupon.

@@ -22,10 +22,7 @@ use crate::{
     domain::fence::Fence,
     error::IssuanceError,
     fence::LeaseFence,
-    store::{
-        fence::{CouponCount, CouponRange},
-        leases,
-    },
+    store::{fence::CouponRange, leases},
 };
 
 #[tonic::async_trait]
@@ -56,7 +53,7 @@ impl LeaseFenceService for LeaseFence {
     ) -> Result<Response<InspectLeasesResponse>, Status> {
         let (_, message) = open(request)?;
         let keys = read_all(message.leases, self.lane_count, |bad, place, key| {
-            lease_key(bad, format_args!("leases[{place}]"), Some(key))
+            lease_key(bad, format!("leases[{place}]"), Some(key))
         })?;
         let fences = self.inspect(keys.clone()).await?.into_iter();
         let leases = keys.into_iter().zip(fences);
@@ -89,10 +86,22 @@ impl LeaseFenceService for LeaseFence {
         let range = which_coupons(&message, lanes)?;
         let ends = range.leases.clone();
         let counted = detached(self.clone().count(range, call.deadline)).await??;
+        let mismatches = counted.mismatches.into_iter().map(|found| LeaseMismatch {
+            lease_id: found.lease.to_string(),
+            tier_number: found.tier.get().into(),
+            used: found.used,
+            coupons: found.coupons,
+        });
         Ok(Response::new(CountCouponsResponse {
+            lanes: lanes.get().into(),
+            coupons: positive(counted.coupons),
+            coupons_on_live_leases: positive(counted.on_live_leases),
+            mismatches: mismatches.collect(),
+            shoppers_over_limit: counted.shoppers_over_limit,
+            shoppers_paying_twice: counted.shoppers_paying_twice,
+            archived_used: positive(counted.archived_used),
             first_lease_id: ends.start().to_string(),
             last_lease_id: ends.end().to_string(),
-            ..count_response(counted, lanes)
         }))
     }
 
@@ -117,11 +126,8 @@ fn read_all<M, T>(
     let leases: Vec<_> = parsed(|bad| {
         check_count(bad, "leases", leases.len())?;
         let leases = leases.into_iter().enumerate();
-        Some(
-            leases
-                .filter_map(|(place, lease)| read(bad, place, lease))
-                .collect(),
-        )
+        let leases = leases.filter_map(|(place, lease)| read(bad, place, lease));
+        Some(leases.collect())
     })?;
     let known = |(lane, lease)| Ok((known_lane(lane, lanes)?, lease));
     leases.into_iter().map(known).collect()
@@ -132,15 +138,11 @@ fn lease_to_seal(
     place: usize,
     lease: LeaseToSeal,
 ) -> Option<(u32, leases::LeaseToSeal)> {
-    let key = lease_key(bad, format_args!("leases[{place}].lease"), lease.lease);
-    let campaign = bad.check(
-        format_args!("leases[{place}].campaign_number"),
-        CampaignNumber::new(lease.campaign_number),
-    );
-    let lease_holder = bad.check(
-        format_args!("leases[{place}].holder_id"),
-        ReplicaId::parse(lease.holder_id),
-    );
+    let field = |name| format!("leases[{place}].{name}");
+    let key = lease_key(bad, field("lease"), lease.lease);
+    let campaign = CampaignNumber::new(lease.campaign_number);
+    let campaign = bad.check(field("campaign_number"), campaign);
+    let lease_holder = bad.check(field("holder_id"), ReplicaId::parse(lease.holder_id));
     let (lane, id) = key?;
     let lease = leases::LeaseToSeal {
         id,
@@ -150,17 +152,10 @@ fn lease_to_seal(
     Some((lane, lease))
 }
 
-fn lease_key(
-    bad: &mut Violations,
-    field: std::fmt::Arguments<'_>,
-    key: Option<LeaseKey>,
-) -> Option<(u32, Uuid)> {
-    let key = bad.check(field, key.ok_or("must be set"))?;
-    let id = bad.check(
-        format_args!("{field}.lease_id"),
-        Uuid::try_parse(&key.lease_id).map_err(|_| "must be a UUID"),
-    )?;
-    Some((key.lane, id))
+fn lease_key(bad: &mut Violations, field: String, key: Option<LeaseKey>) -> Option<(u32, Uuid)> {
+    let key = bad.check(&field, key.ok_or("must be set"))?;
+    let id = Uuid::try_parse(&key.lease_id).map_err(|_| "must be a UUID");
+    Some((key.lane, bad.check(format_args!("{field}.lease_id"), id)?))
 }
 
 fn which_coupons(
@@ -213,31 +208,10 @@ fn inspected(id: Uuid, fence: Fence) -> InspectedLease {
 
 /// Counts that are not 0.
 fn positive(counts: impl IntoIterator<Item = (TierNumber, u64)>) -> Vec<TierCount> {
-    counts
-        .into_iter()
-        .filter(|(_, quantity)| *quantity > 0)
-        .map(|(tier, quantity)| TierCount {
-            tier_number: u32::from(tier.get()),
-            quantity,
-        })
-        .collect()
-}
-
-fn count_response(counted: CouponCount, lanes: Lanes) -> CountCouponsResponse {
-    let mismatches = counted.mismatches.into_iter().map(|found| LeaseMismatch {
-        lease_id: found.lease.to_string(),
-        tier_number: u32::from(found.tier.get()),
-        used: found.used,
-        coupons: found.coupons,
+    let counts = counts.into_iter().filter(|(_, quantity)| *quantity > 0);
+    let counts = counts.map(|(tier, quantity)| TierCount {
+        tier_number: tier.get().into(),
+        quantity,
     });
-    CountCouponsResponse {
-        lanes: u32::from(lanes.get()),
-        coupons: positive(counted.coupons),
-        coupons_on_live_leases: positive(counted.on_live_leases),
-        mismatches: mismatches.collect(),
-        shoppers_over_limit: counted.shoppers_over_limit,
-        shoppers_paying_twice: counted.shoppers_paying_twice,
-        archived_used: positive(counted.archived_used),
-        ..CountCouponsResponse::default()
-    }
+    counts.collect()
 }

@@ -15,7 +15,6 @@ use crate::domain::{
 
 /// What a lane commits, each kind with the reply to whoever waits for it.
 pub enum Work {
-    /// Give the shopper a coupon.
     Claim(Claim, Reply<Claimed>),
     /// Use a coupon for an order. The coupon after that was tried, and what was in force for it.
     Redeem(Redemption, Reply<Option<Tried<CouponControl>>>),
@@ -30,7 +29,6 @@ pub enum Work {
 pub type Tried<T> = Box<(StoredCoupon, T)>;
 
 impl Work {
-    /// Whose coupon it is about.
     pub fn shopper(&self) -> &ShopperId {
         match self {
             Self::Claim(claim, _) => &claim.shopper,
@@ -47,9 +45,7 @@ pub struct Claim {
     pub campaign: CampaignNumber,
     pub request_id: RequestId,
     pub requested_tier: Option<TierNumber>,
-    /// How many coupons the shopper may hold.
     pub limit: u8,
-    /// How long the coupon will be valid.
     pub validity: Duration,
     /// False if only a coupon there already may be answered, because the campaign is not open for claims.
     pub may_issue: bool,
@@ -60,9 +56,7 @@ pub struct Claim {
 #[derive(Debug)]
 pub enum Claimed {
     Issued(Box<Issued>),
-    /// The shopper holds all the campaign allows.
     OverLimit,
-    /// No stock in hand.
     NoStock,
 }
 
@@ -76,7 +70,6 @@ pub struct Issued {
     pub in_force: Option<CouponControl>,
 }
 
-/// A coupon and an order.
 pub struct CouponUse {
     pub shopper: ShopperId,
     pub campaign: CampaignNumber,
@@ -96,7 +89,6 @@ pub struct Redemption {
 /// A coupon that an order gives back, or will never take.
 pub struct Release {
     pub used: CouponUse,
-    /// The extension of its campaign.
     pub extended_valid_until: Option<Timestamp>,
     /// For how long it is valid from the release on at least, if the order held it.
     pub minimum_validity: Option<MinimumValidity>,

@@ -31,14 +31,12 @@ pub(crate) struct QuotaAway;
 
 #[derive(Debug)]
 pub(super) enum Acquired {
-    /// So much of each tier.
     Granted(TierCounts),
     Nothing {
         /// Whether each tier is gone for good.
         tier_sold_out: Vec<bool>,
     },
     Halted,
-    /// It will not grant at all.
     Refused,
 }
 
@@ -147,19 +145,19 @@ fn quantity((tier, quantity): &(TierNumber, u64)) -> TierQuantity {
 }
 
 fn read(response: tidegate_proto::quota::v1::AcquireLeaseResponse) -> Acquired {
-    let granted: TierCounts = response
+    let granted = response
         .granted
         .iter()
+        .filter(|granted| granted.quantity > 0);
+    let granted: TierCounts = granted
         .filter_map(|granted| Some((TierNumber::new(granted.tier_number).ok()?, granted.quantity)))
-        .filter(|(_, quantity)| *quantity > 0)
         .collect();
     if !granted.is_empty() {
         return Acquired::Granted(granted);
     }
     let tiers = response.tier_availability.iter();
+    let is_sold_out = tiers.map(|tier| *tier == i32::from(Availability::SoldOut));
     Acquired::Nothing {
-        tier_sold_out: tiers
-            .map(|tier| *tier == i32::from(Availability::SoldOut))
-            .collect(),
+        tier_sold_out: is_sold_out.collect(),
     }
 }

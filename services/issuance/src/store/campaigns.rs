@@ -47,7 +47,7 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Campaign>, sqlx::Error> {
         let campaign = campaign(row);
         if campaign.is_err() {
             tracing::error!(
-                campaign_number = row.get::<i32, _>("campaign_number"),
+                campaign_number = row.try_get::<i32, _>("campaign_number").ok(),
                 "a campaign's row cannot be read and is left out; its coupons will look unknown"
             );
         }

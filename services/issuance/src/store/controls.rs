@@ -13,7 +13,6 @@ use super::{
 };
 use crate::domain::campaign::CouponControl;
 
-/// What staff have said, campaign by campaign.
 pub type Controls = BTreeMap<CampaignNumber, CouponControl>;
 
 fn control(row: PgRow) -> Result<(CampaignNumber, CouponControl), sqlx::Error> {

@@ -20,7 +20,6 @@ pub struct RedeemRow<'a> {
     pub order_id: Uuid,
     /// The tiers whose coupons may change.
     pub payable_tiers: TierSet,
-    /// The extension of the coupon's campaign.
     pub extended_valid_until: Option<Timestamp>,
 }
 
@@ -28,7 +27,6 @@ pub struct RedeemRow<'a> {
 pub struct ReleaseRow<'a> {
     pub key: CouponKey<'a>,
     pub order_id: Uuid,
-    /// The extension of the coupon's campaign.
     pub extended_valid_until: Option<Timestamp>,
     /// The earliest end of its validity, if the order held it.
     pub valid_at_least_until: Option<Timestamp>,

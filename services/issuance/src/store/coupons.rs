@@ -20,11 +20,8 @@ pub struct IssueRow<'a> {
     pub requested_tier: Option<TierNumber>,
     /// The lease and tier it was assigned to; none if nothing may be issued.
     pub assigned: Option<(Uuid, TierNumber)>,
-    /// How many coupons the shopper may hold.
     pub limit: u8,
-    /// The end of its validity.
     pub valid_until: Timestamp,
-    /// Its story, if that is recorded.
     pub traceparent: Option<String>,
 }
 
@@ -33,16 +30,12 @@ pub struct IssueRow<'a> {
 pub enum IssueOutcome {
     /// The coupon is durable, and this much is left of its lease and tier.
     Issued {
-        /// Which of the shopper's coupons.
         slot: Slot,
-        /// The tier it was assigned to.
         tier: TierNumber,
-        /// What is left of the lease's tier.
         remaining: u64,
     },
     /// An earlier claim with this request id produced this one.
     Replay(Slot),
-    /// The shopper holds all the campaign allows.
     OverLimit,
     /// The lease did not have it, or there was none.
     NoStock,

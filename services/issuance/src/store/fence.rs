@@ -84,13 +84,11 @@ pub struct CouponCount {
     pub archived_used: TierCounts,
 }
 
-/// A lease that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     pub lease: Uuid,
     pub tier: TierNumber,
     pub used: u64,
-    /// How many coupons name it.
     pub coupons: u64,
 }
 

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use fail::fail_point;
-use sqlx::{FromRow, PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{column, coupons::each, timelines::Timeline};
+use super::{coupons::each, timelines::Timeline};
 
 /// Tiers with a count each.
 pub type TierCounts = Vec<(TierNumber, u64)>;
@@ -13,7 +13,6 @@ pub type TierCounts = Vec<(TierNumber, u64)>;
 /// What became of an installation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Installed {
-    /// The lease can be spent from.
     Fresh,
     /// It was there already, or came too late; this is what is left of it, nothing if it is sealed, archived, or of a campaign that was retired.
     Before(TierCounts),
@@ -77,16 +76,13 @@ pub struct LeaseToSeal {
     pub lease_holder: ReplicaId,
 }
 
-impl FromRow<'_, PgRow> for LeaseToSeal {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("lease_id")?,
-            campaign: column(row, "campaign_number", |number: i32| {
-                CampaignNumber::new(number)
-            })?,
-            lease_holder: column(row, "holder_id", |id: &str| ReplicaId::parse(id))?,
-        })
-    }
+/// None if the row cannot be read, which keeps no other lease from being sealed.
+pub(super) fn lease_to_seal(row: &PgRow) -> Option<LeaseToSeal> {
+    Some(LeaseToSeal {
+        id: row.try_get("lease_id").ok()?,
+        campaign: CampaignNumber::new(row.try_get::<i32, _>("campaign_number").ok()?).ok()?,
+        lease_holder: ReplicaId::parse(row.try_get::<&str, _>("holder_id").ok()?).ok()?,
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,11 +167,11 @@ pub async fn unreturned(
     let rows = sqlx::query(include_str!("../../queries/unreturned_leases.sql"))
         .bind(lease_holder.as_str())
         .bind(i64::from(limit))
-        .try_map(|row: PgRow| Ok((row.try_get::<i16, _>("lane")?, LeaseToSeal::from_row(&row)?)))
         .fetch_all(pool)
         .await?;
-    let known = |(lane, lease)| Some((lanes.lane(lane).ok()?, lease));
-    Ok(rows.into_iter().filter_map(known).collect())
+    let lane = |row: &PgRow| lanes.lane(row.try_get::<i16, _>("lane").ok()?).ok();
+    let unreturned = rows.iter().map(|row| lane(row).zip(lease_to_seal(row)));
+    Ok(unreturned.flatten().collect())
 }
 
 /// At most `limit` leases of a lane that are sealed and not known to be settled.
@@ -184,11 +180,12 @@ pub async fn sealed_unreturned(
     lane: Lane,
     limit: u32,
 ) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../queries/sealed_unreturned_leases.sql"))
+    let rows = sqlx::query(include_str!("../../queries/sealed_unreturned_leases.sql"))
         .bind(lane_number(lane))
         .bind(i64::from(limit))
         .fetch_all(pool)
-        .await
+        .await?;
+    Ok(rows.iter().filter_map(lease_to_seal).collect())
 }
 
 /// A lane as its column has it: lanes are at most 1,024.

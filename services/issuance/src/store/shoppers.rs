@@ -8,14 +8,11 @@ use super::leases::{campaign_number, lane_number};
 pub struct PageEnd {
     /// Whose the last coupon is; of nobody at the start.
     pub shopper_id: String,
-    /// Of which campaign it is.
     pub campaign_number: i32,
-    /// Which of its shopper's coupons.
     pub slot: i16,
 }
 
 impl PageEnd {
-    /// Before every coupon.
     pub const START: Self = Self {
         shopper_id: String::new(),
         campaign_number: 0,

@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tidegate_types::Lane;
 
-use super::leases::{lane_number, seal_in};
+use super::leases::{lane_number, lease_to_seal, seal_in};
 
 /// A timeline of the database: another one begins when a standby is promoted or a backup is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,9 @@ pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, 
         .await?;
     let open = match (noted, last) {
         (Some(_), Some(_)) => {
-            sqlx::query_as(include_str!("../../queries/open_leases.sql"))
-                .bind(lane_number(lane))
-                .fetch_all(&mut *transaction)
-                .await?
+            let open = sqlx::query(include_str!("../../queries/open_leases.sql"));
+            let open = open.bind(lane_number(lane)).fetch_all(&mut *transaction);
+            open.await?.iter().filter_map(lease_to_seal).collect()
         }
         (None, _) | (_, None) => Vec::new(),
     };

@@ -22,6 +22,13 @@ fn lease(stock: &[(u8, u64)], spent_at: Instant) -> HeldLease {
     }
 }
 
+fn denial(tier_sold_out: &[bool], now: Instant) -> Denial {
+    Denial {
+        tier_sold_out: tier_sold_out.to_vec(),
+        ask_again_at: now + Duration::from_secs(1),
+    }
+}
+
 #[test]
 fn claims_are_assigned_until_the_stock_in_hand_is_gone_in_the_order_of_the_tiers() {
     let mut book = LeaseBook::default();
@@ -58,11 +65,7 @@ fn demand_that_found_nothing_is_asked_for_once_until_the_answer_comes() {
 #[test]
 fn a_denial_holds_until_it_is_time_to_ask_again_or_budget_is_added() {
     let (mut book, now) = (LeaseBook::default(), Instant::now());
-    let denial = Denial {
-        tier_sold_out: vec![true, false],
-        ask_again_at: now + Duration::from_secs(1),
-    };
-    book.deny(campaign(), denial);
+    book.deny(campaign(), denial(&[true, false], now));
     assert_eq!(book.outlook(campaign(), Some(tier(0))), Outlook::SoldOut);
     assert_eq!(book.outlook(campaign(), None), Outlook::Returning);
     book.reserve(campaign(), None);
@@ -75,15 +78,12 @@ fn a_denial_holds_until_it_is_time_to_ask_again_or_budget_is_added() {
 #[test]
 fn leases_that_are_used_up_or_idle_are_given_back_and_no_others() {
     let (mut book, now) = (LeaseBook::default(), Instant::now());
-    let (empty, idle, busy) = (
-        lease(&[(0, 0)], now),
-        lease(&[(0, 5)], now - IDLE_BEFORE_RETURN),
-        lease(&[(0, 5)], now),
-    );
+    let (empty, busy) = (lease(&[(0, 0)], now), lease(&[(0, 5)], now));
+    let idle = lease(&[(0, 5)], now - IDLE_BEFORE_RETURN);
     let expected = [(campaign(), empty.id), (campaign(), idle.id)];
-    [empty, idle, busy]
-        .into_iter()
-        .for_each(|lease| book.add(campaign(), lease));
+    for lease in [empty, idle, busy] {
+        book.add(campaign(), lease);
+    }
     assert_eq!(book.take_finished(now, true), expected);
     assert_eq!(book.totals(), (1, 5));
 }
@@ -107,11 +107,8 @@ fn a_lease_in_use_is_given_back_once_the_pool_has_none_of_what_it_holds() {
     let too_early = later - Duration::from_millis(1);
     assert_eq!(taken(book(Some(&[3, 0])), too_early, true), []);
     assert_eq!(taken(book(Some(&[3, 0])), later, false), []);
-    assert_eq!(
-        taken(book(Some(&[0, 3])), later, true),
-        [],
-        "nothing is left of tier 0"
-    );
+    // Nothing is left of tier 0.
+    assert_eq!(taken(book(Some(&[0, 3])), later, true), []);
     assert_eq!(taken(book(None), later, true), []);
     let mut forgotten = book(Some(&[3, 0]));
     forgotten.forget_free();
@@ -120,12 +117,8 @@ fn a_lease_in_use_is_given_back_once_the_pool_has_none_of_what_it_holds() {
 
 #[test]
 fn a_denial_that_tells_nothing_of_the_tiers_says_neither_that_they_are_gone_nor_nearly() {
-    let (mut book, now) = (LeaseBook::default(), Instant::now());
-    let denial = Denial {
-        tier_sold_out: Vec::new(),
-        ask_again_at: now + Duration::from_secs(1),
-    };
-    book.deny(campaign(), denial);
+    let mut book = LeaseBook::default();
+    book.deny(campaign(), denial(&[], Instant::now()));
     assert_eq!(book.outlook(campaign(), None), Outlook::Withheld);
     assert_eq!(book.outlook(campaign(), Some(tier(0))), Outlook::Withheld);
 }
