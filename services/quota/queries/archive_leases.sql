@@ -10,11 +10,8 @@ WITH over AS MATERIALIZED (
     FOR NO KEY UPDATE SKIP LOCKED
 ), counted AS MATERIALIZED (
     SELECT
-        over.lease_id,
-        over.campaign_number,
-        array_agg(coalesce(tier.granted, 0) ORDER BY place.number) AS granted,
-        array_agg(coalesce(tier.used, 0) ORDER BY place.number) AS used,
-        min(tier.tier_number) AS first_tier
+        over.lease_id, over.campaign_number, array_agg(coalesce(tier.granted, 0) ORDER BY place.number) AS granted,
+        array_agg(coalesce(tier.used, 0) ORDER BY place.number) AS used, min(tier.tier_number) AS first_tier
     FROM over
     CROSS JOIN LATERAL (
         SELECT generate_series(0, max(held.tier_number)) AS number

@@ -1,10 +1,6 @@
 -- Relies on leases_unsettled and leases_to_archive, so that no lease that is archived is read: these are in archived_lease_sums. The number is written so that leases_by_campaign cannot be taken for them. One statement, so that the tiers and the leases they are compared with are seen at the same instant, also while leases are granted, settled and archived.
 SELECT
-    tiers.tier_number,
-    tiers.stock,
-    tiers.free,
-    tiers.leased,
-    tiers.settled,
+    tiers.tier_number, tiers.stock, tiers.free, tiers.leased, tiers.settled,
     coalesce(lent.granted, 0)::bigint AS granted_unsettled,
     (coalesce(spent.used, 0) + coalesce(sums.used, 0))::bigint AS used_settled,
     (coalesce(lent.leases, 0) + coalesce(spent.leases, 0) + coalesce(sums.leases, 0))::bigint AS leases

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Audit, AuditReport, Campaign, Coverage, LeaseBooks, TierBooks},
-    error::QuotaError,
+    error::Result,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     store::{KeptPass, Store, previous_lease_id},
 };
@@ -75,7 +75,7 @@ impl Auditor {
         id: &CampaignId,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<(Campaign, AuditReport), QuotaError> {
+    ) -> Result<(Campaign, AuditReport)> {
         let mut span = self
             .tracing
             .start("audit campaign", SpanKind::Internal, trace);
@@ -105,7 +105,7 @@ impl Auditor {
         }
     }
 
-    async fn subject(&self, id: &CampaignId) -> Result<Subject, QuotaError> {
+    async fn subject(&self, id: &CampaignId) -> Result<Subject> {
         self.store
             .read_without_limit(async |read| {
                 let campaign = read.campaign(id).await?;
@@ -126,7 +126,7 @@ impl Auditor {
         subject: &Subject,
         bounds: &Bounds,
         trace: TraceContext,
-    ) -> Result<(Audit, Option<Uuid>), QuotaError> {
+    ) -> Result<(Audit, Option<Uuid>)> {
         let campaign = &subject.campaign;
         let is_closed = campaign.terms.closes_at <= Timestamp::now_utc();
         let mut audit = Audit::begin(&self.tier_books(campaign.number).await?, is_closed);
@@ -146,7 +146,7 @@ impl Auditor {
         from: Uuid,
         bounds: &Bounds,
         trace: TraceContext,
-    ) -> Result<Option<Uuid>, QuotaError> {
+    ) -> Result<Option<Uuid>> {
         let (before, mut next) = (audit.sums().leases, Some(from));
         while let Some(last) = next {
             let page_began = Instant::now();
@@ -181,11 +181,7 @@ impl Auditor {
     }
 
     /// A page of leases from one downwards, and whether it is the last.
-    async fn page(
-        &self,
-        campaign: CampaignNumber,
-        from: Uuid,
-    ) -> Result<(Vec<LeaseBooks>, bool), QuotaError> {
+    async fn page(&self, campaign: CampaignNumber, from: Uuid) -> Result<(Vec<LeaseBooks>, bool)> {
         let page = self.store.read_without_limit(async |read| {
             read.lease_books(campaign, from, MAX_LEASES_PER_CALL).await
         });
@@ -210,7 +206,7 @@ impl Auditor {
         is_complete: bool,
         bounds: &Bounds,
         trace: TraceContext,
-    ) -> Result<AuditReport, QuotaError> {
+    ) -> Result<AuditReport> {
         let campaign = &subject.campaign;
         let after = self.tier_books(campaign.number).await?;
         let is_retired = self
@@ -240,7 +236,7 @@ impl Auditor {
         Ok(sums.report_forgotten(&after, &kept.await?.archived_used, coverage))
     }
 
-    async fn tier_books(&self, campaign: CampaignNumber) -> Result<Vec<TierBooks>, QuotaError> {
+    async fn tier_books(&self, campaign: CampaignNumber) -> Result<Vec<TierBooks>> {
         self.store
             .read_without_limit(async |read| read.tier_books(campaign).await)
             .await
@@ -248,10 +244,7 @@ impl Auditor {
 }
 
 /// Gives reading up at the deadline; a read that takes so long counts as a broken connection.
-async fn by<T>(
-    deadline: Instant,
-    work: impl Future<Output = Result<T, QuotaError>>,
-) -> Result<T, QuotaError> {
+async fn by<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout_at(deadline.into(), work)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))

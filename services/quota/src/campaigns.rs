@@ -1,14 +1,12 @@
 //! Making campaigns, reading and changing them, and adding to their stock.
 
-mod budget;
-mod updating;
+use tidegate_types::{
+    CampaignId, CampaignNumber, ChangePage, ChangeQuery, ChangeReason, MAX_STOCK, RequestId, TierId,
+};
 
-use tidegate_types::{CampaignId, CampaignNumber, ChangePage, ChangeQuery, ChangeReason};
-
-pub use self::{budget::BudgetAddition, updating::UpdateRequest};
 use crate::{
-    domain::{Campaign, CampaignTerms, WantedCampaigns},
-    error::QuotaError,
+    domain::{Campaign, CampaignTerms, CampaignUpdate, WantedCampaigns, text::shown},
+    error::{QuotaError, Result},
     staff::{self, StaffCall},
     store::{Store, Work},
     watch::{MAX_CURRENT_CAMPAIGNS, current_if_closing_after},
@@ -37,6 +35,24 @@ pub struct Found {
     pub unknown: WantedCampaigns,
 }
 
+#[derive(Debug, Clone)]
+pub struct BudgetAddition {
+    pub campaign: CampaignId,
+    /// Chosen by the caller, the same on every retry.
+    pub request_id: RequestId,
+    pub tier: TierId,
+    pub additional_stock: u64,
+    pub reason: ChangeReason,
+}
+
+#[derive(Debug, Clone)]
+pub struct UpdateRequest {
+    pub campaign: CampaignId,
+    /// Why, if somebody said so.
+    pub reason: Option<ChangeReason>,
+    pub wanted: CampaignUpdate,
+}
+
 #[derive(Clone)]
 pub struct Campaigns {
     store: Store,
@@ -53,51 +69,71 @@ impl Campaigns {
         terms: &CampaignTerms,
         reason: Option<&ChangeReason>,
         call: &StaffCall,
-    ) -> Result<Campaign, QuotaError> {
-        self.store
-            .transaction(call.deadline, async |work| {
-                create(work, terms, reason, call).await
-            })
-            .await
+    ) -> Result<Campaign> {
+        let created = self.store.transaction(call.deadline, async |work| {
+            if let Some(campaign) = work.find_campaign(&terms.id).await? {
+                return made_before(work, campaign, terms).await;
+            }
+            let now = call.now();
+            let since = current_if_closing_after(now);
+            let current = work.count_campaigns_ending_after(since).await?;
+            if current >= MAX_CURRENT_CAMPAIGNS as u64 {
+                return Err(QuotaError::TooManyCampaigns);
+            }
+            if !work.insert_campaign(terms, now).await? {
+                let campaign = work.campaign(&terms.id).await?;
+                return made_before(work, campaign, terms).await;
+            }
+            let why = ("CreateCampaign", reason.map_or("", ChangeReason::as_str));
+            staff::record(work, call, why, &terms.id, None).await
+        });
+        created.await
     }
 
-    pub async fn get(&self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    pub async fn get(&self, id: &CampaignId) -> Result<Campaign> {
         self.store.read(async |read| read.campaign(id).await).await
     }
 
-    /// The campaigns that are asked for, as they are after this call began; `None` for what there is not.
+    /// The campaigns that are asked for, as they are after this call began.
     ///
     /// What does not fit into one message is left out, and the caller asks for it again.
-    pub async fn lookup(&self, wanted: &WantedCampaigns) -> Result<Found, QuotaError> {
-        let mut campaigns = self
+    pub async fn lookup(&self, wanted: &WantedCampaigns) -> Result<Found> {
+        let found = self
             .store
-            .read(async |read| read.lookup_campaigns(wanted).await)
-            .await?;
-        let is_known = |known: &dyn Fn(&Campaign) -> bool| campaigns.iter().any(known);
-        let ids = wanted.ids.iter();
-        let unknown_ids = ids.filter(|id| !is_known(&|campaign| campaign.terms.id == **id));
-        let numbers = wanted.numbers.iter();
-        let unknown_numbers =
-            numbers.filter(|number| !is_known(&|campaign| campaign.number == **number));
-        let unknown = WantedCampaigns {
-            ids: unknown_ids.cloned().collect(),
-            numbers: unknown_numbers.copied().collect(),
-        };
-        campaigns.truncate(fitting(&campaigns));
+            .read(async |read| read.lookup_campaigns(wanted).await);
+        let mut campaigns = found.await?;
+        let mut unknown = wanted.clone();
+        unknown
+            .ids
+            .retain(|id| !campaigns.iter().any(|known| known.terms.id == *id));
+        unknown
+            .numbers
+            .retain(|number| !campaigns.iter().any(|known| known.number == *number));
+        let fitting = fitting(
+            &campaigns,
+            |campaign| campaign.terms.names(),
+            MAX_NAMES_OF_PAGE,
+        );
+        campaigns.truncate(fitting);
         Ok(Found { campaigns, unknown })
     }
 
     /// At most `size` campaigns that are older than `before`, or the newest; fewer if their terms name very many stores.
-    pub async fn list(&self, before: Option<CampaignNumber>, size: u8) -> Result<Page, QuotaError> {
+    pub async fn list(&self, before: Option<CampaignNumber>, size: u8) -> Result<Page> {
         // Campaign numbers have 24 bits, so none is left out.
         let before = before.map_or(i32::MAX, |number| number.get() as i32);
         // One more than asked for tells whether there is a next page.
         let limit = size.saturating_add(1);
-        let mut campaigns = self
+        let page = self
             .store
-            .read(async |read| read.campaigns_before(before, limit).await)
-            .await?;
-        let fitting = fitting(&campaigns).min(usize::from(size));
+            .read(async |read| read.campaigns_before(before, limit).await);
+        let mut campaigns = page.await?;
+        let fitting = fitting(
+            &campaigns,
+            |campaign| campaign.terms.names(),
+            MAX_NAMES_OF_PAGE,
+        );
+        let fitting = fitting.min(usize::from(size));
         let more = campaigns.len() > fitting;
         campaigns.truncate(fitting);
         let last = campaigns.last().map(|campaign| campaign.number);
@@ -108,62 +144,64 @@ impl Campaigns {
     }
 
     /// What staff changed, the newest first: fewer if so many do not fit into a message.
-    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, QuotaError> {
-        let mut page = self
-            .store
-            .read(async |read| read.changes(query).await)
-            .await?;
-        let bytes = page.changes.iter().scan(0, |bytes, recorded| {
-            let fields = recorded.change.fields.iter();
-            let fields = fields.map(|field| field.before.len() + field.after.len());
-            *bytes += fields.sum::<usize>();
-            Some(*bytes)
-        });
-        let fitting = bytes.take_while(|bytes| *bytes <= MAX_BYTES_OF_PAGE);
-        let fitting = fitting.count().max(1);
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage> {
+        let page = self.store.read(async |read| read.changes(query).await);
+        let mut page = page.await?;
+        let fitting = fitting(
+            &page.changes,
+            |recorded| {
+                let fields = recorded.change.fields.iter();
+                fields
+                    .map(|field| field.before.len() + field.after.len())
+                    .sum()
+            },
+            MAX_BYTES_OF_PAGE,
+        )
+        .max(1);
         if fitting < page.changes.len() {
             page.changes.truncate(fitting);
             page.next = page.changes.last().map(|last| last.id);
         }
         Ok(page)
     }
+
+    /// Adds to a tier's stock, once for each request id. Answers with the campaign as it is now and whether an earlier call had added it.
+    pub async fn add_budget(
+        &self,
+        addition: &BudgetAddition,
+        call: &StaffCall,
+    ) -> Result<(Campaign, bool)> {
+        self.store
+            .transaction(call.deadline, async |work| {
+                add_budget(work, addition, call).await
+            })
+            .await
+    }
+
+    /// Changes what a campaign is, so far as nothing else was promised. The same change again answers with the campaign as it is.
+    pub async fn update(&self, request: UpdateRequest, call: &StaffCall) -> Result<Campaign> {
+        let updated = self.store.transaction(call.deadline, async |work| {
+            let before = work.lock_campaign(&request.campaign).await?;
+            let facts = work.update_facts(before.number).await?;
+            let Some(terms) = before.update(request.wanted, facts, call.now())? else {
+                return Ok(before);
+            };
+            work.update_campaign(before.number, &before.terms, &terms)
+                .await?;
+            let why = ("UpdateCampaign", shown(&request.reason));
+            staff::record(work, call, why, &request.campaign, Some(&before)).await
+        });
+        updated.await
+    }
 }
 
-/// How many of the first campaigns fit into a page by what their terms name.
-fn fitting(campaigns: &[Campaign]) -> usize {
-    let names = campaigns.iter().scan(0, |names, campaign| {
-        *names += campaign.terms.names();
-        Some(*names)
+/// How many of the first of these fit into a page by their sizes.
+fn fitting<T>(all: &[T], size: impl Fn(&T) -> usize, most: usize) -> usize {
+    let sizes = all.iter().scan(0, |sum, one| {
+        *sum += size(one);
+        Some(*sum)
     });
-    names
-        .take_while(|names| *names <= MAX_NAMES_OF_PAGE)
-        .count()
-}
-
-async fn create(
-    work: &mut Work,
-    terms: &CampaignTerms,
-    reason: Option<&ChangeReason>,
-    call: &StaffCall,
-) -> Result<Campaign, QuotaError> {
-    if let Some(campaign) = work.find_campaign(&terms.id).await? {
-        return made_before(work, campaign, terms).await;
-    }
-    let now = call.now();
-    let current = work
-        .count_campaigns_ending_after(current_if_closing_after(now))
-        .await?;
-    if current >= MAX_CURRENT_CAMPAIGNS {
-        return Err(QuotaError::TooManyCampaigns);
-    }
-    let is_new = work.insert_campaign(terms, now).await?;
-    if !is_new {
-        let campaign = work.campaign(&terms.id).await?;
-        return made_before(work, campaign, terms).await;
-    }
-    let reason = reason.map_or("", ChangeReason::as_str);
-    let why = ("CreateCampaign", reason);
-    staff::record(work, call, why, &terms.id, None).await
+    sizes.take_while(|sum| *sum <= most).count()
 }
 
 /// The campaign there is, if it was made with the same terms, whatever they are now.
@@ -171,10 +209,57 @@ async fn made_before(
     work: &mut Work,
     campaign: Campaign,
     terms: &CampaignTerms,
-) -> Result<Campaign, QuotaError> {
+) -> Result<Campaign> {
     if campaign.terms == *terms || work.was_made_with(campaign.number, terms).await? {
         Ok(campaign)
     } else {
         Err(QuotaError::CampaignIdTaken)
     }
+}
+
+async fn add_budget(
+    work: &mut Work,
+    addition: &BudgetAddition,
+    call: &StaffCall,
+) -> Result<(Campaign, bool)> {
+    let BudgetAddition {
+        request_id,
+        additional_stock,
+        ..
+    } = addition;
+    let campaign = work.lock_campaign(&addition.campaign).await?;
+    let tier = campaign.tier_number(&addition.tier);
+    if let Some(before) = work.budget_addition(campaign.number, request_id).await? {
+        return if tier.map(|tier| (tier, *additional_stock)) == Some(before) {
+            Ok((campaign, true))
+        } else {
+            Err(QuotaError::BudgetRequestIdTaken)
+        };
+    }
+    let now = call.now();
+    if campaign.is_over(now) {
+        return Err(QuotaError::CampaignClosed);
+    }
+    let tier = tier.ok_or_else(|| {
+        QuotaError::invalid_field("tier_id", "must be one of the campaign's tiers")
+    })?;
+    let stock = campaign
+        .stock
+        .get(usize::from(tier.get()))
+        .map_or(MAX_STOCK, |stock| stock.stock());
+    if stock + additional_stock > MAX_STOCK {
+        let most = format!("must leave the tier with at most {MAX_STOCK} coupons; it has {stock}");
+        return Err(QuotaError::invalid_field("additional_stock", most));
+    }
+    work.add_budget(campaign.number, request_id, tier, *additional_stock, now)
+        .await?;
+    work.bump_revision(campaign.number).await?;
+    let after = work.campaign(&addition.campaign).await?;
+    let change = call.change("AddBudget", &addition.campaign, addition.reason.as_str());
+    let change = change.map(|change| {
+        let change = change.with_field("request_id", "", request_id);
+        staff::compared(change, Some(&campaign), &after)
+    });
+    work.record(change.as_slice()).await?;
+    Ok((after, false))
 }

@@ -1,25 +1,18 @@
 //! What staff say of a campaign while it runs: opening, holding, halting and ending it, and extending its coupons.
 
-mod ending;
 mod halt_all;
 
 use std::time::{Duration, Instant};
 
-use tidegate_types::{CampaignId, Timestamp};
+use tidegate_types::{CampaignId, ChangeReason, Timestamp};
 use tokio::time::{sleep, timeout_at};
 
-pub use self::{
-    ending::EndRequest,
-    halt_all::{Halted, MAX_HALTED},
-};
+pub use self::halt_all::{Halted, MAX_HALTED};
 use crate::{
-    domain::{
-        Campaign, ControlChange, Extension, IssuanceState, MAX_EXTENSION, NotExtended,
-        WantedControl,
-    },
-    error::QuotaError,
+    domain::{Campaign, IssuanceState, WantedControl, nothing_leased},
+    error::{QuotaError, Result},
     staff::{self, StaffCall},
-    store::{Store, Work},
+    store::Store,
     wake::Wake,
 };
 
@@ -34,6 +27,12 @@ pub struct ControlRequest {
     pub wanted: WantedControl,
     /// The epoch of the control they decided on.
     pub seen_epoch: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct EndRequest {
+    pub campaign: CampaignId,
+    pub reason: ChangeReason,
 }
 
 #[derive(Clone)]
@@ -55,15 +54,21 @@ impl Controls {
 
     /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. What is said is waited for until it is in force, as long as the deadline allows;
     /// after that the campaign is told as it is, HALTING or RESUMING.
-    pub async fn set(
-        &self,
-        request: &ControlRequest,
-        call: &StaffCall,
-    ) -> Result<Campaign, QuotaError> {
-        let campaign = self
-            .store
-            .transaction(call.deadline, async |work| set(work, request, call).await)
-            .await?;
+    pub async fn set(&self, request: &ControlRequest, call: &StaffCall) -> Result<Campaign> {
+        let (id, wanted) = (&request.campaign, &request.wanted);
+        let set = self.store.transaction(call.deadline, async |work| {
+            let campaign = work.lock_campaign(id).await?;
+            let changed = campaign
+                .control
+                .change(wanted.clone(), request.seen_epoch)?;
+            let Some(control) = changed else {
+                return Ok(campaign);
+            };
+            work.set_control(campaign.number, &control).await?;
+            let why = ("SetCampaignControl", wanted.reason.as_str());
+            staff::record(work, call, why, id, Some(&campaign)).await
+        });
+        let campaign = set.await?;
         if !campaign.fence.holds_redemption() {
             self.fencer.up(call.trace);
         }
@@ -86,13 +91,16 @@ impl Controls {
         id: &CampaignId,
         valid_until: Timestamp,
         call: &StaffCall,
-    ) -> Result<Campaign, QuotaError> {
-        let campaign = self
-            .store
-            .transaction(call.deadline, async |work| {
-                extend(work, id, valid_until, call).await
-            })
-            .await?;
+    ) -> Result<Campaign> {
+        let extended = self.store.transaction(call.deadline, async |work| {
+            let campaign = work.lock_campaign(id).await?;
+            if !campaign.extends(valid_until, call.now())? {
+                return Ok(campaign);
+            }
+            work.extend_validity(campaign.number, valid_until).await?;
+            staff::record(work, call, ("ExtendValidity", ""), id, Some(&campaign)).await
+        });
+        let campaign = extended.await?;
         let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
         if is_open(&campaign) {
             self.fencer.up(call.trace);
@@ -104,70 +112,57 @@ impl Controls {
         Ok(campaign)
     }
 
+    /// Ends a campaign for good. Nothing is granted of it from then on; that nothing of it is on lease any more is waited for as long as the deadline allows, and the campaign is told as it is then.
+    /// One that staff ended before stays as it is.
+    pub async fn end(&self, request: &EndRequest, call: &StaffCall) -> Result<Campaign> {
+        let EndRequest { campaign, reason } = request;
+        let ended = self.store.transaction(call.deadline, async |work| {
+            let before = work.lock_campaign(campaign).await?;
+            let Some(end) = before.end(call.now()) else {
+                return Ok(before);
+            };
+            work.end_campaign(before.number, &before.terms, &end)
+                .await?;
+            let why = ("EndCampaign", reason.as_str());
+            staff::record(work, call, why, campaign, Some(&before)).await
+        });
+        let campaign = ended.await?;
+        let is_open = |campaign: &Campaign| !nothing_leased(&campaign.stock);
+        if is_open(&campaign) {
+            self.reclaimer.up(call.trace);
+        }
+        self.wait_while(is_open, campaign, call.deadline).await
+    }
+
     /// Waits while something of the campaign is not in force, as long as there is time.
     async fn wait_while(
         &self,
         is_open: impl Fn(&Campaign) -> bool,
-        mut campaign: Campaign,
+        campaign: Campaign,
         deadline: Instant,
-    ) -> Result<Campaign, QuotaError> {
-        let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
-        while is_open(&campaign) && Instant::now() + POLL_INTERVAL < answer_by {
-            sleep(POLL_INTERVAL).await;
-            // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
-            let id = &campaign.terms.id;
-            let read = self.store.read(async |read| read.campaign(id).await);
-            match timeout_at(answer_by.into(), read).await {
-                Ok(Ok(read)) => campaign = read,
-                Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
-                Ok(Err(error)) => return Err(error),
-            }
-        }
-        Ok(campaign)
+    ) -> Result<Campaign> {
+        let id = campaign.terms.id.clone();
+        let read = || self.store.read(async |read| read.campaign(&id).await);
+        wait_while(is_open, campaign, read, deadline).await
     }
 }
 
-async fn set(
-    work: &mut Work,
-    request: &ControlRequest,
-    call: &StaffCall,
-) -> Result<Campaign, QuotaError> {
-    let campaign = work.lock_campaign(&request.campaign).await?;
-    match campaign
-        .control
-        .change(request.wanted.clone(), request.seen_epoch)
-    {
-        ControlChange::Before => Ok(campaign),
-        ControlChange::Conflict { epoch } => Err(QuotaError::ControlEpochConflict { epoch }),
-        ControlChange::Changed(control) => {
-            work.set_control(campaign.number, &control).await?;
-            let why = ("SetCampaignControl", request.wanted.reason.as_str());
-            staff::record(work, call, why, &request.campaign, Some(&campaign)).await
+/// Reads a state again and again while something of it is not in force, as long as there is time.
+async fn wait_while<T, Reading: Future<Output = Result<T>>>(
+    is_open: impl Fn(&T) -> bool,
+    mut state: T,
+    read: impl Fn() -> Reading,
+    deadline: Instant,
+) -> Result<T> {
+    let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
+    while is_open(&state) && Instant::now() + POLL_INTERVAL < answer_by {
+        sleep(POLL_INTERVAL).await;
+        // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
+        match timeout_at(answer_by.into(), read()).await {
+            Ok(Ok(read)) => state = read,
+            Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
+            Ok(Err(error)) => return Err(error),
         }
     }
-}
-
-async fn extend(
-    work: &mut Work,
-    id: &CampaignId,
-    valid_until: Timestamp,
-    call: &StaffCall,
-) -> Result<Campaign, QuotaError> {
-    let campaign = work.lock_campaign(id).await?;
-    let invalid = |description: String| QuotaError::invalid_field("valid_until", description);
-    match campaign.extend(valid_until, call.now()) {
-        Ok(Extension::Before) => Ok(campaign),
-        Ok(Extension::Now) => {
-            work.extend_validity(campaign.number, valid_until).await?;
-            staff::record(work, call, ("ExtendValidity", ""), id, Some(&campaign)).await
-        }
-        Err(NotExtended::NotInFuture) => Err(invalid("must be in the future".into())),
-        Err(NotExtended::TooLong) => Err(invalid(format!(
-            "must be at most {} days after the campaign closes",
-            MAX_EXTENSION.as_secs() / (24 * 3_600)
-        ))),
-        Err(NotExtended::BeforeEarlier { earlier }) => Err(invalid(format!(
-            "must not be before {earlier}, until when coupons were promised to be valid"
-        ))),
-    }
+    Ok(state)
 }

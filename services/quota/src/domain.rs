@@ -1,29 +1,54 @@
 //! Campaigns, stock, leases and queues as they are decided about: no database, no wire, and the time is an argument.
 
+/// Kinds that have names: in the database, in the record of changes, in metrics or in answers.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$kind_doc:meta])* $kind:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$kind_doc])* $kind,)+
+        }
+
+        impl $name {
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $text,)+
+                }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$kind),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 mod audit;
 mod campaign;
 mod control;
-mod halt;
 mod lease;
 mod queue;
 mod silence;
 mod stock;
+pub mod text;
 mod update;
 
 pub use audit::{
-    Audit, AuditReport, CouponBooks, Coverage, Difference, DifferenceKind, FencedLease, LeaseBooks,
-    LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, PassSums, TierAudit, TierBooks,
+    Audit, AuditOutcome, AuditReport, CouponBooks, Coverage, Difference, DifferenceKind,
+    FencedLease, LeaseBooks, LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, PassSums, TierAudit,
+    TierBooks,
 };
 pub use campaign::{
-    Campaign, CampaignTerms, Description, DisplayName, Extension, Fence,
-    MAX_COUPON_VALIDITY_SECONDS, MAX_EXTENSION, MIN_COUPON_VALIDITY_SECONDS, NotExtended, Tier,
-    WantedCampaigns,
+    Campaign, CampaignTerms, Description, DisplayName, Fence, MAX_COUPON_VALIDITY_SECONDS,
+    MAX_EXTENSION, MIN_COUPON_VALIDITY_SECONDS, Tier, WantedCampaigns,
 };
 pub use control::{
-    Control, ControlChange, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState,
+    Control, Halt, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState, Standing,
     WantedControl, nothing_leased,
 };
-pub use halt::{Halt, Standing};
 pub use lease::{
     Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
     Settlement, grant,
@@ -34,4 +59,4 @@ pub use queue::{
 };
 pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};
-pub use update::{APPLIED_WITHIN, CampaignUpdate, End, NotUpdated, Update, UpdateFacts};
+pub use update::{APPLIED_WITHIN, CampaignUpdate, End, UpdateFacts};

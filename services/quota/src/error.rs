@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use tidegate_pg::{Fault, fault};
 use tidegate_types::{Reason, Refusal, Timestamp, Violations};
@@ -13,6 +13,9 @@ const RETRY_WHEN_ISSUANCE_AWAY: Duration = Duration::from_secs(1);
 const RETRY_WHILE_HALTED: Duration = Duration::from_secs(30);
 const RETRY_WHEN_TOO_MANY_CAMPAIGNS: Duration = Duration::from_secs(60);
 const RETRY_WHEN_TOO_MANY_WATCHERS: Duration = Duration::from_secs(3);
+
+/// What comes of a call, and of most of its steps.
+pub type Result<T = (), E = QuotaError> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QuotaError {
@@ -68,7 +71,7 @@ pub enum QuotaError {
 }
 
 impl QuotaError {
-    pub fn invalid_field(field: &str, description: impl std::fmt::Display) -> Self {
+    pub fn invalid_field(field: &str, description: impl Display) -> Self {
         let mut violations = Violations::default();
         violations.add(field, description);
         violations.into()
@@ -76,20 +79,24 @@ impl QuotaError {
 
     /// What the caller is told. `None` for a defect, for which there is no reason a caller could act on.
     pub fn refusal(&self) -> Option<Refusal> {
-        let refusal = match self {
+        let overloaded = |retry_after, detail: &dyn Display| {
+            Refusal::after(Reason::Overloaded, retry_after).with("detail", detail)
+        };
+        // What may name addresses is for the log.
+        let database_away = "the database does not answer; ask again with the same id";
+        let issuance_away = "issuance does not answer";
+        Some(match self {
             Self::InvalidFields(violations) => Refusal::invalid(violations.clone()),
             Self::CampaignNotFound => Refusal::never(Reason::CampaignNotFound),
             Self::CampaignClosed => Refusal::never(Reason::CampaignClosed),
             Self::CampaignBegun { fields } => {
                 Refusal::never(Reason::CampaignBegun).with("fields", fields.join(", "))
             }
-            Self::IssuanceHalted {
-                resume_at: Some(resume_at),
-            } => Refusal::at(Reason::IssuanceHalted, *resume_at)
-                .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
-            Self::IssuanceHalted { resume_at: None } => {
-                Refusal::after(Reason::IssuanceHalted, RETRY_WHILE_HALTED)
-            }
+            Self::IssuanceHalted { resume_at } => match resume_at {
+                Some(resume_at) => Refusal::at(Reason::IssuanceHalted, *resume_at)
+                    .with("resume_at", resume_at.format(&Rfc3339).unwrap_or_default()),
+                None => Refusal::after(Reason::IssuanceHalted, RETRY_WHILE_HALTED),
+            },
             Self::ControlEpochConflict { epoch } => {
                 Refusal::never(Reason::ControlEpochConflict).with("epoch", epoch)
             }
@@ -100,34 +107,16 @@ impl QuotaError {
                 Refusal::never(Reason::RequestIdConflict).with("detail", self)
             }
             Self::LeaseNotFound => Refusal::never(Reason::LeaseNotFound),
-            Self::TooManyCampaigns => {
-                Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_MANY_CAMPAIGNS)
-                    .with("detail", self)
-            }
-            Self::TooManyWatchers => {
-                Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_MANY_WATCHERS)
-                    .with("detail", self)
-            }
-            Self::OutOfTime => {
-                Refusal::after(Reason::Overloaded, RETRY_WHEN_DATABASE_AWAY).with("detail", self)
-            }
-            // The source may name addresses and is for the log.
-            Self::DatabaseAway(_) => Refusal::after(Reason::Overloaded, RETRY_WHEN_DATABASE_AWAY)
-                .with(
-                    "detail",
-                    "the database does not answer; ask again with the same id",
-                ),
-            Self::NotInForceYet => {
-                Refusal::after(Reason::Overloaded, RETRY_WHEN_ISSUANCE_AWAY).with("detail", self)
-            }
-            // The source may name addresses and is for the log.
-            Self::IssuanceAway(_) => Refusal::after(Reason::Overloaded, RETRY_WHEN_ISSUANCE_AWAY)
-                .with("detail", "issuance does not answer"),
+            Self::TooManyCampaigns => overloaded(RETRY_WHEN_TOO_MANY_CAMPAIGNS, self),
+            Self::TooManyWatchers => overloaded(RETRY_WHEN_TOO_MANY_WATCHERS, self),
+            Self::OutOfTime => overloaded(RETRY_WHEN_DATABASE_AWAY, self),
+            Self::DatabaseAway(_) => overloaded(RETRY_WHEN_DATABASE_AWAY, &database_away),
+            Self::NotInForceYet => overloaded(RETRY_WHEN_ISSUANCE_AWAY, self),
+            Self::IssuanceAway(_) => overloaded(RETRY_WHEN_ISSUANCE_AWAY, &issuance_away),
             Self::Defect(_) | Self::IssuanceUnreadable(_) | Self::SealDisagrees { .. } => {
                 return None;
             }
-        };
-        Some(refusal)
+        })
     }
 }
 
@@ -158,41 +147,38 @@ mod tests {
         assert_eq!(refusal.reason, Reason::Overloaded);
         assert!(matches!(refusal.retry, Retry::After(_)));
         assert!(!format!("{refusal:?}").contains("db.internal"));
+        let defect = QuotaError::from(sqlx::Error::RowNotFound);
+        assert!(defect.refusal().is_none());
     }
 
     #[test]
-    fn a_defect_is_no_refusal() {
-        assert!(
-            QuotaError::from(sqlx::Error::RowNotFound)
-                .refusal()
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn a_halt_says_when_it_goes_on_if_that_is_known() {
-        let resume_at = Timestamp::from_unix_timestamp(1_770_000_000).unwrap();
-        let known = QuotaError::IssuanceHalted {
-            resume_at: Some(resume_at),
-        };
-        let refusal = known.refusal().unwrap();
-        assert_eq!(refusal.reason, Reason::IssuanceHalted);
-        assert_eq!(refusal.retry, Retry::At(resume_at));
-        assert_eq!(
-            refusal.metadata,
-            [("resume_at".to_owned(), "2026-02-02T02:40:00Z".to_owned())]
-        );
-        let unknown = QuotaError::IssuanceHalted { resume_at: None };
-        let retry = unknown.refusal().unwrap().retry;
-        assert_eq!(retry, Retry::After(RETRY_WHILE_HALTED), "a halt ends");
-    }
-
-    #[test]
-    fn a_conflict_of_control_names_the_epoch_there_is() {
-        let refusal = QuotaError::ControlEpochConflict { epoch: 4 }
-            .refusal()
-            .unwrap();
-        assert_eq!(refusal.reason, Reason::ControlEpochConflict);
-        assert_eq!(refusal.metadata, [("epoch".to_owned(), "4".to_owned())]);
+    fn a_halt_says_when_it_goes_on_if_that_is_known_and_a_conflict_the_epoch_there_is() {
+        let moment = Timestamp::from_unix_timestamp(1_770_000_000).unwrap();
+        let halted = |resume_at| QuotaError::IssuanceHalted { resume_at };
+        let conflict = QuotaError::ControlEpochConflict { epoch: 4 };
+        // The end of a halt is to be waited for also if nobody knows it.
+        let unknown = Retry::After(RETRY_WHILE_HALTED);
+        let resume_at = Some(("resume_at", "2026-02-02T02:40:00Z"));
+        for (error, reason, retry, metadata) in [
+            (
+                halted(Some(moment)),
+                Reason::IssuanceHalted,
+                Retry::At(moment),
+                resume_at,
+            ),
+            (halted(None), Reason::IssuanceHalted, unknown, None),
+            (
+                conflict,
+                Reason::ControlEpochConflict,
+                Retry::Never,
+                Some(("epoch", "4")),
+            ),
+        ] {
+            let refusal = error.refusal().unwrap();
+            let told = refusal.metadata.iter();
+            let told = told.map(|(name, value)| (name.as_str(), value.as_str()));
+            assert!(told.eq(metadata), "{:?}", refusal.metadata);
+            assert_eq!((refusal.reason, refusal.retry), (reason, retry));
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::Campaign, error::QuotaError, issuance::IssuanceClient, outage::Outage, store::Store,
+    domain::Campaign, error::Result, issuance::IssuanceClient, outage::Outage, store::Store,
     wake::Wake,
 };
 
@@ -64,7 +64,7 @@ impl Fencer {
     }
 
     /// Brings what there is to bring; how much that was. One campaign that fails keeps no other back.
-    pub async fn round(&self) -> Result<usize, QuotaError> {
+    pub async fn round(&self) -> Result<usize> {
         let cause = self.wake.cause();
         let campaigns = self
             .store
@@ -80,7 +80,7 @@ impl Fencer {
         outcome
     }
 
-    async fn bring(&self, campaign: &Campaign, trace: TraceContext) -> Result<(), QuotaError> {
+    async fn bring(&self, campaign: &Campaign, trace: TraceContext) -> Result {
         let mut span = self.tracing.start("apply control", SpanKind::Client, trace);
         span.attribute("tidegate.campaign", campaign.terms.id.to_string());
         let applied = self.issuance.apply_control(campaign, span.context()).await;

@@ -1,10 +1,9 @@
 //! The gRPC services: decode, call, encode.
 
+mod answers;
+mod calls;
 mod campaigns;
-mod convert;
-mod leases;
-mod queues;
-mod status;
+mod requests;
 
 use tidegate_proto::quota::v1::{
     campaign_service_server, campaign_service_server::CampaignServiceServer, lease_service_server,
@@ -14,7 +13,6 @@ use tidegate_proto::quota::v1::{
 use tidegate_rpc::{MAX_MESSAGE_BYTES, access_rules, server::Rule};
 use tonic::service::Routes;
 
-use self::{campaigns::CampaignGrpc, leases::LeaseGrpc, queues::QueueGrpc, status::Answers};
 use crate::{
     audit::Auditor, campaigns::Campaigns, control::Controls, leases::Leases, metrics::Metrics,
     queues::Queues, watch::Watch,
@@ -54,6 +52,8 @@ pub const RULES: &[Rule] = access_rules! {
     }
 };
 
+/// What answers calls. Refusals are counted.
+#[derive(Clone)]
 pub(crate) struct UseCases {
     pub(crate) campaigns: Campaigns,
     pub(crate) controls: Controls,
@@ -61,43 +61,23 @@ pub(crate) struct UseCases {
     pub(crate) leases: Leases,
     pub(crate) queues: Queues,
     pub(crate) watch: Watch,
+    pub(crate) metrics: Metrics,
 }
 
-pub(crate) fn add(routes: Routes, use_cases: UseCases, metrics: Metrics) -> Routes {
-    let answers = Answers::new(metrics);
-    let UseCases {
-        campaigns,
-        controls,
-        auditor,
-        leases,
-        queues,
-        watch,
-    } = use_cases;
-    let campaigns = CampaignServiceServer::new(CampaignGrpc {
-        campaigns,
-        controls,
-        auditor,
-        watch,
-        answers: answers.clone(),
-    });
-    let leases = LeaseServiceServer::new(LeaseGrpc {
-        leases,
-        answers: answers.clone(),
-    });
-    let queues = QueueServiceServer::new(QueueGrpc { queues, answers });
+pub(crate) fn add(routes: Routes, use_cases: UseCases) -> Routes {
     routes
         .add_service(
-            campaigns
+            CampaignServiceServer::new(use_cases.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            leases
+            LeaseServiceServer::new(use_cases.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            queues
+            QueueServiceServer::new(use_cases)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )

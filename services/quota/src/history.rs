@@ -5,13 +5,14 @@
 
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::counter::Counter;
 use tidegate_telemetry::Tracing;
-use tidegate_types::{CampaignNumber, Timestamp};
+use tidegate_types::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::nothing_leased, error::QuotaError, issuance::IssuanceClient, metrics::Metrics,
+    domain::nothing_leased, error::Result, issuance::IssuanceClient, metrics::Metrics,
     outage::Outage, store::Store,
 };
 
@@ -83,52 +84,42 @@ impl History {
         }
     }
 
-    pub async fn round(&self, now: Timestamp) -> Result<(), QuotaError> {
+    pub async fn round(&self, now: Timestamp) -> Result {
         self.archive(now - ARCHIVED_AFTER).await?;
         self.retire(now).await?;
         self.forget().await
     }
 
     /// Archives leases that were settled before a moment.
-    pub async fn archive(&self, settled_before: Timestamp) -> Result<(), QuotaError> {
-        for _ in 0..MAX_BATCHES {
-            let archived = self
-                .store
-                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
-                    work.archive_leases(settled_before, BATCH_LEASES).await
-                });
-            let archived = archived.await?;
-            self.metrics.leases_archived.inc_by(archived);
-            if archived < u64::from(BATCH_LEASES) {
-                break;
-            }
-            sleep(BATCH_PAUSE).await;
-        }
-        Ok(())
+    pub async fn archive(&self, settled_before: Timestamp) -> Result {
+        let archive = || {
+            self.store.transaction(deadline(), async |work| {
+                work.archive_leases(settled_before, BATCH_LEASES).await
+            })
+        };
+        in_batches(&self.metrics.leases_archived, archive).await
     }
 
     /// Retires campaigns that closed before the retention, of which all was compared and nothing can change any more.
-    async fn retire(&self, now: Timestamp) -> Result<(), QuotaError> {
+    async fn retire(&self, now: Timestamp) -> Result {
         let campaigns = self.store.read(async |read| {
             read.campaigns_to_retire(now - self.retention, MAX_CAMPAIGNS)
                 .await
         });
         for campaign in campaigns.await? {
-            self.store
-                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
-                    let locked = work.lock_tiers(campaign).await?;
-                    if locked.is_some_and(|locked| nothing_leased(&locked.stock)) {
-                        work.retire_campaign(campaign, now).await?;
-                    }
-                    Ok(())
-                })
-                .await?;
+            let retired = self.store.transaction(deadline(), async |work| {
+                if nothing_leased(&work.lock_tiers(campaign).await?) {
+                    work.retire_campaign(campaign, now).await?;
+                }
+                Ok(())
+            });
+            retired.await?;
         }
         Ok(())
     }
 
     /// Forgets the leases of retired campaigns, once issuance has answered that none of them can arrive any more.
-    async fn forget(&self) -> Result<(), QuotaError> {
+    async fn forget(&self) -> Result {
         let campaigns = self
             .store
             .read(async |read| read.campaigns_to_forget(MAX_CAMPAIGNS).await);
@@ -136,29 +127,37 @@ impl History {
             self.issuance
                 .retire(campaign, self.tracing.new_root())
                 .await?;
-            self.forget_leases(campaign).await?;
+            let forget = || {
+                self.store.transaction(deadline(), async |work| {
+                    work.forget_leases(campaign, BATCH_LEASES).await
+                })
+            };
+            in_batches(&self.metrics.leases_forgotten, forget).await?;
+            let forgotten = self.store.transaction(deadline(), async |work| {
+                work.mark_leases_forgotten(campaign).await
+            });
+            forgotten.await?;
         }
         Ok(())
     }
+}
 
-    async fn forget_leases(&self, campaign: CampaignNumber) -> Result<(), QuotaError> {
-        for _ in 0..MAX_BATCHES {
-            let forgotten = self
-                .store
-                .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
-                    work.forget_leases(campaign, BATCH_LEASES).await
-                });
-            let forgotten = forgotten.await?;
-            self.metrics.leases_forgotten.inc_by(forgotten);
-            if forgotten < u64::from(BATCH_LEASES) {
-                break;
-            }
-            sleep(BATCH_PAUSE).await;
+fn deadline() -> Instant {
+    Instant::now() + BATCH_TIMEOUT
+}
+
+/// Does a batch after the other, counting what they come to, until one is not full or it is enough for a round.
+async fn in_batches<Batch: Future<Output = Result<u64>>>(
+    counter: &Counter,
+    batch: impl Fn() -> Batch,
+) -> Result {
+    for _ in 0..MAX_BATCHES {
+        let done = batch().await?;
+        counter.inc_by(done);
+        if done < u64::from(BATCH_LEASES) {
+            break;
         }
-        self.store
-            .transaction(Instant::now() + BATCH_TIMEOUT, async |work| {
-                work.mark_leases_forgotten(campaign).await
-            })
-            .await
+        sleep(BATCH_PAUSE).await;
     }
+    Ok(())
 }

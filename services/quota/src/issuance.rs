@@ -24,7 +24,7 @@ pub use decode::LaneCoupons;
 
 use crate::{
     domain::{Campaign, FencedLease, TierCounts},
-    error::QuotaError,
+    error::{QuotaError, Result},
     store::LeaseToReclaim,
     told,
 };
@@ -52,7 +52,7 @@ impl IssuanceClient {
         &self,
         leases: &[LeaseToReclaim],
         trace: TraceContext,
-    ) -> Result<Vec<TierCounts>, QuotaError> {
+    ) -> Result<Vec<TierCounts>> {
         let to_seal = |lease: &LeaseToReclaim| LeaseToSeal {
             lease: Some(key(&(lease.lease_id, lease.lane))),
             campaign_number: lease.campaign.get(),
@@ -75,11 +75,7 @@ impl IssuanceClient {
     }
 
     /// Puts what staff have said of a campaign's coupons into issuance's database. Answered, it is in force.
-    pub async fn apply_control(
-        &self,
-        campaign: &Campaign,
-        trace: TraceContext,
-    ) -> Result<(), QuotaError> {
+    pub async fn apply_control(&self, campaign: &Campaign, trace: TraceContext) -> Result {
         let request = ApplyControlRequest {
             campaign: Some(told::campaign(campaign)),
         };
@@ -100,7 +96,7 @@ impl IssuanceClient {
         leases: &[(Uuid, Lane)],
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<Vec<Option<FencedLease>>, QuotaError> {
+    ) -> Result<Vec<Option<FencedLease>>> {
         let request = InspectLeasesRequest {
             leases: leases.iter().map(key).collect(),
         };
@@ -112,11 +108,7 @@ impl IssuanceClient {
     }
 
     /// Ends a campaign at issuance: answered, no lease of it is installed any more.
-    pub async fn retire(
-        &self,
-        campaign: CampaignNumber,
-        trace: TraceContext,
-    ) -> Result<(), QuotaError> {
+    pub async fn retire(&self, campaign: CampaignNumber, trace: TraceContext) -> Result {
         let request = RetireCampaignRequest {
             campaign_number: campaign.get(),
         };
@@ -140,7 +132,7 @@ impl IssuanceClient {
         lane: u32,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<LaneCoupons, QuotaError> {
+    ) -> Result<LaneCoupons> {
         let (campaign, limit_per_shopper) = campaign;
         let request = CountCouponsRequest {
             campaign_number: campaign.get(),
@@ -161,7 +153,7 @@ impl IssuanceClient {
         trace: TraceContext,
         message: Message,
         call: impl Fn(Client, Request<Message>) -> Answering,
-    ) -> Result<Answer, QuotaError>
+    ) -> Result<Answer>
     where
         Message: Clone,
         Answering: Future<Output = Result<Response<Answer>, Status>>,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
-use tidegate_types::{CampaignNumber, ReplicaId, TierNumber, Timestamp};
+use tidegate_types::{ReplicaId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         Control, IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
         Settlement, TierCounts, grant, nothing_leased, sold_out,
     },
-    error::QuotaError,
+    error::{QuotaError, Result},
     metrics::Metrics,
     store::{Store, Work},
 };
@@ -45,7 +45,7 @@ impl Leases {
         now: Timestamp,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<LeaseAnswer, QuotaError> {
+    ) -> Result<LeaseAnswer> {
         let mut span = self.span("grant lease", trace, request.lease_id);
         let acquired = self
             .store
@@ -84,7 +84,7 @@ impl Leases {
         now: Timestamp,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<bool, QuotaError> {
+    ) -> Result<bool> {
         let mut span = self.span("settle lease", trace, lease_id);
         let settled = self
             .store
@@ -109,7 +109,7 @@ impl Leases {
     }
 
     /// Notes that a holder lives.
-    pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result<(), QuotaError> {
+    pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result {
         self.store
             .transaction(deadline, async |work| work.renew_holder(holder).await)
             .await
@@ -125,24 +125,18 @@ impl Leases {
     }
 }
 
-async fn acquire(
-    work: &mut Work,
-    request: &LeaseRequest,
-    now: Timestamp,
-) -> Result<Acquired, QuotaError> {
-    let locked = work.lock_tiers(request.campaign).await?;
-    let mut locked = locked.ok_or(QuotaError::CampaignNotFound)?;
+async fn acquire(work: &mut Work, request: &LeaseRequest, now: Timestamp) -> Result<Acquired> {
+    let mut stock = work.lock_tiers(request.campaign).await?;
     let lending = work.lending(request.campaign).await?;
     let lending = lending.ok_or(QuotaError::CampaignNotFound)?;
-    if lending.tier_count != locked.stock.len() {
+    if lending.tier_count != stock.len() as u64 {
         // Its tiers were replaced while this waited for their locks.
-        let again = work.lock_tiers(request.campaign).await?;
-        locked = again.ok_or(QuotaError::CampaignNotFound)?;
+        stock = work.lock_tiers(request.campaign).await?;
     }
     if let Some(lease) = work.lease(request.lease_id).await? {
         return if lease.is_for(request) {
             Ok(Acquired {
-                answer: LeaseAnswer::new(request, lease.granted, &locked.stock),
+                answer: LeaseAnswer::new(request, lease.granted, &stock),
                 is_new: false,
             })
         } else {
@@ -155,24 +149,27 @@ async fn acquire(
     }
     if is_held_back(&lending.control, now)? {
         return Ok(Acquired {
-            answer: LeaseAnswer::held_back(&locked.stock),
+            answer: LeaseAnswer::held_back(&stock),
             is_new: false,
         });
     }
     let beyond = request
         .wanted
         .some()
-        .find(|(tier, _)| usize::from(tier.get()) >= locked.stock.len());
+        .find(|(tier, _)| usize::from(tier.get()) >= stock.len());
     if let Some((tier, _)) = beyond {
-        return Err(no_such_tier("wanted", tier, locked.stock.len()));
+        let tiers = stock.len();
+        let what =
+            format!("names tier {tier}, but the campaign has {tiers} tiers, numbered from 0");
+        return Err(QuotaError::invalid_field("wanted", what));
     }
-    let granted = grant(&request.wanted, request.wanted_of_any_tier, &locked.stock);
+    let granted = grant(&request.wanted, request.wanted_of_any_tier, &stock);
     let is_new = granted.total() > 0;
     if is_new {
         work.grant_lease(request, &granted, now).await?;
     }
-    let stock = locked.stock.iter().zip(granted.iter());
-    let after: Vec<_> = stock
+    let lent = stock.iter().zip(granted.iter());
+    let after: Vec<_> = lent
         .map(|(stock, (_, quantity))| stock.lend(quantity))
         .collect();
     Ok(Acquired {
@@ -182,7 +179,7 @@ async fn acquire(
 }
 
 /// Whether claims are to wait. [`QuotaError::IssuanceHalted`] if they are to be refused.
-fn is_held_back(control: &Control, now: Timestamp) -> Result<bool, QuotaError> {
+fn is_held_back(control: &Control, now: Timestamp) -> Result<bool> {
     match control.issuance {
         IssuanceControl::Open => Ok(false),
         IssuanceControl::QueueOnly => Ok(true),
@@ -201,9 +198,8 @@ async fn settle(
     used: &TierCounts,
     because: SealedBecause,
     now: Timestamp,
-) -> Result<Option<Lease>, QuotaError> {
-    let locked = work.lock_tiers_of_lease(lease_id).await?;
-    let locked = locked.ok_or(QuotaError::LeaseNotFound)?;
+) -> Result<Option<Lease>> {
+    let stock = work.lock_tiers_of_lease(lease_id).await?;
     let lease = work.lease(lease_id).await?;
     let lease = lease.ok_or(QuotaError::LeaseNotFound)?;
     match lease.settle(used) {
@@ -217,26 +213,19 @@ async fn settle(
         }
     }
     work.settle_lease(&lease, used, because, now).await?;
-    let stock = locked.stock.iter().zip(lease.granted.iter());
-    let after: Vec<_> = stock
+    let settled = stock.iter().zip(lease.granted.iter());
+    let after: Vec<_> = settled
         .map(|(stock, (tier, granted))| stock.settle(granted, used.get(tier)))
         .collect();
     // Settling is the only step that takes the last coupon off lease, so the campaign sells out or has come to a halt here or nowhere.
     let campaign = lease.request.campaign;
-    if sold_out(&after) || nothing_leased(&after) && is_halted(work, campaign).await? {
+    let is_told = sold_out(&after)
+        || nothing_leased(&after) && {
+            let lending = work.lending(campaign).await?;
+            lending.is_some_and(|lending| lending.control.issuance == IssuanceControl::Halted)
+        };
+    if is_told {
         work.bump_revision(campaign).await?;
     }
     Ok(Some(lease))
-}
-
-async fn is_halted(work: &mut Work, campaign: CampaignNumber) -> Result<bool, QuotaError> {
-    let lending = work.lending(campaign).await?;
-    Ok(lending.is_some_and(|lending| lending.control.issuance == IssuanceControl::Halted))
-}
-
-fn no_such_tier(field: &str, tier: TierNumber, tiers: usize) -> QuotaError {
-    QuotaError::invalid_field(
-        field,
-        format!("names tier {tier}, but the campaign has {tiers} tiers, numbered from 0"),
-    )
 }

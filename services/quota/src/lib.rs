@@ -122,11 +122,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         leases,
         queues,
         watch,
+        metrics,
     };
     let (_, ready) = channel(true);
     let service = Service {
         names: grpc::SERVICE_NAMES,
-        routes: Box::new(move |routes| grpc::add(routes, use_cases, metrics)),
+        routes: Box::new(move |routes| grpc::add(routes, use_cases)),
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         database: Some(database),

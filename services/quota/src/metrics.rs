@@ -1,10 +1,7 @@
 mod collectors;
 mod queues;
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use tidegate_telemetry::Registry;
 use tidegate_types::Reason;
 
@@ -14,9 +11,12 @@ use self::{
     queues::{QueueCollector, ShownQueues},
 };
 use crate::{
-    domain::{AuditReport, SealedBecause},
+    domain::{AuditOutcome, SealedBecause},
     watch::Watch,
 };
+
+/// Counters by one label.
+type Labelled = Family<[(&'static str, &'static str); 1], Counter>;
 
 #[derive(Clone, Default)]
 pub struct Metrics {
@@ -27,72 +27,34 @@ pub struct Metrics {
     coupons_returned: Counter,
     pub(crate) leases_archived: Counter,
     pub(crate) leases_forgotten: Counter,
-    refusals: Family<RefusalLabel, Counter>,
-    leases_reclaimed: Family<BecauseLabel, Counter>,
+    refusals: Labelled,
+    leases_reclaimed: Labelled,
     pub(crate) reclaim_failures: Counter,
     pub(crate) silent_holders: Gauge,
-    audit_runs: Family<OutcomeLabel, Counter>,
+    audit_runs: Labelled,
     pub(crate) audits_here: Gauge,
     pub(crate) last_audit: LastAudit,
     pub(crate) shown_queues: ShownQueues,
 }
 
-/// How an audit of one campaign ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuditOutcome {
-    Sound,
-    /// They do not.
-    Different,
-    /// What was covered of them does; the rest was not looked at this time.
-    Partial,
-    /// They could not be read.
-    Failed,
-}
-
-impl AuditOutcome {
-    pub(crate) fn of(report: &AuditReport) -> Self {
-        match (report.difference_count, report.coverage.is_complete) {
-            (0, true) => Self::Sound,
-            (0, false) => Self::Partial,
-            _ => Self::Different,
-        }
-    }
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RefusalLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BecauseLabel {
-    because: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
-}
-
 impl Metrics {
     pub fn register(registry: &mut Registry, watch: Watch) -> Self {
         let metrics = Self::default();
-        metrics.register_leases(registry);
-        registry.register(
-            "tidegate_refusals",
-            "Calls refused, by reason",
-            metrics.refusals.clone(),
-        );
-        registry.register(
-            "tidegate_audit_runs",
-            "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
-            metrics.audit_runs.clone(),
-        );
-        registry.register(
-            "tidegate_audits_here",
-            "1 while it is this replica's turn to audit; one replica at a time has it",
-            metrics.audits_here.clone(),
-        );
+        metrics.register_counters(registry);
+        for (name, help, gauge) in [
+            (
+                "tidegate_audits_here",
+                "1 while it is this replica's turn to audit; one replica at a time has it",
+                &metrics.audits_here,
+            ),
+            (
+                "tidegate_silent_holders",
+                "Holders of leases that give no sign of life",
+                &metrics.silent_holders,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
         registry.register_collector(Box::new(AuditCollector(metrics.last_audit.clone())));
         registry.register_collector(Box::new(QueueCollector {
             queues: metrics.shown_queues.clone(),
@@ -102,7 +64,7 @@ impl Metrics {
         metrics
     }
 
-    fn register_leases(&self, registry: &mut Registry) {
+    fn register_counters(&self, registry: &mut Registry) {
         for (name, help, counter) in [
             (
                 "tidegate_leases_granted",
@@ -147,16 +109,25 @@ impl Metrics {
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry.register(
-            "tidegate_leases_reclaimed",
-            "Leases this replica sealed and settled without their holder, by why",
-            self.leases_reclaimed.clone(),
-        );
-        registry.register(
-            "tidegate_silent_holders",
-            "Holders of leases that give no sign of life",
-            self.silent_holders.clone(),
-        );
+        for (name, help, counters) in [
+            (
+                "tidegate_refusals",
+                "Calls refused, by reason",
+                &self.refusals,
+            ),
+            (
+                "tidegate_audit_runs",
+                "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
+                &self.audit_runs,
+            ),
+            (
+                "tidegate_leases_reclaimed",
+                "Leases this replica sealed and settled without their holder, by why",
+                &self.leases_reclaimed,
+            ),
+        ] {
+            registry.register(name, help, counters.clone());
+        }
     }
 
     pub(crate) fn leased(&self, coupons: u64) {
@@ -171,38 +142,28 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, reason: Reason) {
-        let reason = reason.name();
-        self.refusals.get_or_create(&RefusalLabel { reason }).inc();
+        let label = [("reason", reason.name())];
+        self.refusals.get_or_create(&label).inc();
     }
 
     pub(crate) fn reclaimed(&self, because: SealedBecause) {
-        let because = because.name();
-        self.leases_reclaimed
-            .get_or_create(&BecauseLabel { because })
-            .inc();
+        let label = [("because", because.name())];
+        self.leases_reclaimed.get_or_create(&label).inc();
     }
 
     pub(crate) fn audited(&self, outcome: AuditOutcome) {
-        let outcome = match outcome {
-            AuditOutcome::Sound => "sound",
-            AuditOutcome::Different => "different",
-            AuditOutcome::Partial => "partial",
-            AuditOutcome::Failed => "failed",
-        };
-        self.audit_runs
-            .get_or_create(&OutcomeLabel { outcome })
-            .inc();
+        let label = [("outcome", outcome.name())];
+        self.audit_runs.get_or_create(&label).inc();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text;
-    use tokio_util::sync::CancellationToken;
-
     use std::time::Duration;
 
+    use prometheus_client::encoding::text;
     use tidegate_types::CampaignId;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::store::{ShownAudit, Store};
@@ -235,17 +196,14 @@ mod tests {
         metrics.last_audit.replace(found("summer", 0));
         let shown = shown();
         for line in [
+            "tidegate_audit_differences{campaign_id=\"summer\"} 0\n",
+            "tidegate_audit_age_milliseconds ",
             "tidegate_audit_leases_compared{campaign_id=\"summer\"} 5\n",
             "tidegate_audit_leases_left_out{campaign_id=\"summer\"} 2\n",
             "tidegate_audit_complete_age_seconds{campaign_id=\"summer\"} 70\n",
         ] {
             assert!(shown.contains(line), "{shown}");
         }
-        assert!(shown.contains("tidegate_audit_differences{campaign_id=\"summer\"} 0\n"));
         assert!(!shown.contains("spring"), "{shown}");
-        assert!(
-            shown.contains("tidegate_audit_age_milliseconds "),
-            "{shown}"
-        );
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{SILENT_AFTER_READINGS, SilenceWatch, TierCounts},
-    error::QuotaError,
+    error::{QuotaError, Result},
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
     leases::Leases,
     metrics::Metrics,
@@ -99,10 +99,7 @@ impl Reclaimer {
     }
 
     /// Takes a reading of all holders; tells those that are silent and forgets those of them that hold nothing.
-    pub async fn find_silent(
-        &self,
-        watch: &mut SilenceWatch,
-    ) -> Result<Vec<ReplicaId>, QuotaError> {
+    pub async fn find_silent(&self, watch: &mut SilenceWatch) -> Result<Vec<ReplicaId>> {
         let readings = self
             .store
             .read(async |read| read.holders(MAX_HOLDERS).await)
@@ -123,7 +120,7 @@ impl Reclaimer {
     }
 
     /// Takes back every lease of these silent holders, of halted campaigns, and of campaigns that have ended by `now`.
-    pub async fn reclaim(&self, silent: &[ReplicaId], now: Timestamp) -> Result<(), QuotaError> {
+    pub async fn reclaim(&self, silent: &[ReplicaId], now: Timestamp) -> Result {
         let silent: Vec<_> = silent.iter().map(ReplicaId::as_str).collect();
         let cause = self.wake.cause();
         let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
@@ -146,11 +143,7 @@ impl Reclaimer {
     }
 
     /// Seals leases at issuance and settles each with what was used of it.
-    async fn take_back(
-        &self,
-        leases: &[LeaseToReclaim],
-        trace: TraceContext,
-    ) -> Result<(), QuotaError> {
+    async fn take_back(&self, leases: &[LeaseToReclaim], trace: TraceContext) -> Result {
         let mut span = self.tracing.start("seal leases", SpanKind::Client, trace);
         span.attribute("tidegate.leases", leases.len() as i64);
         let sealed = match self.issuance.seal(leases, span.context()).await {
@@ -177,7 +170,7 @@ impl Reclaimer {
         lease: &LeaseToReclaim,
         used: &TierCounts,
         trace: TraceContext,
-    ) -> Result<(), QuotaError> {
+    ) -> Result {
         let (now, deadline) = (Timestamp::now_utc(), Instant::now() + SETTLE_TIMEOUT);
         let settled = self
             .leases

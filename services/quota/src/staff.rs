@@ -7,12 +7,12 @@ use std::{
 };
 
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Actor, CampaignId, Change, PrintedText, ResourceKind, Timestamp};
+use tidegate_types::{Actor, CampaignId, Change, ResourceKind, Timestamp};
 use time::format_description::well_known::Rfc3339;
 
 use crate::{
-    domain::{Campaign, Control, Tier},
-    error::QuotaError,
+    domain::{Campaign, Control, Tier, text},
+    error::Result,
     store::Work,
 };
 
@@ -62,7 +62,7 @@ pub(crate) async fn record(
     (action, reason): (&str, &str),
     campaign: &CampaignId,
     before: Option<&Campaign>,
-) -> Result<Campaign, QuotaError> {
+) -> Result<Campaign> {
     let after = work.campaign(campaign).await?;
     let change = call.change(action, campaign, reason);
     let change = change.map(|change| compared(change, before, &after));
@@ -72,65 +72,55 @@ pub(crate) async fn record(
 
 /// Names what is different of a campaign; of one that was made, everything.
 pub(crate) fn compared(mut change: Change, before: Option<&Campaign>, after: &Campaign) -> Change {
-    let was = before.map(fields);
-    for (place, (name, is)) in fields(after).into_iter().enumerate() {
-        let was = was.as_ref().map_or("", |was| was[place].1.as_str());
-        change = change.with_field(name, was, is);
-    }
+    let is = fields(after);
+    let nothing = is.each_ref().map(|(name, _)| (*name, String::new()));
+    change = with_fields(change, before.map_or(nothing, fields), is);
     if let Some(before) = before {
         change = controls(change, &before.control, &after.control);
     }
     tiers(change, before, after)
 }
 
+fn with_fields<const COUNT: usize>(
+    change: Change,
+    was: [(&str, String); COUNT],
+    is: [(&str, String); COUNT],
+) -> Change {
+    let fields = was.into_iter().zip(is);
+    fields.fold(change, |change, ((name, was), (_, is))| {
+        change.with_field(name, was, is)
+    })
+}
+
 /// What a campaign is, beside its tiers and its control.
 fn fields(campaign: &Campaign) -> [(&'static str, String); 9] {
     let terms = &campaign.terms;
+    let validity_seconds = terms.coupon_validity.as_secs();
+    let extended_valid_until = campaign.extended_valid_until;
     [
-        ("display_name", printed(terms.display_name.as_ref())),
-        ("description", printed(terms.description.as_ref())),
+        ("display_name", text::shown(&terms.display_name).to_owned()),
+        ("description", text::shown(&terms.description).to_owned()),
         ("currency_code", terms.currency.to_string()),
-        (
-            "limit_per_shopper",
-            terms.limit_per_shopper.get().to_string(),
-        ),
+        ("limit_per_shopper", terms.limit_per_shopper.to_string()),
         ("opens_at", moment(Some(terms.opens_at))),
         ("closes_at", moment(Some(terms.closes_at))),
-        (
-            "coupon_validity",
-            format!("{} s", terms.coupon_validity.as_secs()),
-        ),
+        ("coupon_validity", format!("{validity_seconds} s")),
         ("ended_at", moment(campaign.ended_at)),
-        (
-            "extended_valid_until",
-            moment(campaign.extended_valid_until),
-        ),
+        ("extended_valid_until", moment(extended_valid_until)),
     ]
 }
 
 pub(crate) fn controls(change: Change, before: &Control, after: &Control) -> Change {
-    change
-        .with_field(
-            "control.issuance",
-            before.issuance.name(),
-            after.issuance.name(),
-        )
-        .with_field(
-            "control.redemption",
-            before.redemption.name(),
-            after.redemption.name(),
-        )
-        .with_field(
-            "control.reason",
-            printed(before.reason.as_ref()),
-            printed(after.reason.as_ref()),
-        )
-        .with_field(
-            "control.resume_at",
-            moment(before.resume_at),
-            moment(after.resume_at),
-        )
-        .with_field("control.epoch", before.epoch, after.epoch)
+    let fields = |control: &Control| {
+        [
+            ("control.issuance", control.issuance.name().to_owned()),
+            ("control.redemption", control.redemption.name().to_owned()),
+            ("control.reason", text::shown(&control.reason).to_owned()),
+            ("control.resume_at", moment(control.resume_at)),
+            ("control.epoch", control.epoch.to_string()),
+        ]
+    };
+    with_fields(change, fields(before), fields(after))
 }
 
 /// Names what is different of the tiers, by their places.
@@ -183,8 +173,4 @@ fn shown(tier: &Tier) -> String {
 fn moment(moment: Option<Timestamp>) -> String {
     let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
     text.unwrap_or_default()
-}
-
-fn printed<const MAX: usize>(text: Option<&PrintedText<MAX>>) -> String {
-    text.map_or("", PrintedText::as_str).to_owned()
 }

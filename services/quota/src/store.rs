@@ -1,12 +1,19 @@
 //! Rows and domain types, and the life of a transaction.
 
+/// A statement, which is in one file or in several that follow each other, with its values.
+macro_rules! sql {
+    ([$($file:literal),+] $(, $value:expr)* $(,)?) => {
+        sqlx::query(concat!($(include_str!($file)),+))$(.bind($value))*
+    };
+    ($file:literal $(, $value:expr)* $(,)?) => {
+        sql!([$file] $(, $value)*)
+    };
+}
+
 mod audit;
 mod campaigns;
-mod changes;
 mod control;
-mod halt;
 mod history;
-mod holders;
 mod leases;
 mod queues;
 mod values;
@@ -15,10 +22,9 @@ mod work;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use audit::{KeptPass, SavedAudit, ShownAudit};
+pub use audit::{KeptPass, PassUnderWay, SavedAudit, ShownAudit};
 pub use control::Lending;
-pub use holders::LeaseToReclaim;
-pub use leases::LockedTiers;
+pub use leases::LeaseToReclaim;
 pub use queues::{FoundQueue, KeptReport};
 pub use work::Work;
 

@@ -1,14 +1,18 @@
 //! A campaign as other services, and staff, are told of it.
 
+use std::iter::zip;
+
 use tidegate_proto::r#type::v1 as wire_types;
 use tidegate_rpc::wire;
-use tidegate_types::{Area, CouponTerms, PrintedText, StoreId};
+use tidegate_types::{Area, CouponTerms, StoreId};
 
-use crate::domain::{Campaign, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState};
+use crate::domain::{
+    Campaign, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState, text::shown,
+};
 
 pub(crate) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
     let terms = &campaign.terms;
-    let tiers = || terms.tiers.iter().zip(&campaign.stock);
+    let tiers = || zip(&terms.tiers, &campaign.stock);
     wire_types::Campaign {
         campaign_id: terms.id.to_string(),
         campaign_number: campaign.number.get(),
@@ -38,15 +42,10 @@ pub(crate) fn campaign(campaign: &Campaign) -> wire_types::Campaign {
         revision: campaign.revision,
         control: Some(control(campaign)),
         extended_valid_until: campaign.extended_valid_until.map(wire::timestamp),
-        display_name: printed(terms.display_name.as_ref()),
-        description: printed(terms.description.as_ref()),
+        display_name: shown(&terms.display_name).to_owned(),
+        description: shown(&terms.description).to_owned(),
         ended_at: campaign.ended_at.map(wire::timestamp),
     }
-}
-
-/// A text for people; none is an empty one.
-fn printed<const MAX: usize>(text: Option<&PrintedText<MAX>>) -> String {
-    text.map_or("", PrintedText::as_str).to_owned()
 }
 
 /// Terms that ask nothing are left out.
@@ -61,37 +60,33 @@ pub(crate) fn encoded(terms: &CouponTerms) -> Option<wire_types::CouponTerms> {
 fn control(campaign: &Campaign) -> wire_types::CampaignControl {
     let said = &campaign.control;
     wire_types::CampaignControl {
-        issuance: match said.issuance {
-            IssuanceControl::Open => wire_types::IssuanceControl::Open.into(),
-            IssuanceControl::QueueOnly => wire_types::IssuanceControl::QueueOnly.into(),
-            IssuanceControl::Halted => wire_types::IssuanceControl::Halted.into(),
-        },
-        redemption: match said.redemption {
-            RedemptionControl::Open => wire_types::RedemptionControl::Open.into(),
-            RedemptionControl::Halted => wire_types::RedemptionControl::Halted.into(),
-        },
-        reason: printed(said.reason.as_ref()),
+        issuance: wire_types::IssuanceControl::from(said.issuance).into(),
+        redemption: wire_types::RedemptionControl::from(said.redemption).into(),
+        reason: shown(&said.reason).to_owned(),
         resume_at: said.resume_at.map(wire::timestamp),
         epoch: said.epoch,
-        issuance_state: issuance_state(campaign.issuance_state()).into(),
-        redemption_state: redemption_state(campaign.redemption_state()).into(),
+        issuance_state: wire_types::IssuanceState::from(campaign.issuance_state()).into(),
+        redemption_state: wire_types::RedemptionState::from(campaign.redemption_state()).into(),
     }
 }
 
-pub(crate) fn issuance_state(state: IssuanceState) -> wire_types::IssuanceState {
-    match state {
-        IssuanceState::Open => wire_types::IssuanceState::Open,
-        IssuanceState::QueueOnly => wire_types::IssuanceState::QueueOnly,
-        IssuanceState::Halting => wire_types::IssuanceState::Halting,
-        IssuanceState::Halted => wire_types::IssuanceState::Halted,
-    }
+/// Kinds of the domain that are called the same on the wire.
+macro_rules! same_on_the_wire {
+    ($($wire:ident::$name:ident { $($kind:ident),+ })+) => {$(
+        impl From<$name> for $wire::$name {
+            fn from(kind: $name) -> Self {
+                match kind {
+                    $($name::$kind => Self::$kind,)+
+                }
+            }
+        }
+    )+};
 }
+pub(crate) use same_on_the_wire;
 
-pub(crate) fn redemption_state(state: RedemptionState) -> wire_types::RedemptionState {
-    match state {
-        RedemptionState::Open => wire_types::RedemptionState::Open,
-        RedemptionState::Halting => wire_types::RedemptionState::Halting,
-        RedemptionState::Halted => wire_types::RedemptionState::Halted,
-        RedemptionState::Resuming => wire_types::RedemptionState::Resuming,
-    }
+same_on_the_wire! {
+    wire_types::IssuanceControl { Open, QueueOnly, Halted }
+    wire_types::RedemptionControl { Open, Halted }
+    wire_types::IssuanceState { Open, QueueOnly, Halting, Halted }
+    wire_types::RedemptionState { Open, Halting, Halted, Resuming }
 }

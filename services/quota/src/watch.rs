@@ -16,7 +16,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::Campaign, error::QuotaError, outage::Outage, store::Store};
+use crate::{
+    domain::Campaign,
+    error::{QuotaError, Result},
+    outage::Outage,
+    store::Store,
+};
 
 /// How often campaigns are read while somebody watches. Watchers are at most this far behind, and get no more than this often of one campaign.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(200);
@@ -37,6 +42,7 @@ pub fn current_if_closing_after(now: Timestamp) -> Timestamp {
 }
 
 /// Every watched campaign at one instant.
+#[derive(Debug)]
 pub struct Snapshot {
     /// When the reading began: whatever was committed before is in it.
     pub read_at: Instant,
@@ -45,7 +51,7 @@ pub struct Snapshot {
 }
 
 /// Where streams come from.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     newest: watch::Sender<Arc<Snapshot>>,
     wake: Arc<Notify>,
@@ -94,7 +100,7 @@ impl Watch {
     }
 
     /// A stream of every watched campaign, then [`Event::Synced`], then each campaign again when it changed.
-    pub fn subscribe(&self) -> Result<Subscription, QuotaError> {
+    pub fn subscribe(&self) -> Result<Subscription> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| QuotaError::TooManyWatchers)?;
@@ -147,15 +153,14 @@ impl Watch {
         }
     }
 
-    async fn read(&self, store: &Store) -> Result<Snapshot, QuotaError> {
+    async fn read(&self, store: &Store) -> Result<Snapshot> {
         let read_at = Instant::now();
         let since = current_if_closing_after(Timestamp::now_utc());
-        let campaigns = store
-            .read(async |read| {
-                read.campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
-                    .await
-            })
-            .await?;
+        let campaigns = store.read(async |read| {
+            read.campaigns_in_use_after(since, MAX_ENDED_CAMPAIGNS)
+                .await
+        });
+        let campaigns = campaigns.await?;
         let before = self.newest();
         let same_or_new = |campaign: Campaign| {
             let known = before.campaigns.get(&campaign.number);
@@ -176,10 +181,8 @@ impl Subscription {
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            let (told_at, subscribed_at) = (
-                self.told.as_ref().map(|told| told.read_at),
-                self.subscribed_at,
-            );
+            let subscribed_at = self.subscribed_at;
+            let told_at = self.told.as_ref().map(|told| told.read_at);
             // What was read before this stream began may lack what its caller already knows of.
             let is_new = |newest: &Arc<Snapshot>| {
                 newest.read_at >= subscribed_at && told_at.is_none_or(|told| newest.read_at > told)
@@ -201,14 +204,10 @@ fn changes(told: Option<&Snapshot>, newest: &Snapshot) -> VecDeque<Event> {
         let told = told.and_then(|told| told.campaigns.get(number));
         !told.is_some_and(|told| Arc::ptr_eq(told, campaign))
     };
-    let mut events: VecDeque<_> = newest
-        .campaigns
-        .iter()
-        .filter(|(number, campaign)| is_new(*number, *campaign))
-        .map(|(_, campaign)| Event::Campaign(Arc::clone(campaign)))
-        .collect();
-    if told.is_none() {
-        events.push_back(Event::Synced);
-    }
+    let campaigns = newest.campaigns.iter();
+    let new = campaigns.filter(|(number, campaign)| is_new(*number, *campaign));
+    let events = new.map(|(_, campaign)| Event::Campaign(Arc::clone(campaign)));
     events
+        .chain(told.is_none().then_some(Event::Synced))
+        .collect()
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Auditor, LANES_COUNTED_AT_ONCE};
 use crate::{
     domain::{Campaign, CouponBooks},
-    error::QuotaError,
+    error::{QuotaError, Result},
 };
 
 impl Auditor {
@@ -19,7 +19,7 @@ impl Auditor {
         leases: &RangeInclusive<Uuid>,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<CouponBooks, QuotaError> {
+    ) -> Result<CouponBooks> {
         let mut limit = campaign.terms.limit_per_shopper;
         loop {
             let limited = (campaign.number, limit);
@@ -46,7 +46,7 @@ impl Auditor {
         leases: &RangeInclusive<Uuid>,
         deadline: Instant,
         trace: TraceContext,
-    ) -> Result<CouponBooks, QuotaError> {
+    ) -> Result<CouponBooks> {
         let count = |lane| {
             self.issuance
                 .count_coupons(limited, leases, lane, deadline, trace)

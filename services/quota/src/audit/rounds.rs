@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use tidegate_types::{CampaignId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{Auditor, Bounds, Subject, by, slice_of};
 use crate::{
-    domain::{Audit, AuditReport, PassSums},
-    error::QuotaError,
-    metrics::{AuditOutcome, Metrics},
-    store::SavedAudit,
+    domain::{Audit, AuditOutcome, AuditReport, PassSums},
+    error::Result,
+    metrics::Metrics,
+    store::{PassUnderWay, SavedAudit},
     watch::current_if_closing_after,
 };
 
@@ -73,14 +72,14 @@ impl Auditor {
         }
     }
 
-    async fn take_turn(&self, turn: Duration) -> Result<bool, QuotaError> {
+    async fn take_turn(&self, turn: Duration) -> Result<bool> {
         self.store
             .read(async |work| work.take_audit_turn(&self.name, turn).await)
             .await
     }
 
     /// Audits the campaigns that are due. One that cannot be audited does not keep the others from being so.
-    async fn audit_due(&self, metrics: &Metrics, interval: Duration) -> Result<(), QuotaError> {
+    async fn audit_due(&self, metrics: &Metrics, interval: Duration) -> Result {
         let now = Timestamp::now_utc();
         let since = current_if_closing_after(now);
         let due = self.store.read(async |read| {
@@ -110,7 +109,7 @@ impl Auditor {
     }
 
     /// Compares the newest leases of a campaign and, if there are more, goes on with the pass over all of them.
-    async fn slice(&self, id: &CampaignId, slice: Duration) -> Result<AuditOutcome, QuotaError> {
+    async fn slice(&self, id: &CampaignId, slice: Duration) -> Result<AuditOutcome> {
         let trace = self.tracing.new_root();
         let (now, began) = (Timestamp::now_utc(), Instant::now());
         let bounds = |leases| Bounds {
@@ -135,7 +134,7 @@ impl Auditor {
             under_way: None,
             complete: report.coverage.is_complete.then_some((now, report.sums)),
         };
-        let mut outcome = AuditOutcome::of(&report);
+        let mut outcome = report.outcome();
         if let Some(next) = next.filter(|_| !report.coverage.is_complete) {
             let kept = subject.kept.under_way;
             let pass = kept.unwrap_or((next, now, sums));
@@ -157,10 +156,10 @@ impl Auditor {
     async fn go_on(
         &self,
         subject: &Subject,
-        (from, began_at, sums): (Uuid, Timestamp, PassSums),
+        (from, began_at, sums): PassUnderWay,
         bounds: &Bounds,
         trace: tidegate_telemetry::TraceContext,
-    ) -> Result<Passed, QuotaError> {
+    ) -> Result<Passed> {
         let mut audit = Audit::resume(sums);
         let next = self.walk(&subject.campaign, &mut audit, from, bounds, trace);
         let next = next.await?;
@@ -180,7 +179,7 @@ impl Auditor {
 
 /// How far a pass came.
 struct Passed {
-    left: Option<(Uuid, Timestamp, PassSums)>,
+    left: Option<PassUnderWay>,
     complete: Option<(Timestamp, PassSums)>,
     differences: u64,
 }

@@ -1,12 +1,9 @@
 use std::{collections::BTreeMap, time::Instant};
 
-use tidegate_types::{CampaignNumber, Timestamp};
-use tokio::time::{sleep, timeout_at};
-
-use super::{ANSWER_MARGIN, Controls, POLL_INTERVAL};
+use super::{Controls, wait_while};
 use crate::{
     domain::{Halt, IssuanceState, Standing},
-    error::QuotaError,
+    error::Result,
     staff::{self, StaffCall},
     store::Work,
     watch::MAX_CURRENT_CAMPAIGNS,
@@ -26,32 +23,18 @@ pub struct Halted {
     pub is_all: bool,
 }
 
-/// What one transaction has halted.
-struct Taken {
-    campaigns: Vec<Standing>,
-    is_everyone: bool,
-}
-
 impl Controls {
     /// Halts the issuing of every campaign that has not ended, in one transaction, and waits until all of it is in force, as long as the deadline allows. Those that are halted so already stay as they are.
-    pub async fn halt_all(&self, halt: &Halt, call: &StaffCall) -> Result<Halted, QuotaError> {
+    pub async fn halt_all(&self, halt: &Halt, call: &StaffCall) -> Result<Halted> {
         let taken = self
             .store
             .transaction(call.deadline, async |work| halt_all(work, halt, call).await);
-        let Taken {
-            campaigns,
-            is_everyone,
-        } = taken.await?;
-        if campaigns
-            .iter()
-            .any(|campaign| !campaign.fence.holds_redemption())
-        {
+        let (campaigns, is_everyone) = taken.await?;
+        let is_any = |is_so: fn(&Standing) -> bool| campaigns.iter().any(is_so);
+        if is_any(|campaign| !campaign.fence.holds_redemption()) {
             self.fencer.up(call.trace);
         }
-        if campaigns
-            .iter()
-            .any(|campaign| campaign.issuance_state() == IssuanceState::Halting)
-        {
+        if is_any(|campaign| campaign.issuance_state() == IssuanceState::Halting) {
             self.reclaimer.up(call.trace);
         }
         let campaigns = self.wait_for_all(campaigns, call.deadline).await?;
@@ -64,39 +47,26 @@ impl Controls {
     /// Waits while the controls of these campaigns are on their way, as long as there is time. Whatever somebody changed since is not waited for.
     async fn wait_for_all(
         &self,
-        mut campaigns: Vec<Standing>,
+        campaigns: Vec<Standing>,
         deadline: Instant,
-    ) -> Result<Vec<Standing>, QuotaError> {
-        let epochs: BTreeMap<_, _> = campaigns
+    ) -> Result<Vec<Standing>> {
+        let epochs = campaigns
             .iter()
-            .map(|campaign| (campaign.number, campaign.control.epoch))
-            .collect();
+            .map(|campaign| (campaign.number, campaign.control.epoch));
+        let epochs: BTreeMap<_, _> = epochs.collect();
         let numbers: Vec<_> = epochs.keys().copied().collect();
         let is_awaited = |campaign: &Standing| {
             campaign.is_on_its_way()
                 && epochs.get(&campaign.number) == Some(&campaign.control.epoch)
         };
-        let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
-        while campaigns.iter().any(is_awaited) && Instant::now() + POLL_INTERVAL < answer_by {
-            sleep(POLL_INTERVAL).await;
-            // The halt is committed, so a database that is slow or away now is no reason to say otherwise.
-            match timeout_at(answer_by.into(), self.standings(&numbers)).await {
-                Ok(Ok(read)) => campaigns = read,
-                Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
-                Ok(Err(error)) => return Err(error),
-            }
-        }
-        Ok(campaigns)
-    }
-
-    async fn standings(&self, campaigns: &[CampaignNumber]) -> Result<Vec<Standing>, QuotaError> {
-        self.store
-            .read(async |read| read.standings(campaigns).await)
-            .await
+        let is_open = |campaigns: &Vec<Standing>| campaigns.iter().any(is_awaited);
+        let read = || self.store.read(async |read| read.standings(&numbers).await);
+        wait_while(is_open, campaigns, read, deadline).await
     }
 }
 
-async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<Taken, QuotaError> {
+/// What was halted, and whether that is every campaign.
+async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<(Vec<Standing>, bool)> {
     let mut numbers = work.campaigns_to_halt(call.now(), MAX_HALTED + 1).await?;
     let is_everyone = numbers.len() <= MAX_HALTED as usize;
     numbers.truncate(MAX_HALTED as usize);
@@ -104,7 +74,7 @@ async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<Take
     // Some may have ended while their locks were waited for. One that closed a moment ago, by this
     // clock, is halted as long as a claim of it may yet commit.
     let mut before = work.standings(&numbers).await?;
-    let now: Timestamp = call.now();
+    let now = call.now();
     before.retain(|campaign| {
         campaign.ended_at.is_none() && (campaign.closes_at > now || !campaign.nothing_leased)
     });
@@ -121,8 +91,5 @@ async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<Take
     let numbers: Vec<_> = before.iter().map(|campaign| campaign.number).collect();
     work.halt_campaigns(&halted, halt).await?;
     work.record(&changes).await?;
-    Ok(Taken {
-        campaigns: work.standings(&numbers).await?,
-        is_everyone,
-    })
+    Ok((work.standings(&numbers).await?, is_everyone))
 }

@@ -12,7 +12,7 @@ use super::{TierCounts, TierStock};
 pub const MAX_DIFFERENCES_DESCRIBED: usize = 100;
 
 /// One tier in quota's books, all of it at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierBooks {
     pub stock: u64,
     /// Where it is said to be.
@@ -83,40 +83,36 @@ impl CouponBooks {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DifferenceKind {
-    Stock,
-    /// A settled lease with what issuance sealed.
-    SettledLease,
-    /// A lease that is not settled with what issuance installed.
-    LiveLease,
-    /// A lease's `used` with its coupons, by issuance.
-    LeaseCoupons,
-    /// The number of coupons with what leases can have used.
-    Coupons,
-    /// The number of coupons with the stock.
-    Oversold,
-    /// What a shopper holds with the campaign's limit.
-    ShopperLimit,
-    /// The coupons that pay for an order, which must be one.
-    RedeemedOnce,
-}
-
-impl DifferenceKind {
-    /// The name callers are told.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stock => "stock",
-            Self::SettledLease => "settled_lease",
-            Self::LiveLease => "live_lease",
-            Self::LeaseCoupons => "lease_coupons",
-            Self::Coupons => "coupons",
-            Self::Oversold => "oversold",
-            Self::ShopperLimit => "shopper_limit",
-            Self::RedeemedOnce => "redeemed_once",
-        }
+named!(
+    DifferenceKind {
+        Stock = "stock",
+        /// A settled lease with what issuance sealed.
+        SettledLease = "settled_lease",
+        /// A lease that is not settled with what issuance installed.
+        LiveLease = "live_lease",
+        /// A lease's `used` with its coupons, by issuance.
+        LeaseCoupons = "lease_coupons",
+        /// The number of coupons with what leases can have used.
+        Coupons = "coupons",
+        /// The number of coupons with the stock.
+        Oversold = "oversold",
+        /// What a shopper holds with the campaign's limit.
+        ShopperLimit = "shopper_limit",
+        /// The coupons that pay for an order, which must be one.
+        RedeemedOnce = "redeemed_once",
     }
-}
+);
+named!(
+    /// How an audit of one campaign ended.
+    AuditOutcome {
+        Sound = "sound",
+        Different = "different",
+        /// What was covered is sound; the rest was not looked at this time.
+        Partial = "partial",
+        /// The books could not be read.
+        Failed = "failed",
+    }
+);
 
 /// Something that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +162,16 @@ pub struct AuditReport {
     pub coverage: Coverage,
     /// What it has added up, and an interrupted pass before it.
     pub sums: PassSums,
+}
+
+impl AuditReport {
+    pub fn outcome(&self) -> AuditOutcome {
+        match (self.difference_count, self.coverage.is_complete) {
+            (0, true) => AuditOutcome::Sound,
+            (0, false) => AuditOutcome::Partial,
+            _ => AuditOutcome::Different,
+        }
+    }
 }
 
 /// What a pass over the leases of a campaign has added up so far. It may take days: leases are compared newest first, page by page.

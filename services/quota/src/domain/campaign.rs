@@ -5,14 +5,15 @@ use tidegate_types::{
     TierNumber, Timestamp,
 };
 
-use super::{Control, IssuanceState, RedemptionState, TierStock, sold_out};
+use super::{Control, IssuanceState, RedemptionState, TierStock, sold_out, text::shown};
+use crate::error::{QuotaError, Result};
 
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
-/// The longest validity of a coupon: 366 days.
+/// 366 days.
 pub const MAX_COUPON_VALIDITY_SECONDS: u64 = 366 * 24 * 3_600;
-
-/// The longest time from the end of a campaign to the end of an extended validity: 3,660 days.
-pub const MAX_EXTENSION: Duration = Duration::from_secs(3_660 * 24 * 3_600);
+const MAX_EXTENSION_DAYS: u64 = 3_660;
+/// The longest time from the end of a campaign to the end of an extended validity.
+pub const MAX_EXTENSION: Duration = Duration::from_secs(MAX_EXTENSION_DAYS * 24 * 3_600);
 
 /// What people call a campaign.
 pub type DisplayName = PrintedText<100>;
@@ -22,13 +23,11 @@ pub type Description = PrintedText<1_000>;
 /// One kind of coupon within a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
-    /// Its public name, unique within the campaign.
     pub id: TierId,
     /// What one coupon takes off an order, in minor units of the campaign's currency.
     pub face_value_minor_units: i64,
     /// How many coupons the campaign was made with.
     pub initial_stock: u64,
-    /// What an order must be for a coupon to pay for it.
     pub terms: CouponTerms,
 }
 
@@ -39,7 +38,6 @@ pub struct CampaignTerms {
     pub currency: CurrencyCode,
     /// The tiers, in the order in which claims that name none are served.
     pub tiers: Vec<Tier>,
-    /// How many coupons one shopper may hold.
     pub limit_per_shopper: LimitPerShopper,
     /// Claims are served from this moment; whole microseconds.
     pub opens_at: Timestamp,
@@ -48,7 +46,6 @@ pub struct CampaignTerms {
     /// How long a coupon can be used after it was issued; whole seconds.
     pub coupon_validity: Duration,
     pub display_name: Option<DisplayName>,
-    /// What staff say of it.
     pub description: Option<Description>,
 }
 
@@ -65,18 +62,12 @@ impl CampaignTerms {
         let mut lines = vec![
             self.id.to_string(),
             self.currency.to_string(),
-            self.limit_per_shopper.get().to_string(),
+            self.limit_per_shopper.to_string(),
             self.opens_at.unix_timestamp_nanos().to_string(),
             self.closes_at.unix_timestamp_nanos().to_string(),
             self.coupon_validity.as_secs().to_string(),
-            self.display_name
-                .as_ref()
-                .map_or("", |name| name.as_str())
-                .to_owned(),
-            self.description
-                .as_ref()
-                .map_or("", |text| text.as_str())
-                .to_owned(),
+            shown(&self.display_name).to_owned(),
+            shown(&self.description).to_owned(),
         ];
         for tier in &self.tiers {
             lines.push(tier.id.to_string());
@@ -98,7 +89,6 @@ pub struct Campaign {
     pub terms: CampaignTerms,
     /// Where the stock is, tier by tier in the order of the terms.
     pub stock: Vec<TierStock>,
-    /// What staff have said of it while it runs.
     pub control: Control,
     /// Every coupon is valid at least until this moment; whole microseconds.
     pub extended_valid_until: Option<Timestamp>,
@@ -106,7 +96,6 @@ pub struct Campaign {
     pub ended_at: Option<Timestamp>,
     /// Grows with every change but that of the stock's whereabouts.
     pub revision: u64,
-    /// How far issuance's database has what was said of its coupons.
     pub fence: Fence,
 }
 
@@ -145,32 +134,28 @@ impl Campaign {
         sold_out(&self.stock)
     }
 
-    /// How far issuing has come towards what staff want.
     pub fn issuance_state(&self) -> IssuanceState {
         self.control.issuance_state(&self.stock)
     }
 
-    /// How far redeeming has come towards what staff want.
     pub fn redemption_state(&self) -> RedemptionState {
         let is_fenced = self.fence.holds_redemption();
         self.control.redemption_state_if(is_fenced)
     }
 
-    /// What it means to make every coupon valid at least until this moment.
-    pub fn extend(&self, valid_until: Timestamp, now: Timestamp) -> Result<Extension, NotExtended> {
-        // Whoever repeats an extension is told of the one there is, also after its end.
-        if self.extended_valid_until == Some(valid_until) {
-            return Ok(Extension::Before);
-        }
-        if valid_until <= now {
-            return Err(NotExtended::NotInFuture);
-        }
-        if valid_until - self.terms.closes_at > MAX_EXTENSION {
-            return Err(NotExtended::TooLong);
-        }
+    /// Whether every coupon has to be made valid at least until this moment, which may be so; whoever repeats an extension is told of the one there is, also after its end.
+    pub fn extends(&self, valid_until: Timestamp, now: Timestamp) -> Result<bool> {
+        let invalid = |what: String| Err(QuotaError::invalid_field("valid_until", what));
         match self.extended_valid_until {
-            Some(earlier) if valid_until < earlier => Err(NotExtended::BeforeEarlier { earlier }),
-            _ => Ok(Extension::Now),
+            Some(known) if known == valid_until => Ok(false),
+            _ if valid_until <= now => invalid("must be in the future".to_owned()),
+            _ if valid_until - self.terms.closes_at > MAX_EXTENSION => invalid(format!(
+                "must be at most {MAX_EXTENSION_DAYS} days after the campaign closes"
+            )),
+            Some(earlier) if valid_until < earlier => invalid(format!(
+                "must not be before {earlier}, until when coupons were promised to be valid"
+            )),
+            _ => Ok(true),
         }
     }
 
@@ -179,22 +164,4 @@ impl Campaign {
         let place = self.terms.tiers.iter().position(|tier| tier.id == *id)?;
         TierNumber::new(place).ok()
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extension {
-    Now,
-    /// Nothing: it was made before.
-    Before,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotExtended {
-    NotInFuture,
-    /// It is further than [`MAX_EXTENSION`] from the end of the campaign.
-    TooLong,
-    /// Coupons were promised to be valid for longer.
-    BeforeEarlier {
-        earlier: Timestamp,
-    },
 }

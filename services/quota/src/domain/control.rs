@@ -1,46 +1,26 @@
 use fail::fail_point;
-use tidegate_types::{ChangeReason, Timestamp};
+use tidegate_types::{CampaignId, CampaignNumber, ChangeReason, Timestamp};
 
-use super::TierStock;
+use super::{Fence, TierStock};
+use crate::error::{QuotaError, Result};
 
-/// What staff want of issuing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IssuanceControl {
-    Open,
-    /// Nothing is granted, and nobody is turned away for good.
-    QueueOnly,
-    /// Nothing is granted, and every lease is sealed.
-    Halted,
-}
-
-/// What staff want of redeeming.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedemptionControl {
-    Open,
-    /// They do not for now.
-    Halted,
-}
-
-impl IssuanceControl {
-    /// The name in the database and in the record of changes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Open => "OPEN",
-            Self::QueueOnly => "QUEUE_ONLY",
-            Self::Halted => "HALTED",
-        }
+named!(
+    /// What staff want of issuing.
+    IssuanceControl {
+        Open = "OPEN",
+        /// Nothing is granted, and nobody is turned away for good.
+        QueueOnly = "QUEUE_ONLY",
+        /// Nothing is granted, and every lease is sealed.
+        Halted = "HALTED",
     }
-}
-
-impl RedemptionControl {
-    /// The name in the database and in the record of changes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Open => "OPEN",
-            Self::Halted => "HALTED",
-        }
+);
+named!(
+    /// What staff want of redeeming.
+    RedemptionControl {
+        Open = "OPEN",
+        Halted = "HALTED",
     }
-}
+);
 
 /// How far issuing has come towards what staff want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,21 +69,9 @@ pub struct Control {
     pub epoch: u64,
 }
 
-/// What a wish of staff means for a campaign's control.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ControlChange {
-    Changed(Control),
-    /// Nothing: the same wish, made with the same epoch, was granted before.
-    Before,
-    /// Nothing: somebody else changed it since this epoch was read.
-    Conflict {
-        epoch: u64,
-    },
-}
-
 impl Control {
-    /// What a wish means whose maker had read the control at `seen_epoch`.
-    pub fn change(&self, wanted: WantedControl, seen_epoch: u64) -> ControlChange {
+    /// What a wish makes of it whose maker had read the control at `seen_epoch`; `None` if the same wish was granted before. [`QuotaError::ControlEpochConflict`] if somebody else changed it since.
+    pub fn change(&self, wanted: WantedControl, seen_epoch: u64) -> Result<Option<Self>> {
         let changed = Self {
             issuance: wanted.issuance,
             redemption: wanted.redemption,
@@ -111,12 +79,13 @@ impl Control {
             resume_at: wanted.resume_at,
             epoch: seen_epoch.saturating_add(1),
         };
-        if seen_epoch == self.epoch {
-            ControlChange::Changed(changed)
+        let epoch = self.epoch;
+        if seen_epoch == epoch {
+            Ok(Some(changed))
         } else if changed == *self {
-            ControlChange::Before
+            Ok(None)
         } else {
-            ControlChange::Conflict { epoch: self.epoch }
+            Err(QuotaError::ControlEpochConflict { epoch })
         }
     }
 
@@ -153,21 +122,89 @@ pub fn nothing_leased(stock: &[TierStock]) -> bool {
     stock.iter().all(|tier| tier.leased == 0)
 }
 
+/// A halt of every campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Halt {
+    pub reason: ChangeReason,
+    /// Whether redeeming is halted as well; otherwise it stays as it is.
+    pub with_redemption: bool,
+    /// When staff expect to resume; whole microseconds.
+    pub resume_at: Option<Timestamp>,
+}
+
+impl Halt {
+    /// The control that this halt makes of another; `None` if that is what it is. Whatever staff
+    /// wanted before, they want this now, so there is no epoch to be seen first.
+    pub fn of(&self, control: &Control) -> Option<Control> {
+        let redemption = match self.with_redemption {
+            true => RedemptionControl::Halted,
+            false => control.redemption,
+        };
+        let halted = Control {
+            issuance: IssuanceControl::Halted,
+            redemption,
+            reason: Some(self.reason.clone()),
+            resume_at: self.resume_at,
+            epoch: control.epoch,
+        };
+        (halted != *control).then(|| Control {
+            epoch: control.epoch.saturating_add(1),
+            ..halted
+        })
+    }
+
+    /// Whether all of it is in force for a campaign.
+    pub fn is_in_force(&self, standing: &Standing) -> bool {
+        standing.issuance_state() == IssuanceState::Halted
+            && (!self.with_redemption || standing.redemption_state() == RedemptionState::Halted)
+    }
+}
+
+/// How the control of a campaign stands, without its terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub number: CampaignNumber,
+    pub id: CampaignId,
+    pub closes_at: Timestamp,
+    /// When staff ended it for good.
+    pub ended_at: Option<Timestamp>,
+    pub control: Control,
+    /// Whether nothing of it is on lease.
+    pub nothing_leased: bool,
+    pub fence: Fence,
+}
+
+impl Standing {
+    pub fn issuance_state(&self) -> IssuanceState {
+        self.control.issuance_state_if(self.nothing_leased)
+    }
+
+    pub fn redemption_state(&self) -> RedemptionState {
+        let is_fenced = self.fence.holds_redemption();
+        self.control.redemption_state_if(is_fenced)
+    }
+
+    /// Whether something that staff want is not in force yet.
+    pub fn is_on_its_way(&self) -> bool {
+        self.issuance_state() == IssuanceState::Halting || !self.fence.holds_redemption()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open() -> Control {
+    fn control(issuance: IssuanceControl, epoch: u64) -> Control {
         Control {
-            issuance: IssuanceControl::Open,
+            issuance,
             redemption: RedemptionControl::Open,
             reason: None,
             resume_at: None,
-            epoch: 3,
+            epoch,
         }
     }
 
-    fn halt() -> WantedControl {
+    fn wish() -> WantedControl {
         WantedControl {
             issuance: IssuanceControl::Halted,
             redemption: RedemptionControl::Open,
@@ -177,59 +214,95 @@ mod tests {
     }
 
     fn halted() -> Control {
-        match open().change(halt(), 3) {
-            ControlChange::Changed(control) => control,
-            other => panic!("{other:?}"),
-        }
+        let changed = control(IssuanceControl::Open, 3).change(wish(), 3);
+        changed.unwrap().unwrap()
     }
 
     #[test]
-    fn a_change_of_the_control_that_was_read_makes_the_epoch_one_more() {
+    fn a_change_is_made_once_and_makes_the_epoch_one_more() {
         let halted = halted();
-        assert_eq!(halted.epoch, 4);
-        assert_eq!(halted.issuance, IssuanceControl::Halted);
-        assert_eq!(halted.reason, Some(halt().reason));
-    }
-
-    #[test]
-    fn the_same_change_again_changes_nothing() {
-        assert_eq!(halted().change(halt(), 3), ControlChange::Before);
+        let expected = Control {
+            reason: Some(wish().reason),
+            ..control(IssuanceControl::Halted, 4)
+        };
+        assert_eq!(halted, expected);
+        assert_eq!(halted.change(wish(), 3).unwrap(), None);
     }
 
     #[test]
     fn a_change_of_a_control_that_is_no_more_conflicts_and_names_the_epoch_there_is() {
         let otherwise = WantedControl {
             redemption: RedemptionControl::Halted,
-            ..halt()
+            ..wish()
         };
-        for (wanted, seen_epoch) in [
-            (otherwise, 3),
-            (halt(), 2),
-            (halt(), 5),
-            (halt(), 0),
-            (halt(), u64::MAX),
-        ] {
+        let same = [2, 5, 0, u64::MAX].map(|seen_epoch| (wish(), seen_epoch));
+        for (wanted, seen_epoch) in same.into_iter().chain([(otherwise, 3)]) {
             let change = halted().change(wanted, seen_epoch);
-            assert_eq!(change, ControlChange::Conflict { epoch: 4 }, "{seen_epoch}");
+            let conflict = matches!(change, Err(QuotaError::ControlEpochConflict { epoch: 4 }));
+            assert!(conflict, "{seen_epoch}: {change:?}");
         }
     }
 
     #[test]
     fn a_halt_is_halting_until_nothing_is_on_lease() {
-        let tier = |free, leased, settled| TierStock {
-            free,
-            leased,
-            settled,
+        let state = |control: Control, leased| {
+            let tier = |leased| TierStock {
+                free: 5,
+                leased,
+                settled: 5,
+            };
+            control.issuance_state(&[tier(0), tier(leased)])
         };
-        let state = |stock: &[TierStock]| halted().issuance_state(stock);
-        assert_eq!(
-            state(&[tier(5, 0, 5), tier(0, 1, 0)]),
-            IssuanceState::Halting
-        );
-        assert_eq!(
-            state(&[tier(5, 0, 5), tier(0, 0, 1)]),
-            IssuanceState::Halted
-        );
-        assert_eq!(open().issuance_state(&[tier(0, 1, 0)]), IssuanceState::Open);
+        assert_eq!(state(halted(), 1), IssuanceState::Halting);
+        assert_eq!(state(halted(), 0), IssuanceState::Halted);
+        let open = control(IssuanceControl::Open, 3);
+        assert_eq!(state(open, 1), IssuanceState::Open);
+    }
+
+    fn halt(with_redemption: bool) -> Halt {
+        Halt {
+            reason: ChangeReason::parse("fire").unwrap(),
+            with_redemption,
+            resume_at: None,
+        }
+    }
+
+    #[test]
+    fn a_halt_of_all_is_the_next_control_whatever_there_was_and_the_same_again_is_none() {
+        let queueing = control(IssuanceControl::QueueOnly, 6);
+        let halted = halt(false).of(&queueing).unwrap();
+        let expected = Control {
+            reason: Some(halt(false).reason),
+            ..control(IssuanceControl::Halted, 7)
+        };
+        assert_eq!(halted, expected);
+        assert_eq!(halt(false).of(&halted), None);
+        let both = halt(true).of(&halted).unwrap();
+        let state = (both.redemption, both.epoch);
+        assert_eq!(state, (RedemptionControl::Halted, 8));
+        // Redeeming that is halted stays so.
+        assert_eq!(halt(false).of(&both), None);
+    }
+
+    #[test]
+    fn a_halt_of_all_is_in_force_once_nothing_is_on_lease_and_issuance_has_what_it_must_know() {
+        let mut standing = Standing {
+            number: CampaignNumber::new(1u32).unwrap(),
+            id: CampaignId::parse("tea").unwrap(),
+            closes_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+            control: halt(true).of(&halted()).unwrap(),
+            nothing_leased: false,
+            fence: Fence {
+                redemption_revision: 2,
+                ..Fence::default()
+            },
+        };
+        assert!(!halt(false).is_in_force(&standing) && standing.is_on_its_way());
+        standing.nothing_leased = true;
+        assert!(halt(false).is_in_force(&standing));
+        assert!(!halt(true).is_in_force(&standing) && standing.is_on_its_way());
+        standing.fence.fenced_revision = 2;
+        assert!(halt(true).is_in_force(&standing) && !standing.is_on_its_way());
     }
 }

@@ -32,27 +32,16 @@ pub struct Lease {
     pub is_archived: bool,
 }
 
-/// Why a lease was sealed and settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SealedBecause {
-    Returned,
-    /// Its holder gave no sign of life.
-    Silent,
-    Halted,
-    Closed,
-}
-
-impl SealedBecause {
-    /// The name the database and the metrics use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Returned => "RETURNED",
-            Self::Silent => "SILENT",
-            Self::Halted => "HALTED",
-            Self::Closed => "CLOSED",
-        }
+named!(
+    /// Why a lease was sealed and settled.
+    SealedBecause {
+        Returned = "RETURNED",
+        /// Its holder gave no sign of life.
+        Silent = "SILENT",
+        Halted = "HALTED",
+        Closed = "CLOSED",
     }
-}
+);
 
 /// Whether stock can be had, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,20 +70,20 @@ pub struct LeaseAnswer {
 pub fn grant(wanted: &TierCounts, wanted_of_any_tier: u64, tiers: &[TierStock]) -> TierCounts {
     let mut granted = TierCounts::default();
     for ((tier, quantity), stock) in wanted.iter().zip(tiers) {
-        granted.set(tier, quantity.min(largest_lease(*stock)));
+        granted.set(tier, quantity.min(largest_lease(stock)));
     }
     let first_in_stock = granted
         .iter()
         .zip(tiers)
         .find(|((_, taken), stock)| stock.free > *taken);
     if let Some(((tier, taken), stock)) = first_in_stock {
-        let left = largest_lease(*stock) - taken;
+        let left = largest_lease(stock) - taken;
         granted.set(tier, taken + wanted_of_any_tier.min(left));
     }
     granted
 }
 
-fn largest_lease(stock: TierStock) -> u64 {
+fn largest_lease(stock: &TierStock) -> u64 {
     stock.free.div_ceil(DRAIN_DIVISOR)
 }
 
@@ -112,14 +101,13 @@ impl LeaseAnswer {
             })
             .collect();
         let asked = request.wanted.iter().zip(&tier_availability);
-        let availability = if granted.total() > 0 {
-            Availability::Granted
-        } else {
-            asked
-                .filter(|((_, wanted), _)| *wanted > 0 || request.wanted_of_any_tier > 0)
-                .map(|(_, availability)| *availability)
-                .min()
-                .unwrap_or(Availability::SoldOut)
+        let best = asked
+            .filter(|((_, wanted), _)| *wanted > 0 || request.wanted_of_any_tier > 0)
+            .map(|(_, availability)| *availability)
+            .min();
+        let availability = match best {
+            _ if granted.total() > 0 => Availability::Granted,
+            best => best.unwrap_or(Availability::SoldOut),
         };
         Self {
             granted,

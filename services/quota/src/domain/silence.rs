@@ -21,13 +21,10 @@ pub struct HolderReading {
 /// It counts readings and not time: a process that was stopped for an hour has made no readings in that hour, so it calls nobody silent when it goes on, and a clock that jumps changes nothing. A
 /// reading that failed is not one, so neither does a database that was away make anybody silent.
 #[derive(Debug, Default)]
-pub struct SilenceWatch(BTreeMap<ReplicaId, Watched>);
+pub struct SilenceWatch(BTreeMap<ReplicaId, (Beats, ReadingsWithoutABeat)>);
 
-#[derive(Debug)]
-struct Watched {
-    beats: u64,
-    readings_without_a_beat: u32,
-}
+type Beats = u64;
+type ReadingsWithoutABeat = u32;
 
 impl SilenceWatch {
     /// Takes a reading of all holders and tells those that are silent, in the order of the reading. A holder that is not in it is forgotten.
@@ -35,17 +32,13 @@ impl SilenceWatch {
         let mut before = std::mem::take(&mut self.0);
         let mut silent = Vec::new();
         for reading in readings {
-            let unchanged = before
-                .remove(&reading.holder)
-                .filter(|known| known.beats == reading.beats);
-            let readings_without_a_beat =
-                unchanged.map_or(0, |known| known.readings_without_a_beat.saturating_add(1));
-            let watched = Watched {
-                beats: reading.beats,
-                readings_without_a_beat,
+            let without_a_beat = match before.remove(&reading.holder) {
+                Some((beats, readings)) if beats == reading.beats => readings.saturating_add(1),
+                _ => 0,
             };
+            let watched = (reading.beats, without_a_beat);
             self.0.insert(reading.holder.clone(), watched);
-            if readings_without_a_beat >= SILENT_AFTER_READINGS {
+            if without_a_beat >= SILENT_AFTER_READINGS {
                 silent.push(reading);
             }
         }

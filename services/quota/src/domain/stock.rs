@@ -44,6 +44,11 @@ pub fn sold_out(tiers: &[TierStock]) -> bool {
     tiers.iter().all(|tier| tier.free == 0 && tier.leased == 0)
 }
 
+/// Every tier number, in order.
+pub(super) fn tiers() -> impl Iterator<Item = TierNumber> {
+    (0..MAX_TIERS).filter_map(|number| TierNumber::new(number).ok())
+}
+
 /// One count for each tier number; zero for those that are not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TierCounts([u64; MAX_TIERS as usize]);
@@ -59,9 +64,7 @@ impl TierCounts {
 
     /// Every tier number with its count, in order.
     pub fn iter(&self) -> impl Iterator<Item = (TierNumber, u64)> {
-        (0..MAX_TIERS)
-            .filter_map(|number| TierNumber::new(number).ok())
-            .zip(self.0)
+        tiers().zip(self.0)
     }
 
     /// The tiers of which there is any, in order.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{CouponBooks, FencedLease, LeaseMismatch, TierCounts},
-    error::QuotaError,
+    error::{QuotaError, Result},
     store::LeaseToReclaim,
 };
 
@@ -22,37 +22,52 @@ pub struct LaneCoupons {
 pub(super) fn sealed(
     asked: &[LeaseToReclaim],
     answered: &[SealedLease],
-) -> Result<Vec<TierCounts>, QuotaError> {
-    same_count(asked.len(), answered.len())?;
-    asked
-        .iter()
-        .zip(answered)
-        .map(|(asked, answered)| {
-            same_lease(asked.lease_id, &answered.lease_id)?;
-            counts(&answered.used)
-        })
-        .collect()
+) -> Result<Vec<TierCounts>> {
+    let asked = asked.iter().map(|lease| lease.lease_id);
+    let answered = answered.iter().map(|lease| (&*lease.lease_id, lease));
+    each(asked, answered, |lease| counts(&lease.used))
 }
 
 /// How each lease stands; `None` for one that issuance does not know.
 pub(super) fn inspected(
     asked: &[(Uuid, Lane)],
     answered: &[InspectedLease],
-) -> Result<Vec<Option<FencedLease>>, QuotaError> {
-    same_count(asked.len(), answered.len())?;
+) -> Result<Vec<Option<FencedLease>>> {
+    let asked = asked.iter().map(|(lease_id, _)| *lease_id);
+    let answered = answered.iter().map(|lease| (&*lease.lease_id, lease));
+    each(asked, answered, |lease| {
+        let fenced = lease.is_known.then(|| {
+            Ok(FencedLease {
+                is_sealed: lease.is_sealed,
+                granted: counts(&lease.granted)?,
+                used: counts(&lease.used)?,
+            })
+        });
+        fenced.transpose()
+    })
+}
+
+/// Reads the answer of each lease that was asked for, if there is one for each in their order.
+fn each<'a, Answer, T>(
+    asked: impl ExactSizeIterator<Item = Uuid>,
+    answered: impl ExactSizeIterator<Item = (&'a str, Answer)>,
+    read: impl Fn(Answer) -> Result<T>,
+) -> Result<Vec<T>> {
+    let (count, answers) = (asked.len(), answered.len());
+    if count != answers {
+        return Err(unreadable(format!(
+            "{count} leases were asked for and {answers} answered"
+        )));
+    }
     asked
-        .iter()
         .zip(answered)
-        .map(|((asked, _), answered)| {
-            same_lease(*asked, &answered.lease_id)?;
-            if !answered.is_known {
-                return Ok(None);
+        .map(|(asked, (lease_id, answer))| {
+            if Uuid::parse_str(lease_id) != Ok(asked) {
+                return Err(unreadable(format!(
+                    "lease {asked} was asked for and {lease_id:?} answered"
+                )));
             }
-            Ok(Some(FencedLease {
-                is_sealed: answered.is_sealed,
-                granted: counts(&answered.granted)?,
-                used: counts(&answered.used)?,
-            }))
+            read(answer)
         })
         .collect()
 }
@@ -60,7 +75,7 @@ pub(super) fn inspected(
 pub(super) fn counted(
     asked: &RangeInclusive<Uuid>,
     response: &CountCouponsResponse,
-) -> Result<LaneCoupons, QuotaError> {
+) -> Result<LaneCoupons> {
     let is_end = |asked: &Uuid, answered: &str| Uuid::parse_str(answered) == Ok(*asked);
     // A replica of the version before counts all leases, whatever is asked.
     if !is_end(asked.start(), &response.first_lease_id)
@@ -86,7 +101,7 @@ pub(super) fn counted(
         books: CouponBooks {
             coupons: counts(&response.coupons)?,
             on_live_leases: counts(&response.coupons_on_live_leases)?,
-            mismatches: mismatches.collect::<Result<_, QuotaError>>()?,
+            mismatches: mismatches.collect::<Result<_>>()?,
             shoppers_over_limit: response.shoppers_over_limit,
             shoppers_paying_twice: response.shoppers_paying_twice,
             archived_used: counts(&response.archived_used)?,
@@ -94,7 +109,7 @@ pub(super) fn counted(
     })
 }
 
-fn counts(answered: &[TierCount]) -> Result<TierCounts, QuotaError> {
+fn counts(answered: &[TierCount]) -> Result<TierCounts> {
     let mut counts = TierCounts::default();
     for count in answered {
         counts.set(tier(count.tier_number)?, count.quantity);
@@ -102,26 +117,8 @@ fn counts(answered: &[TierCount]) -> Result<TierCounts, QuotaError> {
     Ok(counts)
 }
 
-fn tier(number: u32) -> Result<TierNumber, QuotaError> {
+fn tier(number: u32) -> Result<TierNumber> {
     TierNumber::new(number).map_err(|bounds| unreadable(format!("a tier number {bounds}")))
-}
-
-fn same_count(asked: usize, answered: usize) -> Result<(), QuotaError> {
-    if asked == answered {
-        return Ok(());
-    }
-    Err(unreadable(format!(
-        "{asked} leases were asked for and {answered} answered"
-    )))
-}
-
-fn same_lease(asked: Uuid, answered: &str) -> Result<(), QuotaError> {
-    if Uuid::parse_str(answered) == Ok(asked) {
-        return Ok(());
-    }
-    Err(unreadable(format!(
-        "lease {asked} was asked for and {answered:?} answered"
-    )))
 }
 
 fn unreadable(what: String) -> QuotaError {

@@ -14,33 +14,22 @@ use prometheus_client::{
 /// Campaigns whose stock is shown; those made last, if there are more.
 const MAX_CAMPAIGNS_SHOWN: usize = 100;
 
+/// What audits found last, and when that was read.
 #[derive(Debug, Clone)]
-pub(crate) struct LastAudit(Arc<Mutex<Found>>);
-
-#[derive(Debug)]
-struct Found {
-    audits: Vec<ShownAudit>,
-    read_at: Instant,
-}
+pub(crate) struct LastAudit(Arc<Mutex<(Vec<ShownAudit>, Instant)>>);
 
 impl Default for LastAudit {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Found {
-            audits: Vec::new(),
-            read_at: Instant::now(),
-        })))
+        Self(Arc::new(Mutex::new((Vec::new(), Instant::now()))))
     }
 }
 
 impl LastAudit {
     pub(crate) fn replace(&self, audits: Vec<ShownAudit>) {
-        *self.found() = Found {
-            audits,
-            read_at: Instant::now(),
-        };
+        *self.found() = (audits, Instant::now());
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, (Vec<ShownAudit>, Instant)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,16 +44,17 @@ pub(super) struct AuditCollector(pub(super) LastAudit);
 impl Collector for AuditCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let found = self.0.found();
+        let (audits, read_at) = &*found;
         let age = encoder.encode_descriptor(
             "tidegate_audit_age_milliseconds",
             "Time since every current campaign was audited, by whichever replica; grows while one cannot be",
             None,
             MetricType::Gauge,
         )?;
-        let since = found.read_at.elapsed();
-        let current = found.audits.iter().filter(|audit| audit.is_current);
+        let current = audits.iter().filter(|audit| audit.is_current);
         let oldest = current.map(|audit| audit.age).max().unwrap_or_default();
-        ConstGauge::<i64>::new((oldest + since).as_millis() as i64).encode(age)?;
+        let oldest = (oldest + read_at.elapsed()).as_millis() as i64;
+        ConstGauge::<i64>::new(oldest).encode(age)?;
         let each: [AuditGauge; 4] = [
             (
                 "tidegate_audit_differences",
@@ -89,11 +79,10 @@ impl Collector for AuditCollector {
         ];
         for (name, help, value) in each {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for audit in &found.audits {
+            for audit in audits {
                 let labels = [("campaign_id", audit.campaign.as_str())];
-                gauge
-                    .encode_family(&labels)?
-                    .encode_gauge(&(value(audit) as i64))?;
+                let mut of_campaign = gauge.encode_family(&labels)?;
+                of_campaign.encode_gauge(&(value(audit) as i64))?;
             }
         }
         Ok(())
@@ -101,13 +90,8 @@ impl Collector for AuditCollector {
 }
 
 /// Shows the newest snapshot at each scrape, so that a campaign that is no longer watched leaves no label behind.
+#[derive(Debug)]
 pub(super) struct WatchCollector(pub(super) Watch);
-
-impl fmt::Debug for WatchCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchCollector")
-    }
-}
 
 impl Collector for WatchCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
@@ -150,9 +134,8 @@ impl Collector for WatchCollector {
                         ("state", state),
                     ];
                     // A tier's stock is at most a billion.
-                    stock
-                        .encode_family(&labels)?
-                        .encode_gauge(&(coupons as i64))?;
+                    let mut of_tier = stock.encode_family(&labels)?;
+                    of_tier.encode_gauge(&(coupons as i64))?;
                 }
             }
         }

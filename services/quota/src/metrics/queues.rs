@@ -66,15 +66,10 @@ impl ShownQueues {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct QueueCollector {
     pub(super) queues: ShownQueues,
     pub(super) watch: Watch,
-}
-
-impl fmt::Debug for QueueCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("QueueCollector")
-    }
 }
 
 impl Collector for QueueCollector {

@@ -1,170 +1,149 @@
-mod changes;
+use std::{iter::zip, time::Duration};
 
-use std::time::Duration;
-
-use sqlx::FromRow;
+use sqlx::{Row as _, postgres::PgRow};
+use tidegate_pg::{list_changes, record_changes};
 use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId, Timestamp,
+    CampaignId, CampaignNumber, Change, ChangePage, ChangeQuery, CouponTerms, CurrencyCode,
+    LimitPerShopper, RequestId, TierId, TierNumber, Timestamp,
 };
 
-use self::changes::TierColumns;
-use super::{
-    Work,
-    values::{ControlRow, FenceRow, decoded, number, printed, stored, text, tier_stock},
-};
+use super::{Work, values::*};
 use crate::{
-    domain::{Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, Tier, WantedCampaigns},
-    error::QuotaError,
+    domain::{
+        Campaign, CampaignTerms, End, MAX_COUPON_VALIDITY_SECONDS, Tier, TierStock, UpdateFacts,
+        WantedCampaigns, text::shown,
+    },
+    error::{QuotaError, Result},
 };
 
-#[derive(FromRow)]
-struct CampaignRow {
-    campaign_number: i32,
-    campaign_id: String,
-    currency_code: String,
-    limit_per_shopper: i16,
-    opens_at: Timestamp,
-    closes_at: Timestamp,
-    coupon_validity_seconds: i64,
-    display_name: String,
-    description: String,
-    ended_at: Option<Timestamp>,
-    revision: i64,
-    tier_ids: Vec<String>,
-    face_values_minor_units: Vec<i64>,
-    minimum_spends_minor_units: Vec<i64>,
-    areas: Vec<String>,
-    store_ids: Vec<String>,
-    initial_stocks: Vec<i64>,
-    free: Vec<i64>,
-    leased: Vec<i64>,
-    settled: Vec<i64>,
-    #[sqlx(flatten)]
-    control: ControlRow,
-    extended_valid_until: Option<Timestamp>,
-    #[sqlx(flatten)]
-    fence: FenceRow,
+/// Reads the campaigns that a file tells.
+macro_rules! campaigns {
+    ($file:literal $(, $value:expr)* $(,)?) => {
+        sql!(["../../queries/select_campaigns.sql", $file] $(, $value)*)
+    };
 }
 
-impl TryFrom<CampaignRow> for Campaign {
-    type Error = sqlx::Error;
+fn campaign(row: &PgRow) -> Read<Campaign> {
+    let validity_seconds = count(row, "coupon_validity_seconds")?;
+    let (free, leased) = (count_list(row, "free")?, count_list(row, "leased")?);
+    let stock = zip(zip(free, leased), count_list(row, "settled")?);
+    let stock = stock.map(|((free, leased), settled)| TierStock {
+        free,
+        leased,
+        settled,
+    });
+    Ok(Campaign {
+        number: campaign_number(row)?,
+        terms: CampaignTerms {
+            id: parsed(row, "campaign_id", CampaignId::parse)?,
+            currency: parsed(row, "currency_code", |code| CurrencyCode::parse(&code))?,
+            tiers: tiers(row)?,
+            limit_per_shopper: decoded(LimitPerShopper::new(
+                row.try_get::<i16, _>("limit_per_shopper")?,
+            ))?,
+            opens_at: row.try_get("opens_at")?,
+            closes_at: row.try_get("closes_at")?,
+            coupon_validity: Duration::from_secs(validity_seconds),
+            display_name: printed(row, "display_name")?,
+            description: printed(row, "description")?,
+        },
+        stock: stock.collect(),
+        control: control(row)?,
+        extended_valid_until: row.try_get("extended_valid_until")?,
+        ended_at: row.try_get("ended_at")?,
+        revision: count(row, "revision")?,
+        fence: fence(row)?,
+    })
+}
 
-    fn try_from(row: CampaignRow) -> Result<Self, sqlx::Error> {
-        let places = row.areas.into_iter().zip(row.store_ids);
-        let terms = row.minimum_spends_minor_units.into_iter().zip(places);
-        let tiers = row
-            .tier_ids
-            .into_iter()
-            .zip(row.face_values_minor_units)
-            .zip(row.initial_stocks)
-            .zip(terms)
-            .map(|(((id, face_value_minor_units), initial_stock), terms)| {
-                let (minimum_spend, (areas, store_ids)) = terms;
-                Ok(Tier {
-                    id: decoded(TierId::parse(id))?,
-                    face_value_minor_units,
-                    initial_stock: decoded(initial_stock.try_into())?,
-                    terms: CouponTerms::from_texts(minimum_spend, &areas, &store_ids)
-                        .ok_or_else(|| sqlx::Error::Decode("terms out of bounds".into()))?,
-                })
-            });
-        let stock = row.free.into_iter().zip(row.leased).zip(row.settled);
+fn tiers(row: &PgRow) -> Read<Vec<Tier>> {
+    let ids: Vec<String> = row.try_get("tier_ids")?;
+    let values: Vec<i64> = row.try_get("face_values_minor_units")?;
+    let minimum_spends: Vec<i64> = row.try_get("minimum_spends_minor_units")?;
+    let (areas, stores): (Vec<String>, Vec<String>) =
+        (row.try_get("areas")?, row.try_get("store_ids")?);
+    let terms = zip(minimum_spends, zip(areas, stores));
+    zip(
+        zip(ids, values),
+        zip(count_list(row, "initial_stocks")?, terms),
+    )
+    .map(|((id, face_value_minor_units), (initial_stock, terms))| {
+        let (minimum_spend, (areas, stores)) = terms;
+        let terms = CouponTerms::from_texts(minimum_spend, &areas, &stores);
+        Ok(Tier {
+            id: decoded(TierId::parse(id))?,
+            face_value_minor_units,
+            initial_stock,
+            terms: terms.ok_or_else(|| sqlx::Error::Decode("terms out of bounds".into()))?,
+        })
+    })
+    .collect()
+}
+
+/// Tiers side by side, as UNNEST takes them.
+struct TierColumns {
+    ids: Vec<String>,
+    face_values_minor_units: Vec<i64>,
+    stocks: Vec<i64>,
+    minimum_spends_minor_units: Vec<i64>,
+    areas: Vec<String>,
+    stores: Vec<String>,
+}
+
+impl TierColumns {
+    fn of(tiers: &[Tier]) -> Result<Self> {
+        let numbers = |number: fn(&Tier) -> i64| tiers.iter().map(number).collect();
+        let texts = |text: fn(&Tier) -> String| tiers.iter().map(text).collect();
         Ok(Self {
-            number: decoded(CampaignNumber::new(row.campaign_number))?,
-            terms: CampaignTerms {
-                id: decoded(CampaignId::parse(row.campaign_id))?,
-                currency: decoded(CurrencyCode::parse(&row.currency_code))?,
-                tiers: tiers.collect::<Result<_, sqlx::Error>>()?,
-                limit_per_shopper: decoded(LimitPerShopper::new(row.limit_per_shopper))?,
-                opens_at: row.opens_at,
-                closes_at: row.closes_at,
-                coupon_validity: Duration::from_secs(decoded(
-                    row.coupon_validity_seconds.try_into(),
-                )?),
-                display_name: printed(&row.display_name)?,
-                description: printed(&row.description)?,
-            },
-            stock: stock
-                .map(|((free, leased), settled)| tier_stock(free, leased, settled))
-                .collect::<Result<_, _>>()?,
-            control: row.control.try_into()?,
-            extended_valid_until: row.extended_valid_until,
-            ended_at: row.ended_at,
-            revision: decoded(row.revision.try_into())?,
-            fence: row.fence.try_into()?,
+            ids: texts(|tier| tier.id.to_string()),
+            face_values_minor_units: numbers(|tier| tier.face_value_minor_units),
+            stocks: stored_all(tiers.iter().map(|tier| tier.initial_stock))?,
+            minimum_spends_minor_units: numbers(|tier| tier.terms.minimum_spend_minor_units()),
+            areas: texts(|tier| tier.terms.areas_text()),
+            stores: texts(|tier| tier.terms.stores_text()),
         })
     }
 }
 
 impl Work {
-    pub async fn find_campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>, QuotaError> {
-        let query = sqlx::query_as::<_, CampaignRow>(concat!(
-            include_str!("../../queries/select_campaigns.sql"),
-            include_str!("../../queries/campaign_by_id.sql")
-        ));
-        self.one(query.bind(id.as_str())).await
+    pub async fn find_campaign(&mut self, id: &CampaignId) -> Result<Option<Campaign>> {
+        let found = campaigns!("../../queries/campaign_by_id.sql", id.as_str());
+        self.row(found, campaign).await
     }
 
     /// The campaign with this id. [`QuotaError::CampaignNotFound`] if there is none.
-    pub async fn campaign(&mut self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    pub async fn campaign(&mut self, id: &CampaignId) -> Result<Campaign> {
         let found = self.find_campaign(id).await?;
         found.ok_or(QuotaError::CampaignNotFound)
     }
 
     /// The campaign as it is under its locks. It is read after they were taken: a statement that
     /// waits for a lock shows other tables as they were before the wait.
-    pub async fn lock_campaign(&mut self, id: &CampaignId) -> Result<Campaign, QuotaError> {
+    pub async fn lock_campaign(&mut self, id: &CampaignId) -> Result<Campaign> {
         let number = self.campaign(id).await?.number;
-        let locked = self.lock_tiers(number).await?;
-        locked.ok_or(QuotaError::CampaignNotFound)?;
+        self.lock_tiers(number).await?;
         self.campaign(id).await
     }
 
     /// At most `limit` campaigns with numbers below `before`, newest first.
-    pub async fn campaigns_before(
-        &mut self,
-        before: i32,
-        limit: u8,
-    ) -> Result<Vec<Campaign>, QuotaError> {
-        let query = sqlx::query_as::<_, CampaignRow>(concat!(
-            include_str!("../../queries/select_campaigns.sql"),
-            include_str!("../../queries/list_campaigns.sql")
-        ));
-        self.rows(query.bind(before).bind(i64::from(limit))).await
+    pub async fn campaigns_before(&mut self, before: i32, limit: u8) -> Result<Vec<Campaign>> {
+        let limit = i64::from(limit);
+        let page = campaigns!("../../queries/list_campaigns.sql", before, limit);
+        self.rows(page, campaign).await
     }
 
     /// The campaigns with these ids and numbers, those that there are.
-    pub async fn lookup_campaigns(
-        &mut self,
-        wanted: &WantedCampaigns,
-    ) -> Result<Vec<Campaign>, QuotaError> {
+    pub async fn lookup_campaigns(&mut self, wanted: &WantedCampaigns) -> Result<Vec<Campaign>> {
         let ids: Vec<_> = wanted.ids.iter().map(CampaignId::as_str).collect();
-        let numbers: Vec<_> = wanted.numbers.iter().copied().map(number).collect();
-        let query = sqlx::query_as::<_, CampaignRow>(concat!(
-            include_str!("../../queries/select_campaigns.sql"),
-            include_str!("../../queries/lookup_campaigns.sql")
-        ));
-        self.rows(query.bind(ids).bind(numbers)).await
+        let numbers = numbers(&wanted.numbers);
+        let found = campaigns!("../../queries/lookup_campaigns.sql", ids, numbers);
+        self.rows(found, campaign).await
     }
 
     /// At most `limit` campaigns that issuance's database is not known to have as they are.
-    pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>, QuotaError> {
-        let query = sqlx::query_as::<_, CampaignRow>(concat!(
-            include_str!("../../queries/select_campaigns.sql"),
-            include_str!("../../queries/campaigns_to_fence.sql")
-        ));
-        self.rows(query.bind(i64::from(limit))).await
-    }
-
-    /// Issuance's database has this revision of the campaign, or a newer one.
-    pub async fn mark_fenced(
-        &mut self,
-        campaign: CampaignNumber,
-        revision: u64,
-    ) -> Result<(), QuotaError> {
-        let statement = sqlx::query(include_str!("../../queries/mark_fenced.sql"));
-        self.run(statement.bind(number(campaign)).bind(stored(revision)?))
-            .await
+    pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>> {
+        let found = campaigns!("../../queries/campaigns_to_fence.sql", i64::from(limit));
+        self.rows(found, campaign).await
     }
 
     /// Every campaign that ends after `moment`, and the latest `ended_limit` of those that ended
@@ -173,59 +152,185 @@ impl Work {
         &mut self,
         moment: Timestamp,
         ended_limit: u32,
-    ) -> Result<Vec<Campaign>, QuotaError> {
-        let query = sqlx::query_as::<_, CampaignRow>(concat!(
-            include_str!("../../queries/select_campaigns.sql"),
-            include_str!("../../queries/current_campaigns.sql")
-        ));
-        self.rows(
-            query
-                .bind(moment)
-                .bind(moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS))
-                .bind(i64::from(ended_limit)),
-        )
-        .await
+    ) -> Result<Vec<Campaign>> {
+        let found = campaigns!(
+            "../../queries/current_campaigns.sql",
+            moment,
+            moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS),
+            i64::from(ended_limit)
+        );
+        self.rows(found, campaign).await
     }
 
     /// How many campaigns end after `moment`.
-    pub async fn count_campaigns_ending_after(
-        &mut self,
-        moment: Timestamp,
-    ) -> Result<i64, QuotaError> {
-        Ok(
-            sqlx::query_scalar(include_str!("../../queries/count_current_campaigns.sql"))
-                .bind(moment)
-                .fetch_one(self.connection())
-                .await?,
-        )
+    pub async fn count_campaigns_ending_after(&mut self, moment: Timestamp) -> Result<u64> {
+        let count = sql!("../../queries/count_current_campaigns.sql", moment);
+        self.counted(count).await
     }
 
     /// Makes a campaign, unless its id is taken; then it answers false, and a new statement finds who has it.
-    pub async fn insert_campaign(
-        &mut self,
-        terms: &CampaignTerms,
-        now: Timestamp,
-    ) -> Result<bool, QuotaError> {
+    pub async fn insert_campaign(&mut self, terms: &CampaignTerms, now: Timestamp) -> Result<bool> {
         let tiers = TierColumns::of(&terms.tiers)?;
-        let statement = include_str!("../../queries/insert_campaign.sql");
-        let made: Option<i32> = sqlx::query_scalar(statement)
-            .bind(terms.id.as_str())
-            .bind(terms.currency.as_str())
-            .bind(i16::from(terms.limit_per_shopper.get()))
-            .bind(terms.opens_at)
-            .bind(terms.closes_at)
-            .bind(stored(terms.coupon_validity.as_secs())?)
-            .bind(now)
-            .bind(tiers.ids)
-            .bind(tiers.face_values_minor_units)
-            .bind(tiers.stocks)
-            .bind(tiers.minimum_spends_minor_units)
-            .bind(tiers.areas)
-            .bind(tiers.stores)
-            .bind(text(terms.display_name.as_ref()))
-            .bind(text(terms.description.as_ref()))
-            .fetch_optional(self.connection())
-            .await?;
-        Ok(made.is_some())
+        let made = sql!(
+            "../../queries/insert_campaign.sql",
+            terms.id.as_str(),
+            terms.currency.as_str(),
+            i16::from(terms.limit_per_shopper.get()),
+            terms.opens_at,
+            terms.closes_at,
+            stored(terms.coupon_validity.as_secs())?,
+            now,
+            tiers.ids,
+            tiers.face_values_minor_units,
+            tiers.stocks,
+            tiers.minimum_spends_minor_units,
+            tiers.areas,
+            tiers.stores,
+            shown(&terms.display_name),
+            shown(&terms.description),
+        );
+        Ok(self.row(made, campaign_number).await?.is_some())
+    }
+
+    /// Whether a campaign, whose terms are others now, was made with these.
+    pub async fn was_made_with(
+        &mut self,
+        campaign: CampaignNumber,
+        terms: &CampaignTerms,
+    ) -> Result<bool> {
+        let (campaign, terms) = (number(campaign), terms.in_one_text());
+        let made_with = sql!("../../queries/was_made_with.sql", campaign, terms);
+        let was_made_with = self.row(made_with, |row| row.try_get(0)).await?;
+        Ok(was_made_with.unwrap_or(false))
+    }
+
+    /// What decides what may be changed, in a transaction that holds the campaign's locks.
+    pub async fn update_facts(&mut self, campaign: CampaignNumber) -> Result<UpdateFacts> {
+        let facts = sql!("../../queries/read_update_facts.sql", number(campaign));
+        let facts = self.row(facts, |row| {
+            Ok(UpdateFacts {
+                was_lent: row.try_get("was_lent")?,
+                has_added_budget: row.try_get("has_added_budget")?,
+                has_queue: row.try_get("has_queue")?,
+            })
+        });
+        facts.await?.ok_or(QuotaError::CampaignNotFound)
+    }
+
+    /// Changes the terms and the revision, in a transaction that holds the campaign's locks.
+    pub async fn update_campaign(
+        &mut self,
+        campaign: CampaignNumber,
+        old: &CampaignTerms,
+        new: &CampaignTerms,
+    ) -> Result {
+        let update = sql!(
+            "../../queries/update_campaign.sql",
+            number(campaign),
+            i16::from(new.limit_per_shopper.get()),
+            new.opens_at,
+            new.closes_at,
+            stored(new.coupon_validity.as_secs())?,
+            shown(&new.display_name),
+            shown(&new.description),
+            old.in_one_text(),
+        );
+        self.run(update).await?;
+        if new.tiers != old.tiers {
+            self.replace_tiers(campaign, &new.tiers).await?;
+        }
+        Ok(())
+    }
+
+    async fn replace_tiers(&mut self, campaign: CampaignNumber, tiers: &[Tier]) -> Result {
+        let drop = sql!("../../queries/drop_later_tiers.sql", number(campaign));
+        self.run(drop).await?;
+        let tiers = TierColumns::of(tiers)?;
+        let replace = sql!(
+            "../../queries/replace_tiers.sql",
+            number(campaign),
+            tiers.ids,
+            tiers.face_values_minor_units,
+            tiers.stocks,
+            tiers.minimum_spends_minor_units,
+            tiers.areas,
+            tiers.stores,
+        );
+        self.run(replace).await
+    }
+
+    /// Ends a campaign that had these terms, in a transaction that holds its locks.
+    pub async fn end_campaign(
+        &mut self,
+        campaign: CampaignNumber,
+        old: &CampaignTerms,
+        end: &End,
+    ) -> Result {
+        let end = sql!(
+            "../../queries/end_campaign.sql",
+            number(campaign),
+            end.opens_at,
+            end.closes_at,
+            end.ended_at,
+            old.in_one_text(),
+        );
+        self.run(end).await
+    }
+
+    /// The tier and quantity that a request id has added to a campaign.
+    pub async fn budget_addition(
+        &mut self,
+        campaign: CampaignNumber,
+        request_id: &RequestId,
+    ) -> Result<Option<(TierNumber, u64)>> {
+        let (campaign, request_id) = (number(campaign), request_id.as_str());
+        let found = sql!(
+            "../../queries/find_budget_addition.sql",
+            campaign,
+            request_id
+        );
+        let addition = self.row(found, |row| {
+            let tier: i16 = row.try_get("tier_number")?;
+            Ok((
+                decoded(TierNumber::new(tier))?,
+                count(row, "additional_stock")?,
+            ))
+        });
+        addition.await
+    }
+
+    /// Adds to a tier's stock, in a transaction that holds the campaign's locks.
+    pub async fn add_budget(
+        &mut self,
+        campaign: CampaignNumber,
+        request_id: &RequestId,
+        tier: TierNumber,
+        quantity: u64,
+        now: Timestamp,
+    ) -> Result {
+        let add = sql!(
+            "../../queries/add_budget.sql",
+            number(campaign),
+            request_id.as_str(),
+            i16::from(tier.get()),
+            stored(quantity)?,
+            now,
+        );
+        self.run(add).await
+    }
+
+    /// Marks a change that watchers must be sent, in a transaction that holds the campaign's locks.
+    pub async fn bump_revision(&mut self, campaign: CampaignNumber) -> Result {
+        let bump = sql!("../../queries/bump_revision.sql", number(campaign));
+        self.run(bump).await
+    }
+
+    pub async fn record(&mut self, changes: &[Change]) -> Result {
+        Ok(record_changes(self.connection(), changes).await?)
+    }
+
+    /// What was recorded, the newest first.
+    pub async fn changes(&mut self, query: &ChangeQuery) -> Result<ChangePage> {
+        Ok(list_changes(self.connection(), query).await?)
     }
 }

@@ -1,70 +1,66 @@
-use sqlx::FromRow;
-use tidegate_types::{CampaignNumber, ChangeReason, Timestamp};
+use std::time::Duration;
 
-use super::{
-    Work,
-    values::{ControlRow, decoded, number, stored},
+use sqlx::{Row as _, postgres::PgRow};
+use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
+
+use super::{Work, values::*};
+use crate::{
+    domain::{Control, Halt, Standing, text::shown},
+    error::Result,
 };
-use crate::{domain::Control, error::QuotaError};
+
+/// Leases of a campaign come back within minutes after its end; older ones need not be looked at.
+const CLOSED_LATELY: Duration = Duration::from_secs(24 * 3_600);
 
 /// What decides whether stock of a campaign is lent.
 pub struct Lending {
     pub closes_at: Timestamp,
     /// Whether it is over whatever a clock says: staff ended it, or it is retired.
     pub is_over: bool,
-    pub tier_count: usize,
+    pub tier_count: u64,
     pub control: Control,
 }
 
-#[derive(FromRow)]
-struct LendingRow {
-    closes_at: Timestamp,
-    is_over: bool,
-    tier_count: i64,
-    #[sqlx(flatten)]
-    control: ControlRow,
+fn lending(row: &PgRow) -> Read<Lending> {
+    Ok(Lending {
+        closes_at: row.try_get("closes_at")?,
+        is_over: row.try_get("is_over")?,
+        tier_count: count(row, "tier_count")?,
+        control: control(row)?,
+    })
+}
+
+fn standing(row: &PgRow) -> Read<Standing> {
+    Ok(Standing {
+        number: campaign_number(row)?,
+        id: parsed(row, "campaign_id", CampaignId::parse)?,
+        closes_at: row.try_get("closes_at")?,
+        ended_at: row.try_get("ended_at")?,
+        control: control(row)?,
+        nothing_leased: row.try_get("nothing_leased")?,
+        fence: fence(row)?,
+    })
 }
 
 impl Work {
     /// What decides whether stock of a campaign is lent, in a transaction that holds its locks; `None` if there is no such campaign.
-    pub async fn lending(
-        &mut self,
-        campaign: CampaignNumber,
-    ) -> Result<Option<Lending>, QuotaError> {
-        let row: Option<LendingRow> =
-            sqlx::query_as(include_str!("../../queries/read_lending.sql"))
-                .bind(number(campaign))
-                .fetch_optional(self.connection())
-                .await?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        Ok(Some(Lending {
-            closes_at: row.closes_at,
-            is_over: row.is_over,
-            tier_count: decoded(row.tier_count.try_into())?,
-            control: row.control.try_into()?,
-        }))
+    pub async fn lending(&mut self, campaign: CampaignNumber) -> Result<Option<Lending>> {
+        let found = sql!("../../queries/read_lending.sql", number(campaign));
+        self.row(found, lending).await
     }
 
     /// Changes the control and the revision, in a transaction that holds the campaign's locks.
-    pub async fn set_control(
-        &mut self,
-        campaign: CampaignNumber,
-        control: &Control,
-    ) -> Result<(), QuotaError> {
-        let reason = control.reason.as_ref().map_or("", ChangeReason::as_str);
-        let statement = sqlx::query(include_str!("../../queries/set_control.sql"));
-        self.run(
-            statement
-                .bind(number(campaign))
-                .bind(control.issuance.name())
-                .bind(control.redemption.name())
-                .bind(reason)
-                .bind(control.resume_at)
-                .bind(stored(control.epoch)?),
-        )
-        .await
+    pub async fn set_control(&mut self, campaign: CampaignNumber, control: &Control) -> Result {
+        let set = sql!(
+            "../../queries/set_control.sql",
+            number(campaign),
+            control.issuance.name(),
+            control.redemption.name(),
+            shown(&control.reason),
+            control.resume_at,
+            stored(control.epoch)?,
+        );
+        self.run(set).await
     }
 
     /// Extends the validity and grows the revision, in a transaction that holds the campaign's locks.
@@ -72,9 +68,61 @@ impl Work {
         &mut self,
         campaign: CampaignNumber,
         valid_until: Timestamp,
-    ) -> Result<(), QuotaError> {
-        let statement = sqlx::query(include_str!("../../queries/extend_validity.sql"));
-        self.run(statement.bind(number(campaign)).bind(valid_until))
-            .await
+    ) -> Result {
+        let campaign = number(campaign);
+        let extend = sql!("../../queries/extend_validity.sql", campaign, valid_until);
+        self.run(extend).await
+    }
+
+    /// Issuance's database has this revision of the campaign, or a newer one.
+    pub async fn mark_fenced(&mut self, campaign: CampaignNumber, revision: u64) -> Result {
+        let (campaign, revision) = (number(campaign), stored(revision)?);
+        let mark = sql!("../../queries/mark_fenced.sql", campaign, revision);
+        self.run(mark).await
+    }
+
+    /// At most `limit` campaigns that have not ended at `now`, those that are not halted first.
+    pub async fn campaigns_to_halt(
+        &mut self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CampaignNumber>> {
+        let (limit, lately) = (i64::from(limit), now - CLOSED_LATELY);
+        let found = sql!("../../queries/campaigns_to_halt.sql", now, limit, lately);
+        self.rows(found, campaign_number).await
+    }
+
+    /// Locks the stock of these campaigns.
+    pub async fn lock_tiers_of_many(&mut self, campaigns: &[CampaignNumber]) -> Result {
+        let lock = sql!("../../queries/lock_tiers_of_many.sql", numbers(campaigns));
+        self.run(lock).await
+    }
+
+    /// How these campaigns stand, in the order of their numbers.
+    pub async fn standings(&mut self, campaigns: &[CampaignNumber]) -> Result<Vec<Standing>> {
+        let found = sql!("../../queries/read_standings.sql", numbers(campaigns));
+        self.rows(found, standing).await
+    }
+
+    /// Gives each of these campaigns the control that a halt makes of its own, in a transaction that holds their locks.
+    pub async fn halt_campaigns(
+        &mut self,
+        halted: &[(CampaignNumber, Control)],
+        halt: &Halt,
+    ) -> Result {
+        let (campaigns, controls): (Vec<_>, Vec<_>) = halted.iter().cloned().unzip();
+        let redemptions: Vec<_> = controls
+            .iter()
+            .map(|control| control.redemption.name())
+            .collect();
+        let halt = sql!(
+            "../../queries/halt_campaigns.sql",
+            numbers(&campaigns),
+            redemptions,
+            stored_all(controls.iter().map(|control| control.epoch))?,
+            halt.reason.as_str(),
+            halt.resume_at,
+        );
+        self.run(halt).await
     }
 }

@@ -1,24 +1,14 @@
 use tidegate_types::{CampaignNumber, Timestamp};
 
-use super::{
-    Work,
-    values::{campaigns, number},
-};
-use crate::error::QuotaError;
+use super::{Work, values::*};
+use crate::error::Result;
 
 impl Work {
     /// Archives at most `limit` leases that were settled before a moment; how many that were.
-    pub async fn archive_leases(
-        &mut self,
-        settled_before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, QuotaError> {
-        let archived: i64 = sqlx::query_scalar(include_str!("../../queries/archive_leases.sql"))
-            .bind(settled_before)
-            .bind(i64::from(limit))
-            .fetch_one(self.connection())
-            .await?;
-        Ok(archived.unsigned_abs())
+    pub async fn archive_leases(&mut self, settled_before: Timestamp, limit: u32) -> Result<u64> {
+        let limit = i64::from(limit);
+        let archive = sql!("../../queries/archive_leases.sql", settled_before, limit);
+        self.counted(archive).await
     }
 
     /// At most `limit` campaigns that closed before a moment and can be retired.
@@ -26,59 +16,45 @@ impl Work {
         &mut self,
         closed_before: Timestamp,
         limit: u32,
-    ) -> Result<Vec<CampaignNumber>, QuotaError> {
-        let query = sqlx::query_scalar(include_str!("../../queries/campaigns_to_retire.sql"));
-        let numbers: Vec<i32> = query
-            .bind(closed_before)
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
-        Ok(campaigns(numbers)?)
+    ) -> Result<Vec<CampaignNumber>> {
+        let limit = i64::from(limit);
+        let found = sql!(
+            "../../queries/campaigns_to_retire.sql",
+            closed_before,
+            limit
+        );
+        self.rows(found, campaign_number).await
     }
 
     /// Ends a campaign, in a transaction that holds its locks: it grants no lease from now on.
-    pub async fn retire_campaign(
-        &mut self,
-        campaign: CampaignNumber,
-        now: Timestamp,
-    ) -> Result<(), QuotaError> {
-        let statement = sqlx::query(include_str!("../../queries/retire_campaign.sql"));
-        self.run(statement.bind(number(campaign)).bind(now)).await
+    pub async fn retire_campaign(&mut self, campaign: CampaignNumber, now: Timestamp) -> Result {
+        let retire = sql!("../../queries/retire_campaign.sql", number(campaign), now);
+        self.run(retire).await
+    }
+
+    /// Whether a campaign is retired.
+    pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool> {
+        let retired = sql!("../../queries/is_retired.sql", number(campaign));
+        let retired = self.row(retired, |row| sqlx::Row::try_get(row, 0)).await?;
+        Ok(retired.unwrap_or(false))
     }
 
     /// At most `limit` retired campaigns whose leases are still there.
-    pub async fn campaigns_to_forget(
-        &mut self,
-        limit: u32,
-    ) -> Result<Vec<CampaignNumber>, QuotaError> {
-        let query = sqlx::query_scalar(include_str!("../../queries/campaigns_to_forget.sql"));
-        let numbers: Vec<i32> = query
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
-        Ok(campaigns(numbers)?)
+    pub async fn campaigns_to_forget(&mut self, limit: u32) -> Result<Vec<CampaignNumber>> {
+        let found = sql!("../../queries/campaigns_to_forget.sql", i64::from(limit));
+        self.rows(found, campaign_number).await
     }
 
     /// Forgets at most `limit` leases of a retired campaign; how many that were.
-    pub async fn forget_leases(
-        &mut self,
-        campaign: CampaignNumber,
-        limit: u32,
-    ) -> Result<u64, QuotaError> {
-        let forgotten: i64 = sqlx::query_scalar(include_str!("../../queries/forget_leases.sql"))
-            .bind(number(campaign))
-            .bind(i64::from(limit))
-            .fetch_one(self.connection())
-            .await?;
-        Ok(forgotten.unsigned_abs())
+    pub async fn forget_leases(&mut self, campaign: CampaignNumber, limit: u32) -> Result<u64> {
+        let (campaign, limit) = (number(campaign), i64::from(limit));
+        let forget = sql!("../../queries/forget_leases.sql", campaign, limit);
+        self.counted(forget).await
     }
 
     /// Notes that no lease of a retired campaign is left, if so it is.
-    pub async fn mark_leases_forgotten(
-        &mut self,
-        campaign: CampaignNumber,
-    ) -> Result<(), QuotaError> {
-        let statement = sqlx::query(include_str!("../../queries/mark_leases_forgotten.sql"));
-        self.run(statement.bind(number(campaign))).await
+    pub async fn mark_leases_forgotten(&mut self, campaign: CampaignNumber) -> Result {
+        let mark = sql!("../../queries/mark_leases_forgotten.sql", number(campaign));
+        self.run(mark).await
     }
 }

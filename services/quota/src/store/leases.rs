@@ -1,62 +1,60 @@
-use sqlx::FromRow;
-use tidegate_types::{CampaignNumber, Lanes, ReplicaId, TierNumber, Timestamp};
+use sqlx::{Row as _, postgres::PgRow};
+use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{
-    Work,
-    values::{counts, decoded, number, stored, tier_stock},
-};
+use super::{Work, values::*};
 use crate::{
-    domain::{Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
-    error::QuotaError,
+    domain::{HolderReading, Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
+    error::{QuotaError, Result},
 };
 
-/// A campaign's stock, which nobody else can move until the transaction ends.
-pub struct LockedTiers {
-    pub stock: Vec<TierStock>,
+/// A lease that has to be sealed and settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseToReclaim {
+    pub lease_id: Uuid,
+    pub campaign: CampaignNumber,
+    pub lane: Lane,
+    pub holder: ReplicaId,
+    pub because: SealedBecause,
 }
 
-#[derive(FromRow)]
-struct LockedTierRow {
-    free: i64,
-    leased: i64,
-    settled: i64,
+fn lease(row: &PgRow) -> Read<Lease> {
+    let (used, is_settled) = (tier_counts(row, "used")?, row.try_get("is_settled")?);
+    Ok(Lease {
+        request: LeaseRequest {
+            lease_id: row.try_get("lease_id")?,
+            campaign: campaign_number(row)?,
+            holder: holder(row)?,
+            lane: lane(row)?,
+            wanted: first_tier_counts(row, "wanted")?,
+            wanted_of_any_tier: count(row, "wanted_of_any_tier")?,
+        },
+        granted: tier_counts(row, "granted")?,
+        used: Some(used).filter(|_| is_settled),
+        is_archived: row.try_get("is_archived")?,
+    })
 }
 
-#[derive(FromRow)]
-struct LeaseRow {
-    campaign_number: i32,
-    lane: i16,
-    holder_id: String,
-    wanted: Vec<i64>,
-    wanted_of_any_tier: i64,
-    is_settled: bool,
-    is_archived: bool,
-    tier_numbers: Vec<i16>,
-    granted: Vec<i64>,
-    used: Vec<i64>,
+fn holder(row: &PgRow) -> Read<ReplicaId> {
+    parsed(row, "holder_id", ReplicaId::parse)
 }
 
-impl LeaseRow {
-    fn into_lease(self, lease_id: Uuid) -> Result<Lease, sqlx::Error> {
-        let used = counts(&self.tier_numbers, &self.used)?;
-        Ok(Lease {
-            request: LeaseRequest {
-                lease_id,
-                campaign: decoded(CampaignNumber::new(self.campaign_number))?,
-                holder: decoded(ReplicaId::parse(self.holder_id))?,
-                lane: decoded(Lanes::new(Lanes::MAX).and_then(|lanes| lanes.lane(self.lane)))?,
-                wanted: counts(
-                    &(0..).take(self.wanted.len()).collect::<Vec<_>>(),
-                    &self.wanted,
-                )?,
-                wanted_of_any_tier: decoded(self.wanted_of_any_tier.try_into())?,
-            },
-            granted: counts(&self.tier_numbers, &self.granted)?,
-            used: self.is_settled.then_some(used),
-            is_archived: self.is_archived,
-        })
-    }
+fn holder_reading(row: &PgRow) -> Read<HolderReading> {
+    Ok(HolderReading {
+        holder: holder(row)?,
+        beats: count(row, "beats")?,
+        is_holding: row.try_get("is_holding")?,
+    })
+}
+
+fn lease_to_reclaim(row: &PgRow) -> Read<LeaseToReclaim> {
+    Ok(LeaseToReclaim {
+        lease_id: row.try_get("lease_id")?,
+        campaign: campaign_number(row)?,
+        lane: lane(row)?,
+        holder: holder(row)?,
+        because: named(row, "because", SealedBecause::from_name)?,
+    })
 }
 
 /// Tier numbers and quantities side by side, as UNNEST takes them.
@@ -68,59 +66,26 @@ fn columns(
         .collect()
 }
 
-fn locked(rows: Vec<LockedTierRow>) -> Result<Option<LockedTiers>, QuotaError> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let stock = rows
-        .iter()
-        .map(|row| tier_stock(row.free, row.leased, row.settled));
-    Ok(Some(LockedTiers {
-        stock: stock.collect::<Result<_, _>>()?,
-    }))
-}
-
 impl Work {
-    /// Locks the stock of a campaign; `None` if there is no such campaign.
-    pub async fn lock_tiers(
-        &mut self,
-        campaign: CampaignNumber,
-    ) -> Result<Option<LockedTiers>, QuotaError> {
-        let rows = sqlx::query_as(include_str!("../../queries/lock_tiers.sql"))
-            .bind(number(campaign))
-            .fetch_all(self.connection())
-            .await?;
-        locked(rows)
+    /// Locks the stock of a campaign, which nobody else can move until the transaction ends. [`QuotaError::CampaignNotFound`] if there is no such campaign.
+    pub async fn lock_tiers(&mut self, campaign: CampaignNumber) -> Result<Vec<TierStock>> {
+        let lock = sql!("../../queries/lock_tiers.sql", number(campaign));
+        let stock = Some(self.rows(lock, tier_stock).await?);
+        let stock = stock.filter(|stock| !stock.is_empty());
+        stock.ok_or(QuotaError::CampaignNotFound)
     }
 
-    /// Locks the stock of the campaign that a lease is of; `None` if there is no such lease.
-    pub async fn lock_tiers_of_lease(
-        &mut self,
-        lease_id: Uuid,
-    ) -> Result<Option<LockedTiers>, QuotaError> {
-        let rows = sqlx::query_as(include_str!("../../queries/lock_tiers_of_lease.sql"))
-            .bind(lease_id)
-            .fetch_all(self.connection())
-            .await?;
-        locked(rows)
+    /// Locks the stock of the campaign that a lease is of. [`QuotaError::LeaseNotFound`] if there is no such lease.
+    pub async fn lock_tiers_of_lease(&mut self, lease_id: Uuid) -> Result<Vec<TierStock>> {
+        let lock = sql!("../../queries/lock_tiers_of_lease.sql", lease_id);
+        let stock = Some(self.rows(lock, tier_stock).await?);
+        let stock = stock.filter(|stock| !stock.is_empty());
+        stock.ok_or(QuotaError::LeaseNotFound)
     }
 
-    /// Whether a campaign is retired.
-    pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool, QuotaError> {
-        let retired: Option<bool> =
-            sqlx::query_scalar(include_str!("../../queries/is_retired.sql"))
-                .bind(number(campaign))
-                .fetch_optional(self.connection())
-                .await?;
-        Ok(retired.unwrap_or(false))
-    }
-
-    pub async fn lease(&mut self, lease_id: Uuid) -> Result<Option<Lease>, QuotaError> {
-        let row: Option<LeaseRow> = sqlx::query_as(include_str!("../../queries/find_lease.sql"))
-            .bind(lease_id)
-            .fetch_optional(self.connection())
-            .await?;
-        Ok(row.map(|row| row.into_lease(lease_id)).transpose()?)
+    pub async fn lease(&mut self, lease_id: Uuid) -> Result<Option<Lease>> {
+        let found = sql!("../../queries/find_lease.sql", lease_id);
+        self.row(found, lease).await
     }
 
     /// Moves stock from the pool to a new lease, in a transaction that holds the campaign's locks.
@@ -129,24 +94,22 @@ impl Work {
         request: &LeaseRequest,
         granted: &TierCounts,
         now: Timestamp,
-    ) -> Result<(), QuotaError> {
-        let (_, wanted) = columns(request.wanted.iter())?;
+    ) -> Result {
         let (tiers, quantities) = columns(granted.some())?;
-        let statement = sqlx::query(include_str!("../../queries/grant_lease.sql"));
-        self.run(
-            statement
-                .bind(request.lease_id)
-                .bind(number(request.campaign))
-                // Lanes end at 1,023.
-                .bind(request.lane.get() as i16)
-                .bind(request.holder.as_str())
-                .bind(wanted)
-                .bind(stored(request.wanted_of_any_tier)?)
-                .bind(now)
-                .bind(tiers)
-                .bind(quantities),
-        )
-        .await
+        let grant = sql!(
+            "../../queries/grant_lease.sql",
+            request.lease_id,
+            number(request.campaign),
+            // Lanes end at 1,023.
+            request.lane.get() as i16,
+            request.holder.as_str(),
+            stored_all(request.wanted.iter().map(|(_, wanted)| wanted))?,
+            stored(request.wanted_of_any_tier)?,
+            now,
+            tiers,
+            quantities,
+        );
+        self.run(grant).await
     }
 
     /// Settles a lease, in a transaction that holds the campaign's locks: what was used stays used, the rest is free again.
@@ -156,18 +119,55 @@ impl Work {
         used: &TierCounts,
         because: SealedBecause,
         now: Timestamp,
-    ) -> Result<(), QuotaError> {
+    ) -> Result {
         let held = lease.granted.some().map(|(tier, _)| (tier, used.get(tier)));
         let (tiers, quantities) = columns(held)?;
-        let statement = sqlx::query(include_str!("../../queries/settle_lease.sql"));
-        self.run(
-            statement
-                .bind(lease.request.lease_id)
-                .bind(now)
-                .bind(tiers)
-                .bind(quantities)
-                .bind(because.name()),
-        )
-        .await
+        let settle = sql!(
+            "../../queries/settle_lease.sql",
+            lease.request.lease_id,
+            now,
+            tiers,
+            quantities,
+            because.name(),
+        );
+        self.run(settle).await
+    }
+
+    pub async fn renew_holder(&mut self, holder: &ReplicaId) -> Result {
+        let renew = sql!("../../queries/renew_holder.sql", holder.as_str());
+        self.run(renew).await
+    }
+
+    /// At most `limit` holders at one instant, those that hold a lease first.
+    pub async fn holders(&mut self, limit: u32) -> Result<Vec<HolderReading>> {
+        let found = sql!("../../queries/read_holders.sql", i64::from(limit));
+        self.rows(found, holder_reading).await
+    }
+
+    /// Removes holders that have given no sign of life since they were read and hold nothing.
+    pub async fn forget_holders(&mut self, silent: &[HolderReading]) -> Result {
+        let holders: Vec<_> = silent.iter().map(|read| read.holder.as_str()).collect();
+        let beats = stored_all(silent.iter().map(|read| read.beats))?;
+        let forget = sql!("../../queries/forget_holders.sql", holders, beats);
+        self.run(forget).await
+    }
+
+    /// At most `limit` leases from the id `from` on that are to be taken back: of these silent holders, of halted campaigns, and of campaigns that have ended.
+    pub async fn leases_to_reclaim(
+        &mut self,
+        now: Timestamp,
+        silent: &[&str],
+        from: Uuid,
+        limit: u32,
+    ) -> Result<Vec<LeaseToReclaim>> {
+        let limit = i64::from(limit);
+        let found = sql!(
+            "../../queries/leases_to_reclaim.sql",
+            now,
+            silent,
+            from,
+            limit
+        );
+        self.rows(found, lease_to_reclaim).await
     }
 }

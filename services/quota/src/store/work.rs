@@ -1,15 +1,15 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{
-    Executor as _, FromRow, PgConnection, Postgres,
+    Executor as _, PgConnection, Postgres,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
-    query::{Query, QueryAs},
+    query::Query,
 };
 use tokio::time::timeout;
 
-use super::Store;
-use crate::error::QuotaError;
+use super::{Store, values::Read};
+use crate::error::{QuotaError, Result};
 
 /// Work that takes longer counts as a broken connection.
 const WORK_LIMIT: Duration = Duration::from_secs(5);
@@ -20,23 +20,20 @@ const WORK_LIMIT: Duration = Duration::from_secs(5);
 /// an open transaction.
 pub struct Work {
     connection: PoolConnection<Postgres>,
-    kind: Kind,
+    is_transaction: bool,
     ended: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Read,
-    Transaction,
-}
+/// A statement with its values.
+type Statement<'v> = Query<'v, Postgres, PgArguments>;
 
 impl Store {
     /// Does work in one transaction, of which nothing is committed unless all succeeds.
     pub async fn transaction<T>(
         &self,
         deadline: Instant,
-        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
-    ) -> Result<T, QuotaError> {
+        work: impl AsyncFnOnce(&mut Work) -> Result<T>,
+    ) -> Result<T> {
         within_limit(async {
             let mut transaction = self.begin(deadline).await?;
             let outcome = work(&mut transaction).await;
@@ -46,26 +43,23 @@ impl Store {
     }
 
     /// Reads, a single instant only if it is a single statement.
-    pub async fn read<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
-    ) -> Result<T, QuotaError> {
+    pub async fn read<T>(&self, work: impl AsyncFnOnce(&mut Work) -> Result<T>) -> Result<T> {
         within_limit(self.read_without_limit(work)).await
     }
 
     /// A read that may take as long as its caller lets it.
     pub async fn read_without_limit<T>(
         &self,
-        work: impl AsyncFnOnce(&mut Work) -> Result<T, QuotaError>,
-    ) -> Result<T, QuotaError> {
-        let mut read = self.begin_read().await?;
+        work: impl AsyncFnOnce(&mut Work) -> Result<T>,
+    ) -> Result<T> {
+        let mut read = self.work(false).await?;
         let outcome = work(&mut read).await;
         read.end(outcome).await
     }
 
     /// Begins a transaction, unless nobody waits for its outcome any more by the time a connection is free.
-    pub async fn begin(&self, deadline: Instant) -> Result<Work, QuotaError> {
-        let mut work = self.work(Kind::Transaction).await?;
+    pub async fn begin(&self, deadline: Instant) -> Result<Work> {
+        let mut work = self.work(true).await?;
         if deadline <= Instant::now() {
             work.ended = true;
             return Err(QuotaError::OutOfTime);
@@ -74,14 +68,10 @@ impl Store {
         Ok(work)
     }
 
-    async fn begin_read(&self) -> Result<Work, QuotaError> {
-        self.work(Kind::Read).await
-    }
-
-    async fn work(&self, kind: Kind) -> Result<Work, QuotaError> {
+    async fn work(&self, is_transaction: bool) -> Result<Work> {
         Ok(Work {
             connection: self.pool.acquire().await?,
-            kind,
+            is_transaction,
             ended: false,
         })
     }
@@ -89,11 +79,11 @@ impl Store {
 
 impl Work {
     /// Commits what succeeded and rolls back what was refused. An error says that the outcome is not known, or that nothing was committed.
-    pub async fn end<T>(mut self, outcome: Result<T, QuotaError>) -> Result<T, QuotaError> {
+    pub async fn end<T>(mut self, outcome: Result<T>) -> Result<T> {
         if let Err(QuotaError::DatabaseAway(_) | QuotaError::Defect(_)) = outcome {
             return outcome;
         }
-        if self.kind == Kind::Transaction {
+        if self.is_transaction {
             let last = if outcome.is_ok() {
                 "COMMIT"
             } else {
@@ -106,36 +96,35 @@ impl Work {
     }
 
     /// Runs a statement that yields nothing.
-    pub(super) async fn run(
-        &mut self,
-        statement: Query<'_, Postgres, PgArguments>,
-    ) -> Result<(), QuotaError> {
+    pub(super) async fn run(&mut self, statement: Statement<'_>) -> Result {
         statement.execute(self.connection()).await?;
         Ok(())
     }
 
-    pub(super) async fn rows<Row, T>(
+    /// Every row that a statement yields.
+    pub(super) async fn rows<T>(
         &mut self,
-        query: QueryAs<'_, Postgres, Row, PgArguments>,
-    ) -> Result<Vec<T>, QuotaError>
-    where
-        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-        T: TryFrom<Row, Error = sqlx::Error>,
-    {
-        let rows = query.fetch_all(self.connection()).await?.into_iter();
-        Ok(rows.map(T::try_from).collect::<Result<_, _>>()?)
+        statement: Statement<'_>,
+        read: impl Fn(&PgRow) -> Read<T>,
+    ) -> Result<Vec<T>> {
+        let rows = statement.fetch_all(self.connection()).await?;
+        Ok(rows.iter().map(read).collect::<Read<_>>()?)
     }
 
-    pub(super) async fn one<Row, T>(
+    /// The row that a statement yields, if it does.
+    pub(super) async fn row<T>(
         &mut self,
-        query: QueryAs<'_, Postgres, Row, PgArguments>,
-    ) -> Result<Option<T>, QuotaError>
-    where
-        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-        T: TryFrom<Row, Error = sqlx::Error>,
-    {
-        let row = query.fetch_optional(self.connection()).await?;
-        Ok(row.map(T::try_from).transpose()?)
+        statement: Statement<'_>,
+        read: impl FnOnce(&PgRow) -> Read<T>,
+    ) -> Result<Option<T>> {
+        let row = statement.fetch_optional(self.connection()).await?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    /// How many a statement says that there were.
+    pub(super) async fn counted(&mut self, statement: Statement<'_>) -> Result<u64> {
+        let row = statement.fetch_one(self.connection()).await?;
+        Ok(super::values::count(&row, "count")?)
     }
 
     pub(super) fn connection(&mut self) -> &mut PgConnection {
@@ -152,9 +141,7 @@ impl Drop for Work {
 }
 
 /// Gives database work up once it takes too long to be alive.
-async fn within_limit<T>(
-    work: impl Future<Output = Result<T, QuotaError>>,
-) -> Result<T, QuotaError> {
+async fn within_limit<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(WORK_LIMIT, work)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))

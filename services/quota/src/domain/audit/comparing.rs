@@ -1,11 +1,11 @@
-use tidegate_types::{MAX_TIERS, TierNumber};
+use tidegate_types::TierNumber;
 use uuid::Uuid;
 
 use super::{
     AuditReport, CouponBooks, Coverage, Difference, DifferenceKind, FencedLease, LeaseBooks,
     LeaseMismatch, MAX_DIFFERENCES_DESCRIBED, PassSums, TierAudit, TierBooks,
 };
-use crate::domain::{TierCounts, TierStock};
+use crate::domain::{TierCounts, TierStock, stock::tiers};
 
 /// An audit under way: quota's books first, then leases from the newest downwards, page by page, then quota's books again. Each lease is read at quota before it and its coupons are read at issuance.
 pub struct Audit {
@@ -279,8 +279,4 @@ impl Audit {
             });
         }
     }
-}
-
-fn tiers() -> impl Iterator<Item = TierNumber> {
-    (0..MAX_TIERS).filter_map(|number| TierNumber::new(number).ok())
 }

@@ -2,7 +2,7 @@ use tidegate_types::Reason;
 use uuid::Uuid;
 
 use super::*;
-use crate::told::encoded;
+use crate::{error::QuotaError, told::encoded};
 
 fn good() -> proto::CreateCampaignRequest {
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
@@ -13,7 +13,7 @@ fn good() -> proto::CreateCampaignRequest {
         limit_per_shopper: 1,
         opens_at: at(1_000),
         closes_at: at(2_000),
-        coupon_validity: Some(WireDuration {
+        coupon_validity: Some(prost_types::Duration {
             seconds: 3_600,
             nanos: 0,
         }),
@@ -32,14 +32,11 @@ fn tier(tier_id: &str, face_value_minor_units: i64, stock: u64) -> wire_types::T
     }
 }
 
-fn bad_fields<T: std::fmt::Debug>(parsed: Result<T, QuotaError>) -> Vec<String> {
+fn bad_fields<T: std::fmt::Debug>(parsed: Result<T>) -> Vec<String> {
     let refusal = parsed.unwrap_err().refusal().unwrap();
     assert_eq!(refusal.reason, Reason::InvalidField);
-    refusal
-        .violations
-        .into_iter()
-        .map(|bad| bad.field)
-        .collect()
+    let violations = refusal.violations.into_iter();
+    violations.map(|bad| bad.field).collect()
 }
 
 #[test]
@@ -58,7 +55,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
             seconds: i64::MAX,
             nanos: 0,
         }),
-        coupon_validity: Some(WireDuration {
+        coupon_validity: Some(prost_types::Duration {
             seconds: 366 * 24 * 3_600 + 1,
             nanos: 0,
         }),
@@ -67,7 +64,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
         reason: "why\nnot".into(),
     };
     assert_eq!(
-        bad_fields(campaign_terms(bad)),
+        bad_fields(campaign_terms(&bad)),
         [
             "campaign_id",
             "currency_code",
@@ -91,7 +88,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
 #[test]
 fn a_campaign_has_1_to_16_tiers_and_closes_after_it_opens() {
     let with_tiers = |count: usize| {
-        campaign_terms(proto::CreateCampaignRequest {
+        campaign_terms(&proto::CreateCampaignRequest {
             tiers: (0..count).map(|n| tier(&format!("t{n}"), 1, 1)).collect(),
             ..good()
         })
@@ -103,7 +100,7 @@ fn a_campaign_has_1_to_16_tiers_and_closes_after_it_opens() {
         closes_at: good().opens_at,
         ..good()
     };
-    assert_eq!(bad_fields(campaign_terms(backwards)), ["closes_at"]);
+    assert_eq!(bad_fields(campaign_terms(&backwards)), ["closes_at"]);
 }
 
 #[test]
@@ -111,30 +108,20 @@ fn every_bad_field_of_a_tiers_terms_is_named_with_its_place() {
     let with_terms = |terms: wire_types::CouponTerms| {
         let mut request = good();
         request.tiers[1].terms = Some(terms);
-        campaign_terms(request)
+        campaign_terms(&request)
     };
-    let texts = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|text| text.to_string())
-            .collect::<Vec<_>>()
-    };
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
     let bad = wire_types::CouponTerms {
         minimum_spend_minor_units: -1,
         areas: texts(&["west", "the east"]),
         store_ids: texts(&["s-1", "s-2", "s-3", "s-1"]),
     };
-    assert_eq!(
-        bad_fields(with_terms(bad)),
-        [
-            "tiers[1].terms.minimum_spend_minor_units",
-            "tiers[1].terms.areas[1]",
-            "tiers[1].terms.store_ids[3]",
-        ]
-    );
+    let fields = ["minimum_spend_minor_units", "areas[1]", "store_ids[3]"];
+    let fields = fields.map(|field| format!("tiers[1].terms.{field}"));
+    assert_eq!(bad_fields(with_terms(bad)), fields);
     // Terms that ask nothing are no terms, and are told as none.
     let asking_nothing = with_terms(wire_types::CouponTerms::default()).unwrap();
-    assert_eq!(asking_nothing, campaign_terms(good()).unwrap());
+    assert_eq!(asking_nothing, campaign_terms(&good()).unwrap());
     assert_eq!(encoded(&asking_nothing.0.tiers[1].terms), None);
     let sorted = wire_types::CouponTerms {
         minimum_spend_minor_units: 3_000,
@@ -148,8 +135,9 @@ fn every_bad_field_of_a_tiers_terms_is_named_with_its_place() {
 #[test]
 fn validity_is_whole_seconds_up_to_366_days() {
     let with = |seconds, nanos| {
-        campaign_terms(proto::CreateCampaignRequest {
-            coupon_validity: Some(WireDuration { seconds, nanos }),
+        let coupon_validity = Some(prost_types::Duration { seconds, nanos });
+        campaign_terms(&proto::CreateCampaignRequest {
+            coupon_validity,
             ..good()
         })
     };
@@ -167,12 +155,12 @@ fn moments_are_kept_as_the_database_keeps_them() {
         seconds: 1_000,
         nanos: 123_456_789,
     });
-    let opens_at = campaign_terms(request).unwrap().0.opens_at;
+    let opens_at = campaign_terms(&request).unwrap().0.opens_at;
     assert_eq!(opens_at.nanosecond(), 123_456_000);
 }
 
 #[test]
-fn every_bad_field_of_a_lease_request_is_named_at_once() {
+fn every_bad_field_of_a_lease_request_is_named_at_once_and_one_of_nothing_is_none() {
     let quantity = |tier_number, quantity| proto::TierQuantity {
         tier_number,
         quantity,
@@ -186,7 +174,7 @@ fn every_bad_field_of_a_lease_request_is_named_at_once() {
         wanted_of_any_tier: MAX_STOCK + 1,
     };
     assert_eq!(
-        bad_fields(lease_request(&bad)),
+        bad_fields(lease(&bad)),
         [
             "lease_id",
             "campaign_number",
@@ -198,17 +186,13 @@ fn every_bad_field_of_a_lease_request_is_named_at_once() {
             "wanted_of_any_tier",
         ]
     );
-}
-
-#[test]
-fn a_lease_of_nothing_is_not_asked_for() {
     let nothing = proto::AcquireLeaseRequest {
         lease_id: Uuid::nil().to_string(),
         campaign_number: 1,
         holder_id: "issuance-0".into(),
         ..proto::AcquireLeaseRequest::default()
     };
-    assert_eq!(bad_fields(lease_request(&nothing)), ["wanted"]);
+    assert_eq!(bad_fields(lease(&nothing)), ["wanted"]);
 }
 
 #[test]
@@ -220,15 +204,13 @@ fn pages_are_bounded_and_tokens_are_ours() {
         })
     };
     assert_eq!(ask(0, "").unwrap(), (None, 20));
-    assert_eq!(
-        ask(100, "7").unwrap(),
-        (CampaignNumber::new(7u32).ok(), 100)
-    );
+    let seven = CampaignNumber::new(7u32).ok();
+    assert_eq!(ask(100, "7").unwrap(), (seven, 100));
     assert_eq!(bad_fields(ask(101, "seven")), ["page_size", "page_token"]);
 }
 
 #[test]
-fn every_bad_field_of_a_control_change_is_named_at_once() {
+fn every_bad_field_of_a_control_change_is_named_at_once_and_it_need_not_say_when_it_ends() {
     let bad = proto::SetCampaignControlRequest {
         campaign_id: "Spring Tea".into(),
         issuance: 0,
@@ -240,20 +222,14 @@ fn every_bad_field_of_a_control_change_is_named_at_once() {
         }),
         epoch: u64::MAX,
     };
-    assert_eq!(
-        bad_fields(control_request(&bad)),
-        [
-            "campaign_id",
-            "issuance",
-            "redemption",
-            "reason",
-            "resume_at"
-        ]
-    );
-}
-
-#[test]
-fn a_control_change_need_not_say_when_it_ends() {
+    let fields = [
+        "campaign_id",
+        "issuance",
+        "redemption",
+        "reason",
+        "resume_at",
+    ];
+    assert_eq!(bad_fields(control(&bad)), fields);
     let halt = proto::SetCampaignControlRequest {
         campaign_id: "spring".into(),
         issuance: wire_types::IssuanceControl::Halted.into(),
@@ -261,7 +237,7 @@ fn a_control_change_need_not_say_when_it_ends() {
         reason: "店里忙不过来".into(),
         ..proto::SetCampaignControlRequest::default()
     };
-    let parsed = control_request(&halt).unwrap();
+    let parsed = control(&halt).unwrap();
     assert_eq!((parsed.wanted.resume_at, parsed.seen_epoch), (None, 0));
     let until_when = proto::ExtendValidityRequest {
         campaign_id: "spring".into(),
