@@ -12,14 +12,14 @@ use std::{
 
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::sleep_until;
 use uuid::Uuid;
 
 use crate::{
     domain::{Audit, AuditReport, Campaign, Coverage, LeaseBooks, TierBooks},
     error::Result,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
-    store::{KeptPass, Store, previous_lease_id},
+    store::{KeptPass, Store, by, previous_lease_id},
 };
 
 /// Coupons that the leases of one page may have used, so that a page is counted in a fraction of a
@@ -106,18 +106,15 @@ impl Auditor {
     }
 
     async fn subject(&self, id: &CampaignId) -> Result<Subject> {
-        self.store
-            .read_without_limit(async |read| {
-                let campaign = read.campaign(id).await?;
-                let kept = read.audit_pass(campaign.number).await?;
-                let is_retired = read.is_retired(campaign.number).await?;
-                Ok(Subject {
-                    campaign,
-                    kept,
-                    is_retired,
-                })
+        let subject = self.store.read_without_limit(async |read| {
+            let campaign = read.campaign(id).await?;
+            Ok(Subject {
+                kept: read.audit_pass(campaign.number).await?,
+                is_retired: read.is_retired(campaign.number).await?,
+                campaign,
             })
-            .await
+        });
+        subject.await
     }
 
     /// Reads quota's books and compares the newest leases; where to go on, if there are more.
@@ -155,10 +152,8 @@ impl Auditor {
                 Some(lease) if !is_last => lease.lease_id,
                 _ => Uuid::nil(),
             };
-            let keys: Vec<_> = page
-                .iter()
-                .map(|lease| (lease.lease_id, lease.lane))
-                .collect();
+            let keys = page.iter().map(|lease| (lease.lease_id, lease.lane));
+            let keys: Vec<_> = keys.collect();
             let fenced = if keys.is_empty() {
                 Vec::new()
             } else {
@@ -216,7 +211,11 @@ impl Auditor {
         let leases: u64 = after.iter().map(|books| books.leases).sum();
         let left_out = leases.saturating_sub(audit.sums().leases);
         let coverage = Coverage {
-            leases_left_out: if is_complete { 0 } else { left_out },
+            leases_left_out: if is_complete || is_retired {
+                0
+            } else {
+                left_out
+            },
             is_complete,
             leases_forgotten: is_retired,
             last_complete_at: subject.kept.complete_at,
@@ -229,10 +228,6 @@ impl Auditor {
         // The coupons of no lease at all: only the sums of the archived ones are wanted.
         let none = Uuid::max()..=Uuid::nil();
         let kept = self.count_coupons(campaign, &none, bounds.deadline, trace);
-        let coverage = Coverage {
-            leases_left_out: 0,
-            ..coverage
-        };
         Ok(sums.report_forgotten(&after, &kept.await?.archived_used, coverage))
     }
 
@@ -241,13 +236,6 @@ impl Auditor {
             .read_without_limit(async |read| read.tier_books(campaign).await)
             .await
     }
-}
-
-/// Gives reading up at the deadline; a read that takes so long counts as a broken connection.
-async fn by<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout_at(deadline.into(), work)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))
 }
 
 /// How long one campaign may take in a round, beside the calls under way at its end.

@@ -12,7 +12,6 @@ use crate::{
     watch::{MAX_CURRENT_CAMPAIGNS, current_if_closing_after},
 };
 
-/// Campaigns of one look-up at most.
 pub const MAX_LOOKED_UP: usize = 100;
 pub const MAX_PAGE_SIZE: u8 = 100;
 /// Areas and stores that the campaigns of one page name together: a page has to fit into one message. One campaign names 17,600 at most, so it always fits.
@@ -28,7 +27,6 @@ pub struct Page {
     pub next: Option<CampaignNumber>,
 }
 
-/// What there is of campaigns that were asked for.
 #[derive(Debug)]
 pub struct Found {
     pub campaigns: Vec<Campaign>,
@@ -48,7 +46,6 @@ pub struct BudgetAddition {
 #[derive(Debug, Clone)]
 pub struct UpdateRequest {
     pub campaign: CampaignId,
-    /// Why, if somebody said so.
     pub reason: Option<ChangeReason>,
     pub wanted: CampaignUpdate,
 }

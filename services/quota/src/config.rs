@@ -11,7 +11,6 @@ pub struct Config {
     pub database: Database,
     /// Whether `serve` applies missing migrations itself; otherwise it refuses to start without them.
     pub migrate_on_start: bool,
-    /// What staff's tokens must say.
     pub tokens: TokenSettings,
     pub issuance_addresses: Vec<String>,
     /// Leases of a holder that is silent for about this long are sealed.

@@ -1,19 +1,20 @@
 //! What staff say of a campaign while it runs: opening, holding, halting and ending it, and extending its coupons.
 
-mod halt_all;
-
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use tidegate_types::{CampaignId, ChangeReason, Timestamp};
 use tokio::time::{sleep, timeout_at};
 
-pub use self::halt_all::{Halted, MAX_HALTED};
 use crate::{
-    domain::{Campaign, IssuanceState, WantedControl, nothing_leased},
+    domain::{Campaign, Halt, IssuanceState, Standing, WantedControl, nothing_leased},
     error::{QuotaError, Result},
     staff::{self, StaffCall},
-    store::Store,
+    store::{Store, Work},
     wake::Wake,
+    watch::MAX_CURRENT_CAMPAIGNS,
 };
 
 /// Kept of the call's time, so that the answer still travels when a halt is slow.
@@ -25,7 +26,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub struct ControlRequest {
     pub campaign: CampaignId,
     pub wanted: WantedControl,
-    /// The epoch of the control they decided on.
     pub seen_epoch: u64,
 }
 
@@ -33,6 +33,19 @@ pub struct ControlRequest {
 pub struct EndRequest {
     pub campaign: CampaignId,
     pub reason: ChangeReason,
+}
+
+/// Campaigns that one halt of all takes in. There are no more than half as many, and a few that were
+/// made at once. Beyond, those that are not halted come first, nothing is said to be all halted, and
+/// the same call again takes in the next ones.
+pub const MAX_HALTED: u32 = 2 * MAX_CURRENT_CAMPAIGNS as u32;
+
+#[derive(Debug, Clone)]
+pub struct Halted {
+    /// Every campaign that it took in, in the order of their numbers.
+    pub campaigns: Vec<Standing>,
+    /// Whether that was every campaign, and all of it is in force.
+    pub is_all: bool,
 }
 
 #[derive(Clone)]
@@ -134,6 +147,46 @@ impl Controls {
         self.wait_while(is_open, campaign, call.deadline).await
     }
 
+    /// Halts the issuing of every campaign that has not ended, in one transaction, and waits until all of it is in force, as long as the deadline allows. Those that are halted so already stay as they are.
+    pub async fn halt_all(&self, halt: &Halt, call: &StaffCall) -> Result<Halted> {
+        let taken = self
+            .store
+            .transaction(call.deadline, async |work| halt_all(work, halt, call).await);
+        let (campaigns, is_everyone) = taken.await?;
+        let is_any = |is_so: fn(&Standing) -> bool| campaigns.iter().any(is_so);
+        if is_any(|campaign| !campaign.fence.holds_redemption()) {
+            self.fencer.up(call.trace);
+        }
+        if is_any(|campaign| campaign.issuance_state() == IssuanceState::Halting) {
+            self.reclaimer.up(call.trace);
+        }
+        let campaigns = self.wait_for_all(campaigns, call.deadline).await?;
+        Ok(Halted {
+            is_all: is_everyone && campaigns.iter().all(|campaign| halt.is_in_force(campaign)),
+            campaigns,
+        })
+    }
+
+    /// Waits while the controls of these campaigns are on their way, as long as there is time. Whatever somebody changed since is not waited for.
+    async fn wait_for_all(
+        &self,
+        campaigns: Vec<Standing>,
+        deadline: Instant,
+    ) -> Result<Vec<Standing>> {
+        let epochs = campaigns
+            .iter()
+            .map(|campaign| (campaign.number, campaign.control.epoch));
+        let epochs: BTreeMap<_, _> = epochs.collect();
+        let numbers: Vec<_> = epochs.keys().copied().collect();
+        let is_awaited = |campaign: &Standing| {
+            campaign.is_on_its_way()
+                && epochs.get(&campaign.number) == Some(&campaign.control.epoch)
+        };
+        let is_open = |campaigns: &Vec<Standing>| campaigns.iter().any(is_awaited);
+        let read = || self.store.read(async |read| read.standings(&numbers).await);
+        wait_while(is_open, campaigns, read, deadline).await
+    }
+
     /// Waits while something of the campaign is not in force, as long as there is time.
     async fn wait_while(
         &self,
@@ -165,4 +218,33 @@ async fn wait_while<T, Reading: Future<Output = Result<T>>>(
         }
     }
     Ok(state)
+}
+
+/// What was halted, and whether that is every campaign.
+async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<(Vec<Standing>, bool)> {
+    let mut numbers = work.campaigns_to_halt(call.now(), MAX_HALTED + 1).await?;
+    let is_everyone = numbers.len() <= MAX_HALTED as usize;
+    numbers.truncate(MAX_HALTED as usize);
+    work.lock_tiers_of_many(&numbers).await?;
+    // Some may have ended while their locks were waited for. One that closed a moment ago, by this
+    // clock, is halted as long as a claim of it may yet commit.
+    let mut before = work.standings(&numbers).await?;
+    let now = call.now();
+    before.retain(|campaign| {
+        campaign.ended_at.is_none() && (campaign.closes_at > now || !campaign.nothing_leased)
+    });
+    let (mut halted, mut changes) = (Vec::new(), Vec::new());
+    for campaign in &before {
+        let Some(control) = halt.of(&campaign.control) else {
+            continue;
+        };
+        let change = call.change("HaltAllCampaigns", &campaign.id, halt.reason.as_str());
+        let compared = change.map(|change| staff::controls(change, &campaign.control, &control));
+        changes.extend(compared);
+        halted.push((campaign.number, control));
+    }
+    let numbers: Vec<_> = before.iter().map(|campaign| campaign.number).collect();
+    work.halt_campaigns(&halted, halt).await?;
+    work.record(&changes).await?;
+    Ok((work.standings(&numbers).await?, is_everyone))
 }

@@ -28,10 +28,7 @@ pub enum QuotaError {
     #[error("the campaign has begun, and {} can no longer be changed", fields.join(", "))]
     CampaignBegun { fields: Vec<&'static str> },
     #[error("staff have halted the issuing of the campaign")]
-    IssuanceHalted {
-        /// When they expect to resume, if that is still to come.
-        resume_at: Option<Timestamp>,
-    },
+    IssuanceHalted { resume_at: Option<Timestamp> },
     #[error("the campaign's control was changed since; its epoch is {epoch}")]
     ControlEpochConflict { epoch: u64 },
     #[error("the campaign id belongs to a campaign with other content")]

@@ -20,7 +20,6 @@ const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two batches, so that grants have the database to themselves most of the time.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
 const BATCH_LEASES: u32 = 1_000;
-/// Batches of one kind in one round.
 const MAX_BATCHES: u32 = 200;
 /// Campaigns that one round retires, and forgets the leases of.
 const MAX_CAMPAIGNS: u32 = 100;
@@ -90,7 +89,6 @@ impl History {
         self.forget().await
     }
 
-    /// Archives leases that were settled before a moment.
     pub async fn archive(&self, settled_before: Timestamp) -> Result {
         let archive = || {
             self.store.transaction(deadline(), async |work| {

@@ -29,7 +29,6 @@ use crate::{
     told,
 };
 
-/// Leases of one call at most.
 pub const MAX_LEASES_PER_CALL: u32 = 1_000;
 /// A replica that takes longer to seal is given up for the next one.
 const SEAL_TIMEOUT: Duration = Duration::from_secs(2);

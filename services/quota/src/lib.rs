@@ -50,7 +50,6 @@ const MAX_DATABASE_CONNECTIONS: u32 = 16;
 const BACKGROUND_CONNECTIONS: u32 = 3;
 const FOREGROUND_CONNECTIONS: u32 = MAX_DATABASE_CONNECTIONS - BACKGROUND_CONNECTIONS;
 
-/// The schema this program needs.
 pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
@@ -66,7 +65,6 @@ fn look_at(database: Database) -> DatabaseLook {
     })
 }
 
-/// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
 }

@@ -15,7 +15,6 @@ use crate::{
     watch::Watch,
 };
 
-/// Counters by one label.
 type Labelled = Family<[(&'static str, &'static str); 1], Counter>;
 
 #[derive(Clone, Default)]

@@ -20,7 +20,6 @@ use crate::{
 /// it is the same.
 const MAX_TIER_SHOWN_BYTES: usize = 900;
 
-/// A call that changes something.
 #[derive(Debug, Clone)]
 pub struct StaffCall {
     /// Who calls; a change by nobody in particular is not recorded.
@@ -28,9 +27,7 @@ pub struct StaffCall {
     pub came_at: Timestamp,
     /// The same moment, by the clock that only goes on.
     pub began: Instant,
-    /// Until when the answer is waited for.
     pub deadline: Instant,
-    /// The call in its trace.
     pub trace: TraceContext,
 }
 

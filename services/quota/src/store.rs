@@ -26,7 +26,7 @@ pub use audit::{KeptPass, PassUnderWay, SavedAudit, ShownAudit};
 pub use control::Lending;
 pub use leases::LeaseToReclaim;
 pub use queues::{FoundQueue, KeptReport};
-pub use work::Work;
+pub use work::{Work, by};
 
 #[derive(Clone)]
 pub struct Store {

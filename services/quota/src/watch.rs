@@ -50,7 +50,6 @@ pub struct Snapshot {
     pub campaigns: BTreeMap<CampaignNumber, Arc<Campaign>>,
 }
 
-/// Where streams come from.
 #[derive(Debug, Clone)]
 pub struct Watch {
     newest: watch::Sender<Arc<Snapshot>>,
@@ -59,10 +58,8 @@ pub struct Watch {
     stop: CancellationToken,
 }
 
-/// One step of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A campaign as it is now.
     Campaign(Arc<Campaign>),
     /// Everything there is has been told once.
     Synced,

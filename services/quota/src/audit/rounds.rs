@@ -6,12 +6,12 @@ use tidegate_types::{CampaignId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Auditor, Bounds, Subject, by, slice_of};
+use super::{Auditor, Bounds, Subject, slice_of};
 use crate::{
     domain::{Audit, AuditOutcome, AuditReport, PassSums},
     error::Result,
     metrics::Metrics,
-    store::{PassUnderWay, SavedAudit},
+    store::{PassUnderWay, SavedAudit, by},
     watch::current_if_closing_after,
 };
 

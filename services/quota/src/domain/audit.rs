@@ -15,7 +15,6 @@ pub const MAX_DIFFERENCES_DESCRIBED: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierBooks {
     pub stock: u64,
-    /// Where it is said to be.
     pub at: TierStock,
     /// What was granted of it to leases that are not settled.
     pub granted_unsettled: u64,
@@ -25,7 +24,6 @@ pub struct TierBooks {
     pub leases: u64,
 }
 
-/// One lease in quota's books.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseBooks {
     pub lease_id: Uuid,
@@ -38,7 +36,6 @@ pub struct LeaseBooks {
 /// How a lease stands at issuance that was installed there, or sealed before it could be: then it holds nothing and nothing is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FencedLease {
-    /// Whether nothing can be spent from it any more.
     pub is_sealed: bool,
     pub granted: TierCounts,
     pub used: TierCounts,
@@ -50,18 +47,15 @@ pub struct LeaseMismatch {
     pub lease_id: Uuid,
     pub tier: TierNumber,
     pub used: u64,
-    /// How many coupons name it.
     pub coupons: u64,
 }
 
 /// The coupons of a range of a campaign's leases at issuance, each lane at an instant of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CouponBooks {
-    /// All there are.
     pub coupons: TierCounts,
     /// Of them, coupons on leases that are not sealed.
     pub on_live_leases: TierCounts,
-    /// What issuance itself found wrong.
     pub mismatches: Vec<LeaseMismatch>,
     /// Shoppers of the range who hold more coupons of the campaign than its limit.
     pub shoppers_over_limit: u64,
@@ -72,7 +66,6 @@ pub struct CouponBooks {
 }
 
 impl CouponBooks {
-    /// Adds those of another lane.
     pub fn add(&mut self, other: Self) {
         self.coupons = self.coupons.plus(&other.coupons);
         self.on_live_leases = self.on_live_leases.plus(&other.on_live_leases);
@@ -109,23 +102,19 @@ named!(
         Different = "different",
         /// What was covered is sound; the rest was not looked at this time.
         Partial = "partial",
-        /// The books could not be read.
         Failed = "failed",
     }
 );
 
-/// Something that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     pub kind: DifferenceKind,
-    /// In words, with the numbers.
     pub description: String,
 }
 
 /// One tier in the books of quota, as read last, and of issuance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierAudit {
-    /// Where quota says the stock is.
     pub at: TierStock,
     pub stock: u64,
     pub coupons: u64,
@@ -140,24 +129,20 @@ pub struct Coverage {
     pub leases: u64,
     /// Leases that were not compared, all of them older.
     pub leases_left_out: u64,
-    /// The last one compared.
     pub oldest_lease: Option<Uuid>,
     /// Whether every lease was compared, and with them every coupon.
     pub is_complete: bool,
     /// Whether the campaign is retired, so that only sums are left to compare.
     pub leases_forgotten: bool,
-    /// When the last pass over all leases began.
     pub last_complete_at: Option<Timestamp>,
 }
 
 /// What an audit found in what it covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditReport {
-    /// The books, in the campaign's order.
     pub tiers: Vec<TierAudit>,
     /// The first [`MAX_DIFFERENCES_DESCRIBED`]; empty if what was covered is sound.
     pub differences: Vec<Difference>,
-    /// How many there are in all.
     pub difference_count: u64,
     pub coverage: Coverage,
     /// What it has added up, and an interrupted pass before it.
@@ -179,11 +164,9 @@ impl AuditReport {
 pub struct PassSums {
     pub leases: u64,
     pub differences: u64,
-    /// What was settled when the pass began.
     pub settled_before: TierCounts,
     /// What the settled leases that were compared have used.
     pub settled_used: TierCounts,
-    /// Coupons of the leases that were compared.
     pub coupons: TierCounts,
     /// Whether the campaign had closed and had nothing on lease when the pass began.
     pub is_final: bool,

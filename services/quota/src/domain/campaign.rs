@@ -81,10 +81,8 @@ impl CampaignTerms {
     }
 }
 
-/// A campaign and where its stock is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
-    /// The number coupon codes carry.
     pub number: CampaignNumber,
     pub terms: CampaignTerms,
     /// Where the stock is, tier by tier in the order of the terms.
@@ -111,12 +109,10 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// Whether what was said of redeeming is in force.
     pub fn holds_redemption(self) -> bool {
         self.redemption_revision <= self.fenced_revision
     }
 
-    /// Whether the extension is in force.
     pub fn holds_extension(self) -> bool {
         self.extension_revision <= self.fenced_revision
     }
@@ -159,7 +155,6 @@ impl Campaign {
         }
     }
 
-    /// The tier's place in the campaign's list.
     pub fn tier_number(&self, id: &TierId) -> Option<TierNumber> {
         let place = self.terms.tiers.iter().position(|tier| tier.id == *id)?;
         TierNumber::new(place).ok()

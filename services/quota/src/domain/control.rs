@@ -5,7 +5,6 @@ use super::{Fence, TierStock};
 use crate::error::{QuotaError, Result};
 
 named!(
-    /// What staff want of issuing.
     IssuanceControl {
         Open = "OPEN",
         /// Nothing is granted, and nobody is turned away for good.
@@ -15,7 +14,6 @@ named!(
     }
 );
 named!(
-    /// What staff want of redeeming.
     RedemptionControl {
         Open = "OPEN",
         Halted = "HALTED",
@@ -46,7 +44,6 @@ pub enum RedemptionState {
     Resuming,
 }
 
-/// What staff want of a campaign from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedControl {
     pub issuance: IssuanceControl,
@@ -63,7 +60,6 @@ pub struct Control {
     pub redemption: RedemptionControl,
     /// Why; `None` as long as nobody has changed it.
     pub reason: Option<ChangeReason>,
-    /// When they expect to resume.
     pub resume_at: Option<Timestamp>,
     /// How often it was changed.
     pub epoch: u64,
@@ -117,12 +113,10 @@ impl Control {
     }
 }
 
-/// True if nothing is on lease in any tier.
 pub fn nothing_leased(stock: &[TierStock]) -> bool {
     stock.iter().all(|tier| tier.leased == 0)
 }
 
-/// A halt of every campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halt {
     pub reason: ChangeReason,
@@ -166,10 +160,8 @@ pub struct Standing {
     pub number: CampaignNumber,
     pub id: CampaignId,
     pub closes_at: Timestamp,
-    /// When staff ended it for good.
     pub ended_at: Option<Timestamp>,
     pub control: Control,
-    /// Whether nothing of it is on lease.
     pub nothing_leased: bool,
     pub fence: Fence,
 }

@@ -13,20 +13,17 @@ pub struct LeaseRequest {
     pub lease_id: Uuid,
     pub campaign: CampaignNumber,
     pub holder: ReplicaId,
-    /// The lane it will spend on.
     pub lane: Lane,
     pub wanted: TierCounts,
     /// Wanted of whichever tier comes first and has stock.
     pub wanted_of_any_tier: u64,
 }
 
-/// A lease that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub request: LeaseRequest,
     /// What was granted; never nothing.
     pub granted: TierCounts,
-    /// What was used of it, once it is settled.
     pub used: Option<TierCounts>,
     /// Whether it is archived, so that what was wanted of which tier is no longer known.
     pub is_archived: bool,
@@ -36,7 +33,6 @@ named!(
     /// Why a lease was sealed and settled.
     SealedBecause {
         Returned = "RETURNED",
-        /// Its holder gave no sign of life.
         Silent = "SILENT",
         Halted = "HALTED",
         Closed = "CLOSED",
@@ -54,7 +50,6 @@ pub enum Availability {
     SoldOut,
 }
 
-/// What a replica is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseAnswer {
     /// What it holds now; nothing if there is no lease.
@@ -137,9 +132,7 @@ pub enum Settlement {
 /// Why a lease cannot be settled with these counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSettled {
-    /// More was used of a tier than was granted.
     UsedMoreThanGranted { tier: TierNumber, granted: u64 },
-    /// It was settled before with other counts.
     SettledOtherwise,
 }
 

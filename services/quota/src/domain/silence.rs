@@ -5,10 +5,8 @@ use tidegate_types::ReplicaId;
 /// A holder is silent once this many readings in a row after the first have found no sign of life.
 pub const SILENT_AFTER_READINGS: u32 = 10;
 
-/// What was read of one holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderReading {
-    /// One life of a replica.
     pub holder: ReplicaId,
     /// How many signs of life it has given; 0 if none.
     pub beats: u64,

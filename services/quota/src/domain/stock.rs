@@ -44,7 +44,6 @@ pub fn sold_out(tiers: &[TierStock]) -> bool {
     tiers.iter().all(|tier| tier.free == 0 && tier.leased == 0)
 }
 
-/// Every tier number, in order.
 pub(super) fn tiers() -> impl Iterator<Item = TierNumber> {
     (0..MAX_TIERS).filter_map(|number| TierNumber::new(number).ok())
 }
@@ -62,27 +61,38 @@ impl TierCounts {
         self.0[usize::from(tier.get())] = count;
     }
 
-    /// Every tier number with its count, in order.
     pub fn iter(&self) -> impl Iterator<Item = (TierNumber, u64)> {
         tiers().zip(self.0)
     }
 
-    /// The tiers of which there is any, in order.
     pub fn some(&self) -> impl Iterator<Item = (TierNumber, u64)> {
         self.iter().filter(|(_, count)| *count > 0)
     }
 
-    /// Both together, tier by tier.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
-        let mut sum = *self;
-        for (tier, count) in other.iter() {
-            sum.set(tier, self.get(tier).saturating_add(count));
-        }
-        sum
+        let both = self.iter().zip(other.0);
+        both.map(|((tier, one), other)| (tier, one.saturating_add(other)))
+            .collect()
     }
 
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
+}
+
+impl FromIterator<(TierNumber, u64)> for TierCounts {
+    fn from_iter<Counts: IntoIterator<Item = (TierNumber, u64)>>(given: Counts) -> Self {
+        let mut counts = Self::default();
+        given
+            .into_iter()
+            .for_each(|(tier, count)| counts.set(tier, count));
+        counts
+    }
+}
+
+/// Counts of the first tiers.
+#[cfg(test)]
+pub(super) fn counts(values: &[u64]) -> TierCounts {
+    tiers().zip(values.iter().copied()).collect()
 }

@@ -22,7 +22,6 @@ pub struct CampaignUpdate {
     pub opens_at: Option<Timestamp>,
     pub closes_at: Option<Timestamp>,
     pub coupon_validity: Option<Duration>,
-    /// All tiers.
     pub tiers: Option<Vec<Tier>>,
 }
 
@@ -32,13 +31,11 @@ pub struct UpdateFacts {
     /// Whether any of its stock was ever lent: coupons may have been issued, or be, without telling
     /// quota.
     pub was_lent: bool,
-    /// Whether budget was ever added to one of its tiers.
     pub has_added_budget: bool,
     /// Whether anybody ever waited for it. Tickets name tiers by their places.
     pub has_queue: bool,
 }
 
-/// The moments of a campaign that is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// Earlier than it was, if it had not opened yet.

@@ -18,7 +18,6 @@ use crate::{domain::SealedBecause, error::Result, staff::StaffCall};
 pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 impl UseCases {
-    /// The answer to an outcome.
     pub(super) fn answer<T>(&self, outcome: Result<T>) -> Answer<T> {
         outcome.map(Response::new).map_err(|error| match error.refusal() {
             Some(refusal) => {

@@ -76,8 +76,7 @@ impl CampaignService for UseCases {
     ) -> Answer<proto::SetCampaignControlResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
             let wanted = requests::control(&asked)?;
-            let campaign = quota.controls.set(&wanted, &call).await?;
-            let campaign = Some(told::campaign(&campaign));
+            let campaign = Some(told::campaign(&quota.controls.set(&wanted, &call).await?));
             Ok(proto::SetCampaignControlResponse { campaign })
         })
         .await
@@ -89,8 +88,9 @@ impl CampaignService for UseCases {
     ) -> Answer<proto::ExtendValidityResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
             let (id, until) = requests::validity_extension(&asked)?;
-            let campaign = quota.controls.extend_validity(&id, until, &call).await?;
-            let campaign = Some(told::campaign(&campaign));
+            let campaign = Some(told::campaign(
+                &quota.controls.extend_validity(&id, until, &call).await?,
+            ));
             Ok(proto::ExtendValidityResponse { campaign })
         })
         .await
@@ -102,8 +102,9 @@ impl CampaignService for UseCases {
     ) -> Answer<proto::UpdateCampaignResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
             let update = requests::update(&asked)?;
-            let campaign = quota.campaigns.update(update, &call).await?;
-            let campaign = Some(told::campaign(&campaign));
+            let campaign = Some(told::campaign(
+                &quota.campaigns.update(update, &call).await?,
+            ));
             Ok(proto::UpdateCampaignResponse { campaign })
         })
         .await
@@ -114,8 +115,9 @@ impl CampaignService for UseCases {
         request: Request<proto::EndCampaignRequest>,
     ) -> Answer<proto::EndCampaignResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
-            let campaign = quota.controls.end(&requests::end(&asked)?, &call).await?;
-            let campaign = Some(told::campaign(&campaign));
+            let campaign = Some(told::campaign(
+                &quota.controls.end(&requests::end(&asked)?, &call).await?,
+            ));
             Ok(proto::EndCampaignResponse { campaign })
         })
         .await

@@ -13,7 +13,6 @@ use crate::{
 /// The coupons of one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneCoupons {
-    /// How many lanes there are.
     pub lanes: Lanes,
     pub books: CouponBooks,
 }
@@ -110,11 +109,10 @@ pub(super) fn counted(
 }
 
 fn counts(answered: &[TierCount]) -> Result<TierCounts> {
-    let mut counts = TierCounts::default();
-    for count in answered {
-        counts.set(tier(count.tier_number)?, count.quantity);
-    }
-    Ok(counts)
+    let counts = answered.iter();
+    counts
+        .map(|count| Ok((tier(count.tier_number)?, count.quantity)))
+        .collect()
 }
 
 fn tier(number: u32) -> Result<TierNumber> {

@@ -16,16 +16,13 @@ pub type PassUnderWay = (Uuid, Timestamp, PassSums);
 #[derive(Debug, Clone, Default)]
 pub struct KeptPass {
     pub under_way: Option<PassUnderWay>,
-    /// When the last pass over all leases began.
     pub complete_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
 pub struct SavedAudit {
     pub audited_at: Timestamp,
-    /// Leases compared of the newest ones.
     pub leases_compared: u64,
-    /// Leases that this left out.
     pub leases_left_out: u64,
     /// What was found in the newest ones.
     pub differences: u64,
@@ -40,13 +37,10 @@ pub struct ShownAudit {
     pub campaign: CampaignId,
     /// Whether it is one that is audited again and again.
     pub is_current: bool,
-    /// Since it was audited last.
     pub age: Duration,
     /// Since the last pass over all leases began; since the campaign was made if there was none.
     pub complete_age: Duration,
-    /// Leases compared of the newest ones.
     pub leases_compared: u64,
-    /// Leases that this left out.
     pub leases_left_out: u64,
     /// What was found, in the newest leases, in the pass under way or in the last complete one, whichever is more.
     pub differences: u64,

@@ -16,7 +16,6 @@ pub struct FoundQueue {
     pub campaign: QueueCampaign,
     /// The queue; one that nobody has joined if there is none.
     pub queue: Queue,
-    /// Whether there is one.
     pub exists: bool,
 }
 

@@ -108,11 +108,10 @@ pub(super) fn first_tier_counts(row: &PgRow, column: &str) -> Read<TierCounts> {
 }
 
 fn numbered(tiers: impl IntoIterator<Item = i16>, quantities: Vec<u64>) -> Read<TierCounts> {
-    let mut counts = TierCounts::default();
-    for (tier, quantity) in zip(tiers, quantities) {
-        counts.set(decoded(TierNumber::new(tier))?, quantity);
-    }
-    Ok(counts)
+    let counts = zip(tiers, quantities);
+    counts
+        .map(|(tier, quantity)| Ok((decoded(TierNumber::new(tier))?, quantity)))
+        .collect()
 }
 
 pub(super) fn issuance_control(row: &PgRow) -> Read<IssuanceControl> {

@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     query::Query,
 };
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{Store, values::Read};
 use crate::error::{QuotaError, Result};
@@ -34,7 +34,7 @@ impl Store {
         deadline: Instant,
         work: impl AsyncFnOnce(&mut Work) -> Result<T>,
     ) -> Result<T> {
-        within_limit(async {
+        by(Instant::now() + WORK_LIMIT, async {
             let mut transaction = self.begin(deadline).await?;
             let outcome = work(&mut transaction).await;
             transaction.end(outcome).await
@@ -44,7 +44,8 @@ impl Store {
 
     /// Reads, a single instant only if it is a single statement.
     pub async fn read<T>(&self, work: impl AsyncFnOnce(&mut Work) -> Result<T>) -> Result<T> {
-        within_limit(self.read_without_limit(work)).await
+        let limit = Instant::now() + WORK_LIMIT;
+        by(limit, self.read_without_limit(work)).await
     }
 
     /// A read that may take as long as its caller lets it.
@@ -140,9 +141,9 @@ impl Drop for Work {
     }
 }
 
-/// Gives database work up once it takes too long to be alive.
-async fn within_limit<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(WORK_LIMIT, work)
+/// Gives database work up at a deadline; what takes so long counts as a broken connection.
+pub async fn by<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout_at(deadline.into(), work)
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()))
 }

@@ -2,14 +2,7 @@ use proptest::prelude::*;
 use tidegate_types::{Lanes, MAX_STOCK, MAX_TIERS};
 
 use super::*;
-
-fn counts(values: &[u64]) -> TierCounts {
-    let mut counts = TierCounts::default();
-    for (place, value) in values.iter().enumerate() {
-        counts.set(TierNumber::new(place).unwrap(), *value);
-    }
-    counts
-}
+use crate::domain::stock::counts;
 
 fn free(values: &[u64]) -> Vec<TierStock> {
     values

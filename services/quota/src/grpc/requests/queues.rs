@@ -166,7 +166,7 @@ mod tests {
                 panic!("bad fields must be named");
             };
             let fields = named.into_vec().into_iter().map(|bad| bad.field);
-            fields.collect::<Vec<_>>()
+            fields.collect::<Vec<_>>().join(" ")
         };
         let fields = bad_fields(|bad| {
             bad.gateway_id = "a gateway".to_owned();
@@ -179,22 +179,15 @@ mod tests {
             bad.queues[0].waiting[0].held = u64::MAX;
             bad.queues[1].waiting[1].cohort = 0;
         });
-        let expected = [
-            "gateway_id",
-            "report_number",
-            "queues[0].can_take",
-            "queues[0].able_per_second",
-            "queues[0].at_door",
-            "queues[0].watermark_cohort",
-            "queues[0].waiting[0].held",
-            "queues[1].waiting[1].cohort",
-        ];
+        let expected = "gateway_id report_number queues[0].can_take queues[0].able_per_second \
+            queues[0].at_door queues[0].watermark_cohort queues[0].waiting[0].held \
+            queues[1].waiting[1].cohort";
         assert_eq!(fields, expected);
         let fields = bad_fields(|bad| bad.queues[1].campaign_number = 8);
-        assert_eq!(fields, ["queues[1].campaign_number"]);
+        assert_eq!(fields, "queues[1].campaign_number");
         let fields = bad_fields(|bad| {
             bad.queues[0].waiting = vec![proto::CohortWaiting::default(); MAX_COHORTS + 1];
         });
-        assert_eq!(fields, ["queues[0].waiting"]);
+        assert_eq!(fields, "queues[0].waiting");
     }
 }
