@@ -168,11 +168,50 @@ impl Campaigns {
         addition: &BudgetAddition,
         call: &StaffCall,
     ) -> Result<(Campaign, bool)> {
-        self.store
-            .transaction(call.deadline, async |work| {
-                add_budget(work, addition, call).await
-            })
-            .await
+        let added = self.store.transaction(call.deadline, async |work| {
+            let BudgetAddition {
+                request_id,
+                additional_stock,
+                ..
+            } = addition;
+            let campaign = work.lock_campaign(&addition.campaign).await?;
+            let tier = campaign.tier_number(&addition.tier);
+            if let Some(before) = work.budget_addition(campaign.number, request_id).await? {
+                return if tier.map(|tier| (tier, *additional_stock)) == Some(before) {
+                    Ok((campaign, true))
+                } else {
+                    Err(QuotaError::BudgetRequestIdTaken)
+                };
+            }
+            let now = call.now();
+            if campaign.is_over(now) {
+                return Err(QuotaError::CampaignClosed);
+            }
+            let tier = tier.ok_or_else(|| {
+                QuotaError::invalid_field("tier_id", "must be one of the campaign's tiers")
+            })?;
+            let stock = campaign
+                .stock
+                .get(usize::from(tier.get()))
+                .map_or(MAX_STOCK, |stock| stock.stock());
+            if stock + additional_stock > MAX_STOCK {
+                let most =
+                    format!("must leave the tier with at most {MAX_STOCK} coupons; it has {stock}");
+                return Err(QuotaError::invalid_field("additional_stock", most));
+            }
+            work.add_budget(campaign.number, request_id, tier, *additional_stock, now)
+                .await?;
+            work.bump_revision(campaign.number).await?;
+            let after = work.campaign(&addition.campaign).await?;
+            let change = call.change("AddBudget", &addition.campaign, addition.reason.as_str());
+            let change = change.map(|change| {
+                let change = change.with_field("request_id", "", request_id);
+                staff::compared(change, Some(&campaign), &after)
+            });
+            work.record(change.as_slice()).await?;
+            Ok((after, false))
+        });
+        added.await
     }
 
     /// Changes what a campaign is, so far as nothing else was promised. The same change again answers with the campaign as it is.
@@ -212,51 +251,4 @@ async fn made_before(
     } else {
         Err(QuotaError::CampaignIdTaken)
     }
-}
-
-async fn add_budget(
-    work: &mut Work,
-    addition: &BudgetAddition,
-    call: &StaffCall,
-) -> Result<(Campaign, bool)> {
-    let BudgetAddition {
-        request_id,
-        additional_stock,
-        ..
-    } = addition;
-    let campaign = work.lock_campaign(&addition.campaign).await?;
-    let tier = campaign.tier_number(&addition.tier);
-    if let Some(before) = work.budget_addition(campaign.number, request_id).await? {
-        return if tier.map(|tier| (tier, *additional_stock)) == Some(before) {
-            Ok((campaign, true))
-        } else {
-            Err(QuotaError::BudgetRequestIdTaken)
-        };
-    }
-    let now = call.now();
-    if campaign.is_over(now) {
-        return Err(QuotaError::CampaignClosed);
-    }
-    let tier = tier.ok_or_else(|| {
-        QuotaError::invalid_field("tier_id", "must be one of the campaign's tiers")
-    })?;
-    let stock = campaign
-        .stock
-        .get(usize::from(tier.get()))
-        .map_or(MAX_STOCK, |stock| stock.stock());
-    if stock + additional_stock > MAX_STOCK {
-        let most = format!("must leave the tier with at most {MAX_STOCK} coupons; it has {stock}");
-        return Err(QuotaError::invalid_field("additional_stock", most));
-    }
-    work.add_budget(campaign.number, request_id, tier, *additional_stock, now)
-        .await?;
-    work.bump_revision(campaign.number).await?;
-    let after = work.campaign(&addition.campaign).await?;
-    let change = call.change("AddBudget", &addition.campaign, addition.reason.as_str());
-    let change = change.map(|change| {
-        let change = change.with_field("request_id", "", request_id);
-        staff::compared(change, Some(&campaign), &after)
-    });
-    work.record(change.as_slice()).await?;
-    Ok((after, false))
 }

@@ -131,10 +131,11 @@ impl Controls {
         let EndRequest { campaign, reason } = request;
         let ended = self.store.transaction(call.deadline, async |work| {
             let before = work.lock_campaign(campaign).await?;
-            let Some(end) = before.end(call.now()) else {
+            let now = call.now();
+            let Some(terms) = before.end(now) else {
                 return Ok(before);
             };
-            work.end_campaign(before.number, &before.terms, &end)
+            work.end_campaign(before.number, &before.terms, &terms, now)
                 .await?;
             let why = ("EndCampaign", reason.as_str());
             staff::record(work, call, why, campaign, Some(&before)).await
@@ -244,7 +245,7 @@ async fn halt_all(work: &mut Work, halt: &Halt, call: &StaffCall) -> Result<(Vec
         halted.push((campaign.number, control));
     }
     let numbers: Vec<_> = before.iter().map(|campaign| campaign.number).collect();
-    work.halt_campaigns(&halted, halt).await?;
+    work.set_controls(&halted).await?;
     work.record(&changes).await?;
     Ok((work.standings(&numbers).await?, is_everyone))
 }

@@ -59,4 +59,4 @@ pub use queue::{
 };
 pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};
-pub use update::{APPLIED_WITHIN, CampaignUpdate, End, UpdateFacts};
+pub use update::{APPLIED_WITHIN, CampaignUpdate, UpdateFacts};

@@ -59,21 +59,14 @@ impl History {
 
     pub async fn run(self, stop: CancellationToken) {
         let mut outage = Outage::default();
-        if stop
-            .run_until_cancelled(sleep(ARCHIVES_AFTER))
-            .await
-            .is_none()
-        {
-            return;
-        }
+        stop.run_until_cancelled(sleep(ARCHIVES_AFTER)).await;
         loop {
-            tokio::select! {
-                () = sleep(ROUND_INTERVAL) => {}
-                () = stop.cancelled() => return,
-            }
-            let kept = tokio::select! {
-                kept = self.round(Timestamp::now_utc()) => kept,
-                () = stop.cancelled() => return,
+            let round = async {
+                sleep(ROUND_INTERVAL).await;
+                self.round(Timestamp::now_utc()).await
+            };
+            let Some(kept) = stop.run_until_cancelled(round).await else {
+                return;
             };
             outage.note(
                 &kept,

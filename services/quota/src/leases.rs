@@ -128,20 +128,16 @@ impl Leases {
 async fn acquire(work: &mut Work, request: &LeaseRequest, now: Timestamp) -> Result<Acquired> {
     let mut stock = work.lock_tiers(request.campaign).await?;
     let lending = work.lending(request.campaign).await?;
-    let lending = lending.ok_or(QuotaError::CampaignNotFound)?;
     if lending.tier_count != stock.len() as u64 {
         // Its tiers were replaced while this waited for their locks.
         stock = work.lock_tiers(request.campaign).await?;
     }
     if let Some(lease) = work.lease(request.lease_id).await? {
-        return if lease.is_for(request) {
-            Ok(Acquired {
-                answer: LeaseAnswer::new(request, lease.granted, &stock),
-                is_new: false,
-            })
-        } else {
-            Err(QuotaError::LeaseIdTaken)
-        };
+        let known = lease.is_for(request).then(|| Acquired {
+            answer: LeaseAnswer::new(request, lease.granted, &stock),
+            is_new: false,
+        });
+        return known.ok_or(QuotaError::LeaseIdTaken);
     }
     // By this replica's clock; a campaign that staff ended, or that is retired, is over whatever any clock says.
     if lending.is_over || lending.closes_at <= now {
@@ -219,12 +215,9 @@ async fn settle(
         .collect();
     // Settling is the only step that takes the last coupon off lease, so the campaign sells out or has come to a halt here or nowhere.
     let campaign = lease.request.campaign;
-    let is_told = sold_out(&after)
-        || nothing_leased(&after) && {
-            let lending = work.lending(campaign).await?;
-            lending.is_some_and(|lending| lending.control.issuance == IssuanceControl::Halted)
-        };
-    if is_told {
+    let is_halted = nothing_leased(&after)
+        && work.lending(campaign).await?.control.issuance == IssuanceControl::Halted;
+    if is_halted || sold_out(&after) {
         work.bump_revision(campaign).await?;
     }
     Ok(Some(lease))

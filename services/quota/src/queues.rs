@@ -99,10 +99,7 @@ impl Queues {
                 "what is over of waiting rooms cannot be forgotten: their tables grow, and nobody's turn is touched by that; look at the database, this goes on by itself when it is back",
                 "what is over of waiting rooms is forgotten again",
             );
-            tokio::select! {
-                () = sleep(TIDY_INTERVAL) => {}
-                () = stop.cancelled() => {}
-            }
+            stop.run_until_cancelled(sleep(TIDY_INTERVAL)).await;
         }
     }
 

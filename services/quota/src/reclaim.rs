@@ -68,13 +68,9 @@ impl Reclaimer {
         while !stop.is_cancelled() {
             let mut outcome = Ok(());
             if next_reading <= Instant::now() {
-                match self.find_silent(&mut watch).await {
-                    Ok(found) => silent = found,
-                    Err(error) => {
-                        silent.clear();
-                        outcome = Err(error);
-                    }
-                }
+                silent.clear();
+                let found = self.find_silent(&mut watch).await;
+                outcome = found.map(|found| silent = found);
                 // Counted from now, so that a process that was stopped makes up for no reading it missed.
                 next_reading = Instant::now() + reading_interval;
             }
@@ -102,19 +98,16 @@ impl Reclaimer {
     pub async fn find_silent(&self, watch: &mut SilenceWatch) -> Result<Vec<ReplicaId>> {
         let readings = self
             .store
-            .read(async |read| read.holders(MAX_HOLDERS).await)
-            .await?;
-        let (holding, over): (Vec<_>, Vec<_>) = watch
-            .observe(readings)
-            .into_iter()
-            .partition(|silent| silent.is_holding);
+            .read(async |read| read.holders(MAX_HOLDERS).await);
+        let silent = watch.observe(readings.await?).into_iter();
+        let (holding, over): (Vec<_>, Vec<_>) = silent.partition(|silent| silent.is_holding);
         self.metrics.silent_holders.set(holding.len() as i64);
         if !over.is_empty() {
-            self.store
-                .transaction(Instant::now() + SETTLE_TIMEOUT, async |work| {
-                    work.forget_holders(&over).await
-                })
-                .await?;
+            let deadline = Instant::now() + SETTLE_TIMEOUT;
+            let forgotten = self
+                .store
+                .transaction(deadline, async |work| work.forget_holders(&over).await);
+            forgotten.await?;
         }
         Ok(holding.into_iter().map(|silent| silent.holder).collect())
     }
@@ -125,13 +118,11 @@ impl Reclaimer {
         let cause = self.wake.cause();
         let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
         while let Some(first) = from {
-            let page = self
-                .store
-                .read(async |read| {
-                    read.leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
-                        .await
-                })
-                .await?;
+            let page = self.store.read(async |read| {
+                read.leases_to_reclaim(now, &silent, first, MAX_LEASES_PER_CALL)
+                    .await
+            });
+            let page = page.await?;
             let Some(last) = page.last() else {
                 break;
             };

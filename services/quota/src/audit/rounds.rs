@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use tidegate_types::{CampaignId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Auditor, Bounds, Subject, slice_of};
 use crate::{
-    domain::{Audit, AuditOutcome, AuditReport, PassSums},
+    domain::{Audit, AuditOutcome, AuditReport},
     error::Result,
     metrics::Metrics,
     store::{PassUnderWay, SavedAudit, by},
@@ -31,16 +32,13 @@ const MAX_SHOWN: u32 = 100;
 impl Auditor {
     /// Audits every campaign that is due, again and again until `stop` is cancelled, whenever no other replica does.
     pub async fn run(self, metrics: Metrics, interval: Duration, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = sleep(interval) => {}
-                () = stop.cancelled() => break,
+        let rounds = async {
+            loop {
+                sleep(interval).await;
+                self.round(&metrics, interval).await;
             }
-            tokio::select! {
-                () = self.round(&metrics, interval) => {}
-                () = stop.cancelled() => break,
-            }
-        }
+        };
+        stop.run_until_cancelled(rounds).await;
         let ended = self
             .store
             .read(async |work| work.end_audit_turn(&self.name).await);
@@ -138,10 +136,12 @@ impl Auditor {
         if let Some(next) = next.filter(|_| !report.coverage.is_complete) {
             let kept = subject.kept.under_way;
             let pass = kept.unwrap_or((next, now, sums));
-            let passed = self.go_on(&subject, pass, &bounds(u64::MAX), trace).await?;
-            saved.under_way = passed.left;
-            saved.complete = passed.complete;
-            if passed.differences > 0 {
+            let (left, report) = self.go_on(&subject, pass, &bounds(u64::MAX), trace).await?;
+            let ((_, began_at, _), sums) = (pass, report.sums);
+            saved.complete = report.coverage.is_complete.then_some((began_at, sums));
+            let left = left.filter(|_| saved.complete.is_none());
+            saved.under_way = left.map(|next| (next, began_at, sums));
+            if report.difference_count > 0 {
                 outcome = AuditOutcome::Different;
             }
         }
@@ -152,36 +152,22 @@ impl Auditor {
         Ok(outcome)
     }
 
-    /// Goes on with a pass over all leases of a campaign.
+    /// Goes on with a pass over all leases of a campaign; where it is to go on, if there are more.
     async fn go_on(
         &self,
         subject: &Subject,
-        (from, began_at, sums): PassUnderWay,
+        (from, _, sums): PassUnderWay,
         bounds: &Bounds,
         trace: tidegate_telemetry::TraceContext,
-    ) -> Result<Passed> {
+    ) -> Result<(Option<Uuid>, AuditReport)> {
         let mut audit = Audit::resume(sums);
         let next = self.walk(&subject.campaign, &mut audit, from, bounds, trace);
         let next = next.await?;
         let report = self.end(subject, audit, next.is_none(), bounds, trace);
         let report = report.await?;
         log(&subject.campaign.terms.id, &report);
-        let complete = report.coverage.is_complete;
-        Ok(Passed {
-            left: next
-                .filter(|_| !complete)
-                .map(|next| (next, began_at, report.sums)),
-            complete: complete.then_some((began_at, report.sums)),
-            differences: report.difference_count,
-        })
+        Ok((next, report))
     }
-}
-
-/// How far a pass came.
-struct Passed {
-    left: Option<PassUnderWay>,
-    complete: Option<(Timestamp, PassSums)>,
-    differences: u64,
 }
 
 fn log(id: &CampaignId, report: &AuditReport) {

@@ -36,15 +36,6 @@ pub struct UpdateFacts {
     pub has_queue: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    /// Earlier than it was, if it had not opened yet.
-    pub opens_at: Timestamp,
-    /// Not later than it was.
-    pub closes_at: Timestamp,
-    pub ended_at: Timestamp,
-}
-
 impl Campaign {
     /// The terms that a wish to change it makes of it at `now`; `None` if these are its terms.
     pub fn update(
@@ -75,13 +66,13 @@ impl Campaign {
         }
     }
 
-    /// Its moments if it ends at `now` for good; `None` if staff have ended it before.
-    pub fn end(&self, now: Timestamp) -> Option<End> {
+    /// Its terms if it ends at `now` for good: it closes no later than it would, and opened before that. `None` if staff have ended it before.
+    pub fn end(&self, now: Timestamp) -> Option<CampaignTerms> {
         let closes_at = self.terms.closes_at.min(now);
-        self.ended_at.is_none().then(|| End {
+        self.ended_at.is_none().then(|| CampaignTerms {
             opens_at: self.terms.opens_at.min(closes_at - SHORTEST),
             closes_at,
-            ended_at: now,
+            ..self.terms.clone()
         })
     }
 

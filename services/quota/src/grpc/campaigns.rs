@@ -88,9 +88,8 @@ impl CampaignService for UseCases {
     ) -> Answer<proto::ExtendValidityResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
             let (id, until) = requests::validity_extension(&asked)?;
-            let campaign = Some(told::campaign(
-                &quota.controls.extend_validity(&id, until, &call).await?,
-            ));
+            let changed = quota.controls.extend_validity(&id, until, &call);
+            let campaign = Some(told::campaign(&changed.await?));
             Ok(proto::ExtendValidityResponse { campaign })
         })
         .await
@@ -102,9 +101,8 @@ impl CampaignService for UseCases {
     ) -> Answer<proto::UpdateCampaignResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
             let update = requests::update(&asked)?;
-            let campaign = Some(told::campaign(
-                &quota.campaigns.update(update, &call).await?,
-            ));
+            let changed = quota.campaigns.update(update, &call);
+            let campaign = Some(told::campaign(&changed.await?));
             Ok(proto::UpdateCampaignResponse { campaign })
         })
         .await
@@ -115,9 +113,9 @@ impl CampaignService for UseCases {
         request: Request<proto::EndCampaignRequest>,
     ) -> Answer<proto::EndCampaignResponse> {
         self.change(request, staff_call_of, |quota, asked, call| async move {
-            let campaign = Some(told::campaign(
-                &quota.controls.end(&requests::end(&asked)?, &call).await?,
-            ));
+            let end = requests::end(&asked)?;
+            let changed = quota.controls.end(&end, &call);
+            let campaign = Some(told::campaign(&changed.await?));
             Ok(proto::EndCampaignResponse { campaign })
         })
         .await

@@ -10,7 +10,7 @@ use tidegate_types::{
 use super::{Work, values::*};
 use crate::{
     domain::{
-        Campaign, CampaignTerms, End, MAX_COUPON_VALIDITY_SECONDS, Tier, TierStock, UpdateFacts,
+        Campaign, CampaignTerms, MAX_COUPON_VALIDITY_SECONDS, Tier, TierStock, UpdateFacts,
         WantedCampaigns, text::shown,
     },
     error::{QuotaError, Result},
@@ -25,6 +25,7 @@ macro_rules! campaigns {
 
 fn campaign(row: &PgRow) -> Read<Campaign> {
     let validity_seconds = count(row, "coupon_validity_seconds")?;
+    let limit: i16 = row.try_get("limit_per_shopper")?;
     let (free, leased) = (count_list(row, "free")?, count_list(row, "leased")?);
     let stock = zip(zip(free, leased), count_list(row, "settled")?);
     let stock = stock.map(|((free, leased), settled)| TierStock {
@@ -38,9 +39,7 @@ fn campaign(row: &PgRow) -> Read<Campaign> {
             id: parsed(row, "campaign_id", CampaignId::parse)?,
             currency: parsed(row, "currency_code", |code| CurrencyCode::parse(&code))?,
             tiers: tiers(row)?,
-            limit_per_shopper: decoded(LimitPerShopper::new(
-                row.try_get::<i16, _>("limit_per_shopper")?,
-            ))?,
+            limit_per_shopper: decoded(LimitPerShopper::new(limit))?,
             opens_at: row.try_get("opens_at")?,
             closes_at: row.try_get("closes_at")?,
             coupon_validity: Duration::from_secs(validity_seconds),
@@ -78,31 +77,6 @@ fn tiers(row: &PgRow) -> Read<Vec<Tier>> {
         })
     })
     .collect()
-}
-
-/// Tiers side by side, as UNNEST takes them.
-struct TierColumns {
-    ids: Vec<String>,
-    face_values_minor_units: Vec<i64>,
-    stocks: Vec<i64>,
-    minimum_spends_minor_units: Vec<i64>,
-    areas: Vec<String>,
-    stores: Vec<String>,
-}
-
-impl TierColumns {
-    fn of(tiers: &[Tier]) -> Result<Self> {
-        let numbers = |number: fn(&Tier) -> i64| tiers.iter().map(number).collect();
-        let texts = |text: fn(&Tier) -> String| tiers.iter().map(text).collect();
-        Ok(Self {
-            ids: texts(|tier| tier.id.to_string()),
-            face_values_minor_units: numbers(|tier| tier.face_value_minor_units),
-            stocks: stored_all(tiers.iter().map(|tier| tier.initial_stock))?,
-            minimum_spends_minor_units: numbers(|tier| tier.terms.minimum_spend_minor_units()),
-            areas: texts(|tier| tier.terms.areas_text()),
-            stores: texts(|tier| tier.terms.stores_text()),
-        })
-    }
 }
 
 impl Work {
@@ -170,7 +144,6 @@ impl Work {
 
     /// Makes a campaign, unless its id is taken; then it answers false, and a new statement finds who has it.
     pub async fn insert_campaign(&mut self, terms: &CampaignTerms, now: Timestamp) -> Result<bool> {
-        let tiers = TierColumns::of(&terms.tiers)?;
         let made = sql!(
             "../../queries/insert_campaign.sql",
             terms.id.as_str(),
@@ -180,16 +153,14 @@ impl Work {
             terms.closes_at,
             stored(terms.coupon_validity.as_secs())?,
             now,
-            tiers.ids,
-            tiers.face_values_minor_units,
-            tiers.stocks,
-            tiers.minimum_spends_minor_units,
-            tiers.areas,
-            tiers.stores,
             shown(&terms.display_name),
             shown(&terms.description),
         );
-        Ok(self.row(made, campaign_number).await?.is_some())
+        let Some(campaign) = self.row(made, campaign_number).await? else {
+            return Ok(false);
+        };
+        self.save_tiers(campaign, &terms.tiers).await?;
+        Ok(true)
     }
 
     /// Whether a campaign, whose terms are others now, was made with these.
@@ -237,43 +208,39 @@ impl Work {
         );
         self.run(update).await?;
         if new.tiers != old.tiers {
-            self.replace_tiers(campaign, &new.tiers).await?;
+            let drop = sql!("../../queries/drop_later_tiers.sql", number(campaign));
+            self.run(drop).await?;
+            self.save_tiers(campaign, &new.tiers).await?;
         }
         Ok(())
     }
 
-    async fn replace_tiers(&mut self, campaign: CampaignNumber, tiers: &[Tier]) -> Result {
-        let drop = sql!("../../queries/drop_later_tiers.sql", number(campaign));
-        self.run(drop).await?;
-        let tiers = TierColumns::of(tiers)?;
-        let replace = sql!(
-            "../../queries/replace_tiers.sql",
+    async fn save_tiers(&mut self, campaign: CampaignNumber, tiers: &[Tier]) -> Result {
+        let texts = |text: fn(&Tier) -> String| tiers.iter().map(text).collect::<Vec<_>>();
+        let numbers = |number: fn(&Tier) -> i64| tiers.iter().map(number).collect::<Vec<_>>();
+        let save = sql!(
+            "../../queries/save_tiers.sql",
             number(campaign),
-            tiers.ids,
-            tiers.face_values_minor_units,
-            tiers.stocks,
-            tiers.minimum_spends_minor_units,
-            tiers.areas,
-            tiers.stores,
+            texts(|tier| tier.id.to_string()),
+            numbers(|tier| tier.face_value_minor_units),
+            stored_all(tiers.iter().map(|tier| tier.initial_stock))?,
+            numbers(|tier| tier.terms.minimum_spend_minor_units()),
+            texts(|tier| tier.terms.areas_text()),
+            texts(|tier| tier.terms.stores_text()),
         );
-        self.run(replace).await
+        self.run(save).await
     }
 
-    /// Ends a campaign that had these terms, in a transaction that holds its locks.
+    /// Ends a campaign for good and changes its terms, in a transaction that holds its locks.
     pub async fn end_campaign(
         &mut self,
         campaign: CampaignNumber,
         old: &CampaignTerms,
-        end: &End,
+        new: &CampaignTerms,
+        now: Timestamp,
     ) -> Result {
-        let end = sql!(
-            "../../queries/end_campaign.sql",
-            number(campaign),
-            end.opens_at,
-            end.closes_at,
-            end.ended_at,
-            old.in_one_text(),
-        );
+        self.update_campaign(campaign, old, new).await?;
+        let end = sql!("../../queries/end_campaign.sql", number(campaign), now);
         self.run(end).await
     }
 

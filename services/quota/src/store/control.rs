@@ -5,8 +5,8 @@ use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 
 use super::{Work, values::*};
 use crate::{
-    domain::{Control, Halt, Standing, text::shown},
-    error::Result,
+    domain::{Control, Standing, text::shown},
+    error::{QuotaError, Result},
 };
 
 /// Leases of a campaign come back within minutes after its end; older ones need not be looked at.
@@ -43,22 +43,31 @@ fn standing(row: &PgRow) -> Read<Standing> {
 }
 
 impl Work {
-    /// What decides whether stock of a campaign is lent, in a transaction that holds its locks; `None` if there is no such campaign.
-    pub async fn lending(&mut self, campaign: CampaignNumber) -> Result<Option<Lending>> {
+    /// What decides whether stock of a campaign is lent, in a transaction that holds its locks.
+    pub async fn lending(&mut self, campaign: CampaignNumber) -> Result<Lending> {
         let found = sql!("../../queries/read_lending.sql", number(campaign));
-        self.row(found, lending).await
+        let found = self.row(found, lending).await?;
+        found.ok_or(QuotaError::CampaignNotFound)
     }
 
     /// Changes the control and the revision, in a transaction that holds the campaign's locks.
     pub async fn set_control(&mut self, campaign: CampaignNumber, control: &Control) -> Result {
+        self.set_controls(&[(campaign, control.clone())]).await
+    }
+
+    /// The same for several campaigns.
+    pub async fn set_controls(&mut self, controls: &[(CampaignNumber, Control)]) -> Result {
+        let (campaigns, controls): (Vec<_>, Vec<_>) = controls.iter().cloned().unzip();
+        let texts = |text: fn(&Control) -> &str| controls.iter().map(text).collect::<Vec<_>>();
+        let resume_at = controls.iter().map(|control| control.resume_at);
         let set = sql!(
-            "../../queries/set_control.sql",
-            number(campaign),
-            control.issuance.name(),
-            control.redemption.name(),
-            shown(&control.reason),
-            control.resume_at,
-            stored(control.epoch)?,
+            "../../queries/set_controls.sql",
+            numbers(&campaigns),
+            texts(|control| control.issuance.name()),
+            texts(|control| control.redemption.name()),
+            texts(|control| shown(&control.reason)),
+            resume_at.collect::<Vec<_>>(),
+            stored_all(controls.iter().map(|control| control.epoch))?,
         );
         self.run(set).await
     }
@@ -102,27 +111,5 @@ impl Work {
     pub async fn standings(&mut self, campaigns: &[CampaignNumber]) -> Result<Vec<Standing>> {
         let found = sql!("../../queries/read_standings.sql", numbers(campaigns));
         self.rows(found, standing).await
-    }
-
-    /// Gives each of these campaigns the control that a halt makes of its own, in a transaction that holds their locks.
-    pub async fn halt_campaigns(
-        &mut self,
-        halted: &[(CampaignNumber, Control)],
-        halt: &Halt,
-    ) -> Result {
-        let (campaigns, controls): (Vec<_>, Vec<_>) = halted.iter().cloned().unzip();
-        let redemptions: Vec<_> = controls
-            .iter()
-            .map(|control| control.redemption.name())
-            .collect();
-        let halt = sql!(
-            "../../queries/halt_campaigns.sql",
-            numbers(&campaigns),
-            redemptions,
-            stored_all(controls.iter().map(|control| control.epoch))?,
-            halt.reason.as_str(),
-            halt.resume_at,
-        );
-        self.run(halt).await
     }
 }

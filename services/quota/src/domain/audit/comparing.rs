@@ -8,6 +8,7 @@ use super::{
 use crate::domain::{TierCounts, TierStock, stock::tiers};
 
 /// An audit under way: quota's books first, then leases from the newest downwards, page by page, then quota's books again. Each lease is read at quota before it and its coupons are read at issuance.
+#[derive(Default)]
 pub struct Audit {
     sums: PassSums,
     on_live_leases: TierCounts,
@@ -19,15 +20,11 @@ pub struct Audit {
 impl Audit {
     /// Begins with quota's books before any lease is read. `is_closed` tells whether the campaign grants nothing any more.
     pub fn begin(before: &[TierBooks], is_closed: bool) -> Self {
-        let mut sums = PassSums {
-            is_final: is_closed && before.iter().all(|books| books.at.leased == 0),
-            ..PassSums::default()
-        };
+        let is_nothing_leased = before.iter().all(|books| books.at.leased == 0);
+        let mut audit = Self::default();
+        audit.sums.is_final = is_closed && is_nothing_leased;
         for (tier, books) in tiers().zip(before) {
-            sums.settled_before.set(tier, books.at.settled);
-        }
-        let mut audit = Self::resume(sums);
-        for (tier, books) in tiers().zip(before) {
+            audit.sums.settled_before.set(tier, books.at.settled);
             audit.compare_books(tier, books);
         }
         audit
@@ -37,10 +34,7 @@ impl Audit {
     pub fn resume(sums: PassSums) -> Self {
         Self {
             sums,
-            on_live_leases: TierCounts::default(),
-            oldest_lease: None,
-            differences: Vec::new(),
-            difference_count: 0,
+            ..Self::default()
         }
     }
 
@@ -63,26 +57,17 @@ impl Audit {
                 used,
                 coupons,
             } = mismatch;
-            self.note(DifferenceKind::LeaseCoupons, || {
+            self.hold(false, DifferenceKind::LeaseCoupons, || {
                 format!("lease {lease_id} says that {used} of tier {tier} were used, and {coupons} coupons name it")
             });
         }
-        for (kind, shoppers, what) in [
-            (
-                DifferenceKind::ShopperLimit,
-                coupons.shoppers_over_limit,
-                "shoppers hold more coupons than the campaign allows",
-            ),
-            (
-                DifferenceKind::RedeemedOnce,
-                coupons.shoppers_paying_twice,
-                "shoppers have several coupons that pay for one and the same order",
-            ),
-        ] {
-            if shoppers > 0 {
-                self.note(kind, || format!("{shoppers} {what}"));
-            }
-        }
+        let (over, twice) = (coupons.shoppers_over_limit, coupons.shoppers_paying_twice);
+        self.hold(over == 0, DifferenceKind::ShopperLimit, || {
+            format!("{over} shoppers hold more coupons than the campaign allows")
+        });
+        self.hold(twice == 0, DifferenceKind::RedeemedOnce, || {
+            format!("{twice} shoppers have several coupons that pay for one and the same order")
+        });
     }
 
     /// What has been added up, for [`Audit::resume`].
@@ -98,12 +83,10 @@ impl Audit {
             if coverage.is_complete {
                 self.compare_pass(tier, books);
             }
-            if coupons > books.stock {
-                let stock = books.stock;
-                self.note(DifferenceKind::Oversold, || {
-                    format!("tier {tier} has {coupons} coupons and a stock of {stock}")
-                });
-            }
+            let stock = books.stock;
+            self.hold(coupons <= stock, DifferenceKind::Oversold, || {
+                format!("tier {tier} has {coupons} coupons and a stock of {stock}")
+            });
             told.push(TierAudit {
                 at: books.at,
                 stock: books.stock,
@@ -133,11 +116,9 @@ impl Audit {
     ) -> AuditReport {
         for (tier, books) in tiers().zip(after) {
             let (settled, used) = (books.at.settled, archived_used.get(tier));
-            if settled != used {
-                self.note(DifferenceKind::SettledLease, || {
-                    format!("tier {tier} was settled with {settled} used, and issuance says {used}")
-                });
-            }
+            self.hold(settled == used, DifferenceKind::SettledLease, || {
+                format!("tier {tier} was settled with {settled} used, and issuance says {used}")
+            });
         }
         self.sums.coupons = *archived_used;
         let told = Coverage {
@@ -167,21 +148,17 @@ impl Audit {
             leased,
             settled,
         } = books.at;
-        if books.at.stock() != books.stock {
-            let stock = books.stock;
-            self.note(DifferenceKind::Stock, || {
-                format!("tier {tier} has {free} free, {leased} on lease and {settled} settled, which is not its stock of {stock}")
-            });
-        }
+        let stock = books.stock;
+        self.hold(books.at.stock() == stock, DifferenceKind::Stock, || {
+            format!("tier {tier} has {free} free, {leased} on lease and {settled} settled, which is not its stock of {stock}")
+        });
         for (name, said, found) in [
             ("on lease", leased, books.granted_unsettled),
             ("settled", settled, books.used_settled),
         ] {
-            if said != found {
-                self.note(DifferenceKind::Stock, || {
-                    format!("tier {tier} has {said} {name}, and its leases add up to {found}")
-                });
-            }
+            self.hold(said == found, DifferenceKind::Stock, || {
+                format!("tier {tier} has {said} {name}, and its leases add up to {found}")
+            });
         }
     }
 
@@ -195,19 +172,17 @@ impl Audit {
         let (least, settled) = (self.sums.settled_before.get(tier), after.at.settled);
         let used = self.sums.settled_used.get(tier);
         // Where the sums differ already, the leases one by one say nothing new.
-        if settled == after.used_settled && !(least..=settled).contains(&used) {
-            self.note(DifferenceKind::Stock, || {
-                format!("the settled leases of tier {tier} have used {used} one by one, and from {least} to {settled} in sum")
-            });
-        }
+        let adds_up = settled != after.used_settled || (least..=settled).contains(&used);
+        self.hold(adds_up, DifferenceKind::Stock, || {
+            format!("the settled leases of tier {tier} have used {used} one by one, and from {least} to {settled} in sum")
+        });
         let (coupons, most) = (self.sums.coupons.get(tier), settled + after.at.leased);
-        if !(least..=most).contains(&coupons) {
-            self.note(DifferenceKind::Coupons, || {
-                format!(
-                    "tier {tier} has {coupons} coupons, and its leases allow from {least} to {most}"
-                )
-            });
-        }
+        let is_allowed = (least..=most).contains(&coupons);
+        self.hold(is_allowed, DifferenceKind::Coupons, || {
+            format!(
+                "tier {tier} has {coupons} coupons, and its leases allow from {least} to {most}"
+            )
+        });
     }
 
     /// A settled lease was sealed before, and a sealed one never changes again: the counts are equal whenever issuance is read.
@@ -219,26 +194,24 @@ impl Audit {
     ) {
         let Some(fenced) = fenced else {
             // What was sealed is known for ever, so only a lease of which nothing was used can be missing.
-            if settled.total() > 0 {
-                let total = settled.total();
-                self.note(DifferenceKind::SettledLease, || {
-                    format!("lease {lease_id} was settled with {total} used, and issuance does not know it")
-                });
-            }
+            let total = settled.total();
+            self.hold(total == 0, DifferenceKind::SettledLease, || {
+                format!(
+                    "lease {lease_id} was settled with {total} used, and issuance does not know it"
+                )
+            });
             return;
         };
         if !fenced.is_sealed {
-            self.note(DifferenceKind::SettledLease, || {
+            self.hold(false, DifferenceKind::SettledLease, || {
                 format!("lease {lease_id} is settled, and issuance has not sealed it")
             });
             return;
         }
         for ((tier, settled), (_, used)) in settled.iter().zip(fenced.used.iter()) {
-            if settled != used {
-                self.note(DifferenceKind::SettledLease, || {
-                    format!("lease {lease_id} was settled with {settled} of tier {tier} used, and issuance says {used}")
-                });
-            }
+            self.hold(settled == used, DifferenceKind::SettledLease, || {
+                format!("lease {lease_id} was settled with {settled} of tier {tier} used, and issuance says {used}")
+            });
         }
     }
 
@@ -256,20 +229,21 @@ impl Audit {
         for ((tier, lent), ((_, granted), (_, used))) in
             lent.iter().zip(granted.iter().zip(used.iter()))
         {
-            if lent != granted && !is_tombstone {
-                self.note(DifferenceKind::LiveLease, || {
-                    format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance installed {granted}")
-                });
-            }
-            if used > lent {
-                self.note(DifferenceKind::LiveLease, || {
-                    format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance has used {used}")
-                });
-            }
+            let is_installed = lent == granted || is_tombstone;
+            self.hold(is_installed, DifferenceKind::LiveLease, || {
+                format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance installed {granted}")
+            });
+            self.hold(used <= lent, DifferenceKind::LiveLease, || {
+                format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance has used {used}")
+            });
         }
     }
 
-    fn note(&mut self, kind: DifferenceKind, describe: impl FnOnce() -> String) {
+    /// Notes a difference unless something holds that has to.
+    fn hold(&mut self, holds: bool, kind: DifferenceKind, describe: impl FnOnce() -> String) {
+        if holds {
+            return;
+        }
         self.difference_count += 1;
         self.sums.differences += 1;
         if self.differences.len() < MAX_DIFFERENCES_DESCRIBED {

@@ -5,13 +5,11 @@ use super::*;
 use crate::domain::stock::counts;
 
 fn free(values: &[u64]) -> Vec<TierStock> {
-    values
-        .iter()
-        .map(|free| TierStock {
-            free: *free,
-            ..TierStock::default()
-        })
-        .collect()
+    let tier = |free: &u64| TierStock {
+        free: *free,
+        ..TierStock::default()
+    };
+    values.iter().map(tier).collect()
 }
 
 fn request(wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
@@ -29,63 +27,49 @@ fn request(wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
 fn leases_shrink_to_one_as_the_pool_drains() {
     let wanted = counts(&[1_000]);
     let granted = |stock| grant(&wanted, 0, &free(&[stock])).total();
-    assert_eq!(
-        [1_000_000, 16_000, 160, 17, 16, 1, 0].map(granted),
-        [1_000, 1_000, 10, 2, 1, 1, 0]
-    );
+    let stocks = [1_000_000, 16_000, 160, 17, 16, 1, 0];
+    assert_eq!(stocks.map(granted), [1_000, 1_000, 10, 2, 1, 1, 0]);
 }
 
 #[test]
-fn what_is_wanted_of_any_tier_comes_from_the_first_that_has_stock() {
-    assert_eq!(
-        grant(&counts(&[]), 5, &free(&[0, 800, 800])),
-        counts(&[0, 5])
-    );
-    assert_eq!(
-        grant(&counts(&[]), 500, &free(&[32, 8_000])),
-        counts(&[2, 0])
-    );
-}
-
-#[test]
-fn a_tier_wanted_by_name_and_as_any_is_bounded_once() {
-    assert_eq!(
-        grant(&counts(&[8, 3]), 8, &free(&[160, 160])),
-        counts(&[10, 3])
-    );
-    // The last coupon of the first tier goes to those who named it; the others get the next tier.
-    assert_eq!(grant(&counts(&[1]), 4, &free(&[1, 160])), counts(&[1, 4]));
+fn what_is_wanted_of_any_tier_comes_from_the_first_that_has_stock_and_is_bounded_once() {
+    for (wanted, of_any_tier, stock, granted) in [
+        (&[][..], 5, &[0, 800, 800][..], &[0, 5][..]),
+        (&[], 500, &[32, 8_000], &[2, 0]),
+        (&[8, 3], 8, &[160, 160], &[10, 3]),
+        // The last coupon of the first tier goes to those who named it; the others get the next tier.
+        (&[1], 4, &[1, 160], &[1, 4]),
+    ] {
+        let found = grant(&counts(wanted), of_any_tier, &free(stock));
+        assert_eq!(found, counts(granted), "{wanted:?} of {stock:?}");
+    }
 }
 
 #[test]
 fn nothing_is_sold_out_as_long_as_leases_are_out() {
-    let on_lease = TierStock {
-        leased: 3,
-        ..TierStock::default()
-    };
-    let gone = TierStock {
+    use Availability::{Returning, SoldOut};
+    let tier = |leased| TierStock {
+        free: 0,
+        leased,
         settled: 3,
-        ..TierStock::default()
     };
-    let answer = |wanted: &[u64], any, tiers: &[TierStock]| {
-        LeaseAnswer::new(&request(wanted, any), TierCounts::default(), tiers)
-    };
-    assert_eq!(
-        answer(&[], 1, &[gone, on_lease]).availability,
-        Availability::Returning
-    );
-    assert_eq!(
-        answer(&[1], 0, &[gone, on_lease]).availability,
-        Availability::SoldOut
-    );
-    assert_eq!(
-        answer(&[1], 0, &[gone, on_lease]).tier_availability,
-        [Availability::SoldOut, Availability::Returning]
-    );
-    assert_eq!(
-        answer(&[], 1, &[gone, gone]).availability,
-        Availability::SoldOut
-    );
+    let (gone, on_lease) = (tier(0), tier(3));
+    for (wanted, any, tiers, availability, of_tiers) in [
+        (
+            &[][..],
+            1,
+            [gone, on_lease],
+            Returning,
+            [SoldOut, Returning],
+        ),
+        (&[1], 0, [gone, on_lease], SoldOut, [SoldOut, Returning]),
+        (&[], 1, [gone, gone], SoldOut, [SoldOut, SoldOut]),
+    ] {
+        let request = request(wanted, any);
+        let answer = LeaseAnswer::new(&request, TierCounts::default(), &tiers);
+        assert_eq!(answer.availability, availability, "{tiers:?}");
+        assert_eq!(answer.tier_availability, of_tiers, "{tiers:?}");
+    }
 }
 
 fn any_counts() -> impl Strategy<Value = TierCounts> {

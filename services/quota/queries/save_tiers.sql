@@ -1,4 +1,5 @@
--- Relies on the locks of lock_tiers, on the caller having seen that nothing of the campaign was ever lent or added, and on drop_later_tiers having left the first tier alone: no id meets another by tiers_id_is_unique.
+-- The tiers of a campaign that this transaction has made, or its other tiers. For the latter relies on the locks of lock_tiers, on the caller having seen that nothing of the campaign was ever lent or added, and on drop_later_tiers having left the first tier alone: no id meets another by tiers_id_is_unique.
+-- A tier's areas and stores come as one text each, separated by spaces: no name holds one, and lists of different lengths do not fit into one array.
 WITH asked AS (
     SELECT (place - 1)::smallint AS tier_number, tier_id, face_value_minor_units, stock, minimum_spend_minor_units,
         string_to_array(areas, ' ') AS areas, string_to_array(store_ids, ' ') AS store_ids
