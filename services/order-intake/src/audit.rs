@@ -2,25 +2,34 @@
 //! every paid order is the one that its coupon pays for. The newest come first, and the answer says
 //! how far it came.
 
-mod coupons;
-mod rounds;
-
 use std::{
     collections::VecDeque,
     mem,
+    str::FromStr as _,
     time::{Duration, Instant},
 };
 
-use tidegate_types::{Lane, Timestamp};
-use tokio::time::sleep_until;
+use tidegate_proto::issuance::v1::{CodeOfShopper, LookupRedemptionsRequest};
+use tidegate_types::{Lane, ReplicaId, Timestamp};
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    domain::{OrderAudit, OrderId, RetentionPeriod},
+    domain::{OrderAudit, OrderBooks, OrderId, RetentionPeriod},
     error::OrderIntakeError,
-    issuance::Issuance,
+    issuance::{Batch, Client, Issuance},
+    metrics::Metrics,
     store::{SlotPosition, Store},
 };
+
+const INTERVAL: Duration = Duration::from_secs(60);
+/// A replica that is killed or held still loses the turn to audit after this time.
+const TURN: Duration = Duration::from_secs(180);
+/// What a round takes for the newest, which it always begins with.
+const NEWEST_TIME: Duration = Duration::from_secs(2);
+/// What it takes for the pass over all.
+const PASS_TIME: Duration = Duration::from_secs(6);
 
 /// Slots, and orders, of one statement.
 const PAGE_SIZE: u16 = 500;
@@ -28,11 +37,9 @@ const PAGE_SIZE: u16 = 500;
 /// tenth of a processor, and leave the others to orders.
 const REST_FACTOR: u32 = 9;
 
-/// Audits orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Auditor {
     pub store: Store,
-    /// Where their coupons are.
     pub issuance: Issuance,
     pub period: RetentionPeriod,
 }
@@ -47,14 +54,11 @@ struct Pass {
 
 impl Pass {
     fn over_all_of(store: &Store) -> Self {
+        let lanes = store.lanes().all();
         Self {
             audit: OrderAudit::default(),
             slots_before: Some(SlotPosition::LAST),
-            orders_before: store
-                .lanes()
-                .all()
-                .map(|lane| (lane, OrderId(Uuid::max())))
-                .collect(),
+            orders_before: lanes.map(|lane| (lane, OrderId(Uuid::max()))).collect(),
         }
     }
 
@@ -72,6 +76,14 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// Those of an audit that nobody asked for.
+    fn of_round(time: Duration) -> Self {
+        Self {
+            until: Instant::now() + time,
+            rests: true,
+        }
+    }
+
     fn half(self) -> Self {
         let left = self.until.saturating_duration_since(Instant::now());
         Self {
@@ -103,6 +115,52 @@ impl Auditor {
         };
         self.go_on(&mut pass, now, bounds).await?;
         Ok(pass.audit)
+    }
+
+    /// Audits again and again until `stop`, whenever no other replica does.
+    pub async fn run(self, replica: ReplicaId, metrics: Metrics, stop: CancellationToken) {
+        let mut pass = Pass::over_all_of(&self.store);
+        while stop.run_until_cancelled(sleep(INTERVAL)).await.is_some() {
+            let round = self.round(&replica, &mut pass, &metrics);
+            match stop.run_until_cancelled(round).await {
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "orders could not be audited, so nobody checks now that they and the slots add up; look at the database, the next round comes by itself");
+                }
+                Some(Ok(())) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Compares what is newest, and goes on with the pass over all; what a pass that is through has
+    /// covered is shown, and the next one begins.
+    async fn round(
+        &self,
+        replica: &ReplicaId,
+        pass: &mut Pass,
+        metrics: &Metrics,
+    ) -> Result<(), OrderIntakeError> {
+        if !self.store.take_audit_turn(replica, TURN).await? {
+            return Ok(());
+        }
+        let now = Timestamp::now_utc();
+        let mut newest = Pass::over_all_of(&self.store);
+        self.go_on(&mut newest, now, Bounds::of_round(NEWEST_TIME))
+            .await?;
+        let found = newest.audit.differences();
+        metrics.audit_differences.set(found as i64);
+        if newest.is_complete() {
+            metrics.audited_all_at_seconds.set(now.unix_timestamp());
+            return Ok(());
+        }
+        self.go_on(pass, now, Bounds::of_round(PASS_TIME)).await?;
+        let found = pass.audit.differences();
+        metrics.audit_differences.set(found as i64);
+        if pass.is_complete() {
+            metrics.audited_all_at_seconds.set(now.unix_timestamp());
+            *pass = Pass::over_all_of(&self.store);
+        }
+        Ok(())
     }
 
     /// Goes on with a pass, first over slots, for half of the time at most, and then over orders.
@@ -158,22 +216,97 @@ impl Auditor {
         {
             let page_began = Instant::now();
             let page = self.store.audit_orders(lane, before, PAGE_SIZE).await?;
-            let Some(coupons) = self.compare_with_coupons(lane, &page, bounds.until).await? else {
+            if !self
+                .compare_with_coupons(pass, lane, &page, bounds.until)
+                .await?
+            {
                 tracing::warn!(%lane, "issuance did not tell in time which orders its coupons pay for, so the audit leaves orders out; it goes on here with the next round, and if this repeats, look at issuance");
                 lanes.push_front((lane, before));
                 break;
-            };
+            }
             pass.audit.orders += page.len() as u64;
-            pass.audit.orders_paid_twice +=
-                page.iter().filter(|order| order.is_paid_twice).count() as u64;
-            pass.audit.orders_without_coupon += coupons.orders_without_coupon;
-            pass.audit.coupons_not_given_back += coupons.coupons_not_given_back;
+            let twice = page.iter().filter(|order| order.is_paid_twice);
+            pass.audit.orders_paid_twice += twice.count() as u64;
             let next = page.last().filter(|_| page.len() == usize::from(PAGE_SIZE));
             lanes.extend(next.map(|last| (lane, last.order_id)));
             bounds.rest(page_began.elapsed()).await;
         }
         pass.orders_before = lanes.into();
         Ok(())
+    }
+
+    /// Compares a page of a lane's orders with their coupons at issuance; false if that does not
+    /// answer in time.
+    ///
+    /// An order gives its coupon back only after it has ended here. So a paid order that issuance
+    /// knows nothing of is read once more: it may have ended between the two reads. An order that
+    /// gave its coupon back never gets it again, so there is nothing to read once more.
+    async fn compare_with_coupons(
+        &self,
+        pass: &mut Pass,
+        lane: Lane,
+        page: &[OrderBooks],
+        until: Instant,
+    ) -> Result<bool, OrderIntakeError> {
+        let compared = page.iter().filter(|order| order.is_paid.is_some());
+        let compared: Vec<_> = compared.collect();
+        let Some(paying) = self.orders_paid_by_coupons(lane, &compared, until).await else {
+            return Ok(false);
+        };
+        let differing = compared.into_iter().zip(paying);
+        let differing = differing.filter(|(order, paying)| order.differs_from(*paying));
+        let (unpaid, kept): (Vec<_>, Vec<_>) = differing
+            .map(|(order, _)| (order.is_paid == Some(true), order.order_id))
+            .partition(|(is_paid, _)| *is_paid);
+        let unpaid: Vec<_> = unpaid.into_iter().map(|(_, order_id)| order_id).collect();
+        let still_paid = match unpaid.is_empty() {
+            true => Vec::new(),
+            false => self.store.still_paid_orders(lane, &unpaid).await?,
+        };
+        for order in still_paid.iter().chain(kept.iter().map(|(_, order)| order)) {
+            tracing::error!(%order, "the order and its coupon at issuance do not agree on whether the coupon pays for it");
+        }
+        pass.audit.orders_without_coupon += still_paid.len() as u64;
+        pass.audit.coupons_not_given_back += kept.len() as u64;
+        Ok(true)
+    }
+
+    /// The order that each one's coupon pays for at issuance.
+    async fn orders_paid_by_coupons(
+        &self,
+        lane: Lane,
+        orders: &[&OrderBooks],
+        until: Instant,
+    ) -> Option<Vec<Option<OrderId>>> {
+        if orders.is_empty() {
+            return Some(Vec::new());
+        }
+        let batch = Batch {
+            lane,
+            method: "LookupRedemptions",
+            items: orders.len(),
+            traces: &[],
+            deadline: until,
+            is_for_callers: false,
+        };
+        let message = || LookupRedemptionsRequest {
+            items: orders.iter().map(|order| item(order)).collect(),
+        };
+        let send =
+            |mut client: Client, request| async move { client.lookup_redemptions(request).await };
+        let results = self
+            .issuance
+            .call(batch, message, send, |answer| answer.order_ids);
+        let order_ids = results.await;
+        let order_id = |text: String| Uuid::from_str(&text).ok().map(OrderId);
+        (!order_ids.is_empty()).then(|| order_ids.into_iter().map(order_id).collect())
+    }
+}
+
+fn item(order: &OrderBooks) -> CodeOfShopper {
+    CodeOfShopper {
+        shopper_id: order.shopper.as_str().to_owned(),
+        coupon_code: order.coupon_code.reveal(),
     }
 }
 

@@ -37,7 +37,6 @@ const MOVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// said so.
 const NOT_BEGUN_WITHIN: Duration = Duration::from_secs(2 * 3_600);
 
-/// Closes stores. Cheap to clone.
 #[derive(Clone)]
 pub struct Closer {
     store: Store,
@@ -71,12 +70,10 @@ impl Closer {
             .await?;
         while closed.finished_at.is_none() {
             self.sweeps.wake();
-            tokio::select! {
-                () = self.stop.cancelled() => break,
-                swept = timeout_at(deadline.into(), done.changed()) => if swept.is_err() {
-                    break;
-                }
-            }
+            let swept = timeout_at(deadline.into(), done.changed());
+            let Some(Ok(_)) = self.stop.run_until_cancelled(swept).await else {
+                break;
+            };
             closed = self.store.read_closing(&closing.request_id).await?.1;
             if closed.finished_at.is_none() && !self.rest(deadline).await {
                 break;
@@ -87,13 +84,8 @@ impl Closer {
 
     /// False if there is no time for another sweep.
     async fn rest(&self, deadline: Instant) -> bool {
-        if Instant::now() + REST >= deadline {
-            return false;
-        }
-        tokio::select! {
-            () = self.stop.cancelled() => false,
-            () = sleep(REST) => true,
-        }
+        let rested = self.stop.run_until_cancelled(sleep(REST));
+        Instant::now() + REST < deadline && rested.await.is_some()
     }
 
     /// Does what closings have left to do, until the process ends.
@@ -104,25 +96,29 @@ impl Closer {
 
     async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
         let closings = self.store.unfinished_closings(MAX_CLOSINGS).await?;
-        self.metrics.unfinished_closings(closings.len());
+        let unfinished = &self.metrics.unfinished_closings;
+        unfinished.set(closings.len() as i64);
         for (closing, note) in closings {
-            if let Err(error) = self.turn(&closing, &note, now).await {
+            if let Err(error) = self.turn(&closing, note, now).await {
                 tracing::warn!(closing = closing.as_str(), %error, "a closing of stores could not go on; the next sweep tries again, and until then its orders stay as they are");
             }
         }
         Ok(())
     }
 
-    /// Goes on with one closing, and notes it if nothing is left to do.
     async fn turn(
         &self,
         closing: &RequestId,
-        note: &FailureNote,
+        note: FailureNote,
         now: Timestamp,
     ) -> Result<(), OrderIntakeError> {
         let until = Instant::now() + TURN;
+        let asked = Move::CloseStore {
+            closing: closing.clone(),
+            note,
+        };
         for lane in self.store.lanes().all() {
-            if !self.close_lane(lane, (closing, note), now, until).await? {
+            if !self.close_lane(lane, (closing, &asked), now, until).await? {
                 return Ok(());
             }
         }
@@ -136,7 +132,7 @@ impl Closer {
     async fn close_lane(
         &self,
         lane: Lane,
-        (closing, note): (&RequestId, &FailureNote),
+        (closing, asked): (&RequestId, &Move),
         now: Timestamp,
         until: Instant,
     ) -> Result<bool, OrderIntakeError> {
@@ -149,29 +145,18 @@ impl Closer {
             if orders.is_empty() {
                 return Ok(true);
             }
-            let ending = orders.iter().map(|order| self.end(order, closing, note));
-            join_all(ending)
-                .await
-                .into_iter()
-                .collect::<Result<(), _>>()?;
+            let ending = orders.iter().map(|order| self.end(order, asked.clone()));
+            let ended = join_all(ending).await.into_iter();
+            ended.collect::<Result<(), _>>()?;
         }
         Ok(false)
     }
 
     /// If this fails, the next sweep finds the order again.
-    async fn end(
-        &self,
-        order: &Order,
-        closing: &RequestId,
-        note: &FailureNote,
-    ) -> Result<(), OrderIntakeError> {
+    async fn end(&self, order: &Order, asked: Move) -> Result<(), OrderIntakeError> {
         let deadline = Instant::now() + MOVE_TIMEOUT;
         let trace = order.standing.trace;
         let trace = trace.unwrap_or_else(|| TraceContext::new_root(false));
-        let asked = Move::CloseStore {
-            closing: closing.clone(),
-            note: note.clone(),
-        };
         let standing = self
             .store
             .move_order(order, asked, None, trace, deadline)

@@ -42,7 +42,6 @@ pub struct FeedPage {
     pub missed: u64,
 }
 
-/// Reads the feed for consumers. Cheap to clone.
 #[derive(Clone)]
 pub struct Feed {
     store: Store,
@@ -117,10 +116,8 @@ impl Feed {
                 reader.next_lane = first.get() + 1;
                 return self.page(reader, &behind, &end).await.map(Some);
             }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
-                () = sleep(POLL_INTERVAL) => {}
-            }
+            let slept = self.stop.run_until_cancelled(sleep(POLL_INTERVAL)).await;
+            slept.ok_or(OrderIntakeError::Closing)?;
         }
         Ok(None)
     }
@@ -146,15 +143,13 @@ impl Feed {
         if reader.is_new {
             missed = 0;
         }
-        let cursor = reader.cursor.clone();
         Ok(FeedPage {
             events,
-            cursor,
+            cursor: reader.cursor.clone(),
             missed,
         })
     }
 
-    /// Remembers how far a consumer has come.
     pub async fn acknowledge(
         &self,
         consumer: &ConsumerId,

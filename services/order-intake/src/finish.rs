@@ -41,7 +41,6 @@ enum Progress {
     LeftPending,
 }
 
-/// Waits for one order's outcome.
 pub struct Waiter(watch::Receiver<Progress>);
 
 impl Waiter {
@@ -59,7 +58,6 @@ impl Waiter {
     }
 }
 
-/// See the module's documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct Finisher(Arc<Shared>);
 
@@ -106,7 +104,7 @@ impl Finisher {
         }
         let (sender, progress) = watch::channel(Progress::Working);
         in_flight.insert(order.standing.order_id, progress.clone());
-        self.0.metrics.finishing(in_flight.len());
+        self.0.metrics.finishing.set(in_flight.len() as i64);
         drop(in_flight);
         let permit = InFlight {
             shared: Arc::clone(&self.0),
@@ -119,7 +117,6 @@ impl Finisher {
         Some(Waiter(progress))
     }
 
-    /// Joins in waiting for an order, if this process is finishing it.
     pub fn join(&self, order_id: OrderId) -> Option<Waiter> {
         self.0.in_flight().get(&order_id).cloned().map(Waiter)
     }
@@ -135,7 +132,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut in_flight = self.shared.in_flight();
         in_flight.remove(&self.order_id);
-        self.shared.metrics.finishing(in_flight.len());
+        self.shared.metrics.finishing.set(in_flight.len() as i64);
     }
 }
 
@@ -195,7 +192,7 @@ impl Shared {
                 self.metrics
                     .settled(&standing.state, age.unwrap_or_default());
                 if standing.state == OrderState::Accepted && standing.slot != order.standing.slot {
-                    self.metrics.rebooked();
+                    self.metrics.rebooked.inc();
                 }
                 Progress::Settled(standing)
             }

@@ -12,7 +12,7 @@ use tidegate_telemetry::{TraceContext, Tracing};
 use tidegate_types::{Lane, Lanes};
 use tonic::{Request, Response, Status, transport::Channel};
 
-use crate::metrics::{IssuanceCall, Metrics};
+use crate::metrics::Metrics;
 
 /// Calls issuance. Everything asked is idempotent by order id. Cheap to clone.
 #[derive(Clone)]
@@ -23,10 +23,8 @@ pub struct Issuance {
     pub metrics: Metrics,
 }
 
-/// The client that a call is made with.
 pub type Client = IssuanceServiceClient<Channel>;
 
-/// What a call is about.
 pub struct Batch<'a> {
     pub lane: Lane,
     pub method: &'static str,
@@ -70,18 +68,16 @@ impl Issuance {
             .await;
         let failed = match answer {
             Ok(answer) => {
-                self.metrics.issuance_call(method, IssuanceCall::Answered);
+                self.metrics.issuance_call(method, "answered");
                 return complete(&batch, results(answer));
             }
             Err(failed) => failed,
         };
         span.fail(failed.to_string());
-        let ended = match &failed {
-            CallFailed::Refused(_) | CallFailed::UnknownMethod => IssuanceCall::Refused,
-            CallFailed::NoAnswer(_) => IssuanceCall::Failed,
-        };
-        self.metrics.issuance_call(method, ended);
-        if ended == IssuanceCall::Refused {
+        if let CallFailed::NoAnswer(_) = &failed {
+            self.metrics.issuance_call(method, "failed");
+        } else {
+            self.metrics.issuance_call(method, "refused");
             tracing::warn!(%lane, reason = %failed, method, orders = batch.items, "issuance refused a whole batch; its orders stay as they are and are tried again");
         }
         Vec::new()

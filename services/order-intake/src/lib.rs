@@ -40,24 +40,26 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 pub use grpc::RULES;
 
-use audit::Auditor;
-use close::Closer;
-use domain::RetentionPeriod;
-use feed::Feed;
-use finish::Finisher;
-use grpc::{SERVICE_NAMES, Server, limits};
-use issuance::Issuance;
-use metrics::Metrics;
-use moves::Mover;
-use nearby::Nearby;
-use place::Placer;
-use recover::Recovery;
-use redeem::Redeemer;
-use release::Releaser;
-use retention::{CampaignEnds, Retention};
-use store::{Store, migrations};
-use verify::Verifier;
-use watch::Watcher;
+use self::{
+    audit::Auditor,
+    close::Closer,
+    domain::RetentionPeriod,
+    feed::Feed,
+    finish::Finisher,
+    grpc::{SERVICE_NAMES, Server, limits},
+    issuance::Issuance,
+    metrics::Metrics,
+    moves::Mover,
+    nearby::Nearby,
+    place::Placer,
+    recover::Recovery,
+    redeem::Redeemer,
+    release::Releaser,
+    retention::{CampaignEnds, Retention},
+    store::{Store, migrations},
+    verify::Verifier,
+    watch::Watcher,
+};
 
 /// Calls in flight at once; each PlaceOrders call carries up to 500 orders.
 const MAX_CALLS_IN_FLIGHT: usize = 4_096;
@@ -73,7 +75,6 @@ fn look_at(database: Database) -> DatabaseLook {
     })
 }
 
-/// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
 }

@@ -14,7 +14,6 @@ use crate::{
     store::Store,
 };
 
-/// Moves orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Mover {
     pub store: Store,

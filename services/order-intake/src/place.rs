@@ -23,16 +23,12 @@ pub struct PlacedOrder {
     pub replayed: bool,
 }
 
-/// What a caller wants beside the order itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
-    /// What the order belongs to.
     pub trace: Option<TraceContext>,
-    /// Whether to name other stores if this one is full.
     pub suggest_stores: bool,
 }
 
-/// Places orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Placer {
     pub store: Store,

@@ -28,7 +28,6 @@ const RECOVERY_AGE: Duration = Duration::from_secs(3);
 /// Orders of one lane that are picked at once.
 const RECOVERY_BATCH: u16 = 500;
 
-/// Looks after one lane.
 pub struct Recovery {
     pub lane: Lane,
     pub store: Store,
@@ -38,7 +37,6 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Sweeps the lane again and again until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let sweep = || self.sweep(Timestamp::now_utc());
         let sweeps = Sweeps::default();

@@ -21,7 +21,6 @@ use crate::{
 /// One call to issuance in flight a lane, so that batches grow with the load.
 const CALLS_PER_LANE: usize = 1;
 
-/// What came of asking issuance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redeemed {
     Used {
@@ -41,7 +40,6 @@ pub struct Redemption {
     area: Area,
 }
 
-/// Hands redemptions to the gatherer of their lane. Cheap to clone.
 #[derive(Clone)]
 pub struct Redeemer {
     issuance: Issuance,
@@ -88,7 +86,6 @@ fn describe(span: &mut Span, redeemed: &Redeemed) {
     }
 }
 
-/// Sends the redemptions of one lane.
 #[derive(Clone)]
 struct RedeemCall(Issuance);
 
@@ -97,7 +94,8 @@ impl BatchCall for RedeemCall {
     type Answer = Redeemed;
 
     async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Redemption>>>) -> Vec<Redeemed> {
-        self.0.metrics.redeem_batch(items.len());
+        let batch_size = &self.0.metrics.redeem_batch_size;
+        batch_size.observe(items.len() as f64);
         let traces: Vec<_> = items.iter().map(|pending| pending.trace).collect();
         let batch = Batch {
             lane,

@@ -14,12 +14,9 @@ use futures_util::future::join_all;
 use tidegate_proto::issuance::v1::{
     ReleaseCouponsRequest, ReleaseItem, ReleaseResult, release_result::Outcome,
 };
-use tidegate_rpc::{
-    client::milliseconds_left,
-    wire::{self, reason_from},
-};
+use tidegate_rpc::{client::milliseconds_left, wire};
 use tidegate_telemetry::TraceContext;
-use tidegate_types::{Lane, Reason};
+use tidegate_types::{Lane, PerLane, Reason};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,17 +41,16 @@ const VALID_AFTER_FAILURE: Duration = Duration::from_secs(3_600);
 pub struct Releaser {
     store: Store,
     issuance: Issuance,
-    /// Those of each lane, by its number.
-    sweeps: Arc<[Sweeps]>,
+    sweeps: Arc<PerLane<Sweeps>>,
     stop: CancellationToken,
 }
 
 impl Releaser {
     /// [`Releaser::run`] is to be started for each lane. Works until `stop`.
     pub fn new(store: Store, issuance: Issuance, stop: CancellationToken) -> Self {
-        let lanes = issuance.lanes.all();
+        let sweeps = PerLane::new(issuance.lanes, |_| Sweeps::default());
         Self {
-            sweeps: lanes.map(|_| Sweeps::default()).collect(),
+            sweeps: Arc::new(sweeps),
             store,
             issuance,
             stop,
@@ -64,14 +60,12 @@ impl Releaser {
     /// Has the coupon of an order that will not be made given back at once, and tells how the order
     /// stands when it is. May be dropped at any time: the work goes on.
     pub async fn released(&self, mut order: Order) -> Result<Order, OrderIntakeError> {
-        let sweeps = self.sweeps_of(self.issuance.lanes.of(&order.draft.shopper))?;
+        let sweeps = &self.sweeps[self.issuance.lanes.of(&order.draft.shopper)];
         let mut done = sweeps.done();
         while order.standing.owes_coupon() {
             sweeps.wake();
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(OrderIntakeError::Closing),
-                _ = done.changed() => {}
-            }
+            let swept = self.stop.run_until_cancelled(done.changed()).await;
+            let _ = swept.ok_or(OrderIntakeError::Closing)?;
             let (shopper, order_id) = (&order.draft.shopper, order.standing.order_id);
             order = self.store.get_order(shopper, order_id).await?;
         }
@@ -80,16 +74,10 @@ impl Releaser {
 
     /// Gives back what is to be given back in one lane, until the process ends.
     pub async fn run(self, lane: Lane) {
-        if let Ok(sweeps) = self.sweeps_of(lane) {
-            let sweep = || self.sweep(lane);
-            sweeps.run(RELEASE_INTERVAL, &self.stop, sweep).await;
-        }
-    }
-
-    /// A lane of these lanes has its sweeps.
-    fn sweeps_of(&self, lane: Lane) -> Result<&Sweeps, OrderIntakeError> {
-        let sweeps = self.sweeps.get(usize::from(lane.get()));
-        sweeps.ok_or(OrderIntakeError::Internal)
+        let sweep = || self.sweep(lane);
+        self.sweeps[lane]
+            .run(RELEASE_INTERVAL, &self.stop, sweep)
+            .await;
     }
 
     /// Every coupon of the lane that is to be given back, a batch at a time. One that cannot be
@@ -124,7 +112,7 @@ impl Releaser {
             .note_release(order, trace_of(order), deadline)
             .await;
         if noted.is_ok() {
-            self.issuance.metrics.released();
+            self.issuance.metrics.released.inc();
         }
     }
 
@@ -165,7 +153,7 @@ fn holds_nothing(result: &ReleaseResult) -> bool {
     match &result.outcome {
         Some(Outcome::Released(_)) => true,
         Some(Outcome::Refused(refusal)) => {
-            reason_from(refusal.reason) == Some(Reason::CouponNotFound)
+            wire::reason_from(refusal.reason) == Some(Reason::CouponNotFound)
         }
         None => false,
     }

@@ -6,7 +6,8 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{OrderId, RetentionPeriod},
     error::OrderIntakeError,
-    store::Store,
+    store::{OldKey, Store},
 };
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -27,7 +28,6 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 const DAYS_AHEAD: u16 = 8;
 /// Tables that one sweep drops: two a day.
 const MAX_TABLES_DROPPED: u16 = 28;
-/// Rows that one statement deletes.
 const STEP_ROWS: u16 = 1_000;
 /// Statements of one sweep for rows, and for the keys of one lane.
 const MAX_STEPS: u32 = 1_000;
@@ -49,28 +49,17 @@ impl CampaignEnds {
     /// names a true one.
     pub fn note(&self, code: CouponCode, closes_at: Timestamp) {
         let campaign = code.claimed_campaign();
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = noted
-            .known
-            .get(&campaign)
-            .is_some_and(|known| *known >= closes_at);
+        let mut noted = self.noted();
+        let known = noted.known.get(&campaign);
+        let is_known = known.is_some_and(|known| *known >= closes_at);
         if !is_known && noted.known.len() < MAX_CAMPAIGNS {
             noted.known.insert(campaign, closes_at);
             noted.fresh.insert(campaign, closes_at);
         }
     }
 
-    fn take_fresh(&self) -> BTreeMap<u32, Timestamp> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut noted.fresh)
-    }
-
-    /// Those that could not be remembered wait for the next time.
-    fn put_back(&self, ends: BTreeMap<u32, Timestamp>) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (campaign, closes_at) in ends {
-            noted.fresh.entry(campaign).or_insert(closes_at);
-        }
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,9 +103,13 @@ impl Retention {
     }
 
     async fn note_campaign_ends(&self) {
-        let fresh = self.campaigns.take_fresh();
+        let fresh = mem::take(&mut self.campaigns.noted().fresh);
         if !fresh.is_empty() && self.store.note_campaign_ends(&fresh).await.is_err() {
-            self.campaigns.put_back(fresh);
+            // Those that could not be remembered wait for the next time.
+            let mut noted = self.campaigns.noted();
+            for (campaign, closes_at) in fresh {
+                noted.fresh.entry(campaign).or_insert(closes_at);
+            }
         }
     }
 
@@ -165,18 +158,15 @@ impl Retention {
                 return Ok(());
             };
             after = last.order_id();
-            let campaigns: HashSet<_> = keys.iter().filter_map(|key| key.campaign()).collect();
+            let campaigns: HashSet<_> = keys.iter().filter_map(OldKey::campaign).collect();
             let ends = self.store.campaign_ends(campaigns.into_iter()).await?;
-            let ended: Vec<_> = keys
-                .iter()
-                .filter(|key| {
-                    let closes_at = key.campaign().and_then(|campaign| ends.get(&campaign));
-                    !self
-                        .period
-                        .needs_key(key.created_at, closes_at.copied(), now)
-                })
-                .map(|key| key.order_id())
-                .collect();
+            let is_needed = |key: &OldKey| {
+                let closes_at = key.campaign().and_then(|campaign| ends.get(&campaign));
+                let closes_at = closes_at.copied();
+                self.period.needs_key(key.created_at, closes_at, now)
+            };
+            let ended = keys.iter().filter(|key| !is_needed(key));
+            let ended: Vec<_> = ended.map(OldKey::order_id).collect();
             if !ended.is_empty() {
                 self.store.forget_keys(lane, &ended).await?;
             }

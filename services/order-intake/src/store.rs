@@ -10,7 +10,6 @@ mod staff_reads;
 mod store_changes;
 mod store_rows;
 mod stores;
-mod timetables;
 
 use std::{
     ops::RangeInclusive,
@@ -26,12 +25,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Draft, Move, Order, OrderId, PagePosition, PageSize, Placed, Standing, Verdict},
+    domain::{
+        Draft, Move, Order, OrderId, PagePosition, PageSize, Paged, Placed, Standing, Verdict,
+    },
     error::OrderIntakeError,
 };
 pub use audit::SlotPosition;
-use commit::{BusyStores, Change, Commits, Done, LaneRules, Movement, Placement};
-use rows::OrderRow;
+use commit::{Asked, BusyStores, Change, Commits};
+pub use retention::OldKey;
 
 pub fn migrations() -> Migrator {
     sqlx::migrate!()
@@ -82,14 +83,13 @@ impl Store {
     ) -> (Self, Vec<(String, impl Future<Output = ()> + Send + use<>)>) {
         let mut writers = Vec::new();
         let mut start = |name, lane, busy_stores| {
-            let settings = CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH);
             let (queue, writer) = CommitQueue::new(
-                settings,
-                Commits(LaneRules {
+                CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH),
+                Commits {
                     lane,
                     busy_stores,
                     orders_to_come,
-                }),
+                },
                 database.clone(),
                 tracing.clone(),
                 metrics,
@@ -130,20 +130,12 @@ impl Store {
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Placed, OrderIntakeError> {
-        let lane = self.lanes.of(&draft.shopper);
-        let placement = Placement {
+        let change = Change {
             order_id,
             draft,
-            code,
-            trace,
+            asked: Asked::Place { code, trace },
         };
-        match self
-            .commit(lane, Change::Place(placement), trace, deadline)
-            .await?
-        {
-            Done::Placed(placed) => Ok(placed),
-            Done::Moved(_) | Done::LeftOut => Err(OrderIntakeError::Internal),
-        }
+        self.commit(change, trace, deadline).await
     }
 
     /// Moves an order on. An outcome for an order that has one already, and a move that was made
@@ -157,8 +149,8 @@ impl Store {
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing, OrderIntakeError> {
-        let change = Change::Move(movement_of(order, by), asked);
-        self.commit_movement(order, change, trace, deadline).await
+        let change = change_of(order, Asked::Move(asked, by));
+        Ok(self.commit(change, trace, deadline).await?.standing)
     }
 
     /// Notes that issuance has the coupon back of an order that will not be made.
@@ -168,44 +160,26 @@ impl Store {
         trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing, OrderIntakeError> {
-        let change = Change::Released(movement_of(order, None));
-        self.commit_movement(order, change, trace, deadline).await
-    }
-
-    async fn commit_movement(
-        &self,
-        order: &Order,
-        change: Change,
-        trace: TraceContext,
-        deadline: Instant,
-    ) -> Result<Standing, OrderIntakeError> {
-        let lane = self.lanes.of(&order.draft.shopper);
-        match self.commit(lane, change, trace, deadline).await? {
-            Done::Moved(standing) => Ok(standing),
-            Done::Placed(_) | Done::LeftOut => Err(OrderIntakeError::Internal),
-        }
+        let change = change_of(order, Asked::Released);
+        Ok(self.commit(change, trace, deadline).await?.standing)
     }
 
     async fn commit(
         &self,
-        lane: Lane,
         change: Change,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Done, OrderIntakeError> {
-        let queues = &self.queues[lane];
-        let (done, _) = queues
-            .first
-            .submit(|reply| (change.clone(), reply), trace, deadline)
-            .await?;
-        if !matches!(done, Ok(Done::LeftOut)) {
-            return done;
+    ) -> Result<Placed, OrderIntakeError> {
+        let queues = &self.queues[self.lanes.of(&change.draft.shopper)];
+        for queue in [&queues.first, &queues.busy_stores] {
+            let (done, _) = queue
+                .submit(|reply| (change.clone(), reply), trace, deadline)
+                .await?;
+            if let Some(stands) = done? {
+                return Ok(stands);
+            }
         }
-        let (done, _) = queues
-            .busy_stores
-            .submit(|reply| (change, reply), trace, deadline)
-            .await?;
-        done
+        Err(OrderIntakeError::Internal)
     }
 
     pub async fn get_order(
@@ -217,8 +191,8 @@ impl Store {
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(order_id.0)
             .bind(shopper.as_str());
-        let row: Option<OrderRow> = in_time(query.fetch_optional(&self.pool)).await?;
-        Ok(row.ok_or(OrderIntakeError::OrderNotFound)?.into_order()?)
+        let order = in_time(query.fetch_optional(&self.pool)).await?;
+        order.ok_or(OrderIntakeError::OrderNotFound)
     }
 
     /// A page of a shopper's orders, newest first, and where the next one begins if there is one.
@@ -227,21 +201,15 @@ impl Store {
         shopper: &ShopperId,
         size: PageSize,
         after: PagePosition,
-    ) -> Result<(Vec<Order>, Option<PagePosition>), OrderIntakeError> {
+    ) -> Result<Paged<Order, PagePosition>, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../queries/list_orders.sql"))
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(shopper.as_str())
             .bind(after.created_at)
             .bind(after.order_id.0)
-            // One more tells whether there is a next page.
-            .bind(i64::from(size.get()) + 1);
-        let rows = in_time(query.fetch_all(&self.pool)).await?;
-        let mut orders = into_orders(rows)?;
-        let next = (orders.len() > usize::from(size.get())).then(|| {
-            orders.truncate(size.get().into());
-            orders.last().map(PagePosition::after)
-        });
-        Ok((orders, next.flatten()))
+            .bind(size.and_one());
+        let orders = in_time(query.fetch_all(&self.pool)).await?;
+        Ok(size.page(orders, PagePosition::after))
     }
 
     /// The oldest orders of a lane that are PENDING and were not made durable within `fresh`, from
@@ -260,7 +228,7 @@ impl Store {
             .bind(after.order_id.0)
             .bind(i64::from(limit))
             .bind(*fresh.end());
-        into_orders(in_time(query.fetch_all(&self.pool)).await?)
+        Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
     /// Orders of a lane that will not be made and whose coupon is still to be given back, those
@@ -277,23 +245,16 @@ impl Store {
             .bind(after.created_at)
             .bind(after.order_id.0)
             .bind(i64::from(limit));
-        into_orders(in_time(query.fetch_all(&self.pool)).await?)
+        Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 }
 
-fn movement_of(order: &Order, by: Option<Arc<Actor>>) -> Movement {
-    Movement {
+fn change_of(order: &Order, asked: Asked) -> Change {
+    Change {
         order_id: order.standing.order_id,
         draft: Arc::clone(&order.draft),
-        by,
+        asked,
     }
-}
-
-fn into_orders(rows: Vec<OrderRow>) -> Result<Vec<Order>, OrderIntakeError> {
-    Ok(rows
-        .into_iter()
-        .map(OrderRow::into_order)
-        .collect::<Result<_, _>>()?)
 }
 
 fn lane_number(lane: Lane) -> i16 {

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::OrderIntakeError;
 
-/// The sweeps of one worker.
 #[derive(Default)]
 pub struct Sweeps {
     woken: Notify,

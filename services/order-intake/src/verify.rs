@@ -30,7 +30,6 @@ const CALLS_PER_LANE: usize = 1;
 const VERIFY_TIMEOUT: Duration = Duration::from_millis(250);
 const SHARE_OF_DEADLINE: u32 = 4;
 
-/// Hands codes to the gatherer of their lane. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifier {
     lanes: Lanes,
@@ -64,7 +63,6 @@ impl Verifier {
     }
 }
 
-/// Sends the codes of one lane.
 #[derive(Clone)]
 struct VerifyCall(Issuance);
 

@@ -30,7 +30,6 @@ const SLOW_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A stream that saw no change for this long ends, and its caller asks again if it still cares.
 const WATCH_LIMIT: Duration = Duration::from_secs(600);
 
-/// Follows orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Watcher {
     store: Store,

@@ -34,9 +34,14 @@ impl Verdict {
 }
 
 impl Draft {
+    /// What requests are told apart by.
+    pub fn key(&self) -> (ShopperId, RequestId) {
+        (self.shopper.clone(), self.request_id.clone())
+    }
+
     /// SHA-256 over everything but the key (shopper, request id). Two drafts of one key with the
     /// same hash are the same order; part of the data format, so it must never change.
-    pub fn content_hash(&self) -> [u8; 32] {
+    pub fn content_hash(&self) -> Vec<u8> {
         let mut hash = ContentHash(Context::new(&SHA256));
         hash.text(self.store.as_str());
         hash.text(&self.coupon_code.reveal());
@@ -50,9 +55,7 @@ impl Draft {
             hash.text(line.unit_price.get().currency.as_str());
             hash.number(line.unit_price.get().minor_units.into());
         }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(hash.0.finish().as_ref());
-        bytes
+        hash.0.finish().as_ref().to_vec()
     }
 }
 

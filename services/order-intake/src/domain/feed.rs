@@ -48,10 +48,8 @@ impl FeedCursor {
 
     /// The position in a lane: that of the last event read.
     pub fn position(&self, lane: Lane) -> u64 {
-        self.0
-            .get(usize::from(lane.get()))
-            .copied()
-            .unwrap_or_default()
+        let position = self.0.get(usize::from(lane.get()));
+        position.copied().unwrap_or_default()
     }
 
     /// Goes on in one lane, and never back. Answers how many positions it has passed over: there
@@ -111,28 +109,16 @@ impl FeedCursor {
         if version != [VERSION] || found != seal(consumer, content) {
             return Err(InvalidCursor);
         }
-        let position = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |number, byte| number << 8 | u64::from(*byte))
-        };
-        Ok(Self(
-            positions
-                .chunks_exact(POSITION_BYTES)
-                .map(position)
-                .collect(),
-        ))
+        let (positions, _) = positions.as_chunks::<POSITION_BYTES>();
+        let positions = positions.iter().copied().map(u64::from_be_bytes);
+        Ok(Self(positions.collect()))
     }
 }
 
 fn seal(consumer: &ConsumerId, content: &[u8]) -> Vec<u8> {
     let sealed = [consumer.as_str().as_bytes(), b"\0", content].concat();
-    digest(&SHA256, &sealed)
-        .as_ref()
-        .iter()
-        .take(SEAL_BYTES)
-        .copied()
-        .collect()
+    let seal = digest(&SHA256, &sealed);
+    seal.as_ref().iter().take(SEAL_BYTES).copied().collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,6 @@ use std::collections::BTreeSet;
 
 use super::{Day, Minute, MinuteOfDay, StoreZone, Weekday};
 
-/// Stretches a week at most: four a day.
-const MAX_WEEKLY: usize = 28;
-/// A year's days, and some of the next.
-const MAX_CLOSED_DAYS: usize = 400;
-
-/// Too many of something. The sentence fits behind the field's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be {max} at most")]
-pub struct TooMany {
-    max: usize,
-}
-
 /// When a store is open on one day of every week, by its own clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WeeklyHours {
@@ -55,16 +43,6 @@ impl OpeningHours {
             weekly: weekly.into_iter().collect(),
             closed_days: closed_days.into_iter().collect(),
         }
-    }
-
-    pub fn check_weekly(count: usize) -> Result<(), TooMany> {
-        let max = MAX_WEEKLY;
-        (count <= max).then_some(()).ok_or(TooMany { max })
-    }
-
-    pub fn check_closed_days(count: usize) -> Result<(), TooMany> {
-        let max = MAX_CLOSED_DAYS;
-        (count <= max).then_some(()).ok_or(TooMany { max })
     }
 
     pub fn weekly(&self) -> impl Iterator<Item = WeeklyHours> {

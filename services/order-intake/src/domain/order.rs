@@ -4,7 +4,7 @@ use tidegate_telemetry::TraceContext;
 use tidegate_types::{Money, PrintedText, Reason, Refusal, RequestId, Timestamp};
 use uuid::Uuid;
 
-use super::{Area, Bill, Draft, Slot, StateKind};
+use super::{Area, Draft, Slot};
 
 /// An order's name, made here. Ordered by time as a UUID of version 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,18 +49,17 @@ impl Rejection {
 
     /// The order's time was over before its coupon had paid.
     pub fn too_late() -> Self {
-        Self::without_facts(Reason::OrderTooLate)
+        Self {
+            because: Reason::OrderTooLate,
+            metadata: Vec::new(),
+        }
     }
 
     /// The store was closed, with all that it had not begun, before the coupon had paid.
     pub fn store_closed() -> Self {
-        Self::without_facts(Reason::StoreClosed)
-    }
-
-    fn without_facts(because: Reason) -> Self {
         Self {
-            because,
-            metadata: Vec::new(),
+            because: Reason::StoreClosed,
+            ..Self::too_late()
         }
     }
 
@@ -124,6 +123,55 @@ pub enum OrderState {
     Failed(FailureNote),
 }
 
+/// A state of an order, without what goes with it. Its number is the contract's and the database's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKind {
+    Pending = 1,
+    Accepted = 2,
+    Rejected = 3,
+    InPreparation = 4,
+    Ready = 5,
+    Completed = 6,
+    Cancelled = 7,
+    Failed = 8,
+}
+
+impl StateKind {
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Accepted,
+        Self::Rejected,
+        Self::InPreparation,
+        Self::Ready,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    /// The state with this number, if there is one.
+    pub fn numbered(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i32 == number)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Accepted => "ACCEPTED",
+            Self::Rejected => "REJECTED",
+            Self::InPreparation => "IN_PREPARATION",
+            Self::Ready => "READY",
+            Self::Completed => "COMPLETED",
+            Self::Cancelled => "CANCELLED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Whether an order in it will not be made; then it takes up no place in its slot.
+    pub fn will_not_be_made(self) -> bool {
+        matches!(self, Self::Rejected | Self::Cancelled | Self::Failed)
+    }
+}
+
 /// What is asked to become of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
@@ -149,12 +197,7 @@ impl Move {
         match self {
             Self::Cancel => Some(("CancelOrder", "")),
             Self::Fail(note) => Some(("FailOrder", note.as_str())),
-            Self::Accept(_)
-            | Self::Reject(_)
-            | Self::Prepare
-            | Self::MakeReady
-            | Self::Complete
-            | Self::CloseStore { .. } => None,
+            _ => None,
         }
     }
 }
@@ -189,13 +232,9 @@ impl OrderState {
             | (Move::MakeReady, Self::Ready)
             | (Move::Complete, Self::Completed)
             | (Move::Fail(_), Self::Failed(_)) => return Ok(None),
-            (
-                Move::Cancel | Move::Prepare | Move::MakeReady | Move::Complete | Move::Fail(_),
-                state,
-            ) => {
-                return Err(StateConflict {
-                    state: state.name(),
-                });
+            (_, state) => {
+                let state = state.name();
+                return Err(StateConflict { state });
             }
         };
         Ok(Some(next))
@@ -218,6 +257,20 @@ impl OrderState {
         self.kind().name()
     }
 
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            _ => None,
+        }
+    }
+
+    pub fn failure_note(&self) -> Option<&FailureNote> {
+        match self {
+            Self::Failed(note) => Some(note),
+            _ => None,
+        }
+    }
+
     pub fn is_final(&self) -> bool {
         self.kind() == StateKind::Completed || self.kind().will_not_be_made()
     }
@@ -229,10 +282,8 @@ impl OrderState {
     /// Whether issuance must be told that the order holds no coupon: it has one, or a redemption
     /// that is still in flight could get it one.
     pub fn gives_coupon_back(&self) -> bool {
-        match self {
-            Self::Rejected(rejection) => rejection.leaves_coupon(),
-            state => state.kind().will_not_be_made(),
-        }
+        let leaves_coupon = self.rejection().is_none_or(Rejection::leaves_coupon);
+        self.kind().will_not_be_made() && leaves_coupon
     }
 }
 
@@ -287,6 +338,40 @@ impl Order {
                 ..total
             },
         )
+    }
+}
+
+/// What an order costs. Never negative, and never more than its total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bill {
+    total: Money,
+    discount_minor_units: i64,
+}
+
+impl Bill {
+    /// What a coupon leaves to pay: it takes off its face value, or the total if that is less.
+    /// `None` if it is of another currency.
+    pub fn with_coupon(total: Money, face_value: Money) -> Option<Self> {
+        let discount_minor_units = face_value.minor_units.clamp(0, total.minor_units);
+        (face_value.currency == total.currency).then_some(Self {
+            total,
+            discount_minor_units,
+        })
+    }
+
+    pub fn discount(self) -> Money {
+        Money {
+            minor_units: self.discount_minor_units,
+            ..self.total
+        }
+    }
+
+    pub fn amount_to_pay(self) -> Money {
+        Money {
+            // The discount is from 0 to the total.
+            minor_units: self.total.minor_units - self.discount_minor_units,
+            ..self.total
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use tidegate_types::{OutOfBounds, Timestamp};
+use tidegate_types::{OutOfBounds, StoreId, Timestamp};
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::{Order, OrderId};
+use super::{Area, Order, OrderId, StateKind};
 
 const DEFAULT_SIZE: u8 = 20;
 const MAX_SIZE: u8 = 100;
@@ -28,7 +28,27 @@ impl PageSize {
     pub fn get(self) -> u8 {
         self.0
     }
+
+    /// How many to read: one more tells whether there is a next page.
+    pub fn and_one(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+
+    /// A page of what was read, and where the next one begins.
+    pub fn page<T, Place>(
+        self,
+        mut read: Vec<T>,
+        place: impl FnOnce(&T) -> Place,
+    ) -> Paged<T, Place> {
+        let is_last = read.len() <= usize::from(self.0);
+        read.truncate(self.0.into());
+        let next = read.last().filter(|_| !is_last).map(place);
+        (read, next)
+    }
 }
+
+/// What a page holds, and where the next one begins if there is one.
+pub type Paged<T, Place> = (Vec<T>, Option<Place>);
 
 /// A page token that no page has handed out. The sentence fits behind the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,22 +104,54 @@ impl PagePosition {
     }
 
     pub fn parse(token: &str) -> Result<Self, InvalidPageToken> {
-        let bytes = BASE64_URL_SAFE_NO_PAD
-            .decode(token)
-            .map_err(|_| InvalidPageToken)?;
-        let (time, id) = bytes.split_at_checked(16).ok_or(InvalidPageToken)?;
-        let microseconds = i128::from_be_bytes(time.try_into().map_err(|_| InvalidPageToken)?);
-        let nanoseconds = microseconds.checked_mul(1_000).ok_or(InvalidPageToken)?;
-        // The time before 1970 is no order's, and that long before our era no database's.
-        let created_at = Timestamp::from_unix_timestamp_nanos(nanoseconds)
-            .ok()
-            .filter(|moment| *moment >= Timestamp::UNIX_EPOCH)
-            .ok_or(InvalidPageToken)?;
-        Ok(Self {
-            created_at,
-            order_id: OrderId(Uuid::from_slice(id).map_err(|_| InvalidPageToken)?),
-        })
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(token);
+        let read = |bytes: Vec<u8>| {
+            let (time, id) = bytes.split_at_checked(16)?;
+            let microseconds = i128::from_be_bytes(time.try_into().ok()?);
+            let nanoseconds = microseconds.checked_mul(1_000)?;
+            let created_at = Timestamp::from_unix_timestamp_nanos(nanoseconds).ok()?;
+            let order_id = OrderId(Uuid::from_slice(id).ok()?);
+            // The time before 1970 is no order's, and that long before our era no database's.
+            (created_at >= Timestamp::UNIX_EPOCH).then_some(Self {
+                created_at,
+                order_id,
+            })
+        };
+        decoded.ok().and_then(read).ok_or(InvalidPageToken)
     }
+}
+
+/// Which orders of a store are asked for, by the slots in which it makes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOrdersQuery {
+    pub store: StoreId,
+    pub states: Vec<StateKind>,
+    /// Those that come after this place, whose time is the beginning of a slot.
+    pub after: PagePosition,
+    /// Those whose slot begins before this moment.
+    pub until: Timestamp,
+    pub size: PageSize,
+}
+
+impl StoreOrdersQuery {
+    /// The same, without slots that begin before this moment.
+    pub fn not_before(self, first: Timestamp) -> Self {
+        let first = PagePosition::before_all_of(first);
+        Self {
+            after: self.after.max(first),
+            ..self
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoresQuery {
+    pub area: Option<Area>,
+    /// Those that are closed only, or open only.
+    pub is_closed: Option<bool>,
+    /// Those whose id comes after this one.
+    pub after: Option<StoreId>,
+    pub size: PageSize,
 }
 
 #[cfg(test)]
@@ -138,5 +190,21 @@ mod tests {
         assert_eq!(PageSize::new(0).map(PageSize::get), Ok(20));
         assert_eq!(PageSize::new(100).map(PageSize::get), Ok(100));
         assert!(PageSize::new(101).is_err() && PageSize::new(257).is_err());
+    }
+
+    #[test]
+    fn what_is_older_than_may_be_listed_is_left_out_and_a_later_page_stays() {
+        let from = |after| StoreOrdersQuery {
+            store: StoreId::parse("s-1").unwrap(),
+            states: StateKind::ALL.to_vec(),
+            after,
+            until: datetime!(2026-02-07 00:00 UTC),
+            size: PageSize::new(0).unwrap(),
+        };
+        let first = datetime!(2026-02-06 00:00 UTC);
+        let begins = from(PagePosition::OLDEST).not_before(first).after;
+        assert_eq!(begins, PagePosition::before_all_of(first));
+        let later = PagePosition::after_all_of(first);
+        assert_eq!(from(later).not_before(first).after, later);
     }
 }

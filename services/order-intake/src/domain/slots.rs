@@ -75,17 +75,21 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// The first and the last minute at which bookings may begin that a timetable needs to know.
-    /// `given_back` are the first and the last slot in which a place may be given back.
+    /// The first and the last minute at which bookings may begin that a timetable needs to know,
+    /// also to give places in some slots back.
     pub fn span(
         now: Timestamp,
-        given_back: Option<(Timestamp, Timestamp)>,
+        given_back: impl IntoIterator<Item = Slot>,
     ) -> (Timestamp, Timestamp) {
         let now = Minute::of(now);
-        let recent = now.plus(-2 * SlotMinutes::MAX);
-        let first = given_back.map_or(recent, |(first, _)| recent.min(Minute::of(first)));
-        let ahead = now.plus(HORIZON_MINUTES + SlotMinutes::MAX);
-        let last = given_back.map_or(ahead, |(_, last)| ahead.max(Minute::of(last)));
+        let (recent, ahead) = (
+            now.plus(-2 * SlotMinutes::MAX),
+            now.plus(HORIZON_MINUTES + SlotMinutes::MAX),
+        );
+        let slots = given_back.into_iter().map(|slot| slot.begins);
+        let (first, last) = slots.fold((recent, ahead), |(first, last), begins| {
+            (first.min(begins), last.max(begins))
+        });
         (first.begins_at(), last.begins_at())
     }
 

@@ -1,4 +1,4 @@
-use tidegate_types::{InvalidText, OutOfBounds, PrintedText, StoreId};
+use tidegate_types::{Area, OutOfBounds, PrintedText, RequestId, StoreId, Timestamp};
 
 use super::{OpeningHours, StoreZone};
 
@@ -9,21 +9,6 @@ pub type ClosingReason = PrintedText<200>;
 
 const DEFAULT_SLOT_MINUTES: u8 = 10;
 const MAX_ORDERS_PER_SLOT: u16 = 10_000;
-
-/// The part of town a store is in: 1 to 64 visible ASCII characters, the same alphabet as a store's
-/// id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Area(StoreId);
-
-impl Area {
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        StoreId::parse(text).map(Self)
-    }
-
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
 
 /// A length no slot has. The sentence fits behind the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +96,60 @@ pub struct StoreChange {
     pub slot_minutes: Option<SlotMinutes>,
     pub orders_per_slot: Option<OrdersPerSlot>,
     pub is_closed: Option<bool>,
+}
+
+/// A store without room, and where else to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusyStore {
+    pub area: Area,
+    /// Its next free slot, if there is one as far ahead as orders are booked.
+    pub next_slot_at: Option<Timestamp>,
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// A store that can make an order sooner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    pub store: StoreId,
+    pub slot_at: Timestamp,
+}
+
+/// Which stores staff close with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClosingScope {
+    Store(StoreId),
+    /// Every one of this area.
+    Area(Area),
+}
+
+/// What becomes of orders that are still to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PendingOrders {
+    Keep,
+    /// They fail, and their coupons come back.
+    Fail,
+}
+
+/// What staff ask for when they close stores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreClosing {
+    /// The caller's name for it, the same on every retry.
+    pub request_id: RequestId,
+    pub scope: ClosingScope,
+    pub reason: ClosingReason,
+    pub pending_orders: PendingOrders,
+}
+
+/// What a closing has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    pub stores: u32,
+    /// Orders that were accepted and have failed.
+    pub orders_failed: u64,
+    /// Orders that were pending and are rejected.
+    pub orders_rejected: u64,
+    /// When nothing was left to do.
+    pub finished_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -1,12 +1,67 @@
 use std::str::FromStr as _;
 
 use jiff::{civil, tz::TimeZone};
-use tidegate_types::Timestamp;
+use tidegate_types::{OutOfBounds, Timestamp};
 use time::UtcOffset;
 
-use super::{Minute, MinuteOfDay, Weekday};
-
 const MAX_NAME_LENGTH: usize = 64;
+const MAX_MINUTE_OF_DAY: u16 = 1_439;
+
+/// A whole minute, counted from 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(i64);
+
+impl Minute {
+    pub fn of(moment: Timestamp) -> Self {
+        Self(moment.unix_timestamp().div_euclid(60))
+    }
+
+    pub fn begins_at(self) -> Timestamp {
+        // Every minute came from a moment, or lies at most a few weeks after one.
+        Timestamp::from_unix_timestamp(self.0.saturating_mul(60)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    pub fn plus(self, minutes: i64) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+}
+
+/// A minute of the day: 0 to 1,439.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct MinuteOfDay(u16);
+
+impl MinuteOfDay {
+    pub fn new(minute: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
+        match minute.try_into() {
+            Ok(minute @ 0..=MAX_MINUTE_OF_DAY) => Ok(Self(minute)),
+            _ => Err(OutOfBounds {
+                min: 0,
+                max: MAX_MINUTE_OF_DAY.into(),
+            }),
+        }
+    }
+
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// A day of the week: 1 is Monday, 7 is Sunday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weekday(u8);
+
+impl Weekday {
+    pub fn new(day: impl TryInto<u8>) -> Result<Self, OutOfBounds> {
+        match day.try_into() {
+            Ok(day @ 1..=7) => Ok(Self(day)),
+            _ => Err(OutOfBounds { min: 1, max: 7 }),
+        }
+    }
+
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
 
 /// A name no time zone has. The sentence fits behind the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -87,13 +142,13 @@ impl StoreZone {
         let (hour, minute) = ((minute.get() / 60) as i8, (minute.get() % 60) as i8);
         let shown = self.0.to_timestamp(day.0.at(hour, minute, 0, 0));
         let seconds = shown.map_or(0, |shown| shown.as_second());
-        Minute::since_1970(seconds.div_euclid(60))
+        Minute(seconds.div_euclid(60))
     }
 
     /// The beginning of the stretch of so many minutes in which a minute lies, counted from the
     /// hours that its clocks show.
     pub fn stretch_of(&self, minute: Minute, minutes: i64) -> Minute {
-        let shown = minute.get() + i64::from(self.seconds_ahead(minute)).div_euclid(60);
+        let shown = minute.0 + i64::from(self.seconds_ahead(minute)).div_euclid(60);
         minute.plus(-shown.rem_euclid(minutes))
     }
 
@@ -112,7 +167,7 @@ impl StoreZone {
 }
 
 fn instant(minute: Minute) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(minute.get().saturating_mul(60)).unwrap_or_default()
+    jiff::Timestamp::from_second(minute.0.saturating_mul(60)).unwrap_or_default()
 }
 
 #[cfg(test)]

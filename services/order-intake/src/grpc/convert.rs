@@ -1,7 +1,5 @@
 //! Messages of the contract, to and from the domain.
 
-pub(super) mod feed;
-pub(super) mod lists;
 pub(super) mod stores;
 
 use std::time::Duration;
@@ -10,23 +8,47 @@ use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
 use tidegate_rpc::{refusal::words_of, wire};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{
-    CouponCode, Lane, Lanes, Lines, OrderLine, Reason, Refusal, RequestId, ShopperId, StoreId,
-    Violations,
+    Area, ConsumerId, CouponCode, Lane, Lanes, Lines, OrderLine, Reason, Refusal, RequestId,
+    ShopperId, StoreId, Timestamp, Violations,
 };
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::status::{refusal_of_rejection, to_item_refusal};
 use crate::{
     domain::{
-        Draft, FailureNote, Move, Order, OrderId, OrderState, PagePosition, PageSize, Slot,
-        StateKind, to_microsecond,
+        Draft, FailureNote, FeedCursor, FeedFilter, Move, Order, OrderEvent, OrderId, OrderState,
+        PagePosition, PageSize, Rejection, Slot, StateKind, StoreOrdersQuery, to_microsecond,
     },
     error::OrderIntakeError,
+    feed::FeedPage,
     metrics::Metrics,
     place::{PlacedOrder, Wishes},
 };
 
 const MAX_ITEMS: usize = 500;
+const NEVER: Timestamp = datetime!(9999-12-31 23:59:59 UTC);
+
+/// What a message asks for, unless some of its fields are out of bounds.
+fn checked<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T, OrderIntakeError> {
+    let mut bad = Violations::default();
+    let read = read(&mut bad).filter(|_| bad.is_empty());
+    read.ok_or(OrderIntakeError::InvalidFields(bad))
+}
+
+/// A text that may be left out.
+fn given<'a, T, E>(
+    text: &'a str,
+    parse: impl FnOnce(&'a str) -> Result<T, E>,
+) -> Result<Option<T>, E> {
+    (!text.is_empty()).then(|| parse(text)).transpose()
+}
+
+fn moment(at: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, &'static str> {
+    let moment = |at| wire::moment(at).map(to_microsecond);
+    at.map(|at| moment(at).ok_or("must be a time from year 1 to 9999"))
+        .transpose()
+}
 
 /// One order to be placed, as it came.
 pub(super) struct PlaceItem {
@@ -45,19 +67,15 @@ pub(super) fn place_items(
     if request.lanes != u32::from(lanes.get()) {
         return Err(OrderIntakeError::OtherLanes { ours: lanes });
     }
-    let mut violations = Violations::default();
-    let lane = violations.check("lane", lanes.lane(request.lane));
-    if !(1..=MAX_ITEMS).contains(&request.items.len()) {
-        violations.add("items", format!("must be 1 to {MAX_ITEMS}"));
-    }
-    match lane {
-        Some(lane) if violations.is_empty() => Ok(request
-            .items
-            .into_iter()
-            .map(|item| place_item(item, lanes, lane))
-            .collect()),
-        _ => Err(OrderIntakeError::InvalidFields(violations)),
-    }
+    let lane = checked(|bad| {
+        let lane = bad.check("lane", lanes.lane(request.lane));
+        if !(1..=MAX_ITEMS).contains(&request.items.len()) {
+            bad.add("items", format!("must be 1 to {MAX_ITEMS}"));
+        }
+        lane
+    })?;
+    let items = request.items.into_iter();
+    Ok(items.map(|item| place_item(item, lanes, lane)).collect())
 }
 
 fn place_item(
@@ -65,20 +83,14 @@ fn place_item(
     lanes: Lanes,
     lane: Lane,
 ) -> Result<PlaceItem, OrderIntakeError> {
-    let mut violations = Violations::default();
-    let shopper = violations.check("shopper_id", ShopperId::parse(&item.shopper_id));
-    let request_id = violations.check("request_id", RequestId::parse(&item.request_id));
-    let store = violations.check("store_id", StoreId::parse(&item.store_id));
-    let lines = wire::lines(&mut violations, &item.lines);
-    let latest = item
-        .latest_acceptable_at
-        .map(|at| wire::moment(at).ok_or("must be a time from year 1 to 9999"));
-    let latest = violations.check("latest_acceptable_at", latest.transpose());
-    let (Some(shopper), Some(request_id), Some(store), Some(lines), Some(latest)) =
-        (shopper, request_id, store, lines, latest)
-    else {
-        return Err(OrderIntakeError::InvalidFields(violations));
-    };
+    let (shopper, request_id, store, lines, latest_acceptable_at) = checked(|bad| {
+        let shopper = bad.check("shopper_id", ShopperId::parse(&item.shopper_id));
+        let request_id = bad.check("request_id", RequestId::parse(&item.request_id));
+        let store = bad.check("store_id", StoreId::parse(&item.store_id));
+        let lines = wire::lines(bad, &item.lines);
+        let latest = bad.check("latest_acceptable_at", moment(item.latest_acceptable_at));
+        Some((shopper?, request_id?, store?, lines?, latest?))
+    })?;
     let belongs_to = lanes.of(&shopper);
     if belongs_to != lane {
         return Err(OrderIntakeError::OtherLane { belongs_to });
@@ -90,7 +102,7 @@ fn place_item(
         lines,
         coupon_code: CouponCode::parse(&item.coupon_code)
             .ok_or(OrderIntakeError::CouponNotFound)?,
-        latest_acceptable_at: latest.map(to_microsecond),
+        latest_acceptable_at,
     };
     Ok(PlaceItem {
         draft,
@@ -127,16 +139,16 @@ pub(super) fn place_result(
 
 pub(super) fn order(order: Order) -> shared::Order {
     let bill = order.bill();
-    let messages = messages(&order.standing.state);
     let Order { draft, standing } = order;
+    let state = &standing.state;
     shared::Order {
         order_id: standing.order_id.to_string(),
         shopper_id: draft.shopper.as_str().to_owned(),
         request_id: draft.request_id.as_str().to_owned(),
         store_id: draft.store.as_str().to_owned(),
         lines: lines(&draft.lines),
-        state: state(&standing.state).into(),
-        rejected_because: rejected_because(&standing.state).into(),
+        state: state.kind() as i32,
+        rejected_because: rejected_because(state),
         latest_acceptable_at: draft.latest_acceptable_at.map(wire::timestamp),
         created_at: Some(wire::timestamp(standing.created_at)),
         updated_at: Some(wire::timestamp(standing.updated_at)),
@@ -149,9 +161,9 @@ pub(super) fn order(order: Order) -> shared::Order {
         discount: bill.map(|bill| wire::money(bill.discount())),
         amount_to_pay: bill.map(|bill| wire::money(bill.amount_to_pay())),
         coupon_released_at: standing.coupon_released_at.map(wire::timestamp),
-        failed_because: failed_because(&standing.state).into(),
-        failure_note: failure_note(&standing.state),
-        messages,
+        failed_because: failed_because(state),
+        failure_note: failure_note(state),
+        messages: messages(state),
     }
 }
 
@@ -170,26 +182,22 @@ fn messages(state: &OrderState) -> Vec<shared::LocalizedText> {
     vec![text("zh-CN", words.zh), text("en", words.en)]
 }
 
-fn failed_because(state: &OrderState) -> shared::Reason {
-    match state {
-        OrderState::Failed(_) => wire::reason(Reason::StoreFailed),
-        _ => shared::Reason::Unspecified,
-    }
+fn rejected_because(state: &OrderState) -> i32 {
+    reason(state.rejection().map(Rejection::because))
+}
+
+fn failed_because(state: &OrderState) -> i32 {
+    reason(state.failure_note().map(|_| Reason::StoreFailed))
+}
+
+fn reason(reason: Option<Reason>) -> i32 {
+    let reason = reason.map(wire::reason);
+    reason.unwrap_or(shared::Reason::Unspecified).into()
 }
 
 fn failure_note(state: &OrderState) -> String {
-    match state {
-        OrderState::Failed(note) => note.as_str().to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// That the store cannot make an order.
-pub(super) fn failure(note: &str) -> Result<Move, OrderIntakeError> {
-    let mut violations = Violations::default();
-    let note = violations.check("note", FailureNote::parse(note));
-    note.map(Move::Fail)
-        .ok_or(OrderIntakeError::InvalidFields(violations))
+    let note = state.failure_note();
+    note.map_or("", FailureNote::as_str).to_owned()
 }
 
 fn lines(lines: &Lines) -> Vec<shared::OrderLine> {
@@ -208,69 +216,169 @@ fn slot(slot: Slot) -> shared::Slot {
     }
 }
 
-fn rejected_because(state: &OrderState) -> shared::Reason {
-    match state {
-        OrderState::Rejected(rejection) => wire::reason(rejection.because()),
-        _ => shared::Reason::Unspecified,
-    }
+pub(super) fn failure(note: &str) -> Result<Move, OrderIntakeError> {
+    checked(|bad| bad.check("note", FailureNote::parse(note))).map(Move::Fail)
 }
 
-fn state(state: &OrderState) -> shared::OrderState {
-    match state.kind() {
-        StateKind::Pending => shared::OrderState::Pending,
-        StateKind::Accepted => shared::OrderState::Accepted,
-        StateKind::Rejected => shared::OrderState::Rejected,
-        StateKind::InPreparation => shared::OrderState::InPreparation,
-        StateKind::Ready => shared::OrderState::Ready,
-        StateKind::Completed => shared::OrderState::Completed,
-        StateKind::Cancelled => shared::OrderState::Cancelled,
-        StateKind::Failed => shared::OrderState::Failed,
-    }
+pub(super) fn step(state: shared::OrderState) -> Result<Move, OrderIntakeError> {
+    let step = match state {
+        shared::OrderState::InPreparation => Ok(Move::Prepare),
+        shared::OrderState::Ready => Ok(Move::MakeReady),
+        shared::OrderState::Completed => Ok(Move::Complete),
+        _ => Err("must be IN_PREPARATION, READY or COMPLETED"),
+    };
+    checked(|bad| bad.check("state", step))
 }
 
-/// Names one order of one shopper.
+pub(super) fn order_id(text: &str) -> Result<OrderId, OrderIntakeError> {
+    checked(|bad| id(bad, text))
+}
+
+fn id(bad: &mut Violations, text: &str) -> Option<OrderId> {
+    let id = Uuid::try_parse(text).map_err(|_| "must be a UUID");
+    bad.check("order_id", id).map(OrderId)
+}
+
 pub(super) fn order_key(
     shopper_id: &str,
     order_id: &str,
 ) -> Result<(ShopperId, OrderId), OrderIntakeError> {
-    let mut violations = Violations::default();
-    let shopper = violations.check("shopper_id", ShopperId::parse(shopper_id));
-    let order_id = violations.check(
-        "order_id",
-        Uuid::try_parse(order_id).map_err(|_| "must be a UUID"),
-    );
-    match (shopper, order_id) {
-        (Some(shopper), Some(order_id)) => Ok((shopper, OrderId(order_id))),
-        _ => Err(OrderIntakeError::InvalidFields(violations)),
-    }
+    checked(|bad| {
+        let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id));
+        let order_id = id(bad, order_id);
+        Some((shopper?, order_id?))
+    })
 }
 
 pub(super) fn list_query(
     request: &proto::ListOrdersRequest,
 ) -> Result<(ShopperId, PageSize, PagePosition), OrderIntakeError> {
-    let mut violations = Violations::default();
-    let shopper = violations.check("shopper_id", ShopperId::parse(&request.shopper_id));
-    let size = violations.check("page_size", PageSize::new(request.page_size));
-    let after = match &*request.page_token {
-        "" => Some(PagePosition::NEWEST),
-        token => violations.check("page_token", PagePosition::parse(token)),
-    };
-    match (shopper, size, after) {
-        (Some(shopper), Some(size), Some(after)) => Ok((shopper, size, after)),
-        _ => Err(OrderIntakeError::InvalidFields(violations)),
+    checked(|bad| {
+        let shopper = bad.check("shopper_id", ShopperId::parse(&request.shopper_id));
+        let size = bad.check("page_size", PageSize::new(request.page_size));
+        let after = given(&request.page_token, PagePosition::parse);
+        let after = bad.check("page_token", after)?;
+        Some((shopper?, size?, after.unwrap_or(PagePosition::NEWEST)))
+    })
+}
+
+pub(super) fn store_orders_query(
+    request: &proto::ListStoreOrdersRequest,
+) -> Result<StoreOrdersQuery, OrderIntakeError> {
+    checked(|bad| {
+        let store = bad.check("store_id", StoreId::parse(&request.store_id));
+        let states = states(bad, &request.states);
+        let from = bad.check("from", moment(request.from));
+        let until = bad.check("until", moment(request.until));
+        if let (Some(Some(from)), Some(Some(until))) = (from, until)
+            && from >= until
+        {
+            bad.add("until", "must be later than `from`");
+        }
+        let size = bad.check("page_size", PageSize::new(request.page_size));
+        let after = given(&request.page_token, PagePosition::parse);
+        let after = bad.check("page_token", after)?;
+        let query = StoreOrdersQuery {
+            store: store?,
+            states: states?,
+            after: after.unwrap_or(PagePosition::OLDEST),
+            until: until?.unwrap_or(NEVER),
+            size: size?,
+        };
+        Some(match from? {
+            Some(from) => query.not_before(from),
+            None => query,
+        })
+    })
+}
+
+fn states(bad: &mut Violations, numbers: &[i32]) -> Option<Vec<StateKind>> {
+    let max = StateKind::ALL.len();
+    if numbers.len() > max {
+        bad.add("states", format!("must be {max} at most"));
+        return None;
+    }
+    if numbers.is_empty() {
+        return Some(StateKind::ALL.to_vec());
+    }
+    let kinds = numbers.iter().enumerate().map(|(at, number)| {
+        let kind = StateKind::numbered(*number).ok_or("must be a known state");
+        bad.check(format_args!("states[{at}]"), kind)
+    });
+    // Each is looked at, so that every bad one is named.
+    let kinds: Vec<_> = kinds.collect();
+    kinds.into_iter().collect()
+}
+
+/// Who wants to read the feed, from where, and what.
+pub(super) fn feed_query(
+    request: &proto::StreamOrdersRequest,
+    lanes: Lanes,
+) -> Result<(ConsumerId, Option<FeedCursor>, FeedFilter), OrderIntakeError> {
+    checked(|bad| {
+        let consumer = bad.check("consumer", ConsumerId::parse(&request.consumer));
+        let store = bad.check("store_id", given(&request.store_id, StoreId::parse));
+        let area = bad.check("area", given(&request.area, Area::parse));
+        let consumer = consumer?;
+        let cursor = |token| FeedCursor::parse(token, &consumer, lanes);
+        let cursor = bad.check("cursor", given(&request.cursor, cursor))?;
+        let (store, area) = (store?, area?);
+        Some((consumer, cursor, FeedFilter { store, area }))
+    })
+}
+
+/// How far who has come.
+pub(super) fn acknowledgement(
+    request: &proto::AcknowledgeOrdersRequest,
+    lanes: Lanes,
+) -> Result<(ConsumerId, FeedCursor), OrderIntakeError> {
+    checked(|bad| {
+        let consumer = bad.check("consumer", ConsumerId::parse(&request.consumer))?;
+        let cursor = FeedCursor::parse(&request.cursor, &consumer, lanes);
+        let cursor = bad.check("cursor", cursor)?;
+        Some((consumer, cursor))
+    })
+}
+
+pub(super) fn page(page: FeedPage, consumer: &ConsumerId) -> proto::StreamOrdersResponse {
+    proto::StreamOrdersResponse {
+        events: page.events.iter().map(event).collect(),
+        cursor: page.cursor.token(consumer),
+        missed_events: page.missed,
     }
 }
 
-/// Which step fulfilment asks for.
-pub(super) fn step(state: shared::OrderState) -> Result<Move, OrderIntakeError> {
-    match state {
-        shared::OrderState::InPreparation => Ok(Move::Prepare),
-        shared::OrderState::Ready => Ok(Move::MakeReady),
-        shared::OrderState::Completed => Ok(Move::Complete),
-        _ => {
-            let mut violations = Violations::default();
-            violations.add("state", "must be IN_PREPARATION, READY or COMPLETED");
-            Err(OrderIntakeError::InvalidFields(violations))
+fn event(event: &OrderEvent) -> proto::OrderEvent {
+    proto::OrderEvent {
+        order_id: event.order_id.to_string(),
+        shopper_id: event.shopper.as_str().to_owned(),
+        store_id: event.store.as_str().to_owned(),
+        area: event.area.as_str().to_owned(),
+        state: event.state.kind() as i32,
+        rejected_because: rejected_because(&event.state),
+        changed_at: Some(wire::timestamp(event.happened_at)),
+        slot: event.slot.map(slot),
+        lines: event.lines.as_ref().map(lines).unwrap_or_default(),
+        failed_because: failed_because(&event.state),
+        failure_note: failure_note(&event.state),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_the_names_and_numbers_of_the_contract() {
+        for number in -1..1_000 {
+            let name = StateKind::numbered(number).map(StateKind::name);
+            let state = shared::OrderState::try_from(number).ok();
+            let known = state.filter(|state| *state != shared::OrderState::Unspecified);
+            let known = known.map(|state| state.as_str_name());
+            assert_eq!(
+                known,
+                name.map(|name| format!("ORDER_STATE_{name}")).as_deref()
+            );
         }
     }
 }

@@ -1,22 +1,20 @@
-use std::{pin::Pin, time::Instant};
-
-use futures_util::{Stream, stream};
+use futures_util::stream;
 use tidegate_proto::order_intake::v1::{
-    self as proto, UpsertStoresRequest, UpsertStoresResponse, store_service_server::StoreService,
+    AuditOrdersRequest, AuditOrdersResponse, CloseStoresRequest, CloseStoresResponse,
+    GetStoreRequest, GetStoreResponse, ListChangesRequest, ListChangesResponse, ListStoresRequest,
+    ListStoresResponse, SetStoreStateRequest, SetStoreStateResponse, UpsertStoresRequest,
+    UpsertStoresResponse, store_service_server::StoreService,
 };
-use tidegate_rpc::{refusal::or_unreadable, server::for_next_hop, wire};
+use tidegate_rpc::{refusal::or_unreadable, wire};
 use tidegate_types::{Actor, Timestamp};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Streaming};
 
 use super::{
-    Server,
-    access::{check_unbound, context_of},
-    convert::{lists, stores as convert},
+    Answer, Answers, Server, check_unbound, context_of, convert::stores as convert, for_work_here,
 };
 use crate::{domain::to_microsecond, error::OrderIntakeError};
 
 impl Server {
-    /// Keeps one message of stores.
     async fn upsert(
         &self,
         message: UpsertStoresRequest,
@@ -36,13 +34,12 @@ impl Server {
 
 #[tonic::async_trait]
 impl StoreService for Server {
-    type UpsertStoresStream =
-        Pin<Box<dyn Stream<Item = Result<UpsertStoresResponse, Status>> + Send>>;
+    type UpsertStoresStream = Answers<UpsertStoresResponse>;
 
     async fn upsert_stores(
         &self,
         request: Request<Streaming<UpsertStoresRequest>>,
-    ) -> Result<Response<Self::UpsertStoresStream>, Status> {
+    ) -> Answer<Self::UpsertStoresStream> {
         let (server, by) = (self.clone(), context_of(&request)?.actor());
         // A message is read when the one before it is answered, so a fast caller waits and nothing
         // piles up.
@@ -59,25 +56,17 @@ impl StoreService for Server {
         Ok(Response::new(Box::pin(answers)))
     }
 
-    async fn get_store(
-        &self,
-        request: Request<proto::GetStoreRequest>,
-    ) -> Result<Response<proto::GetStoreResponse>, Status> {
+    async fn get_store(&self, request: Request<GetStoreRequest>) -> Answer<GetStoreResponse> {
         let id = convert::id(&request.into_inner().store_id)?;
         let store = self.store.get_store(&id).await?;
-        Ok(Response::new(proto::GetStoreResponse {
-            store: Some(convert::store(store)),
-        }))
+        let store = Some(convert::store(store));
+        Ok(Response::new(GetStoreResponse { store }))
     }
 
-    async fn list_stores(
-        &self,
-        request: Request<proto::ListStoresRequest>,
-    ) -> Result<Response<proto::ListStoresResponse>, Status> {
-        let query = lists::stores_query(&request.into_inner())?;
-        let listed = self.store.list_stores(&query).await;
-        let (stores, next) = listed?;
-        Ok(Response::new(proto::ListStoresResponse {
+    async fn list_stores(&self, request: Request<ListStoresRequest>) -> Answer<ListStoresResponse> {
+        let query = convert::stores_query(&request.into_inner())?;
+        let (stores, next) = self.store.list_stores(&query).await?;
+        Ok(Response::new(ListStoresResponse {
             stores: stores.into_iter().map(convert::store).collect(),
             next_page_token: next.map_or(String::new(), |last| last.as_str().to_owned()),
         }))
@@ -85,13 +74,13 @@ impl StoreService for Server {
 
     async fn list_changes(
         &self,
-        request: Request<proto::ListChangesRequest>,
-    ) -> Result<Response<proto::ListChangesResponse>, Status> {
+        request: Request<ListChangesRequest>,
+    ) -> Answer<ListChangesResponse> {
         check_unbound(&context_of(&request)?)?;
-        let query = lists::change_query(request.into_inner())?;
+        let query = convert::change_query(request.into_inner())?;
         let listed = self.store.list_changes(&query).await?;
         let (changes, next_page_token) = wire::changes(listed);
-        Ok(Response::new(proto::ListChangesResponse {
+        Ok(Response::new(ListChangesResponse {
             changes,
             next_page_token,
         }))
@@ -99,13 +88,11 @@ impl StoreService for Server {
 
     async fn close_stores(
         &self,
-        request: Request<proto::CloseStoresRequest>,
-    ) -> Result<Response<proto::CloseStoresResponse>, Status> {
+        request: Request<CloseStoresRequest>,
+    ) -> Answer<CloseStoresResponse> {
         let context = context_of(&request)?;
         let closing = convert::closing(request.into_inner())?;
-        let now = Instant::now();
-        let left = for_next_hop(context.deadline, now).ok_or(OrderIntakeError::OutcomeUnknown);
-        let deadline = now + left?;
+        let deadline = for_work_here(context.deadline)?;
         let closing = self
             .closer
             .clone()
@@ -116,8 +103,8 @@ impl StoreService for Server {
 
     async fn audit_orders(
         &self,
-        request: Request<proto::AuditOrdersRequest>,
-    ) -> Result<Response<proto::AuditOrdersResponse>, Status> {
+        request: Request<AuditOrdersRequest>,
+    ) -> Answer<AuditOrdersResponse> {
         let deadline = context_of(&request)?.deadline;
         // A caller that hangs up must not leave a connection in the middle of a page.
         let auditing = self.auditor.clone().audit(Timestamp::now_utc(), deadline);
@@ -127,8 +114,8 @@ impl StoreService for Server {
 
     async fn set_store_state(
         &self,
-        request: Request<proto::SetStoreStateRequest>,
-    ) -> Result<Response<proto::SetStoreStateResponse>, Status> {
+        request: Request<SetStoreStateRequest>,
+    ) -> Answer<SetStoreStateResponse> {
         let by = context_of(&request)?.actor();
         let (id, state, reason) = convert::state_change(request.into_inner())?;
         let store = self.store.clone();
@@ -138,8 +125,7 @@ impl StoreService for Server {
             store.set_store_state(&id, &state, by, now).await
         };
         let store = self.run_detached(setting).await?;
-        Ok(Response::new(proto::SetStoreStateResponse {
-            store: Some(convert::store(store)),
-        }))
+        let store = Some(convert::store(store));
+        Ok(Response::new(SetStoreStateResponse { store }))
     }
 }

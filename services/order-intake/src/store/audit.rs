@@ -1,13 +1,9 @@
 use std::time::Duration;
 
-use sqlx::FromRow;
-use tidegate_types::{CouponCode, Lane, ReplicaId, ShopperId, Timestamp};
+use tidegate_types::{Lane, ReplicaId, Timestamp};
 use uuid::Uuid;
 
-use super::{
-    Store, in_time, lane_number,
-    rows::{column, unreadable},
-};
+use super::{Store, in_time, lane_number};
 use crate::{
     domain::{OrderBooks, OrderId, SlotBooks},
     error::OrderIntakeError,
@@ -25,24 +21,6 @@ impl SlotPosition {
         starts_at: Timestamp::new_utc(time::Date::MAX, time::Time::MIDNIGHT),
         store_id: String::new(),
     };
-}
-
-#[derive(FromRow)]
-struct OrderRow {
-    order_id: Uuid,
-    shopper_id: String,
-    coupon_code: String,
-    is_paid: Option<bool>,
-    is_paid_twice: bool,
-}
-
-#[derive(FromRow)]
-struct SlotRow {
-    store_id: String,
-    slot_starts_at: Timestamp,
-    booked: i32,
-    capacity_when_booked: i32,
-    orders: i64,
 }
 
 impl Store {
@@ -65,27 +43,27 @@ impl Store {
         before: &SlotPosition,
         limit: u16,
     ) -> Result<(Vec<SlotBooks>, Option<SlotPosition>), OrderIntakeError> {
-        let lanes: Vec<_> = self.lanes.all().map(lane_number).collect();
         let query = sqlx::query_as(include_str!("../../queries/audit_slots.sql"))
             .bind(before.starts_at)
             .bind(&before.store_id)
             .bind(i64::from(limit))
-            .bind(lanes);
-        let rows: Vec<SlotRow> = in_time(query.fetch_all(&self.audit_pool)).await?;
-        let next = (rows.len() == usize::from(limit))
-            .then(|| rows.last())
-            .flatten();
-        let next = next.map(|row| SlotPosition {
-            starts_at: row.slot_starts_at,
-            store_id: row.store_id.clone(),
+            .bind(self.lane_numbers());
+        let rows: Vec<(String, Timestamp, i32, i32, i64)> =
+            in_time(query.fetch_all(&self.audit_pool)).await?;
+        let last = rows.last().filter(|_| rows.len() == usize::from(limit));
+        let next = last.map(|(store_id, starts_at, ..)| SlotPosition {
+            starts_at: *starts_at,
+            store_id: store_id.clone(),
         });
-        let books = rows.into_iter().map(|row| SlotBooks {
-            starts_at: row.slot_starts_at,
-            // None of them is ever negative.
-            booked: row.booked.unsigned_abs().into(),
-            capacity: row.capacity_when_booked.unsigned_abs().into(),
-            orders: row.orders.unsigned_abs(),
-        });
+        let books = rows
+            .into_iter()
+            .map(|(_, starts_at, booked, capacity, orders)| SlotBooks {
+                starts_at,
+                // None of them is ever negative.
+                booked: booked.unsigned_abs().into(),
+                capacity: capacity.unsigned_abs().into(),
+                orders: orders.unsigned_abs(),
+            });
         Ok((books.collect(), next))
     }
 
@@ -100,9 +78,7 @@ impl Store {
             .bind(lane_number(lane))
             .bind(before.0)
             .bind(i64::from(limit));
-        let rows: Vec<OrderRow> = in_time(query.fetch_all(&self.audit_pool)).await?;
-        let books: Result<_, _> = rows.into_iter().map(OrderRow::into_books).collect();
-        Ok(books?)
+        Ok(in_time(query.fetch_all(&self.audit_pool)).await?)
     }
 
     /// Which of these orders of a lane are still paid for.
@@ -117,18 +93,5 @@ impl Store {
             .bind(order_ids);
         let paid: Vec<Uuid> = in_time(query.fetch_all(&self.audit_pool)).await?;
         Ok(paid.into_iter().map(OrderId).collect())
-    }
-}
-
-impl OrderRow {
-    fn into_books(self) -> Result<OrderBooks, sqlx::Error> {
-        Ok(OrderBooks {
-            order_id: OrderId(self.order_id),
-            shopper: column("shopper_id", ShopperId::parse(&self.shopper_id))?,
-            coupon_code: CouponCode::parse(&self.coupon_code)
-                .ok_or_else(|| unreadable("coupon_code", "it is no code"))?,
-            is_paid: self.is_paid,
-            is_paid_twice: self.is_paid_twice,
-        })
     }
 }

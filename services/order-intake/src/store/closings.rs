@@ -1,9 +1,11 @@
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Row as _, postgres::PgRow};
 use tidegate_types::{Actor, Lane, RequestId, StoreId, Timestamp};
 
 use super::{
-    Store, WAIT_FOR_STORE, in_time, into_orders, lane_number, out_of_time, rows::column,
-    store_changes::closing_records, store_rows::StoreRow,
+    Store, WAIT_FOR_STORE, in_time, lane_number, out_of_time,
+    rows::{column, each, text},
+    store_changes::closing_records,
+    store_rows::StoreRow,
 };
 use crate::{
     domain::{
@@ -11,19 +13,6 @@ use crate::{
     },
     error::OrderIntakeError,
 };
-
-#[derive(FromRow)]
-struct ClosingRow {
-    request_id: String,
-    store_id: Option<String>,
-    area: Option<String>,
-    reason: String,
-    fails_orders: bool,
-    stores_closed: i32,
-    finished_at: Option<Timestamp>,
-    orders_failed: i64,
-    orders_rejected: i64,
-}
 
 impl Store {
     /// Closes stores, all or none, and writes down what becomes of their orders; a closing of that
@@ -58,25 +47,42 @@ impl Store {
         sqlx::query(WAIT_FOR_STORE)
             .execute(&mut *transaction)
             .await?;
-        if write_down(&mut transaction, closing, now).await? {
-            let stores = lock_stores(&mut transaction, &closing.scope).await?;
-            if stores.is_empty() {
-                return Ok(false);
-            }
-            let ids: Vec<&str> = stores.iter().map(|store| &*store.store_id).collect();
-            sqlx::query(include_str!("../../queries/close_stores.sql"))
-                .bind(closing.request_id.as_str())
-                .bind(ids)
-                .bind(closing.reason.as_str())
-                .bind(closing.pending_orders == PendingOrders::Fail)
-                .execute(&mut *transaction)
-                .await?;
-            if let Some(by) = by {
-                let records = closing_records(by, now, closing, &stores);
-                tidegate_pg::record_changes(&mut transaction, &records).await?;
-            }
-            transaction.commit().await?;
+        let (store, area) = match &closing.scope {
+            ClosingScope::Store(id) => (Some(id.as_str()), None),
+            ClosingScope::Area(area) => (None, Some(area.as_str())),
+        };
+        let (name, reason) = (closing.request_id.as_str(), closing.reason.as_str());
+        let fails_orders = closing.pending_orders == PendingOrders::Fail;
+        let written = sqlx::query(include_str!("../../queries/begin_closing.sql"))
+            .bind(name)
+            .bind(store)
+            .bind(area)
+            .bind(reason)
+            .bind(fails_orders)
+            .bind(now)
+            .execute(&mut *transaction)
+            .await?;
+        if written.rows_affected() == 0 {
+            return Ok(true);
         }
+        let lock = include_str!("../../queries/lock_stores_to_close.sql");
+        let lock = sqlx::query_as(lock).bind(store).bind(area);
+        let stores: Vec<StoreRow> = lock.fetch_all(&mut *transaction).await?;
+        if stores.is_empty() {
+            return Ok(false);
+        }
+        sqlx::query(include_str!("../../queries/close_stores.sql"))
+            .bind(name)
+            .bind(each(&stores, |store| &*store.store_id))
+            .bind(reason)
+            .bind(fails_orders)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(by) = by {
+            let records = closing_records(by, now, closing, &stores);
+            tidegate_pg::record_changes(&mut transaction, &records).await?;
+        }
+        transaction.commit().await?;
         Ok(true)
     }
 
@@ -85,11 +91,11 @@ impl Store {
         &self,
         request_id: &RequestId,
     ) -> Result<(StoreClosing, Closed), OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/read_closing.sql"))
+        let query = sqlx::query(include_str!("../../queries/read_closing.sql"))
             .bind(request_id.as_str())
             .bind(self.lane_numbers());
-        let row: ClosingRow = in_time(query.fetch_one(&self.pool)).await?;
-        Ok(row.into_closing()?)
+        let row = in_time(query.fetch_one(&self.pool)).await?;
+        Ok(closing_of(&row)?)
     }
 
     /// Closings that have still something to do, with the note of orders that fail.
@@ -97,19 +103,15 @@ impl Store {
         &self,
         limit: u16,
     ) -> Result<Vec<(RequestId, FailureNote)>, OrderIntakeError> {
-        let query = sqlx::query_as(include_str!("../../queries/unfinished_closings.sql"))
+        let query = sqlx::query(include_str!("../../queries/unfinished_closings.sql"))
             .bind(i64::from(limit));
-        let rows: Vec<(String, String)> = in_time(query.fetch_all(&self.pool)).await?;
-        let read = |(request_id, reason): (String, String)| {
-            Ok((
-                column("request_id", RequestId::parse(&request_id))?,
-                column("reason", FailureNote::parse(&reason))?,
-            ))
+        let rows = in_time(query.fetch_all(&self.pool)).await?;
+        let read = |row| {
+            let request_id = text(row, "request_id", RequestId::parse)?;
+            Ok((request_id, text(row, "reason", FailureNote::parse)?))
         };
-        Ok(rows
-            .into_iter()
-            .map(read)
-            .collect::<Result<_, sqlx::Error>>()?)
+        let closings: Result<_, sqlx::Error> = rows.iter().map(read).collect();
+        Ok(closings?)
     }
 
     /// Orders of a lane that a closing is still to end: those whose slot began at `first_slot` or
@@ -126,7 +128,7 @@ impl Store {
             .bind(closing.as_str())
             .bind(first_slot)
             .bind(i64::from(limit));
-        into_orders(in_time(query.fetch_all(&self.pool)).await?)
+        Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
     /// Notes that a closing has nothing left to do.
@@ -144,69 +146,27 @@ impl Store {
     }
 }
 
-/// Whether nobody had written it down before.
-async fn write_down(
-    connection: &mut PgConnection,
-    closing: &StoreClosing,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
-    let (store, area) = columns(&closing.scope);
-    let written = sqlx::query(include_str!("../../queries/begin_closing.sql"))
-        .bind(closing.request_id.as_str())
-        .bind(store)
-        .bind(area)
-        .bind(closing.reason.as_str())
-        .bind(closing.pending_orders == PendingOrders::Fail)
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(written.rows_affected() == 1)
-}
-
-async fn lock_stores(
-    connection: &mut PgConnection,
-    scope: &ClosingScope,
-) -> Result<Vec<StoreRow>, sqlx::Error> {
-    let (store, area) = columns(scope);
-    sqlx::query_as(include_str!("../../queries/lock_stores_to_close.sql"))
-        .bind(store)
-        .bind(area)
-        .fetch_all(connection)
-        .await
-}
-
-fn columns(scope: &ClosingScope) -> (Option<&str>, Option<&str>) {
-    match scope {
-        ClosingScope::Store(id) => (Some(id.as_str()), None),
-        ClosingScope::Area(area) => (None, Some(area.as_str())),
-    }
-}
-
-impl ClosingRow {
-    fn into_closing(self) -> Result<(StoreClosing, Closed), sqlx::Error> {
-        let scope = match (self.store_id, self.area) {
-            (Some(id), _) => ClosingScope::Store(column("store_id", StoreId::parse(&id))?),
-            (None, area) => {
-                let area = area.as_deref().unwrap_or_default();
-                ClosingScope::Area(column("area", Area::parse(area))?)
-            }
-        };
-        let closing = StoreClosing {
-            request_id: column("request_id", RequestId::parse(&self.request_id))?,
-            scope,
-            reason: column("reason", ClosingReason::parse(&self.reason))?,
-            pending_orders: if self.fails_orders {
-                PendingOrders::Fail
-            } else {
-                PendingOrders::Keep
-            },
-        };
-        let closed = Closed {
-            stores: column("stores_closed", u32::try_from(self.stores_closed))?,
-            orders_failed: column("orders_failed", u64::try_from(self.orders_failed))?,
-            orders_rejected: column("orders_rejected", u64::try_from(self.orders_rejected))?,
-            finished_at: self.finished_at,
-        };
-        Ok((closing, closed))
-    }
+fn closing_of(row: &PgRow) -> Result<(StoreClosing, Closed), sqlx::Error> {
+    let store: Option<&str> = row.try_get("store_id")?;
+    let count = |name| column(name, u64::try_from(row.try_get::<i64, _>(name)?));
+    let closing = StoreClosing {
+        request_id: text(row, "request_id", RequestId::parse)?,
+        scope: match store {
+            Some(id) => ClosingScope::Store(column("store_id", StoreId::parse(id))?),
+            None => ClosingScope::Area(text(row, "area", Area::parse)?),
+        },
+        reason: text(row, "reason", ClosingReason::parse)?,
+        pending_orders: match row.try_get("fails_orders")? {
+            true => PendingOrders::Fail,
+            false => PendingOrders::Keep,
+        },
+    };
+    let stores: i32 = row.try_get("stores_closed")?;
+    let closed = Closed {
+        stores: column("stores_closed", u32::try_from(stores))?,
+        orders_failed: count("orders_failed")?,
+        orders_rejected: count("orders_rejected")?,
+        finished_at: row.try_get("finished_at")?,
+    };
+    Ok((closing, closed))
 }

@@ -1,39 +1,11 @@
-use sqlx::FromRow;
-use tidegate_types::{ConsumerId, Lane, ShopperId, StoreId, Timestamp};
-use uuid::Uuid;
+use sqlx::{FromRow as _, Row as _};
+use tidegate_types::{Area, ConsumerId, Lane, StoreId};
 
-use super::{
-    Store, in_time, lane_number,
-    rows::{column, event_state, lines_from_json, slot},
-};
+use super::{Store, in_time, lane_number, rows::column};
 use crate::{
-    domain::{Area, FeedCursor, FeedFilter, OrderEvent, OrderId},
+    domain::{FeedCursor, FeedFilter, OrderEvent},
     error::OrderIntakeError,
 };
-
-#[derive(FromRow)]
-struct PositionRow {
-    lane: i16,
-    position: i64,
-}
-
-#[derive(FromRow)]
-struct EventRow {
-    lane: i16,
-    position: i64,
-    passes: bool,
-    order_id: Uuid,
-    shopper_id: String,
-    store_id: String,
-    area: String,
-    state: i16,
-    rejected_because: Option<String>,
-    failure_note: Option<String>,
-    slot_starts_at: Option<Timestamp>,
-    slot_minutes: Option<i16>,
-    happened_at: Timestamp,
-    lines: Option<String>,
-}
 
 impl Store {
     pub async fn feed_end(&self) -> Result<FeedCursor, OrderIntakeError> {
@@ -47,12 +19,11 @@ impl Store {
         consumer: &ConsumerId,
     ) -> Result<Option<FeedCursor>, OrderIntakeError> {
         let query = sqlx::query_as(include_str!("../../queries/feed_cursor.sql"));
-        let rows: Vec<PositionRow> =
-            in_time(query.bind(consumer.as_str()).fetch_all(&self.pool)).await?;
-        if rows.is_empty() {
-            return Ok(None);
+        let rows = in_time(query.bind(consumer.as_str()).fetch_all(&self.pool)).await?;
+        match rows.is_empty() {
+            true => Ok(None),
+            false => self.cursor(rows).map(Some),
         }
-        self.cursor(rows).map(Some)
     }
 
     pub async fn count_consumers(&self) -> Result<i64, OrderIntakeError> {
@@ -67,15 +38,13 @@ impl Store {
         consumer: &ConsumerId,
         cursor: &FeedCursor,
     ) -> Result<(), OrderIntakeError> {
-        let lanes: Vec<_> = self.lanes.all().map(lane_number).collect();
-        let positions: Vec<_> = self
-            .lanes
-            .all()
+        let lanes = self.lanes.all();
+        let positions: Vec<_> = lanes
             .map(|lane| position_number(cursor.position(lane)))
             .collect();
         let query = sqlx::query(include_str!("../../queries/acknowledge_feed.sql"))
             .bind(consumer.as_str())
-            .bind(lanes)
+            .bind(self.lane_numbers())
             .bind(positions);
         in_time(query.execute(&self.pool)).await?;
         Ok(())
@@ -101,46 +70,39 @@ impl Store {
             .map(|lane| position_number(cursor.position(*lane)))
             .collect();
         let numbers: Vec<_> = lanes.iter().copied().map(lane_number).collect();
-        let query = sqlx::query_as(include_str!("../../queries/read_feed.sql"))
+        let query = sqlx::query(include_str!("../../queries/read_feed.sql"))
             .bind(numbers)
             .bind(after)
             .bind(i64::from(limit))
             .bind(filter.store.as_ref().map(StoreId::as_str))
             .bind(filter.area.as_ref().map(Area::as_str));
-        let rows: Vec<EventRow> = in_time(query.fetch_all(&self.pool)).await?;
+        let rows = in_time(query.fetch_all(&self.pool)).await?;
         let (mut events, mut passed_over) = (Vec::with_capacity(rows.len()), 0);
-        for row in rows {
-            let lane = column("lane", self.lanes.lane(row.lane))?;
-            passed_over += cursor.advance(lane, column("position", u64::try_from(row.position))?);
-            if row.passes {
-                events.push(row.into_event()?);
+        for row in &rows {
+            let place = (row.try_get("lane")?, row.try_get("position")?);
+            passed_over += self.advance(cursor, place)?;
+            if row.try_get("passes")? {
+                events.push(OrderEvent::from_row(row)?);
             }
         }
         Ok((events, passed_over))
     }
 
-    fn cursor(&self, rows: Vec<PositionRow>) -> Result<FeedCursor, OrderIntakeError> {
+    fn cursor(&self, rows: Vec<(i16, i64)>) -> Result<FeedCursor, OrderIntakeError> {
         let mut cursor = FeedCursor::start(self.lanes);
-        for row in rows {
-            let lane = column("lane", self.lanes.lane(row.lane))?;
-            cursor.advance(lane, column("position", u64::try_from(row.position))?);
+        for place in rows {
+            self.advance(&mut cursor, place)?;
         }
         Ok(cursor)
     }
-}
 
-impl EventRow {
-    fn into_event(self) -> Result<OrderEvent, sqlx::Error> {
-        Ok(OrderEvent {
-            order_id: OrderId(self.order_id),
-            shopper: column("shopper_id", ShopperId::parse(&self.shopper_id))?,
-            store: column("store_id", StoreId::parse(&self.store_id))?,
-            area: column("area", Area::parse(&self.area))?,
-            state: event_state(self.state, self.rejected_because, self.failure_note)?,
-            slot: slot(self.slot_starts_at, self.slot_minutes)?,
-            lines: self.lines.as_deref().map(lines_from_json).transpose()?,
-            happened_at: self.happened_at,
-        })
+    fn advance(
+        &self,
+        cursor: &mut FeedCursor,
+        (lane, position): (i16, i64),
+    ) -> Result<u64, sqlx::Error> {
+        let lane = column("lane", self.lanes.lane(lane))?;
+        Ok(cursor.advance(lane, column("position", u64::try_from(position))?))
     }
 }
 

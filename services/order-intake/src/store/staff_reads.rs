@@ -3,12 +3,9 @@
 use sqlx::{FromRow as _, Row as _, postgres::PgRow};
 use tidegate_types::{ChangePage, ChangeQuery, Timestamp};
 
-use super::{
-    Store, in_time,
-    rows::{OrderRow, state_number},
-};
+use super::{Store, in_time};
 use crate::{
-    domain::{Order, OrderId, PagePosition, StateKind, StoreOrdersQuery},
+    domain::{Order, OrderId, PagePosition, Paged, StateKind, StoreOrdersQuery},
     error::OrderIntakeError,
 };
 
@@ -26,8 +23,8 @@ impl Store {
         let query = sqlx::query_as(include_str!("../../queries/find_order.sql"))
             .bind(self.lane_numbers())
             .bind(order_id.0);
-        let row: Option<OrderRow> = in_time(query.fetch_optional(&self.pool)).await?;
-        Ok(row.ok_or(OrderIntakeError::OrderNotFound)?.into_order()?)
+        let order = in_time(query.fetch_optional(&self.pool)).await?;
+        order.ok_or(OrderIntakeError::OrderNotFound)
     }
 
     /// A page of a store's orders by their slots, and where the next one begins if there may be
@@ -35,14 +32,14 @@ impl Store {
     pub async fn list_store_orders(
         &self,
         query: &StoreOrdersQuery,
-    ) -> Result<(Vec<Order>, Option<PagePosition>), OrderIntakeError> {
+    ) -> Result<Paged<Order, PagePosition>, OrderIntakeError> {
         let size = usize::from(query.size.get());
         let read_of_lane = (READ_FOR_PAGE / usize::from(self.lanes.get())).max(size + 1);
         // Moments are kept to the microsecond.
         let last = query.until.saturating_sub(time::Duration::MICROSECOND);
         let farther = self.page_end(query, last, read_of_lane).await?;
         let (holding, ended) = branches(&query.states);
-        let states: Vec<_> = query.states.iter().copied().map(state_number).collect();
+        let states: Vec<_> = query.states.iter().map(|state| *state as i16).collect();
         let statement = sqlx::query(include_str!("../../queries/list_store_orders.sql"))
             .bind(query.store.as_str())
             .bind(self.lane_numbers())
@@ -52,8 +49,7 @@ impl Store {
             .bind(holding)
             .bind(ended)
             .bind(states)
-            // One more tells whether there is a next page.
-            .bind(count(size + 1))
+            .bind(query.size.and_one())
             .bind(count(read_of_lane + WHOLE_SLOTS * ORDERS_OF_SLOT));
         let rows = in_time(statement.fetch_all(&self.pool)).await?;
         let next = match rows.get(size.saturating_sub(1)) {
@@ -107,9 +103,7 @@ fn count(orders: usize) -> i64 {
 /// An order, unless its details are no longer kept.
 fn known_order(row: &PgRow) -> Result<Option<Order>, sqlx::Error> {
     let lines: Option<&str> = row.try_get("lines")?;
-    lines
-        .map(|_| OrderRow::from_row(row)?.into_order())
-        .transpose()
+    lines.map(|_| Order::from_row(row)).transpose()
 }
 
 fn position(row: &PgRow) -> Result<PagePosition, sqlx::Error> {

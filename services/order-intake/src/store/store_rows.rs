@@ -1,10 +1,12 @@
-use sqlx::FromRow;
-use tidegate_types::StoreId;
+use std::collections::HashMap;
 
-use super::rows::column;
+use sqlx::{FromRow, PgConnection};
+use tidegate_types::{StoreId, Timestamp};
+
+use super::rows::{column, slot_of};
 use crate::domain::{
-    Area, ClosingReason, Day, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot, SlotMinutes,
-    Store, StoreState, StoreZone, Weekday, WeeklyHours,
+    Area, Booking, ClosingReason, Day, DisplayName, MinuteOfDay, OpeningHours, OrdersPerSlot,
+    SlotMinutes, Store, StoreState, StoreZone, Timetable, Weekday, WeeklyHours,
 };
 
 /// A store as every query reads it.
@@ -79,4 +81,50 @@ pub(super) fn weekly_text(hours: &OpeningHours) -> String {
 pub(super) fn closed_days_text(hours: &OpeningHours) -> String {
     let days: Vec<_> = hours.closed_days().map(|day| day.to_string()).collect();
     format!("{{{}}}", days.join(","))
+}
+
+/// What is booked at a store: when slots begin, their minutes, and places booked and to be had.
+type BookingsRow = (String, Vec<Timestamp>, Vec<i16>, Vec<i32>, Vec<i32>);
+
+/// Stores with what is booked there in [`Timetable::span`].
+pub(super) async fn timetables(
+    connection: &mut PgConnection,
+    stores: Vec<Store>,
+    now: Timestamp,
+    (first, last): (Timestamp, Timestamp),
+) -> Result<Vec<Timetable>, sqlx::Error> {
+    if stores.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = stores.iter().map(|store| store.id.as_str()).collect();
+    let query = sqlx::query_as(include_str!("../../queries/read_bookings.sql"))
+        .bind(ids)
+        .bind(first)
+        .bind(last);
+    let rows: Vec<BookingsRow> = query.fetch_all(connection).await?;
+    let bookings = rows.into_iter().map(bookings);
+    let mut bookings = bookings.collect::<Result<HashMap<_, _>, _>>()?;
+    let timetable = |store: Store| {
+        let booked = bookings.remove(store.id.as_str()).unwrap_or_default();
+        Timetable::new(store, now, booked)
+    };
+    Ok(stores.into_iter().map(timetable).collect())
+}
+
+fn bookings(
+    (store_id, starts_at, minutes, booked, capacity): BookingsRow,
+) -> Result<(String, Vec<Booking>), sqlx::Error> {
+    let slots = starts_at.into_iter().zip(minutes);
+    let booking = |(slot, (booked, capacity))| {
+        Ok(Booking {
+            slot: slot_of(slot)?,
+            booked: column("booked", u16::try_from(booked))?,
+            capacity_when_booked: column("capacity_when_booked", u16::try_from(capacity))?,
+        })
+    };
+    let read: Result<_, sqlx::Error> = slots
+        .zip(booked.into_iter().zip(capacity))
+        .map(booking)
+        .collect();
+    Ok((store_id, read?))
 }

@@ -3,13 +3,14 @@ use tidegate_types::{StoreId, Timestamp};
 
 use super::{
     Store, WAIT_FOR_STORE, in_time, out_of_time,
+    rows::each,
     store_changes::{By, state_record, upsert_records},
-    store_rows::{StoreRow, closed_days_text, weekly_text},
-    timetables::timetables,
+    store_rows::{StoreRow, closed_days_text, timetables, weekly_text},
 };
 use crate::{
     domain::{
-        self, Area, ClosingReason, OpeningHours, StoreChange, StoreState, StoresQuery, Timetable,
+        self, Area, ClosingReason, Paged, StoreChange, StoreState, StoreZone, StoresQuery,
+        Timetable,
     },
     error::OrderIntakeError,
 };
@@ -61,7 +62,7 @@ impl Store {
     pub async fn list_stores(
         &self,
         query: &StoresQuery,
-    ) -> Result<(Vec<domain::Store>, Option<StoreId>), OrderIntakeError> {
+    ) -> Result<Paged<domain::Store, StoreId>, OrderIntakeError> {
         let statement = match query.area {
             None => include_str!("../../queries/list_stores.sql"),
             Some(_) => include_str!("../../queries/list_stores_of_area.sql"),
@@ -70,21 +71,13 @@ impl Store {
             .bind(query.after.as_ref().map_or("", StoreId::as_str))
             .bind(query.is_closed != Some(true))
             .bind(query.is_closed != Some(false))
-            // One more tells whether there is a next page.
-            .bind(i64::from(query.size.get()) + 1);
+            .bind(query.size.and_one());
         if let Some(area) = &query.area {
             statement = statement.bind(area.as_str());
         }
         let rows: Vec<StoreRow> = in_time(statement.fetch_all(&self.pool)).await?;
-        let mut stores = rows
-            .into_iter()
-            .map(StoreRow::into_store)
-            .collect::<Result<Vec<_>, _>>()?;
-        let next = (stores.len() > usize::from(query.size.get())).then(|| {
-            stores.truncate(query.size.get().into());
-            stores.last().map(|store| store.id.clone())
-        });
-        Ok((stores, next.flatten()))
+        let stores: Result<_, _> = rows.into_iter().map(StoreRow::into_store).collect();
+        Ok(query.size.page(stores?, |store| store.id.clone()))
     }
 
     /// Closes a store or opens it again. Orders placed from now on meet the new state. What is
@@ -151,12 +144,10 @@ impl Store {
             .bind(near.as_str())
             .bind(i64::from(limit));
         let rows: Vec<StoreRow> = in_time(query.fetch_all(&self.pool)).await?;
-        let stores = rows
-            .into_iter()
-            .map(StoreRow::into_store)
-            .collect::<Result<Vec<_>, _>>()?;
+        let stores: Result<_, _> = rows.into_iter().map(StoreRow::into_store).collect();
         let mut connection = in_time(self.pool.acquire()).await?;
-        Ok(in_time(timetables(&mut connection, stores, now, None)).await?)
+        let span = Timetable::span(now, []);
+        Ok(in_time(timetables(&mut connection, stores?, now, span)).await?)
     }
 }
 
@@ -164,35 +155,23 @@ async fn upsert(
     connection: &mut PgConnection,
     changes: &[StoreChange],
 ) -> Result<Vec<KeptRow>, sqlx::Error> {
-    let texts = |of: fn(&StoreChange) -> &str| -> Vec<String> {
-        changes.iter().map(|change| of(change).to_owned()).collect()
-    };
-    let of_hours = |of: fn(&OpeningHours) -> String| -> Vec<Option<String>> {
-        let hours = changes.iter().map(|change| change.hours.as_ref());
-        hours.map(|hours| hours.map(of)).collect()
-    };
-    let zones: Vec<_> = changes
-        .iter()
-        .map(|change| change.zone.as_ref().map(|zone| zone.name().to_owned()))
-        .collect();
-    let slot_minutes: Vec<_> = changes
-        .iter()
-        .map(|change| change.slot_minutes.map(|slot| i16::from(slot.get())))
-        .collect();
-    let orders_per_slot: Vec<_> = changes
-        .iter()
-        .map(|change| change.orders_per_slot.map(|orders| i32::from(orders.get())))
-        .collect();
-    let is_closed: Vec<_> = changes.iter().map(|change| change.is_closed).collect();
     let query = sqlx::query_as(include_str!("../../queries/upsert_stores.sql"))
-        .bind(texts(|change| change.id.as_str()))
-        .bind(texts(|change| change.display_name.as_str()))
-        .bind(texts(|change| change.area.as_str()))
-        .bind(zones)
-        .bind(of_hours(weekly_text))
-        .bind(of_hours(closed_days_text))
-        .bind(slot_minutes)
-        .bind(orders_per_slot)
-        .bind(is_closed);
+        .bind(each(changes, |store| store.id.as_str()))
+        .bind(each(changes, |store| store.display_name.as_str()))
+        .bind(each(changes, |store| store.area.as_str()))
+        .bind(each(changes, |store| {
+            store.zone.as_ref().map(StoreZone::name)
+        }))
+        .bind(each(changes, |store| store.hours.as_ref().map(weekly_text)))
+        .bind(each(changes, |store| {
+            store.hours.as_ref().map(closed_days_text)
+        }))
+        .bind(each(changes, |store| {
+            store.slot_minutes.map(|slot| i16::from(slot.get()))
+        }))
+        .bind(each(changes, |store| {
+            store.orders_per_slot.map(|orders| i32::from(orders.get()))
+        }))
+        .bind(each(changes, |store| store.is_closed));
     query.fetch_all(connection).await
 }

@@ -2,8 +2,6 @@
 mod database;
 
 mod audit;
-mod batches;
-mod clocks;
 mod closings;
 mod colliding_codes;
 mod commits;
@@ -11,14 +9,12 @@ mod feed;
 mod late;
 mod migrating;
 mod moves;
-mod old_replica;
 mod plan;
 mod reads;
 mod recorded;
 mod retention;
 mod slots;
 mod staff_reads;
-mod zipf;
 
 use std::{
     sync::Arc,
@@ -29,7 +25,8 @@ use sqlx::PgPool;
 use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
 use tidegate_types::{
-    CouponCode, CurrencyCode, Lane, Lanes, Money, RequestId, ShopperId, StoreId, Timestamp,
+    Actor, CouponCode, CurrencyCode, Lane, Lanes, Money, Reason, Refusal, RequestId, ShopperId,
+    StoreId, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -37,8 +34,9 @@ use uuid::Uuid;
 use super::{Store, migrations};
 use crate::{
     domain::{
-        Area, Bill, ClosingReason, DisplayName, Draft, Move, Order, OrderId, OrderState,
-        OrdersPerSlot, PagePosition, Placed, Rejection, Standing, StoreChange, StoreState, Verdict,
+        Area, Bill, ClosingReason, ClosingScope, DisplayName, Draft, Move, Order, OrderId,
+        OrderState, OrdersPerSlot, PagePosition, PendingOrders, Placed, Rejection, Standing,
+        StoreChange, StoreClosing, StoreState, Verdict,
     },
     error::OrderIntakeError,
 };
@@ -62,59 +60,41 @@ impl Fixture {
     async fn start() -> Self {
         let database = TestDatabase::create().await;
         let lanes = Lanes::new(1u16).unwrap();
-        let opened = Database::parse(&database.url(), "store test").unwrap();
+        let opened = open(&database);
         opened.check_durability().await.unwrap();
         opened.migrate(&migrations()).await.unwrap();
         opened.fix_lanes(lanes).await.unwrap();
-        let store = open(&opened, lanes);
-        store
-            .upsert_stores(vec![shop("s-1")], None, Timestamp::now_utc())
-            .await
-            .unwrap();
-        Self {
+        let store = process(&opened, lanes, ORDERS_TO_COME);
+        let lane = lanes.lane(0).unwrap();
+        let fixture = Self {
             store,
-            lane: lanes.lane(0).unwrap(),
+            lane,
             database,
-        }
+        };
+        fixture.upsert(shop("s-1")).await;
+        fixture
     }
 
     /// A second process at the same database.
     fn other_replica(&self) -> Store {
-        let opened = Database::parse(&self.database.url(), "other replica").unwrap();
-        open(&opened, Lanes::new(1u16).unwrap())
+        self.with_orders_to_come(ORDERS_TO_COME)
     }
 
     /// A process at the same database in which a shopper may have this many orders to come.
     fn with_orders_to_come(&self, orders_to_come: u16) -> Store {
-        let opened = Database::parse(&self.database.url(), "strict replica").unwrap();
-        open_with(&opened, Lanes::new(1u16).unwrap(), orders_to_come)
+        process(&open(&self.database), self.store.lanes(), orders_to_come)
     }
 
     async fn place(&self, draft: &Draft) -> Result<Placed, OrderIntakeError> {
-        let trace = TraceContext::new_root(false);
-        self.store
-            .place(
-                OrderId(Uuid::now_v7()),
-                Arc::new(draft.clone()),
-                Verdict::True,
-                trace,
-                soon(),
-            )
-            .await
+        place_at(&self.store, draft, Verdict::True).await
     }
 
     async fn placed(&self, draft: &Draft) -> Order {
-        Order {
-            standing: self.place(draft).await.unwrap().standing,
-            draft: Arc::new(draft.clone()),
-        }
+        placed_at(&self.store, draft.clone()).await
     }
 
     async fn moved(&self, order: &Order, asked: Move) -> Result<Standing, OrderIntakeError> {
-        let trace = TraceContext::new_root(false);
-        self.store
-            .move_order(order, asked, None, trace, soon())
-            .await
+        move_at(&self.store, order, asked, None).await
     }
 
     async fn settle(&self, order: &Order, outcome: Move) -> OrderState {
@@ -122,9 +102,13 @@ impl Fixture {
     }
 
     async fn upsert(&self, store: StoreChange) {
-        let stores = vec![store];
+        self.upsert_all(vec![store]).await;
+    }
+
+    /// How many of them are new.
+    async fn upsert_all(&self, stores: Vec<StoreChange>) -> usize {
         let upserted = self.store.upsert_stores(stores, None, Timestamp::now_utc());
-        upserted.await.unwrap();
+        upserted.await.unwrap()
     }
 
     /// Orders of alice's with a coupon each, by their numbers from 0 on.
@@ -185,16 +169,16 @@ impl Fixture {
 
     /// Connections of somebody else's.
     fn by_hand(&self) -> PgPool {
-        let opened = Database::parse(&self.database.url(), "by hand").unwrap();
-        opened.pool(4)
+        open(&self.database).pool(4)
     }
 }
 
-fn open(database: &Database, lanes: Lanes) -> Store {
-    open_with(database, lanes, ORDERS_TO_COME)
+fn open(database: &TestDatabase) -> Database {
+    Database::parse(&database.url(), "store test").unwrap()
 }
 
-fn open_with(database: &Database, lanes: Lanes, orders_to_come: u16) -> Store {
+/// What a process has of a database.
+fn process(database: &Database, lanes: Lanes, orders_to_come: u16) -> Store {
     let metrics = QueueMetrics::register(&mut Registry::default());
     let (tracing, closing) = (Tracing::disabled(), CancellationToken::new());
     let (store, writers) = Store::new(
@@ -209,6 +193,42 @@ fn open_with(database: &Database, lanes: Lanes, orders_to_come: u16) -> Store {
         tokio::spawn(writer);
     });
     store
+}
+
+async fn place_at(store: &Store, draft: &Draft, code: Verdict) -> Result<Placed, OrderIntakeError> {
+    place_as(store, OrderId(Uuid::now_v7()), draft, code).await
+}
+
+async fn place_as(
+    store: &Store,
+    order_id: OrderId,
+    draft: &Draft,
+    code: Verdict,
+) -> Result<Placed, OrderIntakeError> {
+    let (draft, trace) = (Arc::new(draft.clone()), TraceContext::new_root(false));
+    store.place(order_id, draft, code, trace, soon()).await
+}
+
+async fn placed_at(store: &Store, draft: Draft) -> Order {
+    let placed = place_at(store, &draft, Verdict::True).await.unwrap();
+    order_of(draft, placed)
+}
+
+fn order_of(draft: Draft, placed: Placed) -> Order {
+    Order {
+        draft: Arc::new(draft),
+        standing: placed.standing,
+    }
+}
+
+async fn move_at(
+    store: &Store,
+    order: &Order,
+    asked: Move,
+    by: Option<Actor>,
+) -> Result<Standing, OrderIntakeError> {
+    let (by, trace) = (by.map(Arc::new), TraceContext::new_root(false));
+    store.move_order(order, asked, by, trace, soon()).await
 }
 
 /// Far enough away for any machine; nothing here waits for it.
@@ -231,6 +251,24 @@ fn shop_of(id: &str, orders_per_slot: u16) -> StoreChange {
         slot_minutes: None,
         orders_per_slot: Some(OrdersPerSlot::new(orders_per_slot).unwrap()),
         is_closed: None,
+    }
+}
+
+/// One like it in another part of town.
+fn east(id: &str) -> StoreChange {
+    StoreChange {
+        area: area("east"),
+        ..shop(id)
+    }
+}
+
+/// All stores of the west are closed, since there are no cups.
+fn closing(request_id: &str, pending_orders: PendingOrders) -> StoreClosing {
+    StoreClosing {
+        request_id: RequestId::parse(request_id).unwrap(),
+        scope: ClosingScope::Area(area("west")),
+        reason: ClosingReason::parse("out of cups").unwrap(),
+        pending_orders,
     }
 }
 
@@ -278,6 +316,11 @@ fn rejected_by(order: &Order) -> OrderState {
 /// The outcome of an order whose coupon paid for another one.
 fn reject_for(order: &Order) -> Move {
     Move::Reject(Rejection::coupon_redeemed(order.standing.order_id))
+}
+
+/// The outcome of an order whose coupon is refused.
+fn reject_because(reason: Reason) -> Move {
+    Move::Reject(Rejection::of(Refusal::never(reason)).unwrap())
 }
 
 /// The outcome of an order whose coupon takes off ten yuan.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tidegate_types::CurrencyCode;
+
 use super::*;
 
 #[test]
@@ -57,11 +59,7 @@ fn effects(asked: &Move) -> Vec<&'static str> {
 
 #[test]
 fn an_outcome_is_for_pending_orders_and_changes_no_other() {
-    let money = Money {
-        currency: tidegate_types::CurrencyCode::parse("CNY").unwrap(),
-        minor_units: 5,
-    };
-    let accept = Move::Accept(Bill::with_coupon(money, money).unwrap());
+    let accept = Move::Accept(bill(5, 5));
     let reject = Move::Reject(Rejection::coupon_redeemed(OrderId(Uuid::nil())));
     assert_eq!(
         effects(&accept),
@@ -129,4 +127,35 @@ fn whatever_will_not_be_made_gives_its_coupon_back_if_it_could_ever_get_it() {
         assert_eq!(state.gives_coupon_back(), gives_back, "{reason}");
     }
     assert_eq!(Rejection::kept(Reason::Overloaded, Vec::new()), None);
+}
+
+fn money(minor_units: i64, currency: &str) -> Money {
+    Money {
+        currency: CurrencyCode::parse(currency).unwrap(),
+        minor_units,
+    }
+}
+
+fn bill(total: i64, face_value: i64) -> Bill {
+    Bill::with_coupon(money(total, "CNY"), money(face_value, "CNY")).unwrap()
+}
+
+#[test]
+fn a_coupon_takes_off_its_face_value_and_never_more_than_the_total() {
+    for (total, face_value, discount) in [
+        (2_500, 1_000, 1_000),
+        (2_500, 2_500, 2_500),
+        (2_500, 9_000, 2_500),
+        (0, 9_000, 0),
+    ] {
+        let bill = bill(total, face_value);
+        assert_eq!(bill.discount(), money(discount, "CNY"));
+        assert_eq!(bill.amount_to_pay(), money(total - discount, "CNY"));
+    }
+}
+
+#[test]
+fn a_coupon_of_another_currency_takes_off_nothing() {
+    let bill = Bill::with_coupon(money(2_500, "CNY"), money(1_000, "USD"));
+    assert_eq!(bill, None);
 }

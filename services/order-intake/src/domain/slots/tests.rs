@@ -200,9 +200,12 @@ fn a_place_of_hours_ago_is_given_back_if_its_slot_was_read() {
     let long_ago = NOON - time::Duration::hours(5);
     // A clock that was ahead may have booked far in the future.
     let far_ahead = NOON + time::Duration::days(3);
-    let span = Timetable::span(NOON, Some((long_ago, far_ahead)));
-    assert_eq!(Minute::of(span.0), Minute::of(long_ago));
-    assert_eq!(Minute::of(span.1), Minute::of(far_ahead));
+    let slots = [long_ago, far_ahead].map(|moment| Slot {
+        begins: Minute::of(moment),
+        minutes: SlotMinutes::default(),
+    });
+    let span: [Timestamp; 2] = Timetable::span(NOON, slots).into();
+    assert_eq!(span, slots.map(Slot::starts_at));
     let mut before = Timetable::new(shop(1), long_ago, []);
     let slot = before.book(long_ago, None).unwrap();
     let mut after = Timetable::new(shop(1), NOON, before.changes().copied());

@@ -4,18 +4,23 @@ use std::collections::HashSet;
 
 use tidegate_proto::order_intake::v1 as proto;
 use tidegate_rpc::wire;
-use tidegate_types::{ChangeReason, RequestId, StoreId, Violations};
+use tidegate_types::{Area, ChangeQuery, ChangeReason, RequestId, StoreId, Violations};
 
+use super::{checked, given};
 use crate::{
     domain::{
-        Area, Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
-        OrderAudit, OrdersPerSlot, PendingOrders, SlotMinutes, Store, StoreChange, StoreClosing,
-        StoreState, StoreZone, Weekday, WeeklyHours,
+        Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
+        OrderAudit, OrdersPerSlot, PageSize, PendingOrders, SlotMinutes, Store, StoreChange,
+        StoreClosing, StoreState, StoreZone, StoresQuery, Weekday, WeeklyHours,
     },
     error::OrderIntakeError,
 };
 
 const MAX_STORES: usize = 1_000;
+/// Stretches a week at most: four a day.
+const MAX_WEEKLY: usize = 28;
+/// A year's days, and some of the next.
+const MAX_CLOSED_DAYS: usize = 400;
 
 pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse {
     proto::AuditOrdersResponse {
@@ -35,55 +40,41 @@ pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse 
 pub(in crate::grpc) fn changes(
     request: proto::UpsertStoresRequest,
 ) -> Result<(Vec<StoreChange>, Option<ChangeReason>), OrderIntakeError> {
-    let mut violations = Violations::default();
-    if !(1..=MAX_STORES).contains(&request.stores.len()) {
-        violations.add("stores", format!("must be 1 to {MAX_STORES}"));
-        return Err(OrderIntakeError::InvalidFields(violations));
-    }
-    let (mut ids, mut changes) = (HashSet::new(), Vec::new());
-    for (at, store) in request.stores.iter().enumerate() {
-        let Some(change) = change(&mut violations, at, store) else {
-            continue;
-        };
-        if !ids.insert(change.id.clone()) {
-            violations.add(format!("stores[{at}].store_id"), "must not be there twice");
+    checked(|bad| {
+        if !(1..=MAX_STORES).contains(&request.stores.len()) {
+            bad.add("stores", format!("must be 1 to {MAX_STORES}"));
+            return None;
         }
-        changes.push(change);
-    }
-    let reason = optional(&request.reason, &mut violations);
-    if violations.is_empty() {
-        Ok((changes, reason))
-    } else {
-        Err(OrderIntakeError::InvalidFields(violations))
-    }
+        let (mut ids, mut changes) = (HashSet::new(), Vec::new());
+        for (at, store) in request.stores.iter().enumerate() {
+            let Some(change) = change(bad, at, store) else {
+                continue;
+            };
+            if !ids.insert(change.id.clone()) {
+                bad.add(format!("stores[{at}].store_id"), "must not be there twice");
+            }
+            changes.push(change);
+        }
+        let reason = bad.check("reason", given(&request.reason, ChangeReason::parse))?;
+        Some((changes, reason))
+    })
 }
 
-fn change(violations: &mut Violations, at: usize, store: &proto::Store) -> Option<StoreChange> {
+fn change(bad: &mut Violations, at: usize, store: &proto::Store) -> Option<StoreChange> {
     let field = |name: &str| format!("stores[{at}].{name}");
-    let id = violations.check(field("store_id"), StoreId::parse(&store.store_id));
-    let display_name = violations.check(
-        field("display_name"),
-        DisplayName::parse(&store.display_name),
-    );
-    let area = violations.check(field("area"), Area::parse(&store.area));
-    let zone = match &*store.time_zone {
-        "" => Some(None),
-        name => violations
-            .check(field("time_zone"), StoreZone::parse(name))
-            .map(Some),
-    };
+    let id = bad.check(field("store_id"), StoreId::parse(&store.store_id));
+    let name = DisplayName::parse(&store.display_name);
+    let display_name = bad.check(field("display_name"), name);
+    let area = bad.check(field("area"), Area::parse(&store.area));
+    let zone = given(&store.time_zone, StoreZone::parse);
+    let zone = bad.check(field("time_zone"), zone);
     let hours = store.opening_hours.as_ref();
-    let hours = hours.map(|hours| opening_hours(violations, &field("opening_hours"), hours));
+    let hours = hours.map(|hours| opening_hours(bad, &field("opening_hours"), hours));
     let slot_minutes = store.slot_minutes.map(SlotMinutes::new).transpose();
-    let slot_minutes = violations.check(field("slot_minutes"), slot_minutes);
+    let slot_minutes = bad.check(field("slot_minutes"), slot_minutes);
     let orders_per_slot = store.orders_per_slot.map(OrdersPerSlot::new).transpose();
-    let orders_per_slot = violations.check(field("orders_per_slot"), orders_per_slot);
-    let is_closed = match proto::StoreState::try_from(store.state) {
-        Ok(proto::StoreState::Unspecified) => Some(None),
-        Ok(proto::StoreState::Open) => Some(Some(false)),
-        Ok(proto::StoreState::Closed) => Some(Some(true)),
-        Err(_) => violations.check(field("state"), Err("must be a known state")),
-    };
+    let orders_per_slot = bad.check(field("orders_per_slot"), orders_per_slot);
+    let is_closed = bad.check(field("state"), is_closed(store.state));
     Some(StoreChange {
         id: id?,
         display_name: display_name?,
@@ -99,47 +90,59 @@ fn change(violations: &mut Violations, at: usize, store: &proto::Store) -> Optio
     })
 }
 
+fn is_closed(state: i32) -> Result<Option<bool>, &'static str> {
+    match proto::StoreState::try_from(state) {
+        Ok(proto::StoreState::Unspecified) => Ok(None),
+        Ok(proto::StoreState::Open) => Ok(Some(false)),
+        Ok(proto::StoreState::Closed) => Ok(Some(true)),
+        Err(_) => Err("must be a known state"),
+    }
+}
+
 fn opening_hours(
-    violations: &mut Violations,
+    bad: &mut Violations,
     field: &str,
     hours: &proto::OpeningHours,
 ) -> Option<OpeningHours> {
     let (weekly, closed_days) = (&hours.weekly, &hours.closed_days);
-    let few = violations.check(
-        format_args!("{field}.weekly"),
-        OpeningHours::check_weekly(weekly.len()),
-    );
-    let few_days = violations.check(
-        format_args!("{field}.closed_days"),
-        OpeningHours::check_closed_days(closed_days.len()),
-    );
-    few.and(few_days)?;
-    let weekly: Vec<_> = weekly
-        .iter()
-        .enumerate()
-        .map(|(at, hours)| weekly_hours(violations, &format!("{field}.weekly[{at}]"), hours))
-        .collect();
-    let closed_days: Vec<_> = closed_days
-        .iter()
-        .enumerate()
-        .map(|(at, day)| {
-            violations.check(format_args!("{field}.closed_days[{at}]"), Day::parse(day))
-        })
-        .collect();
+    let mut few = true;
+    for (name, count, max) in [
+        ("weekly", weekly.len(), MAX_WEEKLY),
+        ("closed_days", closed_days.len(), MAX_CLOSED_DAYS),
+    ] {
+        if count > max {
+            bad.add(
+                format_args!("{field}.{name}"),
+                format!("must be {max} at most"),
+            );
+            few = false;
+        }
+    }
+    if !few {
+        return None;
+    }
+    // Each is looked at, so that every bad one is named.
+    let (mut read, mut days) = (Vec::new(), Vec::new());
+    for (at, hours) in weekly.iter().enumerate() {
+        read.push(weekly_hours(bad, &format!("{field}.weekly[{at}]"), hours));
+    }
+    for (at, day) in closed_days.iter().enumerate() {
+        days.push(bad.check(format_args!("{field}.closed_days[{at}]"), Day::parse(day)));
+    }
     Some(OpeningHours::new(
-        weekly.into_iter().collect::<Option<Vec<_>>>()?,
-        closed_days.into_iter().collect::<Option<Vec<_>>>()?,
+        read.into_iter().collect::<Option<Vec<_>>>()?,
+        days.into_iter().collect::<Option<Vec<_>>>()?,
     ))
 }
 
 fn weekly_hours(
-    violations: &mut Violations,
+    bad: &mut Violations,
     field: &str,
     hours: &proto::WeeklyHours,
 ) -> Option<WeeklyHours> {
-    let weekday = violations.check(format_args!("{field}.weekday"), Weekday::new(hours.weekday));
+    let weekday = bad.check(format_args!("{field}.weekday"), Weekday::new(hours.weekday));
     let mut minute = |name: &str, minute: u32| {
-        violations.check(format_args!("{field}.{name}"), MinuteOfDay::new(minute))
+        bad.check(format_args!("{field}.{name}"), MinuteOfDay::new(minute))
     };
     let opens_at = minute("opens_at_minute", hours.opens_at_minute);
     let closes_at = minute("closes_at_minute", hours.closes_at_minute);
@@ -156,34 +159,31 @@ pub(in crate::grpc) fn closing(
 ) -> Result<StoreClosing, OrderIntakeError> {
     use proto::close_stores_request::Stores;
 
-    let mut violations = Violations::default();
-    let request_id = violations.check("request_id", RequestId::parse(&request.request_id));
-    let reason = violations.check("reason", ClosingReason::parse(&request.reason));
-    let pending_orders = match request.pending_orders() {
-        proto::PendingOrders::Keep => Some(PendingOrders::Keep),
-        proto::PendingOrders::Fail => Some(PendingOrders::Fail),
-        proto::PendingOrders::Unspecified => {
-            violations.check("pending_orders", Err("must be KEEP or FAIL"))
-        }
-    };
-    let scope = match &request.stores {
-        Some(Stores::StoreId(id)) => violations
-            .check("store_id", StoreId::parse(id))
-            .map(ClosingScope::Store),
-        Some(Stores::Area(area)) => violations
-            .check("area", Area::parse(area))
-            .map(ClosingScope::Area),
-        None => violations.check("stores", Err("must be a store_id or an area")),
-    };
-    match (request_id, scope, reason, pending_orders) {
-        (Some(request_id), Some(scope), Some(reason), Some(pending_orders)) => Ok(StoreClosing {
-            request_id,
-            scope,
-            reason,
-            pending_orders,
-        }),
-        _ => Err(OrderIntakeError::InvalidFields(violations)),
-    }
+    checked(|bad| {
+        let request_id = bad.check("request_id", RequestId::parse(&request.request_id));
+        let reason = bad.check("reason", ClosingReason::parse(&request.reason));
+        let pending_orders = match request.pending_orders() {
+            proto::PendingOrders::Keep => Ok(PendingOrders::Keep),
+            proto::PendingOrders::Fail => Ok(PendingOrders::Fail),
+            proto::PendingOrders::Unspecified => Err("must be KEEP or FAIL"),
+        };
+        let pending_orders = bad.check("pending_orders", pending_orders);
+        let scope = match &request.stores {
+            Some(Stores::StoreId(id)) => bad
+                .check("store_id", StoreId::parse(id))
+                .map(ClosingScope::Store),
+            Some(Stores::Area(area)) => {
+                bad.check("area", Area::parse(area)).map(ClosingScope::Area)
+            }
+            None => bad.check("stores", Err("must be a store_id or an area")),
+        };
+        Some(StoreClosing {
+            request_id: request_id?,
+            scope: scope?,
+            reason: reason?,
+            pending_orders: pending_orders?,
+        })
+    })
 }
 
 pub(in crate::grpc) fn closed(closed: Closed) -> proto::CloseStoresResponse {
@@ -195,41 +195,56 @@ pub(in crate::grpc) fn closed(closed: Closed) -> proto::CloseStoresResponse {
     }
 }
 
-fn optional(reason: &str, violations: &mut Violations) -> Option<ChangeReason> {
-    let reason = Some(reason).filter(|reason| !reason.is_empty())?;
-    violations.check("reason", ChangeReason::parse(reason))
-}
-
 /// Which store is to be opened or closed, and why it is opened.
 pub(in crate::grpc) fn state_change(
     request: proto::SetStoreStateRequest,
 ) -> Result<(StoreId, StoreState, Option<ChangeReason>), OrderIntakeError> {
-    let mut violations = Violations::default();
-    let id = violations.check("store_id", StoreId::parse(&request.store_id));
-    let mut reason = None;
-    let state = match request.state() {
-        proto::StoreState::Open => {
-            reason = optional(&request.reason, &mut violations);
-            Some(StoreState::Open)
-        }
-        proto::StoreState::Closed => {
-            let because = ClosingReason::parse(&request.reason);
-            let because = violations.check("reason", because);
-            because.map(|because| StoreState::Closed(Some(because)))
-        }
-        proto::StoreState::Unspecified => violations.check("state", Err("must be OPEN or CLOSED")),
-    };
-    match (id, state) {
-        (Some(id), Some(state)) if violations.is_empty() => Ok((id, state, reason)),
-        _ => Err(OrderIntakeError::InvalidFields(violations)),
-    }
+    checked(|bad| {
+        let id = bad.check("store_id", StoreId::parse(&request.store_id));
+        let (state, reason) = match request.state() {
+            proto::StoreState::Open => {
+                let reason = bad.check("reason", given(&request.reason, ChangeReason::parse));
+                (StoreState::Open, reason?)
+            }
+            proto::StoreState::Closed => {
+                let because = bad.check("reason", ClosingReason::parse(&request.reason));
+                (StoreState::Closed(Some(because?)), None)
+            }
+            proto::StoreState::Unspecified => bad.check("state", Err("must be OPEN or CLOSED"))?,
+        };
+        Some((id?, state, reason))
+    })
 }
 
 pub(in crate::grpc) fn id(text: &str) -> Result<StoreId, OrderIntakeError> {
-    let mut violations = Violations::default();
-    violations
-        .check("store_id", StoreId::parse(text))
-        .ok_or(OrderIntakeError::InvalidFields(violations))
+    checked(|bad| bad.check("store_id", StoreId::parse(text)))
+}
+
+pub(in crate::grpc) fn stores_query(
+    request: &proto::ListStoresRequest,
+) -> Result<StoresQuery, OrderIntakeError> {
+    checked(|bad| {
+        let area = bad.check("area", given(&request.area, Area::parse));
+        let is_closed = bad.check("state", is_closed(request.state));
+        let size = bad.check("page_size", PageSize::new(request.page_size));
+        // A page's place is the store that it ended with.
+        let after = given(&request.page_token, StoreId::parse)
+            .map_err(|_| "must be empty or the next_page_token of an earlier page");
+        let after = bad.check("page_token", after);
+        Some(StoresQuery {
+            area: area?,
+            is_closed: is_closed?,
+            after: after?,
+            size: size?,
+        })
+    })
+}
+
+pub(in crate::grpc) fn change_query(
+    request: proto::ListChangesRequest,
+) -> Result<ChangeQuery, OrderIntakeError> {
+    let (filter, size, token) = (request.filter, request.page_size, request.page_token);
+    wire::change_query(filter, size, &token).map_err(OrderIntakeError::InvalidFields)
 }
 
 pub(in crate::grpc) fn store(store: Store) -> proto::Store {
@@ -237,31 +252,25 @@ pub(in crate::grpc) fn store(store: Store) -> proto::Store {
         StoreState::Open => (proto::StoreState::Open, None),
         StoreState::Closed(because) => (proto::StoreState::Closed, because),
     };
+    let weekly = |hours: WeeklyHours| proto::WeeklyHours {
+        weekday: hours.weekday.get().into(),
+        opens_at_minute: hours.opens_at.get().into(),
+        closes_at_minute: hours.closes_at.get().into(),
+    };
+    let closed_days = store.hours.closed_days();
     proto::Store {
         store_id: store.id.as_str().to_owned(),
         display_name: store.display_name.as_str().to_owned(),
         area: store.area.as_str().to_owned(),
         opening_hours: Some(proto::OpeningHours {
-            weekly: store.hours.weekly().map(weekly_message).collect(),
-            closed_days: store
-                .hours
-                .closed_days()
-                .map(|day| day.to_string())
-                .collect(),
+            weekly: store.hours.weekly().map(weekly).collect(),
+            closed_days: closed_days.map(|day| day.to_string()).collect(),
         }),
         slot_minutes: Some(store.slot_minutes.get().into()),
         orders_per_slot: Some(store.orders_per_slot.get().into()),
         state: state.into(),
         closed_because: because.map_or(String::new(), |because| because.as_str().to_owned()),
         time_zone: store.zone.name().to_owned(),
-    }
-}
-
-fn weekly_message(hours: WeeklyHours) -> proto::WeeklyHours {
-    proto::WeeklyHours {
-        weekday: hours.weekday.get().into(),
-        opens_at_minute: hours.opens_at.get().into(),
-        closes_at_minute: hours.closes_at.get().into(),
     }
 }
 

@@ -1,17 +1,15 @@
 use std::collections::{BTreeSet, HashMap};
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow as _, PgConnection, Row as _, postgres::PgRow};
 use tidegate_types::{Lane, RequestId, ShopperId, StoreId, Timestamp};
-use uuid::Uuid;
 
-use super::change::{BusyStores, Change, LaneRules};
+use super::{Asked, BusyStores, Change, Commits};
 use crate::{
     domain::{Draft, Move, OrderId, OrderState, Rejection, Slot, Standing, Timetable, Timing},
     store::{
         lane_number,
-        rows::{StandingRow, column},
-        store_rows::StoreRow,
-        timetables::timetables,
+        rows::{column, each, text},
+        store_rows::{StoreRow, timetables},
     },
 };
 
@@ -48,40 +46,10 @@ pub(super) enum Found {
     Missing,
 }
 
-#[derive(FromRow)]
-struct EarlierRow {
-    shopper_id: String,
-    request_id: String,
-    is_same: bool,
-    #[sqlx(flatten)]
-    standing: StandingRow,
-}
-
-#[derive(FromRow)]
-struct MovedRow {
-    paid_order_id: Option<Uuid>,
-    #[sqlx(flatten)]
-    standing: StandingRow,
-}
-
-#[derive(FromRow)]
-struct ToComeRow {
-    shopper_id: String,
-    orders: i64,
-}
-
-#[derive(FromRow)]
-struct WantedRow {
-    wanted_id: String,
-    is_there: bool,
-    /// Unset if the row could not be locked.
-    store_id: Option<String>,
-}
-
 impl Known {
     pub(super) async fn read(
         connection: &mut PgConnection,
-        rules: &LaneRules,
+        rules: &Commits,
         changes: &[&Change],
         now: Timestamp,
     ) -> Result<Self, sqlx::Error> {
@@ -92,82 +60,64 @@ impl Known {
             stores: HashMap::new(),
             to_come: HashMap::new(),
         };
-        let new_of: BTreeSet<&ShopperId> = changes
-            .iter()
-            .filter_map(|change| known.new_draft(change))
-            .map(|draft| &draft.shopper)
-            .collect();
+        let new = changes.iter().filter_map(|change| known.new_draft(change));
+        let new_of: BTreeSet<&ShopperId> = new.map(|draft| &draft.shopper).collect();
         if !new_of.is_empty() {
             let limit = rules.orders_to_come;
             known.to_come = count_to_come(connection, lane, &new_of, limit, now).await?;
         }
-        let needing = || {
-            let needed = |change| Some((known.needs_store(change, now)?, change));
-            changes.iter().copied().filter_map(needed)
-        };
-        let wanted: BTreeSet<&StoreId> = needing().map(|(store, _)| store).collect();
+        let needing = changes
+            .iter()
+            .filter(|change| known.needs_store(change, now));
+        let (wanted, given_back): (BTreeSet<&StoreId>, Vec<_>) = needing
+            .map(|change| (&change.draft.store, known.slot_to_give_back(change)))
+            .unzip();
         if !wanted.is_empty() {
-            let given_back = known.given_back(needing().map(|(_, change)| change));
             let busy_stores = rules.busy_stores;
-            known.stores = lock_stores(connection, busy_stores, &wanted, (now, given_back)).await?;
+            let span = Timetable::span(now, given_back.into_iter().flatten());
+            known.stores = lock_stores(connection, busy_stores, &wanted, (now, span)).await?;
         }
         Ok(known)
     }
 
     /// A draft that is to become an order now.
     fn new_draft<'a>(&self, change: &'a Change) -> Option<&'a Draft> {
-        let Change::Place(placement) = change else {
+        let Asked::Place { code, .. } = &change.asked else {
             return None;
         };
-        let draft = &*placement.draft;
-        let key = (draft.shopper.clone(), draft.request_id.clone());
-        let is_new = placement.code.may_book() && !self.earlier.contains_key(&key);
-        is_new.then_some(draft)
+        let is_new = code.may_book() && !self.earlier.contains_key(&change.draft.key());
+        is_new.then_some(&*change.draft)
     }
 
-    /// When the first and the last slot begin in which these changes, which need their stores, may
-    /// give a place back.
-    fn given_back<'a>(
-        &self,
-        changes: impl Iterator<Item = &'a Change>,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let slot = |change: &Change| match change {
-            Change::Move(movement, _) => self.moved.get(&movement.order_id)?.standing.slot,
-            Change::Place(_) | Change::Released(_) => None,
-        };
-        let starts_at = |slot: Slot| {
-            let starts_at = slot.starts_at();
-            (starts_at, starts_at)
-        };
-        let widest =
-            |(first, last): (Timestamp, Timestamp), (from, to)| (first.min(from), last.max(to));
-        changes.filter_map(slot).map(starts_at).reduce(widest)
-    }
-
-    /// The store whose slots the change may touch: to book, or to give back.
-    fn needs_store<'a>(&self, change: &'a Change, now: Timestamp) -> Option<&'a StoreId> {
-        match change {
-            Change::Place(_) => self.new_draft(change).map(|draft| &draft.store),
-            Change::Move(movement, asked) => {
-                let order = self.moved.get(&movement.order_id)?;
-                let gives_back = match asked {
-                    // An acceptance becomes a rejection if the coupon has paid for another order,
-                    // or if it comes too late; or it comes with another slot.
-                    Move::Accept(_) => {
-                        let slot = order.standing.slot;
-                        let timing = Timing::of(&movement.draft, slot, now);
-                        order.paid.is_some() || timing != Timing::InTime
-                    }
-                    Move::Reject(_) | Move::Cancel | Move::Fail(_) | Move::CloseStore { .. } => {
-                        true
-                    }
-                    Move::Prepare | Move::MakeReady | Move::Complete => false,
-                };
-                let is_open = !order.standing.state.is_final();
-                (gives_back && is_open).then_some(&movement.draft.store)
-            }
-            Change::Released(_) => None,
+    /// A slot in which a change that needs its store may give a place back.
+    fn slot_to_give_back(&self, change: &Change) -> Option<Slot> {
+        match change.asked {
+            Asked::Move(..) => self.moved.get(&change.order_id)?.standing.slot,
+            Asked::Place { .. } | Asked::Released => None,
         }
+    }
+
+    /// Whether the change may touch slots of its store: to book, or to give back.
+    fn needs_store(&self, change: &Change, now: Timestamp) -> bool {
+        let asked = match &change.asked {
+            Asked::Place { .. } => return self.new_draft(change).is_some(),
+            Asked::Move(asked, _) => asked,
+            Asked::Released => return false,
+        };
+        let Some(order) = self.moved.get(&change.order_id) else {
+            return false;
+        };
+        let gives_back = match asked {
+            // An acceptance becomes a rejection if the coupon has paid for another order, or if it
+            // comes too late; or it comes with another slot.
+            Move::Accept(_) => {
+                let timing = Timing::of(&change.draft, order.standing.slot, now);
+                order.paid.is_some() || timing != Timing::InTime
+            }
+            Move::Reject(_) | Move::Cancel | Move::Fail(_) | Move::CloseStore { .. } => true,
+            Move::Prepare | Move::MakeReady | Move::Complete => false,
+        };
+        gives_back && !order.standing.state.is_final()
     }
 }
 
@@ -176,33 +126,27 @@ async fn find_earlier(
     lane: Lane,
     changes: &[&Change],
 ) -> Result<HashMap<(ShopperId, RequestId), Earlier>, sqlx::Error> {
-    let (mut shoppers, mut requests, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-    for change in changes {
-        if let Change::Place(placement) = change {
-            shoppers.push(placement.draft.shopper.as_str());
-            requests.push(placement.draft.request_id.as_str());
-            hashes.push(placement.draft.content_hash().to_vec());
-        }
-    }
-    if shoppers.is_empty() {
+    let placed = changes.iter().filter(|change| change.places());
+    let placed: Vec<_> = placed.map(|change| &*change.draft).collect();
+    if placed.is_empty() {
         return Ok(HashMap::new());
     }
-    let query = sqlx::query_as(include_str!("../../../queries/find_earlier_orders.sql"))
+    let query = sqlx::query(include_str!("../../../queries/find_earlier_orders.sql"))
         .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(requests)
-        .bind(hashes);
-    let rows: Vec<EarlierRow> = query.fetch_all(connection).await?;
-    let entry = |row: EarlierRow| {
-        let shopper = column("shopper_id", ShopperId::parse(&row.shopper_id))?;
-        let request_id = column("request_id", RequestId::parse(&row.request_id))?;
+        .bind(each(&placed, |draft| draft.shopper.as_str()))
+        .bind(each(&placed, |draft| draft.request_id.as_str()))
+        .bind(each(&placed, |draft| draft.content_hash()));
+    let rows = query.fetch_all(connection).await?;
+    let entry = |row: &PgRow| {
+        let shopper = text(row, "shopper_id", ShopperId::parse)?;
+        let request_id = text(row, "request_id", RequestId::parse)?;
         let earlier = Earlier {
-            standing: row.standing.into_standing()?,
-            is_same: row.is_same,
+            standing: Standing::from_row(row)?,
+            is_same: row.try_get("is_same")?,
         };
         Ok(((shopper, request_id), earlier))
     };
-    rows.into_iter().map(entry).collect()
+    rows.iter().map(entry).collect()
 }
 
 /// How many orders these shoppers have that are still to be made. Whoever gives orders up again and
@@ -220,10 +164,10 @@ async fn count_to_come(
         .bind(shoppers)
         .bind(now)
         .bind(i64::from(limit) + GIVEN_UP_AT_MOST);
-    let rows: Vec<ToComeRow> = query.fetch_all(connection).await?;
-    let entry = |row: ToComeRow| {
-        let shopper = column("shopper_id", ShopperId::parse(&row.shopper_id))?;
-        Ok((shopper, column("orders", u16::try_from(row.orders))?))
+    let rows: Vec<(String, i64)> = query.fetch_all(connection).await?;
+    let entry = |(shopper, orders): (String, i64)| {
+        let shopper = column("shopper_id", ShopperId::parse(shopper))?;
+        Ok((shopper, column("orders", u16::try_from(orders))?))
     };
     rows.into_iter().map(entry).collect()
 }
@@ -233,54 +177,45 @@ async fn lock_moved(
     lane: Lane,
     changes: &[&Change],
 ) -> Result<HashMap<OrderId, MovedOrder>, sqlx::Error> {
-    let (mut order_ids, mut shoppers, mut codes) = (Vec::new(), Vec::new(), Vec::new());
-    for change in changes {
-        if let Change::Move(movement, _) | Change::Released(movement) = change {
-            order_ids.push(movement.order_id.0);
-            shoppers.push(movement.draft.shopper.as_str());
-            codes.push(movement.draft.coupon_code.reveal());
-        }
-    }
-    if order_ids.is_empty() {
+    let moved = changes.iter().filter(|change| !change.places());
+    let moved: Vec<_> = moved.collect();
+    if moved.is_empty() {
         return Ok(HashMap::new());
     }
-    let query = sqlx::query_as(include_str!("../../../queries/lock_orders.sql"))
+    let query = sqlx::query(include_str!("../../../queries/lock_orders.sql"))
         .bind(lane_number(lane))
-        .bind(order_ids)
-        .bind(shoppers)
-        .bind(codes);
-    let rows: Vec<MovedRow> = query.fetch_all(connection).await?;
-    let entry = |row: MovedRow| {
-        let standing = row.standing.into_standing()?;
-        let paid = row
-            .paid_order_id
-            .map(OrderId)
-            .filter(|paid| *paid != standing.order_id);
+        .bind(each(&moved, |change| change.order_id.0))
+        .bind(each(&moved, |change| change.draft.shopper.as_str()))
+        .bind(each(&moved, |change| change.draft.coupon_code.reveal()));
+    let rows = query.fetch_all(connection).await?;
+    let entry = |row: &PgRow| {
+        let standing = Standing::from_row(row)?;
+        let paid = row.try_get::<Option<_>, _>("paid_order_id")?.map(OrderId);
+        let paid = paid.filter(|paid| *paid != standing.order_id);
         Ok((standing.order_id, MovedOrder { standing, paid }))
     };
-    rows.into_iter().map(entry).collect()
+    rows.iter().map(entry).collect()
 }
 
 async fn lock_stores(
     connection: &mut PgConnection,
     busy_stores: BusyStores,
     wanted: &BTreeSet<&StoreId>,
-    (now, given_back): (Timestamp, Option<(Timestamp, Timestamp)>),
+    (now, span): (Timestamp, (Timestamp, Timestamp)),
 ) -> Result<HashMap<StoreId, Found>, sqlx::Error> {
     let statement = match busy_stores {
         BusyStores::LeaveOut => include_str!("../../../queries/lock_free_stores.sql"),
         BusyStores::WaitFor => include_str!("../../../queries/lock_stores.sql"),
     };
     let ids: Vec<&str> = wanted.iter().map(|id| id.as_str()).collect();
-    let rows = sqlx::query(statement)
-        .bind(ids)
-        .fetch_all(&mut *connection)
-        .await?;
+    let query = sqlx::query(statement).bind(ids);
+    let rows = query.fetch_all(&mut *connection).await?;
     let (mut found, mut locked) = (HashMap::new(), Vec::new());
     for row in &rows {
-        let wanted = WantedRow::from_row(row)?;
-        let id = column("store_id", StoreId::parse(&wanted.wanted_id))?;
-        if wanted.store_id.is_some() {
+        let id = text(row, "wanted_id", StoreId::parse)?;
+        // Unset if the row could not be locked.
+        let locked_id: Option<&str> = row.try_get("store_id")?;
+        if locked_id.is_some() {
             match StoreRow::from_row(row)?.into_store() {
                 Ok(store) => locked.push(store),
                 Err(error) => {
@@ -288,13 +223,13 @@ async fn lock_stores(
                     found.insert(id, Found::Unreadable);
                 }
             }
-        } else if wanted.is_there {
+        } else if row.try_get("is_there")? {
             found.insert(id, Found::Busy);
         } else {
             found.insert(id, Found::Missing);
         }
     }
-    for timetable in timetables(connection, locked, now, given_back).await? {
+    for timetable in timetables(connection, locked, now, span).await? {
         let id = timetable.store().id.clone();
         found.insert(id, Found::Locked(Box::new(timetable)));
     }

@@ -1,10 +1,10 @@
 use tidegate_rpc::client::Replicas;
-use tidegate_types::{ReplicaId, Timestamp};
+use tidegate_types::ReplicaId;
 
 use super::*;
 use crate::{
     audit::Auditor,
-    domain::{OrderAudit, PagePosition, RetentionPeriod},
+    domain::{OrderAudit, RetentionPeriod},
     issuance::Issuance,
     metrics::Metrics,
     store::SlotPosition,
@@ -12,11 +12,9 @@ use crate::{
 
 /// What an audit finds of the slots.
 async fn audit_slots(fixture: &Fixture) -> OrderAudit {
-    let (slots, next) = fixture
-        .store
-        .audit_slots(&SlotPosition::LAST, 500)
-        .await
-        .unwrap();
+    let last = SlotPosition::LAST;
+    let page = fixture.store.audit_slots(&last, 500).await;
+    let (slots, next) = page.unwrap();
     assert_eq!(next, None, "they fit a page");
     let mut audit = OrderAudit::default();
     for slot in &slots {

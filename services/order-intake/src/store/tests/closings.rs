@@ -1,20 +1,5 @@
-use tidegate_types::{Reason, Timestamp};
-
 use super::*;
-use crate::{
-    close::Closer,
-    domain::{Closed, ClosingScope, PendingOrders, StoreClosing},
-    metrics::Metrics,
-};
-
-fn closing(request_id: &str, pending_orders: PendingOrders) -> StoreClosing {
-    StoreClosing {
-        request_id: RequestId::parse(request_id).unwrap(),
-        scope: ClosingScope::Area(area("west")),
-        reason: ClosingReason::parse("out of cups").unwrap(),
-        pending_orders,
-    }
-}
+use crate::{close::Closer, domain::Closed, metrics::Metrics};
 
 fn closer(store: &Store) -> Closer {
     let metrics = Metrics::register(&mut Registry::default());
@@ -38,11 +23,8 @@ async fn begin(fixture: &Fixture, closing: &StoreClosing) -> Result<Closed, Orde
 async fn in_states(fixture: &Fixture, states: [i16; 4]) -> Vec<i64> {
     let mut counts = Vec::new();
     for state in states {
-        counts.push(
-            fixture
-                .count(&format!("orders WHERE state = {state}"))
-                .await,
-        );
+        let in_state = format!("orders WHERE state = {state}");
+        counts.push(fixture.count(&in_state).await);
     }
     counts
 }
@@ -51,11 +33,7 @@ async fn in_states(fixture: &Fixture, states: [i16; 4]) -> Vec<i64> {
 async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
-    let far = StoreChange {
-        area: area("east"),
-        ..shop("s-3")
-    };
-    fixture.upsert(far).await;
+    fixture.upsert(east("s-3")).await;
     let mut orders = Vec::new();
     for number in 0..8 {
         let store = ["s-1", "s-2", "s-3"][number % 3];
@@ -80,10 +58,8 @@ async fn a_closing_ends_what_its_stores_have_not_begun_once_and_counts_it() {
     assert_eq!(fixture.count("orders WHERE owes_coupon").await, 5);
     assert_eq!(fixture.booked().await, 3);
     let pending = fixture.read(&orders[4]).await.unwrap();
-    let OrderState::Rejected(why) = pending.standing.state else {
-        panic!("{pending:?}");
-    };
-    assert_eq!(why.because(), Reason::StoreClosed);
+    let why = pending.standing.state.rejection().map(Rejection::because);
+    assert_eq!(why, Some(Reason::StoreClosed));
 }
 
 #[tokio::test]
@@ -164,10 +140,6 @@ async fn any_process_ends_what_was_begun_and_one_that_cannot_go_on_keeps_none_be
         assert!(Instant::now() < until, "the second waits for the first");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(
-        fixture
-            .count("store_closings WHERE finished_at IS NULL")
-            .await,
-        1
-    );
+    let unfinished = "store_closings WHERE finished_at IS NULL";
+    assert_eq!(fixture.count(unfinished).await, 1);
 }

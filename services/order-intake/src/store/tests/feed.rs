@@ -32,10 +32,8 @@ async fn read(fixture: &Fixture, cursor: &mut FeedCursor) -> Vec<OrderEvent> {
 async fn nobody_overtakes_an_event_that_commits_late() {
     let fixture = Fixture::start().await;
     let mut slow = fixture.by_hand().begin().await.unwrap();
-    sqlx::query(EVENT_BY_HAND)
-        .execute(&mut *slow)
-        .await
-        .unwrap();
+    let event = sqlx::query(EVENT_BY_HAND);
+    event.execute(&mut *slow).await.unwrap();
     let quick = draft("alice", "r-1");
     let mut placing = std::pin::pin!(fixture.place(&quick));
     let mut cursor = start(&fixture);
@@ -58,35 +56,22 @@ async fn nobody_overtakes_an_event_that_commits_late() {
 async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in_order() {
     let fixture = Fixture::start().await;
     let other = fixture.other_replica();
-    let work = |store: Store, number: usize| async move {
-        let draft = Arc::new(numbered(number));
-        let trace = TraceContext::new_root(false);
-        let id = OrderId(Uuid::now_v7());
-        let placed = store
-            .place(id, Arc::clone(&draft), Verdict::True, trace, soon())
-            .await;
-        let order = Order {
-            draft,
-            standing: placed.unwrap().standing,
-        };
+    let work = async |store: &Store, number: usize| {
+        let order = placed_at(store, numbered(number)).await;
         for step in [accept(), Move::Prepare, Move::MakeReady] {
-            store
-                .move_order(&order, step, None, trace, soon())
-                .await
-                .unwrap();
+            move_at(store, &order, step, None).await.unwrap();
         }
     };
-    let here = join_all((0..50).map(|number| work(fixture.store.clone(), number)));
-    let there = join_all((50..100).map(|number| work(other.clone(), number)));
+    let here = join_all((0..50).map(|number| work(&fixture.store, number)));
+    let there = join_all((50..100).map(|number| work(&other, number)));
     let reading = async {
         let (mut cursor, mut seen) = (start(&fixture), HashMap::<_, Vec<_>>::new());
         let mut count = 0;
         while count < 400 {
             for event in read(&fixture, &mut cursor).await {
                 assert!(event.lines.is_some() && event.slot.is_some());
-                seen.entry(event.order_id)
-                    .or_default()
-                    .push(event.state.name());
+                let states = seen.entry(event.order_id).or_default();
+                states.push(event.state.name());
                 count += 1;
             }
         }
@@ -104,16 +89,10 @@ async fn a_reader_beside_two_replicas_sees_every_change_once_and_each_order_s_in
 #[tokio::test]
 async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
     let fixture = Fixture::start().await;
-    let east = StoreChange {
-        area: area("east"),
-        ..shop("s-2")
-    };
-    fixture.upsert(east).await;
-    fixture.placed(&draft("alice", "r-1")).await;
-    fixture
-        .placed(&at_store("s-2", draft("alice", "r-2")))
-        .await;
-    fixture.placed(&draft("alice", "r-3")).await;
+    fixture.upsert(east("s-2")).await;
+    for (number, store) in ["s-1", "s-2", "s-1"].into_iter().enumerate() {
+        fixture.placed(&at_store(store, numbered(number))).await;
+    }
     let by_store = FeedFilter {
         store: Some(store_id("s-2")),
         area: None,
@@ -125,11 +104,8 @@ async fn a_filter_leaves_out_other_stores_and_the_cursor_goes_past_them() {
     for filter in [by_store, by_area] {
         let mut cursor = start(&fixture);
         let lanes = [fixture.lane];
-        let read = fixture
-            .store
-            .read_feed(&mut cursor, &lanes, &filter, 500)
-            .await;
-        let events = read.unwrap().0.into_iter();
+        let read = fixture.store.read_feed(&mut cursor, &lanes, &filter, 500);
+        let events = read.await.unwrap().0.into_iter();
         let stores: Vec<_> = events.map(|event| event.store).collect();
         assert_eq!(stores, [store_id("s-2")]);
         assert_eq!(cursor.position(fixture.lane), 3);

@@ -1,5 +1,3 @@
-use tidegate_types::{Reason, Timestamp};
-
 use super::*;
 
 /// Moves the order's slot, and what is booked in it, into the past.
@@ -19,7 +17,7 @@ fn any_time(request_id: &str) -> Draft {
 }
 
 fn is_too_late(state: &OrderState) -> bool {
-    matches!(state, OrderState::Rejected(why) if why.because() == Reason::OrderTooLate)
+    state.rejection().map(Rejection::because) == Some(Reason::OrderTooLate)
 }
 
 #[tokio::test]
@@ -40,11 +38,8 @@ async fn a_coupon_that_paid_after_the_latest_time_is_given_back_and_the_order_re
     assert_eq!(fixture.owing().await, [order.standing.order_id]);
     let released = fixture.note_release(&order).await;
     assert!(released.coupon_released_at.is_some());
-    assert_eq!(
-        fixture.note_release(&order).await,
-        released,
-        "it is noted once"
-    );
+    // It is noted once.
+    assert_eq!(fixture.note_release(&order).await, released);
     assert_eq!(fixture.owing().await, []);
     let read = fixture.read(&order).await.unwrap().standing;
     assert!(is_too_late(&read.state) && read == released);
@@ -92,11 +87,8 @@ async fn a_shopper_has_no_more_orders_to_come_than_the_deployment_allows() {
     let strict = fixture.with_orders_to_come(2);
     let place = async |number: usize, code: Verdict| {
         let draft = with_code(any_time(&format!("r-{number}")), &format!("{number:016}"));
-        let (id, trace) = (OrderId(Uuid::now_v7()), TraceContext::new_root(false));
-        let draft = Arc::new(draft);
-        let placed = strict.place(id, Arc::clone(&draft), code, trace, soon());
-        let standing = placed.await?.standing;
-        Ok::<_, OrderIntakeError>(Order { draft, standing })
+        let placed = place_at(&strict, &draft, code).await?;
+        Ok::<_, OrderIntakeError>(order_of(draft, placed))
     };
     let first = place(1, Verdict::Unknown).await.unwrap();
     place(2, Verdict::True).await.unwrap();

@@ -43,10 +43,9 @@ async fn cancellation_and_outcome_that_race_leave_the_books_right_whoever_wins()
     let other = fixture.other_replica();
     let orders = fixture.orders(40).await;
     let accepting = orders.iter().map(|order| fixture.moved(order, accept()));
-    let cancelling = orders.iter().map(|order| {
-        let trace = TraceContext::new_root(false);
-        other.move_order(order, Move::Cancel, None, trace, soon())
-    });
+    let cancelling = orders
+        .iter()
+        .map(|order| move_at(&other, order, Move::Cancel, None));
     let (accepted, cancelled) = tokio::join!(join_all(accepting), join_all(cancelling));
     for answer in &cancelled {
         // Cancelling is allowed before and after acceptance, so it wins in the end.

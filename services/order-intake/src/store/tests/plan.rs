@@ -33,160 +33,97 @@ const UNANALYSED: &str = "
     ALTER TABLE stores SET (autovacuum_enabled = off);
     ALTER TABLE store_slots SET (autovacuum_enabled = off)";
 
-/// A statement of the hot path or of staff, what it is run with, and the keys it must probe.
-struct Hot {
+/// A statement of the hot path or of staff: what it is run with, the keys that it must probe, and the
+/// indexes by which staff's must do so.
+struct Probing {
     statement: &'static str,
     types: &'static str,
     arguments: &'static str,
     probes: &'static [(&'static str, usize)],
+    indexes: &'static [&'static str],
 }
 
-const HOT: [Hot; 9] = [
-    Hot {
-        statement: include_str!("../../../queries/find_earlier_orders.sql"),
-        types: "smallint, text[], text[], bytea[]",
-        arguments: "0::smallint, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(''::bytea, '{100}')",
-        probes: &[("request_id >=", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/count_orders_to_come.sql"),
-        types: "smallint, text[], timestamptz, bigint",
-        arguments: "0::smallint, array_fill('x'::text, '{100}'), now(), 1020",
-        probes: &[("shopper_id >=", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/lock_orders.sql"),
-        types: "smallint, uuid[], text[], text[]",
-        arguments: "0::smallint, array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}')",
-        probes: &[("order_id >=", 1), ("shopper_id >=", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/lock_stores.sql"),
-        types: "text[]",
-        arguments: "array_fill('x'::text, '{100}')",
-        probes: &[("store_id >=", 1), ("store_id =", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/lock_free_stores.sql"),
-        types: "text[]",
-        arguments: "array_fill('x'::text, '{100}')",
-        probes: &[("store_id >=", 1), ("store_id =", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/read_bookings.sql"),
-        types: "text[], timestamptz, timestamptz",
-        arguments: "array_fill('x'::text, '{100}'), now(), now() + interval '1 day'",
-        probes: &[("ROW(store_id", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/read_feed.sql"),
-        types: "smallint[], bigint[], bigint, text, text",
-        arguments: "array_fill(0::smallint, '{4}'), array_fill(0::bigint, '{4}'), 500, NULL, NULL",
-        probes: &[("\"position\" >", 1), ("placed_on =", 1)],
-    },
-    Hot {
-        statement: include_str!("../../../queries/orders_to_close.sql"),
-        types: "smallint, text, timestamptz, bigint",
-        arguments: "0::smallint, 'x', now(), 500",
-        probes: &[
-            ("closed_by =", 1),
-            ("store_id >= stores.store_id", 1),
-            ("placed_on =", 1),
-        ],
-    },
-    Hot {
-        statement: include_str!("../../../queries/write_orders.sql"),
-        types: "smallint, timestamptz, date, text[], text[], uuid[], text[], text[], timestamptz[], smallint[], text[], text[], bytea[], timestamptz[], text[],
-            uuid[], smallint[], text[], text[], bigint[], timestamptz[], boolean[], text[], timestamptz[], smallint[], text[], text[], timestamptz[], smallint[], integer[], integer[]",
-        arguments: "0::smallint, now(), current_date, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'),
+macro_rules! probing {
+    ($($name:literal ($types:literal) ($arguments:literal): [$($probe:expr),*], [$($index:expr),*];)*) => {
+        &[$(Probing {
+            statement: include_str!(concat!("../../../queries/", $name, ".sql")),
+            types: $types,
+            arguments: $arguments,
+            probes: &[$($probe),*],
+            indexes: &[$($index),*],
+        }),*]
+    };
+}
+
+const PROBING: &[Probing] = probing! {
+    "find_earlier_orders" ("smallint, text[], text[], bytea[]")
+        ("0::smallint, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(''::bytea, '{100}')"):
+        [("request_id >=", 1)], [];
+    "count_orders_to_come" ("smallint, text[], timestamptz, bigint")
+        ("0::smallint, array_fill('x'::text, '{100}'), now(), 1020"):
+        [("shopper_id >=", 1)], [];
+    "lock_orders" ("smallint, uuid[], text[], text[]")
+        ("0::smallint, array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}')"):
+        [("order_id >=", 1), ("shopper_id >=", 1)], [];
+    "lock_stores" ("text[]")
+        ("array_fill('x'::text, '{100}')"):
+        [("store_id >=", 1), ("store_id =", 1)], [];
+    "lock_free_stores" ("text[]")
+        ("array_fill('x'::text, '{100}')"):
+        [("store_id >=", 1), ("store_id =", 1)], [];
+    "read_bookings" ("text[], timestamptz, timestamptz")
+        ("array_fill('x'::text, '{100}'), now(), now() + interval '1 day'"):
+        [("ROW(store_id", 1)], [];
+    "read_feed" ("smallint[], bigint[], bigint, text, text")
+        ("array_fill(0::smallint, '{4}'), array_fill(0::bigint, '{4}'), 500, NULL, NULL"):
+        [("\"position\" >", 1), ("placed_on =", 1)], [];
+    "orders_to_close" ("smallint, text, timestamptz, bigint")
+        ("0::smallint, 'x', now(), 500"):
+        [("closed_by =", 1), ("store_id >= stores.store_id", 1), ("placed_on =", 1)], [];
+    "write_orders" ("smallint, timestamptz, date, text[], text[], uuid[], text[], text[], timestamptz[], smallint[], text[], text[], bytea[], timestamptz[], text[],
+            uuid[], smallint[], text[], text[], bigint[], timestamptz[], boolean[], text[], timestamptz[], smallint[], text[], text[], timestamptz[], smallint[], integer[], integer[]")
+        ("0::smallint, now(), current_date, array_fill('x'::text, '{100}'), array_fill('x'::text, '{100}'), array_fill(gen_random_uuid(), '{100}'), array_fill('x'::text, '{100}'),
             array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('[]'::text, '{100}'),
             array_fill(''::bytea, '{100}'), array_fill(now(), '{100}'), array_fill('x'::text, '{100}'),
             array_fill(gen_random_uuid(), '{100}'), array_fill(2::smallint, '{100}'), array_fill('x'::text, '{100}'), array_fill('{}'::text, '{100}'), array_fill(1::bigint, '{100}'),
             array_fill(now(), '{100}'), array_fill(FALSE, '{100}'), array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill('x'::text, '{100}'),
-            array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill(1, '{100}'), array_fill(1, '{100}')",
-        probes: &[("order_id >=", 1)],
-    },
-];
-
-/// What staff look up, which must not read what it does not tell either, and the indexes that it
-/// reads.
-const STAFF: [(Hot, &[&str]); 5] = [
-    (
-        Hot {
-            statement: include_str!("../../../queries/find_order.sql"),
-            types: "smallint[], uuid",
-            arguments: "array_fill(0::smallint, '{4}'), gen_random_uuid()",
-            probes: &[("order_id >=", 1), ("placed_on =", 1)],
-        },
-        &["orders_order_id_is_unique"],
-    ),
-    (
-        Hot {
-            statement: include_str!("../../../queries/store_orders_to_read.sql"),
-            types: "text, smallint[], timestamptz, timestamptz, bigint, boolean, boolean",
-            arguments: "'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', now() + interval '1 day', 500, TRUE, TRUE",
-            probes: &[("ROW(store_id, slot_starts_at) >", 1), ("(store_id =", 1)],
-        },
-        &["stores_key", "orders_of_slot", "orders_ended_of_slot"],
-    ),
-    (
-        Hot {
-            statement: include_str!("../../../queries/list_store_orders.sql"),
-            types: "text, smallint[], timestamptz, uuid, timestamptz, boolean, boolean, smallint[], bigint, bigint",
-            arguments: "'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', gen_random_uuid(), now() + interval '1 day', TRUE, TRUE, '{1,2,3}'::smallint[], 101, 20500",
-            probes: &[
-                ("ROW(store_id, slot_starts_at) >=", 1),
-                ("ROW(store_id, slot_starts_at, order_id) >", 1),
-                ("placed_on =", 1),
-            ],
-        },
-        &["orders_of_slot", "orders_ended_of_slot"],
-    ),
-    (
-        Hot {
-            statement: include_str!("../../../queries/list_stores.sql"),
-            types: "text, boolean, boolean, bigint",
-            arguments: "'', TRUE, TRUE, 101",
-            probes: &[("ROW(is_closed, store_id)", 2)],
-        },
-        &["stores_of_state"],
-    ),
-    (
-        Hot {
-            statement: include_str!("../../../queries/list_stores_of_area.sql"),
-            types: "text, boolean, boolean, bigint, text",
-            arguments: "'', TRUE, TRUE, 101, 'west'",
-            probes: &[("ROW(area, store_id)", 2)],
-        },
-        &["stores_of_state_and_area"],
-    ),
-];
+            array_fill('x'::text, '{100}'), array_fill(now(), '{100}'), array_fill(10::smallint, '{100}'), array_fill(1, '{100}'), array_fill(1, '{100}')"):
+        [("order_id >=", 1)], [];
+    "find_order" ("smallint[], uuid")
+        ("array_fill(0::smallint, '{4}'), gen_random_uuid()"):
+        [("order_id >=", 1), ("placed_on =", 1)], ["orders_order_id_is_unique"];
+    "store_orders_to_read" ("text, smallint[], timestamptz, timestamptz, bigint, boolean, boolean")
+        ("'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', now() + interval '1 day', 500, TRUE, TRUE"):
+        [("ROW(store_id, slot_starts_at) >", 1), ("(store_id =", 1)], ["stores_key", "orders_of_slot", "orders_ended_of_slot"];
+    "list_store_orders" ("text, smallint[], timestamptz, uuid, timestamptz, boolean, boolean, smallint[], bigint, bigint")
+        ("'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', gen_random_uuid(), now() + interval '1 day', TRUE, TRUE, '{1,2,3}'::smallint[], 101, 20500"):
+        [("ROW(store_id, slot_starts_at) >=", 1), ("ROW(store_id, slot_starts_at, order_id) >", 1), ("placed_on =", 1)], ["orders_of_slot", "orders_ended_of_slot"];
+    "list_stores" ("text, boolean, boolean, bigint")
+        ("'', TRUE, TRUE, 101"):
+        [("ROW(is_closed, store_id)", 2)], ["stores_of_state"];
+    "list_stores_of_area" ("text, boolean, boolean, bigint, text")
+        ("'', TRUE, TRUE, 101, 'west'"):
+        [("ROW(area, store_id)", 2)], ["stores_of_state_and_area"];
+};
 
 /// Each look-up must be a probe by its whole key: an index of which only the lane fits is a scan of
 /// the lane.
-async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str) -> String {
-    let opened = Database::parse(&fixture.database.url(), "plan").unwrap();
-    let mut writer = opened.connect_writer().await.unwrap();
+async fn assert_probes_only(fixture: &Fixture, probing: &Probing, plan_cache_mode: &str) {
+    let mut writer = open(&fixture.database).connect_writer().await.unwrap();
     let mode = format!("SET plan_cache_mode = {plan_cache_mode}");
-    let prepare = format!("PREPARE hot ({}) AS {}", hot.types, hot.statement);
+    let prepare = format!("PREPARE hot ({}) AS {}", probing.types, probing.statement);
     for statement in [&mode, &prepare] {
         writer.execute(&**statement).await.unwrap();
     }
-    let explain = format!("EXPLAIN EXECUTE hot ({})", hot.arguments);
+    let explain = format!("EXPLAIN EXECUTE hot ({})", probing.arguments);
     let rows = sqlx::raw_sql(&explain)
         .fetch_all(&mut writer)
         .await
         .unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let shown = plan.join("\n");
-    for scan in [
-        "Seq Scan",
-        "Hash",
-        "Merge Join",
-        "Bitmap",
-        "Memoize",
-        "Sort Key: orders",
-    ] {
+    let scans = "Seq Scan|Hash|Merge Join|Bitmap|Memoize|Sort Key: orders";
+    for scan in scans.split('|') {
         assert!(!shown.contains(scan), "{scan} in\n{shown}");
     }
     // Every day's table is probed alike.
@@ -195,13 +132,16 @@ async fn assert_probes_only(fixture: &Fixture, hot: &Hot, plan_cache_mode: &str)
         .filter(|line| line.contains("Index Cond"))
         .map(|line| line.trim())
         .collect();
-    for (key, probes) in hot.probes {
+    for (key, probes) in probing.probes {
         let found = conditions.iter().filter(|line| line.contains(key)).count();
         assert_eq!(found, *probes, "{key} in\n{shown}");
     }
-    let expected: usize = hot.probes.iter().map(|(_, probes)| probes).sum();
+    let expected: usize = probing.probes.iter().map(|(_, probes)| probes).sum();
     assert_eq!(conditions.len(), expected, "{shown}");
-    shown
+    for index in probing.indexes {
+        let used = format!("using {index} ");
+        assert!(shown.contains(&used), "{index} in\n{shown}");
+    }
 }
 
 #[tokio::test]
@@ -211,17 +151,8 @@ async fn a_batch_probes_indexes_on_an_empty_table_a_small_one_a_full_one_never_a
     for change in [UNANALYSED, BEGIN, "ANALYZE orders", FILL, "ANALYZE"] {
         fixture.database.execute(change).await;
         for plan_cache_mode in ["force_custom_plan", "force_generic_plan"] {
-            for hot in &HOT {
-                assert_probes_only(&fixture, hot, plan_cache_mode).await;
-            }
-            for (looked_up, indexes) in &STAFF {
-                let shown = assert_probes_only(&fixture, looked_up, plan_cache_mode).await;
-                for index in *indexes {
-                    assert!(
-                        shown.contains(&format!("using {index} ")),
-                        "{index} in\n{shown}"
-                    );
-                }
+            for probing in PROBING {
+                assert_probes_only(&fixture, probing, plan_cache_mode).await;
             }
         }
     }

@@ -1,4 +1,4 @@
-use tidegate_types::Timestamp;
+use std::ops::RangeInclusive;
 
 use super::*;
 use crate::domain::PageSize;
@@ -28,9 +28,8 @@ async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
         seen.extend(orders.iter().map(|order| order.standing.order_id));
         after = next;
         // Newer than every page that follows.
-        fixture
-            .placed(&draft("alice", &format!("later-{}", seen.len())))
-            .await;
+        let later = format!("later-{}", seen.len());
+        fixture.placed(&draft("alice", &later)).await;
     }
     placed.reverse();
     assert_eq!(seen, placed);
@@ -47,6 +46,18 @@ async fn an_order_is_shown_to_its_shopper_only() {
     assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
 }
 
+async fn pending(
+    fixture: &Fixture,
+    fresh: RangeInclusive<Timestamp>,
+    after: PagePosition,
+    limit: u16,
+) -> Vec<Order> {
+    let found = fixture
+        .store
+        .pending_orders(fixture.lane, fresh, after, limit);
+    found.await.unwrap()
+}
+
 #[tokio::test]
 async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_last_one() {
     let fixture = Fixture::start().await;
@@ -55,11 +66,7 @@ async fn recovery_picks_old_pending_orders_oldest_first_and_goes_on_after_the_la
     fixture.settle(&orders[2], reject_for(&orders[1])).await;
     let pick = async |before, after, limit| {
         let fresh = before..=before + HOUR;
-        let picked = fixture
-            .store
-            .pending_orders(fixture.lane, fresh, after, limit)
-            .await;
-        picked.unwrap()
+        pending(&fixture, fresh, after, limit).await
     };
     let later = Timestamp::now_utc() + Duration::from_secs(1);
     let first = pick(later, PagePosition::OLDEST, 1).await;
@@ -75,27 +82,15 @@ async fn an_order_placed_while_a_clock_was_ahead_is_recovered_once_the_clock_is_
     let fixture = Fixture::start().await;
     let order = fixture.placed(&draft("alice", "r-1")).await;
     let right = order.standing.created_at - 3 * HOUR;
-    let picked = fixture
-        .store
-        .pending_orders(
-            fixture.lane,
-            right - HOUR..=right + HOUR,
-            PagePosition::OLDEST,
-            10,
-        )
-        .await;
-    assert_eq!(picked.unwrap(), [order]);
+    let fresh = right - HOUR..=right + HOUR;
+    let picked = pending(&fixture, fresh, PagePosition::OLDEST, 10).await;
+    assert_eq!(picked, [order]);
 }
 
 #[tokio::test]
 async fn a_database_of_other_lanes_is_refused() {
     let fixture = Fixture::start().await;
-    let opened = Database::parse(&fixture.database.url(), "other lanes").unwrap();
-    let refused = opened.fix_lanes(Lanes::new(2u16).unwrap()).await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .contains("TIDEGATE_LANES=1")
-    );
+    let two = Lanes::new(2u16).unwrap();
+    let refused = open(&fixture.database).fix_lanes(two).await.unwrap_err();
+    assert!(refused.to_string().contains("TIDEGATE_LANES=1"));
 }

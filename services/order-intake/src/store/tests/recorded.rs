@@ -1,8 +1,8 @@
 use futures_util::future::join_all;
-use tidegate_types::{Actor, Change, ChangeQuery, ResourceKind};
+use tidegate_types::{Change, ChangeQuery, ResourceKind};
 
 use super::*;
-use crate::domain::{ClosingScope, PendingOrders, StoreClosing, StoreZone};
+use crate::domain::StoreZone;
 
 fn colleague() -> Actor {
     Actor {
@@ -11,12 +11,10 @@ fn colleague() -> Actor {
     }
 }
 
-fn closing(request_id: &str, scope: ClosingScope) -> StoreClosing {
+fn closing_of_store(request_id: &str) -> StoreClosing {
     StoreClosing {
-        request_id: RequestId::parse(request_id).unwrap(),
-        scope,
-        reason: ClosingReason::parse("out of cups").unwrap(),
-        pending_orders: PendingOrders::Fail,
+        scope: ClosingScope::Store(store_id("s-1")),
+        ..closing(request_id, PendingOrders::Fail)
     }
 }
 
@@ -35,10 +33,11 @@ async fn recorded(fixture: &Fixture) -> Vec<Change> {
     oldest_first.map(|recorded| recorded.change).collect()
 }
 
-fn fields(change: &Change) -> Vec<(&str, &str, &str)> {
+/// What a change says, field by field, each as it was and as it is.
+fn told(change: &Change) -> Vec<String> {
     let fields = change.fields.iter();
     fields
-        .map(|field| (&*field.field, &*field.before, &*field.after))
+        .map(|field| format!("{}: {} > {}", field.field, field.before, field.after))
         .collect()
 }
 
@@ -48,34 +47,21 @@ async fn what_cannot_be_recorded_is_not_changed_either() {
     let order = fixture.placed(&draft("alice", "r-1")).await;
     let full = "ALTER TABLE change_log.changes ADD CONSTRAINT full_up CHECK (FALSE) NOT VALID";
     fixture.database.execute(full).await;
-    let (by, now, trace) = (
-        colleague(),
-        Timestamp::now_utc(),
-        TraceContext::new_root(false),
-    );
-    let store = &fixture.store;
+    let (by, now, store) = (colleague(), Timestamp::now_utc(), &fixture.store);
     let renamed = StoreChange {
         display_name: DisplayName::parse("other").unwrap(),
         ..shop("s-1")
     };
-    let upserted = store
-        .upsert_stores(vec![renamed, shop("s-2")], Some((&by, None)), now)
-        .await;
-    assert!(upserted.is_err());
+    let upserted = store.upsert_stores(vec![renamed, shop("s-2")], Some((&by, None)), now);
+    assert!(upserted.await.is_err());
     let closed = StoreState::Closed(ClosingReason::parse("no milk").ok());
-    let set = store
-        .set_store_state(&store_id("s-1"), &closed, Some((&by, None)), now)
-        .await;
-    assert!(set.is_err());
-    let area = ClosingScope::Area(area("west"));
-    let begun = store
-        .begin_closing(&closing("c-1", area), Some(&by), now)
-        .await;
-    assert!(begun.is_err());
-    let by = Some(Arc::new(by));
-    let moved = store
-        .move_order(&order, Move::Cancel, by, trace, soon())
-        .await;
+    let id = store_id("s-1");
+    let set = store.set_store_state(&id, &closed, Some((&by, None)), now);
+    assert!(set.await.is_err());
+    let area = closing("c-1", PendingOrders::Fail);
+    let begun = store.begin_closing(&area, Some(&by), now);
+    assert!(begun.await.is_err());
+    let moved = move_at(store, &order, Move::Cancel, Some(by)).await;
     assert!(moved.is_err());
     let as_before = store.get_store(&store_id("s-1")).await.unwrap();
     assert_eq!(as_before.display_name.as_str(), "奶茶 No. 1");
@@ -108,9 +94,9 @@ async fn those_who_make_and_change_a_store_at_once_are_recorded_one_after_the_ot
     assert_eq!(recorded.len(), 6);
     let mut name = String::new();
     for change in &recorded {
-        let (field, before, after) = fields(change)[0];
-        assert_eq!((field, before), ("display_name", &*name));
-        name = after.to_owned();
+        let field = &change.fields[0];
+        assert_eq!((&*field.field, &*field.before), ("display_name", &*name));
+        name = field.after.clone();
     }
     let kept = fixture.store.get_store(&store_id("new")).await;
     assert_eq!(kept.unwrap().display_name.as_str(), name);
@@ -131,8 +117,8 @@ async fn a_store_whose_row_makes_no_sense_can_be_mended_and_that_is_recorded() {
         .upsert_stores(vec![mended], Some((&by, None)), now);
     assert_eq!(upserted.await.unwrap(), 0);
     let recorded = recorded(&fixture).await;
-    let expected = ("time_zone", "Nowhere/At all", "Asia/Shanghai");
-    assert_eq!(fields(&recorded[0]), [expected]);
+    let expected = ["time_zone: Nowhere/At all > Asia/Shanghai"];
+    assert_eq!(told(&recorded[0]), expected);
 }
 
 #[tokio::test]
@@ -140,43 +126,46 @@ async fn a_closing_of_an_area_is_one_change_and_one_of_a_store_is_that_store_s()
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
     let (by, now) = (colleague(), Timestamp::now_utc());
-    let one = closing("c-1", ClosingScope::Store(store_id("s-1")));
-    let area = closing("c-2", ClosingScope::Area(area("west")));
+    let one = closing_of_store("c-1");
+    let area = closing("c-2", PendingOrders::Fail);
     for closing in [&one, &one, &area, &area] {
         let begun = fixture.store.begin_closing(closing, Some(&by), now);
         begun.await.unwrap();
     }
-    let nobody = closing("c-3", ClosingScope::Store(store_id("s-1")));
+    let nobody = closing_of_store("c-3");
     let begun = fixture.store.begin_closing(&nobody, None, now);
     begun.await.unwrap();
     let recorded = recorded(&fixture).await;
-    let of = |change: &Change| {
-        let (kind, id) = (change.resource_kind, change.resource_id.clone());
-        (change.action.clone(), kind, id, change.reason.clone())
-    };
-    let expected = |kind, id: &str| {
-        let (action, reason) = ("CloseStores".to_owned(), "out of cups".to_owned());
-        (action, kind, id.to_owned(), reason)
-    };
-    let told: Vec<_> = recorded.iter().map(of).collect();
-    let (store, area) = (ResourceKind::Store, ResourceKind::Area);
-    assert_eq!(told, [expected(store, "s-1"), expected(area, "west")]);
-    assert_eq!(
-        fields(&recorded[0]),
-        [
-            ("request_id", "", "c-1"),
-            ("pending_orders", "", "FAIL"),
-            ("state", "OPEN", "CLOSED"),
-            ("closed_because", "", "out of cups"),
-        ]
-    );
-    assert_eq!(
-        fields(&recorded[1]),
-        [
-            ("request_id", "", "c-2"),
-            ("pending_orders", "", "FAIL"),
-            ("stores_closed", "", "2"),
-            ("open_store_ids", "s-2", ""),
-        ]
-    );
+    for (change, kind, id, expected) in [
+        (
+            &recorded[0],
+            ResourceKind::Store,
+            "s-1",
+            [
+                "request_id:  > c-1",
+                "pending_orders:  > FAIL",
+                "state: OPEN > CLOSED",
+                "closed_because:  > out of cups",
+            ],
+        ),
+        (
+            &recorded[1],
+            ResourceKind::Area,
+            "west",
+            [
+                "request_id:  > c-2",
+                "pending_orders:  > FAIL",
+                "stores_closed:  > 2",
+                "open_store_ids: s-2 > ",
+            ],
+        ),
+    ] {
+        assert_eq!(
+            (&*change.action, &*change.reason),
+            ("CloseStores", "out of cups")
+        );
+        assert_eq!((change.resource_kind, &*change.resource_id), (kind, id));
+        assert_eq!(told(change), expected);
+    }
+    assert_eq!(recorded.len(), 2);
 }

@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use tidegate_types::{Reason, Refusal, Timestamp};
-
 use super::*;
 use crate::{
     domain::RetentionPeriod,
@@ -11,12 +9,13 @@ use crate::{
 const PERIOD_DAYS: u16 = 30;
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn retention(fixture: &Fixture) -> Retention {
-    Retention {
+async fn sweep(fixture: &Fixture) {
+    let retention = Retention {
         store: fixture.store.clone(),
         campaigns: CampaignEnds::default(),
         period: RetentionPeriod::days(PERIOD_DAYS),
-    }
+    };
+    retention.sweep(Timestamp::now_utc()).await.unwrap();
 }
 
 /// Places an order as if that had been so many days ago, with the table of that day.
@@ -24,19 +23,15 @@ async fn placed_days_ago(fixture: &Fixture, days: u32, draft: &Draft) -> Order {
     let then = Timestamp::now_utc() - DAY * days;
     fixture.store.make_days(then.date(), 1).await.unwrap();
     let made = uuid::Timestamp::from_unix(uuid::NoContext, then.unix_timestamp() as u64, 0);
-    let (id, trace) = (OrderId(Uuid::new_v7(made)), TraceContext::new_root(false));
-    let draft = Arc::new(draft.clone());
-    let placed = fixture
-        .store
-        .place(id, Arc::clone(&draft), Verdict::True, trace, soon());
-    let standing = placed.await.unwrap().standing;
+    let id = OrderId(Uuid::new_v7(made));
+    let placed = place_as(&fixture.store, id, draft, Verdict::True).await;
     let back = format!(
         "UPDATE orders SET created_at = created_at - interval '{days} days' WHERE order_id = '{id}';
          UPDATE order_details SET placed_on = placed_on - {days} WHERE order_id = '{id}';
          UPDATE order_events SET placed_on = placed_on - {days}, happened_on = happened_on - {days} WHERE order_id = '{id}'"
     );
     fixture.database.execute(&back).await;
-    Order { draft, standing }
+    order_of(draft.clone(), placed.unwrap())
 }
 
 #[tokio::test]
@@ -59,10 +54,7 @@ async fn after_the_period_details_are_gone_and_a_retry_still_finds_its_order() {
     fixture.settle(&order, accept()).await;
     let young = placed_days_ago(&fixture, 29, &draft("bob", "r-1")).await;
     fixture.settle(&young, reject_for(&order)).await;
-    retention(&fixture)
-        .sweep(Timestamp::now_utc())
-        .await
-        .unwrap();
+    sweep(&fixture).await;
     let forgotten = fixture.read(&order).await;
     assert!(matches!(forgotten, Err(OrderIntakeError::OrderNotFound)));
     assert!(fixture.read(&young).await.is_ok());
@@ -78,25 +70,17 @@ async fn a_day_is_kept_as_long_as_a_worker_needs_one_of_its_orders() {
     let fixture = Fixture::start().await;
     let pending = placed_days_ago(&fixture, 40, &draft("alice", "r-1")).await;
     let now = Timestamp::now_utc();
-    retention(&fixture).sweep(now).await.unwrap();
-    let found = fixture
-        .store
-        .pending_orders(
-            fixture.lane,
-            now..=now + Duration::from_secs(3_600),
-            PagePosition::OLDEST,
-            10,
-        )
-        .await;
-    assert_eq!(
-        found.unwrap()[0].standing.order_id,
-        pending.standing.order_id
-    );
+    sweep(&fixture).await;
+    let fresh = now..=now + Duration::from_secs(3_600);
+    let (lane, oldest) = (fixture.lane, PagePosition::OLDEST);
+    let found = fixture.store.pending_orders(lane, fresh, oldest, 10).await;
+    let found = found.unwrap()[0].standing.order_id;
+    assert_eq!(found, pending.standing.order_id);
     fixture.moved(&pending, Move::Cancel).await.unwrap();
-    retention(&fixture).sweep(now).await.unwrap();
+    sweep(&fixture).await;
     assert_eq!(fixture.count("order_details").await, 1);
     fixture.note_release(&pending).await;
-    retention(&fixture).sweep(now).await.unwrap();
+    sweep(&fixture).await;
     assert_eq!(fixture.count("order_details").await, 0);
 }
 
@@ -118,17 +102,15 @@ async fn a_key_lives_as_long_as_its_campaign_and_the_period_after() {
         (campaign(&orders[1]), now - DAY * 29),
     ]);
     fixture.store.note_campaign_ends(&ends).await.unwrap();
-    retention(&fixture).sweep(now).await.unwrap();
+    sweep(&fixture).await;
     let kept = async |order: &Order| {
         let placed = fixture.place(&order.draft).await.unwrap();
         placed.standing.order_id == order.standing.order_id
     };
     assert!(!kept(&orders[0]).await, "its campaign has long been over");
     assert!(kept(&orders[1]).await, "its campaign was over a while ago");
-    assert!(
-        kept(&orders[2]).await,
-        "nobody knows when its campaign ends"
-    );
+    let unknown = "nobody knows when its campaign ends";
+    assert!(kept(&orders[2]).await, "{unknown}");
 }
 
 #[tokio::test]
@@ -147,20 +129,17 @@ async fn the_end_of_a_campaign_is_never_remembered_as_an_earlier_one() {
 #[tokio::test]
 async fn orders_with_coupons_that_never_were_are_forgotten_within_hours_and_others_are_not() {
     let fixture = Fixture::start().await;
-    let not_found = Refusal::never(Reason::CouponNotFound);
-    let reject = Move::Reject(Rejection::of(not_found).unwrap());
+    let reject = reject_because(Reason::CouponNotFound);
     let old = fixture.placed(&draft("alice", "r-1")).await;
     fixture.settle(&old, reject.clone()).await;
-    let expired = Refusal::never(Reason::CouponExpired);
     let other = fixture.placed(&draft("alice", "r-2")).await;
-    let expired = Move::Reject(Rejection::of(expired).unwrap());
+    let expired = reject_because(Reason::CouponExpired);
     fixture.settle(&other, expired).await;
     let back = "UPDATE orders SET updated_at = updated_at - interval '61 minutes'";
     fixture.database.execute(back).await;
     let young = fixture.placed(&draft("alice", "r-3")).await;
     fixture.settle(&young, reject).await;
-    let now = Timestamp::now_utc();
-    retention(&fixture).sweep(now).await.unwrap();
+    sweep(&fixture).await;
     assert_eq!(fixture.count("orders").await, 2);
     assert_eq!(fixture.count("order_details").await, 2);
     assert!(!fixture.place(&old.draft).await.unwrap().replayed);

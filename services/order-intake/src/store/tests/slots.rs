@@ -1,5 +1,4 @@
-use futures_util::future::join_all;
-use tidegate_types::Timestamp;
+use futures_util::{StreamExt as _, future::join_all, stream};
 
 use super::*;
 use crate::domain::{
@@ -18,23 +17,11 @@ async fn orders_of_two_replicas_fill_slots_one_after_the_other_and_none_beyond_i
     let fixture = Fixture::start().await;
     fixture.upsert(shop_of("s-1", 7)).await;
     let other = fixture.other_replica();
-    let drafts: Vec<_> = (0..200).map(|number| Arc::new(numbered(number))).collect();
-    let place = |(number, draft): (usize, &Arc<Draft>)| {
-        let store = if number % 2 == 0 {
-            fixture.store.clone()
-        } else {
-            other.clone()
-        };
-        let (draft, trace) = (Arc::clone(draft), TraceContext::new_root(false));
-        async move {
-            let id = OrderId(Uuid::now_v7());
-            store
-                .place(id, draft, Verdict::True, trace, soon())
-                .await
-                .unwrap()
-        }
-    };
-    let placed = join_all(drafts.iter().enumerate().map(place)).await;
+    let placed = join_all((0..200).map(|number| {
+        let store = [&fixture.store, &other][number % 2];
+        placed_at(store, numbered(number))
+    }));
+    let placed = placed.await;
     assert_eq!(slots_above_capacity(&fixture, 7).await, 0);
     assert_eq!(fixture.booked().await, 200);
     let last = placed.iter().map(|placed| placed.standing.slot.unwrap());
@@ -106,10 +93,8 @@ async fn a_store_that_somebody_holds_does_not_hold_up_orders_to_others() {
     let fixture = Fixture::start().await;
     fixture.upsert(shop("s-2")).await;
     let mut slow = fixture.by_hand().begin().await.unwrap();
-    sqlx::query("SELECT FROM stores WHERE store_id = 's-1' FOR NO KEY UPDATE")
-        .execute(&mut *slow)
-        .await
-        .unwrap();
+    let hold = sqlx::query("SELECT FROM stores WHERE store_id = 's-1' FOR NO KEY UPDATE");
+    hold.execute(&mut *slow).await.unwrap();
     let held = numbered(1);
     let mut waiting = std::pin::pin!(fixture.place(&held));
     let elsewhere = at_store("s-2", numbered(2));
@@ -145,22 +130,14 @@ async fn stores_keep_what_an_upsert_does_not_name() {
         is_closed: Some(true),
         ..shop_of("s-2", 12)
     };
-    let created = fixture
-        .store
-        .upsert_stores(vec![full, shop("s-1")], None, Timestamp::now_utc())
-        .await;
-    assert_eq!(created.unwrap(), 1);
+    assert_eq!(fixture.upsert_all(vec![full, shop("s-1")]).await, 1);
     let renamed = StoreChange {
         display_name: DisplayName::parse("茶").unwrap(),
         slot_minutes: None,
         orders_per_slot: None,
         ..shop("s-2")
     };
-    let created = fixture
-        .store
-        .upsert_stores(vec![renamed], None, Timestamp::now_utc())
-        .await;
-    assert_eq!(created.unwrap(), 0);
+    assert_eq!(fixture.upsert_all(vec![renamed]).await, 0);
     let kept = fixture.store.get_store(&store_id("s-2")).await.unwrap();
     assert_eq!(kept.display_name.as_str(), "茶");
     assert_eq!((kept.zone, kept.hours), (zone, hours));
@@ -174,25 +151,82 @@ async fn stores_keep_what_an_upsert_does_not_name() {
 #[tokio::test]
 async fn a_look_around_finds_other_stores_of_the_area_with_what_is_booked_there() {
     let fixture = Fixture::start().await;
-    fixture.upsert(shop_of("s-2", 1)).await;
-    let elsewhere = StoreChange {
-        area: area("east"),
-        ..shop("s-3")
-    };
-    for store in [elsewhere, shop_of("s-4", 0), shop("s-0")] {
-        fixture.upsert(store).await;
-    }
+    let stores = [
+        shop_of("s-2", 1),
+        east("s-3"),
+        shop_of("s-4", 0),
+        shop("s-0"),
+    ];
+    fixture.upsert_all(stores.into()).await;
     fixture.placed(&at_store("s-2", numbered(1))).await;
     let (west, near, now) = (area("west"), store_id("s-1"), Timestamp::now_utc());
     let found = fixture.store.look_around(&west, &near, 10, now).await;
     let mut found = found.unwrap();
-    let names: Vec<_> = found
-        .iter()
-        .map(|timetable| timetable.store().id.as_str().to_owned())
-        .collect();
-    assert_eq!(names, ["s-2", "s-0"]);
+    let names = found.iter().map(|timetable| &timetable.store().id);
+    assert!(names.eq(&[store_id("s-2"), store_id("s-0")]));
     let mut free = found
         .iter_mut()
         .map(|timetable| timetable.first_free().unwrap().starts_at());
     assert!(free.next() > free.next());
+}
+
+const STORES: u16 = 200;
+const ORDERS: u32 = 2_000;
+const ORDERS_PER_SLOT: u16 = 3;
+const IN_FLIGHT: usize = 500;
+
+/// Ranks from 0 on by Zipf's law: the first is drawn about as often as the ten that follow it
+/// together.
+fn ranks() -> impl Iterator<Item = u16> {
+    let mut state = 42u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let share = (state >> 11) as f64 / (1u64 << 53) as f64;
+        f64::from(STORES).powf(share) as u16 - 1
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn favourites_of_all_lanes_and_replicas_are_never_booked_above_their_capacity() {
+    let database = TestDatabase::create().await;
+    let lanes = Lanes::new(4u16).unwrap();
+    let opened = open(&database);
+    opened.migrate(&migrations()).await.unwrap();
+    opened.fix_lanes(lanes).await.unwrap();
+    let replicas = [(); 2].map(|()| process(&opened, lanes, ORDERS_TO_COME));
+    let stores = (0..STORES).map(|rank| shop_of(&format!("s-{rank}"), ORDERS_PER_SLOT));
+    let upserted = replicas[0].upsert_stores(stores.collect(), None, Timestamp::now_utc());
+    upserted.await.unwrap();
+    let orders = ranks().zip(0..ORDERS).map(|(rank, number)| {
+        let replica = replicas[number as usize % 2].clone();
+        let draft = draft(&format!("shopper-{number}"), "r");
+        let draft = with_code(
+            at_store(&format!("s-{rank}"), draft),
+            &format!("{number:016}"),
+        );
+        async move { place_at(&replica, &draft, Verdict::True).await }
+    });
+    let answers: Vec<_> = stream::iter(orders)
+        .buffer_unordered(IN_FLIGHT)
+        .collect()
+        .await;
+    let placed = answers.iter().filter(|answer| answer.is_ok()).count();
+    // The favourite is asked for more often than it makes orders in a day; everybody else has room.
+    assert!(placed > 1_900, "{placed}");
+    for answer in &answers {
+        assert!(matches!(
+            answer,
+            Ok(_) | Err(OrderIntakeError::StoreBusy(_))
+        ));
+    }
+    let kept = "SELECT count(*) FROM orders";
+    assert_eq!(database.number(kept).await, placed as i64);
+    let above = format!(
+        "SELECT count(*) FROM (SELECT FROM orders GROUP BY store_id, slot_starts_at HAVING count(*) > {ORDERS_PER_SLOT}) AS full_slots"
+    );
+    assert_eq!(database.number(&above).await, 0);
+    let differing = "SELECT count(*) FROM store_slots WHERE booked <> (SELECT count(*) FROM orders WHERE orders.store_id = store_slots.store_id AND orders.slot_starts_at = store_slots.slot_starts_at)";
+    assert_eq!(database.number(differing).await, 0);
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::domain::{PagePosition, PageSize, StateKind, StoreOrdersQuery, StoresQuery};
+use crate::domain::{PageSize, StateKind, StoreOrdersQuery, StoresQuery};
 
 /// Orders of `busy`, so many a slot of ten minutes from the full hour on, in the states by turns.
 fn fill(orders: usize, of_slot: usize, states: &str) -> String {
@@ -114,10 +114,7 @@ async fn stores_are_listed_once_each_by_their_ids_their_area_and_their_state() {
         ..shop(&format!("t-{number:02}"))
     };
     let stores = (0..24).map(store).collect();
-    let upserted = fixture
-        .store
-        .upsert_stores(stores, None, Timestamp::now_utc());
-    upserted.await.unwrap();
+    fixture.upsert_all(stores).await;
     for area in [None, Some("east"), Some("west")] {
         for is_closed in [None, Some(false), Some(true)] {
             let mut query = StoresQuery {
