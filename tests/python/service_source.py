@@ -60,7 +60,7 @@ SERIES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum
 
 @functools.cache
 def time_series():
-    """The name of every time series that a service registers: the metric's own, and what its kind appends."""
+    """The name of every time series that a service registers or declares in a table: the metric's own, and what its kind appends."""
     found = set()
     for folder in ("shared", *(f"services/{service}" for service in SERVICES)):
         for file in (ROOT / folder).rglob("src/**/*.rs"):
@@ -69,5 +69,8 @@ def time_series():
                 kinds = set(re.findall(rf"\b{field}: (?:Family<\w+, )?(Counter|Gauge|Histogram)\b", text))
                 assert len(kinds) == 1, f"{file}: {name} is of the kinds {kinds}: the test must follow the source"
                 found |= {name + suffix for suffix in SERIES[kinds.pop()]}
+            declared = r'\w+: (?:Family<[^=\n]*, )?(Counter|Gauge|Histogram)\b[^=\n]*= [^,"]*,\s*"(\w+)", "[^"]*";'
+            for kind, name in re.findall(declared, text):
+                found |= {name + suffix for suffix in SERIES[kind]}
     assert len(found) > 30
     return frozenset(found)

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{OrderAudit, OrderBooks, OrderId, RetentionPeriod},
-    error::OrderIntakeError,
+    error::Result,
     issuance::{Batch, Client, Issuance},
     metrics::Metrics,
     store::{SlotPosition, Store},
@@ -102,11 +102,7 @@ impl Bounds {
 
 impl Auditor {
     /// Audits as much as fits into three quarters of the time.
-    pub async fn audit(
-        self,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Result<OrderAudit, OrderIntakeError> {
+    pub async fn audit(self, now: Timestamp, deadline: Instant) -> Result<OrderAudit> {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut pass = Pass::over_all_of(&self.store);
         let bounds = Bounds {
@@ -134,12 +130,7 @@ impl Auditor {
 
     /// Compares what is newest, and goes on with the pass over all; what a pass that is through has
     /// covered is shown, and the next one begins.
-    async fn round(
-        &self,
-        replica: &ReplicaId,
-        pass: &mut Pass,
-        metrics: &Metrics,
-    ) -> Result<(), OrderIntakeError> {
+    async fn round(&self, replica: &ReplicaId, pass: &mut Pass, metrics: &Metrics) -> Result<()> {
         if !self.store.take_audit_turn(replica, TURN).await? {
             return Ok(());
         }
@@ -164,12 +155,7 @@ impl Auditor {
     }
 
     /// Goes on with a pass, first over slots, for half of the time at most, and then over orders.
-    async fn go_on(
-        &self,
-        pass: &mut Pass,
-        now: Timestamp,
-        bounds: Bounds,
-    ) -> Result<(), OrderIntakeError> {
+    async fn go_on(&self, pass: &mut Pass, now: Timestamp, bounds: Bounds) -> Result<()> {
         self.audit_slots(pass, now, bounds.half()).await?;
         self.audit_orders(pass, bounds).await?;
         pass.audit.is_complete = pass.is_complete();
@@ -186,12 +172,7 @@ impl Auditor {
         Ok(())
     }
 
-    async fn audit_slots(
-        &self,
-        pass: &mut Pass,
-        now: Timestamp,
-        bounds: Bounds,
-    ) -> Result<(), OrderIntakeError> {
+    async fn audit_slots(&self, pass: &mut Pass, now: Timestamp, bounds: Bounds) -> Result<()> {
         let orders_since = self.period.orders_are_kept_since(now);
         while let Some(before) = &pass.slots_before {
             let page_began = Instant::now();
@@ -209,7 +190,7 @@ impl Auditor {
     }
 
     /// A page of each lane in turn, so that the newest of all come first.
-    async fn audit_orders(&self, pass: &mut Pass, bounds: Bounds) -> Result<(), OrderIntakeError> {
+    async fn audit_orders(&self, pass: &mut Pass, bounds: Bounds) -> Result<()> {
         let mut lanes = VecDeque::from(mem::take(&mut pass.orders_before));
         while Instant::now() < bounds.until
             && let Some((lane, before)) = lanes.pop_front()
@@ -247,23 +228,25 @@ impl Auditor {
         lane: Lane,
         page: &[OrderBooks],
         until: Instant,
-    ) -> Result<bool, OrderIntakeError> {
+    ) -> Result<bool> {
         let compared = page.iter().filter(|order| order.is_paid.is_some());
         let compared: Vec<_> = compared.collect();
         let Some(paying) = self.orders_paid_by_coupons(lane, &compared, until).await else {
             return Ok(false);
         };
-        let differing = compared.into_iter().zip(paying);
-        let differing = differing.filter(|(order, paying)| order.differs_from(*paying));
-        let (unpaid, kept): (Vec<_>, Vec<_>) = differing
-            .map(|(order, _)| (order.is_paid == Some(true), order.order_id))
-            .partition(|(is_paid, _)| *is_paid);
-        let unpaid: Vec<_> = unpaid.into_iter().map(|(_, order_id)| order_id).collect();
+        let (mut unpaid, mut kept) = (Vec::new(), Vec::new());
+        for (order, paying) in compared.iter().zip(paying) {
+            match order.is_paid {
+                _ if !order.differs_from(paying) => {}
+                Some(true) => unpaid.push(order.order_id),
+                Some(false) | None => kept.push(order.order_id),
+            }
+        }
         let still_paid = match unpaid.is_empty() {
             true => Vec::new(),
             false => self.store.still_paid_orders(lane, &unpaid).await?,
         };
-        for order in still_paid.iter().chain(kept.iter().map(|(_, order)| order)) {
+        for order in still_paid.iter().chain(&kept) {
             tracing::error!(%order, "the order and its coupon at issuance do not agree on whether the coupon pays for it");
         }
         pass.audit.orders_without_coupon += still_paid.len() as u64;
@@ -294,9 +277,8 @@ impl Auditor {
         };
         let send =
             |mut client: Client, request| async move { client.lookup_redemptions(request).await };
-        let results = self
-            .issuance
-            .call(batch, message, send, |answer| answer.order_ids);
+        let issuance = &self.issuance;
+        let results = issuance.call(batch, message, send, |answer| answer.order_ids);
         let order_ids = results.await;
         let order_id = |text: String| Uuid::from_str(&text).ok().map(OrderId);
         (!order_ids.is_empty()).then(|| order_ids.into_iter().map(order_id).collect())

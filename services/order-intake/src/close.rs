@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Closed, FailureNote, Move, Order, StoreClosing},
-    error::OrderIntakeError,
+    error::Result,
     metrics::Metrics,
     store::Store,
     sweeps::Sweeps,
@@ -62,19 +62,17 @@ impl Closer {
         closing: StoreClosing,
         by: Option<Actor>,
         deadline: Instant,
-    ) -> Result<Closed, OrderIntakeError> {
+    ) -> Result<Closed> {
         let mut done = self.sweeps.done();
-        let mut closed = self
-            .store
-            .begin_closing(&closing, by.as_ref(), Timestamp::now_utc())
-            .await?;
+        let (store, now) = (&self.store, Timestamp::now_utc());
+        let mut closed = store.begin_closing(&closing, by.as_ref(), now).await?;
         while closed.finished_at.is_none() {
             self.sweeps.wake();
             let swept = timeout_at(deadline.into(), done.changed());
             let Some(Ok(_)) = self.stop.run_until_cancelled(swept).await else {
                 break;
             };
-            closed = self.store.read_closing(&closing.request_id).await?.1;
+            closed = store.read_closing(&closing.request_id).await?.1;
             if closed.finished_at.is_none() && !self.rest(deadline).await {
                 break;
             }
@@ -94,7 +92,7 @@ impl Closer {
         self.sweeps.run(CLOSE_INTERVAL, &self.stop, sweep).await;
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+    async fn sweep(&self, now: Timestamp) -> Result<()> {
         let closings = self.store.unfinished_closings(MAX_CLOSINGS).await?;
         let unfinished = &self.metrics.unfinished_closings;
         unfinished.set(closings.len() as i64);
@@ -106,12 +104,7 @@ impl Closer {
         Ok(())
     }
 
-    async fn turn(
-        &self,
-        closing: &RequestId,
-        note: FailureNote,
-        now: Timestamp,
-    ) -> Result<(), OrderIntakeError> {
+    async fn turn(&self, closing: &RequestId, note: FailureNote, now: Timestamp) -> Result<()> {
         let until = Instant::now() + TURN;
         let asked = Move::CloseStore {
             closing: closing.clone(),
@@ -123,9 +116,8 @@ impl Closer {
             }
         }
         // The stores are closed since before this sweep, so no order can have come after it.
-        self.store
-            .finish_closing(closing, Timestamp::now_utc())
-            .await
+        let now = Timestamp::now_utc();
+        self.store.finish_closing(closing, now).await
     }
 
     /// Ends the orders of one lane; false if that takes longer than until `until`.
@@ -135,13 +127,13 @@ impl Closer {
         (closing, asked): (&RequestId, &Move),
         now: Timestamp,
         until: Instant,
-    ) -> Result<bool, OrderIntakeError> {
+    ) -> Result<bool> {
         let first_slot = now - NOT_BEGUN_WITHIN;
         while Instant::now() < until {
             let orders = self
                 .store
-                .orders_to_close(lane, closing, first_slot, CLOSE_BATCH)
-                .await?;
+                .orders_to_close(lane, closing, first_slot, CLOSE_BATCH);
+            let orders = orders.await?;
             if orders.is_empty() {
                 return Ok(true);
             }
@@ -153,7 +145,7 @@ impl Closer {
     }
 
     /// If this fails, the next sweep finds the order again.
-    async fn end(&self, order: &Order, asked: Move) -> Result<(), OrderIntakeError> {
+    async fn end(&self, order: &Order, asked: Move) -> Result<()> {
         let deadline = Instant::now() + MOVE_TIMEOUT;
         let trace = order.standing.trace;
         let trace = trace.unwrap_or_else(|| TraceContext::new_root(false));

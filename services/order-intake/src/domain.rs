@@ -12,21 +12,9 @@ mod store;
 mod timing;
 mod zone;
 
-pub use draft::{Draft, Verdict};
-pub use feed::{FeedCursor, FeedFilter, InvalidCursor, OrderEvent};
-pub use opening::{OpeningHours, WeeklyHours};
-pub use order::{
-    Bill, FailureNote, Move, Order, OrderId, OrderState, Placed, Rejection, Standing,
-    StateConflict, StateKind, to_microsecond,
-};
-pub use order_audit::{OrderAudit, OrderBooks, SlotBooks};
-pub use page::{PagePosition, PageSize, Paged, StoreOrdersQuery, StoresQuery};
-pub use retention::RetentionPeriod;
-pub use slots::{Booking, NoSlot, Slot, Timetable};
-pub use store::{
-    BusyStore, Closed, ClosingReason, ClosingScope, DisplayName, OrdersPerSlot, PendingOrders,
-    SlotMinutes, Store, StoreChange, StoreClosing, StoreState, Suggestion,
-};
 pub use tidegate_types::Area;
-pub use timing::Timing;
-pub use zone::{Day, Minute, MinuteOfDay, StoreZone, Weekday};
+
+pub use self::{
+    draft::*, feed::*, opening::*, order::*, order_audit::*, page::*, retention::*, slots::*,
+    store::*, timing::*, zone::*,
+};

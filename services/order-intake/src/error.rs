@@ -79,6 +79,8 @@ pub enum OrderIntakeError {
     Internal,
 }
 
+pub type Result<T, E = OrderIntakeError> = std::result::Result<T, E>;
+
 impl From<NotCommitted> for OrderIntakeError {
     fn from(why: NotCommitted) -> Self {
         match why {

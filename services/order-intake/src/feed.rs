@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{FeedCursor, FeedFilter, InvalidCursor, OrderEvent},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     metrics::Metrics,
     store::Store,
     sweeps::Sweeps,
@@ -78,8 +78,7 @@ impl Feed {
         consumer: &ConsumerId,
         cursor: Option<FeedCursor>,
         filter: FeedFilter,
-    ) -> Result<impl Stream<Item = Result<FeedPage, OrderIntakeError>> + use<>, OrderIntakeError>
-    {
+    ) -> Result<impl Stream<Item = Result<FeedPage>> + use<>> {
         let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| OrderIntakeError::TooManyWatchers)?;
@@ -107,7 +106,7 @@ impl Feed {
 
     /// The next page that was read, which may hold nothing that passes the filter; `None` at the
     /// end of the stream.
-    async fn next_page(&self, reader: &mut Reader) -> Result<Option<FeedPage>, OrderIntakeError> {
+    async fn next_page(&self, reader: &mut Reader) -> Result<Option<FeedPage>> {
         let lanes = self.store.lanes();
         while Instant::now() < reader.ends_at {
             let end = self.store.feed_end().await?;
@@ -127,12 +126,11 @@ impl Feed {
         reader: &mut Reader,
         behind: &[Lane],
         end: &FeedCursor,
-    ) -> Result<FeedPage, OrderIntakeError> {
+    ) -> Result<FeedPage> {
         let before = reader.cursor.clone();
-        let (events, mut missed) = self
-            .store
-            .read_feed(&mut reader.cursor, behind, &reader.filter, PAGE_EVENTS)
-            .await?;
+        let (cursor, filter) = (&mut reader.cursor, &reader.filter);
+        let read = self.store.read_feed(cursor, behind, filter, PAGE_EVENTS);
+        let (events, mut missed) = read.await?;
         if reader.cursor == before {
             // Everything up to the end was dropped as too old, the last event of each lane
             // included.
@@ -150,11 +148,7 @@ impl Feed {
         })
     }
 
-    pub async fn acknowledge(
-        &self,
-        consumer: &ConsumerId,
-        cursor: FeedCursor,
-    ) -> Result<(), OrderIntakeError> {
+    pub async fn acknowledge(&self, consumer: &ConsumerId, cursor: FeedCursor) -> Result<()> {
         let cursor = self.checked(cursor).await?;
         let is_new = self.store.feed_cursor(consumer).await?.is_none();
         if is_new && self.store.count_consumers().await? >= MAX_CONSUMERS {
@@ -164,7 +158,7 @@ impl Feed {
     }
 
     /// A cursor from beyond the end is one of another database.
-    async fn checked(&self, cursor: FeedCursor) -> Result<FeedCursor, OrderIntakeError> {
+    async fn checked(&self, cursor: FeedCursor) -> Result<FeedCursor> {
         if cursor.is_beyond(&self.store.feed_end().await?) {
             return Err(OrderIntakeError::InvalidCursor(InvalidCursor));
         }

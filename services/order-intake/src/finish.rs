@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::{self, FutureExt as _};
 use tidegate_runtime::DetachedWork;
 use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
 use tidegate_types::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use crate::{
     domain::{Move, Order, OrderId, OrderState, Rejection, Standing, Timing},
@@ -35,26 +36,13 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 const RELEASE_SHOWS: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
-enum Progress {
-    Working,
-    Settled(Standing),
-    LeftPending,
-}
-
-pub struct Waiter(watch::Receiver<Progress>);
+pub struct Waiter(future::Shared<oneshot::Receiver<Option<Standing>>>);
 
 impl Waiter {
     /// How the order stands once it is settled; `None` if it was left PENDING. May be dropped at
     /// any time: the work goes on.
-    pub async fn outcome(mut self) -> Option<Standing> {
-        let decided = self
-            .0
-            .wait_for(|progress| !matches!(progress, Progress::Working))
-            .await;
-        match &*decided.ok()? {
-            Progress::Settled(standing) => Some(standing.clone()),
-            Progress::Working | Progress::LeftPending => None,
-        }
+    pub async fn outcome(self) -> Option<Standing> {
+        self.0.await.ok().flatten()
     }
 }
 
@@ -68,7 +56,7 @@ struct Shared {
     metrics: Metrics,
     work: DetachedWork,
     campaigns: CampaignEnds,
-    in_flight: Mutex<HashMap<OrderId, watch::Receiver<Progress>>>,
+    in_flight: Mutex<HashMap<OrderId, Waiter>>,
 }
 
 impl Finisher {
@@ -96,14 +84,15 @@ impl Finisher {
     /// order stays PENDING for now.
     pub fn finish(&self, order: Order, trace: TraceContext) -> Option<Waiter> {
         let mut in_flight = self.0.in_flight();
-        if let Some(progress) = in_flight.get(&order.standing.order_id) {
-            return Some(Waiter(progress.clone()));
+        if let Some(waiter) = in_flight.get(&order.standing.order_id) {
+            return Some(waiter.clone());
         }
         if in_flight.len() >= MAX_FINISHING {
             return None;
         }
-        let (sender, progress) = watch::channel(Progress::Working);
-        in_flight.insert(order.standing.order_id, progress.clone());
+        let (sender, settled) = oneshot::channel();
+        let waiter = Waiter(settled.shared());
+        in_flight.insert(order.standing.order_id, waiter.clone());
         self.0.metrics.finishing.set(in_flight.len() as i64);
         drop(in_flight);
         let permit = InFlight {
@@ -112,13 +101,14 @@ impl Finisher {
         };
         self.0.work.start(async move {
             let outcome = permit.shared.finish(&order, trace).await;
-            sender.send_replace(outcome);
+            // Whoever waited may have gone.
+            let _ = sender.send(outcome);
         });
-        Some(Waiter(progress))
+        Some(waiter)
     }
 
     pub fn join(&self, order_id: OrderId) -> Option<Waiter> {
-        self.0.in_flight().get(&order_id).cloned().map(Waiter)
+        self.0.in_flight().get(&order_id).cloned()
     }
 }
 
@@ -137,18 +127,21 @@ impl Drop for InFlight {
 }
 
 impl Shared {
-    fn in_flight(&self) -> MutexGuard<'_, HashMap<OrderId, watch::Receiver<Progress>>> {
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<OrderId, Waiter>> {
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn finish(&self, order: &Order, trace: TraceContext) -> Progress {
-        let Some(outcome) = self.outcome(order, trace).await else {
-            self.metrics.left_pending();
-            return Progress::LeftPending;
+    async fn finish(&self, order: &Order, trace: TraceContext) -> Option<Standing> {
+        let settled = match self.outcome(order, trace).await {
+            Some(outcome) => self.settle(order, outcome, trace).await,
+            None => None,
         };
-        self.settle(order, outcome, trace).await
+        if settled.is_none() {
+            self.metrics.left_pending();
+        }
+        settled
     }
 
     /// What is to become of the order; `None` if that cannot be known yet. An order whose time is
@@ -177,7 +170,7 @@ impl Shared {
         }
     }
 
-    async fn settle(&self, order: &Order, outcome: Move, trace: TraceContext) -> Progress {
+    async fn settle(&self, order: &Order, outcome: Move, trace: TraceContext) -> Option<Standing> {
         let mut span = self
             .tracing
             .start("settle order", SpanKind::Internal, trace);
@@ -194,12 +187,11 @@ impl Shared {
                 if standing.state == OrderState::Accepted && standing.slot != order.standing.slot {
                     self.metrics.rebooked.inc();
                 }
-                Progress::Settled(standing)
+                Some(standing)
             }
             Err(error) => {
                 span.fail(error.to_string());
-                self.metrics.left_pending();
-                Progress::LeftPending
+                None
             }
         }
     }

@@ -22,8 +22,16 @@ use tidegate_types::{Lanes, ShopperId};
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
-    audit::Auditor, close::Closer, domain::RetentionPeriod, error::OrderIntakeError, feed::Feed,
-    metrics::Metrics, moves::Mover, place::Placer, store::Store, watch::Watcher,
+    audit::Auditor,
+    close::Closer,
+    domain::RetentionPeriod,
+    error::{OrderIntakeError, Result},
+    feed::Feed,
+    metrics::Metrics,
+    moves::Mover,
+    place::Placer,
+    store::Store,
+    watch::Watcher,
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -61,14 +69,14 @@ impl Server {
     /// What comes of work that goes on when its caller hangs up.
     async fn run_detached<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, OrderIntakeError>> + Send + 'static,
-    ) -> Result<T, OrderIntakeError> {
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         self.work.run(work).await?
     }
 }
 
 /// When work has to be done for a caller who waits until `asked`.
-fn for_work_here(asked: Instant) -> Result<Instant, OrderIntakeError> {
+fn for_work_here(asked: Instant) -> Result<Instant> {
     let now = Instant::now();
     let left = for_next_hop(asked, now).ok_or(OrderIntakeError::OutcomeUnknown)?;
     Ok(now + left)
@@ -120,7 +128,7 @@ pub(crate) fn limits(max_in_flight: usize) -> Limits {
 
 /// What the call layer knows of a call. It stands in front of every handler, so a call without it
 /// is a fault of the wiring.
-fn context_of<T>(request: &Request<T>) -> Result<CallContext, OrderIntakeError> {
+fn context_of<T>(request: &Request<T>) -> Result<CallContext> {
     request
         .extensions()
         .get::<CallContext>()
@@ -129,7 +137,7 @@ fn context_of<T>(request: &Request<T>) -> Result<CallContext, OrderIntakeError> 
 }
 
 /// A token may be bound to one shopper; the gateway has checked its own callers' tokens.
-fn check_shopper(context: &CallContext, shopper: &ShopperId) -> Result<(), OrderIntakeError> {
+fn check_shopper(context: &CallContext, shopper: &ShopperId) -> Result<()> {
     match &context.caller {
         Some(caller) if !caller.may_act_for(shopper) => Err(OrderIntakeError::OtherShopper),
         _ => Ok(()),
@@ -137,7 +145,7 @@ fn check_shopper(context: &CallContext, shopper: &ShopperId) -> Result<(), Order
 }
 
 /// What is of all shoppers is not for a token that is bound to one.
-fn check_unbound(context: &CallContext) -> Result<(), OrderIntakeError> {
+fn check_unbound(context: &CallContext) -> Result<()> {
     match &context.caller {
         Some(caller) if caller.shopper.is_some() => Err(OrderIntakeError::BoundToShopper),
         _ => Ok(()),

@@ -107,14 +107,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         &queue_metrics,
         &closing,
     );
-    let writers: Vec<_> = writers
-        .into_iter()
-        .map(|(name, writer)| host.supervisor.start(name, writer))
-        .collect();
-    let (work, period) = (
-        DetachedWork::default(),
-        RetentionPeriod::days(config.retention_days),
-    );
+    let writers = writers.into_iter();
+    let writers = writers.map(|(name, writer)| host.supervisor.start(name, writer));
+    let writers: Vec<_> = writers.collect();
+    let work = DetachedWork::default();
+    let period = RetentionPeriod::days(config.retention_days);
     let server = start_use_cases(replicas, store, metrics, period, &work, &mut host).await;
     let (ready, is_ready) = watch_channel::channel(true);
     let service = Service {
@@ -232,9 +229,8 @@ fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &
 
 fn start_audits(auditor: &Auditor, metrics: &Metrics, host: &mut Host) {
     let replica = host.settings.replica.clone();
-    let auditing = auditor
-        .clone()
-        .run(replica, metrics.clone(), host.stop.clone());
+    let auditor = auditor.clone();
+    let auditing = auditor.run(replica, metrics.clone(), host.stop.clone());
     host.supervisor.start("audit of orders", auditing);
 }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     domain::{Move, Order, OrderId},
-    error::OrderIntakeError,
+    error::Result,
     metrics::Metrics,
     release::Releaser,
     store::Store,
@@ -34,7 +34,7 @@ impl Mover {
         by: Option<Actor>,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Order, OrderIntakeError> {
+    ) -> Result<Order> {
         let mut span = self.tracing.start("move order", SpanKind::Internal, trace);
         let moved = self
             .moved(
@@ -59,7 +59,7 @@ impl Mover {
         by: Option<Arc<Actor>>,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Order, OrderIntakeError> {
+    ) -> Result<Order> {
         let mut order = self.store.get_order(shopper, order_id).await?;
         let before = order.standing.state.clone();
         order.standing = self

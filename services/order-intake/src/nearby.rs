@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::timeout_at};
 
 use crate::{
     domain::{BusyStore, Suggestion},
-    error::OrderIntakeError,
+    error::Result,
     store::Store,
 };
 
@@ -65,11 +65,9 @@ impl Nearby {
             .checked_sub(ANSWER_MARGIN)
             .map_or(latest, |deadline| deadline.min(latest));
         let seen = timeout_at(latest.into(), seen).await.unwrap_or_default();
-        let mut free: Vec<_> = seen
-            .iter()
-            .filter(|found| busy.next_slot_at.is_none_or(|next| found.slot_at < next))
-            .cloned()
-            .collect();
+        let is_sooner =
+            |found: &&Suggestion| busy.next_slot_at.is_none_or(|next| found.slot_at < next);
+        let mut free: Vec<_> = seen.iter().filter(is_sooner).cloned().collect();
         // Stores with the same slot come in any order, so that not everybody is sent to the same
         // few.
         free.shuffle(&mut rand::rng());
@@ -81,17 +79,12 @@ impl Nearby {
         }
     }
 
-    async fn look(
-        &self,
-        full: &StoreId,
-        busy: &BusyStore,
-    ) -> Result<Vec<Suggestion>, OrderIntakeError> {
+    async fn look(&self, full: &StoreId, busy: &BusyStore) -> Result<Vec<Suggestion>> {
         // The semaphore is never closed.
         let _permit = self.looks.acquire().await;
-        let timetables = self
-            .store
-            .look_around(&busy.area, full, STORES_LOOKED_AT, Timestamp::now_utc())
-            .await?;
+        let (store, now) = (&self.store, Timestamp::now_utc());
+        let around = store.look_around(&busy.area, full, STORES_LOOKED_AT, now);
+        let timetables = around.await?;
         let free = timetables.into_iter().filter_map(|mut timetable| {
             let slot_at = timetable.first_free()?.starts_at();
             let slot_at = timetable.store().zone.shown(slot_at);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Draft, Order, OrderId, OrderState},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     finish::Finisher,
     metrics::Metrics,
     nearby::Nearby,
@@ -47,7 +47,7 @@ impl Placer {
         draft: Draft,
         wishes: Wishes,
         deadline: Instant,
-    ) -> Result<PlacedOrder, OrderIntakeError> {
+    ) -> Result<PlacedOrder> {
         let trace = wishes.trace.unwrap_or_else(|| self.tracing.new_root());
         let mut span = self.tracing.start("place order", SpanKind::Internal, trace);
         let store = draft.store.clone();
@@ -68,7 +68,7 @@ impl Placer {
         span: &mut Span,
         draft: Draft,
         deadline: Instant,
-    ) -> Result<PlacedOrder, OrderIntakeError> {
+    ) -> Result<PlacedOrder> {
         let draft = Arc::new(draft);
         let order_id = OrderId(Uuid::now_v7());
         let code = self.verifier.verify(&draft, span.context(), deadline).await;

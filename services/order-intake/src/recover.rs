@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Order, OrderState, PagePosition},
-    error::OrderIntakeError,
+    error::Result,
     finish::Finisher,
     metrics::Metrics,
     store::Store,
@@ -45,7 +45,7 @@ impl Recovery {
 
     /// Takes up every order of the lane that has been PENDING for too long at `now`, a batch at a
     /// time, the oldest first. One that cannot be finished does not hold up those behind it.
-    async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+    async fn sweep(&self, now: Timestamp) -> Result<()> {
         let mut after = PagePosition::OLDEST;
         loop {
             let orders = self

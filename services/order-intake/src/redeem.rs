@@ -11,10 +11,10 @@ use tidegate_rpc::{
     wire,
 };
 use tidegate_telemetry::{Span, SpanKind, TraceContext};
-use tidegate_types::{Lane, Money, Timestamp};
+use tidegate_types::{Lane, Timestamp};
 
 use crate::{
-    domain::{Area, Bill, Draft, Order, OrderId, Rejection},
+    domain::{Bill, Order, Rejection},
     issuance::{Batch, Client, Issuance},
 };
 
@@ -32,12 +32,6 @@ pub enum Redeemed {
     Refused(Rejection),
     /// Nothing is known; asking again is safe.
     Undecided,
-}
-
-pub struct Redemption {
-    order_id: OrderId,
-    draft: Arc<Draft>,
-    area: Area,
 }
 
 #[derive(Clone)]
@@ -59,11 +53,7 @@ impl Redeemer {
         let tracing = &self.issuance.tracing;
         let mut span = tracing.start("redeem coupon", SpanKind::Client, trace);
         let redemption = Pending {
-            item: Redemption {
-                order_id: order.standing.order_id,
-                draft: Arc::clone(&order.draft),
-                area: order.standing.area.clone(),
-            },
+            item: order.clone(),
             trace: span.context(),
             deadline,
         };
@@ -90,10 +80,10 @@ fn describe(span: &mut Span, redeemed: &Redeemed) {
 struct RedeemCall(Issuance);
 
 impl BatchCall for RedeemCall {
-    type Item = Redemption;
+    type Item = Order;
     type Answer = Redeemed;
 
-    async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Redemption>>>) -> Vec<Redeemed> {
+    async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Order>>>) -> Vec<Redeemed> {
         let batch_size = &self.0.metrics.redeem_batch_size;
         batch_size.observe(items.len() as f64);
         let traces: Vec<_> = items.iter().map(|pending| pending.trace).collect();
@@ -120,46 +110,38 @@ impl BatchCall for RedeemCall {
     }
 }
 
-fn item(pending: &Pending<Redemption>) -> RedeemItem {
-    let Redemption {
-        order_id,
-        draft,
-        area,
-    } = &pending.item;
+fn item(pending: &Pending<Order>) -> RedeemItem {
+    let Order { draft, standing } = &pending.item;
     RedeemItem {
         shopper_id: draft.shopper.as_str().to_owned(),
         coupon_code: draft.coupon_code.reveal(),
-        order_id: order_id.to_string(),
+        order_id: standing.order_id.to_string(),
         traceparent: pending.trace.traceparent(),
         deadline_ms: pending.milliseconds_left(),
         store_id: draft.store.as_str().to_owned(),
-        area: area.as_str().to_owned(),
+        area: standing.area.as_str().to_owned(),
         total: Some(wire::money(draft.lines.total())),
     }
 }
 
-fn decode(redemption: &Redemption, result: RedeemResult) -> Redeemed {
-    let campaign_closes_at = result.campaign_closes_at.and_then(wire::moment);
-    match result.outcome {
-        Some(Outcome::Redeemed(coupon)) => {
-            let face_value = coupon.face_value.and_then(wire::money_from);
-            match face_value.and_then(|face_value| bill(redemption, face_value)) {
-                Some(bill) => Redeemed::Used {
-                    bill,
-                    campaign_closes_at,
-                },
-                None => {
-                    tracing::error!(order = %redemption.order_id, "issuance used a coupon for an order and named no face value of the order's currency; the order stays PENDING until it does, so compare the versions of issuance and order-intake");
-                    Redeemed::Undecided
-                }
-            }
+fn decode(order: &Order, result: RedeemResult) -> Redeemed {
+    let coupon = match result.outcome {
+        Some(Outcome::Redeemed(coupon)) => coupon,
+        Some(Outcome::Refused(refusal)) => {
+            let rejection = Rejection::of(wire::refusal_from(refusal));
+            return rejection.map_or(Redeemed::Undecided, Redeemed::Refused);
         }
-        Some(Outcome::Refused(refusal)) => Rejection::of(wire::refusal_from(refusal))
-            .map_or(Redeemed::Undecided, Redeemed::Refused),
-        None => Redeemed::Undecided,
+        None => return Redeemed::Undecided,
+    };
+    let total = order.draft.lines.total();
+    let face_value = coupon.face_value.and_then(wire::money_from);
+    let bill = face_value.and_then(|face_value| Bill::with_coupon(total, face_value));
+    let Some(bill) = bill else {
+        tracing::error!(order = %order.standing.order_id, "issuance used a coupon for an order and named no face value of the order's currency; the order stays PENDING until it does, so compare the versions of issuance and order-intake");
+        return Redeemed::Undecided;
+    };
+    Redeemed::Used {
+        bill,
+        campaign_closes_at: result.campaign_closes_at.and_then(wire::moment),
     }
-}
-
-fn bill(redemption: &Redemption, face_value: Money) -> Option<Bill> {
-    Bill::with_coupon(redemption.draft.lines.total(), face_value)
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Order, OrderState, PagePosition},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     issuance::{Batch, Client, Issuance},
     store::Store,
     sweeps::Sweeps,
@@ -59,7 +59,7 @@ impl Releaser {
 
     /// Has the coupon of an order that will not be made given back at once, and tells how the order
     /// stands when it is. May be dropped at any time: the work goes on.
-    pub async fn released(&self, mut order: Order) -> Result<Order, OrderIntakeError> {
+    pub async fn released(&self, mut order: Order) -> Result<Order> {
         let sweeps = &self.sweeps[self.issuance.lanes.of(&order.draft.shopper)];
         let mut done = sweeps.done();
         while order.standing.owes_coupon() {
@@ -82,7 +82,7 @@ impl Releaser {
 
     /// Every coupon of the lane that is to be given back, a batch at a time. One that cannot be
     /// given back does not hold up those behind it.
-    async fn sweep(&self, lane: Lane) -> Result<(), OrderIntakeError> {
+    async fn sweep(&self, lane: Lane) -> Result<()> {
         let (mut after, mut found) = (PagePosition::OLDEST, 0);
         loop {
             let unreleased = self.store.unreleased_orders(lane, after, RELEASE_BATCH);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{OrderId, RetentionPeriod},
-    error::OrderIntakeError,
+    error::Result,
     store::{OldKey, Store},
 };
 
@@ -114,28 +114,26 @@ impl Retention {
     }
 
     /// Forgets what is older than the period at `now`, except what a worker still needs.
-    pub async fn sweep(&self, now: Timestamp) -> Result<(), OrderIntakeError> {
+    pub async fn sweep(&self, now: Timestamp) -> Result<()> {
+        let store = &self.store;
         let cutoff = self.period.cutoff(now);
-        let unfinished = self.store.oldest_unfinished().await?;
+        let unfinished = store.oldest_unfinished().await?;
         let first_kept = unfinished.map_or(cutoff, |unfinished| unfinished.min(cutoff));
         let first_kept = first_kept.to_offset(time::UtcOffset::UTC).date();
-        let dropped = self.store.drop_days(first_kept, MAX_TABLES_DROPPED).await?;
+        let dropped = store.drop_days(first_kept, MAX_TABLES_DROPPED).await?;
         if dropped > 0 {
             tracing::info!(tables = dropped, %first_kept, "orders and events of days before the retention period were forgotten");
         }
         for _ in 0..MAX_STEPS {
-            if self.store.forget_rows(first_kept, STEP_ROWS).await? == 0 {
+            if store.forget_rows(first_kept, STEP_ROWS).await? == 0 {
                 break;
             }
         }
         let false_before = self.period.false_order_cutoff(now);
-        for lane in self.store.lanes().all() {
+        for lane in store.lanes().all() {
             for _ in 0..MAX_STEPS {
-                let forgotten = self
-                    .store
-                    .forget_false_orders(lane, false_before, STEP_ROWS)
-                    .await?;
-                if forgotten < i64::from(STEP_ROWS) {
+                let forgotten = store.forget_false_orders(lane, false_before, STEP_ROWS);
+                if forgotten.await? < i64::from(STEP_ROWS) {
                     break;
                 }
             }
@@ -144,12 +142,7 @@ impl Retention {
         Ok(())
     }
 
-    async fn forget_keys(
-        &self,
-        lane: Lane,
-        cutoff: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), OrderIntakeError> {
+    async fn forget_keys(&self, lane: Lane, cutoff: Timestamp, now: Timestamp) -> Result<()> {
         let before = OrderId::first_at(cutoff);
         let mut after = OrderId::first_at(Timestamp::UNIX_EPOCH);
         for _ in 0..MAX_STEPS {

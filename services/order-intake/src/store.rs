@@ -28,7 +28,7 @@ use crate::{
     domain::{
         Draft, Move, Order, OrderId, PagePosition, PageSize, Paged, Placed, Standing, Verdict,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 pub use audit::SlotPosition;
 use commit::{Asked, BusyStores, Change, Commits};
@@ -129,7 +129,7 @@ impl Store {
         code: Verdict,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Placed, OrderIntakeError> {
+    ) -> Result<Placed> {
         let change = Change {
             order_id,
             draft,
@@ -148,7 +148,7 @@ impl Store {
         by: Option<Arc<Actor>>,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Standing, OrderIntakeError> {
+    ) -> Result<Standing> {
         let change = change_of(order, Asked::Move(asked, by));
         Ok(self.commit(change, trace, deadline).await?.standing)
     }
@@ -159,7 +159,7 @@ impl Store {
         order: &Order,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Standing, OrderIntakeError> {
+    ) -> Result<Standing> {
         let change = change_of(order, Asked::Released);
         Ok(self.commit(change, trace, deadline).await?.standing)
     }
@@ -169,7 +169,7 @@ impl Store {
         change: Change,
         trace: TraceContext,
         deadline: Instant,
-    ) -> Result<Placed, OrderIntakeError> {
+    ) -> Result<Placed> {
         let queues = &self.queues[self.lanes.of(&change.draft.shopper)];
         for queue in [&queues.first, &queues.busy_stores] {
             let (done, _) = queue
@@ -182,11 +182,7 @@ impl Store {
         Err(OrderIntakeError::Internal)
     }
 
-    pub async fn get_order(
-        &self,
-        shopper: &ShopperId,
-        order_id: OrderId,
-    ) -> Result<Order, OrderIntakeError> {
+    pub async fn get_order(&self, shopper: &ShopperId, order_id: OrderId) -> Result<Order> {
         let query = sqlx::query_as(include_str!("../queries/get_order.sql"))
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(order_id.0)
@@ -201,7 +197,7 @@ impl Store {
         shopper: &ShopperId,
         size: PageSize,
         after: PagePosition,
-    ) -> Result<Paged<Order, PagePosition>, OrderIntakeError> {
+    ) -> Result<Paged<Order, PagePosition>> {
         let query = sqlx::query_as(include_str!("../queries/list_orders.sql"))
             .bind(lane_number(self.lanes.of(shopper)))
             .bind(shopper.as_str())
@@ -220,7 +216,7 @@ impl Store {
         fresh: RangeInclusive<Timestamp>,
         after: PagePosition,
         limit: u16,
-    ) -> Result<Vec<Order>, OrderIntakeError> {
+    ) -> Result<Vec<Order>> {
         let query = sqlx::query_as(include_str!("../queries/pending_orders.sql"))
             .bind(lane_number(lane))
             .bind(*fresh.start())
@@ -239,7 +235,7 @@ impl Store {
         lane: Lane,
         after: PagePosition,
         limit: u16,
-    ) -> Result<Vec<Order>, OrderIntakeError> {
+    ) -> Result<Vec<Order>> {
         let query = sqlx::query_as(include_str!("../queries/unreleased_orders.sql"))
             .bind(lane_number(lane))
             .bind(after.created_at)

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::error::OrderIntakeError;
+use crate::error::Result;
 
 #[derive(Default)]
 pub struct Sweeps {
@@ -34,7 +34,7 @@ impl Sweeps {
         stop: &CancellationToken,
         sweep: impl Fn() -> Sweep,
     ) where
-        Sweep: Future<Output = Result<(), OrderIntakeError>>,
+        Sweep: Future<Output = Result<()>>,
     {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Order, OrderId, OrderState},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     finish::Finisher,
     store::Store,
 };
@@ -53,7 +53,7 @@ impl Watcher {
         &self,
         shopper: ShopperId,
         order_id: OrderId,
-    ) -> Result<impl Stream<Item = Result<Order, OrderIntakeError>> + use<>, OrderIntakeError> {
+    ) -> Result<impl Stream<Item = Result<Order>> + use<>> {
         let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| OrderIntakeError::TooManyWatchers)?;
@@ -73,7 +73,7 @@ impl Watcher {
         Ok(stream::iter([Ok(first)]).chain(changes))
     }
 
-    async fn change_of(&self, last: &Order) -> Result<Order, OrderIntakeError> {
+    async fn change_of(&self, last: &Order) -> Result<Order> {
         let ends_at = Instant::now() + WATCH_LIMIT;
         let pause = match last.standing.state {
             OrderState::Pending => POLL_INTERVAL,

@@ -190,18 +190,6 @@ pub enum Move {
     },
 }
 
-impl Move {
-    /// The call by which staff ask for it, and why they do, if the record of what staff change
-    /// tells of it. Fulfilment's steps are in the feed.
-    pub fn recorded_as(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Cancel => Some(("CancelOrder", "")),
-            Self::Fail(note) => Some(("FailOrder", note.as_str())),
-            _ => None,
-        }
-    }
-}
-
 /// The order's state does not allow the move.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the order is {state}")]

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_types::Timestamp;
 
-use super::{Minute, SlotMinutes, Store, StoreState, opening::OpenSpan};
+use super::{Minute, OpenSpan, SlotMinutes, Store, StoreState};
 
 /// How far ahead orders are booked at most, and looked for if the shopper names no latest time.
 const HORIZON_MINUTES: i64 = 24 * 60;

@@ -20,7 +20,7 @@ use crate::{
         Draft, FailureNote, FeedCursor, FeedFilter, Move, Order, OrderEvent, OrderId, OrderState,
         PagePosition, PageSize, Rejection, Slot, StateKind, StoreOrdersQuery, to_microsecond,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     feed::FeedPage,
     metrics::Metrics,
     place::{PlacedOrder, Wishes},
@@ -30,7 +30,7 @@ const MAX_ITEMS: usize = 500;
 const NEVER: Timestamp = datetime!(9999-12-31 23:59:59 UTC);
 
 /// What a message asks for, unless some of its fields are out of bounds.
-fn checked<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T, OrderIntakeError> {
+fn checked<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T> {
     let mut bad = Violations::default();
     let read = read(&mut bad).filter(|_| bad.is_empty());
     read.ok_or(OrderIntakeError::InvalidFields(bad))
@@ -63,7 +63,7 @@ pub(super) struct PlaceItem {
 pub(super) fn place_items(
     request: proto::PlaceOrdersRequest,
     lanes: Lanes,
-) -> Result<Vec<Result<PlaceItem, OrderIntakeError>>, OrderIntakeError> {
+) -> Result<Vec<Result<PlaceItem>>> {
     if request.lanes != u32::from(lanes.get()) {
         return Err(OrderIntakeError::OtherLanes { ours: lanes });
     }
@@ -78,11 +78,7 @@ pub(super) fn place_items(
     Ok(items.map(|item| place_item(item, lanes, lane)).collect())
 }
 
-fn place_item(
-    item: proto::PlaceOrderItem,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<PlaceItem, OrderIntakeError> {
+fn place_item(item: proto::PlaceOrderItem, lanes: Lanes, lane: Lane) -> Result<PlaceItem> {
     let (shopper, request_id, store, lines, latest_acceptable_at) = checked(|bad| {
         let shopper = bad.check("shopper_id", ShopperId::parse(&item.shopper_id));
         let request_id = bad.check("request_id", RequestId::parse(&item.request_id));
@@ -116,7 +112,7 @@ fn place_item(
 
 /// What became of an item. Refusals are counted here, where every kind of them passes.
 pub(super) fn place_result(
-    outcome: Result<PlacedOrder, OrderIntakeError>,
+    outcome: Result<PlacedOrder>,
     metrics: &Metrics,
 ) -> proto::PlaceOrderResult {
     use proto::place_order_result::Outcome;
@@ -216,11 +212,11 @@ fn slot(slot: Slot) -> shared::Slot {
     }
 }
 
-pub(super) fn failure(note: &str) -> Result<Move, OrderIntakeError> {
+pub(super) fn failure(note: &str) -> Result<Move> {
     checked(|bad| bad.check("note", FailureNote::parse(note))).map(Move::Fail)
 }
 
-pub(super) fn step(state: shared::OrderState) -> Result<Move, OrderIntakeError> {
+pub(super) fn step(state: shared::OrderState) -> Result<Move> {
     let step = match state {
         shared::OrderState::InPreparation => Ok(Move::Prepare),
         shared::OrderState::Ready => Ok(Move::MakeReady),
@@ -230,7 +226,7 @@ pub(super) fn step(state: shared::OrderState) -> Result<Move, OrderIntakeError> 
     checked(|bad| bad.check("state", step))
 }
 
-pub(super) fn order_id(text: &str) -> Result<OrderId, OrderIntakeError> {
+pub(super) fn order_id(text: &str) -> Result<OrderId> {
     checked(|bad| id(bad, text))
 }
 
@@ -239,10 +235,7 @@ fn id(bad: &mut Violations, text: &str) -> Option<OrderId> {
     bad.check("order_id", id).map(OrderId)
 }
 
-pub(super) fn order_key(
-    shopper_id: &str,
-    order_id: &str,
-) -> Result<(ShopperId, OrderId), OrderIntakeError> {
+pub(super) fn order_key(shopper_id: &str, order_id: &str) -> Result<(ShopperId, OrderId)> {
     checked(|bad| {
         let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id));
         let order_id = id(bad, order_id);
@@ -252,7 +245,7 @@ pub(super) fn order_key(
 
 pub(super) fn list_query(
     request: &proto::ListOrdersRequest,
-) -> Result<(ShopperId, PageSize, PagePosition), OrderIntakeError> {
+) -> Result<(ShopperId, PageSize, PagePosition)> {
     checked(|bad| {
         let shopper = bad.check("shopper_id", ShopperId::parse(&request.shopper_id));
         let size = bad.check("page_size", PageSize::new(request.page_size));
@@ -264,7 +257,7 @@ pub(super) fn list_query(
 
 pub(super) fn store_orders_query(
     request: &proto::ListStoreOrdersRequest,
-) -> Result<StoreOrdersQuery, OrderIntakeError> {
+) -> Result<StoreOrdersQuery> {
     checked(|bad| {
         let store = bad.check("store_id", StoreId::parse(&request.store_id));
         let states = states(bad, &request.states);
@@ -314,7 +307,7 @@ fn states(bad: &mut Violations, numbers: &[i32]) -> Option<Vec<StateKind>> {
 pub(super) fn feed_query(
     request: &proto::StreamOrdersRequest,
     lanes: Lanes,
-) -> Result<(ConsumerId, Option<FeedCursor>, FeedFilter), OrderIntakeError> {
+) -> Result<(ConsumerId, Option<FeedCursor>, FeedFilter)> {
     checked(|bad| {
         let consumer = bad.check("consumer", ConsumerId::parse(&request.consumer));
         let store = bad.check("store_id", given(&request.store_id, StoreId::parse));
@@ -331,7 +324,7 @@ pub(super) fn feed_query(
 pub(super) fn acknowledgement(
     request: &proto::AcknowledgeOrdersRequest,
     lanes: Lanes,
-) -> Result<(ConsumerId, FeedCursor), OrderIntakeError> {
+) -> Result<(ConsumerId, FeedCursor)> {
     checked(|bad| {
         let consumer = bad.check("consumer", ConsumerId::parse(&request.consumer))?;
         let cursor = FeedCursor::parse(&request.cursor, &consumer, lanes);

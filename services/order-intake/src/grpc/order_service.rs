@@ -21,16 +21,12 @@ use super::{
 };
 use crate::{
     domain::{Move, OrderId, PagePosition},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
     place::PlacedOrder,
 };
 
 impl Server {
-    async fn place(
-        &self,
-        item: Result<PlaceItem, OrderIntakeError>,
-        call_deadline: Instant,
-    ) -> Result<PlacedOrder, OrderIntakeError> {
+    async fn place(&self, item: Result<PlaceItem>, call_deadline: Instant) -> Result<PlacedOrder> {
         let item = item?;
         let patience = item.patience.map(|patience| Instant::now() + patience);
         let asked = patience.map_or(call_deadline, |patience| call_deadline.min(patience));
@@ -49,7 +45,7 @@ impl Server {
         context: &CallContext,
         (shopper, order_id): (ShopperId, OrderId),
         asked: Move,
-    ) -> Result<Option<Order>, OrderIntakeError> {
+    ) -> Result<Option<Order>> {
         check_shopper(context, &shopper)?;
         let moving = self.mover.clone().move_order(
             shopper,
@@ -73,14 +69,11 @@ impl OrderIntakeService for Server {
     ) -> Answer<PlaceOrdersResponse> {
         let context = context_of(&request)?;
         let items = convert::place_items(request.into_inner(), self.lanes)?;
-        let placing = items
-            .into_iter()
-            .map(|item| self.place(item, context.deadline));
-        let results = join_all(placing)
-            .await
-            .into_iter()
-            .map(|outcome| convert::place_result(outcome, &self.metrics))
-            .collect();
+        let items = items.into_iter();
+        let placing = items.map(|item| self.place(item, context.deadline));
+        let outcomes = join_all(placing).await.into_iter();
+        let result = |outcome| convert::place_result(outcome, &self.metrics);
+        let results = outcomes.map(result).collect();
         Ok(Response::new(PlaceOrdersResponse { results }))
     }
 

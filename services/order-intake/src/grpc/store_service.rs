@@ -12,14 +12,14 @@ use tonic::{Request, Response, Streaming};
 use super::{
     Answer, Answers, Server, check_unbound, context_of, convert::stores as convert, for_work_here,
 };
-use crate::{domain::to_microsecond, error::OrderIntakeError};
+use crate::{domain::to_microsecond, error::Result};
 
 impl Server {
     async fn upsert(
         &self,
         message: UpsertStoresRequest,
         by: Option<Actor>,
-    ) -> Result<UpsertStoresResponse, OrderIntakeError> {
+    ) -> Result<UpsertStoresResponse> {
         let (changes, reason) = convert::changes(message)?;
         let (store, count) = (self.store.clone(), changes.len());
         let upserting = async move {
@@ -93,10 +93,8 @@ impl StoreService for Server {
         let context = context_of(&request)?;
         let closing = convert::closing(request.into_inner())?;
         let deadline = for_work_here(context.deadline)?;
-        let closing = self
-            .closer
-            .clone()
-            .close(closing, context.actor(), deadline);
+        let closer = self.closer.clone();
+        let closing = closer.close(closing, context.actor(), deadline);
         let closed = self.run_detached(closing).await?;
         Ok(Response::new(convert::closed(closed)))
     }

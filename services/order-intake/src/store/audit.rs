@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Store, in_time, lane_number};
 use crate::{
     domain::{OrderBooks, OrderId, SlotBooks},
-    error::OrderIntakeError,
+    error::Result,
 };
 
 /// Where a page of slots begins: before this moment, and at it before this store.
@@ -25,11 +25,7 @@ impl SlotPosition {
 
 impl Store {
     /// Takes the turn to audit, or keeps it, for so long; false if another replica has it.
-    pub async fn take_audit_turn(
-        &self,
-        replica: &ReplicaId,
-        turn: Duration,
-    ) -> Result<bool, OrderIntakeError> {
+    pub async fn take_audit_turn(&self, replica: &ReplicaId, turn: Duration) -> Result<bool> {
         let query = sqlx::query_scalar(include_str!("../../queries/take_audit_turn.sql"))
             .bind(replica.as_str())
             .bind(i64::try_from(turn.as_millis()).unwrap_or(i64::MAX));
@@ -42,7 +38,7 @@ impl Store {
         &self,
         before: &SlotPosition,
         limit: u16,
-    ) -> Result<(Vec<SlotBooks>, Option<SlotPosition>), OrderIntakeError> {
+    ) -> Result<(Vec<SlotBooks>, Option<SlotPosition>)> {
         let query = sqlx::query_as(include_str!("../../queries/audit_slots.sql"))
             .bind(before.starts_at)
             .bind(&before.store_id)
@@ -73,7 +69,7 @@ impl Store {
         lane: Lane,
         before: OrderId,
         limit: u16,
-    ) -> Result<Vec<OrderBooks>, OrderIntakeError> {
+    ) -> Result<Vec<OrderBooks>> {
         let query = sqlx::query_as(include_str!("../../queries/audit_orders.sql"))
             .bind(lane_number(lane))
             .bind(before.0)
@@ -82,11 +78,7 @@ impl Store {
     }
 
     /// Which of these orders of a lane are still paid for.
-    pub async fn still_paid_orders(
-        &self,
-        lane: Lane,
-        orders: &[OrderId],
-    ) -> Result<Vec<OrderId>, OrderIntakeError> {
+    pub async fn still_paid_orders(&self, lane: Lane, orders: &[OrderId]) -> Result<Vec<OrderId>> {
         let order_ids: Vec<_> = orders.iter().map(|order| order.0).collect();
         let query = sqlx::query_scalar(include_str!("../../queries/still_paid_orders.sql"))
             .bind(lane_number(lane))

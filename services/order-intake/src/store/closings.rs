@@ -11,7 +11,7 @@ use crate::{
     domain::{
         Area, Closed, ClosingReason, ClosingScope, FailureNote, Order, PendingOrders, StoreClosing,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 
 impl Store {
@@ -23,7 +23,7 @@ impl Store {
         closing: &StoreClosing,
         by: Option<&Actor>,
         now: Timestamp,
-    ) -> Result<Closed, OrderIntakeError> {
+    ) -> Result<Closed> {
         let begun = in_time(self.close_stores(closing, by, now));
         if !begun.await.map_err(out_of_time)? {
             return Err(OrderIntakeError::StoreNotFound);
@@ -87,10 +87,7 @@ impl Store {
     }
 
     /// What a closing was asked for, and what it has done so far.
-    pub async fn read_closing(
-        &self,
-        request_id: &RequestId,
-    ) -> Result<(StoreClosing, Closed), OrderIntakeError> {
+    pub async fn read_closing(&self, request_id: &RequestId) -> Result<(StoreClosing, Closed)> {
         let query = sqlx::query(include_str!("../../queries/read_closing.sql"))
             .bind(request_id.as_str())
             .bind(self.lane_numbers());
@@ -99,10 +96,7 @@ impl Store {
     }
 
     /// Closings that have still something to do, with the note of orders that fail.
-    pub async fn unfinished_closings(
-        &self,
-        limit: u16,
-    ) -> Result<Vec<(RequestId, FailureNote)>, OrderIntakeError> {
+    pub async fn unfinished_closings(&self, limit: u16) -> Result<Vec<(RequestId, FailureNote)>> {
         let query = sqlx::query(include_str!("../../queries/unfinished_closings.sql"))
             .bind(i64::from(limit));
         let rows = in_time(query.fetch_all(&self.pool)).await?;
@@ -122,7 +116,7 @@ impl Store {
         closing: &RequestId,
         first_slot: Timestamp,
         limit: u16,
-    ) -> Result<Vec<Order>, OrderIntakeError> {
+    ) -> Result<Vec<Order>> {
         let query = sqlx::query_as(include_str!("../../queries/orders_to_close.sql"))
             .bind(lane_number(lane))
             .bind(closing.as_str())
@@ -132,11 +126,7 @@ impl Store {
     }
 
     /// Notes that a closing has nothing left to do.
-    pub async fn finish_closing(
-        &self,
-        closing: &RequestId,
-        now: Timestamp,
-    ) -> Result<(), OrderIntakeError> {
+    pub async fn finish_closing(&self, closing: &RequestId, now: Timestamp) -> Result<()> {
         let query = sqlx::query(include_str!("../../queries/finish_closing.sql"))
             .bind(closing.as_str())
             .bind(self.lane_numbers())

@@ -21,7 +21,7 @@ use tidegate_types::{Actor, Lane, RequestId, ShopperId, Timestamp};
 
 use crate::{
     domain::{Draft, Move, OrderId, Placed, Verdict, to_microsecond},
-    error::OrderIntakeError,
+    error::Result,
 };
 use decide::Decisions;
 use read::Known;
@@ -73,7 +73,7 @@ impl Change {
 
 /// How the order stands, moved or not. Nothing was done if another batch books at the store: that
 /// is for the queue that waits.
-type Outcome = Result<Option<Placed>, OrderIntakeError>;
+type Outcome = Result<Option<Placed>>;
 
 impl Commit for Commits {
     type Item = (Change, Reply<Outcome>);

@@ -1,23 +1,23 @@
 use sqlx::{FromRow as _, Row as _};
 use tidegate_types::{Area, ConsumerId, Lane, StoreId};
 
-use super::{Store, in_time, lane_number, rows::column};
+use super::{
+    Store, in_time, lane_number,
+    rows::{column, each},
+};
 use crate::{
     domain::{FeedCursor, FeedFilter, OrderEvent},
-    error::OrderIntakeError,
+    error::Result,
 };
 
 impl Store {
-    pub async fn feed_end(&self) -> Result<FeedCursor, OrderIntakeError> {
+    pub async fn feed_end(&self) -> Result<FeedCursor> {
         let query = sqlx::query_as(include_str!("../../queries/feed_heads.sql"));
         self.cursor(in_time(query.fetch_all(&self.pool)).await?)
     }
 
     /// How far a consumer has acknowledged; `None` if it never has.
-    pub async fn feed_cursor(
-        &self,
-        consumer: &ConsumerId,
-    ) -> Result<Option<FeedCursor>, OrderIntakeError> {
+    pub async fn feed_cursor(&self, consumer: &ConsumerId) -> Result<Option<FeedCursor>> {
         let query = sqlx::query_as(include_str!("../../queries/feed_cursor.sql"));
         let rows = in_time(query.bind(consumer.as_str()).fetch_all(&self.pool)).await?;
         match rows.is_empty() {
@@ -26,22 +26,16 @@ impl Store {
         }
     }
 
-    pub async fn count_consumers(&self) -> Result<i64, OrderIntakeError> {
+    pub async fn count_consumers(&self) -> Result<i64> {
         let query = sqlx::query_scalar(include_str!("../../queries/count_consumers.sql"));
         Ok(in_time(query.fetch_one(&self.pool)).await?)
     }
 
     /// Remembers how far a consumer has come. A cursor that is behind what is remembered changes
     /// nothing.
-    pub async fn acknowledge_feed(
-        &self,
-        consumer: &ConsumerId,
-        cursor: &FeedCursor,
-    ) -> Result<(), OrderIntakeError> {
-        let lanes = self.lanes.all();
-        let positions: Vec<_> = lanes
-            .map(|lane| position_number(cursor.position(lane)))
-            .collect();
+    pub async fn acknowledge_feed(&self, consumer: &ConsumerId, cursor: &FeedCursor) -> Result<()> {
+        let position = |lane| position_number(cursor.position(lane));
+        let positions: Vec<_> = self.lanes.all().map(position).collect();
         let query = sqlx::query(include_str!("../../queries/acknowledge_feed.sql"))
             .bind(consumer.as_str())
             .bind(self.lane_numbers())
@@ -50,7 +44,7 @@ impl Store {
         Ok(())
     }
 
-    pub async fn feed_lags(&self) -> Result<Vec<(String, i64)>, OrderIntakeError> {
+    pub async fn feed_lags(&self) -> Result<Vec<(String, i64)>> {
         let query = sqlx::query_as(include_str!("../../queries/feed_lags.sql"));
         Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
@@ -64,15 +58,11 @@ impl Store {
         lanes: &[Lane],
         filter: &FeedFilter,
         limit: u16,
-    ) -> Result<(Vec<OrderEvent>, u64), OrderIntakeError> {
-        let after: Vec<_> = lanes
-            .iter()
-            .map(|lane| position_number(cursor.position(*lane)))
-            .collect();
-        let numbers: Vec<_> = lanes.iter().copied().map(lane_number).collect();
+    ) -> Result<(Vec<OrderEvent>, u64)> {
+        let position = |lane: &Lane| position_number(cursor.position(*lane));
         let query = sqlx::query(include_str!("../../queries/read_feed.sql"))
-            .bind(numbers)
-            .bind(after)
+            .bind(each(lanes, |lane| lane_number(*lane)))
+            .bind(each(lanes, position))
             .bind(i64::from(limit))
             .bind(filter.store.as_ref().map(StoreId::as_str))
             .bind(filter.area.as_ref().map(Area::as_str));
@@ -88,7 +78,7 @@ impl Store {
         Ok((events, passed_over))
     }
 
-    fn cursor(&self, rows: Vec<(i16, i64)>) -> Result<FeedCursor, OrderIntakeError> {
+    fn cursor(&self, rows: Vec<(i16, i64)>) -> Result<FeedCursor> {
         let mut cursor = FeedCursor::start(self.lanes);
         for place in rows {
             self.advance(&mut cursor, place)?;

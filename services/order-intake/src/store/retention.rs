@@ -6,7 +6,7 @@ use time::Date;
 use uuid::Uuid;
 
 use super::{Store, in_time, lane_number};
-use crate::{domain::OrderId, error::OrderIntakeError};
+use crate::{domain::OrderId, error::Result};
 
 /// Making or dropping a day's table locks its parent. It waits no longer than this for a batch to
 /// end, since the batches behind it wait as well; the next sweep tries again.
@@ -34,7 +34,7 @@ impl Store {
     /// Makes the tables of so many days from `first` on, where they are missing, and tells how many
     /// it made. A table that could not be made stops the rest; what is written meanwhile goes to
     /// the table of other days.
-    pub async fn make_days(&self, first: Date, days: u16) -> Result<usize, OrderIntakeError> {
+    pub async fn make_days(&self, first: Date, days: u16) -> Result<usize> {
         let query = sqlx::query_scalar(include_str!("../../queries/days_to_make.sql"))
             .bind(first)
             .bind(i32::from(days));
@@ -44,7 +44,7 @@ impl Store {
 
     /// Drops the tables of days before `first`, the oldest first and so many at most, and tells how
     /// many it dropped.
-    pub async fn drop_days(&self, first: Date, tables: u16) -> Result<usize, OrderIntakeError> {
+    pub async fn drop_days(&self, first: Date, tables: u16) -> Result<usize> {
         let query = sqlx::query_scalar(include_str!("../../queries/days_to_drop.sql"))
             .bind(first)
             .bind(i64::from(tables));
@@ -52,7 +52,7 @@ impl Store {
         self.change_tables(statements).await
     }
 
-    async fn change_tables(&self, statements: Vec<String>) -> Result<usize, OrderIntakeError> {
+    async fn change_tables(&self, statements: Vec<String>) -> Result<usize> {
         for statement in &statements {
             let mut transaction = in_time(tidegate_pg::begin(&self.pool)).await?;
             sqlx::query(WAIT_FOR_TABLE)
@@ -66,7 +66,7 @@ impl Store {
 
     /// Forgets, row by row and so many of each kind at most, what was written for days that had no
     /// table, what was booked, and what closings of stores have done. Tells how many rows that was.
-    pub async fn forget_rows(&self, first: Date, rows: u16) -> Result<u64, OrderIntakeError> {
+    pub async fn forget_rows(&self, first: Date, rows: u16) -> Result<u64> {
         let mut forgotten = 0;
         for statement in [
             include_str!("../../queries/forget_undated_details.sql"),
@@ -94,7 +94,7 @@ impl Store {
         lane: Lane,
         before: Timestamp,
         rows: u16,
-    ) -> Result<i64, OrderIntakeError> {
+    ) -> Result<i64> {
         let query = sqlx::query_scalar(include_str!("../../queries/forget_false_orders.sql"))
             .bind(lane_number(lane))
             .bind(before)
@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// When the oldest order was placed that a worker still has something to do for.
-    pub async fn oldest_unfinished(&self) -> Result<Option<Timestamp>, OrderIntakeError> {
+    pub async fn oldest_unfinished(&self) -> Result<Option<Timestamp>> {
         let query = sqlx::query_scalar(include_str!("../../queries/oldest_unfinished.sql"));
         Ok(in_time(query.fetch_one(&self.pool)).await?)
     }
@@ -116,7 +116,7 @@ impl Store {
         after: OrderId,
         before: OrderId,
         limit: u16,
-    ) -> Result<Vec<OldKey>, OrderIntakeError> {
+    ) -> Result<Vec<OldKey>> {
         let query = sqlx::query_as(include_str!("../../queries/old_keys.sql"))
             .bind(lane_number(lane))
             .bind(after.0)
@@ -125,11 +125,7 @@ impl Store {
         Ok(in_time(query.fetch_all(&self.pool)).await?)
     }
 
-    pub async fn forget_keys(
-        &self,
-        lane: Lane,
-        orders: &[OrderId],
-    ) -> Result<(), OrderIntakeError> {
+    pub async fn forget_keys(&self, lane: Lane, orders: &[OrderId]) -> Result<()> {
         let ids: Vec<_> = orders.iter().map(|order| order.0).collect();
         let query = sqlx::query(include_str!("../../queries/forget_keys.sql"))
             .bind(lane_number(lane))
@@ -139,10 +135,7 @@ impl Store {
     }
 
     /// Remembers when campaigns end, by their numbers.
-    pub async fn note_campaign_ends(
-        &self,
-        ends: &BTreeMap<u32, Timestamp>,
-    ) -> Result<(), OrderIntakeError> {
+    pub async fn note_campaign_ends(&self, ends: &BTreeMap<u32, Timestamp>) -> Result<()> {
         let numbers: Vec<_> = ends.keys().copied().map(campaign_number).collect();
         let moments: Vec<_> = ends.values().copied().collect();
         let query = sqlx::query(include_str!("../../queries/note_campaign_ends.sql"))
@@ -156,7 +149,7 @@ impl Store {
     pub async fn campaign_ends(
         &self,
         campaigns: impl Iterator<Item = u32>,
-    ) -> Result<HashMap<u32, Timestamp>, OrderIntakeError> {
+    ) -> Result<HashMap<u32, Timestamp>> {
         let numbers: Vec<_> = campaigns.map(campaign_number).collect();
         let query = sqlx::query_as(include_str!("../../queries/campaign_ends.sql")).bind(numbers);
         let rows: Vec<(i32, Timestamp)> = in_time(query.fetch_all(&self.pool)).await?;

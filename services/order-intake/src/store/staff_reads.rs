@@ -6,7 +6,7 @@ use tidegate_types::{ChangePage, ChangeQuery, Timestamp};
 use super::{Store, in_time};
 use crate::{
     domain::{Order, OrderId, PagePosition, Paged, StateKind, StoreOrdersQuery},
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 
 /// Orders that are read for a page, so that it takes no longer if few of them are in the states
@@ -19,7 +19,7 @@ const WHOLE_SLOTS: usize = 2;
 
 impl Store {
     /// An order, whosever it is.
-    pub async fn find_order(&self, order_id: OrderId) -> Result<Order, OrderIntakeError> {
+    pub async fn find_order(&self, order_id: OrderId) -> Result<Order> {
         let query = sqlx::query_as(include_str!("../../queries/find_order.sql"))
             .bind(self.lane_numbers())
             .bind(order_id.0);
@@ -32,7 +32,7 @@ impl Store {
     pub async fn list_store_orders(
         &self,
         query: &StoreOrdersQuery,
-    ) -> Result<Paged<Order, PagePosition>, OrderIntakeError> {
+    ) -> Result<Paged<Order, PagePosition>> {
         let size = usize::from(query.size.get());
         let read_of_lane = (READ_FOR_PAGE / usize::from(self.lanes.get())).max(size + 1);
         // Moments are kept to the microsecond.
@@ -67,7 +67,7 @@ impl Store {
         query: &StoreOrdersQuery,
         last: Timestamp,
         read_of_lane: usize,
-    ) -> Result<Option<Timestamp>, OrderIntakeError> {
+    ) -> Result<Option<Timestamp>> {
         let (holding, ended) = branches(&query.states);
         let statement = sqlx::query_scalar(include_str!("../../queries/store_orders_to_read.sql"))
             .bind(query.store.as_str())
@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// A page of what staff changed, the newest first.
-    pub async fn list_changes(&self, query: &ChangeQuery) -> Result<ChangePage, OrderIntakeError> {
+    pub async fn list_changes(&self, query: &ChangeQuery) -> Result<ChangePage> {
         let mut connection = in_time(self.pool.acquire()).await?;
         Ok(in_time(tidegate_pg::list_changes(&mut connection, query)).await?)
     }

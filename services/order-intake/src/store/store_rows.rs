@@ -55,16 +55,10 @@ fn hours(weekly: &[i16], closed_days: &[time::Date]) -> Result<OpeningHours, sql
         }),
         _ => column("weekly_hours", Err("its numbers are no threes")),
     };
-    let weekly = weekly
-        .chunks(3)
-        .map(stretch)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let weekly: Result<Vec<_>, sqlx::Error> = weekly.chunks(3).map(stretch).collect();
     let day = |day: &time::Date| column("closed_days", Day::parse(&day.to_string()));
-    let closed_days = closed_days
-        .iter()
-        .map(day)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok(OpeningHours::new(weekly, closed_days))
+    let closed_days: Result<Vec<_>, _> = closed_days.iter().map(day).collect();
+    Ok(OpeningHours::new(weekly?, closed_days?))
 }
 
 /// The text of an array of numbers, three a stretch.

@@ -12,7 +12,7 @@ use crate::{
         self, Area, ClosingReason, Paged, StoreChange, StoreState, StoreZone, StoresQuery,
         Timetable,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 
 /// A store before or after an upsert.
@@ -31,7 +31,7 @@ impl Store {
         mut changes: Vec<StoreChange>,
         by: Option<By<'_>>,
         now: Timestamp,
-    ) -> Result<usize, OrderIntakeError> {
+    ) -> Result<usize> {
         changes.sort_by(|one, other| one.id.cmp(&other.id));
         let mut transaction = tidegate_pg::begin(&self.pool).await?;
         sqlx::query(include_str!("../../queries/take_turn_to_keep_stores.sql"))
@@ -52,17 +52,14 @@ impl Store {
         Ok(created)
     }
 
-    pub async fn get_store(&self, id: &StoreId) -> Result<domain::Store, OrderIntakeError> {
+    pub async fn get_store(&self, id: &StoreId) -> Result<domain::Store> {
         let query = sqlx::query_as(include_str!("../../queries/get_store.sql")).bind(id.as_str());
         let row: Option<StoreRow> = in_time(query.fetch_optional(&self.pool)).await?;
         Ok(row.ok_or(OrderIntakeError::StoreNotFound)?.into_store()?)
     }
 
     /// A page of stores by their ids, and after which one the next page begins if there is one.
-    pub async fn list_stores(
-        &self,
-        query: &StoresQuery,
-    ) -> Result<Paged<domain::Store, StoreId>, OrderIntakeError> {
+    pub async fn list_stores(&self, query: &StoresQuery) -> Result<Paged<domain::Store, StoreId>> {
         let statement = match query.area {
             None => include_str!("../../queries/list_stores.sql"),
             Some(_) => include_str!("../../queries/list_stores_of_area.sql"),
@@ -88,7 +85,7 @@ impl Store {
         state: &StoreState,
         by: Option<By<'_>>,
         now: Timestamp,
-    ) -> Result<domain::Store, OrderIntakeError> {
+    ) -> Result<domain::Store> {
         let set = in_time(self.keep_state(id, state, by, now));
         let row = set.await.map_err(out_of_time)?;
         Ok(row.ok_or(OrderIntakeError::StoreNotFound)?.into_store()?)
@@ -138,7 +135,7 @@ impl Store {
         near: &StoreId,
         limit: u8,
         now: Timestamp,
-    ) -> Result<Vec<Timetable>, OrderIntakeError> {
+    ) -> Result<Vec<Timetable>> {
         let query = sqlx::query_as(include_str!("../../queries/stores_nearby.sql"))
             .bind(area.as_str())
             .bind(near.as_str())

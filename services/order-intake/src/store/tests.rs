@@ -133,18 +133,16 @@ impl Fixture {
             None => StoreState::Open,
         };
         let id = store_id(store);
-        let set = self
-            .store
-            .set_store_state(&id, &state, None, Timestamp::now_utc());
-        assert_eq!(set.await.unwrap().state, state);
+        let (store, now) = (&self.store, Timestamp::now_utc());
+        let set = store.set_store_state(&id, &state, None, now).await;
+        assert_eq!(set.unwrap().state, state);
     }
 
     /// Orders whose coupons are still to be given back.
     async fn owing(&self) -> Vec<OrderId> {
-        let owing = self
-            .store
-            .unreleased_orders(self.lane, PagePosition::OLDEST, 500);
-        let owing = owing.await.unwrap().into_iter();
+        let (lane, oldest) = (self.lane, PagePosition::OLDEST);
+        let owing = self.store.unreleased_orders(lane, oldest, 500).await;
+        let owing = owing.unwrap().into_iter();
         owing.map(|order| order.standing.order_id).collect()
     }
 

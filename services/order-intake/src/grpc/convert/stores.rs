@@ -13,7 +13,7 @@ use crate::{
         OrderAudit, OrdersPerSlot, PageSize, PendingOrders, SlotMinutes, Store, StoreChange,
         StoreClosing, StoreState, StoreZone, StoresQuery, Weekday, WeeklyHours,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 
 const MAX_STORES: usize = 1_000;
@@ -39,7 +39,7 @@ pub(in crate::grpc) fn audited(audit: OrderAudit) -> proto::AuditOrdersResponse 
 /// The stores of one message, and why they change.
 pub(in crate::grpc) fn changes(
     request: proto::UpsertStoresRequest,
-) -> Result<(Vec<StoreChange>, Option<ChangeReason>), OrderIntakeError> {
+) -> Result<(Vec<StoreChange>, Option<ChangeReason>)> {
     checked(|bad| {
         if !(1..=MAX_STORES).contains(&request.stores.len()) {
             bad.add("stores", format!("must be 1 to {MAX_STORES}"));
@@ -154,9 +154,7 @@ fn weekly_hours(
 }
 
 /// Which stores are to be closed, and what becomes of their orders.
-pub(in crate::grpc) fn closing(
-    request: proto::CloseStoresRequest,
-) -> Result<StoreClosing, OrderIntakeError> {
+pub(in crate::grpc) fn closing(request: proto::CloseStoresRequest) -> Result<StoreClosing> {
     use proto::close_stores_request::Stores;
 
     checked(|bad| {
@@ -198,7 +196,7 @@ pub(in crate::grpc) fn closed(closed: Closed) -> proto::CloseStoresResponse {
 /// Which store is to be opened or closed, and why it is opened.
 pub(in crate::grpc) fn state_change(
     request: proto::SetStoreStateRequest,
-) -> Result<(StoreId, StoreState, Option<ChangeReason>), OrderIntakeError> {
+) -> Result<(StoreId, StoreState, Option<ChangeReason>)> {
     checked(|bad| {
         let id = bad.check("store_id", StoreId::parse(&request.store_id));
         let (state, reason) = match request.state() {
@@ -216,13 +214,11 @@ pub(in crate::grpc) fn state_change(
     })
 }
 
-pub(in crate::grpc) fn id(text: &str) -> Result<StoreId, OrderIntakeError> {
+pub(in crate::grpc) fn id(text: &str) -> Result<StoreId> {
     checked(|bad| bad.check("store_id", StoreId::parse(text)))
 }
 
-pub(in crate::grpc) fn stores_query(
-    request: &proto::ListStoresRequest,
-) -> Result<StoresQuery, OrderIntakeError> {
+pub(in crate::grpc) fn stores_query(request: &proto::ListStoresRequest) -> Result<StoresQuery> {
     checked(|bad| {
         let area = bad.check("area", given(&request.area, Area::parse));
         let is_closed = bad.check("state", is_closed(request.state));
@@ -240,9 +236,7 @@ pub(in crate::grpc) fn stores_query(
     })
 }
 
-pub(in crate::grpc) fn change_query(
-    request: proto::ListChangesRequest,
-) -> Result<ChangeQuery, OrderIntakeError> {
+pub(in crate::grpc) fn change_query(request: proto::ListChangesRequest) -> Result<ChangeQuery> {
     let (filter, size, token) = (request.filter, request.page_size, request.page_token);
     wire::change_query(filter, size, &token).map_err(OrderIntakeError::InvalidFields)
 }

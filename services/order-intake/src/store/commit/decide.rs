@@ -13,7 +13,7 @@ use crate::{
         BusyStore, Move, NoSlot, Order, OrderId, OrderState, Placed, Rejection, Standing,
         Timetable, Timing, Verdict,
     },
-    error::OrderIntakeError,
+    error::{OrderIntakeError, Result},
 };
 
 /// Decides a batch and gathers what is to be written of it.
@@ -148,7 +148,16 @@ impl Decisions {
             self.paid.insert(coupon, change.order_id);
         }
         let before = order.standing.state.name();
-        let standing = self.standing_after(order, next, &asked);
+        let discount_minor_units = match &asked {
+            Move::Accept(bill) => Some(bill.discount().minor_units),
+            _ => order.standing.discount_minor_units,
+        };
+        let standing = Standing {
+            state: next,
+            discount_minor_units,
+            updated_at: self.now,
+            ..order.standing
+        };
         let record = by.and_then(|by| record_of(by, &asked, (before, &standing)));
         self.written.recorded.extend(record);
         let closing = match asked {
@@ -168,7 +177,7 @@ impl Decisions {
         order: &mut MovedOrder,
         asked: Move,
         store: Option<&mut Found>,
-    ) -> Result<Option<Move>, OrderIntakeError> {
+    ) -> Result<Option<Move>> {
         if !matches!(
             (&asked, &order.standing.state),
             (Move::Accept(_), OrderState::Pending)
@@ -196,19 +205,6 @@ impl Decisions {
         Ok(Some(asked))
     }
 
-    fn standing_after(&self, order: MovedOrder, state: OrderState, asked: &Move) -> Standing {
-        let discount_minor_units = match asked {
-            Move::Accept(bill) => Some(bill.discount().minor_units),
-            _ => order.standing.discount_minor_units,
-        };
-        Standing {
-            state,
-            discount_minor_units,
-            updated_at: self.now,
-            ..order.standing
-        }
-    }
-
     fn release(&mut self, change: &Change, known: &mut Known) -> Outcome {
         let Some(order) = known.moved.remove(&change.order_id) else {
             return Err(OrderIntakeError::OrderNotFound);
@@ -229,13 +225,18 @@ fn stands(standing: Standing) -> Outcome {
     }))
 }
 
-/// What the record of what staff change says of a move, if it says anything.
+/// What the record of what staff change says of a move, if it says anything. Fulfilment's steps are
+/// in the feed.
 fn record_of(
     by: &Actor,
     asked: &Move,
     (before, after): (&str, &Standing),
 ) -> Option<types::Change> {
-    let (action, reason) = asked.recorded_as()?;
+    let (action, reason) = match asked {
+        Move::Cancel => ("CancelOrder", ""),
+        Move::Fail(note) => ("FailOrder", note.as_str()),
+        _ => return None,
+    };
     let order_id = after.order_id.to_string();
     let order = (ResourceKind::Order, &*order_id);
     let change = types::Change::new(by, after.updated_at, action, order, reason);
