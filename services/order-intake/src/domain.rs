@@ -12,9 +12,25 @@ mod store;
 mod timing;
 mod zone;
 
+use tidegate_types::OutOfBounds;
+
 pub use tidegate_types::Area;
 
 pub use self::{
     draft::*, feed::*, opening::*, order::*, order_audit::*, page::*, retention::*, slots::*,
     store::*, timing::*, zone::*,
 };
+
+/// Takes a number over if it is within bounds.
+fn bounded<Number: PartialOrd + Copy + Into<u64>>(
+    number: impl TryInto<Number>,
+    min: Number,
+    max: Number,
+) -> Result<Number, OutOfBounds> {
+    let number = number.try_into().ok();
+    let within = number.filter(|number| (min..=max).contains(number));
+    within.ok_or(OutOfBounds {
+        min: min.into(),
+        max: max.into(),
+    })
+}

@@ -13,12 +13,10 @@ pub enum OrderIntakeError {
     InvalidFields(Violations),
     #[error("the caller reckons with another number of lanes than the {ours:?} here")]
     OtherLanes { ours: Lanes },
-    /// The shopper of an item does not belong to the lane of its call.
     #[error("the shopper belongs to lane {belongs_to}")]
     OtherLane { belongs_to: Lane },
     #[error("the token is bound to another shopper")]
     OtherShopper,
-    /// What it asks for is about all shoppers.
     #[error("the token is bound to one shopper")]
     BoundToShopper,
     /// The text is no coupon code, or none of this shopper.
@@ -41,29 +39,18 @@ pub enum OrderIntakeError {
     StoreBusy(BusyStore),
     /// It takes no orders until the latest time that the shopper would accept.
     #[error("the store is closed")]
-    StoreClosed {
-        /// When it opens, if that is known.
-        opens_at: Option<Timestamp>,
-    },
+    StoreClosed { opens_at: Option<Timestamp> },
     #[error(transparent)]
     StateConflict(#[from] StateConflict),
     /// This shopper has none, if it is a shopper who asks.
     #[error("there is no such order")]
     OrderNotFound,
     #[error("the commit queue is full")]
-    QueueFull {
-        /// When there should be room.
-        retry_after: Duration,
-    },
-    /// It was not done.
+    QueueFull { retry_after: Duration },
     #[error("the deadline comes too soon")]
-    TooLate {
-        /// When it should be fast enough.
-        retry_after: Duration,
-    },
+    TooLate { retry_after: Duration },
     #[error("the outcome is not known yet")]
     OutcomeUnknown,
-    /// Another replica will serve.
     #[error("the process is ending")]
     Closing,
     #[error("as many watch orders as may")]

@@ -3,10 +3,7 @@ use tidegate_types::{OutOfBounds, StoreId, Timestamp};
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::{Area, Order, OrderId, StateKind};
-
-const DEFAULT_SIZE: u8 = 20;
-const MAX_SIZE: u8 = 100;
+use super::{Area, Order, OrderId, StateKind, bounded};
 
 /// How many orders a page holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +12,9 @@ pub struct PageSize(u8);
 impl PageSize {
     /// Takes a number over if it is from 1 to 100; 0 means 20.
     pub fn new(size: u32) -> Result<Self, OutOfBounds> {
-        match u8::try_from(size) {
-            Ok(0) => Ok(Self(DEFAULT_SIZE)),
-            Ok(size @ 1..=MAX_SIZE) => Ok(Self(size)),
-            _ => Err(OutOfBounds {
-                min: 0,
-                max: MAX_SIZE.into(),
-            }),
+        match bounded(size, 0, 100)? {
+            0 => Ok(Self(20)),
+            size => Ok(Self(size)),
         }
     }
 
@@ -65,14 +58,8 @@ pub struct PagePosition {
 }
 
 impl PagePosition {
-    pub const OLDEST: Self = Self {
-        created_at: Timestamp::UNIX_EPOCH,
-        order_id: OrderId(Uuid::nil()),
-    };
-    pub const NEWEST: Self = Self {
-        created_at: datetime!(9999-12-31 23:59:59 UTC),
-        order_id: OrderId(Uuid::max()),
-    };
+    pub const OLDEST: Self = Self::before_all_of(Timestamp::UNIX_EPOCH);
+    pub const NEWEST: Self = Self::after_all_of(datetime!(9999-12-31 23:59:59 UTC));
 
     pub fn after(order: &Order) -> Self {
         Self {
@@ -81,14 +68,14 @@ impl PagePosition {
         }
     }
 
-    pub fn before_all_of(moment: Timestamp) -> Self {
+    pub const fn before_all_of(moment: Timestamp) -> Self {
         Self {
             created_at: moment,
             order_id: OrderId(Uuid::nil()),
         }
     }
 
-    pub fn after_all_of(moment: Timestamp) -> Self {
+    pub const fn after_all_of(moment: Timestamp) -> Self {
         Self {
             created_at: moment,
             order_id: OrderId(Uuid::max()),

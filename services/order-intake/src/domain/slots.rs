@@ -48,16 +48,10 @@ pub struct Booking {
 pub enum NoSlot {
     /// The latest time the shopper would accept is over.
     LatestPassed,
-    /// Every slot until then is full.
-    Busy {
-        /// The first one with room after that, if there is one within the horizon.
-        next: Option<Slot>,
-    },
-    /// The store takes no orders until then.
-    Closed {
-        /// When it does next, if that is known and within the horizon.
-        opens_at: Option<Timestamp>,
-    },
+    /// Every slot until then is full; the next one with room is told if it is within the horizon.
+    Busy { next: Option<Slot> },
+    /// The store takes no orders until then; when it does next is told if that is known and near.
+    Closed { opens_at: Option<Timestamp> },
 }
 
 /// What one store makes when, as a batch sees and changes it. Whoever holds it holds the store's

@@ -1,6 +1,6 @@
 use tidegate_types::{Area, OutOfBounds, PrintedText, RequestId, StoreId, Timestamp};
 
-use super::{OpeningHours, StoreZone};
+use super::{OpeningHours, StoreZone, bounded};
 
 /// A store's name for people.
 pub type DisplayName = PrintedText<100>;
@@ -8,7 +8,6 @@ pub type DisplayName = PrintedText<100>;
 pub type ClosingReason = PrintedText<200>;
 
 const DEFAULT_SLOT_MINUTES: u8 = 10;
-const MAX_ORDERS_PER_SLOT: u16 = 10_000;
 
 /// A length no slot has. The sentence fits behind the field's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,13 +46,7 @@ pub struct OrdersPerSlot(u16);
 
 impl OrdersPerSlot {
     pub fn new(orders: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
-        match orders.try_into() {
-            Ok(orders @ 0..=MAX_ORDERS_PER_SLOT) => Ok(Self(orders)),
-            _ => Err(OutOfBounds {
-                min: 0,
-                max: MAX_ORDERS_PER_SLOT.into(),
-            }),
-        }
+        bounded(orders, 0, 10_000).map(Self)
     }
 
     pub fn get(self) -> u16 {

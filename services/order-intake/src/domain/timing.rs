@@ -15,7 +15,6 @@ pub enum Timing {
     InTime,
     /// Its slot is over, and one that begins by this moment would do as well.
     Rebook {
-        /// The latest beginning that is acceptable.
         latest: Timestamp,
     },
     Over,

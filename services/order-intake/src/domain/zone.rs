@@ -4,8 +4,9 @@ use jiff::{civil, tz::TimeZone};
 use tidegate_types::{OutOfBounds, Timestamp};
 use time::UtcOffset;
 
+use super::bounded;
+
 const MAX_NAME_LENGTH: usize = 64;
-const MAX_MINUTE_OF_DAY: u16 = 1_439;
 
 /// A whole minute, counted from 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,13 +33,7 @@ pub struct MinuteOfDay(u16);
 
 impl MinuteOfDay {
     pub fn new(minute: impl TryInto<u16>) -> Result<Self, OutOfBounds> {
-        match minute.try_into() {
-            Ok(minute @ 0..=MAX_MINUTE_OF_DAY) => Ok(Self(minute)),
-            _ => Err(OutOfBounds {
-                min: 0,
-                max: MAX_MINUTE_OF_DAY.into(),
-            }),
-        }
+        bounded(minute, 0, 1_439).map(Self)
     }
 
     pub fn get(self) -> u16 {
@@ -52,10 +47,7 @@ pub struct Weekday(u8);
 
 impl Weekday {
     pub fn new(day: impl TryInto<u8>) -> Result<Self, OutOfBounds> {
-        match day.try_into() {
-            Ok(day @ 1..=7) => Ok(Self(day)),
-            _ => Err(OutOfBounds { min: 1, max: 7 }),
-        }
+        bounded(day, 1, 7).map(Self)
     }
 
     pub fn get(self) -> u8 {

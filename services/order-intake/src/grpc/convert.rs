@@ -2,7 +2,7 @@
 
 pub(super) mod stores;
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
 use tidegate_rpc::{refusal::words_of, wire};
@@ -34,6 +34,14 @@ fn checked<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T> {
     let mut bad = Violations::default();
     let read = read(&mut bad).filter(|_| bad.is_empty());
     read.ok_or(OrderIntakeError::InvalidFields(bad))
+}
+
+/// Whether there are few enough of something to be looked at.
+fn at_most(bad: &mut Violations, field: impl Display, count: usize, max: usize) -> bool {
+    if count > max {
+        bad.add(field, format_args!("must be {max} at most"));
+    }
+    count <= max
 }
 
 /// A text that may be left out.
@@ -273,7 +281,7 @@ pub(super) fn store_orders_query(
         let after = bad.check("page_token", after)?;
         let query = StoreOrdersQuery {
             store: store?,
-            states: states?,
+            states,
             after: after.unwrap_or(PagePosition::OLDEST),
             until: until?.unwrap_or(NEVER),
             size: size?,
@@ -285,22 +293,19 @@ pub(super) fn store_orders_query(
     })
 }
 
-fn states(bad: &mut Violations, numbers: &[i32]) -> Option<Vec<StateKind>> {
-    let max = StateKind::ALL.len();
-    if numbers.len() > max {
-        bad.add("states", format!("must be {max} at most"));
-        return None;
-    }
+/// All if none is named; a bad one is noted, so that the message is refused.
+fn states(bad: &mut Violations, numbers: &[i32]) -> Vec<StateKind> {
     if numbers.is_empty() {
-        return Some(StateKind::ALL.to_vec());
+        return StateKind::ALL.to_vec();
     }
-    let kinds = numbers.iter().enumerate().map(|(at, number)| {
-        let kind = StateKind::numbered(*number).ok_or("must be a known state");
-        bad.check(format_args!("states[{at}]"), kind)
-    });
-    // Each is looked at, so that every bad one is named.
-    let kinds: Vec<_> = kinds.collect();
-    kinds.into_iter().collect()
+    let mut states = Vec::new();
+    if at_most(bad, "states", numbers.len(), StateKind::ALL.len()) {
+        for (at, number) in numbers.iter().enumerate() {
+            let state = StateKind::numbered(*number).ok_or("must be a known state");
+            states.extend(bad.check(format_args!("states[{at}]"), state));
+        }
+    }
+    states
 }
 
 /// Who wants to read the feed, from where, and what.

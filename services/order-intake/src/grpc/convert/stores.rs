@@ -6,7 +6,7 @@ use tidegate_proto::order_intake::v1 as proto;
 use tidegate_rpc::wire;
 use tidegate_types::{Area, ChangeQuery, ChangeReason, RequestId, StoreId, Violations};
 
-use super::{checked, given};
+use super::{at_most, checked, given};
 use crate::{
     domain::{
         Closed, ClosingReason, ClosingScope, Day, DisplayName, MinuteOfDay, OpeningHours,
@@ -80,10 +80,7 @@ fn change(bad: &mut Violations, at: usize, store: &proto::Store) -> Option<Store
         display_name: display_name?,
         area: area?,
         zone: zone?,
-        hours: match hours {
-            Some(hours) => Some(hours?),
-            None => None,
-        },
+        hours,
         slot_minutes: slot_minutes?,
         orders_per_slot: orders_per_slot?,
         is_closed: is_closed?,
@@ -99,40 +96,23 @@ fn is_closed(state: i32) -> Result<Option<bool>, &'static str> {
     }
 }
 
-fn opening_hours(
-    bad: &mut Violations,
-    field: &str,
-    hours: &proto::OpeningHours,
-) -> Option<OpeningHours> {
+/// A bad one is noted, so that the message is refused.
+fn opening_hours(bad: &mut Violations, field: &str, hours: &proto::OpeningHours) -> OpeningHours {
     let (weekly, closed_days) = (&hours.weekly, &hours.closed_days);
-    let mut few = true;
-    for (name, count, max) in [
-        ("weekly", weekly.len(), MAX_WEEKLY),
-        ("closed_days", closed_days.len(), MAX_CLOSED_DAYS),
-    ] {
-        if count > max {
-            bad.add(
-                format_args!("{field}.{name}"),
-                format!("must be {max} at most"),
-            );
-            few = false;
-        }
+    let few = at_most(bad, format!("{field}.weekly"), weekly.len(), MAX_WEEKLY);
+    let days = format!("{field}.closed_days");
+    let few_days = at_most(bad, &days, closed_days.len(), MAX_CLOSED_DAYS);
+    if !few || !few_days {
+        return OpeningHours::default();
     }
-    if !few {
-        return None;
-    }
-    // Each is looked at, so that every bad one is named.
-    let (mut read, mut days) = (Vec::new(), Vec::new());
+    let (mut read, mut read_days) = (Vec::new(), Vec::new());
     for (at, hours) in weekly.iter().enumerate() {
-        read.push(weekly_hours(bad, &format!("{field}.weekly[{at}]"), hours));
+        read.extend(weekly_hours(bad, &format!("{field}.weekly[{at}]"), hours));
     }
     for (at, day) in closed_days.iter().enumerate() {
-        days.push(bad.check(format_args!("{field}.closed_days[{at}]"), Day::parse(day)));
+        read_days.extend(bad.check(format_args!("{days}[{at}]"), Day::parse(day)));
     }
-    Some(OpeningHours::new(
-        read.into_iter().collect::<Option<Vec<_>>>()?,
-        days.into_iter().collect::<Option<Vec<_>>>()?,
-    ))
+    OpeningHours::new(read, read_days)
 }
 
 fn weekly_hours(

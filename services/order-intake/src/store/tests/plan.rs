@@ -94,10 +94,13 @@ const PROBING: &[Probing] = probing! {
         [("order_id >=", 1), ("placed_on =", 1)], ["orders_order_id_is_unique"];
     "store_orders_to_read" ("text, smallint[], timestamptz, timestamptz, bigint, boolean, boolean")
         ("'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', now() + interval '1 day', 500, TRUE, TRUE"):
-        [("ROW(store_id, slot_starts_at) >", 1), ("(store_id =", 1)], ["stores_key", "orders_of_slot", "orders_ended_of_slot"];
+        [("ROW(store_id, slot_starts_at) >", 1), ("(store_id =", 1)],
+        ["stores_key", "orders_of_slot", "orders_ended_of_slot"];
     "list_store_orders" ("text, smallint[], timestamptz, uuid, timestamptz, boolean, boolean, smallint[], bigint, bigint")
         ("'store-7', array_fill(0::smallint, '{4}'), now() - interval '1 day', gen_random_uuid(), now() + interval '1 day', TRUE, TRUE, '{1,2,3}'::smallint[], 101, 20500"):
-        [("ROW(store_id, slot_starts_at) >=", 1), ("ROW(store_id, slot_starts_at, order_id) >", 1), ("placed_on =", 1)], ["orders_of_slot", "orders_ended_of_slot"];
+        [("ROW(store_id, slot_starts_at) >=", 1),
+            ("ROW(store_id, slot_starts_at, order_id) >", 1), ("placed_on =", 1)],
+        ["orders_of_slot", "orders_ended_of_slot"];
     "list_stores" ("text, boolean, boolean, bigint")
         ("'', TRUE, TRUE, 101"):
         [("ROW(is_closed, store_id)", 2)], ["stores_of_state"];
