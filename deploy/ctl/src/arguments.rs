@@ -2,12 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
     commands::{
-        campaign, claim, context, coupon, doctor, feed, history, keys, order, queue, store,
-        support_bundle, token, top, trace,
+        campaign, claim, context, coupon, feed, history, keys, order, queue, store, support_bundle,
+        token, top, trace,
     },
     moment::parse_length,
     output::Format,
@@ -80,7 +83,7 @@ pub enum Command {
     /// One claim, coupon or order over all services, as a waterfall
     Trace(trace::Trace),
     /// Look at every replica: reach, certificates, tokens, clocks, versions, databases
-    Doctor(doctor::Doctor),
+    Doctor,
     /// Collect what a supporter needs into a folder; no secrets
     SupportBundle(support_bundle::SupportBundle),
     /// Tokens for development
@@ -107,4 +110,17 @@ pub enum Command {
     Completions { shell: clap_complete::Shell },
     /// The manual page
     Man,
+}
+
+/// Reads one of some values of an enum of the contract, whose names begin with `prefix` there. Typed
+/// are they in lower case, with dashes.
+pub fn one_of<T: Clone + Send + Sync + 'static>(
+    prefix: &'static str,
+    names: &'static [&str],
+    from_name: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names.iter().copied()).try_map(move |typed| {
+        let name = typed.to_uppercase().replace('-', "_");
+        from_name(&format!("{prefix}{name}")).ok_or("the contract has no such value")
+    })
 }

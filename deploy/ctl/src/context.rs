@@ -24,29 +24,39 @@ pub struct Contexts {
 
 /// One suite, and what is needed to talk to it. Secrets are in files of their own; relative paths
 /// begin at the folder of the contexts' file.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
-    /// `host:port` of each gateway, or of what stands before them.
+    /// `host:port`, once for each replica
+    #[arg(long, required = true)]
     pub gateway: Vec<String>,
-    /// The same for quota.
+    #[arg(long, required = true)]
     pub quota: Vec<String>,
-    /// The same for issuance.
+    #[arg(long, required = true)]
     pub issuance: Vec<String>,
-    /// The same for order-intake.
+    #[arg(long, required = true)]
     pub order_intake: Vec<String>,
-    /// Whom the suite's certificates are signed by.
+    /// Whom the suite's certificates are signed by
+    #[arg(long)]
     pub ca_file: PathBuf,
+    /// The certificate of staff, and its key
+    #[arg(long)]
     pub certificate_file: PathBuf,
+    #[arg(long)]
     pub key_file: PathBuf,
+    /// The token of staff
+    #[arg(long)]
     pub token_file: PathBuf,
-    /// The token of a chatbot's backend, for trying claims and orders.
+    /// The token of a chatbot's backend, for trying claims and orders
+    #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shopper_token_file: Option<PathBuf>,
-    /// The key that tokens are signed with, where that is at hand: in development.
+    /// The key that tokens are signed with, in development
+    #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key_file: Option<PathBuf>,
-    /// Where traces are: the address of a backend with Tempo's API, such as `http://localhost:3200`.
+    /// A backend of traces with Tempo's API, such as http://localhost:3200
+    #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traces: Option<String>,
 }
@@ -108,13 +118,14 @@ impl Contexts {
             let known = known.join(", ");
             Failure::Usage(format!("there is no context {name:?}; there are {known}"))
         })?;
-        Ok(found.clone().beside(file))
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Ok(found.clone().within(folder))
     }
 }
 
 impl Context {
-    fn beside(self, file: &Path) -> Self {
-        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    /// The same, with its relative paths beginning at a folder.
+    pub(crate) fn within(self, folder: &Path) -> Self {
         let whole = |path: PathBuf| folder.join(path);
         Self {
             ca_file: whole(self.ca_file),

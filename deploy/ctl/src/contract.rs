@@ -2,13 +2,11 @@
 
 use std::sync::OnceLock;
 
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions, prost::Message,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions, prost::Message};
 use serde_json::Value;
 
 /// The contract, read once.
-fn pool() -> &'static DescriptorPool {
+pub fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
         DescriptorPool::decode(tidegate_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
@@ -24,7 +22,6 @@ pub fn json<M: Message>(name: &str, message: &M) -> Value {
     let Some(read) = read else {
         return Value::Null;
     };
-    debug_assert_eq!(read.descriptor().full_name(), name);
     let options = SerializeOptions::new()
         .use_proto_field_name(true)
         .stringify_64_bit_integers(false)

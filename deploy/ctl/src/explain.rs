@@ -1,16 +1,9 @@
 //! What a refusal's reason means, in the words of the contract itself.
 
-use prost_reflect::prost::Message as _;
-use prost_types::FileDescriptorSet;
 use serde_json::json;
 use tidegate_types::Reason;
 
-use crate::{failure::Failure, output::Output};
-
-/// Field numbers of the path from a file to the first enum's values, as the descriptors count.
-const ENUMS_OF_FILE: i32 = 5;
-const VALUES_OF_ENUM: i32 = 2;
-const REASON_FILE: &str = "tidegate/type/v1/reason.proto";
+use crate::{contract::pool, failure::Failure, output::Output};
 
 /// What the contract says of a reason, such as `BUDGET_EXHAUSTED`; of all of them without a name.
 pub fn explain(name: Option<&str>) -> Result<Output, Failure> {
@@ -29,43 +22,25 @@ pub fn explain(name: Option<&str>) -> Result<Output, Failure> {
             known.join(", ")
         )));
     }
-    Ok(Output::list(
-        shown,
-        &[("REASON", "/reason"), ("MEANING", "/meaning")],
-    ))
+    let columns = [("REASON", "/reason"), ("MEANING", "/meaning")];
+    Ok(Output::list(shown, &columns))
 }
 
 fn all() -> Vec<(String, String)> {
-    let set = FileDescriptorSet::decode(tidegate_proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
-    let file = set.file.into_iter().find(|file| file.name() == REASON_FILE);
-    let Some(file) = file else {
+    let Some(reasons) = pool().get_enum_by_name("tidegate.type.v1.Reason") else {
         return Vec::new();
     };
-    let place = file
-        .enum_type
-        .iter()
-        .position(|kind| kind.name() == "Reason");
-    let place = place
-        .and_then(|place| i32::try_from(place).ok())
-        .unwrap_or(0);
-    let info = file.source_code_info.unwrap_or_default();
-    let values = file
-        .enum_type
-        .into_iter()
-        .nth(place as usize)
-        .unwrap_or_default()
-        .value;
-    let said = |number: usize| {
-        let path = [ENUMS_OF_FILE, place, VALUES_OF_ENUM, number as i32];
-        let found = info.location.iter().find(|location| location.path == path);
-        let words = found.map_or("", |location| location.leading_comments());
-        words.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    let named = values.iter().enumerate().filter_map(|(number, value)| {
+    let file = reasons.parent_file();
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let places = info.map_or(&[][..], |info| &info.location);
+    let named = reasons.values().filter_map(|value| {
         let name = value.name().strip_prefix("REASON_")?;
-        Some((name.to_owned(), said(number)))
+        let said = places.iter().find(|place| place.path == value.path());
+        let words = said.map_or("", |place| place.leading_comments());
+        let words: Vec<_> = words.split_whitespace().collect();
+        (name != "UNSPECIFIED").then(|| (name.to_owned(), words.join(" ")))
     });
-    named.filter(|(name, _)| name != "UNSPECIFIED").collect()
+    named.collect()
 }
 
 #[cfg(test)]

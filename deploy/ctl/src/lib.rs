@@ -2,6 +2,7 @@
 //! as a chatbot's backend.
 
 mod arguments;
+mod calls;
 mod commands;
 mod confirm;
 mod context;

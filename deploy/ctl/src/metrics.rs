@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use prometheus_parse::{Sample, Scrape, Value};
 
-/// All samples of one replica at one moment.
-#[derive(Debug, Clone, Default)]
+/// All samples of one replica, or of several, at one moment.
+#[derive(Debug, Default)]
 pub struct Metrics(Vec<Sample>);
 
 impl Metrics {
@@ -15,6 +15,15 @@ impl Metrics {
         Self(Scrape::parse(lines).map_or(Vec::new(), |scrape| scrape.samples))
     }
 
+    /// The samples of all of them together.
+    pub fn together<'a>(replicas: impl Iterator<Item = &'a Self>) -> Self {
+        Self(replicas.flat_map(|metrics| metrics.0.clone()).collect())
+    }
+
+    fn of(&self, name: &str) -> impl Iterator<Item = &Sample> {
+        self.0.iter().filter(move |sample| sample.metric == name)
+    }
+
     /// The sum of a counter or gauge over all its labels.
     pub fn sum(&self, name: &str) -> f64 {
         self.sum_where(name, |_| true)
@@ -22,17 +31,14 @@ impl Metrics {
 
     /// The sum over the samples whose labels fit.
     pub fn sum_where(&self, name: &str, fits: impl Fn(&Sample) -> bool) -> f64 {
-        let samples = self
-            .0
-            .iter()
-            .filter(|sample| sample.metric == name && fits(sample));
+        let samples = self.of(name).filter(|sample| fits(sample));
         samples.filter_map(|sample| number(&sample.value)).sum()
     }
 
     /// The sum by the value of one label.
     pub fn sum_by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
-        for sample in self.0.iter().filter(|sample| sample.metric == name) {
+        for sample in self.of(name) {
             if let (Some(value), Some(of)) = (number(&sample.value), sample.labels.get(label)) {
                 *sums.entry(of.to_owned()).or_insert(0.0) += value;
             }
@@ -43,11 +49,7 @@ impl Metrics {
     /// How many observations of a histogram were at most so long, by the bucket's bound.
     pub fn buckets(&self, name: &str, fits: impl Fn(&Sample) -> bool) -> Vec<(f64, f64)> {
         let mut sums: Vec<(f64, f64)> = Vec::new();
-        for sample in self
-            .0
-            .iter()
-            .filter(|sample| sample.metric == name && fits(sample))
-        {
+        for sample in self.of(name).filter(|sample| fits(sample)) {
             let Value::Histogram(counts) = &sample.value else {
                 continue;
             };

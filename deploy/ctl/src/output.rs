@@ -53,13 +53,7 @@ pub struct Output {
 impl Output {
     /// A list of things of one kind.
     pub fn list(values: Vec<Value>, columns: &[Column]) -> Self {
-        Self {
-            value: Value::Array(values),
-            columns: columns.to_vec(),
-            rows_at: "",
-            note: None,
-            verdict: None,
-        }
+        Self::one(Value::Array(values), columns)
     }
 
     /// One thing.
@@ -82,10 +76,8 @@ impl Output {
 
     /// The same, with a sentence for people.
     pub fn with_note(self, note: impl Into<String>) -> Self {
-        Self {
-            note: Some(note.into()),
-            ..self
-        }
+        let note = Some(note.into());
+        Self { note, ..self }
     }
 
     /// The same, with the rows of its table at a place of the value.
@@ -95,10 +87,8 @@ impl Output {
 
     /// The same, of a command that fails for it.
     pub fn with_verdict(self, verdict: Failure) -> Self {
-        Self {
-            verdict: Some(verdict),
-            ..self
-        }
+        let verdict = Some(verdict);
+        Self { verdict, ..self }
     }
 
     /// Tells it, and fails if that is the verdict.
@@ -155,10 +145,8 @@ impl Output {
 
     fn csv(&self) -> Result<String, Failure> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let heads = self
-            .columns
-            .iter()
-            .map(|(_, place)| place.trim_start_matches('/'));
+        let places = self.columns.iter().map(|(_, place)| place);
+        let heads = places.map(|place| place.trim_start_matches('/'));
         writer.write_record(heads).context("no CSV")?;
         for row in self.rows() {
             writer.write_record(row).context("no CSV")?;
@@ -168,24 +156,16 @@ impl Output {
     }
 
     fn table(&self) -> String {
-        let mut text = String::new();
-        let rows: Vec<_> = self.rows().collect();
-        if !self.columns.is_empty() {
-            if self
-                .value
-                .pointer(self.rows_at)
-                .is_some_and(Value::is_array)
-            {
-                text += &columns(&self.columns, rows);
-            } else if let Some(row) = rows.into_iter().next() {
-                text += &fields(&self.columns, row);
-            }
-        }
-        if let Some(note) = &self.note {
-            text += note;
-            text += "\n";
-        }
-        text
+        let mut rows = self.rows();
+        let text = match self.value.pointer(self.rows_at) {
+            _ if self.columns.is_empty() => String::new(),
+            Some(Value::Array(_)) => columns(&self.columns, rows.collect()),
+            _ => rows
+                .next()
+                .map_or(String::new(), |row| fields(&self.columns, row)),
+        };
+        let note = self.note.as_ref().map(|note| format!("{note}\n"));
+        text + &note.unwrap_or_default()
     }
 }
 
@@ -241,12 +221,8 @@ fn plain_table() -> Table {
 /// Without the space that the table puts before each line, and those behind it.
 fn trimmed(table: &Table) -> String {
     let lines = table.lines().map(|line| {
-        let line = line
-            .strip_prefix(' ')
-            .unwrap_or(&line)
-            .trim_end()
-            .to_owned();
-        line + "\n"
+        let line = line.strip_prefix(' ').unwrap_or(&line);
+        line.trim_end().to_owned() + "\n"
     });
     lines.collect()
 }

@@ -12,9 +12,9 @@ use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
 use tidegate_rpc::{client::channel, refusal::from_status};
 use tidegate_types::Retry;
 use tokio::time::sleep;
-use tonic::{Code, Request, Response, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Code, Request, Response, Status, metadata::AsciiMetadataValue, transport::Channel};
 
-use crate::{context::Context, failure::Failure};
+use crate::{calls::Call, context::Context, failure::Failure};
 
 /// The longest deadline that services take notice of.
 const MAX_DEADLINE: Duration = Duration::from_secs(10);
@@ -71,60 +71,25 @@ impl Session {
         channel(address, service, Arc::clone(&self.tls))
     }
 
-    /// Calls a service with the token of staff. Every write has an id or is the same when repeated,
-    /// so what is refused for a moment is tried again, at the next replica, as long as there is time.
-    pub async fn call<Message, Answer, Answering>(
-        &self,
-        service: Identity,
-        message: Message,
-        send: impl Fn(Channel, Request<Message>) -> Answering,
-    ) -> Result<Answer, Failure>
-    where
-        Message: Clone,
-        Answering: Future<Output = Result<Response<Answer>, Status>>,
-    {
-        let token = self.token(&self.context.token_file)?;
-        self.call_with(&token, service, message, send).await
-    }
-
-    /// Calls the gateway as a chatbot's backend does, for a shopper.
-    pub async fn call_as_chatbot<Message, Answer, Answering>(
-        &self,
-        message: Message,
-        send: impl Fn(Channel, Request<Message>) -> Answering,
-    ) -> Result<Answer, Failure>
-    where
-        Message: Clone,
-        Answering: Future<Output = Result<Response<Answer>, Status>>,
-    {
-        let file = self.context.shopper_token_file.as_ref().ok_or_else(|| {
+    /// Calls the service that a message is for: the gateway as a chatbot's backend does, for a shopper,
+    /// the others with the token of staff. Every write has an id or is the same when repeated, so what
+    /// is refused for a moment is tried again, at the next replica, as long as there is time.
+    pub async fn call<M: Call>(&self, message: M) -> Result<M::Answer, Failure> {
+        let service = M::SERVICE;
+        let file = match service {
+            Identity::Gateway => self.context.shopper_token_file.as_ref(),
+            _ => Some(&self.context.token_file),
+        };
+        let token = self.token(file.ok_or_else(|| {
             Failure::Usage("the context has no shopper_token_file to claim and order with".into())
-        })?;
-        let token = self.token(file)?;
-        self.call_with(&token, Identity::Gateway, message, send)
-            .await
-    }
-
-    async fn call_with<Message, Answer, Answering>(
-        &self,
-        token: &MetadataValue<tonic::metadata::Ascii>,
-        service: Identity,
-        message: Message,
-        send: impl Fn(Channel, Request<Message>) -> Answering,
-    ) -> Result<Answer, Failure>
-    where
-        Message: Clone,
-        Answering: Future<Output = Result<Response<Answer>, Status>>,
-    {
+        })?)?;
         let until = Instant::now() + self.patience;
         let mut replicas = self.addresses(service).iter().cycle();
         loop {
-            let address = replicas.next().ok_or_else(|| {
-                Failure::Usage(format!("the context names no address of {service}"))
-            })?;
+            let address = replicas.next().ok_or_else(|| no_address(service))?;
             let left = until.saturating_duration_since(Instant::now());
-            let request = self.request(message.clone(), token, left);
-            let status = match send(self.channel(service, address), request).await {
+            let request = self.request(message.clone(), &token, left);
+            let status = match M::send(self.channel(service, address), request).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => status,
             };
@@ -148,10 +113,10 @@ impl Session {
     {
         let token = self.token(&self.context.token_file)?;
         let request = self.request(message, &token, self.patience);
-        let answer = send(self.channel(service, address), request).await;
-        Ok(answer
-            .map_err(|status| named(status, service, address))?
-            .into_inner())
+        match send(self.channel(service, address), request).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(named(status, service, address).into()),
+        }
     }
 
     /// A stream with the token of staff, for as long as it lasts, at the first replica that answers.
@@ -165,12 +130,9 @@ impl Session {
         Answering: Future<Output = Result<Response<Answer>, Status>>,
     {
         let token = self.token(&self.context.token_file)?;
-        let mut last = Failure::Usage(format!("the context names no address of {service}"));
+        let mut last = no_address(service);
         for address in self.addresses(service) {
-            let mut request = Request::new(message());
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
+            let request = authorized(message(), &token);
             match send(self.channel(service, address), request).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => last = named(status, service, address).into(),
@@ -182,13 +144,10 @@ impl Session {
     fn request<Message>(
         &self,
         message: Message,
-        token: &MetadataValue<tonic::metadata::Ascii>,
+        token: &AsciiMetadataValue,
         left: Duration,
     ) -> Request<Message> {
-        let mut request = Request::new(message);
-        request
-            .metadata_mut()
-            .insert("authorization", token.clone());
+        let mut request = authorized(message, token);
         // Whoever types wants to see what came of it; services record a share of what callers ask for.
         if let Ok(traceparent) = new_traceparent().parse() {
             request.metadata_mut().insert(TRACEPARENT, traceparent);
@@ -197,15 +156,26 @@ impl Session {
         request
     }
 
-    fn token(&self, file: &Path) -> Result<MetadataValue<tonic::metadata::Ascii>, Failure> {
+    fn token(&self, file: &Path) -> Result<AsciiMetadataValue, Failure> {
         let text = fs::read_to_string(file);
         let text = text.with_context(|| format!("the token {} cannot be read", file.display()))?;
-        let mut value: MetadataValue<_> = format!("Bearer {}", text.trim())
+        let mut value: AsciiMetadataValue = format!("Bearer {}", text.trim())
             .parse()
             .map_err(|_| Failure::Usage(format!("{} holds no token", file.display())))?;
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+fn authorized<Message>(message: Message, token: &AsciiMetadataValue) -> Request<Message> {
+    let mut request = Request::new(message);
+    let headers = request.metadata_mut();
+    headers.insert("authorization", token.clone());
+    request
+}
+
+fn no_address(service: Identity) -> Failure {
+    Failure::Usage(format!("the context names no address of {service}"))
 }
 
 /// A W3C trace context that begins here and asks to be recorded.

@@ -7,18 +7,18 @@ mod tokens;
 
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tidegate_types::KeyFile;
 use time::{Duration, OffsetDateTime};
 
 use crate::secret_file;
 
-pub use tokens::{Scope, Token};
+pub use tidegate_auth::{Identity, Scope};
+pub use tokens::Token;
 
 pub const TOKEN_ISSUER: &str = "https://tidegate.local/issuer";
 pub const TOKEN_AUDIENCE: &str = "tidegate";
@@ -29,41 +29,6 @@ const LIFETIME: Duration = Duration::days(90);
 const RENEW_BEFORE_END: Duration = Duration::days(7);
 /// Changes when the files here change their meaning, so that those of an earlier build are made anew.
 const FORMAT: u32 = 3;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
-    Gateway,
-    Quota,
-    Issuance,
-    OrderIntake,
-    /// Internal teams, who call quota and order-intake directly.
-    Staff,
-    /// A chatbot's backend; the gateway does not ask for its certificate.
-    Chatbot,
-}
-
-impl Identity {
-    pub const ALL: [Self; 6] = [
-        Self::Gateway,
-        Self::Quota,
-        Self::Issuance,
-        Self::OrderIntake,
-        Self::Staff,
-        Self::Chatbot,
-    ];
-
-    /// The identity as certificates and file names spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::Quota => "quota",
-            Self::Issuance => "issuance",
-            Self::OrderIntake => "order-intake",
-            Self::Staff => "staff",
-            Self::Chatbot => "chatbot",
-        }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Made {
@@ -79,13 +44,7 @@ pub struct Credentials {
 impl Credentials {
     /// Loads the credentials in a folder, or makes those that are missing or near their end. `now` decides what is near.
     pub fn load_or_make(folder: &Path, now: OffsetDateTime) -> Result<Self> {
-        if !folder.exists() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .with_context(|| format!("{} cannot be made", folder.display()))?;
-        }
+        secret_file::make_folder(folder)?;
         let credentials = Self {
             folder: folder.to_owned(),
         };
@@ -115,13 +74,10 @@ impl Credentials {
     }
 
     fn good_at(&self, now: OffsetDateTime) -> bool {
-        let made = fs::read(self.made_file())
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Made>(&text).ok());
-        made.is_some_and(|made| {
-            made.format == FORMAT
-                && made.ends_at_unix_seconds > (now + RENEW_BEFORE_END).unix_timestamp()
-        })
+        let renewed_by = (now + RENEW_BEFORE_END).unix_timestamp();
+        let text = fs::read(self.made_file()).unwrap_or_default();
+        serde_json::from_slice(&text)
+            .is_ok_and(|made: Made| made.format == FORMAT && made.ends_at_unix_seconds > renewed_by)
     }
 
     fn made_file(&self) -> PathBuf {
@@ -166,7 +122,7 @@ impl Credentials {
 mod tests {
     use std::{os::unix::fs::PermissionsExt, process::Command};
 
-    use super::*;
+    use super::{authority::IDENTITIES, *};
 
     fn made() -> (tempfile::TempDir, Credentials) {
         let folder = tempfile::tempdir().unwrap();
@@ -175,9 +131,10 @@ mod tests {
         (folder, credentials)
     }
 
-    fn openssl(arguments: &[&str], files: &[PathBuf]) -> String {
+    fn openssl(arguments: &str, files: &[PathBuf]) -> String {
         let mut command = Command::new("openssl");
-        let output = command.args(arguments).args(files).output().unwrap();
+        command.args(arguments.split(' ')).args(files);
+        let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?} {files:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -203,38 +160,23 @@ mod tests {
 
     #[test]
     fn openssl_accepts_every_certificate_for_its_name_and_both_sides_and_reads_every_key() {
+        const CHECK_KEY: &str = "pkey -noout -check -in";
         let (_folder, credentials) = made();
-        for identity in Identity::ALL {
-            let name = format!("{}.tidegate", identity.name());
+        for identity in IDENTITIES {
+            let name = identity.server_name();
             let certificate = credentials.certificate_file(identity);
             for purpose in ["sslserver", "sslclient"] {
                 openssl(
-                    &[
-                        "verify",
-                        "-purpose",
-                        purpose,
-                        "-verify_hostname",
-                        &name,
-                        "-CAfile",
-                    ],
+                    &format!("verify -purpose {purpose} -verify_hostname {name} -CAfile"),
                     &[credentials.ca_file(), certificate.clone()],
                 );
             }
-            let names = openssl(
-                &["x509", "-noout", "-ext", "subjectAltName", "-in"],
-                &[certificate],
-            );
+            let names = openssl("x509 -noout -ext subjectAltName -in", &[certificate]);
             let expected = format!("URI:spiffe://tidegate/{}", identity.name());
             assert!(names.contains(&expected), "{names}");
-            openssl(
-                &["pkey", "-noout", "-check", "-in"],
-                &[credentials.key_file(identity)],
-            );
+            openssl(CHECK_KEY, &[credentials.key_file(identity)]);
         }
-        openssl(
-            &["pkey", "-noout", "-check", "-in"],
-            &[credentials.signing_key_file()],
-        );
+        openssl(CHECK_KEY, &[credentials.signing_key_file()]);
     }
 
     #[test]

@@ -18,12 +18,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::PgConnectOptions;
 
-pub use account::Account;
 pub use binaries::Binaries;
 pub use databases::Database;
 pub use stall::Stalled;
 pub use test_server::TestServer;
 
+use account::Account;
+pub(crate) use account::folder_of_choice;
 use cluster::{Cluster, Settings};
 use databases::Passwords;
 use server::Server;
@@ -53,11 +54,10 @@ pub struct PostgresOptions {
 impl PostgresOptions {
     /// A server of our own in `home`, or the one that `TIDEGATE_DATABASE_URL` names.
     pub fn new(home: impl Into<PathBuf>) -> Self {
+        let named = std::env::var(DATABASE_URL_VARIABLE);
         Self {
             home: home.into(),
-            external_url: std::env::var(DATABASE_URL_VARIABLE)
-                .ok()
-                .filter(|url| !url.is_empty()),
+            external_url: named.ok().filter(|url| !url.is_empty()),
             tcp_port: None,
             max_connections: 100,
             fsync_off: false,
@@ -105,19 +105,13 @@ impl Postgres {
                     cluster::remove(&home)?;
                 }
                 let binaries = Binaries::find_or_fetch(&cluster::data_folder(&home), say).await?;
-                let cluster = Cluster::prepare(
-                    account,
-                    home,
-                    binaries,
-                    Settings {
-                        tcp_port: options.tcp_port,
-                        max_connections: options.max_connections,
-                        fsync_off: options.fsync_off,
-                        trust: false,
-                    },
-                    say,
-                )
-                .await?;
+                let settings = Settings {
+                    tcp_port: options.tcp_port,
+                    max_connections: options.max_connections,
+                    fsync_off: options.fsync_off,
+                    trust: false,
+                };
+                let cluster = Cluster::prepare(account, home, binaries, settings, say).await?;
                 Place::Own(Box::new(Server::new(cluster)))
             }
         };
@@ -139,12 +133,8 @@ impl Postgres {
         if let Place::Own(server) = &mut self.place {
             server.start().await?;
         }
-        databases::create(
-            &self.superuser(),
-            &self.options.database_prefix,
-            &self.passwords,
-        )
-        .await
+        let prefix = &self.options.database_prefix;
+        databases::create(&self.superuser(), prefix, &self.passwords).await
     }
 
     /// Stops the server quickly and cleanly: sessions are cut, nothing is lost. A server that is not ours is left alone.
@@ -203,11 +193,7 @@ impl Postgres {
     /// The URL with which the owner of a database reaches it.
     pub fn database_url(&self, database: Database) -> String {
         let name = database.name(&self.options.database_prefix);
-        let password = self.passwords.of(database);
-        match &self.place {
-            Place::Own(server) => server.cluster().url(&name, password, &name),
-            Place::External(superuser) => databases::url_at(superuser, &name, password),
-        }
+        databases::url_at(&self.superuser(), &name, self.passwords.of(database))
     }
 
     /// How a superuser connects, for what only one may see.

@@ -1,6 +1,10 @@
 //! Processes of the operating system: signals, command lines, the end of a log.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, setpriority_process, test_kill_process};
@@ -28,17 +32,14 @@ pub fn give_way(process: u32) {
     all.push(process);
     for process in all {
         // Linux has a priority for each thread; elsewhere there is one for the process.
-        let threads: Vec<_> = fs::read_dir(format!("/proc/{process}/task"))
-            .into_iter()
-            .flatten()
-            .flatten()
+        let listed = fs::read_dir(format!("/proc/{process}/task"));
+        let listed = listed.into_iter().flatten().flatten();
+        let mut threads: Vec<_> = listed
             .filter_map(|thread| thread.file_name().to_str()?.parse().ok())
             .collect();
-        let threads = if threads.is_empty() {
-            vec![process]
-        } else {
-            threads
-        };
+        if threads.is_empty() {
+            threads.push(process);
+        }
         for thread in threads.into_iter().filter_map(pid) {
             // One that has ended meanwhile gives way by itself.
             let _ = setpriority_process(Some(thread), WAY_GIVING);
@@ -80,4 +81,10 @@ pub fn tail(file: &Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// Opens a log to write on at its end.
+pub(crate) fn open_log(log: &Path) -> Result<File> {
+    let opened = File::options().create(true).append(true).open(log);
+    opened.with_context(|| format!("{} cannot be written", log.display()))
 }

@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 
 use crate::{
     credentials::{Credentials, Identity},
-    postgres::{Postgres, PostgresOptions},
+    postgres::{Postgres, PostgresOptions, folder_of_choice},
 };
 
 pub use connections::connections_of;
@@ -52,16 +52,7 @@ impl Stack {
     /// Takes the data folder, stops what a killed launcher left running in it, makes credentials and the database's files, and chooses
     /// ports. No process runs yet.
     pub async fn prepare(mut options: StackOptions) -> Result<Self> {
-        fs::create_dir_all(&options.data).with_context(|| {
-            format!(
-                "{} cannot be made: choose another folder with --data",
-                options.data.display()
-            )
-        })?;
-        options.data = options
-            .data
-            .canonicalize()
-            .with_context(|| format!("{} cannot be read", options.data.display()))?;
+        options.data = folder_of_choice(&options.data)?;
         let records = Records::take(&options.data)?;
         records.stop_leftovers(options.say).await?;
         if options.reset {
@@ -103,18 +94,11 @@ impl Stack {
                     self.record()?;
                 }
             }
-            try_join_all(
-                self.replicas
-                    .iter_mut()
-                    .filter(|replica| replica.service() == service)
-                    .map(Replica::wait_until_ready),
-            )
-            .await?;
-            (self.options.say)(&format!(
-                "{} is ready on {}.",
-                service.name(),
-                join(&self.addresses(service))
-            ));
+            let replicas = self.replicas.iter_mut();
+            let begun = replicas.filter(|replica| replica.service() == service);
+            try_join_all(begun.map(Replica::wait_until_ready)).await?;
+            let (name, addresses) = (service.name(), join(&self.addresses(service)));
+            (self.options.say)(&format!("{name} is ready on {addresses}."));
         }
         Ok(())
     }
@@ -208,18 +192,16 @@ impl Stack {
     }
 
     pub fn replica(&self, name: &str) -> Result<&Replica> {
-        self.replicas
-            .iter()
-            .find(|replica| replica.name() == name)
-            .ok_or_else(|| self.no_such(name))
+        let mut replicas = self.replicas.iter();
+        let found = replicas.find(|replica| replica.name() == name);
+        found.ok_or_else(|| self.no_such(name))
     }
 
     fn find(&mut self, name: &str) -> Result<&mut Replica> {
         let missing = self.no_such(name);
-        self.replicas
-            .iter_mut()
-            .find(|replica| replica.name() == name)
-            .ok_or(missing)
+        let mut replicas = self.replicas.iter_mut();
+        let found = replicas.find(|replica| replica.name() == name);
+        found.ok_or(missing)
     }
 
     fn no_such(&self, name: &str) -> anyhow::Error {
@@ -235,11 +217,9 @@ impl Stack {
 
     /// The gRPC addresses of a service's replicas, in order.
     pub fn addresses(&self, service: Service) -> Vec<SocketAddr> {
-        self.replicas
-            .iter()
-            .filter(|replica| replica.service() == service)
-            .map(Replica::grpc_address)
-            .collect()
+        let replicas = self.replicas.iter();
+        let of_service = replicas.filter(|replica| replica.service() == service);
+        of_service.map(Replica::grpc_address).collect()
     }
 
     /// A connection to a replica, with the certificate of `client` or with none.
@@ -264,9 +244,7 @@ impl Stack {
 
     /// The URL with which a service reaches its database; none for the gateway, which has none.
     pub fn database_url(&self, service: Service) -> Option<String> {
-        service
-            .database()
-            .map(|database| self.postgres.database_url(database))
+        Some(self.postgres.database_url(service.database()?))
     }
 
     pub fn options(&self) -> &StackOptions {
@@ -283,18 +261,14 @@ impl Stack {
 
     fn record(&self) -> Result<()> {
         let postgres = self.postgres.process_id().zip(self.postgres.command_mark());
-        let replicas = self
-            .replicas
-            .iter()
-            .filter_map(|replica| Some((replica.process_id()?, replica.command_mark().to_owned())));
+        let mark =
+            |replica: &Replica| Some((replica.process_id()?, replica.command_mark().to_owned()));
+        let replicas = self.replicas.iter().filter_map(mark);
         self.records.write(replicas.chain(postgres))
     }
 }
 
 fn join(parts: &[impl ToString]) -> String {
-    parts
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let parts: Vec<_> = parts.iter().map(ToString::to_string).collect();
+    parts.join(", ")
 }

@@ -123,14 +123,11 @@ mod tests {
 
     #[test]
     fn a_day_of_no_length_and_one_of_a_week_are_refused() {
+        let day = |minutes| Arguments::try_parse_from(["tidegate-local", "--minutes", minutes]);
         for bad in ["0", "-1", "10080", "soon"] {
-            assert!(
-                Arguments::try_parse_from(["tidegate-local", "--minutes", bad]).is_err(),
-                "{bad}"
-            );
+            assert!(day(bad).is_err(), "{bad}");
         }
-        let arguments = Arguments::try_parse_from(["tidegate-local", "--minutes", "0.5"]).unwrap();
-        assert_eq!(arguments.duration(), Duration::from_secs(30));
+        assert_eq!(day("0.5").unwrap().duration(), Duration::from_secs(30));
     }
 
     #[test]

@@ -54,11 +54,9 @@ pub struct Books {
 impl Books {
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database| {
-            PgConnection::connect(&stack.postgres().database_url(database))
-                .await
-                .with_context(|| {
-                    format!("the {database:?} database cannot be reached for the audit")
-                })
+            let silent = || format!("the {database:?} database cannot be reached for the audit");
+            let url = stack.postgres().database_url(database);
+            PgConnection::connect(&url).await.with_context(silent)
         };
         Ok(Self {
             quota: connect(Database::Quota).await?,
@@ -112,8 +110,8 @@ impl Books {
         let stock: Vec<(i32, i64)> = stock.fetch_all(&mut self.quota).await?;
         let coupons: Vec<(i32, i64)> = coupons.fetch_all(&mut self.issuance).await?;
         finding.add("wrong_coupons_beyond_stock", beyond(&coupons, &stock));
-        let leases = sqlx::query(include_str!("../queries/leases_of_quota.sql")).bind(campaign);
-        let leases = leases.fetch_all(&mut self.quota).await?;
+        let leases = sqlx::query_as(include_str!("../queries/leases_of_quota.sql")).bind(campaign);
+        let leases: Vec<_> = leases.fetch_all(&mut self.quota).await?;
         session_tables::load_leases(&mut self.issuance, &leases).await?;
         let both = sqlx::query(include_str!("../queries/leases_on_both_sides.sql")).bind(campaign);
         finding.absorb(count(&mut self.issuance, both).await?);

@@ -101,14 +101,12 @@ impl Staff {
             description: String::new(),
             reason: String::new(),
         };
-        let response = CampaignServiceClient::new(self.quota.clone())
+        let made = CampaignServiceClient::new(self.quota.clone())
             .create_campaign(self.request(message)?)
             .await
             .map_err(|status| refused("quota did not make the campaign", &status))?;
-        response
-            .into_inner()
-            .campaign
-            .context("quota made the campaign and did not say how it is")
+        let made = made.into_inner().campaign;
+        made.context("quota made the campaign and did not say how it is")
     }
 
     /// How many differences the services' own audit of a campaign finds between quota's books and issuance's coupons.
@@ -150,11 +148,8 @@ impl Staff {
 
 /// One sentence of a refusal; the status itself would repeat its causes.
 fn refused(what: &str, status: &Status) -> anyhow::Error {
-    anyhow!(
-        "{what} ({:?}: {}): read its log.",
-        status.code(),
-        status.message()
-    )
+    let (code, words) = (status.code(), status.message());
+    anyhow!("{what} ({code:?}: {words}): read its log.")
 }
 
 pub fn store_id(number: u32) -> String {
@@ -230,10 +225,8 @@ mod tests {
                 / SLOT.as_secs_f64();
             let coupons = coupons as f64;
             assert!(room < coupons * share_of_store(2), "{room} of {coupons}");
-            assert!(
-                room * f64::from(STORES) > 2.0 * coupons,
-                "{room} of {coupons}"
-            );
+            let all = room * f64::from(STORES);
+            assert!(all > 2.0 * coupons, "{room} of {coupons}");
         }
     }
 }

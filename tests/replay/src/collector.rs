@@ -16,11 +16,12 @@ use opentelemetry_proto::tonic::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
     common::v1::any_value::Value,
-    trace::v1::{ResourceSpans, status::StatusCode},
+    trace::v1::{ResourceSpans, Status, span::Link, status::StatusCode},
 };
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Response, transport::Server};
 
 /// Spans kept, about half a kilobyte each; beyond it the oldest traces go.
 const SPAN_LIMIT: usize = 200_000;
@@ -53,16 +54,7 @@ pub struct Span {
 pub struct Collector {
     address: SocketAddr,
     traces: Arc<Mutex<Traces>>,
-    _server: Arc<Guard>,
-}
-
-#[derive(Debug)]
-struct Guard(AbortHandle);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    _server: Arc<AbortOnDropHandle<Result<(), tonic::transport::Error>>>,
 }
 
 impl Collector {
@@ -73,18 +65,15 @@ impl Collector {
             .context("the receiver of traces finds no free port")?;
         let address = listener.local_addr()?;
         let traces = Arc::new(Mutex::new(Traces::default()));
-        let service = TraceServiceServer::new(Receiver {
-            traces: traces.clone(),
-        })
-        .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let service = TraceServiceServer::new(Receiver(traces.clone()))
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         let serve = Server::builder()
             .add_service(service)
             .serve_with_incoming(TcpListenerStream::new(listener));
-        let server = tokio::spawn(serve).abort_handle();
         Ok(Self {
             address,
             traces,
-            _server: Arc::new(Guard(server)),
+            _server: Arc::new(AbortOnDropHandle::new(tokio::spawn(serve))),
         })
     }
 
@@ -124,21 +113,16 @@ impl Traces {
         span.links.truncate(LINK_LIMIT);
         for (target, _) in &span.links {
             if *target != span.trace_id {
-                self.linked_from
-                    .entry(*target)
-                    .or_default()
-                    .push((span.trace_id, span.span_id));
+                let from = self.linked_from.entry(*target).or_default();
+                from.push((span.trace_id, span.span_id));
             }
         }
-        let order = &mut self.order;
         self.count += 1;
-        self.spans
-            .entry(span.trace_id)
-            .or_insert_with_key(|trace_id| {
-                order.push_back(*trace_id);
-                Vec::new()
-            })
-            .push(span);
+        let spans = self.spans.entry(span.trace_id).or_default();
+        if spans.is_empty() {
+            self.order.push_back(span.trace_id);
+        }
+        spans.push(span);
         while self.count > SPAN_LIMIT {
             let Some(oldest) = self.order.pop_front() else {
                 break;
@@ -162,25 +146,17 @@ impl Traces {
     }
 }
 
-struct Receiver {
-    traces: Arc<Mutex<Traces>>,
-}
+struct Receiver(Arc<Mutex<Traces>>);
 
 #[tonic::async_trait]
 impl TraceService for Receiver {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut traces = lock(&self.traces);
-        for span in request
-            .into_inner()
-            .resource_spans
-            .into_iter()
-            .flat_map(decode)
-        {
-            traces.add(span);
-        }
+    ) -> Result<Response<ExportTraceServiceResponse>, tonic::Status> {
+        let spans = request.into_inner().resource_spans.into_iter();
+        let mut traces = lock(&self.0);
+        spans.flat_map(decode).for_each(|span| traces.add(span));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
@@ -188,11 +164,16 @@ impl TraceService for Receiver {
 /// Spans with malformed ids are left out: they can be part of no trace.
 fn decode(resource: ResourceSpans) -> impl Iterator<Item = Span> {
     let service = service_name(&resource);
-    let spans = resource
-        .scope_spans
-        .into_iter()
-        .flat_map(|scope| scope.spans);
+    let scopes = resource.scope_spans.into_iter();
+    let spans = scopes.flat_map(|scope| scope.spans);
     spans.filter_map(move |span| {
+        let is_failed = |status: Status| status.code == StatusCode::Error as i32;
+        let link = |link: Link| {
+            Some((
+                link.trace_id.try_into().ok()?,
+                link.span_id.try_into().ok()?,
+            ))
+        };
         Some(Span {
             trace_id: span.trace_id.try_into().ok()?,
             span_id: span.span_id.try_into().ok()?,
@@ -201,32 +182,17 @@ fn decode(resource: ResourceSpans) -> impl Iterator<Item = Span> {
             service: service.clone(),
             start_ns: span.start_time_unix_nano,
             end_ns: span.end_time_unix_nano.max(span.start_time_unix_nano),
-            failed: span
-                .status
-                .is_some_and(|status| status.code == StatusCode::Error as i32),
-            links: span
-                .links
-                .into_iter()
-                .filter_map(|link| {
-                    Some((
-                        link.trace_id.try_into().ok()?,
-                        link.span_id.try_into().ok()?,
-                    ))
-                })
-                .collect(),
+            failed: span.status.is_some_and(is_failed),
+            links: span.links.into_iter().filter_map(link).collect(),
         })
     })
 }
 
 fn service_name(resource: &ResourceSpans) -> String {
-    let attributes = resource
-        .resource
-        .iter()
-        .flat_map(|resource| &resource.attributes);
-    let value = attributes
-        .filter(|attribute| attribute.key == "service.name")
-        .find_map(|attribute| attribute.value.as_ref()?.value.as_ref());
-    match value {
+    let resources = resource.resource.iter();
+    let mut attributes = resources.flat_map(|resource| &resource.attributes);
+    let name = attributes.find(|attribute| attribute.key == "service.name");
+    match name.and_then(|name| name.value.as_ref()?.value.as_ref()) {
         Some(Value::StringValue(name)) => name.strip_prefix("tidegate-").unwrap_or(name).to_owned(),
         _ => "unknown".to_owned(),
     }

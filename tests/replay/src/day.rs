@@ -178,10 +178,9 @@ fn opens_at(arguments: &Arguments) -> SystemTime {
 }
 
 fn gathering(arguments: &Arguments) -> Duration {
-    if arguments.early_share > 0.0 {
-        GATHERING
-    } else {
-        Duration::ZERO
+    match arguments.early_share > 0.0 {
+        true => GATHERING,
+        false => Duration::ZERO,
     }
 }
 
@@ -206,11 +205,9 @@ async fn wait_for_the_crowd(opens_at: SystemTime, opening: Duration) -> (Instant
 }
 
 fn opening_in_words(opening: Duration) -> String {
-    if opening.is_zero() {
-        "The campaign is open.".to_owned()
-    } else {
-        let seconds = opening.as_secs();
-        format!("The campaign opens {seconds} s from now; the first are there already.")
+    match opening.as_secs() {
+        0 => "The campaign is open.".to_owned(),
+        seconds => format!("The campaign opens {seconds} s from now; the first are there already."),
     }
 }
 
@@ -243,11 +240,8 @@ async fn best_trace(collector: &Collector, picture: &Picture) -> Option<(TraceId
     let of_a_kind = |shopper: &&TracedShopper| shopper.has_waited == some_waited;
     let candidates: Vec<_> = picture.traced.iter().filter(of_a_kind).collect();
     let services = |spans: &[Span]| {
-        let has_span = |service: &Service| spans.iter().any(|span| span.service == service.name());
-        Service::START_ORDER
-            .iter()
-            .filter(|service| has_span(service))
-            .count()
+        let has_span = |service: &&Service| spans.iter().any(|span| span.service == service.name());
+        Service::START_ORDER.iter().filter(has_span).count()
     };
     let began = Instant::now();
     loop {
@@ -255,9 +249,10 @@ async fn best_trace(collector: &Collector, picture: &Picture) -> Option<(TraceId
             .iter()
             .map(|shopper| (shopper.trace_id, collector.trace(shopper.trace_id)));
         let best = traces.max_by_key(|(_, spans)| (services(spans), spans.len()));
+        let all = Service::START_ORDER.len();
         let complete = best
             .as_ref()
-            .is_some_and(|(_, spans)| services(spans) == Service::START_ORDER.len());
+            .is_some_and(|(_, spans)| services(spans) == all);
         if complete || candidates.is_empty() || began.elapsed() > TRACE_LIMIT {
             return best;
         }
@@ -274,11 +269,8 @@ fn publish(
     print(&table(report));
     let waterfall = trace.map(|(trace_id, spans)| Waterfall::new(trace_id, &spans));
     if let Some(waterfall) = &waterfall {
-        print(&format!(
-            "One shopper, trace {}\n{}",
-            report.trace.trace_id,
-            waterfall.text()
-        ));
+        let (trace_id, drawn) = (&report.trace.trace_id, waterfall.text());
+        print(&format!("One shopper, trace {trace_id}\n{drawn}"));
     }
     let mut files = report.draw(folder, waterfall.as_ref())?;
     let report_file = folder.join("report.json");

@@ -32,16 +32,12 @@ pub async fn show(scene: &Scene, stock: u64, duration: Duration) {
         let mut out = stderr().lock();
         if terminal {
             let block = block(&picture, stock, elapsed, duration);
-            let up = if drawn > 0 {
-                format!("\x1b[{drawn}A")
-            } else {
-                String::new()
-            };
+            let up = (drawn > 0)
+                .then(|| format!("\x1b[{drawn}A"))
+                .unwrap_or_default();
             drawn = block.lines().count();
-            let lines: String = block
-                .lines()
-                .map(|line| format!("{ERASE_LINE}{line}\n"))
-                .collect();
+            let lines = block.lines().map(|line| format!("{ERASE_LINE}{line}\n"));
+            let lines: String = lines.collect();
             // A terminal that went away must not end the replay.
             let _ = write!(out, "{up}{lines}");
         } else {
@@ -53,10 +49,8 @@ pub async fn show(scene: &Scene, stock: u64, duration: Duration) {
 /// Rates of the last whole second.
 fn last_second(picture: &Picture, elapsed: Duration) -> Second {
     let second = (elapsed.as_secs() as usize).checked_sub(1);
-    second
-        .and_then(|second| picture.seconds.get(second))
-        .copied()
-        .unwrap_or_default()
+    let second = second.and_then(|second| picture.seconds.get(second));
+    second.copied().unwrap_or_default()
 }
 
 fn stock_left(picture: &Picture, stock: u64) -> u64 {
@@ -84,11 +78,8 @@ fn line(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) ->
 fn block(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) -> String {
     let now = last_second(picture, elapsed);
     let (claims, queue, orders) = (&picture.claims, &picture.queue, &picture.orders);
-    let (claim, order, wait) = (
-        picture.claim_latency,
-        picture.order_latency,
-        picture.wait.from_joining,
-    );
+    let (claim, order) = (picture.claim_latency, picture.order_latency);
+    let wait = picture.wait.from_joining;
     let left = stock_left(picture, stock);
     let lines = [
         format!(
@@ -144,15 +135,10 @@ fn most_refusals(picture: &Picture) -> String {
 /// Offered claims of the last minute, one bar a second.
 fn sparkline(seconds: &[Second]) -> String {
     let shown = &seconds[seconds.len().saturating_sub(SPARKLINE_SECONDS)..];
-    let peak = shown
-        .iter()
-        .map(|second| second.offered)
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    shown
-        .iter()
-        .map(|second| BARS[(second.offered * (BARS.len() as u64 - 1) / peak) as usize])
+    let offered = || shown.iter().map(|second| second.offered);
+    let peak = offered().max().unwrap_or(0).max(1);
+    offered()
+        .map(|offered| BARS[(offered * (BARS.len() as u64 - 1) / peak) as usize])
         .collect()
 }
 
@@ -196,21 +182,18 @@ mod tests {
     fn the_line_shows_the_last_whole_second_the_queue_and_the_stock_left() {
         let elapsed = Duration::from_millis(1_900);
         let line = line(&picture(), 10, elapsed, Duration::from_secs(60));
-        for words in [
-            "offered      2/s",
-            "waiting      1  pace      1/s",
-            "stock left        9",
-        ] {
+        let queue = "waiting      1  pace      1/s";
+        for words in ["offered      2/s", queue, "stock left        9"] {
             assert!(line.contains(words), "{words} is missing in {line}");
         }
     }
 
     #[test]
     fn the_sparkline_is_highest_at_its_peak() {
-        let second = |offered| Second {
+        let seconds = [0, 7, 14].map(|offered| Second {
             offered,
             ..Second::default()
-        };
-        assert_eq!(sparkline(&[second(0), second(7), second(14)]), "▁▄█");
+        });
+        assert_eq!(sparkline(&seconds), "▁▄█");
     }
 }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub use table::table;
+use waterfall::Waterfall;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Latencies {
@@ -142,11 +143,7 @@ impl Report {
     }
 
     /// Draws the pictures into a folder and says where they are.
-    pub fn draw(
-        &self,
-        folder: &Path,
-        waterfall: Option<&waterfall::Waterfall>,
-    ) -> Result<Vec<PathBuf>> {
+    pub fn draw(&self, folder: &Path, waterfall: Option<&Waterfall>) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
         let subtitle = format!(
@@ -158,12 +155,9 @@ impl Report {
         write(&files[0], &plot::draw(&self.seconds, opening, &subtitle))?;
         write(&files[1], &slots::draw(&self.busiest_stores, &subtitle))?;
         if let Some(waterfall) = waterfall {
-            let file = folder.join("shopper.svg");
-            write(
-                &file,
-                &waterfall.svg(&format!("trace {}", self.trace.trace_id)),
-            )?;
-            files.push(file);
+            let subtitle = format!("trace {}", self.trace.trace_id);
+            files.push(folder.join("shopper.svg"));
+            write(&files[2], &waterfall.svg(&subtitle))?;
         }
         Ok(files)
     }

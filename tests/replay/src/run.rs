@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use rand::Rng;
+use rustix::process::Signal;
 use tidegate_ctl::Contexts;
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
@@ -40,15 +41,15 @@ pub enum Verdict {
 }
 
 pub async fn run(arguments: Arguments) -> Result<Verdict> {
-    let mut stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen(&[Signal::INT, Signal::TERM])?;
     let collector = Collector::start().await?;
     let mut stack = tokio::select! {
         stack = Stack::prepare(arguments.stack(&collector)) => stack?,
-        () = stop.next() => return Ok(Verdict::Interrupted),
+        _ = stop.next() => return Ok(Verdict::Interrupted),
     };
     let verdict = tokio::select! {
         verdict = serve(&mut stack, &collector, &arguments) => verdict,
-        () = stop.next() => Ok(Verdict::Interrupted),
+        _ = stop.next() => Ok(Verdict::Interrupted),
     };
     if !arguments.exit && matches!(verdict, Ok(Verdict::Holds | Verdict::Broken)) {
         tell("\nThe stack stays up: Ctrl-C stops it.");
@@ -58,7 +59,7 @@ pub async fn run(arguments: Arguments) -> Result<Verdict> {
     let stopped = tokio::select! {
         stopped = stack.shutdown() => stopped,
         // Dropping the stack kills what still runs.
-        () = stop.next() => return Ok(Verdict::Interrupted),
+        _ = stop.next() => return Ok(Verdict::Interrupted),
     };
     if arguments.no_keep {
         stack.shutdown_and_remove().await?;
@@ -90,10 +91,9 @@ async fn serve(stack: &mut Stack, collector: &Collector, arguments: &Arguments) 
         arguments.no_replay || day::replay(stack, collector, arguments, &staff, &run_id).await?;
     print_way_in(stack, &by_hand_campaign)?;
     print(&by_hand::first_commands(is_current));
-    Ok(if holds {
-        Verdict::Holds
-    } else {
-        Verdict::Broken
+    Ok(match holds {
+        true => Verdict::Holds,
+        false => Verdict::Broken,
     })
 }
 
@@ -116,30 +116,23 @@ async fn write_context(stack: &Stack, collector: &Collector) -> Result<bool> {
 
 fn print_way_in(stack: &Stack, campaign_id: &str) -> Result<()> {
     print(&by_hand::endpoints(stack));
-    let Some(gateway) = stack
-        .addresses(Service::Gateway)
-        .first()
-        .map(ToString::to_string)
-    else {
+    let gateways = stack.addresses(Service::Gateway);
+    let Some(gateway) = gateways.first() else {
         return Ok(());
     };
-    let token = stack
-        .credentials()
-        .sign(&Token::new("by-hand", &Scope::CHATBOT))?;
+    let credentials = stack.credentials();
+    let token = credentials.sign(&Token::new("by-hand", &Scope::CHATBOT))?;
     let call = Call {
-        address: &gateway,
-        ca_file: &stack.credentials().ca_file(),
+        address: &gateway.to_string(),
+        ca_file: &credentials.ca_file(),
         token: &token,
         campaign_id,
     };
+    let (buf, python) = (call.buf_curl(), call.python());
     print(&format!(
         "A token for a day, as a chatbot's backend\n  {token}\n"
     ));
-    print(&format!(
-        "A claim by hand\n{}\n\nor\n{}",
-        call.buf_curl(),
-        call.python()
-    ));
+    print(&format!("A claim by hand\n{buf}\n\nor\n{python}"));
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 
 use std::{env, ffi::OsString, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 use tidegate_local::{postgres::TestServer, processes};
-use tokio::signal::unix::{self, SignalKind};
 
 use crate::{
     console::tell,
     session::{Session, exit_code},
+    stop::StopSignals,
 };
 
 /// Names the superuser's URL of the server that store tests use.
@@ -22,7 +22,7 @@ const SUBCOMMAND: &str = "with-postgres";
 /// # Errors
 /// PostgreSQL or the command cannot be started or stopped.
 pub async fn run(command: &[OsString]) -> Result<ExitCode> {
-    let mut stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen(&[Signal::INT, Signal::TERM, Signal::HUP])?;
     TestServer::remove_leftovers(&runs_this, &tell);
     let given = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
     let server = match given {
@@ -73,31 +73,4 @@ fn runs_this(process: u32) -> bool {
 /// The exit code by which a shell tells of a command that a signal ended.
 fn ended_by(signal: Signal) -> u8 {
     u8::try_from(128 + signal.as_raw()).unwrap_or(1)
-}
-
-/// The signals that ask a process to end.
-struct StopSignals {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    hang_up: unix::Signal,
-}
-
-impl StopSignals {
-    /// From now on they do not end the process by themselves. What it starts listens to them, even if this process was told to be deaf.
-    fn listen() -> Result<Self> {
-        let listen = |kind| unix::signal(kind).context("signals cannot be received");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hang_up.recv() => Signal::HUP,
-        }
-    }
 }

@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::Value;
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, ClaimCouponResponse, QueuedClaim, claim_coupon_response::Outcome,
-    claim_service_client::ClaimServiceClient,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -62,10 +61,7 @@ pub async fn run(claim: Claim, session: &Session) -> Result<Output, Failure> {
         ticket: String::new(),
     };
     loop {
-        let answer = session.call_as_chatbot(message.clone(), |channel, request| async move {
-            ClaimServiceClient::new(channel).claim_coupon(request).await
-        });
-        let answer = with_request_id(&request_id, answer).await?;
+        let answer = with_request_id(&request_id, session.call(message.clone())).await?;
         let Some(Outcome::Queued(place)) = &answer.outcome else {
             return Ok(Output::one(told(&answer, &request_id), ISSUED));
         };

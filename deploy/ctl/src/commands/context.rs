@@ -1,7 +1,5 @@
 //! Contexts.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -28,42 +26,14 @@ pub enum Command {
     Remove { name: String },
 }
 
-/// One suite, and what is needed to talk to it.
+/// A suite, and how it is called.
 #[derive(Debug, Args)]
 pub struct Add {
     name: String,
-    /// `host:port`, once for each replica
-    #[arg(long, required = true)]
-    gateway: Vec<String>,
-    #[arg(long, required = true)]
-    quota: Vec<String>,
-    #[arg(long, required = true)]
-    issuance: Vec<String>,
-    #[arg(long, required = true)]
-    order_intake: Vec<String>,
-    /// Whom the suite's certificates are signed by
-    #[arg(long)]
-    ca_file: PathBuf,
-    /// The certificate of staff, and its key
-    #[arg(long)]
-    certificate_file: PathBuf,
-    #[arg(long)]
-    key_file: PathBuf,
-    /// The token of staff
-    #[arg(long)]
-    token_file: PathBuf,
-    /// The token of a chatbot's backend, for trying claims and orders
-    #[arg(long)]
-    shopper_token_file: Option<PathBuf>,
-    /// The key that tokens are signed with, in development
-    #[arg(long)]
-    signing_key_file: Option<PathBuf>,
-    /// A backend of traces with Tempo's API, such as http://localhost:3200
-    #[arg(long)]
-    traces: Option<String>,
+    #[command(flatten)]
+    context: Context,
 }
 
-/// Does one of them.
 pub fn run(command: Command, global: &Global) -> Result<Output, Failure> {
     const LIST: &[Column] = &[
         ("CONTEXT", "/name"),
@@ -90,9 +60,11 @@ pub fn run(command: Command, global: &Global) -> Result<Output, Failure> {
             contexts.current_context = name;
         }
         Command::Add(add) => {
-            let (name, context) = whole(*add)?;
-            contexts.contexts.insert(name.clone(), context);
-            contexts.current_context = name;
+            // Paths are typed from where one is; the file is read from anywhere.
+            let here = std::env::current_dir().map_err(anyhow::Error::from)?;
+            let context = add.context.within(&here);
+            contexts.contexts.insert(add.name.clone(), context);
+            contexts.current_context = add.name;
         }
         Command::Remove { name } => {
             contexts.find(Some(&name), &file)?;
@@ -123,23 +95,3 @@ const SHOW: &[Column] = &[
     ("signing key", "/signing_key_file"),
     ("traces", "/traces"),
 ];
-
-/// Paths are typed from where one is; the file is read from anywhere.
-fn whole(add: Add) -> Result<(String, Context), Failure> {
-    let here = std::env::current_dir().map_err(anyhow::Error::from)?;
-    let whole = |path: PathBuf| here.join(path);
-    let context = Context {
-        gateway: add.gateway,
-        quota: add.quota,
-        issuance: add.issuance,
-        order_intake: add.order_intake,
-        ca_file: whole(add.ca_file),
-        certificate_file: whole(add.certificate_file),
-        key_file: whole(add.key_file),
-        token_file: whole(add.token_file),
-        shopper_token_file: add.shopper_token_file.map(whole),
-        signing_key_file: add.signing_key_file.map(whole),
-        traces: add.traces,
-    };
-    Ok((add.name, context))
-}

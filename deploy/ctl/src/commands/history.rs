@@ -3,11 +3,10 @@
 use clap::Args;
 use prost_types::Timestamp;
 use serde_json::Value;
-use tidegate_auth::Identity;
 use tidegate_proto::{
-    issuance::v1::{self as issuance, coupon_admin_service_client::CouponAdminServiceClient},
-    order_intake::v1::{self as order_intake, store_service_client::StoreServiceClient},
-    quota::v1::{self as quota, campaign_service_client::CampaignServiceClient},
+    issuance::v1 as issuance,
+    order_intake::v1 as order_intake,
+    quota::v1 as quota,
     r#type::v1::{Change, ChangeFilter},
 };
 
@@ -90,10 +89,8 @@ pub async fn run(history: History, session: &Session) -> Result<Output, Failure>
         (at.seconds, at.nanos)
     };
     changes.sort_by_key(|change| std::cmp::Reverse(moment(change)));
-    Ok(Output::list(
-        changes.iter().map(described).collect(),
-        HISTORY,
-    ))
+    let changes = changes.iter().map(described).collect();
+    Ok(Output::list(changes, HISTORY))
 }
 
 async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Failure> {
@@ -103,57 +100,37 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
     let most = usize::try_from(page_size).unwrap_or(usize::MAX);
     let mut changes = Vec::new();
     if asks(&["campaign"]) {
-        let page = async |page_token| {
-            let message = quota::ListChangesRequest {
-                filter: filter.clone(),
-                page_size,
-                page_token,
-            };
-            let page = session.call(Identity::Quota, message, |channel, request| async move {
-                CampaignServiceClient::new(channel)
-                    .list_changes(request)
-                    .await
-            });
-            let page = page.await?;
-            Ok((page.changes, page.next_page_token))
+        let ask = |page_token| quota::ListChangesRequest {
+            filter: filter.clone(),
+            page_size,
+            page_token,
         };
-        changes.extend(pages::first(most, page).await?.0);
+        let page = pages::first(session, most, ask, |page| {
+            (page.changes, page.next_page_token)
+        });
+        changes.extend(page.await?.0);
     }
     if asks(&["coupon"]) {
-        let page = async |page_token| {
-            let message = issuance::ListChangesRequest {
-                filter: filter.clone(),
-                page_size,
-                page_token,
-            };
-            let page = session.call(Identity::Issuance, message, |channel, request| async move {
-                CouponAdminServiceClient::new(channel)
-                    .list_changes(request)
-                    .await
-            });
-            let page = page.await?;
-            Ok((page.changes, page.next_page_token))
+        let ask = |page_token| issuance::ListChangesRequest {
+            filter: filter.clone(),
+            page_size,
+            page_token,
         };
-        changes.extend(pages::first(most, page).await?.0);
+        let page = pages::first(session, most, ask, |page| {
+            (page.changes, page.next_page_token)
+        });
+        changes.extend(page.await?.0);
     }
     if asks(&["store", "order", "area"]) {
-        let page = async |page_token| {
-            let message = order_intake::ListChangesRequest {
-                filter: filter.clone(),
-                page_size,
-                page_token,
-            };
-            let page = session.call(
-                Identity::OrderIntake,
-                message,
-                |channel, request| async move {
-                    StoreServiceClient::new(channel).list_changes(request).await
-                },
-            );
-            let page = page.await?;
-            Ok((page.changes, page.next_page_token))
+        let ask = |page_token| order_intake::ListChangesRequest {
+            filter: filter.clone(),
+            page_size,
+            page_token,
         };
-        changes.extend(pages::first(most, page).await?.0);
+        let page = pages::first(session, most, ask, |page| {
+            (page.changes, page.next_page_token)
+        });
+        changes.extend(page.await?.0);
     }
     Ok(changes)
 }

@@ -25,7 +25,7 @@ use crate::{
     context::Contexts,
     explain::explain,
     failure::Failure,
-    output::Output,
+    output::{Format, Output},
     session::Session,
     spec,
 };
@@ -49,13 +49,15 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             None => return Ok(()),
         },
         Command::Trace(trace) => trace::run(trace, &session()?, global.output).await?,
-        Command::Doctor(_) => doctor::run(&session()?).await?,
+        Command::Doctor => doctor::run(&session()?).await?,
         Command::SupportBundle(bundle) => support_bundle::run(bundle, &session()?).await?,
         Command::Token(command) => token::run(command, &global)?,
         Command::Keys(command) => keys::run(command)?,
         Command::Context(command) => context::run(command, &global)?,
         Command::Explain { reason } => explain(reason.as_deref())?,
-        Command::Schema { kind } => return print_json(&spec::schema(kind)),
+        Command::Schema { kind } => {
+            return Output::one(spec::schema(kind), &[]).print(Format::Json);
+        }
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "tidegatectl", &mut std::io::stdout());
@@ -68,10 +70,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     };
     output.tell(global.output)
-}
-
-fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    Output::one(value.clone(), &[]).print(crate::output::Format::Json)
 }
 
 /// The file of contexts that is used.

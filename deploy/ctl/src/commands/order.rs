@@ -1,25 +1,20 @@
 //! Orders.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, builder::TypedValueParser};
 use prost_types::Timestamp;
 use serde_json::Value;
-use tidegate_auth::Identity;
 use tidegate_proto::{
-    gateway::v1::{
-        ListCouponsRequest, PlaceOrderRequest, order_service_client::OrderServiceClient,
-        wallet_service_client::WalletServiceClient,
-    },
+    gateway::v1::{ListCouponsRequest, PlaceOrderRequest},
     order_intake::v1::{
         AdvanceOrderRequest, CancelOrderRequest, FailOrderRequest, FindOrderRequest,
         ListOrdersRequest, ListStoreOrdersRequest,
-        order_intake_service_client::OrderIntakeServiceClient,
     },
     r#type::v1::{CouponState, Money, Order, OrderLine, OrderState},
 };
 
 use super::campaign::new_request_id;
 use crate::{
-    arguments::Global,
+    arguments::{Global, one_of},
     confirm::confirm,
     contract::{json, json_each},
     failure::Failure,
@@ -78,32 +73,27 @@ pub enum Command {
     /// Move an order on, as its store does
     Advance {
         order: String,
-        #[arg(value_enum)]
-        to: Step,
+        #[arg(value_parser = state(&["in-preparation", "ready", "completed"]))]
+        to: OrderState,
     },
     /// Place an order as a shopper, for trying, with a coupon of the shopper's wallet
     Place(Place),
 }
 
-/// A step of making an order.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Step {
-    InPreparation,
-    Ready,
-    Completed,
-}
-
 /// Where an order may stand.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum State {
-    Pending,
-    Accepted,
-    Rejected,
-    InPreparation,
-    Ready,
-    Completed,
-    Cancelled,
-    Failed,
+const STATES: &[&str] = &[
+    "pending",
+    "accepted",
+    "rejected",
+    "in-preparation",
+    "ready",
+    "completed",
+    "cancelled",
+    "failed",
+];
+
+fn state(names: &'static [&str]) -> impl TypedValueParser<Value = OrderState> {
+    one_of("ORDER_STATE_", names, OrderState::from_str_name)
 }
 
 /// Which orders.
@@ -116,8 +106,8 @@ pub struct List {
     #[arg(long, conflicts_with = "shopper")]
     store: Option<String>,
     /// Only those in these states
-    #[arg(long, value_enum, requires = "store")]
-    state: Vec<State>,
+    #[arg(long, value_parser = state(STATES), requires = "store")]
+    state: Vec<OrderState>,
     /// Only those whose slot begins then or later
     #[arg(long, value_parser = parse_moment, allow_hyphen_values = true, requires = "store")]
     from: Option<Timestamp>,
@@ -145,10 +135,9 @@ pub struct Place {
     latest: Option<Timestamp>,
 }
 
-/// Does one of them.
 pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
     match command {
-        Command::Show { order } => Ok(shown(&find(session, &order).await?)),
+        Command::Show { order } => Ok(shown(Some(find(session, &order).await?))),
         Command::List(List {
             shopper: Some(shopper),
             ..
@@ -156,160 +145,67 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
         Command::List(list) => of_store(list, session).await,
         Command::Cancel { order } => {
             confirm(&format!("Cancelling {order} cannot be undone."), global.yes)?;
-            cancel(session, &order).await
+            let order = find(session, &order).await?;
+            let message = CancelOrderRequest {
+                shopper_id: order.shopper_id,
+                order_id: order.order_id,
+            };
+            Ok(shown(session.call(message).await?.order))
         }
         Command::Fail { order, note } => {
             confirm(&format!("Failing {order} cannot be undone."), global.yes)?;
-            fail(session, &order, note).await
+            let order = find(session, &order).await?;
+            let message = FailOrderRequest {
+                shopper_id: order.shopper_id,
+                order_id: order.order_id,
+                note,
+            };
+            Ok(shown(session.call(message).await?.order))
         }
-        Command::Advance { order, to } => advance(session, &order, to).await,
+        Command::Advance { order, to } => {
+            let order = find(session, &order).await?;
+            let message = AdvanceOrderRequest {
+                shopper_id: order.shopper_id,
+                order_id: order.order_id,
+                state: to.into(),
+            };
+            Ok(shown(session.call(message).await?.order))
+        }
         Command::Place(place) => self::place(place, session).await,
     }
 }
 
-fn shown(order: &Order) -> Output {
-    Output::one(json(ORDER, order), SHOW)
+fn shown(order: Option<Order>) -> Output {
+    Output::one(json(ORDER, &order.unwrap_or_default()), SHOW)
 }
 
 pub(crate) async fn find(session: &Session, order_id: &str) -> Result<Order, Failure> {
-    let message = FindOrderRequest {
-        order_id: order_id.to_owned(),
-    };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move {
-            OrderIntakeServiceClient::new(channel)
-                .find_order(request)
-                .await
-        },
-    );
-    Ok(answer.await?.order.unwrap_or_default())
+    let order_id = order_id.to_owned();
+    let answer = session.call(FindOrderRequest { order_id }).await?;
+    Ok(answer.order.unwrap_or_default())
 }
 
 async fn of_shopper(shopper_id: String, session: &Session) -> Result<Output, Failure> {
-    let page = async |page_token| {
-        let message = ListOrdersRequest {
-            shopper_id: shopper_id.clone(),
-            page_size: 100,
-            page_token,
-        };
-        let page = session.call(
-            Identity::OrderIntake,
-            message,
-            |channel, request| async move {
-                OrderIntakeServiceClient::new(channel)
-                    .list_orders(request)
-                    .await
-            },
-        );
-        let page = page.await?;
-        Ok((page.orders, page.next_page_token))
+    let ask = |page_token| ListOrdersRequest {
+        shopper_id: shopper_id.clone(),
+        page_size: 100,
+        page_token,
     };
-    let orders = pages::all(page).await?;
+    let orders = pages::all(session, ask, |page| (page.orders, page.next_page_token)).await?;
     Ok(Output::list(json_each(ORDER, &orders), LIST))
 }
 
 async fn of_store(list: List, session: &Session) -> Result<Output, Failure> {
-    let states = list.state.iter().map(|state| on_the_wire(*state).into());
-    let states: Vec<i32> = states.collect();
-    let page = async |page_token| {
-        let message = ListStoreOrdersRequest {
-            store_id: list.store.clone().unwrap_or_default(),
-            states: states.clone(),
-            from: list.from,
-            until: list.until,
-            page_size: 100,
-            page_token,
-        };
-        let page = session.call(
-            Identity::OrderIntake,
-            message,
-            |channel, request| async move {
-                OrderIntakeServiceClient::new(channel)
-                    .list_store_orders(request)
-                    .await
-            },
-        );
-        let page = page.await?;
-        Ok((page.orders, page.next_page_token))
+    let ask = |page_token| ListStoreOrdersRequest {
+        store_id: list.store.clone().unwrap_or_default(),
+        states: list.state.iter().map(|state| (*state).into()).collect(),
+        from: list.from,
+        until: list.until,
+        page_size: 100,
+        page_token,
     };
-    let orders = pages::all(page).await?;
+    let orders = pages::all(session, ask, |page| (page.orders, page.next_page_token)).await?;
     Ok(Output::list(json_each(ORDER, &orders), LIST))
-}
-
-fn on_the_wire(state: State) -> OrderState {
-    match state {
-        State::Pending => OrderState::Pending,
-        State::Accepted => OrderState::Accepted,
-        State::Rejected => OrderState::Rejected,
-        State::InPreparation => OrderState::InPreparation,
-        State::Ready => OrderState::Ready,
-        State::Completed => OrderState::Completed,
-        State::Cancelled => OrderState::Cancelled,
-        State::Failed => OrderState::Failed,
-    }
-}
-
-async fn cancel(session: &Session, order_id: &str) -> Result<Output, Failure> {
-    let order = find(session, order_id).await?;
-    let message = CancelOrderRequest {
-        shopper_id: order.shopper_id,
-        order_id: order.order_id,
-    };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move {
-            OrderIntakeServiceClient::new(channel)
-                .cancel_order(request)
-                .await
-        },
-    );
-    Ok(shown(&answer.await?.order.unwrap_or_default()))
-}
-
-async fn fail(session: &Session, order_id: &str, note: String) -> Result<Output, Failure> {
-    let order = find(session, order_id).await?;
-    let message = FailOrderRequest {
-        shopper_id: order.shopper_id,
-        order_id: order.order_id,
-        note,
-    };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move {
-            OrderIntakeServiceClient::new(channel)
-                .fail_order(request)
-                .await
-        },
-    );
-    Ok(shown(&answer.await?.order.unwrap_or_default()))
-}
-
-async fn advance(session: &Session, order_id: &str, to: Step) -> Result<Output, Failure> {
-    let order = find(session, order_id).await?;
-    let state = match to {
-        Step::InPreparation => OrderState::InPreparation,
-        Step::Ready => OrderState::Ready,
-        Step::Completed => OrderState::Completed,
-    };
-    let message = AdvanceOrderRequest {
-        shopper_id: order.shopper_id,
-        order_id: order.order_id,
-        state: state.into(),
-    };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move {
-            OrderIntakeServiceClient::new(channel)
-                .advance_order(request)
-                .await
-        },
-    );
-    Ok(shown(&answer.await?.order.unwrap_or_default()))
 }
 
 async fn place(place: Place, session: &Session) -> Result<Output, Failure> {
@@ -319,12 +215,7 @@ async fn place(place: Place, session: &Session) -> Result<Output, Failure> {
         page_size: 100,
         page_token: String::new(),
     };
-    let wallet = session.call_as_chatbot(message, |channel, request| async move {
-        WalletServiceClient::new(channel)
-            .list_coupons(request)
-            .await
-    });
-    let coupons = wallet.await?.coupons;
+    let coupons = session.call(message).await?.coupons;
     let usable = coupons
         .into_iter()
         .find(|coupon| coupon.state() == CouponState::Issued);
@@ -351,10 +242,7 @@ async fn place(place: Place, session: &Session) -> Result<Output, Failure> {
         latest_acceptable_at: place.latest,
         suggest_stores: true,
     };
-    let answer = session.call_as_chatbot(message, |channel, request| async move {
-        OrderServiceClient::new(channel).place_order(request).await
-    });
-    let answer = answer.await?;
+    let answer = session.call(message).await?;
     let mut value = json(ORDER, &answer.order.unwrap_or_default());
     value["trace_id"] = Value::String(answer.trace_id);
     Ok(Output::one(value, SHOW))

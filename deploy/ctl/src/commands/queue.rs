@@ -2,10 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::Value;
-use tidegate_auth::Identity;
-use tidegate_proto::quota::v1::{
-    GetQueueRequest, GetQueueResponse, queue_service_client::QueueServiceClient,
-};
+use tidegate_proto::quota::v1::{GetQueueRequest, GetQueueResponse};
 
 use crate::{
     contract::json,
@@ -35,7 +32,6 @@ pub enum Command {
     Show { campaign: String },
 }
 
-/// Does it.
 pub async fn run(command: Command, session: &Session) -> Result<Output, Failure> {
     let Command::Show { campaign } = command;
     let queue = get(session, &campaign).await?;
@@ -43,13 +39,8 @@ pub async fn run(command: Command, session: &Session) -> Result<Output, Failure>
 }
 
 pub(crate) async fn get(session: &Session, campaign: &str) -> Result<GetQueueResponse, Failure> {
-    let message = GetQueueRequest {
-        campaign_id: campaign.to_owned(),
-    };
-    let answer = session.call(Identity::Quota, message, |channel, request| async move {
-        QueueServiceClient::new(channel).get_queue(request).await
-    });
-    answer.await
+    let campaign_id = campaign.to_owned();
+    session.call(GetQueueRequest { campaign_id }).await
 }
 
 fn described(queue: &GetQueueResponse) -> Value {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tidegate_auth::Identity;
 use tidegate_proto::order_intake::v1::{
@@ -15,7 +15,7 @@ use tidegate_types::Reason;
 
 use super::campaign::new_request_id;
 use crate::{
-    arguments::Global,
+    arguments::{Global, one_of},
     confirm::confirm,
     contract::{json as as_json, json_each},
     failure::{Failure, with_request_id},
@@ -51,8 +51,8 @@ pub enum Command {
         #[arg(long)]
         area: Option<String>,
         /// Only those in this state
-        #[arg(long, value_enum)]
-        state: Option<State>,
+        #[arg(long, value_parser = one_of("STORE_STATE_", &["open", "closed"], StoreState::from_str_name))]
+        state: Option<StoreState>,
     },
     /// Show one store
     Show { store: String },
@@ -87,13 +87,6 @@ pub enum Command {
     Fail(Close),
 }
 
-/// Whether a store takes orders.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum State {
-    Open,
-    Closed,
-}
-
 /// Which stores close, and why.
 #[derive(Debug, Args)]
 pub struct Close {
@@ -110,14 +103,10 @@ pub struct Close {
     request_id: Option<String>,
 }
 
-/// Does one of them.
 pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
     match command {
         Command::List { area, state } => list(area, state, session).await,
-        Command::Show { store } => Ok(Output::one(
-            as_json(STORE, &get(session, &store).await?),
-            LIST,
-        )),
+        Command::Show { store } => Ok(shown(&get(session, &store).await?)),
         Command::Apply {
             file,
             dry_run,
@@ -146,45 +135,27 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
 
 async fn list(
     area: Option<String>,
-    state: Option<State>,
+    state: Option<StoreState>,
     session: &Session,
 ) -> Result<Output, Failure> {
-    let state = match state {
-        None => StoreState::Unspecified,
-        Some(State::Open) => StoreState::Open,
-        Some(State::Closed) => StoreState::Closed,
+    let ask = |page_token| ListStoresRequest {
+        area: area.clone().unwrap_or_default(),
+        state: state.unwrap_or_default().into(),
+        page_size: 100,
+        page_token,
     };
-    let page = async |page_token| {
-        let message = ListStoresRequest {
-            area: area.clone().unwrap_or_default(),
-            state: state.into(),
-            page_size: 100,
-            page_token,
-        };
-        let page = session.call(
-            Identity::OrderIntake,
-            message,
-            |channel, request| async move {
-                StoreServiceClient::new(channel).list_stores(request).await
-            },
-        );
-        let page = page.await?;
-        Ok((page.stores, page.next_page_token))
-    };
-    let stores = pages::all(page).await?;
+    let stores = pages::all(session, ask, |page| (page.stores, page.next_page_token)).await?;
     Ok(Output::list(json_each(STORE, &stores), LIST))
 }
 
 async fn get(session: &Session, id: &str) -> Result<Store, Failure> {
-    let message = GetStoreRequest {
-        store_id: id.to_owned(),
-    };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move { StoreServiceClient::new(channel).get_store(request).await },
-    );
-    Ok(answer.await?.store.unwrap_or_default())
+    let store_id = id.to_owned();
+    let answer = session.call(GetStoreRequest { store_id }).await?;
+    Ok(answer.store.unwrap_or_default())
+}
+
+fn shown(store: &Store) -> Output {
+    Output::one(as_json(STORE, store), LIST)
 }
 
 async fn apply(
@@ -271,15 +242,7 @@ async fn shut(close: Close, orders: PendingOrders, session: &Session) -> Result<
     };
     let request_id = message.request_id.clone();
     // The same call waits on; a closing goes on by itself, whoever waits.
-    let look = || {
-        session.call(
-            Identity::OrderIntake,
-            message.clone(),
-            |channel, request| async move {
-                StoreServiceClient::new(channel).close_stores(request).await
-            },
-        )
-    };
+    let look = || session.call(message.clone());
     let still = |closed: &CloseStoresResponse| {
         let ended = closed.orders_failed + closed.orders_rejected;
         (!closed.is_done).then(|| format!("{ended} orders have failed, others still have to"))
@@ -295,15 +258,7 @@ async fn open(store_id: String, reason: String, session: &Session) -> Result<Out
         state: StoreState::Open.into(),
         reason,
     };
-    let answer = session.call(
-        Identity::OrderIntake,
-        message,
-        |channel, request| async move {
-            StoreServiceClient::new(channel)
-                .set_store_state(request)
-                .await
-        },
-    );
-    let store = answer.await?.store.unwrap_or_default();
-    Ok(Output::one(as_json(STORE, &store), LIST))
+    Ok(shown(
+        &session.call(message).await?.store.unwrap_or_default(),
+    ))
 }

@@ -8,13 +8,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate_auth::Identity;
-use tidegate_proto::{
-    quota::v1::{ListCampaignsRequest, campaign_service_client::CampaignServiceClient},
-    status::v1::{GetMetricsRequest, status_service_client::StatusServiceClient},
-};
+use tidegate_proto::quota::v1::ListCampaignsRequest;
 
-use super::{doctor, queue};
+use super::{doctor, queue, top::metrics_of};
 use crate::{contract::json as as_json, failure::Failure, output::Output, session::Session};
 
 const CAMPAIGNS: u32 = 100;
@@ -37,17 +33,8 @@ pub async fn run(bundle: SupportBundle, session: &Session) -> Result<Output, Fai
     write(folder, "campaigns.json", &pretty(&campaigns(session).await))?;
     for service in doctor::SERVICES {
         for (number, address) in session.addresses(service).iter().enumerate() {
-            let metrics = session
-                .call_replica(
-                    (service, address),
-                    GetMetricsRequest {},
-                    |channel, request| async move {
-                        StatusServiceClient::new(channel).get_metrics(request).await
-                    },
-                )
-                .await;
-            let text =
-                metrics.map_or_else(|failure| format!("# {failure}\n"), |answer| answer.text);
+            let metrics = metrics_of(session, service, address).await;
+            let text = metrics.unwrap_or_else(|failure| format!("# {failure}\n"));
             write(folder, &format!("metrics-{service}-{number}.txt"), &text)?;
         }
     }
@@ -62,12 +49,7 @@ async fn campaigns(session: &Session) -> Value {
         page_size: CAMPAIGNS,
         page_token: String::new(),
     };
-    let page = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .list_campaigns(request)
-            .await
-    });
-    let campaigns = match page.await {
+    let campaigns = match session.call(message).await {
         Ok(page) => page.campaigns,
         Err(failure) => return json!({ "error": failure.to_string() }),
     };

@@ -4,7 +4,7 @@ mod campaign;
 mod store;
 mod tier;
 
-use std::{fs, io::Read as _, path::Path};
+use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -12,7 +12,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use campaign::CampaignSpec;
+pub use campaign::{CampaignSpec, Comparison};
 pub use store::{StoreSpec, StoresSpec};
 
 use crate::failure::Failure;
@@ -47,17 +47,18 @@ pub fn as_reason(file: &Path) -> String {
 
 /// Reads a file, or standard input if it is `-`. Every fault is told at once, by its place.
 pub fn read<T: DeserializeOwned + JsonSchema>(file: &Path) -> Result<T, Failure> {
-    let name = file.display();
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.context("standard input cannot be read")?;
-        text
+    parse(&read_text(file)?).map_err(|faults| {
+        let (name, faults) = (file.display(), faults.join("\n  "));
+        Failure::Usage(format!("{name} cannot be used:\n  {faults}"))
+    })
+}
+
+/// The text of a file, or of standard input if it is `-`.
+pub fn read_text(file: &Path) -> Result<String, Failure> {
+    Ok(if file == Path::new("-") {
+        io::read_to_string(io::stdin()).context("standard input cannot be read")?
     } else {
-        fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?
-    };
-    parse(&text).map_err(|faults| {
-        Failure::Usage(format!("{name} cannot be used:\n  {}", faults.join("\n  ")))
+        fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?
     })
 }
 

@@ -86,25 +86,17 @@ impl StoreSpec {
     /// The fields that are written down otherwise than they are.
     pub fn differences(&self, is: &Store) -> Vec<&'static str> {
         let wanted = self.on_the_wire();
+        let hours = differs(&wanted.opening_hours, &is.opening_hours);
+        let minutes = differs(&wanted.slot_minutes, &is.slot_minutes);
+        let orders = differs(&wanted.orders_per_slot, &is.orders_per_slot);
+        let zone = !wanted.time_zone.is_empty() && wanted.time_zone != is.time_zone;
         let differs = [
             ("display_name", wanted.display_name != is.display_name),
             ("area", wanted.area != is.area),
-            (
-                "opening_hours",
-                differs(&wanted.opening_hours, &is.opening_hours),
-            ),
-            (
-                "slot_minutes",
-                differs(&wanted.slot_minutes, &is.slot_minutes),
-            ),
-            (
-                "orders_per_slot",
-                differs(&wanted.orders_per_slot, &is.orders_per_slot),
-            ),
-            (
-                "time_zone",
-                !wanted.time_zone.is_empty() && wanted.time_zone != is.time_zone,
-            ),
+            ("opening_hours", hours),
+            ("slot_minutes", minutes),
+            ("orders_per_slot", orders),
+            ("time_zone", zone),
         ];
         let named = differs.into_iter().filter(|(_, differs)| *differs);
         named.map(|(field, _)| field).collect()

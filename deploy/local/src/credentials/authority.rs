@@ -12,6 +12,15 @@ use time::{Duration, OffsetDateTime};
 use super::{Credentials, Identity};
 use crate::secret_file;
 
+pub(super) const IDENTITIES: [Identity; 6] = [
+    Identity::Gateway,
+    Identity::Quota,
+    Identity::Issuance,
+    Identity::OrderIntake,
+    Identity::Staff,
+    Identity::Chatbot,
+];
+
 /// Clocks of containers and of their hosts differ, and tests turn them back by hours; a certificate is good from a day before it was made.
 const CLOCK_DIFFERENCE: Duration = Duration::days(1);
 
@@ -32,7 +41,7 @@ pub(super) fn make(
     let certificate = params.self_signed(&ca_key)?;
     secret_file::write(&credentials.ca_file(), certificate.pem())?;
     let authority = Issuer::new(params, ca_key);
-    for identity in Identity::ALL {
+    for identity in IDENTITIES {
         let key = KeyPair::generate()?;
         let certificate = leaf(identity, now, ends_at)?.signed_by(&key, &authority)?;
         secret_file::write(&credentials.certificate_file(identity), certificate.pem())?;
@@ -51,7 +60,7 @@ fn leaf(
     params.distinguished_name.push(DnType::CommonName, name);
     params.subject_alt_names = vec![
         SanType::URI(format!("spiffe://tidegate/{name}").try_into()?),
-        SanType::DnsName(format!("{name}.tidegate").try_into()?),
+        SanType::DnsName(identity.server_name().try_into()?),
         // Ordinary clients on this machine check the name they dialled.
         SanType::DnsName("localhost".try_into()?),
         SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),

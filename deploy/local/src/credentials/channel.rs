@@ -35,7 +35,7 @@ impl Credentials {
         address: SocketAddr,
     ) -> Result<Channel> {
         let tls = TlsConnector::from(Arc::new(self.client_config(client)?));
-        let host = format!("{}.tidegate", server.name());
+        let host = server.server_name();
         let name = ServerName::try_from(host.clone())?;
         let connect = tower::service_fn(move |_| {
             let (tls, name) = (tls.clone(), name.clone());
@@ -60,22 +60,19 @@ impl Credentials {
 
     fn client_config(&self, client: Option<Identity>) -> Result<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(
-            CertificateDer::from_pem_file(self.ca_file())
-                .context("the CA's certificate cannot be read")?,
-        )?;
+        let ca = CertificateDer::from_pem_file(self.ca_file());
+        roots.add(ca.context("the CA's certificate cannot be read")?)?;
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(roots);
         let mut config = match client {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let certificate = CertificateDer::from_pem_file(self.certificate_file(identity))
-                    .with_context(|| {
-                        format!("the certificate of {} cannot be read", identity.name())
-                    })?;
-                let key = PrivateKeyDer::from_pem_file(self.key_file(identity))
-                    .with_context(|| format!("the key of {} cannot be read", identity.name()))?;
+                let unread = |what| move || format!("the {what} of {identity} cannot be read");
+                let certificate = CertificateDer::from_pem_file(self.certificate_file(identity));
+                let certificate = certificate.with_context(unread("certificate"))?;
+                let key = PrivateKeyDer::from_pem_file(self.key_file(identity));
+                let key = key.with_context(unread("key"))?;
                 builder.with_client_auth_cert(vec![certificate], key)?
             }
         };

@@ -3,10 +3,8 @@
 use std::time::SystemTime;
 
 use anyhow::Result;
-use tidegate_auth::{SigningKey, TokenClaims};
+use tidegate_auth::{Scope, SigningKey, TokenClaims};
 use time::{Duration, OffsetDateTime};
-
-pub use tidegate_auth::Scope;
 
 use super::{Credentials, TOKEN_AUDIENCE, TOKEN_ISSUER};
 use crate::secret_file;
@@ -73,18 +71,14 @@ mod tests {
         credentials: &Credentials,
         token: &str,
     ) -> Result<serde_json::Value, jsonwebtoken::errors::Error> {
-        let jwks: JwkSet =
-            serde_json::from_slice(&fs::read(credentials.jwks_file()).unwrap()).unwrap();
+        let jwks = fs::read(credentials.jwks_file()).unwrap();
+        let jwks: JwkSet = serde_json::from_slice(&jwks).unwrap();
         let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[TOKEN_AUDIENCE]);
         validation.set_issuer(&[TOKEN_ISSUER]);
-        decode(
-            token,
-            &DecodingKey::from_jwk(jwks.find(&kid).unwrap()).unwrap(),
-            &validation,
-        )
-        .map(|data| data.claims)
+        let key = DecodingKey::from_jwk(jwks.find(&kid).unwrap()).unwrap();
+        Ok(decode(token, &key, &validation)?.claims)
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use crate::secret_file;
+
 /// The users tried, in this order, when the launcher is root.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
@@ -53,13 +55,7 @@ fn find_user(users: &str, name: &str) -> Option<Account> {
         }
         let _password = fields.next()?;
         // macOS writes nobody's number as -2: the cast gives the number that the kernel means by it.
-        let mut number = || {
-            fields
-                .next()?
-                .parse::<i64>()
-                .ok()
-                .map(|number| number as u32)
-        };
+        let mut number = || Some(fields.next()?.parse::<i64>().ok()? as u32);
         Some(Account {
             name: name.to_owned(),
             uid: number()?,
@@ -86,13 +82,7 @@ pub(super) fn command(
 
 /// Makes a folder that only the server's user may enter.
 pub(super) fn private_folder(account: Option<&Account>, folder: &Path) -> Result<()> {
-    if !folder.exists() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-    }
+    secret_file::make_folder(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("{} is not ours to change", folder.display()))?;
     hand_over(account, folder)
@@ -100,16 +90,11 @@ pub(super) fn private_folder(account: Option<&Account>, folder: &Path) -> Result
 
 /// Gives a file or folder to the server's user.
 pub(super) fn hand_over(account: Option<&Account>, path: &Path) -> Result<()> {
-    match account {
-        Some(account) => chown(path, Some(account.uid), Some(account.gid)).with_context(|| {
-            format!(
-                "{} cannot be given to the user {}",
-                path.display(),
-                account.name
-            )
-        }),
-        None => Ok(()),
-    }
+    let Some(Account { name, uid, gid }) = account else {
+        return Ok(());
+    };
+    chown(path, Some(*uid), Some(*gid))
+        .with_context(|| format!("{} cannot be given to the user {name}", path.display()))
 }
 
 /// Where the server's folders can be: `wanted`, or, if the server's user cannot get there, a folder under /var/tmp.
@@ -118,24 +103,12 @@ pub(super) fn reachable_home(
     wanted: &Path,
     say: &dyn Fn(&str),
 ) -> Result<PathBuf> {
-    fs::create_dir_all(wanted).with_context(|| {
-        format!(
-            "{} cannot be made: choose another folder with --data",
-            wanted.display()
-        )
-    })?;
-    let wanted = wanted
-        .canonicalize()
-        .with_context(|| format!("{} cannot be read", wanted.display()))?;
-    let Some(account) = account else {
-        return Ok(wanted);
+    let wanted = folder_of_choice(wanted)?;
+    let account = match account {
+        Some(account) if !can_enter(account, &wanted) => account,
+        _ => return Ok(wanted),
     };
-    if can_enter(account, &wanted) {
-        return Ok(wanted);
-    }
-    let mut hasher = DefaultHasher::new();
-    wanted.hash(&mut hasher);
-    let home = machine_folder()?.join(format!("{:016x}", hasher.finish()));
+    let home = machine_folder()?.join(hash(&wanted));
     fs::create_dir_all(&home).with_context(|| format!("{} cannot be made", home.display()))?;
     say(&format!(
         "PostgreSQL runs as the user {}, who cannot enter {}: its data is in {}.",
@@ -144,6 +117,22 @@ pub(super) fn reachable_home(
         home.display()
     ));
     Ok(home)
+}
+
+/// Makes the folder that a person chose, and gives its whole path.
+pub(crate) fn folder_of_choice(folder: &Path) -> Result<PathBuf> {
+    let name = folder.display();
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{name} cannot be made: choose another folder with --data"))?;
+    let whole = folder.canonicalize();
+    whole.with_context(|| format!("{name} cannot be read"))
+}
+
+/// A short name for a path.
+pub(super) fn hash(path: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn can_enter(account: &Account, folder: &Path) -> bool {
@@ -164,20 +153,16 @@ fn can_enter(account: &Account, folder: &Path) -> bool {
 pub(super) fn machine_folder() -> Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let folder = PathBuf::from(format!("/var/tmp/tidegate-{user}"));
+    let name = folder.display();
     if !folder.exists() {
-        fs::DirBuilder::new()
-            .mode(0o755)
-            .create(&folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
+        let made = fs::DirBuilder::new().mode(0o755).create(&folder);
+        made.with_context(|| format!("{name} cannot be made"))?;
     }
-    let facts = fs::symlink_metadata(&folder)
-        .with_context(|| format!("{} cannot be read", folder.display()))?;
+    let facts = fs::symlink_metadata(&folder);
+    let facts = facts.with_context(|| format!("{name} cannot be read"))?;
     // Anybody can make folders in /var/tmp; running what somebody else put there would be running their code.
     if !facts.is_dir() || facts.uid() != user || facts.mode() & 0o022 != 0 {
-        bail!(
-            "{} does not belong to us alone: remove it and start again.",
-            folder.display()
-        );
+        bail!("{name} does not belong to us alone: remove it and start again.");
     }
     Ok(folder)
 }
@@ -189,18 +174,14 @@ mod tests {
     #[test]
     fn a_user_is_found_by_its_whole_name() {
         let users = "postgresql:x:7:7::/:/bin/sh\npostgres:x:101:104:PostgreSQL:/var/lib:/bin/bash\nnobody:*:-2:-2::/:/usr/bin/false\n";
-        assert_eq!(
-            find_user(users, "postgres"),
-            Some(Account {
-                name: "postgres".into(),
-                uid: 101,
-                gid: 104
-            })
-        );
-        assert_eq!(
-            find_user(users, "nobody").map(|account| account.uid),
-            Some(u32::MAX - 1)
-        );
+        let postgres = Account {
+            name: "postgres".into(),
+            uid: 101,
+            gid: 104,
+        };
+        assert_eq!(find_user(users, "postgres"), Some(postgres));
+        let nobody = find_user(users, "nobody").unwrap();
+        assert_eq!(nobody.uid, u32::MAX - 1);
         assert_eq!(find_user(users, "sql"), None);
     }
 }

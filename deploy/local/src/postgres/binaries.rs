@@ -33,11 +33,8 @@ impl Binaries {
     /// # Errors
     /// There are none and none can be fetched; the sentence says what to install.
     pub(super) async fn find_or_fetch(data: &Path, say: &dyn Fn(&str)) -> Result<Self> {
-        let wanted = fs::read_to_string(data.join("PG_VERSION"))
-            .ok()
-            .and_then(|major| major.trim().parse().ok());
-        let found = installed();
-        match choose(found, wanted) {
+        let wanted = fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
+        match choose(installed(), wanted.trim().parse().ok()) {
             Some(binaries) => Ok(binaries),
             None => Self::fetch(say).await,
         }
@@ -56,10 +53,8 @@ impl Binaries {
         if !folder.join("initdb").is_file() {
             return None;
         }
-        let output = Command::new(folder.join("postgres"))
-            .arg("--version")
-            .output()
-            .ok()?;
+        let mut command = Command::new(folder.join("postgres"));
+        let output = command.arg("--version").output().ok()?;
         let major = major_version(&String::from_utf8_lossy(&output.stdout))?;
         MAJOR_VERSIONS.contains(&major).then(|| Self {
             folder: folder.to_owned(),
@@ -85,45 +80,27 @@ fn installed() -> Vec<Binaries> {
     // The link on the PATH leads to the folder that has initdb as well.
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     folders.extend(std::env::split_paths(&on_path).filter_map(|folder| {
-        Some(
-            folder
-                .join("postgres")
-                .canonicalize()
-                .ok()?
-                .parent()?
-                .to_owned(),
-        )
+        let server = folder.join("postgres").canonicalize().ok()?;
+        Some(server.parent()?.to_owned())
     }));
-    for root in VERSIONED_ROOTS {
-        folders.extend(newest_first(Path::new(root), "").map(|folder| folder.join("bin")));
+    let versioned = VERSIONED_ROOTS.map(|root| (root, ""));
+    let homebrew = HOMEBREW_ROOTS.map(|root| (root, "postgresql@"));
+    for (root, prefix) in versioned.into_iter().chain(homebrew) {
+        let found = newest_first(Path::new(root), prefix);
+        folders.extend(found.map(|folder| folder.join("bin")));
     }
-    for root in HOMEBREW_ROOTS {
-        folders
-            .extend(newest_first(Path::new(root), "postgresql@").map(|folder| folder.join("bin")));
-    }
-    folders
-        .iter()
-        .filter_map(|folder| Binaries::at(folder))
-        .collect()
+    let found = folders.iter();
+    found.filter_map(|folder| Binaries::at(folder)).collect()
 }
 
 fn newest_first(root: &Path, prefix: &str) -> impl Iterator<Item = PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_prefix(prefix)?
-                    .parse()
-                    .ok()?,
-                entry.path(),
-            ))
-        })
-        .collect();
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let versions = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let version = name.to_str()?.strip_prefix(prefix)?.parse().ok()?;
+        Some((version, entry.path()))
+    });
+    let mut found: Vec<(u32, PathBuf)> = versions.collect();
     found.sort_unstable_by(|left, right| right.cmp(left));
     found.into_iter().map(|(_, folder)| folder)
 }
@@ -131,11 +108,8 @@ fn newest_first(root: &Path, prefix: &str) -> impl Iterator<Item = PathBuf> {
 /// Reads `postgres (PostgreSQL) 15.18 (Debian …)` as 15.
 fn major_version(answer: &str) -> Option<u32> {
     let version = answer.split("(PostgreSQL)").nth(1)?.trim_start();
-    version
-        .split(|letter: char| !letter.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    let mut parts = version.split(|letter: char| !letter.is_ascii_digit());
+    parts.next()?.parse().ok()
 }
 
 /// Refuses a data folder that another version made.
@@ -147,16 +121,14 @@ pub(super) fn check_data_version(data: &Path, binaries: &Binaries) -> Result<()>
     if !file.exists() {
         return Ok(());
     }
-    let made_by =
-        fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    if made_by.trim() != binaries.major.to_string() {
+    let made_by = fs::read_to_string(&file);
+    let made_by = made_by.with_context(|| format!("{} cannot be read", file.display()))?;
+    let (made_by, there) = (made_by.trim(), binaries.major);
+    if made_by != there.to_string() {
         bail!(
-            "The data in {} was made by PostgreSQL {} and {} has {}: start with --reset to make it anew, or install PostgreSQL {}.",
+            "The data in {} was made by PostgreSQL {made_by} and {} has {there}: start with --reset to make it anew, or install PostgreSQL {made_by}.",
             data.display(),
-            made_by.trim(),
-            binaries.folder.display(),
-            binaries.major,
-            made_by.trim()
+            binaries.folder.display()
         );
     }
     Ok(())
@@ -175,24 +147,17 @@ mod tests {
 
     #[test]
     fn the_major_version_is_read_from_what_servers_print() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        let debian = "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n";
+        assert_eq!(major_version(debian), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_version("cockroach 24"), None);
     }
 
     #[test]
     fn binaries_of_the_data_folders_version_are_preferred() {
-        assert_eq!(
-            choose(vec![binaries(18), binaries(16)], Some(16)),
-            Some(binaries(16))
-        );
-        assert_eq!(
-            choose(vec![binaries(18), binaries(16)], None),
-            Some(binaries(18))
-        );
+        let both = || vec![binaries(18), binaries(16)];
+        assert_eq!(choose(both(), Some(16)), Some(binaries(16)));
+        assert_eq!(choose(both(), None), Some(binaries(18)));
         assert_eq!(choose(Vec::new(), Some(16)), None);
     }
 
@@ -200,13 +165,10 @@ mod tests {
     fn a_data_folder_of_another_version_is_refused_with_the_way_out() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("PG_VERSION"), "14\n").unwrap();
-        let refusal = check_data_version(folder.path(), &binaries(18))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            refusal.contains("--reset") && refusal.contains("PostgreSQL 14"),
-            "{refusal}"
-        );
+        let refusal = check_data_version(folder.path(), &binaries(18)).unwrap_err();
+        let refusal = refusal.to_string();
+        let both = refusal.contains("--reset") && refusal.contains("PostgreSQL 14");
+        assert!(both, "{refusal}");
         fs::write(folder.path().join("PG_VERSION"), "18\n").unwrap();
         assert!(check_data_version(folder.path(), &binaries(18)).is_ok());
     }

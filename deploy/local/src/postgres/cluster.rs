@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -15,6 +14,7 @@ use super::{
     binaries::{self, Binaries},
     databases,
 };
+use crate::processes;
 
 /// Settings that fit a small machine, each with its reason.
 const SETTINGS: &str = include_str!("../../postgres/tidegate.conf");
@@ -90,33 +90,23 @@ impl Cluster {
         let _ = fs::remove_dir_all(self.data());
         account::private_folder(self.account.as_ref(), &self.data())?;
         account::hand_over(self.account.as_ref(), password_file)?;
-        let authentication = if self.settings.trust {
-            "trust"
-        } else {
-            "scram-sha-256"
+        let authentication = match self.settings.trust {
+            true => "trust",
+            false => "scram-sha-256",
         };
+        let program = self.binaries.program("initdb");
         let output = self
             .command("initdb")
             .arg("--pgdata")
             .arg(self.data())
-            .args([
-                "--username",
-                SUPERUSER,
-                "--encoding=UTF8",
-                "--locale=C",
-                "--data-checksums",
-            ])
+            .args(["--username", SUPERUSER, "--data-checksums"])
+            .args(["--encoding=UTF8", "--locale=C"])
             .arg(format!("--auth={authentication}"))
             .arg(format!("--pwfile={}", password_file.display()))
             .stdin(Stdio::null())
             .output()
             .await
-            .with_context(|| {
-                format!(
-                    "{} cannot be run",
-                    self.binaries.program("initdb").display()
-                )
-            })?;
+            .with_context(|| format!("{} cannot be run", program.display()))?;
         if !output.status.success() {
             // The version file is what makes a folder count as a cluster; initdb writes it early.
             let _ = fs::remove_dir_all(self.data());
@@ -147,41 +137,25 @@ impl Cluster {
 
     /// A program of PostgreSQL's, as the server's account.
     pub(super) fn command(&self, program: &str) -> tokio::process::Command {
-        account::command(
-            self.account.as_ref(),
-            &self.binaries.program(program),
-            &self.home,
-        )
+        let program = self.binaries.program(program);
+        account::command(self.account.as_ref(), &program, &self.home)
     }
 
     /// The server in the foreground, not yet started.
     pub(super) fn server_command(&self) -> Result<tokio::process::Command> {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .with_context(|| format!("{} cannot be written", self.log().display()))?;
+        let log = processes::open_log(&self.log())?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data());
-        command.args(["-c", &format!("port={}", self.port())]);
-        command.args([
-            "-c",
-            &format!("unix_socket_directories={}", self.sockets.display()),
-        ]);
-        command.args([
-            "-c",
-            if self.settings.tcp_port.is_some() {
-                "listen_addresses=127.0.0.1"
-            } else {
-                "listen_addresses="
-            },
-        ]);
-        command.args([
-            "-c",
-            &format!("max_connections={}", self.settings.max_connections),
-        ]);
-        if self.settings.fsync_off {
-            command.args(["-c", "fsync=off"]);
+        let listened = self.settings.tcp_port.map_or("", |_| "127.0.0.1");
+        let mut settings = vec![
+            format!("port={}", self.port()),
+            format!("unix_socket_directories={}", self.sockets.display()),
+            format!("listen_addresses={listened}"),
+            format!("max_connections={}", self.settings.max_connections),
+        ];
+        settings.extend(self.settings.fsync_off.then(|| "fsync=off".to_owned()));
+        for setting in settings {
+            command.args(["-c", &setting]);
         }
         // A group of its own, so that Ctrl-C reaches the launcher only and the services stop first.
         command
@@ -198,7 +172,7 @@ impl Cluster {
 
     /// The URL with which the superuser reaches the server.
     pub(super) fn superuser_url(&self) -> String {
-        self.url(SUPERUSER, &self.superuser_password, SUPERUSER)
+        databases::url_at(&self.superuser(), SUPERUSER, &self.superuser_password)
     }
 
     pub(super) fn superuser(&self) -> PgConnectOptions {
@@ -207,16 +181,7 @@ impl Cluster {
             .port(self.port())
             .username(SUPERUSER)
             .password(&self.superuser_password)
-            .database("postgres")
-    }
-
-    pub(super) fn url(&self, role: &str, password: &str, database: &str) -> String {
-        let port = self.port();
-        // A host before the path is required by the syntax; the parameter wins.
-        format!(
-            "postgres://{role}:{password}@localhost:{port}/{database}?host={}",
-            self.sockets.display().to_string().replace('/', "%2F")
-        )
+            .database(SUPERUSER)
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -258,9 +223,7 @@ fn socket_folder(home: &Path) -> Result<PathBuf> {
     if near.as_os_str().len() <= SOCKET_FOLDER_LIMIT {
         return Ok(near);
     }
-    let mut hasher = DefaultHasher::new();
-    home.hash(&mut hasher);
-    Ok(account::machine_folder()?.join(format!("run-{:016x}", hasher.finish())))
+    Ok(account::machine_folder()?.join(format!("run-{}", account::hash(home))))
 }
 
 #[cfg(test)]
@@ -274,10 +237,6 @@ mod tests {
             Path::new("/srv/tidegate/run")
         );
         let deep = socket_folder(Path::new(&format!("/srv/{}", "deep/".repeat(40)))).unwrap();
-        assert!(
-            deep.as_os_str().len() <= SOCKET_FOLDER_LIMIT,
-            "{}",
-            deep.display()
-        );
+        assert!(deep.as_os_str().len() <= SOCKET_FOLDER_LIMIT, "{deep:?}");
     }
 }

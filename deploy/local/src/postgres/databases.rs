@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tidegate_pg::CHANGE_LOG;
 
 use crate::secret_file;
@@ -44,14 +44,11 @@ impl Passwords {
     pub(super) fn load_or_make(home: &Path) -> Result<Self> {
         let file = home.join("passwords.json");
         if let Ok(text) = fs::read_to_string(&file) {
-            return Ok(Self(serde_json::from_str(&text).with_context(|| {
-                format!("{} cannot be read: start with --reset", file.display())
-            })?));
+            let unread = || format!("{} cannot be read: start with --reset", file.display());
+            return Ok(Self(serde_json::from_str(&text).with_context(unread)?));
         }
-        let passwords: BTreeMap<_, _> = Database::ALL
-            .into_iter()
-            .map(|database| (database, new_password()))
-            .collect();
+        let new = |database| (database, new_password());
+        let passwords: BTreeMap<_, _> = Database::ALL.into_iter().map(new).collect();
         secret_file::write(&file, serde_json::to_string(&passwords)?.as_bytes())?;
         Ok(Self(passwords))
     }
@@ -79,34 +76,31 @@ pub(super) fn password_in(file: &Path) -> Result<String> {
     Ok(password)
 }
 
+async fn connect(superuser: &PgConnectOptions) -> Result<PgConnection> {
+    let connection = superuser.connect().await;
+    connection.context("PostgreSQL cannot be reached with the superuser's URL")
+}
+
 /// Makes the roles and databases that are missing and sets the passwords.
 pub(super) async fn create(
     superuser: &PgConnectOptions,
     prefix: &str,
     passwords: &Passwords,
 ) -> Result<()> {
-    let mut connection = superuser
-        .connect()
-        .await
-        .context("PostgreSQL cannot be reached with the superuser's URL")?;
+    let mut connection = connect(superuser).await?;
     for database in Database::ALL {
         let name = database.name(prefix);
-        let role_exists: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
-                .bind(&name)
-                .fetch_one(&mut connection)
-                .await?;
+        let role = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)");
+        let role_exists: bool = role.bind(&name).fetch_one(&mut connection).await?;
         let verb = if role_exists { "ALTER" } else { "CREATE" };
         // Names and passwords are our own letters and digits: DDL takes no parameters.
         connection
             .execute(format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{}'", passwords.of(database)).as_str())
             .await
             .with_context(|| format!("The role {name} cannot be made: the URL must be a superuser's"))?;
-        let database_exists: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-                .bind(&name)
-                .fetch_one(&mut connection)
-                .await?;
+        let there =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)");
+        let database_exists: bool = there.bind(&name).fetch_one(&mut connection).await?;
         if !database_exists {
             connection
                 .execute(format!("CREATE DATABASE \"{name}\" OWNER \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'").as_str())
@@ -133,18 +127,15 @@ async fn protect_change_log(superuser: &PgConnectOptions, database: &str) -> Res
 
 /// Drops the databases, cutting whoever uses them, and their roles.
 pub(super) async fn drop_all(superuser: &PgConnectOptions, prefix: &str) -> Result<()> {
-    let mut connection = superuser
-        .connect()
-        .await
-        .context("PostgreSQL cannot be reached with the superuser's URL")?;
+    let mut connection = connect(superuser).await?;
     for database in Database::ALL {
         let name = database.name(prefix);
-        connection
-            .execute(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)").as_str())
-            .await?;
-        connection
-            .execute(format!("DROP ROLE IF EXISTS \"{name}\"").as_str())
-            .await?;
+        for statement in [
+            format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
+            format!("DROP ROLE IF EXISTS \"{name}\""),
+        ] {
+            connection.execute(statement.as_str()).await?;
+        }
     }
     connection.close().await?;
     Ok(())
@@ -152,17 +143,19 @@ pub(super) async fn drop_all(superuser: &PgConnectOptions, prefix: &str) -> Resu
 
 /// The URL of a role's own database on the server that `superuser` reaches.
 pub(super) fn url_at(superuser: &PgConnectOptions, role: &str, password: &str) -> String {
-    let address = format!(
-        "postgres://{role}:{password}@{}:{}/{role}",
-        superuser.get_host(),
-        superuser.get_port()
-    );
-    match superuser.get_socket() {
+    let port = superuser.get_port();
+    let socket = superuser
+        .get_socket()
+        .map(|folder| folder.display().to_string());
+    match socket {
+        // A host before the path is required by the syntax; the parameter wins.
         Some(folder) => format!(
-            "postgres://{role}:{password}@localhost:{}/{role}?host={}",
-            superuser.get_port(),
-            folder.display().to_string().replace('/', "%2F")
+            "postgres://{role}:{password}@localhost:{port}/{role}?host={}",
+            folder.replace('/', "%2F")
         ),
-        None => address,
+        None => format!(
+            "postgres://{role}:{password}@{}:{port}/{role}",
+            superuser.get_host()
+        ),
     }
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use sqlx::{ConnectOptions, Connection};
-use tokio::{process::Child, time::sleep};
+use tokio::{
+    process::Child,
+    time::{sleep, timeout},
+};
 
 use super::cluster::Cluster;
 use crate::processes::{self, tail};
@@ -55,13 +58,8 @@ impl Server {
         self.child = Some(self.spawn()?);
         let started = Instant::now();
         loop {
-            if let Some(status) = self
-                .child
-                .as_mut()
-                .map(Child::try_wait)
-                .transpose()?
-                .flatten()
-            {
+            let ended = self.child.as_mut().map(Child::try_wait).transpose()?;
+            if let Some(status) = ended.flatten() {
                 self.child = None;
                 if started.elapsed() < ORPHAN_LIMIT
                     && tail(&self.cluster.log(), LOG_LINES).contains(STILL_IN_USE)
@@ -106,10 +104,7 @@ impl Server {
         if let Some(process) = child.id() {
             processes::signal(process, Signal::INT)?;
         }
-        if tokio::time::timeout(STOP_LIMIT, child.wait())
-            .await
-            .is_err()
-        {
+        if timeout(STOP_LIMIT, child.wait()).await.is_err() {
             bail!(
                 "PostgreSQL does not stop after {} s: read {}.",
                 STOP_LIMIT.as_secs(),

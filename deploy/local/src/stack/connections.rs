@@ -15,13 +15,10 @@ pub fn connections_of(service: Service, lanes: u16) -> u32 {
 
 /// What the server must have room for.
 pub(super) fn max_connections(options: &StackOptions) -> u32 {
-    let of_services = Service::START_ORDER
-        .map(|service| {
-            u32::from(options.replicas_of(service)) * connections_of(service, options.lanes)
-        })
-        .into_iter()
-        .sum::<u32>();
-    of_services + options.other_connections
+    let of_services = Service::START_ORDER.map(|service| {
+        u32::from(options.replicas_of(service)) * connections_of(service, options.lanes)
+    });
+    of_services.iter().sum::<u32>() + options.other_connections
 }
 
 #[cfg(test)]

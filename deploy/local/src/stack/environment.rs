@@ -9,12 +9,9 @@ impl Stack {
     /// The variables of a replica, the usual ones first and then what the options and tests changed.
     pub(super) fn environment_of(&self, replica: &Replica) -> BTreeMap<String, String> {
         let mut environment = self.usual_environment(replica);
-        let of_service = self
-            .options
-            .variables
-            .iter()
-            .filter(|(service, ..)| *service == replica.service())
-            .map(|(_, name, value)| (name, value));
+        let chosen = self.options.variables.iter();
+        let of_service = chosen.filter(|(service, ..)| *service == replica.service());
+        let of_service = of_service.map(|(_, name, value)| (name, value));
         for (name, value) in of_service.chain(replica.variables()) {
             match value {
                 Some(value) => environment.insert(name.clone(), value.clone()),
@@ -35,10 +32,8 @@ impl Stack {
         set("ADMIN_LISTEN", replica.admin_address().to_string());
         set("REPLICA_ID", replica.name().to_owned());
         set("TLS_CA_FILE", path(credentials.ca_file()));
-        set(
-            "TLS_CERT_FILE",
-            path(credentials.certificate_file(identity)),
-        );
+        let certificate = credentials.certificate_file(identity);
+        set("TLS_CERT_FILE", path(certificate));
         set("TLS_KEY_FILE", path(credentials.key_file(identity)));
         if let Some(endpoint) = &options.otlp_endpoint {
             set("OTLP_ENDPOINT", endpoint.clone());

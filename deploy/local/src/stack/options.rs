@@ -1,6 +1,6 @@
 //! What a stack is asked to be.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::{credentials::Identity, postgres::Database};
 
@@ -120,12 +120,7 @@ impl StackOptions {
         self.data.join("credentials")
     }
 
-    pub(super) fn log_folder(&self) -> PathBuf {
-        self.data.join("logs")
-    }
-
     pub(super) fn log_file(&self, name: &str) -> PathBuf {
-        self.log_folder()
-            .join(Path::new(name).with_extension("log"))
+        self.data.join(format!("logs/{name}.log"))
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rand::Rng;
 
 /// Free ports are looked for below the range that outgoing connections are given, so that none of those takes one before its owner starts.
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 200;
 const RESERVATIONS: &str = "tidegate-ports";
 
 /// Gives out addresses on 127.0.0.1, and keeps other stacks from choosing the same for as long as it lives: between its choice and its owner's start, and while its owner is dead, a port looks free.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ports {
     next: Option<u16>,
     given: Vec<u16>,
@@ -28,8 +28,7 @@ impl Ports {
     pub(super) fn new(base: Option<u16>) -> Self {
         Self {
             next: base,
-            given: Vec::new(),
-            reservations: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -37,14 +36,12 @@ impl Ports {
     pub(super) fn take(&mut self, user: &str) -> Result<SocketAddr> {
         let port = match self.next {
             Some(port) => {
-                if !is_free(port) {
-                    bail!(
-                        "Port {port}, meant for {user}, is taken: stop what listens on it or choose another --port."
-                    );
-                }
-                self.next = Some(port.checked_add(1).with_context(|| {
-                    format!("There is no port after {port}: choose a lower --port.")
-                })?);
+                ensure!(
+                    is_free(port),
+                    "Port {port}, meant for {user}, is taken: stop what listens on it or choose another --port."
+                );
+                let last = || format!("There is no port after {port}: choose a lower --port.");
+                self.next = Some(port.checked_add(1).with_context(last)?);
                 port
             }
             None => self.search()?,
@@ -98,16 +95,11 @@ mod tests {
     fn a_taken_port_is_named_with_what_wanted_it() {
         let taken = TcpListener::bind(address(0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let refusal = Ports::new(Some(port))
-            .take("the gRPC of quota-0")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            refusal.contains(&port.to_string())
-                && refusal.contains("quota-0")
-                && refusal.contains("--port"),
-            "{refusal}"
-        );
+        let refusal = Ports::new(Some(port)).take("the gRPC of quota-0");
+        let refusal = refusal.unwrap_err().to_string();
+        for part in [&*port.to_string(), "quota-0", "--port"] {
+            assert!(refusal.contains(part), "{part} is missing in {refusal}");
+        }
     }
 
     #[test]

@@ -37,12 +37,9 @@ impl Records {
     /// Takes the folder until dropped; the kernel gives it free if the launcher is killed.
     pub(super) fn take(data: &Path) -> Result<Self> {
         let path = data.join(LOCK);
-        let lock = File::create(&path).with_context(|| {
-            format!(
-                "{} cannot be written: choose another folder with --data",
-                path.display()
-            )
-        })?;
+        let name = path.display();
+        let unwritten = || format!("{name} cannot be written: choose another folder with --data");
+        let lock = File::create(&path).with_context(unwritten)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 file: data.join("processes.json"),
@@ -53,7 +50,7 @@ impl Records {
                 data.display()
             ),
             Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+                Err(error).with_context(|| format!("{name} cannot be locked"))
             }
         }
     }
@@ -75,23 +72,20 @@ impl Records {
         Ok(())
     }
 
-    pub(super) fn write(&self, running: impl Iterator<Item = (u32, String)>) -> Result<()> {
-        let records: Vec<_> = running
-            .map(|(process, command_mark)| Record {
-                process,
-                command_mark,
-            })
-            .collect();
+    pub(super) fn write(&self, running: impl IntoIterator<Item = (u32, String)>) -> Result<()> {
+        let record = |(process, command_mark)| Record {
+            process,
+            command_mark,
+        };
+        let records: Vec<_> = running.into_iter().map(record).collect();
         fs::write(&self.file, serde_json::to_vec(&records)?)
             .with_context(|| format!("{} cannot be written", self.file.display()))
     }
 
     /// Stops what an earlier launcher left running.
     pub(super) async fn stop_leftovers(&self, say: fn(&str)) -> Result<()> {
-        let records: Vec<Record> = fs::read(&self.file)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
+        let text = fs::read(&self.file).unwrap_or_default();
+        let records: Vec<Record> = serde_json::from_slice(&text).unwrap_or_default();
         let leftovers: Vec<_> = records.iter().filter(|record| record.lives()).collect();
         if leftovers.is_empty() {
             return Ok(());
@@ -132,12 +126,8 @@ mod tests {
     fn a_folder_serves_one_launcher_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let first = Records::take(folder.path()).unwrap();
-        assert!(
-            Records::take(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("Another launcher")
-        );
+        let refusal = Records::take(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("Another launcher"), "{refusal}");
         fs::write(folder.path().join("old"), "x").unwrap();
         first.remove_all_else().unwrap();
         assert!(!folder.path().join("old").exists() && Records::take(folder.path()).is_err());
@@ -159,15 +149,11 @@ mod tests {
         while !has_begun(&ours) || !has_begun(&theirs) {
             sleep(POLL).await;
         }
-        records
-            .write(
-                [
-                    (ours.id(), "sleep 300".to_owned()),
-                    (theirs.id(), "tidegate issuance-0".to_owned()),
-                ]
-                .into_iter(),
-            )
-            .unwrap();
+        let left = [
+            (ours.id(), "sleep 300".to_owned()),
+            (theirs.id(), "tidegate issuance-0".to_owned()),
+        ];
+        records.write(left).unwrap();
         records.stop_leftovers(|_| ()).await.unwrap();
         assert!(!ours.wait().unwrap().success());
         assert!(theirs.try_wait().unwrap().is_none());

@@ -98,14 +98,10 @@ fn binary_folder() -> Result<PathBuf> {
         return Ok(PathBuf::from(folder));
     }
     let executable = std::env::current_exe().context("this executable's own path is not known")?;
-    let folder = executable
-        .parent()
-        .context("this executable has no folder")?;
-    Ok(if folder.ends_with("deps") {
-        folder.parent().unwrap_or(folder).to_owned()
-    } else {
-        folder.to_owned()
-    })
+    let folder = executable.parent();
+    let folder = folder.context("this executable has no folder")?;
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    Ok(above.unwrap_or(folder).to_owned())
 }
 
 impl Replica {
@@ -165,18 +161,14 @@ impl Replica {
             fs::create_dir_all(folder)
                 .with_context(|| format!("{} cannot be made", folder.display()))?;
         }
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .with_context(|| format!("{} cannot be written", self.log.display()))?;
+        let log = processes::open_log(&self.log)?;
         let mut command = self.command();
         command.arg("serve");
         // Nothing of the launcher's own configuration may reach a service.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEGATE_"))
-        {
-            command.env_remove(name);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TIDEGATE_") {
+                command.env_remove(name);
+            }
         }
         command
             .envs(environment)
@@ -186,12 +178,9 @@ impl Replica {
         // A group of its own, so that Ctrl-C reaches the launcher only, which stops the services in order.
         command.process_group(0);
         let mut command = tokio::process::Command::from(command);
-        self.child = Some(
-            command
-                .kill_on_drop(true)
-                .spawn()
-                .with_context(|| format!("{} cannot be run", self.binary.display()))?,
-        );
+        let child = command.kill_on_drop(true).spawn();
+        let child = child.with_context(|| format!("{} cannot be run", self.binary.display()))?;
+        self.child = Some(child);
         Ok(())
     }
 
@@ -205,10 +194,8 @@ impl Replica {
             }
             Some((program, words)) => {
                 let mut command = std::process::Command::new(program);
-                command
-                    .args(words)
-                    .arg(&self.command_mark)
-                    .arg(&self.binary);
+                command.args(words);
+                command.arg(&self.command_mark).arg(&self.binary);
                 command
             }
         }
@@ -217,30 +204,18 @@ impl Replica {
     pub async fn wait_until_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         while !self.is_ready().await {
-            if let Some(status) = self
-                .child
-                .as_mut()
-                .context("it was not started")?
-                .try_wait()?
-            {
+            let child = self.child.as_mut().context("it was not started")?;
+            let trouble = if let Some(status) = child.try_wait()? {
                 self.child = None;
-                bail!(
-                    "{} ended while it started ({status}). The end of {}:\n{}",
-                    self.name,
-                    self.log.display(),
-                    tail(&self.log, LOG_LINES)
-                );
-            }
-            if started.elapsed() > READY_LIMIT {
-                bail!(
-                    "{} is not ready after {} s. The end of {}:\n{}",
-                    self.name,
-                    READY_LIMIT.as_secs(),
-                    self.log.display(),
-                    tail(&self.log, LOG_LINES)
-                );
-            }
-            sleep(READY_POLL).await;
+                format!("ended while it started ({status})")
+            } else if started.elapsed() > READY_LIMIT {
+                format!("is not ready after {} s", READY_LIMIT.as_secs())
+            } else {
+                sleep(READY_POLL).await;
+                continue;
+            };
+            let (name, log, end) = (&self.name, &self.log, tail(&self.log, LOG_LINES));
+            bail!("{name} {trouble}. The end of {}:\n{end}", log.display());
         }
         Ok(())
     }
@@ -253,16 +228,12 @@ impl Replica {
     /// Reads a page of the admin port: its status and its body.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let client = reqwest::Client::builder().no_proxy().timeout(PROBE_LIMIT);
-        let request = client
-            .build()?
-            .get(format!("http://{}{path}", self.admin_address));
-        let answer = async {
-            let answer = request.send().await?;
-            Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
-        };
-        answer
-            .await
-            .with_context(|| format!("{} does not answer {path}", self.name))
+        let url = format!("http://{}{path}", self.admin_address);
+        let request = client.build()?.get(url);
+        let silent = || format!("{} does not answer {path}", self.name);
+        let answer = request.send().await.with_context(silent)?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.with_context(silent)?))
     }
 
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {

@@ -17,6 +17,12 @@ impl Finding {
         *self.0.entry(name.into()).or_default() += count;
     }
 
+    pub fn add_all<const COUNTS: usize>(&mut self, counts: [(&str, u64); COUNTS]) {
+        for (name, count) in counts {
+            self.add(name, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Takes the counts of another finding in.
     pub fn absorb(&mut self, other: Self) {
         for (name, count) in other.0 {
@@ -35,18 +41,17 @@ impl Finding {
 
     /// The counts that should be zero and are not.
     pub fn wrong(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.0
-            .iter()
-            .filter(|(name, count)| name.starts_with(WRONG) && **count != 0)
-            .map(|(name, count)| (name.as_str(), *count))
+        self.counts()
+            .filter(|(name, count)| name.starts_with(WRONG) && *count != 0)
     }
 
     /// The counts that may be anything.
     pub fn facts(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.0
-            .iter()
-            .filter(|(name, _)| !name.starts_with(WRONG))
-            .map(|(name, count)| (name.as_str(), *count))
+        self.counts().filter(|(name, _)| !name.starts_with(WRONG))
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count))
     }
 }
 

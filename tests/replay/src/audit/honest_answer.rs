@@ -6,21 +6,7 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use super::{Books, Finding, Subject, count, queue, session_tables};
-use crate::ledger::{Finals, Ledger, Told};
-
-/// Whether never was true: those who were told so and ask once more at the end are refused again.
-fn never_but_later(finals: &Finals) -> Result<Finding> {
-    let mut finding = Finding::default();
-    for (name, count) in [
-        ("told_never", finals.told),
-        ("told_never_asked_again", finals.asked_again),
-        ("told_never_undecided_again", finals.undecided),
-        ("wrong_never_but_later", finals.never_but_later),
-    ] {
-        finding.add(name, i64::try_from(count)?);
-    }
-    Ok(finding)
-}
+use crate::ledger::{Ledger, Told};
 
 impl Books {
     /// Relies on `told_coupons` having been filled in this session.
@@ -34,7 +20,13 @@ impl Books {
         let holders = sqlx::query(include_str!("../../queries/sell_outs_told_to_holders.sql"))
             .bind(subject.campaign_number);
         let mut finding = queue::words_and_estimates(told);
-        finding.absorb(never_but_later(&told.finals)?);
+        // Whether never was true: those who were told so and ask once more at the end are refused again.
+        finding.add_all([
+            ("told_never", told.finals.told),
+            ("told_never_asked_again", told.finals.asked_again),
+            ("told_never_undecided_again", told.finals.undecided),
+            ("wrong_never_but_later", told.finals.never_but_later),
+        ]);
         finding.absorb(count(&mut self.issuance, holders).await?);
         let sold_out_at = self.sold_out_at(subject).await?;
         finding.absorb(queue::left_waiting(told, sold_out_at));

@@ -43,12 +43,9 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
     finding.add("watchers_served_after_later_ones", watchers_served_late);
     finding.add("shoppers_served_after_later_ones", served_late);
     finding.add("wrong_shoppers_overtaken", overtaken);
-    let median = |does_as_told: bool| {
-        let waits = told.waits.iter();
-        median_wait_ms(
-            waits.filter(|wait| wait.is_served && wait.kind.does_as_told() == does_as_told),
-            opening,
-        )
+    let median = |as_told: bool| {
+        let is_meant = |wait: &&QueueWait| wait.is_served && wait.kind.does_as_told() == as_told;
+        median_wait_ms(told.waits.iter().filter(is_meant), opening)
     };
     if let (Some(patient), Some(storming)) = (median(true), median(false)) {
         finding.add("median_wait_ms_as_told", patient);
@@ -125,7 +122,8 @@ fn median_wait_ms<'a>(
 pub fn words_and_estimates(told: &Told) -> Finding {
     let answers = &told.answers;
     let mut finding = Finding::default();
-    for (name, count) in [
+    let contradictions = answers.refusals_that_contradict_themselves;
+    finding.add_all([
         ("refusals", answers.refusals),
         ("places_told", answers.queued),
         (
@@ -136,10 +134,7 @@ pub fn words_and_estimates(told: &Told) -> Finding {
             "wrong_refusals_without_both_languages",
             answers.refusals_without_words,
         ),
-        (
-            "wrong_refusals_that_contradict_themselves",
-            answers.refusals_that_contradict_themselves,
-        ),
+        ("wrong_refusals_that_contradict_themselves", contradictions),
         (
             "wrong_places_without_both_languages",
             answers.queued_without_words,
@@ -148,9 +143,7 @@ pub fn words_and_estimates(told: &Told) -> Finding {
             "wrong_places_that_are_incomplete",
             answers.queued_that_are_incomplete,
         ),
-    ] {
-        finding.add(name, i64::try_from(count).unwrap_or(i64::MAX));
-    }
+    ]);
     let told_as_told = told.waits.iter().filter(|wait| wait.kind.does_as_told());
     let waits: Vec<_> = told_as_told
         .filter_map(QueueWait::waited_of_promised)
@@ -161,30 +154,25 @@ pub fn words_and_estimates(told: &Told) -> Finding {
     if !waits.is_empty() {
         finding.add("estimates_kept_percent", (100 * kept / waits.len()) as i64);
     }
-    finding.add(
-        "wrong_estimates_broken_beyond_one_in_ten",
-        broken.saturating_sub(waits.len() / BROKEN_ONE_IN) as i64,
-    );
+    let beyond = broken.saturating_sub(waits.len() / BROKEN_ONE_IN);
+    finding.add("wrong_estimates_broken_beyond_one_in_ten", beyond as i64);
     finding
 }
 
 /// Whether those who did as told heard that waiting was over when they asked, once the last coupon was made; none: some coupons are left. Whoever polls asks when told to, which so many as wait decide.
 pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
-    let after = |wait: &&QueueWait| {
-        let sold_out_at = sold_out_at?;
+    let (mut waiting, mut too_long) = (0, 0);
+    let patient = told.waits.iter().filter(|wait| wait.kind.does_as_told());
+    for (wait, sold_out_at) in patient.filter_map(|wait| Some((wait, sold_out_at?))) {
         let began = sold_out_at.max(wait.first_told_at);
-        wait.ended_at?.checked_sub(began)
-    };
-    let waits = told.waits.iter().filter(|wait| wait.kind.does_as_told());
-    let waits: Vec<_> = waits.filter_map(|wait| after(&wait)).collect();
-    let asked_in_vain = |wait: &&QueueWait| {
-        let heard_by = sold_out_at.map(|sold_out_at| sold_out_at + WAITING_LIMIT);
-        wait.kind.does_as_told() && heard_by.is_some_and(|by| wait.last_asked_at > by)
-    };
-    let too_long = told.waits.iter().filter(asked_in_vain).count();
+        waiting += u64::from(wait.ended_at.is_some_and(|ended_at| ended_at >= began));
+        too_long += u64::from(wait.last_asked_at > sold_out_at + WAITING_LIMIT);
+    }
     let mut finding = Finding::default();
-    finding.add("waiting_at_the_sell_out_or_later", waits.len() as i64);
-    finding.add("wrong_shoppers_left_waiting", too_long as i64);
+    finding.add_all([
+        ("waiting_at_the_sell_out_or_later", waiting),
+        ("wrong_shoppers_left_waiting", too_long),
+    ]);
     finding
 }
 

@@ -3,11 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use sqlx::{
-    Executor, PgConnection, Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::{Executor, PgConnection, Postgres, postgres::PgArguments, query::Query};
 use uuid::Uuid;
 
 use super::{Subject, answers::read};
@@ -19,36 +15,22 @@ const CHUNK: usize = 10_000;
 /// A table for one session: its name, and the statements that make and fill it.
 struct Table(&'static str, &'static str, &'static str);
 
-const TOLD_COUPONS: Table = Table(
-    "told_coupons",
-    include_str!("../../queries/told_coupons_table.sql"),
-    include_str!("../../queries/told_coupons_insert.sql"),
-);
-const TOLD_SELL_OUTS: Table = Table(
-    "told_sell_outs",
-    include_str!("../../queries/told_sell_outs_table.sql"),
-    include_str!("../../queries/told_sell_outs_insert.sql"),
-);
-const TOLD_ORDERS: Table = Table(
-    "told_orders",
-    include_str!("../../queries/told_orders_table.sql"),
-    include_str!("../../queries/told_orders_insert.sql"),
-);
-const HEARD_ORDERS: Table = Table(
-    "heard_orders",
-    include_str!("../../queries/heard_orders_table.sql"),
-    include_str!("../../queries/heard_orders_insert.sql"),
-);
-const PAID_OR_CANCELLED_ORDERS: Table = Table(
-    "paid_or_cancelled_orders",
-    include_str!("../../queries/paid_or_cancelled_orders_table.sql"),
-    include_str!("../../queries/paid_or_cancelled_orders_insert.sql"),
-);
-const LEASES_OF_QUOTA: Table = Table(
-    "leases_of_quota",
-    include_str!("../../queries/leases_of_quota_table.sql"),
-    include_str!("../../queries/leases_of_quota_insert.sql"),
-);
+macro_rules! table {
+    ($name:literal) => {
+        Table(
+            $name,
+            include_str!(concat!("../../queries/", $name, "_table.sql")),
+            include_str!(concat!("../../queries/", $name, "_insert.sql")),
+        )
+    };
+}
+
+const TOLD_COUPONS: Table = table!("told_coupons");
+const TOLD_SELL_OUTS: Table = table!("told_sell_outs");
+const TOLD_ORDERS: Table = table!("told_orders");
+const HEARD_ORDERS: Table = table!("heard_orders");
+const PAID_OR_CANCELLED_ORDERS: Table = table!("paid_or_cancelled_orders");
+const LEASES_OF_QUOTA: Table = table!("leases_of_quota");
 
 type Insert<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -58,11 +40,11 @@ impl Table {
         &self,
         connection: &mut PgConnection,
         rows: &'q [T],
-        bind: impl Fn(Insert<'q>, &'q [T]) -> Result<Insert<'q>>,
+        bind: impl Fn(Insert<'q>, &'q [T]) -> Insert<'q>,
     ) -> Result<()> {
         connection.execute(self.1).await?;
         for chunk in rows.chunks(CHUNK) {
-            let insert = bind(sqlx::query(self.2), chunk)?;
+            let insert = bind(sqlx::query(self.2), chunk);
             insert.execute(&mut *connection).await?;
         }
         connection.execute(&*format!("ANALYZE {}", self.0)).await?;
@@ -80,16 +62,15 @@ pub(super) async fn load_coupons(
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    let rows = &told.coupons;
     TOLD_COUPONS
-        .load(issuance, rows, |insert, rows| {
+        .load(issuance, &told.coupons, |insert, rows| {
             let opened = |told: &ToldCoupon| read(&told.code).unwrap_or((0, -1));
             let (campaigns, slots): (Vec<i64>, Vec<i16>) = rows.iter().map(opened).unzip();
-            Ok(insert
+            insert
                 .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
                 .bind(each(rows, |told| Ledger::claim_request_id(told.request)))
                 .bind(campaigns)
-                .bind(slots))
+                .bind(slots)
         })
         .await
 }
@@ -101,13 +82,12 @@ pub(super) async fn load_sell_outs(
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    let rows = &told.sell_outs;
     TOLD_SELL_OUTS
-        .load(issuance, rows, |insert, rows| {
-            Ok(insert
+        .load(issuance, &told.sell_outs, |insert, rows| {
+            insert
                 .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
                 .bind(each(rows, |told| Ledger::claim_request_id(told.request)))
-                .bind(each(rows, |told| subject.started_at + told.asked_at)))
+                .bind(each(rows, |told| subject.started_at + told.asked_at))
         })
         .await
 }
@@ -118,16 +98,15 @@ pub(super) async fn load_orders(
     ledger: &Ledger,
     told: &Told,
 ) -> Result<()> {
-    let rows = &told.orders;
     TOLD_ORDERS
-        .load(order_intake, rows, |insert, rows| {
+        .load(order_intake, &told.orders, |insert, rows| {
             let said = |any_of: &[ToldStanding]| each(rows, |told| any_of.contains(&told.standing));
-            Ok(insert
+            insert
                 .bind(each(rows, |told| ledger.shopper_id(told.shopper)))
                 .bind(each(rows, |told| told.order_id))
                 .bind(said(&[ToldStanding::Accepted]))
                 .bind(said(&[ToldStanding::CancelAsked, ToldStanding::Cancelled]))
-                .bind(said(&[ToldStanding::Cancelled])))
+                .bind(said(&[ToldStanding::Cancelled]))
         })
         .await
 }
@@ -139,42 +118,40 @@ pub(super) async fn load_heard(
 ) -> Result<()> {
     let heard: Vec<Uuid> = heard.iter().copied().collect();
     HEARD_ORDERS
-        .load(order_intake, &heard, |insert, rows| Ok(insert.bind(rows)))
+        .load(order_intake, &heard, |insert, rows| insert.bind(rows))
         .await
 }
 
-/// In the issuance database, from rows (order id, shopper id, whether paid for).
+/// An order's id, its shopper's id, and whether it is paid for.
+pub(super) type PaidOrCancelled = (Uuid, String, bool);
+
+/// In the issuance database.
 pub(super) async fn load_paid_or_cancelled(
     issuance: &mut PgConnection,
-    orders: &[PgRow],
+    orders: &[PaidOrCancelled],
 ) -> Result<()> {
     PAID_OR_CANCELLED_ORDERS
         .load(issuance, orders, |insert, rows| {
-            Ok(insert
-                .bind(column::<Uuid>(rows, 0)?)
-                .bind(column::<String>(rows, 1)?)
-                .bind(column::<bool>(rows, 2)?))
+            insert
+                .bind(each(rows, |order| order.0))
+                .bind(each(rows, |order| order.1.clone()))
+                .bind(each(rows, |order| order.2))
         })
         .await
 }
 
-/// In the issuance database, from rows (lease id, tier number, granted, used).
-pub(super) async fn load_leases(issuance: &mut PgConnection, leases: &[PgRow]) -> Result<()> {
+/// A lease's id, its tier's number, how much was granted and how much is used.
+pub(super) type Lease = (Uuid, i16, i64, Option<i64>);
+
+/// In the issuance database.
+pub(super) async fn load_leases(issuance: &mut PgConnection, leases: &[Lease]) -> Result<()> {
     LEASES_OF_QUOTA
         .load(issuance, leases, |insert, rows| {
-            Ok(insert
-                .bind(column::<Uuid>(rows, 0)?)
-                .bind(column::<i16>(rows, 1)?)
-                .bind(column::<i64>(rows, 2)?)
-                .bind(column::<Option<i64>>(rows, 3)?))
+            insert
+                .bind(each(rows, |lease| lease.0))
+                .bind(each(rows, |lease| lease.1))
+                .bind(each(rows, |lease| lease.2))
+                .bind(each(rows, |lease| lease.3))
         })
         .await
-}
-
-fn column<'r, T>(rows: &'r [PgRow], place: usize) -> Result<Vec<T>>
-where
-    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
-{
-    let values = rows.iter().map(|row| row.try_get(place));
-    Ok(values.collect::<Result<_, _>>()?)
 }

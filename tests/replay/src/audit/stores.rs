@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Books, Finding, Subject, count, session_tables};
+use super::{
+    Books, Finding, Subject, count,
+    session_tables::{self, PaidOrCancelled},
+};
 use crate::ledger::Told;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -26,21 +28,18 @@ pub struct BookedStore {
 impl Books {
     /// Orders that a coupon pays for now. Those are what fulfilment must have heard of.
     pub async fn paid_orders(&mut self, subject: &Subject) -> Result<Vec<Uuid>> {
-        let mut paid = Vec::new();
-        for row in self.paid_or_cancelled(subject).await? {
-            if row.try_get("is_paid")? {
-                paid.push(row.try_get("order_id")?);
-            }
-        }
-        Ok(paid)
+        let orders = self.paid_or_cancelled(subject).await?.into_iter();
+        let paid = orders.filter(|(.., is_paid)| *is_paid);
+        Ok(paid.map(|(order_id, ..)| order_id).collect())
     }
 
-    pub(super) async fn paid_or_cancelled(&mut self, subject: &Subject) -> Result<Vec<PgRow>> {
-        let rows = sqlx::query(include_str!("../../queries/paid_or_cancelled_orders.sql"))
-            .bind(&subject.shopper_prefix)
-            .fetch_all(&mut self.order_intake)
-            .await?;
-        Ok(rows)
+    pub(super) async fn paid_or_cancelled(
+        &mut self,
+        subject: &Subject,
+    ) -> Result<Vec<PaidOrCancelled>> {
+        let orders = sqlx::query_as(include_str!("../../queries/paid_or_cancelled_orders.sql"))
+            .bind(&subject.shopper_prefix);
+        Ok(orders.fetch_all(&mut self.order_intake).await?)
     }
 
     pub(super) async fn stores_survive(
@@ -61,14 +60,13 @@ impl Books {
                 .bind(&subject.shopper_prefix);
             finding.absorb(count(&mut self.order_intake, accepted).await?);
         }
-        finding.add(
-            "coupons_seen_after_a_full_store",
-            i64::try_from(told.coupons_left)?,
-        );
-        finding.add(
-            "wrong_coupons_spoiled_by_a_full_store",
-            i64::try_from(told.coupons_spoiled)?,
-        );
+        finding.add_all([
+            ("coupons_seen_after_a_full_store", told.coupons_left),
+            (
+                "wrong_coupons_spoiled_by_a_full_store",
+                told.coupons_spoiled,
+            ),
+        ]);
         Ok(finding)
     }
 

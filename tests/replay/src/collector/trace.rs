@@ -26,13 +26,13 @@ pub(super) fn follow(traces: &Traces, trace_id: TraceId) -> Vec<Span> {
     add(&mut whole, &first_step);
 
     // A commit links to every claim it carried.
-    let second_step: Vec<&Span> = first_step
+    let is_others = |span: &Span| !own_names.contains(span.name.as_str());
+    let targets = first_step
         .iter()
-        .flat_map(|span| span.links.iter().copied())
+        .flat_map(|span| span.links.iter().copied());
+    let second_step: Vec<&Span> = targets
         .filter(|(trace, _)| *trace != trace_id)
-        .filter(|target| {
-            find(traces, *target).is_some_and(|span| !own_names.contains(span.name.as_str()))
-        })
+        .filter(|target| find(traces, *target).is_some_and(is_others))
         .flat_map(family)
         .collect();
     add(&mut whole, &second_step);
@@ -56,11 +56,8 @@ fn add<'a>(whole: &mut HashMap<(TraceId, SpanId), &'a Span>, spans: &[&'a Span])
 }
 
 fn find(traces: &Traces, (trace, id): (TraceId, SpanId)) -> Option<&Span> {
-    traces
-        .spans
-        .get(&trace)?
-        .iter()
-        .find(|span| span.span_id == id)
+    let mut spans = traces.spans.get(&trace)?.iter();
+    spans.find(|span| span.span_id == id)
 }
 
 /// A span, the steps it is part of, and the steps that are part of it, but for those of other shoppers.
@@ -74,10 +71,8 @@ fn with_family<'a>(
     };
     let all = traces.spans.get(&target.0).map_or(&[][..], Vec::as_slice);
     let mut family = vec![span];
-    while let Some(parent) = family
-        .last()
-        .and_then(|child| all.iter().find(|span| span.span_id == child.parent_id))
-    {
+    let parent_of = |child: &&Span| all.iter().find(|span| span.span_id == child.parent_id);
+    while let Some(parent) = family.last().and_then(parent_of) {
         if family.len() >= SPANS_LIMIT || family.iter().any(|span| span.span_id == parent.span_id) {
             break;
         }
@@ -140,22 +135,20 @@ mod tests {
         ] {
             traces.add(span);
         }
-        let names: Vec<_> = follow(&traces, [1; 16])
-            .into_iter()
-            .map(|span| (span.trace_id[0], span.name))
+        let spans = follow(&traces, [1; 16]);
+        let names: Vec<_> = spans
+            .iter()
+            .map(|span| format!("{} {}", span.trace_id[0], span.name))
             .collect();
         let expected = [
-            (1, "claim"),
-            (3, "batch"),
-            (3, "commit"),
-            (3, "sql"),
-            (4, "lease"),
-            (4, "acquire"),
+            "1 claim",
+            "3 batch",
+            "3 commit",
+            "3 sql",
+            "4 lease",
+            "4 acquire",
         ];
-        assert_eq!(
-            names,
-            expected.map(|(trace, name)| (trace, name.to_owned()))
-        );
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -24,38 +24,25 @@ pub fn draw(seconds: &[Second], opening: f64, subtitle: &str) -> String {
     let title = "Claims offered, issued and refused";
     let mut svg = Svg::new(WIDTH, HEIGHT, LEFT, title, subtitle);
     let step = seconds.len().div_ceil(POINTS).max(1);
-    let claims = [
-        (
-            "offered",
-            "c0 wide",
-            rates(seconds, step, |second| second.offered),
-        ),
-        (
-            "issued",
-            "c1 line",
-            rates(seconds, step, |second| second.issued),
-        ),
-        (
-            "refused",
-            "c2 line",
-            rates(seconds, step, |second| second.refused),
-        ),
+    let kinds: [(_, _, fn(&Second) -> u64); 3] = [
+        ("offered", "c0 wide", |second| second.offered),
+        ("issued", "c1 line", |second| second.issued),
+        ("refused", "c2 line", |second| second.refused),
     ];
+    let claims = kinds.map(|(name, class, of)| (name, class, rates(seconds, step, of)));
     // The longest queue of the seconds drawn as one: an average would hide a short one.
-    let waiting = peaks(seconds, step, |second| second.waiting);
+    let waiting = [(
+        "waiting",
+        "c3 line",
+        peaks(seconds, step, |second| second.waiting),
+    )];
     let time = Time {
         step,
         span: (seconds.len().div_ceil(step).saturating_sub(1) * step).max(1) as f64,
         opening,
     };
     let upper = time.draw(&mut svg, CLAIMS, 5, "claims/s", &claims);
-    time.draw(
-        &mut svg,
-        WAITING,
-        2,
-        "waiting",
-        &[("waiting", "c3 line", waiting)],
-    );
+    time.draw(&mut svg, WAITING, 2, "waiting", &waiting);
     if opening > 0.0 {
         let x = upper.x(opening / time.span) + 4.0;
         svg.text("dim", x, upper.top - 2.0, Anchor::Start, "opening");
@@ -106,29 +93,21 @@ impl Time {
             let foot = [(x(last), bottom), (x(0), bottom)];
             svg.shape(&format!("{colour} area"), line.iter().copied().chain(foot));
             svg.path(class, line);
-            svg.legend(
-                colour,
-                legends + LEGEND_WIDTH * place as f64,
-                top - 32.0,
-                name,
-            );
+            let left = legends + LEGEND_WIDTH * place as f64;
+            svg.legend(colour, left, top - 32.0, name);
         }
         panel
     }
 }
 
 fn peaks(seconds: &[Second], step: usize, of: impl Fn(&Second) -> u64) -> Vec<f64> {
-    let chunks = seconds.chunks(step);
-    chunks
-        .map(|chunk| chunk.iter().map(&of).max().unwrap_or_default() as f64)
-        .collect()
+    let peak = |chunk: &[Second]| chunk.iter().map(&of).max().unwrap_or_default() as f64;
+    seconds.chunks(step).map(peak).collect()
 }
 
 fn rates(seconds: &[Second], step: usize, of: impl Fn(&Second) -> u64) -> Vec<f64> {
-    let chunks = seconds.chunks(step);
-    chunks
-        .map(|chunk| chunk.iter().map(&of).sum::<u64>() as f64 / chunk.len() as f64)
-        .collect()
+    let rate = |chunk: &[Second]| chunk.iter().map(&of).sum::<u64>() as f64 / chunk.len() as f64;
+    seconds.chunks(step).map(rate).collect()
 }
 
 #[cfg(test)]
@@ -168,9 +147,7 @@ mod tests {
     #[test]
     fn a_queue_of_one_second_is_seen_however_many_seconds_are_drawn_as_one() {
         let mut day = seconds(1_000);
-        for second in &mut day {
-            second.waiting = 0;
-        }
+        day.iter_mut().for_each(|second| second.waiting = 0);
         day[503].waiting = 70;
         let drawn = peaks(&day, 7, |second| second.waiting);
         assert_eq!(drawn.iter().sum::<f64>(), 70.0);

@@ -41,25 +41,23 @@ pub fn draw(stores: &[BookedStore], subtitle: &str) -> String {
     for (place, store) in stores.iter().enumerate() {
         let left = LEFT + place as f64 * (width + GAP);
         let right = left + width;
-        let panel = Panel {
-            left,
-            right,
-            ..whole
-        };
-        draw_store(&mut svg, &panel, store);
+        draw_store(
+            &mut svg,
+            &Panel {
+                left,
+                right,
+                ..whole
+            },
+            store,
+        );
     }
     svg.caption(&whole, "slots by the time at which they begin, UTC");
     svg.finish("Orders by slot of the busiest stores, against what each can make in a slot")
 }
 
 fn draw_store(svg: &mut Svg, panel: &Panel, store: &BookedStore) {
-    svg.text(
-        "ink",
-        panel.left,
-        TOP - 14.0,
-        Anchor::Start,
-        &store.store_id,
-    );
+    let name = &store.store_id;
+    svg.text("ink", panel.left, TOP - 14.0, Anchor::Start, name);
     let slots = store.slots.len();
     let step = (panel.right - panel.left) / slots.max(1) as f64;
     let mut capacity = Vec::new();
@@ -115,9 +113,8 @@ mod tests {
     fn a_bar_ends_below_what_the_store_can_make() {
         let svg = draw(&[store(1)], "");
         // Of 194 from the scale's foot to its top, 50: four fifths, and all of it.
-        assert!(
-            svg.contains("y=\"148.8\"") && svg.contains("M74.0 110.0L936.0 110.0"),
-            "{svg}"
-        );
+        for part in ["y=\"148.8\"", "M74.0 110.0L936.0 110.0"] {
+            assert!(svg.contains(part), "{part} is missing in {svg}");
+        }
     }
 }

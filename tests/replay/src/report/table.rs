@@ -139,10 +139,9 @@ impl Table {
     }
 
     fn row(&mut self, name: &str, count: u64, of: u64) {
-        let share = if of > 0 && count != of {
-            format!("{:>7.2} %", count as f64 * 100.0 / of as f64)
-        } else {
-            String::new()
+        let share = match of > 0 && count != of {
+            true => format!("{:>7.2} %", count as f64 * 100.0 / of as f64),
+            false => String::new(),
         };
         self.line(format_args!("  {name:<44}{:>12}{share}", grouped(count)));
     }
@@ -170,14 +169,8 @@ impl Table {
 /// Digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8_lossy(&groups.join(&b',')).into_owned()
 }
 
 #[cfg(test)]
@@ -200,6 +193,12 @@ mod tests {
             ..Picture::default()
         };
         Report::new(run, picture, audit, Vec::new(), None)
+    }
+
+    fn assert_says(text: &str, words: &[&str]) {
+        for words in words {
+            assert!(text.contains(words), "{words} is missing in {text}");
+        }
     }
 
     fn sound_audit() -> Audit {
@@ -233,9 +232,7 @@ mod tests {
         let whole = report(claims, sound_audit());
         let text = table(&whole);
         assert!(!text.contains("NOT ACCOUNTED") && whole.holds(), "{text}");
-        for words in ["refused: BUDGET_EXHAUSTED", "1,234,567 coupons"] {
-            assert!(text.contains(words), "{words} is missing in {text}");
-        }
+        assert_says(&text, &["refused: BUDGET_EXHAUSTED", "1,234,567 coupons"]);
     }
 
     #[test]
@@ -244,13 +241,11 @@ mod tests {
         audit.exactly_once.add("wrong_over_limit", 3);
         let report = report(ClaimCounts::default(), audit);
         let text = table(&report);
-        for words in [
-            "BROKEN exactly-once",
-            "wrong over limit: 3",
-            "holds  no-overtaking",
-        ] {
-            assert!(text.contains(words), "{words} is missing in {text}");
-        }
+        let other = "holds  no-overtaking";
+        assert_says(
+            &text,
+            &["BROKEN exactly-once", "wrong over limit: 3", other],
+        );
         assert!(!report.holds());
     }
 
@@ -268,15 +263,14 @@ mod tests {
         };
         report.wait_ms.promised_at_most.p50 = 4_321.0;
         let text = table(&report);
-        for words in [
-            "served from the queue",
-            "1 of them are NOT ACCOUNTED FOR",
-            "promised: at most",
-            "4321.0 ms",
-            "97 % were served within",
-        ] {
-            assert!(text.contains(words), "{words} is missing in {text}");
-        }
+        assert_says(
+            &text,
+            &["served from the queue", "1 of them are NOT ACCOUNTED FOR"],
+        );
+        assert_says(
+            &text,
+            &["promised: at most", "4321.0 ms", "97 % were served within"],
+        );
         report.queue.unanswered = 1;
         assert!(!table(&report).contains("NOT ACCOUNTED FOR"));
     }

@@ -38,28 +38,24 @@ impl Waterfall {
     /// Lays out the spans of a trace. Spans of other traces, reached by a link, are marked.
     pub fn new(trace_id: TraceId, spans: &[Span]) -> Self {
         let axis = Axis::new(spans);
-        let rows = in_tree_order(spans)
-            .into_iter()
-            .map(|(depth, span)| Row {
+        let row = |(depth, span): (usize, &Span)| {
+            let indent = "  ".repeat(depth.min(MAX_DEPTH));
+            let mark = if span.trace_id == trace_id {
+                ""
+            } else {
+                "⇢ "
+            };
+            Row {
                 service: span.service.clone(),
-                label: format!(
-                    "{}{}{}",
-                    "  ".repeat(depth.min(MAX_DEPTH)),
-                    if span.trace_id == trace_id {
-                        ""
-                    } else {
-                        "⇢ "
-                    },
-                    short(&span.name)
-                ),
+                label: format!("{indent}{mark}{}", short(&span.name)),
                 failed: span.failed,
                 from: axis.place(span.start_ns),
                 to: axis.place(span.end_ns),
                 duration_ns: span.end_ns - span.start_ns,
-            })
-            .collect();
+            }
+        };
         Self {
-            rows,
+            rows: in_tree_order(spans).into_iter().map(row).collect(),
             cuts: axis.cuts(),
         }
     }
@@ -135,34 +131,23 @@ impl Waterfall {
 /// Parents before their children, siblings by time.
 fn in_tree_order(spans: &[Span]) -> Vec<(usize, &Span)> {
     type Key = (TraceId, SpanId);
-    let known: BTreeSet<Key> = spans
-        .iter()
-        .map(|span| (span.trace_id, span.span_id))
-        .collect();
+    let key = |span: &Span| (span.trace_id, span.span_id);
+    let known: BTreeSet<Key> = spans.iter().map(key).collect();
     let mut children: HashMap<Option<Key>, Vec<&Span>> = HashMap::new();
     for span in spans {
-        let parent = (span.trace_id, span.parent_id);
-        children
-            .entry(known.contains(&parent).then_some(parent))
-            .or_default()
-            .push(span);
+        let parent = Some((span.trace_id, span.parent_id)).filter(|parent| known.contains(parent));
+        children.entry(parent).or_default().push(span);
     }
     for siblings in children.values_mut() {
         siblings.sort_by_key(|span| (std::cmp::Reverse(span.start_ns), span.end_ns));
     }
     let mut order = Vec::new();
-    let mut waiting: Vec<(usize, &Span)> = children
-        .remove(&None)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|span| (0, span))
-        .collect();
+    let first = children.remove(&None).unwrap_or_default().into_iter();
+    let mut waiting: Vec<(usize, &Span)> = first.map(|span| (0, span)).collect();
     while let Some((depth, span)) = waiting.pop() {
         order.push((depth, span));
         // Taken out, so that spans that name each other as parents cannot go round.
-        let below = children
-            .remove(&Some((span.trace_id, span.span_id)))
-            .unwrap_or_default();
+        let below = children.remove(&Some(key(span))).unwrap_or_default();
         waiting.extend(below.into_iter().map(|span| (depth + 1, span)));
     }
     order
@@ -178,19 +163,16 @@ fn short(name: &str) -> &str {
 }
 
 fn clip(words: &str, columns: usize) -> String {
-    if words.chars().count() <= columns {
-        words.to_owned()
-    } else {
-        words.chars().take(columns - 1).chain(['…']).collect()
+    match words.chars().count() <= columns {
+        true => words.to_owned(),
+        false => words.chars().take(columns - 1).chain(['…']).collect(),
     }
 }
 
 fn duration(ns: u64) -> String {
-    let ms = ns as f64 / 1e6;
-    if ms >= 1_000.0 {
-        format!("{:.2} s", ms / 1_000.0)
-    } else {
-        format!("{ms:.2} ms")
+    match ns as f64 / 1e6 {
+        ms if ms >= 1_000.0 => format!("{:.2} s", ms / 1_000.0),
+        ms => format!("{ms:.2} ms"),
     }
 }
 
@@ -216,16 +198,10 @@ mod tests {
     }
 
     fn trace() -> Vec<Span> {
+        let claim = "tidegate.gateway.v1.ClaimService/ClaimCoupon";
         vec![
             span(1, 1, 0, "shopper", "shopper claims", (0, 10)),
-            span(
-                1,
-                2,
-                1,
-                "gateway",
-                "tidegate.gateway.v1.ClaimService/ClaimCoupon",
-                (1, 9),
-            ),
+            span(1, 2, 1, "gateway", claim, (1, 9)),
             span(2, 3, 0, "issuance", "commit", (3, 8)),
             span(1, 4, 0, "shopper", "shopper orders", (2_000, 2_010)),
             span(1, 5, 4, "order-intake", "PlaceOrders", (2_001, 2_008)),
@@ -236,16 +212,17 @@ mod tests {
     fn children_stand_under_their_parents_and_linked_spans_are_marked() {
         let text = Waterfall::new([1; 16], &trace()).text();
         let lines: Vec<_> = text.lines().collect();
-        assert!(
-            lines[0].contains("shopper claims")
-                && lines[1].contains("  ClaimService/ClaimCoupon ")
-                && lines[2].contains("⇢ commit"),
-            "{text}"
-        );
-        assert!(
-            lines[3].contains("shopper orders") && lines[4].contains("PlaceOrders"),
-            "{text}"
-        );
+        let expected = [
+            "shopper claims",
+            "  ClaimService/ClaimCoupon ",
+            "⇢ commit",
+            "shopper orders",
+            "PlaceOrders",
+        ];
+        for (place, expected) in expected.into_iter().enumerate() {
+            let line = lines[place];
+            assert!(line.contains(expected), "{expected} is missing in {line}");
+        }
     }
 
     #[test]
@@ -254,11 +231,8 @@ mod tests {
         assert_eq!(waterfall.cuts.len(), 1);
         assert_eq!(waterfall.cuts[0].1, 1_990 * MS);
         // Claim and order take ten milliseconds each: each gets nearly half of the width.
-        assert!(
-            waterfall.rows[0].to > 0.45 && waterfall.rows[3].from < 0.55,
-            "{:?}",
-            waterfall.rows
-        );
+        let rows = &waterfall.rows;
+        assert!(rows[0].to > 0.45 && rows[3].from < 0.55, "{rows:?}");
         assert!(waterfall.text().contains("nothing for 1.99 s"));
     }
 

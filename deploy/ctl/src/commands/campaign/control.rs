@@ -5,10 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    quota::v1::{
-        HaltAllCampaignsRequest, HaltAllCampaignsResponse, SetCampaignControlRequest,
-        campaign_service_client::CampaignServiceClient,
-    },
+    quota::v1::{HaltAllCampaignsRequest, HaltAllCampaignsResponse, SetCampaignControlRequest},
     r#type::v1::{
         Campaign, CampaignControl, IssuanceControl, IssuanceState, RedemptionControl,
         RedemptionState,
@@ -81,25 +78,27 @@ async fn halt_once(id: &str, halt: &Halt, session: &Session) -> Result<Output, F
 
 /// Asks claims to wait.
 pub(super) async fn hold(say: Say, session: &Session) -> Result<Output, Failure> {
-    let is = control(&get(session, &say.campaign).await?);
-    let wanted = SetCampaignControlRequest {
-        campaign_id: say.campaign,
-        issuance: IssuanceControl::QueueOnly.into(),
-        redemption: is.redemption,
-        reason: say.reason,
-        resume_at: None,
-        epoch: is.epoch,
-    };
-    Ok(shown(&set(wanted, session, say.wait).await?))
+    let keep = |is: &CampaignControl| is.redemption();
+    say_once(say, IssuanceControl::QueueOnly, keep, session).await
 }
 
 /// Opens issuing and redeeming.
 pub(super) async fn resume(say: Say, session: &Session) -> Result<Output, Failure> {
+    let open = |_: &CampaignControl| RedemptionControl::Open;
+    say_once(say, IssuanceControl::Open, open, session).await
+}
+
+async fn say_once(
+    say: Say,
+    issuance: IssuanceControl,
+    redemption: impl Fn(&CampaignControl) -> RedemptionControl,
+    session: &Session,
+) -> Result<Output, Failure> {
     let is = control(&get(session, &say.campaign).await?);
     let wanted = SetCampaignControlRequest {
         campaign_id: say.campaign,
-        issuance: IssuanceControl::Open.into(),
-        redemption: RedemptionControl::Open.into(),
+        issuance: issuance.into(),
+        redemption: redemption(&is).into(),
         reason: say.reason,
         resume_at: None,
         epoch: is.epoch,
@@ -117,12 +116,7 @@ async fn set(
     patience: Duration,
 ) -> Result<Campaign, Failure> {
     let id = wanted.campaign_id.clone();
-    let answer = session.call(Identity::Quota, wanted, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .set_campaign_control(request)
-            .await
-    });
-    let mut first = Some(told(answer.await?.campaign)?);
+    let mut first = Some(told(session.call(wanted).await?.campaign)?);
     let look = || {
         let (first, id) = (first.take(), id.clone());
         async move {
@@ -162,17 +156,7 @@ async fn halt_all(halt: Halt, session: &Session, global: &Global) -> Result<Outp
         halt_redemption: halt.redeeming,
         resume_at: halt.resume_at,
     };
-    let look = || {
-        session.call(
-            Identity::Quota,
-            message.clone(),
-            |channel, request| async move {
-                CampaignServiceClient::new(channel)
-                    .halt_all_campaigns(request)
-                    .await
-            },
-        )
-    };
+    let look = || session.call(message.clone());
     let still = |answer: &HaltAllCampaignsResponse| {
         let halting = answer.campaigns.iter();
         let halting = halting.filter(|one| one.issuance_state() != IssuanceState::Halted);

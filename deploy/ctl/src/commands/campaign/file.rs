@@ -5,18 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{json, to_value};
-use tidegate_auth::Identity;
 use tidegate_proto::{
-    quota::v1::{
-        AddBudgetRequest, CreateCampaignRequest, UpdateCampaignRequest,
-        campaign_service_client::CampaignServiceClient,
-    },
+    quota::v1::{AddBudgetRequest, UpdateCampaignRequest},
     r#type::v1::Campaign,
 };
 use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 
-use super::{add_budget, get, shown, told};
+use super::{get, shown, told};
 use crate::{
     arguments::Global,
     confirm::confirm,
@@ -24,7 +20,7 @@ use crate::{
     failure::Failure,
     output::{Column, Output},
     session::Session,
-    spec::{self, CampaignSpec},
+    spec::{self, CampaignSpec, Comparison},
 };
 
 const DIFFERENCES: &[Column] = &[("FIELD", "/field"), ("NOW", "/now"), ("WANTED", "/wanted")];
@@ -67,21 +63,12 @@ pub(super) async fn create(from: FromFile, session: &Session) -> Result<Output, 
         let note = format!("{} would be made; nothing was done.", spec.campaign_id);
         return Ok(Output::one(value, &[]).with_note(note));
     }
-    let campaign = make(session, request).await?;
+    let campaign = told(session.call(request).await?.campaign)?;
     let note = format!(
         "\nWatch it: tidegatectl campaign watch {}",
         campaign.campaign_id
     );
     Ok(shown(&campaign).with_note(note))
-}
-
-async fn make(session: &Session, request: CreateCampaignRequest) -> Result<Campaign, Failure> {
-    let answer = session.call(Identity::Quota, request, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .create_campaign(request)
-            .await
-    });
-    told(answer.await?.campaign)
 }
 
 pub(super) async fn apply(
@@ -94,25 +81,14 @@ pub(super) async fn apply(
         return create(from, session).await;
     };
     let compared = spec.compare(&campaign).map_err(Failure::Usage)?;
-    let differences = &compared.differences;
-    let values = differences
-        .iter()
-        .map(|difference| json!(difference))
-        .collect();
-    let differing = Output::list(values, DIFFERENCES);
-    if differences.is_empty() {
-        return Ok(Output::said(format!(
-            "{} is as the file says.",
-            spec.campaign_id
-        )));
-    }
+    let Some(differing) = differing(&compared) else {
+        return Ok(as_written(&spec));
+    };
     if from.dry_run {
         return Ok(differing.with_note("Nothing was done."));
     }
-    if differences
-        .iter()
-        .any(|difference| difference.field == "closes_at")
-    {
+    let mut differences = compared.differences.iter();
+    if differences.any(|difference| difference.field == "closes_at") {
         let question = format!("{} will close at another time.", spec.campaign_id);
         confirm(&question, global.yes)?;
     }
@@ -121,19 +97,14 @@ pub(super) async fn apply(
             reason: from.reason(),
             ..compared.change
         };
-        let answer = session.call(Identity::Quota, message, |channel, request| async move {
-            CampaignServiceClient::new(channel)
-                .update_campaign(request)
-                .await
-        });
-        told(answer.await?.campaign)?;
+        told(session.call(message).await?.campaign)?;
     }
     for addition in compared.budgets {
         let addition = AddBudgetRequest {
             reason: from.reason(),
             ..addition
         };
-        add_budget(session, addition).await?;
+        session.call(addition).await?;
     }
     Ok(differing.with_note(format!("{} was changed.", spec.campaign_id)))
 }
@@ -146,16 +117,25 @@ pub(super) async fn diff(file: &Path, session: &Session) -> Result<Output, Failu
             spec.campaign_id
         )));
     };
-    let differences = spec.compare(&campaign).map_err(Failure::Usage)?.differences;
-    if differences.is_empty() {
-        return Ok(Output::said(format!(
-            "{} is as the file says.",
-            spec.campaign_id
-        )));
-    }
-    let values = differences.iter().map(|difference| json!(difference));
+    let compared = spec.compare(&campaign).map_err(Failure::Usage)?;
     let verdict = format!("{} differs from the file", spec.campaign_id);
-    Ok(Output::list(values.collect(), DIFFERENCES).with_verdict(Failure::Different(verdict)))
+    Ok(match differing(&compared) {
+        Some(differing) => differing.with_verdict(Failure::Different(verdict)),
+        None => as_written(&spec),
+    })
+}
+
+/// The differences as a list; none if there are none.
+fn differing(compared: &Comparison) -> Option<Output> {
+    let values = compared
+        .differences
+        .iter()
+        .map(|difference| json!(difference));
+    (!compared.differences.is_empty()).then(|| Output::list(values.collect(), DIFFERENCES))
+}
+
+fn as_written(spec: &CampaignSpec) -> Output {
+    Output::said(format!("{} is as the file says.", spec.campaign_id))
 }
 
 async fn find(session: &Session, id: &str) -> Result<Option<Campaign>, Failure> {

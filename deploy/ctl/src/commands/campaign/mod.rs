@@ -11,11 +11,11 @@ use serde_json::json;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{
-        AddBudgetRequest, AddBudgetResponse, AuditCampaignRequest, EndCampaignRequest,
-        ExtendValidityRequest, GetCampaignRequest, ListCampaignsRequest, WatchCampaignsRequest,
+        AddBudgetRequest, AuditCampaignRequest, EndCampaignRequest, ExtendValidityRequest,
+        GetCampaignRequest, ListCampaignsRequest, WatchCampaignsRequest,
         campaign_service_client::CampaignServiceClient, watch_campaigns_response::Event,
     },
-    r#type::v1::Campaign,
+    r#type::v1::{Campaign, TierStock},
 };
 use tonic::transport::Channel;
 
@@ -155,7 +155,6 @@ pub struct Halt {
     pub wait: Duration,
 }
 
-/// Does one of them.
 pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
     match command {
         Command::List => list(session).await,
@@ -175,8 +174,14 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
             request_id,
         } => {
             let request_id = request_id.unwrap_or_else(new_request_id);
-            let adding = budget(session, (campaign, tier), (add, reason), request_id.clone());
-            with_request_id(&request_id, adding).await
+            let addition = AddBudgetRequest {
+                campaign_id: campaign,
+                request_id: request_id.clone(),
+                tier_id: tier,
+                additional_stock: add,
+                reason,
+            };
+            with_request_id(&request_id, budget(session, addition)).await
         }
         Command::Halt(what) => halt(what, session, global).await,
         Command::Hold(say) => control::hold(say, session).await,
@@ -197,36 +202,23 @@ pub(crate) fn new_request_id() -> String {
 }
 
 async fn list(session: &Session) -> Result<Output, Failure> {
-    let page = async |page_token| {
-        let message = ListCampaignsRequest {
-            page_size: 100,
-            page_token,
-        };
-        let page = session.call(Identity::Quota, message, |channel, request| async move {
-            CampaignServiceClient::new(channel)
-                .list_campaigns(request)
-                .await
-        });
-        let page = page.await?;
-        Ok((page.campaigns, page.next_page_token))
+    let ask = |page_token| ListCampaignsRequest {
+        page_size: 100,
+        page_token,
     };
-    let campaigns = pages::all(page).await?;
-    Ok(Output::list(
-        campaigns.iter().map(described).collect(),
-        LIST,
-    ))
+    let campaigns = pages::all(session, ask, |page| (page.campaigns, page.next_page_token));
+    let campaigns = campaigns.await?.iter().map(described).collect();
+    Ok(Output::list(campaigns, LIST))
 }
 
 pub(crate) async fn get(session: &Session, id: &str) -> Result<Campaign, Failure> {
-    let message = GetCampaignRequest {
-        campaign_id: id.to_owned(),
-    };
-    let answer = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .get_campaign(request)
-            .await
-    });
-    told(answer.await?.campaign)
+    let campaign_id = id.to_owned();
+    told(
+        session
+            .call(GetCampaignRequest { campaign_id })
+            .await?
+            .campaign,
+    )
 }
 
 fn told(campaign: Option<Campaign>) -> Result<Campaign, Failure> {
@@ -240,9 +232,7 @@ fn shown(campaign: &Campaign) -> Output {
 
 /// The campaign as the contract tells it, with the sums of its tiers' stock.
 fn described(campaign: &Campaign) -> serde_json::Value {
-    let sum = |of: fn(&tidegate_proto::r#type::v1::TierStock) -> u64| -> u64 {
-        campaign.stock.iter().map(of).sum()
-    };
+    let sum = |of: fn(&TierStock) -> u64| -> u64 { campaign.stock.iter().map(of).sum() };
     let mut value = json(CAMPAIGN, campaign);
     let tiers = campaign.tiers.iter().map(|tier| {
         let price = format!("{} {}", tier.face_value_minor_units, campaign.currency_code);
@@ -263,48 +253,17 @@ async fn extend(session: &Session, id: String, until: Timestamp) -> Result<Outpu
         campaign_id: id,
         valid_until: Some(until),
     };
-    let answer = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .extend_validity(request)
-            .await
-    });
-    Ok(shown(&told(answer.await?.campaign)?))
+    Ok(shown(&told(session.call(message).await?.campaign)?))
 }
 
-async fn budget(
-    session: &Session,
-    (campaign_id, tier_id): (String, String),
-    (additional_stock, reason): (u64, String),
-    request_id: String,
-) -> Result<Output, Failure> {
-    let answer = add_budget(
-        session,
-        AddBudgetRequest {
-            campaign_id,
-            request_id: request_id.clone(),
-            tier_id,
-            additional_stock,
-            reason,
-        },
-    );
-    let answer = answer.await?;
+async fn budget(session: &Session, addition: AddBudgetRequest) -> Result<Output, Failure> {
+    let (added, request_id) = (addition.additional_stock, addition.request_id.clone());
+    let answer = session.call(addition).await?;
     let note = match answer.replayed {
         true => format!("An earlier call with request id {request_id} had added them."),
-        false => format!("{additional_stock} coupons were added (request id {request_id})."),
+        false => format!("{added} coupons were added (request id {request_id})."),
     };
     Ok(shown(&told(answer.campaign)?).with_note(note))
-}
-
-async fn add_budget(
-    session: &Session,
-    addition: AddBudgetRequest,
-) -> Result<AddBudgetResponse, Failure> {
-    let answer = session.call(Identity::Quota, addition, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .add_budget(request)
-            .await
-    });
-    answer.await
 }
 
 async fn end(session: &Session, campaign_id: String, reason: String) -> Result<Output, Failure> {
@@ -312,12 +271,7 @@ async fn end(session: &Session, campaign_id: String, reason: String) -> Result<O
         campaign_id,
         reason,
     };
-    let answer = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .end_campaign(request)
-            .await
-    });
-    Ok(shown(&told(answer.await?.campaign)?))
+    Ok(shown(&told(session.call(message).await?.campaign)?))
 }
 
 async fn audit(session: &Session, campaign_id: String) -> Result<Output, Failure> {
@@ -331,12 +285,7 @@ async fn audit(session: &Session, campaign_id: String) -> Result<Output, Failure
         ("OF LIVE LEASES", "/coupons_on_live_leases"),
     ];
     let message = AuditCampaignRequest { campaign_id };
-    let answer = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .audit_campaign(request)
-            .await
-    });
-    let report = answer.await?;
+    let report = session.call(message).await?;
     let coverage = report.coverage.clone().unwrap_or_default();
     let covered = match coverage.is_complete {
         true => format!(

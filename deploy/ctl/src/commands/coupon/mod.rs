@@ -2,17 +2,12 @@
 
 mod grant;
 
-use std::{fs, io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use tidegate_auth::Identity;
 use tidegate_proto::{
-    gateway::v1::{CheckCouponRequest, wallet_service_client::WalletServiceClient},
-    issuance::v1::{
-        FindCouponsRequest, FoundCoupon, RevokeCouponRequest,
-        coupon_admin_service_client::CouponAdminServiceClient,
-    },
+    gateway::v1::CheckCouponRequest,
+    issuance::v1::{FindCouponsRequest, FindCouponsResponse, FoundCoupon, RevokeCouponRequest},
     r#type::v1::CouponState,
 };
 
@@ -24,6 +19,7 @@ use crate::{
     output::{Column, Output},
     pages,
     session::Session,
+    spec::read_text,
 };
 
 const COUPONS: &[Column] = &[
@@ -79,7 +75,6 @@ pub struct Which {
     code_file: Option<PathBuf>,
 }
 
-/// Does one of them.
 pub async fn run(command: Command, session: &Session, global: &Global) -> Result<Output, Failure> {
     match command {
         Command::Find { which, show_codes } => {
@@ -106,43 +101,26 @@ fn mask(found: &mut FoundCoupon) {
 }
 
 async fn find(which: &Which, session: &Session) -> Result<Vec<FoundCoupon>, Failure> {
-    let code = which.code_file.as_ref().map(read_code).transpose()?;
+    let code = which.code_file.as_deref().map(read_text).transpose()?;
+    let code = code.map(|code| code.trim().to_owned());
     if which.shopper.is_none() && code.is_none() {
         let how = "say whose coupon is meant, --shopper, or give its code, --code-file";
         return Err(Failure::Usage(how.to_owned()));
     }
-    let page = async |page_token| {
-        let message = FindCouponsRequest {
-            shopper_id: which.shopper.clone().unwrap_or_default(),
-            coupon_code: code.clone().unwrap_or_default(),
-            code_ending: which.ending.clone().unwrap_or_default(),
-            page_token,
-        };
-        let page = session.call(Identity::Issuance, message, |channel, request| async move {
-            CouponAdminServiceClient::new(channel)
-                .find_coupons(request)
-                .await
-        });
-        let page = page.await?;
+    let ask = |page_token| FindCouponsRequest {
+        shopper_id: which.shopper.clone().unwrap_or_default(),
+        coupon_code: code.clone().unwrap_or_default(),
+        code_ending: which.ending.clone().unwrap_or_default(),
+        page_token,
+    };
+    let things = |page: FindCouponsResponse| {
         if code.is_some() && !page.next_page_token.is_empty() {
             let tried = page.coupons_tried;
             eprintln!("{tried} more coupons were tried, and none has the code; Ctrl-C ends it.");
         }
-        Ok((page.coupons, page.next_page_token))
+        (page.coupons, page.next_page_token)
     };
-    pages::all(page).await
-}
-
-fn read_code(file: &PathBuf) -> Result<String, Failure> {
-    let mut text = String::new();
-    if file == std::path::Path::new("-") {
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.context("standard input cannot be read")?;
-    } else {
-        let read = fs::read_to_string(file);
-        text = read.with_context(|| format!("{} cannot be read", file.display()))?;
-    }
-    Ok(text.trim().to_owned())
+    pages::all(session, ask, things).await
 }
 
 /// The one coupon that is meant; more or none is told.
@@ -172,12 +150,8 @@ async fn check(which: &Which, session: &Session) -> Result<Output, Failure> {
         shopper_id: found.shopper_id,
         coupon_code: found.coupon.unwrap_or_default().code,
     };
-    let answer = session.call_as_chatbot(message, |channel, request| async move {
-        WalletServiceClient::new(channel)
-            .check_coupon(request)
-            .await
-    });
-    let answer = as_json("tidegate.gateway.v1.CheckCouponResponse", &answer.await?);
+    let answer = session.call(message).await?;
+    let answer = as_json("tidegate.gateway.v1.CheckCouponResponse", &answer);
     Ok(Output::one(answer, CHECKED))
 }
 
@@ -189,15 +163,13 @@ async fn revoke(
 ) -> Result<Output, Failure> {
     let found = the_one(which, session).await?;
     let coupon = found.coupon.unwrap_or_default();
+    let state = coupon.state().as_str_name();
     let question = format!(
         "Revoking the coupon of {} in {} ({}, {}) cannot be undone.",
         found.shopper_id,
         coupon.campaign_id,
         coupon.tier_id,
-        coupon
-            .state()
-            .as_str_name()
-            .trim_start_matches("COUPON_STATE_")
+        state.trim_start_matches("COUPON_STATE_")
     );
     if coupon.state() != CouponState::Revoked {
         confirm(&question, global.yes)?;
@@ -207,12 +179,7 @@ async fn revoke(
         coupon_code: coupon.code,
         reason,
     };
-    let answer = session.call(Identity::Issuance, message, |channel, request| async move {
-        CouponAdminServiceClient::new(channel)
-            .revoke_coupon(request)
-            .await
-    });
-    let answer = answer.await?;
+    let answer = session.call(message).await?;
     let mut shown = FoundCoupon {
         shopper_id: found.shopper_id,
         coupon: answer.coupon,

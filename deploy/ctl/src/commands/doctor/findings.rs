@@ -11,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::Value;
 use tidegate_auth::Identity;
+use tidegate_proto::status::v1::DatabaseStatus;
 
 use super::Examined;
 use crate::session::Session;
@@ -52,13 +53,8 @@ pub(super) fn of_context(session: &Session) -> Vec<Finding> {
         ));
     }
     let context = session.context();
-    let tokens = [
-        Some(&context.token_file),
-        context.shopper_token_file.as_ref(),
-    ];
-    for file in tokens.into_iter().flatten() {
-        found.extend(of_token(file));
-    }
+    found.extend(of_token(&context.token_file));
+    found.extend(context.shopper_token_file.as_deref().and_then(of_token));
     found
 }
 
@@ -87,80 +83,75 @@ pub(super) fn of_replica(examined: &Examined) -> Vec<Finding> {
     let status = match &examined.status {
         Ok(status) => status,
         Err(failure) => {
-            let todo = failure.advice().unwrap_or_else(|| {
-                "see whether it runs, and whether this machine may reach it".to_owned()
-            });
-            return vec![Finding {
-                what: format!("{who}: {failure}"),
-                todo,
-            }];
+            let what = format!("{who}: {failure}");
+            let usual = "see whether it runs, and whether this machine may reach it";
+            let todo = failure.advice().unwrap_or_else(|| usual.to_owned());
+            return vec![Finding { what, todo }];
         }
     };
-    let mut found = Vec::new();
-    if status.service != examined.service.name() {
-        let what = format!("{who} says that it is {}", status.service);
-        found.push(finding(
-            what,
-            "mend the addresses: tidegatectl context show",
-        ));
-    }
-    if !status.is_serving {
-        let todo = "its log says what it waits for; it may be starting or leaving";
-        found.push(finding(format!("{who} is not serving"), todo));
-    }
     let off = examined.clock_off_by_ms().unwrap_or(0);
-    if off.unsigned_abs() > MAX_CLOCK_OFF_MS {
-        let todo = "set the clock there or here: chrony or systemd-timesyncd keep it";
-        found.push(finding(
-            format!("the clock of {who} is off by {off} ms"),
-            todo,
-        ));
-    }
     let days = examined.certificate_days().unwrap_or(0);
-    if days < FEW_DAYS {
-        let todo = "renew it; services read the files again without a restart";
-        found.push(finding(
+    let mut found = those_that_are_so([
+        (
+            status.service != examined.service.name(),
+            format!("{who} says that it is {}", status.service),
+            "mend the addresses: tidegatectl context show",
+        ),
+        (
+            !status.is_serving,
+            format!("{who} is not serving"),
+            "its log says what it waits for; it may be starting or leaving",
+        ),
+        (
+            off.unsigned_abs() > MAX_CLOCK_OFF_MS,
+            format!("the clock of {who} is off by {off} ms"),
+            "set the clock there or here: chrony or systemd-timesyncd keep it",
+        ),
+        (
+            days < FEW_DAYS,
             format!("the certificate of {who} ends in {days} days"),
-            todo,
-        ));
-    }
-    found.extend(of_database(&who, examined));
+            "renew it; services read the files again without a restart",
+        ),
+    ]);
+    let database = status.database.as_ref();
+    found.extend(
+        database
+            .into_iter()
+            .flat_map(|database| of_database(&who, database)),
+    );
     found
 }
 
-fn of_database(who: &str, examined: &Examined) -> Vec<Finding> {
-    let Some(database) = examined
-        .status
-        .as_ref()
-        .ok()
-        .and_then(|status| status.database.as_ref())
-    else {
-        return Vec::new();
-    };
+fn of_database(who: &str, database: &DatabaseStatus) -> Vec<Finding> {
     if !database.is_reachable {
         let what = format!("the database of {who}: {}", database.problem);
         let todo = "mend what it says; once it is back the replica goes on by itself";
         return vec![finding(what, todo)];
     }
-    let mut found = Vec::new();
     let (is, needed) = (database.schema_version, database.program_schema_version);
-    if is < needed {
-        let what = format!("the database of {who} has schema {is}, its program needs {needed}");
-        found.push(finding(what, "run the service's `migrate`"));
-    }
-    if !database.change_log_is_protected {
-        let what = format!("{who} could alter the record of changes in its database");
-        let todo = "as a superuser run shared/pg/queries/change_log.sql in that database";
-        found.push(finding(what, todo));
-    }
-    if database.round_trip_us > SLOW_DATABASE_US {
-        let what = format!(
-            "the database of {who} took {} us to answer",
-            database.round_trip_us
-        );
-        found.push(finding(what, "see whether it is busy, or far away"));
-    }
-    found
+    let took = database.round_trip_us;
+    those_that_are_so([
+        (
+            is < needed,
+            format!("the database of {who} has schema {is}, its program needs {needed}"),
+            "run the service's `migrate`",
+        ),
+        (
+            !database.change_log_is_protected,
+            format!("{who} could alter the record of changes in its database"),
+            "as a superuser run shared/pg/queries/change_log.sql in that database",
+        ),
+        (
+            took > SLOW_DATABASE_US,
+            format!("the database of {who} took {took} us to answer"),
+            "see whether it is busy, or far away",
+        ),
+    ])
+}
+
+fn those_that_are_so<const ALL: usize>(checks: [(bool, String, &str); ALL]) -> Vec<Finding> {
+    let found = checks.into_iter().filter(|(is_so, ..)| *is_so);
+    found.map(|(_, what, todo)| finding(what, todo)).collect()
 }
 
 /// Of replicas of one service that run different programs.
@@ -170,10 +161,8 @@ pub(super) fn of_versions(replicas: &[Examined]) -> Vec<Finding> {
         let answered = of_service.filter_map(|replica| replica.status.as_ref().ok());
         let versions: BTreeSet<_> = answered.map(|status| status.version.as_str()).collect();
         let versions: Vec<_> = versions.into_iter().collect();
-        let what = format!(
-            "replicas of {service} run versions {}",
-            versions.join(" and ")
-        );
+        let told = versions.join(" and ");
+        let what = format!("replicas of {service} run versions {told}");
         let todo = "right while a new version is rolled out; otherwise roll it out to its end";
         (versions.len() > 1).then(|| finding(what, todo))
     };
@@ -182,7 +171,7 @@ pub(super) fn of_versions(replicas: &[Examined]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_proto::status::v1::{DatabaseStatus, GetStatusResponse};
+    use tidegate_proto::status::v1::GetStatusResponse;
 
     use super::*;
 
@@ -236,18 +225,16 @@ mod tests {
             ..well()
         };
         let found = of_replica(&examined(status));
-        let all: String = found
-            .iter()
-            .map(|finding| finding.what.clone() + "\n")
-            .collect();
-        for part in [
+        let parts = [
             "is not serving",
             "clock",
             "ends in 2 days",
             "has schema 8",
             "record of changes",
-        ] {
-            assert!(all.contains(part), "{part} is missing in {all}");
+        ];
+        for part in parts {
+            let mut told = found.iter().filter(|finding| finding.what.contains(part));
+            assert!(told.next().is_some(), "{part} is missing in {found:?}");
         }
         assert!(found.iter().all(|finding| !finding.todo.is_empty()));
     }
@@ -259,9 +246,7 @@ mod tests {
             ..well()
         };
         let found = of_versions(&[examined(well()), examined(newer)]);
-        assert_eq!(
-            found[0].what,
-            "replicas of quota run versions 0.1.0 and 0.2.0"
-        );
+        let told = "replicas of quota run versions 0.1.0 and 0.2.0";
+        assert_eq!(found[0].what, told);
     }
 }

@@ -4,7 +4,6 @@ mod findings;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidegate_auth::Identity;
@@ -39,10 +38,6 @@ pub const SERVICES: [Identity; 4] = [
     Identity::Issuance,
     Identity::OrderIntake,
 ];
-
-/// Nothing to choose.
-#[derive(Debug, Args)]
-pub struct Doctor {}
 
 /// What one replica told, and how.
 #[derive(Debug)]
@@ -125,22 +120,16 @@ impl Examined {
 }
 
 /// One replica, for machines and for the table.
-pub fn described(examined: &Examined) -> Value {
-    let status = examined.status.as_ref().map_or(Value::Null, |status| {
-        as_json("tidegate.status.v1.GetStatusResponse", status)
+fn described(examined: &Examined) -> Value {
+    let status = examined.status.as_ref().ok();
+    let database = status.map(|status| match &status.database {
+        None => "none".to_owned(),
+        Some(database) if database.is_reachable => format!(
+            "{} in {} us, schema {}",
+            database.server_version, database.round_trip_us, database.schema_version
+        ),
+        Some(database) => database.problem.clone(),
     });
-    let database = examined
-        .status
-        .as_ref()
-        .ok()
-        .map(|status| match &status.database {
-            None => "none".to_owned(),
-            Some(database) if database.is_reachable => format!(
-                "{} in {} us, schema {}",
-                database.server_version, database.round_trip_us, database.schema_version
-            ),
-            Some(database) => database.problem.clone(),
-        });
     json!({
         "service": examined.service.name(),
         "address": examined.address,
@@ -149,6 +138,6 @@ pub fn described(examined: &Examined) -> Value {
         "certificate_days": examined.certificate_days(),
         "database_in_words": database,
         "error": examined.status.as_ref().err().map(ToString::to_string),
-        "status": status,
+        "status": status.map(|status| as_json("tidegate.status.v1.GetStatusResponse", status)),
     })
 }

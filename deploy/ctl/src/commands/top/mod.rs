@@ -9,7 +9,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    quota::v1::{ListCampaignsRequest, campaign_service_client::CampaignServiceClient},
+    quota::v1::{GetQueueResponse, ListCampaignsRequest},
     status::v1::{GetMetricsRequest, status_service_client::StatusServiceClient},
     r#type::v1::Campaign,
 };
@@ -46,7 +46,7 @@ pub struct Seen {
     /// Without metrics if they could not be read.
     replicas: Vec<(Examined, Option<Metrics>)>,
     campaigns: Vec<Campaign>,
-    queues: Vec<(String, tidegate_proto::quota::v1::GetQueueResponse)>,
+    queues: Vec<(String, GetQueueResponse)>,
 }
 
 /// Shows it until the terminal is left. Nothing, if it was shown live.
@@ -76,13 +76,9 @@ async fn look(session: &Session) -> Seen {
         page_size: CAMPAIGNS_SHOWN,
         page_token: String::new(),
     };
-    let campaigns = session.call(Identity::Quota, message, |channel, request| async move {
-        CampaignServiceClient::new(channel)
-            .list_campaigns(request)
-            .await
-    });
     // What cannot be read now is shown as missing; the others still are.
-    let campaigns = campaigns.await.map_or(Vec::new(), |page| page.campaigns);
+    let page = session.call(message).await;
+    let campaigns = page.map_or(Vec::new(), |page| page.campaigns);
     let mut queues = Vec::new();
     let running = campaigns.iter().filter(|campaign| !campaign.sold_out);
     for campaign in running.take(MOST_QUEUES) {
@@ -92,17 +88,8 @@ async fn look(session: &Session) -> Seen {
     }
     let examined = examine(session).await.into_iter();
     let replicas = examined.map(async |examined| {
-        let metrics = session.call_replica(
-            (examined.service, &examined.address),
-            GetMetricsRequest {},
-            |channel, request| async move {
-                StatusServiceClient::new(channel).get_metrics(request).await
-            },
-        );
-        let metrics = metrics
-            .await
-            .ok()
-            .map(|answer| Metrics::parse(&answer.text));
+        let text = metrics_of(session, examined.service, &examined.address);
+        let metrics = text.await.ok().map(|text| Metrics::parse(&text));
         (examined, metrics)
     });
     Seen {
@@ -111,4 +98,17 @@ async fn look(session: &Session) -> Seen {
         campaigns,
         queues,
     }
+}
+
+/// The metrics that a replica tells, as text.
+pub async fn metrics_of(
+    session: &Session,
+    service: Identity,
+    address: &str,
+) -> Result<String, Failure> {
+    let ask = |channel, request| async move {
+        StatusServiceClient::new(channel).get_metrics(request).await
+    };
+    let answer = session.call_replica((service, address), GetMetricsRequest {}, ask);
+    Ok(answer.await?.text)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use prometheus_parse::Sample;
 use serde::Serialize;
 use serde_json::to_value;
 use tidegate_auth::Identity;
-use tidegate_proto::r#type::v1::Campaign;
+use tidegate_proto::r#type::v1::{Campaign, TierStock};
 
 use super::Seen;
 use crate::{
@@ -88,11 +89,12 @@ impl View {
                 (examined, before, now)
             })
             .collect();
-        let gateways: Vec<_> = pairs
-            .iter()
-            .filter(|(examined, ..)| examined.service == Identity::Gateway)
-            .map(|(_, before, now)| (*before, *now))
-            .collect();
+        let mut gateways = pairs.clone();
+        gateways.retain(|(examined, ..)| examined.service == Identity::Gateway);
+        let gateways = (
+            &Metrics::together(gateways.iter().map(|(_, before, _)| *before)),
+            &Metrics::together(gateways.iter().map(|(_, _, now)| *now)),
+        );
         let mut refusals_per_second = BTreeMap::new();
         for (_, before, now) in &pairs {
             let earlier = before.sum_by("tidegate_refusals_total", "reason");
@@ -105,33 +107,24 @@ impl View {
         }
         let replicas = pairs.iter().map(|(examined, before, now)| {
             let rate = |not_ok: bool| {
-                let count = |metrics: &Metrics| {
-                    metrics.sum_where("grpc_server_handled_total", |sample| {
-                        !not_ok || sample.labels.get("code") != Some("OK")
-                    })
-                };
-                rounded((count(now) - count(before)).max(0.0) / seconds)
+                let fits = |sample: &Sample| !not_ok || !is_ok(sample);
+                handled((before, now), seconds, fits)
             };
+            let status = examined.status.as_ref();
             ReplicaView {
                 service: examined.service.name(),
                 address: examined.address.clone(),
-                is_serving: examined
-                    .status
-                    .as_ref()
-                    .is_ok_and(|status| status.is_serving),
-                error: match &examined.status {
-                    Ok(_) => String::new(),
-                    Err(failure) => failure.to_string(),
-                },
+                is_serving: status.is_ok_and(|status| status.is_serving),
+                error: status.map_or_else(ToString::to_string, |_| String::new()),
                 calls_per_second: rate(false),
                 not_ok_per_second: rate(true),
-                p99_ms: share_ms(&[(*before, *now)], None, 0.99),
+                p99_ms: share_ms((before, now), None, 0.99),
                 in_flight: rounded(now.sum("grpc_server_in_flight")),
             }
         });
         Self {
-            claims: flow(&gateways, CLAIM, seconds),
-            orders: flow(&gateways, ORDER, seconds),
+            claims: flow(gateways, CLAIM, seconds),
+            orders: flow(gateways, ORDER, seconds),
             refusals_per_second,
             campaigns: campaigns(before, after, seconds),
             replicas: replicas.collect(),
@@ -156,11 +149,11 @@ impl View {
         for (reason, rate) in &self.refusals_per_second {
             text += &format!("refused {rate:.1}/s {reason}\n");
         }
-        for replica in self
+        let silent = self
             .replicas
             .iter()
-            .filter(|replica| !replica.error.is_empty())
-        {
+            .filter(|replica| !replica.error.is_empty());
+        for replica in silent {
             let error = replica.error.lines().next().unwrap_or_default();
             text += &format!("! {} at {}: {error}\n", replica.service, replica.address);
         }
@@ -193,18 +186,11 @@ impl Flow {
     }
 }
 
-fn flow(gateways: &[(&Metrics, &Metrics)], method: &str, seconds: f64) -> Flow {
-    let count = |metrics: &Metrics, only_ok: bool| {
-        metrics.sum_where("grpc_server_handled_total", |sample| {
-            sample.labels.get("method") == Some(method)
-                && (!only_ok || sample.labels.get("code") == Some("OK"))
-        })
-    };
+fn flow(gateways: (&Metrics, &Metrics), method: &str, seconds: f64) -> Flow {
     let rate = |only_ok: bool| {
-        let new = gateways
-            .iter()
-            .map(|(before, now)| count(now, only_ok) - count(before, only_ok));
-        rounded(new.sum::<f64>().max(0.0) / seconds)
+        handled(gateways, seconds, |sample| {
+            sample.labels.get("method") == Some(method) && (!only_ok || is_ok(sample))
+        })
     };
     Flow {
         per_second: rate(false),
@@ -214,47 +200,43 @@ fn flow(gateways: &[(&Metrics, &Metrics)], method: &str, seconds: f64) -> Flow {
     }
 }
 
-fn share_ms(replicas: &[(&Metrics, &Metrics)], method: Option<&str>, share: f64) -> Option<f64> {
-    let sums = |pick: fn(&(&Metrics, &Metrics)) -> Metrics| {
-        let mut sums: Vec<(f64, f64)> = Vec::new();
-        for replica in replicas {
-            let of_one = pick(replica).buckets("grpc_server_handling_seconds", |sample| {
-                method.is_none() || sample.labels.get("method") == method
-            });
-            for (bound, count) in of_one {
-                match sums.iter_mut().find(|(other, _)| *other == bound) {
-                    Some((_, sum)) => *sum += count,
-                    None => sums.push((bound, count)),
-                }
-            }
-        }
-        sums
+fn is_ok(sample: &Sample) -> bool {
+    sample.labels.get("code") == Some("OK")
+}
+
+/// Calls answered a second from one moment to the next.
+fn handled(
+    (before, now): (&Metrics, &Metrics),
+    seconds: f64,
+    fits: impl Fn(&Sample) -> bool,
+) -> f64 {
+    let count = |metrics: &Metrics| metrics.sum_where("grpc_server_handled_total", &fits);
+    rounded((count(now) - count(before)).max(0.0) / seconds)
+}
+
+fn share_ms((before, now): (&Metrics, &Metrics), method: Option<&str>, share: f64) -> Option<f64> {
+    let buckets = |metrics: &Metrics| {
+        metrics.buckets("grpc_server_handling_seconds", |sample| {
+            method.is_none() || sample.labels.get("method") == method
+        })
     };
-    let (before, after) = (
-        sums(|(before, _)| (*before).clone()),
-        sums(|(_, now)| (*now).clone()),
-    );
-    quantile(&before, &after, share).map(|seconds| rounded(seconds * 1_000.0))
+    let took = quantile(&buckets(before), &buckets(now), share);
+    took.map(|seconds| rounded(seconds * 1_000.0))
 }
 
 fn campaigns(before: &Seen, after: &Seen, seconds: f64) -> Vec<CampaignView> {
-    let sum = |campaign: &Campaign, of: fn(&tidegate_proto::r#type::v1::TierStock) -> u64| -> u64 {
+    let sum = |campaign: &Campaign, of: fn(&TierStock) -> u64| -> u64 {
         campaign.stock.iter().map(of).sum()
     };
+    let left_of = |campaign: &Campaign| sum(campaign, |tier| tier.free + tier.leased);
     let views = after.campaigns.iter().map(|campaign| {
         let id = &campaign.campaign_id;
-        let earlier = before
-            .campaigns
-            .iter()
-            .find(|other| other.campaign_id == *id);
-        let left = sum(campaign, |tier| tier.free + tier.leased);
-        let left_before =
-            earlier.map_or(left, |earlier| sum(earlier, |tier| tier.free + tier.leased));
-        let queue = after
-            .queues
-            .iter()
-            .find(|(of, _)| of == id)
-            .map(|(_, queue)| queue);
+        let mut earlier = before.campaigns.iter();
+        let earlier = earlier.find(|other| other.campaign_id == *id);
+        let left = left_of(campaign);
+        let left_before = earlier.map_or(left, left_of);
+        let mut queues = after.queues.iter();
+        let queue = queues.find(|(of, _)| of == id).map(|(_, queue)| queue);
         let control = campaign.control.clone().unwrap_or_default();
         let state = control.issuance_state().as_str_name();
         CampaignView {

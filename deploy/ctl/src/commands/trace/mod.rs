@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate_auth::Identity;
-use tidegate_proto::issuance::v1::{
-    FindCouponsRequest, coupon_admin_service_client::CouponAdminServiceClient,
-};
+use tidegate_proto::issuance::v1::FindCouponsRequest;
 use tokio::time::{Instant, sleep};
 
 use super::order;
@@ -74,36 +71,26 @@ async fn whole(traces: &str, trace_id: &str) -> Result<Vec<waterfall::Span>, Fai
 }
 
 async fn trace_id(trace: Trace, session: &Session) -> Result<String, Failure> {
-    let none = || Failure::NotFound("it was made without a trace".to_owned());
+    let known = |id: String| match id.is_empty() {
+        true => Err(Failure::NotFound("it was made without a trace".to_owned())),
+        false => Ok(id),
+    };
     if let Some(id) = trace.id {
         let is_trace = id.len() == TRACE_ID_CHARACTERS && id.chars().all(|c| c.is_ascii_hexdigit());
         if is_trace {
             return Ok(id.to_ascii_lowercase());
         }
-        let found = order::find(session, &id).await?.trace_id;
-        return Some(found)
-            .filter(|found| !found.is_empty())
-            .ok_or_else(none);
+        return known(order::find(session, &id).await?.trace_id);
     }
     let message = FindCouponsRequest {
         shopper_id: trace.shopper.unwrap_or_default(),
         code_ending: trace.ending.unwrap_or_default(),
         ..FindCouponsRequest::default()
     };
-    let answer = session.call(Identity::Issuance, message, |channel, request| async move {
-        CouponAdminServiceClient::new(channel)
-            .find_coupons(request)
-            .await
-    });
-    let newest = answer
-        .await?
-        .coupons
-        .into_iter()
-        .find_map(|found| found.coupon);
+    let found = session.call(message).await?.coupons;
+    let newest = found.into_iter().find_map(|found| found.coupon);
     let newest = newest.ok_or_else(|| Failure::NotFound("the shopper has no coupon".to_owned()))?;
-    Some(newest.claim_trace_id)
-        .filter(|found| !found.is_empty())
-        .ok_or_else(none)
+    known(newest.claim_trace_id)
 }
 
 /// OTLP as JSON, by Tempo's API, which other backends offer as well.

@@ -19,32 +19,23 @@ impl Axis {
     pub(super) fn new(spans: &[Span]) -> Self {
         let waits: Vec<_> = spans.iter().filter(|span| span.name == WAIT).collect();
         // Waiting is not doing something, and neither is whatever lasts as long as a wait.
-        let is_idle = |span: &Span| {
-            let covers =
-                |wait: &&Span| span.start_ns <= wait.start_ns && wait.end_ns <= span.end_ns;
-            waits.iter().any(covers)
-        };
-        let mut intervals: Vec<(u64, u64)> = spans
-            .iter()
-            .filter(|span| !is_idle(span))
-            .map(|span| (span.start_ns, span.end_ns))
-            .collect();
+        let covers =
+            |span: &Span, wait: &Span| span.start_ns <= wait.start_ns && wait.end_ns <= span.end_ns;
+        let is_busy = |span: &&Span| !waits.iter().any(|wait| covers(span, wait));
+        let busy = spans.iter().filter(is_busy);
+        let mut intervals: Vec<_> = busy.map(|span| (span.start_ns, span.end_ns)).collect();
         intervals.sort_unstable();
-        let total: u64 = merge(&intervals, 0)
-            .iter()
-            .map(|(from, to)| to - from)
-            .sum();
+        let busy = merge(&intervals, 0);
+        let total: u64 = busy.iter().map(|(from, to)| to - from).sum();
         let stretches = merge(&intervals, (total as f64 * CUT_BEYOND) as u64);
         let cut_width = total as f64 * CUT_WIDTH;
         let mut drawn = 0.0;
-        let busy = stretches
-            .into_iter()
-            .map(|(from, to)| {
-                let at = drawn;
-                drawn += (to - from) as f64 + cut_width;
-                (from, to, at)
-            })
-            .collect();
+        let placed = stretches.into_iter().map(|(from, to)| {
+            let at = drawn;
+            drawn += (to - from) as f64 + cut_width;
+            (from, to, at)
+        });
+        let busy = placed.collect();
         Self {
             busy,
             drawn: (drawn - cut_width).max(1.0),
@@ -53,28 +44,19 @@ impl Axis {
     }
 
     pub(super) fn place(&self, ns: u64) -> f64 {
-        let stretch = self
-            .busy
-            .iter()
-            .rev()
-            .find(|(from, ..)| *from <= ns)
-            .or(self.busy.first());
-        stretch.map_or(0.0, |(from, to, at)| {
+        let begun = self.busy.iter().rfind(|(from, ..)| *from <= ns);
+        begun.or(self.busy.first()).map_or(0.0, |(from, to, at)| {
             (at + ns.clamp(*from, *to).saturating_sub(*from) as f64) / self.drawn
         })
     }
 
     /// Where time was cut, and how much.
     pub(super) fn cuts(&self) -> Vec<(f64, u64)> {
-        self.busy
-            .windows(2)
-            .map(|pair| {
-                (
-                    (pair[1].2 - self.cut_width / 2.0) / self.drawn,
-                    pair[1].0 - pair[0].1,
-                )
-            })
-            .collect()
+        let cuts = self.busy.windows(2).map(|pair| {
+            let place = (pair[1].2 - self.cut_width / 2.0) / self.drawn;
+            (place, pair[1].0 - pair[0].1)
+        });
+        cuts.collect()
     }
 }
 

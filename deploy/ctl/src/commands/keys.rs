@@ -1,14 +1,14 @@
 //! Keys of coupon codes, of tickets and of tokens, in a folder of files.
 
-mod kubernetes;
-
 use std::{
+    fmt::Display,
     fs,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tidegate_auth::{SigningKey, write_secret_file};
@@ -69,29 +69,22 @@ pub struct Where {
     namespace: String,
 }
 
-/// Does one of them.
 pub fn run(command: Command) -> Result<Output, Failure> {
-    let (folder, note) = match command {
+    let (note, folder) = match command {
         Command::Init(folder) => {
             let made = init(&folder.folder)?;
             let note = match made.is_empty() {
                 true => format!("All keys are in {} already.", folder.folder.display()),
                 false => format!("Made in {}: {}.", folder.folder.display(), made.join(", ")),
             };
-            (folder, note)
+            (note, folder)
         }
-        Command::Rotate { kind, folder } => {
-            let note = rotate(kind, &folder.folder)?;
-            (folder, note)
-        }
-        Command::Activate { kind, folder } => {
-            let note = activate(kind, &folder.folder)?;
-            (folder, note)
-        }
+        Command::Rotate { kind, folder } => (rotate(kind, &folder.folder)?, folder),
+        Command::Activate { kind, folder } => (activate(kind, &folder.folder)?, folder),
     };
     if folder.kubernetes {
         eprintln!("{note}");
-        let manifests = kubernetes::manifests(&folder.folder, &folder.namespace)?;
+        let manifests = manifests(&folder.folder, &folder.namespace)?;
         return Ok(Output::one(manifests.clone().into(), &[]).with_note(manifests.trim_end()));
     }
     Ok(Output::said(note))
@@ -199,24 +192,24 @@ fn secret_file(kind: Kind) -> Option<&'static str> {
     }
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Coupon => "coupon",
-        Kind::Ticket => "ticket",
-        Kind::Token => "token",
-    }
+/// As it is typed.
+fn kind_name(kind: Kind) -> String {
+    format!("{kind:?}").to_lowercase()
+}
+
+/// The text of a file, taken apart.
+fn read_as<T, E: Display>(
+    file: &Path,
+    take_apart: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Failure> {
+    let name = file.display();
+    let missing = || format!("{name} cannot be read; tidegatectl keys init makes it");
+    let text = fs::read_to_string(file).with_context(missing)?;
+    take_apart(&text).map_err(|error| Failure::Usage(format!("{name}: {error}")))
 }
 
 fn read_keys(file: &Path) -> Result<KeyFile, Failure> {
-    let text = fs::read_to_string(file);
-    let text = text.with_context(|| {
-        format!(
-            "{} cannot be read; tidegatectl keys init makes it",
-            file.display()
-        )
-    })?;
-    KeyFile::from_json(&text)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+    read_as(file, KeyFile::from_json)
 }
 
 fn write_keys(file: &Path, keys: &KeyFile) -> Result<(), Failure> {
@@ -225,24 +218,34 @@ fn write_keys(file: &Path, keys: &KeyFile) -> Result<(), Failure> {
 }
 
 fn published(folder: &Path) -> Result<Vec<Value>, Failure> {
-    let file = folder.join(JWKS);
-    let text = fs::read_to_string(&file);
-    let text = text.with_context(|| {
-        format!(
-            "{} cannot be read; tidegatectl keys init makes it",
-            file.display()
-        )
-    })?;
-    let read: Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    let read: Value = read_as(&folder.join(JWKS), |text| serde_json::from_str(text))?;
     Ok(read["keys"].as_array().cloned().unwrap_or_default())
 }
 
 fn publish(folder: &Path, keys: &[Value]) -> Result<(), Failure> {
-    write_secret(
-        &folder.join(JWKS),
-        json!({ "keys": keys }).to_string().as_bytes(),
-    )
+    let jwks = json!({ "keys": keys }).to_string();
+    write_secret(&folder.join(JWKS), jwks.as_bytes())
+}
+
+/// The Secrets and the ConfigMap, as one stream of YAML documents. The key that signs tokens is not
+/// among them: no service needs it.
+fn manifests(folder: &Path, namespace: &str) -> Result<String, Failure> {
+    let read = |name: &str| {
+        let file = folder.join(name);
+        fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+    };
+    let mut text = String::new();
+    for (name, file) in [("coupon-keys", COUPON_KEYS), ("ticket-keys", TICKET_KEYS)] {
+        let content = STANDARD.encode(read(file)?);
+        text += &format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\ntype: Opaque\ndata:\n  {file}: {content}\n"
+        );
+    }
+    let jwks = read(JWKS)?;
+    text += &format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: token-keys\n  namespace: {namespace}\ndata:\n  {JWKS}: '{jwks}'\n"
+    );
+    Ok(text)
 }
 
 /// Writes a file for its owner's eyes.
@@ -300,7 +303,7 @@ mod tests {
     fn kubernetes_gets_the_names_that_its_deployments_mount() {
         let folder = tempfile::tempdir().unwrap();
         init(folder.path()).unwrap();
-        let text = kubernetes::manifests(folder.path(), "tidegate").unwrap();
+        let text = manifests(folder.path(), "tidegate").unwrap();
         for part in [
             "name: coupon-keys",
             "name: ticket-keys",
