@@ -56,8 +56,9 @@ async fn a_service_reaches_its_own_database_only_and_fsync_is_on() -> Result<()>
     let postgres = started(options(folder.path())).await?;
     let mut issuance = connect(&postgres, Database::Issuance).await?;
     for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let shown = issuance.fetch_one(format!("SHOW {setting}").as_str());
-        assert_eq!(shown.await?.get::<String, _>(0), "on", "{setting}");
+        let show = format!("SHOW {setting}");
+        let shown: String = issuance.fetch_one(show.as_str()).await?.get(0);
+        assert_eq!(shown, "on", "{setting}");
     }
     let of_another = postgres
         .database_url(Database::Issuance)
