@@ -75,16 +75,10 @@ impl Contexts {
     /// Reads the file; no file is no contexts.
     pub fn read(file: &Path) -> Result<Self, Failure> {
         let text = match fs::read_to_string(file) {
-            Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                return Err(error
-                    .context(format!("{} cannot be read", file.display()))
-                    .into());
-            }
+            read => read.with_context(|| format!("{} cannot be read", file.display()))?,
         };
         serde_saphyr::from_str(&text).map_err(|error| {
             Failure::Usage(format!("{} holds no contexts: {error}", file.display()))
@@ -94,11 +88,7 @@ impl Contexts {
     /// Writes the file, for its owner's eyes, whole or not at all.
     pub fn write(&self, file: &Path) -> Result<(), Failure> {
         let folder = file.parent().context("the contexts' file has no folder")?;
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+        private_folder(folder)?;
         let text = serde_saphyr::to_string(self).context("contexts cannot be written as YAML")?;
         let written = write_secret_file(file, text.as_bytes());
         Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
@@ -139,6 +129,13 @@ impl Context {
     }
 }
 
+/// Makes a folder that only its owner may enter, if there is none yet.
+pub fn private_folder(folder: &Path) -> Result<(), Failure> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    Ok(made.with_context(|| format!("{} cannot be made", folder.display()))?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -175,9 +172,7 @@ mod tests {
         assert_eq!(found.ca_file, Path::new("/home/ann/ca.pem"));
         assert_eq!(found.token_file, Path::new("/elsewhere/staff.token"));
         let unknown = contexts().find(Some("staging"), file).unwrap_err();
-        assert_eq!(
-            unknown.to_string(),
-            "there is no context \"staging\"; there are local"
-        );
+        let told = "there is no context \"staging\"; there are local";
+        assert_eq!(unknown.to_string(), told);
     }
 }

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions, prost::Message};
 use serde_json::Value;
 
-/// The contract, read once.
 pub fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
@@ -30,7 +29,6 @@ pub fn json<M: Message>(name: &str, message: &M) -> Value {
         .unwrap_or(Value::Null)
 }
 
-/// Each of them as JSON.
 pub fn json_each<M: Message>(name: &str, messages: &[M]) -> Vec<Value> {
     messages.iter().map(|message| json(name, message)).collect()
 }

@@ -22,7 +22,6 @@ pub mod exit {
 /// Where the header of the trace is in an answer.
 const TRACE_ID_HEADER: &str = "tidegate-trace-id";
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// What was typed, or a file, cannot be used as it is.

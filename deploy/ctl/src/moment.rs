@@ -16,7 +16,6 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Reads one; the error says how it must be written.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text == "now" {
@@ -63,7 +62,6 @@ pub fn parse_length(text: &str) -> Result<Duration, String> {
     Duration::try_from(read).map_err(|_| wrong())
 }
 
-/// A moment on the wire.
 pub fn on_the_wire(moment: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: moment.as_second(),

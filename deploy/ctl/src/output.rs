@@ -21,7 +21,6 @@ const ENUMS: [&str; 8] = [
     "REASON_",
 ];
 
-/// How a command tells what it has to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Columns, for people.
@@ -37,7 +36,6 @@ pub enum Format {
 /// A column: its head, and the place of its value in the JSON.
 pub type Column = (&'static str, &'static str);
 
-/// What a command tells.
 #[derive(Debug)]
 pub struct Output {
     value: Value,
@@ -51,12 +49,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// A list of things of one kind.
     pub fn list(values: Vec<Value>, columns: &[Column]) -> Self {
         Self::one(Value::Array(values), columns)
     }
 
-    /// One thing.
     pub fn one(value: Value, columns: &[Column]) -> Self {
         Self {
             value,
@@ -67,7 +63,6 @@ impl Output {
         }
     }
 
-    /// Only a sentence.
     pub fn said(sentence: impl Into<String>) -> Self {
         let sentence = sentence.into();
         let value = serde_json::json!({ "message": sentence });
@@ -97,12 +92,10 @@ impl Output {
         self.verdict.map_or(Ok(()), Err)
     }
 
-    /// The value that machines read.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// Writes it to standard output.
     pub fn print(&self, format: Format) -> Result<(), Failure> {
         let text = match format {
             Format::Json => serde_json::to_string_pretty(&self.value).context("no JSON")? + "\n",

@@ -21,7 +21,6 @@ const MAX_DEADLINE: Duration = Duration::from_secs(10);
 const TRACEPARENT: &str = "traceparent";
 const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(200);
 
-/// Somebody at a terminal, talking to one suite.
 pub struct Session {
     context: Context,
     tls: Arc<TlsIdentity>,
@@ -45,17 +44,14 @@ impl Session {
         })
     }
 
-    /// What it is talked to with.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// The certificate that staff bring.
     pub fn tls(&self) -> &TlsIdentity {
         &self.tls
     }
 
-    /// The addresses of a service's replicas.
     pub fn addresses(&self, service: Identity) -> &[String] {
         match service {
             Identity::Gateway => &self.context.gateway,

@@ -67,7 +67,6 @@ impl PostgresOptions {
     }
 }
 
-/// The database server of a stack.
 #[derive(Debug)]
 pub struct Postgres {
     options: PostgresOptions,
@@ -85,9 +84,6 @@ impl Postgres {
     /// Finds the server, or the binaries for one of our own, and makes the data folder. Nothing runs yet.
     ///
     /// `say` is told of steps that take time or that a person should know of.
-    ///
-    /// # Errors
-    /// No PostgreSQL to be had; a data folder of another version; a folder that cannot be written.
     pub async fn prepare(options: PostgresOptions, say: &dyn Fn(&str)) -> Result<Self> {
         let place = match &options.external_url {
             Some(url) => {
@@ -126,9 +122,6 @@ impl Postgres {
     }
 
     /// Starts the server if it is ours, waits until it answers, and makes the roles and databases that are missing.
-    ///
-    /// # Errors
-    /// The server does not come up (with the end of its log), or refuses what a superuser may do.
     pub async fn start(&mut self) -> Result<()> {
         if let Place::Own(server) = &mut self.place {
             server.start().await?;
@@ -138,9 +131,6 @@ impl Postgres {
     }
 
     /// Stops the server quickly and cleanly: sessions are cut, nothing is lost. A server that is not ours is left alone.
-    ///
-    /// # Errors
-    /// The server does not stop in time.
     pub async fn stop(&mut self) -> Result<()> {
         match &mut self.place {
             Place::Own(server) => server.stop().await,
@@ -149,9 +139,6 @@ impl Postgres {
     }
 
     /// Kills the server as a power cut would (SIGKILL), and waits until all its processes are gone.
-    ///
-    /// # Errors
-    /// The server is not ours to kill.
     pub async fn kill(&mut self) -> Result<()> {
         match &mut self.place {
             Place::Own(server) => server.kill().await,
@@ -162,9 +149,6 @@ impl Postgres {
     }
 
     /// Removes everything that was written, when nobody will want it again. The server must have been stopped if it is ours.
-    ///
-    /// # Errors
-    /// A folder cannot be removed, or the server that is not ours refuses.
     pub async fn remove_data(&self) -> Result<()> {
         match &self.place {
             Place::Own(server) => cluster::remove(server.cluster().home()),

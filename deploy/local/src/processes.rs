@@ -83,7 +83,6 @@ pub fn tail(file: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Opens a log to write on at its end.
 pub(crate) fn open_log(log: &Path) -> Result<File> {
     let opened = File::options().create(true).append(true).open(log);
     opened.with_context(|| format!("{} cannot be written", log.display()))

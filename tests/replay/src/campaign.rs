@@ -121,7 +121,6 @@ impl Staff {
         Ok(response.into_inner().difference_count)
     }
 
-    /// Makes the stores that shoppers order at, or changes them.
     pub async fn upsert_stores(&self, orders_per_slot: u32) -> Result<()> {
         let store = |number| Store {
             store_id: store_id(number),

@@ -18,7 +18,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(2);
 /// Calls under way at once; more wait here, and their latency counts from when they were due all the same.
 const IN_FLIGHT_LIMIT: usize = 16_384;
 
-/// The gateways, with the token that opens them.
 #[derive(Debug)]
 pub struct Door {
     gateways: Vec<Channel>,

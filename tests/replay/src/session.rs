@@ -37,9 +37,6 @@ pub struct Session {
 
 impl Session {
     /// Starts a command with one more variable, without input.
-    ///
-    /// # Errors
-    /// It cannot be started.
     pub fn start(words: &[OsString], variable: &str, value: &str) -> Result<Self> {
         let [program, arguments @ ..] = words else {
             bail!("There is no command to run.");
@@ -66,9 +63,6 @@ impl Session {
     }
 
     /// Waits for the end of the command.
-    ///
-    /// # Errors
-    /// The system does not tell of it.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.leader.wait().await?)
     }
@@ -82,9 +76,6 @@ impl Session {
     }
 
     /// Waits for the end of a command that was asked to end, and kills it if it does not listen.
-    ///
-    /// # Errors
-    /// The system does not tell of its end.
     pub async fn end(&mut self) -> Result<ExitStatus> {
         if let Ok(status) = tokio::time::timeout(GRACE, self.leader.wait()).await {
             return Ok(status?);

@@ -34,9 +34,8 @@ pub struct Svg {
 impl Svg {
     /// A picture with a title, and under it what it is of.
     pub fn new(width: f64, height: f64, left: f64, title: &str, subtitle: &str) -> Self {
-        let body = String::new();
         let mut svg = Self {
-            body,
+            body: String::new(),
             width,
             height,
         };
@@ -188,19 +187,15 @@ pub fn round_up(value: f64) -> f64 {
 }
 
 fn thousands(value: f64) -> String {
-    if value >= 10_000.0 {
-        format!("{}k", value / 1_000.0)
-    } else {
-        format!("{value}")
+    match value >= 10_000.0 {
+        true => format!("{}k", value / 1_000.0),
+        false => format!("{value}"),
     }
 }
 
 fn escape(words: &str) -> String {
-    words
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    let words = words.replace('&', "&amp;").replace('"', "&quot;");
+    words.replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -220,10 +215,8 @@ pub(crate) mod tests {
             assert!(number.is_finite());
             number
         };
-        let (width, height) = {
-            let root = document.root_element();
-            (number(root, "width"), number(root, "height"))
-        };
+        let root = document.root_element();
+        let (width, height) = (number(root, "width"), number(root, "height"));
         for node in nodes().filter(|node| node.has_tag_name("rect")) {
             let (x, y) = (number(node, "x"), number(node, "y"));
             assert!(x >= 0.0 && x + number(node, "width") <= width + 0.1);

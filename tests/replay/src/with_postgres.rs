@@ -18,9 +18,6 @@ const URL_VARIABLE: &str = "TIDEGATE_TEST_DATABASE_URL";
 const SUBCOMMAND: &str = "with-postgres";
 
 /// Runs a command to its end and returns its exit code.
-///
-/// # Errors
-/// PostgreSQL or the command cannot be started or stopped.
 pub async fn run(command: &[OsString]) -> Result<ExitCode> {
     let mut stop = StopSignals::listen(&[Signal::INT, Signal::TERM, Signal::HUP])?;
     TestServer::remove_leftovers(&runs_this, &tell);

@@ -72,17 +72,14 @@ pub async fn run(command: Command, session: &Session, format: Format) -> Result<
             store_id: listen.store.clone().unwrap_or_default(),
             area: listen.area.clone().unwrap_or_default(),
         };
-        let mut pages = session
-            .stream(Identity::OrderIntake, ask, |channel, request| async move {
-                FeedServiceClient::new(channel).stream_orders(request).await
-            })
-            .await?;
+        let open = |channel, request| async move {
+            FeedServiceClient::new(channel).stream_orders(request).await
+        };
+        let mut pages = session.stream(Identity::OrderIntake, ask, open).await?;
         while let Ok(Some(page)) = pages.message().await {
-            if page.missed_events > 0 {
-                eprintln!(
-                    "{} changes before these are no longer kept.",
-                    page.missed_events
-                );
+            let missed = page.missed_events;
+            if missed > 0 {
+                eprintln!("{missed} changes before these are no longer kept.");
             }
             for event in &page.events {
                 tell(event, format)?;

@@ -81,7 +81,6 @@ impl History {
     }
 }
 
-/// Lists them, the newest first.
 pub async fn run(history: History, session: &Session) -> Result<Output, Failure> {
     let mut changes = of_all(&history, session).await?;
     let moment = |change: &Change| {

@@ -3,7 +3,6 @@
 use std::{
     fmt::Display,
     fs,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use tidegate_auth::{SigningKey, write_secret_file};
 use tidegate_types::KeyFile;
 
-use crate::{failure::Failure, output::Output};
+use crate::{context::private_folder, failure::Failure, output::Output};
 
 const COUPON_KEYS: &str = "coupon-keys.json";
 const TICKET_KEYS: &str = "ticket-keys.json";
@@ -91,11 +90,7 @@ pub fn run(command: Command) -> Result<Output, Failure> {
 }
 
 fn init(folder: &Path) -> Result<Vec<&'static str>, Failure> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder);
-    made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    private_folder(folder)?;
     let mut made = Vec::new();
     for name in [COUPON_KEYS, TICKET_KEYS] {
         let file = folder.join(name);
@@ -269,10 +264,8 @@ mod tests {
 
         rotate(Kind::Coupon, folder.path()).unwrap();
         let added = read_keys(&folder.path().join(COUPON_KEYS)).unwrap();
-        assert_eq!(
-            (added.active_key_id(), added.pending_key_id()),
-            (1, Some(2))
-        );
+        assert_eq!(added.active_key_id(), 1);
+        assert_eq!(added.pending_key_id(), Some(2));
         activate(Kind::Coupon, folder.path()).unwrap();
         let active = read_keys(&folder.path().join(COUPON_KEYS)).unwrap();
         assert_eq!(active.active_key_id(), 2);
@@ -293,10 +286,8 @@ mod tests {
         init(folder.path()).unwrap();
         let public = published(folder.path()).unwrap();
         assert_eq!((public.len(), &public[0]["kid"]), (2, &json!("theirs")));
-        assert!(
-            activate(Kind::Coupon, folder.path()).is_err(),
-            "none was added"
-        );
+        let activated = activate(Kind::Coupon, folder.path());
+        assert!(activated.is_err(), "none was added");
     }
 
     #[test]
@@ -304,17 +295,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         init(folder.path()).unwrap();
         let text = manifests(folder.path(), "tidegate").unwrap();
-        for part in [
-            "name: coupon-keys",
-            "name: ticket-keys",
-            "name: token-keys",
-            "jwks.json",
-        ] {
-            assert!(text.contains(part), "{part} is missing");
+        for part in ["coupon-keys", "ticket-keys", "token-keys"] {
+            let name = format!("name: {part}\n");
+            assert!(text.contains(&name), "{part} is missing");
         }
-        assert!(
-            !text.contains("PRIVATE KEY"),
-            "the signing key is no part of the cluster"
-        );
+        assert!(text.contains("jwks.json"));
+        let is_secret = text.contains("PRIVATE KEY");
+        assert!(!is_secret, "the signing key is no part of the cluster");
     }
 }

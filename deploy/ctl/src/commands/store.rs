@@ -123,11 +123,10 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
         Command::Close(close) => shut(close, PendingOrders::Keep, session).await,
         Command::Open { store, reason } => open(store, reason, session).await,
         Command::Fail(close) => {
-            let which = close.store.as_ref().or(close.area.as_ref());
-            let which = which.map_or("", String::as_str);
-            let question =
-                format!("Orders that {which} has not begun fail; this cannot be undone.");
-            confirm(&question, global.yes)?;
+            let which = close.store.as_deref().or(close.area.as_deref());
+            let which = which.unwrap_or_default();
+            let question = "has not begun fail; this cannot be undone.";
+            confirm(&format!("Orders that {which} {question}"), global.yes)?;
             shut(close, PendingOrders::Fail, session).await
         }
     }
@@ -168,24 +167,17 @@ async fn apply(
         let differing = differing(&stores, session).await?;
         return Ok(Output::list(differing, DIFFERENCES).with_note("Nothing was done."));
     }
-    let messages: Vec<_> = stores
-        .chunks(STORES_AT_ONCE)
-        .map(|some| UpsertStoresRequest {
-            stores: some.iter().map(StoreSpec::on_the_wire).collect(),
-            reason: reason.clone(),
-        })
-        .collect();
-    let mut answers = session
-        .stream(
-            Identity::OrderIntake,
-            || tokio_stream::iter(messages.clone()),
-            |channel, request| async move {
-                StoreServiceClient::new(channel)
-                    .upsert_stores(request)
-                    .await
-            },
-        )
-        .await?;
+    let message = |some: &[StoreSpec]| UpsertStoresRequest {
+        stores: some.iter().map(StoreSpec::on_the_wire).collect(),
+        reason: reason.clone(),
+    };
+    let messages: Vec<_> = stores.chunks(STORES_AT_ONCE).map(message).collect();
+    let say = || tokio_stream::iter(messages.clone());
+    let open = |channel, request| async move {
+        let mut order_intake = StoreServiceClient::new(channel);
+        order_intake.upsert_stores(request).await
+    };
+    let mut answers = session.stream(Identity::OrderIntake, say, open).await?;
     let (mut created, mut updated) = (0, 0);
     while let Some(answer) = answers.message().await? {
         created += answer.created;

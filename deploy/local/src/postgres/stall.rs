@@ -38,9 +38,6 @@ impl Drop for Stopped {
 impl Postgres {
     /// Holds a part of the server still for a time (SIGSTOP and SIGCONT), and whatever joins it
     /// meanwhile.
-    ///
-    /// # Errors
-    /// The server is not ours, or does not run.
     pub async fn stall(&self, stalled: Stalled, lasts: Duration) -> Result<()> {
         let Some(postmaster) = self.process_id() else {
             bail!(

@@ -29,7 +29,6 @@ const MAX_CONNECTIONS: u32 = 400;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Runs until it is removed or dropped.
 #[derive(Debug)]
 pub struct TestServer {
     // Dropped in this order: the folder goes once nothing writes there.
@@ -39,9 +38,6 @@ pub struct TestServer {
 
 impl TestServer {
     /// Makes and starts one. `say` is told of steps that take time.
-    ///
-    /// # Errors
-    /// No PostgreSQL to be had, or it does not come up.
     pub async fn start(say: &dyn Fn(&str)) -> Result<Self> {
         let home = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -65,15 +61,11 @@ impl TestServer {
         Ok(started)
     }
 
-    /// The URL with which a superuser reaches it.
     pub fn url(&self) -> String {
         self.server.cluster().superuser_url()
     }
 
     /// Stops it and removes all that it wrote.
-    ///
-    /// # Errors
-    /// It does not stop, or its folder cannot be removed.
     pub async fn remove(mut self) -> Result<()> {
         self.server.stop().await?;
         let home = self.home.path().to_owned();

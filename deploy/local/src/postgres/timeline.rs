@@ -9,9 +9,6 @@ const DIGITS: usize = 8;
 
 impl Postgres {
     /// Lets the server begin another timeline at its next start. It must have been stopped.
-    ///
-    /// # Errors
-    /// The server is not ours, runs, or was killed.
     pub async fn begin_timeline(&self) -> Result<()> {
         let Place::Own(server) = &self.place else {
             bail!(

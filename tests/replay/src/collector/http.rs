@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 
 use super::{Collector, Span, TraceId};
 
-/// The number of OTLP's status that says that a span failed.
 const FAILED: u8 = 2;
 
 impl Collector {

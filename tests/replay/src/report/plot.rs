@@ -51,7 +51,6 @@ pub fn draw(seconds: &[Second], opening: f64, subtitle: &str) -> String {
     svg.finish("Claims offered, issued and refused a second over the replay, and how many wait")
 }
 
-/// The time axis that all panels share.
 struct Time {
     /// Seconds from one point to the next.
     step: usize,

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::Report;
 use crate::measures::Quantiles;
 
-/// The result of a run for a person.
 pub fn table(report: &Report) -> String {
     let mut table = Table::default();
     table.claims(report);

@@ -29,7 +29,6 @@ use crate::{
 /// How often a halt is decided anew because somebody else changed the control meanwhile.
 const MAX_DECISIONS: u32 = 5;
 
-/// Which campaign, and why.
 #[derive(Debug, Args)]
 pub struct Say {
     campaign: String,
@@ -41,7 +40,6 @@ pub struct Say {
     wait: Duration,
 }
 
-/// Halts one campaign, or all.
 pub async fn halt(halt: Halt, session: &Session, global: &Global) -> Result<Output, Failure> {
     let Some(campaign) = halt.campaign.clone() else {
         return halt_all(halt, session, global).await;
@@ -76,13 +74,11 @@ async fn halt_once(id: &str, halt: &Halt, session: &Session) -> Result<Output, F
     Ok(shown(&campaign).with_note(note))
 }
 
-/// Asks claims to wait.
 pub(super) async fn hold(say: Say, session: &Session) -> Result<Output, Failure> {
     let keep = |is: &CampaignControl| is.redemption();
     say_once(say, IssuanceControl::QueueOnly, keep, session).await
 }
 
-/// Opens issuing and redeeming.
 pub(super) async fn resume(say: Say, session: &Session) -> Result<Output, Failure> {
     let open = |_: &CampaignControl| RedemptionControl::Open;
     say_once(say, IssuanceControl::Open, open, session).await

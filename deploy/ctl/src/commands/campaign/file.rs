@@ -46,7 +46,6 @@ impl FromFile {
     }
 }
 
-/// The campaign as a file.
 pub(super) fn written(campaign: &Campaign) -> Result<Output, Failure> {
     let spec = to_value(CampaignSpec::of(campaign)).map_err(anyhow::Error::from)?;
     let text = serde_saphyr::to_string(&spec).map_err(anyhow::Error::from)?;

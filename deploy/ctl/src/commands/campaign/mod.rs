@@ -213,12 +213,8 @@ async fn list(session: &Session) -> Result<Output, Failure> {
 
 pub(crate) async fn get(session: &Session, id: &str) -> Result<Campaign, Failure> {
     let campaign_id = id.to_owned();
-    told(
-        session
-            .call(GetCampaignRequest { campaign_id })
-            .await?
-            .campaign,
-    )
+    let answer = session.call(GetCampaignRequest { campaign_id }).await?;
+    told(answer.campaign)
 }
 
 fn told(campaign: Option<Campaign>) -> Result<Campaign, Failure> {
@@ -287,15 +283,10 @@ async fn audit(session: &Session, campaign_id: String) -> Result<Output, Failure
     let message = AuditCampaignRequest { campaign_id };
     let report = session.call(message).await?;
     let coverage = report.coverage.clone().unwrap_or_default();
+    let (compared, left_out) = (coverage.leases_compared, coverage.leases_left_out);
     let covered = match coverage.is_complete {
-        true => format!(
-            "every one of {} leases was compared",
-            coverage.leases_compared
-        ),
-        false => format!(
-            "{} leases were compared, {} older ones were left out",
-            coverage.leases_compared, coverage.leases_left_out
-        ),
+        true => format!("every one of {compared} leases was compared"),
+        false => format!("{compared} leases were compared, {left_out} older ones were left out"),
     };
     let value = json("tidegate.quota.v1.AuditCampaignResponse", &report);
     let output = Output::one(value, TIERS).rows_at("/tiers");
@@ -304,11 +295,9 @@ async fn audit(session: &Session, campaign_id: String) -> Result<Output, Failure
     }
     let found = report.differences.iter();
     let found = found.map(|found| format!("! {}: {}\n", found.kind, found.description));
-    let many = report.difference_count;
+    let (many, found) = (report.difference_count, found.collect::<String>());
     let verdict = Failure::Different(format!("{many} differences; {covered}"));
-    Ok(output
-        .with_note(found.collect::<String>().trim_end())
-        .with_verdict(verdict))
+    Ok(output.with_note(found.trim_end()).with_verdict(verdict))
 }
 
 /// Each change as one line or one JSON document, until the terminal is left.
@@ -317,30 +306,22 @@ async fn watch(
     campaign: Option<String>,
     global: &Global,
 ) -> Result<Output, Failure> {
-    let mut changes = session
-        .stream(
-            Identity::Quota,
-            || WatchCampaignsRequest {},
-            |channel: Channel, request| async move {
-                CampaignServiceClient::new(channel)
-                    .watch_campaigns(request)
-                    .await
-            },
-        )
-        .await?;
+    let ask = || WatchCampaignsRequest {};
+    let open = |channel: Channel, request| async move {
+        let mut quota = CampaignServiceClient::new(channel);
+        quota.watch_campaigns(request).await
+    };
+    let mut changes = session.stream(Identity::Quota, ask, open).await?;
     print_heads(LIST, global.output)?;
     while let Some(step) = changes.message().await? {
         let Some(Event::Campaign(changed)) = step.event else {
             continue;
         };
-        let is_wanted = campaign
-            .as_ref()
-            .is_none_or(|wanted| *wanted == changed.campaign_id);
-        if is_wanted {
+        let id = &changed.campaign_id;
+        if campaign.as_ref().is_none_or(|wanted| wanted == id) {
             Output::list(vec![described(&changed)], LIST).print_line(global.output)?;
         }
     }
-    Ok(Output::said(
-        "Quota ended the stream; watch again to go on.",
-    ))
+    let ended = "Quota ended the stream; watch again to go on.";
+    Ok(Output::said(ended))
 }

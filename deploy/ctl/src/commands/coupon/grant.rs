@@ -55,25 +55,18 @@ pub(super) async fn run(give: Give, session: &Session) -> Result<Output, Failure
     ];
     let grants = grants(&give)?;
     let (campaign_id, reason) = (give.campaign, give.reason);
-    let messages: Vec<_> = grants
-        .chunks(GRANTS_AT_ONCE)
-        .map(|some| GrantCouponsRequest {
-            campaign_id: campaign_id.clone(),
-            grants: some.to_vec(),
-            reason: reason.clone(),
-        })
-        .collect();
-    let mut answers = session
-        .stream(
-            Identity::Issuance,
-            || tokio_stream::iter(messages.clone()),
-            |channel, request| async move {
-                CouponAdminServiceClient::new(channel)
-                    .grant_coupons(request)
-                    .await
-            },
-        )
-        .await?;
+    let message = |some: &[Grant]| GrantCouponsRequest {
+        campaign_id: campaign_id.clone(),
+        grants: some.to_vec(),
+        reason: reason.clone(),
+    };
+    let messages: Vec<_> = grants.chunks(GRANTS_AT_ONCE).map(message).collect();
+    let say = || tokio_stream::iter(messages.clone());
+    let open = |channel, request| async move {
+        let mut issuance = CouponAdminServiceClient::new(channel);
+        issuance.grant_coupons(request).await
+    };
+    let mut answers = session.stream(Identity::Issuance, say, open).await?;
     let mut results = Vec::with_capacity(grants.len());
     // Whatever ends the stream, what was answered before is told.
     let ended = loop {
@@ -84,14 +77,10 @@ pub(super) async fn run(give: Give, session: &Session) -> Result<Output, Failure
         }
     };
     let told: Vec<_> = grants.iter().zip(&results).map(granted).collect();
-    let good = told
-        .iter()
-        .filter(|told| told["outcome"] == "granted" || told["outcome"] == "replayed");
-    let (good, asked) = (good.count(), grants.len());
-    let note = format!(
-        "{good} of {asked} are granted; {} were answered.",
-        told.len()
-    );
+    let is_good = |told: &&Value| told["outcome"] == "granted" || told["outcome"] == "replayed";
+    let (good, asked) = (told.iter().filter(is_good).count(), grants.len());
+    let answered = told.len();
+    let note = format!("{good} of {asked} are granted; {answered} were answered.");
     let output = Output::list(told, GRANTED).with_note(note);
     Ok(match ended {
         Some(failure) => output.with_verdict(failure),
@@ -112,10 +101,9 @@ fn granted((asked, result): (&Grant, &GrantResult)) -> Value {
                 ..FoundCoupon::default()
             };
             mask(&mut found);
-            let outcome = if granted.replayed {
-                "replayed"
-            } else {
-                "granted"
+            let outcome = match granted.replayed {
+                true => "replayed",
+                false => "granted",
             };
             let coupon = found.coupon.unwrap_or_default();
             (outcome, as_json("tidegate.type.v1.Coupon", &coupon))
@@ -142,11 +130,8 @@ fn grants(give: &Give) -> Result<Vec<Grant>, Failure> {
     };
     let Some(file) = &give.file else {
         let tier = give.tier.as_deref().unwrap_or_default();
-        return Ok(give
-            .shopper
-            .iter()
-            .map(|shopper| grant(shopper, tier))
-            .collect());
+        let shoppers = give.shopper.iter();
+        return Ok(shoppers.map(|shopper| grant(shopper, tier)).collect());
     };
     let text = fs::read_to_string(file);
     let text = text.with_context(|| format!("{} cannot be read", file.display()))?;

@@ -23,7 +23,6 @@ const FEW_DAYS: u64 = 7;
 const SLOW_DATABASE_US: u64 = 100_000;
 const DAY_SECONDS: u64 = 86_400;
 
-/// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub what: String,

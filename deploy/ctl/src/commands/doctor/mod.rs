@@ -39,7 +39,6 @@ pub const SERVICES: [Identity; 4] = [
     Identity::OrderIntake,
 ];
 
-/// What one replica told, and how.
 #[derive(Debug)]
 pub struct Examined {
     pub service: Identity,
@@ -112,14 +111,12 @@ impl Examined {
         Some(ahead.map_or(0, ms) - behind.map_or(0, ms))
     }
 
-    /// Days until its certificate ends.
     pub fn certificate_days(&self) -> Option<u64> {
         let ends = SystemTime::try_from(self.status.as_ref().ok()?.certificate_ends_at?).ok()?;
         Some(findings::days_until(ends))
     }
 }
 
-/// One replica, for machines and for the table.
 fn described(examined: &Examined) -> Value {
     let status = examined.status.as_ref().ok();
     let database = status.map(|status| match &status.database {

@@ -40,7 +40,6 @@ pub struct Top {
     once: bool,
 }
 
-/// What was seen at one moment.
 pub struct Seen {
     at: Instant,
     /// Without metrics if they could not be read.

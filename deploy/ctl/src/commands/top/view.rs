@@ -26,7 +26,6 @@ const REPLICAS: &[Column] = &[
     ("IN FLIGHT", "/in_flight"),
 ];
 
-/// One moment of the suite.
 #[derive(Debug, Serialize)]
 pub struct View {
     pub claims: Flow,
@@ -37,7 +36,6 @@ pub struct View {
     pub replicas: Vec<ReplicaView>,
 }
 
-/// One kind of call at the gateways.
 #[derive(Debug, Default, Serialize)]
 pub struct Flow {
     pub per_second: f64,
@@ -46,7 +44,6 @@ pub struct Flow {
     pub p99_ms: Option<f64>,
 }
 
-/// One campaign, with its queue.
 #[derive(Debug, Serialize)]
 pub struct CampaignView {
     pub campaign_id: String,

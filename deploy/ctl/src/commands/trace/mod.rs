@@ -36,7 +36,6 @@ pub struct Trace {
     ending: Option<String>,
 }
 
-/// Draws it.
 pub async fn run(trace: Trace, session: &Session, format: Format) -> Result<Output, Failure> {
     let trace_id = trace_id(trace, session).await?;
     let traces = session.context().traces.clone().ok_or_else(|| {
@@ -98,23 +97,14 @@ async fn fetch(traces: &str, trace_id: &str) -> Result<Value, Failure> {
     let url = format!("{}/api/traces/{trace_id}", traces.trim_end_matches('/'));
     let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).build();
     let client = client.map_err(anyhow::Error::from)?;
-    let asked = client
-        .get(&url)
-        .header("accept", "application/json")
-        .send()
-        .await;
-    let answer = asked.map_err(|error| {
-        Failure::NotInTime(format!(
-            "the backend of traces at {traces} cannot be reached: {error}"
-        ))
+    let asked = client.get(&url).header("accept", "application/json");
+    let answer = asked.send().await.map_err(|error| {
+        let what = format!("the backend of traces at {traces} cannot be reached: {error}");
+        Failure::NotInTime(what)
     })?;
     if answer.status() == reqwest::StatusCode::NOT_FOUND {
         return Ok(Value::Null);
     }
-    let read = answer
-        .error_for_status()
-        .map_err(anyhow::Error::from)?
-        .json()
-        .await;
-    Ok(read.map_err(anyhow::Error::from)?)
+    let good = answer.error_for_status().map_err(anyhow::Error::from)?;
+    Ok(good.json().await.map_err(anyhow::Error::from)?)
 }

@@ -26,33 +26,26 @@ pub(super) struct Span {
 /// The spans of a trace in OTLP's JSON, in the order in which they began.
 pub(super) fn spans(trace: &Value) -> Vec<Span> {
     let batches = [
-        "/batches",
-        "/resourceSpans",
-        "/trace/resourceSpans",
-        "/result/resourceSpans",
+        &trace["batches"],
+        &trace["resourceSpans"],
+        &trace["trace"]["resourceSpans"],
+        &trace["result"]["resourceSpans"],
     ];
-    let batches = batches
-        .into_iter()
-        .find_map(|place| trace.pointer(place)?.as_array());
+    let batches = batches.into_iter().find_map(Value::as_array);
     let mut found: Vec<_> = batches.into_iter().flatten().flat_map(of_batch).collect();
     found.sort_by_key(|span| (span.start_ns, std::cmp::Reverse(span.duration_us)));
     found.truncate(MAX_SPANS);
     found
 }
 
-/// Whether the span of the gateway is among them.
 pub(super) fn begins_at_gateway(spans: &[Span]) -> bool {
     spans.iter().any(|span| span.service.ends_with("gateway"))
 }
 
 fn of_batch(batch: &Value) -> Vec<Span> {
-    let attributes = batch
-        .pointer("/resource/attributes")
-        .and_then(Value::as_array);
-    let service = attributes
-        .into_iter()
-        .flatten()
-        .find(|one| one["key"] == "service.name");
+    let attributes = batch["resource"]["attributes"].as_array();
+    let mut attributes = attributes.into_iter().flatten();
+    let service = attributes.find(|one| one["key"] == "service.name");
     let service = service.map_or("", |one| text(&one["value"]["stringValue"]));
     let scopes = batch["scopeSpans"].as_array().into_iter().flatten();
     let spans = scopes.flat_map(|scope| scope["spans"].as_array().into_iter().flatten());
@@ -60,10 +53,8 @@ fn of_batch(batch: &Value) -> Vec<Span> {
 }
 
 fn of_json(service: &str, span: &Value) -> Span {
-    let (start_ns, end_ns) = (
-        number(&span["startTimeUnixNano"]),
-        number(&span["endTimeUnixNano"]),
-    );
+    let start_ns = number(&span["startTimeUnixNano"]);
+    let end_ns = number(&span["endTimeUnixNano"]);
     let status = &span["status"]["code"];
     Span {
         id: text(&span["spanId"]).to_owned(),
@@ -86,7 +77,6 @@ fn number(value: &Value) -> u64 {
     read.or_else(|| value.as_u64()).unwrap_or(0)
 }
 
-/// A line a span: who, what, when.
 pub(super) fn drawn(spans: &[Span]) -> String {
     let begins = spans.iter().map(|span| span.start_ns).min().unwrap_or(0);
     let end = |span: &Span| span.start_ns + span.duration_us * NANOSECONDS_OF_MICROSECOND;

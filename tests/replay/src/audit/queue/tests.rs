@@ -33,13 +33,17 @@ fn service(joined: u64, told: u64) -> ToldService {
     }
 }
 
-fn overtaken(wait: QueueWait, services: &[ToldService]) -> Option<i64> {
+fn order(wait: QueueWait, services: &[ToldService]) -> Finding {
     let told = Told {
         waits: vec![wait],
         services: services.to_vec(),
         ..Told::default()
     };
-    order_of_service(&told, OPENING).count("wrong_shoppers_overtaken")
+    order_of_service(&told, OPENING)
+}
+
+fn overtaken(wait: QueueWait, services: &[ToldService]) -> Option<i64> {
+    order(wait, services).count("wrong_shoppers_overtaken")
 }
 
 #[test]
@@ -74,12 +78,7 @@ fn who_does_not_do_as_told_may_be_overtaken_but_no_position_may_grow() {
     let mut bot = wait(10_000, 17_000, 18_000);
     bot.kind = InQueue::Storms;
     bot.grown = 1;
-    let told = Told {
-        waits: vec![bot],
-        services: vec![service(14_000, 15_000)],
-        ..Told::default()
-    };
-    let finding = order_of_service(&told, OPENING);
+    let finding = order(bot, &[service(14_000, 15_000)]);
     let counts = [
         "wrong_shoppers_overtaken",
         "wrong_shoppers_whose_position_grew",
@@ -101,10 +100,8 @@ fn one_estimate_in_ten_may_be_broken_and_no_more() {
     assert_eq!(finding.count("estimates_kept_percent"), Some(90));
     assert!(finding.holds());
     let finding = words_and_estimates(&waits(17, 3));
-    assert_eq!(
-        finding.count("wrong_estimates_broken_beyond_one_in_ten"),
-        Some(1)
-    );
+    let broken = finding.count("wrong_estimates_broken_beyond_one_in_ten");
+    assert_eq!(broken, Some(1));
 }
 
 #[test]
@@ -113,10 +110,8 @@ fn an_answer_that_lacks_something_breaks_the_promise() {
     assert!(words_and_estimates(&told).holds());
     told.answers.refusals_without_words = 2;
     let finding = words_and_estimates(&told);
-    assert_eq!(
-        finding.count("wrong_refusals_without_both_languages"),
-        Some(2)
-    );
+    let wordless = finding.count("wrong_refusals_without_both_languages");
+    assert_eq!(wordless, Some(2));
 }
 
 #[test]
@@ -139,12 +134,7 @@ fn who_is_served_after_a_later_one_is_counted_even_if_never_told_to_wait_again()
     let told = |kind, last_asked, ended| {
         let mut wait = wait(10_000, last_asked, ended);
         wait.kind = kind;
-        let told = Told {
-            waits: vec![wait],
-            services: vec![service(14_000, 15_000)],
-            ..Told::default()
-        };
-        let finding = order_of_service(&told, OPENING);
+        let finding = order(wait, &[service(14_000, 15_000)]);
         let counts = [
             "wrong_shoppers_overtaken",
             "shoppers_served_after_later_ones",
