@@ -58,8 +58,8 @@ impl Stack {
         if options.reset {
             records.remove_all_else()?;
         }
-        let credentials =
-            Credentials::load_or_make(&options.credentials_folder(), OffsetDateTime::now_utc())?;
+        let folder = options.data.join("credentials");
+        let credentials = Credentials::load_or_make(&folder, OffsetDateTime::now_utc())?;
         let (replicas, ports) = replica::lay_out(&options)?;
         let postgres = PostgresOptions {
             fsync_off: options.fsync_off,

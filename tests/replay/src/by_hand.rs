@@ -4,43 +4,23 @@ use std::path::Path;
 
 use tidegate_local::{stack::Stack, way_in};
 
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    pub address: &'a str,
-    pub ca_file: &'a Path,
-    /// A token that may claim, read wallets and order.
-    pub token: &'a str,
-    pub campaign_id: &'a str,
-}
-
-impl Call<'_> {
-    /// A claim with Buf's curl, which asks the gateway's reflection for the contract.
-    pub fn buf_curl(&self) -> String {
-        format!(
-            "npx --yes @bufbuild/buf curl --protocol grpc --cacert {ca} \\\n  --header 'authorization: Bearer {token}' \\\n  --data '{{\"campaignId\":\"{campaign}\",\"shopperId\":\"by-hand\",\"requestId\":\"try-1\"}}' \\\n  https://{address}/tidegate.gateway.v1.ClaimService/ClaimCoupon",
-            ca = self.ca_file.display(),
-            token = self.token,
-            campaign = self.campaign_id,
-            address = self.address,
-        )
-    }
-
-    /// The same claim in Python with grpcio, which needs no contract for a few text fields.
-    pub fn python(&self) -> String {
-        format!(
-            r#"python3 -m pip install --quiet grpcio && python3 - <<'END'
+/// A claim with Buf's curl, which asks the gateway's reflection for the contract, and the same in Python
+/// with grpcio, which needs no contract for a few text fields. The token may claim.
+pub fn claims(address: &str, ca_file: &Path, token: &str, campaign: &str) -> [String; 2] {
+    let ca = ca_file.display();
+    let buf = format!(
+        "npx --yes @bufbuild/buf curl --protocol grpc --cacert {ca} \\\n  --header 'authorization: Bearer {token}' \\\n  --data '{{\"campaignId\":\"{campaign}\",\"shopperId\":\"by-hand\",\"requestId\":\"try-1\"}}' \\\n  https://{address}/tidegate.gateway.v1.ClaimService/ClaimCoupon"
+    );
+    let python = format!(
+        r#"python3 -m pip install --quiet grpcio && python3 - <<'END'
 import grpc
 channel = grpc.secure_channel("{address}", grpc.ssl_channel_credentials(open("{ca}", "rb").read()))
 field = lambda number, text: bytes([number << 3 | 2, len(text)]) + text.encode()
 claim = channel.unary_unary("/tidegate.gateway.v1.ClaimService/ClaimCoupon")
 print(claim(field(1, "{campaign}") + field(2, "by-hand") + field(3, "try-1"), metadata=[("authorization", "Bearer {token}")], timeout=5))
-END"#,
-            address = self.address,
-            ca = self.ca_file.display(),
-            campaign = self.campaign_id,
-            token = self.token,
-        )
-    }
+END"#
+    );
+    [buf, python]
 }
 
 /// The first things that staff do: make a campaign, watch it, halt it.
@@ -83,15 +63,9 @@ mod tests {
 
     #[test]
     fn both_commands_name_the_address_the_ca_the_token_and_the_campaign() {
-        let call = Call {
-            address: "127.0.0.1:7000",
-            ca_file: Path::new("/data/ca.pem"),
-            token: "t.o.k",
-            campaign_id: "day",
-        };
-        for command in [call.buf_curl(), call.python()] {
+        for command in claims("127.0.0.1:7000", Path::new("/data/ca.pem"), "t.o.k", "day") {
             let method = "tidegate.gateway.v1.ClaimService/ClaimCoupon";
-            for part in [call.address, "/data/ca.pem", "t.o.k", "day", method] {
+            for part in ["127.0.0.1:7000", "/data/ca.pem", "t.o.k", "day", method] {
                 assert!(command.contains(part), "{part} is missing in {command}");
             }
         }

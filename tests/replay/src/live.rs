@@ -32,9 +32,10 @@ pub async fn show(scene: &Scene, stock: u64, duration: Duration) {
         let mut out = stderr().lock();
         if terminal {
             let block = block(&picture, stock, elapsed, duration);
-            let up = (drawn > 0)
-                .then(|| format!("\x1b[{drawn}A"))
-                .unwrap_or_default();
+            let up = match drawn {
+                0 => String::new(),
+                lines => format!("\x1b[{lines}A"),
+            };
             drawn = block.lines().count();
             let lines = block.lines().map(|line| format!("{ERASE_LINE}{line}\n"));
             let lines: String = lines.collect();

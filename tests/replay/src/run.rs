@@ -21,7 +21,7 @@ use tidegate_replay::{
 
 use crate::{
     arguments::Arguments,
-    by_hand::{self, Call},
+    by_hand,
     console::{print, tell},
     day,
     stop::StopSignals,
@@ -122,13 +122,8 @@ fn print_way_in(stack: &Stack, campaign_id: &str) -> Result<()> {
     };
     let credentials = stack.credentials();
     let token = credentials.sign(&Token::new("by-hand", &Scope::CHATBOT))?;
-    let call = Call {
-        address: &gateway.to_string(),
-        ca_file: &credentials.ca_file(),
-        token: &token,
-        campaign_id,
-    };
-    let (buf, python) = (call.buf_curl(), call.python());
+    let (gateway, ca_file) = (gateway.to_string(), credentials.ca_file());
+    let [buf, python] = by_hand::claims(&gateway, &ca_file, &token, campaign_id);
     print(&format!(
         "A token for a day, as a chatbot's backend\n  {token}\n"
     ));

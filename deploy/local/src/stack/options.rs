@@ -116,10 +116,6 @@ impl StackOptions {
         }
     }
 
-    pub(super) fn credentials_folder(&self) -> PathBuf {
-        self.data.join("credentials")
-    }
-
     pub(super) fn log_file(&self, name: &str) -> PathBuf {
         self.data.join(format!("logs/{name}.log"))
     }

@@ -24,12 +24,12 @@ pub fn draw(seconds: &[Second], opening: f64, subtitle: &str) -> String {
     let title = "Claims offered, issued and refused";
     let mut svg = Svg::new(WIDTH, HEIGHT, LEFT, title, subtitle);
     let step = seconds.len().div_ceil(POINTS).max(1);
-    let kinds: [(_, _, fn(&Second) -> u64); 3] = [
-        ("offered", "c0 wide", |second| second.offered),
-        ("issued", "c1 line", |second| second.issued),
-        ("refused", "c2 line", |second| second.refused),
+    let rates = |of: fn(&Second) -> u64| rates(seconds, step, of);
+    let claims = [
+        ("offered", "c0 wide", rates(|second| second.offered)),
+        ("issued", "c1 line", rates(|second| second.issued)),
+        ("refused", "c2 line", rates(|second| second.refused)),
     ];
-    let claims = kinds.map(|(name, class, of)| (name, class, rates(seconds, step, of)));
     // The longest queue of the seconds drawn as one: an average would hide a short one.
     let waiting = [(
         "waiting",
