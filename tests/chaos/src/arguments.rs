@@ -20,9 +20,7 @@ pub struct Arguments {
     /// Gives the same plan of faults again; drawn by chance unless set.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Breaks this promise on purpose and expects that it is found: acknowledge-before-commit,
-    /// spend-without-fence, drop-unique-key, seal-nothing, acknowledge-halt-early or
-    /// keep-stale-estimates.
+    /// Breaks this promise on purpose and expects that it is found.
     #[arg(long, value_name = "NAME")]
     pub mutation: Option<Mutation>,
     /// Does only faults of this kind; such a run proves little, and finds out much.
@@ -50,9 +48,8 @@ impl Arguments {
 
     /// The command that repeats this run.
     pub fn again(&self, seed: u64) -> String {
-        let mutation = self
-            .mutation
-            .map(|mutation| format!(" --mutation {}", mutation.name()));
+        let mutation = self.mutation.map(Mutation::name);
+        let mutation = mutation.map(|name| format!(" --mutation {name}"));
         let only = self.only.and_then(|kind| kind.to_possible_value());
         let only = only.map(|kind| format!(" --only {}", kind.get_name()));
         let what = mutation.or(only).unwrap_or_default();

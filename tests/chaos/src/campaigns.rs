@@ -11,6 +11,13 @@ pub struct Campaign {
     pub campaign_number: i32,
 }
 
+impl Campaign {
+    /// How many coupons there are to give, over all tiers.
+    pub fn stock(&self) -> u64 {
+        self.terms.tiers.iter().map(|(_, stock)| stock).sum()
+    }
+}
+
 /// The place of the campaign with several tiers and coupons a shopper.
 pub const TIERED: usize = 0;
 /// The place of the campaign that is halted and resumed.

@@ -8,7 +8,8 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use tidegate_client::replicas;
 use tidegate_local::stack::Stack;
 
 const SOURCE: &str = include_str!("clock.c");
@@ -28,11 +29,8 @@ impl Clocks {
         fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
         let folder = folder.canonicalize()?;
-        let library = if cfg!(target_os = "linux") {
-            Some(compile(&folder)?)
-        } else {
-            None
-        };
+        let is_possible = cfg!(target_os = "linux");
+        let library = is_possible.then(|| compile(&folder)).transpose()?;
         Ok(Self { folder, library })
     }
 
@@ -46,12 +44,7 @@ impl Clocks {
         let Some(library) = &self.library else {
             return Ok(());
         };
-        let names: Vec<String> = stack
-            .replicas()
-            .iter()
-            .map(|replica| replica.name().to_owned())
-            .collect();
-        for name in names {
+        for (_, name) in replicas(stack) {
             self.set(&name, 0)?;
             let file = self.file(&name).display().to_string();
             stack.set_variable(&name, FILE_VARIABLE, Some(&file))?;
@@ -87,12 +80,11 @@ fn compile(folder: &Path) -> Result<PathBuf> {
         .args([&library, &source])
         .output()
         .context("There is no C compiler: install cc, clocks cannot be moved without it.")?;
-    if !output.status.success() {
-        bail!(
-            "The library that moves clocks does not compile: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "The library that moves clocks does not compile: {said}"
+    );
     Ok(library)
 }
 

@@ -89,15 +89,12 @@ impl Door {
     }
 
     /// Sends once, over one of the gateways, and listens for so long.
-    pub async fn send<T, Sent>(
+    pub async fn send<T, Sent: Future<Output = Result<T, Status>>>(
         &self,
         gateway: usize,
         limit: Duration,
         rpc: impl FnOnce(Gateway) -> Sent,
-    ) -> Result<T, Status>
-    where
-        Sent: Future<Output = Result<T, Status>>,
-    {
+    ) -> Result<T, Status> {
         let gateway = self.gateway(gateway).within(limit);
         let _under_way = self.tally.send();
         timeout(limit + HANG_UP_AFTER, rpc(gateway))
@@ -107,15 +104,12 @@ impl Door {
 
     /// Sends until an answer is final, and tells when that was sent. At half the load every second
     /// call holds back until that is over. `until` is when to give up.
-    pub async fn call<T, Sent>(
+    pub async fn call<T, Sent: Future<Output = Result<T, Status>>>(
         &self,
         first_gateway: usize,
         until: impl Fn() -> Option<Instant>,
         rpc: impl Fn(Gateway) -> Sent,
-    ) -> Result<(T, Instant), Failure>
-    where
-        Sent: Future<Output = Result<T, Status>>,
-    {
+    ) -> Result<(T, Instant), Failure> {
         let mut gateway = first_gateway;
         let holds_back = rand::rng().random();
         loop {

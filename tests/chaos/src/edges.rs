@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Context, Result};
+use tidegate_client::replicas;
 use tidegate_local::stack::{Service, Stack};
 
 use crate::proxy::{Proxy, Target, Weather};
@@ -31,12 +32,7 @@ impl Edges {
     /// replicas to call those.
     pub async fn lay(stack: &mut Stack) -> Result<Self> {
         let mut edges = Self(Vec::new());
-        let names: Vec<(Service, String)> = stack
-            .replicas()
-            .iter()
-            .map(|replica| (replica.service(), replica.name().to_owned()))
-            .collect();
-        for (service, from) in names {
+        for (service, from) in replicas(stack) {
             for callee in callees(service) {
                 edges.lay_to_replicas(stack, &from, *callee).await?;
             }
@@ -55,22 +51,15 @@ impl Edges {
         from: &str,
         callee: Service,
     ) -> Result<()> {
-        let targets: Vec<_> = stack
-            .replicas()
-            .iter()
-            .filter(|replica| replica.service() == callee)
-            .map(|replica| (replica.name().to_owned(), replica.grpc_address()))
-            .collect();
         let mut addresses = Vec::new();
-        for (to, address) in targets {
-            addresses.push(self.add(from, &to, Target::Tcp(address)).await?);
+        for (_, to) in replicas(stack)
+            .iter()
+            .filter(|(service, _)| *service == callee)
+        {
+            let target = Target::Tcp(stack.replica(to)?.grpc_address());
+            addresses.push(self.add(from, to, target).await?);
         }
-        let name = callee.name().to_uppercase().replace('-', "_");
-        stack.set_variable(
-            from,
-            &format!("TIDEGATE_{name}_ADDRESSES"),
-            Some(&addresses.join(",")),
-        )
+        stack.set_variable(from, &addresses_of(callee), Some(&addresses.join(",")))
     }
 
     async fn add(&mut self, from: &str, to: &str, target: Target) -> Result<String> {
@@ -97,7 +86,7 @@ impl Edges {
 
     pub fn heal(&self) {
         for (_, proxy) in &self.0 {
-            proxy.set(Weather::default());
+            proxy.set(Weather::FAIR);
         }
     }
 }
@@ -109,6 +98,12 @@ fn callees(service: Service) -> &'static [Service] {
         Service::OrderIntake => &[Service::Issuance],
         Service::Gateway => &[Service::Quota, Service::Issuance, Service::OrderIntake],
     }
+}
+
+/// The variable that tells where a service is to be found.
+pub fn addresses_of(callee: Service) -> String {
+    let name = callee.name().to_uppercase().replace('-', "_");
+    format!("TIDEGATE_{name}_ADDRESSES")
 }
 
 /// Where the database server listens.

@@ -3,57 +3,44 @@
 mod inflict;
 mod plan;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use tidegate_local::postgres::Stalled;
 
-use crate::edges::Edge;
+use crate::{edges::Edge, proxy::Weather};
 
 pub use inflict::{Inflicted, Inflicting};
 pub use plan::{Plan, Repertoire};
 
 /// One fault with its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// SIGKILL of a service's replica; it starts again after a while.
-    Kill { replica: String, away: Duration },
-    /// SIGKILL of all of PostgreSQL; it recovers after a while.
-    KillPostgres { away: Duration },
+pub struct Fault {
+    /// What it is, in words.
+    pub what: String,
+    pub deed: Deed,
+    /// Until it is undone.
+    pub lasts: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// SIGKILL of a service's replica; it starts again afterwards.
+    Kill(String),
+    /// SIGKILL of all of PostgreSQL; it recovers afterwards.
+    KillPostgres,
     /// SIGSTOP of a replica, and SIGCONT.
-    Pause { replica: String, still: Duration },
-    /// Each connection of an edge ends after a random number of bytes, and so does each that
-    /// follows.
-    Cut { edge: Edge, lasts: Duration },
-    /// Nothing moves on an edge and nothing ends.
-    Stall { edge: Edge, lasts: Duration },
-    /// Everything on an edge comes late.
-    Delay {
-        edge: Edge,
-        there: Duration,
-        back: Duration,
-        lasts: Duration,
-    },
-    /// Each gateway can reach another issuance than the other gateway.
-    Split { lasts: Duration },
-    /// Quota hears nothing of an issuance that goes on.
-    Silence { replica: String, lasts: Duration },
-    /// A replica's wall clock is wrong for a while.
-    ClockJump {
-        replica: String,
-        offset_seconds: i64,
-        lasts: Duration,
-    },
+    Pause(String),
+    /// Something is wrong on the way between processes.
+    Weather(Vec<Edge>, Weather),
+    /// A replica's wall clock is wrong by so many seconds.
+    Clock(String, i64),
     /// Each replica in turn is asked to end, and started again.
     RollingRestart,
     /// SIGSTOP of a part of PostgreSQL, and SIGCONT; several times in a row.
-    StallPostgres {
-        stalled: Stalled,
-        lasts: Duration,
-        times: u32,
-    },
+    StallPostgres(Stalled, u32),
 }
 
 macro_rules! kinds {
@@ -105,46 +92,5 @@ impl Kind {
     /// Whether this machine can do it.
     pub fn is_possible(self) -> bool {
         self != Self::ClockJump || cfg!(target_os = "linux")
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill { replica, .. } => write!(out, "kill {replica}"),
-            Self::KillPostgres { .. } => write!(out, "kill PostgreSQL"),
-            Self::Pause { replica, still } => {
-                write!(out, "pause {replica} for {} ms", still.as_millis())
-            }
-            Self::Cut { edge, .. } => write!(out, "cut {edge}"),
-            Self::Stall { edge, .. } => write!(out, "stall {edge}"),
-            Self::Delay {
-                edge, there, back, ..
-            } => write!(
-                out,
-                "delay {edge} by {} and {} ms",
-                there.as_millis(),
-                back.as_millis()
-            ),
-            Self::Split { .. } => write!(out, "split the gateways"),
-            Self::Silence { replica, .. } => write!(out, "silence {replica} towards quota"),
-            Self::ClockJump {
-                replica,
-                offset_seconds,
-                ..
-            } => {
-                write!(out, "move the clock of {replica} by {offset_seconds} s")
-            }
-            Self::RollingRestart => write!(out, "rolling restart"),
-            Self::StallPostgres {
-                stalled,
-                lasts,
-                times,
-            } => write!(
-                out,
-                "stall {stalled:?} {times} times for {} ms",
-                lasts.as_millis()
-            ),
-        }
     }
 }

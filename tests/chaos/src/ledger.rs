@@ -3,13 +3,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::Instant;
 
-use crate::findings::{Count, Findings};
+use crate::{
+    findings::{Count, Findings},
+    tally::locked,
+};
 
 /// A claim: which of the run's campaigns, which shopper of it, which of the shopper's requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,7 +127,7 @@ pub struct Ledger(Mutex<Told>);
 impl Ledger {
     /// Reads or changes the entries.
     pub fn told(&self) -> MutexGuard<'_, Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     /// A claim is about to be sent.

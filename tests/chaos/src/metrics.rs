@@ -1,15 +1,14 @@
 //! Counters of the services, added up over the lives of processes that are killed again and again.
 
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    collections::HashMap, convert::Infallible, net::SocketAddr, sync::Mutex, time::Duration,
 };
 
 use tidegate_client::metrics;
 use tidegate_local::stack::{Service, Stack};
 use tokio::time::{sleep, timeout};
+
+use crate::tally::locked;
 
 /// Spends of a lease that the database refused.
 pub const FENCE_REFUSALS: &str = "tidegate_fence_refusals_total";
@@ -34,17 +33,15 @@ struct Reading {
 
 impl Metrics {
     pub fn of(stack: &Stack) -> Self {
-        let issuances = stack
-            .replicas()
-            .iter()
-            .filter(|replica| replica.service() == Service::Issuance);
+        let replicas = stack.replicas().iter();
+        let issuances = replicas.filter(|replica| replica.service() == Service::Issuance);
         Self {
             pages: issuances.map(|replica| replica.admin_address()).collect(),
             readings: Mutex::default(),
         }
     }
 
-    pub async fn watch(&self) {
+    pub async fn watch(&self) -> Infallible {
         loop {
             self.read().await;
             sleep(INTERVAL).await;
@@ -63,7 +60,7 @@ impl Metrics {
     }
 
     fn note(&self, page: SocketAddr, name: &'static str, value: u64) {
-        let mut readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readings = locked(&self.readings);
         let reading = readings.entry((page, name)).or_default();
         if value < reading.last {
             // A counter that fell belongs to another process.
@@ -74,7 +71,7 @@ impl Metrics {
 
     /// A counter over all replicas and all their lives.
     pub fn total(&self, name: &str) -> u64 {
-        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let readings = locked(&self.readings);
         let matching = readings.iter().filter(|((_, of), _)| *of == name);
         matching
             .map(|(_, reading)| reading.last + reading.of_earlier_lives)

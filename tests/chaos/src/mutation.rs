@@ -1,13 +1,15 @@
 //! Promises broken on purpose, in test builds only: each must be caught.
 
-use std::str::FromStr;
-
-use anyhow::{Error, anyhow};
+use clap::ValueEnum;
+use serde::Serialize;
 use tidegate_local::stack::Service;
 
 use crate::findings::Count;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is broken. Each is called the same on the command line, in the report and as the fail point
+/// in its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mutation {
     /// Issuance answers before its commit is on disk.
     AcknowledgeBeforeCommit,
@@ -24,25 +26,9 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 6] = [
-        Self::AcknowledgeBeforeCommit,
-        Self::SpendWithoutFence,
-        Self::DropUniqueKey,
-        Self::SealNothing,
-        Self::AcknowledgeHaltEarly,
-        Self::KeepStaleEstimates,
-    ];
-
-    /// What it is called on the command line, and its fail point in the service.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AcknowledgeBeforeCommit => "acknowledge-before-commit",
-            Self::SpendWithoutFence => "spend-without-fence",
-            Self::DropUniqueKey => "drop-unique-key",
-            Self::SealNothing => "seal-nothing",
-            Self::AcknowledgeHaltEarly => "acknowledge-halt-early",
-            Self::KeepStaleEstimates => "keep-stale-estimates",
-        }
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// The counts that it has to be caught by: a claim left undecided, or a suite that does not
@@ -69,17 +55,5 @@ impl Mutation {
             Self::AcknowledgeHaltEarly => Some(Service::Quota),
             Self::DropUniqueKey => None,
         }
-    }
-}
-
-impl FromStr for Mutation {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let names = Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|mutation| mutation.name() == name)
-            .ok_or_else(|| anyhow!("there is no such mutation; there are {names}"))
     }
 }

@@ -29,8 +29,8 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// What a proxy does to the connections through it. The default lets everything pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a proxy does to the connections through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weather {
     /// Connections that there are end at once, and new ones as soon as they are made.
     pub refuses: bool,
@@ -41,6 +41,16 @@ pub struct Weather {
     /// Each direction of a connection ends both after a number of further bytes, drawn below this:
     /// in the middle of a message, or between a commit and its answer.
     pub cuts_within_bytes: Option<u64>,
+}
+
+impl Weather {
+    /// Everything passes.
+    pub const FAIR: Self = Self {
+        refuses: false,
+        stalls: false,
+        delays: (Duration::ZERO, Duration::ZERO),
+        cuts_within_bytes: None,
+    };
 }
 
 /// A proxy that listens on a port of its own until it is dropped.
@@ -61,7 +71,7 @@ impl Proxy {
     pub async fn start_at(host: Ipv4Addr, target: Target) -> Result<Self> {
         let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?;
-        let (weather, forecast) = watch::channel(Weather::default());
+        let (weather, forecast) = watch::channel(Weather::FAIR);
         let listening = tokio::spawn(listen(listener, Arc::new(target), forecast));
         Ok(Self {
             address,

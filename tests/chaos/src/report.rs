@@ -2,7 +2,7 @@
 
 mod table;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::{
     faults::{Inflicted, Kind},
@@ -62,7 +62,6 @@ pub struct Report {
     /// The seed of the run, which is that of its first round.
     pub seed: u64,
     /// The promise that was broken on purpose.
-    #[serde(serialize_with = "name")]
     pub mutation: Option<Mutation>,
     pub rounds: Vec<RoundReport>,
 }
@@ -152,10 +151,6 @@ impl Report {
     fn sum(&self, number: impl Fn(&RoundReport) -> u64) -> u64 {
         self.rounds.iter().map(number).sum()
     }
-}
-
-fn name<S: Serializer>(mutation: &Option<Mutation>, serializer: S) -> Result<S::Ok, S::Error> {
-    mutation.map(Mutation::name).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! One round: a suite of its own, campaigns, shoppers, faults, and the check when all is over.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use tidegate_client::Staff;
+use tidegate_client::{Staff, eventually, replicas};
 use tidegate_local::stack::Stack;
 use tokio::{
     sync::watch,
@@ -13,13 +13,12 @@ use tokio::{
 use crate::{
     campaigns,
     checker::{Books, Subject, check},
-    faults::{Inflicting, Kind, Plan, Repertoire},
+    faults::{Inflicting, Plan, Repertoire},
     findings::{Count, Findings},
     ledger::ClaimKey,
     metrics::{CONNECTION_LOSSES, FENCE_REFUSALS, Metrics},
-    mutation::Mutation,
     report::{CampaignReport, RoundReport},
-    staff::audit,
+    run::Settings,
     suite::Suite,
     tally::Tally,
     workload::{
@@ -35,69 +34,67 @@ const PATIENCE_WITH_A_MUTATION: Duration = Duration::from_secs(3);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// Everything that is drawn follows from it.
-    pub seed: u64,
-    /// How long faults go on, unless the first of each kind take longer.
-    pub faults_last: Duration,
-    /// The promise that the services break on purpose.
-    pub mutation: Option<Mutation>,
-    /// The one kind of fault that is done; all, if none.
-    pub only: Option<Kind>,
-}
-
-/// Plays a round in a folder, which is removed if nothing was found.
-pub async fn play(terms: Terms, folder: &Path, say: fn(&str)) -> Result<RoundReport> {
-    let mut suite = Suite::start(folder, terms.mutation, say).await?;
-    let habits = Habits::of(terms.mutation);
-    let campaigns = campaigns::of_round(terms.faults_last, habits.stock_per_second);
-    let scene = Scene::set(&suite.stack, campaigns, habits, terms.seed).await?;
-    let metrics = Arc::new(Metrics::of(&suite.stack));
-    let inflicting = Arc::new(Inflicting::default());
+/// Plays a round in its folder, which is removed if nothing was found.
+pub async fn play(settings: &Settings) -> Result<RoundReport> {
+    let (mutation, folder, say) = (settings.mutation, &settings.data, settings.say);
+    let mut suite = Suite::start(folder, mutation, say).await?;
+    let habits = Habits::of(mutation);
+    let campaigns = campaigns::of_round(settings.faults_last, habits.stock_per_second);
+    let scene = Scene::set(&suite.stack, campaigns, habits, settings.seed).await?;
+    let metrics = Metrics::of(&suite.stack);
+    let inflicting = Inflicting::default();
     let mut report = tokio::select! {
-        played = act(terms, &mut suite, &scene, &inflicting) => played?,
-        () = metrics.watch() => RoundReport::default(),
-        () = progress(&scene.tally, &inflicting, say) => RoundReport::default(),
+        played = act(settings, &mut suite, &scene, &inflicting) => played?,
+        never = metrics.watch() => match never {},
+        never = progress(&scene.tally, || inflicting.now(), say) => match never {},
     };
     metrics.read().await;
     report.fence_refusals = metrics.total(FENCE_REFUSALS);
     report.connection_losses = metrics.total(CONNECTION_LOSSES);
-    let is_sold_out = terms.mutation.is_none();
-    settle_up(&suite.stack, &scene.staff, &scene, &mut report, is_sold_out).await?;
-    if report.findings.none() || terms.mutation.is_some() {
-        suite.stack.shutdown_and_remove().await?;
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("{} cannot be removed", folder.display()))?;
-    } else {
-        suite.stack.shutdown().await?;
-        say(&format!(
-            "Something was found: logs and databases are kept in {}.",
-            folder.display()
-        ));
-    }
+    settle_up(
+        &suite.stack,
+        &scene.staff,
+        &scene,
+        &mut report,
+        mutation.is_none(),
+    )
+    .await?;
+    let is_done = report.findings.none() || mutation.is_some();
+    put_away(suite.stack, folder, is_done, say).await?;
     Ok(report)
+}
+
+/// Ends a stack, and removes the folder with all of it if there is nothing to look into.
+pub async fn put_away(mut stack: Stack, folder: &Path, is_done: bool, say: fn(&str)) -> Result<()> {
+    let name = folder.display();
+    if is_done {
+        stack.shutdown_and_remove().await?;
+        return fs::remove_dir_all(folder).with_context(|| format!("{name} cannot be removed"));
+    }
+    stack.shutdown().await?;
+    say(&format!(
+        "Something was found: logs and databases are kept in {name}."
+    ));
+    Ok(())
 }
 
 /// Faults while shoppers come, and then peace until the last of them has left.
 async fn act(
-    terms: Terms,
+    settings: &Settings,
     suite: &mut Suite,
     scene: &Arc<Scene>,
     inflicting: &Inflicting,
 ) -> Result<RoundReport> {
     let repertoire = Repertoire {
-        replicas: suite
-            .stack
-            .replicas()
-            .iter()
-            .map(|replica| replica.name().to_owned())
+        replicas: replicas(&suite.stack)
+            .into_iter()
+            .map(|(_, name)| name)
             .collect(),
         edges: suite.edges.all().cloned().collect(),
         clocks: suite.clocks.can_jump(),
     };
-    let mut plan = Plan::new(terms.seed, repertoire, terms.mutation, terms.only);
-    let patience = match terms.mutation {
+    let mut plan = Plan::new(settings, repertoire);
+    let patience = match settings.mutation {
         None => PATIENCE,
         Some(_) => PATIENCE_WITH_A_MUTATION,
     };
@@ -107,7 +104,7 @@ async fn act(
     let halts = halt_and_resume(scene, is_over);
     let faults = async {
         let inflicted = inflicting
-            .inflict(suite, &mut plan, scene, terms.faults_last)
+            .inflict(suite, &mut plan, scene, settings.faults_last)
             .await;
         let healed = suite.heal().await;
         // Also after an error, so that nobody waits for a suite that is gone.
@@ -119,7 +116,7 @@ async fn act(
     let faults = faults?;
     let faults_took = began.elapsed();
     crowd.leave().await?;
-    if terms.mutation.is_none() {
+    if settings.mutation.is_none() {
         inflicting.say_now("selling out what is left");
         scene.give_up_after(patience);
         sell_out(scene).await;
@@ -127,11 +124,11 @@ async fn act(
     inflicting.say_now("sending old requests again");
     scene.give_up_after(patience);
     repeat_late(scene).await;
-    if terms.mutation.is_none() {
+    if settings.mutation.is_none() {
         ask_again_after_never(scene).await;
     }
     Ok(RoundReport {
-        seed: terms.seed,
+        seed: settings.seed,
         faults,
         faults_took_seconds: faults_took.as_secs_f64(),
         took_seconds: began.elapsed().as_secs_f64(),
@@ -151,36 +148,38 @@ pub async fn settle_up(
     books.wait_for_orders(SETTLE_LIMIT).await?;
     let mut findings = Findings::default();
     for slot in books.wrong_slots().await? {
-        let example = slot.to_string();
-        findings.add(&slot.store_id, Count::StoresOverCapacity, 1, example);
+        findings.add(
+            &slot.store_id,
+            Count::StoresOverCapacity,
+            1,
+            slot.to_string(),
+        );
     }
     for (place, campaign) in scene.begun() {
         let id = &campaign.terms.id;
-        let audit = audit(staff, id, SETTLE_LIMIT).await?;
+        let audit = eventually(SETTLE_LIMIT, || staff.audit(id)).await;
+        let audit = audit.context("quota did not audit a campaign")?;
         for difference in &audit.differences {
             let example = format!("the suite's own audit: {}", difference.description);
             findings.add(id, Count::LedgerImbalance, 1, example);
         }
         let prefix = ClaimKey::shopper_prefix(place);
         let facts = books.read(campaign.campaign_number, &prefix).await?;
-        let subject = Subject {
+        let told = scene.ledger.told();
+        findings.absorb(check(Subject {
             campaign,
             place,
             is_sold_out,
-        };
-        findings.absorb(check(subject, &facts, &scene.ledger.told()));
+            facts: &facts,
+            told: &told,
+        }));
         report.leases_reclaimed += facts.reclaimed();
+        let told = told.coupons.keys().filter(|claim| claim.campaign == place);
         report.campaigns.push(CampaignReport {
             campaign_id: id.clone(),
-            stock: campaign.terms.tiers.iter().map(|(_, stock)| stock).sum(),
+            stock: campaign.stock(),
             issued: facts.coupons.len() as u64,
-            told: scene
-                .ledger
-                .told()
-                .coupons
-                .keys()
-                .filter(|claim| claim.campaign == place)
-                .count() as u64,
+            told: told.count() as u64,
             orders: facts.orders.len() as u64,
         });
     }
@@ -190,15 +189,12 @@ pub async fn settle_up(
     Ok(())
 }
 
-async fn progress(tally: &Tally, inflicting: &Inflicting, say: fn(&str)) {
+/// Tells every few seconds what passes, and what is done to the suite meanwhile.
+pub async fn progress(tally: &Tally, now: impl Fn() -> String, say: fn(&str)) -> Infallible {
     let began = Instant::now();
     loop {
         sleep(PROGRESS_INTERVAL).await;
-        say(&format!(
-            "{:>4} s  {}  {}",
-            began.elapsed().as_secs(),
-            tally,
-            inflicting.now()
-        ));
+        let (seconds, now) = (began.elapsed().as_secs(), now());
+        say(format!("{seconds:>4} s  {tally}  {now}").trim_end());
     }
 }

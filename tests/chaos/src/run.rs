@@ -1,18 +1,10 @@
 //! A run: as many rounds as its time holds, each with a suite of its own.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 
-use crate::{
-    faults::Kind,
-    mutation::Mutation,
-    report::Report,
-    round::{Terms, play},
-};
+use crate::{faults::Kind, mutation::Mutation, report::Report, round::play};
 
 /// The longest that faults go on in one round; what is in memory and in the databases stays small,
 /// and a finding can be repeated soon.
@@ -47,13 +39,13 @@ pub async fn run(settings: &Settings) -> Result<Report> {
         let faults_last = left.min(longest);
         left -= faults_last;
         (settings.say)(&format!("Round {}, seed {seed}.", number + 1));
-        let terms = Terms {
+        let of_round = Settings {
             seed,
             faults_last,
-            mutation: settings.mutation,
-            only: settings.only,
+            data: settings.data.join(format!("round-{seed}")),
+            ..settings.clone()
         };
-        let round = play(terms, &folder(&settings.data, seed), settings.say).await?;
+        let round = play(&of_round).await?;
         report.rounds.push(round);
         let is_caught = settings.mutation.is_some() && report.holds();
         if left.is_zero() || is_caught {
@@ -61,8 +53,4 @@ pub async fn run(settings: &Settings) -> Result<Report> {
         }
     }
     Ok(report)
-}
-
-fn folder(data: &Path, seed: u64) -> PathBuf {
-    data.join(format!("round-{seed}"))
 }

@@ -1,14 +1,12 @@
-//! What staff do during a round: make stores, halt and resume a campaign, and ask for the suite's
-//! own audit, again and again until that works.
+//! What staff do during a round: make stores, halt and resume a campaign.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tidegate_client::{Staff, eventually, store_of};
+use tidegate_client::{Staff, store_of};
 use tidegate_proto::{
     order_intake::v1::Store,
-    quota::v1::AuditCampaignResponse,
-    r#type::v1::{IssuanceControl, IssuanceState, RedemptionControl},
+    r#type::v1::{IssuanceControl, IssuanceState},
 };
 use tokio::time::{Instant, sleep};
 use tonic::Status;
@@ -69,18 +67,7 @@ async fn control_once(
 ) -> Result<IssuanceState, Status> {
     let mut control = staff.read(campaign_id).await?.control.unwrap_or_default();
     if control.issuance() != issuance {
-        let redemption = RedemptionControl::Open;
-        control = staff.control(campaign_id, issuance, redemption).await?;
+        control = staff.issuing(campaign_id, issuance).await?;
     }
     Ok(control.issuance_state())
-}
-
-/// The suite's own audit of a campaign, asked for again until it could be made.
-pub async fn audit(
-    staff: &Staff,
-    campaign_id: &str,
-    limit: Duration,
-) -> Result<AuditCampaignResponse> {
-    let audit = eventually(limit, || staff.audit(campaign_id)).await;
-    audit.context("quota did not audit a campaign")
 }

@@ -4,6 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+use tidegate_client::{heal, replicas};
 use tidegate_local::{
     postgres::{DATABASE_URL_VARIABLE, Database},
     stack::{Service, Stack, StackOptions},
@@ -41,12 +42,17 @@ impl Suite {
         options.drain_ms = DRAIN.as_millis() as u64;
         options.say = say;
         let ttl = LEASE_TTL.as_millis().to_string();
-        let ttl = ("TIDEGATE_LEASE_TTL_MS".to_owned(), Some(ttl));
-        options.variables.push((Service::Quota, ttl.0, ttl.1));
+        let variable = "TIDEGATE_LEASE_TTL_MS".to_owned();
+        options
+            .variables
+            .push((Service::Quota, variable, Some(ttl)));
         let point = mutation.and_then(|mutation| Some((mutation.service()?, mutation.name())));
-        if let Some((service, name)) = point {
-            let points = (FAIL_POINTS_VARIABLE.to_owned(), format!("{name}=return"));
-            options.variables.push((service, points.0, Some(points.1)));
+        if let Some((service, name)) = &point {
+            let service = *service;
+            let variable = FAIL_POINTS_VARIABLE.to_owned();
+            options
+                .variables
+                .push((service, variable, Some(format!("{name}=return"))));
         }
         let mut stack = Stack::prepare(options).await?;
         if let Some((service, _)) = point {
@@ -58,10 +64,14 @@ impl Suite {
         stack.bring_up().await?;
         let postgres = stack.postgres().superuser();
         match mutation {
-            Some(Mutation::AcknowledgeBeforeCommit) => write_wal_late(&postgres).await?,
+            // What is acknowledged before it is on disk would mostly get there before the next kill.
+            Some(Mutation::AcknowledgeBeforeCommit) => {
+                execute(&postgres, include_str!("../queries/write_wal_late.sql")).await?;
+            }
             Some(Mutation::DropUniqueKey) => {
                 let name = Database::Issuance.name(&stack.options().database_prefix);
-                drop_unique_key(&postgres.database(&name)).await?;
+                let issuance = postgres.database(&name);
+                execute(&issuance, include_str!("../queries/drop_unique_key.sql")).await?;
             }
             _ => {}
         }
@@ -72,49 +82,23 @@ impl Suite {
         })
     }
 
-    /// The names of a service's replicas, in order.
-    pub fn replicas_of(&self, service: Service) -> Vec<String> {
-        let replicas = self.stack.replicas().iter();
-        replicas
-            .filter(|replica| replica.service() == service)
-            .map(|replica| replica.name().to_owned())
-            .collect()
-    }
-
     /// Lets everything pass, sets every clock right, and starts whatever does not run.
     pub async fn heal(&mut self) -> Result<()> {
         self.edges.heal();
-        self.stack.postgres_mut().start().await?;
-        for service in Service::START_ORDER {
-            for name in self.replicas_of(service) {
-                self.clocks.set(&name, 0)?;
-                if self.stack.replica(&name)?.process_id().is_none() {
-                    self.stack.restart(&name).await?;
-                } else {
-                    self.stack.resume(&name)?;
-                }
-            }
+        for (_, name) in replicas(&self.stack) {
+            self.clocks.set(&name, 0)?;
         }
-        Ok(())
+        heal(&mut self.stack).await
     }
 }
 
-/// What is acknowledged before it is on disk would mostly get there before the next kill.
-async fn write_wal_late(postgres: &PgConnectOptions) -> Result<()> {
-    let mut connection = postgres.connect().await?;
-    // One by one: these may not stand in a transaction, which several statements at once would be.
-    for statement in include_str!("../queries/write_wal_late.sql").split_inclusive(';') {
+/// Changes the database one statement after the other: some may not stand in a transaction, which
+/// several at once would be.
+async fn execute(database: &PgConnectOptions, statements: &str) -> Result<()> {
+    let mut connection = database.connect().await?;
+    for statement in statements.split_inclusive(';') {
         connection.execute(statement).await?;
     }
-    connection.close().await?;
-    Ok(())
-}
-
-async fn drop_unique_key(issuance: &PgConnectOptions) -> Result<()> {
-    let mut connection = issuance.connect().await?;
-    connection
-        .execute(include_str!("../queries/drop_unique_key.sql"))
-        .await?;
     Ok(connection.close().await?)
 }
 

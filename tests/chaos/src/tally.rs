@@ -8,9 +8,15 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use serde::Serialize;
+use tokio::time::{sleep, timeout};
+
+/// How long whoever wants to break something waits for requests to hit.
+const PREY_LIMIT: Duration = Duration::from_secs(3);
+const PREY_POLL: Duration = Duration::from_millis(1);
 
 /// Counts since the beginning of a round.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -35,6 +41,11 @@ pub struct Counts {
     pub refusals: BTreeMap<String, u64>,
 }
 
+/// What a mutex holds, also after somebody crashed with it.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[derive(Debug, Default)]
 pub struct Tally {
     counts: Mutex<Counts>,
@@ -46,7 +57,7 @@ pub struct Tally {
 impl Tally {
     /// Reads the counts, or adds to them.
     pub fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.counts)
     }
 
     /// Notes that a request is under way until the guard is dropped.
@@ -59,6 +70,17 @@ impl Tally {
     /// Requests that were sent and are not answered yet.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Waits until requests are under way and says how many; none if none come for a while.
+    pub async fn prey(&self) -> u64 {
+        let some = async {
+            while self.in_flight() == 0 {
+                sleep(PREY_POLL).await;
+            }
+        };
+        let _ = timeout(PREY_LIMIT, some).await;
+        self.in_flight()
     }
 
     /// An answer named this reason.

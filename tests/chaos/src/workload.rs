@@ -14,7 +14,7 @@ mod wishes;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -23,17 +23,18 @@ use std::{
 use anyhow::Result;
 use rand::{Rng, rngs::StdRng};
 use sqlx::postgres::PgConnectOptions;
-use tidegate_client::{CampaignTerms, Staff};
+use tidegate_client::{CampaignTerms, Gateway, Staff};
 use tidegate_local::{postgres::Database, stack::Stack};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::{
     campaigns::{Campaign, FIRST_DRAINED, HALTED, TIERED},
-    door::Door,
+    door::{Door, Failure},
     findings::Count,
     ledger::Ledger,
     staff::{CALL_LIMIT, make_stores},
-    tally::Tally,
+    tally::{Tally, locked},
 };
 
 pub use crowd::{Crowd, Habits};
@@ -107,13 +108,20 @@ impl Scene {
 
     /// From so long from now on, whoever has no final answer gives up: everything has healed.
     pub fn give_up_after(&self, patience: Duration) {
-        let gives_up_at = self.gives_up_at.lock();
-        *gives_up_at.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
+        *locked(&self.gives_up_at) = Some(Instant::now() + patience);
     }
 
     fn gives_up_at(&self) -> Option<Instant> {
-        let gives_up_at = self.gives_up_at.lock();
-        *gives_up_at.unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.gives_up_at)
+    }
+
+    /// Sends until an answer is final, over this gateway first.
+    async fn call<T, Sent: Future<Output = Result<T, Status>>>(
+        &self,
+        gateway: usize,
+        rpc: impl Fn(Gateway) -> Sent,
+    ) -> Result<(T, Instant), Failure> {
+        self.door.call(gateway, || self.gives_up_at(), rpc).await
     }
 
     /// Whether everything has healed so long ago that no answer is waited for any more.

@@ -1,6 +1,6 @@
 //! One gateway, as the backend of a chatbot calls it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use tidegate_local::{
@@ -11,25 +11,22 @@ use tidegate_proto::{
     gateway::v1::{
         CancelOrderRequest, CheckCouponRequest, ClaimCouponRequest, GetClaimRequest,
         GetClaimResponse, GetCouponRequest, GetOrderRequest, IssuedClaim, ListCouponsRequest,
-        PlaceOrderRequest, claim_coupon_response::Outcome,
+        ListOrdersRequest, ListOrdersResponse, PlaceOrderRequest, WatchClaimRequest,
+        WatchClaimResponse, WatchOrderRequest, WatchOrderResponse, claim_coupon_response::Outcome,
         claim_service_client::ClaimServiceClient, order_service_client::OrderServiceClient,
         wallet_service_client::WalletServiceClient,
     },
     r#type::v1::{Coupon, Order},
 };
-use tokio::time::sleep;
-use tonic::{Code, Request, Status, transport::Channel};
+use tonic::{Code, Request, Status, Streaming, transport::Channel};
 use uuid::Uuid;
 
-use crate::{Bearer, claim_of, order_of, refused};
+use crate::{Bearer, Refusal, claim_of, order_of, replicas, soon};
 
-/// What [`Gateway::claim`] says of a claim that was given a place in the queue.
-pub const QUEUED: &str = "the claim waits in the queue";
 /// The backend of a suite that has one.
 const CHATBOT: &str = "chatbot";
-const POLL: Duration = Duration::from_millis(50);
-/// How long [`Gateway::coupon`] sends a claim again that was told to come back.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What [`Gateway::claim`] says of a claim that was given a place in the queue.
+const QUEUED: &str = "the claim waits in the queue";
 
 /// A connection to a gateway, with the token that it is called with.
 #[derive(Debug, Clone)]
@@ -40,27 +37,20 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub fn new(channel: Channel, bearer: Bearer) -> Self {
-        Self {
-            channel,
-            bearer,
-            deadline: None,
-        }
-    }
-
     /// A gateway of a stack, with a token that may do all that chatbots may.
     pub fn of(stack: &Stack, name: &str) -> Result<Self> {
-        let bearer = Bearer::sign(stack.credentials(), CHATBOT, &Scope::CHATBOT)?;
-        Ok(Self::new(stack.channel(None, name)?, bearer))
+        Ok(Self {
+            channel: stack.channel(None, name)?,
+            bearer: Bearer::sign(stack.credentials(), CHATBOT, &Scope::CHATBOT)?,
+            deadline: None,
+        })
     }
 
     /// Every gateway of a stack.
     pub fn all(stack: &Stack) -> Result<Vec<Self>> {
-        let gateways = stack.replicas().iter();
-        gateways
-            .filter(|replica| replica.service() == Service::Gateway)
-            .map(|gateway| Self::of(stack, gateway.name()))
-            .collect()
+        let replicas = replicas(stack).into_iter();
+        let gateways = replicas.filter(|(service, _)| *service == Service::Gateway);
+        gateways.map(|(_, name)| Self::of(stack, &name)).collect()
     }
 
     /// The same gateway, called with another token.
@@ -106,62 +96,38 @@ impl Gateway {
         outcome.ok_or_else(|| Status::internal("the answer holds no outcome"))
     }
 
-    /// Sends a claim once: the coupon, or why there is none. A place in the queue is [`QUEUED`].
-    pub async fn issue(&self, claim: ClaimCouponRequest) -> Result<IssuedClaim, Status> {
-        match self.ask(claim).await? {
-            Outcome::Issued(issued) => Ok(issued),
-            Outcome::Queued(_) => Err(Status::internal(QUEUED)),
-        }
-    }
-
-    /// The same for a claim of any tier.
+    /// Claims once of any tier: the coupon, or why there is none.
     pub async fn claim(
         &self,
         campaign: &str,
         shopper: &str,
         request_id: &str,
     ) -> Result<IssuedClaim, Status> {
-        self.issue(claim_of(campaign, shopper, request_id)).await
+        match self.ask(claim_of(campaign, shopper, request_id)).await? {
+            Outcome::Issued(issued) => Ok(issued),
+            Outcome::Queued(_) => Err(Status::internal(QUEUED)),
+        }
     }
 
     /// The code of a new coupon. Comes back as anybody may have to while a campaign is young.
     pub async fn coupon(&self, campaign: &str, shopper: &str) -> Result<String> {
         let request_id = Uuid::new_v4().to_string();
-        let began = Instant::now();
-        loop {
-            match self.claim(campaign, shopper, &request_id).await {
-                Err(status)
-                    if (status.code() == Code::Unavailable || status.message() == QUEUED)
-                        && began.elapsed() < PATIENCE =>
-                {
-                    sleep(POLL).await;
-                }
-                outcome => return Ok(outcome?.coupon.unwrap_or_default().code),
-            }
-        }
-    }
-
-    /// What became of a claim.
-    pub async fn look_up(
-        &self,
-        campaign: &str,
-        shopper: &str,
-        request_id: &str,
-    ) -> Result<GetClaimResponse, Status> {
-        let message = GetClaimRequest {
-            campaign_id: campaign.into(),
-            shopper_id: shopper.into(),
-            request_id: request_id.into(),
-        };
-        let answer = self.claims().get_claim(self.request(message)).await?;
-        Ok(answer.into_inner())
+        let comes_back =
+            |status: &Status| status.code() == Code::Unavailable || status.message() == QUEUED;
+        let issued = soon(
+            async || match self.claim(campaign, shopper, &request_id).await {
+                Err(status) if comes_back(&status) => Err(status),
+                final_answer => Ok(final_answer),
+            },
+        );
+        Ok(issued.await??.coupon.unwrap_or_default().code)
     }
 
     /// Whether the gateway has heard of a campaign; if not, what it says instead.
     pub async fn knows(&self, campaign: &str) -> Result<(), String> {
         match self.look_up(campaign, "nobody", "known").await {
             Ok(_) => Ok(()),
-            Err(status) => match refused(&status).reason {
+            Err(status) => match Refusal::of(&status).reason {
                 reason if reason == "CLAIM_NOT_FOUND" => Ok(()),
                 reason => Err(reason),
             },
@@ -177,15 +143,6 @@ impl Gateway {
         };
         let answer = self.wallet().list_coupons(self.request(message)).await?;
         Ok(answer.into_inner().coupons)
-    }
-
-    pub async fn get_coupon(&self, shopper: &str, code: &str) -> Result<Coupon, Status> {
-        let message = GetCouponRequest {
-            shopper_id: shopper.into(),
-            coupon_code: code.into(),
-        };
-        let answer = self.wallet().get_coupon(self.request(message)).await?;
-        Ok(answer.into_inner().coupon.unwrap_or_default())
     }
 
     /// The coupon, and whether it could pay for an order now.
@@ -211,7 +168,7 @@ impl Gateway {
 
     pub async fn place(&self, order: PlaceOrderRequest) -> Result<Order, Status> {
         let answer = self.orders().place_order(self.request(order)).await?;
-        answer.into_inner().order.ok_or_else(no_order)
+        Ok(answer.into_inner().order.unwrap_or_default())
     }
 
     /// The order as it stands.
@@ -219,29 +176,26 @@ impl Gateway {
         self.get_order(&order.shopper_id, &order.order_id).await
     }
 
-    pub async fn get_order(&self, shopper: &str, order_id: &str) -> Result<Order, Status> {
-        let message = GetOrderRequest {
-            shopper_id: shopper.into(),
-            order_id: order_id.into(),
-        };
-        let answer = self.orders().get_order(self.request(message)).await?;
-        answer.into_inner().order.ok_or_else(no_order)
-    }
-
     pub async fn cancel(&self, order: &Order) -> Result<Order, Status> {
         self.cancel_order(&order.shopper_id, &order.order_id).await
     }
 
-    pub async fn cancel_order(&self, shopper: &str, order_id: &str) -> Result<Order, Status> {
-        let message = CancelOrderRequest {
-            shopper_id: shopper.into(),
-            order_id: order_id.into(),
-        };
-        let answer = self.orders().cancel_order(self.request(message)).await?;
-        answer.into_inner().order.ok_or_else(no_order)
+    calls! {
+        /// What became of a claim.
+        look_up(campaign_id: &str, shopper_id: &str, request_id: &str)
+            = claims.get_claim(GetClaimRequest) -> GetClaimResponse;
+        watch_claim(campaign_id: &str, shopper_id: &str, request_id: &str)
+            = claims.watch_claim(WatchClaimRequest) -> Streaming<WatchClaimResponse>;
+        get_coupon(shopper_id: &str, coupon_code: &str)
+            = wallet.get_coupon(GetCouponRequest).coupon -> Coupon;
+        get_order(shopper_id: &str, order_id: &str)
+            = orders.get_order(GetOrderRequest).order -> Order;
+        cancel_order(shopper_id: &str, order_id: &str)
+            = orders.cancel_order(CancelOrderRequest).order -> Order;
+        /// The first orders of a shopper, the newest first.
+        list_orders(shopper_id: &str, page_size: u32)
+            = orders.list_orders(ListOrdersRequest) -> ListOrdersResponse;
+        watch_order(shopper_id: &str, order_id: &str)
+            = orders.watch_order(WatchOrderRequest) -> Streaming<WatchOrderResponse>;
     }
-}
-
-fn no_order() -> Status {
-    Status::internal("the answer holds no order")
 }

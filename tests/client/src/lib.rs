@@ -1,21 +1,44 @@
 //! How a suite is called: by the backend of a chatbot for its shoppers, by staff, and by whoever
 //! makes the orders. All harnesses share it, and each decides for itself what an answer means.
 
+/// Methods that each send one request, made of what they are given and of what is fixed, and hand
+/// back the answer or the one part of it that matters.
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident($($field:ident: $type:ty),+ $(; $fixed:ident = $value:expr)?)
+        = $client:ident.$rpc:ident($request:ident) $(.$part:ident)? -> $answer:ty;)+) => {
+        $($(#[$doc])*
+        #[allow(clippy::needless_update, clippy::useless_conversion)]
+        pub async fn $name(&self, $($field: $type),+) -> Result<$answer, tonic::Status> {
+            let message = $request {
+                $($field: $field.into(),)+
+                $($fixed: $value.into(),)?
+                ..$request::default()
+            };
+            let answer = self.$client().$rpc(self.request(message)).await?.into_inner();
+            Ok(answer$(.$part.unwrap_or_default())?)
+        })+
+    };
+}
+
 mod bearer;
 mod fulfilment;
 mod gateway;
 pub mod metrics;
 mod queueing;
 mod refusal;
+mod replicas;
 mod requests;
 mod staff;
+mod told;
 mod waiting;
 
 pub use bearer::Bearer;
 pub use fulfilment::Fulfilment;
-pub use gateway::{Gateway, QUEUED};
+pub use gateway::Gateway;
 pub use queueing::{QueuedShopper, poll_after};
 pub use refusal::{Refusal, refused};
-pub use requests::{claim_of, order_of};
-pub use staff::{CampaignTerms, Staff, store_of};
-pub use waiting::eventually;
+pub use replicas::{heal, replicas};
+pub use requests::{claim_of, order_at, order_of};
+pub use staff::{CampaignTerms, HOUR, Staff, store_of};
+pub use told::{Told, later, never};
+pub use waiting::{SOON, becomes, eventually, soon};

@@ -9,7 +9,7 @@ use tidegate_proto::gateway::v1::{
 use tokio::time::sleep;
 use tonic::Status;
 
-use crate::{Gateway, refused};
+use crate::{Gateway, Refusal};
 
 /// A shopper who waits longer than this will wait for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,7 +65,7 @@ impl QueuedShopper {
             let pause = match self.ask(gateway).await {
                 Ok(Outcome::Issued(issued)) => return Ok(issued),
                 Ok(Outcome::Queued(queued)) => poll_after(&queued),
-                Err(status) => refused(&status).retry_after,
+                Err(status) => Refusal::of(&status).retry_after,
             };
             let shopper = &self.claim.shopper_id;
             ensure!(began.elapsed() < PATIENCE, "{shopper} waits and waits");

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetail, StatusExt as _};
+use tonic_types::{ErrorDetail, ErrorInfo, StatusExt as _};
 
 /// A refusal that names its reason, as each that comes from the suite does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +24,26 @@ pub struct Refusal {
 impl Refusal {
     /// None if no reason is named: then the connection ended, or a deadline of this side.
     pub fn read(status: &Status) -> Option<Self> {
+        let names_a_reason = status.get_error_details().error_info().is_some();
+        names_a_reason.then(|| Self::of(status))
+    }
+
+    /// The refusal, whose reason says so if none is named.
+    pub fn of(status: &Status) -> Self {
         let details = status.get_error_details();
-        let info = details.error_info()?;
+        let info = details.error_info().cloned();
+        let info = info
+            .unwrap_or_else(|| ErrorInfo::new(format!("no reason: {status}"), "", HashMap::new()));
         let bad_fields = details.bad_request().into_iter();
+        let bad_fields = bad_fields.flat_map(|bad| &bad.field_violations);
         let all = status.get_error_details_vec().into_iter();
         let pushback = status.metadata().get("grpc-retry-pushback-ms");
-        Some(Self {
+        Self {
             code: status.code(),
-            reason: info.reason.clone(),
-            metadata: info.metadata.clone(),
+            reason: info.reason,
+            metadata: info.metadata,
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
-            fields: bad_fields
-                .flat_map(|bad| &bad.field_violations)
-                .map(|bad| bad.field.clone())
-                .collect(),
+            fields: bad_fields.map(|bad| bad.field.clone()).collect(),
             locales: all
                 .filter_map(|detail| match detail {
                     ErrorDetail::LocalizedMessage(words) => Some(words.locale),
@@ -45,21 +51,17 @@ impl Refusal {
                 })
                 .collect(),
             pushback: pushback.and_then(|value| Some(value.to_str().ok()?.to_owned())),
-        })
+        }
+    }
+
+    pub fn told(&self) -> (Code, &str) {
+        (self.code, &self.reason)
     }
 }
 
-/// The refusal, whose reason says so if none is named.
-pub fn refused(status: &Status) -> Refusal {
-    Refusal::read(status).unwrap_or_else(|| Refusal {
-        code: status.code(),
-        reason: format!("no reason: {status}"),
-        metadata: HashMap::new(),
-        retry_after: None,
-        fields: Vec::new(),
-        locales: Vec::new(),
-        pushback: None,
-    })
+/// The refusal of what has to be refused.
+pub fn refused<T>(answer: Result<T, Status>) -> Refusal {
+    Refusal::of(&answer.err().expect("it has to be refused"))
 }
 
 #[cfg(test)]
@@ -74,16 +76,13 @@ mod tests {
         details.set_retry_info(Some(Duration::from_millis(300)));
         details.add_bad_request_violation("shopper_id", "is empty");
         let told = Status::with_error_details(Code::Unavailable, "words", details);
-        let told = refused(&told);
-        assert_eq!(
-            (told.code, &*told.reason),
-            (Code::Unavailable, "OVERLOADED")
-        );
+        let told = Refusal::of(&told);
+        assert_eq!(told.told(), (Code::Unavailable, "OVERLOADED"));
         assert_eq!(told.retry_after, Some(Duration::from_millis(300)));
         assert_eq!(told.fields, ["shopper_id"]);
 
         let lost = Status::unavailable("tcp connect error");
         assert_eq!(Refusal::read(&lost), None);
-        assert!(refused(&lost).reason.starts_with("no reason: "));
+        assert!(refused::<()>(Err(lost)).reason.starts_with("no reason: "));
     }
 }

@@ -31,3 +31,11 @@ pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderReques
         ..PlaceOrderRequest::default()
     }
 }
+
+/// One milk tea at a store, under a request id of that store.
+pub fn order_at(store_id: &str, shopper: &str, code: &str) -> PlaceOrderRequest {
+    PlaceOrderRequest {
+        store_id: store_id.into(),
+        ..order_of(shopper, &format!("at-{store_id}"), code)
+    }
+}

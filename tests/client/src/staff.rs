@@ -10,7 +10,7 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     issuance::v1::{
-        Grant, GrantCouponsRequest, GrantResult,
+        Grant, GrantCouponsRequest, GrantResult, RevokeCouponRequest, RevokeCouponResponse,
         coupon_admin_service_client::CouponAdminServiceClient,
     },
     order_intake::v1::{
@@ -18,21 +18,20 @@ use tidegate_proto::{
         UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
     },
     quota::v1::{
-        AddBudgetRequest, AuditCampaignRequest, AuditCampaignResponse, CreateCampaignRequest,
-        ExtendValidityRequest, GetCampaignRequest, SetCampaignControlRequest,
+        AddBudgetRequest, AddBudgetResponse, AuditCampaignRequest, AuditCampaignResponse,
+        CreateCampaignRequest, EndCampaignRequest, EndCampaignResponse, ExtendValidityRequest,
+        GetCampaignRequest, SetCampaignControlRequest, UpdateCampaignRequest,
         campaign_service_client::CampaignServiceClient,
     },
     r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier},
 };
 use tonic::{Request, Status, transport::Channel};
 
-use crate::{Bearer, Gateway, eventually};
+use crate::{Bearer, Gateway, soon};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+pub const HOUR: Duration = Duration::from_secs(3_600);
 /// What staff say for the record.
 const WHY: &str = "tried out";
-/// Every gateway has heard of a campaign by then.
-const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub struct CampaignTerms {
@@ -56,6 +55,37 @@ impl CampaignTerms {
             opens_at: SystemTime::now(),
             open_for: HOUR,
             validity: 24 * HOUR,
+        }
+    }
+
+    /// Opens after a while and not now.
+    pub fn opening_in(self, wait: Duration) -> Self {
+        Self {
+            opens_at: SystemTime::now() + wait,
+            ..self
+        }
+    }
+
+    pub fn closing_after(self, open_for: Duration) -> Self {
+        Self { open_for, ..self }
+    }
+
+    pub fn valid_for(self, validity: Duration) -> Self {
+        Self { validity, ..self }
+    }
+
+    pub fn limited_to(self, limit_per_shopper: u32) -> Self {
+        Self {
+            limit_per_shopper,
+            ..self
+        }
+    }
+
+    /// Large and small teas, in place of the one tier.
+    pub fn with_sizes(self, large: u64, small: u64) -> Self {
+        Self {
+            tiers: vec![("large", large), ("small", small)],
+            ..self
         }
     }
 
@@ -152,27 +182,17 @@ impl Staff {
     pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, Status> {
         let request = self.request(terms.request());
         let answer = self.campaigns().create_campaign(request).await?;
-        campaign_in(answer.into_inner().campaign)
+        Ok(answer.into_inner().campaign.unwrap_or_default())
     }
 
     /// Makes a campaign and waits until every gateway knows it.
     pub async fn open(&self, terms: CampaignTerms) -> Result<Campaign> {
         let campaign = self.make(&terms).await?;
         for gateway in &self.gateways {
-            eventually(KNOWN_WITHIN, || gateway.knows(&terms.id))
-                .await
-                .map_err(|said| anyhow!("a gateway does not learn of {}: {said}", terms.id))?;
+            let known = soon(|| gateway.knows(&terms.id)).await;
+            known.map_err(|said| anyhow!("a gateway does not learn of {}: {said}", terms.id))?;
         }
         Ok(campaign)
-    }
-
-    /// The campaign as it is now.
-    pub async fn read(&self, campaign: &str) -> Result<Campaign, Status> {
-        let request = self.request(GetCampaignRequest {
-            campaign_id: campaign.into(),
-        });
-        let answer = self.campaigns().get_campaign(request).await?;
-        campaign_in(answer.into_inner().campaign)
     }
 
     /// Sets both controls of a campaign, on the epoch it has now; answers with how far they are.
@@ -192,26 +212,33 @@ impl Staff {
             epoch,
         });
         let answer = self.campaigns().set_campaign_control(request).await?;
-        let campaign = campaign_in(answer.into_inner().campaign)?;
+        let campaign = answer.into_inner().campaign.unwrap_or_default();
         Ok(campaign.control.unwrap_or_default())
     }
 
-    /// Adds to the stock of a tier, once for each request id.
-    pub async fn add_budget(
+    /// Sets whether there are coupons, while those there are may be used.
+    pub async fn issuing(
         &self,
-        (campaign, tier): (&str, &str),
-        request_id: &str,
-        additional_stock: u64,
-    ) -> Result<(), Status> {
-        let request = self.request(AddBudgetRequest {
-            campaign_id: campaign.into(),
-            request_id: request_id.into(),
-            tier_id: tier.into(),
-            additional_stock,
-            reason: WHY.into(),
-        });
-        self.campaigns().add_budget(request).await?;
-        Ok(())
+        campaign: &str,
+        issuance: IssuanceControl,
+    ) -> Result<CampaignControl, Status> {
+        let redemption = RedemptionControl::Open;
+        self.control(campaign, issuance, redemption).await
+    }
+
+    /// Sets whether coupons may be used, while there are more.
+    pub async fn redeeming(
+        &self,
+        campaign: &str,
+        redemption: RedemptionControl,
+    ) -> Result<CampaignControl, Status> {
+        let issuance = IssuanceControl::Open;
+        self.control(campaign, issuance, redemption).await
+    }
+
+    pub async fn update(&self, change: UpdateCampaignRequest) -> Result<(), Status> {
+        let request = self.request(change);
+        self.campaigns().update_campaign(request).await.map(drop)
     }
 
     /// Lets the coupons of a campaign be valid for longer.
@@ -221,16 +248,7 @@ impl Staff {
             valid_until: Some(until.into()),
         });
         let answer = self.campaigns().extend_validity(request).await?;
-        campaign_in(answer.into_inner().campaign)
-    }
-
-    /// The services' own audit.
-    pub async fn audit(&self, campaign: &str) -> Result<AuditCampaignResponse, Status> {
-        let request = self.request(AuditCampaignRequest {
-            campaign_id: campaign.into(),
-        });
-        let answer = self.campaigns().audit_campaign(request).await?;
-        Ok(answer.into_inner())
+        Ok(answer.into_inner().campaign.unwrap_or_default())
     }
 
     /// Every difference that the services' own audit finds.
@@ -304,8 +322,20 @@ impl Staff {
         let answer = self.stores().close_stores(self.request(message)).await?;
         Ok(answer.into_inner())
     }
-}
 
-fn campaign_in(campaign: Option<Campaign>) -> Result<Campaign, Status> {
-    campaign.ok_or_else(|| Status::internal("the answer holds no campaign"))
+    calls! {
+        /// The campaign as it is now.
+        read(campaign_id: &str) = campaigns.get_campaign(GetCampaignRequest).campaign -> Campaign;
+        /// The services' own audit.
+        audit(campaign_id: &str)
+            = campaigns.audit_campaign(AuditCampaignRequest) -> AuditCampaignResponse;
+        /// Adds to the stock of a tier, once for each request id.
+        add_budget(campaign_id: &str, tier_id: &str, request_id: &str, additional_stock: u64;
+            reason = WHY) = campaigns.add_budget(AddBudgetRequest) -> AddBudgetResponse;
+        /// Ends a campaign for good.
+        end(campaign_id: &str; reason = WHY)
+            = campaigns.end_campaign(EndCampaignRequest) -> EndCampaignResponse;
+        revoke(shopper_id: &str, coupon_code: &str; reason = WHY)
+            = coupon_admin.revoke_coupon(RevokeCouponRequest) -> RevokeCouponResponse;
+    }
 }

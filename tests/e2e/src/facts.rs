@@ -31,13 +31,19 @@ impl Facts {
     }
 }
 
-/// Holds functions from a suite to `Result<()>`, named as facts, one after the other.
+/// Holds functions from a suite to `Result<()>`, named as facts, one after the other, and ends the
+/// suite. Each begins with all replicas up, whatever the one before has left paused or dead.
 #[macro_export]
 macro_rules! hold {
     ($suite:expr; $($fact:ident),+ $(,)?) => {{
+        let mut suite: $crate::Suite = $suite;
         let mut facts = $crate::Facts::default();
-        $(facts.hold(stringify!($fact), $fact($suite)).await;)+
-        facts.end()
+        $(
+            tidegate_client::heal(&mut suite.stack).await?;
+            facts.hold(stringify!($fact), $fact(&mut suite)).await;
+        )+
+        facts.end()?;
+        suite.end().await
     }};
 }
 

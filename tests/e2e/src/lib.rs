@@ -6,7 +6,8 @@ mod facts;
 use std::{ops::Deref, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use tidegate_client::{Fulfilment, Gateway, Staff, metrics};
+use sqlx::{Connection as _, PgConnection};
+use tidegate_client::{CampaignTerms, Fulfilment, Gateway, Staff, metrics};
 use tidegate_local::{
     credentials::Identity,
     stack::{Service, Stack, StackOptions},
@@ -15,10 +16,9 @@ use tidegate_replay::collector::Collector;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-pub use books::{OrderBooks, SlotBooking};
+pub use books::SlotBooking;
 pub use facts::Facts;
 
-pub const GATEWAYS: [&str; 2] = ["gateway-0", "gateway-1"];
 pub const ISSUANCES: [&str; 2] = ["issuance-0", "issuance-1"];
 
 /// A running suite. What shoppers do without further words they do at its first gateway.
@@ -26,14 +26,15 @@ pub struct Suite {
     pub stack: Stack,
     /// The traces received so far.
     pub collector: Collector,
-    first: Gateway,
+    pub staff: Staff,
+    pub gateways: Vec<Gateway>,
 }
 
 impl Deref for Suite {
     type Target = Gateway;
 
     fn deref(&self) -> &Gateway {
-        &self.first
+        &self.gateways[0]
     }
 }
 
@@ -50,23 +51,17 @@ impl Suite {
         options.otlp_endpoint = Some(collector.endpoint());
         change(&mut options);
         let stack = Stack::start(options).await?;
-        let first = Gateway::of(&stack, GATEWAYS[0])?;
         Ok(Self {
+            staff: Staff::of(&stack)?,
+            gateways: Gateway::all(&stack)?,
             stack,
             collector,
-            first,
         })
     }
 
     /// The same, with settings of one service.
     pub async fn start_set(service: Service, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::start_with(|options| {
-            let settings = settings.iter();
-            let settings = settings
-                .map(|(name, value)| (service, (*name).to_owned(), Some((*value).to_owned())));
-            options.variables.extend(settings);
-        })
-        .await
+        Self::start_with(|options| set(options, service, settings)).await
     }
 
     /// Options for a suite in a folder of its own: traced whole, started afresh.
@@ -74,24 +69,10 @@ impl Suite {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("../../target/e2e")
             .join(Uuid::new_v4().to_string());
-        let mut options = StackOptions::new(folder);
-        options.drain_ms = 3_000;
-        options
-    }
-
-    /// Brings back whatever a fact before this one has left paused or dead.
-    pub async fn heal(&mut self) -> Result<()> {
-        self.stack.postgres_mut().start().await?;
-        let replicas = self.stack.replicas().iter();
-        let names: Vec<_> = replicas.map(|replica| replica.name().to_owned()).collect();
-        for name in names {
-            if self.stack.replica(&name)?.process_id().is_none() {
-                self.stack.restart(&name).await?;
-            } else {
-                self.stack.resume(&name)?;
-            }
+        StackOptions {
+            drain_ms: 3_000,
+            ..StackOptions::new(folder)
         }
-        Ok(())
     }
 
     /// Ends the suite and removes its folder.
@@ -99,17 +80,16 @@ impl Suite {
         self.stack.shutdown_and_remove().await
     }
 
-    pub fn staff(&self) -> Result<Staff> {
-        Staff::of(&self.stack)
+    /// Opens a campaign with one tier, and one coupon a shopper.
+    pub async fn open(&self, campaign: &str, stock: u64) -> Result<()> {
+        self.staff
+            .open(CampaignTerms::open(campaign, stock))
+            .await?;
+        Ok(())
     }
 
     pub fn fulfilment(&self) -> Result<Fulfilment> {
         Fulfilment::of(&self.stack)
-    }
-
-    /// A gateway of one's choice, over a connection of its own.
-    pub fn at(&self, gateway: &str) -> Result<Gateway> {
-        Gateway::of(&self.stack, gateway)
     }
 
     /// A connection to any replica with the certificate of `identity`.
@@ -117,10 +97,35 @@ impl Suite {
         self.stack.channel(Some(identity), replica)
     }
 
-    /// The URL of a service's database.
-    pub fn database_of(&self, service: Service) -> Result<String> {
+    pub async fn kill(&mut self, replicas: &[&str]) -> Result<()> {
+        for replica in replicas {
+            self.stack.kill(replica).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn restart(&mut self, replicas: &[&str]) -> Result<()> {
+        for replica in replicas {
+            self.stack.restart(replica).await?;
+        }
+        Ok(())
+    }
+
+    pub fn pause(&mut self, replicas: &[&str]) -> Result<()> {
+        let mut replicas = replicas.iter();
+        replicas.try_for_each(|replica| self.stack.pause(replica))
+    }
+
+    pub fn resume(&mut self, replicas: &[&str]) -> Result<()> {
+        let mut replicas = replicas.iter();
+        replicas.try_for_each(|replica| self.stack.resume(replica))
+    }
+
+    /// A connection to a service's database, as that service.
+    pub async fn database_of(&self, service: Service) -> Result<PgConnection> {
         let url = self.stack.database_url(service);
-        url.with_context(|| format!("{} has no database", service.name()))
+        let url = url.with_context(|| format!("{} has no database", service.name()))?;
+        Ok(PgConnection::connect(&url).await?)
     }
 
     /// One number of a replica's metrics: the sum of all samples of that name whose labels hold
@@ -129,4 +134,12 @@ impl Suite {
         let page = metrics::page(self.stack.replica(replica)?.admin_address()).await?;
         Ok(metrics::sum(&page, name, label).unwrap_or(0.0))
     }
+}
+
+/// Adds settings of one service.
+pub fn set(options: &mut StackOptions, service: Service, settings: &[(&str, &str)]) {
+    let settings = settings.iter();
+    let settings =
+        settings.map(|(name, value)| (service, (*name).to_owned(), Some((*value).to_owned())));
+    options.variables.extend(settings);
 }

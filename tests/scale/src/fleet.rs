@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use tidegate_chaos::{
-    edges::{postgres, through},
+    edges::{addresses_of, postgres, through},
     proxy::Proxy,
 };
-use tidegate_client::Gateway;
+use tidegate_client::{Gateway, replicas};
 use tidegate_local::stack::{Place, Service, Stack, StackOptions};
 
 use crate::{directory::Directory, network::Network};
@@ -67,12 +67,8 @@ impl Fleet {
         stack.postgres_mut().start().await?;
         let directory = Directory::make(data.canonicalize()?.join("names"))?;
         let to_postgres = Proxy::start_at(network.host(), postgres(&stack)?).await?;
-        let replicas = stack.replicas().iter();
-        let all: Vec<(Service, String)> = replicas
-            .map(|replica| (replica.service(), replica.name().to_owned()))
-            .collect();
         let (mut waiting, mut places) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        for (service, name) in all {
+        for (service, name) in replicas(&stack) {
             let of_service = waiting.entry(service).or_default();
             let is_first = of_service.len() < first_fleet(service, most_issuance);
             let address = IpAddr::from(network.add(&name, directory.folder())?);
@@ -179,10 +175,8 @@ fn set_variables(
     to_postgres: SocketAddr,
 ) -> Result<()> {
     for callee in Service::START_ORDER {
-        let variable = callee.name().to_uppercase().replace('-', "_");
-        let variable = format!("TIDEGATE_{variable}_ADDRESSES");
         let address = format!("{}:{GRPC_PORT}", Directory::name(callee));
-        stack.set_variable(name, &variable, Some(&address))?;
+        stack.set_variable(name, &addresses_of(callee), Some(&address))?;
     }
     if let Some(url) = stack.database_url(service) {
         // Only this machine is on the bridge; to ask for TLS first would cost each connection a way

@@ -1,12 +1,11 @@
 //! The command line.
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result};
 use clap::Parser;
 use rand::Rng;
-use tidegate_chaos::console::{ended, print, stopped, tell};
-use tidegate_scale::{Settings, run};
+use tidegate_chaos::console::{ended, tell};
+use tidegate_scale::{Report, Settings, run};
 
 /// Scales issuance up and down, restarts every service in turn and cuts a replica off, while
 /// shoppers claim and order; each replica has an address of its own and is found by name.
@@ -49,10 +48,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    ended(start(Arguments::parse())).await
-}
-
-async fn start(arguments: Arguments) -> Result<ExitCode> {
+    let arguments = Arguments::parse();
     let drawn = rand::rng().random_range(0..1_000_000);
     let settings = Settings {
         seed: arguments.seed.unwrap_or(drawn),
@@ -64,20 +60,7 @@ async fn start(arguments: Arguments) -> Result<ExitCode> {
         say: tell,
     };
     tell(&format!("Seed {}.", settings.seed));
-    let report = tokio::select! {
-        report = run(&settings) => report?,
-        // Dropping the run ends the services and PostgreSQL and removes the namespaces.
-        code = stopped() => return code,
-    };
-    print(&report.table());
-    if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-    }
-    let holds = report.broken().is_empty();
-    Ok(if holds {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let (run, json) = (run(&settings), arguments.json.as_deref());
+    let holds = |report: &Report| report.broken().is_empty();
+    ended(run, json, Report::table, holds).await
 }

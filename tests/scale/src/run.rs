@@ -1,7 +1,6 @@
 //! A run, from the first namespace to the report.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tidegate_chaos::{
     campaigns::{DRAINED_STOCK, drained, terms},
     report::RoundReport,
-    round::settle_up,
+    round::{progress, put_away, settle_up},
     workload::{Crowd, Habits, Scene, repeat_late, sell_out},
 };
 use tidegate_client::{CampaignTerms, Staff};
@@ -42,7 +41,6 @@ const FIRST_COUPONS: u64 = 50;
 const WARM_UP_LIMIT: Duration = Duration::from_secs(30);
 /// Who has no final answer when everything has been whole for so long, has been left alone.
 const PATIENCE: Duration = Duration::from_secs(45);
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
@@ -85,17 +83,17 @@ pub async fn run(settings: &Settings) -> Result<Report> {
     let acted = tokio::select! {
         acted = act(&mut fleet, &scene, &timeline, settings) => acted?,
         never = timeline.watch() => match never {},
-        () = progress(&scene, say) => Acted::default(),
+        never = progress(&scene.tally, String::new, say) => match never {},
     };
     let mut round = RoundReport {
         seed: settings.seed,
         ..RoundReport::default()
     };
-    let (quota, order_intake) = (
+    let (quota, orders) = (
         fleet.newest(Service::Quota)?,
         fleet.newest(Service::OrderIntake)?,
     );
-    let staff = Staff::who_call(&fleet.stack, &quota, &order_intake)?;
+    let staff = Staff::who_call(&fleet.stack, &quota, &orders)?;
     settle_up(&fleet.stack, &staff, &scene, &mut round, true).await?;
     round.took_seconds = began.elapsed().as_secs_f64();
     let report = Report {
@@ -103,16 +101,7 @@ pub async fn run(settings: &Settings) -> Result<Report> {
         samples: timeline.samples(),
         round,
     };
-    if report.broken().is_empty() {
-        fleet.stack.shutdown_and_remove().await?;
-        fs::remove_dir_all(&folder)?;
-    } else {
-        let folder = folder.display();
-        say(&format!(
-            "Something was found: logs and databases are kept in {folder}."
-        ));
-        fleet.stack.shutdown().await?;
-    }
+    put_away(fleet.stack, &folder, report.broken().is_empty(), say).await?;
     Ok(report)
 }
 
@@ -130,11 +119,8 @@ fn complete(folder: &Path) -> Result<PathBuf> {
 /// The first replicas of each service, and campaigns.
 async fn open(fleet: &mut Fleet, settings: &Settings) -> Result<Arc<Scene>> {
     for service in Service::START_ORDER {
-        let replicas = if service == Service::Issuance {
-            1
-        } else {
-            REPLICAS
-        };
+        let is_issuance = service == Service::Issuance;
+        let replicas = if is_issuance { 1 } else { REPLICAS };
         for _ in 0..replicas {
             let name = fleet.grow(service).await?;
             let address = fleet.stack.replica(&name)?.grpc_address();
@@ -212,16 +198,4 @@ async fn warm_up(scene: &Scene) -> Result<()> {
         sleep(POLL).await;
     }
     Ok(())
-}
-
-async fn progress(scene: &Scene, say: fn(&str)) {
-    let began = Instant::now();
-    loop {
-        sleep(PROGRESS_INTERVAL).await;
-        say(&format!(
-            "{:>4} s  {}",
-            began.elapsed().as_secs(),
-            scene.tally
-        ));
-    }
 }

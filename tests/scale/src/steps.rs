@@ -22,8 +22,6 @@ pub const CUT: Duration = Duration::from_secs(10);
 /// From the publication of a new replica until an old one is withdrawn, so that the new one is in
 /// every caller's list by then.
 const KNOWN_TO_ALL: Duration = Duration::from_millis(2_500);
-/// How long a replica waits for a request to be under way before it is asked to end.
-const PREY_LIMIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(50);
 
 /// How long a step lasts at least in which the load has to spread.
@@ -180,7 +178,7 @@ impl Director<'_> {
     async fn cut_off(&mut self) -> Result<()> {
         let name = self.fleet.newest(Service::Issuance)?;
         self.begin(&format!("{name} cut off"), true).await;
-        self.acted.in_flight_at_cut = self.prey().await;
+        self.acted.in_flight_at_cut = self.scene.tally.prey().await;
         self.fleet.cut(&name)?;
         self.changed(Some(&name));
         sleep(CUT).await;
@@ -233,7 +231,7 @@ impl Director<'_> {
 
     /// Withdraws a replica while requests are under way, and lets it drain.
     async fn shrink(&mut self, service: Service, name: &str) -> Result<(Departure, Instant)> {
-        let in_flight = self.prey().await;
+        let in_flight = self.scene.tally.prey().await;
         self.fleet.shrink(name)?;
         self.tell_of_change(service)?;
         let departure = Departure {
@@ -273,17 +271,6 @@ impl Director<'_> {
         // Who was late is told in the report.
         let _ = timeout(SPREAD_LIMIT, all_issue).await;
         sleep(settled_step(self.step).saturating_sub(whole.elapsed())).await;
-    }
-
-    /// Waits until requests are under way and says how many; none if none come.
-    async fn prey(&self) -> u64 {
-        let some = async {
-            while self.scene.tally.in_flight() == 0 {
-                sleep(POLL).await;
-            }
-        };
-        let _ = timeout(PREY_LIMIT, some).await;
-        self.scene.tally.in_flight()
     }
 }
 

@@ -5,13 +5,13 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use tidegate_chaos::tally::{Counts, Tally};
+use tidegate_chaos::tally::{Counts, Tally, locked};
 use tidegate_client::metrics;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -63,11 +63,8 @@ impl Sample {
     }
 
     fn refusals_that(&self, wanted: impl Fn(&str) -> bool) -> u64 {
-        let wanted = self
-            .counts
-            .refusals
-            .iter()
-            .filter(|(reason, _)| wanted(reason));
+        let refusals = self.counts.refusals.iter();
+        let wanted = refusals.filter(|(reason, _)| wanted(reason));
         wanted.map(|(_, number)| number).sum()
     }
 
@@ -157,7 +154,7 @@ impl Timeline {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.seen)
     }
 }
 

@@ -106,8 +106,10 @@ fn found(change: impl FnOnce(&mut Facts, &mut Told)) -> Vec<Count> {
         campaign: &campaign,
         place: 0,
         is_sold_out: true,
+        facts: &facts,
+        told: &told,
     };
-    let findings = check(subject, &facts, &told);
+    let findings = check(subject);
     let counts = Count::ALL.iter().copied();
     counts.filter(|count| findings.total(*count) > 0).collect()
 }

@@ -1,23 +1,20 @@
 //! Carries a plan out, step by step, each while requests are under way.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate_local::stack::Service;
+use tidegate_client::replicas;
 use tokio::time::{Instant, sleep};
 
-use super::{Fault, Kind, Plan, plan::Step};
-use crate::{edges::Edge, proxy::Weather, suite::Suite, tally::Tally, workload::Scene};
+use super::{Deed, Fault, Kind, Plan, plan::Step};
+use crate::{
+    proxy::Weather,
+    suite::Suite,
+    tally::{Tally, locked},
+    workload::Scene,
+};
 
-/// How long a fault waits for something to hit.
-const PREY_LIMIT: Duration = Duration::from_secs(3);
-const PREY_POLL: Duration = Duration::from_millis(1);
-/// A cut comes within so many bytes: some messages, or a few commits.
-const CUT_WITHIN_BYTES: u64 = 6_000;
 /// Claims gather again before the next stall of a row.
 const BETWEEN_STALLS: Duration = Duration::from_millis(50);
 
@@ -42,14 +39,11 @@ pub struct Inflicting {
 
 impl Inflicting {
     pub fn now(&self) -> String {
-        self.now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.now).clone()
     }
 
     pub fn say_now(&self, words: &str) {
-        words.clone_into(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner));
+        words.clone_into(&mut locked(&self.now));
     }
 
     /// Carries out steps for as long as the round lasts, and at least one of each kind.
@@ -68,19 +62,14 @@ impl Inflicting {
             }
             sleep(plan.breath()).await;
             let (at, step) = (Instant::now(), plan.next());
-            let hits = self.carry_out(suite, &step, &scene.tally).await?;
-            let took = at.elapsed();
-            if plan.callers_come() {
-                scene.call_after_heal(&step.fault.to_string()).await;
+            let mut hits = self.carry_out(suite, &step, &scene.tally).await?;
+            for hit in &mut hits {
+                hit.at_ms = at.duration_since(began).as_millis() as u64;
+                hit.took_ms = at.elapsed().as_millis() as u64;
             }
-            for (kind, fault, in_flight) in hits {
-                inflicted.push(Inflicted {
-                    kind,
-                    fault,
-                    at_ms: at.duration_since(began).as_millis() as u64,
-                    took_ms: took.as_millis() as u64,
-                    in_flight,
-                });
+            inflicted.extend(hits);
+            if plan.callers_come() {
+                scene.call_after_heal(&step.fault.what).await;
             }
         }
         self.say_now("healing");
@@ -93,150 +82,82 @@ impl Inflicting {
         suite: &mut Suite,
         step: &Step,
         tally: &Tally,
-    ) -> Result<Vec<(Kind, String, u64)>> {
+    ) -> Result<Vec<Inflicted>> {
+        let hit = async |kind, fault: &Fault| Inflicted {
+            kind,
+            fault: fault.what.clone(),
+            at_ms: 0,
+            took_ms: 0,
+            in_flight: tally.prey().await,
+        };
         let mut hits = Vec::new();
         if let Some((kind, companion)) = &step.companion {
-            self.say_now(&format!("{} and {companion}", step.fault));
-            hits.push((*kind, companion.to_string(), prey(tally).await));
-            begin(suite, companion)?;
+            self.say_now(&format!("{} and {}", step.fault.what, companion.what));
+            hits.push(hit(*kind, companion).await);
+            begin(suite, &companion.deed).await?;
         } else {
-            self.say_now(&step.fault.to_string());
+            self.say_now(&step.fault.what);
         }
-        hits.push((step.kind, step.fault.to_string(), prey(tally).await));
+        hits.push(hit(step.kind, &step.fault).await);
         strike(suite, &step.fault).await?;
         if let Some((_, companion)) = &step.companion {
-            end(suite, companion)?;
+            end(suite, &companion.deed).await?;
         }
         Ok(hits)
     }
 }
 
-/// Waits until requests are under way and says how many; none if none come.
-async fn prey(tally: &Tally) -> u64 {
-    let began = Instant::now();
-    loop {
-        let in_flight = tally.in_flight();
-        if in_flight > 0 || began.elapsed() > PREY_LIMIT {
-            return in_flight;
-        }
-        sleep(PREY_POLL).await;
-    }
-}
-
 /// Does it, waits for its time, and undoes it.
 async fn strike(suite: &mut Suite, fault: &Fault) -> Result<()> {
-    match fault {
-        Fault::Kill { replica, away } => {
-            suite.stack.kill(replica).await?;
-            sleep(*away).await;
-            suite.stack.restart(replica).await
-        }
-        Fault::KillPostgres { away } => {
-            suite.stack.postgres_mut().kill().await?;
-            sleep(*away).await;
-            suite.stack.postgres_mut().start().await
-        }
-        Fault::Pause { replica, still } => {
-            suite.stack.pause(replica)?;
-            sleep(*still).await;
-            suite.stack.resume(replica)
-        }
-        Fault::StallPostgres {
-            stalled,
-            lasts,
-            times,
-        } => {
+    match &fault.deed {
+        Deed::StallPostgres(stalled, times) => {
             for _ in 0..*times {
-                suite.stack.postgres().stall(*stalled, *lasts).await?;
+                let postgres = suite.stack.postgres();
+                postgres.stall(*stalled, fault.lasts).await?;
                 sleep(BETWEEN_STALLS).await;
             }
-            Ok(())
         }
-        Fault::RollingRestart => {
-            for service in Service::START_ORDER {
-                for replica in suite.replicas_of(service) {
-                    suite.stack.restart(&replica).await?;
-                }
+        Deed::RollingRestart => {
+            let mut replicas = replicas(&suite.stack);
+            replicas.sort();
+            for (_, replica) in replicas {
+                suite.stack.restart(&replica).await?;
             }
+        }
+        deed => {
+            begin(suite, deed).await?;
+            sleep(fault.lasts).await;
+            end(suite, deed).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does what time alone undoes.
+async fn begin(suite: &mut Suite, deed: &Deed) -> Result<()> {
+    match deed {
+        Deed::Kill(replica) => suite.stack.kill(replica).await,
+        Deed::KillPostgres => suite.stack.postgres_mut().kill().await,
+        Deed::Pause(replica) => suite.stack.pause(replica),
+        Deed::Weather(edges, weather) => {
+            suite.edges.set(edges, *weather);
             Ok(())
         }
-        Fault::Cut { lasts, .. }
-        | Fault::Stall { lasts, .. }
-        | Fault::Delay { lasts, .. }
-        | Fault::Split { lasts }
-        | Fault::Silence { lasts, .. }
-        | Fault::ClockJump { lasts, .. } => {
-            begin(suite, fault)?;
-            sleep(*lasts).await;
-            end(suite, fault)
-        }
+        Deed::Clock(replica, seconds) => suite.clocks.set(replica, *seconds),
+        Deed::RollingRestart | Deed::StallPostgres(..) => Ok(()),
     }
 }
 
-fn begin(suite: &Suite, fault: &Fault) -> Result<()> {
-    if let Fault::ClockJump {
-        replica,
-        offset_seconds,
-        ..
-    } = fault
-    {
-        return suite.clocks.set(replica, *offset_seconds);
-    }
-    suite.edges.set(&edges(suite, fault), weather(fault));
-    Ok(())
-}
-
-fn end(suite: &Suite, fault: &Fault) -> Result<()> {
-    if let Fault::ClockJump { replica, .. } = fault {
-        return suite.clocks.set(replica, 0);
-    }
-    suite.edges.set(&edges(suite, fault), Weather::default());
-    Ok(())
-}
-
-/// The edges that a fault changes the weather on.
-fn edges(suite: &Suite, fault: &Fault) -> Vec<Edge> {
-    match fault {
-        Fault::Cut { edge, .. } | Fault::Stall { edge, .. } | Fault::Delay { edge, .. } => {
-            vec![edge.clone()]
+async fn end(suite: &mut Suite, deed: &Deed) -> Result<()> {
+    match deed {
+        Deed::Kill(replica) => suite.stack.restart(replica).await,
+        Deed::KillPostgres => suite.stack.postgres_mut().start().await,
+        Deed::Pause(replica) => suite.stack.resume(replica),
+        Deed::Weather(edges, _) => {
+            suite.edges.set(edges, Weather::FAIR);
+            Ok(())
         }
-        Fault::Silence { replica, .. } => {
-            let silent = |edge: &&Edge| edge.from == *replica && edge.to == "quota-0";
-            suite.edges.all().filter(silent).cloned().collect()
-        }
-        Fault::Split { .. } => {
-            // gateway-0 loses issuance-0, and gateway-1 issuance-1.
-            let number = |name: &str| name.rsplit('-').next().map(str::to_owned);
-            let lost = |edge: &&Edge| {
-                edge.from.starts_with("gateway")
-                    && edge.to.starts_with("issuance")
-                    && number(&edge.from) == number(&edge.to)
-            };
-            suite.edges.all().filter(lost).cloned().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn weather(fault: &Fault) -> Weather {
-    let fair = Weather::default();
-    match fault {
-        Fault::Cut { .. } => Weather {
-            cuts_within_bytes: Some(CUT_WITHIN_BYTES),
-            ..fair
-        },
-        Fault::Stall { .. } | Fault::Silence { .. } => Weather {
-            stalls: true,
-            ..fair
-        },
-        Fault::Delay { there, back, .. } => Weather {
-            delays: (*there, *back),
-            ..fair
-        },
-        Fault::Split { .. } => Weather {
-            refuses: true,
-            ..fair
-        },
-        _ => fair,
+        Deed::Clock(replica, _) => suite.clocks.set(replica, 0),
+        Deed::RollingRestart | Deed::StallPostgres(..) => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of a round: which faults, in which order, at which targets, all from the seed.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use rand::{
     Rng, SeedableRng,
@@ -10,17 +10,32 @@ use rand::{
 
 use tidegate_local::postgres::{Database, Stalled};
 
-use super::{Fault, Kind};
+use super::{Deed, Fault, Kind};
 use crate::{
     edges::{Edge, POSTGRES},
     mutation::Mutation,
+    proxy::Weather,
+    run::Settings,
     suite::LEASE_TTL,
 };
 
 /// Past the TTL, with room for the readings after which a holder counts as silent and for the seal.
 const PAST_THE_TTL: Duration = LEASE_TTL.saturating_mul(2);
 /// A clock is wrong by at least one hour and at most six.
-const CLOCK_SECONDS: std::ops::Range<i64> = 3_600..21_600;
+const CLOCK_SECONDS: Range<i64> = 3_600..21_600;
+/// A cut comes within so many bytes: some messages, or a few commits.
+const CUT: Weather = Weather {
+    cuts_within_bytes: Some(6_000),
+    ..Weather::FAIR
+};
+const STILL: Weather = Weather {
+    stalls: true,
+    ..Weather::FAIR
+};
+const CLOSED: Weather = Weather {
+    refuses: true,
+    ..Weather::FAIR
+};
 const BREATH: Duration = Duration::from_millis(400);
 /// With a mutation, so that there is something to lose.
 const LONG_BREATH: Duration = Duration::from_millis(1_500);
@@ -65,14 +80,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed, of one kind of fault only if that is asked for. A mutation is only shown
-    /// the faults that expose it.
-    pub fn new(
-        seed: u64,
-        repertoire: Repertoire,
-        mutation: Option<Mutation>,
-        only: Option<Kind>,
-    ) -> Self {
+    /// The plan of a round's seed, of one kind of fault only if that is asked for. A mutation is
+    /// only shown the faults that expose it.
+    pub fn new(settings: &Settings, repertoire: Repertoire) -> Self {
+        let (mutation, only) = (settings.mutation, settings.only);
         let mut kinds = match mutation {
             None => only.map_or(Kind::ALL.to_vec(), |kind| vec![kind]),
             Some(Mutation::AcknowledgeBeforeCommit) => vec![Kind::KillPostgres],
@@ -84,7 +95,7 @@ impl Plan {
         };
         kinds.retain(|kind| *kind != Kind::ClockJump || repertoire.clocks);
         Self {
-            random: StdRng::seed_from_u64(seed),
+            random: StdRng::seed_from_u64(settings.seed),
             repertoire,
             kinds,
             next: VecDeque::new(),
@@ -143,47 +154,39 @@ impl Plan {
             Kind::KillIssuance => self.kill("issuance"),
             Kind::KillOrderIntake => self.kill("order-intake"),
             Kind::KillGateway => self.kill("gateway"),
-            Kind::KillPostgres => Fault::KillPostgres {
-                away: self.milliseconds(0..1_500),
-            },
-            Kind::PauseIssuance => Fault::Pause {
-                replica: self.replica("issuance"),
-                still: PAST_THE_TTL,
-            },
-            Kind::PauseAnother => Fault::Pause {
-                replica: {
-                    let service = ["quota", "order-intake", "gateway"].choose(&mut self.random);
-                    self.replica(service.unwrap_or(&"quota"))
-                },
-                still: self.milliseconds(1_500..4_000),
-            },
-            Kind::Cut => Fault::Cut {
-                edge: self.edge(|edge| edge.to != POSTGRES),
-                lasts: self.milliseconds(1_000..3_000),
-            },
-            Kind::CutPostgres => Fault::Cut {
-                edge: self.edge(|edge| edge.to == POSTGRES),
-                lasts: self.milliseconds(1_000..3_000),
-            },
-            Kind::Stall => Fault::Stall {
-                edge: self.edge(|_| true),
-                lasts: self.milliseconds(1_000..4_000),
-            },
-            Kind::Delay => Fault::Delay {
-                edge: self.edge(|_| true),
-                there: self.milliseconds(0..60),
-                back: self.milliseconds(5..60),
-                lasts: self.milliseconds(1_000..3_000),
-            },
-            Kind::Split => Fault::Split {
-                lasts: self.milliseconds(2_000..4_000),
-            },
-            Kind::Silence => Fault::Silence {
-                replica: self.replica("issuance"),
-                lasts: PAST_THE_TTL,
-            },
+            Kind::KillPostgres => {
+                let away = self.milliseconds(0..1_500);
+                fault("kill PostgreSQL", Deed::KillPostgres, away)
+            }
+            Kind::PauseIssuance => pause(self.replica("issuance"), PAST_THE_TTL),
+            Kind::PauseAnother => {
+                let service = ["quota", "order-intake", "gateway"].choose(&mut self.random);
+                let replica = self.replica(service.unwrap_or(&"quota"));
+                pause(replica, self.milliseconds(1_500..4_000))
+            }
+            Kind::Cut => self.on_an_edge("cut", |edge| edge.to != POSTGRES, CUT, 1_000..3_000),
+            Kind::CutPostgres => {
+                self.on_an_edge("cut", |edge| edge.to == POSTGRES, CUT, 1_000..3_000)
+            }
+            Kind::Stall => self.on_an_edge("stall", |_| true, STILL, 1_000..4_000),
+            Kind::Delay => self.delay(),
+            Kind::Split => {
+                // gateway-0 loses issuance-0, and gateway-1 issuance-1.
+                let is_lost = |edge: &Edge| {
+                    let number = edge.from.strip_prefix("gateway");
+                    number.is_some() && number == edge.to.strip_prefix("issuance")
+                };
+                let deed = Deed::Weather(self.edges(is_lost), CLOSED);
+                fault("split the gateways", deed, self.milliseconds(2_000..4_000))
+            }
+            Kind::Silence => {
+                let replica = self.replica("issuance");
+                let silent = self.edges(|edge| edge.from == replica && edge.to == "quota-0");
+                let what = format!("silence {replica} towards quota");
+                fault(what, Deed::Weather(silent, STILL), PAST_THE_TTL)
+            }
             Kind::ClockJump => self.clock_jump(),
-            Kind::RollingRestart => Fault::RollingRestart,
+            Kind::RollingRestart => fault("rolling restart", Deed::RollingRestart, Duration::ZERO),
             Kind::StallQuotaDatabase => self.stall(Stalled::Backends(Database::Quota)),
             Kind::StallIssuanceDatabase => self.stall(Stalled::Backends(Database::Issuance)),
             Kind::StallOrderIntakeDatabase => self.stall(Stalled::Backends(Database::OrderIntake)),
@@ -191,31 +194,67 @@ impl Plan {
         }
     }
 
+    fn kill(&mut self, service: &str) -> Fault {
+        let replica = self.replica(service);
+        let away = self.milliseconds(0..1_500);
+        fault(format!("kill {replica}"), Deed::Kill(replica), away)
+    }
+
+    fn on_an_edge(
+        &mut self,
+        what: &str,
+        wanted: fn(&Edge) -> bool,
+        weather: Weather,
+        lasts_ms: Range<u64>,
+    ) -> Fault {
+        let edge = self.edge(wanted);
+        let what = format!("{what} {edge}");
+        fault(
+            what,
+            Deed::Weather(vec![edge], weather),
+            self.milliseconds(lasts_ms),
+        )
+    }
+
+    fn delay(&mut self) -> Fault {
+        let edge = self.edge(|_| true);
+        let (there, back) = (
+            self.random.random_range(0..60),
+            self.random.random_range(5..60),
+        );
+        let what = format!("delay {edge} by {there} and {back} ms");
+        let weather = Weather {
+            delays: (Duration::from_millis(there), Duration::from_millis(back)),
+            ..Weather::FAIR
+        };
+        fault(
+            what,
+            Deed::Weather(vec![edge], weather),
+            self.milliseconds(1_000..3_000),
+        )
+    }
+
     fn stall(&mut self, stalled: Stalled) -> Fault {
         let (lasts, times) = STALLS[self.stalls % STALLS.len()];
         self.stalls += 1;
-        Fault::StallPostgres {
-            stalled,
-            lasts,
-            times,
-        }
-    }
-
-    fn kill(&mut self, service: &str) -> Fault {
-        Fault::Kill {
-            replica: self.replica(service),
-            away: self.milliseconds(0..1_500),
-        }
+        let what = format!(
+            "stall {stalled:?} {times} times for {} ms",
+            lasts.as_millis()
+        );
+        fault(what, Deed::StallPostgres(stalled, times), lasts)
     }
 
     fn clock_jump(&mut self) -> Fault {
         let seconds = self.random.random_range(CLOCK_SECONDS);
         let back: bool = self.random.random();
-        Fault::ClockJump {
-            replica: self.replica(""),
-            offset_seconds: if back { -seconds } else { seconds },
-            lasts: self.milliseconds(1_000..3_000),
-        }
+        let seconds = if back { -seconds } else { seconds };
+        let replica = self.replica("");
+        let what = format!("move the clock of {replica} by {seconds} s");
+        fault(
+            what,
+            Deed::Clock(replica, seconds),
+            self.milliseconds(1_000..3_000),
+        )
     }
 
     /// A replica whose name begins so.
@@ -227,16 +266,32 @@ impl Plan {
             .map_or_else(String::new, |name| (*name).clone())
     }
 
-    fn edge(&mut self, wanted: fn(&Edge) -> bool) -> Edge {
+    fn edges(&self, wanted: impl Fn(&Edge) -> bool) -> Vec<Edge> {
         let edges = self.repertoire.edges.iter();
-        let wanted: Vec<_> = edges.filter(|edge| wanted(edge)).collect();
-        let edge = wanted.choose(&mut self.random);
-        edge.map_or_else(Edge::default, |edge| (*edge).clone())
+        edges.filter(|edge| wanted(edge)).cloned().collect()
     }
 
-    fn milliseconds(&mut self, range: std::ops::Range<u64>) -> Duration {
+    fn edge(&mut self, wanted: fn(&Edge) -> bool) -> Edge {
+        let edge = self.edges(wanted).choose(&mut self.random).cloned();
+        edge.unwrap_or_default()
+    }
+
+    fn milliseconds(&mut self, range: Range<u64>) -> Duration {
         Duration::from_millis(self.random.random_range(range))
     }
+}
+
+fn fault(what: impl Into<String>, deed: Deed, lasts: Duration) -> Fault {
+    Fault {
+        what: what.into(),
+        deed,
+        lasts,
+    }
+}
+
+fn pause(replica: String, still: Duration) -> Fault {
+    let what = format!("pause {replica} for {} ms", still.as_millis());
+    fault(what, Deed::Pause(replica), still)
 }
 
 #[cfg(test)]
@@ -262,7 +317,15 @@ mod tests {
             edges: vec![edge(POSTGRES), edge("quota-0")],
             clocks: true,
         };
-        Plan::new(seed, repertoire, None, None)
+        let settings = Settings {
+            seed,
+            faults_last: Duration::ZERO,
+            mutation: None,
+            only: None,
+            data: "nowhere".into(),
+            say: |_| (),
+        };
+        Plan::new(&settings, repertoire)
     }
 
     #[test]

@@ -40,12 +40,12 @@ async fn a_refusing_proxy_ends_connections_old_and_new() {
     say(&mut stream, b"hello").await.unwrap();
     proxy.set(Weather {
         refuses: true,
-        ..Weather::default()
+        ..Weather::FAIR
     });
     assert!(say(&mut stream, b"hello").await.is_err());
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert!(say(&mut stream, b"hello").await.is_err());
-    proxy.set(Weather::default());
+    proxy.set(Weather::FAIR);
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(say(&mut stream, b"hello").await.unwrap(), b"hello");
 }
@@ -55,12 +55,12 @@ async fn a_stalled_connection_neither_moves_nor_ends_and_goes_on_with_every_byte
     let (proxy, mut stream) = echo().await;
     proxy.set(Weather {
         stalls: true,
-        ..Weather::default()
+        ..Weather::FAIR
     });
     let mut answer = [0; 5];
     stream.write_all(b"hello").await.unwrap();
     assert!(timeout(SOON, stream.read(&mut answer)).await.is_err());
-    proxy.set(Weather::default());
+    proxy.set(Weather::FAIR);
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"hello");
 }
@@ -70,7 +70,7 @@ async fn each_direction_waits_for_its_own_delay() {
     let (proxy, mut stream) = echo().await;
     proxy.set(Weather {
         delays: (SOON, SOON / 3),
-        ..Weather::default()
+        ..Weather::FAIR
     });
     let began = Instant::now();
     say(&mut stream, b"hello").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_cut_comes_after_a_number_of_bytes_below_the_limit() {
     let (proxy, mut stream) = echo().await;
     proxy.set(Weather {
         cuts_within_bytes: Some(100),
-        ..Weather::default()
+        ..Weather::FAIR
     });
     // The weather reaches the connection while it waits for bytes.
     sleep(SOON / 3).await;

@@ -1,6 +1,6 @@
 //! Callers with deadlines of their own who come the moment that a fault is over.
 
-use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures_util::future::join_all;
 use tidegate_client::Gateway;
@@ -28,33 +28,12 @@ const SERVED_WITHIN: Duration = Duration::from_secs(5);
 const ONLY: u8 = 1;
 
 /// What a caller was told, and when.
-struct Answers {
-    began: Instant,
-    told: Vec<String>,
-}
-
-impl Default for Answers {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            told: Vec::new(),
-        }
-    }
-}
+struct Answers(Instant, Vec<String>);
 
 impl Answers {
     fn note(&mut self, answer: String) {
-        let after = self.began.elapsed().as_millis();
-        self.told.push(format!("after {after} ms {answer}"));
-    }
-}
-
-impl fmt::Display for Answers {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.told.is_empty() {
-            return write!(out, "no answer at all");
-        }
-        write!(out, "{}", self.told.join("; "))
+        let after = self.0.elapsed().as_millis();
+        self.1.push(format!("after {after} ms {answer}"));
     }
 }
 
@@ -66,9 +45,13 @@ impl Scene {
         let gateways = 0..self.door.gateways();
         let callers = gateways.flat_map(|gateway| DEADLINES.map(|deadline| (gateway, deadline)));
         join_all(callers.map(|(gateway, deadline)| async move {
-            let mut answers = Answers::default();
+            let mut answers = Answers(Instant::now(), Vec::new());
             let calls = self.claim_and_order(gateway, deadline, &mut answers);
             if timeout(SERVED_WITHIN, calls).await != Ok(true) {
+                let mut answers = answers.1.join("; ");
+                if answers.is_empty() {
+                    answers = "no answer at all".into();
+                }
                 let example = format!(
                     "{} s after \"{fault}\" a caller of gateway {gateway} with a deadline of {deadline:?} was not served: {answers}",
                     SERVED_WITHIN.as_secs()
@@ -104,10 +87,8 @@ impl Scene {
                     break code;
                 }
                 Ok(Outcome::Queued(queued)) => {
-                    answers.note(format!(
-                        "queued behind {}",
-                        queued.position.unwrap_or_default()
-                    ));
+                    let position = queued.position.unwrap_or_default();
+                    answers.note(format!("queued behind {position}"));
                     sleep(poll_after(&queued)).await;
                     message.ticket = queued.ticket;
                 }
@@ -119,13 +100,8 @@ impl Scene {
                 }
             }
         };
-        self.order_in_haste(
-            Wish::at_big_store(claim, ONLY, &code),
-            gateway,
-            deadline,
-            answers,
-        )
-        .await
+        let wish = Wish::at_big_store(claim, ONLY, &code);
+        self.order_in_haste(wish, gateway, deadline, answers).await
     }
 
     async fn order_in_haste(

@@ -39,13 +39,10 @@ impl Scene {
     /// Whether the order is cancelled now. An order that was told to be accepted has to be: nobody
     /// but its shopper does anything with it.
     async fn cancel(&self, key: OrderKey, order_id: &str, gateway: usize) -> bool {
-        let shopper_id = key.claim.shopper_id();
-        let cancel = |gateway: Gateway| {
-            let (shopper_id, order_id) = (shopper_id.clone(), order_id.to_owned());
-            async move { gateway.cancel_order(&shopper_id, &order_id).await }
-        };
-        let answer = self.door.call(gateway, || self.gives_up_at(), cancel).await;
-        match answer {
+        let shopper_id = &key.claim.shopper_id();
+        let cancel =
+            |gateway: Gateway| async move { gateway.cancel_order(shopper_id, order_id).await };
+        match self.call(gateway, cancel).await {
             Ok((order, sent)) => {
                 self.told_order(key, &order, sent);
                 if order.state() != OrderState::Cancelled {
@@ -55,11 +52,8 @@ impl Scene {
                 order.state() == OrderState::Cancelled
             }
             Err(Failure::Refused(reason)) => {
-                let was_accepted = {
-                    let told = self.ledger.told();
-                    let order = told.orders.get(&key);
-                    order.is_some_and(|order| order.accepted_since.is_some())
-                };
+                let told = self.ledger.told().orders.get(&key).cloned();
+                let was_accepted = told.is_some_and(|order| order.accepted_since.is_some());
                 if was_accepted || reason != "ORDER_STATE_CONFLICT" {
                     let example = format!("{key:?} stood, and to cancel it is refused: {reason}");
                     self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);

@@ -97,12 +97,9 @@ impl Scene {
     async fn claim_to_the_end(&self, claim: ClaimKey, gateway: usize) -> ClaimEnd {
         let mut message = self.claim_request(claim);
         loop {
-            let ask = |gateway: Gateway| {
-                let claim = message.clone();
-                async move { gateway.ask(claim).await }
-            };
-            let answer = self.door.call(gateway, || self.gives_up_at(), ask).await;
-            match answer {
+            let claim_now = &message;
+            let ask = |gateway: Gateway| async move { gateway.ask(claim_now.clone()).await };
+            match self.call(gateway, ask).await {
                 Ok((Outcome::Issued(issued), sent)) => {
                     return self.told_coupon(claim, issued, sent);
                 }
@@ -114,13 +111,12 @@ impl Scene {
                     message.ticket = queued.ticket;
                 }
                 Err(Failure::Refused(reason)) => {
+                    let mut told = self.ledger.told();
                     if reason == "BUDGET_EXHAUSTED" {
-                        self.ledger
-                            .told()
-                            .exhausted(claim.campaign, &message.tier_id);
+                        told.exhausted(claim.campaign, &message.tier_id);
                         self.sold_out(claim.campaign);
                     }
-                    self.ledger.told().never(claim, &reason);
+                    told.never(claim, &reason);
                     return ClaimEnd::Refused(reason);
                 }
                 Err(Failure::Undecided) => return self.no_answer(claim),

@@ -1,6 +1,6 @@
 //! Requests that come back when everything is over, as from a caller that was away.
 
-use std::{mem::take, sync::PoisonError};
+use std::mem::take;
 
 use futures_util::{StreamExt, stream};
 use rand::{SeedableRng, rngs::StdRng};
@@ -11,7 +11,7 @@ use super::{
     orders::Until,
     wishes::Wish,
 };
-use crate::{findings::Count, ledger::ClaimKey};
+use crate::{findings::Count, ledger::ClaimKey, tally::locked};
 
 const AT_ONCE: usize = 32;
 /// Of those who were told never, so many are asked again at most.
@@ -28,7 +28,7 @@ pub struct Late {
 
 /// Sends everything again; the ledger notes every answer that is not the first one.
 pub async fn repeat_late(scene: &Scene) {
-    let all = take(&mut *scene.late.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = take(&mut *locked(&scene.late));
     let repeats = stream::iter(all).map(|late| async move {
         scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));

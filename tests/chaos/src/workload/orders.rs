@@ -60,10 +60,8 @@ impl Scene {
         }
         if !is_placed {
             let drawn = random.random_range(0..100);
-            wishes.extend(
-                self.order_at_big_store(claim, code, gateway, drawn, until)
-                    .await,
-            );
+            let at_big_store = self.order_at_big_store(claim, code, gateway, drawn, until);
+            wishes.extend(at_big_store.await);
         }
         if changes_mind {
             wishes.extend(self.change_mind(&wishes, code, gateway).await);
@@ -103,19 +101,15 @@ impl Scene {
 
     /// Places an order and perhaps waits until it is decided. Whether there is such an order.
     pub async fn place(&self, wish: &Wish, gateway: usize, until: Until) -> bool {
-        let (began, message) = (Instant::now(), wish.message());
-        let place = |gateway: Gateway| {
-            let order = message.clone();
-            async move { gateway.place(order).await }
-        };
-        let answer = self.door.call(gateway, || self.gives_up_at(), place).await;
-        match answer {
-            Ok((order, sent)) if until == Until::Placed => {
-                self.told_order(wish.key, &order, sent);
-                true
-            }
+        let began = Instant::now();
+        let place = |gateway: Gateway| async move { gateway.place(wish.message()).await };
+        match self.call(gateway, place).await {
             Ok((order, sent)) => {
-                self.follow(wish.key, order, sent, gateway).await;
+                if until == Until::Placed {
+                    self.told_order(wish.key, &order, sent);
+                } else {
+                    self.follow(wish.key, order, sent, gateway).await;
+                }
                 true
             }
             Err(Failure::Refused(reason)) => {
@@ -146,11 +140,9 @@ impl Scene {
             if self.gives_up() {
                 return self.undecided(key);
             }
-            let read = |gateway: Gateway| {
-                let order = order.clone();
-                async move { gateway.read(&order).await }
-            };
-            match self.door.call(gateway, || self.gives_up_at(), read).await {
+            let order_now = &order;
+            let read = |gateway: Gateway| async move { gateway.read(order_now).await };
+            match self.call(gateway, read).await {
                 Ok(now) => (order, sent) = now,
                 Err(Failure::Refused(reason)) => return self.lost(key, &reason),
                 Err(Failure::Undecided) => return self.undecided(key),

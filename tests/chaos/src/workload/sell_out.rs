@@ -25,13 +25,7 @@ pub async fn sell_out(scene: &Scene) {
 }
 
 async fn claim_until_the_end(scene: &Scene, campaign: usize, mut random: StdRng) {
-    let stock: u64 = scene.campaigns[campaign]
-        .terms
-        .tiers
-        .iter()
-        .map(|(_, stock)| stock)
-        .sum();
-    for _ in 0..=stock {
+    for _ in 0..=scene.campaigns[campaign].stock() {
         let claim = ClaimKey {
             campaign,
             shopper: scene.next_shopper(campaign),

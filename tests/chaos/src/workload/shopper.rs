@@ -1,6 +1,6 @@
 //! One shopper's visit.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -10,7 +10,7 @@ use super::{
     Late, Scene,
     claims::{ClaimEnd, Manner},
 };
-use crate::{findings::Count, ledger::ClaimKey};
+use crate::{findings::Count, ledger::ClaimKey, tally::locked};
 
 const WHO_LOOK: u32 = 30;
 const WHO_COME_BACK_LATE: u32 = 20;
@@ -56,9 +56,7 @@ pub async fn visit(scene: Arc<Scene>, campaign: usize, seed: u64) {
             Vec::new()
         };
         if random.random_range(0..100) < WHO_COME_BACK_LATE {
-            let late = Late { claim, orders };
-            let all = scene.late.lock();
-            all.unwrap_or_else(PoisonError::into_inner).push(late);
+            locked(&scene.late).push(Late { claim, orders });
         }
     }
 }
@@ -69,14 +67,12 @@ impl Scene {
         let Some((claim, _)) = coupons.first() else {
             return;
         };
-        let shopper_id = claim.shopper_id();
-        let look = |gateway: Gateway| {
-            let shopper_id = shopper_id.clone();
-            async move { gateway.coupons(&shopper_id, WALLET_PAGE).await }
-        };
+        let shopper_id = &claim.shopper_id();
+        let look = |gateway: Gateway| async move { gateway.coupons(shopper_id, WALLET_PAGE).await };
         let gateway = random.random_range(0..self.door.gateways());
-        let answer = self.door.call(gateway, || self.gives_up_at(), look).await;
-        let Ok((wallet, _)) = answer else { return };
+        let Ok((wallet, _)) = self.call(gateway, look).await else {
+            return;
+        };
         for (claim, code) in coupons {
             if !wallet.iter().any(|coupon| coupon.code == *code) {
                 let example = format!("{claim:?} is not in the wallet");

@@ -2,18 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use sqlx::{Connection as _, PgConnection};
-use tidegate_client::{Bearer, CampaignTerms, Gateway, refused};
-use tidegate_e2e::{GATEWAYS, Suite, hold};
+use sqlx::Connection as _;
+use tidegate_client::{Bearer, CampaignTerms, Gateway, Refusal};
+use tidegate_e2e::{Suite, hold, set};
 use tidegate_local::{credentials::Scope, stack::Service};
-use tidegate_proto::gateway::v1::{
-    GetClaimRequest, IssuedClaim, WatchClaimRequest, WatchClaimResponse,
-};
+use tidegate_proto::gateway::v1::{GetClaimRequest, IssuedClaim, WatchClaimResponse};
 use tidegate_replay::collector::TraceId;
 use tokio::time::sleep;
 use tonic::{Status, Streaming};
@@ -34,18 +32,13 @@ impl Backend {
         let bearer = Bearer::sign(suite.stack.credentials(), name, &Scope::CHATBOT)?;
         Ok(Self {
             name,
-            gateway: suite.at(GATEWAYS[0])?.with(bearer),
+            gateway: Gateway::of(&suite.stack, "gateway-0")?.with(bearer),
         })
     }
 
     async fn watch(&self, number: usize) -> Result<Streaming<WatchClaimResponse>, Status> {
-        let watch = self.gateway.request(WatchClaimRequest {
-            campaign_id: "tea".into(),
-            shopper_id: format!("{}-{number}", self.name),
-            request_id: "r-1".into(),
-            ..WatchClaimRequest::default()
-        });
-        Ok(self.gateway.claims().watch_claim(watch).await?.into_inner())
+        let shopper = format!("{}-{number}", self.name);
+        self.gateway.watch_claim("tea", &shopper, "r-1").await
     }
 
     async fn claim(&self, number: usize) -> Result<IssuedClaim, Status> {
@@ -72,39 +65,31 @@ async fn with_gateway(settings: &[(&str, &str)]) -> Result<Suite> {
     Suite::start_with(|options| {
         options.gateway_replicas = 1;
         options.trace_sample_ratio = 0.0;
-        let of_gateway = settings.iter().map(|(name, value)| {
-            let (name, value) = ((*name).to_owned(), Some((*value).to_owned()));
-            (Service::Gateway, name, value)
-        });
-        options.variables.extend(of_gateway);
+        set(options, Service::Gateway, settings);
     })
     .await
 }
 
 fn reasons<T>(answers: &[Result<T, Status>]) -> BTreeSet<String> {
     let refusals = answers.iter().filter_map(|answer| answer.as_ref().err());
-    refusals.map(|status| refused(status).reason).collect()
+    refusals.map(|status| Refusal::of(status).reason).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_takes_whatever_it_gets_does_not_get_all() -> Result<()> {
-    let suite = with_gateway(&[("TIDEGATE_MAX_CLAIM_WATCHES", &PLACES.to_string())]).await?;
-    hold!(&suite;
+    hold!(with_gateway(&[("TIDEGATE_MAX_CLAIM_WATCHES", &PLACES.to_string())]).await?;
         a_backend_that_opens_streams_without_end_leaves_another_a_tenth_at_once,
         a_backend_that_wants_every_call_recorded_has_few_recorded,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn a_backend_that_opens_streams_without_end_leaves_another_a_tenth_at_once(
     suite: &Suite,
 ) -> Result<()> {
-    let terms = CampaignTerms {
-        // Everybody has a place until then, and nobody a coupon.
-        opens_at: SystemTime::now() + Duration::from_secs(300),
-        ..CampaignTerms::open("tea", 1_000)
-    };
-    suite.staff()?.open(terms).await?;
+    // Everybody has a place until then, and nobody a coupon.
+    let until_then = Duration::from_secs(300);
+    let terms = CampaignTerms::open("tea", 1_000).opening_in(until_then);
+    suite.staff.open(terms).await?;
     let (flood, quiet) = (Backend::of(suite, "flood")?, Backend::of(suite, "quiet")?);
     let taken = join_all((0..2 * PLACES).map(|number| flood.watch(number))).await;
     assert_eq!(reasons(&taken), BTreeSet::from(["QUEUE_FULL".to_owned()]));
@@ -122,14 +107,11 @@ async fn a_backend_whose_claims_fill_the_gateway_leaves_another_a_tenth_at_once(
         ("TIDEGATE_WAITING_ROOM", "off"),
     ])
     .await?;
-    suite
-        .staff()?
-        .open(CampaignTerms::open("tea", 1_000))
-        .await?;
+    suite.open("tea", 1_000).await?;
     suite.coupon("tea", "first").await?;
     let (flood, quiet) = (Backend::of(&suite, "flood")?, Backend::of(&suite, "quiet")?);
     // Nothing commits for a while, so that claims stay under way.
-    let mut database = PgConnection::connect(&suite.database_of(Service::Issuance)?).await?;
+    let mut database = suite.database_of(Service::Issuance).await?;
     let mut stall = database.begin().await?;
     sqlx::raw_sql("LOCK TABLE coupons IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *stall)
@@ -148,10 +130,10 @@ async fn a_backend_whose_claims_fill_the_gateway_leaves_another_a_tenth_at_once(
     ended?;
     let served = taken.iter().filter(|claim| claim.is_ok()).count();
     assert!(served <= OF_ONE, "{served} of the flood were served");
+    let reasons_of_flood = reasons(&taken);
     assert!(
-        reasons(&taken).contains("QUEUE_FULL"),
-        "{:?}",
-        reasons(&taken)
+        reasons_of_flood.contains("QUEUE_FULL"),
+        "{reasons_of_flood:?}"
     );
     assert!(few.iter().all(Result::is_ok), "{:?}", reasons(&few));
     suite.end().await
@@ -167,14 +149,10 @@ async fn a_backend_that_wants_every_call_recorded_has_few_recorded(suite: &Suite
     }
     // As many at once as in two seconds, and a hundred a second.
     let most = 200.0 + 100.0 * began.elapsed().as_secs_f64();
-    let recorded = || {
-        let traces = (1..=CALLS).map(|trace| TraceId::from(trace.to_be_bytes()));
-        let stories = traces.map(|trace| suite.collector.trace(trace));
-        stories.filter(|story| !story.is_empty()).count()
-    };
     // Spans are sent every few seconds.
     sleep(Duration::from_secs(8)).await;
-    let recorded = recorded();
+    let traces = (1..=CALLS).map(|trace| suite.collector.trace(TraceId::from(trace.to_be_bytes())));
+    let recorded = traces.filter(|story| !story.is_empty()).count();
     assert!(recorded >= 100, "{recorded} are recorded");
     assert!(
         recorded as f64 <= most,

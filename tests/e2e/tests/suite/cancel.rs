@@ -1,56 +1,40 @@
 //! Shoppers change their minds, and stores make what is left.
 
-use std::time::Duration;
-
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_client::{CampaignTerms, eventually, order_of, refused, store_of};
-use tidegate_e2e::{ISSUANCES, OrderBooks, Suite, hold};
-use tidegate_proto::{
-    gateway::v1::{ListOrdersRequest, WatchOrderRequest},
-    r#type::v1::{CouponState, Order, OrderState},
-};
+use tidegate_client::{becomes, order_of, refused, soon, store_of};
+use tidegate_e2e::{ISSUANCES, Suite, hold};
+use tidegate_proto::r#type::v1::{CouponState, Order, OrderState};
 use tonic::Code;
-
-const SOON: Duration = Duration::from_secs(15);
-/// The number of CANCELLED in the database.
-const CANCELLED: i16 = 7;
 
 /// A campaign, and a store that makes so many orders in a slot from now on.
 async fn campaign_with_store(suite: &Suite, campaign: &str, orders_per_slot: u32) -> Result<()> {
-    let staff = suite.staff()?;
     let store = store_of("store-1", orders_per_slot);
-    staff.put_stores(vec![store]).await?;
-    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
-    Ok(())
+    suite.staff.put_stores(vec![store]).await?;
+    suite.open(campaign, 1_000).await
 }
 
 /// Waits until the order's coupon is given back.
 async fn released(suite: &Suite, order: &Order) -> Result<()> {
-    eventually(SOON, || async {
-        let now = suite.read(order).await?;
-        if now.coupon_released_at.is_none() {
-            bail!("{:?}: the coupon is not given back", now.state());
-        }
-        Ok(())
+    becomes(true, async || {
+        Ok(suite.read(order).await?.coupon_released_at.is_some())
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_order_gives_everything_back_and_the_others_are_made() -> Result<()> {
-    let mut suite = Suite::start().await?;
-    hold!(&mut suite;
+    hold!(Suite::start().await?;
         cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked,
         an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon,
         an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way,
+        a_coupon_takes_off_no_more_than_the_total,
         an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
     campaign_with_store(suite, "once", 1).await?;
     let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("once", who))).await?;
@@ -71,8 +55,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
         lasts(coupon.valid_until) >= lasts(valid_until),
         "the detour does not shorten the coupon's validity"
     );
-    let books = OrderBooks::open(suite).await?;
-    assert_eq!(books.changes_to_state(CANCELLED).await?, 1);
+    assert_eq!(suite.changes_to_state(OrderState::Cancelled).await?, 1);
 
     let bob = suite.order("bob", "o-1", &codes[1]).await?;
     assert_eq!(bob.slot, order.slot, "the place is free again");
@@ -85,30 +68,25 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
     assert!(
         !usable,
-        "a cancellation that is asked again takes the coupon from nobody"
+        "a cancellation asked again takes the coupon from nobody"
     );
     assert_eq!(coupon.order_id, again.order_id);
-    for slot in books.slots("store-1").await? {
-        assert!(slot.booked == slot.orders && slot.booked <= 1, "{slot:?}");
-    }
+    let slots = suite.slots("store-1").await?;
+    assert!(slots.iter().all(|slot| slot.booked <= 1), "{slots:?}");
     Ok(())
 }
 
 /// Cancels the shopper's order as soon as there is one.
 async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
-    let list = || async {
-        let message = ListOrdersRequest {
-            shopper_id: shopper.into(),
-            ..ListOrdersRequest::default()
-        };
-        let page = suite.orders().list_orders(suite.request(message)).await?;
-        match page.into_inner().orders.into_iter().next() {
-            Some(order) => Ok(order),
-            None => bail!("{shopper} has no order"),
-        }
-    };
-    let order = eventually(SOON, list).await?;
-    Ok(suite.cancel(&order).await?)
+    let order = soon(async || {
+        let listed = suite.list_orders(shopper, 0).await?;
+        listed
+            .orders
+            .into_iter()
+            .next()
+            .context("there is no order")
+    });
+    Ok(suite.cancel(&order.await?).await?)
 }
 
 /// A cancelled order leaves a coupon that pays for another one.
@@ -122,37 +100,23 @@ async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> 
     Ok(())
 }
 
-async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon(
-    suite: &mut Suite,
-) -> Result<()> {
+async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon(suite: &Suite) -> Result<()> {
     campaign_with_store(suite, "racing", 10_000).await?;
-    let shoppers: Vec<String> = (0..16).map(|number| format!("shopper-{number}")).collect();
-    let codes = try_join_all(
-        shoppers
-            .iter()
-            .map(|shopper| suite.coupon("racing", shopper)),
-    )
-    .await?;
-    let racing = shoppers.iter().zip(&codes).map(|(shopper, code)| {
-        let suite = &*suite;
-        async move {
-            let (placed, cancelled) = tokio::join!(
-                suite.order(shopper, "o-1", code),
-                cancel_at_once(suite, shopper)
-            );
-            anyhow::Ok((placed?, cancelled?))
-        }
+    let racing = (0..16).map(async |number| {
+        let shopper = format!("shopper-{number}");
+        let code = suite.coupon("racing", &shopper).await?;
+        let (placed, cancelled) = tokio::join!(
+            suite.order(&shopper, "o-1", &code),
+            cancel_at_once(suite, &shopper)
+        );
+        anyhow::Ok((placed?, cancelled?, code))
     });
-    for ((placed, cancelled), code) in try_join_all(racing).await?.into_iter().zip(&codes) {
+    for (placed, cancelled, code) in try_join_all(racing).await? {
         assert_eq!(cancelled.state(), OrderState::Cancelled);
         assert_eq!(cancelled.order_id, placed.order_id);
-        coupon_is_free(suite, &placed, code).await?;
+        coupon_is_free(suite, &placed, &code).await?;
     }
-    let slots = OrderBooks::open(suite).await?.slots("store-1").await?;
-    assert!(
-        slots.iter().all(|slot| slot.booked == slot.orders),
-        "{slots:?}"
-    );
+    suite.slots("store-1").await?;
     Ok(())
 }
 
@@ -161,40 +125,27 @@ async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon(
 ) -> Result<()> {
     campaign_with_store(suite, "hanging", 10_000).await?;
     let code = suite.coupon("hanging", "ann-hanging").await?;
-    for replica in ISSUANCES {
-        suite.stack.pause(replica)?;
-    }
+    suite.pause(&ISSUANCES)?;
     // The answer comes just before the caller's deadline, and on a busy machine may miss it: who
     // asks again hears the same.
-    let pending = eventually(SOON, || suite.order("ann-hanging", "o-1", &code)).await?;
+    let pending = soon(|| suite.order("ann-hanging", "o-1", &code)).await?;
     assert_eq!(pending.state(), OrderState::Pending);
-    let cancelled = eventually(SOON, || suite.cancel(&pending)).await?;
+    let cancelled = soon(|| suite.cancel(&pending)).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
     assert_eq!(cancelled.coupon_released_at, None);
-    for replica in ISSUANCES {
-        suite.stack.resume(replica)?;
-    }
-    coupon_is_free(suite, &pending, &code).await?;
-    Ok(())
+    suite.resume(&ISSUANCES)?;
+    coupon_is_free(suite, &pending, &code).await
 }
 
 async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
     campaign_with_store(suite, "steps", 10).await?;
     let fulfilment = suite.fulfilment()?;
     let code = suite.coupon("steps", "ann-steps").await?;
     let order = suite.order("ann-steps", "o-1", &code).await?;
     assert_eq!(amounts(&order), [Some(2_800), Some(2_500), Some(300)]);
-    let message = WatchOrderRequest {
-        shopper_id: "ann-steps".into(),
-        order_id: order.order_id.clone(),
-    };
-    let mut changes = suite
-        .orders()
-        .watch_order(suite.request(message))
-        .await?
-        .into_inner();
+    let mut changes = suite.watch_order("ann-steps", &order.order_id).await?;
     let mut seen = Vec::new();
     let steps = [
         OrderState::InPreparation,
@@ -203,28 +154,23 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
     ];
     for (place, step) in steps.into_iter().enumerate() {
         let change = changes.message().await?.and_then(|change| change.order);
-        let now = change.unwrap_or_default();
-        seen.push(now.state());
-        for wrong in steps
-            .into_iter()
-            .enumerate()
-            .filter(|(other, _)| *other > place || other + 1 < place)
-        {
-            let told = refused(&fulfilment.advance(&order, wrong.1).await.unwrap_err());
-            let state = now.state().as_str_name().replace("ORDER_STATE_", "");
+        let now = change.unwrap_or_default().state();
+        seen.push(now);
+        let is_wrong = |other: usize| other > place || other + 1 < place;
+        for wrong in (0..steps.len()).filter(|other| is_wrong(*other)) {
+            let told = refused(fulfilment.advance(&order, steps[wrong]).await);
             assert_eq!(
-                (told.code, told.reason.as_str(), &told.metadata["state"]),
-                (Code::FailedPrecondition, "ORDER_STATE_CONFLICT", &state)
+                told.told(),
+                (Code::FailedPrecondition, "ORDER_STATE_CONFLICT")
             );
+            let state = now.as_str_name().trim_start_matches("ORDER_STATE_");
+            assert_eq!(told.metadata["state"], state);
         }
-        assert_eq!(fulfilment.advance(&order, step).await?.state(), step);
-        let again = fulfilment.advance(&order, step).await?;
-        assert_eq!(
-            again.state(),
-            step,
-            "a step that is asked again changes nothing"
-        );
-        let told = refused(&suite.cancel(&order).await.unwrap_err());
+        // A step that is asked again changes nothing.
+        for _ in 0..2 {
+            assert_eq!(fulfilment.advance(&order, step).await?.state(), step);
+        }
+        let told = refused(suite.cancel(&order).await);
         assert_eq!(
             told.reason, "ORDER_STATE_CONFLICT",
             "too late after {step:?}"
@@ -240,25 +186,20 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         OrderState::Accepted,
         OrderState::Cancelled,
     ] {
-        let told = refused(&fulfilment.advance(&order, impossible).await.unwrap_err());
+        let told = refused(fulfilment.advance(&order, impossible).await);
         assert_eq!(told.fields, ["state"]);
     }
-    a_coupon_takes_off_no_more_than_the_total(suite).await
+    Ok(())
 }
 
 async fn a_coupon_takes_off_no_more_than_the_total(suite: &Suite) -> Result<()> {
-    let code = suite.coupon("steps", "bob-steps").await?;
-    let mut cheap = order_of("bob-steps", "o-1", &code);
+    campaign_with_store(suite, "total", 10).await?;
+    let code = suite.coupon("total", "bob-total").await?;
+    let mut cheap = order_of("bob-total", "o-1", &code);
     cheap.lines[0].quantity = 2;
-    if let Some(price) = &mut cheap.lines[0].unit_price {
-        price.minor_units = 1_000;
-    }
+    cheap.lines[0].unit_price.as_mut().unwrap().minor_units = 1_000;
     let cheap = suite.place(cheap).await?;
-    assert_eq!(
-        amounts(&cheap),
-        [Some(2_000), Some(2_000), Some(0)],
-        "a coupon takes off no more than the total"
-    );
+    assert_eq!(amounts(&cheap), [Some(2_000), Some(2_000), Some(0)]);
     Ok(())
 }
 

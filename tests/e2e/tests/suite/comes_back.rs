@@ -3,74 +3,56 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tidegate_client::{CampaignTerms, eventually};
+use futures_util::future::join_all;
+use tidegate_client::eventually;
 use tidegate_e2e::Suite;
 use tidegate_local::{
     postgres::{Database, Stalled},
     stack::Service,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 /// Just below the time after which a commit counts as lost.
 const STALL: Duration = Duration::from_millis(9_000);
 const CALLERS_DURING_A_STALL: usize = 64;
 const PATIENT: Duration = Duration::from_secs(10);
-/// What callers wait for an answer once the stall is over.
-const DEADLINES: [Duration; 3] = [
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-];
+/// What callers wait for an answer once the stall is over, in milliseconds.
+const DEADLINES_MS: [u64; 3] = [300, 1_000, 5_000];
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// Where a test build reads which of its fail points do what; each task has one of its name.
 const FAIL_POINTS_VARIABLE: &str = "FAILPOINTS";
-const LOG_VARIABLE: &str = "TIDEGATE_LOG";
 /// The exit code of a process that lost a task that it lives by.
 const TASK_ENDED: i32 = 3;
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Claims as a new shopper again and again until one claim is served at once.
-async fn is_served(suite: &Suite, name: &str, deadline: Duration) -> Result<()> {
-    let (began, mut last) = (Instant::now(), String::new());
-    for number in 0.. {
-        ensure!(
-            began.elapsed() < SERVED_WITHIN,
-            "nobody with a deadline of {deadline:?} was served within {SERVED_WITHIN:?}: {last}"
-        );
-        let shopper = format!("{name}-{number}");
-        match suite.within(deadline).claim("tea", &shopper, "r-1").await {
-            Ok(_) => return Ok(()),
-            Err(status) => last = status.to_string(),
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+async fn is_served(suite: &Suite, name: &str, deadline_ms: u64) -> Result<()> {
+    let hasty = suite.within(Duration::from_millis(deadline_ms));
+    let mut shoppers = (0..).map(|number| format!("{name}-{deadline_ms}-{number}"));
+    let served = eventually(SERVED_WITHIN, async || {
+        let shopper = shoppers.next().unwrap_or_default();
+        hasty.claim("tea", &shopper, "r-1").await
+    });
+    let in_vain = || format!("nobody with a deadline of {deadline_ms} ms was served in time");
+    served.await.map(drop).with_context(in_vain)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_with_short_deadlines_are_served_again_once_the_database_goes_on() -> Result<()> {
     let suite = Suite::start().await?;
-    suite
-        .staff()?
-        .open(CampaignTerms::open("tea", 10_000))
-        .await?;
-    is_served(&suite, "before", DEADLINES[0]).await?;
+    suite.open("tea", 10_000).await?;
+    is_served(&suite, "before", DEADLINES_MS[0]).await?;
     for stall in 0..2 {
-        let crowd = (0..CALLERS_DURING_A_STALL).map(|number| {
-            let patient = suite.within(PATIENT);
-            async move {
-                let shopper = format!("during-{stall}-{number}");
-                patient.claim("tea", &shopper, "r-1").await
-            }
+        let patient = suite.within(PATIENT);
+        let crowd = (0..CALLERS_DURING_A_STALL).map(async |number| {
+            let shopper = format!("during-{stall}-{number}");
+            patient.claim("tea", &shopper, "r-1").await
         });
-        let stalled = Stalled::Backends(Database::Issuance);
-        let (stalled, _) = tokio::join!(
-            suite.stack.postgres().stall(stalled, STALL),
-            futures_util::future::join_all(crowd)
-        );
-        stalled?;
-        for deadline in DEADLINES {
-            is_served(&suite, &format!("after-{stall}-{deadline:?}"), deadline).await?;
+        let backends = Stalled::Backends(Database::Issuance);
+        let stalled = suite.stack.postgres().stall(backends, STALL);
+        tokio::join!(stalled, join_all(crowd)).0?;
+        for deadline_ms in DEADLINES_MS {
+            is_served(&suite, &format!("after-{stall}"), deadline_ms).await?;
         }
     }
     suite.end().await
@@ -98,49 +80,37 @@ async fn a_process_that_loses_a_task_says_which_and_ends_and_the_suite_comes_bac
         options.issuance_replicas = 1;
         options.gateway_replicas = 1;
         options.drain_ms = 500;
-        for service in Service::START_ORDER {
-            let filter = Some("info,tidegate_runtime=debug".to_owned());
-            let variable = (service, LOG_VARIABLE.to_owned(), filter);
-            options.variables.push(variable);
-        }
+        options.log_filter = "info,tidegate_runtime=debug".into();
     })
     .await?;
-    suite
-        .staff()?
-        .open(CampaignTerms::open("tea", 10_000))
-        .await?;
+    suite.open("tea", 10_000).await?;
     for service in Service::START_ORDER {
         let replica = format!("{}-0", service.name());
-        let log = suite.stack.replica(&replica)?.log().to_owned();
-        let kinds = kinds_of_tasks(&log)?;
+        let kinds = kinds_of_tasks(suite.stack.replica(&replica)?.log())?;
         ensure!(kinds.len() >= 4, "{replica} has the tasks {kinds:?}");
         for task in kinds {
-            suite.stack.terminate(&replica).await?;
-            let point = format!("{task}=panic");
-            let set = |suite: &mut Suite, points| {
-                suite
-                    .stack
-                    .set_variable(&replica, FAIL_POINTS_VARIABLE, points)
-            };
-            set(&mut suite, Some(&*point))?;
-            suite.stack.start_replica(&replica)?;
-            let status = timeout(ENDS_WITHIN, suite.stack.wait_for_exit(&replica))
-                .await
-                .with_context(|| format!("{replica} goes on without \"{task}\": build the services with the feature `mutations`, as tests/run does"))??;
-            set(&mut suite, None)?;
-            assert_eq!(
-                status.code(),
-                Some(TASK_ENDED),
-                "{replica} without \"{task}\""
-            );
-            let log = fs::read_to_string(&log)?;
-            let mut last_lines = log.lines().rev().take(5);
-            let says_which = last_lines.any(|line| line.contains(&format!("the task \"{task}\"")));
-            assert!(says_which, "{replica} does not name \"{task}\" at its end");
+            says_which_it_lost_and_ends(&mut suite, &replica, &task).await?;
             suite.stack.restart(&replica).await?;
             let shopper = format!("{replica}-{task}").replace(' ', "-");
             eventually(SERVED_WITHIN, || suite.claim("tea", &shopper, "r-1")).await?;
         }
     }
     suite.end().await
+}
+
+async fn says_which_it_lost_and_ends(suite: &mut Suite, replica: &str, task: &str) -> Result<()> {
+    let stack = &mut suite.stack;
+    stack.terminate(replica).await?;
+    let point = format!("{task}=panic");
+    stack.set_variable(replica, FAIL_POINTS_VARIABLE, Some(&point))?;
+    stack.start_replica(replica)?;
+    let status = timeout(ENDS_WITHIN, stack.wait_for_exit(replica)).await;
+    let status = status.with_context(|| format!("{replica} goes on without \"{task}\": build the services with the feature `mutations`, as tests/run does"))??;
+    stack.set_variable(replica, FAIL_POINTS_VARIABLE, None)?;
+    assert_eq!(status.code(), Some(TASK_ENDED), "{replica}: {task}");
+    let log = fs::read_to_string(stack.replica(replica)?.log())?;
+    let mut last_lines = log.lines().rev().take(5);
+    let says_which = last_lines.any(|line| line.contains(&format!("the task \"{task}\"")));
+    assert!(says_which, "{replica} does not name \"{task}\" at its end");
+    Ok(())
 }

@@ -2,85 +2,66 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, ensure};
-use tidegate_client::{CampaignTerms, QUEUED, Staff, eventually, refused};
+use anyhow::Result;
+use tidegate_client::{CampaignTerms, HOUR, Told, becomes, claim_of, later, refused, soon};
 use tidegate_e2e::{Suite, hold};
 use tidegate_local::credentials::Identity;
 use tidegate_proto::{
-    issuance::v1::{Grant, GrantCouponsRequest, RevokeCouponRequest, grant_result::Outcome},
+    issuance::v1::{Grant, GrantCouponsRequest, grant_result::Outcome},
     quota::v1::{SetCampaignControlRequest, campaign_service_client::CampaignServiceClient},
     r#type::v1::{CouponState, IssuanceControl, IssuanceState, OrderState, RedemptionControl},
 };
 use tonic::Code;
 
-const SOON: Duration = Duration::from_secs(10);
-
-/// Waits until a new shopper is told this.
-async fn is_told(suite: &Suite, campaign: &str, expected: &str) -> Result<()> {
-    eventually(SOON, || async {
-        let told = match suite.claim(campaign, "bob", "r-1").await {
-            Ok(_) => "issued".into(),
-            Err(status) if status.message() == QUEUED => "queued".into(),
-            Err(status) => refused(&status).reason,
-        };
-        ensure!(told == expected, "bob is told {told}");
-        Ok(())
-    })
-    .await
-}
-
 /// Orders until an order is accepted, each with a request id of its own: a rejection is for ever.
 async fn order_is_accepted(suite: &Suite, name: &str, code: &str) -> Result<()> {
-    let mut number = 0;
-    let order = eventually(SOON, || {
-        number += 1;
-        let request_id = format!("{name}-{number}");
-        async move { suite.order("ann", &request_id, code).await }
-    })
-    .await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    let mut request_ids = (1..).map(|number| format!("{name}-{number}"));
+    let order = soon(async || {
+        let request_id = request_ids.next().unwrap_or_default();
+        suite.order("ann", &request_id, code).await
+    });
+    assert_eq!(order.await?.state(), OrderState::Accepted);
     Ok(())
 }
 
-/// An open campaign, and a shopper who holds a coupon of it.
-async fn campaign_with_a_coupon(suite: &Suite, campaign: &str) -> Result<(Staff, String)> {
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
+/// Opens a campaign; the code of Ann's coupon of it.
+async fn campaign_with_a_coupon(suite: &Suite, campaign: &str) -> Result<String> {
+    suite.open(campaign, 1_000).await?;
     let issued = suite.claim(campaign, "ann", "r-1").await?;
-    Ok((staff, issued.coupon.unwrap_or_default().code))
+    Ok(issued.coupon.unwrap_or_default().code)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_staff_say_holds_and_leaves_everything_else_as_it_was() -> Result<()> {
-    let mut suite = Suite::start().await?;
-    suite.staff()?.make_store().await?;
-    hold!(&mut suite;
+    let suite = Suite::start().await?;
+    suite.staff.make_store().await?;
+    hold!(suite;
         of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_may_ask_again,
         a_halt_of_redemption_rejects_orders_and_leaves_their_coupons_usable,
         an_expired_coupon_works_again_once_the_campaign_is_extended,
         a_revoked_coupon_pays_for_nothing_and_one_that_paid_is_not_revoked,
         a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent,
         a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_resume_opens_them,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_resume_opens_them(
     suite: &mut Suite,
 ) -> Result<()> {
-    let (staff, code) = campaign_with_a_coupon(suite, "halted").await?;
-    let open = RedemptionControl::Open;
-    let halted = staff.control("halted", IssuanceControl::Halted, open);
+    let code = campaign_with_a_coupon(suite, "halted").await?;
+    let halted = suite.staff.issuing("halted", IssuanceControl::Halted);
     assert_eq!(halted.await?.issuance_state(), IssuanceState::Halted);
-    let stock = staff.read("halted").await?.stock;
+    let stock = suite.staff.read("halted").await?.stock;
+    let leased: u64 = stock.iter().map(|tier| tier.leased).sum();
+    assert_eq!(leased, 0, "an acknowledged halt leaves nothing on lease");
+    let bobs = claim_of("halted", "bob", "r-1");
+    suite
+        .is_told(bobs.clone(), later("ISSUANCE_HALTED"))
+        .await?;
     assert_eq!(
-        stock.iter().map(|tier| tier.leased).sum::<u64>(),
-        0,
-        "an acknowledged halt leaves nothing on lease"
+        refused(suite.ask(bobs.clone()).await).code,
+        Code::FailedPrecondition
     );
-    is_told(suite, "halted", "ISSUANCE_HALTED").await?;
-    let refusal = refused(&suite.claim("halted", "bob", "r-1").await.unwrap_err());
-    assert_eq!(refusal.code, Code::FailedPrecondition);
     let again = suite.claim("halted", "ann", "r-1").await?;
     assert!(again.replayed, "who holds a coupon still gets it");
 
@@ -91,17 +72,18 @@ async fn a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_res
     assert_eq!(order.state(), OrderState::Accepted);
     suite.stack.restart("quota-0").await?;
 
-    let resumed = staff.control("halted", IssuanceControl::Open, open);
+    let resumed = suite.staff.issuing("halted", IssuanceControl::Open);
     assert_eq!(resumed.await?.issuance_state(), IssuanceState::Open);
-    eventually(SOON, || suite.claim("halted", "bob", "r-1")).await?;
-    assert_eq!(staff.differences("halted").await?, [""; 0]);
+    suite.is_served(bobs).await?;
+    assert_eq!(suite.staff.differences("halted").await?, [""; 0]);
     Ok(())
 }
 
 async fn of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_may_ask_again(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
-    let (staff, _) = campaign_with_a_coupon(suite, "epoch").await?;
+    let staff = &suite.staff;
+    campaign_with_a_coupon(suite, "epoch").await?;
     let change = |issuance: IssuanceControl, reason: &str| {
         staff.request(SetCampaignControlRequest {
             campaign_id: "epoch".into(),
@@ -116,15 +98,15 @@ async fn of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_ma
     let mut campaigns = staff.campaigns();
     campaigns.set_campaign_control(first()).await?;
     let second = change(IssuanceControl::Halted, "stop it");
-    let lost = refused(&campaigns.set_campaign_control(second).await.unwrap_err());
-    let expected = (Code::Aborted, "CONTROL_EPOCH_CONFLICT");
-    assert_eq!((lost.code, &*lost.reason), expected);
+    let lost = refused(campaigns.set_campaign_control(second).await);
+    assert_eq!(lost.told(), (Code::Aborted, "CONTROL_EPOCH_CONFLICT"));
     let again = campaigns.set_campaign_control(first()).await?.into_inner();
     let control = again.campaign.and_then(|campaign| campaign.control);
     let control = control.unwrap_or_default();
     let expected = (1, IssuanceState::QueueOnly);
     assert_eq!((control.epoch, control.issuance_state()), expected);
-    is_told(suite, "epoch", "queued").await?;
+    let bobs = claim_of("epoch", "bob", "r-1");
+    suite.is_told(bobs, Told::Queued).await?;
     // A gateway's certificate opens none of this.
     let mut outsider = CampaignServiceClient::new(suite.inside(Identity::Gateway, "quota-0")?);
     let mine = change(IssuanceControl::Open, "mine");
@@ -134,79 +116,57 @@ async fn of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_ma
 }
 
 async fn a_halt_of_redemption_rejects_orders_and_leaves_their_coupons_usable(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
-    let (staff, code) = campaign_with_a_coupon(suite, "redemption").await?;
-    let (open, halted) = (IssuanceControl::Open, RedemptionControl::Halted);
-    staff.control("redemption", open, halted).await?;
-    eventually(SOON, || async {
-        ensure!(!suite.check("ann", &code).await?.1, "still usable");
-        Ok(())
-    })
-    .await?;
-    let rejected = suite.order("ann", "o-1", &code).await.unwrap_err();
-    assert_eq!(refused(&rejected).reason, "REDEMPTION_HALTED");
+    let code = campaign_with_a_coupon(suite, "redemption").await?;
+    let halted = RedemptionControl::Halted;
+    suite.staff.redeeming("redemption", halted).await?;
+    becomes(false, async || Ok(suite.check("ann", &code).await?.1)).await?;
+    let rejected = refused(suite.order("ann", "o-1", &code).await);
+    assert_eq!(rejected.reason, "REDEMPTION_HALTED");
     let opened = RedemptionControl::Open;
-    staff.control("redemption", open, opened).await?;
+    suite.staff.redeeming("redemption", opened).await?;
     order_is_accepted(suite, "redemption", &code).await
 }
 
-async fn an_expired_coupon_works_again_once_the_campaign_is_extended(
-    suite: &mut Suite,
-) -> Result<()> {
-    let staff = suite.staff()?;
-    let terms = CampaignTerms {
-        validity: Duration::from_secs(1),
-        ..CampaignTerms::open("short", 10)
-    };
-    staff.open(terms).await?;
+async fn an_expired_coupon_works_again_once_the_campaign_is_extended(suite: &Suite) -> Result<()> {
+    let terms = CampaignTerms::open("short", 10).valid_for(Duration::from_secs(1));
+    suite.staff.open(terms).await?;
     let code = suite.coupon("short", "ann").await?;
-    eventually(SOON, || async {
-        let state = suite.check("ann", &code).await?.0.state();
-        ensure!(state == CouponState::Expired, "{state:?}");
-        Ok(())
-    })
-    .await?;
-    let until = SystemTime::now() + Duration::from_secs(3_600);
-    staff.extend("short", until).await?;
+    let state = async || Ok(suite.check("ann", &code).await?.0.state());
+    becomes(CouponState::Expired, state).await?;
+    let until = SystemTime::now() + HOUR;
+    suite.staff.extend("short", until).await?;
     order_is_accepted(suite, "short", &code).await?;
     let earlier = until - Duration::from_secs(60);
-    let refusal = staff.extend("short", earlier).await.unwrap_err();
-    assert_eq!(refused(&refusal).fields, ["valid_until"]);
+    let refusal = refused(suite.staff.extend("short", earlier).await);
+    assert_eq!(refusal.fields, ["valid_until"]);
     Ok(())
 }
 
 async fn a_revoked_coupon_pays_for_nothing_and_one_that_paid_is_not_revoked(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
-    let (staff, code) = campaign_with_a_coupon(suite, "revoked").await?;
-    let revoke = async |shopper: &str, code: &str| {
-        let request = staff.request(RevokeCouponRequest {
-            shopper_id: shopper.into(),
-            coupon_code: code.into(),
-            reason: "claimed with a stolen account".into(),
-        });
-        let answer = staff.coupon_admin().revoke_coupon(request).await;
-        answer.map(tonic::Response::into_inner)
-    };
-    let revoked = revoke("ann", &code).await?;
+    let code = campaign_with_a_coupon(suite, "revoked").await?;
+    let revoked = suite.staff.revoke("ann", &code).await?;
     let state = revoked.coupon.unwrap_or_default().state();
     assert_eq!((revoked.replayed, state), (false, CouponState::Revoked));
-    assert!(revoke("ann", &code).await?.replayed);
-    let rejected = suite.order("ann", "o-revoked", &code).await.unwrap_err();
-    assert_eq!(refused(&rejected).reason, "COUPON_REVOKED");
+    assert!(suite.staff.revoke("ann", &code).await?.replayed);
+    let rejected = refused(suite.order("ann", "o-revoked", &code).await);
+    assert_eq!(rejected.reason, "COUPON_REVOKED");
 
     let paid = suite.coupon("revoked", "bob").await?;
     suite.order("bob", "o-1", &paid).await?;
-    let refusal = revoke("bob", &paid).await.unwrap_err();
-    assert_eq!(refused(&refusal).reason, "COUPON_REDEEMED");
+    let refusal = refused(suite.staff.revoke("bob", &paid).await);
+    assert_eq!(refusal.reason, "COUPON_REDEEMED");
     Ok(())
 }
 
 async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
-    let (staff, _) = campaign_with_a_coupon(suite, "list").await?;
+    let staff = &suite.staff;
+    suite.open("list", 1_000).await?;
     let part = |part: usize| GrantCouponsRequest {
         campaign_id: "list".into(),
         reason: "an apology".into(),
@@ -219,24 +179,24 @@ async fn a_list_of_shoppers_is_given_coupons_once_however_often_it_is_sent(
             .collect(),
     };
     let parts: Vec<_> = (0..3).map(part).collect();
-    for round in 0..2 {
+    for is_again in [false, true] {
         let stream = staff.request(tokio_stream::iter(parts.clone()));
         let answers = staff.coupon_admin().grant_coupons(stream).await?;
         let (mut answers, mut granted) = (answers.into_inner(), 0);
         while let Some(answer) = answers.message().await? {
             for result in answer.results {
-                match result.outcome {
-                    Some(Outcome::Granted(coupon)) => assert_eq!(coupon.replayed, round == 1),
-                    other => panic!("{other:?}"),
-                }
+                let Some(Outcome::Granted(coupon)) = result.outcome else {
+                    panic!("{result:?}")
+                };
+                assert_eq!(coupon.replayed, is_again);
                 granted += 1;
             }
         }
-        assert_eq!(granted, 300, "round {round}");
+        assert_eq!(granted, 300);
     }
     // What was granted is in the shopper's own wallet, and counts towards the limit.
-    let refusal = suite.claim("list", "member-0-0", "r-1").await.unwrap_err();
-    assert_eq!(refused(&refusal).reason, "SHOPPER_LIMIT_REACHED");
+    let refusal = refused(suite.claim("list", "member-0-0", "r-1").await);
+    assert_eq!(refusal.reason, "SHOPPER_LIMIT_REACHED");
     let half_good = ["carl", ""].map(str::to_owned);
     let results = staff.grant("list", "spring-mailing", half_good).await?;
     assert!(matches!(results[0].outcome, Some(Outcome::Granted(_))));

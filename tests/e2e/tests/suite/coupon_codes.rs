@@ -9,13 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::future::try_join_all;
-use tidegate_client::{CampaignTerms, eventually, refused};
+use tidegate_client::{CampaignTerms, SOON, becomes, refused, soon};
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_local::stack::Service;
-use tidegate_proto::{
-    issuance::v1::RevokeCouponRequest,
-    r#type::v1::{Order, OrderState, Reason},
-};
+use tidegate_proto::r#type::v1::{Order, OrderState, Reason};
 use tokio::time::sleep;
 use tonic::{Code, Status};
 
@@ -27,10 +24,6 @@ const SECOND: Key = (3, 2);
 /// Two shoppers of one lane whose first coupons of the first campaign have the same code under
 /// [`FIRST`]: found by trying some ten million ids.
 const COLLIDING: [&str; 2] = ["shopper-86530534", "shopper-161455760"];
-/// Files are looked at every 5 s.
-const KEYS_READ_WITHIN: Duration = Duration::from_secs(20);
-/// How long whoever is asked to come back does.
-const PATIENCE: Duration = Duration::from_secs(20);
 const LOADERS: u32 = 6;
 const MISSING: &str = "missing";
 
@@ -44,16 +37,14 @@ async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
     fs::write(&new, json.to_string())?;
     fs::rename(new, file)?;
     for replica in ISSUANCES {
-        let read = eventually(KEYS_READ_WITHIN, || async {
-            let known = suite.metric(replica, "tidegate_coupon_keys_known", "");
-            ensure!(known.await? as usize == keys.len());
+        let read = soon(async || {
+            let metric = async |name: &str, label: &str| suite.metric(replica, name, label).await;
+            let known = "tidegate_coupon_keys_known";
+            ensure!(metric(known, "").await? as usize == keys.len());
             for (id, _) in keys {
-                let label = format!("key_id=\"{id}\"");
-                let known = suite.metric(replica, "tidegate_coupon_keys_known", &label);
-                ensure!(known.await? as usize == 1);
+                ensure!(metric(known, &format!("key_id=\"{id}\"")).await? as usize == 1);
             }
-            let in_use = suite.metric(replica, "tidegate_coupon_key_active", "");
-            ensure!(in_use.await? as u8 == active);
+            ensure!(metric("tidegate_coupon_key_active", "").await? as u8 == active);
             Ok(())
         });
         read.await
@@ -65,11 +56,8 @@ async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
 /// A campaign whose coupons are made with [`FIRST`] until the keys change.
 async fn campaign_of_first_key(suite: &Suite, id: &str, limit_per_shopper: u32) -> Result<()> {
     change_keys(suite, FIRST.0, &[FIRST]).await?;
-    let terms = CampaignTerms {
-        limit_per_shopper,
-        ..CampaignTerms::open(id, 100_000)
-    };
-    suite.staff()?.open(terms).await?;
+    let terms = CampaignTerms::open(id, 100_000).limited_to(limit_per_shopper);
+    suite.staff.open(terms).await?;
     Ok(())
 }
 
@@ -78,25 +66,31 @@ async fn decided(suite: &Suite, shopper: &str, request: &str, code: &str) -> Res
     let began = Instant::now();
     loop {
         match suite.order(shopper, request, code).await {
-            Err(status) if status.code() == Code::Unavailable && began.elapsed() < PATIENCE => {}
-            Ok(order) if order.state() == OrderState::Pending && began.elapsed() < PATIENCE => {}
+            Err(status) if status.code() == Code::Unavailable && began.elapsed() < SOON => {}
+            Ok(order) if order.state() == OrderState::Pending && began.elapsed() < SOON => {}
             outcome => return outcome,
         }
         sleep(Duration::from_millis(50)).await;
     }
 }
 
+/// The same, and the order has to be accepted.
+async fn accepted(suite: &Suite, shopper: &str, request: &str, code: &str) -> Result<Order> {
+    let order = decided(suite, shopper, request, code).await?;
+    ensure!(order.state() == OrderState::Accepted, "{order:?}");
+    Ok(order)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_its_shoppers_however_it_is_typed_and_whichever_key_made_it() -> Result<()> {
     let suite = Suite::start().await?;
-    suite.staff()?.make_store().await?;
-    hold!(&suite;
+    suite.staff.make_store().await?;
+    hold!(suite;
         two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon,
         a_code_is_taken_as_people_type_and_paste_it,
         keys_change_in_two_steps_under_load_and_nothing_fails,
         a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_back,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_coupon(
@@ -106,36 +100,28 @@ async fn two_shoppers_with_the_same_code_each_order_and_cancel_with_their_own_co
     let [one, two] = COLLIDING;
     let code = suite.coupon("tea", one).await?;
     assert_eq!(suite.coupon("tea", two).await?, code, "they collide");
-    let first = decided(suite, one, "o-1", &code).await?;
-    let second = decided(suite, two, "o-1", &code).await?;
-    for order in [&first, &second] {
-        assert_eq!(order.state(), OrderState::Accepted);
-    }
+    let first = accepted(suite, one, "o-1", &code).await?;
+    let second = accepted(suite, two, "o-1", &code).await?;
     let cancelled = suite.cancel(&first).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
     assert_eq!(suite.read(&second).await?.state(), OrderState::Accepted);
     assert!(suite.check(one, &code).await?.1, "it came back");
     assert!(!suite.check(two, &code).await?.1, "it has paid");
-    let again = decided(suite, one, "o-2", &code).await?;
-    assert_eq!(again.state(), OrderState::Accepted);
+    accepted(suite, one, "o-2", &code).await?;
     Ok(())
 }
 
 async fn a_code_is_taken_as_people_type_and_paste_it(suite: &Suite) -> Result<()> {
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("typed", 10)).await?;
+    suite.open("typed", 10).await?;
     let code = suite.coupon("typed", "alice").await?;
-    let wide: String = code
-        .chars()
-        .filter_map(|letter| char::from_u32(letter as u32 - 0x21 + 0xFF01))
-        .collect();
+    let wide = code.chars().map(|letter| letter as u32 - 0x21 + 0xFF01);
     let parted = |separator: &str| {
         let parts = code.as_bytes().chunks(4).map(String::from_utf8_lossy);
         parts.collect::<Vec<_>>().join(separator)
     };
     let typed = [
         code.to_lowercase().replace('0', "o").replace('1', "l"),
-        wide,
+        wide.filter_map(char::from_u32).collect(),
         parted("\u{3000}"),
         parted("\u{A0}\t"),
         parted("\u{2014}\u{2014}"),
@@ -149,21 +135,13 @@ async fn a_code_is_taken_as_people_type_and_paste_it(suite: &Suite) -> Result<()
         assert!(suite.check("alice", typed).await?.1, "{typed:?}");
     }
     // The same order, however its code is typed.
-    let order = decided(suite, "alice", "o-1", &typed[1]).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    let order = accepted(suite, "alice", "o-1", &typed[1]).await?;
     for typed in &typed {
         let replay = decided(suite, "alice", "o-1", typed).await?;
         assert_eq!(replay.order_id, order.order_id, "{typed:?}");
     }
-    let revocation = RevokeCouponRequest {
-        shopper_id: "alice".into(),
-        coupon_code: typed[7].clone(),
-        reason: "tried out".into(),
-    };
-    let mut admin = staff.coupon_admin();
-    let revoked = admin.revoke_coupon(staff.request(revocation)).await;
-    let refusal = revoked.unwrap_err();
-    assert_eq!(refused(&refusal).reason, "COUPON_REDEEMED");
+    let revoked = suite.staff.revoke("alice", &typed[7]).await;
+    assert_eq!(refused(revoked).reason, "COUPON_REDEEMED");
     Ok(())
 }
 
@@ -193,13 +171,11 @@ async fn keys_change_in_two_steps_under_load_and_nothing_fails(suite: &Suite) ->
                     kept.push((shopper, code));
                     continue;
                 }
-                let order = decided(suite, &shopper, "o-1", &code).await?;
-                ensure!(order.state() == OrderState::Accepted, "{order:?}");
+                accepted(suite, &shopper, "o-1", &code).await?;
                 orders.fetch_add(1, Ordering::Relaxed);
             }
             for (shopper, code) in kept {
-                let order = decided(suite, &shopper, "o-1", &code).await?;
-                ensure!(order.state() == OrderState::Accepted, "{order:?}");
+                accepted(suite, &shopper, "o-1", &code).await?;
             }
             anyhow::Ok(())
         }
@@ -207,13 +183,11 @@ async fn keys_change_in_two_steps_under_load_and_nothing_fails(suite: &Suite) ->
     tokio::try_join!(rotate, load)?;
     let orders = orders.into_inner();
     assert!(orders >= 20, "{orders} orders are no load");
-    let pool = sqlx::PgPool::connect(&suite.database_of(Service::Issuance)?).await?;
-    let keys: i64 = sqlx::query_scalar(
-        "SELECT count(DISTINCT key_id) FROM coupons WHERE shopper_id LIKE 's-%'",
-    )
-    .fetch_one(&pool)
-    .await?;
-    pool.close().await;
+    let keys = "SELECT count(DISTINCT key_id) FROM coupons WHERE shopper_id LIKE 's-%'";
+    let keys = sqlx::query_scalar::<_, i64>(keys);
+    let keys = keys
+        .fetch_one(&mut suite.database_of(Service::Issuance).await?)
+        .await?;
     assert_eq!(keys, 2, "coupons were made with both keys");
     Ok(())
 }
@@ -222,11 +196,10 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     suite: &Suite,
 ) -> Result<()> {
     campaign_of_first_key(suite, MISSING, 3).await?;
-    let claimed = eventually(PATIENCE, || suite.claim(MISSING, "ann", "r-1")).await?;
+    let claimed = soon(|| suite.claim(MISSING, "ann", "r-1")).await?;
     let of_first = claimed.coupon.unwrap_or_default().code;
     let paid = suite.coupon(MISSING, "ann").await?;
-    let order = decided(suite, "ann", "o-1", &paid).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    let order = accepted(suite, "ann", "o-1", &paid).await?;
     change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
     let of_second = suite.coupon(MISSING, "ann").await?;
     change_keys(suite, SECOND.0, &[SECOND]).await?;
@@ -234,44 +207,36 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     let listed = suite.coupons("ann", 10).await?;
     let mut shown: Vec<_> = listed
         .iter()
-        .map(|coupon| (coupon.code.clone(), coupon.code_missing_because()))
+        .map(|coupon| (&*coupon.code, coupon.code_missing_because()))
         .collect();
-    shown.sort_by(|one, other| one.0.cmp(&other.0));
-    let hidden = (String::new(), Reason::CouponKeyMissing);
-    let told = (of_second.clone(), Reason::Unspecified);
-    assert_eq!(shown, [hidden.clone(), hidden, told]);
+    shown.sort_by_key(|(code, _)| *code);
+    let hidden = ("", Reason::CouponKeyMissing);
+    assert_eq!(shown, [hidden, hidden, (&*of_second, Reason::Unspecified)]);
 
-    let looked_up = suite.look_up(MISSING, "ann", "r-1").await;
-    for refusal in [
-        looked_up.unwrap_err(),
-        suite.claim(MISSING, "ann", "r-1").await.unwrap_err(),
-        suite.get_coupon("ann", &of_first).await.unwrap_err(),
-        suite.order("ann", "o-2", &of_first).await.unwrap_err(),
+    for told in [
+        refused(suite.look_up(MISSING, "ann", "r-1").await),
+        refused(suite.claim(MISSING, "ann", "r-1").await),
+        refused(suite.get_coupon("ann", &of_first).await),
+        refused(suite.order("ann", "o-2", &of_first).await),
     ] {
-        let told = refused(&refusal);
         assert_eq!(
-            (told.code, told.reason.as_str()),
+            told.told(),
             (Code::FailedPrecondition, "COUPON_KEY_MISSING")
         );
         assert!(told.retry_after.is_some(), "it is not for ever");
         assert_eq!(told.locales, ["zh-CN", "en"]);
     }
-    let of_second = decided(suite, "ann", "o-3", &of_second).await?;
-    assert_eq!(of_second.state(), OrderState::Accepted);
+    accepted(suite, "ann", "o-3", &of_second).await?;
     // What has paid comes back to its shopper all the same.
     let cancelled = suite.cancel(&order).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
-    eventually(PATIENCE, || async {
-        let order = suite.read(&order).await?;
-        ensure!(order.coupon_released_at.is_some(), "{order:?}");
-        anyhow::Ok(())
+    becomes(true, async || {
+        Ok(suite.read(&order).await?.coupon_released_at.is_some())
     })
     .await?;
 
     change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
-    for (request, code) in [("o-2", &of_first), ("o-4", &paid)] {
-        let order = decided(suite, "ann", request, code).await?;
-        assert_eq!(order.state(), OrderState::Accepted, "{request}");
-    }
+    accepted(suite, "ann", "o-2", &of_first).await?;
+    accepted(suite, "ann", "o-4", &paid).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -38,10 +38,6 @@ impl Terminal {
         Ok(Self { config, programs })
     }
 
-    pub(crate) fn run(&self, line: &str) -> Result<Output> {
-        Ok(self.shell(line).output()?)
-    }
-
     /// Types a line that goes on until it is stopped.
     pub(crate) fn begin(&self, line: &str) -> Result<Child> {
         let mut shell = tokio::process::Command::from(self.shell(&format!("exec {line}")));
@@ -62,9 +58,18 @@ impl Terminal {
 
     /// Types one line that has to succeed, and gives what it printed.
     pub(crate) fn says(&self, line: &str) -> Result<String> {
-        let typed = self.run(line)?;
+        let typed = self.shell(line).output()?;
         let (out, err) = (text(&typed.stdout), text(&typed.stderr));
         assert!(typed.status.success(), "{line}\n{out}\n{err}");
+        Ok(out)
+    }
+
+    /// Types one line that has to fail with this code, and to say this on stderr; what it printed.
+    pub(crate) fn fails(&self, line: &str, code: i32, part: &str) -> Result<String> {
+        let typed = self.shell(line).output()?;
+        let (out, err) = (text(&typed.stdout), text(&typed.stderr));
+        assert_eq!(typed.status.code(), Some(code), "{line}: {out}{err}");
+        assert!(err.contains(part), "{line}: {err}");
         Ok(out)
     }
 }

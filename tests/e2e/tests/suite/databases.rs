@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
-use tidegate_client::{CampaignTerms, eventually};
+use sqlx::{ConnectOptions as _, PgConnection};
+use tidegate_client::soon;
 use tidegate_e2e::{ISSUANCES, Suite};
 use tidegate_local::stack::{Service, connections_of};
 use tidegate_proto::order_intake::v1::AuditOrdersRequest;
 
-const BACK_WITHIN: Duration = Duration::from_secs(20);
 const SHOPPERS: usize = 60;
 const LOOKS: usize = 40;
 
@@ -27,8 +26,8 @@ async fn connections(connection: &mut PgConnection) -> Result<BTreeMap<String, i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_takes_no_more_database_connections_than_its_readme_says() -> Result<()> {
     let suite = Suite::start_with(|options| options.issuance_replicas = 1).await?;
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("tea", 10_000)).await?;
+    let staff = &suite.staff;
+    suite.open("tea", 10_000).await?;
     staff.make_store().await?;
     let mut connection = suite.stack.postgres().superuser().connect().await?;
     let mut most = BTreeMap::new();
@@ -69,8 +68,7 @@ async fn a_replica_takes_no_more_database_connections_than_its_readme_says() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_another_database_takes_over_open_leases_are_sealed_and_claims_go_on() -> Result<()> {
     let mut suite = Suite::start().await?;
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("tea", 10_000)).await?;
+    suite.open("tea", 10_000).await?;
     for number in 0..20 {
         suite.coupon("tea", &format!("before-{number}")).await?;
     }
@@ -79,24 +77,23 @@ async fn when_another_database_takes_over_open_leases_are_sealed_and_claims_go_o
     suite.stack.postgres_mut().start().await?;
     for number in 0..20 {
         let shopper = format!("after-{number}");
-        eventually(BACK_WITHIN, || suite.coupon("tea", &shopper)).await?;
+        soon(|| suite.coupon("tea", &shopper)).await?;
     }
     // Whichever replica is back first seals the leases of both.
-    let logs = ISSUANCES.map(|replica| {
-        let log = format!("logs/{replica}.log");
-        std::fs::read_to_string(suite.stack.options().data.join(log))
-    });
-    let logs = logs.into_iter().collect::<Result<String, _>>()?;
+    let mut logs = String::new();
+    for replica in ISSUANCES {
+        logs += &std::fs::read_to_string(suite.stack.replica(replica)?.log())?;
+    }
     assert!(logs.contains("was sealed anew"), "{logs}");
-    assert_eq!(staff.differences("tea").await?, [""; 0]);
+    assert_eq!(suite.staff.differences("tea").await?, [""; 0]);
     suite.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_of_orders_finds_a_payment_that_the_database_of_issuance_has_lost() -> Result<()> {
     let suite = Suite::start().await?;
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("tea", 1_000)).await?;
+    let staff = &suite.staff;
+    suite.open("tea", 1_000).await?;
     staff.make_store().await?;
     for shopper in ["ann", "bob"] {
         let code = suite.coupon("tea", shopper).await?;
@@ -105,14 +102,11 @@ async fn an_audit_of_orders_finds_a_payment_that_the_database_of_issuance_has_lo
     let audit = async || {
         let request = staff.request(AuditOrdersRequest {});
         let audited = staff.stores().audit_orders(request).await?.into_inner();
-        anyhow::Ok((
-            audited.orders,
-            audited.orders_without_coupon,
-            audited.is_complete,
-        ))
+        let without_coupon = audited.orders_without_coupon;
+        anyhow::Ok((audited.orders, without_coupon, audited.is_complete))
     };
     assert_eq!(audit().await?, (2, 0, true));
-    let mut issuance = PgConnection::connect(&suite.database_of(Service::Issuance)?).await?;
+    let mut issuance = suite.database_of(Service::Issuance).await?;
     let lost = "UPDATE coupons SET order_id = NULL, redeemed_at = NULL WHERE shopper_id = 'bob'";
     sqlx::query(lost).execute(&mut issuance).await?;
     assert_eq!(audit().await?, (2, 1, true));

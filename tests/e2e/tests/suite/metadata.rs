@@ -4,38 +4,35 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_client::{CampaignTerms, order_of, refused};
+use tidegate_client::{Refusal, order_of, refused};
 use tidegate_e2e::Suite;
 use tidegate_local::stack::Service;
 use tidegate_proto::{gateway::v1::PlaceOrderRequest, r#type::v1::OrderLine};
 use tonic::{Code, Status};
 
-use super::stores::{hourly, in_one_hour};
+use super::stores::{campaign_in_one_hour, hourly};
 
-const MAX_METADATA_BYTES: usize = 4 * 1024;
-
-/// What the metadata of a refusal comes to on the wire, counted as HTTP/2 does.
-fn metadata_bytes(status: &Status) -> usize {
+/// Whether the metadata of a refusal is small on the wire, counted as HTTP/2 does.
+fn is_small(status: &Status) {
     let headers = status.clone().into_http::<()>().into_parts().0.headers;
     let headers = headers.iter();
-    headers
+    let bytes: usize = headers
         .map(|(name, value)| name.as_str().len() + value.len() + 32)
-        .sum()
+        .sum();
+    assert!(bytes <= 4 * 1024, "{bytes} bytes");
 }
 
 pub(super) async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted(
     suite: &Suite,
 ) -> Result<()> {
-    let code = "0123456789ABCDEF";
     let bad = PlaceOrderRequest {
         lines: vec![OrderLine::default(); 50],
-        ..order_of("ann", "r-1", code)
+        ..order_of("ann", "r-1", "0123456789ABCDEF")
     };
     let status = suite.place(bad).await.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument);
-    let bytes = metadata_bytes(&status);
-    assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
-    let told = refused(&status);
+    is_small(&status);
+    let told = Refusal::of(&status);
+    assert_eq!(told.code, Code::InvalidArgument);
     let left_out: usize = told.metadata["violations_left_out"].parse()?;
     let named = told.fields.len();
     assert!(named >= 10, "{named} are named");
@@ -47,12 +44,10 @@ pub(super) async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_
 pub(super) async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then(
     suite: &Suite,
 ) -> Result<()> {
-    in_one_hour().await?;
-    let staff = suite.staff()?;
-    staff.open(CampaignTerms::open("busy", 1_000)).await?;
+    campaign_in_one_hour(suite, "busy").await?;
     let near = |number: usize| hourly(&format!("{number}{}", "\"".repeat(63)), 5);
     let stores = [hourly("busy", 1)].into_iter().chain((0..8).map(near));
-    staff.put_stores(stores.collect()).await?;
+    suite.staff.put_stores(stores.collect()).await?;
     let order = async |shopper: &str| -> Result<_> {
         let code = suite.coupon("busy", shopper).await?;
         let latest = SystemTime::now() + Duration::from_secs(20);
@@ -66,15 +61,12 @@ pub(super) async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_t
     };
     order("ann").await??;
     let status = order("bob").await?.unwrap_err();
-    let told = refused(&status);
-    assert_eq!(
-        (told.code, told.reason.as_str(), told.pushback.as_deref()),
-        (Code::FailedPrecondition, "STORE_BUSY", Some("-1"))
-    );
+    is_small(&status);
+    let told = Refusal::of(&status);
+    assert_eq!(told.told(), (Code::FailedPrecondition, "STORE_BUSY"));
+    assert_eq!(told.pushback.as_deref(), Some("-1"));
     assert!(told.metadata.contains_key("suggested_stores"), "{told:?}");
     assert!(told.retry_after.is_some_and(|after| after > Duration::ZERO));
-    let bytes = metadata_bytes(&status);
-    assert!(bytes <= MAX_METADATA_BYTES, "{bytes} bytes");
     Ok(())
 }
 
@@ -82,13 +74,13 @@ pub(super) async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_t
 async fn a_retry_is_asked_for_only_where_the_deadline_leaves_time_for_it() -> Result<()> {
     let rate = [("TIDEGATE_SHOPPER_RATE_PER_SECOND", "1")];
     let suite = Suite::start_set(Service::Gateway, &rate).await?;
-    let patient = Duration::from_secs(8);
-    for (deadline, is_asked_for) in [(Duration::from_millis(300), false), (patient, true)] {
+    for (deadline_ms, is_asked_for) in [(300, false), (8_000, true)] {
+        let deadline = Duration::from_millis(deadline_ms);
+        let hasty = suite.within(deadline);
         let told = loop {
-            let hasty = suite.within(deadline);
-            let status = hasty.claim("none", "ann", "r-1").await.unwrap_err();
-            if status.code() == Code::Unavailable {
-                break refused(&status);
+            let told = refused(hasty.claim("none", "ann", "r-1").await);
+            if told.code == Code::Unavailable {
+                break told;
             }
         };
         assert_eq!(told.reason, "OVERLOADED");

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::join_all;
-use tidegate_client::{CampaignTerms, order_of, refused};
-use tidegate_e2e::{OrderBooks, Suite, hold};
+use tidegate_client::{CampaignTerms, Refusal, order_at, order_of, refused};
+use tidegate_e2e::{Suite, hold};
 use tidegate_proto::{
-    gateway::v1::{
-        CheckCouponRequest, ListCouponsRequest, ListOrdersRequest, PlaceOrderRequest,
-        WatchOrderRequest,
-    },
+    gateway::v1::{CheckCouponRequest, ListCouponsRequest, PlaceOrderRequest},
     r#type::v1::{CouponState, OrderState, Reason},
 };
 use tonic::Code;
@@ -18,17 +15,16 @@ use tonic::Code;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coupon_is_shown_to_its_shopper_and_pays_for_one_order() -> Result<()> {
     let suite = Suite::start().await?;
-    suite.staff()?.make_store().await?;
-    hold!(&suite;
+    suite.staff.make_store().await?;
+    hold!(suite;
         a_coupon_pays_for_one_order_however_often_that_is_asked,
         forged_mistyped_foreign_and_expired_coupons_pay_for_nothing,
         a_wallet_pages_through_every_coupon_once,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) -> Result<()> {
-    suite.staff()?.open(CampaignTerms::open("once", 10)).await?;
+    suite.open("once", 10).await?;
     let code = &suite.coupon("once", "alice").await?;
     let racing = join_all((0..8).map(async |number| {
         let request_id = format!("order-{number}");
@@ -43,9 +39,8 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
         panic!("{racing:?}")
     };
     for status in racing.iter().filter_map(|outcome| outcome.as_ref().err()) {
-        let told = refused(status);
-        let expected = (Code::FailedPrecondition, "COUPON_REDEEMED");
-        assert_eq!((told.code, &*told.reason), expected);
+        let told = Refusal::of(status);
+        assert_eq!(told.told(), (Code::FailedPrecondition, "COUPON_REDEEMED"));
     }
     let again = suite.order("alice", &winner.request_id, code).await?;
     assert_eq!(again.order_id, winner.order_id);
@@ -57,10 +52,10 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
     let mut other_lines = order_of("alice", &winner.request_id, code);
     other_lines.lines[0].quantity = 2;
     for other in [other_store, other_lines] {
-        let conflict = refused(&suite.place(other).await.unwrap_err());
+        let conflict = refused(suite.place(other).await);
         assert_eq!(conflict.reason, "REQUEST_ID_CONFLICT");
     }
-    let slots = OrderBooks::open(suite).await?.slots("store-1").await?;
+    let slots = suite.slots("store-1").await?;
     let booked: i64 = slots.iter().map(|slot| slot.booked).sum();
     assert_eq!(booked, 1, "those that lost the race hold no place");
 
@@ -75,19 +70,10 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
     assert_eq!(paid_for, winner.order_id);
 
     assert_eq!(suite.read(winner).await?.state(), OrderState::Accepted);
-    let list = suite.request(ListOrdersRequest {
-        shopper_id: "alice".into(),
-        page_size: 3,
-        page_token: String::new(),
-    });
-    let page = suite.orders().list_orders(list).await?.into_inner();
+    let page = suite.list_orders("alice", 3).await?;
     assert_eq!(page.orders.len(), 3);
     assert!(!page.next_page_token.is_empty());
-    let watch = suite.request(WatchOrderRequest {
-        shopper_id: "alice".into(),
-        order_id: winner.order_id.clone(),
-    });
-    let mut changes = suite.orders().watch_order(watch).await?.into_inner();
+    let mut changes = suite.watch_order("alice", &winner.order_id).await?;
     // The store has yet to make it: the stream goes on after this.
     let change = changes.message().await?.and_then(|change| change.order);
     assert_eq!(change.unwrap_or_default().state(), OrderState::Accepted);
@@ -95,11 +81,9 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
 }
 
 async fn forged_mistyped_foreign_and_expired_coupons_pay_for_nothing(suite: &Suite) -> Result<()> {
-    let terms = CampaignTerms {
-        validity: Duration::from_secs(2),
-        ..CampaignTerms::open("short", 10)
-    };
-    suite.staff()?.open(terms).await?;
+    let validity = Duration::from_secs(2);
+    let terms = CampaignTerms::open("short", 10).valid_for(validity);
+    suite.staff.open(terms).await?;
     let code = suite.coupon("short", "alice").await?;
     let last = if code.ends_with('7') { '8' } else { '7' };
     let changed = format!("{}{last}", &code[..15]);
@@ -113,33 +97,27 @@ async fn forged_mistyped_foreign_and_expired_coupons_pay_for_nothing(suite: &Sui
         let read = suite.get_coupon(shopper, coupon).await.map(drop);
         let order = suite.order(shopper, &request_id, coupon).await.map(drop);
         for outcome in [read, order] {
-            let told = refused(&outcome.unwrap_err());
+            let told = refused(outcome);
             assert_eq!(told.reason, "COUPON_NOT_FOUND", "{shopper} {coupon}");
         }
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let told = refused(&suite.order("alice", "too-late", &code).await.unwrap_err());
+    tokio::time::sleep(validity).await;
+    let told = refused(suite.order("alice", "too-late", &code).await);
+    assert_eq!(told.told(), (Code::FailedPrecondition, "COUPON_EXPIRED"));
+    assert_eq!(told.retry_after, None);
+    let unknown_store = order_at("nowhere", "alice", &code);
     assert_eq!(
-        (told.code, &*told.reason, told.retry_after),
-        (Code::FailedPrecondition, "COUPON_EXPIRED", None)
+        refused(suite.place(unknown_store).await).reason,
+        "STORE_NOT_FOUND"
     );
-    let unknown_store = PlaceOrderRequest {
-        store_id: "nowhere".into(),
-        ..order_of("alice", "lost", &code)
-    };
-    let told = refused(&suite.place(unknown_store).await.unwrap_err());
-    assert_eq!(told.reason, "STORE_NOT_FOUND");
     Ok(())
 }
 
 async fn a_wallet_pages_through_every_coupon_once(suite: &Suite) -> Result<()> {
     let mut codes = Vec::new();
     for campaign in ["first", "second"] {
-        let terms = CampaignTerms {
-            limit_per_shopper: 5,
-            ..CampaignTerms::open(campaign, 100)
-        };
-        suite.staff()?.open(terms).await?;
+        let terms = CampaignTerms::open(campaign, 100).limited_to(5);
+        suite.staff.open(terms).await?;
         for _ in 0..5 {
             codes.push(suite.coupon(campaign, "collector").await?);
         }

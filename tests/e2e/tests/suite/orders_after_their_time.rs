@@ -4,107 +4,78 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_client::{CampaignTerms, Staff, eventually, order_of, refused, store_of};
-use tidegate_e2e::{ISSUANCES, OrderBooks, Suite, hold};
+use tidegate_client::{CampaignTerms, Refusal, order_at, order_of, refused, soon, store_of};
+use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_proto::{
-    gateway::v1::{PlaceOrderRequest, WatchOrderRequest},
+    gateway::v1::PlaceOrderRequest,
     order_intake::v1::{
-        CloseStoresRequest, OpeningHours, PendingOrders, Store, StreamOrdersRequest, WeeklyHours,
+        CloseStoresRequest, OpeningHours, PendingOrders, Store, WeeklyHours,
         close_stores_request::Stores,
     },
     r#type::v1::{CouponState, Order, OrderState, Reason},
 };
 use time::OffsetDateTime;
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 
-const SOON: Duration = Duration::from_secs(30);
-/// The numbers of FAILED and REJECTED in the database.
-const FAILED: i16 = 8;
-const REJECTED: i16 = 3;
-
 /// A campaign, and a store of this name that makes so many orders in a slot.
-async fn campaign_with_store(suite: &Suite, campaign: &str, store: Store) -> Result<Staff> {
-    let staff = suite.staff()?;
-    staff.put_stores(vec![store]).await?;
-    staff.open(CampaignTerms::open(campaign, 1_000)).await?;
-    Ok(staff)
+async fn campaign_with_store(suite: &Suite, campaign: &str, store: Store) -> Result<()> {
+    suite.staff.put_stores(vec![store]).await?;
+    suite.open(campaign, 1_000).await
 }
 
 /// The order once it is in a state, and its coupon given back.
 async fn ended(suite: &Suite, order: &Order, state: OrderState) -> Result<Order> {
-    eventually(SOON, || async {
+    soon(async || {
         let now = suite.read(order).await?;
-        ensure!(now.state() == state, "{now:?}");
-        ensure!(now.coupon_released_at.is_some(), "{now:?}");
+        let is_free = now.coupon_released_at.is_some();
+        ensure!(now.state() == state && is_free, "{now:?}");
         Ok(now)
     })
     .await
 }
 
-fn in_both_languages(order: &Order) -> bool {
-    let locales = order.messages.iter().map(|text| text.locale.as_str());
-    locales.eq(["zh-CN", "en"]) && order.messages.iter().all(|text| text.message.len() > 20)
-}
-
-/// An order whose id is its store's.
-fn order_at(store: &str, shopper: &str, code: &str) -> PlaceOrderRequest {
-    PlaceOrderRequest {
-        store_id: store.into(),
-        ..order_of(shopper, &format!("at-{store}"), code)
-    }
+fn in_both_languages(order: &Order) {
+    let locales = order.messages.iter().map(|text| &*text.locale);
+    let say_enough = order.messages.iter().all(|text| text.message.len() > 20);
+    assert!(locales.eq(["zh-CN", "en"]) && say_enough, "{order:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_becomes_of_an_order_its_coupon_is_spent_once_or_free() -> Result<()> {
-    let mut suite = Suite::start().await?;
-    hold!(&mut suite;
+    hold!(Suite::start().await?;
         a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back,
         a_crowd_of_false_codes_books_no_slot,
         a_closed_store_says_when_it_opens_as_its_own_clock_shows_it,
         an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free,
         closing_a_store_fails_its_orders_once_whatever_is_sent_again,
-    )?;
-    suite.end().await
+    )
 }
 
 async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back(
-    suite: &mut Suite,
+    suite: &Suite,
 ) -> Result<()> {
-    suite.heal().await?;
-    let staff = suite.staff()?;
-    staff.make_store().await?;
-    let terms = CampaignTerms {
-        validity: Duration::from_secs(60),
-        ..CampaignTerms::open("tea", 10)
-    };
-    staff.open(terms).await?;
+    suite.staff.make_store().await?;
+    let validity = Duration::from_secs(60);
+    let terms = CampaignTerms::open("tea", 10).valid_for(validity);
+    suite.staff.open(terms).await?;
     let fulfilment = suite.fulfilment()?;
     let code = suite.coupon("tea", "ann-cups").await?;
     let order = suite.order("ann-cups", "o-1", &code).await?;
-    let watch = WatchOrderRequest {
-        shopper_id: "ann-cups".into(),
-        order_id: order.order_id.clone(),
-    };
-    let mut changes = suite
-        .orders()
-        .watch_order(suite.request(watch))
-        .await?
-        .into_inner();
-    fulfilment
-        .advance(&order, OrderState::InPreparation)
-        .await?;
+    let mut changes = suite.watch_order("ann-cups", &order.order_id).await?;
+    let begun = OrderState::InPreparation;
+    fulfilment.advance(&order, begun).await?;
     for answer in join_all((0..4).map(|_| fulfilment.fail(&order, "out of cups"))).await {
         assert_eq!(answer?.state(), OrderState::Failed);
     }
-    let mut heard = Vec::new();
+    let mut last = Order::default();
     while let Some(change) = changes.message().await? {
-        heard.extend(change.order);
+        last = change.order.unwrap_or_default();
     }
-    let last = heard.last().cloned().unwrap_or_default();
     assert_eq!(last.state(), OrderState::Failed);
     assert_eq!(last.failed_because(), Reason::StoreFailed);
     assert_eq!(last.failure_note, "out of cups");
-    assert!(in_both_languages(&last), "{last:?}");
+    in_both_languages(&last);
 
     let failed = ended(suite, &order, OrderState::Failed).await?;
     let (coupon, usable) = suite.check("ann-cups", &code).await?;
@@ -112,14 +83,8 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
     let until = coupon.valid_until.unwrap_or_default().seconds;
     let released = failed.coupon_released_at.unwrap_or_default().seconds;
     assert!(until - released > 3_500, "an hour is left at least");
-    let books = OrderBooks::open(suite).await?;
-    assert_eq!(books.changes_to_state(FAILED).await?, 1);
-    let mut pages = fulfilment
-        .stream(StreamOrdersRequest {
-            consumer: "kitchen".into(),
-            ..StreamOrdersRequest::default()
-        })
-        .await?;
+    assert_eq!(suite.changes_to_state(OrderState::Failed).await?, 1);
+    let mut pages = fulfilment.stream_on("kitchen").await?;
     let mut events = Vec::new();
     while events.len() < 4 {
         events.extend(pages.message().await?.unwrap_or_default().events);
@@ -132,77 +97,58 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
     Ok(())
 }
 
-async fn a_crowd_of_false_codes_books_no_slot(suite: &mut Suite) -> Result<()> {
-    suite.heal().await?;
+async fn a_crowd_of_false_codes_books_no_slot(suite: &Suite) -> Result<()> {
     campaign_with_store(suite, "false", store_of("false", 1)).await?;
-    let rejected_before = OrderBooks::open(suite)
-        .await?
-        .orders_in_state(REJECTED)
-        .await?;
+    let rejected_before = suite.orders_in_state(OrderState::Rejected).await?;
     let code = suite.coupon("false", "ann-false").await?;
-    let crowd = (0..64).map(|number| {
-        let suite = &*suite;
+    let crowd = (0..64).map(async |number| {
         // Well formed, and of the same campaign: all but the proof is right.
         let false_code = format!("{}{number:04}", &code[..12]);
-        async move {
-            let shopper = format!("garbage-{number}");
-            loop {
-                match suite.place(order_at("false", &shopper, &false_code)).await {
-                    // Told to come back, as anybody may be in a crowd.
-                    Err(status) if status.code() == Code::Unavailable => {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                    outcome => return outcome,
-                }
-            }
-        }
+        let order = order_at("false", &format!("garbage-{number}"), &false_code);
+        soon(async || match suite.place(order.clone()).await {
+            // Told to come back, as anybody may be in a crowd.
+            Err(status) if status.code() == Code::Unavailable => Err(status),
+            final_answer => Ok(final_answer),
+        })
+        .await
     });
     for outcome in join_all(crowd).await {
-        let told = refused(&outcome.unwrap_err());
         assert_eq!(
-            (told.code, told.reason.as_str()),
+            refused(outcome?).told(),
             (Code::NotFound, "COUPON_NOT_FOUND")
         );
     }
-    let books = OrderBooks::open(suite).await?;
-    assert!(books.slots("false").await?.is_empty());
-    let rejected = books.orders_in_state(REJECTED).await?;
+    assert!(suite.slots("false").await?.is_empty());
+    let rejected = suite.orders_in_state(OrderState::Rejected).await?;
     assert_eq!(rejected, rejected_before, "nothing to forget");
     let order = suite.place(order_at("false", "ann-false", &code)).await?;
     assert_eq!(order.state(), OrderState::Accepted);
     Ok(())
 }
 
-async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(
-    suite: &mut Suite,
-) -> Result<()> {
-    suite.heal().await?;
+async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(suite: &Suite) -> Result<()> {
     let zoned = store_of("zoned", 10);
-    let staff = campaign_with_store(suite, "zoned", zoned.clone()).await?;
+    campaign_with_store(suite, "zoned", zoned.clone()).await?;
     let code = suite.coupon("zoned", "ann-zoned").await?;
     // Closed for three days from yesterday on, in a zone that is far from here and from Beijing.
     let days = (-1..3).map(|day| OffsetDateTime::now_utc() + time::Duration::days(day));
-    let hours = OpeningHours {
-        weekly: (1..=7)
-            .map(|weekday| WeeklyHours {
-                weekday,
-                opens_at_minute: 9 * 60,
-                closes_at_minute: 21 * 60,
-            })
-            .collect(),
-        closed_days: days.map(|day| day.date().to_string()).collect(),
-    };
+    let daily = (1..=7).map(|weekday| WeeklyHours {
+        weekday,
+        opens_at_minute: 9 * 60,
+        closes_at_minute: 21 * 60,
+    });
     let store = Store {
         time_zone: "America/New_York".into(),
-        opening_hours: Some(hours),
+        opening_hours: Some(OpeningHours {
+            weekly: daily.collect(),
+            closed_days: days.map(|day| day.date().to_string()).collect(),
+        }),
         ..zoned
     };
-    staff.put_stores(vec![store]).await?;
-    let status = suite
-        .place(order_at("zoned", "ann-zoned", &code))
-        .await
-        .unwrap_err();
-    let told = refused(&status);
+    suite.staff.put_stores(vec![store]).await?;
+    let order = order_at("zoned", "ann-zoned", &code);
+    let status = suite.place(order).await.unwrap_err();
+    let told = Refusal::of(&status);
     assert_eq!(told.reason, "STORE_CLOSED");
     let opens_at = &told.metadata["opens_at"];
     assert!(opens_at.contains("T09:00:00-0"), "{opens_at}");
@@ -211,77 +157,61 @@ async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(
     assert!(said.contains("by the store's clock (UTC-0"), "{said}");
     Ok(())
 }
+
 async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free(
     suite: &mut Suite,
 ) -> Result<()> {
-    suite.heal().await?;
     campaign_with_store(suite, "late", store_of("late", 10_000)).await?;
     let code = suite.coupon("late", "ann-late").await?;
-    for replica in ISSUANCES {
-        suite.stack.pause(replica)?;
-    }
+    suite.pause(&ISSUANCES)?;
     let latest = SystemTime::now() + Duration::from_secs(8);
     let order = || PlaceOrderRequest {
         latest_acceptable_at: Some(latest.into()),
         store_id: "late".into(),
         ..order_of("ann-late", "o-1", &code)
     };
-    let pending = eventually(SOON, || suite.place(order())).await?;
+    let pending = soon(|| suite.place(order())).await?;
     assert_eq!(pending.state(), OrderState::Pending);
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    for replica in ISSUANCES {
-        suite.stack.resume(replica)?;
-    }
+    sleep(Duration::from_secs(10)).await;
+    suite.resume(&ISSUANCES)?;
     let rejected = ended(suite, &pending, OrderState::Rejected).await?;
     assert_eq!(rejected.rejected_because(), Reason::OrderTooLate);
-    assert!(in_both_languages(&rejected), "{rejected:?}");
+    in_both_languages(&rejected);
     let (coupon, usable) = suite.check("ann-late", &code).await?;
     assert!(usable && coupon.state() == CouponState::Issued);
-    let told = refused(&suite.place(order()).await.unwrap_err());
-    assert_eq!(
-        (told.code, told.reason.as_str(), told.retry_after),
-        (Code::FailedPrecondition, "ORDER_TOO_LATE", None)
-    );
+    let told = refused(suite.place(order()).await);
+    assert_eq!(told.told(), (Code::FailedPrecondition, "ORDER_TOO_LATE"));
+    assert_eq!(told.retry_after, None);
     let next = suite.place(order_at("late", "ann-late", &code)).await?;
     assert_eq!(next.state(), OrderState::Accepted);
     // No redemption of the first order that arrives by now takes the coupon from the second.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(3)).await;
     let coupon = suite.check("ann-late", &code).await?.0;
     assert_eq!(coupon.order_id, next.order_id);
     assert_eq!(suite.read(&pending).await?.state(), OrderState::Rejected);
-    for slot in OrderBooks::open(suite).await?.slots("late").await? {
-        assert_eq!(slot.booked, slot.orders, "{slot:?}");
-    }
+    suite.slots("late").await?;
     Ok(())
 }
 
 async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again(
     suite: &mut Suite,
 ) -> Result<()> {
-    suite.heal().await?;
     let store = Store {
         area: "harbour".into(),
         ..store_of("store-1", 10_000)
     };
-    let staff = campaign_with_store(suite, "closing", store).await?;
-    let failed_before = OrderBooks::open(suite)
-        .await?
-        .changes_to_state(FAILED)
-        .await?;
-    let shoppers: Vec<_> = (0..12).map(|number| format!("shopper-{number}")).collect();
-    let codes = try_join_all(
-        shoppers
-            .iter()
-            .map(|shopper| suite.coupon("closing", shopper)),
-    )
-    .await?;
-    let placing = shoppers.iter().zip(&codes);
-    let placing = placing.map(|(shopper, code)| suite.order(shopper, "o-1", code));
+    campaign_with_store(suite, "closing", store).await?;
+    let staff = suite.staff.clone();
+    let failed_before = suite.changes_to_state(OrderState::Failed).await?;
+    let placing = (0..12).map(async |number| {
+        let shopper = format!("shopper-{number}");
+        let code = suite.coupon("closing", &shopper).await?;
+        anyhow::Ok((suite.order(&shopper, "o-1", &code).await?, code))
+    });
     let orders = try_join_all(placing).await?;
-    suite
-        .fulfilment()?
-        .advance(&orders[0], OrderState::InPreparation)
-        .await?;
+    let (begun, code_of_begun) = &orders[0];
+    let in_preparation = OrderState::InPreparation;
+    suite.fulfilment()?.advance(begun, in_preparation).await?;
     let closing = || CloseStoresRequest {
         request_id: "no-cups".into(),
         stores: Some(Stores::Area("harbour".into())),
@@ -290,34 +220,29 @@ async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again(
     };
     // The process that was asked dies, and the next one ends what is left.
     let _ = tokio::join!(
-        tokio::time::timeout(Duration::from_millis(60), staff.close_stores(closing())),
-        tokio::time::sleep(Duration::from_millis(20))
+        timeout(Duration::from_millis(60), staff.close_stores(closing())),
+        sleep(Duration::from_millis(20))
     );
     suite.stack.kill("order-intake-0").await?;
     suite.stack.restart("order-intake-0").await?;
-    let done = eventually(SOON, || async {
+    let done = soon(async || {
         let closed = staff.close_stores(closing()).await?;
         ensure!(closed.is_done, "{closed:?}");
         Ok(closed)
     })
     .await?;
     assert_eq!((done.stores_closed, done.orders_failed), (1, 11));
-    let again = staff.close_stores(closing()).await?;
-    assert_eq!(again, done);
-    for order in &orders[1..] {
+    assert_eq!(staff.close_stores(closing()).await?, done);
+    for (order, code) in &orders[1..] {
         ended(suite, order, OrderState::Failed).await?;
+        assert!(suite.check(&order.shopper_id, code).await?.1, "{order:?}");
     }
-    let begun = suite.read(&orders[0]).await?;
-    assert_eq!(begun.state(), OrderState::InPreparation);
-    for (shopper, code) in shoppers.iter().zip(&codes).skip(1) {
-        assert!(suite.check(shopper, code).await?.1, "{shopper}");
-    }
-    let books = OrderBooks::open(suite).await?;
-    assert_eq!(books.changes_to_state(FAILED).await? - failed_before, 11);
-    let told = suite.order("ann-closing", "o-1", &codes[0]).await;
-    let reason = refused(&told.unwrap_err()).reason;
-    assert_eq!(reason, "COUPON_NOT_FOUND", "it is another's");
-    let told = suite.order("shopper-1", "o-2", &codes[1]).await;
-    assert_eq!(refused(&told.unwrap_err()).reason, "STORE_CLOSED");
+    assert_eq!(suite.read(begun).await?.state(), in_preparation);
+    let failed = suite.changes_to_state(OrderState::Failed).await?;
+    assert_eq!(failed - failed_before, 11);
+    let told = refused(suite.order("ann-closing", "o-1", code_of_begun).await);
+    assert_eq!(told.reason, "COUPON_NOT_FOUND", "it is another's");
+    let told = refused(suite.order("shopper-1", "o-2", &orders[1].1).await);
+    assert_eq!(told.reason, "STORE_CLOSED");
     Ok(())
 }
