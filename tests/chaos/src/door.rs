@@ -47,7 +47,6 @@ pub struct Door {
 /// Why there is no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// It was refused for good.
     Refused(String),
     /// The shopper gave up: everything had healed long ago and there still was no final answer.
     Undecided,
@@ -55,11 +54,8 @@ pub enum Failure {
 
 /// What an answer says of sending again.
 pub enum Advice {
-    /// Never: the reason.
     Final(String),
-    /// After so long.
     Again(Duration),
-    /// There was no answer of the suite's.
     Unknown,
 }
 
@@ -136,7 +132,6 @@ impl Door {
         }
     }
 
-    /// What an answer without success says.
     pub fn advice(&self, status: &Status) -> Advice {
         let Some(refusal) = Refusal::read(status) else {
             self.tally.counts().unknown += 1;

@@ -53,10 +53,8 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// Every kind that a full round has.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
 
-            /// Its name in the report.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+
@@ -89,7 +87,6 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether this machine can do it.
     pub fn is_possible(self) -> bool {
         self != Self::ClockJump || cfg!(target_os = "linux")
     }

@@ -19,7 +19,6 @@ macro_rules! counts {
         impl Count {
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// What it counts, for people.
             pub fn words(self) -> &'static str {
                 match self {
                     $(Self::$name => $words,)+
@@ -30,20 +29,14 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Coupons of a tier beyond its stock.
     IssuedBeyondStock = "issued beyond stock",
-    /// Stock that was never issued although more was asked for.
     IssuedShortOfStock = "never issued though asked for",
-    /// Shoppers with more coupons than the limit.
     ShoppersOverLimit = "shoppers over their limit",
     /// Coupons and orders that somebody was told of and that are not in the database as they were
     /// told.
     AcknowledgedNotKept = "acknowledged and not kept",
-    /// Coupons that nobody asked for.
     NeverAskedFor = "kept and never asked for",
-    /// Requests with two coupons, or with two orders.
     RequestsWithTwo = "requests with two coupons or orders",
-    /// Coupons that paid for two orders.
     RedeemedTwice = "coupons redeemed twice",
     /// Accepted orders without their coupon, and used coupons without their order.
     OrdersWithoutCoupon = "orders without their coupon",
@@ -52,15 +45,12 @@ counts! {
     /// Slots of stores with more orders than they have room for, or with other bookings than
     /// orders.
     StoresOverCapacity = "stores over capacity",
-    /// Coupons committed between the acknowledgement of a halt and the resumption.
     CommittedAfterHalt = "committed after a halt",
     /// Tiers and leases whose books differ, between quota and issuance or within one of them.
     LedgerImbalance = "ledger imbalances",
-    /// Answers that said the stock was gone for ever, and it was not.
     ExhaustedTooEarly = "told exhausted too early",
     /// Claims and orders that nobody decided although everything had healed.
     LeftUndecided = "left undecided",
-    /// Claims that were told "never" and served when they were sent again.
     NeverButLater = "told never and served later",
     /// Callers who were not served within seconds of a fault's end.
     StuckAfterHeal = "stuck after heal",
@@ -85,7 +75,6 @@ impl Findings {
         }
     }
 
-    /// Takes the findings of another in.
     pub fn absorb(&mut self, other: Self) {
         for (key, number) in other.counts {
             *self.counts.entry(key).or_default() += number;
@@ -105,13 +94,11 @@ impl Findings {
         matching.map(|(_, number)| number).sum()
     }
 
-    /// One count of one campaign.
     pub fn of(&self, campaign: &str, count: Count) -> u64 {
         let key = (campaign.to_owned(), count);
         self.counts.get(&key).copied().unwrap_or(0)
     }
 
-    /// Some of what was found, in words.
     pub fn examples(&self) -> &[String] {
         &self.examples
     }

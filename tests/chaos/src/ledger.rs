@@ -17,11 +17,8 @@ use crate::{
 /// A claim: which of the run's campaigns, which shopper of it, which of the shopper's requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClaimKey {
-    /// The campaign's place in the run.
     pub campaign: usize,
-    /// The shopper, counted from 0.
     pub shopper: u32,
-    /// The request, counted from 1.
     pub request: u8,
 }
 
@@ -54,7 +51,6 @@ impl ClaimKey {
 /// An order placed with the coupon of a claim: which of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderKey {
-    /// The claim that gave the coupon.
     pub claim: ClaimKey,
     /// Counted from 1: orders that race for one coupon.
     pub place: u8,
@@ -66,7 +62,6 @@ impl OrderKey {
     }
 }
 
-/// A coupon as its shopper was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldCoupon {
     pub code: String,
@@ -76,7 +71,6 @@ pub struct ToldCoupon {
     pub issued_at_ms: i64,
 }
 
-/// An order as its shopper was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldOrder {
     pub order_id: String,
@@ -114,9 +108,7 @@ pub struct Told {
     /// When it was first said of a campaign that the stock of a tier, or with an empty name of all
     /// tiers, is gone for ever.
     pub exhausted_since: HashMap<(usize, String), Instant>,
-    /// Claims that were refused for ever, with the reason.
     pub nevers: HashMap<ClaimKey, String>,
-    /// Answers that contradict each other.
     pub findings: Findings,
 }
 
@@ -125,19 +117,16 @@ pub struct Told {
 pub struct Ledger(Mutex<Told>);
 
 impl Ledger {
-    /// Reads or changes the entries.
     pub fn told(&self) -> MutexGuard<'_, Told> {
         locked(&self.0)
     }
 
-    /// A claim is about to be sent.
     pub fn ask(&self, claim: ClaimKey) {
         self.told().asked.insert(claim);
     }
 }
 
 impl Told {
-    /// A claim was told that it will never be served.
     pub fn never(&mut self, claim: ClaimKey, reason: &str) {
         self.nevers
             .entry(claim)

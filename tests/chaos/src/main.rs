@@ -1,18 +1,76 @@
 //! `tidegate-chaos`: the command line.
 
-mod arguments;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use std::process::ExitCode;
-
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rand::Rng;
 use tidegate_chaos::{
-    Report, Settings,
+    Kind, Mutation, Report, Settings,
     console::{ended, tell},
     run,
 };
 
-use arguments::Arguments;
+/// Breaks a running suite from a seed while shoppers claim and order, and counts every broken
+/// promise.
+///
+/// The exit code is 0 only if every count is zero and the faults hit work under way; with
+/// --mutation, only if the mutation was caught.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-chaos", version)]
+struct Arguments {
+    /// How many minutes faults go on, in rounds of five at most; a full round takes more than one
+    /// in any case.
+    #[arg(long, default_value_t = 1.0, value_parser = minutes)]
+    minutes: f64,
+    /// Gives the same plan of faults again; drawn by chance unless set.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Breaks this promise on purpose and expects that it is found.
+    #[arg(long, value_name = "NAME")]
+    mutation: Option<Mutation>,
+    /// Does only faults of this kind; such a run proves little, and finds out much.
+    #[arg(long, value_name = "KIND", conflicts_with = "mutation")]
+    only: Option<Kind>,
+    /// Writes the result for machines to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The folder for data, credentials and logs; a round's own is removed when nothing was found
+    /// in it.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TIDEGATE_CHAOS_DATA",
+        default_value = "target/chaos"
+    )]
+    data: PathBuf,
+}
+
+impl Arguments {
+    /// How long faults go on.
+    fn faults_last(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
+    }
+
+    /// The command that repeats this run.
+    fn again(&self, seed: u64) -> String {
+        let mutation = self.mutation.map(Mutation::name);
+        let mutation = mutation.map(|name| format!(" --mutation {name}"));
+        let only = self.only.and_then(|kind| kind.to_possible_value());
+        let only = only.map(|kind| format!(" --only {}", kind.get_name()));
+        let what = mutation.or(only).unwrap_or_default();
+        format!(
+            "tests/chaos/run --minutes {} --seed {seed}{what}",
+            self.minutes
+        )
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.05..=10_080.0).contains(&minutes) => Ok(minutes),
+        _ => Err("give minutes from 0.05 to 10080, which is a week".to_owned()),
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,4 +101,27 @@ async fn main() -> ExitCode {
         holds,
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_names_the_command_that_repeats_it() {
+        let arguments = Arguments::try_parse_from([
+            "tidegate-chaos",
+            "--mutation",
+            "drop-unique-key",
+            "--minutes",
+            "0.5",
+        ])
+        .unwrap();
+        assert_eq!(
+            arguments.again(7),
+            "tests/chaos/run --minutes 0.5 --seed 7 --mutation drop-unique-key"
+        );
+        assert!(Arguments::try_parse_from(["tidegate-chaos", "--mutation", "none"]).is_err());
+        assert!(Arguments::try_parse_from(["tidegate-chaos", "--minutes", "0"]).is_err());
+    }
 }

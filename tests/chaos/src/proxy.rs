@@ -62,12 +62,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port that only this machine reaches.
     pub async fn start(target: Target) -> Result<Self> {
         Self::start_at(Ipv4Addr::LOCALHOST, target).await
     }
 
-    /// Listens on a free port of one of this machine's addresses.
     pub async fn start_at(host: Ipv4Addr, target: Target) -> Result<Self> {
         let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?;
@@ -80,12 +78,10 @@ impl Proxy {
         })
     }
 
-    /// What callers are to be given instead of the target.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what happens to connections from now on.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }

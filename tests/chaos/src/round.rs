@@ -1,6 +1,13 @@
-//! One round: a suite of its own, campaigns, shoppers, faults, and the check when all is over.
+//! A run: as many rounds as its time holds. Each has a suite of its own, campaigns, shoppers, faults,
+//! and the check when all is over.
 
-use std::{convert::Infallible, fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tidegate_client::{Staff, eventually, replicas};
@@ -13,12 +20,12 @@ use tokio::{
 use crate::{
     campaigns,
     checker::{Books, Subject, check},
-    faults::{Inflicting, Plan, Repertoire},
+    faults::{Inflicting, Kind, Plan, Repertoire},
     findings::{Count, Findings},
     ledger::ClaimKey,
     metrics::{CONNECTION_LOSSES, FENCE_REFUSALS, Metrics},
-    report::{CampaignReport, RoundReport},
-    run::Settings,
+    mutation::Mutation,
+    report::{CampaignReport, Report, RoundReport},
     suite::Suite,
     tally::Tally,
     workload::{
@@ -34,8 +41,55 @@ const PATIENCE_WITH_A_MUTATION: Duration = Duration::from_secs(3);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The longest that faults go on in one round; what is in memory and in the databases stays small,
+/// and a finding can be repeated soon.
+const ROUND_LIMIT: Duration = Duration::from_secs(5 * 60);
+/// A mutation is only shown few faults, since its round ends when it is caught and begins anew when
+/// it is not.
+const MUTATION_ROUND: Duration = Duration::from_secs(4);
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Everything that is drawn follows from it; the second round's is one more, and so on.
+    pub seed: u64,
+    /// How long faults go on, over all rounds.
+    pub faults_last: Duration,
+    /// The promise that the services break on purpose.
+    pub mutation: Option<Mutation>,
+    /// The one kind of fault that is done; all, if none.
+    pub only: Option<Kind>,
+    pub data: PathBuf,
+    pub say: fn(&str),
+}
+
+/// Plays all rounds. With a mutation it ends when that is caught.
+pub async fn run(settings: &Settings) -> Result<Report> {
+    let mut report = Report::new(settings.seed, settings.mutation);
+    let mut left = settings.faults_last;
+    let longest = settings.mutation.map_or(ROUND_LIMIT, |_| MUTATION_ROUND);
+    for number in 0.. {
+        let seed = settings.seed.wrapping_add(number);
+        let faults_last = left.min(longest);
+        left -= faults_last;
+        (settings.say)(&format!("Round {}, seed {seed}.", number + 1));
+        let of_round = Settings {
+            seed,
+            faults_last,
+            data: settings.data.join(format!("round-{seed}")),
+            ..settings.clone()
+        };
+        let round = play(&of_round).await?;
+        report.rounds.push(round);
+        let is_caught = settings.mutation.is_some() && report.holds();
+        if left.is_zero() || is_caught {
+            break;
+        }
+    }
+    Ok(report)
+}
+
 /// Plays a round in its folder, which is removed if nothing was found.
-pub async fn play(settings: &Settings) -> Result<RoundReport> {
+async fn play(settings: &Settings) -> Result<RoundReport> {
     let (mutation, folder, say) = (settings.mutation, &settings.data, settings.say);
     let mut suite = Suite::start(folder, mutation, say).await?;
     let habits = Habits::of(mutation);

@@ -28,13 +28,9 @@ pub struct Counts {
     /// Coupons told for the first time to a request.
     pub issued: u64,
     pub replayed: u64,
-    /// Orders told to be accepted.
     pub accepted: u64,
-    /// Orders told to be cancelled.
     pub cancelled: u64,
-    /// Requests that were sent twice or more at one moment.
     pub duplicated: u64,
-    /// Requests that were sent again after everything was over.
     pub late: u64,
     /// Halts that were acknowledged, and had requests under way when staff asked for them.
     pub halts: u64,
@@ -55,7 +51,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Reads the counts, or adds to them.
     pub fn counts(&self) -> MutexGuard<'_, Counts> {
         locked(&self.counts)
     }
@@ -67,7 +62,6 @@ impl Tally {
         InFlight(self)
     }
 
-    /// Requests that were sent and are not answered yet.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
     }
@@ -83,7 +77,6 @@ impl Tally {
         self.in_flight()
     }
 
-    /// An answer named this reason.
     pub fn refused(&self, reason: &str) {
         let mut counts = self.counts();
         *counts.refusals.entry(reason.to_owned()).or_default() += 1;

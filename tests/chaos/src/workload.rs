@@ -2,15 +2,11 @@
 //! staff that halt a campaign meanwhile.
 
 mod callers;
-mod cancellations;
 mod claims;
 mod crowd;
-mod halts;
-mod late;
+mod end;
 mod orders;
-mod sell_out;
-mod shopper;
-mod wishes;
+mod staff;
 
 use std::{
     sync::{
@@ -33,21 +29,21 @@ use crate::{
     door::{Door, Failure},
     findings::Count,
     ledger::Ledger,
-    staff::{CALL_LIMIT, make_stores},
     tally::{Tally, locked},
 };
 
+use end::Late;
+use staff::{CALL_LIMIT, make_stores};
+
 pub use crowd::{Crowd, Habits};
-pub use halts::halt_and_resume;
-pub use late::{Late, ask_again_after_never, repeat_late};
-pub use sell_out::sell_out;
+pub use end::{ask_again_after_never, repeat_late, sell_out};
+pub use staff::halt_and_resume;
 
 /// What all who act in a round share.
 #[derive(Debug)]
 pub struct Scene {
     pub door: Door,
     pub staff: Staff,
-    /// What was asked and told.
     pub ledger: Ledger,
     pub tally: Arc<Tally>,
     pub campaigns: Vec<Campaign>,
@@ -129,7 +125,6 @@ impl Scene {
         self.gives_up_at().is_some_and(|at| Instant::now() > at)
     }
 
-    /// Adds something that must not be.
     fn found(&self, campaign: usize, count: Count, example: String) {
         let campaign_id = self.campaign_id(campaign);
         let mut told = self.ledger.told();

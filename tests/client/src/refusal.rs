@@ -54,8 +54,11 @@ impl Refusal {
         }
     }
 
-    pub fn told(&self) -> (Code, &str) {
-        (self.code, &self.reason)
+    /// Panics if it is another refusal.
+    #[track_caller]
+    pub fn is(self, code: Code, reason: &str) -> Self {
+        assert_eq!((self.code, &*self.reason), (code, reason));
+        self
     }
 }
 
@@ -76,8 +79,7 @@ mod tests {
         details.set_retry_info(Some(Duration::from_millis(300)));
         details.add_bad_request_violation("shopper_id", "is empty");
         let told = Status::with_error_details(Code::Unavailable, "words", details);
-        let told = Refusal::of(&told);
-        assert_eq!(told.told(), (Code::Unavailable, "OVERLOADED"));
+        let told = Refusal::of(&told).is(Code::Unavailable, "OVERLOADED");
         assert_eq!(told.retry_after, Some(Duration::from_millis(300)));
         assert_eq!(told.fields, ["shopper_id"]);
 

@@ -5,12 +5,16 @@ mod facts;
 
 use std::{ops::Deref, path::PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sqlx::{Connection as _, PgConnection};
 use tidegate_client::{CampaignTerms, Fulfilment, Gateway, Staff, metrics};
 use tidegate_local::{
     credentials::Identity,
     stack::{Service, Stack, StackOptions},
+};
+use tidegate_proto::{
+    gateway::v1::PlaceOrderRequest,
+    r#type::v1::{Order, OrderState},
 };
 use tidegate_replay::collector::Collector;
 use tonic::transport::Channel;
@@ -86,6 +90,13 @@ impl Suite {
             .open(CampaignTerms::open(campaign, stock))
             .await?;
         Ok(())
+    }
+
+    /// Places an order that has to be accepted.
+    pub async fn accepted(&self, order: PlaceOrderRequest) -> Result<Order> {
+        let order = self.place(order).await?;
+        ensure!(order.state() == OrderState::Accepted, "{order:?}");
+        Ok(order)
     }
 
     pub fn fulfilment(&self) -> Result<Fulfilment> {

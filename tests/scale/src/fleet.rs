@@ -123,13 +123,11 @@ impl Fleet {
         self.published.get(&service).cloned().unwrap_or_default()
     }
 
-    /// The newest published replica of a service.
     pub fn newest(&self, service: Service) -> Result<String> {
         let newest = self.published(service).pop();
         newest.with_context(|| format!("No replica of {} is published.", service.name()))
     }
 
-    /// The published gateways.
     pub fn gateways(&self) -> Result<Vec<Gateway>> {
         let gateways = self.published(Service::Gateway).into_iter();
         gateways

@@ -18,11 +18,8 @@ const PUT_OFF_PER_COUPON: f64 = 1.0;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// The steps, who came and who went.
     pub acted: Acted,
-    /// Everything counted, twice a second.
     pub samples: Vec<Sample>,
-    /// The campaigns at the end, and what was found in the databases.
     pub round: RoundReport,
 }
 

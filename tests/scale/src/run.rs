@@ -47,7 +47,6 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Settings {
     /// What shoppers do follows from it.
     pub seed: u64,
-    /// How long a step lasts at least.
     pub step: Duration,
     /// What issuance is scaled up to, from one.
     pub most_issuance: usize,
@@ -55,9 +54,7 @@ pub struct Settings {
     /// The folder with the binaries of an older version, which all replicas run that a restart
     /// replaces; none makes them all of one version.
     pub old_binaries: Option<PathBuf>,
-    /// The folder for data, credentials and logs.
     pub data: PathBuf,
-    /// Told of every step and of progress.
     pub say: fn(&str),
 }
 

@@ -35,9 +35,7 @@ pub struct Step {
     pub name: String,
     /// Whether calls may fail in it: something is broken, and not only changed.
     pub breaks: bool,
-    /// Everything counted until its beginning.
     pub from: Sample,
-    /// Everything counted until its end.
     pub to: Sample,
 }
 
@@ -87,17 +85,14 @@ pub struct Director<'a> {
     pub fleet: &'a mut Fleet,
     pub scene: &'a Scene,
     pub timeline: &'a Timeline,
-    /// How long a step lasts at least.
     pub step: Duration,
     /// What issuance is scaled up to.
     pub most_issuance: usize,
     pub say: fn(&str),
-    /// What was done so far.
     pub acted: Acted,
 }
 
 impl Director<'_> {
-    /// All steps.
     pub async fn act(mut self) -> Result<Acted> {
         self.begin("1 issuance", false).await;
         self.changed(None);

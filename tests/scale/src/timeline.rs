@@ -73,7 +73,6 @@ impl Sample {
     }
 }
 
-/// All readings so far.
 #[derive(Debug)]
 pub struct Timeline {
     began: Instant,
@@ -135,7 +134,6 @@ impl Timeline {
         self.seen().pages.remove(name);
     }
 
-    /// Milliseconds since the beginning.
     pub fn now_ms(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
     }

@@ -102,7 +102,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// How many leases quota took back from silent holders.
     pub fn reclaimed(&self) -> u64 {
         self.lent.iter().filter(|lease| lease.is_reclaimed).count() as u64
     }

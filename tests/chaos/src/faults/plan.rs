@@ -15,7 +15,7 @@ use crate::{
     edges::{Edge, POSTGRES},
     mutation::Mutation,
     proxy::Weather,
-    run::Settings,
+    round::Settings,
     suite::LEASE_TTL,
 };
 
@@ -52,7 +52,6 @@ const STALLS: [(Duration, u32); 4] = [
 /// What there is to break.
 #[derive(Debug, Clone)]
 pub struct Repertoire {
-    /// The names of all replicas.
     pub replicas: Vec<String>,
     pub edges: Vec<Edge>,
     /// Whether clocks can be moved on this machine.

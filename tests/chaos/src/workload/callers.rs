@@ -7,7 +7,7 @@ use tidegate_client::Gateway;
 use tidegate_proto::{gateway::v1::claim_coupon_response::Outcome, r#type::v1::OrderState};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Scene, claims::poll_after, wishes::Wish};
+use super::{Scene, claims::poll_after, orders::Wish};
 use crate::{
     campaigns::CALLERS,
     door::Advice,
@@ -27,7 +27,6 @@ const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// The place of the order among those that the coupon is to pay for.
 const ONLY: u8 = 1;
 
-/// What a caller was told, and when.
 struct Answers(Instant, Vec<String>);
 
 impl Answers {
@@ -81,11 +80,7 @@ impl Scene {
             let (sent, claim_now) = (Instant::now(), message.clone());
             let ask = |gateway: Gateway| async move { gateway.ask(claim_now).await };
             match self.door.send(gateway, deadline, ask).await {
-                Ok(Outcome::Issued(issued)) => {
-                    let code = issued.coupon.clone().unwrap_or_default().code;
-                    self.told_coupon(claim, issued, sent);
-                    break code;
-                }
+                Ok(Outcome::Issued(issued)) => break self.told_coupon(claim, issued, sent),
                 Ok(Outcome::Queued(queued)) => {
                     let position = queued.position.unwrap_or_default();
                     answers.note(format!("queued behind {position}"));

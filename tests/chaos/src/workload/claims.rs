@@ -25,7 +25,6 @@ const COPIES: usize = 4;
 /// are short.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
 
-/// How a claim is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// Once, and again as the answers say.
@@ -49,15 +48,8 @@ impl Manner {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClaimEnd {
-    /// The shopper has the coupon.
-    Coupon(String),
-    /// It was refused for good.
-    Refused(String),
-    /// There was no final answer, and the shopper gave up.
-    Undecided,
-}
+/// The code of the coupon that a claim has in the end.
+pub type ClaimEnd = Result<String, Failure>;
 
 impl Scene {
     /// Claims in some manner, and notes what was asked and told.
@@ -101,7 +93,7 @@ impl Scene {
             let ask = |gateway: Gateway| async move { gateway.ask(claim_now.clone()).await };
             match self.call(gateway, ask).await {
                 Ok((Outcome::Issued(issued), sent)) => {
-                    return self.told_coupon(claim, issued, sent);
+                    return Ok(self.told_coupon(claim, issued, sent));
                 }
                 Ok((Outcome::Queued(queued), _)) => {
                     if self.gives_up() {
@@ -117,7 +109,7 @@ impl Scene {
                         self.sold_out(claim.campaign);
                     }
                     told.never(claim, &reason);
-                    return ClaimEnd::Refused(reason);
+                    return Err(Failure::Refused(reason));
                 }
                 Err(Failure::Undecided) => return self.no_answer(claim),
             }
@@ -127,15 +119,16 @@ impl Scene {
     fn no_answer(&self, claim: ClaimKey) -> ClaimEnd {
         let example = format!("{claim:?} has no answer");
         self.found(claim.campaign, Count::LeftUndecided, example);
-        ClaimEnd::Undecided
+        Err(Failure::Undecided)
     }
 
+    /// Notes a coupon that an answer names; its code.
     pub(super) fn told_coupon(
         &self,
         claim: ClaimKey,
         issued: IssuedClaim,
         sent: Instant,
-    ) -> ClaimEnd {
+    ) -> String {
         let coupon = issued.coupon.unwrap_or_default();
         let issued_at = coupon.issued_at.unwrap_or_default();
         let told = ToldCoupon {
@@ -152,7 +145,7 @@ impl Scene {
         self.ledger
             .told()
             .coupon(campaign_id, claim, told, fresh_since);
-        ClaimEnd::Coupon(coupon.code)
+        coupon.code
     }
 
     /// The same message for every copy of a claim.
@@ -182,12 +175,12 @@ pub(super) fn poll_after(queued: &QueuedClaim) -> Duration {
 
 /// A coupon if any copy has brought one.
 fn best(ends: impl IntoIterator<Item = ClaimEnd>) -> ClaimEnd {
-    let mut best = ClaimEnd::Undecided;
+    let mut best = Err(Failure::Undecided);
     for end in ends {
         match end {
-            ClaimEnd::Coupon(_) => return end,
-            ClaimEnd::Refused(_) => best = end,
-            ClaimEnd::Undecided => (),
+            Ok(_) => return end,
+            Err(Failure::Refused(_)) => best = end,
+            Err(Failure::Undecided) => (),
         }
     }
     best

@@ -1,14 +1,20 @@
-//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, and some at
-//! stores that are full soon.
+//! Orders that coupons pay for: alone, twice at once, two that race for one coupon, some at stores
+//! that are full soon, and some that their shoppers give up for others.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rand::{Rng, rngs::StdRng};
-use tidegate_client::Gateway;
-use tidegate_proto::r#type::v1::{Order, OrderState};
+use tidegate_client::{Gateway, order_of};
+use tidegate_proto::{
+    gateway::v1::PlaceOrderRequest,
+    r#type::v1::{Order, OrderState},
+};
 use tokio::time::{Instant, sleep};
 
-use super::{Scene, wishes::Wish};
+use super::{
+    Scene,
+    staff::{SMALL_STORES, STORE_ID, small_store_id},
+};
 use crate::{
     door::Failure,
     findings::Count,
@@ -30,7 +36,51 @@ const RIVAL: u8 = 2;
 /// The place of the one at a small store.
 const SMALL: u8 = 3;
 /// The place of the one after a cancellation.
-pub const AGAIN: u8 = 4;
+const AGAIN: u8 = 4;
+
+/// How long shoppers wait for a small store: a few of its slots.
+const WAITS_FOR_SMALL_STORE: Duration = Duration::from_secs(3 * 60);
+
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub key: OrderKey,
+    code: String,
+    store_id: String,
+    latest: Option<SystemTime>,
+}
+
+impl Wish {
+    /// An order at the big store, at any time.
+    pub fn at_big_store(claim: ClaimKey, place: u8, code: &str) -> Self {
+        Self {
+            key: OrderKey { claim, place },
+            code: code.to_owned(),
+            store_id: STORE_ID.to_owned(),
+            latest: None,
+        }
+    }
+
+    /// An order at one of the small stores, within minutes.
+    pub fn at_small_store(claim: ClaimKey, place: u8, code: &str, random: &mut StdRng) -> Self {
+        Self {
+            key: OrderKey { claim, place },
+            code: code.to_owned(),
+            store_id: small_store_id(random.random_range(0..SMALL_STORES)),
+            latest: Some(SystemTime::now() + WAITS_FOR_SMALL_STORE),
+        }
+    }
+
+    /// The same message for every copy.
+    pub fn message(&self) -> PlaceOrderRequest {
+        let shopper_id = self.key.claim.shopper_id();
+        PlaceOrderRequest {
+            store_id: self.store_id.clone(),
+            latest_acceptable_at: self.latest.map(Into::into),
+            suggest_stores: self.latest.is_some(),
+            ..order_of(&shopper_id, &self.key.request_id(), &self.code)
+        }
+    }
+}
 
 /// How long a shopper attends to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +211,6 @@ impl Scene {
         self.ledger.told().order(campaign_id, key, told, sent);
     }
 
-    /// Nobody said what became of an order.
     pub fn undecided(&self, key: OrderKey) {
         let example = format!("{key:?} has no answer");
         self.found(key.claim.campaign, Count::LeftUndecided, example);
@@ -170,5 +219,61 @@ impl Scene {
     fn lost(&self, key: OrderKey, reason: &str) {
         let example = format!("{key:?} was told, and now it is refused: {reason}");
         self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
+    }
+
+    /// Cancels the first of these orders that may stand, twice at one moment over both gateways,
+    /// and orders again with its coupon. Answers with what was asked for then.
+    pub async fn change_mind(&self, wishes: &[Wish], code: &str, gateway: usize) -> Option<Wish> {
+        let (key, order_id) = wishes.iter().find_map(|wish| {
+            let told = self.ledger.told();
+            let order = told.orders.get(&wish.key)?;
+            order
+                .may_stand()
+                .then(|| (wish.key, order.order_id.clone()))
+        })?;
+        self.ledger.told().cancels.insert(key);
+        self.tally.counts().duplicated += 1;
+        let (first, second) = tokio::join!(
+            self.cancel(key, &order_id, gateway),
+            self.cancel(key, &order_id, gateway + 1)
+        );
+        if !(first && second) {
+            return None;
+        }
+        self.tally.counts().cancelled += 1;
+        let again = Wish::at_big_store(key.claim, AGAIN, code);
+        self.place(&again, gateway, Until::Decided).await;
+        Some(again)
+    }
+
+    /// Whether the order is cancelled now. An order that was told to be accepted has to be: nobody
+    /// but its shopper does anything with it.
+    async fn cancel(&self, key: OrderKey, order_id: &str, gateway: usize) -> bool {
+        let shopper_id = &key.claim.shopper_id();
+        let cancel =
+            |gateway: Gateway| async move { gateway.cancel_order(shopper_id, order_id).await };
+        match self.call(gateway, cancel).await {
+            Ok((order, sent)) => {
+                self.told_order(key, &order, sent);
+                if order.state() != OrderState::Cancelled {
+                    let example = format!("{key:?} was cancelled, and is {:?}", order.state());
+                    self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
+                }
+                order.state() == OrderState::Cancelled
+            }
+            Err(Failure::Refused(reason)) => {
+                let told = self.ledger.told().orders.get(&key).cloned();
+                let was_accepted = told.is_some_and(|order| order.accepted_since.is_some());
+                if was_accepted || reason != "ORDER_STATE_CONFLICT" {
+                    let example = format!("{key:?} stood, and to cancel it is refused: {reason}");
+                    self.found(key.claim.campaign, Count::AcknowledgedNotKept, example);
+                }
+                false
+            }
+            Err(Failure::Undecided) => {
+                self.undecided(key);
+                false
+            }
+        }
     }
 }

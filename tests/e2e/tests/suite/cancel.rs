@@ -39,8 +39,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     campaign_with_store(suite, "once", 1).await?;
     let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("once", who))).await?;
     let valid_until = suite.check("ann", &codes[0]).await?.0.valid_until;
-    let order = suite.order("ann", "o-1", &codes[0]).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    let order = suite.accepted(order_of("ann", "o-1", &codes[0])).await?;
 
     for cancelled in join_all((0..12).map(|_| suite.cancel(&order))).await {
         let cancelled = cancelled?;
@@ -62,8 +61,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     let cem = suite.order("cem", "o-1", &codes[2]).await?;
     assert_ne!(cem.slot, order.slot, "one place is free again, and no more");
 
-    let again = suite.order("ann", "o-2", &codes[0]).await?;
-    assert_eq!(again.state(), OrderState::Accepted);
+    let again = suite.accepted(order_of("ann", "o-2", &codes[0])).await?;
     suite.cancel(&order).await?;
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
     assert!(
@@ -93,8 +91,9 @@ async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
 async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> {
     released(suite, order).await?;
     assert!(suite.check(&order.shopper_id, code).await?.1);
-    let again = suite.order(&order.shopper_id, "again", code).await?;
-    assert_eq!(again.state(), OrderState::Accepted);
+    let again = suite
+        .accepted(order_of(&order.shopper_id, "again", code))
+        .await?;
     let (coupon, _) = suite.check(&order.shopper_id, code).await?;
     assert_eq!(coupon.order_id, again.order_id);
     Ok(())
@@ -158,11 +157,8 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
         seen.push(now);
         let is_wrong = |other: usize| other > place || other + 1 < place;
         for wrong in (0..steps.len()).filter(|other| is_wrong(*other)) {
-            let told = refused(fulfilment.advance(&order, steps[wrong]).await);
-            assert_eq!(
-                told.told(),
-                (Code::FailedPrecondition, "ORDER_STATE_CONFLICT")
-            );
+            let told = refused(fulfilment.advance(&order, steps[wrong]).await)
+                .is(Code::FailedPrecondition, "ORDER_STATE_CONFLICT");
             let state = now.as_str_name().trim_start_matches("ORDER_STATE_");
             assert_eq!(told.metadata["state"], state);
         }

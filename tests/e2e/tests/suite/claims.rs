@@ -91,8 +91,7 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
             false,
         ),
     ] {
-        let told = refused(suite.ask(claim).await);
-        assert_eq!(told.told(), (code, reason));
+        let told = refused(suite.ask(claim).await).is(code, reason);
         assert_eq!(told.locales, ["zh-CN", "en"], "{reason}");
         if comes_back {
             let after = told.retry_after.unwrap_or_default();
@@ -131,11 +130,7 @@ async fn every_bad_field_is_named_and_nothing_is_issued(suite: &Suite) -> Result
     let cases = hostile.map(|text| (of("tea", [text; 3]), &ids[..]));
     for (claim, fields) in cases.into_iter().chain([(no_such_tier, &["tier_id"][..])]) {
         let bad = refused(suite.ask(claim.clone()).await);
-        assert_eq!(
-            bad.told(),
-            (Code::InvalidArgument, "INVALID_FIELD"),
-            "{claim:?}"
-        );
+        let bad = bad.is(Code::InvalidArgument, "INVALID_FIELD");
         assert_eq!(bad.fields, fields, "{claim:?}");
     }
     Ok(())
@@ -164,8 +159,8 @@ async fn when_demand_exceeds_stock_every_coupon_is_issued_and_the_sell_out_is_fi
         "the first one has one, the others compete for the rest"
     );
 
-    let told = refused(suite.claim("few", "latecomer", "r-1").await);
-    assert_eq!(told.told(), (Code::ResourceExhausted, "BUDGET_EXHAUSTED"));
+    let told = refused(suite.claim("few", "latecomer", "r-1").await)
+        .is(Code::ResourceExhausted, "BUDGET_EXHAUSTED");
     assert_eq!(told.retry_after, None);
     let stands = suite.get_coupon("shopper-0", &first).await;
     stands.context("a coupon issued before the sell-out still stands")?;

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_client::{CampaignTerms, HOUR, Told, becomes, claim_of, later, refused, soon};
+use tidegate_client::{
+    CampaignTerms, HOUR, Told, becomes, claim_of, later, order_of, refused, soon,
+};
 use tidegate_e2e::{Suite, hold};
 use tidegate_local::credentials::Identity;
 use tidegate_proto::{
@@ -68,8 +70,7 @@ async fn a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_res
     suite.stack.kill("quota-0").await?;
     let wallet = suite.coupons("ann", 10).await?;
     assert!(wallet.iter().any(|coupon| coupon.code == code));
-    let order = suite.order("ann", "o-halted", &code).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    suite.accepted(order_of("ann", "o-halted", &code)).await?;
     suite.stack.restart("quota-0").await?;
 
     let resumed = suite.staff.issuing("halted", IssuanceControl::Open);
@@ -98,8 +99,8 @@ async fn of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_ma
     let mut campaigns = staff.campaigns();
     campaigns.set_campaign_control(first()).await?;
     let second = change(IssuanceControl::Halted, "stop it");
-    let lost = refused(campaigns.set_campaign_control(second).await);
-    assert_eq!(lost.told(), (Code::Aborted, "CONTROL_EPOCH_CONFLICT"));
+    refused(campaigns.set_campaign_control(second).await)
+        .is(Code::Aborted, "CONTROL_EPOCH_CONFLICT");
     let again = campaigns.set_campaign_control(first()).await?.into_inner();
     let control = again.campaign.and_then(|campaign| campaign.control);
     let control = control.unwrap_or_default();

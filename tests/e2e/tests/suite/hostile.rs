@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::join_all;
-use tidegate_client::{Bearer, Refusal, Told, claim_of, later, never, soon};
+use tidegate_client::{Bearer, Refusal, Told, claim_of, later, never, refused, soon};
 use tidegate_e2e::Suite;
 use tidegate_local::{credentials::Scope, stack::Service};
 use tidegate_proto::gateway::v1::LeaveQueueRequest;
 use tokio::net::{TcpSocket, TcpStream};
-use tonic::Status;
+use tonic::{Code, Status};
 
 const IDLE: usize = 1_000;
 const SLOW_READERS: usize = 300;
@@ -161,6 +161,31 @@ async fn whatever_a_shopper_asks_counts_towards_how_often_it_may_ask() -> Result
             Ok(())
         });
         slowed.await.context(rpc)?;
+    }
+    suite.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_is_asked_for_only_where_the_deadline_leaves_time_for_it() -> Result<()> {
+    let suite = suite_with(SHOPPER_RATE, "1").await?;
+    for (deadline_ms, is_asked_for) in [(300, false), (8_000, true)] {
+        let deadline = Duration::from_millis(deadline_ms);
+        let hasty = suite.within(deadline);
+        let told = loop {
+            let told = refused(hasty.claim("none", "ann", "r-1").await);
+            if told.code == Code::Unavailable {
+                break told;
+            }
+        };
+        assert_eq!(told.reason, "OVERLOADED");
+        let after = told.retry_after.unwrap();
+        let pushback: i64 = told.pushback.unwrap().parse()?;
+        if is_asked_for {
+            assert_eq!(u128::try_from(pushback), Ok(after.as_millis()));
+        } else {
+            assert_eq!(pushback, -1);
+            assert!(after > deadline, "{after:?}");
+        }
     }
     suite.end().await
 }

@@ -4,10 +4,10 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tidegate_client::{CampaignTerms, HOUR, SOON, becomes, refused, soon};
+use tidegate_client::{CampaignTerms, HOUR, SOON, becomes, order_of, refused, soon};
 use tidegate_e2e::{ISSUANCES, Suite};
 use tidegate_local::stack::Service;
-use tidegate_proto::r#type::v1::{CouponState, OrderState, RedemptionControl, RedemptionState};
+use tidegate_proto::r#type::v1::{CouponState, RedemptionControl, RedemptionState};
 use tonic::Status;
 
 const NOWHERE: &str = "127.0.0.1:1";
@@ -73,8 +73,7 @@ async fn cut_issuance_off(suite: &mut Suite) -> Result<()> {
 async fn is_good(suite: &Suite, code: &str, request_id: &str) -> Result<()> {
     let (coupon, usable) = soon(|| suite.check("ann", code)).await?;
     assert_eq!((coupon.state(), usable), (CouponState::Issued, true));
-    let order = suite.order("ann", request_id, code).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    suite.accepted(order_of("ann", request_id, code)).await?;
     Ok(())
 }
 

@@ -6,7 +6,6 @@
 
 mod backends;
 mod cancel;
-mod changed_terms;
 mod claims;
 mod comes_back;
 mod control;
@@ -19,12 +18,10 @@ mod feed;
 mod hostile;
 mod in_force;
 mod late_crowd;
-mod metadata;
 mod never;
 mod orders;
 mod orders_after_their_time;
 mod queue;
-mod reclaim;
 mod request_ids;
 mod security;
 mod stores;

@@ -39,8 +39,7 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
         panic!("{racing:?}")
     };
     for status in racing.iter().filter_map(|outcome| outcome.as_ref().err()) {
-        let told = Refusal::of(status);
-        assert_eq!(told.told(), (Code::FailedPrecondition, "COUPON_REDEEMED"));
+        Refusal::of(status).is(Code::FailedPrecondition, "COUPON_REDEEMED");
     }
     let again = suite.order("alice", &winner.request_id, code).await?;
     assert_eq!(again.order_id, winner.order_id);
@@ -102,8 +101,8 @@ async fn forged_mistyped_foreign_and_expired_coupons_pay_for_nothing(suite: &Sui
         }
     }
     tokio::time::sleep(validity).await;
-    let told = refused(suite.order("alice", "too-late", &code).await);
-    assert_eq!(told.told(), (Code::FailedPrecondition, "COUPON_EXPIRED"));
+    let told = refused(suite.order("alice", "too-late", &code).await)
+        .is(Code::FailedPrecondition, "COUPON_EXPIRED");
     assert_eq!(told.retry_after, None);
     let unknown_store = order_at("nowhere", "alice", &code);
     assert_eq!(

@@ -90,8 +90,7 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
         events.extend(pages.message().await?.unwrap_or_default().events);
     }
     assert_eq!(events[3].failure_note, "out of cups");
-    let next = suite.order("ann-cups", "o-2", &code).await?;
-    assert_eq!(next.state(), OrderState::Accepted);
+    let next = suite.accepted(order_of("ann-cups", "o-2", &code)).await?;
     // The store has nothing to make when it is closed later.
     suite.cancel(&next).await?;
     Ok(())
@@ -113,16 +112,14 @@ async fn a_crowd_of_false_codes_books_no_slot(suite: &Suite) -> Result<()> {
         .await
     });
     for outcome in join_all(crowd).await {
-        assert_eq!(
-            refused(outcome?).told(),
-            (Code::NotFound, "COUPON_NOT_FOUND")
-        );
+        refused(outcome?).is(Code::NotFound, "COUPON_NOT_FOUND");
     }
     assert!(suite.slots("false").await?.is_empty());
     let rejected = suite.orders_in_state(OrderState::Rejected).await?;
     assert_eq!(rejected, rejected_before, "nothing to forget");
-    let order = suite.place(order_at("false", "ann-false", &code)).await?;
-    assert_eq!(order.state(), OrderState::Accepted);
+    suite
+        .accepted(order_at("false", "ann-false", &code))
+        .await?;
     Ok(())
 }
 
@@ -179,11 +176,9 @@ async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_
     in_both_languages(&rejected);
     let (coupon, usable) = suite.check("ann-late", &code).await?;
     assert!(usable && coupon.state() == CouponState::Issued);
-    let told = refused(suite.place(order()).await);
-    assert_eq!(told.told(), (Code::FailedPrecondition, "ORDER_TOO_LATE"));
+    let told = refused(suite.place(order()).await).is(Code::FailedPrecondition, "ORDER_TOO_LATE");
     assert_eq!(told.retry_after, None);
-    let next = suite.place(order_at("late", "ann-late", &code)).await?;
-    assert_eq!(next.state(), OrderState::Accepted);
+    let next = suite.accepted(order_at("late", "ann-late", &code)).await?;
     // No redemption of the first order that arrives by now takes the coupon from the second.
     sleep(Duration::from_secs(3)).await;
     let coupon = suite.check("ann-late", &code).await?.0;

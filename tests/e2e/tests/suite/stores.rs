@@ -7,20 +7,15 @@ use std::{
 
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
-use tidegate_client::{HOUR, order_at, refused, store_of};
+use tidegate_client::{HOUR, Refusal, order_at, order_of, refused, store_of};
 use tidegate_e2e::{Suite, hold};
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
     order_intake::v1::{OpeningHours, Store, StoreState, WeeklyHours},
-    r#type::v1::{Order, OrderState},
+    r#type::v1::{Order, OrderLine, OrderState},
 };
 use tidegate_replay::refusal::Alternatives;
-use tonic::Code;
-
-use super::metadata::{
-    a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then,
-    fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted,
-};
+use tonic::{Code, Status};
 
 const HOUR_SECONDS: i64 = 3_600;
 /// So near its end an hour may be over before a test is.
@@ -28,7 +23,7 @@ const TOO_NEAR_SECONDS: u64 = 30;
 
 /// An open campaign, in an hour that lasts a while: slots of an hour are to be the same throughout
 /// a fact.
-pub(super) async fn campaign_in_one_hour(suite: &Suite, campaign: &str) -> Result<()> {
+async fn campaign_in_one_hour(suite: &Suite, campaign: &str) -> Result<()> {
     let into_hour = SystemTime::UNIX_EPOCH.elapsed()?.as_secs() % 3_600;
     if into_hour > 3_600 - TOO_NEAR_SECONDS {
         tokio::time::sleep(Duration::from_secs(3_601 - into_hour)).await;
@@ -37,7 +32,7 @@ pub(super) async fn campaign_in_one_hour(suite: &Suite, campaign: &str) -> Resul
 }
 
 /// A store whose slots are an hour long.
-pub(super) fn hourly(store_id: &str, orders_per_slot: u32) -> Store {
+fn hourly(store_id: &str, orders_per_slot: u32) -> Store {
     Store {
         slot_minutes: Some(60),
         ..store_of(store_id, orders_per_slot)
@@ -86,8 +81,8 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
     let second = at_full("bob", &codes[1], true).await?;
     assert_eq!(slot_of(&second), slot_of(&first) + HOUR_SECONDS);
 
-    let told = refused(at_full("cem", &codes[2], true).await);
-    assert_eq!(told.told(), (Code::FailedPrecondition, "STORE_BUSY"));
+    let told =
+        refused(at_full("cem", &codes[2], true).await).is(Code::FailedPrecondition, "STORE_BUSY");
     assert!(told.retry_after.is_some() && told.locales.len() == 2);
     let told = Alternatives::read(&told.metadata);
     let next = told.next_slot_at.map(|next| next.unix_timestamp());
@@ -107,8 +102,7 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
         "the coupon is untouched"
     );
     let store_id = &told.stores[0].store_id;
-    let elsewhere = suite.place(order_at(store_id, "cem", &codes[2])).await?;
-    assert_eq!(elsewhere.state(), OrderState::Accepted);
+    let elsewhere = suite.accepted(order_at(store_id, "cem", &codes[2])).await?;
     assert_eq!(slot_of(&elsewhere), slot_of(&first));
     Ok(())
 }
@@ -124,10 +118,7 @@ async fn a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0
     assert_eq!(closed.state(), StoreState::Closed);
     assert_eq!(closed.closed_because, "out of cups");
     let order = || suite.place(order_at("closes", "ann", &code));
-    assert_eq!(
-        refused(order().await).told(),
-        (Code::FailedPrecondition, "STORE_CLOSED")
-    );
+    refused(order().await).is(Code::FailedPrecondition, "STORE_CLOSED");
     staff.set_store_state("closes", "").await?;
     staff.put_stores(vec![hourly("closes", 0)]).await?;
     assert_eq!(refused(order().await).reason, "STORE_CLOSED");
@@ -172,8 +163,8 @@ async fn bad_slots_and_hours_are_named(suite: &Suite) -> Result<()> {
         (hourly("other", 1), "stores[1].store_id"),
     ] {
         let stores = vec![hourly("other", 1), store];
-        let told = refused(suite.staff.put_stores(stores).await);
-        assert_eq!(told.told(), (Code::InvalidArgument, "INVALID_FIELD"));
+        let told = refused(suite.staff.put_stores(stores).await)
+            .is(Code::InvalidArgument, "INVALID_FIELD");
         assert_eq!(told.fields, [field]);
     }
     Ok(())
@@ -250,5 +241,62 @@ async fn halving_the_capacity_while_orders_run_never_oversells_a_slot(suite: &Su
         );
     }
     suite.slots("halved").await?;
+    Ok(())
+}
+
+/// Whether the metadata of a refusal is small on the wire, counted as HTTP/2 does.
+fn is_small(status: &Status) {
+    let headers = status.clone().into_http::<()>().into_parts().0.headers;
+    let headers = headers.iter();
+    let bytes: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum();
+    assert!(bytes <= 4 * 1024, "{bytes} bytes");
+}
+
+async fn fifty_bad_lines_are_named_as_far_as_they_fit_and_the_others_are_counted(
+    suite: &Suite,
+) -> Result<()> {
+    let bad = PlaceOrderRequest {
+        lines: vec![OrderLine::default(); 50],
+        ..order_of("ann", "r-1", "0123456789ABCDEF")
+    };
+    let status = suite.place(bad).await.unwrap_err();
+    is_small(&status);
+    let told = Refusal::of(&status);
+    assert_eq!(told.code, Code::InvalidArgument);
+    let left_out: usize = told.metadata["violations_left_out"].parse()?;
+    let named = told.fields.len();
+    assert!(named >= 10, "{named} are named");
+    assert_eq!(named + left_out, 150, "{}", status.message());
+    assert!(status.message().contains(" more."), "{}", status.message());
+    Ok(())
+}
+
+async fn a_busy_store_tells_its_next_slot_and_no_retry_sleeps_until_then(
+    suite: &Suite,
+) -> Result<()> {
+    campaign_in_one_hour(suite, "busy").await?;
+    let near = |number: usize| hourly(&format!("{number}{}", "\"".repeat(63)), 5);
+    let stores = [hourly("busy", 1)].into_iter().chain((0..8).map(near));
+    suite.staff.put_stores(stores.collect()).await?;
+    let order = async |shopper: &str| -> Result<_> {
+        let code = suite.coupon("busy", shopper).await?;
+        let latest = SystemTime::now() + Duration::from_secs(20);
+        let order = PlaceOrderRequest {
+            store_id: "busy".into(),
+            latest_acceptable_at: Some(latest.into()),
+            suggest_stores: true,
+            ..order_of(shopper, "r-1", &code)
+        };
+        Ok(suite.place(order).await)
+    };
+    order("ann").await??;
+    let status = order("bob").await?.unwrap_err();
+    is_small(&status);
+    let told = Refusal::of(&status).is(Code::FailedPrecondition, "STORE_BUSY");
+    assert_eq!(told.pushback.as_deref(), Some("-1"));
+    assert!(told.metadata.contains_key("suggested_stores"), "{told:?}");
+    assert!(told.retry_after.is_some_and(|after| after > Duration::ZERO));
     Ok(())
 }

@@ -1,17 +1,47 @@
-//! Requests that come back when everything is over, as from a caller that was away.
+//! When all is over: demand for more than there is, since whatever stock the faults left anywhere has
+//! to come back and be given out; and requests that come back, as from a caller that was away.
 
 use std::mem::take;
 
-use futures_util::{StreamExt, stream};
-use rand::{SeedableRng, rngs::StdRng};
+use futures_util::{StreamExt, future::join_all, stream};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
     Scene,
-    claims::{ClaimEnd, Manner},
-    orders::Until,
-    wishes::Wish,
+    claims::Manner,
+    orders::{Until, Wish},
 };
-use crate::{findings::Count, ledger::ClaimKey, tally::locked};
+use crate::{door::Failure, findings::Count, ledger::ClaimKey, tally::locked};
+
+const SHOPPERS_AT_ONCE: u64 = 16;
+
+/// New shoppers claim of every campaign that has begun until they are told that nothing is left.
+pub async fn sell_out(scene: &Scene) {
+    let campaigns = scene.begun().map(|(campaign, _)| campaign);
+    let shoppers = campaigns
+        .flat_map(|campaign| (0..SHOPPERS_AT_ONCE).map(move |shopper| (campaign, shopper)));
+    join_all(shoppers.map(|(campaign, number)| {
+        let random = StdRng::seed_from_u64(scene.seed ^ (number << 8) ^ campaign as u64);
+        claim_until_the_end(scene, campaign, random)
+    }))
+    .await;
+}
+
+async fn claim_until_the_end(scene: &Scene, campaign: usize, mut random: StdRng) {
+    for _ in 0..=scene.campaigns[campaign].stock() {
+        let claim = ClaimKey {
+            campaign,
+            shopper: scene.next_shopper(campaign),
+            request: random.random_range(1..9),
+        };
+        let of_any_tier = scene.claim_request(claim).tier_id.is_empty();
+        match scene.claim(claim, Manner::Plain, &mut random).await {
+            Ok(_) => (),
+            Err(Failure::Refused(_)) if !of_any_tier => (),
+            Err(_) => return,
+        }
+    }
+}
 
 const AT_ONCE: usize = 32;
 /// Of those who were told never, so many are asked again at most.
@@ -33,7 +63,7 @@ pub async fn repeat_late(scene: &Scene) {
         scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(late.claim.shopper));
         let end = scene.claim(late.claim, Manner::Twice, random).await;
-        if let ClaimEnd::Refused(reason) = end {
+        if let Err(Failure::Refused(reason)) = end {
             let example = format!("{:?} had a coupon and is refused: {reason}", late.claim);
             scene.found(late.claim.campaign, Count::AcknowledgedNotKept, example);
         }
@@ -53,7 +83,7 @@ pub async fn ask_again_after_never(scene: &Scene) {
     let repeats = stream::iter(all).map(|(claim, reason)| async move {
         scene.tally.counts().late += 1;
         let random = &mut StdRng::seed_from_u64(scene.seed ^ u64::from(claim.shopper));
-        if let ClaimEnd::Coupon(_) = scene.claim(claim, Manner::Plain, random).await {
+        if scene.claim(claim, Manner::Plain, random).await.is_ok() {
             let example = format!("{claim:?} was told {reason}, never, and has a coupon");
             scene.found(claim.campaign, Count::NeverButLater, example);
         }
