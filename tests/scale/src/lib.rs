@@ -8,7 +8,6 @@ mod report;
 mod run;
 mod spread;
 mod steps;
-mod table;
 mod timeline;
 
 pub use network::impossible_because;

@@ -168,9 +168,7 @@ async fn act(
         fleet,
         scene,
         timeline,
-        step: settings.step,
-        most_issuance: settings.most_issuance,
-        say: settings.say,
+        settings,
         acted: Acted::default(),
     };
     let acted = director.act().await;

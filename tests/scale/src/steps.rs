@@ -9,6 +9,7 @@ use tidegate_local::stack::Service;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
+    Settings,
     fleet::{Fleet, REPLICAS},
     timeline::{Sample, Timeline},
 };
@@ -85,10 +86,7 @@ pub struct Director<'a> {
     pub fleet: &'a mut Fleet,
     pub scene: &'a Scene,
     pub timeline: &'a Timeline,
-    pub step: Duration,
-    /// What issuance is scaled up to.
-    pub most_issuance: usize,
-    pub say: fn(&str),
+    pub settings: &'a Settings,
     pub acted: Acted,
 }
 
@@ -96,7 +94,7 @@ impl Director<'_> {
     pub async fn act(mut self) -> Result<Acted> {
         self.begin("1 issuance", false).await;
         self.changed(None);
-        sleep(self.step).await;
+        sleep(self.settings.step).await;
         self.scale_up().await?;
         self.scale_down().await?;
         for service in Service::START_ORDER {
@@ -115,7 +113,7 @@ impl Director<'_> {
 
     /// Ends the step that there was.
     async fn begin(&mut self, name: &str, breaks: bool) {
-        (self.say)(&format!("Step: {name}."));
+        (self.settings.say)(&format!("Step: {name}."));
         let from = self.timeline.read().await;
         if let Some(step) = self.acted.steps.last_mut() {
             step.to = from.clone();
@@ -129,7 +127,7 @@ impl Director<'_> {
     }
 
     async fn scale_up(&mut self) -> Result<()> {
-        let most = self.most_issuance;
+        let most = self.settings.most_issuance;
         self.begin(&format!("up to {most} issuance"), false).await;
         let first = self.acted.newcomers.len();
         while self.fleet.published(Service::Issuance).len() < most {
@@ -265,7 +263,7 @@ impl Director<'_> {
         };
         // Who was late is told in the report.
         let _ = timeout(SPREAD_LIMIT, all_issue).await;
-        sleep(settled_step(self.step).saturating_sub(whole.elapsed())).await;
+        sleep(settled_step(self.settings.step).saturating_sub(whole.elapsed())).await;
     }
 }
 

@@ -1,20 +1,22 @@
-//! Backends beside another one that takes whatever it gets.
+//! Backends beside another one that takes whatever it gets, and what is traced of their calls.
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use futures_util::future::join_all;
 use sqlx::Connection as _;
-use tidegate_client::{Bearer, CampaignTerms, Gateway, Refusal};
+use tidegate_client::{Bearer, CampaignTerms, Gateway, Refusal, claim_of, order_of, soon};
 use tidegate_e2e::{Suite, hold, set};
 use tidegate_local::{credentials::Scope, stack::Service};
-use tidegate_proto::gateway::v1::{GetClaimRequest, IssuedClaim, WatchClaimResponse};
+use tidegate_proto::gateway::v1::{
+    GetClaimRequest, IssuedClaim, WatchClaimResponse, claim_coupon_response::Outcome,
+};
 use tidegate_replay::collector::TraceId;
 use tokio::time::sleep;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 /// Of so many places one backend alone may have eight ninths, and another that comes then a tenth.
 const PLACES: usize = 90;
@@ -54,9 +56,7 @@ impl Backend {
             shopper_id: format!("{}-{trace}", self.name),
             request_id: "r-1".into(),
         });
-        let traceparent = format!("00-{trace:032x}-b7ad6b7169203331-01").parse();
-        let traceparent = traceparent.map_err(|_| Status::internal("traceparent"))?;
-        request.metadata_mut().insert("traceparent", traceparent);
+        record(&mut request, trace);
         self.gateway.claims().get_claim(request).await.map(drop)
     }
 }
@@ -68,6 +68,13 @@ async fn with_gateway(settings: &[(&str, &str)]) -> Result<Suite> {
         set(options, Service::Gateway, settings);
     })
     .await
+}
+
+/// Wants a call recorded under this trace.
+fn record<M>(request: &mut Request<M>, trace: u128) {
+    let traceparent = format!("00-{trace:032x}-b7ad6b7169203331-01");
+    let metadata = request.metadata_mut();
+    metadata.insert("traceparent", traceparent.parse().unwrap());
 }
 
 fn reasons<T>(answers: &[Result<T, Status>]) -> BTreeSet<String> {
@@ -159,4 +166,42 @@ async fn a_backend_that_wants_every_call_recorded_has_few_recorded(suite: &Suite
         "{recorded} are recorded, {most} may be"
     );
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() -> Result<()> {
+    const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;
+    let trace_id = format!("{TRACE:032x}");
+    let suite = Suite::start().await?;
+    suite.staff.make_store().await?;
+    suite.open("tea", 100).await?;
+
+    let mut claim = suite.request(claim_of("tea", "alice", "r-1"));
+    record(&mut claim, TRACE);
+    let answer = suite.claims().claim_coupon(claim).await?;
+    assert_eq!(
+        answer.metadata().get("tidegate-trace-id"),
+        Some(&trace_id.parse()?)
+    );
+    let Some(Outcome::Issued(issued)) = answer.into_inner().outcome else {
+        bail!("no coupon")
+    };
+    let coupon = issued.coupon.unwrap_or_default();
+    assert_eq!(coupon.claim_trace_id, trace_id);
+    let mut order = suite.request(order_of("alice", "o-1", &coupon.code));
+    record(&mut order, TRACE);
+    suite.orders().place_order(order).await?;
+
+    let expected: BTreeSet<_> = ["gateway", "issuance", "order-intake", "quota"].into();
+    soon(async || {
+        let spans = suite.collector.trace(TraceId::from(TRACE.to_be_bytes()));
+        let services: BTreeSet<_> = spans.iter().map(|span| &*span.service).collect();
+        ensure!(
+            expected.is_subset(&services),
+            "the trace has the services {services:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    suite.end().await
 }

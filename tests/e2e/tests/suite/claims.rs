@@ -1,13 +1,23 @@
-//! What a chatbot is told about claims.
+//! What a chatbot is told about claims. A request id belongs to one claim, for what it asked for
+//! first, whatever its campaign has become; and the crowd that comes after the last coupon is
+//! answered from what gateways remember.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
-use tidegate_client::{CampaignTerms, HOUR, Told, claim_of, never, refused, soon};
-use tidegate_e2e::{Suite, hold};
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, IssuedClaim, get_claim_response::Outcome};
+use tidegate_client::{CampaignTerms, HOUR, Told, becomes, claim_of, later, never, refused, soon};
+use tidegate_e2e::{ISSUANCES, Suite, hold};
+use tidegate_proto::{
+    gateway::v1::{ClaimCouponRequest, IssuedClaim, get_claim_response::Outcome},
+    r#type::v1::{IssuanceControl, RedemptionControl},
+};
+use tokio::time::sleep;
 use tonic::Code;
+
+const OPEN_FOR: Duration = Duration::from_secs(4);
+/// A gateway hears of a change and looks at what it has to learn within this time.
+const HEARD: Duration = Duration::from_millis(1_500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_yields_its_coupon_for_ever_and_every_refusal_tells_why() -> Result<()> {
@@ -52,7 +62,7 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
     }
     let earlier = code(suite.claim("over", "alice", "r-1").await?);
     suite.claim("tea", "alice", "r-1").await?;
-    tokio::time::sleep(over).await;
+    sleep(over).await;
 
     let other_content = ClaimCouponRequest {
         tier_id: "small".into(),
@@ -201,5 +211,157 @@ async fn rows_per_commit_grow_with_the_load() -> Result<()> {
     }
     let grow = means[0] == 1.0 && means[1] > means[0] && means[2] > means[1];
     assert!(grow, "{means:?}");
+    suite.end().await
+}
+
+pub(super) fn claim_for(campaign: &str, shopper: &str, tier: &str) -> ClaimCouponRequest {
+    ClaimCouponRequest {
+        tier_id: tier.into(),
+        ..claim_of(campaign, shopper, "r-1")
+    }
+}
+
+/// Waits until both gateways tell somebody new this, so that they are in the phase that is tried.
+async fn phase(suite: &Suite, claim: ClaimCouponRequest, expected: Told) -> Result<()> {
+    for gateway in &suite.gateways {
+        gateway.is_told(claim.clone(), expected.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Ann's claim for a large tea is hers in this phase as well, and no other claim is.
+async fn one_rule(suite: &Suite, campaign: &str, code: &str, phase: &str) -> Result<()> {
+    for gateway in &suite.gateways {
+        for (tier, expected) in [
+            ("large", Told::Issued(code.into())),
+            ("small", never("REQUEST_ID_CONFLICT")),
+            ("", never("REQUEST_ID_CONFLICT")),
+        ] {
+            let told = gateway.told(claim_for(campaign, "ann", tier)).await;
+            assert_eq!(told, expected, "{phase}: {tier:?}");
+        }
+        gateway.look_up(campaign, "ann", "r-1").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_id_for_another_tier_is_a_conflict_for_ever() -> Result<()> {
+    hold!(Suite::start().await?;
+        it_is_a_conflict_in_every_phase,
+        it_is_a_conflict_after_the_end_and_while_the_claim_waits,
+    )
+}
+
+async fn it_is_a_conflict_in_every_phase(suite: &Suite) -> Result<()> {
+    let staff = &suite.staff;
+    staff
+        .open(CampaignTerms::open("tea", 0).with_sizes(2, 1))
+        .await?;
+    let small = |shopper| claim_for("tea", shopper, "small");
+    let code = suite.is_served(claim_for("tea", "ann", "large")).await?;
+    one_rule(suite, "tea", &code, "open").await?;
+    for (issuance, told) in [
+        (IssuanceControl::QueueOnly, Told::Queued),
+        (IssuanceControl::Halted, later("ISSUANCE_HALTED")),
+    ] {
+        staff.issuing("tea", issuance).await?;
+        phase(suite, small("scout"), told).await?;
+        one_rule(suite, "tea", &code, issuance.as_str_name()).await?;
+    }
+    staff.issuing("tea", IssuanceControl::Open).await?;
+    // The scout's claim is served now, and takes the last small one.
+    suite.is_served(small("scout")).await?;
+    phase(suite, small("late"), never("BUDGET_EXHAUSTED")).await?;
+    one_rule(suite, "tea", &code, "tier gone").await?;
+    suite.is_served(claim_for("tea", "bob", "large")).await?;
+    becomes(true, async || Ok(staff.read("tea").await?.sold_out)).await?;
+    // A gateway hears of it within a second.
+    sleep(Duration::from_secs(1)).await;
+    one_rule(suite, "tea", &code, "sold out").await
+}
+
+async fn it_is_a_conflict_after_the_end_and_while_the_claim_waits(suite: &Suite) -> Result<()> {
+    let terms = |id: &str| CampaignTerms::open(id, 0).with_sizes(10, 10);
+    let over = terms("over").closing_after(OPEN_FOR);
+    suite.staff.open(over).await?;
+    let code = suite.is_served(claim_for("over", "ann", "large")).await?;
+    suite.staff.open(terms("held")).await?;
+    let held = IssuanceControl::QueueOnly;
+    suite.staff.issuing("held", held).await?;
+    phase(suite, claim_for("held", "scout", "large"), Told::Queued).await?;
+    for gateway in &suite.gateways {
+        let other = gateway.told(claim_for("held", "scout", "small")).await;
+        assert_eq!(other, never("REQUEST_ID_CONFLICT"));
+        let same = gateway.told(claim_for("held", "scout", "large")).await;
+        assert_eq!(same, Told::Queued);
+    }
+    sleep(OPEN_FOR).await;
+    let scout = claim_for("over", "scout", "large");
+    phase(suite, scout, never("CAMPAIGN_CLOSED")).await?;
+    one_rule(suite, "over", &code, "closed").await
+}
+
+/// How many calls of a method issuance has answered.
+async fn calls(suite: &Suite, method: &str) -> Result<f64> {
+    let mut all = 0.0;
+    for replica in ISSUANCES {
+        let name = "grpc_server_handled_total";
+        all += suite.metric(replica, name, method).await?;
+    }
+    Ok(all)
+}
+
+/// Waits until it is sold out, and so many streams of holders were asked for in all.
+async fn streams_when_sold_out(suite: &Suite, streams: f64) -> Result<()> {
+    becomes(true, async || Ok(suite.staff.read("tea").await?.sold_out)).await?;
+    becomes(streams, async || calls(suite, "StreamShoppers").await).await
+}
+
+/// Everybody of a crowd hears that it is over, and issuance hears of hardly any.
+async fn crowd_is_answered_at_the_door(suite: &Suite, name: &str) -> Result<()> {
+    let asked = async || {
+        anyhow::Ok(calls(suite, "LookupClaims").await? + calls(suite, "IssueCoupons").await?)
+    };
+    let before: f64 = asked().await?;
+    for number in 0..100 {
+        let claim = claim_of("tea", &format!("{name}-{number}"), "r-1");
+        let told = refused(suite.gateways[number % 2].ask(claim).await);
+        assert_eq!(told.reason, "BUDGET_EXHAUSTED");
+    }
+    let more = asked().await? - before;
+    assert!(more < 20.0, "{name}: {more} were asked of issuance");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()> {
+    let suite = Suite::start().await?;
+    suite.open("tea", 2).await?;
+    for shopper in ["ann", "bob"] {
+        suite.coupon("tea", shopper).await?;
+    }
+    streams_when_sold_out(&suite, 2.0).await?;
+    crowd_is_answered_at_the_door(&suite, "first").await?;
+
+    suite
+        .staff
+        .extend("tea", SystemTime::now() + 240 * HOUR)
+        .await?;
+    for redemption in [RedemptionControl::Halted, RedemptionControl::Open] {
+        suite.staff.redeeming("tea", redemption).await?;
+        crowd_is_answered_at_the_door(&suite, &format!("{redemption:?}")).await?;
+        sleep(HEARD).await;
+    }
+    streams_when_sold_out(&suite, 2.0).await?;
+
+    suite.staff.add_budget("tea", "tea", "more", 1).await?;
+    let issued = soon(|| suite.claim("tea", "cem", "r-1")).await?;
+    streams_when_sold_out(&suite, 4.0).await?;
+    for gateway in &suite.gateways {
+        let again = gateway.claim("tea", "cem", "r-1").await?;
+        assert_eq!(again.coupon, issued.coupon);
+    }
+    crowd_is_answered_at_the_door(&suite, "last").await?;
     suite.end().await
 }

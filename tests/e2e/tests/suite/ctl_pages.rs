@@ -1,4 +1,5 @@
-//! The pages of `tidegatectl`, typed word for word against a suite.
+//! `tidegatectl` against a suite: its pages, typed word for word, what it refuses, how it fails, and
+//! what it does under way.
 
 use std::{
     fs,
@@ -8,21 +9,69 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde_json::json;
-use tidegate_e2e::Suite;
-use tidegate_local::way_in;
-use tokio::process::Child;
+use serde_json::{Value, json};
+use sqlx::Executor as _;
+use tidegate_e2e::{Suite, hold};
+use tidegate_local::{stack::Service, way_in};
+use tidegate_proto::{quota::v1::ListChangesRequest, r#type::v1::ChangeFilter};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    process::Child,
+    time::timeout,
+};
 
 const PAGE: &str = "deploy/ctl/README.md";
+const REFUSED: i32 = 3;
+const NOT_ALLOWED: i32 = 5;
+/// Something is not as it should be.
+const FOUND: i32 = 7;
+/// What each command needs at least to reach the service that refuses it.
+const COMMANDS: &[&str] = &[
+    "campaign list",
+    "campaign show tea",
+    "campaign create --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign apply --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign diff --file deploy/ctl/examples/spring-tea.yaml",
+    "campaign extend tea --until +1h",
+    "campaign budget tea cup --add 1 --reason r",
+    "campaign halt tea --reason r",
+    "campaign hold tea --reason r",
+    "campaign resume tea --reason r",
+    "campaign end tea --reason r --yes",
+    "campaign audit tea",
+    "campaign watch tea",
+    "halt --all --reason r --yes",
+    "queue show tea",
+    "coupon find --shopper ann",
+    "coupon revoke --shopper ann --reason r --yes",
+    "coupon grant tea --shopper ann --reason r --request-id r",
+    "store list",
+    "store show corner",
+    "store apply --file deploy/ctl/examples/stores.yaml",
+    "store diff --file deploy/ctl/examples/stores.yaml",
+    "store open corner",
+    "store close corner --reason r",
+    "store fail corner --reason r --yes",
+    "order show 0198c0de-0000-7000-8000-000000000000",
+    "order list --shopper ann",
+    "order list --store corner",
+    "order cancel 0198c0de-0000-7000-8000-000000000000 --yes",
+    "order fail 0198c0de-0000-7000-8000-000000000000 --note n --yes",
+    "order advance 0198c0de-0000-7000-8000-000000000000 ready",
+    "feed listen",
+    "history",
+    "trace --shopper ann",
+];
 
 /// A person at a shell in the repository's folder, with a context of a suite.
-pub(crate) struct Terminal {
+struct Terminal {
     config: PathBuf,
     programs: PathBuf,
 }
 
 impl Terminal {
-    pub(crate) async fn open(suite: &Suite) -> Result<Self> {
+    async fn open(suite: &Suite) -> Result<Self> {
         let config = suite.stack.credentials().folder().join("contexts.yaml");
         let traces = suite.collector.serve_http().await?;
         let is_current = way_in::write(way_in::context(&suite.stack, Some(traces))?, &config)?;
@@ -39,7 +88,7 @@ impl Terminal {
     }
 
     /// Types a line that goes on until it is stopped.
-    pub(crate) fn begin(&self, line: &str) -> Result<Child> {
+    fn begin(&self, line: &str) -> Result<Child> {
         let mut shell = tokio::process::Command::from(self.shell(&format!("exec {line}")));
         Ok(shell.kill_on_drop(true).stdout(Stdio::null()).spawn()?)
     }
@@ -57,7 +106,7 @@ impl Terminal {
     }
 
     /// Types one line that has to succeed, and gives what it printed.
-    pub(crate) fn says(&self, line: &str) -> Result<String> {
+    fn says(&self, line: &str) -> Result<String> {
         let typed = self.shell(line).output()?;
         let (out, err) = (text(&typed.stdout), text(&typed.stderr));
         assert!(typed.status.success(), "{line}\n{out}\n{err}");
@@ -65,7 +114,7 @@ impl Terminal {
     }
 
     /// Types one line that has to fail with this code, and to say this on stderr; what it printed.
-    pub(crate) fn fails(&self, line: &str, code: i32, part: &str) -> Result<String> {
+    fn fails(&self, line: &str, code: i32, part: &str) -> Result<String> {
         let typed = self.shell(line).output()?;
         let (out, err) = (text(&typed.stdout), text(&typed.stderr));
         assert_eq!(typed.status.code(), Some(code), "{line}: {out}{err}");
@@ -74,7 +123,7 @@ impl Terminal {
     }
 }
 
-pub(crate) fn text(bytes: &[u8]) -> String {
+fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -162,5 +211,188 @@ impl Recording {
             return Ok(());
         };
         Ok(fs::write(root().join(file), self.lines.join("\n") + "\n")?)
+    }
+}
+
+#[tokio::test]
+async fn what_is_typed_is_done_refused_or_said_to_have_failed() -> Result<()> {
+    hold!(Suite::start().await?;
+        exit_codes_say_which_kind_of_failure_it_is,
+        a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it,
+        a_change_that_a_listener_did_not_take_is_forwarded_again,
+        no_command_does_anything_with_a_token_that_does_not_allow_it,
+    )
+}
+
+async fn no_command_does_anything_with_a_token_that_does_not_allow_it(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
+    // A token that is good, of a certificate that is good, and that allows nothing of this.
+    terminal.says("tidegatectl token mint --subject eve --scope wallet:read")?;
+    for command in COMMANDS {
+        terminal.fails(
+            &format!("tidegatectl {command}"),
+            NOT_ALLOWED,
+            "PERMISSION_DENIED",
+        )?;
+    }
+    terminal.fails("tidegatectl doctor", FOUND, "")?;
+    Ok(())
+}
+
+async fn exit_codes_say_which_kind_of_failure_it_is(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
+    suite.open("tea", 100).await?;
+    for (line, code, part) in [
+        ("campaign show nowhere", 4, "tidegatectl campaign list"),
+        (
+            "campaign budget tea nothing --add 1 --reason r",
+            2,
+            "tier_id",
+        ),
+        ("campaign end tea --reason 'over'", 2, "--yes"),
+        ("campaign create --file /nowhere.yaml", 1, "/nowhere.yaml"),
+        (
+            "campaign diff --file deploy/ctl/examples/spring-tea.yaml",
+            7,
+            "does not exist",
+        ),
+        ("order show nothing", 2, "order_id"),
+        ("--context elsewhere campaign list", 2, "there are local"),
+        ("explain NONSENSE", 2, "BUDGET_EXHAUSTED"),
+        ("--explain NONSENSE", 2, "BUDGET_EXHAUSTED"),
+    ] {
+        terminal.fails(&format!("tidegatectl {line}"), code, part)?;
+    }
+    let shown = terminal.says("tidegatectl campaign show tea --output json")?;
+    let shown: Value = serde_json::from_str(&shown)?;
+    assert_eq!(shown["control"]["issuance_state"], "ISSUANCE_STATE_OPEN");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_doctor_names_a_replica_that_is_gone_and_one_without_its_database() -> Result<()> {
+    let mut suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    terminal.says("tidegatectl doctor")?;
+    let gone = suite.stack.replica("issuance-1")?.grpc_address();
+    suite.stack.kill("issuance-1").await?;
+    let said = terminal.fails("tidegatectl doctor --timeout 3s", FOUND, "")?;
+    assert!(said.contains(&format!("issuance at {gone}")), "{said}");
+
+    suite.stack.postgres_mut().stop().await?;
+    let said = terminal.fails("tidegatectl doctor --timeout 8s", FOUND, "")?;
+    assert!(said.contains("the database of quota"), "{said}");
+    suite.end().await
+}
+
+#[tokio::test]
+async fn a_halt_of_all_holds_for_every_campaign_and_says_who_halted() -> Result<()> {
+    let suite = Suite::start().await?;
+    let terminal = Terminal::open(&suite).await?;
+    for id in ["tea", "cake", "soup"] {
+        suite.open(id, 100).await?;
+        suite.coupon(id, "ann").await?;
+    }
+    let halted = terminal.says("tidegatectl halt --all --yes --reason fire --output json")?;
+    let halted: Vec<Value> = serde_json::from_str(&halted)?;
+    assert_eq!(halted.len(), 3);
+    for campaign in &halted {
+        assert_eq!(campaign["issuance_state"], "ISSUANCE_STATE_HALTED");
+    }
+    terminal.fails(
+        "tidegatectl claim tea --shopper bob",
+        REFUSED,
+        "ISSUANCE_HALTED",
+    )?;
+    let history = terminal.says("tidegatectl history --output json")?;
+    let mut halts: Vec<Value> = serde_json::from_str(&history)?;
+    halts.retain(|change| change["action"] == "HaltAllCampaigns");
+    assert_eq!(halts.len(), 3);
+    for halt in &halts {
+        assert_eq!(
+            (&halt["subject"], &halt["reason"]),
+            (&json!("staff"), &json!("fire"))
+        );
+    }
+    suite.end().await
+}
+
+async fn a_services_own_database_role_can_add_to_the_record_of_changes_and_not_alter_it(
+    suite: &Suite,
+) -> Result<()> {
+    suite.open("kept", 100).await?;
+    suite.staff.make_store().await?;
+    for service in [Service::Quota, Service::Issuance, Service::OrderIntake] {
+        let mut role = suite.database_of(service).await?;
+        for statement in [
+            "UPDATE change_log.changes SET subject = 'somebody else'",
+            "DELETE FROM change_log.changes",
+            "TRUNCATE change_log.changes",
+            "DROP TABLE change_log.changes",
+            "DROP SCHEMA change_log CASCADE",
+            "ALTER TABLE change_log.changes DISABLE TRIGGER ALL",
+            "ALTER TABLE change_log.changes OWNER TO CURRENT_USER",
+            "CREATE RULE quiet AS ON INSERT TO change_log.changes DO INSTEAD NOTHING",
+            "CREATE TABLE change_log.others ()",
+        ] {
+            let refused = role.execute(statement).await.unwrap_err();
+            let code = refused.as_database_error().and_then(|error| error.code());
+            assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+        }
+    }
+    let staff = &suite.staff;
+    let of_tea = staff.request(ListChangesRequest {
+        filter: Some(ChangeFilter {
+            resource_kind: "campaign".into(),
+            resource_id: "kept".into(),
+            ..ChangeFilter::default()
+        }),
+        ..ListChangesRequest::default()
+    });
+    let history = staff.campaigns().list_changes(of_tea).await?;
+    let history = history.into_inner().changes;
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0].action, "CreateCampaign");
+    assert_eq!(history[0].subject, "staff");
+    Ok(())
+}
+
+async fn a_change_that_a_listener_did_not_take_is_forwarded_again(suite: &Suite) -> Result<()> {
+    let terminal = Terminal::open(suite).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let line = format!(
+        "tidegatectl feed listen --consumer hook --forward-to http://{}/hook",
+        listener.local_addr()?
+    );
+    let mut listening = terminal.begin(&line)?;
+    suite.open("heard", 100).await?;
+    suite.staff.make_store().await?;
+    let code = suite.coupon("heard", "ann").await?;
+    suite.order("ann", "o-1", &code).await?;
+    let refused = answer(&listener, "500 Internal Server Error").await?;
+    let taken = answer(&listener, "200 OK").await?;
+    assert_eq!(refused["order_id"], taken["order_id"]);
+    assert_eq!(taken["shopper_id"], "ann");
+    listening.kill().await?;
+    Ok(())
+}
+
+/// Takes one request and answers it; gives its JSON.
+async fn answer(listener: &TcpListener, status: &str) -> Result<Value> {
+    let (mut stream, _) = timeout(Duration::from_secs(20), listener.accept()).await??;
+    let mut read = Vec::new();
+    let mut chunk = [0; 4_096];
+    loop {
+        let count = stream.read(&mut chunk).await?;
+        read.extend_from_slice(&chunk[..count]);
+        let whole = text(&read);
+        let body = whole.split_once("\r\n\r\n").map(|(_, body)| body);
+        if let Some(Ok(value)) = body.map(serde_json::from_str) {
+            let said =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(said.as_bytes()).await?;
+            return Ok(value);
+        }
+        anyhow::ensure!(count > 0, "the request ended early: {whole}");
     }
 }

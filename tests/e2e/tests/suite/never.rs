@@ -14,7 +14,7 @@ use tidegate_proto::{
     r#type::v1::{IssuanceControl, Tier},
 };
 
-use super::request_ids::claim_for;
+use super::claims::claim_for;
 
 /// How often each race is run: one round may be lucky.
 const ROUNDS: usize = 8;
