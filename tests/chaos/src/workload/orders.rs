@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
-    staff::{SMALL_STORES, STORE_ID, small_store_id},
+    staff::{SMALL_STORES, small_store_id},
 };
 use crate::{
     door::Failure,
@@ -41,44 +41,29 @@ const AGAIN: u8 = 4;
 /// How long shoppers wait for a small store: a few of its slots.
 const WAITS_FOR_SMALL_STORE: Duration = Duration::from_secs(3 * 60);
 
+/// An order that is wanted. Sent again, it has to be the same to the last field.
 #[derive(Debug, Clone)]
 pub struct Wish {
     pub key: OrderKey,
-    code: String,
-    store_id: String,
-    latest: Option<SystemTime>,
+    pub message: PlaceOrderRequest,
 }
 
 impl Wish {
     /// An order at the big store, at any time.
     pub fn at_big_store(claim: ClaimKey, place: u8, code: &str) -> Self {
-        Self {
-            key: OrderKey { claim, place },
-            code: code.to_owned(),
-            store_id: STORE_ID.to_owned(),
-            latest: None,
-        }
+        let key = OrderKey { claim, place };
+        let message = order_of(&claim.shopper_id(), &key.request_id(), code);
+        Self { key, message }
     }
 
     /// An order at one of the small stores, within minutes.
-    pub fn at_small_store(claim: ClaimKey, place: u8, code: &str, random: &mut StdRng) -> Self {
-        Self {
-            key: OrderKey { claim, place },
-            code: code.to_owned(),
-            store_id: small_store_id(random.random_range(0..SMALL_STORES)),
-            latest: Some(SystemTime::now() + WAITS_FOR_SMALL_STORE),
-        }
-    }
-
-    /// The same message for every copy.
-    pub fn message(&self) -> PlaceOrderRequest {
-        let shopper_id = self.key.claim.shopper_id();
-        PlaceOrderRequest {
-            store_id: self.store_id.clone(),
-            latest_acceptable_at: self.latest.map(Into::into),
-            suggest_stores: self.latest.is_some(),
-            ..order_of(&shopper_id, &self.key.request_id(), &self.code)
-        }
+    fn at_small_store(claim: ClaimKey, code: &str, random: &mut StdRng) -> Self {
+        let mut wish = Self::at_big_store(claim, SMALL, code);
+        let latest = SystemTime::now() + WAITS_FOR_SMALL_STORE;
+        wish.message.store_id = small_store_id(random.random_range(0..SMALL_STORES));
+        wish.message.latest_acceptable_at = Some(latest.into());
+        wish.message.suggest_stores = true;
+        wish
     }
 }
 
@@ -104,7 +89,7 @@ impl Scene {
         };
         let mut is_placed = false;
         if random.random_range(0..100) < WHO_TRY_SMALL_STORES {
-            let small = Wish::at_small_store(claim, SMALL, code, random);
+            let small = Wish::at_small_store(claim, code, random);
             is_placed = self.place(&small, gateway, until).await;
             wishes.push(small);
         }
@@ -152,7 +137,7 @@ impl Scene {
     /// Places an order and perhaps waits until it is decided. Whether there is such an order.
     pub async fn place(&self, wish: &Wish, gateway: usize, until: Until) -> bool {
         let began = Instant::now();
-        let place = |gateway: Gateway| async move { gateway.place(wish.message()).await };
+        let place = |gateway: Gateway| async move { gateway.place(wish.message.clone()).await };
         match self.call(gateway, place).await {
             Ok((order, sent)) => {
                 if until == Until::Placed {

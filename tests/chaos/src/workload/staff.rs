@@ -13,15 +13,15 @@ use tidegate_proto::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tonic::Status;
 
 use super::Scene;
 use crate::{campaigns::HALTED, findings::Count};
 
-/// The store that has room for everybody.
-pub const STORE_ID: &str = "store-1";
+/// The store that has room for everybody, where those order who name none.
+const STORE_ID: &str = "store-1";
 /// Stores that are full soon.
 pub const SMALL_STORES: u32 = 8;
 /// How long staff wait for one answer.
@@ -30,6 +30,10 @@ const ORDERS_PER_SLOT: u32 = 10_000;
 const ORDERS_PER_SMALL_SLOT: u32 = 2;
 const SMALL_SLOT_MINUTES: u32 = 1;
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long issuing goes on between halts, and how long it is halted, in milliseconds.
+const GOES_ON_MS: Range<u64> = 1_000..3_000;
+const STANDS_MS: Range<u64> = 500..2_000;
 
 /// Makes the big store and the small ones.
 pub async fn make_stores(staff: &Staff) -> Result<()> {
@@ -48,91 +52,71 @@ pub fn small_store_id(number: u32) -> String {
     format!("small-{}", number + 1)
 }
 
-/// Wants issuing to be halted or open, and asks until that is acknowledged; none if it is not at
-/// `until`.
-async fn control(
-    staff: &Staff,
-    campaign_id: &str,
-    issuance: IssuanceControl,
-    until: impl Fn() -> Option<Instant>,
-) -> Option<()> {
+/// Wants issuing to be halted or open, and asks until that is acknowledged; false if everybody has
+/// given up by then.
+async fn set(scene: &Scene, issuance: IssuanceControl) -> bool {
     let wanted = match issuance {
         IssuanceControl::Halted => IssuanceState::Halted,
         _ => IssuanceState::Open,
     };
-    while until().is_none_or(|until| Instant::now() < until) {
-        if control_once(staff, campaign_id, issuance).await.ok() == Some(wanted) {
-            return Some(());
+    let campaign_id = scene.campaign_id(HALTED);
+    let ask = async || -> Result<IssuanceState, Status> {
+        let campaign = scene.staff.read(campaign_id).await?;
+        let mut control = campaign.control.unwrap_or_default();
+        if control.issuance() != issuance {
+            control = scene.staff.issuing(campaign_id, issuance).await?;
+        }
+        Ok(control.issuance_state())
+    };
+    while !scene.gives_up() {
+        if ask().await.ok() == Some(wanted) {
+            return true;
         }
         sleep(AGAIN).await;
     }
-    None
+    false
 }
-
-async fn control_once(
-    staff: &Staff,
-    campaign_id: &str,
-    issuance: IssuanceControl,
-) -> Result<IssuanceState, Status> {
-    let mut control = staff.read(campaign_id).await?.control.unwrap_or_default();
-    if control.issuance() != issuance {
-        control = staff.issuing(campaign_id, issuance).await?;
-    }
-    Ok(control.issuance_state())
-}
-
-/// How long issuing goes on between halts, and how long it is halted, in milliseconds.
-const GOES_ON_MS: Range<u64> = 1_000..3_000;
-const STANDS_MS: Range<u64> = 500..2_000;
 
 /// Halts and resumes until `over` says so; the campaign is open afterwards.
 pub async fn halt_and_resume(scene: &Scene, mut over: watch::Receiver<bool>) {
     let mut random = StdRng::seed_from_u64(scene.seed.rotate_left(17));
-    let campaign = &scene.campaigns[HALTED];
-    let campaign_id = &campaign.terms.id;
     loop {
         let goes_on = Duration::from_millis(random.random_range(GOES_ON_MS));
         if timeout(goes_on, over.wait_for(|over| *over)).await.is_ok() {
             return;
         }
         let in_flight = scene.tally.in_flight();
-        let set = async |issuance| {
-            let gives_up_at = || scene.gives_up_at();
-            control(&scene.staff, campaign_id, issuance, gives_up_at).await
-        };
-        if set(IssuanceControl::Halted).await.is_some() {
-            let at_first = count(scene, campaign.campaign_number).await;
+        if set(scene, IssuanceControl::Halted).await {
+            let at_first = count(scene).await;
             scene.tally.counts().halts += in_flight.min(1);
             sleep(Duration::from_millis(random.random_range(STANDS_MS))).await;
-            let at_last = count(scene, campaign.campaign_number).await;
-            let committed = at_last.abs_diff(at_first);
+            let at_last = count(scene).await;
             let example = format!(
                 "{at_first} coupons when the halt was acknowledged, {at_last} before it was ended"
             );
+            let (campaign_id, committed) = (scene.campaign_id(HALTED), at_last.abs_diff(at_first));
             let mut told = scene.ledger.told();
-            told.findings
-                .add(campaign_id, Count::CommittedAfterHalt, committed, example);
+            let findings = &mut told.findings;
+            findings.add(campaign_id, Count::CommittedAfterHalt, committed, example);
         }
-        set(IssuanceControl::Open).await;
+        set(scene, IssuanceControl::Open).await;
     }
 }
 
 /// The campaign's coupons; waits for a database that is away.
-async fn count(scene: &Scene, campaign_number: i32) -> i64 {
+async fn count(scene: &Scene) -> i64 {
+    let count = async || -> sqlx::Result<i64> {
+        let mut connection = scene.issuance.connect().await?;
+        let coupons = sqlx::query_scalar(include_str!("../../queries/count_coupons.sql"));
+        let coupons = coupons.bind(scene.campaigns[HALTED].campaign_number);
+        let coupons = coupons.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(coupons)
+    };
     loop {
-        match try_count(scene, campaign_number).await {
+        match count().await {
             Ok(coupons) => return coupons,
             Err(_) => sleep(AGAIN).await,
         }
     }
-}
-
-async fn try_count(scene: &Scene, campaign_number: i32) -> Result<i64> {
-    let mut connection = scene.issuance.connect().await?;
-    let coupons = sqlx::query_scalar(include_str!("../../queries/count_coupons.sql"))
-        .bind(campaign_number)
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(coupons)
 }

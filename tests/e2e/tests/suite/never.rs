@@ -27,6 +27,10 @@ fn is_granted(results: &[GrantResult]) -> bool {
     matches!(results[0].outcome, Some(grant_result::Outcome::Granted(_)))
 }
 
+fn is_later(told: &Told) -> bool {
+    matches!(told, Told::Later(_) | Told::Queued)
+}
+
 /// Two shoppers are served, each at a gateway of its own.
 async fn both_are_served(suite: &Suite, campaign: &str, round: usize) -> Result<()> {
     let served = suite
@@ -177,7 +181,7 @@ async fn strangers_who_ask_for_campaigns_that_are_not_there_keep_nobody_out(
     served?;
     let not_found = never("CAMPAIGN_NOT_FOUND");
     assert!(answers.contains(&not_found));
-    let is_bad = |told: &&Told| !matches!(told, Told::Later(_)) && **told != not_found;
+    let is_bad = |told: &&Told| !is_later(told) && **told != not_found;
     assert_eq!(answers.iter().find(is_bad), None);
     Ok(())
 }
@@ -214,7 +218,7 @@ async fn a_gateway_cut_off_from_quota_says_never_only_of_what_cannot_change() ->
         // What staff may change would prove these wrong, and only quota knows.
         for (claim, _) in of("carl") {
             let told = gateway.told(claim.clone()).await;
-            assert!(matches!(told, Told::Later(_)), "{told:?} of {claim:?}");
+            assert!(is_later(&told), "{told:?} of {claim:?}");
         }
         // Nothing that anybody can do would.
         let conflict = gateway.told(claim_for("tiers", "ann", "small")).await;
@@ -252,7 +256,7 @@ async fn a_gateway_that_starts_while_quota_is_away_says_never_of_no_campaign() -
             let claim = claim_of(campaign, &format!("bob-{number}"), "r-1");
             match gateway.told(claim).await {
                 Told::Never(reason) if reason.starts_with("no reason") => {}
-                Told::Later(_) | Told::Queued => answered += 1,
+                told if is_later(&told) => answered += 1,
                 told => panic!("{told:?} of {campaign}"),
             }
         }
