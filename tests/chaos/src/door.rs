@@ -2,7 +2,7 @@
 //! until there is one that is final.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use tidegate_local::stack::Stack;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
-use crate::tally::Tally;
+use crate::tally::{Tally, locked};
 
 /// How long a shopper listens; sent along as the deadline.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -38,9 +38,9 @@ const BEHIND_STOCK: &str = "queue_is_longer_than_stock";
 /// Final although it names a time: the shopper goes to another store.
 const FINAL: &str = "STORE_BUSY";
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Door {
-    gateways: Arc<RwLock<Vec<Gateway>>>,
+    gateways: Mutex<Vec<Gateway>>,
     tally: Arc<Tally>,
 }
 
@@ -62,25 +62,23 @@ pub enum Advice {
 impl Door {
     pub fn new(stack: &Stack, tally: Arc<Tally>) -> Result<Self> {
         Ok(Self {
-            gateways: Arc::new(RwLock::new(Gateway::all(stack)?)),
+            gateways: Mutex::new(Gateway::all(stack)?),
             tally,
         })
     }
 
     pub fn gateways(&self) -> usize {
-        let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
-        gateways.len()
+        locked(&self.gateways).len()
     }
 
     /// From now on every send goes to one of these, of which there is at least one. Calls under way
     /// stay where they are.
     pub fn lead_to(&self, gateways: Vec<Gateway>) {
-        let known = self.gateways.write();
-        *known.unwrap_or_else(PoisonError::into_inner) = gateways;
+        *locked(&self.gateways) = gateways;
     }
 
     fn gateway(&self, number: usize) -> Gateway {
-        let gateways = self.gateways.read().unwrap_or_else(PoisonError::into_inner);
+        let gateways = locked(&self.gateways);
         gateways[number % gateways.len()].clone()
     }
 

@@ -218,12 +218,14 @@ mod tests {
         request: 2,
     };
 
-    fn coupon(code: &str, issued_at_ms: i64) -> ToldCoupon {
-        ToldCoupon {
+    /// An answer names a coupon of the claim.
+    fn hears(told: &mut Told, code: &str, issued_at_ms: i64, fresh_since: Option<Instant>) {
+        let coupon = ToldCoupon {
             code: code.to_owned(),
             tier_id: "tea".to_owned(),
             issued_at_ms,
-        }
+        };
+        told.coupon("tea", CLAIM, coupon, fresh_since);
     }
 
     #[test]
@@ -236,12 +238,12 @@ mod tests {
     #[test]
     fn another_code_for_a_request_is_two_coupons_and_another_moment_is_a_lost_one() {
         let mut told = Told::default();
-        told.coupon("tea", CLAIM, coupon("a", 1), None);
-        told.coupon("tea", CLAIM, coupon("a", 1), None);
+        hears(&mut told, "a", 1, None);
+        hears(&mut told, "a", 1, None);
         assert!(told.findings.none());
-        told.coupon("tea", CLAIM, coupon("b", 1), None);
+        hears(&mut told, "b", 1, None);
         assert_eq!(told.findings.total(Count::RequestsWithTwo), 1);
-        told.coupon("tea", CLAIM, coupon("a", 2), None);
+        hears(&mut told, "a", 2, None);
         assert_eq!(told.findings.total(Count::AcknowledgedNotKept), 1);
     }
 
@@ -250,11 +252,11 @@ mod tests {
         let mut told = Told::default();
         let before = Instant::now();
         told.exhausted(1, "tea");
-        told.coupon("tea", CLAIM, coupon("a", 1), Some(before));
-        told.coupon("tea", CLAIM, coupon("a", 1), None);
+        hears(&mut told, "a", 1, Some(before));
+        hears(&mut told, "a", 1, None);
         assert!(told.findings.none());
         let after = Instant::now() + Duration::from_millis(1);
-        told.coupon("tea", CLAIM, coupon("a", 1), Some(after));
+        hears(&mut told, "a", 1, Some(after));
         assert_eq!(told.findings.total(Count::ExhaustedTooEarly), 1);
     }
 
