@@ -60,9 +60,17 @@ impl Refusal {
         assert_eq!((self.code, &*self.reason), (code, reason));
         self
     }
+
+    /// Panics if it is for another reason.
+    #[track_caller]
+    pub fn because(self, reason: &str) -> Self {
+        assert_eq!(self.reason, reason);
+        self
+    }
 }
 
 /// The refusal of what has to be refused.
+#[track_caller]
 pub fn refused<T>(answer: Result<T, Status>) -> Refusal {
     Refusal::of(&answer.err().expect("it has to be refused"))
 }

@@ -137,11 +137,8 @@ async fn a_backend_whose_claims_fill_the_gateway_leaves_another_a_tenth_at_once(
     ended?;
     let served = taken.iter().filter(|claim| claim.is_ok()).count();
     assert!(served <= OF_ONE, "{served} of the flood were served");
-    let reasons_of_flood = reasons(&taken);
-    assert!(
-        reasons_of_flood.contains("QUEUE_FULL"),
-        "{reasons_of_flood:?}"
-    );
+    let told = reasons(&taken);
+    assert!(told.contains("QUEUE_FULL"), "{told:?}");
     assert!(few.iter().all(Result::is_ok), "{:?}", reasons(&few));
     suite.end().await
 }
@@ -161,10 +158,7 @@ async fn a_backend_that_wants_every_call_recorded_has_few_recorded(suite: &Suite
     let traces = (1..=CALLS).map(|trace| suite.collector.trace(TraceId::from(trace.to_be_bytes())));
     let recorded = traces.filter(|story| !story.is_empty()).count();
     assert!(recorded >= 100, "{recorded} are recorded");
-    assert!(
-        recorded as f64 <= most,
-        "{recorded} are recorded, {most} may be"
-    );
+    assert!(recorded as f64 <= most, "{recorded} are, {most} may be");
     Ok(())
 }
 
@@ -196,10 +190,7 @@ async fn one_trace_id_leads_from_the_claim_to_the_order_through_every_service() 
     soon(async || {
         let spans = suite.collector.trace(TraceId::from(TRACE.to_be_bytes()));
         let services: BTreeSet<_> = spans.iter().map(|span| &*span.service).collect();
-        ensure!(
-            expected.is_subset(&services),
-            "the trace has the services {services:?}"
-        );
+        ensure!(expected.is_subset(&services), "only {services:?}");
         Ok(())
     })
     .await?;

@@ -50,10 +50,8 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
     assert!(usable && coupon.state() == CouponState::Issued);
     let lasts = |until: Option<prost_types::Timestamp>| until.map(|at| (at.seconds, at.nanos));
-    assert!(
-        lasts(coupon.valid_until) >= lasts(valid_until),
-        "the detour does not shorten the coupon's validity"
-    );
+    // The detour does not shorten it.
+    assert!(lasts(coupon.valid_until) >= lasts(valid_until));
     assert_eq!(suite.changes_to_state(OrderState::Cancelled).await?, 1);
 
     let bob = suite.order("bob", "o-1", &codes[1]).await?;
@@ -64,10 +62,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     let again = suite.accepted(order_of("ann", "o-2", &codes[0])).await?;
     suite.cancel(&order).await?;
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
-    assert!(
-        !usable,
-        "a cancellation asked again takes the coupon from nobody"
-    );
+    assert!(!usable, "a repeated cancellation takes it from nobody");
     assert_eq!(coupon.order_id, again.order_id);
     let slots = suite.slots("store-1").await?;
     assert!(slots.iter().all(|slot| slot.booked <= 1), "{slots:?}");
@@ -78,11 +73,8 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
 async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
     let order = soon(async || {
         let listed = suite.list_orders(shopper, 0).await?;
-        listed
-            .orders
-            .into_iter()
-            .next()
-            .context("there is no order")
+        let order = listed.orders.into_iter().next();
+        order.context("there is no order")
     });
     Ok(suite.cancel(&order.await?).await?)
 }

@@ -184,10 +184,7 @@ async fn bad_settings_are_all_reported_at_once() -> Result<()> {
         "TIDEGATE_TLS_CA_FILE",
         "TIDEGATE_COUPON_KEYS_FILE",
     ] {
-        assert!(
-            faults.contains(variable),
-            "{variable} is missing in: {faults}"
-        );
+        assert!(faults.contains(variable), "no {variable} in: {faults}");
     }
     Ok(())
 }
@@ -258,10 +255,7 @@ async fn a_replica_that_was_paused_past_its_ttl_spends_nothing_of_what_was_taken
     assert_eq!(suite.staff.differences("paused").await?, [""; 0]);
     let stock = suite.staff.read("paused").await?.stock;
     let settled: u64 = stock.iter().map(|tier| tier.settled).sum();
-    assert_eq!(
-        settled, STOCK,
-        "{before} before, {meanwhile} meanwhile, {after} after"
-    );
+    assert_eq!(settled, STOCK, "{before}, {meanwhile}, {after}");
     assert!(before + meanwhile + after <= STOCK);
     Ok(())
 }

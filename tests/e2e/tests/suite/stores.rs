@@ -97,10 +97,8 @@ async fn a_full_store_books_later_slots_and_then_says_when_and_where_there_is_ro
     assert_eq!(unasked.reason, "STORE_BUSY");
     assert!(Alternatives::read(&unasked.metadata).stores.is_empty());
 
-    assert!(
-        suite.check("cem", &codes[2]).await?.1,
-        "the coupon is untouched"
-    );
+    // The coupon is untouched.
+    assert!(suite.check("cem", &codes[2]).await?.1);
     let store_id = &told.stores[0].store_id;
     let elsewhere = suite.accepted(order_at(store_id, "cem", &codes[2])).await?;
     assert_eq!(slot_of(&elsewhere), slot_of(&first));
@@ -121,11 +119,8 @@ async fn a_store_closes_and_opens_at_once_and_makes_nothing_with_a_capacity_of_0
     refused(order().await).is(Code::FailedPrecondition, "STORE_CLOSED");
     staff.set_store_state("closes", "").await?;
     staff.put_stores(vec![hourly("closes", 0)]).await?;
-    assert_eq!(refused(order().await).reason, "STORE_CLOSED");
-    assert!(
-        suite.check("ann", &code).await?.1,
-        "the coupon is untouched"
-    );
+    refused(order().await).because("STORE_CLOSED");
+    assert!(suite.check("ann", &code).await?.1, "untouched");
     staff.put_stores(vec![hourly("closes", 1)]).await?;
     assert_eq!(order().await?.state(), OrderState::Accepted);
     Ok(())
@@ -198,8 +193,7 @@ async fn bad_baskets_and_times_are_named(suite: &Suite) -> Result<()> {
         assert_eq!(told.code, Code::InvalidArgument);
         assert_eq!(told.fields, [field]);
     }
-    let overflow = refused(suite.place(with_line(99, i64::MAX)).await);
-    assert_eq!(overflow.reason, "INVALID_FIELD");
+    refused(suite.place(with_line(99, i64::MAX)).await).because("INVALID_FIELD");
     Ok(())
 }
 
@@ -225,10 +219,8 @@ async fn halving_the_capacity_while_orders_run_never_oversells_a_slot(suite: &Su
     for placed in before {
         *at_halving.entry(slot_of(&placed?)).or_insert(0) += 1;
     }
-    assert!(
-        at_halving.values().all(|orders| *orders <= 8),
-        "{at_halving:?}"
-    );
+    let most = at_halving.values().max();
+    assert!(most <= Some(&8), "{at_halving:?}");
     let mut in_all = at_halving.clone();
     for placed in join_all((WAVE..2 * WAVE).map(order)).await {
         *in_all.entry(slot_of(&placed?)).or_insert(0) += 1;
