@@ -6,6 +6,7 @@ pub mod order_pace;
 pub mod promises;
 pub mod queue;
 pub mod ticket;
+pub mod tuning;
 pub mod wait_queue;
 pub mod window;
 pub mod windows;

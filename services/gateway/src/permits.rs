@@ -12,17 +12,18 @@ use tokio::{sync::oneshot, time::timeout};
 use crate::domain::{
     order_pace::OrderPace,
     promises::SOON,
+    tuning::{LATEST_ASK, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Key, Rank, TURNS_WAIT, WaitQueue},
     window::Answer,
     windows::{Capacity, Windows},
 };
 
 /// Who found no permit comes back no sooner, and no later.
-const SOONEST_BACK: Duration = Duration::from_millis(500);
-const LATEST_BACK: Duration = Duration::from_secs(10);
+const SOONEST_BACK: Duration = SOONEST_ASK.saturating_mul(2);
+const LATEST_BACK: Duration = LATEST_ASK.saturating_mul(2);
 
 /// How long an order waits: then it comes back, and begins anew.
-const ORDERS_WAIT: Duration = Duration::from_secs(5);
+const ORDERS_WAIT: Duration = LATEST_ASK;
 
 /// The permits of all lanes. Many callers share one.
 pub struct Permits {

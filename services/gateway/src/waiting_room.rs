@@ -27,8 +27,8 @@ pub use reports::Reporter;
 
 use crate::{
     domain::{
-        queue::ASKS_PER_PROCESSOR,
         ticket::{ClaimKey, Ticket, TicketOffice},
+        tuning::ASKS_PER_PROCESSOR,
     },
     error::GatewayError,
     metrics::QueueMetrics,

@@ -191,7 +191,7 @@ async fn day(fault: Fault) -> Result<Day> {
     let server = tokio::spawn(server);
     let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
     let scene = Arc::new(Scene {
-        door: Door::new(vec![channel], "token")?,
+        door: Door::new(vec![channel.clone()], vec![channel], "token")?,
         ledger: Ledger::new("run"),
         measures: Measures::new()?,
         collector: Collector::start().await?,

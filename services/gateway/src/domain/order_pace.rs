@@ -3,21 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::window::TARGET_DELAY;
+use super::tuning::{
+    CATCH_UP, FIRST_WINDOW, GROWTH_PER_SECOND, MEMORY, MOMENT, REPORT_INTERVAL, TARGET_DELAY,
+};
 
-/// What a claim leads to, its order, comes so much later: more often nothing can be learned from
-/// it.
-const CONSEQUENCE: Duration = Duration::from_secs(1);
-/// Orders that wait are to be caught up with in about this time.
-const CATCH_UP: Duration = Duration::from_secs(2);
-/// While no order waits, so many times as many claims are let through each second.
-const GROWTH_PER_SECOND: f64 = 1.25;
-/// Claims that were not served may be made good for so long.
-const MADE_GOOD: Duration = Duration::from_millis(200);
-/// Even if no order is accepted: a coupon is worth having while orders wait.
-const CLAIMS_PER_SECOND_AT_LEAST: f64 = 50.0;
-/// How many orders a claim leads to is learned from about as long.
-const MEMORY: Duration = Duration::from_secs(30);
 /// So many claims count as having led to an order each, until more is known.
 const GRANTED: f64 = 100.0;
 /// Fewer orders than this a claim are not believed.
@@ -70,13 +59,15 @@ impl OrderPace {
         }
         self.count(now);
         self.waited_at = Some(now);
-        let was_set = |at: Instant| now.saturating_duration_since(at) <= CONSEQUENCE;
+        let was_set = |at: Instant| now.saturating_duration_since(at) <= MOMENT;
+        // A claim leads to its order a moment later: sooner nothing is learned from it.
         if !self.set_at.is_some_and(was_set) {
             self.set_at = Some(now);
             let share = 1.0 / (1.0 + waited.div_duration_f64(CATCH_UP));
             let orders_per_second = self.orders_lately / CATCH_UP.as_secs_f64();
             let claims_per_second = orders_per_second * share / self.orders_per_claim();
-            self.per_second = claims_per_second.max(CLAIMS_PER_SECOND_AT_LEAST);
+            // A coupon is worth having though no order is accepted.
+            self.per_second = claims_per_second.max(FIRST_WINDOW);
             self.left = self.left.min(self.most());
         }
     }
@@ -113,7 +104,7 @@ impl OrderPace {
     }
 
     fn most(&self) -> f64 {
-        (self.per_second * MADE_GOOD.as_secs_f64()).max(1.0)
+        (self.per_second * REPORT_INTERVAL.as_secs_f64()).max(1.0)
     }
 
     fn count(&mut self, now: Instant) {
@@ -127,7 +118,7 @@ impl OrderPace {
             return;
         }
         self.left = (self.left + self.per_second * since.as_secs_f64()).min(self.most());
-        let waits = |at: Instant| now.saturating_duration_since(at) <= CONSEQUENCE;
+        let waits = |at: Instant| now.saturating_duration_since(at) <= MOMENT;
         if !self.waited_at.is_some_and(waits) {
             self.per_second *= GROWTH_PER_SECOND.powf(since.as_secs_f64());
         }
@@ -215,6 +206,6 @@ mod tests {
         let mut pace = OrderPace::unlimited(now);
         pace.order_waited(5_000 * MS, now);
         let served = served(&mut pace, now, 900 * MS);
-        assert!((40..=60).contains(&served), "{served}");
+        assert!((50..=75).contains(&served), "{served}");
     }
 }

@@ -8,12 +8,12 @@ use std::{
 
 use tidegate_types::{Cohort, Turn};
 
+use super::tuning::{MOST_SELDOM, REPORT_INTERVAL};
+
 /// Promises are kept by such spans of time.
 const SLOT: Duration = Duration::from_millis(50);
 /// Whoever comes within this time is counted on: by then quota knows of it and has answered twice.
-pub const SOON: Duration = Duration::from_millis(400);
-/// Nobody is told to come back later than this, however many there are.
-const LATEST: Duration = Duration::from_secs(60);
+pub const SOON: Duration = REPORT_INTERVAL.saturating_mul(2);
 
 /// Promises to come back, by when they are due.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Promises {
         let most = (most_per_second * SLOT.as_secs_f64()).max(1.0) as u64;
         let from = self.slot(earliest).saturating_sub(self.first) as usize;
         let is_free = |slot: &&Slot| slot.count < most;
-        let latest = LATEST.div_duration_f64(SLOT) as usize;
+        let latest = MOST_SELDOM.div_duration_f64(SLOT) as usize;
         let later = self.slots.iter().skip(from).take(latest);
         let full = later.take_while(|slot| !is_free(slot)).count();
         earliest + SLOT * u32::try_from(full).unwrap_or(u32::MAX)
@@ -209,6 +209,6 @@ mod tests {
             promises.add(turn(5, draw), promises.free_from(now, 200.0));
         }
         let last = promises.free_from(now, 200.0) - now;
-        assert!(last <= LATEST, "{last:?}");
+        assert!(last <= MOST_SELDOM, "{last:?}");
     }
 }

@@ -6,10 +6,7 @@ mod snapshot;
 
 use std::time::Duration;
 
-pub use estimate::{
-    ASKS_PER_PROCESSOR, Asked, HELD_FOR, LATEST_ASK, Pace, SOONEST_ASK, Wait, ask_after_opening,
-    latest_ask,
-};
+pub use estimate::{Asked, HELD_FOR, Pace, Wait, ask_after_opening, latest_ask};
 pub use snapshot::{Snapshot, Waiting};
 
 /// So long before the opening tickets are given out.

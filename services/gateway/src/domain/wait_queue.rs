@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_types::Turn;
 
+use super::tuning::{MOMENT, SOONEST_ASK};
+
 /// How long one whose turn has come waits for a permit: then its turn is kept, and it comes back.
-pub const TURNS_WAIT: Duration = Duration::from_secs(1);
+pub const TURNS_WAIT: Duration = MOMENT;
 /// How long a claim without a turn waits: then it gets a position in the queue.
-pub const ARRIVALS_WAIT: Duration = Duration::from_millis(300);
+pub const ARRIVALS_WAIT: Duration = SOONEST_ASK;
 
 /// Whoever has a lower one goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,18 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Below this delay a window grows, above it it shrinks.
-pub const TARGET_DELAY: Duration = Duration::from_millis(100);
-/// What the windows of one gateway begin with, all lanes together.
-pub const FIRST_WINDOW: f64 = 64.0;
+use super::tuning::{BACK_OFF, MOMENT, SOONEST_ASK, TARGET_DELAY};
+
 /// A claim that is in flight for longer has waited somewhere, whoever does not say so.
-const MAY_TAKE: Duration = Duration::from_millis(400);
-/// The share of the excess delay that a window gives up, once a round trip.
-const BACK_OFF: f64 = 0.4;
-/// A lane that answers nothing for longer is taken for one that cannot.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
-/// Of such a lane, one claim more is tried in each such time.
-const PROBE_EVERY: Duration = Duration::from_millis(250);
+const MAY_TAKE: Duration = TARGET_DELAY.saturating_mul(4);
 /// How much a new call counts in the mean of their time.
 const SHARE_OF_NEWEST: f64 = 0.05;
 
@@ -152,11 +144,11 @@ impl Window {
     /// lets a probe through from time to time: nothing that is refused here depends on an answer
     /// that never comes.
     pub(super) fn permits(&self, now: Instant) -> f64 {
-        let silent = self.silence(now).saturating_sub(SILENT_AFTER);
+        let silent = self.silence(now).saturating_sub(MOMENT);
         if self.in_flight == 0 || silent.is_zero() {
             return self.size;
         }
-        let probes = 1.0 + silent.div_duration_f64(PROBE_EVERY);
+        let probes = 1.0 + silent.div_duration_f64(SOONEST_ASK);
         let left = self.size * (-silent.as_secs_f64()).exp2();
         left.max(probes.min(self.size.max(1.0)))
     }

@@ -6,19 +6,15 @@ use tidegate_types::{Lane, Lanes, PerLane};
 
 use super::{
     promises::SOON,
-    window::{Answer, FIRST_WINDOW, Window},
+    tuning::{FIRST_WINDOW, REPORT_INTERVAL},
+    window::{Answer, Window},
 };
-
-/// Orders that may always be in flight, of all lanes together: fewer make batches so small that
-/// each order takes several times as much of the processors, and more are answered too late where
-/// few can be.
-const ORDERS_AT_LEAST: f64 = 64.0;
 
 /// How much the newest measurement counts in the rate.
 const SHARE_OF_NEWEST: f64 = 0.5;
 
 /// Of a shorter time too little is known. Reports come less often.
-const MEASURE_EVERY: Duration = Duration::from_millis(100);
+const MEASURE_EVERY: Duration = REPORT_INTERVAL.checked_div(2).expect("two is not zero");
 
 #[derive(Debug, Clone)]
 pub struct Windows {
@@ -68,12 +64,12 @@ impl Windows {
 
     /// The same of orders, which go first: a batch of them may always be in flight.
     pub fn of_orders(lanes: Lanes, now: Instant) -> Self {
-        Self::new(lanes, ORDERS_AT_LEAST, now)
+        Self::new(lanes, FIRST_WINDOW, now)
     }
 
     fn new(lanes: Lanes, least: f64, now: Instant) -> Self {
         let of_lane = |all: f64| all / f64::from(lanes.get());
-        let window = Window::new(of_lane(FIRST_WINDOW.max(least)), of_lane(least));
+        let window = Window::new(of_lane(FIRST_WINDOW), of_lane(least));
         Self {
             by_lane: PerLane::new(lanes, |_| window.clone()),
             measured_at: now,

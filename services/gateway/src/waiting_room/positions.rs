@@ -10,11 +10,9 @@ use super::{HeldCall, Moment, Queue, WaitingRoom};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{
-            Asked, HELD_FOR, MAX_WAITING, Pace, SOONEST_ASK, Stage, Wait, ask_after_opening,
-            latest_ask,
-        },
+        queue::{Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask},
         ticket::{ClaimKey, Ticket},
+        tuning::SOONEST_ASK,
     },
     error::GatewayError,
 };

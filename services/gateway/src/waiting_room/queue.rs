@@ -12,11 +12,12 @@ use super::Moment;
 use crate::domain::{
     promises::Promises,
     queue::{Snapshot, Stage},
+    tuning::MOMENT,
     wait_queue::{Key, Rank, WaitQueue},
 };
 
 /// Once a claim had to wait, later ones do not overtake it until quota has said what is to be.
-const WANTED_FOR: Duration = Duration::from_secs(1);
+const WANTED_FOR: Duration = MOMENT;
 
 pub struct Queue {
     snapshot: ArcSwap<Snapshot>,

@@ -23,9 +23,12 @@ use super::{
     decode::snapshot_from,
     queue::{Queue, QueueState},
 };
-use crate::{campaigns::Campaigns, domain::windows::Capacity, permits::Permits};
+use crate::{
+    campaigns::Campaigns,
+    domain::{tuning::REPORT_INTERVAL, windows::Capacity},
+    permits::Permits,
+};
 
-const REPORT_INTERVAL: Duration = Duration::from_millis(200);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Campaigns of one report at most.
 const MAX_QUEUES: usize = 1_000;

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{ASKS_PER_PROCESSOR, Asked, HELD_FOR, Pace, SOONEST_ASK, Stage, Wait, latest_ask},
+    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
+    tuning::{ASKS_PER_PROCESSOR, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
 

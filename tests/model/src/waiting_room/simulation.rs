@@ -6,7 +6,8 @@ use std::{
 
 use tidegate_gateway::domain::{
     promises::Promises,
-    queue::{ASKS_PER_PROCESSOR, Snapshot, ask_after_opening},
+    queue::{Snapshot, ask_after_opening},
+    tuning::ASKS_PER_PROCESSOR,
     wait_queue::{Key, WaitQueue},
     window::Answer,
     windows::Windows,

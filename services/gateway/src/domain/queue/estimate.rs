@@ -2,22 +2,15 @@ use std::time::Duration;
 
 use tidegate_types::Turn;
 
-/// Between two asks at least.
-pub const SOONEST_ASK: Duration = Duration::from_millis(250);
-/// The last ask again in this time, unless so many wait that they have to ask later.
-pub const LATEST_ASK: Duration = Duration::from_secs(5);
-const MOST_SELDOM: Duration = Duration::from_secs(60);
+use crate::domain::tuning::{LATEST_ASK, MOMENT, MOST_SELDOM, SOONEST_ASK};
+
 /// Those who wait for the opening come back within this time after it.
 const OPENING: Duration = Duration::from_millis(800);
 /// When so many do that answering them takes longer, they may take half of the processors, since
 /// nobody is served yet.
 const SHARE_AT_OPENING: f64 = 40.0;
 /// A call whose turn may come within this time is held until it does.
-pub const HELD_FOR: Duration = Duration::from_millis(1_000);
-/// Asks that a gateway answers each second with an eightieth of one processor. Where others share
-/// the machine, each gateway counts all of its processors, and an ask costs its caller as much
-/// again.
-pub const ASKS_PER_PROCESSOR: f64 = 125.0;
+pub const HELD_FOR: Duration = MOMENT;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(3);
