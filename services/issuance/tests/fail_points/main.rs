@@ -4,40 +4,28 @@
 // All of it is test code; an unwrap here says what the test expects.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../issuance/database.rs"]
-#[expect(dead_code, reason = "other tests use more of it")]
-mod database;
 #[path = "../issuance/lane.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod lane;
 
 use fail::FailScenario;
-use lane::{KEY_ID, TestLane, answered, campaign_of, claim, lease_holder, shopper_of, tier_of};
+use lane::{KEY_ID, TestLane, campaign_of, claim, only_lane, shopper_of, tier_of};
 use sqlx::Connection as _;
-use tidegate_issuance::store::{
-    coupons::{IssueRow, issue},
-    leases::{LeaseToSeal, seal},
+use tidegate_issuance::{
+    lane_work::Claimed,
+    store::coupons::{IssueRow, issue},
 };
 use tidegate_types::{RequestId, Timestamp};
 use uuid::Uuid;
 
-async fn sealed(lane: &TestLane) -> Uuid {
-    let id = lane.lease(&[(0, 10)]).await;
-    let lease = LeaseToSeal {
-        id,
-        campaign: campaign_of(1),
-        lease_holder: lease_holder(),
-    };
-    let answered = seal(&lane.pool, lane::lane(), &[lease]).await.unwrap();
-    assert!(answered[0].was_installed);
-    id
-}
-
-/// Whether a replica that believes that much is left of the lease issues a coupon from it.
-async fn is_spendable(lane: &TestLane, lease: Uuid) -> bool {
+/// Whether a replica that believes that much is left of a sealed lease issues a coupon from it.
+async fn is_spendable_when_sealed(lane: &TestLane) -> bool {
+    let lease: Uuid = lane.lease(&[(0, 10)]).await;
+    assert!(lane.seal_all(&[lease]).await[0].was_installed);
     let writer = lane.writer();
     writer.hold(1, lease, &[(0, 10)]);
-    answered(writer.claim(claim("ann", "r-1")).await).is_ok()
+    let claimed = writer.claim(claim("ann", "r-1")).await;
+    matches!(claimed, Ok(Claimed::Issued(_)))
 }
 
 #[tokio::test]
@@ -59,7 +47,7 @@ async fn acknowledging_before_the_commit_turns_off_the_wait_for_the_disk() {
     };
     let mut connection = lane.pool.acquire().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
-    let issued = issue(&mut transaction, (lane::lane(), KEY_ID), now, &[row]).await;
+    let issued = issue(&mut transaction, (only_lane(), KEY_ID), now, &[row]).await;
     issued.unwrap();
     let setting: String = sqlx::query_scalar("SHOW synchronous_commit")
         .fetch_one(&mut *transaction)
@@ -70,23 +58,15 @@ async fn acknowledging_before_the_commit_turns_off_the_wait_for_the_disk() {
 }
 
 #[tokio::test]
-async fn spending_without_the_fence_spends_from_a_sealed_lease() {
-    let points = FailScenario::setup();
-    fail::cfg("spend-without-fence", "return").unwrap();
-    let lane = TestLane::create().await;
-    let lease = sealed(&lane).await;
-    assert!(is_spendable(&lane, lease).await);
-    points.teardown();
-}
-
-#[tokio::test]
-async fn a_lease_of_which_a_seal_was_only_answered_can_still_be_spent() {
+async fn a_sealed_lease_is_spent_from_without_the_fence_and_when_its_seal_was_only_answered() {
     let points = FailScenario::setup();
     let lane = TestLane::create().await;
-    let lease = sealed(&lane).await;
-    assert!(!is_spendable(&lane, lease).await);
-    fail::cfg("seal-nothing", "return").unwrap();
-    let lease = sealed(&lane).await;
-    assert!(is_spendable(&lane, lease).await);
+    assert!(!is_spendable_when_sealed(&lane).await);
+    for point in ["spend-without-fence", "seal-nothing"] {
+        lane.database.execute("DELETE FROM coupons").await;
+        fail::cfg(point, "return").unwrap();
+        assert!(is_spendable_when_sealed(&lane).await, "{point}");
+        fail::remove(point);
+    }
     points.teardown();
 }

@@ -1,7 +1,7 @@
 //! A path to PostgreSQL that can lose an answer, or be slow, as a network is.
 
 use std::{
-    path::PathBuf,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,16 +9,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tidegate_pg::Database;
+use tidegate_test_kit::{APPLICATION, TestDatabase};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UnixStream},
     time::sleep,
 };
-
-use crate::database::{APPLICATION, TestDatabase};
 
 /// Forwards connections to the server until it is told to lose an answer.
 pub struct FlakyPath {
@@ -34,25 +32,25 @@ struct Trouble {
 
 impl FlakyPath {
     /// A path to the test's server.
-    pub async fn to(database: &TestDatabase) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (trouble, port) = (Arc::<Trouble>::default(), listener.local_addr()?.port());
+    pub async fn to(database: &TestDatabase) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let trouble = Arc::<Trouble>::default();
         let (server, shared) = (database.options(), Arc::clone(&trouble));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(connect(client, server.clone(), Arc::clone(&shared)));
             }
         });
-        Ok(Self { trouble, port })
+        Self { trouble, port }
     }
 
     /// The database as it is seen over this path.
-    pub fn open(&self, database: &TestDatabase) -> Result<Database> {
+    pub fn open(&self, database: &TestDatabase) -> Database {
         let mut url = database.options().to_url_lossy();
-        let moved =
-            url.set_host(Some("127.0.0.1")).is_ok() && url.set_port(Some(self.port)).is_ok();
-        ensure!(moved, "the database's URL takes no other host");
-        Ok(Database::parse(url.as_str(), APPLICATION)?)
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        Database::parse(url.as_str(), APPLICATION).unwrap()
     }
 
     /// Breaks the connection that the next answer comes over, in place of that answer.
@@ -62,7 +60,7 @@ impl FlakyPath {
 
     /// Holds every answer up for so long.
     pub fn delay(&self, by: Duration) {
-        let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let milliseconds = u64::try_from(by.as_millis()).unwrap();
         self.trouble.delay_ms.store(milliseconds, Ordering::SeqCst);
     }
 
@@ -72,28 +70,29 @@ impl FlakyPath {
     }
 }
 
-async fn connect(client: TcpStream, server: PgConnectOptions, trouble: Arc<Trouble>) {
-    let socket: Option<PathBuf> = server
-        .get_socket()
-        .map(|folder| folder.join(format!(".s.PGSQL.{}", server.get_port())));
-    // A connection that breaks is what this is for.
-    let _ = match socket {
-        Some(path) => match UnixStream::connect(path).await {
-            Ok(server) => forward(client, server, &trouble).await,
-            Err(error) => Err(error),
-        },
-        None => match TcpStream::connect((server.get_host(), server.get_port())).await {
-            Ok(server) => forward(client, server, &trouble).await,
-            Err(error) => Err(error),
-        },
-    };
+/// A connection that breaks is what this is for, so nobody reads the outcome.
+async fn connect(
+    client: TcpStream,
+    server: PgConnectOptions,
+    trouble: Arc<Trouble>,
+) -> io::Result<()> {
+    match server.get_socket() {
+        Some(folder) => {
+            let path = folder.join(format!(".s.PGSQL.{}", server.get_port()));
+            forward(client, UnixStream::connect(path).await?, &trouble).await
+        }
+        None => {
+            let address = (server.get_host(), server.get_port());
+            forward(client, TcpStream::connect(address).await?, &trouble).await
+        }
+    }
 }
 
 async fn forward(
     mut client: TcpStream,
     server: impl AsyncRead + AsyncWrite,
     trouble: &Trouble,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let (mut from_client, mut to_client) = client.split();
     let answers = async {
@@ -103,10 +102,8 @@ async fn forward(
             if length == 0 || trouble.losing.swap(false, Ordering::SeqCst) {
                 return Ok(());
             }
-            sleep(Duration::from_millis(
-                trouble.delay_ms.load(Ordering::SeqCst),
-            ))
-            .await;
+            let delay_ms = trouble.delay_ms.load(Ordering::SeqCst);
+            sleep(Duration::from_millis(delay_ms)).await;
             to_client.write_all(&buffer[..length]).await?;
         }
     };

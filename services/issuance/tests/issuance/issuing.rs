@@ -3,8 +3,7 @@
 mod batches;
 mod connections;
 mod fences;
-pub mod history;
+mod history;
 mod leases;
 mod random_batches;
 mod replays;
-pub mod seals;

@@ -6,28 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tidegate_issuance::{
     coupon_keys::CouponKeys,
     domain::{coupon::StoredCoupon, lease_book::HeldLease},
     lane_work::{Claim, Claimed, LaneCommit, SharedBook, Work},
     metrics::IssuanceMetrics,
     store::{
-        leases::{self, Installed, LeaseToSeal, TierCounts},
+        MIGRATIONS,
+        leases::{self, Installed, LeaseToSeal, SealedLease, TierCounts},
         timelines::{self, Timeline},
     },
 };
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, NotCommitted, QueueMetrics, Reply};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     CampaignNumber, Lane, Lanes, ReplicaId, RequestId, ShopperId, TierNumber, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use crate::database::TestDatabase;
 
 /// Long enough that no claim of a test runs out of time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,20 +34,10 @@ const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The key new codes are made with.
 pub const KEY_ID: u8 = 1;
 
-fn keys() -> CouponKeys {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    let key = BASE64_STANDARD.encode([7; 32]);
-    write!(
-        file,
-        r#"{{"active":{KEY_ID},"keys":{{"{KEY_ID}":"{key}"}}}}"#
-    )
-    .unwrap();
-    CouponKeys::load(file.path()).unwrap()
-}
-
 /// A lane and the database it is in.
+#[derive(Clone)]
 pub struct TestLane {
-    pub database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     /// Connections for reads and for leases.
     pub pool: PgPool,
 }
@@ -63,25 +52,75 @@ pub struct Writer {
 impl TestLane {
     /// The only lane of a new database.
     pub async fn create() -> Self {
-        let database = TestDatabase::create().await.unwrap();
-        let pool = database.open().unwrap().pool(8);
-        let mut connection = pool.acquire().await.unwrap();
-        timelines::follow(&mut connection, lane()).await.unwrap();
-        drop(connection);
-        Self { database, pool }
+        let database = Arc::new(TestDatabase::migrated(&MIGRATIONS).await);
+        let pool = database.open().pool(8);
+        let lane = Self { database, pool };
+        let mut connection = lane.connect().await;
+        let following = timelines::follow(&mut connection, only_lane()).await;
+        following.unwrap();
+        lane
+    }
+
+    /// A connection as writers have it.
+    pub async fn connect(&self) -> PgConnection {
+        self.database.open().connect_writer().await.unwrap()
     }
 
     /// Installs a lease on the first campaign.
     pub async fn lease(&self, granted: &[(u8, u64)]) -> Uuid {
         let lease = Uuid::now_v7();
-        let installed = install(&self.pool, lease, granted).await.unwrap();
-        assert_eq!(installed, Installed::Fresh);
+        assert_eq!(self.install(lease, granted).await, Installed::Fresh);
         lease
+    }
+
+    /// Installs a lease on the first campaign.
+    pub async fn install(&self, lease: Uuid, granted: &[(u8, u64)]) -> Installed {
+        let asked_on = self.timeline().await;
+        self.install_asked_on(lease, granted, asked_on).await
+    }
+
+    pub async fn timeline(&self) -> Timeline {
+        let read = timelines::read(&self.pool, only_lane()).await.unwrap();
+        read.expect("a lane that was committed to")
+    }
+
+    /// Installs a lease on the first campaign that was asked for while the database was on that timeline.
+    pub async fn install_asked_on(
+        &self,
+        lease: Uuid,
+        granted: &[(u8, u64)],
+        asked_on: Timeline,
+    ) -> Installed {
+        let (granted, now) = (counts(granted), Timestamp::now_utc());
+        let lease = to_seal(lease);
+        leases::install(&self.pool, only_lane(), &lease, &granted, asked_on, now)
+            .await
+            .unwrap()
+    }
+
+    /// Seals leases of the first campaign.
+    pub async fn seal_all(&self, leases: &[Uuid]) -> Vec<SealedLease> {
+        let leases: Vec<_> = leases.iter().copied().map(to_seal).collect();
+        let sealed = leases::seal(&self.pool, only_lane(), &leases).await;
+        sealed.unwrap()
+    }
+
+    /// Seals one and tells what was used of it.
+    pub async fn seal(&self, lease: Uuid) -> TierCounts {
+        let sealed = self.seal_all(&[lease]).await.into_iter();
+        sealed.flat_map(|sealed| sealed.used).collect()
+    }
+
+    /// Notes that quota has a lease back.
+    pub async fn mark_returned(&self, lease: Uuid) {
+        let now = Timestamp::now_utc();
+        let marked = leases::mark_returned(&self.pool, only_lane(), lease, now).await;
+        marked.unwrap();
     }
 
     /// A writer over connections of its own.
     pub fn writer(&self) -> Writer {
-        Writer::start(self.database.open().unwrap(), &mut Registry::default())
+        Writer::start(self.database.open(), &mut Registry::default())
     }
 
     /// Tiers of leases whose `used` differs from the coupons that were issued from them, and coupons of leases that are not there.
@@ -98,7 +137,7 @@ impl TestLane {
 
     /// How many coupons there are.
     pub async fn issued(&self) -> i64 {
-        self.database.ask("SELECT count(*) FROM coupons").await
+        self.database.count("coupons").await
     }
 }
 
@@ -115,22 +154,24 @@ impl Writer {
     /// Starts one whose metrics go to `registry`.
     pub fn start(database: Database, registry: &mut Registry) -> Self {
         let (book, stop) = (SharedBook::default(), CancellationToken::new());
+        let key = BASE64_STANDARD.encode([7; 32]);
+        let mut keys = tempfile::NamedTempFile::new().unwrap();
+        let written = write!(
+            keys,
+            r#"{{"active":{KEY_ID},"keys":{{"{KEY_ID}":"{key}"}}}}"#
+        );
+        written.unwrap();
         let commit = LaneCommit {
-            lane: lane(),
-            keys: Arc::new(keys()),
+            lane: only_lane(),
+            keys: Arc::new(CouponKeys::load(keys.path()).unwrap()),
             book: book.clone(),
             metrics: IssuanceMetrics::register(registry),
         };
         let settings = CommitQueueSettings::new("coupons", 20_000, 1_000);
         let metrics = QueueMetrics::register(registry);
-        let (queue, writer) = CommitQueue::new(
-            settings,
-            commit,
-            database,
-            Tracing::disabled(),
-            &metrics,
-            stop.clone(),
-        );
+        let tracing = Tracing::disabled();
+        let (queue, writer) =
+            CommitQueue::new(settings, commit, database, tracing, &metrics, stop.clone());
         tokio::spawn(writer);
         Self { queue, book, stop }
     }
@@ -152,6 +193,14 @@ impl Writer {
         self.commit(|reply| Work::Claim(claim, reply)).await
     }
 
+    /// The coupon that a claim is answered with, and whether it is a replay.
+    pub async fn claim_coupon(&self, claim: Claim) -> (StoredCoupon, bool) {
+        match self.claim(claim).await {
+            Ok(Claimed::Issued(issued)) => (issued.coupon, issued.replayed),
+            other => panic!("no coupon but {other:?}"),
+        }
+    }
+
     pub async fn commit<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, NotCommitted> {
         let trace = TraceContext::new_root(false);
         let submitted = self.queue.submit(work, trace, Instant::now() + PATIENCE);
@@ -170,7 +219,7 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
     Claim {
         shopper: shopper_of(shopper),
         campaign: campaign_of(1),
-        request_id: RequestId::parse(request).expect("a request id"),
+        request_id: RequestId::parse(request).unwrap(),
         requested_tier: None,
         limit: 1,
         validity: VALIDITY,
@@ -179,70 +228,42 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
     }
 }
 
-/// The coupon a claim was answered with, and whether it is a replay.
-pub fn answered(outcome: Result<Claimed, NotCommitted>) -> Result<(StoredCoupon, bool)> {
-    match outcome {
-        Ok(Claimed::Issued(issued)) => Ok((issued.coupon, issued.replayed)),
-        other => bail!("no coupon but {other:?}"),
-    }
-}
-
-/// Installs a lease on the first campaign.
-pub async fn install(
-    pool: &PgPool,
-    lease: Uuid,
-    granted: &[(u8, u64)],
-) -> Result<Installed, sqlx::Error> {
-    let asked_on = timelines::read(pool, lane()).await?;
-    let asked_on = asked_on.expect("a lane that was committed to");
-    install_asked_on(pool, lease, granted, asked_on).await
-}
-
-/// Installs a lease on the first campaign that was asked for while the database was on that timeline.
-pub async fn install_asked_on(
-    pool: &PgPool,
-    lease: Uuid,
-    granted: &[(u8, u64)],
-    asked_on: Timeline,
-) -> Result<Installed, sqlx::Error> {
-    let lease = LeaseToSeal {
+fn to_seal(lease: Uuid) -> LeaseToSeal {
+    LeaseToSeal {
         id: lease,
         campaign: campaign_of(1),
         lease_holder: lease_holder(),
-    };
-    let (granted, now) = (counts(granted), Timestamp::now_utc());
-    leases::install(pool, lane(), &lease, &granted, asked_on, now).await
+    }
 }
 
 pub fn lease_holder() -> ReplicaId {
-    ReplicaId::parse("issuance-0/0123abcd").expect("a lease holder's name")
-}
-
-/// The only lane.
-pub fn lane() -> Lane {
-    lanes().lane(0u16).expect("the first lane")
+    ReplicaId::parse("issuance-0/0123abcd").unwrap()
 }
 
 pub fn lanes() -> Lanes {
-    Lanes::new(1u16).expect("one lane")
+    Lanes::new(1u16).unwrap()
+}
+
+pub fn only_lane() -> Lane {
+    lanes().lane(0u16).unwrap()
 }
 
 pub fn campaign_of(number: u32) -> CampaignNumber {
-    CampaignNumber::new(number).expect("a campaign's number")
+    CampaignNumber::new(number).unwrap()
 }
 
 pub fn shopper_of(id: &str) -> ShopperId {
-    ShopperId::parse(id).expect("a shopper's id")
+    ShopperId::parse(id).unwrap()
 }
 
 pub fn tier_of(number: u8) -> TierNumber {
-    TierNumber::new(number).expect("a tier's number")
+    TierNumber::new(number).unwrap()
 }
 
 /// Tiers with a count each.
 pub fn counts(tiers: &[(u8, u64)]) -> TierCounts {
+    let tiers = tiers.iter();
     tiers
-        .iter()
         .map(|(tier, count)| (tier_of(*tier), *count))
         .collect()
 }

@@ -2,7 +2,6 @@
 // All of it is test code, helpers included; an unwrap here says what the test expects.
 #![allow(clippy::unwrap_used)]
 
-mod database;
 mod flaky_path;
 mod issuing;
 mod lane;

@@ -1,9 +1,8 @@
 //! What the hot statements cost, by the shape of their plans and the pages they touch, never by time.
 
-use anyhow::{Context as _, Result, ensure};
-use sqlx::{PgConnection, Row as _};
-
-use crate::database::TestDatabase;
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tidegate_issuance::store::MIGRATIONS;
+use tidegate_test_kit::TestDatabase;
 
 const BATCH: usize = 200;
 const ROWS: usize = 200_000;
@@ -13,51 +12,43 @@ const MAX_PAGES_PER_CLAIM: f64 = 24.0;
 const MAX_SPREAD: f64 = 4.0;
 const LEASE: &str = "00000000-0000-7000-8000-000000000001";
 
+macro_rules! statement {
+    ($name:literal, $types:literal) => {
+        (
+            $name,
+            $types,
+            include_str!(concat!("../../queries/", $name, ".sql")),
+        )
+    };
+}
+
 const STATEMENTS: [(&str, &str, &str); 9] = [
-    (
+    statement!(
         "issue_coupons",
-        "smallint, text[], integer[], text[], smallint[], smallint[], uuid[], smallint[], timestamptz[], text[], smallint, timestamptz",
-        include_str!("../../queries/issue_coupons.sql"),
+        "smallint, text[], integer[], text[], smallint[], smallint[], uuid[], smallint[], timestamptz[], text[], smallint, timestamptz"
     ),
-    (
+    statement!(
         "redeem_coupons",
-        "smallint, text[], integer[], smallint[], uuid[], timestamptz, integer[], timestamptz[]",
-        include_str!("../../queries/redeem_coupons.sql"),
+        "smallint, text[], integer[], smallint[], uuid[], timestamptz, integer[], timestamptz[]"
     ),
-    (
+    statement!(
         "revoke_coupons",
-        "smallint, text[], integer[], smallint[], text[], timestamptz",
-        include_str!("../../queries/revoke_coupons.sql"),
+        "smallint, text[], integer[], smallint[], text[], timestamptz"
     ),
-    (
+    statement!(
         "release_coupons",
-        "smallint, text[], integer[], smallint[], uuid[], timestamptz, timestamptz[], interval, integer",
-        include_str!("../../queries/release_coupons.sql"),
+        "smallint, text[], integer[], smallint[], uuid[], timestamptz, timestamptz[], interval, integer"
     ),
-    (
-        "read_coupons",
-        "smallint, text[], integer[], smallint[]",
-        include_str!("../../queries/read_coupons.sql"),
-    ),
-    (
-        "read_claim",
-        "smallint, text, integer, text",
-        include_str!("../../queries/read_claim.sql"),
-    ),
-    (
+    statement!("read_coupons", "smallint, text[], integer[], smallint[]"),
+    statement!("read_claim", "smallint, text, integer, text"),
+    statement!(
         "list_coupons",
-        "smallint, text, integer, smallint, integer, bigint",
-        include_str!("../../queries/list_coupons.sql"),
+        "smallint, text, integer, smallint, integer, bigint"
     ),
-    (
-        "find_coupon",
-        "smallint, text, integer, smallint",
-        include_str!("../../queries/find_coupon.sql"),
-    ),
-    (
+    statement!("find_coupon", "smallint, text, integer, smallint"),
+    statement!(
         "find_coupons_of_shopper",
-        "smallint, text, timestamptz, integer, smallint, bigint",
-        include_str!("../../queries/find_coupons_of_shopper.sql"),
+        "smallint, text, timestamptz, integer, smallint, bigint"
     ),
 ];
 
@@ -67,275 +58,219 @@ fn array(element: impl Fn(usize) -> String) -> String {
     format!("'{{{}}}'", elements.join(","))
 }
 
+/// An array of `BATCH` times the same.
+fn all(element: &str) -> String {
+    array(|_| element.to_owned())
+}
+
 /// Shoppers spread over the whole table, sorted as the commit queue sorts them.
 fn shopper(place: usize) -> String {
     format!("s-{:06}", (place + 1) * (ROWS / BATCH))
 }
 
 fn arguments(statement: &str) -> String {
-    let (shoppers, ones) = (array(shopper), array(|_| "1".into()));
-    let zeros = array(|_| "0".into());
+    let (shoppers, one) = (array(shopper), shopper(7));
+    let (ones, zeros, nothing) = (all("1"), all("0"), all("NULL"));
     let orders = array(|place| format!("00000000-0000-4000-8000-{place:012}"));
+    let now = "'2026-02-06 00:00Z'";
     match statement {
         "issue_coupons" => {
-            let (requests, leases) = (
-                array(|place| format!("new-{place}")),
-                array(|_| LEASE.into()),
-            );
-            let (limits, ends) = (array(|_| "2".into()), array(|_| "2099-01-01 00:00Z".into()));
-            let nothing = array(|_| "NULL".into());
+            let (requests, leases) = (array(|place| format!("new-{place}")), all(LEASE));
+            let (limits, ends) = (all("2"), all("2099-01-01 00:00Z"));
             format!(
-                "0, {shoppers}, {ones}, {requests}, {nothing}, {zeros}, {leases}, {limits}, {ends}, {nothing}, 1, '2026-02-06 00:00Z'"
+                "0, {shoppers}, {ones}, {requests}, {nothing}, {zeros}, {leases}, {limits}, {ends}, {nothing}, 1, {now}"
             )
         }
         "redeem_coupons" => {
-            let (tiers, extensions) = (array(|_| "65535".into()), array(|_| "NULL".into()));
-            format!(
-                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {tiers}, {extensions}"
-            )
+            let tiers = all("65535");
+            format!("0, {shoppers}, {ones}, {ones}, {orders}, {now}, {tiers}, {nothing}")
         }
         "revoke_coupons" => {
-            let reasons = array(|_| "mistake".into());
-            format!("0, {shoppers}, {ones}, {ones}, {reasons}, '2026-02-06 00:00Z'")
+            let reasons = all("mistake");
+            format!("0, {shoppers}, {ones}, {ones}, {reasons}, {now}")
         }
-        "release_coupons" => {
-            let extensions = array(|_| "NULL".into());
-            format!(
-                "0, {shoppers}, {ones}, {ones}, {orders}, '2026-02-06 00:00Z', {extensions}, '7 days', 32, {extensions}"
-            )
-        }
+        "release_coupons" => format!(
+            "0, {shoppers}, {ones}, {ones}, {orders}, {now}, {nothing}, '7 days', 32, {nothing}"
+        ),
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),
-        "read_claim" => format!("0, '{}', 1, 'old'", shopper(7)),
-        "find_coupon" => format!("0, '{}', 1, 1::smallint", shopper(7)),
+        "read_claim" => format!("0, '{one}', 1, 'old'"),
+        "find_coupon" => format!("0, '{one}', 1, 1::smallint"),
         "find_coupons_of_shopper" => {
-            let before = "'2099-01-01 00:00Z', 1, 1::smallint";
-            format!("0, '{}', {before}, 101", shopper(7))
+            format!("0, '{one}', '2099-01-01 00:00Z', 1, 1::smallint, 101")
         }
-        _ => format!("0, '{}', 2147483647, 255::smallint, 0, 21", shopper(7)),
+        _ => format!("0, '{one}', 2147483647, 255::smallint, 0, 21"),
     }
 }
 
-/// A page of shoppers, and what the database may touch for it.
-const LIST_SHOPPERS: &str = include_str!("../../queries/list_shoppers.sql");
-const SHOPPERS_PAGE: usize = 1_000;
-
-async fn text(connection: &mut PgConnection, statement: &str) -> Result<Vec<String>> {
-    let rows = sqlx::raw_sql(statement).fetch_all(connection).await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?)
+async fn text(connection: &mut PgConnection, statement: &str) -> Vec<String> {
+    let rows = sqlx::raw_sql(statement).fetch_all(connection).await;
+    rows.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
-    sqlx::raw_sql(statement).execute(connection).await?;
-    Ok(())
+pub async fn run(connection: &mut PgConnection, statement: &str) {
+    let done = sqlx::raw_sql(statement).execute(connection).await;
+    done.unwrap();
 }
 
-async fn prepare(connection: &mut PgConnection) -> Result<()> {
+/// What is wrong with a plan: every access to the coupons has to be a probe of the primary key by shopper, and nothing may be joined by building or
+/// sorting a whole side.
+fn bad_shape(plan: &[String]) -> Option<String> {
+    let mut probes = 0;
+    for (number, line) in plan.iter().enumerate() {
+        let node = line.trim_start().trim_start_matches("->").trim_start();
+        if node.starts_with("Hash") || node.starts_with("Merge") {
+            return Some(format!("joins whole sides: {node}"));
+        }
+        if !node.contains(" on coupons") || node.starts_with("Insert") || node.starts_with("Update")
+        {
+            continue;
+        }
+        let how = node.split_once(" using coupons_pkey on coupons");
+        let how = how.map_or("", |(how, _)| how.trim_end_matches(" Backward"));
+        if !["Index Scan", "Index Only Scan"].contains(&how) {
+            return Some(format!("reads coupons by other means than the key: {node}"));
+        }
+        let condition = plan.get(number + 1).map_or("", |next| next.trim());
+        if !condition.starts_with("Index Cond:") || !condition.contains("shopper_id = ") {
+            return Some(format!(
+                "reads more than one shopper's coupons: {condition}"
+            ));
+        }
+        probes += 1;
+    }
+    (probes == 0).then(|| "does not read the coupons at all".to_owned())
+}
+
+/// The plans that are not as they should be, with the reason.
+async fn bad_plans(connection: &mut PgConnection, state: &str) -> Vec<String> {
+    let mut bad = Vec::new();
+    // A statement that is run again and again is planned for its values at first and without them later.
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        run(connection, &format!("SET plan_cache_mode = {mode}")).await;
+        for (name, _, _) in STATEMENTS {
+            let explain = format!("EXPLAIN (COSTS OFF) EXECUTE {name} ({})", arguments(name));
+            let plan = text(connection, &explain).await;
+            if let Some(why) = bad_shape(&plan) {
+                let plan = plan.join("\n");
+                bad.push(format!("{name}, {state}, {mode}: {why}\n{plan}"));
+            }
+        }
+    }
+    run(connection, "RESET plan_cache_mode").await;
+    bad
+}
+
+/// The plan of a prepared statement that is executed for it, with what it touches.
+async fn executed(connection: &mut PgConnection, execute: &str) -> Vec<String> {
+    let options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF";
+    text(connection, &format!("EXPLAIN ({options}) {execute}")).await
+}
+
+/// The pages that a prepared statement touches when it is executed.
+pub async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
+    let plan = executed(connection, execute).await;
+    println!("{}", plan.join("\n"));
+    first_buffers(&plan)
+}
+
+/// Pages touched per claim of a batch that issues a coupon for each.
+async fn pages_per_claim(connection: &mut PgConnection) -> f64 {
+    let mut transaction = connection.begin().await.unwrap();
+    let execute = format!("EXECUTE issue_coupons ({})", arguments("issue_coupons"));
+    let plan = executed(&mut transaction, &execute).await;
+    let issued = "SELECT count(*)::text FROM coupons WHERE request_id LIKE 'new-%'";
+    let issued = text(&mut transaction, issued).await;
+    transaction.rollback().await.unwrap();
+    assert_eq!(issued, [BATCH.to_string()], "{}", plan.join("\n"));
+    let mut lines = plan.iter();
+    let insertion = lines.position(|line| line.contains("Insert on coupons"));
+    // The insertion runs after the rest, and is not counted in the topmost node.
+    let pages = first_buffers(&plan) + first_buffers(&plan[insertion.unwrap()..]);
+    pages as f64 / BATCH as f64
+}
+
+fn first_buffers(plan: &[String]) -> u64 {
+    let mut lines = plan.iter().map(|line| line.trim_start());
+    let line = lines.find(|line| line.starts_with("Buffers:")).unwrap();
+    let counts = line.split_whitespace().filter_map(|word| {
+        let count = word.strip_prefix("hit=").or(word.strip_prefix("read="))?;
+        count.parse::<u64>().ok()
+    });
+    counts.sum()
+}
+
+async fn fill(connection: &mut PgConnection) {
+    let rows = format!(
+        "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
+         SELECT 0, 's-' || lpad(number::text, 6, '0'), 1, 1, 'old', 0, '{LEASE}', 1, '2026-02-06 00:00Z', '2099-01-01 00:00Z'
+         FROM generate_series(1, {ROWS}) AS number"
+    );
+    run(connection, &rows).await;
+}
+
+#[tokio::test]
+async fn a_claim_costs_the_same_few_pages_on_an_empty_a_never_analysed_and_an_analysed_table() {
+    let database = TestDatabase::migrated(&MIGRATIONS).await;
+    let connection = &mut database.open().connect_writer().await.unwrap();
+    // Autovacuum would analyse the table at a moment of its own choice.
+    let prepared = format!(
+        "ALTER TABLE coupons SET (autovacuum_enabled = false);
+         INSERT INTO leases (lane, lease_id, campaign_number, holder_id, installed_at) VALUES (0, '{LEASE}', 1, 'issuance-0', '2026-02-06 00:00Z');
+         INSERT INTO lease_tiers (lane, lease_id, tier_number, granted) VALUES (0, '{LEASE}', 0, 1000000)"
+    );
+    run(connection, &prepared).await;
     for (name, types, statement) in STATEMENTS {
         run(
             connection,
             &format!("PREPARE {name} ({types}) AS {statement}"),
         )
-        .await?;
+        .await;
     }
-    Ok(())
-}
-
-/// Every access to the coupons is a probe of the primary key by shopper, and nothing is joined by building or sorting a whole side.
-fn check_shape(plan: &[String]) -> Result<()> {
-    let mut probes = 0;
-    for (number, line) in plan.iter().enumerate() {
-        let node = line.trim_start().trim_start_matches("->").trim_start();
-        let joins_whole_sides = node.starts_with("Hash") || node.starts_with("Merge");
-        ensure!(!joins_whole_sides, "joins whole sides: {node}");
-        if !node.contains(" on coupons") || node.starts_with("Insert") || node.starts_with("Update")
-        {
-            continue;
-        }
-        let by_key = [
-            "Index Scan",
-            "Index Scan Backward",
-            "Index Only Scan",
-            "Index Only Scan Backward",
-        ]
-        .iter()
-        .any(|scan| node.starts_with(&format!("{scan} using coupons_pkey on coupons")));
-        ensure!(by_key, "reads coupons by other means than the key: {node}");
-        let condition = plan.get(number + 1).map_or("", |next| next.trim());
-        let by_shopper =
-            condition.starts_with("Index Cond:") && condition.contains("shopper_id = ");
-        ensure!(
-            by_shopper,
-            "reads more than one shopper's coupons: {condition}"
-        );
-        probes += 1;
-    }
-    ensure!(probes > 0, "does not read the coupons at all");
-    Ok(())
-}
-
-/// The plans that are not as they should be, with the reason.
-async fn bad_plans(connection: &mut PgConnection, state: &str) -> Result<Vec<String>> {
-    let mut bad = Vec::new();
-    // A statement that is run again and again is planned for its values at first and without them later.
-    for mode in ["force_custom_plan", "force_generic_plan"] {
-        run(connection, &format!("SET plan_cache_mode = {mode}")).await?;
-        for (name, _, _) in STATEMENTS {
-            let explain = format!("EXPLAIN (COSTS OFF) EXECUTE {name} ({})", arguments(name));
-            let plan = text(connection, &explain).await?;
-            if let Err(why) = check_shape(&plan) {
-                bad.push(format!(
-                    "{name}, {state}, {mode}: {why}\n{}",
-                    plan.join("\n")
-                ));
-            }
-        }
-    }
-    run(connection, "RESET plan_cache_mode").await?;
-    Ok(bad)
-}
-
-/// Pages touched per claim of a batch that issues a coupon for each.
-async fn pages_per_claim(connection: &mut PgConnection) -> Result<f64> {
-    run(connection, "BEGIN").await?;
-    let explain = format!(
-        "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE issue_coupons ({})",
-        arguments("issue_coupons")
-    );
-    let plan = text(connection, &explain).await?;
-    let issued: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM coupons WHERE request_id LIKE 'new-%'")
-            .fetch_one(&mut *connection)
-            .await?;
-    run(connection, "ROLLBACK").await?;
-    ensure!(
-        issued == BATCH as i64,
-        "{issued} coupons were issued:\n{}",
-        plan.join("\n")
-    );
-    let insertion = plan
-        .iter()
-        .position(|line| line.contains("Insert on coupons"));
-    let insertion = insertion.context("the plan inserts nothing")?;
-    // The insertion runs after the rest, and is not counted in the topmost node.
-    let pages = first_buffers(&plan)? + first_buffers(&plan[insertion..])?;
-    Ok(pages as f64 / BATCH as f64)
-}
-
-/// The pages that a prepared statement touches when it is executed.
-pub async fn pages(connection: &mut PgConnection, execute: &str) -> u64 {
-    let options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF";
-    let plan = text(connection, &format!("EXPLAIN ({options}) {execute}")).await;
-    let plan = plan.unwrap();
-    println!("{}", plan.join("\n"));
-    first_buffers(&plan).unwrap()
-}
-
-fn first_buffers(plan: &[String]) -> Result<u64> {
-    let line = plan
-        .iter()
-        .find(|line| line.trim_start().starts_with("Buffers:"));
-    let line = line.context("the plan does not tell its buffers")?;
-    let counts = line.split_whitespace().filter_map(|word| {
-        word.strip_prefix("hit=")
-            .or_else(|| word.strip_prefix("read="))?
-            .parse::<u64>()
-            .ok()
-    });
-    Ok(counts.sum())
-}
-
-async fn fill(connection: &mut PgConnection) -> Result<()> {
-    run(
-        connection,
-        &format!(
-            "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-             SELECT 0, 's-' || lpad(number::text, 6, '0'), 1, 1, 'old', 0, '{LEASE}', 1, '2026-02-06 00:00Z', '2099-01-01 00:00Z'
-             FROM generate_series(1, {ROWS}) AS number"
-        ),
-    )
-    .await
-}
-
-/// What the planner believes; below 0 if the table was never analysed.
-async fn believed_rows(connection: &mut PgConnection) -> Result<f32> {
-    Ok(
-        sqlx::query_scalar("SELECT reltuples FROM pg_class WHERE oid = 'coupons'::regclass")
-            .fetch_one(connection)
-            .await?,
-    )
-}
-
-#[tokio::test]
-async fn a_claim_costs_the_same_few_pages_on_an_empty_a_never_analysed_and_an_analysed_table() {
-    let database = TestDatabase::create().await.unwrap();
-    let connection = &mut database.open().unwrap().connect_writer().await.unwrap();
-    // Autovacuum would analyse the table at a moment of its own choice.
-    run(
-        connection,
-        "ALTER TABLE coupons SET (autovacuum_enabled = false)",
-    )
-    .await
-    .unwrap();
-    run(
-        connection,
-        &format!(
-            "INSERT INTO leases (lane, lease_id, campaign_number, holder_id, installed_at) VALUES (0, '{LEASE}', 1, 'issuance-0', '2026-02-06 00:00Z');
-             INSERT INTO lease_tiers (lane, lease_id, tier_number, granted) VALUES (0, '{LEASE}', 0, 1000000)"
-        ),
-    )
-    .await
-    .unwrap();
-    prepare(connection).await.unwrap();
-
     let (mut pages, mut bad) = (Vec::new(), Vec::new());
     for state in ["empty", "never analysed", "analysed"] {
         match state {
-            "never analysed" => fill(connection).await.unwrap(),
-            "analysed" => run(connection, "ANALYZE coupons").await.unwrap(),
+            "never analysed" => fill(connection).await,
+            "analysed" => run(connection, "ANALYZE coupons").await,
             _ => {}
         }
-        let believed = believed_rows(connection).await.unwrap();
-        assert_eq!(believed >= 0.0, state == "analysed", "{state}: {believed}");
-        bad.extend(bad_plans(connection, state).await.unwrap());
-        pages.push(pages_per_claim(connection).await.unwrap());
+        // Below 0 if the table was never analysed.
+        let believed =
+            "SELECT (reltuples >= 0)::text FROM pg_class WHERE oid = 'coupons'::regclass";
+        let is_analysed = (state == "analysed").to_string();
+        assert_eq!(text(connection, believed).await, [is_analysed], "{state}");
+        bad.extend(bad_plans(connection, state).await);
+        pages.push(pages_per_claim(connection).await);
     }
     assert!(bad.is_empty(), "{}", bad.join("\n\n"));
-    let (least, most) = pages
-        .iter()
-        .fold((f64::MAX, 0.0f64), |(least, most), pages| {
-            (least.min(*pages), most.max(*pages))
-        });
+    let least = pages.iter().copied().fold(f64::MAX, f64::min);
+    let most = pages.iter().copied().fold(0.0, f64::max);
     assert!(most <= MAX_PAGES_PER_CLAIM, "pages per claim: {pages:?}");
     assert!(most <= least * MAX_SPREAD, "pages per claim: {pages:?}");
 }
 
 #[tokio::test]
 async fn a_page_of_shoppers_costs_the_same_however_few_of_its_coupons_are_of_the_campaign() {
-    let database = TestDatabase::create().await.unwrap();
-    let connection = &mut database.open().unwrap().connect_writer().await.unwrap();
-    fill(connection).await.unwrap();
-    let types = "smallint, text, integer, smallint, integer, bigint";
+    const PAGE: u64 = 1_000;
+    let database = TestDatabase::migrated(&MIGRATIONS).await;
+    let connection = &mut database.open().connect_writer().await.unwrap();
+    fill(connection).await;
+    let (_, types, statement) = statement!(
+        "list_shoppers",
+        "smallint, text, integer, smallint, integer, bigint"
+    );
     run(
         connection,
-        &format!("PREPARE list_shoppers ({types}) AS {LIST_SHOPPERS}"),
+        &format!("PREPARE page ({types}) AS {statement}"),
     )
-    .await
-    .unwrap();
+    .await;
     let middle = shopper(BATCH / 2);
     for analysed in [false, true] {
         if analysed {
-            run(connection, "ANALYZE coupons").await.unwrap();
+            run(connection, "ANALYZE coupons").await;
         }
         for campaign in [1, 2] {
-            let page = format!(
-                "list_shoppers (0, '{middle}', 1, 1::smallint, {campaign}, {SHOPPERS_PAGE})"
-            );
-            let options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF";
-            let plan = text(connection, &format!("EXPLAIN ({options}) EXECUTE {page}")).await;
-            let plan = plan.unwrap();
+            let page = format!("EXECUTE page (0, '{middle}', 1, 1::smallint, {campaign}, {PAGE})");
+            let plan = executed(connection, &page).await;
             let told = plan.join("\n");
             let by_key = plan.iter().any(|line| {
                 line.contains("Index Cond:")
@@ -345,8 +280,8 @@ async fn a_page_of_shoppers_costs_the_same_however_few_of_its_coupons_are_of_the
             assert!(by_key, "does not begin at the key:\n{told}");
             assert!(!told.contains("Sort"), "{told}");
             // Each coupon is on a page of the table that its neighbours share.
-            let pages = first_buffers(&plan).unwrap();
-            assert!(pages < SHOPPERS_PAGE as u64 / 4, "{pages} pages:\n{told}");
+            let pages = first_buffers(&plan);
+            assert!(pages < PAGE / 4, "{pages} pages:\n{told}");
         }
     }
 }

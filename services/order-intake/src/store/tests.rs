@@ -1,6 +1,3 @@
-#[path = "../../tests/service/database.rs"]
-mod database;
-
 mod audit;
 mod closings;
 mod colliding_codes;
@@ -24,6 +21,7 @@ use std::{
 use sqlx::PgPool;
 use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     Actor, CouponCode, CurrencyCode, Lane, Lanes, Money, Reason, Refusal, RequestId, ShopperId,
     StoreId, Timestamp,
@@ -40,7 +38,6 @@ use crate::{
     },
     error::OrderIntakeError,
 };
-use database::TestDatabase;
 
 const CODE: &str = "0123456789ABCDEF";
 /// As many as no test has, unless it is about them.

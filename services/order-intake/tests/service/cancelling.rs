@@ -7,35 +7,34 @@ use tidegate_proto::{
 };
 use tidegate_rpc::{client::with_context, refusal::from_status};
 use tidegate_telemetry::TraceContext;
+use tidegate_test_kit::until;
 use tidegate_types as types;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::suite::{Suite, code, item, lane_of, placed, refused};
+use crate::suite::{Suite, code, item, lane_of, refused};
 
 #[tokio::test]
 async fn a_coupon_is_given_back_again_and_again_until_it_worked_also_by_the_next_process() {
     let suite = Suite::start().await;
-    let order = placed(suite.place(item("alice", "r-1", &code(1))).await);
-    suite.issuance.refuse_releases(true);
-    let cancelled = suite.cancel(&order.order.unwrap()).await.unwrap();
+    let order = suite.order(item("alice", "r-1", &code(1))).await;
+    suite.issuance.state().refusing_releases = true;
+    let cancelled = suite.cancel(&order).await.unwrap();
     assert_eq!(cancelled.state(), OrderState::Cancelled);
     assert_eq!(cancelled.coupon_released_at, None);
-    suite.issuance.refuse_releases(false);
-    while suite.get(&cancelled).await.coupon_released_at.is_none() {
-        sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(suite.issuance.given_back(), [code(1)]);
+    suite.issuance.state().refusing_releases = false;
+    suite.until_released(&cancelled).await;
+    assert_eq!(suite.issuance.state().given_back, [code(1)]);
 }
 
 #[tokio::test]
 async fn a_new_order_with_a_coupon_that_is_on_its_way_back_waits_for_it() {
     let suite = Suite::start().await;
-    let first = placed(suite.place(item("alice", "r-1", &code(1))).await);
-    suite.issuance.refuse_releases(true);
-    suite.cancel(&first.order.unwrap()).await.unwrap();
+    let first = suite.order(item("alice", "r-1", &code(1))).await;
+    suite.issuance.state().refusing_releases = true;
+    suite.cancel(&first).await.unwrap();
     let next = suite.order(item("alice", "r-2", &code(1))).await;
     assert_eq!(next.state(), OrderState::Pending);
-    suite.issuance.refuse_releases(false);
+    suite.issuance.state().refusing_releases = false;
     suite.watch_until(&next, OrderState::Accepted).await;
     assert_eq!(suite.issuance.holder(&code(1)), Some(next.order_id));
 }
@@ -43,16 +42,14 @@ async fn a_new_order_with_a_coupon_that_is_on_its_way_back_waits_for_it() {
 #[tokio::test]
 async fn a_rejected_order_cannot_be_cancelled_and_nobody_cancels_another_shopper_s() {
     let suite = Suite::start().await;
-    placed(suite.place(item("alice", "r-1", &code(1))).await);
+    suite.order(item("alice", "r-1", &code(1))).await;
     refused(suite.place(item("alice", "r-2", &code(1))).await);
     let rejected = suite.list("alice").await.remove(0);
     assert_eq!(rejected.rejected_because(), Reason::CouponRedeemed);
     let refusal = from_status(&suite.cancel(&rejected).await.unwrap_err());
     assert_eq!(refusal.reason, types::Reason::OrderStateConflict);
-    assert_eq!(
-        refusal.metadata,
-        [("state".to_owned(), "REJECTED".to_owned())]
-    );
+    let state = ("state".to_owned(), "REJECTED".to_owned());
+    assert_eq!(refusal.metadata, [state]);
     let mut other = rejected;
     other.shopper_id = "eve".to_owned();
     // In another lane nobody would look for it anyway.
@@ -64,14 +61,12 @@ async fn a_rejected_order_cannot_be_cancelled_and_nobody_cancels_another_shopper
 #[tokio::test]
 async fn a_process_that_ends_does_not_wait_for_an_issuance_that_takes_nothing_back() {
     let mut suite = Suite::start().await;
-    let order = placed(suite.place(item("alice", "r-1", &code(1))).await);
-    suite.issuance.refuse_releases(true);
-    let order = order.order.unwrap();
+    let order = suite.order(item("alice", "r-1", &code(1))).await;
+    suite.issuance.state().refusing_releases = true;
     let stopper = suite.stopper();
     let ending = async {
-        while suite.get(&order).await.state() != OrderState::Cancelled {
-            sleep(Duration::from_millis(10)).await;
-        }
+        let is_cancelled = async || suite.get(&order).await.state() == OrderState::Cancelled;
+        until("it is cancelled", is_cancelled).await;
         stopper.cancel();
     };
     let patient = CancelOrderRequest {

@@ -2,7 +2,7 @@ use tidegate_proto::order_intake::v1::{
     CloseStoresRequest, PendingOrders, close_stores_request::Stores,
 };
 use tidegate_rpc::refusal::reason_of;
-use tidegate_types as types;
+use tidegate_types::Reason;
 
 use crate::suite::{Suite, bad_fields};
 
@@ -24,14 +24,18 @@ async fn a_closing_names_its_bad_fields_and_is_one_thing_under_one_name() {
     assert_eq!(fields, ["request_id", "reason", "pending_orders", "stores"]);
     let keep = suite.close(closing("c-1", PendingOrders::Keep)).await;
     assert!(keep.unwrap().is_done);
-    let other = suite.close(closing("c-1", PendingOrders::Fail)).await;
-    let expected = Some(types::Reason::RequestIdConflict);
-    assert_eq!(reason_of(&other.unwrap_err()), expected);
     let nowhere = CloseStoresRequest {
         stores: Some(Stores::Area("nowhere".to_owned())),
         ..closing("c-2", PendingOrders::Keep)
     };
-    let refused = suite.close(nowhere).await.unwrap_err();
-    let expected = Some(types::Reason::StoreNotFound);
-    assert_eq!(reason_of(&refused), expected);
+    for (message, reason) in [
+        (
+            closing("c-1", PendingOrders::Fail),
+            Reason::RequestIdConflict,
+        ),
+        (nowhere, Reason::StoreNotFound),
+    ] {
+        let refused = suite.close(message).await.unwrap_err();
+        assert_eq!(reason_of(&refused), Some(reason));
+    }
 }

@@ -12,24 +12,24 @@ use crate::suite::{OPEN_ORDERS, Suite, code, item, placed, refused};
 #[tokio::test]
 async fn an_order_with_a_code_that_may_not_pay_books_nothing_and_a_retry_finds_its_order() {
     let suite = Suite::start().await;
-    suite.issuance.deny(&code(1));
+    suite.issuance.state().false_codes.insert(code(1));
     let refusal = refused(suite.place(item("alice", "r-1", &code(1))).await);
     assert_eq!(refusal.reason(), Reason::CouponNotFound);
-    suite.issuance.lose_key_of(&code(2), true);
+    suite.issuance.state().keyless_codes.insert(code(2));
     let refusal = refused(suite.place(item("alice", "r-2", &code(2))).await);
     assert_eq!(refusal.reason(), Reason::CouponKeyMissing);
     assert!(refusal.retry_after.is_some(), "it is not for ever");
     for kept in ["orders", "store_slots", "order_events"] {
-        assert_eq!(suite.count(kept).await, 0, "{kept}");
+        assert_eq!(suite.database.count(kept).await, 0, "{kept}");
     }
-    suite.issuance.lose_key_of(&code(2), false);
+    suite.issuance.state().keyless_codes.clear();
     let orders = [("r-2", 2), ("r-3", 3)];
     for (request_id, number) in orders {
         let order = suite.order(item("alice", request_id, &code(number))).await;
         assert_eq!(order.state(), OrderState::Accepted);
     }
-    suite.issuance.lose_key_of(&code(2), true);
-    suite.issuance.deny(&code(3));
+    suite.issuance.state().keyless_codes.insert(code(2));
+    suite.issuance.state().false_codes.insert(code(3));
     for (request_id, number) in orders {
         let replay = placed(suite.place(item("alice", request_id, &code(number))).await);
         assert!(replay.replayed);
@@ -61,7 +61,7 @@ async fn while_nobody_can_tell_codes_a_shopper_has_no_more_orders_to_come_than_m
 /// Verified at one replica that has the key, and redeemed at one that has not.
 async fn pending(suite: &Suite, latest: Duration) -> Order {
     let missing = Refusal::coupon_key_missing();
-    suite.issuance.refuse(Some(missing));
+    suite.issuance.state().refusing = Some(missing);
     let mut item = item("alice", "r-1", &code(1));
     item.latest_acceptable_at = Some((SystemTime::now() + latest).into());
     let order = suite.order(item).await;
@@ -76,7 +76,7 @@ async fn an_order_that_is_pending_for_want_of_a_key_is_accepted_when_it_is_back(
     // Long enough for the recovery worker to have asked in vain.
     sleep(Duration::from_secs(5)).await;
     assert_eq!(suite.get(&order).await.state(), OrderState::Pending);
-    suite.issuance.refuse(None);
+    suite.issuance.state().refusing = None;
     suite.watch_until(&order, OrderState::Accepted).await;
     assert_eq!(suite.issuance.holder(&code(1)), Some(order.order_id));
 }
@@ -86,14 +86,10 @@ async fn an_order_that_is_pending_for_want_of_a_key_ends_at_its_latest_time_and_
     let suite = Suite::start().await;
     let order = pending(&suite, Duration::from_secs(5)).await;
     let seen = suite.watch_until(&order, OrderState::Rejected).await;
-    assert_eq!(
-        seen.last().unwrap().rejected_because(),
-        Reason::OrderTooLate
-    );
-    while suite.get(&order).await.coupon_released_at.is_none() {
-        sleep(Duration::from_millis(50)).await;
-    }
-    suite.issuance.refuse(None);
+    let because = seen.last().unwrap().rejected_because();
+    assert_eq!(because, Reason::OrderTooLate);
+    suite.until_released(&order).await;
+    suite.issuance.state().refusing = None;
     let next = suite.order(item("alice", "r-2", &code(1))).await;
     assert_eq!(next.state(), OrderState::Accepted);
 }

@@ -1,13 +1,11 @@
 use std::time::Duration;
 
 use tidegate_proto::r#type::v1::{OrderState, Reason};
+use tidegate_test_kit::until;
 use tidegate_types as types;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::net::TcpListener;
 
-use crate::{
-    database::TestDatabase,
-    suite::{Suite, code, item, lane_of, placed, refused},
-};
+use crate::suite::{Suite, code, item, lane_of, placed, refused};
 
 fn overloaded() -> types::Refusal {
     types::Refusal::after(types::Reason::Overloaded, Duration::from_millis(100))
@@ -16,10 +14,10 @@ fn overloaded() -> types::Refusal {
 #[tokio::test]
 async fn an_order_that_issuance_cannot_decide_stays_pending_and_is_recovered() {
     let suite = Suite::start().await;
-    suite.issuance.refuse(Some(overloaded()));
+    suite.issuance.state().refusing = Some(overloaded());
     let order = suite.order(item("alice", "r-1", &code(1))).await;
     assert_eq!(order.state(), OrderState::Pending);
-    suite.issuance.refuse(None);
+    suite.issuance.state().refusing = None;
     let seen = suite.watch_until(&order, OrderState::Accepted).await;
     let states: Vec<_> = seen.iter().map(|order| order.state()).collect();
     assert_eq!(states, [OrderState::Pending, OrderState::Accepted]);
@@ -28,9 +26,9 @@ async fn an_order_that_issuance_cannot_decide_stays_pending_and_is_recovered() {
 #[tokio::test]
 async fn a_replay_of_a_pending_order_waits_for_its_outcome() {
     let suite = Suite::start().await;
-    suite.issuance.refuse(Some(overloaded()));
+    suite.issuance.state().refusing = Some(overloaded());
     placed(suite.place(item("alice", "r-1", &code(1))).await);
-    suite.issuance.refuse(None);
+    suite.issuance.state().refusing = None;
     let replay = placed(suite.place(item("alice", "r-1", &code(1))).await);
     assert!(replay.replayed);
     assert_eq!(replay.order.unwrap().state(), OrderState::Accepted);
@@ -51,22 +49,17 @@ async fn orders_that_a_crash_left_pending_are_finished_batch_by_batch() {
         lane_of("alice")
     );
     suite.database.execute(&left_behind).await;
-    let accepted = "SELECT count(*) FROM orders WHERE state = 2";
-    while suite.database.number(accepted).await < 1_200 {
-        sleep(Duration::from_millis(50)).await;
-    }
-    let redeemed = suite.issuance.calls().concat();
+    let accepted = async || suite.database.count("orders WHERE state = 2").await;
+    until("all are accepted", async || accepted().await == 1_200).await;
+    let redeemed = suite.issuance.state().calls.clone().concat();
     assert_eq!(redeemed.len(), 1_200);
 }
 
 #[tokio::test]
 async fn a_lost_database_connection_is_mended_without_a_caller_noticing() {
     let suite = Suite::start().await;
-    placed(suite.place(item("alice", "r-1", &code(1))).await);
-    suite
-        .database
-        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        .await;
+    suite.order(item("alice", "r-1", &code(1))).await;
+    suite.database.lose_connections().await;
     let order = suite.order(item("alice", "r-2", &code(2))).await;
     assert_eq!(order.state(), OrderState::Accepted);
 }
@@ -77,7 +70,7 @@ async fn the_next_replica_of_issuance_is_asked_when_one_does_not_answer() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead = unused.local_addr().unwrap();
     drop(unused);
-    let suite = Suite::start_with(TestDatabase::create().await, Some(dead)).await;
+    let suite = Suite::start_with(Some(dead)).await;
     // Enough shoppers for every lane, some of which ask the dead replica first.
     for number in 0..16 {
         let shopper = format!("shopper-{number}");
@@ -94,5 +87,5 @@ async fn an_order_whose_time_is_over_is_not_begun() {
     let refusal = refused(suite.place(hasty).await);
     assert_eq!(refusal.reason(), Reason::Overloaded);
     assert!(refusal.retry_after.is_some());
-    assert_eq!(suite.count("orders").await, 0);
+    assert_eq!(suite.database.count("orders").await, 0);
 }

@@ -1,7 +1,8 @@
 use tidegate_proto::r#type::v1::{Money, Reason};
+use tidegate_test_kit::until;
 use tidegate_types as types;
 
-use crate::suite::{Suite, code, item, placed, refused};
+use crate::suite::{Suite, code, item, refused};
 
 fn yuan(minor_units: i64) -> Option<Money> {
     Some(Money {
@@ -13,11 +14,11 @@ fn yuan(minor_units: i64) -> Option<Money> {
 #[tokio::test]
 async fn a_coupon_s_terms_are_told_and_the_total_beyond_all_bounds_is_refused() {
     let suite = Suite::start().await;
-    suite.issuance.ask_for(2_501);
+    suite.issuance.state().minimum_spend = 2_501;
     let refusal = refused(suite.place(item("alice", "r-1", &code(1))).await);
     assert_eq!(refusal.reason(), Reason::CouponNotApplicable);
     assert_eq!(refusal.metadata["minimum_spend_minor_units"], "2501");
-    let asked = suite.issuance.calls().concat().remove(0);
+    let asked = suite.issuance.state().calls.clone().concat().remove(0);
     assert_eq!((&*asked.store_id, &*asked.area), ("s-1", "west"));
     assert_eq!(asked.total, yuan(2_500));
     let mut dear = item("alice", "r-2", &code(1));
@@ -34,12 +35,11 @@ async fn a_coupon_s_terms_are_told_and_the_total_beyond_all_bounds_is_refused() 
 #[tokio::test]
 async fn the_end_of_a_campaign_is_remembered_when_one_of_its_coupons_pays() {
     let suite = Suite::start().await;
-    suite
-        .issuance
-        .close_campaigns_at(types::Timestamp::UNIX_EPOCH);
-    placed(suite.place(item("alice", "r-1", &code(1))).await);
-    let remembered = "SELECT count(*) FROM campaign_ends WHERE closes_at = 'epoch'";
-    while suite.database.number(remembered).await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    suite.issuance.state().campaign_closes_at = Some(types::Timestamp::UNIX_EPOCH);
+    suite.order(item("alice", "r-1", &code(1))).await;
+    let ends = async || {
+        let ends = "campaign_ends WHERE closes_at = 'epoch'";
+        suite.database.count(ends).await
+    };
+    until("it is remembered", async || ends().await > 0).await;
 }

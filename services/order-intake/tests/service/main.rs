@@ -3,7 +3,6 @@
 // All of it is test code, helpers included; an unwrap here says what the test expects.
 #![allow(clippy::unwrap_used)]
 
-mod database;
 mod suite;
 
 mod access;

@@ -2,13 +2,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tidegate_auth::Identity;
-use tidegate_proto::{
-    order_intake::v1::PlaceOrdersRequest,
-    r#type::v1::{Order, OrderState},
-};
+use tidegate_proto::{order_intake::v1::PlaceOrdersRequest, r#type::v1::OrderState};
 use tidegate_rpc::client::with_context;
 use tidegate_telemetry::TraceContext;
-use tokio::time::sleep;
+use tidegate_test_kit::{eventually, until};
 
 use crate::suite::{LANES, Suite, code, item, lane_of, placed};
 
@@ -35,7 +32,7 @@ async fn issuance_is_told_the_order_and_its_story() {
     let suite = Suite::start().await;
     let asked = item("alice", "r-1", &code(1));
     let order = suite.order(asked.clone()).await;
-    let calls = suite.issuance.calls();
+    let calls = suite.issuance.state().calls.clone();
     let [redemption] = &calls[0][..] else {
         panic!("{calls:?}");
     };
@@ -51,24 +48,20 @@ async fn issuance_is_told_the_order_and_its_story() {
 async fn orders_that_arrive_while_a_call_to_issuance_is_in_flight_share_the_next_one() {
     let suite = Suite::start().await;
     suite.issuance.hang().await;
-    let items: Vec<_> = (0..200)
-        .map(|number| item("alice", &format!("r-{number}"), &code(number)))
-        .collect();
-    let placing = join_all(items.into_iter().map(|item| suite.place(item)));
+    let placing = join_all((0..200).map(|number| {
+        let item = item("alice", &format!("r-{number}"), &code(number));
+        suite.order(item)
+    }));
     let pending = async {
-        let query = "SELECT count(*) FROM orders WHERE state = 1";
-        while suite.database.number(query).await < 200 {
-            sleep(Duration::from_millis(5)).await;
-        }
+        let pending = async || suite.database.count("orders WHERE state = 1").await;
+        until("all are pending", async || pending().await == 200).await;
         suite.issuance.go_on();
     };
     let (answers, ()) = tokio::join!(placing, pending);
-    assert!(
-        answers
-            .into_iter()
-            .all(|answer| placed(answer).order.unwrap().state() == OrderState::Accepted)
-    );
-    let calls = suite.issuance.calls();
+    for order in answers {
+        assert_eq!(order.state(), OrderState::Accepted);
+    }
+    let calls = suite.issuance.state().calls.clone();
     assert_eq!(calls.iter().map(Vec::len).sum::<usize>(), 200);
     assert!(calls.len() <= 20, "{} calls for 200 orders", calls.len());
 }
@@ -87,7 +80,7 @@ async fn an_order_goes_on_when_its_caller_hangs_up() {
     let mut gateway = suite.orders(Identity::Gateway);
     let order = tokio::select! {
         _ = gateway.place_orders(request) => panic!("issuance hangs, so this cannot be over"),
-        order = first_order(&suite) => order,
+        order = eventually("an order", async || suite.list("alice").await.pop()) => order,
     };
     suite.issuance.go_on();
     suite.watch_until(&order, OrderState::Accepted).await;
@@ -103,15 +96,6 @@ async fn what_is_under_way_reaches_its_outcome_before_the_process_ends() {
     assert_eq!(order.state(), OrderState::Pending);
     let issuance = suite.issuance.clone();
     tokio::join!(suite.finish(), async { issuance.go_on() });
-    let accepted = "SELECT count(*) FROM orders WHERE state = 2";
-    assert_eq!(suite.database.number(accepted).await, 1);
-}
-
-async fn first_order(suite: &Suite) -> Order {
-    loop {
-        if let Some(order) = suite.list("alice").await.pop() {
-            return order;
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
+    let accepted = suite.database.count("orders WHERE state = 2").await;
+    assert_eq!(accepted, 1);
 }

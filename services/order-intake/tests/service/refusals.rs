@@ -6,7 +6,7 @@ use tidegate_proto::{
     },
     r#type::v1::{OrderState, Reason, Refusal},
 };
-use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::heard;
 use tidegate_types as types;
 
 use crate::suite::{LANES, Suite, bad_fields, code, item, lane_of, placed, refused, store_of};
@@ -36,7 +36,7 @@ async fn each_fault_of_a_coupon_is_told_as_it_is() {
         types::Reason::CouponNotFound,
     ];
     for (number, reason) in reasons.into_iter().enumerate() {
-        suite.issuance.refuse(Some(types::Refusal::never(reason)));
+        suite.issuance.state().refusing = Some(types::Refusal::never(reason));
         let request_id = format!("r-{number}");
         let refusal = refused(suite.place(item("alice", &request_id, &code(1))).await);
         assert_eq!(refusal.reason().as_str_name(), format!("REASON_{reason}"));
@@ -72,64 +72,59 @@ async fn a_bad_item_refuses_itself_only_and_names_every_bad_field() {
     let accepted = placed(answers.next().unwrap()).order.unwrap();
     assert_eq!(accepted.state(), OrderState::Accepted);
     let refusals: Vec<_> = answers.map(refused).collect();
-    assert_eq!(
-        fields(&refusals[0]),
-        [
-            "request_id",
-            "lines[0].sku",
-            "lines[0].quantity",
-            "lines[0].unit_price"
-        ]
-    );
-    assert_eq!(fields(&refusals[1]), ["lines"]);
+    let fields = |refusal: &Refusal| {
+        assert_eq!(refusal.reason(), Reason::InvalidField);
+        let fields = refusal.violations.iter().map(|bad| &*bad.field);
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    let bad = "request_id lines[0].sku lines[0].quantity lines[0].unit_price";
+    assert_eq!(fields(&refusals[0]), bad);
+    assert_eq!(fields(&refusals[1]), "lines");
     assert_eq!(refusals[2].reason(), Reason::StoreNotFound);
     assert_eq!(refusals[3].reason(), Reason::Misconfigured);
-}
-
-fn fields(refusal: &Refusal) -> Vec<&str> {
-    assert_eq!(refusal.reason(), Reason::InvalidField);
-    let violations = refusal.violations.iter();
-    violations.map(|bad| bad.field.as_str()).collect()
 }
 
 #[tokio::test]
 async fn a_call_for_other_lanes_or_of_no_sensible_size_is_refused_whole() {
     let suite = Suite::start().await;
-    let call = async |lane, lanes, count| {
+    let (lane, lanes) = (lane_of("alice"), u32::from(LANES));
+    for (lane, lanes, count, reason) in [
+        (lane, 8, 1, types::Reason::Misconfigured),
+        (lanes, lanes, 1, types::Reason::InvalidField),
+        (lane, lanes, 0, types::Reason::InvalidField),
+        (lane, lanes, 501, types::Reason::InvalidField),
+    ] {
         let request = PlaceOrdersRequest {
             lane,
             lanes,
             items: vec![item("alice", "r-1", &code(1)); count],
         };
         let answer = suite.orders(Identity::Gateway).place_orders(request).await;
-        reason_of(&answer.unwrap_err()).unwrap()
-    };
-    let (lane, lanes) = (lane_of("alice"), u32::from(LANES));
-    assert_eq!(call(lane, 8, 1).await, types::Reason::Misconfigured);
-    assert_eq!(call(lanes, lanes, 1).await, types::Reason::InvalidField);
-    assert_eq!(call(lane, lanes, 0).await, types::Reason::InvalidField);
-    assert_eq!(call(lane, lanes, 501).await, types::Reason::InvalidField);
+        assert_eq!(
+            heard(answer),
+            Err(reason),
+            "{count} of lane {lane} of {lanes}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn reads_and_stores_with_bad_fields_name_them() {
     let suite = Suite::start().await;
     let mut gateway = suite.orders(Identity::Gateway);
-    let get = gateway
-        .get_order(GetOrderRequest {
-            shopper_id: "a b".to_owned(),
-            order_id: "7".to_owned(),
-        })
-        .await;
-    assert_eq!(bad_fields(&get.unwrap_err()), ["shopper_id", "order_id"]);
-    let list = gateway
-        .list_orders(ListOrdersRequest {
-            shopper_id: "alice".to_owned(),
-            page_size: 101,
-            page_token: "7".to_owned(),
-        })
-        .await;
-    assert_eq!(bad_fields(&list.unwrap_err()), ["page_size", "page_token"]);
+    let get = GetOrderRequest {
+        shopper_id: "a b".to_owned(),
+        order_id: "7".to_owned(),
+    };
+    let get = gateway.get_order(get).await.unwrap_err();
+    assert_eq!(bad_fields(&get), ["shopper_id", "order_id"]);
+    let list = ListOrdersRequest {
+        shopper_id: "alice".to_owned(),
+        page_size: 101,
+        page_token: "7".to_owned(),
+    };
+    let list = gateway.list_orders(list).await.unwrap_err();
+    assert_eq!(bad_fields(&list), ["page_size", "page_token"]);
     let two = |store_id: &str, area: &str| Store {
         area: area.to_owned(),
         ..store_of(store_id, 10)
@@ -148,12 +143,8 @@ async fn reads_and_stores_with_bad_fields_name_them() {
         time_zone: "Mars/Olympus".to_owned(),
         ..store_of("s-3", 10)
     };
-    let stores = vec![
-        two("s-2", "west"),
-        two("s-2", "no where"),
-        two("s-2", "east"),
-        odd,
-    ];
+    let [first, bad, again] = ["west", "no where", "east"].map(|area| two("s-2", area));
+    let stores = vec![first, bad, again, odd];
     let upsert = suite.upsert(stores).await;
     assert_eq!(
         bad_fields(&upsert.unwrap_err()),

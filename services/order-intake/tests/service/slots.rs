@@ -3,19 +3,11 @@ use std::time::{Duration, SystemTime};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    order_intake::v1::{GetStoreRequest, UpsertStoresRequest},
+    order_intake::v1::{GetStoreRequest, PlaceOrderItem, UpsertStoresRequest},
     r#type::v1::Reason,
 };
 
 use crate::suite::{Suite, code, item, placed, refused, store_of};
-
-fn soon_wanted(number: u32) -> tidegate_proto::order_intake::v1::PlaceOrderItem {
-    let latest = SystemTime::now() + Duration::from_secs(1);
-    let mut item = item("alice", &format!("r-{number}"), &code(number));
-    item.latest_acceptable_at = Some(latest.into());
-    item.suggest_stores = true;
-    item
-}
 
 #[tokio::test]
 async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_full() {
@@ -23,17 +15,24 @@ async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_ful
     let mut stores = vec![store_of("s-0", 60)];
     stores.extend((1..21).map(|number| store_of(&format!("s-{number}"), 1)));
     suite.upsert(stores).await.unwrap();
-    let wanted = |round: u32| {
-        (1..21).map(move |store| {
-            let mut wanted = soon_wanted(100 * round + store);
-            wanted.store_id = format!("s-{store}");
-            wanted
-        })
+    let latest = SystemTime::now() + Duration::from_secs(1);
+    let suite = &suite;
+    let place_at_all = async |round: u32| {
+        let placing = (1..21).map(|store| {
+            let number = 100 * round + store;
+            suite.place(PlaceOrderItem {
+                store_id: format!("s-{store}"),
+                latest_acceptable_at: Some(latest.into()),
+                suggest_stores: true,
+                ..item("alice", &format!("r-{number}"), &code(number))
+            })
+        });
+        join_all(placing).await
     };
-    for order in join_all(wanted(1).map(|item| suite.place(item))).await {
+    for order in place_at_all(1).await {
         placed(order);
     }
-    for refusal in join_all(wanted(2).map(|item| suite.place(item))).await {
+    for refusal in place_at_all(2).await {
         let refusal = refused(refusal);
         assert_eq!(refusal.reason(), Reason::StoreBusy);
         let suggested = &refusal.metadata["suggested_stores"];
@@ -67,13 +66,10 @@ async fn stores_are_kept_message_by_message_and_a_bad_one_ends_the_stream() {
         })
         .collect();
     assert_eq!(counts, [Some((1_000, 0)), Some((500, 500)), None]);
-    let request = suite.with_token(
-        GetStoreRequest {
-            store_id: "store-0500".to_owned(),
-        },
-        "stores:read",
-        None,
-    );
+    let message = GetStoreRequest {
+        store_id: "store-0500".to_owned(),
+    };
+    let request = suite.with_token(message, "stores:read", None);
     let store = suite.stores(Identity::Staff).get_store(request).await;
     let store = store.unwrap().into_inner().store.unwrap();
     assert_eq!(store.orders_per_slot, Some(6));

@@ -1,17 +1,13 @@
 //! Order-intake as a whole in this process, over mutual TLS: its own database, an issuance, and
 //! clients of several identities.
 
-mod certificates;
 pub mod issuance;
-mod tokens;
 
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::stream;
-use tempfile::TempDir;
-use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
+use tidegate_auth::Identity;
 use tidegate_order_intake::{Config, build};
-use tidegate_pg::Database;
 use tidegate_proto::{
     order_intake::v1::{
         feed_service_client::FeedServiceClient,
@@ -20,21 +16,13 @@ use tidegate_proto::{
     },
     r#type::v1::{Money, Order, OrderLine, OrderState, Refusal},
 };
-use tidegate_rpc::{
-    client::channel,
-    refusal::{from_status, reason_of},
-    server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
-};
-use tidegate_runtime::{Host, HostSettings, Service};
-use tidegate_telemetry::{Registry, TraceContext};
-use tidegate_types::{Lanes, Reason, ReplicaId, ShopperId};
+use tidegate_rpc::refusal::from_status;
+use tidegate_test_kit::{Credentials, Running, TestDatabase, call_by_path, traceparent, until};
+use tidegate_types::{Lanes, Reason, ShopperId};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, client::Grpc, service::Routes, transport::Channel};
-use tonic_prost::ProstCodec;
+use tonic::{Request, Status, transport::Channel};
 
-use crate::database::TestDatabase;
 use issuance::Issuance;
-use tokens::TokenMint;
 
 pub const LANES: u16 = 4;
 /// How many orders a shopper may have that are still to be made.
@@ -43,64 +31,42 @@ pub const OPEN_ORDERS: u16 = 300;
 pub struct Suite {
     pub database: TestDatabase,
     pub issuance: Issuance,
-    tokens: TokenMint,
-    address: SocketAddr,
+    credentials: Arc<Credentials>,
+    running: Running,
     /// One connection of the gateway's, as it has few for all of its shoppers.
     gateway: Channel,
-    folder: TempDir,
-    /// Begins and awaits the end of order-intake's own work, as a process does after its last call.
-    finish: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    stop: CancellationToken,
-    _host: Host,
 }
 
 impl Suite {
     /// Starts with the store `s-1`.
     pub async fn start() -> Self {
-        Self::start_with(TestDatabase::create().await, None).await
+        Self::start_with(None).await
     }
 
-    /// Starts over a database that may hold something already, and with a further address at which
-    /// issuance is said to be.
-    pub async fn start_with(database: TestDatabase, also_issuance: Option<SocketAddr>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        certificates::make(folder.path());
-        let (tokens, token_settings) = TokenMint::make(folder.path());
-        let (issuance, issuance_address) = Issuance::start(tls(&folder, Identity::Issuance)).await;
-        let issuance_addresses = [Some(issuance_address), also_issuance];
+    /// Starts with a further address at which issuance is said to be.
+    pub async fn start_with(also_issuance: Option<SocketAddr>) -> Self {
+        let (database, credentials) = (TestDatabase::create().await, Credentials::make());
+        let (issuance, issuance_address) = Issuance::start(&credentials).await;
+        let addresses = [Some(issuance_address), also_issuance]
+            .into_iter()
+            .flatten();
         let config = Config {
-            database: Database::parse(&database.url(), "service test").unwrap(),
+            database: database.open(),
             migrate_on_start: true,
             lanes: Lanes::new(LANES).unwrap(),
-            issuance: issuance_addresses
-                .into_iter()
-                .flatten()
-                .map(|address| address.to_string())
-                .collect(),
+            issuance: addresses.map(|address| address.to_string()).collect(),
             retention_days: 30,
             open_orders_per_shopper: OPEN_ORDERS,
-            tokens: token_settings,
+            tokens: credentials.token_settings(),
         };
-        let stop = CancellationToken::new();
-        let host = Host::prepare(
-            Identity::OrderIntake,
-            settings(&folder),
-            PeerRequirement::Certificate,
-            stop.clone(),
-        );
-        let (service, host) = build(config, host.unwrap()).await.unwrap();
-        let (address, finish) = listen(service, &host).await;
-        let gateway = connect(address, &folder, Identity::Gateway);
+        let build = |host| build(config, host);
+        let running = Running::start(&credentials, Identity::OrderIntake, build).await;
         let suite = Self {
             database,
             issuance,
-            tokens,
-            address,
-            gateway,
-            folder,
-            finish: Some(finish),
-            stop,
-            _host: host,
+            credentials,
+            gateway: running.channel(Identity::Gateway),
+            running,
         };
         suite.upsert_store("s-1").await;
         suite
@@ -109,7 +75,7 @@ impl Suite {
     fn channel(&self, identity: Identity) -> Channel {
         match identity {
             Identity::Gateway => self.gateway.clone(),
-            _ => connect(self.address, &self.folder, identity),
+            _ => self.running.channel(identity),
         }
     }
 
@@ -127,10 +93,7 @@ impl Suite {
 
     /// A request with a token of staff.
     pub fn with_token<T>(&self, message: T, scope: &str, shopper_id: Option<&str>) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = self.tokens.bearer(scope, shopper_id).parse().unwrap();
-        request.metadata_mut().insert("authorization", bearer);
-        request
+        self.credentials.with_token(message, scope, shopper_id)
     }
 
     /// Calls a method with an empty message; why it is refused, if it is.
@@ -140,16 +103,12 @@ impl Suite {
         method: &str,
         token: Option<(&str, Option<&str>)>,
     ) -> Option<Reason> {
-        let path = format!("/tidegate.order_intake.v1.{method}");
-        let mut client = Grpc::new(self.channel(identity));
-        client.ready().await.unwrap();
         let request = match token {
             Some((scope, shopper_id)) => self.with_token((), scope, shopper_id),
             None => Request::new(()),
         };
-        let codec = ProstCodec::<(), ()>::default();
-        let answer = client.unary(request, path.parse().unwrap(), codec).await;
-        answer.err().and_then(|status| reason_of(&status))
+        let path = format!("tidegate.order_intake.v1.{method}");
+        call_by_path(self.channel(identity), &path, request).await
     }
 
     /// A store that takes whatever comes.
@@ -177,11 +136,8 @@ impl Suite {
             items,
         };
         let placed = self.orders(Identity::Gateway).place_orders(request).await;
-        let results = placed.unwrap().into_inner().results;
-        results
-            .into_iter()
-            .map(|result| result.outcome.unwrap())
-            .collect()
+        let results = placed.unwrap().into_inner().results.into_iter();
+        results.map(|result| result.outcome.unwrap()).collect()
     }
 
     pub async fn place(&self, item: PlaceOrderItem) -> Outcome {
@@ -191,11 +147,6 @@ impl Suite {
     /// Places an item that is taken.
     pub async fn order(&self, item: PlaceOrderItem) -> Order {
         placed(self.place(item).await).order.unwrap()
-    }
-
-    pub async fn count(&self, of: &str) -> i64 {
-        let count = format!("SELECT count(*) FROM {of}");
-        self.database.number(&count).await
     }
 
     pub async fn get(&self, order: &Order) -> Order {
@@ -229,6 +180,12 @@ impl Suite {
             seen.push(step.unwrap().order.unwrap());
         }
         seen
+    }
+
+    /// Waits until an order's coupon was given back.
+    pub async fn until_released(&self, order: &Order) {
+        let is_released = async || self.get(order).await.coupon_released_at.is_some();
+        until("its coupon is given back", is_released).await;
     }
 
     pub async fn cancel(&self, order: &Order) -> Result<Order, Status> {
@@ -270,62 +227,12 @@ impl Suite {
 
     /// Tells order-intake that its process is ending.
     pub fn stopper(&self) -> CancellationToken {
-        self.stop.clone()
+        self.running.host.stop.clone()
     }
 
     /// Ends order-intake as the end of its process does.
     pub async fn finish(&mut self) {
-        self.stop.cancel();
-        if let Some(finish) = self.finish.take() {
-            finish.await;
-        }
-    }
-}
-
-async fn listen(
-    service: Service,
-    host: &Host,
-) -> (SocketAddr, Pin<Box<dyn Future<Output = ()> + Send>>) {
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let address = listener.address();
-    let policy = CallPolicy {
-        access: service.access,
-        max_in_flight: service.max_in_flight,
-        tracing: host.tracing.clone(),
-        metrics: CallMetrics::register(&mut Registry::default()),
-    };
-    tokio::spawn(serve(
-        listener,
-        Arc::clone(&host.tls),
-        CallLayer::new(policy),
-        (service.routes)(Routes::default()),
-        CancellationToken::new(),
-    ));
-    (address, service.finish)
-}
-
-fn connect(address: SocketAddr, folder: &TempDir, identity: Identity) -> Channel {
-    let tls = tls(folder, identity);
-    channel(&address.to_string(), Identity::OrderIntake, tls)
-}
-
-fn tls(folder: &TempDir, identity: Identity) -> Arc<TlsIdentity> {
-    let files = certificates::files(folder.path(), identity);
-    Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
-}
-
-fn settings(folder: &TempDir) -> HostSettings {
-    HostSettings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        replica: ReplicaId::parse("order-intake-0").unwrap(),
-        tls: certificates::files(folder.path(), Identity::OrderIntake),
-        otlp_endpoint: None,
-        trace_sample_ratio: 0.0,
-        log_filter: "info".to_owned(),
-        lame_duck: std::time::Duration::ZERO,
-        drain: std::time::Duration::from_secs(10),
-        connections: ConnectionLimits::default(),
+        self.running.finish().await;
     }
 }
 
@@ -354,7 +261,7 @@ pub fn item(shopper_id: &str, request_id: &str, coupon_code: &str) -> PlaceOrder
         }],
         coupon_code: coupon_code.to_owned(),
         latest_acceptable_at: None,
-        traceparent: TraceContext::new_root(false).traceparent(),
+        traceparent: traceparent(),
         deadline_ms: 1_900,
         suggest_stores: false,
     }

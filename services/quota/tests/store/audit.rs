@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::giveaway::{Giveaway, counts, later, open};
-use crate::issuance::{Issuance, Lease};
+use crate::issuance::{Issuance, Lease, State};
 use crate::reclaim::{holder, reclaimer, spend};
 use tidegate_proto::issuance::v1::LeaseMismatch;
 use tidegate_quota::{
@@ -16,12 +16,14 @@ use tidegate_quota::{
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_test_kit::{metrics_page, until};
 use tidegate_types::CampaignId;
 use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The auditor of one quota replica.
 pub struct Audits {
@@ -31,7 +33,7 @@ pub struct Audits {
 
 impl Audits {
     pub fn new(giveaway: &Giveaway, client: &IssuanceClient) -> Self {
-        let store = giveaway.database.store.clone();
+        let store = giveaway.store.clone();
         Self {
             auditor: Auditor::new(store.clone(), client.clone(), Tracing::disabled()),
             store,
@@ -58,13 +60,13 @@ impl Audits {
         let rounds = self.auditor.clone().run(metrics, interval, stop.clone());
         let rounds = tokio::spawn(rounds);
         let shows = async {
-            let mut shown = String::new();
-            while !shown.contains(line) {
-                sleep(Duration::from_millis(20)).await;
-                shown.clear();
-                prometheus_client::encoding::text::encode(&mut shown, &registry).unwrap();
+            loop {
+                let shown = metrics_page(&registry);
+                if shown.contains(line) {
+                    return shown;
+                }
+                sleep(interval).await;
             }
-            shown
         };
         let shown = timeout(Duration::from_secs(120), shows).await.unwrap();
         stop.cancel();
@@ -100,14 +102,10 @@ impl Books {
     }
 
     /// The kinds of the differences there are.
-    async fn kinds(&self) -> Vec<&'static str> {
+    async fn kinds(&self) -> String {
         let report = self.audits.audit_spring().await;
-        let differences = report.differences.iter();
-        differences.map(|found| found.kind.name()).collect()
-    }
-
-    async fn execute(&self, statement: &str) {
-        self.giveaway.database.execute(statement).await;
+        let kinds = report.differences.iter().map(|found| found.kind.name());
+        kinds.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -128,100 +126,77 @@ async fn sound_books_have_no_difference() {
 #[tokio::test]
 async fn what_issuance_has_otherwise_is_found() {
     let books = Books::open().await;
+    let sound = books.issuance.state().leases.clone();
     let (settled, live) = (books.settled.lease_id, books.live.lease_id);
-    let sound = |lease| books.issuance.state().leases[&lease];
-    let (sound_settled, sound_live) = (sound(settled), sound(live));
-    let put = |id, lease| books.issuance.state().leases.insert(id, lease);
-
-    put(
-        settled,
-        Lease {
-            is_sealed: false,
-            ..sound_settled
-        },
-    );
-    assert_eq!(books.kinds().await, ["settled_lease"]);
-    put(
-        settled,
-        Lease {
-            used: counts(&[4]),
-            ..sound_settled
-        },
-    );
-    assert_eq!(books.kinds().await, ["settled_lease"]);
-    books.issuance.state().leases.remove(&settled);
-    assert_eq!(books.kinds().await, ["settled_lease", "coupons"]);
-    put(settled, sound_settled);
-
-    put(
-        live,
-        Lease {
-            granted: counts(&[6]),
-            ..sound_live
-        },
-    );
-    assert_eq!(books.kinds().await, ["live_lease"]);
-    put(
-        live,
-        Lease {
-            used: counts(&[6]),
-            ..sound_live
-        },
-    );
-    assert_eq!(books.kinds().await, ["live_lease", "coupons"]);
-    put(live, sound_live);
-
-    books.issuance.state().stray_coupons = 4;
-    assert_eq!(books.kinds().await, ["coupons"]);
-    books.issuance.state().stray_coupons = 96;
-    assert_eq!(books.kinds().await, ["coupons", "oversold"]);
-    books.issuance.state().stray_coupons = 0;
-
-    books.issuance.state().mismatches.push(LeaseMismatch {
+    let of = |state: &mut State, lease: Uuid, change: fn(&mut Lease)| {
+        change(state.leases.get_mut(&lease).unwrap());
+    };
+    let mismatch = || LeaseMismatch {
         lease_id: live.to_string(),
         tier_number: 0,
         used: 2,
         coupons: 1,
-    });
-    assert_eq!(books.kinds().await, ["lease_coupons"]);
-    books.issuance.state().mismatches.clear();
-    books.issuance.state().shoppers_over_limit = 1;
-    books.issuance.state().shoppers_paying_twice = 1;
-    assert_eq!(books.kinds().await, ["shopper_limit", "redeemed_once"]);
+    };
+    let changes: [(&dyn Fn(&mut State), &str); 9] = [
+        (
+            &|state| of(state, settled, |lease| lease.is_sealed = false),
+            "settled_lease",
+        ),
+        (
+            &|state| of(state, settled, |lease| lease.used = counts(&[4])),
+            "settled_lease",
+        ),
+        (
+            &|state| state.leases.retain(|lease, _| *lease != settled),
+            "settled_lease coupons",
+        ),
+        (
+            &|state| of(state, live, |lease| lease.granted = counts(&[6])),
+            "live_lease",
+        ),
+        (
+            &|state| of(state, live, |lease| lease.used = counts(&[6])),
+            "live_lease coupons",
+        ),
+        (&|state| state.stray_coupons = 4, "coupons"),
+        (&|state| state.stray_coupons = 96, "coupons oversold"),
+        (&|state| state.mismatches.push(mismatch()), "lease_coupons"),
+        (
+            &|state| (state.shoppers_over_limit, state.shoppers_paying_twice) = (1, 1),
+            "shopper_limit redeemed_once",
+        ),
+    ];
+    for (place, (change, kinds)) in changes.into_iter().enumerate() {
+        change(&mut books.issuance.state());
+        assert_eq!(books.kinds().await, kinds, "change {place}");
+        *books.issuance.state() = State {
+            leases: sound.clone(),
+            ..State::default()
+        };
+    }
 }
 
 #[tokio::test]
 async fn what_quota_has_otherwise_is_found() {
     let books = Books::open().await;
-    books
-        .execute("UPDATE tiers SET free = free - 1, leased = leased + 1")
-        .await;
-    assert_eq!(books.kinds().await, ["stock"]);
-    books
-        .execute("UPDATE tiers SET leased = leased - 1, settled = settled + 1")
-        .await;
-    assert_eq!(books.kinds().await, ["stock"]);
-    books
-        .execute("ALTER TABLE tiers DROP CONSTRAINT tiers_conserve_stock")
-        .await;
-    books
-        .execute("UPDATE tiers SET settled = settled - 1")
-        .await;
-    assert_eq!(books.kinds().await, ["stock"]);
+    for change in [
+        "UPDATE tiers SET free = free - 1, leased = leased + 1",
+        "UPDATE tiers SET leased = leased - 1, settled = settled + 1",
+        "ALTER TABLE tiers DROP CONSTRAINT tiers_conserve_stock; UPDATE tiers SET settled = settled - 1",
+    ] {
+        books.giveaway.database.execute(change).await;
+        assert_eq!(books.kinds().await, "stock", "{change}");
+    }
 }
 
 #[tokio::test]
 async fn an_audit_that_cannot_be_made_says_so_and_finds_nothing() {
     let books = Books::open().await;
     books.issuance.state().is_away = true;
-    refused!(
-        books.audits.audit("spring").await,
-        QuotaError::IssuanceAway(_)
-    );
-    refused!(
-        books.audits.audit("autumn").await,
-        QuotaError::CampaignNotFound
-    );
+    let refused = books.audits.audit("spring").await;
+    refused!(refused, QuotaError::IssuanceAway(_));
+    let refused = books.audits.audit("autumn").await;
+    refused!(refused, QuotaError::CampaignNotFound);
 }
 
 #[tokio::test]
@@ -240,13 +215,11 @@ async fn every_campaign_is_audited_again_and_again_ended_ones_included() {
     assert!(shown.contains(&line("ended-long-ago", 0)));
     issuance.state().stray_coupons = 1;
     audits.run_until(&line("spring", 1)).await;
-    audits
-        .run_until("tidegate_audit_runs_total{outcome=\"different\"}")
-        .await;
+    let runs = "tidegate_audit_runs_total{outcome=\"different\"}";
+    audits.run_until(runs).await;
     issuance.state().is_away = true;
-    audits
-        .run_until("tidegate_audit_runs_total{outcome=\"failed\"}")
-        .await;
+    let runs = "tidegate_audit_runs_total{outcome=\"failed\"}";
+    audits.run_until(runs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,15 +231,13 @@ async fn a_limit_that_is_raised_while_coupons_are_counted_makes_nobody_hold_too_
         let books = Arc::clone(&books);
         async move { books.kinds().await }
     });
-    while books.issuance.state().gate.is_some() {
-        sleep(Duration::from_millis(5)).await;
-    }
-    books
-        .execute("UPDATE campaigns SET limit_per_shopper = 2")
-        .await;
+    let waits = async || books.issuance.state().gate.is_none();
+    until("issuance is asked", waits).await;
+    let raise = "UPDATE campaigns SET limit_per_shopper = 2";
+    books.giveaway.database.execute(raise).await;
     books.issuance.state().most_held = 2;
     open_gate.send(()).unwrap();
-    assert_eq!(audit.await.unwrap(), [""; 0]);
+    assert_eq!(audit.await.unwrap(), "");
     books.issuance.state().most_held = 3;
-    assert_eq!(books.kinds().await, ["shopper_limit"]);
+    assert_eq!(books.kinds().await, "shopper_limit");
 }

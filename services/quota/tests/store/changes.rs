@@ -1,10 +1,10 @@
 //! The record of what staff change, on a real PostgreSQL.
 
-use crate::database::TestDatabase;
-use crate::giveaway::{Giveaway, addition, call, closed, open, request, terms, wish};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use crate::giveaway::{Giveaway, addition, call, closed, open, terms, wish};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tidegate_pg::CHANGE_LOG;
-use tidegate_quota::{domain::IssuanceControl, staff::StaffCall};
+use tidegate_quota::{domain::IssuanceControl, migrations, staff::StaffCall};
+use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     ChangeQuery, ChangeReason, RecordedChange, RequestId, ResourceKind, Timestamp,
 };
@@ -26,19 +26,9 @@ pub async fn recorded(giveaway: &Giveaway) -> Vec<RecordedChange> {
     page.unwrap().changes
 }
 
-fn nobody(now: Timestamp) -> StaffCall {
-    StaffCall {
-        actor: None,
-        ..call(now)
-    }
-}
-
 fn fields_of(recorded: &RecordedChange) -> String {
     let fields = recorded.change.fields.iter();
-    let fields = fields.map(|field| {
-        let (before, after) = (&field.before, &field.after);
-        format!("{} {before}>{after}", field.field)
-    });
+    let fields = fields.map(|field| format!("{} {}>{}", field.field, field.before, field.after));
     fields.collect::<Vec<_>>().join(", ")
 }
 
@@ -47,87 +37,76 @@ async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_
 {
     let (giveaway, _issuance) = Giveaway::fenced().await;
     let before = Timestamp::now_utc();
-    let because = ChangeReason::parse("spring sale").unwrap();
-    let made = giveaway
-        .campaigns
-        .create(&terms("spring", &[10]), Some(&because), &call(open()))
-        .await;
-    let campaign = made.unwrap();
+    let because = ChangeReason::parse("spring sale").ok();
+    let spring = terms("spring", &[10]);
+    let (campaigns, call) = (&giveaway.campaigns, call(open()));
+    let made = campaigns.create(&spring, because.as_ref(), &call).await;
+    let id = made.unwrap().terms.id;
     let halt = wish("spring", IssuanceControl::Halted, 0);
+    let more = addition("spring", "more", "tier-0", 5);
     for _ in 0..2 {
-        giveaway.create("spring", &[10]).await;
-        let added = giveaway
-            .add(&addition("spring", "more", "tier-0", 5), open())
-            .await;
-        added.unwrap();
+        giveaway.make(&spring).await.unwrap();
+        giveaway.add(&more, open()).await.unwrap();
         giveaway.set(&halt).await.unwrap();
-        let id = &campaign.terms.id;
-        let extended = giveaway
-            .controls
-            .extend_validity(id, closed(), &call(open()))
-            .await;
-        extended.unwrap();
+        let extended = giveaway.controls.extend_validity(&id, closed(), &call);
+        extended.await.unwrap();
     }
-    let refused = giveaway
-        .set(&wish("spring", IssuanceControl::Open, 9))
-        .await;
-    refused.unwrap_err();
+    let open_again = wish("spring", IssuanceControl::Open, 9);
+    giveaway.set(&open_again).await.unwrap_err();
     let other = giveaway.make(&terms("spring", &[11])).await;
     other.unwrap_err();
 
     let mut changes = recorded(&giveaway).await;
     changes.reverse();
-    for recorded in &changes {
+    let expected = [
+        (
+            "CreateCampaign",
+            "spring sale",
+            "currency_code >CNY, limit_per_shopper >1, opens_at >2026-02-02T02:40:00Z, \
+             closes_at >2026-02-02T03:40:00Z, coupon_validity >3600 s, \
+             tiers[0] >tier-0: 2500, tiers[0].stock >10",
+        ),
+        (
+            "AddBudget",
+            "the shops have more cups",
+            "request_id >more, tiers[0].stock 10>15",
+        ),
+        (
+            "SetCampaignControl",
+            "店里忙不过来",
+            "control.issuance OPEN>HALTED, control.reason >店里忙不过来, control.epoch 0>1",
+        ),
+        (
+            "ExtendValidity",
+            "",
+            "extended_valid_until >2026-02-02T03:40:00Z",
+        ),
+    ];
+    assert_eq!(changes.len(), expected.len());
+    for (recorded, (action, reason, fields)) in changes.iter().zip(expected) {
         let change = &recorded.change;
-        assert_eq!(
-            (&*change.subject, &*change.certificate_identity),
-            ("colleague", "staff")
-        );
+        assert_eq!((&*change.action, &*change.reason), (action, reason));
+        assert_eq!(fields_of(recorded), fields);
+        let by = (&*change.subject, &*change.certificate_identity);
+        assert_eq!(by, ("colleague", "staff"));
         assert_eq!(change.resource_kind, ResourceKind::Campaign);
         assert_eq!(change.resource_id, "spring");
         assert!(change.changed_at >= open() && change.changed_at < before);
     }
-    let fields: Vec<_> = changes.iter().map(fields_of).collect();
-    assert_eq!(
-        fields,
-        [
-            "currency_code >CNY, limit_per_shopper >1, opens_at >2026-02-02T02:40:00Z, \
-             closes_at >2026-02-02T03:40:00Z, coupon_validity >3600 s, \
-             tiers[0] >tier-0: 2500, tiers[0].stock >10",
-            "request_id >more, tiers[0].stock 10>15",
-            "control.issuance OPEN>HALTED, control.reason >店里忙不过来, control.epoch 0>1",
-            "extended_valid_until >2026-02-02T03:40:00Z",
-        ]
-    );
-    let whys = changes.iter().map(|recorded| {
-        let change = &recorded.change;
-        (&*change.action, &*change.reason)
-    });
-    assert_eq!(
-        whys.collect::<Vec<_>>(),
-        [
-            ("CreateCampaign", "spring sale"),
-            ("AddBudget", "the shops have more cups"),
-            ("SetCampaignControl", "店里忙不过来"),
-            ("ExtendValidity", ""),
-        ]
-    );
 }
 
 #[tokio::test]
 async fn a_call_by_nobody_and_a_lease_are_no_changes_by_staff() {
     let giveaway = Giveaway::start().await;
-    let made = giveaway
-        .campaigns
-        .create(&terms("spring", &[10]), None, &nobody(open()))
-        .await;
-    let campaign = made.unwrap();
-    let added = giveaway
-        .campaigns
-        .add_budget(&addition("spring", "more", "tier-0", 5), &nobody(open()))
-        .await;
-    added.unwrap();
-    giveaway.acquire(&request(campaign.number, &[], 1)).await;
+    let nobody = StaffCall {
+        actor: None,
+        ..call(open())
+    };
+    let (campaigns, terms) = (&giveaway.campaigns, terms("spring", &[10]));
+    let made = campaigns.create(&terms, None, &nobody).await.unwrap();
+    let more = addition("spring", "more", "tier-0", 5);
+    campaigns.add_budget(&more, &nobody).await.unwrap();
+    giveaway.acquire_one(made.number, open()).await.unwrap();
     assert_eq!(recorded(&giveaway).await, []);
 }
 
@@ -138,10 +117,8 @@ async fn neither_a_change_nor_its_record_is_there_without_the_other() {
     giveaway.database.execute(broken).await;
     let halt = wish("spring", IssuanceControl::Halted, 0);
     giveaway.set(&halt).await.unwrap_err();
-    let added = giveaway
-        .add(&addition("spring", "more", "tier-0", 5), open())
-        .await;
-    added.unwrap_err();
+    let more = addition("spring", "more", "tier-0", 5);
+    giveaway.add(&more, open()).await.unwrap_err();
     assert_eq!(giveaway.read("spring").await, before);
     assert_eq!(recorded(&giveaway).await.len(), 1);
 }
@@ -161,22 +138,17 @@ async fn changes_are_listed_newest_first_of_what_is_asked_for_and_page_by_page()
     };
     let (first, last) = listed(query(3)).await;
     assert_eq!(first, "b c b");
-    let rest = ChangeQuery {
-        before: last,
-        ..query(3)
-    };
-    assert_eq!(listed(rest).await.0, "a");
     let of_b = ChangeQuery {
         resource_kind: Some(ResourceKind::Campaign),
         resource_id: Some("b".to_owned()),
         ..query(20)
     };
-    assert_eq!(listed(of_b).await.0, "b b");
-    let of_somebody = ChangeQuery {
-        subject: RequestId::parse("somebody").ok(),
-        ..query(20)
-    };
-    assert_eq!(listed(of_somebody).await.0, "");
+    let (mut rest, mut of_somebody) = (query(3), query(20));
+    rest.before = last;
+    of_somebody.subject = RequestId::parse("somebody").ok();
+    for (query, expected) in [(rest, "a"), (of_b, "b b"), (of_somebody, "")] {
+        assert_eq!(listed(query).await.0, expected);
+    }
 }
 
 #[tokio::test]
@@ -185,10 +157,9 @@ async fn a_page_of_large_changes_ends_before_it_outgrows_a_message() {
     let large = "
         INSERT INTO change_log.changes (changed_at, action, resource_kind, resource_id, subject, certificate_identity, reason, fields)
         SELECT now(), 'UpdateCampaign', 'campaign', 'spring', 'colleague', 'staff', '',
-            (SELECT jsonb_agg(jsonb_build_object('field', field, 'before', repeat('茶', 1000), 'after', '')) FROM generate_series(1, 64) AS field)
+            (SELECT jsonb_agg(jsonb_build_object('field', field::text, 'before', repeat('茶', 1000), 'after', '')) FROM generate_series(1, 64) AS field)
         FROM generate_series(1, 20)";
-    let large = large.replace("'field', field", "'field', field::text");
-    giveaway.database.execute(&large).await;
+    giveaway.database.execute(large).await;
     let (mut seen, mut before) = (0, None);
     while seen < 20 {
         let asked = ChangeQuery {
@@ -235,13 +206,11 @@ async fn a_page_looks_through_so_many_changes_and_the_next_one_goes_on() {
 /// What a service's role made may hold what would run with the rights of whoever owns it.
 #[tokio::test]
 async fn a_superuser_takes_the_record_over_without_what_the_services_role_planted_in_it() {
-    let database = TestDatabase::create().await;
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let database = TestDatabase::migrated(&migrations()).await;
+    let options = database.options();
+    let name = options.get_database().unwrap();
+    let mut connection = options.connect().await.unwrap();
     let role = format!("quota_role_{}", uuid::Uuid::new_v4().simple());
-    let name: String = sqlx::query_scalar("SELECT current_database()::text")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
     let planted = format!(
         "DROP SCHEMA change_log CASCADE; CREATE ROLE {role}; ALTER DATABASE {name} OWNER TO {role};
          SET ROLE {role}; {CHANGE_LOG};
@@ -258,21 +227,15 @@ async fn a_superuser_takes_the_record_over_without_what_the_services_role_plante
     for _ in 0..2 {
         connection.execute(CHANGE_LOG).await.unwrap();
     }
-    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'change_log.changes'::regclass";
-    let triggers: i64 = sqlx::query_scalar(triggers)
+    let triggers = "pg_trigger WHERE tgrelid = 'change_log.changes'::regclass";
+    assert_eq!(database.count(triggers).await, 0);
+    let as_role = format!("SET ROLE {role}");
+    connection.execute(&*as_role).await.unwrap();
+    let subjects = "SELECT array_agg(subject) FROM change_log.changes";
+    let subjects = sqlx::query_scalar(subjects)
         .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(triggers, 0);
-    connection
-        .execute(&*format!("SET ROLE {role}"))
-        .await
-        .unwrap();
-    let subjects = "SELECT subject FROM change_log.changes";
-    let subjects: Vec<String> = sqlx::query_scalar(subjects)
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
+        .await;
+    let subjects: Vec<String> = subjects.unwrap();
     assert_eq!(subjects, ["ann"]);
     for statement in [
         "UPDATE change_log.changes SET subject = 'bob'",

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::changes::recorded;
-use crate::giveaway::{Giveaway, addition, call, call_by, closed, later, open, request};
+use crate::giveaway::{Giveaway, addition, call, call_by, closed, later, open};
 use crate::reclaim::{reclaimer, run, sealed_because, spend};
 use tidegate_quota::{
     campaigns::UpdateRequest,
@@ -20,14 +20,10 @@ fn end(reason: &str) -> EndRequest {
     }
 }
 
-async fn end_by(
-    giveaway: &Giveaway,
-    reason: &str,
-    now: Timestamp,
-    deadline: Instant,
-) -> Result<Campaign, QuotaError> {
+async fn end_by(giveaway: &Giveaway, reason: &str, now: Timestamp, deadline: Instant) -> Campaign {
     let call = call_by(now, deadline);
-    giveaway.controls.end(&end(reason), &call).await
+    let ended = giveaway.controls.end(&end(reason), &call).await;
+    ended.unwrap()
 }
 
 #[tokio::test]
@@ -39,16 +35,14 @@ async fn an_end_is_answered_once_every_lease_is_sealed_and_is_for_good() {
     issuance.state().is_away = true;
     run(reclaimer(&giveaway, issuance.client().await));
     let soon = Instant::now() + Duration::from_millis(600);
-    let ending = end_by(&giveaway, "no more cups", now, soon).await.unwrap();
+    let ending = end_by(&giveaway, "no more cups", now, soon).await;
     assert!(ending.is_over(now) && ending.ended_at.is_some());
     assert_eq!(ending.stock[0].leased, 5, "it is told as it is");
     assert_eq!(ending.revision, campaign.revision + 1);
     assert_eq!(ending.terms.opens_at, campaign.terms.opens_at);
 
     issuance.state().is_away = false;
-    let ended = end_by(&giveaway, "another reason", now, later())
-        .await
-        .unwrap();
+    let ended = end_by(&giveaway, "another reason", now, later()).await;
     assert_eq!(ended.ended_at, ending.ended_at);
     assert_eq!((ended.stock[0].free, ended.stock[0].settled), (98, 2));
     let because = sealed_because(&giveaway, lease.lease_id).await;
@@ -63,17 +57,11 @@ async fn an_end_is_answered_once_every_lease_is_sealed_and_is_for_good() {
 
     // Whatever a clock says, and whatever staff try.
     let behind = now - Duration::from_secs(60);
-    refused!(
-        giveaway
-            .acquire_at(&request(campaign.number, &[], 1), behind)
-            .await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.acquire_one(campaign.number, behind).await;
+    refused!(refused, QuotaError::CampaignClosed);
     let addition = addition("spring", "more", "tier-0", 1);
-    refused!(
-        giveaway.add(&addition, behind).await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.add(&addition, behind).await;
+    refused!(refused, QuotaError::CampaignClosed);
     let longer = UpdateRequest {
         campaign: campaign.terms.id.clone(),
         reason: None,
@@ -82,59 +70,46 @@ async fn an_end_is_answered_once_every_lease_is_sealed_and_is_for_good() {
             ..CampaignUpdate::default()
         },
     };
-    refused!(
-        giveaway.campaigns.update(longer, &call(behind)).await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.campaigns.update(longer, &call(behind)).await;
+    refused!(refused, QuotaError::CampaignClosed);
     let opened = giveaway.wish("spring", IssuanceControl::Open, 0).await;
     assert!(opened.is_over(behind));
     // Its coupons go on.
     let valid_until = closed() + Duration::from_secs(3_600);
     let id = &campaign.terms.id;
-    let extended = giveaway
-        .controls
-        .extend_validity(id, valid_until, &call(now))
-        .await;
-    assert_eq!(extended.unwrap().extended_valid_until, Some(valid_until));
-    assert_eq!(
-        giveaway.create("spring", &[100]).await.number,
-        campaign.number
-    );
+    let call = call(now);
+    let extended = giveaway.controls.extend_validity(id, valid_until, &call);
+    let extended = extended.await.unwrap();
+    assert_eq!(extended.extended_valid_until, Some(valid_until));
+    let same = giveaway.create("spring", &[100]).await;
+    assert_eq!(same.number, campaign.number);
 }
 
 #[tokio::test]
 async fn a_campaign_that_has_not_opened_ends_without_having_been_open() {
     let (giveaway, campaign) = Giveaway::of(&[10]).await;
     let early = campaign.terms.opens_at - Duration::from_secs(3_600);
-    let ended = end_by(&giveaway, "rain", early, later()).await.unwrap();
+    let ended = end_by(&giveaway, "rain", early, later()).await;
     let soon = early + Duration::from_secs(30);
     let terms = &ended.terms;
     assert!(terms.opens_at < terms.closes_at && terms.closes_at < soon);
     assert_eq!(ended.ended_at, Some(terms.closes_at));
     assert_eq!(giveaway.create("spring", &[10]).await, ended);
-    refused!(
-        giveaway
-            .acquire_at(&request(campaign.number, &[], 1), early)
-            .await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.acquire_one(campaign.number, early).await;
+    refused!(refused, QuotaError::CampaignClosed);
 }
 
 #[tokio::test]
 async fn one_that_closed_by_itself_keeps_the_moment_at_which_it_did() {
     let (giveaway, _) = Giveaway::of(&[10]).await;
     let late = closed() + Duration::from_secs(60);
-    let ended = end_by(&giveaway, "for the record", late, later())
-        .await
-        .unwrap();
+    let ended = end_by(&giveaway, "for the record", late, later()).await;
     assert_eq!(ended.terms.closes_at, closed());
     assert!(ended.ended_at >= Some(late));
     let missing = EndRequest {
         campaign: CampaignId::parse("autumn").unwrap(),
         ..end("rain")
     };
-    refused!(
-        giveaway.controls.end(&missing, &call(open())).await,
-        QuotaError::CampaignNotFound
-    );
+    let refused = giveaway.controls.end(&missing, &call(open())).await;
+    refused!(refused, QuotaError::CampaignNotFound);
 }

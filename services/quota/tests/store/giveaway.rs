@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::PgPool;
 use tidegate_quota::{
     campaigns::{BudgetAddition, Campaigns},
     control::{ControlRequest, Controls},
@@ -16,11 +17,14 @@ use tidegate_quota::{
     fence::Fencer,
     leases::Leases,
     metrics::Metrics,
+    migrations,
     staff::StaffCall,
+    store::Store,
     wake::Wake,
     watch::Watch,
 };
 use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     Actor, CampaignId, CampaignNumber, ChangeReason, CouponTerms, CurrencyCode, Lanes,
     LimitPerShopper, ReplicaId, RequestId, TierId, TierNumber, Timestamp,
@@ -28,7 +32,10 @@ use tidegate_types::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{database::TestDatabase, issuance::Issuance};
+use crate::issuance::Issuance;
+
+/// As many as a replica has.
+const MAX_CONNECTIONS: u32 = 16;
 
 /// A moment at which the giveaway is open.
 pub fn open() -> Timestamp {
@@ -133,6 +140,9 @@ pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequ
 #[derive(Clone)]
 pub struct Giveaway {
     pub database: Arc<TestDatabase>,
+    /// As the service has it.
+    pub pool: PgPool,
+    pub store: Store,
     pub campaigns: Campaigns,
     pub leases: Leases,
     pub controls: Controls,
@@ -145,11 +155,12 @@ pub struct Giveaway {
 
 impl Giveaway {
     pub async fn start() -> Self {
-        Self::on(Arc::new(TestDatabase::create().await))
+        Self::on(Arc::new(TestDatabase::migrated(&migrations()).await))
     }
 
     pub fn on(database: Arc<TestDatabase>) -> Self {
-        let store = &database.store;
+        let pool = database.open().pool(MAX_CONNECTIONS);
+        let store = Store::new(pool.clone());
         let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
         tokio::spawn(poller);
         let metrics = Metrics::register(&mut Registry::default(), watch);
@@ -162,6 +173,8 @@ impl Giveaway {
             wake,
             fence_wake,
             database,
+            pool,
+            store,
         }
     }
 
@@ -176,7 +189,7 @@ impl Giveaway {
     pub async fn fenced() -> (Self, Issuance) {
         let giveaway = Self::start().await;
         let (issuance, client) = Issuance::start().await;
-        let (store, wake) = (giveaway.database.store.clone(), giveaway.fence_wake.clone());
+        let (store, wake) = (giveaway.store.clone(), giveaway.fence_wake.clone());
         let fencer = Fencer::new(store, client, Tracing::disabled(), wake);
         tokio::spawn(fencer.run(CancellationToken::new()));
         (giveaway, issuance)
@@ -222,16 +235,23 @@ impl Giveaway {
         self.leases.acquire(request, now, later(), trace).await
     }
 
+    /// Asks for one coupon of any tier.
+    pub async fn acquire_one(
+        &self,
+        campaign: CampaignNumber,
+        now: Timestamp,
+    ) -> Result<LeaseAnswer, QuotaError> {
+        self.acquire_at(&request(campaign, &[], 1), now).await
+    }
+
     pub async fn acquire(&self, request: &LeaseRequest) -> LeaseAnswer {
         self.acquire_at(request, open()).await.unwrap()
     }
 
     pub async fn settle(&self, lease_id: Uuid, used: &TierCounts) -> Result<(), QuotaError> {
         let (because, trace) = (SealedBecause::Returned, TraceContext::new_root(false));
-        let settled = self
-            .leases
-            .settle(lease_id, used, because, open(), later(), trace);
-        settled.await.map(drop)
+        let settling = (self.leases).settle(lease_id, used, because, open(), later(), trace);
+        settling.await.map(drop)
     }
 
     /// Returns a lease of which so much was used.

@@ -40,25 +40,23 @@ async fn a_halt_is_acknowledged_only_when_every_lease_is_sealed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_raced_with_the_halt_is_sealed_or_was_refused() {
-    const REPLICAS: u64 = 8;
+    const REPLICAS: usize = 8;
     let giveaway = Giveaway::start().await;
     let (issuance, reclaimer) = reclaiming(&giveaway).await;
     let campaign = giveaway.create_current("spring").await;
     run(reclaimer);
     for round in 0..10 {
-        let asking: Vec<_> = (0..REPLICAS)
-            .map(|_| {
-                let giveaway = giveaway.clone();
-                tokio::spawn(async move {
-                    let asked = request(campaign, &[], 1);
-                    match giveaway.acquire_at(&asked, open()).await {
-                        Ok(answer) => answer.granted.some().next().map(|_| asked.lease_id),
-                        Err(QuotaError::IssuanceHalted { .. }) => None,
-                        Err(error) => panic!("{error:?}"),
-                    }
-                })
+        let asking = [(); REPLICAS].map(|()| {
+            let giveaway = giveaway.clone();
+            tokio::spawn(async move {
+                let asked = request(campaign, &[], 1);
+                match giveaway.acquire_at(&asked, open()).await {
+                    Ok(answer) => answer.granted.some().next().map(|_| asked.lease_id),
+                    Err(QuotaError::IssuanceHalted { .. }) => None,
+                    Err(error) => panic!("{error:?}"),
+                }
             })
-            .collect();
+        });
         let halt = wish("spring", IssuanceControl::Halted, 2 * round);
         let halted = giveaway.set(&halt).await.unwrap();
         assert_eq!(halted.issuance_state(), IssuanceState::Halted);
@@ -78,7 +76,7 @@ async fn a_grant_that_raced_with_the_halt_is_sealed_or_was_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_waited_for_the_halt_to_commit_sees_it() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
-    let mut work = giveaway.database.store.begin(later()).await.unwrap();
+    let mut work = giveaway.store.begin(later()).await.unwrap();
     work.lock_tiers(campaign.number).await.unwrap();
     let halted = Control {
         issuance: IssuanceControl::Halted,
@@ -88,12 +86,9 @@ async fn a_grant_that_waited_for_the_halt_to_commit_sees_it() {
     work.set_control(campaign.number, &halted).await.unwrap();
     let waiting = tokio::spawn({
         let giveaway = giveaway.clone();
-        async move {
-            let asked = request(campaign.number, &[], 1);
-            giveaway.acquire_at(&asked, open()).await
-        }
+        async move { giveaway.acquire_one(campaign.number, open()).await }
     });
-    giveaway.database.is_blocked().await;
+    giveaway.database.until_blocked().await;
     work.end(Ok(())).await.unwrap();
     refused!(waiting.await.unwrap(), QuotaError::IssuanceHalted { .. });
 }
@@ -108,10 +103,8 @@ async fn only_the_settlement_that_ends_a_halt_is_told_to_watchers() {
     giveaway.give_back(asked[0].lease_id, &[1]).await;
     assert_eq!(giveaway.read("spring").await.revision, campaign.revision);
     let halt = wish("spring", IssuanceControl::Halted, 0);
-    let halting = giveaway
-        .set_by(&halt, Instant::now() + Duration::from_millis(100))
-        .await;
-    let halting = halting.unwrap();
+    let soon = Instant::now() + Duration::from_millis(100);
+    let halting = giveaway.set_by(&halt, soon).await.unwrap();
     assert_eq!(halting.issuance_state(), IssuanceState::Halting);
     giveaway.give_back(asked[1].lease_id, &[1]).await;
     assert_eq!(giveaway.read("spring").await.revision, halting.revision);

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::{
     audit::Audits,
-    database::TestDatabase,
     giveaway::{Giveaway, closed, counts, open, request},
     issuance::{Issuance, Lease},
 };
@@ -22,7 +21,7 @@ const RETENTION: Duration = Duration::from_secs(24 * 3_600);
 const MANY: i64 = 5_000;
 
 fn history(giveaway: &Giveaway, client: IssuanceClient) -> History {
-    let (store, metrics) = (giveaway.database.store.clone(), giveaway.metrics.clone());
+    let (store, metrics) = (giveaway.store.clone(), giveaway.metrics.clone());
     History::new(store, client, Tracing::disabled(), metrics, RETENTION)
 }
 
@@ -44,23 +43,15 @@ async fn an_archived_lease_still_counts_in_the_audit() {
     let lease = settled(&giveaway, &issuance).await.lease_id;
     let history = history(&giveaway, client.clone());
     history.archive(closed()).await.unwrap();
-    assert_eq!(
-        giveaway
-            .database
-            .one::<i64>("SELECT count(*) FROM lease_tiers")
-            .await,
-        0
-    );
-    let archived = "SELECT count(*) FROM leases WHERE archived_used = '{3}' AND wanted = '{}'";
-    assert_eq!(giveaway.database.one::<i64>(archived).await, 1);
+    assert_eq!(giveaway.database.count("lease_tiers").await, 0);
+    let archived = "leases WHERE archived_used = '{3}' AND wanted = '{}'";
+    assert_eq!(giveaway.database.count(archived).await, 1);
 
     let auditor = Audits::new(&giveaway, &client);
     let report = auditor.audit_spring().await;
     assert_eq!(report.differences, []);
-    assert_eq!(
-        (report.tiers[0].at.settled, report.tiers[0].coupons),
-        (3, 3)
-    );
+    let tier = report.tiers[0];
+    assert_eq!((tier.at.settled, tier.coupons), (3, 3));
     assert_eq!(report.coverage.leases, 1);
 
     // Neither the sums nor the lease itself may say otherwise.
@@ -68,10 +59,8 @@ async fn an_archived_lease_still_counts_in_the_audit() {
     let found = auditor.audit_spring().await.differences;
     assert_eq!(found[0].kind.name(), "settled_lease");
     issuance.state().leases.get_mut(&lease).unwrap().used = counts(&[3]);
-    giveaway
-        .database
-        .execute("UPDATE archived_lease_sums SET used = 4")
-        .await;
+    let other = "UPDATE archived_lease_sums SET used = 4";
+    giveaway.database.execute(other).await;
     let found = auditor.audit_spring().await.differences;
     assert_eq!(found[0].kind.name(), "stock");
 }
@@ -89,15 +78,11 @@ async fn an_archived_lease_answers_a_repeated_request_as_it_did_and_takes_no_oth
         holder: ReplicaId::parse("issuance-1").unwrap(),
         ..asked.clone()
     };
-    refused!(
-        giveaway.acquire_at(&other, open()).await,
-        QuotaError::LeaseIdTaken
-    );
+    let refused = giveaway.acquire_at(&other, open()).await;
+    refused!(refused, QuotaError::LeaseIdTaken);
     giveaway.give_back(asked.lease_id, &[3]).await;
-    refused!(
-        giveaway.settle(asked.lease_id, &counts(&[4])).await,
-        QuotaError::LeaseSettledOtherwise
-    );
+    let refused = giveaway.settle(asked.lease_id, &counts(&[4])).await;
+    refused!(refused, QuotaError::LeaseSettledOtherwise);
     assert_eq!(giveaway.read("spring").await.stock, before);
 }
 
@@ -108,47 +93,29 @@ async fn leases_are_forgotten_only_once_their_campaign_was_found_sound_and_can_g
     let asked = settled(&giveaway, &issuance).await;
     let history = history(&giveaway, client.clone());
     let past = closed() + RETENTION + Duration::from_secs(1);
-    let leases = "SELECT count(*) FROM leases";
+    let leases = async || giveaway.database.count("leases").await;
     history.round(past).await.unwrap();
-    assert_eq!(
-        giveaway.database.one::<i64>(leases).await,
-        1,
-        "nobody has audited it"
-    );
-    Audits::new(&giveaway, &client)
-        .run_until("tidegate_audit_differences{campaign_id=\"spring\"} 0")
-        .await;
+    assert_eq!(leases().await, 1, "nobody has audited it");
+    let auditor = Audits::new(&giveaway, &client);
+    let sound = "tidegate_audit_differences{campaign_id=\"spring\"} 0";
+    auditor.run_until(sound).await;
     history.round(closed()).await.unwrap();
-    assert_eq!(
-        giveaway.database.one::<i64>(leases).await,
-        1,
-        "its time is not over"
-    );
+    assert_eq!(leases().await, 1, "its time is not over");
 
     issuance.state().is_away = true;
     assert!(history.round(past).await.is_err());
-    assert_eq!(
-        giveaway.database.one::<i64>(leases).await,
-        1,
-        "issuance could still install it"
-    );
+    assert_eq!(leases().await, 1, "issuance could still install it");
     // Whatever the clock of a replica says.
-    let late = request(asked.campaign, &[], 5);
-    refused!(
-        giveaway.acquire_at(&late, open()).await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.acquire_one(asked.campaign, open()).await;
+    refused!(refused, QuotaError::CampaignClosed);
 
     issuance.state().is_away = false;
     history.round(past).await.unwrap();
-    assert_eq!(giveaway.database.one::<i64>(leases).await, 0);
+    assert_eq!(leases().await, 0);
     assert!(issuance.state().retired.contains(&asked.campaign.get()));
-    refused!(
-        giveaway.acquire_at(&asked, open()).await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.acquire_at(&asked, open()).await;
+    refused!(refused, QuotaError::CampaignClosed);
 
-    let auditor = Audits::new(&giveaway, &client);
     issuance.state().leases.clear();
     issuance.state().archived_used = counts(&[3]);
     let report = auditor.audit_spring().await;
@@ -208,13 +175,10 @@ async fn a_lease_that_disagrees_is_found_however_old_it_is() {
     assert_eq!(newest[0], Uuid::from_u128(MANY as u128), "newest first");
     let oldest = Uuid::from_u128(1);
     issuance.state().leases.get_mut(&oldest).unwrap().used = counts(&[0]);
-    giveaway
-        .database
-        .execute("UPDATE audit_passes SET complete_at = '2026-01-01 00:00Z'")
-        .await;
-    Audits::new(&giveaway, &client)
-        .run_until("tidegate_audit_runs_total{outcome=\"different\"}")
-        .await;
+    let old = "UPDATE audit_passes SET complete_at = '2026-01-01 00:00Z'";
+    giveaway.database.execute(old).await;
+    let runs = "tidegate_audit_runs_total{outcome=\"different\"}";
+    Audits::new(&giveaway, &client).run_until(runs).await;
 }
 
 #[tokio::test]
@@ -234,7 +198,7 @@ async fn an_audit_says_what_it_covered_and_how_old_the_last_one_of_all_leases_is
     assert!(complete_at > began - Duration::from_secs(1));
     let kept =
         "SELECT array[leases_compared, complete_leases, complete_is_final::int] FROM audit_passes";
-    let kept: Vec<i64> = giveaway.database.one(kept).await;
+    let kept: Vec<i64> = giveaway.database.ask(kept).await;
     assert_eq!(
         kept,
         [2_000, MANY, 1],
@@ -244,12 +208,11 @@ async fn an_audit_says_what_it_covered_and_how_old_the_last_one_of_all_leases_is
 
 #[tokio::test]
 async fn two_replicas_audit_in_turns_and_a_dead_one_loses_its_turn() {
-    let database = TestDatabase::create().await;
+    let giveaway = Giveaway::start().await;
+    let store = &giveaway.store;
     let turn = Duration::from_millis(600);
     let take = async |auditor: &str| {
-        let taken = database
-            .store
-            .read(async |work| work.take_audit_turn(auditor, turn).await);
+        let taken = store.read(async |work| work.take_audit_turn(auditor, turn).await);
         taken.await.unwrap()
     };
     assert!(take("one").await);
@@ -258,9 +221,7 @@ async fn two_replicas_audit_in_turns_and_a_dead_one_loses_its_turn() {
     sleep(turn + Duration::from_millis(50)).await;
     assert!(take("two").await, "the first is taken for dead");
     assert!(!take("one").await, "one that was held still has lost it");
-    let ended = database
-        .store
-        .read(async |work| work.end_audit_turn("two").await);
+    let ended = store.read(async |work| work.end_audit_turn("two").await);
     ended.await.unwrap();
     assert!(take("one").await, "given up at once");
 }

@@ -1,13 +1,11 @@
 //! An issuance that keeps its leases in memory: the contract's answers to quota, over the suite's own transport.
 
-pub mod certificates;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tempfile::TempDir;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     issuance::v1::{
@@ -17,14 +15,9 @@ use tidegate_proto::{
     r#type::v1 as wire_types,
 };
 use tidegate_quota::{domain::TierCounts, issuance::IssuanceClient};
-use tidegate_rpc::{
-    access_rules,
-    client::Replicas,
-    server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
-};
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_rpc::{access_rules, client::Replicas, server::Rule};
+use tidegate_test_kit::{Credentials, serve_stand_in};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 
@@ -44,8 +37,8 @@ const RULES: &[Rule] = access_rules! {
 #[derive(Clone)]
 pub struct Issuance {
     state: Arc<Mutex<State>>,
-    pub address: String,
-    pub folder: Arc<TempDir>,
+    pub address: SocketAddr,
+    pub credentials: Arc<Credentials>,
 }
 
 /// What it knows, open to be told otherwise.
@@ -85,40 +78,23 @@ pub struct Lease {
 impl Issuance {
     /// Starts it; the client calls it as quota does.
     pub async fn start() -> (Self, IssuanceClient) {
-        let folder = tempfile::tempdir().unwrap();
-        certificates::make(folder.path());
-        let tls = |identity| Arc::new(certificates::load(folder.path(), identity));
-        let server = tls(Identity::Issuance);
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.address().to_string();
+        let credentials = Credentials::make();
+        let state = Arc::<Mutex<State>>::default();
+        let routes = Routes::new(LeaseFenceServiceServer::new(Fence(Arc::clone(&state))));
+        let address = serve_stand_in(&credentials, Identity::Issuance, RULES, routes).await;
         let issuance = Self {
-            state: Arc::default(),
+            state,
             address,
-            folder: Arc::new(folder),
+            credentials,
         };
-        let policy = CallPolicy {
-            access: AccessRules::services_only(RULES),
-            max_in_flight: 100,
-            tracing: Tracing::disabled(),
-            metrics: CallMetrics::register(&mut Registry::default()),
-        };
-        let routes = Routes::new(LeaseFenceServiceServer::new(issuance.clone()));
-        let stop = CancellationToken::new();
-        tokio::spawn(serve(
-            listener,
-            server,
-            CallLayer::new(policy),
-            routes,
-            stop,
-        ));
         let client = issuance.client().await;
         (issuance, client)
     }
 
     /// Another client that calls it as quota does.
     pub async fn client(&self) -> IssuanceClient {
-        let tls = Arc::new(certificates::load(self.folder.path(), Identity::Quota));
-        let addresses = vec![self.address.clone()];
+        let tls = self.credentials.tls(Identity::Quota);
+        let addresses = vec![self.address.to_string()];
         let (replicas, _) = Replicas::find(addresses, Identity::Issuance, tls).await;
         IssuanceClient::new(replicas)
     }
@@ -145,9 +121,14 @@ impl Issuance {
         lease.is_sealed = true;
         lease.used
     }
+}
 
+/// What it serves.
+struct Fence(Arc<Mutex<State>>);
+
+impl Fence {
     fn answering(&self) -> Result<MutexGuard<'_, State>, Status> {
-        let state = self.state();
+        let state = self.0.lock().unwrap();
         if state.is_away {
             return Err(Status::unavailable("nobody is there"));
         }
@@ -156,7 +137,7 @@ impl Issuance {
 }
 
 #[tonic::async_trait]
-impl LeaseFenceService for Issuance {
+impl LeaseFenceService for Fence {
     async fn seal_leases(
         &self,
         request: Request<SealLeasesRequest>,
@@ -233,55 +214,53 @@ impl LeaseFenceService for Issuance {
         &self,
         request: Request<CountCouponsRequest>,
     ) -> Result<Response<CountCouponsResponse>, Status> {
-        let gate = self.state().gate.take();
+        let gate = self.0.lock().unwrap().gate.take();
         if let Some(gate) = gate {
             gate.await.unwrap();
         }
         let state = self.answering()?;
         let request = request.into_inner();
         let lane = request.lane;
-        let [first, last] = [&request.first_lease_id, &request.last_lease_id];
-        let [first, last] = [first, last].map(|id| Uuid::parse_str(id).unwrap());
+        let [first, last] = [&request.first_lease_id, &request.last_lease_id]
+            .map(|id| Uuid::parse_str(id).unwrap());
         let (mut coupons, mut live) = (TierCounts::default(), TierCounts::default());
-        let known = state.leases.iter();
-        let known = known.filter(|(id, lease)| lease.lane == lane && first <= **id && **id <= last);
-        for (_, lease) in known {
-            coupons = coupons.plus(&lease.used);
-            if !lease.is_sealed {
+        for (_, lease) in state.leases.range(first..=last) {
+            if lease.lane == lane {
+                coupons = coupons.plus(&lease.used);
+            }
+            if lease.lane == lane && !lease.is_sealed {
                 live = live.plus(&lease.used);
             }
         }
-        let is_first = lane == 0 && last == Uuid::max();
-        let of_lane = |count| if is_first { count } else { 0 };
-        let mut coupons = counts(&coupons);
-        if is_first && state.stray_coupons > 0 {
-            assert_eq!(coupons, [], "strays are counted in a lane without leases");
-            coupons = vec![TierCount {
-                tier_number: 0,
-                quantity: state.stray_coupons,
-            }];
-        }
-        Ok(Response::new(CountCouponsResponse {
+        let mut answer = CountCouponsResponse {
             lanes: LANES,
-            coupons,
+            coupons: counts(&coupons),
             coupons_on_live_leases: counts(&live),
-            mismatches: if is_first {
-                state.mismatches.clone()
-            } else {
-                Vec::new()
-            },
-            shoppers_over_limit: of_lane(
-                state.shoppers_over_limit + u64::from(request.limit_per_shopper < state.most_held),
-            ),
-            shoppers_paying_twice: of_lane(state.shoppers_paying_twice),
             first_lease_id: request.first_lease_id,
             last_lease_id: request.last_lease_id,
-            archived_used: if lane == 0 {
-                counts(&state.archived_used)
-            } else {
-                Vec::new()
-            },
-        }))
+            ..CountCouponsResponse::default()
+        };
+        if lane == 0 {
+            answer.archived_used = counts(&state.archived_used);
+        }
+        if lane == 0 && last == Uuid::max() {
+            if state.stray_coupons > 0 {
+                assert_eq!(
+                    answer.coupons,
+                    [],
+                    "strays are counted in a lane without leases"
+                );
+                answer.coupons.push(TierCount {
+                    tier_number: 0,
+                    quantity: state.stray_coupons,
+                });
+            }
+            answer.mismatches = state.mismatches.clone();
+            answer.shoppers_over_limit =
+                state.shoppers_over_limit + u64::from(request.limit_per_shopper < state.most_held);
+            answer.shoppers_paying_twice = state.shoppers_paying_twice;
+        }
+        Ok(Response::new(answer))
     }
 }
 

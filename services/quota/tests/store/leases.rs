@@ -18,10 +18,8 @@ async fn a_lease_asked_for_again_is_granted_the_same_and_moves_nothing() {
     assert_eq!(giveaway.acquire(&asked).await, first);
     // Also when the campaign is over and the lease is settled: what was granted was granted.
     giveaway.give_back(asked.lease_id, &[4]).await;
-    assert_eq!(
-        giveaway.acquire_at(&asked, closed()).await.unwrap().granted,
-        first.granted
-    );
+    let again = giveaway.acquire_at(&asked, closed()).await.unwrap();
+    assert_eq!(again.granted, first.granted);
     assert_eq!(giveaway.read("spring").await.stock, [stock(989, 7, 4)]);
 }
 
@@ -38,10 +36,8 @@ async fn a_lease_id_with_any_other_content_conflicts() {
     others[3].wanted = counts(&[0, 10]);
     others[4].wanted_of_any_tier = 6;
     for other in others {
-        refused!(
-            giveaway.acquire_at(&other, open()).await,
-            QuotaError::LeaseIdTaken
-        );
+        let refused = giveaway.acquire_at(&other, open()).await;
+        refused!(refused, QuotaError::LeaseIdTaken);
     }
 }
 
@@ -50,21 +46,15 @@ async fn a_lease_settles_once() {
     let (giveaway, campaign) = Giveaway::of(&[1_000, 1_000]).await;
     let asked = request(campaign.number, &[10, 20], 0);
     giveaway.acquire(&asked).await;
-    refused!(
-        giveaway.settle(asked.lease_id, &counts(&[10, 21])).await,
-        QuotaError::InvalidFields(_)
-    );
-    refused!(
-        giveaway.settle(asked.lease_id, &counts(&[0, 0, 1])).await,
-        QuotaError::InvalidFields(_)
-    );
+    let refused = giveaway.settle(asked.lease_id, &counts(&[10, 21])).await;
+    refused!(refused, QuotaError::InvalidFields(_));
+    let refused = giveaway.settle(asked.lease_id, &counts(&[0, 0, 1])).await;
+    refused!(refused, QuotaError::InvalidFields(_));
     for _ in 0..3 {
         giveaway.give_back(asked.lease_id, &[10, 3]).await;
     }
-    refused!(
-        giveaway.settle(asked.lease_id, &counts(&[10, 4])).await,
-        QuotaError::LeaseSettledOtherwise
-    );
+    let refused = giveaway.settle(asked.lease_id, &counts(&[10, 4])).await;
+    refused!(refused, QuotaError::LeaseSettledOtherwise);
     let left = [stock(990, 0, 10), stock(997, 0, 3)];
     assert_eq!(giveaway.read("spring").await.stock, left);
 }
@@ -72,41 +62,26 @@ async fn a_lease_settles_once() {
 #[tokio::test]
 async fn what_does_not_exist_is_refused_by_its_name() {
     let giveaway = Giveaway::start().await;
-    let nowhere = request(CampaignNumber::new(77u32).unwrap(), &[], 1);
-    refused!(
-        giveaway.acquire_at(&nowhere, open()).await,
-        QuotaError::CampaignNotFound
-    );
-    refused!(
-        giveaway
-            .settle(Uuid::new_v4(), &TierCounts::default())
-            .await,
-        QuotaError::LeaseNotFound
-    );
+    let nowhere = CampaignNumber::new(77u32).unwrap();
+    let refused = giveaway.acquire_one(nowhere, open()).await;
+    refused!(refused, QuotaError::CampaignNotFound);
+    let nothing = TierCounts::default();
+    let refused = giveaway.settle(Uuid::new_v4(), &nothing).await;
+    refused!(refused, QuotaError::LeaseNotFound);
     let campaign = giveaway.create("spring", &[1]).await;
-    refused!(
-        giveaway
-            .acquire_at(&request(campaign.number, &[0, 1], 0), open())
-            .await,
-        QuotaError::InvalidFields(_)
-    );
+    let second_tier = request(campaign.number, &[0, 1], 0);
+    let refused = giveaway.acquire_at(&second_tier, open()).await;
+    refused!(refused, QuotaError::InvalidFields(_));
 }
 
 #[tokio::test]
 async fn leases_are_granted_before_the_opening_and_not_after_the_end() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
     let early = campaign.terms.opens_at - std::time::Duration::from_secs(3_600);
-    let granted = giveaway
-        .acquire_at(&request(campaign.number, &[], 1), early)
-        .await
-        .unwrap();
+    let granted = giveaway.acquire_one(campaign.number, early).await.unwrap();
     assert_eq!(granted.granted, counts(&[1]));
-    refused!(
-        giveaway
-            .acquire_at(&request(campaign.number, &[], 1), closed())
-            .await,
-        QuotaError::CampaignClosed
-    );
+    let refused = giveaway.acquire_one(campaign.number, closed()).await;
+    refused!(refused, QuotaError::CampaignClosed);
 }
 
 #[tokio::test]
@@ -126,10 +101,8 @@ async fn leases_shrink_as_the_pool_drains_and_sold_out_comes_last() {
     let sizes: Vec<_> = leases.iter().map(|(_, granted)| granted.total()).collect();
     assert_eq!(sizes[0], 7);
     assert_eq!(sizes[sizes.len() - 16..], [1; 16]);
-    assert!(
-        sizes.is_sorted_by(|before, after| before >= after),
-        "{sizes:?}"
-    );
+    let is_sorted = sizes.is_sorted_by(|before, after| before >= after);
+    assert!(is_sorted, "{sizes:?}");
     assert_eq!(sizes.iter().sum::<u64>(), 100);
 
     let before = giveaway.read("spring").await;
@@ -139,34 +112,25 @@ async fn leases_shrink_as_the_pool_drains_and_sold_out_comes_last() {
         giveaway.settle(*lease_id, granted).await.unwrap();
     }
     let asked = request(campaign.number, &[], 1);
-    assert_eq!(
-        giveaway.acquire(&asked).await.availability,
-        Availability::Returning
-    );
+    let answer = giveaway.acquire(&asked).await;
+    assert_eq!(answer.availability, Availability::Returning);
     assert_eq!(giveaway.read("spring").await.revision, before.revision);
     giveaway.settle(last.0, &last.1).await.unwrap();
     let after = giveaway.read("spring").await;
     assert!(after.sold_out());
     assert_eq!(after.revision, before.revision + 1);
-    assert_eq!(
-        giveaway.acquire(&asked).await.availability,
-        Availability::SoldOut
-    );
+    let answer = giveaway.acquire(&asked).await;
+    assert_eq!(answer.availability, Availability::SoldOut);
 }
 
 #[tokio::test]
 async fn stock_that_comes_back_is_given_out_under_a_lease_id_that_got_nothing() {
     let (giveaway, campaign) = Giveaway::of(&[1, 1]).await;
-    let (first, second) = (
-        request(campaign.number, &[1], 0),
-        request(campaign.number, &[1], 0),
-    );
+    let [first, second] = [(); 2].map(|()| request(campaign.number, &[1], 0));
     giveaway.acquire(&first).await;
     let nothing = giveaway.acquire(&second).await;
-    assert_eq!(
-        nothing.tier_availability,
-        [Availability::Returning, Availability::Granted]
-    );
+    let expected = [Availability::Returning, Availability::Granted];
+    assert_eq!(nothing.tier_availability, expected);
     giveaway.give_back(first.lease_id, &[0]).await;
     assert_eq!(giveaway.acquire(&second).await.granted, counts(&[1]));
 }
@@ -196,12 +160,8 @@ async fn stock_is_conserved_while_16_replicas_acquire_and_return() {
                         used.set(tier, quantity * (round % 3) / 2);
                     }
                     spent += used.total();
-                    let (one, other) = tokio::join!(
-                        giveaway.settle(asked.lease_id, &used),
-                        giveaway.settle(asked.lease_id, &used)
-                    );
-                    one.unwrap();
-                    other.unwrap();
+                    let settling = || giveaway.settle(asked.lease_id, &used);
+                    tokio::try_join!(settling(), settling()).unwrap();
                 }
                 spent
             })
@@ -212,15 +172,13 @@ async fn stock_is_conserved_while_16_replicas_acquire_and_return() {
         spent += replica.await.unwrap();
     }
     let stock = giveaway.read("spring").await.stock;
-    assert_eq!(
-        stock.iter().map(|tier| tier.stock()).collect::<Vec<_>>(),
-        [400, 300]
-    );
+    let stocks: Vec<_> = stock.iter().map(|tier| tier.stock()).collect();
+    assert_eq!(stocks, [400, 300]);
     assert_eq!(stock.iter().map(|tier| tier.settled).sum::<u64>(), spent);
     assert!(spent > 0);
     // The books agree with the leases, row by row.
     let outstanding = "SELECT coalesce(sum(granted), 0)::bigint FROM lease_tiers JOIN leases USING (lease_id) WHERE settled_at IS NULL";
-    let outstanding: i64 = giveaway.database.one(outstanding).await;
+    let outstanding = giveaway.database.number(outstanding).await;
     let leased: u64 = stock.iter().map(|tier| tier.leased).sum();
     assert_eq!(outstanding as u64, leased);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::giveaway::{Giveaway, later, open, terms};
+use futures_util::future::join_all;
 use tidegate_quota::{
     domain::{CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
     queues::Queues,
@@ -31,7 +32,7 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(giveaway: &Giveaway, id: &str, campaign: CampaignNumber) -> Self {
-        let store = giveaway.database.store.clone();
+        let store = giveaway.store.clone();
         Self {
             queues: Queues::new(store, giveaway.metrics.clone()),
             giveaway: giveaway.clone(),
@@ -96,9 +97,8 @@ pub async fn room() -> (Giveaway, [Gateway; 2]) {
 
 fn waiting(snapshot: &QueueSnapshot) -> Vec<(u64, u64)> {
     let waiting = snapshot.waiting.iter();
-    waiting
-        .map(|(cohort, waiting)| (cohort.get(), *waiting))
-        .collect()
+    let waiting = waiting.map(|(cohort, waiting)| (cohort.get(), *waiting));
+    waiting.collect()
 }
 
 #[tokio::test]
@@ -116,11 +116,8 @@ async fn a_report_replaces_the_one_before_and_an_older_one_changes_nothing() {
     assert_eq!(late, told);
     assert_eq!(gateway.send(3, newer, open()).await, told);
     let told = other.hold(1, now - 1, 2, 0.0).await;
-    assert_eq!(
-        waiting(&told),
-        [(now, 8)],
-        "the queue began with this second"
-    );
+    let only = [(now, 8)];
+    assert_eq!(waiting(&told), only, "the queue began with this second");
     let told = other.hold(2, now, 2, 0.0).await;
     assert_eq!(waiting(&told), [(now, 10)]);
 }
@@ -133,7 +130,7 @@ async fn a_report_that_changes_nothing_writes_nothing() {
     assert_eq!(told.remaining, 1_000);
     assert_eq!(told.current_cohort.get(), second(open()));
     let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports)";
-    assert_eq!(giveaway.database.one::<i64>(rows).await, 0);
+    assert_eq!(giveaway.database.ask::<i64>(rows).await, 0);
 }
 
 #[tokio::test]
@@ -163,17 +160,11 @@ async fn a_gateway_that_is_silent_no_longer_counts() {
     let much_later = open() + Duration::from_secs(60);
     let told = other.send(2, other.holding(now, 7, 0.0), much_later).await;
     assert_eq!(waiting(&told), [(now, 7)]);
-    let late = gateway
-        .send(6, gateway.holding(now, 9, 0.0), much_later)
-        .await;
-    assert_eq!(
-        waiting(&late),
-        [(now, 7)],
-        "its older report stays an older one"
-    );
-    let told = gateway
-        .send(8, gateway.holding(now, 9, 0.0), much_later)
-        .await;
+    let holding = || gateway.holding(now, 9, 0.0);
+    let late = gateway.send(6, holding(), much_later).await;
+    let only = [(now, 7)];
+    assert_eq!(waiting(&late), only, "its older report stays an older one");
+    let told = gateway.send(8, holding(), much_later).await;
     assert_eq!(waiting(&told), [(now, 16)]);
 }
 
@@ -201,40 +192,28 @@ async fn a_queue_ends_when_everybody_is_called() {
 async fn turns_expire_after_two_minutes_of_serving_time() {
     let (giveaway, [gateway, _]) = room().await;
     let began = second(open());
-    let full = gateway.holding(began, 100, 0.0);
     let called = gateway.hold(1, began, 100, 50.0).await;
     assert_eq!(called.watermark, turn(began, 1 << 31));
     // Ten minutes in which staff hold the queue are no serving time.
     giveaway.wish("spring", IssuanceControl::QueueOnly, 0).await;
     let from = open() + Duration::from_secs(600);
-    gateway.send(2, full.clone(), from).await;
+    let expired_at = async |step: u32| {
+        let (number, now) = (2 + u64::from(step), from + step * STEP);
+        let full = gateway.holding(began, 100, 0.0);
+        gateway.send(number, full, now).await.expired_before
+    };
+    expired_at(0).await;
     giveaway.wish("spring", IssuanceControl::Open, 1).await;
-    for step in 1..=240 {
-        let told = gateway
-            .send(2 + u64::from(step), full.clone(), from + step * STEP)
-            .await;
-        assert_eq!(told.expired_before, Turn::FIRST, "in step {step}");
+    for step in 1..=241 {
+        assert_eq!(expired_at(step).await, Turn::FIRST, "in step {step}");
     }
-    let told = gateway.send(243, full.clone(), from + 241 * STEP).await;
-    assert_eq!(told.expired_before, Turn::FIRST);
-    let told = gateway.send(244, full.clone(), from + 242 * STEP).await;
-    assert_eq!(told.expired_before, called.watermark);
-    for step in 243..=248 {
-        gateway
-            .send(2 + u64::from(step), full.clone(), from + step * STEP)
-            .await;
+    for step in 242..=248 {
+        assert_eq!(expired_at(step).await, called.watermark, "in step {step}");
     }
     // Of the marks of 125 seconds three are not needed to tell what expires.
     gateway.queues.tidy(from).await.unwrap();
-    assert_eq!(
-        giveaway
-            .database
-            .one::<i64>("SELECT count(*) FROM queue_marks")
-            .await,
-        122
-    );
-    let told = gateway.send(251, full, from + 249 * STEP).await;
-    assert_eq!(told.expired_before, called.watermark);
+    assert_eq!(giveaway.database.count("queue_marks").await, 122);
+    assert_eq!(expired_at(249).await, called.watermark);
 }
 
 #[tokio::test]
@@ -252,21 +231,16 @@ async fn two_replicas_move_a_queue_once_for_each_report() {
         promises_kept: 90,
         ..report
     };
-    let together: Vec<_> = (0..8)
-        .map(|_| {
-            let replica = Gateway::new(&giveaway, "gateway-0/1", gateway.campaign);
-            let newer = newer.clone();
-            tokio::spawn(async move { replica.send(2, newer, open()).await })
-        })
-        .collect();
-    for sent in together {
-        assert_eq!(waiting(&sent.await.unwrap()), [(now, 100)]);
+    let replicas = [(); 8].map(|()| Gateway::new(&giveaway, "gateway-0/1", gateway.campaign));
+    let together = replicas
+        .iter()
+        .map(|replica| replica.send(2, newer.clone(), open()));
+    for told in join_all(together).await {
+        assert_eq!(waiting(&told), [(now, 100)]);
     }
     let counted = "SELECT array[promises_ended, promises_kept] FROM queues";
-    assert_eq!(
-        giveaway.database.one::<Vec<f64>>(counted).await,
-        [100.0, 70.0]
-    );
+    let counted: Vec<f64> = giveaway.database.ask(counted).await;
+    assert_eq!(counted, [100.0, 70.0]);
 }
 
 #[tokio::test]
@@ -278,16 +252,12 @@ async fn a_paused_or_sold_out_campaign_calls_nobody() {
     assert!(told.is_queueing);
     assert_eq!((told.watermark, told.pace), (turn(now, 0), None));
     giveaway.wish("spring", IssuanceControl::Open, 1).await;
-    giveaway
-        .database
-        .execute("UPDATE tiers SET settled = settled + free, free = 0")
-        .await;
+    let none_free = "UPDATE tiers SET settled = settled + free, free = 0";
+    giveaway.database.execute(none_free).await;
     let told = gateway.hold(2, now, 60, 30.0).await;
     assert_eq!((told.watermark, told.remaining), (turn(now, 0), 0));
-    giveaway
-        .database
-        .execute("UPDATE tiers SET free = settled, settled = 0")
-        .await;
+    let all_free = "UPDATE tiers SET free = settled, settled = 0";
+    giveaway.database.execute(all_free).await;
     let told = gateway.hold(3, now, 60, 30.0).await;
     assert_eq!(told.watermark, turn(now, 1 << 31));
 }
@@ -302,9 +272,8 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
     let told = gateway.hold(1, 0, 200, 50.0).await;
     assert!(told.is_queueing);
     assert_eq!(told.watermark, Turn::FIRST);
-    let told = gateway
-        .send(2, gateway.holding(0, 200, 50.0), terms.opens_at)
-        .await;
+    let holding = gateway.holding(0, 200, 50.0);
+    let told = gateway.send(2, holding, terms.opens_at).await;
     assert_eq!(told.watermark, turn(0, 1 << 30));
 }
 
@@ -333,15 +302,13 @@ async fn what_is_over_is_forgotten() {
     giveaway.database.execute("UPDATE queue_reports SET reported_at = reported_at - interval '25 hours' WHERE gateway_id = 'gateway-0/1'").await;
     gateway.queues.tidy(open()).await.unwrap();
     let known = "SELECT array_agg(gateway_id) FROM queue_reports";
-    assert_eq!(
-        giveaway.database.one::<Vec<String>>(known).await,
-        ["gateway-1/1"]
-    );
+    let known: Vec<String> = giveaway.database.ask(known).await;
+    assert_eq!(known, ["gateway-1/1"]);
     // When the campaign is long over, nothing is left of its waiting room.
     let over = open() + Duration::from_secs(3 * 3_600);
     gateway.queues.tidy(over).await.unwrap();
     let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports) + (SELECT count(*) FROM queue_marks)";
-    assert_eq!(giveaway.database.one::<i64>(rows).await, 0);
+    assert_eq!(giveaway.database.ask::<i64>(rows).await, 0);
     let told = other.send(2, other.holding(now, 100, 9.0), over).await;
     assert!(!told.is_queueing);
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::giveaway::{Giveaway, closed, counts, open, request, stock};
 use crate::issuance::Issuance;
 use tidegate_quota::{
-    domain::LeaseRequest, error::QuotaError, issuance::IssuanceClient, reclaim::Reclaimer,
+    domain::{Campaign, LeaseRequest},
+    error::QuotaError,
+    issuance::IssuanceClient,
+    reclaim::Reclaimer,
 };
 use tidegate_telemetry::Tracing;
 use tidegate_types::{CampaignNumber, ReplicaId};
@@ -23,6 +26,13 @@ pub async fn reclaiming(giveaway: &Giveaway) -> (Issuance, Reclaimer) {
     (issuance, reclaimer(giveaway, client))
 }
 
+/// A giveaway whose leases can be taken back, and its campaign "spring".
+pub async fn lending(stock: u64) -> (Giveaway, Campaign, Issuance, Reclaimer) {
+    let (giveaway, campaign) = Giveaway::of(&[stock]).await;
+    let (issuance, reclaimer) = reclaiming(&giveaway).await;
+    (giveaway, campaign, issuance, reclaimer)
+}
+
 /// The reclaimer runs until the test ends. Its readings are a minute apart: whatever is sealed
 /// within a test is sealed because something woke it.
 pub fn run(reclaimer: Reclaimer) {
@@ -31,7 +41,7 @@ pub fn run(reclaimer: Reclaimer) {
 
 pub fn reclaimer(giveaway: &Giveaway, client: IssuanceClient) -> Reclaimer {
     Reclaimer::new(
-        giveaway.database.store.clone(),
+        giveaway.store.clone(),
         giveaway.leases.clone(),
         client,
         Tracing::disabled(),
@@ -58,14 +68,12 @@ pub async fn spend(
 /// Why a lease was sealed, once it is settled.
 pub async fn sealed_because(giveaway: &Giveaway, lease_id: Uuid) -> Option<String> {
     let query = format!("SELECT sealed_because FROM leases WHERE lease_id = '{lease_id}'");
-    giveaway.database.one(&query).await
+    giveaway.database.ask(&query).await
 }
 
 #[tokio::test]
 async fn a_silent_holders_leases_are_sealed_and_then_credited_once() {
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
     let spent = spend(&giveaway, &issuance, campaign.number, 3).await;
     // Granted, and never installed: its answer was lost.
     let lost = request(campaign.number, &[], 5);
@@ -87,16 +95,12 @@ async fn a_silent_holders_leases_are_sealed_and_then_credited_once() {
 
 #[tokio::test]
 async fn nothing_is_credited_while_issuance_is_away() {
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
     spend(&giveaway, &issuance, campaign.number, 3).await;
     issuance.state().is_away = true;
     for _ in 0..3 {
-        refused!(
-            reclaimer.reclaim(&[holder()], open()).await,
-            QuotaError::IssuanceAway(_)
-        );
+        let refused = reclaimer.reclaim(&[holder()], open()).await;
+        refused!(refused, QuotaError::IssuanceAway(_));
         assert_eq!(giveaway.read("spring").await.stock, [stock(95, 5, 0)]);
     }
     issuance.state().is_away = false;
@@ -106,9 +110,7 @@ async fn nothing_is_credited_while_issuance_is_away() {
 
 #[tokio::test]
 async fn leases_of_a_campaign_that_has_ended_are_taken_back() {
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
     let asked = spend(&giveaway, &issuance, campaign.number, 3).await;
     reclaimer.reclaim(&[], closed()).await.unwrap();
     assert_eq!(giveaway.read("spring").await.stock, [stock(97, 0, 3)]);
@@ -119,11 +121,8 @@ async fn leases_of_a_campaign_that_has_ended_are_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_credited_once_when_its_holder_returns_it_while_two_replicas_reclaim_it() {
     const ROUNDS: u64 = 20;
-    let giveaway = Giveaway::start().await;
-    let (issuance, client) = Issuance::start().await;
-    let one = reclaimer(&giveaway, client.clone());
-    let other = reclaimer(&giveaway, client);
-    let campaign = giveaway.create("spring", &[1_000]).await;
+    let (giveaway, campaign, issuance, one) = lending(1_000).await;
+    let other = reclaimer(&giveaway, issuance.client().await);
     for _ in 0..ROUNDS {
         let asked = spend(&giveaway, &issuance, campaign.number, 2).await;
         let used = issuance.seal(asked.lease_id);
@@ -144,9 +143,7 @@ async fn a_lease_is_credited_once_when_its_holder_returns_it_while_two_replicas_
 
 #[tokio::test]
 async fn a_lease_that_issuance_and_its_holder_disagree_about_keeps_no_other_from_coming_back() {
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
     let overspent = spend(&giveaway, &issuance, campaign.number, 6).await;
     for _ in 0..4 {
         spend(&giveaway, &issuance, campaign.number, 1).await;
@@ -158,9 +155,7 @@ async fn a_lease_that_issuance_and_its_holder_disagree_about_keeps_no_other_from
 
 #[tokio::test]
 async fn more_leases_than_one_call_takes_are_taken_back_in_several() {
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    giveaway.create("spring", &[100_000]).await;
+    let (giveaway, _, issuance, reclaimer) = lending(100_000).await;
     giveaway.database.execute("WITH many AS (INSERT INTO leases (lease_id, campaign_number, lane, holder_id, wanted, wanted_of_any_tier, granted_at) SELECT gen_random_uuid(), 1, 0, 'issuance-0', array_fill(0::bigint, ARRAY[16]), 1, now() FROM generate_series(1, 1200) RETURNING lease_id), lent AS (UPDATE tiers SET free = free - 1200, leased = leased + 1200) INSERT INTO lease_tiers (lease_id, tier_number, granted) SELECT lease_id, 0, 1 FROM many").await;
     reclaimer.reclaim(&[holder()], open()).await.unwrap();
     assert_eq!(giveaway.read("spring").await.stock, [stock(100_000, 0, 0)]);

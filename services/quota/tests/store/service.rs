@@ -1,12 +1,9 @@
 //! Quota as a whole in this process, over mutual TLS, with staff and an issuance.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::database::TestDatabase;
-use crate::issuance::{Issuance, certificates};
-use crate::tokens::TokenMint;
-use tidegate_auth::{Identity, PeerRequirement};
-use tidegate_pg::Database;
+use crate::issuance::Issuance;
+use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{
         campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient,
@@ -14,85 +11,45 @@ use tidegate_proto::{
     },
     r#type::v1::{Campaign, CouponTerms, IssuanceControl, IssuanceState, RedemptionControl, Tier},
 };
-use tidegate_quota::{Config, build};
-use tidegate_rpc::{
-    client::channel,
-    refusal::reason_of,
-    server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
-    wire,
-};
-use tidegate_runtime::{Host, HostSettings};
-use tidegate_telemetry::Registry;
-use tidegate_types::{Reason, ReplicaId, Timestamp};
+use tidegate_quota::{Config, build, migrations};
+use tidegate_rpc::wire;
+use tidegate_test_kit::{Running, TestDatabase, heard, until};
+use tidegate_types::{Reason, Timestamp};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, service::Routes, transport::Channel};
+use tonic::{Request, transport::Channel};
 use uuid::Uuid;
 
 pub struct Quota {
     /// Kept until the test is over.
     _database: TestDatabase,
     pub issuance: Issuance,
-    tokens: TokenMint,
-    address: String,
-    _host: Host,
+    running: Running,
 }
 
 impl Quota {
     /// Starts with leases that time out after a second.
     pub async fn start() -> Self {
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::migrated(&migrations()).await;
         let (issuance, _) = Issuance::start().await;
-        let folder = issuance.folder.path();
-        let (tokens, token_settings) = TokenMint::make(folder);
         let config = Config {
             lease_retention: Duration::from_secs(24 * 3_600),
-            database: Database::parse(&database.url, "service test").unwrap(),
+            database: database.open(),
             migrate_on_start: false,
-            tokens: token_settings,
-            issuance_addresses: vec![issuance.address.clone()],
+            tokens: issuance.credentials.token_settings(),
+            issuance_addresses: vec![issuance.address.to_string()],
             lease_ttl: Duration::from_secs(1),
             audit_interval: Duration::from_secs(1),
         };
-        let settings = HostSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            admin_listen: ([127, 0, 0, 1], 0).into(),
-            replica: ReplicaId::parse("quota-0").unwrap(),
-            tls: certificates::files(folder, Identity::Quota),
-            otlp_endpoint: None,
-            trace_sample_ratio: 0.0,
-            log_filter: "info".to_owned(),
-            lame_duck: Duration::ZERO,
-            drain: Duration::from_secs(10),
-            connections: ConnectionLimits::default(),
-        };
-        let stop = CancellationToken::new();
-        let peers = PeerRequirement::Certificate;
-        let host = Host::prepare(Identity::Quota, settings, peers, stop.clone()).unwrap();
-        let (service, host) = build(config, host).await.unwrap();
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.address().to_string();
-        let policy = CallPolicy {
-            access: service.access,
-            max_in_flight: service.max_in_flight,
-            tracing: host.tracing.clone(),
-            metrics: CallMetrics::register(&mut Registry::default()),
-        };
-        let routes = (service.routes)(Routes::default());
-        let (tls, calls) = (Arc::clone(&host.tls), CallLayer::new(policy));
-        tokio::spawn(serve(listener, tls, calls, routes, stop));
+        let build = |host| build(config, host);
         Self {
+            running: Running::start(&issuance.credentials, Identity::Quota, build).await,
             _database: database,
             issuance,
-            tokens,
-            address,
-            _host: host,
         }
     }
 
     pub fn channel(&self, identity: Identity) -> Channel {
-        let tls = certificates::load(self.issuance.folder.path(), identity);
-        channel(&self.address, Identity::Quota, Arc::new(tls))
+        self.running.channel(identity)
     }
 
     pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
@@ -104,9 +61,8 @@ impl Quota {
     }
 
     pub fn with_token<T>(&self, message: T, scope: &str) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = self.tokens.bearer(scope).parse().unwrap();
-        request.metadata_mut().insert("authorization", bearer);
+        let credentials = &self.issuance.credentials;
+        let mut request = credentials.with_token(message, scope, None);
         request.set_timeout(Duration::from_secs(10));
         request
     }
@@ -139,7 +95,7 @@ impl Quota {
         made.unwrap().into_inner().campaign.unwrap()
     }
 
-    pub async fn acquire(&self, campaign: &Campaign) -> Result<AcquireLeaseResponse, Status> {
+    pub async fn acquire(&self, campaign: &Campaign) -> Result<AcquireLeaseResponse, Reason> {
         let request = AcquireLeaseRequest {
             lease_id: Uuid::new_v4().to_string(),
             campaign_number: campaign.campaign_number,
@@ -147,8 +103,7 @@ impl Quota {
             wanted_of_any_tier: 5,
             ..AcquireLeaseRequest::default()
         };
-        let acquired = self.leases().acquire_lease(request).await;
-        acquired.map(tonic::Response::into_inner)
+        heard(self.leases().acquire_lease(request).await)
     }
 
     async fn set(
@@ -156,7 +111,7 @@ impl Quota {
         issuance: IssuanceControl,
         epoch: u64,
         scope: &str,
-    ) -> Result<Campaign, Status> {
+    ) -> Result<Campaign, Reason> {
         let request = SetCampaignControlRequest {
             campaign_id: "spring".to_owned(),
             issuance: issuance.into(),
@@ -166,8 +121,8 @@ impl Quota {
             epoch,
         };
         let request = self.with_token(request, scope);
-        let set = self.campaigns().set_campaign_control(request).await?;
-        Ok(set.into_inner().campaign.unwrap())
+        let set = heard(self.campaigns().set_campaign_control(request).await)?;
+        Ok(set.campaign.unwrap())
     }
 
     async fn get(&self) -> Campaign {
@@ -187,33 +142,26 @@ async fn staff_halt_a_campaign_and_it_is_halted_when_they_are_told_so() {
     let granted = quota.acquire(&campaign).await.unwrap();
     assert_eq!(granted.granted[0].quantity, 5);
 
-    let refused = quota
-        .set(IssuanceControl::Halted, 0, "campaigns:read")
-        .await;
-    let refused = refused.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
+    let (halted, open) = (IssuanceControl::Halted, IssuanceControl::Open);
+    let refused = quota.set(halted, 0, "campaigns:read").await;
+    assert_eq!(refused, Err(Reason::PermissionDenied));
     let mut gateway = CampaignServiceClient::new(quota.channel(Identity::Gateway));
-    let refused = gateway.end_campaign(EndCampaignRequest::default()).await;
-    let reason = reason_of(&refused.unwrap_err());
+    let refused = heard(gateway.end_campaign(EndCampaignRequest::default()).await);
     assert_eq!(
-        reason,
-        Some(Reason::PermissionDenied),
+        refused,
+        Err(Reason::PermissionDenied),
         "by certificate alone"
     );
-    let halted = quota
-        .set(IssuanceControl::Halted, 0, "campaigns:write")
-        .await;
-    let halted = halted.unwrap();
-    let control = halted.control.unwrap();
+    let halting = quota.set(halted, 0, "campaigns:write").await.unwrap();
+    let control = halting.control.unwrap();
     assert_eq!(control.issuance_state(), IssuanceState::Halted);
     assert_eq!(control.epoch, 1);
     let lease = *quota.issuance.state().leases.values().next().unwrap();
     assert!(lease.is_sealed);
-    let refused = quota.acquire(&campaign).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::IssuanceHalted));
-    let late = quota.set(IssuanceControl::Open, 0, "campaigns:write").await;
-    let late = late.unwrap_err();
-    assert_eq!(reason_of(&late), Some(Reason::ControlEpochConflict));
+    let refused = quota.acquire(&campaign).await;
+    assert_eq!(refused, Err(Reason::IssuanceHalted));
+    let late = quota.set(open, 0, "campaigns:write").await;
+    assert_eq!(late, Err(Reason::ControlEpochConflict));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,9 +179,8 @@ async fn a_holder_keeps_its_leases_for_as_long_as_it_renews_them() {
         sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(quota.get().await.stock[0].leased, 5);
-    while quota.get().await.stock[0].leased > 0 {
-        sleep(Duration::from_millis(50)).await;
-    }
+    let is_back = async || quota.get().await.stock[0].leased == 0;
+    until("the lease is taken back", is_back).await;
     assert_eq!(quota.get().await.stock[0].free, 100);
 }
 
@@ -290,10 +237,9 @@ async fn a_gateway_reports_a_queue_and_nobody_else_may() {
     assert_eq!((told.watermark_cohort, told.watermark_draw), (0, 1 << 31));
     assert_eq!((told.waiting[0].cohort, told.waiting[0].waiting), (0, 6));
 
-    let refused = gateway.report_queues(report("")).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+    let refused = heard(gateway.report_queues(report("")).await);
+    assert_eq!(refused, Err(Reason::InvalidField));
     let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
-    let refused = issuance.report_queues(report("gateway-0/2")).await;
-    let refused = refused.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::PermissionDenied));
+    let refused = heard(issuance.report_queues(report("gateway-0/2")).await);
+    assert_eq!(refused, Err(Reason::PermissionDenied));
 }

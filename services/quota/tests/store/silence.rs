@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use crate::giveaway::{Giveaway, request};
-use crate::reclaim::{holder, reclaiming, run, sealed_because, spend};
+use crate::reclaim::{holder, lending, reclaiming, run, sealed_because, spend};
 use tidegate_quota::domain::{IssuanceControl, IssuanceState, SILENT_AFTER_READINGS, SilenceWatch};
-use tokio::{task::JoinHandle, time::sleep};
+use tidegate_test_kit::until;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn a_holder_is_silent_once_its_beats_stand_still_and_not_before() {
-    let giveaway = Giveaway::start().await;
-    let (_, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, _issuance, reclaimer) = lending(100).await;
     giveaway.acquire(&request(campaign.number, &[], 1)).await;
     let mut watch = SilenceWatch::default();
     // While it beats, however many readings there are.
@@ -31,9 +30,7 @@ async fn a_holder_is_silent_once_its_beats_stand_still_and_not_before() {
 
 #[tokio::test]
 async fn lives_that_are_over_and_hold_nothing_are_forgotten() {
-    let giveaway = Giveaway::start().await;
-    let (_, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create("spring", &[100]).await;
+    let (giveaway, campaign, _issuance, reclaimer) = lending(100).await;
     giveaway.acquire(&request(campaign.number, &[], 1)).await;
     for holder in ["issuance-0", "over-1", "over-2", "living"] {
         giveaway.renew(holder).await;
@@ -44,19 +41,8 @@ async fn lives_that_are_over_and_hold_nothing_are_forgotten() {
         reclaimer.find_silent(&mut watch).await.unwrap();
     }
     let kept = "SELECT array_agg(holder_id ORDER BY holder_id) FROM holders";
-    let kept: Vec<String> = giveaway.database.one(kept).await;
+    let kept: Vec<String> = giveaway.database.ask(kept).await;
     assert_eq!(kept, ["issuance-0", "living"]);
-}
-
-/// A holder that gives a sign of life far more often than holders are read.
-fn beat(giveaway: &Giveaway) -> JoinHandle<()> {
-    let giveaway = giveaway.clone();
-    tokio::spawn(async move {
-        loop {
-            giveaway.renew("issuance-0").await;
-            sleep(Duration::from_millis(20)).await;
-        }
-    })
 }
 
 #[tokio::test]
@@ -66,30 +52,36 @@ async fn a_process_that_was_stopped_does_not_call_living_holders_silent() {
     let (issuance, reclaimer) = reclaiming(&giveaway).await;
     let campaign = giveaway.create_current("spring").await;
     let asked = spend(&giveaway, &issuance, campaign, 1).await;
-    let beating = beat(&giveaway);
+    // A sign of life far more often than holders are read.
+    let beating = tokio::spawn({
+        let giveaway = giveaway.clone();
+        async move {
+            loop {
+                giveaway.renew("issuance-0").await;
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    });
     let running = tokio::spawn(reclaimer.run(TTL, CancellationToken::new()));
     let beats = async || {
         let beats = "SELECT coalesce(max(beats), 0) FROM holders";
-        giveaway.database.one::<i64>(beats).await
+        giveaway.database.number(beats).await
+    };
+    let beats_on = async || {
+        let before = beats().await;
+        until("it beats", async || beats().await >= before + 20).await;
     };
     for _ in 0..2 {
-        let before = beats().await;
-        while beats().await < before + 20 {
-            sleep(Duration::from_millis(20)).await;
-        }
+        beats_on().await;
         // All of this test runs on one thread, so this stops the reclaimer as SIGSTOP would, for several times the TTL.
         std::thread::sleep(3 * TTL);
     }
-    let before = beats().await;
-    while beats().await < before + 20 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    beats_on().await;
     assert_eq!(sealed_because(&giveaway, asked.lease_id).await, None);
     // The same reclaimer notices when the holder really dies.
     beating.abort();
-    while sealed_because(&giveaway, asked.lease_id).await.is_none() {
-        sleep(Duration::from_millis(50)).await;
-    }
+    let is_sealed = async || sealed_because(&giveaway, asked.lease_id).await.is_some();
+    until("the dead one's lease is sealed", is_sealed).await;
     running.abort();
 }
 

@@ -6,12 +6,10 @@ use crate::service::Quota;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{queue_service_client::QueueServiceClient, *},
-    r#type::v1::{ChangeFilter, IssuanceState, RedemptionState},
+    r#type::v1::{Campaign, ChangeFilter, IssuanceState, RedemptionState},
 };
-use tidegate_rpc::{
-    refusal::{from_status, reason_of},
-    wire,
-};
+use tidegate_rpc::{refusal::from_status, wire};
+use tidegate_test_kit::heard;
 use tidegate_types::Reason;
 use tonic::Code;
 
@@ -55,12 +53,10 @@ async fn actions(quota: &Quota) -> Vec<(String, String)> {
         };
         let request = quota.with_token(request, "changes:read");
         let page = staff.list_changes(request).await.unwrap().into_inner();
-        for change in &page.changes {
-            assert_eq!(
-                (&*change.subject, &*change.certificate_identity),
-                ("colleague", "staff")
-            );
-            actions.push((change.action.clone(), change.reason.clone()));
+        for change in page.changes {
+            let by = (&*change.subject, &*change.certificate_identity);
+            assert_eq!(by, ("colleague", "staff"));
+            actions.push((change.action, change.reason));
         }
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -73,19 +69,15 @@ async fn actions(quota: &Quota) -> Vec<(String, String)> {
 async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
     let quota = Quota::start().await;
     let made = quota.create().await;
-    assert_eq!(
-        (&*made.display_name, &*made.description),
-        ("奶茶节", "for the spring")
-    );
+    let texts = |campaign: &Campaign| (campaign.display_name.clone(), campaign.description.clone());
+    let description = || "for the spring".to_owned();
+    assert_eq!(texts(&made), ("奶茶节".to_owned(), description()));
     quota.acquire(&made).await.unwrap();
     let mut staff = quota.campaigns();
     let request = quota.with_token(rename(""), "campaigns:write");
-    let updated = staff.update_campaign(request).await.unwrap().into_inner();
+    let updated = heard(staff.update_campaign(request).await).unwrap();
     let updated = updated.campaign.unwrap();
-    assert_eq!(
-        (&*updated.display_name, &*updated.description),
-        ("", "for the spring")
-    );
+    assert_eq!(texts(&updated), (String::new(), description()));
     let mut cheaper = rename("");
     cheaper.tiers = made.tiers.clone();
     cheaper.tiers[0].face_value_minor_units = 1;
@@ -97,48 +89,34 @@ async fn staff_change_halt_and_end_a_campaign_and_read_who_did() {
     assert_eq!(refused.fact("fields"), Some("tiers"));
 
     let request = quota.with_token(halt(), "campaigns:write");
-    let halted = staff
-        .halt_all_campaigns(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let halted = heard(staff.halt_all_campaigns(request).await).unwrap();
     assert!(halted.all_halted);
     let campaign = &halted.campaigns[0];
-    assert_eq!(
-        (&*campaign.campaign_id, campaign.control_epoch),
-        ("spring", 1)
-    );
+    let campaign_and_epoch = (&*campaign.campaign_id, campaign.control_epoch);
+    assert_eq!(campaign_and_epoch, ("spring", 1));
     assert_eq!(campaign.issuance_state(), IssuanceState::Halted);
     assert_eq!(campaign.redemption_state(), RedemptionState::Halted);
 
     let request = quota.with_token(end(), "campaigns:write");
-    let ended = staff.end_campaign(request).await.unwrap().into_inner();
+    let ended = heard(staff.end_campaign(request).await).unwrap();
     let ended = ended.campaign.unwrap();
     assert_eq!(ended.closes_at, ended.ended_at);
     assert_eq!(ended.stock[0].leased, 0);
-    let refused = quota.acquire(&made).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::CampaignClosed));
+    let refused = quota.acquire(&made).await;
+    assert_eq!(refused, Err(Reason::CampaignClosed));
     let request = quota.with_token(halt(), "campaigns:write");
-    let halted = staff
-        .halt_all_campaigns(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let halted = heard(staff.halt_all_campaigns(request).await).unwrap();
     assert!(halted.all_halted && halted.campaigns.is_empty());
 
     let actions = actions(&quota).await;
-    let told = actions
-        .iter()
-        .map(|(action, reason)| (&**action, &**reason));
-    assert_eq!(
-        told.collect::<Vec<_>>(),
-        [
-            ("EndCampaign", "no more cups"),
-            ("HaltAllCampaigns", "overrun"),
-            ("UpdateCampaign", "a typo"),
-            ("CreateCampaign", ""),
-        ]
-    );
+    let expected = [
+        ("EndCampaign", "no more cups"),
+        ("HaltAllCampaigns", "overrun"),
+        ("UpdateCampaign", "a typo"),
+        ("CreateCampaign", ""),
+    ];
+    let expected = expected.map(|(action, reason)| (action.to_owned(), reason.to_owned()));
+    assert_eq!(actions, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,9 +149,9 @@ async fn staff_look_at_a_queue_that_gateways_report() {
             campaign_id: campaign_id.to_owned(),
         };
         let request = quota.with_token(request, "campaigns:read");
-        staff.get_queue(request).await
+        heard(staff.get_queue(request).await)
     };
-    let queue = look("spring").await.unwrap().into_inner();
+    let queue = look("spring").await.unwrap();
     assert!(queue.is_queueing);
     // Four of the eight held calls are missing beside the two at the door: half of all turns.
     assert_eq!((queue.waiting, queue.called), (6, 6));
@@ -185,10 +163,8 @@ async fn staff_look_at_a_queue_that_gateways_report() {
     assert_eq!((told.waiting, told.at_door, told.can_take), (12, 2, 6.0));
     let reported_at = wire::moment(told.reported_at.unwrap()).unwrap();
     assert!(reported_at.year() > 2_000);
-    let unknown = look("autumn").await.unwrap_err();
-    assert_eq!(reason_of(&unknown), Some(Reason::CampaignNotFound));
-    let invalid = look("Spring Tea").await.unwrap_err();
-    assert_eq!(reason_of(&invalid), Some(Reason::InvalidField));
+    assert_eq!(look("autumn").await, Err(Reason::CampaignNotFound));
+    assert_eq!(look("Spring Tea").await, Err(Reason::InvalidField));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,23 +209,22 @@ async fn every_bad_field_of_a_change_is_named() {
         ..rename("")
     };
     let request = quota.with_token(nothing, "campaigns:write");
-    let missing = staff.update_campaign(request).await.unwrap_err();
-    assert_eq!(reason_of(&missing), Some(Reason::CampaignNotFound));
+    let missing = heard(staff.update_campaign(request).await);
+    assert_eq!(missing, Err(Reason::CampaignNotFound));
     for reason in ["", "two\nlines"] {
         let end = EndCampaignRequest {
             reason: reason.to_owned(),
             ..end()
         };
-        let refused = staff
-            .end_campaign(quota.with_token(end, "campaigns:write"))
-            .await;
-        assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
+        let end = quota.with_token(end, "campaigns:write");
+        let refused = heard(staff.end_campaign(end).await);
+        assert_eq!(refused, Err(Reason::InvalidField));
         let halt = HaltAllCampaignsRequest {
             reason: reason.to_owned(),
             ..halt()
         };
         let halt = quota.with_token(halt, "campaigns:write");
-        let refused = staff.halt_all_campaigns(halt).await;
-        assert_eq!(reason_of(&refused.unwrap_err()), Some(Reason::InvalidField));
+        let refused = heard(staff.halt_all_campaigns(halt).await);
+        assert_eq!(refused, Err(Reason::InvalidField));
     }
 }

@@ -49,30 +49,24 @@ async fn a_queue_stands_as_all_gateways_reported_last() {
     // What one gateway counted before it applied the watermark, and what the other promised.
     let all = standing.waiting() + standing.called;
     let rounded_up = 2;
-    assert!(
-        (10 + 7 + 4 + 3..=10 + 7 + 4 + 3 + rounded_up).contains(&all),
-        "{all}"
-    );
+    let counted = 10 + 7 + 4 + 3;
+    assert!((counted..=counted + rounded_up).contains(&all), "{all}");
     assert!(standing.called >= 3 + 5, "{}", standing.called);
     let oldest = standing.oldest_joined_at.unwrap();
     assert!(oldest == open() || oldest == open() + Duration::from_secs(2));
-    let told: Vec<_> = reports
-        .iter()
-        .map(|kept| (kept.gateway.as_str(), kept.wanted_queue, kept.number))
-        .collect();
+    let told = reports.iter();
+    let told = told.map(|kept| (kept.gateway.as_str(), kept.wanted_queue, kept.number));
+    let told: Vec<_> = told.collect();
     assert_eq!(told, [("gateway-0/1", false, 1), ("gateway-1/1", true, 2)]);
     let pace = standing.snapshot.pace.unwrap();
     assert_eq!((pace.slowest, pace.fastest), (4.0, 4.0));
-    let before: i64 = giveaway
-        .database
-        .one("SELECT sum(clock_ms)::bigint FROM queues")
-        .await;
+    let clock = async || {
+        let clock = "SELECT sum(clock_ms)::bigint FROM queues";
+        giveaway.database.number(clock).await
+    };
+    let before = clock().await;
     other.queues.standing(&spring(), now).await.unwrap();
-    let after: i64 = giveaway
-        .database
-        .one("SELECT sum(clock_ms)::bigint FROM queues")
-        .await;
-    assert_eq!(before, after, "whoever looks moves nothing");
+    assert_eq!(clock().await, before, "whoever looks moves nothing");
 }
 
 #[tokio::test]
@@ -80,20 +74,14 @@ async fn where_nobody_waits_there_is_nothing_to_tell_but_what_is_left() {
     let (_, [gateway, _]) = room().await;
     let (standing, reports) = gateway.queues.standing(&spring(), open()).await.unwrap();
     assert!(!standing.snapshot.is_queueing && reports.is_empty());
-    assert_eq!(
-        (standing.waiting(), standing.called, standing.at_door),
-        (0, 0, 0)
-    );
-    assert_eq!(
-        (standing.oldest_joined_at, standing.snapshot.pace),
-        (None, None)
-    );
+    let nobody = (standing.waiting(), standing.called, standing.at_door);
+    assert_eq!(nobody, (0, 0, 0));
+    assert_eq!(standing.oldest_joined_at, None);
+    assert_eq!(standing.snapshot.pace, None);
     assert_eq!(standing.snapshot.remaining, 1_000);
     let autumn = CampaignId::parse("autumn").unwrap();
-    refused!(
-        gateway.queues.standing(&autumn, open()).await,
-        QuotaError::CampaignNotFound
-    );
+    let refused = gateway.queues.standing(&autumn, open()).await;
+    refused!(refused, QuotaError::CampaignNotFound);
 }
 
 #[tokio::test]

@@ -1,13 +1,9 @@
 //! What an order must be for a coupon to pay for it, on a real PostgreSQL.
 
 use crate::giveaway::{Giveaway, call, terms};
-use tidegate_quota::{
-    domain::CampaignTerms,
-    error::QuotaError,
-    watch::{Event, Watch},
-};
+use crate::watch::watch;
+use tidegate_quota::{domain::CampaignTerms, error::QuotaError, watch::Event};
 use tidegate_types::{CouponTerms, Timestamp, Violations};
-use tokio_util::sync::CancellationToken;
 
 fn asking(minimum_spend: i64, areas: &[&str], stores: &[String]) -> CouponTerms {
     let mut bad = Violations::default();
@@ -29,11 +25,9 @@ fn with_second(id: &str, asked: CouponTerms) -> CampaignTerms {
 async fn what_a_tier_asks_is_kept_and_another_campaign_cannot_take_its_id() {
     let giveaway = Giveaway::start().await;
     let most = asking(10_000_000, &["west", "east,north"], &stores(1_000));
-    let first = giveaway
-        .make(&with_second("spring", most.clone()))
-        .await
-        .unwrap();
-    assert_eq!(first.terms, with_second("spring", most.clone()));
+    let terms = with_second("spring", most);
+    let first = giveaway.make(&terms).await.unwrap();
+    assert_eq!(first.terms, terms);
     assert_eq!(giveaway.make(&first.terms).await.unwrap(), first);
     assert_eq!(giveaway.read("spring").await, first);
     for other in [
@@ -42,10 +36,8 @@ async fn what_a_tier_asks_is_kept_and_another_campaign_cannot_take_its_id() {
         asking(10_000_000, &["west"], &stores(1_000)),
         asking(10_000_000, &["west", "east,north"], &stores(999)),
     ] {
-        refused!(
-            giveaway.make(&with_second("spring", other)).await,
-            QuotaError::CampaignIdTaken
-        );
+        let refused = giveaway.make(&with_second("spring", other)).await;
+        refused!(refused, QuotaError::CampaignIdTaken);
     }
 }
 
@@ -55,14 +47,9 @@ async fn watchers_are_told_what_each_tier_asks() {
     let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
     let mut made = with_second("spring", asking(3_000, &["west"], &[]));
     (made.opens_at, made.closes_at) = (now, now + time::Duration::hours(1));
-    giveaway
-        .campaigns
-        .create(&made, None, &call(now))
-        .await
-        .unwrap();
-    let (watch, poller) = Watch::new(giveaway.database.store.clone(), CancellationToken::new());
-    tokio::spawn(poller);
-    match watch.subscribe().unwrap().next().await {
+    let making = giveaway.campaigns.create(&made, None, &call(now)).await;
+    making.unwrap();
+    match watch(&giveaway).subscribe().unwrap().next().await {
         Some(Event::Campaign(told)) => assert_eq!(told.terms, made),
         other => panic!("{other:?}"),
     };

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::giveaway::{Giveaway, call_by, closed, later, open};
+use crate::giveaway::{Giveaway, call, call_by, closed, open};
 use tidegate_quota::{
     domain::{Campaign, MAX_EXTENSION},
     error::QuotaError,
+    staff::StaffCall,
 };
 use tidegate_types::{CampaignId, Timestamp};
 
@@ -16,20 +17,17 @@ async fn extend(
     valid_until: Timestamp,
     now: Timestamp,
 ) -> Result<Campaign, QuotaError> {
-    extend_by(giveaway, valid_until, now, later()).await
+    extend_by(giveaway, valid_until, &call(now)).await
 }
 
 async fn extend_by(
     giveaway: &Giveaway,
     valid_until: Timestamp,
-    now: Timestamp,
-    deadline: Instant,
+    call: &StaffCall,
 ) -> Result<Campaign, QuotaError> {
     let id = CampaignId::parse("spring").unwrap();
-    giveaway
-        .controls
-        .extend_validity(&id, valid_until, &call_by(now, deadline))
-        .await
+    let extending = giveaway.controls.extend_validity(&id, valid_until, call);
+    extending.await
 }
 
 #[tokio::test]
@@ -44,10 +42,8 @@ async fn validity_is_extended_once_and_moved_later_only() {
     let again = extend(&giveaway, closed() + DAY, closed() + 2 * DAY).await;
     assert_eq!(again.unwrap(), extended);
 
-    refused!(
-        extend(&giveaway, closed(), open()).await,
-        QuotaError::InvalidFields(_)
-    );
+    let refused = extend(&giveaway, closed(), open()).await;
+    refused!(refused, QuotaError::InvalidFields(_));
     let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
     assert_eq!(later.revision, extended.revision + 1);
     assert_eq!(giveaway.read("spring").await, later);
@@ -77,10 +73,8 @@ async fn an_extension_is_recorded_but_not_acknowledged_while_issuance_is_away() 
     issuance.state().is_away = true;
     let soon = Instant::now() + Duration::from_secs(1);
     let until = closed() + DAY;
-    refused!(
-        extend_by(&giveaway, until, open(), soon).await,
-        QuotaError::NotInForceYet
-    );
+    let refused = extend_by(&giveaway, until, &call_by(open(), soon)).await;
+    refused!(refused, QuotaError::NotInForceYet);
     let read = giveaway.read("spring").await;
     assert_eq!(read.extended_valid_until, Some(until));
     issuance.state().is_away = false;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::giveaway::{Giveaway, call, request, terms};
 use tidegate_quota::{
-    domain::{Campaign, WantedCampaigns},
+    domain::{Campaign, CampaignTerms, WantedCampaigns},
     watch::{Event, Subscription, Watch},
 };
 use tidegate_types::{CampaignId, Timestamp};
@@ -22,15 +22,15 @@ async fn create_valid_for(
     coupon_validity: Duration,
 ) -> Campaign {
     let now = Timestamp::now_utc().replace_nanosecond(0).unwrap();
-    let mut terms = terms(id, &[100]);
-    terms.coupon_validity = coupon_validity;
-    terms.closes_at = now + ends_in;
-    terms.opens_at = terms.closes_at - Duration::from_secs(1);
-    giveaway
-        .campaigns
-        .create(&terms, None, &call(now))
-        .await
-        .unwrap()
+    let closes_at = now + ends_in;
+    let terms = CampaignTerms {
+        coupon_validity,
+        closes_at,
+        opens_at: closes_at - Duration::from_secs(1),
+        ..terms(id, &[100])
+    };
+    let made = giveaway.campaigns.create(&terms, None, &call(now)).await;
+    made.unwrap()
 }
 
 /// The ids told until `synced`.
@@ -49,8 +49,8 @@ async fn changed(stream: &mut Subscription) -> Campaign {
     }
 }
 
-fn watch(giveaway: &Giveaway) -> Watch {
-    let store = giveaway.database.store.clone();
+pub fn watch(giveaway: &Giveaway) -> Watch {
+    let store = giveaway.store.clone();
     let (watch, poller) = Watch::new(store, CancellationToken::new());
     tokio::spawn(poller);
     watch
@@ -65,18 +65,11 @@ async fn a_stream_begins_with_everything_made_before_it_and_then_is_synced() {
     for id in ["a", "b", "c"] {
         create(&giveaway, id, time::Duration::hours(1)).await;
         // Whatever the poller read last, a new stream knows what was committed before it.
-        assert_eq!(
-            picture(&mut watch.subscribe().unwrap())
-                .await
-                .last()
-                .unwrap(),
-            id
-        );
+        let told = picture(&mut watch.subscribe().unwrap()).await;
+        assert_eq!(told.last().unwrap(), id);
     }
-    assert_eq!(
-        picture(&mut watch.subscribe().unwrap()).await,
-        ["ended", "a", "b", "c"]
-    );
+    let told = picture(&mut watch.subscribe().unwrap()).await;
+    assert_eq!(told, ["ended", "a", "b", "c"]);
 }
 
 #[tokio::test]
@@ -90,10 +83,9 @@ async fn an_ended_campaign_is_watched_as_long_as_its_coupons_can_be_used() {
     let told = picture(&mut watch.subscribe().unwrap()).await;
     assert_eq!(told, ["usable"]);
     let wanted = WantedCampaigns {
-        ids: vec![
-            CampaignId::parse("used-up").unwrap(),
-            CampaignId::parse("never-made").unwrap(),
-        ],
+        ids: ["used-up", "never-made"]
+            .map(|id| CampaignId::parse(id).unwrap())
+            .into(),
         numbers: Vec::new(),
     };
     let found = giveaway.campaigns.lookup(&wanted).await.unwrap();
@@ -118,10 +110,8 @@ async fn changes_made_through_another_replica_are_told_and_nothing_else() {
     picture(&mut stream).await;
 
     let asked = request(summer.number, &[], 5);
-    giveaway
-        .acquire_at(&asked, spring.terms.opens_at)
-        .await
-        .unwrap();
+    let opened = spring.terms.opens_at;
+    giveaway.acquire_at(&asked, opened).await.unwrap();
     let told = changed(&mut stream).await;
     assert_eq!((told.number, told.stock[0].leased), (summer.number, 5));
     assert_eq!(told.revision, summer.revision);
@@ -139,11 +129,8 @@ async fn a_slow_stream_skips_to_the_newest() {
     picture(&mut slow).await;
     picture(&mut fast).await;
     for leased in 1..=3 {
-        let asked = request(campaign.number, &[], 1);
-        giveaway
-            .acquire_at(&asked, campaign.terms.opens_at)
-            .await
-            .unwrap();
+        let opened = campaign.terms.opens_at;
+        giveaway.acquire_one(campaign.number, opened).await.unwrap();
         assert_eq!(changed(&mut fast).await.stock[0].leased, leased);
     }
     assert_eq!(changed(&mut slow).await.stock[0].leased, 3);
@@ -158,11 +145,8 @@ async fn a_stream_outlives_lost_connections() {
     for _ in 0..3 {
         giveaway.database.lose_connections().await;
     }
-    let asked = request(campaign.number, &[], 1);
-    giveaway
-        .acquire_at(&asked, campaign.terms.opens_at)
-        .await
-        .unwrap();
+    let opened = campaign.terms.opens_at;
+    giveaway.acquire_one(campaign.number, opened).await.unwrap();
     assert_eq!(changed(&mut stream).await.stock[0].leased, 1);
 }
 
@@ -170,7 +154,7 @@ async fn a_stream_outlives_lost_connections() {
 async fn streams_end_when_the_process_stops() {
     let giveaway = Giveaway::start().await;
     let stop = CancellationToken::new();
-    let (watch, poller) = Watch::new(giveaway.database.store.clone(), stop.clone());
+    let (watch, poller) = Watch::new(giveaway.store.clone(), stop.clone());
     let poller = tokio::spawn(poller);
     let mut stream = watch.subscribe().unwrap();
     assert_eq!(stream.next().await, Some(Event::Synced));

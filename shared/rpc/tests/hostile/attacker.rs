@@ -8,6 +8,7 @@ use std::{
 
 use rustls::pki_types::ServerName;
 use tidegate_auth::Identity;
+use tidegate_test_kit::PATIENCE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::suite::{PATIENCE, Suite, UNARY};
+use crate::suite::{Suite, UNARY};
 
 /// The preface and settings that change nothing.
 pub const FIRST_WORDS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

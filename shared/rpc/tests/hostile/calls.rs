@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use futures_util::{future::join_all, stream};
 use tidegate_proto::issuance::v1::{Grant, GrantCouponsRequest};
 use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::{PATIENCE, until};
 use tidegate_types::Reason;
 use tokio::time::{sleep, timeout};
 
@@ -13,7 +14,7 @@ use crate::{
         Attacker, CONTINUATION, DATA, ELSEWHERE, END_HEADERS, HEADERS, RST_STREAM, call_headers,
         header,
     },
-    suite::{MAX_UNARY, PATIENCE, Suite, UNARY, eventually},
+    suite::{MAX_UNARY, Suite, UNARY},
 };
 
 /// Crowds that hang up one after the other, with far more calls than an HTTP/2 library by itself
@@ -31,7 +32,7 @@ async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
             tokio::spawn(async move { caller.call("wait").await })
         })
         .collect();
-    eventually("the places are taken", || {
+    until("the places are taken", async || {
         suite.seen.waiting.load(Ordering::SeqCst) == MAX_UNARY
     })
     .await;
@@ -58,7 +59,7 @@ async fn a_caller_that_hangs_up_is_counted_as_cancelled_and_one_that_is_answered
         let line = format!("code=\"{code}\"}} {count}\n");
         suite.metrics().contains(&line)
     };
-    eventually("it is counted", || counted("CANCELLED", 1)).await;
+    until("it is counted", async || counted("CANCELLED", 1)).await;
     caller.call("").await.unwrap();
     assert!(counted("OK", 2) && counted("CANCELLED", 1));
 }

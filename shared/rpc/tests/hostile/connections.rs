@@ -8,12 +8,13 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tidegate_auth::Identity;
 use tidegate_rpc::server::ConnectionLimits;
+use tidegate_test_kit::{PATIENCE, until};
 use tokio::io::AsyncWriteExt as _;
 use tonic::Code;
 
 use crate::{
     attacker::{Attacker, ELSEWHERE, FIRST_WORDS, connect, is_told_to_go, wait_for_the_end},
-    suite::{PATIENCE, Suite, eventually},
+    suite::Suite,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -92,7 +93,7 @@ async fn handshakes_that_stall_are_dropped_and_keep_nobody_waiting() {
     assert!(began.elapsed() < PATIENCE);
     for (reason, count) in [("HANDSHAKE_FAILED", 1), ("HANDSHAKE_TOO_SLOW", 2 * STALLED)] {
         let counted = format!("_refused_total{{reason=\"{reason}\"}} {count}\n");
-        eventually(reason, || suite.metrics().contains(&counted)).await;
+        until(reason, async || suite.metrics().contains(&counted)).await;
     }
 }
 

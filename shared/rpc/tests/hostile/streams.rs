@@ -3,6 +3,7 @@
 use futures_util::stream;
 use tidegate_auth::Identity;
 use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::until;
 use tidegate_types::Reason;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
@@ -10,7 +11,7 @@ use tonic_reflection::pb::v1::{
     ServerReflectionResponse, server_reflection_client::ServerReflectionClient,
 };
 
-use crate::suite::{MAX_STREAMS, PATIENCE, Suite};
+use crate::suite::{MAX_STREAMS, Suite};
 
 /// What strangers may have open on one connection, and streams of them in all.
 const OF_CONNECTION: usize = 16;
@@ -66,7 +67,8 @@ async fn streams_of_strangers_keep_their_places_and_checks_and_the_streams_of_pe
         reflect(&peer).await.unwrap();
     }
     open.truncate(IN_ALL - 1);
-    until_answered(|| watch(&newcomer)).await;
+    let is_watched = async || watch(&newcomer).await.is_ok();
+    until("a place is given back", is_watched).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,14 +83,6 @@ async fn streams_of_callers_keep_their_places_while_they_go_on_and_leave_calls_t
     assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
     caller.call("").await.unwrap();
     open.truncate(MAX_STREAMS - 1);
-    until_answered(|| caller.open_stream()).await;
-}
-
-/// A place is given back a moment after its stream was dropped.
-async fn until_answered<T, F: Future<Output = Result<T, Status>>>(ask: impl Fn() -> F) {
-    let until = std::time::Instant::now() + PATIENCE;
-    while let Err(refused) = ask().await {
-        assert!(std::time::Instant::now() < until, "{refused}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let is_open = async || caller.open_stream().await.is_ok();
+    until("a place is given back", is_open).await;
 }

@@ -1,7 +1,6 @@
 //! One service over the suite's own transport, and a caller that behaves.
 
 use std::{
-    path::Path,
     pin::Pin,
     sync::{
         Arc,
@@ -12,15 +11,11 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use hyper_util::rt::TokioIo;
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-};
 use rustls::{
     ClientConfig, SignatureScheme, client::ResolvesClientCert, pki_types::ServerName,
     sign::CertifiedKey,
 };
-use tempfile::TempDir;
-use tidegate_auth::{Identity, PeerRequirement, TlsFiles, TlsIdentity};
+use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
 use tidegate_proto::issuance::v1::{
     coupon_admin_service_client::CouponAdminServiceClient,
     coupon_admin_service_server::{CouponAdminService, CouponAdminServiceServer},
@@ -35,11 +30,11 @@ use tidegate_rpc::{
     },
 };
 use tidegate_telemetry::{Registry, Tracing};
+use tidegate_test_kit::{Credentials, metrics_page, never_asked};
 use time::OffsetDateTime;
 use tokio::{
     net::TcpStream,
     sync::{Notify, mpsc},
-    time::sleep,
 };
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
@@ -60,8 +55,6 @@ const RULES: &[Rule] = access_rules! {
 pub const MAX_UNARY: usize = 50;
 /// Streams open at once.
 pub const MAX_STREAMS: usize = 20;
-/// A condition that is not met for so long never will be.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How much slower than before a normal caller may be served during an attack. The attackers' own work is done by the same processor.
 const MAX_SLOWDOWN: u32 = 20;
 /// Below this, times are noise.
@@ -111,18 +104,9 @@ impl CouponAdminService for Seen {
         Ok(Response::new(Box::pin(answers)))
     }
 
-    async fn find_coupons(
-        &self,
-        _: Request<FindCouponsRequest>,
-    ) -> Result<Response<FindCouponsResponse>, Status> {
-        Err(Status::unimplemented("nobody calls it here"))
-    }
-
-    async fn list_changes(
-        &self,
-        _: Request<ListChangesRequest>,
-    ) -> Result<Response<ListChangesResponse>, Status> {
-        Err(Status::unimplemented("nobody calls it here"))
+    never_asked! {
+        find_coupons(FindCouponsRequest) -> FindCouponsResponse;
+        list_changes(ListChangesRequest) -> ListChangesResponse;
     }
 }
 
@@ -131,8 +115,7 @@ pub struct Suite {
     pub address: std::net::SocketAddr,
     pub seen: Seen,
     registry: Registry,
-    authority: Authority,
-    folder: TempDir,
+    credentials: Arc<Credentials>,
 }
 
 impl Suite {
@@ -142,11 +125,7 @@ impl Suite {
 
     /// The same with other limits of connections.
     pub async fn start_with(connections: ConnectionLimits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::make(folder.path());
-        for identity in [Identity::Issuance, Identity::Gateway, Identity::Chatbot] {
-            authority.sign(folder.path(), identity, rcgen::date_time_ymd(4096, 1, 1));
-        }
+        let credentials = Credentials::make();
         // On all of the loopback, so that attackers and callers can have addresses of their own.
         let listener = Listener::bind(([0, 0, 0, 0], 0).into()).await.unwrap();
         let listener = listener.limited(connections);
@@ -167,7 +146,7 @@ impl Suite {
         let names = ["tidegate.issuance.v1.CouponAdminService"];
         let routes = standard_routes(tidegate_proto::FILE_DESCRIPTOR_SET, &names);
         let (routes, _) = routes.await.unwrap();
-        let files = files(folder.path(), Identity::Issuance);
+        let files = credentials.files(Identity::Issuance);
         let tls = TlsIdentity::load(&files, PeerRequirement::CertificateOptional).unwrap();
         tokio::spawn(serve(
             listener,
@@ -180,29 +159,26 @@ impl Suite {
             address,
             seen,
             registry,
-            authority,
-            folder,
+            credentials,
         }
     }
 
     /// The metrics, as Prometheus reads them.
     pub fn metrics(&self) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        text
+        metrics_page(&self.registry)
     }
 
     /// From now on connections are made with a certificate that ends after so long.
     pub fn shorten_certificate(&self, left: Duration) {
         let ends = OffsetDateTime::now_utc() + left;
         for identity in [Identity::Gateway, Identity::Chatbot] {
-            self.authority.sign(self.folder.path(), identity, ends);
+            self.credentials.sign(identity, ends);
         }
     }
 
     /// What a client shows to the server.
     pub fn tls(&self, identity: Identity) -> Arc<TlsIdentity> {
-        tls(self.folder.path(), identity)
+        self.credentials.tls(identity)
     }
 
     /// A service of the suite, on a connection of its own.
@@ -301,56 +277,4 @@ impl Caller {
         let bound = before.max(NOISE) * MAX_SLOWDOWN;
         assert!(during < bound, "{during:?} a call, {before:?} before");
     }
-}
-
-/// Waits until a condition is met.
-pub async fn eventually(what: &str, mut met: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !met() {
-        assert!(Instant::now() < until, "{what}: not in {PATIENCE:?}");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Signs certificates.
-struct Authority(Issuer<'static, KeyPair>);
-
-impl Authority {
-    fn make(folder: &Path) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let certificate = params.self_signed(&key).unwrap();
-        std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
-        Self(Issuer::new(params, key))
-    }
-
-    fn sign(&self, folder: &Path, identity: Identity, ends: OffsetDateTime) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        let name = identity.server_name().try_into().unwrap();
-        params.subject_alt_names = vec![SanType::DnsName(name)];
-        params.not_after = ends;
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let files = files(folder, identity);
-        std::fs::write(files.certificate, certificate.pem()).unwrap();
-        std::fs::write(files.key, key.serialize_pem()).unwrap();
-    }
-}
-
-fn files(folder: &Path, identity: Identity) -> TlsFiles {
-    TlsFiles {
-        ca: folder.join("ca.pem"),
-        certificate: folder.join(format!("{identity}.pem")),
-        key: folder.join(format!("{identity}.key")),
-    }
-}
-
-fn tls(folder: &Path, identity: Identity) -> Arc<TlsIdentity> {
-    let files = files(folder, identity);
-    Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
 }

@@ -1,8 +1,8 @@
-use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use tidegate_telemetry::Registry;
+use tidegate_test_kit::metrics_page;
 
-use crate::lane::{TestLane, Writer, answered, claim};
+use crate::lane::{TestLane, Writer, claim};
 
 const SUBMITTERS: usize = 1_000;
 const CLAIMS_EACH: usize = 5;
@@ -10,20 +10,14 @@ const CLAIMS_EACH: usize = 5;
 const MIN_MEAN_BATCH: f64 = 20.0;
 
 /// Claims and commits so far, as the metrics page tells them.
-fn claims_and_commits(registry: &Registry) -> Result<(f64, f64)> {
-    let mut page = String::new();
-    prometheus_client::encoding::text::encode(&mut page, registry)?;
-    let value = |name: &str| -> Result<f64> {
-        let mut values = page.lines().filter_map(|line| line.strip_prefix(name));
-        let value = values
-            .next()
-            .with_context(|| format!("no {name}in:\n{page}"))?;
-        Ok(value.parse()?)
+fn claims_and_commits(registry: &Registry) -> (f64, f64) {
+    let page = metrics_page(registry);
+    let value = |of: &str| -> f64 {
+        let name = format!("tidegate_commit_batch_size_{of}{{queue=\"coupons\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap().parse().unwrap()
     };
-    Ok((
-        value("tidegate_commit_batch_size_sum{queue=\"coupons\"} ")?,
-        value("tidegate_commit_batch_size_count{queue=\"coupons\"} ")?,
-    ))
+    (value("sum"), value("count"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,24 +26,26 @@ async fn rows_per_commit_grow_with_load() {
     let lease = lane.lease(&[(0, 10_000)]).await;
 
     let mut registry = Registry::default();
-    let alone = Writer::start(lane.database.open().unwrap(), &mut registry);
+    let alone = Writer::start(lane.database.open(), &mut registry);
     alone.hold(1, lease, &[(0, 50)]);
     for number in 0..50 {
-        answered(alone.claim(claim(&format!("alone-{number}"), "r-1")).await).unwrap();
+        alone
+            .claim_coupon(claim(&format!("alone-{number}"), "r-1"))
+            .await;
     }
-    assert_eq!(claims_and_commits(&registry).unwrap(), (50.0, 50.0));
+    assert_eq!(claims_and_commits(&registry), (50.0, 50.0));
 
     let mut registry = Registry::default();
-    let crowded = Writer::start(lane.database.open().unwrap(), &mut registry);
+    let crowded = Writer::start(lane.database.open(), &mut registry);
     crowded.hold(1, lease, &[(0, 9_000)]);
     join_all((0..SUBMITTERS).map(async |submitter| {
         for number in 0..CLAIMS_EACH {
             let shopper = format!("crowd-{submitter}-{number}");
-            answered(crowded.claim(claim(&shopper, "r-1")).await).unwrap();
+            crowded.claim_coupon(claim(&shopper, "r-1")).await;
         }
     }))
     .await;
-    let (claims, commits) = claims_and_commits(&registry).unwrap();
+    let (claims, commits) = claims_and_commits(&registry);
     assert_eq!(claims, (SUBMITTERS * CLAIMS_EACH) as f64);
     assert!(
         claims / commits >= MIN_MEAN_BATCH,

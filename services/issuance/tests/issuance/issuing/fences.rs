@@ -10,8 +10,7 @@ use tidegate_issuance::{
     store::{
         coupons::{IssueOutcome, IssueRow, issue},
         fence::inspect,
-        leases::{Installed, mark_returned},
-        timelines,
+        leases::Installed,
     },
 };
 use tidegate_types::{RequestId, ShopperId, Timestamp};
@@ -19,11 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     issuing::history::archive_all,
-    issuing::seals::seal_all,
-    lane::{
-        KEY_ID, TestLane, answered, campaign_of, claim, install, install_asked_on, lane,
-        shopper_of, tier_of,
-    },
+    lane::{KEY_ID, TestLane, campaign_of, claim, only_lane, shopper_of, tier_of},
 };
 
 const SEEDS: u64 = 4;
@@ -52,9 +47,8 @@ async fn spend(connection: &mut PgConnection, lease: Uuid, tier: u8, quantity: u
             traceparent: None,
         })
         .collect();
-    let outcomes = issue(connection, (lane(), KEY_ID), now, &rows)
-        .await
-        .expect("an outcome");
+    let outcomes = issue(connection, (only_lane(), KEY_ID), now, &rows).await;
+    let outcomes = outcomes.unwrap();
     let issued = |outcome: &IssueOutcome| matches!(outcome, IssueOutcome::Issued { .. });
     let all = outcomes.iter().all(issued);
     assert!(all || !outcomes.iter().any(issued), "{outcomes:?}");
@@ -73,9 +67,9 @@ async fn step(
         0..3 => {
             let granted = [0, 1].map(|tier| (tier, random.random_range(1..9)));
             let counts: Counts = granted.map(|(tier, count)| (tier_of(tier), count)).into();
-            let installed = install(&lane.pool, lease, &granted).await;
+            let installed = lane.install(lease, &granted).await;
             let (next, fresh) = fence.install(counts);
-            assert_eq!(installed.expect("an answer") == Installed::Fresh, fresh);
+            assert_eq!(installed == Installed::Fresh, fresh);
             next
         }
         3..8 => {
@@ -88,15 +82,13 @@ async fn step(
         8 => {
             // What is sealed is settled and archived at some time, and nobody can tell.
             if matches!(fence, Fence::Sealed { .. }) {
-                let now = Timestamp::now_utc();
-                let marked = mark_returned(&lane.pool, crate::lane::lane(), lease, now).await;
-                marked.expect("a mark");
+                lane.mark_returned(lease).await;
                 archive_all(lane).await;
             }
             fence
         }
         _ => {
-            let sealed = seal_all(&lane.pool, &[lease]).await.expect("an answer");
+            let sealed = lane.seal_all(&[lease]).await;
             let (next, used) = fence.seal();
             assert_eq!(sealed[0].was_installed, !used.is_empty());
             let told: Counts = sealed[0].used.iter().copied().collect();
@@ -111,76 +103,69 @@ async fn leases_in_the_database_behave_as_the_fence_says_whatever_the_order_of_e
     for seed in 0..SEEDS {
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
-        let lane_ = TestLane::create().await;
-        let open = lane_.database.open().unwrap();
-        let mut writer = open.connect_writer().await.unwrap();
+        let lane = TestLane::create().await;
+        let mut writer = lane.connect().await;
         let leases: Vec<_> = (0..LEASES).map(|_| Uuid::new_v4()).collect();
         let mut fences: BTreeMap<_, _> = leases.iter().map(|id| (*id, Fence::default())).collect();
         for _ in 0..STEPS {
             let lease = leases.iter().choose(&mut random).copied().unwrap();
             let fence = fences.remove(&lease).unwrap();
-            let next = step(&mut random, &lane_, &mut writer, lease, fence).await;
+            let next = step(&mut random, &lane, &mut writer, lease, fence).await;
             fences.insert(lease, next);
             let ids: Vec<_> = fences.keys().copied().collect();
-            let stored = inspect(&lane_.pool, lane(), &ids).await.unwrap();
+            let stored = inspect(&lane.pool, only_lane(), &ids).await.unwrap();
             assert_eq!(stored, fences.values().cloned().collect::<Vec<_>>());
         }
-        assert_eq!(lane_.unbalanced().await, []);
+        assert_eq!(lane.unbalanced().await, []);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_installation_and_a_seal_at_once_nothing_is_left_to_spend() {
-    let lane_ = TestLane::create().await;
-    let open = lane_.database.open().unwrap();
-    let mut connection = open.connect_writer().await.unwrap();
+    let lane = TestLane::create().await;
+    let mut connection = lane.connect().await;
     let (mut too_late, mut in_time) = (0, 0);
     for round in 0..RACES {
         let leases: Vec<_> = (0..4).map(|_| Uuid::now_v7()).collect();
         let installing = leases.iter().map(|lease| {
-            let (pool, lease) = (lane_.pool.clone(), *lease);
-            tokio::spawn(async move { install(&pool, lease, &[(0, 10)]).await })
+            let (lane, lease) = (lane.clone(), *lease);
+            tokio::spawn(async move { lane.install(lease, &[(0, 10)]).await })
         });
         let installing: Vec<_> = installing.collect();
-        let sealed = seal_all(&lane_.pool, &leases).await.unwrap();
+        let sealed = lane.seal_all(&leases).await;
         for ((lease, installing), sealed) in leases.iter().zip(installing).zip(sealed) {
             let spent = spend(&mut connection, *lease, 0, 1).await;
             assert!(!spent, "round {round}: spent after the seal answered");
-            let installed = installing.await.unwrap().unwrap();
+            let installed = installing.await.unwrap();
             assert_eq!(installed == Installed::Fresh, sealed.was_installed);
             assert!(!spend(&mut connection, *lease, 0, 1).await, "round {round}");
-            *(if sealed.was_installed {
-                &mut in_time
-            } else {
-                &mut too_late
-            }) += 1;
+            in_time += u32::from(sealed.was_installed);
+            too_late += u32::from(!sealed.was_installed);
         }
     }
     assert!(too_late > 0 && in_time > 0, "{too_late} {in_time}");
-    assert_eq!(lane_.issued().await, 0);
+    assert_eq!(lane.issued().await, 0);
 }
 
 #[tokio::test]
 async fn a_lease_whose_seal_a_fail_over_lost_is_sealed_anew_before_anything_is_committed() {
-    let lane_ = TestLane::create().await;
-    let lease = lane_.lease(&[(0, 10)]).await;
+    let lane = TestLane::create().await;
+    let lease = lane.lease(&[(0, 10)]).await;
     let other = Uuid::now_v7();
-    seal_all(&lane_.pool, &[lease, other]).await.unwrap();
+    lane.seal_all(&[lease, other]).await;
     // The standby that takes over had neither the seal nor the tombstone yet.
-    lane_.database.run("UPDATE leases SET sealed = FALSE WHERE installed_at IS NOT NULL; UPDATE lease_tiers SET sealed = FALSE;
+    lane.database.execute("UPDATE leases SET sealed = FALSE WHERE installed_at IS NOT NULL; UPDATE lease_tiers SET sealed = FALSE;
          DELETE FROM leases WHERE installed_at IS NULL; UPDATE lane_timelines SET timeline = timeline - 1").await;
-    let asked_before = timelines::read(&lane_.pool, lane()).await.unwrap().unwrap();
-    let writer = lane_.writer();
+    let asked_before = lane.timeline().await;
+    let writer = lane.writer();
     writer.hold(1, lease, &[(0, 10)]);
     let told = writer.claim(claim("s-1", "r-1")).await.unwrap();
     assert!(matches!(told, Claimed::NoStock), "{told:?}");
-    let late = install_asked_on(&lane_.pool, other, &[(0, 10)], asked_before)
-        .await
-        .unwrap();
+    let late = lane.install_asked_on(other, &[(0, 10)], asked_before).await;
     assert_eq!(late, Installed::Before(Vec::new()));
     // What is granted from now on can be spent.
-    let fresh = lane_.lease(&[(0, 10)]).await;
+    let fresh = lane.lease(&[(0, 10)]).await;
     writer.hold(1, fresh, &[(0, 10)]);
-    answered(writer.claim(claim("s-1", "r-1")).await).unwrap();
-    assert_eq!(lane_.unbalanced().await, []);
+    writer.claim_coupon(claim("s-1", "r-1")).await;
+    assert_eq!(lane.unbalanced().await, []);
 }

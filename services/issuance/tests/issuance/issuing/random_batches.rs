@@ -7,10 +7,7 @@ use tidegate_issuance::store::coupons::{IssueOutcome, IssueRow, issue};
 use tidegate_types::{RequestId, ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
-use crate::{
-    issuing::seals::seal,
-    lane::{KEY_ID, TestLane, campaign_of, counts, lane, shopper_of, tier_of},
-};
+use crate::lane::{KEY_ID, TestLane, campaign_of, counts, only_lane, shopper_of, tier_of};
 
 const SEEDS: u64 = 6;
 const BATCHES: usize = 60;
@@ -124,18 +121,12 @@ fn draw(random: &mut StdRng, leases: &[Uuid]) -> Vec<Drawn> {
 async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
     for seed in 0..SEEDS {
         let mut random = StdRng::seed_from_u64(seed);
-        let lane_ = TestLane::create().await;
-        let mut connection = lane_
-            .database
-            .open()
-            .unwrap()
-            .connect_writer()
-            .await
-            .unwrap();
+        let lane = TestLane::create().await;
+        let mut connection = lane.connect().await;
         let (mut model, mut leases) = (Model::default(), vec![Uuid::new_v4()]);
         for _ in 0..LEASES {
             let granted = [0, 1].map(|tier| (tier, random.random_range(0..40)));
-            let lease = lane_.lease(&granted).await;
+            let lease = lane.lease(&granted).await;
             let known = Lease {
                 granted: granted.into(),
                 ..Lease::default()
@@ -146,16 +137,12 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
         for number in 0..BATCHES {
             if random.random_bool(0.05) {
                 let lease = leases.iter().skip(1).choose(&mut random).copied().unwrap();
-                let used = seal(&lane_.pool, lease).await.unwrap();
+                let used = lane.seal(lease).await;
                 let known = model.leases.get_mut(&lease).unwrap();
                 known.sealed = true;
-                let expected =
-                    [0, 1].map(|tier| (tier, known.used.get(&tier).copied().unwrap_or(0)));
-                assert_eq!(
-                    used,
-                    counts(&expected),
-                    "seed {seed}, before batch {number}"
-                );
+                let used_of = |tier| (tier, known.used.get(&tier).copied().unwrap_or(0));
+                let expected = counts(&[0, 1].map(used_of));
+                assert_eq!(used, expected, "seed {seed}, before batch {number}");
             }
             let batch = draw(&mut random, &leases);
             let now = Timestamp::now_utc();
@@ -180,14 +167,14 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
                     traceparent: None,
                 })
                 .collect();
-            let told = issue(&mut connection, (lane(), KEY_ID), now, &rows)
+            let told = issue(&mut connection, (only_lane(), KEY_ID), now, &rows)
                 .await
                 .unwrap();
             assert_eq!(told, model.issue(&batch), "seed {seed}, batch {number}");
-            assert_eq!(lane_.unbalanced().await, [], "seed {seed}, batch {number}");
+            assert_eq!(lane.unbalanced().await, [], "seed {seed}, batch {number}");
         }
         let held: usize = model.held.values().map(Vec::len).sum();
         assert!(held > 0);
-        assert_eq!(lane_.issued().await, held as i64, "seed {seed}");
+        assert_eq!(lane.issued().await, held as i64, "seed {seed}");
     }
 }

@@ -11,7 +11,7 @@ use tidegate_types::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    lane::{TestLane, campaign_of, lane},
+    lane::{TestLane, campaign_of, only_lane},
     redeeming::coupon_uses::{redeem, with_coupons},
 };
 
@@ -24,8 +24,8 @@ fn said(revision: u64, redemption: RedemptionControl) -> CouponControl {
 }
 
 async fn apply(test: &TestLane, control: &CouponControl) {
-    let applied = controls::apply(&test.pool, lane(), campaign_of(1), control);
-    applied.await.expect("an applied control");
+    let applied = controls::apply(&test.pool, only_lane(), campaign_of(1), control);
+    applied.await.unwrap();
 }
 
 #[tokio::test]
@@ -50,16 +50,12 @@ async fn a_halt_in_the_database_stops_a_writer_that_has_heard_of_none_and_nothin
 #[tokio::test]
 async fn an_extension_in_the_database_lets_a_coupon_pay_at_a_writer_that_has_heard_of_none() {
     let (test, writer) = with_coupons(&["ann"]).await;
-    let now = Timestamp::now_utc();
-    sqlx::query("UPDATE coupons SET valid_until = $1")
-        .bind(now - Duration::from_secs(60))
-        .execute(&test.pool)
-        .await
-        .unwrap();
+    let expired = "UPDATE coupons SET valid_until = now() - interval '1 minute'";
+    test.database.execute(expired).await;
     let order = Uuid::new_v4();
     assert_eq!(redeem(&writer, "ann", order).await.unwrap().order_id, None);
     let extended = CouponControl {
-        extended_valid_until: Some(now + Duration::from_secs(60)),
+        extended_valid_until: Some(Timestamp::now_utc() + Duration::from_secs(60)),
         ..said(2, RedemptionControl::Open)
     };
     apply(&test, &extended).await;
@@ -74,20 +70,18 @@ async fn a_halt_waits_for_the_redemptions_that_are_under_way_also_for_the_first_
         let mut connection = test.pool.acquire().await.unwrap();
         let mut redemption = connection.begin().await.unwrap();
         let campaigns = [campaign_of(1)];
-        let seen = controls::lock(&mut redemption, lane(), &campaigns).await;
+        let seen = controls::lock(&mut redemption, only_lane(), &campaigns).await;
         assert!(seen.unwrap()[&campaign_of(1)].revision < revision);
         let pool = test.pool.clone();
         let halting = tokio::spawn(async move {
             let halt = said(revision, RedemptionControl::Halted);
-            controls::apply(&pool, lane(), campaign_of(1), &halt).await
+            controls::apply(&pool, only_lane(), campaign_of(1), &halt).await
         });
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!halting.is_finished(), "it is acknowledged too early");
         redemption.commit().await.unwrap();
         halting.await.unwrap().unwrap();
-        let read = controls::read(&test.pool, lane(), &campaigns)
-            .await
-            .unwrap();
-        assert_eq!(read[&campaign_of(1)].revision, revision);
+        let read = controls::read(&test.pool, only_lane(), &campaigns).await;
+        assert_eq!(read.unwrap()[&campaign_of(1)].revision, revision);
     }
 }

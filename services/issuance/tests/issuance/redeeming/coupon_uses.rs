@@ -8,45 +8,41 @@ use tidegate_issuance::{
     },
     lane_work::{CouponUse, Redemption, Release, Revocation, Work},
 };
-use tidegate_types::{ChangeReason, MAX_TIERS, Slot, Timestamp};
+use tidegate_types::{ChangeReason, MAX_TIERS, Slot};
 use uuid::Uuid;
 
-use crate::lane::{TestLane, Writer, answered, campaign_of, claim, shopper_of, stocked, tier_of};
+use crate::lane::{TestLane, Writer, campaign_of, claim, shopper_of, stocked, tier_of};
 
 /// Every tier a campaign can have.
 pub fn every_tier() -> TierSet {
     (0..MAX_TIERS).map(tier_of).collect()
 }
 
-pub fn used(shopper: &str, slot: u8, order_id: Uuid) -> CouponUse {
+fn used(shopper: &str, order_id: Uuid) -> CouponUse {
     CouponUse {
         shopper: shopper_of(shopper),
         campaign: campaign_of(1),
-        slot: Slot::new(slot).expect("a slot"),
+        slot: Slot::new(1u8).unwrap(),
         order_id,
     }
 }
 
 /// The coupon as it is after a redemption was tried.
 pub async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<StoredCoupon> {
-    redeem_if(writer, shopper, order, every_tier(), None).await
+    redeem_if(writer, shopper, order, every_tier()).await
 }
 
-/// The same if only some tiers may pay, and under an extension.
+/// The same if only some tiers may pay.
 pub async fn redeem_if(
     writer: &Writer,
     shopper: &str,
     order: Uuid,
     payable_tiers: TierSet,
-    extended_valid_until: Option<Timestamp>,
 ) -> Option<StoredCoupon> {
     let redemption = Redemption {
-        used: used(shopper, 1, order),
+        used: used(shopper, order),
         payable_tiers,
-        control: CouponControl {
-            extended_valid_until,
-            ..CouponControl::default()
-        },
+        control: CouponControl::default(),
     };
     let redeemed = writer.commit(|reply| Work::Redeem(redemption, reply)).await;
     redeemed.unwrap().map(|tried| tried.0)
@@ -65,7 +61,7 @@ pub async fn release_for(
     minimum_validity: Option<MinimumValidity>,
 ) -> bool {
     let release = Release {
-        used: used(shopper, 1, order),
+        used: used(shopper, order),
         extended_valid_until: None,
         minimum_validity,
     };
@@ -77,7 +73,7 @@ pub async fn release_for(
 pub async fn with_coupons(shoppers: &[&str]) -> (TestLane, Writer) {
     let (lane, writer, _) = stocked(&[(0, 1_000)]).await;
     for shopper in shoppers {
-        answered(writer.claim(claim(shopper, "r-1")).await).expect("a coupon");
+        writer.claim_coupon(claim(shopper, "r-1")).await;
     }
     assert_eq!(lane.issued().await, shoppers.len() as i64);
     (lane, writer)
@@ -88,8 +84,8 @@ pub async fn revoke(writer: &Writer, shopper: &str, reason: &str) -> Option<(Sto
     let revocation = Revocation {
         shopper: shopper_of(shopper),
         campaign: campaign_of(1),
-        slot: Slot::new(1u8).expect("a slot"),
-        reason: ChangeReason::parse(reason).expect("a reason"),
+        slot: Slot::new(1u8).unwrap(),
+        reason: ChangeReason::parse(reason).unwrap(),
         revoked_by: None,
     };
     let revoked = writer.commit(|reply| Work::Revoke(revocation, reply)).await;

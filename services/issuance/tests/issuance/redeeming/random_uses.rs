@@ -15,7 +15,7 @@ use tidegate_types::{ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    lane::{campaign_of, lane},
+    lane::{campaign_of, only_lane},
     redeeming::coupon_uses::{every_tier, with_coupons},
 };
 
@@ -134,7 +134,6 @@ impl Batch {
 
     async fn redeem(&self, connection: &mut PgConnection, models: &mut [Model]) {
         let keys = self.keys();
-        let none = || [].into_iter().collect();
         let rows: Vec<_> = (0..keys.len())
             .map(|at| RedeemRow {
                 key: keys[at],
@@ -142,20 +141,17 @@ impl Batch {
                 payable_tiers: if self.may_redeem[at] {
                     every_tier()
                 } else {
-                    none()
+                    [].into_iter().collect()
                 },
                 extended_valid_until: self.extensions[at],
             })
             .collect();
-        let redeemed = redeem(connection, lane(), &rows, self.now);
+        let redeemed = redeem(connection, only_lane(), &rows, self.now);
         let told = redeemed.await.unwrap();
-        for (at, place) in self
-            .places
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| self.may_redeem[*at])
-        {
-            models[*place].redeem(self.orders[at], self.now, self.extensions[at]);
+        for (at, place) in self.places.iter().enumerate() {
+            if self.may_redeem[at] {
+                models[*place].redeem(self.orders[at], self.now, self.extensions[at]);
+            }
         }
         for (told, place) in told.into_iter().zip(&self.places) {
             let holder = models[*place].held.map(|(order, _)| order);
@@ -173,7 +169,7 @@ impl Batch {
                 valid_at_least_until: self.least[at],
             })
             .collect();
-        let told = release(connection, lane(), &rows, self.now);
+        let told = release(connection, only_lane(), &rows, self.now);
         let told = told.await.unwrap();
         for (at, place) in self.places.iter().enumerate() {
             let ends = (self.extensions[at], self.least[at]);
@@ -185,23 +181,20 @@ impl Batch {
     async fn revoke(&self, connection: &mut PgConnection, models: &mut [Model]) {
         let row = |key| RevokeRow { key, reason: "x" };
         let rows: Vec<_> = self.keys().into_iter().map(row).take(1).collect();
-        let told = revoke(connection, lane(), &rows, self.now);
+        let told = revoke(connection, only_lane(), &rows, self.now);
         assert_eq!(told.await.unwrap(), [models[self.places[0]].revoke()]);
     }
 
     async fn check(&self, connection: &mut PgConnection, models: &[Model]) {
-        let coupons = read(connection, lane(), &self.keys()).await.unwrap();
+        let coupons = read(connection, only_lane(), &self.keys()).await.unwrap();
         for (coupon, place) in coupons.into_iter().zip(&self.places) {
             let (coupon, model) = (coupon.unwrap(), &models[*place]);
-            let shown = (
-                coupon.order_id,
-                coupon.own_valid_until,
-                &coupon.released_order_ids,
-                coupon.revoked,
-            );
             let holder = model.held.map(|(order, _)| order);
-            let expected = (holder, model.valid_until, &model.released, model.revoked);
-            assert_eq!(shown, expected, "{}", SHOPPERS[*place]);
+            let whose = SHOPPERS[*place];
+            assert_eq!(coupon.order_id, holder, "{whose}");
+            assert_eq!(coupon.own_valid_until, model.valid_until, "{whose}");
+            assert_eq!(coupon.released_order_ids, model.released, "{whose}");
+            assert_eq!(coupon.revoked, model.revoked, "{whose}");
         }
     }
 }
@@ -212,9 +205,8 @@ async fn coupons_are_held_given_back_and_lengthened_as_the_model_says_whatever_c
     for seed in 0..SEEDS {
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
-        let (lane_, _writer) = with_coupons(&SHOPPERS).await;
-        let database = lane_.database.open().unwrap();
-        let connection = &mut database.connect_writer().await.unwrap();
+        let (lane, _writer) = with_coupons(&SHOPPERS).await;
+        let connection = &mut lane.connect().await;
         let start = Timestamp::now_utc().truncate_to_microsecond();
         let valid_until = start + HOUR * 400;
         sqlx::query("UPDATE coupons SET valid_until = $1")

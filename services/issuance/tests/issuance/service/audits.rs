@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_auth::Identity;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tidegate_proto::issuance::v1::CountCouponsRequest;
 use tokio::time::{sleep, timeout};
 use tonic::Request;
@@ -31,10 +31,10 @@ fn request(lane: u32) -> CountCouponsRequest {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_that_their_callers_give_up_leave_no_connection_in_a_transaction() {
     let suite = Suite::start().await;
-    let path = FlakyPath::to(&suite.database).await.unwrap();
+    let path = FlakyPath::to(&suite.database).await;
     let issuance = suite.issuance_over(&path).await;
     issuance.claim_in_the_end("ann").await;
-    let fence = issuance.fence(Identity::Quota);
+    let fence = issuance.fence();
     fence.clone().count_coupons(request(0)).await.unwrap();
     // A count takes seven answers of the database: each of them is the one that is not waited for any more.
     path.delay(ANSWER_DELAY);
@@ -53,12 +53,13 @@ async fn counts_that_their_callers_give_up_leave_no_connection_in_a_transaction(
 
     // What is in the middle of its work now may end; what was forgotten in a transaction stays in it.
     sleep(Duration::from_secs(1)).await;
-    let forgotten: i64 = suite.database.ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'").await;
-    assert_eq!(forgotten, 0);
+    let forgotten =
+        "pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    assert_eq!(suite.database.count(forgotten).await, 0);
     issuance.claim_in_the_end("bob").await;
     for lane in 0..u32::from(LANES) {
-        let mut fence = issuance.fence(Identity::Quota);
-        fence.count_coupons(request(lane)).await.unwrap();
+        let counted = issuance.fence().count_coupons(request(lane)).await;
+        counted.unwrap();
     }
 }
 
@@ -66,16 +67,14 @@ async fn counts_that_their_callers_give_up_leave_no_connection_in_a_transaction(
 async fn audits_that_hang_keep_no_connection_from_claims_and_look_ups() {
     let (suite, issuance) = serving().await;
     let code = issuance.code("ann").await;
-    let pool = suite.database.open().unwrap().pool(1);
-    let mut blocking = pool.begin().await.unwrap();
+    let mut blocking = suite.database.options().connect().await.unwrap();
+    let mut blocking = blocking.begin().await.unwrap();
     // No count gets past this, and nothing else reads it.
-    sqlx::query("LOCK TABLE archived_lease_sums IN ACCESS EXCLUSIVE MODE")
-        .execute(&mut *blocking)
-        .await
-        .unwrap();
+    let lock = "LOCK TABLE archived_lease_sums IN ACCESS EXCLUSIVE MODE";
+    blocking.execute(lock).await.unwrap();
     let hanging: Vec<_> = (0..50)
         .map(|_| {
-            let mut fence = issuance.fence(Identity::Quota);
+            let mut fence = issuance.fence();
             tokio::spawn(async move { fence.count_coupons(request(0)).await.is_err() })
         })
         .collect();

@@ -7,19 +7,12 @@ use tidegate_auth::{
     Scope::{self, ChangesRead, CouponsRead, CouponsWrite},
 };
 use tidegate_issuance::grpc::RULES;
-use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::{IDENTITIES, call_by_path};
 use tidegate_types::Reason;
-use tonic::{Request, client::Grpc};
+use tonic::Request;
 
 use super::suite::{Issuance, serving};
 
-const IDENTITIES: [Identity; 5] = [
-    Identity::Quota,
-    Identity::Issuance,
-    Identity::Gateway,
-    Identity::OrderIntake,
-    Identity::Staff,
-];
 /// Every scope that a token of staff may have here.
 const SCOPES: [Scope; 3] = [CouponsWrite, CouponsRead, ChangesRead];
 
@@ -54,13 +47,10 @@ async fn refused(
     method: &str,
     request: Request<()>,
 ) -> Option<Reason> {
-    let mut client = Grpc::new(issuance.channel(identity));
-    client.ready().await.unwrap();
-    let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    let path = format!("/tidegate.issuance.v1.{method}").parse().unwrap();
-    let status = client.unary(request, path, codec).await.err()?;
+    let path = format!("tidegate.issuance.v1.{method}");
+    let refused = call_by_path(issuance.channel(identity), &path, request).await;
     let denied = [Reason::PermissionDenied, Reason::Unauthenticated];
-    reason_of(&status).filter(|reason| denied.contains(reason))
+    refused.filter(|reason| denied.contains(reason))
 }
 
 #[test]
@@ -96,7 +86,7 @@ async fn a_token_opens_only_the_methods_of_its_scope_and_only_to_staff() {
                     Identity::Staff => needed == Some(scope),
                     _ => services.contains(&identity),
                 };
-                let request = suite.with_token(None, (), scope.name());
+                let request = suite.credentials.with_token((), scope.name(), None);
                 let told = refused(&issuance, identity, method, request).await;
                 let expected = (!may_call).then_some(Reason::PermissionDenied);
                 if told != expected {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tidegate_proto::r#type::v1::{Campaign, Reason, Tier, TierStock};
 use tidegate_rpc::wire;
-use uuid::Uuid;
+use tidegate_test_kit::{eventually, until};
 
 use super::suite::{
-    Suite, eventually,
+    Suite, new_order,
     quota::{closes_in, opens_in},
     serving,
 };
@@ -27,24 +27,17 @@ async fn a_raised_limit_counts_at_once_and_outlasts_a_restart_without_quota() {
     assert!(!second.replayed);
     assert_eq!(issuance.refusal("ann", "r-3", 2).await, reached);
     // Whoever hears of it by the watch needs nobody to ask.
-    suite
-        .quota
-        .change(|campaign| campaign.limit_per_shopper = 3);
-    eventually("a third coupon", async || {
-        issuance.claim_as("ann", "r-3", 0).await.ok()
-    })
-    .await;
+    let raise = |campaign: &mut Campaign| campaign.limit_per_shopper = 3;
+    suite.quota.change(raise);
+    let claiming = async || issuance.claim_as("ann", "r-3", 0).await.is_ok();
+    until("a third coupon", claiming).await;
     let code = second.coupon.unwrap().code;
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     issuance.redeem("ann", &code, &order).await.unwrap();
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
+    let issuance = suite.restart_without_quota(issuance).await;
     assert_eq!(issuance.refusal("ann", "r-4", 0).await, reached);
-    let limit: i16 = suite
-        .database
-        .ask("SELECT limit_per_shopper FROM campaigns")
-        .await;
-    assert_eq!(limit, 3);
+    let limit = "SELECT limit_per_shopper FROM campaigns";
+    assert_eq!(suite.database.ask::<i16>(limit).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,25 +46,21 @@ async fn a_campaign_that_was_ended_issues_nothing_more() {
     let code = issuance.code("ann").await;
     suite.quota.change(|campaign| closes_in(campaign, 0));
     issuance.refuses_for(Reason::CampaignClosed).await;
-    let count = "SELECT count(*) FROM coupons";
-    let issued: i64 = suite.database.ask(count).await;
+    let issued = suite.database.count("coupons").await;
     for number in 0..20 {
         let refusal = issuance.claim(&format!("s-{number}")).await.unwrap_err();
         assert_eq!(refusal.reason(), Reason::CampaignClosed);
         assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
     }
-    assert_eq!(suite.database.ask::<i64>(count).await, issued);
+    assert_eq!(suite.database.count("coupons").await, issued);
     // What was issued goes on working.
     assert!(issuance.claim("ann").await.unwrap().replayed);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     issuance.redeem("ann", &code, &order).await.unwrap();
-    issuance.stop().await;
+    let issuance = suite.restart_without_quota(issuance).await;
 
-    let issuance = suite.issuance_without_quota().await;
-    assert_eq!(
-        issuance.refusal("bob", "r-1", 0).await,
-        Reason::CampaignClosed
-    );
+    let refusal = issuance.refusal("bob", "r-1", 0).await;
+    assert_eq!(refusal, Reason::CampaignClosed);
     assert!(issuance.claim("ann").await.unwrap().replayed);
 }
 
@@ -88,16 +77,11 @@ async fn an_older_revision_that_comes_late_opens_no_campaign_again() {
         campaign.closes_at = open_until;
     });
     assert_eq!(issuance.refusal("bob", "r-1", 3).await, Reason::Overloaded);
-    assert_eq!(
-        issuance.refusal("bob", "r-1", 2).await,
-        Reason::CampaignClosed
-    );
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
-    assert_eq!(
-        issuance.refusal("bob", "r-1", 0).await,
-        Reason::CampaignClosed
-    );
+    let refusal = issuance.refusal("bob", "r-1", 2).await;
+    assert_eq!(refusal, Reason::CampaignClosed);
+    let issuance = suite.restart_without_quota(issuance).await;
+    let refusal = issuance.refusal("bob", "r-1", 0).await;
+    assert_eq!(refusal, Reason::CampaignClosed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,23 +118,19 @@ async fn tiers_and_validity_that_were_changed_before_the_opening_are_those_of_it
     assert_eq!(coupon.face_value.as_ref().unwrap().minor_units, 900);
     let [issued, until] = [coupon.issued_at, coupon.valid_until].map(|moment| moment.unwrap());
     assert_eq!(until.seconds - issued.seconds, 7_200);
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
+    let issuance = suite.restart_without_quota(issuance).await;
     let replay = issuance.claim("ann").await.unwrap().coupon.unwrap();
-    assert_eq!(
-        (&*replay.tier_id, replay.face_value),
-        ("cake", coupon.face_value)
-    );
+    assert_eq!(replay.tier_id, "cake");
+    assert_eq!(replay.face_value, coupon.face_value);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_has_not_heard_of_other_tiers_gets_no_coupon_of_another_tier() {
     let (suite, issuance) = serving().await;
-    eventually("a coupon", async || {
-        let tier = issuance.claim_first_tier("ann", 1).await.ok()?;
-        (tier == "milk-tea").then_some(())
-    })
-    .await;
+    let claimed = eventually("a coupon", async || {
+        issuance.claim_first_tier("ann", 1).await.ok()
+    });
+    assert_eq!(claimed.await, "milk-tea");
     // The budget of what is not touched may change: the numbers mean what they meant.
     suite.quota.change(|campaign| campaign.tiers[0].stock += 1);
     suite.quota.change(add_cake);
@@ -162,9 +142,8 @@ async fn a_gateway_that_has_not_heard_of_other_tiers_gets_no_coupon_of_another_t
     let refused = issuance.claim_first_tier("dora", newest - 1).await;
     assert_eq!(refused, Err(Reason::Overloaded));
     // Who names no tier means whichever there is.
-    issuance.claim_seeing("dora", newest - 1).await.unwrap();
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
+    issuance.claim_as("dora", "r-1", newest - 1).await.unwrap();
+    let issuance = suite.restart_without_quota(issuance).await;
     let refused = issuance.claim_first_tier("emil", newest - 1).await;
     assert_eq!(refused, Err(Reason::Overloaded));
     assert_eq!(issuance.claim_first_tier("bob", newest).await, cake);

@@ -2,12 +2,10 @@
 
 use tidegate_auth::Identity;
 use tidegate_proto::issuance::v1::*;
-use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::heard;
 use tidegate_types::Reason;
-use tonic::Status;
-use uuid::Uuid;
 
-use super::suite::{Issuance, serving};
+use super::suite::{Issuance, new_order, serving};
 
 fn items(codes: &[(&str, &str)]) -> Vec<CodeOfShopper> {
     let items = codes.iter().map(|(shopper_id, code)| CodeOfShopper {
@@ -19,12 +17,12 @@ fn items(codes: &[(&str, &str)]) -> Vec<CodeOfShopper> {
 
 impl Issuance {
     /// Which codes are true for their shoppers.
-    pub async fn verify(&self, codes: &[(&str, &str)]) -> Result<VerifyCodesResponse, Status> {
+    pub async fn verify(&self, codes: &[(&str, &str)]) -> Result<VerifyCodesResponse, Reason> {
         let request = VerifyCodesRequest {
             items: items(codes),
         };
         let mut client = self.issuance(Identity::OrderIntake);
-        Ok(client.verify_codes(request).await?.into_inner())
+        heard(client.verify_codes(request).await)
     }
 }
 
@@ -32,15 +30,15 @@ impl Issuance {
 async fn an_audit_hears_which_order_each_coupon_pays_for() {
     let (_suite, issuance) = serving().await;
     let (of_ann, of_bob) = (issuance.code("ann").await, issuance.code("bob").await);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     issuance.redeem("ann", &of_ann, &order).await.unwrap();
     let lookup = async |codes: &[(&str, &str)]| {
         let request = LookupRedemptionsRequest {
             items: items(codes),
         };
         let mut client = issuance.issuance(Identity::OrderIntake);
-        let found = client.lookup_redemptions(request).await?;
-        Ok::<_, Status>(found.into_inner().order_ids)
+        let found = heard(client.lookup_redemptions(request).await);
+        found.map(|found| found.order_ids)
     };
     let asked = [
         ("bob", &*of_bob),
@@ -49,8 +47,7 @@ async fn an_audit_hears_which_order_each_coupon_pays_for() {
         ("ann", "no code"),
     ];
     assert_eq!(lookup(&asked).await.unwrap(), ["", &*order, "", ""]);
-    let refused = lookup(&[]).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+    assert_eq!(lookup(&[]).await, Err(Reason::InvalidField));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,6 +65,5 @@ async fn codes_are_told_to_be_true_only_for_their_own_shopper() {
     // The third names a key that is not here, as a mistyped one may: nobody can tell.
     assert_eq!(verified.is_true, [true, false, true, false, false]);
     assert_eq!(verified.key_is_missing, [false, false, true, false, false]);
-    let refused = issuance.verify(&[]).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+    assert_eq!(issuance.verify(&[]).await, Err(Reason::InvalidField));
 }

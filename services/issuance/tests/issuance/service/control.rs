@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tidegate_proto::r#type::v1::{CampaignControl, IssuanceControl, Reason, RedemptionControl};
 use tidegate_rpc::wire;
+use tidegate_test_kit::until;
 use tidegate_types::Timestamp;
-use uuid::Uuid;
 
 use super::suite::{
-    Suite, eventually,
+    Suite, new_order,
     quota::{closes_in, control},
     serving,
 };
@@ -31,9 +31,8 @@ async fn a_halt_refuses_new_claims_and_answers_replays_also_after_a_restart_with
     let replay = issuance.claim("ann").await.unwrap();
     assert!(replay.replayed);
     assert_eq!(replay.coupon, first.coupon);
-    issuance.stop().await;
+    let issuance = suite.restart_without_quota(issuance).await;
 
-    let issuance = suite.issuance_without_quota().await;
     let refusal = issuance.claim("bob").await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::IssuanceHalted);
     assert_eq!(refusal.retry_at, Some(resume_at));
@@ -82,28 +81,20 @@ async fn a_replica_that_has_not_heard_of_a_halt_or_an_end_never_calls_the_campai
 async fn halted_redemption_leaves_coupons_untouched_and_answers_the_order_that_holds_one() {
     let (suite, issuance) = serving().await;
     let (of_ann, of_bob) = (issuance.code("ann").await, issuance.code("bob").await);
-    let (held, new) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+    let (held, new) = (new_order(), new_order());
     issuance.redeem("ann", &of_ann, &held).await.unwrap();
-    suite
-        .quota
-        .control(IssuanceControl::Open, RedemptionControl::Halted);
-    let checked = eventually("a coupon that cannot be used", async || {
-        Some(issuance.check("bob", &of_bob).await).filter(|checked| !checked.usable)
-    })
-    .await;
+    let open = IssuanceControl::Open;
+    suite.quota.control(open, RedemptionControl::Halted);
+    let checked = issuance.check_when_unusable("bob", &of_bob).await;
     assert_eq!(checked.unusable_because(), Reason::RedemptionHalted);
     let refusal = issuance.redeem("bob", &of_bob, &new).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::RedemptionHalted);
     issuance.redeem("ann", &of_ann, &held).await.unwrap();
     let refusal = issuance.redeem("ann", &of_ann, &new).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::CouponRedeemed);
-    suite
-        .quota
-        .control(IssuanceControl::Open, RedemptionControl::Open);
-    eventually("redemption goes on", async || {
-        issuance.redeem("bob", &of_bob, &new).await.ok()
-    })
-    .await;
+    suite.quota.control(open, RedemptionControl::Open);
+    let redeeming = async || issuance.redeem("bob", &of_bob, &new).await.is_ok();
+    until("redemption goes on", redeeming).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,22 +105,16 @@ async fn an_extension_shows_on_every_coupon_and_lets_an_expired_one_pay() {
     quota.change(|campaign| campaign.coupon_validity = Some(second));
     let issuance = suite.issuance().await;
     let code = issuance.code("ann").await;
-    let checked = eventually("the coupon expires", async || {
-        Some(issuance.check("ann", &code).await).filter(|checked| !checked.usable)
-    })
-    .await;
+    let checked = issuance.check_when_unusable("ann", &code).await;
     assert_eq!(checked.unusable_because(), Reason::CouponExpired);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     let refusal = issuance.redeem("ann", &code, &order).await;
     assert_eq!(refusal.unwrap_err().reason(), Reason::CouponExpired);
     let end = Timestamp::now_utc() + Duration::from_secs(3_600);
     let end = wire::timestamp(end.truncate_to_second());
     quota.change(|campaign| campaign.extended_valid_until = Some(end));
-    eventually("the coupon can be used", async || {
-        let checked = issuance.check("ann", &code).await;
-        checked.usable.then_some(())
-    })
-    .await;
+    let is_usable = async || issuance.check("ann", &code).await.usable;
+    until("the coupon can be used", is_usable).await;
     let redeemed = issuance.redeem("ann", &code, &order).await.unwrap();
     assert_eq!(redeemed.valid_until, Some(end));
     let fresh = issuance.claim_in_the_end("bob").await.coupon.unwrap();

@@ -1,19 +1,18 @@
 //! Coupons that staff withdraw and grant.
 
 use futures_util::{StreamExt as _, stream};
-use tidegate_auth::Identity;
 use tidegate_issuance::coupon_admin::MAX_GRANT_STREAMS;
 use tidegate_proto::{
     issuance::v1::*,
     r#type::v1::{CouponState, IssuanceControl, Reason, RedemptionControl},
 };
 use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::{eventually, until};
 use tidegate_types::Reason as Refused;
 use tokio::sync::oneshot;
 use tonic::{Status, Streaming};
-use uuid::Uuid;
 
-use super::suite::{Issuance, Suite, eventually, granted, quota::STOCK, serving};
+use super::suite::{Issuance, Suite, granted, new_order, quota::STOCK, serving};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_coupon_is_revoked_once_and_one_that_paid_for_an_order_is_not() {
@@ -26,7 +25,7 @@ async fn a_coupon_is_revoked_once_and_one_that_paid_for_an_order_is_not() {
     let again = staff.revoke("ann", &of_ann, "by mistake").await.unwrap();
     assert!(again.replayed);
     assert_eq!(again.coupon, first.coupon);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     let refusal = issuance.redeem("ann", &of_ann, &order).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::CouponRevoked);
     issuance.redeem("bob", &of_bob, &order).await.unwrap();
@@ -73,30 +72,30 @@ async fn open(
     parts: Vec<GrantCouponsRequest>,
 ) -> Streaming<GrantCouponsResponse> {
     let request = suite.staff(issuance).request(stream::iter(parts));
-    let mut admin = issuance.coupon_admin(Identity::Staff);
-    admin.grant_coupons(request).await.unwrap().into_inner()
+    let answers = issuance.coupon_admin().grant_coupons(request).await;
+    answers.unwrap().into_inner()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_are_given_once_and_a_bad_one_is_refused_alone() {
+    const MANY: u64 = 200;
+    const { assert!(MANY < STOCK) };
     let (suite, issuance) = serving().await;
-    let many = (0..200).map(|number| grant(&format!("s-{number}"), ""));
-    let many: Vec<_> = many.collect();
-    assert!(many.len() < STOCK as usize);
+    let many = (0..MANY).map(|number| grant(&format!("s-{number}"), ""));
     let mixed = vec![
         grant("s-0", ""),
         grant("not a shopper", "gold"),
         grant("ann", "milk-tea"),
     ];
     let parts = vec![
-        part("spring", many.clone()),
+        part("spring", many.collect()),
         part("spring", mixed),
         part("no-such-campaign", vec![grant("bob", "")]),
     ];
     let mut answers = open((&suite, &issuance), parts).await;
     let mut next = async || granted(answers.message().await.unwrap().unwrap());
     let first = next().await;
-    assert_eq!(first.len(), many.len());
+    assert_eq!(first.len() as u64, MANY);
     assert!(first.into_iter().all(|granted| !granted.unwrap().replayed));
     let second = next().await;
     let [Ok(replay), Err(bad), Ok(fresh)] = &second[..] else {
@@ -126,10 +125,7 @@ async fn a_grant_that_only_time_can_mend_is_tried_again_before_it_is_answered() 
     let parts = vec![part("spring", vec![grant("ann", "")])];
     let mut answers = open((&suite, &issuance), parts).await;
     let answer = tokio::spawn(async move { answers.message().await });
-    eventually("the grant is refused once", async || {
-        (refusals() > before).then_some(())
-    })
-    .await;
+    until("the grant is refused once", async || refusals() > before).await;
     let open = IssuanceControl::Open;
     suite.quota.control(open, RedemptionControl::Open);
     let answer = answer.await.unwrap().unwrap().unwrap();
@@ -152,7 +148,7 @@ async fn a_message_without_grants_ends_the_stream() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_of_grants_are_bounded_and_end_when_the_replica_stops() {
     let (suite, issuance) = serving().await;
-    let admin = issuance.coupon_admin(Identity::Staff);
+    let admin = issuance.coupon_admin();
     // A stream whose caller sends nothing, and ends it by dropping the sender.
     let open = async || {
         let (sender, nothing) = oneshot::channel::<GrantCouponsRequest>();

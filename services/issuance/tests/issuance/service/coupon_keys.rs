@@ -6,17 +6,14 @@ use tidegate_proto::{
     r#type::v1::{CouponState, Reason},
 };
 use tidegate_rpc::refusal::{from_status, reason_of};
+use tidegate_test_kit::until;
 use tidegate_types::{Reason as Refused, Retry};
-use uuid::Uuid;
 
-use super::suite::{Issuance, eventually, quota::CAMPAIGN, serving};
+use super::suite::{Issuance, new_order, quota::CAMPAIGN, serving};
 
 /// Waits until a metric has this value.
 pub async fn metric_is(issuance: &Issuance, name: &str, value: u64) {
-    eventually(name, async || {
-        (issuance.metric(name) == value).then_some(())
-    })
-    .await;
+    until(name, async || issuance.metric(name) == value).await;
 }
 
 /// The key that makes new codes.
@@ -51,7 +48,7 @@ async fn keys_that_change_are_read_again_and_a_bad_file_keeps_those_from_before(
 async fn a_missing_key_is_a_refusal_for_now_everywhere_and_loses_nothing() {
     let (suite, issuance) = serving().await;
     let (of_ann, of_bob) = (issuance.code("ann").await, issuance.code("bob").await);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     issuance.redeem("bob", &of_bob, &order).await.unwrap();
     suite.write_keys(2, &[2]);
     metric_is(&issuance, ACTIVE, 2).await;
@@ -67,11 +64,9 @@ async fn a_missing_key_is_a_refusal_for_now_everywhere_and_loses_nothing() {
     let retry = from_status(&status).retry;
     assert_ne!(retry, Retry::Never, "it is not for ever");
 
-    assert_eq!(
-        issuance.refusal("ann", "r-1", 0).await,
-        Reason::CouponKeyMissing
-    );
-    let next = Uuid::new_v4().to_string();
+    let refusal = issuance.refusal("ann", "r-1", 0).await;
+    assert_eq!(refusal, Reason::CouponKeyMissing);
+    let next = new_order();
     let refusal = issuance.redeem("ann", &of_ann, &next).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::CouponKeyMissing);
     assert!(refusal.retry_after.is_some(), "it is not for ever");
@@ -80,18 +75,22 @@ async fn a_missing_key_is_a_refusal_for_now_everywhere_and_loses_nothing() {
     assert_eq!(refused.unwrap_err(), Refused::CouponKeyMissing);
 
     assert_lookups_and_lists(&issuance).await;
-    assert_verdicts(&issuance, &of_ann).await;
+    let codes = [("ann", &*of_ann), ("ann", "no code")];
+    let verified = issuance.verify(&codes).await.unwrap();
+    assert_eq!(
+        verified.is_true,
+        [true, false],
+        "a missing key makes no code false"
+    );
+    assert_eq!(verified.key_is_missing, [true, false]);
     // What an order holds is given back without the key: only the order that holds it can.
     assert!(!issuance.release("bob", &of_bob, &next).await);
     assert!(issuance.release("bob", &of_bob, &order).await);
 
     suite.write_keys(2, &[1, 2]);
-    eventually("the key is back", async || {
-        let checked = client.check_coupon(check.clone()).await;
-        let usable = checked.is_ok_and(|checked| checked.into_inner().usable);
-        usable.then_some(())
-    })
-    .await;
+    let is_back = async || client.check_coupon(check.clone()).await.is_ok();
+    until("the key is back", is_back).await;
+    assert!(issuance.check("ann", &of_ann).await.usable);
     assert_eq!(issuance.code("ann").await, of_ann);
     let returned = issuance.check("bob", &of_bob).await.coupon.unwrap();
     assert_eq!(returned.state(), CouponState::Issued);
@@ -125,15 +124,4 @@ async fn assert_lookups_and_lists(issuance: &Issuance) {
     assert_eq!(coupon.code, "");
     assert_eq!(coupon.code_missing_because(), Reason::CouponKeyMissing);
     assert_eq!(coupon.state(), CouponState::Issued);
-}
-
-async fn assert_verdicts(issuance: &Issuance, of_ann: &str) {
-    let codes = [("ann", of_ann), ("ann", "no code")];
-    let verified = issuance.verify(&codes).await.unwrap();
-    assert_eq!(
-        verified.is_true,
-        [true, false],
-        "a missing key makes no code false"
-    );
-    assert_eq!(verified.key_is_missing, [true, false]);
 }

@@ -6,9 +6,8 @@ use tidegate_proto::{
     r#type::v1::Reason,
 };
 use tokio::time::sleep;
-use uuid::Uuid;
 
-use super::suite::{Issuance, claim_of, lane_of, serving};
+use super::suite::{Issuance, claim_of, lane_of, new_order, serving};
 
 /// What one call may carry, and as many as a lane's queue holds in these tests.
 const CROWD: usize = 1_000;
@@ -19,20 +18,17 @@ const STEP: Duration = Duration::from_millis(400);
 /// Claims for so many shoppers of one lane; why each was refused that was.
 async fn crowd(issuance: &Issuance, lane: u32) -> Vec<Reason> {
     let shoppers = (0..).map(|number| format!("crowd-{number}"));
-    let shoppers = shoppers
-        .filter(|shopper| lane_of(shopper) == lane)
-        .take(CROWD);
-    let items = shoppers.map(|shopper| IssueItem {
+    let of_lane = shoppers.filter(|shopper| lane_of(shopper) == lane);
+    let items = of_lane.take(CROWD).map(|shopper| IssueItem {
         deadline_ms: 4_000,
         ..claim_of(&shopper)
     });
     let results = issuance.issue(items.collect()).await.results;
-    let refusals = results
-        .into_iter()
-        .filter_map(|result| match result.outcome {
-            Some(issue_result::Outcome::Refused(refusal)) => Some(refusal.reason()),
-            _ => None,
-        });
+    let outcomes = results.into_iter().filter_map(|result| result.outcome);
+    let refusals = outcomes.filter_map(|outcome| match outcome {
+        issue_result::Outcome::Refused(refusal) => Some(refusal.reason()),
+        issue_result::Outcome::Issued(_) => None,
+    });
     refusals.collect()
 }
 
@@ -40,7 +36,7 @@ async fn crowd(issuance: &Issuance, lane: u32) -> Vec<Reason> {
 async fn claims_that_fill_the_queue_leave_room_for_a_redemption() {
     let (suite, issuance) = serving().await;
     let code = issuance.code("ann").await;
-    let (lane, order) = (lane_of("ann"), Uuid::new_v4().to_string());
+    let (lane, order) = (lane_of("ann"), new_order());
     // Nothing commits meanwhile, so that the queue stays full.
     let mut database = suite.database.options().connect().await.unwrap();
     let mut stall = database.begin().await.unwrap();

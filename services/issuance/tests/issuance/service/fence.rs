@@ -1,11 +1,13 @@
-use tidegate_auth::Identity;
 use tidegate_proto::issuance::v1::*;
-use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::{eventually, heard};
 use tidegate_types::Reason;
-use tonic::Status;
 use uuid::Uuid;
 
-use super::suite::{Issuance, LANES, Suite, eventually, quota::CAMPAIGN, serving};
+use super::suite::{
+    Issuance, LANES, Suite,
+    quota::{CAMPAIGN, State},
+    serving,
+};
 
 fn to_seal(lease_id: &str, lane: u32) -> LeaseToSeal {
     LeaseToSeal {
@@ -18,10 +20,14 @@ fn to_seal(lease_id: &str, lane: u32) -> LeaseToSeal {
     }
 }
 
-async fn seal(issuance: &Issuance, leases: Vec<LeaseToSeal>) -> Result<Vec<SealedLease>, Status> {
-    let mut fence = issuance.fence(Identity::Quota);
-    let sealed = fence.seal_leases(SealLeasesRequest { leases }).await?;
-    Ok(sealed.into_inner().leases)
+async fn seal(issuance: &Issuance, leases: Vec<LeaseToSeal>) -> Result<Vec<SealedLease>, Reason> {
+    let request = SealLeasesRequest { leases };
+    let sealed = heard(issuance.fence().seal_leases(request).await);
+    sealed.map(|sealed| sealed.leases)
+}
+
+fn sum<'a>(tiers: impl IntoIterator<Item = &'a TierCount>) -> u64 {
+    tiers.into_iter().map(|tier| tier.quantity).sum()
 }
 
 /// Every lease granted so far.
@@ -41,12 +47,7 @@ async fn a_replica_whose_leases_were_sealed_behind_its_back_serves_again_from_ne
     let leases = granted(&suite);
     let sealed = seal(&issuance, leases.clone()).await.unwrap();
     assert!(sealed.iter().all(|lease| lease.was_installed));
-    let used: u64 = sealed
-        .iter()
-        .flat_map(|lease| &lease.used)
-        .map(|tier| tier.quantity)
-        .sum();
-    assert_eq!(used, 3);
+    assert_eq!(sum(sealed.iter().flat_map(|lease| &lease.used)), 3);
     for shopper in ["s-4", "s-5", "s-6"] {
         issuance.claim_in_the_end(shopper).await;
     }
@@ -54,16 +55,12 @@ async fn a_replica_whose_leases_were_sealed_behind_its_back_serves_again_from_ne
     assert_eq!(seal(&issuance, leases.clone()).await.unwrap(), sealed);
     // What was sealed is given back all the same, with the counts that the seal told.
     for lease in &sealed {
-        let told = eventually("the lease comes back", async || {
-            suite
-                .quota
-                .see(|state| state.returned.get(&lease.lease_id).copied())
-        })
-        .await;
-        assert_eq!(
-            told,
-            lease.used.iter().map(|tier| tier.quantity).sum::<u64>()
-        );
+        let returned = async || {
+            let returned = |state: &State| state.returned.get(&lease.lease_id).copied();
+            suite.quota.see(returned)
+        };
+        let told = eventually("the lease comes back", returned).await;
+        assert_eq!(told, sum(&lease.used));
     }
 }
 
@@ -81,11 +78,8 @@ async fn a_lease_that_never_arrived_is_sealed_and_inspected_as_such() {
     ];
     let sealed = seal(&issuance, asked).await.unwrap();
     assert_eq!(sealed.len(), 3);
-    assert!(
-        sealed
-            .iter()
-            .all(|lease| !lease.was_installed && lease.used.is_empty())
-    );
+    let is_tombstone = |lease: &SealedLease| !lease.was_installed && lease.used.is_empty();
+    assert!(sealed.iter().all(is_tombstone));
     let keys = [
         live[0].clone(),
         to_seal(&unknown, 0),
@@ -94,8 +88,8 @@ async fn a_lease_that_never_arrived_is_sealed_and_inspected_as_such() {
     let request = InspectLeasesRequest {
         leases: keys.iter().filter_map(|key| key.lease.clone()).collect(),
     };
-    let mut fence = issuance.fence(Identity::Quota);
-    let inspected = fence.inspect_leases(request).await.unwrap().into_inner();
+    let inspected = issuance.fence().inspect_leases(request).await;
+    let inspected = inspected.unwrap().into_inner();
     let [open, unknown, tombstone] = &inspected.leases[..] else {
         panic!("{inspected:?}");
     };
@@ -128,78 +122,66 @@ async fn counts_tell_coupons_by_lane_those_on_live_leases_and_leases_that_do_not
                 limit_per_shopper: 1,
                 ..CountCouponsRequest::default()
             };
-            let mut fence = issuance.fence(Identity::Quota);
-            counts.push(fence.count_coupons(request).await.unwrap().into_inner());
+            let counted = issuance.fence().count_coupons(request).await;
+            counts.push(counted.unwrap().into_inner());
         }
         counts
-    };
-    let sum = |counts: &[CountCouponsResponse],
-               of: fn(&CountCouponsResponse) -> &Vec<TierCount>| {
-        counts
-            .iter()
-            .flat_map(of)
-            .map(|tier| tier.quantity)
-            .sum::<u64>()
     };
     let counts = count().await;
     for count in &counts {
         assert_eq!((count.lanes, count.mismatches.len()), (u32::from(LANES), 0));
     }
-    assert_eq!(sum(&counts, |count| &count.coupons), 10);
+    assert_eq!(sum(counts.iter().flat_map(|count| &count.coupons)), 10);
 
     let sealed = seal(&issuance, granted(&suite)).await.unwrap();
     let counts = count().await;
-    assert_eq!(sum(&counts, |count| &count.coupons), 10);
-    assert_eq!(sum(&counts, |count| &count.coupons_on_live_leases), 0);
+    assert_eq!(sum(counts.iter().flat_map(|count| &count.coupons)), 10);
+    let live = counts
+        .iter()
+        .flat_map(|count| &count.coupons_on_live_leases);
+    assert_eq!(sum(live), 0);
 
     let used = sealed.iter().find(|lease| !lease.used.is_empty()).unwrap();
     let more = "UPDATE lease_tiers SET used = used + 1 WHERE lease_id";
-    suite
-        .database
-        .run(&format!("{more} = '{}'", used.lease_id))
-        .await;
+    let more = format!("{more} = '{}'", used.lease_id);
+    suite.database.execute(&more).await;
     let found = |counts: &[CountCouponsResponse]| {
         let over = counts.iter().map(|count| count.shoppers_over_limit);
         let twice = counts.iter().map(|count| count.shoppers_paying_twice);
         (over.sum::<u64>(), twice.sum::<u64>())
     };
     assert_eq!(found(&counts), (0, 0));
-    suite.database.run("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until) SELECT lane, shopper_id, campaign_number, 2, 'r-2', tier_number, gen_random_uuid(), key_id, issued_at, valid_until FROM coupons WHERE shopper_id = 's-1'").await;
+    suite.database.execute("INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until) SELECT lane, shopper_id, campaign_number, 2, 'r-2', tier_number, gen_random_uuid(), key_id, issued_at, valid_until FROM coupons WHERE shopper_id = 's-1'").await;
     assert_eq!(found(&count().await), (1, 0));
-    suite.database.run("UPDATE coupons SET order_id = '00000000-0000-0000-0000-000000000007', redeemed_at = issued_at WHERE shopper_id = 's-1'").await;
+    suite.database.execute("UPDATE coupons SET order_id = '00000000-0000-0000-0000-000000000007', redeemed_at = issued_at WHERE shopper_id = 's-1'").await;
     assert_eq!(found(&count().await), (1, 1));
     let delete = "DELETE FROM coupons WHERE request_id = 'r-2'";
-    suite.database.run(delete).await;
+    suite.database.execute(delete).await;
 
-    let mismatches: Vec<_> = count()
-        .await
-        .into_iter()
-        .flat_map(|count| count.mismatches)
-        .collect();
+    let counts = count().await.into_iter();
+    let mismatches: Vec<_> = counts.flat_map(|count| count.mismatches).collect();
     let quantity = used.used[0].quantity;
-    assert_eq!(
-        mismatches,
-        [LeaseMismatch {
-            lease_id: used.lease_id.clone(),
-            tier_number: 0,
-            used: quantity + 1,
-            coupons: quantity,
-        }]
-    );
+    let mismatch = LeaseMismatch {
+        lease_id: used.lease_id.clone(),
+        tier_number: 0,
+        used: quantity + 1,
+        coupons: quantity,
+    };
+    assert_eq!(mismatches, [mismatch]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fence_names_what_is_wrong_with_a_call() {
     let (_suite, issuance) = serving().await;
     let lease = Uuid::now_v7().to_string();
-    let refused = seal(&issuance, vec![to_seal(&lease, 9)]).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::Misconfigured));
+    let refused = seal(&issuance, vec![to_seal(&lease, 9)]).await;
+    assert_eq!(refused, Err(Reason::Misconfigured));
     let bad = LeaseToSeal {
         campaign_number: 0,
         ..to_seal("no-uuid", 0)
     };
     for leases in [Vec::new(), vec![LeaseToSeal::default()], vec![bad]] {
-        let refused = seal(&issuance, leases).await.unwrap_err();
-        assert_eq!(reason_of(&refused), Some(Reason::InvalidField));
+        let refused = seal(&issuance, leases).await;
+        assert_eq!(refused, Err(Reason::InvalidField));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tidegate_auth::Identity;
 use tidegate_issuance::coupon_search::MAX_SEARCHES;
 use tidegate_proto::{
     issuance::v1::*,
@@ -37,19 +36,8 @@ async fn find_in_short(
 ) -> Result<FindCouponsResponse, Status> {
     let mut request = suite.staff(issuance).request(request);
     request.set_timeout(SHORT);
-    let mut admin = issuance.coupon_admin(Identity::Staff);
-    let found = admin.find_coupons(request).await?;
+    let found = issuance.coupon_admin().find_coupons(request).await?;
     Ok(found.into_inner())
-}
-
-/// Coupons that nobody claimed, so many in each lane, before and after the shoppers of the tests.
-async fn fill(suite: &Suite, campaign_number: u32, coupons: u32) {
-    let rows = format!(
-        "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-         SELECT lane, CASE number % 2 WHEN 0 THEN 'a-' ELSE 't-' END || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
-         FROM generate_series(0, {LANES} - 1) AS lane, generate_series(1, {coupons}) AS number"
-    );
-    suite.database.run(&rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +51,7 @@ async fn a_code_is_found_with_its_shopper_and_without() {
         codes.insert(shopper, code);
     }
     // Coupons of another campaign lie between them.
-    fill(&suite, CAMPAIGN + 1, 3_000).await;
+    suite.fill(CAMPAIGN + 1, 3_000).await;
     for (shopper, code) in &codes {
         let known = staff.find(asked(shopper, code, "")).await.unwrap();
         assert_eq!((known.coupons.len(), known.coupons_tried), (1, 1));
@@ -72,9 +60,7 @@ async fn a_code_is_found_with_its_shopper_and_without() {
         assert_eq!(found.coupons, known.coupons, "of whomever");
         assert!((1..=20).contains(&found.coupons_tried), "{found:?}");
         assert!(found.next_page_token.is_empty() && known.next_page_token.is_empty());
-        let [coupon] = &found.coupons[..] else {
-            panic!("{found:?}");
-        };
+        let coupon = &found.coupons[0];
         assert_eq!(&coupon.shopper_id, shopper);
         assert_eq!(&coupon.coupon.as_ref().unwrap().code, code);
         assert_eq!((&*coupon.request_id, &*coupon.revoked_because), ("r-1", ""));
@@ -88,10 +74,8 @@ async fn a_code_is_found_with_its_shopper_and_without() {
     ] {
         let found = staff.find(request).await.unwrap().coupons;
         assert_eq!(found[0].revoked_because, "by mistake");
-        assert_eq!(
-            found[0].coupon.as_ref().unwrap().state(),
-            CouponState::Revoked
-        );
+        let state = found[0].coupon.as_ref().unwrap().state();
+        assert_eq!(state, CouponState::Revoked);
     }
 }
 
@@ -100,7 +84,7 @@ async fn a_search_stops_near_its_deadline_and_goes_on_until_all_coupons_were_tri
     const COUPONS: u32 = 20_000;
     let (suite, issuance) = serving().await;
     let code = issuance.code("s-1").await;
-    fill(&suite, CAMPAIGN, COUPONS).await;
+    suite.fill(CAMPAIGN, COUPONS).await;
     let at = (&suite, &issuance);
     // Looks for the code in calls that are too short for it; what was found, tried and called.
     let search = async || {
@@ -120,10 +104,8 @@ async fn a_search_stops_near_its_deadline_and_goes_on_until_all_coupons_were_tri
     assert_eq!(found[0].shopper_id, "s-1");
     let all = u64::from(COUPONS) * u64::from(LANES);
     assert!((1..=all + 1).contains(&tried), "{tried}");
-    suite
-        .database
-        .run("DELETE FROM coupons WHERE shopper_id = 's-1'")
-        .await;
+    let lost = "DELETE FROM coupons WHERE shopper_id = 's-1'";
+    suite.database.execute(lost).await;
     let (found, tried, calls) = search().await;
     assert!(found.is_empty());
     assert_eq!(tried, all);
@@ -160,50 +142,44 @@ async fn a_code_that_cannot_exist_is_not_found_and_one_without_its_key_is_not_ca
     assert_eq!(coupon.code_missing_because(), Reason::CouponKeyMissing);
 }
 
-/// Campaign `CAMPAIGN + 1` is another one of the same terms, and ann has 100 coupons of each, the
-/// later ones of the older campaign.
-async fn give_ann_two_hundred(suite: &Suite) {
-    let other = CAMPAIGN + 1;
-    suite.database.run(
-        &format!(
-            "INSERT INTO campaigns (campaign_number, campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units)
-             SELECT {other}, 'autumn', currency_code, 100, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units
-             FROM campaigns WHERE campaign_number = {CAMPAIGN}"
-        ),
-    )
-    .await;
-    let lane = lane_of("ann");
-    suite.database.run(
-        &format!(
-            "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-             SELECT {lane}, 'ann', campaign, slot, 'r-' || slot, 0, '00000000-0000-7000-8000-000000000001', 1,
-                 now() - make_interval(secs => 1000 - slot - CASE campaign WHEN {CAMPAIGN} THEN 500 ELSE 0 END), now() + interval '1 day'
-             FROM generate_series({CAMPAIGN}, {other}) AS campaign, generate_series(1, 100) AS slot"
-        ),
-    )
-    .await;
+/// An issuance without quota, and 100 coupons of ann's of each of these campaigns, whose terms are those of
+/// `CAMPAIGN`; `issued_at` and `key_id` are SQL that knows the campaign and the slot.
+async fn with_coupons_of_ann(
+    suite: &Suite,
+    campaigns: std::ops::RangeInclusive<u32>,
+    (issued_at, key_id): (&str, &str),
+) -> Issuance {
+    suite.issuance().await.stop().await;
+    let (first, last, lane) = (campaigns.start(), campaigns.end(), lane_of("ann"));
+    let rows = format!(
+        "INSERT INTO campaigns (campaign_number, campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units)
+         SELECT campaign, 'c-' || campaign, currency_code, 100, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units
+         FROM campaigns, generate_series({first}, {last}) AS campaign WHERE campaign <> {CAMPAIGN};
+         INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
+         SELECT {lane}, 'ann', campaign, slot, 'r-' || slot, 0, '00000000-0000-7000-8000-000000000001', {key_id}, {issued_at}, now() + interval '1 day'
+         FROM generate_series({first}, {last}) AS campaign, generate_series(1, 100) AS slot"
+    );
+    suite.database.execute(&rows).await;
+    suite.issuance_without_quota().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shoppers_coupons_are_found_newest_first_100_at_a_time_or_by_their_endings() {
     let suite = Suite::start().await;
-    suite.issuance().await.stop().await;
-    give_ann_two_hundred(&suite).await;
-    let issuance = suite.issuance_without_quota().await;
+    // The later ones are of the older campaign.
+    let issued_at =
+        "now() - make_interval(secs => 1000 - slot - CASE campaign WHEN 7 THEN 500 ELSE 0 END)";
+    let issuance = with_coupons_of_ann(&suite, CAMPAIGN..=8, (issued_at, "1")).await;
     let staff = suite.staff(&issuance);
     let mut request = asked("ann", "", "");
     let mut all = Vec::new();
-    for (campaign_id, is_last) in [("spring", false), ("autumn", false), ("", true)] {
+    for (campaign_id, is_last) in [("spring", false), ("c-8", false), ("", true)] {
         let page = staff.find(request.clone()).await.unwrap();
         assert_eq!(page.coupons_tried, page.coupons.len() as u64);
         assert_eq!(page.next_page_token.is_empty(), is_last);
         assert_eq!(page.coupons.len(), if is_last { 0 } else { 100 });
-        for coupon in page
-            .coupons
-            .iter()
-            .filter_map(|found| found.coupon.as_ref())
-        {
-            assert_eq!(coupon.campaign_id, campaign_id);
+        for found in &page.coupons {
+            assert_eq!(found.coupon.as_ref().unwrap().campaign_id, campaign_id);
         }
         all.extend(page.coupons);
         request.page_token = page.next_page_token;
@@ -233,31 +209,13 @@ async fn a_shoppers_coupons_are_found_newest_first_100_at_a_time_or_by_their_end
     assert_eq!(refused, Refused::InvalidField);
 }
 
-/// 100 more campaigns, of each of which ann has 100 coupons; the newest one's key is not there.
-async fn give_ann_ten_thousand(suite: &Suite) {
-    const OTHERS: &str = "generate_series(1001, 1100) AS campaign";
-    let campaigns = format!(
-        "INSERT INTO campaigns (campaign_number, campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units)
-         SELECT campaign, 'c-' || campaign, currency_code, 100, opens_at, closes_at, coupon_validity_seconds, revision, tier_ids, tier_face_values_minor_units
-         FROM campaigns, {OTHERS}"
-    );
-    suite.database.run(&campaigns).await;
-    let lane = lane_of("ann");
-    let coupons = format!(
-        "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-         SELECT {lane}, 'ann', campaign, slot, 'r-' || slot, 0, '00000000-0000-7000-8000-000000000001', CASE WHEN campaign = 1100 AND slot = 100 THEN 5 ELSE 1 END,
-             now() + make_interval(secs => campaign * 100 + slot), now() + interval '1 day'
-         FROM {OTHERS}, generate_series(1, 100) AS slot"
-    );
-    suite.database.run(&coupons).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_key_keeps_no_search_by_an_ending_from_the_coupons_behind_it() {
     let suite = Suite::start().await;
-    suite.issuance().await.stop().await;
-    give_ann_ten_thousand(&suite).await;
-    let issuance = suite.issuance_without_quota().await;
+    // The key of the newest is not there.
+    let issued_at = "now() + make_interval(secs => campaign * 100 + slot)";
+    let key_id = "CASE WHEN campaign = 1100 AND slot = 100 THEN 5 ELSE 1 END";
+    let issuance = with_coupons_of_ann(&suite, 1_001..=1_100, (issued_at, key_id)).await;
     let at = (&suite, &issuance);
     // Nobody's, as good as certainly.
     let (mut request, mut tried, mut calls) = (asked("ann", "", "00000000"), 0, 0);
@@ -286,11 +244,9 @@ async fn searches_are_bounded_and_claims_go_on_meanwhile() {
     let (suite, issuance) = serving().await;
     let staff = suite.staff(&issuance);
     let code = issuance.code("s-1").await;
-    fill(&suite, CAMPAIGN, 100_000).await;
-    suite
-        .database
-        .run("DELETE FROM coupons WHERE shopper_id = 's-1'")
-        .await;
+    suite.fill(CAMPAIGN, 100_000).await;
+    let lost = "DELETE FROM coupons WHERE shopper_id = 's-1'";
+    suite.database.execute(lost).await;
     let searching = async || {
         let searches = (0..MAX_SEARCHES).map(|_| staff.find(asked("", &code, "")));
         futures_util::future::join_all(searches).await

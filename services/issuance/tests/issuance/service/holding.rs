@@ -1,9 +1,10 @@
 use std::time::{Duration, Instant};
 
 use tidegate_issuance::domain::lease_book::HELD_WHILE_OTHERS_NEED;
+use tidegate_test_kit::{eventually, until};
 use tokio::time::sleep;
 
-use super::suite::{Suite, eventually, lane_of, serving};
+use super::suite::{Suite, lane_of, serving};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_beats_under_a_name_that_is_another_one_after_each_start() {
@@ -26,8 +27,8 @@ async fn a_holder_beats_under_a_name_that_is_another_one_after_each_start() {
     // What the first life held comes back at the start of the second.
     for (lease, lent) in left_behind {
         assert!(beats.contains_key(&lent.holder_id));
-        eventually("the lease comes back", async || {
-            suite.quota.see(|state| state.returned.get(&lease).copied())
+        until("the lease comes back", async || {
+            suite.quota.see(|state| state.returned.contains_key(&lease))
         })
         .await;
     }
@@ -40,12 +41,8 @@ async fn a_replica_that_stops_gives_everything_back_and_then_beats_no_more() {
     issuance.claim_in_the_end("ann").await;
     issuance.stop().await;
     suite.quota.see(|state| {
-        assert!(
-            state
-                .granted
-                .keys()
-                .all(|lease| state.returned.contains_key(lease))
-        );
+        let mut granted = state.granted.keys();
+        assert!(granted.all(|lease| state.returned.contains_key(lease)));
         assert_eq!(state.returned.values().sum::<u64>(), 1);
     });
 }
@@ -66,19 +63,19 @@ async fn a_lease_in_use_goes_back_once_the_pool_is_empty_and_not_before() {
     // Leases that were spent from and came back although something was left of them.
     let given_up = || {
         suite.quota.see(|state| {
-            let in_use = state.returned.iter().filter(|(_, used)| **used > 0);
-            in_use
-                .filter(|(lease, used)| state.granted[*lease].quantity > **used)
-                .count()
+            let has_some_left = |(lease, used): &(&String, &u64)| {
+                **used > 0 && state.granted[*lease].quantity > **used
+            };
+            state.returned.iter().filter(has_some_left).count()
         })
     };
     assert_eq!(given_up(), 0);
     suite.quota.set_free(0);
-    eventually("a lease in use comes back", async || {
+    until("a lease in use comes back", async || {
         // So seldom that the lease is not used up before it is given back.
         sleep(Duration::from_millis(100)).await;
         let _ = issuance.claim(&shoppers.next().unwrap()).await;
-        (given_up() > 0).then_some(())
+        given_up() > 0
     })
     .await;
 }

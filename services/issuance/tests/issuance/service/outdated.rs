@@ -1,11 +1,11 @@
 //! Replicas that have heard less of a campaign than their callers, or than quota knows.
 
 use tidegate_proto::r#type::v1::Reason;
-use uuid::Uuid;
+use tidegate_test_kit::eventually;
 
 use super::{
     changed_terms::tier,
-    suite::{Issuance, Staff, Suite, eventually, quota::closes_in, serving},
+    suite::{Issuance, Staff, Suite, new_order, quota::closes_in, serving},
 };
 
 /// The refusal of a claim that has to be made again later.
@@ -23,30 +23,24 @@ async fn by_a_copy_older_than_its_gateways_no_claim_is_served_or_refused_for_goo
     // Quota's own answer is late, and stock is in hand.
     is_asked_to_come_again(&issuance, "bob", "r-1", 2).await;
     issuance.claim_as("bob", "r-1", 1).await.unwrap();
-    issuance.stop().await;
+    let issuance = suite.restart_without_quota(issuance).await;
 
-    let issuance = suite.issuance_without_quota().await;
     is_asked_to_come_again(&issuance, "ann", "r-2", 2).await;
-    assert_eq!(
-        issuance.refusal("ann", "r-2", 1).await,
-        Reason::ShopperLimitReached
-    );
+    let refusal = issuance.refusal("ann", "r-2", 1).await;
+    assert_eq!(refusal, Reason::ShopperLimitReached);
     // What was issued goes on working.
     assert!(issuance.claim_as("ann", "r-1", 2).await.unwrap().replayed);
-    let order = Uuid::new_v4().to_string();
+    let order = new_order();
     issuance.redeem("ann", &code, &order).await.unwrap();
     drop(issuance);
 
     suite.quota.change(|campaign| closes_in(campaign, 0));
     let issuance = suite.issuance().await;
     issuance.refuses_for(Reason::CampaignClosed).await;
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
+    let issuance = suite.restart_without_quota(issuance).await;
     is_asked_to_come_again(&issuance, "carl", "r-1", 3).await;
-    assert_eq!(
-        issuance.refusal("carl", "r-1", 2).await,
-        Reason::CampaignClosed
-    );
+    let refusal = issuance.refusal("carl", "r-1", 2).await;
+    assert_eq!(refusal, Reason::CampaignClosed);
 }
 
 async fn grant(staff: &Staff<'_>, shopper: &str, tier_id: &str) -> Result<(), Reason> {
@@ -59,10 +53,8 @@ async fn a_grant_is_refused_for_good_only_by_what_quota_says_now() {
     let (suite, issuance) = serving().await;
     let staff = suite.staff(&issuance);
     issuance.claim_in_the_end("ann").await;
-    assert_eq!(
-        grant(&staff, "ann", "").await,
-        Err(Reason::ShopperLimitReached)
-    );
+    let refused = grant(&staff, "ann", "").await;
+    assert_eq!(refused, Err(Reason::ShopperLimitReached));
     suite.quota.change_silently(|campaign| {
         campaign.revision += 1;
         campaign.limit_per_shopper = 2;
@@ -92,60 +84,41 @@ async fn a_grant_of_a_tier_gives_no_other_one_after_the_tiers_were_changed() {
     assert_eq!(refused, Err(Reason::Overloaded));
 }
 
-/// A suite whose issuance has heard of the campaign first in its revision 5, and ann's first coupon.
-async fn heard_of_late() -> (Suite, Issuance) {
-    let suite = Suite::start().await;
-    let quota = &suite.quota;
-    quota.change_silently(|campaign| campaign.revision = 5);
-    let issuance = suite.issuance().await;
-    eventually("a coupon", async || {
-        issuance.claim_first_tier("ann", 5).await.ok()
-    })
-    .await;
-    (suite, issuance)
-}
-
 /// By which revisions of its gateway ann gets the coupon that she has.
 async fn knows(issuance: &Issuance, revisions: &[(u64, bool)]) {
     for (revision, is_known) in revisions {
         let answer = issuance.claim_first_tier("ann", *revision).await;
-        let expected = if *is_known {
-            None
-        } else {
-            Some(Reason::Overloaded)
-        };
+        let expected = (!is_known).then_some(Reason::Overloaded);
         assert_eq!(answer.err(), expected, "revision {revision}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_missed_a_revision_takes_its_tiers_for_others() {
-    let (suite, issuance) = heard_of_late().await;
-    let revision = |revision| {
-        let quota = &suite.quota;
-        quota.change_silently(|campaign| campaign.revision = revision);
-    };
+async fn a_replica_that_missed_a_revision_takes_its_tiers_for_others_also_after_a_restart() {
+    let suite = Suite::start().await;
+    // The campaign is heard of first in its revision 5.
+    let quota = &suite.quota;
+    quota.change_silently(|campaign| campaign.revision = 5);
+    let issuance = suite.issuance().await;
+    let claiming = async || issuance.claim_first_tier("ann", 5).await.ok();
+    eventually("a coupon", claiming).await;
+    let revision = |revision| quota.change_silently(|campaign| campaign.revision = revision);
     // Whatever came before the first revision that was heard of is not known either.
     knows(&issuance, &[(4, false)]).await;
+    let issuance = suite.restart_without_quota(issuance).await;
+    knows(&issuance, &[(5, true), (4, false)]).await;
+    drop(issuance);
     // In revision 6 the first tier may have been another one.
+    let issuance = suite.issuance().await;
     revision(7);
     knows(&issuance, &[(7, true), (6, false)]).await;
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
+    let issuance = suite.restart_without_quota(issuance).await;
     knows(&issuance, &[(7, true), (6, false)]).await;
     drop(issuance);
     // The very next revision tells that the tiers stayed what they were.
     let issuance = suite.issuance().await;
     revision(8);
     knows(&issuance, &[(8, true), (7, true)]).await;
-    issuance.stop().await;
-    knows(&suite.issuance_without_quota().await, &[(7, true)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_keeps_from_when_on_tiers_of_a_campaign_heard_of_late_are_known() {
-    let (suite, issuance) = heard_of_late().await;
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
-    knows(&issuance, &[(5, true), (4, false)]).await;
+    let issuance = suite.restart_without_quota(issuance).await;
+    knows(&issuance, &[(7, true)]).await;
 }

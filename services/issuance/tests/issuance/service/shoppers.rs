@@ -3,19 +3,20 @@ use std::collections::BTreeSet;
 use tidegate_auth::Identity;
 use tidegate_issuance::shoppers::MAX_SHOPPER_STREAMS;
 use tidegate_proto::issuance::v1::{StreamShoppersRequest, StreamShoppersResponse};
-use tidegate_rpc::{refusal::reason_of, wire};
+use tidegate_rpc::wire;
+use tidegate_test_kit::{heard, until};
 use tidegate_types::{Reason, ShopperId};
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
-use super::suite::{Issuance, Suite, claim_of, eventually, quota::CAMPAIGN, serving};
+use super::suite::{Issuance, claim_of, quota::CAMPAIGN, serving};
 
 async fn open(
     issuance: &Issuance,
     campaign_number: u32,
-) -> Result<Streaming<StreamShoppersResponse>, Status> {
+) -> Result<Streaming<StreamShoppersResponse>, Reason> {
     let request = StreamShoppersRequest { campaign_number };
     let mut client = issuance.issuance(Identity::Gateway);
-    Ok(client.stream_shoppers(request).await?.into_inner())
+    heard(client.stream_shoppers(request).await)
 }
 
 async fn read(mut pages: Streaming<StreamShoppersResponse>) -> BTreeSet<u64> {
@@ -26,16 +27,6 @@ async fn read(mut pages: Streaming<StreamShoppersResponse>) -> BTreeSet<u64> {
     hashes
 }
 
-/// Coupons of a campaign that never were claimed, so many in each lane.
-async fn fill(suite: &Suite, campaign_number: u32, coupons: u32) {
-    let rows = format!(
-        "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-         SELECT lane, 's-' || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
-         FROM generate_series(0, 1) AS lane, generate_series(1, {coupons}) AS number"
-    );
-    suite.database.run(&rows).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shoppers_with_coupons_in_every_lane_are_streamed_and_nobody_else() {
     let (suite, issuance) = serving().await;
@@ -44,7 +35,7 @@ async fn the_shoppers_with_coupons_in_every_lane_are_streamed_and_nobody_else() 
         issuance.claim_in_the_end(shopper).await;
     }
     // Coupons of another campaign, many more than one page shows, lie between them.
-    fill(&suite, 99, 25_000).await;
+    suite.fill(99, 25_000).await;
     let streamed = read(open(&issuance, CAMPAIGN).await.unwrap()).await;
     let expected = shoppers.iter().map(|id| ShopperId::parse(id).unwrap());
     let expected: BTreeSet<_> = expected.map(|id| wire::shopper_hash(&id)).collect();
@@ -54,23 +45,23 @@ async fn the_shoppers_with_coupons_in_every_lane_are_streamed_and_nobody_else() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_of_shoppers_are_bounded_and_a_campaign_nobody_knows_has_none() {
     let (suite, issuance) = serving().await;
-    let unknown = open(&issuance, CAMPAIGN + 1).await.unwrap_err();
-    assert_eq!(reason_of(&unknown), Some(Reason::CampaignNotFound));
-    let bad = open(&issuance, 0).await.unwrap_err();
-    assert_eq!(reason_of(&bad), Some(Reason::InvalidField));
+    for (campaign, reason) in [
+        (CAMPAIGN + 1, Reason::CampaignNotFound),
+        (0, Reason::InvalidField),
+    ] {
+        assert_eq!(open(&issuance, campaign).await.err(), Some(reason));
+    }
     // More than an unread stream takes, so that none ends by itself.
-    fill(&suite, CAMPAIGN, 130_000).await;
+    suite.fill(CAMPAIGN, 130_000).await;
     let mut streams = Vec::new();
     for _ in 0..MAX_SHOPPER_STREAMS {
         streams.push(open(&issuance, CAMPAIGN).await.unwrap());
     }
-    let refused = open(&issuance, CAMPAIGN).await.unwrap_err();
-    assert_eq!(reason_of(&refused), Some(Reason::Overloaded));
+    let refused = open(&issuance, CAMPAIGN).await.err();
+    assert_eq!(refused, Some(Reason::Overloaded));
     drop(streams);
-    eventually("a stream that has ended makes room", async || {
-        open(&issuance, CAMPAIGN).await.ok()
-    })
-    .await;
+    let makes_room = async || open(&issuance, CAMPAIGN).await.is_ok();
+    until("a stream that has ended makes room", makes_room).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,90 +1,58 @@
 //! Issuance as a whole in this process, over mutual TLS: its own database, a quota, and clients of several identities.
 
 mod calls;
-mod certificates;
 pub mod quota;
 mod staff;
-mod tokens;
 
-use std::{
-    fs,
-    future::Future,
-    net::SocketAddr,
-    path::PathBuf,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use tempfile::TempDir;
-use tidegate_auth::{Identity, PeerRequirement, TlsIdentity, TokenSettings};
-use tidegate_issuance::{build, config::Config, coupon_keys::CouponKeys};
+use tidegate_auth::Identity;
+use tidegate_issuance::{build, config::Config, coupon_keys::CouponKeys, store::MIGRATIONS};
 use tidegate_pg::Database;
 use tidegate_proto::issuance::v1::{
     coupon_admin_service_client::CouponAdminServiceClient,
     issuance_service_client::IssuanceServiceClient,
     lease_fence_service_client::LeaseFenceServiceClient,
 };
-use tidegate_rpc::{
-    client::channel,
-    server::{CallLayer, CallMetrics, CallPolicy, ConnectionLimits, Listener, serve},
-};
-use tidegate_runtime::{Host, HostSettings, Service};
-use tidegate_telemetry::Registry;
-use tidegate_types::{Lanes, ReplicaId};
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::Channel};
+use tidegate_test_kit::{Credentials, Running, TestDatabase, metrics_page};
+use tidegate_types::Lanes;
+use tonic::transport::Channel;
+use uuid::Uuid;
 
-use crate::{database::TestDatabase, flaky_path::FlakyPath};
+use crate::flaky_path::FlakyPath;
 pub use calls::{claim_of, lane_of};
 use quota::Quota;
 pub use staff::{Staff, granted};
-use tokens::TokenMint;
 
 pub const LANES: u16 = 2;
-/// A condition that is not met for so long never will be.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What outlives a restart of issuance.
 pub struct Suite {
     pub database: TestDatabase,
     pub quota: Quota,
     quota_address: SocketAddr,
-    tokens: TokenMint,
-    token_settings: TokenSettings,
-    folder: TempDir,
+    pub credentials: Arc<Credentials>,
 }
 
-pub struct Issuance {
-    address: SocketAddr,
-    folder: std::path::PathBuf,
-    finish: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    ready: tokio::sync::watch::Receiver<bool>,
-    host: Host,
-}
+pub struct Issuance(Running);
 
 impl Suite {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        certificates::make(folder.path());
-        let (tokens, token_settings) = TokenMint::make(folder.path());
-        let (quota, quota_address) = Quota::start(tls(folder.path(), Identity::Quota)).await;
+        let credentials = Credentials::make();
+        let (quota, quota_address) = Quota::start(&credentials).await;
         let suite = Self {
-            database: TestDatabase::create().await.unwrap(),
+            database: TestDatabase::migrated(&MIGRATIONS).await,
             quota,
             quota_address,
-            tokens,
-            token_settings,
-            folder,
+            credentials,
         };
         suite.write_keys(1, &[1]);
         suite
     }
 
     fn keys_file(&self) -> PathBuf {
-        self.folder.path().join("coupon-keys.json")
+        self.credentials.folder().join("coupon-keys.json")
     }
 
     /// Changes the keys of coupons; each of them is a byte, repeated.
@@ -100,53 +68,60 @@ impl Suite {
 
     pub fn write_keys_file(&self, text: &str) {
         // As Kubernetes does: never half of it.
-        let new = self.folder.path().join("new-keys");
+        let new = self.credentials.folder().join("new-keys");
         fs::write(&new, text).unwrap();
         fs::rename(new, self.keys_file()).unwrap();
     }
 
+    /// Makes coupons that nobody claimed, so many in each lane, before, between and after the shoppers of the tests.
+    pub async fn fill(&self, campaign_number: u32, coupons: u32) {
+        let rows = format!(
+            "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
+             SELECT lane, (ARRAY['a-', 's-0-', 't-'])[1 + number % 3] || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
+             FROM generate_series(0, {LANES} - 1) AS lane, generate_series(1, {coupons}) AS number"
+        );
+        self.database.execute(&rows).await;
+    }
+
     /// Starts issuance, and waits until it can serve.
     pub async fn issuance(&self) -> Issuance {
-        let database = self.database.open().unwrap();
-        self.issuance_with(database, self.quota_address).await
+        self.start_issuance(self.database.open(), self.quota_address)
+            .await
     }
 
     /// The same over a path of its own to the database.
     pub async fn issuance_over(&self, path: &FlakyPath) -> Issuance {
-        let database = path.open(&self.database).unwrap();
-        self.issuance_with(database, self.quota_address).await
+        self.start_issuance(path.open(&self.database), self.quota_address)
+            .await
     }
 
     /// The same with a quota that does not answer.
     pub async fn issuance_without_quota(&self) -> Issuance {
-        let database = self.database.open().unwrap();
-        self.issuance_with(database, ([127, 0, 0, 1], 1).into())
-            .await
+        let nowhere = ([127, 0, 0, 1], 1).into();
+        self.start_issuance(self.database.open(), nowhere).await
     }
 
-    async fn issuance_with(&self, database: Database, quota: SocketAddr) -> Issuance {
+    /// What follows on an issuance that stops, while quota does not answer.
+    pub async fn restart_without_quota(&self, issuance: Issuance) -> Issuance {
+        issuance.stop().await;
+        self.issuance_without_quota().await
+    }
+
+    async fn start_issuance(&self, database: Database, quota: SocketAddr) -> Issuance {
         let config = Config {
             database,
             migrate_on_start: true,
             lanes: Lanes::new(LANES).unwrap(),
             quota_addresses: vec![quota.to_string()],
-            tokens: self.token_settings.clone(),
+            tokens: self.credentials.token_settings(),
             coupon_keys: Arc::new(CouponKeys::load(self.keys_file()).unwrap()),
             queue_capacity: 1_000,
             max_batch: 100,
             read_connections: 8,
             max_in_flight: 100,
         };
-        let host = Host::prepare(
-            Identity::Issuance,
-            settings(&self.folder),
-            PeerRequirement::Certificate,
-            CancellationToken::new(),
-        );
-        let (service, host) = build(config, host.unwrap()).await.unwrap();
-        let mut issuance = listen(service, host, self.folder.path()).await;
-        issuance.ready.wait_for(|ready| *ready).await.unwrap();
-        issuance
+        let build = |host| build(config, host);
+        Issuance(Running::start(&self.credentials, Identity::Issuance, build).await)
     }
 }
 
@@ -157,94 +132,39 @@ pub async fn serving() -> (Suite, Issuance) {
     (suite, issuance)
 }
 
+/// The id of another order.
+pub fn new_order() -> String {
+    Uuid::new_v4().to_string()
+}
+
 impl Issuance {
     pub fn channel(&self, identity: Identity) -> Channel {
-        let tls = tls(&self.folder, identity);
-        channel(&self.address.to_string(), Identity::Issuance, tls)
+        self.0.channel(identity)
     }
 
     pub fn issuance(&self, identity: Identity) -> IssuanceServiceClient<Channel> {
         IssuanceServiceClient::new(self.channel(identity))
     }
 
-    pub fn fence(&self, identity: Identity) -> LeaseFenceServiceClient<Channel> {
-        LeaseFenceServiceClient::new(self.channel(identity))
+    /// As quota calls it.
+    pub fn fence(&self) -> LeaseFenceServiceClient<Channel> {
+        LeaseFenceServiceClient::new(self.channel(Identity::Quota))
     }
 
-    pub fn coupon_admin(&self, identity: Identity) -> CouponAdminServiceClient<Channel> {
-        CouponAdminServiceClient::new(self.channel(identity))
+    /// As staff call it.
+    pub fn coupon_admin(&self) -> CouponAdminServiceClient<Channel> {
+        CouponAdminServiceClient::new(self.channel(Identity::Staff))
     }
 
     /// The value of a metric; 0 if it has none yet.
     pub fn metric(&self, name: &str) -> u64 {
-        let mut page = String::new();
-        prometheus_client::encoding::text::encode(&mut page, &self.host.registry).unwrap();
+        let page = metrics_page(&self.0.host.registry);
         let line = page.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// Ends as a process that is asked to: gives back what it holds.
     pub async fn stop(mut self) {
-        self.host.stop.cancel();
-        if let Some(finish) = self.finish.take() {
-            finish.await;
-        }
-    }
-}
-
-/// Waits until a condition is met.
-pub async fn eventually<T>(what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until {
-        if let Some(seen) = met().await {
-            return seen;
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{what}: not in {PATIENCE:?}");
-}
-
-async fn listen(service: Service, host: Host, folder: &std::path::Path) -> Issuance {
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let address = listener.address();
-    let policy = CallPolicy {
-        access: service.access,
-        max_in_flight: service.max_in_flight,
-        tracing: host.tracing.clone(),
-        metrics: CallMetrics::register(&mut Registry::default()),
-    };
-    tokio::spawn(serve(
-        listener,
-        Arc::clone(&host.tls),
-        CallLayer::new(policy),
-        (service.routes)(Routes::default()),
-        CancellationToken::new(),
-    ));
-    Issuance {
-        address,
-        folder: folder.to_owned(),
-        finish: Some(service.finish),
-        ready: service.ready,
-        host,
-    }
-}
-
-fn tls(folder: &std::path::Path, identity: Identity) -> Arc<TlsIdentity> {
-    let files = certificates::files(folder, identity);
-    Arc::new(TlsIdentity::load(&files, PeerRequirement::Certificate).unwrap())
-}
-
-fn settings(folder: &TempDir) -> HostSettings {
-    HostSettings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        replica: ReplicaId::parse("issuance-0").unwrap(),
-        tls: certificates::files(folder.path(), Identity::Issuance),
-        otlp_endpoint: None,
-        trace_sample_ratio: 0.0,
-        log_filter: "info".to_owned(),
-        lame_duck: Duration::ZERO,
-        drain: Duration::from_secs(10),
-        connections: ConnectionLimits::default(),
+        self.0.finish().await;
     }
 }

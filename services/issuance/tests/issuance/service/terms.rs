@@ -6,10 +6,10 @@ use tidegate_proto::{
     r#type::v1::{Coupon, CouponTerms, Money, Reason, Refusal},
 };
 use tidegate_rpc::wire;
+use tidegate_test_kit::until;
 use tidegate_types::Timestamp;
-use uuid::Uuid;
 
-use super::suite::{Issuance, Suite, eventually};
+use super::suite::{Issuance, Suite, new_order};
 
 fn asking(minimum_spend_minor_units: i64, areas: &[&str], stores: usize) -> CouponTerms {
     CouponTerms {
@@ -24,7 +24,7 @@ fn order(coupon: &Coupon, store_id: &str, area: &str, minor_units: i64) -> Redee
     RedeemItem {
         shopper_id: "ann".to_owned(),
         coupon_code: coupon.code.clone(),
-        order_id: Uuid::new_v4().to_string(),
+        order_id: new_order(),
         store_id: store_id.to_owned(),
         area: area.to_owned(),
         total: Some(Money {
@@ -45,9 +45,8 @@ fn refusal(result: RedeemResult) -> Refusal {
 /// Suite and issuance with a coupon of ann's that asks this.
 async fn with_terms(terms: CouponTerms) -> (Suite, Issuance, Coupon) {
     let suite = Suite::start().await;
-    suite
-        .quota
-        .change(|campaign| campaign.tiers[0].terms = Some(terms));
+    let quota = &suite.quota;
+    quota.change(|campaign| campaign.tiers[0].terms = Some(terms));
     let issuance = suite.issuance().await;
     let coupon = issuance.claim_in_the_end("ann").await.coupon.unwrap();
     (suite, issuance, coupon)
@@ -58,32 +57,28 @@ async fn an_order_that_does_not_fit_is_told_which_would_also_while_quota_is_away
     let terms = asking(3_000, &["west"], 1);
     let (suite, issuance, coupon) = with_terms(terms.clone()).await;
     assert_eq!(coupon.terms, Some(terms));
-    issuance.stop().await;
-    let issuance = suite.issuance_without_quota().await;
-    let refused = async |item: RedeemItem| {
-        let refusal = refusal(issuance.redeem_item(item).await);
-        assert_eq!(refusal.reason(), Reason::CouponNotApplicable);
-        assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
-        let mut metadata: Vec<_> = refusal.metadata.into_iter().collect();
-        metadata.sort();
-        metadata
-    };
-    let told = |facts: &[(&str, &str)]| {
-        let facts = facts.iter();
-        let facts = facts.map(|(key, value)| (key.to_string(), value.to_string()));
-        facts.collect::<Vec<_>>()
-    };
-    assert_eq!(
-        refused(order(&coupon, "s-001", "east", 3_000)).await,
-        told(&[("areas", "west"), ("stores", "s-000")])
-    );
-    assert_eq!(
-        refused(order(&coupon, "s-000", "east", 2_999)).await,
-        told(&[("minimum_spend_minor_units", "3000")])
-    );
+    let issuance = suite.restart_without_quota(issuance).await;
     let mut in_dollars = order(&coupon, "s-000", "west", 9_000);
     in_dollars.total.as_mut().unwrap().currency_code = "USD".to_owned();
-    assert_eq!(refused(in_dollars).await, told(&[("currency_code", "CNY")]));
+    for (order, expected) in [
+        (
+            order(&coupon, "s-001", "east", 3_000),
+            "areas=west stores=s-000",
+        ),
+        (
+            order(&coupon, "s-000", "east", 2_999),
+            "minimum_spend_minor_units=3000",
+        ),
+        (in_dollars, "currency_code=CNY"),
+    ] {
+        let refusal = refusal(issuance.redeem_item(order).await);
+        assert_eq!(refusal.reason(), Reason::CouponNotApplicable);
+        assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
+        let facts = refusal.metadata.iter();
+        let mut told: Vec<_> = facts.map(|(key, fact)| format!("{key}={fact}")).collect();
+        told.sort();
+        assert_eq!(told.join(" "), expected);
+    }
     let fitting = order(&coupon, "s-001", "west", 3_000);
     let redeemed = issuance.redeem_item(fitting).await;
     assert!(matches!(redeemed.outcome, Some(Outcome::Redeemed(_))));
@@ -100,21 +95,15 @@ async fn the_order_that_holds_the_coupon_is_answered_whatever_it_says_of_itself(
         ..held
     };
     assert_eq!(issuance.redeem_item(silent.clone()).await, first);
-    assert!(
-        issuance
-            .release("ann", &coupon.code, &silent.order_id)
-            .await
-    );
+    let order_id = &silent.order_id;
+    assert!(issuance.release("ann", &coupon.code, order_id).await);
     let late = refusal(issuance.redeem_item(silent.clone()).await);
     assert_eq!(late.reason(), Reason::CouponRedeemed);
     assert_eq!(late.metadata["order_id"], silent.order_id);
     // Who does not tell the total is not served with a coupon that asks for one.
-    let order_id = Uuid::new_v4().to_string();
-    let unknown = refusal(
-        issuance
-            .redeem_item(RedeemItem { order_id, ..silent })
-            .await,
-    );
+    let order_id = new_order();
+    let other = RedeemItem { order_id, ..silent };
+    let unknown = refusal(issuance.redeem_item(other).await);
     assert_eq!(unknown.reason(), Reason::CouponNotApplicable);
 }
 
@@ -144,9 +133,8 @@ async fn a_redemption_tells_when_the_campaign_closes_whether_it_is_refused_or_no
     let (suite, issuance, coupon) = with_terms(asking(3_000, &[], 0)).await;
     let closes_at = suite.quota.see(|state| state.campaign.closes_at);
     for minor_units in [2_999, 3_000] {
-        let redeemed = issuance
-            .redeem_item(order(&coupon, "s-1", "west", minor_units))
-            .await;
+        let order = order(&coupon, "s-1", "west", minor_units);
+        let redeemed = issuance.redeem_item(order).await;
         assert_eq!(redeemed.campaign_closes_at, closes_at);
     }
     let mut forged = order(&coupon, "s-1", "west", 3_000);
@@ -161,13 +149,12 @@ async fn terms_that_do_not_fit_are_told_rather_than_a_halt() {
     suite.quota.change(|campaign| {
         let control = campaign.control.as_mut().unwrap();
         control.set_redemption(tidegate_proto::r#type::v1::RedemptionControl::Halted);
-        control.resume_at = Some(wire::timestamp(
-            Timestamp::now_utc() + Duration::from_secs(60),
-        ));
+        let later = Timestamp::now_utc() + Duration::from_secs(60);
+        control.resume_at = Some(wire::timestamp(later));
     });
-    eventually("redemption is halted", async || {
+    until("redemption is halted", async || {
         let checked = issuance.check("ann", &coupon.code).await;
-        (checked.unusable_because() == Reason::RedemptionHalted).then_some(())
+        checked.unusable_because() == Reason::RedemptionHalted
     })
     .await;
     let fitting = order(&coupon, "s-1", "west", 3_000);

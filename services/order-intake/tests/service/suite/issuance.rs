@@ -5,12 +5,12 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures_util::Stream;
-use tidegate_auth::TlsIdentity;
+use tidegate_auth::Identity;
 use tidegate_proto::{
     issuance::v1::{
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
@@ -19,15 +19,10 @@ use tidegate_proto::{
     },
     r#type::v1::{Coupon, Money},
 };
-use tidegate_rpc::{
-    access_rules,
-    server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
-    wire,
-};
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_rpc::{access_rules, server::Rule, wire};
+use tidegate_test_kit::{Credentials, never_asked, serve_stand_in};
 use tidegate_types::{Reason, Refusal, Timestamp};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
 const RULES: &[Rule] = access_rules! {
@@ -50,42 +45,39 @@ struct Shared {
     open: Semaphore,
 }
 
+/// What it knows, open to be told otherwise.
 #[derive(Default)]
-struct State {
+pub struct State {
     /// By shopper and code: two shoppers may have the same code.
-    paid_orders: HashMap<(String, String), String>,
+    pub paid_orders: HashMap<(String, String), String>,
     /// Orders that have given their coupon back, or never had it: they cannot use it any more.
     released_orders: HashSet<String>,
-    refusing: Option<Refusal>,
-    refusing_releases: bool,
-    minimum_spend: i64,
-    campaign_closes_at: Option<Timestamp>,
-    calls: Vec<Vec<RedeemItem>>,
+    /// How every redemption is refused.
+    pub refusing: Option<Refusal>,
+    /// Whether every release fails.
+    pub refusing_releases: bool,
+    /// Orders below this total are none for any coupon.
+    pub minimum_spend: i64,
+    /// When the campaign of every coupon ends.
+    pub campaign_closes_at: Option<Timestamp>,
+    /// What each call so far asked to redeem.
+    pub calls: Vec<Vec<RedeemItem>>,
     /// Codes that were never made.
-    false_codes: HashSet<String>,
+    pub false_codes: HashSet<String>,
     /// Codes whose key is missing.
-    keyless_codes: HashSet<String>,
-    /// Releases that gave a coupon back.
-    given_back: Vec<String>,
+    pub keyless_codes: HashSet<String>,
+    /// Releases that gave a coupon back, once for each time.
+    pub given_back: Vec<String>,
 }
 
 impl Issuance {
-    pub async fn start(tls: Arc<TlsIdentity>) -> (Self, SocketAddr) {
+    pub async fn start(credentials: &Credentials) -> (Self, SocketAddr) {
         let issuance = Self(Arc::new(Shared {
             state: Mutex::default(),
             open: Semaphore::new(1),
         }));
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.address();
-        let policy = CallPolicy {
-            access: AccessRules::services_only(RULES),
-            max_in_flight: 100,
-            tracing: Tracing::disabled(),
-            metrics: CallMetrics::register(&mut Registry::default()),
-        };
         let routes = Routes::new(IssuanceServiceServer::new(issuance.clone()));
-        let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, tls, CallLayer::new(policy), routes, stop));
+        let address = serve_stand_in(credentials, Identity::Issuance, RULES, routes).await;
         (issuance, address)
     }
 
@@ -98,108 +90,60 @@ impl Issuance {
         self.0.open.add_permits(1);
     }
 
-    /// Every redemption is refused like this, until it is set to `None`.
-    pub fn refuse(&self, refusal: Option<Refusal>) {
-        self.0.state.lock().unwrap().refusing = refusal;
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
     }
 
-    /// Has a coupon pay for an order, or for none, whatever was asked before.
-    pub fn pay_for(&self, shopper: &str, code: &str, order_id: Option<&str>) {
-        let mut state = self.0.state.lock().unwrap();
+    /// Has a coupon pay for an order, whatever was asked before.
+    pub fn pay_for(&self, shopper: &str, code: &str, order_id: &str) {
         let coupon = (shopper.to_owned(), code.to_owned());
-        match order_id {
-            Some(order_id) => state.paid_orders.insert(coupon, order_id.to_owned()),
-            None => state.paid_orders.remove(&coupon),
-        };
-    }
-
-    /// A code was never made.
-    pub fn deny(&self, code: &str) {
-        let mut state = self.0.state.lock().unwrap();
-        state.false_codes.insert(code.to_owned());
-    }
-
-    /// The key of a code is missing from now on, or back.
-    pub fn lose_key_of(&self, code: &str, is_missing: bool) {
-        let mut state = self.0.state.lock().unwrap();
-        if is_missing {
-            state.keyless_codes.insert(code.to_owned());
-        } else {
-            state.keyless_codes.remove(code);
-        }
-    }
-
-    /// Orders below this total are none for any coupon.
-    pub fn ask_for(&self, minimum_spend: i64) {
-        self.0.state.lock().unwrap().minimum_spend = minimum_spend;
-    }
-
-    /// Releases fail from now on, or work again.
-    pub fn refuse_releases(&self, refusing: bool) {
-        self.0.state.lock().unwrap().refusing_releases = refusing;
-    }
-
-    /// Tells when the campaign of every coupon ends.
-    pub fn close_campaigns_at(&self, moment: Timestamp) {
-        self.0.state.lock().unwrap().campaign_closes_at = Some(moment);
+        let mut state = self.state();
+        state.paid_orders.insert(coupon, order_id.to_owned());
     }
 
     /// The order a coupon pays for now.
     pub fn holder(&self, code: &str) -> Option<String> {
-        let state = self.0.state.lock().unwrap();
+        let state = self.state();
         let mut paid = state.paid_orders.iter();
-        paid.find(|((_, paid), _)| paid == code)
-            .map(|(_, order)| order.clone())
-    }
-
-    /// The coupons that were given back, once for each time.
-    pub fn given_back(&self) -> Vec<String> {
-        self.0.state.lock().unwrap().given_back.clone()
-    }
-
-    /// What each call so far asked for.
-    pub fn calls(&self) -> Vec<Vec<RedeemItem>> {
-        self.0.state.lock().unwrap().calls.clone()
+        let found = paid.find(|((_, paid), _)| paid == code);
+        found.map(|(_, order)| order.clone())
     }
 }
 
 impl State {
-    fn redeem(&mut self, item: &RedeemItem) -> Outcome {
+    fn redeem(&mut self, item: &RedeemItem) -> Result<Coupon, Refusal> {
         if self.false_codes.contains(&item.coupon_code) {
-            return Outcome::Refused(wire::refusal(&Refusal::never(Reason::CouponNotFound)));
+            return Err(Refusal::never(Reason::CouponNotFound));
         }
         if self.keyless_codes.contains(&item.coupon_code) {
-            return Outcome::Refused(wire::refusal(&Refusal::coupon_key_missing()));
+            return Err(Refusal::coupon_key_missing());
         }
         if let Some(refusal) = &self.refusing {
-            return Outcome::Refused(wire::refusal(refusal));
+            return Err(refusal.clone());
         }
-        let total = item.total.as_ref().unwrap().minor_units;
-        if total < self.minimum_spend {
-            let refusal = Refusal::never(Reason::CouponNotApplicable)
-                .with("minimum_spend_minor_units", self.minimum_spend);
-            return Outcome::Refused(wire::refusal(&refusal));
+        let least = self.minimum_spend;
+        if item.total.as_ref().unwrap().minor_units < least {
+            let refusal = Refusal::never(Reason::CouponNotApplicable);
+            return Err(refusal.with("minimum_spend_minor_units", least));
         }
+        let redeemed = |by: &str| Refusal::never(Reason::CouponRedeemed).with("order_id", by);
         if self.released_orders.contains(&item.order_id) {
-            let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", &item.order_id);
-            return Outcome::Refused(wire::refusal(&refusal));
+            return Err(redeemed(&item.order_id));
         }
-        let paid = self
-            .paid_orders
-            .entry((item.shopper_id.clone(), item.coupon_code.clone()))
-            .or_insert_with(|| item.order_id.clone());
-        if *paid == item.order_id {
-            return Outcome::Redeemed(Coupon {
-                order_id: paid.clone(),
-                face_value: Some(Money {
-                    currency_code: "CNY".to_owned(),
-                    minor_units: FACE_VALUE,
-                }),
-                ..Coupon::default()
-            });
+        let coupon = (item.shopper_id.clone(), item.coupon_code.clone());
+        let paid = self.paid_orders.entry(coupon);
+        let paid = paid.or_insert_with(|| item.order_id.clone());
+        if *paid != item.order_id {
+            return Err(redeemed(paid));
         }
-        let refusal = Refusal::never(Reason::CouponRedeemed).with("order_id", paid);
-        Outcome::Refused(wire::refusal(&refusal))
+        Ok(Coupon {
+            order_id: paid.clone(),
+            face_value: Some(Money {
+                currency_code: "CNY".to_owned(),
+                minor_units: FACE_VALUE,
+            }),
+            ..Coupon::default()
+        })
     }
 
     fn release(&mut self, item: &ReleaseItem) -> release_result::Outcome {
@@ -226,15 +170,16 @@ impl IssuanceService for Issuance {
     ) -> Result<Response<RedeemCouponsResponse>, Status> {
         let items = request.into_inner().items;
         let _open = self.0.open.acquire().await.unwrap();
-        let mut state = self.0.state.lock().unwrap();
+        let mut state = self.state();
         state.calls.push(items.clone());
-        let results = items
-            .iter()
-            .map(|item| RedeemResult {
-                outcome: Some(state.redeem(item)),
-                campaign_closes_at: state.campaign_closes_at.map(wire::timestamp),
-            })
-            .collect();
+        let results = items.iter().map(|item| RedeemResult {
+            outcome: Some(match state.redeem(item) {
+                Ok(coupon) => Outcome::Redeemed(coupon),
+                Err(refusal) => Outcome::Refused(wire::refusal(&refusal)),
+            }),
+            campaign_closes_at: state.campaign_closes_at.map(wire::timestamp),
+        });
+        let results = results.collect();
         Ok(Response::new(RedeemCouponsResponse { results }))
     }
 
@@ -244,7 +189,7 @@ impl IssuanceService for Issuance {
     ) -> Result<Response<VerifyCodesResponse>, Status> {
         let items = request.into_inner().items;
         let _open = self.0.open.acquire().await.unwrap();
-        let state = self.0.state.lock().unwrap();
+        let state = self.state();
         let is_true = |item: &CodeOfShopper| !state.false_codes.contains(&item.coupon_code);
         let is_missing = |item: &CodeOfShopper| state.keyless_codes.contains(&item.coupon_code);
         Ok(Response::new(VerifyCodesResponse {
@@ -259,7 +204,7 @@ impl IssuanceService for Issuance {
     ) -> Result<Response<LookupRedemptionsResponse>, Status> {
         let items = request.into_inner().items;
         let _open = self.0.open.acquire().await.unwrap();
-        let state = self.0.state.lock().unwrap();
+        let state = self.state();
         let paid = |item: CodeOfShopper| {
             let coupon = (item.shopper_id, item.coupon_code);
             state.paid_orders.get(&coupon).cloned().unwrap_or_default()
@@ -269,60 +214,27 @@ impl IssuanceService for Issuance {
         }))
     }
 
-    async fn issue_coupons(
-        &self,
-        _: Request<IssueCouponsRequest>,
-    ) -> Result<Response<IssueCouponsResponse>, Status> {
-        Err(not_for_order_intake())
-    }
-
-    async fn lookup_claims(
-        &self,
-        _: Request<LookupClaimsRequest>,
-    ) -> Result<Response<LookupClaimsResponse>, Status> {
-        Err(not_for_order_intake())
-    }
-
-    type StreamShoppersStream =
-        Pin<Box<dyn Stream<Item = Result<StreamShoppersResponse, Status>> + Send>>;
-
-    async fn stream_shoppers(
-        &self,
-        _: Request<StreamShoppersRequest>,
-    ) -> Result<Response<Self::StreamShoppersStream>, Status> {
-        Err(not_for_order_intake())
-    }
-
-    async fn list_coupons(
-        &self,
-        _: Request<ListCouponsRequest>,
-    ) -> Result<Response<ListCouponsResponse>, Status> {
-        Err(not_for_order_intake())
-    }
-
-    async fn check_coupon(
-        &self,
-        _: Request<CheckCouponRequest>,
-    ) -> Result<Response<CheckCouponResponse>, Status> {
-        Err(not_for_order_intake())
-    }
-
     async fn release_coupons(
         &self,
         request: Request<ReleaseCouponsRequest>,
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
         let items = request.into_inner().items;
-        let mut state = self.0.state.lock().unwrap();
-        let results = items
-            .iter()
-            .map(|item| ReleaseResult {
-                outcome: Some(state.release(item)),
-            })
-            .collect();
+        let mut state = self.state();
+        let results = items.iter().map(|item| ReleaseResult {
+            outcome: Some(state.release(item)),
+        });
+        let results = results.collect();
         Ok(Response::new(ReleaseCouponsResponse { results }))
     }
-}
 
-fn not_for_order_intake() -> Status {
-    Status::unimplemented("order-intake redeems and releases")
+    type StreamShoppersStream =
+        Pin<Box<dyn Stream<Item = Result<StreamShoppersResponse, Status>> + Send>>;
+
+    never_asked! {
+        issue_coupons(IssueCouponsRequest) -> IssueCouponsResponse;
+        lookup_claims(LookupClaimsRequest) -> LookupClaimsResponse;
+        stream_shoppers(StreamShoppersRequest) -> Self::StreamShoppersStream;
+        list_coupons(ListCouponsRequest) -> ListCouponsResponse;
+        check_coupon(CheckCouponRequest) -> CheckCouponResponse;
+    }
 }

@@ -1,36 +1,26 @@
 //! What gateways and order-intake call.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidegate_auth::Identity;
 use tidegate_proto::{
     issuance::v1::{issue_result, redeem_result, release_result, *},
     r#type::v1::{Coupon, Reason, Refusal},
 };
-use tidegate_telemetry::TraceContext;
+use tidegate_test_kit::{eventually, traceparent};
 use tidegate_types::{Lanes, ShopperId};
-use tokio::time::sleep;
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{Issuance, LANES, PATIENCE, eventually, quota::CAMPAIGN};
+use super::{Issuance, LANES, quota::CAMPAIGN};
 
 impl Issuance {
     /// Claims a coupon of any tier.
     pub async fn claim(&self, shopper_id: &str) -> Result<IssuedCoupon, Refusal> {
-        self.claim_seeing(shopper_id, 0).await
+        self.claim_as(shopper_id, "r-1", 0).await
     }
 
-    /// The same at a gateway that has seen this revision of the campaign.
-    pub async fn claim_seeing(
-        &self,
-        shopper_id: &str,
-        revision: u64,
-    ) -> Result<IssuedCoupon, Refusal> {
-        self.claim_as(shopper_id, "r-1", revision).await
-    }
-
-    /// The same by another name of the claim.
+    /// The same by a name of the claim, at a gateway that has seen this revision of the campaign.
     pub async fn claim_as(
         &self,
         shopper_id: &str,
@@ -56,22 +46,14 @@ impl Issuance {
             campaign_revision,
             ..claim_of(shopper_id)
         };
-        let issued = self
-            .claim_item(item)
-            .await
-            .map_err(|refusal| refusal.reason())?;
+        let issued = self.claim_item(item).await;
+        let issued = issued.map_err(|refusal| refusal.reason())?;
         Ok(issued.coupon.unwrap().tier_id)
     }
 
     async fn claim_item(&self, item: IssueItem) -> Result<IssuedCoupon, Refusal> {
-        match self
-            .issue(vec![item])
-            .await
-            .results
-            .remove(0)
-            .outcome
-            .unwrap()
-        {
+        let result = self.issue(vec![item]).await.results.remove(0);
+        match result.outcome.unwrap() {
             issue_result::Outcome::Issued(issued) => Ok(issued),
             issue_result::Outcome::Refused(refusal) => Err(refusal),
         }
@@ -106,16 +88,8 @@ impl Issuance {
 
     /// Claims until a coupon is there.
     pub async fn claim_in_the_end(&self, shopper_id: &str) -> IssuedCoupon {
-        let mut last = None;
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            match self.claim(shopper_id).await {
-                Ok(issued) => return issued,
-                Err(refusal) => last = Some(refusal),
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        panic!("no coupon in the end: {last:?}");
+        let claiming = async || self.claim(shopper_id).await.ok();
+        eventually("a coupon", claiming).await
     }
 
     /// The code of a coupon that is claimed in the end.
@@ -149,7 +123,7 @@ impl Issuance {
             lane: lane_of(&item.shopper_id),
             lanes: LANES.into(),
             items: vec![RedeemItem {
-                traceparent: TraceContext::new_root(false).traceparent(),
+                traceparent: traceparent(),
                 deadline_ms: 1_900,
                 ..item
             }],
@@ -165,7 +139,7 @@ impl Issuance {
             shopper_id: shopper_id.to_owned(),
             coupon_code: coupon_code.to_owned(),
             order_id: order_id.to_owned(),
-            traceparent: TraceContext::new_root(false).traceparent(),
+            traceparent: traceparent(),
             deadline_ms: 1_900,
             ..ReleaseItem::default()
         };
@@ -190,6 +164,15 @@ impl Issuance {
         let mut client = self.issuance(Identity::OrderIntake);
         client.check_coupon(request).await.unwrap().into_inner()
     }
+
+    /// The same once the coupon cannot be used.
+    pub async fn check_when_unusable(&self, shopper: &str, code: &str) -> CheckCouponResponse {
+        eventually("it cannot be used", async || {
+            let checked = self.check(shopper, code).await;
+            (!checked.usable).then_some(checked)
+        })
+        .await
+    }
 }
 
 /// A claim of any tier, by a caller who does not say what it has seen.
@@ -198,7 +181,7 @@ pub fn claim_of(shopper_id: &str) -> IssueItem {
         campaign_number: CAMPAIGN,
         shopper_id: shopper_id.to_owned(),
         request_id: "r-1".to_owned(),
-        traceparent: TraceContext::new_root(false).traceparent(),
+        traceparent: traceparent(),
         deadline_ms: 1_900,
         ..IssueItem::default()
     }

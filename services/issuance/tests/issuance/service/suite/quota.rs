@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{Stream, stream};
-use tidegate_auth::TlsIdentity;
+use futures_util::{Stream, StreamExt as _, stream};
+use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{
         campaign_service_server::{CampaignService, CampaignServiceServer},
@@ -19,15 +19,10 @@ use tidegate_proto::{
     },
     r#type::v1::{Campaign, CampaignControl, IssuanceControl, RedemptionControl, Tier, TierStock},
 };
-use tidegate_rpc::{
-    access_rules, refusal,
-    server::{AccessRules, CallLayer, CallMetrics, CallPolicy, Listener, Rule, serve},
-    wire,
-};
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_rpc::{access_rules, refusal, server::Rule, wire};
+use tidegate_test_kit::{Credentials, never_asked, serve_stand_in};
 use tidegate_types::{Reason, Refusal, Timestamp};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
 pub const CAMPAIGN: u32 = 7;
@@ -70,29 +65,21 @@ pub struct Lent {
 }
 
 impl Quota {
-    pub async fn start(tls: Arc<TlsIdentity>) -> (Self, SocketAddr) {
-        let quota = Self {
-            state: Arc::new(Mutex::new(State {
-                campaign: campaign(),
-                watched: true,
-                granted: BTreeMap::new(),
-                returned: BTreeMap::new(),
-                beats: BTreeMap::new(),
-            })),
-            changed: watch::Sender::new(()),
+    pub async fn start(credentials: &Credentials) -> (Self, SocketAddr) {
+        let state = State {
+            campaign: campaign(),
+            watched: true,
+            granted: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            beats: BTreeMap::new(),
         };
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.address();
-        let policy = CallPolicy {
-            access: AccessRules::services_only(RULES),
-            max_in_flight: 100,
-            tracing: Tracing::disabled(),
-            metrics: CallMetrics::register(&mut Registry::default()),
+        let quota = Self {
+            state: Arc::new(Mutex::new(state)),
+            changed: watch::Sender::new(()),
         };
         let routes = Routes::new(CampaignServiceServer::new(quota.clone()))
             .add_service(LeaseServiceServer::new(quota.clone()));
-        let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, tls, CallLayer::new(policy), routes, stop));
+        let address = serve_stand_in(credentials, Identity::Quota, RULES, routes).await;
         (quota, address)
     }
 
@@ -149,8 +136,7 @@ pub fn closes_in(campaign: &mut Campaign, seconds: i64) {
 }
 
 fn from_now(seconds: i64) -> Timestamp {
-    let moment = Timestamp::now_utc().unix_timestamp() + seconds;
-    Timestamp::from_unix_timestamp(moment).unwrap()
+    Timestamp::now_utc().truncate_to_second() + time::Duration::seconds(seconds)
 }
 
 fn campaign() -> Campaign {
@@ -189,13 +175,14 @@ impl LeaseService for Quota {
     ) -> Result<Response<AcquireLeaseResponse>, Status> {
         let asked = request.into_inner();
         let mut state = self.state.lock().unwrap();
+        let never = |reason| Err(refusal::to_status(&Refusal::never(reason)));
         let control = state.campaign.control.clone().unwrap_or_default();
         if control.issuance() == IssuanceControl::Halted {
-            return Err(refusal::to_status(&Refusal::never(Reason::IssuanceHalted)));
+            return never(Reason::IssuanceHalted);
         }
         let closes_at = state.campaign.closes_at.and_then(wire::moment);
         if closes_at.is_some_and(|closes_at| closes_at <= Timestamp::now_utc()) {
-            return Err(refusal::to_status(&Refusal::never(Reason::CampaignClosed)));
+            return never(Reason::CampaignClosed);
         }
         let out: u64 = state.granted.values().map(|lent| lent.quantity).sum();
         let wanted =
@@ -238,22 +225,6 @@ impl LeaseService for Quota {
     }
 }
 
-/// Methods that issuance does not call, as `async_trait` would write them.
-macro_rules! not_for_issuance {
-    ($($method:ident($request:ty) -> $response:ty;)*) => {
-        $(fn $method<'a, 'async_trait>(
-            &'a self,
-            _: Request<$request>,
-        ) -> Pin<Box<dyn Future<Output = Result<Response<$response>, Status>> + Send + 'async_trait>>
-        where
-            'a: 'async_trait,
-            Self: 'async_trait,
-        {
-            Box::pin(async { Err(Status::unimplemented("issuance only watches")) })
-        })*
-    };
-}
-
 #[tonic::async_trait]
 impl CampaignService for Quota {
     type WatchCampaignsStream =
@@ -272,21 +243,16 @@ impl CampaignService for Quota {
             changes.changed().await.ok()?;
             let told = {
                 let state = state.lock().unwrap();
-                state.watched.then(|| state.campaign.clone())
+                state
+                    .watched
+                    .then(|| Event::Campaign(state.campaign.clone()))
             };
-            let events = [told.map(Event::Campaign), synced];
-            let events = events
-                .into_iter()
-                .flatten()
-                .map(|event| Ok(WatchCampaignsResponse { event: Some(event) }));
-            Some((
-                stream::iter(events.collect::<Vec<_>>()),
-                (changes, state, None),
-            ))
+            let events = [told, synced].into_iter().flatten();
+            let events = events.map(|event| Ok(WatchCampaignsResponse { event: Some(event) }));
+            let events: Vec<_> = events.collect();
+            Some((stream::iter(events), (changes, state, None)))
         });
-        Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(
-            events,
-        ))))
+        Ok(Response::new(Box::pin(events.flatten())))
     }
 
     async fn lookup_campaigns(
@@ -295,23 +261,19 @@ impl CampaignService for Quota {
     ) -> Result<Response<LookupCampaignsResponse>, Status> {
         let asked = request.into_inner();
         let campaign = self.state.lock().unwrap().campaign.clone();
-        let (ids, unknown_campaign_ids): (Vec<_>, _) = asked
-            .campaign_ids
-            .into_iter()
-            .partition(|id| *id == campaign.campaign_id);
-        let (numbers, unknown_campaign_numbers): (Vec<_>, _) = asked
-            .campaign_numbers
-            .into_iter()
-            .partition(|number| *number == campaign.campaign_number);
-        let is_asked_for = !ids.is_empty() || !numbers.is_empty();
+        let (mut ids, mut numbers) = (asked.campaign_ids, asked.campaign_numbers);
+        let count = ids.len() + numbers.len();
+        ids.retain(|id| *id != campaign.campaign_id);
+        numbers.retain(|number| *number != campaign.campaign_number);
+        let is_asked_for = ids.len() + numbers.len() < count;
         Ok(Response::new(LookupCampaignsResponse {
             campaigns: is_asked_for.then_some(campaign).into_iter().collect(),
-            unknown_campaign_ids,
-            unknown_campaign_numbers,
+            unknown_campaign_ids: ids,
+            unknown_campaign_numbers: numbers,
         }))
     }
 
-    not_for_issuance! {
+    never_asked! {
         create_campaign(CreateCampaignRequest) -> CreateCampaignResponse;
         get_campaign(GetCampaignRequest) -> GetCampaignResponse;
         list_campaigns(ListCampaignsRequest) -> ListCampaignsResponse;

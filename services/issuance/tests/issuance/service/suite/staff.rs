@@ -1,16 +1,15 @@
 //! What staff ask for, and what they hear.
 
 use futures_util::stream;
-use tidegate_auth::Identity;
 use tidegate_proto::{
     issuance::v1::{
         coupon_admin_service_client::CouponAdminServiceClient, grant_result::Outcome, *,
     },
     r#type::v1::Refusal,
 };
-use tidegate_rpc::refusal::reason_of;
+use tidegate_test_kit::heard;
 use tidegate_types::Reason;
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Request, transport::Channel};
 
 use super::{Issuance, Suite};
 
@@ -27,7 +26,7 @@ impl Suite {
     pub fn staff<'a>(&'a self, issuance: &Issuance) -> Staff<'a> {
         Staff {
             suite: self,
-            admin: issuance.coupon_admin(Identity::Staff),
+            admin: issuance.coupon_admin(),
             bound_to: None,
         }
     }
@@ -41,14 +40,10 @@ impl Suite {
     }
 }
 
-fn heard<T>(answer: Result<Response<T>, Status>) -> Result<T, Reason> {
-    let answer = answer.map(Response::into_inner);
-    answer.map_err(|status| reason_of(&status).unwrap())
-}
-
 impl Staff<'_> {
-    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
-        self.suite.with_token(self.bound_to, message, SCOPES)
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        let credentials = &self.suite.credentials;
+        credentials.with_token(message, SCOPES, self.bound_to)
     }
 
     pub async fn revoke(
