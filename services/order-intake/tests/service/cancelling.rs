@@ -5,11 +5,11 @@ use tidegate_proto::{
     order_intake::v1::CancelOrderRequest,
     r#type::v1::{OrderState, Reason},
 };
-use tidegate_rpc::{client::with_context, refusal::from_status};
-use tidegate_telemetry::TraceContext;
+use tidegate_rpc::refusal::from_status;
 use tidegate_test_kit::until;
 use tidegate_types as types;
 use tokio::time::timeout;
+use tonic::Request;
 
 use crate::suite::{Suite, code, item, lane_of, refused};
 
@@ -69,12 +69,12 @@ async fn a_process_that_ends_does_not_wait_for_an_issuance_that_takes_nothing_ba
         until("it is cancelled", is_cancelled).await;
         stopper.cancel();
     };
-    let patient = CancelOrderRequest {
+    let mut request = Request::new(CancelOrderRequest {
         shopper_id: order.shopper_id.clone(),
         order_id: order.order_id.clone(),
-    };
+    });
     let patience = Duration::from_secs(10);
-    let request = with_context(patient, TraceContext::new_root(false), patience);
+    request.set_timeout(patience);
     let mut gateway = suite.orders(Identity::Gateway);
     // Well before its own deadline.
     let cancelling = timeout(patience / 2, gateway.cancel_order(request));

@@ -3,9 +3,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tidegate_auth::Identity;
 use tidegate_proto::{order_intake::v1::PlaceOrdersRequest, r#type::v1::OrderState};
-use tidegate_rpc::client::with_context;
 use tidegate_telemetry::TraceContext;
 use tidegate_test_kit::{eventually, until};
+use tonic::Request;
 
 use crate::suite::{LANES, Suite, code, item, lane_of, placed};
 
@@ -70,13 +70,12 @@ async fn orders_that_arrive_while_a_call_to_issuance_is_in_flight_share_the_next
 async fn an_order_goes_on_when_its_caller_hangs_up() {
     let suite = Suite::start().await;
     suite.issuance.hang().await;
-    let request = PlaceOrdersRequest {
+    let mut request = Request::new(PlaceOrdersRequest {
         lane: lane_of("alice"),
         lanes: LANES.into(),
         items: vec![item("alice", "r-1", &code(1))],
-    };
-    let patience = Duration::from_secs(5);
-    let request = with_context(request, TraceContext::new_root(false), patience);
+    });
+    request.set_timeout(Duration::from_secs(5));
     let mut gateway = suite.orders(Identity::Gateway);
     let order = tokio::select! {
         _ = gateway.place_orders(request) => panic!("issuance hangs, so this cannot be over"),

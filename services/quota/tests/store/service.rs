@@ -6,8 +6,7 @@ use crate::issuance::Issuance;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{
-        campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient,
-        queue_service_client::QueueServiceClient, *,
+        campaign_service_client::CampaignServiceClient, lease_service_client::LeaseServiceClient, *,
     },
     r#type::v1::{Campaign, CouponTerms, IssuanceControl, IssuanceState, RedemptionControl, Tier},
 };
@@ -209,37 +208,4 @@ async fn staff_extend_and_audit_a_campaign() {
     assert_eq!(audited.differences[0].kind, "coupons");
     assert_eq!((audited.tiers[0].coupons, audited.tiers[0].leased), (7, 5));
     assert_eq!(audited.leases, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_reports_a_queue_and_nobody_else_may() {
-    let quota = Quota::start().await;
-    let campaign = quota.create().await;
-    let report = |gateway_id: &str| ReportQueuesRequest {
-        gateway_id: gateway_id.to_owned(),
-        report_number: 1,
-        queues: vec![QueueReport {
-            campaign_number: campaign.campaign_number,
-            waiting: vec![CohortWaiting {
-                cohort: 0,
-                held: 12,
-                ..CohortWaiting::default()
-            }],
-            can_take: 6.0,
-            ..QueueReport::default()
-        }],
-    };
-    let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
-    let reported = gateway.report_queues(report("gateway-0/1")).await.unwrap();
-    let told = &reported.into_inner().queues[0];
-    assert!(told.is_queueing);
-    assert_eq!(told.remaining, 100);
-    assert_eq!((told.watermark_cohort, told.watermark_draw), (0, 1 << 31));
-    assert_eq!((told.waiting[0].cohort, told.waiting[0].waiting), (0, 6));
-
-    let refused = heard(gateway.report_queues(report("")).await);
-    assert_eq!(refused, Err(Reason::InvalidField));
-    let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
-    let refused = heard(issuance.report_queues(report("gateway-0/2")).await);
-    assert_eq!(refused, Err(Reason::PermissionDenied));
 }

@@ -5,9 +5,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 use futures_util::{future::join_all, stream};
 use tidegate_proto::issuance::v1::{Grant, GrantCouponsRequest};
 use tidegate_rpc::refusal::reason_of;
-use tidegate_test_kit::{PATIENCE, until};
+use tidegate_test_kit::until;
 use tidegate_types::Reason;
 use tokio::time::{sleep, timeout};
+use tonic::Status;
 
 use crate::{
     attacker::{
@@ -22,6 +23,14 @@ use crate::{
 const CROWDS: u64 = 30;
 const CALLS_OF_A_CROWD: usize = 1_000;
 
+fn message_of(grants: Vec<Grant>) -> GrantCouponsRequest {
+    GrantCouponsRequest {
+        campaign_id: String::new(),
+        reason: "an apology".to_owned(),
+        grants,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
     let suite = Suite::start().await;
@@ -32,10 +41,8 @@ async fn a_crowd_of_one_kind_is_refused_at_once_and_other_kinds_are_served() {
             tokio::spawn(async move { caller.call("wait").await })
         })
         .collect();
-    until("the places are taken", async || {
-        suite.seen.waiting.load(Ordering::SeqCst) == MAX_UNARY
-    })
-    .await;
+    let waiting = || suite.seen.waiting.load(Ordering::SeqCst);
+    until("the places are taken", async || waiting() == MAX_UNARY).await;
     let refused = caller.call("").await.unwrap_err();
     assert_eq!(reason_of(&refused), Some(Reason::QueueFull));
     assert!(refused.metadata().get("tidegate-trace-id").is_some());
@@ -66,29 +73,28 @@ async fn a_caller_that_hangs_up_is_counted_as_cancelled_and_one_that_is_answered
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn callers_that_hang_up_in_crowds_do_not_end_the_connection_of_the_others() {
+    // Whom a busy server puts off is told so; a connection that ended names no reason.
+    let is_answered = |answer: Result<(), Status>| match answer {
+        Ok(()) => true,
+        Err(failed) => {
+            assert!(reason_of(&failed).is_some(), "{failed:?}");
+            false
+        }
+    };
     let suite = Suite::start().await;
     let caller = suite.caller();
     for round in 0..CROWDS {
         // Some give up before the server has seen their call, some while the answer is on its way.
         let patience = Duration::from_millis(5 * round);
         let crowd = (0..CALLS_OF_A_CROWD).map(|_| timeout(patience, caller.call("")));
-        // Whom a busy server puts off is told so; a connection that ended names no reason.
-        for failed in join_all(crowd)
-            .await
-            .into_iter()
-            .flatten()
-            .filter_map(Result::err)
-        {
-            assert!(reason_of(&failed).is_some(), "{failed:?}");
+        for failed in join_all(crowd).await.into_iter().flatten() {
+            is_answered(failed);
         }
     }
-    let answered = timeout(PATIENCE, async {
-        while let Err(failed) = caller.call("").await {
-            assert!(reason_of(&failed).is_some(), "{failed:?}");
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
-    assert!(answered.await.is_ok(), "nobody is answered any more");
+    until("somebody is answered again", async || {
+        is_answered(caller.call("").await)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,25 +137,20 @@ async fn rapid_resets_take_no_place_and_leave_others_as_quick_as_before() {
     let caller = suite.caller();
     let before = caller.pace().await;
     let attack = async {
-        let mut ended = 0;
-        loop {
+        let (headers, cancelled) = (call_headers(UNARY), 8u32.to_be_bytes());
+        for _ in 0..20 {
             let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
-            let (headers, cancelled) = (call_headers(UNARY), 8u32.to_be_bytes());
-            for call in 0..5_000 {
-                let stream = 2 * call + 1;
-                let opened = attacker.frame(HEADERS, END_HEADERS, stream, &headers);
-                if opened.await.is_err() {
-                    break;
+            let resets = async {
+                for stream in (1..10_000).step_by(2) {
+                    attacker
+                        .frame(HEADERS, END_HEADERS, stream, &headers)
+                        .await?;
+                    attacker.frame(RST_STREAM, 0, stream, &cancelled).await?;
                 }
-                let reset = attacker.frame(RST_STREAM, 0, stream, &cancelled);
-                if reset.await.is_err() {
-                    break;
-                }
-            }
-            ended += 1;
-            if ended == 20 {
-                return;
-            }
+                Ok::<_, std::io::Error>(())
+            };
+            // The server may end the connection.
+            let _ = resets.await;
         }
     };
     let normal = async {
@@ -167,10 +168,8 @@ async fn a_giant_message_is_refused_by_its_size_and_not_waited_for() {
     let before = caller.pace().await;
     let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
     let headers = call_headers(UNARY);
-    attacker
-        .frame(HEADERS, END_HEADERS, 1, &headers)
-        .await
-        .unwrap();
+    let opened = attacker.frame(HEADERS, END_HEADERS, 1, &headers);
+    opened.await.unwrap();
     // Says that a gigabyte will come, and sends what the window allows.
     let mut beginning = vec![0];
     beginning.extend((1u32 << 30).to_be_bytes());
@@ -183,20 +182,12 @@ async fn a_giant_message_is_refused_by_its_size_and_not_waited_for() {
     caller.is_as_quick_as(before).await;
     drop(attacker);
     // The same from a client that keeps to the rules: twice the bound.
-    let mut client = caller.0.clone();
-    let grants = vec![
-        Grant {
-            shopper_id: "s".repeat(1_000),
-            ..Grant::default()
-        };
-        9_000
-    ];
-    let message = GrantCouponsRequest {
-        campaign_id: String::new(),
-        reason: "an apology".to_owned(),
-        grants,
+    let grant = Grant {
+        shopper_id: "s".repeat(1_000),
+        ..Grant::default()
     };
-    let mut answers = client.grant_coupons(stream::iter([message])).await.unwrap();
+    let messages = stream::iter([message_of(vec![grant; 9_000])]);
+    let mut answers = caller.0.clone().grant_coupons(messages).await.unwrap();
     let refused = answers.get_mut().message().await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::OutOfRange);
 }
@@ -207,12 +198,7 @@ async fn a_reader_that_does_not_read_is_not_read_from_either() {
     let caller = suite.caller();
     let before = caller.pace().await;
     // Each message is answered by one of 2 kB; nobody takes the answers.
-    let grants = vec![Grant::default(); 1_000];
-    let message = GrantCouponsRequest {
-        campaign_id: String::new(),
-        reason: "an apology".to_owned(),
-        grants,
-    };
+    let message = message_of(vec![Grant::default(); 1_000]);
     let messages = stream::iter(std::iter::repeat_n(message, 100_000));
     let slow = suite.caller();
     let answers = slow.0.clone().grant_coupons(messages).await.unwrap();
@@ -235,11 +221,8 @@ async fn a_call_whose_body_never_comes_gives_its_place_back_at_its_deadline() {
     let mut attacker = Attacker::enter(&suite, ELSEWHERE).await.unwrap();
     let headers = call_headers(UNARY);
     for call in 0..MAX_UNARY as u32 {
-        let stream = 2 * call + 1;
-        attacker
-            .frame(HEADERS, END_HEADERS, stream, &headers)
-            .await
-            .unwrap();
+        let opened = attacker.frame(HEADERS, END_HEADERS, 2 * call + 1, &headers);
+        opened.await.unwrap();
     }
     let caller = suite.caller();
     let refused = async {
@@ -249,11 +232,8 @@ async fn a_call_whose_body_never_comes_gives_its_place_back_at_its_deadline() {
     };
     // The bound of a call that names no deadline is two seconds.
     timeout(Duration::from_secs(2), refused).await.unwrap();
-    let served = async {
-        while caller.call("").await.is_err() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
+    let is_served = async || caller.call("").await.is_ok();
+    let served = until("the places are given back", is_served);
     timeout(Duration::from_secs(10), served).await.unwrap();
     drop(attacker);
 }

@@ -1,4 +1,4 @@
-//! Keys of coupons that change, and keys that are missing.
+//! Codes of coupons, keys of theirs that change, and keys that are missing.
 
 use tidegate_auth::Identity;
 use tidegate_proto::{
@@ -6,7 +6,7 @@ use tidegate_proto::{
     r#type::v1::{CouponState, Reason},
 };
 use tidegate_rpc::refusal::{from_status, reason_of};
-use tidegate_test_kit::until;
+use tidegate_test_kit::{heard, until};
 use tidegate_types::{Reason as Refused, Retry};
 
 use super::suite::{Issuance, new_order, quota::CAMPAIGN, serving};
@@ -77,11 +77,8 @@ async fn a_missing_key_is_a_refusal_for_now_everywhere_and_loses_nothing() {
     assert_lookups_and_lists(&issuance).await;
     let codes = [("ann", &*of_ann), ("ann", "no code")];
     let verified = issuance.verify(&codes).await.unwrap();
-    assert_eq!(
-        verified.is_true,
-        [true, false],
-        "a missing key makes no code false"
-    );
+    // A missing key makes no code false.
+    assert_eq!(verified.is_true, [true, false]);
     assert_eq!(verified.key_is_missing, [true, false]);
     // What an order holds is given back without the key: only the order that holds it can.
     assert!(!issuance.release("bob", &of_bob, &next).await);
@@ -124,4 +121,65 @@ async fn assert_lookups_and_lists(issuance: &Issuance) {
     assert_eq!(coupon.code, "");
     assert_eq!(coupon.code_missing_because(), Reason::CouponKeyMissing);
     assert_eq!(coupon.state(), CouponState::Issued);
+}
+
+fn items(codes: &[(&str, &str)]) -> Vec<CodeOfShopper> {
+    let items = codes.iter().map(|(shopper_id, code)| CodeOfShopper {
+        shopper_id: shopper_id.to_string(),
+        coupon_code: code.to_string(),
+    });
+    items.collect()
+}
+
+impl Issuance {
+    /// Which codes are true for their shoppers.
+    pub async fn verify(&self, codes: &[(&str, &str)]) -> Result<VerifyCodesResponse, Refused> {
+        let request = VerifyCodesRequest {
+            items: items(codes),
+        };
+        let mut client = self.issuance(Identity::OrderIntake);
+        heard(client.verify_codes(request).await)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_hears_which_order_each_coupon_pays_for() {
+    let (_suite, issuance) = serving().await;
+    let (of_ann, of_bob) = (issuance.code("ann").await, issuance.code("bob").await);
+    let order = new_order();
+    issuance.redeem("ann", &of_ann, &order).await.unwrap();
+    let lookup = async |codes: &[(&str, &str)]| {
+        let request = LookupRedemptionsRequest {
+            items: items(codes),
+        };
+        let mut client = issuance.issuance(Identity::OrderIntake);
+        let found = heard(client.lookup_redemptions(request).await);
+        found.map(|found| found.order_ids)
+    };
+    let asked = [
+        ("bob", &*of_bob),
+        ("ann", &of_ann),
+        ("bob", &of_ann),
+        ("ann", "no code"),
+    ];
+    assert_eq!(lookup(&asked).await.unwrap(), ["", &*order, "", ""]);
+    assert_eq!(lookup(&[]).await, Err(Refused::InvalidField));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_are_told_to_be_true_only_for_their_own_shopper() {
+    let (_suite, issuance) = serving().await;
+    let code = issuance.code("ann").await;
+    let asked = [
+        ("ann", &*code),
+        ("bob", &code),
+        ("ann", "0123456789ABCDEF"),
+        ("ann", "no code"),
+        ("", &code),
+    ];
+    let verified = issuance.verify(&asked).await.unwrap();
+    // The third names a key that is not here, as a mistyped one may: nobody can tell.
+    assert_eq!(verified.is_true, [true, false, true, false, false]);
+    assert_eq!(verified.key_is_missing, [false, false, true, false, false]);
+    assert_eq!(issuance.verify(&[]).await, Err(Refused::InvalidField));
 }

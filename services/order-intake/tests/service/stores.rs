@@ -3,11 +3,16 @@ use std::time::{Duration, SystemTime};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use tidegate_auth::Identity;
 use tidegate_proto::{
-    order_intake::v1::{GetStoreRequest, PlaceOrderItem, UpsertStoresRequest},
+    order_intake::v1::{
+        CloseStoresRequest, GetStoreRequest, PendingOrders, PlaceOrderItem, UpsertStoresRequest,
+        close_stores_request::Stores,
+    },
     r#type::v1::Reason,
 };
+use tidegate_rpc::refusal::reason_of;
+use tidegate_types as types;
 
-use crate::suite::{Suite, code, item, placed, refused, store_of};
+use crate::suite::{Suite, bad_fields, code, item, placed, refused, store_of};
 
 #[tokio::test]
 async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_full() {
@@ -74,4 +79,38 @@ async fn stores_are_kept_message_by_message_and_a_bad_one_ends_the_stream() {
     let store = store.unwrap().into_inner().store.unwrap();
     assert_eq!(store.orders_per_slot, Some(6));
     assert_eq!(store.slot_minutes, Some(10));
+}
+
+fn closing(request_id: &str, pending_orders: PendingOrders) -> CloseStoresRequest {
+    CloseStoresRequest {
+        request_id: request_id.to_owned(),
+        stores: Some(Stores::StoreId("s-1".to_owned())),
+        reason: "杯子用完了".to_owned(),
+        pending_orders: pending_orders.into(),
+    }
+}
+
+#[tokio::test]
+async fn a_closing_names_its_bad_fields_and_is_one_thing_under_one_name() {
+    let suite = Suite::start().await;
+    let nothing = CloseStoresRequest::default();
+    let refused = suite.close(nothing).await.unwrap_err();
+    let fields = bad_fields(&refused);
+    assert_eq!(fields, ["request_id", "reason", "pending_orders", "stores"]);
+    let keep = suite.close(closing("c-1", PendingOrders::Keep)).await;
+    assert!(keep.unwrap().is_done);
+    let nowhere = CloseStoresRequest {
+        stores: Some(Stores::Area("nowhere".to_owned())),
+        ..closing("c-2", PendingOrders::Keep)
+    };
+    for (message, reason) in [
+        (
+            closing("c-1", PendingOrders::Fail),
+            types::Reason::RequestIdConflict,
+        ),
+        (nowhere, types::Reason::StoreNotFound),
+    ] {
+        let refused = suite.close(message).await.unwrap_err();
+        assert_eq!(reason_of(&refused), Some(reason));
+    }
 }
