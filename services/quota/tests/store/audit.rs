@@ -137,7 +137,8 @@ async fn what_issuance_has_otherwise_is_found() {
         used: 2,
         coupons: 1,
     };
-    let changes: [(&dyn Fn(&mut State), &str); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut State);
+    let changes: [(Change<'_>, &str); 9] = [
         (
             &|state| of(state, settled, |lease| lease.is_sealed = false),
             "settled_lease",
