@@ -134,7 +134,7 @@ def test_each_service_scales_on_the_signal_that_the_design_names():
 
 
 def test_issuance_grows_before_the_gateway_makes_shoppers_wait():
-    target = service_source.number("services/gateway/src/domain/window.rs", r"TARGET_DELAY: Duration = Duration::from_millis\(([\d_]+)\)")
+    target = service_source.number("services/gateway/src/domain/tuning.rs", r"TARGET_DELAY: Duration = Duration::from_millis\(([\d_]+)\)")
     (trigger,) = find("event", "ScaledObject", "issuance")["spec"]["triggers"]
     assert float(trigger["metadata"]["threshold"]) * 1000 < target
 

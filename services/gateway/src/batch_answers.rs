@@ -23,18 +23,13 @@ pub fn answer_each<T, R, A>(
 mod tests {
     use std::time::Instant;
 
-    use tidegate_telemetry::TraceContext;
     use tidegate_types::{Reason, Refusal};
 
     use super::*;
 
     #[test]
     fn each_item_has_its_own_result_or_all_have_none() {
-        let items = [(), ()].map(|item| Pending {
-            item,
-            trace: TraceContext::new_root(false),
-            deadline: Instant::now(),
-        });
+        let items = [(), ()].map(|item| Pending::new(item, Instant::now()));
         let answered = |results| -> Vec<_> {
             let answers = answer_each(&items, results, Ok::<u8, _>).into_iter();
             answers.map(Result::ok).collect()

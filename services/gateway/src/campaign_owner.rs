@@ -18,7 +18,6 @@ use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::{QuestionLimits, Questions, Replicas, RetryPolicy, Unanswered},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::CampaignId;
 
 use crate::{campaigns::campaign_from, domain::campaign::Campaign};
@@ -87,7 +86,6 @@ async fn ask(quota: Replicas, ids: Vec<CampaignId>) -> Answers {
     let answer = quota
         .call(
             RetryPolicy::each_in_turn(MAX_ATTEMPT),
-            TraceContext::new_root(false),
             || message.clone(),
             |channel, request| async move {
                 CampaignServiceClient::new(channel)

@@ -15,10 +15,10 @@ use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
 };
-use tidegate_rpc::client::{Replicas, Unanswered};
+use tidegate_rpc::client::{Replicas, TracedChannel, Unanswered};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::sync::watch;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status};
 
 use crate::{
     campaign_owner::CampaignOwner,
@@ -137,7 +137,10 @@ impl Campaigns {
             .await;
     }
 
-    async fn watch_once(&self, mut quota: CampaignServiceClient<Channel>) -> Result<(), Status> {
+    async fn watch_once(
+        &self,
+        mut quota: CampaignServiceClient<TracedChannel>,
+    ) -> Result<(), Status> {
         let mut events = quota
             .watch_campaigns(Request::new(WatchCampaignsRequest {}))
             .await?

@@ -12,7 +12,6 @@ use tidegate_rpc::{
     client::{Replicas, RetryPolicy},
     wire,
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ShopperId};
 use tokio::time::{interval, timeout};
 use tonic::Streaming;
@@ -113,8 +112,7 @@ impl CouponHolders {
             clients::issuance(channel).stream_shoppers(request).await
         };
         let policy = RetryPolicy::each_in_turn(MAX_SILENCE);
-        let trace = TraceContext::new_root(false);
-        let opened = issuance.call(policy, trace, message, send).await;
+        let opened = issuance.call(policy, message, send).await;
         let max_bytes = MAX_FILTER_BYTES.saturating_sub(held);
         let known = read(opened.ok()?, campaign, max_bytes).await;
         if known.is_none() {

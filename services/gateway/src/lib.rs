@@ -88,7 +88,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let lanes = config.lanes;
     let read_limit = ConcurrencyLimit::new(config.max_reads);
     let (issue_batches, order_batches) =
-        start_gatherers(&config, &issuance, &order_intake, &mut host);
+        start_gatherers(&config, (&issuance, &order_intake), &permits, &mut host);
     let orders = Orders {
         lanes,
         batches: order_batches,
@@ -159,21 +159,20 @@ fn follow_campaigns(
 /// Starts what gathers claims and orders of each lane into batches.
 fn start_gatherers(
     config: &Config,
-    issuance: &Replicas,
-    order_intake: &Replicas,
+    (issuance, order_intake): (&Replicas, &Replicas),
+    permits: &Arc<Permits>,
     host: &mut Host,
 ) -> (LaneBatches<IssueCall>, LaneBatches<PlaceCall>) {
     let lanes = config.lanes;
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
-        tracing: host.tracing.clone(),
     };
     let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
     let place = PlaceCall {
         order_intake: order_intake.clone(),
         lanes,
-        tracing: host.tracing.clone(),
+        claims: Arc::clone(permits),
     };
     let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
     for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {

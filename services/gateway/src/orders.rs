@@ -12,13 +12,10 @@ use tidegate_proto::order_intake::v1::{
 };
 use tidegate_proto::r#type::v1::{Order, OrderState};
 use tidegate_rpc::{
-    client::{
-        BatchCall, LaneBatches, Pending, Replicas, RetryPolicy, last_deadline, span_of_batch,
-    },
+    client::{BatchCall, LaneBatches, Pending, Replicas, RetryPolicy, last_deadline},
     server::CallContext,
     wire,
 };
-use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Lanes, ShopperId};
 use tonic::{Request, Streaming};
 
@@ -61,24 +58,15 @@ impl Orders {
             return Err(GatewayError::NoPermitForOrder(back_after));
         };
         self.claims.order_waited(permit.waited);
-        let pending = Pending {
-            item: OrderInFlight { item, permit },
-            trace: call.trace,
-            deadline: call.deadline,
-        };
-        let placed = self.batches.submit(lane, pending).await?;
-        if placed.as_ref().is_ok_and(is_accepted) {
-            self.claims.order_accepted();
-        }
-        placed
+        let pending = Pending::new(OrderInFlight { item, permit }, call.deadline);
+        self.batches.submit(lane, pending).await?
     }
 
     /// How long an order may wait for a permit, so that its caller is still there when it is
     /// answered: one that is answered to nobody is placed, and asked for again.
     fn patience(&self, lane: Lane, deadline: Instant) -> Duration {
         let left = deadline.saturating_duration_since(Instant::now());
-        let takes = self.permits.call_time(lane).mul_f64(TAKES_AT_MOST);
-        left.saturating_sub(takes).min(left / 2)
+        patience(left, self.permits.call_time(lane))
     }
 
     pub async fn get(
@@ -94,10 +82,7 @@ impl Orders {
         };
         let send = |channel, request| async move { order_intake(channel).get_order(request).await };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        let answer = self
-            .order_intake
-            .call(policy, call.trace, message, send)
-            .await?;
+        let answer = self.order_intake.call(policy, message, send).await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
 
@@ -115,10 +100,7 @@ impl Orders {
         let send =
             |channel, request| async move { order_intake(channel).cancel_order(request).await };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        let answer = self
-            .order_intake
-            .call(policy, call.trace, message, send)
-            .await?;
+        let answer = self.order_intake.call(policy, message, send).await?;
         answer.order.ok_or(GatewayError::NoAnswer)
     }
 
@@ -138,10 +120,7 @@ impl Orders {
         let send =
             |channel, request| async move { order_intake(channel).list_orders(request).await };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        Ok(self
-            .order_intake
-            .call(policy, call.trace, message, send)
-            .await?)
+        Ok(self.order_intake.call(policy, message, send).await?)
     }
 
     /// An order's changes, until its state is final.
@@ -161,10 +140,7 @@ impl Orders {
             order_intake(channel).watch_order(request).await
         };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        Ok(self
-            .order_intake
-            .call(policy, call.trace, message, send)
-            .await?)
+        Ok(self.order_intake.call(policy, message, send).await?)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {
@@ -184,23 +160,20 @@ pub struct OrderInFlight {
 pub struct PlaceCall {
     pub order_intake: Replicas,
     pub lanes: Lanes,
-    pub tracing: Tracing,
+    /// Which claims may be: as many as orders leave permits for.
+    pub claims: Arc<Permits>,
 }
 
 impl BatchCall for PlaceCall {
     type Item = OrderInFlight;
     type Answer = Result<PlacedOrder, GatewayError>;
+    const NAME: &'static str = "order batch";
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let span = span_of_batch(
-            &self.tracing,
-            "order batch",
-            items.iter().map(|pending| pending.trace),
-        );
         let message = || PlaceOrdersRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -209,23 +182,30 @@ impl BatchCall for PlaceCall {
         let send =
             |channel, request| async move { order_intake(channel).place_orders(request).await };
         let policy = RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items));
-        let answer = self
-            .order_intake
-            .call(policy, span.context(), message, send)
-            .await;
+        let answer = self.order_intake.call(policy, message, send).await;
         if answer.is_ok() {
             let answered =
                 |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
             items.iter().for_each(answered);
         }
         let results = answer.map(|answer| answer.results);
-        answer_each(&items, results.map_err(GatewayError::from), read_result)
+        let placed = answer_each(&items, results.map_err(GatewayError::from), read_result);
+        for _ in placed.iter().flatten().filter(|placed| is_new(placed)) {
+            self.claims.order_made();
+        }
+        placed
     }
 }
 
-fn is_accepted(placed: &PlacedOrder) -> bool {
+fn patience(left: Duration, call_time: Duration) -> Duration {
+    let takes = call_time.mul_f64(TAKES_AT_MOST);
+    left.saturating_sub(takes).min(left / 2)
+}
+
+/// Whether it was made by this call, and has not been rejected.
+fn is_new(placed: &PlacedOrder) -> bool {
     let order = placed.order.as_ref();
-    order.is_some_and(|order| order.state() == OrderState::Accepted)
+    !placed.replayed && order.is_some_and(|order| order.state() != OrderState::Rejected)
 }
 
 fn with_deadline(pending: &Pending<OrderInFlight>) -> PlaceOrderItem {
@@ -242,5 +222,40 @@ fn read_result(result: PlaceOrderResult) -> Result<PlacedOrder, GatewayError> {
             Err(GatewayError::Refused(wire::refusal_from(refused)))
         }
         None => Err(GatewayError::NoAnswer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn an_order_waits_no_longer_than_leaves_time_to_answer_it() {
+        for (left, call_time, waits) in [(2_000, 30, 1_000), (2_000, 800, 800), (300, 900, 0)] {
+            assert_eq!(patience(left * MS, call_time * MS), waits * MS);
+        }
+    }
+
+    #[test]
+    fn only_orders_that_are_new_and_stand_make_room_for_claims() {
+        use OrderState::{Accepted, Pending, Rejected};
+        for (state, replayed, expected) in [
+            (Accepted, false, true),
+            (Pending, false, true),
+            (Rejected, false, false),
+            (Accepted, true, false),
+        ] {
+            let order = Order {
+                state: state.into(),
+                ..Order::default()
+            };
+            let placed = PlacedOrder {
+                order: Some(order),
+                replayed,
+            };
+            assert_eq!(is_new(&placed), expected, "{state:?}, replayed {replayed}");
+        }
     }
 }

@@ -118,9 +118,9 @@ impl Permits {
         Some(permit)
     }
 
-    /// An order was accepted, which claims that were served have led to.
-    pub fn order_accepted(&self) {
-        self.state().pace.order_accepted(now());
+    /// A new order was made, which claims that were served have led to.
+    pub fn order_made(&self) {
+        self.state().pace.order_made(now());
     }
 
     /// An order had to wait for so long: claims are served at a pace that leaves permits for their
@@ -240,6 +240,11 @@ impl Permit {
         let answer = Answer { waited, took };
         // A claim has one answer.
         let _ = self.answer.set(answer);
+    }
+
+    /// The claim brought a new coupon, which an order may follow.
+    pub fn brought_coupon(&self) {
+        self.permits.state().pace.coupon_issued();
     }
 }
 

@@ -46,10 +46,7 @@ impl Wallet {
         };
         let send = |channel, request| async move { issuance(channel).list_coupons(request).await };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        Ok(self
-            .issuance
-            .call(policy, call.trace, message, send)
-            .await?)
+        Ok(self.issuance.call(policy, message, send).await?)
     }
 
     /// One coupon, and whether it can be used. A text that is no code is answered without asking
@@ -68,10 +65,7 @@ impl Wallet {
         };
         let send = |channel, request| async move { issuance(channel).check_coupon(request).await };
         let policy = RetryPolicy::for_key(self.key(shopper), call.deadline);
-        Ok(self
-            .issuance
-            .call(policy, call.trace, message, send)
-            .await?)
+        Ok(self.issuance.call(policy, message, send).await?)
     }
 
     fn key(&self, shopper: &ShopperId) -> u64 {

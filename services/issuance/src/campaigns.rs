@@ -18,7 +18,7 @@ use tidegate_proto::quota::v1::{
     WatchCampaignsRequest, campaign_service_client::CampaignServiceClient,
     watch_campaigns_response::Event,
 };
-use tidegate_rpc::client::{Questions, Replicas};
+use tidegate_rpc::client::{Questions, Replicas, TracedChannel};
 use tidegate_types::{CampaignId, CampaignNumber};
 use tokio::{
     sync::watch,
@@ -193,7 +193,7 @@ impl Kept {
 
     async fn watch_once(
         &self,
-        mut quota: CampaignServiceClient<tonic::transport::Channel>,
+        mut quota: CampaignServiceClient<TracedChannel>,
         synced: &watch::Sender<bool>,
     ) -> Result<(), Status> {
         let events = quota.watch_campaigns(Request::new(WatchCampaignsRequest {}));

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{
     Actor, CampaignNumber, ChangeReason, PerLane, RequestId, ShopperId, TierNumber, Timestamp,
 };
 use tokio::sync::Semaphore;
+use tracing::instrument;
 
 use crate::{
     campaigns::Campaigns,
@@ -39,7 +40,6 @@ pub struct ClaimRequest {
     pub request_id: RequestId,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
-    pub trace: TraceContext,
     pub deadline: Instant,
     /// Who of staff gives the coupon, and why; none if its shopper claims it.
     pub granted_by: Option<(Actor, ChangeReason)>,
@@ -58,7 +58,6 @@ pub struct Commits {
     pub campaigns: Campaigns,
     /// Shows the coupons afterwards.
     pub wallet: Wallet,
-    pub tracing: Tracing,
     pub metrics: IssuanceMetrics,
     /// A place for each stream of grants.
     pub grant_streams: Arc<Semaphore>,
@@ -88,30 +87,26 @@ impl Commits {
     }
 
     /// Issues a coupon, or answers with the one an earlier claim with this request id produced, whatever has become of the campaign since.
+    #[instrument(name = "issue coupon", skip_all)]
     pub async fn issue(&self, request: ClaimRequest) -> Answered<Issued> {
-        let mut span = self
-            .tracing
-            .start("issue coupon", SpanKind::Internal, request.trace);
-        let trace = span.context();
         let mut queue_delay = None;
-        let outcome = self.issue_traced(request, trace, &mut queue_delay).await;
+        let outcome = self.try_issue(request, &mut queue_delay).await;
         match &outcome {
             Ok(issued) => {
                 self.metrics.issued(issued.replayed);
-                span.attribute("tidegate.replayed", issued.replayed);
+                note("tidegate.replayed", issued.replayed);
             }
             Err(error) => {
                 self.metrics.refused(error);
-                span.fail(error.to_string());
+                fail(error);
             }
         }
         (outcome, queue_delay)
     }
 
-    async fn issue_traced(
+    async fn try_issue(
         &self,
         request: ClaimRequest,
-        trace: TraceContext,
         queue_delay: &mut Option<Duration>,
     ) -> Result<Issued, IssuanceError> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
@@ -135,7 +130,7 @@ impl Commits {
             let claim = claim_of(&request, &campaign, may_issue);
             let queue = &self.queues[lane];
             let work = |reply| Work::Claim(claim, reply);
-            let submitted = queue.submit(work, trace, request.deadline).await;
+            let submitted = queue.submit(work, request.deadline).await;
             let waited = match &submitted {
                 Ok((_, waited)) => *waited,
                 Err(_) => queue.queue_delay(),

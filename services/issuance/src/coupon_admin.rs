@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_telemetry::{SpanKind, TraceContext};
+use tidegate_telemetry::fail;
 use tidegate_types::{
     Actor, CampaignId, ChangeReason, DecodedCode, RequestId, Retry, ShopperId, TierNumber,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::sleep};
+use tracing::instrument;
 
 use crate::{
     claims::{ClaimRequest, Commits},
@@ -32,7 +33,6 @@ pub struct RevokeRequest {
     pub code: String,
     pub reason: ChangeReason,
     pub actor: Option<Actor>,
-    pub trace: TraceContext,
     pub deadline: Instant,
 }
 
@@ -46,28 +46,22 @@ pub struct Grant {
 
 impl Commits {
     /// Withdraws a coupon for ever; true if it had been withdrawn before.
+    #[instrument(name = "revoke coupon", skip_all)]
     pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
-        let mut span = self
-            .tracing
-            .start("revoke coupon", SpanKind::Internal, request.trace);
-        let outcome = self.revoke_traced(request, span.context()).await;
+        let outcome = self.try_revoke(request).await;
         match &outcome {
             Ok(_) => {
                 self.metrics.revoked.inc();
             }
             Err(error) => {
                 self.metrics.refused(error);
-                span.fail(error.to_string());
+                fail(error);
             }
         }
         outcome
     }
 
-    async fn revoke_traced(
-        &self,
-        request: RevokeRequest,
-        trace: TraceContext,
-    ) -> Result<(Coupon, bool), IssuanceError> {
+    async fn try_revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
         let shopper = request.shopper;
         let DecodedCode { campaign, slot } = self.keys.decode(&request.code, &shopper)?;
         // The answer shows the campaign's words, which another replica may have heard of first.
@@ -88,7 +82,7 @@ impl Commits {
         };
         let queue = &self.queues[self.queues.lanes().of(&shopper)];
         let work = |reply| Work::Revoke(revocation, reply);
-        let submitted = queue.submit(work, trace, request.deadline).await?;
+        let submitted = queue.submit(work, request.deadline).await?;
         let (coupon, changed) = *submitted.0.ok_or(IssuanceError::CouponNotFound)?;
         match coupon.order_id {
             _ if coupon.revoked => Ok((self.wallet.present(coupon, &shopper, None)?, !changed)),
@@ -113,7 +107,7 @@ impl Commits {
         &self,
         campaign: &Campaign,
         grant: Grant,
-        (granted_by, trace): (Option<(Actor, ChangeReason)>, TraceContext),
+        granted_by: Option<(Actor, ChangeReason)>,
     ) -> Result<(Coupon, bool), IssuanceError> {
         let deadline = Instant::now() + GRANT_PATIENCE;
         let mut revision = campaign.revision;
@@ -124,7 +118,6 @@ impl Commits {
                 shopper: grant.shopper.clone(),
                 request_id: grant.request_id.clone(),
                 tier: grant.tier,
-                trace,
                 deadline,
                 granted_by: granted_by.clone(),
             };

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{SpanKind, TraceContext};
+use tidegate_telemetry::fail;
 use tidegate_types::{DecodedCode, Lane, ShopperId, Timestamp};
+use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -25,7 +26,6 @@ pub struct UseRequest {
     pub shopper: ShopperId,
     pub code: String,
     pub order_id: Uuid,
-    pub trace: TraceContext,
     pub deadline: Instant,
 }
 
@@ -34,31 +34,27 @@ pub type Redeemed = (Result<Coupon, IssuanceError>, Option<Timestamp>);
 
 impl Commits {
     /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
+    #[instrument(name = "redeem coupon", skip_all)]
     pub async fn redeem(&self, request: UseRequest, purchase: &Purchase) -> Redeemed {
-        let mut span = self
-            .tracing
-            .start("redeem coupon", SpanKind::Internal, request.trace);
-        let (mut closes_at, trace) = (None, span.context());
-        let redeemed = self.redeem_traced(&request, purchase, &mut closes_at, trace);
-        let outcome = redeemed.await;
+        let mut closes_at = None;
+        let outcome = self.try_redeem(&request, purchase, &mut closes_at).await;
         match &outcome {
             Ok(_) => {
                 self.metrics.redeemed.inc();
             }
             Err(error) => {
                 self.metrics.refused(error);
-                span.fail(error.to_string());
+                fail(error);
             }
         }
         (outcome, closes_at)
     }
 
-    async fn redeem_traced(
+    async fn try_redeem(
         &self,
         request: &UseRequest,
         purchase: &Purchase,
         closes_at: &mut Option<Timestamp>,
-        trace: TraceContext,
     ) -> Result<Coupon, IssuanceError> {
         let coupon = self.keys.decode(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(request, coupon);
@@ -71,7 +67,7 @@ impl Commits {
             control: campaign.coupon_control(),
         };
         let work = |reply| Work::Redeem(redemption, reply);
-        let submitted = self.queues[lane].submit(work, trace, request.deadline);
+        let submitted = self.queues[lane].submit(work, request.deadline);
         let tried = submitted.await?.0.ok_or(IssuanceError::CouponNotFound)?;
         let (coupon, control) = *tried;
         match refused(&coupon, (&campaign, &control), request.order_id, purchase) {
@@ -84,14 +80,12 @@ impl Commits {
 
     /// Gives back a coupon that the order holds, and keeps the order from taking it later in any case; true if this call gave it back.
     /// One that the order held is valid for `minimum_validity` from then on at least.
+    #[instrument(name = "release coupon", skip_all)]
     pub async fn release(
         &self,
         request: UseRequest,
         minimum_validity: Option<MinimumValidity>,
     ) -> Result<bool, IssuanceError> {
-        let span = self
-            .tracing
-            .start("release coupon", SpanKind::Internal, request.trace);
         let coupon = self.keys.decode_held(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(&request, coupon);
         let campaign = self.campaigns.get(used.campaign);
@@ -101,7 +95,7 @@ impl Commits {
             minimum_validity,
         };
         let work = |reply| Work::Release(release, reply);
-        let submitted = self.queues[lane].submit(work, span.context(), request.deadline);
+        let submitted = self.queues[lane].submit(work, request.deadline);
         Ok(submitted.await?.0)
     }
 

@@ -7,8 +7,9 @@ use std::{
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::PgPool;
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::fail;
 use tidegate_types::{CampaignNumber, Lane, Lanes};
+use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -36,47 +37,36 @@ pub struct LeaseFence {
     /// For audits: however many are asked for, they take no connection from seals, installations and look-ups.
     pub audit_pool: PgPool,
     pub lane_count: Lanes,
-    pub tracing: Tracing,
     pub metrics: IssuanceMetrics,
     pub campaigns: Campaigns,
 }
 
 impl LeaseFence {
     /// Seals leases for ever and tells what was used of each, in their order. Each lane is one transaction: after an error some may be sealed, and asking again tells the same of them.
+    #[instrument(skip_all, name = "seal leases", fields(tidegate.leases = leases.len()))]
     pub async fn seal(
         &self,
         leases: Vec<(Lane, LeaseToSeal)>,
-        trace: TraceContext,
     ) -> Result<Vec<SealedLease>, IssuanceError> {
-        let mut span = self.tracing.start("seal leases", SpanKind::Internal, trace);
-        span.attribute("tidegate.leases", leases.len() as i64);
         let seal = |lane, leases: Vec<LeaseToSeal>| async move {
             let sealed = leases::seal(&self.pool, lane, &leases).await?;
             self.metrics.seals.inc_by(sealed.len() as u64);
             Ok(sealed)
         };
         let sealed = lane_by_lane(leases, |lease| lease.id, seal).await;
-        Ok(sealed.inspect_err(|error| span.fail(error.to_string()))?)
+        Ok(sealed.inspect_err(fail)?)
     }
 
     /// Puts what staff have said of a campaign's coupons into every lane. After an error it may be in some, and asking again is harmless.
-    pub async fn apply_control(
-        &self,
-        campaign: Campaign,
-        trace: TraceContext,
-    ) -> Result<(), IssuanceError> {
-        let mut span = self
-            .tracing
-            .start("apply control", SpanKind::Internal, trace);
+    #[instrument(name = "apply control", skip_all)]
+    pub async fn apply_control(&self, campaign: Campaign) -> Result<(), IssuanceError> {
         let (number, control) = (campaign.number, campaign.coupon_control());
         let applied = async {
             self.campaigns.keep(campaign).await?;
             let apply = |lane| controls::apply(&self.pool, lane, number, &control);
             few_at_once(self.lane_count.all().map(apply)).await
         };
-        applied
-            .await
-            .inspect_err(|error| span.fail(error.to_string()))?;
+        applied.await.inspect_err(fail)?;
         Ok(())
     }
 

@@ -26,6 +26,7 @@ use tidegate_proto::{
     r#type::v1 as shared,
 };
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
+use tidegate_telemetry::of_item;
 use tidegate_types::{Lane, Lanes, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
@@ -94,8 +95,9 @@ impl IssuanceService for CouponsGrpc {
         let (commits, lanes) = (self.commits.clone(), self.lanes);
         let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
+                let traceparent = item.traceparent.clone();
                 match convert::claim_request(item, &call, lanes, lane) {
-                    Ok(request) => commits.claim(request).await,
+                    Ok(request) => of_item(&traceparent, commits.claim(request)).await,
                     Err(error) => (Err(error), None),
                 }
             });
@@ -191,8 +193,11 @@ impl IssuanceService for CouponsGrpc {
         let (commits, lanes) = (self.commits.clone(), self.lanes);
         let redeemed = detached(async move {
             let redeemed = message.items.into_iter().map(|item| async {
+                let traceparent = item.traceparent.clone();
                 match convert::redeem_request(item, &call, lanes, lane) {
-                    Ok((request, purchase)) => commits.redeem(request, &purchase).await,
+                    Ok((request, purchase)) => {
+                        of_item(&traceparent, commits.redeem(request, &purchase)).await
+                    }
                     Err(error) => (Err(error), None),
                 }
             });
@@ -215,8 +220,9 @@ impl IssuanceService for CouponsGrpc {
         let (commits, lanes) = (self.commits.clone(), self.lanes);
         let released = detached(async move {
             let released = message.items.into_iter().map(|item| async {
+                let traceparent = item.traceparent.clone();
                 let (request, least) = convert::release_request(item, &call, lanes, lane)?;
-                commits.release(request, least).await
+                of_item(&traceparent, commits.release(request, least)).await
             });
             join_all(released).await
         });

@@ -12,7 +12,7 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, CommitQueue, NotCommitted, Queued, Reply, record_changes};
-use tidegate_telemetry::{Span, TraceContext};
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{Change, Lane, PerLane, ShopperId, Timestamp};
 
 use crate::{
@@ -81,7 +81,6 @@ impl Commit for LaneCommit {
         &mut self,
         connection: &mut PgConnection,
         items: &mut [Queued<Work>],
-        span: &mut Span,
     ) -> Result<(), sqlx::Error> {
         // PostgreSQL keeps microseconds: a first answer must not tell more than its replay can.
         let now = Timestamp::now_utc().truncate_to_microsecond();
@@ -99,12 +98,12 @@ impl Commit for LaneCommit {
             .any(|Asked(claim, ..)| claim.granted_by.is_some());
         if changes.is_empty() && !has_grants {
             // One statement is its own transaction: two round trips fewer.
-            return self.issue(connection, &mut claims, now, span).await;
+            return self.issue(connection, &mut claims, now).await;
         }
         let mut transaction = connection.begin().await?;
         let mut recorded = self.change(&mut transaction, changes, now).await?;
         if !claims.is_empty() {
-            self.issue(&mut transaction, &mut claims, now, span).await?;
+            self.issue(&mut transaction, &mut claims, now).await?;
         }
         if has_grants {
             recorded.extend(self.granted(&claims, now));

@@ -12,13 +12,14 @@ use std::{
 };
 
 use sqlx::PgPool;
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{FutureExt as _, TraceContext, note};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
+use tracing::instrument;
 use uuid::Uuid;
 
 pub use quota::QuotaClient;
@@ -53,7 +54,6 @@ pub struct LaneStock {
     book: SharedBook,
     pool: PgPool,
     quota: QuotaClient,
-    tracing: Tracing,
     metrics: IssuanceMetrics,
     needed: Notify,
     changed: watch::Sender<u64>,
@@ -71,7 +71,6 @@ impl LaneStock {
         book: SharedBook,
         pool: PgPool,
         quota: QuotaClient,
-        tracing: Tracing,
         metrics: IssuanceMetrics,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -80,7 +79,6 @@ impl LaneStock {
             book,
             pool,
             quota,
-            tracing,
             metrics,
             needed: Notify::new(),
             changed: watch::Sender::new(0),
@@ -144,7 +142,10 @@ impl LaneStock {
             }
             let wanted = self.book.lock().wanted(Instant::now());
             for wanted in wanted {
-                self.under_way.spawn(Arc::clone(&self).acquire(wanted));
+                // Leases are few and explain many claims: their stories are always recorded.
+                let story = TraceContext::new_root(true).context();
+                let acquiring = Arc::clone(&self).acquire(wanted);
+                self.under_way.spawn(acquiring.with_context(story));
             }
         }
     }
@@ -201,35 +202,28 @@ impl LaneStock {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    #[instrument(name = "acquire lease", skip_all)]
     async fn acquire(self: Arc<Self>, wanted: Wanted) {
         let campaign = wanted.campaign;
-        // Leases are few and explain many claims: their stories are always recorded.
-        let root = self.tracing.new_root().force_sampled();
-        let mut span = self.tracing.start("acquire lease", SpanKind::Client, root);
         let lease = self.own(campaign, Uuid::now_v7());
         let asked_on = self.timeline().await;
         let began = Instant::now();
         // The same id until there is an answer: a lost one may have granted.
-        let (id, holder, trace) = (lease.id, &self.lease_holder, span.context());
-        let acquire = || self.quota.acquire(id, holder, self.lane, &wanted, trace);
+        let (id, holder) = (lease.id, &self.lease_holder);
+        let acquire = || self.quota.acquire(id, holder, self.lane, &wanted);
         let acquired = until_done(acquire, |QuotaAway| self.count_away()).await;
         let seconds = began.elapsed().as_secs_f64();
         self.metrics.acquire_seconds.observe(seconds);
         match acquired {
             Acquired::Granted(granted) => {
-                span.attribute(
-                    "tidegate.granted",
-                    granted
-                        .iter()
-                        .map(|(_, quantity)| *quantity as i64)
-                        .sum::<i64>(),
-                );
+                let quantities = granted.iter().map(|(_, quantity)| *quantity as i64);
+                note("tidegate.granted", quantities.sum::<i64>());
                 let remaining = self.install(&lease, &granted, asked_on).await;
                 let now = Instant::now();
                 let held = HeldLease {
                     id: lease.id,
                     remaining: remaining.into_iter().collect(),
-                    trace: span.context(),
+                    trace: TraceContext::current(),
                     held_since: now,
                     spent_at: now,
                 };
@@ -314,8 +308,7 @@ impl LaneStock {
         });
         let used = used_of(sealed.await);
         self.metrics.seals.inc();
-        let trace = TraceContext::new_root(false);
-        let settle = || self.quota.settle(id, &used, trace);
+        let settle = || self.quota.settle(id, &used);
         until_done(settle, |QuotaAway| self.count_away()).await;
         let mark = || leases::mark_returned(pool, lane, id, Timestamp::now_utc());
         let marked = until_done(mark, |error| {
@@ -335,8 +328,7 @@ impl LaneStock {
         let lease_id = lease.id;
         let sealed = leases::seal(&self.pool, self.lane, &[lease]).await;
         let used = used_of(sealed.map_err(away)?);
-        let trace = TraceContext::new_root(false);
-        self.quota.settle(lease_id, &used, trace).await?;
+        self.quota.settle(lease_id, &used).await?;
         let now = Timestamp::now_utc();
         let marked = leases::mark_returned(&self.pool, self.lane, lease_id, now).await;
         marked.map_err(away)

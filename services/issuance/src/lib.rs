@@ -151,7 +151,6 @@ fn parts(
         pool: pool.clone(),
         audit_pool: background.clone(),
         lane_count: config.lanes,
-        tracing: host.tracing.clone(),
         metrics: metrics.clone(),
         campaigns: campaigns.clone(),
     };
@@ -170,7 +169,6 @@ fn parts(
         keys: Arc::clone(&config.coupon_keys),
         campaigns,
         wallet: wallet.clone(),
-        tracing: host.tracing.clone(),
         metrics,
         grant_streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
     };
@@ -215,7 +213,6 @@ fn start_lanes(
             settings,
             commit,
             config.database.clone(),
-            host.tracing.clone(),
             &parts.queue_metrics,
             parts.stop_queues.clone(),
         );
@@ -230,7 +227,6 @@ fn start_lanes(
             books[lane].clone(),
             parts.pool.clone(),
             parts.quota.clone(),
-            host.tracing.clone(),
             parts.metrics.clone(),
         );
         let name = format!("lease keeper of lane {lane}");

@@ -268,7 +268,6 @@ impl Auditor {
             lane,
             method: "LookupRedemptions",
             items: orders.len(),
-            traces: &[],
             deadline: until,
             is_for_callers: false,
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tidegate_telemetry::TraceContext;
+use tidegate_telemetry::FutureExt as _;
 use tidegate_types::{Actor, Lane, RequestId, Timestamp};
 use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -147,12 +147,8 @@ impl Closer {
     /// If this fails, the next sweep finds the order again.
     async fn end(&self, order: &Order, asked: Move) -> Result<()> {
         let deadline = Instant::now() + MOVE_TIMEOUT;
-        let trace = order.standing.trace;
-        let trace = trace.unwrap_or_else(|| TraceContext::new_root(false));
-        let standing = self
-            .store
-            .move_order(order, asked, None, trace, deadline)
-            .await?;
+        let moved = self.store.move_order(order, asked, None, deadline);
+        let standing = moved.with_context(order.story().context()).await?;
         if standing.state != order.standing.state {
             self.metrics.moved(&standing.state);
         }

@@ -11,9 +11,10 @@ use std::{
 
 use futures_util::future::{self, FutureExt as _};
 use tidegate_runtime::DetachedWork;
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::fail;
 use tidegate_types::Timestamp;
 use tokio::sync::oneshot;
+use tracing::instrument;
 
 use crate::{
     domain::{Move, Order, OrderId, OrderState, Rejection, Standing, Timing},
@@ -52,7 +53,6 @@ pub struct Finisher(Arc<Shared>);
 struct Shared {
     store: Store,
     redeemer: Redeemer,
-    tracing: Tracing,
     metrics: Metrics,
     work: DetachedWork,
     campaigns: CampaignEnds,
@@ -64,7 +64,6 @@ impl Finisher {
     pub fn new(
         store: Store,
         redeemer: Redeemer,
-        tracing: Tracing,
         metrics: Metrics,
         work: DetachedWork,
         campaigns: CampaignEnds,
@@ -72,7 +71,6 @@ impl Finisher {
         Self(Arc::new(Shared {
             store,
             redeemer,
-            tracing,
             metrics,
             work,
             campaigns,
@@ -82,7 +80,7 @@ impl Finisher {
 
     /// Begins to finish a PENDING order, or joins in if that has begun. `None` if too many are: the
     /// order stays PENDING for now.
-    pub fn finish(&self, order: Order, trace: TraceContext) -> Option<Waiter> {
+    pub fn finish(&self, order: Order) -> Option<Waiter> {
         let mut in_flight = self.0.in_flight();
         if let Some(waiter) = in_flight.get(&order.standing.order_id) {
             return Some(waiter.clone());
@@ -100,7 +98,7 @@ impl Finisher {
             order_id: order.standing.order_id,
         };
         self.0.work.start(async move {
-            let outcome = permit.shared.finish(&order, trace).await;
+            let outcome = permit.shared.finish(&order).await;
             // Whoever waited may have gone.
             let _ = sender.send(outcome);
         });
@@ -133,9 +131,9 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn finish(&self, order: &Order, trace: TraceContext) -> Option<Standing> {
-        let settled = match self.outcome(order, trace).await {
-            Some(outcome) => self.settle(order, outcome, trace).await,
+    async fn finish(&self, order: &Order) -> Option<Standing> {
+        let settled = match self.outcome(order).await {
+            Some(outcome) => self.settle(order, outcome).await,
             None => None,
         };
         if settled.is_none() {
@@ -147,13 +145,13 @@ impl Shared {
     /// What is to become of the order; `None` if that cannot be known yet. An order whose time is
     /// over is not paid any more. Whether an acceptance still comes in time is decided where it is
     /// committed.
-    async fn outcome(&self, order: &Order, trace: TraceContext) -> Option<Move> {
+    async fn outcome(&self, order: &Order) -> Option<Move> {
         let now = Timestamp::now_utc();
         if Timing::of(&order.draft, order.standing.slot, now) == Timing::Over {
             return Some(Move::Reject(Rejection::too_late()));
         }
         let deadline = Instant::now() + REDEEM_TIMEOUT;
-        match self.redeemer.redeem(order, trace, deadline).await {
+        match self.redeemer.redeem(order, deadline).await {
             Redeemed::Used {
                 bill,
                 campaign_closes_at,
@@ -170,16 +168,10 @@ impl Shared {
         }
     }
 
-    async fn settle(&self, order: &Order, outcome: Move, trace: TraceContext) -> Option<Standing> {
-        let mut span = self
-            .tracing
-            .start("settle order", SpanKind::Internal, trace);
+    #[instrument(name = "settle order", skip_all)]
+    async fn settle(&self, order: &Order, outcome: Move) -> Option<Standing> {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
-        let settled = self
-            .store
-            .move_order(order, outcome, None, span.context(), deadline)
-            .await;
-        match settled {
+        match self.store.move_order(order, outcome, None, deadline).await {
             Ok(standing) => {
                 let age = Duration::try_from(Timestamp::now_utc() - standing.created_at);
                 self.metrics
@@ -190,7 +182,7 @@ impl Shared {
                 Some(standing)
             }
             Err(error) => {
-                span.fail(error.to_string());
+                fail(&error);
                 None
             }
         }

@@ -6,11 +6,11 @@ use std::time::Instant;
 use tidegate_proto::issuance::v1::issuance_service_client::IssuanceServiceClient;
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{CallFailed, Replicas, RetryPolicy, span_of_batch},
+    client::{CallFailed, Replicas, RetryPolicy, TracedChannel},
 };
-use tidegate_telemetry::{TraceContext, Tracing};
+use tidegate_telemetry::fail;
 use tidegate_types::{Lane, Lanes};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 
 use crate::metrics::Metrics;
 
@@ -19,18 +19,15 @@ use crate::metrics::Metrics;
 pub struct Issuance {
     pub lanes: Lanes,
     pub replicas: Replicas,
-    pub tracing: Tracing,
     pub metrics: Metrics,
 }
 
-pub type Client = IssuanceServiceClient<Channel>;
+pub type Client = IssuanceServiceClient<TracedChannel>;
 
-pub struct Batch<'a> {
+pub struct Batch {
     pub lane: Lane,
     pub method: &'static str,
     pub items: usize,
-    /// What the items belong to; none for those that belong to nobody's call.
-    pub traces: &'a [TraceContext],
     pub deadline: Instant,
     /// Whether somebody waits for it; otherwise it is order-intake's own work.
     pub is_for_callers: bool,
@@ -41,7 +38,7 @@ impl Issuance {
     /// what came of it, or the whole call was refused: asking again is safe.
     pub async fn call<Message, Answer, Answering, Item>(
         &self,
-        batch: Batch<'_>,
+        batch: Batch,
         message: impl Fn() -> Message + Send + Sync,
         send: impl Fn(Client, Request<Message>) -> Answering + Send + Sync,
         results: impl FnOnce(Answer) -> Vec<Item> + Send,
@@ -50,8 +47,6 @@ impl Issuance {
         Answering: Future<Output = Result<Response<Answer>, Status>> + Send,
     {
         let Batch { lane, method, .. } = batch;
-        let traces = batch.traces.iter().copied();
-        let mut span = span_of_batch(&self.tracing, format!("call {method}"), traces);
         let key = lane.get().into();
         let policy = match batch.is_for_callers {
             true => RetryPolicy::for_key(key, batch.deadline),
@@ -62,18 +57,14 @@ impl Issuance {
                 IssuanceServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
             send(client, request)
         };
-        let answer = self
-            .replicas
-            .call(policy, span.context(), message, send)
-            .await;
-        let failed = match answer {
+        let failed = match self.replicas.call(policy, message, send).await {
             Ok(answer) => {
                 self.metrics.issuance_call(method, "answered");
                 return complete(&batch, results(answer));
             }
             Err(failed) => failed,
         };
-        span.fail(failed.to_string());
+        fail(&failed);
         if let CallFailed::NoAnswer(_) = &failed {
             self.metrics.issuance_call(method, "failed");
         } else {
@@ -85,7 +76,7 @@ impl Issuance {
 }
 
 /// If issuance did not answer each item, nothing is known of any.
-fn complete<Item>(batch: &Batch<'_>, results: Vec<Item>) -> Vec<Item> {
+fn complete<Item>(batch: &Batch, results: Vec<Item>) -> Vec<Item> {
     let (asked, answered) = (batch.items, results.len());
     if asked == answered {
         return results;

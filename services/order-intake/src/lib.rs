@@ -98,12 +98,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let queue_metrics = QueueMetrics::register(&mut host.registry);
     // Not the host's own token: calls in flight still commit while the process drains.
     let closing = CancellationToken::new();
-    let (lanes, tracing) = (config.lanes, host.tracing.clone());
+    let lanes = config.lanes;
     let (store, writers) = Store::new(
         &config.database,
         lanes,
         config.open_orders_per_shopper,
-        &tracing,
         &queue_metrics,
         &closing,
     );
@@ -142,11 +141,10 @@ async fn start_use_cases(
     work: &DetachedWork,
     host: &mut Host,
 ) -> Server {
-    let (lanes, tracing) = (store.lanes(), host.tracing.clone());
+    let lanes = store.lanes();
     let issuance = Issuance {
         lanes,
         replicas,
-        tracing: tracing.clone(),
         metrics: metrics.clone(),
     };
     let (redeemer, redeeming) = Redeemer::new(issuance.clone());
@@ -157,7 +155,6 @@ async fn start_use_cases(
     let finisher = Finisher::new(
         store.clone(),
         redeemer,
-        tracing.clone(),
         metrics.clone(),
         work.clone(),
         campaigns.clone(),
@@ -192,7 +189,6 @@ async fn start_use_cases(
         mover: Mover {
             store: store.clone(),
             releaser,
-            tracing: tracing.clone(),
             metrics: metrics.clone(),
         },
         placer: Placer {
@@ -200,7 +196,6 @@ async fn start_use_cases(
             finisher: finisher.clone(),
             verifier,
             nearby: Nearby::new(store.clone()),
-            tracing,
             metrics: metrics.clone(),
         },
         watcher: Watcher::new(store.clone(), finisher, host.stop.clone()),
@@ -218,7 +213,6 @@ fn start_recovery(store: &Store, finisher: &Finisher, metrics: &Metrics, host: &
             lane,
             store: store.clone(),
             finisher: finisher.clone(),
-            tracing: host.tracing.clone(),
             metrics: metrics.clone(),
         };
         recovery.run(host.stop.clone())

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{Actor, ShopperId};
 use tokio::time::timeout_at;
+use tracing::instrument;
 
 use crate::{
     domain::{Move, Order, OrderId},
@@ -18,7 +19,6 @@ use crate::{
 pub struct Mover {
     pub store: Store,
     pub releaser: Releaser,
-    pub tracing: Tracing,
     pub metrics: Metrics,
 }
 
@@ -26,30 +26,19 @@ impl Mover {
     /// Makes the move, if the order's state allows it, and tells how the order stands. After a
     /// cancellation or a failure it waits until the deadline for the coupon to be given back. If it
     /// is asked `by` somebody of the staff, that is recorded. To be run as detached work.
+    #[instrument(name = "move order", skip_all)]
     pub async fn move_order(
         self,
         shopper: ShopperId,
         order_id: OrderId,
         asked: Move,
         by: Option<Actor>,
-        trace: TraceContext,
         deadline: Instant,
     ) -> Result<Order> {
-        let mut span = self.tracing.start("move order", SpanKind::Internal, trace);
-        let moved = self
-            .moved(
-                (&shopper, order_id),
-                asked,
-                by.map(Arc::new),
-                span.context(),
-                deadline,
-            )
-            .await;
-        match &moved {
-            Ok(order) => span.attribute("tidegate.order_state", order.standing.state.name()),
-            Err(error) => span.fail(error.to_string()),
-        }
-        moved
+        let moved = self.moved((&shopper, order_id), asked, by.map(Arc::new), deadline);
+        let order = moved.await.inspect_err(fail)?;
+        note("tidegate.order_state", order.standing.state.name());
+        Ok(order)
     }
 
     async fn moved(
@@ -57,15 +46,11 @@ impl Mover {
         (shopper, order_id): (&ShopperId, OrderId),
         asked: Move,
         by: Option<Arc<Actor>>,
-        trace: TraceContext,
         deadline: Instant,
     ) -> Result<Order> {
         let mut order = self.store.get_order(shopper, order_id).await?;
         let before = order.standing.state.clone();
-        order.standing = self
-            .store
-            .move_order(&order, asked, by, trace, deadline)
-            .await?;
+        order.standing = self.store.move_order(&order, asked, by, deadline).await?;
         if order.standing.state != before {
             self.metrics.moved(&order.standing.state);
         }

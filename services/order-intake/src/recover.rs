@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tidegate_telemetry::Tracing;
 use tidegate_types::{Lane, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +31,6 @@ pub struct Recovery {
     pub lane: Lane,
     pub store: Store,
     pub finisher: Finisher,
-    pub tracing: Tracing,
     pub metrics: Metrics,
 }
 
@@ -78,12 +76,9 @@ impl Recovery {
 
     async fn recover(&self, orders: Vec<Order>) {
         let waiters = orders.into_iter().filter_map(|order| {
-            // The span of the placing step is the parent: the trace goes on where the crash cut it.
-            let trace = order
-                .standing
-                .trace
-                .unwrap_or_else(|| self.tracing.new_root());
-            self.finisher.finish(order, trace)
+            // The trace goes on where the crash cut it.
+            let _story = order.story().context().attach();
+            self.finisher.finish(order)
         });
         for settled in join_all(waiters.map(|waiter| waiter.outcome())).await {
             let state = settled.map_or(OrderState::Pending, |standing| standing.state);

@@ -10,8 +10,9 @@ use tidegate_rpc::{
     client::{BatchCall, LaneBatches, Pending, last_deadline},
     wire,
 };
-use tidegate_telemetry::{Span, SpanKind, TraceContext};
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{Lane, Timestamp};
+use tracing::instrument;
 
 use crate::{
     domain::{Bill, Order, Rejection},
@@ -49,30 +50,19 @@ impl Redeemer {
     }
 
     /// Uses the order's coupon for it, if that can be known by `deadline`.
-    pub async fn redeem(&self, order: &Order, trace: TraceContext, deadline: Instant) -> Redeemed {
-        let tracing = &self.issuance.tracing;
-        let mut span = tracing.start("redeem coupon", SpanKind::Client, trace);
-        let redemption = Pending {
-            item: order.clone(),
-            trace: span.context(),
-            deadline,
-        };
+    #[instrument(name = "redeem coupon", skip_all)]
+    pub async fn redeem(&self, order: &Order, deadline: Instant) -> Redeemed {
+        let redemption = Pending::new(order.clone(), deadline);
         let lane = self.issuance.lanes.of(&order.draft.shopper);
         // One that is not taken is left to the recovery worker.
         let answer = self.batches.submit(lane, redemption).await;
         let redeemed = answer.unwrap_or(Redeemed::Undecided);
-        describe(&mut span, &redeemed);
-        redeemed
-    }
-}
-
-fn describe(span: &mut Span, redeemed: &Redeemed) {
-    match redeemed {
-        Redeemed::Used { .. } => {}
-        Redeemed::Refused(rejection) => {
-            span.attribute("tidegate.reason", rejection.because().name());
+        match &redeemed {
+            Redeemed::Used { .. } => {}
+            Redeemed::Refused(rejection) => note("tidegate.reason", rejection.because().name()),
+            Redeemed::Undecided => fail(&"issuance gave no answer that decides the order"),
         }
-        Redeemed::Undecided => span.fail("issuance gave no answer that decides the order"),
+        redeemed
     }
 }
 
@@ -82,16 +72,15 @@ struct RedeemCall(Issuance);
 impl BatchCall for RedeemCall {
     type Item = Order;
     type Answer = Redeemed;
+    const NAME: &'static str = "call RedeemCoupons";
 
     async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Order>>>) -> Vec<Redeemed> {
         let batch_size = &self.0.metrics.redeem_batch_size;
         batch_size.observe(items.len() as f64);
-        let traces: Vec<_> = items.iter().map(|pending| pending.trace).collect();
         let batch = Batch {
             lane,
             method: "RedeemCoupons",
             items: items.len(),
-            traces: &traces,
             deadline: last_deadline(&items),
             is_for_callers: true,
         };

@@ -15,9 +15,10 @@ use tidegate_proto::issuance::v1::{
     ReleaseCouponsRequest, ReleaseItem, ReleaseResult, release_result::Outcome,
 };
 use tidegate_rpc::{client::milliseconds_left, wire};
-use tidegate_telemetry::TraceContext;
+use tidegate_telemetry::{self as telemetry, FutureExt as _};
 use tidegate_types::{Lane, PerLane, Reason};
 use tokio_util::sync::CancellationToken;
+use tracing::info_span;
 
 use crate::{
     domain::{Order, OrderState, PagePosition},
@@ -107,11 +108,8 @@ impl Releaser {
     /// If this fails, the next sweep gives the coupon back once more, which changes nothing.
     async fn note(&self, order: &Order) {
         let deadline = Instant::now() + NOTE_TIMEOUT;
-        let noted = self
-            .store
-            .note_release(order, trace_of(order), deadline)
-            .await;
-        if noted.is_ok() {
+        let noted = self.store.note_release(order, deadline);
+        if noted.with_context(order.story().context()).await.is_ok() {
             self.issuance.metrics.released.inc();
         }
     }
@@ -119,12 +117,10 @@ impl Releaser {
     /// Those orders that hold no coupon any more.
     async fn release<'a>(&self, lane: Lane, orders: &'a [Order]) -> Vec<&'a Order> {
         let deadline = Instant::now() + RELEASE_TIMEOUT;
-        let traces: Vec<_> = orders.iter().map(trace_of).collect();
         let batch = Batch {
             lane,
             method: "ReleaseCoupons",
             items: orders.len(),
-            traces: &traces,
             deadline,
             is_for_callers: false,
         };
@@ -138,6 +134,8 @@ impl Releaser {
         let results = self
             .issuance
             .call(batch, message, send, |answer| answer.results);
+        let span = || info_span!("call ReleaseCoupons");
+        let results = telemetry::Batch::of(orders.iter().map(Order::story)).run(span, results);
         orders
             .iter()
             .zip(results.await)
@@ -164,14 +162,9 @@ fn item(order: &Order, deadline: Instant) -> ReleaseItem {
         shopper_id: order.draft.shopper.as_str().to_owned(),
         coupon_code: order.draft.coupon_code.reveal(),
         order_id: order.standing.order_id.to_string(),
-        traceparent: trace_of(order).traceparent(),
+        traceparent: order.story().traceparent(),
         deadline_ms: milliseconds_left(deadline),
         minimum_validity: matches!(order.standing.state, OrderState::Failed(_))
             .then(|| wire::duration(VALID_AFTER_FAILURE)),
     }
-}
-
-fn trace_of(order: &Order) -> TraceContext {
-    let trace = order.standing.trace;
-    trace.unwrap_or_else(|| TraceContext::new_root(false))
 }

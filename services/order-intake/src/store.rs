@@ -19,7 +19,7 @@ use std::{
 
 use sqlx::{PgPool, migrate::Migrator};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, QueueMetrics};
-use tidegate_telemetry::{TraceContext, Tracing};
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{Actor, Lane, Lanes, PerLane, ShopperId, Timestamp};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,6 @@ impl Store {
         database: &Database,
         lanes: Lanes,
         orders_to_come: u16,
-        tracing: &Tracing,
         metrics: &QueueMetrics,
         closing: &CancellationToken,
     ) -> (Self, Vec<(String, impl Future<Output = ()> + Send + use<>)>) {
@@ -91,7 +90,6 @@ impl Store {
                     orders_to_come,
                 },
                 database.clone(),
-                tracing.clone(),
                 metrics,
                 closing.clone(),
             );
@@ -127,15 +125,17 @@ impl Store {
         order_id: OrderId,
         draft: Arc<Draft>,
         code: Verdict,
-        trace: TraceContext,
         deadline: Instant,
     ) -> Result<Placed> {
         let change = Change {
             order_id,
             draft,
-            asked: Asked::Place { code, trace },
+            asked: Asked::Place {
+                code,
+                trace: TraceContext::current(),
+            },
         };
-        self.commit(change, trace, deadline).await
+        self.commit(change, deadline).await
     }
 
     /// Moves an order on. An outcome for an order that has one already, and a move that was made
@@ -146,34 +146,23 @@ impl Store {
         order: &Order,
         asked: Move,
         by: Option<Arc<Actor>>,
-        trace: TraceContext,
         deadline: Instant,
     ) -> Result<Standing> {
         let change = change_of(order, Asked::Move(asked, by));
-        Ok(self.commit(change, trace, deadline).await?.standing)
+        Ok(self.commit(change, deadline).await?.standing)
     }
 
     /// Notes that issuance has the coupon back of an order that will not be made.
-    pub async fn note_release(
-        &self,
-        order: &Order,
-        trace: TraceContext,
-        deadline: Instant,
-    ) -> Result<Standing> {
+    pub async fn note_release(&self, order: &Order, deadline: Instant) -> Result<Standing> {
         let change = change_of(order, Asked::Released);
-        Ok(self.commit(change, trace, deadline).await?.standing)
+        Ok(self.commit(change, deadline).await?.standing)
     }
 
-    async fn commit(
-        &self,
-        change: Change,
-        trace: TraceContext,
-        deadline: Instant,
-    ) -> Result<Placed> {
+    async fn commit(&self, change: Change, deadline: Instant) -> Result<Placed> {
         let queues = &self.queues[self.lanes.of(&change.draft.shopper)];
         for queue in [&queues.first, &queues.busy_stores] {
             let (done, _) = queue
-                .submit(|reply| (change.clone(), reply), trace, deadline)
+                .submit(|reply| (change.clone(), reply), deadline)
                 .await?;
             if let Some(stands) = done? {
                 return Ok(stands);

@@ -15,7 +15,6 @@ use std::{
 
 use tidegate_proto::issuance::v1::{CodeOfShopper, VerifyCodesRequest, VerifyCodesResponse};
 use tidegate_rpc::client::{BatchCall, LaneBatches, Pending, last_deadline};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, Lanes};
 
 use crate::{
@@ -45,19 +44,10 @@ impl Verifier {
     }
 
     /// What can be told of the draft's code at once.
-    pub async fn verify(
-        &self,
-        draft: &Arc<Draft>,
-        trace: TraceContext,
-        deadline: Instant,
-    ) -> Verdict {
+    pub async fn verify(&self, draft: &Arc<Draft>, deadline: Instant) -> Verdict {
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now) / SHARE_OF_DEADLINE;
-        let code = Pending {
-            item: Arc::clone(draft),
-            trace,
-            deadline: now + left.min(VERIFY_TIMEOUT),
-        };
+        let code = Pending::new(Arc::clone(draft), now + left.min(VERIFY_TIMEOUT));
         let verdict = self.batches.submit(self.lanes.of(&draft.shopper), code);
         verdict.await.unwrap_or(Verdict::Unknown)
     }
@@ -69,14 +59,13 @@ struct VerifyCall(Issuance);
 impl BatchCall for VerifyCall {
     type Item = Arc<Draft>;
     type Answer = Verdict;
+    const NAME: &'static str = "call VerifyCodes";
 
     async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Arc<Draft>>>>) -> Vec<Verdict> {
-        let traces: Vec<_> = items.iter().map(|pending| pending.trace).collect();
         let batch = Batch {
             lane,
             method: "VerifyCodes",
             items: items.len(),
-            traces: &traces,
             deadline: last_deadline(&items),
             is_for_callers: true,
         };

@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{CampaignId, CampaignNumber, Timestamp};
 use tokio::time::sleep_until;
+use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -36,7 +37,6 @@ const LANES_COUNTED_AT_ONCE: usize = 2;
 pub struct Auditor {
     store: Store,
     issuance: IssuanceClient,
-    tracing: Tracing,
     name: Arc<str>,
 }
 
@@ -59,26 +59,22 @@ struct Bounds {
 
 impl Auditor {
     /// An auditor of what is kept in a store, with a name of its own.
-    pub fn new(store: Store, issuance: IssuanceClient, tracing: Tracing) -> Self {
+    pub fn new(store: Store, issuance: IssuanceClient) -> Self {
         let name = Uuid::new_v4().to_string().into();
         Self {
             store,
             issuance,
-            tracing,
             name,
         }
     }
 
     /// Audits one campaign, as much of it as fits into three quarters of the time; answers with it and what was found.
+    #[instrument(name = "audit campaign", skip_all)]
     pub async fn audit(
         &self,
         id: &CampaignId,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<(Campaign, AuditReport)> {
-        let mut span = self
-            .tracing
-            .start("audit campaign", SpanKind::Internal, trace);
         let now = Instant::now();
         let bounds = Bounds {
             leases: u64::MAX,
@@ -88,21 +84,14 @@ impl Auditor {
         };
         let audited = by(deadline, async {
             let subject = self.subject(id).await?;
-            let (audit, next) = self.begin(&subject, &bounds, span.context()).await?;
-            let report = self.end(&subject, audit, next.is_none(), &bounds, span.context());
+            let (audit, next) = self.begin(&subject, &bounds).await?;
+            let report = self.end(&subject, audit, next.is_none(), &bounds);
             Ok((report.await?, subject.campaign))
         });
-        match audited.await {
-            Ok((report, campaign)) => {
-                span.attribute("tidegate.leases", report.coverage.leases as i64);
-                span.attribute("tidegate.differences", report.difference_count as i64);
-                Ok((campaign, report))
-            }
-            Err(error) => {
-                span.fail(error.to_string());
-                Err(error)
-            }
-        }
+        let (report, campaign) = audited.await.inspect_err(fail)?;
+        note("tidegate.leases", report.coverage.leases as i64);
+        note("tidegate.differences", report.difference_count as i64);
+        Ok((campaign, report))
     }
 
     async fn subject(&self, id: &CampaignId) -> Result<Subject> {
@@ -118,19 +107,14 @@ impl Auditor {
     }
 
     /// Reads quota's books and compares the newest leases; where to go on, if there are more.
-    async fn begin(
-        &self,
-        subject: &Subject,
-        bounds: &Bounds,
-        trace: TraceContext,
-    ) -> Result<(Audit, Option<Uuid>)> {
+    async fn begin(&self, subject: &Subject, bounds: &Bounds) -> Result<(Audit, Option<Uuid>)> {
         let campaign = &subject.campaign;
         let is_closed = campaign.terms.closes_at <= Timestamp::now_utc();
         let mut audit = Audit::begin(&self.tier_books(campaign.number).await?, is_closed);
         if subject.is_retired {
             return Ok((audit, None));
         }
-        let next = self.walk(campaign, &mut audit, Uuid::max(), bounds, trace);
+        let next = self.walk(campaign, &mut audit, Uuid::max(), bounds);
         let next = next.await?;
         Ok((audit, next))
     }
@@ -142,7 +126,6 @@ impl Auditor {
         audit: &mut Audit,
         from: Uuid,
         bounds: &Bounds,
-        trace: TraceContext,
     ) -> Result<Option<Uuid>> {
         let (before, mut next) = (audit.sums().leases, Some(from));
         while let Some(last) = next {
@@ -157,11 +140,11 @@ impl Auditor {
             let fenced = if keys.is_empty() {
                 Vec::new()
             } else {
-                let inspected = self.issuance.inspect(&keys, bounds.deadline, trace);
+                let inspected = self.issuance.inspect(&keys, bounds.deadline);
                 inspected.await?
             };
             let leases = first..=last;
-            let coupons = self.count_coupons(campaign, &leases, bounds.deadline, trace);
+            let coupons = self.count_coupons(campaign, &leases, bounds.deadline);
             audit.page(&page, &fenced, &coupons.await?);
             next = previous_lease_id(first);
             if audit.sums().leases - before >= bounds.leases || Instant::now() >= bounds.until {
@@ -200,7 +183,6 @@ impl Auditor {
         audit: Audit,
         is_complete: bool,
         bounds: &Bounds,
-        trace: TraceContext,
     ) -> Result<AuditReport> {
         let campaign = &subject.campaign;
         let after = self.tier_books(campaign.number).await?;
@@ -227,7 +209,7 @@ impl Auditor {
         let sums = Audit::begin(&after, true);
         // The coupons of no lease at all: only the sums of the archived ones are wanted.
         let none = Uuid::max()..=Uuid::nil();
-        let kept = self.count_coupons(campaign, &none, bounds.deadline, trace);
+        let kept = self.count_coupons(campaign, &none, bounds.deadline);
         Ok(sums.report_forgotten(&after, &kept.await?.archived_used, coverage))
     }
 

@@ -83,10 +83,10 @@ impl Controls {
         });
         let campaign = set.await?;
         if !campaign.fence.holds_redemption() {
-            self.fencer.up(call.trace);
+            self.fencer.up();
         }
         if campaign.issuance_state() == IssuanceState::Halting {
-            self.reclaimer.up(call.trace);
+            self.reclaimer.up();
         }
         let epoch = campaign.control.epoch;
         let is_open = |campaign: &Campaign| {
@@ -116,7 +116,7 @@ impl Controls {
         let campaign = extended.await?;
         let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
         if is_open(&campaign) {
-            self.fencer.up(call.trace);
+            self.fencer.up();
         }
         let campaign = self.wait_while(is_open, campaign, call.deadline).await?;
         if is_open(&campaign) {
@@ -143,7 +143,7 @@ impl Controls {
         let campaign = ended.await?;
         let is_open = |campaign: &Campaign| !nothing_leased(&campaign.stock);
         if is_open(&campaign) {
-            self.reclaimer.up(call.trace);
+            self.reclaimer.up();
         }
         self.wait_while(is_open, campaign, call.deadline).await
     }
@@ -156,10 +156,10 @@ impl Controls {
         let (campaigns, is_everyone) = taken.await?;
         let is_any = |is_so: fn(&Standing) -> bool| campaigns.iter().any(is_so);
         if is_any(|campaign| !campaign.fence.holds_redemption()) {
-            self.fencer.up(call.trace);
+            self.fencer.up();
         }
         if is_any(|campaign| campaign.issuance_state() == IssuanceState::Halting) {
-            self.reclaimer.up(call.trace);
+            self.reclaimer.up();
         }
         let campaigns = self.wait_for_all(campaigns, call.deadline).await?;
         Ok(Halted {

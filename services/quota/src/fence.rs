@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{FutureExt as _, TraceContext, fail, story};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 
 use crate::{
     domain::Campaign, error::Result, issuance::IssuanceClient, outage::Outage, store::Store,
@@ -27,16 +28,14 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Fencer {
     store: Store,
     issuance: IssuanceClient,
-    tracing: Tracing,
     wake: Wake,
 }
 
 impl Fencer {
-    pub fn new(store: Store, issuance: IssuanceClient, tracing: Tracing, wake: Wake) -> Self {
+    pub fn new(store: Store, issuance: IssuanceClient, wake: Wake) -> Self {
         Self {
             store,
             issuance,
-            tracing,
             wake,
         }
     }
@@ -65,29 +64,24 @@ impl Fencer {
 
     /// Brings what there is to bring; how much that was. One campaign that fails keeps no other back.
     pub async fn round(&self) -> Result<usize> {
-        let cause = self.wake.cause();
+        let cause = self.wake.cause().map_or_else(story, TraceContext::context);
         let campaigns = self
             .store
             .read(async |read| read.campaigns_to_fence(CAMPAIGNS_PER_ROUND).await)
             .await?;
         let mut outcome = Ok(campaigns.len());
         for campaign in &campaigns {
-            let trace = cause.unwrap_or_else(|| self.tracing.new_root());
-            if let Err(error) = self.bring(campaign, trace).await {
+            if let Err(error) = self.bring(campaign).with_context(cause.clone()).await {
                 outcome = Err(error);
             }
         }
         outcome
     }
 
-    async fn bring(&self, campaign: &Campaign, trace: TraceContext) -> Result {
-        let mut span = self.tracing.start("apply control", SpanKind::Client, trace);
-        span.attribute("tidegate.campaign", campaign.terms.id.to_string());
-        let applied = self.issuance.apply_control(campaign, span.context()).await;
-        if let Err(error) = applied {
-            span.fail(error.to_string());
-            return Err(error);
-        }
+    #[instrument(name = "apply control", skip_all, fields(tidegate.campaign = %campaign.terms.id))]
+    async fn bring(&self, campaign: &Campaign) -> Result {
+        let applied = self.issuance.apply_control(campaign).await;
+        applied.inspect_err(fail)?;
         self.store
             .transaction(Instant::now() + NOTE_TIMEOUT, async |work| {
                 work.mark_fenced(campaign.number, campaign.revision).await

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
-use tidegate_telemetry::Tracing;
+use tidegate_telemetry::{FutureExt as _, story};
 use tidegate_types::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,6 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct History {
     store: Store,
     issuance: IssuanceClient,
-    tracing: Tracing,
     metrics: Metrics,
     retention: Duration,
 }
@@ -44,14 +43,12 @@ impl History {
     pub fn new(
         store: Store,
         issuance: IssuanceClient,
-        tracing: Tracing,
         metrics: Metrics,
         retention: Duration,
     ) -> Self {
         Self {
             store,
             issuance,
-            tracing,
             metrics,
             retention,
         }
@@ -115,9 +112,7 @@ impl History {
             .store
             .read(async |read| read.campaigns_to_forget(MAX_CAMPAIGNS).await);
         for campaign in campaigns.await? {
-            self.issuance
-                .retire(campaign, self.tracing.new_root())
-                .await?;
+            self.issuance.retire(campaign).with_context(story()).await?;
             let forget = || {
                 self.store.transaction(deadline(), async |work| {
                     work.forget_leases(campaign, BATCH_LEASES).await

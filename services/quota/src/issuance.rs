@@ -13,11 +13,10 @@ use tidegate_proto::issuance::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{Replicas, RetryPolicy},
+    client::{Replicas, RetryPolicy, TracedChannel},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, Lane, LimitPerShopper};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 pub use decode::LaneCoupons;
@@ -47,11 +46,7 @@ impl IssuanceClient {
     }
 
     /// Seals leases for ever, at most [`MAX_LEASES_PER_CALL`]; answers with what was used of each, in their order.
-    pub async fn seal(
-        &self,
-        leases: &[LeaseToReclaim],
-        trace: TraceContext,
-    ) -> Result<Vec<TierCounts>> {
+    pub async fn seal(&self, leases: &[LeaseToReclaim]) -> Result<Vec<TierCounts>> {
         let to_seal = |lease: &LeaseToReclaim| LeaseToSeal {
             lease: Some(key(&(lease.lease_id, lease.lane))),
             campaign_number: lease.campaign.get(),
@@ -63,30 +58,20 @@ impl IssuanceClient {
         // One replica that is frozen must not use up the time of the others, so only each call is bounded.
         let call = |mut client: Client, request| async move { client.seal_leases(request).await };
         let response = self
-            .ask(
-                RetryPolicy::each_in_turn(SEAL_TIMEOUT),
-                trace,
-                request,
-                call,
-            )
+            .ask(RetryPolicy::each_in_turn(SEAL_TIMEOUT), request, call)
             .await?;
         decode::sealed(leases, &response.leases)
     }
 
     /// Puts what staff have said of a campaign's coupons into issuance's database. Answered, it is in force.
-    pub async fn apply_control(&self, campaign: &Campaign, trace: TraceContext) -> Result {
+    pub async fn apply_control(&self, campaign: &Campaign) -> Result {
         let request = ApplyControlRequest {
             campaign: Some(told::campaign(campaign)),
         };
         let call = |mut client: Client, request| async move { client.apply_control(request).await };
-        self.ask(
-            RetryPolicy::each_in_turn(APPLY_TIMEOUT),
-            trace,
-            request,
-            call,
-        )
-        .await
-        .map(|_| ())
+        self.ask(RetryPolicy::each_in_turn(APPLY_TIMEOUT), request, call)
+            .await
+            .map(|_| ())
     }
 
     /// How leases stand, at most [`MAX_LEASES_PER_CALL`], in their order; `None` for one that issuance does not know.
@@ -94,7 +79,6 @@ impl IssuanceClient {
         &self,
         leases: &[(Uuid, Lane)],
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<Vec<Option<FencedLease>>> {
         let request = InspectLeasesRequest {
             leases: leases.iter().map(key).collect(),
@@ -102,25 +86,20 @@ impl IssuanceClient {
         let call =
             |mut client: Client, request| async move { client.inspect_leases(request).await };
         let policy = RetryPolicy::each_in_turn(READ_TIMEOUT).until(deadline);
-        let response = self.ask(policy, trace, request, call).await?;
+        let response = self.ask(policy, request, call).await?;
         decode::inspected(leases, &response.leases)
     }
 
     /// Ends a campaign at issuance: answered, no lease of it is installed any more.
-    pub async fn retire(&self, campaign: CampaignNumber, trace: TraceContext) -> Result {
+    pub async fn retire(&self, campaign: CampaignNumber) -> Result {
         let request = RetireCampaignRequest {
             campaign_number: campaign.get(),
         };
         let call =
             |mut client: Client, request| async move { client.retire_campaign(request).await };
-        self.ask(
-            RetryPolicy::each_in_turn(APPLY_TIMEOUT),
-            trace,
-            request,
-            call,
-        )
-        .await
-        .map(|_| ())
+        self.ask(RetryPolicy::each_in_turn(APPLY_TIMEOUT), request, call)
+            .await
+            .map(|_| ())
     }
 
     /// The coupons of a range of a campaign's leases in one lane, what their shoppers hold, and how many lanes there are.
@@ -130,7 +109,6 @@ impl IssuanceClient {
         leases: &RangeInclusive<Uuid>,
         lane: u32,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<LaneCoupons> {
         let (campaign, limit_per_shopper) = campaign;
         let request = CountCouponsRequest {
@@ -142,14 +120,13 @@ impl IssuanceClient {
         };
         let call = |mut client: Client, request| async move { client.count_coupons(request).await };
         let policy = RetryPolicy::each_in_turn(READ_TIMEOUT).until(deadline);
-        let response = self.ask(policy, trace, request, call).await?;
+        let response = self.ask(policy, request, call).await?;
         decode::counted(leases, &response)
     }
 
     async fn ask<Message, Answer, Answering>(
         &self,
         policy: RetryPolicy,
-        trace: TraceContext,
         message: Message,
         call: impl Fn(Client, Request<Message>) -> Answering,
     ) -> Result<Answer>
@@ -162,12 +139,12 @@ impl IssuanceClient {
                 LeaseFenceServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
             call(client, request)
         };
-        let answer = self.0.call(policy, trace, || message.clone(), send).await;
+        let answer = self.0.call(policy, || message.clone(), send).await;
         answer.map_err(|failed| QuotaError::IssuanceAway(failed.to_string()))
     }
 }
 
-type Client = LeaseFenceServiceClient<Channel>;
+type Client = LeaseFenceServiceClient<TracedChannel>;
 
 fn key((lease_id, lane): &(Uuid, Lane)) -> LeaseKey {
     LeaseKey {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{ReplicaId, Timestamp};
+use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Leases {
     store: Store,
-    tracing: Tracing,
     metrics: Metrics,
 }
 
@@ -30,52 +30,48 @@ struct Acquired {
 }
 
 impl Leases {
-    pub fn new(store: Store, tracing: Tracing, metrics: Metrics) -> Self {
-        Self {
-            store,
-            tracing,
-            metrics,
-        }
+    pub fn new(store: Store, metrics: Metrics) -> Self {
+        Self { store, metrics }
     }
 
     /// Moves stock from the pool to a lease, once for each lease id; granted again, it names the same quantities, also after the campaign's end. Nothing granted leaves no trace.
+    #[instrument(
+        name = "grant lease",
+        skip_all,
+        fields(
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            tidegate.lease_id = %request.lease_id,
+            tidegate.campaign_number = request.campaign.get(),
+            tidegate.holder_id = %request.holder,
+            tidegate.lane = request.lane.get(),
+        )
+    )]
     pub async fn acquire(
         &self,
         request: &LeaseRequest,
         now: Timestamp,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<LeaseAnswer> {
-        let mut span = self.span("grant lease", trace, request.lease_id);
         let acquired = self
             .store
             .transaction(deadline, async |work| acquire(work, request, now).await)
             .await;
-        match acquired {
-            Ok(Acquired { answer, is_new }) => {
-                if span.is_recording() {
-                    span.attribute(
-                        "tidegate.campaign_number",
-                        i64::from(request.campaign.get()),
-                    );
-                    span.attribute("tidegate.holder_id", request.holder.to_string());
-                    span.attribute("tidegate.lane", i64::from(request.lane.get()));
-                    span.attribute("tidegate.granted", answer.granted.total() as i64);
-                    span.attribute("tidegate.replayed", !is_new);
-                }
-                if is_new {
-                    self.metrics.leased(answer.granted.total());
-                }
-                Ok(answer)
-            }
-            Err(error) => {
-                span.fail(error.to_string());
-                Err(error)
-            }
+        let Acquired { answer, is_new } = acquired.inspect_err(fail)?;
+        note("tidegate.granted", answer.granted.total() as i64);
+        note("tidegate.replayed", !is_new);
+        if is_new {
+            self.metrics.leased(answer.granted.total());
         }
+        Ok(answer)
     }
 
     /// Settles a lease that has been sealed, once: what was used stays used, the rest goes back to the pool. True if this call did it, false if an earlier one had with the same counts.
+    #[instrument(
+        name = "settle lease",
+        skip_all,
+        fields(otel.kind = "client", db.system.name = "postgresql", tidegate.lease_id = %lease_id)
+    )]
     pub async fn settle(
         &self,
         lease_id: Uuid,
@@ -83,29 +79,21 @@ impl Leases {
         because: SealedBecause,
         now: Timestamp,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<bool> {
-        let mut span = self.span("settle lease", trace, lease_id);
         let settled = self
             .store
             .transaction(deadline, async |work| {
                 settle(work, lease_id, used, because, now).await
             })
             .await;
-        match settled {
-            Ok(None) => Ok(false),
-            Ok(Some(lease)) => {
-                let returned = lease.granted.total() - used.total();
-                span.attribute("tidegate.returned", returned as i64);
-                span.attribute("tidegate.sealed_because", because.name());
-                self.metrics.settled(used.total(), returned);
-                Ok(true)
-            }
-            Err(error) => {
-                span.fail(error.to_string());
-                Err(error)
-            }
-        }
+        let Some(lease) = settled.inspect_err(fail)? else {
+            return Ok(false);
+        };
+        let returned = lease.granted.total() - used.total();
+        note("tidegate.returned", returned as i64);
+        note("tidegate.sealed_because", because.name());
+        self.metrics.settled(used.total(), returned);
+        Ok(true)
     }
 
     /// Notes that a holder lives.
@@ -113,15 +101,6 @@ impl Leases {
         self.store
             .transaction(deadline, async |work| work.renew_holder(holder).await)
             .await
-    }
-
-    fn span(&self, name: &'static str, trace: TraceContext, lease_id: Uuid) -> Span {
-        let mut span = self.tracing.start(name, SpanKind::Client, trace);
-        if span.is_recording() {
-            span.attribute("db.system.name", "postgresql");
-            span.attribute("tidegate.lease_id", lease_id.to_string());
-        }
-        span
     }
 }
 

@@ -81,14 +81,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
     host.supervisor.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
-    let leases = Leases::new(store.clone(), host.tracing.clone(), metrics.clone());
+    let leases = Leases::new(store.clone(), metrics.clone());
     let issuance = find_issuance(config.issuance_addresses, &mut host).await;
     let wake = Wake::default();
     let reclaimer = Reclaimer::new(
         store.clone(),
         leases.clone(),
         issuance.clone(),
-        host.tracing.clone(),
         metrics.clone(),
         wake.clone(),
     );
@@ -100,13 +99,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let history = History::new(
         background.clone(),
         issuance.clone(),
-        host.tracing.clone(),
         metrics.clone(),
         config.lease_retention,
     );
     host.supervisor
         .start("keeper of history", history.run(host.stop.clone()));
-    let auditor = Auditor::new(background.clone(), issuance, host.tracing.clone());
+    let auditor = Auditor::new(background.clone(), issuance);
     start_audits(&auditor, &metrics, config.audit_interval, &mut host);
 
     let queues = Queues::new(store.clone(), metrics.clone());
@@ -158,8 +156,8 @@ async fn find_issuance(addresses: Vec<String>, host: &mut Host) -> IssuanceClien
 
 /// Starts the fencer; what it returns wakes it.
 fn start_fencer(store: &Store, issuance: &IssuanceClient, host: &mut Host) -> Wake {
-    let (wake, tracing) = (Wake::default(), host.tracing.clone());
-    let fencer = Fencer::new(store.clone(), issuance.clone(), tracing, wake.clone());
+    let wake = Wake::default();
+    let fencer = Fencer::new(store.clone(), issuance.clone(), wake.clone());
     host.supervisor
         .start("fencer", fencer.run(host.stop.clone()));
     wake

@@ -4,10 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{FutureExt as _, TraceContext, fail, story};
 use tidegate_types::{ReplicaId, Timestamp};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -33,7 +34,6 @@ pub struct Reclaimer {
     store: Store,
     leases: Leases,
     issuance: IssuanceClient,
-    tracing: Tracing,
     metrics: Metrics,
     wake: Wake,
 }
@@ -43,7 +43,6 @@ impl Reclaimer {
         store: Store,
         leases: Leases,
         issuance: IssuanceClient,
-        tracing: Tracing,
         metrics: Metrics,
         wake: Wake,
     ) -> Self {
@@ -51,7 +50,6 @@ impl Reclaimer {
             store,
             leases,
             issuance,
-            tracing,
             metrics,
             wake,
         }
@@ -115,7 +113,7 @@ impl Reclaimer {
     /// Takes back every lease of these silent holders, of halted campaigns, and of campaigns that have ended by `now`.
     pub async fn reclaim(&self, silent: &[ReplicaId], now: Timestamp) -> Result {
         let silent: Vec<_> = silent.iter().map(ReplicaId::as_str).collect();
-        let cause = self.wake.cause();
+        let cause = self.wake.cause().map_or_else(story, TraceContext::context);
         let (mut from, mut outcome) = (Some(Uuid::nil()), Ok(()));
         while let Some(first) = from {
             let page = self.store.read(async |read| {
@@ -127,26 +125,19 @@ impl Reclaimer {
                 break;
             };
             from = next_lease_id(last.lease_id);
-            let trace = cause.unwrap_or_else(|| self.tracing.new_root());
-            outcome = outcome.and(self.take_back(&page, trace).await);
+            let taken_back = self.take_back(&page).with_context(cause.clone());
+            outcome = outcome.and(taken_back.await);
         }
         outcome
     }
 
     /// Seals leases at issuance and settles each with what was used of it.
-    async fn take_back(&self, leases: &[LeaseToReclaim], trace: TraceContext) -> Result {
-        let mut span = self.tracing.start("seal leases", SpanKind::Client, trace);
-        span.attribute("tidegate.leases", leases.len() as i64);
-        let sealed = match self.issuance.seal(leases, span.context()).await {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                span.fail(error.to_string());
-                return Err(error);
-            }
-        };
+    #[instrument(name = "seal leases", skip_all, fields(tidegate.leases = leases.len()))]
+    async fn take_back(&self, leases: &[LeaseToReclaim]) -> Result {
+        let sealed = self.issuance.seal(leases).await.inspect_err(fail)?;
         let mut outcome = Ok(());
         for (lease, used) in leases.iter().zip(sealed) {
-            match self.settle(lease, &used, span.context()).await {
+            match self.settle(lease, &used).await {
                 Ok(()) => {}
                 // The others need not wait for a lease that somebody has to look at.
                 Err(error @ QuotaError::SealDisagrees { .. }) => outcome = Err(error),
@@ -156,16 +147,11 @@ impl Reclaimer {
         outcome
     }
 
-    async fn settle(
-        &self,
-        lease: &LeaseToReclaim,
-        used: &TierCounts,
-        trace: TraceContext,
-    ) -> Result {
+    async fn settle(&self, lease: &LeaseToReclaim, used: &TierCounts) -> Result {
         let (now, deadline) = (Timestamp::now_utc(), Instant::now() + SETTLE_TIMEOUT);
         let settled = self
             .leases
-            .settle(lease.lease_id, used, lease.because, now, deadline, trace);
+            .settle(lease.lease_id, used, lease.because, now, deadline);
         match settled.await {
             Ok(true) => {
                 self.metrics.reclaimed(lease.because);

@@ -6,7 +6,6 @@ use std::{
     time::Instant,
 };
 
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{Actor, CampaignId, Change, ResourceKind, Timestamp};
 use time::format_description::well_known::Rfc3339;
 
@@ -28,7 +27,6 @@ pub struct StaffCall {
     /// The same moment, by the clock that only goes on.
     pub began: Instant,
     pub deadline: Instant,
-    pub trace: TraceContext,
 }
 
 impl StaffCall {

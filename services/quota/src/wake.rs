@@ -14,9 +14,10 @@ struct WakeShared {
 }
 
 impl Wake {
-    /// There is something to do now, and this call is why.
-    pub fn up(&self, cause: TraceContext) {
-        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+    /// There is something to do now, and the current call is why.
+    pub fn up(&self) {
+        let cause = Some(TraceContext::current());
+        *self.0.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
         self.0.woken.notify_one();
     }
 

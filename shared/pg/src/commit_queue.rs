@@ -11,12 +11,13 @@ mod writer;
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use sqlx::PgConnection;
-use tidegate_telemetry::{Span, TraceContext, Tracing};
+use tidegate_telemetry::TraceContext;
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, field::Empty, info_span};
 
 pub use metrics::QueueMetrics;
 use reply::Answer;
@@ -52,11 +53,11 @@ pub trait Commit: Send + 'static {
 
     /// Commits all items or none, and puts what became of each into its reply. Called again with the
     /// same items if the outcome of an attempt is unknown, so it must find what an earlier attempt did.
+    /// The current span is the batch's.
     fn commit(
         &mut self,
         connection: &mut PgConnection,
         items: &mut [Queued<Self::Item>],
-        span: &mut Span,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
@@ -64,22 +65,28 @@ pub trait Commit: Send + 'static {
 pub struct Queued<T> {
     /// What was handed in.
     pub item: T,
-    /// The story it belongs to.
+    /// The step that it was handed in by.
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
+    /// Its wait and its commit.
+    span: Span,
     queued: Instant,
-    queued_at: SystemTime,
 }
 
 impl<T> Queued<T> {
-    fn new(item: T, trace: TraceContext, deadline: Instant) -> Self {
+    /// An item of the story that is current.
+    fn new(item: T, queue: &'static str, deadline: Instant) -> Self {
         Self {
             item,
-            trace,
+            trace: TraceContext::current(),
             deadline,
+            span: info_span!(
+                "queue and commit",
+                otel.name = format!("queue and commit {queue}"),
+                tidegate.queue_delay_ms = Empty,
+            ),
             queued: Instant::now(),
-            queued_at: SystemTime::now(),
         }
     }
 }
@@ -152,12 +159,11 @@ impl<C: Commit> CommitQueue<C> {
         settings: CommitQueueSettings,
         commit: C,
         database: Database,
-        tracing: Tracing,
         metrics: &QueueMetrics,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + use<C>) {
         let state = Arc::new(State::new(settings, metrics.of(settings.name)));
-        let writer = Writer::new(Arc::clone(&state), commit, database, tracing, stop);
+        let writer = Writer::new(Arc::clone(&state), commit, database, stop);
         (Self { state }, writer.run())
     }
 
@@ -168,11 +174,10 @@ impl<C: Commit> CommitQueue<C> {
     pub async fn submit<T>(
         &self,
         item: impl FnOnce(Reply<T>) -> C::Item,
-        trace: TraceContext,
         deadline: Instant,
     ) -> Answer<T> {
         let (reply, answer) = reply::channel();
-        let queued = Queued::new(item(reply), trace, deadline);
+        let queued = Queued::new(item(reply), self.state.settings.name, deadline);
         self.state.push(queued, Instant::now())?;
         reply::wait(answer).await
     }

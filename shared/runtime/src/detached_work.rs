@@ -1,7 +1,8 @@
+use tidegate_telemetry::FutureExt as _;
 use tokio_util::task::TaskTracker;
 
-/// Work that goes on when its caller hangs up: a cancelled call must not cancel a commit. Cheap to
-/// clone.
+/// Work that goes on when its caller hangs up: a cancelled call must not cancel a commit. It stays a
+/// part of its caller's story. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct DetachedWork(TaskTracker);
 
@@ -21,7 +22,7 @@ impl DetachedWork {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, WorkLost> {
-        let ended = self.0.spawn(work).await;
+        let ended = self.0.spawn(work.with_current_context()).await;
         ended.map_err(|error| match error.is_panic() {
             true => WorkLost::Panicked,
             false => WorkLost::CutOff,
@@ -30,7 +31,7 @@ impl DetachedWork {
 
     /// Starts work for which nobody waits here.
     pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(work);
+        self.0.spawn(work.with_current_context());
     }
 
     /// Waits until all of it has ended, once no more of it is begun.

@@ -5,7 +5,7 @@ use tidegate_rpc::server::{
     AccessRules, CallLayer, CallMetrics, CallPolicy, DatabaseLook, Listener, ReplicaStatus, serve,
     standard_routes,
 };
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_telemetry::Registry;
 use tidegate_types::Timestamp;
 use tokio::{
     sync::watch,
@@ -24,8 +24,6 @@ pub struct Host {
     pub settings: HostSettings,
     /// Where its metrics go.
     pub registry: Registry,
-    /// Where its spans go.
-    pub tracing: Tracing,
     /// Its certificate.
     pub tls: Arc<TlsIdentity>,
     /// Cancelled when the process begins to stop.
@@ -58,7 +56,7 @@ pub struct Service {
 }
 
 impl Host {
-    /// Reads the certificate and starts telemetry.
+    /// Reads the certificate and starts metrics.
     pub fn prepare(
         service: Identity,
         settings: HostSettings,
@@ -71,15 +69,6 @@ impl Host {
             "certificate reloader",
             Arc::clone(&tls).keep_fresh(settings.tls.clone(), peers),
         );
-        let tracing = match &settings.otlp_endpoint {
-            Some(endpoint) => Tracing::export_to(
-                endpoint,
-                service.name(),
-                settings.replica.as_str(),
-                settings.trace_sample_ratio,
-            )?,
-            None => Tracing::disabled(),
-        };
         let mut registry = Registry::default();
         let processor_wait = ProcessorWait::register(&mut registry);
         let measuring = processor_wait.clone().measure();
@@ -88,7 +77,6 @@ impl Host {
         Ok(Self {
             settings,
             registry,
-            tracing,
             tls,
             stop,
             supervisor,
@@ -99,12 +87,11 @@ impl Host {
         })
     }
 
-    /// Serves until `stop`, or until a task ends that the process lives by. Then drains: says NOT_SERVING, waits for callers to go elsewhere, finishes calls in flight, lets the service finish, and sends the last spans.
+    /// Serves until `stop`, or until a task ends that the process lives by. Then drains: says NOT_SERVING, waits for callers to go elsewhere, finishes calls in flight, and lets the service finish.
     pub async fn serve(self, service: Service) -> Result<(), Failure> {
         let Self {
             settings,
             registry,
-            tracing,
             tls,
             stop,
             mut supervisor,
@@ -133,7 +120,7 @@ impl Host {
         let policy = CallPolicy {
             access: service.access,
             max_in_flight: service.max_in_flight,
-            tracing: tracing.clone(),
+            sampling: settings.sampling,
             metrics: calls,
         };
         let stop_accepting = CancellationToken::new();
@@ -172,14 +159,8 @@ impl Host {
         stop_accepting.cancel();
         drain(settings.drain, server, service.finish).await;
         drop(supervisor);
-        send_last_spans(tracing).await
+        Ok(())
     }
-}
-
-async fn send_last_spans(tracing: Tracing) -> Result<(), Failure> {
-    tokio::task::spawn_blocking(move || tracing.flush()).await?;
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Lets calls in flight end, and then the service's own work, each for as long as a drain may last.

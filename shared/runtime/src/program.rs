@@ -2,7 +2,7 @@ use std::{future::Future, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tidegate_auth::{Identity, PeerRequirement};
-use tidegate_telemetry::init_logs;
+use tidegate_telemetry::{export_spans, flush, init};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -68,19 +68,16 @@ where
     let outcome = match command {
         Command::CheckConfig => Ok(()),
         Command::Migrate => in_runtime(migrate(config)),
-        Command::Serve => match init_logs(&settings.log_filter) {
-            Ok(()) => in_runtime(async {
-                warn_of_fail_points();
-                let stop = stop_on_signal()?;
-                let host = Host::prepare(identity, settings, peers, stop.clone())?;
-                // A start may wait for its database. Who is asked to end meanwhile has nothing to finish.
-                let built = stop.run_until_cancelled(build(config, host)).await;
-                let Some(built) = built else { return Ok(()) };
-                let (service, host) = built?;
-                host.serve(service).await
-            }),
-            Err(error) => Err(error.into()),
-        },
+        Command::Serve => in_runtime(with_telemetry(identity, settings.clone(), async {
+            warn_of_fail_points();
+            let stop = stop_on_signal()?;
+            let host = Host::prepare(identity, settings, peers, stop.clone())?;
+            // A start may wait for its database. Who is asked to end meanwhile has nothing to finish.
+            let built = stop.run_until_cancelled(build(config, host)).await;
+            let Some(built) = built else { return Ok(()) };
+            let (service, host) = built?;
+            host.serve(service).await
+        })),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,6 +90,27 @@ where
             })
         }
     }
+}
+
+/// Logs and records what `served` does, and sends the last spans when it is over.
+async fn with_telemetry(
+    identity: Identity,
+    settings: HostSettings,
+    served: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let replica = settings.replica.as_str();
+    let export =
+        |endpoint: String| export_spans(&endpoint, identity.name(), replica, settings.sampling);
+    let spans = settings.otlp_endpoint.map(export).transpose()?;
+    init(&settings.log_filter, spans.as_ref())?;
+    let outcome = served.await;
+    if let Some(spans) = spans {
+        tokio::task::spawn_blocking(move || flush(&spans)).await?;
+    }
+    if outcome.is_ok() {
+        tracing::info!("stopped");
+    }
+    outcome
 }
 
 fn warn_of_fail_points() {

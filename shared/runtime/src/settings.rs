@@ -2,6 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tidegate_auth::{TlsFiles, TokenSettings};
 use tidegate_rpc::server::{ConnectionLimits, MAX_CONNECTIONS};
+use tidegate_telemetry::Sampling;
 use tidegate_types::ReplicaId;
 
 use crate::Environment;
@@ -19,8 +20,8 @@ pub struct HostSettings {
     pub tls: TlsFiles,
     /// The collector for traces, such as `http://127.0.0.1:4317`; none if unset.
     pub otlp_endpoint: Option<String>,
-    /// The share of new stories that is recorded.
-    pub trace_sample_ratio: f64,
+    /// The share of new stories that is recorded; none without a collector.
+    pub sampling: Sampling,
     /// `info`, or a finer filter.
     pub log_filter: String,
     /// Between saying "not serving" and taking no more calls, so that callers go elsewhere first.
@@ -56,6 +57,8 @@ impl HostSettings {
         let lame_duck = environment.milliseconds("TIDEGATE_LAME_DUCK_MS", 0, 0, 60_000);
         let drain = environment.milliseconds("TIDEGATE_DRAIN_MS", 10_000, 0, 120_000);
         let connections = connection_limits(environment);
+        let otlp_endpoint = otlp_endpoint?;
+        let ratio = trace_sample_ratio?;
         Some(Self {
             listen: listen?,
             admin_listen: admin_listen?,
@@ -65,8 +68,8 @@ impl HostSettings {
                 certificate: certificate?,
                 key: key?,
             },
-            otlp_endpoint: otlp_endpoint?,
-            trace_sample_ratio: trace_sample_ratio?,
+            sampling: Sampling(if otlp_endpoint.is_some() { ratio } else { 0.0 }),
+            otlp_endpoint,
             log_filter: log_filter?,
             lame_duck: lame_duck?,
             drain: drain?,

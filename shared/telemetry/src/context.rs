@@ -1,21 +1,18 @@
-use std::fmt;
-
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::{
+    Context,
+    context::{FutureExt as _, WithContext},
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+};
 
 const TRACEPARENT_LENGTH: usize = 55;
 
-/// Names one step of one story, across processes: the W3C trace context.
+/// Names one step of one story, across processes: the W3C trace context. It is for messages and rows that carry it; within a process OpenTelemetry's current context does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TraceContext {
     trace_id: TraceId,
     span_id: SpanId,
     sampled: bool,
 }
-
-/// A `traceparent` that is not of the form `00-<32 hex>-<16 hex>-<2 hex>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a W3C traceparent of version 00")]
-pub struct InvalidTraceparent;
 
 impl TraceContext {
     /// A new story.
@@ -28,8 +25,28 @@ impl TraceContext {
         }
     }
 
-    /// Reads the value of a `traceparent` header.
-    pub fn parse(traceparent: &str) -> Result<Self, InvalidTraceparent> {
+    /// The step that is being worked on, which the next one names as its parent. Outside of any story a new one, that is not recorded.
+    pub fn current() -> Self {
+        Context::map_current(Self::of).unwrap_or_else(|| Self::new_root(false))
+    }
+
+    pub(crate) fn of(context: &Context) -> Option<Self> {
+        let span = context.has_active_span().then(|| context.span())?;
+        let span = span.span_context();
+        Some(Self {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+            sampled: span.is_sampled(),
+        })
+    }
+
+    /// The context of what follows from this step.
+    pub fn context(self) -> Context {
+        Context::new().with_remote_span_context(self.to_span())
+    }
+
+    /// Reads the value of a `traceparent` header, `00-<32 hex>-<16 hex>-<2 hex>`.
+    pub fn parse(traceparent: &str) -> Option<Self> {
         let well_formed = traceparent.len() == TRACEPARENT_LENGTH
             && traceparent.is_ascii()
             && traceparent.starts_with("00-")
@@ -38,17 +55,15 @@ impl TraceContext {
             // The parsers below take a sign as well, which the standard does not.
             && !traceparent.contains('+');
         if !well_formed {
-            return Err(InvalidTraceparent);
+            return None;
         }
-        let trace_id =
-            u128::from_str_radix(&traceparent[3..35], 16).map_err(|_| InvalidTraceparent)?;
-        let span_id =
-            u64::from_str_radix(&traceparent[36..52], 16).map_err(|_| InvalidTraceparent)?;
-        let flags = u8::from_str_radix(&traceparent[53..], 16).map_err(|_| InvalidTraceparent)?;
+        let trace_id = u128::from_str_radix(&traceparent[3..35], 16).ok()?;
+        let span_id = u64::from_str_radix(&traceparent[36..52], 16).ok()?;
+        let flags = u8::from_str_radix(&traceparent[53..], 16).ok()?;
         if trace_id == 0 || span_id == 0 {
-            return Err(InvalidTraceparent);
+            return None;
         }
-        Ok(Self {
+        Some(Self {
             trace_id: trace_id.into(),
             span_id: span_id.into(),
             sampled: flags & 1 == 1,
@@ -65,6 +80,14 @@ impl TraceContext {
         )
     }
 
+    /// The same for an item of a batch, whose trace is of use only if it is recorded; else nothing.
+    pub fn traceparent_if_recorded(&self) -> String {
+        match self.sampled {
+            true => self.traceparent(),
+            false => String::new(),
+        }
+    }
+
     /// 32 hexadecimal digits: what people search for.
     pub fn trace_id(&self) -> String {
         self.trace_id.to_string()
@@ -75,21 +98,8 @@ impl TraceContext {
         self.sampled
     }
 
-    /// The same, to be recorded.
-    pub fn force_sampled(self) -> Self {
-        self.with_sampled(true)
-    }
-
     pub(crate) fn with_sampled(self, sampled: bool) -> Self {
         Self { sampled, ..self }
-    }
-
-    pub(crate) fn of_span(span: &SpanContext) -> Self {
-        Self {
-            trace_id: span.trace_id(),
-            span_id: span.span_id(),
-            sampled: span.is_sampled(),
-        }
     }
 
     pub(crate) fn to_span(self) -> SpanContext {
@@ -102,10 +112,14 @@ impl TraceContext {
     }
 }
 
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.trace_id.fmt(f)
-    }
+/// Work on an item of a batch, in the story whose traceparent the item carries. One that carries none is not recorded, whatever becomes of the batch.
+pub fn of_item<W>(traceparent: &str, work: W) -> WithContext<W> {
+    let of_batch = TraceContext::current();
+    work.with_context(match TraceContext::parse(traceparent) {
+        Some(own) => own.context(),
+        None if of_batch.sampled => of_batch.with_sampled(false).context(),
+        None => Context::current(),
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +130,7 @@ mod tests {
     fn a_traceparent_survives_the_wire() {
         for sampled in [true, false] {
             let context = TraceContext::new_root(sampled);
-            assert_eq!(TraceContext::parse(&context.traceparent()), Ok(context));
+            assert_eq!(TraceContext::parse(&context.traceparent()), Some(context));
         }
         let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceContext::parse(text).unwrap().traceparent(), text);
@@ -137,7 +151,7 @@ mod tests {
             &"é".repeat(27),
             &good.replace('f', "g"),
         ] {
-            assert_eq!(TraceContext::parse(bad), Err(InvalidTraceparent), "{bad}");
+            assert_eq!(TraceContext::parse(bad), None, "{bad}");
         }
     }
 }

@@ -8,7 +8,7 @@ use tidegate_rpc::{
     },
 };
 use tidegate_runtime::{Host, HostSettings, Service};
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_telemetry::{Registry, Sampling};
 use tidegate_types::ReplicaId;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Channel};
@@ -42,7 +42,7 @@ impl Running {
             replica: ReplicaId::parse(format!("{service}-0")).unwrap(),
             tls: credentials.files(service),
             otlp_endpoint: None,
-            trace_sample_ratio: 0.0,
+            sampling: Sampling::default(),
             log_filter: "info".to_owned(),
             lame_duck: Duration::ZERO,
             drain: Duration::from_secs(10),
@@ -55,7 +55,7 @@ impl Running {
         let policy = CallPolicy {
             access: built.access,
             max_in_flight: built.max_in_flight,
-            tracing: host.tracing.clone(),
+            sampling: host.settings.sampling,
             metrics: CallMetrics::register(&mut Registry::default()),
         };
         let address = listen(tls, policy, routes).await;
@@ -94,7 +94,7 @@ pub async fn serve_stand_in(
     let policy = CallPolicy {
         access: AccessRules::services_only(rules),
         max_in_flight: 100,
-        tracing: Tracing::disabled(),
+        sampling: Sampling::default(),
         metrics: CallMetrics::register(&mut Registry::default()),
     };
     listen(credentials.tls(service), policy, routes).await

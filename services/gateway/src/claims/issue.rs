@@ -4,11 +4,11 @@ use tidegate_proto::issuance::v1::{
     IssueCouponsRequest, IssueCouponsResponse, IssueItem, IssueResult, IssuedCoupon, issue_result,
 };
 use tidegate_rpc::{
-    client::{BatchCall, Pending, Replicas, RetryPolicy, last_deadline, span_of_batch},
+    client::{BatchCall, Pending, Replicas, RetryPolicy, last_deadline},
     server::CallContext,
     wire,
 };
-use tidegate_telemetry::Tracing;
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, Lanes, Reason, TierNumber};
 
 use super::Claims;
@@ -34,18 +34,10 @@ impl Claims {
             shopper_id: key.shopper.as_str().to_owned(),
             request_id: key.request_id.as_str().to_owned(),
             tier_number: attempt.tier.map(|tier: TierNumber| u32::from(tier.get())),
-            traceparent: if call.trace.sampled() {
-                call.trace.traceparent()
-            } else {
-                String::new()
-            },
+            traceparent: TraceContext::current().traceparent_if_recorded(),
             deadline_ms: 0,
         };
-        let pending = Pending {
-            item: ClaimInFlight { item, permit },
-            trace: call.trace,
-            deadline: call.deadline,
-        };
+        let pending = Pending::new(ClaimInFlight { item, permit }, call.deadline);
         let answer = self.batches.hand_in(lane, pending)?;
         let is_first = self.waiting_room.hand_over(key);
         let answer = answer.await.unwrap_or_else(|late| Err(late.into()));
@@ -81,23 +73,18 @@ pub struct ClaimInFlight {
 pub struct IssueCall {
     pub issuance: Replicas,
     pub lanes: Lanes,
-    pub tracing: Tracing,
 }
 
 impl BatchCall for IssueCall {
     type Item = ClaimInFlight;
     type Answer = Result<IssuedCoupon, GatewayError>;
+    const NAME: &'static str = "issue batch";
 
     async fn send(
         &self,
         lane: Lane,
         items: Arc<Vec<Pending<ClaimInFlight>>>,
     ) -> Vec<Result<IssuedCoupon, GatewayError>> {
-        let span = span_of_batch(
-            &self.tracing,
-            "issue batch",
-            items.iter().map(|pending| pending.trace),
-        );
         let message = || IssueCouponsRequest {
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
@@ -105,10 +92,7 @@ impl BatchCall for IssueCall {
         };
         let send = |channel, request| async move { issuance(channel).issue_coupons(request).await };
         let policy = RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items));
-        let answer = self
-            .issuance
-            .call(policy, span.context(), message, send)
-            .await;
+        let answer = self.issuance.call(policy, message, send).await;
         if let Ok(answer) = &answer {
             tell_windows(answer, &items);
         }
@@ -117,13 +101,18 @@ impl BatchCall for IssueCall {
     }
 }
 
-/// How long claims wait at issuance steers the windows.
+/// How long claims wait at issuance steers the windows, and new coupons lead to orders.
 fn tell_windows(answer: &IssueCouponsResponse, items: &[Pending<ClaimInFlight>]) {
     let waited = answer.queue_delay.and_then(wire::span).unwrap_or_default();
-    let permits = items
-        .iter()
-        .filter_map(|pending| pending.item.permit.as_ref());
-    permits.for_each(|permit| permit.answered(waited));
+    let permits = items.iter().map(|pending| pending.item.permit.as_ref());
+    for (permit, result) in permits.zip(&answer.results) {
+        let Some(permit) = permit else { continue };
+        permit.answered(waited);
+        if matches!(&result.outcome, Some(issue_result::Outcome::Issued(issued)) if !issued.replayed)
+        {
+            permit.brought_coupon();
+        }
+    }
 }
 
 fn with_deadline(pending: &Pending<ClaimInFlight>) -> IssueItem {

@@ -76,10 +76,7 @@ impl Claims {
         };
         let send = |channel, request| async move { issuance(channel).lookup_claims(request).await };
         let policy = RetryPolicy::for_key(u64::from(lane.get()), call.deadline);
-        let answer = self
-            .issuance
-            .call(policy, call.trace, message, send)
-            .await?;
+        let answer = self.issuance.call(policy, message, send).await?;
         let found = answer.results.into_iter().next().unwrap_or_default();
         match found.refused {
             Some(refused) => Err(wire::refusal_from(refused).into()),

@@ -7,6 +7,7 @@ use tidegate_rpc::{
     refusal::Waiting,
     server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
+use tidegate_telemetry::FutureExt as _;
 use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +67,7 @@ impl Claims {
                 position,
                 _stream: stream,
             };
-            tokio::spawn(watch.run(sender, stop));
+            tokio::spawn(watch.run(sender, stop).with_current_context());
         }
         Ok(outcomes)
     }

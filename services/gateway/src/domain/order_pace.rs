@@ -9,6 +9,8 @@ use super::tuning::{
 
 /// So many claims count as having led to an order each, until more is known.
 const GRANTED: f64 = 100.0;
+/// Of a shorter time no rate is known.
+const LEAST_SECONDS: f64 = 0.1;
 /// Fewer orders than this a claim are not believed.
 const LEAST_ORDERS_PER_CLAIM: f64 = 0.1;
 
@@ -22,11 +24,12 @@ pub struct OrderPace {
     /// Claims that may be served now.
     left: f64,
     counted_at: Instant,
-    /// Claims served and orders accepted, the newest weighing most.
+    /// Claims that brought a new coupon and new orders, the newest weighing most.
     claims: f64,
     orders: f64,
-    /// Orders accepted within about [`CATCH_UP`].
+    /// New orders within about [`CATCH_UP`], and of how many seconds they are.
     orders_lately: f64,
+    lately_seconds: f64,
 }
 
 impl OrderPace {
@@ -40,19 +43,25 @@ impl OrderPace {
             claims: 0.0,
             orders: 0.0,
             orders_lately: 0.0,
+            lately_seconds: 0.0,
         }
     }
 
-    /// An order was accepted, and its caller was told. Nothing else makes room for a claim: who
-    /// hears that a store is full, or hangs up, comes again.
-    pub fn order_accepted(&mut self, now: Instant) {
+    /// A claim brought a new coupon. Others lead to no order.
+    pub fn coupon_issued(&mut self) {
+        self.claims += 1.0;
+    }
+
+    /// A new order was made, whoever still hears of it. Nothing else makes room for a claim: who
+    /// hears that a store is full comes again.
+    pub fn order_made(&mut self, now: Instant) {
         self.count(now);
         self.orders += 1.0;
         self.orders_lately += 1.0;
     }
 
     /// An order had to wait for so long: as many claims may follow as lead to the orders that are
-    /// accepted, less what is needed to catch up.
+    /// made, less what is needed to catch up.
     pub fn order_waited(&mut self, waited: Duration, now: Instant) {
         if waited <= TARGET_DELAY {
             return;
@@ -64,7 +73,7 @@ impl OrderPace {
         if !self.set_at.is_some_and(was_set) {
             self.set_at = Some(now);
             let share = 1.0 / (1.0 + waited.div_duration_f64(CATCH_UP));
-            let orders_per_second = self.orders_lately / CATCH_UP.as_secs_f64();
+            let orders_per_second = self.orders_lately / self.lately_seconds.max(LEAST_SECONDS);
             let claims_per_second = orders_per_second * share / self.orders_per_claim();
             // A coupon is worth having though no order is accepted.
             self.per_second = claims_per_second.max(FIRST_WINDOW);
@@ -79,7 +88,6 @@ impl OrderPace {
     }
 
     pub fn serve(&mut self) {
-        self.claims += 1.0;
         if self.per_second.is_finite() {
             self.left -= 1.0;
         }
@@ -114,6 +122,8 @@ impl OrderPace {
         self.claims *= kept(MEMORY);
         self.orders *= kept(MEMORY);
         self.orders_lately *= kept(CATCH_UP);
+        self.lately_seconds *= kept(CATCH_UP);
+        self.lately_seconds += CATCH_UP.as_secs_f64() * (1.0 - kept(CATCH_UP));
         if self.per_second.is_infinite() {
             return;
         }
@@ -143,13 +153,13 @@ mod tests {
         served
     }
 
-    /// So many orders a second are accepted, and as many claims served for each.
-    fn accepted(pace: &mut OrderPace, per_second: u32, claims_each: u32, from: Instant) -> Instant {
+    /// So many orders a second are made, and as many coupons issued for each, for 20 s.
+    fn made(pace: &mut OrderPace, per_second: u32, claims_each: u32, from: Instant) -> Instant {
         let mut now = from;
         for _ in 0..per_second * 20 {
             now += Duration::from_secs(1) / per_second;
-            pace.order_accepted(now);
-            (0..claims_each).for_each(|_| pace.serve());
+            pace.order_made(now);
+            (0..claims_each).for_each(|_| pace.coupon_issued());
         }
         now
     }
@@ -159,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn as_many_claims_follow_as_orders_are_accepted_less_what_catches_up() {
+    fn as_many_claims_follow_as_orders_are_made_less_what_catches_up() {
         let began = Instant::now();
         let mut pace = OrderPace::unlimited(began);
         assert!(pace.within(MS, began).is_infinite() && pace.may_serve(began));
-        let now = accepted(&mut pace, 1_000, 1, began);
+        let now = made(&mut pace, 1_000, 1, began);
         pace.order_waited(TARGET_DELAY, now);
         assert!(pace.may_serve(now), "nothing had to wait for long");
         pace.order_waited(500 * MS, now);
@@ -181,15 +191,28 @@ mod tests {
     #[test]
     fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
         let mut pace = OrderPace::unlimited(Instant::now());
-        let now = accepted(&mut pace, 250, 4, Instant::now());
+        let now = made(&mut pace, 250, 4, Instant::now());
         pace.order_waited(500 * MS, now);
         assert!(is_near(&pace, 4.0 * 250.0 * 0.8), "{pace:?}");
     }
 
     #[test]
+    fn the_rate_of_orders_is_known_from_their_first_moments_on() {
+        let began = Instant::now();
+        let mut pace = OrderPace::unlimited(began);
+        let mut now = began;
+        for _ in 0..500 {
+            now += MS;
+            pace.order_made(now);
+        }
+        pace.order_waited(500 * MS, now);
+        assert!(is_near(&pace, 800.0), "{pace:?}");
+    }
+
+    #[test]
     fn once_no_order_waits_more_claims_are_let_through_each_second() {
         let mut pace = OrderPace::unlimited(Instant::now());
-        let now = accepted(&mut pace, 1_000, 1, Instant::now());
+        let now = made(&mut pace, 1_000, 1, Instant::now());
         pace.order_waited(500 * MS, now);
         for second in 1..=10_u32 {
             pace.within(MS, now + 1_000 * MS * second);
@@ -201,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_go_on_though_no_order_is_accepted() {
+    fn claims_go_on_though_no_order_is_made() {
         let now = Instant::now();
         let mut pace = OrderPace::unlimited(now);
         pace.order_waited(5_000 * MS, now);

@@ -1,5 +1,6 @@
-//! The numbers of the waiting room that somebody chose. All others follow from them, from what is
-//! measured, or bound memory. The README has them in one table, with what breaks without each.
+//! The numbers that the waiting room and its orders go by. The README has them in one table, with
+//! what breaks without each. Numbers elsewhere follow from these, smooth a measurement, or bound
+//! memory, and stand beside what they are for.
 
 use std::time::Duration;
 

@@ -112,16 +112,16 @@ impl Window {
     /// that nobody answers say how long a call takes before an answer can.
     pub fn untried_per_second(&self, now: Instant) -> Option<f64> {
         let call_seconds = self.call_seconds.max(self.silence(now).as_secs_f64());
-        let is_untried = self.is_probing && !self.was_exhausted(now);
+        // One that stays full is not used anew, and is exhausted all the same.
+        let is_untried = self.is_probing && self.has_permit(now) && !self.was_exhausted(now);
         is_untried.then_some(self.size / call_seconds.max(0.005))
     }
 
     /// A window that nobody fills says nothing of how much it could be.
     fn was_exhausted(&self, now: Instant) -> bool {
         let within = 2 * self.round_trip();
-        let recently = |at| now.saturating_duration_since(at) <= within;
-        // One that stays full is not used anew, and is exhausted all the same.
-        !self.has_permit(now) || self.exhausted_at.is_some_and(recently)
+        self.exhausted_at
+            .is_some_and(|at| now.saturating_duration_since(at) <= within)
     }
 
     /// For how long claims have been in flight without any answer.

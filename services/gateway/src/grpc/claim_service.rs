@@ -7,6 +7,7 @@ use tidegate_proto::gateway::v1::{
     claim_coupon_response, claim_service_server::ClaimService, get_claim_response,
     watch_claim_response,
 };
+use tidegate_telemetry::TraceContext;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -55,7 +56,7 @@ impl ClaimGrpc {
         };
         Ok(ClaimCouponResponse {
             outcome: Some(outcome),
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -73,7 +74,7 @@ impl ClaimGrpc {
         });
         Ok(GetClaimResponse {
             outcome: Some(outcome),
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -83,7 +84,7 @@ impl ClaimGrpc {
         check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
         let of_shopper = self.shopper_streams.acquire(&claim.shopper)?;
         let permits = (self.watch_limit.acquire(&call)?, of_shopper);
-        let trace_id = call.trace.trace_id();
+        let trace_id = TraceContext::current().trace_id();
         let outcomes = self
             .claims
             .watch(claim, call, permits, self.stop.clone())
@@ -116,7 +117,7 @@ impl ClaimGrpc {
         check_shopper(&call, &claim.shopper, &self.shopper_limits)?;
         self.claims.leave(&claim, &call).await?;
         Ok(LeaveQueueResponse {
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 }

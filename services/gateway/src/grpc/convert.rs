@@ -7,7 +7,8 @@ use tidegate_proto::{
     order_intake::v1::PlaceOrderItem,
     r#type::v1::LocalizedText,
 };
-use tidegate_rpc::{refusal::Waiting, server::CallContext, wire};
+use tidegate_rpc::{refusal::Waiting, wire};
+use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, CouponCode, RequestId, ShopperId, StoreId, TierId, Violations};
 
 use crate::{
@@ -201,10 +202,7 @@ pub fn page(
 }
 
 /// An order, checked whole, as order-intake takes it. Only its deadline is missing.
-pub fn order(
-    message: PlaceOrderRequest,
-    call: &CallContext,
-) -> Result<(ShopperId, PlaceOrderItem), GatewayError> {
+pub fn order(message: PlaceOrderRequest) -> Result<(ShopperId, PlaceOrderItem), GatewayError> {
     let mut bad = Violations::default();
     let shopper = bad.check("shopper_id", ShopperId::parse(&message.shopper_id));
     bad.check("request_id", RequestId::parse(&message.request_id));
@@ -233,11 +231,7 @@ pub fn order(
         lines: message.lines,
         coupon_code: code.reveal(),
         latest_acceptable_at: message.latest_acceptable_at,
-        traceparent: if call.trace.sampled() {
-            call.trace.traceparent()
-        } else {
-            String::new()
-        },
+        traceparent: TraceContext::current().traceparent_if_recorded(),
         deadline_ms: 0,
         suggest_stores: message.suggest_stores,
     };
@@ -300,13 +294,7 @@ mod tests {
             }),
             ..Default::default()
         };
-        let call = CallContext {
-            trace: tidegate_telemetry::TraceContext::new_root(false),
-            deadline: std::time::Instant::now(),
-            peer: None,
-            caller: None,
-        };
-        let named = fields(order(message, &call).err().unwrap());
+        let named = fields(order(message).err().unwrap());
         let expected = [
             "shopper_id",
             "request_id",

@@ -7,6 +7,7 @@ use tidegate_proto::gateway::v1::{
     WatchOrderResponse, order_service_server::OrderService,
 };
 use tidegate_rpc::refusal;
+use tidegate_telemetry::TraceContext;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -33,13 +34,13 @@ impl OrderGrpc {
         request: Request<PlaceOrderRequest>,
     ) -> Result<PlaceOrderResponse, GatewayError> {
         let (call, message) = open(request)?;
-        let (shopper, item) = convert::order(message, &call)?;
+        let (shopper, item) = convert::order(message)?;
         check_shopper(&call, &shopper, &self.shopper_limits)?;
         let placed = self.orders.place(&shopper, item, &call).await?;
         Ok(PlaceOrderResponse {
             order: placed.order,
             replayed: placed.replayed,
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -53,7 +54,7 @@ impl OrderGrpc {
         let order = self.orders.get(&shopper, &message.order_id, &call).await?;
         Ok(GetOrderResponse {
             order: Some(order),
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -70,7 +71,7 @@ impl OrderGrpc {
             .await?;
         Ok(CancelOrderResponse {
             order: Some(order),
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -90,7 +91,7 @@ impl OrderGrpc {
         Ok(ListOrdersResponse {
             orders: answer.orders,
             next_page_token: answer.next_page_token,
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 

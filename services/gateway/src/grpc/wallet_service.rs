@@ -8,6 +8,7 @@ use tidegate_proto::{
     issuance,
 };
 use tidegate_rpc::server::CallContext;
+use tidegate_telemetry::TraceContext;
 use tonic::{Request, Response, Status};
 
 use super::{check_shopper, convert, open, status::answered};
@@ -43,7 +44,7 @@ impl WalletGrpc {
         Ok(ListCouponsResponse {
             coupons: answer.coupons,
             next_page_token: answer.next_page_token,
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -68,7 +69,7 @@ impl WalletGrpc {
             .await?;
         Ok(GetCouponResponse {
             coupon: answer.coupon,
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 
@@ -84,7 +85,7 @@ impl WalletGrpc {
             coupon: answer.coupon,
             usable: answer.usable,
             unusable_because: answer.unusable_because,
-            trace_id: call.trace.trace_id(),
+            trace_id: TraceContext::current().trace_id(),
         })
     }
 }

@@ -255,15 +255,12 @@ impl WaitingRoom {
             GatewayError::NoAnswer => None,
             _ => return Err(met),
         };
-        let (queue, now) = (self.queue(attempt.campaign.number), Instant::now());
-        queue.want(now);
+        let queue = self.queue(attempt.campaign.number);
+        queue.want(Instant::now());
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
-        // As fast as they can be served, beside those who ask whose turns have not come: where
-        // turns find no permits, their holders would else ask as often as they may.
-        let earliest = now + SOONEST_ASK.mul_f64(1.0 + rand::random::<f64>());
-        let most = 2.0 * (self.able_per_second() + self.0.most_asks_per_second);
-        let ask_after = queue.free_from(earliest, most) - now;
+        let (able, asks) = (self.able_per_second(), self.0.most_asks_per_second);
+        let ask_after = queue.turn_back_after(able, asks);
         let position = self.position(attempt, ticket, why, ask_after);
         // Quota calls no other turn for one that only has to come back.
         self.promise(attempt, &position);

@@ -11,7 +11,6 @@ use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::{CallFailed, Replicas, RetryPolicy},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, ReplicaId};
 use tokio::{
     sync::watch,
@@ -151,7 +150,6 @@ impl Reporter {
             .quota
             .call(
                 RetryPolicy::each_in_turn(REPORT_TIMEOUT),
-                TraceContext::new_root(false),
                 || report.clone(),
                 |channel, request| async move {
                     QueueServiceClient::new(channel)

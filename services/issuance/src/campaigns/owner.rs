@@ -7,7 +7,6 @@ use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::{QuestionLimits, Replicas, RetryPolicy},
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignId, CampaignNumber};
 
 use super::{Kept, campaign_from};
@@ -39,14 +38,13 @@ pub(super) async fn ask(quota: Replicas, kept: Kept, keys: Vec<CampaignKey>) -> 
         }
     }
     let policy = RetryPolicy::each_in_turn(MAX_ATTEMPT);
-    let trace = TraceContext::new_root(false);
     let look_up = |channel, request| async move {
         CampaignServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .lookup_campaigns(request)
             .await
     };
-    let answer = quota.call(policy, trace, || message.clone(), look_up).await;
+    let answer = quota.call(policy, || message.clone(), look_up).await;
     let mut answers = match answer {
         Ok(response) => read(&kept, response).await,
         Err(_) => Answers::new(),

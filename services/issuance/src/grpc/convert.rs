@@ -12,7 +12,6 @@ use tidegate_proto::{
     r#type::v1 as shared,
 };
 use tidegate_rpc::{server::CallContext, wire};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{
     Area, CampaignNumber, CouponCode, CouponTerms, DecodedCode, Lane, Lanes, RequestId, ShopperId,
     Slot, StoreId, TierNumber, Timestamp, Violations,
@@ -70,7 +69,6 @@ pub fn claim_request(
             shopper: shopper?,
             request_id: request_id?,
             tier,
-            trace: trace(&item.traceparent, call),
             deadline: item_deadline(item.deadline_ms, call),
             granted_by: None,
         })
@@ -91,11 +89,6 @@ fn shopper_of_lane(
         );
     }
     Some(shopper)
-}
-
-/// The item's own story; the call's if it has none.
-fn trace(traceparent: &str, call: &CallContext) -> TraceContext {
-    TraceContext::parse(traceparent).unwrap_or(call.trace)
 }
 
 pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {

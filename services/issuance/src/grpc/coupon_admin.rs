@@ -144,8 +144,7 @@ async fn grant_all(
         let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
         let grant = grant(place, asked, campaign)?;
         check_shopper(call, &grant.shopper)?;
-        let granted_by = (granted_by.clone(), call.trace);
-        commits.grant(campaign, grant, granted_by).await
+        commits.grant(campaign, grant, granted_by.clone()).await
     });
     let results = join_all(results).await.into_iter();
     let now = Timestamp::now_utc();
@@ -194,7 +193,6 @@ fn revoke_request(
         code: message.coupon_code,
         reason,
         actor: call.actor(),
-        trace: call.trace,
         deadline: call.deadline,
     })
 }

@@ -31,11 +31,11 @@ impl LeaseFenceService for LeaseFence {
         &self,
         request: Request<SealLeasesRequest>,
     ) -> Result<Response<SealLeasesResponse>, Status> {
-        let (call, message) = open(request)?;
+        let (_, message) = open(request)?;
         let leases = read_all(message.leases, self.lane_count, lease_to_seal)?;
         let ids: Vec<_> = leases.iter().map(|(_, lease)| lease.id).collect();
         let fence = self.clone();
-        let sealed = detached(async move { fence.seal(leases, call.trace).await });
+        let sealed = detached(async move { fence.seal(leases).await });
         let sealed = sealed.await??;
         let leases = ids.into_iter().zip(sealed).map(|(id, sealed)| SealedLease {
             lease_id: id.to_string(),
@@ -68,12 +68,12 @@ impl LeaseFenceService for LeaseFence {
         &self,
         request: Request<ApplyControlRequest>,
     ) -> Result<Response<ApplyControlResponse>, Status> {
-        let (call, message) = open(request)?;
+        let (_, message) = open(request)?;
         let campaign = message.campaign.and_then(campaign_from);
         let campaign = campaign.ok_or("must be a campaign as quota has it");
         let campaign = parsed(|bad| bad.check("campaign", campaign))?;
         let fence = self.clone();
-        detached(async move { fence.apply_control(campaign, call.trace).await }).await??;
+        detached(async move { fence.apply_control(campaign).await }).await??;
         Ok(Response::new(ApplyControlResponse {}))
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use sqlx::PgConnection;
 use tidegate_pg::Reply;
-use tidegate_telemetry::{Span, TraceContext};
+use tidegate_telemetry::{TraceContext, link};
 use tidegate_types::{Slot, TierNumber, Timestamp};
 
 use super::{Asked, Claim, Claimed, Issued, LaneCommit};
@@ -22,9 +22,8 @@ impl LaneCommit {
         connection: &mut PgConnection,
         claims: &mut [Asked<'_>],
         now: Timestamp,
-        span: &mut Span,
     ) -> Result<(), sqlx::Error> {
-        let rows = self.assign(claims, now, span);
+        let rows = self.assign(claims, now);
         // One key a batch, whatever is read meanwhile: it is kept with the coupon.
         let key_id = self.keys.active_key_id();
         let outcomes = coupons::issue(connection, (self.lane, key_id), now, &rows).await;
@@ -80,12 +79,7 @@ impl LaneCommit {
         Ok(())
     }
 
-    fn assign<'a>(
-        &self,
-        claims: &[Asked<'a>],
-        now: Timestamp,
-        span: &mut Span,
-    ) -> Vec<IssueRow<'a>> {
+    fn assign<'a>(&self, claims: &[Asked<'a>], now: Timestamp) -> Vec<IssueRow<'a>> {
         let mut book = self.book.lock();
         let mut linked = BTreeSet::new();
         let mut rows = Vec::with_capacity(claims.len());
@@ -97,7 +91,7 @@ impl LaneCommit {
             if let Some((lease, _)) = assigned.filter(|(lease, _)| linked.insert(*lease))
                 && let Some(trace) = book.trace_of(claim.campaign, lease)
             {
-                span.link(trace);
+                link(trace);
             }
             rows.push(IssueRow {
                 shopper: &claim.shopper,

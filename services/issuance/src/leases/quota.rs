@@ -5,12 +5,11 @@ use tidegate_proto::quota::v1::{
     lease_service_client::LeaseServiceClient,
 };
 use tidegate_rpc::{
-    client::{CallFailed, Replicas, RetryPolicy},
+    client::{CallFailed, Replicas, RetryPolicy, TracedChannel},
     refusal::words_of,
 };
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{Lane, Reason, Refusal, ReplicaId, TierNumber};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
@@ -19,7 +18,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Shorter, because a quota replica that hangs must not keep the others from hearing that this lease holder lives.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Client = LeaseServiceClient<Channel>;
+type Client = LeaseServiceClient<TracedChannel>;
 
 /// Asks quota for leases and settles them.
 #[derive(Clone)]
@@ -51,7 +50,6 @@ impl QuotaClient {
         lease_holder: &ReplicaId,
         lane: Lane,
         wanted: &Wanted,
-        trace: TraceContext,
     ) -> Result<Acquired, QuotaAway> {
         let request = AcquireLeaseRequest {
             lease_id: lease.to_string(),
@@ -63,7 +61,7 @@ impl QuotaClient {
         };
         let acquire =
             |mut client: Client, request| async move { client.acquire_lease(request).await };
-        match self.ask(CALL_TIMEOUT, trace, request, acquire).await {
+        match self.ask(CALL_TIMEOUT, request, acquire).await {
             Ok(answer) => Ok(read(answer)),
             Err(Some(refused)) if refused.reason == Reason::IssuanceHalted => Ok(Acquired::Halted),
             Err(Some(refused)) => {
@@ -74,19 +72,14 @@ impl QuotaClient {
         }
     }
 
-    pub(super) async fn settle(
-        &self,
-        lease: Uuid,
-        used: &TierCounts,
-        trace: TraceContext,
-    ) -> Result<(), QuotaAway> {
+    pub(super) async fn settle(&self, lease: Uuid, used: &TierCounts) -> Result<(), QuotaAway> {
         let request = ReturnLeaseRequest {
             lease_id: lease.to_string(),
             used: used.iter().map(quantity).collect(),
         };
         let settle =
             |mut client: Client, request| async move { client.return_lease(request).await };
-        match self.ask(CALL_TIMEOUT, trace, request, settle).await {
+        match self.ask(CALL_TIMEOUT, request, settle).await {
             Ok(_) => Ok(()),
             Err(Some(refused)) => {
                 tracing::error!(%lease, reason = words_of(&refused).en, "quota will not settle a lease; its stock stays on lease until somebody finds out why");
@@ -101,9 +94,8 @@ impl QuotaClient {
         let request = RenewLeasesRequest {
             holder_id: lease_holder.to_string(),
         };
-        let trace = TraceContext::new_root(false);
         let renew = |mut client: Client, request| async move { client.renew_leases(request).await };
-        let answer = self.ask(RENEW_TIMEOUT, trace, request, renew).await;
+        let answer = self.ask(RENEW_TIMEOUT, request, renew).await;
         answer.map(|_| ()).map_err(|_| QuotaAway)
     }
 
@@ -111,7 +103,6 @@ impl QuotaClient {
     async fn ask<Message, Answer, Answering>(
         &self,
         max_attempt: Duration,
-        trace: TraceContext,
         message: Message,
         call: impl Fn(Client, Request<Message>) -> Answering,
     ) -> Result<Answer, Option<Refusal>>
@@ -121,7 +112,7 @@ impl QuotaClient {
     {
         let policy = RetryPolicy::each_in_turn(max_attempt).ending_on(is_final);
         let send = |channel, request| call(LeaseServiceClient::new(channel), request);
-        let answer = self.0.call(policy, trace, || message.clone(), send).await;
+        let answer = self.0.call(policy, || message.clone(), send).await;
         answer.map_err(|failed| match failed {
             CallFailed::Refused(refusal) if is_final(refusal.reason) => Some(refusal),
             CallFailed::Refused(_) | CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => None,

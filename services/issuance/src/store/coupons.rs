@@ -135,7 +135,7 @@ impl FromRow<'_, PgRow> for StoredCoupon {
             order_id: row.try_get("order_id")?,
             released_order_ids: row.try_get("released_order_ids")?,
             revoked: row.try_get("revoked")?,
-            claim_trace: trace.and_then(|text| TraceContext::parse(&text).ok()),
+            claim_trace: trace.and_then(|text| TraceContext::parse(&text)),
         })
     }
 }

@@ -20,7 +20,7 @@ use tidegate_issuance::{
     },
 };
 use tidegate_pg::{CommitQueue, CommitQueueSettings, Database, NotCommitted, QueueMetrics, Reply};
-use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_telemetry::{Registry, TraceContext};
 use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     CampaignNumber, Lane, Lanes, ReplicaId, RequestId, ShopperId, TierNumber, Timestamp,
@@ -169,9 +169,7 @@ impl Writer {
         };
         let settings = CommitQueueSettings::new("coupons", 20_000, 1_000);
         let metrics = QueueMetrics::register(registry);
-        let tracing = Tracing::disabled();
-        let (queue, writer) =
-            CommitQueue::new(settings, commit, database, tracing, &metrics, stop.clone());
+        let (queue, writer) = CommitQueue::new(settings, commit, database, &metrics, stop.clone());
         tokio::spawn(writer);
         Self { queue, book, stop }
     }
@@ -202,8 +200,7 @@ impl Writer {
     }
 
     pub async fn commit<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, NotCommitted> {
-        let trace = TraceContext::new_root(false);
-        let submitted = self.queue.submit(work, trace, Instant::now() + PATIENCE);
+        let submitted = self.queue.submit(work, Instant::now() + PATIENCE);
         submitted.await.map(|(outcome, _)| outcome)
     }
 }

@@ -315,6 +315,12 @@ impl Standing {
 }
 
 impl Order {
+    /// What its later steps belong to.
+    pub fn story(&self) -> TraceContext {
+        let placed_in = self.standing.trace;
+        placed_in.unwrap_or_else(|| TraceContext::new_root(false))
+    }
+
     /// What it costs; `None` as long as no coupon has paid.
     pub fn bill(&self) -> Option<Bill> {
         let total = self.draft.lines.total();

@@ -6,7 +6,6 @@ use std::{fmt::Display, time::Duration};
 
 use tidegate_proto::{order_intake::v1 as proto, r#type::v1 as shared};
 use tidegate_rpc::{refusal::words_of, wire};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{
     Area, ConsumerId, CouponCode, Lane, Lanes, Lines, OrderLine, Reason, Refusal, RequestId,
     ShopperId, StoreId, Timestamp, Violations,
@@ -23,7 +22,7 @@ use crate::{
     error::{OrderIntakeError, Result},
     feed::FeedPage,
     metrics::Metrics,
-    place::{PlacedOrder, Wishes},
+    place::PlacedOrder,
 };
 
 const MAX_ITEMS: usize = 500;
@@ -61,7 +60,10 @@ fn moment(at: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, &'sta
 /// One order to be placed, as it came.
 pub(super) struct PlaceItem {
     pub(super) draft: Draft,
-    pub(super) wishes: Wishes,
+    /// Whether to name other stores if this one is full.
+    pub(super) suggest_stores: bool,
+    /// The story it belongs to.
+    pub(super) traceparent: String,
     /// How long the caller waits for this item; `None`: as long as for the call.
     pub(super) patience: Option<Duration>,
 }
@@ -110,10 +112,8 @@ fn place_item(item: proto::PlaceOrderItem, lanes: Lanes, lane: Lane) -> Result<P
     };
     Ok(PlaceItem {
         draft,
-        wishes: Wishes {
-            trace: TraceContext::parse(&item.traceparent).ok(),
-            suggest_stores: item.suggest_stores,
-        },
+        suggest_stores: item.suggest_stores,
+        traceparent: item.traceparent,
         patience: (item.deadline_ms > 0).then(|| Duration::from_millis(item.deadline_ms.into())),
     })
 }

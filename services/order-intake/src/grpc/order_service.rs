@@ -10,6 +10,7 @@ use tidegate_proto::order_intake::v1::{
 };
 use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::server::CallContext;
+use tidegate_telemetry::of_item;
 use tidegate_types::{ShopperId, Timestamp};
 use tokio::time::timeout_at;
 use tonic::{Request, Response};
@@ -31,7 +32,9 @@ impl Server {
         let patience = item.patience.map(|patience| Instant::now() + patience);
         let asked = patience.map_or(call_deadline, |patience| call_deadline.min(patience));
         let deadline = for_work_here(asked)?;
-        let placing = self.placer.clone().place(item.draft, item.wishes, deadline);
+        let placer = self.placer.clone();
+        let placing = placer.place(item.draft, item.suggest_stores, deadline);
+        let placing = of_item(&item.traceparent, placing);
         // The work answers PENDING at its deadline, which lies before that of the caller by the
         // margin of a hop.
         match timeout_at(asked.into(), self.run_detached(placing)).await {
@@ -52,7 +55,6 @@ impl Server {
             order_id,
             asked,
             context.actor(),
-            context.trace,
             for_work_here(context.deadline)?,
         );
         Ok(Some(convert::order(self.run_detached(moving).await?)))

@@ -16,7 +16,7 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, NotCommitted, Queued, Reply};
-use tidegate_telemetry::{Span, TraceContext};
+use tidegate_telemetry::{TraceContext, note};
 use tidegate_types::{Actor, Lane, RequestId, ShopperId, Timestamp};
 
 use crate::{
@@ -97,7 +97,6 @@ impl Commit for Commits {
         &mut self,
         connection: &mut PgConnection,
         items: &mut [Queued<Self::Item>],
-        span: &mut Span,
     ) -> Result<(), sqlx::Error> {
         let now = to_microsecond(Timestamp::from(SystemTime::now()));
         let changes: Vec<&Change> = items.iter().map(|queued| &queued.item.0).collect();
@@ -106,8 +105,8 @@ impl Commit for Commits {
         let mut decisions = Decisions::new(now, self.orders_to_come);
         let outcomes = decisions.decide(&changes, known);
         let written = decisions.written;
-        written.describe(span);
-        span.attribute("tidegate.lane", i64::from(self.lane.get()));
+        written.describe();
+        note("tidegate.lane", i64::from(self.lane.get()));
         written.write(&mut transaction, self.lane, now).await?;
         transaction.commit().await?;
         for (queued, outcome) in items.iter_mut().zip(outcomes) {

@@ -51,7 +51,7 @@ impl FromRow<'_, PgRow> for Standing {
             state: state(row, rejected)?,
             discount_minor_units: row.try_get("discount_minor_units")?,
             coupon_released_at: row.try_get("coupon_released_at")?,
-            trace: traceparent.and_then(|text| TraceContext::parse(text).ok()),
+            trace: traceparent.and_then(TraceContext::parse),
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         })

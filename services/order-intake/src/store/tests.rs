@@ -20,7 +20,7 @@ use std::{
 
 use sqlx::PgPool;
 use tidegate_pg::{Database, QueueMetrics};
-use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_telemetry::Registry;
 use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     Actor, CouponCode, CurrencyCode, Lane, Lanes, Money, Reason, Refusal, RequestId, ShopperId,
@@ -144,9 +144,7 @@ impl Fixture {
     }
 
     async fn note_release(&self, order: &Order) -> Standing {
-        let noted = self
-            .store
-            .note_release(order, TraceContext::new_root(false), soon());
+        let noted = self.store.note_release(order, soon());
         noted.await.unwrap()
     }
 
@@ -175,15 +173,8 @@ fn open(database: &TestDatabase) -> Database {
 /// What a process has of a database.
 fn process(database: &Database, lanes: Lanes, orders_to_come: u16) -> Store {
     let metrics = QueueMetrics::register(&mut Registry::default());
-    let (tracing, closing) = (Tracing::disabled(), CancellationToken::new());
-    let (store, writers) = Store::new(
-        database,
-        lanes,
-        orders_to_come,
-        &tracing,
-        &metrics,
-        &closing,
-    );
+    let closing = CancellationToken::new();
+    let (store, writers) = Store::new(database, lanes, orders_to_come, &metrics, &closing);
     writers.into_iter().for_each(|(_, writer)| {
         tokio::spawn(writer);
     });
@@ -200,8 +191,8 @@ async fn place_as(
     draft: &Draft,
     code: Verdict,
 ) -> Result<Placed, OrderIntakeError> {
-    let (draft, trace) = (Arc::new(draft.clone()), TraceContext::new_root(false));
-    store.place(order_id, draft, code, trace, soon()).await
+    let draft = Arc::new(draft.clone());
+    store.place(order_id, draft, code, soon()).await
 }
 
 async fn placed_at(store: &Store, draft: Draft) -> Order {
@@ -222,8 +213,8 @@ async fn move_at(
     asked: Move,
     by: Option<Actor>,
 ) -> Result<Standing, OrderIntakeError> {
-    let (by, trace) = (by.map(Arc::new), TraceContext::new_root(false));
-    store.move_order(order, asked, by, trace, soon()).await
+    let by = by.map(Arc::new);
+    store.move_order(order, asked, by, soon()).await
 }
 
 /// Far enough away for any machine; nothing here waits for it.

@@ -1,7 +1,6 @@
 use std::{ops::RangeInclusive, time::Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, LimitPerShopper};
 use uuid::Uuid;
 
@@ -18,12 +17,11 @@ impl Auditor {
         campaign: &Campaign,
         leases: &RangeInclusive<Uuid>,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<CouponBooks> {
         let mut limit = campaign.terms.limit_per_shopper;
         loop {
             let limited = (campaign.number, limit);
-            let books = self.count_by_limit(limited, leases, deadline, trace);
+            let books = self.count_by_limit(limited, leases, deadline);
             let books = books.await?;
             if books.shoppers_over_limit == 0 {
                 return Ok(books);
@@ -45,12 +43,8 @@ impl Auditor {
         limited: (CampaignNumber, LimitPerShopper),
         leases: &RangeInclusive<Uuid>,
         deadline: Instant,
-        trace: TraceContext,
     ) -> Result<CouponBooks> {
-        let count = |lane| {
-            self.issuance
-                .count_coupons(limited, leases, lane, deadline, trace)
-        };
+        let count = |lane| self.issuance.count_coupons(limited, leases, lane, deadline);
         let first = count(0).await?;
         let lanes = first.lanes;
         let rest: Vec<_> = stream::iter(1..u32::from(lanes.get()))

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tidegate_telemetry::{FutureExt as _, story};
 use tidegate_types::{CampaignId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 use uuid::Uuid;
 
 use super::{Auditor, Bounds, Subject, slice_of};
@@ -92,7 +94,10 @@ impl Auditor {
                 return Ok(());
             }
             let slice = slice_of(interval);
-            match by(Instant::now() + slice + OVERTIME, self.slice(&id, slice)).await {
+            match by(Instant::now() + slice + OVERTIME, self.slice(&id, slice))
+                .with_context(story())
+                .await
+            {
                 Ok(outcome) => metrics.audited(outcome),
                 Err(error) => {
                     metrics.audited(AuditOutcome::Failed);
@@ -107,8 +112,8 @@ impl Auditor {
     }
 
     /// Compares the newest leases of a campaign and, if there are more, goes on with the pass over all of them.
+    #[instrument(name = "audit campaign", skip_all)]
     async fn slice(&self, id: &CampaignId, slice: Duration) -> Result<AuditOutcome> {
-        let trace = self.tracing.new_root();
         let (now, began) = (Timestamp::now_utc(), Instant::now());
         let bounds = |leases| Bounds {
             leases,
@@ -119,9 +124,9 @@ impl Auditor {
         };
         let subject = self.subject(id).await?;
         let newest = bounds(NEWEST_LEASES);
-        let (audit, next) = self.begin(&subject, &newest, trace).await?;
+        let (audit, next) = self.begin(&subject, &newest).await?;
         let sums = audit.sums();
-        let report = self.end(&subject, audit, next.is_none(), &newest, trace);
+        let report = self.end(&subject, audit, next.is_none(), &newest);
         let report = report.await?;
         log(id, &report);
         let mut saved = SavedAudit {
@@ -136,7 +141,7 @@ impl Auditor {
         if let Some(next) = next.filter(|_| !report.coverage.is_complete) {
             let kept = subject.kept.under_way;
             let pass = kept.unwrap_or((next, now, sums));
-            let (left, report) = self.go_on(&subject, pass, &bounds(u64::MAX), trace).await?;
+            let (left, report) = self.go_on(&subject, pass, &bounds(u64::MAX)).await?;
             let ((_, began_at, _), sums) = (pass, report.sums);
             saved.complete = report.coverage.is_complete.then_some((began_at, sums));
             let left = left.filter(|_| saved.complete.is_none());
@@ -158,12 +163,11 @@ impl Auditor {
         subject: &Subject,
         (from, _, sums): PassUnderWay,
         bounds: &Bounds,
-        trace: tidegate_telemetry::TraceContext,
     ) -> Result<(Option<Uuid>, AuditReport)> {
         let mut audit = Audit::resume(sums);
-        let next = self.walk(&subject.campaign, &mut audit, from, bounds, trace);
+        let next = self.walk(&subject.campaign, &mut audit, from, bounds);
         let next = next.await?;
-        let report = self.end(subject, audit, next.is_none(), bounds, trace);
+        let report = self.end(subject, audit, next.is_none(), bounds);
         let report = report.await?;
         log(&subject.campaign.terms.id, &report);
         Ok((next, report))

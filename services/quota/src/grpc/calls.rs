@@ -9,6 +9,7 @@ use tidegate_proto::quota::v1::{
     queue_service_server::QueueService,
 };
 use tidegate_rpc::{refusal, server::CallContext};
+use tidegate_telemetry::FutureExt as _;
 use tidegate_types::Timestamp;
 use tonic::{Request, Response, Status};
 
@@ -36,7 +37,7 @@ impl UseCases {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Answer<T> {
-        match tokio::spawn(work).await {
+        match tokio::spawn(work.with_current_context()).await {
             Ok(outcome) => self.answer(outcome),
             Err(ended) if ended.is_panic() => Err(refusal::defect()),
             // The process is ending under the task, so the outcome is not known.
@@ -75,7 +76,6 @@ pub(super) fn staff_call_of<T>(request: &Request<T>) -> Result<StaffCall, Status
         came_at: Timestamp::now_utc(),
         began: Instant::now(),
         deadline: call.deadline,
-        trace: call.trace,
     })
 }
 
@@ -88,7 +88,7 @@ impl LeaseService for UseCases {
         self.change(request, call_of, |quota, asked, call| async move {
             let (request, now) = (requests::lease(&asked)?, Timestamp::now_utc());
             let leases = quota.leases;
-            let acquired = leases.acquire(&request, now, call.deadline, call.trace);
+            let acquired = leases.acquire(&request, now, call.deadline);
             Ok(answers::lease(&acquired.await?))
         })
         .await
@@ -102,7 +102,7 @@ impl LeaseService for UseCases {
             let (id, used) = requests::returned_lease(&asked)?;
             let (because, now) = (SealedBecause::Returned, Timestamp::now_utc());
             let leases = quota.leases;
-            let settled = leases.settle(id, &used, because, now, call.deadline, call.trace);
+            let settled = leases.settle(id, &used, because, now, call.deadline);
             settled.await?;
             Ok(ReturnLeaseResponse {})
         })

@@ -156,7 +156,7 @@ impl CampaignService for UseCases {
         let call = call_of(&request)?;
         let audit = async {
             let id = requests::campaign_id(&request.get_ref().campaign_id)?;
-            let audited = self.auditor.audit(&id, call.deadline, call.trace).await;
+            let audited = self.auditor.audit(&id, call.deadline).await;
             audited.map(|(campaign, report)| answers::audit_report(&campaign, report))
         };
         self.answer(audit.await)

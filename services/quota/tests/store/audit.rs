@@ -15,7 +15,7 @@ use tidegate_quota::{
     store::Store,
     watch::Watch,
 };
-use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_telemetry::Registry;
 use tidegate_test_kit::{metrics_page, until};
 use tidegate_types::CampaignId;
 use tokio::{
@@ -35,15 +35,14 @@ impl Audits {
     pub fn new(giveaway: &Giveaway, client: &IssuanceClient) -> Self {
         let store = giveaway.store.clone();
         Self {
-            auditor: Auditor::new(store.clone(), client.clone(), Tracing::disabled()),
+            auditor: Auditor::new(store.clone(), client.clone()),
             store,
         }
     }
 
     pub async fn audit(&self, id: &str) -> Result<AuditReport, QuotaError> {
         let id = CampaignId::parse(id).unwrap();
-        let trace = TraceContext::new_root(false);
-        let audited = self.auditor.audit(&id, later(), trace).await;
+        let audited = self.auditor.audit(&id, later()).await;
         audited.map(|(_, report)| report)
     }
 

@@ -23,7 +23,7 @@ use tidegate_quota::{
     wake::Wake,
     watch::Watch,
 };
-use tidegate_telemetry::{Registry, TraceContext, Tracing};
+use tidegate_telemetry::Registry;
 use tidegate_test_kit::TestDatabase;
 use tidegate_types::{
     Actor, CampaignId, CampaignNumber, ChangeReason, CouponTerms, CurrencyCode, Lanes,
@@ -67,7 +67,6 @@ pub fn call_by(now: Timestamp, deadline: Instant) -> StaffCall {
         came_at: now,
         began: Instant::now(),
         deadline,
-        trace: TraceContext::new_root(false),
     }
 }
 
@@ -167,7 +166,7 @@ impl Giveaway {
         let (wake, fence_wake) = (Wake::default(), Wake::default());
         Self {
             campaigns: Campaigns::new(store.clone()),
-            leases: Leases::new(store.clone(), Tracing::disabled(), metrics.clone()),
+            leases: Leases::new(store.clone(), metrics.clone()),
             controls: Controls::new(store.clone(), wake.clone(), fence_wake.clone()),
             metrics,
             wake,
@@ -190,7 +189,7 @@ impl Giveaway {
         let giveaway = Self::start().await;
         let (issuance, client) = Issuance::start().await;
         let (store, wake) = (giveaway.store.clone(), giveaway.fence_wake.clone());
-        let fencer = Fencer::new(store, client, Tracing::disabled(), wake);
+        let fencer = Fencer::new(store, client, wake);
         tokio::spawn(fencer.run(CancellationToken::new()));
         (giveaway, issuance)
     }
@@ -231,8 +230,7 @@ impl Giveaway {
         request: &LeaseRequest,
         now: Timestamp,
     ) -> Result<LeaseAnswer, QuotaError> {
-        let trace = TraceContext::new_root(false);
-        self.leases.acquire(request, now, later(), trace).await
+        self.leases.acquire(request, now, later()).await
     }
 
     /// Asks for one coupon of any tier.
@@ -249,8 +247,8 @@ impl Giveaway {
     }
 
     pub async fn settle(&self, lease_id: Uuid, used: &TierCounts) -> Result<(), QuotaError> {
-        let (because, trace) = (SealedBecause::Returned, TraceContext::new_root(false));
-        let settling = (self.leases).settle(lease_id, used, because, open(), later(), trace);
+        let because = SealedBecause::Returned;
+        let settling = (self.leases).settle(lease_id, used, because, open(), later());
         settling.await.map(drop)
     }
 

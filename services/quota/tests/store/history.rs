@@ -6,7 +6,6 @@ use sqlx::{Connection as _, PgPool, Row as _};
 use tidegate_quota::{
     domain::LeaseRequest, error::QuotaError, history::History, issuance::IssuanceClient,
 };
-use tidegate_telemetry::Tracing;
 use tidegate_types::{ReplicaId, Timestamp};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -23,7 +22,7 @@ const MANY: i64 = 5_000;
 
 fn history(giveaway: &Giveaway, client: IssuanceClient) -> History {
     let (store, metrics) = (giveaway.store.clone(), giveaway.metrics.clone());
-    History::new(store, client, Tracing::disabled(), metrics, RETENTION)
+    History::new(store, client, metrics, RETENTION)
 }
 
 /// A settled lease of which three of five were used, at quota and at issuance.

@@ -10,7 +10,6 @@ use tidegate_quota::{
     issuance::IssuanceClient,
     reclaim::Reclaimer,
 };
-use tidegate_telemetry::Tracing;
 use tidegate_types::{CampaignNumber, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,7 +43,6 @@ pub fn reclaimer(giveaway: &Giveaway, client: IssuanceClient) -> Reclaimer {
         giveaway.store.clone(),
         giveaway.leases.clone(),
         client,
-        Tracing::disabled(),
         giveaway.metrics.clone(),
         giveaway.wake.clone(),
     )

@@ -180,7 +180,7 @@ impl<C: Commit> Waiting<C> {
 #[cfg(test)]
 mod tests {
     use sqlx::PgConnection;
-    use tidegate_telemetry::{Registry, Span, TraceContext};
+    use tidegate_telemetry::Registry;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -211,7 +211,6 @@ mod tests {
             &mut self,
             _: &mut PgConnection,
             _: &mut [Queued<Self::Item>],
-            _: &mut Span,
         ) -> Result<(), sqlx::Error> {
             Ok(())
         }
@@ -233,7 +232,7 @@ mod tests {
         let now = Instant::now();
         let (reply, answer) = reply::channel();
         let deadline = now + Duration::from_millis(deadline_ms);
-        let queued = Queued::new((item, reply), TraceContext::new_root(false), deadline);
+        let queued = Queued::new((item, reply), "numbers", deadline);
         state.push(queued, now).map(|()| answer)
     }
 

@@ -4,9 +4,10 @@ use std::{
 };
 
 use sqlx::PgConnection;
-use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{Batch, fail, link_to_current, note};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::info_span;
 
 use super::{Commit, NotCommitted, Queued, state::State};
 use crate::{Database, Fault, database::within, fault};
@@ -17,19 +18,16 @@ const MIN_RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// Attempts at a batch that others keep getting in the way of.
 const MAX_CONFLICTS: u32 = 10;
-/// Links of one commit's span at most.
-const MAX_LINKS: usize = 128;
 /// A stopping writer that cannot reach its database gives up after this long.
 const MAX_MENDING_WHILE_STOPPING: Duration = Duration::from_secs(5);
 
-type Batch<C> = Vec<Queued<<C as Commit>::Item>>;
+type Items<C> = Vec<Queued<<C as Commit>::Item>>;
 
 /// The one task that commits.
 pub(super) struct Writer<C: Commit> {
     state: Arc<State<C>>,
     commit: C,
     database: Database,
-    tracing: Tracing,
     stop: CancellationToken,
     connection: Option<PgConnection>,
 }
@@ -39,14 +37,12 @@ impl<C: Commit> Writer<C> {
         state: Arc<State<C>>,
         commit: C,
         database: Database,
-        tracing: Tracing,
         stop: CancellationToken,
     ) -> Self {
         Self {
             state,
             commit,
             database,
-            tracing,
             stop,
             connection: None,
         }
@@ -56,9 +52,19 @@ impl<C: Commit> Writer<C> {
         // The first caller should not wait for the connection.
         self.connection = self.connect().await.ok();
         loop {
-            let batch = self.state.take_batch(Instant::now());
-            if !batch.is_empty() {
-                self.commit_batch(batch).await;
+            let items = self.state.take_batch(Instant::now());
+            if !items.is_empty() {
+                let batch = Batch::of(items.iter().map(|queued| queued.trace));
+                let name = self.state.settings.name;
+                let span = || {
+                    info_span!(
+                        "commit",
+                        otel.name = format!("commit {name}"),
+                        otel.kind = "client",
+                        db.system.name = "postgresql",
+                    )
+                };
+                batch.run(span, self.commit_batch(items)).await;
                 self.state.batch_ended();
                 continue;
             }
@@ -72,21 +78,20 @@ impl<C: Commit> Writer<C> {
         }
     }
 
-    async fn commit_batch(&mut self, mut items: Batch<C>) {
+    async fn commit_batch(&mut self, mut items: Items<C>) {
         let began = Instant::now();
-        let mut span = self.batch_span(&items);
         let (mut attempts, mut conflicts) = (0_i64, 0);
         let mut outage = Outage::default();
         loop {
             let commit_began = Instant::now();
             attempts += 1;
-            let error = match self.attempt(&mut items, &mut span).await {
+            let error = match self.attempt(&mut items).await {
                 Ok(()) => {
-                    span.attribute("tidegate.attempts", attempts);
+                    note("tidegate.attempts", attempts);
                     let took = commit_began.elapsed();
                     self.state.committed_in(took, Instant::now());
                     self.state.metrics.committed(items.len(), took);
-                    self.trace_items(&items, span.context(), began);
+                    describe(&items, began);
                     return answer(&self.state, items, began);
                 }
                 Err(error) => error,
@@ -102,14 +107,14 @@ impl<C: Commit> Writer<C> {
                     self.state.metrics.connection_losses.inc();
                     drop_expired::<C>(&mut items);
                     if items.is_empty() || self.stop.is_cancelled() && outage.lasted_too_long() {
-                        span.fail(error.to_string());
+                        fail(&error);
                         return refuse::<C>(items, NotCommitted::Unknown);
                     }
                     sleep(outage.next_pause()).await;
                 }
                 Fault::Conflict | Fault::Statement => {
                     tracing::error!(queue = self.state.settings.name, items = items.len(), %error, "a batch could not be committed and was refused; its callers were told to retry");
-                    span.fail(error.to_string());
+                    fail(&error);
                     // If an earlier attempt broke off, it may have committed.
                     let why = if outage.since.is_some() {
                         NotCommitted::Unknown
@@ -122,17 +127,13 @@ impl<C: Commit> Writer<C> {
         }
     }
 
-    async fn attempt(&mut self, items: &mut Batch<C>, span: &mut Span) -> Result<(), sqlx::Error> {
+    async fn attempt(&mut self, items: &mut Items<C>) -> Result<(), sqlx::Error> {
         // A connection whose attempt failed or was cut off is in an unknown state: it is kept only after a success.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let committed = within(
-            COMMIT_TIMEOUT,
-            self.commit.commit(&mut connection, items, span),
-        )
-        .await;
+        let committed = within(COMMIT_TIMEOUT, self.commit.commit(&mut connection, items)).await;
         if committed.is_ok() || matches!(&committed, Err(error) if fault(error) == Fault::Conflict)
         {
             self.connection = Some(connection);
@@ -145,43 +146,19 @@ impl<C: Commit> Writer<C> {
         within(COMMIT_TIMEOUT, self.commit.connected(&mut connection)).await?;
         Ok(connection)
     }
+}
 
-    /// The commit's own span, which starts a story of its own and links to the items it carries.
-    fn batch_span(&self, items: &[Queued<C::Item>]) -> Span {
-        let recorded = items.iter().any(|queued| queued.trace.sampled());
-        let name = format!("commit {}", self.state.settings.name);
-        let mut span =
-            self.tracing
-                .start(name, SpanKind::Internal, TraceContext::new_root(recorded));
-        span.attribute(
-            "tidegate.batch_size",
-            i64::try_from(items.len()).unwrap_or(i64::MAX),
-        );
-        items
-            .iter()
-            .filter(|queued| queued.trace.sampled())
-            .take(MAX_LINKS)
-            .for_each(|queued| span.link(queued.trace));
-        span
-    }
-
-    /// Each recorded item gets its wait and its commit as spans of its own story, linked to the commit that carried it.
-    fn trace_items(&self, items: &[Queued<C::Item>], commit: TraceContext, began: Instant) {
-        for queued in items.iter().filter(|queued| queued.trace.sampled()) {
-            let waited = began.saturating_duration_since(queued.queued);
-            let mut span = self.tracing.start_at(
-                format!("queue and commit {}", self.state.settings.name),
-                SpanKind::Internal,
-                queued.trace,
-                queued.queued_at,
-            );
-            span.attribute("tidegate.queue_delay_ms", waited.as_secs_f64() * 1e3);
-            span.link(commit);
-        }
+/// What became of the recorded items' waits: each has its wait and its commit as a span of its own story, linked to the commit that carried it.
+fn describe<T>(items: &[Queued<T>], began: Instant) {
+    for queued in items.iter().filter(|queued| !queued.span.is_disabled()) {
+        let waited = began.saturating_duration_since(queued.queued);
+        let waited_ms = waited.as_secs_f64() * 1e3;
+        queued.span.record("tidegate.queue_delay_ms", waited_ms);
+        link_to_current(&queued.span);
     }
 }
 
-fn answer<C: Commit>(state: &State<C>, items: Batch<C>, began: Instant) {
+fn answer<C: Commit>(state: &State<C>, items: Items<C>, began: Instant) {
     for queued in items {
         let waited = began.saturating_duration_since(queued.queued);
         state.metrics.delay.observe(waited.as_secs_f64());
@@ -189,13 +166,13 @@ fn answer<C: Commit>(state: &State<C>, items: Batch<C>, began: Instant) {
     }
 }
 
-fn refuse<C: Commit>(items: Batch<C>, why: NotCommitted) {
+fn refuse<C: Commit>(items: Items<C>, why: NotCommitted) {
     for queued in items {
         C::answer(queued.item, Err(why));
     }
 }
 
-fn drop_expired<C: Commit>(items: &mut Batch<C>) {
+fn drop_expired<C: Commit>(items: &mut Items<C>) {
     let now = Instant::now();
     let (kept, expired) = items.drain(..).partition(|queued| queued.deadline > now);
     *items = kept;

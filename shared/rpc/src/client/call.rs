@@ -5,18 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_telemetry::TraceContext;
+use tidegate_telemetry::{fail, note};
 use tidegate_types::{Reason, Refusal};
-use tokio::time::{sleep, timeout};
-use tonic::{Code, Request, Response, Status, transport::Channel};
+use tokio::time::{error::Elapsed, sleep, timeout};
+use tonic::{Code, Request, Response, Status};
+use tracing::{Instrument as _, info_span};
 
 use super::{
-    connect::with_context,
+    connect::TracedChannel,
     replicas::{Replica, Replicas},
 };
 use crate::{
     refusal::{from_status, reason_of, words_of},
-    server::for_next_hop,
+    server::{code_name, for_next_hop},
 };
 
 /// Replicas asked at most for one call that belongs to a key.
@@ -114,13 +115,12 @@ pub enum CallFailed {
 }
 
 impl Replicas {
-    /// Makes a call.
+    /// Makes a call. Each attempt is a step of the story that it is made in.
     pub async fn call<Message, Answer, Answering>(
         &self,
         policy: RetryPolicy,
-        trace: TraceContext,
         message: impl Fn() -> Message,
-        send: impl Fn(Channel, Request<Message>) -> Answering,
+        send: impl Fn(TracedChannel, Request<Message>) -> Answering,
     ) -> Result<Answer, CallFailed>
     where
         Answering: Future<Output = Result<Response<Answer>, Status>>,
@@ -139,14 +139,12 @@ impl Replicas {
             if attempt > 0 && policy.is_for_callers && !self.retries().spend() {
                 break;
             }
-            let sent = send(
-                replica.channel.clone(),
-                with_context(message(), trace, allowed),
-            );
+            let mut request = Request::new(message());
+            // Sets the grpc-timeout header, and ends the call here as well if the peer does not keep to it.
+            request.set_timeout(allowed);
+            let sent = send(replica.channel.clone(), request);
             // The client's own timeout does not count the time until the connection takes the call.
-            let answer = timeout(allowed, sent)
-                .await
-                .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+            let answer = in_span(replica, timeout(allowed, sent)).await;
             failed = match judge(&policy, replica, answer, (began, allowed)) {
                 Ok(answer) => return Ok(answer),
                 Err(CallFailed::Refused(refusal)) if (policy.is_final)(refusal.reason) => {
@@ -175,7 +173,7 @@ impl Replicas {
     }
 
     /// Follows a stream of one replica and, when it ends, that of the next, for as long as the future runs.
-    pub async fn follow<Following>(&self, follow_once: impl Fn(Channel) -> Following)
+    pub async fn follow<Following>(&self, follow_once: impl Fn(TracedChannel) -> Following)
     where
         Following: Future<Output = Result<(), Status>>,
     {
@@ -192,6 +190,32 @@ impl Replicas {
             sleep(PAUSE_BEFORE_FOLLOWING_AGAIN).await;
         }
     }
+}
+
+/// The answer to one attempt, which has a span of its own if its story is recorded.
+async fn in_span<Answer>(
+    replica: &Replica,
+    sent: impl Future<Output = Result<Result<Answer, Status>, Elapsed>>,
+) -> Result<Answer, Status> {
+    let span = info_span!(
+        "client call",
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        server.address = replica.address,
+    );
+    let noted = async {
+        let answer = sent
+            .await
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+        let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        note("rpc.response.status_code", code_name(code));
+        if code != Code::Ok {
+            note("error.type", code_name(code));
+            fail(&code_name(code));
+        }
+        answer
+    };
+    noted.instrument(span).await
 }
 
 /// What an answer says of the call, and notes what it says of the replica.

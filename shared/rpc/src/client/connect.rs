@@ -3,13 +3,20 @@ use std::{io, sync::Arc, time::Duration};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tidegate_auth::{Identity, TlsIdentity};
-use tidegate_telemetry::TraceContext;
+use tidegate_telemetry::{TraceContext, note, rename};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    GrpcMethod, Request, Status,
+    service::interceptor::InterceptedService,
+    transport::{Channel, Endpoint},
+};
+use tracing::{Metadata, Span};
 
 use crate::TRACEPARENT_HEADER;
 
+/// The span of a call, until it is known what is called.
+pub(super) const CLIENT_SPAN: &str = "client call";
 /// Covers TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -61,15 +68,28 @@ async fn connect(
     Ok(TokioIo::new(stream))
 }
 
-/// A request that carries its trace and the time it may take.
-pub fn with_context<T>(message: T, trace: TraceContext, timeout: Duration) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    if let Ok(traceparent) = trace.traceparent().parse() {
+/// A channel whose calls carry the trace that they are made in.
+pub type TracedChannel =
+    InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
+
+pub(super) fn traced(channel: Channel) -> TracedChannel {
+    InterceptedService::new(channel, carry_trace)
+}
+
+/// Names the client's span, which begins before anybody here knows what is called.
+fn carry_trace(mut request: Request<()>) -> Result<Request<()>, Status> {
+    let current = Span::current().metadata().map(Metadata::name);
+    if current == Some(CLIENT_SPAN)
+        && let Some(called) = request.extensions().get::<GrpcMethod>()
+    {
+        let method = format!("{}/{}", called.service(), called.method());
+        note("rpc.method", method.clone());
+        rename(method);
+    }
+    if let Ok(traceparent) = TraceContext::current().traceparent().parse() {
         request
             .metadata_mut()
             .insert(TRACEPARENT_HEADER, traceparent);
     }
-    // Sets the grpc-timeout header, and ends the call here as well if the peer does not keep to it.
-    request.set_timeout(timeout);
-    request
+    Ok(request)
 }

@@ -1,11 +1,12 @@
 use std::{sync::Arc, time::Instant};
 
-use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{Batch, TraceContext};
 use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::timeout_at,
 };
+use tracing::info_span;
 
 use crate::server::for_next_hop;
 
@@ -13,13 +14,14 @@ use crate::server::for_next_hop;
 const MAX_ITEMS_PER_CALL: usize = 500;
 /// Items that wait in one lane at most.
 const MAX_WAITING_PER_LANE: usize = 10_000;
-/// Links of one call's span at most.
-const MAX_LINKS: usize = 128;
 
 /// How the items of one lane are sent together.
 pub trait BatchCall: Clone + Send + Sync + 'static {
     type Item: Send + Sync + 'static;
     type Answer: Send + 'static;
+
+    /// Names the span of a call for many callers, which is a trace of its own, linked to those of its items.
+    const NAME: &'static str;
 
     /// Sends the items and returns as many answers, in their order; none at all if nothing is known
     /// of what came of them.
@@ -33,6 +35,7 @@ pub trait BatchCall: Clone + Send + Sync + 'static {
 /// An item on its way.
 pub struct Pending<T> {
     pub item: T,
+    /// The step that it was handed in by.
     pub trace: TraceContext,
     /// When its caller stops waiting.
     pub deadline: Instant,
@@ -142,7 +145,9 @@ async fn run_lane<B: BatchCall>(
                 .filter(|(pending, reply)| pending.deadline > now && !reply.is_closed())
                 .unzip();
             if !items.is_empty() {
-                let answers = call.send(lane, Arc::new(items)).await;
+                let batch = Batch::of(items.iter().map(|pending| pending.trace));
+                let span = || info_span!("batch", otel.name = B::NAME);
+                let answers = batch.run(span, call.send(lane, Arc::new(items))).await;
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // A caller that has gone does not need the answer.
                     let _ = reply.send(answer);
@@ -154,6 +159,15 @@ async fn run_lane<B: BatchCall>(
 }
 
 impl<T> Pending<T> {
+    /// An item of the story that is current.
+    pub fn new(item: T, deadline: Instant) -> Self {
+        Self {
+            item,
+            trace: TraceContext::current(),
+            deadline,
+        }
+    }
+
     /// The time that is left for whoever is asked next.
     pub fn milliseconds_left(&self) -> u32 {
         milliseconds_left(self.deadline)
@@ -164,23 +178,6 @@ impl<T> Pending<T> {
 pub fn milliseconds_left(deadline: Instant) -> u32 {
     let left = for_next_hop(deadline, Instant::now()).unwrap_or_default();
     u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
-}
-
-/// The span of a call for many callers is a trace of its own, linked to those of its items.
-pub fn span_of_batch(
-    tracing: &Tracing,
-    name: impl Into<std::borrow::Cow<'static, str>>,
-    traces: impl Iterator<Item = TraceContext> + Clone,
-) -> Span {
-    let recorded = traces.clone().any(|trace| trace.sampled());
-    let mut span = tracing.start(name, SpanKind::Client, TraceContext::new_root(recorded));
-    let size = traces.clone().count();
-    span.attribute("tidegate.batch_size", size as i64);
-    traces
-        .filter(TraceContext::sampled)
-        .take(MAX_LINKS)
-        .for_each(|trace| span.link(trace));
-    span
 }
 
 /// The call as a whole may take as long as its most patient item; each item's own deadline travels
@@ -214,6 +211,7 @@ mod tests {
     impl BatchCall for Recorder {
         type Item = Arc<u32>;
         type Answer = u32;
+        const NAME: &'static str = "record";
 
         async fn send(&self, _: Lane, items: Arc<Vec<Pending<Arc<u32>>>>) -> Vec<u32> {
             self.sizes.lock().unwrap().push(items.len());
@@ -236,11 +234,7 @@ mod tests {
     }
 
     fn pending(item: &Arc<u32>) -> Pending<Arc<u32>> {
-        Pending {
-            item: Arc::clone(item),
-            trace: TraceContext::new_root(false),
-            deadline: Instant::now() + Duration::from_secs(60),
-        }
+        Pending::new(Arc::clone(item), Instant::now() + Duration::from_secs(60))
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,9 +9,9 @@ mod replicas;
 mod retry_budget;
 
 pub use call::{CallFailed, RetryPolicy};
-pub use connect::{channel, with_context};
+pub use connect::{TracedChannel, channel};
 pub use lane_batches::{
-    BatchCall, LaneBatches, NotAnswered, Pending, last_deadline, milliseconds_left, span_of_batch,
+    BatchCall, LaneBatches, NotAnswered, Pending, last_deadline, milliseconds_left,
 };
 pub use questions::{QuestionLimits, Questions, Unanswered};
 pub use replicas::Replicas;

@@ -15,6 +15,7 @@ use tonic::transport::Channel;
 
 use super::{
     channel,
+    connect::{TracedChannel, traced},
     health::{Change, Health, Standing, middle},
     retry_budget::RetryBudget,
 };
@@ -29,7 +30,7 @@ const MAX_REPLICAS: usize = 256;
 /// One running copy of a service.
 pub(super) struct Replica {
     pub(super) address: String,
-    pub(super) channel: Channel,
+    pub(super) channel: TracedChannel,
     health: Mutex<Health>,
 }
 
@@ -37,7 +38,7 @@ impl Replica {
     pub(super) fn new(address: String, channel: Channel) -> Self {
         Self {
             address,
-            channel,
+            channel: traced(channel),
             health: Mutex::default(),
         }
     }

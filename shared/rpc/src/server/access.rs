@@ -11,7 +11,7 @@ use tonic::{Status, body::Body};
 
 use super::{
     call::Call, caller_rates::CallerRates, concern::Concern, limits::Limits, ready::ReadyRefusal,
-    rule::Rule, spans::CallSpans, status, work::Work,
+    rule::Rule, spans, status, work::Work,
 };
 use crate::refusal::{self, ASKED_TOO_OFTEN};
 
@@ -55,17 +55,15 @@ pub(super) enum Access {
 #[derive(Clone)]
 pub(super) struct AccessControl {
     too_often: Arc<ReadyRefusal>,
-    spans: CallSpans,
 }
 
 impl AccessControl {
-    pub(super) fn new(spans: CallSpans) -> Self {
+    pub(super) fn new() -> Self {
         let too_often = Refusal::after(Reason::Overloaded, RETRY_WHEN_TOO_OFTEN)
             .with("detail", ASKED_TOO_OFTEN)
             .with("who", "caller");
         Self {
             too_often: Arc::new(ReadyRefusal::new(&too_often)),
-            spans,
         }
     }
 }
@@ -80,7 +78,7 @@ impl Concern for AccessControl {
             Access::Refused(refusal) => refusal::to_status(refusal).into_http(),
             Access::NoSuchMethod => Status::unimplemented(NO_SUCH_METHOD).into_http(),
         };
-        Err(self.spans.refused(call, answer))
+        Err(spans::refused(call, answer))
     }
 
     fn end((): (), answer: Response<Body>) -> Response<Body> {

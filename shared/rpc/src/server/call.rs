@@ -4,7 +4,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request};
-use tidegate_telemetry::{TraceContext, Tracing};
+use tidegate_telemetry::{Context, Sampling, TraceContext};
 use tonic::body::Body;
 
 use super::{
@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub(super) patience: Option<Duration>,
     pub(super) deadline: Instant,
     pub(super) trace: TraceContext,
+    /// The same, as all that is done for the call has it as its context.
+    pub(super) story: Context,
     /// Whether the one who calls decided that it is recorded.
     pub(super) is_told_to_record: bool,
 }
@@ -38,7 +40,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn arrive(
         rules: &AccessRules,
-        tracing: &Tracing,
+        sampling: Sampling,
         mut request: Request<Body>,
     ) -> Self {
         let (began, began_at) = (Instant::now(), SystemTime::now());
@@ -46,7 +48,7 @@ impl Call {
         let identity = peer.as_ref().and_then(|peer| peer.identity);
         let (path, headers) = (request.uri().path(), request.headers());
         let (method, work, access) = rules.check(path, identity, headers, began);
-        let (trace, is_told_to_record) = trace_of(rules, tracing, headers, &access, began);
+        let (trace, is_told_to_record) = trace_of(rules, sampling, headers, &access, began);
         Self {
             method,
             work,
@@ -57,6 +59,7 @@ impl Call {
             patience: deadline::asked(headers),
             deadline: deadline::of(headers, began),
             trace,
+            story: trace.context(),
             is_told_to_record,
             request,
         }
@@ -69,7 +72,6 @@ impl Call {
             _ => None,
         };
         self.request.extensions_mut().insert(CallContext {
-            trace: self.trace,
             deadline: self.deadline,
             peer: self.peer.and_then(|peer| peer.identity),
             caller,
@@ -81,23 +83,23 @@ impl Call {
 /// The step of a story that a call is, and whether the one who calls decided that it is recorded. It decides for a share of its stories at most; for the others this process does.
 fn trace_of(
     rules: &AccessRules,
-    tracing: &Tracing,
+    sampling: Sampling,
     headers: &HeaderMap,
     access: &Access,
     now: Instant,
 ) -> (TraceContext, bool) {
     let Some(said) = traceparent(headers) else {
-        return (tracing.new_root(), false);
+        return (sampling.new_root(), false);
     };
     let is_service = matches!(access, Access::ToService);
     let wants_record = said.sampled() && rules.may_decide_to_record(access, now);
     if is_service || wants_record {
         (said, wants_record)
     } else {
-        (tracing.decided_here(said), false)
+        (sampling.decided_here(said), false)
     }
 }
 
 fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
-    TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?).ok()
+    TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?)
 }

@@ -1,14 +1,11 @@
 use std::{sync::Arc, time::Instant};
 
 use tidegate_auth::{Caller, Identity};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::Actor;
 
 /// What every handler knows of its call; found in the request's extensions.
 #[derive(Debug, Clone)]
 pub struct CallContext {
-    /// The step of the story this call is.
-    pub trace: TraceContext,
     /// When the answer must be there.
     pub deadline: Instant,
     /// Whom the connection's certificate names.

@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::call::Call;
+use super::{call::Call, spans::Story};
 use crate::refusal;
 
 /// How long a call may take if its caller does not say.
@@ -41,7 +41,7 @@ pub fn for_next_hop(deadline: Instant, now: Instant) -> Option<Duration> {
         .filter(|left| !left.is_zero())
 }
 
-/// Answers a call whose handler does not, in time for its caller to hear so.
+/// Has a call handled in its story, and answers it if its handler does not, in time for its caller to hear so.
 #[derive(Clone)]
 pub(super) struct DeadlineLayer;
 
@@ -72,12 +72,13 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let answer_by = answer_by(call.deadline);
-        let handled = self.0.call(call);
-        Box::pin(async move {
-            timeout_at(answer_by.into(), handled)
+        let story = Story::of(&call);
+        let handled = timeout_at(answer_by.into(), self.0.call(call));
+        Box::pin(story.of_handling(async {
+            handled
                 .await
                 .unwrap_or_else(|_| Ok(refusal::to_status(&refusal::out_of_time()).into_http()))
-        })
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use http::{Request, Response};
-use tidegate_telemetry::Tracing;
+use tidegate_telemetry::Sampling;
 use tonic::body::Body;
 use tower::{Service, ServiceBuilder};
 
@@ -15,7 +15,6 @@ use super::{
     deadline::DeadlineLayer,
     metrics::{CallCounts, CallMetrics},
     places::Places,
-    spans::CallSpans,
 };
 
 /// How a service takes calls.
@@ -24,8 +23,8 @@ pub struct CallPolicy {
     pub access: AccessRules,
     /// Calls in flight at once, of all kinds; further ones are refused before their body is read.
     pub max_in_flight: usize,
-    /// Where spans go.
-    pub tracing: Tracing,
+    /// Which stories that begin here are recorded.
+    pub sampling: Sampling,
     /// Where calls are counted.
     pub metrics: CallMetrics,
 }
@@ -59,27 +58,24 @@ impl CallLayer {
         let CallPolicy {
             access,
             max_in_flight,
-            tracing,
+            sampling,
             metrics,
         } = self.0;
-        let (rules, tracing) = (Arc::new(access), Arc::new(tracing));
-        let spans = CallSpans::new(Arc::clone(&tracing));
+        let rules = Arc::new(access);
         let gauge = metrics.in_flight.clone();
-        let places = Places::new(max_in_flight, rules.limits(), gauge, spans.clone());
+        let places = Places::new(max_in_flight, rules.limits(), gauge);
         ServiceBuilder::new()
             // What a call is and who makes it: all that follows goes by this.
-            .map_request(move |request| Call::arrive(&rules, &tracing, request))
+            .map_request(move |request| Call::arrive(&rules, sampling, request))
             // Around all that answers, so that every answer is counted, refusals too.
             .layer(Around(CallCounts::new(metrics)))
             // Whoever is answered, by whichever layer, can read it and name its trace.
             .layer(Around(AnswerHeaders))
             // Who may not call learns that also when the service is full, and takes no place.
-            .layer(Around(AccessControl::new(spans.clone())))
+            .layer(Around(AccessControl::new()))
             // From here on a call costs something, until the last of its answer is sent.
             .layer(Around(places))
-            // Inside of what refuses: spans of crowds that are refused would drown the rest.
-            .layer(Around(spans))
-            // Tower's own timeout has one time for all calls. Inside of the span, which so tells that the time ran out.
+            // Tower's own timeout has one time for all calls. It is inside of the call's span, which so tells that the time ran out, and that inside of what refuses.
             .layer(DeadlineLayer)
             // The codec's words on a message that it could not read, before anybody takes them for a defect.
             .map_response(answer::or_unreadable)
@@ -92,6 +88,7 @@ impl CallLayer {
 mod tests {
     use std::time::Duration;
 
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
     use tidegate_auth::Identity;
     use tidegate_telemetry::Registry;
     use tokio::time::sleep;
@@ -119,7 +116,7 @@ mod tests {
         let door = CallLayer::new(CallPolicy {
             access: AccessRules::services_only(RULES),
             max_in_flight: places,
-            tracing: Tracing::disabled(),
+            sampling: Sampling::default(),
             metrics: CallMetrics::register(&mut registry),
         });
         let (takes, answer) = handler;
@@ -139,6 +136,28 @@ mod tests {
         let counted = text.contains("grpc_server_handled_total{") && text.contains("} 1\n");
         assert!(counted, "{text}");
         code
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_is_recorded_though_its_story_is_not() {
+        let exporter = InMemorySpanExporter::default();
+        let spans = SdkTracerProvider::builder().with_simple_exporter(exporter.clone());
+        opentelemetry::global::set_tracer_provider(spans.build());
+        let defect: fn() -> Response<Body> = || crate::refusal::defect().into_http();
+        let takes = Duration::from_millis(10);
+        let failed = told(1, (METHOD, Identity::Issuance), (takes, defect)).await;
+        assert_eq!(failed, Code::Internal);
+        let spans = exporter.get_finished_spans().unwrap();
+        let failed = spans
+            .iter()
+            .find(|span| format!("/{}", span.name) == METHOD);
+        let failed = failed.unwrap();
+        assert_eq!(
+            failed.status,
+            opentelemetry::trace::Status::error("INTERNAL")
+        );
+        let took = failed.end_time.duration_since(failed.start_time).unwrap();
+        assert!(took >= takes, "{took:?}");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::{
 
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
+use tidegate_telemetry::Context as Story;
 use tonic::{Status, body::Body};
 
 use super::{in_flight::Place, peer::InFlightPermit};
@@ -14,13 +15,18 @@ pub(super) struct Held {
     pub(super) _place: Place,
     /// None where no connection is known.
     pub(super) _permit: Option<InFlightPermit>,
+    /// What is said while a stream goes on belongs to it as well.
+    pub(super) story: Story,
 }
 
 impl Held {
     /// Ties what is held to the answer's body.
-    pub(super) fn until_sent(self, answer: Response<Body>) -> Response<Body> {
+    pub(super) fn until_sent(mut self, mut answer: Response<Body>) -> Response<Body> {
         if answer.body().is_end_stream() {
             return answer;
+        }
+        if let Some(in_span) = answer.extensions_mut().remove() {
+            self.story = in_span;
         }
         answer.map(|body| {
             let held = Some(self);
@@ -42,7 +48,10 @@ impl http_body::Body for HeldBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let in_story = self.held.as_ref().map(|held| held.story.clone().attach());
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        drop(in_story);
+        let frame = ready!(polled);
         // Trailers are the last of an answer.
         if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
             self.held = None;

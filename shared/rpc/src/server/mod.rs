@@ -40,6 +40,7 @@ pub use fair_places::{FairPlace, FairPlaces};
 pub use limits::Limits;
 pub use listener::{ConnectionLimits, Listener, MAX_CONNECTIONS, PortUnavailable};
 pub use metrics::CallMetrics;
+pub(crate) use metrics::code_name;
 pub use rate::{Rate, RateBucket};
 pub use rule::{Rule, faults_of_rules};
 pub use status::{DatabaseLook, ReplicaStatus};

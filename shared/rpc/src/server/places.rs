@@ -14,7 +14,7 @@ use super::{
     limits::Limits,
     peer::NotAnswered,
     ready::ReadyRefusal,
-    spans::CallSpans,
+    spans,
 };
 use crate::refusal;
 
@@ -32,17 +32,15 @@ struct Shared {
     in_flight: InFlight,
     full: ReadyRefusal,
     full_of_kind: ReadyRefusal,
-    spans: CallSpans,
 }
 
 impl Places {
-    pub(super) fn new(most: usize, limits: &Limits, gauge: Gauge, spans: CallSpans) -> Self {
+    pub(super) fn new(most: usize, limits: &Limits, gauge: Gauge) -> Self {
         let full = |reason| ReadyRefusal::new(&Refusal::after(reason, RETRY_WHEN_FULL));
         Self(Arc::new(Shared {
             in_flight: InFlight::new(most, limits, gauge),
             full: full(Reason::Overloaded),
             full_of_kind: full(Reason::QueueFull),
-            spans,
         }))
     }
 }
@@ -52,7 +50,7 @@ impl Concern for Places {
 
     fn begin(&self, call: &mut Call) -> Result<Held, Box<Response<Body>>> {
         let held = self.0.take(call);
-        held.map_err(|answer| self.0.spans.refused(call, *answer))
+        held.map_err(|answer| spans::refused(call, *answer))
     }
 
     fn end(held: Held, answer: Response<Body>) -> Response<Body> {
@@ -76,6 +74,7 @@ impl Shared {
             Ok(place) => Ok(Held {
                 _place: place,
                 _permit: permit,
+                story: call.story.clone(),
             }),
             Err(NoPlace::OfKind) => Err(self.no_place_of_kind(call)),
             Err(NoPlace::AtAll) => Err(Box::new(self.full.answer())),

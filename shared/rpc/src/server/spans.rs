@@ -1,85 +1,96 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{convert::Infallible, time::SystemTime};
 
 use http::Response;
-use tidegate_telemetry::{Span, SpanKind, TraceContext, Tracing};
+use tidegate_telemetry::{Context, FutureExt as _, TraceContext, fail, note, record_failure};
 use tonic::{Code, body::Body};
+use tracing::{Instrument as _, Span, info_span};
 
-use super::{answer::code_of, call::Call, concern::Concern};
+use super::{answer::code_of, call::Call, code_name};
 
-const CODE_ATTRIBUTE: &str = "rpc.grpc.status_code";
-
-/// Makes the span of every call that goes on.
-#[derive(Clone)]
-pub(super) struct CallSpans(Arc<Tracing>);
-
-/// The span of a call that is being handled.
-pub(super) struct OpenCall {
-    tracing: Arc<Tracing>,
+/// What a call's handling belongs to.
+pub(super) struct Story {
+    context: Context,
+    trace: TraceContext,
     method: &'static str,
     began_at: SystemTime,
-    trace: TraceContext,
-    span: Span,
 }
 
-impl CallSpans {
-    pub(super) fn new(tracing: Arc<Tracing>) -> Self {
-        Self(tracing)
-    }
-
-    /// A refusal is recorded only for a caller that records its story.
-    pub(super) fn refused(&self, call: &Call, answer: Response<Body>) -> Box<Response<Body>> {
-        if call.is_told_to_record {
-            self.span(call).attribute(CODE_ATTRIBUTE, number(&answer));
-        }
-        Box::new(answer)
-    }
-
-    fn span(&self, call: &Call) -> Span {
-        let kind = SpanKind::Server;
-        self.0
-            .start_at(call.method, kind, call.trace, call.began_at)
-    }
-}
-
-impl Concern for CallSpans {
-    type Open = OpenCall;
-
-    fn begin(&self, call: &mut Call) -> Result<OpenCall, Box<Response<Body>>> {
-        let span = self.span(call);
-        call.trace = span.context();
-        Ok(OpenCall {
-            tracing: Arc::clone(&self.0),
+impl Story {
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            context: call.story.clone(),
+            trace: call.trace,
             method: call.method,
             began_at: call.began_at,
-            trace: call.trace,
-            span,
-        })
-    }
-
-    fn end(mut open: OpenCall, answer: Response<Body>) -> Response<Body> {
-        if matches!(
-            code_of(answer.headers()),
-            Code::Internal | Code::Unknown | Code::DataLoss
-        ) {
-            open.record_error();
         }
-        open.span.attribute(CODE_ATTRIBUTE, number(&answer));
-        answer
+    }
+
+    /// Has the call handled in its story and, if that is recorded, in a span of its own.
+    pub(super) fn of_handling(
+        self,
+        handled: impl Future<Output = Result<Response<Body>, Infallible>>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+        let (method, context) = (self.method, self.context.clone());
+        let noted = async move {
+            let Ok(mut answer) = handled.await;
+            self.end(code_of(answer.headers()));
+            if self.trace.sampled() {
+                // What a stream goes on with is a part of the call's own step.
+                answer.extensions_mut().insert(Context::current());
+            }
+            Ok(answer)
+        };
+        async move { noted.instrument(server_span(method)).await }.with_context(context)
+    }
+
+    fn end(&self, code: Code) {
+        note_code(code);
+        if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
+            let method = self.method;
+            // Errors are always recorded, also of stories that are not.
+            if !self.trace.sampled() {
+                record_failure(method, code_name(code), self.trace, self.began_at);
+            }
+            tracing::error!(
+                method,
+                "a call failed for a reason that should not occur; look for earlier lines of this trace"
+            );
+        }
     }
 }
 
-impl OpenCall {
-    /// Errors are always recorded, also of stories that are not.
-    fn record_error(&self) {
-        let (method, trace) = (self.method, self.trace);
-        let kind = SpanKind::Server;
-        self.tracing
-            .start_at(method, kind, trace.force_sampled(), self.began_at)
-            .fail("internal error");
-        tracing::error!(method, trace_id = %trace, "a call failed for a reason that should not occur; look for earlier lines of this trace");
+/// A refusal on the way to the handler is recorded only for a caller that records its story: spans of crowds that are refused would drown the rest.
+pub(super) fn refused(call: &Call, answer: Response<Body>) -> Box<Response<Body>> {
+    if call.is_told_to_record {
+        let _in_story = call.story.clone().attach();
+        server_span(call.method).in_scope(|| note_code(code_of(answer.headers())));
     }
+    Box::new(answer)
 }
 
-fn number(answer: &Response<Body>) -> i64 {
-    i64::from(code_of(answer.headers()) as i32)
+fn server_span(method: &'static str) -> Span {
+    info_span!(
+        "server call",
+        otel.name = method,
+        otel.kind = "server",
+        rpc.system.name = "grpc",
+        rpc.method = method,
+    )
+}
+
+fn note_code(code: Code) {
+    note("rpc.response.status_code", code_name(code));
+    // Those that OpenTelemetry's conventions count as the server's errors.
+    if matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    ) {
+        note("error.type", code_name(code));
+        fail(&code_name(code));
+    }
 }

@@ -11,3 +11,4 @@ mod suite;
 mod calls;
 mod connections;
 mod streams;
+mod traces;

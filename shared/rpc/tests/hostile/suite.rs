@@ -29,7 +29,7 @@ use tidegate_rpc::{
         Work, serve, standard_routes,
     },
 };
-use tidegate_telemetry::{Registry, Tracing};
+use tidegate_telemetry::{Registry, Sampling};
 use tidegate_test_kit::{Credentials, metrics_page, never_asked};
 use time::OffsetDateTime;
 use tokio::{
@@ -78,6 +78,7 @@ impl CouponAdminService for Seen {
         &self,
         request: Request<RevokeCouponRequest>,
     ) -> Result<Response<RevokeCouponResponse>, Status> {
+        tracing::info!(target: "tidegate", "a coupon was revoked");
         if request.into_inner().reason == "wait" {
             self.waiting.fetch_add(1, Ordering::SeqCst);
             self.go_on.notified().await;
@@ -137,7 +138,7 @@ impl Suite {
         let policy = CallPolicy {
             access: AccessRules::services_only(RULES).limited(limits),
             max_in_flight: 1_000,
-            tracing: Tracing::disabled(),
+            sampling: Sampling::default(),
             metrics: CallMetrics::register(&mut registry),
         };
         let seen = Seen::default();

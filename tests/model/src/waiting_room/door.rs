@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidegate_gateway::domain::{
     queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
-    tuning::{ASKS_PER_PROCESSOR, SOONEST_ASK},
+    tuning::ASKS_PER_PROCESSOR,
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
 
@@ -72,8 +72,13 @@ impl Simulation<'_> {
 
     pub(super) fn send_away(&mut self, gateway: usize, shopper: usize) {
         if self.shoppers[shopper].waits {
-            let after = SOONEST_ASK.as_secs_f64() * (1.0 + self.chance.share());
-            self.promise(gateway, shopper, self.now + after);
+            let (chance, now) = (self.chance.share(), self.instant());
+            let here = &self.gateways[gateway];
+            let asks = ASKS_PER_PROCESSOR * PROCESSORS;
+            let after = here
+                .promises
+                .turn_back_after(here.able_per_second, asks, chance, now);
+            self.promise(gateway, shopper, self.now + after.as_secs_f64());
         } else {
             self.join(gateway, shopper);
         }

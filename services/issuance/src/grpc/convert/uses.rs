@@ -7,7 +7,7 @@ use tidegate_types::{
 };
 use uuid::Uuid;
 
-use super::{coupon, item_deadline, parsed, shopper_of_lane, trace};
+use super::{coupon, item_deadline, parsed, shopper_of_lane};
 use crate::{
     coupon_uses::{Redeemed, UseRequest},
     domain::{
@@ -26,9 +26,8 @@ pub fn redeem_request(
     parsed(|bad| {
         let purchase = purchase(bad, &item);
         let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
-        let waiting = (&*item.traceparent, item.deadline_ms);
         Some((
-            use_request(bad, names, waiting, call, (lanes, lane))?,
+            use_request(bad, names, item.deadline_ms, call, (lanes, lane))?,
             purchase,
         ))
     })
@@ -46,9 +45,8 @@ pub fn release_request(
             bad.check("minimum_validity", span.and_then(MinimumValidity::new))
         });
         let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
-        let waiting = (&*item.traceparent, item.deadline_ms);
         Some((
-            use_request(bad, names, waiting, call, (lanes, lane))?,
+            use_request(bad, names, item.deadline_ms, call, (lanes, lane))?,
             minimum_validity,
         ))
     })
@@ -57,7 +55,7 @@ pub fn release_request(
 fn use_request(
     bad: &mut Violations,
     (shopper_id, code, order_id): (&str, String, &str),
-    (traceparent, deadline_ms): (&str, u32),
+    deadline_ms: u32,
     call: &CallContext,
     (lanes, lane): (Lanes, Lane),
 ) -> Option<UseRequest> {
@@ -68,7 +66,6 @@ fn use_request(
         shopper: shopper?,
         code,
         order_id: order_id?,
-        trace: trace(traceparent, call),
         deadline: item_deadline(deadline_ms, call),
     })
 }

@@ -1,5 +1,5 @@
 use sqlx::PgConnection;
-use tidegate_telemetry::Span;
+use tidegate_telemetry::note;
 use tidegate_types::{self as types, Lane, RequestId, StoreId, Timestamp};
 
 use crate::{
@@ -23,10 +23,10 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn describe(&self, span: &mut Span) {
-        span.attribute("tidegate.placed", self.placed.len() as i64);
-        span.attribute("tidegate.moved", self.moved.len() as i64);
-        span.attribute("tidegate.slots_booked", self.booked.len() as i64);
+    pub(super) fn describe(&self) {
+        note("tidegate.placed", self.placed.len() as i64);
+        note("tidegate.moved", self.moved.len() as i64);
+        note("tidegate.slots_booked", self.booked.len() as i64);
     }
 
     pub(super) async fn write(

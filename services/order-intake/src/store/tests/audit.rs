@@ -79,7 +79,6 @@ async fn audit_until(fixture: &Fixture, deadline: Instant) -> OrderAudit {
     let issuance = Issuance {
         lanes: fixture.store.lanes(),
         replicas: Replicas::default(),
-        tracing: Tracing::disabled(),
         metrics: Metrics::register(&mut Registry::default()),
     };
     let auditor = Auditor {

@@ -4,6 +4,7 @@ use std::{
 };
 
 use tidegate_types::Reason;
+use tonic::transport::Channel;
 
 use super::*;
 use crate::refusal::to_status;
@@ -44,8 +45,7 @@ async fn call(
         let answer = answer().map(Response::new);
         async move { answer }
     };
-    let trace = TraceContext::new_root(false);
-    let answer = replicas.call(policy, trace, || (), send).await;
+    let answer = replicas.call(policy, || (), send).await;
     (answer, asked.into_inner())
 }
 
@@ -108,7 +108,7 @@ async fn retries_of_callers_end_with_their_budget_and_a_service_still_asks_each_
 
 #[tokio::test]
 async fn a_retry_for_which_there_is_no_time_costs_none_of_the_budget() {
-    let (replicas, trace) = (four(), TraceContext::new_root(false));
+    let replicas = four();
     let count = || std::iter::from_fn(|| replicas.retries().spend().then_some(())).count();
     let saved = {
         let fresh = four();
@@ -116,7 +116,7 @@ async fn a_retry_for_which_there_is_no_time_costs_none_of_the_budget() {
     };
     let never = |_, _: Request<()>| pending::<Result<Response<()>, Status>>();
     let policy = for_key(Duration::from_millis(50));
-    let answer = replicas.call(policy, trace, || (), never).await;
+    let answer = replicas.call(policy, || (), never).await;
     assert!(matches!(answer, Err(CallFailed::NoAnswer(_))));
     assert_eq!(count(), saved);
 }
@@ -126,9 +126,8 @@ async fn all_are_trusted_after_silence(policy: RetryPolicy) -> bool {
     let replicas = four();
     let orders = || -> Vec<_> { (0..8).map(|key| order_for(&replicas, key)).collect() };
     let before = orders();
-    let trace = TraceContext::new_root(false);
     let never = |_, _: Request<()>| pending::<Result<Response<()>, Status>>();
-    let answer = replicas.call(policy, trace, || (), never).await;
+    let answer = replicas.call(policy, || (), never).await;
     assert!(matches!(answer, Err(CallFailed::NoAnswer(_))));
     orders() == before
 }
@@ -152,8 +151,7 @@ async fn the_next_hop_is_told_less_time_than_is_left() {
             let told = request.metadata().get("grpc-timeout").cloned();
             async move { Ok(Response::new(told)) }
         };
-        let trace = TraceContext::new_root(false);
-        four().call(for_key(patience), trace, || (), send).await
+        four().call(for_key(patience), || (), send).await
     };
     let text = told(SECOND).await.unwrap().unwrap();
     let micros: u64 = text
