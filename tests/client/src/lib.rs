@@ -21,6 +21,7 @@ macro_rules! calls {
 }
 
 mod bearer;
+mod caller;
 mod fulfilment;
 mod gateway;
 pub mod metrics;
@@ -33,6 +34,7 @@ mod told;
 mod waiting;
 
 pub use bearer::Bearer;
+pub use caller::{CALL_LIMIT, Caller, Method, framed};
 pub use fulfilment::Fulfilment;
 pub use gateway::Gateway;
 pub use queueing::{QueuedShopper, poll_after};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use tidegate_client::claim_of;
+use tidegate_client::{Caller, Method, claim_of, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -13,7 +13,6 @@ use tokio::{
 };
 
 use crate::{
-    caller::{Caller, Method, framed},
     closed_loop::REQUEST_ID,
     criteria::{Bound, Criterion, verdicts},
     machine::Machine,
@@ -154,7 +153,7 @@ impl Figures {
                     continue;
                 }
                 ClaimAnswer::Queued(_) => "QUEUED".to_owned(),
-                ClaimAnswer::Failed(failure) => failure.clone().into(),
+                ClaimAnswer::Failed(failure) => failure.clone().reason(),
             };
             *refused.entry(other).or_default() += 1;
         }

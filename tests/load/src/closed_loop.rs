@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate_client::claim_of;
+use tidegate_client::{Caller, Method, claim_of, framed};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponResponse, claim_coupon_response::Outcome},
     r#type::v1::CouponState,
@@ -23,11 +23,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+use tonic::Status;
 
 use crate::{
     arguments::Timing,
-    caller::{Caller, Failure, Method, framed},
     quantile::{milliseconds, quantile},
+    shoppers::claim_answer::Failure,
 };
 
 /// The campaign of those who claim in a closed loop.
@@ -167,8 +168,9 @@ pub async fn claims<Seen>(
 }
 
 /// Why an answer is not the new coupon that was asked for.
-fn is_new_coupon(answer: Result<ClaimCouponResponse, Failure>) -> Result<(), String> {
-    let issued = match answer?.outcome {
+fn is_new_coupon(answer: Result<ClaimCouponResponse, Status>) -> Result<(), String> {
+    let answer = answer.map_err(|status| Failure::from(&status).reason())?;
+    let issued = match answer.outcome {
         Some(Outcome::Issued(issued)) => issued,
         Some(Outcome::Queued(_)) => return Err("QUEUED".to_owned()),
         None => return Err("NO_OUTCOME".to_owned()),
@@ -254,7 +256,7 @@ mod tests {
         ends.add(coupon(false), took, false);
         ends.add(coupon(false), took, true);
         ends.add(coupon(true), took, true);
-        ends.add(is_new_coupon(Err(Failure::Unanswered)), took, true);
+        ends.add(is_new_coupon(Err(Status::cancelled("late"))), took, true);
         let outcomes = Outcomes::of(&ends, 2.0);
         assert_eq!((outcomes.issued, outcomes.issued_ever), (1, 2));
         assert_eq!(outcomes.per_second, 0.5);

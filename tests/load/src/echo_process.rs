@@ -1,10 +1,9 @@
 //! The echo as a process of its own, as the gateway is one.
 
-use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc};
+use std::{net::SocketAddr, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, bail};
-use tidegate_client::Bearer;
-use tidegate_local::credentials::{Credentials, Scope};
+use tidegate_local::credentials::Credentials;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -13,7 +12,6 @@ use tokio::{
 
 use crate::{
     arguments::Arguments,
-    caller::Caller,
     closed_loop::{Outcomes, claims},
     processor_time::{Part, ProcessorTime, Whose},
     report::{EchoPoint, EchoRound},
@@ -30,11 +28,10 @@ pub async fn measure(
     let (child, address) = start(folder).await?;
     let process = child.id().context("the echo has ended")?;
     // The echo does not look at the token; the bytes are sent all the same.
-    let bearer = Bearer::sign(credentials, suite::SUBJECT, &Scope::CHATBOT)?;
     let connections = arguments.connections as usize;
     let gateways = [address];
-    let caller = Caller::connect(&gateways, connections, credentials, &bearer, threads);
-    let caller = Arc::new(caller.await?);
+    let caller = suite::caller_at(&gateways, credentials, suite::SUBJECT, connections, threads);
+    let caller = caller.await?;
     let mut parts = Part::of_this_process().to_vec();
     parts.push(Part::new("echo", Whose::Process(process)));
     let mut points = Vec::new();

@@ -4,7 +4,6 @@
 
 mod arguments;
 mod backends;
-mod caller;
 mod closed_loop;
 mod commits;
 mod connection;

@@ -11,14 +11,13 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tidegate_client::Staff;
+use tidegate_client::{Caller, Staff};
 use tidegate_local::stack::{Stack, StackOptions};
 use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{
     arguments::Timing,
-    caller::Caller,
     closed_loop::{self, CAMPAIGN_ID},
     machine::Machine,
     processor_time::{Part, ProcessorTime},

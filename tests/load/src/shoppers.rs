@@ -9,13 +9,13 @@ mod visit;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
+use tidegate_client::Caller;
 use tokio::{
     runtime::Handle,
     task::{JoinSet, yield_now},
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::caller::Caller;
 use arrivals::Arrivals;
 use journey::{Journey, Manner};
 
@@ -98,7 +98,7 @@ async fn dispatch(
     let mut journeys = Vec::with_capacity(visits.len());
     // Each visit ends by itself at the end of the crowd; the margin is for one call that is under
     // way then.
-    let margin = crate::caller::CALL_LIMIT * 2;
+    let margin = tidegate_client::CALL_LIMIT * 2;
     while let Ok(Some(journey)) = timeout_at(end + margin, visits.join_next()).await {
         journeys.push(journey?);
     }

@@ -9,12 +9,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection};
-use tidegate_client::Staff;
+use tidegate_client::{Caller, Staff};
 use tidegate_local::stack::{Service, Stack, StackOptions};
 use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
-use crate::{caller::Caller, suite, tell};
+use crate::{suite, tell};
 
 const COMMITS_SLOWED: &str = include_str!("../queries/commits_slowed.sql");
 const LANES: u16 = 1;

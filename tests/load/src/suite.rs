@@ -1,12 +1,12 @@
 //! The suite as it is delivered, with nothing turned off, and what every measurement needs of it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
-use tidegate_client::{Bearer, CampaignTerms, Staff, store_of};
+use tidegate_client::{Bearer, Caller, CampaignTerms, Staff, store_of};
 use tidegate_local::{
-    credentials::Scope,
+    credentials::{Credentials, Scope},
     stack::{Service, Stack, StackOptions},
 };
 use tidegate_proto::order_intake::v1::Store;
@@ -14,7 +14,6 @@ use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{
-    caller::Caller,
     processor_time::{Part, Whose},
     tell,
 };
@@ -76,11 +75,29 @@ pub async fn caller(
     connections: usize,
     threads: &Handle,
 ) -> Result<Arc<Caller>> {
-    let credentials = stack.credentials();
-    let bearer = Bearer::sign(credentials, subject, &Scope::CHATBOT)?;
     let gateways = stack.addresses(Service::Gateway);
     let connections = connections.max(gateways.len());
-    let caller = Caller::connect(&gateways, connections, credentials, &bearer, threads);
+    caller_at(
+        &gateways,
+        stack.credentials(),
+        subject,
+        connections,
+        threads,
+    )
+    .await
+}
+
+/// The same to addresses that answer as gateways do.
+pub async fn caller_at(
+    gateways: &[SocketAddr],
+    credentials: &Credentials,
+    subject: &str,
+    connections: usize,
+    threads: &Handle,
+) -> Result<Arc<Caller>> {
+    let bearer = Bearer::sign(credentials, subject, &Scope::CHATBOT)?;
+    let credentials = Some(credentials);
+    let caller = Caller::connect(gateways, connections, credentials, &bearer, threads, tell);
     Ok(Arc::new(caller.await?))
 }
 

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::stream;
+use tidegate_client::{Caller, Method, framed};
 use tidegate_proto::{
-    gateway::v1::{GetClaimRequest, claim_service_client::ClaimServiceClient},
+    gateway::v1::{GetClaimRequest, GetClaimResponse},
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
     quota::v1::{
         AuditCampaignRequest, CreateCampaignRequest, campaign_service_client::CampaignServiceClient,
@@ -16,10 +17,7 @@ use tokio::time::{Instant, sleep};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use crate::{
-    crowd::schedule::{PATIENCE_LIMIT, STORES, share_of_store},
-    door::Door,
-};
+use crate::crowd::schedule::{PATIENCE_LIMIT, STORES, share_of_store};
 
 pub const CURRENCY: &str = "CNY";
 /// Parts of town, each with as many stores.
@@ -174,18 +172,17 @@ pub fn stock(expected_shoppers: u32) -> (u64, u64) {
 }
 
 /// Waits until every gateway knows the campaign: until then it would refuse the first shoppers.
-pub async fn wait_until_known(door: &Door, campaign_id: &str) -> Result<()> {
+pub async fn wait_until_known(caller: &Caller, campaign_id: &str) -> Result<()> {
     let began = Instant::now();
-    for gateway in door.gateways() {
+    let body = framed(&GetClaimRequest {
+        campaign_id: campaign_id.to_owned(),
+        shopper_id: "nobody".to_owned(),
+        request_id: "is-the-campaign-known".to_owned(),
+    });
+    for turn in 0..caller.turns() {
         loop {
-            let message = GetClaimRequest {
-                campaign_id: campaign_id.to_owned(),
-                shopper_id: "nobody".to_owned(),
-                request_id: "is-the-campaign-known".to_owned(),
-            };
-            let answer = ClaimServiceClient::new(gateway.clone())
-                .get_claim(door.request(message, None))
-                .await;
+            let answer = caller.call_at(turn, Method::GetClaim, body.clone(), None);
+            let answer: Result<GetClaimResponse, _> = answer.await;
             let reason = answer
                 .err()
                 .and_then(|status| Some(status.get_error_details().error_info()?.reason.clone()));

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Result;
 use rand::Rng;
+use tidegate_client::{Bearer, Caller};
 use tidegate_local::{
     credentials::{Identity, Scope, Token},
     stack::{Service, Stack},
@@ -30,6 +31,7 @@ use tidegate_replay::{
     shoppers::{self, Scene, finals},
 };
 use tokio::{
+    runtime::Handle,
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -68,8 +70,8 @@ pub async fn replay(
     let campaign = staff
         .create_campaign_that_opens(run_id, (first, second), opens_at)
         .await?;
-    let door = door(stack, arguments.orders)?;
-    campaign::wait_until_known(&door, run_id).await?;
+    let door = door(stack, arguments.orders).await?;
+    campaign::wait_until_known(&door.caller, run_id).await?;
     let opening = gathering(arguments);
     let (started, started_at) = wait_for_the_crowd(opens_at, opening).await;
     let scene = Arc::new(Scene {
@@ -211,21 +213,18 @@ fn opening_in_words(opening: Duration) -> String {
     }
 }
 
-fn door(stack: &Stack, shoppers: u32) -> Result<Door> {
-    let gateways = stack.replicas().iter();
-    let gateways = gateways.filter(|replica| replica.service() == Service::Gateway);
-    let connect = |connections: usize| -> Result<Vec<_>> {
-        let of_all = gateways.clone().cycle().take(connections);
-        of_all
-            .map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()))
-            .collect()
-    };
-    let gateway_count = gateways.clone().count();
+async fn door(stack: &Stack, shoppers: u32) -> Result<Door> {
+    let credentials = stack.credentials();
+    let bearer = Bearer::sign(credentials, "chatbot", &Scope::CHATBOT)?;
+    let gateways = stack.addresses(Service::Gateway);
+    let (count, threads) = (CONNECTIONS_PER_GATEWAY * gateways.len(), Handle::current());
+    let caller = Caller::connect(&gateways, count, Some(credentials), &bearer, &threads, tell);
     let streams = f64::from(shoppers) * WATCHES_SHARE / STREAMS_PER_CONNECTION;
-    let of_streams = connect((streams as usize).max(gateway_count))?;
-    let token = Token::new("chatbot", &Scope::CHATBOT);
-    let of_calls = connect(CONNECTIONS_PER_GATEWAY * gateway_count)?;
-    Door::new(of_calls, of_streams, &stack.credentials().sign(&token)?)
+    let names = stack.replicas().iter();
+    let names = names.filter(|replica| replica.service() == Service::Gateway);
+    let names = names.cycle().take((streams as usize).max(gateways.len()));
+    let of_streams = names.map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()));
+    Door::new(caller.await?, of_streams.collect::<Result<_>>()?, bearer)
 }
 
 fn fulfilment(stack: &Stack) -> Result<Fulfilment> {

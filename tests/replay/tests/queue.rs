@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
+use tidegate_client::{Bearer, Caller};
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
@@ -33,6 +34,7 @@ use tidegate_replay::{
 };
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::mpsc,
     time::{Instant, sleep},
 };
@@ -190,8 +192,11 @@ async fn day(fault: Fault) -> Result<Day> {
         .serve_with_incoming(TcpListenerStream::new(listener));
     let server = tokio::spawn(server);
     let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
+    let bearer = Bearer::of_token("token")?;
+    let threads = Handle::current();
+    let caller = Caller::connect(&[address], 2, None, &bearer, &threads, |_| ()).await?;
     let scene = Arc::new(Scene {
-        door: Door::new(vec![channel.clone()], vec![channel], "token")?,
+        door: Door::new(caller, vec![channel], bearer)?,
         ledger: Ledger::new("run"),
         measures: Measures::new()?,
         collector: Collector::start().await?,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
+use tidegate_client::{Caller, Method, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -11,7 +12,6 @@ use tokio::{
 };
 
 use crate::{
-    caller::{Caller, Method, framed},
     orders::{Wallet, accepted, order},
     quantile::quantile_ms,
     shoppers::{
@@ -146,9 +146,9 @@ mod tests {
         gateway::v1::PlaceOrderResponse,
         r#type::v1::{Order, OrderState},
     };
+    use tonic::Status;
 
     use super::*;
-    use crate::caller::Failure;
 
     #[test]
     fn only_an_accepted_order_counts_for_the_latency() {
@@ -164,7 +164,10 @@ mod tests {
         let orders = [
             (answered(OrderState::Accepted), Duration::from_millis(80)),
             (answered(OrderState::Pending), Duration::from_millis(2_000)),
-            (accepted(Err(Failure::Unanswered)), Duration::from_millis(9)),
+            (
+                accepted(Err(Status::cancelled("late"))),
+                Duration::from_millis(9),
+            ),
         ];
         let figures = figures(10.0, &orders);
         assert_eq!((figures.placed, figures.accepted), (3, 1));

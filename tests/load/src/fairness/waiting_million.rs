@@ -7,7 +7,7 @@ use std::sync::{
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use tidegate_client::claim_of;
+use tidegate_client::{Caller, Method, claim_of, framed};
 use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
 use tokio::{
@@ -17,11 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    caller::{Caller, Method, framed},
-    closed_loop::REQUEST_ID,
-    shoppers::claim_answer::ClaimAnswer,
-    stage::Stage,
-    suite, tell,
+    closed_loop::REQUEST_ID, shoppers::claim_answer::ClaimAnswer, stage::Stage, suite, tell,
 };
 
 const CAMPAIGN_ID: &str = "million";

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use tidegate_client::Bearer;
-use tidegate_local::credentials::{Credentials, Scope};
+use tidegate_client::Caller;
+use tidegate_local::credentials::Credentials;
 use time::OffsetDateTime;
 use tokio::{
     runtime::Handle,
@@ -14,7 +14,6 @@ use tokio::{
 };
 
 use crate::{
-    caller::Caller,
     echo_process,
     processor_time::{Part, ProcessorTime, Spent, Whose},
     shoppers::{
@@ -108,10 +107,15 @@ async fn echo(threads: &Handle, folder: &Path) -> Result<f64> {
     let (child, address) = echo_process::start(folder).await?;
     let process = child.id().context("the echo has ended")?;
     let parts = [Part::new("echo", Whose::Process(process))];
-    let bearer = Bearer::sign(&credentials, suite::SUBJECT, &Scope::CHATBOT)?;
     let gateways = [address];
-    let caller = Caller::connect(&gateways, CONNECTIONS, &credentials, &bearer, threads);
-    let caller = Arc::new(caller.await?);
+    let caller = suite::caller_at(
+        &gateways,
+        &credentials,
+        suite::SUBJECT,
+        CONNECTIONS,
+        threads,
+    );
+    let caller = caller.await?;
     let before = ProcessorTime::read(&parts)?;
     let ends = come_through(
         &caller,

@@ -8,8 +8,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tidegate_client::Bearer;
-use tidegate_local::{credentials::Scope, stack::Stack};
+use tidegate_client::Caller;
+use tidegate_local::stack::Stack;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep_until},
@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     arguments::Timing,
-    caller::Caller,
     closed_loop::{self, CAMPAIGN_ID, Outcomes},
     echo_process,
     machine::Machine,
@@ -118,10 +117,9 @@ async fn measure_echo(stack: &Stack, threads: &Handle) -> Result<f64> {
     let credentials = stack.credentials();
     let (child, address) = echo_process::start(credentials.folder()).await?;
     let process = child.id().context("the echo has ended")?;
-    let bearer = Bearer::sign(credentials, suite::SUBJECT, &Scope::CHATBOT)?;
-    let addresses = [address];
-    let caller = Caller::connect(&addresses, CONNECTIONS, credentials, &bearer, threads);
-    let caller = Arc::new(caller.await?);
+    let gateways = [address];
+    let caller = suite::caller_at(&gateways, credentials, suite::SUBJECT, CONNECTIONS, threads);
+    let caller = caller.await?;
     let mut parts = Part::of_this_process().to_vec();
     parts.push(Part::new("echo", Whose::Process(process)));
     let look = async || ProcessorTime::read(&parts);

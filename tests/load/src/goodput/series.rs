@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
+use tidegate_client::Caller;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep_until},
@@ -14,7 +15,6 @@ use super::{
     staircase::Staircase,
 };
 use crate::{
-    caller::Caller,
     processor_time::{Part, ProcessorTime, Spent},
     quantile::quantile,
     shoppers::{

@@ -6,17 +6,17 @@ use std::{
     time::Duration,
 };
 
-use tidegate_client::{claim_of, order_of};
+use tidegate_client::{Caller, Method, claim_of, framed, order_of};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
     r#type::v1::OrderState,
 };
 use tokio::{runtime::Handle, task::JoinSet, time::sleep};
+use tonic::Status;
 
 use crate::{
-    caller::{Caller, Failure, Method, framed},
     closed_loop::REQUEST_ID,
-    shoppers::claim_answer::ClaimAnswer,
+    shoppers::claim_answer::{ClaimAnswer, Failure},
 };
 
 const REST: Duration = Duration::from_millis(200);
@@ -105,8 +105,9 @@ pub fn is_pending(placed: &PlaceOrderResponse) -> bool {
 
 /// Whether an order is accepted, or why not. One that is still pending when its caller has waited
 /// as long as it could is no good answer.
-pub fn accepted(answer: Result<PlaceOrderResponse, Failure>) -> Result<(), String> {
-    match answer?.order.unwrap_or_default().state() {
+pub fn accepted(answer: Result<PlaceOrderResponse, Status>) -> Result<(), String> {
+    let answer = answer.map_err(|status| Failure::from(&status).reason())?;
+    match answer.order.unwrap_or_default().state() {
         OrderState::Accepted => Ok(()),
         state => Err(state.as_str_name().to_owned()),
     }

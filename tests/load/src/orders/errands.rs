@@ -7,10 +7,10 @@ use std::{
 };
 
 use serde::Serialize;
+use tidegate_client::{Caller, Method, framed};
 
 use super::coupons::{CouponOwner, Wallet, accepted, claim, order};
 use crate::{
-    caller::{Caller, Method, framed},
     closed_loop::CAMPAIGN_ID,
     suite::{STORES, store_id},
 };

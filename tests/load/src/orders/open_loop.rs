@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
+use tidegate_client::{Caller, Method, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -12,7 +13,6 @@ use tokio::{
 use super::coupons::{Wallet, accepted, order};
 use crate::{
     arguments::Timing,
-    caller::{Caller, Method, framed},
     closed_loop::{Ends, Stretch},
     shoppers::arrivals::{self, Arrivals},
     suite::{STORES, store_id},

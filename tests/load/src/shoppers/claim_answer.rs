@@ -3,13 +3,44 @@
 use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
+use tidegate_client::Refusal;
 use tidegate_proto::{
     gateway::v1::{ClaimCouponResponse, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome},
     r#type::v1::CouponState,
 };
 use tidegate_types::CouponCode;
+use tonic::Status;
 
-use crate::caller::Failure;
+/// Why a call has no good answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The answer names this reason, and when to ask again if that makes sense.
+    Refused {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
+    /// A broken connection and a late answer are the same to a shopper.
+    Unanswered,
+}
+
+impl From<&Status> for Failure {
+    fn from(status: &Status) -> Self {
+        Refusal::read(status).map_or(Self::Unanswered, |refusal| Self::Refused {
+            reason: refusal.reason,
+            retry_after: refusal.retry_after,
+        })
+    }
+}
+
+impl Failure {
+    /// The reason, for a table.
+    pub fn reason(self) -> String {
+        match self {
+            Self::Refused { reason, .. } => reason,
+            Self::Unanswered => "UNANSWERED".to_owned(),
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimAnswer {
@@ -37,14 +68,14 @@ pub struct Estimate {
 
 impl ClaimAnswer {
     /// Reads an answer to a claim of this campaign.
-    pub fn read(answer: Result<ClaimCouponResponse, Failure>, campaign_id: &str) -> Self {
+    pub fn read(answer: Result<ClaimCouponResponse, Status>, campaign_id: &str) -> Self {
         match answer {
             Ok(response) => match response.outcome {
                 Some(Outcome::Issued(issued)) => issued_answer(issued, campaign_id),
                 Some(Outcome::Queued(queued)) => Self::Queued(place(queued)),
                 None => wrong("NO_OUTCOME"),
             },
-            Err(failure) => Self::Failed(failure),
+            Err(status) => Self::Failed(Failure::from(&status)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tidegate_client::claim_of;
+use tidegate_client::{Method, claim_of, framed};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderResponse,
 };
@@ -11,11 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
-    claim_answer::{ClaimAnswer, Place},
+    claim_answer::{ClaimAnswer, Failure, Place},
     journey::{End, Journey, Manner, Ordered},
 };
 use crate::{
-    caller::{Failure, Method, framed},
     closed_loop::REQUEST_ID,
     orders::{CouponOwner, accepted, is_pending, order},
     suite::{STORES, store_id},
@@ -182,13 +181,13 @@ impl Visit {
                 .call::<PlaceOrderResponse>(Method::PlaceOrder, body.clone())
                 .await;
             let ended = self.scene.elapsed();
-            let back_after = match &answer {
+            let back_after = match answer.as_ref().map_err(Failure::from) {
                 Ok(placed) if is_pending(placed) => Some(BACKOFF_FIRST),
                 Err(Failure::Unanswered) => {
                     self.journey.unanswered += 1;
                     Some(BACKOFF_FIRST)
                 }
-                Err(Failure::Refused { retry_after, .. }) => *retry_after,
+                Err(Failure::Refused { retry_after, .. }) => retry_after,
                 Ok(_) => None,
             };
             let patience = self.scene.patience.saturating_sub(ended - came);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use prost::Message;
 use rand::Rng;
+use tidegate_client::{Method, framed};
 use tokio::time::{Instant, sleep};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::Status;
 
 use super::Scene;
 use crate::refusal::{Advice, Failure, advice};
@@ -18,39 +20,40 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
 
 impl Scene {
-    /// Makes a call that is due now, as [`Scene::call`] does.
-    pub(super) async fn ask<Message: Clone, Answer, Sent>(
+    /// Makes a call with one answer, as [`Scene::call`] does.
+    pub(super) async fn ask<Answer: Message + Default>(
         &self,
-        message: &Message,
+        due: Instant,
+        method: Method,
+        message: &impl Message,
         traceparent: Option<&str>,
-        send: impl Fn(Channel, Request<Message>) -> Sent,
-    ) -> Result<Answer, Failure>
-    where
-        Sent: Future<Output = Result<Response<Answer>, Status>>,
-    {
-        let send = |gateway| send(gateway, self.door.request(message.clone(), traceparent));
-        let answer = self.call(Instant::now(), send).await?;
-        Ok(answer.into_inner())
+    ) -> Result<Answer, Failure> {
+        let (caller, body) = (&self.door.caller, framed(message));
+        let send = |turn| caller.call_at(turn, method, body.clone(), traceparent);
+        self.call(due, send).await
     }
 
-    /// Makes a call, again and again while the answers say that this makes sense. `due` is when it was to be sent first.
+    /// Makes a call, again and again while the answers say that this makes sense. `due` is when it was to be sent first; `send`
+    /// gets the turn of a connection.
     ///
     /// Every refusal is looked at for the audit, those that are tried again included.
     pub(super) async fn call<T, Sent>(
         &self,
         due: Instant,
-        send: impl Fn(Channel) -> Sent,
+        send: impl Fn(usize) -> Sent,
     ) -> Result<T, Failure>
     where
         Sent: Future<Output = Result<T, Status>>,
     {
-        let mut turn = self.door.next_turn();
+        let mut turn = self.door.caller.next_turn();
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1.. {
-            let status = match self.door.send(turn, &send).await {
+            let room = self.door.room().await;
+            let status = match send(turn).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
+            drop(room);
             self.ledger.answer(|answers| answers.refusal(&status));
             let (after, failure) = match advice(&status) {
                 Advice::Final(failure) => return Err(failure),

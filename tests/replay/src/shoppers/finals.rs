@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use tidegate_client::Method;
 use tidegate_proto::{
     gateway::v1::{
-        ClaimCouponRequest, PlaceOrderRequest, claim_coupon_response,
-        claim_service_client::ClaimServiceClient, order_service_client::OrderServiceClient,
+        ClaimCouponRequest, ClaimCouponResponse, PlaceOrderRequest, PlaceOrderResponse,
+        claim_coupon_response,
     },
     r#type::v1::OrderState,
 };
@@ -46,10 +47,11 @@ async fn claim(scene: &Scene, shopper: u32, request: u8) -> AskedAgain {
         ..ClaimCouponRequest::default()
     };
     while began.elapsed() < WAITS_AT_MOST {
-        let answer = scene.ask(&message, None, |gateway, request| async move {
-            ClaimServiceClient::new(gateway).claim_coupon(request).await
-        });
-        match answer.await.map(|answer| answer.outcome) {
+        let answer = scene.ask(Instant::now(), Method::ClaimCoupon, &message, None);
+        match answer
+            .await
+            .map(|answer: ClaimCouponResponse| answer.outcome)
+        {
             Ok(Some(claim_coupon_response::Outcome::Issued(issued))) => {
                 let code = issued.coupon.unwrap_or_default().code;
                 scene.ledger.coupon(shopper, request, &code);
@@ -67,10 +69,11 @@ async fn claim(scene: &Scene, shopper: u32, request: u8) -> AskedAgain {
 }
 
 async fn order(scene: &Scene, shopper: u32, message: &PlaceOrderRequest) -> AskedAgain {
-    let answer = scene.ask(message, None, |gateway, request| async move {
-        OrderServiceClient::new(gateway).place_order(request).await
-    });
-    match answer.await.map(|answer| answer.order.unwrap_or_default()) {
+    let answer = scene.ask(Instant::now(), Method::PlaceOrder, message, None);
+    match answer
+        .await
+        .map(|answer: PlaceOrderResponse| answer.order.unwrap_or_default())
+    {
         Ok(order) => {
             let code = &message.coupon_code;
             let durable = ToldStanding::Durable;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use tidegate_client::Method;
 use tidegate_proto::{
     gateway::v1::{
-        CancelOrderRequest, CheckCouponRequest, GetOrderRequest, PlaceOrderRequest,
-        order_service_client::OrderServiceClient, wallet_service_client::WalletServiceClient,
+        CancelOrderRequest, CancelOrderResponse, CheckCouponRequest, CheckCouponResponse,
+        GetOrderRequest, GetOrderResponse, PlaceOrderRequest, PlaceOrderResponse,
     },
     r#type::v1::{Money, Order, OrderLine, OrderState},
 };
@@ -172,10 +173,9 @@ impl Shopper {
         traceparent: Option<&str>,
     ) -> Result<Order, Failure> {
         let scene = &self.scene;
+        let now = Instant::now();
         let answer = scene
-            .ask(&message, traceparent, |gateway, request| async move {
-                OrderServiceClient::new(gateway).place_order(request).await
-            })
+            .ask::<PlaceOrderResponse>(now, Method::PlaceOrder, &message, traceparent)
             .await;
         if let Err(Failure::Never(_)) = answer {
             scene.ledger.never(ToldNever::Order {
@@ -224,10 +224,9 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order_id.to_owned(),
         };
-        let answer = scene.ask(&message, None, |gateway, request| async move {
-            OrderServiceClient::new(gateway).get_order(request).await
-        });
-        Ok(answer.await?.order.unwrap_or_default())
+        let answer = scene.ask(Instant::now(), Method::GetOrder, &message, None);
+        let answer: GetOrderResponse = answer.await?;
+        Ok(answer.order.unwrap_or_default())
     }
 
     /// Gives the order up; true once the answers say that its coupon is free.
@@ -243,10 +242,9 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order.order_id.clone(),
         };
-        let answer = scene.ask(&message, None, |gateway, request| async move {
-            OrderServiceClient::new(gateway).cancel_order(request).await
-        });
-        let Ok(answer) = answer.await else {
+        let answer = scene.ask(Instant::now(), Method::CancelOrder, &message, None);
+        let answer: Result<CancelOrderResponse, _> = answer.await;
+        let Ok(answer) = answer else {
             return false;
         };
         tell(ToldStanding::Cancelled);
@@ -272,11 +270,9 @@ impl Shopper {
             shopper_id: self.id.clone(),
             coupon_code: code.to_owned(),
         };
-        let answer = scene.ask(&message, None, |gateway, request| async move {
-            let mut wallet = WalletServiceClient::new(gateway);
-            wallet.check_coupon(request).await
-        });
-        if let Ok(checked) = answer.await {
+        let answer = scene.ask(Instant::now(), Method::CheckCoupon, &message, None);
+        let answer: Result<CheckCouponResponse, _> = answer.await;
+        if let Ok(checked) = answer {
             scene.ledger.coupon_left(checked.usable);
         }
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tidegate_client::Method;
 use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, IssuedClaim, LeaveQueueRequest, QueuedClaim, WatchClaimRequest,
-    claim_coupon_response, claim_service_client::ClaimServiceClient, watch_claim_response,
+    ClaimCouponRequest, ClaimCouponResponse, IssuedClaim, LeaveQueueRequest, LeaveQueueResponse,
+    QueuedClaim, WatchClaimRequest, claim_coupon_response,
+    claim_service_client::ClaimServiceClient, watch_claim_response,
 };
 use tokio::time::{Instant, sleep};
 
@@ -104,19 +106,17 @@ impl Claiming<'_> {
             ..self.shopper.claim_request(self.request)
         };
         let traceparent = self.span.traceparent();
-        let send = |gateway| {
-            let request = scene.door.request(message.clone(), traceparent.as_deref());
-            async move { ClaimServiceClient::new(gateway).claim_coupon(request).await }
-        };
         let at = scene.now();
-        let answer = scene.call(due, send).await;
+        let answer = scene
+            .ask::<ClaimCouponResponse>(due, Method::ClaimCoupon, &message, traceparent.as_deref())
+            .await;
         self.asked = Asked {
             at,
             told_at: scene.now(),
         };
         let no_outcome = || ClaimEnd::Refused("NO_OUTCOME".to_owned());
         let answer = answer.map_err(|failure| self.failed(failure))?;
-        answer.into_inner().outcome.ok_or_else(no_outcome)
+        answer.outcome.ok_or_else(no_outcome)
     }
 
     /// The end that a failure is. One that is said to be for good is remembered.
@@ -225,11 +225,9 @@ impl Claiming<'_> {
             request_id: Ledger::claim_request_id(self.request),
             ticket: self.ticket(),
         };
-        let left = scene.ask(&message, None, |gateway, request| async move {
-            ClaimServiceClient::new(gateway).leave_queue(request).await
-        });
+        let left = scene.ask(Instant::now(), Method::LeaveQueue, &message, None);
         // Who is gone does not ask whether it worked: a place that nobody comes to passes by itself.
-        let _ = left.await;
+        let _: Result<LeaveQueueResponse, _> = left.await;
     }
 
     /// Writes the end down: what was told, and how the wait ended if there was one.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use rand::Rng;
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, claim_service_client::ClaimServiceClient};
+use tidegate_client::{Method, framed};
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, ClaimCouponResponse};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Scene, queueing::Claimed};
@@ -84,12 +85,9 @@ impl Shopper {
     async fn claim_losing_the_answer(&self, listens: Duration, due: Instant) -> Claimed {
         self.scene.measures.claim_offered(due - self.scene.started);
         let first_sent_at = self.scene.now();
-        let mut client = ClaimServiceClient::new(self.scene.door.next_gateway());
-        let _ = timeout(
-            listens,
-            client.claim_coupon(self.scene.door.request(self.claim_request(1), None)),
-        )
-        .await;
+        let (caller, body) = (&self.scene.door.caller, framed(&self.claim_request(1)));
+        let sent = caller.call::<ClaimCouponResponse>(Method::ClaimCoupon, body);
+        let _ = timeout(listens, sent).await;
         self.scene.measures.answer_lost();
         sleep(NOTICE).await;
         self.claim_to_the_end(1, Instant::now(), first_sent_at)

@@ -1,0 +1,241 @@
+//! Calls of the gateway that cost little to send: HTTP/2 without the layers of a client that serves
+//! every purpose, headers made once, and bodies that are encoded once however often they are sent.
+
+mod connection;
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
+use prost::Message;
+use tidegate_local::credentials::Credentials;
+use tokio::{runtime::Handle, task::JoinSet, time::timeout};
+use tonic::Status;
+
+use crate::Bearer;
+use connection::{Connection, HOST, Way};
+
+/// How long a call waits for its answer; sent along as the deadline.
+pub const CALL_LIMIT: Duration = Duration::from_secs(2);
+const CALL_LIMIT_HEADER: &str = "2S";
+/// A gRPC message begins with a byte for its compression and four for its length.
+const PREFIX_BYTES: usize = 5;
+const STATUS: &str = "grpc-status";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    ClaimCoupon,
+    LeaveQueue,
+    GetClaim,
+    PlaceOrder,
+    GetOrder,
+    CancelOrder,
+    CheckCoupon,
+}
+
+impl Method {
+    /// In the order in which they are declared.
+    const ALL: [Self; 7] = [
+        Self::ClaimCoupon,
+        Self::LeaveQueue,
+        Self::GetClaim,
+        Self::PlaceOrder,
+        Self::GetOrder,
+        Self::CancelOrder,
+        Self::CheckCoupon,
+    ];
+
+    fn uri(self) -> Result<Uri> {
+        let service = match self {
+            Self::ClaimCoupon | Self::LeaveQueue | Self::GetClaim => "ClaimService",
+            Self::PlaceOrder | Self::GetOrder | Self::CancelOrder => "OrderService",
+            Self::CheckCoupon => "WalletService",
+        };
+        let uri = format!("https://{HOST}/tidegate.gateway.v1.{service}/{self:?}");
+        Ok(uri.parse()?)
+    }
+}
+
+/// Connections that all shoppers share, spread over the gateways.
+#[derive(Debug)]
+pub struct Caller {
+    connections: Vec<Connection>,
+    /// What opens connections anew; ends with this.
+    _keepers: JoinSet<()>,
+    turn: AtomicUsize,
+    headers: HeaderMap,
+    uris: Vec<Uri>,
+}
+
+impl Caller {
+    /// Connects to the gateways, each in its turn: as a chatbot with these credentials, without TLS
+    /// if there are none. The connections' own work is done by `threads`, and `say` tells when one
+    /// breaks.
+    pub async fn connect(
+        gateways: &[SocketAddr],
+        connections: usize,
+        credentials: Option<&Credentials>,
+        bearer: &Bearer,
+        threads: &Handle,
+        say: fn(&str),
+    ) -> Result<Self> {
+        ensure!(
+            !gateways.is_empty() && connections > 0,
+            "There is no gateway to call."
+        );
+        let tls = credentials.map(connection::tls).transpose()?;
+        let (mut open, mut keepers) = (Vec::new(), JoinSet::new());
+        for gateway in gateways.iter().cycle().take(connections) {
+            let way = Way::new(*gateway, tls.clone(), say);
+            let (connection, keeper) = way.connect().await?;
+            keepers.spawn_on(keeper, threads);
+            open.push(connection);
+        }
+        let authorization = HeaderValue::from_bytes(bearer.header())?;
+        let fixed = |value| HeaderValue::from_static(value);
+        Ok(Self {
+            connections: open,
+            _keepers: keepers,
+            turn: AtomicUsize::new(0),
+            headers: HeaderMap::from_iter([
+                (header::AUTHORIZATION, authorization),
+                (header::CONTENT_TYPE, fixed("application/grpc")),
+                (header::TE, fixed("trailers")),
+                ("grpc-timeout".parse()?, fixed(CALL_LIMIT_HEADER)),
+            ]),
+            uris: Method::ALL
+                .into_iter()
+                .map(Method::uri)
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// How many turns it takes to call on every connection.
+    pub fn turns(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.turns()
+    }
+
+    /// Sends one call and reads its answer. `body` is what [`framed`] made.
+    pub async fn call<Answer: Message + Default>(
+        &self,
+        method: Method,
+        body: Bytes,
+    ) -> Result<Answer, Status> {
+        self.call_at(self.next_turn(), method, body, None).await
+    }
+
+    /// Sends one call on the connection whose turn it is, or the next that is open. Fails as the
+    /// clients of tonic do, and never later than [`CALL_LIMIT`].
+    pub async fn call_at<Answer: Message + Default>(
+        &self,
+        turn: usize,
+        method: Method,
+        body: Bytes,
+        traceparent: Option<&str>,
+    ) -> Result<Answer, Status> {
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.uris[method as usize].clone();
+        *request.headers_mut() = self.headers.clone();
+        if let Some(value) = traceparent.and_then(|value| value.parse().ok()) {
+            request.headers_mut().insert("traceparent", value);
+        }
+        timeout(CALL_LIMIT, self.exchange(turn, request, body))
+            .await
+            .unwrap_or_else(|_| Err(Status::cancelled("the time of the call is over")))
+    }
+
+    async fn exchange<Answer: Message + Default>(
+        &self,
+        turn: usize,
+        request: Request<()>,
+        body: Bytes,
+    ) -> Result<Answer, Status> {
+        let mut turns = (turn..turn + self.turns()).map(|turn| turn % self.turns());
+        let sender = turns.find_map(|turn| self.connections[turn].sender());
+        let sender = sender.ok_or_else(|| Status::unavailable("no connection is open"))?;
+        let sender = sender.ready().await.map_err(failed);
+        let (response, mut stream) = sender?.send_request(request, false).map_err(failed)?;
+        stream.send_data(body, true).map_err(failed)?;
+        let (head, mut answer) = response.await.map_err(failed)?.into_parts();
+        let (mut headers, mut message) = (head.headers, Bytes::new());
+        // A refusal without a message says so in its head.
+        if !headers.contains_key(STATUS) {
+            while let Some(piece) = answer.data().await {
+                let piece = piece.map_err(failed)?;
+                let room = answer.flow_control().release_capacity(piece.len());
+                room.map_err(failed)?;
+                message = if message.is_empty() {
+                    piece
+                } else {
+                    [message, piece].concat().into()
+                };
+            }
+            let trailers = answer.trailers().await.map_err(failed)?;
+            headers.extend(trailers.unwrap_or_default());
+        }
+        if headers.get(STATUS).is_some_and(|code| code == "0") {
+            return unframed(message).map_err(|error| Status::internal(format!("{error:#}")));
+        }
+        let status = Status::from_header_map(&headers);
+        Err(status.unwrap_or_else(|| Status::unknown("the answer ends without a status")))
+    }
+}
+
+/// What a gateway says of one call counts as it does for tonic; else the connection is gone.
+fn failed(error: h2::Error) -> Status {
+    if error.is_reset() {
+        Status::from_error(Box::new(error))
+    } else {
+        Status::unavailable(format!("the connection ended: {error}"))
+    }
+}
+
+/// A message as the wire has it.
+pub fn framed(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut body = BytesMut::with_capacity(PREFIX_BYTES + length);
+    body.put_u8(0);
+    body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // The buffer grows, so nothing can fail.
+    let _ = message.encode(&mut body);
+    body.freeze()
+}
+
+fn unframed<Answer: Message + Default>(mut body: Bytes) -> Result<Answer> {
+    let length = body.len().checked_sub(PREFIX_BYTES);
+    let length = length.context("the answer holds no message")?;
+    let is_compressed = body.get_u8() != 0;
+    let is_whole = body.get_u32() as usize == length;
+    ensure!(is_whole && !is_compressed, "the answer is not one message");
+    Ok(Answer::decode(body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_proto::gateway::v1::LeaveQueueRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_as_it_was_framed_and_whatever_else_is_none() {
+        let message = LeaveQueueRequest {
+            shopper_id: "somebody".to_owned(),
+            ..LeaveQueueRequest::default()
+        };
+        let framed = framed(&message);
+        assert_eq!(unframed(framed.clone()).ok(), Some(message));
+        for cut in [0, 3, framed.len() - 1] {
+            assert!(unframed::<LeaveQueueRequest>(framed.slice(..cut)).is_err());
+        }
+    }
+}
