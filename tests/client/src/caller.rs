@@ -4,6 +4,7 @@
 mod connection;
 
 use std::{
+    marker::PhantomData,
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -14,6 +15,11 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use prost::Message;
 use tidegate_local::credentials::Credentials;
+use tidegate_proto::gateway::v1::{
+    CancelOrderRequest, CancelOrderResponse, CheckCouponRequest, CheckCouponResponse,
+    ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, GetOrderRequest,
+    GetOrderResponse, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderRequest, PlaceOrderResponse,
+};
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 use tonic::Status;
 
@@ -27,38 +33,53 @@ const CALL_LIMIT_HEADER: &str = "2S";
 const PREFIX_BYTES: usize = 5;
 const STATUS: &str = "grpc-status";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    ClaimCoupon,
-    LeaveQueue,
-    GetClaim,
-    PlaceOrder,
-    GetOrder,
-    CancelOrder,
-    CheckCoupon,
+/// A message that asks for one answer, by a method of the gateway.
+pub trait Asks: Message {
+    type Answer: Message + Default;
+    const METHOD: Method;
 }
 
-impl Method {
-    /// In the order in which they are declared.
-    const ALL: [Self; 7] = [
-        Self::ClaimCoupon,
-        Self::LeaveQueue,
-        Self::GetClaim,
-        Self::PlaceOrder,
-        Self::GetOrder,
-        Self::CancelOrder,
-        Self::CheckCoupon,
-    ];
+macro_rules! methods {
+    ($($service:ident.$method:ident($asked:ident) -> $answer:ident;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Method {
+            $($method),+
+        }
 
-    fn uri(self) -> Result<Uri> {
-        let service = match self {
-            Self::ClaimCoupon | Self::LeaveQueue | Self::GetClaim => "ClaimService",
-            Self::PlaceOrder | Self::GetOrder | Self::CancelOrder => "OrderService",
-            Self::CheckCoupon => "WalletService",
-        };
-        let uri = format!("https://{HOST}/tidegate.gateway.v1.{service}/{self:?}");
-        Ok(uri.parse()?)
-    }
+        /// In the order of the methods.
+        const PATHS: &[&str] = &[$(concat!(
+            "/tidegate.gateway.v1.", stringify!($service), "/", stringify!($method)
+        )),+];
+
+        $(impl Asks for $asked {
+            type Answer = $answer;
+            const METHOD: Method = Method::$method;
+        })+
+    };
+}
+
+methods! {
+    ClaimService.ClaimCoupon(ClaimCouponRequest) -> ClaimCouponResponse;
+    ClaimService.LeaveQueue(LeaveQueueRequest) -> LeaveQueueResponse;
+    ClaimService.GetClaim(GetClaimRequest) -> GetClaimResponse;
+    OrderService.PlaceOrder(PlaceOrderRequest) -> PlaceOrderResponse;
+    OrderService.GetOrder(GetOrderRequest) -> GetOrderResponse;
+    OrderService.CancelOrder(CancelOrderRequest) -> CancelOrderResponse;
+    WalletService.CheckCoupon(CheckCouponRequest) -> CheckCouponResponse;
+}
+
+/// A message as the wire has it.
+#[derive(Debug, Clone)]
+pub struct Framed<Asked>(Bytes, PhantomData<Asked>);
+
+pub fn framed<Asked: Message>(message: &Asked) -> Framed<Asked> {
+    let length = message.encoded_len();
+    let mut body = BytesMut::with_capacity(PREFIX_BYTES + length);
+    body.put_u8(0);
+    body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // The buffer grows, so nothing can fail.
+    let _ = message.encode(&mut body);
+    Framed(body.freeze(), PhantomData)
 }
 
 /// Connections that all shoppers share, spread over the gateways.
@@ -97,6 +118,9 @@ impl Caller {
             open.push(connection);
         }
         let authorization = HeaderValue::from_bytes(bearer.header())?;
+        let uris = PATHS
+            .iter()
+            .map(|path| format!("https://{HOST}{path}").parse());
         let fixed = |value| HeaderValue::from_static(value);
         Ok(Self {
             connections: open,
@@ -108,10 +132,7 @@ impl Caller {
                 (header::TE, fixed("trailers")),
                 ("grpc-timeout".parse()?, fixed(CALL_LIMIT_HEADER)),
             ]),
-            uris: Method::ALL
-                .into_iter()
-                .map(Method::uri)
-                .collect::<Result<_>>()?,
+            uris: uris.collect::<Result<_, _>>()?,
         })
     }
 
@@ -124,32 +145,27 @@ impl Caller {
         self.turn.fetch_add(1, Ordering::Relaxed) % self.turns()
     }
 
-    /// Sends one call and reads its answer. `body` is what [`framed`] made.
-    pub async fn call<Answer: Message + Default>(
-        &self,
-        method: Method,
-        body: Bytes,
-    ) -> Result<Answer, Status> {
-        self.call_at(self.next_turn(), method, body, None).await
+    /// Sends one call and reads its answer.
+    pub async fn call<Asked: Asks>(&self, body: Framed<Asked>) -> Result<Asked::Answer, Status> {
+        self.call_at(self.next_turn(), body, None).await
     }
 
     /// Sends one call on the connection whose turn it is, or the next that is open. Fails as the
     /// clients of tonic do, and never later than [`CALL_LIMIT`].
-    pub async fn call_at<Answer: Message + Default>(
+    pub async fn call_at<Asked: Asks>(
         &self,
         turn: usize,
-        method: Method,
-        body: Bytes,
+        body: Framed<Asked>,
         traceparent: Option<&str>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Asked::Answer, Status> {
         let mut request = Request::new(());
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.uris[method as usize].clone();
+        *request.uri_mut() = self.uris[Asked::METHOD as usize].clone();
         *request.headers_mut() = self.headers.clone();
         if let Some(value) = traceparent.and_then(|value| value.parse().ok()) {
             request.headers_mut().insert("traceparent", value);
         }
-        timeout(CALL_LIMIT, self.exchange(turn, request, body))
+        timeout(CALL_LIMIT, self.exchange(turn, request, body.0))
             .await
             .unwrap_or_else(|_| Err(Status::cancelled("the time of the call is over")))
     }
@@ -200,17 +216,6 @@ fn failed(error: h2::Error) -> Status {
     }
 }
 
-/// A message as the wire has it.
-pub fn framed(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut body = BytesMut::with_capacity(PREFIX_BYTES + length);
-    body.put_u8(0);
-    body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // The buffer grows, so nothing can fail.
-    let _ = message.encode(&mut body);
-    body.freeze()
-}
-
 fn unframed<Answer: Message + Default>(mut body: Bytes) -> Result<Answer> {
     let length = body.len().checked_sub(PREFIX_BYTES);
     let length = length.context("the answer holds no message")?;
@@ -222,8 +227,6 @@ fn unframed<Answer: Message + Default>(mut body: Bytes) -> Result<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_proto::gateway::v1::LeaveQueueRequest;
-
     use super::*;
 
     #[test]
@@ -232,7 +235,7 @@ mod tests {
             shopper_id: "somebody".to_owned(),
             ..LeaveQueueRequest::default()
         };
-        let framed = framed(&message);
+        let Framed(framed, _) = framed(&message);
         assert_eq!(unframed(framed.clone()).ok(), Some(message));
         for cut in [0, 3, framed.len() - 1] {
             assert!(unframed::<LeaveQueueRequest>(framed.slice(..cut)).is_err());

@@ -34,7 +34,7 @@ mod told;
 mod waiting;
 
 pub use bearer::Bearer;
-pub use caller::{CALL_LIMIT, Caller, Method, framed};
+pub use caller::{Asks, CALL_LIMIT, Caller, Framed, framed};
 pub use fulfilment::Fulfilment;
 pub use gateway::Gateway;
 pub use queueing::{QueuedShopper, poll_after};

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use futures_util::{StreamExt as _, future::join_all};
-use tidegate_client::{Bearer, CALL_LIMIT, Caller, Method, claim_of, framed, soon};
+use tidegate_client::{Bearer, CALL_LIMIT, Caller, claim_of, framed, order_of, soon};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, LeaveQueueRequest,
     LeaveQueueResponse, WatchClaimRequest, WatchClaimResponse,
@@ -158,7 +158,7 @@ async fn caller(gateway: SocketAddr) -> Result<Caller> {
 
 async fn claim(caller: &Caller, shopper: &str) -> Result<ClaimCouponResponse, Status> {
     let body = framed(&claim_of("campaign", shopper, "request"));
-    caller.call(Method::ClaimCoupon, body).await
+    caller.call(body).await
 }
 
 /// Panics if a call did not fail, or not as one that nobody answered.
@@ -178,9 +178,11 @@ async fn a_call_brings_its_headers_along_and_its_answer_is_whole() -> Result<()>
         "Bearer token, 2S, none"
     );
     let body = framed(&claim_of("campaign", "traced", "request"));
-    let traced = caller.call_at(7, Method::ClaimCoupon, body, Some(TRACEPARENT));
-    let traced: ClaimCouponResponse = traced.await?;
-    assert_eq!(traced.trace_id, format!("Bearer token, 2S, {TRACEPARENT}"));
+    let traced = caller.call_at(7, body, Some(TRACEPARENT));
+    assert_eq!(
+        traced.await?.trace_id,
+        format!("Bearer token, 2S, {TRACEPARENT}")
+    );
     assert_eq!(claim(&caller, "long").await?.trace_id.len(), LONG);
     Ok(())
 }
@@ -206,7 +208,7 @@ async fn refusals_are_those_that_the_client_of_tonic_reads() -> Result<()> {
             && headers.contains_key("grpc-retry-pushback-ms"))
     );
 
-    let order = caller.call::<ClaimCouponResponse>(Method::PlaceOrder, framed(&()));
+    let order = caller.call(framed(&order_of("somebody", "order", "code")));
     assert_eq!(
         order.await.err().map(|status| status.code()),
         Some(Code::Unimplemented)

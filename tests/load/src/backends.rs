@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use tidegate_client::{Caller, Method, claim_of, framed};
+use tidegate_client::{Caller, claim_of, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -133,7 +133,7 @@ impl Backend {
             let body = framed(&claim_of(CAMPAIGN_ID, &shopper, REQUEST_ID));
             let caller = Arc::clone(&self.caller);
             let claim = async move {
-                let answer = caller.call(Method::ClaimCoupon, body).await;
+                let answer = caller.call(body).await;
                 (ClaimAnswer::read(answer, CAMPAIGN_ID), due.elapsed())
             };
             claims.spawn_on(claim, &self.threads);

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate_client::{Caller, Method, claim_of, framed};
+use tidegate_client::{Caller, claim_of, framed};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponResponse, claim_coupon_response::Outcome},
     r#type::v1::CouponState,
@@ -161,7 +161,7 @@ pub async fn claims<Seen>(
         async move {
             let shopper = format!("{round}-{place}-{visit}");
             let claim = framed(&claim_of(CAMPAIGN_ID, &shopper, REQUEST_ID));
-            Some(is_new_coupon(caller.call(Method::ClaimCoupon, claim).await))
+            Some(is_new_coupon(caller.call(claim).await))
         }
     };
     run(threads, shoppers, timing, errand, look).await

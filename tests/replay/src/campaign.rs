@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::stream;
-use tidegate_client::{Caller, Method, framed};
+use tidegate_client::{Caller, framed};
 use tidegate_proto::{
-    gateway::v1::{GetClaimRequest, GetClaimResponse},
+    gateway::v1::GetClaimRequest,
     order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
     quota::v1::{
         AuditCampaignRequest, CreateCampaignRequest, campaign_service_client::CampaignServiceClient,
@@ -181,8 +181,7 @@ pub async fn wait_until_known(caller: &Caller, campaign_id: &str) -> Result<()> 
     });
     for turn in 0..caller.turns() {
         loop {
-            let answer = caller.call_at(turn, Method::GetClaim, body.clone(), None);
-            let answer: Result<GetClaimResponse, _> = answer.await;
+            let answer = caller.call_at(turn, body.clone(), None).await;
             let reason = answer
                 .err()
                 .and_then(|status| Some(status.get_error_details().error_info()?.reason.clone()));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate_client::{Caller, Method, framed};
+use tidegate_client::{Caller, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -111,7 +111,7 @@ async fn place(
         let caller = Arc::clone(caller);
         orders.spawn_on(
             async move {
-                let answer = caller.call(Method::PlaceOrder, body).await;
+                let answer = caller.call(body).await;
                 (accepted(answer), due.elapsed())
             },
             threads,

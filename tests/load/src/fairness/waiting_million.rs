@@ -7,7 +7,7 @@ use std::sync::{
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use tidegate_client::{Caller, Method, claim_of, framed};
+use tidegate_client::{Caller, claim_of, framed};
 use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
 use tokio::{
@@ -128,7 +128,7 @@ async fn join(
 
 async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
     let body = framed(&claim_of(CAMPAIGN_ID, shopper_id, REQUEST_ID));
-    let answer = caller.call(Method::ClaimCoupon, body).await;
+    let answer = caller.call(body).await;
     ClaimAnswer::read(answer, CAMPAIGN_ID)
 }
 

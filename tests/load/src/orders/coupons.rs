@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_client::{Caller, Method, claim_of, framed, order_of};
+use tidegate_client::{Caller, claim_of, framed, order_of};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
     r#type::v1::OrderState,
@@ -78,7 +78,7 @@ pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> Co
             ticket: ticket.clone(),
             ..claim_of(campaign_id, &shopper_id, REQUEST_ID)
         });
-        let answer = caller.call(Method::ClaimCoupon, body).await;
+        let answer = caller.call(body).await;
         match ClaimAnswer::read(answer, campaign_id) {
             ClaimAnswer::Coupon(code) => return CouponOwner { shopper_id, code },
             ClaimAnswer::Queued(place) => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tidegate_client::{Caller, Method, framed};
+use tidegate_client::{Caller, framed};
 
 use super::coupons::{CouponOwner, Wallet, accepted, claim, order};
 use crate::{
@@ -75,7 +75,7 @@ impl Errands {
 
     async fn order(&self, owner: CouponOwner, store: String) -> Result<(), String> {
         let body = framed(&order(&owner, store));
-        accepted(self.caller.call(Method::PlaceOrder, body).await)
+        accepted(self.caller.call(body).await)
     }
 
     async fn order_at_full_store(&self, owner: &CouponOwner, visit: u32) -> Result<(), String> {
@@ -83,7 +83,7 @@ impl Errands {
         message.request_id = format!("order-{visit}");
         message.latest_acceptable_at = Some((SystemTime::now() + FULL_STORE_PATIENCE).into());
         let body = framed(&message);
-        match accepted(self.caller.call(Method::PlaceOrder, body).await) {
+        match accepted(self.caller.call(body).await) {
             Err(reason) if reason == "STORE_BUSY" => Ok(()),
             Ok(()) => Err("ACCEPTED".to_owned()),
             other => other,

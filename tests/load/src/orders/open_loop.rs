@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use tidegate_client::{Caller, Method, framed};
+use tidegate_client::{Caller, framed};
 use tokio::{
     runtime::Handle,
     task::JoinSet,
@@ -45,7 +45,7 @@ pub async fn run<Seen>(
                 sleep_until(due).await;
                 let caller = Arc::clone(&caller);
                 orders.spawn(async move {
-                    let answer = caller.call(Method::PlaceOrder, body).await;
+                    let answer = caller.call(body).await;
                     (at, accepted(answer), due.elapsed())
                 });
             }

@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tidegate_client::{Method, claim_of, framed};
-use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderResponse,
-};
+use tidegate_client::{Framed, claim_of, framed};
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -146,10 +143,10 @@ impl Visit {
         Storm::Spent { last, ticket }
     }
 
-    async fn claim(&mut self, body: Bytes) -> ClaimAnswer {
+    async fn claim(&mut self, body: Framed<ClaimCouponRequest>) -> ClaimAnswer {
         self.journey.claims += 1;
         let sent = self.scene.elapsed();
-        let answer = self.scene.caller.call(Method::ClaimCoupon, body).await;
+        let answer = self.scene.caller.call(body).await;
         let answered = self.scene.elapsed();
         let answer = ClaimAnswer::read(answer, &self.scene.campaign_id);
         match &answer {
@@ -175,11 +172,7 @@ impl Visit {
         let came = self.scene.elapsed();
         loop {
             let sent = self.scene.elapsed();
-            let answer = self
-                .scene
-                .caller
-                .call::<PlaceOrderResponse>(Method::PlaceOrder, body.clone())
-                .await;
+            let answer = self.scene.caller.call(body.clone()).await;
             let ended = self.scene.elapsed();
             let back_after = match answer.as_ref().map_err(Failure::from) {
                 Ok(placed) if is_pending(placed) => Some(BACKOFF_FIRST),
@@ -222,14 +215,10 @@ impl Visit {
             ticket,
         });
         // A shopper who goes does not care for the answer.
-        let _ = self
-            .scene
-            .caller
-            .call::<LeaveQueueResponse>(Method::LeaveQueue, body)
-            .await;
+        let _ = self.scene.caller.call(body).await;
     }
 
-    fn body(&self, ticket: String) -> Bytes {
+    fn body(&self, ticket: String) -> Framed<ClaimCouponRequest> {
         let claim = claim_of(&self.scene.campaign_id, &self.shopper_id, REQUEST_ID);
         framed(&ClaimCouponRequest { ticket, ..claim })
     }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use prost::Message;
 use rand::Rng;
-use tidegate_client::{Method, framed};
+use tidegate_client::{Asks, framed};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
@@ -21,15 +20,14 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
 
 impl Scene {
     /// Makes a call with one answer, as [`Scene::call`] does.
-    pub(super) async fn ask<Answer: Message + Default>(
+    pub(super) async fn ask<Asked: Asks + Clone>(
         &self,
         due: Instant,
-        method: Method,
-        message: &impl Message,
+        message: &Asked,
         traceparent: Option<&str>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Asked::Answer, Failure> {
         let (caller, body) = (&self.door.caller, framed(message));
-        let send = |turn| caller.call_at(turn, method, body.clone(), traceparent);
+        let send = |turn| caller.call_at(turn, body.clone(), traceparent);
         self.call(due, send).await
     }
 

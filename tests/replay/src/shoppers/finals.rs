@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use tidegate_client::Method;
 use tidegate_proto::{
-    gateway::v1::{
-        ClaimCouponRequest, ClaimCouponResponse, PlaceOrderRequest, PlaceOrderResponse,
-        claim_coupon_response,
-    },
+    gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, claim_coupon_response},
     r#type::v1::OrderState,
 };
 use tokio::time::{Instant, sleep};
@@ -47,11 +43,8 @@ async fn claim(scene: &Scene, shopper: u32, request: u8) -> AskedAgain {
         ..ClaimCouponRequest::default()
     };
     while began.elapsed() < WAITS_AT_MOST {
-        let answer = scene.ask(Instant::now(), Method::ClaimCoupon, &message, None);
-        match answer
-            .await
-            .map(|answer: ClaimCouponResponse| answer.outcome)
-        {
+        let answer = scene.ask(Instant::now(), &message, None);
+        match answer.await.map(|answer| answer.outcome) {
             Ok(Some(claim_coupon_response::Outcome::Issued(issued))) => {
                 let code = issued.coupon.unwrap_or_default().code;
                 scene.ledger.coupon(shopper, request, &code);
@@ -69,11 +62,8 @@ async fn claim(scene: &Scene, shopper: u32, request: u8) -> AskedAgain {
 }
 
 async fn order(scene: &Scene, shopper: u32, message: &PlaceOrderRequest) -> AskedAgain {
-    let answer = scene.ask(Instant::now(), Method::PlaceOrder, message, None);
-    match answer
-        .await
-        .map(|answer: PlaceOrderResponse| answer.order.unwrap_or_default())
-    {
+    let answer = scene.ask(Instant::now(), message, None);
+    match answer.await.map(|answer| answer.order.unwrap_or_default()) {
         Ok(order) => {
             let code = &message.coupon_code;
             let durable = ToldStanding::Durable;

@@ -2,12 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use tidegate_client::Method;
 use tidegate_proto::{
-    gateway::v1::{
-        CancelOrderRequest, CancelOrderResponse, CheckCouponRequest, CheckCouponResponse,
-        GetOrderRequest, GetOrderResponse, PlaceOrderRequest, PlaceOrderResponse,
-    },
+    gateway::v1::{CancelOrderRequest, CheckCouponRequest, GetOrderRequest, PlaceOrderRequest},
     r#type::v1::{Money, Order, OrderLine, OrderState},
 };
 use tokio::time::{Instant, sleep};
@@ -173,10 +169,7 @@ impl Shopper {
         traceparent: Option<&str>,
     ) -> Result<Order, Failure> {
         let scene = &self.scene;
-        let now = Instant::now();
-        let answer = scene
-            .ask::<PlaceOrderResponse>(now, Method::PlaceOrder, &message, traceparent)
-            .await;
+        let answer = scene.ask(Instant::now(), &message, traceparent).await;
         if let Err(Failure::Never(_)) = answer {
             scene.ledger.never(ToldNever::Order {
                 shopper: self.number,
@@ -224,9 +217,8 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order_id.to_owned(),
         };
-        let answer = scene.ask(Instant::now(), Method::GetOrder, &message, None);
-        let answer: GetOrderResponse = answer.await?;
-        Ok(answer.order.unwrap_or_default())
+        let answer = scene.ask(Instant::now(), &message, None);
+        Ok(answer.await?.order.unwrap_or_default())
     }
 
     /// Gives the order up; true once the answers say that its coupon is free.
@@ -242,9 +234,8 @@ impl Shopper {
             shopper_id: self.id.clone(),
             order_id: order.order_id.clone(),
         };
-        let answer = scene.ask(Instant::now(), Method::CancelOrder, &message, None);
-        let answer: Result<CancelOrderResponse, _> = answer.await;
-        let Ok(answer) = answer else {
+        let answer = scene.ask(Instant::now(), &message, None);
+        let Ok(answer) = answer.await else {
             return false;
         };
         tell(ToldStanding::Cancelled);
@@ -270,9 +261,8 @@ impl Shopper {
             shopper_id: self.id.clone(),
             coupon_code: code.to_owned(),
         };
-        let answer = scene.ask(Instant::now(), Method::CheckCoupon, &message, None);
-        let answer: Result<CheckCouponResponse, _> = answer.await;
-        if let Ok(checked) = answer {
+        let answer = scene.ask(Instant::now(), &message, None);
+        if let Ok(checked) = answer.await {
             scene.ledger.coupon_left(checked.usable);
         }
     }

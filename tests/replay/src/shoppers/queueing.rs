@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use tidegate_client::Method;
 use tidegate_proto::gateway::v1::{
-    ClaimCouponRequest, ClaimCouponResponse, IssuedClaim, LeaveQueueRequest, LeaveQueueResponse,
-    QueuedClaim, WatchClaimRequest, claim_coupon_response,
-    claim_service_client::ClaimServiceClient, watch_claim_response,
+    ClaimCouponRequest, IssuedClaim, LeaveQueueRequest, QueuedClaim, WatchClaimRequest,
+    claim_coupon_response, claim_service_client::ClaimServiceClient, watch_claim_response,
 };
 use tokio::time::{Instant, sleep};
 
@@ -107,9 +105,7 @@ impl Claiming<'_> {
         };
         let traceparent = self.span.traceparent();
         let at = scene.now();
-        let answer = scene
-            .ask::<ClaimCouponResponse>(due, Method::ClaimCoupon, &message, traceparent.as_deref())
-            .await;
+        let answer = scene.ask(due, &message, traceparent.as_deref()).await;
         self.asked = Asked {
             at,
             told_at: scene.now(),
@@ -225,9 +221,9 @@ impl Claiming<'_> {
             request_id: Ledger::claim_request_id(self.request),
             ticket: self.ticket(),
         };
-        let left = scene.ask(Instant::now(), Method::LeaveQueue, &message, None);
+        let left = scene.ask(Instant::now(), &message, None);
         // Who is gone does not ask whether it worked: a place that nobody comes to passes by itself.
-        let _: Result<LeaveQueueResponse, _> = left.await;
+        let _ = left.await;
     }
 
     /// Writes the end down: what was told, and how the wait ended if there was one.

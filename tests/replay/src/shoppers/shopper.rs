@@ -6,8 +6,8 @@ use std::{
 };
 
 use rand::Rng;
-use tidegate_client::{Method, framed};
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, ClaimCouponResponse};
+use tidegate_client::framed;
+use tidegate_proto::gateway::v1::ClaimCouponRequest;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Scene, queueing::Claimed};
@@ -85,9 +85,8 @@ impl Shopper {
     async fn claim_losing_the_answer(&self, listens: Duration, due: Instant) -> Claimed {
         self.scene.measures.claim_offered(due - self.scene.started);
         let first_sent_at = self.scene.now();
-        let (caller, body) = (&self.scene.door.caller, framed(&self.claim_request(1)));
-        let sent = caller.call::<ClaimCouponResponse>(Method::ClaimCoupon, body);
-        let _ = timeout(listens, sent).await;
+        let body = framed(&self.claim_request(1));
+        let _ = timeout(listens, self.scene.door.caller.call(body)).await;
         self.scene.measures.answer_lost();
         sleep(NOTICE).await;
         self.claim_to_the_end(1, Instant::now(), first_sent_at)
