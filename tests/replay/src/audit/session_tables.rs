@@ -15,22 +15,36 @@ const CHUNK: usize = 10_000;
 /// A table for one session: its name, and the statements that make and fill it.
 struct Table(&'static str, &'static str, &'static str);
 
-macro_rules! table {
-    ($name:literal) => {
-        Table(
-            $name,
-            include_str!(concat!("../../queries/", $name, "_table.sql")),
-            include_str!(concat!("../../queries/", $name, "_insert.sql")),
-        )
-    };
-}
-
-const TOLD_COUPONS: Table = table!("told_coupons");
-const TOLD_SELL_OUTS: Table = table!("told_sell_outs");
-const TOLD_ORDERS: Table = table!("told_orders");
-const HEARD_ORDERS: Table = table!("heard_orders");
-const PAID_OR_CANCELLED_ORDERS: Table = table!("paid_or_cancelled_orders");
-const LEASES_OF_QUOTA: Table = table!("leases_of_quota");
+const TOLD_COUPONS: Table = Table(
+    "told_coupons",
+    include_str!("../../queries/told_coupons_table.sql"),
+    include_str!("../../queries/told_coupons_insert.sql"),
+);
+const TOLD_SELL_OUTS: Table = Table(
+    "told_sell_outs",
+    include_str!("../../queries/told_sell_outs_table.sql"),
+    include_str!("../../queries/told_sell_outs_insert.sql"),
+);
+const TOLD_ORDERS: Table = Table(
+    "told_orders",
+    include_str!("../../queries/told_orders_table.sql"),
+    include_str!("../../queries/told_orders_insert.sql"),
+);
+const HEARD_ORDERS: Table = Table(
+    "heard_orders",
+    include_str!("../../queries/heard_orders_table.sql"),
+    include_str!("../../queries/heard_orders_insert.sql"),
+);
+const PAID_OR_CANCELLED_ORDERS: Table = Table(
+    "paid_or_cancelled_orders",
+    include_str!("../../queries/paid_or_cancelled_orders_table.sql"),
+    include_str!("../../queries/paid_or_cancelled_orders_insert.sql"),
+);
+const LEASES_OF_QUOTA: Table = Table(
+    "leases_of_quota",
+    include_str!("../../queries/leases_of_quota_table.sql"),
+    include_str!("../../queries/leases_of_quota_insert.sql"),
+);
 
 type Insert<'q> = Query<'q, Postgres, PgArguments>;
 
