@@ -3,9 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tidegate_client::{
-    CampaignTerms, HOUR, SOON, Told, becomes, claim_of, later, order_of, refused, soon,
+    CampaignTerms, HOUR, SOON, Told, becomes, claim_of, eventually, later, order_of, refused, soon,
 };
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_local::{credentials::Identity, stack::Service};
@@ -16,14 +16,22 @@ use tidegate_proto::{
         CouponState, IssuanceControl, IssuanceState, OrderState, RedemptionControl, RedemptionState,
     },
 };
+use tokio::time::timeout;
 use tonic::{Code, Status};
 
 const NOWHERE: &str = "127.0.0.1:1";
+/// What staff say of a campaign is heard everywhere within this time.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+
+async fn heard<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
+    let heard = timeout(HEARD_WITHIN, wait).await;
+    heard.context("what staff say is not heard in time")?
+}
 
 /// Orders until an order is accepted, each with a request id of its own: a rejection is for ever.
 async fn order_is_accepted(suite: &Suite, name: &str, code: &str) -> Result<()> {
     let mut request_ids = (1..).map(|number| format!("{name}-{number}"));
-    let order = soon(async || {
+    let order = eventually(HEARD_WITHIN, async || {
         let request_id = request_ids.next().unwrap_or_default();
         suite.order("ann", &request_id, code).await
     });
@@ -62,9 +70,7 @@ async fn a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_res
     let leased: u64 = stock.iter().map(|tier| tier.leased).sum();
     assert_eq!(leased, 0, "an acknowledged halt leaves nothing on lease");
     let bobs = claim_of("halted", "bob", "r-1");
-    suite
-        .is_told(bobs.clone(), later("ISSUANCE_HALTED"))
-        .await?;
+    heard(suite.is_told(bobs.clone(), later("ISSUANCE_HALTED"))).await?;
     refused(suite.ask(bobs.clone()).await).is(Code::FailedPrecondition, "ISSUANCE_HALTED");
     let again = suite.claim("halted", "ann", "r-1").await?;
     assert!(again.replayed, "who holds a coupon still gets it");
@@ -77,7 +83,7 @@ async fn a_halt_stops_claims_and_nothing_else_also_while_quota_is_away_and_a_res
 
     let resumed = suite.staff.issuing("halted", IssuanceControl::Open);
     assert_eq!(resumed.await?.issuance_state(), IssuanceState::Open);
-    suite.is_served(bobs).await?;
+    heard(suite.is_served(bobs)).await?;
     assert_eq!(suite.staff.differences("halted").await?, [""; 0]);
     Ok(())
 }
@@ -109,7 +115,7 @@ async fn of_two_staff_members_with_one_epoch_the_second_is_told_and_the_first_ma
     let expected = (1, IssuanceState::QueueOnly);
     assert_eq!((control.epoch, control.issuance_state()), expected);
     let bobs = claim_of("epoch", "bob", "r-1");
-    suite.is_told(bobs, Told::Queued).await?;
+    heard(suite.is_told(bobs, Told::Queued)).await?;
     // A gateway's certificate opens none of this.
     let mut outsider = CampaignServiceClient::new(suite.inside(Identity::Gateway, "quota-0")?);
     let mine = change(IssuanceControl::Open, "mine");
@@ -124,7 +130,8 @@ async fn a_halt_of_redemption_rejects_orders_and_leaves_their_coupons_usable(
     let code = campaign_with_a_coupon(suite, "redemption").await?;
     let halted = RedemptionControl::Halted;
     suite.staff.redeeming("redemption", halted).await?;
-    becomes(false, async || Ok(suite.check("ann", &code).await?.1)).await?;
+    let usable = async || Ok(suite.check("ann", &code).await?.1);
+    heard(becomes(false, usable)).await?;
     refused(suite.order("ann", "o-1", &code).await).because("REDEMPTION_HALTED");
     let opened = RedemptionControl::Open;
     suite.staff.redeeming("redemption", opened).await?;
@@ -136,7 +143,7 @@ async fn an_expired_coupon_works_again_once_the_campaign_is_extended(suite: &Sui
     suite.staff.open(terms).await?;
     let code = suite.coupon("short", "ann").await?;
     let state = async || Ok(suite.check("ann", &code).await?.0.state());
-    becomes(CouponState::Expired, state).await?;
+    heard(becomes(CouponState::Expired, state)).await?;
     let until = SystemTime::now() + HOUR;
     suite.staff.extend("short", until).await?;
     order_is_accepted(suite, "short", &code).await?;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::future::try_join_all;
-use tidegate_client::{CampaignTerms, SOON, becomes, refused, soon};
+use tidegate_client::{CampaignTerms, SOON, becomes, eventually, refused, soon};
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{Order, OrderState, Reason};
@@ -25,6 +25,7 @@ const SECOND: Key = (3, 2);
 /// [`FIRST`]: found by trying some ten million ids.
 const COLLIDING: [&str; 2] = ["shopper-86530534", "shopper-161455760"];
 const LOADERS: u32 = 6;
+const KEYS_READ_WITHIN: Duration = Duration::from_secs(20);
 const MISSING: &str = "missing";
 
 /// Changes the keys as an operator does, and waits until every replica of issuance has read them.
@@ -37,7 +38,7 @@ async fn change_keys(suite: &Suite, active: u8, keys: &[Key]) -> Result<()> {
     fs::write(&new, json.to_string())?;
     fs::rename(new, file)?;
     for replica in ISSUANCES {
-        let read = soon(async || {
+        let read = eventually(KEYS_READ_WITHIN, async || {
             let metric = async |name: &str, label: &str| suite.metric(replica, name, label).await;
             let known = "tidegate_coupon_keys_known";
             ensure!(metric(known, "").await? as usize == keys.len());
