@@ -77,7 +77,7 @@ async fn when_another_database_takes_over_open_leases_are_sealed_and_claims_go_o
     suite.stack.postgres_mut().start().await?;
     for number in 0..20 {
         let shopper = format!("after-{number}");
-        soon(|| suite.coupon("tea", &shopper)).await?;
+        soon(|| suite.claim("tea", &shopper, "r-1")).await?;
     }
     // Whichever replica is back first seals the leases of both.
     let mut logs = String::new();
