@@ -20,11 +20,11 @@ async fn everybody_who_meets_a_full_store_is_told_of_others_also_if_many_are_ful
     let mut stores = vec![store_of("s-0", 60)];
     stores.extend((1..21).map(|number| store_of(&format!("s-{number}"), 1)));
     suite.upsert(stores).await.unwrap();
-    let latest = SystemTime::now() + Duration::from_secs(1);
     let suite = &suite;
     let place_at_all = async |round: u32| {
         let placing = (1..21).map(|store| {
             let number = 100 * round + store;
+            let latest = SystemTime::now() + Duration::from_secs(1);
             suite.place(PlaceOrderItem {
                 store_id: format!("s-{store}"),
                 latest_acceptable_at: Some(latest.into()),
