@@ -8,7 +8,7 @@ use tidegate_test_kit::{heard, until};
 use tidegate_types::{Reason, ShopperId};
 use tonic::Streaming;
 
-use super::suite::{Issuance, claim_of, quota::CAMPAIGN, serving};
+use super::suite::{Issuance, claim_of, filled, quota::CAMPAIGN, serving};
 
 async fn open(
     issuance: &Issuance,
@@ -34,10 +34,15 @@ async fn the_shoppers_with_coupons_in_every_lane_are_streamed_and_nobody_else() 
     for shopper in &shoppers {
         issuance.claim_in_the_end(shopper).await;
     }
-    // Coupons of another campaign, many more than one page shows, lie between them.
-    suite.fill(99, 25_000).await;
+    // Coupons of another campaign, many more than one page shows, lie between them. Most of their
+    // shoppers have one of either: some pages end at the first of the two, and some at the second.
+    const OF_BOTH: u32 = 20_000;
+    suite.fill(CAMPAIGN - 1, 25_000).await;
+    suite.fill(CAMPAIGN, OF_BOTH).await;
     let streamed = read(open(&issuance, CAMPAIGN).await.unwrap()).await;
-    let expected = shoppers.iter().map(|id| ShopperId::parse(id).unwrap());
+    let filled = (1..=OF_BOTH).map(filled);
+    let expected = shoppers.into_iter().chain(filled);
+    let expected = expected.map(|id| ShopperId::parse(id).unwrap());
     let expected: BTreeSet<_> = expected.map(|id| wire::shopper_hash(&id)).collect();
     assert_eq!(streamed, expected);
 }

@@ -26,6 +26,8 @@ use quota::Quota;
 pub use staff::{Staff, granted};
 
 pub const LANES: u16 = 2;
+/// How the ids of shoppers begin that [`Suite::fill`] gives coupons.
+const FILLED: [&str; 3] = ["a-", "s-0-", "t-"];
 
 /// What outlives a restart of issuance.
 pub struct Suite {
@@ -73,11 +75,12 @@ impl Suite {
         fs::rename(new, self.keys_file()).unwrap();
     }
 
-    /// Makes coupons that nobody claimed, so many in each lane, before, between and after the shoppers of the tests.
+    /// Makes coupons that nobody claimed, so many in each lane, before, between and after the shoppers of the tests: those of [`filled`].
     pub async fn fill(&self, campaign_number: u32, coupons: u32) {
+        let [before, between, after] = FILLED;
         let rows = format!(
             "INSERT INTO coupons (lane, shopper_id, campaign_number, slot, request_id, tier_number, lease_id, key_id, issued_at, valid_until)
-             SELECT lane, (ARRAY['a-', 's-0-', 't-'])[1 + number % 3] || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
+             SELECT lane, (ARRAY['{before}', '{between}', '{after}'])[1 + number % 3] || number, {campaign_number}, 1, 'r', 0, '00000000-0000-7000-8000-000000000001', 1, now(), now()
              FROM generate_series(0, {LANES} - 1) AS lane, generate_series(1, {coupons}) AS number"
         );
         self.database.execute(&rows).await;
@@ -130,6 +133,11 @@ pub async fn serving() -> (Suite, Issuance) {
     let suite = Suite::start().await;
     let issuance = suite.issuance().await;
     (suite, issuance)
+}
+
+/// The shopper that [`Suite::fill`] gives a coupon of this number.
+pub fn filled(number: u32) -> String {
+    format!("{}{number}", FILLED[number as usize % FILLED.len()])
 }
 
 /// The id of another order.
