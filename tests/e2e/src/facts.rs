@@ -39,8 +39,11 @@ macro_rules! hold {
         let mut suite: $crate::Suite = $suite;
         let mut facts = $crate::Facts::default();
         $(
-            tidegate_client::heal(&mut suite.stack).await?;
-            facts.hold(stringify!($fact), $fact(&mut suite)).await;
+            let fact = async {
+                tidegate_client::heal(&mut suite.stack).await?;
+                $fact(&mut suite).await
+            };
+            facts.hold(stringify!($fact), fact).await;
         )+
         facts.end()?;
         suite.end().await
