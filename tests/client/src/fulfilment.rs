@@ -15,7 +15,7 @@ use tidegate_proto::{
 };
 use tonic::{Status, Streaming, transport::Channel};
 
-use crate::Bearer;
+use crate::{Bearer, part};
 
 pub struct Fulfilment {
     bearer: Bearer,
@@ -40,7 +40,7 @@ impl Fulfilment {
             state: state.into(),
         });
         let answer = self.orders.clone().advance_order(request).await?;
-        Ok(answer.into_inner().order.unwrap_or_default())
+        part(answer.into_inner().order, "advance_order")
     }
 
     /// Says that the store cannot make an order.
@@ -51,7 +51,7 @@ impl Fulfilment {
             note: note.into(),
         });
         let answer = self.orders.clone().fail_order(request).await?;
-        Ok(answer.into_inner().order.unwrap_or_default())
+        part(answer.into_inner().order, "fail_order")
     }
 
     pub async fn stream(

@@ -21,12 +21,18 @@ use tidegate_proto::{
 use tonic::{Code, Request, Status, Streaming, transport::Channel};
 use uuid::Uuid;
 
-use crate::{Bearer, Refusal, claim_of, order_of, replicas, soon};
+use crate::{Bearer, Refusal, claim_of, order_of, part, replicas, soon};
 
 /// The backend of a suite that has one.
 const CHATBOT: &str = "chatbot";
 /// What [`Gateway::claim`] says of a claim that was given a place in the queue.
 const QUEUED: &str = "the claim waits in the queue";
+
+/// The code of a coupon that was issued.
+pub(crate) fn code_of(issued: IssuedClaim) -> Result<String, Status> {
+    let code = issued.coupon.map(|coupon| coupon.code);
+    part(code.filter(|code| !code.is_empty()), "claim_coupon")
+}
 
 /// A connection to a gateway, with the token that it is called with.
 #[derive(Debug, Clone)]
@@ -92,8 +98,7 @@ impl Gateway {
     /// Sends a claim once: the coupon, or the place in the queue.
     pub async fn ask(&self, claim: ClaimCouponRequest) -> Result<Outcome, Status> {
         let answer = self.claims().claim_coupon(self.request(claim)).await?;
-        let outcome = answer.into_inner().outcome;
-        outcome.ok_or_else(|| Status::internal("the answer holds no outcome"))
+        part(answer.into_inner().outcome, "claim_coupon")
     }
 
     /// Claims once of any tier: the coupon, or why there is none.
@@ -120,7 +125,7 @@ impl Gateway {
                 final_answer => Ok(final_answer),
             },
         );
-        Ok(issued.await??.coupon.unwrap_or_default().code)
+        Ok(code_of(issued.await??)?)
     }
 
     /// Whether the gateway has heard of a campaign; if not, what it says instead.
@@ -153,7 +158,7 @@ impl Gateway {
         };
         let answer = self.wallet().check_coupon(self.request(message)).await?;
         let checked = answer.into_inner();
-        Ok((checked.coupon.unwrap_or_default(), checked.usable))
+        Ok((part(checked.coupon, "check_coupon")?, checked.usable))
     }
 
     /// Places an order for one milk tea at `store-1`.
@@ -168,7 +173,7 @@ impl Gateway {
 
     pub async fn place(&self, order: PlaceOrderRequest) -> Result<Order, Status> {
         let answer = self.orders().place_order(self.request(order)).await?;
-        Ok(answer.into_inner().order.unwrap_or_default())
+        part(answer.into_inner().order, "place_order")
     }
 
     /// The order as it stands.

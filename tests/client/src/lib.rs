@@ -15,9 +15,16 @@ macro_rules! calls {
                 ..$request::default()
             };
             let answer = self.$client().$rpc(self.request(message)).await?.into_inner();
-            Ok(answer$(.$part.unwrap_or_default())?)
+            $(let answer = crate::part(answer.$part, stringify!($rpc))?;)?
+            Ok(answer)
         })+
     };
+}
+
+/// What the answer of a method has to hold.
+fn part<T>(part: Option<T>, method: &str) -> Result<T, tonic::Status> {
+    let missing = || tonic::Status::internal(format!("the answer of {method} lacks its part"));
+    part.ok_or_else(missing)
 }
 
 mod bearer;

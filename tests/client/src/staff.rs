@@ -27,7 +27,7 @@ use tidegate_proto::{
 };
 use tonic::{Request, Status, transport::Channel};
 
-use crate::{Bearer, Gateway, soon};
+use crate::{Bearer, Gateway, part, soon};
 
 pub const HOUR: Duration = Duration::from_secs(3_600);
 /// What staff say for the record.
@@ -182,7 +182,7 @@ impl Staff {
     pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, Status> {
         let request = self.request(terms.request());
         let answer = self.campaigns().create_campaign(request).await?;
-        Ok(answer.into_inner().campaign.unwrap_or_default())
+        part(answer.into_inner().campaign, "create_campaign")
     }
 
     /// Makes a campaign and waits until every gateway knows it.
@@ -202,7 +202,8 @@ impl Staff {
         issuance: IssuanceControl,
         redemption: RedemptionControl,
     ) -> Result<CampaignControl, Status> {
-        let epoch = self.read(campaign).await?.control.unwrap_or_default().epoch;
+        let control = self.read(campaign).await?.control;
+        let epoch = part(control, "get_campaign")?.epoch;
         let request = self.request(SetCampaignControlRequest {
             campaign_id: campaign.into(),
             issuance: issuance.into(),
@@ -212,8 +213,9 @@ impl Staff {
             epoch,
         });
         let answer = self.campaigns().set_campaign_control(request).await?;
-        let campaign = answer.into_inner().campaign.unwrap_or_default();
-        Ok(campaign.control.unwrap_or_default())
+        let control = answer.into_inner().campaign;
+        let control = control.and_then(|campaign| campaign.control);
+        part(control, "set_campaign_control")
     }
 
     /// Sets whether there are coupons, while those there are may be used.
@@ -248,7 +250,7 @@ impl Staff {
             valid_until: Some(until.into()),
         });
         let answer = self.campaigns().extend_validity(request).await?;
-        Ok(answer.into_inner().campaign.unwrap_or_default())
+        part(answer.into_inner().campaign, "extend_validity")
     }
 
     /// Every difference that the services' own audit finds.
@@ -278,7 +280,7 @@ impl Staff {
         }]));
         let answer = self.coupon_admin().grant_coupons(request).await?;
         let page = answer.into_inner().message().await?;
-        Ok(page.unwrap_or_default().results)
+        Ok(part(page, "grant_coupons")?.results)
     }
 
     /// Makes `store-1`, which is never full.
@@ -295,7 +297,7 @@ impl Staff {
         }]));
         let answer = self.stores().upsert_stores(request).await?;
         let page = answer.into_inner().message().await?;
-        page.ok_or_else(|| Status::internal("the stores have no answer"))
+        part(page, "upsert_stores")
     }
 
     /// Closes a store for a reason, or opens it if there is none.
@@ -311,7 +313,7 @@ impl Staff {
             reason: reason.into(),
         });
         let answer = self.stores().set_store_state(request).await?;
-        Ok(answer.into_inner().store.unwrap_or_default())
+        part(answer.into_inner().store, "set_store_state")
     }
 
     /// Closes stores, and keeps or fails their orders.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, claim_coupon_response::Outcome};
 
-use crate::{Gateway, Refusal, becomes, soon};
+use crate::{Gateway, Refusal, becomes, gateway::code_of, soon};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
@@ -26,9 +26,12 @@ pub fn never(reason: &str) -> Told {
 
 impl Gateway {
     pub async fn told(&self, claim: ClaimCouponRequest) -> Told {
-        match self.ask(claim).await {
-            Ok(Outcome::Issued(issued)) => Told::Issued(issued.coupon.unwrap_or_default().code),
-            Ok(Outcome::Queued(_)) => Told::Queued,
+        let told = self.ask(claim).await.and_then(|outcome| match outcome {
+            Outcome::Issued(issued) => code_of(issued).map(Told::Issued),
+            Outcome::Queued(_) => Ok(Told::Queued),
+        });
+        match told {
+            Ok(told) => told,
             Err(status) => {
                 let Refusal {
                     reason,
