@@ -14,6 +14,19 @@ const REQUESTS: usize = 8;
 const LIMIT: u8 = 3;
 
 #[tokio::test]
+async fn a_replayed_claim_returns_the_first_coupon() {
+    let (lane, writer, _) = stocked(&[(0, 10)]).await;
+    let (first, replayed) = writer.claim_coupon(claim("ann", "r-1")).await;
+    assert!(!replayed);
+    for _ in 0..3 {
+        let again = writer.claim_coupon(claim("ann", "r-1")).await;
+        assert_eq!(again, (first.clone(), true));
+    }
+    assert_eq!(lane.issued().await, 1);
+    assert_eq!(lane.unbalanced().await, []);
+}
+
+#[tokio::test]
 async fn a_claim_that_may_not_issue_is_answered_with_the_coupon_that_is_there() {
     let (lane, writer, _) = stocked(&[(0, 10)]).await;
     let (first, _) = writer.claim_coupon(claim("ann", "r-1")).await;
