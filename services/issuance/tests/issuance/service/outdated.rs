@@ -93,32 +93,50 @@ async fn knows(issuance: &Issuance, revisions: &[(u64, bool)]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_missed_a_revision_takes_its_tiers_for_others_also_after_a_restart() {
+/// A suite whose issuance has heard of the campaign first in its revision 5, and ann's first coupon.
+async fn heard_of_late() -> (Suite, Issuance) {
     let suite = Suite::start().await;
-    // The campaign is heard of first in its revision 5.
-    let quota = &suite.quota;
-    quota.change_silently(|campaign| campaign.revision = 5);
+    revision(&suite, 5);
     let issuance = suite.issuance().await;
     let claiming = async || issuance.claim_first_tier("ann", 5).await.ok();
     eventually("a coupon", claiming).await;
-    let revision = |revision| quota.change_silently(|campaign| campaign.revision = revision);
-    // Whatever came before the first revision that was heard of is not known either.
-    knows(&issuance, &[(4, false)]).await;
-    let issuance = suite.restart_without_quota(issuance).await;
-    knows(&issuance, &[(5, true), (4, false)]).await;
-    drop(issuance);
+    (suite, issuance)
+}
+
+fn revision(suite: &Suite, revision: u64) {
+    let quota = &suite.quota;
+    quota.change_silently(|campaign| campaign.revision = revision);
+}
+
+/// A replica that has heard of revision 5, in this life or before, misses revision 6.
+async fn misses_a_revision(suite: &Suite, issuance: Issuance) {
     // In revision 6 the first tier may have been another one.
-    let issuance = suite.issuance().await;
-    revision(7);
+    revision(suite, 7);
     knows(&issuance, &[(7, true), (6, false)]).await;
     let issuance = suite.restart_without_quota(issuance).await;
     knows(&issuance, &[(7, true), (6, false)]).await;
     drop(issuance);
     // The very next revision tells that the tiers stayed what they were.
     let issuance = suite.issuance().await;
-    revision(8);
+    revision(suite, 8);
     knows(&issuance, &[(8, true), (7, true)]).await;
     let issuance = suite.restart_without_quota(issuance).await;
     knows(&issuance, &[(7, true)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_missed_a_revision_takes_its_tiers_for_others() {
+    let (suite, issuance) = heard_of_late().await;
+    // Whatever came before the first revision that was heard of is not known either.
+    knows(&issuance, &[(4, false)]).await;
+    misses_a_revision(&suite, issuance).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_keeps_from_when_on_tiers_of_a_campaign_heard_of_late_are_known() {
+    let (suite, issuance) = heard_of_late().await;
+    let issuance = suite.restart_without_quota(issuance).await;
+    knows(&issuance, &[(5, true), (4, false)]).await;
+    drop(issuance);
+    misses_a_revision(&suite, suite.issuance().await).await;
 }
