@@ -124,7 +124,7 @@ async fn gateways_report_a_queue_and_nobody_else_may_and_staff_look_at_it() {
     let campaign = quota.create().await;
     let report = |gateway_id: &str| ReportQueuesRequest {
         gateway_id: gateway_id.to_owned(),
-        report_number: 1,
+        report_number: 2,
         queues: vec![QueueReport {
             campaign_number: campaign.campaign_number,
             wants_queue: true,
@@ -141,6 +141,22 @@ async fn gateways_report_a_queue_and_nobody_else_may_and_staff_look_at_it() {
         }],
     };
     let mut gateway = QueueServiceClient::new(quota.channel(Identity::Gateway));
+    let mut staff = QueueServiceClient::new(quota.channel(Identity::Staff));
+    let mut look = async |campaign_id: &str| {
+        let request = GetQueueRequest {
+            campaign_id: campaign_id.to_owned(),
+        };
+        let request = quota.with_token(request, "campaigns:read");
+        heard(staff.get_queue(request).await)
+    };
+    let mut wants_none = report("gateway-0/1");
+    wants_none.report_number = 1;
+    wants_none.queues[0].wants_queue = false;
+    wants_none.queues[0].waiting.clear();
+    let reported = heard(gateway.report_queues(wants_none).await);
+    assert!(!reported.unwrap().queues[0].is_queueing);
+    let queue = look("spring").await.unwrap();
+    assert!(!queue.is_queueing && queue.waiting == 0);
     let reported = heard(gateway.report_queues(report("gateway-0/1")).await);
     let told = &reported.unwrap().queues[0];
     assert!(told.is_queueing);
@@ -152,14 +168,6 @@ async fn gateways_report_a_queue_and_nobody_else_may_and_staff_look_at_it() {
     let mut issuance = QueueServiceClient::new(quota.channel(Identity::Issuance));
     let refused = heard(issuance.report_queues(report("gateway-0/2")).await);
     assert_eq!(refused, Err(Reason::PermissionDenied));
-    let mut staff = QueueServiceClient::new(quota.channel(Identity::Staff));
-    let mut look = async |campaign_id: &str| {
-        let request = GetQueueRequest {
-            campaign_id: campaign_id.to_owned(),
-        };
-        let request = quota.with_token(request, "campaigns:read");
-        heard(staff.get_queue(request).await)
-    };
     let queue = look("spring").await.unwrap();
     assert!(queue.is_queueing);
     // Four of the eight held calls are missing beside the two at the door: half of all turns.
