@@ -42,6 +42,8 @@ async fn a_replayed_claim_returns_the_first_coupon_over_either_gateway(
     let again = second.claim("again", "alice", "r-1").await?;
     assert!(!first.replayed && again.replayed);
     let first = code(first);
+    let is_letter = |letter| "0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(letter);
+    assert!(first.len() == 16 && first.chars().all(is_letter), "{first}");
     assert_eq!(first, code(again));
     let found = second.look_up("again", "alice", "r-1").await?.outcome;
     let Some(Outcome::Issued(found)) = found else {
