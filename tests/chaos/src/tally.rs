@@ -69,12 +69,14 @@ impl Tally {
     /// Waits until requests are under way and says how many; none if none come for a while.
     pub async fn prey(&self) -> u64 {
         let some = async {
-            while self.in_flight() == 0 {
-                sleep(PREY_POLL).await;
+            loop {
+                match self.in_flight() {
+                    0 => sleep(PREY_POLL).await,
+                    prey => return prey,
+                }
             }
         };
-        let _ = timeout(PREY_LIMIT, some).await;
-        self.in_flight()
+        timeout(PREY_LIMIT, some).await.unwrap_or(0)
     }
 
     pub fn refused(&self, reason: &str) {
