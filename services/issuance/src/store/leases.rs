@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{coupons::each, timelines::Timeline};
+use super::{column, coupons::each, timelines::Timeline};
 
 /// Tiers with a count each.
 pub type TierCounts = Vec<(TierNumber, u64)>;
@@ -76,13 +76,30 @@ pub struct LeaseToSeal {
     pub lease_holder: ReplicaId,
 }
 
-/// None if the row cannot be read, which keeps no other lease from being sealed.
+/// None if the row cannot be read, which is logged and keeps no other lease from being sealed.
 pub(super) fn lease_to_seal(row: &PgRow) -> Option<LeaseToSeal> {
-    Some(LeaseToSeal {
-        id: row.try_get("lease_id").ok()?,
-        campaign: CampaignNumber::new(row.try_get::<i32, _>("campaign_number").ok()?).ok()?,
-        lease_holder: ReplicaId::parse(row.try_get::<&str, _>("holder_id").ok()?).ok()?,
+    readable(row, lease)
+}
+
+fn lease(row: &PgRow) -> Result<LeaseToSeal, sqlx::Error> {
+    Ok(LeaseToSeal {
+        id: row.try_get("lease_id")?,
+        campaign: column(row, "campaign_number", |number: i32| {
+            CampaignNumber::new(number)
+        })?,
+        lease_holder: column(row, "holder_id", |holder: &str| ReplicaId::parse(holder))?,
     })
+}
+
+fn readable<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> Result<T, sqlx::Error>) -> Option<T> {
+    let read = read(row).inspect_err(|error| {
+        tracing::error!(
+            lease = ?row.try_get::<Uuid, _>("lease_id").ok(),
+            %error,
+            "a lease's row cannot be read and is left out: the lease is neither given back nor sealed, and after a change of the database it goes on being spent from although what was spent may have been lost; halt its campaign, mend the row in the table of leases, restart issuance and audit the campaign"
+        );
+    });
+    read.ok()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,9 +186,12 @@ pub async fn unreturned(
         .bind(i64::from(limit))
         .fetch_all(pool)
         .await?;
-    let lane = |row: &PgRow| lanes.lane(row.try_get::<i16, _>("lane").ok()?).ok();
-    let unreturned = rows.iter().map(|row| lane(row).zip(lease_to_seal(row)));
-    Ok(unreturned.flatten().collect())
+    let with_lane = |row: &PgRow| {
+        let lane = column(row, "lane", |lane: i16| lanes.lane(lane))?;
+        Ok((lane, lease(row)?))
+    };
+    let unreturned = rows.iter().filter_map(|row| readable(row, with_lane));
+    Ok(unreturned.collect())
 }
 
 /// At most `limit` leases of a lane that are sealed and not known to be settled.
