@@ -31,7 +31,8 @@ const MAX_TABLES_DROPPED: u16 = 28;
 const STEP_ROWS: u16 = 1_000;
 /// Statements of one sweep for rows, and for the keys of one lane.
 const MAX_STEPS: u32 = 1_000;
-/// Campaigns whose end waits to be remembered; more are noted by later redemptions.
+/// Campaigns whose end is known to this process; of more, those that end first are forgotten, and
+/// noted again by their next redemption.
 const MAX_CAMPAIGNS: usize = 10_000;
 
 /// Gathers when campaigns end, as issuance says with every redemption. Cheap to clone.
@@ -44,18 +45,46 @@ struct Noted {
     fresh: BTreeMap<u32, Timestamp>,
 }
 
+impl Noted {
+    fn note(&mut self, campaign: u32, closes_at: Timestamp) {
+        let is_noted = |ends: &BTreeMap<u32, Timestamp>| {
+            let known = ends.get(&campaign);
+            known.is_some_and(|known| *known >= closes_at)
+        };
+        if !is_noted(&self.known) && !is_noted(&self.fresh) {
+            self.known.insert(campaign, closes_at);
+            self.fresh.insert(campaign, closes_at);
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
+        for campaign in forget_first_ended(&mut self.fresh) {
+            self.known.remove(&campaign);
+        }
+        forget_first_ended(&mut self.known);
+    }
+}
+
+/// Forgets so many that ended first that no more than [`MAX_CAMPAIGNS`] are left, and tells which.
+fn forget_first_ended(ends: &mut BTreeMap<u32, Timestamp>) -> Vec<u32> {
+    let Some(excess @ 1..) = ends.len().checked_sub(MAX_CAMPAIGNS) else {
+        return Vec::new();
+    };
+    let mut campaigns: Vec<_> = ends.keys().copied().collect();
+    campaigns.sort_unstable_by_key(|campaign| ends[campaign]);
+    campaigns.truncate(excess);
+    for campaign in &campaigns {
+        ends.remove(campaign);
+    }
+    campaigns
+}
+
 impl CampaignEnds {
     /// Notes the end of the campaign that a code names; the code has just been redeemed, so it
     /// names a true one.
     pub fn note(&self, code: CouponCode, closes_at: Timestamp) {
-        let campaign = code.claimed_campaign();
-        let mut noted = self.noted();
-        let known = noted.known.get(&campaign);
-        let is_known = known.is_some_and(|known| *known >= closes_at);
-        if !is_known && noted.known.len() < MAX_CAMPAIGNS {
-            noted.known.insert(campaign, closes_at);
-            noted.fresh.insert(campaign, closes_at);
-        }
+        self.noted().note(code.claimed_campaign(), closes_at);
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
@@ -110,6 +139,7 @@ impl Retention {
             for (campaign, closes_at) in fresh {
                 noted.fresh.entry(campaign).or_insert(closes_at);
             }
+            noted.bound();
         }
     }
 
@@ -165,5 +195,36 @@ impl Retention {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_campaigns_those_that_ended_first_are_forgotten_and_can_be_noted_again() {
+        let second = |second: u32| Timestamp::UNIX_EPOCH + Duration::from_secs(second.into());
+        let too_many = MAX_CAMPAIGNS as u32 + 2;
+        let mut noted = Noted::default();
+        for campaign in 0..too_many {
+            noted.note(campaign, second(campaign));
+        }
+        for ends in [&noted.known, &noted.fresh] {
+            assert!(ends.keys().copied().eq(2..too_many));
+        }
+        noted.note(2, second(1));
+        assert_eq!(noted.fresh[&2], second(2), "an end is never earlier");
+        noted.note(0, second(too_many));
+        assert_eq!(noted.fresh[&0], second(too_many));
+        assert!(noted.known.contains_key(&0) && !noted.known.contains_key(&2));
+
+        // What is remembered beyond this process is known until others need its place.
+        mem::take(&mut noted.fresh);
+        noted.note(3, second(3));
+        assert!(noted.fresh.is_empty());
+        noted.note(1, second(1));
+        assert_eq!(noted.fresh, BTreeMap::from([(1, second(1))]));
+        assert!(!noted.known.contains_key(&1), "it ended first");
     }
 }
