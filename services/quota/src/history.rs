@@ -12,8 +12,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::nothing_leased, error::Result, issuance::IssuanceClient, metrics::Metrics,
-    outage::Outage, store::Store,
+    domain::nothing_leased,
+    error::{QuotaError, Result},
+    issuance::IssuanceClient,
+    metrics::Metrics,
+    outage::Outage,
+    store::Store,
 };
 
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
@@ -101,7 +105,11 @@ impl History {
                 }
                 Ok(())
             });
-            retired.await?;
+            match retired.await {
+                // One that has no tiers keeps no other from being retired.
+                Ok(()) | Err(QuotaError::CampaignNotFound) => {}
+                failed => return failed,
+            }
         }
         Ok(())
     }
