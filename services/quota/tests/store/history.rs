@@ -102,6 +102,11 @@ async fn leases_are_forgotten_only_once_their_campaign_was_found_sound_and_can_g
     history.round(closed()).await.unwrap();
     assert_eq!(leases().await, 1, "its time is not over");
 
+    // Another campaign, whose tiers are lost, would be retired before it.
+    let lost = "INSERT INTO campaigns OVERRIDING SYSTEM VALUE
+         SELECT (jsonb_populate_record(campaigns, jsonb_build_object('campaign_number', 99, 'campaign_id', 'lost', 'closes_at', closes_at - interval '1 second'))).* FROM campaigns;
+         INSERT INTO audit_passes SELECT (jsonb_populate_record(audit_passes, '{\"campaign_number\": 99}')).* FROM audit_passes";
+    giveaway.database.execute(lost).await;
     issuance.state().is_away = true;
     assert!(history.round(past).await.is_err());
     assert_eq!(leases().await, 1, "issuance could still install it");
