@@ -101,6 +101,7 @@ async fn an_order_that_found_a_permit_at_once_did_not_wait_and_one_that_waited_t
 async fn claims_are_served_at_the_pace_of_orders_that_wait() {
     let (permits, lane) = permits(Permits::of_claims);
     for _ in 0..400 {
+        tokio::time::advance(SECOND / 200).await;
         permits.order_made();
     }
     permits.order_waited(2 * SECOND);
