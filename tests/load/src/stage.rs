@@ -69,16 +69,19 @@ impl Stage {
         })
     }
 
-    /// The suite as it is delivered, on empty databases, with nothing slowed.
+    /// The suite as `deploy/local/run` starts it, on empty databases, with nothing slowed. It gives
+    /// way to the generator, or shoppers would come when they can and not when they are to.
     pub async fn as_delivered(folder: &Path) -> Result<Self> {
         let collector = Collector::start().await?;
         let stack = Stack::start(StackOptions {
             reset: true,
+            lanes: LANES,
             otlp_endpoint: Some(collector.endpoint()),
             say: tell,
             ..StackOptions::new(folder)
         });
         let stack = stack.await?;
+        stack.give_way();
         let staff = suite::staff(&stack)?;
         Ok(Self {
             stack,
