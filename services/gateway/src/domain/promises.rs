@@ -8,7 +8,7 @@ use std::{
 
 use tidegate_types::{Cohort, Turn};
 
-use super::tuning::{LATEST_ASK, MOST_SELDOM, REPORT_INTERVAL, SOONEST_ASK};
+use super::tuning::{MOST_SELDOM, REPORT_INTERVAL};
 
 /// Promises are kept by such spans of time.
 const SLOT: Duration = Duration::from_millis(50);
@@ -70,21 +70,6 @@ impl Promises {
         let later = self.slots.iter().skip(from).take(latest);
         let full = later.take_while(|slot| !is_free(slot)).count();
         earliest + SLOT * u32::try_from(full).unwrap_or(u32::MAX)
-    }
-
-    /// How soon the holder of a turn comes back who found no permit: as fast as turns are served,
-    /// beside those who ask whose turns have not come. Where turns find no permits, their holders
-    /// would else ask as often as they may.
-    pub fn turn_back_after(
-        &self,
-        able_per_second: f64,
-        asks_per_second: f64,
-        chance: f64,
-        now: Instant,
-    ) -> Duration {
-        let earliest = now + SOONEST_ASK.mul_f64(1.0 + chance);
-        let most = 2.0 * (able_per_second + asks_per_second);
-        (self.free_from(earliest, most) - now).min(LATEST_ASK)
     }
 
     /// The holder of a turn will be back at this moment.
@@ -204,22 +189,6 @@ mod tests {
         promises.end(watermark, now + 3_000 * MS);
         assert_eq!(promises.ended(), 1, "the others had no turn to use");
         assert_eq!(promises.count(watermark, now), Counted::default());
-    }
-
-    #[test]
-    fn turns_without_a_permit_come_back_as_fast_as_they_are_served_and_within_five_seconds() {
-        let now = Instant::now();
-        let mut promises = Promises::new(now);
-        let mut told = Vec::new();
-        for draw in 0..2_000 {
-            let after = promises.turn_back_after(100.0, 50.0, 0.0, now);
-            promises.add(turn(5, draw), now + after);
-            told.push(after);
-        }
-        assert_eq!(told[0], SOONEST_ASK);
-        // 300 a second.
-        assert!((1_100 * MS..1_400 * MS).contains(&told[300]), "{told:?}");
-        assert_eq!(told[1_999], LATEST_ASK);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use super::{HeldCall, Moment, Queue, WaitingRoom};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask},
+        queue::{
+            Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask,
+            turn_back_after,
+        },
         ticket::{ClaimKey, Ticket},
         tuning::SOONEST_ASK,
     },
@@ -244,6 +247,7 @@ impl WaitingRoom {
         attempt: ClaimAttempt<'_>,
         mut ticket: Ticket,
         met: GatewayError,
+        turns_before: usize,
     ) -> Result<QueuePosition, GatewayError> {
         let why = match &met {
             GatewayError::Full => Some(Waiting::ForServing),
@@ -255,12 +259,11 @@ impl WaitingRoom {
             GatewayError::NoAnswer => None,
             _ => return Err(met),
         };
-        let queue = self.queue(attempt.campaign.number);
-        queue.want(Instant::now());
+        self.queue(attempt.campaign.number).want(Instant::now());
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
-        let (able, asks) = (self.able_per_second(), self.0.most_asks_per_second);
-        let ask_after = queue.turn_back_after(able, asks);
+        let chance = rand::random::<f64>();
+        let ask_after = turn_back_after(turns_before, self.able_per_second(), chance);
         let position = self.position(attempt, ticket, why, ask_after);
         // Quota calls no other turn for one that only has to come back.
         self.promise(attempt, &position);

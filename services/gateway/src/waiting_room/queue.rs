@@ -135,13 +135,6 @@ impl Queue {
         self.state().promises.free_from(earliest, most_per_second)
     }
 
-    /// How soon the holder of a turn comes back who found no permit.
-    pub(super) fn turn_back_after(&self, able_per_second: f64, asks_per_second: f64) -> Duration {
-        let (chance, now) = (rand::random::<f64>(), Instant::now());
-        let promises = &self.state().promises;
-        promises.turn_back_after(able_per_second, asks_per_second, chance, now)
-    }
-
     /// Promises that are still to be kept.
     pub(super) fn promises(&self) -> u64 {
         self.state().promises.total()

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
+    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask, turn_back_after},
     tuning::ASKS_PER_PROCESSOR,
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
@@ -72,12 +72,11 @@ impl Simulation<'_> {
 
     pub(super) fn send_away(&mut self, gateway: usize, shopper: usize) {
         if self.shoppers[shopper].waits {
-            let (chance, now) = (self.chance.share(), self.instant());
+            let Shopper { turn, lane, .. } = self.shoppers[shopper];
+            let chance = self.chance.share();
             let here = &self.gateways[gateway];
-            let asks = ASKS_PER_PROCESSOR * PROCESSORS;
-            let after = here
-                .promises
-                .turn_back_after(here.able_per_second, asks, chance, now);
+            let before = here.doors[lane].turns_before(turn, 1_000) * here.doors.len();
+            let after = turn_back_after(before, here.able_per_second, chance);
             self.promise(gateway, shopper, self.now + after.as_secs_f64());
         } else {
             self.join(gateway, shopper);
