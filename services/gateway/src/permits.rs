@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_types::{Lane, Lanes, PerLane, Turn};
+use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::domain::{
@@ -24,9 +24,6 @@ const LATEST_BACK: Duration = LATEST_ASK.saturating_mul(2);
 
 /// How long an order waits: then it comes back, and begins anew.
 const ORDERS_WAIT: Duration = LATEST_ASK;
-
-/// Of the turns before one, more are not counted.
-const MOST_COUNTED: usize = 1_000;
 
 /// The permits of all lanes. Many callers share one.
 pub struct Permits {
@@ -146,13 +143,6 @@ impl Permits {
         let earliest = now + SOONEST_BACK;
         state.next_back = next.clamp(earliest, earliest.max(now + LATEST_BACK));
         state.next_back - now
-    }
-
-    /// About how many turns that go before this one wait for a permit, by those of its lane.
-    pub fn turns_before(&self, lane: Lane, turn: Turn) -> usize {
-        let state = self.state();
-        let in_lane = state.wait_queues[lane].turns_before(turn, MOST_COUNTED);
-        in_lane * usize::from(self.lanes.get())
     }
 
     /// Turns that have come and wait for a permit.

@@ -204,12 +204,10 @@ impl Claims {
         let rank = Rank::Turn(ticket.turn);
         match self.issue_in_turn(attempt, rank, call).await {
             Ok(issued) => Ok(Outcome::Issued(issued)),
-            Err(met) => {
-                let lane = self.lanes.of(attempt.key.shopper);
-                let before = self.permits.turns_before(lane, ticket.turn);
-                let met = self.waiting_room.turn_met(attempt, ticket, met, before);
-                met.map(Outcome::Queued)
-            }
+            Err(met) => self
+                .waiting_room
+                .turn_met(attempt, ticket, met)
+                .map(Outcome::Queued),
         }
     }
 

@@ -6,7 +6,7 @@ mod snapshot;
 
 use std::time::Duration;
 
-pub use estimate::{Asked, HELD_FOR, Pace, Wait, ask_after_opening, latest_ask, turn_back_after};
+pub use estimate::{Asked, HELD_FOR, Pace, Wait, ask_after_opening, latest_ask};
 pub use snapshot::{Snapshot, Waiting};
 
 /// So long before the opening tickets are given out.

@@ -79,12 +79,6 @@ impl<T> WaitQueue<T> {
         first.is_some_and(|((first, _), _)| *first <= rank)
     }
 
-    /// How many turns that go before this one wait; no more than so many are counted.
-    pub fn turns_before(&self, turn: Turn, at_most: usize) -> usize {
-        let before = self.waiting.range(..(Rank::Turn(turn), 0));
-        before.take(at_most).count()
-    }
-
     /// The turns of those who wait, in order.
     pub fn turns(&self) -> impl Iterator<Item = Turn> {
         self.waiting.keys().map_while(|(rank, _)| match rank {

@@ -10,10 +10,7 @@ use super::{HeldCall, Moment, Queue, WaitingRoom};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{
-            Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask,
-            turn_back_after,
-        },
+        queue::{Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask},
         ticket::{ClaimKey, Ticket},
         tuning::SOONEST_ASK,
     },
@@ -247,7 +244,6 @@ impl WaitingRoom {
         attempt: ClaimAttempt<'_>,
         mut ticket: Ticket,
         met: GatewayError,
-        turns_before: usize,
     ) -> Result<QueuePosition, GatewayError> {
         let why = match &met {
             GatewayError::Full => Some(Waiting::ForServing),
@@ -262,8 +258,8 @@ impl WaitingRoom {
         self.queue(attempt.campaign.number).want(Instant::now());
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
-        let chance = rand::random::<f64>();
-        let ask_after = turn_back_after(turns_before, self.able_per_second(), chance);
+        // It is away as short as can be: meanwhile later turns may find the permit.
+        let ask_after = SOONEST_ASK.mul_f64(1.0 + rand::random::<f64>());
         let position = self.position(attempt, ticket, why, ask_after);
         // Quota calls no other turn for one that only has to come back.
         self.promise(attempt, &position);

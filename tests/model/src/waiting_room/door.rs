@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask, turn_back_after},
-    tuning::ASKS_PER_PROCESSOR,
+    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
+    tuning::{ASKS_PER_PROCESSOR, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
 
@@ -72,12 +72,8 @@ impl Simulation<'_> {
 
     pub(super) fn send_away(&mut self, gateway: usize, shopper: usize) {
         if self.shoppers[shopper].waits {
-            let Shopper { turn, lane, .. } = self.shoppers[shopper];
-            let chance = self.chance.share();
-            let here = &self.gateways[gateway];
-            let before = here.doors[lane].turns_before(turn, 1_000) * here.doors.len();
-            let after = turn_back_after(before, here.able_per_second, chance);
-            self.promise(gateway, shopper, self.now + after.as_secs_f64());
+            let after = SOONEST_ASK.as_secs_f64() * (1.0 + self.chance.share());
+            self.promise(gateway, shopper, self.now + after);
         } else {
             self.join(gateway, shopper);
         }

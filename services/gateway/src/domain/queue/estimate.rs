@@ -102,15 +102,6 @@ impl Asked {
     }
 }
 
-/// How soon the holder of a turn comes back who found no permit: like the others, at half of the
-/// time that those before it take, so that who is next is there. Where turns find no permits, their
-/// holders would else ask as often as they may.
-pub fn turn_back_after(turns_before: usize, able_per_second: f64, chance: f64) -> Duration {
-    let at_half = 0.5 * turns_before as f64 / able_per_second.max(1.0);
-    let soonest = SOONEST_ASK.mul_f64(1.0 + chance);
-    Duration::from_secs_f64(at_half).clamp(soonest, LATEST_ASK)
-}
-
 /// When the last of those who wait at a gateway ask again: late enough to leave half of its budget
 /// to those whose turns come before.
 pub fn latest_ask(waiting: u64, budget: f64) -> Duration {
@@ -163,15 +154,6 @@ mod tests {
         assert_eq!(asked(1_000_000).ask_after(0.0), 40 * SECOND);
         assert_eq!(latest_ask(1_000, 1_000.0), LATEST_ASK);
         assert_eq!(latest_ask(1_000_000, 1_000.0), MOST_SELDOM);
-    }
-
-    #[test]
-    fn a_turn_without_a_permit_comes_back_sooner_the_fewer_are_before_it() {
-        let after = |before| turn_back_after(before, 200.0, 0.0);
-        assert_eq!(after(0), SOONEST_ASK);
-        assert_eq!(after(800), 2 * SECOND);
-        assert_eq!(after(100_000), LATEST_ASK);
-        assert_eq!(turn_back_after(0, 0.0, 1.0), 2 * SOONEST_ASK);
     }
 
     #[test]
