@@ -10,15 +10,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result, ensure};
 use tidegate_client::Caller;
 use tidegate_local::stack::Stack;
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep_until},
-};
+use tokio::runtime::Handle;
 
 use super::{
     Options,
     figures::{Figures, Recovery},
     real_report::{Peak, Point, Report},
+    series,
     staircase::Staircase,
 };
 use crate::{
@@ -145,17 +143,6 @@ async fn flood(
     let (began, arrivals) = (scene.began, Arrivals::new(staircase.stretches(), 1));
     let at_most = staircase.ends() + patience + ORDERS_AFTER + LAST_CALLS;
     let coming = come(scene, arrivals, |_| Manner::AsTold, at_most, threads);
-    let (journeys, spent) = tokio::join!(coming, watch(staircase, began, parts));
+    let (journeys, spent) = tokio::join!(coming, series::watch(staircase, began, parts));
     Ok((journeys?, spent?))
-}
-
-async fn watch(staircase: &Staircase, began: Instant, parts: &[Part]) -> Result<Vec<Spent>> {
-    let mut spent = Vec::new();
-    for step in &staircase.steps {
-        sleep_until(began + step.window.start).await;
-        let before = ProcessorTime::read(parts)?;
-        sleep_until(began + step.window.end).await;
-        spent.push(ProcessorTime::read(parts)?.since(&before, 1));
-    }
-    Ok(spent)
 }

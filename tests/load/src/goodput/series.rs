@@ -141,7 +141,11 @@ pub async fn measure(
     Ok((series, normal))
 }
 
-async fn watch(staircase: &Staircase, began: Instant, parts: &[Part]) -> Result<Vec<Spent>> {
+pub(super) async fn watch(
+    staircase: &Staircase,
+    began: Instant,
+    parts: &[Part],
+) -> Result<Vec<Spent>> {
     let mut spent = Vec::new();
     for step in &staircase.steps {
         sleep_until(began + step.window.start).await;
