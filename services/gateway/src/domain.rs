@@ -3,6 +3,7 @@
 pub mod campaign;
 pub mod claim_decision;
 pub mod order_pace;
+pub mod order_waits;
 pub mod promises;
 pub mod queue;
 pub mod ticket;

@@ -20,7 +20,10 @@ pub mod rate_limits;
 pub mod waiting_room;
 pub mod wallet;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use tidegate_auth::Identity;
 use tidegate_proto::gateway::v1::{
@@ -43,6 +46,7 @@ use crate::{
     concurrency_limits::{ConcurrencyLimit, ShopperStreams},
     config::Config,
     coupon_holders::CouponHolders,
+    domain::order_waits::OrderWaits,
     grpc::{ClaimGrpc, OrderGrpc, WalletGrpc},
     limit_reached::LimitReached,
     metrics::{GatewayMetrics, QueueMetrics},
@@ -87,14 +91,30 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let lanes = config.lanes;
     let read_limit = ConcurrencyLimit::new(config.max_reads);
-    let (issue_batches, order_batches) =
-        start_gatherers(&config, (&issuance, &order_intake), &permits, &mut host);
+    let waits = Arc::new(Mutex::new(OrderWaits::new(Instant::now())));
+    let place = PlaceCall {
+        order_intake: order_intake.clone(),
+        lanes,
+        waits: Arc::clone(&waits),
+        claims: Arc::clone(&permits),
+    };
+    let issue = IssueCall {
+        issuance: issuance.clone(),
+        lanes,
+    };
+    let (issue_batches, order_batches) = start_gatherers(&config, (&issue, &place), &mut host);
+    let order_permits = Arc::new(Permits::of_orders(lanes));
+    permits::register_figures(
+        &mut host.registry,
+        Arc::clone(&permits),
+        Arc::clone(&order_permits),
+    );
     let orders = Orders {
         lanes,
         batches: order_batches,
         order_intake,
-        permits: Arc::new(Permits::of_orders(lanes)),
-        claims: Arc::clone(&permits),
+        permits: order_permits,
+        waits,
         order_limit: ConcurrencyLimit::new(config.max_orders),
         read_limit: read_limit.clone(),
     };
@@ -159,22 +179,12 @@ fn follow_campaigns(
 /// Starts what gathers claims and orders of each lane into batches.
 fn start_gatherers(
     config: &Config,
-    (issuance, order_intake): (&Replicas, &Replicas),
-    permits: &Arc<Permits>,
+    (issue, place): (&IssueCall, &PlaceCall),
     host: &mut Host,
 ) -> (LaneBatches<IssueCall>, LaneBatches<PlaceCall>) {
     let lanes = config.lanes;
-    let issue = IssueCall {
-        issuance: issuance.clone(),
-        lanes,
-    };
-    let (issue_batches, issuing) = LaneBatches::new(lanes, &issue, config.calls_per_lane);
-    let place = PlaceCall {
-        order_intake: order_intake.clone(),
-        lanes,
-        claims: Arc::clone(permits),
-    };
-    let (order_batches, placing) = LaneBatches::new(lanes, &place, config.calls_per_lane);
+    let (issue_batches, issuing) = LaneBatches::new(lanes, issue, config.calls_per_lane);
+    let (order_batches, placing) = LaneBatches::new(lanes, place, config.calls_per_lane);
     for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {
         let supervisor = &mut host.supervisor;
         supervisor.start(format!("gatherer of claims of lane {lane}"), issuing);

@@ -1,7 +1,7 @@
 //! Orders: gathered by lane and placed by order-intake; reads and watches are forwarded.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,7 @@ use crate::{
     batch_answers::answer_each,
     clients::order_intake,
     concurrency_limits::ConcurrencyLimit,
-    domain::wait_queue::Rank,
+    domain::{order_waits::OrderWaits, wait_queue::Rank},
     error::GatewayError,
     permits::{Permit, Permits},
 };
@@ -36,8 +36,7 @@ pub struct Orders {
     pub batches: LaneBatches<PlaceCall>,
     pub order_intake: Replicas,
     pub permits: Arc<Permits>,
-    /// Which claims may be: each that is served makes an order.
-    pub claims: Arc<Permits>,
+    pub waits: Arc<Mutex<OrderWaits>>,
     pub order_limit: ConcurrencyLimit,
     pub read_limit: ConcurrencyLimit,
 }
@@ -54,12 +53,16 @@ impl Orders {
         let patience = self.patience(lane, call.deadline);
         let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
             let back_after = self.permits.come_back_after();
-            self.claims.order_waited(back_after);
+            self.waits().turned_away(back_after, Instant::now());
             return Err(GatewayError::NoPermitForOrder(back_after));
         };
-        self.claims.order_waited(permit.waited);
+        self.waits().waited(permit.waited, Instant::now());
         let pending = Pending::new(OrderInFlight { item, permit }, call.deadline);
         self.batches.submit(lane, pending).await?
+    }
+
+    fn waits(&self) -> MutexGuard<'_, OrderWaits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long an order may wait for a permit, so that its caller is still there when it is
@@ -160,6 +163,7 @@ pub struct OrderInFlight {
 pub struct PlaceCall {
     pub order_intake: Replicas,
     pub lanes: Lanes,
+    pub waits: Arc<Mutex<OrderWaits>>,
     /// Which claims may be: as many as orders leave permits for.
     pub claims: Arc<Permits>,
 }
@@ -174,7 +178,12 @@ impl BatchCall for PlaceCall {
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
+        let permit_wait = {
+            let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.at_present(Instant::now())
+        };
         let message = || PlaceOrdersRequest {
+            permit_wait: Some(wire::duration(permit_wait)),
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
@@ -183,10 +192,12 @@ impl BatchCall for PlaceCall {
             |channel, request| async move { order_intake(channel).place_orders(request).await };
         let policy = RetryPolicy::for_key(u64::from(lane.get()), last_deadline(&items));
         let answer = self.order_intake.call(policy, message, send).await;
-        if answer.is_ok() {
-            let answered =
-                |order: &Pending<OrderInFlight>| order.item.permit.answered(Duration::ZERO);
-            items.iter().for_each(answered);
+        if let Ok(answer) = &answer {
+            let waited = answer.queue_delay.and_then(wire::span).unwrap_or_default();
+            let permits = items.iter().map(|order| &order.item.permit);
+            permits.for_each(|permit| permit.answered(waited));
+            let told = answer.permit_wait.and_then(wire::span);
+            self.claims.orders_wait(told.unwrap_or(permit_wait));
         }
         let results = answer.map(|answer| answer.results);
         let placed = answer_each(&items, results.map_err(GatewayError::from), read_result);

@@ -1,6 +1,8 @@
 //! Permits: which claims may be in flight at issuance, or orders at order-intake. Those first whose
 //! turns have come, in the order of their turns, and then those without one.
 
+mod figures;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
@@ -8,6 +10,8 @@ use std::{
 
 use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{sync::oneshot, time::timeout};
+
+pub use figures::register as register_figures;
 
 use crate::domain::{
     order_pace::OrderPace,
@@ -40,6 +44,13 @@ struct State {
     wait_queues: PerLane<WaitQueue<oneshot::Sender<Permit>>>,
     /// When the last of those comes back who were told to.
     next_back: Instant,
+}
+
+struct Standing {
+    allowed: f64,
+    in_flight: usize,
+    /// Calls that wait for a permit.
+    awaited: usize,
 }
 
 /// Leave for one claim to be in flight, until it is dropped.
@@ -123,10 +134,10 @@ impl Permits {
         self.state().pace.order_made(now());
     }
 
-    /// An order had to wait for so long: claims are served at a pace that leaves permits for their
-    /// orders.
-    pub fn order_waited(&self, waited: Duration) {
-        self.state().pace.order_waited(waited, now());
+    /// So long orders have to wait at all gateways: claims are served at a pace that leaves permits
+    /// for their orders.
+    pub fn orders_wait(&self, told: Duration) {
+        self.state().pace.orders_wait(told, now());
     }
 
     /// How long a call of the lane takes, as measured of late.
@@ -143,6 +154,16 @@ impl Permits {
         let earliest = now + SOONEST_BACK;
         state.next_back = next.clamp(earliest, earliest.max(now + LATEST_BACK));
         state.next_back - now
+    }
+
+    /// How the permits of all lanes stand together.
+    fn standing(&self) -> Standing {
+        let (state, now) = (self.state(), now());
+        Standing {
+            allowed: state.windows.permits(now),
+            in_flight: state.windows.in_flight(),
+            awaited: state.wait_queues.values().map(WaitQueue::len).sum(),
+        }
     }
 
     /// Turns that have come and wait for a permit.
@@ -244,7 +265,7 @@ impl Permit {
 
     /// The claim brought a new coupon, which an order may follow.
     pub fn brought_coupon(&self) {
-        self.permits.state().pace.coupon_issued();
+        self.permits.state().pace.coupon_issued(now());
     }
 }
 

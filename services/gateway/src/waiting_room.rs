@@ -21,7 +21,7 @@ use arc_swap::ArcSwap;
 use tidegate_types::{CampaignNumber, Keyring, Timestamp, Violations};
 use tokio::{sync::watch, time::timeout};
 
-pub use positions::{ClaimAttempt, QueuePosition};
+pub use positions::{ClaimAttempt, HeldStream, QueuePosition};
 pub use queue::{HeldCall, Queue};
 pub use reports::Reporter;
 

@@ -6,6 +6,7 @@ mod opening;
 mod order;
 mod order_audit;
 mod page;
+mod permit_waits;
 mod retention;
 mod slots;
 mod store;
@@ -17,8 +18,8 @@ use tidegate_types::OutOfBounds;
 pub use tidegate_types::Area;
 
 pub use self::{
-    draft::*, feed::*, opening::*, order::*, order_audit::*, page::*, retention::*, slots::*,
-    store::*, timing::*, zone::*,
+    draft::*, feed::*, opening::*, order::*, order_audit::*, page::*, permit_waits::*,
+    retention::*, slots::*, store::*, timing::*, zone::*,
 };
 
 /// Takes a number over if it is within bounds.

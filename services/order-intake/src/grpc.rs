@@ -6,7 +6,11 @@ mod order_service;
 mod status;
 mod store_service;
 
-use std::{pin::Pin, time::Instant};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use futures_util::Stream;
 use tidegate_proto::order_intake::v1::{
@@ -18,13 +22,13 @@ use tidegate_rpc::{
     server::{CallContext, Limits, Rule, Work, for_next_hop},
 };
 use tidegate_runtime::DetachedWork;
-use tidegate_types::{Lanes, ShopperId};
+use tidegate_types::{Lanes, PerLane, ShopperId};
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
     audit::Auditor,
     close::Closer,
-    domain::RetentionPeriod,
+    domain::{PermitWaits, RetentionPeriod},
     error::{OrderIntakeError, Result},
     feed::Feed,
     metrics::Metrics,
@@ -40,6 +44,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) lanes: Lanes,
+    /// What gateways tell of how long orders wait there.
+    pub(crate) permit_waits: Arc<PerLane<Mutex<PermitWaits>>>,
     pub(crate) store: Store,
     pub(crate) placer: Placer,
     pub(crate) mover: Mover,

@@ -23,7 +23,10 @@ mod sweeps;
 mod verify;
 mod watch;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use futures_util::future::join_all;
 use tidegate_auth::{Identity, TokenVerifier};
@@ -33,7 +36,7 @@ use tidegate_rpc::{
     server::{AccessRules, DatabaseLook},
 };
 use tidegate_runtime::{DetachedWork, Failure, Host, Service};
-use tidegate_types::{Lanes, Timestamp};
+use tidegate_types::{Lanes, PerLane, Timestamp};
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +46,7 @@ pub use grpc::RULES;
 use self::{
     audit::Auditor,
     close::Closer,
-    domain::RetentionPeriod,
+    domain::{PermitWaits, RetentionPeriod},
     feed::Feed,
     finish::Finisher,
     grpc::{SERVICE_NAMES, Server, limits},
@@ -181,8 +184,10 @@ async fn start_use_cases(
     let feed = Feed::new(store.clone(), host.stop.clone());
     let measuring = feed.clone().measure(metrics.clone());
     host.supervisor.start("measurer of the feed", measuring);
+    let began = Instant::now();
     Server {
         lanes,
+        permit_waits: Arc::new(PerLane::new(lanes, |_| Mutex::new(PermitWaits::new(began)))),
         feed,
         closer,
         auditor,

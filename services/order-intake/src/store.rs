@@ -158,6 +158,12 @@ impl Store {
         Ok(self.commit(change, deadline).await?.standing)
     }
 
+    /// How long orders of a lane wait for their commits at present: they have two, as PENDING and
+    /// with their outcome.
+    pub fn queue_delay(&self, lane: Lane) -> Duration {
+        2 * self.queues[lane].first.queue_delay()
+    }
+
     async fn commit(&self, change: Change, deadline: Instant) -> Result<Placed> {
         let queues = &self.queues[self.lanes.of(&change.draft.shopper)];
         for queue in [&queues.first, &queues.busy_stores] {

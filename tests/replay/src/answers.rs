@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tidegate_proto::{gateway::v1::QueuedClaim, r#type::v1::Reason};
+use tidegate_proto::{
+    gateway::v1::{QueuedClaim, WaitsFor},
+    r#type::v1::Reason,
+};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
@@ -69,6 +72,7 @@ pub fn told_position(queued: &QueuedClaim) -> ToldPosition {
     ToldPosition {
         position: queued.position,
         longest_wait: duration(queued.longest_wait),
+        is_for_stock: queued.waits_for() == WaitsFor::Stock,
     }
 }
 
@@ -295,6 +299,7 @@ mod tests {
             longest_wait: seconds(3),
             poll_after: seconds(1),
             messages: words.to_vec(),
+            waits_for: WaitsFor::Turn.into(),
         };
         let faults = |queued: QueuedClaim| {
             let mut counts = AnswerCounts::default();

@@ -10,6 +10,8 @@ pub struct ToldPosition {
     pub position: Option<u64>,
     /// The longest wait that is likely.
     pub longest_wait: Option<Duration>,
+    /// Nobody is first, and the coupons that are left are on their way back.
+    pub is_for_stock: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct QueueWait {
     pub joined: Asked,
     /// When the last question was sent that was answered with a position.
     pub last_asked_at: Duration,
+    /// Whether that was for coupons on their way back, and not for others.
+    pub was_for_stock: bool,
     /// How often a position was greater than the one told before it.
     pub grown: u32,
     pub estimate: Option<Estimate>,
@@ -49,6 +53,7 @@ impl QueueWait {
             first_told_at: asked.told_at,
             joined: asked,
             last_asked_at: asked.at,
+            was_for_stock: false,
             grown: 0,
             estimate: None,
             ended_at: None,
@@ -66,6 +71,7 @@ impl QueueWait {
         }
         self.position = told.position.or(self.position);
         self.last_asked_at = asked.at;
+        self.was_for_stock = told.is_for_stock;
         self.estimate = self
             .estimate
             .or(told.longest_wait.map(|longest_wait| Estimate {
@@ -120,6 +126,7 @@ mod tests {
         ToldPosition {
             position: Some(position),
             longest_wait: (longest > 0).then(|| SECOND * longest),
+            is_for_stock: false,
         }
     }
 

@@ -13,8 +13,8 @@ use tidegate_client::{Bearer, Caller};
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
-        LeaveQueueRequest, LeaveQueueResponse, QueuedClaim, WatchClaimRequest, WatchClaimResponse,
-        claim_coupon_response,
+        LeaveQueueRequest, LeaveQueueResponse, QueuedClaim, WaitsFor, WatchClaimRequest,
+        WatchClaimResponse, claim_coupon_response,
         claim_service_server::{ClaimService, ClaimServiceServer},
         watch_claim_response,
     },
@@ -104,6 +104,7 @@ impl Gateway {
             longest_wait: longest.try_into().ok(),
             poll_after: POLL_AFTER.try_into().ok(),
             messages: languages.iter().map(words).collect(),
+            waits_for: WaitsFor::Turn.into(),
         })
     }
 }

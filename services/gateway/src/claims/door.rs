@@ -20,7 +20,7 @@ use crate::{
     },
     error::GatewayError,
     permits::Permit,
-    waiting_room::{ClaimAttempt, Moment, QueuePosition},
+    waiting_room::{ClaimAttempt, HeldStream, Moment, QueuePosition},
 };
 
 /// Names of tiers that a refusal tells, in bytes; the others are counted.
@@ -245,17 +245,24 @@ impl Claims {
         Ok(self.told(attempt, position))
     }
 
+    /// Holds the stream of a claim that waits until its turn comes.
+    pub(super) fn hold_stream(
+        &self,
+        claim: &Claim,
+        ticket: &Ticket,
+        until: Instant,
+    ) -> Option<HeldStream> {
+        let campaign = self.campaigns.known(&claim.campaign)?;
+        let attempt = waiting_attempt(&campaign, claim, ticket);
+        self.waiting_room.hold_stream(attempt, ticket, until)
+    }
+
     /// Whether a claim that waits may be served now, or be refused, as far as is known here.
     pub(super) fn may_end(&self, claim: &Claim, ticket: &Ticket) -> bool {
         let Some(campaign) = self.campaigns.known(&claim.campaign) else {
             return true;
         };
-        let attempt = ClaimAttempt {
-            campaign: &campaign,
-            key: claim.key(campaign.number),
-            tier: ticket.tier,
-            now: Moment::now(),
-        };
+        let attempt = waiting_attempt(&campaign, claim, ticket);
         let phase = campaign.phase(attempt.tier, attempt.now.utc);
         matches!(phase, Phase::Over(_))
             || self.waiting_room.stage(attempt, ticket) != Stage::Waiting
@@ -264,6 +271,19 @@ impl Claims {
     fn told(&self, attempt: ClaimAttempt<'_>, position: QueuePosition) -> Outcome {
         self.waiting_room.promise(attempt, &position);
         Outcome::Queued(position)
+    }
+}
+
+fn waiting_attempt<'a>(
+    campaign: &'a Campaign,
+    claim: &'a Claim,
+    ticket: &Ticket,
+) -> ClaimAttempt<'a> {
+    ClaimAttempt {
+        campaign,
+        key: claim.key(campaign.number),
+        tier: ticket.tier,
+        now: Moment::now(),
     }
 }
 

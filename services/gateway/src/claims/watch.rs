@@ -8,7 +8,10 @@ use tidegate_rpc::{
     server::{CallContext, DEFAULT_DEADLINE, FairPlace},
 };
 use tidegate_telemetry::FutureExt as _;
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Claims, Outcome};
@@ -99,16 +102,29 @@ impl Watch {
     /// Waits until the claim may be served, or is over, or there may be another position to tell.
     /// That costs what an ask does, so it comes as seldom.
     async fn wait_for_change(&self) {
-        let until = tokio::time::Instant::now() + self.position.ask_after;
-        loop {
-            let next = tokio::time::Instant::now() + CHECK_INTERVAL;
-            if next >= until {
-                return sleep_until(until).await;
+        let ticket = &self.position.ticket;
+        let until = Instant::now() + self.position.ask_after;
+        if self.claims.may_end(&self.claim, ticket) {
+            // Its turn has come and found no permit, which it comes back for.
+            return sleep_until(until.into()).await;
+        }
+        let mut held = self.claims.hold_stream(&self.claim, ticket, until);
+        let called = async {
+            match &mut held {
+                Some(held) => held.called().await,
+                // The shopper has another stream that is held.
+                None => std::future::pending().await,
             }
-            sleep_until(next).await;
-            if self.claims.may_end(&self.claim, &self.position.ticket) {
-                return;
+        };
+        let over = async {
+            while !self.claims.may_end(&self.claim, ticket) {
+                sleep(CHECK_INTERVAL).await;
             }
+        };
+        tokio::select! {
+            () = sleep_until(until.into()) => {}
+            () = called => {}
+            () = over => {}
         }
     }
 

@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::tuning::{
-    CATCH_UP, FIRST_WINDOW, GROWTH_PER_SECOND, MEMORY, MOMENT, REPORT_INTERVAL, TARGET_DELAY,
+use super::{
+    order_waits::LOOK_EVERY,
+    tuning::{
+        CATCH_UP, FIRST_WINDOW, GROWTH_PER_SECOND, MEMORY, MOMENT, REPORT_INTERVAL, TARGET_DELAY,
+    },
 };
 
 /// So many claims count as having led to an order each, until more is known.
@@ -14,20 +17,24 @@ const LEAST_SECONDS: f64 = 0.1;
 /// Fewer orders than this a claim are not believed.
 const LEAST_ORDERS_PER_CLAIM: f64 = 0.1;
 
-/// The pace at which claims may be served, by what orders had to wait. Without a limit until one
-/// did.
+/// The pace at which claims may be served, by what orders had to wait. Without a limit until a
+/// queue of them stood.
 #[derive(Debug, Clone)]
 pub struct OrderPace {
     per_second: f64,
-    set_at: Option<Instant>,
-    waited_at: Option<Instant>,
+    /// When orders were last found to wait.
+    found_at: Option<Instant>,
+    /// When it was looked at last how long orders wait, and what was told of that since then.
+    looked_at: Instant,
+    told: Option<Duration>,
     /// Claims that may be served now.
     left: f64,
     counted_at: Instant,
     /// Claims that brought a new coupon and new orders, the newest weighing most.
     claims: f64,
     orders: f64,
-    /// New orders within about [`CATCH_UP`], and of how many seconds they are.
+    /// The same within about [`CATCH_UP`], and of how many seconds they are.
+    claims_lately: f64,
     orders_lately: f64,
     lately_seconds: f64,
 }
@@ -36,20 +43,24 @@ impl OrderPace {
     pub fn unlimited(now: Instant) -> Self {
         Self {
             per_second: f64::INFINITY,
-            set_at: None,
-            waited_at: None,
+            found_at: None,
+            looked_at: now,
+            told: None,
             left: 0.0,
             counted_at: now,
             claims: 0.0,
             orders: 0.0,
+            claims_lately: 0.0,
             orders_lately: 0.0,
             lately_seconds: 0.0,
         }
     }
 
     /// A claim brought a new coupon. Others lead to no order.
-    pub fn coupon_issued(&mut self) {
+    pub fn coupon_issued(&mut self, now: Instant) {
+        self.count(now);
         self.claims += 1.0;
+        self.claims_lately += 1.0;
     }
 
     /// A new order was made, whoever still hears of it. Nothing else makes room for a claim: who
@@ -60,25 +71,11 @@ impl OrderPace {
         self.orders_lately += 1.0;
     }
 
-    /// An order had to wait for so long: as many claims may follow as lead to the orders that are
-    /// made, less what is needed to catch up.
-    pub fn order_waited(&mut self, waited: Duration, now: Instant) {
-        if waited <= TARGET_DELAY {
-            return;
-        }
+    /// So long orders have to wait at present, at all gateways. Where they do they are made as fast
+    /// as can be.
+    pub fn orders_wait(&mut self, told: Duration, now: Instant) {
         self.count(now);
-        self.waited_at = Some(now);
-        let was_set = |at: Instant| now.saturating_duration_since(at) <= MOMENT;
-        // A claim leads to its order a moment later: sooner nothing is learned from it.
-        if !self.set_at.is_some_and(was_set) {
-            self.set_at = Some(now);
-            let share = 1.0 / (1.0 + waited.div_duration_f64(CATCH_UP));
-            let orders_per_second = self.orders_lately / self.lately_seconds.max(LEAST_SECONDS);
-            let claims_per_second = orders_per_second * share / self.orders_per_claim();
-            // A coupon is worth having though no order is accepted.
-            self.per_second = claims_per_second.max(FIRST_WINDOW);
-            self.left = self.left.min(self.most());
-        }
+        self.told = Some(self.told.map_or(told, |before| before.max(told)));
     }
 
     /// Whether another claim may be served.
@@ -121,17 +118,50 @@ impl OrderPace {
         let kept = |memory| (-since.div_duration_f64(memory)).exp();
         self.claims *= kept(MEMORY);
         self.orders *= kept(MEMORY);
+        self.claims_lately *= kept(CATCH_UP);
         self.orders_lately *= kept(CATCH_UP);
         self.lately_seconds *= kept(CATCH_UP);
         self.lately_seconds += CATCH_UP.as_secs_f64() * (1.0 - kept(CATCH_UP));
-        if self.per_second.is_infinite() {
-            return;
+        if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
+            self.look(now);
         }
-        self.left = (self.left + self.per_second * since.as_secs_f64()).min(self.most());
-        let waits = |at: Instant| now.saturating_duration_since(at) <= MOMENT;
-        if !self.waited_at.is_some_and(waits) {
-            self.per_second *= GROWTH_PER_SECOND.powf(since.as_secs_f64());
+        if self.per_second.is_finite() {
+            self.left = (self.left + self.per_second * since.as_secs_f64()).min(self.most());
         }
+    }
+
+    /// Sets the pace by what was seen since the last time.
+    fn look(&mut self, now: Instant) {
+        let looked_for = now.saturating_duration_since(self.looked_at);
+        self.looked_at = now;
+        let stands = self.told.take().filter(|wait| *wait > TARGET_DELAY);
+        let since_found = self.found_at.map(|at| now.saturating_duration_since(at));
+        match (stands, since_found) {
+            // A claim leads to its order a moment later: sooner nothing is learned from it.
+            (Some(_), Some(since)) if since < MOMENT => {}
+            (Some(wait), _) => {
+                self.found_at = Some(now);
+                // As many claims as lead to the orders that are made, less what catches up.
+                let share = 1.0 / (1.0 + wait.div_duration_f64(CATCH_UP));
+                let claims = self.a_second(self.orders_lately) * share / self.orders_per_claim();
+                // A coupon is worth having though no order is accepted.
+                self.per_second = claims.max(FIRST_WINDOW);
+            }
+            (None, Some(since)) if since > MEMORY => {
+                self.found_at = None;
+                self.per_second = f64::INFINITY;
+            }
+            // A pace that is not used says nothing of what a greater one would do.
+            (None, _) if self.a_second(self.claims_lately) > self.per_second / 2.0 => {
+                let grown = GROWTH_PER_SECOND.powf(looked_for.min(MOMENT).as_secs_f64());
+                self.per_second *= grown;
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn a_second(&self, lately: f64) -> f64 {
+        lately / self.lately_seconds.max(LEAST_SECONDS)
     }
 }
 
@@ -159,13 +189,26 @@ mod tests {
         for _ in 0..per_second * 20 {
             now += Duration::from_secs(1) / per_second;
             pace.order_made(now);
-            (0..claims_each).for_each(|_| pace.coupon_issued());
+            (0..claims_each).for_each(|_| pace.coupon_issued(now));
         }
         now
     }
 
+    /// Orders have to wait for so long, until it was looked at.
+    fn stood(pace: &mut OrderPace, wait: Duration, from: Instant) -> Instant {
+        pace.within(MS, from + LOOK_EVERY);
+        pace.orders_wait(wait, from + LOOK_EVERY);
+        pace.within(MS, from + 2 * LOOK_EVERY);
+        from + 2 * LOOK_EVERY
+    }
+
     fn is_near(pace: &OrderPace, per_second: f64) -> bool {
         (pace.per_second() / per_second - 1.0).abs() < 0.05
+    }
+
+    /// What is left of a rate of late after so long without anything.
+    fn faded(time: Duration) -> f64 {
+        (-time.div_duration_f64(CATCH_UP)).exp()
     }
 
     #[test]
@@ -174,17 +217,28 @@ mod tests {
         let mut pace = OrderPace::unlimited(began);
         assert!(pace.within(MS, began).is_infinite() && pace.may_serve(began));
         let now = made(&mut pace, 1_000, 1, began);
-        pace.order_waited(TARGET_DELAY, now);
+        let now = stood(&mut pace, TARGET_DELAY, now);
         assert!(pace.may_serve(now), "nothing had to wait for long");
-        pace.order_waited(500 * MS, now);
-        assert!(is_near(&pace, 800.0), "{pace:?}");
-        let in_a_second = served(&mut pace, now, 1_000 * MS);
-        assert!((760..=840).contains(&in_a_second), "{in_a_second}");
-        // What is known of the first second does not count for the next one.
-        pace.order_waited(2_000 * MS, now + 900 * MS);
-        assert!(is_near(&pace, 800.0), "{pace:?}");
-        pace.order_waited(2_000 * MS, now + 1_001 * MS);
-        let lately = 1_000.0 * (-0.5_f64).exp();
+        let now = stood(&mut pace, 500 * MS, now);
+        let lately = 1_000.0 * faded(4 * LOOK_EVERY);
+        assert!(is_near(&pace, lately * 0.8), "{pace:?}");
+        let at_once = pace.within(Duration::ZERO, now);
+        let served = f64::from(served(&mut pace, now, LOOK_EVERY)) - at_once;
+        let expected = lately * 0.8 * LOOK_EVERY.as_secs_f64();
+        assert!((served / expected - 1.0).abs() < 0.05, "{served}");
+    }
+
+    #[test]
+    fn what_is_found_counts_until_claims_of_then_have_led_to_orders() {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let now = made(&mut pace, 1_000, 1, Instant::now());
+        let now = stood(&mut pace, 500 * MS, now);
+        let found = pace.per_second();
+        let now = stood(&mut pace, 2_000 * MS, now);
+        assert!(pace.per_second() >= found, "{pace:?}");
+        let now = now + 2 * LOOK_EVERY;
+        stood(&mut pace, 2_000 * MS, now);
+        let lately = 1_000.0 * faded(8 * LOOK_EVERY);
         assert!(is_near(&pace, lately / 2.0), "{pace:?}");
     }
 
@@ -192,8 +246,9 @@ mod tests {
     fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
         let mut pace = OrderPace::unlimited(Instant::now());
         let now = made(&mut pace, 250, 4, Instant::now());
-        pace.order_waited(500 * MS, now);
-        assert!(is_near(&pace, 4.0 * 250.0 * 0.8), "{pace:?}");
+        stood(&mut pace, 500 * MS, now);
+        let lately = 250.0 * faded(2 * LOOK_EVERY);
+        assert!(is_near(&pace, 4.0 * lately * 0.8), "{pace:?}");
     }
 
     #[test]
@@ -204,30 +259,41 @@ mod tests {
         for _ in 0..500 {
             now += MS;
             pace.order_made(now);
+            pace.orders_wait(500 * MS, now);
         }
-        pace.order_waited(500 * MS, now);
         assert!(is_near(&pace, 800.0), "{pace:?}");
     }
 
     #[test]
-    fn once_no_order_waits_more_claims_are_let_through_each_second() {
+    fn once_no_queue_stands_a_pace_that_is_used_grows_each_second() {
         let mut pace = OrderPace::unlimited(Instant::now());
         let now = made(&mut pace, 1_000, 1, Instant::now());
-        pace.order_waited(500 * MS, now);
-        for second in 1..=10_u32 {
-            pace.within(MS, now + 1_000 * MS * second);
+        let mut now = stood(&mut pace, 500 * MS, now);
+        let found = pace.per_second();
+        for _ in 0..10_000 {
+            now += MS;
+            pace.coupon_issued(now);
         }
-        let grown = 800.0 * GROWTH_PER_SECOND.powi(9);
-        assert!(is_near(&pace, grown), "{pace:?}");
-        // What nobody used is not saved up.
-        assert!(pace.within(Duration::ZERO, now + 10_000 * MS) < grown * 0.3);
+        let grown = found * GROWTH_PER_SECOND.powi(10);
+        assert!(
+            pace.per_second() > 1_900.0 && pace.per_second() < grown,
+            "{pace:?}"
+        );
+        // What nobody uses is not saved up, and does not grow.
+        let unused = pace.per_second();
+        assert!(pace.within(Duration::ZERO, now + 10_000 * MS) < unused * 0.3);
+        assert_eq!(pace.per_second(), unused);
+        pace.within(MS, now + MEMORY);
+        assert!(
+            pace.per_second().is_infinite(),
+            "what was found is forgotten"
+        );
     }
 
     #[test]
     fn claims_go_on_though_no_order_is_made() {
-        let now = Instant::now();
-        let mut pace = OrderPace::unlimited(now);
-        pace.order_waited(5_000 * MS, now);
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let now = stood(&mut pace, 5_000 * MS, Instant::now());
         let served = served(&mut pace, now, 900 * MS);
         assert!((50..=75).contains(&served), "{served}");
     }

@@ -85,6 +85,19 @@ impl Promises {
         }
     }
 
+    /// The holder of a turn that had promised to be back at this moment need not.
+    pub fn take_back(&mut self, turn: Turn, back_at: Instant) {
+        let index = self.slot(back_at).checked_sub(self.first);
+        let slot = index.and_then(|index| self.slots.get_mut(index as usize));
+        let Some(slot) = slot else { return };
+        let draws = slot.draws.entry(turn.cohort).or_default();
+        if let Some(at) = draws.iter().position(|draw| *draw == turn.draw) {
+            draws.swap_remove(at);
+            slot.count -= 1;
+            self.total -= 1;
+        }
+    }
+
     /// Forgets the promises that had to be kept by now, and counts those of turns that had come.
     pub fn end(&mut self, watermark: Turn, now: Instant) {
         let current = self.slot(now);
@@ -189,6 +202,23 @@ mod tests {
         promises.end(watermark, now + 3_000 * MS);
         assert_eq!(promises.ended(), 1, "the others had no turn to use");
         assert_eq!(promises.count(watermark, now), Counted::default());
+    }
+
+    #[test]
+    fn whoever_is_held_meanwhile_need_not_keep_its_promise() {
+        let now = Instant::now();
+        let mut promises = Promises::new(now);
+        let back_at = now + 2_000 * MS;
+        promises.add(turn(5, 7), back_at);
+        promises.add(turn(5, 9), back_at);
+        promises.take_back(turn(5, 7), back_at);
+        promises.take_back(turn(5, 7), back_at);
+        promises.take_back(turn(4, 9), back_at);
+        promises.take_back(turn(5, 9), now);
+        promises.take_back(turn(5, 9), back_at + 60_000 * MS);
+        assert_eq!(promises.total(), 1);
+        promises.end(Turn::LAST, back_at + 1_000 * MS);
+        assert_eq!(promises.ended(), 1);
     }
 
     #[test]

@@ -94,7 +94,11 @@ impl<T> WaitQueue<T> {
 
     /// How many have none.
     pub fn arrival_count(&self) -> usize {
-        self.waiting.len() - self.turns
+        self.len() - self.turns
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     pub fn is_empty(&self) -> bool {

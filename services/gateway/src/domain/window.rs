@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::tuning::{BACK_OFF, MOMENT, SOONEST_ASK, TARGET_DELAY};
+use super::tuning::{BACK_OFF, GROWTH_PER_SECOND, MOMENT, SOONEST_ASK, TARGET_DELAY};
 
 /// A claim that is in flight for longer has waited somewhere, whoever does not say so.
 const MAY_TAKE: Duration = TARGET_DELAY.saturating_mul(4);
@@ -88,7 +88,8 @@ impl Window {
             self.size += if self.is_probing {
                 1.0
             } else {
-                2.0 / self.size
+                // Two a round trip, or what lets it keep pace with a demand where that is long.
+                (2.0 / self.size).max((GROWTH_PER_SECOND - 1.0) * self.call_seconds)
             };
         }
     }
@@ -101,6 +102,10 @@ impl Window {
     /// Claims that could go at once.
     pub fn idle(&self, now: Instant) -> f64 {
         (self.permits(now) - self.in_flight as f64).max(0.0)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Claims that were answered since the beginning.
@@ -198,6 +203,25 @@ mod tests {
         assert!(shrunk < 50.0, "{shrunk}");
         rounds(&mut window, 10 * MS, 3, now);
         assert!(window.size < shrunk + 8.0, "{}", window.size);
+    }
+
+    #[test]
+    fn where_calls_take_long_a_window_that_is_used_grows_by_a_quarter_each_second() {
+        let mut window = Window::new(400.0, 1.0);
+        window.is_probing = false;
+        window.call_seconds = 0.3;
+        let now = Instant::now();
+        // Three rounds of a third of a second.
+        for round in 1..=3 {
+            while window.has_permit(now) {
+                window.begin(now);
+            }
+            for _ in 0..window.in_flight {
+                let (waited, took) = (Duration::ZERO, 300 * MS);
+                window.end(Some(Answer { waited, took }), now + 300 * MS * round);
+            }
+        }
+        assert!((450.0..500.0).contains(&window.size), "{}", window.size);
     }
 
     #[test]

@@ -101,6 +101,18 @@ impl Windows {
         self.by_lane.values().map(|window| window.idle(now)).sum()
     }
 
+    /// How many may be in flight, in all lanes.
+    pub fn permits(&self, now: Instant) -> f64 {
+        self.by_lane
+            .values()
+            .map(|window| window.permits(now))
+            .sum()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.by_lane.values().map(Window::in_flight).sum()
+    }
+
     /// How many of one lane may wait for a permit beside those whose turns have come: no more than
     /// can be served while they wait, as far as that is known, or than the window has permits.
     pub fn arrivals_that_may_wait(&mut self, lane: Lane, wait: Duration, now: Instant) -> usize {

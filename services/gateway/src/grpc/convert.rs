@@ -1,7 +1,7 @@
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, GetClaimRequest, IssuedClaim, LeaveQueueRequest, PlaceOrderRequest,
-        QueuedClaim, WatchClaimRequest,
+        QueuedClaim, WaitsFor, WatchClaimRequest,
     },
     issuance::v1::IssuedCoupon,
     order_intake::v1::PlaceOrderItem,
@@ -101,13 +101,14 @@ pub fn issued_claim(issued: IssuedCoupon) -> IssuedClaim {
 /// A claim that waits, with words for its shopper.
 pub fn queued_claim(queued: QueuePosition) -> QueuedClaim {
     let words = queued.why.words(queued.ask_after, queued.held_coupons);
-    let (position, wait) = match queued.why {
-        Waiting::ForOpening { .. } => (None, None),
-        Waiting::ForOthers { position, wait } => (Some(position), wait),
-        Waiting::ForStaff { position, .. } | Waiting::BehindStock { position } => {
-            (Some(position), None)
-        }
-        Waiting::ForServing | Waiting::ForStock => (queued.ticket.told_position, None),
+    let told = queued.ticket.told_position;
+    let (waits_for, position, wait) = match queued.why {
+        Waiting::ForOpening { .. } => (WaitsFor::Opening, None, None),
+        Waiting::ForOthers { position, wait } => (WaitsFor::Turn, Some(position), wait),
+        Waiting::ForServing => (WaitsFor::Permit, told, None),
+        Waiting::ForStock => (WaitsFor::Stock, told, None),
+        Waiting::BehindStock { position } => (WaitsFor::MoreCoupons, Some(position), None),
+        Waiting::ForStaff { position, .. } => (WaitsFor::Staff, Some(position), None),
     };
     let text = |locale: &str, message| LocalizedText {
         locale: locale.to_owned(),
@@ -120,6 +121,7 @@ pub fn queued_claim(queued: QueuePosition) -> QueuedClaim {
         longest_wait: wait.map(|(_, longest)| wire::duration(longest)),
         poll_after: Some(wire::duration(queued.ask_after)),
         messages: vec![text("zh-CN", words.zh), text("en", words.en)],
+        waits_for: waits_for.into(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 use tidegate_rpc::refusal::Waiting;
 use tidegate_types::{Cohort, HeldCoupons, Reason, TierNumber, Timestamp, Turn};
 
-use super::{HeldCall, Moment, Queue, WaitingRoom};
+use super::{HeldCall, Moment, Queue, WaitingRoom, recent_claims::Held};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
@@ -193,6 +193,27 @@ impl WaitingRoom {
         is_held.then(|| (self.queue(attempt.campaign.number).hold(turn), until))
     }
 
+    /// Holds a stream until its turn comes: its shopper is there, and need not come back.
+    pub fn hold_stream(
+        &self,
+        attempt: ClaimAttempt<'_>,
+        ticket: &Ticket,
+        until: Instant,
+    ) -> Option<HeldStream> {
+        let joined = (attempt.tier, ticket.turn.cohort);
+        let recent = &self.0.recent;
+        let held = recent.hold(attempt.key, joined, until, attempt.now.instant)?;
+        let queue = self.queue(attempt.campaign.number);
+        if let Some(back_at) = held.promised {
+            queue.take_back(ticket.turn, back_at);
+        }
+        Some(HeldStream {
+            call: queue.hold(ticket.turn),
+            room: self.clone(),
+            held,
+        })
+    }
+
     /// The shopper is told its position and when to ask again, which counts as a promise to do so.
     pub fn promise(&self, attempt: ClaimAttempt<'_>, position: &QueuePosition) {
         let now = Instant::now();
@@ -346,6 +367,25 @@ impl WaitingRoom {
             may_be_held: false,
             held_coupons: attempt.campaign.held_coupons(attempt.now.utc),
         }
+    }
+}
+
+/// A stream that is held until its turn comes, or until this is dropped.
+pub struct HeldStream {
+    call: HeldCall,
+    room: WaitingRoom,
+    held: Held,
+}
+
+impl HeldStream {
+    pub async fn called(&mut self) {
+        self.call.called().await;
+    }
+}
+
+impl Drop for HeldStream {
+    fn drop(&mut self) {
+        self.room.0.recent.let_go(&self.held);
     }
 }
 

@@ -144,6 +144,11 @@ impl Queue {
         self.state().promises.add(turn, back_at);
     }
 
+    /// The holder of a turn need not come back as it had promised.
+    pub(super) fn take_back(&self, turn: Turn, back_at: Instant) {
+        self.state().promises.take_back(turn, back_at);
+    }
+
     /// The holder of a turn that has come was back when it had promised.
     pub(super) fn promise_kept(&self) {
         self.state().promises_kept += 1;

@@ -14,10 +14,15 @@ const REQUEST_BITS: u32 = 19;
 /// 0: any tier; else the tier's number and one more.
 const TIER_BITS: u32 = 5;
 /// Milliseconds since this process began.
-const BACK_AT_BITS: u32 = 40;
+const BACK_AT_BITS: u32 = 39;
+/// Whether its shopper is held until then, and need not come back.
+const HELD_BITS: u32 = 1;
+const WANTED_SHIFT: u32 = BACK_AT_BITS + HELD_BITS;
+const OF_TIME: u64 = (1 << BACK_AT_BITS) - 1;
+const IS_HELD: u64 = 1 << BACK_AT_BITS;
 
 const _: () = assert!((MAX_TIERS as u64) < 1 << TIER_BITS);
-const _: () = assert!(REQUEST_BITS + TIER_BITS + BACK_AT_BITS == u64::BITS);
+const _: () = assert!(REQUEST_BITS + TIER_BITS + WANTED_SHIFT == u64::BITS);
 
 /// Remembers the newest claims, in memory of a fixed size: each shopper of a campaign has one cell,
 /// and the next that has the same cell takes it over.
@@ -44,6 +49,15 @@ pub(super) struct Recalled {
     pub(super) is_same_request: bool,
 }
 
+/// A shopper that is held.
+#[derive(Debug)]
+pub(super) struct Held {
+    cell: usize,
+    held: u64,
+    /// When it had promised to come back, which it need not any more.
+    pub(super) promised: Option<Instant>,
+}
+
 impl RecentClaims {
     pub(super) fn new(now: Instant) -> Self {
         let table = || (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
@@ -64,7 +78,7 @@ impl RecentClaims {
             return;
         };
         let tier = tier.map_or(0, |tier| u64::from(tier.get()) + 1);
-        let wanted = (self.request(key) << TIER_BITS | tier) << BACK_AT_BITS;
+        let wanted = (self.request(key) << TIER_BITS | tier) << WANTED_SHIFT;
         self.promised[cell].store(wanted, Ordering::Relaxed);
         self.joined[cell].store(mark << 32 | u64::from(cohort), Ordering::Relaxed);
     }
@@ -73,7 +87,7 @@ impl RecentClaims {
     pub(super) fn recall(&self, key: ClaimKey<'_>) -> Option<Recalled> {
         let (mark, cell) = self.cell(key);
         let cohort = joined_in(self.joined[cell].load(Ordering::Relaxed), mark)?;
-        let wanted = self.promised[cell].load(Ordering::Relaxed) >> BACK_AT_BITS;
+        let wanted = self.promised[cell].load(Ordering::Relaxed) >> WANTED_SHIFT;
         let tier = (wanted & ((1 << TIER_BITS) - 1)).checked_sub(1);
         Some(Recalled {
             cohort,
@@ -87,25 +101,67 @@ impl RecentClaims {
     pub(super) fn promise(
         &self,
         key: ClaimKey<'_>,
-        (tier, cohort): (Option<TierNumber>, Cohort),
+        joined: (Option<TierNumber>, Cohort),
         back_at: Instant,
         now: Instant,
     ) -> Option<()> {
+        let (cell, before) = self.wanted(key, joined);
+        if before & OF_TIME > self.milliseconds(now) {
+            return None;
+        }
+        let back_at = self.milliseconds(back_at) & OF_TIME;
+        self.replace(cell, before, back_at).map(|_| ())
+    }
+
+    /// The shopper is held from now on, and need not come back as it promised. `None` if it is held
+    /// already.
+    pub(super) fn hold(
+        &self,
+        key: ClaimKey<'_>,
+        joined: (Option<TierNumber>, Cohort),
+        until: Instant,
+        now: Instant,
+    ) -> Option<Held> {
+        let (cell, before) = self.wanted(key, joined);
+        let is_to_come = before & OF_TIME > self.milliseconds(now);
+        if is_to_come && before & IS_HELD != 0 {
+            return None;
+        }
+        let held = self.replace(cell, before, IS_HELD | self.milliseconds(until) & OF_TIME)?;
+        let promised = is_to_come.then(|| self.began + Duration::from_millis(before & OF_TIME));
+        Some(Held {
+            cell,
+            held,
+            promised,
+        })
+    }
+
+    /// It is held no longer.
+    pub(super) fn let_go(&self, held: &Held) {
+        // If it has promised something else meanwhile, that stays.
+        let _ = self.replace(held.cell, held.held, 0);
+    }
+
+    /// The cell of a shopper who waits, and what is in it.
+    fn wanted(
+        &self,
+        key: ClaimKey<'_>,
+        (tier, cohort): (Option<TierNumber>, Cohort),
+    ) -> (usize, u64) {
         let (mark, cell) = self.cell(key);
         if joined_in(self.joined[cell].load(Ordering::Relaxed), mark).is_none() {
             // The ticket is of another gateway, or was forgotten here.
             self.join(key, tier, cohort);
         }
-        let promised_at = &self.promised[cell];
-        let before = promised_at.load(Ordering::Relaxed);
-        let of_time = (1 << BACK_AT_BITS) - 1;
-        if before & of_time > self.milliseconds(now) {
-            return None;
-        }
-        let promised = before & !of_time | self.milliseconds(back_at) & of_time;
-        let made =
-            promised_at.compare_exchange(before, promised, Ordering::Relaxed, Ordering::Relaxed);
-        made.ok().map(|_| ())
+        (cell, self.promised[cell].load(Ordering::Relaxed))
+    }
+
+    fn replace(&self, cell: usize, before: u64, promise: u64) -> Option<u64> {
+        let after = before & !(OF_TIME | IS_HELD) | promise;
+        self.promised[cell]
+            .compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()
+            .map(|_| after)
     }
 
     /// A shopper waits no longer; in which cohort it did. Only one caller is told.
@@ -238,6 +294,29 @@ mod tests {
             assert_eq!(
                 claims.recall(ann).map(|place| place.cohort),
                 Some(cohort(9))
+            );
+        });
+    }
+
+    #[test]
+    fn a_shopper_is_held_once_and_need_not_come_back_meanwhile() {
+        with_claims(|[ann, again, bob]| {
+            let now = Instant::now();
+            let claims = RecentClaims::new(now);
+            let place = (None, cohort(9));
+            let hold = |key, now| claims.hold(key, place, now + 60 * SECOND, now);
+            claims.promise(ann, place, now + 5 * SECOND, now);
+            let held = hold(ann, now).unwrap();
+            assert_eq!(held.promised, Some(now + 5 * SECOND));
+            assert!(hold(again, now + SECOND).is_none(), "by another stream");
+            let promise = |at| claims.promise(again, place, at + SECOND, at);
+            assert_eq!(promise(now + SECOND), None);
+            claims.let_go(&held);
+            assert_eq!(promise(now + SECOND), Some(()));
+            assert_eq!(hold(bob, now).unwrap().promised, None, "it never promised");
+            assert!(
+                hold(bob, now + 61 * SECOND).is_some(),
+                "the first is long over"
             );
         });
     }

@@ -68,12 +68,12 @@ pub(super) struct PlaceItem {
     pub(super) patience: Option<Duration>,
 }
 
-/// The items of a call. A bad item refuses itself only; a call for other lanes, or without a
-/// sensible number of items, is refused whole.
+/// The lane and the items of a call. A bad item refuses itself only; a call for other lanes, or
+/// without a sensible number of items, is refused whole.
 pub(super) fn place_items(
     request: proto::PlaceOrdersRequest,
     lanes: Lanes,
-) -> Result<Vec<Result<PlaceItem>>> {
+) -> Result<(Lane, Vec<Result<PlaceItem>>)> {
     if request.lanes != u32::from(lanes.get()) {
         return Err(OrderIntakeError::OtherLanes { ours: lanes });
     }
@@ -85,7 +85,8 @@ pub(super) fn place_items(
         lane
     })?;
     let items = request.items.into_iter();
-    Ok(items.map(|item| place_item(item, lanes, lane)).collect())
+    let items = items.map(|item| place_item(item, lanes, lane)).collect();
+    Ok((lane, items))
 }
 
 fn place_item(item: proto::PlaceOrderItem, lanes: Lanes, lane: Lane) -> Result<PlaceItem> {

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{sync::PoisonError, time::Instant};
 
 use futures_util::{future::join_all, stream::StreamExt as _};
 use tidegate_proto::order_intake::v1::{
@@ -9,7 +9,7 @@ use tidegate_proto::order_intake::v1::{
     WatchOrderResponse, order_intake_service_server::OrderIntakeService,
 };
 use tidegate_proto::r#type::v1::Order;
-use tidegate_rpc::server::CallContext;
+use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::of_item;
 use tidegate_types::{ShopperId, Timestamp};
 use tokio::time::timeout_at;
@@ -70,13 +70,25 @@ impl OrderIntakeService for Server {
         request: Request<PlaceOrdersRequest>,
     ) -> Answer<PlaceOrdersResponse> {
         let context = context_of(&request)?;
-        let items = convert::place_items(request.into_inner(), self.lanes)?;
-        let items = items.into_iter();
-        let placing = items.map(|item| self.place(item, context.deadline));
+        let mut request = request.into_inner();
+        let told = request.permit_wait.take().and_then(wire::span);
+        let (lane, items) = convert::place_items(request, self.lanes)?;
+        let permit_wait = {
+            let waits = &self.permit_waits[lane];
+            let mut waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.tell(items.len(), told.unwrap_or_default(), Instant::now())
+        };
+        let placing = items
+            .into_iter()
+            .map(|item| self.place(item, context.deadline));
         let outcomes = join_all(placing).await.into_iter();
         let result = |outcome| convert::place_result(outcome, &self.metrics);
         let results = outcomes.map(result).collect();
-        Ok(Response::new(PlaceOrdersResponse { results }))
+        Ok(Response::new(PlaceOrdersResponse {
+            results,
+            queue_delay: Some(wire::duration(self.store.queue_delay(lane))),
+            permit_wait: Some(wire::duration(permit_wait)),
+        }))
     }
 
     async fn get_order(&self, request: Request<GetOrderRequest>) -> Answer<GetOrderResponse> {

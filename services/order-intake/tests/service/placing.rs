@@ -74,6 +74,7 @@ async fn an_order_goes_on_when_its_caller_hangs_up() {
         lane: lane_of("alice"),
         lanes: LANES.into(),
         items: vec![item("alice", "r-1", &code(1))],
+        ..PlaceOrdersRequest::default()
     });
     request.set_timeout(Duration::from_secs(5));
     let mut gateway = suite.orders(Identity::Gateway);

@@ -98,6 +98,7 @@ async fn a_call_for_other_lanes_or_of_no_sensible_size_is_refused_whole() {
             lane,
             lanes,
             items: vec![item("alice", "r-1", &code(1)); count],
+            ..PlaceOrdersRequest::default()
         };
         let answer = suite.orders(Identity::Gateway).place_orders(request).await;
         assert_eq!(

@@ -134,6 +134,7 @@ impl Suite {
             lane: lane_of(&items[0].shopper_id),
             lanes: LANES.into(),
             items,
+            ..PlaceOrdersRequest::default()
         };
         let placed = self.orders(Identity::Gateway).place_orders(request).await;
         let results = placed.unwrap().into_inner().results.into_iter();

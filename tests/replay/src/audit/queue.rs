@@ -22,6 +22,7 @@ const BROKEN_ONE_IN: usize = 10;
 pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
     let latest_joined = LatestJoined::new(&told.services);
     let (mut grown, mut overtaken, mut comparable) = (0, 0, 0);
+    let mut waited_for_stock = 0;
     let (mut served_late, mut watchers_served_late) = (0, 0);
     for wait in &told.waits {
         grown += i64::from(wait.grown > 0);
@@ -33,7 +34,12 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
         };
         comparable += 1;
         let latest = latest_joined.of_those_served_before(span.served_before);
-        overtaken += i64::from(latest.is_some_and(|latest| latest > span.joined_after));
+        let is_after_a_later_one = latest.is_some_and(|latest| latest > span.joined_after);
+        if wait.was_for_stock {
+            waited_for_stock += i64::from(is_after_a_later_one);
+        } else {
+            overtaken += i64::from(is_after_a_later_one);
+        }
     }
     let mut finding = Finding::default();
     finding.add("queued", told.waits.len() as i64);
@@ -42,6 +48,8 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
     // Who polls comes to a turn when told to come, who watches at once: the two together say what polling has to do with it.
     finding.add("watchers_served_after_later_ones", watchers_served_late);
     finding.add("shoppers_served_after_later_ones", served_late);
+    // The last coupons are on lease lane by lane: their turns had come, and their lanes had none.
+    finding.add("waited_for_stock_after_later_ones", waited_for_stock);
     finding.add("wrong_shoppers_overtaken", overtaken);
     let median = |as_told: bool| {
         let is_meant = |wait: &&QueueWait| wait.is_served && wait.kind.does_as_told() == as_told;

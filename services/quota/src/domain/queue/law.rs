@@ -49,9 +49,11 @@ pub fn waiting(
 
 /// Calls as many turns as the gateways can take beside those who are there, or will be soon.
 pub fn call(reports: &[QueueReport], watermark: Turn, share_kept: f64, current: Cohort) -> Called {
-    let sum = |of: fn(&QueueReport) -> f64| reports.iter().map(of).sum::<f64>();
-    let can_take = sum(|report| report.can_take) - sum(|report| report.at_door as f64);
-    let mut missing = can_take - to_come(reports, watermark, share_kept);
+    // Turns that wait at the door of one gateway do not fill the permits of another.
+    let can_take = reports
+        .iter()
+        .map(|report| (report.can_take - report.at_door as f64).max(0.0));
+    let mut missing = can_take.sum::<f64>() - to_come(reports, watermark, share_kept);
     let mut watermark = watermark;
     if missing <= 0.0 {
         return Called {

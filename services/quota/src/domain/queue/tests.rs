@@ -79,6 +79,21 @@ fn turns_are_called_for_what_is_missing_beside_those_who_come() {
 }
 
 #[test]
+fn turns_at_the_door_of_one_gateway_do_not_fill_the_permits_of_another() {
+    let crowded = QueueReport {
+        at_door: 500,
+        ..holding(NOW, 0, 20.0)
+    };
+    let called = call(
+        &[crowded, holding(NOW, 140, 70.0)],
+        Turn::FIRST,
+        1.0,
+        cohort(NOW),
+    );
+    assert_eq!(called.watermark, turn(NOW, HALF));
+}
+
+#[test]
 fn held_ones_count_fully_and_promises_by_the_share_that_is_kept() {
     let mut here = holding(NOW, 10, 30.0);
     here.due_soon = 20;

@@ -19,6 +19,7 @@ fn wait(joined: u64, last_asked: u64, ended: u64) -> QueueWait {
     let told = |position| ToldPosition {
         position: Some(position),
         longest_wait: Some(ms(3_000)),
+        is_for_stock: false,
     };
     let mut wait = QueueWait::new(asked(joined), told(9), InQueue::Polls);
     wait.told_again(asked(last_asked), told(4));
@@ -53,6 +54,16 @@ fn who_is_told_to_wait_after_a_later_one_was_served_is_overtaken() {
     // The one served last is not the one who joined last.
     let more = [service(14_000, 15_000), service(7_000, 15_500)];
     assert_eq!(overtaken(wait(10_000, 17_000, 18_000), &more), Some(1));
+}
+
+#[test]
+fn who_waits_for_the_last_coupons_to_come_back_is_told_apart() {
+    let later = [service(14_000, 15_000)];
+    let mut waited = wait(10_000, 17_000, 18_000);
+    waited.was_for_stock = true;
+    let found = order(waited, &later);
+    assert_eq!(found.count("wrong_shoppers_overtaken"), Some(0));
+    assert_eq!(found.count("waited_for_stock_after_later_ones"), Some(1));
 }
 
 #[test]
