@@ -26,7 +26,11 @@ use tokio::{
 };
 use tonic::{Request, Status};
 
-use crate::{domain::campaign::Campaign, error::IssuanceError, store};
+use crate::{
+    domain::campaign::Campaign,
+    error::{IssuanceError, Result},
+    store,
+};
 use owner::CampaignKey;
 
 const PAUSE_BEFORE_KEEPING_AGAIN: Duration = Duration::from_millis(500);
@@ -70,7 +74,7 @@ impl Campaigns {
         pool: PgPool,
         quota: Replicas,
         tell: Tell,
-    ) -> Result<(Self, impl Future<Output = ()> + Send + use<Tell>), sqlx::Error>
+    ) -> sqlx::Result<(Self, impl Future<Output = ()> + Send + use<Tell>)>
     where
         Tell: Fn(News) + Send + Sync + 'static,
     {
@@ -104,7 +108,7 @@ impl Campaigns {
         number: CampaignNumber,
         revision: u64,
         until: Instant,
-    ) -> Result<Arc<Campaign>, IssuanceError> {
+    ) -> Result<Arc<Campaign>> {
         let known = self.get(number);
         if let Some(known) = known.as_ref().filter(|known| known.revision >= revision) {
             return Ok(Arc::clone(known));
@@ -113,11 +117,7 @@ impl Campaigns {
         asked.or_else(|error| known.ok_or(error))
     }
 
-    pub async fn find_by(
-        &self,
-        id: &CampaignId,
-        until: Instant,
-    ) -> Result<Arc<Campaign>, IssuanceError> {
+    pub async fn find_by(&self, id: &CampaignId, until: Instant) -> Result<Arc<Campaign>> {
         let key = CampaignKey::Id(id.clone());
         match self.kept.find(&key) {
             Some(campaign) => Ok(campaign),
@@ -126,18 +126,14 @@ impl Campaigns {
     }
 
     /// The campaign as quota tells it after this call, whatever is known here.
-    pub async fn confirm(
-        &self,
-        number: CampaignNumber,
-        until: Instant,
-    ) -> Result<Arc<Campaign>, IssuanceError> {
+    pub async fn confirm(&self, number: CampaignNumber, until: Instant) -> Result<Arc<Campaign>> {
         let asked = self.questions.ask(CampaignKey::Number(number), until).await;
         let told = asked.map_err(|_| IssuanceError::CampaignNotKnownYet)?;
         told.ok_or(IssuanceError::CampaignNotFound)
     }
 
     /// Asks quota; while it does not answer, the watch may tell.
-    async fn ask(&self, key: CampaignKey, until: Instant) -> Result<Arc<Campaign>, IssuanceError> {
+    async fn ask(&self, key: CampaignKey, until: Instant) -> Result<Arc<Campaign>> {
         match self.questions.ask(key.clone(), until).await {
             Ok(Some(campaign)) => Ok(campaign),
             Ok(None) => Err(IssuanceError::CampaignNotFound),
@@ -150,7 +146,7 @@ impl Campaigns {
     }
 
     /// Takes in what quota says of a campaign and keeps it in the database.
-    pub async fn keep(&self, campaign: Campaign) -> Result<(), sqlx::Error> {
+    pub async fn keep(&self, campaign: Campaign) -> sqlx::Result<()> {
         self.kept.keep(campaign).await
     }
 
@@ -235,7 +231,7 @@ impl Kept {
     }
 
     /// Kept before it is used: no coupon exists of a campaign whose terms a restart would not know.
-    async fn keep(&self, campaign: Campaign) -> Result<(), sqlx::Error> {
+    async fn keep(&self, campaign: Campaign) -> sqlx::Result<()> {
         let (number, revision) = (campaign.number, campaign.revision);
         let is_news = |known: &HashMap<CampaignNumber, Arc<Campaign>>| {
             let known = known.get(&number);

@@ -13,15 +13,14 @@ use tokio::sync::Semaphore;
 use tracing::instrument;
 
 use crate::{
-    campaigns::Campaigns,
-    coupon_keys::CouponKeys,
     domain::{
         campaign::{Campaign, Phase},
+        claim::{ByStaff, Claim},
         coupon::Coupon,
         lease_book::Outlook,
     },
-    error::IssuanceError,
-    lane_work::{ByStaff, Claim, Claimed, Issued, Queues, Work},
+    error::{IssuanceError, Result},
+    lane_work::{Claimed, Issued, Queues, Work},
     leases::LaneStock,
     metrics::IssuanceMetrics,
     wallet::{Wallet, with_code},
@@ -47,16 +46,14 @@ pub struct ClaimRequest {
 
 /// What became of a claim, or the reason why nothing did. And how long it waited for its commit, or
 /// would have waited if that kept it out; none if it did not come to the queue.
-pub type Answered<T> = (Result<T, IssuanceError>, Option<Duration>);
+pub type Answered<T> = (Result<T>, Option<Duration>);
 
 /// Has committed what callers ask for: claims, grants, redemptions, releases and revocations.
 #[derive(Clone)]
 pub struct Commits {
     pub queues: Queues,
     pub stocks: Arc<PerLane<Arc<LaneStock>>>,
-    pub keys: Arc<CouponKeys>,
-    pub campaigns: Campaigns,
-    /// Shows the coupons afterwards.
+    /// Knows codes and campaigns, and shows the coupons afterwards.
     pub wallet: Wallet,
     pub metrics: IssuanceMetrics,
     /// A place for each stream of grants.
@@ -74,11 +71,7 @@ impl Commits {
 
     /// The coupon for the shopper who is to get the code, and whether it was replayed. A claim whose
     /// code cannot be told is answered again later.
-    pub fn hand_out(
-        &self,
-        issued: Issued,
-        shopper: &ShopperId,
-    ) -> Result<(Coupon, bool), IssuanceError> {
+    pub fn hand_out(&self, issued: Issued, shopper: &ShopperId) -> Result<(Coupon, bool)> {
         let in_force = issued.in_force.as_ref();
         let coupon = self.wallet.present(issued.coupon, shopper, in_force);
         let coupon = coupon.and_then(with_code);
@@ -91,30 +84,31 @@ impl Commits {
     pub async fn issue(&self, request: ClaimRequest) -> Answered<Issued> {
         let mut queue_delay = None;
         let outcome = self.try_issue(request, &mut queue_delay).await;
-        match &outcome {
-            Ok(issued) => {
-                self.metrics.issued(issued.replayed);
-                note("tidegate.replayed", issued.replayed);
-            }
-            Err(error) => {
-                self.metrics.refused(error);
-                fail(error);
-            }
+        let outcome = outcome.inspect_err(|error| self.refused(error));
+        if let Ok(issued) = &outcome {
+            self.metrics.issued(issued.replayed);
+            note("tidegate.replayed", issued.replayed);
         }
         (outcome, queue_delay)
+    }
+
+    /// Counts a refusal, and marks its trace.
+    pub(crate) fn refused(&self, error: &IssuanceError) {
+        self.metrics.refused(error);
+        fail(error);
     }
 
     async fn try_issue(
         &self,
         request: ClaimRequest,
         queue_delay: &mut Option<Duration>,
-    ) -> Result<Issued, IssuanceError> {
+    ) -> Result<Issued> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
         let lane = self.queues.lanes().of(&request.shopper);
         loop {
             // Read anew for each attempt: staff may have halted the campaign meanwhile.
             let revision = request.campaign_revision;
-            let campaigns = &self.campaigns;
+            let campaigns = &self.wallet.campaigns;
             let campaign = campaigns.get_by(request.campaign, revision, wait_until);
             let campaign = campaign.await?;
             // Quota could not be asked, or its answer was late itself: what staff have changed since
@@ -155,11 +149,7 @@ impl Commits {
 }
 
 /// Returns if the claim is worth committing again.
-async fn wait_for_stock(
-    stock: &LaneStock,
-    request: &ClaimRequest,
-    until: Instant,
-) -> Result<(), IssuanceError> {
+async fn wait_for_stock(stock: &LaneStock, request: &ClaimRequest, until: Instant) -> Result<()> {
     match stock.wait(request.campaign, request.tier, until).await {
         Outlook::InHand if Instant::now() < until => Ok(()),
         Outlook::InHand | Outlook::Coming | Outlook::Withheld => Err(IssuanceError::StockLate {
@@ -171,7 +161,7 @@ async fn wait_for_stock(
 }
 
 /// Why a campaign issues nothing in this phase.
-fn check_open(campaign: &Campaign, phase: Phase) -> Result<(), IssuanceError> {
+fn check_open(campaign: &Campaign, phase: Phase) -> Result<()> {
     match phase {
         Phase::Open => Ok(()),
         Phase::NotOpen => Err(IssuanceError::CampaignNotOpen {

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_telemetry::fail;
 use tidegate_types::{
     Actor, CampaignId, ChangeReason, DecodedCode, RequestId, Retry, ShopperId, TierNumber,
 };
@@ -15,9 +14,9 @@ use tracing::instrument;
 
 use crate::{
     claims::{ClaimRequest, Commits},
-    domain::{campaign::Campaign, coupon::Coupon},
-    error::IssuanceError,
-    lane_work::{ByStaff, Revocation, Work},
+    domain::{campaign::Campaign, claim::ByStaff, coupon::Coupon},
+    error::{IssuanceError, Result},
+    lane_work::{Revocation, Work},
 };
 
 /// Streams of grants that one process serves at once.
@@ -47,25 +46,19 @@ pub struct Grant {
 impl Commits {
     /// Withdraws a coupon for ever; true if it had been withdrawn before.
     #[instrument(name = "revoke coupon", skip_all)]
-    pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
+    pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool)> {
         let outcome = self.try_revoke(request).await;
-        match &outcome {
-            Ok(_) => {
-                self.metrics.revoked.inc();
-            }
-            Err(error) => {
-                self.metrics.refused(error);
-                fail(error);
-            }
-        }
-        outcome
+        let revoked = outcome.inspect_err(|error| self.refused(error))?;
+        self.metrics.revoked.inc();
+        Ok(revoked)
     }
 
-    async fn try_revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool), IssuanceError> {
+    async fn try_revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool)> {
         let shopper = request.shopper;
-        let DecodedCode { campaign, slot } = self.keys.decode(&request.code, &shopper)?;
+        let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
         // The answer shows the campaign's words, which another replica may have heard of first.
-        let known = self.campaigns.get_by(campaign, 0, request.deadline).await?;
+        let campaigns = &self.wallet.campaigns;
+        let known = campaigns.get_by(campaign, 0, request.deadline).await?;
         let revoked_by = request.actor.map(|actor| {
             Box::new(ByStaff {
                 actor,
@@ -92,14 +85,14 @@ impl Commits {
     }
 
     /// A place for one stream of grants, held as long as it lasts.
-    pub fn open_grants(&self) -> Result<OwnedSemaphorePermit, IssuanceError> {
+    pub fn open_grants(&self) -> Result<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.grant_streams).try_acquire_owned();
         place.map_err(|_| IssuanceError::NotNow("too many streams of grants are open"))
     }
 
-    pub async fn campaign_of(&self, id: &CampaignId) -> Result<Arc<Campaign>, IssuanceError> {
+    pub async fn campaign_of(&self, id: &CampaignId) -> Result<Arc<Campaign>> {
         let until = Instant::now() + WAIT_FOR_CAMPAIGN;
-        self.campaigns.find_by(id, until).await
+        self.wallet.campaigns.find_by(id, until).await
     }
 
     /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
@@ -108,7 +101,7 @@ impl Commits {
         campaign: &Campaign,
         grant: Grant,
         granted_by: Option<(Actor, ChangeReason)>,
-    ) -> Result<(Coupon, bool), IssuanceError> {
+    ) -> Result<(Coupon, bool)> {
         let deadline = Instant::now() + GRANT_PATIENCE;
         let mut revision = campaign.revision;
         loop {
@@ -131,7 +124,7 @@ impl Commits {
                     | IssuanceError::CampaignClosed),
                 ) => {
                     let number = campaign.number;
-                    let told = self.campaigns.confirm(number, deadline).await?;
+                    let told = self.wallet.campaigns.confirm(number, deadline).await?;
                     if told.revision <= revision {
                         return Err(refused);
                     }

@@ -17,7 +17,11 @@ use tidegate_auth::{FileWatch, RELOAD_INTERVAL};
 use tidegate_types::{CouponCode, CouponKeyring, DecodedCode, ShopperId, Unverified};
 use tokio::time::interval;
 
-use crate::{domain::coupon::StoredCoupon, error::IssuanceError, metrics::IssuanceMetrics};
+use crate::{
+    domain::coupon::StoredCoupon,
+    error::{IssuanceError, Result},
+    metrics::IssuanceMetrics,
+};
 
 /// A keys file that cannot be used. Quotes no key.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +69,14 @@ impl CouponKeys {
     }
 
     /// Which coupon of the shopper a code means, as typed.
-    pub fn decode(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode, IssuanceError> {
+    pub fn decode(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode> {
         let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
         Ok(self.current.load().verify(code, shopper)?)
     }
 
     /// Which coupon a code says it is, of whichever shopper; nobody's can be told from others' while
     /// its key is missing.
-    pub fn claimed(&self, typed: &str) -> Result<(CouponCode, DecodedCode), IssuanceError> {
+    pub fn claimed(&self, typed: &str) -> Result<(CouponCode, DecodedCode)> {
         let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
         let claimed = code.claimed().ok_or(IssuanceError::CouponNotFound)?;
         // Whether there is a key is the same for every shopper.
@@ -80,7 +84,7 @@ impl CouponKeys {
         self.is_of(code, &anybody).map(|_| (code, claimed))
     }
 
-    pub fn is_of(&self, code: CouponCode, shopper: &ShopperId) -> Result<bool, IssuanceError> {
+    pub fn is_of(&self, code: CouponCode, shopper: &ShopperId) -> Result<bool> {
         match self.current.load().verify(code, shopper) {
             Ok(_) => Ok(true),
             Err(Unverified::Never) => Ok(false),
@@ -91,11 +95,7 @@ impl CouponKeys {
     /// What [`CouponKeys::decode`] says, for giving back what an order holds: where nobody can
     /// verify the code, what it claims is good enough, because only the order that holds the coupon
     /// can free it.
-    pub fn decode_held(
-        &self,
-        typed: &str,
-        shopper: &ShopperId,
-    ) -> Result<DecodedCode, IssuanceError> {
+    pub fn decode_held(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode> {
         match self.decode(typed, shopper) {
             Err(missing @ IssuanceError::CouponKeyMissing { .. }) => CouponCode::parse(typed)
                 .and_then(CouponCode::claimed)

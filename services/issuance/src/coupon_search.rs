@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     domain::{code_ending::CodeEnding, coupon::Coupon},
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     store::{
         found::{self, OlderThan},
         shoppers::{self, PageEnd},
@@ -96,7 +96,7 @@ pub struct FoundCoupon {
 
 impl Wallet {
     /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
-    pub async fn find(&self, wanted: Wanted, deadline: Instant) -> Result<Found, IssuanceError> {
+    pub async fn find(&self, wanted: Wanted, deadline: Instant) -> Result<Found> {
         match wanted {
             Wanted::Code { shopper, code } => {
                 let key = self.keys.decode(&code, &shopper)?;
@@ -122,7 +122,7 @@ impl Wallet {
         shopper: ShopperId,
         key: DecodedCode,
         deadline: Instant,
-    ) -> Result<Option<FoundCoupon>, IssuanceError> {
+    ) -> Result<Option<FoundCoupon>> {
         let lane = self.lanes.of(&shopper);
         let key = (&shopper, key.campaign, key.slot);
         let found = found::by_key(&self.pool, lane, key).await?;
@@ -137,7 +137,7 @@ impl Wallet {
         ending: Option<CodeEnding>,
         from: Option<LookedTo>,
         deadline: Instant,
-    ) -> Result<Found, IssuanceError> {
+    ) -> Result<Found> {
         let (pool, lane) = (&self.pool, self.lanes.of(shopper));
         let stop_at = stop_at(deadline, Instant::now());
         let mut missing_key = from.and_then(|from| from.missing_key);
@@ -180,7 +180,7 @@ impl Wallet {
         shopper: &ShopperId,
         found: Vec<found::FoundCoupon>,
         deadline: Instant,
-    ) -> Result<Vec<FoundCoupon>, IssuanceError> {
+    ) -> Result<Vec<FoundCoupon>> {
         let found = found.into_iter();
         let found = found.map(|found| (found.coupon, found.revoked_because));
         let (stored, reasons): (_, Vec<_>) = found.unzip();
@@ -203,7 +203,7 @@ impl Wallet {
         typed: &str,
         from: Option<SearchedTo>,
         deadline: Instant,
-    ) -> Result<Found, IssuanceError> {
+    ) -> Result<Found> {
         let (code, claimed) = self.keys.claimed(typed)?;
         let campaign = self.campaigns.get_by(claimed.campaign, 0, deadline).await;
         campaign.map_err(|error| match error {
@@ -253,7 +253,7 @@ impl Wallet {
         code: CouponCode,
         slot: Slot,
         coupons: &[(ShopperId, Slot)],
-    ) -> Result<Option<ShopperId>, IssuanceError> {
+    ) -> Result<Option<ShopperId>> {
         for some in coupons.chunks(CODES_AT_ONCE) {
             for (shopper, _) in some.iter().filter(|(_, of_shopper)| *of_shopper == slot) {
                 if self.keys.is_of(code, shopper)? {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::fail;
 use tidegate_types::{DecodedCode, Lane, ShopperId, Timestamp};
 use tracing::instrument;
 use uuid::Uuid;
@@ -14,7 +13,7 @@ use crate::{
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
         purchase::Purchase,
     },
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     lane_work::{CouponUse, Redemption, Release, Work},
 };
 
@@ -30,7 +29,7 @@ pub struct UseRequest {
 }
 
 /// The coupon, if it pays for the order; and when its campaign ends, if that is known.
-pub type Redeemed = (Result<Coupon, IssuanceError>, Option<Timestamp>);
+pub type Redeemed = (Result<Coupon>, Option<Timestamp>);
 
 impl Commits {
     /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
@@ -38,14 +37,9 @@ impl Commits {
     pub async fn redeem(&self, request: UseRequest, purchase: &Purchase) -> Redeemed {
         let mut closes_at = None;
         let outcome = self.try_redeem(&request, purchase, &mut closes_at).await;
-        match &outcome {
-            Ok(_) => {
-                self.metrics.redeemed.inc();
-            }
-            Err(error) => {
-                self.metrics.refused(error);
-                fail(error);
-            }
+        let outcome = outcome.inspect_err(|error| self.refused(error));
+        if outcome.is_ok() {
+            self.metrics.redeemed.inc();
         }
         (outcome, closes_at)
     }
@@ -55,10 +49,11 @@ impl Commits {
         request: &UseRequest,
         purchase: &Purchase,
         closes_at: &mut Option<Timestamp>,
-    ) -> Result<Coupon, IssuanceError> {
-        let coupon = self.keys.decode(&request.code, &request.shopper)?;
+    ) -> Result<Coupon> {
+        let (keys, campaigns) = (&self.wallet.keys, &self.wallet.campaigns);
+        let coupon = keys.decode(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(request, coupon);
-        let campaign = self.campaigns.get_by(used.campaign, 0, request.deadline);
+        let campaign = campaigns.get_by(used.campaign, 0, request.deadline);
         let campaign = campaign.await?;
         *closes_at = Some(campaign.closes_at);
         let redemption = Redemption {
@@ -85,10 +80,11 @@ impl Commits {
         &self,
         request: UseRequest,
         minimum_validity: Option<MinimumValidity>,
-    ) -> Result<bool, IssuanceError> {
-        let coupon = self.keys.decode_held(&request.code, &request.shopper)?;
+    ) -> Result<bool> {
+        let (keys, campaigns) = (&self.wallet.keys, &self.wallet.campaigns);
+        let coupon = keys.decode_held(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(&request, coupon);
-        let campaign = self.campaigns.get(used.campaign);
+        let campaign = campaigns.get(used.campaign);
         let release = Release {
             used,
             extended_valid_until: campaign.and_then(|campaign| campaign.extended_valid_until),

@@ -14,6 +14,8 @@ const RETRY_WHILE_QUEUE_ONLY: Duration = Duration::from_secs(2);
 /// Areas, and stores, that a refusal names: it travels in headers, which are small.
 const MAX_NAMES_TOLD: usize = 10;
 
+pub type Result<T, E = IssuanceError> = std::result::Result<T, E>;
+
 /// Everything that can keep issuance from doing what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuanceError {

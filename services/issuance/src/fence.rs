@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     campaigns::Campaigns,
     domain::{campaign::Campaign, fence::Fence},
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     metrics::IssuanceMetrics,
     store::{
         controls,
@@ -44,10 +44,7 @@ pub struct LeaseFence {
 impl LeaseFence {
     /// Seals leases for ever and tells what was used of each, in their order. Each lane is one transaction: after an error some may be sealed, and asking again tells the same of them.
     #[instrument(skip_all, name = "seal leases", fields(tidegate.leases = leases.len()))]
-    pub async fn seal(
-        &self,
-        leases: Vec<(Lane, LeaseToSeal)>,
-    ) -> Result<Vec<SealedLease>, IssuanceError> {
+    pub async fn seal(&self, leases: Vec<(Lane, LeaseToSeal)>) -> Result<Vec<SealedLease>> {
         let seal = |lane, leases: Vec<LeaseToSeal>| async move {
             let sealed = leases::seal(&self.pool, lane, &leases).await?;
             self.metrics.seals.inc_by(sealed.len() as u64);
@@ -59,7 +56,7 @@ impl LeaseFence {
 
     /// Puts what staff have said of a campaign's coupons into every lane. After an error it may be in some, and asking again is harmless.
     #[instrument(name = "apply control", skip_all)]
-    pub async fn apply_control(&self, campaign: Campaign) -> Result<(), IssuanceError> {
+    pub async fn apply_control(&self, campaign: Campaign) -> Result<()> {
         let (number, control) = (campaign.number, campaign.coupon_control());
         let applied = async {
             self.campaigns.keep(campaign).await?;
@@ -71,7 +68,7 @@ impl LeaseFence {
     }
 
     /// How leases stand, in their order.
-    pub async fn inspect(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>, IssuanceError> {
+    pub async fn inspect(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>> {
         let inspect = |lane, leases: Vec<_>| async move {
             fence::inspect(&self.audit_pool, lane, &leases).await
         };
@@ -79,18 +76,14 @@ impl LeaseFence {
     }
 
     /// Ends a campaign in every lane: no lease of it is installed from now on. After an error it may be ended in some, and asking again is harmless.
-    pub async fn retire(&self, campaign: CampaignNumber) -> Result<(), IssuanceError> {
+    pub async fn retire(&self, campaign: CampaignNumber) -> Result<()> {
         let retire = |lane| history::retire(&self.pool, lane, campaign);
         few_at_once(self.lane_count.all().map(retire)).await?;
         Ok(())
     }
 
     /// Counts coupons and compares them with their leases. Runs in a task of its own: a caller that hangs up must not leave a connection in the middle of it.
-    pub async fn count(
-        self,
-        range: CouponRange,
-        deadline: Instant,
-    ) -> Result<CouponCount, IssuanceError> {
+    pub async fn count(self, range: CouponRange, deadline: Instant) -> Result<CouponCount> {
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = left.saturating_sub(COUNT_MARGIN);
         if limit.is_zero() {
@@ -105,9 +98,9 @@ async fn lane_by_lane<L, T: Clone, Asking>(
     leases: Vec<(Lane, L)>,
     id: fn(&L) -> Uuid,
     ask: impl Fn(Lane, Vec<L>) -> Asking,
-) -> Result<Vec<T>, sqlx::Error>
+) -> sqlx::Result<Vec<T>>
 where
-    Asking: Future<Output = Result<Vec<T>, sqlx::Error>>,
+    Asking: Future<Output = sqlx::Result<Vec<T>>>,
 {
     let keys: Vec<_> = leases
         .iter()
@@ -130,8 +123,8 @@ where
 }
 
 async fn few_at_once<T>(
-    lanes: impl Iterator<Item: Future<Output = Result<T, sqlx::Error>>>,
-) -> Result<Vec<T>, sqlx::Error> {
+    lanes: impl Iterator<Item: Future<Output = sqlx::Result<T>>>,
+) -> sqlx::Result<Vec<T>> {
     let lanes = stream::iter(lanes).buffer_unordered(LANES_AT_ONCE);
     lanes.try_collect().await
 }

@@ -31,7 +31,12 @@ use tidegate_types::{Lane, Lanes, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
-use crate::{claims::Commits, error::IssuanceError, fence::LeaseFence, wallet::Wallet};
+use crate::{
+    claims::Commits,
+    error::{IssuanceError, Result},
+    fence::LeaseFence,
+    wallet::Wallet,
+};
 pub use access::{RULES, limits};
 use status::detached;
 
@@ -65,22 +70,34 @@ pub fn add(routes: Routes, coupons: CouponsGrpc, fence: LeaseFence) -> Routes {
 pub struct CouponsGrpc {
     pub wallet: Wallet,
     pub commits: Commits,
-    pub lanes: Lanes,
     /// Streams end once it is cancelled, so that they do not hold up a process that is stopping.
     pub stop: CancellationToken,
 }
 
 impl CouponsGrpc {
-    /// The lane of a batch of so many items.
-    fn lane(&self, lane: u32, lanes: u32, items: usize) -> Result<Lane, IssuanceError> {
-        let ours = self.lanes;
-        let other = IssuanceError::OtherLanes { lanes: ours.get() };
-        if lanes != u32::from(ours.get()) {
-            return Err(other);
-        }
-        let lane = ours.lane(lane).map_err(|_| other)?;
+    /// A call with so many items of one lane.
+    fn batch(&self, call: CallContext, lane: u32, lanes: u32, items: usize) -> Result<Batch> {
+        let (ours, count) = (self.wallet.lanes, self.wallet.lanes.get());
+        let lane = ours.lane(lane).ok().filter(|_| lanes == u32::from(count));
+        let lane = lane.ok_or(IssuanceError::OtherLanes { lanes: count })?;
         convert::check_item_count(items)?;
-        Ok(lane)
+        let lanes = ours;
+        Ok(Batch { call, lanes, lane })
+    }
+}
+
+/// A call whose items are of one lane.
+pub struct Batch {
+    call: CallContext,
+    lanes: Lanes,
+    lane: Lane,
+}
+
+impl Batch {
+    /// When an item's caller stops waiting: its own deadline, but not after the call's.
+    fn deadline(&self, deadline_ms: u32) -> Instant {
+        let own = Instant::now() + Duration::from_millis(deadline_ms.into());
+        self.call.deadline.min(own)
     }
 }
 
@@ -91,12 +108,12 @@ impl IssuanceService for CouponsGrpc {
         request: Request<IssueCouponsRequest>,
     ) -> Result<Response<IssueCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (commits, lanes) = (self.commits.clone(), self.lanes);
+        let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
+        let commits = self.commits.clone();
         let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
-                match convert::claim_request(item, &call, lanes, lane) {
+                match convert::claim_request(item, &batch) {
                     Ok(request) => of_item(&traceparent, commits.claim(request)).await,
                     Err(error) => (Err(error), None),
                 }
@@ -189,12 +206,12 @@ impl IssuanceService for CouponsGrpc {
         request: Request<RedeemCouponsRequest>,
     ) -> Result<Response<RedeemCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (commits, lanes) = (self.commits.clone(), self.lanes);
+        let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
+        let commits = self.commits.clone();
         let redeemed = detached(async move {
             let redeemed = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
-                match convert::redeem_request(item, &call, lanes, lane) {
+                match convert::redeem_request(item, &batch) {
                     Ok((request, purchase)) => {
                         of_item(&traceparent, commits.redeem(request, &purchase)).await
                     }
@@ -216,12 +233,12 @@ impl IssuanceService for CouponsGrpc {
         request: Request<ReleaseCouponsRequest>,
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lane = self.lane(message.lane, message.lanes, message.items.len())?;
-        let (commits, lanes) = (self.commits.clone(), self.lanes);
+        let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
+        let commits = self.commits.clone();
         let released = detached(async move {
             let released = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
-                let (request, least) = convert::release_request(item, &call, lanes, lane)?;
+                let (request, least) = convert::release_request(item, &batch)?;
                 of_item(&traceparent, commits.release(request, least)).await
             });
             join_all(released).await
@@ -240,7 +257,7 @@ impl IssuanceService for CouponsGrpc {
         convert::check_item_count(message.items.len())?;
         let verify = |item: &CodeOfShopper| {
             let shopper = convert::shopper(&item.shopper_id)?;
-            self.wallet.verify(&item.coupon_code, &shopper)
+            self.wallet.keys.decode(&item.coupon_code, &shopper)
         };
         let verified: Vec<_> = message.items.iter().map(verify).collect();
         Ok(Response::new(convert::verified(&verified)))
@@ -257,14 +274,8 @@ impl IssuanceService for CouponsGrpc {
     }
 }
 
-fn open<T>(request: Request<T>) -> Result<(CallContext, T), IssuanceError> {
+fn open<T>(request: Request<T>) -> Result<(CallContext, T)> {
     let call = request.extensions().get::<CallContext>().cloned();
     let call = call.ok_or(IssuanceError::Internal)?;
     Ok((call, request.into_inner()))
-}
-
-/// When an item's caller stops waiting: its own deadline, but not after the call's.
-fn item_deadline(deadline_ms: u32, call: &CallContext) -> Instant {
-    call.deadline
-        .min(Instant::now() + Duration::from_millis(u64::from(deadline_ms)))
 }

@@ -6,7 +6,7 @@ use tidegate_types::{InvalidText, ReplicaId};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use crate::{leases::QuotaClient, metrics::IssuanceMetrics};
+use crate::leases::Lending;
 
 /// Twenty fit quota's lease TTL, unless that is set shorter; a handful must get lost in a row before a living lease holder looks silent.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -23,13 +23,13 @@ pub fn new_lease_holder(replica: &ReplicaId) -> Result<ReplicaId, InvalidText> {
 }
 
 /// Beats until the task is aborted. Beats that no quota replica heard are counted and not logged: the client logs once that it does not answer.
-pub async fn beat(lease_holder: ReplicaId, quota: QuotaClient, metrics: IssuanceMetrics) {
+pub async fn beat(lending: Lending) {
     let mut ticks = interval(BEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if quota.renew(&lease_holder).await.is_err() {
-            metrics.heartbeats_missed.inc();
+        if lending.quota.renew(&lending.lease_holder).await.is_err() {
+            lending.metrics.heartbeats_missed.inc();
         }
     }
 }

@@ -3,10 +3,7 @@
 //! Nothing here decides anything: an archived lease answers as it did before, and of a retired campaign no lease is ever installed again. So no clock is trusted, several replicas may do the same at
 //! once, and a step that fails is done by the next round.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tidegate_types::{PerLane, Timestamp};
@@ -33,9 +30,6 @@ const MAX_FORGOTTEN_CAMPAIGNS: u32 = 100;
 /// A lease stays as it is for so long after its return, while people may still look at it.
 const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
 
-/// Replicas of the version before do not read what is archived: nothing is until a rollout is over.
-const ARCHIVES_AFTER: Duration = Duration::from_secs(3_600);
-
 pub struct History {
     /// Connections that leases and reads do not need.
     pub pool: PgPool,
@@ -47,7 +41,7 @@ pub struct History {
 impl History {
     /// Keeps history small until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut is_failing, began) = (false, Instant::now());
+        let mut is_failing = false;
         loop {
             tokio::select! {
                 () = sleep(ROUND_INTERVAL) => {}
@@ -55,7 +49,7 @@ impl History {
             }
             // A statement that is cut off by the end of the process is undone by the database.
             let kept = tokio::select! {
-                kept = self.round(Timestamp::now_utc(), began.elapsed() >= ARCHIVES_AFTER) => kept,
+                kept = self.round(Timestamp::now_utc()) => kept,
                 () = stop.cancelled() => return,
             };
             match kept {
@@ -71,13 +65,10 @@ impl History {
         }
     }
 
-    async fn round(&self, now: Timestamp, archives: bool) -> Result<(), sqlx::Error> {
+    async fn round(&self, now: Timestamp) -> sqlx::Result<()> {
         for (lane, stock) in self.stocks.iter() {
             let sealed = leases::sealed_unreturned(&self.pool, lane, MAX_RETURNED).await?;
             stock.settle_sealed(sealed).await;
-            if !archives {
-                continue;
-            }
             for _ in 0..MAX_BATCHES {
                 let archived =
                     history::archive(&self.pool, lane, now - ARCHIVED_AFTER, BATCH_LEASES).await?;

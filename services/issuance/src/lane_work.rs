@@ -12,18 +12,16 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection};
 use tidegate_pg::{Commit, CommitQueue, NotCommitted, Queued, Reply, record_changes};
-use tidegate_telemetry::TraceContext;
 use tidegate_types::{Change, Lane, PerLane, ShopperId, Timestamp};
 
 use crate::{
     coupon_keys::CouponKeys,
     domain::{campaign::CouponControl, lease_book::LeaseBook},
     metrics::IssuanceMetrics,
-    store::timelines,
+    store::{coupons::IssueRow, timelines},
 };
-pub use staff::ByStaff;
 use work::Tried;
-pub use work::{Claim, Claimed, CouponUse, Issued, Redemption, Release, Revocation, Work};
+pub use work::{Claimed, CouponUse, Issued, Redemption, Release, Revocation, Work};
 
 /// Where the work of each lane is committed.
 pub type Queues = Arc<PerLane<CommitQueue<LaneCommit>>>;
@@ -69,7 +67,7 @@ impl Commit for LaneCommit {
         }
     }
 
-    async fn connected(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn connected(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let sealed = timelines::follow(connection, self.lane).await?;
         if sealed > 0 {
             tracing::warn!(lane = %self.lane, leases = sealed, "another database has taken over, or a backup was restored: every open lease of the lane was sealed anew, and what is left of them goes back to quota");
@@ -81,41 +79,44 @@ impl Commit for LaneCommit {
         &mut self,
         connection: &mut PgConnection,
         items: &mut [Queued<Work>],
-    ) -> Result<(), sqlx::Error> {
+    ) -> sqlx::Result<()> {
         // PostgreSQL keeps microseconds: a first answer must not tell more than its replay can.
         let now = Timestamp::now_utc().truncate_to_microsecond();
-        let (mut claims, mut changes) = (Vec::new(), Changes::default());
+        let (mut claims, mut replies) = (Vec::new(), Vec::new());
+        let mut changes = Changes::default();
         for queued in items {
             match &mut queued.item {
-                Work::Claim(claim, reply) => claims.push(Asked(claim, reply, queued.trace)),
+                Work::Claim(claim, reply) => {
+                    claims.push(IssueRow {
+                        claim,
+                        assigned: None,
+                        trace: queued.trace,
+                    });
+                    replies.push(reply);
+                }
                 Work::Redeem(work, reply) => changes.redemptions.push((work, reply)),
                 Work::Release(work, reply) => changes.releases.push((work, reply)),
                 Work::Revoke(work, reply) => changes.revocations.push((work, reply)),
             }
         }
-        let has_grants = claims
-            .iter()
-            .any(|Asked(claim, ..)| claim.granted_by.is_some());
+        let has_grants = claims.iter().any(|row| row.claim.granted_by.is_some());
         if changes.is_empty() && !has_grants {
             // One statement is its own transaction: two round trips fewer.
-            return self.issue(connection, &mut claims, now).await;
+            let issuing = self.issue(connection, &mut claims, &mut replies, now);
+            return issuing.await;
         }
         let mut transaction = connection.begin().await?;
         let mut recorded = self.change(&mut transaction, changes, now).await?;
         if !claims.is_empty() {
-            self.issue(&mut transaction, &mut claims, now).await?;
-        }
-        if has_grants {
-            recorded.extend(self.granted(&claims, now));
+            let issuing = self.issue(&mut transaction, &mut claims, &mut replies, now);
+            issuing.await?;
+            recorded.extend(self.granted(&claims, &replies, now));
         }
         // No statement if staff did nothing.
         record_changes(&mut transaction, &recorded).await?;
         transaction.commit().await
     }
 }
-
-/// A claim of a batch, who waits for it, and its trace.
-struct Asked<'a>(&'a Claim, &'a mut Reply<Claimed>, TraceContext);
 
 type Redemptions<'a> = Vec<(&'a Redemption, &'a mut Reply<Option<Tried<CouponControl>>>)>;
 type Releases<'a> = Vec<(&'a Release, &'a mut Reply<bool>)>;
@@ -142,7 +143,7 @@ impl LaneCommit {
         connection: &mut PgConnection,
         changes: Changes<'_>,
         now: Timestamp,
-    ) -> Result<Vec<Change>, sqlx::Error> {
+    ) -> sqlx::Result<Vec<Change>> {
         let controls = changes.lock_controls(connection, self.lane).await?;
         if !changes.redemptions.is_empty() {
             self.redeem(connection, changes.redemptions, &controls, now)

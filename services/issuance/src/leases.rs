@@ -31,7 +31,7 @@ use crate::{
     lane_work::SharedBook,
     metrics::IssuanceMetrics,
     store::{
-        leases::{self, Installed, LeaseToSeal, SealedLease, TierCounts},
+        leases::{self, Installed, LeaseToSeal, TierCounts},
         timelines::{self, Timeline},
     },
 };
@@ -48,13 +48,19 @@ const MAX_FAILURES: u32 = 3;
 /// Leases left behind by earlier lives that are given back at start.
 const MAX_LEFT_BEHIND: u32 = 10_000;
 
+/// What the stock of every lane is kept with.
+#[derive(Clone)]
+pub struct Lending {
+    pub lease_holder: ReplicaId,
+    pub pool: PgPool,
+    pub quota: QuotaClient,
+    pub metrics: IssuanceMetrics,
+}
+
 pub struct LaneStock {
     lane: Lane,
-    lease_holder: ReplicaId,
     book: SharedBook,
-    pool: PgPool,
-    quota: QuotaClient,
-    metrics: IssuanceMetrics,
+    lending: Lending,
     needed: Notify,
     changed: watch::Sender<u64>,
     /// Acquisitions and returns under way; closed once the replica is stopping.
@@ -65,21 +71,11 @@ pub struct LaneStock {
 
 impl LaneStock {
     /// The stock of one lane, with nothing in hand yet.
-    pub fn new(
-        lane: Lane,
-        lease_holder: ReplicaId,
-        book: SharedBook,
-        pool: PgPool,
-        quota: QuotaClient,
-        metrics: IssuanceMetrics,
-    ) -> Arc<Self> {
+    pub fn new(lane: Lane, book: SharedBook, lending: Lending) -> Arc<Self> {
         Arc::new(Self {
             lane,
-            lease_holder,
             book,
-            pool,
-            quota,
-            metrics,
+            lending,
             needed: Notify::new(),
             changed: watch::Sender::new(0),
             under_way: TaskTracker::new(),
@@ -173,7 +169,8 @@ impl LaneStock {
         let mut failures = 0;
         for lease in leases {
             // One that quota cannot answer must not keep the others from being settled.
-            failures += u32::from(self.settle_once(lease).await.is_err());
+            let settled = async { self.settle(lease.id, &self.seal(&lease).await?).await };
+            failures += u32::from(settled.await.is_err());
             if failures == MAX_FAILURES {
                 return;
             }
@@ -187,7 +184,7 @@ impl LaneStock {
         let finished = book.take_finished(now, may_give_way);
         let (leases, coupons) = book.totals();
         drop(book);
-        self.metrics.holding(self.lane, leases, coupons);
+        self.lending.metrics.holding(self.lane, leases, coupons);
         for (campaign, lease) in finished {
             let (stock, lease) = (Arc::clone(self), self.own(campaign, lease));
             stock.unsettled.fetch_add(1, Ordering::Relaxed);
@@ -209,11 +206,13 @@ impl LaneStock {
         let asked_on = self.timeline().await;
         let began = Instant::now();
         // The same id until there is an answer: a lost one may have granted.
-        let (id, holder) = (lease.id, &self.lease_holder);
-        let acquire = || self.quota.acquire(id, holder, self.lane, &wanted);
+        let (id, holder) = (lease.id, &self.lending.lease_holder);
+        let acquire = || self.lending.quota.acquire(id, holder, self.lane, &wanted);
         let acquired = until_done(acquire, |QuotaAway| self.count_away()).await;
-        let seconds = began.elapsed().as_secs_f64();
-        self.metrics.acquire_seconds.observe(seconds);
+        let metrics = &self.lending.metrics;
+        metrics
+            .acquire_seconds
+            .observe(began.elapsed().as_secs_f64());
         match acquired {
             Acquired::Granted(granted) => {
                 let quantities = granted.iter().map(|(_, quantity)| *quantity as i64);
@@ -256,7 +255,7 @@ impl LaneStock {
     /// The timeline that the lane's writer has found; there is one once it has connected.
     async fn timeline(&self) -> Timeline {
         let read = || async {
-            let timeline = timelines::read(&self.pool, self.lane).await;
+            let timeline = timelines::read(&self.lending.pool, self.lane).await;
             timeline.map_err(Some)?.ok_or(None)
         };
         let failed = |error: Option<sqlx::Error>| {
@@ -275,7 +274,7 @@ impl LaneStock {
     ) -> TierCounts {
         let install = || {
             let now = Timestamp::now_utc();
-            leases::install(&self.pool, self.lane, lease, granted, asked_on, now)
+            leases::install(&self.lending.pool, self.lane, lease, granted, asked_on, now)
         };
         let failed = |error| {
             tracing::warn!(%error, lease = %lease.id, "a granted lease cannot be installed yet; it is tried again");
@@ -287,57 +286,56 @@ impl LaneStock {
     }
 
     fn count_away(&self) {
-        self.metrics.quota_away.inc();
+        self.lending.metrics.quota_away.inc();
     }
 
     fn own(&self, campaign: CampaignNumber, id: Uuid) -> LeaseToSeal {
         LeaseToSeal {
             id,
             campaign,
-            lease_holder: self.lease_holder.clone(),
+            lease_holder: self.lending.lease_holder.clone(),
         }
     }
 
-    /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts is done at the next start. Quota may have sealed and settled it first: then both say the same, and
-    /// nothing changes.
+    /// Seals the lease, then tells quota what was used. Tried until it works; what a crash interrupts
+    /// is done at the next start. Quota may have sealed and settled it first: then both say the same,
+    /// and nothing changes.
     async fn give_back(&self, lease: LeaseToSeal) {
-        let (pool, lane, id) = (&self.pool, self.lane, lease.id);
-        let seal = || leases::seal(pool, lane, std::slice::from_ref(&lease));
-        let sealed = until_done(seal, |error| {
-            tracing::warn!(%error, lease = %id, "a lease cannot be sealed yet; it is tried again");
-        });
-        let used = used_of(sealed.await);
-        self.metrics.seals.inc();
-        let settle = || self.quota.settle(id, &used);
-        until_done(settle, |QuotaAway| self.count_away()).await;
-        let mark = || leases::mark_returned(pool, lane, id, Timestamp::now_utc());
-        let marked = until_done(mark, |error| {
-            tracing::warn!(%error, lease = %id, "a settled lease cannot be marked yet; it is tried again");
-        });
-        marked.await;
+        let used = until_done(|| self.seal(&lease), drop).await;
+        self.lending.metrics.seals.inc();
+        until_done(|| self.settle(lease.id, &used), drop).await;
         // Others may have been told that nothing is free.
         self.note_change();
     }
 
-    /// Tells quota what was used of a sealed lease and notes that it is settled. Nothing is sealed by this that is not, and settling again changes nothing.
-    async fn settle_once(&self, lease: LeaseToSeal) -> Result<(), QuotaAway> {
-        let away = |error: sqlx::Error| {
-            tracing::debug!(%error, "a sealed lease cannot be settled now");
-            QuotaAway
-        };
-        let lease_id = lease.id;
-        let sealed = leases::seal(&self.pool, self.lane, &[lease]).await;
-        let used = used_of(sealed.map_err(away)?);
-        self.quota.settle(lease_id, &used).await?;
-        let now = Timestamp::now_utc();
-        let marked = leases::mark_returned(&self.pool, self.lane, lease_id, now).await;
-        marked.map_err(away)
+    /// Seals a lease and tells what was used of it. Sealing again changes nothing.
+    async fn seal(&self, lease: &LeaseToSeal) -> Result<TierCounts, NotNow> {
+        let sealed = leases::seal(&self.lending.pool, self.lane, std::slice::from_ref(lease)).await;
+        let sealed = sealed.map_err(|error| {
+            tracing::warn!(%error, lease = %lease.id, "a lease cannot be sealed yet; it is tried again");
+            NotNow
+        })?;
+        Ok(sealed.into_iter().flat_map(|sealed| sealed.used).collect())
+    }
+
+    /// Tells quota what was used of a sealed lease and notes that it is settled. Settling again changes nothing.
+    async fn settle(&self, id: Uuid, used: &TierCounts) -> Result<(), NotNow> {
+        let settled = self.lending.quota.settle(id, used).await;
+        settled.map_err(|QuotaAway| {
+            self.count_away();
+            NotNow
+        })?;
+        let (pool, now) = (&self.lending.pool, Timestamp::now_utc());
+        let marked = leases::mark_returned(pool, self.lane, id, now).await;
+        marked.map_err(|error| {
+            tracing::warn!(%error, lease = %id, "a settled lease cannot be marked yet; it is tried again");
+            NotNow
+        })
     }
 }
 
-fn used_of(sealed: Vec<SealedLease>) -> TierCounts {
-    sealed.into_iter().flat_map(|sealed| sealed.used).collect()
-}
+/// It did not work this time, which is logged or counted.
+struct NotNow;
 
 /// Attempts something until it works, with a pause after each failure.
 async fn until_done<T, E, Attempt: Future<Output = Result<T, E>>>(
@@ -355,10 +353,11 @@ async fn until_done<T, E, Attempt: Future<Output = Result<T, E>>>(
 
 /// Leases of earlier lives, by lane.
 pub async fn left_behind(
-    pool: &PgPool,
+    Lending {
+        pool, lease_holder, ..
+    }: &Lending,
     lanes: Lanes,
-    lease_holder: &ReplicaId,
-) -> Result<BTreeMap<Lane, Vec<LeaseToSeal>>, sqlx::Error> {
+) -> sqlx::Result<BTreeMap<Lane, Vec<LeaseToSeal>>> {
     let mut by_lane = BTreeMap::<_, Vec<_>>::new();
     for (lane, lease) in leases::unreturned(pool, lanes, lease_holder, MAX_LEFT_BEHIND).await? {
         by_lane.entry(lane).or_default().push(lease);

@@ -23,12 +23,11 @@ pub mod wallet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
 use tidegate_auth::{Identity, TokenVerifier};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
 use tidegate_rpc::{client::Replicas, server::AccessRules};
 use tidegate_runtime::{Failure, Host, Service};
-use tidegate_types::{PerLane, ReplicaId};
+use tidegate_types::PerLane;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +41,7 @@ use crate::{
     grpc::CouponsGrpc,
     history::History,
     lane_work::{LaneCommit, Queues, SharedBook},
-    leases::{LaneStock, QuotaClient},
+    leases::{LaneStock, Lending, QuotaClient},
     metrics::IssuanceMetrics,
     shoppers::MAX_SHOPPER_STREAMS,
     wallet::Wallet,
@@ -70,24 +69,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let pool = config.database.pool(reading);
     let addresses = config.quota_addresses.clone();
     let (quota, resolver) = Replicas::find(addresses, Identity::Quota, Arc::clone(&host.tls)).await;
-    let client = QuotaClient::new(quota.clone());
-    let lease_holder = heartbeat::new_lease_holder(&host.settings.replica)?;
+    let lending = Lending {
+        lease_holder: heartbeat::new_lease_holder(&host.settings.replica)?,
+        pool: pool.clone(),
+        quota: QuotaClient::new(quota.clone()),
+        metrics,
+    };
     // From before the first lease is acquired until after the last one is returned: supervised tasks outlive `finish`.
-    let beating = heartbeat::beat(lease_holder.clone(), client.clone(), metrics.clone());
+    let beating = heartbeat::beat(lending.clone());
     host.supervisor.start("heartbeat", beating);
 
     // Queues end after the last call has been answered, not when the process begins to stop.
     let stop_queues = CancellationToken::new();
-    let lanes = LaneParts {
-        queue_metrics: QueueMetrics::register(&mut host.registry),
-        stop_queues: stop_queues.clone(),
-        lease_holder,
-        pool: pool.clone(),
-        quota: client,
-        metrics: metrics.clone(),
-    };
-    let (queues, stocks, writers) = start_lanes(&lanes, &config, &mut host);
-    for (lane, leases) in leases::left_behind(&pool, config.lanes, &lanes.lease_holder).await? {
+    let (queues, stocks, writers) = start_lanes(&config, &lending, &stop_queues, &mut host);
+    for (lane, leases) in leases::left_behind(&lending, config.lanes).await? {
         let name = format!("return of leases left behind in lane {lane}");
         let returning = Arc::clone(&stocks[lane]).return_left_behind(leases);
         host.supervisor.start_errand(name, returning);
@@ -95,16 +90,14 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let told = Arc::clone(&stocks);
     let tell = move |news: News| told.values().for_each(|stock| stock.hear(&news));
-    let (campaigns, asking) = Campaigns::load(pool.clone(), quota.clone(), tell).await?;
+    let (campaigns, asking) = Campaigns::load(pool, quota.clone(), tell).await?;
     let (synced, ready) = watch::channel(!campaigns.is_empty());
     let following = campaigns.clone().follow(quota, synced);
     host.supervisor.start("resolver of quota", resolver);
     host.supervisor.start("questions of campaigns", asking);
     host.supervisor.start("watch of campaigns", following);
 
-    let (coupons, fence) = parts(
-        &config, &mut host, pool, metrics, campaigns, queues, &stocks,
-    );
+    let (coupons, fence) = parts(&config, &mut host, &lending, campaigns, queues, &stocks);
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
@@ -133,12 +126,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 fn parts(
     config: &Config,
     host: &mut Host,
-    pool: PgPool,
-    metrics: IssuanceMetrics,
+    lending: &Lending,
     campaigns: Campaigns,
     queues: Queues,
     stocks: &Arc<PerLane<Arc<LaneStock>>>,
 ) -> (CouponsGrpc, LeaseFence) {
+    let (pool, metrics) = (lending.pool.clone(), lending.metrics.clone());
     let background = config.database.pool(BACKGROUND_CONNECTIONS);
     let history = History {
         pool: background.clone(),
@@ -156,7 +149,7 @@ fn parts(
     };
     let wallet = Wallet {
         keys: Arc::clone(&config.coupon_keys),
-        campaigns: campaigns.clone(),
+        campaigns,
         pool,
         background,
         lanes: config.lanes,
@@ -166,8 +159,6 @@ fn parts(
     let commits = Commits {
         queues,
         stocks: Arc::clone(stocks),
-        keys: Arc::clone(&config.coupon_keys),
-        campaigns,
         wallet: wallet.clone(),
         metrics,
         grant_streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
@@ -175,31 +166,22 @@ fn parts(
     let coupons = CouponsGrpc {
         wallet,
         commits,
-        lanes: config.lanes,
         stop: host.stop.clone(),
     };
     (coupons, fence)
-}
-
-/// What all lanes share.
-struct LaneParts {
-    queue_metrics: QueueMetrics,
-    stop_queues: CancellationToken,
-    lease_holder: ReplicaId,
-    pool: PgPool,
-    quota: QuotaClient,
-    metrics: IssuanceMetrics,
 }
 
 type Writers = Vec<oneshot::Receiver<()>>;
 
 /// Starts a writer and a keeper of stock for each lane.
 fn start_lanes(
-    parts: &LaneParts,
     config: &Config,
+    lending: &Lending,
+    stop: &CancellationToken,
     host: &mut Host,
 ) -> (Queues, Arc<PerLane<Arc<LaneStock>>>, Writers) {
     let settings = CommitQueueSettings::new("coupons", config.queue_capacity, config.max_batch);
+    let queue_metrics = QueueMetrics::register(&mut host.registry);
     let books = PerLane::new(config.lanes, |_| SharedBook::default());
     let mut writers = Vec::new();
     let queues = PerLane::new(config.lanes, |lane| {
@@ -207,28 +189,16 @@ fn start_lanes(
             lane,
             keys: Arc::clone(&config.coupon_keys),
             book: books[lane].clone(),
-            metrics: parts.metrics.clone(),
+            metrics: lending.metrics.clone(),
         };
-        let (queue, writer) = CommitQueue::new(
-            settings,
-            commit,
-            config.database.clone(),
-            &parts.queue_metrics,
-            parts.stop_queues.clone(),
-        );
+        let (database, stop) = (config.database.clone(), stop.clone());
+        let (queue, writer) = CommitQueue::new(settings, commit, database, &queue_metrics, stop);
         let name = format!("writer of coupons of lane {lane}");
         writers.push(host.supervisor.start(name, writer));
         queue
     });
     let stocks = PerLane::new(config.lanes, |lane| {
-        let stock = LaneStock::new(
-            lane,
-            parts.lease_holder.clone(),
-            books[lane].clone(),
-            parts.pool.clone(),
-            parts.quota.clone(),
-            parts.metrics.clone(),
-        );
+        let stock = LaneStock::new(lane, books[lane].clone(), lending.clone());
         let name = format!("lease keeper of lane {lane}");
         host.supervisor.start(name, Arc::clone(&stock).keep());
         stock

@@ -1,8 +1,7 @@
 //! What issuance counts, beside the commit queue's own metrics.
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+use prometheus_client::metrics::{
+    counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
 };
 use tidegate_pg::NotCommitted;
 use tidegate_telemetry::{Registry, duration_histogram};
@@ -30,13 +29,13 @@ macro_rules! metrics {
 }
 
 metrics! {
-    issued: Family<ReplayedLabel, Counter> = Family::default(),
+    issued: Family<Label<&'static str>, Counter> = Family::default(),
         "tidegate_coupons_answered", "Claims answered with a coupon, new or replayed";
-    refused: Family<ReasonLabel, Counter> = Family::default(),
+    refused: Family<Label<&'static str>, Counter> = Family::default(),
         "tidegate_refusals", "Claims, redemptions and releases refused, by reason";
-    leases_held: Family<LaneLabel, Gauge> = Family::default(),
+    leases_held: Family<Label<u16>, Gauge> = Family::default(),
         "tidegate_leases_held", "Leases this replica can spend from, by lane";
-    stock_held: Family<LaneLabel, Gauge> = Family::default(),
+    stock_held: Family<Label<u16>, Gauge> = Family::default(),
         "tidegate_stock_held", "Coupons left on the leases this replica holds, by lane";
     pub redeemed: Counter = Counter::default(),
         "tidegate_coupons_redeemed", "Redemptions answered with success, repeats included";
@@ -56,7 +55,7 @@ metrics! {
         "tidegate_leases_archived", "Settled leases that this replica archived";
     pub revoked: Counter = Counter::default(),
         "tidegate_coupons_revoked", "Revocations answered with success, repeats included";
-    coupon_keys: Family<KeyLabel, Gauge> = Family::default(),
+    coupon_keys: Family<Label<u8>, Gauge> = Family::default(),
         "tidegate_coupon_keys_known", "1 for each coupon key that this replica knows";
     active_coupon_key: Gauge = Gauge::default(),
         "tidegate_coupon_key_active", "The id of the coupon key that new codes are made with";
@@ -64,28 +63,15 @@ metrics! {
         "tidegate_coupon_keys_file_usable", "0 if the coupon keys file changed and cannot be used, so that older keys stay in use";
 }
 
-macro_rules! labels {
-    ($($name:ident { $field:ident: $value:ty })*) => {$(
-        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $name {
-            $field: $value,
-        }
-    )*};
-}
-
-labels! {
-    ReplayedLabel { replayed: &'static str }
-    ReasonLabel { reason: &'static str }
-    LaneLabel { lane: u16 }
-    KeyLabel { key_id: u8 }
-}
+/// A label and its value.
+type Label<V> = [(&'static str, V); 1];
 
 impl IssuanceMetrics {
     /// The coupon keys in use, as their file has them.
     pub fn coupon_keys(&self, keyring: &CouponKeyring) {
         self.coupon_keys.clear();
         for key_id in keyring.key_ids() {
-            self.coupon_keys.get_or_create(&KeyLabel { key_id }).set(1);
+            self.coupon_keys.get_or_create(&[("key_id", key_id)]).set(1);
         }
         self.active_coupon_key.set(keyring.active_key_id().into());
         self.coupon_keys_file_usable.set(1);
@@ -93,7 +79,7 @@ impl IssuanceMetrics {
 
     pub fn issued(&self, replayed: bool) {
         let replayed = if replayed { "true" } else { "false" };
-        self.issued.get_or_create(&ReplayedLabel { replayed }).inc();
+        self.issued.get_or_create(&[("replayed", replayed)]).inc();
     }
 
     pub fn refused(&self, error: &IssuanceError) {
@@ -101,11 +87,11 @@ impl IssuanceMetrics {
             self.unknown_commits.inc();
         }
         let reason = error.refusal().reason.name();
-        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     pub fn holding(&self, lane: Lane, leases: usize, coupons: u64) {
-        let label = LaneLabel { lane: lane.get() };
+        let label = [("lane", lane.get())];
         self.leases_held.get_or_create(&label).set(leases as i64);
         self.stock_held.get_or_create(&label).set(coupons as i64);
     }

@@ -10,7 +10,7 @@ use tidegate_types::{CampaignNumber, Lane, ShopperId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     store::shoppers::{self, PageEnd},
     wallet::Wallet,
 };
@@ -24,11 +24,7 @@ const MAX_DURATION: Duration = Duration::from_secs(600);
 
 impl Wallet {
     /// Begins to read the shoppers of a campaign.
-    pub async fn shoppers(
-        &self,
-        campaign: CampaignNumber,
-        until: Instant,
-    ) -> Result<ShopperPages, IssuanceError> {
+    pub async fn shoppers(&self, campaign: CampaignNumber, until: Instant) -> Result<ShopperPages> {
         self.campaigns.get_by(campaign, 0, until).await?;
         let place = Arc::clone(&self.shopper_streams).try_acquire_owned();
         let too_many = IssuanceError::NotNow("too many streams of shoppers are open");
@@ -55,7 +51,7 @@ pub struct ShopperPages {
 
 impl ShopperPages {
     /// The next page, which may be empty; none at the end of the last lane.
-    pub async fn next(&mut self) -> Result<Option<Vec<ShopperId>>, IssuanceError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<ShopperId>>> {
         if Instant::now() > self.end_by {
             return Err(IssuanceError::NotNow(
                 "the stream of shoppers took too long",

@@ -1,6 +1,7 @@
 //! Rows to domain and back. SQL lives in `queries/`.
 
 use sqlx::{Decode, Postgres, Row as _, Type, error::BoxDynError, postgres::PgRow};
+use tidegate_types::{CampaignNumber, Lane};
 
 pub mod campaigns;
 /// What staff have said of coupons, where redemptions commit.
@@ -22,7 +23,7 @@ fn column<'r, Stored, T, E: Into<BoxDynError>>(
     row: &'r PgRow,
     name: &str,
     parse: impl FnOnce(Stored) -> Result<T, E>,
-) -> Result<T, sqlx::Error>
+) -> sqlx::Result<T>
 where
     Stored: Decode<'r, Postgres> + Type<Postgres>,
 {
@@ -30,4 +31,31 @@ where
         index: name.to_owned(),
         source: error.into(),
     })
+}
+
+/// The campaign that a row names.
+fn campaign_of(row: &PgRow) -> sqlx::Result<CampaignNumber> {
+    column::<i32, _, _>(row, "campaign_number", CampaignNumber::new)
+}
+
+/// Which of a batch a row is of.
+fn of_row<'b, T>(batch: &'b mut [T], row: &PgRow) -> sqlx::Result<&'b mut T> {
+    let place: i64 = row.try_get("place")?;
+    let item = batch.get_mut((place - 1) as usize);
+    item.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// A column of a batch: one value for each of its rows.
+fn each<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// A lane as its column has it: lanes are at most 1,024.
+fn lane_number(lane: Lane) -> i16 {
+    lane.get() as i16
+}
+
+/// A campaign as its column has it: numbers have 24 bits.
+fn campaign_number(campaign: CampaignNumber) -> i32 {
+    campaign.get() as i32
 }

@@ -21,7 +21,7 @@ use crate::{
         campaign::CouponControl,
         coupon::{Coupon, StoredCoupon},
     },
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     store::{controls, coupons},
 };
 
@@ -73,7 +73,7 @@ impl Wallet {
         &self,
         page: &Page,
         until: Instant,
-    ) -> Result<(Vec<Coupon>, Option<PageStart>), IssuanceError> {
+    ) -> Result<(Vec<Coupon>, Option<PageStart>)> {
         let (shopper, size) = (&page.shopper, page.size as usize);
         let (lane, before) = (self.lanes.of(shopper), (page.start.0, page.start.1));
         // One more than asked for tells whether there is a next page.
@@ -87,17 +87,7 @@ impl Wallet {
         Ok((self.present_all(stored, shopper, until).await?, next))
     }
 
-    /// Which coupon of the shopper a code means, as typed.
-    pub fn verify(&self, code: &str, shopper: &ShopperId) -> Result<DecodedCode, IssuanceError> {
-        self.keys.decode(code, shopper)
-    }
-
-    pub async fn get(
-        &self,
-        shopper: &ShopperId,
-        code: &str,
-        until: Instant,
-    ) -> Result<Coupon, IssuanceError> {
+    pub async fn get(&self, shopper: &ShopperId, code: &str, until: Instant) -> Result<Coupon> {
         let decoded = self.keys.decode(code, shopper)?;
         let key = (shopper, decoded.campaign, decoded.slot);
         let mut connection = self.pool.acquire().await?;
@@ -109,11 +99,7 @@ impl Wallet {
     }
 
     /// The coupon that an earlier claim produced. It is no other claim's only because the request id is the same.
-    pub async fn of_claim(
-        &self,
-        earlier: &EarlierClaim,
-        until: Instant,
-    ) -> Result<Option<Coupon>, IssuanceError> {
+    pub async fn of_claim(&self, earlier: &EarlierClaim, until: Instant) -> Result<Option<Coupon>> {
         let (shopper, campaign) = (&earlier.shopper, earlier.campaign);
         let lane = self.lanes.of(shopper);
         let found = coupons::of_claim(&self.pool, lane, shopper, campaign, &earlier.request_id);
@@ -130,7 +116,7 @@ impl Wallet {
     }
 
     /// A page of what staff changed.
-    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, IssuanceError> {
+    pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage> {
         let mut connection = self.background.acquire().await?;
         Ok(list_changes(&mut connection, query).await?)
     }
@@ -141,7 +127,7 @@ impl Wallet {
         stored: Vec<StoredCoupon>,
         shopper: &ShopperId,
         until: Instant,
-    ) -> Result<Vec<Coupon>, IssuanceError> {
+    ) -> Result<Vec<Coupon>> {
         let campaigns: BTreeSet<_> = stored.iter().map(|coupon| coupon.campaign).collect();
         if campaigns.is_empty() {
             return Ok(Vec::new());
@@ -161,10 +147,7 @@ impl Wallet {
 
     /// The order that each coupon pays for, in the order of the codes; none for a code that never
     /// was this shopper's.
-    pub async fn redemptions(
-        &self,
-        codes: &[(ShopperId, &str)],
-    ) -> Result<Vec<Option<Uuid>>, IssuanceError> {
+    pub async fn redemptions(&self, codes: &[(ShopperId, &str)]) -> Result<Vec<Option<Uuid>>> {
         let mut by_lane = BTreeMap::<_, Vec<_>>::new();
         for (place, (shopper, typed)) in codes.iter().enumerate() {
             match self.keys.decode_held(typed, shopper) {
@@ -194,7 +177,7 @@ impl Wallet {
         stored: StoredCoupon,
         shopper: &ShopperId,
         kept: Option<&CouponControl>,
-    ) -> Result<Coupon, IssuanceError> {
+    ) -> Result<Coupon> {
         let campaign = self.campaigns.get(stored.campaign);
         let campaign = campaign.ok_or_else(|| internal(&stored, "its campaign is not known"))?;
         let control = campaign.coupon_control().or_newer(kept);
@@ -211,7 +194,7 @@ impl Wallet {
 }
 
 /// Refuses for now a coupon whose code cannot be told.
-pub fn with_code(coupon: Coupon) -> Result<Coupon, IssuanceError> {
+pub fn with_code(coupon: Coupon) -> Result<Coupon> {
     let key_id = coupon.stored.key_id;
     let has_code = coupon.code.is_some();
     has_code

@@ -4,7 +4,7 @@ use tidegate_types::{Area, CouponTerms, CurrencyCode, Money, StoreId, TierNumber
 
 use super::campaign::{Campaign, Tier};
 
-/// What is known of an order that a coupon is to pay for. A caller of the version before says nothing of it.
+/// What is known of an order that a coupon is to pay for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purchase {
     pub store: Option<StoreId>,

@@ -4,7 +4,7 @@ use tidegate_rpc::{
 };
 use tidegate_types::ShopperId;
 
-use crate::error::IssuanceError;
+use crate::error::{IssuanceError, Result};
 
 /// Who may call what: services by their certificate, staff by their token.
 pub const RULES: &[Rule] = access_rules! {
@@ -45,7 +45,7 @@ pub fn limits(max_in_flight: usize) -> Limits {
 }
 
 /// A token may be bound to one shopper; the gateway has checked its own callers' tokens.
-pub fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<(), IssuanceError> {
+pub fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<()> {
     match &call.caller {
         Some(caller) if !caller.may_act_for(shopper) => Err(IssuanceError::OtherShopper),
         _ => Ok(()),
@@ -53,7 +53,7 @@ pub fn check_shopper(call: &CallContext, shopper: &ShopperId) -> Result<(), Issu
 }
 
 /// What is of all shoppers is not for a token that is bound to one.
-pub fn check_unbound(call: &CallContext) -> Result<(), IssuanceError> {
+pub fn check_unbound(call: &CallContext) -> Result<()> {
     match &call.caller {
         Some(caller) if caller.shopper.is_some() => Err(IssuanceError::BoundToShopper),
         _ => Ok(()),

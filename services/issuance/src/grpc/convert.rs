@@ -11,19 +11,19 @@ use tidegate_proto::{
     },
     r#type::v1 as shared,
 };
-use tidegate_rpc::{server::CallContext, wire};
+use tidegate_rpc::wire;
 use tidegate_types::{
-    Area, CampaignNumber, CouponCode, CouponTerms, DecodedCode, Lane, Lanes, RequestId, ShopperId,
-    Slot, StoreId, TierNumber, Timestamp, Violations,
+    Area, CampaignNumber, CouponCode, CouponTerms, DecodedCode, RequestId, ShopperId, Slot,
+    StoreId, TierNumber, Timestamp, Violations,
 };
 use uuid::Uuid;
 
 pub use self::uses::{redeem_request, redeem_result, release_request, release_result};
-use super::{MAX_ITEMS, item_deadline};
+use super::{Batch, MAX_ITEMS};
 use crate::{
     claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     wallet::{EarlierClaim, Page, PageStart},
 };
 
@@ -32,7 +32,7 @@ const MAX_PAGE_SIZE: u32 = 100;
 const MAX_NAMES_OF_ONE_IN_MANY: usize = 10;
 
 /// What `read` makes of a message; every bad field that it noted if there is one.
-pub fn parsed<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T, IssuanceError> {
+pub fn parsed<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T> {
     let mut bad = Violations::default();
     let read = read(&mut bad).filter(|_| bad.is_empty());
     read.ok_or(IssuanceError::InvalidFields(bad))
@@ -47,19 +47,14 @@ pub fn check_count(bad: &mut Violations, field: &str, count: usize) -> Option<()
     Some(())
 }
 
-pub fn check_item_count(count: usize) -> Result<(), IssuanceError> {
+pub fn check_item_count(count: usize) -> Result<()> {
     parsed(|bad| check_count(bad, "items", count))
 }
 
-pub fn claim_request(
-    item: IssueItem,
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<ClaimRequest, IssuanceError> {
+pub fn claim_request(item: IssueItem, batch: &Batch) -> Result<ClaimRequest> {
     parsed(|bad| {
         let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
-        let shopper = shopper_of_lane(bad, &item.shopper_id, lanes, lane);
+        let shopper = shopper_of(bad, batch, &item.shopper_id);
         let request_id = bad.check("request_id", RequestId::parse(item.request_id));
         let tier = item.tier_number;
         let tier = tier.and_then(|tier| bad.check("tier_number", TierNumber::new(tier)));
@@ -69,29 +64,25 @@ pub fn claim_request(
             shopper: shopper?,
             request_id: request_id?,
             tier,
-            deadline: item_deadline(item.deadline_ms, call),
+            deadline: batch.deadline(item.deadline_ms),
             granted_by: None,
         })
     })
 }
 
-fn shopper_of_lane(
-    bad: &mut Violations,
-    shopper_id: &str,
-    lanes: Lanes,
-    lane: Lane,
-) -> Option<ShopperId> {
-    let shopper = bad.check("shopper_id", ShopperId::parse(shopper_id))?;
-    if lanes.of(&shopper) != lane {
-        bad.add(
-            "shopper_id",
-            format_args!("must belong to lane {lane}, as the call says"),
-        );
+fn shopper_of(bad: &mut Violations, batch: &Batch, shopper_id: &str) -> Option<ShopperId> {
+    let (shopper, lane) = (
+        bad.check("shopper_id", ShopperId::parse(shopper_id))?,
+        batch.lane,
+    );
+    if batch.lanes.of(&shopper) != lane {
+        let why = format_args!("must belong to lane {lane}, as the call says");
+        bad.add("shopper_id", why);
     }
     Some(shopper)
 }
 
-pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
+pub fn lookup(item: LookupItem) -> Result<EarlierClaim> {
     parsed(|bad| {
         let campaign = bad.check("campaign_number", CampaignNumber::new(item.campaign_number));
         let shopper = bad.check("shopper_id", ShopperId::parse(item.shopper_id));
@@ -109,15 +100,15 @@ pub fn lookup(item: LookupItem) -> Result<EarlierClaim, IssuanceError> {
     })
 }
 
-pub fn shopper(shopper_id: &str) -> Result<ShopperId, IssuanceError> {
+pub fn shopper(shopper_id: &str) -> Result<ShopperId> {
     parsed(|bad| bad.check("shopper_id", ShopperId::parse(shopper_id)))
 }
 
-pub fn campaign(number: u32) -> Result<CampaignNumber, IssuanceError> {
+pub fn campaign(number: u32) -> Result<CampaignNumber> {
     parsed(|bad| bad.check("campaign_number", CampaignNumber::new(number)))
 }
 
-pub fn page(message: ListCouponsRequest) -> Result<Page, IssuanceError> {
+pub fn page(message: ListCouponsRequest) -> Result<Page> {
     parsed(|bad| {
         let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
         let campaign = match message.campaign_number {
@@ -155,7 +146,7 @@ fn page_start(token: &str) -> Option<PageStart> {
     Some(PageStart(campaign.get(), slot.get()))
 }
 
-pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) -> IssueResult {
+pub fn issue_result(outcome: Result<(Coupon, bool)>, now: Timestamp) -> IssueResult {
     let outcome = match outcome {
         Ok((issued, replayed)) => issue_result::Outcome::Issued(IssuedCoupon {
             coupon: Some(coupon(&issued, now)),
@@ -169,10 +160,7 @@ pub fn issue_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timesta
 }
 
 /// What is known of an earlier claim.
-pub fn lookup_result(
-    found: Result<Option<Coupon>, IssuanceError>,
-    now: Timestamp,
-) -> Result<LookupResult, IssuanceError> {
+pub fn lookup_result(found: Result<Option<Coupon>>, now: Timestamp) -> Result<LookupResult> {
     let (coupon, refused) = match found {
         Ok(found) => (found.map(|found| coupon(&found, now)), None),
         Err(
@@ -183,9 +171,9 @@ pub fn lookup_result(
     Ok(LookupResult { coupon, refused })
 }
 
-/// Which codes are true. One whose key is missing is not called false, also to callers that know
-/// nothing of missing keys: an order with it stays PENDING, and is not rejected.
-pub fn verified(verified: &[Result<DecodedCode, IssuanceError>]) -> VerifyCodesResponse {
+/// Which codes are true. One whose key is missing is not called false: an order with it stays
+/// PENDING, and is not rejected.
+pub fn verified(verified: &[Result<DecodedCode>]) -> VerifyCodesResponse {
     let is_missing = |code: &_| matches!(code, Err(IssuanceError::CouponKeyMissing { .. }));
     let codes = verified.iter();
     VerifyCodesResponse {
@@ -198,7 +186,7 @@ pub fn verified(verified: &[Result<DecodedCode, IssuanceError>]) -> VerifyCodesR
 }
 
 /// Codes, as typed, and whose they are.
-pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>, IssuanceError> {
+pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>> {
     check_item_count(items.len())?;
     let items = items.iter();
     items

@@ -27,7 +27,7 @@ use crate::{
     coupon_admin::{Grant, RevokeRequest},
     coupon_search::Wanted,
     domain::{campaign::Campaign, coupon::Coupon},
-    error::IssuanceError,
+    error::{IssuanceError, Result},
 };
 
 /// A stream that brings nothing for this long is ended, so that it does not keep others out.
@@ -76,7 +76,7 @@ impl CouponAdminService for CouponsGrpc {
         request: Request<FindCouponsRequest>,
     ) -> Result<Response<FindCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let wanted = convert::found::wanted(message, self.lanes)?;
+        let wanted = convert::found::wanted(message, self.wallet.lanes)?;
         check_wanted(&call, &wanted)?;
         let found = self.wallet.find(wanted, call.deadline).await?;
         let now = Timestamp::now_utc();
@@ -130,7 +130,7 @@ async fn grant_all(
     commits: &Commits,
     message: GrantCouponsRequest,
     call: &CallContext,
-) -> Result<GrantCouponsResponse, IssuanceError> {
+) -> Result<GrantCouponsResponse> {
     let (campaign_id, reason) = parsed(|bad| {
         let campaign_id = bad.check("campaign_id", CampaignId::parse(&message.campaign_id));
         check_count(bad, "grants", message.grants.len());
@@ -153,7 +153,7 @@ async fn grant_all(
     })
 }
 
-fn grant(place: usize, asked: proto::Grant, campaign: &Campaign) -> Result<Grant, IssuanceError> {
+fn grant(place: usize, asked: proto::Grant, campaign: &Campaign) -> Result<Grant> {
     parsed(|bad| {
         let field = |name| format!("grants[{place}].{name}");
         let shopper = bad.check(field("shopper_id"), ShopperId::parse(asked.shopper_id));
@@ -178,10 +178,7 @@ fn tier_number(tier_id: &str, campaign: &Campaign) -> Option<TierNumber> {
     TierNumber::new(place as u64).ok()
 }
 
-fn revoke_request(
-    message: RevokeCouponRequest,
-    call: &CallContext,
-) -> Result<RevokeRequest, IssuanceError> {
+fn revoke_request(message: RevokeCouponRequest, call: &CallContext) -> Result<RevokeRequest> {
     let (shopper, reason) = parsed(|bad| {
         let shopper = bad.check("shopper_id", ShopperId::parse(message.shopper_id));
         let reason = bad.check("reason", ChangeReason::parse(&message.reason));
@@ -197,7 +194,7 @@ fn revoke_request(
     })
 }
 
-fn check_wanted(call: &CallContext, wanted: &Wanted) -> Result<(), IssuanceError> {
+fn check_wanted(call: &CallContext, wanted: &Wanted) -> Result<()> {
     match wanted {
         Wanted::Code { shopper, .. } | Wanted::OfShopper { shopper, .. } => {
             check_shopper(call, shopper)
@@ -206,7 +203,7 @@ fn check_wanted(call: &CallContext, wanted: &Wanted) -> Result<(), IssuanceError
     }
 }
 
-fn grant_result(outcome: Result<(Coupon, bool), IssuanceError>, now: Timestamp) -> GrantResult {
+fn grant_result(outcome: Result<(Coupon, bool)>, now: Timestamp) -> GrantResult {
     let outcome = match outcome {
         Ok((coupon, replayed)) => grant_result::Outcome::Granted(GrantedCoupon {
             coupon: Some(convert::coupon(&coupon, now)),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     campaigns::campaign_from,
     domain::fence::Fence,
-    error::IssuanceError,
+    error::{IssuanceError, Result},
     fence::LeaseFence,
     store::{fence::CouponRange, leases},
 };
@@ -122,7 +122,7 @@ fn read_all<M, T>(
     leases: Vec<M>,
     lanes: Lanes,
     read: impl Fn(&mut Violations, usize, M) -> Option<(u32, T)>,
-) -> Result<Vec<(Lane, T)>, IssuanceError> {
+) -> Result<Vec<(Lane, T)>> {
     let leases: Vec<_> = parsed(|bad| {
         check_count(bad, "leases", leases.len())?;
         let leases = leases.into_iter().enumerate();
@@ -158,10 +158,7 @@ fn lease_key(bad: &mut Violations, field: String, key: Option<LeaseKey>) -> Opti
     Some((key.lane, bad.check(format_args!("{field}.lease_id"), id)?))
 }
 
-fn which_coupons(
-    message: &CountCouponsRequest,
-    lanes: Lanes,
-) -> Result<CouponRange, IssuanceError> {
+fn which_coupons(message: &CountCouponsRequest, lanes: Lanes) -> Result<CouponRange> {
     let (campaign, leases, limit) = parsed(|bad| {
         let number = message.campaign_number;
         let campaign = bad.check("campaign_number", CampaignNumber::new(number));
@@ -185,7 +182,7 @@ fn which_coupons(
     })
 }
 
-fn known_lane(lane: u32, lanes: Lanes) -> Result<Lane, IssuanceError> {
+fn known_lane(lane: u32, lanes: Lanes) -> Result<Lane> {
     lanes
         .lane(lane)
         .map_err(|_| IssuanceError::OtherLanes { lanes: lanes.get() })

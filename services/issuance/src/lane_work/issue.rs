@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, time::Instant};
 
 use sqlx::PgConnection;
 use tidegate_pg::Reply;
-use tidegate_telemetry::{TraceContext, link};
+use tidegate_telemetry::link;
 use tidegate_types::{Slot, TierNumber, Timestamp};
 
-use super::{Asked, Claim, Claimed, Issued, LaneCommit};
+use super::{Claimed, Issued, LaneCommit};
 use crate::{
     domain::coupon::StoredCoupon,
     store::{
@@ -20,32 +20,28 @@ impl LaneCommit {
     pub(super) async fn issue(
         &self,
         connection: &mut PgConnection,
-        claims: &mut [Asked<'_>],
+        rows: &mut [IssueRow<'_>],
+        replies: &mut [&mut Reply<Claimed>],
         now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        let rows = self.assign(claims, now);
+    ) -> sqlx::Result<()> {
+        self.assign(rows);
         // One key a batch, whatever is read meanwhile: it is kept with the coupon.
         let key_id = self.keys.active_key_id();
-        let outcomes = coupons::issue(connection, (self.lane, key_id), now, &rows).await;
-        let outcomes = outcomes.inspect_err(|_| self.forget_assignments(&rows))?;
-        self.correct(&rows, &outcomes);
+        let outcomes = coupons::issue(connection, (self.lane, key_id), now, rows).await;
+        let outcomes = outcomes.inspect_err(|_| self.forget_assignments(rows))?;
+        self.correct(rows, &outcomes);
         let mut replays = Vec::new();
-        for ((Asked(claim, reply, trace), row), outcome) in
-            claims.iter_mut().zip(&rows).zip(&outcomes)
-        {
+        for ((row, reply), outcome) in rows.iter().zip(replies).zip(&outcomes) {
             reply.put(match outcome {
-                IssueOutcome::Issued { slot, tier, .. } => {
-                    let given = (*slot, *tier, key_id);
-                    Claimed::Issued(Box::new(Issued {
-                        coupon: fresh_coupon(claim, row, given, *trace, now),
-                        replayed: false,
-                        in_force: None,
-                    }))
-                }
+                IssueOutcome::Issued { slot, tier, .. } => Claimed::Issued(Box::new(Issued {
+                    coupon: fresh_coupon(row, (*slot, *tier, key_id), now),
+                    replayed: false,
+                    in_force: None,
+                })),
                 IssueOutcome::OverLimit => Claimed::OverLimit,
                 IssueOutcome::NoStock => Claimed::NoStock,
                 IssueOutcome::Replay(slot) => {
-                    let key = (&claim.shopper, claim.campaign, *slot);
+                    let key = (&row.claim.shopper, row.claim.campaign, *slot);
                     replays.push((&mut **reply, key));
                     continue;
                 }
@@ -59,7 +55,7 @@ impl LaneCommit {
         &self,
         connection: &mut PgConnection,
         replays: Vec<(&mut Reply<Claimed>, CouponKey<'_>)>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> sqlx::Result<()> {
         if replays.is_empty() {
             return Ok(());
         }
@@ -79,32 +75,20 @@ impl LaneCommit {
         Ok(())
     }
 
-    fn assign<'a>(&self, claims: &[Asked<'a>], now: Timestamp) -> Vec<IssueRow<'a>> {
+    fn assign(&self, rows: &mut [IssueRow<'_>]) {
         let mut book = self.book.lock();
         let mut linked = BTreeSet::new();
-        let mut rows = Vec::with_capacity(claims.len());
-        for Asked(claim, _, trace) in claims {
-            let assigned = match claim.may_issue {
-                true => book.reserve(claim.campaign, claim.requested_tier),
-                false => None,
-            };
+        for IssueRow {
+            claim, assigned, ..
+        } in rows.iter_mut().filter(|row| row.claim.may_issue)
+        {
+            *assigned = book.reserve(claim.campaign, claim.requested_tier);
             if let Some((lease, _)) = assigned.filter(|(lease, _)| linked.insert(*lease))
                 && let Some(trace) = book.trace_of(claim.campaign, lease)
             {
                 link(trace);
             }
-            rows.push(IssueRow {
-                shopper: &claim.shopper,
-                campaign: claim.campaign,
-                request_id: &claim.request_id,
-                requested_tier: claim.requested_tier,
-                assigned,
-                limit: claim.limit,
-                valid_until: now + claim.validity,
-                traceparent: trace.sampled().then(|| trace.traceparent()),
-            });
         }
-        rows
     }
 
     /// Sets the book to what the database said is left. A lease that did not yield was sealed or overdrawn, and has nothing left for this replica.
@@ -116,19 +100,20 @@ impl LaneCommit {
             let Some((lease, tier)) = row.assigned else {
                 continue;
             };
+            let claim = row.claim;
             match outcome {
                 IssueOutcome::Issued { remaining, .. } => {
                     exact.insert((lease, tier));
-                    book.served(row.campaign, row.requested_tier);
-                    book.correct(row.campaign, lease, tier, *remaining, Some(spent_at));
+                    book.served(claim.campaign, claim.requested_tier);
+                    book.correct(claim.campaign, lease, tier, *remaining, Some(spent_at));
                 }
                 IssueOutcome::NoStock => {
                     exact.insert((lease, tier));
                     self.metrics.fence_refusals.inc();
-                    book.correct(row.campaign, lease, tier, 0, None);
+                    book.correct(claim.campaign, lease, tier, 0, None);
                 }
                 IssueOutcome::Replay(_) | IssueOutcome::OverLimit => {
-                    handed_back.push((row.campaign, lease, tier))
+                    handed_back.push((claim.campaign, lease, tier))
                 }
             }
         }
@@ -144,17 +129,15 @@ impl LaneCommit {
         let mut book = self.book.lock();
         for row in rows {
             if let Some((lease, tier)) = row.assigned {
-                book.give_back(row.campaign, lease, tier);
+                book.give_back(row.claim.campaign, lease, tier);
             }
         }
     }
 }
 
 fn fresh_coupon(
-    claim: &Claim,
-    row: &IssueRow<'_>,
+    IssueRow { claim, trace, .. }: &IssueRow<'_>,
     (slot, tier, key_id): (Slot, TierNumber, u8),
-    trace: TraceContext,
     now: Timestamp,
 ) -> StoredCoupon {
     StoredCoupon {
@@ -165,10 +148,10 @@ fn fresh_coupon(
         tier,
         key_id,
         issued_at: now,
-        own_valid_until: row.valid_until,
+        own_valid_until: now + claim.validity,
         order_id: None,
         released_order_ids: Vec::new(),
         revoked: false,
-        claim_trace: trace.sampled().then_some(trace),
+        claim_trace: trace.sampled().then_some(*trace),
     }
 }

@@ -1,30 +1,21 @@
 //! What staff do with coupons, and what is recorded of it in the same transaction.
 
-use std::sync::Arc;
-
 use sqlx::PgConnection;
-use tidegate_types::{Actor, Change, ChangeReason, CouponCode, ResourceKind, ShopperId, Timestamp};
+use tidegate_pg::Reply;
+use tidegate_types::{Change, CouponCode, ResourceKind, ShopperId, Timestamp};
 
-use super::{Asked, Claimed, LaneCommit, Revocation, Revocations};
+use super::{Claimed, LaneCommit, Revocation, Revocations};
 use crate::{
     domain::{
         campaign::Campaign,
+        claim::ByStaff,
         coupon::{CouponState, StoredCoupon},
     },
     store::{
-        coupon_changes::{self, RevokeRow},
-        coupons,
+        coupon_changes,
+        coupons::{self, CouponKey, IssueRow},
     },
 };
-
-/// Who of staff changes coupons, and of which campaign.
-#[derive(Debug, Clone)]
-pub struct ByStaff {
-    pub actor: Actor,
-    pub reason: ChangeReason,
-    /// The campaign as this replica knows it.
-    pub campaign: Arc<Campaign>,
-}
 
 impl ByStaff {
     /// A change of a coupon. It names the coupon by all but its code, which is worth money.
@@ -49,8 +40,14 @@ impl ByStaff {
 
 impl LaneCommit {
     /// What is to be recorded of a batch's grants: those that got a new coupon.
-    pub(super) fn granted(&self, claims: &[Asked<'_>], now: Timestamp) -> Vec<Change> {
-        let changes = claims.iter().filter_map(|Asked(claim, reply, _)| {
+    pub(super) fn granted(
+        &self,
+        claims: &[IssueRow<'_>],
+        replies: &[&mut Reply<Claimed>],
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let changes = claims.iter().zip(replies).filter_map(|(row, reply)| {
+            let claim = row.claim;
             let by = claim.granted_by.as_ref()?;
             let Some(Claimed::Issued(issued)) = reply.outcome() else {
                 return None;
@@ -70,14 +67,13 @@ impl LaneCommit {
         connection: &mut PgConnection,
         items: Revocations<'_>,
         now: Timestamp,
-    ) -> Result<Vec<Change>, sqlx::Error> {
-        let rows = items.iter().map(|(item, _)| RevokeRow {
-            key: (&item.shopper, item.campaign, item.slot),
-            reason: item.reason.as_str(),
+    ) -> sqlx::Result<Vec<Change>> {
+        let asked = items.iter().map(|(item, _)| {
+            let key: CouponKey<'_> = (&item.shopper, item.campaign, item.slot);
+            (key, item.reason.as_str())
         });
-        let rows: Vec<_> = rows.collect();
-        let changed = coupon_changes::revoke(connection, self.lane, &rows, now).await?;
-        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let (keys, reasons): (Vec<_>, _) = asked.unzip();
+        let changed = coupon_changes::revoke(connection, self.lane, &keys, reasons, now).await?;
         let coupons = coupons::read(connection, self.lane, &keys).await?;
         let mut recorded = Vec::new();
         for (((item, reply), coupon), changed) in items.into_iter().zip(coupons).zip(changed) {

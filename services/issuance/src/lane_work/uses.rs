@@ -21,7 +21,7 @@ impl Changes<'_> {
         &self,
         transaction: &mut PgConnection,
         lane: Lane,
-    ) -> Result<Controls, sqlx::Error> {
+    ) -> sqlx::Result<Controls> {
         let redeemed = self.redemptions.iter().map(|(item, _)| &item.used);
         let released = self.releases.iter().map(|(item, _)| &item.used);
         let used = redeemed.chain(released);
@@ -41,7 +41,7 @@ impl LaneCommit {
         items: Redemptions<'_>,
         controls: &Controls,
         now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    ) -> sqlx::Result<()> {
         let in_force = |item: &Redemption| item.control.or_newer(controls.get(&item.used.campaign));
         let rows = items.iter().map(|(item, _)| {
             let control = in_force(item);
@@ -69,7 +69,7 @@ impl LaneCommit {
         items: Releases<'_>,
         controls: &Controls,
         now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    ) -> sqlx::Result<()> {
         let rows = items.iter().map(|(item, _)| {
             let control = controls.get(&item.used.campaign);
             let extended_valid_until = control.and_then(|control| control.extended_valid_until);

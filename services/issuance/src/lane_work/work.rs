@@ -1,14 +1,10 @@
-use std::time::Duration;
-
 use tidegate_pg::Reply;
-use tidegate_types::{
-    CampaignNumber, ChangeReason, RequestId, ShopperId, Slot, TierNumber, Timestamp,
-};
+use tidegate_types::{CampaignNumber, ChangeReason, ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
-use super::staff::ByStaff;
 use crate::domain::{
     campaign::CouponControl,
+    claim::{ByStaff, Claim},
     coupon::{MinimumValidity, StoredCoupon},
     purchase::TierSet,
 };
@@ -37,20 +33,6 @@ impl Work {
             Self::Revoke(revocation, _) => &revocation.shopper,
         }
     }
-}
-
-/// A claim that has passed every check that needs no database.
-pub struct Claim {
-    pub shopper: ShopperId,
-    pub campaign: CampaignNumber,
-    pub request_id: RequestId,
-    pub requested_tier: Option<TierNumber>,
-    pub limit: u8,
-    pub validity: Duration,
-    /// False if only a coupon there already may be answered, because the campaign is not open for claims.
-    pub may_issue: bool,
-    /// Who of staff gives the coupon, which is recorded with it; none if its shopper claims it.
-    pub granted_by: Option<Box<ByStaff>>,
 }
 
 #[derive(Debug)]

@@ -1,18 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgPool, Row as _, postgres::PgRow};
-use tidegate_types::{
-    CampaignId, CampaignNumber, CouponTerms, CurrencyCode, LimitPerShopper, TierId,
-};
+use tidegate_types::{CampaignId, CouponTerms, CurrencyCode, LimitPerShopper, TierId};
 
-use super::{column, coupons::each, leases::campaign_number};
+use super::{campaign_number, campaign_of, column, each};
 use crate::domain::campaign::{Campaign, IssuanceControl, RedemptionControl, Tier};
 
 /// Campaigns kept in memory; the newest are kept.
 pub const MAX_CAMPAIGNS: usize = 10_000;
 
 /// Keeps what quota said of a campaign, unless a newer revision is there.
-pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Error> {
+pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> sqlx::Result<()> {
     let tiers = &campaign.tiers;
     sqlx::query(include_str!("../../queries/upsert_campaign.sql"))
         .bind(campaign_number(campaign.number))
@@ -38,7 +36,7 @@ pub async fn upsert(pool: &PgPool, campaign: &Campaign) -> Result<(), sqlx::Erro
 }
 
 /// Every campaign kept. A row that cannot be read is left out and logged.
-pub async fn list(pool: &PgPool) -> Result<Vec<Campaign>, sqlx::Error> {
+pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Campaign>> {
     let rows = sqlx::query(include_str!("../../queries/list_campaigns.sql"))
         .bind(i64::try_from(MAX_CAMPAIGNS).unwrap_or(i64::MAX))
         .fetch_all(pool)
@@ -56,33 +54,29 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Campaign>, sqlx::Error> {
     Ok(campaigns.collect())
 }
 
-fn campaign(row: &PgRow) -> Result<Campaign, sqlx::Error> {
+fn campaign(row: &PgRow) -> sqlx::Result<Campaign> {
     let seconds = |seconds: i64| u64::try_from(seconds).map(Duration::from_secs);
     Ok(Campaign {
-        number: column(row, "campaign_number", |number: i32| {
-            CampaignNumber::new(number)
-        })?,
+        number: campaign_of(row)?,
         id: column(row, "campaign_id", |id: &str| CampaignId::parse(id))?,
         currency: column(row, "currency_code", CurrencyCode::parse)?,
-        limit_per_shopper: column(row, "limit_per_shopper", |limit: i16| {
-            LimitPerShopper::new(limit)
-        })?,
+        limit_per_shopper: column::<i16, _, _>(row, "limit_per_shopper", LimitPerShopper::new)?,
         opens_at: row.try_get("opens_at")?,
         closes_at: row.try_get("closes_at")?,
         coupon_validity: column(row, "coupon_validity_seconds", seconds)?,
-        revision: column(row, "revision", |revision: i64| u64::try_from(revision))?,
+        revision: column::<i64, _, _>(row, "revision", u64::try_from)?,
         tiers: tiers(row)?,
         issuance: column(row, "issuance_control", issuance_control)?,
         redemption: column(row, "redemption_control", redemption_control)?,
         resume_at: row.try_get("resume_at")?,
         extended_valid_until: row.try_get("extended_valid_until")?,
-        tiers_since: column(row, "tiers_since", |revision: i64| u64::try_from(revision))?,
+        tiers_since: column::<i64, _, _>(row, "tiers_since", u64::try_from)?,
     })
 }
 
-fn tiers(row: &PgRow) -> Result<Vec<Tier>, sqlx::Error> {
+fn tiers(row: &PgRow) -> sqlx::Result<Vec<Tier>> {
     let face_values: Vec<i64> = row.try_get("tier_face_values_minor_units")?;
-    // Terms are empty in rows of a version that knew of none.
+    // A row may leave out terms if no tier asks anything.
     let minimum_spends: Vec<i64> = row.try_get("tier_minimum_spends_minor_units")?;
     let (areas, stores): (Vec<String>, Vec<String>) =
         (row.try_get("tier_areas")?, row.try_get("tier_store_ids")?);

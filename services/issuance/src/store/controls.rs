@@ -7,25 +7,22 @@ use sqlx::{
 use tidegate_types::{CampaignNumber, Lane};
 
 use super::{
+    campaign_number, campaign_of,
     campaigns::{redemption_control, redemption_text},
-    column,
-    leases::{campaign_number, lane_number},
+    column, lane_number,
 };
 use crate::domain::campaign::CouponControl;
 
 pub type Controls = BTreeMap<CampaignNumber, CouponControl>;
 
-fn control(row: PgRow) -> Result<(CampaignNumber, CouponControl), sqlx::Error> {
+fn control(row: PgRow) -> sqlx::Result<(CampaignNumber, CouponControl)> {
     let control = CouponControl {
-        revision: column(&row, "revision", |revision: i64| u64::try_from(revision))?,
+        revision: column::<i64, _, _>(&row, "revision", u64::try_from)?,
         redemption: column(&row, "redemption_control", redemption_control)?,
         resume_at: row.try_get("resume_at")?,
         extended_valid_until: row.try_get("extended_valid_until")?,
     };
-    let campaign = column(&row, "campaign_number", |number: i32| {
-        CampaignNumber::new(number)
-    })?;
-    Ok((campaign, control))
+    Ok((campaign_of(&row)?, control))
 }
 
 /// Reads what is in force for campaigns in a lane and keeps it so until the transaction ends. Every campaign has an answer.
@@ -33,7 +30,7 @@ pub async fn lock(
     transaction: &mut PgConnection,
     lane: Lane,
     campaigns: &[CampaignNumber],
-) -> Result<Controls, sqlx::Error> {
+) -> sqlx::Result<Controls> {
     let lock = include_str!("../../queries/lock_controls.sql");
     let locked = select(&mut *transaction, lock, lane, campaigns).await?;
     let missing = campaigns
@@ -56,7 +53,7 @@ pub async fn read(
     executor: impl PgExecutor<'_>,
     lane: Lane,
     campaigns: &[CampaignNumber],
-) -> Result<Controls, sqlx::Error> {
+) -> sqlx::Result<Controls> {
     let read = include_str!("../../queries/read_controls.sql");
     select(executor, read, lane, campaigns).await
 }
@@ -66,7 +63,7 @@ async fn select(
     statement: &'static str,
     lane: Lane,
     campaigns: &[CampaignNumber],
-) -> Result<Controls, sqlx::Error> {
+) -> sqlx::Result<Controls> {
     let numbers: Vec<_> = campaigns.iter().copied().map(campaign_number).collect();
     let read = sqlx::query(statement).bind(lane_number(lane)).bind(numbers);
     let controls = read.try_map(control).fetch_all(executor).await?;
@@ -79,7 +76,7 @@ pub async fn apply(
     lane: Lane,
     campaign: CampaignNumber,
     control: &CouponControl,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../queries/apply_control.sql"))
         .bind(lane_number(lane))
         .bind(campaign_number(campaign))

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow as _, PgConnection, Row as _, postgres::PgRow};
 use tidegate_types::{Lane, Timestamp};
 use uuid::Uuid;
 
@@ -10,8 +10,8 @@ use crate::domain::{
 };
 
 use super::{
-    coupons::{self, CouponKey, columns, each},
-    leases::lane_number,
+    coupons::{self, CouponKey, for_each},
+    each, of_row,
 };
 
 /// A redemption as its statement takes it.
@@ -32,43 +32,28 @@ pub struct ReleaseRow<'a> {
     pub valid_at_least_until: Option<Timestamp>,
 }
 
-/// A revocation as its statement takes it.
-pub struct RevokeRow<'a> {
-    pub key: CouponKey<'a>,
-    pub reason: &'a str,
-}
-
-/// A coupon that a statement has changed.
-#[derive(FromRow)]
-struct ChangedRow {
-    shopper_id: String,
-    #[sqlx(flatten)]
-    coupon: StoredCoupon,
-}
-
 /// Uses each coupon for its order, where it is free and valid. Tells how each coupon stands, whether it changed or not; `None` for those that are not there.
 pub async fn redeem(
     connection: &mut PgConnection,
     lane: Lane,
     rows: &[RedeemRow<'_>],
     now: Timestamp,
-) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
+) -> sqlx::Result<Vec<Option<StoredCoupon>>> {
     let keys = each(rows, |row| row.key);
-    let (shoppers, campaigns, slots) = columns(&keys);
-    let changed: Vec<ChangedRow> = sqlx::query_as(include_str!("../../queries/redeem_coupons.sql"))
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
+    let redeem = include_str!("../../queries/redeem_coupons.sql");
+    let changed = for_each(redeem, lane, &keys)
         .bind(each(rows, |row| row.order_id))
         .bind(now)
         .bind(each(rows, |row| i32::from(row.payable_tiers.bits())))
         .bind(each(rows, |row| row.extended_valid_until))
         .fetch_all(&mut *connection)
         .await?;
-    let key = |row: &ChangedRow| (row.shopper_id.clone(), row.coupon.campaign, row.coupon.slot);
-    let changed = changed.into_iter().map(|row| (key(&row), row.coupon));
-    let mut changed: HashMap<_, _> = changed.collect();
+    let coupon = |row: &PgRow| -> sqlx::Result<_> {
+        let (shopper, coupon): (String, _) =
+            (row.try_get("shopper_id")?, StoredCoupon::from_row(row)?);
+        Ok(((shopper, coupon.campaign, coupon.slot), coupon))
+    };
+    let mut changed: HashMap<_, _> = changed.iter().map(coupon).collect::<sqlx::Result<_>>()?;
     let mut changed_of = |(shopper, campaign, slot): &CouponKey<'_>| {
         changed.remove(&(shopper.as_str().to_owned(), *campaign, *slot))
     };
@@ -91,14 +76,10 @@ pub async fn release(
     lane: Lane,
     rows: &[ReleaseRow<'_>],
     now: Timestamp,
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> sqlx::Result<Vec<bool>> {
     let keys = each(rows, |row| row.key);
-    let (shoppers, campaigns, slots) = columns(&keys);
-    let places: Vec<i64> = sqlx::query_scalar(include_str!("../../queries/release_coupons.sql"))
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
+    let release = include_str!("../../queries/release_coupons.sql");
+    let released = for_each(release, lane, &keys)
         .bind(each(rows, |row| row.order_id))
         .bind(now)
         .bind(each(rows, |row| row.extended_valid_until))
@@ -107,35 +88,26 @@ pub async fn release(
         .bind(each(rows, |row| row.valid_at_least_until))
         .fetch_all(connection)
         .await?;
-    changed(&places, rows.len())
+    changed(&released, keys.len())
 }
 
 /// Withdraws each coupon that pays for no order and was not withdrawn before; true for those that changed.
 pub async fn revoke(
     connection: &mut PgConnection,
     lane: Lane,
-    rows: &[RevokeRow<'_>],
+    keys: &[CouponKey<'_>],
+    reasons: Vec<&str>,
     now: Timestamp,
-) -> Result<Vec<bool>, sqlx::Error> {
-    let keys = each(rows, |row| row.key);
-    let (shoppers, campaigns, slots) = columns(&keys);
-    let places: Vec<i64> = sqlx::query_scalar(include_str!("../../queries/revoke_coupons.sql"))
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
-        .bind(each(rows, |row| row.reason))
-        .bind(now)
-        .fetch_all(connection)
-        .await?;
-    changed(&places, rows.len())
+) -> sqlx::Result<Vec<bool>> {
+    let revoke = include_str!("../../queries/revoke_coupons.sql");
+    let revoke = for_each(revoke, lane, keys).bind(reasons).bind(now);
+    changed(&revoke.fetch_all(connection).await?, keys.len())
 }
 
-fn changed(places: &[i64], count: usize) -> Result<Vec<bool>, sqlx::Error> {
+fn changed(rows: &[PgRow], count: usize) -> sqlx::Result<Vec<bool>> {
     let mut changed = vec![false; count];
-    for place in places {
-        let changed = changed.get_mut((place - 1) as usize);
-        *changed.ok_or(sqlx::Error::RowNotFound)? = true;
+    for row in rows {
+        *of_row(&mut changed, row)? = true;
     }
     Ok(changed)
 }

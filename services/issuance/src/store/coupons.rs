@@ -1,28 +1,24 @@
 use std::borrow::Cow;
 
 use fail::fail_point;
-use sqlx::{FromRow, PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{
+    FromRow, PgConnection, PgPool, Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{CampaignNumber, Lane, RequestId, ShopperId, Slot, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{
-    column,
-    leases::{campaign_number, lane_number},
-};
-use crate::domain::coupon::StoredCoupon;
+use super::{campaign_number, campaign_of, column, each, lane_number, of_row};
+use crate::domain::{claim::Claim, coupon::StoredCoupon};
 
 /// A claim as the issuing statement takes it.
 pub struct IssueRow<'a> {
-    pub shopper: &'a ShopperId,
-    pub campaign: CampaignNumber,
-    pub request_id: &'a RequestId,
-    pub requested_tier: Option<TierNumber>,
+    pub claim: &'a Claim,
     /// The lease and tier it was assigned to; none if nothing may be issued.
     pub assigned: Option<(Uuid, TierNumber)>,
-    pub limit: u8,
-    pub valid_until: Timestamp,
-    pub traceparent: Option<String>,
+    pub trace: TraceContext,
 }
 
 /// What the issuing statement did with a claim.
@@ -75,18 +71,19 @@ pub async fn issue(
     (lane, key_id): (Lane, u8),
     now: Timestamp,
     rows: &[IssueRow<'_>],
-) -> Result<Vec<IssueOutcome>, sqlx::Error> {
+) -> sqlx::Result<Vec<IssueOutcome>> {
+    let traceparent = |trace: TraceContext| trace.sampled().then(|| trace.traceparent());
     let answers: Vec<IssuedRow> = sqlx::query_as(&issuing())
         .bind(lane_number(lane))
-        .bind(each(rows, |row| row.shopper.as_str()))
-        .bind(each(rows, |row| campaign_number(row.campaign)))
-        .bind(each(rows, |row| row.request_id.as_str()))
-        .bind(each(rows, |row| row.requested_tier.map(tier_number)))
+        .bind(each(rows, |row| row.claim.shopper.as_str()))
+        .bind(each(rows, |row| campaign_number(row.claim.campaign)))
+        .bind(each(rows, |row| row.claim.request_id.as_str()))
+        .bind(each(rows, |row| row.claim.requested_tier.map(tier_number)))
         .bind(each(rows, |row| row.assigned.map(|of| tier_number(of.1))))
         .bind(each(rows, |row| row.assigned.map(|(lease, _)| lease)))
-        .bind(each(rows, |row| i16::from(row.limit)))
-        .bind(each(rows, |row| row.valid_until))
-        .bind(each(rows, |row| row.traceparent.as_deref()))
+        .bind(each(rows, |row| i16::from(row.claim.limit)))
+        .bind(each(rows, |row| now + row.claim.validity))
+        .bind(each(rows, |row| traceparent(row.trace)))
         .bind(i16::from(key_id))
         .bind(now)
         .fetch_all(connection)
@@ -101,9 +98,8 @@ pub async fn issue(
 }
 
 impl IssuedRow {
-    fn outcome(&self, assigned: Option<(Uuid, TierNumber)>) -> Result<IssueOutcome, sqlx::Error> {
-        let slot =
-            |number: i16| Slot::new(number).map_err(|error| sqlx::Error::Decode(error.into()));
+    fn outcome(&self, assigned: Option<(Uuid, TierNumber)>) -> sqlx::Result<IssueOutcome> {
+        let slot = |slot: i16| Slot::new(slot).map_err(|error| sqlx::Error::Decode(error.into()));
         Ok(match (self.replay_slot, self.remaining.zip(assigned)) {
             (Some(replay), _) => IssueOutcome::Replay(slot(replay)?),
             (None, _) if self.over_limit => IssueOutcome::OverLimit,
@@ -118,13 +114,11 @@ impl IssuedRow {
 }
 
 impl FromRow<'_, PgRow> for StoredCoupon {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let requested = |tier: Option<i16>| tier.map(TierNumber::new).transpose();
         let trace: Option<String> = row.try_get("claim_traceparent")?;
         Ok(Self {
-            campaign: column(row, "campaign_number", |number: i32| {
-                CampaignNumber::new(number)
-            })?,
+            campaign: campaign_of(row)?,
             slot: column(row, "slot", |slot: i16| Slot::new(slot))?,
             request_id: column(row, "request_id", |id: String| RequestId::parse(id))?,
             requested_tier: column(row, "requested_tier_number", requested)?,
@@ -140,11 +134,17 @@ impl FromRow<'_, PgRow> for StoredCoupon {
     }
 }
 
-#[derive(FromRow)]
-struct PlacedRow {
-    place: i64,
-    #[sqlx(flatten)]
-    coupon: StoredCoupon,
+/// A statement for coupons of one lane, with the first of its parameters: the lane and the columns of their keys.
+pub(super) fn for_each<'q>(
+    statement: &'static str,
+    lane: Lane,
+    keys: &[CouponKey<'q>],
+) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(statement)
+        .bind(lane_number(lane))
+        .bind(each(keys, |(shopper, ..)| shopper.as_str()))
+        .bind(each(keys, |(_, campaign, _)| campaign_number(*campaign)))
+        .bind(each(keys, |(.., slot)| i16::from(slot.get())))
 }
 
 /// Reads coupons by key; `None` for those that are not there.
@@ -152,19 +152,11 @@ pub async fn read(
     connection: &mut PgConnection,
     lane: Lane,
     keys: &[CouponKey<'_>],
-) -> Result<Vec<Option<StoredCoupon>>, sqlx::Error> {
-    let (shoppers, campaigns, slots) = columns(keys);
-    let rows: Vec<PlacedRow> = sqlx::query_as(include_str!("../../queries/read_coupons.sql"))
-        .bind(lane_number(lane))
-        .bind(shoppers)
-        .bind(campaigns)
-        .bind(slots)
-        .fetch_all(connection)
-        .await?;
+) -> sqlx::Result<Vec<Option<StoredCoupon>>> {
+    let read = for_each(include_str!("../../queries/read_coupons.sql"), lane, keys);
     let mut coupons = vec![None; keys.len()];
-    for row in rows {
-        let coupon = coupons.get_mut((row.place - 1) as usize);
-        *coupon.ok_or(sqlx::Error::RowNotFound)? = Some(row.coupon);
+    for row in read.fetch_all(connection).await? {
+        *of_row(&mut coupons, &row)? = Some(StoredCoupon::from_row(&row)?);
     }
     Ok(coupons)
 }
@@ -176,7 +168,7 @@ pub async fn of_claim(
     shopper: &ShopperId,
     campaign: CampaignNumber,
     request_id: &RequestId,
-) -> Result<Option<StoredCoupon>, sqlx::Error> {
+) -> sqlx::Result<Option<StoredCoupon>> {
     sqlx::query_as(include_str!("../../queries/read_claim.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
@@ -194,7 +186,7 @@ pub async fn list(
     before: (u32, u8),
     campaign: Option<CampaignNumber>,
     limit: u32,
-) -> Result<Vec<StoredCoupon>, sqlx::Error> {
+) -> sqlx::Result<Vec<StoredCoupon>> {
     sqlx::query_as(include_str!("../../queries/list_coupons.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
@@ -206,19 +198,6 @@ pub async fn list(
         .await
 }
 
-/// A column of a batch: one value for each of its rows.
-pub(super) fn each<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
-}
-
 fn tier_number(tier: TierNumber) -> i16 {
     tier.get().into()
-}
-
-pub(super) fn columns<'a>(keys: &[CouponKey<'a>]) -> (Vec<&'a str>, Vec<i32>, Vec<i16>) {
-    (
-        each(keys, |(shopper, ..)| shopper.as_str()),
-        each(keys, |(_, campaign, _)| campaign_number(*campaign)),
-        each(keys, |(.., slot)| slot.get().into()),
-    )
 }

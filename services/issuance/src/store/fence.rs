@@ -5,7 +5,10 @@ use tidegate_types::{CampaignNumber, Lane, LimitPerShopper, TierNumber};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::leases::{TierCounts, campaign_number, counts, lane_number};
+use super::{
+    campaign_number, lane_number,
+    leases::{TierCounts, counts},
+};
 use crate::domain::fence::{Counts, Fence};
 
 /// Leases that do not add up which one count names.
@@ -23,11 +26,7 @@ struct InspectedRow {
 }
 
 /// How leases of one lane stand, in their order.
-pub async fn inspect(
-    pool: &PgPool,
-    lane: Lane,
-    leases: &[Uuid],
-) -> Result<Vec<Fence>, sqlx::Error> {
+pub async fn inspect(pool: &PgPool, lane: Lane, leases: &[Uuid]) -> sqlx::Result<Vec<Fence>> {
     let rows: Vec<InspectedRow> = sqlx::query_as(include_str!("../../queries/inspect_leases.sql"))
         .bind(lane_number(lane))
         .bind(leases)
@@ -108,7 +107,7 @@ pub async fn count(
     pool: &PgPool,
     range: &CouponRange,
     limit: Duration,
-) -> Result<CouponCount, sqlx::Error> {
+) -> sqlx::Result<CouponCount> {
     let mut connection = pool.acquire().await?;
     // The database gives up first; this is for one that does not answer.
     let counting = timeout(
@@ -128,7 +127,7 @@ async fn count_by(
     connection: &mut PgConnection,
     range: &CouponRange,
     limit: Duration,
-) -> Result<CouponCount, sqlx::Error> {
+) -> sqlx::Result<CouponCount> {
     connection.execute("BEGIN").await?;
     sqlx::query(include_str!("../../queries/allow_scan.sql"))
         .bind(limit.as_millis().to_string())
@@ -172,7 +171,7 @@ async fn count_by(
 async fn within_bounds(
     connection: &mut PgConnection,
     range: &CouponRange,
-) -> Result<CouponRange, sqlx::Error> {
+) -> sqlx::Result<CouponRange> {
     let bounds: (Option<Uuid>, Option<Uuid>) =
         sqlx::query_as(include_str!("../../queries/lease_bounds.sql"))
             .bind(lane_number(range.lane))
@@ -195,7 +194,7 @@ async fn check_shoppers(
     connection: &mut PgConnection,
     range: &CouponRange,
     limit: LimitPerShopper,
-) -> Result<(u64, u64), sqlx::Error> {
+) -> sqlx::Result<(u64, u64)> {
     let (over_limit, paying_twice): (i64, i64) =
         sqlx::query_as(include_str!("../../queries/check_shoppers.sql"))
             .bind(lane_number(range.lane))

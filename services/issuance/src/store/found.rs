@@ -1,10 +1,7 @@
 use sqlx::{FromRow, PgPool};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot, Timestamp};
 
-use super::{
-    coupons::CouponKey,
-    leases::{campaign_number, lane_number},
-};
+use super::{campaign_number, coupons::CouponKey, lane_number};
 use crate::domain::coupon::StoredCoupon;
 
 /// A coupon as staff look at it.
@@ -39,7 +36,7 @@ pub async fn by_key(
     pool: &PgPool,
     lane: Lane,
     (shopper, campaign, slot): CouponKey<'_>,
-) -> Result<Option<FoundCoupon>, sqlx::Error> {
+) -> sqlx::Result<Option<FoundCoupon>> {
     sqlx::query_as(include_str!("../../queries/find_coupon.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
@@ -56,7 +53,7 @@ pub async fn of_shopper(
     shopper: &ShopperId,
     before: Option<OlderThan>,
     page_size: u32,
-) -> Result<Vec<FoundCoupon>, sqlx::Error> {
+) -> sqlx::Result<Vec<FoundCoupon>> {
     sqlx::query_as(include_str!("../../queries/find_coupons_of_shopper.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{column, coupons::each, timelines::Timeline};
+use super::{campaign_number, campaign_of, column, each, lane_number, timelines::Timeline};
 
 /// Tiers with a count each.
 pub type TierCounts = Vec<(TierNumber, u64)>;
@@ -26,7 +26,7 @@ pub async fn install(
     granted: &TierCounts,
     asked_on: Timeline,
     now: Timestamp,
-) -> Result<Installed, sqlx::Error> {
+) -> sqlx::Result<Installed> {
     let tiers = each(granted, |(tier, _)| i16::from(tier.get()));
     let quantities = each(granted, |(_, quantity)| {
         i64::try_from(*quantity).unwrap_or(i64::MAX)
@@ -81,17 +81,15 @@ pub(super) fn lease_to_seal(row: &PgRow) -> Option<LeaseToSeal> {
     readable(row, lease)
 }
 
-fn lease(row: &PgRow) -> Result<LeaseToSeal, sqlx::Error> {
+fn lease(row: &PgRow) -> sqlx::Result<LeaseToSeal> {
     Ok(LeaseToSeal {
         id: row.try_get("lease_id")?,
-        campaign: column(row, "campaign_number", |number: i32| {
-            CampaignNumber::new(number)
-        })?,
+        campaign: campaign_of(row)?,
         lease_holder: column(row, "holder_id", |holder: &str| ReplicaId::parse(holder))?,
     })
 }
 
-fn readable<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> Result<T, sqlx::Error>) -> Option<T> {
+fn readable<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> sqlx::Result<T>) -> Option<T> {
     let read = read(row).inspect_err(|error| {
         tracing::error!(
             lease = ?row.try_get::<Uuid, _>("lease_id").ok(),
@@ -115,7 +113,7 @@ pub async fn seal(
     pool: &PgPool,
     lane: Lane,
     leases: &[LeaseToSeal],
-) -> Result<Vec<SealedLease>, sqlx::Error> {
+) -> sqlx::Result<Vec<SealedLease>> {
     let mut transaction = tidegate_pg::begin(pool).await?;
     let sealed = seal_in(&mut transaction, lane, leases).await?;
     fail_point!("seal-nothing", |_| Ok(sealed.clone()));
@@ -127,7 +125,7 @@ pub(super) async fn seal_in(
     transaction: &mut PgConnection,
     lane: Lane,
     leases: &[LeaseToSeal],
-) -> Result<Vec<SealedLease>, sqlx::Error> {
+) -> sqlx::Result<Vec<SealedLease>> {
     let mut ids = each(leases, |lease| lease.id);
     sqlx::query(include_str!("../../queries/seal_lease_headers.sql"))
         .bind(lane_number(lane))
@@ -164,7 +162,7 @@ pub async fn mark_returned(
     lane: Lane,
     lease: Uuid,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../queries/mark_lease_returned.sql"))
         .bind(lane_number(lane))
         .bind(lease)
@@ -180,7 +178,7 @@ pub async fn unreturned(
     lanes: Lanes,
     lease_holder: &ReplicaId,
     limit: u32,
-) -> Result<Vec<(Lane, LeaseToSeal)>, sqlx::Error> {
+) -> sqlx::Result<Vec<(Lane, LeaseToSeal)>> {
     let rows = sqlx::query(include_str!("../../queries/unreturned_leases.sql"))
         .bind(lease_holder.as_str())
         .bind(i64::from(limit))
@@ -199,23 +197,13 @@ pub async fn sealed_unreturned(
     pool: &PgPool,
     lane: Lane,
     limit: u32,
-) -> Result<Vec<LeaseToSeal>, sqlx::Error> {
+) -> sqlx::Result<Vec<LeaseToSeal>> {
     let rows = sqlx::query(include_str!("../../queries/sealed_unreturned_leases.sql"))
         .bind(lane_number(lane))
         .bind(i64::from(limit))
         .fetch_all(pool)
         .await?;
     Ok(rows.iter().filter_map(lease_to_seal).collect())
-}
-
-/// A lane as its column has it: lanes are at most 1,024.
-pub(super) fn lane_number(lane: Lane) -> i16 {
-    lane.get() as i16
-}
-
-/// A campaign as its column has it: numbers have 24 bits.
-pub(super) fn campaign_number(campaign: CampaignNumber) -> i32 {
-    campaign.get() as i32
 }
 
 pub(super) fn counts(mut rows: Vec<(i16, i64)>) -> TierCounts {

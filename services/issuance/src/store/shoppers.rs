@@ -1,7 +1,7 @@
 use sqlx::{FromRow, PgPool, error::BoxDynError};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot};
 
-use super::leases::{campaign_number, lane_number};
+use super::{campaign_number, lane_number};
 
 /// Where a page of a lane's coupons ends, and the next one goes on.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -35,7 +35,7 @@ pub async fn page(
     campaign: CampaignNumber,
     after: &PageEnd,
     page_size: u32,
-) -> Result<ShoppersPage, sqlx::Error> {
+) -> sqlx::Result<ShoppersPage> {
     let mut rows: Vec<PageEnd> = sqlx::query_as(include_str!("../../queries/list_shoppers.sql"))
         .bind(lane_number(lane))
         .bind(&after.shopper_id)

@@ -3,14 +3,17 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tidegate_types::Lane;
 
-use super::leases::{lane_number, lease_to_seal, seal_in};
+use super::{
+    lane_number,
+    leases::{lease_to_seal, seal_in},
+};
 
 /// A timeline of the database: another one begins when a standby is promoted or a backup is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeline(pub(super) i32);
 
 /// The timeline on which a lane was committed to last, if there was a commit.
-pub async fn read(pool: &PgPool, lane: Lane) -> Result<Option<Timeline>, sqlx::Error> {
+pub async fn read(pool: &PgPool, lane: Lane) -> sqlx::Result<Option<Timeline>> {
     let timeline: Option<i32> = sqlx::query_scalar(include_str!("../../queries/read_timeline.sql"))
         .bind(lane_number(lane))
         .fetch_optional(pool)
@@ -19,7 +22,7 @@ pub async fn read(pool: &PgPool, lane: Lane) -> Result<Option<Timeline>, sqlx::E
 }
 
 /// Seals every open lease of a lane if the database has begun another timeline since the lane's last commit, and tells how many there were. Where none is known, the first is noted.
-pub async fn follow(connection: &mut PgConnection, lane: Lane) -> Result<usize, sqlx::Error> {
+pub async fn follow(connection: &mut PgConnection, lane: Lane) -> sqlx::Result<usize> {
     let (current, last): (i32, Option<i32>) =
         sqlx::query_as(include_str!("../../queries/compare_timelines.sql"))
             .bind(lane_number(lane))

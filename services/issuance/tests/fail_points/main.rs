@@ -9,13 +9,9 @@
 mod lane;
 
 use fail::FailScenario;
-use lane::{KEY_ID, TestLane, campaign_of, claim, only_lane, shopper_of, tier_of};
+use lane::{TestLane, claim, issue};
 use sqlx::Connection as _;
-use tidegate_issuance::{
-    lane_work::Claimed,
-    store::coupons::{IssueRow, issue},
-};
-use tidegate_types::{RequestId, Timestamp};
+use tidegate_issuance::lane_work::Claimed;
 use uuid::Uuid;
 
 /// Whether a replica that believes that much is left of a sealed lease issues a coupon from it.
@@ -34,21 +30,10 @@ async fn acknowledging_before_the_commit_turns_off_the_wait_for_the_disk() {
     fail::cfg("acknowledge-before-commit", "return").unwrap();
     let lane = TestLane::create().await;
     let lease = lane.lease(&[(0, 10)]).await;
-    let now = Timestamp::now_utc();
-    let row = IssueRow {
-        shopper: &shopper_of("ann"),
-        campaign: campaign_of(1),
-        request_id: &RequestId::parse("r-1").unwrap(),
-        requested_tier: None,
-        assigned: Some((lease, tier_of(0))),
-        limit: 1,
-        valid_until: now,
-        traceparent: None,
-    };
     let mut connection = lane.pool.acquire().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
-    let issued = issue(&mut transaction, (only_lane(), KEY_ID), now, &[row]).await;
-    issued.unwrap();
+    let claims = [(claim("ann", "r-1"), Some((lease, 0)))];
+    issue(&mut transaction, &claims).await;
     let setting: String = sqlx::query_scalar("SHOW synchronous_commit")
         .fetch_one(&mut *transaction)
         .await

@@ -10,11 +10,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sqlx::{PgConnection, PgPool};
 use tidegate_issuance::{
     coupon_keys::CouponKeys,
-    domain::{coupon::StoredCoupon, lease_book::HeldLease},
-    lane_work::{Claim, Claimed, LaneCommit, SharedBook, Work},
+    domain::{claim::Claim, coupon::StoredCoupon, lease_book::HeldLease},
+    lane_work::{Claimed, LaneCommit, SharedBook, Work},
     metrics::IssuanceMetrics,
     store::{
         MIGRATIONS,
+        coupons::{self, IssueOutcome, IssueRow},
         leases::{self, Installed, LeaseToSeal, SealedLease, TierCounts},
         timelines::{self, Timeline},
     },
@@ -32,7 +33,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(60);
 const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The key new codes are made with.
-pub const KEY_ID: u8 = 1;
+const KEY_ID: u8 = 1;
 
 /// A lane and the database it is in.
 #[derive(Clone)]
@@ -223,6 +224,21 @@ pub fn claim(shopper: &str, request: &str) -> Claim {
         may_issue: true,
         granted_by: None,
     }
+}
+
+/// Runs the issuing statement for claims, each with the lease and the tier that it is assigned to.
+pub async fn issue(
+    connection: &mut PgConnection,
+    claims: &[(Claim, Option<(Uuid, u8)>)],
+) -> Vec<IssueOutcome> {
+    let rows = claims.iter().map(|(claim, assigned)| IssueRow {
+        claim,
+        assigned: assigned.map(|(lease, tier)| (lease, tier_of(tier))),
+        trace: TraceContext::new_root(false),
+    });
+    let (rows, now) = (rows.collect::<Vec<_>>(), Timestamp::now_utc());
+    let issued = coupons::issue(connection, (only_lane(), KEY_ID), now, &rows).await;
+    issued.unwrap()
 }
 
 fn to_seal(lease: Uuid) -> LeaseToSeal {

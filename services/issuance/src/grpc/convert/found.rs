@@ -5,13 +5,13 @@ use super::parsed;
 use crate::{
     coupon_search::{Found, FoundCoupon, LookedTo, Next, SearchedTo, Wanted},
     domain::code_ending::CodeEnding,
-    error::IssuanceError,
+    error::Result,
     store::{found::OlderThan, shoppers::PageEnd},
 };
 
 const NOT_A_TOKEN: &str = "must be empty or a next_page_token as it was given";
 
-pub fn wanted(message: FindCouponsRequest, lanes: Lanes) -> Result<Wanted, IssuanceError> {
+pub fn wanted(message: FindCouponsRequest, lanes: Lanes) -> Result<Wanted> {
     parsed(|bad| {
         let (shopper, code) = (given(message.shopper_id), given(message.coupon_code));
         let is_named = shopper.is_some();
@@ -142,6 +142,7 @@ fn looked_to(token: &str) -> Option<LookedTo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::IssuanceError;
 
     fn lanes() -> Lanes {
         Lanes::new(4u16).unwrap()

@@ -1,72 +1,56 @@
 use tidegate_proto::issuance::v1::{
     RedeemItem, RedeemResult, ReleaseItem, ReleaseResult, Released, redeem_result, release_result,
 };
-use tidegate_rpc::{server::CallContext, wire};
-use tidegate_types::{
-    Area, CurrencyCode, Lane, Lanes, Money, OutOfBounds, StoreId, Timestamp, Violations,
-};
+use tidegate_rpc::wire;
+use tidegate_types::{Area, CurrencyCode, Money, OutOfBounds, StoreId, Timestamp, Violations};
 use uuid::Uuid;
 
-use super::{coupon, item_deadline, parsed, shopper_of_lane};
+use super::{Batch, coupon, parsed, shopper_of};
 use crate::{
     coupon_uses::{Redeemed, UseRequest},
     domain::{
         coupon::{InvalidMinimumValidity, MinimumValidity},
         purchase::Purchase,
     },
-    error::IssuanceError,
+    error::Result,
 };
 
-pub fn redeem_request(
-    item: RedeemItem,
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<(UseRequest, Purchase), IssuanceError> {
+pub fn redeem_request(item: RedeemItem, batch: &Batch) -> Result<(UseRequest, Purchase)> {
     parsed(|bad| {
         let purchase = purchase(bad, &item);
         let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
-        Some((
-            use_request(bad, names, item.deadline_ms, call, (lanes, lane))?,
-            purchase,
-        ))
+        Some((use_request(bad, batch, names, item.deadline_ms)?, purchase))
     })
 }
 
 pub fn release_request(
     item: ReleaseItem,
-    call: &CallContext,
-    lanes: Lanes,
-    lane: Lane,
-) -> Result<(UseRequest, Option<MinimumValidity>), IssuanceError> {
+    batch: &Batch,
+) -> Result<(UseRequest, Option<MinimumValidity>)> {
     parsed(|bad| {
-        let minimum_validity = item.minimum_validity.and_then(|span| {
+        let least = item.minimum_validity.and_then(|span| {
             let span = wire::span(span).ok_or(InvalidMinimumValidity);
             bad.check("minimum_validity", span.and_then(MinimumValidity::new))
         });
         let names = (&*item.shopper_id, item.coupon_code, &*item.order_id);
-        Some((
-            use_request(bad, names, item.deadline_ms, call, (lanes, lane))?,
-            minimum_validity,
-        ))
+        Some((use_request(bad, batch, names, item.deadline_ms)?, least))
     })
 }
 
 fn use_request(
     bad: &mut Violations,
+    batch: &Batch,
     (shopper_id, code, order_id): (&str, String, &str),
     deadline_ms: u32,
-    call: &CallContext,
-    (lanes, lane): (Lanes, Lane),
 ) -> Option<UseRequest> {
-    let shopper = shopper_of_lane(bad, shopper_id, lanes, lane);
+    let shopper = shopper_of(bad, batch, shopper_id);
     let order_id = Uuid::try_parse(order_id).map_err(|_| "must be a UUID");
     let order_id = bad.check("order_id", order_id);
     Some(UseRequest {
         shopper: shopper?,
         code,
         order_id: order_id?,
-        deadline: item_deadline(deadline_ms, call),
+        deadline: batch.deadline(deadline_ms),
     })
 }
 
@@ -106,7 +90,7 @@ pub fn redeem_result((outcome, campaign_closes_at): Redeemed, now: Timestamp) ->
     }
 }
 
-pub fn release_result(outcome: Result<bool, IssuanceError>) -> ReleaseResult {
+pub fn release_result(outcome: Result<bool>) -> ReleaseResult {
     ReleaseResult {
         outcome: Some(match outcome {
             Ok(changed) => release_result::Outcome::Released(Released { changed }),

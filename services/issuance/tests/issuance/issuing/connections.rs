@@ -105,26 +105,6 @@ async fn a_writer_commits_nothing_on_a_server_that_would_lose_it_and_goes_on_onc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_killed_inside_the_statement_is_answered_with_a_coupon_all_the_same() {
-    let (lane, writer, _) = stocked(&[(0, 10)]).await;
-    // The statement waits for the lease's row, and so is certainly under way when its connection ends.
-    let mut blocked = lane.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM lease_tiers FOR UPDATE")
-        .execute(&mut *blocked)
-        .await
-        .unwrap();
-    let ((coupon, _), ()) = tokio::join!(writer.claim_coupon(claim("ann", "r-1")), async {
-        while !kill_writer(&lane).await {
-            sleep(PAUSE).await;
-        }
-        blocked.rollback().await.unwrap();
-    });
-    assert_eq!(coupon.slot.get(), 1);
-    assert_eq!(lane.issued().await, 1);
-    assert_eq!(lane.unbalanced().await, []);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_was_committed_but_whose_answer_was_lost_is_answered_with_its_one_coupon() {
     let lane = TestLane::create().await;
     let lease = lane.lease(&[(0, 100)]).await;

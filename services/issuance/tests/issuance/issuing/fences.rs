@@ -7,18 +7,13 @@ use sqlx::PgConnection;
 use tidegate_issuance::{
     domain::fence::{Counts, Fence},
     lane_work::Claimed,
-    store::{
-        coupons::{IssueOutcome, IssueRow, issue},
-        fence::inspect,
-        leases::Installed,
-    },
+    store::{coupons::IssueOutcome, fence::inspect, leases::Installed},
 };
-use tidegate_types::{RequestId, ShopperId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     issuing::history::archive_all,
-    lane::{KEY_ID, TestLane, campaign_of, claim, only_lane, shopper_of, tier_of},
+    lane::{TestLane, claim, issue, only_lane, tier_of},
 };
 
 const SEEDS: u64 = 4;
@@ -29,26 +24,9 @@ const RACES: usize = 200;
 
 /// Issues so many coupons of one lease and tier at once; true if all were issued, false if none was.
 async fn spend(connection: &mut PgConnection, lease: Uuid, tier: u8, quantity: u64) -> bool {
-    let request_id = RequestId::parse("r-1").expect("a request id");
-    let shoppers: Vec<ShopperId> = (0..quantity)
-        .map(|_| shopper_of(&Uuid::new_v4().to_string()))
-        .collect();
-    let now = Timestamp::now_utc();
-    let rows: Vec<_> = shoppers
-        .iter()
-        .map(|shopper| IssueRow {
-            shopper,
-            campaign: campaign_of(1),
-            request_id: &request_id,
-            requested_tier: None,
-            assigned: Some((lease, tier_of(tier))),
-            limit: 1,
-            valid_until: now,
-            traceparent: None,
-        })
-        .collect();
-    let outcomes = issue(connection, (only_lane(), KEY_ID), now, &rows).await;
-    let outcomes = outcomes.unwrap();
+    let claim = || claim(&Uuid::new_v4().to_string(), "r-1");
+    let claims = (0..quantity).map(|_| (claim(), Some((lease, tier))));
+    let outcomes = issue(connection, &claims.collect::<Vec<_>>()).await;
     let issued = |outcome: &IssueOutcome| matches!(outcome, IssueOutcome::Issued { .. });
     let all = outcomes.iter().all(issued);
     assert!(all || !outcomes.iter().any(issued), "{outcomes:?}");

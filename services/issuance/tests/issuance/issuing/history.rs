@@ -5,7 +5,6 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tidegate_issuance::{
     domain::fence::Fence,
-    lane_work::Claimed,
     store::{
         fence::{CouponCount, CouponRange, count, inspect},
         history,
@@ -81,25 +80,6 @@ async fn an_archived_lease_is_sealed_inspected_and_counted_as_before() {
     );
     assert_eq!(counted.archived_used, counts(&[(0, 2), (2, 0)]));
     assert_eq!(lane.database.count("lease_tiers").await, 0);
-}
-
-#[tokio::test]
-async fn a_late_install_of_an_archived_lease_conflicts() {
-    let lane = TestLane::create().await;
-    let lease = archived(&lane).await;
-    let tombstone = Uuid::now_v7();
-    lane.seal(tombstone).await;
-    lane.mark_returned(tombstone).await;
-    assert_eq!(archive_all(&lane).await, 1);
-    for late in [lease, tombstone] {
-        let installed = lane.install(late, &[(0, 10)]).await;
-        assert_eq!(installed, Installed::Before(Vec::new()));
-        let writer = lane.writer();
-        writer.hold(1, late, &[(0, 10)]);
-        let claimed = writer.claim(claim("cem", "r-1")).await;
-        assert!(!matches!(claimed, Ok(Claimed::Issued(_))), "{claimed:?}");
-    }
-    assert_eq!(lane.issued().await, 2);
 }
 
 #[tokio::test]

@@ -1,39 +1,14 @@
 use futures_util::future::join_all;
 use tidegate_issuance::{
-    lane_work::{Claim, Claimed},
+    domain::claim::Claim,
+    lane_work::Claimed,
     store::{MIGRATIONS, leases::Installed},
 };
 use tidegate_pg::DatabaseUnusable;
-use tidegate_telemetry::Registry;
-use tidegate_test_kit::{TestDatabase, metrics_page};
+use tidegate_test_kit::TestDatabase;
 use tidegate_types::Lanes;
 
-use crate::lane::{TestLane, Writer, claim, counts};
-
-#[tokio::test]
-async fn an_overdrawn_lease_yields_none_of_the_batchs_share_and_other_tiers_are_served() {
-    let lane = TestLane::create().await;
-    let lease = lane.lease(&[(0, 5), (1, 8)]).await;
-    let writer = lane.writer();
-    // The book says more than the database: six of tier 0 where there are five.
-    writer.hold(1, lease, &[(0, 6), (1, 8)]);
-    let names: Vec<_> = (0..14).map(|number| format!("s-{number:02}")).collect();
-    // All are handed in before the writer runs, and so are one batch.
-    let outcomes = join_all(names.iter().map(|name| writer.claim(claim(name, "r-1")))).await;
-    let (mut of_tier_one, mut refused) = (0, 0);
-    for outcome in outcomes {
-        match outcome {
-            Ok(Claimed::NoStock) => refused += 1,
-            Ok(Claimed::Issued(issued)) => {
-                assert_eq!(issued.coupon.tier.get(), 1);
-                of_tier_one += 1;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!((of_tier_one, refused), (8, 6));
-    assert_eq!(lane.unbalanced().await, []);
-}
+use crate::lane::{TestLane, claim, counts};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seal_in_the_middle_of_commits_tells_exactly_what_was_issued() {
@@ -94,53 +69,4 @@ async fn a_database_made_with_other_lanes_is_refused() {
         }
         other => panic!("{other:?}"),
     }
-}
-
-const SUBMITTERS: usize = 1_000;
-const CLAIMS_EACH: usize = 5;
-/// Far from 1, and far below what any machine shows.
-const MIN_MEAN_BATCH: f64 = 20.0;
-
-/// Claims and commits so far, as the metrics page tells them.
-fn claims_and_commits(registry: &Registry) -> (f64, f64) {
-    let page = metrics_page(registry);
-    let value = |of: &str| -> f64 {
-        let name = format!("tidegate_commit_batch_size_{of}{{queue=\"coupons\"}} ");
-        let value = page.lines().find_map(|line| line.strip_prefix(&name));
-        value.unwrap().parse().unwrap()
-    };
-    (value("sum"), value("count"))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_per_commit_grow_with_load() {
-    let lane = TestLane::create().await;
-    let lease = lane.lease(&[(0, 10_000)]).await;
-
-    let mut registry = Registry::default();
-    let alone = Writer::start(lane.database.open(), &mut registry);
-    alone.hold(1, lease, &[(0, 50)]);
-    for number in 0..50 {
-        alone
-            .claim_coupon(claim(&format!("alone-{number}"), "r-1"))
-            .await;
-    }
-    assert_eq!(claims_and_commits(&registry), (50.0, 50.0));
-
-    let mut registry = Registry::default();
-    let crowded = Writer::start(lane.database.open(), &mut registry);
-    crowded.hold(1, lease, &[(0, 9_000)]);
-    join_all((0..SUBMITTERS).map(async |submitter| {
-        for number in 0..CLAIMS_EACH {
-            let shopper = format!("crowd-{submitter}-{number}");
-            crowded.claim_coupon(claim(&shopper, "r-1")).await;
-        }
-    }))
-    .await;
-    let (claims, commits) = claims_and_commits(&registry);
-    assert_eq!(claims, (SUBMITTERS * CLAIMS_EACH) as f64);
-    assert!(
-        claims / commits >= MIN_MEAN_BATCH,
-        "{commits} commits for {claims} claims"
-    );
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
-use tidegate_issuance::store::coupons::{IssueOutcome, IssueRow, issue};
-use tidegate_types::{RequestId, ShopperId, Slot, Timestamp};
+use tidegate_issuance::{domain::claim::Claim, store::coupons::IssueOutcome};
+use tidegate_types::Slot;
 use uuid::Uuid;
 
-use crate::lane::{KEY_ID, TestLane, campaign_of, counts, only_lane, shopper_of, tier_of};
+use crate::lane::{TestLane, claim, counts, issue, tier_of};
 
 const SEEDS: u64 = 6;
 const BATCHES: usize = 60;
@@ -145,31 +145,15 @@ async fn coupons_issued_equal_what_leases_say_is_used_whatever_the_batches() {
                 assert_eq!(used, expected, "seed {seed}, before batch {number}");
             }
             let batch = draw(&mut random, &leases);
-            let now = Timestamp::now_utc();
-            let names: Vec<(ShopperId, RequestId)> = batch
-                .iter()
-                .map(|claim| {
-                    let request = RequestId::parse(format!("r-{}", claim.request)).unwrap();
-                    (shopper_of(&format!("s-{:03}", claim.shopper)), request)
-                })
-                .collect();
-            let rows: Vec<_> = batch
-                .iter()
-                .zip(&names)
-                .map(|(claim, (shopper, request_id))| IssueRow {
-                    shopper,
-                    campaign: campaign_of(1),
-                    request_id,
-                    requested_tier: None,
-                    assigned: claim.assigned.map(|(lease, tier)| (lease, tier_of(tier))),
-                    limit: claim.limit as u8,
-                    valid_until: now,
-                    traceparent: None,
-                })
-                .collect();
-            let told = issue(&mut connection, (only_lane(), KEY_ID), now, &rows)
-                .await
-                .unwrap();
+            let claims = batch.iter().map(|drawn| {
+                let shopper = format!("s-{:03}", drawn.shopper);
+                let claim = Claim {
+                    limit: drawn.limit as u8,
+                    ..claim(&shopper, &format!("r-{}", drawn.request))
+                };
+                (claim, drawn.assigned)
+            });
+            let told = issue(&mut connection, &claims.collect::<Vec<_>>()).await;
             assert_eq!(told, model.issue(&batch), "seed {seed}, batch {number}");
             assert_eq!(lane.unbalanced().await, [], "seed {seed}, batch {number}");
         }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tidegate_issuance::{
     domain::coupon::{MAX_RELEASED_ORDERS, MAX_VALIDITY_GIVEN_BACK},
     store::{
-        coupon_changes::{RedeemRow, ReleaseRow, RevokeRow, redeem, release, revoke},
+        coupon_changes::{RedeemRow, ReleaseRow, redeem, release, revoke},
         coupons::{CouponKey, read},
     },
 };
@@ -82,120 +82,112 @@ impl Model {
     }
 }
 
-/// What one batch asks for: of each shopper in it one coupon and an order.
-struct Batch {
-    places: Vec<usize>,
-    shoppers: Vec<ShopperId>,
-    orders: Vec<Uuid>,
-    extensions: Vec<Option<Timestamp>>,
+/// What a batch asks of one coupon.
+struct Use {
+    /// Whose it is: the place among the shoppers.
+    place: usize,
+    shopper: ShopperId,
+    order: Uuid,
+    extension: Option<Timestamp>,
     /// Until when a release asks the coupon to be valid at least.
-    least: Vec<Option<Timestamp>>,
-    may_redeem: Vec<bool>,
-    now: Timestamp,
+    least: Option<Timestamp>,
+    may_redeem: bool,
 }
 
-impl Batch {
-    fn draw(random: &mut StdRng, models: &[Model], orders: &[Uuid], now: Timestamp) -> Self {
-        let count = random.random_range(1..=models.len());
-        let places = (0..models.len()).choose_multiple(random, count);
-        let places: BTreeSet<_> = places.into_iter().collect();
-        let mut each = |place: &usize| {
-            let holder = models[*place].held.filter(|_| random.random_bool(0.5));
-            let drawn = || *orders.iter().choose(random).unwrap();
-            let order = holder.map_or_else(drawn, |(holder, _)| holder);
-            let extension = random.random_bool(0.2).then(|| {
-                let hours = random.random_range(0..1_600);
-                now + HOUR * hours - HOUR * 800
-            });
-            let asks = random.random_bool(0.2);
-            let least = asks.then(|| now + HOUR * random.random_range(0..800));
-            ((order, extension), (least, random.random_bool(0.8)))
+impl Use {
+    fn draw(
+        random: &mut StdRng,
+        place: usize,
+        model: &Model,
+        orders: &[Uuid],
+        now: Timestamp,
+    ) -> Self {
+        let holder = model.held.filter(|_| random.random_bool(0.5));
+        let drawn = || *orders.iter().choose(random).unwrap();
+        let order = holder.map_or_else(drawn, |(holder, _)| holder);
+        let mut soon = |hours: std::ops::Range<u32>| {
+            let hours = random.random_range(hours);
+            random.random_bool(0.2).then(|| now + HOUR * hours)
         };
-        let (asked, rest): (Vec<_>, Vec<_>) = places.iter().map(&mut each).unzip();
-        let (orders, extensions) = asked.into_iter().unzip();
-        let (least, may_redeem) = rest.into_iter().unzip();
-        let shopper = |place: &usize| ShopperId::parse(SHOPPERS[*place]).unwrap();
         Self {
-            shoppers: places.iter().map(shopper).collect(),
-            places: places.into_iter().collect(),
-            orders,
-            extensions,
-            least,
-            may_redeem,
-            now,
+            place,
+            shopper: ShopperId::parse(SHOPPERS[place]).unwrap(),
+            order,
+            extension: soon(0..1_600).map(|end| end - HOUR * 800),
+            least: soon(0..800),
+            may_redeem: random.random_bool(0.8),
         }
     }
 
-    fn keys(&self) -> Vec<CouponKey<'_>> {
-        let slot = Slot::new(1u8).unwrap();
-        let key = |shopper| (shopper, campaign_of(1), slot);
-        self.shoppers.iter().map(key).collect()
+    fn key(&self) -> CouponKey<'_> {
+        (&self.shopper, campaign_of(1), Slot::new(1u8).unwrap())
     }
 
-    async fn redeem(&self, connection: &mut PgConnection, models: &mut [Model]) {
-        let keys = self.keys();
-        let rows: Vec<_> = (0..keys.len())
-            .map(|at| RedeemRow {
-                key: keys[at],
-                order_id: self.orders[at],
-                payable_tiers: if self.may_redeem[at] {
-                    every_tier()
-                } else {
-                    [].into_iter().collect()
-                },
-                extended_valid_until: self.extensions[at],
-            })
-            .collect();
-        let redeemed = redeem(connection, only_lane(), &rows, self.now);
-        let told = redeemed.await.unwrap();
-        for (at, place) in self.places.iter().enumerate() {
-            if self.may_redeem[at] {
-                models[*place].redeem(self.orders[at], self.now, self.extensions[at]);
-            }
-        }
-        for (told, place) in told.into_iter().zip(&self.places) {
-            let holder = models[*place].held.map(|(order, _)| order);
-            assert_eq!(told.unwrap().order_id, holder, "{}", SHOPPERS[*place]);
+    fn redemption(&self) -> RedeemRow<'_> {
+        RedeemRow {
+            key: self.key(),
+            order_id: self.order,
+            payable_tiers: match self.may_redeem {
+                true => every_tier(),
+                false => [].into_iter().collect(),
+            },
+            extended_valid_until: self.extension,
         }
     }
 
-    async fn release(&self, connection: &mut PgConnection, models: &mut [Model]) {
-        let keys = self.keys();
-        let rows: Vec<_> = (0..keys.len())
-            .map(|at| ReleaseRow {
-                key: keys[at],
-                order_id: self.orders[at],
-                extended_valid_until: self.extensions[at],
-                valid_at_least_until: self.least[at],
-            })
-            .collect();
-        let told = release(connection, only_lane(), &rows, self.now);
-        let told = told.await.unwrap();
-        for (at, place) in self.places.iter().enumerate() {
-            let ends = (self.extensions[at], self.least[at]);
-            let given_back = models[*place].release(self.orders[at], self.now, ends);
-            assert_eq!(told[at], given_back, "{}", SHOPPERS[*place]);
+    fn release(&self) -> ReleaseRow<'_> {
+        ReleaseRow {
+            key: self.key(),
+            order_id: self.order,
+            extended_valid_until: self.extension,
+            valid_at_least_until: self.least,
         }
     }
+}
 
-    async fn revoke(&self, connection: &mut PgConnection, models: &mut [Model]) {
-        let row = |key| RevokeRow { key, reason: "x" };
-        let rows: Vec<_> = self.keys().into_iter().map(row).take(1).collect();
-        let told = revoke(connection, only_lane(), &rows, self.now);
-        assert_eq!(told.await.unwrap(), [models[self.places[0]].revoke()]);
-    }
-
-    async fn check(&self, connection: &mut PgConnection, models: &[Model]) {
-        let coupons = read(connection, only_lane(), &self.keys()).await.unwrap();
-        for (coupon, place) in coupons.into_iter().zip(&self.places) {
-            let (coupon, model) = (coupon.unwrap(), &models[*place]);
-            let holder = model.held.map(|(order, _)| order);
-            let whose = SHOPPERS[*place];
-            assert_eq!(coupon.order_id, holder, "{whose}");
-            assert_eq!(coupon.own_valid_until, model.valid_until, "{whose}");
-            assert_eq!(coupon.released_order_ids, model.released, "{whose}");
-            assert_eq!(coupon.revoked, model.revoked, "{whose}");
+async fn redeem_all(
+    connection: &mut PgConnection,
+    batch: &[Use],
+    now: Timestamp,
+    models: &mut [Model],
+) {
+    let rows: Vec<_> = batch.iter().map(Use::redemption).collect();
+    let told = redeem(connection, only_lane(), &rows, now).await.unwrap();
+    for (used, told) in batch.iter().zip(told) {
+        let model = &mut models[used.place];
+        if used.may_redeem {
+            model.redeem(used.order, now, used.extension);
         }
+        let holder = model.held.map(|(order, _)| order);
+        assert_eq!(told.unwrap().order_id, holder, "{}", SHOPPERS[used.place]);
+    }
+}
+
+async fn release_all(
+    connection: &mut PgConnection,
+    batch: &[Use],
+    now: Timestamp,
+    models: &mut [Model],
+) {
+    let rows: Vec<_> = batch.iter().map(Use::release).collect();
+    let told = release(connection, only_lane(), &rows, now).await.unwrap();
+    for (used, told) in batch.iter().zip(told) {
+        let ends = (used.extension, used.least);
+        let given_back = models[used.place].release(used.order, now, ends);
+        assert_eq!(told, given_back, "{}", SHOPPERS[used.place]);
+    }
+}
+
+async fn check(connection: &mut PgConnection, batch: &[Use], models: &[Model]) {
+    let keys: Vec<_> = batch.iter().map(Use::key).collect();
+    let coupons = read(connection, only_lane(), &keys).await.unwrap();
+    for (used, coupon) in batch.iter().zip(coupons) {
+        let (coupon, model, whose) = (coupon.unwrap(), &models[used.place], SHOPPERS[used.place]);
+        let holder = model.held.map(|(order, _)| order);
+        assert_eq!(coupon.order_id, holder, "{whose}");
+        assert_eq!(coupon.own_valid_until, model.valid_until, "{whose}");
+        assert_eq!(coupon.released_order_ids, model.released, "{whose}");
+        assert_eq!(coupon.revoked, model.revoked, "{whose}");
     }
 }
 
@@ -237,13 +229,21 @@ async fn coupons_are_held_given_back_and_lengthened_as_the_model_says_whatever_c
                 1 => now + HOUR * hours,
                 _ => now,
             };
-            let batch = Batch::draw(&mut random, &models, &orders, seen);
+            let count = random.random_range(1..=models.len());
+            let places = (0..models.len()).choose_multiple(&mut random, count);
+            let places: BTreeSet<_> = places.into_iter().collect();
+            let draw = |place| Use::draw(&mut random, place, &models[place], &orders, seen);
+            let batch: Vec<_> = places.into_iter().map(draw).collect();
             match random.random_range(0..200) {
-                0..90 => batch.redeem(connection, &mut models).await,
-                90..199 => batch.release(connection, &mut models).await,
-                _ => batch.revoke(connection, &mut models).await,
+                0..90 => redeem_all(connection, &batch, seen, &mut models).await,
+                90..199 => release_all(connection, &batch, seen, &mut models).await,
+                _ => {
+                    let key = batch[0].key();
+                    let told = revoke(connection, only_lane(), &[key], vec!["x"], seen).await;
+                    assert_eq!(told.unwrap(), [models[batch[0].place].revoke()]);
+                }
             }
-            batch.check(connection, &models).await;
+            check(connection, &batch, &models).await;
         }
         for count in [
             |model: &Model| model.given_back,

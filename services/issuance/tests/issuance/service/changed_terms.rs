@@ -41,30 +41,6 @@ async fn a_raised_limit_counts_at_once_and_outlasts_a_restart_without_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_campaign_that_was_ended_issues_nothing_more() {
-    let (suite, issuance) = serving().await;
-    let code = issuance.code("ann").await;
-    suite.quota.change(|campaign| closes_in(campaign, 0));
-    issuance.refuses_for(Reason::CampaignClosed).await;
-    let issued = suite.database.count("coupons").await;
-    for number in 0..20 {
-        let refusal = issuance.claim(&format!("s-{number}")).await.unwrap_err();
-        assert_eq!(refusal.reason(), Reason::CampaignClosed);
-        assert_eq!((refusal.retry_after, refusal.retry_at), (None, None));
-    }
-    assert_eq!(suite.database.count("coupons").await, issued);
-    // What was issued goes on working.
-    assert!(issuance.claim("ann").await.unwrap().replayed);
-    let order = new_order();
-    issuance.redeem("ann", &code, &order).await.unwrap();
-    let issuance = suite.restart_without_quota(issuance).await;
-
-    let refusal = issuance.refusal("bob", "r-1", 0).await;
-    assert_eq!(refusal, Reason::CampaignClosed);
-    assert!(issuance.claim("ann").await.unwrap().replayed);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_revision_that_comes_late_opens_no_campaign_again() {
     let (suite, issuance) = serving().await;
     issuance.claim_in_the_end("ann").await;

@@ -41,18 +41,6 @@ async fn a_holder_beats_under_a_name_that_is_another_one_after_each_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_stops_gives_everything_back_and_then_beats_no_more() {
-    let (suite, issuance) = serving().await;
-    issuance.claim_in_the_end("ann").await;
-    issuance.stop().await;
-    suite.quota.see(|state| {
-        let mut granted = state.granted.keys();
-        assert!(granted.all(|lease| state.returned.contains_key(lease)));
-        assert_eq!(state.returned.values().sum::<u64>(), 1);
-    });
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_in_use_goes_back_once_the_pool_is_empty_and_not_before() {
     let (suite, issuance) = serving().await;
     let began = Instant::now();
