@@ -95,26 +95,20 @@ pub struct FoundCoupon {
 }
 
 impl Wallet {
-    /// Finds coupons. One search for a code goes on until a moment before `deadline` at the longest.
-    pub async fn find(&self, wanted: Wanted, deadline: Instant) -> Result<Found> {
-        match wanted {
-            Wanted::Code { shopper, code } => {
-                let key = self.keys.decode(&code, &shopper)?;
-                let coupon = self.find_one(shopper, key, deadline).await?;
-                let coupon = coupon.ok_or(IssuanceError::CouponNotFound)?;
-                Ok(Found {
-                    coupons: vec![coupon],
-                    tried: 1,
-                    next: None,
-                })
-            }
-            Wanted::CodeOfAnybody { code, from } => self.search(&code, from, deadline).await,
-            Wanted::OfShopper {
-                shopper,
-                ending,
-                from,
-            } => self.of_shopper(&shopper, ending, from, deadline).await,
-        }
+    /// The shopper's coupon with this code, as typed.
+    pub async fn find_by_code(
+        &self,
+        shopper: ShopperId,
+        typed: &str,
+        deadline: Instant,
+    ) -> Result<Found> {
+        let key = self.keys.decode(typed, &shopper)?;
+        let coupon = self.find_one(shopper, key, deadline).await?;
+        Ok(Found {
+            coupons: vec![coupon.ok_or(IssuanceError::CouponNotFound)?],
+            tried: 1,
+            next: None,
+        })
     }
 
     async fn find_one(
@@ -131,7 +125,7 @@ impl Wallet {
     }
 
     /// A page of a shopper's coupons. With an ending the pages are looked through until one has what is looked for.
-    async fn of_shopper(
+    pub async fn find_of_shopper(
         &self,
         shopper: &ShopperId,
         ending: Option<CodeEnding>,
@@ -147,7 +141,7 @@ impl Wallet {
             let page = found::of_shopper(pool, lane, shopper, before, size).await?;
             let is_full = page.len() == size as usize;
             let last = page.last().filter(|_| is_full);
-            before = last.map(|last| OlderThan::coupon(&last.coupon));
+            before = last.map(|(last, _)| OlderThan::coupon(last));
             tried += page.len() as u64;
             let mut coupons = self.found(shopper, page, deadline).await?;
             if let Some(ending) = &ending {
@@ -181,24 +175,21 @@ impl Wallet {
         found: Vec<found::FoundCoupon>,
         deadline: Instant,
     ) -> Result<Vec<FoundCoupon>> {
-        let found = found.into_iter();
-        let found = found.map(|found| (found.coupon, found.revoked_because));
-        let (stored, reasons): (_, Vec<_>) = found.unzip();
+        let (stored, reasons): (_, Vec<_>) = found.into_iter().unzip();
         let coupons = self.present_all(stored, shopper, deadline).await?;
-        let found = coupons
-            .into_iter()
-            .zip(reasons)
-            .map(|(coupon, revoked_because)| FoundCoupon {
-                shopper: shopper.clone(),
-                coupon,
-                revoked_because,
-            });
+        let found = coupons.into_iter().zip(reasons);
+        let found = found.map(|(coupon, revoked_because)| FoundCoupon {
+            shopper: shopper.clone(),
+            coupon,
+            revoked_because,
+        });
         Ok(found.collect())
     }
 
-    /// Looks through the coupons of the code's campaign for the one whose code it is. Between two
-    /// pages it pauses for as long as the last one took, and holds no connection.
-    async fn search(
+    /// Looks through the coupons of the code's campaign for the one whose code it is, until a moment
+    /// before `deadline` at the longest. Between two pages it pauses for as long as the last one took,
+    /// and holds no connection.
+    pub async fn search(
         &self,
         typed: &str,
         from: Option<SearchedTo>,

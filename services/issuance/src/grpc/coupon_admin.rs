@@ -77,8 +77,28 @@ impl CouponAdminService for CouponsGrpc {
     ) -> Result<Response<FindCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let wanted = convert::found::wanted(message, self.wallet.lanes)?;
-        check_wanted(&call, &wanted)?;
-        let found = self.wallet.find(wanted, call.deadline).await?;
+        let deadline = call.deadline;
+        let found = match wanted {
+            Wanted::Code { shopper, code } => {
+                check_shopper(&call, &shopper)?;
+                self.wallet.find_by_code(shopper, &code, deadline).await?
+            }
+            Wanted::CodeOfAnybody { code, from } => {
+                check_unbound(&call)?;
+                self.wallet.search(&code, from, deadline).await?
+            }
+            Wanted::OfShopper {
+                shopper,
+                ending,
+                from,
+            } => {
+                check_shopper(&call, &shopper)?;
+                let finding = self
+                    .wallet
+                    .find_of_shopper(&shopper, ending, from, deadline);
+                finding.await?
+            }
+        };
         let now = Timestamp::now_utc();
         Ok(Response::new(convert::found::response(found, now)))
     }
@@ -192,15 +212,6 @@ fn revoke_request(message: RevokeCouponRequest, call: &CallContext) -> Result<Re
         actor: call.actor(),
         deadline: call.deadline,
     })
-}
-
-fn check_wanted(call: &CallContext, wanted: &Wanted) -> Result<()> {
-    match wanted {
-        Wanted::Code { shopper, .. } | Wanted::OfShopper { shopper, .. } => {
-            check_shopper(call, shopper)
-        }
-        Wanted::CodeOfAnybody { .. } => check_unbound(call),
-    }
 }
 
 fn grant_result(outcome: Result<(Coupon, bool)>, now: Timestamp) -> GrantResult {

@@ -1,17 +1,17 @@
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow as _, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot, Timestamp};
 
 use super::{campaign_number, coupons::CouponKey, lane_number};
 use crate::domain::coupon::StoredCoupon;
 
-/// A coupon as staff look at it.
-#[derive(FromRow)]
-pub struct FoundCoupon {
-    #[sqlx(flatten)]
-    pub coupon: StoredCoupon,
-    /// Why it was revoked, if it was.
-    #[sqlx(rename = "revoked_reason")]
-    pub revoked_because: Option<String>,
+/// A coupon, and why it was revoked if it was.
+pub type FoundCoupon = (StoredCoupon, Option<String>);
+
+fn found(row: PgRow) -> sqlx::Result<FoundCoupon> {
+    Ok((
+        StoredCoupon::from_row(&row)?,
+        row.try_get("revoked_reason")?,
+    ))
 }
 
 /// Where a page of a shopper's coupons begins: everything older than this coupon.
@@ -37,11 +37,12 @@ pub async fn by_key(
     lane: Lane,
     (shopper, campaign, slot): CouponKey<'_>,
 ) -> sqlx::Result<Option<FoundCoupon>> {
-    sqlx::query_as(include_str!("../../queries/find_coupon.sql"))
+    sqlx::query(include_str!("../../queries/find_coupon.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(campaign_number(campaign))
         .bind(i16::from(slot.get()))
+        .try_map(found)
         .fetch_optional(pool)
         .await
 }
@@ -54,13 +55,14 @@ pub async fn of_shopper(
     before: Option<OlderThan>,
     page_size: u32,
 ) -> sqlx::Result<Vec<FoundCoupon>> {
-    sqlx::query_as(include_str!("../../queries/find_coupons_of_shopper.sql"))
+    sqlx::query(include_str!("../../queries/find_coupons_of_shopper.sql"))
         .bind(lane_number(lane))
         .bind(shopper.as_str())
         .bind(before.map(|before| before.issued_at))
         .bind(before.map(|before| campaign_number(before.campaign)))
         .bind(before.map(|before| i16::from(before.slot.get())))
         .bind(i64::from(page_size))
+        .try_map(found)
         .fetch_all(pool)
         .await
 }

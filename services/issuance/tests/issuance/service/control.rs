@@ -40,20 +40,6 @@ async fn a_halt_refuses_new_claims_and_answers_replays_also_after_a_restart_with
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queue_only_asks_new_claims_to_come_again_and_opening_serves_them() {
-    let (suite, issuance) = serving().await;
-    issuance.claim_in_the_end("ann").await;
-    let (open, held) = (IssuanceControl::Open, IssuanceControl::QueueOnly);
-    suite.quota.control(held, RedemptionControl::Open);
-    let refusal = issuance.refuses_for(Reason::Overloaded).await;
-    let two_seconds = wire::duration(Duration::from_secs(2));
-    assert_eq!(refusal.retry_after, Some(two_seconds));
-    assert!(issuance.claim("ann").await.unwrap().replayed);
-    suite.quota.control(open, RedemptionControl::Open);
-    issuance.claim_in_the_end("bob").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_has_not_heard_of_a_halt_or_an_end_never_calls_the_campaign_sold_out() {
     for (is_halt, told) in [
         (true, Reason::IssuanceHalted),

@@ -1,12 +1,14 @@
 //! Coupons that staff withdraw and grant.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
 use tidegate_issuance::coupon_admin::MAX_GRANT_STREAMS;
 use tidegate_proto::{
     issuance::v1::*,
     r#type::v1::{CouponState, IssuanceControl, Reason, RedemptionControl},
 };
-use tidegate_rpc::refusal::reason_of;
+use tidegate_rpc::{refusal::reason_of, wire};
 use tidegate_test_kit::{eventually, until};
 use tidegate_types::Reason as Refused;
 use tokio::sync::oneshot;
@@ -90,7 +92,9 @@ async fn a_grant_that_only_time_can_mend_is_tried_again_before_it_is_answered() 
     let (suite, issuance) = serving().await;
     let held = IssuanceControl::QueueOnly;
     suite.quota.control(held, RedemptionControl::Open);
-    issuance.refuses_for(Reason::Overloaded).await;
+    let refusal = issuance.refuses_for(Reason::Overloaded).await;
+    let two_seconds = wire::duration(Duration::from_secs(2));
+    assert_eq!(refusal.retry_after, Some(two_seconds));
     let refusals = || issuance.metric(r#"tidegate_refusals_total{reason="OVERLOADED"}"#);
     let before = refusals();
     let parts = vec![part("spring", vec![grant("ann", "")])];
