@@ -29,19 +29,9 @@ fn used(shopper: &str, order_id: Uuid) -> CouponUse {
 
 /// The coupon as it is after a redemption was tried.
 pub async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<StoredCoupon> {
-    redeem_if(writer, shopper, order, every_tier()).await
-}
-
-/// The same if only some tiers may pay.
-pub async fn redeem_if(
-    writer: &Writer,
-    shopper: &str,
-    order: Uuid,
-    payable_tiers: TierSet,
-) -> Option<StoredCoupon> {
     let redemption = Redemption {
         used: used(shopper, order),
-        payable_tiers,
+        payable_tiers: every_tier(),
         control: CouponControl::default(),
     };
     let redeemed = writer.commit(|reply| Work::Redeem(redemption, reply)).await;

@@ -11,11 +11,11 @@ use tidegate_issuance::{
         coupons::{CouponKey, read},
     },
 };
-use tidegate_types::{ShopperId, Slot, Timestamp};
+use tidegate_types::{MAX_TIERS, ShopperId, Slot, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    lane::{campaign_of, only_lane},
+    lane::{campaign_of, only_lane, tier_of},
     redeeming::coupon_uses::{every_tier, with_coupons},
 };
 
@@ -129,7 +129,8 @@ impl Use {
             order_id: self.order,
             payable_tiers: match self.may_redeem {
                 true => every_tier(),
-                false => [].into_iter().collect(),
+                // Every tier but that of the coupons.
+                false => (1..MAX_TIERS).map(tier_of).collect(),
             },
             extended_valid_until: self.extension,
         }

@@ -7,12 +7,7 @@ use tidegate_issuance::domain::coupon::{
 use tidegate_types::Timestamp;
 use uuid::Uuid;
 
-use crate::{
-    lane::tier_of,
-    redeeming::coupon_uses::{
-        every_tier, redeem, redeem_if, release, release_for, revoke, with_coupons,
-    },
-};
+use crate::redeeming::coupon_uses::{redeem, release, release_for, revoke, with_coupons};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_races_with_its_orders_redemption_leaves_the_coupon_free_and_says_whether_it_was_held()
@@ -51,18 +46,6 @@ async fn a_revoked_coupon_that_is_released_stays_revoked() {
         let state = coupon.state(None, Timestamp::now_utc());
         assert_eq!((state, coupon.order_id), (CouponState::Revoked, None));
     }
-}
-
-#[tokio::test]
-async fn only_tiers_that_may_pay_change_hands_and_the_holder_is_answered_all_the_same() {
-    let (_lane, writer) = with_coupons(&["ann"]).await;
-    let order = Uuid::new_v4();
-    let others = (1..16).map(tier_of).collect();
-    let free = redeem_if(&writer, "ann", order, others).await;
-    assert_eq!(free.unwrap().order_id, None);
-    let held = redeem_if(&writer, "ann", order, every_tier()).await;
-    assert_eq!(held.as_ref().unwrap().order_id, Some(order));
-    assert_eq!(redeem_if(&writer, "ann", order, others).await, held);
 }
 
 #[tokio::test]

@@ -4,41 +4,13 @@ use std::time::Duration;
 
 use tidegate_proto::r#type::v1::{Campaign, Reason, Tier, TierStock};
 use tidegate_rpc::wire;
-use tidegate_test_kit::{eventually, until};
+use tidegate_test_kit::eventually;
 
 use super::suite::{
-    Suite, new_order,
+    Suite,
     quota::{closes_in, opens_in},
     serving,
 };
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_raised_limit_counts_at_once_and_outlasts_a_restart_without_quota() {
-    let (suite, issuance) = serving().await;
-    issuance.claim_in_the_end("ann").await;
-    let reached = Reason::ShopperLimitReached;
-    assert_eq!(issuance.refusal("ann", "r-2", 1).await, reached);
-    suite.quota.change_silently(|campaign| {
-        campaign.revision += 1;
-        campaign.limit_per_shopper = 2;
-    });
-    // The gateway has seen it, and the replica asks.
-    let second = issuance.claim_as("ann", "r-2", 2).await.unwrap();
-    assert!(!second.replayed);
-    assert_eq!(issuance.refusal("ann", "r-3", 2).await, reached);
-    // Whoever hears of it by the watch needs nobody to ask.
-    let raise = |campaign: &mut Campaign| campaign.limit_per_shopper = 3;
-    suite.quota.change(raise);
-    let claiming = async || issuance.claim_as("ann", "r-3", 0).await.is_ok();
-    until("a third coupon", claiming).await;
-    let code = second.coupon.unwrap().code;
-    let order = new_order();
-    issuance.redeem("ann", &code, &order).await.unwrap();
-    let issuance = suite.restart_without_quota(issuance).await;
-    assert_eq!(issuance.refusal("ann", "r-4", 0).await, reached);
-    let limit = "SELECT limit_per_shopper FROM campaigns";
-    assert_eq!(suite.database.ask::<i16>(limit).await, 3);
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_revision_that_comes_late_opens_no_campaign_again() {
@@ -61,25 +33,8 @@ async fn an_older_revision_that_comes_late_opens_no_campaign_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_opening_and_an_end_that_were_moved_count() {
-    let suite = Suite::start().await;
-    suite.quota.change(|campaign| {
-        opens_in(campaign, 600);
-        closes_in(campaign, 601);
-    });
-    let issuance = suite.issuance().await;
-    issuance.refuses_for(Reason::CampaignNotOpen).await;
-    suite.quota.change(|campaign| opens_in(campaign, -1));
-    issuance.claim_in_the_end("ann").await;
-    // The end comes near, and is moved away before it is there.
-    suite.quota.change(|campaign| closes_in(campaign, 2));
-    suite.quota.change(|campaign| closes_in(campaign, 600));
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    issuance.claim_in_the_end("bob").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tiers_and_validity_that_were_changed_before_the_opening_are_those_of_its_coupons() {
+async fn what_was_changed_before_the_opening_counts_after_it_and_outlasts_a_restart_without_quota()
+{
     let suite = Suite::start().await;
     suite.quota.change(|campaign| opens_in(campaign, 600));
     let issuance = suite.issuance().await;
@@ -87,6 +42,7 @@ async fn tiers_and_validity_that_were_changed_before_the_opening_are_those_of_it
     suite.quota.change(|campaign| {
         opens_in(campaign, -1);
         campaign.coupon_validity = Some(wire::duration(Duration::from_secs(7_200)));
+        campaign.limit_per_shopper = 2;
         add_cake(campaign);
     });
     let coupon = issuance.claim_in_the_end("ann").await.coupon.unwrap();
@@ -98,6 +54,8 @@ async fn tiers_and_validity_that_were_changed_before_the_opening_are_those_of_it
     let replay = issuance.claim("ann").await.unwrap().coupon.unwrap();
     assert_eq!(replay.tier_id, "cake");
     assert_eq!(replay.face_value, coupon.face_value);
+    let limit = "SELECT limit_per_shopper FROM campaigns";
+    assert_eq!(suite.database.ask::<i16>(limit).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
