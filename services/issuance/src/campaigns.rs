@@ -145,7 +145,6 @@ impl Campaigns {
         }
     }
 
-    /// Takes in what quota says of a campaign and keeps it in the database.
     pub async fn keep(&self, campaign: Campaign) -> sqlx::Result<()> {
         self.kept.keep(campaign).await
     }

@@ -30,7 +30,6 @@ use crate::{
 const MAX_WAIT_FOR_STOCK: Duration = Duration::from_millis(300);
 const RETRY_WHEN_STOCK_IS_LATE: Duration = Duration::from_millis(500);
 
-/// One claim as it comes in.
 pub struct ClaimRequest {
     pub campaign: CampaignNumber,
     /// The revision that its caller has seen; 0 if it did not say.

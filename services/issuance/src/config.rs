@@ -10,16 +10,12 @@ use crate::coupon_keys::{CouponKeys, CouponKeysUnusable};
 /// What issuance is told, beside what every service is told.
 pub struct Config {
     pub database: Database,
-    /// Whether it may bring the schema up to date itself.
     pub migrate_on_start: bool,
     pub lanes: Lanes,
     pub quota_addresses: Vec<String>,
-    /// What staff's tokens must say.
     pub tokens: TokenSettings,
     pub coupon_keys: Arc<CouponKeys>,
-    /// Claims that wait in one lane's commit queue at most.
     pub queue_capacity: usize,
-    /// Claims of one commit at most.
     pub max_batch: usize,
     /// Connections for reads, leases and what goes on in the background; each lane has one more of its own.
     pub read_connections: u32,
@@ -27,7 +23,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings, noting every fault.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = environment.required("TIDEGATE_DATABASE_URL", |url| {
             Database::parse(url, "tidegate-issuance")

@@ -68,7 +68,6 @@ impl CouponKeys {
         code
     }
 
-    /// Which coupon of the shopper a code means, as typed.
     pub fn decode(&self, typed: &str, shopper: &ShopperId) -> Result<DecodedCode> {
         let code = CouponCode::parse(typed).ok_or(IssuanceError::CouponNotFound)?;
         Ok(self.current.load().verify(code, shopper)?)

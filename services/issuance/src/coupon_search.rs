@@ -32,7 +32,6 @@ const PAGE_SIZE: u32 = 2_000;
 /// Codes that are computed before others have their turn: a tenth of a millisecond of work.
 const CODES_AT_ONCE: usize = 256;
 
-/// Which coupons are looked for.
 #[derive(Debug)]
 pub enum Wanted {
     /// The shopper's with this code, as typed.

@@ -20,7 +20,6 @@ use crate::{
 /// When to ask again for a coupon that came free a moment too late.
 const RETRY_WHEN_FREE_AGAIN: Duration = Duration::from_millis(100);
 
-/// A coupon and an order, as they come in.
 pub struct UseRequest {
     pub shopper: ShopperId,
     pub code: String,

@@ -14,14 +14,10 @@ use std::{
 use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::{
     issuance::v1::{
-        CheckCouponRequest, CheckCouponResponse, CodeOfShopper, IssueCouponsRequest,
-        IssueCouponsResponse, ListCouponsRequest, ListCouponsResponse, LookupClaimsRequest,
-        LookupClaimsResponse, LookupRedemptionsRequest, LookupRedemptionsResponse,
-        RedeemCouponsRequest, RedeemCouponsResponse, ReleaseCouponsRequest, ReleaseCouponsResponse,
-        StreamShoppersRequest, StreamShoppersResponse, VerifyCodesRequest, VerifyCodesResponse,
         coupon_admin_service_server::CouponAdminServiceServer,
         issuance_service_server::{IssuanceService, IssuanceServiceServer},
         lease_fence_service_server::LeaseFenceServiceServer,
+        *,
     },
     r#type::v1 as shared,
 };
@@ -40,7 +36,6 @@ use crate::{
 pub use access::{RULES, limits};
 use status::detached;
 
-/// The full names of the services.
 pub const SERVICES: &[&str] = &[
     "tidegate.issuance.v1.IssuanceService",
     "tidegate.issuance.v1.LeaseFenceService",
@@ -50,7 +45,6 @@ pub const SERVICES: &[&str] = &[
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
 
-/// Adds every service.
 pub fn add(routes: Routes, coupons: CouponsGrpc, fence: LeaseFence) -> Routes {
     macro_rules! bounded {
         ($server:expr) => {

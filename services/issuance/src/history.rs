@@ -39,7 +39,6 @@ pub struct History {
 }
 
 impl History {
-    /// Keeps history small until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         let mut is_failing = false;
         loop {

@@ -70,7 +70,6 @@ pub struct LaneStock {
 }
 
 impl LaneStock {
-    /// The stock of one lane, with nothing in hand yet.
     pub fn new(lane: Lane, book: SharedBook, lending: Lending) -> Arc<Self> {
         Arc::new(Self {
             lane,
@@ -104,7 +103,6 @@ impl LaneStock {
         }
     }
 
-    /// Takes note of what quota says.
     pub fn hear(&self, news: &News) {
         match news {
             News::Changed(campaign) => {
@@ -351,7 +349,6 @@ async fn until_done<T, E, Attempt: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Leases of earlier lives, by lane.
 pub async fn left_behind(
     Lending {
         pool, lease_holder, ..

@@ -51,7 +51,6 @@ use crate::{
 /// staff search alone.
 pub const BACKGROUND_CONNECTIONS: u32 = 2;
 
-/// Brings the database's schema up to date.
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&store::MIGRATIONS).await?)
 }
@@ -122,7 +121,6 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     Ok((service, host))
 }
 
-/// What the calls do their work with.
 fn parts(
     config: &Config,
     host: &mut Host,

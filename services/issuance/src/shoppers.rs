@@ -23,7 +23,6 @@ const PAGE_SIZE: u32 = 10_000;
 const MAX_DURATION: Duration = Duration::from_secs(600);
 
 impl Wallet {
-    /// Begins to read the shoppers of a campaign.
     pub async fn shoppers(&self, campaign: CampaignNumber, until: Instant) -> Result<ShopperPages> {
         self.campaigns.get_by(campaign, 0, until).await?;
         let place = Arc::clone(&self.shopper_streams).try_acquire_owned();

@@ -40,7 +40,6 @@ pub struct Wallet {
     pub shopper_streams: Arc<Semaphore>,
 }
 
-/// A claim that was made before.
 pub struct EarlierClaim {
     pub campaign: CampaignNumber,
     pub shopper: ShopperId,
@@ -49,7 +48,6 @@ pub struct EarlierClaim {
     pub tier: Option<Option<TierNumber>>,
 }
 
-/// A page of a wallet.
 pub struct Page {
     pub shopper: ShopperId,
     /// Only of this campaign.
@@ -115,7 +113,6 @@ impl Wallet {
         found.map(with_code).transpose()
     }
 
-    /// A page of what staff changed.
     pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage> {
         let mut connection = self.background.acquire().await?;
         Ok(list_changes(&mut connection, query).await?)

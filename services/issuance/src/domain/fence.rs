@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use tidegate_types::TierNumber;
 
-/// How much of each tier.
 pub type Counts = BTreeMap<TierNumber, u64>;
 
 /// The life of one lease in issuance's database, which the statements on `leases` and `lease_tiers` implement.

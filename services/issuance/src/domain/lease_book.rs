@@ -65,7 +65,6 @@ pub enum Outlook {
     SoldOut,
 }
 
-/// What to ask quota for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub campaign: CampaignNumber,
@@ -124,7 +123,6 @@ impl LeaseBook {
         }
     }
 
-    /// The story of a lease's acquisition.
     pub fn trace_of(&self, campaign: CampaignNumber, lease: Uuid) -> Option<TraceContext> {
         let holding = self.campaigns.get(&campaign)?;
         holding

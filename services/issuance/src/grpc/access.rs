@@ -6,7 +6,6 @@ use tidegate_types::ShopperId;
 
 use crate::error::{IssuanceError, Result};
 
-/// Who may call what: services by their certificate, staff by their token.
 pub const RULES: &[Rule] = access_rules! {
     "tidegate.issuance.v1.IssuanceService" {
         IssueCoupons: Claims, by [Gateway];

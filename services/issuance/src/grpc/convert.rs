@@ -1,6 +1,5 @@
 //! Wire messages to domain types and back.
 
-/// What staff look for and find.
 pub mod found;
 mod uses;
 
@@ -38,7 +37,6 @@ pub fn parsed<T>(read: impl FnOnce(&mut Violations) -> Option<T>) -> Result<T> {
     read.ok_or(IssuanceError::InvalidFields(bad))
 }
 
-/// Refuses lists that are empty, and those that are too long.
 pub fn check_count(bad: &mut Violations, field: &str, count: usize) -> Option<()> {
     if !(1..=MAX_ITEMS).contains(&count) {
         bad.add(field, format_args!("must be 1 to {MAX_ITEMS}"));
@@ -159,7 +157,6 @@ pub fn issue_result(outcome: Result<(Coupon, bool)>, now: Timestamp) -> IssueRes
     }
 }
 
-/// What is known of an earlier claim.
 pub fn lookup_result(found: Result<Option<Coupon>>, now: Timestamp) -> Result<LookupResult> {
     let (coupon, refused) = match found {
         Ok(found) => (found.map(|found| coupon(&found, now)), None),
@@ -185,7 +182,6 @@ pub fn verified(verified: &[Result<DecodedCode>]) -> VerifyCodesResponse {
     }
 }
 
-/// Codes, as typed, and whose they are.
 pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>> {
     check_item_count(items.len())?;
     let items = items.iter();
@@ -194,7 +190,6 @@ pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>> {
         .collect()
 }
 
-/// The orders that coupons pay for.
 pub fn redemptions(order_ids: Vec<Option<Uuid>>) -> LookupRedemptionsResponse {
     LookupRedemptionsResponse {
         order_ids: order_ids.into_iter().map(id_or_empty).collect(),

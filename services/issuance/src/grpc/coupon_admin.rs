@@ -2,10 +2,7 @@ use std::{pin::Pin, time::Duration};
 
 use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::issuance::v1::{
-    self as proto, FindCouponsRequest, FindCouponsResponse, GrantCouponsRequest,
-    GrantCouponsResponse, GrantResult, GrantedCoupon, ListChangesRequest, ListChangesResponse,
-    RevokeCouponRequest, RevokeCouponResponse, coupon_admin_service_server::CouponAdminService,
-    grant_result,
+    self as proto, coupon_admin_service_server::CouponAdminService, *,
 };
 use tidegate_rpc::{refusal::or_unreadable, server::CallContext, wire};
 use tidegate_types::{

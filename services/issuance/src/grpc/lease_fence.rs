@@ -1,11 +1,6 @@
 use std::collections::BTreeMap;
 
-use tidegate_proto::issuance::v1::{
-    ApplyControlRequest, ApplyControlResponse, CountCouponsRequest, CountCouponsResponse,
-    InspectLeasesRequest, InspectLeasesResponse, InspectedLease, LeaseKey, LeaseMismatch,
-    LeaseToSeal, RetireCampaignRequest, RetireCampaignResponse, SealLeasesRequest,
-    SealLeasesResponse, SealedLease, TierCount, lease_fence_service_server::LeaseFenceService,
-};
+use tidegate_proto::issuance::v1::{lease_fence_service_server::LeaseFenceService, *};
 use tidegate_types::{
     CampaignNumber, Lane, Lanes, LimitPerShopper, ReplicaId, TierNumber, Violations,
 };
@@ -203,7 +198,6 @@ fn inspected(id: Uuid, fence: Fence) -> InspectedLease {
     }
 }
 
-/// Counts that are not 0.
 fn positive(counts: impl IntoIterator<Item = (TierNumber, u64)>) -> Vec<TierCount> {
     let counts = counts.into_iter().filter(|(_, quantity)| *quantity > 0);
     let counts = counts.map(|(tier, quantity)| TierCount {

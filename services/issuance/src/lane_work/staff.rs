@@ -85,7 +85,6 @@ impl LaneCommit {
         Ok(recorded)
     }
 
-    /// What is to be recorded of a revocation that withdrew the coupon.
     fn withdrawn(
         &self,
         revocation: &Revocation,

@@ -59,7 +59,6 @@ pub struct CouponUse {
     pub order_id: Uuid,
 }
 
-/// A coupon that is to pay for an order.
 pub struct Redemption {
     pub used: CouponUse,
     /// The tiers that may pay for the order. With a coupon of another only an order that holds it already is answered.
@@ -76,7 +75,6 @@ pub struct Release {
     pub minimum_validity: Option<MinimumValidity>,
 }
 
-/// A coupon that staff withdraw.
 pub struct Revocation {
     pub shopper: ShopperId,
     pub campaign: CampaignNumber,

@@ -20,7 +20,6 @@ const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Client = LeaseServiceClient<TracedChannel>;
 
-/// Asks quota for leases and settles them.
 #[derive(Clone)]
 pub struct QuotaClient(Replicas);
 
@@ -89,7 +88,6 @@ impl QuotaClient {
         }
     }
 
-    /// Says that a lease holder lives.
     pub(crate) async fn renew(&self, lease_holder: &ReplicaId) -> Result<(), QuotaAway> {
         let request = RenewLeasesRequest {
             holder_id: lease_holder.to_string(),

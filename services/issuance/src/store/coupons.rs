@@ -161,7 +161,6 @@ pub async fn read(
     Ok(coupons)
 }
 
-/// The coupon a claim produced.
 pub async fn of_claim(
     pool: &PgPool,
     lane: Lane,

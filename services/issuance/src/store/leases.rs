@@ -156,7 +156,6 @@ pub(super) async fn seal_in(
     Ok(sealed.collect())
 }
 
-/// Notes that quota has settled a sealed lease.
 pub async fn mark_returned(
     pool: &PgPool,
     lane: Lane,

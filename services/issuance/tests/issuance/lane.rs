@@ -1,7 +1,7 @@
 //! One lane of a real database, its stock, and writers that commit to it.
 
 use std::{
-    io::Write as _,
+    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,7 +35,6 @@ const VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The key new codes are made with.
 const KEY_ID: u8 = 1;
 
-/// A lane and the database it is in.
 #[derive(Clone)]
 pub struct TestLane {
     pub database: Arc<TestDatabase>,
@@ -99,7 +98,6 @@ impl TestLane {
             .unwrap()
     }
 
-    /// Seals leases of the first campaign.
     pub async fn seal_all(&self, leases: &[Uuid]) -> Vec<SealedLease> {
         let leases: Vec<_> = leases.iter().copied().map(to_seal).collect();
         let sealed = leases::seal(&self.pool, only_lane(), &leases).await;
@@ -112,7 +110,6 @@ impl TestLane {
         sealed.flat_map(|sealed| sealed.used).collect()
     }
 
-    /// Notes that quota has a lease back.
     pub async fn mark_returned(&self, lease: Uuid) {
         let now = Timestamp::now_utc();
         let marked = leases::mark_returned(&self.pool, only_lane(), lease, now).await;
@@ -136,7 +133,6 @@ impl TestLane {
         .unwrap()
     }
 
-    /// How many coupons there are.
     pub async fn issued(&self) -> i64 {
         self.database.count("coupons").await
     }
@@ -155,13 +151,8 @@ impl Writer {
     /// Starts one whose metrics go to `registry`.
     pub fn start(database: Database, registry: &mut Registry) -> Self {
         let (book, stop) = (SharedBook::default(), CancellationToken::new());
-        let key = BASE64_STANDARD.encode([7; 32]);
-        let mut keys = tempfile::NamedTempFile::new().unwrap();
-        let written = write!(
-            keys,
-            r#"{{"active":{KEY_ID},"keys":{{"{KEY_ID}":"{key}"}}}}"#
-        );
-        written.unwrap();
+        let keys = tempfile::NamedTempFile::new().unwrap();
+        fs::write(keys.path(), keys_json(KEY_ID, &[KEY_ID])).unwrap();
         let commit = LaneCommit {
             lane: only_lane(),
             keys: Arc::new(CouponKeys::load(keys.path()).unwrap()),
@@ -210,6 +201,16 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// A file of coupon keys; each of them is a byte, repeated.
+pub fn keys_json(active: u8, keys: &[u8]) -> String {
+    let keys = keys.iter().map(|key| {
+        let secret = BASE64_STANDARD.encode([*key; 32]);
+        (key.to_string(), serde_json::Value::String(secret))
+    });
+    let keys: serde_json::Map<_, _> = keys.collect();
+    serde_json::json!({ "active": active, "keys": keys }).to_string()
 }
 
 /// A claim on the first campaign for any tier, by a shopper who may hold one coupon.

@@ -53,7 +53,6 @@ pub fn wanted(message: FindCouponsRequest, lanes: Lanes) -> Result<Wanted> {
     })
 }
 
-/// What was found, as it is at `now`.
 pub fn response(found: Found, now: Timestamp) -> FindCouponsResponse {
     let coupons = found.coupons.iter().map(|found| coupon(found, now));
     FindCouponsResponse {

@@ -97,14 +97,14 @@ async fn a_grant_that_only_time_can_mend_is_tried_again_before_it_is_answered() 
     assert_eq!(refusal.retry_after, Some(two_seconds));
     let refusals = || issuance.metric(r#"tidegate_refusals_total{reason="OVERLOADED"}"#);
     let before = refusals();
-    let parts = vec![part("spring", vec![grant("ann", "")])];
-    let mut answers = open((&suite, &issuance), parts).await;
-    let answer = tokio::spawn(async move { answers.message().await });
-    until("the grant is refused once", async || refusals() > before).await;
-    let open = IssuanceControl::Open;
-    suite.quota.control(open, RedemptionControl::Open);
-    let answer = answer.await.unwrap().unwrap().unwrap();
-    granted(answer).remove(0).unwrap();
+    let staff = suite.staff(&issuance);
+    let opening = async {
+        until("the grant is refused once", async || refusals() > before).await;
+        let open = IssuanceControl::Open;
+        suite.quota.control(open, RedemptionControl::Open);
+    };
+    let (granted, ()) = tokio::join!(staff.grant(&["ann"], "g-1", ""), opening);
+    granted[0].as_ref().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

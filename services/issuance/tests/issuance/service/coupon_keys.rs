@@ -7,7 +7,6 @@ use tidegate_types::Reason as Refused;
 
 use super::suite::{Issuance, new_order, serving};
 
-/// Waits until a metric has this value.
 pub async fn metric_is(issuance: &Issuance, name: &str, value: u64) {
     until(name, async || issuance.metric(name) == value).await;
 }

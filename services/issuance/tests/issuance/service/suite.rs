@@ -6,7 +6,6 @@ mod staff;
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tidegate_auth::Identity;
 use tidegate_issuance::{build, config::Config, coupon_keys::CouponKeys, store::MIGRATIONS};
 use tidegate_pg::Database;
@@ -20,7 +19,7 @@ use tidegate_types::Lanes;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use crate::flaky_path::FlakyPath;
+use crate::{flaky_path::FlakyPath, lane::keys_json};
 pub use calls::{claim_of, lane_of};
 use quota::Quota;
 pub use staff::{Staff, granted};
@@ -57,15 +56,9 @@ impl Suite {
         self.credentials.folder().join("coupon-keys.json")
     }
 
-    /// Changes the keys of coupons; each of them is a byte, repeated.
+    /// Changes the keys of coupons.
     pub fn write_keys(&self, active: u8, keys: &[u8]) {
-        let keys = keys.iter().map(|key| {
-            let secret = BASE64_STANDARD.encode([*key; 32]);
-            (key.to_string(), serde_json::Value::String(secret))
-        });
-        let keys: serde_json::Map<_, _> = keys.collect();
-        let json = serde_json::json!({ "active": active, "keys": keys });
-        self.write_keys_file(&json.to_string());
+        self.write_keys_file(&keys_json(active, keys));
     }
 
     pub fn write_keys_file(&self, text: &str) {
@@ -88,14 +81,14 @@ impl Suite {
 
     /// Starts issuance, and waits until it can serve.
     pub async fn issuance(&self) -> Issuance {
-        self.start_issuance(self.database.open(), self.quota_address)
-            .await
+        let database = self.database.open();
+        self.start_issuance(database, self.quota_address).await
     }
 
     /// The same over a path of its own to the database.
     pub async fn issuance_over(&self, path: &FlakyPath) -> Issuance {
-        self.start_issuance(path.open(&self.database), self.quota_address)
-            .await
+        let database = path.open(&self.database);
+        self.start_issuance(database, self.quota_address).await
     }
 
     /// The same with a quota that does not answer.
@@ -140,7 +133,6 @@ pub fn filled(number: u32) -> String {
     format!("{}{number}", FILLED[number as usize % FILLED.len()])
 }
 
-/// The id of another order.
 pub fn new_order() -> String {
     Uuid::new_v4().to_string()
 }
@@ -154,12 +146,10 @@ impl Issuance {
         IssuanceServiceClient::new(self.channel(identity))
     }
 
-    /// As quota calls it.
     pub fn fence(&self) -> LeaseFenceServiceClient<Channel> {
         LeaseFenceServiceClient::new(self.channel(Identity::Quota))
     }
 
-    /// As staff call it.
     pub fn coupon_admin(&self) -> CouponAdminServiceClient<Channel> {
         CouponAdminServiceClient::new(self.channel(Identity::Staff))
     }

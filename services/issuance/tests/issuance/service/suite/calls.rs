@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::{Issuance, LANES, quota::CAMPAIGN};
 
 impl Issuance {
-    /// Claims a coupon of any tier.
     pub async fn claim(&self, shopper_id: &str) -> Result<IssuedCoupon, Refusal> {
         self.claim_as(shopper_id, "r-1", 0).await
     }
@@ -80,13 +79,11 @@ impl Issuance {
         .await
     }
 
-    /// Why a claim is refused.
     pub async fn refusal(&self, shopper_id: &str, request_id: &str, revision: u64) -> Reason {
         let refused = self.claim_as(shopper_id, request_id, revision).await;
         refused.unwrap_err().reason()
     }
 
-    /// Claims until a coupon is there.
     pub async fn claim_in_the_end(&self, shopper_id: &str) -> IssuedCoupon {
         let claiming = async || self.claim(shopper_id).await.ok();
         eventually("a coupon", claiming).await
@@ -98,7 +95,6 @@ impl Issuance {
         issued.coupon.unwrap().code
     }
 
-    /// Uses a coupon for an order.
     pub async fn redeem(
         &self,
         shopper_id: &str,

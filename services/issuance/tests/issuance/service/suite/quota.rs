@@ -83,7 +83,6 @@ impl Quota {
         (quota, address)
     }
 
-    /// Looks at what there is.
     pub fn see<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.lock().unwrap())
     }
