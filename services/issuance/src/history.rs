@@ -66,7 +66,7 @@ impl History {
 
     async fn round(&self, now: Timestamp) -> sqlx::Result<()> {
         for (lane, stock) in self.stocks.iter() {
-            let sealed = leases::sealed_unreturned(&self.pool, lane, MAX_RETURNED).await?;
+            let sealed = leases::unsettled(&self.pool, lane, true, Some(MAX_RETURNED)).await?;
             stock.settle_sealed(sealed).await;
             for _ in 0..MAX_BATCHES {
                 let archived =

@@ -37,11 +37,6 @@ use crate::{
 };
 
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
-const ASK_AGAIN_WHEN_RETURNING: Duration = Duration::from_millis(250);
-/// Sell-out is final unless budget is added, and then the campaign's revision tells; this is for a revision that got lost.
-const ASK_AGAIN_WHEN_SOLD_OUT: Duration = Duration::from_secs(5);
-/// A halt that ends changes the campaign's revision; this is for a revision that got lost.
-const ASK_AGAIN_WHEN_HALTED: Duration = Duration::from_secs(1);
 const PAUSE_WHILE_AWAY: Duration = Duration::from_millis(250);
 /// Sealed leases of one round that quota may fail to settle before the others wait for the next.
 const MAX_FAILURES: u32 = 3;
@@ -226,28 +221,19 @@ impl LaneStock {
                 };
                 self.book.lock().add(campaign, held);
             }
-            Acquired::Nothing { tier_sold_out } => {
-                let pause = if tier_sold_out.iter().all(|gone| *gone) {
-                    ASK_AGAIN_WHEN_SOLD_OUT
-                } else {
-                    ASK_AGAIN_WHEN_RETURNING
+            Acquired::Denied {
+                tier_sold_out,
+                pause,
+            } => {
+                let denial = Denial {
+                    tier_sold_out,
+                    ask_again_at: Instant::now() + pause,
                 };
-                self.deny(campaign, tier_sold_out, pause);
+                self.book.lock().deny(campaign, denial);
             }
-            Acquired::Halted => self.deny(campaign, Vec::new(), ASK_AGAIN_WHEN_HALTED),
-            // The campaign has closed, or quota does not know it; claims are told so before they come here.
-            Acquired::Refused => self.deny(campaign, Vec::new(), ASK_AGAIN_WHEN_SOLD_OUT),
         }
         self.book.lock().acquired(campaign);
         self.note_change();
-    }
-
-    fn deny(&self, campaign: CampaignNumber, tier_sold_out: Vec<bool>, pause: Duration) {
-        let denial = Denial {
-            tier_sold_out,
-            ask_again_at: Instant::now() + pause,
-        };
-        self.book.lock().deny(campaign, denial);
     }
 
     /// The timeline that the lane's writer has found; there is one once it has connected.

@@ -14,6 +14,11 @@ use uuid::Uuid;
 
 use crate::{domain::lease_book::Wanted, store::leases::TierCounts};
 
+const ASK_AGAIN_WHEN_RETURNING: Duration = Duration::from_millis(250);
+/// Sell-out is final unless budget is added, and then the campaign's revision tells; this is for a revision that got lost.
+const ASK_AGAIN_WHEN_SOLD_OUT: Duration = Duration::from_secs(5);
+/// A halt that ends changes the campaign's revision; this is for a revision that got lost.
+const ASK_AGAIN_WHEN_HALTED: Duration = Duration::from_secs(1);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Shorter, because a quota replica that hangs must not keep the others from hearing that this lease holder lives.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,12 +35,12 @@ pub(crate) struct QuotaAway;
 #[derive(Debug)]
 pub(super) enum Acquired {
     Granted(TierCounts),
-    Nothing {
-        /// Whether each tier is gone for good.
+    Denied {
+        /// Whether each tier is gone for good; empty if quota does not say.
         tier_sold_out: Vec<bool>,
+        /// Until it is asked again.
+        pause: Duration,
     },
-    Halted,
-    Refused,
 }
 
 impl QuotaClient {
@@ -60,15 +65,22 @@ impl QuotaClient {
         };
         let acquire =
             |mut client: Client, request| async move { client.acquire_lease(request).await };
-        match self.ask(CALL_TIMEOUT, request, acquire).await {
-            Ok(answer) => Ok(read(answer)),
-            Err(Some(refused)) if refused.reason == Reason::IssuanceHalted => Ok(Acquired::Halted),
-            Err(Some(refused)) => {
-                tracing::warn!(%lease, reason = words_of(&refused).en, "quota will not grant a lease");
-                Ok(Acquired::Refused)
-            }
-            Err(None) => Err(QuotaAway),
-        }
+        let refused = match self.ask(CALL_TIMEOUT, request, acquire).await {
+            Ok(answer) => return Ok(read(answer)),
+            Err(refused) => refused.ok_or(QuotaAway)?,
+        };
+        let pause = if refused.reason == Reason::IssuanceHalted {
+            ASK_AGAIN_WHEN_HALTED
+        } else {
+            // The campaign has closed, or quota does not know it; claims are told so before they come here.
+            tracing::warn!(%lease, reason = words_of(&refused).en, "quota will not grant a lease");
+            ASK_AGAIN_WHEN_SOLD_OUT
+        };
+        let tier_sold_out = Vec::new();
+        Ok(Acquired::Denied {
+            tier_sold_out,
+            pause,
+        })
     }
 
     pub(super) async fn settle(&self, lease: Uuid, used: &TierCounts) -> Result<(), QuotaAway> {
@@ -78,14 +90,11 @@ impl QuotaClient {
         };
         let settle =
             |mut client: Client, request| async move { client.return_lease(request).await };
-        match self.ask(CALL_TIMEOUT, request, settle).await {
-            Ok(_) => Ok(()),
-            Err(Some(refused)) => {
-                tracing::error!(%lease, reason = words_of(&refused).en, "quota will not settle a lease; its stock stays on lease until somebody finds out why");
-                Ok(())
-            }
-            Err(None) => Err(QuotaAway),
+        if let Err(refused) = self.ask(CALL_TIMEOUT, request, settle).await {
+            let refused = refused.ok_or(QuotaAway)?;
+            tracing::error!(%lease, reason = words_of(&refused).en, "quota will not settle a lease; its stock stays on lease until somebody finds out why");
         }
+        Ok(())
     }
 
     pub(crate) async fn renew(&self, lease_holder: &ReplicaId) -> Result<(), QuotaAway> {
@@ -146,7 +155,13 @@ fn read(response: tidegate_proto::quota::v1::AcquireLeaseResponse) -> Acquired {
     }
     let tiers = response.tier_availability.iter();
     let is_sold_out = tiers.map(|tier| *tier == i32::from(Availability::SoldOut));
-    Acquired::Nothing {
-        tier_sold_out: is_sold_out.collect(),
+    let tier_sold_out: Vec<_> = is_sold_out.collect();
+    let pause = match tier_sold_out.contains(&false) {
+        true => ASK_AGAIN_WHEN_RETURNING,
+        false => ASK_AGAIN_WHEN_SOLD_OUT,
+    };
+    Acquired::Denied {
+        tier_sold_out,
+        pause,
     }
 }

@@ -16,14 +16,8 @@ pub const MAX_MISMATCHES: u32 = 100;
 /// How much longer than it may take the database may be silent before a count is given up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
-#[derive(FromRow)]
-struct InspectedRow {
-    lease_id: Uuid,
-    sealed: bool,
-    tier_number: Option<i16>,
-    granted: Option<i64>,
-    used: Option<i64>,
-}
+/// A lease, whether it is sealed, and a tier of it with what was lent and used, if it has any.
+type InspectedRow = (Uuid, bool, Option<i16>, Option<i64>, Option<i64>);
 
 /// How leases of one lane stand, in their order.
 pub async fn inspect(pool: &PgPool, lane: Lane, leases: &[Uuid]) -> sqlx::Result<Vec<Fence>> {
@@ -32,29 +26,19 @@ pub async fn inspect(pool: &PgPool, lane: Lane, leases: &[Uuid]) -> sqlx::Result
         .bind(leases)
         .fetch_all(pool)
         .await?;
-    let mut known = BTreeMap::<Uuid, Vec<InspectedRow>>::new();
-    for row in rows {
-        known.entry(row.lease_id).or_default().push(row);
+    let mut known = BTreeMap::<Uuid, (bool, Counts, Counts)>::new();
+    for (lease, is_sealed, tier, lent, spent) in rows {
+        let (sealed, granted, used) = known.entry(lease).or_default();
+        *sealed |= is_sealed;
+        granted.extend(counts(Vec::from_iter(tier.zip(lent))));
+        used.extend(counts(Vec::from_iter(tier.zip(spent))));
     }
-    let fences = leases
-        .iter()
-        .map(|lease| known.get(lease).map_or(Fence::Unknown, |rows| fence(rows)));
+    let fences = leases.iter().map(|lease| match known.get(lease).cloned() {
+        None => Fence::Unknown,
+        Some((true, granted, used)) => Fence::Sealed { granted, used },
+        Some((false, granted, used)) => Fence::Open { granted, used },
+    });
     Ok(fences.collect())
-}
-
-fn fence(rows: &[InspectedRow]) -> Fence {
-    let of = |count: fn(&InspectedRow) -> Option<i64>| -> Counts {
-        let tiers = rows
-            .iter()
-            .filter_map(|row| row.tier_number.zip(count(row)));
-        counts(tiers.collect()).into_iter().collect()
-    };
-    let (granted, used) = (of(|row| row.granted), of(|row| row.used));
-    if rows.iter().any(|row| row.sealed) {
-        Fence::Sealed { granted, used }
-    } else {
-        Fence::Open { granted, used }
-    }
 }
 
 /// The coupons of a campaign in one lane to be counted.

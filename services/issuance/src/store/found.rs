@@ -1,7 +1,11 @@
 use sqlx::{FromRow as _, PgPool, Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, ShopperId, Slot, Timestamp};
 
-use super::{campaign_number, coupons::CouponKey, lane_number};
+use super::{
+    campaign_number,
+    coupons::{CouponKey, for_each},
+    lane_number,
+};
 use crate::domain::coupon::StoredCoupon;
 
 /// A coupon, and why it was revoked if it was.
@@ -35,16 +39,10 @@ impl OlderThan {
 pub async fn by_key(
     pool: &PgPool,
     lane: Lane,
-    (shopper, campaign, slot): CouponKey<'_>,
+    key: CouponKey<'_>,
 ) -> sqlx::Result<Option<FoundCoupon>> {
-    sqlx::query(include_str!("../../queries/find_coupon.sql"))
-        .bind(lane_number(lane))
-        .bind(shopper.as_str())
-        .bind(campaign_number(campaign))
-        .bind(i16::from(slot.get()))
-        .try_map(found)
-        .fetch_optional(pool)
-        .await
+    let read = for_each(include_str!("../../queries/read_coupons.sql"), lane, &[key]);
+    read.try_map(found).fetch_optional(pool).await
 }
 
 /// A page of a shopper's coupons, the newest first.

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use fail::fail_point;
-use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{
+    PgConnection, PgPool, Row as _,
+    postgres::{PgExecutor, PgRow},
+};
 use tidegate_types::{CampaignNumber, Lane, Lanes, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
@@ -76,11 +79,6 @@ pub struct LeaseToSeal {
     pub lease_holder: ReplicaId,
 }
 
-/// None if the row cannot be read, which is logged and keeps no other lease from being sealed.
-pub(super) fn lease_to_seal(row: &PgRow) -> Option<LeaseToSeal> {
-    readable(row, lease)
-}
-
 fn lease(row: &PgRow) -> sqlx::Result<LeaseToSeal> {
     Ok(LeaseToSeal {
         id: row.try_get("lease_id")?,
@@ -89,6 +87,7 @@ fn lease(row: &PgRow) -> sqlx::Result<LeaseToSeal> {
     })
 }
 
+/// None if the row cannot be read, which is logged and keeps no other lease from being sealed.
 fn readable<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> sqlx::Result<T>) -> Option<T> {
     let read = read(row).inspect_err(|error| {
         tracing::error!(
@@ -191,18 +190,20 @@ pub async fn unreturned(
     Ok(unreturned.collect())
 }
 
-/// At most `limit` leases of a lane that are sealed and not known to be settled.
-pub async fn sealed_unreturned(
-    pool: &PgPool,
+/// Leases of a lane that are not known to be settled: those that are sealed, or those that are not.
+pub async fn unsettled(
+    executor: impl PgExecutor<'_>,
     lane: Lane,
-    limit: u32,
+    are_sealed: bool,
+    limit: Option<u32>,
 ) -> sqlx::Result<Vec<LeaseToSeal>> {
-    let rows = sqlx::query(include_str!("../../queries/sealed_unreturned_leases.sql"))
+    let rows = sqlx::query(include_str!("../../queries/unsettled_leases.sql"))
         .bind(lane_number(lane))
-        .bind(i64::from(limit))
-        .fetch_all(pool)
+        .bind(are_sealed)
+        .bind(limit.map(i64::from))
+        .fetch_all(executor)
         .await?;
-    Ok(rows.iter().filter_map(lease_to_seal).collect())
+    Ok(rows.iter().filter_map(|row| readable(row, lease)).collect())
 }
 
 pub(super) fn counts(mut rows: Vec<(i16, i64)>) -> TierCounts {

@@ -5,7 +5,7 @@ use tidegate_types::Lane;
 
 use super::{
     lane_number,
-    leases::{lease_to_seal, seal_in},
+    leases::{seal_in, unsettled},
 };
 
 /// A timeline of the database: another one begins when a standby is promoted or a backup is restored.
@@ -38,11 +38,7 @@ pub async fn follow(connection: &mut PgConnection, lane: Lane) -> sqlx::Result<u
         .fetch_optional(&mut *transaction)
         .await?;
     let open = match (noted, last) {
-        (Some(_), Some(_)) => {
-            let open = sqlx::query(include_str!("../../queries/open_leases.sql"));
-            let open = open.bind(lane_number(lane)).fetch_all(&mut *transaction);
-            open.await?.iter().filter_map(lease_to_seal).collect()
-        }
+        (Some(_), Some(_)) => unsettled(&mut *transaction, lane, false, None).await?,
         (None, _) | (_, None) => Vec::new(),
     };
     seal_in(&mut transaction, lane, &open).await?;

@@ -22,7 +22,7 @@ macro_rules! statement {
     };
 }
 
-const STATEMENTS: [(&str, &str, &str); 9] = [
+const STATEMENTS: [(&str, &str, &str); 8] = [
     statement!(
         "issue_coupons",
         "smallint, text[], integer[], text[], smallint[], smallint[], uuid[], smallint[], timestamptz[], text[], smallint, timestamptz"
@@ -45,7 +45,6 @@ const STATEMENTS: [(&str, &str, &str); 9] = [
         "list_coupons",
         "smallint, text, integer, smallint, integer, bigint"
     ),
-    statement!("find_coupon", "smallint, text, integer, smallint"),
     statement!(
         "find_coupons_of_shopper",
         "smallint, text, timestamptz, integer, smallint, bigint"
@@ -94,7 +93,6 @@ fn arguments(statement: &str) -> String {
         ),
         "read_coupons" => format!("0, {shoppers}, {ones}, {ones}"),
         "read_claim" => format!("0, '{one}', 1, 'old'"),
-        "find_coupon" => format!("0, '{one}', 1, 1::smallint"),
         "find_coupons_of_shopper" => {
             format!("0, '{one}', '2099-01-01 00:00Z', 1, 1::smallint, 101")
         }
