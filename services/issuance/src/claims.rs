@@ -7,9 +7,8 @@ use std::{
 
 use tidegate_telemetry::{fail, note};
 use tidegate_types::{
-    Actor, CampaignNumber, ChangeReason, PerLane, RequestId, ShopperId, TierNumber, Timestamp,
+    Actor, CampaignNumber, ChangeReason, RequestId, ShopperId, TierNumber, Timestamp,
 };
-use tokio::sync::Semaphore;
 use tracing::instrument;
 
 use crate::{
@@ -20,10 +19,10 @@ use crate::{
         lease_book::Outlook,
     },
     error::{IssuanceError, Result},
-    lane_work::{Claimed, Issued, Queues, Work},
+    lane_work::{Claimed, Issued, Work},
     leases::LaneStock,
-    metrics::IssuanceMetrics,
-    wallet::{Wallet, with_code},
+    replica::Replica,
+    wallet::with_code,
 };
 
 /// How long a claim waits for stock that was asked for. Bounded well below the callers' deadlines, because the claims it came with wait for it.
@@ -47,20 +46,8 @@ pub struct ClaimRequest {
 /// would have waited if that kept it out; none if it did not come to the queue.
 pub type Answered<T> = (Result<T>, Option<Duration>);
 
-/// Has committed what callers ask for: claims, grants, redemptions, releases and revocations.
-#[derive(Clone)]
-pub struct Commits {
-    pub queues: Queues,
-    pub stocks: Arc<PerLane<Arc<LaneStock>>>,
-    /// Knows codes and campaigns, and shows the coupons afterwards.
-    pub wallet: Wallet,
-    pub metrics: IssuanceMetrics,
-    /// A place for each stream of grants.
-    pub grant_streams: Arc<Semaphore>,
-}
-
-impl Commits {
-    /// What [`Commits::issue`] does, with the coupon as its shopper sees it; true if it was replayed.
+impl Replica {
+    /// What [`Replica::issue`] does, with the coupon as its shopper sees it; true if it was replayed.
     pub async fn claim(&self, request: ClaimRequest) -> Answered<(Coupon, bool)> {
         let shopper = request.shopper.clone();
         let (outcome, queue_delay) = self.issue(request).await;
@@ -72,7 +59,7 @@ impl Commits {
     /// code cannot be told is answered again later.
     pub fn hand_out(&self, issued: Issued, shopper: &ShopperId) -> Result<(Coupon, bool)> {
         let in_force = issued.in_force.as_ref();
-        let coupon = self.wallet.present(issued.coupon, shopper, in_force);
+        let coupon = self.present(issued.coupon, shopper, in_force);
         let coupon = coupon.and_then(with_code);
         let coupon = coupon.inspect_err(|error| self.metrics.refused(error))?;
         Ok((coupon, issued.replayed))
@@ -103,11 +90,11 @@ impl Commits {
         queue_delay: &mut Option<Duration>,
     ) -> Result<Issued> {
         let wait_until = request.deadline.min(Instant::now() + MAX_WAIT_FOR_STOCK);
-        let lane = self.queues.lanes().of(&request.shopper);
+        let lane = self.lanes.of(&request.shopper);
         loop {
             // Read anew for each attempt: staff may have halted the campaign meanwhile.
             let revision = request.campaign_revision;
-            let campaigns = &self.wallet.campaigns;
+            let campaigns = &self.campaigns;
             let campaign = campaigns.get_by(request.campaign, revision, wait_until);
             let campaign = campaign.await?;
             // Quota could not be asked, or its answer was late itself: what staff have changed since

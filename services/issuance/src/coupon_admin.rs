@@ -13,10 +13,11 @@ use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 use tracing::instrument;
 
 use crate::{
-    claims::{ClaimRequest, Commits},
+    claims::ClaimRequest,
     domain::{campaign::Campaign, claim::ByStaff, coupon::Coupon},
     error::{IssuanceError, Result},
     lane_work::{Revocation, Work},
+    replica::Replica,
 };
 
 /// Streams of grants that one process serves at once.
@@ -43,7 +44,7 @@ pub struct Grant {
     pub tier: Option<TierNumber>,
 }
 
-impl Commits {
+impl Replica {
     /// Withdraws a coupon for ever; true if it had been withdrawn before.
     #[instrument(name = "revoke coupon", skip_all)]
     pub async fn revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool)> {
@@ -55,9 +56,9 @@ impl Commits {
 
     async fn try_revoke(&self, request: RevokeRequest) -> Result<(Coupon, bool)> {
         let shopper = request.shopper;
-        let DecodedCode { campaign, slot } = self.wallet.keys.decode(&request.code, &shopper)?;
+        let DecodedCode { campaign, slot } = self.keys.decode(&request.code, &shopper)?;
         // The answer shows the campaign's words, which another replica may have heard of first.
-        let campaigns = &self.wallet.campaigns;
+        let campaigns = &self.campaigns;
         let known = campaigns.get_by(campaign, 0, request.deadline).await?;
         let revoked_by = request.actor.map(|actor| {
             Box::new(ByStaff {
@@ -73,12 +74,12 @@ impl Commits {
             reason: request.reason,
             revoked_by,
         };
-        let queue = &self.queues[self.queues.lanes().of(&shopper)];
+        let queue = &self.queues[self.lanes.of(&shopper)];
         let work = |reply| Work::Revoke(revocation, reply);
         let submitted = queue.submit(work, request.deadline).await?;
         let (coupon, changed) = *submitted.0.ok_or(IssuanceError::CouponNotFound)?;
         match coupon.order_id {
-            _ if coupon.revoked => Ok((self.wallet.present(coupon, &shopper, None)?, !changed)),
+            _ if coupon.revoked => Ok((self.present(coupon, &shopper, None)?, !changed)),
             Some(order_id) => Err(IssuanceError::CouponRedeemed { order_id }),
             None => Err(IssuanceError::Internal),
         }
@@ -92,7 +93,7 @@ impl Commits {
 
     pub async fn campaign_of(&self, id: &CampaignId) -> Result<Arc<Campaign>> {
         let until = Instant::now() + WAIT_FOR_CAMPAIGN;
-        self.wallet.campaigns.find_by(id, until).await
+        self.campaigns.find_by(id, until).await
     }
 
     /// Gives a coupon to a shopper, as a claim would; true if an earlier grant or claim with this request id did. What only time can mend is tried again for a few seconds.
@@ -124,7 +125,7 @@ impl Commits {
                     | IssuanceError::CampaignClosed),
                 ) => {
                     let number = campaign.number;
-                    let told = self.wallet.campaigns.confirm(number, deadline).await?;
+                    let told = self.campaigns.confirm(number, deadline).await?;
                     if told.revision <= revision {
                         return Err(refused);
                     }

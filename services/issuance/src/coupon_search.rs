@@ -11,11 +11,11 @@ use tokio::{
 use crate::{
     domain::{code_ending::CodeEnding, coupon::Coupon},
     error::{IssuanceError, Result},
+    replica::Replica,
     store::{
         found::{self, OlderThan},
         shoppers::{self, PageEnd},
     },
-    wallet::Wallet,
 };
 
 /// Codes that one process looks for at once without knowing their shoppers.
@@ -93,7 +93,7 @@ pub struct FoundCoupon {
     pub revoked_because: Option<String>,
 }
 
-impl Wallet {
+impl Replica {
     /// The shopper's coupon with this code, as typed.
     pub async fn find_by_code(
         &self,
@@ -188,7 +188,7 @@ impl Wallet {
     /// Looks through the coupons of the code's campaign for the one whose code it is, until a moment
     /// before `deadline` at the longest. Between two pages it pauses for as long as the last one took,
     /// and holds no connection.
-    pub async fn search(
+    pub async fn search_code(
         &self,
         typed: &str,
         from: Option<SearchedTo>,

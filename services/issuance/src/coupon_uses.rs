@@ -7,7 +7,6 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
-    claims::Commits,
     domain::{
         campaign::{Campaign, CouponControl, RedemptionControl},
         coupon::{Coupon, CouponState, MinimumValidity, StoredCoupon},
@@ -15,6 +14,7 @@ use crate::{
     },
     error::{IssuanceError, Result},
     lane_work::{CouponUse, Redemption, Release, Work},
+    replica::Replica,
 };
 
 /// When to ask again for a coupon that came free a moment too late.
@@ -30,7 +30,7 @@ pub struct UseRequest {
 /// The coupon, if it pays for the order; and when its campaign ends, if that is known.
 pub type Redeemed = (Result<Coupon>, Option<Timestamp>);
 
-impl Commits {
+impl Replica {
     /// Uses a coupon for an order. The same order may ask again; one that has given the coupon back does not get it.
     #[instrument(name = "redeem coupon", skip_all)]
     pub async fn redeem(&self, request: UseRequest, purchase: &Purchase) -> Redeemed {
@@ -49,7 +49,7 @@ impl Commits {
         purchase: &Purchase,
         closes_at: &mut Option<Timestamp>,
     ) -> Result<Coupon> {
-        let (keys, campaigns) = (&self.wallet.keys, &self.wallet.campaigns);
+        let (keys, campaigns) = (&self.keys, &self.campaigns);
         let coupon = keys.decode(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(request, coupon);
         let campaign = campaigns.get_by(used.campaign, 0, request.deadline);
@@ -65,9 +65,7 @@ impl Commits {
         let tried = submitted.await?.0.ok_or(IssuanceError::CouponNotFound)?;
         let (coupon, control) = *tried;
         match refused(&coupon, (&campaign, &control), request.order_id, purchase) {
-            None => self
-                .wallet
-                .present(coupon, &request.shopper, Some(&control)),
+            None => self.present(coupon, &request.shopper, Some(&control)),
             Some(error) => Err(error),
         }
     }
@@ -80,7 +78,7 @@ impl Commits {
         request: UseRequest,
         minimum_validity: Option<MinimumValidity>,
     ) -> Result<bool> {
-        let (keys, campaigns) = (&self.wallet.keys, &self.wallet.campaigns);
+        let (keys, campaigns) = (&self.keys, &self.campaigns);
         let coupon = keys.decode_held(&request.code, &request.shopper)?;
         let (lane, used) = self.coupon_use(&request, coupon);
         let campaign = campaigns.get(used.campaign);
@@ -102,7 +100,7 @@ impl Commits {
             slot,
             order_id: request.order_id,
         };
-        (self.queues.lanes().of(&request.shopper), used)
+        (self.lanes.of(&request.shopper), used)
     }
 }
 

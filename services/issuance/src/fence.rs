@@ -6,17 +6,15 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sqlx::PgPool;
 use tidegate_telemetry::fail;
-use tidegate_types::{CampaignNumber, Lane, Lanes};
+use tidegate_types::{CampaignNumber, Lane};
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
-    campaigns::Campaigns,
     domain::{campaign::Campaign, fence::Fence},
     error::{IssuanceError, Result},
-    metrics::IssuanceMetrics,
+    replica::Replica,
     store::{
         controls,
         fence::{self, CouponCount, CouponRange},
@@ -30,21 +28,10 @@ const LANES_AT_ONCE: usize = 4;
 /// Kept back from a count's deadline, so that the database gives up first and the connection stays good.
 const COUNT_MARGIN: Duration = Duration::from_millis(100);
 
-#[derive(Clone)]
-pub struct LeaseFence {
-    /// Where leases are; not the writers' connections, so that claims of other leases go on.
-    pub pool: PgPool,
-    /// For audits: however many are asked for, they take no connection from seals, installations and look-ups.
-    pub audit_pool: PgPool,
-    pub lane_count: Lanes,
-    pub metrics: IssuanceMetrics,
-    pub campaigns: Campaigns,
-}
-
-impl LeaseFence {
+impl Replica {
     /// Seals leases for ever and tells what was used of each, in their order. Each lane is one transaction: after an error some may be sealed, and asking again tells the same of them.
     #[instrument(skip_all, name = "seal leases", fields(tidegate.leases = leases.len()))]
-    pub async fn seal(&self, leases: Vec<(Lane, LeaseToSeal)>) -> Result<Vec<SealedLease>> {
+    pub async fn seal_leases(&self, leases: Vec<(Lane, LeaseToSeal)>) -> Result<Vec<SealedLease>> {
         let seal = |lane, leases: Vec<LeaseToSeal>| async move {
             let sealed = leases::seal(&self.pool, lane, &leases).await?;
             self.metrics.seals.inc_by(sealed.len() as u64);
@@ -61,35 +48,39 @@ impl LeaseFence {
         let applied = async {
             self.campaigns.keep(campaign).await?;
             let apply = |lane| controls::apply(&self.pool, lane, number, &control);
-            few_at_once(self.lane_count.all().map(apply)).await
+            few_at_once(self.lanes.all().map(apply)).await
         };
         applied.await.inspect_err(fail)?;
         Ok(())
     }
 
     /// How leases stand, in their order.
-    pub async fn inspect(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>> {
+    pub async fn inspect_leases(&self, keys: Vec<(Lane, Uuid)>) -> Result<Vec<Fence>> {
         let inspect = |lane, leases: Vec<_>| async move {
-            fence::inspect(&self.audit_pool, lane, &leases).await
+            fence::inspect(&self.background, lane, &leases).await
         };
         Ok(lane_by_lane(keys, |lease| *lease, inspect).await?)
     }
 
     /// Ends a campaign in every lane: no lease of it is installed from now on. After an error it may be ended in some, and asking again is harmless.
-    pub async fn retire(&self, campaign: CampaignNumber) -> Result<()> {
+    pub async fn retire_campaign(&self, campaign: CampaignNumber) -> Result<()> {
         let retire = |lane| history::retire(&self.pool, lane, campaign);
-        few_at_once(self.lane_count.all().map(retire)).await?;
+        few_at_once(self.lanes.all().map(retire)).await?;
         Ok(())
     }
 
     /// Counts coupons and compares them with their leases. Runs in a task of its own: a caller that hangs up must not leave a connection in the middle of it.
-    pub async fn count(self, range: CouponRange, deadline: Instant) -> Result<CouponCount> {
+    pub async fn count_coupons(
+        &self,
+        range: CouponRange,
+        deadline: Instant,
+    ) -> Result<CouponCount> {
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = left.saturating_sub(COUNT_MARGIN);
         if limit.is_zero() {
             return Err(IssuanceError::OutOfTime);
         }
-        Ok(fence::count(&self.audit_pool, &range, limit).await?)
+        Ok(fence::count(&self.background, &range, limit).await?)
     }
 }
 

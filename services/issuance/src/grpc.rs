@@ -8,6 +8,7 @@ mod status;
 
 use std::{
     pin::Pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,10 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
-    claims::Commits,
     error::{IssuanceError, Result},
-    fence::LeaseFence,
-    wallet::Wallet,
+    replica::Replica,
 };
 pub use access::{RULES, limits};
 use status::detached;
@@ -45,7 +44,7 @@ pub const SERVICES: &[&str] = &[
 /// Items of one call at most.
 pub const MAX_ITEMS: usize = 1_000;
 
-pub fn add(routes: Routes, coupons: CouponsGrpc, fence: LeaseFence) -> Routes {
+pub fn add(routes: Routes, grpc: IssuanceGrpc) -> Routes {
     macro_rules! bounded {
         ($server:expr) => {
             $server
@@ -54,24 +53,23 @@ pub fn add(routes: Routes, coupons: CouponsGrpc, fence: LeaseFence) -> Routes {
         };
     }
     routes
-        .add_service(bounded!(IssuanceServiceServer::new(coupons.clone())))
-        .add_service(bounded!(LeaseFenceServiceServer::new(fence)))
-        .add_service(bounded!(CouponAdminServiceServer::new(coupons)))
+        .add_service(bounded!(IssuanceServiceServer::new(grpc.clone())))
+        .add_service(bounded!(LeaseFenceServiceServer::new(grpc.clone())))
+        .add_service(bounded!(CouponAdminServiceServer::new(grpc)))
 }
 
-/// What the gateway, order-intake and staff call.
+/// What the gateway, order-intake, quota and staff call.
 #[derive(Clone)]
-pub struct CouponsGrpc {
-    pub wallet: Wallet,
-    pub commits: Commits,
+pub struct IssuanceGrpc {
+    pub replica: Arc<Replica>,
     /// Streams end once it is cancelled, so that they do not hold up a process that is stopping.
     pub stop: CancellationToken,
 }
 
-impl CouponsGrpc {
+impl IssuanceGrpc {
     /// A call with so many items of one lane.
     fn batch(&self, call: CallContext, lane: u32, lanes: u32, items: usize) -> Result<Batch> {
-        let (ours, count) = (self.wallet.lanes, self.wallet.lanes.get());
+        let (ours, count) = (self.replica.lanes, self.replica.lanes.get());
         let lane = ours.lane(lane).ok().filter(|_| lanes == u32::from(count));
         let lane = lane.ok_or(IssuanceError::OtherLanes { lanes: count })?;
         convert::check_item_count(items)?;
@@ -96,19 +94,19 @@ impl Batch {
 }
 
 #[tonic::async_trait]
-impl IssuanceService for CouponsGrpc {
+impl IssuanceService for IssuanceGrpc {
     async fn issue_coupons(
         &self,
         request: Request<IssueCouponsRequest>,
     ) -> Result<Response<IssueCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
-        let commits = self.commits.clone();
+        let replica = Arc::clone(&self.replica);
         let answers = detached(async move {
             let answers = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
                 match convert::claim_request(item, &batch) {
-                    Ok(request) => of_item(&traceparent, commits.claim(request)).await,
+                    Ok(request) => of_item(&traceparent, replica.claim(request)).await,
                     Err(error) => (Err(error), None),
                 }
             });
@@ -132,7 +130,7 @@ impl IssuanceService for CouponsGrpc {
         let mut results = Vec::with_capacity(message.items.len());
         for item in message.items {
             let earlier = convert::lookup(item)?;
-            let found = self.wallet.of_claim(&earlier, call.deadline).await;
+            let found = self.replica.of_claim(&earlier, call.deadline).await;
             results.push(convert::lookup_result(found, Timestamp::now_utc())?);
         }
         Ok(Response::new(LookupClaimsResponse { results }))
@@ -147,7 +145,7 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<Self::StreamShoppersStream>, Status> {
         let (call, message) = open(request)?;
         let campaign = convert::campaign(message.campaign_number)?;
-        let pages = self.wallet.shoppers(campaign, call.deadline).await?;
+        let pages = self.replica.shoppers(campaign, call.deadline).await?;
         let stop = self.stop.clone();
         let messages = stream::try_unfold((pages, stop), |(mut pages, stop)| async move {
             let page = tokio::select! {
@@ -168,7 +166,7 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<ListCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let page = convert::page(message)?;
-        let (coupons, next) = self.wallet.list(&page, call.deadline).await?;
+        let (coupons, next) = self.replica.list_coupons(&page, call.deadline).await?;
         let now = Timestamp::now_utc();
         let coupons = coupons.iter().map(|coupon| convert::coupon(coupon, now));
         Ok(Response::new(ListCouponsResponse {
@@ -184,7 +182,7 @@ impl IssuanceService for CouponsGrpc {
         let (call, message) = open(request)?;
         let shopper = convert::shopper(&message.shopper_id)?;
         let code = &message.coupon_code;
-        let coupon = self.wallet.get(&shopper, code, call.deadline).await?;
+        let coupon = self.replica.coupon(&shopper, code, call.deadline).await?;
         let now = Timestamp::now_utc();
         let because = coupon.unusable_because(now);
         let reason = because.map_or(shared::Reason::Unspecified, wire::reason);
@@ -201,13 +199,13 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<RedeemCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
-        let commits = self.commits.clone();
+        let replica = Arc::clone(&self.replica);
         let redeemed = detached(async move {
             let redeemed = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
                 match convert::redeem_request(item, &batch) {
                     Ok((request, purchase)) => {
-                        of_item(&traceparent, commits.redeem(request, &purchase)).await
+                        of_item(&traceparent, replica.redeem(request, &purchase)).await
                     }
                     Err(error) => (Err(error), None),
                 }
@@ -228,12 +226,12 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<ReleaseCouponsResponse>, Status> {
         let (call, message) = open(request)?;
         let batch = self.batch(call, message.lane, message.lanes, message.items.len())?;
-        let commits = self.commits.clone();
+        let replica = Arc::clone(&self.replica);
         let released = detached(async move {
             let released = message.items.into_iter().map(|item| async {
                 let traceparent = item.traceparent.clone();
                 let (request, least) = convert::release_request(item, &batch)?;
-                of_item(&traceparent, commits.release(request, least)).await
+                of_item(&traceparent, replica.release(request, least)).await
             });
             join_all(released).await
         });
@@ -251,7 +249,7 @@ impl IssuanceService for CouponsGrpc {
         convert::check_item_count(message.items.len())?;
         let verify = |item: &CodeOfShopper| {
             let shopper = convert::shopper(&item.shopper_id)?;
-            self.wallet.keys.decode(&item.coupon_code, &shopper)
+            self.replica.keys.decode(&item.coupon_code, &shopper)
         };
         let verified: Vec<_> = message.items.iter().map(verify).collect();
         Ok(Response::new(convert::verified(&verified)))
@@ -263,7 +261,7 @@ impl IssuanceService for CouponsGrpc {
     ) -> Result<Response<LookupRedemptionsResponse>, Status> {
         let (_, message) = open(request)?;
         let codes = convert::typed_codes(&message.items)?;
-        let order_ids = self.wallet.redemptions(&codes).await?;
+        let order_ids = self.replica.redemptions(&codes).await?;
         Ok(Response::new(convert::redemptions(order_ids)))
     }
 }

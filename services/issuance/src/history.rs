@@ -5,14 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::PgPool;
-use tidegate_types::{PerLane, Timestamp};
+use tidegate_types::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    leases::LaneStock,
-    metrics::IssuanceMetrics,
+    replica::Replica,
     store::{history, leases},
 };
 
@@ -30,16 +28,8 @@ const MAX_FORGOTTEN_CAMPAIGNS: u32 = 100;
 /// A lease stays as it is for so long after its return, while people may still look at it.
 const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
 
-pub struct History {
-    /// Connections that leases and reads do not need.
-    pub pool: PgPool,
-    /// The stock of each lane, which settles with quota.
-    pub stocks: Arc<PerLane<Arc<LaneStock>>>,
-    pub metrics: IssuanceMetrics,
-}
-
-impl History {
-    pub async fn run(self, stop: CancellationToken) {
+impl Replica {
+    pub async fn keep_history(self: Arc<Self>, stop: CancellationToken) {
         let mut is_failing = false;
         loop {
             tokio::select! {
@@ -48,7 +38,7 @@ impl History {
             }
             // A statement that is cut off by the end of the process is undone by the database.
             let kept = tokio::select! {
-                kept = self.round(Timestamp::now_utc()) => kept,
+                kept = self.history_round(Timestamp::now_utc()) => kept,
                 () = stop.cancelled() => return,
             };
             match kept {
@@ -64,28 +54,32 @@ impl History {
         }
     }
 
-    async fn round(&self, now: Timestamp) -> sqlx::Result<()> {
+    async fn history_round(&self, now: Timestamp) -> sqlx::Result<()> {
         for (lane, stock) in self.stocks.iter() {
-            let sealed = leases::unsettled(&self.pool, lane, true, Some(MAX_RETURNED)).await?;
+            let sealed =
+                leases::unsettled(&self.background, lane, true, Some(MAX_RETURNED)).await?;
             stock.settle_sealed(sealed).await;
             for _ in 0..MAX_BATCHES {
                 let archived =
-                    history::archive(&self.pool, lane, now - ARCHIVED_AFTER, BATCH_LEASES).await?;
+                    history::archive(&self.background, lane, now - ARCHIVED_AFTER, BATCH_LEASES)
+                        .await?;
                 self.metrics.leases_archived.inc_by(archived.unsigned_abs());
                 if archived < i64::from(BATCH_LEASES) {
                     break;
                 }
                 sleep(BATCH_PAUSE).await;
             }
-            for campaign in history::to_forget(&self.pool, lane, MAX_FORGOTTEN_CAMPAIGNS).await? {
+            for campaign in
+                history::to_forget(&self.background, lane, MAX_FORGOTTEN_CAMPAIGNS).await?
+            {
                 let mut batches = 0..MAX_BATCHES;
                 while batches.next().is_some()
-                    && history::forget(&self.pool, lane, campaign, BATCH_LEASES).await?
+                    && history::forget(&self.background, lane, campaign, BATCH_LEASES).await?
                         == i64::from(BATCH_LEASES)
                 {
                     sleep(BATCH_PAUSE).await;
                 }
-                history::mark_forgotten(&self.pool, lane, campaign).await?;
+                history::mark_forgotten(&self.background, lane, campaign).await?;
             }
         }
         Ok(())

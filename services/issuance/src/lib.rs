@@ -16,6 +16,7 @@ pub mod history;
 pub mod lane_work;
 pub mod leases;
 pub mod metrics;
+pub mod replica;
 pub mod shoppers;
 pub mod store;
 pub mod wallet;
@@ -33,18 +34,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     campaigns::{Campaigns, News},
-    claims::Commits,
     config::Config,
     coupon_admin::MAX_GRANT_STREAMS,
     coupon_search::MAX_SEARCHES,
-    fence::LeaseFence,
-    grpc::CouponsGrpc,
-    history::History,
+    grpc::IssuanceGrpc,
     lane_work::{LaneCommit, Queues, SharedBook},
     leases::{LaneStock, Lending, QuotaClient},
     metrics::IssuanceMetrics,
+    replica::Replica,
     shoppers::MAX_SHOPPER_STREAMS,
-    wallet::Wallet,
 };
 
 /// Of the connections for reads and leases, those that are for audits, for what is over, and for what
@@ -96,7 +94,11 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor.start("questions of campaigns", asking);
     host.supervisor.start("watch of campaigns", following);
 
-    let (coupons, fence) = parts(&config, &mut host, &lending, campaigns, queues, &stocks);
+    let replica = Arc::new(replica(&config, &lending, campaigns, queues, &stocks));
+    let keeping = Arc::clone(&replica).keep_history(host.stop.clone());
+    host.supervisor.start("keeper of history", keeping);
+    let stop = host.stop.clone();
+    let grpc = IssuanceGrpc { replica, stop };
     let finish = async move {
         stop_queues.cancel();
         join_all(writers).await;
@@ -104,7 +106,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     };
     let service = Service {
         names: grpc::SERVICES,
-        routes: Box::new(|routes| grpc::add(routes, coupons, fence)),
+        routes: Box::new(|routes| grpc::add(routes, grpc)),
         access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
             .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,
@@ -121,52 +123,26 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     Ok((service, host))
 }
 
-fn parts(
+fn replica(
     config: &Config,
-    host: &mut Host,
     lending: &Lending,
     campaigns: Campaigns,
     queues: Queues,
     stocks: &Arc<PerLane<Arc<LaneStock>>>,
-) -> (CouponsGrpc, LeaseFence) {
-    let (pool, metrics) = (lending.pool.clone(), lending.metrics.clone());
-    let background = config.database.pool(BACKGROUND_CONNECTIONS);
-    let history = History {
-        pool: background.clone(),
-        stocks: Arc::clone(stocks),
-        metrics: metrics.clone(),
-    };
-    let keeping = history.run(host.stop.clone());
-    host.supervisor.start("keeper of history", keeping);
-    let fence = LeaseFence {
-        pool: pool.clone(),
-        audit_pool: background.clone(),
-        lane_count: config.lanes,
-        metrics: metrics.clone(),
-        campaigns: campaigns.clone(),
-    };
-    let wallet = Wallet {
+) -> Replica {
+    Replica {
         keys: Arc::clone(&config.coupon_keys),
         campaigns,
-        pool,
-        background,
         lanes: config.lanes,
-        searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
-        shopper_streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
-    };
-    let commits = Commits {
         queues,
         stocks: Arc::clone(stocks),
-        wallet: wallet.clone(),
-        metrics,
+        metrics: lending.metrics.clone(),
+        pool: lending.pool.clone(),
+        background: config.database.pool(BACKGROUND_CONNECTIONS),
+        searches: Semaphore::new(MAX_SEARCHES),
+        shopper_streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
         grant_streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
-    };
-    let coupons = CouponsGrpc {
-        wallet,
-        commits,
-        stop: host.stop.clone(),
-    };
-    (coupons, fence)
+    }
 }
 
 type Writers = Vec<oneshot::Receiver<()>>;

@@ -11,8 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     error::{IssuanceError, Result},
+    replica::Replica,
     store::shoppers::{self, PageEnd},
-    wallet::Wallet,
 };
 
 /// Streams that one process serves at once: each reads every coupon there is, and claims of other campaigns need the database as well.
@@ -22,7 +22,7 @@ const PAGE_SIZE: u32 = 10_000;
 /// A stream that has not been read to its end by then is ended, so that it does not keep others out.
 const MAX_DURATION: Duration = Duration::from_secs(600);
 
-impl Wallet {
+impl Replica {
     pub async fn shoppers(&self, campaign: CampaignNumber, until: Instant) -> Result<ShopperPages> {
         self.campaigns.get_by(campaign, 0, until).await?;
         let place = Arc::clone(&self.shopper_streams).try_acquire_owned();

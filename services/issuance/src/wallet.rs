@@ -2,43 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Instant,
 };
 
-use sqlx::PgPool;
 use tidegate_pg::list_changes;
 use tidegate_types::{
-    CampaignNumber, ChangePage, ChangeQuery, DecodedCode, Lanes, RequestId, ShopperId, TierNumber,
+    CampaignNumber, ChangePage, ChangeQuery, DecodedCode, RequestId, ShopperId, TierNumber,
 };
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
-    campaigns::Campaigns,
-    coupon_keys::CouponKeys,
     domain::{
         campaign::CouponControl,
         coupon::{Coupon, StoredCoupon},
     },
     error::{IssuanceError, Result},
+    replica::Replica,
     store::{controls, coupons},
 };
-
-/// Reads coupons for shoppers and staff.
-#[derive(Clone)]
-pub struct Wallet {
-    pub keys: Arc<CouponKeys>,
-    pub campaigns: Campaigns,
-    pub pool: PgPool,
-    /// Connections for what tries many coupons, and for what staff look back at.
-    pub background: PgPool,
-    pub lanes: Lanes,
-    /// A place for each search for a code without its shopper.
-    pub searches: Arc<Semaphore>,
-    /// A place for each stream of shoppers.
-    pub shopper_streams: Arc<Semaphore>,
-}
 
 pub struct EarlierClaim {
     pub campaign: CampaignNumber,
@@ -64,10 +45,10 @@ impl PageStart {
     pub const FIRST: Self = Self(0x7FFF_FFFF, u8::MAX);
 }
 
-impl Wallet {
+impl Replica {
     /// A page of a shopper's coupons, newest campaign first, and where the next begins. One whose
     /// key is missing comes without its code.
-    pub async fn list(
+    pub async fn list_coupons(
         &self,
         page: &Page,
         until: Instant,
@@ -85,7 +66,7 @@ impl Wallet {
         Ok((self.present_all(stored, shopper, until).await?, next))
     }
 
-    pub async fn get(&self, shopper: &ShopperId, code: &str, until: Instant) -> Result<Coupon> {
+    pub async fn coupon(&self, shopper: &ShopperId, code: &str, until: Instant) -> Result<Coupon> {
         let decoded = self.keys.decode(code, shopper)?;
         let key = (shopper, decoded.campaign, decoded.slot);
         let mut connection = self.pool.acquire().await?;

@@ -1,4 +1,4 @@
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, future::join_all, stream};
 use tidegate_proto::issuance::v1::{
@@ -13,33 +13,33 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    CouponsGrpc,
+    IssuanceGrpc,
     access::{check_shopper, check_unbound},
     convert::{self, check_count, parsed},
     open,
     status::detached,
 };
 use crate::{
-    claims::Commits,
     coupon_admin::{Grant, RevokeRequest},
     coupon_search::Wanted,
     domain::{campaign::Campaign, coupon::Coupon},
     error::{IssuanceError, Result},
+    replica::Replica,
 };
 
 /// A stream that brings nothing for this long is ended, so that it does not keep others out.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 #[tonic::async_trait]
-impl CouponAdminService for CouponsGrpc {
+impl CouponAdminService for IssuanceGrpc {
     async fn revoke_coupon(
         &self,
         request: Request<RevokeCouponRequest>,
     ) -> Result<Response<RevokeCouponResponse>, Status> {
         let (call, message) = open(request)?;
         let request = revoke_request(message, &call)?;
-        let commits = self.commits.clone();
-        let revoked = detached(async move { commits.revoke(request).await });
+        let replica = Arc::clone(&self.replica);
+        let revoked = detached(async move { replica.revoke(request).await });
         let (coupon, replayed) = revoked.await??;
         let coupon = Some(convert::coupon(&coupon, Timestamp::now_utc()));
         Ok(Response::new(RevokeCouponResponse { coupon, replayed }))
@@ -53,10 +53,10 @@ impl CouponAdminService for CouponsGrpc {
         request: Request<Streaming<GrantCouponsRequest>>,
     ) -> Result<Response<Self::GrantCouponsStream>, Status> {
         let (call, incoming) = open(request)?;
-        let place = self.commits.open_grants()?;
+        let place = self.replica.open_grants()?;
         let grants = Grants {
             incoming,
-            commits: self.commits.clone(),
+            replica: Arc::clone(&self.replica),
             stop: self.stop.clone(),
             call,
             _place: place,
@@ -73,16 +73,16 @@ impl CouponAdminService for CouponsGrpc {
         request: Request<FindCouponsRequest>,
     ) -> Result<Response<FindCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let wanted = convert::found::wanted(message, self.wallet.lanes)?;
+        let wanted = convert::found::wanted(message, self.replica.lanes)?;
         let deadline = call.deadline;
         let found = match wanted {
             Wanted::Code { shopper, code } => {
                 check_shopper(&call, &shopper)?;
-                self.wallet.find_by_code(shopper, &code, deadline).await?
+                self.replica.find_by_code(shopper, &code, deadline).await?
             }
             Wanted::CodeOfAnybody { code, from } => {
                 check_unbound(&call)?;
-                self.wallet.search(&code, from, deadline).await?
+                self.replica.search_code(&code, from, deadline).await?
             }
             Wanted::OfShopper {
                 shopper,
@@ -91,7 +91,7 @@ impl CouponAdminService for CouponsGrpc {
             } => {
                 check_shopper(&call, &shopper)?;
                 let finding = self
-                    .wallet
+                    .replica
                     .find_of_shopper(&shopper, ending, from, deadline);
                 finding.await?
             }
@@ -108,7 +108,7 @@ impl CouponAdminService for CouponsGrpc {
         check_unbound(&call)?;
         let query = wire::change_query(message.filter, message.page_size, &message.page_token);
         let query = query.map_err(IssuanceError::InvalidFields)?;
-        let (changes, next_page_token) = wire::changes(self.wallet.changes(&query).await?);
+        let (changes, next_page_token) = wire::changes(self.replica.changes(&query).await?);
         Ok(Response::new(ListChangesResponse {
             changes,
             next_page_token,
@@ -118,7 +118,7 @@ impl CouponAdminService for CouponsGrpc {
 
 struct Grants {
     incoming: Streaming<GrantCouponsRequest>,
-    commits: Commits,
+    replica: Arc<Replica>,
     stop: CancellationToken,
     call: CallContext,
     _place: OwnedSemaphorePermit,
@@ -137,14 +137,14 @@ impl Grants {
         let Some(message) = message else {
             return Ok(None);
         };
-        let (commits, call) = (self.commits.clone(), self.call.clone());
-        let answer = detached(async move { grant_all(&commits, message, &call).await });
+        let (replica, call) = (Arc::clone(&self.replica), self.call.clone());
+        let answer = detached(async move { grant_all(&replica, message, &call).await });
         Ok(Some(answer.await??))
     }
 }
 
 async fn grant_all(
-    commits: &Commits,
+    replica: &Replica,
     message: GrantCouponsRequest,
     call: &CallContext,
 ) -> Result<GrantCouponsResponse> {
@@ -155,13 +155,13 @@ async fn grant_all(
         campaign_id.zip(reason)
     })?;
     let granted_by = call.actor().map(|actor| (actor, reason));
-    let campaign = commits.campaign_of(&campaign_id).await.ok();
+    let campaign = replica.campaign_of(&campaign_id).await.ok();
     let grants = message.grants.into_iter().enumerate();
     let results = grants.map(async |(place, asked)| {
         let campaign = campaign.as_ref().ok_or(IssuanceError::CampaignNotFound)?;
         let grant = grant(place, asked, campaign)?;
         check_shopper(call, &grant.shopper)?;
-        commits.grant(campaign, grant, granted_by.clone()).await
+        replica.grant(campaign, grant, granted_by.clone()).await
     });
     let results = join_all(results).await.into_iter();
     let now = Timestamp::now_utc();

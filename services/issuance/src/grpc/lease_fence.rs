@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tidegate_proto::issuance::v1::{lease_fence_service_server::LeaseFenceService, *};
 use tidegate_types::{
@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
+    IssuanceGrpc,
     convert::{self, check_count, parsed},
     open,
     status::detached,
@@ -16,21 +17,20 @@ use crate::{
     campaigns::campaign_from,
     domain::fence::Fence,
     error::{IssuanceError, Result},
-    fence::LeaseFence,
     store::{fence::CouponRange, leases},
 };
 
 #[tonic::async_trait]
-impl LeaseFenceService for LeaseFence {
+impl LeaseFenceService for IssuanceGrpc {
     async fn seal_leases(
         &self,
         request: Request<SealLeasesRequest>,
     ) -> Result<Response<SealLeasesResponse>, Status> {
         let (_, message) = open(request)?;
-        let leases = read_all(message.leases, self.lane_count, lease_to_seal)?;
+        let leases = read_all(message.leases, self.replica.lanes, lease_to_seal)?;
         let ids: Vec<_> = leases.iter().map(|(_, lease)| lease.id).collect();
-        let fence = self.clone();
-        let sealed = detached(async move { fence.seal(leases).await });
+        let replica = Arc::clone(&self.replica);
+        let sealed = detached(async move { replica.seal_leases(leases).await });
         let sealed = sealed.await??;
         let leases = ids.into_iter().zip(sealed).map(|(id, sealed)| SealedLease {
             lease_id: id.to_string(),
@@ -47,10 +47,10 @@ impl LeaseFenceService for LeaseFence {
         request: Request<InspectLeasesRequest>,
     ) -> Result<Response<InspectLeasesResponse>, Status> {
         let (_, message) = open(request)?;
-        let keys = read_all(message.leases, self.lane_count, |bad, place, key| {
+        let keys = read_all(message.leases, self.replica.lanes, |bad, place, key| {
             lease_key(bad, format!("leases[{place}]"), Some(key))
         })?;
-        let fences = self.inspect(keys.clone()).await?.into_iter();
+        let fences = self.replica.inspect_leases(keys.clone()).await?.into_iter();
         let leases = keys.into_iter().zip(fences);
         Ok(Response::new(InspectLeasesResponse {
             leases: leases
@@ -67,8 +67,8 @@ impl LeaseFenceService for LeaseFence {
         let campaign = message.campaign.and_then(campaign_from);
         let campaign = campaign.ok_or("must be a campaign as quota has it");
         let campaign = parsed(|bad| bad.check("campaign", campaign))?;
-        let fence = self.clone();
-        detached(async move { fence.apply_control(campaign).await }).await??;
+        let replica = Arc::clone(&self.replica);
+        detached(async move { replica.apply_control(campaign).await }).await??;
         Ok(Response::new(ApplyControlResponse {}))
     }
 
@@ -77,10 +77,11 @@ impl LeaseFenceService for LeaseFence {
         request: Request<CountCouponsRequest>,
     ) -> Result<Response<CountCouponsResponse>, Status> {
         let (call, message) = open(request)?;
-        let lanes = self.lane_count;
+        let lanes = self.replica.lanes;
         let range = which_coupons(&message, lanes)?;
-        let ends = range.leases.clone();
-        let counted = detached(self.clone().count(range, call.deadline)).await??;
+        let (ends, replica) = (range.leases.clone(), Arc::clone(&self.replica));
+        let counted =
+            detached(async move { replica.count_coupons(range, call.deadline).await }).await??;
         let mismatches = counted.mismatches.into_iter().map(|found| LeaseMismatch {
             lease_id: found.lease.to_string(),
             tier_number: found.tier.get().into(),
@@ -106,8 +107,8 @@ impl LeaseFenceService for LeaseFence {
     ) -> Result<Response<RetireCampaignResponse>, Status> {
         let (_, message) = open(request)?;
         let campaign = convert::campaign(message.campaign_number)?;
-        let fence = self.clone();
-        detached(async move { fence.retire(campaign).await }).await??;
+        let replica = Arc::clone(&self.replica);
+        detached(async move { replica.retire_campaign(campaign).await }).await??;
         Ok(Response::new(RetireCampaignResponse {}))
     }
 }
