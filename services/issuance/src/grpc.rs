@@ -262,7 +262,9 @@ impl IssuanceService for IssuanceGrpc {
         let (_, message) = open(request)?;
         let codes = convert::typed_codes(&message.items)?;
         let order_ids = self.replica.redemptions(&codes).await?;
-        Ok(Response::new(convert::redemptions(order_ids)))
+        Ok(Response::new(LookupRedemptionsResponse {
+            order_ids: order_ids.into_iter().map(convert::id_or_empty).collect(),
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ mod uses;
 use tidegate_proto::{
     issuance::v1::{
         CodeOfShopper, IssueItem, IssueResult, IssuedCoupon, ListCouponsRequest, LookupItem,
-        LookupRedemptionsResponse, LookupResult, VerifyCodesResponse, issue_result,
+        LookupResult, VerifyCodesResponse, issue_result,
     },
     r#type::v1 as shared,
 };
@@ -190,13 +190,7 @@ pub fn typed_codes(items: &[CodeOfShopper]) -> Result<Vec<(ShopperId, &str)>> {
         .collect()
 }
 
-pub fn redemptions(order_ids: Vec<Option<Uuid>>) -> LookupRedemptionsResponse {
-    LookupRedemptionsResponse {
-        order_ids: order_ids.into_iter().map(id_or_empty).collect(),
-    }
-}
-
-fn id_or_empty(id: Option<Uuid>) -> String {
+pub fn id_or_empty(id: Option<Uuid>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 

@@ -35,15 +35,11 @@ impl Issuance {
     }
 
     /// Claims a coupon of the first tier, and tells which tier it is of.
-    pub async fn claim_first_tier(
-        &self,
-        shopper_id: &str,
-        campaign_revision: u64,
-    ) -> Result<String, Reason> {
+    pub async fn claim_first_tier(&self, shopper: &str, revision: u64) -> Result<String, Reason> {
         let item = IssueItem {
             tier_number: Some(0),
-            campaign_revision,
-            ..claim_of(shopper_id)
+            campaign_revision: revision,
+            ..claim_of(shopper)
         };
         let issued = self.claim_item(item).await;
         let issued = issued.map_err(|refusal| refusal.reason())?;
@@ -95,16 +91,11 @@ impl Issuance {
         issued.coupon.unwrap().code
     }
 
-    pub async fn redeem(
-        &self,
-        shopper_id: &str,
-        coupon_code: &str,
-        order_id: &str,
-    ) -> Result<Coupon, Refusal> {
+    pub async fn redeem(&self, shopper: &str, code: &str, order: &str) -> Result<Coupon, Refusal> {
         let item = RedeemItem {
-            shopper_id: shopper_id.to_owned(),
-            coupon_code: coupon_code.to_owned(),
-            order_id: order_id.to_owned(),
+            shopper_id: shopper.to_owned(),
+            coupon_code: code.to_owned(),
+            order_id: order.to_owned(),
             ..RedeemItem::default()
         };
         match self.redeem_item(item).await.outcome.unwrap() {
