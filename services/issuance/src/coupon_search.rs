@@ -110,7 +110,7 @@ impl Replica {
         })
     }
 
-    async fn find_one(
+    pub(crate) async fn find_one(
         &self,
         shopper: ShopperId,
         key: DecodedCode,

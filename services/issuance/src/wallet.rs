@@ -33,17 +33,12 @@ pub struct Page {
     pub shopper: ShopperId,
     /// Only of this campaign.
     pub campaign: Option<CampaignNumber>,
-    pub start: PageStart,
+    pub before: Before,
     pub size: u32,
 }
 
 /// Where a page of a wallet begins: everything before this campaign and slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageStart(pub u32, pub u8);
-
-impl PageStart {
-    pub const FIRST: Self = Self(0x7FFF_FFFF, u8::MAX);
-}
+pub type Before = (u32, u8);
 
 impl Replica {
     /// A page of a shopper's coupons, newest campaign first, and where the next begins. One whose
@@ -52,9 +47,9 @@ impl Replica {
         &self,
         page: &Page,
         until: Instant,
-    ) -> Result<(Vec<Coupon>, Option<PageStart>)> {
-        let (shopper, size) = (&page.shopper, page.size as usize);
-        let (lane, before) = (self.lanes.of(shopper), (page.start.0, page.start.1));
+    ) -> Result<(Vec<Coupon>, Option<Before>)> {
+        let (shopper, size, before) = (&page.shopper, page.size as usize, page.before);
+        let lane = self.lanes.of(shopper);
         // One more than asked for tells whether there is a next page.
         let limit = page.size + 1;
         let listed = coupons::list(&self.pool, lane, shopper, before, page.campaign, limit);
@@ -62,19 +57,15 @@ impl Replica {
         let more = stored.len() > size;
         stored.truncate(size);
         let last = stored.last().filter(|_| more);
-        let next = last.map(|last| PageStart(last.campaign.get(), last.slot.get()));
+        let next = last.map(|last| (last.campaign.get(), last.slot.get()));
         Ok((self.present_all(stored, shopper, until).await?, next))
     }
 
     pub async fn coupon(&self, shopper: &ShopperId, code: &str, until: Instant) -> Result<Coupon> {
-        let decoded = self.keys.decode(code, shopper)?;
-        let key = (shopper, decoded.campaign, decoded.slot);
-        let mut connection = self.pool.acquire().await?;
-        let found = coupons::read(&mut connection, self.lanes.of(shopper), &[key]).await?;
-        drop(connection);
-        let found = found.into_iter().flatten().collect();
-        let presented = self.present_all(found, shopper, until).await?.pop();
-        presented.ok_or(IssuanceError::CouponNotFound)
+        let key = self.keys.decode(code, shopper)?;
+        let found = self.find_one(shopper.clone(), key, until).await?;
+        let coupon = found.map(|found| found.coupon);
+        coupon.ok_or(IssuanceError::CouponNotFound)
     }
 
     /// The coupon that an earlier claim produced. It is no other claim's only because the request id is the same.

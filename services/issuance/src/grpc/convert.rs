@@ -23,7 +23,7 @@ use crate::{
     claims::ClaimRequest,
     domain::coupon::{Coupon, CouponState},
     error::{IssuanceError, Result},
-    wallet::{EarlierClaim, Page, PageStart},
+    wallet::{Before, EarlierClaim, Page},
 };
 
 const MAX_PAGE_SIZE: u32 = 100;
@@ -116,32 +116,30 @@ pub fn page(message: ListCouponsRequest) -> Result<Page> {
         if !(1..=MAX_PAGE_SIZE).contains(&message.page_size) {
             bad.add("page_size", format!("must be 1 to {MAX_PAGE_SIZE}"));
         }
-        let start = page_start(&message.page_token);
-        let start = bad.check(
-            "page_token",
-            start.ok_or("must be a token from the page before"),
-        );
+        let before = page_start(&message.page_token);
+        let before = before.ok_or("must be a token from the page before");
+        let before = bad.check("page_token", before);
         Some(Page {
             shopper: shopper?,
             campaign,
-            start: start?,
+            before: before?,
             size: message.page_size,
         })
     })
 }
 
-pub fn page_token(start: PageStart) -> String {
-    format!("{:x}.{:x}", start.0, start.1)
+pub fn page_token((campaign, slot): Before) -> String {
+    format!("{campaign:x}.{slot:x}")
 }
 
-fn page_start(token: &str) -> Option<PageStart> {
+fn page_start(token: &str) -> Option<Before> {
     if token.is_empty() {
-        return Some(PageStart::FIRST);
+        return Some((i32::MAX as u32, u8::MAX));
     }
     let (campaign, slot) = token.split_once('.')?;
     let campaign = CampaignNumber::new(u32::from_str_radix(campaign, 16).ok()?).ok()?;
     let slot = Slot::new(u8::from_str_radix(slot, 16).ok()?).ok()?;
-    Some(PageStart(campaign.get(), slot.get()))
+    Some((campaign.get(), slot.get()))
 }
 
 pub fn issue_result(outcome: Result<(Coupon, bool)>, now: Timestamp) -> IssueResult {
