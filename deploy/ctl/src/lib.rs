@@ -16,11 +16,13 @@ mod pages;
 mod session;
 mod spec;
 mod wait;
+pub mod waterfall;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use commands::keys;
 pub use context::{Context, Contexts};
 
 use arguments::Arguments;

@@ -89,7 +89,7 @@ impl CampaignTerms {
         }
     }
 
-    fn request(&self) -> CreateCampaignRequest {
+    pub fn request(&self) -> CreateCampaignRequest {
         let tier = |(tier_id, stock): &(&str, u64)| Tier {
             tier_id: (*tier_id).into(),
             face_value_minor_units: 2_500,
@@ -180,7 +180,11 @@ impl Staff {
 
     /// Makes a campaign, without waiting for anybody to know it.
     pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, Status> {
-        let request = self.request(terms.request());
+        self.create(terms.request()).await
+    }
+
+    pub async fn create(&self, message: CreateCampaignRequest) -> Result<Campaign, Status> {
+        let request = self.request(message);
         let answer = self.campaigns().create_campaign(request).await?;
         part(answer.into_inner().campaign, "create_campaign")
     }
@@ -188,11 +192,17 @@ impl Staff {
     /// Makes a campaign and waits until every gateway knows it.
     pub async fn open(&self, terms: CampaignTerms) -> Result<Campaign> {
         let campaign = self.make(&terms).await?;
-        for gateway in &self.gateways {
-            let known = soon(|| gateway.knows(&terms.id)).await;
-            known.map_err(|said| anyhow!("a gateway does not learn of {}: {said}", terms.id))?;
-        }
+        self.wait_until_known(&terms.id).await?;
         Ok(campaign)
+    }
+
+    /// Waits until every gateway knows a campaign: until then it would refuse the first shoppers.
+    pub async fn wait_until_known(&self, campaign: &str) -> Result<()> {
+        for gateway in &self.gateways {
+            let known = soon(|| gateway.knows(campaign)).await;
+            known.map_err(|said| anyhow!("a gateway does not learn of {campaign}: {said}"))?;
+        }
+        Ok(())
     }
 
     /// Sets both controls of a campaign, on the epoch it has now; answers with how far they are.

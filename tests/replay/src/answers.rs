@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tidegate_proto::{
     gateway::v1::{QueuedClaim, WaitsFor},
     r#type::v1::Reason,
@@ -10,7 +9,7 @@ use tidegate_proto::{
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
-use crate::queue_wait::ToldPosition;
+use crate::{audit::Finding, queue_wait::ToldPosition};
 
 const DOMAIN: &str = "tidegate";
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
@@ -20,51 +19,47 @@ const LONGEST_PUSHBACK: Duration = Duration::from_secs(5);
 /// The contract's limit of a ticket.
 const TICKET_LIMIT: usize = 512;
 
-/// Answers that were no coupon and no order, and what was missing from them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct AnswerCounts {
-    pub refusals: u64,
-    /// Those that named no reason of the contract.
-    pub refusals_without_reason: u64,
-    /// Those that lacked words in one of the languages.
-    pub refusals_without_words: u64,
-    /// Those whose code, reason, `RetryInfo` and pushback disagree about trying again.
-    pub refusals_that_contradict_themselves: u64,
-    pub queued: u64,
-    /// Those that lacked words in one of the languages.
-    pub queued_without_words: u64,
-    /// Those without a usable ticket, without a time to ask again, or with half an estimate.
-    pub queued_that_are_incomplete: u64,
+/// What is to be counted of a refusal. What did not come from a gateway, such as a connection that broke, is nobody's answer and not counted.
+pub fn refusal(status: &Status) -> Finding {
+    if !is_answer(status) {
+        return Finding::default();
+    }
+    let reason = reason(status);
+    let details = status.get_error_details_vec();
+    let words = details.iter().filter_map(|detail| match detail {
+        ErrorDetail::LocalizedMessage(words) => Some((&*words.locale, &*words.message)),
+        _ => None,
+    });
+    let contradicts = reason.is_some_and(|reason| !agrees(status, reason));
+    Finding::of([
+        ("refusals", 1),
+        ("wrong_refusals_without_a_reason", reason.is_none().into()),
+        (
+            "wrong_refusals_without_both_languages",
+            (!speaks_both(words)).into(),
+        ),
+        (
+            "wrong_refusals_that_contradict_themselves",
+            contradicts.into(),
+        ),
+    ])
 }
 
-impl AnswerCounts {
-    /// Takes a refusal in. What did not come from a gateway, such as a connection that broke, is nobody's answer and not counted.
-    pub fn refusal(&mut self, status: &Status) {
-        if !is_answer(status) {
-            return;
-        }
-        let reason = reason(status);
-        self.refusals += 1;
-        self.refusals_without_reason += u64::from(reason.is_none());
-        let details = status.get_error_details_vec();
-        let words = details.iter().filter_map(|detail| match detail {
-            ErrorDetail::LocalizedMessage(words) => Some((&*words.locale, &*words.message)),
-            _ => None,
-        });
-        self.refusals_without_words += u64::from(!speaks_both(words));
-        self.refusals_that_contradict_themselves +=
-            u64::from(reason.is_some_and(|reason| !agrees(status, reason)));
-    }
-
-    pub fn queued(&mut self, queued: &QueuedClaim) {
-        self.queued += 1;
-        let words = queued
-            .messages
-            .iter()
-            .map(|words| (&*words.locale, &*words.message));
-        self.queued_without_words += u64::from(!speaks_both(words));
-        self.queued_that_are_incomplete += u64::from(!is_complete(queued));
-    }
+/// What is to be counted of a place in the queue.
+pub fn queued(queued: &QueuedClaim) -> Finding {
+    let messages = queued.messages.iter();
+    let words = messages.map(|words| (&*words.locale, &*words.message));
+    Finding::of([
+        ("places_told", 1),
+        (
+            "wrong_places_without_both_languages",
+            (!speaks_both(words)).into(),
+        ),
+        (
+            "wrong_places_that_are_incomplete",
+            (!is_complete(queued)).into(),
+        ),
+    ])
 }
 
 /// What a queued answer says, for whoever goes by it.
@@ -128,40 +123,20 @@ enum Again {
 
 fn again(reason: Reason) -> Again {
     match reason {
-        Reason::Overloaded | Reason::QueueFull | Reason::StockReturning | Reason::StoreBusy => {
-            Again::Always
-        }
-        Reason::CampaignNotOpen | Reason::OpenOrderLimitReached | Reason::CouponKeyMissing => {
-            Again::Always
-        }
+        Reason::Overloaded
+        | Reason::QueueFull
+        | Reason::StockReturning
+        | Reason::StoreBusy
+        | Reason::CampaignNotOpen
+        | Reason::OpenOrderLimitReached
+        | Reason::CouponKeyMissing => Again::Always,
         // Whoever is behind the stock may come again; whoever came after the last coupon may not.
         Reason::BudgetExhausted
         | Reason::IssuanceHalted
         | Reason::RedemptionHalted
         | Reason::StoreClosed => Again::Perhaps,
-        Reason::Unspecified
-        | Reason::ShopperLimitReached
-        | Reason::CampaignClosed
-        | Reason::CampaignBegun
-        | Reason::CampaignNotFound
-        | Reason::RequestIdConflict
-        | Reason::ClaimNotFound
-        | Reason::CouponNotFound
-        | Reason::CouponRedeemed
-        | Reason::CouponExpired
-        | Reason::CouponRevoked
-        | Reason::OrderNotFound
-        | Reason::StoreNotFound
-        | Reason::LeaseNotFound
-        | Reason::InvalidField
-        | Reason::Unauthenticated
-        | Reason::OrderTooLate
-        | Reason::StoreFailed
-        | Reason::PermissionDenied
-        | Reason::Misconfigured
-        | Reason::ControlEpochConflict
-        | Reason::CouponNotApplicable
-        | Reason::OrderStateConflict => Again::Never,
+        // Nothing else may name a time: what is to is named above.
+        _ => Again::Never,
     }
 }
 
@@ -216,50 +191,46 @@ mod tests {
         Status::with_error_details_vec_and_metadata(code, "words", details, metadata)
     }
 
-    fn count(status: &Status) -> AnswerCounts {
-        let mut counts = AnswerCounts::default();
-        counts.refusal(status);
-        counts
-    }
-
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));
     const LONG: Option<Duration> = Some(Duration::from_secs(945));
-    const SOUND: AnswerCounts = AnswerCounts {
-        refusals: 1,
-        refusals_without_reason: 0,
-        refusals_without_words: 0,
-        refusals_that_contradict_themselves: 0,
-        queued: 0,
-        queued_without_words: 0,
-        queued_that_are_incomplete: 0,
-    };
+
+    /// What is wrong with a refusal.
+    fn faults(status: &Status) -> Vec<String> {
+        let counts = super::refusal(status);
+        assert_eq!(counts.count("refusals"), Some(1));
+        counts.wrong().map(|(name, _)| name.to_owned()).collect()
+    }
 
     #[test]
     fn a_refusal_that_says_all_is_sound_and_a_broken_connection_is_no_refusal() {
-        let overload = refusal(Code::Unavailable, "OVERLOADED", SECOND, &LANGUAGES, 1_000);
-        let sell_out = refusal(
-            Code::ResourceExhausted,
-            "BUDGET_EXHAUSTED",
-            None,
-            &LANGUAGES,
-            -1,
-        );
-        assert_eq!((count(&overload), count(&sell_out)), (SOUND, SOUND));
+        let halted = |again| {
+            let code = Code::FailedPrecondition;
+            refusal(code, "ISSUANCE_HALTED", again, &LANGUAGES, -1)
+        };
+        let sold_out = Code::ResourceExhausted;
+        for sound in [
+            refusal(Code::Unavailable, "OVERLOADED", SECOND, &LANGUAGES, 1_000),
+            refusal(sold_out, "BUDGET_EXHAUSTED", None, &LANGUAGES, -1),
+            halted(SECOND),
+            halted(None),
+        ] {
+            assert_eq!(faults(&sound), [""; 0], "{sound}");
+        }
         let broken = Status::unavailable("tcp connect error");
-        assert_eq!(count(&broken), AnswerCounts::default());
+        assert_eq!(super::refusal(&broken), Finding::default());
     }
 
     #[test]
     fn a_refusal_without_a_reason_or_without_a_language_is_counted() {
         let unknown = refusal(Code::Unavailable, "BECAUSE", SECOND, &LANGUAGES, 1_000);
-        assert_eq!(count(&unknown).refusals_without_reason, 1);
+        assert_eq!(faults(&unknown), ["wrong_refusals_without_a_reason"]);
         let english = refusal(Code::Unavailable, "OVERLOADED", SECOND, &["en"], 1_000);
-        assert_eq!(count(&english).refusals_without_words, 1);
+        assert_eq!(faults(&english), ["wrong_refusals_without_both_languages"]);
     }
 
     #[test]
     fn a_refusal_that_says_two_things_about_trying_again_is_counted() {
-        let contradictions = [
+        for (reason, code, again, pushback) in [
             ("OVERLOADED", Code::Unavailable, None, -1),
             ("CAMPAIGN_CLOSED", Code::FailedPrecondition, SECOND, 1_000),
             ("OVERLOADED", Code::Unavailable, LONG, -1),
@@ -267,22 +238,15 @@ mod tests {
             ("STORE_BUSY", Code::FailedPrecondition, LONG, 945_000),
             ("BUDGET_EXHAUSTED", Code::ResourceExhausted, None, 5),
             ("CAMPAIGN_NOT_OPEN", Code::FailedPrecondition, None, -1),
-        ];
-        for (reason, code, again, pushback) in contradictions {
-            let counts = count(&refusal(code, reason, again, &LANGUAGES, pushback));
-            assert_eq!(
-                counts.refusals_that_contradict_themselves, 1,
-                "{reason} {again:?} {pushback}"
-            );
+        ] {
+            let found = faults(&refusal(code, reason, again, &LANGUAGES, pushback));
+            let contradiction = "wrong_refusals_that_contradict_themselves";
+            assert_eq!(found, [contradiction], "{reason} {again:?} {pushback}");
         }
-        let halted = |again, pushback| {
-            let code = Code::FailedPrecondition;
-            refusal(code, "ISSUANCE_HALTED", again, &LANGUAGES, pushback)
-        };
-        assert_eq!(
-            (count(&halted(SECOND, -1)), count(&halted(None, -1))),
-            (SOUND, SOUND)
-        );
+    }
+
+    fn seconds_of(seconds: i64) -> Option<prost_types::Duration> {
+        Some(prost_types::Duration { seconds, nanos: 0 })
     }
 
     #[test]
@@ -291,38 +255,32 @@ mod tests {
             locale: language.to_owned(),
             message: "words".to_owned(),
         });
-        let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
         let sound = QueuedClaim {
             ticket: "a-ticket".to_owned(),
             position: Some(7),
-            shortest_wait: seconds(1),
-            longest_wait: seconds(3),
-            poll_after: seconds(1),
+            shortest_wait: seconds_of(1),
+            longest_wait: seconds_of(3),
+            poll_after: seconds_of(1),
             messages: words.to_vec(),
             waits_for: WaitsFor::Turn.into(),
         };
-        let faults = |queued: QueuedClaim| {
-            let mut counts = AnswerCounts::default();
-            counts.queued(&queued);
-            (
-                counts.queued_that_are_incomplete,
-                counts.queued_without_words,
-            )
-        };
-        assert_eq!(faults(sound.clone()), (0, 0));
-        let change = |change: fn(&mut QueuedClaim)| {
-            let mut queued = sound.clone();
-            change(&mut queued);
-            faults(queued)
-        };
-        assert_eq!(change(|queued| queued.ticket.clear()), (1, 0));
-        assert_eq!(change(|queued| queued.ticket.push('\n')), (1, 0));
-        assert_eq!(change(|queued| queued.poll_after = None), (1, 0));
-        assert_eq!(change(|queued| queued.shortest_wait = None), (1, 0));
-        let swap = |queued: &mut QueuedClaim| {
-            std::mem::swap(&mut queued.shortest_wait, &mut queued.longest_wait);
-        };
-        assert_eq!(change(swap), (1, 0));
-        assert_eq!(change(|queued| queued.messages.truncate(1)), (0, 1));
+        let incomplete = "wrong_places_that_are_incomplete";
+        let wordless = "wrong_places_without_both_languages";
+        let changes: [(fn(&mut QueuedClaim), &[&str]); 7] = [
+            (|_| (), &[]),
+            (|queued| queued.ticket.clear(), &[incomplete]),
+            (|queued| queued.ticket.push('\n'), &[incomplete]),
+            (|queued| queued.poll_after = None, &[incomplete]),
+            (|queued| queued.shortest_wait = None, &[incomplete]),
+            (|queued| queued.longest_wait = seconds_of(0), &[incomplete]),
+            (|queued| queued.messages.truncate(1), &[wordless]),
+        ];
+        for (change, expected) in changes {
+            let mut place = sound.clone();
+            change(&mut place);
+            let counts = queued(&place);
+            let found: Vec<_> = counts.wrong().map(|(name, _)| name).collect();
+            assert_eq!(found, expected, "{place:?}");
+        }
     }
 }

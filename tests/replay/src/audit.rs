@@ -17,10 +17,12 @@ use sqlx::{Column, Connection, PgConnection, Postgres, Row, postgres::PgArgument
 use tidegate_local::{postgres::Database, stack::Stack};
 use time::OffsetDateTime;
 use tokio::time::sleep;
+use uuid::Uuid;
 
-use crate::ledger::{Ledger, Told};
+use crate::ledger::{Ledger, Told, ToldStanding};
 
 pub use findings::{Audit, Finding, WRONG};
+use session_tables::fill;
 pub use stores::{BookedSlot, BookedStore};
 
 /// How long orders get to be decided before the audit counts them.
@@ -72,8 +74,9 @@ impl Books {
         told: &Told,
     ) -> Result<Audit> {
         self.wait_until_decided(subject).await?;
-        session_tables::load_coupons(&mut self.issuance, ledger, told).await?;
-        session_tables::load_orders(&mut self.order_intake, ledger, told).await?;
+        session_tables::make(&mut self.issuance).await?;
+        session_tables::make(&mut self.order_intake).await?;
+        self.bring_what_was_told(ledger, told).await?;
         Ok(Audit {
             never_oversold: self.never_oversold(subject).await?,
             exactly_once: self.exactly_once(subject, told).await?,
@@ -99,6 +102,25 @@ impl Books {
         Ok(())
     }
 
+    async fn bring_what_was_told(&mut self, ledger: &Ledger, told: &Told) -> Result<()> {
+        let coupons = told.coupons.iter().map(|told| {
+            let (campaign, slot) = answers::read(&told.code).unwrap_or((0, -1));
+            let shopper = ledger.shopper_id(told.shopper);
+            let request = Ledger::claim_request_id(told.request);
+            format!("{shopper}\t{request}\t{campaign}\t{slot}")
+        });
+        fill(&mut self.issuance, "told_coupons", coupons).await?;
+        let orders = told.orders.iter().map(|told| {
+            let shopper = ledger.shopper_id(told.shopper);
+            let is_accepted = told.standing == ToldStanding::Accepted;
+            let is_cancelled = told.standing == ToldStanding::Cancelled;
+            let was_asked = is_cancelled || told.standing == ToldStanding::CancelAsked;
+            let id = told.order_id;
+            format!("{shopper}\t{id}\t{is_accepted}\t{was_asked}\t{is_cancelled}")
+        });
+        fill(&mut self.order_intake, "told_orders", orders).await
+    }
+
     async fn never_oversold(&mut self, subject: &Subject) -> Result<Finding> {
         let campaign = subject.campaign_number;
         let stock = sqlx::query(include_str!("../queries/stock.sql")).bind(campaign);
@@ -111,8 +133,12 @@ impl Books {
         let coupons: Vec<(i32, i64)> = coupons.fetch_all(&mut self.issuance).await?;
         finding.add("wrong_coupons_beyond_stock", beyond(&coupons, &stock));
         let leases = sqlx::query_as(include_str!("../queries/leases_of_quota.sql")).bind(campaign);
-        let leases: Vec<_> = leases.fetch_all(&mut self.quota).await?;
-        session_tables::load_leases(&mut self.issuance, &leases).await?;
+        let leases: Vec<(Uuid, i16, i64, Option<i64>)> = leases.fetch_all(&mut self.quota).await?;
+        let leases = leases.into_iter().map(|(id, tier, granted, used)| {
+            let used = used.map_or("\\N".to_owned(), |used| used.to_string());
+            format!("{id}\t{tier}\t{granted}\t{used}")
+        });
+        fill(&mut self.issuance, "leases_of_quota", leases).await?;
         let both = sqlx::query(include_str!("../queries/leases_on_both_sides.sql")).bind(campaign);
         finding.absorb(count(&mut self.issuance, both).await?);
         Ok(finding)
@@ -133,7 +159,7 @@ impl Books {
         let orders = sqlx::query(include_str!("../queries/told_orders_kept.sql"));
         let mut finding = count(&mut self.issuance, coupons).await?;
         finding.absorb(count(&mut self.order_intake, orders).await?);
-        finding.add("wrong_answers_unreadable", i64::try_from(told.unreadable)?);
+        finding.add("wrong_answers_unreadable", told.unreadable);
         Ok(finding)
     }
 
@@ -141,8 +167,9 @@ impl Books {
         let orders = sqlx::query(include_str!("../queries/orders_per_coupon.sql"))
             .bind(&subject.shopper_prefix);
         let mut finding = count(&mut self.order_intake, orders).await?;
-        let placed = self.paid_or_cancelled(subject).await?;
-        session_tables::load_paid_or_cancelled(&mut self.issuance, &placed).await?;
+        let placed = self.paid_or_cancelled(subject).await?.into_iter();
+        let placed = placed.map(|(id, shopper, is_paid)| format!("{id}\t{shopper}\t{is_paid}"));
+        fill(&mut self.issuance, "paid_or_cancelled_orders", placed).await?;
         let coupons =
             sqlx::query(include_str!("../queries/redemptions.sql")).bind(subject.campaign_number);
         finding.absorb(count(&mut self.issuance, coupons).await?);
@@ -159,8 +186,10 @@ async fn count(
     let mut finding = Finding::default();
     for column in row.columns() {
         let name = column.name();
-        let count = row.try_get(column.ordinal());
-        finding.add(name, count.with_context(|| format!("{name} is no bigint"))?);
+        let count: i64 = row
+            .try_get(column.ordinal())
+            .with_context(|| format!("{name} is no bigint"))?;
+        finding.add(name.to_owned(), count);
     }
     Ok(finding)
 }

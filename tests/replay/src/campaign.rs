@@ -1,21 +1,11 @@
-//! Sets the stage as staff would: a campaign, its stores, and gateways that know of both.
+//! Sets the stage as staff would: a campaign and its stores.
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
-use futures_util::stream;
-use tidegate_client::{Caller, framed};
-use tidegate_proto::{
-    gateway::v1::GetClaimRequest,
-    order_intake::v1::{Store, UpsertStoresRequest, store_service_client::StoreServiceClient},
-    quota::v1::{
-        AuditCampaignRequest, CreateCampaignRequest, campaign_service_client::CampaignServiceClient,
-    },
-    r#type::v1::{Campaign, Tier},
-};
-use tokio::time::{Instant, sleep};
-use tonic::{Request, Status, transport::Channel};
-use tonic_types::StatusExt;
+use anyhow::{Result, anyhow};
+use tidegate_client::{CampaignTerms, HOUR, Staff};
+use tidegate_proto::{order_intake::v1::Store, r#type::v1::Campaign};
+use tonic::Status;
 
 use crate::crowd::schedule::{PATIENCE_LIMIT, STORES, share_of_store};
 
@@ -36,111 +26,51 @@ pub const STOCK_SHARE: f64 = 0.6;
 const FIRST_TIER_SHARE: f64 = 0.8;
 /// Coupons a shopper may hold.
 pub const LIMIT_PER_SHOPPER: u32 = 1;
-const FIRST_TIER_MINOR_UNITS: i64 = 2_500;
 const SECOND_TIER_MINOR_UNITS: i64 = 1_500;
-const OPEN_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// From the day of the giveaway to its first end.
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
-const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
-const KNOWN_LIMIT: Duration = Duration::from_secs(30);
-const KNOWN_POLL: Duration = Duration::from_millis(100);
 
-/// A caller with a staff certificate and token.
-#[derive(Debug, Clone)]
-pub struct Staff {
-    pub quota: Channel,
-    pub order_intake: Channel,
-    /// Allows to make campaigns and stores.
-    pub token: String,
+/// Makes a campaign that opens at some time, with so many coupons of either tier and one coupon a shopper.
+pub async fn create(
+    staff: &Staff,
+    campaign_id: &str,
+    (first, second): (u64, u64),
+    opens_at: SystemTime,
+) -> Result<Campaign> {
+    let terms = CampaignTerms {
+        tiers: vec![("milk-tea-25", first), ("milk-tea-15", second)],
+        limit_per_shopper: LIMIT_PER_SHOPPER,
+        opens_at,
+        open_for: 24 * HOUR,
+        validity: COUPON_VALIDITY,
+        ..CampaignTerms::open(campaign_id, 0)
+    };
+    let mut message = terms.request();
+    message.display_name = "Replay of 2026-02-06".to_owned();
+    message.tiers[1].face_value_minor_units = SECOND_TIER_MINOR_UNITS;
+    let made = staff.create(message).await;
+    made.map_err(|status| refused("quota did not make the campaign", &status))
 }
 
-impl Staff {
-    fn request<T>(&self, message: T) -> Result<Request<T>> {
-        let mut request = Request::new(message);
-        request.set_timeout(STAFF_CALL_LIMIT);
-        request
-            .metadata_mut()
-            .insert("authorization", format!("Bearer {}", self.token).parse()?);
-        Ok(request)
-    }
+pub async fn make_stores(staff: &Staff, orders_per_slot: u32) -> Result<()> {
+    let store = |number| Store {
+        store_id: store_id(number),
+        display_name: format!("Milk tea no. {}", number + 1),
+        area: format!("area-{:02}", number % AREAS),
+        slot_minutes: Some(SLOT_MINUTES),
+        orders_per_slot: Some(orders_per_slot),
+        ..Store::default()
+    };
+    let made = staff.put_stores((0..STORES).map(store).collect()).await;
+    made.map_err(|status| refused("order-intake did not make the stores", &status))?;
+    Ok(())
+}
 
-    /// Makes a campaign that is open now, with so many coupons of either tier and one coupon a shopper.
-    pub async fn create_campaign(&self, campaign_id: &str, tiers: (u64, u64)) -> Result<Campaign> {
-        let opens_at = SystemTime::now() - Duration::from_secs(1);
-        self.create_campaign_that_opens(campaign_id, tiers, opens_at)
-            .await
-    }
-
-    /// Makes a campaign that opens at some time, with so many coupons of either tier and one coupon a shopper.
-    pub async fn create_campaign_that_opens(
-        &self,
-        campaign_id: &str,
-        (first, second): (u64, u64),
-        opens_at: SystemTime,
-    ) -> Result<Campaign> {
-        let tier = |tier_id: &str, face_value_minor_units, stock| Tier {
-            tier_id: tier_id.to_owned(),
-            face_value_minor_units,
-            stock,
-            ..Tier::default()
-        };
-        let message = CreateCampaignRequest {
-            campaign_id: campaign_id.to_owned(),
-            currency_code: CURRENCY.to_owned(),
-            tiers: vec![
-                tier("milk-tea-25", FIRST_TIER_MINOR_UNITS, first),
-                tier("milk-tea-15", SECOND_TIER_MINOR_UNITS, second),
-            ],
-            limit_per_shopper: LIMIT_PER_SHOPPER,
-            opens_at: Some(opens_at.into()),
-            closes_at: Some((opens_at + OPEN_FOR).into()),
-            coupon_validity: Some(COUPON_VALIDITY.try_into()?),
-            display_name: "Replay of 2026-02-06".to_owned(),
-            description: String::new(),
-            reason: String::new(),
-        };
-        let made = CampaignServiceClient::new(self.quota.clone())
-            .create_campaign(self.request(message)?)
-            .await
-            .map_err(|status| refused("quota did not make the campaign", &status))?;
-        let made = made.into_inner().campaign;
-        made.context("quota made the campaign and did not say how it is")
-    }
-
-    /// How many differences the services' own audit of a campaign finds between quota's books and issuance's coupons.
-    pub async fn audit_campaign(&self, campaign_id: &str) -> Result<u64> {
-        let message = AuditCampaignRequest {
-            campaign_id: campaign_id.to_owned(),
-        };
-        let response = CampaignServiceClient::new(self.quota.clone())
-            .audit_campaign(self.request(message)?)
-            .await
-            .map_err(|status| refused("quota did not audit the campaign", &status))?;
-        Ok(response.into_inner().difference_count)
-    }
-
-    pub async fn upsert_stores(&self, orders_per_slot: u32) -> Result<()> {
-        let store = |number| Store {
-            store_id: store_id(number),
-            display_name: format!("Milk tea no. {}", number + 1),
-            area: format!("area-{:02}", number % AREAS),
-            slot_minutes: Some(SLOT_MINUTES),
-            orders_per_slot: Some(orders_per_slot),
-            ..Store::default()
-        };
-        let message = UpsertStoresRequest {
-            stores: (0..STORES).map(store).collect(),
-            reason: String::new(),
-        };
-        let not_made = |status| refused("order-intake did not make the stores", &status);
-        let mut answers = StoreServiceClient::new(self.order_intake.clone())
-            .upsert_stores(self.request(stream::iter([message]))?)
-            .await
-            .map_err(not_made)?
-            .into_inner();
-        while answers.message().await.map_err(not_made)?.is_some() {}
-        Ok(())
-    }
+/// How many differences the services' own audit of a campaign finds between quota's books and issuance's coupons.
+pub async fn differences(staff: &Staff, campaign_id: &str) -> Result<i64> {
+    let audited = staff.audit(campaign_id).await;
+    let audited = audited.map_err(|status| refused("quota did not audit the campaign", &status))?;
+    Ok(audited.difference_count.try_into()?)
 }
 
 /// One sentence of a refusal; the status itself would repeat its causes.
@@ -169,36 +99,6 @@ pub fn stock(expected_shoppers: u32) -> (u64, u64) {
         .max(2.0);
     let first = (all * FIRST_TIER_SHARE).floor().max(1.0);
     (first as u64, (all - first) as u64)
-}
-
-/// Waits until every gateway knows the campaign: until then it would refuse the first shoppers.
-pub async fn wait_until_known(caller: &Caller, campaign_id: &str) -> Result<()> {
-    let began = Instant::now();
-    let body = framed(&GetClaimRequest {
-        campaign_id: campaign_id.to_owned(),
-        shopper_id: "nobody".to_owned(),
-        request_id: "is-the-campaign-known".to_owned(),
-    });
-    for turn in 0..caller.turns() {
-        loop {
-            let answer = caller.call_at(turn, body.clone(), None).await;
-            let reason = answer
-                .err()
-                .and_then(|status| Some(status.get_error_details().error_info()?.reason.clone()));
-            if reason.as_deref() == Some("CLAIM_NOT_FOUND") {
-                break;
-            }
-            if began.elapsed() > KNOWN_LIMIT {
-                bail!(
-                    "A gateway does not know the campaign {campaign_id} after {} s (it says {}): read its log.",
-                    KNOWN_LIMIT.as_secs(),
-                    reason.as_deref().unwrap_or("nothing")
-                );
-            }
-            sleep(KNOWN_POLL).await;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, transport::Server};
 
+pub use http::{hex, json};
+
 /// Spans kept, about half a kilobyte each; beyond it the oldest traces go.
 const SPAN_LIMIT: usize = 200_000;
 /// Links kept of one span: a commit links to every claim it carried.

@@ -8,26 +8,27 @@ use std::{
 
 use anyhow::Result;
 use rand::Rng;
-use tidegate_client::{Bearer, Caller};
+use tidegate_client::{Bearer, Caller, Fulfilment, Staff};
+use tidegate_ctl::waterfall::{self, Waterfall};
 use tidegate_local::{
-    credentials::{Identity, Scope, Token},
+    credentials::{Identity, Scope},
     stack::{Service, Stack},
 };
 use tidegate_replay::{
     audit::{Books, Subject},
-    campaign::{self, LIMIT_PER_SHOPPER, Staff},
-    collector::{Collector, Span, TraceId},
+    campaign::{self, LIMIT_PER_SHOPPER},
+    collector::{self, Collector, Span, TraceId},
     crowd::{
         curve::Curve,
         habits::WATCHES_SHARE,
         schedule::{Crowd, Schedule},
     },
     door::Door,
-    fulfilment::{Fulfilment, wait_until_heard},
+    fulfilment::{listen, wait_until_heard},
     ledger::Ledger,
     live,
     measures::{Measures, Picture, TracedShopper},
-    report::{Report, RunFacts, table, waterfall::Waterfall},
+    report::{Report, RunFacts, table},
     shoppers::{self, Scene, finals},
 };
 use tokio::{
@@ -67,11 +68,9 @@ pub async fn replay(
     let (first, second) = campaign::stock(arguments.orders);
     let stock = first + second;
     let opens_at = opens_at(arguments);
-    let campaign = staff
-        .create_campaign_that_opens(run_id, (first, second), opens_at)
-        .await?;
+    let campaign = campaign::create(staff, run_id, (first, second), opens_at).await?;
     let door = door(stack, arguments.orders).await?;
-    campaign::wait_until_known(&door.caller, run_id).await?;
+    staff.wait_until_known(run_id).await?;
     let opening = gathering(arguments);
     let (started, started_at) = wait_for_the_crowd(opens_at, opening).await;
     let scene = Arc::new(Scene {
@@ -83,10 +82,9 @@ pub async fn replay(
         started,
         opening,
     });
-    let fulfilment = fulfilment(stack)?;
     scene.ledger.listen();
     let mut listening = JoinSet::new();
-    listening.spawn(fulfilment.listen(scene.clone()));
+    listening.spawn(listen(Fulfilment::of(stack)?, scene.clone()));
     stack.give_way();
     let took = let_them_come(&scene, arguments, stock, seed).await?;
     tell("The last shopper has left. Those who were told never ask once more.");
@@ -109,7 +107,7 @@ pub async fn replay(
     let mut audit = books
         .audit(&subject, &scene.ledger, &scene.ledger.told())
         .await?;
-    let differences = i64::try_from(staff.audit_campaign(run_id).await?)?;
+    let differences = campaign::differences(staff, run_id).await?;
     let own_audit = "wrong_by_the_services_own_audit";
     audit.never_oversold.add(own_audit, differences);
     let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
@@ -227,12 +225,6 @@ async fn door(stack: &Stack, shoppers: u32) -> Result<Door> {
     Door::new(caller.await?, of_streams.collect::<Result<_>>()?, bearer)
 }
 
-fn fulfilment(stack: &Stack) -> Result<Fulfilment> {
-    let token = Token::new("fulfilment", &Scope::FULFILMENT);
-    let order_intake = stack.channel(Some(Identity::Staff), "order-intake-0")?;
-    Fulfilment::new(order_intake, &stack.credentials().sign(&token)?)
-}
-
 /// The trace that touches most services, waiting a while for one that touches all; of somebody who waited in the queue if there is one.
 async fn best_trace(collector: &Collector, picture: &Picture) -> Option<(TraceId, Vec<Span>)> {
     let some_waited = picture.traced.iter().any(|shopper| shopper.has_waited);
@@ -266,7 +258,10 @@ fn publish(
     json: Option<&PathBuf>,
 ) -> Result<()> {
     print(&table(report));
-    let waterfall = trace.map(|(trace_id, spans)| Waterfall::new(trace_id, &spans));
+    let waterfall = trace.map(|(_, spans)| {
+        let spans = waterfall::spans(&collector::json(&spans));
+        Waterfall::new(&report.trace.trace_id, &spans)
+    });
     if let Some(waterfall) = &waterfall {
         let (trace_id, drawn) = (&report.trace.trace_id, waterfall.text());
         print(&format!("One shopper, trace {trace_id}\n{drawn}"));

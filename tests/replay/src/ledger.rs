@@ -10,8 +10,8 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{answers::AnswerCounts, queue_wait::QueueWait};
-pub use never::{AskedAgain, Finals, ToldNever};
+use crate::{audit::Finding, queue_wait::QueueWait};
+pub use never::{AskedAgain, ToldNever};
 
 /// A coupon code as it was told.
 pub type Code = [u8; 16];
@@ -79,28 +79,48 @@ pub struct Told {
     pub orders: Vec<ToldOrder>,
     /// Orders that the feed said were accepted; none if nobody listened to it.
     pub heard: Option<HashSet<Uuid>>,
-    /// Coupons that were looked at after a full store had refused the order.
-    pub coupons_left: u64,
-    pub coupons_spoiled: u64,
     /// Answers that named no coupon code or order id that can be read.
-    pub unreadable: u64,
-    /// Whether refusals and places in the queue said all that they owe.
-    pub answers: AnswerCounts,
+    pub unreadable: i64,
+    /// Whether refusals and places in the queue said all that they owe, and whether never was true.
+    pub answers: Finding,
+    /// Coupons that were looked at after a full store had refused the order.
+    pub full_stores: Finding,
     /// Every place in the queue, once its wait is over.
     pub waits: Vec<QueueWait>,
     /// Every coupon that was made for a claim; those of earlier sends are left out.
     pub services: Vec<ToldService>,
     /// Every claim that was told that there is nothing left for it.
     pub sell_outs: Vec<ToldSellOut>,
-    pub finals: Finals,
+    /// Some of those who were told never, to be asked for again.
+    pub remembered: Vec<ToldNever>,
 }
 
 impl Ledger {
     /// An empty ledger. `run` keeps this run's shoppers apart from those of other runs on the same data.
     pub fn new(run: impl Into<String>) -> Self {
+        let told = Told {
+            answers: Finding::of([
+                ("refusals", 0),
+                ("wrong_refusals_without_a_reason", 0),
+                ("wrong_refusals_without_both_languages", 0),
+                ("wrong_refusals_that_contradict_themselves", 0),
+                ("places_told", 0),
+                ("wrong_places_without_both_languages", 0),
+                ("wrong_places_that_are_incomplete", 0),
+                (never::TOLD, 0),
+                ("told_never_asked_again", 0),
+                ("told_never_undecided_again", 0),
+                ("wrong_never_but_later", 0),
+            ]),
+            full_stores: Finding::of([
+                ("coupons_seen_after_a_full_store", 0),
+                ("wrong_coupons_spoiled_by_a_full_store", 0),
+            ]),
+            ..Told::default()
+        };
         Self {
             run: run.into(),
-            told: Mutex::default(),
+            told: Mutex::new(told),
         }
     }
 
@@ -172,8 +192,8 @@ impl Ledger {
     }
 
     /// Looks at an answer that was no coupon and no order.
-    pub fn answer(&self, count: impl FnOnce(&mut AnswerCounts)) {
-        self.change(|told| count(&mut told.answers));
+    pub fn answer(&self, counts: Finding) {
+        self.change(|told| told.answers.absorb(counts));
     }
 
     pub fn queue_wait(&self, wait: QueueWait) {
@@ -189,18 +209,29 @@ impl Ledger {
     }
 
     pub fn never(&self, told: ToldNever) {
-        self.change(|all| all.finals.tell(told));
+        self.change(|all| all.tell_never(told));
     }
 
     pub fn asked_again(&self, outcome: AskedAgain) {
-        self.change(|told| told.finals.asked(outcome));
+        self.answer(Finding::of([
+            ("told_never_asked_again", 1),
+            (
+                "told_never_undecided_again",
+                (outcome == AskedAgain::Undecided).into(),
+            ),
+            (
+                "wrong_never_but_later",
+                (outcome == AskedAgain::Served).into(),
+            ),
+        ]));
     }
 
     pub fn coupon_left(&self, usable: bool) {
-        self.change(|told| {
-            told.coupons_left += 1;
-            told.coupons_spoiled += u64::from(!usable);
-        });
+        let counts = Finding::of([
+            ("coupons_seen_after_a_full_store", 1),
+            ("wrong_coupons_spoiled_by_a_full_store", (!usable).into()),
+        ]);
+        self.change(|told| told.full_stores.absorb(counts));
     }
 
     pub fn told(&self) -> Told {

@@ -71,16 +71,16 @@ fn line(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) ->
         now.served_from_queue,
         stock_left(picture, stock),
         picture.orders.accepted,
-        picture.claim_latency.p50,
-        picture.claim_latency.p99
+        picture.latency_ms.claim.p50,
+        picture.latency_ms.claim.p99
     )
 }
 
 fn block(picture: &Picture, stock: u64, elapsed: Duration, duration: Duration) -> String {
     let now = last_second(picture, elapsed);
     let (claims, queue, orders) = (&picture.claims, &picture.queue, &picture.orders);
-    let (claim, order) = (picture.claim_latency, picture.order_latency);
-    let wait = picture.wait.from_joining;
+    let (claim, order) = (picture.latency_ms.claim, picture.latency_ms.order);
+    let wait = picture.wait_ms.from_joining;
     let left = stock_left(picture, stock);
     let lines = [
         format!(

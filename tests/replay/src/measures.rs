@@ -10,8 +10,8 @@ use std::{
 use hdrhistogram::Histogram;
 
 pub use counts::{
-    ClaimCounts, ClaimEnd, Detours, OrderCounts, OrderEnd, Picture, Quantiles, QueueCounts, Second,
-    TracedShopper, WaitTimes,
+    ClaimCounts, ClaimEnd, Detours, Latencies, OrderCounts, OrderEnd, Picture, Quantiles,
+    QueueCounts, Second, TracedShopper, WaitTimes,
 };
 
 use crate::queue_wait::QueueWait;
@@ -28,32 +28,32 @@ pub struct Measures(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     picture: Picture,
-    claim_latency: Histogram<u64>,
-    order_latency: Histogram<u64>,
-    lateness: Histogram<u64>,
-    wait_from_joining: Histogram<u64>,
-    promised_at_most: Histogram<u64>,
-    wait_from_estimate: Histogram<u64>,
+    times: [Histogram<u64>; 6],
+}
+
+/// What is timed, each with a histogram of its own.
+#[derive(Debug, Clone, Copy)]
+enum Timed {
+    Claim,
+    Order,
+    Sending,
+    WaitFromJoining,
+    PromisedAtMost,
+    WaitFromEstimate,
 }
 
 impl Measures {
     pub fn new() -> anyhow::Result<Self> {
-        let histogram = || Histogram::new_with_max(LATENCY_LIMIT_US, SIGNIFICANT_DIGITS);
+        let empty = Histogram::new_with_max(LATENCY_LIMIT_US, SIGNIFICANT_DIGITS)?;
         Ok(Self(Mutex::new(Inner {
             picture: Picture::default(),
-            claim_latency: histogram()?,
-            order_latency: histogram()?,
-            lateness: histogram()?,
-            wait_from_joining: histogram()?,
-            promised_at_most: histogram()?,
-            wait_from_estimate: histogram()?,
+            times: std::array::from_fn(|_| empty.clone()),
         })))
     }
 
     /// A shopper's first claim is sent, so long after it was due.
     pub fn sent(&self, late_by: Duration) {
-        let mut inner = self.lock();
-        inner.lateness.saturating_record(microseconds(late_by));
+        self.lock().record(Timed::Sending, late_by);
     }
 
     /// A claim is due at this moment of the replay.
@@ -81,7 +81,7 @@ impl Measures {
             ClaimEnd::Left | ClaimEnd::NeverCameBack => {}
         }
         if let Some(latency) = latency {
-            inner.claim_latency.saturating_record(microseconds(latency));
+            inner.record(Timed::Claim, latency);
         }
     }
 
@@ -117,14 +117,11 @@ impl Measures {
     pub fn waited(&self, wait: &QueueWait, opening: Duration) {
         let mut inner = self.lock();
         if let Some(waited) = wait.waited(opening) {
-            let histogram = &mut inner.wait_from_joining;
-            histogram.saturating_record(microseconds(waited));
+            inner.record(Timed::WaitFromJoining, waited);
         }
         if let Some((waited, promised)) = wait.waited_of_promised() {
-            let histogram = &mut inner.wait_from_estimate;
-            histogram.saturating_record(microseconds(waited));
-            let histogram = &mut inner.promised_at_most;
-            histogram.saturating_record(microseconds(promised));
+            inner.record(Timed::WaitFromEstimate, waited);
+            inner.record(Timed::PromisedAtMost, promised);
         }
     }
 
@@ -141,7 +138,7 @@ impl Measures {
             OrderEnd::Rejected(reason) => *orders.rejected.entry(reason.clone()).or_default() += 1,
             OrderEnd::Unanswered => orders.unanswered += 1,
         }
-        inner.order_latency.saturating_record(microseconds(latency));
+        inner.record(Timed::Order, latency);
     }
 
     pub fn detour(&self, count: impl FnOnce(&mut Detours)) {
@@ -176,13 +173,15 @@ impl Measures {
     pub fn picture(&self) -> Picture {
         let inner = self.lock();
         Picture {
-            claim_latency: quantiles(&inner.claim_latency),
-            order_latency: quantiles(&inner.order_latency),
-            lateness: quantiles(&inner.lateness),
-            wait: WaitTimes {
-                from_joining: quantiles(&inner.wait_from_joining),
-                promised_at_most: quantiles(&inner.promised_at_most),
-                from_estimate: quantiles(&inner.wait_from_estimate),
+            latency_ms: Latencies {
+                claim: inner.quantiles(Timed::Claim),
+                order: inner.quantiles(Timed::Order),
+                sending: inner.quantiles(Timed::Sending),
+            },
+            wait_ms: WaitTimes {
+                from_joining: inner.quantiles(Timed::WaitFromJoining),
+                promised_at_most: inner.quantiles(Timed::PromisedAtMost),
+                from_estimate: inner.quantiles(Timed::WaitFromEstimate),
             },
             ..inner.picture.clone()
         }
@@ -207,18 +206,20 @@ impl Inner {
         }
         &mut seconds[second]
     }
-}
 
-fn microseconds(latency: Duration) -> u64 {
-    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
-}
+    fn record(&mut self, timed: Timed, time: Duration) {
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.times[timed as usize].saturating_record(microseconds);
+    }
 
-fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
-    let ms = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
-    Quantiles {
-        p50: ms(0.5),
-        p99: ms(0.99),
-        p999: ms(0.999),
+    fn quantiles(&self, timed: Timed) -> Quantiles {
+        let histogram = &self.times[timed as usize];
+        let ms = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Quantiles {
+            p50: ms(0.5),
+            p99: ms(0.99),
+            p999: ms(0.999),
+        }
     }
 }
 
@@ -246,24 +247,14 @@ mod tests {
         assert_eq!(measures.picture().claims.ended(), 6);
         measures.close();
         let picture = measures.picture();
-        assert_eq!(
-            (
-                picture.claims.offered,
-                picture.claims.ended(),
-                picture.claims.unanswered
-            ),
-            (7, 7, 2)
-        );
-        assert_eq!(
-            picture
-                .seconds
-                .iter()
-                .map(|second| second.issued)
-                .sum::<u64>(),
-            2
-        );
-        assert!((picture.claim_latency.p99 - 10.0).abs() < 0.1);
+        let claims = &picture.claims;
+        let counts = (claims.offered, claims.ended(), claims.unanswered);
+        assert_eq!(counts, (7, 7, 2));
+        let issued = picture.seconds.iter().map(|second| second.issued);
+        assert_eq!(issued.sum::<u64>(), 2);
+        assert!((picture.latency_ms.claim.p99 - 10.0).abs() < 0.1);
     }
+
     #[test]
     fn those_who_wait_are_counted_in_every_second_until_their_wait_ends() {
         let measures = Measures::new().unwrap();

@@ -1,9 +1,9 @@
 //! What is left when a replay is over: a table, three pictures, a file for machines.
 
-pub mod plot;
-pub mod slots;
+mod plot;
+mod slots;
 mod table;
-pub mod waterfall;
+mod waterfall;
 
 use std::{
     collections::BTreeSet,
@@ -13,26 +13,15 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use tidegate_ctl::waterfall::Waterfall;
 
 use crate::{
     audit::{Audit, BookedStore},
-    collector::{Span, TraceId},
-    measures::{
-        ClaimCounts, Detours, OrderCounts, Picture, Quantiles, QueueCounts, Second, WaitTimes,
-    },
+    collector::{Span, TraceId, hex},
+    measures::Picture,
 };
 
 pub use table::table;
-use waterfall::Waterfall;
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Latencies {
-    /// Of claims that never waited in the queue.
-    pub claim: Quantiles,
-    pub order: Quantiles,
-    /// How late first claims were sent: what the run itself adds to the others.
-    pub sending: Quantiles,
-}
 
 /// Sent later than this, a claim says nothing of how fast it was answered.
 const MAX_LATENESS_MS: f64 = 200.0;
@@ -60,29 +49,17 @@ pub struct RunFacts {
     pub seed: u64,
     /// How long the replay took, last shopper included.
     pub took_seconds: f64,
-    /// Sends beyond the first of a claim or order.
-    pub retries: u64,
-    /// Answers that callers lost on purpose.
-    pub answers_lost: u64,
     pub gateways: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub run: RunFacts,
-    pub claims: ClaimCounts,
-    /// How those of them ended that had to wait.
-    pub queue: QueueCounts,
-    /// How long those waited who did as told and were served.
-    pub wait_ms: WaitTimes,
-    pub orders: OrderCounts,
-    pub detours: Detours,
+    #[serde(flatten)]
+    pub picture: Picture,
     pub busiest_stores: Vec<BookedStore>,
-    /// From the scheduled send to the final answer.
-    pub latency_ms: Latencies,
     pub audit: Audit,
     pub trace: Trace,
-    pub seconds: Vec<Second>,
 }
 
 impl Report {
@@ -94,7 +71,7 @@ impl Report {
         trace: Option<(TraceId, &[Span])>,
     ) -> Self {
         let trace = trace.map(|(trace_id, spans)| Trace {
-            trace_id: format!("{:032x}", u128::from_be_bytes(trace_id)),
+            trace_id: hex(&trace_id),
             // The shopper is not a service.
             services: spans
                 .iter()
@@ -104,37 +81,23 @@ impl Report {
             spans: spans.len(),
         });
         Self {
-            run: RunFacts {
-                retries: picture.retries,
-                answers_lost: picture.answers_lost,
-                ..run
-            },
-            claims: picture.claims,
-            queue: picture.queue,
-            wait_ms: picture.wait,
-            orders: picture.orders,
-            detours: picture.detours,
+            run,
+            picture,
             busiest_stores,
-            latency_ms: Latencies {
-                claim: picture.claim_latency,
-                order: picture.order_latency,
-                sending: picture.lateness,
-            },
             audit,
             trace: trace.unwrap_or_default(),
-            seconds: picture.seconds,
         }
     }
 
     /// Whether so many claims were sent late that the latencies are the sender's and not the suite's.
     pub fn is_late(&self) -> bool {
-        self.latency_ms.sending.p99 > MAX_LATENESS_MS
+        self.picture.latency_ms.sending.p99 > MAX_LATENESS_MS
     }
 
     /// Whether all claims and waits are accounted for and every audited promise holds.
     pub fn holds(&self) -> bool {
-        let all_ended =
-            self.claims.offered == self.claims.ended() && self.queue.queued == self.queue.ended();
+        let Picture { claims, queue, .. } = &self.picture;
+        let all_ended = claims.offered == claims.ended() && queue.queued == queue.ended();
         all_ended && self.audit.holds()
     }
 
@@ -152,12 +115,15 @@ impl Report {
         );
         let mut files = vec![folder.join("claims.svg"), folder.join("slots.svg")];
         let opening = self.run.opening_second;
-        write(&files[0], &plot::draw(&self.seconds, opening, &subtitle))?;
+        write(
+            &files[0],
+            &plot::draw(&self.picture.seconds, opening, &subtitle),
+        )?;
         write(&files[1], &slots::draw(&self.busiest_stores, &subtitle))?;
         if let Some(waterfall) = waterfall {
             let subtitle = format!("trace {}", self.trace.trace_id);
             files.push(folder.join("shopper.svg"));
-            write(&files[2], &waterfall.svg(&subtitle))?;
+            write(&files[2], &waterfall::draw(waterfall, &subtitle))?;
         }
         Ok(files)
     }

@@ -2,22 +2,20 @@
 
 use std::{
     path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Result;
 use rand::Rng;
 use rustix::process::Signal;
+use tidegate_client::Staff;
 use tidegate_ctl::Contexts;
 use tidegate_local::{
-    credentials::{Identity, Scope, Token},
+    credentials::{Scope, Token},
     stack::{Service, Stack},
     way_in,
 };
-use tidegate_replay::{
-    campaign::{self, Staff},
-    collector::Collector,
-};
+use tidegate_replay::{campaign, collector::Collector};
 
 use crate::{
     arguments::Arguments,
@@ -29,6 +27,7 @@ use crate::{
 
 /// Coupons for a person who calls by hand: the replay's own are gone by then.
 const BY_HAND_STOCK: (u64, u64) = (800, 200);
+const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -73,20 +72,13 @@ async fn serve(stack: &mut Stack, collector: &Collector, arguments: &Arguments) 
     stack.bring_up().await?;
     let is_current = write_context(stack, collector).await?;
     let run_id = run_id();
-    let staff = Staff {
-        quota: stack.channel(Some(Identity::Staff), "quota-0")?,
-        order_intake: stack.channel(Some(Identity::Staff), "order-intake-0")?,
-        token: stack
-            .credentials()
-            .sign(&Token::new("staff", &Scope::STAFF))?,
-    };
+    let staff = Staff::of(stack)?.within(STAFF_CALL_LIMIT);
     let by_hand_campaign = format!("{run_id}-by-hand");
-    staff
-        .create_campaign(&by_hand_campaign, BY_HAND_STOCK)
-        .await?;
+    let now = SystemTime::now();
+    campaign::create(&staff, &by_hand_campaign, BY_HAND_STOCK, now).await?;
     let (first, second) = campaign::stock(arguments.orders);
     let orders_per_slot = campaign::orders_per_slot(first + second, arguments.duration());
-    staff.upsert_stores(orders_per_slot).await?;
+    campaign::make_stores(&staff, orders_per_slot).await?;
     let holds =
         arguments.no_replay || day::replay(stack, collector, arguments, &staff, &run_id).await?;
     print_way_in(stack, &by_hand_campaign)?;

@@ -22,9 +22,6 @@ use crate::{
 /// Between a shopper's steps and the end of its last retry nothing takes longer; what does is cut off and counted as unanswered.
 const LAST_SHOPPER_LIMIT: Duration = Duration::from_secs(90);
 
-/// The name of a traced shopper's span from being told to wait to asking again.
-pub const WAIT: &str = "waits for its turn";
-
 #[derive(Debug)]
 pub struct Scene {
     pub door: Door,

@@ -15,10 +15,10 @@ use tidegate_types::KeyFile;
 
 use crate::{context::private_folder, failure::Failure, output::Output};
 
-const COUPON_KEYS: &str = "coupon-keys.json";
-const TICKET_KEYS: &str = "ticket-keys.json";
-const JWKS: &str = "jwks.json";
-const TOKEN_KEY: &str = "token.key";
+pub const COUPON_KEYS: &str = "coupon-keys.json";
+pub const TICKET_KEYS: &str = "ticket-keys.json";
+pub const JWKS: &str = "jwks.json";
+pub const TOKEN_KEY: &str = "token.key";
 /// A token key that services are told of and that signs nothing yet.
 const NEXT_TOKEN_KEY: &str = "token.key.next";
 
@@ -89,7 +89,8 @@ pub fn run(command: Command) -> Result<Output, Failure> {
     Ok(Output::said(note))
 }
 
-fn init(folder: &Path) -> Result<Vec<&'static str>, Failure> {
+/// Makes the keys that are missing; those there are stay.
+pub fn init(folder: &Path) -> Result<Vec<&'static str>, Failure> {
     private_folder(folder)?;
     let mut made = Vec::new();
     for name in [COUPON_KEYS, TICKET_KEYS] {

@@ -26,7 +26,6 @@ pub(super) fn read(code: &Code) -> Option<(i64, i16)> {
 pub(super) fn one_code_a_request(told: &Told) -> Finding {
     let mut by_request: HashMap<(u32, u8), Code> = HashMap::with_capacity(told.coupons.len());
     let mut by_code: HashMap<(u32, Code), u8> = HashMap::with_capacity(told.coupons.len());
-    let mut finding = Finding::default();
     let (mut differ, mut shared) = (0, 0);
     for coupon in &told.coupons {
         let request = (coupon.shopper, coupon.request);
@@ -34,10 +33,11 @@ pub(super) fn one_code_a_request(told: &Told) -> Finding {
         let (code, request) = ((coupon.shopper, coupon.code), coupon.request);
         shared += i64::from(*by_code.entry(code).or_insert(request) != request);
     }
-    finding.add("answers_with_a_coupon", told.coupons.len() as i64);
-    finding.add("wrong_answers_that_differ", differ);
-    finding.add("wrong_codes_told_for_two_requests", shared);
-    finding
+    Finding::of([
+        ("answers_with_a_coupon", told.coupons.len() as i64),
+        ("wrong_answers_that_differ", differ),
+        ("wrong_codes_told_for_two_requests", shared),
+    ])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What an audit finds: counts, and among them those that must be zero.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -9,24 +9,22 @@ pub const WRONG: &str = "wrong_";
 
 /// What was counted for one promise. It holds if nothing that must be zero is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Finding(BTreeMap<String, i64>);
+pub struct Finding(BTreeMap<Cow<'static, str>, i64>);
 
 impl Finding {
     /// Adds a count; a name that begins with [`WRONG`] must count zero. A count that is there already grows.
-    pub fn add(&mut self, name: impl Into<String>, count: i64) {
-        *self.0.entry(name.into()).or_default() += count;
-    }
-
-    pub fn add_all<const COUNTS: usize>(&mut self, counts: [(&str, u64); COUNTS]) {
-        for (name, count) in counts {
-            self.add(name, i64::try_from(count).unwrap_or(i64::MAX));
-        }
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, count: impl Into<i64>) {
+        *self.0.entry(name.into()).or_default() += count.into();
     }
 
     pub fn absorb(&mut self, other: Self) {
         for (name, count) in other.0 {
             self.add(name, count);
         }
+    }
+
+    pub fn of<const COUNTS: usize>(counts: [(&'static str, i64); COUNTS]) -> Self {
+        Self(counts.map(|(name, count)| (name.into(), count)).into())
     }
 
     pub fn count(&self, name: &str) -> Option<i64> {
@@ -50,7 +48,7 @@ impl Finding {
     }
 
     fn counts(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.0.iter().map(|(name, count)| (name.as_str(), *count))
+        self.0.iter().map(|(name, count)| (&**name, *count))
     }
 }
 
@@ -65,7 +63,6 @@ impl Serialize for Finding {
     }
 }
 
-/// The promises that can be counted so far.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Audit {
     /// No more coupons than stock, and every coupon of the stock is somewhere.

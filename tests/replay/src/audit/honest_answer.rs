@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use time::OffsetDateTime;
 
-use super::{Books, Finding, Subject, count, queue, session_tables};
+use super::{Books, Finding, Subject, count, queue, session_tables::fill};
 use crate::ledger::{Ledger, Told};
 
 impl Books {
@@ -16,17 +16,18 @@ impl Books {
         ledger: &Ledger,
         told: &Told,
     ) -> Result<Finding> {
-        session_tables::load_sell_outs(&mut self.issuance, subject, ledger, told).await?;
+        let sell_outs = told.sell_outs.iter().map(|told| {
+            let shopper = ledger.shopper_id(told.shopper);
+            let request = Ledger::claim_request_id(told.request);
+            format!(
+                "{shopper}\t{request}\t{}",
+                subject.started_at + told.asked_at
+            )
+        });
+        fill(&mut self.issuance, "told_sell_outs", sell_outs).await?;
         let holders = sqlx::query(include_str!("../../queries/sell_outs_told_to_holders.sql"))
             .bind(subject.campaign_number);
         let mut finding = queue::words_and_estimates(told);
-        // Whether never was true: those who were told so and ask once more at the end are refused again.
-        finding.add_all([
-            ("told_never", told.finals.told),
-            ("told_never_asked_again", told.finals.asked_again),
-            ("told_never_undecided_again", told.finals.undecided),
-            ("wrong_never_but_later", told.finals.never_but_later),
-        ]);
         finding.absorb(count(&mut self.issuance, holders).await?);
         let sold_out_at = self.sold_out_at(subject).await?;
         finding.absorb(queue::left_waiting(told, sold_out_at));

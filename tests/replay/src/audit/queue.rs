@@ -41,16 +41,17 @@ pub fn order_of_service(told: &Told, opening: Duration) -> Finding {
             overtaken += i64::from(is_after_a_later_one);
         }
     }
-    let mut finding = Finding::default();
-    finding.add("queued", told.waits.len() as i64);
-    finding.add("queued_long_enough_to_compare", comparable);
-    finding.add("wrong_shoppers_whose_position_grew", grown);
-    // Who polls comes to a turn when told to come, who watches at once: the two together say what polling has to do with it.
-    finding.add("watchers_served_after_later_ones", watchers_served_late);
-    finding.add("shoppers_served_after_later_ones", served_late);
-    // The last coupons are on lease lane by lane: their turns had come, and their lanes had none.
-    finding.add("waited_for_stock_after_later_ones", waited_for_stock);
-    finding.add("wrong_shoppers_overtaken", overtaken);
+    let mut finding = Finding::of([
+        ("queued", told.waits.len() as i64),
+        ("queued_long_enough_to_compare", comparable),
+        ("wrong_shoppers_whose_position_grew", grown),
+        // Who polls comes to a turn when told to come, who watches at once: the two together say what polling has to do with it.
+        ("watchers_served_after_later_ones", watchers_served_late),
+        ("shoppers_served_after_later_ones", served_late),
+        // The last coupons are on lease lane by lane: their turns had come, and their lanes had none.
+        ("waited_for_stock_after_later_ones", waited_for_stock),
+        ("wrong_shoppers_overtaken", overtaken),
+    ]);
     let median = |as_told: bool| {
         let is_meant = |wait: &&QueueWait| wait.is_served && wait.kind.does_as_told() == as_told;
         median_wait_ms(told.waits.iter().filter(is_meant), opening)
@@ -128,30 +129,7 @@ fn median_wait_ms<'a>(
 
 /// Whether answers said all that they owe, and estimates were kept.
 pub fn words_and_estimates(told: &Told) -> Finding {
-    let answers = &told.answers;
-    let mut finding = Finding::default();
-    let contradictions = answers.refusals_that_contradict_themselves;
-    finding.add_all([
-        ("refusals", answers.refusals),
-        ("places_told", answers.queued),
-        (
-            "wrong_refusals_without_a_reason",
-            answers.refusals_without_reason,
-        ),
-        (
-            "wrong_refusals_without_both_languages",
-            answers.refusals_without_words,
-        ),
-        ("wrong_refusals_that_contradict_themselves", contradictions),
-        (
-            "wrong_places_without_both_languages",
-            answers.queued_without_words,
-        ),
-        (
-            "wrong_places_that_are_incomplete",
-            answers.queued_that_are_incomplete,
-        ),
-    ]);
+    let mut finding = told.answers.clone();
     let told_as_told = told.waits.iter().filter(|wait| wait.kind.does_as_told());
     let waits: Vec<_> = told_as_told
         .filter_map(QueueWait::waited_of_promised)
@@ -173,15 +151,13 @@ pub fn left_waiting(told: &Told, sold_out_at: Option<Duration>) -> Finding {
     let patient = told.waits.iter().filter(|wait| wait.kind.does_as_told());
     for (wait, sold_out_at) in patient.filter_map(|wait| Some((wait, sold_out_at?))) {
         let began = sold_out_at.max(wait.first_told_at);
-        waiting += u64::from(wait.ended_at.is_some_and(|ended_at| ended_at >= began));
-        too_long += u64::from(wait.last_asked_at > sold_out_at + WAITING_LIMIT);
+        waiting += i64::from(wait.ended_at.is_some_and(|ended_at| ended_at >= began));
+        too_long += i64::from(wait.last_asked_at > sold_out_at + WAITING_LIMIT);
     }
-    let mut finding = Finding::default();
-    finding.add_all([
+    Finding::of([
         ("waiting_at_the_sell_out_or_later", waiting),
         ("wrong_shoppers_left_waiting", too_long),
-    ]);
-    finding
+    ])
 }
 
 #[cfg(test)]

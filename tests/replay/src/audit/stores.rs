@@ -4,10 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    Books, Finding, Subject, count,
-    session_tables::{self, PaidOrCancelled},
-};
+use super::{Books, Finding, Subject, count, session_tables::fill};
 use crate::ledger::Told;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,10 +30,11 @@ impl Books {
         Ok(paid.map(|(order_id, ..)| order_id).collect())
     }
 
+    /// Each order's id, its shopper's id, and whether it is paid for.
     pub(super) async fn paid_or_cancelled(
         &mut self,
         subject: &Subject,
-    ) -> Result<Vec<PaidOrCancelled>> {
+    ) -> Result<Vec<(Uuid, String, bool)>> {
         let orders = sqlx::query_as(include_str!("../../queries/paid_or_cancelled_orders.sql"))
             .bind(&subject.shopper_prefix);
         Ok(orders.fetch_all(&mut self.order_intake).await?)
@@ -55,18 +53,13 @@ impl Books {
         let mut finding = count(&mut self.order_intake, slots).await?;
         finding.absorb(count(&mut self.order_intake, feed).await?);
         if let Some(heard) = &told.heard {
-            session_tables::load_heard(&mut self.order_intake, heard).await?;
+            let heard = heard.iter().map(Uuid::to_string);
+            fill(&mut self.order_intake, "heard_orders", heard).await?;
             let accepted = sqlx::query(include_str!("../../queries/accepted_orders_heard.sql"))
                 .bind(&subject.shopper_prefix);
             finding.absorb(count(&mut self.order_intake, accepted).await?);
         }
-        finding.add_all([
-            ("coupons_seen_after_a_full_store", told.coupons_left),
-            (
-                "wrong_coupons_spoiled_by_a_full_store",
-                told.coupons_spoiled,
-            ),
-        ]);
+        finding.absorb(told.full_stores.clone());
         Ok(finding)
     }
 

@@ -41,9 +41,13 @@ async fn trace(
     if spans.is_empty() {
         return Err(StatusCode::NOT_FOUND);
     }
-    let trace = json!({ "batches": spans.iter().map(batch).collect::<Vec<_>>() });
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    Ok((kind, trace.to_string()))
+    Ok((kind, json(&spans).to_string()))
+}
+
+/// Spans in OTLP's JSON.
+pub fn json(spans: &[Span]) -> Value {
+    json!({ "batches": spans.iter().map(batch).collect::<Vec<_>>() })
 }
 
 fn parse(text: &str) -> Option<TraceId> {
@@ -69,6 +73,6 @@ fn batch(span: &Span) -> Value {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -122,7 +122,7 @@ pub struct Second {
     pub served_from_queue: u64,
 }
 
-/// Milliseconds from the scheduled send to the final answer.
+/// Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Quantiles {
     pub p50: f64,
@@ -130,24 +130,33 @@ pub struct Quantiles {
     pub p999: f64,
 }
 
-#[derive(Debug, Clone, Default)]
+/// From the scheduled send to the final answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Latencies {
+    /// Of claims that never waited in the queue.
+    pub claim: Quantiles,
+    pub order: Quantiles,
+    /// How late first claims were sent: what the run itself adds to the others.
+    pub sending: Quantiles,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Picture {
     pub claims: ClaimCounts,
+    /// How those of them ended that had to wait.
+    pub queue: QueueCounts,
+    /// How long those waited who did as told and were served.
+    pub wait_ms: WaitTimes,
     pub orders: OrderCounts,
     pub detours: Detours,
-    pub queue: QueueCounts,
-    pub wait: WaitTimes,
-    /// Latency of claims that never waited.
-    pub claim_latency: Quantiles,
-    pub order_latency: Quantiles,
-    /// How late shoppers' first claims were sent.
-    pub lateness: Quantiles,
-    pub seconds: Vec<Second>,
+    pub latency_ms: Latencies,
     /// Sends beyond the first of a claim or order.
     pub retries: u64,
     /// Answers that callers lost on purpose.
     pub answers_lost: u64,
+    #[serde(skip)]
     pub traced: Vec<TracedShopper>,
+    pub seconds: Vec<Second>,
 }
 
 /// A traced shopper who got coupon and order.

@@ -20,7 +20,7 @@ struct Table(String);
 
 impl Table {
     fn claims(&mut self, report: &Report) {
-        let (claims, run) = (&report.claims, &report.run);
+        let (claims, run) = (&report.picture.claims, &report.run);
         let (stock, seconds) = (grouped(run.stock), run.took_seconds);
         self.line(format_args!(
             "\nClaims on {} ({stock} coupons, {seconds:.0} s)",
@@ -40,17 +40,22 @@ impl Table {
 
     /// How waits ended, how long they were, and what had been promised.
     fn queue(&mut self, report: &Report) {
-        let (queue, wait) = (&report.queue, &report.wait_ms);
+        let (queue, wait) = (&report.picture.queue, &report.picture.wait_ms);
         let all = queue.queued;
         self.line("\nQueue");
-        self.row("queued", all, report.claims.offered);
+        self.row("queued", all, report.picture.claims.offered);
         self.row("  served from the queue", queue.served, all);
         self.reasons("  refused", &queue.refused, all);
         self.row("  left the queue", queue.left, all);
         self.row("  never came back", queue.never_came_back, all);
         self.row("  without an answer", queue.unanswered, all);
         self.balance(all, queue.ended());
-        let longest = report.seconds.iter().map(|second| second.waiting).max();
+        let longest = report
+            .picture
+            .seconds
+            .iter()
+            .map(|second| second.waiting)
+            .max();
         self.row("waiting at once, at most", longest.unwrap_or_default(), all);
         if queue.served == 0 {
             return;
@@ -67,7 +72,7 @@ impl Table {
     }
 
     fn orders(&mut self, report: &Report) {
-        let (orders, detours) = (&report.orders, &report.detours);
+        let (orders, detours) = (&report.picture.orders, &report.picture.detours);
         let all = orders.placed;
         self.line("\nOrders");
         self.row("placed", all, all);
@@ -101,7 +106,7 @@ impl Table {
     }
 
     fn latencies(&mut self, report: &Report) {
-        let latency = &report.latency_ms;
+        let latency = &report.picture.latency_ms;
         self.line("\nLatency from the scheduled send     p50         p99       p99.9");
         self.latency("claim that never waited", latency.claim);
         self.latency("order", latency.order);
@@ -109,7 +114,7 @@ impl Table {
         if report.is_late() {
             self.line("  These figures are void: this machine was too busy to send claims when they were due");
         }
-        let (again, lost) = (report.run.retries, report.run.answers_lost);
+        let (again, lost) = (report.picture.retries, report.picture.answers_lost);
         self.line(format_args!(
             "  sent again {} times; {} answers lost on purpose",
             grouped(again),
@@ -253,14 +258,14 @@ mod tests {
         let mut audit = sound_audit();
         audit.honest_answer.add("estimates_kept_percent", 97);
         let mut report = report(ClaimCounts::default(), audit);
-        report.queue = QueueCounts {
+        report.picture.queue = QueueCounts {
             queued: 10,
             served: 6,
             left: 2,
             never_came_back: 1,
             ..QueueCounts::default()
         };
-        report.wait_ms.promised_at_most.p50 = 4_321.0;
+        report.picture.wait_ms.promised_at_most.p50 = 4_321.0;
         let text = table(&report);
         assert_says(
             &text,
@@ -270,7 +275,7 @@ mod tests {
             &text,
             &["promised: at most", "4321.0 ms", "97 % were served within"],
         );
-        report.queue.unanswered = 1;
+        report.picture.queue.unanswered = 1;
         assert!(!table(&report).contains("NOT ACCOUNTED FOR"));
     }
 

@@ -1,273 +1,72 @@
-//! One shopper's trace over all hops, as bars over time. Time in which nothing happens, such as the shopper thinking, is cut out.
+//! One shopper's trace over all hops as a picture.
 
-mod axis;
+use std::collections::BTreeSet;
 
-use std::collections::{BTreeSet, HashMap};
+use tidegate_ctl::waterfall::{NAME_COLUMNS, Waterfall, clip, duration};
 
-use crate::{
-    collector::{Span, SpanId, TraceId},
-    svg::{Anchor, Svg},
-};
-use axis::Axis;
+use crate::svg::{Anchor, Svg};
 
-const BAR_COLUMNS: usize = 44;
-const NAME_COLUMNS: usize = 42;
-const SERVICE_COLUMNS: usize = 13;
-const MAX_DEPTH: usize = 8;
 /// Services beyond so many begin with the first colour again.
 const COLOURS: usize = 6;
 
-#[derive(Debug, Clone, PartialEq)]
-struct Row {
-    service: String,
-    label: String,
-    failed: bool,
-    /// Where the bar begins and ends, 0 to 1.
-    from: f64,
-    to: f64,
-    duration_ns: u64,
-}
-
-#[derive(Debug, Clone)]
-pub struct Waterfall {
-    rows: Vec<Row>,
-    cuts: Vec<(f64, u64)>,
-}
-
-impl Waterfall {
-    /// Lays out the spans of a trace. Spans of other traces, reached by a link, are marked.
-    pub fn new(trace_id: TraceId, spans: &[Span]) -> Self {
-        let axis = Axis::new(spans);
-        let row = |(depth, span): (usize, &Span)| {
-            let indent = "  ".repeat(depth.min(MAX_DEPTH));
-            let mark = if span.trace_id == trace_id {
-                ""
-            } else {
-                "⇢ "
-            };
-            Row {
-                service: span.service.clone(),
-                label: format!("{indent}{mark}{}", short(&span.name)),
-                failed: span.failed,
-                from: axis.place(span.start_ns),
-                to: axis.place(span.end_ns),
-                duration_ns: span.end_ns - span.start_ns,
-            }
-        };
-        Self {
-            rows: in_tree_order(spans).into_iter().map(row).collect(),
-            cuts: axis.cuts(),
-        }
+pub fn draw(waterfall: &Waterfall, subtitle: &str) -> String {
+    const WIDTH: f64 = 1_080.0;
+    const ROW: f64 = 22.0;
+    const TOP: f64 = 84.0;
+    const BARS: f64 = 430.0;
+    const BAR_WIDTH: f64 = 540.0;
+    let height = TOP + ROW * waterfall.rows.len() as f64 + 24.0;
+    let services: BTreeSet<_> = waterfall.rows.iter().map(|row| &row.service).collect();
+    let title = "One shopper, from claim to order";
+    let mut svg = Svg::new(WIDTH, height, 24.0, title, subtitle);
+    for (cut, idle) in &waterfall.cuts {
+        let x = BARS + cut * BAR_WIDTH;
+        svg.line("grid", (x, TOP - 8.0), (x, height - 20.0));
+        let words = format!("{} idle", duration(*idle));
+        svg.text("dim", x, TOP - 12.0, Anchor::Middle, words);
     }
-
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for row in &self.rows {
-            let from = (row.from * BAR_COLUMNS as f64) as usize;
-            let to = ((row.to * BAR_COLUMNS as f64).ceil() as usize)
-                .clamp(from + 1, BAR_COLUMNS.max(from + 1));
-            let column = |column| match (from..to).contains(&column) {
-                true => '█',
-                false => ' ',
-            };
-            let mut bar: Vec<char> = (0..=BAR_COLUMNS).map(column).collect();
-            for (place, _) in &self.cuts {
-                let column = (place * BAR_COLUMNS as f64) as usize;
-                if bar[column] == ' ' {
-                    bar[column] = '┊';
-                }
-            }
-            let mark = if row.failed { '✗' } else { ' ' };
-            let bar: String = bar.into_iter().collect();
-            text += &format!(
-                "  {:<SERVICE_COLUMNS$}{:<NAME_COLUMNS$}{mark}{bar}{:>11}\n",
-                clip(&row.service, SERVICE_COLUMNS - 1),
-                clip(&row.label, NAME_COLUMNS - 1),
-                duration(row.duration_ns)
-            );
-        }
-        for (_, idle) in &self.cuts {
-            text += &format!("  ┊ nothing for {}\n", duration(*idle));
-        }
-        text
+    for (place, row) in waterfall.rows.iter().enumerate() {
+        let top = TOP + ROW * place as f64;
+        let foot = top + 14.0;
+        svg.text("dim", 24.0, foot, Anchor::Start, &row.service);
+        let label = row.label.trim_start();
+        let indent = (row.label.len() - label.len()) as f64 * 5.0;
+        let words = clip(label, NAME_COLUMNS);
+        svg.text("ink", 124.0 + indent, foot, Anchor::Start, words);
+        let colour = services.iter().position(|service| **service == row.service);
+        let class = format!("c{} bar", colour.unwrap_or_default() % COLOURS);
+        let (from, width) = (row.from * BAR_WIDTH, (row.to - row.from) * BAR_WIDTH);
+        svg.rectangle(&class, BARS + from, top + 4.0, width.max(1.5), ROW - 8.0);
+        let class = if row.failed { "c2 bar" } else { "dim" };
+        let took = duration(row.duration_ns);
+        svg.text(class, WIDTH - 24.0, foot, Anchor::End, took);
     }
-
-    pub fn svg(&self, subtitle: &str) -> String {
-        const WIDTH: f64 = 1_080.0;
-        const ROW: f64 = 22.0;
-        const TOP: f64 = 84.0;
-        const BARS: f64 = 430.0;
-        const BAR_WIDTH: f64 = 540.0;
-        let height = TOP + ROW * self.rows.len() as f64 + 24.0;
-        let services: BTreeSet<_> = self.rows.iter().map(|row| &row.service).collect();
-        let title = "One shopper, from claim to order";
-        let mut svg = Svg::new(WIDTH, height, 24.0, title, subtitle);
-        for (cut, idle) in &self.cuts {
-            let x = BARS + cut * BAR_WIDTH;
-            svg.line("grid", (x, TOP - 8.0), (x, height - 20.0));
-            let words = format!("{} idle", duration(*idle));
-            svg.text("dim", x, TOP - 12.0, Anchor::Middle, words);
-        }
-        for (place, row) in self.rows.iter().enumerate() {
-            let top = TOP + ROW * place as f64;
-            let foot = top + 14.0;
-            svg.text("dim", 24.0, foot, Anchor::Start, &row.service);
-            let label = row.label.trim_start();
-            let indent = (row.label.len() - label.len()) as f64 * 5.0;
-            let words = clip(label, NAME_COLUMNS);
-            svg.text("ink", 124.0 + indent, foot, Anchor::Start, words);
-            let colour = services.iter().position(|service| **service == row.service);
-            let class = format!("c{} bar", colour.unwrap_or_default() % COLOURS);
-            let (from, width) = (row.from * BAR_WIDTH, (row.to - row.from) * BAR_WIDTH);
-            svg.rectangle(&class, BARS + from, top + 4.0, width.max(1.5), ROW - 8.0);
-            let class = if row.failed { "c2 bar" } else { "dim" };
-            let took = duration(row.duration_ns);
-            svg.text(class, WIDTH - 24.0, foot, Anchor::End, took);
-        }
-        svg.finish("One shopper's claim and order over all services")
-    }
-}
-
-/// Parents before their children, siblings by time.
-fn in_tree_order(spans: &[Span]) -> Vec<(usize, &Span)> {
-    type Key = (TraceId, SpanId);
-    let key = |span: &Span| (span.trace_id, span.span_id);
-    let known: BTreeSet<Key> = spans.iter().map(key).collect();
-    let mut children: HashMap<Option<Key>, Vec<&Span>> = HashMap::new();
-    for span in spans {
-        let parent = Some((span.trace_id, span.parent_id)).filter(|parent| known.contains(parent));
-        children.entry(parent).or_default().push(span);
-    }
-    for siblings in children.values_mut() {
-        siblings.sort_by_key(|span| (std::cmp::Reverse(span.start_ns), span.end_ns));
-    }
-    let mut order = Vec::new();
-    let first = children.remove(&None).unwrap_or_default().into_iter();
-    let mut waiting: Vec<(usize, &Span)> = first.map(|span| (0, span)).collect();
-    while let Some((depth, span)) = waiting.pop() {
-        order.push((depth, span));
-        // Taken out, so that spans that name each other as parents cannot go round.
-        let below = children.remove(&Some(key(span))).unwrap_or_default();
-        waiting.extend(below.into_iter().map(|span| (depth + 1, span)));
-    }
-    order
-}
-
-/// `tidegate.quota.v1.LeaseService/AcquireLease` without its package: the service stands beside it anyway.
-fn short(name: &str) -> &str {
-    let service = name.split('/').next().unwrap_or(name);
-    match service.rfind('.') {
-        Some(dot) if name.contains('/') => &name[dot + 1..],
-        _ => name,
-    }
-}
-
-fn clip(words: &str, columns: usize) -> String {
-    match words.chars().count() <= columns {
-        true => words.to_owned(),
-        false => words.chars().take(columns - 1).chain(['…']).collect(),
-    }
-}
-
-fn duration(ns: u64) -> String {
-    match ns as f64 / 1e6 {
-        ms if ms >= 1_000.0 => format!("{:.2} s", ms / 1_000.0),
-        ms => format!("{ms:.2} ms"),
-    }
+    svg.finish("One shopper's claim and order over all services")
 }
 
 #[cfg(test)]
 mod tests {
+    use tidegate_ctl::waterfall::Row;
+
     use super::*;
-    use crate::{shoppers::WAIT, svg::tests::assert_sound};
-
-    const MS: u64 = 1_000_000;
-
-    fn span(trace: u8, id: u8, parent: u8, service: &str, name: &str, ms: (u64, u64)) -> Span {
-        Span {
-            trace_id: [trace; 16],
-            span_id: [id; 8],
-            parent_id: [parent; 8],
-            name: name.to_owned(),
-            service: service.to_owned(),
-            start_ns: ms.0 * MS,
-            end_ns: ms.1 * MS,
-            failed: false,
-            links: Vec::new(),
-        }
-    }
-
-    fn trace() -> Vec<Span> {
-        let claim = "tidegate.gateway.v1.ClaimService/ClaimCoupon";
-        vec![
-            span(1, 1, 0, "shopper", "shopper claims", (0, 10)),
-            span(1, 2, 1, "gateway", claim, (1, 9)),
-            span(2, 3, 0, "issuance", "commit", (3, 8)),
-            span(1, 4, 0, "shopper", "shopper orders", (2_000, 2_010)),
-            span(1, 5, 4, "order-intake", "PlaceOrders", (2_001, 2_008)),
-        ]
-    }
-
-    #[test]
-    fn children_stand_under_their_parents_and_linked_spans_are_marked() {
-        let text = Waterfall::new([1; 16], &trace()).text();
-        let lines: Vec<_> = text.lines().collect();
-        let expected = [
-            "shopper claims",
-            "  ClaimService/ClaimCoupon ",
-            "⇢ commit",
-            "shopper orders",
-            "PlaceOrders",
-        ];
-        for (place, expected) in expected.into_iter().enumerate() {
-            let line = lines[place];
-            assert!(line.contains(expected), "{expected} is missing in {line}");
-        }
-    }
-
-    #[test]
-    fn the_time_a_shopper_thinks_is_cut_out_and_said() {
-        let waterfall = Waterfall::new([1; 16], &trace());
-        assert_eq!(waterfall.cuts.len(), 1);
-        assert_eq!(waterfall.cuts[0].1, 1_990 * MS);
-        // Claim and order take ten milliseconds each: each gets nearly half of the width.
-        let rows = &waterfall.rows;
-        assert!(rows[0].to > 0.45 && rows[3].from < 0.55, "{rows:?}");
-        assert!(waterfall.text().contains("nothing for 1.99 s"));
-    }
-
-    #[test]
-    fn a_wait_in_the_queue_is_shown_with_its_length_and_does_not_crowd_out_the_rest() {
-        let spans = [
-            span(1, 1, 0, "shopper", "shopper claims", (0, 5_010)),
-            span(1, 2, 1, "gateway", "ClaimCoupon", (1, 4)),
-            span(1, 3, 1, "shopper", WAIT, (5, 4_995)),
-            span(1, 4, 1, "gateway", "ClaimCoupon", (5_001, 5_009)),
-        ];
-        let waterfall = Waterfall::new([1; 16], &spans);
-        let text = waterfall.text();
-        let wait = text.lines().find(|line| line.contains(WAIT));
-        assert!(wait.unwrap().contains("4.99 s"), "{text}");
-        let last = &waterfall.rows[3];
-        assert!(last.to - last.from > 0.5, "{:?}", waterfall.rows);
-    }
+    use crate::svg::tests::assert_sound;
 
     #[test]
     fn the_picture_has_a_bar_for_each_span_and_keeps_within_its_frame() {
-        let mut spans = trace();
-        spans[1].name = "<&\">".to_owned();
-        let svg = Waterfall::new([1; 16], &spans).svg("trace");
+        let row = |label: &str, from: f64, to: f64| Row {
+            service: "shopper".to_owned(),
+            label: label.to_owned(),
+            failed: false,
+            from,
+            to,
+            duration_ns: 1_000,
+        };
+        let waterfall = Waterfall {
+            rows: vec![row("<&\">", 0.0, 0.5), row("  orders", 0.5, 1.0)],
+            cuts: vec![(0.5, 1_990_000_000)],
+        };
+        let svg = draw(&waterfall, "trace");
         assert_sound(&svg, &["<&\">", "trace", "1.99 s idle"]);
-        assert_eq!(svg.matches(" bar\" x=").count(), 5);
-    }
-
-    #[test]
-    fn spans_that_name_each_other_as_parents_do_not_hang_the_report() {
-        let spans = [
-            span(1, 1, 2, "a", "a", (0, 1)),
-            span(1, 2, 1, "a", "b", (0, 1)),
-            span(1, 3, 0, "a", "c", (0, 1)),
-        ];
-        assert_eq!(in_tree_order(&spans).len(), 1);
+        assert_eq!(svg.matches(" bar\" x=").count(), 2);
     }
 }

@@ -8,7 +8,10 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::Scene;
-use crate::refusal::{Advice, Failure, advice};
+use crate::{
+    answers,
+    refusal::{Advice, Failure, advice},
+};
 
 /// Sends of one call, the first included.
 const SEND_LIMIT: u32 = 10;
@@ -52,7 +55,7 @@ impl Scene {
                 Err(status) => status,
             };
             drop(room);
-            self.ledger.answer(|answers| answers.refusal(&status));
+            self.ledger.answer(answers::refusal(&status));
             let (after, failure) = match advice(&status) {
                 Advice::Final(failure) => return Err(failure),
                 Advice::Again { after, failure } => (after, failure),

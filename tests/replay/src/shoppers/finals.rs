@@ -22,7 +22,7 @@ const WAITS_AT_MOST: Duration = Duration::from_secs(10);
 
 /// Sends every request again that is remembered. What is served then is written down like any other answer.
 pub async fn ask_again(scene: &Scene) {
-    let finals = scene.ledger.told().finals.remembered;
+    let finals = scene.ledger.told().remembered;
     stream::iter(finals)
         .for_each_concurrent(ASKED_AT_ONCE, |told| async move {
             let outcome = match told {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_ctl::waterfall::WAIT;
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, IssuedClaim, LeaveQueueRequest, QueuedClaim, WatchClaimRequest,
     claim_coupon_response, claim_service_client::ClaimServiceClient, watch_claim_response,
@@ -9,12 +10,11 @@ use tidegate_proto::gateway::v1::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    WAIT,
     shopper::{OwnSpan, Shopper},
     waiting::Waiting,
 };
 use crate::{
-    answers::poll_after,
+    answers::{self, poll_after},
     crowd::habits::InQueue,
     ledger::{Ledger, ToldNever, ToldSellOut, ToldService},
     measures::ClaimEnd,
@@ -133,7 +133,7 @@ impl Claiming<'_> {
 
     fn take_place(&mut self, queued: &QueuedClaim) {
         let scene = &self.shopper.scene;
-        scene.ledger.answer(|answers| answers.queued(queued));
+        scene.ledger.answer(answers::queued(queued));
         let kind = self.shopper.in_queue;
         match &mut self.waiting {
             Some(waiting) => waiting.told_again(self.asked, queued, self.with_ticket),
@@ -190,7 +190,7 @@ impl Claiming<'_> {
                 Ok(Some(push)) => push,
                 Ok(None) => break SHORTEST_PAUSE,
                 Err(status) => {
-                    scene.ledger.answer(|answers| answers.refusal(&status));
+                    scene.ledger.answer(answers::refusal(&status));
                     match advice(&status) {
                         Advice::Final(failure) => return Err(self.failed(failure)),
                         Advice::Again { after, .. } => break after.unwrap_or(SHORTEST_PAUSE),

@@ -69,8 +69,14 @@ pub async fn dishonest_answers_are_found(postgres: &Postgres) -> Result<()> {
     let found = audit(postgres, &ledger, [""; 3]).await?;
     assert!(!wrong(&found).iter().any(|name| name == never));
     assert_eq!(found.honest_answer.count("told_never"), Some(2));
+    ledger.asked_again(AskedAgain::Undecided);
     ledger.asked_again(AskedAgain::Served);
     let found = audit(postgres, &ledger, [""; 3]).await?;
+    assert_eq!(found.honest_answer.count("told_never_asked_again"), Some(4));
+    assert_eq!(
+        found.honest_answer.count("told_never_undecided_again"),
+        Some(1)
+    );
     assert_eq!(found.honest_answer.count("wrong_never_but_later"), Some(1));
     assert!(wrong(&found).iter().any(|name| name == never));
 

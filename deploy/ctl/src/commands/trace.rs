@@ -1,7 +1,5 @@
 //! One claim, coupon or order over all services, from a backend of traces.
 
-mod waterfall;
-
 use std::time::Duration;
 
 use clap::Args;
@@ -14,6 +12,7 @@ use crate::{
     failure::Failure,
     output::{Format, Output},
     session::Session,
+    waterfall::{Span, Waterfall, spans},
 };
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -49,20 +48,24 @@ pub async fn run(trace: Trace, session: &Session, format: Format) -> Result<Outp
             "{traces} has no trace {trace_id}: it was not sampled, or is forgotten"
         )));
     }
-    let output = Output::one(json!({ "trace_id": trace_id, "spans": spans }), &[]);
+    let output = Output::one(json!({ "trace_id": &trace_id, "spans": &spans }), &[]);
     Ok(match format {
-        Format::Table => output.with_note(waterfall::drawn(&spans)),
+        Format::Table => {
+            let drawn = Waterfall::new(&trace_id, &spans).text();
+            output.with_note(drawn.trim_end())
+        }
         Format::Json | Format::Yaml | Format::Csv => output,
     })
 }
 
 /// The spans of a trace. Services send theirs some seconds late, each for itself, and all that is
 /// traced begins at a gateway: until its span is there, others are still on their way.
-async fn whole(traces: &str, trace_id: &str) -> Result<Vec<waterfall::Span>, Failure> {
+async fn whole(traces: &str, trace_id: &str) -> Result<Vec<Span>, Failure> {
     let until = Instant::now() + SENT_WITHIN;
     loop {
-        let spans = waterfall::spans(&fetch(traces, trace_id).await?);
-        if waterfall::begins_at_gateway(&spans) || Instant::now() >= until {
+        let spans = spans(&fetch(traces, trace_id).await?);
+        let begins_at_gateway = spans.iter().any(|span| span.service == "gateway");
+        if begins_at_gateway || Instant::now() >= until {
             return Ok(spans);
         }
         sleep(LOOK_EVERY).await;

@@ -1,6 +1,6 @@
 //! The time axis of a trace, with the long idle stretches cut out.
 
-use crate::{collector::Span, shoppers::WAIT};
+use super::{Span, WAIT};
 
 /// Idle time longer than this part of the busy time is cut.
 const CUT_BEYOND: f64 = 0.15;
