@@ -1,21 +1,20 @@
 //! Everything that proves who somebody is: the CA, one certificate for each identity, the key that signs tokens, and the keys that coupon
-//! codes and tickets are made with. All of it is made on this machine, kept in the data folder for its owner's eyes, and used again until it nears its end.
+//! codes and tickets are made with. All of it is made on this machine and kept in the data folder for its owner's eyes; certificates are used again until they near their end, keys for ever.
 
 mod authority;
 mod channel;
 mod tokens;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
-use tidegate_types::KeyFile;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tidegate_auth::certificate_ends;
+use tidegate_ctl::keys;
 use time::{Duration, OffsetDateTime};
-
-use crate::secret_file;
 
 pub use tidegate_auth::{Identity, Scope};
 pub use tokens::Token;
@@ -23,18 +22,10 @@ pub use tokens::Token;
 pub const TOKEN_ISSUER: &str = "https://tidegate.local/issuer";
 pub const TOKEN_AUDIENCE: &str = "tidegate";
 
-/// How long certificates and the token key are good.
+/// How long certificates are good.
 const LIFETIME: Duration = Duration::days(90);
 /// They are made anew when less than this is left, so that none ends while a stack runs.
 const RENEW_BEFORE_END: Duration = Duration::days(7);
-/// Changes when the files here change their meaning, so that those of an earlier build are made anew.
-const FORMAT: u32 = 3;
-
-#[derive(Serialize, Deserialize)]
-struct Made {
-    format: u32,
-    ends_at_unix_seconds: i64,
-}
 
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -44,44 +35,17 @@ pub struct Credentials {
 impl Credentials {
     /// Loads the credentials in a folder, or makes those that are missing or near their end. `now` decides what is near.
     pub fn load_or_make(folder: &Path, now: OffsetDateTime) -> Result<Self> {
-        secret_file::make_folder(folder)?;
+        // Codes of coupons are derived from a key, so it lives as long as the coupons do.
+        keys::init(folder)?;
         let credentials = Self {
             folder: folder.to_owned(),
         };
-        if !credentials.good_at(now) {
-            let ends_at = now + LIFETIME;
-            authority::make(&credentials, now, ends_at)?;
-            credentials.make_signing_key()?;
-            // Written last: a run that is cut short before this makes everything anew.
-            let made = Made {
-                format: FORMAT,
-                ends_at_unix_seconds: ends_at.unix_timestamp(),
-            };
-            secret_file::write(&credentials.made_file(), serde_json::to_string(&made)?)?;
-        }
-        // Codes of coupons are derived from these keys, so they live as long as the coupons do.
-        // Tickets live for the length of a queue only, but a gateway may come back while one waits.
-        let keys = [
-            credentials.coupon_keys_file(),
-            credentials.ticket_keys_file(),
-        ];
-        for file in keys {
-            if !file.exists() {
-                secret_file::write(&file, KeyFile::generate()?.to_json()?)?;
-            }
+        let ca = CertificateDer::from_pem_file(credentials.ca_file());
+        let renewed_by = SystemTime::from(now + RENEW_BEFORE_END);
+        if ca.map_or(true, |ca| certificate_ends(&ca) <= renewed_by) {
+            authority::make(&credentials, now, now + LIFETIME)?;
         }
         Ok(credentials)
-    }
-
-    fn good_at(&self, now: OffsetDateTime) -> bool {
-        let renewed_by = (now + RENEW_BEFORE_END).unix_timestamp();
-        let text = fs::read(self.made_file()).unwrap_or_default();
-        serde_json::from_slice(&text)
-            .is_ok_and(|made: Made| made.format == FORMAT && made.ends_at_unix_seconds > renewed_by)
-    }
-
-    fn made_file(&self) -> PathBuf {
-        self.folder.join("made.json")
     }
 
     pub fn folder(&self) -> &Path {
@@ -101,26 +65,26 @@ impl Credentials {
     }
 
     pub fn jwks_file(&self) -> PathBuf {
-        self.folder.join("jwks.json")
+        self.folder.join(keys::JWKS)
     }
 
     /// The key that tokens are signed with, PEM.
     pub fn signing_key_file(&self) -> PathBuf {
-        self.folder.join("token.key")
+        self.folder.join(keys::TOKEN_KEY)
     }
 
     pub fn coupon_keys_file(&self) -> PathBuf {
-        self.folder.join("coupon-keys.json")
+        self.folder.join(keys::COUPON_KEYS)
     }
 
     pub fn ticket_keys_file(&self) -> PathBuf {
-        self.folder.join("ticket-keys.json")
+        self.folder.join(keys::TICKET_KEYS)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, process::Command};
+    use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
     use super::{authority::IDENTITIES, *};
 

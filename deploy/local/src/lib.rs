@@ -5,6 +5,7 @@
 pub mod credentials;
 pub mod postgres;
 pub mod processes;
-pub mod secret_file;
+mod records;
+mod secret_file;
 pub mod stack;
 pub mod way_in;

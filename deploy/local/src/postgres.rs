@@ -25,7 +25,7 @@ pub use test_server::TestServer;
 
 use account::Account;
 pub(crate) use account::folder_of_choice;
-use cluster::{Cluster, Settings};
+use cluster::Settings;
 use databases::Passwords;
 use server::Server;
 
@@ -39,8 +39,6 @@ pub struct PostgresOptions {
     pub home: PathBuf,
     /// The superuser URL of a server to use instead of one of our own.
     pub external_url: Option<String>,
-    /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
-    pub tcp_port: Option<u16>,
     /// How many connections a server of our own takes.
     pub max_connections: u32,
     /// Turns durability off, for the test that proves that the services refuse to start on such a server.
@@ -58,7 +56,6 @@ impl PostgresOptions {
         Self {
             home: home.into(),
             external_url: named.ok().filter(|url| !url.is_empty()),
-            tcp_port: None,
             max_connections: 100,
             fsync_off: false,
             database_prefix: "tidegate".to_owned(),
@@ -100,15 +97,13 @@ impl Postgres {
                 if options.reset {
                     cluster::remove(&home)?;
                 }
-                let binaries = Binaries::find_or_fetch(&cluster::data_folder(&home), say).await?;
                 let settings = Settings {
-                    tcp_port: options.tcp_port,
                     max_connections: options.max_connections,
                     fsync_off: options.fsync_off,
                     trust: false,
                 };
-                let cluster = Cluster::prepare(account, home, binaries, settings, say).await?;
-                Place::Own(Box::new(Server::new(cluster)))
+                let server = Server::prepare(account, home, settings, say).await?;
+                Place::Own(Box::new(server))
             }
         };
         std::fs::create_dir_all(&options.home)
@@ -169,7 +164,7 @@ impl Postgres {
     /// What the command line of our server contains and no other process's does; none for a server that is not ours.
     pub fn command_mark(&self) -> Option<String> {
         match &self.place {
-            Place::Own(server) => Some(server.cluster().data().display().to_string()),
+            Place::Own(server) => Some(server.command_mark()),
             Place::External(_) => None,
         }
     }

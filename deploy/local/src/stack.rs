@@ -8,7 +8,6 @@ mod connections;
 mod environment;
 mod options;
 mod ports;
-mod records;
 mod replica;
 
 use std::{fs, net::SocketAddr, process::ExitStatus};
@@ -22,14 +21,13 @@ use tonic::transport::Channel;
 use crate::{
     credentials::{Credentials, Identity},
     postgres::{Postgres, PostgresOptions, folder_of_choice},
+    records::Records,
 };
 
 pub use connections::connections_of;
 pub use options::{Service, StackOptions};
 use ports::Ports;
 pub use replica::{Place, Replica};
-
-use records::Records;
 
 #[derive(Debug)]
 pub struct Stack {

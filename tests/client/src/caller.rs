@@ -6,7 +6,10 @@ mod connection;
 use std::{
     marker::PhantomData,
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,13 +17,14 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use prost::Message;
-use tidegate_local::credentials::Credentials;
+use tidegate_local::credentials::{Credentials, Identity};
 use tidegate_proto::gateway::v1::{
     CancelOrderRequest, CancelOrderResponse, CheckCouponRequest, CheckCouponResponse,
     ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, GetOrderRequest,
     GetOrderResponse, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderRequest, PlaceOrderResponse,
 };
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
+use tokio_rustls::TlsConnector;
 use tonic::Status;
 
 use crate::Bearer;
@@ -109,7 +113,9 @@ impl Caller {
             !gateways.is_empty() && connections > 0,
             "There is no gateway to call."
         );
-        let tls = credentials.map(connection::tls).transpose()?;
+        let config = |own: &Credentials| own.client_config(Some(Identity::Chatbot));
+        let config = credentials.map(config).transpose()?;
+        let tls = config.map(|config| TlsConnector::from(Arc::new(config)));
         let (mut open, mut keepers) = (Vec::new(), JoinSet::new());
         for gateway in gateways.iter().cycle().take(connections) {
             let way = Way::new(*gateway, tls.clone(), say);

@@ -4,7 +4,7 @@ use std::{env, ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use rustix::process::Signal;
-use tidegate_local::{postgres::TestServer, processes};
+use tidegate_local::postgres::TestServer;
 
 use crate::{
     console::tell,
@@ -14,13 +14,11 @@ use crate::{
 
 /// Names the superuser's URL of the server that store tests use.
 const URL_VARIABLE: &str = "TIDEGATE_TEST_DATABASE_URL";
-/// In the command line of every process that runs this.
-const SUBCOMMAND: &str = "with-postgres";
 
 /// Runs a command to its end and returns its exit code.
 pub async fn run(command: &[OsString]) -> Result<ExitCode> {
     let mut stop = StopSignals::listen(&[Signal::INT, Signal::TERM, Signal::HUP])?;
-    TestServer::remove_leftovers(&runs_this, &tell);
+    TestServer::remove_leftovers(tell).await?;
     let given = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
     let server = match given {
         Some(_) => {
@@ -61,10 +59,6 @@ async fn in_session(command: &[OsString], url: &str, stop: &mut StopSignals) -> 
         ));
     }
     Ok(code)
-}
-
-fn runs_this(process: u32) -> bool {
-    processes::command_line(process).is_some_and(|line| line.contains(SUBCOMMAND))
 }
 
 /// The exit code by which a shell tells of a command that a signal ended.

@@ -38,8 +38,7 @@ pub(super) fn make(
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (now - CLOCK_DIFFERENCE, ends_at);
-    let certificate = params.self_signed(&ca_key)?;
-    secret_file::write(&credentials.ca_file(), certificate.pem())?;
+    let ca = params.self_signed(&ca_key)?;
     let authority = Issuer::new(params, ca_key);
     for identity in IDENTITIES {
         let key = KeyPair::generate()?;
@@ -47,7 +46,8 @@ pub(super) fn make(
         secret_file::write(&credentials.certificate_file(identity), certificate.pem())?;
         secret_file::write(&credentials.key_file(identity), key.serialize_pem())?;
     }
-    Ok(())
+    // Written last: a run that is cut short before this makes everything anew.
+    secret_file::write(&credentials.ca_file(), ca.pem())
 }
 
 fn leaf(

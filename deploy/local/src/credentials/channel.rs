@@ -58,7 +58,8 @@ impl Credentials {
             .connect_with_connector_lazy(connect))
     }
 
-    fn client_config(&self, client: Option<Identity>) -> Result<ClientConfig> {
+    /// What a client shows and checks.
+    pub fn client_config(&self, client: Option<Identity>) -> Result<ClientConfig> {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_file(self.ca_file());
         roots.add(ca.context("the CA's certificate cannot be read")?)?;

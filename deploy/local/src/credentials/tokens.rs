@@ -7,7 +7,6 @@ use tidegate_auth::{Scope, SigningKey, TokenClaims};
 use time::{Duration, OffsetDateTime};
 
 use super::{Credentials, TOKEN_AUDIENCE, TOKEN_ISSUER};
-use crate::secret_file;
 
 /// What a token says. The defaults are those of a good one; tests change a field to make a bad one.
 #[derive(Debug, Clone)]
@@ -48,14 +47,6 @@ impl Credentials {
             issued_at: SystemTime::from(now + token.lifetime.min(Duration::ZERO)),
             expires_at: SystemTime::from(now + token.lifetime),
         })?)
-    }
-
-    /// Makes the signing key and writes its public half as a JWKS.
-    pub(super) fn make_signing_key(&self) -> Result<()> {
-        let key = SigningKey::generate()?;
-        let jwks = serde_json::json!({ "keys": [key.public_jwk()] });
-        secret_file::write(&self.signing_key_file(), key.pem())?;
-        secret_file::write(&self.jwks_file(), jwks.to_string())
     }
 }
 

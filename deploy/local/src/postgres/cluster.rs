@@ -26,8 +26,6 @@ const SOCKET_FOLDER_LIMIT: usize = 103 - "/.s.PGSQL.5432.lock".len();
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    /// Listen on this TCP port of 127.0.0.1 besides the Unix socket.
-    pub tcp_port: Option<u16>,
     pub max_connections: u32,
     pub fsync_off: bool,
     /// Whoever can enter the folder of the socket needs no password.
@@ -144,11 +142,10 @@ impl Cluster {
         let log = processes::open_log(&self.log())?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data());
-        let listened = self.settings.tcp_port.map_or("", |_| "127.0.0.1");
         let mut settings = vec![
-            format!("port={}", self.port()),
+            format!("port={SOCKET_PORT}"),
             format!("unix_socket_directories={}", self.sockets.display()),
-            format!("listen_addresses={listened}"),
+            "listen_addresses=".to_owned(),
             format!("max_connections={}", self.settings.max_connections),
         ];
         settings.extend(self.settings.fsync_off.then(|| "fsync=off".to_owned()));
@@ -164,10 +161,6 @@ impl Cluster {
         Ok(command)
     }
 
-    fn port(&self) -> u16 {
-        self.settings.tcp_port.unwrap_or(SOCKET_PORT)
-    }
-
     pub(super) fn superuser_url(&self) -> String {
         databases::url_at(&self.superuser(), SUPERUSER, &self.superuser_password)
     }
@@ -175,7 +168,7 @@ impl Cluster {
     pub(super) fn superuser(&self) -> PgConnectOptions {
         PgConnectOptions::new()
             .socket(&self.sockets)
-            .port(self.port())
+            .port(SOCKET_PORT)
             .username(SUPERUSER)
             .password(&self.superuser_password)
             .database(SUPERUSER)

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tidegate_pg::CHANGE_LOG;
 
@@ -12,7 +11,7 @@ use crate::secret_file;
 
 const PASSWORD_LENGTH: usize = 32;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Database {
     Quota,
     /// Coupons and the leases they are spent from.
@@ -25,12 +24,15 @@ impl Database {
 
     /// The name of the database and of the role that owns it.
     pub fn name(self, prefix: &str) -> String {
-        let service = match self {
+        format!("{prefix}_{}", self.service())
+    }
+
+    fn service(self) -> &'static str {
+        match self {
             Self::Quota => "quota",
             Self::Issuance => "issuance",
             Self::OrderIntake => "order_intake",
-        };
-        format!("{prefix}_{service}")
+        }
     }
 }
 
@@ -39,15 +41,11 @@ pub(super) struct Passwords(BTreeMap<Database, String>);
 
 impl Passwords {
     pub(super) fn load_or_make(home: &Path) -> Result<Self> {
-        let file = home.join("passwords.json");
-        if let Ok(text) = fs::read_to_string(&file) {
-            let unread = || format!("{} cannot be read: start with --reset", file.display());
-            return Ok(Self(serde_json::from_str(&text).with_context(unread)?));
-        }
-        let new = |database| (database, new_password());
-        let passwords: BTreeMap<_, _> = Database::ALL.into_iter().map(new).collect();
-        secret_file::write(&file, serde_json::to_string(&passwords)?.as_bytes())?;
-        Ok(Self(passwords))
+        let passwords = Database::ALL.map(|database| {
+            let file = home.join(format!("{}.password", database.service()));
+            Ok((database, password_in(&file)?))
+        });
+        Ok(Self(passwords.into_iter().collect::<Result<_>>()?))
     }
 
     pub(super) fn of(&self, database: Database) -> &str {
@@ -55,21 +53,14 @@ impl Passwords {
     }
 }
 
-fn new_password() -> String {
-    rand::rng()
-        .sample_iter(rand::distr::Alphanumeric)
-        .take(PASSWORD_LENGTH)
-        .map(char::from)
-        .collect()
-}
-
 /// The password in a file, made if there is none.
 pub(super) fn password_in(file: &Path) -> Result<String> {
     if let Ok(password) = fs::read_to_string(file) {
         return Ok(password);
     }
-    let password = new_password();
-    secret_file::write(file, password.as_bytes())?;
+    let letters = rand::rng().sample_iter(rand::distr::Alphanumeric);
+    let password: String = letters.take(PASSWORD_LENGTH).map(char::from).collect();
+    secret_file::write(file, &password)?;
     Ok(password)
 }
 

@@ -1,6 +1,9 @@
 //! The running server: started in the foreground as our child, waited for, stopped, killed.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -10,7 +13,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::cluster::Cluster;
+use super::{
+    account::Account,
+    binaries::Binaries,
+    cluster::{self, Cluster, Settings},
+};
 use crate::processes::{self, tail};
 
 /// Recovery after a kill replays at most what lies between two checkpoints.
@@ -32,11 +39,19 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(cluster: Cluster) -> Self {
-        Self {
+    /// Finds or fetches the binaries, and makes the cluster if there is none. Nothing runs yet.
+    pub(super) async fn prepare(
+        account: Option<Account>,
+        home: PathBuf,
+        settings: Settings,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let binaries = Binaries::find_or_fetch(&cluster::data_folder(&home), say).await?;
+        let cluster = Cluster::prepare(account, home, binaries, settings, say).await?;
+        Ok(Self {
             cluster,
             child: None,
-        }
+        })
     }
 
     pub(super) fn cluster(&self) -> &Cluster {
@@ -45,6 +60,11 @@ impl Server {
 
     pub(super) fn process_id(&self) -> Option<u32> {
         self.child.as_ref().and_then(Child::id)
+    }
+
+    /// What its command line contains and no other process's does.
+    pub(super) fn command_mark(&self) -> String {
+        self.cluster.data().display().to_string()
     }
 
     /// Starts the server and waits until it takes connections; does nothing if it runs.

@@ -12,9 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
-use rustls::{ClientConfig, pki_types::ServerName};
-use tidegate_auth::{PeerRequirement, TlsFiles, TlsIdentity};
-use tidegate_local::credentials::{Credentials, Identity};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -33,19 +31,6 @@ const RESETS_REMEMBERED: usize = 20_000;
 const OPENING_LIMIT: Duration = Duration::from_secs(5);
 /// Before each attempt to open a connection anew, with chance: all may have broken at one moment.
 const REST: Duration = Duration::from_millis(100);
-
-/// What a chatbot shows and checks.
-pub fn tls(credentials: &Credentials) -> Result<TlsConnector> {
-    let files = TlsFiles {
-        ca: credentials.ca_file(),
-        certificate: credentials.certificate_file(Identity::Chatbot),
-        key: credentials.key_file(Identity::Chatbot),
-    };
-    let identity = TlsIdentity::load(&files, PeerRequirement::Certificate)?;
-    let mut client: ClientConfig = (*identity.client()).clone();
-    client.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(TlsConnector::from(Arc::new(client)))
-}
 
 /// A connection to one gateway, which may be between two that are open.
 #[derive(Debug, Clone, Default)]

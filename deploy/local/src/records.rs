@@ -17,6 +17,7 @@ use crate::processes;
 const END_LIMIT: Duration = Duration::from_secs(10);
 /// The file whose lock says that the folder is taken.
 const LOCK: &str = "lock";
+const PROCESSES: &str = "processes.json";
 const POLL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,21 +29,21 @@ struct Record {
 
 /// The data folder, taken for this launcher alone, and the list of its processes.
 #[derive(Debug)]
-pub(super) struct Records {
+pub(crate) struct Records {
     file: PathBuf,
     _lock: File,
 }
 
 impl Records {
     /// Takes the folder until dropped; the kernel gives it free if the launcher is killed.
-    pub(super) fn take(data: &Path) -> Result<Self> {
+    pub(crate) fn take(data: &Path) -> Result<Self> {
         let path = data.join(LOCK);
         let name = path.display();
         let unwritten = || format!("{name} cannot be written: choose another folder with --data");
         let lock = File::create(&path).with_context(unwritten)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
-                file: data.join("processes.json"),
+                file: data.join(PROCESSES),
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => bail!(
@@ -55,8 +56,14 @@ impl Records {
         }
     }
 
+    /// Takes a folder whose launcher wrote into it and is gone.
+    pub(crate) fn left_behind(data: &Path) -> Option<Self> {
+        let was_taken = data.join(PROCESSES).exists();
+        was_taken.then(|| Self::take(data).ok())?
+    }
+
     /// Empties the folder; the lock stays, since we hold it.
-    pub(super) fn remove_all_else(&self) -> Result<()> {
+    pub(crate) fn remove_all_else(&self) -> Result<()> {
         let folder = self.file.parent().context("the data folder has no path")?;
         let entries =
             fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
@@ -72,7 +79,7 @@ impl Records {
         Ok(())
     }
 
-    pub(super) fn write(&self, running: impl IntoIterator<Item = (u32, String)>) -> Result<()> {
+    pub(crate) fn write(&self, running: impl IntoIterator<Item = (u32, String)>) -> Result<()> {
         let record = |(process, command_mark)| Record {
             process,
             command_mark,
@@ -83,7 +90,7 @@ impl Records {
     }
 
     /// Stops what an earlier launcher left running.
-    pub(super) async fn stop_leftovers(&self, say: fn(&str)) -> Result<()> {
+    pub(crate) async fn stop_leftovers(&self, say: fn(&str)) -> Result<()> {
         let text = fs::read(&self.file).unwrap_or_default();
         let records: Vec<Record> = serde_json::from_slice(&text).unwrap_or_default();
         let leftovers: Vec<_> = records.iter().filter(|record| record.lives()).collect();
