@@ -39,7 +39,6 @@ pub(crate) fn code_of(issued: IssuedClaim) -> Result<String, Status> {
 pub struct Gateway {
     channel: Channel,
     bearer: Bearer,
-    deadline: Option<Duration>,
 }
 
 impl Gateway {
@@ -48,7 +47,6 @@ impl Gateway {
         Ok(Self {
             channel: stack.channel(None, name)?,
             bearer: Bearer::sign(stack.credentials(), CHATBOT, &Scope::CHATBOT)?,
-            deadline: None,
         })
     }
 
@@ -69,18 +67,11 @@ impl Gateway {
 
     /// The same gateway, called with a deadline.
     pub fn within(&self, deadline: Duration) -> Self {
-        Self {
-            deadline: Some(deadline),
-            ..self.clone()
-        }
+        self.with(self.bearer.clone().within(deadline))
     }
 
     pub fn request<M>(&self, message: M) -> Request<M> {
-        let mut request = self.bearer.request(message);
-        if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline);
-        }
-        request
+        self.bearer.request(message)
     }
 
     pub fn claims(&self) -> ClaimServiceClient<Channel> {

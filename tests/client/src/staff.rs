@@ -124,7 +124,6 @@ pub fn store_of(store_id: impl Into<String>, orders_per_slot: u32) -> Store {
 #[derive(Debug, Clone)]
 pub struct Staff {
     bearer: Bearer,
-    deadline: Option<Duration>,
     quota: Channel,
     issuance: Channel,
     order_intake: Channel,
@@ -142,7 +141,6 @@ impl Staff {
         let channel = |replica| stack.channel(Some(Identity::Staff), replica);
         Ok(Self {
             bearer: Bearer::sign(stack.credentials(), "staff", &Scope::STAFF)?,
-            deadline: None,
             quota: channel(quota)?,
             issuance: channel("issuance-0")?,
             order_intake: channel(order_intake)?,
@@ -153,17 +151,13 @@ impl Staff {
     /// The same, with a deadline for each call.
     pub fn within(self, deadline: Duration) -> Self {
         Self {
-            deadline: Some(deadline),
+            bearer: self.bearer.within(deadline),
             ..self
         }
     }
 
     pub fn request<M>(&self, message: M) -> Request<M> {
-        let mut request = self.bearer.request(message);
-        if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline);
-        }
-        request
+        self.bearer.request(message)
     }
 
     pub fn campaigns(&self) -> CampaignServiceClient<Channel> {
