@@ -3,7 +3,7 @@
 use tidegate_auth::Identity;
 use tidegate_proto::{
     gateway::v1 as gateway, issuance::v1 as issuance, order_intake::v1 as order_intake,
-    quota::v1 as quota,
+    quota::v1 as quota, status::v1 as status,
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
@@ -77,6 +77,11 @@ calls! {
     }
     OrderIntake, order_intake::feed_service_client::FeedServiceClient {
         acknowledge_orders(AcknowledgeOrdersRequest) -> AcknowledgeOrdersResponse,
+    }
+    // Of every replica: a call of these says which.
+    Staff, status::status_service_client::StatusServiceClient {
+        get_status(GetStatusRequest) -> GetStatusResponse,
+        get_metrics(GetMetricsRequest) -> GetMetricsResponse,
     }
     Gateway, gateway::claim_service_client::ClaimServiceClient {
         claim_coupon(ClaimCouponRequest) -> ClaimCouponResponse,

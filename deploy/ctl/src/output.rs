@@ -101,7 +101,7 @@ impl Output {
             Format::Json => serde_json::to_string_pretty(&self.value).context("no JSON")? + "\n",
             Format::Yaml => serde_saphyr::to_string(&self.value).context("no YAML")?,
             Format::Csv => self.csv()?,
-            Format::Table => self.table(),
+            Format::Table => self.text(),
         };
         write_out(&text)
     }
@@ -148,7 +148,8 @@ impl Output {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn table(&self) -> String {
+    /// The table for people, and the sentence beside it.
+    pub fn text(&self) -> String {
         let mut rows = self.rows();
         let text = match self.value.pointer(self.rows_at) {
             _ if self.columns.is_empty() => String::new(),
@@ -284,7 +285,7 @@ mod tests {
     fn a_table_and_csv_show_the_same_columns() {
         let values = vec![json!({ "id": "tea", "stock": 3 }), json!({ "id": "cake" })];
         let output = Output::list(values, &[("ID", "/id"), ("STOCK", "/stock")]);
-        let table = output.table();
+        let table = output.text();
         let words: Vec<_> = table.split_whitespace().collect();
         assert_eq!(words, ["ID", "STOCK", "tea", "3", "cake"]);
         assert_eq!(output.csv().unwrap(), "id,stock\ntea,3\ncake,\n");

@@ -63,7 +63,7 @@ impl Session {
     }
 
     /// A connection to one replica, made at its first call.
-    pub fn channel(&self, service: Identity, address: &str) -> Channel {
+    fn channel(&self, service: Identity, address: &str) -> Channel {
         channel(address, service, Arc::clone(&self.tls))
     }
 
@@ -98,21 +98,16 @@ impl Session {
     }
 
     /// One call to one replica, without trying again.
-    pub async fn call_replica<Message, Answer, Answering>(
+    pub async fn call_at<M: Call>(
         &self,
         (service, address): (Identity, &str),
-        message: Message,
-        send: impl FnOnce(Channel, Request<Message>) -> Answering,
-    ) -> Result<Answer, Failure>
-    where
-        Answering: Future<Output = Result<Response<Answer>, Status>>,
-    {
+        message: M,
+    ) -> Result<M::Answer, Failure> {
         let token = self.token(&self.context.token_file)?;
         let request = self.request(message, &token, self.patience);
-        match send(self.channel(service, address), request).await {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(named(status, service, address).into()),
-        }
+        let answer = M::send(self.channel(service, address), request).await;
+        let answer = answer.map_err(|status| named(status, service, address))?;
+        Ok(answer.into_inner())
     }
 
     /// A stream with the token of staff, for as long as it lasts, at the first replica that answers.
@@ -165,8 +160,9 @@ impl Session {
 
 fn authorized<Message>(message: Message, token: &AsciiMetadataValue) -> Request<Message> {
     let mut request = Request::new(message);
-    let headers = request.metadata_mut();
-    headers.insert("authorization", token.clone());
+    request
+        .metadata_mut()
+        .insert("authorization", token.clone());
     request
 }
 

@@ -98,39 +98,23 @@ async fn of_all(history: &History, session: &Session) -> Result<Vec<Change>, Fai
     let (filter, page_size) = (Some(history.filter()), history.limit);
     let most = usize::try_from(page_size).unwrap_or(usize::MAX);
     let mut changes = Vec::new();
-    if asks(&["campaign"]) {
-        let ask = |page_token| quota::ListChangesRequest {
-            filter: filter.clone(),
-            page_size,
-            page_token,
+    macro_rules! ask {
+        ($service:ident, $kinds:expr) => {
+            if asks($kinds) {
+                let ask = |page_token| $service::ListChangesRequest {
+                    filter: filter.clone(),
+                    page_size,
+                    page_token,
+                };
+                let take =
+                    |page: $service::ListChangesResponse| (page.changes, page.next_page_token);
+                changes.extend(pages::first(session, most, ask, take).await?.0);
+            }
         };
-        let page = pages::first(session, most, ask, |page| {
-            (page.changes, page.next_page_token)
-        });
-        changes.extend(page.await?.0);
     }
-    if asks(&["coupon"]) {
-        let ask = |page_token| issuance::ListChangesRequest {
-            filter: filter.clone(),
-            page_size,
-            page_token,
-        };
-        let page = pages::first(session, most, ask, |page| {
-            (page.changes, page.next_page_token)
-        });
-        changes.extend(page.await?.0);
-    }
-    if asks(&["store", "order", "area"]) {
-        let ask = |page_token| order_intake::ListChangesRequest {
-            filter: filter.clone(),
-            page_size,
-            page_token,
-        };
-        let page = pages::first(session, most, ask, |page| {
-            (page.changes, page.next_page_token)
-        });
-        changes.extend(page.await?.0);
-    }
+    ask!(quota, &["campaign"]);
+    ask!(issuance, &["coupon"]);
+    ask!(order_intake, &["store", "order", "area"]);
     Ok(changes)
 }
 

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidegate_auth::Identity;
-use tidegate_proto::status::v1::{
-    GetStatusRequest, GetStatusResponse, status_service_client::StatusServiceClient,
-};
+use tidegate_proto::status::v1::{GetStatusRequest, GetStatusResponse};
 
 use crate::{
     contract::json as as_json,
@@ -82,13 +80,7 @@ pub async fn examine(session: &Session) -> Vec<Examined> {
     });
     let asked = replicas.map(async |(service, address)| {
         let (began, asked_at) = (Instant::now(), SystemTime::now());
-        let status = session.call_replica(
-            (service, address),
-            GetStatusRequest {},
-            |channel, request| async move {
-                StatusServiceClient::new(channel).get_status(request).await
-            },
-        );
+        let status = session.call_at((service, address), GetStatusRequest {});
         Examined {
             service,
             address: address.clone(),

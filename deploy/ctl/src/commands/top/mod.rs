@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{GetQueueResponse, ListCampaignsRequest},
-    status::v1::{GetMetricsRequest, status_service_client::StatusServiceClient},
+    status::v1::GetMetricsRequest,
     r#type::v1::Campaign,
 };
 use tokio::time::{Instant, sleep};
@@ -67,7 +67,8 @@ pub async fn run(top: Top, session: &Session) -> Result<Option<Output>, Failure>
     {
         return Err(failure);
     }
-    Ok(Some(View::between(&before, &after).output()))
+    let view = View::between(&before, &after);
+    Ok(Some(view.table().with_note(view.words())))
 }
 
 async fn look(session: &Session) -> Seen {
@@ -105,9 +106,6 @@ pub async fn metrics_of(
     service: Identity,
     address: &str,
 ) -> Result<String, Failure> {
-    let ask = |channel, request| async move {
-        StatusServiceClient::new(channel).get_metrics(request).await
-    };
-    let answer = session.call_replica((service, address), GetMetricsRequest {}, ask);
+    let answer = session.call_at((service, address), GetMetricsRequest {});
     Ok(answer.await?.text)
 }

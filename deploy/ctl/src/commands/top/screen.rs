@@ -1,14 +1,14 @@
 //! The live view.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use ratatui::{
     Frame,
     crossterm::event::{self, Event, KeyCode, KeyEventKind},
     layout::{Constraint, Layout},
-    style::{Style, Stylize as _},
+    style::Stylize as _,
     text::Line,
-    widgets::{Block, Paragraph, Row, Table},
+    widgets::{Block, Paragraph},
 };
 use tokio::time::sleep;
 
@@ -69,52 +69,19 @@ fn draw(frame: &mut Frame<'_>, view: &View) {
         Constraint::Length(replicas.saturating_add(3)),
     ])
     .areas(frame.area());
-    let lines: Vec<_> = view
-        .words()
-        .trim()
-        .lines()
-        .map(|line| Line::from(line.to_owned()))
-        .collect();
     let block = Block::bordered()
         .title(" Tidegate ")
         .title_bottom(" q leaves ");
-    frame.render_widget(Paragraph::new(lines).block(block), words);
-    let rows = view.replicas.iter().map(|replica| {
-        let p99 = replica
-            .p99_ms
-            .map_or("-".to_owned(), |ms| format!("{ms:.1}"));
-        let row = Row::new([
-            replica.service.to_owned(),
-            replica.address.clone(),
-            if replica.is_serving {
-                "serving"
-            } else {
-                "NOT SERVING"
-            }
-            .to_owned(),
-            format!("{:.1}", replica.calls_per_second),
-            format!("{:.1}", replica.not_ok_per_second),
-            p99,
-            format!("{:.0}", replica.in_flight),
-        ]);
-        if replica.is_serving {
-            row
-        } else {
-            row.style(Style::new().red())
-        }
+    frame.render_widget(Paragraph::new(view.words().trim()).block(block), words);
+    let text = view.table().text();
+    // The heads come first, and then a line for each replica.
+    let serve = view.replicas.iter().map(|replica| replica.is_serving);
+    let serve = iter::once(true).chain(serve).chain(iter::repeat(true));
+    let lines = text.lines().zip(serve).map(|(line, serves)| match serves {
+        true => Line::from(line),
+        false => Line::from(line).red(),
     });
-    let widths = [14, 24, 12, 9, 9, 9, 9].map(Constraint::Length);
-    let heads = [
-        "service",
-        "address",
-        "",
-        "calls/s",
-        "not OK/s",
-        "p99 ms",
-        "in flight",
-    ];
-    let table_of_replicas = Table::new(rows, widths)
-        .header(Row::new(heads).bold())
-        .block(Block::bordered().title(" Replicas "));
-    frame.render_widget(table_of_replicas, table);
+    let block = Block::bordered().title(" Replicas ");
+    let lines: Vec<_> = lines.collect();
+    frame.render_widget(Paragraph::new(lines).block(block), table);
 }

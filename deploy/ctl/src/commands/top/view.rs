@@ -128,12 +128,10 @@ impl View {
         }
     }
 
-    /// The replicas as a table, the rest in words; all of it for machines.
-    pub fn output(&self) -> Output {
+    /// The replicas as a table; all of it for machines.
+    pub fn table(&self) -> Output {
         let value = to_value(self).unwrap_or_default();
-        Output::one(value, REPLICAS)
-            .rows_at("/replicas")
-            .with_note(self.words())
+        Output::one(value, REPLICAS).rows_at("/replicas")
     }
 
     /// Everything but the replicas, in lines.
