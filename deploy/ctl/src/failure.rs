@@ -54,6 +54,11 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
+    /// Whether a service refused for this reason.
+    pub fn is_because(&self, reason: Reason) -> bool {
+        matches!(self, Self::Refused(status) if reason_of(status) == Some(reason))
+    }
+
     /// The exit code that says which kind of failure it is.
     pub fn exit_code(&self) -> ExitCode {
         let code = match self {

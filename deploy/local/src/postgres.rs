@@ -135,10 +135,19 @@ impl Postgres {
 
     /// Kills the server as a power cut would (SIGKILL), and waits until all its processes are gone.
     pub async fn kill(&mut self) -> Result<()> {
-        match &mut self.place {
-            Place::Own(server) => server.kill().await,
+        self.own()?;
+        if let Place::Own(server) = &mut self.place {
+            server.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// The server, if it is ours.
+    fn own(&self) -> Result<&Server> {
+        match &self.place {
+            Place::Own(server) => Ok(server),
             Place::External(_) => bail!(
-                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to kill: unset the variable for this test."
+                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to stop or change: unset the variable for this test."
             ),
         }
     }
@@ -155,18 +164,12 @@ impl Postgres {
 
     /// The process id of the server, while it is ours and runs.
     pub fn process_id(&self) -> Option<u32> {
-        match &self.place {
-            Place::Own(server) => server.process_id(),
-            Place::External(_) => None,
-        }
+        self.own().ok()?.process_id()
     }
 
     /// What the command line of our server contains and no other process's does; none for a server that is not ours.
     pub fn command_mark(&self) -> Option<String> {
-        match &self.place {
-            Place::Own(server) => Some(server.command_mark()),
-            Place::External(_) => None,
-        }
+        Some(self.own().ok()?.command_mark())
     }
 
     /// The URL with which the owner of a database reaches it.

@@ -9,7 +9,7 @@ use tidegate_proto::{
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
-use crate::{audit::Finding, queue_wait::ToldPosition};
+use crate::audit::Finding;
 
 const DOMAIN: &str = "tidegate";
 const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
@@ -62,21 +62,12 @@ pub fn queued(queued: &QueuedClaim) -> Finding {
     ])
 }
 
-/// What a queued answer says, for whoever goes by it.
-pub fn told_position(queued: &QueuedClaim) -> ToldPosition {
-    ToldPosition {
-        position: queued.position,
-        longest_wait: duration(queued.longest_wait),
-        is_for_stock: queued.waits_for() == WaitsFor::Stock,
-    }
-}
-
 /// When a queued answer asks its caller to come again.
 pub fn poll_after(queued: &QueuedClaim) -> Option<Duration> {
     duration(queued.poll_after)
 }
 
-fn duration(duration: Option<prost_types::Duration>) -> Option<Duration> {
+pub(crate) fn duration(duration: Option<prost_types::Duration>) -> Option<Duration> {
     duration?.try_into().ok()
 }
 

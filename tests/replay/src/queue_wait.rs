@@ -2,17 +2,9 @@
 
 use std::time::Duration;
 
-use crate::crowd::habits::InQueue;
+use tidegate_proto::gateway::v1::{QueuedClaim, WaitsFor};
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ToldPosition {
-    /// How many are ahead, and this shopper.
-    pub position: Option<u64>,
-    /// The longest wait that is likely.
-    pub longest_wait: Option<Duration>,
-    /// Nobody is first, and the coupons that are left are on their way back.
-    pub is_for_stock: bool,
-}
+use crate::{answers::duration, crowd::habits::InQueue};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
@@ -47,7 +39,7 @@ pub struct QueueWait {
 }
 
 impl QueueWait {
-    pub fn new(asked: Asked, told: ToldPosition, kind: InQueue) -> Self {
+    pub fn new(asked: Asked, told: &QueuedClaim, kind: InQueue) -> Self {
         let mut wait = Self {
             kind,
             first_told_at: asked.told_at,
@@ -65,23 +57,23 @@ impl QueueWait {
     }
 
     /// The answer to the newest ticket was a position again.
-    pub fn told_again(&mut self, asked: Asked, told: ToldPosition) {
+    pub fn told_again(&mut self, asked: Asked, told: &QueuedClaim) {
         if let (Some(before), Some(now)) = (self.position, told.position) {
             self.grown += u32::from(now > before);
         }
         self.position = told.position.or(self.position);
         self.last_asked_at = asked.at;
-        self.was_for_stock = told.is_for_stock;
+        self.was_for_stock = told.waits_for() == WaitsFor::Stock;
         self.estimate = self
             .estimate
-            .or(told.longest_wait.map(|longest_wait| Estimate {
+            .or(duration(told.longest_wait).map(|longest_wait| Estimate {
                 told_at: asked.told_at,
                 longest_wait,
             }));
     }
 
     /// The claim was sent without its ticket and got another place, with nothing to do with the one before.
-    pub fn joined_anew(&mut self, asked: Asked, told: ToldPosition) {
+    pub fn joined_anew(&mut self, asked: Asked, told: &QueuedClaim) {
         self.position = None;
         self.estimate = None;
         self.joined = asked;
@@ -122,30 +114,31 @@ mod tests {
         }
     }
 
-    fn told(position: u64, longest: u32) -> ToldPosition {
-        ToldPosition {
+    fn told(position: u64, longest: u32) -> QueuedClaim {
+        let longest = (longest > 0).then(|| SECOND * longest);
+        QueuedClaim {
             position: Some(position),
-            longest_wait: (longest > 0).then(|| SECOND * longest),
-            is_for_stock: false,
+            longest_wait: longest.and_then(|longest| longest.try_into().ok()),
+            ..QueuedClaim::default()
         }
     }
 
     #[test]
     fn a_position_that_grew_is_counted_even_after_an_answer_without_one() {
-        let mut wait = QueueWait::new(asked(1), ToldPosition::default(), InQueue::Polls);
+        let mut wait = QueueWait::new(asked(1), &QueuedClaim::default(), InQueue::Polls);
         for (second, position) in [(2, 50), (3, 50), (4, 20)] {
-            wait.told_again(asked(second), told(position, 0));
+            wait.told_again(asked(second), &told(position, 0));
         }
         assert_eq!(wait.grown, 0);
-        wait.told_again(asked(5), ToldPosition::default());
-        wait.told_again(asked(6), told(21, 0));
+        wait.told_again(asked(5), &QueuedClaim::default());
+        wait.told_again(asked(6), &told(21, 0));
         assert_eq!((wait.grown, wait.last_asked_at), (1, SECOND * 6));
     }
 
     #[test]
     fn another_ticket_is_another_place() {
-        let mut wait = QueueWait::new(asked(1), told(10, 5), InQueue::Storms);
-        wait.joined_anew(asked(3), told(90, 0));
+        let mut wait = QueueWait::new(asked(1), &told(10, 5), InQueue::Storms);
+        wait.joined_anew(asked(3), &told(90, 0));
         assert_eq!(
             (wait.grown, wait.joined, wait.estimate),
             (0, asked(3), None)
@@ -155,9 +148,9 @@ mod tests {
 
     #[test]
     fn the_first_estimate_is_the_promise_and_the_time_before_the_opening_is_no_wait() {
-        let mut wait = QueueWait::new(asked(1), ToldPosition::default(), InQueue::Polls);
-        wait.told_again(asked(6), told(10, 4));
-        wait.told_again(asked(7), told(5, 30));
+        let mut wait = QueueWait::new(asked(1), &QueuedClaim::default(), InQueue::Polls);
+        wait.told_again(asked(6), &told(10, 4));
+        wait.told_again(asked(7), &told(5, 30));
         wait.end(SECOND * 9, true);
         assert_eq!(wait.waited(SECOND * 5), Some(SECOND * 4));
         let (waited, promised) = wait.waited_of_promised().unwrap();

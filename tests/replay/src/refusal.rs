@@ -3,9 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use serde::Deserialize;
+use tidegate_client::Refusal;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 
 use crate::measures::{ClaimEnd, OrderEnd};
 
@@ -33,37 +33,25 @@ pub struct Alternatives {
     pub stores: Vec<Suggestion>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Suggestion {
     pub store_id: String,
     /// When its first slot with room begins.
+    #[serde(with = "time::serde::rfc3339")]
     pub slot_at: OffsetDateTime,
 }
 
 impl Alternatives {
     /// Reads the metadata of an ErrorInfo; what cannot be read is not there.
     pub fn read(metadata: &HashMap<String, String>) -> Self {
-        #[derive(Deserialize)]
-        struct Document {
-            store_id: String,
-            slot_at: String,
-        }
-        let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
-        let suggestions: Vec<Document> = metadata
-            .get("suggested_stores")
-            .and_then(|list| serde_json::from_str(list).ok())
-            .unwrap_or_default();
         Self {
-            next_slot_at: metadata.get("next_slot_at").and_then(|text| moment(text)),
-            stores: suggestions
-                .into_iter()
-                .filter_map(|suggestion| {
-                    Some(Suggestion {
-                        slot_at: moment(&suggestion.slot_at)?,
-                        store_id: suggestion.store_id,
-                    })
-                })
-                .collect(),
+            next_slot_at: metadata
+                .get("next_slot_at")
+                .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
+            stores: metadata
+                .get("suggested_stores")
+                .and_then(|list| serde_json::from_str(list).ok())
+                .unwrap_or_default(),
         }
     }
 }
@@ -102,43 +90,39 @@ pub(crate) enum Advice {
 }
 
 pub(crate) fn advice(status: &Status) -> Advice {
-    let details = status.get_error_details();
-    let after = details.retry_info().and_then(|info| info.retry_delay);
-    match details.error_info() {
-        // Asking again would be answered alike; asking for something else may not.
-        Some(info) if info.reason == STORE_BUSY => {
-            Advice::Final(Failure::StoreBusy(Alternatives::read(&info.metadata)))
-        }
-        Some(info) => {
-            let reason = info.reason.clone();
-            if PASSING.contains(&info.reason.as_str()) {
-                let failure = Failure::Refused(reason);
-                Advice::Again { after, failure }
-            } else if after.is_none() {
-                Advice::Final(Failure::Never(reason))
-            } else {
-                Advice::Final(Failure::Refused(reason))
-            }
-        }
+    let Some(refusal) = Refusal::read(status) else {
         // A gateway of ours always names a reason: these come from the connection, or from a deadline of this side.
-        None => match status.code() {
+        return match status.code() {
             Code::Unavailable
             | Code::Cancelled
             | Code::DeadlineExceeded
             | Code::Unknown
             | Code::Internal => Advice::Again {
-                after,
+                after: None,
                 failure: Failure::Unanswered,
             },
             code => Advice::Final(Failure::Refused(format!("GRPC_{code:?}").to_uppercase())),
-        },
+        };
+    };
+    let (reason, after) = (refusal.reason, refusal.retry_after);
+    // Asking a full store again would be answered alike; asking for something else may not.
+    if reason == STORE_BUSY {
+        return Advice::Final(Failure::StoreBusy(Alternatives::read(&refusal.metadata)));
     }
+    if PASSING.contains(&reason.as_str()) {
+        let failure = Failure::Refused(reason);
+        return Advice::Again { after, failure };
+    }
+    Advice::Final(match after {
+        None => Failure::Never(reason),
+        Some(_) => Failure::Refused(reason),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
 
@@ -152,31 +136,42 @@ mod tests {
 
     #[test]
     fn an_overload_is_retried_when_it_says_and_a_sell_out_never() {
-        let overload = refusal(
-            Code::Unavailable,
-            "OVERLOADED",
-            Some(Duration::from_millis(300)),
-        );
-        assert_eq!(
-            advice(&overload),
-            Advice::Again {
-                after: Some(Duration::from_millis(300)),
-                failure: Failure::Refused("OVERLOADED".into())
-            }
-        );
-        let sell_out = refusal(Code::ResourceExhausted, "BUDGET_EXHAUSTED", None);
-        assert_eq!(
-            advice(&sell_out),
-            Advice::Final(Failure::Never("BUDGET_EXHAUSTED".into()))
-        );
-        let later = Some(Duration::from_secs(600));
-        let halted = refusal(Code::FailedPrecondition, "ISSUANCE_HALTED", later);
-        assert_eq!(
-            advice(&halted),
-            Advice::Final(Failure::Refused("ISSUANCE_HALTED".into()))
-        );
-        let long = refusal(Code::FailedPrecondition, "QUEUE_FULL", later);
-        assert!(matches!(advice(&long), Advice::Again { .. }));
+        let (soon, later) = (Duration::from_millis(300), Duration::from_secs(600));
+        let refused = |reason: &str| Failure::Refused(reason.into());
+        let again = |reason, after| Advice::Again {
+            after: Some(after),
+            failure: refused(reason),
+        };
+        let never = |reason: &str| Advice::Final(Failure::Never(reason.into()));
+        let not_met = Code::FailedPrecondition;
+        for (code, reason, retry, expected) in [
+            (
+                Code::Unavailable,
+                "OVERLOADED",
+                Some(soon),
+                again("OVERLOADED", soon),
+            ),
+            (
+                not_met,
+                "QUEUE_FULL",
+                Some(later),
+                again("QUEUE_FULL", later),
+            ),
+            (
+                not_met,
+                "ISSUANCE_HALTED",
+                Some(later),
+                Advice::Final(refused("ISSUANCE_HALTED")),
+            ),
+            (
+                Code::ResourceExhausted,
+                "BUDGET_EXHAUSTED",
+                None,
+                never("BUDGET_EXHAUSTED"),
+            ),
+        ] {
+            assert_eq!(advice(&refusal(code, reason, retry)), expected);
+        }
     }
 
     #[test]

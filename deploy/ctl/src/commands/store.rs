@@ -10,7 +10,6 @@ use tidegate_proto::order_intake::v1::{
     SetStoreStateRequest, Store, StoreState, UpsertStoresRequest, close_stores_request::Stores,
     store_service_client::StoreServiceClient,
 };
-use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 
 use super::campaign::new_request_id;
@@ -203,9 +202,7 @@ async fn differing(stores: &[StoreSpec], session: &Session) -> Result<Vec<Value>
     for wanted in stores {
         let fields = match get(session, &wanted.store_id).await {
             Ok(is) => wanted.differences(&is),
-            Err(Failure::Refused(status)) if reason_of(&status) == Some(Reason::StoreNotFound) => {
-                vec!["it is new"]
-            }
+            Err(failure) if failure.is_because(Reason::StoreNotFound) => vec!["it is new"],
             Err(failure) => return Err(failure),
         };
         if !fields.is_empty() {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::{DATABASE_URL_VARIABLE, Database, Postgres};
+use super::{Database, Postgres};
 use crate::processes;
 
 /// How often processes are looked for that began meanwhile.
@@ -39,11 +39,8 @@ impl Postgres {
     /// Holds a part of the server still for a time (SIGSTOP and SIGCONT), and whatever joins it
     /// meanwhile.
     pub async fn stall(&self, stalled: Stalled, lasts: Duration) -> Result<()> {
-        let Some(postmaster) = self.process_id() else {
-            bail!(
-                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to stop: unset the variable for this test."
-            );
-        };
+        let postmaster = self.own()?.process_id();
+        let postmaster = postmaster.context("PostgreSQL does not run")?;
         let titles = self.titles(stalled);
         let (until, mut stopped) = (Instant::now() + lasts, Stopped::default());
         loop {

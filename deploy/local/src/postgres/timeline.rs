@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{DATABASE_URL_VARIABLE, Place, Postgres, cluster::Cluster};
+use super::{Postgres, cluster::Cluster};
 
 /// Hexadecimal digits of a timeline, at the beginning of a log file's name.
 const DIGITS: usize = 8;
@@ -10,12 +10,8 @@ const DIGITS: usize = 8;
 impl Postgres {
     /// Lets the server begin another timeline at its next start. It must have been stopped.
     pub async fn begin_timeline(&self) -> Result<()> {
-        let Place::Own(server) = &self.place else {
-            bail!(
-                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to change: unset the variable for this test."
-            );
-        };
-        let told = reset_log(server.cluster(), &["--dry-run"]).await?;
+        let cluster = self.own()?.cluster();
+        let told = reset_log(cluster, &["--dry-run"]).await?;
         let next = told
             .lines()
             .find_map(|line| line.strip_prefix("First log segment after reset:"))
@@ -24,7 +20,7 @@ impl Postgres {
         let (timeline, segment) = next.split_at(DIGITS);
         let timeline = u32::from_str_radix(timeline, 16)? + 1;
         let next = format!("--next-wal-file={timeline:08X}{segment}");
-        reset_log(server.cluster(), &[&next]).await.map(|_| ())
+        reset_log(cluster, &[&next]).await.map(drop)
     }
 }
 

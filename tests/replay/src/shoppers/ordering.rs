@@ -8,7 +8,7 @@ use tidegate_proto::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::shopper::Shopper;
+use super::shopper::{Shopper, traceparent};
 use crate::{
     campaign::{CURRENCY, SLOT, store_id},
     crowd::schedule::{ChangeOfMind, Wish},
@@ -90,8 +90,8 @@ impl Shopper {
         let measures = &self.scene.measures;
         measures.order_placed();
         let due = Instant::now();
-        let span = self.begin("shopper orders");
-        let traceparent = span.traceparent();
+        let span = self.begin("shopper orders", None);
+        let traceparent = traceparent(span.as_ref());
         let outcome = self
             .order_somewhere(name, code, wish, traceparent.as_deref())
             .await;

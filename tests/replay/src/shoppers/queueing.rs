@@ -10,11 +10,12 @@ use tidegate_proto::gateway::v1::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    shopper::{OwnSpan, Shopper},
+    shopper::{Shopper, traceparent},
     waiting::Waiting,
 };
 use crate::{
     answers::{self, poll_after},
+    collector::Span,
     crowd::habits::InQueue,
     ledger::{Ledger, ToldNever, ToldSellOut, ToldService},
     measures::ClaimEnd,
@@ -42,7 +43,7 @@ pub(super) struct Claimed {
 struct Claiming<'a> {
     shopper: &'a Shopper,
     request: u8,
-    span: &'a OwnSpan,
+    span: Option<&'a Span>,
     /// The last question and its answer.
     first_sent_at: Duration,
     asked: Asked,
@@ -58,7 +59,7 @@ impl Shopper {
         request: u8,
         due: Instant,
         first_sent_at: Duration,
-        span: &OwnSpan,
+        span: Option<&Span>,
     ) -> Claimed {
         let now = self.scene.now();
         let mut claiming = Claiming {
@@ -86,7 +87,7 @@ impl Claiming<'_> {
                 claim_coupon_response::Outcome::Queued(queued) => queued,
             };
             self.take_place(&queued);
-            let pause = self.shopper.begin_within(self.span, WAIT);
+            let pause = self.shopper.begin(WAIT, self.span);
             let coupon = self.wait(&queued, number).await;
             self.shopper.finish(pause, false);
             if let Some(issued) = coupon? {
@@ -103,7 +104,7 @@ impl Claiming<'_> {
             ticket: self.ticket(),
             ..self.shopper.claim_request(self.request)
         };
-        let traceparent = self.span.traceparent();
+        let traceparent = traceparent(self.span);
         let at = scene.now();
         let answer = scene.ask(due, &message, traceparent.as_deref()).await;
         self.asked = Asked {
@@ -176,7 +177,7 @@ impl Claiming<'_> {
             tier_id: String::new(),
             ticket: self.ticket(),
         };
-        let traceparent = self.span.traceparent();
+        let traceparent = traceparent(self.span);
         let send = |_| {
             let (gateway, traceparent) = (scene.door.next_of_streams(), traceparent.as_deref());
             let request = scene.door.stream_request(message.clone(), traceparent);

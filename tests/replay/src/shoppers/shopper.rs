@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Scene, queueing::Claimed};
 use crate::{
-    collector::{Span, SpanId, TraceId},
+    collector::{Span, SpanId, TraceId, hex},
     crowd::{
         habits::{Habit, InQueue},
         schedule::Arrival,
@@ -100,9 +100,9 @@ impl Shopper {
         first_sent_at: Duration,
     ) -> Claimed {
         let scene = &self.scene;
-        let span = self.begin("shopper claims");
+        let span = self.begin("shopper claims", None);
         let claimed = self
-            .claim_through_the_queue(request, due, first_sent_at, &span)
+            .claim_through_the_queue(request, due, first_sent_at, span.as_ref())
             .await;
         // How long the queue was is another matter than how fast the answers are.
         let latency = (!claimed.has_waited).then(|| due.elapsed());
@@ -123,59 +123,37 @@ impl Shopper {
         }
     }
 
-    pub(super) fn begin(&self, name: &'static str) -> OwnSpan {
-        OwnSpan {
-            trace_id: self.trace_id,
+    /// Begins a span of its own if it is followed: its view of a call, which the others are part of.
+    pub(super) fn begin(&self, name: &str, whole: Option<&Span>) -> Option<Span> {
+        Some(Span {
+            trace_id: self.trace_id?,
             span_id: rand::rng().random(),
-            parent_id: SpanId::default(),
-            name,
-            start_ns: unix_ns(),
-        }
-    }
-
-    pub(super) fn begin_within(&self, whole: &OwnSpan, name: &'static str) -> OwnSpan {
-        OwnSpan {
-            parent_id: whole.span_id,
-            ..self.begin(name)
-        }
-    }
-
-    pub(super) fn finish(&self, span: OwnSpan, failed: bool) {
-        let Some(trace_id) = span.trace_id else {
-            return;
-        };
-        self.scene.collector.record(Span {
-            trace_id,
-            span_id: span.span_id,
-            parent_id: span.parent_id,
-            name: span.name.to_owned(),
+            parent_id: whole.map_or(SpanId::default(), |whole| whole.span_id),
+            name: name.to_owned(),
             service: "shopper".to_owned(),
-            start_ns: span.start_ns,
-            end_ns: unix_ns(),
-            failed,
+            start_ns: unix_ns(),
+            end_ns: 0,
+            failed: false,
             links: Vec::new(),
-        });
+        })
+    }
+
+    pub(super) fn finish(&self, span: Option<Span>, failed: bool) {
+        if let Some(span) = span {
+            self.scene.collector.record(Span {
+                end_ns: unix_ns(),
+                failed,
+                ..span
+            });
+        }
     }
 }
 
-/// The shopper's own view of a call, the first span of the trace.
-pub(super) struct OwnSpan {
-    trace_id: Option<TraceId>,
-    span_id: SpanId,
-    parent_id: SpanId,
-    name: &'static str,
-    start_ns: u64,
-}
-
-impl OwnSpan {
-    /// The W3C header that tells the gateway to follow this call.
-    pub(super) fn traceparent(&self) -> Option<String> {
-        let trace_id = u128::from_be_bytes(self.trace_id?);
-        Some(format!(
-            "00-{trace_id:032x}-{:016x}-01",
-            u64::from_be_bytes(self.span_id)
-        ))
-    }
+/// The W3C header that tells the gateway to follow a call.
+pub(super) fn traceparent(span: Option<&Span>) -> Option<String> {
+    let span = span?;
+    let (trace_id, span_id) = (hex(&span.trace_id), hex(&span.span_id));
+    Some(format!("00-{trace_id}-{span_id}-01"))
 }
 
 fn unix_ns() -> u64 {

@@ -4,7 +4,6 @@ use tidegate_proto::gateway::v1::QueuedClaim;
 
 use super::Scene;
 use crate::{
-    answers::told_position,
     crowd::habits::InQueue,
     measures::ClaimEnd,
     queue_wait::{Asked, QueueWait},
@@ -27,7 +26,7 @@ impl<'a> Waiting<'a> {
         scene.measures.queued(asked.told_at);
         Self {
             scene,
-            wait: QueueWait::new(asked, told_position(queued), kind),
+            wait: QueueWait::new(asked, queued, kind),
             ticket: queued.ticket.clone(),
             end: ClaimEnd::Unanswered,
         }
@@ -36,9 +35,9 @@ impl<'a> Waiting<'a> {
     /// The answer to a claim with the newest ticket, or to one without, was a position.
     pub(super) fn told_again(&mut self, asked: Asked, queued: &QueuedClaim, with_ticket: bool) {
         if with_ticket {
-            self.wait.told_again(asked, told_position(queued));
+            self.wait.told_again(asked, queued);
         } else {
-            self.wait.joined_anew(asked, told_position(queued));
+            self.wait.joined_anew(asked, queued);
         }
         self.ticket.clone_from(&queued.ticket);
     }

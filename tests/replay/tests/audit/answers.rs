@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tidegate_local::postgres::Postgres;
+use tidegate_proto::gateway::v1::QueuedClaim;
 use tidegate_replay::{
     crowd::habits::InQueue,
     ledger::{AskedAgain, Ledger, ToldNever, ToldSellOut, ToldStanding},
-    queue_wait::{Asked, QueueWait, ToldPosition},
+    queue_wait::{Asked, QueueWait},
 };
 
 use crate::{CODE, ORDER, audit, sound_ledger, wrong};
@@ -85,7 +86,7 @@ pub async fn dishonest_answers_are_found(postgres: &Postgres) -> Result<()> {
         at: minute,
         told_at: minute,
     };
-    let mut wait = QueueWait::new(asked, ToldPosition::default(), InQueue::Polls);
+    let mut wait = QueueWait::new(asked, &QueuedClaim::default(), InQueue::Polls);
     wait.end(minute * 2, false);
     ledger.queue_wait(wait);
     let left = "honest-answer: wrong_shoppers_left_waiting";

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use prost_types::Timestamp;
 use tidegate_auth::Identity;
 use tidegate_proto::{
     quota::v1::{HaltAllCampaignsRequest, HaltAllCampaignsResponse, SetCampaignControlRequest},
@@ -11,7 +12,6 @@ use tidegate_proto::{
         RedemptionState,
     },
 };
-use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 
 use super::{Halt, get, shown, told};
@@ -44,85 +44,76 @@ pub async fn halt(halt: Halt, session: &Session, global: &Global) -> Result<Outp
     let Some(campaign) = halt.campaign.clone() else {
         return halt_all(halt, session, global).await;
     };
+    let say = Say {
+        campaign,
+        reason: halt.reason,
+        wait: halt.wait,
+    };
+    let wanted = |is: &CampaignControl| match halt.redeeming {
+        true => (IssuanceControl::Halted, RedemptionControl::Halted),
+        false => (IssuanceControl::Halted, is.redemption()),
+    };
+    let mut decisions = 1;
     // A halt is right whatever anybody else has said meanwhile, so it is said again.
-    for _ in 1..MAX_DECISIONS {
-        match halt_once(&campaign, &halt, session).await {
-            Err(Failure::Refused(status))
-                if reason_of(&status) == Some(Reason::ControlEpochConflict) => {}
-            outcome => return outcome,
+    loop {
+        let said = say_once(&say, halt.resume_at, wanted, session).await;
+        decisions += 1;
+        match said {
+            Err(failure)
+                if failure.is_because(Reason::ControlEpochConflict)
+                    && decisions <= MAX_DECISIONS => {}
+            said => {
+                let note = "No coupon of the campaign can be issued until it is resumed.";
+                return Ok(said?.with_note(note));
+            }
         }
     }
-    halt_once(&campaign, &halt, session).await
-}
-
-async fn halt_once(id: &str, halt: &Halt, session: &Session) -> Result<Output, Failure> {
-    let is = control(&get(session, id).await?);
-    let redemption = match halt.redeeming {
-        true => RedemptionControl::Halted,
-        false => is.redemption(),
-    };
-    let wanted = SetCampaignControlRequest {
-        campaign_id: id.to_owned(),
-        issuance: IssuanceControl::Halted.into(),
-        redemption: redemption.into(),
-        reason: halt.reason.clone(),
-        resume_at: halt.resume_at,
-        epoch: is.epoch,
-    };
-    let campaign = set(wanted, session, halt.wait).await?;
-    let note = "No coupon of the campaign can be issued until it is resumed.";
-    Ok(shown(&campaign).with_note(note))
 }
 
 pub(super) async fn hold(say: Say, session: &Session) -> Result<Output, Failure> {
-    let keep = |is: &CampaignControl| is.redemption();
-    say_once(say, IssuanceControl::QueueOnly, keep, session).await
+    let wanted = |is: &CampaignControl| (IssuanceControl::QueueOnly, is.redemption());
+    say_once(&say, None, wanted, session).await
 }
 
 pub(super) async fn resume(say: Say, session: &Session) -> Result<Output, Failure> {
-    let open = |_: &CampaignControl| RedemptionControl::Open;
-    say_once(say, IssuanceControl::Open, open, session).await
+    let wanted = |_: &CampaignControl| (IssuanceControl::Open, RedemptionControl::Open);
+    say_once(&say, None, wanted, session).await
 }
 
+/// Sets the control, from what it is now, and waits until that is in force.
 async fn say_once(
-    say: Say,
-    issuance: IssuanceControl,
-    redemption: impl Fn(&CampaignControl) -> RedemptionControl,
+    say: &Say,
+    resume_at: Option<Timestamp>,
+    wanted: impl Fn(&CampaignControl) -> (IssuanceControl, RedemptionControl),
     session: &Session,
 ) -> Result<Output, Failure> {
-    let is = control(&get(session, &say.campaign).await?);
-    let wanted = SetCampaignControlRequest {
-        campaign_id: say.campaign,
+    let id = &say.campaign;
+    let is = control(&get(session, id).await?);
+    let (issuance, redemption) = wanted(&is);
+    let message = SetCampaignControlRequest {
+        campaign_id: id.clone(),
         issuance: issuance.into(),
-        redemption: redemption(&is).into(),
-        reason: say.reason,
-        resume_at: None,
+        redemption: redemption.into(),
+        reason: say.reason.clone(),
+        resume_at,
         epoch: is.epoch,
     };
-    Ok(shown(&set(wanted, session, say.wait).await?))
+    let mut first = Some(told(session.call(message).await?.campaign)?);
+    let look = || {
+        let first = first.take();
+        async move {
+            match first {
+                Some(campaign) => Ok(campaign),
+                None => get(session, id).await,
+            }
+        }
+    };
+    let under_way = |campaign: &Campaign| under_way(&control(campaign));
+    Ok(shown(&wait::until(say.wait, look, under_way).await?))
 }
 
 fn control(campaign: &Campaign) -> CampaignControl {
     campaign.control.clone().unwrap_or_default()
-}
-
-async fn set(
-    wanted: SetCampaignControlRequest,
-    session: &Session,
-    patience: Duration,
-) -> Result<Campaign, Failure> {
-    let id = wanted.campaign_id.clone();
-    let mut first = Some(told(session.call(wanted).await?.campaign)?);
-    let look = || {
-        let (first, id) = (first.take(), id.clone());
-        async move {
-            match first {
-                Some(campaign) => Ok(campaign),
-                None => get(session, &id).await,
-            }
-        }
-    };
-    wait::until(patience, look, |campaign| under_way(&control(campaign))).await
 }
 
 /// What is not in force yet; `None` if all is.

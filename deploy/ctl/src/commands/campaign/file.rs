@@ -9,7 +9,6 @@ use tidegate_proto::{
     quota::v1::{AddBudgetRequest, UpdateCampaignRequest},
     r#type::v1::Campaign,
 };
-use tidegate_rpc::refusal::reason_of;
 use tidegate_types::Reason;
 
 use super::{get, shown, told};
@@ -139,10 +138,7 @@ fn as_written(spec: &CampaignSpec) -> Output {
 
 async fn find(session: &Session, id: &str) -> Result<Option<Campaign>, Failure> {
     match get(session, id).await {
-        Ok(campaign) => Ok(Some(campaign)),
-        Err(Failure::Refused(status)) if reason_of(&status) == Some(Reason::CampaignNotFound) => {
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
+        Err(failure) if failure.is_because(Reason::CampaignNotFound) => Ok(None),
+        found => found.map(Some),
     }
 }

@@ -1,5 +1,7 @@
+use tidegate_proto::gateway::v1::QueuedClaim;
+
 use super::*;
-use crate::queue_wait::{Asked, ToldPosition};
+use crate::queue_wait::Asked;
 
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -16,13 +18,13 @@ fn asked(at: u64) -> Asked {
 
 /// Joined, was told to wait until the last question, and served in the end.
 fn wait(joined: u64, last_asked: u64, ended: u64) -> QueueWait {
-    let told = |position| ToldPosition {
+    let told = |position| QueuedClaim {
         position: Some(position),
-        longest_wait: Some(ms(3_000)),
-        is_for_stock: false,
+        longest_wait: ms(3_000).try_into().ok(),
+        ..QueuedClaim::default()
     };
-    let mut wait = QueueWait::new(asked(joined), told(9), InQueue::Polls);
-    wait.told_again(asked(last_asked), told(4));
+    let mut wait = QueueWait::new(asked(joined), &told(9), InQueue::Polls);
+    wait.told_again(asked(last_asked), &told(4));
     wait.end(ms(ended), true);
     wait
 }
