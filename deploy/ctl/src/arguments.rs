@@ -31,7 +31,6 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// Which context to use; the current one if none is named
@@ -51,7 +50,6 @@ pub struct Global {
     pub yes: bool,
 }
 
-/// What is to be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Campaigns: make, watch, halt, change and compare them

@@ -33,7 +33,6 @@ pub enum Failure {
     /// It was found that something is not as it should be; the output says what.
     #[error("{0}")]
     Different(String),
-    /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
     /// What was waited for did not come in time.
@@ -42,7 +41,6 @@ pub enum Failure {
     /// Some of what was asked for was refused; the output says what.
     #[error("{0}")]
     NotAll(String),
-    /// Something on this machine.
     #[error("{0:#}")]
     Machine(#[from] anyhow::Error),
 }

@@ -15,7 +15,6 @@ impl Metrics {
         Self(Scrape::parse(lines).map_or(Vec::new(), |scrape| scrape.samples))
     }
 
-    /// The samples of all of them together.
     pub fn together<'a>(replicas: impl Iterator<Item = &'a Self>) -> Self {
         Self(replicas.flat_map(|metrics| metrics.0.clone()).collect())
     }
@@ -24,18 +23,15 @@ impl Metrics {
         self.0.iter().filter(move |sample| sample.metric == name)
     }
 
-    /// The sum of a counter or gauge over all its labels.
     pub fn sum(&self, name: &str) -> f64 {
         self.sum_where(name, |_| true)
     }
 
-    /// The sum over the samples whose labels fit.
     pub fn sum_where(&self, name: &str, fits: impl Fn(&Sample) -> bool) -> f64 {
         let samples = self.of(name).filter(|sample| fits(sample));
         samples.filter_map(|sample| number(&sample.value)).sum()
     }
 
-    /// The sum by the value of one label.
     pub fn sum_by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for sample in self.of(name) {

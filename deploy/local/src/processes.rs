@@ -75,7 +75,6 @@ pub fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The last lines of a file; empty if it cannot be read.
 pub fn tail(file: &Path, lines: usize) -> String {
     let text = fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

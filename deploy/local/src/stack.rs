@@ -118,7 +118,6 @@ impl Stack {
         trouble.map_or(Ok(()), Err)
     }
 
-    /// Shuts down and removes every file the stack made.
     pub async fn shutdown_and_remove(mut self) -> Result<()> {
         self.shutdown().await?;
         self.postgres.remove_data().await?;
@@ -137,7 +136,6 @@ impl Stack {
         self.find(name)?.signal(Signal::STOP)
     }
 
-    /// Lets a paused replica go on.
     pub fn resume(&mut self, name: &str) -> Result<()> {
         self.find(name)?.signal(Signal::CONT)
     }
@@ -147,14 +145,12 @@ impl Stack {
         self.find(name)?.signal(Signal::TERM)
     }
 
-    /// Waits for a replica to end by itself.
     pub async fn wait_for_exit(&mut self, name: &str) -> Result<ExitStatus> {
         let status = self.find(name)?.wait().await;
         self.record()?;
         status
     }
 
-    /// Asks a replica to drain and waits for its end.
     pub async fn terminate(&mut self, name: &str) -> Result<ExitStatus> {
         let status = self.find(name)?.terminate().await;
         self.record()?;
@@ -170,7 +166,6 @@ impl Stack {
         self.find(name)?.wait_until_ready().await
     }
 
-    /// Starts a replica without waiting for it.
     pub fn start_replica(&mut self, name: &str) -> Result<()> {
         let environment = self.environment_of(self.replica(name)?);
         self.find(name)?.spawn(&environment)?;

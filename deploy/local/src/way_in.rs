@@ -15,7 +15,6 @@ use crate::{
     stack::{Service, Stack},
 };
 
-/// How the context of the stack on this machine is called.
 pub const CONTEXT: &str = "local";
 /// Tokens are made anew whenever a stack comes up.
 const TOKEN_LIFETIME: Duration = Duration::days(7);

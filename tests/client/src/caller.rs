@@ -72,7 +72,6 @@ methods! {
     WalletService.CheckCoupon(CheckCouponRequest) -> CheckCouponResponse;
 }
 
-/// A message as the wire has it.
 #[derive(Debug, Clone)]
 pub struct Framed<Asked>(Bytes, PhantomData<Asked>);
 
@@ -142,7 +141,6 @@ impl Caller {
         })
     }
 
-    /// How many turns it takes to call on every connection.
     pub fn turns(&self) -> usize {
         self.connections.len()
     }
@@ -151,7 +149,6 @@ impl Caller {
         self.turn.fetch_add(1, Ordering::Relaxed) % self.turns()
     }
 
-    /// Sends one call and reads its answer.
     pub async fn call<Asked: Asks>(&self, body: Framed<Asked>) -> Result<Asked::Answer, Status> {
         self.call_at(self.next_turn(), body, None).await
     }

@@ -43,7 +43,6 @@ impl Fulfilment {
         part(answer.into_inner().order, "advance_order")
     }
 
-    /// Says that the store cannot make an order.
     pub async fn fail(&self, order: &Order, note: &str) -> Result<Order, Status> {
         let request = self.bearer.request(FailOrderRequest {
             shopper_id: order.shopper_id.clone(),
@@ -74,7 +73,6 @@ impl Fulfilment {
         .await
     }
 
-    /// Remembers how far a consumer has come.
     pub async fn acknowledge(&self, consumer: &str, cursor: &str) -> Result<(), Status> {
         let request = self.bearer.request(AcknowledgeOrdersRequest {
             consumer: consumer.into(),

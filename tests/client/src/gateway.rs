@@ -28,7 +28,6 @@ const CHATBOT: &str = "chatbot";
 /// What [`Gateway::claim`] says of a claim that was given a place in the queue.
 const QUEUED: &str = "the claim waits in the queue";
 
-/// The code of a coupon that was issued.
 pub(crate) fn code_of(issued: IssuedClaim) -> Result<String, Status> {
     let code = issued.coupon.map(|coupon| coupon.code);
     part(code.filter(|code| !code.is_empty()), "claim_coupon")
@@ -50,14 +49,12 @@ impl Gateway {
         })
     }
 
-    /// Every gateway of a stack.
     pub fn all(stack: &Stack) -> Result<Vec<Self>> {
         let replicas = replicas(stack).into_iter();
         let gateways = replicas.filter(|(service, _)| *service == Service::Gateway);
         gateways.map(|(_, name)| Self::of(stack, &name)).collect()
     }
 
-    /// The same gateway, called with another token.
     pub fn with(&self, bearer: Bearer) -> Self {
         Self {
             bearer,
@@ -65,7 +62,6 @@ impl Gateway {
         }
     }
 
-    /// The same gateway, called with a deadline.
     pub fn within(&self, deadline: Duration) -> Self {
         self.with(self.bearer.clone().within(deadline))
     }
@@ -167,7 +163,6 @@ impl Gateway {
         part(answer.into_inner().order, "place_order")
     }
 
-    /// The order as it stands.
     pub async fn read(&self, order: &Order) -> Result<Order, Status> {
         self.get_order(&order.shopper_id, &order.order_id).await
     }
@@ -177,7 +172,6 @@ impl Gateway {
     }
 
     calls! {
-        /// What became of a claim.
         look_up(campaign_id: &str, shopper_id: &str, request_id: &str)
             = claims.get_claim(GetClaimRequest) -> GetClaimResponse;
         watch_claim(campaign_id: &str, shopper_id: &str, request_id: &str)

@@ -16,9 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub struct QueuedShopper {
-    /// The claim, with the newest ticket.
     pub claim: ClaimCouponRequest,
-    /// The last position told.
     pub position: Option<u64>,
 }
 
@@ -30,7 +28,6 @@ impl QueuedShopper {
         }
     }
 
-    /// Sends the claim with the newest ticket.
     pub async fn ask(&mut self, gateway: &Gateway) -> Result<Outcome, Status> {
         let outcome = gateway.ask(self.claim.clone()).await?;
         if let Outcome::Queued(queued) = &outcome {
@@ -50,7 +47,6 @@ impl QueuedShopper {
         self.claim.ticket.clone_from(&queued.ticket);
     }
 
-    /// Claims, and is to be given a place.
     pub async fn queued(&mut self, gateway: &Gateway) -> Result<QueuedClaim> {
         match self.ask(gateway).await? {
             Outcome::Queued(queued) => Ok(queued),
@@ -58,7 +54,6 @@ impl QueuedShopper {
         }
     }
 
-    /// Comes back as told until there is a coupon.
     pub async fn follow(&mut self, gateway: &Gateway) -> Result<IssuedClaim> {
         let began = Instant::now();
         loop {
@@ -86,7 +81,6 @@ impl QueuedShopper {
     }
 }
 
-/// When to show the ticket again.
 pub fn poll_after(queued: &QueuedClaim) -> Option<Duration> {
     queued.poll_after.and_then(|pause| pause.try_into().ok())
 }

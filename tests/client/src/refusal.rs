@@ -15,9 +15,7 @@ pub struct Refusal {
     /// When to try again; none if never.
     pub retry_after: Option<Duration>,
     pub fields: Vec<String>,
-    /// The locales it speaks to people in.
     pub locales: Vec<String>,
-    /// The pushback for gRPC's own retries.
     pub pushback: Option<String>,
 }
 
@@ -54,14 +52,12 @@ impl Refusal {
         }
     }
 
-    /// Panics if it is another refusal.
     #[track_caller]
     pub fn is(self, code: Code, reason: &str) -> Self {
         assert_eq!((self.code, &*self.reason), (code, reason));
         self
     }
 
-    /// Panics if it is for another reason.
     #[track_caller]
     pub fn because(self, reason: &str) -> Self {
         assert_eq!(self.reason, reason);

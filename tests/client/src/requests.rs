@@ -3,7 +3,6 @@ use tidegate_proto::{
     r#type::v1::{Money, OrderLine},
 };
 
-/// A claim of any tier.
 pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponRequest {
     ClaimCouponRequest {
         campaign_id: campaign.into(),
@@ -13,7 +12,6 @@ pub fn claim_of(campaign: &str, shopper: &str, request_id: &str) -> ClaimCouponR
     }
 }
 
-/// One milk tea at `store-1`.
 pub fn order_of(shopper: &str, request_id: &str, code: &str) -> PlaceOrderRequest {
     PlaceOrderRequest {
         shopper_id: shopper.into(),

@@ -30,7 +30,6 @@ use tonic::{Request, Status, transport::Channel};
 use crate::{Bearer, Gateway, part, soon};
 
 pub const HOUR: Duration = Duration::from_secs(3_600);
-/// What staff say for the record.
 const WHY: &str = "tried out";
 
 #[derive(Debug, Clone)]
@@ -41,7 +40,6 @@ pub struct CampaignTerms {
     pub limit_per_shopper: u32,
     pub opens_at: SystemTime,
     pub open_for: Duration,
-    /// How long coupons are valid.
     pub validity: Duration,
 }
 
@@ -58,7 +56,6 @@ impl CampaignTerms {
         }
     }
 
-    /// Opens after a while and not now.
     pub fn opening_in(self, wait: Duration) -> Self {
         Self {
             opens_at: SystemTime::now() + wait,
@@ -148,7 +145,6 @@ impl Staff {
         })
     }
 
-    /// The same, with a deadline for each call.
     pub fn within(self, deadline: Duration) -> Self {
         Self {
             bearer: self.bearer.within(deadline),
@@ -247,7 +243,6 @@ impl Staff {
         self.campaigns().update_campaign(request).await.map(drop)
     }
 
-    /// Lets the coupons of a campaign be valid for longer.
     pub async fn extend(&self, campaign: &str, until: SystemTime) -> Result<Campaign, Status> {
         let request = self.request(ExtendValidityRequest {
             campaign_id: campaign.into(),
@@ -293,7 +288,6 @@ impl Staff {
         Ok(())
     }
 
-    /// Makes stores, or changes them.
     pub async fn put_stores(&self, stores: Vec<Store>) -> Result<UpsertStoresResponse, Status> {
         let request = self.request(stream::iter([UpsertStoresRequest {
             stores,
@@ -320,7 +314,6 @@ impl Staff {
         part(answer.into_inner().store, "set_store_state")
     }
 
-    /// Closes stores, and keeps or fails their orders.
     pub async fn close_stores(
         &self,
         message: CloseStoresRequest,
@@ -330,15 +323,12 @@ impl Staff {
     }
 
     calls! {
-        /// The campaign as it is now.
         read(campaign_id: &str) = campaigns.get_campaign(GetCampaignRequest).campaign -> Campaign;
-        /// The services' own audit.
         audit(campaign_id: &str)
             = campaigns.audit_campaign(AuditCampaignRequest) -> AuditCampaignResponse;
         /// Adds to the stock of a tier, once for each request id.
         add_budget(campaign_id: &str, tier_id: &str, request_id: &str, additional_stock: u64;
             reason = WHY) = campaigns.add_budget(AddBudgetRequest) -> AddBudgetResponse;
-        /// Ends a campaign for good.
         end(campaign_id: &str; reason = WHY)
             = campaigns.end_campaign(EndCampaignRequest) -> EndCampaignResponse;
         revoke(shopper_id: &str, coupon_code: &str; reason = WHY)

@@ -133,7 +133,6 @@ impl Gateway {
         })
     }
 
-    /// Another one at the same place.
     async fn again(address: SocketAddr) -> Result<Self> {
         soon(async || Self::start(&address.to_string()).await).await
     }

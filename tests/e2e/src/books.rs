@@ -13,10 +13,8 @@ const SLOTS: &str = "
     WHERE slot.store_id = $1
     ORDER BY slot.slot_starts_at";
 
-/// What is kept of one slot.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SlotBooking {
-    /// Places that are given away.
     pub booked: i64,
     /// What the store made in a slot when the last one was.
     pub capacity_when_booked: i64,

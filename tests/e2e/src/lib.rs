@@ -7,13 +7,14 @@ use std::{ops::Deref, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use sqlx::{Connection as _, PgConnection};
-use tidegate_client::{CampaignTerms, Fulfilment, Gateway, Staff, metrics};
+use tidegate_client::{CampaignTerms, Fulfilment, Gateway, Staff, becomes, metrics};
 use tidegate_local::{
     credentials::Identity,
     stack::{Service, Stack, StackOptions},
 };
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
+    order_intake::v1::Store,
     r#type::v1::{Order, OrderState},
 };
 use tidegate_replay::collector::Collector;
@@ -28,7 +29,6 @@ pub const ISSUANCES: [&str; 2] = ["issuance-0", "issuance-1"];
 /// A running suite. What shoppers do without further words they do at its first gateway.
 pub struct Suite {
     pub stack: Stack,
-    /// The traces received so far.
     pub collector: Collector,
     pub staff: Staff,
     pub gateways: Vec<Gateway>,
@@ -48,7 +48,6 @@ impl Suite {
         Self::start_with(|_| ()).await
     }
 
-    /// The same, with other options.
     pub async fn start_with(change: impl FnOnce(&mut StackOptions)) -> Result<Self> {
         let mut options = Self::options();
         let collector = Collector::start().await?;
@@ -63,7 +62,6 @@ impl Suite {
         })
     }
 
-    /// The same, with settings of one service.
     pub async fn start_set(service: Service, settings: &[(&str, &str)]) -> Result<Self> {
         Self::start_with(|options| set(options, service, settings)).await
     }
@@ -79,7 +77,6 @@ impl Suite {
         }
     }
 
-    /// Ends the suite and removes its folder.
     pub async fn end(self) -> Result<()> {
         self.stack.shutdown_and_remove().await
     }
@@ -90,6 +87,20 @@ impl Suite {
             .open(CampaignTerms::open(campaign, stock))
             .await?;
         Ok(())
+    }
+
+    /// The same, and a store.
+    pub async fn open_with_store(&self, campaign: &str, store: Store) -> Result<()> {
+        self.staff.put_stores(vec![store]).await?;
+        self.open(campaign, 1_000).await
+    }
+
+    /// Waits until the order's coupon is given back.
+    pub async fn released(&self, order: &Order) -> Result<()> {
+        becomes(true, async || {
+            Ok(self.read(order).await?.coupon_released_at.is_some())
+        })
+        .await
     }
 
     /// Places an order that has to be accepted.
@@ -147,7 +158,6 @@ impl Suite {
     }
 }
 
-/// Adds settings of one service.
 pub fn set(options: &mut StackOptions, service: Service, settings: &[(&str, &str)]) {
     let settings = settings.iter();
     let settings =

@@ -16,7 +16,6 @@ const LANGUAGES: [&str; 2] = ["zh-CN", "en"];
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// The longest wait for which a refusal may be UNAVAILABLE: gRPC's own retries sleep through it.
 const LONGEST_PUSHBACK: Duration = Duration::from_secs(5);
-/// The contract's limit of a ticket.
 const TICKET_LIMIT: usize = 512;
 
 /// What is to be counted of a refusal. What did not come from a gateway, such as a connection that broke, is nobody's answer and not counted.
@@ -45,7 +44,6 @@ pub fn refusal(status: &Status) -> Finding {
     ])
 }
 
-/// What is to be counted of a place in the queue.
 pub fn queued(queued: &QueuedClaim) -> Finding {
     let messages = queued.messages.iter();
     let words = messages.map(|words| (&*words.locale, &*words.message));
@@ -62,7 +60,6 @@ pub fn queued(queued: &QueuedClaim) -> Finding {
     ])
 }
 
-/// When a queued answer asks its caller to come again.
 pub fn poll_after(queued: &QueuedClaim) -> Option<Duration> {
     duration(queued.poll_after)
 }
@@ -185,7 +182,6 @@ mod tests {
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));
     const LONG: Option<Duration> = Some(Duration::from_secs(945));
 
-    /// What is wrong with a refusal.
     fn faults(status: &Status) -> Vec<String> {
         let counts = super::refusal(status);
         assert_eq!(counts.count("refusals"), Some(1));

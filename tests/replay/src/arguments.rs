@@ -97,7 +97,6 @@ impl Arguments {
         }
     }
 
-    /// How long arrivals last from the opening on.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
     }

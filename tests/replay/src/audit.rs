@@ -33,7 +33,6 @@ const SETTLE_POLL: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Subject {
     pub campaign_number: i64,
-    /// Coupons a shopper may hold.
     pub limit_per_shopper: i64,
     /// What the ids of this run's shoppers begin with; orders of other runs on the same data are left out.
     pub shopper_prefix: String,

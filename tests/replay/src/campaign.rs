@@ -10,7 +10,6 @@ use tonic::Status;
 use crate::crowd::schedule::{PATIENCE_LIMIT, STORES, share_of_store};
 
 pub const CURRENCY: &str = "CNY";
-/// Parts of town, each with as many stores.
 const AREAS: u32 = 20;
 /// As short as slots can be: a day pressed into minutes is to fill some.
 const SLOT_MINUTES: u32 = 1;
@@ -24,7 +23,6 @@ const MAX_ORDERS_PER_SLOT: f64 = 10_000.0;
 pub const STOCK_SHARE: f64 = 0.6;
 /// The first tier: 25 yuan, as in the giveaway that is replayed.
 const FIRST_TIER_SHARE: f64 = 0.8;
-/// Coupons a shopper may hold.
 pub const LIMIT_PER_SHOPPER: u32 = 1;
 const SECOND_TIER_MINOR_UNITS: i64 = 1_500;
 /// From the day of the giveaway to its first end.

@@ -129,7 +129,6 @@ pub async fn replay(
     Ok(report.holds())
 }
 
-/// What is known of a run before it begins.
 fn run_facts(stack: &Stack, arguments: &Arguments) -> RunFacts {
     let gateways = stack.addresses(Service::Gateway);
     RunFacts {

@@ -12,7 +12,6 @@ use crate::shoppers::Scene;
 
 /// Its cursor is remembered under this name, over all runs on the same data.
 const CONSUMER: &str = "replay";
-/// Between a stream that ended and the next.
 const LISTEN_AGAIN: Duration = Duration::from_millis(200);
 /// How long the feed gets to tell of the last order.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(20);

@@ -13,14 +13,11 @@ use uuid::Uuid;
 use crate::{audit::Finding, queue_wait::QueueWait};
 pub use never::{AskedAgain, ToldNever};
 
-/// A coupon code as it was told.
 pub type Code = [u8; 16];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ToldCoupon {
-    /// Which shopper, counted from 0.
     pub shopper: u32,
-    /// Which of the shopper's requests, counted from 1.
     pub request: u8,
     pub code: Code,
 }
@@ -38,11 +35,9 @@ pub enum ToldStanding {
 /// An order somebody was told is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToldOrder {
-    /// Which shopper, counted from 0.
     pub shopper: u32,
     pub order_id: Uuid,
     pub code: Code,
-    /// How it stands, as far as was told.
     pub standing: ToldStanding,
 }
 
@@ -57,9 +52,7 @@ pub struct ToldService {
 /// A claim that was told that there is nothing left for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToldSellOut {
-    /// Which shopper, counted from 0.
     pub shopper: u32,
-    /// Which of the shopper's requests, counted from 1.
     pub request: u8,
     /// When the claim was sent, as a moment of the replay.
     pub asked_at: Duration,
@@ -162,7 +155,6 @@ impl Ledger {
         );
     }
 
-    /// Somebody listens to the feed from now on.
     pub fn listen(&self) {
         self.change(|told| {
             told.heard.get_or_insert_default();

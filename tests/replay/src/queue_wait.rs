@@ -18,7 +18,6 @@ pub struct Estimate {
     pub longest_wait: Duration,
 }
 
-/// From the first ticket to the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueWait {
     pub kind: InQueue,
@@ -30,7 +29,6 @@ pub struct QueueWait {
     pub last_asked_at: Duration,
     /// Whether that was for coupons on their way back, and not for others.
     pub was_for_stock: bool,
-    /// How often a position was greater than the one told before it.
     pub grown: u32,
     pub estimate: Option<Estimate>,
     pub ended_at: Option<Duration>,

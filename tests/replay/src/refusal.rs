@@ -29,7 +29,6 @@ const PASSING: [&str; 3] = ["OVERLOADED", "QUEUE_FULL", "STOCK_RETURNING"];
 pub struct Alternatives {
     /// When its next slot with room begins.
     pub next_slot_at: Option<OffsetDateTime>,
-    /// Stores nearby that can make it sooner.
     pub stores: Vec<Suggestion>,
 }
 

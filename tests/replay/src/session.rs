@@ -62,7 +62,6 @@ impl Session {
         Ok(Self { leader, id })
     }
 
-    /// Waits for the end of the command.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.leader.wait().await?)
     }

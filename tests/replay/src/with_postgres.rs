@@ -12,10 +12,8 @@ use crate::{
     stop::StopSignals,
 };
 
-/// Names the superuser's URL of the server that store tests use.
 const URL_VARIABLE: &str = "TIDEGATE_TEST_DATABASE_URL";
 
-/// Runs a command to its end and returns its exit code.
 pub async fn run(command: &[OsString]) -> Result<ExitCode> {
     let mut stop = StopSignals::listen(&[Signal::INT, Signal::TERM, Signal::HUP])?;
     TestServer::remove_leftovers(tell).await?;

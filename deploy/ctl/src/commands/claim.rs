@@ -29,7 +29,6 @@ const ISSUED: &[Column] = &[
     ("request", "/request_id"),
     ("trace", "/trace_id"),
 ];
-/// Where an answer says nothing of when to ask again.
 const USUAL_POLL: Duration = Duration::from_secs(1);
 
 /// Who claims.

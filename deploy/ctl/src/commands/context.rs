@@ -11,7 +11,6 @@ use crate::{
     output::{Column, Output},
 };
 
-/// What can be done with contexts.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List them

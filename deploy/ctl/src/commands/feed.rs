@@ -30,7 +30,6 @@ const PAUSE_BEFORE_STREAM: Duration = Duration::from_secs(1);
 const PAUSE_BEFORE_FORWARD: Duration = Duration::from_secs(1);
 const FORWARD_LIMIT: Duration = Duration::from_secs(10);
 
-/// What can be done with the feed.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show every change of an order's state as it happens

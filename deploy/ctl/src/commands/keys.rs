@@ -22,7 +22,6 @@ pub const TOKEN_KEY: &str = "token.key";
 /// A token key that services are told of and that signs nothing yet.
 const NEXT_TOKEN_KEY: &str = "token.key.next";
 
-/// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make the keys that are missing; those there are stay
@@ -188,12 +187,10 @@ fn secret_file(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// As it is typed.
 fn kind_name(kind: Kind) -> String {
     format!("{kind:?}").to_lowercase()
 }
 
-/// The text of a file, taken apart.
 fn read_as<T, E: Display>(
     file: &Path,
     take_apart: impl Fn(&str) -> Result<T, E>,

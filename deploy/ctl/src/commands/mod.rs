@@ -30,7 +30,6 @@ use crate::{
     spec,
 };
 
-/// Does what the arguments ask for.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { global, command } = arguments;
     let session = || session(&global);
@@ -72,7 +71,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     output.tell(global.output)
 }
 
-/// The file of contexts that is used.
 pub fn contexts_file(global: &Global) -> Result<PathBuf, Failure> {
     let file = global.config.clone().or_else(Contexts::usual_file);
     file.ok_or_else(|| Failure::Usage("there is no home folder: say --config FILE".to_owned()))

@@ -54,7 +54,6 @@ const SHOW: &[Column] = &[
     ("trace", "/trace_id"),
 ];
 
-/// What can be done with orders.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show one order
@@ -80,7 +79,6 @@ pub enum Command {
     Place(Place),
 }
 
-/// Where an order may stand.
 const STATES: &[&str] = &[
     "pending",
     "accepted",

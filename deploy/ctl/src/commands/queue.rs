@@ -25,7 +25,6 @@ const SHOW: &[Column] = &[
     ("gateways", "/gateways_in_words"),
 ];
 
-/// What can be done with waiting rooms.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Who waits, for how long, and what each gateway could serve

@@ -36,12 +36,9 @@ const LIST: &[Column] = &[
     ("TIME ZONE", "/time_zone"),
     ("CLOSED BECAUSE", "/closed_because"),
 ];
-/// How long the orders of closed stores are waited for.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(60);
-/// Stores of one message.
 const STORES_AT_ONCE: usize = 500;
 
-/// What can be done with stores.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List stores

@@ -13,7 +13,6 @@ use crate::{
     arguments::Global, context::Contexts, failure::Failure, moment::parse_length, output::Output,
 };
 
-/// What can be done with tokens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sign a token with the context's signing key, and write it where the context reads it

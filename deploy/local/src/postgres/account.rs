@@ -14,7 +14,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::secret_file;
 
-/// The users tried, in this order, when the launcher is root.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// A user other than our own that runs the server.
@@ -22,7 +21,6 @@ const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 pub struct Account {
     pub name: String,
     pub uid: u32,
-    /// The number of the user's own group.
     pub gid: u32,
 }
 
@@ -64,7 +62,6 @@ fn find_user(users: &str, name: &str) -> Option<Account> {
     })
 }
 
-/// A command that runs as `account`, killed if we lose interest in it.
 pub(super) fn command(
     account: Option<&Account>,
     program: &Path,
@@ -88,7 +85,6 @@ pub(super) fn private_folder(account: Option<&Account>, folder: &Path) -> Result
     hand_over(account, folder)
 }
 
-/// Gives a file or folder to the server's user.
 pub(super) fn hand_over(account: Option<&Account>, path: &Path) -> Result<()> {
     let Some(Account { name, uid, gid }) = account else {
         return Ok(());

@@ -23,7 +23,6 @@ const HOMEBREW_ROOTS: [&str; 2] = ["/opt/homebrew/opt", "/usr/local/opt"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
     pub folder: PathBuf,
-    /// The major version, such as 18.
     pub major: u32,
 }
 

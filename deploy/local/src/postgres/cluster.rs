@@ -42,7 +42,6 @@ pub(super) struct Cluster {
     superuser_password: String,
 }
 
-/// The folder under `home` that initdb fills.
 pub(super) fn data_folder(home: &Path) -> PathBuf {
     home.join("data")
 }

@@ -116,7 +116,6 @@ impl Server {
             .context("PostgreSQL cannot be started")
     }
 
-    /// Asks for a fast shutdown and waits for it.
     pub(super) async fn stop(&mut self) -> Result<()> {
         let Some(child) = &mut self.child else {
             return Ok(());

@@ -16,7 +16,6 @@ const WRITERS: [&str; 3] = ["walwriter", "checkpointer", "background writer"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stalled {
-    /// The backends of a service.
     Backends(Database),
     /// Whatever writes to the disk: the backends of all services, and the server's own writers.
     Disk,

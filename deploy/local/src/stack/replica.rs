@@ -108,7 +108,6 @@ impl Replica {
         self.service
     }
 
-    /// The name, such as `issuance-1`.
     pub fn name(&self) -> &str {
         &self.name
     }

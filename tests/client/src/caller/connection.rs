@@ -37,7 +37,6 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Connection(Arc<Mutex<Option<SendRequest<Bytes>>>>);
 
 impl Connection {
-    /// None while no call can be sent.
     pub fn sender(&self) -> Option<SendRequest<Bytes>> {
         self.open().clone()
     }
@@ -50,7 +49,6 @@ impl Connection {
 /// The reading and writing of a connection, until it has ended.
 type Work = Pin<Box<dyn Future<Output = Result<(), h2::Error>> + Send>>;
 
-/// How to get to a gateway.
 pub struct Way {
     gateway: SocketAddr,
     tls: Option<TlsConnector>,

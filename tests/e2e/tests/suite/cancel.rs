@@ -2,25 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use futures_util::future::{join_all, try_join_all};
-use tidegate_client::{becomes, order_of, refused, soon, store_of};
+use tidegate_client::{order_of, refused, soon, store_of};
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_proto::r#type::v1::{CouponState, Order, OrderState};
 use tonic::Code;
-
-/// A campaign, and a store that makes so many orders in a slot from now on.
-async fn campaign_with_store(suite: &Suite, campaign: &str, orders_per_slot: u32) -> Result<()> {
-    let store = store_of("store-1", orders_per_slot);
-    suite.staff.put_stores(vec![store]).await?;
-    suite.open(campaign, 1_000).await
-}
-
-/// Waits until the order's coupon is given back.
-async fn released(suite: &Suite, order: &Order) -> Result<()> {
-    becomes(true, async || {
-        Ok(suite.read(order).await?.coupon_released_at.is_some())
-    })
-    .await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_order_gives_everything_back_and_the_others_are_made() -> Result<()> {
@@ -36,7 +21,9 @@ async fn a_cancelled_order_gives_everything_back_and_the_others_are_made() -> Re
 async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
     suite: &Suite,
 ) -> Result<()> {
-    campaign_with_store(suite, "once", 1).await?;
+    suite
+        .open_with_store("once", store_of("store-1", 1))
+        .await?;
     let codes = try_join_all(["ann", "bob", "cem"].map(|who| suite.coupon("once", who))).await?;
     let valid_until = suite.check("ann", &codes[0]).await?.0.valid_until;
     let order = suite.accepted(order_of("ann", "o-1", &codes[0])).await?;
@@ -46,7 +33,7 @@ async fn cancelling_gives_slot_and_coupon_back_once_however_often_it_is_asked(
         assert_eq!(cancelled.state(), OrderState::Cancelled);
         assert_eq!(cancelled.slot, order.slot);
     }
-    released(suite, &order).await?;
+    suite.released(&order).await?;
     let (coupon, usable) = suite.check("ann", &codes[0]).await?;
     assert!(usable && coupon.state() == CouponState::Issued);
     let lasts = |until: Option<prost_types::Timestamp>| until.map(|at| (at.seconds, at.nanos));
@@ -81,7 +68,7 @@ async fn cancel_at_once(suite: &Suite, shopper: &str) -> Result<Order> {
 
 /// A cancelled order leaves a coupon that pays for another one.
 async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> {
-    released(suite, order).await?;
+    suite.released(order).await?;
     assert!(suite.check(&order.shopper_id, code).await?.1);
     let again = suite
         .accepted(order_of(&order.shopper_id, "again", code))
@@ -92,7 +79,9 @@ async fn coupon_is_free(suite: &Suite, order: &Order, code: &str) -> Result<()> 
 }
 
 async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon(suite: &Suite) -> Result<()> {
-    campaign_with_store(suite, "racing", 10_000).await?;
+    suite
+        .open_with_store("racing", store_of("store-1", 10_000))
+        .await?;
     let racing = (0..16).map(async |number| {
         let shopper = format!("shopper-{number}");
         let code = suite.coupon("racing", &shopper).await?;
@@ -114,7 +103,9 @@ async fn an_order_cancelled_while_it_is_accepted_leaves_a_free_coupon(suite: &Su
 async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon(
     suite: &mut Suite,
 ) -> Result<()> {
-    campaign_with_store(suite, "hanging", 10_000).await?;
+    suite
+        .open_with_store("hanging", store_of("store-1", 10_000))
+        .await?;
     let code = suite.coupon("hanging", "ann-hanging").await?;
     suite.pause(&ISSUANCES)?;
     // The answer comes just before the caller's deadline, and on a busy machine may miss it: who
@@ -131,7 +122,9 @@ async fn an_order_cancelled_while_issuance_hangs_leaves_a_free_coupon(
 async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other_way(
     suite: &Suite,
 ) -> Result<()> {
-    campaign_with_store(suite, "steps", 10).await?;
+    suite
+        .open_with_store("steps", store_of("store-1", 10))
+        .await?;
     let fulfilment = suite.fulfilment()?;
     let code = suite.coupon("steps", "ann-steps").await?;
     let order = suite.order("ann-steps", "o-1", &code).await?;
@@ -181,7 +174,9 @@ async fn an_order_goes_on_step_by_step_before_its_shopper_s_eyes_and_by_no_other
 }
 
 async fn a_coupon_takes_off_no_more_than_the_total(suite: &Suite) -> Result<()> {
-    campaign_with_store(suite, "total", 10).await?;
+    suite
+        .open_with_store("total", store_of("store-1", 10))
+        .await?;
     let code = suite.coupon("total", "bob-total").await?;
     let mut cheap = order_of("bob-total", "o-1", &code);
     cheap.lines[0].quantity = 2;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::future::try_join_all;
-use tidegate_client::{CampaignTerms, SOON, becomes, eventually, refused, soon};
+use tidegate_client::{CampaignTerms, SOON, eventually, refused, soon};
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{Order, OrderState, Reason};
@@ -228,10 +228,7 @@ async fn a_missing_key_hides_no_other_coupon_and_refuses_for_now_until_it_is_bac
     // What has paid comes back to its shopper all the same.
     let cancelled = suite.cancel(&order).await?;
     assert_eq!(cancelled.state(), OrderState::Cancelled);
-    becomes(true, async || {
-        Ok(suite.read(&order).await?.coupon_released_at.is_some())
-    })
-    .await?;
+    suite.released(&order).await?;
 
     change_keys(suite, SECOND.0, &[FIRST, SECOND]).await?;
     accepted(suite, "ann", "o-2", &of_first).await?;

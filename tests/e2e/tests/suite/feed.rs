@@ -84,14 +84,8 @@ async fn holders(suite: &Suite, name: &str, count: usize) -> Result<Vec<(String,
     .await
 }
 
+/// Everybody orders, again while whoever was killed is not back.
 async fn orders_of(suite: &Suite, holders: &[(String, String)]) -> Result<Vec<Order>> {
-    let holders = holders.iter();
-    let orders = holders.map(|(shopper, code)| suite.order(shopper, "o-1", code));
-    Ok(try_join_all(orders).await?)
-}
-
-/// The same once whoever was killed is back.
-async fn orders_soon(suite: &Suite, holders: &[(String, String)]) -> Result<Vec<Order>> {
     let holders = holders.iter();
     let orders = holders.map(|(shopper, code)| soon(|| suite.order(shopper, "o-1", code)));
     Ok(try_join_all(orders).await?)
@@ -120,7 +114,7 @@ async fn the_feed_misses_nothing_when_order_intake_and_its_consumer_are_killed()
     suite.stack.restart("order-intake-0").await?;
 
     let after = holders(&suite, "after", 20).await?;
-    orders.extend(orders_soon(&suite, &after).await?);
+    orders.extend(orders_of(&suite, &after).await?);
     let fulfilment = suite.fulfilment()?;
     let mut pages = soon(|| fulfilment.stream_on("kitchen")).await?;
     heard.hear_all(&mut pages, &orders).await?;
@@ -223,7 +217,7 @@ async fn pending_orders_drain_within_10_seconds_after_order_intake_and_postgresq
         assert_eq!(now.state(), OrderState::Accepted, "{order:?}");
     }
     // Those who were told nothing ask again, and get what their first request made.
-    for ((shopper, code), again) in holders.iter().zip(orders_soon(&suite, &holders).await?) {
+    for ((shopper, code), again) in holders.iter().zip(orders_of(&suite, &holders).await?) {
         let (coupon, usable) = suite.check(shopper, code).await?;
         assert!(!usable && coupon.order_id == again.order_id, "{coupon:?}");
     }

@@ -11,7 +11,7 @@ use tidegate_proto::{
     gateway::v1::ClaimCouponRequest,
     issuance::v1::{GrantResult, grant_result},
     quota::v1::UpdateCampaignRequest,
-    r#type::v1::{IssuanceControl, Tier},
+    r#type::v1::Tier,
 };
 
 use super::claims::claim_for;
@@ -32,14 +32,15 @@ fn is_later(told: &Told) -> bool {
 }
 
 /// Two shoppers are served, each at a gateway of its own.
-async fn both_are_served(suite: &Suite, campaign: &str, round: usize) -> Result<()> {
-    let served = suite
-        .gateways
-        .iter()
-        .zip(["ann", "bob"])
-        .map(|(gateway, shopper)| {
-            gateway.is_served(claim_of(campaign, &format!("{shopper}-{round}"), "r-1"))
-        });
+async fn both_are_served(
+    suite: &Suite,
+    (campaign, tier): (&str, &str),
+    round: usize,
+) -> Result<()> {
+    let served = suite.gateways.iter().zip(["ann", "bob"]);
+    let served = served.map(|(gateway, shopper)| {
+        gateway.is_served(claim_for(campaign, &format!("{shopper}-{round}"), tier))
+    });
     try_join_all(served).await?;
     Ok(())
 }
@@ -62,10 +63,8 @@ async fn what_staff_change_is_known_everywhere_the_moment_it_was_acknowledged() 
     hold!(Suite::start().await?;
         a_campaign_can_be_claimed_from_at_every_gateway_the_moment_it_was_created,
         a_campaign_is_known_to_wallets_and_to_the_coupon_admin_the_moment_it_was_created,
-        budget_added_is_claimable_at_every_gateway_the_moment_it_was_acknowledged,
+        budget_added_is_claimable_at_every_gateway_at_once_also_while_other_tiers_are_left,
         budget_added_is_there_for_grants_the_moment_it_was_acknowledged,
-        budget_added_to_a_tier_that_was_gone_is_claimable_at_once_while_others_are_left,
-        a_halt_whose_end_nobody_knows_is_told_with_a_time_to_ask_again,
         strangers_who_ask_for_campaigns_that_are_not_there_keep_nobody_out,
     )
 }
@@ -76,7 +75,7 @@ async fn a_campaign_can_be_claimed_from_at_every_gateway_the_moment_it_was_creat
     for round in 0..ROUNDS {
         let id = format!("new-{round}");
         suite.staff.make(&CampaignTerms::open(&id, 10)).await?;
-        both_are_served(suite, &id, round).await?;
+        both_are_served(suite, (&id, ""), round).await?;
     }
     Ok(())
 }
@@ -99,70 +98,44 @@ async fn a_campaign_is_known_to_wallets_and_to_the_coupon_admin_the_moment_it_wa
     Ok(())
 }
 
-async fn budget_added_is_claimable_at_every_gateway_the_moment_it_was_acknowledged(
+async fn budget_added_is_claimable_at_every_gateway_at_once_also_while_other_tiers_are_left(
     suite: &Suite,
 ) -> Result<()> {
-    suite.open("more", 2).await?;
-    for round in 0..ROUNDS {
-        both_are_served(suite, "more", round).await?;
-        // Every gateway has seen the sell-out, and answers from what it knows.
-        let carl = claim_of("more", &format!("carl-{round}"), "r-1");
-        are_told(suite, &carl, never("BUDGET_EXHAUSTED")).await?;
-        let request_id = format!("more-{round}");
-        suite
-            .staff
-            .add_budget("more", "tea", &request_id, 2)
-            .await?;
+    let staff = &suite.staff;
+    for (terms, tier) in [
+        (CampaignTerms::open("more", 2), "tea"),
+        (CampaignTerms::open("tier", 0).with_sizes(2, 1_000), "large"),
+    ] {
+        let id = &*terms.id.clone();
+        staff.open(terms).await?;
+        for round in 0..ROUNDS {
+            both_are_served(suite, (id, tier), round).await?;
+            // Every gateway has seen the sell-out, and answers from what it knows.
+            let carl = claim_for(id, &format!("carl-{round}"), tier);
+            are_told(suite, &carl, never("BUDGET_EXHAUSTED")).await?;
+            let request_id = format!("more-{round}");
+            staff.add_budget(id, tier, &request_id, 2).await?;
+        }
+        assert_eq!(staff.differences(id).await?, [""; 0]);
     }
-    assert_eq!(suite.staff.differences("more").await?, [""; 0]);
     Ok(())
 }
 
 async fn budget_added_is_there_for_grants_the_moment_it_was_acknowledged(
     suite: &Suite,
 ) -> Result<()> {
+    let staff = &suite.staff;
     suite.open("grants", 1).await?;
     for round in 0..ROUNDS {
         for (shopper, is_left) in [("ann", true), ("bob", false)] {
             let shopper = format!("{shopper}-{round}");
-            let results = suite.staff.grant("grants", "mailing", [shopper]).await?;
+            let results = staff.grant("grants", "mailing", [shopper]).await?;
             assert_eq!(is_granted(&results), is_left, "{results:?}");
         }
         let request_id = format!("more-{round}");
-        suite
-            .staff
-            .add_budget("grants", "tea", &request_id, 1)
-            .await?;
+        staff.add_budget("grants", "tea", &request_id, 1).await?;
     }
     Ok(())
-}
-
-async fn budget_added_to_a_tier_that_was_gone_is_claimable_at_once_while_others_are_left(
-    suite: &Suite,
-) -> Result<()> {
-    suite.staff.open(one_large("tier")).await?;
-    for round in 0..ROUNDS {
-        let ann = large("tier", &format!("ann-{round}"));
-        suite.gateways[round % 2].is_served(ann).await?;
-        let late = large("tier", &format!("bob-{round}"));
-        are_told(suite, &late, never("BUDGET_EXHAUSTED")).await?;
-        let request_id = format!("more-{round}");
-        suite
-            .staff
-            .add_budget("tier", "large", &request_id, 1)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn a_halt_whose_end_nobody_knows_is_told_with_a_time_to_ask_again(
-    suite: &Suite,
-) -> Result<()> {
-    suite.open("halted", 10).await?;
-    let halted = IssuanceControl::Halted;
-    suite.staff.issuing("halted", halted).await?;
-    let bobs = claim_of("halted", "bob", "r-1");
-    are_told(suite, &bobs, later("ISSUANCE_HALTED")).await
 }
 
 async fn strangers_who_ask_for_campaigns_that_are_not_there_keep_nobody_out(

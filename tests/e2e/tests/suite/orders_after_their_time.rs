@@ -18,12 +18,6 @@ use time::OffsetDateTime;
 use tokio::time::{sleep, timeout};
 use tonic::Code;
 
-/// A campaign, and a store of this name that makes so many orders in a slot.
-async fn campaign_with_store(suite: &Suite, campaign: &str, store: Store) -> Result<()> {
-    suite.staff.put_stores(vec![store]).await?;
-    suite.open(campaign, 1_000).await
-}
-
 /// The order once it is in a state, and its coupon given back.
 async fn ended(suite: &Suite, order: &Order, state: OrderState) -> Result<Order> {
     soon(async || {
@@ -97,7 +91,7 @@ async fn a_store_that_runs_out_of_cups_fails_the_order_and_the_coupon_comes_back
 }
 
 async fn a_crowd_of_false_codes_books_no_slot(suite: &Suite) -> Result<()> {
-    campaign_with_store(suite, "false", store_of("false", 1)).await?;
+    suite.open_with_store("false", store_of("false", 1)).await?;
     let rejected_before = suite.orders_in_state(OrderState::Rejected).await?;
     let code = suite.coupon("false", "ann-false").await?;
     let crowd = (0..64).map(async |number| {
@@ -125,7 +119,7 @@ async fn a_crowd_of_false_codes_books_no_slot(suite: &Suite) -> Result<()> {
 
 async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(suite: &Suite) -> Result<()> {
     let zoned = store_of("zoned", 10);
-    campaign_with_store(suite, "zoned", zoned.clone()).await?;
+    suite.open_with_store("zoned", zoned.clone()).await?;
     let code = suite.coupon("zoned", "ann-zoned").await?;
     // Closed for three days from yesterday on, in a zone that is far from here and from Beijing.
     let days = (-1..3).map(|day| OffsetDateTime::now_utc() + time::Duration::days(day));
@@ -158,7 +152,9 @@ async fn a_closed_store_says_when_it_opens_as_its_own_clock_shows_it(suite: &Sui
 async fn an_order_whose_time_passed_during_an_outage_is_rejected_and_its_coupon_is_free(
     suite: &mut Suite,
 ) -> Result<()> {
-    campaign_with_store(suite, "late", store_of("late", 10_000)).await?;
+    suite
+        .open_with_store("late", store_of("late", 10_000))
+        .await?;
     let code = suite.coupon("late", "ann-late").await?;
     suite.pause(&ISSUANCES)?;
     let latest = SystemTime::now() + Duration::from_secs(8);
@@ -195,7 +191,7 @@ async fn closing_a_store_fails_its_orders_once_whatever_is_sent_again(
         area: "harbour".into(),
         ..store_of("store-1", 10_000)
     };
-    campaign_with_store(suite, "closing", store).await?;
+    suite.open_with_store("closing", store).await?;
     let staff = suite.staff.clone();
     let failed_before = suite.changes_to_state(OrderState::Failed).await?;
     let placing = (0..12).map(async |number| {

@@ -15,7 +15,6 @@ const JOINED_LATER: Duration = Duration::from_millis(1_500);
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// Whoever asks so long after the last coupon was made is told that waiting is over.
 const WAITING_LIMIT: Duration = Duration::from_secs(5);
-/// One estimate in so many may be broken.
 const BROKEN_ONE_IN: usize = 10;
 
 /// Whether nobody who did as told was overtaken and no position grew. Before the `opening` nobody is earlier than anybody.

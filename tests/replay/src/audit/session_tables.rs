@@ -3,10 +3,8 @@
 use anyhow::Result;
 use sqlx::{Executor, PgConnection};
 
-/// Rows sent to a database at once.
 const CHUNK: usize = 10_000;
 
-/// Makes the tables anew, all of them empty.
 pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
     let tables = include_str!("../../queries/session_tables.sql");
     connection.execute(tables).await?;

@@ -9,7 +9,6 @@ use crate::ledger::Told;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BookedSlot {
-    /// When it begins, in seconds since 1970.
     pub starts_at_unix_seconds: i64,
     pub orders: i64,
     pub capacity: i64,
@@ -18,7 +17,6 @@ pub struct BookedSlot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookedStore {
     pub store_id: String,
-    /// Its slots with orders, by time.
     pub slots: Vec<BookedSlot>,
 }
 

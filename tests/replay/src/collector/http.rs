@@ -45,7 +45,6 @@ async fn trace(
     Ok((kind, json(&spans).to_string()))
 }
 
-/// Spans in OTLP's JSON.
 pub fn json(spans: &[Span]) -> Value {
     json!({ "batches": spans.iter().map(batch).collect::<Vec<_>>() })
 }

@@ -13,7 +13,6 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The Qwen day with the World Cup's shape between its points.
     pub fn qwen_day() -> Result<Self> {
         let points = pairs(QWEN_FIRST_DAY)?;
         let shape: Vec<f64> = pairs(WORLD_CUP_NINE_HOURS)?
@@ -61,7 +60,6 @@ impl Curve {
     }
 }
 
-/// The rows of a table of two numbers with a heading.
 fn pairs(csv: &str) -> Result<Vec<(f64, f64)>> {
     csv.lines()
         .skip(1)

@@ -15,14 +15,10 @@ const LISTEN_LIMIT: Duration = Duration::from_millis(40);
 
 /// The share of those in the queue that follow their place over a stream.
 pub const WATCHES_SHARE: f64 = 0.2;
-/// The share that gives the place up.
 pub const LEAVES_SHARE: f64 = 0.04;
-/// The share that never comes back to it.
 pub const NEVER_BACK_SHARE: f64 = 0.06;
-/// The share that claims again and again without the ticket.
 pub const STORMS_SHARE: f64 = 0.02;
 
-/// What a shopper does besides claiming and ordering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
     Plain,
@@ -49,16 +45,13 @@ impl Habit {
     }
 }
 
-/// What a shopper does who is told to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InQueue {
     /// Asks again with the newest ticket when told to.
     Polls,
-    /// Follows the place over a stream.
     Watches,
     /// Gives the place up before it is asked for again.
     Leaves,
-    /// Never comes back to it.
     NeverComesBack,
     /// Claims again and again without the ticket, as a bot does, before it waits like the others.
     Storms,

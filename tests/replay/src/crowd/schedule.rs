@@ -11,7 +11,6 @@ use super::{
 
 /// How long a shopper looks at the menu on average before ordering.
 pub const THINK_MEAN: Duration = Duration::from_millis(1_500);
-/// Nobody looks at it longer than this.
 pub const THINK_LIMIT: Duration = Duration::from_secs(10);
 pub const STORES: u32 = 500;
 /// How much the first store is favoured over the next: orders fall as rank to this power.
@@ -34,7 +33,6 @@ pub struct Arrival {
     pub at: Duration,
     pub habit: Habit,
     pub in_queue: InQueue,
-    /// How long it thinks between coupon and order.
     pub think: Duration,
     pub wish: Wish,
 }
@@ -50,7 +48,6 @@ pub struct Wish {
     pub change_of_mind: ChangeOfMind,
 }
 
-/// What a shopper does with an accepted order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeOfMind {
     Keeps,
@@ -59,12 +56,10 @@ pub enum ChangeOfMind {
     OrdersAnew,
 }
 
-/// How many come, and when the campaign opens to them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Crowd {
     /// About how many come over the whole day.
     pub shoppers: u32,
-    /// The share of them that is there before the opening.
     pub early_share: f64,
     /// The opening, counted from the beginning of the replay.
     pub opening: Duration,

@@ -13,13 +13,10 @@ pub const REMEMBERED: usize = 10_000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToldNever {
     Claim {
-        /// Which shopper, counted from 0.
         shopper: u32,
-        /// Which of the shopper's requests, counted from 1.
         request: u8,
     },
     Order {
-        /// Which shopper, counted from 0.
         shopper: u32,
         message: Box<PlaceOrderRequest>,
     },

@@ -15,7 +15,6 @@ pub enum ClaimEnd {
     Refused(String),
     Left,
     NeverCameBack,
-    /// With no answer at all, after every retry.
     Unanswered,
 }
 
@@ -24,7 +23,6 @@ pub enum OrderEnd {
     Accepted,
     /// It was refused, or rejected later, for a reason.
     Rejected(String),
-    /// With no final answer, after every retry.
     Unanswered,
 }
 
@@ -76,9 +74,7 @@ impl QueueCounts {
 pub struct WaitTimes {
     /// From joining, or from the opening if that came later, to the coupon.
     pub from_joining: Quantiles,
-    /// The longest wait that the first estimate named.
     pub promised_at_most: Quantiles,
-    /// From the first estimate to the coupon.
     pub from_estimate: Quantiles,
 }
 
@@ -101,9 +97,7 @@ impl OrderCounts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Detours {
     pub told_busy: u64,
-    /// Orders that were accepted at a store the answer suggested.
     pub accepted_elsewhere: u64,
-    /// Orders that were accepted for the later slot that the answer named.
     pub accepted_later: u64,
     pub cancelled: u64,
     /// Orders that were accepted with the coupon of a cancelled one.

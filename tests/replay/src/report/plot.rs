@@ -52,9 +52,7 @@ pub fn draw(seconds: &[Second], opening: f64, subtitle: &str) -> String {
 }
 
 struct Time {
-    /// Seconds from one point to the next.
     step: usize,
-    /// Seconds from the first point to the last.
     span: f64,
     opening: f64,
 }

@@ -15,9 +15,7 @@ const TOP: f64 = 110.0;
 const BOTTOM: f64 = HEIGHT - 56.0;
 const GAP: f64 = 28.0;
 const GRID_LINES: u32 = 4;
-/// Times written under one store, at most.
 const TIMES: usize = 6;
-/// How much of its place a bar takes.
 const BAR_SHARE: f64 = 0.7;
 
 /// Draws a panel for each store, side by side on one scale. `subtitle` says of which run.

@@ -170,7 +170,6 @@ impl Table {
     }
 }
 
-/// Digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();

@@ -13,7 +13,6 @@ use crate::{
     refusal::{Advice, Failure, advice},
 };
 
-/// Sends of one call, the first included.
 const SEND_LIMIT: u32 = 10;
 /// No call is retried when this has passed since it was due.
 const RETRY_LIMIT: Duration = Duration::from_secs(30);

@@ -17,7 +17,6 @@ use crate::{
 };
 
 const ASKED_AT_ONCE: usize = 64;
-/// So long a place in the queue is followed.
 const WAITS_AT_MOST: Duration = Duration::from_secs(10);
 
 /// Sends every request again that is remembered. What is served then is written down like any other answer.

@@ -23,7 +23,6 @@ const TRIES: usize = 5;
 /// An order that is not decided yet is asked for so often, so long apart.
 const ORDER_POLLS: u32 = 60;
 const ORDER_POLL: Duration = Duration::from_millis(250);
-/// How long a shopper is content with an order before cancelling it.
 const CONTENT_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,7 +116,6 @@ fn control(campaign: &Campaign) -> CampaignControl {
     campaign.control.clone().unwrap_or_default()
 }
 
-/// What is not in force yet; `None` if all is.
 fn under_way(control: &CampaignControl) -> Option<String> {
     match (control.issuance_state(), control.redemption_state()) {
         (IssuanceState::Halting, _) => Some("HALTING: leases are being sealed".to_owned()),

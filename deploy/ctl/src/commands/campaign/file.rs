@@ -123,7 +123,6 @@ pub(super) async fn diff(file: &Path, session: &Session) -> Result<Output, Failu
     })
 }
 
-/// The differences as a list; none if there are none.
 fn differing(compared: &Comparison) -> Option<Output> {
     let values = compared
         .differences

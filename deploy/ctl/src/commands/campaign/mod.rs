@@ -70,7 +70,6 @@ const SHOW: &[Column] = &[
     ("epoch", "/control/epoch"),
 ];
 
-/// What can be done with campaigns.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List campaigns, the newest first

@@ -20,7 +20,6 @@ use crate::{
     session::Session,
 };
 
-/// Grants of one message.
 const GRANTS_AT_ONCE: usize = 500;
 
 /// To whom coupons are given.

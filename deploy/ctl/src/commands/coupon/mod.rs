@@ -36,7 +36,6 @@ const COUPONS: &[Column] = &[
 /// As many characters of a code as an order shows.
 const CHARACTERS_SHOWN: usize = 4;
 
-/// What can be done with coupons.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find coupons of a shopper, or the one with a code or the end of a code

@@ -72,7 +72,6 @@ pub async fn run(session: &Session) -> Result<Output, Failure> {
     Ok(output.with_note(words).with_verdict(verdict))
 }
 
-/// Asks every replica that the context names, all at once.
 pub async fn examine(session: &Session) -> Vec<Examined> {
     let replicas = SERVICES.into_iter().flat_map(|service| {
         let addresses = session.addresses(service).iter();

@@ -100,7 +100,6 @@ async fn look(session: &Session) -> Seen {
     }
 }
 
-/// The metrics that a replica tells, as text.
 pub async fn metrics_of(
     session: &Session,
     service: Identity,

@@ -15,7 +15,6 @@ use tokio::time::sleep;
 use super::{Seen, look, view::View};
 use crate::{failure::Failure, session::Session};
 
-/// How soon a key is heard.
 const KEY_WAIT: Duration = Duration::from_millis(100);
 
 /// Shows the suite until `q` is pressed. Keys are heard while the suite is looked at.

@@ -69,7 +69,6 @@ pub struct ReplicaView {
 }
 
 impl View {
-    /// What happened from one look to the next.
     pub fn between(before: &Seen, after: &Seen) -> Self {
         let seconds = (after.at - before.at).as_secs_f64().max(0.001);
         let nothing = Metrics::default();
@@ -134,7 +133,6 @@ impl View {
         Output::one(value, REPLICAS).rows_at("/replicas")
     }
 
-    /// Everything but the replicas, in lines.
     pub fn words(&self) -> String {
         let mut text = format!(
             "\nclaims  {}\norders  {}\n",
@@ -199,7 +197,6 @@ fn is_ok(sample: &Sample) -> bool {
     sample.labels.get("code") == Some("OK")
 }
 
-/// Calls answered a second from one moment to the next.
 fn handled(
     (before, now): (&Metrics, &Metrics),
     seconds: f64,
