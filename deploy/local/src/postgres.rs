@@ -15,7 +15,7 @@ mod wheel;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 
 pub use binaries::Binaries;
@@ -68,13 +68,9 @@ impl PostgresOptions {
 pub struct Postgres {
     options: PostgresOptions,
     passwords: Passwords,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    External(Box<PgConnectOptions>),
-    Own(Box<Server>),
+    superuser: PgConnectOptions,
+    /// None if the server is not ours.
+    own: Option<Server>,
 }
 
 impl Postgres {
@@ -82,14 +78,14 @@ impl Postgres {
     ///
     /// `say` is told of steps that take time or that a person should know of.
     pub async fn prepare(options: PostgresOptions, say: &dyn Fn(&str)) -> Result<Self> {
-        let place = match &options.external_url {
+        let (superuser, own) = match &options.external_url {
             Some(url) => {
                 let superuser: PgConnectOptions =
                     url.parse().with_context(|| format!("{DATABASE_URL_VARIABLE} is not a PostgreSQL URL: write it as postgres://user:password@host:port/postgres"))?;
                 if options.reset {
                     databases::drop_all(&superuser, &options.database_prefix).await?;
                 }
-                Place::External(Box::new(superuser))
+                (superuser, None)
             }
             None => {
                 let account = Account::for_server()?;
@@ -103,7 +99,7 @@ impl Postgres {
                     trust: false,
                 };
                 let server = Server::prepare(account, home, settings, say).await?;
-                Place::Own(Box::new(server))
+                (server.cluster().superuser(), Some(server))
             }
         };
         std::fs::create_dir_all(&options.home)
@@ -112,88 +108,79 @@ impl Postgres {
         Ok(Self {
             options,
             passwords,
-            place,
+            superuser,
+            own,
         })
     }
 
     /// Starts the server if it is ours, waits until it answers, and makes the roles and databases that are missing.
     pub async fn start(&mut self) -> Result<()> {
-        if let Place::Own(server) = &mut self.place {
+        if let Some(server) = &mut self.own {
             server.start().await?;
         }
         let prefix = &self.options.database_prefix;
-        databases::create(&self.superuser(), prefix, &self.passwords).await
+        databases::create(&self.superuser, prefix, &self.passwords).await
     }
 
     /// Stops the server quickly and cleanly: sessions are cut, nothing is lost. A server that is not ours is left alone.
     pub async fn stop(&mut self) -> Result<()> {
-        match &mut self.place {
-            Place::Own(server) => server.stop().await,
-            Place::External(_) => Ok(()),
+        match &mut self.own {
+            Some(server) => server.stop().await,
+            None => Ok(()),
         }
     }
 
     /// Kills the server as a power cut would (SIGKILL), and waits until all its processes are gone.
     pub async fn kill(&mut self) -> Result<()> {
-        self.own()?;
-        if let Place::Own(server) = &mut self.place {
-            server.kill().await?;
-        }
-        Ok(())
+        self.own.as_mut().with_context(not_ours)?.kill().await
     }
 
-    /// The server, if it is ours.
     fn own(&self) -> Result<&Server> {
-        match &self.place {
-            Place::Own(server) => Ok(server),
-            Place::External(_) => bail!(
-                "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to stop or change: unset the variable for this test."
-            ),
-        }
+        self.own.as_ref().with_context(not_ours)
     }
 
     /// Removes everything that was written, when nobody will want it again. The server must have been stopped if it is ours.
     pub async fn remove_data(&self) -> Result<()> {
-        match &self.place {
-            Place::Own(server) => cluster::remove(server.cluster().home()),
-            Place::External(superuser) => {
-                databases::drop_all(superuser, &self.options.database_prefix).await
-            }
+        match &self.own {
+            Some(server) => cluster::remove(server.cluster().home()),
+            None => databases::drop_all(&self.superuser, &self.options.database_prefix).await,
         }
     }
 
     /// The process id of the server, while it is ours and runs.
     pub fn process_id(&self) -> Option<u32> {
-        self.own().ok()?.process_id()
+        self.own.as_ref()?.process_id()
     }
 
     /// What the command line of our server contains and no other process's does; none for a server that is not ours.
     pub fn command_mark(&self) -> Option<String> {
-        Some(self.own().ok()?.command_mark())
+        Some(self.own.as_ref()?.command_mark())
     }
 
     /// The URL with which the owner of a database reaches it.
     pub fn database_url(&self, database: Database) -> String {
         let name = database.name(&self.options.database_prefix);
-        databases::url_at(&self.superuser(), &name, self.passwords.of(database))
+        databases::url_at(&self.superuser, &name, self.passwords.of(database))
     }
 
     /// How a superuser connects, for what only one may see.
     pub fn superuser(&self) -> PgConnectOptions {
-        match &self.place {
-            Place::Own(server) => server.cluster().superuser(),
-            Place::External(superuser) => (**superuser).clone(),
-        }
+        self.superuser.clone()
     }
 
     /// One line that says which PostgreSQL this is.
     pub fn describe(&self) -> String {
-        match &self.place {
-            Place::Own(server) => server.cluster().describe(),
-            Place::External(superuser) => format!(
-                "PostgreSQL at {} (from {DATABASE_URL_VARIABLE})",
-                superuser.get_host()
-            ),
-        }
+        let there = || {
+            let host = self.superuser.get_host();
+            format!("PostgreSQL at {host} (from {DATABASE_URL_VARIABLE})")
+        };
+        let own = self.own.as_ref();
+        own.map_or_else(there, |server| server.cluster().describe())
     }
+}
+
+fn not_ours() -> String {
+    format!(
+        "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to stop or change: unset the variable for this test."
+    )
 }

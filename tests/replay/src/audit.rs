@@ -202,16 +202,3 @@ fn beyond(issued: &[(i32, i64)], stock: &[(i32, i64)]) -> i64 {
     });
     beyond.sum()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tier_with_room_does_not_hide_another_that_is_oversold() {
-        let stock = [(0, 10), (1, 5)];
-        assert_eq!(beyond(&[(0, 3), (1, 7)], &stock), 2);
-        assert_eq!(beyond(&[(0, 10), (1, 5)], &stock), 0);
-        assert_eq!(beyond(&[(2, 1)], &stock), 1);
-    }
-}

@@ -237,21 +237,3 @@ impl Ledger {
         change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_without_a_readable_code_or_order_is_counted_and_not_lost() {
-        let ledger = Ledger::new("run");
-        ledger.coupon(1, 1, "0123456789ABCDEF");
-        ledger.coupon(1, 1, "short");
-        ledger.order(1, "not-a-uuid", "0123456789ABCDEF", ToldStanding::Accepted);
-        let told = ledger.told();
-        assert_eq!(
-            (told.coupons.len(), told.orders.len(), told.unreadable),
-            (1, 0, 2)
-        );
-    }
-}

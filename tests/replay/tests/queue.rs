@@ -60,12 +60,12 @@ enum Fault {
 }
 
 /// Hands out numbers and serves them in their order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Gateway {
     fault: Fault,
     began: Instant,
-    joined: AtomicU64,
-    left: AtomicU64,
+    joined: Arc<AtomicU64>,
+    left: Arc<AtomicU64>,
 }
 
 impl Gateway {
@@ -109,11 +109,8 @@ impl Gateway {
     }
 }
 
-#[derive(Clone)]
-struct Served(Arc<Gateway>);
-
 #[tonic::async_trait]
-impl ClaimService for Served {
+impl ClaimService for Gateway {
     type WatchClaimStream = ReceiverStream<Result<WatchClaimResponse, Status>>;
 
     async fn claim_coupon(
@@ -121,7 +118,7 @@ impl ClaimService for Served {
         request: Request<ClaimCouponRequest>,
     ) -> Result<Response<ClaimCouponResponse>, Status> {
         Ok(Response::new(ClaimCouponResponse {
-            outcome: Some(self.0.outcome(&request.into_inner().ticket)),
+            outcome: Some(self.outcome(&request.into_inner().ticket)),
             trace_id: String::new(),
         }))
     }
@@ -130,7 +127,7 @@ impl ClaimService for Served {
         &self,
         request: Request<WatchClaimRequest>,
     ) -> Result<Response<Self::WatchClaimStream>, Status> {
-        let (gateway, ticket) = (self.0.clone(), request.into_inner().ticket);
+        let (gateway, ticket) = (self.clone(), request.into_inner().ticket);
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             loop {
@@ -159,7 +156,7 @@ impl ClaimService for Served {
         &self,
         _: Request<LeaveQueueRequest>,
     ) -> Result<Response<LeaveQueueResponse>, Status> {
-        self.0.left.fetch_add(1, Ordering::Relaxed);
+        self.left.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(LeaveQueueResponse::default()))
     }
 
@@ -182,14 +179,14 @@ struct Day {
 async fn day(fault: Fault) -> Result<Day> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let gateway = Arc::new(Gateway {
+    let gateway = Gateway {
         fault,
         began: Instant::now(),
-        joined: AtomicU64::new(0),
-        left: AtomicU64::new(0),
-    });
+        joined: Arc::default(),
+        left: Arc::default(),
+    };
     let server = Server::builder()
-        .add_service(ClaimServiceServer::new(Served(gateway.clone())))
+        .add_service(ClaimServiceServer::new(gateway.clone()))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let server = tokio::spawn(server);
     let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();

@@ -32,19 +32,17 @@ pub enum Habit {
 
 impl Habit {
     pub(super) fn draw(random: &mut StdRng) -> Self {
-        let draw: f64 = random.random();
-        if draw < TWICE_SHARE {
-            Self::Twice
-        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE {
-            Self::LosesAnswer(LISTEN_LIMIT.mul_f64(random.random()))
-        } else if draw < TWICE_SHARE + LOST_ANSWER_SHARE + AGAIN_SHARE {
-            Self::ClaimsAgain
-        } else {
-            Self::Plain
-        }
+        let listens = LISTEN_LIMIT.mul_f64(random.random());
+        let shares = [
+            (Self::Twice, TWICE_SHARE),
+            (Self::LosesAnswer(listens), LOST_ANSWER_SHARE),
+            (Self::ClaimsAgain, AGAIN_SHARE),
+        ];
+        one_of(&shares, random).unwrap_or(Self::Plain)
     }
 }
 
+/// What a shopper does who is told to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InQueue {
     /// Asks again with the newest ticket when told to.
@@ -59,27 +57,30 @@ pub enum InQueue {
 
 impl InQueue {
     pub(super) fn draw(random: &mut StdRng) -> Self {
-        let draw: f64 = random.random();
         let shares = [
             (Self::Watches, WATCHES_SHARE),
             (Self::Leaves, LEAVES_SHARE),
             (Self::NeverComesBack, NEVER_BACK_SHARE),
             (Self::Storms, STORMS_SHARE),
         ];
-        let mut below = 0.0;
-        for (kind, share) in shares {
-            below += share;
-            if draw < below {
-                return kind;
-            }
-        }
-        Self::Polls
+        one_of(&shares, random).unwrap_or(Self::Polls)
     }
 
     /// Whether it asks when told to, with the newest ticket, to the end: who does is promised not to be overtaken.
     pub fn does_as_told(self) -> bool {
         matches!(self, Self::Polls | Self::Watches)
     }
+}
+
+/// Draws one of some that have these shares; none for what is left of the whole.
+fn one_of<T: Copy>(shares: &[(T, f64)], random: &mut StdRng) -> Option<T> {
+    let draw: f64 = random.random();
+    let mut below = 0.0;
+    let drawn = shares.iter().find(|(_, share)| {
+        below += share;
+        draw < below
+    });
+    drawn.map(|(one, _)| *one)
 }
 
 #[cfg(test)]
@@ -90,32 +91,29 @@ mod tests {
 
     const DRAWS: usize = 60_000;
 
-    #[test]
-    fn habits_have_their_shares() {
+    fn assert_share(expected: f64, drawn: impl Fn(&mut StdRng) -> bool) {
         let mut random = StdRng::seed_from_u64(3);
-        let habits: Vec<_> = (0..DRAWS).map(|_| Habit::draw(&mut random)).collect();
-        let share = |wanted: fn(&Habit) -> bool| {
-            habits.iter().filter(|habit| wanted(habit)).count() as f64 / DRAWS as f64
-        };
-        assert!((share(|habit| *habit == Habit::Twice) - TWICE_SHARE).abs() < 0.005);
-        assert!((share(|habit| *habit == Habit::ClaimsAgain) - AGAIN_SHARE).abs() < 0.005);
-        let loses = share(|habit| matches!(habit, Habit::LosesAnswer(_)));
-        assert!((loses - LOST_ANSWER_SHARE).abs() < 0.005);
+        let count = (0..DRAWS).filter(|_| drawn(&mut random)).count();
+        let share = count as f64 / DRAWS as f64;
+        assert!((share - expected).abs() < 0.005, "{share} of {expected}");
     }
 
     #[test]
-    fn what_they_do_in_the_queue_has_its_shares() {
-        let mut random = StdRng::seed_from_u64(4);
-        let kinds: Vec<_> = (0..DRAWS).map(|_| InQueue::draw(&mut random)).collect();
+    fn what_shoppers_do_has_its_shares() {
+        assert_share(TWICE_SHARE, |random| Habit::draw(random) == Habit::Twice);
+        assert_share(AGAIN_SHARE, |random| {
+            Habit::draw(random) == Habit::ClaimsAgain
+        });
+        assert_share(LOST_ANSWER_SHARE, |random| {
+            matches!(Habit::draw(random), Habit::LosesAnswer(_))
+        });
         for (kind, expected) in [
             (InQueue::Watches, WATCHES_SHARE),
             (InQueue::Leaves, LEAVES_SHARE),
             (InQueue::NeverComesBack, NEVER_BACK_SHARE),
             (InQueue::Storms, STORMS_SHARE),
         ] {
-            let count = kinds.iter().filter(|drawn| **drawn == kind).count();
-            let share = count as f64 / DRAWS as f64;
-            assert!((share - expected).abs() < 0.005, "{kind:?}: {share}");
+            assert_share(expected, |random| InQueue::draw(random) == kind);
         }
     }
 }
