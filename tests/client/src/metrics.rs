@@ -2,23 +2,14 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use anyhow::Result;
+use reqwest::Client;
 
 /// The page of a replica, by the address of its admin port.
 pub async fn page(admin: SocketAddr) -> Result<String> {
-    let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (_, body) = answer
-        .split_once("\r\n\r\n")
-        .context("the answer is not HTTP")?;
-    Ok(body.to_owned())
+    let client = Client::builder().no_proxy().build()?;
+    let answer = client.get(format!("http://{admin}/metrics")).send().await?;
+    Ok(answer.text().await?)
 }
 
 /// The sum of all samples of a name whose labels hold `label`; none if there is no such sample.

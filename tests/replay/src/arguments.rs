@@ -25,10 +25,10 @@ pub struct Arguments {
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub orders: u32,
     /// How many minutes the day is pressed into.
-    #[arg(long, default_value_t = 2.0, value_parser = minutes)]
+    #[arg(long, default_value_t = 2.0, value_parser = within(0.05, 1_440.0))]
     pub minutes: f64,
     /// The share of them that is there before the campaign opens, and has its order drawn at the opening; with 0 it is open from the start.
-    #[arg(long, default_value_t = 0.1, value_parser = early_share)]
+    #[arg(long, default_value_t = 0.1, value_parser = within(0.0, 0.9))]
     pub early_share: f64,
     /// Gives the same shoppers at the same moments again; drawn by chance unless set.
     #[arg(long)]
@@ -102,17 +102,10 @@ impl Arguments {
     }
 }
 
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(minutes) if (0.05..=1_440.0).contains(&minutes) => Ok(minutes),
-        _ => Err("give minutes from 0.05 to 1440".to_owned()),
-    }
-}
-
-fn early_share(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
-        _ => Err("give a share from 0 to 0.9".to_owned()),
+fn within(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give a number from {least} to {most}")),
     }
 }
 

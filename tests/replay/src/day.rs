@@ -82,7 +82,6 @@ pub async fn replay(
         started,
         opening,
     });
-    scene.ledger.listen();
     let mut listening = JoinSet::new();
     listening.spawn(listen(Fulfilment::of(stack)?, scene.clone()));
     stack.give_way();

@@ -70,8 +70,8 @@ pub struct Told {
     /// Every coupon named in an answer, replays included.
     pub coupons: Vec<ToldCoupon>,
     pub orders: Vec<ToldOrder>,
-    /// Orders that the feed said were accepted; none if nobody listened to it.
-    pub heard: Option<HashSet<Uuid>>,
+    /// Orders that the feed said were accepted.
+    pub heard: HashSet<Uuid>,
     /// Answers that named no coupon code or order id that can be read.
     pub unreadable: i64,
     /// Whether refusals and places in the queue said all that they owe, and whether never was true.
@@ -155,18 +155,12 @@ impl Ledger {
         );
     }
 
-    pub fn listen(&self) {
-        self.change(|told| {
-            told.heard.get_or_insert_default();
-        });
-    }
-
     /// Writes down that the feed said of an order that it is accepted.
     pub fn heard(&self, order_id: &str) {
         self.change(|told| match order_id.parse() {
             // At least once: the feed may tell of it again.
             Ok(order_id) => {
-                told.heard.get_or_insert_default().insert(order_id);
+                told.heard.insert(order_id);
             }
             Err(_) => told.unreadable += 1,
         });
@@ -175,12 +169,8 @@ impl Ledger {
     /// How many of these orders the feed has not told of yet.
     pub fn unheard(&self, orders: &[Uuid]) -> usize {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = |order| {
-            told.heard
-                .as_ref()
-                .is_some_and(|heard| heard.contains(order))
-        };
-        orders.iter().filter(|order| !heard(order)).count()
+        let unheard = |order: &&Uuid| !told.heard.contains(order);
+        orders.iter().filter(unheard).count()
     }
 
     /// Looks at an answer that was no coupon and no order.

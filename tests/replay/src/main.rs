@@ -25,22 +25,23 @@ const INTERRUPTED: u8 = 130;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Command::WithPostgres { command }) = &arguments.command {
-        return with_postgres::run(command).await.unwrap_or_else(|error| {
-            console::tell(&format!("{error:#}"));
-            ExitCode::FAILURE
-        });
-    }
-    match run::run(arguments).await {
-        Ok(Verdict::Holds) => ExitCode::SUCCESS,
-        Ok(Verdict::Broken) => {
+    let outcome = match &arguments.command {
+        Some(Command::WithPostgres { command }) => with_postgres::run(command).await,
+        None => run::run(arguments).await.map(exit_code),
+    };
+    outcome.unwrap_or_else(|error| {
+        console::tell(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn exit_code(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Holds => ExitCode::SUCCESS,
+        Verdict::Broken => {
             console::tell("A promise is broken: the table above says which.");
             ExitCode::FAILURE
         }
-        Ok(Verdict::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(error) => {
-            console::tell(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
+        Verdict::Interrupted => ExitCode::from(INTERRUPTED),
     }
 }

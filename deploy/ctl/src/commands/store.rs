@@ -21,7 +21,7 @@ use crate::{
     output::{Column, Output},
     pages,
     session::Session,
-    spec::{self, StoreSpec, StoresSpec},
+    spec::{self, FromFile, StoreSpec, StoresSpec},
     wait,
 };
 
@@ -53,17 +53,7 @@ pub enum Command {
     /// Show one store
     Show { store: String },
     /// Make stores, or change them, to what a file says
-    Apply {
-        /// YAML; `-` is standard input. tidegatectl schema stores tells its form
-        #[arg(short, long)]
-        file: PathBuf,
-        /// Tell what would be done, and don't do it
-        #[arg(long)]
-        dry_run: bool,
-        /// Why; kept in the history. The file's name if none is given
-        #[arg(long)]
-        reason: Option<String>,
-    },
+    Apply(FromFile),
     /// Tell what a file says otherwise than the stores are; exits with 7 if there is anything
     Diff {
         /// YAML; `-` is standard input
@@ -103,15 +93,7 @@ pub async fn run(command: Command, session: &Session, global: &Global) -> Result
     match command {
         Command::List { area, state } => list(area, state, session).await,
         Command::Show { store } => Ok(shown(&get(session, &store).await?)),
-        Command::Apply {
-            file,
-            dry_run,
-            reason,
-        } => {
-            let stores: StoresSpec = spec::read(&file)?;
-            let reason = reason.unwrap_or_else(|| spec::as_reason(&file));
-            apply(stores.stores, (dry_run, reason), session).await
-        }
+        Command::Apply(from) => apply(from, session).await,
         Command::Diff { file } => {
             let stores: StoresSpec = spec::read(&file)?;
             diff(&stores.stores, session).await
@@ -153,19 +135,16 @@ fn shown(store: &Store) -> Output {
     Output::one(as_json(STORE, store), LIST)
 }
 
-async fn apply(
-    stores: Vec<StoreSpec>,
-    (dry_run, reason): (bool, String),
-    session: &Session,
-) -> Result<Output, Failure> {
+async fn apply(from: FromFile, session: &Session) -> Result<Output, Failure> {
     const COUNTS: &[Column] = &[("created", "/created"), ("updated", "/updated")];
-    if dry_run {
+    let StoresSpec { stores } = spec::read(&from.file)?;
+    if from.dry_run {
         let differing = differing(&stores, session).await?;
         return Ok(Output::list(differing, DIFFERENCES).with_note("Nothing was done."));
     }
     let message = |some: &[StoreSpec]| UpsertStoresRequest {
         stores: some.iter().map(StoreSpec::on_the_wire).collect(),
-        reason: reason.clone(),
+        reason: from.reason(),
     };
     let messages: Vec<_> = stores.chunks(STORES_AT_ONCE).map(message).collect();
     let say = || tokio_stream::iter(messages.clone());

@@ -58,8 +58,8 @@ pub struct Difference {
 #[derive(Debug, Default)]
 pub struct Comparison {
     pub differences: Vec<Difference>,
-    /// The change that mends all but the stock; it may change nothing.
-    pub change: UpdateCampaignRequest,
+    /// The change that mends all but the stock, if anything else differs.
+    pub change: Option<UpdateCampaignRequest>,
     /// Coupons to add.
     pub budgets: Vec<AddBudgetRequest>,
 }
@@ -88,15 +88,6 @@ impl Comparison {
             Moment::At(wanted) if self.differs(field, now, wanted) => Some(on_the_wire(wanted)),
             Moment::At(_) | Moment::FromNow(_) => None,
         })
-    }
-
-    /// Whether there is something to change beside the stock.
-    pub fn changes_terms(&self) -> bool {
-        let nothing = UpdateCampaignRequest {
-            campaign_id: self.change.campaign_id.clone(),
-            ..UpdateCampaignRequest::default()
-        };
-        self.change != nothing
     }
 }
 
@@ -129,29 +120,33 @@ impl CampaignSpec {
             ));
         }
         let mut found = Comparison::default();
-        found.change.campaign_id = self.campaign_id.clone();
+        let mut change = UpdateCampaignRequest::default();
         if found.differs("display_name", &is.display_name, &self.display_name) {
-            found.change.display_name = Some(self.display_name.clone());
+            change.display_name = Some(self.display_name.clone());
         }
         if found.differs("description", &is.description, &self.description) {
-            found.change.description = Some(self.description.clone());
+            change.description = Some(self.description.clone());
         }
         let (now, limit) = (is.limit_per_shopper, self.limit_per_shopper);
         if found.differs("limit_per_shopper", now, limit) {
-            found.change.limit_per_shopper = Some(limit);
+            change.limit_per_shopper = Some(limit);
         }
-        found.change.opens_at = found.moment("opens_at", is.opens_at, &self.opens_at)?;
-        found.change.closes_at = found.moment("closes_at", is.closes_at, &self.closes_at)?;
+        change.opens_at = found.moment("opens_at", is.opens_at, &self.opens_at)?;
+        change.closes_at = found.moment("closes_at", is.closes_at, &self.closes_at)?;
         let wanted = validity(&self.coupon_validity)?;
         let now = is.coupon_validity.unwrap_or_default();
         if found.differs("coupon_validity", seconds(&now), seconds(&wanted)) {
-            found.change.coupon_validity = Some(wanted);
+            change.coupon_validity = Some(wanted);
         }
         if found.differs("tiers", listed(&is.tiers), listed(&self.tiers())) {
             found.budgets = self.budgets(&is.tiers);
             if found.budgets.is_empty() {
-                found.change.tiers = self.tiers();
+                change.tiers = self.tiers();
             }
+        }
+        if change != UpdateCampaignRequest::default() {
+            change.campaign_id = self.campaign_id.clone();
+            found.change = Some(change);
         }
         Ok(found)
     }
@@ -264,7 +259,7 @@ tiers:
     fn what_was_made_from_a_file_does_not_differ_from_it() {
         let compared = tea().compare(&made(&tea())).unwrap();
         assert_eq!(compared.differences, []);
-        assert!(!compared.changes_terms() && compared.budgets.is_empty());
+        assert!(compared.change.is_none() && compared.budgets.is_empty());
     }
 
     #[test]
@@ -280,8 +275,9 @@ tiers:
             wanted: "2".to_owned(),
         };
         assert_eq!(compared.differences, [expected]);
-        assert_eq!(compared.change.limit_per_shopper, Some(2));
-        assert!(compared.change.tiers.is_empty() && compared.change.closes_at.is_none());
+        let change = compared.change.unwrap();
+        assert_eq!(change.limit_per_shopper, Some(2));
+        assert!(change.tiers.is_empty() && change.closes_at.is_none());
     }
 
     #[test]
@@ -294,9 +290,9 @@ tiers:
         let more = with_stock(150);
         assert_eq!(more.budgets.len(), 1);
         assert_eq!(more.budgets[0].additional_stock, 50);
-        assert!(!more.changes_terms());
+        assert!(more.change.is_none());
         let fewer = with_stock(50);
-        assert!(fewer.budgets.is_empty() && fewer.change.tiers.len() == 1);
+        assert!(fewer.budgets.is_empty() && fewer.change.unwrap().tiers.len() == 1);
     }
 
     #[test]

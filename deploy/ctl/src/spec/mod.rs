@@ -4,7 +4,10 @@ mod campaign;
 mod store;
 mod tier;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -33,14 +36,30 @@ pub fn schema(kind: Kind) -> Value {
     schema.to_value()
 }
 
-/// Where a change comes from, as its reason.
-pub fn as_reason(file: &Path) -> String {
-    let name = match file.file_name() {
-        Some(name) if file != Path::new("-") => name.to_string_lossy(),
-        _ => "standard input".into(),
-    };
-    let name = name.chars().filter(|character| !character.is_control());
-    format!("from {}", name.take(100).collect::<String>())
+#[derive(Debug, clap::Args)]
+pub struct FromFile {
+    /// YAML; `-` is standard input. tidegatectl schema tells its form
+    #[arg(short, long)]
+    pub file: PathBuf,
+    /// Tell what would be done, and don't do it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why; kept in the history. The file's name if none is given
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl FromFile {
+    /// Why something is changed; where it comes from, if nobody said why.
+    pub fn reason(&self) -> String {
+        let name = match self.file.file_name() {
+            Some(name) if self.file != Path::new("-") => name.to_string_lossy(),
+            _ => "standard input".into(),
+        };
+        let name = name.chars().filter(|character| !character.is_control());
+        let from = || format!("from {}", name.take(100).collect::<String>());
+        self.reason.clone().unwrap_or_else(from)
+    }
 }
 
 /// Reads a file, or standard input if it is `-`. Every fault is told at once, by its place.

@@ -50,13 +50,11 @@ impl Books {
             .bind(&subject.shopper_prefix);
         let mut finding = count(&mut self.order_intake, slots).await?;
         finding.absorb(count(&mut self.order_intake, feed).await?);
-        if let Some(heard) = &told.heard {
-            let heard = heard.iter().map(Uuid::to_string);
-            fill(&mut self.order_intake, "heard_orders", heard).await?;
-            let accepted = sqlx::query(include_str!("../../queries/accepted_orders_heard.sql"))
-                .bind(&subject.shopper_prefix);
-            finding.absorb(count(&mut self.order_intake, accepted).await?);
-        }
+        let heard = told.heard.iter().map(Uuid::to_string);
+        fill(&mut self.order_intake, "heard_orders", heard).await?;
+        let accepted = sqlx::query(include_str!("../../queries/accepted_orders_heard.sql"))
+            .bind(&subject.shopper_prefix);
+        finding.absorb(count(&mut self.order_intake, accepted).await?);
         finding.absorb(told.full_stores.clone());
         Ok(finding)
     }

@@ -1,8 +1,7 @@
 //! Campaigns that are written down.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use jiff::Timestamp;
 use serde_json::{json, to_value};
 use tidegate_proto::{
@@ -19,31 +18,10 @@ use crate::{
     failure::Failure,
     output::{Column, Output},
     session::Session,
-    spec::{self, CampaignSpec, Comparison},
+    spec::{self, CampaignSpec, Comparison, FromFile},
 };
 
 const DIFFERENCES: &[Column] = &[("FIELD", "/field"), ("NOW", "/now"), ("WANTED", "/wanted")];
-
-/// A campaign from a file.
-#[derive(Debug, Args)]
-pub struct FromFile {
-    /// YAML; `-` is standard input. tidegatectl schema campaign tells its form
-    #[arg(short, long)]
-    file: PathBuf,
-    /// Tell what would be done, and don't do it
-    #[arg(long)]
-    dry_run: bool,
-    /// Why; kept in the history. The file's name if none is given
-    #[arg(long)]
-    reason: Option<String>,
-}
-
-impl FromFile {
-    fn reason(&self) -> String {
-        let reason = self.reason.clone();
-        reason.unwrap_or_else(|| spec::as_reason(&self.file))
-    }
-}
 
 pub(super) fn written(campaign: &Campaign) -> Result<Output, Failure> {
     let spec = to_value(CampaignSpec::of(campaign)).map_err(anyhow::Error::from)?;
@@ -90,10 +68,10 @@ pub(super) async fn apply(
         let question = format!("{} will close at another time.", spec.campaign_id);
         confirm(&question, global.yes)?;
     }
-    if compared.changes_terms() {
+    if let Some(change) = compared.change {
         let message = UpdateCampaignRequest {
             reason: from.reason(),
-            ..compared.change
+            ..change
         };
         told(session.call(message).await?.campaign)?;
     }

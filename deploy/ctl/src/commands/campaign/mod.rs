@@ -28,6 +28,7 @@ use crate::{
     output::{Column, Output, print_heads},
     pages,
     session::Session,
+    spec::FromFile,
 };
 
 pub use control::halt;
@@ -82,9 +83,9 @@ pub enum Command {
         as_file: bool,
     },
     /// Make a campaign from a file
-    Create(file::FromFile),
+    Create(FromFile),
     /// Make a campaign, or change it to what a file says
-    Apply(file::FromFile),
+    Apply(FromFile),
     /// Tell what a file says otherwise than the campaign is; exits with 7 if there is anything
     Diff {
         /// YAML; `-` is standard input
