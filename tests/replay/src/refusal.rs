@@ -199,16 +199,12 @@ mod tests {
 
     #[test]
     fn a_broken_connection_is_no_answer_and_a_code_without_a_reason_is_named() {
-        assert_eq!(
-            advice(&Status::unavailable("tcp connect error")),
-            Advice::Again {
-                after: None,
-                failure: Failure::Unanswered
-            }
-        );
-        assert_eq!(
-            advice(&Status::invalid_argument("what")),
-            Advice::Final(Failure::Refused("GRPC_INVALIDARGUMENT".into()))
-        );
+        let again = Advice::Again {
+            after: None,
+            failure: Failure::Unanswered,
+        };
+        assert_eq!(advice(&Status::unavailable("tcp connect error")), again);
+        let named = Advice::Final(Failure::Refused("GRPC_INVALIDARGUMENT".into()));
+        assert_eq!(advice(&Status::invalid_argument("what")), named);
     }
 }

@@ -3,19 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 /// Colours that keep their contrast in both schemes; the page's own scheme decides.
-const STYLE: &str = "\
-    .page{fill:#fff}.ink{fill:#1c2430}.dim{fill:#5c6773}.grid{stroke:#dde2e8}.axis,.mark{stroke:#5c6773}\
-    .c0{stroke:#6b7785;fill:#6b7785}.c1{stroke:#0b7a75;fill:#0b7a75}.c2{stroke:#c2410c;fill:#c2410c}\
-    .c3{stroke:#4f46e5;fill:#4f46e5}.c4{stroke:#a16207;fill:#a16207}.c5{stroke:#be185d;fill:#be185d}\
-    .c6{stroke:#0369a1;fill:#0369a1}.c7{stroke:#65a30d;fill:#65a30d}.c8{stroke:#be123c;fill:#be123c}\
-    .line{stroke-width:2;stroke-linejoin:round}.wide{stroke-width:6;opacity:.45}.area{opacity:.14}.band{opacity:.75}\
-    .dashed{stroke-dasharray:6 4}.dotted{stroke-dasharray:2 3}.mark{stroke-dasharray:3 4}\
-    text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:12px}.title{font-size:17px;font-weight:600}\
-    @media (prefers-color-scheme:dark){.page{fill:#12161c}.ink{fill:#e8ecf1}.dim{fill:#9aa6b2}.grid{stroke:#2a323c}.axis,.mark{stroke:#9aa6b2}\
-    .c0{stroke:#9aa6b2;fill:#9aa6b2}.c1{stroke:#2dd4bf;fill:#2dd4bf}.c2{stroke:#fb923c;fill:#fb923c}\
-    .c3{stroke:#818cf8;fill:#818cf8}.c4{stroke:#facc15;fill:#facc15}.c5{stroke:#f472b6;fill:#f472b6}\
-    .c6{stroke:#38bdf8;fill:#38bdf8}.c7{stroke:#a3e635;fill:#a3e635}.c8{stroke:#fb7185;fill:#fb7185}}\
-    .line,.wide{fill:none}.area,.band,.bar{stroke:none}";
+const STYLE: &str = include_str!("svg.css");
 
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
@@ -110,7 +98,7 @@ impl Svg {
     pub fn finish(self, title: &str) -> String {
         let (width, height) = (self.width, self.height);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>\n{}</svg>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>\n{}</svg>\n",
             escape(title),
             self.body
         )

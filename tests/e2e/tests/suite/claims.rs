@@ -70,49 +70,28 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
         tier_id: "small".into(),
         ..claim_of("tea", "alice", "r-1")
     };
+    let of = claim_of;
     let (not_met, not_found) = (Code::FailedPrecondition, Code::NotFound);
-    for (claim, code, reason, comes_back) in [
+    let conflict = Code::AlreadyExists;
+    for (claim, code, reason) in [
         (
-            claim_of("nothing", "alice", "r-1"),
+            of("nothing", "alice", "r-1"),
             not_found,
             "CAMPAIGN_NOT_FOUND",
-            false,
         ),
-        (
-            claim_of("later", "alice", "r-1"),
-            not_met,
-            "CAMPAIGN_NOT_OPEN",
-            true,
-        ),
-        (
-            claim_of("over", "bob", "r-1"),
-            not_met,
-            "CAMPAIGN_CLOSED",
-            false,
-        ),
-        (
-            claim_of("tea", "alice", "r-2"),
-            not_met,
-            "SHOPPER_LIMIT_REACHED",
-            false,
-        ),
-        (
-            other_content,
-            Code::AlreadyExists,
-            "REQUEST_ID_CONFLICT",
-            false,
-        ),
+        (of("later", "alice", "r-1"), not_met, "CAMPAIGN_NOT_OPEN"),
+        (of("over", "bob", "r-1"), not_met, "CAMPAIGN_CLOSED"),
+        (of("tea", "alice", "r-2"), not_met, "SHOPPER_LIMIT_REACHED"),
+        (other_content, conflict, "REQUEST_ID_CONFLICT"),
     ] {
         let told = refused(suite.ask(claim).await).is(code, reason);
         assert_eq!(told.locales, ["zh-CN", "en"], "{reason}");
-        if comes_back {
+        if reason == "CAMPAIGN_NOT_OPEN" {
             let after = told.retry_after.unwrap_or_default();
             assert!(after > HOUR / 2 && after <= HOUR, "{told:?}");
         } else {
-            assert_eq!(
-                (told.retry_after, told.pushback.as_deref()),
-                (None, Some("-1"))
-            );
+            let again = (told.retry_after, told.pushback.as_deref());
+            assert_eq!(again, (None, Some("-1")));
         }
     }
     let replayed = code(suite.claim("over", "alice", "r-1").await?);

@@ -303,15 +303,11 @@ mod tests {
                 .into(),
         };
         let loyal = favourite.instead(told.clone(), true, 1).unwrap();
-        assert_eq!(
-            (loyal.store_id.as_str(), loyal.latest),
-            ("favourite", datetime!(2026-02-06 09:21 UTC).into())
-        );
+        let later = SystemTime::from(datetime!(2026-02-06 09:21 UTC));
+        assert_eq!((&*loyal.store_id, loyal.latest), ("favourite", later));
         let mobile = favourite.instead(told.clone(), false, 1).unwrap();
-        assert_eq!(
-            (mobile.store_id.as_str(), mobile.latest),
-            ("second", favourite.latest)
-        );
+        let sooner = favourite.latest;
+        assert_eq!((&*mobile.store_id, mobile.latest), ("second", sooner));
         let no_store = Alternatives {
             stores: Vec::new(),
             ..told

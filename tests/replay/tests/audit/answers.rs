@@ -6,6 +6,7 @@ use anyhow::Result;
 use tidegate_local::postgres::Postgres;
 use tidegate_proto::gateway::v1::QueuedClaim;
 use tidegate_replay::{
+    audit::Audit,
     crowd::habits::InQueue,
     ledger::{AskedAgain, Ledger, ToldNever, ToldSellOut, ToldStanding},
     queue_wait::{Asked, QueueWait},
@@ -29,10 +30,8 @@ pub async fn wrong_answers_are_found(postgres: &Postgres) -> Result<()> {
         "acked-is-kept: wrong_cancelled_orders_made_all_the_same",
         "stores-survive: wrong_coupons_spoiled_by_a_full_store",
     ] {
-        assert!(
-            found.iter().any(|name| name == expected),
-            "{expected} is missing in {found:?}"
-        );
+        let is_found = found.iter().any(|name| name == expected);
+        assert!(is_found, "{expected} is missing in {found:?}");
     }
     Ok(())
 }
@@ -72,16 +71,14 @@ pub async fn dishonest_answers_are_found(postgres: &Postgres) -> Result<()> {
     }
     let found = audit(postgres, &ledger, [""; 3]).await?;
     assert!(!wrong(&found).iter().any(|name| name == never));
-    assert_eq!(found.honest_answer.count("told_never"), Some(2));
+    let count = |found: &Audit, name| found.honest_answer.count(name);
+    assert_eq!(count(&found, "told_never"), Some(2));
     ledger.asked_again(AskedAgain::Undecided);
     ledger.asked_again(AskedAgain::Served);
     let found = audit(postgres, &ledger, [""; 3]).await?;
-    assert_eq!(found.honest_answer.count("told_never_asked_again"), Some(4));
-    assert_eq!(
-        found.honest_answer.count("told_never_undecided_again"),
-        Some(1)
-    );
-    assert_eq!(found.honest_answer.count("wrong_never_but_later"), Some(1));
+    assert_eq!(count(&found, "told_never_asked_again"), Some(4));
+    assert_eq!(count(&found, "told_never_undecided_again"), Some(1));
+    assert_eq!(count(&found, "wrong_never_but_later"), Some(1));
     assert!(wrong(&found).iter().any(|name| name == never));
 
     let ledger = sound_ledger();

@@ -17,39 +17,15 @@ use answers::{dishonest_answers_are_found, wrong_answers_are_found};
 
 /// Campaign 1, slot 1, key 1, and a MAC of zeroes.
 const CODE: &str = "000020J000000000";
+const SOUND: &str = include_str!("sound.sql");
 const FAULTS: &str = include_str!("faults.sql");
 const ORDER: &str = "00000000-0000-0000-0000-0000000000aa";
-
-const QUOTA: &str = "
-    INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
-        VALUES ('day', 'CNY', 1, '2026-01-01', '2027-01-01', 60, '2026-01-01');
-    INSERT INTO tiers VALUES (1, 0, 'tea', 2500, 5, 5, 2, 3, 0);
-    INSERT INTO leases VALUES ('00000000-0000-0000-0000-000000000001', 1, 0, 'issuance-0', array_fill(0, ARRAY[16]), 3, '2026-01-01');
-    INSERT INTO lease_tiers VALUES ('00000000-0000-0000-0000-000000000001', 0, 3, NULL);
-";
-const ISSUANCE: &str = "
-    INSERT INTO leases VALUES (0, '00000000-0000-0000-0000-000000000001', 1, 'issuance-0', FALSE, '2026-01-01');
-    INSERT INTO lease_tiers VALUES (0, '00000000-0000-0000-0000-000000000001', 0, 3, 1, FALSE);
-    INSERT INTO coupons VALUES (0, 'run-7', 1, 1, 'claim-1', NULL, 0, '00000000-0000-0000-0000-000000000001', 1,
-        '2026-01-01', '2027-01-01', '00000000-0000-0000-0000-0000000000aa', '2026-01-01');
-";
-const ORDERS: &str = "
-    INSERT INTO stores (store_id, display_name, area, orders_per_slot) VALUES ('store-1', 'Tea', 'centre', 1);
-    INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, discount_minor_units, created_at, updated_at)
-        VALUES (0, 'run-7', 'order-1', '00000000-0000-0000-0000-0000000000aa', 'store-1', 'centre', '2026-01-01', 1, 2, '000020J000000000',
-            decode(repeat('00', 32), 'hex'), 2500, '2026-01-01', '2026-01-01');
-    INSERT INTO store_slots VALUES ('store-1', '2026-01-01', 1, 1, 1);
-    INSERT INTO feed_heads VALUES (0, 2);
-    INSERT INTO order_events
-        SELECT '2026-01-01', lane, position, order_id, shopper_id, store_id, area, position, NULL, '2026-01-01', slot_starts_at, slot_minutes, '2026-01-01'
-        FROM orders, generate_series(1, 2) AS position;
-";
 
 async fn database(
     postgres: &Postgres,
     database: Database,
     service: &str,
-    rows: &str,
+    change: &str,
 ) -> Result<PgConnection> {
     let mut connection = PgConnection::connect(&postgres.database_url(database)).await?;
     connection
@@ -69,7 +45,11 @@ async fn database(
             .execute(std::fs::read_to_string(file)?.as_str())
             .await?;
     }
-    connection.execute(rows).await?;
+    let rows = SOUND
+        .split("\n--- ")
+        .find_map(|rows| rows.strip_prefix(service));
+    connection.execute(rows.context("no rows")?).await?;
+    connection.execute(change).await?;
     Ok(connection)
 }
 
@@ -80,13 +60,10 @@ async fn audit(
     [quota, issuance, orders]: [&str; 3],
 ) -> Result<Audit> {
     let mut books = Books {
-        quota: database(postgres, Database::Quota, "quota", QUOTA).await?,
-        issuance: database(postgres, Database::Issuance, "issuance", ISSUANCE).await?,
-        order_intake: database(postgres, Database::OrderIntake, "order-intake", ORDERS).await?,
+        quota: database(postgres, Database::Quota, "quota", quota).await?,
+        issuance: database(postgres, Database::Issuance, "issuance", issuance).await?,
+        order_intake: database(postgres, Database::OrderIntake, "order-intake", orders).await?,
     };
-    books.quota.execute(quota).await?;
-    books.issuance.execute(issuance).await?;
-    books.order_intake.execute(orders).await?;
     let subject = Subject {
         campaign_number: 1,
         limit_per_shopper: 1,
