@@ -9,9 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use tidegate_auth::write_secret_file;
 
-use crate::failure::Failure;
+use crate::{commands::keys::write_secret, failure::Failure};
 
 /// All contexts, and which of them is used unless another is named.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
@@ -90,8 +89,7 @@ impl Contexts {
         let folder = file.parent().context("the contexts' file has no folder")?;
         private_folder(folder)?;
         let text = serde_saphyr::to_string(self).context("contexts cannot be written as YAML")?;
-        let written = write_secret_file(file, text.as_bytes());
-        Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
+        write_secret(file, text)
     }
 
     /// The context that is named, or the current one, with its files' paths made whole.

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use commands::keys;
-pub use context::{Context, Contexts};
+pub use context::{Context, Contexts, private_folder};
 
 use arguments::Arguments;
 use failure::Failure;

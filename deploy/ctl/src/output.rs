@@ -244,9 +244,8 @@ fn cell(value: &Value, place: &str) -> String {
             format!("{amount} minor units {currency}")
         }
         Some(Value::Object(fields)) => {
-            let texts = fields
-                .iter()
-                .map(|(name, value)| format!("{name}={}", cell(value, "")));
+            let field = |(name, value)| format!("{name}={}", cell(value, ""));
+            let texts = fields.iter().map(field);
             texts.collect::<Vec<_>>().join(" ")
         }
         Some(value) => value.to_string(),

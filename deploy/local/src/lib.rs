@@ -6,6 +6,5 @@ pub mod credentials;
 pub mod postgres;
 pub mod processes;
 mod records;
-mod secret_file;
 pub mod stack;
 pub mod way_in;

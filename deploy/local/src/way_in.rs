@@ -6,12 +6,11 @@ use std::{
 };
 
 use anyhow::Result;
-use tidegate_ctl::{Context, Contexts};
+use tidegate_ctl::{Context, Contexts, keys::write_secret};
 use time::Duration;
 
 use crate::{
     credentials::{Identity, Scope, Token},
-    secret_file,
     stack::{Service, Stack},
 };
 
@@ -29,7 +28,7 @@ pub fn context(stack: &Stack, traces: Option<SocketAddr>) -> Result<Context> {
             ..Token::new(name, scopes)
         })?;
         let file = credentials.folder().join(format!("{name}.token"));
-        secret_file::write(&file, token)?;
+        write_secret(&file, token)?;
         Ok(file)
     };
     let addresses = |service| -> Vec<String> {

@@ -112,13 +112,17 @@ pub async fn replay(
     let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
 
     let trace = best_trace(collector, &scene.measures.picture()).await;
+    let gateways = stack.addresses(Service::Gateway);
     let run = RunFacts {
         campaign_id: run_id.to_owned(),
         stock,
-        seed,
+        planned_orders: arguments.orders,
+        minutes: arguments.minutes,
+        early_share: arguments.early_share,
         opening_second: opening.as_secs_f64(),
+        seed,
         took_seconds: took.as_secs_f64(),
-        ..run_facts(stack, arguments)
+        gateways: gateways.iter().map(ToString::to_string).collect(),
     };
     let picture = scene.measures.picture();
     let of_trace = trace.as_ref().map(|(id, spans)| (*id, spans.as_slice()));
@@ -126,17 +130,6 @@ pub async fn replay(
     let folder = stack.options().data.join("reports").join(run_id);
     publish(&report, trace, &folder, arguments.json.as_ref())?;
     Ok(report.holds())
-}
-
-fn run_facts(stack: &Stack, arguments: &Arguments) -> RunFacts {
-    let gateways = stack.addresses(Service::Gateway);
-    RunFacts {
-        planned_orders: arguments.orders,
-        minutes: arguments.minutes,
-        early_share: arguments.early_share,
-        gateways: gateways.iter().map(ToString::to_string).collect(),
-        ..RunFacts::default()
-    }
 }
 
 /// Sends every shopper of the day, and shows how it goes; says how long it took.
@@ -234,14 +227,13 @@ async fn best_trace(collector: &Collector, picture: &Picture) -> Option<(TraceId
     };
     let began = Instant::now();
     loop {
+        let spans_of = |shopper: &&TracedShopper| collector.trace(shopper.trace_id);
         let traces = candidates
             .iter()
-            .map(|shopper| (shopper.trace_id, collector.trace(shopper.trace_id)));
+            .map(|shopper| (shopper.trace_id, spans_of(shopper)));
         let best = traces.max_by_key(|(_, spans)| (services(spans), spans.len()));
-        let all = Service::START_ORDER.len();
-        let complete = best
-            .as_ref()
-            .is_some_and(|(_, spans)| services(spans) == all);
+        let touches_all = |(_, spans): &(_, Vec<_>)| services(spans) == Service::START_ORDER.len();
+        let complete = best.as_ref().is_some_and(touches_all);
         if complete || candidates.is_empty() || began.elapsed() > TRACE_LIMIT {
             return best;
         }

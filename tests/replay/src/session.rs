@@ -129,8 +129,7 @@ fn session_of(process: u32) -> Option<u32> {
 
 /// The exit code by which a shell would tell of this end.
 pub fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let by_signal = || status.signal().map(|signal| 128 + signal);
+    let code = status.code().or_else(by_signal);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

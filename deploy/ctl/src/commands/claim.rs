@@ -78,10 +78,8 @@ pub async fn run(claim: Claim, session: &Session) -> Result<Output, Failure> {
 }
 
 fn poll_after(place: &QueuedClaim) -> Duration {
-    let after = place
-        .poll_after
-        .and_then(|after| Duration::try_from(after).ok());
-    after.unwrap_or(USUAL_POLL)
+    let after = place.poll_after.map(Duration::try_from);
+    after.and_then(Result::ok).unwrap_or(USUAL_POLL)
 }
 
 /// The answer as the contract tells it, but for the ticket, which is a secret.

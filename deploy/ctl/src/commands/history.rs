@@ -69,9 +69,8 @@ impl History {
             ("area", &self.area),
             ("order", &self.order),
         ];
-        let of = of
-            .into_iter()
-            .find_map(|(kind, id)| Some((kind, id.as_ref()?)));
+        let mut of = of.into_iter();
+        let of = of.find_map(|(kind, id)| Some((kind, id.as_ref()?)));
         ChangeFilter {
             resource_kind: of.map_or(String::new(), |(kind, _)| kind.to_owned()),
             resource_id: of.map_or(String::new(), |(_, id)| id.clone()),

@@ -103,7 +103,7 @@ pub fn init(folder: &Path) -> Result<Vec<&'static str>, Failure> {
     let key_file = folder.join(TOKEN_KEY);
     if !key_file.exists() {
         let key = SigningKey::generate().map_err(anyhow::Error::from)?;
-        write_secret(&key_file, key.pem().as_bytes())?;
+        write_secret(&key_file, key.pem())?;
         made.push(TOKEN_KEY);
     }
     // Public keys that are there stay: tokens of an identity provider may be checked with them.
@@ -137,7 +137,7 @@ fn rotate(kind: Kind, folder: &Path) -> Result<String, Failure> {
     let key = SigningKey::generate().map_err(anyhow::Error::from)?;
     let mut public = published(folder)?;
     public.push(key.public_jwk());
-    write_secret(&folder.join(NEXT_TOKEN_KEY), key.pem().as_bytes())?;
+    write_secret(&folder.join(NEXT_TOKEN_KEY), key.pem())?;
     publish(folder, &public)?;
     Ok(format!(
         "Key {} is in {JWKS} and signs nothing yet. Roll {JWKS} out, and when every process knows it: tidegatectl keys activate token",
@@ -207,7 +207,7 @@ fn read_keys(file: &Path) -> Result<KeyFile, Failure> {
 
 fn write_keys(file: &Path, keys: &KeyFile) -> Result<(), Failure> {
     let text = keys.to_json().map_err(anyhow::Error::from)?;
-    write_secret(file, text.as_bytes())
+    write_secret(file, text)
 }
 
 fn published(folder: &Path) -> Result<Vec<Value>, Failure> {
@@ -217,7 +217,7 @@ fn published(folder: &Path) -> Result<Vec<Value>, Failure> {
 
 fn publish(folder: &Path, keys: &[Value]) -> Result<(), Failure> {
     let jwks = json!({ "keys": keys }).to_string();
-    write_secret(&folder.join(JWKS), jwks.as_bytes())
+    write_secret(&folder.join(JWKS), jwks)
 }
 
 /// The Secrets and the ConfigMap, as one stream of YAML documents. The key that signs tokens is not
@@ -242,8 +242,8 @@ fn manifests(folder: &Path, namespace: &str) -> Result<String, Failure> {
 }
 
 /// Writes a file for its owner's eyes.
-pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<(), Failure> {
-    let written = write_secret_file(file, content);
+pub fn write_secret(file: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let written = write_secret_file(file, content.as_ref());
     Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
 }
 

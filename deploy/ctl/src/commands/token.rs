@@ -96,7 +96,7 @@ pub fn run(command: Command, global: &Global) -> Result<Output, Failure> {
     if to == std::path::Path::new("-") {
         return Ok(Output::one(token.clone().into(), &[]).with_note(token));
     }
-    write_secret(&to, token.as_bytes())?;
+    write_secret(&to, &token)?;
     let hours = mint.lifetime.as_secs() / 3_600;
     Ok(Output::said(format!(
         "A token for {} is in {}; it is good for {hours} h.",

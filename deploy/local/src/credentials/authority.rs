@@ -7,10 +7,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use tidegate_ctl::keys::write_secret;
 use time::{Duration, OffsetDateTime};
 
 use super::{Credentials, Identity};
-use crate::secret_file;
 
 pub(super) const IDENTITIES: [Identity; 6] = [
     Identity::Gateway,
@@ -43,11 +43,11 @@ pub(super) fn make(
     for identity in IDENTITIES {
         let key = KeyPair::generate()?;
         let certificate = leaf(identity, now, ends_at)?.signed_by(&key, &authority)?;
-        secret_file::write(&credentials.certificate_file(identity), certificate.pem())?;
-        secret_file::write(&credentials.key_file(identity), key.serialize_pem())?;
+        write_secret(&credentials.certificate_file(identity), certificate.pem())?;
+        write_secret(&credentials.key_file(identity), key.serialize_pem())?;
     }
     // Written last: a run that is cut short before this makes everything anew.
-    secret_file::write(&credentials.ca_file(), ca.pem())
+    Ok(write_secret(&credentials.ca_file(), ca.pem())?)
 }
 
 fn leaf(

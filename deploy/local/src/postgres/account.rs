@@ -12,8 +12,6 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::secret_file;
-
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// A user other than our own that runs the server.
@@ -79,7 +77,7 @@ pub(super) fn command(
 
 /// Makes a folder that only the server's user may enter.
 pub(super) fn private_folder(account: Option<&Account>, folder: &Path) -> Result<()> {
-    secret_file::make_folder(folder)?;
+    tidegate_ctl::private_folder(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("{} is not ours to change", folder.display()))?;
     hand_over(account, folder)

@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result};
 use rand::Rng;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use tidegate_ctl::keys::write_secret;
 use tidegate_pg::CHANGE_LOG;
-
-use crate::secret_file;
 
 const PASSWORD_LENGTH: usize = 32;
 
@@ -60,7 +59,7 @@ pub(super) fn password_in(file: &Path) -> Result<String> {
     }
     let letters = rand::rng().sample_iter(rand::distr::Alphanumeric);
     let password: String = letters.take(PASSWORD_LENGTH).map(char::from).collect();
-    secret_file::write(file, &password)?;
+    write_secret(file, &password)?;
     Ok(password)
 }
 
@@ -132,14 +131,11 @@ pub(super) async fn drop_all(superuser: &PgConnectOptions, prefix: &str) -> Resu
 /// The URL of a role's own database on the server that `superuser` reaches.
 pub(super) fn url_at(superuser: &PgConnectOptions, role: &str, password: &str) -> String {
     let port = superuser.get_port();
-    let socket = superuser
-        .get_socket()
-        .map(|folder| folder.display().to_string());
-    match socket {
+    match superuser.get_socket() {
         // A host before the path is required by the syntax; the parameter wins.
         Some(folder) => format!(
             "postgres://{role}:{password}@localhost:{port}/{role}?host={}",
-            folder.replace('/', "%2F")
+            folder.display().to_string().replace('/', "%2F")
         ),
         None => format!(
             "postgres://{role}:{password}@{}:{port}/{role}",

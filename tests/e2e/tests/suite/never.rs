@@ -89,10 +89,8 @@ async fn a_campaign_is_known_to_wallets_and_to_the_coupon_admin_the_moment_it_wa
             gateway.coupons(&format!("of-{id}"), 10).await?;
             assert_eq!(gateway.knows(&id).await, Ok(()));
         }
-        let results = suite
-            .staff
-            .grant(&id, "mailing", ["carl".to_owned()])
-            .await?;
+        let carl = ["carl".to_owned()];
+        let results = suite.staff.grant(&id, "mailing", carl).await?;
         assert!(is_granted(&results), "{results:?}");
     }
     Ok(())
@@ -309,10 +307,8 @@ async fn a_tier_that_was_added_before_the_opening_is_known_at_every_gateway_at_o
             ..UpdateCampaignRequest::default()
         };
         suite.staff.update(change).await?;
-        let told = suite
-            .gateways
-            .iter()
-            .map(|gateway| gateway.told(of_tier("bob")));
+        let gateways = suite.gateways.iter();
+        let told = gateways.map(|gateway| gateway.told(of_tier("bob")));
         for told in join_all(told).await {
             // Quota may be late to confirm on a busy machine, and then the claim comes back.
             assert!(!matches!(told, Told::Never(_)), "{told:?} of {tier_id}");

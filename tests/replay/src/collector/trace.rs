@@ -16,20 +16,15 @@ pub(super) fn follow(traces: &Traces, trace_id: TraceId) -> Vec<Span> {
         own.iter().map(|span| (key(span), span)).collect();
 
     let outward = own.iter().flat_map(|span| span.links.iter().copied());
-    let inward = traces
-        .linked_from
-        .get(&trace_id)
-        .into_iter()
-        .flatten()
-        .copied();
+    let inward = traces.linked_from.get(&trace_id);
+    let inward = inward.into_iter().flatten().copied();
     let first_step: Vec<&Span> = outward.chain(inward).flat_map(family).collect();
     add(&mut whole, &first_step);
 
     // A commit links to every claim it carried.
     let is_others = |span: &Span| !own_names.contains(span.name.as_str());
-    let targets = first_step
-        .iter()
-        .flat_map(|span| span.links.iter().copied());
+    let first = first_step.iter();
+    let targets = first.flat_map(|span| span.links.iter().copied());
     let second_step: Vec<&Span> = targets
         .filter(|(trace, _)| *trace != trace_id)
         .filter(|target| find(traces, *target).is_some_and(is_others))

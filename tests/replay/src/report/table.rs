@@ -50,12 +50,8 @@ impl Table {
         self.row("  never came back", queue.never_came_back, all);
         self.row("  without an answer", queue.unanswered, all);
         self.balance(all, queue.ended());
-        let longest = report
-            .picture
-            .seconds
-            .iter()
-            .map(|second| second.waiting)
-            .max();
+        let waiting = report.picture.seconds.iter().map(|now| now.waiting);
+        let longest = waiting.max();
         self.row("waiting at once, at most", longest.unwrap_or_default(), all);
         if queue.served == 0 {
             return;

@@ -37,10 +37,8 @@ pub(super) struct Shopper {
 
 pub(super) async fn live(scene: Arc<Scene>, arrival: Arrival, due: Instant) {
     scene.measures.sent(due.elapsed());
-    let trace_id = arrival
-        .shopper
-        .is_multiple_of(TRACED_EVERY)
-        .then(|| rand::rng().random());
+    let is_traced = arrival.shopper.is_multiple_of(TRACED_EVERY);
+    let trace_id = is_traced.then(|| rand::rng().random());
     let shopper = Shopper {
         number: arrival.shopper,
         id: scene.ledger.shopper_id(arrival.shopper),

@@ -31,9 +31,8 @@ pub(super) fn written(campaign: &Campaign) -> Result<Output, Failure> {
 
 pub(super) async fn create(from: FromFile, session: &Session) -> Result<Output, Failure> {
     let spec: CampaignSpec = spec::read(&from.file)?;
-    let request = spec
-        .create(&from.reason(), Timestamp::now())
-        .map_err(Failure::Usage)?;
+    let request = spec.create(&from.reason(), Timestamp::now());
+    let request = request.map_err(Failure::Usage)?;
     if from.dry_run {
         let value = as_json("tidegate.quota.v1.CreateCampaignRequest", &request);
         let note = format!("{} would be made; nothing was done.", spec.campaign_id);
@@ -102,11 +101,8 @@ pub(super) async fn diff(file: &Path, session: &Session) -> Result<Output, Failu
 }
 
 fn differing(compared: &Comparison) -> Option<Output> {
-    let values = compared
-        .differences
-        .iter()
-        .map(|difference| json!(difference));
-    (!compared.differences.is_empty()).then(|| Output::list(values.collect(), DIFFERENCES))
+    let values: Vec<_> = compared.differences.iter().map(|one| json!(one)).collect();
+    (!values.is_empty()).then(|| Output::list(values, DIFFERENCES))
 }
 
 fn as_written(spec: &CampaignSpec) -> Output {

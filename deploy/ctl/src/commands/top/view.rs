@@ -142,11 +142,8 @@ impl View {
         for (reason, rate) in &self.refusals_per_second {
             text += &format!("refused {rate:.1}/s {reason}\n");
         }
-        let silent = self
-            .replicas
-            .iter()
-            .filter(|replica| !replica.error.is_empty());
-        for replica in silent {
+        let is_silent = |replica: &&ReplicaView| !replica.error.is_empty();
+        for replica in self.replicas.iter().filter(is_silent) {
             let error = replica.error.lines().next().unwrap_or_default();
             text += &format!("! {} at {}: {error}\n", replica.service, replica.address);
         }
