@@ -15,7 +15,7 @@ use tidegate_local::{
     stack::{Service, Stack},
 };
 use tidegate_replay::{
-    audit::{Books, Subject},
+    audit::{Audit, BookedStore, Books, Subject},
     campaign::{self, LIMIT_PER_SHOPPER},
     collector::{self, Collector, Span, TraceId},
     crowd::{
@@ -99,17 +99,7 @@ pub async fn replay(
         started_at: started_at.into(),
         opening,
     };
-    let mut books = Books::open(stack).await?;
-    books.wait_until_decided(&subject).await?;
-    wait_until_heard(&scene, &books.paid_orders(&subject).await?).await;
-    listening.shutdown().await;
-    let mut audit = books
-        .audit(&subject, &scene.ledger, &scene.ledger.told())
-        .await?;
-    let differences = campaign::differences(staff, run_id).await?;
-    let own_audit = "wrong_by_the_services_own_audit";
-    audit.never_oversold.add(own_audit, differences);
-    let busiest_stores = books.busiest_stores(&subject, BUSIEST_STORES).await?;
+    let (audit, busiest_stores) = audited(stack, staff, &scene, &subject, listening).await?;
 
     let trace = best_trace(collector, &scene.measures.picture()).await;
     let gateways = stack.addresses(Service::Gateway);
@@ -130,6 +120,26 @@ pub async fn replay(
     let folder = stack.options().data.join("reports").join(run_id);
     publish(&report, trace, &folder, arguments.json.as_ref())?;
     Ok(report.holds())
+}
+
+/// What the books say, once all orders are decided and fulfilment has heard of them.
+async fn audited(
+    stack: &Stack,
+    staff: &Staff,
+    scene: &Scene,
+    subject: &Subject,
+    mut listening: JoinSet<()>,
+) -> Result<(Audit, Vec<BookedStore>)> {
+    let mut books = Books::open(stack).await?;
+    books.wait_until_decided(subject).await?;
+    wait_until_heard(scene, &books.paid_orders(subject).await?).await;
+    listening.shutdown().await;
+    let told = scene.ledger.told();
+    let mut audit = books.audit(subject, &scene.ledger, &told).await?;
+    let differences = campaign::differences(staff, &scene.campaign_id).await?;
+    let own_audit = "wrong_by_the_services_own_audit";
+    audit.never_oversold.add(own_audit, differences);
+    Ok((audit, books.busiest_stores(subject, BUSIEST_STORES).await?))
 }
 
 /// Sends every shopper of the day, and shows how it goes; says how long it took.
