@@ -253,7 +253,8 @@ mod tests {
         };
         let incomplete = "wrong_places_that_are_incomplete";
         let wordless = "wrong_places_without_both_languages";
-        let changes: [(fn(&mut QueuedClaim), &[&str]); 7] = [
+        type Change = fn(&mut QueuedClaim);
+        let changes: [(Change, &[&str]); 7] = [
             (|_| (), &[]),
             (|queued| queued.ticket.clear(), &[incomplete]),
             (|queued| queued.ticket.push('\n'), &[incomplete]),
