@@ -6,40 +6,37 @@ use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
+enum Bound {
     AtLeast(f64),
     AtMost(f64),
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Criterion {
     pub what: String,
-    pub bound: Bound,
+    bound: Bound,
     /// None if it could not be measured: the step was void, or nothing happened that could be
     /// measured.
     pub figure: Option<f64>,
     pub is_met: bool,
 }
 
-impl Criterion {
-    /// Holds a figure against its bound. What was not measured is not met.
-    pub fn new(what: impl Into<String>, bound: Bound, figure: Option<f64>) -> Self {
-        let is_met = figure.is_some_and(|figure| match bound {
-            Bound::AtLeast(least) => figure >= least,
-            Bound::AtMost(most) => figure <= most,
-        });
-        Self {
-            what: what.into(),
-            bound,
-            figure,
-            is_met,
-        }
+pub fn at_least(least: f64, what: impl Into<String>, figure: Option<f64>) -> Criterion {
+    Criterion {
+        what: what.into(),
+        bound: Bound::AtLeast(least),
+        figure,
+        is_met: figure.is_some_and(|figure| figure >= least),
     }
 }
 
-/// Each demand on a line of its own.
-pub fn verdicts(criteria: &[Criterion]) -> String {
-    criteria.iter().map(|it| format!("{it}\n")).collect()
+pub fn at_most(most: f64, what: impl Into<String>, figure: Option<f64>) -> Criterion {
+    Criterion {
+        what: what.into(),
+        bound: Bound::AtMost(most),
+        figure,
+        is_met: figure.is_some_and(|figure| figure <= most),
+    }
 }
 
 impl Display for Criterion {
@@ -56,15 +53,22 @@ impl Display for Criterion {
     }
 }
 
+/// The demand with these words in it: its figure, and whether it is met.
+#[cfg(test)]
+pub fn found(criteria: &[Criterion], what: &str) -> (Option<f64>, bool) {
+    let mut criteria = criteria.iter();
+    let found = criteria.find(|it| it.what.contains(what)).unwrap();
+    (found.figure, found.is_met)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_figure_at_its_bound_is_met_and_an_unknown_one_never() {
-        let met = |bound, figure| Criterion::new("", bound, figure).is_met;
-        assert!(met(Bound::AtLeast(0.9), Some(0.9)) && met(Bound::AtMost(2.0), Some(2.0)));
-        assert!(!met(Bound::AtLeast(0.9), Some(0.89)) && !met(Bound::AtMost(2.0), Some(2.1)));
-        assert!(!met(Bound::AtMost(2.0), None) && !met(Bound::AtMost(2.0), Some(f64::NAN)));
+        assert!(at_least(0.9, "", Some(0.9)).is_met && at_most(2.0, "", Some(2.0)).is_met);
+        assert!(!at_least(0.9, "", Some(0.89)).is_met && !at_most(2.0, "", Some(2.1)).is_met);
+        assert!(!at_most(2.0, "", None).is_met && !at_most(2.0, "", Some(f64::NAN)).is_met);
     }
 }

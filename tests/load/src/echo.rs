@@ -10,31 +10,27 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tidegate_auth::{PeerRequirement, TlsFiles, TlsIdentity};
 use tidegate_local::credentials::{Credentials, Identity};
 use tidegate_proto::{
     gateway::v1::{
-        ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, IssuedClaim,
-        LeaveQueueRequest, LeaveQueueResponse, WatchClaimRequest, WatchClaimResponse,
-        claim_coupon_response::Outcome,
-        claim_service_server::{ClaimService, ClaimServiceServer},
+        ClaimCouponRequest, ClaimCouponResponse, IssuedClaim, claim_coupon_response::Outcome,
     },
     r#type::v1::{Coupon, CouponState, Money},
 };
 use time::OffsetDateTime;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
+    sync::oneshot,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{Response, Status, body::Body, server::Grpc};
+use tonic_prost::ProstCodec;
 
-use crate::{
-    closed_loop::{CAMPAIGN_ID, REQUEST_ID},
-    connection::Connection,
-};
+use crate::closed_loop::{CAMPAIGN_ID, REQUEST_ID};
 
 // The settings of the services' own servers: with others the two would not be comparable.
 const MAX_STREAMS_PER_CONNECTION: u32 = 2_000;
@@ -43,9 +39,9 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_PENDING_RESETS: usize = MAX_STREAMS_PER_CONNECTION as usize;
+const MAX_PENDING_RESETS: usize = 5 * MAX_STREAMS_PER_CONNECTION as usize;
+const MAX_LATE_FRAMES: usize = 1_000_000;
 
-const HANDSHAKES_WAITING: usize = 64;
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
 
 /// Prints the address it listens on, then answers until standard input ends, which it does when the
@@ -60,39 +56,47 @@ pub async fn serve(credentials: &Path) -> Result<()> {
     let tls = TlsIdentity::load(&files, PeerRequirement::CertificateOptional)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("{}", listener.local_addr()?);
-    Server::builder()
-        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(ClaimServiceServer::new(Echo::new()))
-        .serve_with_incoming_shutdown(connections(listener, tls), input_ends())
-        .await
-        .context("the echo stopped serving")
+    let accepting = async {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            // A connection that fails is seen by the client, which reports it.
+            tokio::spawn(answer_all(stream, TlsAcceptor::from(tls.server())));
+        }
+    };
+    tokio::select! {
+        accepted = accepting => accepted,
+        () = input_ends() => Ok(()),
+    }
 }
 
-fn connections(listener: TcpListener, tls: TlsIdentity) -> ReceiverStream<io::Result<Connection>> {
-    let (ready, connections) = mpsc::channel(HANDSHAKES_WAITING);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // A handshake that fails is seen by the client, which reports it.
-            if let Ok(connection) = handshake(&tls, stream).await
-                && ready.send(Ok(connection)).await.is_err()
-            {
-                return;
-            }
+/// Answers every call of a connection, whatever its method.
+async fn answer_all(stream: TcpStream, tls: TlsAcceptor) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let stream = TokioIo::new(tls.accept(stream).await?);
+    let answer = answer();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = answer.clone();
+        async move {
+            let echo = tower::service_fn(move |_: tonic::Request<ClaimCouponRequest>| {
+                let answer = answer.clone();
+                async move { Ok::<_, Status>(Response::new(answer)) }
+            });
+            let mut grpc = Grpc::new(ProstCodec::<ClaimCouponResponse, _>::default());
+            Ok::<_, Status>(grpc.unary(echo, request.map(Body::new)).await)
         }
     });
-    ReceiverStream::new(connections)
-}
-
-async fn handshake(tls: &TlsIdentity, stream: TcpStream) -> io::Result<Connection> {
-    stream.set_nodelay(true)?;
-    let stream = TlsAcceptor::from(tls.server()).accept(stream).await?;
-    Ok(Connection(stream))
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LATE_FRAMES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .serve_connection(stream, service);
+    Ok(serving.await?)
 }
 
 async fn input_ends() {
@@ -106,77 +110,31 @@ async fn input_ends() {
     let _ = end.await;
 }
 
-/// Answers with a coupon of the size that issuance's have.
-struct Echo {
-    answer: ClaimCouponResponse,
-}
-
-impl Echo {
-    fn new() -> Self {
-        let now = SystemTime::now();
-        let trace_id = "0af7651916cd43dd8448eb211c80319c";
-        let coupon = Coupon {
-            code: "0000000000000000".to_owned(),
-            campaign_id: CAMPAIGN_ID.to_owned(),
-            tier_id: "milk-tea-25".to_owned(),
-            face_value: Some(Money {
-                currency_code: "CNY".to_owned(),
-                minor_units: 2_500,
-            }),
-            state: CouponState::Issued.into(),
-            issued_at: Some(now.into()),
-            valid_until: Some((now + COUPON_VALIDITY).into()),
-            order_id: String::new(),
-            request_id: REQUEST_ID.to_owned(),
-            claim_trace_id: trace_id.to_owned(),
-            ..Coupon::default()
-        };
-        let issued = IssuedClaim {
-            coupon: Some(coupon),
-            replayed: false,
-        };
-        Self {
-            answer: ClaimCouponResponse {
-                outcome: Some(Outcome::Issued(issued)),
-                trace_id: trace_id.to_owned(),
-            },
-        }
+/// A coupon of the size that issuance's have.
+fn answer() -> ClaimCouponResponse {
+    let now = SystemTime::now();
+    let trace_id = "0af7651916cd43dd8448eb211c80319c".to_owned();
+    let coupon = Coupon {
+        code: "0000000000000000".to_owned(),
+        campaign_id: CAMPAIGN_ID.to_owned(),
+        tier_id: "milk-tea-25".to_owned(),
+        face_value: Some(Money {
+            currency_code: "CNY".to_owned(),
+            minor_units: 2_500,
+        }),
+        state: CouponState::Issued.into(),
+        issued_at: Some(now.into()),
+        valid_until: Some((now + COUPON_VALIDITY).into()),
+        request_id: REQUEST_ID.to_owned(),
+        claim_trace_id: trace_id.clone(),
+        ..Coupon::default()
+    };
+    let issued = IssuedClaim {
+        coupon: Some(coupon),
+        replayed: false,
+    };
+    ClaimCouponResponse {
+        outcome: Some(Outcome::Issued(issued)),
+        trace_id,
     }
-}
-
-#[tonic::async_trait]
-impl ClaimService for Echo {
-    async fn claim_coupon(
-        &self,
-        _request: Request<ClaimCouponRequest>,
-    ) -> Result<Response<ClaimCouponResponse>, Status> {
-        Ok(Response::new(self.answer.clone()))
-    }
-
-    async fn get_claim(
-        &self,
-        _request: Request<GetClaimRequest>,
-    ) -> Result<Response<GetClaimResponse>, Status> {
-        Err(nothing_else())
-    }
-
-    type WatchClaimStream = tokio_stream::Empty<Result<WatchClaimResponse, Status>>;
-
-    async fn watch_claim(
-        &self,
-        _request: Request<WatchClaimRequest>,
-    ) -> Result<Response<Self::WatchClaimStream>, Status> {
-        Err(nothing_else())
-    }
-
-    async fn leave_queue(
-        &self,
-        _request: Request<LeaveQueueRequest>,
-    ) -> Result<Response<LeaveQueueResponse>, Status> {
-        Err(nothing_else())
-    }
-}
-
-fn nothing_else() -> Status {
-    Status::unimplemented("the echo answers ClaimCoupon and nothing else")
 }

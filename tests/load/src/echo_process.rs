@@ -1,8 +1,9 @@
-//! The echo as a process of its own, as the gateway is one.
+//! The echo as a process of its own, as the gateway is one, with those who call it.
 
-use std::{net::SocketAddr, path::Path, process::Stdio};
+use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use tidegate_client::Caller;
 use tidegate_local::credentials::Credentials;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -11,51 +12,55 @@ use tokio::{
 };
 
 use crate::{
-    arguments::Arguments,
-    closed_loop::{Outcomes, claims},
-    processor_time::{Part, ProcessorTime, Whose},
-    report::{EchoPoint, EchoRound},
-    suite,
+    arguments::Timing,
+    closed_loop::{ClosedLoop, nothing},
+    outcomes::Measured,
+    processor_time::{Part, Whose},
+    suite::{SUBJECT, connect},
 };
 
-/// Measures the echo with every number of shoppers.
-pub async fn measure(
-    arguments: &Arguments,
-    threads: &Handle,
-    credentials: &Credentials,
-    folder: &Path,
-) -> Result<EchoRound> {
-    let (child, address) = start(folder).await?;
-    let process = child.id().context("the echo has ended")?;
-    // The echo does not look at the token; the bytes are sent all the same.
-    let connections = arguments.connections as usize;
-    let gateways = [address];
-    let caller = suite::caller_at(&gateways, credentials, suite::SUBJECT, connections, threads);
-    let caller = caller.await?;
-    let mut parts = Part::of_this_process().to_vec();
-    parts.push(Part::new("echo", Whose::Process(process)));
-    let mut points = Vec::new();
-    for shoppers in &arguments.shoppers {
-        let look = async || ProcessorTime::read(&parts);
-        let timing = arguments.timing();
-        let stretch = claims(&caller, threads, "echo", *shoppers, timing, look).await?;
-        let outcomes = Outcomes::of(&stretch.ends, stretch.seconds);
-        if outcomes.issued == 0 {
-            let refused = outcomes.refused;
-            bail!("The echo answered nothing with {shoppers} shoppers: {refused:?}");
-        }
-        points.push(EchoPoint {
-            shoppers: *shoppers,
-            processor: stretch.after.since(&stretch.before, outcomes.issued),
-            outcomes,
-        });
-    }
-    Ok(EchoRound { points })
+/// A running echo. It ends when its standard input does, which is when this is dropped.
+pub struct EchoProcess {
+    pub caller: Arc<Caller>,
+    pub part: Part,
+    threads: Handle,
+    _child: Child,
 }
 
-/// Starts this program again as the echo. It ends when its standard input does, which is when
-/// `Child` is dropped.
-pub async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
+impl EchoProcess {
+    /// Starts this program again as the echo. It does not look at the token; the bytes are sent all
+    /// the same.
+    pub async fn start(
+        credentials: &Credentials,
+        connections: usize,
+        threads: &Handle,
+    ) -> Result<Self> {
+        let (child, address) = start(credentials.folder()).await?;
+        let process = child.id().context("the echo has ended")?;
+        Ok(Self {
+            caller: connect(&[address], credentials, SUBJECT, connections, threads).await?,
+            part: Part::new("echo", Whose::Process(process)),
+            threads: threads.clone(),
+            _child: child,
+        })
+    }
+
+    /// How many claims it answers to so many shoppers at a time.
+    pub async fn measure(&self, shoppers: u32, timing: Timing) -> Result<Measured> {
+        let mut parts = Part::of_this_process().to_vec();
+        parts.push(self.part.clone());
+        let crowd = ClosedLoop {
+            threads: &self.threads,
+            shoppers,
+            timing,
+            parts: &parts,
+        };
+        let (measured, _) = crowd.claims(&self.caller, "echo", nothing).await?;
+        measured.of_something("the echo")
+    }
+}
+
+async fn start(folder: &Path) -> Result<(Child, SocketAddr)> {
     let program = std::env::current_exe().context("this executable's own path is not known")?;
     let mut child = Command::new(program)
         .arg("echo")

@@ -1,30 +1,32 @@
 //! Fairness: the order of service, what shoppers are told, the end at the sell-out, and what a
 //! flood of claims does to orders and to a gateway's memory.
 
+mod figures;
 mod order_of_service;
 mod orders;
-mod report;
 mod waiting_million;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use tokio::runtime::Handle;
 
 use crate::{
-    results,
+    report,
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
         come,
-        journey::{Journey, Manner},
+        journey::{Journey, Manner, coupons},
     },
-    stage::Stage,
-    suite, tell,
+    suite::{
+        Site, Suite,
+        slowed::{CONNECTIONS, nominal_per_second},
+    },
+    tell,
 };
+use figures::Figures;
 use order_of_service::Treatment;
-use report::Report;
 
 /// More than one, so that what one gateway knows of the queue is not all there is to know.
 const GATEWAYS: u16 = 2;
@@ -52,40 +54,38 @@ pub struct Options {
     pub waiting: u64,
 }
 
-pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
-    let stage = Stage::open(&folder.join("stack"), GATEWAYS).await?;
+pub async fn run(options: &Options, site: &Site) -> Result<()> {
+    let suite = Suite::slowed(site, GATEWAYS).await?;
     let mut crowds = Vec::new();
     let mut coupons_unsold = 0;
     for number in 1..=options.crowds {
         tell(&format!("Crowd {number} of {}:", options.crowds));
-        let (journeys, unsold) = sell_out(&stage, threads, number).await?;
+        let (journeys, unsold) = sell_out(&suite, number).await?;
         crowds.push(journeys);
         coupons_unsold += unsold;
     }
-    let orders = orders::measure(&stage, threads).await?;
-    let memory = waiting_million::measure(&stage, threads, options.waiting).await?;
-    stage.close().await?;
-    let report = Report::new(
-        Stage::nominal_per_second(),
-        Treatment::of(&crowds),
+    let figures = Figures {
+        nominal_per_second: nominal_per_second(),
+        treatment: Treatment::of(&crowds),
         coupons_unsold,
-        orders,
-        memory,
-    );
-    results::write(folder, "fairness", &report, &report::text(&report))
+        orders: orders::measure(&suite).await?,
+        memory: waiting_million::measure(&suite, options.waiting).await?,
+    };
+    suite.close().await?;
+    report::write(&site.folder, "fairness", &figures, &figures.criteria())
 }
 
 /// A crowd that is larger than the stock, from the first to the last.
-async fn sell_out(stage: &Stage, threads: &Handle, number: u32) -> Result<(Vec<Journey>, u64)> {
+async fn sell_out(suite: &Suite, number: u32) -> Result<(Vec<Journey>, u64)> {
     let campaign_id = format!("fair-{number}");
-    let per_second = LOAD * Stage::nominal_per_second();
+    let per_second = LOAD * nominal_per_second();
     let stock = (per_second * COMING.as_secs_f64() * STOCK_SHARE) as u64;
     // The second tier has no more than every campaign must.
-    let campaign_number = stage.campaign(&campaign_id, (stock - 1, 1)).await?;
+    let campaign_number = suite.campaign(&campaign_id, (stock - 1, 1)).await?;
     tell(&format!(
         "{per_second:.0} shoppers a second come for {stock} coupons."
     ));
-    let caller = stage.caller(threads).await?;
+    let caller = suite.caller(CONNECTIONS).await?;
     let scene = Scene::new(&caller, &campaign_id, &campaign_id, PATIENCE);
     let coming = Stretch {
         length: COMING,
@@ -99,15 +99,12 @@ async fn sell_out(stage: &Stage, threads: &Handle, number: u32) -> Result<(Vec<J
         }
     };
     let arrivals = Arrivals::new(vec![coming], u64::from(number));
-    let journeys = come(scene, arrivals, manner_of, AT_MOST, threads).await?;
-    let told = journeys.iter().filter(|journey| journey.has_coupon());
-    let (told, kept) = (
-        told.count() as u64,
-        suite::coupons_kept(&stage.stack, campaign_number).await?,
-    );
+    let journeys = come(scene, arrivals, manner_of, AT_MOST, &suite.threads).await?;
+    let coupons = suite.coupons(campaign_number, coupons(&journeys)).await?;
     ensure!(
-        told <= kept && kept <= stock,
-        "Shoppers were given {told} coupons of {stock}, and the database has {kept}."
+        coupons.kept <= stock,
+        "Of {stock} coupons there are {} in the database.",
+        coupons.kept
     );
-    Ok((journeys, stock - kept))
+    Ok((journeys, stock - coupons.kept))
 }

@@ -10,23 +10,22 @@ mod report;
 mod series;
 mod staircase;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use tokio::runtime::Handle;
 
 use crate::{
     arguments::Timing,
-    closed_loop::{CAMPAIGN_ID, Outcomes, claims},
-    processor_time::ProcessorTime,
-    results,
+    closed_loop::{CAMPAIGN_ID, ClosedLoop, nothing},
+    outcomes::Measured,
+    report::{write, write_file},
     shoppers::journey::Manner,
-    stage::Stage,
-    suite, tell,
+    suite::{Site, Suite, slowed::CONNECTIONS},
+    tell,
 };
-use report::{Peak, Report};
-use series::{AS_TOLD, AT_ONCE, AT_ONCE_AND_GONE, BUSY_LOAD, Series, Setting};
+use report::Report;
+use series::{AS_TOLD, AT_ONCE, AT_ONCE_AND_GONE, BUSY_LOAD, Crowd};
 use staircase::Staircase;
 
 /// More than a run can take.
@@ -38,10 +37,7 @@ const LOADS: [f64; 7] = [0.2, 0.5, BUSY_LOAD, 1.0, 2.0, 5.0, 10.0];
 /// Shoppers at a time, each of whom sends when the one before has the answer: several commits full,
 /// so that the next one is never short of claims, and few enough to be refused nothing.
 const SHOPPERS_AT_THE_PEAK: u32 = 64;
-const PEAK: Timing = Timing {
-    warm_up: Duration::from_secs(2),
-    measured: Duration::from_secs(10),
-};
+const PEAK: Timing = Timing::of_seconds(2, 10);
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -75,115 +71,85 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
+pub async fn run(options: &Options, site: &Site) -> Result<()> {
     if options.real {
-        return real::run(options, folder, threads).await;
+        return real::run(options, site).await;
     }
-    let mut stage = Stage::open(&folder.join("stack"), 1).await?;
-    let campaign_number = stage.campaign(CAMPAIGN_ID, STOCK).await?;
-    stage.set_waiting_room(false).await?;
-    let peak = measure_peak(&stage, threads, "peak-before").await?;
-    tell(&format!("The peak is {:.0} claims/s.", peak.per_second));
-
-    let crowds = crowds(options);
-    let mut all = Vec::new();
-    let mut normal = None;
+    let mut suite = Suite::slowed(site, 1).await?;
+    let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
+    suite.set_waiting_room(false).await?;
+    let peak = measure_peak(&suite, "peak-before").await?;
+    let per_second = peak.outcomes.per_second;
+    tell(&format!("The peak is {per_second:.0} claims/s."));
+    let patience = Duration::from_secs(options.patience_seconds);
+    let p99_ms = peak.outcomes.p99_ms;
+    let mut normal = p99_ms.map(|p99_ms| Duration::from_secs_f64(p99_ms / 1_000.0));
+    let mut series = Vec::new();
     // The waiting room comes last, so that it also meets whatever a flood without it has left
     // behind.
-    let rooms: &[bool] = if options.no_comparison {
-        &[true]
-    } else {
-        &[false, true]
-    };
-    for &waiting_room in rooms {
-        stage.set_waiting_room(waiting_room).await?;
-        for crowd_kind in crowds {
+    for waiting_room in [false, true] {
+        let loads = match (waiting_room, options.no_comparison) {
+            (true, _) => &options.loads[..],
+            (false, false) => &LOADS_WITHOUT,
+            (false, true) => continue,
+        };
+        suite.set_waiting_room(waiting_room).await?;
+        let staircase = Staircase::new(loads, per_second);
+        for crowd in crowds(options.at_once_share) {
             tell(&format!(
-                "Measuring a crowd that sends again {}, {} waiting room.",
-                crowd_kind.name,
-                if waiting_room { "with a" } else { "without a" }
+                "Measuring a crowd that sends again {}, {} a waiting room.",
+                crowd.name,
+                if waiting_room { "with" } else { "without" }
             ));
-            let loads: &[f64] = if waiting_room {
-                &options.loads
-            } else {
-                &LOADS_WITHOUT
-            };
-            let setting = Setting {
-                caller: stage.caller(threads).await?,
-                campaign_id: CAMPAIGN_ID,
-                patience: Duration::from_secs(options.patience_seconds),
-                parts: suite::parts(&stage.stack)?,
-                threads,
-                normal: normal.or(Some(peak.p99)),
-                waiting_room,
-            };
-            let staircase = Staircase::new(loads, peak.per_second);
-            let round = format!("{}-{waiting_room}", crowd_kind.round);
-            let (series, busy) = series::measure(crowd_kind, round, &staircase, setting).await?;
-            normal = busy;
-            all.push(series);
+            let came = crowd.come(&suite, &staircase, (waiting_room, patience), &mut normal);
+            series.push(came.await?);
         }
     }
     tell("Measuring what a refusal costs.");
-    let caller = stage.caller(threads).await?;
-    let served = (&peak.processor, peak.issued, peak.seconds);
-    let costs = costs::measure(&stage, &caller, threads, &folder.join("echo"), served).await?;
-    stage.set_waiting_room(false).await?;
-    let peak_after = measure_peak(&stage, threads, "peak-after").await?;
-    let told_in_series: u64 = all.iter().map(|series: &Series| series.coupons_told).sum();
-    let coupons_told = peak.coupons_told + peak_after.coupons_told + told_in_series;
-    let coupons_kept = suite::coupons_kept(&stage.stack, campaign_number).await?;
-    stage.close().await?;
-    ensure!(
-        coupons_kept >= coupons_told,
-        "Shoppers were given {coupons_told} coupons and the database has {coupons_kept}: what is measured is not durable."
-    );
-    let report = Report::new(
-        options,
-        (peak, peak_after),
-        all,
+    let costs = costs::measure(&suite, &peak).await?;
+    suite.set_waiting_room(false).await?;
+    let peak_after = measure_peak(&suite, "peak-after").await?;
+    let told = series.iter().map(|series| series.coupons_told).sum::<u64>();
+    let told = told + peak.outcomes.good_ever + peak_after.outcomes.good_ever;
+    let report = Report {
+        patience_seconds: options.patience_seconds,
+        at_once_share: options.at_once_share,
+        peak_per_second: f64::midpoint(per_second, peak_after.outcomes.per_second),
+        peak,
+        peak_after,
+        series,
         costs,
-        (coupons_told, coupons_kept),
-    );
-    results::write(folder, "goodput", &report, &report::text(&report))?;
-    results::write_plot(folder, "goodput", &plot::draw(&report))
+        coupons: suite.coupons(campaign_number, told).await?,
+    };
+    suite.close().await?;
+    write(&site.folder, "goodput", &report, &report.criteria())?;
+    write_file(&site.folder, "goodput.svg", &plot::draw(&report))
 }
 
-fn crowds(options: &Options) -> [series::Crowd; 3] {
-    let crowd = |name, round, impatient, at_once_share| series::Crowd {
+fn crowds(at_once_share: f64) -> [Crowd; 3] {
+    let crowd = |name, round, impatient, at_once_share| Crowd {
         name,
         impatient,
         at_once_share,
         round,
     };
-    let share = options.at_once_share;
     [
         crowd(AS_TOLD, "told", Manner::AsTold, 0.0),
-        crowd(AT_ONCE, "once", Manner::AtOnceThenAsTold, share),
-        crowd(AT_ONCE_AND_GONE, "gone", Manner::AtOnce, share),
+        crowd(AT_ONCE, "once", Manner::AtOnceThenAsTold, at_once_share),
+        crowd(AT_ONCE_AND_GONE, "gone", Manner::AtOnce, at_once_share),
     ]
 }
 
 /// What can be served under the ceiling, by a closed loop that never offers more.
-async fn measure_peak(stage: &Stage, threads: &Handle, round: &str) -> Result<Peak> {
+async fn measure_peak(suite: &Suite, round: &str) -> Result<Measured> {
     tell("Measuring the peak under the ceiling.");
-    let parts = suite::parts(&stage.stack)?;
-    let caller = stage.caller(threads).await?;
-    let look = async || ProcessorTime::read(&parts);
-    let at_a_time = SHOPPERS_AT_THE_PEAK;
-    let stretch = claims(&caller, threads, round, at_a_time, PEAK, look).await?;
-    let outcomes = Outcomes::of(&stretch.ends, stretch.seconds);
-    ensure!(
-        outcomes.issued > 0,
-        "No coupon was given while the peak was measured: {:?}",
-        outcomes.refused
-    );
-    Ok(Peak {
-        per_second: outcomes.per_second,
-        p99: Duration::from_secs_f64(outcomes.latency_ms.p99 / 1_000.0),
-        processor: stretch.after.since(&stretch.before, outcomes.issued),
-        issued: outcomes.issued,
-        seconds: outcomes.seconds,
-        coupons_told: outcomes.issued_ever,
-    })
+    let crowd = ClosedLoop {
+        threads: &suite.threads,
+        shoppers: SHOPPERS_AT_THE_PEAK,
+        timing: PEAK,
+        parts: &suite.parts()?,
+    };
+    let caller = suite.caller(CONNECTIONS).await?;
+    let (measured, _) = crowd.claims(&caller, round, nothing).await?;
+    measured.of_something("the suite at its peak")
 }

@@ -1,20 +1,24 @@
 //! Starts and audits beside a long history: what they take must not depend on how much is over.
 
 mod audits;
+mod figures;
 mod fill;
-mod report;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use tidegate_local::stack::{Service, Stack, StackOptions};
-use tidegate_replay::collector::Collector;
+use tidegate_local::stack::{Service, StackOptions};
 use tokio::time::Instant;
 
-use crate::{closed_loop::CAMPAIGN_ID, machine::Machine, results, suite, tell};
-use report::Report;
+use crate::{
+    closed_loop::CAMPAIGN_ID,
+    report,
+    suite::{Site, Suite},
+    tell,
+};
+use figures::Figures;
 
 /// The pause between two rounds of quota's auditor: the shortest there is, so that a pass over
 /// everything ends soon.
@@ -53,73 +57,57 @@ pub struct Starts {
     pub quota: Start,
 }
 
-pub async fn run(options: &Options, folder: &Path) -> Result<()> {
-    let interval = Some(AUDIT_INTERVAL_MS.to_owned());
-    let collector = Collector::start().await?;
-    let mut stack = Stack::start(StackOptions {
+pub async fn run(options: &Options, site: &Site) -> Result<()> {
+    let (variable, interval) = ("TIDEGATE_AUDIT_INTERVAL_MS", AUDIT_INTERVAL_MS.to_owned());
+    let mut suite = Suite::start(site, |defaults| StackOptions {
         lanes: options.lanes,
-        variables: vec![(
-            Service::Quota,
-            "TIDEGATE_AUDIT_INTERVAL_MS".to_owned(),
-            interval,
-        )],
-        ..suite::options(&folder.join("stack"), &collector)
+        variables: vec![(Service::Quota, variable.to_owned(), Some(interval))],
+        ..defaults
     })
     .await?;
-    let terms = suite::terms(CAMPAIGN_ID, STOCK);
-    let campaign = suite::staff(&stack)?.make(&terms).await?;
-    let empty = starts(&mut stack).await?;
+    let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
+    let empty = starts(&mut suite).await?;
     // Nobody reads while everything is filled.
-    stack.terminate("quota-0").await?;
-    stack.terminate("issuance-0").await?;
-    let filled = fill::fill(&stack, campaign.campaign_number, options).await?;
-    let full = starts(&mut stack).await?;
-    let call = audits::by_call(&stack).await?;
-    let followed = Duration::from_secs(options.pass_minutes * 60);
-    let pass = audits::follow(&stack, followed).await?;
-    let memory = (
-        memory_mib(&stack, "quota-0")?,
-        memory_mib(&stack, "issuance-0")?,
-    );
-    stack.shutdown_and_remove().await?;
-    let report = Report {
-        machine: Machine::this(),
+    suite.stack.terminate("quota-0").await?;
+    suite.stack.terminate("issuance-0").await?;
+    let figures = Figures {
         leases: options.leases,
         coupons: options.coupons,
         lanes: options.lanes,
-        filled,
         empty,
-        full,
-        call,
-        pass,
-        quota_memory_mib: memory.0,
-        issuance_memory_mib: memory.1,
+        filled: fill::fill(&suite, campaign_number, options).await?,
+        full: starts(&mut suite).await?,
+        call: audits::by_call(&suite).await?,
+        pass: audits::follow(&suite, Duration::from_secs(options.pass_minutes * 60)).await?,
+        quota_memory_mib: memory_mib(&suite, "quota-0")?,
+        issuance_memory_mib: memory_mib(&suite, "issuance-0")?,
     };
-    results::write(folder, "history", &report, &report.text())
+    suite.close().await?;
+    report::write(&site.folder, "history", &figures, &[])
 }
 
-async fn starts(stack: &mut Stack) -> Result<Starts> {
+async fn starts(suite: &mut Suite) -> Result<Starts> {
     Ok(Starts {
-        quota: start(stack, "quota-0").await?,
-        issuance: start(stack, "issuance-0").await?,
+        quota: start(suite, "quota-0").await?,
+        issuance: start(suite, "issuance-0").await?,
     })
 }
 
-async fn start(stack: &mut Stack, name: &str) -> Result<Start> {
-    if stack.replica(name)?.process_id().is_some() {
-        stack.terminate(name).await?;
+async fn start(suite: &mut Suite, name: &str) -> Result<Start> {
+    if suite.stack.replica(name)?.process_id().is_some() {
+        suite.stack.terminate(name).await?;
     }
     let began = Instant::now();
-    stack.restart(name).await?;
+    suite.stack.restart(name).await?;
     let start = Start {
         seconds: began.elapsed().as_secs_f64(),
-        memory_mib: memory_mib(stack, name)?,
+        memory_mib: memory_mib(suite, name)?,
     };
     tell(&format!("{name} was ready after {:.2} s.", start.seconds));
     Ok(start)
 }
 
 /// The most memory that a replica has had.
-fn memory_mib(stack: &Stack, name: &str) -> Result<f64> {
-    suite::memory_mib(stack, name, "VmHWM:")
+fn memory_mib(suite: &Suite, name: &str) -> Result<f64> {
+    suite.memory_mib(name, "VmHWM:")
 }

@@ -4,27 +4,29 @@ mod ceiling;
 mod coupons;
 mod database_work;
 mod errands;
-mod open_loop;
-mod report;
+mod figures;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tidegate_client::{Caller, Staff};
-use tidegate_local::stack::{Stack, StackOptions};
-use tidegate_replay::collector::Collector;
-use tokio::runtime::Handle;
+use tidegate_client::{Caller, framed};
+use tidegate_local::stack::StackOptions;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     arguments::Timing,
-    closed_loop::{self, CAMPAIGN_ID},
-    machine::Machine,
-    processor_time::{Part, ProcessorTime},
-    results, suite, tell,
+    closed_loop::{CAMPAIGN_ID, ClosedLoop},
+    open_loop,
+    outcomes::Measured,
+    processor_time::ProcessorTime,
+    report,
+    shoppers::arrivals::{Arrivals, Stretch},
+    suite::{Site, Suite, store_id},
+    tell,
 };
 use database_work::DatabaseWork;
-use report::{Point, Report};
+use figures::{Figures, Point};
 
 pub use coupons::{CouponOwner, Wallet, accepted, is_pending, order};
 pub use errands::{Errand, Errands};
@@ -37,11 +39,12 @@ const CONNECTIONS: usize = 4;
 const CLAIMS_AT_A_TIME: usize = 128;
 /// Of the peak, offered at random moments.
 const LOADS: [f64; 2] = [0.5, 0.9];
-const WARM_UP: Duration = Duration::from_secs(3);
+const SEED: u64 = 17;
+const WARM_UP_SECONDS: u64 = 3;
 /// For each of those at a time, so that nobody asks more often than one shopper may.
-const ORDERERS_AT_FULL_STORE: usize = 40;
+const ORDERERS_AT_FULL_STORE: u64 = 40;
 /// More orders a second than any machine takes that this runs on.
-const MOST_ORDERS_PER_SECOND: usize = 9_000;
+const MOST_ORDERS_PER_SECOND: u64 = 9_000;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -59,10 +62,18 @@ pub struct Options {
     pub peak_only: bool,
 }
 
-pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<()> {
-    let scene = Scene::open(options, &folder.join("stack"), threads).await?;
+pub async fn run(options: &Options, site: &Site) -> Result<()> {
+    let lanes = options.lanes;
+    let suite = Suite::start(site, |defaults| StackOptions { lanes, ..defaults }).await?;
+    suite.campaign(CAMPAIGN_ID, STOCK).await?;
+    suite.put_stores(ORDERS_PER_SLOT).await?;
+    let scene = Scene {
+        caller: suite.caller(CONNECTIONS).await?,
+        suite,
+        timing: Timing::of_seconds(WARM_UP_SECONDS, options.seconds),
+    };
     tell("Measuring bare inserts of the rows of an order.");
-    let ceiling = ceiling::measure(&scene.stack).await?;
+    let ceiling = ceiling::measure(&scene.suite.stack).await?;
     let mut points = Vec::new();
     for shoppers in options.shoppers.iter().collect::<BTreeSet<_>>() {
         points.push(scene.closed_loop(Errand::Order, *shoppers).await?);
@@ -70,73 +81,51 @@ pub async fn run(options: &Options, folder: &Path, threads: &Handle) -> Result<(
     if !options.peak_only {
         points.extend(scene.rest(&points).await?);
     }
-    scene.stack.shutdown_and_remove().await?;
-    let report = Report::new(Machine::this(), options.lanes, ceiling, points);
-    results::write(folder, "orders", &report, &report.to_string())
+    scene.suite.close().await?;
+    let figures = Figures {
+        lanes,
+        ceiling,
+        points,
+    };
+    report::write(&site.folder, "orders", &figures, &[])
 }
 
 /// A running suite with stores, and who orders there.
-struct Scene<'run> {
-    stack: Stack,
-    _collector: Collector,
-    staff: Staff,
+struct Scene {
+    suite: Suite,
     caller: Arc<Caller>,
-    threads: &'run Handle,
     timing: Timing,
 }
 
-impl<'run> Scene<'run> {
-    async fn open(options: &Options, folder: &Path, threads: &'run Handle) -> Result<Self> {
-        let collector = Collector::start().await?;
-        let stack = Stack::start(StackOptions {
-            lanes: options.lanes,
-            ..suite::options(folder, &collector)
-        })
-        .await?;
-        let staff = suite::staff(&stack)?;
-        staff.open(suite::terms(CAMPAIGN_ID, STOCK)).await?;
-        suite::put_stores(&staff, ORDERS_PER_SLOT).await?;
-        Ok(Self {
-            caller: suite::caller(&stack, suite::SUBJECT, CONNECTIONS, threads).await?,
-            stack,
-            _collector: collector,
-            staff,
-            threads,
-            timing: Timing {
-                warm_up: WARM_UP,
-                measured: Duration::from_secs(options.seconds),
-            },
-        })
-    }
-
+impl Scene {
     /// What is not the peak itself: pairs, a full store, and loads below the peak.
     async fn rest(&self, peaks: &[Point]) -> Result<Vec<Point>> {
+        let rate = |point: &Point| point.measured.outcomes.per_second;
         let best = peaks
             .iter()
-            .max_by(|left, right| left.per_second.total_cmp(&right.per_second))
+            .max_by(|left, right| rate(left).total_cmp(&rate(right)))
             .context("no number of shoppers was asked for")?;
         let mut points = Vec::new();
         for load in LOADS {
-            points.push(self.below_the_peak(load, load * best.per_second).await?);
+            points.push(self.below_the_peak(load, load * rate(best)).await?);
         }
         points.push(self.closed_loop(Errand::Claim, best.shoppers).await?);
         points.push(self.closed_loop(Errand::Pair, best.shoppers).await?);
         // Every slot has room for one from now on.
-        suite::put_stores(&self.staff, 1).await?;
+        self.suite.put_stores(1).await?;
         points.push(self.closed_loop(Errand::FullStore, best.shoppers).await?);
         Ok(points)
     }
 
     async fn closed_loop(&self, errand: Errand, shoppers: u32) -> Result<Point> {
-        let seconds = (self.timing.warm_up + self.timing.measured).as_secs() as usize;
+        let seconds = (self.timing.warm_up + self.timing.measured).as_secs();
         let coupons = match errand {
             Errand::Order => seconds * MOST_ORDERS_PER_SECOND,
-            Errand::FullStore => shoppers as usize * ORDERERS_AT_FULL_STORE,
+            Errand::FullStore => u64::from(shoppers) * ORDERERS_AT_FULL_STORE,
             Errand::Claim | Errand::Pair => 0,
         };
-        let wallet = self
-            .wallet(&format!("{errand:?}-{shoppers}"), coupons)
-            .await;
+        let round = format!("{errand:?}-{shoppers}");
+        let wallet = self.wallet(&round, coupons).await;
         tell(&format!("Measuring {errand} with {shoppers} at a time."));
         let errands = Errands {
             errand,
@@ -144,41 +133,72 @@ impl<'run> Scene<'run> {
             wallet: Arc::new(wallet),
         };
         let errand_of = move |place, visit| errands.clone().run(place, visit);
-        let parts = suite::parts(&self.stack)?;
-        let look = async || self.look(&parts).await;
-        let (threads, timing) = (self.threads, self.timing);
-        let stretch = closed_loop::run(threads, shoppers, timing, errand_of, look).await?;
-        Ok(Point::new(errand, shoppers, stretch))
+        let crowd = ClosedLoop {
+            threads: &self.suite.threads,
+            shoppers,
+            timing: self.timing,
+            parts: &self.suite.parts()?,
+        };
+        let look = async || DatabaseWork::read(&self.suite.stack).await;
+        let (measured, [before, after]) = crowd.run(errand_of, look).await?;
+        Ok(Point {
+            errand,
+            shoppers,
+            load: None,
+            database: after.since(&before, &measured.outcomes),
+            measured,
+        })
     }
 
-    async fn look(&self, parts: &[Part]) -> Result<(DatabaseWork, ProcessorTime)> {
-        let work = DatabaseWork::read(&self.stack).await?;
-        Ok((work, ProcessorTime::read(parts)?))
-    }
-
+    /// Orders that come at random moments.
     async fn below_the_peak(&self, load: f64, per_second: f64) -> Result<Point> {
-        let seconds = self.timing.warm_up + self.timing.measured;
-        let coupons = (1.2 * per_second * seconds.as_secs_f64()) as usize;
+        let stretch = Stretch {
+            length: self.timing.warm_up + self.timing.measured,
+            per_second,
+        };
+        let coupons = (1.2 * per_second * stretch.length.as_secs_f64()) as u64;
         let wallet = self.wallet(&format!("load-{load}"), coupons).await;
         tell(&format!("Measuring orders at {load} of the peak."));
-        let parts = suite::parts(&self.stack)?;
-        let look = async || self.look(&parts).await;
-        let arriving = open_loop::run(
-            &self.caller,
-            wallet,
-            per_second,
-            self.timing,
-            self.threads,
-            look,
-        );
-        Ok(Point::below_the_peak(load, arriving.await?))
+        let (parts, caller) = (self.suite.parts()?, Arc::clone(&self.caller));
+        let look = async || -> Result<_> {
+            let database = DatabaseWork::read(&self.suite.stack).await?;
+            Ok((Instant::now(), database, ProcessorTime::read(&parts)?))
+        };
+        let look_at = async |moment: Instant| {
+            sleep_until(moment).await;
+            look().await
+        };
+        let errand = move |number| {
+            let body = framed(&order(&wallet.take()?, store_id(number)));
+            let caller = Arc::clone(&caller);
+            Some(async move { accepted(caller.call(body).await) })
+        };
+        let (begins, warm_up) = (Instant::now(), self.timing.warm_up);
+        let arrivals = Arrivals::new(vec![stretch], SEED);
+        let coming = open_loop::run(&self.suite.threads, begins, warm_up, arrivals, errand);
+        let looking = async {
+            let before = look_at(begins + warm_up).await?;
+            Ok((before, look_at(begins + stretch.length).await?))
+        };
+        let (ends, (before, after)) = tokio::try_join!(coming, looking)?;
+        let outcomes = ends.in_seconds(after.0.duration_since(before.0).as_secs_f64());
+        Ok(Point {
+            errand: Errand::Order,
+            shoppers: 0,
+            load: Some(load),
+            database: after.1.since(&before.1, &outcomes),
+            measured: Measured {
+                processor: after.2.since(&before.2, outcomes.good),
+                outcomes,
+            },
+        })
     }
 
-    async fn wallet(&self, round: &str, coupons: usize) -> Wallet {
+    async fn wallet(&self, round: &str, coupons: u64) -> Wallet {
         if coupons > 0 {
             tell(&format!("Claiming {coupons} coupons to order with."));
         }
-        let (caller, threads) = (&self.caller, self.threads);
+        let (caller, threads) = (&self.caller, &self.suite.threads);
         Wallet::fill(
             caller,
             CAMPAIGN_ID,

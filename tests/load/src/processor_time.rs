@@ -9,6 +9,10 @@ use serde::Serialize;
 pub const THREAD_NAME: &str = "shoppers";
 /// The part that those threads are.
 pub const GENERATOR: &str = "load generator";
+/// The part that the other threads of this process are.
+const COLLECTOR: &str = "trace collector";
+/// The kernel's share that belongs to no process.
+const INTERRUPTS: &str = "interrupts";
 
 /// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every
 /// architecture of today.
@@ -45,7 +49,7 @@ impl Part {
     pub fn of_this_process() -> [Self; 2] {
         [
             Self::new(GENERATOR, Whose::Shoppers),
-            Self::new("trace collector", Whose::Harness),
+            Self::new(COLLECTOR, Whose::Harness),
         ]
     }
 }
@@ -65,7 +69,7 @@ struct Machine {
 }
 
 /// Where the processor time of a stretch went.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Spent {
     /// Microseconds of processor time for each coupon given, by part.
     pub us_each: BTreeMap<String, f64>,
@@ -109,7 +113,7 @@ impl ProcessorTime {
         let processes = now.processes - then.processes;
         let ours: f64 = seconds.values().sum();
         let interrupts = now.interrupts - then.interrupts;
-        seconds.insert("interrupts".to_owned(), interrupts);
+        seconds.insert(INTERRUPTS.to_owned(), interrupts);
         let each = |time: &f64| 1e6 * time / issued.max(1) as f64;
         Spent {
             us_each: seconds
@@ -128,6 +132,13 @@ impl Spent {
     /// Microseconds of all parts together for each coupon given.
     pub fn all_us_each(&self) -> f64 {
         self.us_each.values().sum()
+    }
+
+    /// Seconds of the services and of PostgreSQL: of what serves, and does not measure.
+    pub fn suite_seconds(&self) -> f64 {
+        let of_suite = |part: &str| ![GENERATOR, COLLECTOR, INTERRUPTS].contains(&part);
+        let parts = self.seconds.iter().filter(|(part, _)| of_suite(part));
+        parts.map(|(_, seconds)| seconds).sum()
     }
 
     /// The share of the whole machine that a part used, 0 to 1.

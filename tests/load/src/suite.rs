@@ -1,8 +1,18 @@
-//! The suite as it is delivered, with nothing turned off, and what every measurement needs of it.
+//! A running suite, and what every measurement needs of it.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+pub mod slowed;
 
-use anyhow::{Context, Result};
+use std::{
+    fmt::{self, Display, Formatter},
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tidegate_client::{Bearer, Caller, CampaignTerms, Staff, store_of};
 use tidegate_local::{
@@ -18,77 +28,175 @@ use crate::{
     tell,
 };
 
-/// The backend that all shoppers come through.
+/// The backend that all shoppers come through, unless it is about backends.
 pub const SUBJECT: &str = "load";
-pub const STORES: u32 = 500;
+const STORES: u32 = 500;
 const AREAS: u32 = 20;
 const COUPONS_KEPT: &str = include_str!("../queries/coupons_kept.sql");
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const SLOT_MINUTES: u32 = 1;
 /// The longest a call to the suite may take.
-pub const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
+const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Options for a stack on empty databases, with one of everything. Spans are sent, as in production.
-pub fn options(folder: &Path, collector: &Collector) -> StackOptions {
-    StackOptions {
-        reset: true,
-        issuance_replicas: 1,
-        gateway_replicas: 1,
-        otlp_endpoint: Some(collector.endpoint()),
-        say: tell,
-        ..StackOptions::new(folder)
+/// Where a run lives and leaves its results, and what its shoppers live on.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub folder: PathBuf,
+    pub threads: Handle,
+}
+
+/// The suite on empty databases, nothing turned off. Spans are sent, as in production.
+pub struct Suite {
+    pub stack: Stack,
+    pub staff: Staff,
+    pub threads: Handle,
+    _collector: Collector,
+}
+
+/// What shoppers were given, and what the database has.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Coupons {
+    pub told: u64,
+    pub kept: u64,
+}
+
+impl Display for Coupons {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { told, kept } = self;
+        write!(out, "{told} coupons given, {kept} in the database")
     }
 }
 
-pub fn staff(stack: &Stack) -> Result<Staff> {
-    Ok(Staff::of(stack)?.within(STAFF_CALL_LIMIT))
-}
+impl Suite {
+    /// Starts one of everything with one lane, or what `change` makes of that.
+    pub async fn start(
+        site: &Site,
+        change: impl FnOnce(StackOptions) -> StackOptions,
+    ) -> Result<Self> {
+        let collector = Collector::start().await?;
+        let options = StackOptions {
+            reset: true,
+            lanes: 1,
+            issuance_replicas: 1,
+            gateway_replicas: 1,
+            otlp_endpoint: Some(collector.endpoint()),
+            say: tell,
+            ..StackOptions::new(site.folder.join("stack"))
+        };
+        let stack = Stack::start(change(options)).await?;
+        Ok(Self {
+            staff: Staff::of(&stack)?.within(STAFF_CALL_LIMIT),
+            stack,
+            threads: site.threads.clone(),
+            _collector: collector,
+        })
+    }
 
-/// A campaign that is open for a day, with so many coupons of either tier.
-pub fn terms(campaign_id: &str, (first, second): (u64, u64)) -> CampaignTerms {
-    CampaignTerms {
-        tiers: vec![("milk-tea-25", first), ("milk-tea-15", second)],
-        open_for: DAY,
-        validity: 17 * DAY,
-        ..CampaignTerms::open(campaign_id, 0)
+    /// Makes a campaign that is open for a day from now on, with so many coupons of either tier,
+    /// and waits until every gateway knows it. Its number.
+    pub async fn campaign(&self, id: &str, (first, second): (u64, u64)) -> Result<u32> {
+        let terms = CampaignTerms {
+            tiers: vec![("milk-tea-25", first), ("milk-tea-15", second)],
+            open_for: DAY,
+            validity: 17 * DAY,
+            ..CampaignTerms::open(id, 0)
+        };
+        Ok(self.staff.open(terms).await?.campaign_number)
+    }
+
+    pub async fn put_stores(&self, orders_per_slot: u32) -> Result<()> {
+        let store = |number| Store {
+            area: format!("area-{:02}", number % AREAS),
+            slot_minutes: Some(SLOT_MINUTES),
+            ..store_of(store_id(number), orders_per_slot)
+        };
+        let stores = (0..STORES).map(store).collect();
+        self.staff.put_stores(stores).await?;
+        Ok(())
+    }
+
+    /// Connections to all gateways for a crowd.
+    pub async fn caller(&self, connections: usize) -> Result<Arc<Caller>> {
+        self.caller_of(SUBJECT, connections).await
+    }
+
+    /// The same with a token of this subject.
+    pub async fn caller_of(&self, subject: &str, connections: usize) -> Result<Arc<Caller>> {
+        let gateways = self.stack.addresses(Service::Gateway);
+        let connections = connections.max(gateways.len());
+        let credentials = self.stack.credentials();
+        connect(&gateways, credentials, subject, connections, &self.threads).await
+    }
+
+    pub fn names(&self, service: Service) -> Vec<String> {
+        let replicas = self.stack.replicas().iter();
+        let of_service = replicas.filter(|replica| replica.service() == service);
+        let names = of_service.map(|replica| replica.name().to_owned());
+        names.collect()
+    }
+
+    /// Every process of the suite, and this one.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        let mut parts = Part::of_this_process().to_vec();
+        for replica in self.stack.replicas() {
+            let name = replica.name();
+            parts.push(Part::new(name, Whose::Process(self.process(name)?)));
+        }
+        // A server that is not ours may be on another machine; its time is then among the others'.
+        if let Some(process) = self.stack.postgres().process_id() {
+            parts.push(Part::new("postgres", Whose::Family(process)));
+        }
+        Ok(parts)
+    }
+
+    pub async fn database(&self, service: Service) -> Result<PgConnection> {
+        let url = self.stack.database_url(service);
+        let url = url.with_context(|| format!("{} has no database", service.name()))?;
+        Ok(PgConnection::connect(&url).await?)
+    }
+
+    /// Holds the coupons that shoppers were given against those in the database. Fails if any is
+    /// missing.
+    pub async fn coupons(&self, campaign_number: u32, told: u64) -> Result<Coupons> {
+        let mut connection = self.database(Service::Issuance).await?;
+        let kept: i64 = sqlx::query_scalar(COUPONS_KEPT)
+            .bind(i64::from(campaign_number))
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        let kept = u64::try_from(kept)?;
+        ensure!(
+            kept >= told,
+            "Shoppers were given {told} coupons and the database has {kept}: what is measured is not durable."
+        );
+        Ok(Coupons { told, kept })
+    }
+
+    /// A figure of a replica's memory as Linux tells it, by its name in `/proc/*/status`.
+    pub fn memory_mib(&self, name: &str, figure: &str) -> Result<f64> {
+        let file = format!("/proc/{}/status", self.process(name)?);
+        let status = fs::read_to_string(&file).context("memory is measured on Linux only")?;
+        mib(&status, figure).with_context(|| format!("{file} is not as expected"))
+    }
+
+    fn process(&self, name: &str) -> Result<u32> {
+        let process = self.stack.replica(name)?.process_id();
+        process.with_context(|| format!("{name} does not run"))
+    }
+
+    /// Stops everything and removes its files.
+    pub async fn close(self) -> Result<()> {
+        self.stack.shutdown_and_remove().await
     }
 }
 
-pub async fn put_stores(staff: &Staff, orders_per_slot: u32) -> Result<()> {
-    let store = |number| Store {
-        area: format!("area-{:02}", number % AREAS),
-        slot_minutes: Some(SLOT_MINUTES),
-        ..store_of(store_id(number), orders_per_slot)
-    };
-    staff.put_stores((0..STORES).map(store).collect()).await?;
-    Ok(())
-}
-
+/// The id of a store; numbers beyond the last begin anew.
 pub fn store_id(number: u32) -> String {
-    format!("store-{:04}", number + 1)
+    format!("store-{:04}", number % STORES + 1)
 }
 
-/// Connections to all gateways for a crowd that lives on `threads`.
-pub async fn caller(
-    stack: &Stack,
-    subject: &str,
-    connections: usize,
-    threads: &Handle,
-) -> Result<Arc<Caller>> {
-    let gateways = stack.addresses(Service::Gateway);
-    let connections = connections.max(gateways.len());
-    caller_at(
-        &gateways,
-        stack.credentials(),
-        subject,
-        connections,
-        threads,
-    )
-    .await
-}
-
-/// The same to addresses that answer as gateways do.
-pub async fn caller_at(
+/// Connections to what answers as gateways do.
+pub async fn connect(
     gateways: &[SocketAddr],
     credentials: &Credentials,
     subject: &str,
@@ -99,58 +207,6 @@ pub async fn caller_at(
     let credentials = Some(credentials);
     let caller = Caller::connect(gateways, connections, credentials, &bearer, threads, tell);
     Ok(Arc::new(caller.await?))
-}
-
-pub fn names(stack: &Stack, service: Service) -> Vec<String> {
-    let replicas = stack.replicas().iter();
-    let of_service = replicas.filter(|replica| replica.service() == service);
-    of_service
-        .map(|replica| replica.name().to_owned())
-        .collect()
-}
-
-pub fn process(stack: &Stack, name: &str) -> Result<u32> {
-    let process = stack.replica(name)?.process_id();
-    process.with_context(|| format!("{name} does not run"))
-}
-
-/// Every process of a stack, and this one.
-pub fn parts(stack: &Stack) -> Result<Vec<Part>> {
-    let mut parts = Part::of_this_process().to_vec();
-    for replica in stack.replicas() {
-        let name = replica.name();
-        parts.push(Part::new(name, Whose::Process(process(stack, name)?)));
-    }
-    // A server that is not ours may be on another machine; its time is then among the others'.
-    if let Some(process) = stack.postgres().process_id() {
-        parts.push(Part::new("postgres", Whose::Family(process)));
-    }
-    Ok(parts)
-}
-
-pub async fn database(stack: &Stack, service: Service) -> Result<PgConnection> {
-    let url = stack.database_url(service);
-    let url = url.with_context(|| format!("{} has no database", service.name()))?;
-    Ok(PgConnection::connect(&url).await?)
-}
-
-/// The coupons of a campaign that are in the database, to be held against those that shoppers were
-/// given.
-pub async fn coupons_kept(stack: &Stack, campaign_number: u32) -> Result<u64> {
-    let mut connection = database(stack, Service::Issuance).await?;
-    let kept: i64 = sqlx::query_scalar(COUPONS_KEPT)
-        .bind(i64::from(campaign_number))
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(u64::try_from(kept)?)
-}
-
-/// A figure of a replica's memory as Linux tells it, by its name in `/proc/*/status`.
-pub fn memory_mib(stack: &Stack, name: &str, figure: &str) -> Result<f64> {
-    let file = format!("/proc/{}/status", process(stack, name)?);
-    let status = fs::read_to_string(&file).context("memory is measured on Linux only")?;
-    mib(&status, figure).with_context(|| format!("{file} is not as expected"))
 }
 
 fn mib(status: &str, figure: &str) -> Option<f64> {

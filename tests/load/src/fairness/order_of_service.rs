@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use crate::shoppers::journey::{End, Journey, Manner};
+use crate::shoppers::journey::{End, Journey, Manner, count_ends, lag_p99_ms};
 
 /// Two shoppers who joined further apart than this are more than one cohort of a second apart,
 /// wherever the seconds begin.
@@ -54,16 +54,11 @@ impl Treatment {
             .iter()
             .copied()
             .partition(|journey| journey.manner != Manner::AsTold);
-        let lag = crate::quantile::quantile(journeys.iter().map(|journey| journey.lag), 0.99);
-        let mut ends = BTreeMap::new();
-        for journey in &journeys {
-            *ends.entry(format!("{:?}", journey.end)).or_default() += 1;
-        }
         Self {
             crowds: crowds.len(),
             shoppers: journeys.len(),
             queued: crowds.iter().flat_map(|crowd| queued(crowd)).count(),
-            ends,
+            ends: count_ends(journeys.iter().copied()),
             overtaken: crowds.iter().map(|crowd| overtaken(crowd)).sum(),
             positions_grown: journeys
                 .iter()
@@ -78,7 +73,7 @@ impl Treatment {
                 .count(),
             storm_served_ratio: ratio(served_share(&storm), served_share(&told)),
             storm_wait_ratio: ratio(mean_wait(&told), mean_wait(&storm)),
-            lag_p99_ms: lag.unwrap_or_default().as_secs_f64() * 1_000.0,
+            lag_p99_ms: lag_p99_ms(journeys.iter().copied()),
         }
     }
 }

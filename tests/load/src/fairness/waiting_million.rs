@@ -1,9 +1,6 @@
 //! What a million shoppers in the queue cost a gateway in memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -12,12 +9,14 @@ use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
 use tokio::{
     runtime::Handle,
-    task::JoinSet,
-    time::{Duration, Instant, sleep},
+    time::{Instant, sleep},
 };
 
 use crate::{
-    closed_loop::REQUEST_ID, shoppers::claim_answer::ClaimAnswer, stage::Stage, suite, tell,
+    closed_loop::{REQUEST_ID, for_each},
+    shoppers::claim_answer::ClaimAnswer,
+    suite::{Suite, slowed::CONNECTIONS},
+    tell,
 };
 
 const CAMPAIGN_ID: &str = "million";
@@ -26,7 +25,7 @@ const STOCK: (u64, u64) = (5_000_000, 1_000_000);
 /// Who comes first, so that what any first thousands of calls take is not counted.
 const FIRST: u64 = 50_000;
 /// Claims under way at once.
-const AT_A_TIME: u64 = 1_000;
+const AT_A_TIME: usize = 1_000;
 const HELD_LIMIT: Duration = Duration::from_secs(10);
 const HELD_POLL: Duration = Duration::from_millis(100);
 
@@ -46,20 +45,20 @@ pub struct Memory {
 }
 
 /// Holds a campaign's queue and lets so many shoppers join it.
-pub async fn measure(stage: &Stage, threads: &Handle, shoppers: u64) -> Result<Memory> {
-    stage.campaign(CAMPAIGN_ID, STOCK).await?;
+pub async fn measure(suite: &Suite, shoppers: u64) -> Result<Memory> {
+    suite.campaign(CAMPAIGN_ID, STOCK).await?;
     let (held, open) = (IssuanceControl::QueueOnly, RedemptionControl::Open);
-    let holding = stage.staff.control(CAMPAIGN_ID, held, open).await;
+    let holding = suite.staff.control(CAMPAIGN_ID, held, open).await;
     holding.context("quota did not hold the queue")?;
-    let caller = stage.caller(threads).await?;
+    let caller = suite.caller(CONNECTIONS).await?;
     wait_until_held(&caller).await?;
-    join(&caller, threads, 0..FIRST).await?;
-    let before_mib = memory(stage)?;
+    join(&caller, &suite.threads, 0..FIRST).await;
+    let before_mib = memory(suite)?;
     tell(&format!("{shoppers} shoppers join a queue that is held."));
     let began = Instant::now();
-    let waiting = join(&caller, threads, FIRST..FIRST + shoppers).await?;
+    let waiting = join(&caller, &suite.threads, FIRST..FIRST + shoppers).await;
     let seconds = began.elapsed().as_secs_f64();
-    let after_mib = memory(stage)?;
+    let after_mib = memory(suite)?;
     let grown = after_mib
         .iter()
         .zip(&before_mib)
@@ -98,32 +97,17 @@ async fn wait_until_held(caller: &Caller) -> Result<()> {
 }
 
 /// How many of these shoppers were given a place.
-async fn join(
-    caller: &Arc<Caller>,
-    threads: &Handle,
-    numbers: std::ops::Range<u64>,
-) -> Result<u64> {
-    let next = Arc::new(AtomicU64::new(numbers.start));
-    let mut joining = JoinSet::new();
-    for _ in 0..AT_A_TIME {
-        let (caller, next) = (Arc::clone(caller), Arc::clone(&next));
-        let end = numbers.end;
-        joining.spawn_on(
-            async move {
-                let mut queued = 0;
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end {
-                        return queued;
-                    }
-                    let answer = claim(&caller, &format!("waiting-{number}")).await;
-                    queued += u64::from(matches!(answer, ClaimAnswer::Queued(_)));
-                }
-            },
-            threads,
-        );
-    }
-    Ok(joining.join_all().await.into_iter().sum())
+async fn join(caller: &Arc<Caller>, threads: &Handle, numbers: Range<u64>) -> u64 {
+    let caller = Arc::clone(caller);
+    let joining = move |number| {
+        let caller = Arc::clone(&caller);
+        async move {
+            let answer = claim(&caller, &format!("waiting-{number}")).await;
+            matches!(answer, ClaimAnswer::Queued(_))
+        }
+    };
+    let queued = for_each(numbers, AT_A_TIME, threads, joining).await;
+    queued.into_iter().map(u64::from).sum()
 }
 
 async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
@@ -133,9 +117,8 @@ async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
 }
 
 /// The resident memory of each gateway, in MiB.
-fn memory(stage: &Stage) -> Result<Vec<f64>> {
-    let gateways = suite::names(&stage.stack, Service::Gateway).into_iter();
-    gateways
-        .map(|gateway| suite::memory_mib(&stage.stack, &gateway, "VmRSS:"))
-        .collect()
+fn memory(suite: &Suite) -> Result<Vec<f64>> {
+    let gateways = suite.names(Service::Gateway).into_iter();
+    let memory = gateways.map(|gateway| suite.memory_mib(&gateway, "VmRSS:"));
+    memory.collect()
 }

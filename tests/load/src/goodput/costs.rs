@@ -1,29 +1,28 @@
 //! What a refusal costs beside a served claim: processor time of the whole suite, without what it
 //! takes to stand idle.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use tidegate_client::Caller;
-use tidegate_local::credentials::Credentials;
-use time::OffsetDateTime;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
 };
 
 use crate::{
-    echo_process,
-    processor_time::{Part, ProcessorTime, Spent, Whose},
+    closed_loop,
+    echo_process::EchoProcess,
+    outcomes::Measured,
+    processor_time::ProcessorTime,
     shoppers::{
         Scene,
         arrivals::{Arrivals, Stretch},
         come,
-        journey::{End, Manner},
+        journey::{Manner, count_ends},
     },
-    stage::{CONNECTIONS, Stage},
-    suite,
+    suite::{Suite, slowed::CONNECTIONS},
 };
 
 /// A campaign with one coupon of either tier.
@@ -42,8 +41,6 @@ const REFUSED: Stretch = Stretch {
 const IDLE: Duration = Duration::from_secs(2);
 const AT_MOST: Duration = Duration::from_secs(30);
 const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
-/// Of this process, not of the suite.
-const NOT_OF_THE_SUITE: [&str; 3] = ["load generator", "trace collector", "interrupts"];
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Costs {
@@ -59,112 +56,65 @@ pub struct Costs {
     pub echo_us: f64,
 }
 
-/// Measures refusals. `served` is the time that so many coupons took at the peak, in so many
-/// seconds.
-pub async fn measure(
-    stage: &Stage,
-    caller: &Arc<Caller>,
-    threads: &Handle,
-    echo_folder: &Path,
-    served: (&Spent, u64, f64),
-) -> Result<Costs> {
-    stage.campaign(CAMPAIGN_ID, STOCK).await?;
-    let parts = suite::parts(&stage.stack)?;
-    refuse(caller, threads, "first", FIRST).await?;
+/// Measures refusals beside what was served at the peak.
+pub async fn measure(suite: &Suite, peak: &Measured) -> Result<Costs> {
+    suite.campaign(CAMPAIGN_ID, STOCK).await?;
+    let parts = suite.parts()?;
+    let (caller, threads) = (suite.caller(CONNECTIONS).await?, &suite.threads);
+    let refuse = |round, crowd| ending(SOLD_OUT, &caller, threads, (CAMPAIGN_ID, round), crowd);
+    refuse("first", FIRST).await?;
     let before = ProcessorTime::read(&parts)?;
     sleep(IDLE).await;
     let idle = ProcessorTime::read(&parts)?.since(&before, 1);
     let before = ProcessorTime::read(&parts)?;
     let began = Instant::now();
-    let refused = refuse(caller, threads, "later", REFUSED).await?;
+    let refused = refuse("later", REFUSED).await?;
     let seconds = began.elapsed().as_secs_f64();
     let spent = ProcessorTime::read(&parts)?.since(&before, 1);
-    ensure!(
-        refused > 0,
-        "Nobody was refused with {SOLD_OUT} although nothing is left: what a refusal costs cannot be measured."
-    );
-    let idle_share = suite_seconds(&idle) / IDLE.as_secs_f64();
+    let idle_share = idle.suite_seconds() / IDLE.as_secs_f64();
     let each = |spent: f64, seconds: f64, count: u64| {
         1e6 * (spent - idle_share * seconds) / count.max(1) as f64
     };
-    let (served, issued, served_seconds) = served;
-    let gateway = spent.seconds.iter();
-    let gateway: f64 = gateway
-        .filter(|(part, _)| part.starts_with("gateway"))
-        .map(|(_, seconds)| seconds)
-        .sum();
+    let gateways = spent.seconds.iter();
+    let gateways = gateways.filter(|(part, _)| part.starts_with("gateway"));
+    let gateways: f64 = gateways.map(|(_, seconds)| seconds).sum();
+    let (served, outcomes) = (peak.processor.suite_seconds(), &peak.outcomes);
     Ok(Costs {
         idle_share,
-        served_us: each(suite_seconds(served), served_seconds, issued),
-        refused_us: each(suite_seconds(&spent), seconds, refused),
-        refused_by_gateway_us: 1e6 * gateway / refused as f64,
-        echo_us: echo(threads, echo_folder).await?,
+        served_us: each(served, outcomes.seconds, outcomes.good),
+        refused_us: each(spent.suite_seconds(), seconds, refused),
+        refused_by_gateway_us: 1e6 * gateways / refused as f64,
+        echo_us: echo(suite).await?,
     })
 }
 
-async fn echo(threads: &Handle, folder: &Path) -> Result<f64> {
-    let credentials = Credentials::load_or_make(folder, OffsetDateTime::now_utc())?;
-    let (child, address) = echo_process::start(folder).await?;
-    let process = child.id().context("the echo has ended")?;
-    let parts = [Part::new("echo", Whose::Process(process))];
-    let gateways = [address];
-    let caller = suite::caller_at(
-        &gateways,
-        &credentials,
-        suite::SUBJECT,
-        CONNECTIONS,
-        threads,
-    );
-    let caller = caller.await?;
-    let before = ProcessorTime::read(&parts)?;
-    let ends = come_through(
-        &caller,
-        threads,
-        (crate::closed_loop::CAMPAIGN_ID, "echo"),
-        REFUSED,
-    )
-    .await?;
-    let answered = ends.iter().filter(|end| **end == End::Coupon).count() as u64;
-    let spent = ProcessorTime::read(&parts)?.since(&before, 1);
-    ensure!(
-        answered > 0,
-        "The echo answered nobody: what a bare answer costs cannot be measured."
-    );
-    let seconds: f64 = spent.seconds.get("echo").copied().unwrap_or_default();
-    Ok(1e6 * seconds / answered as f64)
+async fn echo(suite: &Suite) -> Result<f64> {
+    let (credentials, threads) = (suite.stack.credentials(), &suite.threads);
+    let echo = EchoProcess::start(credentials, CONNECTIONS, threads).await?;
+    let parts = slice::from_ref(&echo.part);
+    let before = ProcessorTime::read(parts)?;
+    let of_round = (closed_loop::CAMPAIGN_ID, "echo");
+    let answered = ending("coupon", &echo.caller, threads, of_round, REFUSED).await?;
+    let spent = ProcessorTime::read(parts)?.since(&before, answered);
+    Ok(spent.us_each.get("echo").copied().unwrap_or_default())
 }
 
-/// How many of those who came were told that nothing is left.
-async fn refuse(
-    caller: &Arc<Caller>,
-    threads: &Handle,
-    round: &str,
-    stretch: Stretch,
-) -> Result<u64> {
-    let ends = come_through(caller, threads, (CAMPAIGN_ID, round), stretch).await?;
-    let sold_out = End::Refused(SOLD_OUT.to_owned());
-    let refused = ends.into_iter().filter(|end| *end == sold_out);
-    Ok(refused.count() as u64)
-}
-
-async fn come_through(
+/// How many of those who came ended so.
+async fn ending(
+    wanted: &str,
     caller: &Arc<Caller>,
     threads: &Handle,
     (campaign_id, round): (&str, &str),
     stretch: Stretch,
-) -> Result<Vec<End>> {
+) -> Result<u64> {
     let scene = Scene::new(caller, campaign_id, round, AT_MOST);
     let arrivals = Arrivals::new(vec![stretch], 2);
     let journeys = come(scene, arrivals, |_| Manner::AsTold, AT_MOST, threads).await;
-    let journeys = journeys.context("the crowd did not come through")?;
-    Ok(journeys.into_iter().map(|journey| journey.end).collect())
-}
-
-fn suite_seconds(spent: &Spent) -> f64 {
-    spent
-        .seconds
-        .iter()
-        .filter(|(part, _)| !NOT_OF_THE_SUITE.contains(&part.as_str()))
-        .map(|(_, seconds)| seconds)
-        .sum()
+    let ends = count_ends(&journeys.context("the crowd did not come through")?);
+    let count = ends.get(wanted).copied().unwrap_or_default();
+    ensure!(
+        count > 0,
+        "Nobody's end was {wanted}: what that costs cannot be measured. There were {ends:?}."
+    );
+    Ok(count)
 }

@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    quantile::{milliseconds, quantile},
-    shoppers::journey::{End, Journey},
+    quantile::{milliseconds, quantile, quantile_ms},
+    shoppers::journey::{Journey, count_ends, lag_p99_ms},
 };
 
 /// Later than this, a shopper came when the generator could, and not when it was to: the load was
 /// not the one that is written beside the figures.
-const LAG_TOLERATED: Duration = Duration::from_millis(50);
+const LAG_TOLERATED_MS: f64 = 50.0;
 /// A second is normal if all but so many of its shoppers are served as in ordinary times.
 const EXCEPTIONS: f64 = 0.01;
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Figures {
     pub offered_per_second: f64,
     /// Coupons that came within their shoppers' patience, a second.
@@ -39,38 +39,37 @@ impl Figures {
     /// Looks at who came and which coupons came in the window.
     pub fn of(journeys: &[Journey], window: &Range<Duration>, patience: Duration) -> Self {
         let seconds = (window.end - window.start).as_secs_f64();
-        let came: Vec<_> = journeys
-            .iter()
-            .filter(|journey| window.contains(&journey.due))
-            .collect();
-        let served: Vec<_> = journeys
-            .iter()
-            .filter(|journey| journey.has_coupon() && window.contains(&journey.ended))
-            .collect();
-        let in_time = served
-            .iter()
-            .filter(|journey| journey.took() <= patience)
-            .count();
-        let calls = || served.iter().filter_map(|journey| journey.coupon_call);
-        let lag = quantile(came.iter().map(|journey| journey.lag), 0.99).unwrap_or_default();
-        let mut ends = BTreeMap::new();
-        for journey in &came {
-            *ends.entry(name(&journey.end)).or_default() += 1;
-        }
-        let claims: u64 = came.iter().map(|journey| u64::from(journey.claims)).sum();
+        let came = || journeys.iter().filter(|it| window.contains(&it.due));
+        let served = journeys.iter().filter(|it| it.has_coupon());
+        let served: Vec<_> = served.filter(|it| window.contains(&it.ended)).collect();
+        let in_time = served.iter().filter(|it| it.took() <= patience).count();
+        let calls = || served.iter().filter_map(|it| it.coupon_call);
+        let claims: u64 = came().map(|it| u64::from(it.claims)).sum();
+        let lag_p99_ms = lag_p99_ms(came());
         Self {
-            offered_per_second: came.len() as f64 / seconds,
+            offered_per_second: came().count() as f64 / seconds,
             goodput_per_second: in_time as f64 / seconds,
-            claims_per_shopper: claims as f64 / came.len().max(1) as f64,
-            admitted_p50_ms: quantile(calls(), 0.5).map(milliseconds),
-            admitted_p99_ms: quantile(calls(), 0.99).map(milliseconds),
+            claims_per_shopper: claims as f64 / came().count().max(1) as f64,
+            admitted_p50_ms: quantile_ms(calls(), 0.5),
+            admitted_p99_ms: quantile_ms(calls(), 0.99),
             admitted_p99_median_second_ms: p99_of_median_second(&served).map(milliseconds),
-            coupon_p99_ms: quantile(served.iter().map(|journey| journey.took()), 0.99)
-                .map(milliseconds),
-            ends,
-            lag_p99_ms: milliseconds(lag),
-            is_void: lag > LAG_TOLERATED,
+            coupon_p99_ms: quantile_ms(served.iter().map(|it| it.took()), 0.99),
+            ends: count_ends(came()),
+            lag_p99_ms,
+            is_void: lag_p99_ms > LAG_TOLERATED_MS,
         }
+    }
+
+    /// The ends for a table, and whether it is void.
+    pub fn ends(&self) -> String {
+        let ends = self.ends.iter();
+        let mut words: String = ends
+            .map(|(end, count)| format!("{end} {count}  "))
+            .collect();
+        if self.is_void {
+            words += "VOID: the generator fell behind";
+        }
+        words
     }
 }
 
@@ -127,24 +126,14 @@ fn p99_of_median_second(served: &[&Journey]) -> Option<Duration> {
     }
     let p99s = seconds
         .into_values()
-        .filter_map(|calls| quantile(calls.into_iter(), 0.99));
+        .filter_map(|calls| quantile(calls, 0.99));
     quantile(p99s, 0.5)
-}
-
-fn name(end: &End) -> String {
-    match end {
-        End::Coupon => "coupon".to_owned(),
-        End::Refused(reason) => reason.clone(),
-        End::Left => "left".to_owned(),
-        End::Unanswered => "unanswered".to_owned(),
-        End::Waiting => "waiting".to_owned(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shoppers::journey::Manner;
+    use crate::shoppers::journey::{End, Manner};
 
     fn seconds(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)

@@ -3,7 +3,21 @@
 
 use std::{ops::Range, time::Duration};
 
-use crate::shoppers::arrivals::Stretch;
+use anyhow::Result;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use super::figures::Figures;
+use crate::{
+    processor_time::{ProcessorTime, Spent},
+    shoppers::{
+        Scene,
+        arrivals::{Arrivals, Stretch},
+        come,
+        journey::{Journey, Manner},
+    },
+    suite::Suite,
+};
 
 /// A door that keeps up is in its stride at once.
 const WARM_UP: Duration = Duration::from_millis(1_500);
@@ -15,6 +29,8 @@ const MEASURED: Duration = Duration::from_secs(10);
 /// What comes when the flood is over, and for how long.
 const ORDINARY_LOAD: f64 = 0.5;
 const RECOVERY: Duration = Duration::from_secs(15);
+/// The last ones' calls end within this after their patience.
+const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// One load, as a multiple of the peak.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +38,15 @@ pub struct Step {
     pub load: f64,
     begins: Duration,
     pub window: Range<Duration>,
+}
+
+/// One load of one crowd.
+#[derive(Debug, Default, Serialize)]
+pub struct Point {
+    pub load: f64,
+    #[serde(flatten)]
+    pub figures: Figures,
+    pub processor: Spent,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +79,47 @@ impl Staircase {
         }
     }
 
+    /// Lets a crowd come: what each of them lived through, and what each load came to.
+    pub async fn climb(
+        &self,
+        scene: Scene,
+        manner_of: impl Fn(u64) -> Manner + Send + 'static,
+        suite: &Suite,
+    ) -> Result<(Vec<Journey>, Vec<Point>)> {
+        let (began, patience) = (scene.began, scene.patience);
+        let last = patience + scene.orders_after.unwrap_or_default() + LAST_CALLS;
+        let arrivals = Arrivals::new(self.stretches(), 1);
+        let coming = come(
+            scene,
+            arrivals,
+            manner_of,
+            self.ends() + last,
+            &suite.threads,
+        );
+        let (journeys, spent) = tokio::try_join!(coming, self.watch(began, suite))?;
+        let steps = self.steps.iter().zip(spent);
+        let points = steps.map(|(step, processor)| Point {
+            load: step.load,
+            figures: Figures::of(&journeys, &step.window, patience),
+            processor,
+        });
+        let points = points.collect();
+        Ok((journeys, points))
+    }
+
+    /// What each step takes of the machine.
+    async fn watch(&self, began: Instant, suite: &Suite) -> Result<Vec<Spent>> {
+        let (parts, mut spent) = (suite.parts()?, Vec::new());
+        for step in &self.steps {
+            sleep_until(began + step.window.start).await;
+            let before = ProcessorTime::read(&parts)?;
+            sleep_until(began + step.window.end).await;
+            // Costs of a single claim are measured apart: here the shares of the machine count.
+            spent.push(ProcessorTime::read(&parts)?.since(&before, 1));
+        }
+        Ok(spent)
+    }
+
     /// When the last load ends and ordinary load begins.
     pub fn flood_ends(&self) -> Duration {
         self.steps
@@ -62,11 +128,11 @@ impl Staircase {
     }
 
     /// When nobody comes any more.
-    pub fn ends(&self) -> Duration {
+    fn ends(&self) -> Duration {
         self.flood_ends() + RECOVERY
     }
 
-    pub fn stretches(&self) -> Vec<Stretch> {
+    fn stretches(&self) -> Vec<Stretch> {
         let stretch = |length, load| Stretch {
             length,
             per_second: load * self.peak_per_second,

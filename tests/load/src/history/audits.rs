@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use sqlx::Connection;
-use tidegate_local::stack::{Service, Stack};
+use tidegate_local::stack::Service;
 use tokio::time::{Instant, sleep};
 
-use crate::{closed_loop::CAMPAIGN_ID, suite, tell};
+use crate::{closed_loop::CAMPAIGN_ID, suite::Suite, tell};
 
 const PASS: &str = include_str!("../../queries/history_pass.sql");
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,10 +35,9 @@ pub struct Pass {
 }
 
 /// One audit with the longest deadline there is.
-pub async fn by_call(stack: &Stack) -> Result<Call> {
-    let staff = suite::staff(stack)?;
+pub async fn by_call(suite: &Suite) -> Result<Call> {
     let began = Instant::now();
-    let answer = staff.audit(CAMPAIGN_ID).await?;
+    let answer = suite.staff.audit(CAMPAIGN_ID).await?;
     let coverage = answer
         .coverage
         .context("quota does not say what it covered")?;
@@ -52,8 +51,8 @@ pub async fn by_call(stack: &Stack) -> Result<Call> {
 }
 
 /// Follows the pass over all leases to its end, or for so long.
-pub async fn follow(stack: &Stack, at_most: Duration) -> Result<Pass> {
-    let mut connection = suite::database(stack, Service::Quota).await?;
+pub async fn follow(suite: &Suite, at_most: Duration) -> Result<Pass> {
+    let mut connection = suite.database(Service::Quota).await?;
     let began = Instant::now();
     let mut told_at = began;
     loop {

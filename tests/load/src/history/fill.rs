@@ -3,11 +3,11 @@
 use anyhow::Result;
 use serde::Serialize;
 use sqlx::Connection;
-use tidegate_local::stack::{Service, Stack};
+use tidegate_local::stack::Service;
 use tokio::time::Instant;
 
 use super::Options;
-use crate::{suite, tell};
+use crate::{suite::Suite, tell};
 
 /// Each statement on its own line: the steps of a fill, of which $1 is the campaign, $2 how many
 /// leases, $3 how many coupons and $4 how many lanes.
@@ -34,15 +34,15 @@ pub struct Filled {
     pub issuance_gib: f64,
 }
 
-pub async fn fill(stack: &Stack, campaign: u32, options: &Options) -> Result<Filled> {
+pub async fn fill(suite: &Suite, campaign: u32, options: &Options) -> Result<Filled> {
     tell(&format!(
         "Filling in {} leases and {} coupons:",
         options.leases, options.coupons
     ));
     let began = Instant::now();
     let (quota_gib, issuance_gib) = tokio::try_join!(
-        run(stack, Service::Quota, &QUOTA, campaign, options),
-        run(stack, Service::Issuance, &ISSUANCE, campaign, options),
+        run(suite, Service::Quota, &QUOTA, campaign, options),
+        run(suite, Service::Issuance, &ISSUANCE, campaign, options),
     )?;
     Ok(Filled {
         seconds: began.elapsed().as_secs_f64(),
@@ -52,13 +52,13 @@ pub async fn fill(stack: &Stack, campaign: u32, options: &Options) -> Result<Fil
 }
 
 async fn run(
-    stack: &Stack,
+    suite: &Suite,
     service: Service,
     steps: &[&str],
     campaign: u32,
     options: &Options,
 ) -> Result<f64> {
-    let mut connection = suite::database(stack, service).await?;
+    let mut connection = suite.database(service).await?;
     for step in steps {
         let began = Instant::now();
         // Preparing and finishing are several statements, which take no parameters.

@@ -11,11 +11,12 @@ use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
     r#type::v1::OrderState,
 };
-use tokio::{runtime::Handle, task::JoinSet, time::sleep};
+use tokio::{runtime::Handle, time::sleep};
 use tonic::Status;
 
 use crate::{
-    closed_loop::REQUEST_ID,
+    closed_loop::{REQUEST_ID, for_each},
+    outcomes::End,
     shoppers::claim_answer::{ClaimAnswer, Failure},
 };
 
@@ -37,25 +38,17 @@ impl Wallet {
         caller: &Arc<Caller>,
         campaign_id: &'static str,
         round: &str,
-        coupons: usize,
+        coupons: u64,
         at_a_time: usize,
         threads: &Handle,
     ) -> Self {
-        let mut claims = JoinSet::new();
-        for place in 0..at_a_time {
-            let (caller, round) = (Arc::clone(caller), round.to_owned());
-            let claiming = async move {
-                let mut owners = Vec::new();
-                for number in (place..coupons).step_by(at_a_time) {
-                    let shopper_id = format!("{round}-{number}");
-                    owners.push(claim(&caller, campaign_id, shopper_id).await);
-                }
-                owners
-            };
-            claims.spawn_on(claiming, threads);
-        }
-        let owners = claims.join_all().await.into_iter().flatten().collect();
-        Self(Mutex::new(owners))
+        let (caller, round) = (Arc::clone(caller), round.to_owned());
+        let claiming = move |number| {
+            let (caller, shopper_id) = (Arc::clone(&caller), format!("{round}-{number}"));
+            async move { claim(&caller, campaign_id, shopper_id).await }
+        };
+        let owners = for_each(0..coupons, at_a_time, threads, claiming).await;
+        Self(Mutex::new(owners.into()))
     }
 
     pub fn put_back(&self, owner: CouponOwner) {
@@ -80,7 +73,7 @@ pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> Co
         });
         let answer = caller.call(body).await;
         match ClaimAnswer::read(answer, campaign_id) {
-            ClaimAnswer::Coupon(code) => return CouponOwner { shopper_id, code },
+            ClaimAnswer::Coupon(code, _) => return CouponOwner { shopper_id, code },
             ClaimAnswer::Queued(place) => {
                 ticket = place.ticket;
                 sleep(place.poll_after).await;
@@ -105,10 +98,36 @@ pub fn is_pending(placed: &PlaceOrderResponse) -> bool {
 
 /// Whether an order is accepted, or why not. One that is still pending when its caller has waited
 /// as long as it could is no good answer.
-pub fn accepted(answer: Result<PlaceOrderResponse, Status>) -> Result<(), String> {
+pub fn accepted(answer: Result<PlaceOrderResponse, Status>) -> End {
     let answer = answer.map_err(|status| Failure::from(&status).reason())?;
     match answer.order.unwrap_or_default().state() {
         OrderState::Accepted => Ok(()),
         state => Err(state.as_str_name().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_proto::r#type::v1::Order;
+
+    use super::*;
+
+    #[test]
+    fn only_an_accepted_order_is_a_good_end() {
+        let answered = |state: OrderState| {
+            let order = Some(Order {
+                state: state.into(),
+                ..Order::default()
+            });
+            accepted(Ok(PlaceOrderResponse {
+                order,
+                ..PlaceOrderResponse::default()
+            }))
+        };
+        assert_eq!(answered(OrderState::Accepted), Ok(()));
+        let pending = Err("ORDER_STATE_PENDING".to_owned());
+        assert_eq!(answered(OrderState::Pending), pending);
+        let late = accepted(Err(Status::cancelled("late")));
+        assert_eq!(late, Err("UNANSWERED".to_owned()));
     }
 }

@@ -7,6 +7,8 @@ use serde::Serialize;
 use sqlx::{ConnectOptions, Connection};
 use tidegate_local::stack::Stack;
 
+use crate::outcomes::Outcomes;
+
 const DATABASE_WORK: &str = include_str!("../../queries/database_work.sql");
 const WAL_POSITION: &str = include_str!("../../queries/wal_position.sql");
 
@@ -45,16 +47,16 @@ impl DatabaseWork {
         })
     }
 
-    /// What was done since `before`, in so many seconds and for so many orders.
-    pub fn since(&self, before: &Self, seconds: f64, orders: u64) -> Done {
-        let each = |count: i64| count as f64 / orders.max(1) as f64;
+    /// What was done since `before`, for what ended as it should in between.
+    pub fn since(&self, before: &Self, outcomes: &Outcomes) -> Done {
+        let each = |count: i64| count as f64 / outcomes.good.max(1) as f64;
         Done {
             commits_per_second: self
                 .commits
                 .iter()
                 .map(|(name, commits)| {
                     let earlier = before.commits.get(name).copied().unwrap_or_default();
-                    (name.clone(), (commits - earlier) as f64 / seconds)
+                    (name.clone(), (commits - earlier) as f64 / outcomes.seconds)
                 })
                 .collect(),
             rows_written_each: each(self.rows_written - before.rows_written),

@@ -10,10 +10,7 @@ use serde::Serialize;
 use tidegate_client::{Caller, framed};
 
 use super::coupons::{CouponOwner, Wallet, accepted, claim, order};
-use crate::{
-    closed_loop::CAMPAIGN_ID,
-    suite::{STORES, store_id},
-};
+use crate::{closed_loop::CAMPAIGN_ID, outcomes::End, suite::store_id};
 
 /// How late an order to the full store may be made: all slots until then are soon full.
 const FULL_STORE_PATIENCE: Duration = Duration::from_secs(120);
@@ -51,9 +48,9 @@ pub struct Errands {
 
 impl Errands {
     /// One errand's end; nothing if there is no coupon left for it.
-    pub async fn run(self, place: u32, visit: u32) -> Option<Result<(), String>> {
+    pub async fn run(self, place: u32, visit: u32) -> Option<End> {
         let somebody = format!("{:?}-{place}-{visit}", self.errand);
-        let store = store_id(place.wrapping_mul(7_919).wrapping_add(visit) % STORES);
+        let store = store_id(place.wrapping_mul(7_919).wrapping_add(visit));
         Some(match self.errand {
             Errand::Order => self.order(self.wallet.take()?, store).await,
             Errand::Claim => {
@@ -73,12 +70,12 @@ impl Errands {
         })
     }
 
-    async fn order(&self, owner: CouponOwner, store: String) -> Result<(), String> {
+    async fn order(&self, owner: CouponOwner, store: String) -> End {
         let body = framed(&order(&owner, store));
         accepted(self.caller.call(body).await)
     }
 
-    async fn order_at_full_store(&self, owner: &CouponOwner, visit: u32) -> Result<(), String> {
+    async fn order_at_full_store(&self, owner: &CouponOwner, visit: u32) -> End {
         let mut message = order(owner, store_id(0));
         message.request_id = format!("order-{visit}");
         message.latest_acceptable_at = Some((SystemTime::now() + FULL_STORE_PATIENCE).into());

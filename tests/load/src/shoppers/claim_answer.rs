@@ -11,6 +11,8 @@ use tidegate_proto::{
 use tidegate_types::CouponCode;
 use tonic::Status;
 
+use crate::{closed_loop::REQUEST_ID, outcomes::End};
+
 /// Why a call has no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -44,7 +46,8 @@ impl Failure {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimAnswer {
-    Coupon(String),
+    /// Its code, and whether an attempt before produced it.
+    Coupon(String, bool),
     Queued(Place),
     Failed(Failure),
 }
@@ -78,21 +81,29 @@ impl ClaimAnswer {
             Err(status) => Self::Failed(Failure::from(&status)),
         }
     }
+
+    /// Whether it is the new coupon that was asked for.
+    pub fn new_coupon(self) -> End {
+        match self {
+            Self::Coupon(_, false) => Ok(()),
+            Self::Coupon(_, true) => Err("WRONG_COUPON".to_owned()),
+            Self::Queued(_) => Err("QUEUED".to_owned()),
+            Self::Failed(failure) => Err(failure.reason()),
+        }
+    }
 }
 
-/// A coupon counts only if it is one of this campaign that is free to use and whose code is well
-/// formed. One that an attempt before produced is as good.
+/// A coupon counts only if it is of this claim, free to use, and its code is well formed.
 fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
-    match issued.coupon {
-        Some(coupon)
-            if coupon.state() == CouponState::Issued
-                && coupon.campaign_id == campaign_id
-                && CouponCode::parse(&coupon.code).is_some() =>
-        {
-            ClaimAnswer::Coupon(coupon.code)
-        }
-        Some(_) => wrong("WRONG_COUPON"),
-        None => wrong("NO_COUPON"),
+    let coupon = issued.coupon.unwrap_or_default();
+    let is_right = coupon.state() == CouponState::Issued
+        && coupon.campaign_id == campaign_id
+        && coupon.request_id == REQUEST_ID
+        && CouponCode::parse(&coupon.code).is_some();
+    if is_right {
+        ClaimAnswer::Coupon(coupon.code, issued.replayed)
+    } else {
+        wrong("WRONG_COUPON")
     }
 }
 
@@ -128,29 +139,34 @@ mod tests {
 
     use super::*;
 
-    fn issued(state: CouponState) -> ClaimCouponResponse {
+    fn issued(state: CouponState, replayed: bool) -> ClaimCouponResponse {
         let coupon = Coupon {
             code: "0123456789ABCDEF".to_owned(),
             campaign_id: "load".to_owned(),
+            request_id: REQUEST_ID.to_owned(),
             state: state.into(),
             ..Coupon::default()
         };
         ClaimCouponResponse {
             outcome: Some(Outcome::Issued(IssuedClaim {
                 coupon: Some(coupon),
-                replayed: true,
+                replayed,
             })),
             trace_id: String::new(),
         }
     }
 
     #[test]
-    fn only_a_coupon_that_can_be_used_is_one() {
-        let good = ClaimAnswer::read(Ok(issued(CouponState::Issued)), "load");
-        assert_eq!(good, ClaimAnswer::Coupon("0123456789ABCDEF".to_owned()));
-        let revoked = ClaimAnswer::read(Ok(issued(CouponState::Revoked)), "load");
+    fn only_a_coupon_that_can_be_used_is_one_and_a_replayed_one_is_not_new() {
+        let good = ClaimAnswer::read(Ok(issued(CouponState::Issued, true)), "load");
+        let code = "0123456789ABCDEF".to_owned();
+        assert_eq!(good, ClaimAnswer::Coupon(code, true));
+        assert_eq!(good.new_coupon(), Err("WRONG_COUPON".to_owned()));
+        let new = ClaimAnswer::read(Ok(issued(CouponState::Issued, false)), "load");
+        assert_eq!(new.new_coupon(), Ok(()));
+        let revoked = ClaimAnswer::read(Ok(issued(CouponState::Revoked, false)), "load");
         assert_eq!(revoked, wrong("WRONG_COUPON"));
-        let elsewhere = ClaimAnswer::read(Ok(issued(CouponState::Issued)), "other");
+        let elsewhere = ClaimAnswer::read(Ok(issued(CouponState::Issued, false)), "other");
         assert_eq!(elsewhere, wrong("WRONG_COUPON"));
     }
 

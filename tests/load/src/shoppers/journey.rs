@@ -1,9 +1,10 @@
 //! What one shopper lived through, for all questions that are asked afterwards. Every moment is
 //! counted from the beginning of the crowd.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::claim_answer::{Estimate, Place};
+use crate::{outcomes, quantile::quantile_ms};
 
 /// How a shopper takes an answer that is no coupon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,29 @@ pub enum End {
     Unanswered,
     /// Was still told to wait when the run was over.
     Waiting,
+}
+
+impl End {
+    /// Its name in a table.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Coupon => "coupon",
+            Self::Refused(reason) => reason,
+            Self::Left => "left",
+            Self::Unanswered => "unanswered",
+            Self::Waiting => "waiting",
+        }
+        .to_owned()
+    }
+}
+
+/// How so many of them ended, by the names of the ends.
+pub fn count_ends<'a>(journeys: impl IntoIterator<Item = &'a Journey>) -> BTreeMap<String, u64> {
+    let mut ends = BTreeMap::new();
+    for journey in journeys {
+        *ends.entry(journey.end.name()).or_default() += 1;
+    }
+    ends
 }
 
 /// A shopper's way from arriving to the end.
@@ -60,7 +84,7 @@ pub struct Journey {
 #[derive(Debug, Clone)]
 pub struct Ordered {
     /// Why it was not accepted in the end.
-    pub end: Result<(), String>,
+    pub end: outcomes::End,
     pub ended: Duration,
     /// How long the call took that brought the end.
     pub call: Duration,
@@ -109,6 +133,18 @@ impl Journey {
     pub fn took(&self) -> Duration {
         self.ended.saturating_sub(self.due)
     }
+}
+
+/// How many of them have a coupon.
+pub fn coupons(journeys: &[Journey]) -> u64 {
+    let served = journeys.iter().filter(|journey| journey.has_coupon());
+    served.count() as u64
+}
+
+/// How late the generator sent their first calls, in milliseconds.
+pub fn lag_p99_ms<'a>(journeys: impl IntoIterator<Item = &'a Journey>) -> f64 {
+    let lags = journeys.into_iter().map(|journey| journey.lag);
+    quantile_ms(lags, 0.99).unwrap_or_default()
 }
 
 #[cfg(test)]

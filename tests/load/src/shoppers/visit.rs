@@ -14,7 +14,7 @@ use super::{
 use crate::{
     closed_loop::REQUEST_ID,
     orders::{CouponOwner, accepted, is_pending, order},
-    suite::{STORES, store_id},
+    suite::store_id,
 };
 
 /// Claims that a shopper sends at once, one after the other, before it stops to think.
@@ -86,7 +86,7 @@ impl Visit {
         loop {
             let body = self.body(ticket.clone());
             let (pause, setback) = match self.claim(body).await {
-                ClaimAnswer::Coupon(_) => return End::Coupon,
+                ClaimAnswer::Coupon(..) => return End::Coupon,
                 ClaimAnswer::Queued(place) => {
                     setbacks = 0;
                     ticket.clone_from(&place.ticket);
@@ -129,7 +129,7 @@ impl Visit {
         let (mut last, mut ticket) = (End::Unanswered, String::new());
         for _ in 0..CLAIMS_AT_ONCE {
             last = match self.claim(body.clone()).await {
-                ClaimAnswer::Coupon(_) => return Storm::Coupon,
+                ClaimAnswer::Coupon(..) => return Storm::Coupon,
                 ClaimAnswer::Queued(place) => {
                     // A claim without a ticket is a place anew, whose position need not be lower.
                     self.journey.position = None;
@@ -150,7 +150,7 @@ impl Visit {
         let answered = self.scene.elapsed();
         let answer = ClaimAnswer::read(answer, &self.scene.campaign_id);
         match &answer {
-            ClaimAnswer::Coupon(code) => {
+            ClaimAnswer::Coupon(code, _) => {
                 self.journey.coupon_call = Some(answered.saturating_sub(sent));
                 self.code = Some(code.clone());
             }
@@ -167,7 +167,7 @@ impl Visit {
             shopper_id: self.shopper_id.clone(),
             code,
         };
-        let store = store_id((number % u64::from(STORES)) as u32);
+        let store = store_id(number as u32);
         let body = framed(&order(&owner, store));
         let came = self.scene.elapsed();
         loop {

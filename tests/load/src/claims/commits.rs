@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 use tidegate_client::metrics;
-use tidegate_local::stack::{Service, Stack};
+use tidegate_local::stack::Service;
 
-use crate::suite;
+use crate::suite::Suite;
 
 /// The commit queue that claims go through.
 const QUEUE_LABEL: &str = "queue=\"coupons\"";
@@ -21,7 +21,7 @@ pub struct CommitSums {
 }
 
 /// What the sums grew by, as averages.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Commits {
     /// Commits a second, all lanes and replicas together.
     pub per_second: f64,
@@ -35,10 +35,10 @@ pub struct Commits {
 
 impl CommitSums {
     /// Reads every replica's page.
-    pub async fn read(stack: &Stack) -> Result<Self> {
+    pub async fn read(suite: &Suite) -> Result<Self> {
         let mut sums = Self::default();
-        for name in suite::names(stack, Service::Issuance) {
-            let page = metrics::page(stack.replica(&name)?.admin_address()).await?;
+        for name in suite.names(Service::Issuance) {
+            let page = metrics::page(suite.stack.replica(&name)?.admin_address()).await?;
             let added = sums.add(&page);
             added.with_context(|| format!("the metrics of {name} are not as expected"))?;
         }

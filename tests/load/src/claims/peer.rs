@@ -12,23 +12,25 @@ use sqlx::Connection;
 use tidegate_local::stack::{Service, Stack};
 use tokio::process::Command;
 
+use super::{Options, figures::PeerPoint};
 use crate::{
-    arguments::Arguments,
     processor_time::{Part, ProcessorTime, Whose},
-    report::{Peer, PeerPoint},
-    suite,
+    suite::Suite,
 };
 
-const TABLES: &str = include_str!("../queries/peer_tables.sql");
-const TABLES_DROPPED: &str = include_str!("../queries/peer_tables_dropped.sql");
-const CLAIMS: &str = include_str!("../queries/peer_claims.sql");
+const TABLES: &str = include_str!("../../queries/peer_tables.sql");
+const TABLES_DROPPED: &str = include_str!("../../queries/peer_tables_dropped.sql");
+const CLAIMS: &str = include_str!("../../queries/peer_claims.sql");
 /// How the transaction is written: the way most would, and the shortest there is.
 const FORMS: [(&str, &str); 2] = [
     (
         "transaction",
-        include_str!("../queries/peer_transaction.sql"),
+        include_str!("../../queries/peer_transaction.sql"),
     ),
-    ("statement", include_str!("../queries/peer_statement.sql")),
+    (
+        "statement",
+        include_str!("../../queries/peer_statement.sql"),
+    ),
 ];
 /// Threads of pgbench; it needs little beside the server.
 const THREADS: u32 = 2;
@@ -36,20 +38,25 @@ const THREADS: u32 = 2;
 /// Measures both forms with every number of clients, in issuance's own database, while the services
 /// stand idle.
 /// `parts` are the processes of the suite.
-pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>) -> Result<Peer> {
+pub async fn measure(
+    options: &Options,
+    suite: &Suite,
+    mut parts: Vec<Part>,
+) -> Result<Vec<PeerPoint>> {
+    let stack = &suite.stack;
     parts.push(Part::new("pgbench", Whose::EndedChildren));
     let pgbench = find_pgbench(stack)?;
     let url = stack.database_url(Service::Issuance).unwrap_or_default();
-    let mut connection = suite::database(stack, Service::Issuance).await?;
+    let mut connection = suite.database(Service::Issuance).await?;
     let mut points = Vec::new();
     for (form, script) in FORMS {
         let file = stack.options().data.join(format!("peer-{form}.sql"));
         fs::write(&file, script)
             .with_context(|| format!("{} cannot be written", file.display()))?;
-        for clients in &arguments.pgbench_clients {
+        for clients in &options.pgbench_clients {
             sqlx::raw_sql(TABLES).execute(&mut connection).await?;
             let before = ProcessorTime::read(&parts)?;
-            let per_second = run(&pgbench, &url, &file, *clients, arguments.seconds).await?;
+            let per_second = run(&pgbench, &url, &file, *clients, options.seconds).await?;
             let after = ProcessorTime::read(&parts)?;
             let (claims, spent): (i64, i64) =
                 sqlx::query_as(CLAIMS).fetch_one(&mut connection).await?;
@@ -58,7 +65,7 @@ pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>)
                 "pgbench made {claims} claims and spent {spent} coupons for them: the figure would mean nothing."
             );
             points.push(PeerPoint {
-                form: form.to_owned(),
+                form,
                 clients: *clients,
                 per_second,
                 processor: after.since(&before, u64::try_from(claims)?),
@@ -69,7 +76,7 @@ pub async fn measure(arguments: &Arguments, stack: &Stack, mut parts: Vec<Part>)
         .execute(&mut connection)
         .await?;
     connection.close().await?;
-    Peer::new(points).context("pgbench was asked for nothing")
+    Ok(points)
 }
 
 /// The pgbench beside the server that runs, else the one on the PATH.
