@@ -1,8 +1,13 @@
 //! What must be zero, and what was found not to be.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter},
+};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::console::table;
 
 /// More than these are not described one by one.
 const EXAMPLES: usize = 20;
@@ -101,6 +106,15 @@ impl Findings {
 
     pub fn examples(&self) -> &[String] {
         &self.examples
+    }
+}
+
+/// Every count, for people.
+impl Display for Findings {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let counts = Count::ALL.iter();
+        let counts = counts.map(|count| format!("{}|{}", count.words(), self.total(*count)));
+        write!(out, "{}", table("must be zero|", counts))
     }
 }
 

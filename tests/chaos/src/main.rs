@@ -94,13 +94,7 @@ async fn main() -> ExitCode {
         }
         report.holds()
     };
-    ended(
-        run(&settings),
-        arguments.json.as_deref(),
-        Report::table,
-        holds,
-    )
-    .await
+    ended(run(&settings), arguments.json.as_deref(), holds).await
 }
 
 #[cfg(test)]

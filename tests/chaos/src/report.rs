@@ -1,15 +1,62 @@
 //! What a run found, for people and for machines.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
 use crate::{
+    console::table,
     faults::{Inflicted, Kind},
     findings::{Count, Findings},
     mutation::Mutation,
     tally::Counts,
 };
+
+/// What passes in a round: in words, what is said of a run in which it did not if such a run proves
+/// nothing, and how often.
+type Passed = (&'static str, Option<&'static str>, fn(&RoundReport) -> u64);
+
+const PASSED: [Passed; 13] = [
+    ("requests sent", None, |it| it.counts.sent),
+    ("coupons issued", None, |it| it.counts.issued),
+    ("coupons told again", None, |it| it.counts.replayed),
+    ("orders accepted", None, |it| it.counts.accepted),
+    ("orders cancelled", Some("no order was cancelled"), |it| {
+        it.counts.cancelled
+    }),
+    (
+        "orders refused by full stores",
+        Some("no store was full"),
+        |it| it.counts.refused("STORE_BUSY"),
+    ),
+    (
+        "duplicated at one moment",
+        Some("no request was duplicated"),
+        |it| it.counts.duplicated,
+    ),
+    (
+        "sent again when all was over",
+        Some("no request came late"),
+        |it| it.counts.late,
+    ),
+    ("outcomes unknown", Some("no outcome was unknown"), |it| {
+        it.counts.unknown
+    }),
+    ("commits looked up again", None, |it| it.connection_losses),
+    ("leases reclaimed", Some("no lease was reclaimed"), |it| {
+        it.leases_reclaimed
+    }),
+    (
+        "spends of sealed leases refused",
+        Some("no write of a sealed lease was refused"),
+        |it| it.fence_refusals,
+    ),
+    (
+        "halts acknowledged",
+        Some("no halt was acknowledged"),
+        |it| it.counts.halts,
+    ),
+];
 
 #[derive(Debug, Clone, Serialize)]
 pub struct CampaignReport {
@@ -43,9 +90,23 @@ pub struct RoundReport {
 }
 
 impl RoundReport {
-    /// Orders refused because their store had no room.
-    fn full_stores(&self) -> u64 {
-        self.counts.refusals.get("STORE_BUSY").copied().unwrap_or(0)
+    /// Its campaigns, and examples of what was found, for people.
+    pub fn campaigns(&self) -> String {
+        let rows = self.campaigns.iter().map(|it| {
+            let of = |count: &Count| self.findings.of(&it.campaign_id, *count);
+            let found = Count::ALL.iter().filter(|count| of(count) > 0);
+            let found: Vec<_> = found
+                .map(|count| format!("{} {}", of(count), count.words()))
+                .collect();
+            let (id, found) = (&it.campaign_id, found.join(", "));
+            format!(
+                "{id}|{}|{}|{}|{}|{found}",
+                it.stock, it.issued, it.told, it.orders
+            )
+        });
+        let examples = self.findings.examples().iter();
+        let examples = examples.map(|example| format!("    {example}\n"));
+        table("campaign|stock|issued|told|orders|found", rows) + &examples.collect::<String>()
     }
 }
 
@@ -66,70 +127,45 @@ impl Report {
         }
     }
 
-    pub fn found_something(&self) -> bool {
-        self.rounds.iter().any(|round| !round.findings.none())
-    }
-
-    pub fn total(&self, count: Count) -> u64 {
-        self.sum(|round| round.findings.total(count))
+    /// What was found in all rounds.
+    pub fn findings(&self) -> Findings {
+        let mut all = Findings::default();
+        for round in &self.rounds {
+            all.absorb(round.findings.clone());
+        }
+        all
     }
 
     /// What is missing for the run to prove anything; nothing if it does.
     pub fn vacuous_because(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        let mut need = |number: u64, words: &str| {
-            if number == 0 {
-                missing.push(words.to_owned());
-            }
-        };
-        for (number, words) in [
-            (self.sum(|it| it.counts.unknown), "no outcome was unknown"),
-            (self.sum(|it| it.leases_reclaimed), "no lease was reclaimed"),
-            (
-                self.sum(|it| it.fence_refusals),
-                "no write of a sealed lease was refused",
-            ),
-            (self.sum(|it| it.counts.halts), "no halt was acknowledged"),
-            (self.sum(|it| it.counts.cancelled), "no order was cancelled"),
-            (self.sum(RoundReport::full_stores), "no store was full"),
-            (
-                self.sum(|it| it.counts.duplicated),
-                "no request was duplicated",
-            ),
-            (self.sum(|it| it.counts.late), "no request came late"),
-        ] {
-            need(number, words);
-        }
-        for fault in self.rounds.iter().flat_map(|round| &round.faults) {
-            need(
-                fault.in_flight,
-                &format!("nothing was under way at {}", fault.fault),
-            );
-        }
-        for kind in Kind::ALL.iter().copied().filter(|kind| kind.is_possible()) {
-            let times = self.inflicted(kind).count() as u64;
-            need(times, &format!("there was no {}", kind.name()));
-        }
-        missing
+        let passed = PASSED
+            .iter()
+            .filter_map(|(_, missing, number)| Some((self.sum(number), (*missing)?.to_owned())));
+        let faults = self.rounds.iter().flat_map(|round| &round.faults);
+        let hits = faults.map(|it| {
+            let words = format!("nothing was under way at {}", it.fault);
+            (it.in_flight, words)
+        });
+        let possible = Kind::ALL.iter().filter(|kind| kind.is_possible());
+        let kinds = possible.map(|kind| {
+            let times = self.inflicted(*kind).count() as u64;
+            (times, format!("there was no {}", kind.name()))
+        });
+        let needed = passed.chain(hits).chain(kinds);
+        let missing = needed.filter(|(number, _)| *number == 0);
+        missing.map(|(_, words)| words).collect()
     }
 
     /// Whether the run proves what it was for: that nothing breaks, or that a mutation is caught.
     pub fn holds(&self) -> bool {
+        let findings = self.findings();
         match self.mutation {
-            Some(mutation) => self.caught(mutation),
-            None => !self.found_something() && self.vacuous_because().is_empty(),
+            Some(mutation) => {
+                let mut exposed_by = mutation.exposed_by().iter();
+                exposed_by.any(|count| findings.total(*count) > 0)
+            }
+            None => findings.none() && self.vacuous_because().is_empty(),
         }
-    }
-
-    fn caught(&self, mutation: Mutation) -> bool {
-        mutation
-            .exposed_by()
-            .iter()
-            .any(|count| self.total(*count) > 0)
-    }
-
-    pub fn table(&self) -> String {
-        text(self)
     }
 
     fn inflicted(&self, kind: Kind) -> impl Iterator<Item = &Inflicted> {
@@ -140,134 +176,62 @@ impl Report {
     fn sum(&self, number: impl Fn(&RoundReport) -> u64) -> u64 {
         self.rounds.iter().map(number).sum()
     }
-}
 
-fn text(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write(&mut out, report);
-    out
-}
-
-fn write(out: &mut String, report: &Report) -> fmt::Result {
-    let (rounds, seed) = (report.rounds.len(), report.seed);
-    writeln!(out, "\nSeed {seed}, rounds: {rounds}")?;
-    writeln!(
-        out,
-        "\n  {:<34} {:>6} {:>22}",
-        "fault", "times", "requests under way"
-    )?;
-    for kind in Kind::ALL {
-        let in_flight = || report.inflicted(*kind).map(|fault| fault.in_flight);
-        let range = in_flight().min().zip(in_flight().max());
-        let range = range.map_or("never".to_owned(), |(least, most)| {
-            format!("{least} to {most}")
+    fn faults(&self) -> String {
+        let rows = Kind::ALL.iter().map(|kind| {
+            let in_flight = || self.inflicted(*kind).map(|fault| fault.in_flight);
+            let range = in_flight().min().zip(in_flight().max());
+            let range = range.map_or("never".to_owned(), |(least, most)| {
+                format!("{least} to {most}")
+            });
+            format!("{}|{}|{range}", kind.name(), in_flight().count())
         });
-        let (name, times) = (kind.name(), in_flight().count());
-        writeln!(out, "  {name:<34} {times:>6} {range:>22}")?;
+        table("fault|times|requests under way", rows)
     }
-    write_passed(out, report)?;
-    for round in &report.rounds {
-        write_round(out, round)?;
-    }
-    writeln!(out, "\n  must be zero")?;
-    for count in Count::ALL {
-        writeln!(out, "  {:<38} {:>6}", count.words(), report.total(*count))?;
-    }
-    write_verdict(out, report)
-}
 
-fn write_round(out: &mut String, round: &RoundReport) -> fmt::Result {
-    writeln!(
-        out,
-        "\nRound of seed {}, {:.0} s",
-        round.seed, round.took_seconds
-    )?;
-    writeln!(
-        out,
-        "  {:<12} {:>8} {:>8} {:>8} {:>8}  found",
-        "campaign", "stock", "issued", "told", "orders"
-    )?;
-    for campaign in &round.campaigns {
-        let of = |count: &Count| round.findings.of(&campaign.campaign_id, *count);
-        let found = Count::ALL.iter().filter(|count| of(count) > 0);
-        let found: Vec<_> = found
-            .map(|count| format!("{} {}", of(count), count.words()))
-            .collect();
-        writeln!(
-            out,
-            "  {:<12} {:>8} {:>8} {:>8} {:>8}  {}",
-            campaign.campaign_id,
-            campaign.stock,
-            campaign.issued,
-            campaign.told,
-            campaign.orders,
-            found.join(", ")
-        )?;
+    fn passed(&self) -> String {
+        let passed = PASSED.iter();
+        let passed = passed.map(|(words, _, number)| format!("{words}|{}", self.sum(number)));
+        let took: f64 = self.rounds.iter().map(|round| round.took_seconds).sum();
+        let rate = self.sum(|it| it.counts.issued) as f64 / took.max(1.0);
+        table(
+            "passed|",
+            passed.chain([format!("coupons issued a second|{rate:.0}")]),
+        )
     }
-    for example in round.findings.examples() {
-        writeln!(out, "    {example}")?;
-    }
-    Ok(())
-}
 
-fn write_passed(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(out)?;
-    let took: f64 = report.rounds.iter().map(|round| round.took_seconds).sum();
-    let counted = |count: fn(&Counts) -> u64| report.sum(|round| count(&round.counts));
-    let issued = counted(|it| it.issued);
-    for (words, number) in [
-        ("requests sent", counted(|it| it.sent)),
-        ("coupons issued", issued),
-        ("coupons told again", counted(|it| it.replayed)),
-        ("orders accepted", counted(|it| it.accepted)),
-        ("orders cancelled", counted(|it| it.cancelled)),
-        (
-            "orders refused by full stores",
-            report.sum(RoundReport::full_stores),
-        ),
-        ("duplicated at one moment", counted(|it| it.duplicated)),
-        ("sent again when all was over", counted(|it| it.late)),
-        ("outcomes unknown", counted(|it| it.unknown)),
-        (
-            "commits looked up again",
-            report.sum(|it| it.connection_losses),
-        ),
-        ("leases reclaimed", report.sum(|it| it.leases_reclaimed)),
-        (
-            "spends of sealed leases refused",
-            report.sum(|it| it.fence_refusals),
-        ),
-        ("halts acknowledged", counted(|it| it.halts)),
-        (
-            "coupons issued a second",
-            (issued as f64 / took.max(1.0)).round() as u64,
-        ),
-    ] {
-        writeln!(out, "  {words:<34} {number:>6}")?;
-    }
-    Ok(())
-}
-
-fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(out)?;
-    if let Some(mutation) = report.mutation {
-        let verdict = if report.holds() {
-            "was caught"
-        } else {
-            "was NOT caught"
+    fn verdict(&self) -> String {
+        let verdict = match (self.mutation, self.findings().none(), self.holds()) {
+            (Some(mutation), _, true) => format!("The mutation {} was caught.", mutation.name()),
+            (Some(mutation), _, _) => format!("The mutation {} was NOT caught.", mutation.name()),
+            (_, false, _) => "Promises were broken.".to_owned(),
+            (_, _, true) => {
+                "Every promise holds, and each fault hit requests that were under way.".to_owned()
+            }
+            _ => "No broken promise was found, but the run was not hard enough.".to_owned(),
         };
-        return writeln!(out, "The mutation {} {verdict}.", mutation.name());
+        let missing = self.vacuous_because().into_iter();
+        let missing = missing.filter(|_| self.mutation.is_none());
+        let missing = missing.map(|missing| format!("The run proves nothing: {missing}.\n"));
+        missing.chain([verdict]).collect()
     }
-    for missing in report.vacuous_because() {
-        writeln!(out, "The run proves nothing: {missing}.")?;
+}
+
+impl Display for Report {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "\nSeed {}, rounds: {}\n", self.seed, self.rounds.len())?;
+        writeln!(out, "{}\n{}", self.faults(), self.passed())?;
+        for round in &self.rounds {
+            writeln!(
+                out,
+                "Round of seed {}, {:.0} s\n{}",
+                round.seed,
+                round.took_seconds,
+                round.campaigns()
+            )?;
+        }
+        writeln!(out, "{}\n{}", self.findings(), self.verdict())
     }
-    let verdict = match (report.found_something(), report.holds()) {
-        (true, _) => "Promises were broken.",
-        (false, true) => "Every promise holds, and each fault hit requests that were under way.",
-        (false, false) => "No broken promise was found, but the run was not hard enough.",
-    };
-    writeln!(out, "{verdict}")
 }
 
 #[cfg(test)]
@@ -278,7 +242,7 @@ mod tests {
     fn a_run_in_which_nothing_happened_proves_nothing() {
         let mut report = Report::new(1, None);
         report.rounds.push(RoundReport::default());
-        assert!(!report.found_something() && !report.holds());
+        assert!(report.findings().none() && !report.holds());
         assert!(report.vacuous_because().len() > Kind::ALL.len());
     }
 

@@ -37,6 +37,13 @@ pub struct Counts {
     pub refusals: BTreeMap<String, u64>,
 }
 
+impl Counts {
+    /// How often a refusal named this reason.
+    pub fn refused(&self, reason: &str) -> u64 {
+        self.refusals.get(reason).copied().unwrap_or(0)
+    }
+}
+
 /// What a mutex holds, also after somebody crashed with it.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -27,14 +27,14 @@ async fn chaos(mutation: Option<Mutation>, faults_last: Duration) -> Result<Repo
     let report = run(&settings)
         .await
         .with_context(|| format!("chaos with {name}"))?;
-    eprintln!("{}", report.table());
+    eprintln!("{report}");
     Ok(report)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_run_of_faults_loses_nothing_and_sells_nothing_twice() -> Result<()> {
     let report = chaos(None, SHORT).await?;
-    assert!(!report.found_something(), "promises were broken");
+    assert!(report.findings().none(), "promises were broken");
     assert_eq!(report.vacuous_because(), Vec::<String>::new());
     Ok(())
 }

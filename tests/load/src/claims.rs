@@ -21,7 +21,7 @@ use crate::{
     tell,
 };
 use commits::CommitSums;
-use figures::{ClaimPoint, ClaimRun, EchoPoint, Figures, PeerPoint};
+use figures::{ClaimPoint, ClaimRun, Compared, EchoPoint, Figures, PeerPoint};
 
 /// More than a day of claims can take, so that no lease is made small because stock runs out.
 const STOCK: (u64, u64) = (500_000_000, 1_000_000);
@@ -137,6 +137,7 @@ async fn measure_shape(
             shoppers,
             commits: after.since(&before, measured.outcomes.seconds),
             measured,
+            compared: Compared::default(),
         });
     }
     let told = points.iter().map(|point| point.measured.outcomes.good_ever);

@@ -1,6 +1,6 @@
 //! Processor time of every process that has a part in a claim, from Linux's /proc.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -14,6 +14,7 @@ const COLLECTOR: &str = "trace collector";
 /// The kernel's share that belongs to no process.
 const INTERRUPTS: &str = "interrupts";
 
+const OWN_THREADS: &str = "/proc/self/task";
 /// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every
 /// architecture of today.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -175,47 +176,25 @@ fn seconds_of(whose: Whose) -> Result<f64> {
         Whose::Process(process) => Ok(Stat::of_process(process)?.own),
         Whose::Family(process) => {
             let parent = Stat::of_process(process)?;
-            Ok(parent.own + parent.ended_children + children_of(process)?)
+            let children = sum_in("/proc", |stat| stat.parent == process)?;
+            Ok(parent.own + parent.ended_children + children)
         }
         Whose::EndedChildren => Ok(Stat::of_process(std::process::id())?.ended_children),
-        Whose::Shoppers => own_threads(|name| name == THREAD_NAME),
-        Whose::Harness => own_threads(|name| name != THREAD_NAME),
+        Whose::Shoppers => sum_in(OWN_THREADS, |stat| stat.name == THREAD_NAME),
+        Whose::Harness => sum_in(OWN_THREADS, |stat| stat.name != THREAD_NAME),
     }
 }
 
-fn children_of(parent: u32) -> Result<f64> {
-    let processes = stats_in(Path::new("/proc"))?;
-    Ok(processes
-        .iter()
-        .filter(|stat| stat.parent == parent)
-        .map(|stat| stat.own)
-        .sum())
-}
-
-fn own_threads(ours: impl Fn(&str) -> bool) -> Result<f64> {
-    let threads = stats_in(Path::new("/proc/self/task"))?;
-    Ok(threads
-        .iter()
-        .filter(|stat| ours(&stat.name))
-        .map(|stat| stat.own)
-        .sum())
-}
-
-/// Everything with a number in a folder of /proc; what ends meanwhile is left out.
-fn stats_in(folder: &Path) -> Result<Vec<Stat>> {
-    let entries = fs::read_dir(folder)
-        .with_context(|| format!("{} cannot be read", folder.display()))?
-        .flatten();
-    let numbered = entries.filter(|entry| {
-        entry
-            .file_name()
-            .to_string_lossy()
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
+/// The time of what there is with a number in a folder of /proc; what ends meanwhile is left out.
+fn sum_in(folder: &str, wanted: impl Fn(&Stat) -> bool) -> Result<f64> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{folder} cannot be read"))?;
+    let numbered = entries.flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().bytes().all(|it| it.is_ascii_digit())
     });
-    Ok(numbered
-        .filter_map(|entry| Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?))
-        .collect())
+    let stats = numbered
+        .filter_map(|entry| Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?));
+    Ok(stats.filter(wanted).map(|stat| stat.own).sum())
 }
 
 #[derive(Debug, PartialEq)]

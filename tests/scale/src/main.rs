@@ -62,5 +62,5 @@ async fn main() -> ExitCode {
     tell(&format!("Seed {}.", settings.seed));
     let (run, json) = (run(&settings), arguments.json.as_deref());
     let holds = |report: &Report| report.broken().is_empty();
-    ended(run, json, Report::table, holds).await
+    ended(run, json, holds).await
 }

@@ -1,9 +1,9 @@
 //! What a scaling run found, for machines and for people.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
-use tidegate_chaos::{Count, report::RoundReport};
+use tidegate_chaos::{console::table, report::RoundReport};
 
 use crate::{
     spread,
@@ -47,6 +47,26 @@ impl Step {
         let share = |(name, issued)| (name, issued as f64 / all as f64);
         issued.into_iter().map(share).collect()
     }
+
+    fn row(&self) -> String {
+        let (name, took) = (&self.name, self.seconds());
+        let issued = self.per_second(|sample| sample.counts.issued);
+        let refused = self.per_second(Sample::refused);
+        let (again, failed) = (self.per_second(Sample::put_off), self.grew(Sample::failed));
+        let shares = self.shares().into_iter().map(|(name, share)| {
+            let number = name.trim_start_matches("issuance");
+            format!("{number} {:.0}  ", share * 100.0)
+        });
+        let shares: String = shares.collect();
+        format!("{name}|{took:.1}|{issued:.1}|{refused:.1}|{again:.1}|{failed}|{shares}")
+    }
+
+    fn refusals(&self) -> String {
+        let reasons = self.to.counts.refusals.keys();
+        let grew = |reason| self.grew(|sample| sample.counts.refused(reason));
+        let words = reasons.map(|reason| format!("{reason} {}  ", grew(reason)));
+        words.collect()
+    }
 }
 
 impl Newcomer {
@@ -58,10 +78,6 @@ impl Newcomer {
 }
 
 impl Report {
-    pub fn table(&self) -> String {
-        text(self)
-    }
-
     /// The steps in which nothing is broken.
     fn whole(&self) -> impl Iterator<Item = &Step> {
         self.acted.steps.iter().filter(|step| !step.breaks)
@@ -80,32 +96,21 @@ impl Report {
         if !self.round.findings.none() {
             broken.push("A count that must be zero is not.".to_owned());
         }
-        for step in self.whole() {
-            let failed = step.grew(Sample::failed);
-            if failed > 0 {
-                broken.push(format!(
-                    "{failed} calls failed in the step \"{}\" for a caller who follows the answers.",
-                    step.name
-                ));
-            }
-        }
-        for newcomer in &self.acted.newcomers {
-            let limit = SPREAD_LIMIT.as_millis() as u64;
-            if newcomer.took_ms().is_none_or(|took| took > limit) {
-                broken.push(format!(
-                    "{} took no load within {limit} ms.",
-                    newcomer.replica
-                ));
-            }
-        }
-        for departure in &self.acted.departures {
-            if let Some(trouble) = &departure.trouble {
-                broken.push(format!(
-                    "{} did not end well: {trouble}.",
-                    departure.replica
-                ));
-            }
-        }
+        let failed = self
+            .whole()
+            .map(|step| (step.grew(Sample::failed), &step.name));
+        broken.extend(failed.filter(|(failed, _)| *failed > 0).map(|(failed, name)| {
+            format!("{failed} calls failed in the step \"{name}\" for a caller who follows the answers.")
+        }));
+        let limit = SPREAD_LIMIT.as_millis() as u64;
+        let newcomers = self.acted.newcomers.iter();
+        let late = newcomers.filter(|it| it.took_ms().is_none_or(|took| took > limit));
+        broken.extend(late.map(|it| format!("{} took no load within {limit} ms.", it.replica)));
+        let departures = self.acted.departures.iter();
+        broken.extend(departures.filter_map(|it| {
+            let trouble = it.trouble.as_ref()?;
+            Some(format!("{} did not end well: {trouble}.", it.replica))
+        }));
         broken.extend(self.put_off_too_often());
         let stretches = spread::stretches(&self.acted, &self.samples);
         broken.extend(spread::uneven(&stretches));
@@ -135,143 +140,75 @@ impl Report {
     }
 
     fn vacuous_because(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        let mut need = |count: u64, words: String| {
-            if count == 0 {
-                missing.push(words);
-            }
-        };
-        for departure in &self.acted.departures {
-            let words = format!("nothing was under way when {} left", departure.replica);
-            need(departure.in_flight, words);
-        }
-        for step in &self.acted.steps {
+        let departures = self.acted.departures.iter().map(|it| {
+            let words = format!("nothing was under way when {} left", it.replica);
+            (it.in_flight, words)
+        });
+        let steps = self.acted.steps.iter().map(|step| {
             let words = format!("no coupon was issued in the step \"{}\"", step.name);
-            need(step.grew(|sample| sample.counts.issued), words);
-        }
-        let at_cut = self.acted.in_flight_at_cut;
-        need(at_cut, "nothing was under way at the cut".to_owned());
-        let back = "no lease of the replica that was cut off was taken back";
-        need(self.round.leases_reclaimed, back.to_owned());
-        need(self.round.counts.accepted, "nobody ordered".to_owned());
-        missing
+            (step.grew(|sample| sample.counts.issued), words)
+        });
+        let others = [
+            (
+                self.acted.in_flight_at_cut,
+                "nothing was under way at the cut",
+            ),
+            (
+                self.round.leases_reclaimed,
+                "no lease of the replica that was cut off was taken back",
+            ),
+            (self.round.counts.accepted, "nobody ordered"),
+        ];
+        let others = others.map(|(number, words)| (number, words.to_owned()));
+        let needed = departures.chain(steps).chain(others);
+        let missing = needed.filter(|(number, _)| *number == 0);
+        missing.map(|(_, words)| words).collect()
     }
 }
 
-fn text(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write(&mut out, report);
-    out
-}
-
-fn write(out: &mut String, report: &Report) -> fmt::Result {
-    write_steps(out, report)?;
-    writeln!(out, "\n  takes load after")?;
-    for newcomer in &report.acted.newcomers {
-        let took = newcomer.took_ms().map_or("never".to_owned(), seconds);
-        writeln!(out, "  {:<38} {took:>8}", newcomer.replica)?;
+impl Display for Report {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let heading = "step|s|issued/s|refused/s|again/s|failed|share of each issuance, %";
+        let steps = || self.acted.steps.iter();
+        writeln!(out, "\n{}", table(heading, steps().map(Step::row)))?;
+        let refusals = steps().map(|step| format!("{}|{}", step.name, step.refusals()));
+        writeln!(out, "{}", table("step|refusals by reason", refusals))?;
+        let newcomers = self.acted.newcomers.iter().map(|it| {
+            let took = it.took_ms().map_or("never".to_owned(), seconds);
+            format!("{}|{took}", it.replica)
+        });
+        writeln!(out, "{}", table("replica|takes load after", newcomers))?;
+        let drained = self.acted.departures.iter().map(|it| {
+            let (took, trouble) = (seconds(it.took_ms), it.trouble.as_deref());
+            let (name, trouble) = (&it.replica, trouble.unwrap_or_default());
+            format!("{name}|{}|{took}|{trouble}", it.in_flight)
+        });
+        writeln!(out, "{}", table("drained|requests then|took|", drained))?;
+        let (round, counts) = (&self.round, &self.round.counts);
+        let passed = [
+            ("requests sent", counts.sent),
+            ("orders accepted", counts.accepted),
+            ("duplicated at one moment", counts.duplicated),
+            ("sent again when all was over", counts.late),
+            (
+                "leases of silent holders taken back",
+                round.leases_reclaimed,
+            ),
+            ("requests under way at the cut", self.acted.in_flight_at_cut),
+            ("must be zero: failed for who obeys", self.failed()),
+        ];
+        let passed = passed.map(|(words, number)| format!("{words}|{number}"));
+        let (campaigns, passed) = (round.campaigns(), table("passed|", passed));
+        writeln!(out, "{campaigns}\n{passed}\n{}", round.findings)?;
+        let broken = self.broken();
+        broken.iter().try_for_each(|it| writeln!(out, "{it}"))?;
+        let verdict = if broken.is_empty() {
+            "Nothing was lost and nothing oversold, no call failed, and every replica took its share"
+        } else {
+            "The run does not hold"
+        };
+        writeln!(out, "{verdict}; {:.0} s.", round.took_seconds)
     }
-    writeln!(
-        out,
-        "\n  {:<22} {:>13} {:>10}",
-        "drained", "requests then", "took"
-    )?;
-    for departure in &report.acted.departures {
-        let (name, took) = (&departure.replica, seconds(departure.took_ms));
-        let trouble = departure.trouble.as_deref().unwrap_or_default();
-        writeln!(
-            out,
-            "  {name:<22} {:>13} {took:>10}  {trouble}",
-            departure.in_flight
-        )?;
-    }
-    write_end(out, report)
-}
-
-fn write_steps(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(
-        out,
-        "\n  {:<22} {:>6} {:>9} {:>10} {:>8} {:>7}  share of each issuance, %",
-        "step", "s", "issued/s", "refused/s", "again/s", "failed"
-    )?;
-    for step in &report.acted.steps {
-        let (issued, refused) = (
-            step.per_second(|sample| sample.counts.issued),
-            step.per_second(Sample::refused),
-        );
-        let (again, failed) = (step.per_second(Sample::put_off), step.grew(Sample::failed));
-        let (name, took) = (&step.name, step.seconds());
-        write!(
-            out,
-            "  {name:<22} {took:>6.1} {issued:>9.1} {refused:>10.1} {again:>8.1} {failed:>7}  "
-        )?;
-        for (name, share) in step.shares() {
-            let number = name.trim_start_matches("issuance");
-            write!(out, "{number} {:.0}  ", share * 100.0)?;
-        }
-        writeln!(out)?;
-    }
-    writeln!(out, "\n  refusals by reason")?;
-    for step in &report.acted.steps {
-        write!(out, "  {:<22}", step.name)?;
-        for reason in step.to.counts.refusals.keys() {
-            let of = |sample: &Sample| sample.counts.refusals.get(reason).copied().unwrap_or(0);
-            write!(out, " {reason} {}", step.grew(of))?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
-}
-
-fn write_end(out: &mut String, report: &Report) -> fmt::Result {
-    let round = &report.round;
-    writeln!(
-        out,
-        "\n  {:<22} {:>8} {:>8} {:>8} {:>8}",
-        "campaign", "stock", "issued", "told", "orders"
-    )?;
-    for campaign in &round.campaigns {
-        writeln!(
-            out,
-            "  {:<22} {:>8} {:>8} {:>8} {:>8}",
-            campaign.campaign_id, campaign.stock, campaign.issued, campaign.told, campaign.orders
-        )?;
-    }
-    let mut lines = vec![
-        ("requests sent", round.counts.sent),
-        ("orders accepted", round.counts.accepted),
-        ("duplicated at one moment", round.counts.duplicated),
-        ("sent again when all was over", round.counts.late),
-        (
-            "leases of silent holders taken back",
-            round.leases_reclaimed,
-        ),
-        (
-            "requests under way at the cut",
-            report.acted.in_flight_at_cut,
-        ),
-        ("must be zero: failed for who obeys", report.failed()),
-    ];
-    let counts = Count::ALL.iter();
-    lines.extend(counts.map(|count| (count.words(), round.findings.total(*count))));
-    for (words, number) in lines {
-        writeln!(out, "  {words:<38} {number:>8}")?;
-    }
-    for example in round.findings.examples() {
-        writeln!(out, "    {example}")?;
-    }
-    writeln!(out)?;
-    let (broken, took) = (report.broken(), round.took_seconds);
-    for sentence in &broken {
-        writeln!(out, "{sentence}")?;
-    }
-    let verdict = if broken.is_empty() {
-        "Nothing was lost and nothing oversold, no call failed, and every replica took its share"
-    } else {
-        "The run does not hold"
-    };
-    writeln!(out, "{verdict}; {took:.0} s.")
 }
 
 fn seconds(milliseconds: u64) -> String {
@@ -355,7 +292,7 @@ mod tests {
         assert_eq!(report.broken(), Vec::<String>::new());
         let shares = report.acted.steps[1].shares();
         assert_eq!(shares, [("issuance-0", 0.75), ("issuance-1", 0.25)]);
-        assert!(report.table().contains("quota-0"));
+        assert!(report.to_string().contains("quota-0"));
     }
 
     #[test]

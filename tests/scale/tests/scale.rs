@@ -25,7 +25,7 @@ async fn scaling_restarting_and_cutting_off_lose_nothing_and_no_call_fails() -> 
         say: |words| eprintln!("{words}"),
     };
     let report = run(&settings).await?;
-    eprintln!("{}", report.table());
+    eprintln!("{report}");
     assert_eq!(report.broken(), Vec::<String>::new());
     Ok(())
 }

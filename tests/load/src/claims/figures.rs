@@ -29,11 +29,8 @@ pub struct Figures {
     /// One more than there are runs of claims: before each, and after the last.
     echo: Vec<Vec<EchoPoint>>,
     pgbench: Vec<PeerPoint>,
+    best_pgbench: f64,
     claims: Vec<ClaimRun>,
-    /// One for each number of shoppers of each run of claims, in their order.
-    ratios: Vec<Ratio>,
-    /// The one with the most claims a second.
-    peak: Ratio,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +55,7 @@ pub struct ClaimPoint {
     #[serde(flatten)]
     pub measured: Measured,
     pub commits: Commits,
+    pub compared: Compared,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,38 +67,34 @@ pub struct PeerPoint {
     pub processor: Spent,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Ratio {
-    lanes: u16,
-    replicas: u16,
-    shoppers: u32,
-    claims_per_second: f64,
+/// Claims a second beside what else was measured.
+#[derive(Debug, Default, Serialize)]
+pub struct Compared {
     /// The mean of the rounds before and after, with as many shoppers.
     echo_per_second: f64,
     of_echo: f64,
     /// Of the best mean echo with any number of shoppers: the stricter measure.
     of_best_echo: f64,
-    best_pgbench_per_second: f64,
+    /// Of the best of pgbench.
     of_pgbench: f64,
 }
 
-impl Ratio {
-    fn new(run: &ClaimRun, point: &ClaimPoint, around: &[Vec<EchoPoint>], pgbench: f64) -> Self {
-        let claims = point.measured.outcomes.per_second;
-        let echo = mean_echo(around, point.shoppers);
-        let shoppers = around.iter().flatten().map(|point| point.shoppers);
-        let best_echo = shoppers.map(|shoppers| mean_echo(around, shoppers));
-        Self {
-            lanes: run.lanes,
-            replicas: run.replicas,
-            shoppers: point.shoppers,
-            claims_per_second: claims,
+impl ClaimPoint {
+    fn compare(&mut self, around: &[Vec<EchoPoint>], best_pgbench: f64) {
+        let claims = self.rate();
+        let echo = mean_echo(around, self.shoppers);
+        let points = around.iter().flatten();
+        let best_echo = points.map(|point| mean_echo(around, point.shoppers));
+        self.compared = Compared {
             echo_per_second: echo,
             of_echo: claims / echo,
             of_best_echo: claims / best_echo.fold(0.0, f64::max),
-            best_pgbench_per_second: pgbench,
-            of_pgbench: claims / pgbench,
-        }
+            of_pgbench: claims / best_pgbench,
+        };
+    }
+
+    fn rate(&self) -> f64 {
+        self.measured.outcomes.per_second
     }
 }
 
@@ -118,45 +112,41 @@ impl Figures {
         options: &Options,
         echo: Vec<Vec<EchoPoint>>,
         pgbench: Vec<PeerPoint>,
-        claims: Vec<ClaimRun>,
+        mut claims: Vec<ClaimRun>,
     ) -> Option<Self> {
         let best = pgbench.iter().map(|point| point.per_second);
-        let best = best.reduce(f64::max)?;
-        let around = claims.iter().zip(echo.windows(2));
-        let ratios = around.flat_map(|(run, around)| {
-            let points = run.points.iter();
-            points.map(move |point| Ratio::new(run, point, around, best))
-        });
-        let ratios: Vec<_> = ratios.collect();
-        let rate = |ratio: &&Ratio| ratio.claims_per_second;
-        let peak = ratios
-            .iter()
-            .max_by(|left, right| rate(left).total_cmp(&rate(right)));
-        Some(Self {
+        let best_pgbench = best.reduce(f64::max)?;
+        for (run, around) in claims.iter_mut().zip(echo.windows(2)) {
+            for point in &mut run.points {
+                point.compare(around, best_pgbench);
+            }
+        }
+        let figures = Self {
             connections: options.connections,
             warm_up_seconds: options.warm_up_seconds,
             seconds: options.seconds,
-            peak: peak?.clone(),
-            ratios,
             echo,
             pgbench,
+            best_pgbench,
             claims,
-        })
+        };
+        figures.peak().is_some().then_some(figures)
+    }
+
+    /// The most claims a second.
+    fn peak(&self) -> Option<(&ClaimRun, &ClaimPoint)> {
+        let runs = self.claims.iter();
+        let points = runs.flat_map(|run| run.points.iter().map(move |point| (run, point)));
+        points.max_by(|left, right| left.1.rate().total_cmp(&right.1.rate()))
     }
 
     pub fn criteria(&self) -> [Criterion; 2] {
-        let (of_echo, of_pgbench) = (self.peak.of_echo, self.peak.of_pgbench);
+        let peak = self.peak().map(|(_, point)| &point.compared);
+        let what = |other| format!("claims at the peak ÷ {other}");
+        let (of_echo, of_pgbench) = (peak.map(|it| it.of_echo), peak.map(|it| it.of_pgbench));
         [
-            at_least(
-                OF_ECHO,
-                "peak of claims ÷ echo with as many shoppers",
-                Some(of_echo),
-            ),
-            at_least(
-                OF_PGBENCH,
-                "peak of claims ÷ best of pgbench",
-                Some(of_pgbench),
-            ),
+            at_least(OF_ECHO, what("echo with as many shoppers"), of_echo),
+            at_least(OF_PGBENCH, what("best of pgbench"), of_pgbench),
         ]
     }
 
@@ -189,22 +179,22 @@ impl Display for Figures {
         let heading = "form|clients|claims/s|processor time per claim, µs";
         let pgbench = table(heading, self.pgbench.iter().map(row_of_peer));
         writeln!(out, "One hot row under pgbench (the peer)\n{pgbench}")?;
-        let mut ratios = self.ratios.iter();
         for run in &self.claims {
-            write_claims(out, run, &mut ratios)?;
+            write_claims(out, run)?;
         }
-        let peak = &self.peak;
-        writeln!(
-            out,
-            "\nPeak: {:.0} durable claims/s with {} shoppers, {} of gateway and of issuance, {} of lanes;\nthe echo answered {:.0}/s to as many shoppers, the peak is {:.2} of the best echo; the best of pgbench was {:.0}/s",
-            peak.claims_per_second,
-            peak.shoppers,
-            peak.replicas,
-            peak.lanes,
-            peak.echo_per_second,
-            peak.of_best_echo,
-            peak.best_pgbench_per_second
-        )?;
+        if let Some((run, point)) = self.peak() {
+            writeln!(
+                out,
+                "\nPeak: {:.0} durable claims/s with {} shoppers, {} of gateway and of issuance, {} of lanes;\nthe echo answered {:.0}/s to as many shoppers, the peak is {:.2} of the best echo; the best of pgbench was {:.0}/s",
+                point.rate(),
+                point.shoppers,
+                run.replicas,
+                run.lanes,
+                point.compared.echo_per_second,
+                point.compared.of_best_echo,
+                self.best_pgbench
+            )?;
+        }
         if self.others() > OTHERS_TOLERATED {
             writeln!(
                 out,
@@ -229,24 +219,20 @@ fn row_of_peer(point: &PeerPoint) -> String {
     format!("{form}|{clients}|{rate:.0}|{}", costs(&point.processor))
 }
 
-fn write_claims<'a>(
-    out: &mut Formatter<'_>,
-    run: &ClaimRun,
-    ratios: &mut impl Iterator<Item = &'a Ratio>,
-) -> fmt::Result {
+fn write_claims(out: &mut Formatter<'_>, run: &ClaimRun) -> fmt::Result {
     writeln!(
         out,
         "Claims, {} of gateway and of issuance, {} of lanes: {}",
         run.replicas, run.lanes, run.coupons
     )?;
     let heading = "shoppers|claims/s|refused|p50 ms|p99 ms|rows/commit|commits/s|commit ms|queue ms|÷ echo|÷ pgbench|processor time per claim, µs";
-    let rows = run.points.iter().zip(ratios).map(|(point, ratio)| {
+    let rows = run.points.iter().map(|point| {
         let (outcomes, commits) = (&point.measured.outcomes, &point.commits);
         let (shoppers, rate) = (point.shoppers, outcomes.per_second);
         let (refused, (p50, p99)) = (outcomes.all_refused(), latency(&point.measured));
         let (rows, per_second) = (commits.rows_per_commit, commits.per_second);
         let (commit, queue) = (commits.commit_ms, commits.queue_delay_ms);
-        let (echo, pgbench) = (ratio.of_echo, ratio.of_pgbench);
+        let (echo, pgbench) = (point.compared.of_echo, point.compared.of_pgbench);
         let costs = costs(&point.measured.processor);
         format!(
             "{shoppers}|{rate:.0}|{refused}|{p50:.2}|{p99:.2}|{rows:.1}|{per_second:.0}|{commit:.2}|{queue:.2}|{echo:.2}|{pgbench:.1}|{costs}"
@@ -323,6 +309,7 @@ mod tests {
             shoppers,
             measured: measured(rate),
             commits: Commits::default(),
+            compared: Compared::default(),
         });
         let claims = ClaimRun {
             lanes: 4,
@@ -342,10 +329,10 @@ mod tests {
     #[test]
     fn claims_are_compared_with_the_mean_of_the_echo_around_them_and_the_best_of_pgbench() {
         let figures = figures();
-        let with_one = &figures.ratios[0];
+        let with_one = &figures.claims[0].points[0].compared;
         assert_eq!((with_one.echo_per_second, with_one.of_echo), (150.0, 0.5));
-        let peak = &figures.peak;
-        assert_eq!((peak.shoppers, peak.of_best_echo), (64, 0.6));
+        let (_, peak) = figures.peak().unwrap();
+        assert_eq!((peak.shoppers, peak.compared.of_best_echo), (64, 0.6));
         let criteria = figures.criteria();
         assert_eq!(found(&criteria, "÷ echo"), (Some(0.6), true));
         assert_eq!(found(&criteria, "÷ best of pgbench"), (Some(8.0), true));

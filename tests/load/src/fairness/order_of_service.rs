@@ -151,8 +151,9 @@ fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_proto::gateway::v1::QueuedClaim;
+
     use super::*;
-    use crate::shoppers::claim_answer::{Estimate, Place};
 
     fn seconds(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)
@@ -162,13 +163,11 @@ mod tests {
     /// `ended`.
     fn journey(due: f64, waiting: f64, ended: f64) -> Journey {
         let mut journey = Journey::new(Manner::AsTold, seconds(due), seconds(due));
-        let place = Place {
+        let place = QueuedClaim {
             position: Some(1),
-            estimate: Some(Estimate {
-                shortest: seconds(2.0),
-                longest: seconds(6.0),
-            }),
-            ..Place::default()
+            shortest_wait: seconds(2.0).try_into().ok(),
+            longest_wait: seconds(6.0).try_into().ok(),
+            ..QueuedClaim::default()
         };
         journey.told_to_wait(seconds(due), seconds(due), &place);
         journey.told_to_wait(seconds(waiting), seconds(waiting), &place);

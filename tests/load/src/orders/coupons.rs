@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_client::{Caller, claim_of, framed, order_of};
+use tidegate_client::{Caller, claim_of, framed, order_of, poll_after};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, PlaceOrderRequest, PlaceOrderResponse},
     r#type::v1::OrderState,
@@ -75,8 +75,8 @@ pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> Co
         match ClaimAnswer::read(answer, campaign_id) {
             ClaimAnswer::Coupon(code, _) => return CouponOwner { shopper_id, code },
             ClaimAnswer::Queued(place) => {
+                sleep(poll_after(&place).unwrap_or_default()).await;
                 ticket = place.ticket;
-                sleep(place.poll_after).await;
             }
             ClaimAnswer::Failed(_) => sleep(REST).await,
         }

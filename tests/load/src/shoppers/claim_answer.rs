@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use prost_types::Duration as ProtoDuration;
 use tidegate_client::Refusal;
 use tidegate_proto::{
     gateway::v1::{ClaimCouponResponse, IssuedClaim, QueuedClaim, claim_coupon_response::Outcome},
@@ -48,21 +47,11 @@ impl Failure {
 pub enum ClaimAnswer {
     /// Its code, and whether an attempt before produced it.
     Coupon(String, bool),
-    Queued(Place),
+    Queued(QueuedClaim),
     Failed(Failure),
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Place {
-    /// What to show next time.
-    pub ticket: String,
-    /// How many are ahead, and this shopper; unset before the opening.
-    pub position: Option<u64>,
-    /// The soonest and the latest that the coupon is likely to come; unset if that is not known.
-    pub estimate: Option<Estimate>,
-    pub poll_after: Duration,
-}
-
+/// The soonest and the latest that a coupon is likely to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     pub shortest: Duration,
@@ -75,7 +64,7 @@ impl ClaimAnswer {
         match answer {
             Ok(response) => match response.outcome {
                 Some(Outcome::Issued(issued)) => issued_answer(issued, campaign_id),
-                Some(Outcome::Queued(queued)) => Self::Queued(place(queued)),
+                Some(Outcome::Queued(queued)) => Self::Queued(queued),
                 None => wrong("NO_OUTCOME"),
             },
             Err(status) => Self::Failed(Failure::from(&status)),
@@ -114,27 +103,19 @@ fn wrong(reason: &str) -> ClaimAnswer {
     })
 }
 
-fn place(queued: QueuedClaim) -> Place {
-    let (shortest, longest) = (
-        queued.shortest_wait.and_then(length),
-        queued.longest_wait.and_then(length),
-    );
-    Place {
-        ticket: queued.ticket,
-        position: queued.position,
-        estimate: shortest
-            .zip(longest)
-            .map(|(shortest, longest)| Estimate { shortest, longest }),
-        poll_after: queued.poll_after.and_then(length).unwrap_or_default(),
+impl Estimate {
+    /// What a place in the queue is told; none if that is not known.
+    pub fn of(queued: &QueuedClaim) -> Option<Self> {
+        Some(Self {
+            shortest: queued.shortest_wait?.try_into().ok()?,
+            longest: queued.longest_wait?.try_into().ok()?,
+        })
     }
-}
-
-fn length(told: ProtoDuration) -> Option<Duration> {
-    told.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use prost_types::Duration as ProtoDuration;
     use tidegate_proto::r#type::v1::Coupon;
 
     use super::*;
@@ -177,7 +158,7 @@ mod tests {
             shortest_wait: seconds(3),
             ..QueuedClaim::default()
         };
-        assert_eq!(place(half_told.clone()).estimate, None);
+        assert_eq!(Estimate::of(&half_told), None);
         let told = QueuedClaim {
             longest_wait: seconds(9),
             ..half_told
@@ -186,6 +167,6 @@ mod tests {
             shortest: Duration::from_secs(3),
             longest: Duration::from_secs(9),
         };
-        assert_eq!(place(told).estimate, Some(expected));
+        assert_eq!(Estimate::of(&told), Some(expected));
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::claim_answer::{Estimate, Place};
+use tidegate_proto::gateway::v1::QueuedClaim;
+
+use super::claim_answer::Estimate;
 use crate::{outcomes, quantile::quantile_ms};
 
 /// How a shopper takes an answer that is no coupon.
@@ -111,12 +113,11 @@ impl Journey {
     }
 
     /// A claim that was sent at one moment was answered at another with a place in the queue.
-    pub fn told_to_wait(&mut self, sent: Duration, answered: Duration, place: &Place) {
+    pub fn told_to_wait(&mut self, sent: Duration, answered: Duration, place: &QueuedClaim) {
         self.joined.get_or_insert(answered);
         self.last_sent_to_wait = Some(sent);
-        if let Some(estimate) = place.estimate {
-            self.estimate.get_or_insert((answered, estimate));
-        }
+        let estimate = Estimate::of(place).map(|estimate| (answered, estimate));
+        self.estimate = self.estimate.or(estimate);
         if let Some(position) = place.position {
             if self.position.is_some_and(|before| position > before) {
                 self.grown += 1;
@@ -154,13 +155,11 @@ mod tests {
     #[test]
     fn a_position_that_grows_is_counted_and_the_first_estimate_is_kept() {
         let seconds = Duration::from_secs;
-        let place = |position, longest| Place {
+        let place = |position, longest| QueuedClaim {
             position: Some(position),
-            estimate: Some(Estimate {
-                shortest: seconds(1),
-                longest: seconds(longest),
-            }),
-            ..Place::default()
+            shortest_wait: seconds(1).try_into().ok(),
+            longest_wait: seconds(longest).try_into().ok(),
+            ..QueuedClaim::default()
         };
         let mut journey = Journey::new(Manner::AsTold, seconds(1), seconds(2));
         journey.told_to_wait(seconds(2), seconds(3), &place(9, 20));

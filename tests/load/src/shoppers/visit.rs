@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidegate_client::{Framed, claim_of, framed};
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest};
+use tidegate_client::{Framed, claim_of, framed, poll_after};
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, QueuedClaim};
 use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
-    claim_answer::{ClaimAnswer, Failure, Place},
+    claim_answer::{ClaimAnswer, Estimate, Failure},
     journey::{End, Journey, Manner, Ordered},
 };
 use crate::{
@@ -94,7 +94,7 @@ impl Visit {
                         self.leave(ticket).await;
                         return End::Left;
                     }
-                    (place.poll_after, End::Waiting)
+                    (poll_after(&place).unwrap_or_default(), End::Waiting)
                 }
                 ClaimAnswer::Failed(Failure::Refused {
                     reason,
@@ -196,11 +196,9 @@ impl Visit {
 
     /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer
     /// than the shortest, so half of the patience that is left has to be enough for that.
-    fn is_hopeless(&self, place: &Place) -> bool {
+    fn is_hopeless(&self, place: &QueuedClaim) -> bool {
         let left = self.scene.patience.saturating_sub(self.spent());
-        place
-            .estimate
-            .is_some_and(|estimate| estimate.shortest * 2 > left)
+        Estimate::of(place).is_some_and(|estimate| estimate.shortest * 2 > left)
     }
 
     fn spent(&self) -> Duration {
