@@ -18,14 +18,8 @@ use crate::{
     open_loop,
     outcomes::Outcomes,
     report::{self, table, told},
-    shoppers::{
-        arrivals::{Arrivals, Stretch},
-        claim_answer::ClaimAnswer,
-    },
-    suite::{
-        Site, Suite,
-        slowed::{CONNECTIONS, nominal_per_second},
-    },
+    shoppers::{arrivals::Arrivals, claim_answer::ClaimAnswer},
+    suite::{CONNECTIONS, Site, Suite, slowed::nominal_per_second},
     tell,
 };
 
@@ -108,17 +102,13 @@ async fn ask(
     per_second: f64,
 ) -> Result<Point> {
     let caller = suite.caller_of(backend, CONNECTIONS).await?;
-    let arrivals = Stretch {
-        length: LEAD + length,
-        per_second,
-    };
     let claim = move |number| {
         let shopper = format!("{backend}-{stretch}-{number}").replace(' ', "-");
         let body = framed(&claim_of(CAMPAIGN_ID, &shopper, REQUEST_ID));
         let caller = Arc::clone(&caller);
         Some(async move { ClaimAnswer::read(caller.call(body).await, CAMPAIGN_ID).new_coupon() })
     };
-    let arrivals = Arrivals::new(vec![arrivals], SEED);
+    let arrivals = Arrivals::steady(per_second, LEAD + length, SEED);
     let ends = open_loop::run(&suite.threads, begins, LEAD, arrivals, claim).await?;
     Ok(Point {
         stretch,

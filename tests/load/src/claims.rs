@@ -14,10 +14,10 @@ use time::OffsetDateTime;
 
 use crate::{
     arguments::Timing,
-    closed_loop::{CAMPAIGN_ID, ClosedLoop},
+    closed_loop::CAMPAIGN_ID,
     echo_process::EchoProcess,
     report,
-    suite::{Site, Suite},
+    suite::{SUBJECT, Site, Suite},
     tell,
 };
 use commits::CommitSums;
@@ -113,11 +113,11 @@ async fn measure_shape(
     })
     .await?;
     let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
-    let caller = suite.caller(options.connections as usize).await?;
-    let parts = suite.parts()?;
+    let connections = options.connections as usize;
+    let caller = suite.caller_of(SUBJECT, connections).await?;
     if pgbench.is_empty() {
         tell("Measuring pgbench on one hot row.");
-        *pgbench = peer::measure(options, &suite, parts.clone()).await?;
+        *pgbench = peer::measure(options, &suite).await?;
     }
     let look = async || CommitSums::read(&suite).await;
     let mut points = Vec::new();
@@ -125,12 +125,7 @@ async fn measure_shape(
         tell(&format!(
             "Measuring claims with {shoppers} shoppers at a time."
         ));
-        let crowd = ClosedLoop {
-            threads: &suite.threads,
-            shoppers,
-            timing: options.timing(),
-            parts: &parts,
-        };
+        let crowd = suite.closed_loop(shoppers, options.timing())?;
         let round = format!("shopper-{shoppers}");
         let (measured, [before, after]) = crowd.claims(&caller, &round, look).await?;
         points.push(ClaimPoint {

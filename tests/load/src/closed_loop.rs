@@ -37,16 +37,16 @@ const MEASURING: u8 = 1;
 const OVER: u8 = 2;
 
 /// Who comes, for how long, and whose processor time is taken meanwhile.
-pub struct ClosedLoop<'a> {
+pub struct ClosedLoop {
     /// What the shoppers live on.
-    pub threads: &'a Handle,
+    pub threads: Handle,
     /// At a time.
     pub shoppers: u32,
     pub timing: Timing,
-    pub parts: &'a [Part],
+    pub parts: Vec<Part>,
 }
 
-impl ClosedLoop<'_> {
+impl ClosedLoop {
     /// Lets shoppers run their errands, and tells also what `look` sees at either end of the
     /// measured stretch. An errand is of a place and of a visit there, and none once nothing is
     /// left for it.
@@ -63,16 +63,16 @@ impl ClosedLoop<'_> {
         for place in 0..self.shoppers {
             let (errand, phase) = (errand.clone(), Arc::clone(&phase));
             let visits = visits(move |visit| errand(place, visit), phase);
-            places.spawn_on(visits, self.threads);
+            places.spawn_on(visits, &self.threads);
         }
         sleep(self.timing.warm_up).await;
-        let (seen_before, before) = (look().await?, ProcessorTime::read(self.parts)?);
+        let (seen_before, before) = (look().await?, ProcessorTime::read(&self.parts)?);
         let began = Instant::now();
         phase.store(MEASURING, Ordering::Relaxed);
         sleep(self.timing.measured).await;
         phase.store(OVER, Ordering::Relaxed);
         let seconds = began.elapsed().as_secs_f64();
-        let (seen_after, after) = (look().await?, ProcessorTime::read(self.parts)?);
+        let (seen_after, after) = (look().await?, ProcessorTime::read(&self.parts)?);
         let mut ends = Ends::default();
         while let Some(of_place) = places.join_next().await {
             ends.absorb(of_place?);

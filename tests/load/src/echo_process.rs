@@ -50,10 +50,10 @@ impl EchoProcess {
         let mut parts = Part::of_this_process().to_vec();
         parts.push(self.part.clone());
         let crowd = ClosedLoop {
-            threads: &self.threads,
+            threads: self.threads.clone(),
             shoppers,
             timing,
-            parts: &parts,
+            parts,
         };
         let (measured, _) = crowd.claims(&self.caller, "echo", nothing).await?;
         measured.of_something("the echo")

@@ -15,14 +15,11 @@ use crate::{
     report,
     shoppers::{
         Scene,
-        arrivals::{Arrivals, Stretch},
+        arrivals::Arrivals,
         come,
         journey::{Journey, Manner, coupons},
     },
-    suite::{
-        Site, Suite,
-        slowed::{CONNECTIONS, nominal_per_second},
-    },
+    suite::{Site, Suite, slowed::nominal_per_second},
     tell,
 };
 use figures::Figures;
@@ -85,12 +82,8 @@ async fn sell_out(suite: &Suite, number: u32) -> Result<(Vec<Journey>, u64)> {
     tell(&format!(
         "{per_second:.0} shoppers a second come for {stock} coupons."
     ));
-    let caller = suite.caller(CONNECTIONS).await?;
+    let caller = suite.caller().await?;
     let scene = Scene::new(&caller, &campaign_id, &campaign_id, PATIENCE);
-    let coming = Stretch {
-        length: COMING,
-        per_second,
-    };
     let manner_of = |number: u64| {
         if number.is_multiple_of(STORM_ONE_IN) {
             Manner::AtOnceThenAsTold
@@ -98,7 +91,7 @@ async fn sell_out(suite: &Suite, number: u32) -> Result<(Vec<Journey>, u64)> {
             Manner::AsTold
         }
     };
-    let arrivals = Arrivals::new(vec![coming], u64::from(number));
+    let arrivals = Arrivals::steady(per_second, COMING, u64::from(number));
     let journeys = come(scene, arrivals, manner_of, AT_MOST, &suite.threads).await?;
     let coupons = suite.coupons(campaign_number, coupons(&journeys)).await?;
     ensure!(

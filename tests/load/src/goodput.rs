@@ -17,11 +17,11 @@ use clap::Args;
 
 use crate::{
     arguments::Timing,
-    closed_loop::{CAMPAIGN_ID, ClosedLoop, nothing},
+    closed_loop::{CAMPAIGN_ID, nothing},
     outcomes::Measured,
     report::{write, write_file},
     shoppers::journey::Manner,
-    suite::{Site, Suite, slowed::CONNECTIONS},
+    suite::{Site, Suite},
     tell,
 };
 use report::Report;
@@ -143,13 +143,8 @@ fn crowds(at_once_share: f64) -> [Crowd; 3] {
 /// What can be served under the ceiling, by a closed loop that never offers more.
 async fn measure_peak(suite: &Suite, round: &str) -> Result<Measured> {
     tell("Measuring the peak under the ceiling.");
-    let crowd = ClosedLoop {
-        threads: &suite.threads,
-        shoppers: SHOPPERS_AT_THE_PEAK,
-        timing: PEAK,
-        parts: &suite.parts()?,
-    };
-    let caller = suite.caller(CONNECTIONS).await?;
+    let crowd = suite.closed_loop(SHOPPERS_AT_THE_PEAK, PEAK)?;
+    let caller = suite.caller().await?;
     let (measured, _) = crowd.claims(&caller, round, nothing).await?;
     measured.of_something("the suite at its peak")
 }

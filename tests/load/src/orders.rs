@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     arguments::Timing,
-    closed_loop::{CAMPAIGN_ID, ClosedLoop},
+    closed_loop::CAMPAIGN_ID,
     open_loop,
     outcomes::Measured,
     processor_time::ProcessorTime,
     report,
-    shoppers::arrivals::{Arrivals, Stretch},
+    shoppers::arrivals::Arrivals,
     suite::{Site, Suite, store_id},
     tell,
 };
@@ -34,7 +34,6 @@ pub use errands::{Errand, Errands};
 const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 /// Room for whatever comes.
 const ORDERS_PER_SLOT: u32 = 10_000;
-const CONNECTIONS: usize = 4;
 /// Full commits, and nobody has to queue.
 const CLAIMS_AT_A_TIME: usize = 128;
 /// Of the peak, offered at random moments.
@@ -68,7 +67,7 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
     suite.campaign(CAMPAIGN_ID, STOCK).await?;
     suite.put_stores(ORDERS_PER_SLOT).await?;
     let scene = Scene {
-        caller: suite.caller(CONNECTIONS).await?,
+        caller: suite.caller().await?,
         suite,
         timing: Timing::of_seconds(WARM_UP_SECONDS, options.seconds),
     };
@@ -133,12 +132,7 @@ impl Scene {
             wallet: Arc::new(wallet),
         };
         let errand_of = move |place, visit| errands.clone().run(place, visit);
-        let crowd = ClosedLoop {
-            threads: &self.suite.threads,
-            shoppers,
-            timing: self.timing,
-            parts: &self.suite.parts()?,
-        };
+        let crowd = self.suite.closed_loop(shoppers, self.timing)?;
         let look = async || DatabaseWork::read(&self.suite.stack).await;
         let (measured, [before, after]) = crowd.run(errand_of, look).await?;
         Ok(Point {
@@ -152,11 +146,8 @@ impl Scene {
 
     /// Orders that come at random moments.
     async fn below_the_peak(&self, load: f64, per_second: f64) -> Result<Point> {
-        let stretch = Stretch {
-            length: self.timing.warm_up + self.timing.measured,
-            per_second,
-        };
-        let coupons = (1.2 * per_second * stretch.length.as_secs_f64()) as u64;
+        let length = self.timing.warm_up + self.timing.measured;
+        let coupons = (1.2 * per_second * length.as_secs_f64()) as u64;
         let wallet = self.wallet(&format!("load-{load}"), coupons).await;
         tell(&format!("Measuring orders at {load} of the peak."));
         let (parts, caller) = (self.suite.parts()?, Arc::clone(&self.caller));
@@ -174,11 +165,11 @@ impl Scene {
             Some(async move { accepted(caller.call(body).await) })
         };
         let (begins, warm_up) = (Instant::now(), self.timing.warm_up);
-        let arrivals = Arrivals::new(vec![stretch], SEED);
+        let arrivals = Arrivals::steady(per_second, length, SEED);
         let coming = open_loop::run(&self.suite.threads, begins, warm_up, arrivals, errand);
         let looking = async {
             let before = look_at(begins + warm_up).await?;
-            Ok((before, look_at(begins + stretch.length).await?))
+            Ok((before, look_at(begins + length).await?))
         };
         let (ends, (before, after)) = tokio::try_join!(coming, looking)?;
         let outcomes = ends.in_seconds(after.0.duration_since(before.0).as_secs_f64());

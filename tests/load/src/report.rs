@@ -103,15 +103,3 @@ pub fn table(heading: &str, rows: impl IntoIterator<Item = String>) -> String {
 pub fn told(time_ms: Option<f64>) -> String {
     time_ms.map_or_else(|| "-".to_owned(), |time_ms| format!("{time_ms:.0}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cells_and_the_last_one_ends_where_it_ends() {
-        let row = format!("10|{:.2}|QUEUE_FULL 7", 0.5);
-        let expected = " load  ÷ peak  refused\n   10    0.50  QUEUE_FULL 7\n";
-        assert_eq!(table("load|÷ peak|refused", [row]), expected);
-    }
-}

@@ -24,6 +24,8 @@ use tidegate_replay::collector::Collector;
 use tokio::runtime::Handle;
 
 use crate::{
+    arguments::Timing,
+    closed_loop::ClosedLoop,
     processor_time::{Part, Whose},
     tell,
 };
@@ -35,6 +37,9 @@ const AREAS: u32 = 20;
 const COUPONS_KEPT: &str = include_str!("../queries/coupons_kept.sql");
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const SLOT_MINUTES: u32 = 1;
+/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a
+/// door without a waiting room keeps a flood's calls for seconds.
+pub const CONNECTIONS: usize = 12;
 /// The longest a call to the suite may take.
 const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -116,11 +121,11 @@ impl Suite {
     }
 
     /// Connections to all gateways for a crowd.
-    pub async fn caller(&self, connections: usize) -> Result<Arc<Caller>> {
-        self.caller_of(SUBJECT, connections).await
+    pub async fn caller(&self) -> Result<Arc<Caller>> {
+        self.caller_of(SUBJECT, CONNECTIONS).await
     }
 
-    /// The same with a token of this subject.
+    /// So many, with a token of this subject.
     pub async fn caller_of(&self, subject: &str, connections: usize) -> Result<Arc<Caller>> {
         let gateways = self.stack.addresses(Service::Gateway);
         let connections = connections.max(gateways.len());
@@ -147,6 +152,16 @@ impl Suite {
             parts.push(Part::new("postgres", Whose::Family(process)));
         }
         Ok(parts)
+    }
+
+    /// Shoppers who come at a time, and all processes that serve them.
+    pub fn closed_loop(&self, shoppers: u32, timing: Timing) -> Result<ClosedLoop> {
+        Ok(ClosedLoop {
+            threads: self.threads.clone(),
+            shoppers,
+            timing,
+            parts: self.parts()?,
+        })
     }
 
     pub async fn database(&self, service: Service) -> Result<PgConnection> {

@@ -37,13 +37,8 @@ const THREADS: u32 = 2;
 
 /// Measures both forms with every number of clients, in issuance's own database, while the services
 /// stand idle.
-/// `parts` are the processes of the suite.
-pub async fn measure(
-    options: &Options,
-    suite: &Suite,
-    mut parts: Vec<Part>,
-) -> Result<Vec<PeerPoint>> {
-    let stack = &suite.stack;
+pub async fn measure(options: &Options, suite: &Suite) -> Result<Vec<PeerPoint>> {
+    let (stack, mut parts) = (&suite.stack, suite.parts()?);
     parts.push(Part::new("pgbench", Whose::EndedChildren));
     let pgbench = find_pgbench(stack)?;
     let url = stack.database_url(Service::Issuance).unwrap_or_default();

@@ -11,17 +11,8 @@ use crate::{
     open_loop,
     orders::{Wallet, accepted, order},
     outcomes::Outcomes,
-    shoppers::{
-        Scene,
-        arrivals::{Arrivals, Stretch},
-        come,
-        journey::Manner,
-    },
-    suite::{
-        Suite,
-        slowed::{CONNECTIONS, nominal_per_second},
-        store_id,
-    },
+    shoppers::{Scene, arrivals::Arrivals, come, journey::Manner},
+    suite::{Suite, slowed::nominal_per_second, store_id},
     tell,
 };
 
@@ -31,10 +22,8 @@ const STOCK: (u64, u64) = (50_000_000, 1_000_000);
 const ORDERS_PER_SLOT: u32 = 10_000;
 const STORES_USED: u32 = 100;
 /// Each order is a row of a commit that claims would fill as well.
-const ORDERS: Stretch = Stretch {
-    length: Duration::from_secs(10),
-    per_second: 30.0,
-};
+const ORDERS_PER_SECOND: f64 = 30.0;
+const MEASURED: Duration = Duration::from_secs(10);
 /// As many as come in three such stretches, and some.
 const COUPONS: u64 = 1_200;
 /// Who holds coupons to order with; few enough to be refused nothing.
@@ -58,7 +47,7 @@ pub struct OrderFigures {
 pub async fn measure(suite: &Suite) -> Result<[OrderFigures; 3]> {
     suite.campaign(CAMPAIGN_ID, STOCK).await?;
     suite.put_stores(ORDERS_PER_SLOT).await?;
-    let (caller, threads) = (suite.caller(CONNECTIONS).await?, &suite.threads);
+    let (caller, threads) = (suite.caller().await?, &suite.threads);
     tell("Claiming coupons to order with.");
     let at_a_time = CLAIMS_AT_A_TIME;
     let coupons = Wallet::fill(&caller, CAMPAIGN_ID, "diner", COUPONS, at_a_time, threads).await;
@@ -73,14 +62,11 @@ pub async fn measure(suite: &Suite) -> Result<[OrderFigures; 3]> {
             "Measuring orders beside {load} times the claims that can be served."
         ));
         let begins = Instant::now() + LEAD;
-        let claims = Stretch {
-            length: LEAD + ORDERS.length,
-            per_second: load * nominal_per_second(),
-        };
         let scene = Scene::new(&caller, CAMPAIGN_ID, &format!("beside-{load}"), PATIENCE);
-        let (arrivals, at_most) = (Arrivals::new(vec![claims], 3), claims.length + PATIENCE);
+        let (rate, length) = (load * nominal_per_second(), LEAD + MEASURED);
+        let (arrivals, at_most) = (Arrivals::steady(rate, length, 3), length + PATIENCE);
         let claiming = come(scene, arrivals, |_| Manner::AsTold, at_most, threads);
-        let arrivals = Arrivals::new(vec![ORDERS], 4);
+        let arrivals = Arrivals::steady(ORDERS_PER_SECOND, MEASURED, 4);
         let (caller, coupons) = (Arc::clone(&caller), Arc::clone(&coupons));
         let placing = move |number| {
             let store = store_id(number % STORES_USED);
@@ -89,7 +75,7 @@ pub async fn measure(suite: &Suite) -> Result<[OrderFigures; 3]> {
         };
         let placing = open_loop::run(threads, begins, Duration::ZERO, arrivals, placing);
         let (_, ends) = tokio::try_join!(claiming, placing)?;
-        beside.outcomes = ends.in_seconds(ORDERS.length.as_secs_f64());
+        beside.outcomes = ends.in_seconds(MEASURED.as_secs_f64());
     }
     Ok(figures)
 }

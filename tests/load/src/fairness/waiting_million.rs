@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     closed_loop::{REQUEST_ID, for_each},
     shoppers::claim_answer::ClaimAnswer,
-    suite::{Suite, slowed::CONNECTIONS},
+    suite::Suite,
     tell,
 };
 
@@ -50,7 +50,7 @@ pub async fn measure(suite: &Suite, shoppers: u64) -> Result<Memory> {
     let (held, open) = (IssuanceControl::QueueOnly, RedemptionControl::Open);
     let holding = suite.staff.control(CAMPAIGN_ID, held, open).await;
     holding.context("quota did not hold the queue")?;
-    let caller = suite.caller(CONNECTIONS).await?;
+    let caller = suite.caller().await?;
     wait_until_held(&caller).await?;
     join(&caller, &suite.threads, 0..FIRST).await;
     let before_mib = memory(suite)?;

@@ -18,26 +18,20 @@ use crate::{
     processor_time::ProcessorTime,
     shoppers::{
         Scene,
-        arrivals::{Arrivals, Stretch},
+        arrivals::Arrivals,
         come,
         journey::{Manner, count_ends},
     },
-    suite::{Suite, slowed::CONNECTIONS},
+    suite::{CONNECTIONS, Suite},
 };
 
 /// A campaign with one coupon of either tier.
 const CAMPAIGN_ID: &str = "sold-out";
 const STOCK: (u64, u64) = (1, 1);
 /// Who takes the coupons, and then whom the suite has time to find out that there are no more.
-const FIRST: Stretch = Stretch {
-    length: Duration::from_secs(3),
-    per_second: 20.0,
-};
+const FIRST: (f64, Duration) = (20.0, Duration::from_secs(3));
 /// Enough for a figure that ticks of a hundredth of a second do not blur.
-const REFUSED: Stretch = Stretch {
-    length: Duration::from_secs(4),
-    per_second: 5_000.0,
-};
+const REFUSED: (f64, Duration) = (5_000.0, Duration::from_secs(4));
 const IDLE: Duration = Duration::from_secs(2);
 const AT_MOST: Duration = Duration::from_secs(30);
 const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
@@ -60,7 +54,7 @@ pub struct Costs {
 pub async fn measure(suite: &Suite, peak: &Measured) -> Result<Costs> {
     suite.campaign(CAMPAIGN_ID, STOCK).await?;
     let parts = suite.parts()?;
-    let (caller, threads) = (suite.caller(CONNECTIONS).await?, &suite.threads);
+    let (caller, threads) = (suite.caller().await?, &suite.threads);
     let refuse = |round, crowd| ending(SOLD_OUT, &caller, threads, (CAMPAIGN_ID, round), crowd);
     refuse("first", FIRST).await?;
     let before = ProcessorTime::read(&parts)?;
@@ -105,10 +99,10 @@ async fn ending(
     caller: &Arc<Caller>,
     threads: &Handle,
     (campaign_id, round): (&str, &str),
-    stretch: Stretch,
+    (per_second, length): (f64, Duration),
 ) -> Result<u64> {
     let scene = Scene::new(caller, campaign_id, round, AT_MOST);
-    let arrivals = Arrivals::new(vec![stretch], 2);
+    let arrivals = Arrivals::steady(per_second, length, 2);
     let journeys = come(scene, arrivals, |_| Manner::AsTold, AT_MOST, threads).await;
     let ends = count_ends(&journeys.context("the crowd did not come through")?);
     let count = ends.get(wanted).copied().unwrap_or_default();

@@ -29,6 +29,13 @@ pub struct Figures {
     pub admitted_p99_median_second_ms: Option<f64>,
     pub coupon_p99_ms: Option<f64>,
     pub ends: BTreeMap<String, u64>,
+    /// Orders that were accepted, a second.
+    pub orders_per_second: f64,
+    /// Of the calls that brought an order's end.
+    pub order_p99_ms: Option<f64>,
+    pub orders_refused: u64,
+    /// Calls of those who came.
+    pub unanswered: u64,
     /// How late the generator sent the first calls.
     pub lag_p99_ms: f64,
     /// Whether the generator fell behind, so that the figures are not those of this load.
@@ -45,6 +52,9 @@ impl Figures {
         let in_time = served.iter().filter(|it| it.took() <= patience).count();
         let calls = || served.iter().filter_map(|it| it.coupon_call);
         let claims: u64 = came().map(|it| u64::from(it.claims)).sum();
+        let orders = journeys.iter().filter_map(|it| it.order.as_ref());
+        let orders: Vec<_> = orders.filter(|it| window.contains(&it.ended)).collect();
+        let accepted = orders.iter().filter(|it| it.end.is_ok()).count();
         let lag_p99_ms = lag_p99_ms(came());
         Self {
             offered_per_second: came().count() as f64 / seconds,
@@ -55,6 +65,10 @@ impl Figures {
             admitted_p99_median_second_ms: p99_of_median_second(&served).map(milliseconds),
             coupon_p99_ms: quantile_ms(served.iter().map(|it| it.took()), 0.99),
             ends: count_ends(came()),
+            orders_per_second: accepted as f64 / seconds,
+            order_p99_ms: quantile_ms(orders.iter().map(|it| it.call), 0.99),
+            orders_refused: (orders.len() - accepted) as u64,
+            unanswered: came().map(|it| u64::from(it.unanswered)).sum(),
             lag_p99_ms,
             is_void: lag_p99_ms > LAG_TOLERATED_MS,
         }

@@ -11,15 +11,10 @@ use anyhow::Result;
 use tidegate_client::Caller;
 use tidegate_local::stack::StackOptions;
 
-use super::{
-    Options, STOCK,
-    figures::Recovery,
-    real_report::{Point, Report},
-    staircase::Staircase,
-};
+use super::{Options, STOCK, figures::Recovery, real_report::Report, staircase::Staircase};
 use crate::{
     arguments::Timing,
-    closed_loop::{CAMPAIGN_ID, ClosedLoop, nothing},
+    closed_loop::{CAMPAIGN_ID, nothing},
     echo_process::EchoProcess,
     orders::{Errand, Errands, Wallet},
     outcomes::Measured,
@@ -28,7 +23,7 @@ use crate::{
         Scene,
         journey::{Manner, coupons},
     },
-    suite::{Site, Suite, slowed::CONNECTIONS},
+    suite::{CONNECTIONS, Site, Suite},
     tell,
 };
 
@@ -53,7 +48,7 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
     suite.stack.give_way();
     let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
     suite.put_stores(ORDERS_PER_SLOT).await?;
-    let caller = suite.caller(CONNECTIONS).await?;
+    let caller = suite.caller().await?;
     let peak = measure_peak(&suite, &caller).await?;
     tell("Measuring bare answers.");
     let credentials = suite.stack.credentials();
@@ -72,14 +67,12 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
         ..Scene::new(&caller, CAMPAIGN_ID, "real", patience)
     };
     let (journeys, points) = staircase.climb(scene, |_| Manner::AsTold, &suite).await?;
-    let steps = points.into_iter().zip(&staircase.steps);
-    let points = steps.map(|(point, step)| Point::new(point, step, &journeys, (&peak, echo_us)));
     let recovery = Recovery::of(&journeys, staircase.flood_ends(), patience, None);
     let told = peak.outcomes.good_ever + coupons(&journeys);
     let report = Report {
-        points: points.collect(),
         peak,
         echo_us,
+        points,
         recovery_seconds: recovery.in_time_seconds,
         coupons: suite.coupons(campaign_number, told).await?,
     };
@@ -95,12 +88,7 @@ async fn measure_peak(suite: &Suite, caller: &Arc<Caller>) -> Result<Measured> {
         caller: Arc::clone(caller),
         wallet: Arc::new(Wallet::default()),
     };
-    let crowd = ClosedLoop {
-        threads: &suite.threads,
-        shoppers: SHOPPERS_AT_THE_PEAK,
-        timing: PEAK,
-        parts: &suite.parts()?,
-    };
+    let crowd = suite.closed_loop(SHOPPERS_AT_THE_PEAK, PEAK)?;
     let errand_of = move |place, visit| errands.clone().run(place, visit);
     let (measured, _) = crowd.run(errand_of, nothing).await?;
     measured.of_something("the suite at its peak")

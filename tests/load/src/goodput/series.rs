@@ -16,7 +16,7 @@ use crate::{
         Scene,
         journey::{Manner, coupons},
     },
-    suite::{Suite, slowed::CONNECTIONS},
+    suite::Suite,
 };
 
 /// Below the peak, and yet busy: what latencies are compared with.
@@ -68,7 +68,7 @@ impl Crowd {
         (waiting_room, patience): (bool, Duration),
         normal: &mut Option<Duration>,
     ) -> Result<Series> {
-        let caller = suite.caller(CONNECTIONS).await?;
+        let caller = suite.caller().await?;
         // Sets its shoppers apart from all others.
         let round = format!("{}-{waiting_room}", self.round);
         let scene = Scene::new(&caller, CAMPAIGN_ID, &round, patience);

@@ -21,6 +21,12 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
+    /// With one rate for so long.
+    pub fn steady(per_second: f64, length: Duration, seed: u64) -> Self {
+        let stretch = Stretch { length, per_second };
+        Self::new(vec![stretch], seed)
+    }
+
     /// The same seed and stretches are the same arrivals.
     pub fn new(stretches: Vec<Stretch>, seed: u64) -> Self {
         let mut stretches = stretches.into_iter();

@@ -40,16 +40,14 @@ pub async fn visit(
         end,
         code: None,
     };
-    visit.journey.end = match manner {
-        Manner::AsTold => visit.follow(String::new()).await,
-        Manner::AtOnce => match visit.storm().await {
-            Storm::Coupon => End::Coupon,
-            Storm::Spent { last, .. } => last,
-        },
-        Manner::AtOnceThenAsTold => match visit.storm().await {
-            Storm::Coupon => End::Coupon,
-            Storm::Spent { ticket, .. } => visit.follow(ticket).await,
-        },
+    visit.journey.end = if manner == Manner::AsTold {
+        visit.follow(String::new()).await
+    } else {
+        match visit.storm().await {
+            (End::Coupon, _) => End::Coupon,
+            (_, ticket) if manner == Manner::AtOnceThenAsTold => visit.follow(ticket).await,
+            (last, _) => last,
+        }
     };
     visit.journey.ended = visit.scene.elapsed();
     if let (Some(after), Some(code)) = (visit.scene.orders_after, visit.code.take()) {
@@ -66,16 +64,6 @@ struct Visit {
     end: Instant,
     /// Of the coupon that was given.
     code: Option<String>,
-}
-
-/// What sending at once came to.
-enum Storm {
-    Coupon,
-    /// All was in vain: how the last claim ended, and the newest ticket that any of them brought.
-    Spent {
-        last: End,
-        ticket: String,
-    },
 }
 
 impl Visit {
@@ -123,13 +111,14 @@ impl Visit {
         }
     }
 
-    /// Sends the same bytes again and again, deaf to what the answers say.
-    async fn storm(&mut self) -> Storm {
+    /// Sends the same bytes again and again, deaf to what the answers say. How the last claim ended,
+    /// and the newest ticket that any of them brought.
+    async fn storm(&mut self) -> (End, String) {
         let body = self.body(String::new());
         let (mut last, mut ticket) = (End::Unanswered, String::new());
         for _ in 0..CLAIMS_AT_ONCE {
             last = match self.claim(body.clone()).await {
-                ClaimAnswer::Coupon(..) => return Storm::Coupon,
+                ClaimAnswer::Coupon(..) => return (End::Coupon, ticket),
                 ClaimAnswer::Queued(place) => {
                     // A claim without a ticket is a place anew, whose position need not be lower.
                     self.journey.position = None;
@@ -140,7 +129,7 @@ impl Visit {
                 ClaimAnswer::Failed(Failure::Unanswered) => End::Unanswered,
             };
         }
-        Storm::Spent { last, ticket }
+        (last, ticket)
     }
 
     async fn claim(&mut self, body: Framed<ClaimCouponRequest>) -> ClaimAnswer {

@@ -21,9 +21,6 @@ const CALLS: u32 = 64;
 const MAX_BATCH: u32 = 4;
 /// What a commit takes: the delay that the statement above sets, and about a millisecond of work.
 const COMMIT: Duration = Duration::from_millis(25);
-/// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a
-/// door without a waiting room keeps a flood's calls for seconds.
-pub const CONNECTIONS: usize = 12;
 
 /// Claims a second that the settings leave room for; what is served in truth is measured.
 pub fn nominal_per_second() -> f64 {
