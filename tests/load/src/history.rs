@@ -109,5 +109,5 @@ async fn start(suite: &mut Suite, name: &str) -> Result<Start> {
 
 /// The most memory that a replica has had.
 fn memory_mib(suite: &Suite, name: &str) -> Result<f64> {
-    suite.memory_mib(name, "VmHWM:")
+    suite.memory_mib(name, |status| status.vmhwm)
 }

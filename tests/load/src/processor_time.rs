@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
+use procfs_core::{CpuTime, ExplicitSystemInfo, FromRead, FromReadSI, KernelStats, process::Stat};
 use serde::Serialize;
 
 /// What the shoppers' threads are called, by which their processor time is found.
@@ -17,7 +18,13 @@ const INTERRUPTS: &str = "interrupts";
 const OWN_THREADS: &str = "/proc/self/task";
 /// Linux counts processor time for its readers in hundredths of a second (USER_HZ) on every
 /// architecture of today.
-const TICKS_PER_SECOND: f64 = 100.0;
+const TICKS_PER_SECOND: u64 = 100;
+const SYSTEM: ExplicitSystemInfo = ExplicitSystemInfo {
+    boot_time_secs: 0,
+    ticks_per_second: TICKS_PER_SECOND,
+    page_size: 4_096,
+    is_little_endian: true,
+};
 
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -58,15 +65,7 @@ impl Part {
 #[derive(Debug)]
 pub struct ProcessorTime {
     parts: BTreeMap<String, f64>,
-    machine: Machine,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Machine {
-    processes: f64,
-    interrupts: f64,
-    stolen: f64,
-    all: f64,
+    machine: CpuTime,
 }
 
 /// Where the processor time of a stretch went.
@@ -88,14 +87,13 @@ pub struct Spent {
 impl ProcessorTime {
     /// Reads the time of each part, and of the machine.
     pub fn read(parts: &[Part]) -> Result<Self> {
-        let machine = fs::read_to_string("/proc/stat")
-            .context("/proc/stat cannot be read: processor time is measured on Linux only")?;
-        let times = parts
-            .iter()
-            .map(|part| Ok((part.name.clone(), seconds_of(part.whose)?)));
+        let machine = KernelStats::from_file("/proc/stat", &SYSTEM);
+        let machine = machine.context("processor time is measured on Linux only")?;
+        let times = parts.iter();
+        let times = times.map(|part| Ok((part.name.clone(), seconds_of(part.whose)?)));
         Ok(Self {
             parts: times.collect::<Result<_>>()?,
-            machine: Machine::parse(&machine).context("/proc/stat is not as expected")?,
+            machine: machine.total,
         })
     }
 
@@ -109,11 +107,16 @@ impl ProcessorTime {
                 (name.clone(), time - earlier)
             })
             .collect();
-        let (now, then) = (&self.machine, &before.machine);
-        let all = (now.all - then.all).max(1.0 / TICKS_PER_SECOND);
-        let processes = now.processes - then.processes;
+        let grew = |ticks: fn(&CpuTime) -> u64| {
+            let grew = ticks(&self.machine).saturating_sub(ticks(&before.machine));
+            seconds_from(grew)
+        };
+        let processes = grew(|it| it.user + it.nice + it.system);
+        let interrupts = grew(|it| it.irq.unwrap_or(0) + it.softirq.unwrap_or(0));
+        let stolen = grew(|it| it.steal.unwrap_or(0));
+        let idle = grew(|it| it.idle + it.iowait.unwrap_or(0));
+        let all = (processes + interrupts + stolen + idle).max(seconds_from(1));
         let ours: f64 = seconds.values().sum();
-        let interrupts = now.interrupts - then.interrupts;
         seconds.insert(INTERRUPTS.to_owned(), interrupts);
         let each = |time: &f64| 1e6 * time / issued.max(1) as f64;
         Spent {
@@ -124,7 +127,7 @@ impl ProcessorTime {
             seconds,
             busy: (processes + interrupts) / all,
             others: ((processes - ours) / all).max(0.0),
-            stolen: (now.stolen - then.stolen) / all,
+            stolen: stolen / all,
         }
     }
 }
@@ -150,39 +153,34 @@ impl Spent {
     }
 }
 
-impl Machine {
-    /// Reads the first line: user, nice, system, idle, iowait, irq, softirq, steal. Guests are part
-    /// of user.
-    fn parse(text: &str) -> Option<Self> {
-        let line = text.lines().next()?.strip_prefix("cpu ")?;
-        let times: Vec<f64> = line
-            .split_whitespace()
-            .map(|ticks| Some(ticks.parse::<f64>().ok()? / TICKS_PER_SECOND))
-            .collect::<Option<_>>()?;
-        let [user, nice, system, _, _, irq, softirq, stolen] = *times.get(..8)? else {
-            return None;
-        };
-        Some(Self {
-            processes: user + nice + system,
-            interrupts: irq + softirq,
-            stolen,
-            all: times[..8].iter().sum(),
-        })
+fn seconds_of(whose: Whose) -> Result<f64> {
+    let stat = |process: u32| {
+        let stat = Stat::from_file(format!("/proc/{process}/stat"));
+        stat.with_context(|| format!("process {process} is gone"))
+    };
+    match whose {
+        Whose::Process(process) => Ok(own(&stat(process)?)),
+        Whose::Family(process) => {
+            let parent = stat(process)?;
+            let children = sum_in("/proc", |stat| stat.ppid.unsigned_abs() == process)?;
+            Ok(own(&parent) + ended_children(&parent) + children)
+        }
+        Whose::EndedChildren => Ok(ended_children(&stat(std::process::id())?)),
+        Whose::Shoppers => sum_in(OWN_THREADS, |stat| stat.comm == THREAD_NAME),
+        Whose::Harness => sum_in(OWN_THREADS, |stat| stat.comm != THREAD_NAME),
     }
 }
 
-fn seconds_of(whose: Whose) -> Result<f64> {
-    match whose {
-        Whose::Process(process) => Ok(Stat::of_process(process)?.own),
-        Whose::Family(process) => {
-            let parent = Stat::of_process(process)?;
-            let children = sum_in("/proc", |stat| stat.parent == process)?;
-            Ok(parent.own + parent.ended_children + children)
-        }
-        Whose::EndedChildren => Ok(Stat::of_process(std::process::id())?.ended_children),
-        Whose::Shoppers => sum_in(OWN_THREADS, |stat| stat.name == THREAD_NAME),
-        Whose::Harness => sum_in(OWN_THREADS, |stat| stat.name != THREAD_NAME),
-    }
+fn own(stat: &Stat) -> f64 {
+    seconds_from(stat.utime + stat.stime)
+}
+
+fn ended_children(stat: &Stat) -> f64 {
+    seconds_from((stat.cutime + stat.cstime).unsigned_abs())
+}
+
+fn seconds_from(ticks: u64) -> f64 {
+    ticks as f64 / TICKS_PER_SECOND as f64
 }
 
 /// The time of what there is with a number in a folder of /proc; what ends meanwhile is left out.
@@ -192,40 +190,8 @@ fn sum_in(folder: &str, wanted: impl Fn(&Stat) -> bool) -> Result<f64> {
         let name = entry.file_name();
         name.to_string_lossy().bytes().all(|it| it.is_ascii_digit())
     });
-    let stats = numbered
-        .filter_map(|entry| Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?));
-    Ok(stats.filter(wanted).map(|stat| stat.own).sum())
-}
-
-#[derive(Debug, PartialEq)]
-struct Stat {
-    name: String,
-    parent: u32,
-    own: f64,
-    ended_children: f64,
-}
-
-impl Stat {
-    fn of_process(process: u32) -> Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{process}/stat"))
-            .with_context(|| format!("process {process} is gone"))?;
-        Self::parse(&text).with_context(|| format!("/proc/{process}/stat is not as expected"))
-    }
-
-    /// Reads `number (name) state parent …`; names may hold blanks and parentheses.
-    fn parse(text: &str) -> Option<Self> {
-        let (head, tail) = text.rsplit_once(')')?;
-        let name = head.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = tail.split_whitespace().collect();
-        let seconds =
-            |place: usize| Some(fields.get(place)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
-        Some(Self {
-            name,
-            parent: fields.get(1)?.parse().ok()?,
-            own: seconds(11)? + seconds(12)?,
-            ended_children: seconds(13)? + seconds(14)?,
-        })
-    }
+    let stats = numbered.filter_map(|entry| Stat::from_file(entry.path().join("stat")).ok());
+    Ok(stats.filter(wanted).map(|stat| own(&stat)).sum())
 }
 
 #[cfg(test)]
@@ -233,27 +199,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_with_a_strange_name_is_read_right() {
-        let text = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 30 20 20 0 1 0 99";
-        assert_eq!(
-            Stat::parse(text),
-            Some(Stat {
-                name: "a) b (c".into(),
-                parent: 7,
-                own: 2.0,
-                ended_children: 0.5
-            })
-        );
-    }
-
-    #[test]
     fn time_outside_the_measurement_is_told_apart() {
-        let at = |ours: f64, stat: &str| ProcessorTime {
-            parts: BTreeMap::from([("gateway-0".to_owned(), ours)]),
-            machine: Machine::parse(stat).unwrap(),
+        let at = |ours: f64, cpu: &str| {
+            let stat = format!("cpu  {cpu}\nctxt 1\nbtime 1\nprocesses 1\n");
+            ProcessorTime {
+                parts: BTreeMap::from([("gateway-0".to_owned(), ours)]),
+                machine: KernelStats::from_read(stat.as_bytes(), &SYSTEM)
+                    .unwrap()
+                    .total,
+            }
         };
-        let before = at(1.0, "cpu  1000 0 0 1000 0 0 0 0 0 0\n");
-        let after = at(7.0, "cpu  1700 0 100 1100 0 20 30 50 0 0\n");
+        let before = at(1.0, "1000 0 0 1000 0 0 0 0 0 0");
+        let after = at(7.0, "1700 0 100 1100 0 20 30 50 0 0");
         let spent = after.since(&before, 1_000_000);
         assert_eq!(spent.seconds["gateway-0"], 6.0);
         assert_eq!(spent.us_each["gateway-0"], 6.0);

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use procfs_core::{CpuInfo, FromBufRead};
 use serde::Serialize;
 
 use crate::{criteria::Criterion, tell};
@@ -67,11 +68,9 @@ struct Machine {
 
 impl Machine {
     fn this() -> Self {
-        let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = facts
-            .lines()
-            .find(|line| line.starts_with("model name"))
-            .and_then(|line| line.split(": ").nth(1));
+        let facts = fs::read("/proc/cpuinfo").unwrap_or_default();
+        let facts = CpuInfo::from_buf_read(&*facts).ok();
+        let model = facts.as_ref().and_then(|facts| facts.model_name(0));
         Self {
             processors: thread::available_parallelism().map_or(0, usize::from),
             processor_model: model.unwrap_or("unknown").to_owned(),

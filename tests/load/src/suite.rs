@@ -4,7 +4,8 @@ pub mod slowed;
 
 use std::{
     fmt::{self, Display, Formatter},
-    fs,
+    fs::File,
+    io::BufReader,
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -12,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use procfs_core::{FromBufRead, process::Status};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tidegate_client::{Bearer, Caller, CampaignTerms, Staff, store_of};
@@ -187,11 +189,13 @@ impl Suite {
         Ok(Coupons { told, kept })
     }
 
-    /// A figure of a replica's memory as Linux tells it, by its name in `/proc/*/status`.
-    pub fn memory_mib(&self, name: &str, figure: &str) -> Result<f64> {
+    /// A figure of a replica's memory as Linux tells it.
+    pub fn memory_mib(&self, name: &str, figure: fn(&Status) -> Option<u64>) -> Result<f64> {
         let file = format!("/proc/{}/status", self.process(name)?);
-        let status = fs::read_to_string(&file).context("memory is measured on Linux only")?;
-        mib(&status, figure).with_context(|| format!("{file} is not as expected"))
+        let status = File::open(&file).context("memory is measured on Linux only")?;
+        let status = Status::from_buf_read(BufReader::new(status))?;
+        let kib = figure(&status).with_context(|| format!("{file} tells nothing of it"))?;
+        Ok(kib as f64 / 1_024.0)
     }
 
     fn process(&self, name: &str) -> Result<u32> {
@@ -222,22 +226,4 @@ pub async fn connect(
     let credentials = Some(credentials);
     let caller = Caller::connect(gateways, connections, credentials, &bearer, threads, tell);
     Ok(Arc::new(caller.await?))
-}
-
-fn mib(status: &str, figure: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib / 1_024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_read_in_mib() {
-        let status = "Name:\tgateway\nVmPeak:\t  99999 kB\nVmRSS:\t   65536 kB\nThreads:\t3\n";
-        assert_eq!(mib(status, "VmRSS:"), Some(64.0));
-        assert_eq!(mib("Name:\tgateway\n", "VmRSS:"), None);
-    }
 }

@@ -4,13 +4,10 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use tidegate_client::{Caller, claim_of, framed};
+use tidegate_client::{Caller, claim_of, eventually, framed};
 use tidegate_local::stack::Service;
 use tidegate_proto::r#type::v1::{IssuanceControl, RedemptionControl};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep},
-};
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     closed_loop::{REQUEST_ID, for_each},
@@ -27,7 +24,6 @@ const FIRST: u64 = 50_000;
 /// Claims under way at once.
 const AT_A_TIME: usize = 1_000;
 const HELD_LIMIT: Duration = Duration::from_secs(10);
-const HELD_POLL: Duration = Duration::from_millis(100);
 
 /// A gateway's memory before and after.
 #[derive(Debug, Clone, Serialize)]
@@ -75,25 +71,18 @@ pub async fn measure(suite: &Suite, shoppers: u64) -> Result<Memory> {
 
 /// Until every gateway knows, some would be served.
 async fn wait_until_held(caller: &Caller) -> Result<()> {
-    let began = Instant::now();
-    let mut in_a_row = 0;
-    for number in 0_u64.. {
-        let answer = claim(caller, &format!("early-{number}")).await;
-        in_a_row = if matches!(answer, ClaimAnswer::Queued(_)) {
-            in_a_row + 1
-        } else {
-            sleep(HELD_POLL).await;
-            0
-        };
-        if in_a_row == AT_A_TIME / 10 {
-            break;
+    let mut numbers = 0_u64..;
+    let many_are_queued = async || {
+        for number in numbers.by_ref().take(AT_A_TIME / 10) {
+            let answer = claim(caller, &format!("early-{number}")).await;
+            ensure!(
+                matches!(answer, ClaimAnswer::Queued(_)),
+                "The queue is held and a claim was answered with {answer:?}."
+            );
         }
-        ensure!(
-            began.elapsed() < HELD_LIMIT,
-            "The queue is held and a claim was answered with {answer:?}."
-        );
-    }
-    Ok(())
+        Ok(())
+    };
+    eventually(HELD_LIMIT, many_are_queued).await
 }
 
 /// How many of these shoppers were given a place.
@@ -119,6 +108,6 @@ async fn claim(caller: &Caller, shopper_id: &str) -> ClaimAnswer {
 /// The resident memory of each gateway, in MiB.
 fn memory(suite: &Suite) -> Result<Vec<f64>> {
     let gateways = suite.names(Service::Gateway).into_iter();
-    let memory = gateways.map(|gateway| suite.memory_mib(&gateway, "VmRSS:"));
+    let memory = gateways.map(|gateway| suite.memory_mib(&gateway, |status| status.vmrss));
     memory.collect()
 }

@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const AT_MOST: Duration = Duration::from_secs(30);
 const SOLD_OUT: &str = "BUDGET_EXHAUSTED";
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Costs {
     /// Seconds of processor time in a second without calls.
     pub idle_share: f64,

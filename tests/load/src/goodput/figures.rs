@@ -88,7 +88,7 @@ impl Figures {
 }
 
 /// How long it takes after the end of a flood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Recovery {
     /// Seconds until all that come have their coupon within their patience.
     pub in_time_seconds: u64,

@@ -43,7 +43,7 @@ pub struct Crowd {
 }
 
 /// One crowd, from the lowest load to the flood's end.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Series {
     pub crowd: &'static str,
     pub waiting_room: bool,

@@ -9,9 +9,10 @@ use super::claim_answer::Estimate;
 use crate::{outcomes, quantile::quantile_ms};
 
 /// How a shopper takes an answer that is no coupon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Manner {
     /// Shows the newest ticket when it is time, and asks again when a refusal says so.
+    #[default]
     AsTold,
     /// Sends the same bytes again at once, without a ticket, until there is a coupon or nothing is
     /// left to try.
@@ -20,7 +21,7 @@ pub enum Manner {
     AtOnceThenAsTold,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum End {
     Coupon,
     Refused(String),
@@ -28,6 +29,7 @@ pub enum End {
     Left,
     Unanswered,
     /// Was still told to wait when the run was over.
+    #[default]
     Waiting,
 }
 
@@ -55,7 +57,7 @@ pub fn count_ends<'a>(journeys: impl IntoIterator<Item = &'a Journey>) -> BTreeM
 }
 
 /// A shopper's way from arriving to the end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Journey {
     pub manner: Manner,
     /// When the first call was to be sent.
@@ -98,17 +100,8 @@ impl Journey {
             manner,
             due,
             lag: first_sent.saturating_sub(due),
-            claims: 0,
-            joined: None,
-            estimate: None,
-            last_sent_to_wait: None,
-            position: None,
-            grown: 0,
-            end: End::Waiting,
             ended: first_sent,
-            coupon_call: None,
-            order: None,
-            unanswered: 0,
+            ..Self::default()
         }
     }
 
