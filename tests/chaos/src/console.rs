@@ -3,6 +3,7 @@
 use std::{fmt::Display, fs, io::Write, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde::Serialize;
 use tokio::signal::{
@@ -57,6 +58,12 @@ async fn stopped() -> Result<()> {
         interrupted = ctrl_c() => interrupted.context(unheard),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// What the command line calls it.
+pub fn name_of(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// A table in plain text. Cells of a row are parted by `|`, and so are their headings; the columns

@@ -34,7 +34,13 @@ impl Edges {
         let mut edges = Self(Vec::new());
         for (service, from) in replicas(stack) {
             for callee in callees(service) {
-                edges.lay_to_replicas(stack, &from, *callee).await?;
+                let mut addresses = Vec::new();
+                for (_, to) in replicas(stack).iter().filter(|it| it.0 == *callee) {
+                    let target = Target::Tcp(stack.replica(to)?.grpc_address());
+                    addresses.push(edges.add(&from, to, target).await?);
+                }
+                let addresses = addresses.join(",");
+                stack.set_variable(&from, &addresses_of(*callee), Some(&addresses))?;
             }
             if let Some(url) = stack.database_url(service) {
                 let address = edges.add(&from, POSTGRES, postgres(stack)?).await?;
@@ -43,23 +49,6 @@ impl Edges {
             }
         }
         Ok(edges)
-    }
-
-    async fn lay_to_replicas(
-        &mut self,
-        stack: &mut Stack,
-        from: &str,
-        callee: Service,
-    ) -> Result<()> {
-        let mut addresses = Vec::new();
-        for (_, to) in replicas(stack)
-            .iter()
-            .filter(|(service, _)| *service == callee)
-        {
-            let target = Target::Tcp(stack.replica(to)?.grpc_address());
-            addresses.push(self.add(from, to, target).await?);
-        }
-        stack.set_variable(from, &addresses_of(callee), Some(&addresses.join(",")))
     }
 
     async fn add(&mut self, from: &str, to: &str, target: Target) -> Result<String> {

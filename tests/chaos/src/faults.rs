@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use tidegate_local::postgres::Stalled;
 
-use crate::{edges::Edge, proxy::Weather};
+use crate::{console::name_of, edges::Edge, proxy::Weather};
 
 pub use inflict::{Inflicted, Inflicting};
 pub use plan::{Plan, Repertoire};
@@ -43,50 +43,41 @@ pub enum Deed {
     StallPostgres(Stalled, u32),
 }
 
-macro_rules! kinds {
-    ($($kind:ident = $name:literal,)+) => {
-        /// A kind of fault, as the report counts them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum Kind {
-            $($kind,)+
-        }
-
-        impl Kind {
-            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
-
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $name,)+
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    KillQuota = "kill quota",
-    KillIssuance = "kill issuance",
-    KillOrderIntake = "kill order-intake",
-    KillGateway = "kill gateway",
-    KillPostgres = "kill PostgreSQL",
-    PauseIssuance = "pause issuance past the TTL",
-    PauseAnother = "pause another service",
-    Cut = "cut between services",
-    CutPostgres = "cut to PostgreSQL",
-    Stall = "stall",
-    Delay = "delay",
-    Split = "split gateways",
-    Silence = "silence issuance past the TTL",
-    ClockJump = "clock jump",
-    RollingRestart = "rolling restart",
-    StallQuotaDatabase = "stall quota's database",
-    StallIssuanceDatabase = "stall issuance's database",
-    StallOrderIntakeDatabase = "stall order-intake's database",
-    StallDisk = "stall the disk",
+/// A kind of fault, as the report and the command line call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    KillQuota,
+    KillIssuance,
+    KillOrderIntake,
+    KillGateway,
+    KillPostgres,
+    /// Past the TTL.
+    PauseIssuance,
+    /// Another service.
+    PauseAnother,
+    /// Between services.
+    Cut,
+    CutPostgres,
+    Stall,
+    Delay,
+    /// The gateways.
+    Split,
+    /// Issuance, past the TTL.
+    Silence,
+    ClockJump,
+    RollingRestart,
+    StallQuotaDatabase,
+    StallIssuanceDatabase,
+    StallOrderIntakeDatabase,
+    StallDisk,
 }
 
 impl Kind {
+    pub fn name(self) -> String {
+        name_of(self)
+    }
+
     pub fn is_possible(self) -> bool {
         self != Self::ClockJump || cfg!(target_os = "linux")
     }

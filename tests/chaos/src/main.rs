@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rand::Rng;
 use tidegate_chaos::{
     Kind, Mutation, Report, Settings,
@@ -46,22 +46,12 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// How long faults go on.
-    fn faults_last(&self) -> Duration {
-        Duration::from_secs_f64(self.minutes * 60.0)
-    }
-
     /// The command that repeats this run.
     fn again(&self, seed: u64) -> String {
-        let mutation = self.mutation.map(Mutation::name);
-        let mutation = mutation.map(|name| format!(" --mutation {name}"));
-        let only = self.only.and_then(|kind| kind.to_possible_value());
-        let only = only.map(|kind| format!(" --only {}", kind.get_name()));
-        let what = mutation.or(only).unwrap_or_default();
-        format!(
-            "tests/chaos/run --minutes {} --seed {seed}{what}",
-            self.minutes
-        )
+        let mutation = self.mutation.map(|it| format!(" --mutation {}", it.name()));
+        let only = self.only.map(|it| format!(" --only {}", it.name()));
+        let (what, minutes) = (mutation.or(only).unwrap_or_default(), self.minutes);
+        format!("tests/chaos/run --minutes {minutes} --seed {seed}{what}")
     }
 }
 
@@ -80,7 +70,7 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let settings = Settings {
         seed,
-        faults_last: arguments.faults_last(),
+        faults_last: Duration::from_secs_f64(arguments.minutes * 60.0),
         mutation: arguments.mutation,
         only: arguments.only,
         data: arguments.data.clone(),
@@ -103,19 +93,11 @@ mod tests {
 
     #[test]
     fn a_run_names_the_command_that_repeats_it() {
-        let arguments = Arguments::try_parse_from([
-            "tidegate-chaos",
-            "--mutation",
-            "drop-unique-key",
-            "--minutes",
-            "0.5",
-        ])
-        .unwrap();
-        assert_eq!(
-            arguments.again(7),
-            "tests/chaos/run --minutes 0.5 --seed 7 --mutation drop-unique-key"
-        );
-        assert!(Arguments::try_parse_from(["tidegate-chaos", "--mutation", "none"]).is_err());
-        assert!(Arguments::try_parse_from(["tidegate-chaos", "--minutes", "0"]).is_err());
+        let read = |words: &str| Arguments::try_parse_from(words.split(' '));
+        let arguments = read("chaos --mutation drop-unique-key --minutes 0.5").unwrap();
+        let again = "tests/chaos/run --minutes 0.5 --seed 7 --mutation drop-unique-key";
+        assert_eq!(arguments.again(7), again);
+        assert!(read("chaos --mutation none").is_err());
+        assert!(read("chaos --minutes 0").is_err());
     }
 }

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tidegate_local::stack::Service;
 
-use crate::findings::Count;
+use crate::{console::name_of, findings::Count};
 
 /// What is broken. Each is called the same on the command line, in the report and as the fail point
 /// in its service.
@@ -27,8 +27,7 @@ pub enum Mutation {
 
 impl Mutation {
     pub fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
+        name_of(self)
     }
 
     /// The counts that it has to be caught by: a claim left undecided, or a suite that does not

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
@@ -146,7 +147,9 @@ impl Report {
             let words = format!("nothing was under way at {}", it.fault);
             (it.in_flight, words)
         });
-        let possible = Kind::ALL.iter().filter(|kind| kind.is_possible());
+        let possible = Kind::value_variants()
+            .iter()
+            .filter(|kind| kind.is_possible());
         let kinds = possible.map(|kind| {
             let times = self.inflicted(*kind).count() as u64;
             (times, format!("there was no {}", kind.name()))
@@ -178,7 +181,7 @@ impl Report {
     }
 
     fn faults(&self) -> String {
-        let rows = Kind::ALL.iter().map(|kind| {
+        let rows = Kind::value_variants().iter().map(|kind| {
             let in_flight = || self.inflicted(*kind).map(|fault| fault.in_flight);
             let range = in_flight().min().zip(in_flight().max());
             let range = range.map_or("never".to_owned(), |(least, most)| {
@@ -243,7 +246,7 @@ mod tests {
         let mut report = Report::new(1, None);
         report.rounds.push(RoundReport::default());
         assert!(report.findings().none() && !report.holds());
-        assert!(report.vacuous_because().len() > Kind::ALL.len());
+        assert!(report.vacuous_because().len() > Kind::value_variants().len());
     }
 
     #[test]

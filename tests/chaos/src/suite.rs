@@ -37,23 +37,24 @@ impl Suite {
             std::env::var_os(DATABASE_URL_VARIABLE).is_none_or(|url| url.is_empty()),
             "The PostgreSQL of {DATABASE_URL_VARIABLE} is not ours to kill: unset the variable."
         );
-        let mut options = StackOptions::new(data.join("stack"));
-        options.reset = true;
-        options.drain_ms = DRAIN.as_millis() as u64;
-        options.say = say;
         let ttl = LEASE_TTL.as_millis().to_string();
-        let variable = "TIDEGATE_LEASE_TTL_MS".to_owned();
-        options
-            .variables
-            .push((Service::Quota, variable, Some(ttl)));
+        let mut variables = vec![(
+            Service::Quota,
+            "TIDEGATE_LEASE_TTL_MS".to_owned(),
+            Some(ttl),
+        )];
         let point = mutation.and_then(|mutation| Some((mutation.service()?, mutation.name())));
         if let Some((service, name)) = &point {
-            let service = *service;
-            let variable = FAIL_POINTS_VARIABLE.to_owned();
-            options
-                .variables
-                .push((service, variable, Some(format!("{name}=return"))));
+            let action = Some(format!("{name}=return"));
+            variables.push((*service, FAIL_POINTS_VARIABLE.to_owned(), action));
         }
+        let options = StackOptions {
+            reset: true,
+            drain_ms: DRAIN.as_millis() as u64,
+            variables,
+            say,
+            ..StackOptions::new(data.join("stack"))
+        };
         let mut stack = Stack::prepare(options).await?;
         if let Some((service, _)) = point {
             ensure_built_in(&stack, service).await?;
@@ -69,8 +70,7 @@ impl Suite {
                 execute(&postgres, include_str!("../queries/write_wal_late.sql")).await?;
             }
             Some(Mutation::DropUniqueKey) => {
-                let name = Database::Issuance.name(&stack.options().database_prefix);
-                let issuance = postgres.database(&name);
+                let issuance = database(&stack, Database::Issuance);
                 execute(&issuance, include_str!("../queries/drop_unique_key.sql")).await?;
             }
             _ => {}
@@ -90,6 +90,12 @@ impl Suite {
         }
         heal(&mut self.stack).await
     }
+}
+
+/// A database of the stack, by a superuser and past every proxy.
+pub fn database(stack: &Stack, database: Database) -> PgConnectOptions {
+    let name = database.name(&stack.options().database_prefix);
+    stack.postgres().superuser().database(&name)
 }
 
 /// Changes the database one statement after the other: some may not stand in a transaction, which

@@ -29,6 +29,7 @@ use crate::{
     door::{Door, Failure},
     findings::Count,
     ledger::Ledger,
+    suite::database,
     tally::{Tally, locked},
 };
 
@@ -78,14 +79,12 @@ impl Scene {
                 campaign_number,
             });
         }
-        let prefix = &stack.options().database_prefix;
-        let superuser = stack.postgres().superuser();
         Ok(Arc::new(Self {
             door: Door::new(stack, tally.clone())?,
             staff,
             ledger: Ledger::default(),
             tally,
-            issuance: superuser.database(&Database::Issuance.name(prefix)),
+            issuance: database(stack, Database::Issuance),
             habits,
             seed,
             shoppers: campaigns.iter().map(|_| AtomicU32::new(0)).collect(),

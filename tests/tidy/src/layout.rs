@@ -1,9 +1,5 @@
 //! What lies where, under which name, and how big it may be.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::{Repository, pattern};
 
 /// All that may stand at the top: the design's folders and what tools look for there.
@@ -14,28 +10,22 @@ const BYTES_LIMIT: usize = 1 << 20;
 /// Folders whose README explains what is in them, besides those of the services.
 const EXPLAINED: [&str; 5] = ["", "proto", "services", "deploy/local", "tests"];
 
-/// Names of crates, folders and files that say nothing of what is inside.
-static EMPTY_NAME: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?:^|[/_-])(?:commons?|utils?|utility|utilities|helpers?|misc)(?:/|\.rs$)")
-});
-
 /// Things at the top that have no place there.
 pub fn strangers_at_the_top(repository: &Repository) -> Vec<String> {
+    let what = "the top level is fixed: move this into the folder it is about";
     let is_strange = |path: &str| {
         let mut known = TOP_LEVEL.split_whitespace();
         !known.any(|top| Some(top) == path.split('/').next())
     };
-    paths(
-        repository,
-        is_strange,
-        "the top level is fixed: move this into the folder it is about",
-    )
+    paths(repository, is_strange, what)
 }
 
 /// Folders and Rust files whose names say nothing.
 pub fn empty_names(repository: &Repository) -> Vec<String> {
+    let empty = r"(?:^|[/_-])(?:commons?|utils?|utility|utilities|helpers?|misc)(?:/|\.rs$)";
+    let empty = pattern(empty);
     let what = "the name says nothing of what is inside: name it after that";
-    paths(repository, |path| EMPTY_NAME.is_match(path), what)
+    paths(repository, |path| empty.is_match(path), what)
 }
 
 fn paths(repository: &Repository, is_wrong: impl Fn(&str) -> bool, what: &str) -> Vec<String> {
@@ -45,15 +35,8 @@ fn paths(repository: &Repository, is_wrong: impl Fn(&str) -> bool, what: &str) -
 
 /// Files over the limit of bytes.
 pub fn big_files(repository: &Repository) -> Vec<String> {
-    let files = repository.files.iter();
-    files
-        .filter(|file| file.bytes > BYTES_LIMIT)
-        .map(|file| {
-            format!(
-                "{}:1: {} bytes, {BYTES_LIMIT} at most",
-                file.path, file.bytes
-            )
-        })
+    let big = repository.files.iter().filter(|it| it.bytes > BYTES_LIMIT);
+    big.map(|it| format!("{}:1: {} bytes, {BYTES_LIMIT} at most", it.path, it.bytes))
         .collect()
 }
 
@@ -61,13 +44,9 @@ pub fn missing_readmes(repository: &Repository) -> Vec<String> {
     let crates = repository.ending("/Cargo.toml");
     let folders = crates.filter_map(|(path, _)| path.strip_suffix("/Cargo.toml"));
     let services = folders.filter(|folder| folder.starts_with("services/"));
-    let readmes = EXPLAINED
-        .into_iter()
-        .chain(services)
-        .map(|folder| match folder {
-            "" => "README.md".to_owned(),
-            folder => format!("{folder}/README.md"),
-        });
+    let folders = EXPLAINED.into_iter().chain(services);
+    let readmes = folders.map(|folder| format!("{folder}/README.md"));
+    let readmes = readmes.map(|readme| readme.trim_start_matches('/').to_owned());
     readmes
         .filter(|readme| !repository.holds(readme))
         .map(|readme| format!("{readme}:1: is missing: say what is in its folder"))

@@ -36,16 +36,11 @@ impl Repository {
     /// Git is missing or `root` is not its working tree; a file cannot be read.
     pub fn read(root: &Path) -> io::Result<Self> {
         let listing = "ls-files -z --cached --others --exclude-standard".split(' ');
-        let output = Command::new("git")
-            .args(listing)
-            .current_dir(root)
-            .output()?;
+        let mut git = Command::new("git");
+        let output = git.args(listing).current_dir(root).output()?;
         if !output.status.success() {
             let reason = String::from_utf8_lossy(&output.stderr);
-            let root = root.display();
-            return Err(io::Error::other(format!(
-                "git cannot list the files of {root}: {reason}"
-            )));
+            return Err(io::Error::other(format!("git lists no files: {reason}")));
         }
         let listed = String::from_utf8(output.stdout).map_err(io::Error::other)?;
         let mut repository = Self::default();
@@ -70,10 +65,8 @@ impl Repository {
 
     /// The paths and texts of the files whose paths end so.
     fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let files = self.files.iter();
-        files
-            .filter(move |file| file.path.ends_with(end))
-            .map(|file| (file.path.as_str(), file.text.as_str()))
+        let files = self.files.iter().filter(move |it| it.path.ends_with(end));
+        files.map(|it| (it.path.as_str(), it.text.as_str()))
     }
 
     /// Whether there is a file, or a folder with a file in it, of this path.

@@ -1,25 +1,22 @@
 //! Links between the documents.
 
-use std::sync::LazyLock;
-
 use regex::{Captures, Regex};
 
 use crate::{Repository, fault, pattern};
 
-static LINK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\]\(([^)\s]+)(?:\s[^)]*)?\)"));
-/// Code in a document shows text, it does not link.
-static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)```.*?```|`[^`\n]*`"));
-static SCHEME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z][a-z0-9+.-]*:"));
-
 /// Relative links that lead to nothing in the repository.
 pub fn broken_links(repository: &Repository) -> Vec<String> {
+    let link = pattern(r"\]\(([^)\s]+)(?:\s[^)]*)?\)");
+    // Code in a document shows text, it does not link.
+    let code = pattern(r"(?s)```.*?```|`[^`\n]*`");
+    let scheme = pattern(r"^[a-z][a-z0-9+.-]*:");
     let mut faults = Vec::new();
     for (path, text) in repository.ending(".md") {
-        let prose = blank(&CODE, text);
-        for target in LINK.captures_iter(&prose).filter_map(|found| found.get(1)) {
+        let prose = blank(&code, text);
+        for target in link.captures_iter(&prose).filter_map(|found| found.get(1)) {
             let to = target.as_str().split('#').next().unwrap_or_default();
             let is_broken = !beside(path, to).is_some_and(|resolved| repository.holds(&resolved));
-            if is_broken && !to.is_empty() && !SCHEME.is_match(to) {
+            if is_broken && !to.is_empty() && !scheme.is_match(to) {
                 let what = format!("links to {to}, which is not in the repository");
                 faults.push(fault(path, &prose, target.start(), what));
             }
@@ -31,16 +28,9 @@ pub fn broken_links(repository: &Repository) -> Vec<String> {
 /// Takes what is found out of a text; each line and each byte keeps its place.
 pub fn blank(found: &Regex, text: &str) -> String {
     let spaces = |found: &Captures<'_>| {
-        let letters = found[0].chars();
-        letters
-            .map(|letter| {
-                if letter == '\n' {
-                    "\n".to_owned()
-                } else {
-                    " ".repeat(letter.len_utf8())
-                }
-            })
-            .collect::<String>()
+        let lines = found[0].split('\n');
+        let blank: Vec<_> = lines.map(|line| " ".repeat(line.len())).collect();
+        blank.join("\n")
     };
     found.replace_all(text, spaces).into_owned()
 }

@@ -1,23 +1,16 @@
 //! Which crate may depend on which.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::{Repository, fault, pattern};
 
 /// A line that names a crate of ours, in whatever form and table of dependencies.
-static OURS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?m)^(?:\[.*dependencies\.)?(?:\w+\s*=.*package\s*=\s*")?(tidegate-[a-z-]+)"#)
-});
-
+const OURS: &str = r#"(?m)^(?:\[.*dependencies\.)?(?:\w+\s*=.*package\s*=\s*")?(tidegate-[a-z-]+)"#;
 /// What the tests of `shared` and `services` share.
 const KIT: &str = "tidegate-test-kit";
 
 /// Dependencies that point the wrong way: from `proto` to any crate of ours; from `shared`, `services` and the kit of their tests to
 /// anything but `shared` and `proto`. Tests of `shared` and `services` may use the kit as well, and nothing else.
 pub fn wrong_dependencies(repository: &Repository) -> Vec<String> {
-    let mut faults = Vec::new();
+    let (ours, mut faults) = (pattern(OURS), Vec::new());
     for (path, text) in repository.ending("/Cargo.toml") {
         let allowed: &[&str] = match path.split('/').next() {
             Some("proto") => &[],
@@ -25,7 +18,7 @@ pub fn wrong_dependencies(repository: &Repository) -> Vec<String> {
             _ if path == "tests/kit/Cargo.toml" => &["shared", "proto"],
             _ => continue,
         };
-        for name in OURS.captures_iter(text).filter_map(|found| found.get(1)) {
+        for name in ours.captures_iter(text).filter_map(|found| found.get(1)) {
             let before = text.get(..name.start()).unwrap_or_default();
             let table = before.rsplit("\n[").next().unwrap_or_default();
             let is_kit = name.as_str() == KIT && table.starts_with("dev-dependencies]");

@@ -1,8 +1,6 @@
 //! SQL: explained, used, and with a name for every constraint, so that an error names the promise that it kept.
 
-use std::{collections::BTreeSet, sync::LazyLock};
-
-use regex::Regex;
+use std::collections::BTreeSet;
 
 use crate::{
     Repository, fault,
@@ -12,43 +10,39 @@ use crate::{
 };
 
 /// Comments and quoted text.
-static NO_CODE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?s)--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'"));
-static EVERY_COLUMN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\bSELECT\s+\*\s+FROM\s+(\w+)\b\s*(\(?)"));
+const NO_CODE: &str = r"(?s)--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'";
+const EVERY_COLUMN: &str = r"(?i)\bSELECT\s+\*\s+FROM\s+(\w+)\b\s*(\(?)";
 /// A constraint, with the words before it that name it or make it something else.
-static CONSTRAINT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)\b(CONSTRAINT\s+\w+\s+|CREATE\s+|WITH\s+)?",
-        r"(PRIMARY\s+KEY|FOREIGN\s+KEY\s*\([^)]*\)\s*REFERENCES|UNIQUE|CHECK|EXCLUDE\s+USING|REFERENCES)\b"
-    ))
-});
+const CONSTRAINT: &str = concat!(
+    r"(?i)\b(CONSTRAINT\s+\w+\s+|CREATE\s+|WITH\s+)?",
+    r"(PRIMARY\s+KEY|FOREIGN\s+KEY\s*\([^)]*\)\s*REFERENCES|UNIQUE|CHECK|EXCLUDE\s+USING|REFERENCES)\b"
+);
 /// What the version before may need. What else can be dropped is looser afterwards, or no more than slower; a view is made again.
-static TAKES_AWAY: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\bDROP\s+(\w+)|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(?:COLUMN\s+)?\w+\s+(?:SET\s+DATA\s+)?TYPE\b",
-    )
-});
+const TAKES_AWAY: &str = concat!(
+    r"(?i)\bDROP\s+(\w+)|\bRENAME\b|\bSET\s+NOT\s+NULL\b|",
+    r"\bALTER\s+(?:COLUMN\s+)?\w+\s+(?:SET\s+DATA\s+)?TYPE\b"
+);
 const DROPPED_SAFELY: &str = "CONSTRAINT NOT DEFAULT INDEX EXPRESSION IDENTITY VIEW";
 /// Begins the comment that lets a migration take something away.
 const SAFE_BECAUSE: &str = "The version before:";
 /// Takes something away and can have no comment any more, since it would change its checksum. No release is older than it is.
 const APPLIED: &str = "services/order-intake/migrations/0002_slots.sql";
 
+/// The paths of the statements in such folders, and their texts, whole and without what is no code.
 fn within<'a>(
     repository: &'a Repository,
     folder: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    repository
-        .ending(".sql")
-        .filter(move |(path, _)| path.contains(folder))
+) -> impl Iterator<Item = (&'a str, &'a str, String)> {
+    let (no_code, files) = (pattern(NO_CODE), repository.ending(".sql"));
+    let files = files.filter(move |(path, _)| path.contains(folder));
+    files.map(move |(path, text)| (path, text, blank(&no_code, text)))
 }
 
 /// Queries that do not begin with a comment.
 pub fn unexplained_queries(repository: &Repository) -> Vec<String> {
     within(repository, "/queries/")
-        .filter(|(_, text)| !text.trim_start().starts_with("--"))
-        .map(|(path, _)| format!("{path}:1: does not begin with a comment on what it relies on"))
+        .filter(|(_, text, _)| !text.trim_start().starts_with("--"))
+        .map(|(path, ..)| format!("{path}:1: does not begin with a comment on what it relies on"))
         .collect()
 }
 
@@ -63,17 +57,16 @@ pub fn unused_queries(repository: &Repository) -> Vec<String> {
         included.extend(names.filter_map(|(name, _)| beside(path, name.trim_matches('"'))));
     }
     within(repository, "/queries/")
-        .filter(|(path, _)| !included.contains(*path))
-        .map(|(path, _)| format!("{path}:1: no code includes it: use it or remove it"))
+        .filter(|(path, ..)| !included.contains(*path))
+        .map(|(path, ..)| format!("{path}:1: no code includes it: use it or remove it"))
         .collect()
 }
 
 /// Queries that read every column of a stored table or view: a statement that is prepared fails from the migration that adds one until its connection ends.
 pub fn unnamed_columns(repository: &Repository) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (path, text) in within(repository, "/queries/") {
-        let code = blank(&NO_CODE, text);
-        for found in EVERY_COLUMN.captures_iter(&code) {
+    let (every_column, mut faults) = (pattern(EVERY_COLUMN), Vec::new());
+    for (path, text, code) in within(repository, "/queries/") {
+        for found in every_column.captures_iter(&code) {
             // A function, or what the statement itself says the columns of.
             let is_made_here = || pattern(&format!(r"(?i)\b{}\s+AS\b", &found[1])).is_match(&code);
             if found[2].is_empty() && !is_made_here() {
@@ -87,12 +80,10 @@ pub fn unnamed_columns(repository: &Repository) -> Vec<String> {
 
 /// Constraints in migrations that have no name.
 pub fn unnamed_constraints(repository: &Repository) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (path, text) in within(repository, "/migrations/") {
-        let code = blank(&NO_CODE, text);
-        let unnamed = CONSTRAINT
-            .captures_iter(&code)
-            .filter(|found| found.get(1).is_none());
+    let (constraint, mut faults) = (pattern(CONSTRAINT), Vec::new());
+    for (path, text, code) in within(repository, "/migrations/") {
+        let constraints = constraint.captures_iter(&code);
+        let unnamed = constraints.filter(|found| found.get(1).is_none());
         faults.extend(unnamed.map(|found| {
             let what = format!("a {} without CONSTRAINT and a name", &found[2]);
             fault(path, text, found.get_match().start(), what)
@@ -103,14 +94,13 @@ pub fn unnamed_constraints(repository: &Repository) -> Vec<String> {
 
 /// Migrations that take something away from the version before, which goes on running beside the new one during a rolling update and after a roll-back.
 pub fn contracting_migrations(repository: &Repository) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (path, text) in within(repository, "/migrations/").filter(|(path, _)| *path != APPLIED) {
-        let code = blank(&NO_CODE, text);
-        for found in TAKES_AWAY.captures_iter(&code) {
+    let (takes_away, mut faults) = (pattern(TAKES_AWAY), Vec::new());
+    let migrations = within(repository, "/migrations/");
+    for (path, text, code) in migrations.filter(|(path, ..)| *path != APPLIED) {
+        for found in takes_away.captures_iter(&code) {
             let dropped = found.get(1).map_or("", |word| word.as_str());
-            let is_safe = DROPPED_SAFELY
-                .split(' ')
-                .any(|word| word.eq_ignore_ascii_case(dropped));
+            let mut safe = DROPPED_SAFELY.split(' ');
+            let is_safe = safe.any(|word| word.eq_ignore_ascii_case(dropped));
             let place = found.get_match().start();
             if !is_safe && !is_explained(text, place) {
                 let what = format!(
@@ -127,11 +117,8 @@ pub fn contracting_migrations(repository: &Repository) -> Vec<String> {
 /// Whether the comment right above a line says why it is safe, in more than a word or two.
 fn is_explained(text: &str, place: usize) -> bool {
     let line = text[..place].rfind('\n').map_or(0, |end| end + 1);
-    let comments = text[..line]
-        .lines()
-        .rev()
-        .map_while(|line| line.trim().strip_prefix("--"));
-    comments
-        .filter_map(|comment| comment.trim().strip_prefix(SAFE_BECAUSE))
-        .any(|why| why.split_whitespace().count() >= 4)
+    let above = text[..line].lines().rev();
+    let comments = above.map_while(|line| line.trim().strip_prefix("--"));
+    let mut reasons = comments.filter_map(|it| it.trim().strip_prefix(SAFE_BECAUSE));
+    reasons.any(|why| why.split_whitespace().count() >= 4)
 }

@@ -1,59 +1,41 @@
 //! The environment variables that programs read, and the documents that explain them.
 
-use std::{collections::BTreeMap, sync::LazyLock};
-
-use regex::Regex;
+use std::collections::BTreeMap;
 
 use crate::{
     Repository, pattern, place,
     rust::{Source, delivered},
 };
 
-static VARIABLE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\bTIDEGATE_[A-Z0-9]+(?:_[A-Z0-9]+)*\b"));
-static SHELL_COMMENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*#.*$"));
+const VARIABLE: &str = r"\bTIDEGATE_[A-Z0-9]+(?:_[A-Z0-9]+)*\b";
 
 /// Each variable, and where it was met, as `path:line`.
 type Places = BTreeMap<String, String>;
 
 /// Variables that code reads and no README names.
 pub fn unexplained_variables(repository: &Repository) -> Vec<String> {
-    missing(
-        &read_by_code(repository),
-        &in_readmes(repository),
-        "is read here and no README names it",
-    )
+    let (wanted, there) = (read_by_code(repository), in_readmes(repository));
+    missing(&wanted, &there, "is read here and no README names it")
 }
 
 /// Variables that a README names and no code reads.
 pub fn unread_variables(repository: &Repository) -> Vec<String> {
-    missing(
-        &in_readmes(repository),
-        &read_by_code(repository),
-        "is named here and no code reads it",
-    )
+    let (wanted, there) = (in_readmes(repository), read_by_code(repository));
+    missing(&wanted, &there, "is named here and no code reads it")
 }
 
 /// Settings that a service's own code reads and its own README does not name.
 pub fn settings_missing_from_their_service(repository: &Repository) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, source) in delivered(repository) {
-        let service = path
-            .strip_prefix("services/")
-            .and_then(|rest| rest.split_once("/src/"));
-        let Some((service, _)) = service else {
+        let Some((service, _)) = path.split_once("/src/") else {
             continue;
         };
-        let readme = format!("services/{service}/README.md");
-        let explained = repository
-            .ending(&readme)
-            .flat_map(|(path, text)| in_text(path, text));
-        let what = "is read here and its service's README does not name it";
-        faults.extend(missing(
-            &in_strings(path, &source),
-            &explained.collect(),
-            what,
-        ));
+        if service.starts_with("services/") {
+            let explained = in_files(repository, &format!("{service}/README.md"));
+            let what = "is read here and its service's README does not name it";
+            faults.extend(missing(&in_strings(path, &source), &explained, what));
+        }
     }
     faults
 }
@@ -66,15 +48,17 @@ fn missing(wanted: &Places, there: &Places, what: &str) -> Vec<String> {
 }
 
 fn in_readmes(repository: &Repository) -> Places {
-    repository
-        .ending("README.md")
-        .flat_map(|(path, text)| in_text(path, text))
-        .collect()
+    in_files(repository, "README.md")
+}
+
+fn in_files(repository: &Repository, end: &str) -> Places {
+    let files = repository.ending(end);
+    files.flat_map(|(path, text)| in_text(path, text)).collect()
 }
 
 /// Names in the strings of Rust, and in scripts outside their comments.
 fn read_by_code(repository: &Repository) -> Places {
-    let mut places = Places::new();
+    let (mut places, comment) = (Places::new(), pattern(r"(?m)^\s*#.*$"));
     let files = repository.ending("");
     for (path, text) in files.filter(|(_, text)| text.contains("TIDEGATE_")) {
         if path.starts_with("tests/tidy/") {
@@ -83,23 +67,24 @@ fn read_by_code(repository: &Repository) -> Places {
             let all = text.replace("#[cfg(test)]", "");
             places.extend(in_strings(path, &Source::parse(path, &all)));
         } else if text.starts_with("#!/") {
-            places.extend(in_text(path, &SHELL_COMMENT.replace_all(text, "")));
+            places.extend(in_text(path, &comment.replace_all(text, "")));
         }
     }
     places
 }
 
 fn in_strings(path: &str, source: &Source) -> Places {
-    let mut places = Places::new();
+    let (variable, mut places) = (pattern(VARIABLE), Places::new());
     for (text, line) in source.strings() {
-        let names = VARIABLE.find_iter(text);
+        let names = variable.find_iter(text);
         places.extend(names.map(|name| (name.as_str().to_owned(), format!("{path}:{line}"))));
     }
     places
 }
 
 fn in_text(path: &str, text: &str) -> Places {
-    let names = VARIABLE.find_iter(text);
+    let variable = pattern(VARIABLE);
+    let names = variable.find_iter(text);
     names
         .map(|name| (name.as_str().to_owned(), place(path, text, name.start())))
         .collect()

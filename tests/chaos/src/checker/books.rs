@@ -117,10 +117,8 @@ pub struct Books {
 impl Books {
     pub async fn open(stack: &Stack) -> Result<Self> {
         let connect = async |database: Database| {
-            let name = database.name(&stack.options().database_prefix);
-            let options = stack.postgres().superuser().database(&name);
-            let connection = options.connect().await;
-            connection.with_context(|| format!("{name} cannot be reached for the check"))
+            let connection = crate::suite::database(stack, database).connect().await;
+            connection.with_context(|| format!("{database:?} cannot be reached for the check"))
         };
         Ok(Self {
             quota: connect(Database::Quota).await?,

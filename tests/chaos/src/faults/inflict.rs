@@ -57,7 +57,7 @@ impl Inflicting {
         let began = Instant::now();
         let mut inflicted = Vec::new();
         for number in 0.. {
-            if number >= plan.kinds() && began.elapsed() >= duration {
+            if number >= plan.kinds.len() && began.elapsed() >= duration {
                 break;
             }
             sleep(plan.breath()).await;
@@ -68,7 +68,7 @@ impl Inflicting {
                 hit.took_ms = at.elapsed().as_millis() as u64;
             }
             inflicted.extend(hits);
-            if plan.callers_come() {
+            if plan.callers_come {
                 scene.call_after_heal(&step.fault.what).await;
             }
         }
@@ -94,14 +94,14 @@ impl Inflicting {
         if let Some((kind, companion)) = &step.companion {
             self.say_now(&format!("{} and {}", step.fault.what, companion.what));
             hits.push(hit(*kind, companion).await);
-            begin(suite, &companion.deed).await?;
+            set(suite, &companion.deed, true).await?;
         } else {
             self.say_now(&step.fault.what);
         }
         hits.push(hit(step.kind, &step.fault).await);
         strike(suite, &step.fault).await?;
         if let Some((_, companion)) = &step.companion {
-            end(suite, &companion.deed).await?;
+            set(suite, &companion.deed, false).await?;
         }
         Ok(hits)
     }
@@ -125,39 +125,29 @@ async fn strike(suite: &mut Suite, fault: &Fault) -> Result<()> {
             }
         }
         deed => {
-            begin(suite, deed).await?;
+            set(suite, deed, true).await?;
             sleep(fault.lasts).await;
-            end(suite, deed).await?;
+            set(suite, deed, false).await?;
         }
     }
     Ok(())
 }
 
-/// Does what time alone undoes.
-async fn begin(suite: &mut Suite, deed: &Deed) -> Result<()> {
-    match deed {
-        Deed::Kill(replica) => suite.stack.kill(replica).await,
-        Deed::KillPostgres => suite.stack.postgres_mut().kill().await,
-        Deed::Pause(replica) => suite.stack.pause(replica),
-        Deed::Weather(edges, weather) => {
-            suite.edges.set(edges, *weather);
-            Ok(())
-        }
-        Deed::Clock(replica, seconds) => suite.clocks.set(replica, *seconds),
-        Deed::RollingRestart | Deed::StallPostgres(..) => Ok(()),
+/// Does, or undoes, what time alone undoes.
+async fn set(suite: &mut Suite, deed: &Deed, is_on: bool) -> Result<()> {
+    let stack = &mut suite.stack;
+    match (deed, is_on) {
+        (Deed::Kill(replica), true) => stack.kill(replica).await?,
+        (Deed::Kill(replica), false) => stack.restart(replica).await?,
+        (Deed::KillPostgres, true) => stack.postgres_mut().kill().await?,
+        (Deed::KillPostgres, false) => stack.postgres_mut().start().await?,
+        (Deed::Pause(replica), true) => stack.pause(replica)?,
+        (Deed::Pause(replica), false) => stack.resume(replica)?,
+        (Deed::Weather(edges, weather), true) => suite.edges.set(edges, *weather),
+        (Deed::Weather(edges, _), false) => suite.edges.set(edges, Weather::FAIR),
+        (Deed::Clock(replica, seconds), true) => suite.clocks.set(replica, *seconds)?,
+        (Deed::Clock(replica, _), false) => suite.clocks.set(replica, 0)?,
+        (Deed::RollingRestart | Deed::StallPostgres(..), _) => (),
     }
-}
-
-async fn end(suite: &mut Suite, deed: &Deed) -> Result<()> {
-    match deed {
-        Deed::Kill(replica) => suite.stack.restart(replica).await,
-        Deed::KillPostgres => suite.stack.postgres_mut().start().await,
-        Deed::Pause(replica) => suite.stack.resume(replica),
-        Deed::Weather(edges, _) => {
-            suite.edges.set(edges, Weather::FAIR);
-            Ok(())
-        }
-        Deed::Clock(replica, _) => suite.clocks.set(replica, 0),
-        Deed::RollingRestart | Deed::StallPostgres(..) => Ok(()),
-    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
+use clap::ValueEnum;
 use rand::{
     Rng, SeedableRng,
     rngs::StdRng,
@@ -71,11 +72,14 @@ pub struct Step {
 pub struct Plan {
     random: StdRng,
     repertoire: Repertoire,
-    kinds: Vec<Kind>,
+    /// Each has its turn before any comes again.
+    pub kinds: Vec<Kind>,
     next: VecDeque<Kind>,
     stalls: usize,
     is_full: bool,
-    callers_come: bool,
+    /// Whether it is looked after each fault who is served again; most mutations break other
+    /// promises than that.
+    pub callers_come: bool,
 }
 
 impl Plan {
@@ -84,7 +88,7 @@ impl Plan {
     pub fn new(settings: &Settings, repertoire: Repertoire) -> Self {
         let (mutation, only) = (settings.mutation, settings.only);
         let mut kinds = match mutation {
-            None => only.map_or(Kind::ALL.to_vec(), |kind| vec![kind]),
+            None => only.map_or(Kind::value_variants().to_vec(), |kind| vec![kind]),
             Some(Mutation::AcknowledgeBeforeCommit) => vec![Kind::KillPostgres],
             Some(Mutation::SpendWithoutFence | Mutation::SealNothing) => vec![Kind::Silence],
             Some(Mutation::DropUniqueKey) => vec![Kind::Split],
@@ -102,17 +106,6 @@ impl Plan {
             is_full: mutation.is_none() && only.is_none(),
             callers_come: mutation.is_none_or(|it| it == Mutation::KeepStaleEstimates),
         }
-    }
-
-    /// How many steps it takes until each kind had its turn.
-    pub fn kinds(&self) -> usize {
-        self.kinds.len()
-    }
-
-    /// Whether it is looked after each fault who is served again; most mutations break other
-    /// promises than that.
-    pub fn callers_come(&self) -> bool {
-        self.callers_come
     }
 
     /// How long the suite is left alone before a step, so that work is under way again.
@@ -208,38 +201,28 @@ impl Plan {
     ) -> Fault {
         let edge = self.edge(wanted);
         let what = format!("{what} {edge}");
-        fault(
-            what,
-            Deed::Weather(vec![edge], weather),
-            self.milliseconds(lasts_ms),
-        )
+        let deed = Deed::Weather(vec![edge], weather);
+        fault(what, deed, self.milliseconds(lasts_ms))
     }
 
     fn delay(&mut self) -> Fault {
         let edge = self.edge(|_| true);
-        let (there, back) = (
-            self.random.random_range(0..60),
-            self.random.random_range(5..60),
-        );
+        let there = self.random.random_range(0..60);
+        let back = self.random.random_range(5..60);
         let what = format!("delay {edge} by {there} and {back} ms");
         let weather = Weather {
             delays: (Duration::from_millis(there), Duration::from_millis(back)),
             ..Weather::FAIR
         };
-        fault(
-            what,
-            Deed::Weather(vec![edge], weather),
-            self.milliseconds(1_000..3_000),
-        )
+        let deed = Deed::Weather(vec![edge], weather);
+        fault(what, deed, self.milliseconds(1_000..3_000))
     }
 
     fn stall(&mut self, stalled: Stalled) -> Fault {
         let (lasts, times) = STALLS[self.stalls % STALLS.len()];
         self.stalls += 1;
-        let what = format!(
-            "stall {stalled:?} {times} times for {} ms",
-            lasts.as_millis()
-        );
+        let milliseconds = lasts.as_millis();
+        let what = format!("stall {stalled:?} {times} times for {milliseconds} ms");
         fault(what, Deed::StallPostgres(stalled, times), lasts)
     }
 
@@ -249,11 +232,8 @@ impl Plan {
         let seconds = if back { -seconds } else { seconds };
         let replica = self.replica("");
         let what = format!("move the clock of {replica} by {seconds} s");
-        fault(
-            what,
-            Deed::Clock(replica, seconds),
-            self.milliseconds(1_000..3_000),
-        )
+        let deed = Deed::Clock(replica, seconds);
+        fault(what, deed, self.milliseconds(1_000..3_000))
     }
 
     /// A replica whose name begins so.
@@ -340,7 +320,7 @@ mod tests {
     #[test]
     fn each_kind_comes_before_any_comes_again() {
         let mut plan = plan(3);
-        let first: BTreeSet<_> = (0..plan.kinds()).map(|_| plan.next().kind).collect();
-        assert_eq!(first.len(), Kind::ALL.len());
+        let first: BTreeSet<_> = (0..plan.kinds.len()).map(|_| plan.next().kind).collect();
+        assert_eq!(first.len(), Kind::value_variants().len());
     }
 }
