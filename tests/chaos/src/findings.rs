@@ -113,8 +113,8 @@ impl Findings {
 impl Display for Findings {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let counts = Count::ALL.iter();
-        let counts = counts.map(|count| format!("{}|{}", count.words(), self.total(*count)));
-        write!(out, "{}", table("must be zero|", counts))
+        let counts = counts.map(|count| format!("{}|{}|", count.words(), self.total(*count)));
+        write!(out, "{}", table("must be zero||", counts))
     }
 }
 

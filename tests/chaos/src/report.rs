@@ -59,6 +59,12 @@ const PASSED: [Passed; 13] = [
     ),
 ];
 
+/// What never was of all that has to be, in words.
+pub fn missing(needed: impl Iterator<Item = (u64, String)>) -> Vec<String> {
+    let missing = needed.filter(|(number, _)| *number == 0);
+    missing.map(|(_, words)| words).collect()
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct CampaignReport {
     pub campaign_id: String,
@@ -154,9 +160,7 @@ impl Report {
             let times = self.inflicted(*kind).count() as u64;
             (times, format!("there was no {}", kind.name()))
         });
-        let needed = passed.chain(hits).chain(kinds);
-        let missing = needed.filter(|(number, _)| *number == 0);
-        missing.map(|(_, words)| words).collect()
+        missing(passed.chain(hits).chain(kinds))
     }
 
     /// Whether the run proves what it was for: that nothing breaks, or that a mutation is caught.
@@ -187,19 +191,19 @@ impl Report {
             let range = range.map_or("never".to_owned(), |(least, most)| {
                 format!("{least} to {most}")
             });
-            format!("{}|{}|{range}", kind.name(), in_flight().count())
+            format!("{}|{}|{range}|", kind.name(), in_flight().count())
         });
-        table("fault|times|requests under way", rows)
+        table("fault|times|requests under way|", rows)
     }
 
     fn passed(&self) -> String {
         let passed = PASSED.iter();
-        let passed = passed.map(|(words, _, number)| format!("{words}|{}", self.sum(number)));
+        let passed = passed.map(|(words, _, number)| format!("{words}|{}|", self.sum(number)));
         let took: f64 = self.rounds.iter().map(|round| round.took_seconds).sum();
         let rate = self.sum(|it| it.counts.issued) as f64 / took.max(1.0);
         table(
-            "passed|",
-            passed.chain([format!("coupons issued a second|{rate:.0}")]),
+            "passed||",
+            passed.chain([format!("coupons issued a second|{rate:.0}|")]),
         )
     }
 

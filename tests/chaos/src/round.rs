@@ -28,13 +28,11 @@ use crate::{
     report::{CampaignReport, Report, RoundReport},
     suite::Suite,
     tally::Tally,
-    workload::{
-        Crowd, Habits, Scene, ask_again_after_never, halt_and_resume, repeat_late, sell_out,
-    },
+    workload::{Crowd, Habits, Scene, halt_and_resume, see_out},
 };
 
 /// Who has no final answer when everything has been whole for so long, has been left alone.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 /// A mutation may leave claims undecided for ever; that is not what it is to be caught by.
 const PATIENCE_WITH_A_MUTATION: Duration = Duration::from_secs(3);
 /// How long orders get to be decided, and the suite's own audit to be made.
@@ -105,14 +103,8 @@ async fn play(settings: &Settings) -> Result<RoundReport> {
     metrics.read().await;
     report.fence_refusals = metrics.total(FENCE_REFUSALS);
     report.connection_losses = metrics.total(CONNECTION_LOSSES);
-    settle_up(
-        &suite.stack,
-        &scene.staff,
-        &scene,
-        &mut report,
-        mutation.is_none(),
-    )
-    .await?;
+    let (stack, is_sold_out) = (&suite.stack, mutation.is_none());
+    settle_up(stack, &scene.staff, &scene, &mut report, is_sold_out).await?;
     let is_done = report.findings.none() || mutation.is_some();
     put_away(suite.stack, folder, is_done, say).await?;
     Ok(report)
@@ -169,18 +161,9 @@ async fn act(
     let (faults, ()) = tokio::join!(faults, halts);
     let faults = faults?;
     let faults_took = began.elapsed();
-    crowd.leave().await?;
-    if settings.mutation.is_none() {
-        inflicting.say_now("selling out what is left");
-        scene.give_up_after(patience);
-        sell_out(scene).await;
-    }
-    inflicting.say_now("sending old requests again");
-    scene.give_up_after(patience);
-    repeat_late(scene).await;
-    if settings.mutation.is_none() {
-        ask_again_after_never(scene).await;
-    }
+    let is_sold_out = settings.mutation.is_none();
+    let say = |words: &str| inflicting.say_now(words);
+    see_out(scene, crowd, patience, is_sold_out, say).await?;
     Ok(RoundReport {
         seed: settings.seed,
         faults,
@@ -202,12 +185,8 @@ pub async fn settle_up(
     books.wait_for_orders(SETTLE_LIMIT).await?;
     let mut findings = Findings::default();
     for slot in books.wrong_slots().await? {
-        findings.add(
-            &slot.store_id,
-            Count::StoresOverCapacity,
-            1,
-            slot.to_string(),
-        );
+        let count = Count::StoresOverCapacity;
+        findings.add(&slot.store_id, count, 1, slot.to_string());
     }
     for (place, campaign) in scene.begun() {
         let id = &campaign.terms.id;

@@ -37,7 +37,7 @@ use end::Late;
 use staff::{CALL_LIMIT, make_stores};
 
 pub use crowd::{Crowd, Habits};
-pub use end::{ask_again_after_never, repeat_late, sell_out};
+pub use end::see_out;
 pub use staff::halt_and_resume;
 
 /// What all who act in a round share.

@@ -45,7 +45,6 @@ pub struct Fleet {
     pub stack: Stack,
     waiting: BTreeMap<Service, Vec<String>>,
     published: BTreeMap<Service, Vec<String>>,
-    places: Vec<String>,
     directory: Directory,
     _to_postgres: Proxy,
     // Dropped last: its namespaces must be empty by then.
@@ -67,7 +66,7 @@ impl Fleet {
         stack.postgres_mut().start().await?;
         let directory = Directory::make(data.canonicalize()?.join("names"))?;
         let to_postgres = Proxy::start_at(network.host(), postgres(&stack)?).await?;
-        let (mut waiting, mut places) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        let mut waiting = BTreeMap::<_, Vec<_>>::new();
         for (service, name) in replicas(&stack) {
             let of_service = waiting.entry(service).or_default();
             let is_first = of_service.len() < first_fleet(service, most_issuance);
@@ -79,14 +78,12 @@ impl Fleet {
             };
             stack.place(&name, place)?;
             set_variables(&mut stack, service, &name, to_postgres.address())?;
-            of_service.push(name.clone());
-            places.push(name);
+            of_service.push(name);
         }
         Ok(Self {
             stack,
             waiting,
             published: BTreeMap::new(),
-            places,
             directory,
             _to_postgres: to_postgres,
             network,
@@ -103,7 +100,7 @@ impl Fleet {
             bail!("{name} has no address of version 4.");
         };
         self.directory
-            .publish(self.place(&name)?, service, address)?;
+            .publish(self.network.place(&name)?, service, address)?;
         let published = self.published.entry(service).or_default();
         published.push(name.clone());
         Ok(name)
@@ -111,7 +108,7 @@ impl Fleet {
 
     /// Withdraws a replica and asks it to end; it drains by itself.
     pub fn shrink(&mut self, name: &str) -> Result<()> {
-        self.directory.withdraw(self.place(name)?)?;
+        self.directory.withdraw(self.network.place(name)?)?;
         for published in self.published.values_mut() {
             published.retain(|other| other != name);
         }
@@ -142,11 +139,6 @@ impl Fleet {
 
     pub fn mend(&self, name: &str) -> Result<()> {
         self.network.set_link(name, "up")
-    }
-
-    fn place(&self, name: &str) -> Result<usize> {
-        let place = self.places.iter().position(|known| known == name);
-        place.with_context(|| format!("There is no place for {name}."))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     net::Ipv4Addr,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
 };
@@ -28,17 +28,9 @@ const FIRST: u8 = 10;
 
 /// Why this machine cannot have such a network, in one sentence; none if it can.
 pub fn impossible_because() -> Option<String> {
-    let reason = if Command::new("ip").arg("-V").output().is_err() {
-        "there is no `ip` (Linux, package iproute2)".to_owned()
-    } else if fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() != 0) {
-        // The owner of a process's own entry is whom it runs as.
-        "only root may make network namespaces".to_owned()
-    } else {
-        let error = try_out().err()?;
-        format!("this machine does not allow network namespaces ({error:#})")
-    };
+    let error = try_out().err()?;
     Some(format!(
-        "Replicas cannot have addresses of their own here: {reason}."
+        "Replicas cannot have addresses of their own here, which takes root on Linux and `ip` (package iproute2): {error:#}."
     ))
 }
 
@@ -141,9 +133,14 @@ impl Network {
 
     /// Cuts a namespace off from everybody (`down`), or connects it again (`up`).
     pub fn set_link(&self, name: &str, state: &str) -> Result<()> {
-        let place = self.names.iter().position(|known| known == name);
-        let place = place.with_context(|| format!("There is no namespace of {name}."))?;
+        let place = self.place(name)?;
         ip(&format!("link set {LINK_PREFIX}{place} {state}")).map(drop)
+    }
+
+    /// How many namespaces were added before this one.
+    pub fn place(&self, name: &str) -> Result<usize> {
+        let place = self.names.iter().position(|known| known == name);
+        place.with_context(|| format!("There is no namespace of {name}."))
     }
 
     fn address(&self, last: u8) -> Ipv4Addr {

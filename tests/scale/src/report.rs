@@ -3,7 +3,10 @@
 use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
-use tidegate_chaos::{console::table, report::RoundReport};
+use tidegate_chaos::{
+    console::table,
+    report::{RoundReport, missing},
+};
 
 use crate::{
     spread,
@@ -160,9 +163,7 @@ impl Report {
             (self.round.counts.accepted, "nobody ordered"),
         ];
         let others = others.map(|(number, words)| (number, words.to_owned()));
-        let needed = departures.chain(steps).chain(others);
-        let missing = needed.filter(|(number, _)| *number == 0);
-        missing.map(|(_, words)| words).collect()
+        missing(departures.chain(steps).chain(others))
     }
 }
 
@@ -175,9 +176,9 @@ impl Display for Report {
         writeln!(out, "{}", table("step|refusals by reason", refusals))?;
         let newcomers = self.acted.newcomers.iter().map(|it| {
             let took = it.took_ms().map_or("never".to_owned(), seconds);
-            format!("{}|{took}", it.replica)
+            format!("{}|{took}|", it.replica)
         });
-        writeln!(out, "{}", table("replica|takes load after", newcomers))?;
+        writeln!(out, "{}", table("replica|takes load after|", newcomers))?;
         let drained = self.acted.departures.iter().map(|it| {
             let (took, trouble) = (seconds(it.took_ms), it.trouble.as_deref());
             let (name, trouble) = (&it.replica, trouble.unwrap_or_default());
@@ -197,8 +198,8 @@ impl Display for Report {
             ("requests under way at the cut", self.acted.in_flight_at_cut),
             ("must be zero: failed for who obeys", self.failed()),
         ];
-        let passed = passed.map(|(words, number)| format!("{words}|{number}"));
-        let (campaigns, passed) = (round.campaigns(), table("passed|", passed));
+        let passed = passed.map(|(words, number)| format!("{words}|{number}|"));
+        let (campaigns, passed) = (round.campaigns(), table("passed||", passed));
         writeln!(out, "{campaigns}\n{passed}\n{}", round.findings)?;
         let broken = self.broken();
         broken.iter().try_for_each(|it| writeln!(out, "{it}"))?;

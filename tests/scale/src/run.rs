@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tidegate_chaos::{
     campaigns::{DRAINED_STOCK, drained, terms},
     report::RoundReport,
-    round::{progress, put_away, settle_up},
-    workload::{Crowd, Habits, Scene, repeat_late, sell_out},
+    round::{PATIENCE, progress, put_away, settle_up},
+    workload::{Crowd, Habits, Scene, see_out},
 };
 use tidegate_client::{CampaignTerms, Staff};
 use tidegate_local::stack::Service;
@@ -39,8 +39,6 @@ const SETTLED_STEPS: u32 = 3;
 /// Before the first step the suite has to be at work.
 const FIRST_COUPONS: u64 = 50;
 const WARM_UP_LIMIT: Duration = Duration::from_secs(30);
-/// Who has no final answer when everything has been whole for so long, has been left alone.
-const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
@@ -172,15 +170,9 @@ async fn act(
         acted: Acted::default(),
     };
     let acted = director.act().await;
-    scene.give_up_after(PATIENCE);
-    crowd.leave().await?;
+    let seen_out = see_out(scene, crowd, PATIENCE, true, settings.say).await;
     let acted = acted?;
-    (settings.say)("All steps are done; selling out what is left, and sending old requests again.");
-    scene.give_up_after(PATIENCE);
-    sell_out(scene).await;
-    scene.give_up_after(PATIENCE);
-    repeat_late(scene).await;
-    Ok(acted)
+    seen_out.map(|()| acted)
 }
 
 async fn warm_up(scene: &Scene) -> Result<()> {

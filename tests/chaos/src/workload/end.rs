@@ -1,13 +1,14 @@
 //! When all is over: demand for more than there is, since whatever stock the faults left anywhere has
 //! to come back and be given out; and requests that come back, as from a caller that was away.
 
-use std::mem::take;
+use std::{mem::take, time::Duration};
 
+use anyhow::Result;
 use futures_util::{StreamExt, future::join_all, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    Scene,
+    Crowd, Scene,
     claims::Manner,
     orders::{Until, Wish},
 };
@@ -15,8 +16,33 @@ use crate::{door::Failure, findings::Count, ledger::ClaimKey, tally::locked};
 
 const SHOPPERS_AT_ONCE: u64 = 16;
 
+/// Waits until the last of a crowd has left. Then what is left is sold out, if that is wanted,
+/// everybody comes back, and so do those who were told "never".
+pub async fn see_out(
+    scene: &Scene,
+    crowd: Crowd,
+    patience: Duration,
+    is_sold_out: bool,
+    say: impl Fn(&str),
+) -> Result<()> {
+    scene.give_up_after(patience);
+    crowd.leave().await?;
+    if is_sold_out {
+        say("selling out what is left");
+        scene.give_up_after(patience);
+        sell_out(scene).await;
+    }
+    say("sending old requests again");
+    scene.give_up_after(patience);
+    repeat_late(scene).await;
+    if is_sold_out {
+        ask_again_after_never(scene).await;
+    }
+    Ok(())
+}
+
 /// New shoppers claim of every campaign that has begun until they are told that nothing is left.
-pub async fn sell_out(scene: &Scene) {
+async fn sell_out(scene: &Scene) {
     let campaigns = scene.begun().map(|(campaign, _)| campaign);
     let shoppers = campaigns
         .flat_map(|campaign| (0..SHOPPERS_AT_ONCE).map(move |shopper| (campaign, shopper)));
@@ -57,7 +83,7 @@ pub struct Late {
 }
 
 /// Sends everything again; the ledger notes every answer that is not the first one.
-pub async fn repeat_late(scene: &Scene) {
+async fn repeat_late(scene: &Scene) {
     let all = take(&mut *locked(&scene.late));
     let repeats = stream::iter(all).map(|late| async move {
         scene.tally.counts().late += 1;
@@ -77,7 +103,7 @@ pub async fn repeat_late(scene: &Scene) {
 
 /// Everybody who was told "never" sends the same claim again; who is served was told what was not
 /// true.
-pub async fn ask_again_after_never(scene: &Scene) {
+async fn ask_again_after_never(scene: &Scene) {
     let all = take(&mut scene.ledger.told().nevers);
     let all = all.into_iter().take(NEVERS_ASKED_AGAIN);
     let repeats = stream::iter(all).map(|(claim, reason)| async move {
