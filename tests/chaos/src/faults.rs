@@ -18,6 +18,7 @@ pub use plan::{Plan, Repertoire};
 /// One fault with its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    pub kind: Kind,
     /// What it is, in words.
     pub what: String,
     pub deed: Deed,

@@ -13,51 +13,8 @@ use crate::{
     tally::Counts,
 };
 
-/// What passes in a round: in words, what is said of a run in which it did not if such a run proves
-/// nothing, and how often.
-type Passed = (&'static str, Option<&'static str>, fn(&RoundReport) -> u64);
-
-const PASSED: [Passed; 13] = [
-    ("requests sent", None, |it| it.counts.sent),
-    ("coupons issued", None, |it| it.counts.issued),
-    ("coupons told again", None, |it| it.counts.replayed),
-    ("orders accepted", None, |it| it.counts.accepted),
-    ("orders cancelled", Some("no order was cancelled"), |it| {
-        it.counts.cancelled
-    }),
-    (
-        "orders refused by full stores",
-        Some("no store was full"),
-        |it| it.counts.refused("STORE_BUSY"),
-    ),
-    (
-        "duplicated at one moment",
-        Some("no request was duplicated"),
-        |it| it.counts.duplicated,
-    ),
-    (
-        "sent again when all was over",
-        Some("no request came late"),
-        |it| it.counts.late,
-    ),
-    ("outcomes unknown", Some("no outcome was unknown"), |it| {
-        it.counts.unknown
-    }),
-    ("commits looked up again", None, |it| it.connection_losses),
-    ("leases reclaimed", Some("no lease was reclaimed"), |it| {
-        it.leases_reclaimed
-    }),
-    (
-        "spends of sealed leases refused",
-        Some("no write of a sealed lease was refused"),
-        |it| it.fence_refusals,
-    ),
-    (
-        "halts acknowledged",
-        Some("no halt was acknowledged"),
-        |it| it.counts.halts,
-    ),
-];
+/// Why an order is refused whose store has no room.
+const FULL_STORE: &str = "STORE_BUSY";
 
 /// What never was of all that has to be, in words.
 pub fn missing(needed: impl Iterator<Item = (u64, String)>) -> Vec<String> {
@@ -115,6 +72,42 @@ impl RoundReport {
         let examples = examples.map(|example| format!("    {example}\n"));
         table("campaign|stock|issued|told|orders|found", rows) + &examples.collect::<String>()
     }
+
+    /// Its faults by their kind.
+    fn kinds(&self) -> String {
+        let rows = Kind::value_variants().iter().map(|kind| {
+            let of_kind = || self.faults.iter().filter(|it| it.kind == *kind);
+            let in_flight = || of_kind().map(|fault| fault.in_flight);
+            let range = in_flight().min().zip(in_flight().max());
+            let range = range.map(|(least, most)| format!("{least} to {most}"));
+            let range = range.unwrap_or_else(|| "never".to_owned());
+            format!("{}|{}|{range}|", kind.name(), in_flight().count())
+        });
+        table("fault|times|requests under way|", rows)
+    }
+
+    fn passed(&self) -> String {
+        let counts = &self.counts;
+        let rate = counts.issued as f64 / self.took_seconds.max(1.0);
+        let passed = [
+            ("requests sent", counts.sent),
+            ("coupons issued", counts.issued),
+            ("coupons told again", counts.replayed),
+            ("orders accepted", counts.accepted),
+            ("orders cancelled", counts.cancelled),
+            ("orders refused by full stores", counts.refused(FULL_STORE)),
+            ("duplicated at one moment", counts.duplicated),
+            ("sent again when all was over", counts.late),
+            ("outcomes unknown", counts.unknown),
+            ("commits looked up again", self.connection_losses),
+            ("leases reclaimed", self.leases_reclaimed),
+            ("spends of sealed leases refused", self.fence_refusals),
+            ("halts acknowledged", counts.halts),
+            ("coupons issued a second", rate.round() as u64),
+        ];
+        let passed = passed.map(|(words, number)| format!("{words}|{number}|"));
+        table("passed||", passed)
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -134,38 +127,57 @@ impl Report {
         }
     }
 
-    /// What was found in all rounds.
-    pub fn findings(&self) -> Findings {
-        let mut all = Findings::default();
+    /// All rounds as one.
+    pub fn whole(&self) -> RoundReport {
+        let mut whole = RoundReport::default();
         for round in &self.rounds {
-            all.absorb(round.findings.clone());
+            whole.faults.extend_from_slice(&round.faults);
+            whole.took_seconds += round.took_seconds;
+            whole.counts.add(&round.counts);
+            whole.leases_reclaimed += round.leases_reclaimed;
+            whole.fence_refusals += round.fence_refusals;
+            whole.connection_losses += round.connection_losses;
+            whole.findings.absorb(round.findings.clone());
         }
-        all
+        whole
     }
 
     /// What is missing for the run to prove anything; nothing if it does.
     pub fn vacuous_because(&self) -> Vec<String> {
-        let passed = PASSED
-            .iter()
-            .filter_map(|(_, missing, number)| Some((self.sum(number), (*missing)?.to_owned())));
-        let faults = self.rounds.iter().flat_map(|round| &round.faults);
-        let hits = faults.map(|it| {
+        let whole = self.whole();
+        let counts = &whole.counts;
+        let passed = [
+            (counts.unknown, "no outcome was unknown"),
+            (whole.leases_reclaimed, "no lease was reclaimed"),
+            (
+                whole.fence_refusals,
+                "no write of a sealed lease was refused",
+            ),
+            (counts.halts, "no halt was acknowledged"),
+            (counts.cancelled, "no order was cancelled"),
+            (counts.refused(FULL_STORE), "no store was full"),
+            (counts.duplicated, "no request was duplicated"),
+            (counts.late, "no request came late"),
+        ];
+        let passed = passed.map(|(number, words)| (number, words.to_owned()));
+        let hits = whole.faults.iter().map(|it| {
             let words = format!("nothing was under way at {}", it.fault);
             (it.in_flight, words)
         });
-        let possible = Kind::value_variants()
-            .iter()
-            .filter(|kind| kind.is_possible());
-        let kinds = possible.map(|kind| {
-            let times = self.inflicted(*kind).count() as u64;
-            (times, format!("there was no {}", kind.name()))
+        let kinds = Kind::value_variants().iter();
+        let kinds = kinds.filter(|kind| kind.is_possible()).map(|kind| {
+            let times = whole.faults.iter().filter(|it| it.kind == *kind);
+            (
+                times.count() as u64,
+                format!("there was no {}", kind.name()),
+            )
         });
-        missing(passed.chain(hits).chain(kinds))
+        missing(passed.into_iter().chain(hits).chain(kinds))
     }
 
     /// Whether the run proves what it was for: that nothing breaks, or that a mutation is caught.
     pub fn holds(&self) -> bool {
-        let findings = self.findings();
+        let findings = self.whole().findings;
         match self.mutation {
             Some(mutation) => {
                 let mut exposed_by = mutation.exposed_by().iter();
@@ -175,40 +187,8 @@ impl Report {
         }
     }
 
-    fn inflicted(&self, kind: Kind) -> impl Iterator<Item = &Inflicted> {
-        let faults = self.rounds.iter().flat_map(|round| &round.faults);
-        faults.filter(move |fault| fault.kind == kind)
-    }
-
-    fn sum(&self, number: impl Fn(&RoundReport) -> u64) -> u64 {
-        self.rounds.iter().map(number).sum()
-    }
-
-    fn faults(&self) -> String {
-        let rows = Kind::value_variants().iter().map(|kind| {
-            let in_flight = || self.inflicted(*kind).map(|fault| fault.in_flight);
-            let range = in_flight().min().zip(in_flight().max());
-            let range = range.map_or("never".to_owned(), |(least, most)| {
-                format!("{least} to {most}")
-            });
-            format!("{}|{}|{range}|", kind.name(), in_flight().count())
-        });
-        table("fault|times|requests under way|", rows)
-    }
-
-    fn passed(&self) -> String {
-        let passed = PASSED.iter();
-        let passed = passed.map(|(words, _, number)| format!("{words}|{}|", self.sum(number)));
-        let took: f64 = self.rounds.iter().map(|round| round.took_seconds).sum();
-        let rate = self.sum(|it| it.counts.issued) as f64 / took.max(1.0);
-        table(
-            "passed||",
-            passed.chain([format!("coupons issued a second|{rate:.0}|")]),
-        )
-    }
-
     fn verdict(&self) -> String {
-        let verdict = match (self.mutation, self.findings().none(), self.holds()) {
+        let verdict = match (self.mutation, self.whole().findings.none(), self.holds()) {
             (Some(mutation), _, true) => format!("The mutation {} was caught.", mutation.name()),
             (Some(mutation), _, _) => format!("The mutation {} was NOT caught.", mutation.name()),
             (_, false, _) => "Promises were broken.".to_owned(),
@@ -227,7 +207,8 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "\nSeed {}, rounds: {}\n", self.seed, self.rounds.len())?;
-        writeln!(out, "{}\n{}", self.faults(), self.passed())?;
+        let whole = self.whole();
+        writeln!(out, "{}\n{}", whole.kinds(), whole.passed())?;
         for round in &self.rounds {
             writeln!(
                 out,
@@ -237,7 +218,7 @@ impl Display for Report {
                 round.campaigns()
             )?;
         }
-        writeln!(out, "{}\n{}", self.findings(), self.verdict())
+        writeln!(out, "{}\n{}", whole.findings, self.verdict())
     }
 }
 
@@ -249,7 +230,7 @@ mod tests {
     fn a_run_in_which_nothing_happened_proves_nothing() {
         let mut report = Report::new(1, None);
         report.rounds.push(RoundReport::default());
-        assert!(report.findings().none() && !report.holds());
+        assert!(report.whole().findings.none() && !report.holds());
         assert!(report.vacuous_because().len() > Kind::value_variants().len());
     }
 

@@ -38,6 +38,21 @@ pub struct Counts {
 }
 
 impl Counts {
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.unknown += other.unknown;
+        self.issued += other.issued;
+        self.replayed += other.replayed;
+        self.accepted += other.accepted;
+        self.cancelled += other.cancelled;
+        self.duplicated += other.duplicated;
+        self.late += other.late;
+        self.halts += other.halts;
+        for (reason, number) in &other.refusals {
+            *self.refusals.entry(reason.clone()).or_default() += number;
+        }
+    }
+
     /// How often a refusal named this reason.
     pub fn refused(&self, reason: &str) -> u64 {
         self.refusals.get(reason).copied().unwrap_or(0)

@@ -83,24 +83,25 @@ impl Inflicting {
         step: &Step,
         tally: &Tally,
     ) -> Result<Vec<Inflicted>> {
-        let hit = async |kind, fault: &Fault| Inflicted {
-            kind,
+        let hit = async |fault: &Fault| Inflicted {
+            kind: fault.kind,
             fault: fault.what.clone(),
             at_ms: 0,
             took_ms: 0,
             in_flight: tally.prey().await,
         };
-        let mut hits = Vec::new();
-        if let Some((kind, companion)) = &step.companion {
-            self.say_now(&format!("{} and {}", step.fault.what, companion.what));
-            hits.push(hit(*kind, companion).await);
-            set(suite, &companion.deed, true).await?;
-        } else {
-            self.say_now(&step.fault.what);
+        let (mut hits, what) = (Vec::new(), &step.fault.what);
+        match &step.companion {
+            Some(companion) => {
+                self.say_now(&format!("{what} and {}", companion.what));
+                hits.push(hit(companion).await);
+                set(suite, &companion.deed, true).await?;
+            }
+            None => self.say_now(what),
         }
-        hits.push(hit(step.kind, &step.fault).await);
+        hits.push(hit(&step.fault).await);
         strike(suite, &step.fault).await?;
-        if let Some((_, companion)) = &step.companion {
+        if let Some(companion) = &step.companion {
             set(suite, &companion.deed, false).await?;
         }
         Ok(hits)

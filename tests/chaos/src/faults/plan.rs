@@ -62,11 +62,13 @@ pub struct Repertoire {
 /// A fault, and a milder one that lasts meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    pub kind: Kind,
     pub fault: Fault,
     /// What overlaps with it, if anything.
-    pub companion: Option<(Kind, Fault)>,
+    pub companion: Option<Fault>,
 }
+
+/// What a fault is in words, what is done, and for how long.
+type Drawn = (String, Deed, Duration);
 
 #[derive(Debug)]
 pub struct Plan {
@@ -123,24 +125,30 @@ impl Plan {
         let fault = self.fault(kind);
         let companion = (self.is_full && self.random.random_range(0..100) < COMPANIONS_OF_HUNDRED)
             .then(|| self.companion());
-        Step {
-            kind,
-            fault,
-            companion,
-        }
+        Step { fault, companion }
     }
 
     /// Something that only makes the other fault harder to bear: both are undone by time alone.
-    fn companion(&mut self) -> (Kind, Fault) {
-        let kind = if self.repertoire.clocks && self.random.random() {
+    fn companion(&mut self) -> Fault {
+        let is_jump = self.repertoire.clocks && self.random.random();
+        self.fault(if is_jump {
             Kind::ClockJump
         } else {
             Kind::Delay
-        };
-        (kind, self.fault(kind))
+        })
     }
 
     fn fault(&mut self, kind: Kind) -> Fault {
+        let (what, deed, lasts) = self.drawn(kind);
+        Fault {
+            kind,
+            what,
+            deed,
+            lasts,
+        }
+    }
+
+    fn drawn(&mut self, kind: Kind) -> Drawn {
         match kind {
             Kind::KillQuota => self.kill("quota"),
             Kind::KillIssuance => self.kill("issuance"),
@@ -148,7 +156,7 @@ impl Plan {
             Kind::KillGateway => self.kill("gateway"),
             Kind::KillPostgres => {
                 let away = self.milliseconds(0..1_500);
-                fault("kill PostgreSQL", Deed::KillPostgres, away)
+                ("kill PostgreSQL".to_owned(), Deed::KillPostgres, away)
             }
             Kind::PauseIssuance => pause(self.replica("issuance"), PAST_THE_TTL),
             Kind::PauseAnother => {
@@ -169,16 +177,20 @@ impl Plan {
                     number.is_some() && number == edge.to.strip_prefix("issuance")
                 };
                 let deed = Deed::Weather(self.edges(is_lost), CLOSED);
-                fault("split the gateways", deed, self.milliseconds(2_000..4_000))
+                let what = "split the gateways".to_owned();
+                (what, deed, self.milliseconds(2_000..4_000))
             }
             Kind::Silence => {
                 let replica = self.replica("issuance");
                 let silent = self.edges(|edge| edge.from == replica && edge.to == "quota-0");
                 let what = format!("silence {replica} towards quota");
-                fault(what, Deed::Weather(silent, STILL), PAST_THE_TTL)
+                (what, Deed::Weather(silent, STILL), PAST_THE_TTL)
             }
             Kind::ClockJump => self.clock_jump(),
-            Kind::RollingRestart => fault("rolling restart", Deed::RollingRestart, Duration::ZERO),
+            Kind::RollingRestart => {
+                let what = "rolling restart".to_owned();
+                (what, Deed::RollingRestart, Duration::ZERO)
+            }
             Kind::StallQuotaDatabase => self.stall(Stalled::Backends(Database::Quota)),
             Kind::StallIssuanceDatabase => self.stall(Stalled::Backends(Database::Issuance)),
             Kind::StallOrderIntakeDatabase => self.stall(Stalled::Backends(Database::OrderIntake)),
@@ -186,10 +198,10 @@ impl Plan {
         }
     }
 
-    fn kill(&mut self, service: &str) -> Fault {
+    fn kill(&mut self, service: &str) -> Drawn {
         let replica = self.replica(service);
         let away = self.milliseconds(0..1_500);
-        fault(format!("kill {replica}"), Deed::Kill(replica), away)
+        (format!("kill {replica}"), Deed::Kill(replica), away)
     }
 
     fn on_an_edge(
@@ -198,14 +210,14 @@ impl Plan {
         wanted: fn(&Edge) -> bool,
         weather: Weather,
         lasts_ms: Range<u64>,
-    ) -> Fault {
+    ) -> Drawn {
         let edge = self.edge(wanted);
         let what = format!("{what} {edge}");
         let deed = Deed::Weather(vec![edge], weather);
-        fault(what, deed, self.milliseconds(lasts_ms))
+        (what, deed, self.milliseconds(lasts_ms))
     }
 
-    fn delay(&mut self) -> Fault {
+    fn delay(&mut self) -> Drawn {
         let edge = self.edge(|_| true);
         let there = self.random.random_range(0..60);
         let back = self.random.random_range(5..60);
@@ -215,25 +227,25 @@ impl Plan {
             ..Weather::FAIR
         };
         let deed = Deed::Weather(vec![edge], weather);
-        fault(what, deed, self.milliseconds(1_000..3_000))
+        (what, deed, self.milliseconds(1_000..3_000))
     }
 
-    fn stall(&mut self, stalled: Stalled) -> Fault {
+    fn stall(&mut self, stalled: Stalled) -> Drawn {
         let (lasts, times) = STALLS[self.stalls % STALLS.len()];
         self.stalls += 1;
         let milliseconds = lasts.as_millis();
         let what = format!("stall {stalled:?} {times} times for {milliseconds} ms");
-        fault(what, Deed::StallPostgres(stalled, times), lasts)
+        (what, Deed::StallPostgres(stalled, times), lasts)
     }
 
-    fn clock_jump(&mut self) -> Fault {
+    fn clock_jump(&mut self) -> Drawn {
         let seconds = self.random.random_range(CLOCK_SECONDS);
         let back: bool = self.random.random();
         let seconds = if back { -seconds } else { seconds };
         let replica = self.replica("");
         let what = format!("move the clock of {replica} by {seconds} s");
         let deed = Deed::Clock(replica, seconds);
-        fault(what, deed, self.milliseconds(1_000..3_000))
+        (what, deed, self.milliseconds(1_000..3_000))
     }
 
     /// A replica whose name begins so.
@@ -260,17 +272,9 @@ impl Plan {
     }
 }
 
-fn fault(what: impl Into<String>, deed: Deed, lasts: Duration) -> Fault {
-    Fault {
-        what: what.into(),
-        deed,
-        lasts,
-    }
-}
-
-fn pause(replica: String, still: Duration) -> Fault {
+fn pause(replica: String, still: Duration) -> Drawn {
     let what = format!("pause {replica} for {} ms", still.as_millis());
-    fault(what, Deed::Pause(replica), still)
+    (what, Deed::Pause(replica), still)
 }
 
 #[cfg(test)]
@@ -320,7 +324,9 @@ mod tests {
     #[test]
     fn each_kind_comes_before_any_comes_again() {
         let mut plan = plan(3);
-        let first: BTreeSet<_> = (0..plan.kinds.len()).map(|_| plan.next().kind).collect();
+        let first: BTreeSet<_> = (0..plan.kinds.len())
+            .map(|_| plan.next().fault.kind)
+            .collect();
         assert_eq!(first.len(), Kind::value_variants().len());
     }
 }
