@@ -17,7 +17,7 @@ use tonic::Status;
 use crate::{
     closed_loop::{REQUEST_ID, for_each},
     outcomes::End,
-    shoppers::claim_answer::{ClaimAnswer, Failure},
+    shoppers::claim_answer::{ClaimAnswer, reason},
 };
 
 const REST: Duration = Duration::from_millis(200);
@@ -78,7 +78,7 @@ pub async fn claim(caller: &Caller, campaign_id: &str, shopper_id: String) -> Co
                 sleep(poll_after(&place).unwrap_or_default()).await;
                 ticket = place.ticket;
             }
-            ClaimAnswer::Failed(_) => sleep(REST).await,
+            ClaimAnswer::Refused(..) | ClaimAnswer::Unanswered => sleep(REST).await,
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn is_pending(placed: &PlaceOrderResponse) -> bool {
 /// Whether an order is accepted, or why not. One that is still pending when its caller has waited
 /// as long as it could is no good answer.
 pub fn accepted(answer: Result<PlaceOrderResponse, Status>) -> End {
-    let answer = answer.map_err(|status| Failure::from(&status).reason())?;
+    let answer = answer.map_err(|status| reason(&status))?;
     match answer.order.unwrap_or_default().state() {
         OrderState::Accepted => Ok(()),
         state => Err(state.as_str_name().to_owned()),

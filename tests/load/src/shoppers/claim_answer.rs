@@ -12,35 +12,10 @@ use tonic::Status;
 
 use crate::{closed_loop::REQUEST_ID, outcomes::End};
 
-/// Why a call has no good answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The answer names this reason, and when to ask again if that makes sense.
-    Refused {
-        reason: String,
-        retry_after: Option<Duration>,
-    },
-    /// A broken connection and a late answer are the same to a shopper.
-    Unanswered,
-}
-
-impl From<&Status> for Failure {
-    fn from(status: &Status) -> Self {
-        Refusal::read(status).map_or(Self::Unanswered, |refusal| Self::Refused {
-            reason: refusal.reason,
-            retry_after: refusal.retry_after,
-        })
-    }
-}
-
-impl Failure {
-    /// The reason, for a table.
-    pub fn reason(self) -> String {
-        match self {
-            Self::Refused { reason, .. } => reason,
-            Self::Unanswered => "UNANSWERED".to_owned(),
-        }
-    }
+/// The reason of a refusal, for a table. A broken connection and a late answer are the same to a
+/// shopper.
+pub fn reason(status: &Status) -> String {
+    Refusal::read(status).map_or("UNANSWERED".to_owned(), |refusal| refusal.reason)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +23,9 @@ pub enum ClaimAnswer {
     /// Its code, and whether an attempt before produced it.
     Coupon(String, bool),
     Queued(QueuedClaim),
-    Failed(Failure),
+    /// For this reason, and when to ask again if that makes sense.
+    Refused(String, Option<Duration>),
+    Unanswered,
 }
 
 /// The soonest and the latest that a coupon is likely to come.
@@ -67,7 +44,9 @@ impl ClaimAnswer {
                 Some(Outcome::Queued(queued)) => Self::Queued(queued),
                 None => wrong("NO_OUTCOME"),
             },
-            Err(status) => Self::Failed(Failure::from(&status)),
+            Err(status) => Refusal::read(&status).map_or(Self::Unanswered, |refusal| {
+                Self::Refused(refusal.reason, refusal.retry_after)
+            }),
         }
     }
 
@@ -77,7 +56,8 @@ impl ClaimAnswer {
             Self::Coupon(_, false) => Ok(()),
             Self::Coupon(_, true) => Err("WRONG_COUPON".to_owned()),
             Self::Queued(_) => Err("QUEUED".to_owned()),
-            Self::Failed(failure) => Err(failure.reason()),
+            Self::Refused(reason, _) => Err(reason),
+            Self::Unanswered => Err("UNANSWERED".to_owned()),
         }
     }
 }
@@ -97,10 +77,7 @@ fn issued_answer(issued: IssuedClaim, campaign_id: &str) -> ClaimAnswer {
 }
 
 fn wrong(reason: &str) -> ClaimAnswer {
-    ClaimAnswer::Failed(Failure::Refused {
-        reason: reason.to_owned(),
-        retry_after: None,
-    })
+    ClaimAnswer::Refused(reason.to_owned(), None)
 }
 
 impl Estimate {

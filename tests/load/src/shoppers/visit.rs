@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidegate_client::{Framed, claim_of, framed, poll_after};
+use tidegate_client::{Framed, Refusal, claim_of, framed, poll_after};
 use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, QueuedClaim};
 use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
-    claim_answer::{ClaimAnswer, Estimate, Failure},
+    claim_answer::{ClaimAnswer, Estimate},
     journey::{End, Journey, Manner, Ordered},
 };
 use crate::{
@@ -84,14 +84,9 @@ impl Visit {
                     }
                     (poll_after(&place).unwrap_or_default(), End::Waiting)
                 }
-                ClaimAnswer::Failed(Failure::Refused {
-                    reason,
-                    retry_after,
-                }) => match retry_after {
-                    Some(after) => (after, End::Refused(reason)),
-                    None => return End::Refused(reason),
-                },
-                ClaimAnswer::Failed(Failure::Unanswered) => {
+                ClaimAnswer::Refused(reason, Some(after)) => (after, End::Refused(reason)),
+                ClaimAnswer::Refused(reason, None) => return End::Refused(reason),
+                ClaimAnswer::Unanswered => {
                     let pause = backoff;
                     backoff = (backoff * 2).min(BACKOFF_LIMIT);
                     (pause, End::Unanswered)
@@ -125,8 +120,8 @@ impl Visit {
                     ticket = place.ticket;
                     End::Left
                 }
-                ClaimAnswer::Failed(Failure::Refused { reason, .. }) => End::Refused(reason),
-                ClaimAnswer::Failed(Failure::Unanswered) => End::Unanswered,
+                ClaimAnswer::Refused(reason, _) => End::Refused(reason),
+                ClaimAnswer::Unanswered => End::Unanswered,
             };
         }
         (last, ticket)
@@ -144,8 +139,8 @@ impl Visit {
                 self.code = Some(code.clone());
             }
             ClaimAnswer::Queued(place) => self.journey.told_to_wait(sent, answered, place),
-            ClaimAnswer::Failed(Failure::Unanswered) => self.journey.unanswered += 1,
-            ClaimAnswer::Failed(Failure::Refused { .. }) => (),
+            ClaimAnswer::Unanswered => self.journey.unanswered += 1,
+            ClaimAnswer::Refused(..) => (),
         }
         answer
     }
@@ -163,13 +158,13 @@ impl Visit {
             let sent = self.scene.elapsed();
             let answer = self.scene.caller.call(body.clone()).await;
             let ended = self.scene.elapsed();
-            let back_after = match answer.as_ref().map_err(Failure::from) {
+            let back_after = match answer.as_ref().map_err(Refusal::read) {
                 Ok(placed) if is_pending(placed) => Some(BACKOFF_FIRST),
-                Err(Failure::Unanswered) => {
+                Err(None) => {
                     self.journey.unanswered += 1;
                     Some(BACKOFF_FIRST)
                 }
-                Err(Failure::Refused { retry_after, .. }) => retry_after,
+                Err(Some(refusal)) => refusal.retry_after,
                 Ok(_) => None,
             };
             let patience = self.scene.patience.saturating_sub(ended - came);
