@@ -34,11 +34,6 @@ impl Clocks {
         Ok(Self { folder, library })
     }
 
-    /// Whether clocks can be moved here.
-    pub fn can_jump(&self) -> bool {
-        self.library.is_some()
-    }
-
     /// Gives every replica its own clock at its next start.
     pub fn hand_out(&self, stack: &mut Stack) -> Result<()> {
         let Some(library) = &self.library else {

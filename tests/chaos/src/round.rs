@@ -137,7 +137,6 @@ async fn act(
             .map(|(_, name)| name)
             .collect(),
         edges: suite.edges.all().cloned().collect(),
-        clocks: suite.clocks.can_jump(),
     };
     let mut plan = Plan::new(settings, repertoire);
     let patience = match settings.mutation {

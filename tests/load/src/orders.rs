@@ -72,7 +72,7 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
         timing: Timing::of_seconds(WARM_UP_SECONDS, options.seconds),
     };
     tell("Measuring bare inserts of the rows of an order.");
-    let ceiling = ceiling::measure(&scene.suite.stack).await?;
+    let ceiling_per_second = ceiling::measure(&scene.suite.stack).await?;
     let mut points = Vec::new();
     for shoppers in options.shoppers.iter().collect::<BTreeSet<_>>() {
         points.push(scene.closed_loop(Errand::Order, *shoppers).await?);
@@ -83,7 +83,7 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
     scene.suite.close().await?;
     let figures = Figures {
         lanes,
-        ceiling,
+        ceiling_per_second,
         points,
     };
     report::write(&site.folder, "orders", &figures, &[])

@@ -17,7 +17,7 @@ use crate::{criteria::Criterion, tell};
 
 #[derive(Serialize)]
 struct Report<'a, Figures> {
-    machine: Machine,
+    machine: String,
     #[serde(flatten)]
     figures: &'a Figures,
     criteria: &'a [Criterion],
@@ -40,7 +40,7 @@ pub fn write(
     criteria: &[Criterion],
 ) -> Result<()> {
     let report = Report {
-        machine: Machine::this(),
+        machine: machine(),
         figures,
         criteria,
     };
@@ -60,28 +60,12 @@ pub fn write_file(folder: &Path, name: &str, content: &str) -> Result<()> {
 }
 
 /// The machine that was measured on.
-#[derive(Serialize)]
-struct Machine {
-    processors: usize,
-    processor_model: String,
-}
-
-impl Machine {
-    fn this() -> Self {
-        let facts = fs::read("/proc/cpuinfo").unwrap_or_default();
-        let facts = CpuInfo::from_buf_read(&*facts).ok();
-        let model = facts.as_ref().and_then(|facts| facts.model_name(0));
-        Self {
-            processors: thread::available_parallelism().map_or(0, usize::from),
-            processor_model: model.unwrap_or("unknown").to_owned(),
-        }
-    }
-}
-
-impl Display for Machine {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        write!(out, "{} × {}", self.processors, self.processor_model)
-    }
+fn machine() -> String {
+    let facts = fs::read("/proc/cpuinfo").unwrap_or_default();
+    let facts = CpuInfo::from_buf_read(&*facts).ok();
+    let model = facts.as_ref().and_then(|facts| facts.model_name(0));
+    let processors = thread::available_parallelism().map_or(0, usize::from);
+    format!("{processors} × {}", model.unwrap_or("unknown"))
 }
 
 /// A table in plain text. Cells of a row are parted by `|`, and so are their headings; all columns

@@ -13,9 +13,9 @@ use tidegate_chaos::{
     round::{PATIENCE, progress, put_away, settle_up},
     workload::{Crowd, Habits, Scene, see_out},
 };
-use tidegate_client::{CampaignTerms, Staff};
+use tidegate_client::{CampaignTerms, Staff, eventually};
 use tidegate_local::stack::Service;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
     fleet::{Fleet, REPLICAS},
@@ -39,7 +39,6 @@ const SETTLED_STEPS: u32 = 3;
 /// Before the first step the suite has to be at work.
 const FIRST_COUPONS: u64 = 50;
 const WARM_UP_LIMIT: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -176,13 +175,12 @@ async fn act(
 }
 
 async fn warm_up(scene: &Scene) -> Result<()> {
-    let began = Instant::now();
-    while scene.tally.counts().issued < FIRST_COUPONS {
+    let is_at_work = async || {
         ensure!(
-            began.elapsed() < WARM_UP_LIMIT,
+            scene.tally.counts().issued >= FIRST_COUPONS,
             "Hardly a coupon was issued in {WARM_UP_LIMIT:?}: the suite does not work."
         );
-        sleep(POLL).await;
-    }
-    Ok(())
+        Ok(())
+    };
+    eventually(WARM_UP_LIMIT, is_at_work).await
 }

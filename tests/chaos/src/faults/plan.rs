@@ -55,8 +55,6 @@ const STALLS: [(Duration, u32); 4] = [
 pub struct Repertoire {
     pub replicas: Vec<String>,
     pub edges: Vec<Edge>,
-    /// Whether clocks can be moved on this machine.
-    pub clocks: bool,
 }
 
 /// A fault, and a milder one that lasts meanwhile.
@@ -98,7 +96,7 @@ impl Plan {
             Some(Mutation::AcknowledgeHaltEarly) => vec![Kind::Delay],
             Some(Mutation::KeepStaleEstimates) => vec![Kind::StallIssuanceDatabase],
         };
-        kinds.retain(|kind| *kind != Kind::ClockJump || repertoire.clocks);
+        kinds.retain(|kind| kind.is_possible());
         Self {
             random: StdRng::seed_from_u64(settings.seed),
             repertoire,
@@ -130,7 +128,7 @@ impl Plan {
 
     /// Something that only makes the other fault harder to bear: both are undone by time alone.
     fn companion(&mut self) -> Fault {
-        let is_jump = self.repertoire.clocks && self.random.random();
+        let is_jump = Kind::ClockJump.is_possible() && self.random.random();
         self.fault(if is_jump {
             Kind::ClockJump
         } else {
@@ -298,7 +296,6 @@ mod tests {
         let repertoire = Repertoire {
             replicas: names.map(str::to_owned).to_vec(),
             edges: vec![edge(POSTGRES), edge("quota-0")],
-            clocks: true,
         };
         let settings = Settings {
             seed,

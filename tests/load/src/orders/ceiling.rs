@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde::Serialize;
 use sqlx::{ConnectOptions, Connection};
 use tidegate_local::stack::Stack;
 
@@ -13,15 +12,10 @@ const INSERT: &str = include_str!("../../queries/orders_ceiling_insert.sql");
 const DROP: &str = include_str!("../../queries/orders_ceiling_drop.sql");
 const MEASURED: Duration = Duration::from_secs(5);
 /// Orders of one commit: about as many as gather at the peak.
-const BATCH: i64 = 100;
+pub const BATCH: i64 = 100;
 
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Ceiling {
-    pub batch: i64,
-    pub orders_per_second: f64,
-}
-
-pub async fn measure(stack: &Stack) -> Result<Ceiling> {
+/// Orders a second.
+pub async fn measure(stack: &Stack) -> Result<f64> {
     let mut connection = stack.postgres().superuser().connect().await?;
     sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
     let began = Instant::now();
@@ -37,8 +31,5 @@ pub async fn measure(stack: &Stack) -> Result<Ceiling> {
     let orders_per_second = orders as f64 / began.elapsed().as_secs_f64();
     sqlx::raw_sql(DROP).execute(&mut connection).await?;
     connection.close().await?;
-    Ok(Ceiling {
-        batch: BATCH,
-        orders_per_second,
-    })
+    Ok(orders_per_second)
 }

@@ -1,10 +1,13 @@
 //! What was measured.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter},
+};
 
 use serde::Serialize;
 
-use super::{ceiling::Ceiling, database_work::Done, errands::Errand};
+use super::{ceiling::BATCH, database_work::Done, errands::Errand};
 use crate::{
     outcomes::Measured,
     report::{table, told},
@@ -25,7 +28,8 @@ pub struct Point {
 #[derive(Debug, Serialize)]
 pub struct Figures {
     pub lanes: u16,
-    pub ceiling: Ceiling,
+    /// Bare inserts.
+    pub ceiling_per_second: f64,
     pub points: Vec<Point>,
 }
 
@@ -60,8 +64,8 @@ impl Display for Figures {
         writeln!(out, "{} lane(s)", self.lanes)?;
         writeln!(
             out,
-            "Bare inserts of an order's rows, {} a commit: {:.0} orders/s",
-            self.ceiling.batch, self.ceiling.orders_per_second
+            "Bare inserts of an order's rows, {BATCH} a commit: {:.0} orders/s",
+            self.ceiling_per_second
         )?;
         let heading = "||/s|p50 ms|p99 ms|us each|busy|rows|WAL bytes|";
         let rows = self.points.iter().map(Point::row);
@@ -71,7 +75,7 @@ impl Display for Figures {
                 outcomes,
                 processor,
             } = &point.measured;
-            let list = |figures: &std::collections::BTreeMap<String, f64>| {
+            let list = |figures: &BTreeMap<String, f64>| {
                 let figures = figures.iter().map(|(name, it)| format!("{name} {it:.0}"));
                 figures.collect::<Vec<_>>().join(", ")
             };
