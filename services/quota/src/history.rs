@@ -29,8 +29,6 @@ const MAX_BATCHES: u32 = 200;
 const MAX_CAMPAIGNS: u32 = 100;
 /// A lease stays as it is for so long after it was settled, while people may still look at it.
 const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
-/// Replicas of the version before do not read what is archived: nothing is until a rollout is over.
-const ARCHIVES_AFTER: Duration = Duration::from_secs(3_600);
 /// Work that waits longer for a connection is left to the next round.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -60,7 +58,6 @@ impl History {
 
     pub async fn run(self, stop: CancellationToken) {
         let mut outage = Outage::default();
-        stop.run_until_cancelled(sleep(ARCHIVES_AFTER)).await;
         loop {
             let round = async {
                 sleep(ROUND_INTERVAL).await;

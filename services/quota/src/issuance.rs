@@ -121,7 +121,7 @@ impl IssuanceClient {
         let call = |mut client: Client, request| async move { client.count_coupons(request).await };
         let policy = RetryPolicy::each_in_turn(READ_TIMEOUT).until(deadline);
         let response = self.ask(policy, request, call).await?;
-        decode::counted(leases, &response)
+        decode::counted(&response)
     }
 
     async fn ask<Message, Answer, Answering>(

@@ -236,8 +236,6 @@ impl LeaseFenceService for Fence {
             lanes: LANES,
             coupons: counts(&coupons),
             coupons_on_live_leases: counts(&live),
-            first_lease_id: request.first_lease_id,
-            last_lease_id: request.last_lease_id,
             ..CountCouponsResponse::default()
         };
         if lane == 0 {

@@ -1,7 +1,3 @@
--- Gateways report how their queues stand, and no longer what has changed: a report replaces the one before of the same gateway.
--- The version before: was never released, and nobody waits in a room of it.
-DROP TABLE queue_cohorts, queue_reporters, queues;
-
 -- The waiting room of a campaign; made when somebody first has to wait. Whoever changes it, its reports or its marks holds the row's lock; of several campaigns, taken in the order of their numbers.
 CREATE TABLE queues (
     campaign_number integer NOT NULL CONSTRAINT queues_pkey PRIMARY KEY CONSTRAINT queues_belong_to_a_campaign REFERENCES campaigns (campaign_number),
@@ -28,7 +24,7 @@ CREATE TABLE queues (
 -- Every row changes several times a second: room on the page keeps those updates out of the index.
 WITH (fillfactor = 20);
 
--- What each gateway reported last of a queue, beside whether it wanted one, which only counts when it is taken in. Of the cohorts in which somebody waits, the arrays say who, in the same order.
+-- What each gateway reported last of a queue. Of the cohorts in which somebody waits, the arrays say who, in the same order.
 CREATE TABLE queue_reports (
     campaign_number integer NOT NULL CONSTRAINT queue_reports_belong_to_a_queue REFERENCES queues (campaign_number) ON DELETE CASCADE,
     gateway_id text NOT NULL,
@@ -48,6 +44,8 @@ CREATE TABLE queue_reports (
     promised_soon bigint[] NOT NULL,
     promises_ended bigint NOT NULL,
     promises_kept bigint NOT NULL,
+    -- For staff who look: it counts only when it is taken in.
+    wanted_queue boolean NOT NULL DEFAULT FALSE,
     CONSTRAINT queue_reports_pkey PRIMARY KEY (campaign_number, gateway_id),
     CONSTRAINT queue_reports_counts_are_not_negative CHECK (least(at_door, watermark_cohort, due_soon, promises_ended, promises_kept) >= 0),
     CONSTRAINT queue_reports_arrays_match CHECK (
