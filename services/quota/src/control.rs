@@ -56,7 +56,7 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// Controls kept in a store; `reclaimer` is woken by every halt, and `fencer` by whatever issuance must know.
+    /// Controls kept in a store; `reclaimer` and `fencer` are woken by whatever is not in force at once.
     pub fn new(store: Store, reclaimer: Wake, fencer: Wake) -> Self {
         Self {
             store,
@@ -82,19 +82,13 @@ impl Controls {
             staff::record(work, call, why, id, Some(&campaign)).await
         });
         let campaign = set.await?;
-        if !campaign.fence.holds_redemption() {
-            self.fencer.up();
-        }
-        if campaign.issuance_state() == IssuanceState::Halting {
-            self.reclaimer.up();
-        }
         let epoch = campaign.control.epoch;
         let is_open = |campaign: &Campaign| {
             campaign.control.epoch == epoch
                 && (campaign.issuance_state() == IssuanceState::Halting
                     || !campaign.fence.holds_redemption())
         };
-        self.wait_while(is_open, campaign, call.deadline).await
+        self.carry_out(is_open, campaign, call.deadline).await
     }
 
     /// Makes every coupon of a campaign valid at least until a moment. The same moment again changes nothing, and is answered once it is in force. [`QuotaError::NotInForceYet`] if that takes longer than
@@ -113,16 +107,10 @@ impl Controls {
             work.extend_validity(campaign.number, valid_until).await?;
             staff::record(work, call, ("ExtendValidity", ""), id, Some(&campaign)).await
         });
-        let campaign = extended.await?;
         let is_open = |campaign: &Campaign| !campaign.fence.holds_extension();
-        if is_open(&campaign) {
-            self.fencer.up();
-        }
-        let campaign = self.wait_while(is_open, campaign, call.deadline).await?;
-        if is_open(&campaign) {
-            return Err(QuotaError::NotInForceYet);
-        }
-        Ok(campaign)
+        let campaign = self.carry_out(is_open, extended.await?, call.deadline);
+        let in_force = Some(campaign.await?).filter(|campaign| !is_open(campaign));
+        in_force.ok_or(QuotaError::NotInForceYet)
     }
 
     /// Ends a campaign for good. Nothing is granted of it from then on; that nothing of it is on lease any more is waited for as long as the deadline allows, and the campaign is told as it is then.
@@ -140,12 +128,8 @@ impl Controls {
             let why = ("EndCampaign", reason.as_str());
             staff::record(work, call, why, campaign, Some(&before)).await
         });
-        let campaign = ended.await?;
         let is_open = |campaign: &Campaign| !nothing_leased(&campaign.stock);
-        if is_open(&campaign) {
-            self.reclaimer.up();
-        }
-        self.wait_while(is_open, campaign, call.deadline).await
+        self.carry_out(is_open, ended.await?, call.deadline).await
     }
 
     /// Halts the issuing of every campaign that has not ended, in one transaction, and waits until all of it is in force, as long as the deadline allows. Those that are halted so already stay as they are.
@@ -154,29 +138,21 @@ impl Controls {
             .store
             .transaction(call.deadline, async |work| halt_all(work, halt, call).await);
         let (campaigns, is_everyone) = taken.await?;
-        let is_any = |is_so: fn(&Standing) -> bool| campaigns.iter().any(is_so);
-        if is_any(|campaign| !campaign.fence.holds_redemption()) {
-            self.fencer.up();
-        }
-        if is_any(|campaign| campaign.issuance_state() == IssuanceState::Halting) {
-            self.reclaimer.up();
-        }
-        let campaigns = self.wait_for_all(campaigns, call.deadline).await?;
+        let campaigns = self.carry_out_all(campaigns, call.deadline).await?;
         Ok(Halted {
             is_all: is_everyone && campaigns.iter().all(|campaign| halt.is_in_force(campaign)),
             campaigns,
         })
     }
 
-    /// Waits while the controls of these campaigns are on their way, as long as there is time. Whatever somebody changed since is not waited for.
-    async fn wait_for_all(
+    /// Has the controls of these campaigns brought into force. Whatever somebody changed since is not waited for.
+    async fn carry_out_all(
         &self,
         campaigns: Vec<Standing>,
         deadline: Instant,
     ) -> Result<Vec<Standing>> {
-        let epochs = campaigns
-            .iter()
-            .map(|campaign| (campaign.number, campaign.control.epoch));
+        let epochs = campaigns.iter();
+        let epochs = epochs.map(|campaign| (campaign.number, campaign.control.epoch));
         let epochs: BTreeMap<_, _> = epochs.collect();
         let numbers: Vec<_> = epochs.keys().copied().collect();
         let is_awaited = |campaign: &Standing| {
@@ -185,11 +161,10 @@ impl Controls {
         };
         let is_open = |campaigns: &Vec<Standing>| campaigns.iter().any(is_awaited);
         let read = || self.store.read(async |read| read.standings(&numbers).await);
-        wait_while(is_open, campaigns, read, deadline).await
+        self.bring_about(is_open, campaigns, read, deadline).await
     }
 
-    /// Waits while something of the campaign is not in force, as long as there is time.
-    async fn wait_while(
+    async fn carry_out(
         &self,
         is_open: impl Fn(&Campaign) -> bool,
         campaign: Campaign,
@@ -197,28 +172,33 @@ impl Controls {
     ) -> Result<Campaign> {
         let id = campaign.terms.id.clone();
         let read = || self.store.read(async |read| read.campaign(&id).await);
-        wait_while(is_open, campaign, read, deadline).await
+        self.bring_about(is_open, campaign, read, deadline).await
     }
-}
 
-/// Reads a state again and again while something of it is not in force, as long as there is time.
-async fn wait_while<T, Reading: Future<Output = Result<T>>>(
-    is_open: impl Fn(&T) -> bool,
-    mut state: T,
-    read: impl Fn() -> Reading,
-    deadline: Instant,
-) -> Result<T> {
-    let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
-    while is_open(&state) && Instant::now() + POLL_INTERVAL < answer_by {
-        sleep(POLL_INTERVAL).await;
-        // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
-        match timeout_at(answer_by.into(), read()).await {
-            Ok(Ok(read)) => state = read,
-            Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
-            Ok(Err(error)) => return Err(error),
+    /// Wakes whoever brings a state into force, and reads it again and again while something of it is not, as long as there is time.
+    async fn bring_about<T, Reading: Future<Output = Result<T>>>(
+        &self,
+        is_open: impl Fn(&T) -> bool,
+        mut state: T,
+        read: impl Fn() -> Reading,
+        deadline: Instant,
+    ) -> Result<T> {
+        if is_open(&state) {
+            self.fencer.up();
+            self.reclaimer.up();
         }
+        let answer_by = deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline);
+        while is_open(&state) && Instant::now() + POLL_INTERVAL < answer_by {
+            sleep(POLL_INTERVAL).await;
+            // The change is committed, so a database that is slow or away now is no reason to say otherwise: the next look may succeed.
+            match timeout_at(answer_by.into(), read()).await {
+                Ok(Ok(read)) => state = read,
+                Ok(Err(QuotaError::DatabaseAway(_))) | Err(_) => {}
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+        Ok(state)
     }
-    Ok(state)
 }
 
 /// What was halted, and whether that is every campaign.

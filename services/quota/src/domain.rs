@@ -50,8 +50,7 @@ pub use control::{
     WantedControl, nothing_leased,
 };
 pub use lease::{
-    Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
-    Settlement, grant,
+    Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, SealedBecause, Settlement, grant,
 };
 pub use queue::{
     CohortWaiting, Coming, GatewayReport, Pace, PaceRange, Promises, Queue, QueueCampaign,

@@ -29,10 +29,8 @@ use crate::{
 };
 
 pub const MAX_LEASES_PER_CALL: u32 = 1_000;
-/// A replica that takes longer to seal is given up for the next one.
-const SEAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// A replica that takes longer to write a control is given up for the next one.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// A replica that takes longer to write what it is told is given up for the next one.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counting reads every coupon of a page of leases. Issuance takes no longer deadline than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,7 +56,7 @@ impl IssuanceClient {
         // One replica that is frozen must not use up the time of the others, so only each call is bounded.
         let call = |mut client: Client, request| async move { client.seal_leases(request).await };
         let response = self
-            .ask(RetryPolicy::each_in_turn(SEAL_TIMEOUT), request, call)
+            .ask(RetryPolicy::each_in_turn(WRITE_TIMEOUT), request, call)
             .await?;
         decode::sealed(leases, &response.leases)
     }
@@ -69,7 +67,7 @@ impl IssuanceClient {
             campaign: Some(told::campaign(campaign)),
         };
         let call = |mut client: Client, request| async move { client.apply_control(request).await };
-        self.ask(RetryPolicy::each_in_turn(APPLY_TIMEOUT), request, call)
+        self.ask(RetryPolicy::each_in_turn(WRITE_TIMEOUT), request, call)
             .await
             .map(|_| ())
     }
@@ -97,7 +95,7 @@ impl IssuanceClient {
         };
         let call =
             |mut client: Client, request| async move { client.retire_campaign(request).await };
-        self.ask(RetryPolicy::each_in_turn(APPLY_TIMEOUT), request, call)
+        self.ask(RetryPolicy::each_in_turn(WRITE_TIMEOUT), request, call)
             .await
             .map(|_| ())
     }

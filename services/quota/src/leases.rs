@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        Control, IssuanceControl, Lease, LeaseAnswer, LeaseRequest, NotSettled, SealedBecause,
-        Settlement, TierCounts, grant, nothing_leased, sold_out,
+        Control, IssuanceControl, Lease, LeaseAnswer, LeaseRequest, SealedBecause, Settlement,
+        TierCounts, grant, nothing_leased, sold_out,
     },
     error::{QuotaError, Result},
     metrics::Metrics,
@@ -21,12 +21,6 @@ use crate::{
 pub struct Leases {
     store: Store,
     metrics: Metrics,
-}
-
-/// What came of a request for a lease, and whether stock moved.
-struct Acquired {
-    answer: LeaseAnswer,
-    is_new: bool,
 }
 
 impl Leases {
@@ -57,7 +51,7 @@ impl Leases {
             .store
             .transaction(deadline, async |work| acquire(work, request, now).await)
             .await;
-        let Acquired { answer, is_new } = acquired.inspect_err(fail)?;
+        let (answer, is_new) = acquired.inspect_err(fail)?;
         note("tidegate.granted", answer.granted.total() as i64);
         note("tidegate.replayed", !is_new);
         if is_new {
@@ -104,7 +98,12 @@ impl Leases {
     }
 }
 
-async fn acquire(work: &mut Work, request: &LeaseRequest, now: Timestamp) -> Result<Acquired> {
+/// The answer to a request for a lease, and whether stock moved.
+async fn acquire(
+    work: &mut Work,
+    request: &LeaseRequest,
+    now: Timestamp,
+) -> Result<(LeaseAnswer, bool)> {
     let mut stock = work.lock_tiers(request.campaign).await?;
     let lending = work.lending(request.campaign).await?;
     if lending.tier_count != stock.len() as u64 {
@@ -112,21 +111,16 @@ async fn acquire(work: &mut Work, request: &LeaseRequest, now: Timestamp) -> Res
         stock = work.lock_tiers(request.campaign).await?;
     }
     if let Some(lease) = work.lease(request.lease_id).await? {
-        let known = lease.is_for(request).then(|| Acquired {
-            answer: LeaseAnswer::new(request, lease.granted, &stock),
-            is_new: false,
-        });
-        return known.ok_or(QuotaError::LeaseIdTaken);
+        let known = lease.is_for(request);
+        let answer = known.then(|| LeaseAnswer::new(request, lease.granted, &stock));
+        return Ok((answer.ok_or(QuotaError::LeaseIdTaken)?, false));
     }
     // By this replica's clock; a campaign that staff ended, or that is retired, is over whatever any clock says.
     if lending.is_over || lending.closes_at <= now {
         return Err(QuotaError::CampaignClosed);
     }
     if is_held_back(&lending.control, now)? {
-        return Ok(Acquired {
-            answer: LeaseAnswer::held_back(&stock),
-            is_new: false,
-        });
+        return Ok((LeaseAnswer::held_back(&stock), false));
     }
     let beyond = request
         .wanted
@@ -147,10 +141,7 @@ async fn acquire(work: &mut Work, request: &LeaseRequest, now: Timestamp) -> Res
     let after: Vec<_> = lent
         .map(|(stock, (_, quantity))| stock.lend(quantity))
         .collect();
-    Ok(Acquired {
-        answer: LeaseAnswer::new(request, granted, &after),
-        is_new,
-    })
+    Ok((LeaseAnswer::new(request, granted, &after), is_new))
 }
 
 /// Whether claims are to wait. [`QuotaError::IssuanceHalted`] if they are to be refused.
@@ -177,15 +168,8 @@ async fn settle(
     let stock = work.lock_tiers_of_lease(lease_id).await?;
     let lease = work.lease(lease_id).await?;
     let lease = lease.ok_or(QuotaError::LeaseNotFound)?;
-    match lease.settle(used) {
-        Ok(Settlement::Before) => return Ok(None),
-        Ok(Settlement::Now) => {}
-        Err(NotSettled::SettledOtherwise) => return Err(QuotaError::LeaseSettledOtherwise),
-        Err(NotSettled::UsedMoreThanGranted { tier, granted }) => {
-            let most =
-                format!("must be at most {granted} of tier {tier}, which is what was granted");
-            return Err(QuotaError::invalid_field("used", most));
-        }
+    if lease.settle(used)? == Settlement::Before {
+        return Ok(None);
     }
     work.settle_lease(&lease, used, because, now).await?;
     let settled = stock.iter().zip(lease.granted.iter());

@@ -5,7 +5,6 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge}
 use tidegate_telemetry::Registry;
 use tidegate_types::Reason;
 
-pub(crate) use self::queues::QueueShown;
 use self::{
     collectors::{AuditCollector, LastAudit, WatchCollector},
     queues::{QueueCollector, ShownQueues},
@@ -39,21 +38,13 @@ pub struct Metrics {
 impl Metrics {
     pub fn register(registry: &mut Registry, watch: Watch) -> Self {
         let metrics = Self::default();
-        metrics.register_counters(registry);
-        for (name, help, gauge) in [
-            (
-                "tidegate_audits_here",
-                "1 while it is this replica's turn to audit; one replica at a time has it",
-                &metrics.audits_here,
-            ),
-            (
-                "tidegate_silent_holders",
-                "Holders of leases that give no sign of life",
-                &metrics.silent_holders,
-            ),
-        ] {
-            registry.register(name, help, gauge.clone());
-        }
+        metrics.register_leases(registry);
+        let help = "Calls refused, by reason";
+        registry.register("tidegate_refusals", help, metrics.refusals.clone());
+        let help = "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed";
+        registry.register("tidegate_audit_runs", help, metrics.audit_runs.clone());
+        let help = "1 while it is this replica's turn to audit; one replica at a time has it";
+        registry.register("tidegate_audits_here", help, metrics.audits_here.clone());
         registry.register_collector(Box::new(AuditCollector(metrics.last_audit.clone())));
         registry.register_collector(Box::new(QueueCollector {
             queues: metrics.shown_queues.clone(),
@@ -63,70 +54,31 @@ impl Metrics {
         metrics
     }
 
-    fn register_counters(&self, registry: &mut Registry) {
-        for (name, help, counter) in [
-            (
-                "tidegate_leases_granted",
-                "Leases granted, repeats not counted",
-                &self.leases_granted,
-            ),
-            (
-                "tidegate_leases_settled",
-                "Leases settled, repeats not counted",
-                &self.leases_settled,
-            ),
-            (
-                "tidegate_coupons_leased",
-                "Coupons moved from the pool to leases",
-                &self.coupons_leased,
-            ),
-            (
-                "tidegate_coupons_settled",
-                "Coupons of settled leases that were used",
-                &self.coupons_settled,
-            ),
-            (
-                "tidegate_coupons_returned",
-                "Coupons of settled leases that went back to the pool",
-                &self.coupons_returned,
-            ),
-            (
-                "tidegate_leases_archived",
-                "Settled leases that this replica archived",
-                &self.leases_archived,
-            ),
-            (
-                "tidegate_leases_forgotten",
-                "Leases of retired campaigns that this replica forgot",
-                &self.leases_forgotten,
-            ),
-            (
-                "tidegate_reclaim_failures",
-                "Rounds in which some lease could not be taken back; its stock stays on lease",
-                &self.reclaim_failures,
-            ),
-        ] {
+    fn register_leases(&self, registry: &mut Registry) {
+        let mut count = |name, help, counter: &Counter| {
             registry.register(name, help, counter.clone());
-        }
-        for (name, help, counters) in [
-            (
-                "tidegate_refusals",
-                "Calls refused, by reason",
-                &self.refusals,
-            ),
-            (
-                "tidegate_audit_runs",
-                "Audits of one campaign by this replica's auditor, by outcome: sound, partial (what was covered is sound), different or failed",
-                &self.audit_runs,
-            ),
-            (
-                "tidegate_leases_reclaimed",
-                "Leases this replica sealed and settled without their holder, by why",
-                &self.leases_reclaimed,
-            ),
-        ] {
-            registry.register(name, help, counters.clone());
-        }
+        };
+        let help = "Leases granted, repeats not counted";
+        count("tidegate_leases_granted", help, &self.leases_granted);
+        let help = "Leases settled, repeats not counted";
+        count("tidegate_leases_settled", help, &self.leases_settled);
+        let help = "Coupons moved from the pool to leases";
+        count("tidegate_coupons_leased", help, &self.coupons_leased);
+        let help = "Coupons of settled leases that were used";
+        count("tidegate_coupons_settled", help, &self.coupons_settled);
+        let help = "Coupons of settled leases that went back to the pool";
+        count("tidegate_coupons_returned", help, &self.coupons_returned);
+        let help = "Settled leases that this replica archived";
+        count("tidegate_leases_archived", help, &self.leases_archived);
+        let help = "Leases of retired campaigns that this replica forgot";
+        count("tidegate_leases_forgotten", help, &self.leases_forgotten);
+        let help = "Rounds in which some lease could not be taken back; its stock stays on lease";
+        count("tidegate_reclaim_failures", help, &self.reclaim_failures);
+        let reclaimed = self.leases_reclaimed.clone();
+        let help = "Leases this replica sealed and settled without their holder, by why";
+        registry.register("tidegate_leases_reclaimed", help, reclaimed);
+        let help = "Holders of leases that give no sign of life";
+        registry.register("tidegate_silent_holders", help, self.silent_holders.clone());
     }
 
     pub(crate) fn leased(&self, coupons: u64) {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{GatewayReport, QueueReport, QueueSnapshot, QueueStanding, TURNS_KEPT},
     error::{QuotaError, Result},
-    metrics::{Metrics, QueueShown},
+    metrics::Metrics,
     outage::Outage,
     store::{FoundQueue, KeptReport, Store, Work},
 };
@@ -64,8 +64,8 @@ impl Queues {
         });
         let (stood, moved) = taken.await?;
         for (stood, snapshot) in stood.iter().zip(&moved) {
-            let shown = QueueShown::of(snapshot, &stood.found.campaign, &stood.reports);
-            self.metrics.shown_queues.show(snapshot.campaign, shown);
+            let shown = &self.metrics.shown_queues;
+            shown.show(snapshot, &stood.found.campaign, &stood.reports);
         }
         snapshots.extend(moved);
         snapshots.sort_by_key(|snapshot| snapshot.campaign);

@@ -89,7 +89,8 @@ fn settles_again(model: &LeaseProtocol, lease: &LeaseLife) -> bool {
     settled.is_some_and(|lent| {
         messages.any(|message| match message {
             Message::Used(used) => {
-                model.lease(lent).settle(&to_quota(used)) == Ok(Settlement::Before)
+                let settled = model.lease(lent).settle(&to_quota(used));
+                matches!(settled, Ok(Settlement::Before))
             }
             Message::Ask | Message::Granted(_) | Message::Seal => false,
         })

@@ -1,7 +1,8 @@
-use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber};
+use tidegate_types::{CampaignNumber, Lane, ReplicaId};
 use uuid::Uuid;
 
 use super::{TierCounts, TierStock};
+use crate::error::{QuotaError, Result};
 
 /// A lease gets at most one part in so many of what is free, rounded up. Leases shrink towards 1 as the pool drains, so the last coupons are not stranded with one holder while others have shoppers
 /// waiting.
@@ -129,13 +130,6 @@ pub enum Settlement {
     Before,
 }
 
-/// Why a lease cannot be settled with these counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSettled {
-    UsedMoreThanGranted { tier: TierNumber, granted: u64 },
-    SettledOtherwise,
-}
-
 impl Lease {
     /// Whether a request is the one that this lease was granted for.
     pub fn is_for(&self, request: &LeaseRequest) -> bool {
@@ -151,18 +145,18 @@ impl Lease {
     }
 
     /// What a return with these counts means.
-    pub fn settle(&self, used: &TierCounts) -> Result<Settlement, NotSettled> {
-        let over = used
-            .iter()
-            .zip(self.granted.iter())
-            .find(|((_, used), (_, granted))| used > granted);
-        if let Some((_, (tier, granted))) = over {
-            return Err(NotSettled::UsedMoreThanGranted { tier, granted });
+    pub fn settle(&self, used: &TierCounts) -> Result<Settlement> {
+        let mut counts = used.iter().zip(self.granted.iter());
+        if let Some((_, (tier, granted))) = counts.find(|((_, used), (_, granted))| used > granted)
+        {
+            let most =
+                format!("must be at most {granted} of tier {tier}, which is what was granted");
+            return Err(QuotaError::invalid_field("used", most));
         }
         match &self.used {
             None => Ok(Settlement::Now),
             Some(before) if before == used => Ok(Settlement::Before),
-            Some(_) => Err(NotSettled::SettledOtherwise),
+            Some(_) => Err(QuotaError::LeaseSettledOtherwise),
         }
     }
 }

@@ -114,7 +114,7 @@ impl LeaseService for UseCases {
         request: Request<RenewLeasesRequest>,
     ) -> Answer<RenewLeasesResponse> {
         self.change(request, call_of, |quota, asked, call| async move {
-            let holder = requests::holder(&asked)?;
+            let holder = requests::lease_holder(&asked)?;
             quota.leases.renew(&holder, call.deadline).await?;
             Ok(RenewLeasesResponse {})
         })

@@ -28,7 +28,7 @@ use crate::{
         MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, RedemptionControl, Tier,
         TierCounts, WantedCampaigns, WantedControl, text,
     },
-    error::Result,
+    error::{QuotaError, Result},
 };
 
 const DEFAULT_PAGE_SIZE: u8 = 20;
@@ -132,9 +132,8 @@ fn coupon_validity(validity: Option<prost_types::Duration>) -> Result<Duration, 
 }
 
 pub(super) fn campaign_id(campaign_id: &str) -> Result<CampaignId> {
-    let mut bad = Violations::default();
-    let id = bad.check("campaign_id", CampaignId::parse(campaign_id));
-    if_good(id, bad)
+    let id = CampaignId::parse(campaign_id);
+    id.map_err(|bad| QuotaError::invalid_field("campaign_id", bad))
 }
 
 /// Where a page begins and how long it is. A page token is the number of the last campaign of the page before.
@@ -332,10 +331,9 @@ fn counts(field: &str, quantities: &[proto::TierQuantity], bad: &mut Violations)
     counts
 }
 
-pub(super) fn holder(request: &proto::RenewLeasesRequest) -> Result<ReplicaId> {
-    let mut bad = Violations::default();
-    let holder = bad.check("holder_id", ReplicaId::parse(&request.holder_id));
-    if_good(holder, bad)
+pub(super) fn lease_holder(request: &proto::RenewLeasesRequest) -> Result<ReplicaId> {
+    let holder = ReplicaId::parse(&request.holder_id);
+    holder.map_err(|bad| QuotaError::invalid_field("holder_id", bad))
 }
 
 fn within<T: PartialOrd + TryInto<u64>>(value: T, min: T, max: T) -> Result<T, OutOfBounds> {

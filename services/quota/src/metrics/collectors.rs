@@ -34,9 +34,6 @@ impl LastAudit {
     }
 }
 
-/// A gauge's name, what it tells, and its value for a campaign.
-type AuditGauge = (&'static str, &'static str, fn(&ShownAudit) -> u64);
-
 /// Shows the newest audit at each scrape, so that a campaign that is no longer audited leaves no label behind.
 #[derive(Debug)]
 pub(super) struct AuditCollector(pub(super) LastAudit);
@@ -45,48 +42,47 @@ impl Collector for AuditCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let found = self.0.found();
         let (audits, read_at) = &*found;
-        let age = encoder.encode_descriptor(
-            "tidegate_audit_age_milliseconds",
-            "Time since every current campaign was audited, by whichever replica; grows while one cannot be",
-            None,
-            MetricType::Gauge,
-        )?;
         let current = audits.iter().filter(|audit| audit.is_current);
         let oldest = current.map(|audit| audit.age).max().unwrap_or_default();
+        let help = "Time since every current campaign was audited, by whichever replica; grows while one cannot be";
         let oldest = (oldest + read_at.elapsed()).as_millis() as i64;
-        ConstGauge::<i64>::new(oldest).encode(age)?;
-        let each: [AuditGauge; 4] = [
-            (
-                "tidegate_audit_differences",
-                "What audits of a campaign found last that does not add up; must be 0",
-                |audit| audit.differences,
-            ),
-            (
-                "tidegate_audit_leases_compared",
-                "Leases of a campaign that its last audit compared, the newest first",
-                |audit| audit.leases_compared,
-            ),
-            (
-                "tidegate_audit_leases_left_out",
-                "Leases of a campaign that its last audit left to the pass over all of them",
-                |audit| audit.leases_left_out,
-            ),
-            (
-                "tidegate_audit_complete_age_seconds",
-                "Time since the last audit began that went over every lease of a campaign; since it was made if none has",
-                |audit| audit.complete_age.as_secs(),
-            ),
-        ];
-        for (name, help, value) in each {
+        gauge(
+            &mut encoder,
+            "tidegate_audit_age_milliseconds",
+            help,
+            oldest,
+        )?;
+        let mut each = |name, help, value: fn(&ShownAudit) -> u64| {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for audit in audits {
                 let labels = [("campaign_id", audit.campaign.as_str())];
                 let mut of_campaign = gauge.encode_family(&labels)?;
                 of_campaign.encode_gauge(&(value(audit) as i64))?;
             }
-        }
-        Ok(())
+            fmt::Result::Ok(())
+        };
+        let help = "What audits of a campaign found last that does not add up; must be 0";
+        each("tidegate_audit_differences", help, |audit| {
+            audit.differences
+        })?;
+        let help = "Leases of a campaign that its last audit compared, the newest first";
+        each("tidegate_audit_leases_compared", help, |audit| {
+            audit.leases_compared
+        })?;
+        let help = "Leases of a campaign that its last audit left to the pass over all of them";
+        each("tidegate_audit_leases_left_out", help, |audit| {
+            audit.leases_left_out
+        })?;
+        let help = "Time since the last audit began that went over every lease of a campaign; since it was made if none has";
+        each("tidegate_audit_complete_age_seconds", help, |audit| {
+            audit.complete_age.as_secs()
+        })
     }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
+    let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::<i64>::new(value).encode(gauge)
 }
 
 /// Shows the newest snapshot at each scrape, so that a campaign that is no longer watched leaves no label behind.
@@ -96,31 +92,29 @@ pub(super) struct WatchCollector(pub(super) Watch);
 impl Collector for WatchCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let newest = self.0.newest();
-        let mut gauge = |name, help, value| {
-            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::<i64>::new(value).encode(descriptor)
-        };
-        gauge(
-            "tidegate_watchers",
-            "Streams that watch campaigns",
-            self.0.watchers() as i64,
-        )?;
-        gauge(
-            "tidegate_campaigns_watched",
+        let (help, watchers) = ("Streams that watch campaigns", self.0.watchers());
+        gauge(&mut encoder, "tidegate_watchers", help, watchers as i64)?;
+        let (help, watched) = (
             "Campaigns that watchers are told of",
-            newest.campaigns.len() as i64,
-        )?;
+            newest.campaigns.len(),
+        );
         gauge(
+            &mut encoder,
+            "tidegate_campaigns_watched",
+            help,
+            watched as i64,
+        )?;
+        let help = "Time since campaigns were last read; grows while the database is away";
+        let age = newest.read_at.elapsed().as_millis() as i64;
+        gauge(
+            &mut encoder,
             "tidegate_campaigns_age_milliseconds",
-            "Time since campaigns were last read; grows while the database is away",
-            newest.read_at.elapsed().as_millis() as i64,
+            help,
+            age,
         )?;
-        let mut stock = encoder.encode_descriptor(
-            "tidegate_stock",
-            "Coupons of a tier by where they are; the states add up to all there is",
-            None,
-            MetricType::Gauge,
-        )?;
+        let help = "Coupons of a tier by where they are; the states add up to all there is";
+        let kind = MetricType::Gauge;
+        let mut stock = encoder.encode_descriptor("tidegate_stock", help, None, kind)?;
         for campaign in newest.campaigns.values().rev().take(MAX_CAMPAIGNS_SHOWN) {
             for (tier, at) in campaign.terms.tiers.iter().zip(&campaign.stock) {
                 for (state, coupons) in [

@@ -17,33 +17,11 @@ use crate::{
 const SHOWN_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct QueueShown {
+struct QueueShown {
     waiting: u64,
-    oldest_wait: Duration,
+    oldest_wait_seconds: u64,
     pace_per_second: f64,
     moved_at: Instant,
-}
-
-impl QueueShown {
-    pub(crate) fn of(
-        snapshot: &QueueSnapshot,
-        campaign: &QueueCampaign,
-        reports: &[QueueReport],
-    ) -> Self {
-        let opened = u64::try_from(campaign.opens_at.unix_timestamp()).unwrap_or(0);
-        let first = snapshot.waiting.keys().next();
-        let oldest_wait = first.map_or(0, |first| {
-            let came = first.get().max(opened);
-            snapshot.current_cohort.get().saturating_sub(came)
-        });
-        let served = reports.iter().map(|report| report.served_per_second);
-        Self {
-            waiting: snapshot.waiting.values().sum(),
-            oldest_wait: Duration::from_secs(oldest_wait),
-            pace_per_second: served.filter(|_| snapshot.is_queueing).sum(),
-            moved_at: Instant::now(),
-        }
-    }
 }
 
 /// The queues that this replica moved of late.
@@ -51,14 +29,25 @@ impl QueueShown {
 pub(crate) struct ShownQueues(Arc<Mutex<BTreeMap<CampaignNumber, QueueShown>>>);
 
 impl ShownQueues {
-    pub(crate) fn show(&self, campaign: CampaignNumber, shown: QueueShown) {
-        self.queues().insert(campaign, shown);
-    }
-
-    fn of_late(&self) -> BTreeMap<CampaignNumber, QueueShown> {
-        let mut queues = self.queues();
-        queues.retain(|_, shown| shown.moved_at.elapsed() < SHOWN_FOR);
-        queues.clone()
+    pub(crate) fn show(
+        &self,
+        snapshot: &QueueSnapshot,
+        campaign: &QueueCampaign,
+        reports: &[QueueReport],
+    ) {
+        let opened = u64::try_from(campaign.opens_at.unix_timestamp()).unwrap_or(0);
+        let oldest_wait_seconds = snapshot.waiting.keys().next().map_or(0, |first| {
+            let came = first.get().max(opened);
+            snapshot.current_cohort.get().saturating_sub(came)
+        });
+        let served = reports.iter().map(|report| report.served_per_second);
+        let shown = QueueShown {
+            waiting: snapshot.waiting.values().sum(),
+            oldest_wait_seconds,
+            pace_per_second: served.filter(|_| snapshot.is_queueing).sum(),
+            moved_at: Instant::now(),
+        };
+        self.queues().insert(snapshot.campaign, shown);
     }
 
     fn queues(&self) -> MutexGuard<'_, BTreeMap<CampaignNumber, QueueShown>> {
@@ -74,32 +63,27 @@ pub(super) struct QueueCollector {
 
 impl Collector for QueueCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (queues, newest) = (self.queues.of_late(), self.watch.newest());
+        let (mut queues, newest) = (self.queues.queues(), self.watch.newest());
+        queues.retain(|_, shown| shown.moved_at.elapsed() < SHOWN_FOR);
         let mut gauge = |name, help, value: fn(&QueueShown) -> f64| {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (number, shown) in &queues {
+            for (number, shown) in &*queues {
                 let Some(campaign) = newest.campaigns.get(number) else {
                     continue;
                 };
                 let labels = [("campaign_id", campaign.terms.id.as_str())];
                 gauge.encode_family(&labels)?.encode_gauge(&value(shown))?;
             }
-            Ok(())
+            fmt::Result::Ok(())
         };
-        gauge(
-            "tidegate_queue_waiting",
-            "Those whose turns have not come",
-            |shown| shown.waiting as f64,
-        )?;
-        gauge(
-            "tidegate_queue_oldest_wait_seconds",
-            "For how long the first who waits has waited since the opening",
-            |shown| shown.oldest_wait.as_secs_f64(),
-        )?;
-        gauge(
-            "tidegate_queue_pace_per_second",
-            "Claims that are served each second while there is a queue",
-            |shown| shown.pace_per_second,
-        )
+        let help = "Those whose turns have not come";
+        gauge("tidegate_queue_waiting", help, |shown| shown.waiting as f64)?;
+        let help = "For how long the first who waits has waited since the opening";
+        let name = "tidegate_queue_oldest_wait_seconds";
+        gauge(name, help, |shown| shown.oldest_wait_seconds as f64)?;
+        let help = "Claims that are served each second while there is a queue";
+        gauge("tidegate_queue_pace_per_second", help, |shown| {
+            shown.pace_per_second
+        })
     }
 }
