@@ -186,16 +186,6 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn control(issuance: IssuanceControl, epoch: u64) -> Control {
-        Control {
-            issuance,
-            redemption: RedemptionControl::Open,
-            reason: None,
-            resume_at: None,
-            epoch,
-        }
-    }
-
     fn wish() -> WantedControl {
         WantedControl {
             issuance: IssuanceControl::Halted,
@@ -206,19 +196,13 @@ mod tests {
     }
 
     fn halted() -> Control {
-        let changed = control(IssuanceControl::Open, 3).change(wish(), 3);
-        changed.unwrap().unwrap()
-    }
-
-    #[test]
-    fn a_change_is_made_once_and_makes_the_epoch_one_more() {
-        let halted = halted();
-        let expected = Control {
+        Control {
+            issuance: IssuanceControl::Halted,
+            redemption: RedemptionControl::Open,
             reason: Some(wish().reason),
-            ..control(IssuanceControl::Halted, 4)
-        };
-        assert_eq!(halted, expected);
-        assert_eq!(halted.change(wish(), 3).unwrap(), None);
+            resume_at: None,
+            epoch: 4,
+        }
     }
 
     #[test]
@@ -235,45 +219,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_halt_is_halting_until_nothing_is_on_lease() {
-        let state = |control: Control, leased| {
-            let tier = |leased| TierStock {
-                free: 5,
-                leased,
-                settled: 5,
-            };
-            control.issuance_state(&[tier(0), tier(leased)])
-        };
-        assert_eq!(state(halted(), 1), IssuanceState::Halting);
-        assert_eq!(state(halted(), 0), IssuanceState::Halted);
-        let open = control(IssuanceControl::Open, 3);
-        assert_eq!(state(open, 1), IssuanceState::Open);
-    }
-
     fn halt(with_redemption: bool) -> Halt {
         Halt {
             reason: ChangeReason::parse("fire").unwrap(),
             with_redemption,
             resume_at: None,
         }
-    }
-
-    #[test]
-    fn a_halt_of_all_is_the_next_control_whatever_there_was_and_the_same_again_is_none() {
-        let queueing = control(IssuanceControl::QueueOnly, 6);
-        let halted = halt(false).of(&queueing).unwrap();
-        let expected = Control {
-            reason: Some(halt(false).reason),
-            ..control(IssuanceControl::Halted, 7)
-        };
-        assert_eq!(halted, expected);
-        assert_eq!(halt(false).of(&halted), None);
-        let both = halt(true).of(&halted).unwrap();
-        let state = (both.redemption, both.epoch);
-        assert_eq!(state, (RedemptionControl::Halted, 8));
-        // Redeeming that is halted stays so.
-        assert_eq!(halt(false).of(&both), None);
     }
 
     #[test]

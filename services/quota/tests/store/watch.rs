@@ -49,7 +49,7 @@ async fn changed(stream: &mut Subscription) -> Campaign {
     }
 }
 
-pub fn watch(giveaway: &Giveaway) -> Watch {
+fn watch(giveaway: &Giveaway) -> Watch {
     let store = giveaway.store.clone();
     let (watch, poller) = Watch::new(store, CancellationToken::new());
     tokio::spawn(poller);

@@ -129,36 +129,6 @@ fn what_was_counted_before_the_watermark_was_heard_of_is_corrected_for() {
 }
 
 #[test]
-fn everybody_is_called_when_gateways_could_take_more() {
-    let called = call(
-        &[holding(NOW - 5, 99, 100.0)],
-        Turn::FIRST,
-        1.0,
-        cohort(NOW),
-    );
-    assert!(called.is_all);
-    assert_eq!(called.watermark, Turn::first_of(cohort(NOW + 1)));
-}
-
-#[test]
-fn a_queue_begins_with_the_first_who_wait() {
-    let mut queue = Queue::default();
-    advance(&mut queue, holding(NOW - 3, 9, 0.0), 0);
-    assert!(queue.is_queueing);
-    assert_eq!(queue.watermark, Turn::first_of(cohort(NOW - 3)));
-
-    let mut queue = Queue::default();
-    let wanted = QueueReport {
-        wants_queue: true,
-        waiting: Vec::new(),
-        ..holding(NOW, 0, 0.0)
-    };
-    advance(&mut queue, wanted, 0);
-    assert!(queue.is_queueing);
-    assert_eq!(queue.watermark, Turn::first_of(cohort(NOW)));
-}
-
-#[test]
 fn a_queue_ends_when_everybody_is_called_and_begins_behind_them() {
     let mut queue = Queue::default();
     advance(&mut queue, holding(NOW, 10, 0.0), 0);

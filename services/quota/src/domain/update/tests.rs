@@ -145,29 +145,6 @@ fn an_end_is_moved_sooner_or_later_but_never_before_now_and_not_once_it_may_have
 }
 
 #[test]
-fn an_end_closes_what_is_open_or_yet_to_open_and_moves_no_end_later() {
-    let open = opening_at(now() - HOUR / 2);
-    let end = open.end(now()).unwrap();
-    let expected = CampaignTerms {
-        closes_at: now(),
-        ..open.terms
-    };
-    assert_eq!(end, expected);
-    for opens_at in [now(), now() + HOUR] {
-        let end = opening_at(opens_at).end(now()).unwrap();
-        assert!(end.opens_at < end.closes_at && end.closes_at == now());
-    }
-    let closed = opening_at(now() - 5 * HOUR);
-    let end = closed.end(now()).unwrap();
-    assert_eq!(end, closed.terms);
-    let ended = Campaign {
-        ended_at: Some(now()),
-        ..closed
-    };
-    assert_eq!(ended.end(now() + HOUR), None);
-}
-
-#[test]
 fn the_same_terms_and_no_others_are_the_same_text() {
     let terms = opening_at(now()).terms;
     let text = terms.in_one_text();

@@ -4,6 +4,12 @@ use uuid::Uuid;
 use super::*;
 use crate::told::encoded;
 
+/// No moment that there is.
+const NEVER: prost_types::Timestamp = prost_types::Timestamp {
+    seconds: i64::MAX,
+    nanos: 0,
+};
+
 fn good() -> proto::CreateCampaignRequest {
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     proto::CreateCampaignRequest {
@@ -55,10 +61,7 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
         ],
         limit_per_shopper: 101,
         opens_at: None,
-        closes_at: Some(prost_types::Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        }),
+        closes_at: Some(NEVER),
         coupon_validity: Some(prost_types::Duration {
             seconds: 366 * 24 * 3_600 + 1,
             nanos: 0,
@@ -72,6 +75,37 @@ fn every_bad_field_of_a_campaign_is_named_at_once() {
         tiers[2].stock opens_at closes_at coupon_validity display_name description \
         reason";
     assert_eq!(bad_fields(campaign_terms(&bad)), expected);
+}
+
+#[test]
+fn every_bad_field_of_an_update_an_end_and_a_halt_of_all_is_named() {
+    let bad = proto::UpdateCampaignRequest {
+        campaign_id: "Spring Tea".into(),
+        reason: "茶".repeat(201),
+        display_name: Some("茶".repeat(101)),
+        description: Some("two\nlines".into()),
+        limit_per_shopper: Some(0),
+        opens_at: None,
+        closes_at: Some(NEVER),
+        coupon_validity: Some(wire::duration(Duration::from_millis(1_500))),
+        tiers: vec![wire_types::Tier::default()],
+    };
+    let expected = "campaign_id reason display_name description limit_per_shopper closes_at \
+        coupon_validity tiers[0].tier_id tiers[0].face_value_minor_units tiers[0].stock";
+    assert_eq!(bad_fields(update(&bad)), expected);
+    for reason in ["", "two\nlines"] {
+        let bad = proto::EndCampaignRequest {
+            reason: reason.into(),
+            ..proto::EndCampaignRequest::default()
+        };
+        assert_eq!(bad_fields(end(&bad)), "campaign_id reason");
+        let bad = proto::HaltAllCampaignsRequest {
+            reason: reason.into(),
+            resume_at: Some(NEVER),
+            ..proto::HaltAllCampaignsRequest::default()
+        };
+        assert_eq!(bad_fields(halt(&bad)), "reason resume_at");
+    }
 }
 
 #[test]
@@ -195,10 +229,7 @@ fn every_bad_field_of_a_control_change_is_named_at_once_and_it_need_not_say_when
         issuance: 0,
         redemption: 7,
         reason: "多".repeat(201),
-        resume_at: Some(prost_types::Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        }),
+        resume_at: Some(NEVER),
         epoch: u64::MAX,
     };
     let expected = "campaign_id issuance redemption reason resume_at";
