@@ -40,7 +40,6 @@ pub struct Auditor {
     name: Arc<str>,
 }
 
-/// A campaign to audit, and how far its audit has come.
 struct Subject {
     campaign: Campaign,
     kept: KeptPass,

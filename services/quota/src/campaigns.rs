@@ -19,11 +19,9 @@ const MAX_NAMES_OF_PAGE: usize = 20_000;
 /// What the changes of one page say of fields, in bytes, for the same reason; one change always fits.
 const MAX_BYTES_OF_PAGE: usize = 1024 * 1024;
 
-/// A page of campaigns, newest first.
 #[derive(Debug)]
 pub struct Page {
     pub campaigns: Vec<Campaign>,
-    /// Where the next page begins; `None` if this is the last.
     pub next: Option<CampaignNumber>,
 }
 

@@ -42,7 +42,6 @@ pub const MAX_HALTED: u32 = 2 * MAX_CURRENT_CAMPAIGNS as u32;
 
 #[derive(Debug, Clone)]
 pub struct Halted {
-    /// Every campaign that it took in, in the order of their numbers.
     pub campaigns: Vec<Standing>,
     /// Whether that was every campaign, and all of it is in force.
     pub is_all: bool,

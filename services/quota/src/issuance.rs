@@ -15,14 +15,12 @@ use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
     client::{Replicas, RetryPolicy, TracedChannel},
 };
-use tidegate_types::{CampaignNumber, Lane, LimitPerShopper};
+use tidegate_types::{CampaignNumber, Lane, Lanes, LimitPerShopper};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-pub use decode::LaneCoupons;
-
 use crate::{
-    domain::{Campaign, FencedLease, TierCounts},
+    domain::{Campaign, CouponBooks, FencedLease, TierCounts},
     error::{QuotaError, Result},
     store::LeaseToReclaim,
     told,
@@ -34,7 +32,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counting reads every coupon of a page of leases. Issuance takes no longer deadline than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Calls any replica of issuance; they share one database.
 #[derive(Clone)]
 pub struct IssuanceClient(Replicas);
 
@@ -107,7 +104,7 @@ impl IssuanceClient {
         leases: &RangeInclusive<Uuid>,
         lane: u32,
         deadline: Instant,
-    ) -> Result<LaneCoupons> {
+    ) -> Result<(Lanes, CouponBooks)> {
         let (campaign, limit_per_shopper) = campaign;
         let request = CountCouponsRequest {
             campaign_number: campaign.get(),

@@ -90,7 +90,6 @@ impl Leases {
         Ok(true)
     }
 
-    /// Notes that a holder lives.
     pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result {
         self.store
             .transaction(deadline, async |work| work.renew_holder(holder).await)
@@ -157,7 +156,6 @@ fn is_held_back(control: &Control, now: Timestamp) -> Result<bool> {
     }
 }
 
-/// The lease, if this call settled it.
 async fn settle(
     work: &mut Work,
     lease_id: Uuid,

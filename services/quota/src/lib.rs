@@ -21,7 +21,7 @@ mod told;
 pub mod wake;
 pub mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
 use tidegate_auth::{Identity, TokenVerifier};
@@ -54,7 +54,6 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
 
-/// How the database is, for staff who ask.
 fn look_at(database: Database) -> DatabaseLook {
     Arc::new(move || {
         let database = database.clone();
@@ -74,16 +73,24 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let database = look_at(config.database.clone());
     check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
-    host.supervisor
-        .start("token key reloader", Arc::clone(&tokens).keep_fresh());
+    let stop = host.stop.clone();
+    let tasks = &mut host.supervisor;
+    tasks.start("token key reloader", Arc::clone(&tokens).keep_fresh());
+    let (replicas, resolver) = Replicas::find(
+        config.issuance_addresses,
+        Identity::Issuance,
+        Arc::clone(&host.tls),
+    )
+    .await;
+    tasks.start("resolver of issuance", resolver);
+    let issuance = IssuanceClient::new(replicas);
 
     let store = Store::new(config.database.pool(FOREGROUND_CONNECTIONS));
-    let (watch, poller) = Watch::new(store.clone(), host.stop.clone());
-    host.supervisor.start("poller of campaigns", poller);
+    let (watch, poller) = Watch::new(store.clone(), stop.clone());
+    tasks.start("poller of campaigns", poller);
     let metrics = Metrics::register(&mut host.registry, watch.clone());
     let leases = Leases::new(store.clone(), metrics.clone());
-    let issuance = find_issuance(config.issuance_addresses, &mut host).await;
-    let wake = Wake::default();
+    let (wake, fence_wake) = (Wake::default(), Wake::default());
     let reclaimer = Reclaimer::new(
         store.clone(),
         leases.clone(),
@@ -91,10 +98,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics.clone(),
         wake.clone(),
     );
-    let fence_wake = start_fencer(&store, &issuance, &mut host);
-    let controls = Controls::new(store.clone(), wake, fence_wake);
-    let reclaiming = reclaimer.run(config.lease_ttl, host.stop.clone());
-    host.supervisor.start("reclaimer", reclaiming);
+    tasks.start("reclaimer", reclaimer.run(config.lease_ttl, stop.clone()));
+    let fencer = Fencer::new(store.clone(), issuance.clone(), fence_wake.clone());
+    tasks.start("fencer", fencer.run(stop.clone()));
     let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
     let history = History::new(
         background.clone(),
@@ -102,32 +108,30 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         metrics.clone(),
         config.lease_retention,
     );
-    host.supervisor
-        .start("keeper of history", history.run(host.stop.clone()));
+    tasks.start("keeper of history", history.run(stop.clone()));
     let auditor = Auditor::new(background.clone(), issuance);
-    start_audits(&auditor, &metrics, config.audit_interval, &mut host);
-
+    let auditing = auditor.clone();
+    let auditing = auditing.run(metrics.clone(), config.audit_interval, stop.clone());
+    tasks.start("auditor", auditing);
     let queues = Queues::new(store.clone(), metrics.clone());
-    let tidying = queues.clone().keep_tidy(host.stop.clone());
-    host.supervisor.start("tidier of queues", tidying);
+    tasks.start("tidier of queues", queues.clone().keep_tidy(stop));
 
     let use_cases = UseCases {
         campaigns: Campaigns::new(store.clone()),
-        controls,
+        controls: Controls::new(store.clone(), wake, fence_wake),
         auditor,
         leases,
         queues,
         watch,
         metrics,
     };
-    let (_, ready) = channel(true);
     let service = Service {
         names: grpc::SERVICE_NAMES,
         routes: Box::new(move |routes| grpc::add(routes, use_cases)),
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         database: Some(database),
-        ready,
+        ready: channel(true).1,
         // Transactions run on when their caller has gone; closing waits for them.
         finish: Box::pin(async move {
             store.close().await;
@@ -145,27 +149,4 @@ async fn check_database(config: &Config) -> Result<(), Failure> {
         config.database.check_schema(&migrations()).await?;
     }
     Ok(())
-}
-
-async fn find_issuance(addresses: Vec<String>, host: &mut Host) -> IssuanceClient {
-    let (replicas, resolver) =
-        Replicas::find(addresses, Identity::Issuance, Arc::clone(&host.tls)).await;
-    host.supervisor.start("resolver of issuance", resolver);
-    IssuanceClient::new(replicas)
-}
-
-/// Starts the fencer; what it returns wakes it.
-fn start_fencer(store: &Store, issuance: &IssuanceClient, host: &mut Host) -> Wake {
-    let wake = Wake::default();
-    let fencer = Fencer::new(store.clone(), issuance.clone(), wake.clone());
-    host.supervisor
-        .start("fencer", fencer.run(host.stop.clone()));
-    wake
-}
-
-fn start_audits(auditor: &Auditor, metrics: &Metrics, every: Duration, host: &mut Host) {
-    let auditing = auditor
-        .clone()
-        .run(metrics.clone(), every, host.stop.clone());
-    host.supervisor.start("auditor", auditing);
 }

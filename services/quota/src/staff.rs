@@ -87,7 +87,6 @@ fn with_fields<const COUNT: usize>(
     })
 }
 
-/// What a campaign is, beside its tiers and its control.
 fn fields(campaign: &Campaign) -> [(&'static str, String); 9] {
     let terms = &campaign.terms;
     let validity_seconds = terms.coupon_validity.as_secs();
@@ -139,7 +138,6 @@ fn tiers(mut change: Change, before: Option<&Campaign>, after: &Campaign) -> Cha
     change
 }
 
-/// What a tier is, beside its stock.
 fn shown(tier: &Tier) -> String {
     let (id, value) = (&tier.id, tier.face_value_minor_units);
     let mut text = format!("{id}: {value}");

@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_telemetry::TraceContext;
 use tokio::sync::Notify;
 
-/// Wakes the reclaimer, or the fencer.
 #[derive(Clone, Default)]
 pub struct Wake(Arc<WakeShared>);
 
@@ -21,7 +20,6 @@ impl Wake {
         self.0.woken.notify_one();
     }
 
-    /// Until somebody wakes it.
     pub(crate) async fn woken(&self) {
         self.0.woken.notified().await;
     }

@@ -45,22 +45,19 @@ impl Auditor {
         deadline: Instant,
     ) -> Result<CouponBooks> {
         let count = |lane| self.issuance.count_coupons(limited, leases, lane, deadline);
-        let first = count(0).await?;
-        let lanes = first.lanes;
+        let (lanes, mut all) = count(0).await?;
         let rest: Vec<_> = stream::iter(1..u32::from(lanes.get()))
             .map(count)
             .buffer_unordered(LANES_COUNTED_AT_ONCE)
             .try_collect()
             .await?;
-        let mut all = first.books;
-        for lane in rest {
-            if lane.lanes != lanes {
-                let (one, other) = (lanes.get(), lane.lanes.get());
+        for (other, books) in rest {
+            if other != lanes {
                 return Err(QuotaError::IssuanceUnreadable(format!(
-                    "one replica says that there are {one} lanes and another says {other}"
+                    "one replica says that there are {lanes} lanes and another says {other}"
                 )));
             }
-            all.add(lane.books);
+            all.add(books);
         }
         Ok(all)
     }

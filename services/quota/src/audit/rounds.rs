@@ -28,7 +28,6 @@ const TURN_INTERVALS: u32 = 3;
 const ENDED_AUDIT_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 /// Campaigns of one round; those that were not audited for longest come first.
 const MAX_CAMPAIGNS: u32 = 1_000;
-/// Campaigns whose audits are shown.
 const MAX_SHOWN: u32 = 100;
 
 impl Auditor {

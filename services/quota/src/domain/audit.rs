@@ -96,7 +96,6 @@ named!(
     }
 );
 named!(
-    /// How an audit of one campaign ended.
     AuditOutcome {
         Sound = "sound",
         Different = "different",
@@ -127,7 +126,6 @@ pub struct TierAudit {
 pub struct Coverage {
     /// Leases compared one by one, the newest first.
     pub leases: u64,
-    /// Leases that were not compared, all of them older.
     pub leases_left_out: u64,
     pub oldest_lease: Option<Uuid>,
     /// Whether every lease was compared, and with them every coupon.
@@ -137,7 +135,6 @@ pub struct Coverage {
     pub last_complete_at: Option<Timestamp>,
 }
 
-/// What an audit found in what it covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditReport {
     pub tiers: Vec<TierAudit>,

@@ -9,24 +9,20 @@ use super::{Control, IssuanceState, RedemptionState, TierStock, sold_out, text::
 use crate::error::{QuotaError, Result};
 
 pub const MIN_COUPON_VALIDITY_SECONDS: u64 = 1;
-/// 366 days.
 pub const MAX_COUPON_VALIDITY_SECONDS: u64 = 366 * 24 * 3_600;
 const MAX_EXTENSION_DAYS: u64 = 3_660;
 /// The longest time from the end of a campaign to the end of an extended validity.
 pub const MAX_EXTENSION: Duration = Duration::from_secs(MAX_EXTENSION_DAYS * 24 * 3_600);
 
-/// What people call a campaign.
 pub type DisplayName = PrintedText<100>;
 /// What staff say of it among themselves.
 pub type Description = PrintedText<1_000>;
 
-/// One kind of coupon within a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
     pub id: TierId,
     /// What one coupon takes off an order, in minor units of the campaign's currency.
     pub face_value_minor_units: i64,
-    /// How many coupons the campaign was made with.
     pub initial_stock: u64,
     pub terms: CouponTerms,
 }
@@ -85,12 +81,10 @@ impl CampaignTerms {
 pub struct Campaign {
     pub number: CampaignNumber,
     pub terms: CampaignTerms,
-    /// Where the stock is, tier by tier in the order of the terms.
     pub stock: Vec<TierStock>,
     pub control: Control,
     /// Every coupon is valid at least until this moment; whole microseconds.
     pub extended_valid_until: Option<Timestamp>,
-    /// When staff ended it for good.
     pub ended_at: Option<Timestamp>,
     /// Grows with every change but that of the stock's whereabouts.
     pub revision: u64,

@@ -61,7 +61,6 @@ pub struct Control {
     /// Why; `None` as long as nobody has changed it.
     pub reason: Option<ChangeReason>,
     pub resume_at: Option<Timestamp>,
-    /// How often it was changed.
     pub epoch: u64,
 }
 
@@ -120,7 +119,6 @@ pub fn nothing_leased(stock: &[TierStock]) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halt {
     pub reason: ChangeReason,
-    /// Whether redeeming is halted as well; otherwise it stays as it is.
     pub with_redemption: bool,
     /// When staff expect to resume; whole microseconds.
     pub resume_at: Option<Timestamp>,
@@ -147,7 +145,6 @@ impl Halt {
         })
     }
 
-    /// Whether all of it is in force for a campaign.
     pub fn is_in_force(&self, standing: &Standing) -> bool {
         standing.issuance_state() == IssuanceState::Halted
             && (!self.with_redemption || standing.redemption_state() == RedemptionState::Halted)

@@ -23,7 +23,6 @@ pub struct LeaseRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub request: LeaseRequest,
-    /// What was granted; never nothing.
     pub granted: TierCounts,
     pub used: Option<TierCounts>,
     /// Whether it is archived, so that what was wanted of which tier is no longer known.
@@ -31,7 +30,6 @@ pub struct Lease {
 }
 
 named!(
-    /// Why a lease was sealed and settled.
     SealedBecause {
         Returned = "RETURNED",
         Silent = "SILENT",
@@ -144,7 +142,6 @@ impl Lease {
         known == *request
     }
 
-    /// What a return with these counts means.
     pub fn settle(&self, used: &TierCounts) -> Result<Settlement> {
         let mut counts = used.iter().zip(self.granted.iter());
         if let Some((_, (tier, granted))) = counts.find(|((_, used), (_, granted))| used > granted)

@@ -35,16 +35,12 @@ pub struct QueueCampaign {
     pub opens_at: Timestamp,
     /// Nor from this one on.
     pub closes_at: Timestamp,
-    /// What staff want of issuing.
     pub issuance: IssuanceControl,
-    /// Coupons that are in the pool.
     pub free: u64,
-    /// Coupons that are on lease.
     pub leased: u64,
 }
 
 impl QueueCampaign {
-    /// Coupons that can be issued at most.
     pub fn remaining(&self) -> u64 {
         self.free + self.leased
     }
@@ -60,7 +56,6 @@ impl QueueCampaign {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Queue {
-    /// Whether new claims take a ticket.
     pub is_queueing: bool,
     pub clock: QueueClock,
     /// How much of that time it served nobody although it was a queue. Turns that have come are kept for as long.

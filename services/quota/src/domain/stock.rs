@@ -91,7 +91,6 @@ impl FromIterator<(TierNumber, u64)> for TierCounts {
     }
 }
 
-/// Counts of the first tiers.
 #[cfg(test)]
 pub(super) fn counts(values: &[u64]) -> TierCounts {
     tiers().zip(values.iter().copied()).collect()

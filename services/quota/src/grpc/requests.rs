@@ -163,7 +163,6 @@ pub(super) fn page_token(next: Option<CampaignNumber>) -> String {
     next.map(|last| last.to_string()).unwrap_or_default()
 }
 
-/// Campaigns that another service asks for.
 pub(super) fn wanted_campaigns(request: &proto::LookupCampaignsRequest) -> Result<WantedCampaigns> {
     let mut bad = Violations::default();
     let count = request.campaign_ids.len() + request.campaign_numbers.len();

@@ -8,13 +8,6 @@ use crate::{
     store::LeaseToReclaim,
 };
 
-/// The coupons of one lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneCoupons {
-    pub lanes: Lanes,
-    pub books: CouponBooks,
-}
-
 /// What was used of each lease. Stock moves by this, so an answer that does not fit the question lease by lease is none.
 pub(super) fn sealed(
     asked: &[LeaseToReclaim],
@@ -69,7 +62,7 @@ fn each<'a, Answer, T>(
         .collect()
 }
 
-pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons> {
+pub(super) fn counted(response: &CountCouponsResponse) -> Result<(Lanes, CouponBooks)> {
     let lanes = Lanes::new(response.lanes)
         .map_err(|bounds| unreadable(format!("the number of lanes {bounds}")))?;
     let mismatches = response.mismatches.iter().map(|mismatch| {
@@ -81,17 +74,15 @@ pub(super) fn counted(response: &CountCouponsResponse) -> Result<LaneCoupons> {
             coupons: mismatch.coupons,
         })
     });
-    Ok(LaneCoupons {
-        lanes,
-        books: CouponBooks {
-            coupons: counts(&response.coupons)?,
-            on_live_leases: counts(&response.coupons_on_live_leases)?,
-            mismatches: mismatches.collect::<Result<_>>()?,
-            shoppers_over_limit: response.shoppers_over_limit,
-            shoppers_paying_twice: response.shoppers_paying_twice,
-            archived_used: counts(&response.archived_used)?,
-        },
-    })
+    let books = CouponBooks {
+        coupons: counts(&response.coupons)?,
+        on_live_leases: counts(&response.coupons_on_live_leases)?,
+        mismatches: mismatches.collect::<Result<_>>()?,
+        shoppers_over_limit: response.shoppers_over_limit,
+        shoppers_paying_twice: response.shoppers_paying_twice,
+        archived_used: counts(&response.archived_used)?,
+    };
+    Ok((lanes, books))
 }
 
 fn counts(answered: &[TierCount]) -> Result<TierCounts> {

@@ -24,7 +24,6 @@ struct QueueShown {
     moved_at: Instant,
 }
 
-/// The queues that this replica moved of late.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShownQueues(Arc<Mutex<BTreeMap<CampaignNumber, QueueShown>>>);
 

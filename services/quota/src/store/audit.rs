@@ -31,7 +31,6 @@ pub struct SavedAudit {
     pub complete: Option<(Timestamp, PassSums)>,
 }
 
-/// What was audited last of a campaign.
 #[derive(Debug, Clone)]
 pub struct ShownAudit {
     pub campaign: CampaignId,

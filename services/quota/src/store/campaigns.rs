@@ -16,7 +16,6 @@ use crate::{
     error::{QuotaError, Result},
 };
 
-/// Reads the campaigns that a file tells.
 macro_rules! campaigns {
     ($file:literal $(, $value:expr)* $(,)?) => {
         sql!(["../../queries/select_campaigns.sql", $file] $(, $value)*)
@@ -106,7 +105,6 @@ impl Work {
         self.rows(page, campaign).await
     }
 
-    /// The campaigns with these ids and numbers, those that there are.
     pub async fn lookup_campaigns(&mut self, wanted: &WantedCampaigns) -> Result<Vec<Campaign>> {
         let ids: Vec<_> = wanted.ids.iter().map(CampaignId::as_str).collect();
         let numbers = numbers(&wanted.numbers);
@@ -136,7 +134,6 @@ impl Work {
         self.rows(found, campaign).await
     }
 
-    /// How many campaigns end after `moment`.
     pub async fn count_campaigns_ending_after(&mut self, moment: Timestamp) -> Result<u64> {
         let count = sql!("../../queries/count_current_campaigns.sql", moment);
         self.counted(count).await
@@ -244,7 +241,6 @@ impl Work {
         self.run(end).await
     }
 
-    /// The tier and quantity that a request id has added to a campaign.
     pub async fn budget_addition(
         &mut self,
         campaign: CampaignNumber,
@@ -266,7 +262,6 @@ impl Work {
         addition.await
     }
 
-    /// Adds to a tier's stock, in a transaction that holds the campaign's locks.
     pub async fn add_budget(
         &mut self,
         campaign: CampaignNumber,
@@ -296,7 +291,6 @@ impl Work {
         Ok(record_changes(self.connection(), changes).await?)
     }
 
-    /// What was recorded, the newest first.
     pub async fn changes(&mut self, query: &ChangeQuery) -> Result<ChangePage> {
         Ok(list_changes(self.connection(), query).await?)
     }

@@ -43,7 +43,6 @@ fn standing(row: &PgRow) -> Read<Standing> {
 }
 
 impl Work {
-    /// What decides whether stock of a campaign is lent, in a transaction that holds its locks.
     pub async fn lending(&mut self, campaign: CampaignNumber) -> Result<Lending> {
         let found = sql!("../../queries/read_lending.sql", number(campaign));
         let found = self.row(found, lending).await?;
@@ -55,7 +54,6 @@ impl Work {
         self.set_controls(&[(campaign, control.clone())]).await
     }
 
-    /// The same for several campaigns.
     pub async fn set_controls(&mut self, controls: &[(CampaignNumber, Control)]) -> Result {
         let (campaigns, controls): (Vec<_>, Vec<_>) = controls.iter().cloned().unzip();
         let texts = |text: fn(&Control) -> &str| controls.iter().map(text).collect::<Vec<_>>();
@@ -101,7 +99,6 @@ impl Work {
         self.rows(found, campaign_number).await
     }
 
-    /// Locks the stock of these campaigns.
     pub async fn lock_tiers_of_many(&mut self, campaigns: &[CampaignNumber]) -> Result {
         let lock = sql!("../../queries/lock_tiers_of_many.sql", numbers(campaigns));
         self.run(lock).await

@@ -32,27 +32,23 @@ impl Work {
         self.run(retire).await
     }
 
-    /// Whether a campaign is retired.
     pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool> {
         let retired = sql!("../../queries/is_retired.sql", number(campaign));
         let retired = self.row(retired, |row| sqlx::Row::try_get(row, 0)).await?;
         Ok(retired.unwrap_or(false))
     }
 
-    /// At most `limit` retired campaigns whose leases are still there.
     pub async fn campaigns_to_forget(&mut self, limit: u32) -> Result<Vec<CampaignNumber>> {
         let found = sql!("../../queries/campaigns_to_forget.sql", i64::from(limit));
         self.rows(found, campaign_number).await
     }
 
-    /// Forgets at most `limit` leases of a retired campaign; how many that were.
     pub async fn forget_leases(&mut self, campaign: CampaignNumber, limit: u32) -> Result<u64> {
         let (campaign, limit) = (number(campaign), i64::from(limit));
         let forget = sql!("../../queries/forget_leases.sql", campaign, limit);
         self.counted(forget).await
     }
 
-    /// Notes that no lease of a retired campaign is left, if so it is.
     pub async fn mark_leases_forgotten(&mut self, campaign: CampaignNumber) -> Result {
         let mark = sql!("../../queries/mark_leases_forgotten.sql", number(campaign));
         self.run(mark).await

@@ -8,7 +8,6 @@ use crate::{
     error::{QuotaError, Result},
 };
 
-/// A lease that has to be sealed and settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseToReclaim {
     pub lease_id: Uuid,

@@ -14,12 +14,10 @@ use crate::{
 
 pub struct FoundQueue {
     pub campaign: QueueCampaign,
-    /// The queue; one that nobody has joined if there is none.
     pub queue: Queue,
     pub exists: bool,
 }
 
-/// What a gateway reported last of a queue.
 #[derive(Debug)]
 pub struct KeptReport {
     pub gateway: ReplicaId,
@@ -120,13 +118,11 @@ fn milliseconds(span: Duration) -> i64 {
 }
 
 impl Work {
-    /// Makes a queue for each of these campaigns that has none.
     pub async fn make_queues(&mut self, campaigns: &[CampaignNumber]) -> Result {
         let make = sql!("../../queries/make_queues.sql", numbers(campaigns));
         self.run(make).await
     }
 
-    /// Locks the queues of these campaigns.
     pub async fn lock_queues(&mut self, campaigns: &[CampaignNumber]) -> Result {
         let lock = sql!("../../queries/lock_queues.sql", numbers(campaigns));
         self.run(lock).await
@@ -226,14 +222,12 @@ impl Work {
         self.run(save).await
     }
 
-    /// Removes at most `limit` queues of campaigns that closed before a moment.
     pub async fn forget_queues(&mut self, closed_before: Timestamp, limit: u32) -> Result {
         let limit = i64::from(limit);
         let forget = sql!("../../queries/forget_queues.sql", closed_before, limit);
         self.run(forget).await
     }
 
-    /// Removes at most `limit` reports of gateways that have been silent for so long.
     pub async fn forget_queue_reports(&mut self, silent_for: Duration, limit: u32) -> Result {
         let limit = i64::from(limit);
         let forget = sql!("../../queries/forget_queue_reports.sql", silent_for, limit);

@@ -56,7 +56,6 @@ pub(super) fn count_list(row: &PgRow, column: &str) -> Read<Vec<u64>> {
     decoded(counts.into_iter().map(u64::try_from).collect())
 }
 
-/// A text by what it has to be.
 pub(super) fn parsed<T, E: Error + Send + Sync + 'static>(
     row: &PgRow,
     column: &str,
@@ -102,7 +101,6 @@ pub(super) fn tier_counts(row: &PgRow, column: &str) -> Read<TierCounts> {
     numbered(tiers, count_list(row, column)?)
 }
 
-/// Counts of the first tiers.
 pub(super) fn first_tier_counts(row: &PgRow, column: &str) -> Read<TierCounts> {
     numbered(0.., count_list(row, column)?)
 }

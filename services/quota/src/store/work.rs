@@ -24,7 +24,6 @@ pub struct Work {
     ended: bool,
 }
 
-/// A statement with its values.
 type Statement<'v> = Query<'v, Postgres, PgArguments>;
 
 impl Store {
@@ -96,13 +95,11 @@ impl Work {
         outcome
     }
 
-    /// Runs a statement that yields nothing.
     pub(super) async fn run(&mut self, statement: Statement<'_>) -> Result {
         statement.execute(self.connection()).await?;
         Ok(())
     }
 
-    /// Every row that a statement yields.
     pub(super) async fn rows<T>(
         &mut self,
         statement: Statement<'_>,
@@ -112,7 +109,6 @@ impl Work {
         Ok(rows.iter().map(read).collect::<Read<_>>()?)
     }
 
-    /// The row that a statement yields, if it does.
     pub(super) async fn row<T>(
         &mut self,
         statement: Statement<'_>,
@@ -122,7 +118,6 @@ impl Work {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
-    /// How many a statement says that there were.
     pub(super) async fn counted(&mut self, statement: Statement<'_>) -> Result<u64> {
         let row = statement.fetch_one(self.connection()).await?;
         Ok(super::values::count(&row, "count")?)

@@ -153,62 +153,47 @@ async fn fill(giveaway: &Giveaway, issuance: &Issuance) {
     issuance.state().leases.extend(ids.map(|id| (id, lease)));
 }
 
-/// Goes on until a pass over all leases is complete and its metrics show a line. An auditor rests
-/// between its pages, so that may take some rounds.
-async fn audit_all(audits: &Audits, line: &str) -> Timestamp {
+#[tokio::test]
+async fn an_audit_says_what_it_covered_and_a_lease_that_disagrees_is_found_however_old_it_is() {
+    let (giveaway, _) = Giveaway::of(&[100_000]).await;
+    let (issuance, client) = Issuance::start().await;
+    fill(&giveaway, &issuance).await;
+    let audits = Audits::new(&giveaway, &client);
+    let whole = audits.audit_spring().await.coverage;
+    assert_eq!((whole.leases, whole.leases_left_out), (MANY as u64, 0));
+    let oldest = Uuid::from_u128(1);
+    assert_eq!(whole.oldest_lease, Some(oldest));
+    assert_eq!((whole.is_complete, whole.last_complete_at), (true, None));
+
+    let began = Timestamp::now_utc();
+    let audits = Audits::new(&giveaway, &client);
+    // An auditor rests between its pages, so a pass over all leases may take some rounds.
     let rounds = async {
         loop {
-            audits.run_until(line).await;
+            let left_out = "tidegate_audit_leases_left_out{campaign_id=\"spring\"} 3000\n";
+            let shown = audits.run_until(left_out).await;
+            let sound = "tidegate_audit_differences{campaign_id=\"spring\"} 0\n";
+            assert!(shown.contains(sound), "{shown}");
             if let Some(complete_at) = audits.audit_spring().await.coverage.last_complete_at {
                 return complete_at;
             }
         }
     };
-    timeout(Duration::from_secs(120), rounds).await.unwrap()
-}
-
-#[tokio::test]
-async fn a_lease_that_disagrees_is_found_however_old_it_is() {
-    let (giveaway, _) = Giveaway::of(&[100_000]).await;
-    let (issuance, client) = Issuance::start().await;
-    fill(&giveaway, &issuance).await;
-    let line = |differences: u64| {
-        format!("tidegate_audit_differences{{campaign_id=\"spring\"}} {differences}\n")
-    };
-    audit_all(&Audits::new(&giveaway, &client), &line(0)).await;
+    let complete_at = timeout(Duration::from_secs(120), rounds).await.unwrap();
+    assert!(complete_at > began - Duration::from_secs(1));
     let newest = issuance.state().inspections[0].clone();
     assert_eq!(newest[0], Uuid::from_u128(MANY as u128), "newest first");
-    let oldest = Uuid::from_u128(1);
+    let kept =
+        "SELECT array[leases_compared, complete_leases, complete_is_final::int] FROM audit_passes";
+    let kept: Vec<i64> = giveaway.database.ask(kept).await;
+    let expected = [2_000, MANY, 1];
+    assert_eq!(kept, expected, "it has closed and has nothing on lease");
+
     issuance.state().leases.get_mut(&oldest).unwrap().used = counts(&[0]);
     let old = "UPDATE audit_passes SET complete_at = '2026-01-01 00:00Z'";
     giveaway.database.execute(old).await;
     let runs = "tidegate_audit_runs_total{outcome=\"different\"}";
-    Audits::new(&giveaway, &client).run_until(runs).await;
-}
-
-#[tokio::test]
-async fn an_audit_says_what_it_covered_and_how_old_the_last_one_of_all_leases_is() {
-    let (giveaway, _) = Giveaway::of(&[100_000]).await;
-    let (issuance, client) = Issuance::start().await;
-    fill(&giveaway, &issuance).await;
-    let auditor = Audits::new(&giveaway, &client);
-    let whole = auditor.audit_spring().await.coverage;
-    assert_eq!((whole.leases, whole.leases_left_out), (MANY as u64, 0));
-    assert_eq!(whole.oldest_lease, Some(Uuid::from_u128(1)));
-    assert_eq!((whole.is_complete, whole.last_complete_at), (true, None));
-
-    let began = Timestamp::now_utc();
-    let left_out = "tidegate_audit_leases_left_out{campaign_id=\"spring\"} 3000\n";
-    let complete_at = audit_all(&Audits::new(&giveaway, &client), left_out).await;
-    assert!(complete_at > began - Duration::from_secs(1));
-    let kept =
-        "SELECT array[leases_compared, complete_leases, complete_is_final::int] FROM audit_passes";
-    let kept: Vec<i64> = giveaway.database.ask(kept).await;
-    assert_eq!(
-        kept,
-        [2_000, MANY, 1],
-        "it has closed and has nothing on lease"
-    );
+    audits.run_until(runs).await;
 }
 
 #[tokio::test]

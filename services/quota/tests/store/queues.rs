@@ -5,10 +5,14 @@ use std::time::Duration;
 use crate::giveaway::{Giveaway, later, open, terms};
 use futures_util::future::join_all;
 use tidegate_quota::{
-    domain::{CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot},
+    domain::{
+        CohortWaiting, GatewayReport, IssuanceControl, QueueReport, QueueSnapshot, QueueStanding,
+    },
+    error::QuotaError,
     queues::Queues,
+    store::KeptReport,
 };
-use tidegate_types::{CampaignNumber, Cohort, ReplicaId, Timestamp, Turn};
+use tidegate_types::{CampaignId, CampaignNumber, Cohort, ReplicaId, Timestamp, Turn};
 
 const STEP: Duration = Duration::from_millis(500);
 
@@ -85,6 +89,15 @@ impl Gateway {
         let mut snapshots = self.queues.report(&report, now, later()).await.unwrap();
         snapshots.remove(0)
     }
+
+    pub async fn standing(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(QueueStanding, Vec<KeptReport>), QuotaError> {
+        let id = CampaignId::parse(id).unwrap();
+        self.queues.standing(&id, now).await
+    }
 }
 
 /// Two gateways and a campaign of a thousand coupons.
@@ -131,6 +144,13 @@ async fn a_report_that_changes_nothing_writes_nothing() {
     assert_eq!(told.current_cohort.get(), second(open()));
     let rows = "SELECT (SELECT count(*) FROM queues) + (SELECT count(*) FROM queue_reports)";
     assert_eq!(giveaway.database.ask::<i64>(rows).await, 0);
+    let (standing, reports) = gateway.standing("spring", open()).await.unwrap();
+    assert!(!standing.snapshot.is_queueing && reports.is_empty());
+    let waiting = (standing.waiting(), standing.oldest_joined_at);
+    assert_eq!(waiting, (0, None));
+    assert_eq!(standing.snapshot.remaining, 1_000);
+    let refused = gateway.standing("autumn", open()).await;
+    refused!(refused, QuotaError::CampaignNotFound);
 }
 
 #[tokio::test]
@@ -272,6 +292,9 @@ async fn those_who_came_before_the_opening_are_drawn_at_it() {
     let told = gateway.hold(1, 0, 200, 50.0).await;
     assert!(told.is_queueing);
     assert_eq!(told.watermark, Turn::FIRST);
+    let (standing, _) = gateway.standing("spring", open()).await.unwrap();
+    let oldest = (standing.waiting(), standing.oldest_joined_at);
+    assert_eq!(oldest, (200, Some(terms.opens_at)));
     let holding = gateway.holding(0, 200, 50.0);
     let told = gateway.send(2, holding, terms.opens_at).await;
     assert_eq!(told.watermark, turn(0, 1 << 30));

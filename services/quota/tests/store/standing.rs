@@ -2,17 +2,9 @@
 
 use std::time::Duration;
 
-use crate::giveaway::{Giveaway, open, terms};
-use crate::queues::{Gateway, room, second};
-use tidegate_quota::{
-    domain::{CohortWaiting, QueueReport},
-    error::QuotaError,
-};
-use tidegate_types::{CampaignId, Timestamp};
-
-fn spring() -> CampaignId {
-    CampaignId::parse("spring").unwrap()
-}
+use crate::giveaway::open;
+use crate::queues::{room, second};
+use tidegate_quota::domain::{CohortWaiting, QueueReport};
 
 #[tokio::test]
 async fn a_queue_stands_as_all_gateways_reported_last() {
@@ -41,7 +33,7 @@ async fn a_queue_stands_as_all_gateways_reported_last() {
         .send(2, waiting(4), now + Duration::from_secs(1))
         .await;
 
-    let (standing, reports) = other.queues.standing(&spring(), now).await.unwrap();
+    let (standing, reports) = other.standing("spring", now).await.unwrap();
     assert!(standing.snapshot.is_queueing);
     assert_eq!(standing.snapshot.remaining, 1_000);
     assert_eq!(standing.snapshot.able_per_second, 6.0);
@@ -65,33 +57,6 @@ async fn a_queue_stands_as_all_gateways_reported_last() {
         giveaway.database.number(clock).await
     };
     let before = clock().await;
-    other.queues.standing(&spring(), now).await.unwrap();
+    other.standing("spring", now).await.unwrap();
     assert_eq!(clock().await, before, "whoever looks moves nothing");
-}
-
-#[tokio::test]
-async fn where_nobody_waits_there_is_nothing_to_tell_but_what_is_left() {
-    let (_, [gateway, _]) = room().await;
-    let (standing, reports) = gateway.queues.standing(&spring(), open()).await.unwrap();
-    assert!(!standing.snapshot.is_queueing && reports.is_empty());
-    let nobody = (standing.waiting(), standing.called, standing.at_door);
-    assert_eq!(nobody, (0, 0, 0));
-    assert_eq!(standing.oldest_joined_at, None);
-    assert_eq!(standing.snapshot.pace, None);
-    assert_eq!(standing.snapshot.remaining, 1_000);
-    let autumn = CampaignId::parse("autumn").unwrap();
-    let refused = gateway.queues.standing(&autumn, open()).await;
-    refused!(refused, QuotaError::CampaignNotFound);
-}
-
-#[tokio::test]
-async fn those_who_came_before_the_opening_have_waited_since_then() {
-    let (giveaway, campaign) = Giveaway::of(&[10]).await;
-    let opens_at: Timestamp = terms("spring", &[10]).opens_at;
-    let early = opens_at - Duration::from_secs(60);
-    let gateway = Gateway::new(&giveaway, "gateway-0/1", campaign.number);
-    gateway.send(1, gateway.holding(0, 7, 0.0), early).await;
-    let (standing, _) = gateway.queues.standing(&spring(), early).await.unwrap();
-    assert_eq!(standing.waiting(), 7);
-    assert_eq!(standing.oldest_joined_at, Some(opens_at));
 }

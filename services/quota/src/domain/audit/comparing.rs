@@ -30,7 +30,6 @@ impl Audit {
         audit
     }
 
-    /// Goes on with a pass that was interrupted.
     pub fn resume(sums: PassSums) -> Self {
         Self {
             sums,

@@ -37,7 +37,6 @@ impl QueueClock {
         self.milliseconds.max(u64::try_from(now).unwrap_or(0))
     }
 
-    /// The cohort of those who join now.
     pub fn cohort(&self) -> Cohort {
         Cohort::of_milliseconds(self.milliseconds)
     }

@@ -11,13 +11,11 @@ use super::QueueReport;
 /// Those of one cohort whose turns have not come, at all gateways.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Coming {
-    /// All of them.
     pub all: f64,
     /// Those who would be there soon if they were called.
     pub soon: f64,
 }
 
-/// Where the watermark has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Called {
     /// Turns before this one have come.

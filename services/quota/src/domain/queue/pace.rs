@@ -5,25 +5,21 @@ const SPAN: Duration = Duration::from_secs(15);
 /// Of a shorter time nothing is told.
 const KNOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// How fast a queue goes: measured, and only told.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pace {
     pub recent: PaceRange,
-    /// The one before.
     pub earlier: PaceRange,
 }
 
 /// The slowest and the fastest that a queue went in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PaceRange {
-    /// The slowest, in served each second.
     pub slowest: f64,
     pub fastest: f64,
     pub span: Duration,
 }
 
 impl Pace {
-    /// Takes in how fast it goes now.
     pub fn measure(&mut self, served_per_second: f64, elapsed: Duration) {
         let now = PaceRange {
             slowest: served_per_second,

@@ -24,7 +24,6 @@ pub struct QueueReport {
     pub served_per_second: f64,
     /// Claims that could be served each second if the windows were full, as far as was tried.
     pub able_per_second: f64,
-    /// Turns that have come and wait for a permit.
     pub at_door: u64,
     /// What was known of the watermark when this was counted.
     pub watermark: Turn,
@@ -50,7 +49,6 @@ pub struct CohortWaiting {
 }
 
 impl GatewayReport {
-    /// What it says of a campaign.
     pub fn of(&self, campaign: CampaignNumber) -> Option<&QueueReport> {
         let place = self
             .queues
@@ -60,7 +58,6 @@ impl GatewayReport {
 }
 
 impl QueueReport {
-    /// Whether a queue has to begin, or somebody waits in one.
     pub fn has_changes(&self) -> bool {
         self.wants_queue || !self.waiting.is_empty()
     }

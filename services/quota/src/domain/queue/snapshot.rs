@@ -4,13 +4,10 @@ use tidegate_types::{CampaignNumber, Cohort, Timestamp, Turn};
 
 use super::{PaceRange, Queue, QueueCampaign, QueueReport, law};
 
-/// How a campaign's queue stands, as gateways are told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueSnapshot {
     pub campaign: CampaignNumber,
-    /// Whether new claims take a ticket.
     pub is_queueing: bool,
-    /// The cohort of those who join now.
     pub current_cohort: Cohort,
     /// For how long it has lasted: less than a second.
     pub current_cohort_age: Duration,
@@ -23,7 +20,6 @@ pub struct QueueSnapshot {
     /// Claims that the gateways' windows allow each second.
     pub able_per_second: f64,
     pub waiting: BTreeMap<Cohort, u64>,
-    /// Coupons that can be issued at most.
     pub remaining: u64,
 }
 

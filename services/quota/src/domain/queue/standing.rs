@@ -2,21 +2,17 @@ use tidegate_types::{Cohort, Timestamp, Turn};
 
 use super::{Queue, QueueCampaign, QueueReport, QueueSnapshot, law};
 
-/// How a campaign's queue stands, for people who look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueStanding {
     pub snapshot: QueueSnapshot,
     /// When whoever has waited longest joined; the opening for those who came before it.
     pub oldest_joined_at: Option<Timestamp>,
-    /// Turns that were called and have not come yet.
     pub called: u64,
-    /// Turns that have come and wait for a permit.
     pub at_door: u64,
     pub credit: f64,
 }
 
 impl QueueStanding {
-    /// How many wait for their turn.
     pub fn waiting(&self) -> u64 {
         self.snapshot.waiting.values().sum()
     }
