@@ -20,7 +20,7 @@ use crate::{
     domain::{Audit, AuditReport, Campaign, Coverage, LeaseBooks, TierBooks},
     error::Result,
     issuance::{IssuanceClient, MAX_LEASES_PER_CALL},
-    store::{KeptPass, Store, by, previous_lease_id},
+    store::{KeptPass, Store, by},
 };
 
 /// Coupons that the leases of one page may have used, so that a page is counted in a fraction of a
@@ -134,18 +134,11 @@ impl Auditor {
                 Some(lease) if !is_last => lease.lease_id,
                 _ => Uuid::nil(),
             };
-            let keys = page.iter().map(|lease| (lease.lease_id, lease.lane));
-            let keys: Vec<_> = keys.collect();
-            let fenced = if keys.is_empty() {
-                Vec::new()
-            } else {
-                let inspected = self.issuance.inspect(&keys, bounds.deadline);
-                inspected.await?
-            };
+            let fenced = self.issuance.inspect(&page, bounds.deadline).await?;
             let leases = first..=last;
             let coupons = self.count_coupons(campaign, &leases, bounds.deadline);
             audit.page(&page, &fenced, &coupons.await?);
-            next = previous_lease_id(first);
+            next = first.as_u128().checked_sub(1).map(Uuid::from_u128);
             if audit.sums().leases - before >= bounds.leases || Instant::now() >= bounds.until {
                 break;
             }
@@ -190,13 +183,12 @@ impl Auditor {
             .read_without_limit(async |read| read.is_retired(campaign.number).await)
             .await?;
         let leases: u64 = after.iter().map(|books| books.leases).sum();
-        let left_out = leases.saturating_sub(audit.sums().leases);
+        let leases_left_out = match is_complete || is_retired {
+            true => 0,
+            false => leases.saturating_sub(audit.sums().leases),
+        };
         let coverage = Coverage {
-            leases_left_out: if is_complete || is_retired {
-                0
-            } else {
-                left_out
-            },
+            leases_left_out,
             is_complete,
             leases_forgotten: is_retired,
             last_complete_at: subject.kept.complete_at,

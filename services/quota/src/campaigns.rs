@@ -1,7 +1,8 @@
 //! Making campaigns, reading and changing them, and adding to their stock.
 
 use tidegate_types::{
-    CampaignId, CampaignNumber, ChangePage, ChangeQuery, ChangeReason, MAX_STOCK, RequestId, TierId,
+    CampaignId, CampaignNumber, ChangePage, ChangeQuery, ChangeReason, MAX_STOCK, RecordedChange,
+    RequestId, TierId,
 };
 
 use crate::{
@@ -97,19 +98,13 @@ impl Campaigns {
             .store
             .read(async |read| read.lookup_campaigns(wanted).await);
         let mut campaigns = found.await?;
+        let is_known = |is_it: &dyn Fn(&Campaign) -> bool| campaigns.iter().any(is_it);
         let mut unknown = wanted.clone();
-        unknown
-            .ids
-            .retain(|id| !campaigns.iter().any(|known| known.terms.id == *id));
-        unknown
-            .numbers
-            .retain(|number| !campaigns.iter().any(|known| known.number == *number));
-        let fitting = fitting(
-            &campaigns,
-            |campaign| campaign.terms.names(),
-            MAX_NAMES_OF_PAGE,
-        );
-        campaigns.truncate(fitting);
+        let ids = &mut unknown.ids;
+        ids.retain(|id| !is_known(&|known| known.terms.id == *id));
+        let numbers = &mut unknown.numbers;
+        numbers.retain(|number| !is_known(&|known| known.number == *number));
+        campaigns.truncate(fitting_by_names(&campaigns));
         Ok(Found { campaigns, unknown })
     }
 
@@ -118,17 +113,12 @@ impl Campaigns {
         // Campaign numbers have 24 bits, so none is left out.
         let before = before.map_or(i32::MAX, |number| number.get() as i32);
         // One more than asked for tells whether there is a next page.
-        let limit = size.saturating_add(1);
+        let limit = i64::from(size) + 1;
         let page = self
             .store
             .read(async |read| read.campaigns_before(before, limit).await);
         let mut campaigns = page.await?;
-        let fitting = fitting(
-            &campaigns,
-            |campaign| campaign.terms.names(),
-            MAX_NAMES_OF_PAGE,
-        );
-        let fitting = fitting.min(usize::from(size));
+        let fitting = fitting_by_names(&campaigns).min(usize::from(size));
         let more = campaigns.len() > fitting;
         campaigns.truncate(fitting);
         let last = campaigns.last().map(|campaign| campaign.number);
@@ -142,17 +132,12 @@ impl Campaigns {
     pub async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage> {
         let page = self.store.read(async |read| read.changes(query).await);
         let mut page = page.await?;
-        let fitting = fitting(
-            &page.changes,
-            |recorded| {
-                let fields = recorded.change.fields.iter();
-                fields
-                    .map(|field| field.before.len() + field.after.len())
-                    .sum()
-            },
-            MAX_BYTES_OF_PAGE,
-        )
-        .max(1);
+        let bytes = |recorded: &RecordedChange| {
+            let fields = recorded.change.fields.iter();
+            let bytes = fields.map(|field| field.before.len() + field.after.len());
+            bytes.sum()
+        };
+        let fitting = fitting(&page.changes, bytes, MAX_BYTES_OF_PAGE).max(1);
         if fitting < page.changes.len() {
             page.changes.truncate(fitting);
             page.next = page.changes.last().map(|last| last.id);
@@ -236,6 +221,11 @@ fn fitting<T>(all: &[T], size: impl Fn(&T) -> usize, most: usize) -> usize {
         Some(*sum)
     });
     sizes.take_while(|sum| *sum <= most).count()
+}
+
+fn fitting_by_names(campaigns: &[Campaign]) -> usize {
+    let names = |campaign: &Campaign| campaign.terms.names();
+    fitting(campaigns, names, MAX_NAMES_OF_PAGE)
 }
 
 /// The campaign there is, if it was made with the same terms, whatever they are now.

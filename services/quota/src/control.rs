@@ -38,7 +38,7 @@ pub struct EndRequest {
 /// Campaigns that one halt of all takes in. There are no more than half as many, and a few that were
 /// made at once. Beyond, those that are not halted come first, nothing is said to be all halted, and
 /// the same call again takes in the next ones.
-pub const MAX_HALTED: u32 = 2 * MAX_CURRENT_CAMPAIGNS as u32;
+pub const MAX_HALTED: i64 = 2 * MAX_CURRENT_CAMPAIGNS;
 
 #[derive(Debug, Clone)]
 pub struct Halted {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Campaigns of one round at most; the next round follows at once.
-const CAMPAIGNS_PER_ROUND: u32 = 100;
+const CAMPAIGNS_PER_ROUND: i64 = 100;
 /// How soon what could not be brought is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the database is looked at for what another replica of quota left undone.

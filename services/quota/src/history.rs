@@ -23,10 +23,10 @@ use crate::{
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two batches, so that grants have the database to themselves most of the time.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
-const BATCH_LEASES: u32 = 1_000;
+const BATCH_LEASES: i64 = 1_000;
 const MAX_BATCHES: u32 = 200;
 /// Campaigns that one round retires, and forgets the leases of.
-const MAX_CAMPAIGNS: u32 = 100;
+const MAX_CAMPAIGNS: i64 = 100;
 /// A lease stays as it is for so long after it was settled, while people may still look at it.
 const ARCHIVED_AFTER: Duration = Duration::from_secs(600);
 /// Work that waits longer for a connection is left to the next round.
@@ -145,7 +145,7 @@ async fn in_batches<Batch: Future<Output = Result<u64>>>(
     for _ in 0..MAX_BATCHES {
         let done = batch().await?;
         counter.inc_by(done);
-        if done < u64::from(BATCH_LEASES) {
+        if done < BATCH_LEASES as u64 {
             break;
         }
         sleep(BATCH_PAUSE).await;

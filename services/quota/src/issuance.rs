@@ -20,13 +20,13 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Campaign, CouponBooks, FencedLease, TierCounts},
+    domain::{Campaign, CouponBooks, FencedLease, LeaseBooks, TierCounts},
     error::{QuotaError, Result},
     store::LeaseToReclaim,
     told,
 };
 
-pub const MAX_LEASES_PER_CALL: u32 = 1_000;
+pub const MAX_LEASES_PER_CALL: i64 = 1_000;
 /// A replica that takes longer to write what it is told is given up for the next one.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counting reads every coupon of a page of leases. Issuance takes no longer deadline than this.
@@ -43,7 +43,7 @@ impl IssuanceClient {
     /// Seals leases for ever, at most [`MAX_LEASES_PER_CALL`]; answers with what was used of each, in their order.
     pub async fn seal(&self, leases: &[LeaseToReclaim]) -> Result<Vec<TierCounts>> {
         let to_seal = |lease: &LeaseToReclaim| LeaseToSeal {
-            lease: Some(key(&(lease.lease_id, lease.lane))),
+            lease: Some(key(lease.lease_id, lease.lane)),
             campaign_number: lease.campaign.get(),
             holder_id: lease.holder.to_string(),
         };
@@ -72,11 +72,15 @@ impl IssuanceClient {
     /// How leases stand, at most [`MAX_LEASES_PER_CALL`], in their order; `None` for one that issuance does not know.
     pub async fn inspect(
         &self,
-        leases: &[(Uuid, Lane)],
+        leases: &[LeaseBooks],
         deadline: Instant,
     ) -> Result<Vec<Option<FencedLease>>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = leases.iter().map(|lease| key(lease.lease_id, lease.lane));
         let request = InspectLeasesRequest {
-            leases: leases.iter().map(key).collect(),
+            leases: keys.collect(),
         };
         let call =
             |mut client: Client, request| async move { client.inspect_leases(request).await };
@@ -141,7 +145,7 @@ impl IssuanceClient {
 
 type Client = LeaseFenceServiceClient<TracedChannel>;
 
-fn key((lease_id, lane): &(Uuid, Lane)) -> LeaseKey {
+fn key(lease_id: Uuid, lane: Lane) -> LeaseKey {
     LeaseKey {
         lease_id: lease_id.to_string(),
         lane: lane.get().into(),

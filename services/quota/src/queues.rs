@@ -22,7 +22,7 @@ use crate::{
 
 /// How often what is over is forgotten, and how many rows of a kind at once.
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
-const MAX_FORGOTTEN: u32 = 10_000;
+const MAX_FORGOTTEN: i64 = 10_000;
 /// A waiting room is kept for so long after its campaign.
 const KEPT_AFTER_END: Duration = Duration::from_secs(3_600);
 /// Far longer than a report may be on its way: one that comes after that is taken for a new one.

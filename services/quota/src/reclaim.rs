@@ -18,12 +18,12 @@ use crate::{
     leases::Leases,
     metrics::Metrics,
     outage::Outage,
-    store::{LeaseToReclaim, Store, next_lease_id},
+    store::{LeaseToReclaim, Store},
     wake::Wake,
 };
 
 /// Holders that are watched at once; those that hold a lease come first.
-const MAX_HOLDERS: u32 = 10_000;
+const MAX_HOLDERS: i64 = 10_000;
 /// How soon leases that could not be taken back are tried again, if the next reading is not sooner.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A settlement that waits longer for a connection is left to the next round.
@@ -124,7 +124,8 @@ impl Reclaimer {
             let Some(last) = page.last() else {
                 break;
             };
-            from = next_lease_id(last.lease_id);
+            let next = last.lease_id.as_u128().checked_add(1);
+            from = next.map(Uuid::from_u128);
             let taken_back = self.take_back(&page).with_context(cause.clone());
             outcome = outcome.and(taken_back.await);
         }

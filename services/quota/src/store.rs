@@ -20,7 +20,6 @@ mod values;
 mod work;
 
 use sqlx::PgPool;
-use uuid::Uuid;
 
 pub use audit::{KeptPass, PassUnderWay, SavedAudit, ShownAudit};
 pub use control::Lending;
@@ -41,14 +40,4 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// The id after this one in the order of the database; `None` after the last there can be.
-pub fn next_lease_id(id: Uuid) -> Option<Uuid> {
-    id.as_u128().checked_add(1).map(Uuid::from_u128)
-}
-
-/// The id before this one in the order of the database; `None` before the first there can be.
-pub fn previous_lease_id(id: Uuid) -> Option<Uuid> {
-    id.as_u128().checked_sub(1).map(Uuid::from_u128)
 }

@@ -33,7 +33,7 @@ const WATCHED_AFTER_END: Duration = Duration::from_secs(24 * 3_600);
 pub const MAX_CURRENT_CAMPAIGNS: i64 = 1_000;
 /// Ended campaigns whose coupons can still be used that watchers are told of, once for those whose
 /// coupons end by themselves and once for those that were extended. Others are looked up.
-const MAX_ENDED_CAMPAIGNS: u32 = 500;
+const MAX_ENDED_CAMPAIGNS: i64 = 500;
 const MAX_WATCHERS: usize = 1_000;
 
 /// A campaign is current if it closes after this moment, and watched if its coupons can be used after it.

@@ -27,8 +27,8 @@ const TURN_INTERVALS: u32 = 3;
 /// An ended campaign, all of whose leases were compared after its end, is audited again after this time.
 const ENDED_AUDIT_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 /// Campaigns of one round; those that were not audited for longest come first.
-const MAX_CAMPAIGNS: u32 = 1_000;
-const MAX_SHOWN: u32 = 100;
+const MAX_CAMPAIGNS: i64 = 1_000;
+const MAX_SHOWN: i64 = 100;
 
 impl Auditor {
     /// Audits every campaign that is due, again and again until `stop` is cancelled, whenever no other replica does.

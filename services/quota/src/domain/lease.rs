@@ -143,9 +143,11 @@ impl Lease {
     }
 
     pub fn settle(&self, used: &TierCounts) -> Result<Settlement> {
-        let mut counts = used.iter().zip(self.granted.iter());
-        if let Some((_, (tier, granted))) = counts.find(|((_, used), (_, granted))| used > granted)
+        if let Some((tier, _)) = used
+            .iter()
+            .find(|(tier, used)| *used > self.granted.get(*tier))
         {
+            let granted = self.granted.get(tier);
             let most =
                 format!("must be at most {granted} of tier {tier}, which is what was granted");
             return Err(QuotaError::invalid_field("used", most));

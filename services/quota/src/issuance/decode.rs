@@ -1,9 +1,9 @@
 use tidegate_proto::issuance::v1::{CountCouponsResponse, InspectedLease, SealedLease, TierCount};
-use tidegate_types::{Lane, Lanes, TierNumber};
+use tidegate_types::{Lanes, TierNumber};
 use uuid::Uuid;
 
 use crate::{
-    domain::{CouponBooks, FencedLease, LeaseMismatch, TierCounts},
+    domain::{CouponBooks, FencedLease, LeaseBooks, LeaseMismatch, TierCounts},
     error::{QuotaError, Result},
     store::LeaseToReclaim,
 };
@@ -20,10 +20,10 @@ pub(super) fn sealed(
 
 /// How each lease stands; `None` for one that issuance does not know.
 pub(super) fn inspected(
-    asked: &[(Uuid, Lane)],
+    asked: &[LeaseBooks],
     answered: &[InspectedLease],
 ) -> Result<Vec<Option<FencedLease>>> {
-    let asked = asked.iter().map(|(lease_id, _)| *lease_id);
+    let asked = asked.iter().map(|lease| lease.lease_id);
     let answered = answered.iter().map(|lease| (&*lease.lease_id, lease));
     each(asked, answered, |lease| {
         let fenced = lease.is_known.then(|| {
@@ -104,9 +104,13 @@ fn unreadable(what: String) -> QuotaError {
 mod tests {
     use super::*;
 
-    fn asked(lease_id: u128) -> (Uuid, Lane) {
-        let lane = Lanes::new(1u16).unwrap().lane(0u16).unwrap();
-        (Uuid::from_u128(lease_id), lane)
+    fn asked(lease_id: u128) -> LeaseBooks {
+        LeaseBooks {
+            lease_id: Uuid::from_u128(lease_id),
+            lane: Lanes::new(1u16).unwrap().lane(0u16).unwrap(),
+            granted: TierCounts::default(),
+            used: None,
+        }
     }
 
     fn answered(lease_id: u128, tier_number: u32) -> InspectedLease {

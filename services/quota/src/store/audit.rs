@@ -115,9 +115,9 @@ impl Work {
         &mut self,
         campaign: CampaignNumber,
         from: Uuid,
-        limit: u32,
+        limit: i64,
     ) -> Result<Vec<LeaseBooks>> {
-        let (campaign, limit) = (number(campaign), i64::from(limit));
+        let campaign = number(campaign);
         let leases = sql!("../../queries/audit_leases.sql", campaign, from, limit);
         self.rows(leases, lease_books).await
     }
@@ -139,13 +139,13 @@ impl Work {
         &mut self,
         closing_after: Timestamp,
         complete_before: Timestamp,
-        limit: u32,
+        limit: i64,
     ) -> Result<Vec<CampaignId>> {
         let due = sql!(
             "../../queries/campaigns_to_audit.sql",
             closing_after,
             complete_before,
-            i64::from(limit)
+            limit
         );
         self.rows(due, |row| parsed(row, "campaign_id", CampaignId::parse))
             .await
@@ -192,10 +192,9 @@ impl Work {
     /// What was audited last, of at most `limit` new campaigns and as many whose audit has found something.
     pub async fn audits_shown(
         &mut self,
-        limit: u32,
+        limit: i64,
         closing_after: Timestamp,
     ) -> Result<Vec<ShownAudit>> {
-        let limit = i64::from(limit);
         let shown = sql!("../../queries/audits_shown.sql", limit, closing_after);
         self.rows(shown, shown_audit).await
     }

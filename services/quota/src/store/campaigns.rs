@@ -99,8 +99,7 @@ impl Work {
     }
 
     /// At most `limit` campaigns with numbers below `before`, newest first.
-    pub async fn campaigns_before(&mut self, before: i32, limit: u8) -> Result<Vec<Campaign>> {
-        let limit = i64::from(limit);
+    pub async fn campaigns_before(&mut self, before: i32, limit: i64) -> Result<Vec<Campaign>> {
         let page = campaigns!("../../queries/list_campaigns.sql", before, limit);
         self.rows(page, campaign).await
     }
@@ -113,8 +112,8 @@ impl Work {
     }
 
     /// At most `limit` campaigns that issuance's database is not known to have as they are.
-    pub async fn campaigns_to_fence(&mut self, limit: u32) -> Result<Vec<Campaign>> {
-        let found = campaigns!("../../queries/campaigns_to_fence.sql", i64::from(limit));
+    pub async fn campaigns_to_fence(&mut self, limit: i64) -> Result<Vec<Campaign>> {
+        let found = campaigns!("../../queries/campaigns_to_fence.sql", limit);
         self.rows(found, campaign).await
     }
 
@@ -123,13 +122,13 @@ impl Work {
     pub async fn campaigns_in_use_after(
         &mut self,
         moment: Timestamp,
-        ended_limit: u32,
+        ended_limit: i64,
     ) -> Result<Vec<Campaign>> {
         let found = campaigns!(
             "../../queries/current_campaigns.sql",
             moment,
             moment - Duration::from_secs(MAX_COUPON_VALIDITY_SECONDS),
-            i64::from(ended_limit)
+            ended_limit
         );
         self.rows(found, campaign).await
     }

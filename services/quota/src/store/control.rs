@@ -92,9 +92,9 @@ impl Work {
     pub async fn campaigns_to_halt(
         &mut self,
         now: Timestamp,
-        limit: u32,
+        limit: i64,
     ) -> Result<Vec<CampaignNumber>> {
-        let (limit, lately) = (i64::from(limit), now - CLOSED_LATELY);
+        let lately = now - CLOSED_LATELY;
         let found = sql!("../../queries/campaigns_to_halt.sql", now, limit, lately);
         self.rows(found, campaign_number).await
     }

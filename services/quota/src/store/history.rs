@@ -5,8 +5,7 @@ use crate::error::Result;
 
 impl Work {
     /// Archives at most `limit` leases that were settled before a moment; how many that were.
-    pub async fn archive_leases(&mut self, settled_before: Timestamp, limit: u32) -> Result<u64> {
-        let limit = i64::from(limit);
+    pub async fn archive_leases(&mut self, settled_before: Timestamp, limit: i64) -> Result<u64> {
         let archive = sql!("../../queries/archive_leases.sql", settled_before, limit);
         self.counted(archive).await
     }
@@ -15,9 +14,8 @@ impl Work {
     pub async fn campaigns_to_retire(
         &mut self,
         closed_before: Timestamp,
-        limit: u32,
+        limit: i64,
     ) -> Result<Vec<CampaignNumber>> {
-        let limit = i64::from(limit);
         let found = sql!(
             "../../queries/campaigns_to_retire.sql",
             closed_before,
@@ -38,13 +36,13 @@ impl Work {
         Ok(retired.unwrap_or(false))
     }
 
-    pub async fn campaigns_to_forget(&mut self, limit: u32) -> Result<Vec<CampaignNumber>> {
-        let found = sql!("../../queries/campaigns_to_forget.sql", i64::from(limit));
+    pub async fn campaigns_to_forget(&mut self, limit: i64) -> Result<Vec<CampaignNumber>> {
+        let found = sql!("../../queries/campaigns_to_forget.sql", limit);
         self.rows(found, campaign_number).await
     }
 
-    pub async fn forget_leases(&mut self, campaign: CampaignNumber, limit: u32) -> Result<u64> {
-        let (campaign, limit) = (number(campaign), i64::from(limit));
+    pub async fn forget_leases(&mut self, campaign: CampaignNumber, limit: i64) -> Result<u64> {
+        let campaign = number(campaign);
         let forget = sql!("../../queries/forget_leases.sql", campaign, limit);
         self.counted(forget).await
     }

@@ -2,7 +2,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use tidegate_types::{CampaignNumber, Lane, ReplicaId, TierNumber, Timestamp};
 use uuid::Uuid;
 
-use super::{Work, values::*};
+use super::{Work, values::*, work::Statement};
 use crate::{
     domain::{HolderReading, Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
     error::{QuotaError, Result},
@@ -69,17 +69,18 @@ impl Work {
     /// Locks the stock of a campaign, which nobody else can move until the transaction ends. [`QuotaError::CampaignNotFound`] if there is no such campaign.
     pub async fn lock_tiers(&mut self, campaign: CampaignNumber) -> Result<Vec<TierStock>> {
         let lock = sql!("../../queries/lock_tiers.sql", number(campaign));
-        let stock = Some(self.rows(lock, tier_stock).await?);
-        let stock = stock.filter(|stock| !stock.is_empty());
-        stock.ok_or(QuotaError::CampaignNotFound)
+        self.lock(lock, QuotaError::CampaignNotFound).await
     }
 
     /// Locks the stock of the campaign that a lease is of. [`QuotaError::LeaseNotFound`] if there is no such lease.
     pub async fn lock_tiers_of_lease(&mut self, lease_id: Uuid) -> Result<Vec<TierStock>> {
         let lock = sql!("../../queries/lock_tiers_of_lease.sql", lease_id);
+        self.lock(lock, QuotaError::LeaseNotFound).await
+    }
+
+    async fn lock(&mut self, lock: Statement<'_>, none: QuotaError) -> Result<Vec<TierStock>> {
         let stock = Some(self.rows(lock, tier_stock).await?);
-        let stock = stock.filter(|stock| !stock.is_empty());
-        stock.ok_or(QuotaError::LeaseNotFound)
+        stock.filter(|stock| !stock.is_empty()).ok_or(none)
     }
 
     pub async fn lease(&mut self, lease_id: Uuid) -> Result<Option<Lease>> {
@@ -138,8 +139,8 @@ impl Work {
     }
 
     /// At most `limit` holders at one instant, those that hold a lease first.
-    pub async fn holders(&mut self, limit: u32) -> Result<Vec<HolderReading>> {
-        let found = sql!("../../queries/read_holders.sql", i64::from(limit));
+    pub async fn holders(&mut self, limit: i64) -> Result<Vec<HolderReading>> {
+        let found = sql!("../../queries/read_holders.sql", limit);
         self.rows(found, holder_reading).await
     }
 
@@ -157,9 +158,8 @@ impl Work {
         now: Timestamp,
         silent: &[&str],
         from: Uuid,
-        limit: u32,
+        limit: i64,
     ) -> Result<Vec<LeaseToReclaim>> {
-        let limit = i64::from(limit);
         let found = sql!(
             "../../queries/leases_to_reclaim.sql",
             now,

@@ -222,21 +222,19 @@ impl Work {
         self.run(save).await
     }
 
-    pub async fn forget_queues(&mut self, closed_before: Timestamp, limit: u32) -> Result {
-        let limit = i64::from(limit);
+    pub async fn forget_queues(&mut self, closed_before: Timestamp, limit: i64) -> Result {
         let forget = sql!("../../queries/forget_queues.sql", closed_before, limit);
         self.run(forget).await
     }
 
-    pub async fn forget_queue_reports(&mut self, silent_for: Duration, limit: u32) -> Result {
-        let limit = i64::from(limit);
+    pub async fn forget_queue_reports(&mut self, silent_for: Duration, limit: i64) -> Result {
         let forget = sql!("../../queries/forget_queue_reports.sql", silent_for, limit);
         self.run(forget).await
     }
 
     /// Removes at most `limit` marks that say nothing about turns that are kept for so long.
-    pub async fn forget_queue_marks(&mut self, kept: Duration, limit: u32) -> Result {
-        let (kept, limit) = (stored(kept.as_secs())?, i64::from(limit));
+    pub async fn forget_queue_marks(&mut self, kept: Duration, limit: i64) -> Result {
+        let kept = stored(kept.as_secs())?;
         let forget = sql!("../../queries/forget_queue_marks.sql", kept, limit);
         self.run(forget).await
     }

@@ -24,7 +24,7 @@ pub struct Work {
     ended: bool,
 }
 
-type Statement<'v> = Query<'v, Postgres, PgArguments>;
+pub(super) type Statement<'v> = Query<'v, Postgres, PgArguments>;
 
 impl Store {
     /// Does work in one transaction, of which nothing is committed unless all succeeds.

@@ -174,6 +174,12 @@ async fn an_audit_says_what_it_covered_and_a_lease_that_disagrees_is_found_howev
             let shown = audits.run_until(left_out).await;
             let sound = "tidegate_audit_differences{campaign_id=\"spring\"} 0\n";
             assert!(shown.contains(sound), "{shown}");
+            for age in [
+                "age_milliseconds ",
+                "complete_age_seconds{campaign_id=\"spring\"} ",
+            ] {
+                assert!(shown.contains(&format!("tidegate_audit_{age}")), "{shown}");
+            }
             if let Some(complete_at) = audits.audit_spring().await.coverage.last_complete_at {
                 return complete_at;
             }

@@ -92,21 +92,6 @@ async fn a_silent_holders_leases_are_sealed_and_then_credited_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_credited_while_issuance_is_away() {
-    let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
-    spend(&giveaway, &issuance, campaign.number, 3).await;
-    issuance.state().is_away = true;
-    for _ in 0..3 {
-        let refused = reclaimer.reclaim(&[holder()], open()).await;
-        refused!(refused, QuotaError::IssuanceAway(_));
-        assert_eq!(giveaway.read("spring").await.stock, [stock(95, 5, 0)]);
-    }
-    issuance.state().is_away = false;
-    reclaimer.reclaim(&[holder()], open()).await.unwrap();
-    assert_eq!(giveaway.read("spring").await.stock, [stock(97, 0, 3)]);
-}
-
-#[tokio::test]
 async fn leases_of_a_campaign_that_has_ended_are_taken_back() {
     let (giveaway, campaign, issuance, reclaimer) = lending(100).await;
     let asked = spend(&giveaway, &issuance, campaign.number, 3).await;

@@ -10,39 +10,24 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn a_holder_is_silent_once_its_beats_stand_still_and_not_before() {
-    let (giveaway, campaign, _issuance, reclaimer) = lending(100).await;
-    giveaway.acquire(&request(campaign.number, &[], 1)).await;
-    let mut watch = SilenceWatch::default();
-    // While it beats, however many readings there are.
-    for _ in 0..3 * SILENT_AFTER_READINGS {
-        giveaway.renew("issuance-0").await;
-        assert_eq!(reclaimer.find_silent(&mut watch).await.unwrap(), []);
-    }
-    for _ in 1..SILENT_AFTER_READINGS {
-        assert_eq!(reclaimer.find_silent(&mut watch).await.unwrap(), []);
-    }
-    let silent = reclaimer.find_silent(&mut watch).await.unwrap();
-    assert_eq!(silent, [holder()]);
-    giveaway.renew("issuance-0").await;
-    assert_eq!(reclaimer.find_silent(&mut watch).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn lives_that_are_over_and_hold_nothing_are_forgotten() {
+async fn whoever_beats_no_more_is_silent_and_forgotten_if_it_holds_nothing() {
     let (giveaway, campaign, _issuance, reclaimer) = lending(100).await;
     giveaway.acquire(&request(campaign.number, &[], 1)).await;
     for holder in ["issuance-0", "over-1", "over-2", "living"] {
         giveaway.renew(holder).await;
     }
     let mut watch = SilenceWatch::default();
-    for _ in 0..=SILENT_AFTER_READINGS {
+    for readings in 0..=SILENT_AFTER_READINGS {
         giveaway.renew("living").await;
-        reclaimer.find_silent(&mut watch).await.unwrap();
+        let is_over = readings == SILENT_AFTER_READINGS;
+        let silent = is_over.then(holder).into_iter().collect::<Vec<_>>();
+        assert_eq!(reclaimer.find_silent(&mut watch).await.unwrap(), silent);
     }
     let kept = "SELECT array_agg(holder_id ORDER BY holder_id) FROM holders";
     let kept: Vec<String> = giveaway.database.ask(kept).await;
     assert_eq!(kept, ["issuance-0", "living"]);
+    giveaway.renew("issuance-0").await;
+    assert_eq!(reclaimer.find_silent(&mut watch).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -194,20 +194,19 @@ impl Audit {
         let Some(fenced) = fenced else {
             // What was sealed is known for ever, so only a lease of which nothing was used can be missing.
             let total = settled.total();
-            self.hold(total == 0, DifferenceKind::SettledLease, || {
+            return self.hold(total == 0, DifferenceKind::SettledLease, || {
                 format!(
                     "lease {lease_id} was settled with {total} used, and issuance does not know it"
                 )
             });
-            return;
         };
         if !fenced.is_sealed {
-            self.hold(false, DifferenceKind::SettledLease, || {
+            return self.hold(false, DifferenceKind::SettledLease, || {
                 format!("lease {lease_id} is settled, and issuance has not sealed it")
             });
-            return;
         }
-        for ((tier, settled), (_, used)) in settled.iter().zip(fenced.used.iter()) {
+        for (tier, settled) in settled.iter() {
+            let used = fenced.used.get(tier);
             self.hold(settled == used, DifferenceKind::SettledLease, || {
                 format!("lease {lease_id} was settled with {settled} of tier {tier} used, and issuance says {used}")
             });
@@ -216,18 +215,12 @@ impl Audit {
 
     /// A lease that was not settled when quota was read may be anything at issuance by now; but what it holds there is what was granted, or nothing if it was sealed before it arrived.
     fn compare_live(&mut self, lease_id: Uuid, lent: &TierCounts, fenced: Option<&FencedLease>) {
-        let Some(FencedLease {
-            is_sealed,
-            granted,
-            used,
-        }) = fenced
-        else {
+        let Some(fenced) = fenced else {
             return;
         };
-        let is_tombstone = *is_sealed && granted.total() == 0;
-        for ((tier, lent), ((_, granted), (_, used))) in
-            lent.iter().zip(granted.iter().zip(used.iter()))
-        {
+        let is_tombstone = fenced.is_sealed && fenced.granted.total() == 0;
+        for (tier, lent) in lent.iter() {
+            let (granted, used) = (fenced.granted.get(tier), fenced.used.get(tier));
             let is_installed = lent == granted || is_tombstone;
             self.hold(is_installed, DifferenceKind::LiveLease, || {
                 format!("lease {lease_id} was granted {lent} of tier {tier}, and issuance installed {granted}")
