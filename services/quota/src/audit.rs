@@ -43,7 +43,6 @@ pub struct Auditor {
 struct Subject {
     campaign: Campaign,
     kept: KeptPass,
-    is_retired: bool,
 }
 
 /// How far one walk over leases may go. One page is compared in any case.
@@ -98,7 +97,6 @@ impl Auditor {
             let campaign = read.campaign(id).await?;
             Ok(Subject {
                 kept: read.audit_pass(campaign.number).await?,
-                is_retired: read.is_retired(campaign.number).await?,
                 campaign,
             })
         });
@@ -110,7 +108,7 @@ impl Auditor {
         let campaign = &subject.campaign;
         let is_closed = campaign.terms.closes_at <= Timestamp::now_utc();
         let mut audit = Audit::begin(&self.tier_books(campaign.number).await?, is_closed);
-        if subject.is_retired {
+        if subject.kept.is_retired {
             return Ok((audit, None));
         }
         let next = self.walk(campaign, &mut audit, Uuid::max(), bounds);
@@ -178,10 +176,10 @@ impl Auditor {
     ) -> Result<AuditReport> {
         let campaign = &subject.campaign;
         let after = self.tier_books(campaign.number).await?;
-        let is_retired = self
+        let kept = self
             .store
-            .read_without_limit(async |read| read.is_retired(campaign.number).await)
-            .await?;
+            .read_without_limit(async |read| read.audit_pass(campaign.number).await);
+        let is_retired = kept.await?.is_retired;
         let leases: u64 = after.iter().map(|books| books.leases).sum();
         let leases_left_out = match is_complete || is_retired {
             true => 0,

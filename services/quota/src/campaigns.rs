@@ -205,7 +205,7 @@ impl Campaigns {
             let Some(terms) = before.update(request.wanted, facts, call.now())? else {
                 return Ok(before);
             };
-            work.update_campaign(before.number, &before.terms, &terms)
+            work.update_campaign(before.number, &before.terms, &terms, None)
                 .await?;
             let why = ("UpdateCampaign", shown(&request.reason));
             staff::record(work, call, why, &request.campaign, Some(&before)).await

@@ -9,7 +9,7 @@ use tidegate_types::{CampaignId, ChangeReason, Timestamp};
 use tokio::time::{sleep, timeout_at};
 
 use crate::{
-    domain::{Campaign, Halt, IssuanceState, Standing, WantedControl, nothing_leased},
+    domain::{Campaign, Control, Halt, IssuanceState, Standing, nothing_leased, text::shown},
     error::{QuotaError, Result},
     staff::{self, StaffCall},
     store::{Store, Work},
@@ -25,8 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone)]
 pub struct ControlRequest {
     pub campaign: CampaignId,
-    pub wanted: WantedControl,
-    pub seen_epoch: u64,
+    /// With the epoch after the one that staff had seen.
+    pub wanted: Control,
 }
 
 #[derive(Debug, Clone)]
@@ -70,14 +70,11 @@ impl Controls {
         let (id, wanted) = (&request.campaign, &request.wanted);
         let set = self.store.transaction(call.deadline, async |work| {
             let campaign = work.lock_campaign(id).await?;
-            let changed = campaign
-                .control
-                .change(wanted.clone(), request.seen_epoch)?;
-            let Some(control) = changed else {
+            let Some(control) = campaign.control.change(wanted.clone())? else {
                 return Ok(campaign);
             };
             work.set_control(campaign.number, &control).await?;
-            let why = ("SetCampaignControl", wanted.reason.as_str());
+            let why = ("SetCampaignControl", shown(&wanted.reason));
             staff::record(work, call, why, id, Some(&campaign)).await
         });
         let campaign = set.await?;
@@ -122,7 +119,7 @@ impl Controls {
             let Some(terms) = before.end(now) else {
                 return Ok(before);
             };
-            work.end_campaign(before.number, &before.terms, &terms, now)
+            work.update_campaign(before.number, &before.terms, &terms, Some(now))
                 .await?;
             let why = ("EndCampaign", reason.as_str());
             staff::record(work, call, why, campaign, Some(&before)).await

@@ -47,7 +47,7 @@ pub use campaign::{
 };
 pub use control::{
     Control, Halt, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState, Standing,
-    WantedControl, nothing_leased,
+    nothing_leased,
 };
 pub use lease::{
     Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, SealedBecause, Settlement, grant,

@@ -44,15 +44,6 @@ pub enum RedemptionState {
     Resuming,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedControl {
-    pub issuance: IssuanceControl,
-    pub redemption: RedemptionControl,
-    pub reason: ChangeReason,
-    /// When they expect to resume; whole microseconds.
-    pub resume_at: Option<Timestamp>,
-}
-
 /// What staff have said of a campaign while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
@@ -60,24 +51,18 @@ pub struct Control {
     pub redemption: RedemptionControl,
     /// Why; `None` as long as nobody has changed it.
     pub reason: Option<ChangeReason>,
+    /// When they expect to resume; whole microseconds.
     pub resume_at: Option<Timestamp>,
     pub epoch: u64,
 }
 
 impl Control {
-    /// What a wish makes of it whose maker had read the control at `seen_epoch`; `None` if the same wish was granted before. [`QuotaError::ControlEpochConflict`] if somebody else changed it since.
-    pub fn change(&self, wanted: WantedControl, seen_epoch: u64) -> Result<Option<Self>> {
-        let changed = Self {
-            issuance: wanted.issuance,
-            redemption: wanted.redemption,
-            reason: Some(wanted.reason),
-            resume_at: wanted.resume_at,
-            epoch: seen_epoch.saturating_add(1),
-        };
+    /// The control that staff want, if they had read the one before it; `None` if it is this one. [`QuotaError::ControlEpochConflict`] if somebody else changed it since.
+    pub fn change(&self, wanted: Self) -> Result<Option<Self>> {
         let epoch = self.epoch;
-        if seen_epoch == epoch {
-            Ok(Some(changed))
-        } else if changed == *self {
+        if wanted.epoch == epoch + 1 {
+            Ok(Some(wanted))
+        } else if wanted == *self {
             Ok(None)
         } else {
             Err(QuotaError::ControlEpochConflict { epoch })
@@ -183,20 +168,11 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn wish() -> WantedControl {
-        WantedControl {
-            issuance: IssuanceControl::Halted,
-            redemption: RedemptionControl::Open,
-            reason: ChangeReason::parse("店里忙不过来").unwrap(),
-            resume_at: None,
-        }
-    }
-
     fn halted() -> Control {
         Control {
             issuance: IssuanceControl::Halted,
             redemption: RedemptionControl::Open,
-            reason: Some(wish().reason),
+            reason: ChangeReason::parse("店里忙不过来").ok(),
             resume_at: None,
             epoch: 4,
         }
@@ -204,15 +180,15 @@ mod tests {
 
     #[test]
     fn a_change_of_a_control_that_is_no_more_conflicts_and_names_the_epoch_there_is() {
-        let otherwise = WantedControl {
+        let otherwise = Control {
             redemption: RedemptionControl::Halted,
-            ..wish()
+            ..halted()
         };
-        let same = [2, 5, 0, u64::MAX].map(|seen_epoch| (wish(), seen_epoch));
-        for (wanted, seen_epoch) in same.into_iter().chain([(otherwise, 3)]) {
-            let change = halted().change(wanted, seen_epoch);
+        let same = [3, 6, 1, u64::MAX].map(|epoch| Control { epoch, ..halted() });
+        for wanted in same.into_iter().chain([otherwise]) {
+            let change = halted().change(wanted.clone());
             let conflict = matches!(change, Err(QuotaError::ControlEpochConflict { epoch: 4 }));
-            assert!(conflict, "{seen_epoch}: {change:?}");
+            assert!(conflict, "{wanted:?}: {change:?}");
         }
     }
 

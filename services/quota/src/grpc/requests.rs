@@ -24,9 +24,9 @@ use crate::{
     campaigns::{BudgetAddition, MAX_LOOKED_UP, MAX_PAGE_SIZE, UpdateRequest},
     control::{ControlRequest, EndRequest},
     domain::{
-        CampaignTerms, CampaignUpdate, Halt, IssuanceControl, LeaseRequest,
+        CampaignTerms, CampaignUpdate, Control, Halt, IssuanceControl, LeaseRequest,
         MAX_COUPON_VALIDITY_SECONDS, MIN_COUPON_VALIDITY_SECONDS, RedemptionControl, Tier,
-        TierCounts, WantedCampaigns, WantedControl, text,
+        TierCounts, WantedCampaigns, text,
     },
     error::{QuotaError, Result},
 };
@@ -255,13 +255,13 @@ pub(super) fn control(request: &proto::SetCampaignControlRequest) -> Result<Cont
     let redemption = redemption.ok_or("must be OPEN or HALTED");
     let control = all!(ControlRequest {
         campaign: bad.check("campaign_id", CampaignId::parse(&request.campaign_id)),
-        wanted: all!(WantedControl {
+        wanted: all!(Control {
             issuance: bad.check("issuance", issuance),
             redemption: bad.check("redemption", redemption),
-            reason: bad.check("reason", ChangeReason::parse(&request.reason)),
+            reason: bad.check("reason", ChangeReason::parse(&request.reason).map(Some)),
             resume_at: Some(moment_if_given("resume_at", request.resume_at, &mut bad)),
+            epoch: Some(request.epoch.saturating_add(1)),
         }),
-        seen_epoch: Some(request.epoch),
     });
     if_good(control, bad)
 }

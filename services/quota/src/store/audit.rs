@@ -17,6 +17,8 @@ pub type PassUnderWay = (Uuid, Timestamp, PassSums);
 pub struct KeptPass {
     pub under_way: Option<PassUnderWay>,
     pub complete_at: Option<Timestamp>,
+    /// Whether the campaign is retired.
+    pub is_retired: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ fn kept_pass(row: &PgRow) -> Read<KeptPass> {
     Ok(KeptPass {
         under_way: under_way.map(|(from, began_at)| (from, began_at, sums)),
         complete_at: row.try_get("complete_at")?,
+        is_retired: row.try_get("is_retired")?,
     })
 }
 

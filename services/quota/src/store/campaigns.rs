@@ -184,12 +184,13 @@ impl Work {
         facts.await?.ok_or(QuotaError::CampaignNotFound)
     }
 
-    /// Changes the terms and the revision, in a transaction that holds the campaign's locks.
+    /// Changes the terms and the revision, and ends a campaign for good if there is a moment for that; in a transaction that holds its locks.
     pub async fn update_campaign(
         &mut self,
         campaign: CampaignNumber,
         old: &CampaignTerms,
         new: &CampaignTerms,
+        ended_at: Option<Timestamp>,
     ) -> Result {
         let update = sql!(
             "../../queries/update_campaign.sql",
@@ -201,6 +202,7 @@ impl Work {
             shown(&new.display_name),
             shown(&new.description),
             old.in_one_text(),
+            ended_at,
         );
         self.run(update).await?;
         if new.tiers != old.tiers {
@@ -225,19 +227,6 @@ impl Work {
             texts(|tier| tier.terms.stores_text()),
         );
         self.run(save).await
-    }
-
-    /// Ends a campaign for good and changes its terms, in a transaction that holds its locks.
-    pub async fn end_campaign(
-        &mut self,
-        campaign: CampaignNumber,
-        old: &CampaignTerms,
-        new: &CampaignTerms,
-        now: Timestamp,
-    ) -> Result {
-        self.update_campaign(campaign, old, new).await?;
-        let end = sql!("../../queries/end_campaign.sql", number(campaign), now);
-        self.run(end).await
     }
 
     pub async fn budget_addition(

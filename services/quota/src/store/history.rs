@@ -30,12 +30,6 @@ impl Work {
         self.run(retire).await
     }
 
-    pub async fn is_retired(&mut self, campaign: CampaignNumber) -> Result<bool> {
-        let retired = sql!("../../queries/is_retired.sql", number(campaign));
-        let retired = self.row(retired, |row| sqlx::Row::try_get(row, 0)).await?;
-        Ok(retired.unwrap_or(false))
-    }
-
     pub async fn campaigns_to_forget(&mut self, limit: i64) -> Result<Vec<CampaignNumber>> {
         let found = sql!("../../queries/campaigns_to_forget.sql", limit);
         self.rows(found, campaign_number).await

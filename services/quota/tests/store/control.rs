@@ -35,7 +35,7 @@ async fn a_control_is_kept_and_told_with_the_campaign() {
     let expected = Control {
         issuance: HALTED,
         redemption: RedemptionControl::Halted,
-        reason: Some(halt.wanted.reason),
+        reason: halt.wanted.reason,
         resume_at: Some(closed()),
         epoch: 1,
     };

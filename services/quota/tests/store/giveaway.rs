@@ -10,8 +10,8 @@ use tidegate_quota::{
     campaigns::{BudgetAddition, Campaigns},
     control::{ControlRequest, Controls},
     domain::{
-        Campaign, CampaignTerms, IssuanceControl, LeaseAnswer, LeaseRequest, RedemptionControl,
-        SealedBecause, Tier, TierCounts, TierStock, WantedControl,
+        Campaign, CampaignTerms, Control, IssuanceControl, LeaseAnswer, LeaseRequest,
+        RedemptionControl, SealedBecause, Tier, TierCounts, TierStock,
     },
     error::QuotaError,
     fence::Fencer,
@@ -125,13 +125,13 @@ pub fn request(campaign: CampaignNumber, wanted: &[u64], wanted_of_any_tier: u64
 pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequest {
     ControlRequest {
         campaign: CampaignId::parse(id).unwrap(),
-        wanted: WantedControl {
+        wanted: Control {
             issuance,
             redemption: RedemptionControl::Open,
-            reason: ChangeReason::parse("店里忙不过来").unwrap(),
+            reason: ChangeReason::parse("店里忙不过来").ok(),
             resume_at: None,
+            epoch: seen_epoch + 1,
         },
-        seen_epoch,
     }
 }
 

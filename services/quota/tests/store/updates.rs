@@ -237,7 +237,7 @@ async fn a_grant_that_waited_for_other_tiers_and_another_end_sees_them() {
     let mut work = giveaway.store.begin(later()).await.unwrap();
     work.lock_tiers(campaign.number).await.unwrap();
     let updated = work
-        .update_campaign(campaign.number, &campaign.terms, &new)
+        .update_campaign(campaign.number, &campaign.terms, &new, None)
         .await;
     updated.unwrap();
     let waiting = tokio::spawn({

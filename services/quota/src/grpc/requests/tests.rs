@@ -242,7 +242,7 @@ fn every_bad_field_of_a_control_change_is_named_at_once_and_it_need_not_say_when
         ..proto::SetCampaignControlRequest::default()
     };
     let parsed = control(&halt).unwrap();
-    assert_eq!((parsed.wanted.resume_at, parsed.seen_epoch), (None, 0));
+    assert_eq!((parsed.wanted.resume_at, parsed.wanted.epoch), (None, 1));
     let until_when = proto::ExtendValidityRequest {
         campaign_id: "spring".into(),
         valid_until: None,
