@@ -49,21 +49,14 @@ pub struct Halted {
 
 #[derive(Clone)]
 pub struct Controls {
-    store: Store,
-    reclaimer: Wake,
-    fencer: Wake,
+    pub store: Store,
+    /// Wakes the reclaimer.
+    pub reclaimer: Wake,
+    /// Wakes the fencer.
+    pub fencer: Wake,
 }
 
 impl Controls {
-    /// Controls kept in a store; `reclaimer` and `fencer` are woken by whatever is not in force at once.
-    pub fn new(store: Store, reclaimer: Wake, fencer: Wake) -> Self {
-        Self {
-            store,
-            reclaimer,
-            fencer,
-        }
-    }
-
     /// Changes a campaign's control, once: the same change with the same epoch again answers with the campaign as it is. What is said is waited for until it is in force, as long as the deadline allows;
     /// after that the campaign is told as it is, HALTING or RESUMING.
     pub async fn set(&self, request: &ControlRequest, call: &StaffCall) -> Result<Campaign> {

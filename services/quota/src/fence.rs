@@ -26,20 +26,12 @@ const NOTE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Brings controls to issuance. Any number of replicas may do so at once: issuance keeps the newest revision.
 pub struct Fencer {
-    store: Store,
-    issuance: IssuanceClient,
-    wake: Wake,
+    pub store: Store,
+    pub issuance: IssuanceClient,
+    pub wake: Wake,
 }
 
 impl Fencer {
-    pub fn new(store: Store, issuance: IssuanceClient, wake: Wake) -> Self {
-        Self {
-            store,
-            issuance,
-            wake,
-        }
-    }
-
     pub async fn run(self, stop: CancellationToken) {
         let mut outage = Outage::default();
         while !stop.is_cancelled() {

@@ -34,28 +34,15 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps history small. Any number of replicas may do so at once.
 pub struct History {
-    store: Store,
-    issuance: IssuanceClient,
-    metrics: Metrics,
-    retention: Duration,
+    /// One of its own, so that nobody else waits for its connections.
+    pub store: Store,
+    pub issuance: IssuanceClient,
+    pub metrics: Metrics,
+    /// Leases are kept for so long after their campaign's end.
+    pub retention: Duration,
 }
 
 impl History {
-    /// Leases are kept for `retention` after their campaign's end. The store should be one of its own, so that nobody else waits for its connections.
-    pub fn new(
-        store: Store,
-        issuance: IssuanceClient,
-        metrics: Metrics,
-        retention: Duration,
-    ) -> Self {
-        Self {
-            store,
-            issuance,
-            metrics,
-            retention,
-        }
-    }
-
     pub async fn run(self, stop: CancellationToken) {
         let mut outage = Outage::default();
         loop {

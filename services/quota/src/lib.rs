@@ -25,7 +25,6 @@ use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
 use tidegate_auth::{Identity, TokenVerifier};
-use tidegate_pg::Database;
 use tidegate_rpc::{
     client::Replicas,
     server::{AccessRules, DatabaseLook},
@@ -54,34 +53,19 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!()
 }
 
-fn look_at(database: Database) -> DatabaseLook {
-    Arc::new(move || {
-        let database = database.clone();
-        Box::pin(async move {
-            let looked = database.look(&migrations()).await;
-            looked.map_err(|error| error.to_string())
-        })
-    })
-}
-
 pub async fn migrate(config: Config) -> Result<(), Failure> {
     Ok(config.database.migrate(&migrations()).await?)
 }
 
 /// Makes the service. Fails with a sentence if the database cannot be reached, would not survive a crash, or lacks migrations.
 pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Failure> {
-    let database = look_at(config.database.clone());
-    check_database(&config).await?;
+    let database = check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
     let stop = host.stop.clone();
     let tasks = &mut host.supervisor;
     tasks.start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let (replicas, resolver) = Replicas::find(
-        config.issuance_addresses,
-        Identity::Issuance,
-        Arc::clone(&host.tls),
-    )
-    .await;
+    let (addresses, tls) = (config.issuance_addresses, Arc::clone(&host.tls));
+    let (replicas, resolver) = Replicas::find(addresses, Identity::Issuance, tls).await;
     tasks.start("resolver of issuance", resolver);
     let issuance = IssuanceClient::new(replicas);
 
@@ -91,34 +75,41 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let metrics = Metrics::register(&mut host.registry, watch.clone());
     let leases = Leases::new(store.clone(), metrics.clone());
     let (wake, fence_wake) = (Wake::default(), Wake::default());
-    let reclaimer = Reclaimer::new(
-        store.clone(),
-        leases.clone(),
-        issuance.clone(),
-        metrics.clone(),
-        wake.clone(),
-    );
+    let reclaimer = Reclaimer {
+        store: store.clone(),
+        leases: leases.clone(),
+        issuance: issuance.clone(),
+        metrics: metrics.clone(),
+        wake: wake.clone(),
+    };
     tasks.start("reclaimer", reclaimer.run(config.lease_ttl, stop.clone()));
-    let fencer = Fencer::new(store.clone(), issuance.clone(), fence_wake.clone());
+    let fencer = Fencer {
+        store: store.clone(),
+        issuance: issuance.clone(),
+        wake: fence_wake.clone(),
+    };
     tasks.start("fencer", fencer.run(stop.clone()));
     let background = Store::new(config.database.pool(BACKGROUND_CONNECTIONS));
-    let history = History::new(
-        background.clone(),
-        issuance.clone(),
-        metrics.clone(),
-        config.lease_retention,
-    );
+    let history = History {
+        store: background.clone(),
+        issuance: issuance.clone(),
+        metrics: metrics.clone(),
+        retention: config.lease_retention,
+    };
     tasks.start("keeper of history", history.run(stop.clone()));
     let auditor = Auditor::new(background.clone(), issuance);
-    let auditing = auditor.clone();
-    let auditing = auditing.run(metrics.clone(), config.audit_interval, stop.clone());
-    tasks.start("auditor", auditing);
+    let (audits, every) = (auditor.clone(), config.audit_interval);
+    tasks.start("auditor", audits.run(metrics.clone(), every, stop.clone()));
     let queues = Queues::new(store.clone(), metrics.clone());
     tasks.start("tidier of queues", queues.clone().keep_tidy(stop));
 
     let use_cases = UseCases {
         campaigns: Campaigns::new(store.clone()),
-        controls: Controls::new(store.clone(), wake, fence_wake),
+        controls: Controls {
+            store: store.clone(),
+            reclaimer: wake,
+            fencer: fence_wake,
+        },
         auditor,
         leases,
         queues,
@@ -141,12 +132,20 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     Ok((service, host))
 }
 
-async fn check_database(config: &Config) -> Result<(), Failure> {
+/// Makes sure that the database can be used; how it is, for staff who ask.
+async fn check_database(config: &Config) -> Result<DatabaseLook, Failure> {
     config.database.check_durability().await?;
     if config.migrate_on_start {
         config.database.migrate(&migrations()).await?;
     } else {
         config.database.check_schema(&migrations()).await?;
     }
-    Ok(())
+    let database = config.database.clone();
+    Ok(Arc::new(move || {
+        let database = database.clone();
+        Box::pin(async move {
+            let looked = database.look(&migrations()).await;
+            looked.map_err(|error| error.to_string())
+        })
+    }))
 }

@@ -31,30 +31,14 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes leases back. Any number of replicas may do so at once, and holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
 pub struct Reclaimer {
-    store: Store,
-    leases: Leases,
-    issuance: IssuanceClient,
-    metrics: Metrics,
-    wake: Wake,
+    pub store: Store,
+    pub leases: Leases,
+    pub issuance: IssuanceClient,
+    pub metrics: Metrics,
+    pub wake: Wake,
 }
 
 impl Reclaimer {
-    pub fn new(
-        store: Store,
-        leases: Leases,
-        issuance: IssuanceClient,
-        metrics: Metrics,
-        wake: Wake,
-    ) -> Self {
-        Self {
-            store,
-            leases,
-            issuance,
-            metrics,
-            wake,
-        }
-    }
-
     /// Reads the holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
     ///
     /// Being woken takes back at once but reads no holders: if every halt were a reading, halts in quick succession would make living holders silent.

@@ -20,7 +20,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The auditor of one quota replica.
 pub struct Audits {
     auditor: Auditor,
     store: Store,
@@ -99,7 +98,6 @@ impl Books {
         }
     }
 
-    /// The kinds of the differences there are.
     async fn kinds(&self) -> String {
         let report = self.audits.audit_spring().await;
         let kinds = report.differences.iter().map(|found| found.kind.name());

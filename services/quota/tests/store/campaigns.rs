@@ -9,9 +9,7 @@ use tidegate_quota::{domain::CampaignTerms, error::QuotaError};
 use tidegate_types::{CampaignId, CouponTerms, MAX_STOCK, Violations};
 use tokio::time::timeout;
 
-use crate::giveaway::{
-    Giveaway, addition, call_by, closed, counts, later, open, request, stock, terms,
-};
+use crate::giveaway::{Giveaway, addition, call_by, closed, counts, open, request, stock, terms};
 
 #[tokio::test]
 async fn the_same_campaign_again_is_the_campaign_there_is() {
@@ -74,7 +72,6 @@ async fn budget_needs_an_open_campaign_a_tier_of_it_and_room() {
     assert_eq!(full.stock[0].stock(), MAX_STOCK);
 }
 
-/// The ids of each page.
 async fn pages(giveaway: &Giveaway, size: u8) -> Vec<String> {
     let (mut pages, mut before) = (Vec::new(), None);
     loop {
@@ -154,8 +151,7 @@ async fn work_nobody_waits_for_is_not_begun() {
 #[tokio::test]
 async fn connections_lost_are_overload_and_mend_themselves() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
-    let mut work = giveaway.store.begin(later()).await.unwrap();
-    work.lock_tiers(campaign.number).await.unwrap();
+    let mut work = giveaway.locking(campaign.number).await;
     giveaway.database.lose_connections().await;
     let lost = work.lock_tiers(campaign.number).await.map(drop);
     let lost = work.end(lost).await.unwrap_err();
@@ -167,8 +163,7 @@ async fn connections_lost_are_overload_and_mend_themselves() {
 #[tokio::test]
 async fn a_transaction_that_is_dropped_leaves_no_lock_and_no_change() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
-    let mut work = giveaway.store.begin(later()).await.unwrap();
-    work.lock_tiers(campaign.number).await.unwrap();
+    let mut work = giveaway.locking(campaign.number).await;
     work.bump_revision(campaign.number).await.unwrap();
     drop(work);
     giveaway.acquire(&request(campaign.number, &[], 1)).await;

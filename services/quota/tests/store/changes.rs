@@ -20,13 +20,11 @@ fn query(page_size: u8) -> ChangeQuery {
     }
 }
 
-/// What was recorded, the newest first.
 pub async fn recorded(giveaway: &Giveaway) -> Vec<RecordedChange> {
     let page = giveaway.campaigns.changes(&query(100)).await;
     page.unwrap().changes
 }
 
-/// What each page has of what is asked for.
 async fn pages(giveaway: &Giveaway, mut query: ChangeQuery) -> Vec<Vec<RecordedChange>> {
     let mut pages = Vec::new();
     loop {
@@ -54,15 +52,14 @@ async fn every_change_says_who_made_it_why_and_what_is_different_and_a_repeated_
     let spring = terms("spring", &[10]);
     let (campaigns, call) = (&giveaway.campaigns, call(open()));
     let made = campaigns.create(&spring, because.as_ref(), &call).await;
-    let id = made.unwrap().terms.id;
+    made.unwrap();
     let halt = wish("spring", IssuanceControl::Halted, 0);
     let more = addition("spring", "more", "tier-0", 5);
     for _ in 0..2 {
         giveaway.make(&spring).await.unwrap();
         giveaway.add(&more, open()).await.unwrap();
         giveaway.set(&halt).await.unwrap();
-        let extended = giveaway.controls.extend_validity(&id, closed(), &call);
-        extended.await.unwrap();
+        giveaway.extend(closed(), &call).await.unwrap();
     }
     let open_again = wish("spring", IssuanceControl::Open, 9);
     giveaway.set(&open_again).await.unwrap_err();

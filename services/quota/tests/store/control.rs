@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use tidegate_quota::{
     control::ControlRequest,
     domain::{
-        Availability, Campaign, Control, IssuanceControl, IssuanceState, MAX_EXTENSION,
-        RedemptionControl, RedemptionState, TierCounts,
+        Availability, Control, IssuanceControl, IssuanceState, MAX_EXTENSION, RedemptionControl,
+        RedemptionState, TierCounts,
     },
     error::QuotaError,
-    staff::StaffCall,
 };
-use tidegate_types::{CampaignId, Timestamp};
+use tidegate_types::Timestamp;
 
 use crate::giveaway::{Giveaway, call, call_by, closed, counts, later, open, request, wish};
 
@@ -131,39 +130,29 @@ async fn a_halt_of_redeeming_reads_halting_until_issuance_has_it_and_a_late_fenc
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-async fn extend(
-    giveaway: &Giveaway,
-    valid_until: Timestamp,
-    now: Timestamp,
-) -> Result<Campaign, QuotaError> {
-    extend_by(giveaway, valid_until, &call(now)).await
-}
-
-async fn extend_by(
-    giveaway: &Giveaway,
-    valid_until: Timestamp,
-    call: &StaffCall,
-) -> Result<Campaign, QuotaError> {
-    let id = CampaignId::parse("spring").unwrap();
-    let extending = giveaway.controls.extend_validity(&id, valid_until, call);
-    extending.await
-}
-
 #[tokio::test]
 async fn validity_is_extended_once_and_moved_later_only() {
     let (giveaway, _issuance) = Giveaway::fenced().await;
     let before = giveaway.create("spring", &[10]).await;
     assert_eq!(before.extended_valid_until, None);
-    let extended = extend(&giveaway, closed() + DAY, open()).await.unwrap();
+    let extended = giveaway
+        .extend(closed() + DAY, &call(open()))
+        .await
+        .unwrap();
     assert_eq!(extended.extended_valid_until, Some(closed() + DAY));
     assert_eq!(extended.revision, before.revision + 1);
     // The same again changes nothing, also once that moment has passed.
-    let again = extend(&giveaway, closed() + DAY, closed() + 2 * DAY).await;
+    let again = giveaway
+        .extend(closed() + DAY, &call(closed() + 2 * DAY))
+        .await;
     assert_eq!(again.unwrap(), extended);
 
-    let refused = extend(&giveaway, closed(), open()).await;
+    let refused = giveaway.extend(closed(), &call(open())).await;
     refused!(refused, QuotaError::InvalidFields(_));
-    let later = extend(&giveaway, closed() + 2 * DAY, open()).await.unwrap();
+    let later = giveaway
+        .extend(closed() + 2 * DAY, &call(open()))
+        .await
+        .unwrap();
     assert_eq!(later.revision, extended.revision + 1);
     assert_eq!(giveaway.read("spring").await, later);
 }
@@ -177,12 +166,12 @@ async fn validity_ends_in_the_future_and_within_ten_years() {
         (open(), open()),
         (longest + Duration::from_micros(1), open()),
     ] {
-        let refused = extend(&giveaway, valid_until, now).await.unwrap_err();
+        let refused = giveaway.extend(valid_until, &call(now)).await.unwrap_err();
         let refusal = refused.refusal().unwrap();
         assert_eq!(refusal.violations[0].field, "valid_until");
     }
     assert_eq!(giveaway.read("spring").await, before);
-    assert!(extend(&giveaway, longest, open()).await.is_ok());
+    assert!(giveaway.extend(longest, &call(open())).await.is_ok());
 }
 
 #[tokio::test]
@@ -192,12 +181,12 @@ async fn an_extension_is_recorded_but_not_acknowledged_while_issuance_is_away() 
     issuance.state().is_away = true;
     let soon = Instant::now() + Duration::from_secs(1);
     let until = closed() + DAY;
-    let refused = extend_by(&giveaway, until, &call_by(open(), soon)).await;
+    let refused = giveaway.extend(until, &call_by(open(), soon)).await;
     refused!(refused, QuotaError::NotInForceYet);
     let read = giveaway.read("spring").await;
     assert_eq!(read.extended_valid_until, Some(until));
     issuance.state().is_away = false;
-    let again = extend(&giveaway, until, open()).await.unwrap();
+    let again = giveaway.extend(until, &call(open())).await.unwrap();
     let controls = issuance.state().controls.clone();
     assert_eq!(controls[&again.number.get()].revision, again.revision);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::changes::recorded;
 use crate::giveaway::{Giveaway, addition, call, call_by, closed, later, open};
 use crate::reclaim::{reclaimer, run, sealed_because, spend};
+use crate::updates::update;
 use tidegate_quota::{
-    campaigns::UpdateRequest,
     control::EndRequest,
     domain::{Campaign, CampaignUpdate, IssuanceControl},
     error::QuotaError,
@@ -62,24 +62,17 @@ async fn an_end_is_answered_once_every_lease_is_sealed_and_is_for_good() {
     let addition = addition("spring", "more", "tier-0", 1);
     let refused = giveaway.add(&addition, behind).await;
     refused!(refused, QuotaError::CampaignClosed);
-    let longer = UpdateRequest {
-        campaign: campaign.terms.id.clone(),
-        reason: None,
-        wanted: CampaignUpdate {
-            closes_at: Some(closed()),
-            ..CampaignUpdate::default()
-        },
+    let longer = CampaignUpdate {
+        closes_at: Some(closed()),
+        ..CampaignUpdate::default()
     };
-    let refused = giveaway.campaigns.update(longer, &call(behind)).await;
+    let refused = update(&giveaway, longer, behind).await;
     refused!(refused, QuotaError::CampaignClosed);
     let opened = giveaway.wish("spring", IssuanceControl::Open, 0).await;
     assert!(opened.is_over(behind));
     // Its coupons go on.
     let valid_until = closed() + Duration::from_secs(3_600);
-    let id = &campaign.terms.id;
-    let call = call(now);
-    let extended = giveaway.controls.extend_validity(id, valid_until, &call);
-    let extended = extended.await.unwrap();
+    let extended = giveaway.extend(valid_until, &call(now)).await.unwrap();
     assert_eq!(extended.extended_valid_until, Some(valid_until));
     let same = giveaway.create("spring", &[100]).await;
     assert_eq!(same.number, campaign.number);

@@ -19,7 +19,7 @@ use tidegate_quota::{
     metrics::Metrics,
     migrations,
     staff::StaffCall,
-    store::Store,
+    store::{Store, Work},
     wake::Wake,
     watch::Watch,
 };
@@ -37,17 +37,14 @@ use crate::issuance::Issuance;
 /// As many as a replica has.
 const MAX_CONNECTIONS: u32 = 16;
 
-/// A moment at which the giveaway is open.
 pub fn open() -> Timestamp {
     Timestamp::from_unix_timestamp(1_770_000_100).unwrap()
 }
 
-/// The moment at which it closes.
 pub fn closed() -> Timestamp {
     Timestamp::from_unix_timestamp(1_770_003_600).unwrap()
 }
 
-/// A deadline that is far away.
 pub fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
@@ -57,7 +54,6 @@ pub fn call(now: Timestamp) -> StaffCall {
     call_by(now, later())
 }
 
-/// The same, with a deadline.
 pub fn call_by(now: Timestamp, deadline: Instant) -> StaffCall {
     StaffCall {
         actor: Some(Actor {
@@ -70,7 +66,6 @@ pub fn call_by(now: Timestamp, deadline: Instant) -> StaffCall {
     }
 }
 
-/// What the makers of a campaign with these stocks fix.
 pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
     let tier = |(place, stock): (usize, &u64)| Tier {
         id: TierId::parse(format!("tier-{place}")).unwrap(),
@@ -91,16 +86,12 @@ pub fn terms(id: &str, stocks: &[u64]) -> CampaignTerms {
     }
 }
 
-/// One count for each of the first tiers.
 pub fn counts(values: &[u64]) -> TierCounts {
-    let mut counts = TierCounts::default();
-    for (place, value) in values.iter().enumerate() {
-        counts.set(TierNumber::new(place).unwrap(), *value);
-    }
-    counts
+    let counts = values.iter().enumerate();
+    let counts = counts.map(|(place, value)| (TierNumber::new(place).unwrap(), *value));
+    counts.collect()
 }
 
-/// Where the stock of a tier is.
 pub fn stock(free: u64, leased: u64, settled: u64) -> TierStock {
     TierStock {
         free,
@@ -109,7 +100,6 @@ pub fn stock(free: u64, leased: u64, settled: u64) -> TierStock {
     }
 }
 
-/// A request for a new lease.
 pub fn request(campaign: CampaignNumber, wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
     LeaseRequest {
         lease_id: Uuid::new_v4(),
@@ -146,10 +136,6 @@ pub struct Giveaway {
     pub leases: Leases,
     pub controls: Controls,
     pub metrics: Metrics,
-    /// Wakes the reclaimer, if the test has one.
-    pub wake: Wake,
-    /// Wakes the fencer, if the test has one.
-    fence_wake: Wake,
 }
 
 impl Giveaway {
@@ -163,14 +149,15 @@ impl Giveaway {
         let (watch, poller) = Watch::new(store.clone(), CancellationToken::new());
         tokio::spawn(poller);
         let metrics = Metrics::register(&mut Registry::default(), watch);
-        let (wake, fence_wake) = (Wake::default(), Wake::default());
         Self {
             campaigns: Campaigns::new(store.clone()),
             leases: Leases::new(store.clone(), metrics.clone()),
-            controls: Controls::new(store.clone(), wake.clone(), fence_wake.clone()),
+            controls: Controls {
+                store: store.clone(),
+                reclaimer: Wake::default(),
+                fencer: Wake::default(),
+            },
             metrics,
-            wake,
-            fence_wake,
             database,
             pool,
             store,
@@ -184,14 +171,23 @@ impl Giveaway {
         (giveaway, spring)
     }
 
-    /// One with an issuance, and a fencer.
     pub async fn fenced() -> (Self, Issuance) {
         let giveaway = Self::start().await;
         let (issuance, client) = Issuance::start().await;
-        let (store, wake) = (giveaway.store.clone(), giveaway.fence_wake.clone());
-        let fencer = Fencer::new(store, client, wake);
+        let fencer = Fencer {
+            store: giveaway.store.clone(),
+            issuance: client,
+            wake: giveaway.controls.fencer.clone(),
+        };
         tokio::spawn(fencer.run(CancellationToken::new()));
         (giveaway, issuance)
+    }
+
+    /// A transaction that holds a campaign's locks.
+    pub async fn locking(&self, campaign: CampaignNumber) -> Work {
+        let mut work = self.store.begin(later()).await.unwrap();
+        work.lock_tiers(campaign).await.unwrap();
+        work
     }
 
     pub async fn make(&self, terms: &CampaignTerms) -> Result<Campaign, QuotaError> {
@@ -233,7 +229,6 @@ impl Giveaway {
         self.leases.acquire(request, now, later()).await
     }
 
-    /// Asks for one coupon of any tier.
     pub async fn acquire_one(
         &self,
         campaign: CampaignNumber,
@@ -252,9 +247,19 @@ impl Giveaway {
         settling.await.map(drop)
     }
 
-    /// Returns a lease of which so much was used.
     pub async fn give_back(&self, lease_id: Uuid, used: &[u64]) {
         self.settle(lease_id, &counts(used)).await.unwrap();
+    }
+
+    /// Extends the validity of "spring".
+    pub async fn extend(
+        &self,
+        valid_until: Timestamp,
+        call: &StaffCall,
+    ) -> Result<Campaign, QuotaError> {
+        let id = CampaignId::parse("spring").unwrap();
+        let extending = self.controls.extend_validity(&id, valid_until, call);
+        extending.await
     }
 
     pub async fn renew(&self, holder: &str) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::giveaway::{Giveaway, later, open, request, wish};
+use crate::giveaway::{Giveaway, open, request, wish};
 use crate::reclaim::{reclaiming, run, sealed_because, spend};
 use tidegate_quota::{
     domain::{Control, IssuanceControl, IssuanceState},
@@ -76,8 +76,7 @@ async fn a_grant_that_raced_with_the_halt_is_sealed_or_was_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_waited_for_the_halt_to_commit_sees_it() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
-    let mut work = giveaway.store.begin(later()).await.unwrap();
-    work.lock_tiers(campaign.number).await.unwrap();
+    let mut work = giveaway.locking(campaign.number).await;
     let halted = Control {
         issuance: IssuanceControl::Halted,
         epoch: 1,

@@ -21,8 +21,12 @@ const RETENTION: Duration = Duration::from_secs(24 * 3_600);
 const MANY: i64 = 5_000;
 
 fn history(giveaway: &Giveaway, client: IssuanceClient) -> History {
-    let (store, metrics) = (giveaway.store.clone(), giveaway.metrics.clone());
-    History::new(store, client, metrics, RETENTION)
+    History {
+        store: giveaway.store.clone(),
+        issuance: client,
+        metrics: giveaway.metrics.clone(),
+        retention: RETENTION,
+    }
 }
 
 /// A settled lease of which three of five were used, at quota and at issuance.

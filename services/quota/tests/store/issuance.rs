@@ -41,7 +41,6 @@ pub struct Issuance {
     pub credentials: Arc<Credentials>,
 }
 
-/// What it knows, open to be told otherwise.
 #[derive(Default)]
 pub struct State {
     pub leases: BTreeMap<Uuid, Lease>,
@@ -50,7 +49,6 @@ pub struct State {
     pub mismatches: Vec<LeaseMismatch>,
     /// While true, every call fails as if nobody were there.
     pub is_away: bool,
-    /// What staff have said of each campaign, by its number.
     pub controls: BTreeMap<u32, wire_types::Campaign>,
     /// The leases of each SealLeases that was answered.
     pub seals: Vec<Vec<Uuid>>,
@@ -91,7 +89,6 @@ impl Issuance {
         (issuance, client)
     }
 
-    /// Another client that calls it as quota does.
     pub async fn client(&self) -> IssuanceClient {
         let tls = self.credentials.tls(Identity::Quota);
         let addresses = vec![self.address.to_string()];
@@ -123,7 +120,6 @@ impl Issuance {
     }
 }
 
-/// What it serves.
 struct Fence(Arc<Mutex<State>>);
 
 impl Fence {

@@ -100,7 +100,6 @@ impl Gateway {
     }
 }
 
-/// Two gateways and a campaign of a thousand coupons.
 pub async fn room() -> (Giveaway, [Gateway; 2]) {
     let (giveaway, campaign) = Giveaway::of(&[1_000]).await;
     let gateways =

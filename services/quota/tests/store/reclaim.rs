@@ -19,13 +19,11 @@ pub fn holder() -> ReplicaId {
     ReplicaId::parse("issuance-0").unwrap()
 }
 
-/// An issuance, and the reclaimer of one quota replica.
 pub async fn reclaiming(giveaway: &Giveaway) -> (Issuance, Reclaimer) {
     let (issuance, client) = Issuance::start().await;
     (issuance, reclaimer(giveaway, client))
 }
 
-/// A giveaway whose leases can be taken back, and its campaign "spring".
 pub async fn lending(stock: u64) -> (Giveaway, Campaign, Issuance, Reclaimer) {
     let (giveaway, campaign) = Giveaway::of(&[stock]).await;
     let (issuance, reclaimer) = reclaiming(&giveaway).await;
@@ -39,16 +37,15 @@ pub fn run(reclaimer: Reclaimer) {
 }
 
 pub fn reclaimer(giveaway: &Giveaway, client: IssuanceClient) -> Reclaimer {
-    Reclaimer::new(
-        giveaway.store.clone(),
-        giveaway.leases.clone(),
-        client,
-        giveaway.metrics.clone(),
-        giveaway.wake.clone(),
-    )
+    Reclaimer {
+        store: giveaway.store.clone(),
+        leases: giveaway.leases.clone(),
+        issuance: client,
+        metrics: giveaway.metrics.clone(),
+        wake: giveaway.controls.reclaimer.clone(),
+    }
 }
 
-/// Acquires a lease and spends from it.
 pub async fn spend(
     giveaway: &Giveaway,
     issuance: &Issuance,

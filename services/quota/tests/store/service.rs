@@ -19,7 +19,6 @@ use tonic::{Request, transport::Channel};
 use uuid::Uuid;
 
 pub struct Quota {
-    /// Kept until the test is over.
     _database: TestDatabase,
     pub issuance: Issuance,
     running: Running,

@@ -3,7 +3,6 @@ use tidegate_types::Lanes;
 use super::*;
 use crate::domain::stock::counts;
 
-/// Sound books of a tier with a stock of 100.
 fn books(leased: u64, settled: u64) -> TierBooks {
     TierBooks {
         stock: 100,
@@ -25,15 +24,12 @@ fn counted(coupons: u64) -> CouponBooks {
     }
 }
 
-/// All of it was covered.
-const COMPLETE: Coverage = Coverage {
-    leases: 0,
-    leases_left_out: 0,
-    oldest_lease: None,
-    is_complete: true,
-    leases_forgotten: false,
-    last_complete_at: None,
-};
+fn complete() -> Coverage {
+    Coverage {
+        is_complete: true,
+        ..Coverage::default()
+    }
+}
 
 fn kinds(report: AuditReport) -> Vec<DifferenceKind> {
     assert_eq!(report.difference_count, report.differences.len() as u64);
@@ -66,7 +62,7 @@ fn lease(used: Option<&[u64]>) -> LeaseBooks {
 fn of_lease(used: Option<&[u64]>, fenced: Option<FencedLease>) -> Vec<DifferenceKind> {
     let mut audit = Audit::begin(&[], false);
     audit.page(&[lease(used)], &[fenced], &CouponBooks::default());
-    kinds(audit.report(&[], COMPLETE))
+    kinds(audit.report(&[], complete()))
 }
 
 fn known(is_sealed: bool, granted: &[u64], used: &[u64]) -> Option<FencedLease> {
@@ -89,7 +85,7 @@ fn sound_books_have_no_difference_whatever_moves_between_the_readings() {
         (books(10, 20), 25, books(0, 25)),
         (books(0, 20), 35, books(30, 20)),
     ] {
-        assert_eq!(of_tier(before, &counted(coupons), after, COMPLETE), []);
+        assert_eq!(of_tier(before, &counted(coupons), after, complete()), []);
     }
 }
 
@@ -97,15 +93,14 @@ fn sound_books_have_no_difference_whatever_moves_between_the_readings() {
 fn coupons_beyond_what_leases_allow_are_a_difference_as_far_as_leases_were_covered() {
     // A part leaves out leases that may have any of the coupons that are missing.
     let partial = Coverage {
-        is_complete: false,
         leases_left_out: 1,
-        ..COMPLETE
+        ..Coverage::default()
     };
     let (coupons, oversold) = (DifferenceKind::Coupons, DifferenceKind::Oversold);
     for (counted_coupons, coverage, expected) in [
-        (19, COMPLETE, &[coupons][..]),
-        (31, COMPLETE, &[coupons]),
-        (101, COMPLETE, &[coupons, oversold]),
+        (19, complete(), &[coupons][..]),
+        (31, complete(), &[coupons]),
+        (101, complete(), &[coupons, oversold]),
         (9, partial, &[]),
         (101, partial, &[oversold]),
     ] {
@@ -165,7 +160,7 @@ fn every_difference_is_counted_and_so_many_are_described() {
         audit.page(&[lease(Some(&[1]))], &[None], &CouponBooks::default());
     }
     assert_eq!(audit.sums().differences, 250);
-    let report = audit.report(&[], COMPLETE);
+    let report = audit.report(&[], complete());
     assert_eq!(report.differences.len(), MAX_DIFFERENCES_DESCRIBED);
     let counted = (report.difference_count, report.coverage.leases);
     assert_eq!(counted, (250, 250));
@@ -178,10 +173,10 @@ fn a_pass_that_was_interrupted_ends_as_if_it_had_not_been() {
     let (mut whole, mut short) = (resumed(), resumed());
     let settled = lease(Some(&[25]));
     whole.page(&[settled], &[known(true, &[25], &[25])], &counted(25));
-    assert_eq!(kinds(whole.report(&[after], COMPLETE)), []);
+    assert_eq!(kinds(whole.report(&[after], complete())), []);
     short.page(&[], &[], &counted(19));
     let found = [DifferenceKind::Stock, DifferenceKind::Coupons];
-    assert_eq!(kinds(short.report(&[after], COMPLETE)), found);
+    assert_eq!(kinds(short.report(&[after], complete())), found);
 }
 
 #[test]

@@ -20,7 +20,6 @@ fn turn(number: u64, draw: u32) -> Turn {
     }
 }
 
-/// A campaign that opened a minute ago.
 fn campaign() -> QueueCampaign {
     QueueCampaign {
         number: CampaignNumber::new(7u32).unwrap(),

@@ -23,7 +23,6 @@ fn tier(id: &str, face_value_minor_units: i64) -> Tier {
     }
 }
 
-/// Lasts an hour from its opening.
 fn opening_at(opens_at: Timestamp) -> Campaign {
     Campaign {
         number: CampaignNumber::new(1u32).unwrap(),

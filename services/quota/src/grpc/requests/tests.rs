@@ -38,7 +38,6 @@ fn tier(tier_id: &str, face_value_minor_units: i64, stock: u64) -> wire_types::T
     }
 }
 
-/// The names of the bad fields, in one text.
 fn bad_fields<T: std::fmt::Debug>(parsed: Result<T>) -> String {
     let refusal = parsed.unwrap_err().refusal().unwrap();
     assert_eq!(refusal.reason, Reason::InvalidField);
